@@ -1,0 +1,1 @@
+//! The ClassAd language: parse, print, evaluate, match. Knows nothing of jobs; does no IO.

@@ -1,0 +1,1 @@
+//! Submit files and PBS scripts become job descriptions.

@@ -1,0 +1,1 @@
+//! The matchmaker, with the ads of the machines.

@@ -1,0 +1,1 @@
+//! One machine: its slots, claims, sandboxes, limits, usage.

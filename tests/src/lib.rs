@@ -1,0 +1,1 @@
+//! Simulator, scenarios and end-to-end tests: the one member that links every core.

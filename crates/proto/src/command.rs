@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Answer, Ask, Refusal, Request, Response};
 use crate::frame::{self, FrameError, MAX_FRAME_BYTES};
-use crate::net::{self, NetError, Role};
+use crate::net::{self, NetError, Role, ShortPath};
 
 /// A connection to a schedd or negotiator.
 #[derive(Debug)]
@@ -46,8 +46,9 @@ impl Client {
     ///
     /// If nobody listens there, or it is not one of ours.
     pub fn connect(path: &Path) -> Result<Self, NetError> {
-        let stream =
-            UnixStream::connect(path).map_err(|source| NetError::Connect { path: path.to_owned(), source })?;
+        let connect = |source| NetError::Connect { path: path.to_owned(), source };
+        let short = ShortPath::of(path).map_err(connect)?;
+        let stream = UnixStream::connect(short.path()).map_err(connect)?;
         let mut client = Self { stream, next_id: 1 };
         client.write(&net::hello(Role::Command))?;
         net::check(client.read()?.ok_or(NetError::NoHello)?)?;

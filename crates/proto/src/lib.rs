@@ -6,10 +6,13 @@
 //! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so neighbouring releases work together.
 //! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them. [`command`]: a command's.
 //!
+//! - [`clock`]: reading the clocks, for the shells.
+//!
 //! The message types are plain data without IO: the cores and the simulator use them as they are.
 
 pub mod claiming;
 pub mod client;
+pub mod clock;
 pub mod command;
 pub mod frame;
 pub mod matchmaking;

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +136,8 @@ impl Listener {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(listen(error)),
             Ok(()) | Err(_) => {}
         }
-        let socket = UnixListener::bind(path).map_err(listen)?;
+        let short = ShortPath::of(path).map_err(listen)?;
+        let socket = UnixListener::bind(short.path()).map_err(listen)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(listen)?;
         Ok(Self { socket, admission, hello: hello(role) })
     }
@@ -182,9 +184,9 @@ impl Incoming {
 ///
 /// If nobody listens there, or it is not one of ours.
 pub async fn connect_unix(path: &Path, role: Role) -> Result<Connection, NetError> {
-    let stream = UnixStream::connect(path)
-        .await
-        .map_err(|source| NetError::Connect { path: path.to_owned(), source })?;
+    let connect = |source| NetError::Connect { path: path.to_owned(), source };
+    let short = ShortPath::of(path).map_err(connect)?;
+    let stream = UnixStream::connect(short.path()).await.map_err(connect)?;
     shake(stream, &hello(role)).await
 }
 
@@ -248,6 +250,35 @@ impl Receiver {
             None => Ok(None),
             Some(payload) => Ok(Some(frame::decode(&payload?)?)),
         }
+    }
+}
+
+/// A name for a socket that fits into a socket address (108 bytes), however deep its folder is: long ones go through a
+/// descriptor of the folder, which this keeps open.
+#[derive(Debug)]
+pub(crate) struct ShortPath {
+    path: PathBuf,
+    _folder: Option<fs::File>,
+}
+
+impl ShortPath {
+    /// The longest path that is used as it stands, bytes.
+    const FITS: usize = 100;
+
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket needs a folder and a name"));
+        };
+        if path.as_os_str().len() <= Self::FITS {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = fs::File::open(folder)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 }
 

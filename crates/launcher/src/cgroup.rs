@@ -279,11 +279,8 @@ mod tests {
         fs::write(dir.join("memory.peak"), "2097152\n").unwrap();
         fs::write(dir.join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
 
-        let limits = Limits {
-            memory_max_bytes: Some(1 << 20),
-            pids_max: Some(9),
-            ..Limits::default()
-        };
+        let limits =
+            Limits { memory_max_bytes: Some(1 << 20), pids_max: Some(9), ..Limits::default() };
         run.make(&limits).unwrap();
         run.kill().unwrap();
         run.open_procs().unwrap();
@@ -292,8 +289,7 @@ mod tests {
         assert_eq!(content("memory.oom.group"), "1");
         assert_eq!(content("pids.max"), "9");
         assert_eq!(content("cgroup.kill"), "1");
-        let used =
-            CgroupUsage { user_us: Some(10), sys_us: Some(20), peak_kib: Some(2048) };
+        let used = CgroupUsage { user_us: Some(10), sys_us: Some(20), peak_kib: Some(2048) };
         assert_eq!(run.usage(), used);
         assert!(!run.is_empty());
         fs::write(dir.join("cgroup.events"), "populated 0\nfrozen 0\n").unwrap();

@@ -131,10 +131,16 @@ enum Main {
 enum Phase {
     Running,
     /// The main process was asked to end.
-    Asked { kill_at: u64 },
+    Asked {
+        kill_at: u64,
+    },
     /// The main process has ended; the others were asked to.
-    Leftovers { kill_at: u64 },
-    Killing { again_at: u64 },
+    Leftovers {
+        kill_at: u64,
+    },
+    Killing {
+        again_at: u64,
+    },
 }
 
 impl Keeper {
@@ -375,7 +381,8 @@ impl Keeper {
     }
 
     fn report_started(&mut self) {
-        let Some(Run { key, main: Main::Alive { pid }, started_ms, started_boot_ms, .. }) = &self.run
+        let Some(Run { key, main: Main::Alive { pid }, started_ms, started_boot_ms, .. }) =
+            &self.run
         else {
             return;
         };

@@ -352,7 +352,9 @@ impl Server {
             self.stuck.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         for run_key in due {
             self.stuck.remove(&run_key);
-            if let (true, Ok(pid)) = (self.runs.is_starting(&run_key), self.runs.keeper_of(&run_key)) {
+            if let (true, Ok(pid)) =
+                (self.runs.is_starting(&run_key), self.runs.keeper_of(&run_key))
+            {
                 for process in tree::descendants(pid) {
                     tree::signal(process.id, libc::SIGKILL);
                 }
@@ -507,12 +509,7 @@ impl Server {
         Answer::LeaseExtended { not_alive }
     }
 
-    fn usage(
-        &mut self,
-        client: u64,
-        id: u64,
-        run_key: RunKey,
-    ) -> Option<Result<Answer, Refusal>> {
+    fn usage(&mut self, client: u64, id: u64, run_key: RunKey) -> Option<Result<Answer, Refusal>> {
         match self.runs.final_usage(&run_key) {
             Ok(Some(usage)) => return Some(Ok(Answer::Usage(usage))),
             Ok(None) => {}
@@ -520,7 +517,8 @@ impl Server {
         }
         let token = self.next_token;
         self.next_token += 1;
-        if let Err(refusal) = self.order(&run_key, Order::Usage { run_key: run_key.clone(), token }) {
+        if let Err(refusal) = self.order(&run_key, Order::Usage { run_key: run_key.clone(), token })
+        {
             return Some(Err(refusal));
         }
         self.asked.insert(token, Asked { client, id, run_key });
@@ -572,8 +570,10 @@ impl Client {
     /// Sends what there is for the client as one frame, or one frame each if that is too long.
     fn flush(&mut self) -> Result<(), LinkError> {
         let messages = std::mem::take(&mut self.outbox);
+        if messages.is_empty() {
+            return self.link.flush();
+        }
         match self.link.queue(&messages) {
-            _ if messages.is_empty() => {}
             Err(LinkError::Wire(_)) => {
                 for message in messages {
                     self.link.queue(&[message])?;

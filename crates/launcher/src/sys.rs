@@ -98,11 +98,15 @@ fn close_range(first: c_uint, last: c_uint) -> io::Result<()> {
     }
 }
 
-/// Gives every signal its default effect, so that started processes inherit nothing of ours.
+/// Gives every signal its default effect, so that started processes inherit nothing of ours. By raw calls, because the C library
+/// hides two signals, and whoever started us may have had them ignored.
 pub(crate) fn reset_signal_dispositions() {
+    // The kernel's `struct sigaction` is at most this large, and all zero it means the default.
+    let default = [0_u64; 4];
+    let no_old: *mut u64 = ptr::null_mut();
     for signal in 1..=SIGNAL_MAX {
-        // SAFETY: SIG_DFL is a valid handler; KILL, STOP and the C library's own signals are refused, which is right.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the structure is live and large enough; KILL and STOP are refused, which is right.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), no_old, 8_usize) };
     }
 }
 
@@ -124,13 +128,7 @@ pub(crate) fn pidfd_signal(pidfd: &OwnedFd, signal: c_int) -> io::Result<()> {
     let no_info: *const libc::siginfo_t = ptr::null();
     // SAFETY: a null siginfo is allowed and means the same as `kill`.
     let sent = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            no_info,
-            0 as c_uint,
-        )
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0 as c_uint)
     };
     if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -282,9 +280,7 @@ pub(crate) fn spawn(plan: &Plan, stack: &mut ChildStack) -> Result<u32, SpawnErr
     match (failed, u32::try_from(pid)) {
         (Some(failed), _) => Err(failed),
         (None, Ok(pid)) => Ok(pid),
-        (None, Err(_)) => {
-            Err(SpawnError { stage: Stage::Clone, errno: Errno::last_raw() })
-        }
+        (None, Err(_)) => Err(SpawnError { stage: Stage::Clone, errno: Errno::last_raw() }),
     }
 }
 
@@ -358,8 +354,9 @@ fn set_limits(plan: &Plan) -> Result<(), SpawnError> {
     for (resource, limit) in &plan.rlimits {
         let no_old: *mut libc::rlimit = ptr::null_mut();
         // SAFETY: `limit` is a live rlimit; pid 0 is this process alone, whose limits are not shared with the parent.
-        let set =
-            unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, ptr::from_ref(limit), no_old) };
+        let set = unsafe {
+            libc::syscall(libc::SYS_prlimit64, 0, *resource, ptr::from_ref(limit), no_old)
+        };
         check(Stage::Limits, set)?;
     }
     if let Some(nice) = plan.nice {
@@ -384,7 +381,10 @@ fn become_user(user: &UserIds) -> Result<(), SpawnError> {
             return Err(SpawnError { stage: Stage::Uid, errno: libc::EPERM });
         }
         let zero: c_long = 0;
-        check(Stage::NoNewPrivs, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_long, zero, zero, zero))
+        check(
+            Stage::NoNewPrivs,
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_long, zero, zero, zero),
+        )
     }
 }
 

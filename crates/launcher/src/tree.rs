@@ -70,7 +70,9 @@ fn children(pid: u32) -> Option<Vec<u32>> {
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
             Ok(text) => {
-                pids.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+                pids.extend(
+                    text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()),
+                );
             }
             Err(_) if thread.path().exists() => return None,
             Err(_) => {}

@@ -4,6 +4,7 @@ mod accounts;
 mod bits;
 mod clauses;
 mod demand;
+mod dependence;
 mod index;
 mod machine;
 mod pass;
@@ -15,7 +16,7 @@ mod reasons;
 mod state;
 mod words;
 
-pub use accounts::{Account, AccountLine, Accounts};
+pub use accounts::{Account, AccountLine, Accounts, BEST_PRIORITY};
 pub use demand::Demand;
 pub use pass::{Snapshot, negotiate};
 pub use plan::{Fault, Plan, PlannedMatch};

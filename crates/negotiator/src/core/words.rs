@@ -114,8 +114,8 @@ pub enum Fact {
         /// Which.
         machine: MachineName,
     },
-    /// Matches that nobody took up in time.
-    MatchesExpired(Vec<MatchId>),
+    /// Matches that nobody took up in time, by number.
+    MatchesExpired(Vec<u64>),
     /// A matching pass was made.
     Planned(Plan),
     /// The accounts were handed out to be saved.

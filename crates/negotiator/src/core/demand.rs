@@ -7,8 +7,9 @@ use classad::{AttrName, ClassAd, Env, Expr, Value};
 use model::{ClassId, IdleReason, MachineName, Now, Resources, attr};
 use proto::matchmaking::ClassRequest;
 
-use super::clauses::{Ads, ClauseId, Clauses};
+use super::clauses::{ClauseId, Clauses};
 use super::dependence::Dependence;
+use super::pool::Rows;
 use super::reasons::Standing;
 use super::words::ScheddName;
 
@@ -76,6 +77,20 @@ impl Demand {
         self.classes().any(|class| class.unsteady && class.told.is_some())
     }
 
+    /// The machines have resources that they had not, or the other way round: what counts as a request has changed.
+    pub(crate) fn resources_changed(&mut self, machines: &Rows) {
+        for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
+            class.asked = Asked::of(&class.request.ad, machines);
+            class.fresh = true;
+            class.standing = None;
+        }
+    }
+
+    /// Whether some class leaves the machine alone.
+    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
+        self.classes().any(|class| class.declined.contains_key(machine))
+    }
+
     /// Every class was looked at: what is left to see is what changes from now on.
     pub(crate) fn looked_at(&mut self, now: Now) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
@@ -100,7 +115,7 @@ impl Class {
     }
 
     /// Compiles a request.
-    pub(crate) fn compile(request: ClassRequest, clauses: &mut Clauses, ads: &dyn Ads) -> Self {
+    pub(crate) fn compile(request: ClassRequest, clauses: &mut Clauses, ads: &Rows) -> Self {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
         let compiled = requirements.map_or_else(Vec::new, Expr::clauses);
@@ -114,7 +129,7 @@ impl Class {
         });
         Self {
             clauses: compiled,
-            asked: Asked::of(job),
+            asked: Asked::of(job, ads),
             rank: rank.cloned(),
             unsteady,
             unseen: BTreeSet::new(),
@@ -157,10 +172,17 @@ impl Class {
 }
 
 impl Asked {
-    fn of(job: &Arc<ClassAd>) -> Self {
+    /// Of attributes that look like requests, those count whose resource some machine has: `RequestRuntime` is a note of the
+    /// user's. `RequestGPUs` always counts, because a job that wants one must not run without.
+    pub(crate) fn of(job: &Arc<ClassAd>, machines: &Rows) -> Self {
+        let known = |wanted: &Wanted| match wanted {
+            Wanted::Cpus | Wanted::Memory | Wanted::Disk => true,
+            Wanted::Custom(name) => name == "gpus" || machines.customs().any(|custom| custom == name),
+        };
         let wants: Vec<(Wanted, Expr)> = job
             .iter_all()
             .filter_map(|(name, expr)| Some((Wanted::by_request(name)?, expr.clone())))
+            .filter(|(wanted, _)| known(wanted))
             .collect();
         if wants.iter().any(|(_, expr)| !Dependence::of(expr, job).other.is_empty()) {
             return Self::PerMachine(wants);
@@ -234,7 +256,7 @@ mod tests {
     fn check(attributes: &[(&str, &str)], expected: Resources) {
         let job: ClassAd =
             attributes.iter().map(|(name, text)| (*name, text.parse::<Expr>().unwrap())).collect();
-        assert_eq!(Asked::of(&Arc::new(job)), Asked::Fixed(expected), "{attributes:?}");
+        assert_eq!(Asked::of(&Arc::new(job), &Rows::default()), Asked::Fixed(expected), "{attributes:?}");
     }
 
     #[test]

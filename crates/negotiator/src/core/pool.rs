@@ -139,7 +139,12 @@ impl Pool {
         due.map(|(_, number)| *number).collect()
     }
 
-    /// Takes an ad. Returns what its claims counted before and count now, and the offers that it shows to be taken up.
+    /// Lets every class look at a machine again.
+    pub(crate) fn show_again(&mut self, machine: &MachineName) {
+        self.improved.extend(self.by_name.get(machine));
+    }
+
+    /// Takes an ad. Returns what its claims counted before and count now.
     pub(crate) fn advertise(&mut self, state: &MachineState, at: Now) -> (Held, Held) {
         let Some(new) = Row::new(Box::new(state.clone()), at) else { return Default::default() };
         let taken: Vec<u64> = self
@@ -289,6 +294,11 @@ impl Rows {
     /// Resources that administrators named.
     pub(crate) fn customs(&self) -> impl Iterator<Item = &String> {
         self.customs.keys()
+    }
+
+    /// The same, to be compared later. A pool has few, so copying them for every ad costs nothing.
+    pub(crate) fn resource_names(&self) -> Vec<String> {
+        self.customs.keys().cloned().collect()
     }
 
     fn get_mut(&mut self, row: u32) -> Option<&mut Row> {

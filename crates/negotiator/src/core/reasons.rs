@@ -1,8 +1,6 @@
 //! Why a class waits. First what it could run on if nothing ran, which changes only when machines do and is remembered; then,
 //! for a class that could run somewhere, what stands in its way now.
 
-use std::collections::BTreeMap;
-
 use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Resources, Verdict};
 
@@ -227,29 +225,35 @@ impl<'a> Survey<'a> {
                 suitable.put(number, suits);
             }
         }
-        let mut largest: BTreeMap<String, u64> = BTreeMap::new();
-        let mut nearest: Option<(String, f64, Resources)> = None;
-        for number in suitable.rows() {
-            let row = pool.row(number);
+        self.shortest(&suitable)
+    }
+
+    /// Names the resource that the nearest of these machines is short of, even when empty; `None` if one is large enough.
+    fn shortest(&self, suitable: &Bits) -> Option<Outcome> {
+        let rows = || suitable.rows().map(|number| self.snapshot.pool.row(number));
+        let mut nearest: Option<(String, f64, Resources, u64)> = None;
+        for row in rows() {
             let asked = asked_when_empty(self.class, row);
-            for (name, amount) in amounts(&row.state.total) {
-                let most = largest.entry(name).or_insert(0);
-                *most = amount.max(*most);
-            }
             let shares = shares(&asked, &row.state.total);
             if let Some((name, share)) = shares.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
-                && nearest.as_ref().is_none_or(|(_, best, _)| share > *best)
+                && nearest.as_ref().is_none_or(|(_, best, _, _)| share > *best)
             {
-                nearest = Some((name, share, asked));
+                let have = amount_of(&row.state.total, &name);
+                nearest = Some((name, share, asked, have));
             }
         }
-        let (resource, share, asked) = nearest?;
+        let (resource, share, asked, have) = nearest?;
         // A clause such as `Memory * 2 < RequestMemory` fails on size and is not about size.
         if share >= 1.0 {
             return None;
         }
-        let requested = amount_of(&asked, &resource);
-        let largest = largest.get(&resource).copied().unwrap_or(0);
+        // A machine that has more of it and too little of something else is no help.
+        let enough_otherwise = rows().filter(|row| {
+            let shares = shares(&asked, &row.state.total);
+            shares.iter().all(|(name, share)| *name == resource || *share >= 1.0)
+        });
+        let largest = enough_otherwise.map(|row| amount_of(&row.state.total, &resource)).max();
+        let (requested, largest) = (amount_of(&asked, &resource), largest.unwrap_or(have));
         Some(hopeless(Verdict::Never, Cause::TooLarge { resource, requested, largest }))
     }
 
@@ -263,7 +267,7 @@ impl<'a> Survey<'a> {
             .collect();
         if let Some((clause, failing, _)) = failing.iter().find(|(_, failing, _)| *failing == of) {
             let cause = Cause::ClauseFails {
-                clause: clause.to_string(),
+                clause: in_words(clause),
                 failing: *failing,
                 of,
                 undefined: self.undefined(clause),
@@ -274,7 +278,7 @@ impl<'a> Survey<'a> {
         let conflict = self.least_conflict(&failing);
         let exprs: Vec<&Expr> = conflict.iter().map(|(clause, _)| *clause).collect();
         let clauses =
-            conflict.iter().map(|(clause, failing)| (clause.to_string(), *failing)).collect();
+            conflict.iter().map(|(clause, failing)| (in_words(clause), *failing)).collect();
         hopeless(self.verdict(&exprs), Cause::ClausesConflict { clauses, of })
     }
 
@@ -350,9 +354,20 @@ impl<'a> Survey<'a> {
         let Some(failing) = failing else { return requirements.to_string() };
         let named = AttrName::from(failing.to_string());
         match slot.lookup(&named) {
-            Some(expr) if expr.as_literal().is_none() => expr.to_string(),
-            Some(_) | None => failing.to_string(),
+            Some(expr) if expr.as_literal().is_none() => in_words(expr),
+            Some(_) | None => in_words(failing),
         }
+    }
+}
+
+/// A clause as people write it: without parentheses around the whole.
+fn in_words(clause: &Expr) -> String {
+    let text = clause.to_string();
+    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+    // `(a) || (b)` begins and ends with a parenthesis too; what is between them is no expression.
+    match inner.filter(|inner| inner.parse::<Expr>().is_ok()) {
+        Some(inner) => inner.trim().to_owned(),
+        None => text,
     }
 }
 

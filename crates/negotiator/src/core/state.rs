@@ -89,11 +89,18 @@ impl Core {
                 Change::default()
             }
             Fact::MachineAdvertised(state) => {
+                let resources = self.pool.rows.resource_names();
                 let (before, now) = self.pool.advertise(state, at);
+                if self.demand.avoids(&state.machine) {
+                    self.pool.show_again(&state.machine);
+                }
+                self.resources_changed(&resources);
                 self.machine_changed(at, &before, &now)
             }
             Fact::MachineLeft { machine } => {
+                let resources = self.pool.rows.resource_names();
                 let before = self.pool.withdraw(machine);
+                self.resources_changed(&resources);
                 self.due = true;
                 self.machine_changed(at, &before, &Held::new())
             }
@@ -310,6 +317,13 @@ impl Core {
         self.told_significant.clone_from(&significant);
         let everybody = self.demand.schedds.keys().cloned().collect();
         Change { significant: Some((everybody, significant)), ..Change::default() }
+    }
+
+    fn resources_changed(&mut self, before: &[String]) {
+        if self.pool.rows.resource_names() != before {
+            self.demand.resources_changed(&self.pool.rows);
+            self.due = true;
+        }
     }
 
     /// Takes an offer back. `declined` says when it was declined; one that expired may have been lost, and is offered again.

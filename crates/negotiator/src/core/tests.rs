@@ -152,13 +152,14 @@ impl World {
 
     fn job(&mut self, words: &[&str], attributes: &str) {
         let asked = resources(&words[3..], 0);
-        let mut ad = ad(attributes);
+        let mut ad = ClassAd::new();
         ad.set("Owner", words[0]);
         ad.set("RequestCpus", asked.cpus);
         ad.set("RequestMemory", i64::try_from(asked.memory_mib).unwrap());
         if let Some(gpus) = asked.custom.get("gpus") {
             ad.set("RequestGPUs", i64::try_from(*gpus).unwrap());
         }
+        ad.update(&self::ad(attributes));
         let class = ClassId(words[1].parse().unwrap());
         let request = ClassRequest {
             class,

@@ -28,6 +28,9 @@ pub struct DaemonArgs {
 /// What `status` of another process means when somebody else is already that daemon.
 const TAKEN: u8 = 75;
 
+/// The most runs alive at a time on one machine: far above its processors, far below its process table.
+const RUNS_MAX: usize = 4096;
+
 /// Runs it.
 ///
 /// # Errors
@@ -61,7 +64,9 @@ fn launcher(home: &Home) -> Result<()> {
     launcher::run(launcher::Config {
         socket: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Launcher),
-        ..launcher::Config::default()
+        identity: launcher::Identity::Own,
+        containment: launcher::ContainmentWish::Auto,
+        runs_max: RUNS_MAX,
     })?;
     Ok(())
 }

@@ -6,7 +6,8 @@
 create table cluster (
     cluster integer primary key,
     token   blob    not null unique,   -- the client's: the same submission sent twice is one cluster
-    live    integer not null,          -- 0 when every job of it is final
+    procs   integer not null,          -- how many jobs it was submitted with
+    live    integer not null,          -- 0 when no job of it is in the queue
     spec    blob    not null,
     body    text    not null           -- JSON: what changes
 ) strict;
@@ -45,3 +46,11 @@ create table meta (
     key  text primary key,
     body text not null
 ) strict, without rowid;
+
+-- Texts that are to be appended to users' event logs. They are committed with the events that they tell of, appended afterwards,
+-- and deleted in a later commit; a restart appends what is missing.
+create table outbox (
+    id   integer primary key,
+    path text    not null,
+    text text    not null
+) strict;

@@ -174,9 +174,7 @@ impl World {
         let now = self.schedd.clock.now(self.now_ms);
         let rows = self.schedd.disk.reread()?;
         let core = queue::Core::load(config(), rows.clone(), now);
-        if core.rows() != rows {
-            return Err("the core does not load what was written".to_owned());
-        }
+        same(&rows, &core.rows())?;
         core.check()?;
         let effects = core.resume();
         self.schedd.core = Some(core);
@@ -350,8 +348,8 @@ impl World {
         }
         if self.plant == Some(Plant::LoseSubmit) && !batch.dirty.new_clusters.is_empty() {
             self.schedd.disk.lose_last_cluster();
-        } else if self.schedd.disk.rows() != core.rows() {
-            return Err("what was written is not what the core holds".to_owned());
+        } else {
+            same(&self.schedd.disk.rows(), &core.rows())?;
         }
         self.oracle.nothing_lost(&self.schedd.disk)?;
         if let Some(deadline) = core.next_deadline() {
@@ -844,6 +842,22 @@ impl World {
         let pause = self.rng.between(5, 3_000);
         self.after(pause, Happens::LauncherUp { machine: n, epoch });
     }
+}
+
+/// What was written is what the core holds.
+fn same(written: &queue::Rows, held: &queue::Rows) -> Result<(), String> {
+    let what = if written.clusters != held.clusters {
+        "clusters"
+    } else if written.jobs != held.jobs {
+        "jobs"
+    } else if written.claims != held.claims {
+        "claims"
+    } else if written != held {
+        "numbers or past submissions"
+    } else {
+        return Ok(());
+    };
+    Err(format!("the {what} that were written are not those that the core holds"))
 }
 
 /// Spoils what the startd reads; false if it does not read it at all.

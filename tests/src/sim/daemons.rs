@@ -348,7 +348,9 @@ impl World {
         }
         if self.plant == Some(Plant::LoseSubmit) && !batch.dirty.new_clusters.is_empty() {
             self.schedd.disk.lose_last_cluster();
-        } else {
+        }
+        // With a planted loss the oracle is to notice it, from outside.
+        if self.plant != Some(Plant::LoseSubmit) {
             same(&self.schedd.disk.rows(), &core.rows())?;
         }
         self.oracle.nothing_lost(&self.schedd.disk)?;
@@ -648,6 +650,12 @@ impl World {
         }
         if self.rng.chance(trouble.loss) {
             self.break_link(id, 2_000);
+            return;
+        }
+        if matches!(id, LinkId::Claim(_)) && self.rng.chance(trouble.stall) {
+            let delay = self.rng.between(20_000, 90_000);
+            self.after(delay, Happens::Deliver { link: id, to, epoch, wire: Box::new(wire) });
+            self.break_link(id, 150_000);
             return;
         }
         let copies = if self.rng.chance(trouble.repeat) { 2 } else { 1 };

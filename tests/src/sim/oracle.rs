@@ -49,6 +49,9 @@ impl Oracle {
         if !self.authorised.contains(&run) {
             return Err(format!("run {run} is executed, and no record authorises it"));
         }
+        if self.over.contains(&run) && !self.forced.contains(&run.job) {
+            return Err(format!("run {run} is recorded as over, and is executed"));
+        }
         self.live.insert((machine, key), (run, uses.clone()));
         let here = self.live.iter().filter(|((m, _), _)| *m == machine);
         let mut left = Some(total.clone());

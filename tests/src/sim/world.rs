@@ -86,6 +86,8 @@ pub(super) struct Trouble {
     pub(super) repeat: u64,
     pub(super) reorder: u64,
     pub(super) long_delay: u64,
+    /// A message is held up, and the connection carries nothing behind it; its ends take their time to learn that.
+    pub(super) stall: u64,
     pub(super) crash_at_commit: u64,
 }
 
@@ -135,7 +137,12 @@ impl World {
             repeat: level(60),
             reorder: level(100),
             long_delay: level(20),
+            stall: level(8),
             crash_at_commit: level(40),
+        };
+        let trouble = match scenario.plant {
+            Some(plant) => plant.brought_out_by(trouble),
+            None => trouble,
         };
         let machines = usize::try_from(rng.between(1, 3)).unwrap_or(1);
         let startds: Vec<_> = (0..machines).map(|n| StartdNode::new(&mut rng, n)).collect();
@@ -324,7 +331,7 @@ impl World {
             1 => Obeys::Exits(0),
             _ => Obeys::Ignores,
         };
-        let run_ms = if rng.chance(700) { rng.below(3_000) } else { rng.below(120_000) };
+        let run_ms = if rng.chance(700) { rng.below(3_000) } else { rng.below(300_000) };
         Plan { start_ms: rng.below(200), run_ms, end, obeys }
     }
 }

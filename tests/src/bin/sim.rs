@@ -47,7 +47,10 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-#[expect(clippy::disallowed_methods, reason = "it says how fast it was; the simulated world has its own time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it says how fast it was; the simulated world has its own time"
+)]
 fn simulate(options: &Options) -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(options.seed);
@@ -91,7 +94,8 @@ fn simulate(options: &Options) -> ExitCode {
         println!("replay: cargo xtask sim -- --seed {} --steps {}", failure.seed, options.steps);
         return ExitCode::FAILURE;
     }
-    let seeds = next.load(Ordering::Relaxed).min(options.seed.saturating_add(options.seeds)) - options.seed;
+    let seeds =
+        next.load(Ordering::Relaxed).min(options.seed.saturating_add(options.seeds)) - options.seed;
     println!(
         "{seeds} seeds passed in {:.1} s: {} events, {} crashes, {} executions",
         began.elapsed().as_secs_f64(),

@@ -270,9 +270,7 @@ impl World {
         Some(match self.rng.below(3) {
             0 => CrashPoint::BeforeCommit,
             1 => CrashPoint::AfterCommit,
-            _ => CrashPoint::Amid(
-                usize::try_from(self.rng.below(effects as u64 + 1)).unwrap_or(0),
-            ),
+            _ => CrashPoint::Amid(usize::try_from(self.rng.below(effects as u64 + 1)).unwrap_or(0)),
         })
     }
 
@@ -735,7 +733,12 @@ impl World {
         (process.appointment == appointment && !process.is_over()).then_some(process)
     }
 
-    pub(super) fn execute(&mut self, n: usize, key: RunKey, appointment: u64) -> Result<(), String> {
+    pub(super) fn execute(
+        &mut self,
+        n: usize,
+        key: RunKey,
+        appointment: u64,
+    ) -> Result<(), String> {
         let at = self.startds[n].clock.now(self.now_ms).wall;
         let total = self.startds[n].machine.total.clone();
         let Some(process) = self.process(n, key, appointment) else { return Ok(()) };

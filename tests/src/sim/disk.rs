@@ -93,7 +93,9 @@ impl Disk {
 
     /// As [`Disk::rows`], through the stored form and back.
     pub(super) fn reread(&self) -> Result<Rows, String> {
-        fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> Result<T, String> {
+        fn again<T: serde::Serialize + serde::de::DeserializeOwned>(
+            value: &T,
+        ) -> Result<T, String> {
             let text = serde_json::to_string(value).map_err(|e| e.to_string())?;
             serde_json::from_str(&text).map_err(|e| e.to_string())
         }

@@ -121,7 +121,9 @@ impl Oracle {
                     Err(format!("run {run} is recorded as started, and was not"))
                 }
             }
-            JobEvent::StopRequested { .. } | JobEvent::Held(_) | JobEvent::Released { .. } => Ok(()),
+            JobEvent::StopRequested { .. } | JobEvent::Held(_) | JobEvent::Released { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -136,7 +138,9 @@ impl Oracle {
 
     fn run_over(&mut self, run: RunId, end: &RunEnd) -> Result<(), String> {
         if !self.authorised.contains(&run) || !self.over.insert(run) {
-            return Err(format!("run {run} is recorded as over, and was not authorised or is over"));
+            return Err(format!(
+                "run {run} is recorded as over, and was not authorised or is over"
+            ));
         }
         let alive = self.live.values().any(|(live, _)| *live == run);
         if alive && !self.forced.contains(&run.job) {

@@ -267,7 +267,8 @@ impl World {
 
     fn partition(&mut self, link: LinkId) {
         let long = self.rng.chance(300);
-        let time_ms = if long { self.rng.between(30_000, 200_000) } else { self.rng.between(100, 20_000) };
+        let time_ms =
+            if long { self.rng.between(30_000, 200_000) } else { self.rng.between(100, 20_000) };
         if let Some(state) = self.links.get_mut(&link) {
             state.partitioned = true;
         }

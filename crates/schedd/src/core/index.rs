@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::AttrName;
-use model::{ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName};
+use model::{
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName,
+};
 use proto::client::Counts;
 
 use super::ads;
@@ -97,7 +99,7 @@ impl Core {
             record: Arc::clone(record),
         };
         self.submissions.insert(record.token, (record.cluster, record.spec.count()));
-        self.count(cluster.owner().clone(), JobStatus::Idle, |n| *n += cluster.untouched.len());
+        self.count(cluster.owner(), JobStatus::Idle, |n| *n += cluster.untouched.len());
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.clusters.insert(record.cluster, cluster);
     }
@@ -105,7 +107,7 @@ impl Core {
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
     pub(super) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
         let (owner, place) = self.owner_and_place(job);
-        self.count(owner.clone(), state.status(), |n| *n += 1);
+        self.count(&owner, state.status(), |n| *n += 1);
         match state {
             JobState::Idle { .. } => match backoff_until_ms {
                 Some(until_ms) => {
@@ -124,7 +126,7 @@ impl Core {
     /// The counterpart of [`Core::enter`].
     pub(super) fn leave(&mut self, job: JobId, state: &JobState) {
         let (owner, place) = self.owner_and_place(job);
-        self.count(owner.clone(), state.status(), |n| *n -= 1);
+        self.count(&owner, state.status(), |n| *n -= 1);
         match state {
             JobState::Idle { .. } => match self.backing_off.remove(&job) {
                 Some(until_ms) => {
@@ -144,11 +146,11 @@ impl Core {
         (cluster.owner().clone(), cluster.sorting.place(job.proc).clone())
     }
 
-    fn count(&mut self, owner: UserName, status: JobStatus, change: impl Fn(&mut u64)) {
+    fn count(&mut self, owner: &UserName, status: JobStatus, change: impl Fn(&mut u64)) {
         let counts = self.counts.entry(owner.clone()).or_default();
         change(counter(counts, status));
         if *counts == Counts::default() {
-            self.counts.remove(&owner);
+            self.counts.remove(owner);
         }
         change(counter(&mut self.all, status));
     }
@@ -170,7 +172,8 @@ impl Core {
 
     pub(super) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
         let claim = self.claims.remove(&id);
-        let record = claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
+        let record =
+            claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
         if let Some(machine) = self.machines.get_mut(&record.machine) {
             machine.claims.remove(&id);
         }
@@ -182,10 +185,10 @@ impl Core {
     }
 
     pub(super) fn machine(&mut self, name: &MachineName, address: &str, now: Now) -> &mut Machine {
-        let machine = self.machines.entry(name.clone()).or_insert_with(|| Machine {
-            heard_ms: now.boot_ms,
-            ..Machine::default()
-        });
+        let machine = self
+            .machines
+            .entry(name.clone())
+            .or_insert_with(|| Machine { heard_ms: now.boot_ms, ..Machine::default() });
         address.clone_into(&mut machine.address);
         machine
     }
@@ -253,7 +256,11 @@ fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
     }
 }
 
-fn sorting(record: &ClusterRecord, ad: &Arc<classad::ClassAd>, significant: &BTreeSet<AttrName>) -> Sorting {
+fn sorting(
+    record: &ClusterRecord,
+    ad: &Arc<classad::ClassAd>,
+    significant: &BTreeSet<AttrName>,
+) -> Sorting {
     let spec = &record.spec;
     let own = (0..spec.count())
         .map(ProcId)

@@ -16,7 +16,7 @@ use super::words::{Fact, Rejection};
 const RETELL_EVERY: Duration = Duration::from_secs(120);
 
 impl Core {
-    pub(super) fn from_negotiator(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
+    pub(super) fn heard_negotiator(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
         match message {
             ToSchedd::Matches(matches) => Ok(self.take_matches(matches)),
             ToSchedd::Reasons(reasons) => Ok(vec![Fact::ReasonsHeard(reasons.clone())]),
@@ -71,7 +71,8 @@ impl Core {
         let (mut changed, mut gone) = (Vec::new(), Vec::new());
         let all = self.classes.by_id.keys().filter(|_| full);
         for id in self.classes.changed.iter().filter(|_| !full).chain(all) {
-            let request = self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
+            let request =
+                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
             let told = negotiator.told.get(id);
             match request {
                 Some(request) if full || told != Some(&told_of(&request)) => changed.push(request),

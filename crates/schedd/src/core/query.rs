@@ -19,7 +19,7 @@ impl Core {
             Select::All | Select::Any(_) => true,
         });
         let asked = asked.filter(|ad| query.constraint.as_ref().is_none_or(|c| holds(ad, c)));
-        asked.take(limit).map(|ad| project(ad, query)).collect()
+        asked.take(limit).map(|ad| project(&ad, query)).collect()
     }
 
     /// A job's ad as it is now.
@@ -69,7 +69,7 @@ fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
     }
 }
 
-fn project(ad: ClassAd, query: &Query) -> ClassAd {
+fn project(ad: &ClassAd, query: &Query) -> ClassAd {
     if query.projection.is_empty() {
         return ad.collapsed();
     }

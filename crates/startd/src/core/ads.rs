@@ -203,7 +203,8 @@ const SIGNALS: &[(&str, i32)] = &[
 
 fn signal_number(name: &str) -> Option<i32> {
     let name = name.trim();
-    let bare = name.get(..3).filter(|head| head.eq_ignore_ascii_case("SIG")).map_or(name, |_| &name[3..]);
+    let bare =
+        name.get(..3).filter(|head| head.eq_ignore_ascii_case("SIG")).map_or(name, |_| &name[3..]);
     let known = SIGNALS.iter().find(|(known, _)| known.eq_ignore_ascii_case(bare));
     known.map(|(_, n)| *n).or_else(|| name.parse().ok())
 }
@@ -237,9 +238,13 @@ mod tests {
 
     #[test]
     fn a_kill_signal_is_named_as_in_a_submit_file() {
-        for (name, number) in
-            [("SIGTERM", Some(15)), ("usr1", Some(10)), ("SigInt", Some(2)), ("9", Some(9)), ("x", None)]
-        {
+        for (name, number) in [
+            ("SIGTERM", Some(15)),
+            ("usr1", Some(10)),
+            ("SigInt", Some(2)),
+            ("9", Some(9)),
+            ("x", None),
+        ] {
             assert_eq!(signal_number(name), number, "{name}");
         }
     }

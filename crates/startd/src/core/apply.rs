@@ -73,7 +73,8 @@ impl Core {
     }
 
     fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {
-        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact else {
+        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact
+        else {
             return;
         };
         self.index_claim(id, *matched, *slot, resources);

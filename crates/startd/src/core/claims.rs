@@ -211,8 +211,6 @@ fn recorded_by_successor(
     match &claim.activity {
         Activity::Idle { .. } => Ok(Vec::new()),
         Activity::Run(run) if run.is_over() => Ok(vec![Fact::RunRecorded { claim: id }]),
-        Activity::Run(run) => {
-            Err(Rejection::ClaimBusy { run: successor, claim: id, busy: run.id })
-        }
+        Activity::Run(run) => Err(Rejection::ClaimBusy { run: successor, claim: id, busy: run.id }),
     }
 }

@@ -190,11 +190,12 @@ impl Core {
             None => Ok(vec![Fact::ClaimDropped { claim: id, reason }]),
             Some(_) if claim.doomed.is_some() => Err(Rejection::Stale),
             Some(run) => {
-                let mut facts = vec![Fact::ClaimDoomed { claim: id, reason }];
+                let mut facts = Vec::new();
                 if run.stop.is_none() {
                     let stop = Stop { graceful: true, code: VacateCode::ScheddVacate };
                     facts.push(Fact::StopOrdered { claim: id, stop });
                 }
+                facts.push(Fact::ClaimDoomed { claim: id, reason });
                 Ok(facts)
             }
         }

@@ -71,12 +71,12 @@ fn expire(id: ClaimId, claim: &Claim) -> Vec<Fact> {
     match claim.alive() {
         None => vec![Fact::ClaimDropped { claim: id, reason }],
         Some(run) => {
-            let mut facts = Vec::new();
+            let code = run.stop.map_or(VacateCode::ReconnectFailed, |stop| stop.code);
+            let stop = Stop { graceful: false, code };
+            let mut facts = vec![Fact::StopOrdered { claim: id, stop }];
             if claim.doomed.is_none() {
                 facts.push(Fact::ClaimDoomed { claim: id, reason });
             }
-            let code = run.stop.map_or(VacateCode::ReconnectFailed, |stop| stop.code);
-            facts.push(Fact::StopOrdered { claim: id, stop: Stop { graceful: false, code } });
             facts
         }
     }

@@ -42,6 +42,7 @@ impl Core {
             | Fact::ScheddWent { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::LauncherWent
+            | Fact::Closed
             | Fact::Measured(_) => Vec::new(),
         };
         if change.ad {
@@ -110,11 +111,8 @@ impl Core {
 
     fn used(&self, id: ClaimId, usage: &model::Usage) -> Vec<Effect> {
         let claim = &self.state.claims[&id];
-        let message = claim.alive().map(|run| FromStartd::RunUsage {
-            claim: id,
-            run: run.id,
-            usage: *usage,
-        });
+        let message =
+            claim.alive().map(|run| FromStartd::RunUsage { claim: id, run: run.id, usage: *usage });
         message.into_iter().map(|message| tell(&claim.schedd, message)).collect()
     }
 

@@ -6,7 +6,8 @@
 create table cluster (
     cluster integer primary key,
     token   blob    not null unique,   -- the client's: the same submission sent twice is one cluster
-    live    integer not null,          -- 0 when every job of it is final
+    procs   integer not null,          -- how many jobs it was submitted with
+    live    integer not null,          -- 0 when no job of it is in the queue
     spec    blob    not null,
     body    text    not null           -- JSON: what changes
 ) strict;

@@ -15,6 +15,9 @@ use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 /// happens to trigger it.
 const CHECKPOINT_PAGES: u32 = 8000;
 
+/// How many past submissions are remembered by token in memory: a client that missed its answer asks again within minutes.
+const PAST_SUBMISSIONS: i64 = 10_000;
+
 /// How many rows a history query reads at a time: enough to amortise the statement, little enough to hold.
 const HISTORY_PAGE: i64 = 1000;
 
@@ -24,11 +27,18 @@ const HISTORY_PAGE: i64 = 1000;
 pub struct StoreError {
     doing: &'static str,
     #[source]
-    source: sqlx::Error,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    /// A row that is not what it should be.
+    pub(crate) fn damaged(doing: &'static str, source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { doing, source }
+    }
 }
 
 fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| StoreError { doing, source }
+    move |source| StoreError { doing, source: source.into() }
 }
 
 /// The schedd's file.
@@ -62,6 +72,8 @@ pub struct NewCluster {
     pub cluster: u32,
     /// The client's token.
     pub token: [u8; 16],
+    /// How many jobs it has.
+    pub procs: u32,
     /// What was submitted.
     pub spec: Vec<u8>,
     /// What changes.
@@ -73,10 +85,8 @@ pub struct NewCluster {
 pub struct ClusterRow {
     /// Its number.
     pub cluster: u32,
-    /// Whether a job of it is not final.
-    pub live: bool,
-    /// As JSON.
-    pub body: String,
+    /// As JSON; none if no job of it is in the queue any more.
+    pub body: Option<String>,
 }
 
 /// A job.
@@ -118,6 +128,8 @@ pub struct Loaded {
     pub claims: Vec<String>,
     /// Numbers and the like.
     pub meta: Vec<(String, String)>,
+    /// Submissions without jobs in the queue: token, number, count of jobs.
+    pub past: Vec<([u8; 16], u32, u32)>,
     /// The last position of the record.
     pub last_seq: u64,
 }
@@ -174,9 +186,10 @@ impl Store {
         }
         let mut tx = self.writer.begin().await.map_err(failed("begin a transaction"))?;
         for new in &batch.new_clusters {
-            sqlx::query("insert into cluster (cluster, token, live, spec, body) values (?, ?, 1, ?, ?)")
+            sqlx::query("insert into cluster (cluster, token, procs, live, spec, body) values (?, ?, ?, 1, ?, ?)")
                 .bind(new.cluster)
                 .bind(&new.token[..])
+                .bind(new.procs)
                 .bind(&new.spec)
                 .bind(&new.body)
                 .execute(&mut *tx)
@@ -194,7 +207,7 @@ impl Store {
     /// If the file cannot be read.
     pub async fn load(&mut self) -> Result<Loaded, StoreError> {
         let db = &mut self.writer;
-        let clusters = sqlx::query("select cluster, token, spec, body from cluster where live = 1 order by cluster")
+        let clusters = sqlx::query("select cluster, token, procs, spec, body from cluster where live = 1 order by cluster")
             .fetch_all(&mut *db)
             .await
             .map_err(failed("read the clusters"))?;
@@ -208,6 +221,12 @@ impl Store {
             .map_err(failed("read the claims"))?;
         let meta: Vec<(String, String)> =
             sqlx::query_as("select key, body from meta").fetch_all(&mut *db).await.map_err(failed("read the numbers"))?;
+        let past: Vec<(Vec<u8>, u32, u32)> =
+            sqlx::query_as("select token, cluster, procs from cluster where live = 0 order by cluster desc limit ?")
+                .bind(PAST_SUBMISSIONS)
+                .fetch_all(&mut *db)
+                .await
+                .map_err(failed("read the past clusters"))?;
         let last_seq: i64 = sqlx::query_scalar("select coalesce(max(seq), 0) from event")
             .fetch_one(&mut *db)
             .await
@@ -217,6 +236,7 @@ impl Store {
             jobs: jobs.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read a job"))?,
             claims,
             meta,
+            past: past.into_iter().filter_map(|(token, cluster, procs)| Some((token.try_into().ok()?, cluster, procs))).collect(),
             last_seq: last_seq.unsigned_abs(),
         })
     }
@@ -270,7 +290,7 @@ impl Reader {
     ///
     /// If the file cannot be read.
     pub async fn cluster(&self, cluster: u32) -> Result<Option<NewCluster>, StoreError> {
-        let row = sqlx::query("select cluster, token, spec, body from cluster where cluster = ?")
+        let row = sqlx::query("select cluster, token, procs, spec, body from cluster where cluster = ?")
             .bind(cluster)
             .fetch_optional(&self.0)
             .await
@@ -284,7 +304,7 @@ impl Reader {
     ///
     /// If the file cannot be read.
     pub async fn cluster_of_token(&self, token: [u8; 16]) -> Result<Option<NewCluster>, StoreError> {
-        let row = sqlx::query("select cluster, token, spec, body from cluster where token = ?")
+        let row = sqlx::query("select cluster, token, procs, spec, body from cluster where token = ?")
             .bind(&token[..])
             .fetch_optional(&self.0)
             .await
@@ -309,9 +329,16 @@ impl Reader {
 }
 
 async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let clusters: Vec<Json> =
-        batch.clusters.iter().map(|row| Json::from(vec![row.cluster.into(), row.live.into(), Json::from(row.body.as_str())])).collect();
-    each(tx, clusters, "update a cluster", "update cluster set live = v.value ->> 1, body = v.value ->> 2 from json_each(?) v where cluster = v.value ->> 0").await?;
+    let clusters =
+        batch.clusters.iter().map(|row| Json::from(vec![row.cluster.into(), Json::from(row.body.as_deref())])).collect();
+    each(
+        tx,
+        clusters,
+        "update the clusters",
+        "update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
+         from json_each(?) v where cluster = v.value ->> 0",
+    )
+    .await?;
     let jobs: Vec<Json> = batch
         .jobs
         .iter()
@@ -376,7 +403,7 @@ type SqliteRow = sqlx::sqlite::SqliteRow;
 fn new_cluster(row: &SqliteRow) -> Result<NewCluster, sqlx::Error> {
     let token: Vec<u8> = row.try_get("token")?;
     let token = token.try_into().map_err(|_| sqlx::Error::Decode("a token is 16 bytes".into()))?;
-    Ok(NewCluster { cluster: row.try_get("cluster")?, token, spec: row.try_get("spec")?, body: row.try_get("body")? })
+    Ok(NewCluster { cluster: row.try_get("cluster")?, token, procs: row.try_get("procs")?, spec: row.try_get("spec")?, body: row.try_get("body")? })
 }
 
 fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
@@ -406,7 +433,7 @@ mod tests {
 
     fn batch() -> Batch {
         Batch {
-            new_clusters: vec![NewCluster { cluster: 7, token: [1; 16], spec: vec![9], body: "{}".to_owned() }],
+            new_clusters: vec![NewCluster { cluster: 7, token: [1; 16], procs: 3, spec: vec![9], body: "{}".to_owned() }],
             jobs: (0..3)
                 .map(|proc| JobRow { cluster: 7, proc, finished: None, body: format!(r#"{{"n":"a'\"{proc}"}}"#) })
                 .collect(),

@@ -52,7 +52,9 @@ number! {
 
 /// A heartbeat that a startd sent to a schedd: when it was sent, by the startd's own clock. See `proto::claiming` for the lease
 /// that rests on it. Later beats of one machine are greater, over reboots too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Beat {
     /// The life of the startd's journal, which rises with each boot: a clock that starts again at zero is told apart.
     pub life: u64,
@@ -86,7 +88,9 @@ impl FromStr for JobId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let parsed = text.split_once('.').and_then(|(c, p)| Some(Self::new(c.parse().ok()?, p.parse().ok()?)));
+        let parsed = text
+            .split_once('.')
+            .and_then(|(c, p)| Some(Self::new(c.parse().ok()?, p.parse().ok()?)));
         parsed.ok_or_else(|| IdError::new(text, "a job id such as 12.0"))
     }
 }
@@ -110,9 +114,9 @@ impl FromStr for RunId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let parsed = text
-            .split_once('#')
-            .and_then(|(job, attempt)| Some(Self { job: job.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) }));
+        let parsed = text.split_once('#').and_then(|(job, attempt)| {
+            Some(Self { job: job.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) })
+        });
         parsed.ok_or_else(|| IdError::new(text, "a run id such as 12.0#1"))
     }
 }

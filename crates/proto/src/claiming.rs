@@ -21,7 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{Beat, ClaimId, ClaimSecret, MachineName, MatchId, Resources, RunEnd, RunId, Timestamp, Usage, UserName};
+use model::{
+    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Resources, RunEnd, RunId, Timestamp, Usage,
+    UserName,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the killing of a run may take after its lease is over: SIGKILL to its whole tree, on a machine that is busy.

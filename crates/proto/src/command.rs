@@ -69,7 +69,8 @@ impl Client {
         self.next_id += 1;
         self.write(&Request { id, body }).map_err(AskError::Net)?;
         loop {
-            let response: Response = self.read().and_then(|r| r.ok_or_else(closed)).map_err(AskError::Net)?;
+            let response: Response =
+                self.read().and_then(|r| r.ok_or_else(closed)).map_err(AskError::Net)?;
             if response.id != id {
                 // The rest of an answer whose reader gave up.
                 continue;
@@ -100,7 +101,8 @@ impl Client {
 
     fn write<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
         let payload = frame::encode(message)?;
-        let length = u32::try_from(payload.len()).map_err(|_| FrameError::TooLong(payload.len()))?;
+        let length =
+            u32::try_from(payload.len()).map_err(|_| FrameError::TooLong(payload.len()))?;
         let mut framed = Vec::with_capacity(payload.len() + 4);
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(&payload);
@@ -124,5 +126,9 @@ impl Client {
 }
 
 fn closed() -> NetError {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the daemon closed the connection before it had answered").into()
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the daemon closed the connection before it had answered",
+    )
+    .into()
 }

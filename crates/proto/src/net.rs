@@ -97,7 +97,9 @@ pub enum NetError {
     #[error("shake hands: the peer closed the connection")]
     NoHello,
     /// The peer speaks another language.
-    #[error("shake hands with {role:?} {version}: it speaks protocol {theirs}, this program {PROTOCOL}")]
+    #[error(
+        "shake hands with {role:?} {version}: it speaks protocol {theirs}, this program {PROTOCOL}"
+    )]
     Protocol {
         /// What it is.
         role: Role,
@@ -267,7 +269,10 @@ impl ShortPath {
 
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket needs a folder and a name"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a socket needs a folder and a name",
+            ));
         };
         if path.as_os_str().len() <= Self::FITS {
             return Ok(Self { path: path.to_owned(), _folder: None });
@@ -300,7 +305,11 @@ pub(crate) fn check(theirs: Hello) -> Result<Role, NetError> {
     if theirs.protocol == PROTOCOL {
         Ok(theirs.role)
     } else {
-        Err(NetError::Protocol { role: theirs.role, version: theirs.version, theirs: theirs.protocol })
+        Err(NetError::Protocol {
+            role: theirs.role,
+            version: theirs.version,
+            theirs: theirs.protocol,
+        })
     }
 }
 

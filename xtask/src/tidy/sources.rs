@@ -23,8 +23,7 @@ const NOT_IN_A_CORE: &[&str] = &[
 ];
 
 /// Files named after nothing.
-const EMPTY_NAMES: &[&str] =
-    &["utils.rs", "util.rs", "common.rs", "helpers.rs", "misc.rs", "mod.rs"];
+const EMPTY_NAMES: &[&str] = &["utils.rs", "util.rs", "common.rs", "helpers.rs", "misc.rs"];
 
 /// The only files that may say `unsafe`.
 const UNSAFE_HOMES: &[&str] = &["crates/launcher/src/sys.rs"];
@@ -72,7 +71,9 @@ fn core(source: &Source) -> Vec<String> {
 
 /// A wildcard arm hides a new variant; clippy reports it where the core's root denies it.
 fn cores_match_totally(sources: &[Source]) -> Vec<String> {
-    let roots = sources.iter().filter(|s| s.path.ends_with("src/core.rs"));
+    let roots = sources
+        .iter()
+        .filter(|s| s.path.ends_with("src/core.rs") || s.path.ends_with("src/core/mod.rs"));
     roots
         .filter(|s| !s.text.contains("wildcard_enum_match_arm"))
         .map(|s| format!("{}: deny clippy::wildcard_enum_match_arm here, so that matches in the core are total", s.path))
@@ -87,6 +88,11 @@ fn names(source: &Source) -> Vec<String> {
             "{}: a name that says nothing; name the file after what it holds",
             source.path
         ));
+    }
+    if name == "mod.rs"
+        && source.text.split("#[cfg(test)]").next().is_some_and(|code| code.contains("\n    "))
+    {
+        violations.push(format!("{}: logic in a mod.rs; it only names its modules", source.path));
     }
     let lines = source.text.lines().count();
     if name == "main.rs" && lines > MAIN_LINES {

@@ -50,7 +50,7 @@ fn hint(nearest: Option<&str>) -> String {
 }
 
 /// A name is a likely typing error of another if they are this similar (Jaro-Winkler, 0 to 1).
-const SIMILAR: f64 = 0.75;
+pub const SIMILAR: f64 = 0.75;
 
 /// Words as clap wants them, for the options that `command` has.
 ///

@@ -145,13 +145,7 @@ pub(super) fn run_time(job: View<'_>) -> String {
         Some(since) if running => job.moment.now.saturating_sub(since).max(0),
         Some(_) | None => 0,
     };
-    time::length(now.saturating_add(whole(before)))
-}
-
-/// Whole seconds of a time that may have a fraction.
-#[expect(clippy::cast_possible_truncation, reason = "a time that does not fit is shown as the longest that does")]
-fn whole(seconds: f64) -> i64 {
-    seconds as i64
+    time::length(now.saturating_add(time::whole_seconds(before)))
 }
 
 /// The letter, and the direction in which files travel.

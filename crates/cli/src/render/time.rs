@@ -40,3 +40,9 @@ pub fn length(seconds: i64) -> String {
     let s = seconds.max(0);
     format!("{}+{:02}:{:02}:{:02}", s / DAY_S, s / 3600 % 24, s / 60 % 60, s % 60)
 }
+
+/// Whole seconds of a time that may have a fraction.
+#[expect(clippy::cast_possible_truncation, reason = "a time that does not fit is shown as the longest that does")]
+pub fn whole_seconds(seconds: f64) -> i64 {
+    seconds as i64
+}

@@ -1,1 +1,22 @@
 //! The ClassAd language: parse, print, evaluate, match. Knows nothing of jobs; does no IO.
+
+mod ad;
+mod eval;
+mod expr;
+pub mod limits;
+mod matching;
+mod name;
+mod parse;
+mod print;
+mod text;
+mod time_text;
+mod value;
+mod wire;
+
+pub use ad::ClassAd;
+pub use eval::{Env, UserDirectory};
+pub use expr::{Expr, RefScope};
+pub use matching::{matches, rank, requirements_hold};
+pub use name::AttrName;
+pub use parse::{ParseError, Syntax};
+pub use value::{AbsTime, Value};

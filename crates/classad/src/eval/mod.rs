@@ -1,0 +1,12 @@
+//! Expressions into values.
+
+mod env;
+mod evaluator;
+mod functions;
+mod operators;
+mod scope;
+
+pub use env::{Env, UserDirectory};
+pub(crate) use evaluator::{Evaluator, Val};
+pub(crate) use functions::Function;
+pub(crate) use scope::Scope;

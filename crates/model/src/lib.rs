@@ -14,6 +14,7 @@ mod spec;
 mod time;
 
 pub mod attr;
+pub mod cmdline;
 
 pub use hold::{Hold, HoldCode, VacateCode};
 pub use ids::{

@@ -49,9 +49,17 @@ number! {
     /// An equivalence class of jobs: jobs that no machine can tell apart when it is matched. Local to one life of a schedd.
     ClassId(u32)
 }
-number! {
-    /// The number of a heartbeat that a startd sent to a schedd. See `proto::claiming` for the lease that rests on it.
-    Beat(u64)
+
+/// A heartbeat that a startd sent to a schedd: when it was sent, by the startd's own clock. See `proto::claiming` for the lease
+/// that rests on it. Later beats of one machine are greater, over reboots too.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Beat {
+    /// The life of the startd's journal, which rises with each boot: a clock that starts again at zero is told apart.
+    pub life: u64,
+    /// When it was sent, milliseconds of the startd's `CLOCK_BOOTTIME`.
+    pub sent_ms: u64,
 }
 
 /// One job: `cluster.proc`.
@@ -80,8 +88,10 @@ impl FromStr for JobId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let parsed = text.split_once('.').and_then(|(c, p)| Some(Self::new(c.parse().ok()?, p.parse().ok()?)));
-        parsed.ok_or_else(|| IdError { text: text.to_owned(), wanted: "a job id such as 12.0" })
+        let parsed = text
+            .split_once('.')
+            .and_then(|(c, p)| Some(Self::new(c.parse().ok()?, p.parse().ok()?)));
+        parsed.ok_or_else(|| IdError::new(text, "a job id such as 12.0"))
     }
 }
 
@@ -104,10 +114,10 @@ impl FromStr for RunId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let parsed = text
-            .split_once('#')
-            .and_then(|(job, attempt)| Some(Self { job: job.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) }));
-        parsed.ok_or_else(|| IdError { text: text.to_owned(), wanted: "a run id such as 12.0#1" })
+        let parsed = text.split_once('#').and_then(|(job, attempt)| {
+            Some(Self { job: job.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) })
+        });
+        parsed.ok_or_else(|| IdError::new(text, "a run id such as 12.0#1"))
     }
 }
 
@@ -117,6 +127,13 @@ impl FromStr for RunId {
 pub struct IdError {
     text: String,
     wanted: &'static str,
+}
+
+impl IdError {
+    /// `text` is not `wanted`, for example "a job id such as 12.0".
+    pub fn new(text: &str, wanted: &'static str) -> Self {
+        Self { text: text.to_owned(), wanted }
+    }
 }
 
 /// The public name of a claim: which life of the startd's journal granted it, and its number therein.
@@ -200,6 +217,10 @@ macro_rules! name {
 name! {
     /// A user, as the kernel names the peer of a connection (`Owner`). Never read from a message.
     UserName
+}
+name! {
+    /// A schedd, as it names itself when it connects.
+    ScheddName
 }
 name! {
     /// A machine, as its ad names it (`Machine`).

@@ -216,7 +216,10 @@ impl JobState {
     /// Since when it is so (`EnteredCurrentStatus`).
     pub const fn since(&self) -> Timestamp {
         match self {
-            Self::Idle { since } | Self::Stopping { since, .. } | Self::Completed { since, .. } | Self::Removed { since, .. } => *since,
+            Self::Idle { since }
+            | Self::Stopping { since, .. }
+            | Self::Completed { since, .. }
+            | Self::Removed { since, .. } => *since,
             Self::Running(running) => running.since,
             Self::Held(hold) => hold.since,
         }
@@ -226,7 +229,9 @@ impl JobState {
     pub const fn running(&self) -> Option<&Running> {
         match self {
             Self::Running(running) | Self::Stopping { running, .. } => Some(running),
-            Self::Idle { .. } | Self::Held(_) | Self::Completed { .. } | Self::Removed { .. } => None,
+            Self::Idle { .. } | Self::Held(_) | Self::Completed { .. } | Self::Removed { .. } => {
+                None
+            }
         }
     }
 
@@ -247,54 +252,84 @@ impl JobState {
         let next = match self {
             Self::Idle { .. } => idle(event),
             Self::Running(running) => from_running(running, event),
-            Self::Stopping { running, cause, since } => from_stopping(running, cause, *since, event),
+            Self::Stopping { running, cause, since } => {
+                from_stopping(running, cause, *since, event)
+            }
             Self::Held(_) => from_held(event),
             Self::Completed { .. } | Self::Removed { .. } => None,
         };
-        next.ok_or_else(|| IllegalTransition { state: Box::new(self.clone()), event: Box::new(event.clone()) })
+        next.ok_or_else(|| IllegalTransition {
+            state: Box::new(self.clone()),
+            event: Box::new(event.clone()),
+        })
     }
 }
 
 fn idle(event: &JobEvent) -> Option<JobState> {
     match event {
-        JobEvent::RunAuthorised { attempt, claim, at } => {
-            Some(JobState::Running(Running { attempt: *attempt, claim: *claim, since: *at, executing: None }))
-        }
+        JobEvent::RunAuthorised { attempt, claim, at } => Some(JobState::Running(Running {
+            attempt: *attempt,
+            claim: *claim,
+            since: *at,
+            executing: None,
+        })),
         JobEvent::Held(hold) => Some(JobState::Held(hold.clone())),
-        JobEvent::Removed { reason, at } => Some(JobState::Removed { reason: reason.clone(), since: *at }),
-        JobEvent::RunStarted { .. } | JobEvent::StopRequested { .. } | JobEvent::RunOver { .. } | JobEvent::Released { .. } => None,
+        JobEvent::Removed { reason, at } => {
+            Some(JobState::Removed { reason: reason.clone(), since: *at })
+        }
+        JobEvent::RunStarted { .. }
+        | JobEvent::StopRequested { .. }
+        | JobEvent::RunOver { .. }
+        | JobEvent::Released { .. } => None,
     }
 }
 
 fn from_running(running: &Running, event: &JobEvent) -> Option<JobState> {
     match event {
-        JobEvent::RunStarted { attempt, at } => started(running, *attempt, *at).map(JobState::Running),
+        JobEvent::RunStarted { attempt, at } => {
+            started(running, *attempt, *at).map(JobState::Running)
+        }
         JobEvent::StopRequested { cause, at } => {
             Some(JobState::Stopping { running: running.clone(), cause: cause.clone(), since: *at })
         }
         JobEvent::RunOver { attempt, end, next, at, .. } => over(running, *attempt, end, next, *at),
-        JobEvent::RunAuthorised { .. } | JobEvent::Held(_) | JobEvent::Released { .. } | JobEvent::Removed { .. } => None,
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. }
+        | JobEvent::Removed { .. } => None,
     }
 }
 
-fn from_stopping(running: &Running, cause: &StopCause, since: Timestamp, event: &JobEvent) -> Option<JobState> {
+fn from_stopping(
+    running: &Running,
+    cause: &StopCause,
+    since: Timestamp,
+    event: &JobEvent,
+) -> Option<JobState> {
     match event {
-        JobEvent::RunStarted { attempt, at } => {
-            Some(JobState::Stopping { running: started(running, *attempt, *at)?, cause: cause.clone(), since })
-        }
+        JobEvent::RunStarted { attempt, at } => Some(JobState::Stopping {
+            running: started(running, *attempt, *at)?,
+            cause: cause.clone(),
+            since,
+        }),
         // A removal may overtake a hold, and either a vacate: the last word counts.
         JobEvent::StopRequested { cause, at } => {
             Some(JobState::Stopping { running: running.clone(), cause: cause.clone(), since: *at })
         }
         JobEvent::RunOver { attempt, end, next, at, .. } => over(running, *attempt, end, next, *at),
-        JobEvent::RunAuthorised { .. } | JobEvent::Held(_) | JobEvent::Released { .. } | JobEvent::Removed { .. } => None,
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. }
+        | JobEvent::Removed { .. } => None,
     }
 }
 
 fn from_held(event: &JobEvent) -> Option<JobState> {
     match event {
         JobEvent::Released { at, .. } => Some(JobState::Idle { since: *at }),
-        JobEvent::Removed { reason, at } => Some(JobState::Removed { reason: reason.clone(), since: *at }),
+        JobEvent::Removed { reason, at } => {
+            Some(JobState::Removed { reason: reason.clone(), since: *at })
+        }
         JobEvent::RunAuthorised { .. }
         | JobEvent::RunStarted { .. }
         | JobEvent::StopRequested { .. }
@@ -308,7 +343,13 @@ fn started(running: &Running, attempt: Attempt, at: Timestamp) -> Option<Running
         .then(|| Running { executing: Some(at), ..running.clone() })
 }
 
-fn over(running: &Running, attempt: Attempt, end: &RunEnd, next: &AfterRun, at: Timestamp) -> Option<JobState> {
+fn over(
+    running: &Running,
+    attempt: Attempt,
+    end: &RunEnd,
+    next: &AfterRun,
+    at: Timestamp,
+) -> Option<JobState> {
     if running.attempt != attempt {
         return None;
     }
@@ -329,7 +370,12 @@ mod tests {
     const CLAIM: ClaimId = ClaimId { journal: 1, number: 1 };
 
     fn hold() -> Hold {
-        Hold { code: HoldCode::UserRequest, subcode: 0, reason: "via condor_hold".to_owned(), since: T }
+        Hold {
+            code: HoldCode::UserRequest,
+            subcode: 0,
+            reason: "via condor_hold".to_owned(),
+            since: T,
+        }
     }
 
     fn running() -> Running {
@@ -341,7 +387,10 @@ mod tests {
         vec![
             ("idle", JobState::Idle { since: T }),
             ("running", JobState::Running(running())),
-            ("stopping", JobState::Stopping { running: running(), cause: StopCause::Hold(hold()), since: T }),
+            (
+                "stopping",
+                JobState::Stopping { running: running(), cause: StopCause::Hold(hold()), since: T },
+            ),
             ("held", JobState::Held(hold())),
             ("completed", JobState::Completed { end, since: T }),
             ("removed", JobState::Removed { reason: String::new(), since: T }),
@@ -358,7 +407,13 @@ mod tests {
             ("authorised", JobEvent::RunAuthorised { attempt: Attempt(2), claim: CLAIM, at: T }),
             ("started", JobEvent::RunStarted { attempt: Attempt(2), at: T }),
             ("started, other attempt", JobEvent::RunStarted { attempt: Attempt(1), at: T }),
-            ("stop", JobEvent::StopRequested { cause: StopCause::Remove { reason: String::new() }, at: T }),
+            (
+                "stop",
+                JobEvent::StopRequested {
+                    cause: StopCause::Remove { reason: String::new() },
+                    at: T,
+                },
+            ),
             ("complete", over(2, AfterRun::Complete)),
             ("hold after run", over(2, AfterRun::Hold(hold()))),
             ("remove after run", over(2, AfterRun::Remove { reason: String::new() })),

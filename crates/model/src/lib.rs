@@ -15,11 +15,12 @@ mod time;
 
 pub mod attr;
 pub mod cmdline;
+pub mod userlog;
 
 pub use hold::{Hold, HoldCode, VacateCode};
 pub use ids::{
     Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,
-    ProcId, RunId, Seq, SubmitToken, UserName,
+    ProcId, RunId, ScheddName, Seq, SubmitToken, UserName,
 };
 pub use job::{AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Running, StopCause};
 pub use reason::{Cause, IdleReason, Verdict};

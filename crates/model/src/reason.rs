@@ -129,22 +129,43 @@ impl fmt::Display for Cause {
                 }
             }
             Self::ClausesConflict { clauses, of } => {
-                let each: Vec<String> = clauses.iter().map(|(clause, n)| format!("{clause} fails on {n}")).collect();
-                write!(f, "no slot meets all clauses of Requirements: {} of {}", each.join(", "), plural(*of, "slot"))
+                let each: Vec<String> =
+                    clauses.iter().map(|(clause, n)| format!("{clause} fails on {n}")).collect();
+                write!(
+                    f,
+                    "no slot meets all clauses of Requirements: {} of {}",
+                    each.join(", "),
+                    plural(*of, "slot")
+                )
             }
             Self::TooLarge { resource, requested, largest } => {
-                write!(f, "it asks for {resource} = {requested}, and the largest suitable slot has {largest}")
+                write!(
+                    f,
+                    "it asks for {resource} = {requested}, and the largest suitable slot has {largest}"
+                )
             }
             Self::MachinesRefuse { refusing, expression } => {
-                write!(f, "{} would suit it and refuse it: {expression} is not true", plural(*refusing, "slot"))
+                write!(
+                    f,
+                    "{} would suit it and refuse it: {expression} is not true",
+                    plural(*refusing, "slot")
+                )
             }
             Self::Busy { could_run, short } => {
-                write!(f, "{} could run it; all are busy (short of {short})", plural(*could_run, "machine"))
+                write!(
+                    f,
+                    "{} could run it; all are busy (short of {short})",
+                    plural(*could_run, "machine")
+                )
             }
-            Self::FairShare { place, of } => write!(f, "other users come first: place {place} of {of} in the fair share"),
+            Self::FairShare { place, of } => {
+                write!(f, "other users come first: place {place} of {of} in the fair share")
+            }
             Self::Limit { name } => write!(f, "the limit {name} is reached"),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
-            Self::BackingOff { seconds, last } => write!(f, "next try in {seconds} s; the last one failed: {last}"),
+            Self::BackingOff { seconds, last } => {
+                write!(f, "next try in {seconds} s; the last one failed: {last}")
+            }
         }
     }
 }

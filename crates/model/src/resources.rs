@@ -32,7 +32,11 @@ impl Resources {
             Some("Memory")
         } else if request.disk_kib > self.disk_kib {
             Some("Disk")
-        } else if request.custom.iter().any(|(name, n)| self.custom.get(name).copied().unwrap_or(0) < *n) {
+        } else if request
+            .custom
+            .iter()
+            .any(|(name, n)| self.custom.get(name).copied().unwrap_or(0) < *n)
+        {
             Some("a custom resource")
         } else {
             None
@@ -103,7 +107,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_and_not_carved() {
-        for (request, short) in [(some(5, 1, 0), "Cpus"), (some(1, 9999, 0), "Memory"), (some(1, 1, 3), "a custom resource")] {
+        for (request, short) in [
+            (some(5, 1, 0), "Cpus"),
+            (some(1, 9999, 0), "Memory"),
+            (some(1, 1, 3), "a custom resource"),
+        ] {
             assert_eq!(some(4, 1024, 2).shortage(&request), Some(short));
             assert_eq!(some(4, 1024, 2).minus(&request), None);
         }

@@ -83,7 +83,9 @@ impl Usage {
     /// Wall-clock time of the run, milliseconds; zero if it never started or has not ended.
     pub fn wall_ms(&self) -> u64 {
         match (self.started, self.ended) {
-            (Some(started), Some(ended)) => u64::try_from(ended.since(started).as_millis()).unwrap_or(u64::MAX),
+            (Some(started), Some(ended)) => {
+                u64::try_from(ended.since(started).as_millis()).unwrap_or(u64::MAX)
+            }
             (None, _) | (_, None) => 0,
         }
     }

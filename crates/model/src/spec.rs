@@ -57,7 +57,9 @@ impl ClusterSpec {
     pub fn delta(&self, proc: ProcId) -> Option<ClassAd> {
         match &self.procs {
             Procs::Listed(ads) => ads.get(usize::try_from(proc.0).ok()?).cloned(),
-            Procs::Counted { count, template } => (proc.0 < *count).then(|| template.instantiate(proc)),
+            Procs::Counted { count, template } => {
+                (proc.0 < *count).then(|| template.instantiate(proc))
+            }
         }
     }
 

@@ -2,29 +2,45 @@
 //!
 //! # The lease
 //!
-//! A startd sends [`FromStartd::Beat`] with a rising number and remembers when it sent each; the schedd answers with
-//! [`ToStartd::Echo`] of the number it saw. The startd counts a run's lease from the moment at which it **sent** the beat that
+//! A startd sends [`FromStartd::Beat`], which says when it was sent; the schedd answers with [`ToStartd::Echo`] of the beat it
+//! saw. The startd counts a run's lease from the moment at which it **sent** the beat that
 //! was echoed last. The schedd saw that beat no earlier than it was sent, so by the schedd's own clock the run is surely over
 //! `lease` after it last **saw** a beat that it went on to echo, however long messages were under way; it waits
-//! [`LEASE_MARGIN`] more, for clocks that drift and for the kill itself. [`StartRun`] carries the last beat that the schedd
+//! [`lease_margin`] more, for clocks that drift and for the kill itself. [`StartRun`] carries the last beat that the schedd
 //! saw, so a start that was delayed beyond its lease is refused. Both sides count on `CLOCK_BOOTTIME`.
 //!
 //! # Repetition
 //!
 //! Every message may be lost with its connection, and is then said again after [`FromStartd::Status`] opens the next one; a
 //! network that reorders and duplicates is survived too (the simulator does both). `StartRun` has an ordinal that rises within
-//! its claim, and a startd starts an ordinal once. `RunEnded` is repeated until [`ToStartd::RunRecorded`] comes back.
+//! its claim, and a startd starts an ordinal once. `RunEnded` is repeated until [`ToStartd::RunRecorded`] comes back; the start
+//! of a higher ordinal says the same. `StopRun` carries the ordinal too: where it overtakes its start, the start is not done
+//! any more. A `Status` that is older than a claim's grant ([`ClaimGranted::beat`]) says nothing about that claim.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{Beat, ClaimId, ClaimSecret, MachineName, MatchId, Resources, RunEnd, RunId, Timestamp, Usage, UserName};
+use model::{
+    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Resources, RunEnd, RunId, Timestamp, Usage,
+    UserName,
+};
 use serde::{Deserialize, Serialize};
 
-/// How much longer than the lease a schedd waits before it takes a run for over: covers a second of killing and clocks that
-/// differ by one part in a hundred over the default lease of 2400 s.
-pub const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// What the killing of a run may take after its lease is over: SIGKILL to its whole tree, on a machine that is busy.
+const KILL_TIME: Duration = Duration::from_secs(10);
+
+/// How much longer than the lease a schedd waits before it takes a run for over: the time for the kill, and two clocks that
+/// differ by one part in fifty.
+pub fn lease_margin(lease: Duration) -> Duration {
+    KILL_TIME + lease / 50
+}
+
+/// The shortest lease that is granted, whatever the job says: a few beats must fit into it.
+pub const MIN_LEASE: Duration = Duration::from_secs(30);
+
+/// How often a startd beats while it holds a claim of a schedd.
+pub const BEAT_EVERY: Duration = Duration::from_secs(8);
 
 /// `JobLeaseDuration` where the job does not say (HTCondor 25.14's default).
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(2400);
@@ -49,6 +65,8 @@ pub enum ToStartd {
         secret: ClaimSecret,
         /// The run.
         run: RunId,
+        /// Its ordinal on the claim.
+        ordinal: u32,
         /// How.
         how: StopHow,
     },
@@ -182,6 +200,8 @@ pub enum FromStartd {
 pub struct ClaimStatus {
     /// The claim.
     pub claim: ClaimId,
+    /// The right to use it: a schedd that has forgotten the claim can give it back.
+    pub secret: ClaimSecret,
     /// The match that it was made for.
     pub matched: MatchId,
     /// The ordinal of the last run that it accepted, 0 if none.

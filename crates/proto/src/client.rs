@@ -4,7 +4,9 @@
 //! No message names its sender: who the user is, the kernel says.
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, UserName};
+use model::{
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, UserName,
+};
 use serde::{Deserialize, Serialize};
 
 /// A numbered request.

@@ -20,6 +20,9 @@ pub enum FromSchedd {
         changed: Vec<ClassRequest>,
         /// Classes without idle jobs.
         gone: Vec<ClassId>,
+        /// The last match that the schedd had received when it counted. The counts do not know of later ones, so the
+        /// negotiator subtracts those itself; without this every submission that crosses a match is matched twice.
+        seen: Option<MatchId>,
     },
     /// A match is not used: its jobs are gone, or the startd refused.
     Declined {
@@ -92,7 +95,8 @@ pub struct MachineState {
     pub machine: MachineName,
     /// Where its startd listens for schedds.
     pub address: String,
-    /// Rises with each advertisement of one startd life: an older one that comes late is dropped.
+    /// Rises with each advertisement, over restarts of the startd too (it starts from the wall clock in milliseconds): an
+    /// older one that comes late is dropped.
     pub sequence: u64,
     /// For how long this holds without another, seconds.
     pub lifetime_s: u32,

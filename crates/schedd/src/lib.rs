@@ -1,1 +1,3 @@
-//! The job queue.
+//! The job queue: `core` decides, `shell` does.
+
+pub mod core;

@@ -191,9 +191,11 @@ impl Job<'_> {
 
     /// The value of a keyword, expanded; `None` if it has none or an empty one.
     fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
-        let keyword = keywords::find(name);
-        let spellings = keyword.into_iter().flat_map(Keyword::spellings);
-        for spelling in spellings.chain(keyword.is_none().then_some(name)) {
+        let spellings: Vec<&str> = match keywords::find(name) {
+            Some(keyword) => keyword.spellings().collect(),
+            None => vec![name],
+        };
+        for spelling in spellings {
             let value = self.scope.value(spelling).map_err(|error| {
                 Diagnostic::error(error.to_string())
                     .at(self.place(spelling))

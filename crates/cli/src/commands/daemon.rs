@@ -77,6 +77,8 @@ fn negotiator(home: &Home) -> Result<()> {
         state_dir: home.state_dir(DaemonRole::Negotiator),
         name: host()?,
         admission: admission(),
+        address: address("negotiator"),
+        policy: negotiator::core::Policy::default(),
     };
     one_thread()?.block_on(async { negotiator::run(config, told_to_stop()?).await.context("run the negotiator") })
 }
@@ -101,6 +103,7 @@ fn startd(home: &Home) -> Result<()> {
 fn schedd(home: &Home) -> Result<()> {
     let config = schedd::Config {
         name: host()?,
+        uid_domain: host()?,
         socket: home.socket(DaemonRole::Schedd),
         negotiator: home.socket(DaemonRole::Negotiator),
         state_dir: home.state_dir(DaemonRole::Schedd),

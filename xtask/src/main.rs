@@ -66,6 +66,9 @@ fn main() -> Result<()> {
 fn bench(args: &[String]) -> Result<()> {
     match args.split_first() {
         Some((what, rest)) if !what.starts_with('-') => run::tool(&format!("bench-{what}"), rest),
-        Some(_) | None => run::tool("bench-pool", args),
+        Some(_) | None => {
+            run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
+            run::tool("bench-pool", &["--updraft".to_owned(), run::release_binary()])
+        }
     }
 }

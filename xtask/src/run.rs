@@ -25,6 +25,12 @@ pub(crate) fn tool(bin: &str, args: &[String]) -> Result<()> {
     run(&mut command, bin)
 }
 
+/// The optimised program, where cargo puts it.
+pub(crate) fn release_binary() -> String {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("release/updraft").to_string_lossy().into_owned()
+}
+
 /// Runs a script of the checkout.
 pub(crate) fn script(path: &str, args: &[String]) -> Result<()> {
     run(Command::new("bash").arg(path).args(args), path)

@@ -138,6 +138,22 @@ impl Expr {
         }
     }
 
+    /// The elements, if the expression is a list written out.
+    pub fn as_list(&self) -> Option<&[Expr]> {
+        match self.node() {
+            Some(Node::List(items)) => Some(items),
+            Some(_) | None => self.as_literal().and_then(Value::as_list),
+        }
+    }
+
+    /// The ad, if the expression is one written out.
+    pub fn as_ad(&self) -> Option<&ClassAd> {
+        match self.node() {
+            Some(Node::Ad(ad)) => Some(ad),
+            Some(_) | None => self.as_literal().and_then(Value::as_ad),
+        }
+    }
+
     pub(crate) fn node(&self) -> Option<&Node> {
         match &self.0 {
             Repr::Literal(_) => None,
@@ -297,6 +313,23 @@ impl Expr {
             Node::List(items) => items.iter().for_each(look),
             Node::Ad(ad) => ad.iter().for_each(|(_, expr)| look(expr)),
         }
+    }
+}
+
+/// Whether the expression is a name, possibly with `MY`, `TARGET` or another name in front.
+pub(crate) fn is_reference(expr: &Expr) -> bool {
+    match expr.node() {
+        Some(Node::Attr(_) | Node::Root(_)) => true,
+        Some(Node::Select(base, _)) => is_reference(base),
+        _ => false,
+    }
+}
+
+/// The name of the function, if the expression is a call of one that does not exist.
+pub(crate) fn called_but_unknown(expr: &Expr) -> Option<&AttrName> {
+    match expr.node() {
+        Some(Node::Call(name, None, _)) => Some(name),
+        _ => None,
     }
 }
 

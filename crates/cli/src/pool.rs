@@ -6,7 +6,7 @@ mod supervisor;
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -111,18 +111,19 @@ pub struct ProcessStatus {
     pub identity: Option<Identity>,
 }
 
-/// Starts the pool, or what of it has died, and returns when it accepts jobs.
+/// Starts the pool, or what of it has died, as processes of `program` (this binary, or another build of it), and returns when it
+/// accepts jobs.
 ///
 /// # Errors
 ///
 /// If its folder cannot be used or a daemon does not come up.
-pub fn start(home: &Home, wanted: &Settings) -> Result<Started, PoolError> {
+pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, PoolError> {
     make_folders(home)?;
     keep_settings(home, wanted)?;
     let supervised = holder(home, SUPERVISOR)?.is_some();
     let dead = DaemonRole::ALL.iter().filter(|role| !matches!(holder(home, role.name()), Ok(Some(_)))).count();
     if !supervised {
-        supervisor::start(home).map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
+        supervisor::start(home, program).map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
     }
     wait_until_up(home)?;
     Ok(match (supervised, dead) {

@@ -51,7 +51,7 @@ impl Link {
                 Ok(length) => {
                     read += length;
                     self.decoder.feed(&chunk[..length]);
-                    while let Some(value) = self.decoder.next()? {
+                    while let Some(value) = self.decoder.next_frame()? {
                         into.push(value);
                     }
                     if length < chunk.len() {

@@ -99,7 +99,7 @@ pub(crate) fn append(file: &mut File, entry: &Entry) -> io::Result<()> {
 fn entries(bytes: &[u8]) -> Vec<Entry> {
     let mut decoder = Decoder::default();
     decoder.feed(bytes);
-    std::iter::from_fn(|| decoder.next().ok().flatten()).collect()
+    std::iter::from_fn(|| decoder.next_frame().ok().flatten()).collect()
 }
 
 #[cfg(test)]

@@ -100,8 +100,14 @@ impl Runs {
         if self.runs.contains_key(&start.run_key) {
             return Err(Refusal::Duplicate(start.run_key.clone()));
         }
-        if self.alive >= self.alive_max || self.runs.len() >= KNOWN_MAX {
-            return Err(Refusal::TooManyRuns(self.runs.len().min(self.alive_max)));
+        if self.alive >= self.alive_max {
+            return Err(Refusal::TooManyRuns(self.alive));
+        }
+        if self.runs.len() >= KNOWN_MAX {
+            return Err(Refusal::Failed {
+                attempt: "remember another run".to_owned(),
+                why: format!("{KNOWN_MAX} are known: forget those whose end is recorded"),
+            });
         }
         check_identity(start, identity)?;
         check_values(start, cgroups)

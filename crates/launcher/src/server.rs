@@ -19,7 +19,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::geteuid;
 
-use crate::cgroup::Mode;
+use crate::cgroup::{Mode, RunCgroup};
 use crate::config::{Config, Identity};
 use crate::fleet::{Fleet, Watched};
 use crate::keeper::{KEEPERS_SOCKET, Order, Post, Report};
@@ -321,7 +321,7 @@ impl Server {
         for mark in &marks {
             let cgroup = self.mode.cgroups().map(|cgroups| cgroups.of_run(mark.key));
             let marked = tree::marked(mark);
-            let none_in_cgroup = cgroup.as_ref().is_none_or(|cgroup| cgroup.is_empty());
+            let none_in_cgroup = cgroup.as_ref().is_none_or(RunCgroup::is_empty);
             if marked.is_empty() && orphans.is_empty() && none_in_cgroup {
                 clear.push(mark.key.clone());
             }

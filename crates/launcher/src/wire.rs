@@ -673,7 +673,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes bytes as they were read. Call [`Decoder::next`] until it returns `None` before feeding more, so that no more than one
+    /// Takes bytes as they were read. Call [`Decoder::next_frame`] until it returns `None` before feeding more, so that no more than one
     /// frame is ever held.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.taken > 0 {
@@ -688,7 +688,7 @@ impl Decoder {
     /// # Errors
     ///
     /// The stream is not to be trusted any more, and must be closed.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub fn next_frame<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         let rest = &self.buffer[self.taken..];
         let Some((head, body)) = rest.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
@@ -745,7 +745,7 @@ mod tests {
             let mut received = Vec::new();
             for chunk in bytes.chunks(piece) {
                 decoder.feed(chunk);
-                while let Some(request) = decoder.next::<Request>().unwrap() {
+                while let Some(request) = decoder.next_frame::<Request>().unwrap() {
                     received.push(request);
                 }
             }
@@ -757,7 +757,7 @@ mod tests {
     fn a_frame_longer_than_the_limit_is_refused_before_it_is_held() {
         let mut decoder = Decoder::default();
         decoder.feed(&u32::MAX.to_be_bytes());
-        assert!(matches!(decoder.next::<Request>(), Err(WireError::TooLong { .. })));
+        assert!(matches!(decoder.next_frame::<Request>(), Err(WireError::TooLong { .. })));
         let mut out = vec![7];
         let huge = OsBytes::from(vec![0; FRAME_MAX_BYTES]);
         assert!(matches!(encode(&huge, &mut out), Err(WireError::TooLong { .. })));
@@ -776,7 +776,7 @@ mod tests {
             encode(bad, &mut bytes).unwrap();
             let mut decoder = Decoder::default();
             decoder.feed(&bytes);
-            assert!(decoder.next::<RunKey>().is_err(), "{bad:?} over the wire");
+            assert!(decoder.next_frame::<RunKey>().is_err(), "{bad:?} over the wire");
         }
     }
 
@@ -787,6 +787,6 @@ mod tests {
         encode(&sent, &mut bytes).unwrap();
         let mut decoder = Decoder::default();
         decoder.feed(&bytes);
-        assert_eq!(decoder.next::<OsBytes>().unwrap(), Some(sent));
+        assert_eq!(decoder.next_frame::<OsBytes>().unwrap(), Some(sent));
     }
 }

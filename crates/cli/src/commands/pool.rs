@@ -69,7 +69,7 @@ fn home(dir: Option<PathBuf>) -> Home {
 }
 
 fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
-    let started = pool::start(home, settings)?;
+    let started = pool::start(home, settings, &std::env::current_exe()?)?;
     let dir = home.dir().display();
     match started {
         Started::Fresh => println!("The pool in {dir} accepts jobs."),

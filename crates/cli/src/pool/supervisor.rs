@@ -95,8 +95,8 @@ fn daemon_command(home: &Home, program: &Path, role: DaemonRole) -> io::Result<C
 /// # Errors
 ///
 /// If it cannot be started.
-pub fn start(home: &Home) -> io::Result<u32> {
-    let mut command = Command::new(std::env::current_exe()?);
+pub fn start(home: &Home, program: &Path) -> io::Result<u32> {
+    let mut command = Command::new(program);
     command.args(["daemon", NAME, "--home"]).arg(home.dir());
     log_to(&mut command, &home.log(NAME))?;
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -238,7 +238,7 @@ impl Client {
         let mut chunk = [0; 4096];
         let length = self.stream.read(&mut chunk).ok().filter(|length| *length > 0)?;
         self.decoder.feed(&chunk[..length]);
-        while let Some(messages) = self.decoder.next::<Vec<Message>>().unwrap() {
+        while let Some(messages) = self.decoder.next_frame::<Vec<Message>>().unwrap() {
             for message in messages {
                 match message {
                     Message::Answer { id, result } => self.answers.push((id, result)),

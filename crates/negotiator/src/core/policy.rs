@@ -4,16 +4,20 @@ use std::time::Duration;
 
 /// How long a match may stay unanswered before its part of the machine is offered again. Claiming takes two messages; ten
 /// seconds forgive a slow network and delay the next job on that part by no more.
-pub const MATCH_EXPIRY: Duration = Duration::from_secs(10);
+pub(crate) const MATCH_EXPIRY: Duration = Duration::from_secs(10);
+
+/// How long a class leaves a machine alone of which it declined a match. Whatever the machine's reason to refuse was, asking
+/// again at once would have the two talk of nothing else; an ad of the machine ends it early.
+pub(crate) const DECLINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often accounts are saved while they change. What a crash loses is a minute of a half-life of a day.
-pub const SAVE_ACCOUNTS_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const SAVE_ACCOUNTS_EVERY: Duration = Duration::from_secs(60);
 
 /// How often classes whose expressions ask for the time are looked at again. HTCondor looks once per cycle of 60 s.
-pub const RECONSIDER_EVERY: Duration = Duration::from_secs(20);
+pub(crate) const RECONSIDER_EVERY: Duration = Duration::from_secs(20);
 
 /// Machines of one pool. Row numbers and bit sets are sized by it; three times the largest HTCondor pool known.
-pub const MAX_MACHINES: usize = 1_000_000;
+pub(crate) const MAX_MACHINES: usize = 1_000_000;
 
 /// How sharing between users works.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,9 +10,6 @@ use serde::de::DeserializeOwned;
 use super::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluster, StoreError};
 use crate::core::{ClusterBody, ClusterRecord, Dirty, JobRecord, Rows};
 
-/// The name under which the position of the users' logs is kept.
-pub(crate) const LOGGED: &str = "logged";
-
 /// The name under which the core's numbers are kept.
 const NUMBERS: &str = "numbers";
 
@@ -50,14 +47,15 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
     Ok(batch)
 }
 
-/// What the store loaded, as the core wants it, and the position of the users' logs.
+/// What the store loaded, as the core wants it.
 ///
 /// # Errors
 ///
 /// If a row is not one of ours.
-pub(crate) fn from_loaded(loaded: Loaded) -> Result<(Rows, u64), StoreError> {
-    let number = |key: &str| loaded.meta.iter().find(|(k, _)| k == key).map(|(_, body)| body.as_str());
-    let rows = Rows {
+pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
+    let number =
+        |key: &str| loaded.meta.iter().find(|(k, _)| k == key).map(|(_, body)| body.as_str());
+    Ok(Rows {
         clusters: loaded.clusters.iter().map(cluster_record).collect::<Result<_, _>>()?,
         jobs: loaded.jobs.iter().map(job_record).collect::<Result<_, _>>()?,
         claims: loaded.claims.iter().map(|body| parse(body)).collect::<Result<_, _>>()?,
@@ -68,8 +66,7 @@ pub(crate) fn from_loaded(loaded: Loaded) -> Result<(Rows, u64), StoreError> {
             .iter()
             .map(|(token, cluster, procs)| (SubmitToken(*token), ClusterId(*cluster), *procs))
             .collect(),
-    };
-    Ok((rows, number(LOGGED).map(parse).transpose()?.unwrap_or(0)))
+    })
 }
 
 /// A cluster's row as the core's record.
@@ -78,10 +75,15 @@ pub(crate) fn from_loaded(loaded: Loaded) -> Result<(Rows, u64), StoreError> {
 ///
 /// If it is not one of ours.
 pub(crate) fn cluster_record(row: &NewCluster) -> Result<ClusterRecord, StoreError> {
-    let spec: ClusterSpec =
-        rmp_serde::from_slice(&row.spec).map_err(|e| StoreError::damaged("read what was submitted", e.into()))?;
+    let spec: ClusterSpec = rmp_serde::from_slice(&row.spec)
+        .map_err(|e| StoreError::damaged("read what was submitted", e.into()))?;
     let body: ClusterBody = parse(&row.body)?;
-    Ok(ClusterRecord { cluster: ClusterId(row.cluster), token: SubmitToken(row.token), spec: Arc::new(spec), body })
+    Ok(ClusterRecord {
+        cluster: ClusterId(row.cluster),
+        token: SubmitToken(row.token),
+        spec: Arc::new(spec),
+        body,
+    })
 }
 
 /// A job's row as the core's record.
@@ -99,7 +101,11 @@ pub(crate) fn job_record(row: &JobRow) -> Result<JobRecord, StoreError> {
 ///
 /// If it is not one of ours.
 pub(crate) fn recorded(row: &EventRow) -> Result<Recorded, StoreError> {
-    Ok(Recorded { seq: Seq(row.seq), at: Timestamp::from_millis(row.at_ms), what: parse(&row.body)? })
+    Ok(Recorded {
+        seq: Seq(row.seq),
+        at: Timestamp::from_millis(row.at_ms),
+        what: parse(&row.body)?,
+    })
 }
 
 fn new_cluster(record: &ClusterRecord) -> Result<NewCluster, StoreError> {
@@ -119,7 +125,13 @@ fn event_row(recorded: &Recorded) -> Result<EventRow, StoreError> {
         Happening::ClusterSubmitted { cluster, .. } => (cluster.0, None),
         Happening::Job { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
     };
-    Ok(EventRow { seq: recorded.seq.0, at_ms: recorded.at.as_millis(), cluster, proc, body: json(&recorded.what)? })
+    Ok(EventRow {
+        seq: recorded.seq.0,
+        at_ms: recorded.at.as_millis(),
+        cluster,
+        proc,
+        body: json(&recorded.what)?,
+    })
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {

@@ -4,6 +4,7 @@ mod accounts;
 mod bits;
 mod clauses;
 mod demand;
+mod dependence;
 mod index;
 mod machine;
 mod pass;
@@ -15,14 +16,14 @@ mod reasons;
 mod state;
 mod words;
 
-pub use accounts::{Account, AccountLine, Accounts};
+pub use accounts::{Account, AccountLine, Accounts, BEST_PRIORITY};
 pub use demand::Demand;
 pub use pass::{Snapshot, negotiate};
 pub use plan::{Fault, Plan, PlannedMatch};
 pub use policy::Policy;
 pub use pool::Pool;
 pub use state::Core;
-pub use words::{Change, Decision, Effect, Event, Fact, Input, Rejection, ScheddName};
+pub use words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
 
 #[cfg(test)]
 mod tests;

@@ -43,5 +43,7 @@ pub fn run(args: VersionArgs, call: &Call) -> Result<ExitCode> {
 fn htcondor(ours: &str) -> String {
     let system = OS[..1].to_ascii_uppercase() + &OS[1..];
     let platform = format!("{}-{system}", ARCH.to_ascii_uppercase());
-    format!("$CondorVersion: {FOLLOWS} PackageID: Updraft-{ours} $\n$CondorPlatform: {platform} $\n")
+    format!(
+        "$CondorVersion: {FOLLOWS} PackageID: Updraft-{ours} $\n$CondorPlatform: {platform} $\n"
+    )
 }

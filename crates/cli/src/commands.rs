@@ -10,6 +10,7 @@ pub mod q;
 pub mod release;
 pub mod rm;
 pub mod status;
+pub mod submit;
 pub mod vacate_job;
 pub mod version;
 pub mod wait;

@@ -192,6 +192,17 @@ pub async fn connect_unix(path: &Path, role: Role) -> Result<Connection, NetErro
     shake(stream, &hello(role)).await
 }
 
+/// Connects to something at `path` that has a protocol of its own: the launcher.
+///
+/// # Errors
+///
+/// If nobody listens there.
+pub async fn connect_stream(path: &Path) -> Result<UnixStream, NetError> {
+    let connect = |source| NetError::Connect { path: path.to_owned(), source };
+    let short = ShortPath::of(path).map_err(connect)?;
+    UnixStream::connect(short.path()).await.map_err(connect)
+}
+
 /// A greeted connection.
 #[derive(Debug)]
 pub struct Connection {

@@ -59,6 +59,7 @@ impl Core {
             }
             Fact::Opened => self.open = true,
             Fact::Measured(measured) => self.measured = *measured,
+            Fact::Closed => self.closed = true,
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
             Fact::RunUsed { .. }
             | Fact::Answered { .. }
@@ -72,7 +73,8 @@ impl Core {
     }
 
     fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {
-        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact else {
+        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact
+        else {
             return;
         };
         self.index_claim(id, *matched, *slot, resources);
@@ -165,6 +167,7 @@ fn changes_ad(fact: &Fact) -> bool {
         | Fact::ScheddWent { .. }
         | Fact::LauncherListed { .. }
         | Fact::LauncherWent
+        | Fact::Closed
         | Fact::Beaten
         | Fact::Answered { .. }
         | Fact::StrayRun { .. } => false,

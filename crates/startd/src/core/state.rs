@@ -31,6 +31,8 @@ pub struct Core {
     pub(super) strays: BTreeSet<RunKey>,
     /// Whether schedds are answered.
     pub(super) open: bool,
+    /// Whether the startd is about to end.
+    pub(super) closed: bool,
     pub(super) measured: Measured,
     /// When beats were sent last, milliseconds of the boot clock.
     pub(super) beaten_ms: Option<u64>,
@@ -70,7 +72,9 @@ pub(super) struct Claim {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Activity {
     /// No run, since then on the boot clock.
-    Idle { since_ms: u64 },
+    Idle {
+        since_ms: u64,
+    },
     Run(Box<Run>),
 }
 
@@ -92,9 +96,15 @@ pub(super) struct Run {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
     Starting,
-    Executing { at: Timestamp, scratch_dir: String },
+    Executing {
+        at: Timestamp,
+        scratch_dir: String,
+    },
     /// Nothing of it is left; the schedd has not said yet that it knows.
-    Ended { end: RunEnd, usage: Usage },
+    Ended {
+        end: RunEnd,
+        usage: Usage,
+    },
 }
 
 impl Core {
@@ -111,6 +121,7 @@ impl Core {
             launcher_listed: false,
             strays: BTreeSet::new(),
             open: false,
+            closed: false,
             measured: Measured::default(),
             beaten_ms: None,
             ad_changes: 0,
@@ -134,7 +145,13 @@ impl Core {
     }
 
     /// Enters a claim into every index. The counterpart is [`Core::unindex_claim`].
-    pub(super) fn index_claim(&mut self, id: ClaimId, matched: MatchId, slot: u32, part: &Resources) {
+    pub(super) fn index_claim(
+        &mut self,
+        id: ClaimId,
+        matched: MatchId,
+        slot: u32,
+        part: &Resources,
+    ) {
         self.by_match.insert(matched, id);
         assert!(self.slots.insert(slot), "slot {slot} is given to claim {id} while it is in use");
         let left = self.free.minus(part);
@@ -160,10 +177,10 @@ impl Core {
     }
 
     pub(super) fn lowest_free_slot(&self) -> u32 {
-        (1..).zip(&self.slots).find(|(n, used)| n != *used).map_or_else(
-            || u32::try_from(self.slots.len()).unwrap_or(u32::MAX - 1) + 1,
-            |(n, _)| n,
-        )
+        (1..)
+            .zip(&self.slots)
+            .find(|(n, used)| n != *used)
+            .map_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX - 1) + 1, |(n, _)| n)
     }
 
     pub(super) fn beat(&self, now: Now) -> model::Beat {

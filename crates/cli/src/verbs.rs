@@ -76,6 +76,7 @@ macro_rules! verb {
 
 /// All verbs, in the order in which help lists them.
 pub const VERBS: &[Verb] = &[
+    verb!("submit", ["condor_submit"], submit::SubmitArgs => submit::run, not yet submit::NOT_YET),
     verb!("q", ["condor_q"], q::QArgs => q::run, not yet q::NOT_YET),
     verb!("status", ["condor_status"], status::StatusArgs => status::run, not yet status::NOT_YET),
     verb!("history", ["condor_history"], history::HistoryArgs => history::run, not yet history::NOT_YET),

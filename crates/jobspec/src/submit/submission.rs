@@ -99,7 +99,9 @@ impl Description {
             warnings.push(error);
             return Err(warnings);
         }
-        warn_of_unused(&reader.macros, options, &mut warnings);
+        if !clusters.is_empty() {
+            warn_of_unused(&reader.macros, options, &mut warnings);
+        }
         if warnings.iter().any(|d| d.is_error() && d.form != Form::Function) {
             return Err(warnings);
         }
@@ -159,7 +161,8 @@ fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<D
             entry.name, entry.value
         );
         let warning = told(message).at(entry.place.clone());
-        warnings.push(match keywords::nearest(&entry.name) {
+        let meant = keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
+        warnings.push(match meant {
             Some(keyword) => warning.hint(format!("did you mean {keyword}?")),
             None => warning,
         });

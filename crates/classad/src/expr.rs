@@ -300,6 +300,23 @@ impl Expr {
     }
 }
 
+/// Whether the expression is a name, possibly with `MY`, `TARGET` or another name in front.
+pub(crate) fn is_reference(expr: &Expr) -> bool {
+    match expr.node() {
+        Some(Node::Attr(_) | Node::Root(_)) => true,
+        Some(Node::Select(base, _)) => is_reference(base),
+        _ => false,
+    }
+}
+
+/// The name of the function, if the expression is a call of one that does not exist.
+pub(crate) fn called_but_unknown(expr: &Expr) -> Option<&AttrName> {
+    match expr.node() {
+        Some(Node::Call(name, None, _)) => Some(name),
+        _ => None,
+    }
+}
+
 /// Whether a name stands for one of the two ads.
 pub(crate) fn scope_of(name: &str) -> Option<RefScope> {
     if name.eq_ignore_ascii_case("MY") || name.eq_ignore_ascii_case("SELF") {

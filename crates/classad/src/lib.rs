@@ -1,8 +1,11 @@
 //! The ClassAd language: parse, print, evaluate, match. Knows nothing of jobs; does no IO.
 
 mod ad;
+pub mod analyze;
+pub mod calculator;
 mod eval;
 mod expr;
+mod flatten;
 pub mod limits;
 mod matching;
 mod name;

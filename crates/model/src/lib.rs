@@ -14,6 +14,7 @@ mod spec;
 mod time;
 
 pub mod attr;
+pub mod cmdline;
 pub mod userlog;
 
 pub use hold::{Hold, HoldCode, VacateCode};

@@ -203,6 +203,22 @@ impl<'e> Evaluator<'e> {
         }
     }
 
+    /// The expression that an unscoped name stands for, here, further out, or in the other ad.
+    pub(crate) fn find_expression(&self, name: &AttrName, scope: &Scope) -> Option<Expr> {
+        let mut level = Some(scope);
+        while let Some(at) = level {
+            if let Some(found) = self.ad(at).lookup(name) {
+                return Some(found.clone());
+            }
+            level = at.outer();
+        }
+        let other = self.other_side(scope)?;
+        match scope {
+            Scope::My | Scope::Target => self.ad(&other).lookup(name).cloned(),
+            Scope::Nested(_) => None,
+        }
+    }
+
     /// The names that the two ads of a match see around them.
     fn match_name(&self, name: &AttrName, side: &Scope) -> Option<Val> {
         self.target?;
@@ -417,7 +433,8 @@ impl From<&Value> for Val {
             Value::Real(value) => Val::Real(*value),
             Value::String(text) => Val::String(Arc::clone(text)),
             Value::AbsTime(time) => Val::AbsTime(*time),
-            Value::RelTime(seconds) => Val::RelTime(*seconds),
+            // HTCondor 25.14: a `relTime("...")` in a text is a real number of seconds when it is evaluated.
+            Value::RelTime(seconds) => Val::Real(*seconds),
             Value::List(items) => Val::List(Arc::clone(items), Scope::My),
             Value::Ad(ad) => Val::Ad(Scope::nested(Arc::clone(ad), Scope::My)),
         }

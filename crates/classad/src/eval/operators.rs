@@ -54,11 +54,6 @@ pub(crate) fn combine(op: BinaryOp, left: Val, right: Val) -> Val {
     }
 }
 
-/// As [`combine`], on finished values without lists and ads.
-pub(crate) fn operate(op: BinaryOp, left: &Value, right: &Value) -> Val {
-    combine(op, Val::from(left), Val::from(right))
-}
-
 /// An operand that a strict operator passes on: error before undefined.
 fn strict(left: &Val, right: &Val) -> Option<Val> {
     match (left, right) {
@@ -240,14 +235,19 @@ fn bitwise(op: BinaryOp, left: &Val, right: &Val) -> Val {
     let (Val::Integer(left), Val::Integer(right)) = (left, right) else { return Val::Error };
     let (left, right) = (*left, *right);
     // Shift counts beyond the width behave as x86-64 does, where the reference was compiled: modulo 64.
-    let count = u32::try_from(right.rem_euclid(64)).unwrap_or(0);
+    let modulo_64 = |count: i64| u32::try_from(count.rem_euclid(64)).unwrap_or(0);
     Val::Integer(match op {
         BinaryOp::BitOr => left | right,
         BinaryOp::BitXor => left ^ right,
         BinaryOp::BitAnd => left & right,
-        BinaryOp::ShiftLeft => left.wrapping_shl(count),
-        BinaryOp::ShiftRight => left.wrapping_shr(count),
-        _ => left.cast_unsigned().wrapping_shr(count).cast_signed(),
+        BinaryOp::ShiftLeft => left.wrapping_shl(modulo_64(right)),
+        // Negative numbers keep their sign, one step at a time, at most 64 of them.
+        BinaryOp::ShiftRight if left < 0 => left >> u32::try_from(right.clamp(0, 63)).unwrap_or(0),
+        // The sign goes with the first step; the others are counted modulo 64.
+        BinaryOp::ShiftRightUnsigned if left < 0 => {
+            ((left >> 1) & i64::MAX) >> modulo_64(right.wrapping_sub(1))
+        }
+        _ => left >> modulo_64(right),
     })
 }
 

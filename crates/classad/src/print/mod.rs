@@ -4,4 +4,4 @@ mod real;
 mod syntax;
 
 pub(crate) use real::{c_exponent, c_general};
-pub(crate) use syntax::{Style, ad_new, ad_old, expr, value};
+pub(crate) use syntax::{Style, ad_new, ad_old, expr, pretty, value};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
 use crate::host::{Client, Host, file, is_alive, key, parent_of, start, tagged, until};
 use launcher::wire::{
@@ -245,6 +246,32 @@ fn a_process_that_ignores_the_signal_is_killed_when_its_grace_is_over() {
     assert_eq!(end.killed_by, Some(KilledBy::Request));
     assert!(end.usage.wall_ms >= 200, "{end:?}");
     assert_eq!(tagged("deaf"), []);
+}
+
+/// A lease on the program makes the kernel hold `execve`, as a file server that does not answer would; the keeper is
+/// suspended all the while.
+#[test]
+fn a_start_that_hangs_in_the_kernel_can_be_killed() {
+    let mut host = Host::new();
+    fs::copy("/bin/true", host.path("program")).unwrap();
+    let hold = "use Fcntl; $SIG{IO} = 'IGNORE'; open(F, '+<', 'program') or die;
+                fcntl(F, Fcntl::F_SETLEASE, F_WRLCK) or die; open(R, '>', 'held'); print R \"held\\n\";
+                close(R); sleep 1000";
+    let holder = Command::new("perl").args(["-e", hold]).current_dir(host.dir.path()).spawn();
+    let Ok(mut holder) = holder else {
+        eprintln!("not shown: there is no perl to hold a lease on a file");
+        return;
+    };
+    host.line("held");
+    host.client.start(start("hangs", host.dir.path(), &["./program"]));
+    let kill = RequestBody::Kill { run_key: key("hangs"), signal: 15, grace_ms: 0 };
+    assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+    assert_eq!(host.client.list()[0].state, RunState::Starting);
+    let end = host.client.ended("hangs");
+    assert_eq!(end.outcome, Outcome::Signaled { signal: 9, core: false });
+    assert_eq!(end.killed_by, Some(KilledBy::Request));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn take_option<'w>(
         out.push(format!("--{long}={value}"));
         return Ok(rest);
     }
-    let wanted = arg.get_num_args().map_or(0, |n| n.min_values());
+    let wanted = arg.get_num_args().map_or(1, |n| n.min_values());
     let many = arg.get_num_args().is_some_and(|n| n.max_values() == usize::MAX);
     if !arg.get_action().takes_values() {
         out.push(format!("--{long}"));

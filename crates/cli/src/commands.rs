@@ -1,6 +1,7 @@
 //! One file per verb: its options, what it asks of whom, and in which view the answer is shown. How answers look is the business
 //! of `render`; how options are spelt, of `args`.
 
+pub mod daemon;
 pub mod events;
 pub mod history;
 pub mod hold;
@@ -9,6 +10,7 @@ pub mod pool;
 pub mod q;
 pub mod release;
 pub mod rm;
+pub mod run;
 pub mod status;
 pub mod vacate_job;
 pub mod version;

@@ -23,7 +23,9 @@ use proto::command::AskError;
 use proto::net::NetError;
 
 use crate::args::{self, ArgError};
-use crate::commands::*;
+use crate::commands::{
+    daemon, events, history, hold, links, pool, q, release, rm, run, status, vacate_job, version, wait,
+};
 use crate::exit::Exit;
 
 /// A verb.
@@ -82,9 +84,11 @@ pub const VERBS: &[Verb] = &[
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
     verb!("wait", ["condor_wait"], wait::WaitArgs => wait::run),
     verb!("events", [], events::EventsArgs => events::run),
+    verb!("run", [], run::RunArgs => run::run),
     verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
     verb!("links", [], links::LinksArgs => links::run),
     verb!("version", ["condor_version"], version::VersionArgs => version::run),
+    verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
 /// HTCondor's commands that are known and not built yet: refused by name.
@@ -113,7 +117,7 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     let called = called.unwrap_or_default();
     let rest: Vec<String> = words.collect();
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&called.as_str())) {
-        return run(verb, &Call { name: called, voice: Voice::HtCondor }, &rest);
+        return perform(verb, &Call { name: called, voice: Voice::HtCondor }, &rest);
     }
     if NOT_YET.contains(&called.as_str()) {
         return refuse(&format!("{called}: not supported yet"));
@@ -128,10 +132,10 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 fn by_first_word(word: &str, rest: &[String]) -> ExitCode {
     let word = if ["--version", "-version", "-V"].contains(&word) { "version" } else { word };
     if let Some(verb) = VERBS.iter().find(|verb| verb.name == word) {
-        return run(verb, &Call { name: format!("updraft {word}"), voice: Voice::Updraft }, rest);
+        return perform(verb, &Call { name: format!("updraft {word}"), voice: Voice::Updraft }, rest);
     }
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&word)) {
-        return run(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
+        return perform(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
     }
     if NOT_YET.iter().any(|known| *known == word || known.strip_prefix("condor_") == Some(word)) {
         return refuse(&format!("updraft {word}: not supported yet"));
@@ -158,7 +162,7 @@ fn command(verb: &Verb, call: &Call) -> Command {
     command
 }
 
-fn run(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
+fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
     let usage = if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage };
     let command = command(verb, call);
     let words = match spell(verb, &command, words) {

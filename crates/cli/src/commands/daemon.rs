@@ -17,6 +17,7 @@ use crate::pool;
 
 /// Runs one daemon of a pool in the foreground.
 #[derive(Debug, Args)]
+#[command(hide = true)]
 pub struct DaemonArgs {
     /// launcher, negotiator, startd, schedd or supervisor.
     role: String,

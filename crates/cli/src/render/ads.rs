@@ -97,21 +97,20 @@ fn indent(depth: usize, out: &mut String) {
 }
 
 fn json_value(expr: &Expr, depth: usize, out: &mut String) {
-    match expr.as_literal() {
-        Some(Value::List(items)) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                *out += if i == 0 { "\n" } else { ",\n" };
-                indent(depth + 1, out);
-                json_value(item, depth + 1, out);
-            }
-            out.push('\n');
-            indent(depth, out);
-            out.push(']');
+    if let Some(items) = expr.as_list() {
+        out.push('[');
+        for (i, item) in items.iter().enumerate() {
+            *out += if i == 0 { "\n" } else { ",\n" };
+            indent(depth + 1, out);
+            json_value(item, depth + 1, out);
         }
-        Some(Value::Ad(ad)) => object(&attributes(ad, &[]), depth, out),
-        Some(other) => *out += &json_scalar(other, expr),
-        None => *out += &json_expression(expr),
+        out.push('\n');
+        indent(depth, out);
+        out.push(']');
+    } else if let Some(ad) = expr.as_ad() {
+        object(&attributes(ad, &[]), depth, out);
+    } else {
+        *out += &json_scalar(expr);
     }
 }
 
@@ -130,36 +129,38 @@ fn json_line(attributes: &Attributes<'_>, out: &mut String) {
 }
 
 fn json_line_value(expr: &Expr, out: &mut String) {
-    match expr.as_literal() {
-        Some(Value::List(items)) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    *out += ", ";
-                }
-                json_line_value(item, out);
+    if let Some(items) = expr.as_list() {
+        out.push('[');
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                *out += ", ";
             }
-            out.push(']');
+            json_line_value(item, out);
         }
-        Some(Value::Ad(ad)) => json_line(&attributes(ad, &[]), out),
-        Some(other) => *out += &json_scalar(other, expr),
-        None => *out += &json_expression(expr),
+        out.push(']');
+    } else if let Some(ad) = expr.as_ad() {
+        json_line(&attributes(ad, &[]), out);
+    } else {
+        *out += &json_scalar(expr);
     }
 }
 
-fn json_scalar(value: &Value, expr: &Expr) -> String {
-    match value {
-        Value::Undefined => "null".to_owned(),
-        Value::Boolean(b) => b.to_string(),
-        Value::Integer(n) => n.to_string(),
-        Value::Real(x) if x.is_finite() => expr.to_string(),
-        Value::String(text) => quoted(text),
-        Value::Error
-        | Value::Real(_)
-        | Value::AbsTime(_)
-        | Value::RelTime(_)
-        | Value::List(_)
-        | Value::Ad(_) => json_expression(expr),
+fn json_scalar(expr: &Expr) -> String {
+    match expr.as_literal() {
+        Some(Value::Undefined) => "null".to_owned(),
+        Some(Value::Boolean(b)) => b.to_string(),
+        Some(Value::Integer(n)) => n.to_string(),
+        Some(Value::Real(x)) if x.is_finite() => expr.to_string(),
+        Some(Value::String(text)) => quoted(text),
+        Some(
+            Value::Error
+            | Value::Real(_)
+            | Value::AbsTime(_)
+            | Value::RelTime(_)
+            | Value::List(_)
+            | Value::Ad(_),
+        )
+        | None => json_expression(expr),
     }
 }
 
@@ -196,6 +197,15 @@ fn xml_indent(depth: usize, out: &mut String) {
 }
 
 fn xml_value(expr: &Expr, depth: usize, out: &mut String) {
+    if let Some(items) = expr.as_list() {
+        *out += "<l>";
+        items.iter().for_each(|item| xml_value(item, depth, out));
+        *out += "</l>";
+        return;
+    }
+    if let Some(ad) = expr.as_ad() {
+        return xml_ad(&attributes(ad, &[]), depth, out);
+    }
     match expr.as_literal() {
         Some(Value::Undefined) => *out += "<un/>",
         Some(Value::Error) => *out += "<er/>",
@@ -203,13 +213,7 @@ fn xml_value(expr: &Expr, depth: usize, out: &mut String) {
         Some(Value::Integer(n)) => *out += &format!("<i>{n}</i>"),
         Some(Value::Real(_)) => *out += &format!("<r>{}</r>", xml_real(expr)),
         Some(Value::String(text)) => *out += &format!("<s>{}</s>", xml_text(text)),
-        Some(Value::List(items)) => {
-            *out += "<l>";
-            items.iter().for_each(|item| xml_value(item, depth, out));
-            *out += "</l>";
-        }
-        Some(Value::Ad(ad)) => xml_ad(&attributes(ad, &[]), depth, out),
-        Some(Value::AbsTime(_) | Value::RelTime(_)) | None => {
+        Some(Value::AbsTime(_) | Value::RelTime(_) | Value::List(_) | Value::Ad(_)) | None => {
             *out += &format!("<e>{}</e>", xml_text(&expr.to_new()));
         }
     }

@@ -41,15 +41,13 @@ struct Columns {
 
 impl Columns {
     fn of(batches: &[Batch<'_>]) -> Self {
-        let longest = |text: fn(&Batch<'_>) -> &str| {
-            batches.iter().map(|batch| text(batch).chars().count()).max().unwrap_or(0)
-        };
-        let owner = match longest(|batch| &batch.owner) {
+        let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
+        let owner = match longest(&mut batches.iter().map(|batch| batch.owner.chars().count())) {
             0 => OWNER_WIDTH,
             short if short < OWNER_WIDTH => SHORT_OWNER_WIDTH,
             long => long,
         };
-        let name = match longest(|batch| &batch.name) {
+        let name = match longest(&mut batches.iter().map(|batch| batch.name.chars().count())) {
             0 => EMPTY_NAME_WIDTH,
             long => long.max(NAME_HEADING.len()) + 1,
         };

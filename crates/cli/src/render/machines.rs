@@ -155,17 +155,13 @@ fn server_line(slot: View<'_>, _: &Widths) -> String {
     )
 }
 
-fn state_heading(widths: &Widths) -> String {
-    let state = widths.state;
-    format!(
-        "Name                               Cpu  Mem  LoadAv   KbdIdle    {:<state$}   StateTime  Activ   ActvtyTime",
-        "State"
-    )
+fn state_heading(_: &Widths) -> String {
+    "Name                               Cpu  Mem  LoadAv   KbdIdle    State     StateTime  Activ   ActvtyTime".to_owned()
 }
 
 fn state_line(slot: View<'_>, _: &Widths) -> String {
     format!(
-        "{:<34} {:<3} {:>4} {:>6.3} {:>12} {:<7} {:>12} {:<4} {:>13}",
+        "{:<34} {:<3} {:>4} {:>7.3} {:>12} {:<7} {:>12} {:<4} {:>13}",
         slot.text_or_undefined(attr::NAME),
         whole(slot, attr::CPUS),
         // HTCondor 25.14 leaves this column empty.

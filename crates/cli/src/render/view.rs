@@ -1,17 +1,25 @@
 //! An ad as the tables see it: attributes evaluated at the moment of the answer, with the words that HTCondor's tools use.
 
+use std::fmt;
+
 use classad::{ClassAd, Env, Value};
 use jiff::tz::TimeZone;
 use model::{JobId, attr};
 
 /// The moment of an answer: what "now" and "here" are for everything that is printed from it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Moment {
     /// Seconds since the epoch.
     pub now: i64,
     /// The user's time zone.
     pub zone: TimeZone,
     env: Env,
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moment").field("now", &self.now).field("zone", &self.zone).finish_non_exhaustive()
+    }
 }
 
 impl Moment {

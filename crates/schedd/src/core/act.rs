@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage, VacateCode,
-};
+use model::{AfterRun, Hold, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage, VacateCode};
 use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
@@ -21,7 +19,15 @@ impl Core {
         action: &Action,
         select: &Select,
     ) -> (Vec<Fact>, Answer) {
-        let mut act = Act { core: self, now, by, action, facts: Vec::new(), results: Vec::new(), done: BTreeSet::new() };
+        let mut act = Act {
+            core: self,
+            now,
+            by,
+            action,
+            facts: Vec::new(),
+            results: Vec::new(),
+            done: BTreeSet::new(),
+        };
         match select {
             Select::All => {
                 for job in self.clusters.values().flat_map(super::state::Cluster::procs) {

@@ -126,12 +126,7 @@ impl<'a> HistoryAds<'a> {
     }
 }
 
-fn own_ad(
-    record: &ClusterRecord,
-    shared: &Arc<ClassAd>,
-    job: JobId,
-    config: &Config,
-) -> ClassAd {
+fn own_ad(record: &ClusterRecord, shared: &Arc<ClassAd>, job: JobId, config: &Config) -> ClassAd {
     let spec: &ClusterSpec = &record.spec;
     let mut ad = spec.delta(job.proc).unwrap_or_default();
     ad.set_parent(Arc::clone(shared));

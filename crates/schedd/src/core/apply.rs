@@ -26,11 +26,14 @@ impl Core {
                 self.index_cluster(record);
                 change.meta = Some(self.meta);
                 change.new_cluster = Some(record.clone());
-                change.recorded = Some(self.record(at, Happening::ClusterSubmitted {
-                    cluster: record.cluster,
-                    owner: record.body.owner.clone(),
-                    procs: record.spec.count(),
-                }));
+                change.recorded = Some(self.record(
+                    at,
+                    Happening::ClusterSubmitted {
+                        cluster: record.cluster,
+                        owner: record.body.owner.clone(),
+                        procs: record.spec.count(),
+                    },
+                ));
             }
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::UsageSeen { run, usage } => {
@@ -155,7 +158,10 @@ impl Core {
 
     /// Gives a job its own record, if nothing has happened to it before.
     fn touch(&mut self, id: JobId, change: &mut Change) {
-        let record = self.job(id).unwrap_or_else(|| panic!("an event is about job {id}, which is not in the queue")).record();
+        let record = self
+            .job(id)
+            .unwrap_or_else(|| panic!("an event is about job {id}, which is not in the queue"))
+            .record();
         let cluster = self.clusters.get_mut(&id.cluster);
         if let Some(cluster) = cluster
             && cluster.untouched.remove(id.proc)
@@ -177,8 +183,7 @@ impl Core {
         self.leave(id, &state);
         if let Some(cluster) = self.clusters.get_mut(&id.cluster) {
             let record = cluster.jobs.remove(&id.proc);
-            change.job =
-                record.map(|record| JobRecord { finished: record.tally.ended, ..record });
+            change.job = record.map(|record| JobRecord { finished: record.tally.ended, ..record });
             cluster.left -= 1;
             if cluster.left == 0 {
                 self.clusters.remove(&id.cluster);
@@ -189,8 +194,14 @@ impl Core {
 
     fn occupy(&mut self, claim: model::ClaimId, run: RunId, lease_s: u32, change: &mut Change) {
         let held = self.claims.get_mut(&claim);
-        let held = held.unwrap_or_else(|| panic!("run {run} is authorised on claim {claim}, which is not ours"));
-        assert!(held.record.run.is_none(), "run {run} is authorised on claim {claim}, which has run {:?}", held.record.run);
+        let held = held.unwrap_or_else(|| {
+            panic!("run {run} is authorised on claim {claim}, which is not ours")
+        });
+        assert!(
+            held.record.run.is_none(),
+            "run {run} is authorised on claim {claim}, which has run {:?}",
+            held.record.run
+        );
         held.record.run = Some(run);
         held.record.ordinal += 1;
         held.record.lease_s = lease_s;

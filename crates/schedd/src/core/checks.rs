@@ -25,11 +25,15 @@ impl Core {
             if queued != u64::from(cluster.left) || queued == 0 {
                 return Err(format!("cluster {id} has {queued} jobs, and counts {}", cluster.left));
             }
-            if let Some(both) = cluster.jobs.keys().find(|proc| cluster.untouched.contains(**proc)) {
+            if let Some(both) = cluster.jobs.keys().find(|proc| cluster.untouched.contains(**proc))
+            {
                 return Err(format!("job {id}.{both} has a record and is untouched"));
             }
             if *id >= self.meta.next_cluster {
-                return Err(format!("cluster {id} is not below the next, {}", self.meta.next_cluster));
+                return Err(format!(
+                    "cluster {id} is not below the next, {}",
+                    self.meta.next_cluster
+                ));
             }
         }
         Ok(())
@@ -122,7 +126,8 @@ impl Core {
             let made = fresh.classes.with_key(&class.key);
             let same = match made {
                 Some(made) => {
-                    (&made.idle, &made.free, made.claims) == (&class.idle, &class.free, class.claims)
+                    (&made.idle, &made.free, made.claims)
+                        == (&class.idle, &class.free, class.claims)
                 }
                 None => class.idle.count() == 0 && class.claims == 0,
             };

@@ -48,8 +48,7 @@ impl Core {
             }
             FromStartd::ClaimGone { claim, reason } => {
                 let held = self.claims.get(claim).filter(|held| held.record.machine == *name);
-                let unknown =
-                    || Rejection::UnknownClaim { claim: *claim, machine: name.clone() };
+                let unknown = || Rejection::UnknownClaim { claim: *claim, machine: name.clone() };
                 Ok(self.gone(now, held.ok_or_else(unknown)?, reason))
             }
         }
@@ -130,11 +129,8 @@ impl Core {
         let Some(run) = claim.record.run else { return Vec::new() };
         let id = claim.record.claim;
         let stopping = self.job(run.job).is_some_and(|job| job.is_stopping());
-        let what = if stopping {
-            Repeat::StopRun(id, StopHow::Graceful)
-        } else {
-            Repeat::StartRun(id)
-        };
+        let what =
+            if stopping { Repeat::StopRun(id, StopHow::Graceful) } else { Repeat::StartRun(id) };
         vec![Fact::Repeated { machine: name.clone(), what }]
     }
 
@@ -182,15 +178,9 @@ impl Core {
     }
 
     /// The claim, if this run is on it.
-    fn current(
-        &self,
-        name: &MachineName,
-        claim: ClaimId,
-        run: RunId,
-    ) -> Result<&Claim, Rejection> {
+    fn current(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Result<&Claim, Rejection> {
         let held = self.claims.get(&claim).filter(|held| held.record.machine == *name);
-        held.filter(|held| held.record.run == Some(run))
-            .ok_or(Rejection::OtherRun { run, claim })
+        held.filter(|held| held.record.run == Some(run)).ok_or(Rejection::OtherRun { run, claim })
     }
 
     fn recorded(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Fact {

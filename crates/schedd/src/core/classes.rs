@@ -103,7 +103,12 @@ impl Classes {
     }
 
     /// Changes a class, makes it if there is none, and forgets it once nothing is left of it.
-    pub(super) fn change(&mut self, key: &Arc<str>, owner: &UserName, change: impl FnOnce(&mut Class)) {
+    pub(super) fn change(
+        &mut self,
+        key: &Arc<str>,
+        owner: &UserName,
+        change: impl FnOnce(&mut Class),
+    ) {
         let id = *self.by_key.entry(Arc::clone(key)).or_insert_with(|| {
             self.last = self.last.next();
             self.last
@@ -139,7 +144,10 @@ impl Classes {
 
     pub(super) fn remove_idle(&mut self, key: &Arc<str>, owner: &UserName, prio: i64, job: JobId) {
         self.change(key, owner, |class| {
-            assert!(class.idle.remove(prio, job), "job {job} leaves a class that it is not idle in");
+            assert!(
+                class.idle.remove(prio, job),
+                "job {job} leaves a class that it is not idle in"
+            );
         });
     }
 }
@@ -170,7 +178,11 @@ impl Sorting {
     ) -> Self {
         let names = telling_names(shared, significant);
         let usual = Place { key: key(owner, shared, &names), prio: prio(shared) };
-        let matters = |name: &AttrName| tells(name) || names.contains(name) || name.as_str().eq_ignore_ascii_case(attr::JOB_PRIO);
+        let matters = |name: &AttrName| {
+            tells(name)
+                || names.contains(name)
+                || name.as_str().eq_ignore_ascii_case(attr::JOB_PRIO)
+        };
         // Procs made from one template add the same attributes: if none of them matters, none need be looked at.
         if template.is_some_and(|template| !template.iter().any(matters)) {
             return Self { usual, special: BTreeMap::new() };

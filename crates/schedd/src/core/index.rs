@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::AttrName;
-use model::{ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName};
+use model::{
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName,
+};
 use proto::client::Counts;
 
 use super::ads;
@@ -168,7 +170,8 @@ impl Core {
 
     pub(super) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
         let claim = self.claims.remove(&id);
-        let record = claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
+        let record =
+            claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
         if let Some(machine) = self.machines.get_mut(&record.machine) {
             machine.claims.remove(&id);
         }
@@ -180,10 +183,10 @@ impl Core {
     }
 
     pub(super) fn machine(&mut self, name: &MachineName, address: &str, now: Now) -> &mut Machine {
-        let machine = self.machines.entry(name.clone()).or_insert_with(|| Machine {
-            heard_ms: now.boot_ms,
-            ..Machine::default()
-        });
+        let machine = self
+            .machines
+            .entry(name.clone())
+            .or_insert_with(|| Machine { heard_ms: now.boot_ms, ..Machine::default() });
         address.clone_into(&mut machine.address);
         machine
     }
@@ -244,7 +247,11 @@ fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
     }
 }
 
-fn sorting(record: &ClusterRecord, ad: &Arc<classad::ClassAd>, significant: &BTreeSet<AttrName>) -> Sorting {
+fn sorting(
+    record: &ClusterRecord,
+    ad: &Arc<classad::ClassAd>,
+    significant: &BTreeSet<AttrName>,
+) -> Sorting {
     let spec = &record.spec;
     let own = (0..spec.count())
         .map(ProcId)

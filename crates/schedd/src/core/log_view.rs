@@ -126,7 +126,8 @@ impl Core {
                 let shared_log = log_path(&shared);
                 for job in (0..record.spec.count()).map(model::ProcId) {
                     let delta = record.spec.delta(job).unwrap_or_default();
-                    let own = [attr::USER_LOG, attr::IWD].iter().any(|n| delta.get_own(n).is_some());
+                    let own =
+                        [attr::USER_LOG, attr::IWD].iter().any(|n| delta.get_own(n).is_some());
                     let mut ad = delta;
                     ad.set_parent(Arc::clone(&shared));
                     let path = if own { log_path(&ad) } else { shared_log.clone() };
@@ -314,7 +315,13 @@ fn summary(
     }
 }
 
-fn push(log: &mut Vec<LogEntry>, job: JobRef<'_>, ad: &ClassAd, at: Timestamp, kinds: Vec<LogKind>) {
+fn push(
+    log: &mut Vec<LogEntry>,
+    job: JobRef<'_>,
+    ad: &ClassAd,
+    at: Timestamp,
+    kinds: Vec<LogKind>,
+) {
     let Some(path) = log_path(ad) else { return };
     let owner = job.cluster.owner();
     log.extend(kinds.into_iter().map(|kind| LogEntry {

@@ -63,7 +63,8 @@ impl Core {
         let negotiator = self.negotiator.as_ref()?;
         let (mut changed, mut gone) = (Vec::new(), Vec::new());
         for id in &self.classes.changed {
-            let request = self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
+            let request =
+                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
             let told = negotiator.told.get(id);
             match request {
                 Some(request) if told != Some(&told_of(&request)) => changed.push(request),

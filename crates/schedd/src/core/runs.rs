@@ -36,9 +36,10 @@ impl Core {
         scratch_dir: &str,
     ) -> Result<Vec<Fact>, Rejection> {
         let state = self.job(run.job).map(|job| job.state());
-        let news = state.as_ref().and_then(JobState::running).is_some_and(|running| {
-            running.attempt == run.attempt && running.executing.is_none()
-        });
+        let news = state
+            .as_ref()
+            .and_then(JobState::running)
+            .is_some_and(|running| running.attempt == run.attempt && running.executing.is_none());
         if !news {
             return Err(Rejection::Stale);
         }
@@ -71,9 +72,7 @@ impl Core {
             at: now.wall,
         };
         let leaves = match next {
-            AfterRun::Complete | AfterRun::Remove { .. } => {
-                !policy::stays(self, job, &event, now)
-            }
+            AfterRun::Complete | AfterRun::Remove { .. } => !policy::stays(self, job, &event, now),
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
         };
         let mut facts = vec![Fact::Job { job: id, event }];
@@ -127,10 +126,9 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
     let StartFailure { stage, path, errno } = failure;
     let cause = errno_text(*errno);
     let (code, reason) = match stage {
-        StartStage::Directory => (
-            HoldCode::IwdError,
-            format!("Cannot access initial working directory {path}: {cause}"),
-        ),
+        StartStage::Directory => {
+            (HoldCode::IwdError, format!("Cannot access initial working directory {path}: {cause}"))
+        }
         StartStage::Input => (
             HoldCode::UnableToOpenInput,
             format!("Failed to open '{path}' as standard input: {cause} (errno {errno})"),
@@ -163,7 +161,9 @@ fn vacated(code: VacateCode) -> &'static str {
     match code {
         VacateCode::StartdShutdown => "the machine's startd stopped",
         VacateCode::StartdDraining => "the machine is being drained",
-        VacateCode::ReconnectFailed => "the machine did not hear this schedd for the time of the lease",
+        VacateCode::ReconnectFailed => {
+            "the machine did not hear this schedd for the time of the lease"
+        }
         VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
         VacateCode::UserHold
         | VacateCode::JobPolicyVacate

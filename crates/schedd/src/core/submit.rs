@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use model::{ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, SubmitToken, attr};
+use model::{
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, SubmitToken,
+    attr,
+};
 use proto::client::{Answer, Refusal};
 
 use super::ranges::Ranges;
@@ -88,9 +91,6 @@ fn held_from_the_start(now: Now, cluster: ClusterId, spec: &ClusterSpec) -> Vec<
     };
     let procs = (0..spec.count()).map(ProcId);
     procs
-        .map(|proc| Fact::Job {
-            job: JobId { cluster, proc },
-            event: JobEvent::Held(hold.clone()),
-        })
+        .map(|proc| Fact::Job { job: JobId { cluster, proc }, event: JobEvent::Held(hold.clone()) })
         .collect()
 }

@@ -4,10 +4,12 @@
 mod accounts;
 mod bits;
 mod clauses;
+mod conditions;
 mod demand;
 mod dependence;
 mod index;
 mod machine;
+mod ordered;
 mod pass;
 mod plan;
 mod policy;

@@ -307,28 +307,24 @@ impl Outcome {
             Self::Levels(levels) => {
                 levels.iter_mut().for_each(|(_, rows)| rows.put(row, false));
                 let Some(value) = value.map(Ordered) else { return };
-                match levels.binary_search_by(|(level, _)| value.cmp(level)) {
-                    Ok(at) => levels[at].1.put(row, true),
-                    Err(at) => {
-                        levels.retain(|(_, rows)| !rows.is_empty());
-                        levels.insert(at.min(levels.len()), (value, Bits::default()));
-                        levels.sort_by(|(a, _), (b, _)| b.cmp(a));
-                        self.put_in_new_level(row, value);
-                    }
+                match levels.iter_mut().find(|(level, _)| *level == value) {
+                    Some((_, rows)) => rows.put(row, true),
+                    None => self.add_level(row, value),
                 }
             }
         }
     }
 
-    fn put_in_new_level(&mut self, row: u32, value: Ordered) {
+    fn add_level(&mut self, row: u32, value: Ordered) {
         let Self::Levels(levels) = self else { return };
-        if levels.len() > MAX_LEVELS {
+        levels.retain(|(_, rows)| !rows.is_empty());
+        if levels.len() == MAX_LEVELS {
             *self = Self::Live;
             return;
         }
-        if let Some((_, rows)) = levels.iter_mut().find(|(level, _)| *level == value) {
-            rows.put(row, true);
-        }
+        let mut rows = Bits::default();
+        rows.put(row, true);
+        levels.insert(levels.partition_point(|(level, _)| *level > value), (value, rows));
     }
 }
 

@@ -94,6 +94,15 @@ impl<'e> Evaluator<'e> {
         value
     }
 
+    /// An element of a list that a function looks at: a list or an ad belongs where it is written, but names are looked up
+    /// where the function is called. (A subscript looks them up where the list is written.)
+    pub(crate) fn eval_element(&mut self, item: &Expr, written: &Scope, called: &Scope) -> Val {
+        match item.node() {
+            Some(Node::List(_) | Node::Ad(_)) => self.eval(item, written),
+            _ => self.eval(item, called),
+        }
+    }
+
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope) -> Val {
         // Comparing literals and literal attributes, which is most of what ads do, needs no copy of either.
         if op.precedence() >= 6
@@ -170,12 +179,12 @@ impl<'e> Evaluator<'e> {
         if let Some(value) = self.find(name, scope) {
             return value;
         }
-        // Only from an outermost ad does an unscoped name fall through to the other ad.
-        match (scope, self.other_side(scope)) {
-            (Scope::My | Scope::Target, Some(other)) => {
-                self.find(name, &other).unwrap_or(Val::Undefined)
-            }
-            _ => Val::Undefined,
+        if !scope.falls_through() {
+            return Val::Undefined;
+        }
+        match self.other_side(scope) {
+            Some(other) => self.find(name, &other).unwrap_or(Val::Undefined),
+            None => Val::Undefined,
         }
     }
 
@@ -212,16 +221,17 @@ impl<'e> Evaluator<'e> {
             }
             level = at.outer();
         }
-        let other = self.other_side(scope)?;
-        match scope {
-            Scope::My | Scope::Target => self.ad(&other).lookup(name).cloned(),
-            Scope::Nested(_) => None,
+        if !scope.falls_through() {
+            return None;
         }
+        self.ad(&self.other_side(scope)?).lookup(name).cloned()
     }
 
     /// The names that the two ads of a match see around them.
     fn match_name(&self, name: &AttrName, side: &Scope) -> Option<Val> {
-        self.target?;
+        if self.target.is_none() || matches!(side, Scope::Nested(_)) {
+            return None;
+        }
         let scope = match name.as_str() {
             text if text.eq_ignore_ascii_case("ad") => side.clone(),
             text if text.eq_ignore_ascii_case("left") => Scope::My,

@@ -126,15 +126,21 @@ pub(super) fn eval_in_each_context(
     };
     let mut values = Vec::with_capacity(items.len());
     for item in items.iter() {
-        let value = in_context(evaluator, &expr, item, &inner);
+        let value = in_context(evaluator, &expr, (item, &inner), scope);
         values.push(evaluator.freeze(value));
     }
     evaluator.list(values)
 }
 
-fn in_context(evaluator: &mut Evaluator<'_>, expr: &Expr, item: &Expr, inner: &Scope) -> Val {
-    match evaluator.eval(item, inner) {
-        Val::Ad(context) => evaluator.eval(expr, &context),
+/// The value of the expression in the ad that an element of a list is.
+fn in_context(
+    evaluator: &mut Evaluator<'_>,
+    expr: &Expr,
+    (item, inner): (&Expr, &Scope),
+    scope: &Scope,
+) -> Val {
+    match evaluator.eval_element(item, inner, scope) {
+        Val::Ad(context) => evaluator.eval(expr, &context.as_context()),
         Val::Undefined => Val::Undefined,
         _ => Val::Error,
     }
@@ -151,7 +157,7 @@ pub(super) fn count_matches(evaluator: &mut Evaluator<'_>, args: &[Expr], scope:
     };
     let mut count = 0;
     for item in items.iter() {
-        if in_context(evaluator, &expr, item, &inner).truth() == Some(true) {
+        if in_context(evaluator, &expr, (item, &inner), scope).truth() == Some(true) {
             count += 1;
         }
     }

@@ -355,7 +355,8 @@ impl Writer<'_> {
         for (index, kind) in kinds.enumerate() {
             self.push(if index > 0 { "," } else { "" });
             // Code and moments are always of their kind: the differences there are known and listed.
-            let fixed = matches!(kind, Place | Code | Moment | Length | Attr | AdList | Format);
+            let in_context = matches!(kind, Condition) && name != "ifThenElse";
+            let fixed = in_context || matches!(kind, Place | Code | Moment | Length | Attr | AdList | Format);
             if !fixed && self.chance.one_in(8) {
                 self.expr(depth.saturating_sub(1));
             } else {

@@ -224,6 +224,11 @@ impl<'e> Evaluator<'e> {
         if !scope.falls_through() {
             return None;
         }
+        self.find_in_other(name, scope)
+    }
+
+    /// The expression of an attribute of the other ad.
+    pub(crate) fn find_in_other(&self, name: &AttrName, scope: &Scope) -> Option<Expr> {
         self.ad(&self.other_side(scope)?).lookup(name).cloned()
     }
 
@@ -273,13 +278,18 @@ impl<'e> Evaluator<'e> {
     }
 
     fn select(&mut self, base: &Expr, name: &AttrName, scope: &Scope) -> Val {
-        match self.eval(base, scope) {
+        let base = self.eval(base, scope);
+        self.select_from(base, name, scope)
+    }
+
+    fn select_from(&mut self, base: Val, name: &AttrName, scope: &Scope) -> Val {
+        match base {
             Val::Undefined => Val::Undefined,
             Val::Ad(inner) => match scope_of(name.as_str()) {
                 Some(_) => self.attribute(name, &inner),
                 None => self.find(name, &inner).unwrap_or(Val::Undefined),
             },
-            Val::List(items, inner) => self.select_each(&items, name, &inner),
+            Val::List(items, inner) => self.select_each(&items, &inner, name, scope),
             Val::Error
             | Val::Boolean(_)
             | Val::Integer(_)
@@ -291,12 +301,25 @@ impl<'e> Evaluator<'e> {
     }
 
     /// `{ ad, ad }.Name` is the list of what each element gives.
-    fn select_each(&mut self, items: &[Expr], name: &AttrName, scope: &Scope) -> Val {
+    fn select_each(
+        &mut self,
+        items: &[Expr],
+        written: &Scope,
+        name: &AttrName,
+        scope: &Scope,
+    ) -> Val {
+        // Lists of lists recurse here without passing through an expression.
+        if self.depth >= MAX_EVAL_DEPTH {
+            return Val::Error;
+        }
+        self.depth += 1;
         let mut selected = Vec::with_capacity(items.len());
         for item in items {
-            let value = self.select(item, name, scope);
+            let item = self.eval_element(item, written, scope);
+            let value = self.select_from(item, name, scope);
             selected.push(self.freeze(value));
         }
+        self.depth -= 1;
         if !self.spend_bytes(size_of::<Expr>() * selected.len()) {
             return Val::Error;
         }

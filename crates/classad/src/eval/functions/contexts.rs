@@ -100,15 +100,19 @@ fn collect_missing(
 /// The expression that is to be evaluated in each ad: an attribute that this ad (or the other) has stands for its own
 /// expression.
 fn dereferenced(evaluator: &Evaluator<'_>, expr: &Expr, scope: &Scope) -> Expr {
-    let name = match expr.node() {
-        Some(Node::Attr(name)) => name,
+    let found = match expr.node() {
+        Some(Node::Attr(name)) => evaluator.find_expression(name, scope),
         Some(Node::Select(base, name)) => match base.node() {
-            Some(Node::Attr(base)) if scope_of(base.as_str()) == Some(RefScope::My) => name,
-            _ => return expr.clone(),
+            Some(Node::Attr(base)) => match scope_of(base.as_str()) {
+                Some(RefScope::My) => evaluator.ad(scope).lookup(name).cloned(),
+                Some(RefScope::Target) => evaluator.find_in_other(name, scope),
+                Some(RefScope::Unscoped | RefScope::Other) | None => None,
+            },
+            _ => None,
         },
-        _ => return expr.clone(),
+        _ => None,
     };
-    evaluator.find_expression(name, scope).unwrap_or_else(|| expr.clone())
+    found.unwrap_or_else(|| expr.clone())
 }
 
 /// `evalInEachContext(expr, list)`: the values of the expression in each ad of the list.

@@ -84,7 +84,10 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
     let limit_here = since.is_some() || args.forwards;
     let query = Query {
-        constraint: connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned())),
+        constraint: connect::both(
+            constraint(args)?,
+            instead.as_ref().and_then(|i| i.filter().cloned()),
+        ),
         limit: args.limit.filter(|_| !limit_here),
         // `since` may look at any attribute.
         projection: match (&instead, &since) {
@@ -115,7 +118,10 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
 
 fn constraint(args: &HistoryArgs) -> Result<Option<Expr>> {
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
-    let completed = args.completedsince.map(|at| connect::constraint(&format!("CompletionDate >= {at}"))).transpose()?;
+    let completed = args
+        .completedsince
+        .map(|at| connect::constraint(&format!("CompletionDate >= {at}")))
+        .transpose()?;
     Ok(connect::both(wanted, completed))
 }
 
@@ -130,7 +136,9 @@ impl Since {
         Ok(match text.parse() {
             Ok(job) => Self::Job(job),
             Err(_) => match text.parse::<u32>() {
-                Ok(cluster) => Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?)),
+                Ok(cluster) => {
+                    Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?))
+                }
                 Err(_) => Self::Expr(Box::new(connect::constraint(text)?)),
             },
         })
@@ -152,11 +160,16 @@ mod tests {
 
     #[test]
     fn since_is_a_job_a_cluster_or_an_expression() {
-        let jobs = ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n").unwrap();
+        let jobs =
+            ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n")
+                .unwrap();
         let moment = Moment::new(0, TimeZone::UTC);
         for (since, met) in [("2.1", 1), ("2", 1), ("ProcId == 0", 0), ("9.9", 2)] {
             let since = Since::parse(since).unwrap();
-            let at = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment))).unwrap_or(jobs.len());
+            let at = jobs
+                .iter()
+                .position(|ad| since.is_met(View::new(ad, &moment)))
+                .unwrap_or(jobs.len());
             assert_eq!(at, met);
         }
     }

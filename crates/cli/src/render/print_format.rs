@@ -59,8 +59,8 @@ pub struct FormatError {
 
 /// The words that end an expression or a heading.
 const KEYWORDS: [&str; 13] = [
-    "AS", "WIDTH", "PRINTF", "PRINTAS", "OR", "TRUNCATE", "NOPREFIX", "NOSUFFIX", "LEFT", "RIGHT", "FIT", "AUTO",
-    "ALWAYS",
+    "AS", "WIDTH", "PRINTF", "PRINTAS", "OR", "TRUNCATE", "NOPREFIX", "NOSUFFIX", "LEFT", "RIGHT",
+    "FIT", "AUTO", "ALWAYS",
 ];
 
 /// Shows the value of an expression, or the ad itself, in words of its own.
@@ -71,16 +71,22 @@ const FUNCTIONS: [(&str, Function); 12] = [
     ("QDATE", |view, expr| printf::moment(&eval(view, expr), view)),
     ("DATE", |view, expr| printf::moment(&eval(view, expr), view)),
     ("ELAPSED_TIME", |view, expr| {
-        eval(view, expr).as_i64().map_or_else(String::new, |t| time::length(view.moment.now.saturating_sub(t)))
+        eval(view, expr)
+            .as_i64()
+            .map_or_else(String::new, |t| time::length(view.moment.now.saturating_sub(t)))
     }),
     ("CPU_TIME", |view, _| queue::run_time(view)),
     ("RUNTIME", |view, expr| printf::elapsed(&eval(view, expr))),
     ("JOB_STATUS", |view, _| status_letter(view.status()).to_string()),
-    ("JOB_STATUS_RAW", |view, expr| status_letter(eval(view, expr).as_i64().unwrap_or(0)).to_string()),
+    ("JOB_STATUS_RAW", |view, expr| {
+        status_letter(eval(view, expr).as_i64().unwrap_or(0)).to_string()
+    }),
     ("MEMORY_USAGE", |view, _| format!("{:.1}", queue::size_mib(view))),
     ("JOB_DESCRIPTION", |view, _| command_line::of_job(view)),
     ("JOB_ID", |view, _| view.job().map(|id| id.to_string()).unwrap_or_default()),
-    ("JOB_UNIVERSE", |view, expr| queue::universe(eval(view, expr).as_i64().unwrap_or(0)).to_owned()),
+    ("JOB_UNIVERSE", |view, expr| {
+        queue::universe(eval(view, expr).as_i64().unwrap_or(0)).to_owned()
+    }),
     ("OWNER", |view, _| view.owner()),
 ];
 
@@ -95,7 +101,8 @@ impl Table {
     ///
     /// The first line that is not in the language.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
-        let mut table = Self { title: true, summary: true, filter: None, headings: true, columns: Vec::new() };
+        let mut table =
+            Self { title: true, summary: true, filter: None, headings: true, columns: Vec::new() };
         for (i, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -104,7 +111,10 @@ impl Table {
             table.line(line).map_err(|what| FormatError { line: i + 1, what })?;
         }
         if table.columns.is_empty() {
-            return Err(FormatError { line: text.lines().count(), what: "no column is selected".to_owned() });
+            return Err(FormatError {
+                line: text.lines().count(),
+                what: "no column is selected".to_owned(),
+            });
         }
         Ok(table)
     }
@@ -114,7 +124,8 @@ impl Table {
         match first.to_ascii_uppercase().as_str() {
             "SELECT" => self.select(rest),
             "WHERE" | "AND" => {
-                let clause: Expr = rest.parse().map_err(|e| format!("'{rest}' is no expression: {e}"))?;
+                let clause: Expr =
+                    rest.parse().map_err(|e| format!("'{rest}' is no expression: {e}"))?;
                 let clause = clause.parenthesised();
                 self.filter = Some(match self.filter.take() {
                     Some(before) => before.and(clause),
@@ -163,7 +174,8 @@ impl Table {
         if self.headings {
             // Headings stand left whatever their column does (HTCondor 25.14).
             let left: Vec<i32> = widths.iter().map(|width| -width.abs()).collect();
-            let headings: Vec<String> = self.columns.iter().map(|column| column.heading.clone()).collect();
+            let headings: Vec<String> =
+                self.columns.iter().map(|column| column.heading.clone()).collect();
             self.write(&headings, &left, &mut out);
         }
         rows.iter().for_each(|row| self.write(row, &widths, &mut out));
@@ -191,8 +203,10 @@ impl Table {
                 line.push(' ');
             }
             let width = usize::try_from(widths[i].unsigned_abs()).unwrap_or(usize::MAX);
-            let text: String = if column.truncate { text.chars().take(width).collect() } else { text.clone() };
-            line += &if widths[i] < 0 { format!("{text:<width$}") } else { format!("{text:>width$}") };
+            let text: String =
+                if column.truncate { text.chars().take(width).collect() } else { text.clone() };
+            line +=
+                &if widths[i] < 0 { format!("{text:<width$}") } else { format!("{text:>width$}") };
         }
         *out += line.trim_end();
         out.push('\n');
@@ -275,7 +289,8 @@ struct Word {
 
 impl Word {
     fn is_keyword(&self) -> bool {
-        self.raw == self.text && KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&self.raw))
+        self.raw == self.text
+            && KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&self.raw))
     }
 }
 
@@ -347,9 +362,15 @@ mod tests {
     #[test]
     fn what_is_not_in_the_language_is_said_with_its_line() {
         for (text, error) in [
-            ("SELECT\nOwner PRINTAS NOSUCH\n", "print format, line 2: PRINTAS NOSUCH: not supported yet; known are"),
+            (
+                "SELECT\nOwner PRINTAS NOSUCH\n",
+                "print format, line 2: PRINTAS NOSUCH: not supported yet; known are",
+            ),
             ("SELECT\n(Owner AS X\n", "print format, line 2: '(Owner' is no expression"),
-            ("SELECT\nOwner WIDTH many\n", "print format, line 2: WIDTH many: expected a number or AUTO"),
+            (
+                "SELECT\nOwner WIDTH many\n",
+                "print format, line 2: WIDTH many: expected a number or AUTO",
+            ),
             ("SELECT\nOwner AS\n", "print format, line 2: AS needs a value"),
             ("SELECT\nOwner\nGROUP BY Owner\n", "print format, line 3: GROUP: not supported yet"),
             ("SELECT\n", "print format, line 1: no column is selected"),

@@ -25,7 +25,7 @@ use proto::net::NetError;
 
 use crate::args::{self, ArgError};
 use crate::commands::{
-    daemon, events, history, hold, links, pool, q, release, rm, run, status, vacate_job, version,
+    daemon, events, history, hold, links, pool, q, release, rm, run, status, submit, vacate_job, version,
     wait,
 };
 use crate::exit::Exit;

@@ -9,4 +9,5 @@ mod scope;
 pub use env::{Env, UserDirectory};
 pub(crate) use evaluator::{Evaluator, Val};
 pub(crate) use functions::Function;
+pub use functions::function_names;
 pub(crate) use scope::Scope;

@@ -48,16 +48,6 @@ impl<'t> Parser<'t> {
         Ok(Parser { text, lexer, token, start, depth: 0 })
     }
 
-    /// Where the token being looked at begins, in bytes.
-    pub(crate) fn start(&self) -> usize {
-        self.start
-    }
-
-    /// Where the token being looked at ends, in bytes.
-    pub(crate) fn end(&self) -> usize {
-        self.lexer.position()
-    }
-
     /// Moves to the next token and returns the one left behind.
     pub(crate) fn advance(&mut self) -> Result<Token<'t>, ParseError> {
         let (start, token) = self.lexer.next(&self.token)?;

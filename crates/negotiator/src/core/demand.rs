@@ -7,7 +7,9 @@ use classad::{AttrName, ClassAd, Env, Expr, Value};
 use model::{ClassId, IdleReason, MachineName, Now, Resources, attr};
 use proto::matchmaking::ClassRequest;
 
-use super::clauses::{ClauseId, Clauses};
+use super::bits::Bits;
+use super::clauses::{ClauseId, Clauses, Sense};
+use super::conditions::{Floor, stated};
 use super::dependence::Dependence;
 use super::pool::Rows;
 use super::reasons::Standing;
@@ -24,12 +26,14 @@ pub struct Demand {
 pub(crate) struct Class {
     /// What the schedd said.
     pub(crate) request: ClassRequest,
-    /// The clauses of its Requirements, with the shared evaluation of each.
-    pub(crate) clauses: Vec<(ClauseId, Expr)>,
+    /// The clauses of its Requirements.
+    pub(crate) clauses: Vec<JobClause>,
     /// How much it asks for.
     pub(crate) asked: Asked,
-    /// Its Rank, if machines can differ in it.
-    pub(crate) rank: Option<Expr>,
+    /// The requests that it states as numbers.
+    pub(crate) stated: BTreeSet<Wanted>,
+    /// Its Rank, if machines can differ in it, with the shared evaluation of it.
+    pub(crate) rank: Option<(ClauseId, Expr)>,
     /// Whether its expressions ask for the time.
     pub(crate) unsteady: bool,
     /// Matches that the schedd did not know of when it counted.
@@ -42,6 +46,23 @@ pub(crate) struct Class {
     pub(crate) told: Option<IdleReason>,
     /// What was found out about the class and the pool as it would be if nothing ran.
     pub(crate) standing: Option<Standing>,
+}
+
+/// A clause of a class's Requirements.
+#[derive(Clone, Debug)]
+pub(crate) struct JobClause {
+    /// As the user wrote it.
+    pub(crate) written: Expr,
+    condition: Condition,
+}
+
+/// How a clause is decided.
+#[derive(Clone, Debug)]
+enum Condition {
+    /// By the shared evaluation.
+    Shared(ClauseId),
+    /// By comparing an amount, and then by the shared evaluation of what is left of the clause, if anything is.
+    Floor { floor: Floor, met: Option<ClauseId>, unmet: Option<ClauseId> },
 }
 
 /// How much a class asks for.
@@ -118,21 +139,21 @@ impl Class {
     pub(crate) fn compile(request: ClassRequest, clauses: &mut Clauses, ads: &Rows) -> Self {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
-        let compiled = requirements.map_or_else(Vec::new, Expr::clauses);
-        let compiled: Vec<(ClauseId, Expr)> = compiled
-            .into_iter()
-            .map(|clause| (clauses.acquire(clause, job, ads), clause.clone()))
-            .collect();
+        let written = requirements.map_or_else(Vec::new, Expr::clauses);
+        let compiled = written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
+        let compiled = compiled.collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
         let rank = job.get(attr::RANK).filter(|rank| {
             let dependence = Dependence::of(rank, job);
             unsteady |= dependence.unsteady;
             !dependence.other.is_empty()
         });
+        let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
         Self {
             clauses: compiled,
             asked: Asked::of(job, ads),
-            rank: rank.cloned(),
+            stated: stated(job),
+            rank,
             unsteady,
             unseen: BTreeSet::new(),
             fresh: true,
@@ -167,8 +188,57 @@ impl Class {
 
     /// Gives back what it shares.
     pub(crate) fn dissolve(self, clauses: &mut Clauses) {
-        for (id, _) in self.clauses {
-            clauses.release(id);
+        let shared = self.clauses.iter().flat_map(JobClause::shared);
+        shared.chain(self.rank.iter().map(|(id, _)| *id)).for_each(|id| clauses.release(id));
+    }
+}
+
+impl JobClause {
+    fn compile(written: &Expr, job: &Arc<ClassAd>, clauses: &mut Clauses, ads: &Rows) -> Self {
+        let mut acquire = |expr: &Expr| clauses.acquire(expr, Sense::Condition, job, ads);
+        let condition = match Floor::of(written, job) {
+            None => Condition::Shared(acquire(written)),
+            Some(floor) => {
+                let (met, unmet) = (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
+                Condition::Floor { floor, met, unmet }
+            }
+        };
+        Self { written: written.clone(), condition }
+    }
+
+    /// Whether it holds on a machine with so much left; `None` if it must be evaluated.
+    pub(crate) fn decide(&self, clauses: &Clauses, row: u32, left: &Resources) -> Option<bool> {
+        let shared = |id: ClauseId| clauses.holds(id).map(|rows| rows.get(row));
+        match &self.condition {
+            Condition::Shared(id) => shared(*id),
+            Condition::Floor { floor, met, .. } if floor.is_met(left) => met.map_or(Some(true), shared),
+            Condition::Floor { unmet, .. } => unmet.map_or(Some(false), shared),
+        }
+    }
+
+    /// Leaves out the machines on which it cannot hold, however much is left.
+    pub(crate) fn admit(&self, clauses: &Clauses, admitted: &mut Bits) {
+        match &self.condition {
+            Condition::Shared(id) => {
+                if let Some(rows) = clauses.holds(*id) {
+                    admitted.keep(rows);
+                }
+            }
+            Condition::Floor { met: None, .. } => {}
+            Condition::Floor { met: Some(met), unmet, .. } => {
+                let unmet = unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
+                if let (Some(met), Some(mut either)) = (clauses.holds(*met), unmet) {
+                    either.add(met);
+                    admitted.keep(&either);
+                }
+            }
+        }
+    }
+
+    fn shared(&self) -> Vec<ClauseId> {
+        match &self.condition {
+            Condition::Shared(id) => vec![*id],
+            Condition::Floor { met, unmet, .. } => met.iter().chain(unmet).copied().collect(),
         }
     }
 }
@@ -205,7 +275,7 @@ impl Asked {
 
 impl Wanted {
     /// The resource that an attribute of a job asks for.
-    fn by_request(name: &AttrName) -> Option<Self> {
+    pub(crate) fn by_request(name: &AttrName) -> Option<Self> {
         let (prefix, resource) = name.as_str().split_at_checked(attr::REQUEST_PREFIX.len())?;
         if !prefix.eq_ignore_ascii_case(attr::REQUEST_PREFIX) {
             return None;
@@ -218,6 +288,20 @@ impl Wanted {
             "memory" => Some(Self::Memory),
             "disk" => Some(Self::Disk),
             custom => Some(Self::Custom(custom.to_owned())),
+        }
+    }
+}
+
+impl Wanted {
+    /// The resource of which an attribute of a slot tells how much is left. Of the custom ones only GPUs, which every pool that
+    /// has them calls so.
+    pub(crate) fn by_amount(name: &AttrName) -> Option<Self> {
+        match name.as_str().to_ascii_lowercase().as_str() {
+            "cpus" => Some(Self::Cpus),
+            "memory" => Some(Self::Memory),
+            "disk" => Some(Self::Disk),
+            "gpus" => Some(Self::Custom("gpus".to_owned())),
+            _ => None,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! One machine as the matchmaker sees it: its slot ad, what is left of it now, and whether it takes a job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env, Expr, Value};
 use model::{Now, Resources, UserName, attr};
 use proto::matchmaking::MachineState;
 
+use super::conditions::Limits;
+use super::demand::Wanted;
 use super::dependence::Dependence;
 use super::index::Place;
 
@@ -45,6 +47,8 @@ enum Kind {
 enum Willing {
     /// Its Requirements are true whatever the job.
     Always,
+    /// Its Requirements are true for every job that fits and states what it asks for.
+    WithinLimits(Limits, Expr),
     /// Its Requirements must be asked.
     Ask(Expr),
 }
@@ -115,7 +119,7 @@ impl Row {
     pub(crate) fn takes(&self, slot: &ClassAd, job: &ClassAd, env: &Env) -> bool {
         match &self.willing {
             Willing::Always => true,
-            Willing::Ask(requirements) => slot.eval_expr(requirements, Some(job), env).is_true(),
+            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => slot.eval_expr(requirements, Some(job), env).is_true(),
         }
     }
 
@@ -133,7 +137,16 @@ impl Row {
     pub(crate) fn requirements(&self) -> Option<&Expr> {
         match &self.willing {
             Willing::Always => None,
-            Willing::Ask(requirements) => Some(requirements),
+            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => Some(requirements),
+        }
+    }
+
+    /// Whether it takes every job that fits and states these requests.
+    pub(crate) fn takes_all_that_fit(&self, stated: &BTreeSet<Wanted>) -> bool {
+        match &self.willing {
+            Willing::Always => true,
+            Willing::WithinLimits(limits, _) => limits.are_met_by(stated),
+            Willing::Ask(_) => false,
         }
     }
 
@@ -210,7 +223,10 @@ impl Conditions {
             Some(expr) if fixed && ad.eval_expr(expr, None, &Env::at(0)).is_true() => {
                 Willing::Always
             }
-            Some(expr) => Willing::Ask(expr.clone()),
+            Some(expr) => match Limits::of(expr, ad) {
+                Some(limits) => Willing::WithinLimits(limits, expr.clone()),
+                None => Willing::Ask(expr.clone()),
+            },
         };
         let policy_reaches = std::mem::take(&mut dependence.own).into_iter().collect();
         if let Some(rank) = ad.get(attr::RANK) {

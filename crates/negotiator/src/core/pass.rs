@@ -18,9 +18,11 @@ use proto::matchmaking::Match;
 
 use super::accounts::Accounts;
 use super::bits::Bits;
-use super::demand::{Asked, Class, Demand};
+use super::clauses::Level;
+use super::demand::{Asked, Class, Demand, JobClause};
 use super::index::{FreeIndex, Place};
-use super::machine::{Row, number as number_of};
+use super::machine::number as number_of;
+use super::ordered::Ordered;
 use super::plan::{Plan, PlannedMatch};
 use super::policy::Policy;
 use super::pool::Pool;
@@ -94,22 +96,22 @@ struct Seeker<'a> {
     id: ClassId,
     class: &'a Class,
     wants: u32,
-    search: Search,
+    search: Search<'a>,
 }
 
 /// Where a class stands in its search.
-enum Search {
+enum Search<'a> {
     /// Not begun.
     Fresh,
-    /// By the least left.
-    ByPlace { among: Among, from: Option<Place>, more: bool },
-    /// By rank.
+    /// By the least left; of machines that differ in Rank, among the best that have not been exhausted.
+    ByPlace { among: Among, levels: Option<&'a [Level]>, from: Option<Place>, more: bool },
+    /// One by one, by a Rank that looks at what is left.
     ByRank(BinaryHeap<Ranked>),
 }
 
 /// The machines that a class looks at.
 enum Among {
-    /// All that its steady clauses admit.
+    /// All that its clauses may admit.
     All(Bits),
     /// Those that improved.
     Improved,
@@ -127,10 +129,6 @@ struct Ranked {
     job_rank: Ordered,
     place: Reverse<Place>,
 }
-
-/// A number that can be ordered.
-#[derive(Clone, Copy, Debug)]
-struct Ordered(f64);
 
 /// The state of a pass: what is left of the machines that it has taken from.
 struct Pass<'a> {
@@ -170,39 +168,49 @@ impl<'a> Pass<'a> {
         let class = seeker.class;
         let number = match &mut seeker.search {
             Search::Fresh => None,
-            Search::ByPlace { among, from, more } => self.next_by_place(class, among, from, more),
+            Search::ByPlace { among, levels, from, more } => loop {
+                let level = levels.and_then(|levels| levels.first());
+                let found = self.next_by_place(class, among, level, from, more);
+                // A level that is exhausted stays so: during a pass machines only shrink.
+                let Some((_, rest)) = levels.filter(|_| found.is_none()).and_then(<[Level]>::split_first)
+                else {
+                    break found;
+                };
+                if rest.is_empty() {
+                    break None;
+                }
+                (*levels, *from, *more) = (Some(rest), None, true);
+            },
             Search::ByRank(heap) => self.next_by_rank(class, heap),
         }?;
         let row = self.snapshot.pool.row(number);
-        let part = self.fits(class, row, self.left_of(number))?;
+        let part = self.fits(class, number, self.left_of(number))?;
         let weight = row.weight(&part);
         self.take(seeker, number, part);
         Some(weight)
     }
 
-    fn begin(&self, class: &Class) -> Search {
+    fn begin(&self, class: &Class) -> Search<'a> {
+        let pool = self.snapshot.pool;
         let all = class.fresh || self.snapshot.anew || class.pause_is_over(self.snapshot.now);
-        if class.rank.is_none() && !self.snapshot.pool.has_rank() {
+        let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
+        if !pool.has_rank() && levels != Some(None) {
             let among = if all { Among::All(self.admitted(class)) } else { Among::Improved };
-            return Search::ByPlace { among, from: None, more: true };
+            return Search::ByPlace { among, levels: levels.flatten(), from: None, more: true };
         }
         let rows: Vec<u32> = if all {
             self.admitted(class).rows().collect()
         } else {
-            self.snapshot.pool.improved.iter().copied().collect()
+            pool.improved.iter().copied().collect()
         };
         Search::ByRank(rows.into_iter().filter_map(|row| self.ranked(class, row)).collect())
     }
 
-    /// The machines that every steady clause admits.
+    /// The machines that no clause rules out, however much is left of them.
     fn admitted(&self, class: &Class) -> Bits {
-        let pool = self.snapshot.pool;
-        let mut steady = class.clauses.iter().filter_map(|(id, _)| pool.clauses.holds(*id));
-        let mut admitted = match steady.next() {
-            Some(first) => first.clone(),
-            None => pool.clauses.present().clone(),
-        };
-        steady.for_each(|clause| admitted.keep(clause));
+        let clauses = &self.snapshot.pool.clauses;
+        let mut admitted = clauses.present().clone();
+        class.clauses.iter().for_each(|clause| clause.admit(clauses, &mut admitted));
         admitted
     }
 
@@ -210,6 +218,7 @@ impl<'a> Pass<'a> {
         &self,
         class: &Class,
         among: &Among,
+        level: Option<&Level>,
         from: &mut Option<Place>,
         more: &mut bool,
     ) -> Option<u32> {
@@ -219,11 +228,12 @@ impl<'a> Pass<'a> {
         };
         let admits = |number: u32| match among {
             Among::All(admitted) => admitted.get(number),
-            Among::Improved => self.steady_clauses_hold(class, number),
+            Among::Improved => true,
         };
         let fits = |number: u32| {
-            let row = self.snapshot.pool.row(number);
-            admits(number) && self.fits(class, row, self.left_of(number)).is_some()
+            admits(number)
+                && level.is_none_or(|(_, rows)| rows.get(number))
+                && self.fits(class, number, self.left_of(number)).is_some()
         };
         let touched = self.touched.first(cpus, memory_mib, None, |place| fits(place.row));
         let base = match among {
@@ -257,49 +267,45 @@ impl<'a> Pass<'a> {
     fn ranked(&self, class: &Class, number: u32) -> Option<Ranked> {
         let row = self.snapshot.pool.row(number);
         let left = self.left_of(number);
-        if left.cpus == 0 || !self.steady_clauses_hold(class, number) {
+        if left.cpus == 0 {
             return None;
         }
-        self.fits(class, row, left)?;
+        self.fits(class, number, left)?;
         let slot = row.ad_with(left);
         let job = &class.request.ad;
-        let job_rank = class
-            .rank
-            .as_ref()
-            .map_or(0.0, |rank| number_of(&job.eval_expr(rank, Some(&slot), &self.env)));
+        let job_rank = class.rank.as_ref().map_or(0.0, |(_, rank)| {
+            number_of(&job.eval_expr(rank, Some(&slot), &self.env))
+        });
         Some(Ranked {
-            machine_rank: Ordered(if row.has_rank() {
-                row.rank(&slot, job, &self.env)
-            } else {
-                0.0
-            }),
+            machine_rank: Ordered(if row.has_rank() { row.rank(&slot, job, &self.env) } else { 0.0 }),
             job_rank: Ordered(job_rank),
             place: Reverse(row.place(number, left)),
         })
     }
 
-    fn steady_clauses_hold(&self, class: &Class, number: u32) -> bool {
-        let clauses = &self.snapshot.pool.clauses;
-        class.clauses.iter().all(|(id, _)| clauses.holds(*id).is_none_or(|rows| rows.get(number)))
-    }
-
-    /// What the class gets of a machine with so much left, its steady clauses apart: there must be enough, and what must be
-    /// asked with the present amounts must be true, on both sides.
-    fn fits(&self, class: &Class, row: &Row, left: &Resources) -> Option<Resources> {
+    /// What the class gets of a machine with so much left: there must be enough, and both sides' Requirements must be true.
+    fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
         if let Asked::Fixed(asked) = &class.asked
             && !left.covers(asked)
         {
             return None;
         }
+        let clauses = &self.snapshot.pool.clauses;
+        let mut live: Vec<&JobClause> = Vec::new();
+        for clause in &class.clauses {
+            match clause.decide(clauses, number, left) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => live.push(clause),
+            }
+        }
+        let row = self.snapshot.pool.row(number);
         if class.avoids(&row.state.machine, row.state.sequence, self.snapshot.now) {
             return None;
         }
-        let clauses = &self.snapshot.pool.clauses;
-        let mut live =
-            class.clauses.iter().filter(|(id, _)| clauses.holds(*id).is_none()).peekable();
         if let Asked::Fixed(asked) = &class.asked
-            && live.peek().is_none()
-            && row.requirements().is_none()
+            && live.is_empty()
+            && row.takes_all_that_fit(&class.stated)
         {
             return row.grant(asked, left);
         }
@@ -307,9 +313,8 @@ impl<'a> Pass<'a> {
         let job = &class.request.ad;
         let asked = class.asked.of_machine(job, &slot, &self.env);
         let part = row.grant(&asked, left)?;
-        let suits = live.all(|(_, clause)| job.eval_expr(clause, Some(&slot), &self.env).is_true())
-            && row.takes(&slot, job, &self.env);
-        suits.then_some(part)
+        let holds = |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
+        (live.iter().all(holds) && row.takes(&slot, job, &self.env)).then_some(part)
     }
 
     fn left_of(&self, number: u32) -> &Resources {
@@ -415,25 +420,5 @@ impl User<'_> {
     fn key(&self) -> (Ordered, Ordered, usize) {
         let filled = self.held * self.effective_priority;
         (Ordered(filled), Ordered(self.effective_priority), self.index)
-    }
-}
-
-impl PartialEq for Ordered {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Ordered {}
-
-impl PartialOrd for Ordered {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ordered {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
     }
 }

@@ -5,7 +5,7 @@ use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Resources, Verdict};
 
 use super::bits::Bits;
-use super::demand::{Asked, Class};
+use super::demand::{Asked, Class, JobClause};
 use super::dependence::Dependence;
 use super::machine::Row;
 use super::pass::Snapshot;
@@ -166,7 +166,8 @@ impl<'a> Survey<'a> {
         if pool.is_empty() {
             return hopeless(Verdict::NotYet, Cause::NoMachines);
         }
-        let held: Vec<Bits> = self.clauses().map(|clause| self.held_when_empty(clause)).collect();
+        let clauses = &self.class.clauses;
+        let held: Vec<Bits> = clauses.iter().map(|clause| self.held_when_empty(clause)).collect();
         let mut suits = pool.clauses.present().clone();
         held.iter().for_each(|clause| suits.keep(clause));
         let mut large = Bits::default();
@@ -185,27 +186,22 @@ impl<'a> Survey<'a> {
         Outcome::Possible { could_run: willing.count(), sample }
     }
 
-    fn clauses(&self) -> impl Iterator<Item = &'a (super::clauses::ClauseId, Expr)> {
-        self.class.clauses.iter()
-    }
-
     /// Where a clause would hold if nothing ran.
-    fn held_when_empty(&self, (id, clause): &(super::clauses::ClauseId, Expr)) -> Bits {
+    fn held_when_empty(&self, clause: &JobClause) -> Bits {
         let pool = self.snapshot.pool;
-        if let Some(steady) = pool.clauses.holds(*id) {
-            return steady.clone();
-        }
         let mut held = Bits::default();
         for number in pool.all_rows() {
             let row = pool.row(number);
-            held.put(number, self.holds(clause, row, &row.state.total));
+            held.put(number, self.holds(clause, number, row, &row.state.total));
         }
         held
     }
 
-    fn holds(&self, clause: &Expr, row: &Row, amounts: &Resources) -> bool {
-        let slot = row.ad_with(amounts);
-        self.class.request.ad.eval_expr(clause, Some(&slot), &self.env).is_true()
+    fn holds(&self, clause: &JobClause, number: u32, row: &Row, amounts: &Resources) -> bool {
+        clause.decide(&self.snapshot.pool.clauses, number, amounts).unwrap_or_else(|| {
+            let slot = row.ad_with(amounts);
+            self.class.request.ad.eval_expr(&clause.written, Some(&slot), &self.env).is_true()
+        })
     }
 
     /// Machines that would suit the job if they were large enough for its request: then size is what it fails on, however
@@ -218,10 +214,8 @@ impl<'a> Survey<'a> {
                 let row = pool.row(number);
                 let asked = asked_when_empty(self.class, row);
                 let grown = at_least(&row.state.total, &asked);
-                let suits = self.clauses().all(|(id, clause)| match pool.clauses.holds(*id) {
-                    Some(steady) => steady.get(number),
-                    None => self.holds(clause, row, &grown),
-                });
+                let mut clauses = self.class.clauses.iter();
+                let suits = clauses.all(|clause| self.holds(clause, number, row, &grown));
                 suitable.put(number, suits);
             }
         }
@@ -260,9 +254,11 @@ impl<'a> Survey<'a> {
     fn clauses_fail(&self, held: &[Bits]) -> Outcome {
         let of = self.snapshot.pool.clauses.present().count();
         let failing: Vec<(&Expr, u32, &Bits)> = self
-            .clauses()
+            .class
+            .clauses
+            .iter()
             .zip(held)
-            .map(|((_, clause), held)| (clause, of - held.count(), held))
+            .map(|(clause, held)| (&clause.written, of - held.count(), held))
             .filter(|(_, failing, _)| *failing > 0)
             .collect();
         if let Some((clause, failing, _)) = failing.iter().find(|(_, failing, _)| *failing == of) {
@@ -318,7 +314,7 @@ impl<'a> Survey<'a> {
         let job = &self.class.request.ad;
         for number in large.rows() {
             let row = self.snapshot.pool.row(number);
-            let takes = row.requirements().is_none()
+            let takes = row.takes_all_that_fit(&self.class.stated)
                 || row.takes(&row.ad_with(&row.state.total), job, &self.env);
             if takes {
                 willing.put(number, true);
@@ -363,13 +359,7 @@ impl<'a> Survey<'a> {
 
 /// A clause as people write it: without parentheses around the whole.
 fn in_words(clause: &Expr) -> String {
-    let text = clause.to_string();
-    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
-    // `(a) || (b)` begins and ends with a parenthesis too; what is between them is no expression.
-    match inner.filter(|inner| inner.parse::<Expr>().is_ok()) {
-        Some(inner) => inner.trim().to_owned(),
-        None => text,
-    }
+    clause.unparenthesised().to_string()
 }
 
 fn hopeless(verdict: Verdict, cause: Cause) -> Outcome {

@@ -17,7 +17,7 @@ fn membership(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope, op: B
         return Val::Error;
     }
     for candidate in items.iter() {
-        let candidate = evaluator.eval(candidate, &inner);
+        let candidate = evaluator.eval_element(candidate, &inner, scope);
         if matches!(combine(op, candidate, item.clone()), Val::Boolean(true)) {
             return Val::Boolean(true);
         }
@@ -64,7 +64,7 @@ fn list_compare(
     };
     let right = evaluator.eval(right, scope);
     for item in items.iter() {
-        let item = evaluator.eval(item, &inner);
+        let item = evaluator.eval_element(item, &inner, scope);
         match combine(op, item, right.clone()) {
             Val::Boolean(holds) if holds != need_all => return Val::Boolean(holds),
             Val::Boolean(_) => {}
@@ -96,7 +96,7 @@ fn numbers(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Resul
     };
     let mut found = Vec::with_capacity(items.len());
     for item in items.iter() {
-        match evaluator.eval(item, &inner) {
+        match evaluator.eval_element(item, &inner, scope) {
             Val::Undefined => {}
             value @ (Val::Boolean(_) | Val::Integer(_) | Val::Real(_)) => found.push(value),
             _ => return Err(Val::Error),

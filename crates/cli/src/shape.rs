@@ -65,10 +65,16 @@ impl Shape {
         if !self.autoformat.is_empty() {
             let letters = self.autoformat_form.as_deref().unwrap_or_default();
             let columns = self.autoformat.iter().map(|text| Ok((text.clone(), expression(text)?)));
-            return Ok(Some(Instead::Auto(Style::parse(letters)?, columns.collect::<Result<_>>()?)));
+            return Ok(Some(Instead::Auto(
+                Style::parse(letters)?,
+                columns.collect::<Result<_>>()?,
+            )));
         }
         if !self.format.is_empty() {
-            let pairs = self.format.chunks(2).map(|pair| Ok((Format::parse(&pair[0]), expression(&pair[1])?)));
+            let pairs = self
+                .format
+                .chunks(2)
+                .map(|pair| Ok((Format::parse(&pair[0]), expression(&pair[1])?)));
             return Ok(Some(Instead::Printf(pairs.collect::<Result<_>>()?)));
         }
         let form = self.form()?;
@@ -82,7 +88,9 @@ impl Shape {
             Some("xml") => Some(Form::Xml),
             Some("new") => Some(Form::New),
             Some("long") => Some(Form::Long),
-            Some(other) => anyhow::bail!("-long:{other}: the forms are long, json, jsonl, xml and new"),
+            Some(other) => {
+                anyhow::bail!("-long:{other}: the forms are long, json, jsonl, xml and new")
+            }
             None if self.jsonl => Some(Form::JsonLines),
             None if self.json => Some(Form::Json),
             None if self.xml => Some(Form::Xml),
@@ -100,7 +108,8 @@ impl Instead {
     /// The attributes that are needed of each ad; none means all.
     pub fn projection(&self) -> Vec<AttrName> {
         let names = |exprs: &mut dyn Iterator<Item = &Expr>| {
-            let mut names: Vec<AttrName> = exprs.flat_map(|expr| expr.references()).map(|(_, name)| name).collect();
+            let mut names: Vec<AttrName> =
+                exprs.flat_map(|expr| expr.references()).map(|(_, name)| name).collect();
             names.extend(["ClusterId", "ProcId"].map(AttrName::from));
             names
         };

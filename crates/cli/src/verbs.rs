@@ -24,7 +24,8 @@ use proto::net::NetError;
 
 use crate::args::{self, ArgError};
 use crate::commands::{
-    daemon, events, history, hold, links, pool, q, release, rm, run, status, vacate_job, version, wait,
+    daemon, events, history, hold, links, pool, q, release, rm, run, status, submit, vacate_job, version,
+    wait,
 };
 use crate::exit::Exit;
 
@@ -133,7 +134,11 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 fn by_first_word(word: &str, rest: &[String]) -> ExitCode {
     let word = if ["--version", "-version", "-V"].contains(&word) { "version" } else { word };
     if let Some(verb) = VERBS.iter().find(|verb| verb.name == word) {
-        return perform(verb, &Call { name: format!("updraft {word}"), voice: Voice::Updraft }, rest);
+        return perform(
+            verb,
+            &Call { name: format!("updraft {word}"), voice: Voice::Updraft },
+            rest,
+        );
     }
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&word)) {
         return perform(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
@@ -157,7 +162,8 @@ fn refuse(message: &str) -> ExitCode {
 
 /// The command of a verb, as clap sees it.
 fn command(verb: &Verb, call: &Call) -> Command {
-    let command = (verb.options)(Command::new(verb.name)).bin_name(call.name.clone()).no_binary_name(true);
+    let command =
+        (verb.options)(Command::new(verb.name)).bin_name(call.name.clone()).no_binary_name(true);
     let mut command = command.display_name(call.name.clone());
     command.build();
     command
@@ -190,7 +196,9 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
         return Ok(words.to_vec());
     }
     args::to_clap(words, command).map_err(|error| match &error {
-        ArgError::Unknown { word, .. } if is_not_yet(verb, word) => SpellError::NotYet(word.clone()),
+        ArgError::Unknown { word, .. } if is_not_yet(verb, word) => {
+            SpellError::NotYet(word.clone())
+        }
         ArgError::Unknown { .. }
         | ArgError::Ambiguous { .. }
         | ArgError::Missing { .. }
@@ -277,7 +285,10 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all, "a name is used twice");
-        assert!(NOT_YET.iter().all(|name| !names.contains(name)), "a verb that is built is refused");
+        assert!(
+            NOT_YET.iter().all(|name| !names.contains(name)),
+            "a verb that is built is refused"
+        );
     }
 
     #[test]

@@ -116,7 +116,10 @@ pub fn run(args: HistoryArgs, call: &Call) -> Result<ExitCode> {
 
 fn constraint(args: &HistoryArgs) -> Result<Option<Expr>> {
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
-    let completed = args.completedsince.map(|at| connect::constraint(&format!("CompletionDate >= {at}"))).transpose()?;
+    let completed = args
+        .completedsince
+        .map(|at| connect::constraint(&format!("CompletionDate >= {at}")))
+        .transpose()?;
     Ok(match (wanted, completed) {
         (Some(a), Some(b)) => Some(a.parenthesised().and(b)),
         (one, None) | (None, one) => one,
@@ -134,7 +137,9 @@ impl Since {
         Ok(match text.parse() {
             Ok(job) => Self::Job(job),
             Err(_) => match text.parse::<u32>() {
-                Ok(cluster) => Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?)),
+                Ok(cluster) => {
+                    Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?))
+                }
                 Err(_) => Self::Expr(Box::new(connect::constraint(text)?)),
             },
         })
@@ -156,11 +161,16 @@ mod tests {
 
     #[test]
     fn since_is_a_job_a_cluster_or_an_expression() {
-        let jobs = ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n").unwrap();
+        let jobs =
+            ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n")
+                .unwrap();
         let moment = Moment::new(0, TimeZone::UTC);
         for (since, met) in [("2.1", 1), ("2", 1), ("ProcId == 0", 0), ("9.9", 2)] {
             let since = Since::parse(since).unwrap();
-            let at = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment))).unwrap_or(jobs.len());
+            let at = jobs
+                .iter()
+                .position(|ad| since.is_met(View::new(ad, &moment)))
+                .unwrap_or(jobs.len());
             assert_eq!(at, met);
         }
     }

@@ -58,7 +58,13 @@ pub struct QArgs {
     #[arg(long, help_heading = "Which jobs")]
     allusers: bool,
     /// Jobs for which this expression is true.
-    #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true, help_heading = "Which jobs")]
+    #[arg(
+        long,
+        short = 'c',
+        value_name = "EXPR",
+        allow_hyphen_values = true,
+        help_heading = "Which jobs"
+    )]
     constraint: Option<String>,
     /// At most so many.
     #[arg(long, value_name = "N", help_heading = "Which jobs")]
@@ -158,7 +164,8 @@ pub fn run(args: QArgs, call: &Call) -> Result<ExitCode> {
     let me = connect::me();
     let mine = args.jobs.is_empty() && !args.allusers && args.jobads.is_none();
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let constraint = both(args.constraint.as_deref(), if instead.is_some() { None } else { only(layout) })?;
+    let constraint =
+        both(args.constraint.as_deref(), if instead.is_some() { None } else { only(layout) })?;
     let select = if mine {
         Select::Any(vec![Selector::Owner(UserName::new(&me))])
     } else {
@@ -254,7 +261,10 @@ fn is_selected(select: &Select, job: View<'_>) -> bool {
 
 /// The domain in which users are shown: that of the jobs, or else the schedd's name.
 fn domain(found: &Found) -> String {
-    let user = found.jobs.first().and_then(|ad| ad.literal(model::attr::USER)?.as_str().map(str::to_owned));
+    let user = found
+        .jobs
+        .first()
+        .and_then(|ad| ad.literal(model::attr::USER)?.as_str().map(str::to_owned));
     let domain = user.and_then(|user| user.split_once('@').map(|(_, domain)| domain.to_owned()));
     domain.unwrap_or_else(|| found.source.name.clone())
 }
@@ -277,12 +287,17 @@ fn analysis(found: &Found, moment: &Moment) -> String {
         let id = format!("{:03}.{:03}", id.cluster.0, id.proc.0);
         let verdict = match job.status() {
             status::IDLE => match (job.text("IdleVerdict"), job.text("IdleReason")) {
-                (Some(verdict), Some(reason)) if !reason.starts_with(&verdict) => format!("Job is idle. {verdict}: {reason}"),
+                (Some(verdict), Some(reason)) if !reason.starts_with(&verdict) => {
+                    format!("Job is idle. {verdict}: {reason}")
+                }
                 (_, Some(reason)) => format!("Job is idle. {reason}"),
                 (_, None) => "Job is idle, and the schedd knows no reason.".to_owned(),
             },
             status::RUNNING => "Job is running.".to_owned(),
-            status::HELD => format!("Job is held.\n\nHold reason: {}", job.text_or_undefined(model::attr::HOLD_REASON)),
+            status::HELD => format!(
+                "Job is held.\n\nHold reason: {}",
+                job.text_or_undefined(model::attr::HOLD_REASON)
+            ),
             status::COMPLETED => "Job is completed.".to_owned(),
             status::REMOVED => "Job is removed.".to_owned(),
             _ => "Job is in no state that can be analyzed.".to_owned(),
@@ -293,10 +308,17 @@ fn analysis(found: &Found, moment: &Moment) -> String {
 }
 
 /// What became of jobs that were named and are not in the queue any more.
-fn finished_ones(client: &mut Client, words: &[String], found: &[ClassAd], moment: &Moment) -> Result<String> {
-    let named = select::selectors(words).into_iter().filter(|word| !matches!(word, Selector::Owner(_)));
-    let missing: Vec<Selector> =
-        named.filter(|word| !found.iter().any(|ad| finished::names(word, View::new(ad, moment)))).collect();
+fn finished_ones(
+    client: &mut Client,
+    words: &[String],
+    found: &[ClassAd],
+    moment: &Moment,
+) -> Result<String> {
+    let named =
+        select::selectors(words).into_iter().filter(|word| !matches!(word, Selector::Owner(_)));
+    let missing: Vec<Selector> = named
+        .filter(|word| !found.iter().any(|ad| finished::names(word, View::new(ad, moment))))
+        .collect();
     if missing.is_empty() {
         return Ok(String::new());
     }

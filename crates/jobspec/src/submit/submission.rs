@@ -151,7 +151,8 @@ fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<D
     };
     for slip in ["request_cpu", "request_gpu"] {
         if macros.unused().iter().any(|entry| entry.name.eq_ignore_ascii_case(slip)) {
-            warnings.push(told(format!("{slip} is not a valid submit keyword, did you mean {slip}s?")));
+            warnings
+                .push(told(format!("{slip} is not a valid submit keyword, did you mean {slip}s?")));
         }
     }
     for entry in macros.unused() {
@@ -167,7 +168,9 @@ fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<D
         });
     }
     for name in macros.unused_variables().filter(|name| !name.eq_ignore_ascii_case("item")) {
-        warnings.push(told(format!("the Queue variable '{name}' was unused by condor_submit. Is it a typo?")));
+        warnings.push(told(format!(
+            "the Queue variable '{name}' was unused by condor_submit. Is it a typo?"
+        )));
     }
 }
 
@@ -192,7 +195,9 @@ impl AtQueue for Maker<'_, '_> {
         place: Place,
     ) -> Result<(), Diagnostic> {
         if self.is_appending {
-            return Err(Diagnostic::reading(place, "-append takes no queue statement").hint("use -queue"));
+            return Err(
+                Diagnostic::reading(place, "-append takes no queue statement").hint("use -queue")
+            );
         }
         if self.options.queue.is_some() {
             let message = "-queue argument conflicts with queue statement in submit file";
@@ -214,7 +219,12 @@ impl Maker<'_, '_> {
     }
 
     /// A `queue` that does not stand in the description.
-    fn extra_queue(&mut self, reader: &mut Reader<'_>, text: &str, name: &str) -> Result<(), Diagnostic> {
+    fn extra_queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        text: &str,
+        name: &str,
+    ) -> Result<(), Diagnostic> {
         let parsed = parse(text, name).map_err(|mut problems| problems.swap_remove(0))?;
         for Statement { offset, kind } in &parsed.statements {
             if let StatementKind::Queue(queue) = kind {
@@ -224,7 +234,12 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
-    fn queue(&mut self, reader: &mut Reader<'_>, queue: &Queue, place: Place) -> Result<(), Diagnostic> {
+    fn queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        queue: &Queue,
+        place: Place,
+    ) -> Result<(), Diagnostic> {
         self.statements += 1;
         self.append_lines(reader)?;
         let plan = {
@@ -263,11 +278,15 @@ impl Maker<'_, '_> {
         let total = before.saturating_add(asked);
         if let Some(limit) = self.options.max_jobs.filter(|limit| total > u64::from(*limit)) {
             let message = format!("Number of submitted jobs would exceed -maxjobs ({limit})");
-            return Err(Diagnostic::error(message).form(Form::Spaced).hint(format!("there would be {total}")));
+            return Err(Diagnostic::error(message)
+                .form(Form::Spaced)
+                .hint(format!("there would be {total}")));
         }
         if total > u64::from(queue::MAX_PROCS) {
             let limit = queue::MAX_PROCS;
-            return Err(Diagnostic::error(format!("{total} jobs are too many: {limit} are the limit")));
+            return Err(Diagnostic::error(format!(
+                "{total} jobs are too many: {limit} are the limit"
+            )));
         }
         Ok(())
     }
@@ -281,7 +300,8 @@ impl Maker<'_, '_> {
             return Ok(*cluster);
         }
         if self.options.single_cluster && !self.clusters.is_empty() {
-            let message = "Number of submitted clusters would exceed 1 and -single-cluster was specified";
+            let message =
+                "Number of submitted clusters would exceed 1 and -single-cluster was specified";
             return Err(Diagnostic::error(message).form(Form::Spaced));
         }
         let cluster = (self.next_cluster)()?;
@@ -301,7 +321,11 @@ impl Maker<'_, '_> {
         let file = self.options.is_file.then(|| self.description.name());
         let setting = Setting { file, disable_file_checks: self.options.disable_file_checks };
         let mut making = Making { reader, cluster, setting, place };
-        if plan.items.is_none() && plan.count > 1 && folder.count() == 0 && making.counted(folder, plan.count) {
+        if plan.items.is_none()
+            && plan.count > 1
+            && folder.count() == 0
+            && making.counted(folder, plan.count)
+        {
             return Ok(());
         }
         match &plan.items {
@@ -341,7 +365,8 @@ impl Making<'_, '_> {
         if !folder.count_up(&made.ad, count) {
             return false;
         }
-        let complaints = complaints.into_iter().map(|complaint| complaint.at(Some(self.place.clone())));
+        let complaints =
+            complaints.into_iter().map(|complaint| complaint.at(Some(self.place.clone())));
         self.reader.diagnostics.extend(complaints.chain(made.warnings));
         true
     }
@@ -355,7 +380,8 @@ impl Making<'_, '_> {
             let made = job::make(&scope, self.setting);
             let complaints = scope.take_complaints();
             let place = self.place;
-            let complaints = complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
+            let complaints =
+                complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
             self.reader.diagnostics.extend(complaints);
             match made {
                 Ok(made) => {

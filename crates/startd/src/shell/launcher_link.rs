@@ -156,7 +156,7 @@ impl Link {
         self.queue(RequestBody::List)?;
         self.flush().await?;
         loop {
-            while let Some(messages) = self.decoder.next::<Vec<Message>>()? {
+            while let Some(messages) = self.decoder.next_frame::<Vec<Message>>()? {
                 for message in messages {
                     match message {
                         Message::Answer { result: Ok(Answer::Runs(runs)), .. } => return Ok(runs),
@@ -179,7 +179,7 @@ impl Link {
     ) -> Result<(), LinkError> {
         let mut burst = Vec::with_capacity(BURST);
         loop {
-            while let Some(messages) = self.decoder.next::<Vec<Message>>()? {
+            while let Some(messages) = self.decoder.next_frame::<Vec<Message>>()? {
                 for message in messages {
                     if let Some(heard) = self.heard(message) {
                         tell(engine, heard).await?;

@@ -97,8 +97,7 @@ async fn a_users_mistake_is_named_with_its_path() {
 async fn a_run_outlives_its_startd_and_ends_once() {
     let mut host = Host::new();
     let (mut schedd, _) = host.schedd().await;
-    let job =
-        host.job("echo begun; until test -e go; do sleep 0.01; done; echo went on; exit 3");
+    let job = host.job("echo begun; until test -e go; do sleep 0.01; done; echo went on; exit 3");
     let claim = schedd.claim(1, &job).await;
     let run = schedd.start(&claim, 1, job).await;
     assert!(matches!(schedd.hear().await, FromStartd::RunStarted { .. }));

@@ -295,8 +295,9 @@ fn summary(
     let tally = job.record().tally;
     let env = ads::env(now);
     let amount = |name| {
-        let value = ad.eval(name, None, &env).as_i64().unwrap_or(0);
-        u64::try_from(value).unwrap_or(0)
+        let value = ad.eval(name, None, &env);
+        let whole = value.as_i64().or_else(|| value.as_f64().map(|x| x as i64));
+        u64::try_from(whole.unwrap_or(0)).unwrap_or(0)
     };
     RunSummary {
         end: end.clone(),

@@ -58,13 +58,13 @@ pub struct WaitArgs {
 /// # Errors
 ///
 /// If the log cannot be read, or the schedd cannot be asked.
-pub fn run(args: WaitArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     let selectors = select::selectors(&args.what);
     let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
     if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
-        follow_record(&args, selectors)
+        follow_record(args, selectors)
     } else {
-        watch_log(&args, call)
+        watch_log(args, call)
     }
 }
 

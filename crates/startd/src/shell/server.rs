@@ -186,7 +186,7 @@ fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), 
     let head = journal.head();
     let mut machine = Machine {
         name: MachineName::new(&config.machine),
-        address: config.socket.to_string_lossy().into_owned(),
+        address: config.address.clone(),
         total: head.total.clone(),
         found: Arc::new(found.ad),
         started: now.wall,

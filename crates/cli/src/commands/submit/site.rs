@@ -10,7 +10,6 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use jobspec::{FileKind, Found, Host, Site, SiteError};
 
-use crate::commands::version;
 use crate::connect;
 
 /// The real files, processes and environment.
@@ -27,18 +26,20 @@ impl RealSite {
         let wall = proto::clock::now().wall.as_millis();
         let now = jiff::Timestamp::from_millisecond(wall)?.to_zoned(jiff::tz::TimeZone::system());
         let release = os_release(&fs::read_to_string("/etc/os-release").unwrap_or_default());
+        let arch = env::consts::ARCH.to_ascii_uppercase();
+        let platform = model::version::condor_platform(&arch, &format!("{}{}", release.0, release.1));
         let host = Host {
             cwd: cwd.to_string_lossy().into_owned(),
             user: connect::me(),
-            arch: env::consts::ARCH.to_ascii_uppercase(),
+            arch,
             opsys: env::consts::OS.to_ascii_uppercase(),
             opsys_version: format!("{}00", release.1),
             opsys_and_version: format!("{}{}", release.0, release.1),
             opsys_major_version: release.1,
             filesystem_domain: name.clone(),
             uid_domain: name,
-            version: version::condor_version(),
-            platform: version::condor_platform(),
+            version: model::version::CONDOR_VERSION.to_owned(),
+            platform,
             now: now.timestamp().as_second(),
             today: (now.year(), now.month(), now.day()),
         };

@@ -284,7 +284,10 @@ fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord) -> Option<u64> {
     let JobEvent::RunOver { end, next, .. } = event else { return None };
     let failed = match end {
         RunEnd::StartFailed(_) | RunEnd::Lost { .. } => true,
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::Vacated { .. } => false,
+        RunEnd::Exited { .. }
+        | RunEnd::Signaled { .. }
+        | RunEnd::OutputFailed { .. }
+        | RunEnd::Vacated { .. } => false,
     };
     let requeued = matches!(next, AfterRun::Requeue { .. });
     (failed && requeued).then(|| at.deadline(backoff(record.tally.failures)))

@@ -299,11 +299,11 @@ impl Engine {
             Heard::Event(wire::Event::Ended { run_key, end }) => {
                 let key = translate::core_key(&run_key)?;
                 self.executing.remove(&key);
-                let (end, usage) = (translate::run_end(&end), translate::usage_of_end(&end));
-                if self.parts.porter.bring_back(key, &end, usage) {
+                if self.parts.porter.bring_back(key, &end) {
                     return None;
                 }
-                FromLauncher::Ended { key, end, usage }
+                let usage = translate::usage_of_end(&end);
+                FromLauncher::Ended { key, end: translate::run_end(&end), usage }
             }
             Heard::Refused { key, refusal } => {
                 tracing::warn!(%key, %refusal, "the launcher did not take a run");
@@ -358,11 +358,10 @@ impl Engine {
                 scratch_dir: self.scratch_dir(key),
             },
             wire::RunState::Ended(end) => {
-                let (end, usage) = (translate::run_end(end), translate::usage_of_end(end));
-                if self.parts.porter.bring_back(key, &end, usage) {
+                if self.parts.porter.bring_back(key, end) {
                     LauncherState::Starting
                 } else {
-                    LauncherState::Ended(end, usage)
+                    LauncherState::Ended(translate::run_end(end), translate::usage_of_end(end))
                 }
             }
         }

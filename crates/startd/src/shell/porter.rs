@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use launcher::wire::Start;
+use launcher::wire::{self, Start};
 use model::{RunEnd, StartFailure, StartStage, Usage};
 use nix::errno::Errno;
 use tokio::sync::{Semaphore, mpsc};
@@ -20,6 +20,7 @@ use tokio::task::spawn_blocking;
 use super::engine::EngineInput;
 use super::sandbox::Sandboxes;
 use super::transfer::{self, Plan};
+use super::translate;
 use crate::core::{RunKey, StartProcess};
 
 /// How many runs' files are copied at a time: more would only make the disk seek.
@@ -149,17 +150,19 @@ impl Porter {
     }
 
     /// Begins to bring back what came of a run; [`Carried::Back`] follows. False if there is nothing to be brought back.
-    pub(crate) fn bring_back(&mut self, key: RunKey, end: &RunEnd, usage: Usage) -> bool {
+    pub(crate) fn bring_back(&mut self, key: RunKey, ended: &wire::End) -> bool {
         if !self.expected.contains(&key) {
             return false;
         }
         if self.under_way.insert(key, Way::Back).is_some() {
             return true;
         }
-        let (scratch, path, end) = (self.sandboxes.path(key), self.plan(key), end.clone());
+        let (scratch, path) = (self.sandboxes.path(key), self.plan(key));
+        let (end, usage) = (translate::run_end(ended), translate::usage_of_end(ended));
+        let by_itself = ended.killed_by.is_none();
         let reason = "its output files were lost".to_owned();
         self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage }, move || {
-            let end = after_bringing_back(&path, &scratch, end);
+            let end = after_bringing_back(&path, &scratch, end, by_itself);
             Carried::Back { key, end, usage }
         });
         true
@@ -213,7 +216,7 @@ impl Porter {
     }
 }
 
-fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd) -> RunEnd {
+fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, by_itself: bool) -> RunEnd {
     let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<Plan>(&bytes)?));
     let plan = match read {
         Ok(plan) => plan,
@@ -222,10 +225,10 @@ fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd) -> RunEnd {
             return RunEnd::Lost { reason: format!("its output files were lost: {error}") };
         }
     };
-    match transfer::bring_back(&plan, scratch, &end) {
+    match transfer::bring_back(&plan, scratch, &end, by_itself) {
         Ok(()) => end,
         Err(error) => match end {
-            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. }) => RunEnd::OutputFailed {
+            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. }) if by_itself => RunEnd::OutputFailed {
                 end: Box::new(end),
                 path: error.path.to_string_lossy().into_owned(),
                 errno: error.errno,

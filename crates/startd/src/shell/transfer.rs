@@ -156,7 +156,12 @@ pub(crate) fn bring_in(job: &ClassAd, scratch: &Path) -> Result<Plan, TransferEr
 /// # Errors
 ///
 /// The first file that could not be brought.
-pub(crate) fn bring_back(plan: &Plan, scratch: &Path, end: &RunEnd) -> Result<(), TransferError> {
+pub(crate) fn bring_back(
+    plan: &Plan,
+    scratch: &Path,
+    end: &RunEnd,
+    by_itself: bool,
+) -> Result<(), TransferError> {
     let mut first = Ok(());
     let mut note = |result: Result<(), TransferError>| {
         if first.is_ok() {
@@ -175,7 +180,7 @@ pub(crate) fn bring_back(plan: &Plan, scratch: &Path, end: &RunEnd) -> Result<()
         (RunEnd::Exited { .. } | RunEnd::Signaled { .. }, None) => true,
         (_, _) => false,
     };
-    if !wanted {
+    if !wanted || !by_itself {
         return first;
     }
     match &plan.files {
@@ -448,7 +453,7 @@ mod tests {
         both.write("scratch/result", "42");
         both.write("scratch/sub/more", "43");
         both.write("scratch/.job.ad", "ours");
-        let result = bring_back(&plan, &scratch, end);
+        let result = bring_back(&plan, &scratch, end, true);
         let mut text: String = both
             .list("iwd")
             .lines()

@@ -198,6 +198,7 @@ impl Event {
             | Fact::ScheddWent { .. }
             | Fact::LauncherListed { .. }
             | Fact::LauncherWent
+            | Fact::Opened
             | Fact::Measured(_)
             | Fact::Beaten
             | Fact::Answered { .. }
@@ -315,6 +316,8 @@ pub enum Fact {
     },
     /// The connection to the launcher closed.
     LauncherWent,
+    /// No stray run is left: from now on schedds are answered.
+    Opened,
     /// The machine was measured.
     Measured(Measured),
     /// Beats were sent to every schedd that has a claim here.
@@ -389,8 +392,8 @@ pub struct Stop {
 pub struct Change {
     /// The machine's ad is another one now.
     pub ad: bool,
-    /// A claim that was dropped: whose it was, and the key of its last run.
-    pub dropped: Option<(ScheddName, ClaimId)>,
+    /// A claim that was dropped: whose it was, and the key of a run on it that was not recorded.
+    pub dropped: Option<(ScheddName, Option<RunKey>)>,
     /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may have a new run already.)
     pub recorded: Option<RunKey>,
 }

@@ -7,6 +7,6 @@
 //! startd. Nothing here is durable but the accounts; a restarted negotiator is told everything again by those who connect.
 
 pub mod core;
+pub mod shell;
 
-
-
+pub use shell::{Config, Error, run};

@@ -46,3 +46,11 @@ create table meta (
     key  text primary key,
     body text not null
 ) strict, without rowid;
+
+-- Texts that are to be appended to users' event logs. They are committed with the events that they tell of, appended afterwards,
+-- and deleted in a later commit; a restart appends what is missing.
+create table outbox (
+    id   integer primary key,
+    path text    not null,
+    text text    not null
+) strict;

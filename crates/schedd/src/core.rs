@@ -28,11 +28,13 @@ mod rows;
 mod runs;
 mod state;
 mod submit;
+mod tally;
 mod tick;
 mod words;
 
+pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
-pub use log_view::{LogEntry, LogKind};
+pub use log_view::{LogEntry, LogKind, RunSummary};
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub use state::{Config, Core};

@@ -5,13 +5,14 @@
 //! - `clients`: users' commands, one task each.
 //! - `history`: reading finished jobs and the record beside the engine.
 //! - `links`: connections to the negotiator and to startds.
-//! - `userlog`: the users' event logs.
+//! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - `store`, `rows`: the SQLite file, and what its rows mean.
 
 mod clients;
 mod engine;
 mod history;
 mod links;
+mod logtext;
 mod rows;
 pub mod server;
 pub mod store;

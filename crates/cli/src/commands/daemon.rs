@@ -28,6 +28,9 @@ pub struct DaemonArgs {
 /// What `status` of another process means when somebody else is already that daemon.
 const TAKEN: u8 = 75;
 
+/// The most runs alive at a time on one machine: far above its processors, far below its process table.
+const RUNS_MAX: usize = 4096;
+
 /// Runs it.
 ///
 /// # Errors
@@ -61,7 +64,9 @@ fn launcher(home: &Home) -> Result<()> {
     launcher::run(launcher::Config {
         socket: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Launcher),
-        ..launcher::Config::default()
+        identity: launcher::Identity::Own,
+        containment: launcher::ContainmentWish::Auto,
+        runs_max: RUNS_MAX,
     })?;
     Ok(())
 }
@@ -72,6 +77,8 @@ fn negotiator(home: &Home) -> Result<()> {
         state_dir: home.state_dir(DaemonRole::Negotiator),
         name: host()?,
         admission: admission(),
+        address: address("negotiator"),
+        policy: negotiator::core::Policy::default(),
     };
     one_thread()?.block_on(async { negotiator::run(config, told_to_stop()?).await.context("run the negotiator") })
 }
@@ -96,6 +103,7 @@ fn startd(home: &Home) -> Result<()> {
 fn schedd(home: &Home) -> Result<()> {
     let config = schedd::Config {
         name: host()?,
+        uid_domain: host()?,
         socket: home.socket(DaemonRole::Schedd),
         negotiator: home.socket(DaemonRole::Negotiator),
         state_dir: home.state_dir(DaemonRole::Schedd),

@@ -251,7 +251,8 @@ impl Column {
     /// Takes the value from the ad; returns the old and the new number.
     fn set(&mut self, row: u32, ad: Option<&Arc<ClassAd>>, values: &mut Values) -> (u32, u32) {
         let old = self.get(row);
-        let new = ad.and_then(|ad| ad.lookup(&self.name)).map_or(ABSENT, |expr| values.acquire(expr));
+        let new =
+            ad.and_then(|ad| ad.lookup(&self.name)).map_or(ABSENT, |expr| values.acquire(expr));
         values.release(old);
         if self.ids.len() <= row as usize {
             self.ids.resize(row as usize + 1, ABSENT);
@@ -303,7 +304,9 @@ impl Values {
 
     fn is_computed(&self, id: u32) -> bool {
         id != ABSENT
-            && self.known[id as usize - 1].as_ref().is_some_and(|(_, expr, _)| expr.as_literal().is_none())
+            && self.known[id as usize - 1]
+                .as_ref()
+                .is_some_and(|(_, expr, _)| expr.as_literal().is_none())
     }
 
     /// Adds to `reached` what the column's values refer to; tells whether one of them refers to the job or to the time.

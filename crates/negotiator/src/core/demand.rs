@@ -119,8 +119,10 @@ impl Class {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
         let compiled = requirements.map_or_else(Vec::new, Expr::clauses);
-        let compiled: Vec<(ClauseId, Expr)> =
-            compiled.into_iter().map(|clause| (clauses.acquire(clause, job, ads), clause.clone())).collect();
+        let compiled: Vec<(ClauseId, Expr)> = compiled
+            .into_iter()
+            .map(|clause| (clauses.acquire(clause, job, ads), clause.clone()))
+            .collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
         let rank = job.get(attr::RANK).filter(|rank| {
             let dependence = Dependence::of(rank, job);
@@ -177,7 +179,9 @@ impl Asked {
     pub(crate) fn of(job: &Arc<ClassAd>, machines: &Rows) -> Self {
         let known = |wanted: &Wanted| match wanted {
             Wanted::Cpus | Wanted::Memory | Wanted::Disk => true,
-            Wanted::Custom(name) => name == "gpus" || machines.customs().any(|custom| custom == name),
+            Wanted::Custom(name) => {
+                name == "gpus" || machines.customs().any(|custom| custom == name)
+            }
         };
         let wants: Vec<(Wanted, Expr)> = job
             .iter_all()
@@ -256,7 +260,11 @@ mod tests {
     fn check(attributes: &[(&str, &str)], expected: Resources) {
         let job: ClassAd =
             attributes.iter().map(|(name, text)| (*name, text.parse::<Expr>().unwrap())).collect();
-        assert_eq!(Asked::of(&Arc::new(job), &Rows::default()), Asked::Fixed(expected), "{attributes:?}");
+        assert_eq!(
+            Asked::of(&Arc::new(job), &Rows::default()),
+            Asked::Fixed(expected),
+            "{attributes:?}"
+        );
     }
 
     #[test]

@@ -61,8 +61,12 @@ impl FreeIndex {
                 Some(_) | None => (memory_mib, 0, 0),
             };
             for (memory_mib, slowness, row) in level.range(start..) {
-                let place =
-                    Place { cpus: *level_cpus, memory_mib: *memory_mib, slowness: *slowness, row: *row };
+                let place = Place {
+                    cpus: *level_cpus,
+                    memory_mib: *memory_mib,
+                    slowness: *slowness,
+                    row: *row,
+                };
                 if accept(place) {
                     return Some(place);
                 }

@@ -207,7 +207,9 @@ impl Conditions {
             && !dependence.own.iter().any(|name| is_amount(name) || is_custom(name, &total.custom));
         let willing = match expr {
             None => Willing::Always,
-            Some(expr) if fixed && ad.eval_expr(expr, None, &Env::at(0)).is_true() => Willing::Always,
+            Some(expr) if fixed && ad.eval_expr(expr, None, &Env::at(0)).is_true() => {
+                Willing::Always
+            }
             Some(expr) => Willing::Ask(expr.clone()),
         };
         let policy_reaches = std::mem::take(&mut dependence.own).into_iter().collect();

@@ -263,11 +263,16 @@ impl<'a> Pass<'a> {
         self.fits(class, row, left)?;
         let slot = row.ad_with(left);
         let job = &class.request.ad;
-        let job_rank = class.rank.as_ref().map_or(0.0, |rank| {
-            number_of(&job.eval_expr(rank, Some(&slot), &self.env))
-        });
+        let job_rank = class
+            .rank
+            .as_ref()
+            .map_or(0.0, |rank| number_of(&job.eval_expr(rank, Some(&slot), &self.env)));
         Some(Ranked {
-            machine_rank: Ordered(if row.has_rank() { row.rank(&slot, job, &self.env) } else { 0.0 }),
+            machine_rank: Ordered(if row.has_rank() {
+                row.rank(&slot, job, &self.env)
+            } else {
+                0.0
+            }),
             job_rank: Ordered(job_rank),
             place: Reverse(row.place(number, left)),
         })
@@ -290,7 +295,8 @@ impl<'a> Pass<'a> {
             return None;
         }
         let clauses = &self.snapshot.pool.clauses;
-        let mut live = class.clauses.iter().filter(|(id, _)| clauses.holds(*id).is_none()).peekable();
+        let mut live =
+            class.clauses.iter().filter(|(id, _)| clauses.holds(*id).is_none()).peekable();
         if let Asked::Fixed(asked) = &class.asked
             && live.peek().is_none()
             && row.requirements().is_none()
@@ -336,7 +342,6 @@ impl<'a> Pass<'a> {
     }
 }
 
-
 /// Users with idle jobs, by whose turn it is.
 struct Users<'a> {
     waiting: BTreeSet<(Ordered, Ordered, usize)>,
@@ -367,8 +372,7 @@ impl<'a> Users<'a> {
         }
         let offered = snapshot.pool.offered();
         let (accounts, now) = (snapshot.accounts, snapshot.now);
-        let mut users =
-            Self { waiting: BTreeSet::new(), users: Vec::new(), finished: Vec::new() };
+        let mut users = Self { waiting: BTreeSet::new(), users: Vec::new(), finished: Vec::new() };
         for (index, (user, mut seekers)) in by_user.into_iter().enumerate() {
             seekers.sort_by_key(|seeker| {
                 let request = &seeker.class.request;

@@ -74,7 +74,9 @@ pub enum Fault {
         machine: MachineName,
     },
     /// A class waits and nobody can say why, or has all and a reason to wait.
-    #[error("check plan: class {class} of {schedd} got {got} of {wanted} and its reason is {reason:?}")]
+    #[error(
+        "check plan: class {class} of {schedd} got {got} of {wanted} and its reason is {reason:?}"
+    )]
     WrongReason {
         /// Whose.
         schedd: ScheddName,

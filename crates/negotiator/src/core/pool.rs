@@ -226,7 +226,9 @@ impl Pool {
     fn free_of(&self, row: &Row) -> Resources {
         let offers = self.offered_on.get(&row.state.machine).into_iter().flatten();
         let parts = offers.filter_map(|number| self.offers.get(number));
-        parts.fold(row.state.free.clone(), |free, offer| free.minus(&offer.resources).unwrap_or_default())
+        parts.fold(row.state.free.clone(), |free, offer| {
+            free.minus(&offer.resources).unwrap_or_default()
+        })
     }
 
     fn take_out(&mut self, number: u32) -> Option<Row> {
@@ -279,7 +281,9 @@ impl Pool {
 fn differs(old: &Row, new: &Row) -> bool {
     let policy_changed =
         || new.policy_reaches.iter().any(|name| old.ad().lookup(name) != new.ad().lookup(name));
-    old.state.total != new.state.total || old.requirements() != new.requirements() || policy_changed()
+    old.state.total != new.state.total
+        || old.requirements() != new.requirements()
+        || policy_changed()
 }
 
 fn deadline(row: &Row) -> u64 {

@@ -13,7 +13,8 @@ impl Core {
     /// The slot ads that a query asks for, by machine, the partitionable slot before its dynamic ones.
     pub fn machine_ads(&self, query: &Query, now: Now) -> Vec<ClassAd> {
         let env = Env::at(now.wall.as_secs());
-        let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let limit =
+            query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut found = Vec::new();
         for (_, row) in self.pool().machines() {
             for slot in &row.state.slots {

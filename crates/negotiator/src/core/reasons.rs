@@ -349,8 +349,9 @@ impl<'a> Survey<'a> {
         let slot = row.ad_with(&row.state.total);
         let job = &self.class.request.ad;
         let clauses = requirements.clauses();
-        let failing =
-            clauses.into_iter().find(|clause| !slot.eval_expr(clause, Some(job), &self.env).is_true());
+        let failing = clauses
+            .into_iter()
+            .find(|clause| !slot.eval_expr(clause, Some(job), &self.env).is_true());
         let Some(failing) = failing else { return requirements.to_string() };
         let named = AttrName::from(failing.to_string());
         match slot.lookup(&named) {

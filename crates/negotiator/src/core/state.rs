@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use classad::AttrName;
-use model::{ClassId, IdleReason, MatchId, Now};
+use model::{ClassId, MatchId, Now};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 
 use super::accounts::{AccountLine, Accounts};
@@ -14,7 +14,7 @@ use super::policy::{
     DECLINE_PAUSE, MATCH_EXPIRY, MAX_MACHINES, Policy, RECONSIDER_EVERY, SAVE_ACCOUNTS_EVERY,
 };
 use super::pool::{Held, Offer, Pool};
-use super::words::{Change, Decision, Effect, Event, Fact, Input, Rejection, ScheddName};
+use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
 
 /// The negotiator: machines, requests, accounts, and whether a pass is due.
 ///
@@ -61,7 +61,8 @@ impl Core {
             Input::FromSchedd { schedd, message } => vec![self.decide_schedd(schedd, message)?],
             Input::ScheddDown { schedd } => vec![Fact::ScheddLeft { schedd: schedd.clone() }],
             Input::FromMachine(FromMachine::Advertise(state)) => vec![self.decide_ad(state)?],
-            Input::FromMachine(FromMachine::Withdraw { machine }) | Input::MachineDown { machine } => {
+            Input::FromMachine(FromMachine::Withdraw { machine })
+            | Input::MachineDown { machine } => {
                 vec![Fact::MachineLeft { machine: machine.clone() }]
             }
             Input::Tick => self.decide_tick(now),
@@ -268,7 +269,8 @@ impl Core {
         let classes = self.demand.schedds.entry(schedd.clone()).or_default();
         let mut leaving: Vec<ClassId> = gone.to_vec();
         if full {
-            leaving.extend(classes.keys().filter(|id| !changed.iter().any(|new| new.class == **id)));
+            leaving
+                .extend(classes.keys().filter(|id| !changed.iter().any(|new| new.class == **id)));
         }
         for class in leaving.iter().filter_map(|id| classes.remove(id)) {
             class.dissolve(&mut self.pool.clauses);
@@ -285,7 +287,8 @@ impl Core {
                 Some(class) if class.is_same_kind(request) => class.recount(request),
                 Some(_) | None => {
                     let unseen = classes.get(&request.class).map(|old| old.unseen.clone());
-                    let mut new = Class::compile(request.clone(), &mut self.pool.clauses, &self.pool.rows);
+                    let mut new =
+                        Class::compile(request.clone(), &mut self.pool.clauses, &self.pool.rows);
                     new.unseen = unseen.unwrap_or_default();
                     if let Some(old) = classes.insert(request.class, new) {
                         old.dissolve(&mut self.pool.clauses);
@@ -371,8 +374,8 @@ impl Core {
     }
 
     /// The reasons that differ from what was told.
-    fn news(&mut self, plan: &Plan) -> Vec<(ScheddName, Vec<(ClassId, Option<IdleReason>)>)> {
-        let mut news: BTreeMap<&ScheddName, Vec<_>> = BTreeMap::new();
+    fn news(&mut self, plan: &Plan) -> Vec<(ScheddName, Reasons)> {
+        let mut news: BTreeMap<&ScheddName, Reasons> = BTreeMap::new();
         for (schedd, id, reason) in &plan.reasons {
             let Some(class) = self.demand.class_mut(schedd, *id) else { continue };
             if class.told != *reason {

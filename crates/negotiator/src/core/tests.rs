@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use classad::{ClassAd, Expr};
+use classad::{AttrName, ClassAd, Expr};
 use expect_test::{Expect, expect};
 use model::{ClassId, JobId, MachineName, MatchId, Now, Resources, Timestamp, UserName};
 use proto::matchmaking::{
@@ -185,7 +185,10 @@ impl World {
             Ok(decision) => {
                 for event in decision.events {
                     let change = self.core.apply(&event);
-                    self.core.react(&change, &event).into_iter().for_each(|effect| self.show(effect));
+                    self.core
+                        .react(&change, &event)
+                        .into_iter()
+                        .for_each(|effect| self.show(effect));
                 }
             }
             Err(rejection) => writeln!(self.out, "rejected: {rejection}").unwrap(),
@@ -224,9 +227,13 @@ impl World {
                 for matched in matches {
                     let Resources { cpus, memory_mib, custom, .. } = &matched.resources;
                     let gpus = custom.get("gpus").map(|n| format!(" gpus={n}")).unwrap_or_default();
-                    let (number, class, machine) = (matched.id.number, matched.class, &matched.machine);
-                    writeln!(self.out, "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}")
-                        .unwrap();
+                    let (number, class, machine) =
+                        (matched.id.number, matched.class, &matched.machine);
+                    writeln!(
+                        self.out,
+                        "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}"
+                    )
+                    .unwrap();
                     let owner = self.requests[&matched.class].owner.clone();
                     self.matches.push((owner, matched));
                 }
@@ -238,7 +245,7 @@ impl World {
                 }
             }
             Effect::ToSchedd { message: ToSchedd::Significant(names), .. } => {
-                let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+                let names: Vec<&str> = names.iter().map(AttrName::as_str).collect();
                 if !names.is_empty() {
                     writeln!(self.out, "significant: {}", names.join(" ")).unwrap();
                 }

@@ -163,11 +163,14 @@ pub enum Rejection {
     },
 }
 
+/// Reasons of classes of one schedd; `None` for a class that got all it asked for.
+pub type Reasons = Vec<(ClassId, Option<IdleReason>)>;
+
 /// What `apply` changed, as far as somebody must be told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
     /// Reasons that are new, per schedd.
-    pub reasons: Vec<(ScheddName, Vec<(ClassId, Option<IdleReason>)>)>,
+    pub reasons: Vec<(ScheddName, Reasons)>,
     /// Job attributes that the machines' expressions refer to, and who must be told.
     pub significant: Option<(Vec<ScheddName>, Vec<AttrName>)>,
 }

@@ -25,20 +25,34 @@ pub struct Batch {
     pub rejected: Vec<Rejection>,
 }
 
+/// Ticks of one batch. A few settle everything; beyond this the rest waits for the next batch, at once.
+const MAX_TICKS: usize = 16;
+
 /// Decides and applies each input, and then [`Input::Tick`]. Nothing of the result may leave the process before `dirty` is
 /// committed.
 pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
     let mut batch = Batch::default();
     let mut clusters = BTreeSet::new();
     for input in inputs {
-        let reply = step(core, now, input, &mut batch, &mut clusters);
-        batch.answers.push(reply);
+        let step = step(core, now, input, &mut batch, &mut clusters);
+        batch.answers.push(step.reply);
     }
-    step(core, now, &Input::Tick, &mut batch, &mut clusters);
+    for _ in 0..MAX_TICKS {
+        if !step(core, now, &Input::Tick, &mut batch, &mut clusters).did {
+            break;
+        }
+    }
     for cluster in clusters {
         batch.dirty.clusters.insert(cluster, core.cluster_body(cluster));
     }
     batch
+}
+
+/// What came of one input.
+struct Step {
+    reply: Option<Answer>,
+    /// Whether it changed anything.
+    did: bool,
 }
 
 fn step(
@@ -47,12 +61,12 @@ fn step(
     input: &Input,
     batch: &mut Batch,
     clusters: &mut BTreeSet<model::ClusterId>,
-) -> Option<Answer> {
+) -> Step {
     let decision = match core.decide(now, input) {
         Ok(decision) => decision,
         Err(rejection) => {
             batch.rejected.push(rejection);
-            return None;
+            return Step { reply: None, did: false };
         }
     };
     for event in &decision.events {
@@ -62,5 +76,5 @@ fn step(
         clusters.extend(change.cluster);
         batch.dirty.add(change);
     }
-    decision.reply
+    Step { reply: decision.reply, did: !decision.events.is_empty() }
 }

@@ -59,6 +59,8 @@ pub struct JobRecord {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
+    /// The event that made it final.
+    pub ended: Option<Seq>,
     /// The last attempt (`NumShadowStarts`, `JobRunCount`, `NumJobMatches`): 0 if none.
     pub attempt: Attempt,
     /// Attempts whose program was executed (`NumJobStarts`).
@@ -120,6 +122,8 @@ pub struct ClaimRecord {
     pub slot: Arc<str>,
     /// What it has.
     pub resources: Resources,
+    /// Whose jobs.
+    pub owner: UserName,
     /// What tells its class of jobs from others.
     pub class_key: Arc<str>,
     /// The beat with which it was granted: an older `Status` says nothing about it.

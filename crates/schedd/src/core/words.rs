@@ -7,7 +7,7 @@ use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, IdleReason, JobEvent, JobId, MachineName, MatchId,
     Now, RunId, SubmitToken, Usage, UserName,
 };
-use proto::claiming::{FromStartd, ToStartd};
+use proto::claiming::{FromStartd, StopHow, ToStartd};
 use proto::client::{Action, Answer, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
@@ -112,6 +112,13 @@ pub enum Fact {
         /// So far.
         usage: Usage,
     },
+    /// The machine said where a run's scratch folder is.
+    RunPlaced {
+        /// Which run.
+        run: RunId,
+        /// The folder.
+        scratch_dir: Arc<str>,
+    },
     /// A finished job left the queue for the history.
     JobLeft {
         /// Which.
@@ -134,6 +141,11 @@ pub enum Fact {
         /// The number.
         cluster: ClusterId,
     },
+    /// A number was given long ago and is not waited for any more.
+    ReservationForgotten {
+        /// The number.
+        cluster: ClusterId,
+    },
     /// The connection to the negotiator opened: it knows nothing of us.
     NegotiatorCame,
     /// The connection to the negotiator closed.
@@ -144,6 +156,11 @@ pub enum Fact {
     ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
     /// The negotiator named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
+    /// Matches up to this one are known.
+    MatchSeen {
+        /// The last.
+        matched: MatchId,
+    },
     /// A match is being claimed.
     ClaimRequested(Match),
     /// A match came to nothing.
@@ -170,6 +187,11 @@ pub enum Fact {
         /// Which.
         machine: MachineName,
     },
+    /// Nothing is wanted of a machine any more.
+    MachineForgotten {
+        /// Which.
+        machine: MachineName,
+    },
     /// A beat was seen, and will be echoed.
     BeatSeen {
         /// Whose.
@@ -184,6 +206,8 @@ pub enum Fact {
         /// What.
         what: Repeat,
     },
+    /// Finished jobs that stayed in the queue were asked whether they still want to.
+    KeptChecked,
     /// A job waited long enough since its last failure.
     BackoffOver {
         /// Which.
@@ -197,7 +221,7 @@ pub enum Repeat {
     /// That the run on this claim shall start.
     StartRun(ClaimId),
     /// That the run on this claim shall stop.
-    StopRun(ClaimId),
+    StopRun(ClaimId, StopHow),
     /// That this match is claimed.
     RequestClaim(MatchId),
     /// Anything that carries all it needs.

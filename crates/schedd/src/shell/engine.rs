@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::links::Links;
-use super::rows;
+use super::{logtext, rows};
 use super::store::{Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
-use crate::core::{Batch, Core, Dirty, Effect, Input, run_batch};
+use crate::core::{Core, Dirty, Effect, Input, run_batch};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;
@@ -67,9 +67,12 @@ pub(crate) struct Engine {
     store: Store,
     links: Links,
     logs: LogWriter,
-    /// The position of the logs that the store remembers.
-    logged: u64,
+    /// The last number given in the outbox, and the last that was forgotten.
+    last_outbox: u64,
+    forgotten: u64,
     zone: TimeZone,
+    /// The schedd's address, for event 000.
+    host: String,
     /// Tells followers of the record that it has grown.
     recorded: watch::Sender<u64>,
     dropped: u64,
@@ -82,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) links: Links,
     pub(crate) logs: LogWriter,
     pub(crate) zone: TimeZone,
+    pub(crate) host: String,
     pub(crate) recorded: watch::Sender<u64>,
 }
 
@@ -97,9 +101,9 @@ struct Taken {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, logs, zone, recorded } = parts;
-        let logged = logs.written();
-        Self { core, store, links, logs, logged, zone, recorded, dropped: 0 }
+        let Parts { core, store, links, logs, zone, host, recorded } = parts;
+        let last_outbox = logs.written();
+        Self { core, store, links, logs, last_outbox, forgotten: 0, zone, host, recorded, dropped: 0 }
     }
 
     /// Runs until it is told to stop.
@@ -108,7 +112,7 @@ impl Engine {
     ///
     /// If a commit fails.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<EngineInput>) -> Result<(), StoreError> {
-        let effects = self.core.resume(clock::now());
+        let effects = self.core.resume();
         self.perform(effects);
         let mut waiting = Vec::with_capacity(BATCH);
         loop {
@@ -133,8 +137,12 @@ impl Engine {
         let taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
-        self.commit(&batch.dirty).await?;
-        self.log(&batch);
+        let mut texts = logtext::of_entries(&batch.log, &self.host, &self.zone);
+        self.commit(&batch.dirty, &mut texts).await?;
+        self.logs.write(texts);
+        if let Some(last) = batch.dirty.recorded.last() {
+            self.recorded.send_replace(last.seq.0);
+        }
         self.perform(batch.effects);
         for (client, answer) in taken.clients.into_iter().zip(batch.answers) {
             if let Some(client) = client {
@@ -152,22 +160,20 @@ impl Engine {
         Ok(taken.stop)
     }
 
-    async fn commit(&mut self, dirty: &Dirty) -> Result<(), StoreError> {
+    async fn commit(&mut self, dirty: &Dirty, texts: &mut LogBatch) -> Result<(), StoreError> {
         let mut batch = rows::to_batch(dirty)?;
+        for (path, text) in &texts.texts {
+            self.last_outbox += 1;
+            batch.outbox.push((self.last_outbox, path.to_string(), text.clone()));
+        }
+        texts.upto = self.last_outbox;
         let written = self.logs.written();
-        if written > self.logged && !batch.is_empty() {
-            // Rides along: costs nothing, and a restart finds the few events after it by comparing texts.
-            batch.meta.push((rows::LOGGED, written.to_string()));
-            self.logged = written;
+        if written > self.forgotten && !batch.is_empty() {
+            // Rides along. If no commit follows, a restart finds these texts in their logs and leaves them.
+            batch.outbox_done = Some(written);
+            self.forgotten = written;
         }
         self.store.commit(&batch).await
-    }
-
-    /// Hands the committed events to the users' logs and to the followers of the record.
-    fn log(&mut self, batch: &Batch) {
-        let Some(last) = batch.dirty.recorded.last() else { return };
-        self.logs.write(LogBatch::of(last.seq, &batch.log, &self.zone));
-        self.recorded.send_replace(last.seq.0);
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {

@@ -10,9 +10,6 @@ use serde::de::DeserializeOwned;
 use super::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluster, StoreError};
 use crate::core::{ClusterBody, ClusterRecord, Dirty, JobRecord, Rows};
 
-/// The name under which the position of the users' logs is kept.
-pub(crate) const LOGGED: &str = "logged";
-
 /// The name under which the core's numbers are kept.
 const NUMBERS: &str = "numbers";
 
@@ -50,14 +47,14 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
     Ok(batch)
 }
 
-/// What the store loaded, as the core wants it, and the position of the users' logs.
+/// What the store loaded, as the core wants it.
 ///
 /// # Errors
 ///
 /// If a row is not one of ours.
-pub(crate) fn from_loaded(loaded: Loaded) -> Result<(Rows, u64), StoreError> {
+pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
     let number = |key: &str| loaded.meta.iter().find(|(k, _)| k == key).map(|(_, body)| body.as_str());
-    let rows = Rows {
+    Ok(Rows {
         clusters: loaded.clusters.iter().map(cluster_record).collect::<Result<_, _>>()?,
         jobs: loaded.jobs.iter().map(job_record).collect::<Result<_, _>>()?,
         claims: loaded.claims.iter().map(|body| parse(body)).collect::<Result<_, _>>()?,
@@ -68,8 +65,7 @@ pub(crate) fn from_loaded(loaded: Loaded) -> Result<(Rows, u64), StoreError> {
             .iter()
             .map(|(token, cluster, procs)| (SubmitToken(*token), ClusterId(*cluster), *procs))
             .collect(),
-    };
-    Ok((rows, number(LOGGED).map(parse).transpose()?.unwrap_or(0)))
+    })
 }
 
 /// A cluster's row as the core's record.

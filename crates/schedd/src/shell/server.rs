@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use model::Seq;
+use model::ScheddName;
 use proto::client::Identity;
 use proto::clock;
-use proto::net::{Admission, Listener, NetError, Role, user_name};
+use proto::net::{Admission, Listener, NetError, Role};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{self, Desk};
 use super::engine::{self, Engine, EngineInput, Parts};
 use super::history::History;
 use super::links::Links;
-use super::store::{Store, StoreError};
+use super::store::{Loaded, Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
 use super::rows;
-use crate::core::{Core, Settings};
+use crate::core::{Config as CoreConfig, Core};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
@@ -28,6 +28,8 @@ const QUEUE_FILE: &str = "queue.db";
 pub struct Config {
     /// Its name, `schedd@host` or just the host.
     pub name: String,
+    /// What follows the `@` in `User`.
+    pub uid_domain: String,
     /// Where it listens for commands.
     pub socket: PathBuf,
     /// Where the negotiator listens.
@@ -58,23 +60,21 @@ pub enum Error {
 /// If the file or the socket fails.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let mut store = Store::open(&config.state_dir.join(QUEUE_FILE)).await?;
-    let (rows, logged) = rows::from_loaded(store.load().await?)?;
-    let last_seq = rows.last_seq;
+    let loaded = store.load().await?;
     let started = clock::now();
-    let Admission::OnlyUid(uid) = config.admission;
-    let settings = Settings { name: config.name.clone(), address: config.address.clone(), pool_user: user_name(uid) };
-    let core = Core::load(settings, started, rows);
-
-    let zone = TimeZone::system();
-    let history = History::new(store.reader(), core.settings().clone());
-    let pending = history.log_entries(Seq(logged).next()).await?;
-    let logs = LogWriter::start(LogBatch::of(last_seq, &pending, &zone));
-    tracing::info!(schedd = config.name, last_seq = last_seq.0, relogged = pending.len(), "loaded the queue");
+    let core_config =
+        CoreConfig { name: ScheddName::new(&config.name), uid_domain: config.uid_domain, address: config.address.clone() };
+    let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
+    let history = History::new(store.reader(), core_config);
+    let logs = LogWriter::start(pending_texts(&loaded));
+    tracing::info!(schedd = config.name, last_event = loaded.last_seq, texts = loaded.outbox.len(), "loaded the queue");
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
-    let (recorded, follow) = watch::channel(last_seq.0);
+    let (recorded, follow) = watch::channel(loaded.last_seq);
     let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
-    let engine = Engine::new(Parts { core, store, links, logs, zone, recorded });
+    let zone = TimeZone::system();
+    let host = config.address.clone();
+    let engine = Engine::new(Parts { core, store, links, logs, zone, host, recorded });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener = Listener::bind_unix(&config.socket, Role::Schedd(config.name.clone()), config.admission)?;
@@ -86,6 +86,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         pid: std::process::id(),
         since: started.wall,
     };
+    let Admission::OnlyUid(uid) = config.admission;
     let desk = Arc::new(Desk { engine: inputs.clone(), history, follow, identity, pool_uid: uid });
     tokio::select! {
         () = clients::serve(listener, desk) => {}
@@ -95,6 +96,16 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         ended = &mut engine => return flatten(ended),
     }
     flatten(engine.await)
+}
+
+/// Texts that the last life committed and may not have written.
+fn pending_texts(loaded: &Loaded) -> LogBatch {
+    let mut pending = LogBatch::default();
+    for (id, path, text) in &loaded.outbox {
+        pending.upto = *id;
+        pending.add(path.as_str().into(), text);
+    }
+    pending
 }
 
 fn flatten(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result<(), Error> {

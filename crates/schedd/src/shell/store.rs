@@ -63,6 +63,10 @@ pub struct Batch {
     pub events: Vec<EventRow>,
     /// Numbers and the like.
     pub meta: Vec<(&'static str, String)>,
+    /// Texts for users' logs: number, file, text. Written after the commit, forgotten in a later one.
+    pub outbox: Vec<(u64, String, String)>,
+    /// Up to which number the users' logs have been written.
+    pub outbox_done: Option<u64>,
 }
 
 /// A submission, when it is new.
@@ -132,6 +136,8 @@ pub struct Loaded {
     pub past: Vec<([u8; 16], u32, u32)>,
     /// The last position of the record.
     pub last_seq: u64,
+    /// Texts for users' logs that may not have been written: number, file, text, in order.
+    pub outbox: Vec<(u64, String, String)>,
 }
 
 impl Batch {
@@ -143,6 +149,8 @@ impl Batch {
             && self.claims.is_empty()
             && self.events.is_empty()
             && self.meta.is_empty()
+            && self.outbox.is_empty()
+            && self.outbox_done.is_none()
     }
 }
 
@@ -231,7 +239,12 @@ impl Store {
             .fetch_one(&mut *db)
             .await
             .map_err(failed("read the last event"))?;
+        let outbox: Vec<(i64, String, String)> = sqlx::query_as("select id, path, text from outbox order by id")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read texts for users' logs"))?;
         Ok(Loaded {
+            outbox: outbox.into_iter().map(|(id, path, text)| (id.unsigned_abs(), path, text)).collect(),
             clusters: clusters.iter().map(new_cluster).collect::<Result<_, _>>().map_err(failed("read a cluster"))?,
             jobs: jobs.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read a job"))?,
             claims,
@@ -385,6 +398,29 @@ async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), Stor
         "write the numbers",
         "insert into meta (key, body) select value ->> 0, value ->> 1 from json_each(?) where true \
          on conflict do update set body = excluded.body",
+    )
+    .await?;
+    write_outbox(tx, batch).await
+}
+
+async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    if let Some(done) = batch.outbox_done {
+        sqlx::query("delete from outbox where id <= ?")
+            .bind(i64::try_from(done).unwrap_or(i64::MAX))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("forget what stands in users' logs"))?;
+    }
+    let texts = batch
+        .outbox
+        .iter()
+        .map(|(id, path, text)| Json::from(vec![(*id).into(), path.as_str().into(), Json::from(text.as_str())]))
+        .collect();
+    each(
+        tx,
+        texts,
+        "keep texts for users' logs",
+        "insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)",
     )
     .await
 }

@@ -1,6 +1,7 @@
 //! Writes users' event logs, on a thread of its own, behind the record: what is logged was committed before, and each event
 //! stands in a log once, even if the schedd is killed between writing and remembering that it did.
 //!
+//! Texts are committed with the events they tell of (the store's outbox), and forgotten in a commit after they were appended.
 //! The truth is the record in the store; a log is a copy for people and for tools that read HTCondor's format. A log that cannot
 //! be written is reported and costs no job anything.
 
@@ -16,18 +17,18 @@ use std::thread::{self, JoinHandle};
 /// Batches that wait for a slow disk. When it is full the engine waits: logs never grow behind without bound.
 const QUEUE: usize = 64;
 
-/// Text for some logs, up to a position of the record.
+/// Text for some logs, and its last number in the outbox.
 #[derive(Debug, Default)]
 pub(crate) struct LogBatch {
-    /// The last event that is in here.
+    /// The last number in the outbox that is in here.
     pub(crate) upto: u64,
     /// What to append, by file, in order.
-    pub(crate) texts: BTreeMap<Arc<Path>, String>,
+    pub(crate) texts: BTreeMap<Arc<str>, String>,
 }
 
 impl LogBatch {
     /// Adds an event's text to a log.
-    pub(crate) fn add(&mut self, log: Arc<Path>, text: &str) {
+    pub(crate) fn add(&mut self, log: Arc<str>, text: &str) {
         self.texts.entry(log).or_default().push_str(text);
     }
 }
@@ -41,7 +42,7 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Starts it. `pending` is what follows from events after the remembered position: some of it may stand in the logs already.
+    /// Starts it. `pending` is what the outbox had at a restart: some of it may stand in the logs already.
     pub(crate) fn start(pending: LogBatch) -> Self {
         let (queue, batches) = sync_channel(QUEUE);
         let written = Arc::new(AtomicU64::new(pending.upto));
@@ -63,7 +64,7 @@ impl LogWriter {
         }
     }
 
-    /// Up to which event the logs are written.
+    /// Up to which number of the outbox the logs are written.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
@@ -82,8 +83,8 @@ impl Drop for LogWriter {
 fn write_batches(batches: &Receiver<LogBatch>, written: &AtomicU64) {
     for batch in batches {
         for (path, text) in &batch.texts {
-            if let Err(error) = append(path, text) {
-                tracing::warn!(log = %path.display(), %error, "cannot write a user's event log");
+            if let Err(error) = append(Path::new(&**path), text) {
+                tracing::warn!(log = %path, %error, "cannot write a user's event log");
             }
         }
         written.store(batch.upto, Ordering::Release);
@@ -93,10 +94,11 @@ fn write_batches(batches: &Receiver<LogBatch>, written: &AtomicU64) {
 /// After a restart: appends only what is not there yet.
 fn write_pending(pending: &LogBatch) {
     for (path, text) in &pending.texts {
-        let missing = present(path, text).map(|n| &text[n..]);
-        let done = missing.and_then(|missing| if missing.is_empty() { Ok(()) } else { append(path, missing) });
+        let log = Path::new(&**path);
+        let missing = present(log, text).map(|n| &text[n..]);
+        let done = missing.and_then(|missing| if missing.is_empty() { Ok(()) } else { append(log, missing) });
         if let Err(error) = done {
-            tracing::warn!(log = %path.display(), %error, "cannot write a user's event log");
+            tracing::warn!(log = %path, %error, "cannot write a user's event log");
         }
     }
 }
@@ -131,12 +133,12 @@ mod tests {
 
     fn restart_with(before: &str, pending: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
-        let path: Arc<Path> = dir.path().join("job.log").into();
-        fs::write(&path, before).unwrap();
+        let path: Arc<str> = dir.path().join("job.log").to_str().unwrap().into();
+        fs::write(&*path, before).unwrap();
         let mut batch = LogBatch { upto: 9, ..LogBatch::default() };
         batch.add(Arc::clone(&path), pending);
         drop(LogWriter::start(batch));
-        fs::read_to_string(path).unwrap()
+        fs::read_to_string(&*path).unwrap()
     }
 
     #[test]
@@ -153,11 +155,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let writer = LogWriter::start(LogBatch::default());
         let mut batch = LogBatch { upto: 4, ..LogBatch::default() };
-        batch.add(dir.path().into(), "x"); // a folder
-        let good: Arc<Path> = dir.path().join("good").into();
+        batch.add(dir.path().to_str().unwrap().into(), "x"); // a folder
+        let good: Arc<str> = dir.path().join("good").to_str().unwrap().into();
         batch.add(Arc::clone(&good), "y");
         writer.write(batch);
         drop(writer);
-        assert_eq!(fs::read_to_string(good).unwrap(), "y");
+        assert_eq!(fs::read_to_string(&*good).unwrap(), "y");
     }
 }

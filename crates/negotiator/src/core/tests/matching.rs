@@ -332,7 +332,10 @@ fn a_machine_that_says_nothing_for_its_lifetime_is_forgotten() {
 
 #[test]
 fn a_match_of_another_life_is_not_declined() {
-    check("declined 4", expect![[r#"
+    check(
+        "declined 4",
+        expect![[r#"
         rejected: take back match 4: it is not outstanding
-    "#]]);
+    "#]],
+    );
 }

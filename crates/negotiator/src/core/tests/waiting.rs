@@ -4,9 +4,12 @@ use super::*;
 
 #[test]
 fn a_pool_without_machines_says_so() {
-    check("job ann 1 1", expect![[r#"
+    check(
+        "job ann 1 1",
+        expect![[r#"
         1 waits: not yet: the pool has no machines
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub use plan::{Fault, Plan, PlannedMatch};
 pub use policy::Policy;
 pub use pool::Pool;
 pub use state::Core;
-pub use words::{Change, Decision, Effect, Event, Fact, Input, Rejection, ScheddName};
+pub use words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
 
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ impl Core {
             }
             Fact::Reserved { token, cluster } => {
                 self.reserved.insert(*cluster, *token);
-                self.meta.next_cluster = self.meta.next_cluster.max(cluster.next());
+                self.next_reserved = cluster.next();
             }
             Fact::ReservationForgotten { cluster } => {
                 self.reserved.remove(cluster);
@@ -73,7 +73,9 @@ impl Core {
                     }
                 }
             }
-            Fact::SignificantHeard(names) => self.sort_anew(names.iter().cloned().collect()),
+            Fact::SignificantHeard(names) => {
+                change.claims = self.sort_anew(names.iter().cloned().collect());
+            }
             Fact::MatchSeen { matched } => {
                 if let Some(negotiator) = &mut self.negotiator {
                     negotiator.seen = Some(*matched);

@@ -42,6 +42,7 @@ impl Core {
             | Fact::ScheddWent { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::LauncherWent
+            | Fact::AdRefreshed
             | Fact::Measured(_) => Vec::new(),
         };
         if change.ad {

@@ -201,6 +201,7 @@ impl Event {
             | Fact::Opened
             | Fact::Measured(_)
             | Fact::Beaten
+            | Fact::AdRefreshed
             | Fact::Answered { .. }
             | Fact::StrayRun { .. } => false,
         }
@@ -322,6 +323,8 @@ pub enum Fact {
     Measured(Measured),
     /// Beats were sent to every schedd that has a claim here.
     Beaten,
+    /// The machine's ad would soon be taken for dead: it is sent again.
+    AdRefreshed,
     /// A schedd must be told something that changes nothing.
     Answered {
         /// Which.

@@ -61,6 +61,10 @@ pub fn agrees(question: &Question, ours: &Answer, reference: &Answer) -> bool {
 
 /// The differences that `docs/user/classads.md` lists and that cannot be kept from being generated.
 fn is_listed_difference(question: &Question, ours: &Answer, reference: &Answer) -> bool {
+    // Lengths of time beyond 32 bits wrap around in the reference, and its text of them is no time.
+    if reference.kind == "reltime" && reference.text.contains("--") {
+        return true;
+    }
     let texts = [Some(&question.expr), question.my.as_ref(), question.target.as_ref()];
     let mentions = |word: &str| texts.iter().flatten().any(|text| text.contains(word));
     // `=?=` of a written list and a computed one is false to the reference, and error where both are of one sort.

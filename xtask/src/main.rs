@@ -1,3 +1,74 @@
-//! The project's own commands: `cargo xtask <verb>`.
+//! The project's own commands: `cargo xtask <verb>`. Each verb is a file; this one only names them.
+//!
+//! It depends on nothing of ours: a broken crate must not break the tool that says so.
 
-fn main() {}
+mod ci;
+mod run;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// All that CI runs: format, lints, tidy, tests, documentation, a minute of simulation.
+    Ci {
+        /// Seconds of simulation.
+        #[arg(long, default_value_t = 60)]
+        sim_seconds: u32,
+    },
+    /// The rules of docs/STYLE.md that a program can check.
+    Tidy,
+    /// Runs the simulator: one seed, or many. Arguments after `--` go to it (`--seed N --steps M --seeds K --seconds S`).
+    Sim {
+        /// For the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Measures; each figure as a ratio to something measured in the same run. `bench`, `bench classad`, `bench match`.
+    Bench {
+        /// What, and its own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
+    ClassadOracle {
+        /// `--seed N --cases M`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Runs real clients from PyPI against a pool of ours.
+    Clients {
+        /// Which; all if none.
+        names: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().verb {
+        Verb::Ci { sim_seconds } => ci::run(sim_seconds),
+        Verb::Tidy => tidy::run(),
+        Verb::Sim { args } => run::tool("sim", &args),
+        Verb::Bench { args } => bench(&args),
+        Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
+        Verb::Clients { names } => run::script("tests/clients/run-all", &names),
+    }
+}
+
+fn bench(args: &[String]) -> Result<()> {
+    match args.split_first() {
+        Some((what, rest)) if !what.starts_with('-') => run::tool(&format!("bench-{what}"), rest),
+        Some(_) | None => {
+            run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
+            run::tool("bench-pool", &["--updraft".to_owned(), run::release_binary()])
+        }
+    }
+}

@@ -138,6 +138,22 @@ impl Expr {
         }
     }
 
+    /// The elements, if the expression is a list written out.
+    pub fn as_list(&self) -> Option<&[Expr]> {
+        match self.node() {
+            Some(Node::List(items)) => Some(items),
+            Some(_) | None => self.as_literal().and_then(Value::as_list),
+        }
+    }
+
+    /// The ad, if the expression is one written out.
+    pub fn as_ad(&self) -> Option<&ClassAd> {
+        match self.node() {
+            Some(Node::Ad(ad)) => Some(ad),
+            Some(_) | None => self.as_literal().and_then(Value::as_ad),
+        }
+    }
+
     pub(crate) fn node(&self) -> Option<&Node> {
         match &self.0 {
             Repr::Literal(_) => None,

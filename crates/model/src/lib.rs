@@ -1,1 +1,31 @@
-//! The words of the program: ids, the life cycle of a job, slots, claims, attributes, event-log text. No IO.
+//! The words of the program, shared by every daemon and command: ids, time, the life cycle of a job, resources, claims,
+//! why a job waits, and the text of the user's event log.
+//!
+//! Nothing here reads a clock, a file or a socket, and nothing here knows how a word travels (`proto`) or is stored
+//! (`schedd`). A word that is not in `docs/ARCHITECTURE.md` or HTCondor's manual does not belong here.
+
+mod hold;
+mod ids;
+mod job;
+mod reason;
+mod resources;
+mod run;
+mod spec;
+mod time;
+
+pub mod attr;
+pub mod cmdline;
+pub mod userlog;
+pub mod version;
+
+pub use hold::{Hold, HoldCode, VacateCode};
+pub use ids::{
+    Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,
+    ProcId, RunId, ScheddName, Seq, SubmitToken, UserName,
+};
+pub use job::{AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Running, StopCause};
+pub use reason::{Cause, IdleReason, Verdict};
+pub use resources::Resources;
+pub use run::{RunEnd, StartFailure, StartStage, Usage};
+pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
+pub use time::{Now, Timestamp};

@@ -1,1 +1,19 @@
-//! Messages between the parts, their framing, and who the peer is. The only crate with sockets' authentication.
+//! What the parts say to each other, how it is framed, and who the peer is.
+//!
+//! - [`client`]: a user's command and a daemon.
+//! - [`matchmaking`]: schedds and startds with the negotiator.
+//! - [`claiming`]: a schedd with a startd, and the lease that keeps a job from running twice.
+//! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so neighbouring releases work together.
+//! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them. [`command`]: a command's.
+//!
+//! - [`clock`]: reading the clocks, for the shells.
+//!
+//! The message types are plain data without IO: the cores and the simulator use them as they are.
+
+pub mod claiming;
+pub mod client;
+pub mod clock;
+pub mod command;
+pub mod frame;
+pub mod matchmaking;
+pub mod net;

@@ -1,1 +1,6 @@
-//! The job queue.
+//! The job queue: `core` decides, `shell` does.
+
+pub mod core;
+mod shell;
+
+pub use shell::server::{Config, Error, run};

@@ -1,1 +1,4 @@
-//! One machine: its slots, claims, sandboxes, limits, usage.
+//! One machine: `core` decides, `shell` does.
+
+pub mod core;
+pub mod shell;

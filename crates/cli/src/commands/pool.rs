@@ -1,0 +1,131 @@
+//! `updraft pool start | stop | status`: a personal pool. What a pool is, is in [`crate::pool`]; this reads words and prints some.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::home::Home;
+use crate::pool::{self, Settings, Started};
+
+/// A personal pool on this machine: no root, no configuration.
+#[derive(Debug, Args)]
+pub struct PoolArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Starts the pool, or what of it has died, and returns when it accepts jobs.
+    Start {
+        /// Its folder (default: $UPDRAFT_HOME, else the user's state folder).
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Processors to offer (default: all).
+        #[arg(long)]
+        cpus: Option<u32>,
+        /// Memory to offer, MiB (default: all).
+        #[arg(long, value_name = "MIB")]
+        memory: Option<u64>,
+    },
+    /// Stops the pool. Running jobs are stopped and wait in the queue for the next start.
+    Stop {
+        /// Its folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Says how each process of the pool is. Exit code 3 if the pool does not run.
+    Status {
+        /// Its folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `status` says of a pool that does not run, as `systemctl status` does.
+const NOT_RUNNING: u8 = 3;
+
+/// Does what the words say.
+///
+/// # Errors
+///
+/// If the pool cannot be started, stopped or asked.
+pub fn run(args: PoolArgs) -> Result<ExitCode> {
+    match args.action {
+        Action::Start { dir, cpus, memory } => {
+            start(&home(dir), &Settings { cpus, memory_mib: memory })
+        }
+        Action::Stop { dir } => stop(&home(dir)),
+        Action::Status { dir, json } => status(&home(dir), json),
+    }
+}
+
+fn home(dir: Option<PathBuf>) -> Home {
+    // A daemon runs elsewhere: what a person calls `./pool` must mean the same to it.
+    dir.map_or_else(Home::from_environment, |dir| {
+        Home::at(&std::path::absolute(&dir).unwrap_or(dir))
+    })
+}
+
+fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
+    let started = pool::start(home, settings, &std::env::current_exe()?)?;
+    let dir = home.dir().display();
+    match started {
+        Started::Fresh => println!("The pool in {dir} accepts jobs."),
+        Started::Already => println!("The pool in {dir} runs already."),
+        Started::Revived { processes } => {
+            println!("The pool in {dir} ran; {processes} of its processes had died and run again.")
+        }
+    }
+    if home != &Home::from_environment() {
+        println!("Choose it for your commands:  export UPDRAFT_HOME={dir}");
+    }
+    println!("Submit a job:                 updraft submit FILE");
+    println!("See how it goes:              updraft q");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stop(home: &Home) -> Result<ExitCode> {
+    if pool::stop(home)? {
+        println!("The pool in {} is stopped. Its queue is kept.", home.dir().display());
+    } else {
+        println!("The pool in {} does not run.", home.dir().display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(home: &Home, json: bool) -> Result<ExitCode> {
+    let all = pool::status(home)?;
+    if json {
+        let rows: Vec<_> = all
+            .iter()
+            .map(|p| {
+                let identity = p.identity.as_ref();
+                serde_json::json!({
+                    "process": p.name,
+                    "pid": p.pid,
+                    "version": identity.map(|i| &i.version),
+                    "since": identity.map(|i| i.since.as_secs()),
+                })
+            })
+            .collect();
+        println!("{}", serde_json::json!({ "dir": home.dir(), "processes": rows }));
+    } else {
+        println!("Pool in {}", home.dir().display());
+        for p in &all {
+            let state =
+                p.pid.map_or_else(|| "not running".to_owned(), |pid| format!("process {pid}"));
+            println!("  {:<12} {state}", p.name);
+        }
+        if all.iter().any(|p| p.pid.is_none()) {
+            println!("Start what does not run:  updraft pool start");
+        }
+    }
+    let up = all.iter().all(|p| p.pid.is_some());
+    Ok(if up { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+}

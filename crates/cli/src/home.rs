@@ -1,0 +1,113 @@
+//! Where a pool keeps its things: one folder, chosen by `UPDRAFT_HOME`, else the user's state folder. It names paths and knows
+//! nothing of what is in them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The variable that chooses a pool for every command.
+pub const HOME_VARIABLE: &str = "UPDRAFT_HOME";
+
+/// The folder of one personal pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+/// A process of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DaemonRole {
+    /// Starts and keeps processes; outlives the others.
+    Launcher,
+    /// Matches jobs to machines.
+    Negotiator,
+    /// Owns the machine.
+    Startd,
+    /// Owns the queue.
+    Schedd,
+}
+
+impl DaemonRole {
+    /// In the order in which they are started: each finds the ones it talks to.
+    pub const ALL: [Self; 4] = [Self::Launcher, Self::Negotiator, Self::Startd, Self::Schedd];
+
+    /// Its name in paths, logs and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Launcher => "launcher",
+            Self::Negotiator => "negotiator",
+            Self::Startd => "startd",
+            Self::Schedd => "schedd",
+        }
+    }
+
+    /// The role with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+impl Home {
+    /// The folder `dir`.
+    pub fn at(dir: &Path) -> Self {
+        Self(dir.to_owned())
+    }
+
+    /// The pool that the environment chooses.
+    pub fn from_environment() -> Self {
+        let var =
+            |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let state = || var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
+        let dir = var(HOME_VARIABLE).or_else(|| Some(state()?.join("updraft")));
+        Self(dir.unwrap_or_else(|| PathBuf::from("/var/lib/updraft")))
+    }
+
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// The pool's settings (JSON).
+    pub fn settings(&self) -> PathBuf {
+        self.0.join("pool.json")
+    }
+
+    /// Where sockets and locks are.
+    pub fn run_dir(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    /// The socket of a daemon.
+    pub fn socket(&self, role: DaemonRole) -> PathBuf {
+        self.run_dir().join(format!("{}.sock", role.name()))
+    }
+
+    /// The lock that a daemon holds while it lives; it contains its process number.
+    pub fn lock(&self, name: &str) -> PathBuf {
+        self.run_dir().join(format!("{name}.lock"))
+    }
+
+    /// Where daemons write their logs.
+    pub fn log_dir(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    /// The log of a daemon.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.log_dir().join(format!("{name}.log"))
+    }
+
+    /// What a daemon keeps over restarts.
+    pub fn state_dir(&self, role: DaemonRole) -> PathBuf {
+        self.0.join(role.name())
+    }
+
+    /// Where runs have their scratch folders.
+    pub fn execute_dir(&self) -> PathBuf {
+        self.0.join("execute")
+    }
+
+    /// All folders that a pool needs.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.0.clone(), self.run_dir(), self.log_dir(), self.execute_dir()];
+        all.extend(DaemonRole::ALL.map(|role| self.state_dir(role)));
+        all
+    }
+}

@@ -1,0 +1,294 @@
+//! A personal pool: separate background processes that one user starts without configuration or root. It starts and stops them
+//! and says how they are; what they do is theirs. The verbs `pool` and `run` are thin callers of this.
+
+mod lock;
+mod supervisor;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use proto::client::{Answer, Ask, Identity, Query, Select};
+use proto::command::{AskError, Client};
+use serde::{Deserialize, Serialize};
+
+use crate::home::{DaemonRole, Home};
+
+pub use lock::{Lock, take as take_lock};
+pub use supervisor::{NAME as SUPERVISOR, run as supervise};
+
+/// How long `start` waits for the pool to accept jobs. Generous: a laden machine is slow, and a failed start says why at once.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long `stop` waits for a daemon before it kills it. Longer than a startd gives its jobs to end.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often a state that others bring about is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// What the user chose for a pool. Kept in its folder, so that a restart is the same pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Processors to offer; all that the machine has if not given.
+    pub cpus: Option<u32>,
+    /// Memory to offer, MiB; all that the machine has if not given.
+    pub memory_mib: Option<u64>,
+}
+
+/// Why a pool could not be started, stopped or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// A file of the pool.
+    #[error("use {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// The settings are not ours.
+    #[error("read the settings in {path}")]
+    Settings {
+        /// Which file.
+        path: PathBuf,
+        /// What was wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It did not come up.
+    #[error("start the pool in {dir}: the {daemon} does not answer after {seconds} s; see {log}")]
+    NotUp {
+        /// The pool's folder.
+        dir: PathBuf,
+        /// The daemon that was waited for.
+        daemon: &'static str,
+        /// For how long.
+        seconds: u64,
+        /// Where it says why.
+        log: PathBuf,
+    },
+    /// A process could not be signalled.
+    #[error("stop the {daemon}, process {pid}")]
+    Signal {
+        /// Which daemon.
+        daemon: &'static str,
+        /// Its number.
+        pid: i32,
+        /// What the kernel said.
+        #[source]
+        source: Errno,
+    },
+}
+
+/// What `start` found and did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It did not run.
+    Fresh,
+    /// It ran already.
+    Already,
+    /// It ran, but these had died and were started again.
+    Revived {
+        /// How many processes.
+        processes: usize,
+    },
+}
+
+/// A process of a pool, as `pool status` shows it.
+#[derive(Clone, Debug)]
+pub struct ProcessStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Its number, if it lives.
+    pub pid: Option<i32>,
+    /// What it says of itself, if it answers questions.
+    pub identity: Option<Identity>,
+}
+
+/// Starts the pool, or what of it has died, as processes of `program` (this binary, or another build of it), and returns when it
+/// accepts jobs.
+///
+/// # Errors
+///
+/// If its folder cannot be used or a daemon does not come up.
+pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, PoolError> {
+    make_folders(home)?;
+    keep_settings(home, wanted)?;
+    let supervised = holder(home, SUPERVISOR)?.is_some();
+    let dead = DaemonRole::ALL
+        .iter()
+        .filter(|role| !matches!(holder(home, role.name()), Ok(Some(_))))
+        .count();
+    if !supervised {
+        supervisor::start(home, program)
+            .map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
+    }
+    wait_until_up(home)?;
+    Ok(match (supervised, dead) {
+        (true, 0) => Started::Already,
+        (false, n) if n == DaemonRole::ALL.len() => Started::Fresh,
+        (true, n) => Started::Revived { processes: n },
+        (false, n) => Started::Revived { processes: n + 1 },
+    })
+}
+
+/// Stops the pool: the supervisor, then the startd with its jobs, then the rest. Says whether anything ran.
+///
+/// # Errors
+///
+/// If a process can neither be asked nor made to end.
+pub fn stop(home: &Home) -> Result<bool, PoolError> {
+    let mut any = end_process(home, SUPERVISOR)?;
+    for role in
+        [DaemonRole::Startd, DaemonRole::Schedd, DaemonRole::Negotiator, DaemonRole::Launcher]
+    {
+        any |= end_process(home, role.name())?;
+    }
+    Ok(any)
+}
+
+/// How each process of the pool is.
+///
+/// # Errors
+///
+/// If a lock cannot be read.
+pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
+    let mut all =
+        vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
+    for role in DaemonRole::ALL {
+        let pid = holder(home, role.name())?;
+        let identity = pid.and_then(|_| identify(home, role).ok());
+        all.push(ProcessStatus { name: role.name(), pid, identity });
+    }
+    Ok(all)
+}
+
+/// The settings that the pool was started with.
+///
+/// # Errors
+///
+/// If they cannot be read.
+pub fn settings(home: &Home) -> Result<Settings, PoolError> {
+    let path = home.settings();
+    match fs::read(&path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map_err(|source| PoolError::Settings { path, source })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Settings::default()),
+        Err(source) => Err(PoolError::File { path, source }),
+    }
+}
+
+fn make_folders(home: &Home) -> Result<(), PoolError> {
+    use std::os::unix::fs::DirBuilderExt;
+    for path in home.folders() {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| PoolError::File { path, source })?;
+    }
+    Ok(())
+}
+
+fn keep_settings(home: &Home, wanted: &Settings) -> Result<(), PoolError> {
+    let old = settings(home)?;
+    let new = Settings {
+        cpus: wanted.cpus.or(old.cpus),
+        memory_mib: wanted.memory_mib.or(old.memory_mib),
+    };
+    let path = home.settings();
+    let text = serde_json::to_vec_pretty(&new)
+        .map_err(|source| PoolError::Settings { path: path.clone(), source })?;
+    fs::write(&path, text).map_err(|source| PoolError::File { path, source })
+}
+
+fn holder(home: &Home, name: &str) -> Result<Option<i32>, PoolError> {
+    let path = home.lock(name);
+    lock::holder(&path).map_err(|source| PoolError::File { path, source })
+}
+
+/// Up is: the schedd answers, and the negotiator has a machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person waits for this; the limit is in their time"
+)]
+fn wait_until_up(home: &Home) -> Result<(), PoolError> {
+    let start = Instant::now();
+    for role in [DaemonRole::Negotiator, DaemonRole::Schedd, DaemonRole::Startd] {
+        while !is_up(home, role) {
+            if start.elapsed() > START_LIMIT {
+                let log = home.log(role.name());
+                let dir = home.dir().to_owned();
+                return Err(PoolError::NotUp {
+                    dir,
+                    daemon: role.name(),
+                    seconds: START_LIMIT.as_secs(),
+                    log,
+                });
+            }
+            thread::sleep(POLL);
+        }
+    }
+    Ok(())
+}
+
+fn is_up(home: &Home, role: DaemonRole) -> bool {
+    match role {
+        DaemonRole::Startd => has_machine(home).unwrap_or(false),
+        DaemonRole::Schedd | DaemonRole::Negotiator => identify(home, role).is_ok(),
+        DaemonRole::Launcher => matches!(holder(home, role.name()), Ok(Some(_))),
+    }
+}
+
+fn has_machine(home: &Home) -> Result<bool, AskError> {
+    let query = Query {
+        select: Select::All,
+        constraint: None,
+        projection: Vec::new(),
+        limit: Some(1),
+        finished: false,
+    };
+    let mut found = false;
+    Client::connect(&home.socket(DaemonRole::Negotiator))?.ask_each(
+        Ask::QueryMachines(query),
+        |answer| {
+            found |= matches!(answer, Answer::Ads(ads) if !ads.is_empty());
+            Ok::<(), AskError>(())
+        },
+    )?;
+    Ok(found)
+}
+
+fn identify(home: &Home, role: DaemonRole) -> Result<Identity, AskError> {
+    match Client::connect(&home.socket(role))?.ask(Ask::Identify)? {
+        Answer::Identity(identity) => Ok(identity),
+        other => Err(AskError::Unexpected { ask: "Identify", answer: format!("{other:?}") }),
+    }
+}
+
+/// Asks a process to end, waits, and kills it if it does not.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person waits for this; the limit is in their time"
+)]
+fn end_process(home: &Home, name: &'static str) -> Result<bool, PoolError> {
+    let Some(pid) = holder(home, name)? else { return Ok(false) };
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        match kill(Pid::from_raw(pid), signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(source) => return Err(PoolError::Signal { daemon: name, pid, source }),
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < STOP_LIMIT {
+            if holder(home, name)? != Some(pid) {
+                return Ok(true);
+            }
+            thread::sleep(POLL);
+        }
+    }
+    Err(PoolError::Signal { daemon: name, pid, source: Errno::ETIMEDOUT })
+}

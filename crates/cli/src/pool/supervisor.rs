@@ -1,0 +1,116 @@
+//! Keeps a personal pool's daemons alive: starts each, and starts it again when it dies, within a second, backing off while it
+//! keeps dying. It does not stop them: `pool stop` does, after it has stopped the supervisor.
+//!
+//! One thread a daemon, and no state but the locks: a supervisor that was killed and started again finds the daemons that live
+//! by the locks they hold, and waits for those like for its own.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::lock;
+use crate::home::{DaemonRole, Home};
+
+/// The name of the supervisor's lock and log.
+pub const NAME: &str = "supervisor";
+
+/// How long a daemon must live for its death to count as the first again.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// The waits before the first, second, ... restart in a row. The last goes on.
+const BACK_OFF: [Duration; 6] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
+
+/// Supervises until it is killed.
+///
+/// # Errors
+///
+/// If another supervisor holds the pool, or its folder cannot be used.
+pub fn run(home: &Home) -> io::Result<()> {
+    let Some(_held) = lock::take(&home.lock(NAME))? else {
+        return Err(io::Error::other(format!(
+            "supervise {}: another supervisor does so already",
+            home.dir().display()
+        )));
+    };
+    // Of its own session, so that a terminal that closes does not take the pool along.
+    let _ = nix::unistd::setsid();
+    let program = std::env::current_exe()?;
+    let threads = DaemonRole::ALL.map(|role| {
+        let (home, program) = (home.clone(), program.clone());
+        thread::spawn(move || keep(&home, &program, role))
+    });
+    for thread in threads {
+        let _ = thread.join();
+    }
+    Ok(())
+}
+
+/// Keeps one daemon alive for ever.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a daemon lived decides how long to wait; this is a shell"
+)]
+fn keep(home: &Home, program: &Path, role: DaemonRole) {
+    let mut deaths = 0;
+    loop {
+        let born = Instant::now();
+        match live(home, program, role) {
+            Ok(how) => tracing::warn!(daemon = role.name(), how, "a daemon ended"),
+            Err(error) => tracing::error!(daemon = role.name(), %error, "cannot start a daemon"),
+        }
+        deaths = if born.elapsed() > SETTLED { 0 } else { deaths + 1 };
+        thread::sleep(BACK_OFF[usize::min(deaths, BACK_OFF.len() - 1)]);
+    }
+}
+
+/// One life of a daemon: started by us, or found alive.
+fn live(home: &Home, program: &Path, role: DaemonRole) -> io::Result<String> {
+    let lock_path = home.lock(role.name());
+    if let Some(pid) = lock::holder(&lock_path)? {
+        tracing::info!(daemon = role.name(), pid, "found alive");
+        lock::wait_until_free(&lock_path)?;
+        return Ok("found dead".to_owned());
+    }
+    let mut child = daemon_command(home, program, role)?.spawn()?;
+    tracing::info!(daemon = role.name(), pid = child.id(), "started");
+    Ok(child.wait()?.to_string())
+}
+
+/// The command that is a daemon: this program again, its output into the daemon's log.
+fn daemon_command(home: &Home, program: &Path, role: DaemonRole) -> io::Result<Command> {
+    let mut command = Command::new(program);
+    command.args(["daemon", role.name(), "--home"]).arg(home.dir());
+    log_to(&mut command, &home.log(role.name()))?;
+    // A group of its own: an interrupt typed at a terminal is not for the daemons.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    Ok(command)
+}
+
+/// Starts a supervisor that goes on when this process ends.
+///
+/// # Errors
+///
+/// If it cannot be started.
+pub fn start(home: &Home, program: &Path) -> io::Result<u32> {
+    let mut command = Command::new(program);
+    command.args(["daemon", NAME, "--home"]).arg(home.dir());
+    log_to(&mut command, &home.log(NAME))?;
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    Ok(command.spawn()?.id())
+}
+
+fn log_to(command: &mut Command, path: &PathBuf) -> io::Result<()> {
+    let log = OpenOptions::new().create(true).append(true).open(path)?;
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    Ok(())
+}

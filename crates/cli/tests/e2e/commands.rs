@@ -1,0 +1,88 @@
+//! The everyday commands against a pool, under our names and HTCondor's.
+
+use std::fs;
+
+use crate::harness::{Pool, eventually, text};
+
+#[test]
+fn condor_submit_and_condor_history_answer_to_their_names() {
+    let pool = Pool::start(1);
+    let bin = pool.work().join("bin");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    fs::write(
+        pool.work().join("simple.job"),
+        "executable = /bin/echo\narguments = hello\noutput = out.txt\nqueue\n",
+    )
+    .unwrap();
+    let submitted = pool.program(&bin.join("condor_submit"), &["simple.job"]);
+    assert_eq!(
+        String::from_utf8_lossy(&submitted.stdout),
+        "Submitting job(s).\n1 job(s) submitted to cluster 1.\n",
+        "{}",
+        text(&submitted)
+    );
+    pool.until("1.0", "JobStatus", "4");
+    let queue = pool.program(&bin.join("condor_q"), &["-nobatch"]);
+    assert!(
+        String::from_utf8_lossy(&queue.stdout)
+            .contains("\n ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD\n")
+    );
+    let history =
+        pool.program(&bin.join("condor_history"), &["-af", "ClusterId", "ProcId", "ExitCode"]);
+    assert_eq!(String::from_utf8_lossy(&history.stdout), "1 0 0\n", "{}", text(&history));
+    assert_eq!(fs::read_to_string(pool.work().join("out.txt")).unwrap(), "hello\n");
+}
+
+#[test]
+fn an_idle_job_says_why_and_whether_never() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/true\nrequirements = Arch == \"PDP11\"\nqueue\n");
+    eventually("q tells the clause that fails", || {
+        let said = pool.ok(&["q"]);
+        said.contains("never") && said.contains("PDP11")
+    });
+    pool.submit("executable = /bin/sleep\narguments = 600\nqueue 2\n");
+    eventually("q says that the second job waits for the first", || {
+        pool.ok(&["q"]).contains("not yet")
+    });
+}
+
+#[test]
+fn a_held_job_does_not_run_until_it_is_released() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    assert_eq!(pool.attribute("1.0", "JobStatus"), ["5"]);
+    pool.ok(&["release", "1"]);
+    pool.until("1.0", "JobStatus", "4");
+    assert_eq!(pool.attribute("1.0", "ExitCode"), ["0"]);
+}
+
+#[test]
+fn a_missing_output_folder_holds_the_job_and_says_so() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/true\noutput = nowhere/out\nqueue\n");
+    pool.until("1.0", "HoldReasonCode", "7");
+    assert_eq!(pool.attribute("1.0", "HoldReasonSubCode"), ["2"]);
+}
+
+#[test]
+fn removing_a_job_ends_what_it_left_behind() {
+    let pool = Pool::start(1);
+    let script = pool.work().join("daemonise.sh");
+    // A grandchild that left session and group, and tells its number.
+    fs::write(&script, "#!/bin/sh\nsetsid sh -c 'echo $$ > orphan; exec sleep 600' &\nsleep 600\n")
+        .unwrap();
+    std::process::Command::new("chmod").arg("+x").arg(&script).status().unwrap();
+    pool.submit("executable = daemonise.sh\ngetenv = true\nqueue\n");
+    let orphan = pool.work().join("orphan");
+    eventually("the grandchild runs", || {
+        fs::read_to_string(&orphan).is_ok_and(|pid| pid.ends_with('\n'))
+    });
+    let pid = fs::read_to_string(&orphan).unwrap();
+    pool.ok(&["rm", "1"]);
+    pool.until("1.0", "JobStatus", "3");
+    assert!(
+        !std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(),
+        "process {pid} outlived its job"
+    );
+}

@@ -1,0 +1,161 @@
+//! A pool in a temporary folder, commands against it, and waiting for a stated condition. It knows no rule that a test checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to become true. Generous: these machines are shared. A test that passes waits much less.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A personal pool that is stopped when this is dropped.
+pub struct Pool {
+    dir: tempfile::TempDir,
+}
+
+impl Pool {
+    /// A started pool with so many processors.
+    pub fn start(cpus: u32) -> Self {
+        let pool = Self { dir: tempfile::tempdir().unwrap() };
+        let out = pool.updraft(&["pool", "start", "--cpus", &cpus.to_string(), "--memory", "4096"]);
+        assert!(out.status.success(), "pool start: {}", text(&out));
+        pool
+    }
+
+    /// Where jobs are submitted from.
+    pub fn work(&self) -> PathBuf {
+        let work = self.dir.path().join("work");
+        fs::create_dir_all(&work).unwrap();
+        work
+    }
+
+    /// The pool's folder.
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("pool")
+    }
+
+    /// Runs `updraft WORDS`.
+    pub fn updraft(&self, words: &[&str]) -> Output {
+        self.program(&updraft(), words)
+    }
+
+    /// Runs a program with this pool chosen.
+    pub fn program(&self, program: &Path, words: &[&str]) -> Output {
+        Command::new(program)
+            .args(words)
+            .env("UPDRAFT_HOME", self.home())
+            .current_dir(self.work())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs `updraft WORDS`, which must succeed, and gives its standard output.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let out = self.updraft(words);
+        assert!(out.status.success(), "updraft {}: {}", words.join(" "), text(&out));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    /// Submits a description, and gives the cluster's number.
+    pub fn submit(&self, description: &str) -> String {
+        let file = self.work().join("job.sub");
+        fs::write(&file, description).unwrap();
+        let said = self.ok(&["submit", "job.sub"]);
+        said.trim().trim_end_matches('.').rsplit(' ').next().unwrap().to_owned()
+    }
+
+    /// An attribute of each job that the words select, in the queue or else in history.
+    pub fn attribute(&self, job: &str, name: &str) -> Vec<String> {
+        let of = |verb: &str| -> Vec<String> {
+            self.ok(&[verb, job, "-af", name]).lines().map(str::to_owned).collect()
+        };
+        let queued = of("q");
+        if queued.is_empty() { of("history") } else { queued }
+    }
+
+    /// Waits until an attribute of a job has a value.
+    pub fn until(&self, job: &str, name: &str, value: &str) {
+        eventually(&format!("{name} of job {job} is {value}"), || {
+            self.attribute(job, name) == [value]
+        });
+    }
+
+    /// The process of a daemon, if it lives.
+    pub fn pid(&self, daemon: &str) -> Option<i64> {
+        let status: serde_json::Value =
+            serde_json::from_slice(&self.updraft(&["pool", "status", "--json"]).stdout).ok()?;
+        let processes = status["processes"].as_array()?;
+        processes.iter().find(|p| p["process"] == daemon)?["pid"].as_i64()
+    }
+
+    /// Kills a daemon as hard as one can, and waits until another process is that daemon.
+    pub fn kill_and_see_it_return(&self, daemon: &str) {
+        let pid = self.pid(daemon).unwrap_or_else(|| panic!("the {daemon} does not run"));
+        signal(pid, "KILL");
+        eventually(&format!("the {daemon} runs again"), || {
+            self.pid(daemon).is_some_and(|new| new != pid)
+        });
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let stopped = self.updraft(&["pool", "stop"]);
+        if thread::panicking() {
+            eprintln!("pool stop: {}", text(&stopped));
+            for log in fs::read_dir(self.home().join("log")).into_iter().flatten().flatten() {
+                eprintln!(
+                    "== {}\n{}",
+                    log.path().display(),
+                    fs::read_to_string(log.path()).unwrap_or_default()
+                );
+            }
+        } else {
+            assert!(stopped.status.success(), "pool stop: {}", text(&stopped));
+        }
+    }
+}
+
+/// The binary under test.
+pub fn updraft() -> PathBuf {
+    env!("CARGO_BIN_EXE_updraft").into()
+}
+
+/// Sends a signal.
+pub fn signal(pid: i64, name: &str) {
+    assert!(
+        Command::new("kill")
+            .args([format!("-{name}"), pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// Waits for a condition, which is stated for the one who reads the failure.
+#[expect(clippy::disallowed_methods, reason = "a deadline of a test with real processes")]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < DEADLINE, "after {DEADLINE:?} it is not so that {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Everything that a command said.
+pub fn text(out: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        out.status,
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    )
+}
+
+/// How many events of that number a user log has.
+pub fn events(log: &Path, number: &str) -> usize {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.lines().filter(|line| line.starts_with(&format!("{number} ("))).count()
+}

@@ -1,0 +1,594 @@
+//! One keeper: a fork of the launcher that starts one run at a time and is its processes' subreaper.
+//!
+//! ```text
+//!   idle --Run--> running ------main ended-------> leftovers --none left--> idle
+//!                    |  `--Kill--> asked --ended--^   |                      ^
+//!                    |               |                |                      |
+//!                    `--lease over---'----grace over--'--> killing ----------'
+//! ```
+//!
+//! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the launcher: without one it goes on
+//! reaping and enforcing lease and grace, writes the end into the run's file, and looks for a new launcher at
+//! `state_dir/keepers.sock`. An idle keeper without a launcher ends.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::unistd::{SysconfVar, setsid, sysconf};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::{Cgroups, RunCgroup};
+use crate::child::{Plan, path_of_stage};
+use crate::config::Identity;
+use crate::link::{Link, LinkError, Reading};
+use crate::record::{self, Entry, Records};
+use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError, Status};
+use crate::tree;
+use crate::wire::{End, KilledBy, Outcome, RunKey, Stage, Start, Usage};
+
+/// The socket in the state directory where keepers find a new launcher.
+pub(crate) const KEEPERS_SOCKET: &str = "keepers.sock";
+
+/// How often a keeper whose launcher died looks for another: often enough that a restart is not felt, and a few hundred keepers
+/// cost about a percent of a processor meanwhile.
+const RECONNECT_MS: u16 = 100;
+
+/// How often SIGKILL is repeated while processes are left: for those forked between the look at `/proc` and the kill.
+const KILL_AGAIN_MS: u64 = 50;
+
+/// The farthest moment the timer is set to, some thirty years after boot: what means "never" must not overflow a `timespec`.
+const TIMER_MAX_MS: u64 = 1_000_000_000_000;
+
+/// How often the tree is looked at in one go while killing; a process that cannot die must not keep the keeper here.
+const KILL_PASSES: usize = 16;
+
+/// What the launcher tells a keeper. Orders about another run than the present one are late, and dropped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Order {
+    Run(Box<Start>),
+    Signal { run_key: RunKey, signal: i32, whole_tree: bool },
+    Kill { run_key: RunKey, signal: i32, grace_ms: u64 },
+    Suspend { run_key: RunKey },
+    Continue { run_key: RunKey },
+    ExtendLease { run_key: RunKey, until_boot_ms: u64 },
+    Usage { run_key: RunKey, token: u64 },
+}
+
+/// What a keeper tells the launcher. `Started` is repeated to a new launcher.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    Started { run_key: RunKey, pid: u32, started_ms: u64, started_boot_ms: u64 },
+    Ended { run_key: RunKey, end: End },
+    Usage { token: u64, usage: Usage },
+}
+
+/// What a keeper knows of the launcher that forked it.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    pub(crate) state_dir: PathBuf,
+    pub(crate) records: Records,
+    pub(crate) identity: Identity,
+    pub(crate) cgroups: Option<Cgroups>,
+}
+
+/// Turns this freshly forked process into a keeper, until there is nothing to keep.
+pub(crate) fn main(channel: UnixStream, post: &Post) -> ! {
+    let kept = match Keeper::set_up(channel, post) {
+        Ok(mut keeper) => keeper.keep(),
+        Err(error) => Err(error),
+    };
+    // There is nobody to tell: our standard error is /dev/null. The launcher sees us end, and the run as lost.
+    sys::exit_now(i32::from(kept.is_err()))
+}
+
+struct Keeper {
+    post: Post,
+    link: Option<Link>,
+    state_dir: File,
+    signals: SignalFd,
+    timer: TimerFd,
+    timer_at: Option<u64>,
+    stack: ChildStack,
+    run: Option<Run>,
+}
+
+/// The run being kept.
+struct Run {
+    key: RunKey,
+    file: File,
+    cgroup: Option<RunCgroup>,
+    main: Main,
+    phase: Phase,
+    killed_by: Option<KilledBy>,
+    kill_grace_ms: u64,
+    lease_until_boot_ms: u64,
+    started_ms: Option<u64>,
+    started_boot_ms: u64,
+    /// Of everything reaped so far.
+    reaped: Rusage,
+    sampled_rss_kib: u64,
+}
+
+/// The main process. Its number is its own until we reap it.
+enum Main {
+    Alive { pid: u32 },
+    Gone(Outcome),
+}
+
+/// How far the run's end has come. Times are on the boot clock.
+#[derive(Clone, Copy)]
+enum Phase {
+    Running,
+    /// The main process was asked to end.
+    Asked {
+        kill_at: u64,
+    },
+    /// The main process has ended; the others were asked to.
+    Leftovers {
+        kill_at: u64,
+    },
+    Killing {
+        again_at: u64,
+    },
+}
+
+impl Keeper {
+    fn set_up(channel: UnixStream, post: &Post) -> io::Result<Self> {
+        let channel = OwnedFd::from(channel);
+        sys::keep_only(&channel)?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+        sys::reset_signal_dispositions();
+        setsid()?;
+        prctl::set_child_subreaper(true)?;
+        prctl::set_name(c"updraft-keeper")?;
+        std::env::set_current_dir("/")?;
+        let mut children = SigSet::empty();
+        children.add(Signal::SIGCHLD);
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        Ok(Self {
+            post: post.clone(),
+            link: Some(Link::new(UnixStream::from(channel))?),
+            state_dir: File::open(&post.state_dir)?,
+            signals: SignalFd::with_flags(
+                &children,
+                SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+            )?,
+            timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?,
+            timer_at: None,
+            stack: ChildStack::map()?,
+            run: None,
+        })
+    }
+
+    fn keep(&mut self) -> io::Result<()> {
+        while self.link.is_some() || self.run.is_some() {
+            self.set_timer()?;
+            let [link, children, time] = self.wait()?;
+            if link {
+                self.carry_out_orders();
+            }
+            if self.link.is_none() && self.run.is_some() {
+                self.look_for_launcher();
+            }
+            if children {
+                while self.signals.read_signal()?.is_some() {}
+                self.reap();
+            }
+            if time {
+                self.enforce_times(sys::boot_clock_ms());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the launcher says something, a child ends or the timer fires: which of them.
+    fn wait(&mut self) -> io::Result<[bool; 3]> {
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
+        ];
+        fds.extend(self.link.as_ref().map(|link| PollFd::new(link.as_fd(), link.interest())));
+        let alone = self.link.is_none();
+        let timeout = if alone { PollTimeout::from(RECONNECT_MS) } else { PollTimeout::NONE };
+        poll(&mut fds, timeout).or_else(unless(Errno::EINTR, 0))?;
+        let ready = |index: usize| fds.get(index).is_some_and(|fd| fd.any().unwrap_or(true));
+        let [children, time, link] = [ready(0), ready(1), ready(2)];
+        if time {
+            // Only empties it: the clock decides what is due.
+            self.timer.wait().or_else(unless(Errno::EAGAIN, ()))?;
+            self.timer_at = None;
+        }
+        Ok([link, children, time])
+    }
+
+    fn carry_out_orders(&mut self) {
+        let mut orders = Vec::new();
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        let reading = link.flush().and_then(|()| link.receive(&mut orders));
+        for order in orders {
+            self.carry_out(order);
+        }
+        if !matches!(reading, Ok(Reading::Open)) {
+            self.link = None;
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        if let Order::Run(start) = order {
+            return self.start(&start);
+        }
+        let Some(run) = &mut self.run else {
+            return;
+        };
+        match order {
+            Order::Signal { run_key, signal, whole_tree } if run_key == run.key => {
+                run.signal(signal, whole_tree);
+            }
+            Order::Kill { run_key, signal, grace_ms } if run_key == run.key => {
+                run.ask_to_end(signal, grace_ms, sys::boot_clock_ms());
+            }
+            Order::Suspend { run_key } if run_key == run.key => run.suspend(),
+            Order::Continue { run_key } if run_key == run.key => run.wake(),
+            Order::ExtendLease { run_key, until_boot_ms } if run_key == run.key => {
+                run.lease_until_boot_ms = until_boot_ms;
+            }
+            Order::Usage { run_key, token } if run_key == run.key => {
+                let usage = run.usage_now(sys::boot_clock_ms());
+                self.report(&Report::Usage { token, usage });
+            }
+            Order::Run(_)
+            | Order::Signal { .. }
+            | Order::Kill { .. }
+            | Order::Suspend { .. }
+            | Order::Continue { .. }
+            | Order::ExtendLease { .. }
+            | Order::Usage { .. } => {}
+        }
+    }
+
+    /// Starts the run; one that cannot be started ends at once.
+    fn start(&mut self, start: &Start) {
+        let Ok(file) = self.post.records.open_run(&start.run_key) else {
+            // Without its file the run's end could not outlive us: leave, so that the launcher counts it as lost.
+            sys::exit_now(1);
+        };
+        let cgroup = self.post.cgroups.as_ref().map(|cgroups| cgroups.of_run(&start.run_key));
+        let before_boot_ms = sys::boot_clock_ms();
+        let spawned = self.spawn(start, cgroup.as_ref());
+        let mut run = Run {
+            key: start.run_key.clone(),
+            file,
+            cgroup,
+            main: Main::Gone(Outcome::Lost),
+            phase: Phase::Running,
+            killed_by: None,
+            kill_grace_ms: start.kill_grace_ms,
+            lease_until_boot_ms: start.lease_until_boot_ms,
+            started_ms: None,
+            started_boot_ms: before_boot_ms,
+            reaped: Rusage { user_us: 0, sys_us: 0, max_rss_kib: 0 },
+            sampled_rss_kib: 0,
+        };
+        match spawned {
+            Ok(pid) => {
+                run.main = Main::Alive { pid };
+                let started_ms = sys::wall_clock_ms();
+                run.started_ms = Some(started_ms);
+                // Should the disk be full, the end is still told while a launcher listens.
+                let started_boot_ms = before_boot_ms;
+                let entry = Entry::Started { pid, started_ms, started_boot_ms };
+                let _ = record::append(&mut run.file, &entry);
+                self.run = Some(run);
+                self.report_started();
+            }
+            Err(SpawnError { stage, errno }) => {
+                let path = path_of_stage(start, stage);
+                run.main = Main::Gone(Outcome::StartFailed { stage, path, errno });
+                self.run = Some(run);
+                self.reap();
+            }
+        }
+    }
+
+    fn spawn(&mut self, start: &Start, cgroup: Option<&RunCgroup>) -> Result<u32, SpawnError> {
+        let procs = cgroup
+            .map(|cgroup| cgroup.make(&start.limits).and_then(|()| cgroup.open_procs()))
+            .transpose()
+            .map_err(|error| SpawnError {
+                stage: Stage::Cgroup,
+                errno: error.raw_os_error().unwrap_or(libc::EIO),
+            })?;
+        let plan = Plan::new(start, self.post.identity, procs)?;
+        sys::spawn(&plan, &mut self.stack)
+    }
+
+    /// Collects what has ended; if nothing is left, the run is over.
+    fn reap(&mut self) {
+        loop {
+            match sys::reap() {
+                Reaped::Child { pid, status, rusage } => {
+                    if let Some(run) = &mut self.run {
+                        run.count(pid, status, rusage);
+                    }
+                }
+                Reaped::NoneEnded => break,
+                Reaped::NoChildren => return self.finish(),
+            }
+        }
+        let now = sys::boot_clock_ms();
+        if let Some(run) = &mut self.run {
+            match run.phase {
+                Phase::Running | Phase::Asked { .. } => run.ask_leftovers_to_end(now),
+                Phase::Leftovers { .. } => {}
+                Phase::Killing { .. } => run.kill_all(now),
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(mut run) = self.run.take() else {
+            return;
+        };
+        let end = run.end(sys::boot_clock_ms());
+        if let Some(cgroup) = &run.cgroup {
+            // An empty cgroup that stays behind harms nobody.
+            let _ = cgroup.remove();
+        }
+        let _ = record::append(&mut run.file, &Entry::Ended(end.clone()));
+        self.report(&Report::Ended { run_key: run.key, end });
+    }
+
+    fn enforce_times(&mut self, now: u64) {
+        let Some(run) = &mut self.run else {
+            return;
+        };
+        if run.deadline() > now {
+            return;
+        }
+        if run.lease_until_boot_ms <= now && matches!(run.main, Main::Alive { .. }) {
+            run.killed_by.get_or_insert(KilledBy::Lease);
+        }
+        run.kill_all(now);
+    }
+
+    /// Sets the timer to the run's next deadline. A timer that is set too early is left: firing for nothing once a lease costs less
+    /// than setting it for every run.
+    fn set_timer(&mut self) -> io::Result<()> {
+        let Some(deadline) = self.run.as_ref().map(Run::deadline) else {
+            return Ok(());
+        };
+        if self.timer_at.is_none_or(|at| deadline < at) {
+            // Zero would switch the timer off.
+            let at = i64::try_from(deadline.clamp(1, TIMER_MAX_MS)).unwrap_or(i64::MAX);
+            let at = TimeSpec::milliseconds(at);
+            self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+            self.timer_at = Some(deadline);
+        }
+        Ok(())
+    }
+
+    fn report_started(&mut self) {
+        let Some(Run { key, main: Main::Alive { pid }, started_ms, started_boot_ms, .. }) =
+            &self.run
+        else {
+            return;
+        };
+        let report = Report::Started {
+            run_key: key.clone(),
+            pid: *pid,
+            started_ms: started_ms.unwrap_or(0),
+            started_boot_ms: *started_boot_ms,
+        };
+        self.report(&report);
+    }
+
+    /// Tells the launcher, if there is one.
+    fn report(&mut self, report: &Report) {
+        if let Some(link) = &mut self.link
+            && link.queue(report).and_then(|()| link.flush()).is_err()
+        {
+            self.link = None;
+        }
+    }
+
+    /// Connects to a new launcher without ever waiting for it.
+    fn look_for_launcher(&mut self) {
+        if let Ok(link) = connect(&self.state_dir) {
+            self.link = Some(link);
+            self.report_started();
+        }
+    }
+}
+
+/// Turns one error into a success.
+fn unless<T>(harmless: Errno, value: T) -> impl FnOnce(Errno) -> Result<T, Errno> {
+    move |error| if error == harmless { Ok(value) } else { Err(error) }
+}
+
+fn connect(state_dir: &File) -> Result<Link, LinkError> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let stream = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)
+        .map_err(io::Error::from)?;
+    // Through the open directory: a socket's path may be 107 bytes at most, a state directory's is the user's choice.
+    let path = format!("/proc/self/fd/{}/{KEEPERS_SOCKET}", state_dir.as_raw_fd());
+    let address = UnixAddr::new(path.as_str()).map_err(io::Error::from)?;
+    socket::connect(stream.as_raw_fd(), &address).map_err(io::Error::from)?;
+    Ok(Link::new(UnixStream::from(stream))?)
+}
+
+impl Run {
+    /// When something must be done although nothing happens.
+    fn deadline(&self) -> u64 {
+        match self.phase {
+            Phase::Running => self.lease_until_boot_ms,
+            Phase::Asked { kill_at } | Phase::Leftovers { kill_at } => {
+                kill_at.min(self.lease_until_boot_ms)
+            }
+            Phase::Killing { again_at } => again_at,
+        }
+    }
+
+    fn count(&mut self, pid: u32, status: Status, rusage: Rusage) {
+        self.reaped.user_us += rusage.user_us;
+        self.reaped.sys_us += rusage.sys_us;
+        self.reaped.max_rss_kib = self.reaped.max_rss_kib.max(rusage.max_rss_kib);
+        if matches!(self.main, Main::Alive { pid: main } if main == pid) {
+            self.main = Main::Gone(match status {
+                Status::Exited { code } => Outcome::Exited { code },
+                Status::Signaled { signal, core } => Outcome::Signaled { signal, core },
+            });
+        }
+    }
+
+    fn signal(&self, signal: i32, whole_tree: bool) {
+        if whole_tree {
+            self.signal_tree(signal);
+        } else if let Main::Alive { pid } = self.main {
+            // A process that has ended meanwhile is not reaped yet, so the number is still its own.
+            let _ = sys::kill(pid, signal);
+        }
+    }
+
+    fn signal_tree(&self, signal: i32) {
+        for process in tree::descendants(std::process::id()) {
+            tree::signal(process.id, signal);
+        }
+    }
+
+    fn ask_to_end(&mut self, signal: i32, grace_ms: u64, now: u64) {
+        self.killed_by.get_or_insert(KilledBy::Request);
+        let soonest = now.saturating_add(grace_ms);
+        match &mut self.phase {
+            Phase::Killing { .. } => return,
+            _ if grace_ms == 0 => return self.kill_all(now),
+            Phase::Running => self.phase = Phase::Asked { kill_at: soonest },
+            Phase::Asked { kill_at } | Phase::Leftovers { kill_at } => {
+                *kill_at = soonest.min(*kill_at);
+            }
+        }
+        self.signal(signal, false);
+        self.wake();
+    }
+
+    /// If the main process has ended, it left others behind.
+    fn ask_leftovers_to_end(&mut self, now: u64) {
+        if let Main::Alive { .. } = self.main {
+            return;
+        }
+        if self.kill_grace_ms == 0 {
+            return self.kill_all(now);
+        }
+        let grace_over = now.saturating_add(self.kill_grace_ms);
+        let kill_at = match self.phase {
+            Phase::Asked { kill_at } => kill_at.min(grace_over),
+            Phase::Running | Phase::Leftovers { .. } | Phase::Killing { .. } => grace_over,
+        };
+        self.phase = Phase::Leftovers { kill_at };
+        self.signal_tree(libc::SIGTERM);
+        self.wake();
+    }
+
+    fn suspend(&self) {
+        if self.cgroup.as_ref().is_none_or(|cgroup| cgroup.freeze(true).is_err()) {
+            self.signal_tree(libc::SIGSTOP);
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            let _ = cgroup.freeze(false);
+        }
+        self.signal_tree(libc::SIGCONT);
+    }
+
+    /// Kills whatever there is, and looks again soon. The run's processes are exactly our descendants.
+    fn kill_all(&mut self, now: u64) {
+        self.phase = Phase::Killing { again_at: now.saturating_add(KILL_AGAIN_MS) };
+        if let Some(cgroup) = &self.cgroup {
+            // What cannot be killed by cgroup is killed one by one below.
+            let _ = cgroup.kill();
+        }
+        if let Main::Alive { pid } = self.main {
+            // The whole process group at once, which no fork of its members escapes.
+            let _ = sys::kill_group(pid, libc::SIGKILL);
+        }
+        for _ in 0..KILL_PASSES {
+            let left = tree::descendants(std::process::id());
+            if left.is_empty() {
+                break;
+            }
+            for process in left {
+                tree::signal(process.id, libc::SIGKILL);
+            }
+        }
+    }
+
+    fn usage_now(&mut self, now: u64) -> Usage {
+        let living = tree::descendants(std::process::id());
+        let pages: u64 = living.iter().map(|process| process.rss_pages).sum();
+        let page_kib = system_value(SysconfVar::PAGE_SIZE, 4096) / 1024;
+        self.sampled_rss_kib = self.sampled_rss_kib.max(pages * page_kib);
+        let tick_us = 1_000_000 / system_value(SysconfVar::CLK_TCK, 100);
+        let user_ticks: u64 = living.iter().map(|process| process.user_ticks).sum();
+        let sys_ticks: u64 = living.iter().map(|process| process.sys_ticks).sum();
+        self.usage(Usage {
+            user_us: self.reaped.user_us + user_ticks * tick_us,
+            sys_us: self.reaped.sys_us + sys_ticks * tick_us,
+            wall_ms: now.saturating_sub(self.started_boot_ms),
+            peak_rss_kib: 0,
+            processes: u32::try_from(living.len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Completes what we counted; where there is a cgroup it knows better.
+    fn usage(&self, counted: Usage) -> Usage {
+        let exact = self.cgroup.as_ref().map(RunCgroup::usage).unwrap_or_default();
+        let peak = || self.reaped.max_rss_kib.max(self.sampled_rss_kib);
+        Usage {
+            user_us: exact.user_us.unwrap_or(counted.user_us),
+            sys_us: exact.sys_us.unwrap_or(counted.sys_us),
+            peak_rss_kib: exact.peak_kib.unwrap_or_else(peak),
+            ..counted
+        }
+    }
+
+    fn end(&self, now: u64) -> End {
+        let outcome = match &self.main {
+            Main::Gone(outcome) => outcome.clone(),
+            // Not reached: there are no children, so the main process was reaped.
+            Main::Alive { .. } => Outcome::Lost,
+        };
+        let started = self.started_ms.is_some();
+        let usage = self.usage(Usage {
+            user_us: self.reaped.user_us,
+            sys_us: self.reaped.sys_us,
+            wall_ms: if started { now.saturating_sub(self.started_boot_ms) } else { 0 },
+            peak_rss_kib: 0,
+            processes: 0,
+        });
+        End {
+            outcome,
+            killed_by: self.killed_by,
+            usage,
+            started_ms: self.started_ms,
+            ended_ms: sys::wall_clock_ms(),
+        }
+    }
+}
+
+fn system_value(variable: SysconfVar, usual: u64) -> u64 {
+    sysconf(variable).ok().flatten().and_then(|value| u64::try_from(value).ok()).unwrap_or(usual)
+}

@@ -1,0 +1,509 @@
+//! The launcher with real processes: how runs start, end, and are ended.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use crate::host::{Client, Host, file, is_alive, key, parent_of, start, tagged, until};
+use launcher::wire::{
+    Answer, Event, KilledBy, LeaseScope, Limits, OsBytes, Outcome, RUN_TAG, Refusal, RequestBody,
+    Resource, Rlimit, RunState, Stage, Stdio, WriteMode,
+};
+
+#[test]
+fn the_exit_code_is_reported() {
+    let mut host = Host::new();
+    for (script, code) in [("exit 0", 0), ("exit 13", 13), ("exit 255", 255)] {
+        let run_key = format!("exit-{code}");
+        let request = host.script(&run_key, script);
+        host.client.start(request);
+        let pid = host.client.started(&run_key);
+        let end = host.client.ended(&run_key);
+        assert_eq!(end.outcome, Outcome::Exited { code }, "{script}");
+        assert_eq!(end.killed_by, None);
+        assert!(end.started_ms.unwrap() <= end.ended_ms);
+        assert!(!is_alive(pid));
+    }
+}
+
+#[test]
+fn a_fatal_signal_is_reported() {
+    let mut host = Host::new();
+    for signal in [9, 15, 6] {
+        let run_key = format!("signal-{signal}");
+        let mut request = host.script(&run_key, &format!("kill -{signal} $$"));
+        request.limits.rlimits = vec![Rlimit { resource: Resource::Core, max: Some(0) }];
+        host.client.start(request);
+        let end = host.client.ended(&run_key);
+        assert_eq!(end.outcome, Outcome::Signaled { signal, core: false });
+    }
+}
+
+#[test]
+fn many_runs_at_once_end_each_with_its_own_code() {
+    let mut host = Host::new();
+    for code in 0..100 {
+        let request = host.script(&format!("many-{code}"), &format!("exit {code}"));
+        host.client.send(RequestBody::Start(Box::new(request)));
+    }
+    let mut codes = vec![None; 100];
+    while codes.contains(&None) {
+        let listed = host.client.list();
+        for run in listed {
+            if let RunState::Ended(end) = run.state {
+                let index: usize = run.run_key.as_str()[5..].parse().unwrap();
+                codes[index] = Some(end.outcome);
+            }
+        }
+    }
+    for (code, outcome) in (0..).zip(codes) {
+        assert_eq!(outcome, Some(Outcome::Exited { code }));
+    }
+}
+
+#[test]
+fn a_keeper_is_used_again() {
+    let mut host = Host::new();
+    let keepers: Vec<u32> = ["first", "second"]
+        .map(|run_key| {
+            let request = host.script(run_key, "echo $PPID >keeper; read line");
+            let request = launcher::wire::Start { stdout: Stdio::Null, ..request };
+            host.client.start(request);
+            let pid = host.client.started(run_key);
+            let end = host.client.ended(run_key);
+            assert_eq!(end.outcome, Outcome::Exited { code: 1 }, "pid {pid}");
+            host.pid("keeper")
+        })
+        .to_vec();
+    assert_eq!(keepers[0], keepers[1]);
+    assert_eq!(parent_of(keepers[0]), host.pid_of_launcher());
+}
+
+#[test]
+fn a_run_is_over_only_when_what_double_forked_away_is_dead() {
+    let mut host = Host::new();
+    let script = "(setsid env -i /bin/sh -c 'trap \"\" TERM; echo $$ >daemon; while :; do /bin/sleep 1000; done' &)
+                  while ! [ -s daemon ]; do :; done; exit 7";
+    let request = host.script("daemon", script);
+    host.client.start(request);
+    let end = host.client.ended("daemon");
+    assert_eq!(end.outcome, Outcome::Exited { code: 7 });
+    assert!(!is_alive(host.pid("daemon")), "the daemon outlived its run");
+    assert_eq!(end.killed_by, None, "the main process ended by itself");
+}
+
+#[test]
+fn what_the_main_process_leaves_behind_is_asked_before_it_is_killed() {
+    let mut host = Host::new();
+    let script = "(trap 'echo asked >asked; exit' TERM; echo ready >ready; while :; do /bin/sleep 0.01; done) &
+                  while ! [ -s ready ]; do :; done";
+    let mut request = host.script("leftover", script);
+    request.kill_grace_ms = 60_000;
+    host.client.start(request);
+    host.client.ended("leftover");
+    assert_eq!(host.line("asked"), "asked");
+}
+
+#[test]
+fn standard_files_are_read_truncated_appended_and_shared() {
+    let mut host = Host::new();
+    fs::write(host.path("in"), "from the input\n").unwrap();
+    fs::write(host.path("out"), "old output, longer than the new one\n").unwrap();
+    fs::write(host.path("log"), "kept\n").unwrap();
+
+    let mut request = host.script("files", "cat; echo complaint >&2");
+    request.stdin = file("in", WriteMode::Truncate);
+    request.stdout = file("out", WriteMode::Truncate);
+    request.stderr = file("log", WriteMode::Append);
+    host.client.start(request);
+    host.client.ended("files");
+    assert_eq!(host.read("in"), "from the input\n");
+    assert_eq!(host.read("out"), "from the input\n");
+    assert_eq!(host.read("log"), "kept\ncomplaint\n");
+
+    let mut request = host.script("shared", "echo one; echo two >&2; echo three");
+    request.stdout = file("both", WriteMode::Truncate);
+    request.stderr = Stdio::SameAsStdout;
+    request.umask = 0o077;
+    host.client.start(request);
+    host.client.ended("shared");
+    assert_eq!(host.read("both"), "one\ntwo\nthree\n");
+    let mode = fs::metadata(host.path("both")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_start_that_fails_says_at_which_step_on_which_file_and_why() {
+    let mut host = Host::new();
+    fs::write(host.path("plain"), "echo no interpreter line\n").unwrap();
+    fs::set_permissions(host.path("plain"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(host.path("data"), "").unwrap();
+    fs::set_permissions(host.path("data"), fs::Permissions::from_mode(0o644)).unwrap();
+    nix::unistd::mkfifo(&host.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let good = host.script("x", "exit 0");
+    let with_program = |program: &str| {
+        let mut request = good.clone();
+        request.program = OsBytes::from(program);
+        request
+    };
+    let mut missing_cwd = good.clone();
+    missing_cwd.cwd = OsBytes::from("/nowhere");
+    let mut missing_input = good.clone();
+    missing_input.stdin = file("no/input", WriteMode::Truncate);
+    let mut bad_output = good.clone();
+    bad_output.stdout = file("plain/out", WriteMode::Truncate);
+    let mut bad_error = good.clone();
+    bad_error.stderr = file(".", WriteMode::Append);
+    let mut unread_fifo = good.clone();
+    unread_fifo.stdout = file("fifo", WriteMode::Truncate);
+    let mut nul_in_argument = good.clone();
+    nul_in_argument.argv.push(OsBytes::from("a\0b"));
+
+    let cases = [
+        (missing_cwd, Stage::Chdir, "/nowhere", libc::ENOENT),
+        (missing_input, Stage::Stdin, "no/input", libc::ENOENT),
+        (bad_output, Stage::Stdout, "plain/out", libc::ENOTDIR),
+        (bad_error, Stage::Stderr, ".", libc::EISDIR),
+        (unread_fifo, Stage::Stdout, "fifo", libc::ENXIO),
+        (with_program("missing"), Stage::Exec, "missing", libc::ENOENT),
+        (with_program("data"), Stage::Exec, "data", libc::EACCES),
+        (with_program("./plain"), Stage::Exec, "./plain", libc::ENOEXEC),
+        (nul_in_argument, Stage::Exec, "/bin/sh", libc::EINVAL),
+    ];
+    for (index, (mut request, stage, path, errno)) in cases.into_iter().enumerate() {
+        let run_key = format!("fails-{index}");
+        request.run_key = key(&run_key);
+        host.client.start(request);
+        let end = host.client.ended(&run_key);
+        let path = OsBytes::from(path);
+        assert_eq!(end.outcome, Outcome::StartFailed { stage, path, errno }, "{run_key}");
+        assert_eq!(end.started_ms, None, "{run_key}");
+    }
+    // The keeper is as good as before.
+    let request = host.script("after", "exit 3");
+    host.client.start(request);
+    assert_eq!(host.client.ended("after").outcome, Outcome::Exited { code: 3 });
+}
+
+#[test]
+fn a_process_inherits_nothing_but_what_was_asked_for() {
+    let mut host = Host::new();
+    let mut output_of = |run_key: &str, argv: &[&str]| {
+        let mut request = start(run_key, host.dir.path(), argv);
+        request.env = vec![(OsBytes::from("ONLY"), OsBytes::from("this"))];
+        request.stdout = file(run_key, WriteMode::Truncate);
+        host.client.start(request);
+        let pid = host.client.started(run_key);
+        assert_eq!(host.client.ended(run_key).outcome, Outcome::Exited { code: 0 });
+        (pid, host.read(run_key))
+    };
+    let (_, environment) = output_of("environment", &["/usr/bin/env"]);
+    assert_eq!(environment, format!("ONLY=this\n{RUN_TAG}=environment\n"));
+    let (_, status) = output_of("status", &["/bin/cat", "/proc/self/status"]);
+    for signals in ["SigPnd", "SigBlk", "SigIgn", "SigCgt"] {
+        let line = format!("{signals}:\t0000000000000000\n");
+        assert!(status.contains(&line), "{line} is not in {status}");
+    }
+    // 3 is ls's own descriptor.
+    let (_, descriptors) = output_of("descriptors", &["/bin/ls", "/proc/self/fd"]);
+    assert_eq!(descriptors, "0\n1\n2\n3\n");
+    let (pid, stat) = output_of("stat", &["/bin/cat", "/proc/self/stat"]);
+    let group_and_session = format!(" {pid} {pid} 0 ");
+    assert!(stat.contains(&group_and_session), "{stat} does not hold {group_and_session:?}");
+}
+
+#[test]
+fn limits_and_priority_reach_the_process() {
+    let mut host = Host::new();
+    let mut request = host.script("limits", "ulimit -c; ulimit -n; ulimit -s; nice");
+    request.limits = Limits {
+        rlimits: vec![
+            Rlimit { resource: Resource::Core, max: Some(0) },
+            Rlimit { resource: Resource::OpenFiles, max: Some(77) },
+            Rlimit { resource: Resource::Stack, max: Some(4 * 1024 * 1024) },
+        ],
+        nice: Some(7),
+        ..Limits::default()
+    };
+    request.stdout = file("out", WriteMode::Truncate);
+    host.client.start(request);
+    host.client.ended("limits");
+    assert_eq!(host.read("out"), "0\n77\n4096\n7\n");
+}
+
+#[test]
+fn a_process_that_ignores_the_signal_is_killed_when_its_grace_is_over() {
+    let mut host = Host::new();
+    let request =
+        host.script("deaf", "trap '' TERM; echo ready >ready; while :; do sleep 1000; done");
+    host.client.start(request);
+    host.line("ready");
+    let kill = |grace_ms| RequestBody::Kill { run_key: key("deaf"), signal: 15, grace_ms };
+    assert_eq!(host.client.ask(kill(200)), Ok(Answer::Done));
+    let end = host.client.ended("deaf");
+    assert_eq!(end.outcome, Outcome::Signaled { signal: 9, core: false });
+    assert_eq!(end.killed_by, Some(KilledBy::Request));
+    assert!(end.usage.wall_ms >= 200, "{end:?}");
+    assert_eq!(tagged("deaf"), []);
+}
+
+/// A lease on the program makes the kernel hold `execve`, as a file server that does not answer would; the keeper is
+/// suspended all the while.
+#[test]
+fn a_start_that_hangs_in_the_kernel_can_be_killed() {
+    let mut host = Host::new();
+    fs::copy("/bin/true", host.path("program")).unwrap();
+    let hold = "use Fcntl; $SIG{IO} = 'IGNORE'; open(F, '+<', 'program') or die;
+                fcntl(F, Fcntl::F_SETLEASE, F_WRLCK) or die; open(R, '>', 'held'); print R \"held\\n\";
+                close(R); sleep 1000";
+    let holder = Command::new("perl").args(["-e", hold]).current_dir(host.dir.path()).spawn();
+    let Ok(mut holder) = holder else {
+        eprintln!("not shown: there is no perl to hold a lease on a file");
+        return;
+    };
+    host.line("held");
+    host.client.start(start("hangs", host.dir.path(), &["./program"]));
+    let kill = RequestBody::Kill { run_key: key("hangs"), signal: 15, grace_ms: 0 };
+    assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+    assert_eq!(host.client.list()[0].state, RunState::Starting);
+    let end = host.client.ended("hangs");
+    assert_eq!(end.outcome, Outcome::Signaled { signal: 9, core: false });
+    assert_eq!(end.killed_by, Some(KilledBy::Request));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_heeds_the_signal_ends_its_own_way() {
+    let mut host = Host::new();
+    let script = "trap 'exit 21' TERM; echo ready >ready; while :; do sleep 0.01; done";
+    let request = host.script("heeds", script);
+    host.client.start(request);
+    host.line("ready");
+    let kill = RequestBody::Kill { run_key: key("heeds"), signal: 15, grace_ms: 60_000 };
+    assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+    let end = host.client.ended("heeds");
+    assert_eq!(end.outcome, Outcome::Exited { code: 21 });
+    assert_eq!(end.killed_by, Some(KilledBy::Request));
+}
+
+#[test]
+fn a_suspended_run_stands_still_and_can_still_be_ended() {
+    let mut host = Host::new();
+    let script = "trap 'exit 5' TERM; (while :; do echo tick >>ticks; done) & echo $! >child; wait";
+    let request = host.script("suspended", script);
+    host.client.start(request);
+    let child = host.pid("child");
+    let state = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    };
+    let suspend = RequestBody::Suspend { run_key: key("suspended") };
+    assert_eq!(host.client.ask(suspend.clone()), Ok(Answer::Done));
+    until("the child is stopped", || (state(child) == 'T').then_some(()));
+    let go_on = RequestBody::Continue { run_key: key("suspended") };
+    assert_eq!(host.client.ask(go_on), Ok(Answer::Done));
+    until("the child goes on", || (state(child) != 'T').then_some(()));
+    assert_eq!(host.client.ask(suspend), Ok(Answer::Done));
+    until("the child is stopped again", || (state(child) == 'T').then_some(()));
+    let kill = RequestBody::Kill { run_key: key("suspended"), signal: 15, grace_ms: 60_000 };
+    assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+    assert_eq!(host.client.ended("suspended").outcome, Outcome::Exited { code: 5 });
+}
+
+#[test]
+fn a_signal_goes_to_the_main_process_or_to_all() {
+    let mut host = Host::new();
+    let script = "trap 'echo main >>got' USR1
+                  (trap 'echo child >>got' USR1; echo ready >ready; while :; do sleep 0.01; done) &
+                  while :; do sleep 0.01; done";
+    let request = host.script("usr1", script);
+    host.client.start(request);
+    host.line("ready");
+    let got = host.path("got");
+    let mut signal = |whole_tree| {
+        let request =
+            RequestBody::Signal { run_key: key("usr1"), signal: libc::SIGUSR1, whole_tree };
+        assert_eq!(host.client.ask(request), Ok(Answer::Done));
+    };
+    signal(false);
+    let lines = || fs::read_to_string(&got).unwrap_or_default();
+    until("the main process got it", || (lines() == "main\n").then_some(()));
+    // The sleeps in between have no handler and die of it, which the shells do not mind.
+    signal(true);
+    until("both got it", || {
+        (lines().matches("main").count() == 2 && lines().matches("child").count() == 1)
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_run_past_its_lease_is_killed_and_an_extended_one_is_not() {
+    let mut host = Host::new();
+    let soon = launcher::boot_clock_ms() + 300;
+    for run_key in ["short", "extended"] {
+        let mut request = host.script(run_key, "trap '' TERM; while :; do sleep 1000; done");
+        request.lease_until_boot_ms = soon;
+        host.client.start(request);
+        host.client.started(run_key);
+    }
+    let scope = LeaseScope::Runs(vec![key("extended"), key("unknown")]);
+    let until_boot_ms = launcher::boot_clock_ms() + 60_000;
+    let answer = host.client.ask(RequestBody::ExtendLease { scope, until_boot_ms });
+    assert_eq!(answer, Ok(Answer::LeaseExtended { not_alive: vec![key("unknown")] }));
+    let end = host.client.ended("short");
+    assert_eq!(end.killed_by, Some(KilledBy::Lease));
+    assert_eq!(tagged("short"), []);
+    let extended = host.client.list().into_iter().find(|run| run.run_key == key("extended"));
+    assert!(matches!(extended.unwrap().state, RunState::Running { .. }));
+}
+
+#[test]
+fn usage_counts_every_process() {
+    let mut host = Host::new();
+    let burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    let script = format!("sh -c '{burn}' & {burn}; wait; echo done >done; read line <gate");
+    nix::unistd::mkfifo(&host.path("gate"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let request = host.script("burn", &script);
+    host.client.start(request);
+    host.line("done");
+    let usage = RequestBody::Usage { run_key: key("burn") };
+    let Ok(Answer::Usage(live)) = host.client.ask(usage.clone()) else { panic!("no usage") };
+    assert_eq!(live.processes, 1);
+    assert!(live.user_us > 0 && live.peak_rss_kib > 0, "{live:?}");
+    fs::write(host.path("gate"), "go\n").unwrap();
+    let end = host.client.ended("burn");
+    // The kernel counts a living process in ticks of 10 ms.
+    assert!(end.usage.user_us + 20_000 >= live.user_us, "{live:?} {end:?}");
+    assert!(end.usage.wall_ms >= live.wall_ms);
+    assert_eq!(host.client.ask(usage), Ok(Answer::Usage(end.usage)));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_the_reason() {
+    let mut host = Host::new();
+    let request = host.script("alive", "exec sleep 1000");
+    host.client.start(request.clone());
+    host.client.started("alive");
+    let ask = |host: &mut Host, request: &launcher::wire::Start| {
+        host.client.ask(RequestBody::Start(Box::new(request.clone()))).unwrap_err()
+    };
+    assert_eq!(ask(&mut host, &request), Refusal::Duplicate(key("alive")));
+
+    let mut other = host.script("other", "exit 0");
+    other.uid += 1;
+    assert!(matches!(ask(&mut host, &other), Refusal::Identity { .. }));
+    let mut other = host.script("other", "exit 0");
+    other.gid += 1;
+    assert!(matches!(ask(&mut host, &other), Refusal::Identity { .. }));
+    let invalid = |host: &mut Host, request: &launcher::wire::Start| match ask(host, request) {
+        Refusal::Invalid { field, .. } => field,
+        other => panic!("{other:?}"),
+    };
+    let mut other = host.script("other", "exit 0");
+    other.limits.memory_max_bytes = Some(1 << 30);
+    assert_eq!(invalid(&mut host, &other), "memory_max_bytes");
+    let mut other = host.script("other", "exit 0");
+    other.stdout = Stdio::SameAsStdout;
+    assert_eq!(invalid(&mut host, &other), "stdio");
+    let mut other = host.script("other", "exit 0");
+    other.argv.clear();
+    assert_eq!(invalid(&mut host, &other), "argv");
+
+    let forget = |run_key: &str| RequestBody::Forget { run_keys: vec![key(run_key)] };
+    assert_eq!(host.client.ask(forget("alive")), Err(Refusal::Alive(key("alive"))));
+    assert_eq!(host.client.ask(forget("unknown")), Ok(Answer::Done));
+    let signal = RequestBody::Signal { run_key: key("alive"), signal: 0, whole_tree: false };
+    assert!(matches!(host.client.ask(signal), Err(Refusal::Invalid { .. })));
+    let kill = |run_key| RequestBody::Kill { run_key: key(run_key), signal: 9, grace_ms: 0 };
+    assert_eq!(host.client.ask(kill("unknown")), Err(Refusal::NoSuchRun(key("unknown"))));
+    assert_eq!(host.client.ask(kill("alive")), Ok(Answer::Done));
+    host.client.ended("alive");
+    assert_eq!(host.client.ask(kill("alive")), Err(Refusal::Ended(key("alive"))));
+    assert_eq!(host.client.ask(forget("alive")), Ok(Answer::Done));
+    assert_eq!(host.client.list(), []);
+    let hello = RequestBody::Hello { version: 99 };
+    assert_eq!(host.client.ask(hello), Err(Refusal::Version { ours: 1, theirs: 99 }));
+}
+
+#[test]
+fn garbage_closes_its_own_connection_only() {
+    let mut host = Host::new();
+    let request = host.script("witness", "exec sleep 1000");
+    host.client.start(request);
+    host.client.started("witness");
+    let too_long = u32::MAX.to_be_bytes().to_vec();
+    let not_messages = [&5_u32.to_be_bytes()[..], &[0xc1; 5]].concat();
+    let text = b"GET / HTTP/1.1\r\n\r\n".to_vec();
+    let nested = [&9_000_u32.to_be_bytes()[..], &[0x91; 9_000]].concat();
+    for garbage in [too_long, not_messages, text, nested] {
+        let stream = UnixStream::connect(host.path("launcher.sock")).unwrap();
+        let mut client = Client::over(stream);
+        client.write_raw(&garbage);
+        assert!(client.is_cut_off(), "{garbage:?}");
+        assert_eq!(host.client.list().len(), 1);
+    }
+}
+
+#[test]
+fn every_client_hears_of_every_run() {
+    let mut host = Host::new();
+    let mut second = Client::connect(host.dir.path());
+    let request = host.script("shared", "exit 4");
+    host.client.start(request);
+    let end = host.client.ended("shared");
+    assert_eq!(second.ended("shared"), end);
+    assert!(!second.events_so_far().iter().any(|event| matches!(event, Event::Ended { .. })));
+}
+
+#[test]
+fn a_shared_pool_runs_a_job_as_its_user_for_good() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not shown: only root can start processes as other users");
+        return;
+    }
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let mut host = Host::with_options(&["--users", "65534"]);
+    let script =
+        "grep -E '^(Uid|Gid|Groups|NoNewPrivs|CapEff)' /proc/self/status | tr -s '\\t ' ' '";
+    let open_dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(open_dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut request = start("nobody", open_dir.path(), &["/bin/sh", "-c", script]);
+    (request.uid, request.gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    request.stdout = file("out", WriteMode::Truncate);
+    host.client.start(request.clone());
+    assert_eq!(host.client.ended("nobody").outcome, Outcome::Exited { code: 0 });
+    let out = fs::read_to_string(open_dir.path().join("out")).unwrap();
+    let (uid, gid) = (request.uid, request.gid);
+    let expected = format!(
+        "Uid: {uid} {uid} {uid} {uid}\nGid: {gid} {gid} {gid} {gid}\nGroups: {gid} \n\
+         CapEff: 0000000000000000\nNoNewPrivs: 1\n"
+    );
+    assert_eq!(out, expected);
+
+    // The kernel checks the job's files as the job's user.
+    let closed_dir = tempfile::tempdir().unwrap();
+    request.run_key = key("closed");
+    let path = closed_dir.path().join("out");
+    request.stdout = file(path.to_str().unwrap(), WriteMode::Truncate);
+    host.client.start(request.clone());
+    let errno = libc::EACCES;
+    let path = OsBytes::from(path.as_path());
+    let failed = Outcome::StartFailed { stage: Stage::Stdout, path, errno };
+    assert_eq!(host.client.ended("closed").outcome, failed);
+
+    // A group that is not the user's, root, and the system's users are refused.
+    request.run_key = key("group");
+    request.gid = 12;
+    host.client.start(request.clone());
+    let failed =
+        Outcome::StartFailed { stage: Stage::User, path: OsBytes::default(), errno: libc::EPERM };
+    assert_eq!(host.client.ended("group").outcome, failed);
+    request.run_key = key("system");
+    for (uid, gid) in [(0, 0), (0, 65534), (65534, 0), (1, 1)] {
+        (request.uid, request.gid) = (uid, gid);
+        let answer = host.client.ask(RequestBody::Start(Box::new(request.clone())));
+        assert!(matches!(answer, Err(Refusal::Identity { .. })), "{uid} {gid}: {answer:?}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Why a job waits: data first, one sentence second. The negotiator fills it, and every command shows the same words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why the idle jobs of a class are not running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleReason {
+    /// Whether waiting helps.
+    pub verdict: Verdict,
+    /// What stands in the way.
+    pub cause: Cause,
+}
+
+/// Whether waiting helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// With the machines that the pool has today, the job can never run.
+    Never,
+    /// It will run when something changes that changes by itself.
+    NotYet,
+}
+
+/// What stands in the way of a match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// The matchmaker has not looked at it yet.
+    NotConsidered,
+    /// The schedd has no connection to a negotiator.
+    NoNegotiator,
+    /// The pool has no machines at all.
+    NoMachines,
+    /// A clause of the job's Requirements is not true on any machine that passes the clauses before it.
+    ClauseFails {
+        /// The clause, as the user would write it.
+        clause: String,
+        /// On how many machines it is not true.
+        failing: u32,
+        /// Of how many machines.
+        of: u32,
+        /// References in it that are undefined everywhere.
+        undefined: Vec<String>,
+        /// The machine that comes nearest.
+        nearest: Option<String>,
+    },
+    /// Several clauses are each true somewhere, but never all on one machine.
+    ClausesConflict {
+        /// The clauses with the number of machines on which each fails.
+        clauses: Vec<(String, u32)>,
+        /// Of how many machines.
+        of: u32,
+    },
+    /// Machines suit the job, but none is as large as the request even when empty.
+    TooLarge {
+        /// The resource that is short (`Cpus`, `Memory`, `Disk`).
+        resource: String,
+        /// What the job asks for, in the resource's own unit.
+        requested: u64,
+        /// The most that a suitable machine has.
+        largest: u64,
+    },
+    /// The machines that suit the job refuse it (their Requirements, `START`).
+    MachinesRefuse {
+        /// How many suit the job and refuse it.
+        refusing: u32,
+        /// The expression that is not true.
+        expression: String,
+    },
+    /// The machines that could run it are full.
+    Busy {
+        /// How many machines could run it when they are free.
+        could_run: u32,
+        /// The resource that is short on the nearest of them.
+        short: String,
+    },
+    /// Other users' jobs come first.
+    FairShare {
+        /// This user's place, from 1.
+        place: u32,
+        /// Users with idle jobs.
+        of: u32,
+    },
+    /// A pool-wide limit is reached.
+    Limit {
+        /// Its name.
+        name: String,
+    },
+    /// It was matched, and the machine has not answered yet.
+    Claiming,
+    /// The last attempts failed, and the next is tried later.
+    BackingOff {
+        /// Seconds until then, when this was written.
+        seconds: u64,
+        /// How the last one failed.
+        last: String,
+    },
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::NotYet => "not yet",
+        })
+    }
+}
+
+impl fmt::Display for IdleReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.verdict, self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConsidered => f.write_str("the matchmaker has not looked at it yet"),
+            Self::NoNegotiator => f.write_str("the schedd cannot reach the negotiator"),
+            Self::NoMachines => f.write_str("the pool has no machines"),
+            Self::ClauseFails { clause, failing, of, undefined, nearest } => {
+                write!(f, "{clause} is not true on {failing} of {}", plural(*of, "slot"))?;
+                if !undefined.is_empty() {
+                    write!(f, " ({} is defined nowhere)", undefined.join(", "))?;
+                }
+                match nearest {
+                    Some(name) if failing != of => write!(f, "; nearest is {name}"),
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Self::ClausesConflict { clauses, of } => {
+                let each: Vec<String> =
+                    clauses.iter().map(|(clause, n)| format!("{clause} fails on {n}")).collect();
+                write!(
+                    f,
+                    "no slot meets all clauses of Requirements: {} of {}",
+                    each.join(", "),
+                    plural(*of, "slot")
+                )
+            }
+            Self::TooLarge { resource, requested, largest } => {
+                write!(
+                    f,
+                    "it asks for {resource} = {requested}, and the largest suitable slot has {largest}"
+                )
+            }
+            Self::MachinesRefuse { refusing, expression } => {
+                write!(
+                    f,
+                    "{} would suit it and refuse it: {expression} is not true",
+                    plural(*refusing, "slot")
+                )
+            }
+            Self::Busy { could_run, short } => {
+                write!(
+                    f,
+                    "{} could run it; all are busy (short of {short})",
+                    plural(*could_run, "machine")
+                )
+            }
+            Self::FairShare { place, of } => {
+                write!(f, "other users come first: place {place} of {of} in the fair share")
+            }
+            Self::Limit { name } => write!(f, "the limit {name} is reached"),
+            Self::Claiming => f.write_str("matched; the machine is being claimed"),
+            Self::BackingOff { seconds, last } => {
+                write!(f, "next try in {seconds} s; the last one failed: {last}")
+            }
+        }
+    }
+}
+
+fn plural(n: u32, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

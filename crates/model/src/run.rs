@@ -1,0 +1,92 @@
+//! How one attempt to run a job ended, and what it used.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hold::VacateCode;
+use crate::time::Timestamp;
+
+/// How a run ended, as the startd saw it. It says what happened, not what follows for the job: that is the schedd's decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunEnd {
+    /// The main process ended by itself with this status.
+    Exited {
+        /// Exit status, 0 to 255.
+        code: i32,
+    },
+    /// A signal ended the main process, and nobody had asked for it.
+    Signaled {
+        /// The signal's number.
+        signal: i32,
+        /// Whether it left a core file.
+        core: bool,
+    },
+    /// The job could not be started: the user's doing (a missing executable), so the job is held.
+    StartFailed(StartFailure),
+    /// The run was stopped because the schedd, the machine's owner or its policy said so.
+    Vacated {
+        /// Why.
+        code: VacateCode,
+    },
+    /// Nobody can say how it ended: its keeper or its machine died. The run is surely over.
+    Lost {
+        /// What is known.
+        reason: String,
+    },
+}
+
+/// Why a run could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartFailure {
+    /// The step that failed.
+    pub stage: StartStage,
+    /// The path it failed on.
+    pub path: String,
+    /// The kernel's error number.
+    pub errno: i32,
+}
+
+/// The steps of starting a process that a user's mistake can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartStage {
+    /// Going to the initial directory (hold code 14).
+    Directory,
+    /// Opening standard input (hold code 8).
+    Input,
+    /// Opening standard output (hold code 7).
+    Output,
+    /// Opening standard error (hold code 7).
+    Error,
+    /// Executing the program (hold code 6).
+    Execute,
+    /// Anything of ours: making the scratch folder, becoming the user. Not the user's fault: the job is tried again.
+    Prepare,
+}
+
+/// What a run used. Times are of the whole process tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processor time in user mode, microseconds.
+    pub user_us: u64,
+    /// Processor time in the kernel, microseconds.
+    pub sys_us: u64,
+    /// Peak resident memory, KiB.
+    pub peak_rss_kib: u64,
+    /// Scratch space used, KiB.
+    pub disk_kib: u64,
+    /// When the program was executed, if it was.
+    pub started: Option<Timestamp>,
+    /// When the last process of the run was gone.
+    pub ended: Option<Timestamp>,
+}
+
+impl Usage {
+    /// Wall-clock time of the run, milliseconds; zero if it never started or has not ended.
+    pub fn wall_ms(&self) -> u64 {
+        match (self.started, self.ended) {
+            (Some(started), Some(ended)) => {
+                u64::try_from(ended.since(started).as_millis()).unwrap_or(u64::MAX)
+            }
+            (None, _) | (_, None) => 0,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A submission as it reaches the schedd: one ad for what the jobs share, and what differs from job to job.
+
+use classad::{AttrName, ClassAd, Expr};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterId, ProcId};
+
+/// What a client submits as one cluster.
+///
+/// The shared ad has every attribute that submit gives a job but those that the schedd owns: `Owner`, `User`, `ClusterId`,
+/// `ProcId`, `QDate`, `GlobalJobId`, `JobStatus` and the counters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    /// What the jobs share.
+    pub ad: ClassAd,
+    /// The jobs.
+    pub procs: Procs,
+}
+
+/// The jobs of a cluster, by what each adds to the shared ad.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Procs {
+    /// Each job on its own: proc N is the N-th.
+    Listed(Vec<ClassAd>),
+    /// Jobs that differ by their number only. A million of them cost one row until each is needed.
+    Counted {
+        /// How many.
+        count: u32,
+        /// How to make one.
+        template: ProcTemplate,
+    },
+}
+
+/// Attributes of a job that are made from its number: string values with holes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcTemplate(pub Vec<(AttrName, Vec<Piece>)>);
+
+/// A part of a string value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Piece {
+    /// As it stands.
+    Text(String),
+    /// `$(ProcId)`.
+    ProcId,
+}
+
+impl ClusterSpec {
+    /// How many jobs the cluster has.
+    pub fn count(&self) -> u32 {
+        match &self.procs {
+            Procs::Listed(ads) => u32::try_from(ads.len()).unwrap_or(u32::MAX),
+            Procs::Counted { count, .. } => *count,
+        }
+    }
+
+    /// What job `proc` adds to the shared ad; `None` if there is no such job.
+    pub fn delta(&self, proc: ProcId) -> Option<ClassAd> {
+        match &self.procs {
+            Procs::Listed(ads) => ads.get(usize::try_from(proc.0).ok()?).cloned(),
+            Procs::Counted { count, template } => {
+                (proc.0 < *count).then(|| template.instantiate(proc))
+            }
+        }
+    }
+
+    /// The attribute of job `proc`, its own or the shared one.
+    pub fn get(&self, proc: ProcId, attr: &str) -> Option<Expr> {
+        self.delta(proc).and_then(|ad| ad.get(attr).cloned()).or_else(|| self.ad.get(attr).cloned())
+    }
+
+    /// The id of the last job, if there is one.
+    pub fn last(&self, cluster: ClusterId) -> Option<crate::JobId> {
+        self.count().checked_sub(1).map(|n| crate::JobId { cluster, proc: ProcId(n) })
+    }
+}
+
+impl ProcTemplate {
+    /// The attributes of job `proc`.
+    pub fn instantiate(&self, proc: ProcId) -> ClassAd {
+        let mut ad = ClassAd::new();
+        for (name, pieces) in &self.0 {
+            let value: String = pieces.iter().map(|piece| piece.fill(proc)).collect();
+            ad.set(name.clone(), value);
+        }
+        ad
+    }
+}
+
+impl Piece {
+    fn fill(&self, proc: ProcId) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::ProcId => proc.to_string(),
+        }
+    }
+}

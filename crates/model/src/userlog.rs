@@ -1,0 +1,24 @@
+//! The text of the user's event log (`log = FILE`): what HTCondor calls the job event log, to the letter.
+//!
+//! - [`event`]: the events and what each of them tells.
+//! - [`entry`]: the frame around an event: number, job, time, and the `...` line that ends it.
+//! - [`write`]: an event as text, exactly as HTCondor 25.14 writes it.
+//! - [`read`]: text as events; forgiving, because users' logs come from many versions.
+//! - [`usage`]: the table of requested, allocated and used resources, both ways.
+//!
+//! Nothing here opens, locks or syncs a file: that is the work of whoever owns the log. The log is a by-product for people and
+//! for tools written against HTCondor; nothing of ours is driven by it.
+
+pub mod entry;
+pub mod event;
+pub mod read;
+pub mod usage;
+pub mod write;
+
+pub use entry::{DateForm, EntryId, LogStyle};
+pub use event::{
+    Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
+    UserLogEvent,
+};
+pub use read::{Entries, LogEntry, LogError};
+pub use usage::{Amount, ResourceUsage};

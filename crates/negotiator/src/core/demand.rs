@@ -1,0 +1,367 @@
+//! What the schedds want: their classes of idle jobs, each compiled once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, Env, Expr, Value};
+use model::{ClassId, IdleReason, MachineName, Now, Resources, attr};
+use proto::matchmaking::ClassRequest;
+
+use super::bits::Bits;
+use super::clauses::{ClauseId, Clauses, Sense};
+use super::conditions::{Floor, stated};
+use super::dependence::Dependence;
+use super::pool::Rows;
+use super::reasons::Standing;
+use super::words::ScheddName;
+
+/// Requests of all schedds that are connected.
+#[derive(Clone, Debug, Default)]
+pub struct Demand {
+    pub(crate) schedds: BTreeMap<ScheddName, BTreeMap<ClassId, Class>>,
+}
+
+/// The idle jobs of one class of one schedd.
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    /// What the schedd said.
+    pub(crate) request: ClassRequest,
+    /// The clauses of its Requirements.
+    pub(crate) clauses: Vec<JobClause>,
+    /// How much it asks for.
+    pub(crate) asked: Asked,
+    /// The requests that it states as numbers.
+    pub(crate) stated: BTreeSet<Wanted>,
+    /// Its Rank, if machines can differ in it, with the shared evaluation of it.
+    pub(crate) rank: Option<(ClauseId, Expr)>,
+    /// Whether its expressions ask for the time.
+    pub(crate) unsteady: bool,
+    /// Matches that the schedd did not know of when it counted.
+    pub(crate) unseen: BTreeSet<u64>,
+    /// Whether every machine must be searched, not only those that changed.
+    pub(crate) fresh: bool,
+    /// Machines of which a match was declined: by which ad of theirs, and until when they are left alone.
+    pub(crate) declined: BTreeMap<MachineName, (u64, u64)>,
+    /// The reason that its schedd was told last.
+    pub(crate) told: Option<IdleReason>,
+    /// What was found out about the class and the pool as it would be if nothing ran.
+    pub(crate) standing: Option<Standing>,
+}
+
+/// A clause of a class's Requirements.
+#[derive(Clone, Debug)]
+pub(crate) struct JobClause {
+    /// As the user wrote it.
+    pub(crate) written: Expr,
+    condition: Condition,
+}
+
+/// How a clause is decided.
+#[derive(Clone, Debug)]
+enum Condition {
+    /// By the shared evaluation.
+    Shared(ClauseId),
+    /// By comparing an amount, and then by the shared evaluation of what is left of the clause, if anything is.
+    Floor { floor: Floor, met: Option<ClauseId>, unmet: Option<ClauseId> },
+}
+
+/// How much a class asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Asked {
+    /// The same of every machine.
+    Fixed(Resources),
+    /// Its request expressions look at the machine.
+    PerMachine(Vec<(Wanted, Expr)>),
+}
+
+/// A resource, as a request names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wanted {
+    Cpus,
+    Memory,
+    Disk,
+    Custom(String),
+}
+
+impl Demand {
+    pub(crate) fn class_mut(&mut self, schedd: &ScheddName, class: ClassId) -> Option<&mut Class> {
+        self.schedds.get_mut(schedd)?.get_mut(&class)
+    }
+
+    /// When the first machine that a class leaves alone may be asked again, in milliseconds of the steady clock.
+    pub(crate) fn next_pause_end(&self) -> Option<u64> {
+        self.classes().flat_map(|class| class.declined.values()).map(|(_, until)| *until).min()
+    }
+
+    /// Whether some class that waits asks for the time.
+    pub(crate) fn is_unsteady(&self) -> bool {
+        self.classes().any(|class| class.unsteady && class.told.is_some())
+    }
+
+    /// The machines have resources that they had not, or the other way round: what counts as a request has changed.
+    pub(crate) fn resources_changed(&mut self, machines: &Rows) {
+        for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
+            class.asked = Asked::of(&class.request.ad, machines);
+            class.fresh = true;
+            class.standing = None;
+        }
+    }
+
+    /// Whether some class leaves the machine alone.
+    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
+        self.classes().any(|class| class.declined.contains_key(machine))
+    }
+
+    /// Every class was looked at: what is left to see is what changes from now on.
+    pub(crate) fn looked_at(&mut self, now: Now) {
+        for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
+            class.fresh = false;
+            class.declined.retain(|_, (_, until)| *until > now.boot_ms);
+            if class.wanted() == 0 {
+                class.told = None;
+            }
+        }
+    }
+
+    fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.schedds.values().flat_map(BTreeMap::values)
+    }
+}
+
+impl Class {
+    /// Jobs for which a match could be used.
+    pub(crate) fn wanted(&self) -> u32 {
+        let unseen = u32::try_from(self.unseen.len()).unwrap_or(u32::MAX);
+        self.request.idle.saturating_sub(unseen)
+    }
+
+    /// Compiles a request.
+    pub(crate) fn compile(request: ClassRequest, clauses: &mut Clauses, ads: &Rows) -> Self {
+        let job = &request.ad;
+        let requirements = job.get(attr::REQUIREMENTS);
+        let written = requirements.map_or_else(Vec::new, Expr::clauses);
+        let compiled = written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
+        let compiled = compiled.collect();
+        let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
+        let rank = job.get(attr::RANK).filter(|rank| {
+            let dependence = Dependence::of(rank, job);
+            unsteady |= dependence.unsteady;
+            !dependence.other.is_empty()
+        });
+        let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
+        Self {
+            clauses: compiled,
+            asked: Asked::of(job, ads),
+            stated: stated(job),
+            rank,
+            unsteady,
+            unseen: BTreeSet::new(),
+            fresh: true,
+            declined: BTreeMap::new(),
+            told: None,
+            standing: None,
+            request,
+        }
+    }
+
+    /// Whether a request is about the same jobs as far as matching can see.
+    pub(crate) fn is_same_kind(&self, request: &ClassRequest) -> bool {
+        self.request.owner == request.owner && self.request.ad == request.ad
+    }
+
+    /// Takes over a new count. A class that waits knows that it finds nothing; one that had all it wanted must search again.
+    pub(crate) fn recount(&mut self, request: &ClassRequest) {
+        self.fresh |= self.told.is_none();
+        self.request = request.clone();
+    }
+
+    /// Whether a match on this machine was declined just now, and the machine has not spoken since.
+    pub(crate) fn avoids(&self, machine: &MachineName, sequence: u64, now: Now) -> bool {
+        let pause = self.declined.get(machine);
+        pause.is_some_and(|(by_ad, until)| *by_ad == sequence && now.boot_ms < *until)
+    }
+
+    /// Whether a machine that was left alone may be asked again.
+    pub(crate) fn pause_is_over(&self, now: Now) -> bool {
+        self.declined.values().any(|(_, until)| *until <= now.boot_ms)
+    }
+
+    /// Gives back what it shares.
+    pub(crate) fn dissolve(self, clauses: &mut Clauses) {
+        let shared = self.clauses.iter().flat_map(JobClause::shared);
+        shared.chain(self.rank.iter().map(|(id, _)| *id)).for_each(|id| clauses.release(id));
+    }
+}
+
+impl JobClause {
+    fn compile(written: &Expr, job: &Arc<ClassAd>, clauses: &mut Clauses, ads: &Rows) -> Self {
+        let mut acquire = |expr: &Expr| clauses.acquire(expr, Sense::Condition, job, ads);
+        let condition = match Floor::of(written, job) {
+            None => Condition::Shared(acquire(written)),
+            Some(floor) => {
+                let (met, unmet) = (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
+                Condition::Floor { floor, met, unmet }
+            }
+        };
+        Self { written: written.clone(), condition }
+    }
+
+    /// Whether it holds on a machine with so much left; `None` if it must be evaluated.
+    pub(crate) fn decide(&self, clauses: &Clauses, row: u32, left: &Resources) -> Option<bool> {
+        let shared = |id: ClauseId| clauses.holds(id).map(|rows| rows.get(row));
+        match &self.condition {
+            Condition::Shared(id) => shared(*id),
+            Condition::Floor { floor, met, .. } if floor.is_met(left) => met.map_or(Some(true), shared),
+            Condition::Floor { unmet, .. } => unmet.map_or(Some(false), shared),
+        }
+    }
+
+    /// Leaves out the machines on which it cannot hold, however much is left.
+    pub(crate) fn admit(&self, clauses: &Clauses, admitted: &mut Bits) {
+        match &self.condition {
+            Condition::Shared(id) => {
+                if let Some(rows) = clauses.holds(*id) {
+                    admitted.keep(rows);
+                }
+            }
+            Condition::Floor { met: None, .. } => {}
+            Condition::Floor { met: Some(met), unmet, .. } => {
+                let unmet = unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
+                if let (Some(met), Some(mut either)) = (clauses.holds(*met), unmet) {
+                    either.add(met);
+                    admitted.keep(&either);
+                }
+            }
+        }
+    }
+
+    fn shared(&self) -> Vec<ClauseId> {
+        match &self.condition {
+            Condition::Shared(id) => vec![*id],
+            Condition::Floor { met, unmet, .. } => met.iter().chain(unmet).copied().collect(),
+        }
+    }
+}
+
+impl Asked {
+    /// Of attributes that look like requests, those count whose resource some machine has: `RequestRuntime` is a note of the
+    /// user's. `RequestGPUs` always counts, because a job that wants one must not run without.
+    pub(crate) fn of(job: &Arc<ClassAd>, machines: &Rows) -> Self {
+        let known = |wanted: &Wanted| match wanted {
+            Wanted::Cpus | Wanted::Memory | Wanted::Disk => true,
+            Wanted::Custom(name) => {
+                name == "gpus" || machines.customs().any(|custom| custom == name)
+            }
+        };
+        let wants: Vec<(Wanted, Expr)> = job
+            .iter_all()
+            .filter_map(|(name, expr)| Some((Wanted::by_request(name)?, expr.clone())))
+            .filter(|(wanted, _)| known(wanted))
+            .collect();
+        if wants.iter().any(|(_, expr)| !Dependence::of(expr, job).other.is_empty()) {
+            return Self::PerMachine(wants);
+        }
+        Self::Fixed(evaluate(&wants, |expr| job.eval_expr(expr, None, &Env::at(0))))
+    }
+
+    /// What it asks of a machine, rounded up to the machine's steps.
+    pub(crate) fn of_machine(&self, job: &ClassAd, slot: &ClassAd, env: &Env) -> Resources {
+        match self {
+            Self::Fixed(asked) => asked.clone(),
+            Self::PerMachine(wants) => evaluate(wants, |expr| job.eval_expr(expr, Some(slot), env)),
+        }
+    }
+}
+
+impl Wanted {
+    /// The resource that an attribute of a job asks for.
+    pub(crate) fn by_request(name: &AttrName) -> Option<Self> {
+        let (prefix, resource) = name.as_str().split_at_checked(attr::REQUEST_PREFIX.len())?;
+        if !prefix.eq_ignore_ascii_case(attr::REQUEST_PREFIX) {
+            return None;
+        }
+        match resource.to_ascii_lowercase().as_str() {
+            // RequestedChroot and its like are no requests.
+            "" => None,
+            other if other.starts_with("ed") => None,
+            "cpus" => Some(Self::Cpus),
+            "memory" => Some(Self::Memory),
+            "disk" => Some(Self::Disk),
+            custom => Some(Self::Custom(custom.to_owned())),
+        }
+    }
+}
+
+impl Wanted {
+    /// The resource of which an attribute of a slot tells how much is left. Of the custom ones only GPUs, which every pool that
+    /// has them calls so.
+    pub(crate) fn by_amount(name: &AttrName) -> Option<Self> {
+        match name.as_str().to_ascii_lowercase().as_str() {
+            "cpus" => Some(Self::Cpus),
+            "memory" => Some(Self::Memory),
+            "disk" => Some(Self::Disk),
+            "gpus" => Some(Self::Custom("gpus".to_owned())),
+            _ => None,
+        }
+    }
+}
+
+fn evaluate(wants: &[(Wanted, Expr)], value_of: impl Fn(&Expr) -> Value) -> Resources {
+    let mut asked = Resources::default();
+    for (wanted, expr) in wants {
+        let amount = amount(&value_of(expr));
+        match wanted {
+            Wanted::Cpus => asked.cpus = u32::try_from(amount).unwrap_or(u32::MAX),
+            Wanted::Memory => asked.memory_mib = amount,
+            Wanted::Disk => asked.disk_kib = amount,
+            Wanted::Custom(name) if amount > 0 => {
+                asked.custom.insert(name.clone(), amount);
+            }
+            Wanted::Custom(_) => {}
+        }
+    }
+    asked.quantized()
+}
+
+/// An amount is a whole number: fractions count as one more. What is no number asks for nothing.
+fn amount(value: &Value) -> u64 {
+    /// Far more than any machine has, and small enough to be rounded up without overflow.
+    const MOST: f64 = 1e15;
+    let number = value.as_f64().unwrap_or(0.0).clamp(0.0, MOST).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=1e15 and whole"
+    )]
+    let amount = number as u64;
+    amount
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(attributes: &[(&str, &str)], expected: Resources) {
+        let job: ClassAd =
+            attributes.iter().map(|(name, text)| (*name, text.parse::<Expr>().unwrap())).collect();
+        assert_eq!(
+            Asked::of(&Arc::new(job), &Rows::default()),
+            Asked::Fixed(expected),
+            "{attributes:?}"
+        );
+    }
+
+    #[test]
+    fn requests_are_evaluated_and_rounded_up_to_the_steps_of_a_machine() {
+        let least = Resources { cpus: 1, memory_mib: 128, disk_kib: 1024, custom: BTreeMap::new() };
+        check(&[], least.clone());
+        check(&[("RequestCpus", "-3"), ("RequestMemory", "\"x\"")], least.clone());
+        check(&[("RequestMemory", "100 + 29"), ("RequestDisk", "Size * 1.5"), ("Size", "1024")], {
+            Resources { memory_mib: 256, disk_kib: 2048, ..least.clone() }
+        });
+        check(&[("requestcpus", "2.5")], Resources { cpus: 3, ..least.clone() });
+        check(&[("RequestedChroot", "\"/x\""), ("RequestGPUs", "2"), ("RequestFpgas", "0")], {
+            Resources { custom: [("gpus".to_owned(), 2)].into(), ..least }
+        });
+    }
+}

@@ -1,0 +1,242 @@
+//! One machine as the matchmaker sees it: its slot ad, what is left of it now, and whether it takes a job.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, Env, Expr, Value};
+use model::{Now, Resources, UserName, attr};
+use proto::matchmaking::MachineState;
+
+use super::conditions::Limits;
+use super::demand::Wanted;
+use super::dependence::Dependence;
+use super::index::Place;
+
+/// A machine that has advertised itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// What it said last.
+    pub(crate) state: Box<MachineState>,
+    /// What is left: what it says is free, less what was offered and not taken up yet.
+    pub(crate) free: Resources,
+    /// When it was heard.
+    pub(crate) heard: Now,
+    /// Job attributes that its expressions refer to.
+    pub(crate) significant: Arc<[AttrName]>,
+    /// Whether its expressions ask for the time.
+    pub(crate) unsteady: bool,
+    /// Its own attributes that its Requirements reach.
+    pub(crate) policy_reaches: Arc<[AttrName]>,
+    kind: Kind,
+    slowness: u64,
+    willing: Willing,
+    weight: Weight,
+}
+
+/// How the machine gives itself away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// In parts, cut to the request.
+    Partitionable,
+    /// Whole.
+    Static,
+}
+
+/// Which jobs it takes.
+#[derive(Clone, Debug)]
+enum Willing {
+    /// Its Requirements are true whatever the job.
+    Always,
+    /// Its Requirements are true for every job that fits and states what it asks for.
+    WithinLimits(Limits, Expr),
+    /// Its Requirements must be asked.
+    Ask(Expr),
+}
+
+/// What its parts count in the fair share (`SlotWeight`).
+#[derive(Clone, Debug)]
+enum Weight {
+    Cpus,
+    Expr(Expr),
+}
+
+impl Row {
+    /// The machine with this ad. `free` is still to be set.
+    pub(crate) fn new(state: Box<MachineState>, heard: Now) -> Option<Self> {
+        let ad = Arc::clone(state.slots.first()?);
+        let partitionable = ad.eval(attr::PARTITIONABLE_SLOT, None, &Env::at(0)).is_true();
+        let Conditions { willing, policy_reaches, significant, unsteady } =
+            Conditions::of(&ad, &state.total);
+        Some(Self {
+            free: state.free.clone(),
+            heard,
+            significant,
+            unsteady,
+            policy_reaches,
+            kind: if partitionable { Kind::Partitionable } else { Kind::Static },
+            slowness: u64::MAX - kflops(&ad),
+            willing,
+            weight: match ad.get(attr::SLOT_WEIGHT) {
+                Some(expr) if expr.to_string() != attr::CPUS => Weight::Expr(expr.clone()),
+                Some(_) | None => Weight::Cpus,
+            },
+            state,
+        })
+    }
+
+    /// The slot ad as it was advertised.
+    pub(crate) fn ad(&self) -> &Arc<ClassAd> {
+        &self.state.slots[0]
+    }
+
+    /// Where it stands when so much of it is left.
+    pub(crate) fn place(&self, row: u32, free: &Resources) -> Place {
+        Place { cpus: free.cpus, memory_mib: free.memory_mib, slowness: self.slowness, row }
+    }
+
+    /// The slot ad with so much left: what HTCondor's negotiator evaluates against when it cuts a slot several times.
+    pub(crate) fn ad_with(&self, left: &Resources) -> ClassAd {
+        let mut ad = ClassAd::new();
+        ad.set_parent(Arc::clone(self.ad()));
+        ad.set(attr::CPUS, left.cpus);
+        ad.set(attr::MEMORY, integer(left.memory_mib));
+        ad.set(attr::DISK, integer(left.disk_kib));
+        for (name, amount) in &left.custom {
+            ad.set(name, integer(*amount));
+        }
+        ad
+    }
+
+    /// What a request for `asked` gets when `left` is left, or `None` if that is too little.
+    pub(crate) fn grant(&self, asked: &Resources, left: &Resources) -> Option<Resources> {
+        match self.kind {
+            Kind::Partitionable => left.covers(asked).then(|| asked.clone()),
+            Kind::Static => (left == &self.state.total && left.covers(asked)).then(|| left.clone()),
+        }
+    }
+
+    /// Whether the machine takes the job; `slot` is what [`Self::ad_with`] makes.
+    pub(crate) fn takes(&self, slot: &ClassAd, job: &ClassAd, env: &Env) -> bool {
+        match &self.willing {
+            Willing::Always => true,
+            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => slot.eval_expr(requirements, Some(job), env).is_true(),
+        }
+    }
+
+    /// The machine's own preference for the job: `Rank`, 0 if it has none.
+    pub(crate) fn rank(&self, slot: &ClassAd, job: &ClassAd, env: &Env) -> f64 {
+        number(&slot.eval(attr::RANK, Some(job), env))
+    }
+
+    /// Whether the machine prefers some jobs to others.
+    pub(crate) fn has_rank(&self) -> bool {
+        self.ad().get(attr::RANK).is_some_and(|rank| rank.as_literal().is_none())
+    }
+
+    /// The machine's Requirements as written, if they must be asked.
+    pub(crate) fn requirements(&self) -> Option<&Expr> {
+        match &self.willing {
+            Willing::Always => None,
+            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => Some(requirements),
+        }
+    }
+
+    /// Whether it takes every job that fits and states these requests.
+    pub(crate) fn takes_all_that_fit(&self, stated: &BTreeSet<Wanted>) -> bool {
+        match &self.willing {
+            Willing::Always => true,
+            Willing::WithinLimits(limits, _) => limits.are_met_by(stated),
+            Willing::Ask(_) => false,
+        }
+    }
+
+    /// What a part counts in the fair share.
+    pub(crate) fn weight(&self, part: &Resources) -> f64 {
+        match &self.weight {
+            Weight::Cpus => f64::from(part.cpus),
+            Weight::Expr(expr) => {
+                let slot = self.ad_with(part);
+                number(&slot.eval_expr(expr, None, &Env::at(self.heard.wall.as_secs()))).max(0.0)
+            }
+        }
+    }
+
+    /// What each user's claims on it count together.
+    pub(crate) fn held(&self) -> BTreeMap<UserName, f64> {
+        let mut held = BTreeMap::new();
+        for claim in &self.state.claims {
+            *held.entry(claim.owner.clone()).or_insert(0.0) += self.weight(&claim.resources);
+        }
+        held
+    }
+}
+
+/// A rank: what is no number counts nothing (HTCondor 25.14: `EvalFloat`, else 0).
+pub(crate) fn number(value: &Value) -> f64 {
+    let number = match value.as_f64() {
+        Some(number) => number,
+        None => f64::from(u8::from(value.as_bool().unwrap_or(false))),
+    };
+    if number.is_finite() { number } else { 0.0 }
+}
+
+/// Whether the attribute tells how much of a machine is left, on every machine.
+pub(crate) fn is_amount(name: &AttrName) -> bool {
+    [attr::CPUS, attr::MEMORY, attr::DISK].iter().any(|amount| name == amount)
+}
+
+/// Whether the attribute is one of these resources, which have lower-case names.
+pub(crate) fn is_custom<T>(name: &AttrName, customs: &BTreeMap<String, T>) -> bool {
+    !customs.is_empty() && customs.contains_key(&name.as_str().to_ascii_lowercase())
+}
+
+fn integer(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+fn kflops(ad: &ClassAd) -> u64 {
+    let value = ad.eval("KFlops", None, &Env::at(0)).as_i64();
+    value.and_then(|kflops| u64::try_from(kflops).ok()).unwrap_or(0)
+}
+
+/// The machine's own conditions.
+struct Conditions {
+    willing: Willing,
+    policy_reaches: Arc<[AttrName]>,
+    significant: Arc<[AttrName]>,
+    unsteady: bool,
+}
+
+impl Conditions {
+    /// Reads Requirements (which usually name START) or START alone, and Rank for what it looks at.
+    fn of(ad: &ClassAd, total: &Resources) -> Self {
+        let expr = ad.get(attr::REQUIREMENTS).or_else(|| ad.get(attr::START));
+        let mut dependence = Dependence::default();
+        if let Some(expr) = expr {
+            dependence.add(expr, ad);
+        }
+        let fixed = dependence.other.is_empty()
+            && !dependence.unsteady
+            && !dependence.own.iter().any(|name| is_amount(name) || is_custom(name, &total.custom));
+        let willing = match expr {
+            None => Willing::Always,
+            Some(expr) if fixed && ad.eval_expr(expr, None, &Env::at(0)).is_true() => {
+                Willing::Always
+            }
+            Some(expr) => match Limits::of(expr, ad) {
+                Some(limits) => Willing::WithinLimits(limits, expr.clone()),
+                None => Willing::Ask(expr.clone()),
+            },
+        };
+        let policy_reaches = std::mem::take(&mut dependence.own).into_iter().collect();
+        if let Some(rank) = ad.get(attr::RANK) {
+            dependence.add(rank, ad);
+        }
+        Self {
+            willing,
+            policy_reaches,
+            significant: dependence.other.into_iter().collect(),
+            unsteady: dependence.unsteady,
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! One matching pass: [`negotiate`].
+//!
+//! Users take turns. The next part goes to the user who holds the least for their share, where shares are proportional to the
+//! inverse of the effective priority (HTCondor 25.14 cuts a pie by these shares and spins it again for what is left over; one
+//! part at a time is the limit of that). A user's classes come by `JobPrio`, then by their first job; a class that finds no
+//! machine does not stand in the way of the user's next.
+//!
+//! A class looks at machines in the order of [`super::index`], or of Rank if machines differ in it. During a pass machines only
+//! shrink, so a class that found nothing is done, and one that goes on starts where it stopped. A class that found nothing in an
+//! earlier pass looks only at the machines that improved since.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use classad::Env;
+use model::{ClassId, MatchId, Now, Resources, UserName};
+use proto::matchmaking::Match;
+
+use super::accounts::Accounts;
+use super::bits::Bits;
+use super::clauses::Level;
+use super::demand::{Asked, Class, Demand, JobClause};
+use super::index::{FreeIndex, Place};
+use super::machine::number as number_of;
+use super::ordered::Ordered;
+use super::plan::{Plan, PlannedMatch};
+use super::policy::Policy;
+use super::pool::Pool;
+use super::reasons::{Queue, explain};
+use super::words::ScheddName;
+
+/// All that a pass looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot<'a> {
+    /// The machines.
+    pub pool: &'a Pool,
+    /// The requests.
+    pub demand: &'a Demand,
+    /// Who has used how much.
+    pub accounts: &'a Accounts,
+    /// The present.
+    pub now: Now,
+    /// The identity of the first match.
+    pub first: MatchId,
+    /// Whether classes that found nothing look at every machine again.
+    pub anew: bool,
+}
+
+/// Matches classes to machines, and says of every class that wants more why it waits.
+pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
+    let mut pass = Pass::new(*snapshot);
+    let mut users = Users::of(snapshot, policy);
+    while let Some(mut user) = users.next() {
+        let mut matched = None;
+        while let Some(seeker) = user.seekers.get_mut(user.position) {
+            matched = pass.next_match(seeker);
+            if matched.is_some() {
+                break;
+            }
+            user.position += 1;
+        }
+        match matched {
+            Some(weight) => users.put_back(user, weight),
+            None => users.finish(user),
+        }
+    }
+    let mut plan = Plan { matches: pass.matches, ..Plan::default() };
+    explain_all(snapshot, users.finished, &mut plan);
+    plan
+}
+
+/// Gives each class that wants more its reason.
+fn explain_all(snapshot: &Snapshot<'_>, mut users: Vec<User<'_>>, plan: &mut Plan) {
+    users.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| a.user.cmp(b.user)));
+    let waiting = |user: &User<'_>| user.seekers.iter().any(|seeker| seeker.wants > 0);
+    let of = u32::try_from(users.iter().filter(|user| waiting(user)).count()).unwrap_or(u32::MAX);
+    let mut place = 0;
+    for user in users {
+        place += u32::from(waiting(&user));
+        for seeker in user.seekers {
+            let reason = (seeker.wants > 0).then(|| {
+                let (reason, standing) = explain(snapshot, seeker.class, Queue { place, of });
+                if let Some(standing) = standing {
+                    plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
+                }
+                reason
+            });
+            plan.reasons.push((seeker.schedd.clone(), seeker.id, reason));
+        }
+    }
+}
+
+/// A class that looks for machines.
+struct Seeker<'a> {
+    schedd: &'a ScheddName,
+    id: ClassId,
+    class: &'a Class,
+    wants: u32,
+    search: Search<'a>,
+}
+
+/// Where a class stands in its search.
+enum Search<'a> {
+    /// Not begun.
+    Fresh,
+    /// By the least left; of machines that differ in Rank, among the best that have not been exhausted.
+    ByPlace { among: Among, levels: Option<&'a [Level]>, from: Option<Place>, more: bool },
+    /// One by one, by a Rank that looks at what is left.
+    ByRank(BinaryHeap<Ranked>),
+}
+
+/// The machines that a class looks at.
+enum Among {
+    /// All that its clauses may admit.
+    All(Bits),
+    /// Those that improved.
+    Improved,
+}
+
+/// A machine by how much it is liked: the machine's own Rank first, as in HTCondor 25.14 (`10000000 * My.Rank` in
+/// `NEGOTIATOR_PRE_JOB_RANK`), then the job's.
+///
+/// HTCondor puts the fewest `Cpus` before the job's Rank, so that a Rank only decides between machines with equally much left.
+/// Here the job's Rank comes first: with partitionable slots, of which hardly two have equally much left, a user's Rank would
+/// otherwise mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ranked {
+    machine_rank: Ordered,
+    job_rank: Ordered,
+    place: Reverse<Place>,
+}
+
+/// The state of a pass: what is left of the machines that it has taken from.
+struct Pass<'a> {
+    snapshot: Snapshot<'a>,
+    env: Env,
+    left: BTreeMap<u32, Resources>,
+    touched: FreeIndex,
+    improved: FreeIndex,
+    matches: Vec<PlannedMatch>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(snapshot: Snapshot<'a>) -> Self {
+        let mut improved = FreeIndex::default();
+        for number in &snapshot.pool.improved {
+            let row = snapshot.pool.row(*number);
+            improved.insert(row.place(*number, &row.free));
+        }
+        Self {
+            snapshot,
+            env: Env::at(snapshot.now.wall.as_secs()),
+            left: BTreeMap::new(),
+            touched: FreeIndex::default(),
+            improved,
+            matches: Vec::new(),
+        }
+    }
+
+    /// Makes the class's next match and returns what it counts; `None` if there is nothing for it or it has all it wants.
+    fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
+        if seeker.wants == 0 {
+            return None;
+        }
+        if matches!(seeker.search, Search::Fresh) {
+            seeker.search = self.begin(seeker.class);
+        }
+        let class = seeker.class;
+        let number = match &mut seeker.search {
+            Search::Fresh => None,
+            Search::ByPlace { among, levels, from, more } => loop {
+                let level = levels.and_then(|levels| levels.first());
+                let found = self.next_by_place(class, among, level, from, more);
+                // A level that is exhausted stays so: during a pass machines only shrink.
+                let Some((_, rest)) = levels.filter(|_| found.is_none()).and_then(<[Level]>::split_first)
+                else {
+                    break found;
+                };
+                if rest.is_empty() {
+                    break None;
+                }
+                (*levels, *from, *more) = (Some(rest), None, true);
+            },
+            Search::ByRank(heap) => self.next_by_rank(class, heap),
+        }?;
+        let row = self.snapshot.pool.row(number);
+        let part = self.fits(class, number, self.left_of(number))?;
+        let weight = row.weight(&part);
+        self.take(seeker, number, part);
+        Some(weight)
+    }
+
+    fn begin(&self, class: &Class) -> Search<'a> {
+        let pool = self.snapshot.pool;
+        let all = class.fresh || self.snapshot.anew || class.pause_is_over(self.snapshot.now);
+        let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
+        if !pool.has_rank() && levels != Some(None) {
+            let among = if all { Among::All(self.admitted(class)) } else { Among::Improved };
+            return Search::ByPlace { among, levels: levels.flatten(), from: None, more: true };
+        }
+        let rows: Vec<u32> = if all {
+            self.admitted(class).rows().collect()
+        } else {
+            pool.improved.iter().copied().collect()
+        };
+        Search::ByRank(rows.into_iter().filter_map(|row| self.ranked(class, row)).collect())
+    }
+
+    /// The machines that no clause rules out, however much is left of them.
+    fn admitted(&self, class: &Class) -> Bits {
+        let clauses = &self.snapshot.pool.clauses;
+        let mut admitted = clauses.present().clone();
+        class.clauses.iter().for_each(|clause| clause.admit(clauses, &mut admitted));
+        admitted
+    }
+
+    fn next_by_place(
+        &self,
+        class: &Class,
+        among: &Among,
+        level: Option<&Level>,
+        from: &mut Option<Place>,
+        more: &mut bool,
+    ) -> Option<u32> {
+        let (cpus, memory_mib) = match &class.asked {
+            Asked::Fixed(asked) => (asked.cpus, asked.memory_mib),
+            Asked::PerMachine(_) => (1, 0),
+        };
+        let admits = |number: u32| match among {
+            Among::All(admitted) => admitted.get(number),
+            Among::Improved => true,
+        };
+        let fits = |number: u32| {
+            admits(number)
+                && level.is_none_or(|(_, rows)| rows.get(number))
+                && self.fits(class, number, self.left_of(number)).is_some()
+        };
+        let touched = self.touched.first(cpus, memory_mib, None, |place| fits(place.row));
+        let base = match among {
+            Among::All(_) => &self.snapshot.pool.index,
+            Among::Improved => &self.improved,
+        };
+        let untouched = if *more {
+            let accept = |place: Place| !self.left.contains_key(&place.row) && fits(place.row);
+            let found = base.first(cpus, memory_mib, *from, accept);
+            (*from, *more) = (found.or(*from), found.is_some());
+            found
+        } else {
+            None
+        };
+        touched.into_iter().chain(untouched).min().map(|place| place.row)
+    }
+
+    fn next_by_rank(&self, class: &Class, heap: &mut BinaryHeap<Ranked>) -> Option<u32> {
+        while let Some(best) = heap.pop() {
+            let number = best.place.0.row;
+            // Somebody may have taken from it since it was ranked, and Rank may look at what is left.
+            let Some(now) = self.ranked(class, number) else { continue };
+            heap.push(now);
+            if now == best {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn ranked(&self, class: &Class, number: u32) -> Option<Ranked> {
+        let row = self.snapshot.pool.row(number);
+        let left = self.left_of(number);
+        if left.cpus == 0 {
+            return None;
+        }
+        self.fits(class, number, left)?;
+        let slot = row.ad_with(left);
+        let job = &class.request.ad;
+        let job_rank = class.rank.as_ref().map_or(0.0, |(_, rank)| {
+            number_of(&job.eval_expr(rank, Some(&slot), &self.env))
+        });
+        Some(Ranked {
+            machine_rank: Ordered(if row.has_rank() { row.rank(&slot, job, &self.env) } else { 0.0 }),
+            job_rank: Ordered(job_rank),
+            place: Reverse(row.place(number, left)),
+        })
+    }
+
+    /// What the class gets of a machine with so much left: there must be enough, and both sides' Requirements must be true.
+    fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
+        if let Asked::Fixed(asked) = &class.asked
+            && !left.covers(asked)
+        {
+            return None;
+        }
+        let clauses = &self.snapshot.pool.clauses;
+        let mut live: Vec<&JobClause> = Vec::new();
+        for clause in &class.clauses {
+            match clause.decide(clauses, number, left) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => live.push(clause),
+            }
+        }
+        let row = self.snapshot.pool.row(number);
+        if class.avoids(&row.state.machine, row.state.sequence, self.snapshot.now) {
+            return None;
+        }
+        if let Asked::Fixed(asked) = &class.asked
+            && live.is_empty()
+            && row.takes_all_that_fit(&class.stated)
+        {
+            return row.grant(asked, left);
+        }
+        let slot = row.ad_with(left);
+        let job = &class.request.ad;
+        let asked = class.asked.of_machine(job, &slot, &self.env);
+        let part = row.grant(&asked, left)?;
+        let holds = |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
+        (live.iter().all(holds) && row.takes(&slot, job, &self.env)).then_some(part)
+    }
+
+    fn left_of(&self, number: u32) -> &Resources {
+        self.left.get(&number).unwrap_or_else(|| &self.snapshot.pool.row(number).free)
+    }
+
+    fn take(&mut self, seeker: &mut Seeker<'a>, number: u32, part: Resources) {
+        let row = self.snapshot.pool.row(number);
+        let before = self.left_of(number).clone();
+        let after = before.minus(&part).expect("a part that is granted was free");
+        if self.left.contains_key(&number) {
+            self.touched.remove(row.place(number, &before));
+        }
+        self.touched.insert(row.place(number, &after));
+        self.left.insert(number, after);
+        seeker.wants -= 1;
+        let first = self.snapshot.first;
+        let id = MatchId { life: first.life, number: first.number + self.matches.len() as u64 };
+        self.matches.push(PlannedMatch {
+            schedd: seeker.schedd.clone(),
+            owner: seeker.class.request.owner.clone(),
+            matched: Match {
+                id,
+                class: seeker.id,
+                machine: row.state.machine.clone(),
+                address: row.state.address.clone(),
+                resources: part,
+            },
+        });
+    }
+}
+
+/// Users with idle jobs, by whose turn it is.
+struct Users<'a> {
+    waiting: BTreeSet<(Ordered, Ordered, usize)>,
+    users: Vec<Option<User<'a>>>,
+    finished: Vec<User<'a>>,
+}
+
+struct User<'a> {
+    index: usize,
+    user: &'a UserName,
+    effective_priority: f64,
+    held: f64,
+    seekers: Vec<Seeker<'a>>,
+    position: usize,
+}
+
+impl<'a> Users<'a> {
+    fn of(snapshot: &Snapshot<'a>, policy: &Policy) -> Self {
+        let mut by_user: BTreeMap<&UserName, Vec<Seeker<'a>>> = BTreeMap::new();
+        for (schedd, classes) in &snapshot.demand.schedds {
+            for (id, class) in classes {
+                let wants = class.wanted();
+                if wants > 0 {
+                    let seeker = Seeker { schedd, id: *id, class, wants, search: Search::Fresh };
+                    by_user.entry(&class.request.owner).or_default().push(seeker);
+                }
+            }
+        }
+        let offered = snapshot.pool.offered();
+        let (accounts, now) = (snapshot.accounts, snapshot.now);
+        let mut users = Self { waiting: BTreeSet::new(), users: Vec::new(), finished: Vec::new() };
+        for (index, (user, mut seekers)) in by_user.into_iter().enumerate() {
+            seekers.sort_by_key(|seeker| {
+                let request = &seeker.class.request;
+                (Reverse(request.prio), request.first, seeker.schedd, seeker.id)
+            });
+            let user = User {
+                index,
+                user,
+                effective_priority: accounts.effective_priority(user, now, policy),
+                held: accounts.held(user) + offered.get(user).copied().unwrap_or(0.0),
+                seekers,
+                position: 0,
+            };
+            users.waiting.insert(user.key());
+            users.users.push(Some(user));
+        }
+        users
+    }
+
+    /// Whose turn it is. The user is put back or finished.
+    fn next(&mut self) -> Option<User<'a>> {
+        let (_, _, index) = self.waiting.pop_first()?;
+        self.users[index].take()
+    }
+
+    fn put_back(&mut self, mut user: User<'a>, weight: f64) {
+        user.held += weight;
+        let index = user.index;
+        self.waiting.insert(user.key());
+        self.users[index] = Some(user);
+    }
+
+    fn finish(&mut self, user: User<'a>) {
+        self.finished.push(user);
+    }
+}
+
+impl User<'_> {
+    /// What the user holds divided by the share that is due: lower comes first, then the better priority, then the name.
+    fn key(&self) -> (Ordered, Ordered, usize) {
+        let filled = self.held * self.effective_priority;
+        (Ordered(filled), Ordered(self.effective_priority), self.index)
+    }
+}

@@ -1,0 +1,160 @@
+//! What a matching pass decided: data, that [`super::Core::apply`] carries out as it is. And the check that it is sound.
+
+use std::collections::BTreeMap;
+
+use classad::Env;
+use model::{ClassId, IdleReason, MachineName, Resources, UserName};
+use proto::matchmaking::Match;
+
+use super::pass::Snapshot;
+use super::reasons::Standing;
+use super::words::ScheddName;
+
+/// The matches of one pass, and for every class that did not get all it asked for, the reason.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The matches, in the order in which they were made.
+    pub matches: Vec<PlannedMatch>,
+    /// Every class with jobs that could start, and why it waits; `None` if it got all it asked for.
+    pub reasons: Vec<(ScheddName, ClassId, Option<IdleReason>)>,
+    /// What was found out about classes and the pool as it would be if nothing ran: kept for the next pass.
+    pub(crate) standings: Vec<(ScheddName, ClassId, Standing)>,
+}
+
+/// A match and whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedMatch {
+    /// Whose schedd is told.
+    pub schedd: ScheddName,
+    /// Whose jobs.
+    pub owner: UserName,
+    /// The match.
+    pub matched: Match,
+}
+
+/// What is wrong with a plan: always a mistake in this program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// More of a machine was given than it has.
+    #[error("check plan: {machine} was given {given:?} and has {free:?}")]
+    Overcommitted {
+        /// Which machine.
+        machine: MachineName,
+        /// All parts together.
+        given: Box<Resources>,
+        /// What it had.
+        free: Box<Resources>,
+    },
+    /// A machine was given that does not exist.
+    #[error("check plan: {machine} is not in the pool")]
+    UnknownMachine {
+        /// Which machine.
+        machine: MachineName,
+    },
+    /// A class got a match that it did not ask for.
+    #[error("check plan: class {class} of {schedd} got {got} matches and wanted {wanted}")]
+    TooMany {
+        /// Whose.
+        schedd: ScheddName,
+        /// Which.
+        class: ClassId,
+        /// How many it got.
+        got: u32,
+        /// How many it wanted.
+        wanted: u32,
+    },
+    /// A job and a machine were matched that do not suit each other.
+    #[error("check plan: class {class} of {schedd} and {machine} do not suit each other")]
+    Unsuitable {
+        /// Whose.
+        schedd: ScheddName,
+        /// Which.
+        class: ClassId,
+        /// On which machine.
+        machine: MachineName,
+    },
+    /// A class waits and nobody can say why, or has all and a reason to wait.
+    #[error(
+        "check plan: class {class} of {schedd} got {got} of {wanted} and its reason is {reason:?}"
+    )]
+    WrongReason {
+        /// Whose.
+        schedd: ScheddName,
+        /// Which.
+        class: ClassId,
+        /// How many it got.
+        got: u32,
+        /// How many it wanted.
+        wanted: u32,
+        /// The reason that the plan gives.
+        reason: Option<IdleReason>,
+    },
+}
+
+impl Plan {
+    /// Whether the plan may be carried out: evaluated from scratch, by none of the short cuts by which it was made.
+    ///
+    /// # Errors
+    ///
+    /// The first fault.
+    pub fn check(&self, snapshot: &Snapshot<'_>) -> Result<(), Fault> {
+        let mut left: BTreeMap<&MachineName, Resources> = BTreeMap::new();
+        let mut got: BTreeMap<(&ScheddName, ClassId), u32> = BTreeMap::new();
+        for planned in &self.matches {
+            check_match(planned, snapshot, &mut left)?;
+            *got.entry((&planned.schedd, planned.matched.class)).or_insert(0) += 1;
+        }
+        let mut reasons: BTreeMap<(&ScheddName, ClassId), Option<&IdleReason>> = BTreeMap::new();
+        for (schedd, class, reason) in &self.reasons {
+            reasons.insert((schedd, *class), reason.as_ref());
+        }
+        for (schedd, classes) in &snapshot.demand.schedds {
+            for (class, known) in classes {
+                let wanted = known.wanted();
+                let got = got.get(&(schedd, *class)).copied().unwrap_or(0);
+                let reason = reasons.get(&(schedd, *class)).copied().flatten();
+                let (schedd, class) = (schedd.clone(), *class);
+                if got > wanted {
+                    return Err(Fault::TooMany { schedd, class, got, wanted });
+                }
+                if (got < wanted) != reason.is_some() {
+                    let reason = reason.cloned();
+                    return Err(Fault::WrongReason { schedd, class, got, wanted, reason });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_match<'p>(
+    planned: &'p PlannedMatch,
+    snapshot: &Snapshot<'_>,
+    left: &mut BTreeMap<&'p MachineName, Resources>,
+) -> Result<(), Fault> {
+    let machine = &planned.matched.machine;
+    let row = snapshot
+        .pool
+        .find(machine)
+        .ok_or_else(|| Fault::UnknownMachine { machine: machine.clone() })?;
+    let free = left.entry(machine).or_insert_with(|| row.free.clone());
+    let (schedd, class) = (planned.schedd.clone(), planned.matched.class);
+    let slot = row.ad_with(free);
+    let env = Env::at(snapshot.now.wall.as_secs());
+    let known = snapshot.demand.schedds.get(&schedd).and_then(|classes| classes.get(&class));
+    let suits = known.is_some_and(|known| {
+        let job = &known.request.ad;
+        let wanted = job.get(model::attr::REQUIREMENTS);
+        wanted.is_none_or(|wanted| job.eval_expr(wanted, Some(&slot), &env).is_true())
+            && row.takes(&slot, job, &env)
+    });
+    if !suits {
+        return Err(Fault::Unsuitable { schedd, class, machine: machine.clone() });
+    }
+    let Some(rest) = free.minus(&planned.matched.resources) else {
+        let (given, free) = (planned.matched.resources.clone().into(), free.clone().into());
+        return Err(Fault::Overcommitted { machine: machine.clone(), given, free });
+    };
+    *free = rest;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! What an administrator may set about matching, and the limits that nobody may.
+
+use std::time::Duration;
+
+/// How long a match may stay unanswered before its part of the machine is offered again. Claiming takes two messages; ten
+/// seconds forgive a slow network and delay the next job on that part by no more.
+pub(crate) const MATCH_EXPIRY: Duration = Duration::from_secs(10);
+
+/// How long a class leaves a machine alone of which it declined a match. Whatever the machine's reason to refuse was, asking
+/// again at once would have the two talk of nothing else; an ad of the machine ends it early.
+pub(crate) const DECLINE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often accounts are saved while they change. What a crash loses is a minute of a half-life of a day.
+pub(crate) const SAVE_ACCOUNTS_EVERY: Duration = Duration::from_secs(60);
+
+/// How often classes whose expressions ask for the time are looked at again. HTCondor looks once per cycle of 60 s.
+pub(crate) const RECONSIDER_EVERY: Duration = Duration::from_secs(20);
+
+/// Machines of one pool. Row numbers and bit sets are sized by it; three times the largest HTCondor pool known.
+pub(crate) const MAX_MACHINES: usize = 1_000_000;
+
+/// How sharing between users works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// In what time past usage counts half (HTCondor 25.14: `PRIORITY_HALFLIFE`, 86400 s).
+    pub half_life: Duration,
+    /// What a user's real priority is multiplied with (HTCondor 25.14: `DEFAULT_PRIO_FACTOR`, 1000).
+    pub prio_factor: f64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { half_life: Duration::from_secs(86_400), prio_factor: 1000.0 }
+    }
+}

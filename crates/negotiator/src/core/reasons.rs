@@ -1,0 +1,391 @@
+//! Why a class waits. First what it could run on if nothing ran, which changes only when machines do and is remembered; then,
+//! for a class that could run somewhere, what stands in its way now.
+
+use classad::{AttrName, Env, Expr};
+use model::{Cause, IdleReason, Resources, Verdict};
+
+use super::bits::Bits;
+use super::demand::{Asked, Class, JobClause};
+use super::dependence::Dependence;
+use super::machine::Row;
+use super::pass::Snapshot;
+use super::pool::Pool;
+
+/// How many of the machines that could run a class are asked what they are short of. The answer names one resource; a
+/// thousand machines are enough to find a near one, and a hundred thousand would be too many for each waiting class.
+const SHORTAGE_SAMPLE: usize = 1_000;
+
+/// Attributes of machines that change while nobody does anything: a clause that reaches one may become true by itself.
+const CHANGE_BY_THEMSELVES: [&str; 14] = [
+    "Activity",
+    "ClockDay",
+    "ClockMin",
+    "CondorLoadAvg",
+    "ConsoleIdle",
+    "CpuBusy",
+    "CurrentTime",
+    "EnteredCurrentActivity",
+    "EnteredCurrentState",
+    "KeyboardIdle",
+    "LoadAvg",
+    "MyCurrentTime",
+    "State",
+    "TotalLoadAvg",
+];
+
+/// What is known of a class and the pool as it would be if nothing ran.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Standing {
+    /// [`Pool::generation`] at that time.
+    generation: u64,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Outcome {
+    /// No machine would run it.
+    Hopeless(IdleReason),
+    /// So many machines would, among them these.
+    Possible { could_run: u32, sample: Vec<u32> },
+}
+
+/// The user's place among the users who wait, from 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    pub(crate) place: u32,
+    pub(crate) of: u32,
+}
+
+/// Why the class waits, and its standing if that had to be found out anew.
+pub(crate) fn explain(
+    snapshot: &Snapshot<'_>,
+    class: &Class,
+    queue: Queue,
+) -> (IdleReason, Option<Standing>) {
+    let known = class.standing.as_ref().filter(|known| {
+        known.generation == snapshot.pool.generation && !(snapshot.anew && class.unsteady)
+    });
+    match known {
+        Some(known) => (known.reason(snapshot.pool, class, queue), None),
+        None => {
+            let found = Survey::new(snapshot, class).standing();
+            (found.reason(snapshot.pool, class, queue), Some(found))
+        }
+    }
+}
+
+impl Standing {
+    fn reason(&self, pool: &Pool, class: &Class, queue: Queue) -> IdleReason {
+        let (could_run, sample) = match &self.outcome {
+            Outcome::Hopeless(reason) => return reason.clone(),
+            Outcome::Possible { could_run, sample } => (*could_run, sample),
+        };
+        let cause = if queue.place > 1 {
+            Cause::FairShare { place: queue.place, of: queue.of }
+        } else {
+            Cause::Busy { could_run, short: shortage(pool, class, sample) }
+        };
+        IdleReason { verdict: Verdict::NotYet, cause }
+    }
+}
+
+/// The resource that the nearest machine is short of: the one for which the largest part of the request is free.
+fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
+    let nearest = sample.iter().filter_map(|number| {
+        let row = pool.row(*number);
+        let asked = asked_when_empty(class, row);
+        shares(&asked, &row.free).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+    });
+    let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
+    nearest.map_or_else(String::new, |(name, _)| name)
+}
+
+/// For each resource, which part of the request there is.
+fn shares(asked: &Resources, free: &Resources) -> Vec<(String, f64)> {
+    amounts(asked)
+        .into_iter()
+        .filter(|(_, wanted)| *wanted > 0)
+        .map(|(name, wanted)| {
+            let have = amount_of(free, &name);
+            #[expect(clippy::cast_precision_loss, reason = "a ratio that is only compared")]
+            let share = have as f64 / wanted as f64;
+            (name, share)
+        })
+        .collect()
+}
+
+/// The amounts by attribute name.
+fn amounts(of: &Resources) -> Vec<(String, u64)> {
+    let mut all = vec![
+        ("Cpus".to_owned(), u64::from(of.cpus)),
+        ("Memory".to_owned(), of.memory_mib),
+        ("Disk".to_owned(), of.disk_kib),
+    ];
+    all.extend(of.custom.iter().map(|(name, amount)| (shown(name), *amount)));
+    all
+}
+
+fn amount_of(of: &Resources, name: &str) -> u64 {
+    let found = amounts(of).into_iter().find(|(known, _)| known == name);
+    found.map_or(0, |(_, amount)| amount)
+}
+
+/// A custom resource as users write it. `GPUs` is the one whose spelling everybody knows.
+fn shown(custom: &str) -> String {
+    if custom == "gpus" { "GPUs".to_owned() } else { custom.to_owned() }
+}
+
+fn asked_when_empty(class: &Class, row: &Row) -> Resources {
+    match &class.asked {
+        Asked::Fixed(asked) => asked.clone(),
+        Asked::PerMachine(_) => {
+            let slot = row.ad_with(&row.state.total);
+            class.asked.of_machine(&class.request.ad, &slot, &Env::at(row.heard.wall.as_secs()))
+        }
+    }
+}
+
+/// Looks at every machine as if it were empty.
+struct Survey<'a> {
+    snapshot: &'a Snapshot<'a>,
+    class: &'a Class,
+    env: Env,
+}
+
+impl<'a> Survey<'a> {
+    fn new(snapshot: &'a Snapshot<'a>, class: &'a Class) -> Self {
+        Self { snapshot, class, env: Env::at(snapshot.now.wall.as_secs()) }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { generation: self.snapshot.pool.generation, outcome: self.outcome() }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let pool = self.snapshot.pool;
+        if pool.is_empty() {
+            return hopeless(Verdict::NotYet, Cause::NoMachines);
+        }
+        let clauses = &self.class.clauses;
+        let held: Vec<Bits> = clauses.iter().map(|clause| self.held_when_empty(clause)).collect();
+        let mut suits = pool.clauses.present().clone();
+        held.iter().for_each(|clause| suits.keep(clause));
+        let mut large = Bits::default();
+        for number in suits.rows() {
+            let row = pool.row(number);
+            large.put(number, row.state.total.covers(&asked_when_empty(self.class, row)));
+        }
+        if large.is_empty() {
+            return self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held));
+        }
+        let (willing, refusing) = self.willing(&large);
+        if willing.is_empty() {
+            return self.refused(&refusing);
+        }
+        let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
+        Outcome::Possible { could_run: willing.count(), sample }
+    }
+
+    /// Where a clause would hold if nothing ran.
+    fn held_when_empty(&self, clause: &JobClause) -> Bits {
+        let pool = self.snapshot.pool;
+        let mut held = Bits::default();
+        for number in pool.all_rows() {
+            let row = pool.row(number);
+            held.put(number, self.holds(clause, number, row, &row.state.total));
+        }
+        held
+    }
+
+    fn holds(&self, clause: &JobClause, number: u32, row: &Row, amounts: &Resources) -> bool {
+        clause.decide(&self.snapshot.pool.clauses, number, amounts).unwrap_or_else(|| {
+            let slot = row.ad_with(amounts);
+            self.class.request.ad.eval_expr(&clause.written, Some(&slot), &self.env).is_true()
+        })
+    }
+
+    /// Machines that would suit the job if they were large enough for its request: then size is what it fails on, however
+    /// many clauses of Requirements say so.
+    fn too_large(&self, suits: &Bits) -> Option<Outcome> {
+        let pool = self.snapshot.pool;
+        let mut suitable = suits.clone();
+        if suitable.is_empty() {
+            for number in pool.all_rows() {
+                let row = pool.row(number);
+                let asked = asked_when_empty(self.class, row);
+                let grown = at_least(&row.state.total, &asked);
+                let mut clauses = self.class.clauses.iter();
+                let suits = clauses.all(|clause| self.holds(clause, number, row, &grown));
+                suitable.put(number, suits);
+            }
+        }
+        self.shortest(&suitable)
+    }
+
+    /// Names the resource that the nearest of these machines is short of, even when empty; `None` if one is large enough.
+    fn shortest(&self, suitable: &Bits) -> Option<Outcome> {
+        let rows = || suitable.rows().map(|number| self.snapshot.pool.row(number));
+        let mut nearest: Option<(String, f64, Resources, u64)> = None;
+        for row in rows() {
+            let asked = asked_when_empty(self.class, row);
+            let shares = shares(&asked, &row.state.total);
+            if let Some((name, share)) = shares.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+                && nearest.as_ref().is_none_or(|(_, best, _, _)| share > *best)
+            {
+                let have = amount_of(&row.state.total, &name);
+                nearest = Some((name, share, asked, have));
+            }
+        }
+        let (resource, share, asked, have) = nearest?;
+        // A clause such as `Memory * 2 < RequestMemory` fails on size and is not about size.
+        if share >= 1.0 {
+            return None;
+        }
+        // A machine that has more of it and too little of something else is no help.
+        let enough_otherwise = rows().filter(|row| {
+            let shares = shares(&asked, &row.state.total);
+            shares.iter().all(|(name, share)| *name == resource || *share >= 1.0)
+        });
+        let largest = enough_otherwise.map(|row| amount_of(&row.state.total, &resource)).max();
+        let (requested, largest) = (amount_of(&asked, &resource), largest.unwrap_or(have));
+        Some(hopeless(Verdict::Never, Cause::TooLarge { resource, requested, largest }))
+    }
+
+    fn clauses_fail(&self, held: &[Bits]) -> Outcome {
+        let of = self.snapshot.pool.clauses.present().count();
+        let failing: Vec<(&Expr, u32, &Bits)> = self
+            .class
+            .clauses
+            .iter()
+            .zip(held)
+            .map(|(clause, held)| (&clause.written, of - held.count(), held))
+            .filter(|(_, failing, _)| *failing > 0)
+            .collect();
+        if let Some((clause, failing, _)) = failing.iter().find(|(_, failing, _)| *failing == of) {
+            let cause = Cause::ClauseFails {
+                clause: in_words(clause),
+                failing: *failing,
+                of,
+                undefined: self.undefined(clause),
+                nearest: None,
+            };
+            return hopeless(self.verdict(&[clause]), cause);
+        }
+        let conflict = self.least_conflict(&failing);
+        let exprs: Vec<&Expr> = conflict.iter().map(|(clause, _)| *clause).collect();
+        let clauses =
+            conflict.iter().map(|(clause, failing)| (in_words(clause), *failing)).collect();
+        hopeless(self.verdict(&exprs), Cause::ClausesConflict { clauses, of })
+    }
+
+    /// Leaves out every clause without which the others still exclude each other.
+    fn least_conflict<'e>(&self, failing: &[(&'e Expr, u32, &Bits)]) -> Vec<(&'e Expr, u32)> {
+        let mut kept: Vec<bool> = vec![true; failing.len()];
+        for candidate in 0..failing.len() {
+            kept[candidate] = false;
+            let mut rest = self.snapshot.pool.clauses.present().clone();
+            let others = failing.iter().zip(&kept).filter(|(_, kept)| **kept);
+            others.for_each(|((_, _, held), _)| rest.keep(held));
+            kept[candidate] = !rest.is_empty();
+        }
+        let kept = failing.iter().zip(&kept).filter(|(_, kept)| **kept);
+        kept.map(|((clause, failing, _), _)| (*clause, *failing)).collect()
+    }
+
+    /// References of a clause that no machine defines.
+    fn undefined(&self, clause: &Expr) -> Vec<String> {
+        let reached = Dependence::of(clause, &self.class.request.ad).other;
+        let defined = |name: &AttrName| {
+            self.snapshot.pool.machines().any(|(_, row)| row.ad().lookup(name).is_some())
+        };
+        reached.iter().filter(|name| !defined(name)).map(|name| name.as_str().to_owned()).collect()
+    }
+
+    /// Whether one of the clauses may become true by itself.
+    fn verdict(&self, clauses: &[&Expr]) -> Verdict {
+        let mut dependence = Dependence::default();
+        clauses.iter().for_each(|clause| dependence.add(clause, &self.class.request.ad));
+        verdict(&dependence)
+    }
+
+    /// Which of the machines would take the job, and which refuse it, as if they were empty.
+    fn willing(&self, large: &Bits) -> (Bits, Bits) {
+        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
+        let job = &self.class.request.ad;
+        for number in large.rows() {
+            let row = self.snapshot.pool.row(number);
+            let takes = row.takes_all_that_fit(&self.class.stated)
+                || row.takes(&row.ad_with(&row.state.total), job, &self.env);
+            if takes {
+                willing.put(number, true);
+            } else {
+                refusing.put(number, true);
+            }
+        }
+        (willing, refusing)
+    }
+
+    fn refused(&self, refusing: &Bits) -> Outcome {
+        let mut dependence = Dependence::default();
+        let mut expression = String::new();
+        for row in refusing.rows().map(|number| self.snapshot.pool.row(number)) {
+            let Some(requirements) = row.requirements() else { continue };
+            dependence.add(requirements, row.ad());
+            if expression.is_empty() {
+                expression = self.refusal(row, requirements);
+            }
+        }
+        let mut own = dependence.clone();
+        own.other.clone_from(&dependence.own);
+        hopeless(verdict(&own), Cause::MachinesRefuse { refusing: refusing.count(), expression })
+    }
+
+    /// The clause of the machine's Requirements that is not true, spelt out if it is a mere name such as `Start`.
+    fn refusal(&self, row: &Row, requirements: &Expr) -> String {
+        let slot = row.ad_with(&row.state.total);
+        let job = &self.class.request.ad;
+        let clauses = requirements.clauses();
+        let failing = clauses
+            .into_iter()
+            .find(|clause| !slot.eval_expr(clause, Some(job), &self.env).is_true());
+        let Some(failing) = failing else { return requirements.to_string() };
+        let named = AttrName::from(failing.to_string());
+        match slot.lookup(&named) {
+            Some(expr) if expr.as_literal().is_none() => in_words(expr),
+            Some(_) | None => in_words(failing),
+        }
+    }
+}
+
+/// A clause as people write it: without parentheses around the whole.
+fn in_words(clause: &Expr) -> String {
+    clause.unparenthesised().to_string()
+}
+
+fn hopeless(verdict: Verdict, cause: Cause) -> Outcome {
+    Outcome::Hopeless(IdleReason { verdict, cause })
+}
+
+fn verdict(dependence: &Dependence) -> Verdict {
+    let moves = |name: &AttrName| CHANGE_BY_THEMSELVES.iter().any(|moving| name == moving);
+    if dependence.unsteady || dependence.other.iter().any(moves) {
+        Verdict::NotYet
+    } else {
+        Verdict::Never
+    }
+}
+
+/// The larger of each amount.
+fn at_least(total: &Resources, asked: &Resources) -> Resources {
+    let mut custom = total.custom.clone();
+    for (name, amount) in &asked.custom {
+        let have = custom.entry(name.clone()).or_insert(0);
+        *have = (*have).max(*amount);
+    }
+    Resources {
+        cpus: total.cpus.max(asked.cpus),
+        memory_mib: total.memory_mib.max(asked.memory_mib),
+        disk_kib: total.disk_kib.max(asked.disk_kib),
+        custom,
+    }
+}

@@ -1,0 +1,392 @@
+//! The negotiator's state and the four functions that its driver calls.
+
+use std::collections::BTreeMap;
+
+use classad::AttrName;
+use model::{ClassId, MatchId, Now};
+use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
+
+use super::accounts::{AccountLine, Accounts};
+use super::demand::{Class, Demand};
+use super::pass::{Snapshot, negotiate};
+use super::plan::Plan;
+use super::policy::{
+    DECLINE_PAUSE, MATCH_EXPIRY, MAX_MACHINES, Policy, RECONSIDER_EVERY, SAVE_ACCOUNTS_EVERY,
+};
+use super::pool::{Held, Offer, Pool};
+use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
+
+/// The negotiator: machines, requests, accounts, and whether a pass is due.
+///
+/// The driver's loop: `decide` an input, `apply` each event of the decision, do what `react` says. After a batch of inputs, and
+/// whenever the moment of [`Core::next_deadline`] has come, it says [`Input::Tick`], until that moment lies ahead again.
+#[derive(Clone, Debug)]
+pub struct Core {
+    policy: Policy,
+    life: u64,
+    next_number: u64,
+    pool: Pool,
+    demand: Demand,
+    accounts: Accounts,
+    due: bool,
+    planned_at: Option<Now>,
+    accounts_changed_at: Option<Now>,
+    told_significant: Vec<AttrName>,
+}
+
+impl Core {
+    /// A negotiator that knows nobody yet. `life` is drawn at random: it marks this life's matches.
+    pub fn new(life: u64, accounts: Accounts, policy: Policy) -> Self {
+        Self {
+            policy,
+            life,
+            next_number: 1,
+            pool: Pool::default(),
+            demand: Demand::default(),
+            accounts,
+            due: false,
+            planned_at: None,
+            accounts_changed_at: None,
+            told_significant: Vec::new(),
+        }
+    }
+
+    /// What follows from an input.
+    ///
+    /// # Errors
+    ///
+    /// If the input must be dropped: it is late, or out of order.
+    pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
+        let facts = match input {
+            Input::FromSchedd { schedd, message } => vec![self.decide_schedd(schedd, message)?],
+            Input::ScheddDown { schedd } => vec![Fact::ScheddLeft { schedd: schedd.clone() }],
+            Input::FromMachine(FromMachine::Advertise(state)) => vec![self.decide_ad(state)?],
+            Input::FromMachine(FromMachine::Withdraw { machine })
+            | Input::MachineDown { machine } => {
+                vec![Fact::MachineLeft { machine: machine.clone() }]
+            }
+            Input::Tick => self.decide_tick(now),
+        };
+        Ok(Decision { events: facts.into_iter().map(|fact| Event { at: now, fact }).collect() })
+    }
+
+    /// Carries a fact out.
+    pub fn apply(&mut self, event: &Event) -> Change {
+        let at = event.at;
+        match &event.fact {
+            Fact::RequestsChanged { schedd, full, changed, gone, seen } => {
+                self.apply_requests(schedd, *full, changed, gone, *seen)
+            }
+            Fact::ScheddLeft { schedd } => {
+                for class in self.demand.schedds.remove(schedd).unwrap_or_default().into_values() {
+                    class.dissolve(&mut self.pool.clauses);
+                }
+                // The others' places in the queue have changed.
+                self.due = true;
+                Change::default()
+            }
+            Fact::MatchDeclined { matched, reason: _ } => {
+                self.end_offer(matched.number, Some(at));
+                Change::default()
+            }
+            Fact::MachineAdvertised(state) => {
+                let resources = self.pool.rows.resource_names();
+                let (before, now) = self.pool.advertise(state, at);
+                if self.demand.avoids(&state.machine) {
+                    self.pool.show_again(&state.machine);
+                }
+                self.resources_changed(&resources);
+                self.machine_changed(at, &before, &now)
+            }
+            Fact::MachineLeft { machine } => {
+                let resources = self.pool.rows.resource_names();
+                let before = self.pool.withdraw(machine);
+                self.resources_changed(&resources);
+                self.due = true;
+                self.machine_changed(at, &before, &Held::new())
+            }
+            Fact::MatchesExpired(numbers) => {
+                numbers.iter().for_each(|number| self.end_offer(*number, None));
+                Change::default()
+            }
+            Fact::Planned(plan) => self.apply_plan(at, plan),
+            Fact::AccountsSaved => {
+                self.accounts.advance(at, &self.policy);
+                self.accounts_changed_at = self.accounts.is_moving().then_some(at);
+                Change::default()
+            }
+        }
+    }
+
+    /// What the driver must do about it.
+    pub fn react(&self, change: &Change, event: &Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut tell = |schedd: &ScheddName, message| {
+            effects.push(Effect::ToSchedd { schedd: schedd.clone(), message });
+        };
+        if let Some((schedds, names)) = &change.significant {
+            schedds.iter().for_each(|schedd| tell(schedd, ToSchedd::Significant(names.clone())));
+        }
+        if let Fact::Planned(plan) = &event.fact {
+            let mut by_schedd: BTreeMap<&ScheddName, Vec<_>> = BTreeMap::new();
+            for planned in &plan.matches {
+                by_schedd.entry(&planned.schedd).or_default().push(planned.matched.clone());
+            }
+            by_schedd.into_iter().for_each(|(schedd, all)| tell(schedd, ToSchedd::Matches(all)));
+        }
+        for (schedd, reasons) in &change.reasons {
+            tell(schedd, ToSchedd::Reasons(reasons.clone()));
+        }
+        if matches!(event.fact, Fact::AccountsSaved) {
+            effects.push(Effect::SaveAccounts);
+        }
+        effects
+    }
+
+    /// What a restart implies: nothing, because nobody is connected yet, and everybody who connects says all again.
+    pub fn resume(&self) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// When the driver must say [`Input::Tick`], in milliseconds of the steady clock. A moment that has passed means at once:
+    /// a pass is due.
+    pub fn next_deadline(&self) -> Option<u64> {
+        if self.due {
+            return Some(0);
+        }
+        let again = self.planned_at.filter(|_| self.is_unsteady());
+        let again = again.map(|planned| planned.deadline(RECONSIDER_EVERY));
+        let save = self.accounts_changed_at.map(|changed| changed.deadline(SAVE_ACCOUNTS_EVERY));
+        let pause = self.demand.next_pause_end();
+        [self.pool.next_deadline(), again, save, pause].into_iter().flatten().min()
+    }
+
+    /// The accounts, to be saved.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Everybody's account, best priority first: for `userprio`.
+    pub fn accounts_report(&self, now: Now) -> Vec<AccountLine> {
+        self.accounts.report(now, &self.policy)
+    }
+
+    /// The machines.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// What the next pass would look at.
+    pub fn snapshot(&self, now: Now) -> Snapshot<'_> {
+        let waited = |planned: Now| now.boot_ms >= planned.deadline(RECONSIDER_EVERY);
+        Snapshot {
+            pool: &self.pool,
+            demand: &self.demand,
+            accounts: &self.accounts,
+            now,
+            first: MatchId { life: self.life, number: self.next_number },
+            anew: self.is_unsteady() && self.planned_at.is_none_or(waited),
+        }
+    }
+
+    fn decide_schedd(&self, schedd: &ScheddName, message: &FromSchedd) -> Result<Fact, Rejection> {
+        match message {
+            FromSchedd::Requests { full, changed, gone, seen } => {
+                if !full && !self.demand.schedds.contains_key(schedd) {
+                    return Err(Rejection::NotIntroduced { schedd: schedd.clone() });
+                }
+                Ok(Fact::RequestsChanged {
+                    schedd: schedd.clone(),
+                    full: *full,
+                    changed: changed.clone(),
+                    gone: gone.clone(),
+                    seen: *seen,
+                })
+            }
+            FromSchedd::Declined { matched, reason } => {
+                let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
+                if matched.life != self.life || offer.is_none() {
+                    return Err(Rejection::UnknownMatch { number: matched.number });
+                }
+                Ok(Fact::MatchDeclined { matched: *matched, reason: reason.clone() })
+            }
+        }
+    }
+
+    fn decide_ad(&self, state: &MachineState) -> Result<Fact, Rejection> {
+        let machine = &state.machine;
+        if state.slots.is_empty() {
+            return Err(Rejection::NoSlot { machine: machine.clone() });
+        }
+        match self.pool.find(machine) {
+            Some(known) if known.state.sequence >= state.sequence => Err(Rejection::OldAd {
+                machine: machine.clone(),
+                sequence: state.sequence,
+                known: known.state.sequence,
+            }),
+            None if self.pool.len() >= MAX_MACHINES => {
+                Err(Rejection::PoolFull { machine: machine.clone(), limit: MAX_MACHINES })
+            }
+            Some(_) | None => Ok(Fact::MachineAdvertised(Box::new(state.clone()))),
+        }
+    }
+
+    /// What has ended comes first, then the pass that may use what became free: that is the next tick's, at once.
+    fn decide_tick(&self, now: Now) -> Vec<Fact> {
+        let expired = self.pool.expired_machines(now);
+        let mut facts: Vec<Fact> =
+            expired.map(|machine| Fact::MachineLeft { machine: machine.clone() }).collect();
+        let offers = self.pool.expired_offers(now);
+        if !offers.is_empty() {
+            facts.push(Fact::MatchesExpired(offers));
+        }
+        if !facts.is_empty() {
+            return facts;
+        }
+        let snapshot = self.snapshot(now);
+        let pause_over = self.demand.next_pause_end().is_some_and(|end| end <= now.boot_ms);
+        if self.due || snapshot.anew || pause_over {
+            let plan = negotiate(&snapshot, &self.policy);
+            debug_assert_eq!(plan.check(&snapshot), Ok(()), "a plan is sound");
+            facts.push(Fact::Planned(plan));
+        }
+        let save = self.accounts_changed_at.map(|changed| changed.deadline(SAVE_ACCOUNTS_EVERY));
+        if save.is_some_and(|save| save <= now.boot_ms) {
+            facts.push(Fact::AccountsSaved);
+        }
+        facts
+    }
+
+    fn apply_requests(
+        &mut self,
+        schedd: &ScheddName,
+        full: bool,
+        changed: &[ClassRequest],
+        gone: &[ClassId],
+        seen: Option<MatchId>,
+    ) -> Change {
+        let known = self.demand.schedds.contains_key(schedd);
+        let classes = self.demand.schedds.entry(schedd.clone()).or_default();
+        let mut leaving: Vec<ClassId> = gone.to_vec();
+        if full {
+            leaving
+                .extend(classes.keys().filter(|id| !changed.iter().any(|new| new.class == **id)));
+        }
+        for class in leaving.iter().filter_map(|id| classes.remove(id)) {
+            class.dissolve(&mut self.pool.clauses);
+        }
+        let seen = seen.filter(|seen| seen.life == self.life).map_or(0, |seen| seen.number);
+        for class in classes.values_mut() {
+            class.unseen.retain(|number| *number > seen && !full);
+            if full {
+                class.told = None;
+            }
+        }
+        for request in changed {
+            match classes.get_mut(&request.class) {
+                Some(class) if class.is_same_kind(request) => class.recount(request),
+                Some(_) | None => {
+                    let unseen = classes.get(&request.class).map(|old| old.unseen.clone());
+                    let mut new =
+                        Class::compile(request.clone(), &mut self.pool.clauses, &self.pool.rows);
+                    new.unseen = unseen.unwrap_or_default();
+                    if let Some(old) = classes.insert(request.class, new) {
+                        old.dissolve(&mut self.pool.clauses);
+                    }
+                }
+            }
+        }
+        self.due = true;
+        let significant = (!known).then(|| (vec![schedd.clone()], self.told_significant.clone()));
+        Change { significant, ..Change::default() }
+    }
+
+    fn machine_changed(&mut self, at: Now, before: &Held, now: &Held) -> Change {
+        self.due |= !self.pool.improved.is_empty();
+        if before != now {
+            self.accounts.advance(at, &self.policy);
+            for (user, weight) in before {
+                self.accounts.hold(user, -weight);
+            }
+            for (user, weight) in now {
+                self.accounts.hold(user, *weight);
+            }
+            self.accounts_changed_at.get_or_insert(at);
+        }
+        let significant = self.pool.significant();
+        if significant == self.told_significant {
+            return Change::default();
+        }
+        self.told_significant.clone_from(&significant);
+        let everybody = self.demand.schedds.keys().cloned().collect();
+        Change { significant: Some((everybody, significant)), ..Change::default() }
+    }
+
+    fn resources_changed(&mut self, before: &[String]) {
+        if self.pool.rows.resource_names() != before {
+            self.demand.resources_changed(&self.pool.rows);
+            self.due = true;
+        }
+    }
+
+    /// Takes an offer back. `declined` says when it was declined; one that expired may have been lost, and is offered again.
+    fn end_offer(&mut self, number: u64, declined: Option<Now>) {
+        let Some(offer) = self.pool.end_offer(number) else { return };
+        self.due = true;
+        let classes = self.demand.schedds.get_mut(&offer.schedd);
+        let Some(class) = classes.and_then(|classes| classes.get_mut(&offer.class)) else { return };
+        if class.unseen.remove(&number) {
+            class.fresh = true;
+        }
+        if let (Some(at), Some(row)) = (declined, self.pool.find(&offer.machine)) {
+            let pause = (row.state.sequence, at.deadline(DECLINE_PAUSE));
+            class.declined.insert(offer.machine, pause);
+        }
+    }
+
+    fn apply_plan(&mut self, at: Now, plan: &Plan) -> Change {
+        for planned in &plan.matches {
+            let matched = &planned.matched;
+            let number = matched.id.number;
+            self.next_number = self.next_number.max(number + 1);
+            if let Some(class) = self.demand.class_mut(&planned.schedd, matched.class) {
+                class.unseen.insert(number);
+            }
+            let offer = Offer {
+                schedd: planned.schedd.clone(),
+                class: matched.class,
+                owner: planned.owner.clone(),
+                machine: matched.machine.clone(),
+                resources: matched.resources.clone(),
+                until_boot_ms: at.deadline(MATCH_EXPIRY),
+            };
+            self.pool.make_offer(number, offer);
+        }
+        for (schedd, id, standing) in &plan.standings {
+            if let Some(class) = self.demand.class_mut(schedd, *id) {
+                class.standing = Some(standing.clone());
+            }
+        }
+        self.pool.improved.clear();
+        self.demand.looked_at(at);
+        (self.due, self.planned_at) = (false, Some(at));
+        Change { reasons: self.news(plan), ..Change::default() }
+    }
+
+    /// The reasons that differ from what was told.
+    fn news(&mut self, plan: &Plan) -> Vec<(ScheddName, Reasons)> {
+        let mut news: BTreeMap<&ScheddName, Reasons> = BTreeMap::new();
+        for (schedd, id, reason) in &plan.reasons {
+            let Some(class) = self.demand.class_mut(schedd, *id) else { continue };
+            if class.told != *reason {
+                class.told.clone_from(reason);
+                news.entry(schedd).or_default().push((*id, reason.clone()));
+            }
+        }
+        news.into_iter().map(|(schedd, reasons)| (schedd.clone(), reasons)).collect()
+    }
+
+    fn is_unsteady(&self) -> bool {
+        self.pool.is_unsteady() || self.demand.is_unsteady()
+    }
+}

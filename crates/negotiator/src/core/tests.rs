@@ -1,0 +1,284 @@
+//! Tables: a pool and requests go in as text, what the schedds are told comes out as text.
+//!
+//! Each line of a script is one thing that happens, except that an empty line lets everything happen that is due:
+//!
+//! ```text
+//! machine NAME cpus=N memory=MIB [disk=KIB] [gpus=N] [static] [; Attr = expr]...    the machine advertises itself, empty
+//! job USER CLASS N [cpus=N] [memory=MIB] [gpus=N] [prio=N] [; Attr = expr]...        the schedd has N idle jobs of a class
+//! gone CLASS                  the schedd has no more of the class
+//! claimed NAME                the machine advertises again: all that was matched on it is claimed
+//! freed NAME                  the machine advertises again: nothing is claimed
+//! declined NUMBER             the schedd declines a match
+//! seen NUMBER                 the schedd has seen matches up to this one
+//! leaves NAME                 the machine withdraws
+//! reconnect                   the schedd comes back and lists all again
+//! wait SECONDS                time passes, tick by tick
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, Expr};
+use expect_test::{Expect, expect};
+use model::{ClassId, JobId, MachineName, MatchId, Now, Resources, Timestamp, UserName};
+use proto::matchmaking::{
+    ClaimedPart, ClassRequest, FromMachine, FromSchedd, MachineState, Match, ToSchedd,
+};
+
+use super::*;
+
+#[expect(clippy::needless_pass_by_value, reason = "expect! makes a value at the call")]
+fn check(script: &str, expected: Expect) {
+    expected.assert_eq(&World::new().run(script));
+}
+
+/// One schedd, honest machines, and a clock.
+struct World {
+    core: Core,
+    now: Now,
+    sequence: u64,
+    machines: BTreeMap<String, MachineState>,
+    requests: BTreeMap<ClassId, ClassRequest>,
+    matches: Vec<(UserName, Match)>,
+    seen: u64,
+    out: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let wall = Timestamp::from_secs(1_000_000);
+        Self {
+            core: Core::new(7, Accounts::default(), Policy::default()),
+            now: Now { wall, boot_ms: 1_000 },
+            sequence: 0,
+            machines: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            matches: Vec::new(),
+            seen: 0,
+            out: String::new(),
+        }
+    }
+
+    fn run(mut self, script: &str) -> String {
+        self.send(true, Vec::new());
+        for line in script.trim().lines().map(str::trim) {
+            if line.is_empty() {
+                self.settle();
+            } else {
+                self.act(line);
+            }
+        }
+        self.settle();
+        self.out
+    }
+
+    fn act(&mut self, line: &str) {
+        let (head, ad) = line.split_once(';').unwrap_or((line, ""));
+        let mut words = head.split_whitespace();
+        let verb = words.next().unwrap();
+        let rest: Vec<&str> = words.collect();
+        match verb {
+            "machine" => self.machine(&rest, ad),
+            "job" => self.job(&rest, ad),
+            "gone" => {
+                let class = ClassId(rest[0].parse().unwrap());
+                self.requests.remove(&class);
+                self.send(false, vec![class]);
+            }
+            "claimed" => self.advertise(rest[0], true),
+            "freed" => self.advertise(rest[0], false),
+            "seen" => self.seen = rest[0].parse().unwrap(),
+            "declined" => {
+                let matched = MatchId { life: 7, number: rest[0].parse().unwrap() };
+                let message = FromSchedd::Declined { matched, reason: "refused".to_owned() };
+                self.input(&Input::FromSchedd { schedd: schedd(), message });
+            }
+            "leaves" => {
+                let machine = MachineName::new(rest[0]);
+                self.input(&Input::FromMachine(FromMachine::Withdraw { machine }));
+            }
+            "reconnect" => {
+                self.input(&Input::ScheddDown { schedd: schedd() });
+                self.send(true, Vec::new());
+            }
+            "wait" => self.wait(rest[0].parse().unwrap()),
+            other => panic!("no such verb: {other}"),
+        }
+    }
+
+    fn machine(&mut self, words: &[&str], attributes: &str) {
+        let size = resources(&words[1..], 1 << 20);
+        let mut ad = ad(attributes);
+        ad.set("Name", format!("slot1@{}", words[0]));
+        ad.set("Machine", words[0]);
+        ad.set("PartitionableSlot", !words.contains(&"static"));
+        for (name, amount) in [("Memory", size.memory_mib), ("Disk", size.disk_kib)] {
+            ad.set(name, i64::try_from(amount).unwrap());
+        }
+        ad.set("Cpus", size.cpus);
+        let state = MachineState {
+            machine: MachineName::new(words[0]),
+            address: format!("{}.sock", words[0]),
+            sequence: 0,
+            lifetime_s: 900,
+            free: size.clone(),
+            total: size,
+            slots: vec![Arc::new(ad)],
+            claims: Vec::new(),
+        };
+        self.machines.insert(words[0].to_owned(), state);
+        self.advertise(words[0], false);
+    }
+
+    fn advertise(&mut self, machine: &str, claimed: bool) {
+        self.sequence += 1;
+        let state = self.machines.get_mut(machine).unwrap();
+        state.sequence = self.sequence;
+        state.claims.clear();
+        state.free = state.total.clone();
+        let on_it = self.matches.iter().filter(|(_, matched)| matched.machine.as_str() == machine);
+        for (owner, matched) in on_it.filter(|_| claimed) {
+            let (owner, resources) = (owner.clone(), matched.resources.clone());
+            state.free = state.free.minus(&resources).expect("a machine is never overcommitted");
+            state.claims.push(ClaimedPart { matched: matched.id, owner, resources });
+        }
+        if !claimed {
+            self.matches.retain(|(_, matched)| matched.machine.as_str() != machine);
+        }
+        let state = Box::new(state.clone());
+        self.input(&Input::FromMachine(FromMachine::Advertise(state)));
+    }
+
+    fn job(&mut self, words: &[&str], attributes: &str) {
+        let asked = resources(&words[3..], 0);
+        let mut ad = ClassAd::new();
+        ad.set("Owner", words[0]);
+        ad.set("RequestCpus", asked.cpus);
+        ad.set("RequestMemory", i64::try_from(asked.memory_mib).unwrap());
+        if let Some(gpus) = asked.custom.get("gpus") {
+            ad.set("RequestGPUs", i64::try_from(*gpus).unwrap());
+        }
+        ad.update(&self::ad(attributes));
+        let class = ClassId(words[1].parse().unwrap());
+        let request = ClassRequest {
+            class,
+            owner: UserName::new(words[0]),
+            prio: field(words, "prio").unwrap_or(0),
+            first: JobId::new(class.0, 0),
+            idle: words[2].parse().unwrap(),
+            ad: Arc::new(ad),
+        };
+        self.requests.insert(class, request);
+        self.send(false, Vec::new());
+    }
+
+    fn send(&mut self, full: bool, gone: Vec<ClassId>) {
+        let changed = self.requests.values().cloned().collect();
+        let seen = Some(MatchId { life: 7, number: self.seen });
+        let message = FromSchedd::Requests { full, changed, gone, seen };
+        self.input(&Input::FromSchedd { schedd: schedd(), message });
+    }
+
+    fn input(&mut self, input: &Input) {
+        match self.core.decide(self.now, input) {
+            Ok(decision) => {
+                for event in decision.events {
+                    let change = self.core.apply(&event);
+                    self.core
+                        .react(&change, &event)
+                        .into_iter()
+                        .for_each(|effect| self.show(effect));
+                }
+            }
+            Err(rejection) => writeln!(self.out, "rejected: {rejection}").unwrap(),
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..100 {
+            if self.core.next_deadline().is_none_or(|deadline| deadline > self.now.boot_ms) {
+                return;
+            }
+            self.input(&Input::Tick);
+        }
+        panic!("the core wants one tick after the other");
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.settle();
+        let end = self.now.boot_ms + seconds * 1000;
+        while let Some(deadline) = self.core.next_deadline().filter(|deadline| *deadline <= end) {
+            self.pass_until(deadline);
+            self.settle();
+        }
+        self.pass_until(end);
+    }
+
+    fn pass_until(&mut self, boot_ms: u64) {
+        let passed = i64::try_from(boot_ms - self.now.boot_ms).unwrap();
+        let wall = Timestamp::from_millis(self.now.wall.as_millis() + passed);
+        self.now = Now { wall, boot_ms };
+    }
+
+    fn show(&mut self, effect: Effect) {
+        match effect {
+            Effect::ToSchedd { message: ToSchedd::Matches(matches), .. } => {
+                for matched in matches {
+                    let Resources { cpus, memory_mib, custom, .. } = &matched.resources;
+                    let gpus = custom.get("gpus").map(|n| format!(" gpus={n}")).unwrap_or_default();
+                    let (number, class, machine) =
+                        (matched.id.number, matched.class, &matched.machine);
+                    writeln!(
+                        self.out,
+                        "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}"
+                    )
+                    .unwrap();
+                    let owner = self.requests[&matched.class].owner.clone();
+                    self.matches.push((owner, matched));
+                }
+            }
+            Effect::ToSchedd { message: ToSchedd::Reasons(reasons), .. } => {
+                for (class, reason) in reasons {
+                    let reason = reason.map_or_else(|| "-".to_owned(), |reason| reason.to_string());
+                    writeln!(self.out, "{class} waits: {reason}").unwrap();
+                }
+            }
+            Effect::ToSchedd { message: ToSchedd::Significant(names), .. } => {
+                let names: Vec<&str> = names.iter().map(AttrName::as_str).collect();
+                if !names.is_empty() {
+                    writeln!(self.out, "significant: {}", names.join(" ")).unwrap();
+                }
+            }
+            Effect::SaveAccounts => {}
+        }
+    }
+}
+
+fn schedd() -> ScheddName {
+    ScheddName::new("s")
+}
+
+fn field<T: std::str::FromStr>(words: &[&str], name: &str) -> Option<T> {
+    let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value.and_then(|value| value.parse().ok())
+}
+
+fn resources(words: &[&str], disk_kib: u64) -> Resources {
+    let gpus = field(words, "gpus").map(|gpus| ("gpus".to_owned(), gpus));
+    Resources {
+        cpus: field(words, "cpus").unwrap_or(1),
+        memory_mib: field(words, "memory").unwrap_or(100),
+        disk_kib: field(words, "disk").unwrap_or(disk_kib),
+        custom: gpus.into_iter().collect(),
+    }
+}
+
+fn ad(attributes: &str) -> ClassAd {
+    let pairs = attributes.split(';').filter_map(|pair| pair.split_once(" = "));
+    pairs.map(|(name, text)| (name.trim(), text.parse::<Expr>().unwrap())).collect()
+}
+
+mod fairness;
+mod matching;
+mod waiting;

@@ -1,0 +1,190 @@
+//! What goes into the core and what comes out of it. No logic.
+
+use std::fmt;
+use std::sync::Arc;
+
+use classad::AttrName;
+use model::{ClassId, IdleReason, MachineName, MatchId, Now};
+use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
+use serde::{Deserialize, Serialize};
+
+use super::plan::Plan;
+
+/// A schedd, as it named itself when it connected. The shell keeps two connections from having one name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScheddName(Arc<str>);
+
+impl ScheddName {
+    /// From its text.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ScheddName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What reaches the core.
+///
+/// Matching is not done in the `decide` of the input that makes it possible, so that a hundred inputs that wait together cost
+/// one pass: such an input makes [`super::Core::next_deadline`] return a moment that has passed, and the driver then says
+/// [`Input::Tick`] at once. No clock is waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A schedd says something. Its first message on a connection must be a full list of requests.
+    FromSchedd {
+        /// Which.
+        schedd: ScheddName,
+        /// What.
+        message: FromSchedd,
+    },
+    /// A schedd's connection is closed: its requests are gone. What it was offered stays offered until that expires.
+    ScheddDown {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// A startd says something.
+    FromMachine(FromMachine),
+    /// A startd's connection is closed: nothing is matched to the machine until it comes back.
+    MachineDown {
+        /// Which.
+        machine: MachineName,
+    },
+    /// The moment of [`super::Core::next_deadline`] has come. One that comes early does nothing.
+    Tick,
+}
+
+/// What follows from an input: facts to apply, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// The facts.
+    pub events: Vec<Event>,
+}
+
+/// A fact, and when it became one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub at: Now,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A schedd's requests changed.
+    RequestsChanged {
+        /// Whose.
+        schedd: ScheddName,
+        /// Whether classes not named are gone.
+        full: bool,
+        /// New and changed classes.
+        changed: Vec<ClassRequest>,
+        /// Classes without idle jobs.
+        gone: Vec<ClassId>,
+        /// The last match that the schedd knew of.
+        seen: Option<MatchId>,
+    },
+    /// A schedd left.
+    ScheddLeft {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// A match came to nothing.
+    MatchDeclined {
+        /// Which.
+        matched: MatchId,
+        /// Why.
+        reason: String,
+    },
+    /// A machine advertised itself.
+    MachineAdvertised(Box<MachineState>),
+    /// A machine left, or was not heard of for the lifetime of its ad.
+    MachineLeft {
+        /// Which.
+        machine: MachineName,
+    },
+    /// Matches that nobody took up in time, by number.
+    MatchesExpired(Vec<u64>),
+    /// A matching pass was made.
+    Planned(Plan),
+    /// The accounts were handed out to be saved.
+    AccountsSaved,
+}
+
+/// Why an input is refused. It changes nothing; the driver counts it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A changed list came before a full one.
+    #[error("take requests of schedd {schedd}: its first message must list all of them")]
+    NotIntroduced {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// An advertisement was overtaken by a later one.
+    #[error("take ad {sequence} of machine {machine}: ad {known} is known already")]
+    OldAd {
+        /// Whose.
+        machine: MachineName,
+        /// Its number.
+        sequence: u64,
+        /// The number of the one that is known.
+        known: u64,
+    },
+    /// An advertisement without a slot ad says nothing that could be matched.
+    #[error("take ad of machine {machine}: it has no slot ad")]
+    NoSlot {
+        /// Whose.
+        machine: MachineName,
+    },
+    /// The match is unknown: it expired, was taken up, or is of another life of the negotiator.
+    #[error("take back match {number}: it is not outstanding")]
+    UnknownMatch {
+        /// Its number.
+        number: u64,
+    },
+    /// The pool is as large as it may be.
+    #[error("take ad of machine {machine}: the pool has {limit} machines, which is the limit")]
+    PoolFull {
+        /// Whose.
+        machine: MachineName,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+/// Reasons of classes of one schedd; `None` for a class that got all it asked for.
+pub type Reasons = Vec<(ClassId, Option<IdleReason>)>;
+
+/// What `apply` changed, as far as somebody must be told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Reasons that are new, per schedd.
+    pub reasons: Vec<(ScheddName, Reasons)>,
+    /// Job attributes that the machines' expressions refer to, and who must be told.
+    pub significant: Option<(Vec<ScheddName>, Vec<AttrName>)>,
+}
+
+/// What the driver must do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Tell a schedd.
+    ToSchedd {
+        /// Which.
+        schedd: ScheddName,
+        /// What.
+        message: ToSchedd,
+    },
+    /// Save [`super::Core::accounts`] where the next life finds them.
+    SaveAccounts,
+}

@@ -1,0 +1,176 @@
+//! Connections: one task each. What a peer is decides what it may say here; who it is, the socket has checked.
+
+use std::sync::Arc;
+
+use model::MachineName;
+use proto::client::{Answer, Ask, Identity, Refusal, Request, Response};
+use proto::matchmaking::FromMachine;
+use proto::net::{Connection, Incoming, NetError, Receiver, Role, Sender};
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::{ConnectionId, EngineInput, OUTBOX};
+use crate::core::ScheddName;
+
+/// Ads in one answer. A machine ad has about 5 kB, so that an answer stays far below the longest frame.
+const ADS_PER_ANSWER: usize = 500;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// Where the engine listens.
+    pub(crate) engine: mpsc::Sender<EngineInput>,
+    /// Who answers.
+    pub(crate) identity: Identity,
+}
+
+/// Why a connection ended before its peer closed it.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("talk to startd {startd}: it speaks of another machine, {machine}")]
+    OtherMachine { startd: String, machine: MachineName },
+    #[error("talk to {role:?}: a negotiator has nothing to say to it")]
+    WrongRole { role: Role },
+    #[error("talk to the engine: the negotiator is stopping")]
+    Stopping,
+    #[error("talk to schedd {schedd}: it does not read, or has connected again")]
+    Replaced { schedd: ScheddName },
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(incoming: Incoming, id: ConnectionId, desk: Arc<Desk>) {
+    let ended = match incoming.greet().await {
+        Ok(connection) => talk(connection, id, &desk).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = ended {
+        tracing::info!(
+            connection = id.0,
+            error = &error as &dyn std::error::Error,
+            "closed a connection"
+        );
+    }
+}
+
+async fn talk(connection: Connection, id: ConnectionId, desk: &Desk) -> Result<(), Closed> {
+    let Connection { peer, sender, receiver } = connection;
+    match peer.role {
+        Role::Command => answer_command(sender, receiver, desk).await,
+        Role::Schedd(name) => {
+            let schedd = ScheddName::new(&name);
+            let ended = talk_to_schedd(sender, receiver, &schedd, id, desk).await;
+            say(desk, EngineInput::ScheddDown { schedd, connection: id }).await?;
+            ended
+        }
+        Role::Startd(name) => {
+            let machine = MachineName::new(&name);
+            say(desk, EngineInput::MachineUp { machine: machine.clone(), connection: id }).await?;
+            let ended = hear_startd(receiver, &machine, id, desk).await;
+            say(desk, EngineInput::MachineDown { machine, connection: id }).await?;
+            ended
+        }
+        role @ Role::Negotiator => Err(Closed::WrongRole { role }),
+    }
+}
+
+async fn talk_to_schedd(
+    mut sender: Sender,
+    mut receiver: Receiver,
+    schedd: &ScheddName,
+    id: ConnectionId,
+    desk: &Desk,
+) -> Result<(), Closed> {
+    let (outbox, mut waiting) = mpsc::channel(OUTBOX);
+    say(desk, EngineInput::ScheddUp { schedd: schedd.clone(), connection: id, outbox }).await?;
+    let hear = async {
+        while let Some(message) = receiver.recv().await? {
+            let schedd = schedd.clone();
+            say(desk, EngineInput::ScheddSaid { schedd, connection: id, message }).await?;
+        }
+        Ok(())
+    };
+    let tell = async {
+        while let Some(message) = waiting.recv().await {
+            sender.feed(&message).await?;
+            while let Ok(message) = waiting.try_recv() {
+                sender.feed(&message).await?;
+            }
+            sender.flush().await?;
+        }
+        Err(Closed::Replaced { schedd: schedd.clone() })
+    };
+    // Whichever ends first ends the connection. Both may be cancelled: nothing that is cut off is needed any more.
+    tokio::select! {
+        ended = hear => ended,
+        ended = tell => ended,
+    }
+}
+
+async fn hear_startd(
+    mut receiver: Receiver,
+    machine: &MachineName,
+    id: ConnectionId,
+    desk: &Desk,
+) -> Result<(), Closed> {
+    while let Some(message) = receiver.recv::<FromMachine>().await? {
+        let about = match &message {
+            FromMachine::Advertise(state) => &state.machine,
+            FromMachine::Withdraw { machine } => machine,
+        };
+        if about != machine {
+            let (startd, machine) = (machine.to_string(), about.clone());
+            return Err(Closed::OtherMachine { startd, machine });
+        }
+        let machine = machine.clone();
+        say(desk, EngineInput::MachineSaid { machine, connection: id, message }).await?;
+    }
+    Ok(())
+}
+
+async fn answer_command(
+    mut sender: Sender,
+    mut receiver: Receiver,
+    desk: &Desk,
+) -> Result<(), Closed> {
+    while let Some(Request { id, body }) = receiver.recv().await? {
+        let answers = answer(body, desk).await?;
+        let count = answers.len();
+        for (index, body) in answers.into_iter().enumerate() {
+            sender.feed(&Response { id, last: index + 1 == count, body }).await?;
+        }
+        sender.flush().await?;
+    }
+    Ok(())
+}
+
+/// The parts of the answer, at least one.
+async fn answer(ask: Ask, desk: &Desk) -> Result<Vec<Answer>, Closed> {
+    match ask {
+        Ask::Identify => Ok(vec![Answer::Identity(desk.identity.clone())]),
+        Ask::QueryMachines(query) => {
+            let (answer, ads) = oneshot::channel();
+            say(desk, EngineInput::QueryMachines { query: Box::new(query), answer }).await?;
+            let mut ads = ads.await.map_err(|_| Closed::Stopping)?.into_iter().peekable();
+            let mut parts = Vec::new();
+            while parts.is_empty() || ads.peek().is_some() {
+                parts.push(Answer::Ads(ads.by_ref().take(ADS_PER_ANSWER).collect()));
+            }
+            Ok(parts)
+        }
+        Ask::ReserveCluster { .. }
+        | Ask::StageProcs { .. }
+        | Ask::Submit { .. }
+        | Ask::Act { .. }
+        | Ask::QueryJobs(_)
+        | Ask::Totals
+        | Ask::Events { .. } => {
+            let refusal = "a negotiator knows machines and no jobs: ask the schedd".to_owned();
+            Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
+        }
+    }
+}
+
+async fn say(desk: &Desk, input: EngineInput) -> Result<(), Closed> {
+    desk.engine.send(input).await.map_err(|_| Closed::Stopping)
+}

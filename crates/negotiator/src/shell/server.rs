@@ -1,0 +1,121 @@
+//! Puts a negotiator together: file, core, engine, socket; and takes it apart when it is told to stop.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::client::Identity;
+use proto::clock;
+use proto::net::{Admission, Listener, NetError, Role};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::sleep;
+
+use super::accounts_file::{AccountsError, AccountsFile};
+use super::engine::{self, ConnectionId, Engine, EngineInput};
+use super::peers::{self, Desk};
+use crate::core::{Core, Policy};
+
+/// Connections that may be open. One per machine and schedd and a few commands; below the usual limit of descriptors of a
+/// daemon (65,536), so that reaching it makes the next one wait and breaks nothing.
+const MAX_CONNECTIONS: usize = 60_000;
+
+/// How long to wait after the socket failed to accept: out of descriptors, which pass by.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a negotiator is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name, usually the host's.
+    pub name: String,
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// Where the file of accounts is. The folder exists, and is locked by the caller.
+    pub state_dir: PathBuf,
+    /// Who may connect.
+    pub admission: Admission,
+    /// The address that people see.
+    pub address: String,
+    /// How sharing works.
+    pub policy: Policy,
+}
+
+/// Why a negotiator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its file.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// Its socket.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The kernel gave no random number.
+    #[error("draw a random number for this life of the negotiator")]
+    Random(#[source] getrandom::Error),
+    /// A part of it broke.
+    #[error("run the negotiator: its engine ended early")]
+    Engine(#[source] tokio::task::JoinError),
+}
+
+/// Runs a negotiator until `shutdown` is ready.
+///
+/// # Errors
+///
+/// If the file of accounts cannot be read or written, or the socket cannot be made.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let file = AccountsFile::in_folder(&config.state_dir);
+    let accounts = file.load()?;
+    let core = Core::new(draw_life()?, accounts, config.policy);
+    let listener = Listener::bind_unix(&config.socket, Role::Negotiator, config.admission)?;
+    let (inputs, queue) = mpsc::channel(engine::QUEUE);
+    let mut engine = tokio::spawn(Engine::new(core, file).run(queue));
+    let identity = Identity {
+        role: "negotiator".to_owned(),
+        name: config.name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address: config.address,
+        pid: std::process::id(),
+        since: clock::now().wall,
+    };
+    let desk = Arc::new(Desk { engine: inputs.clone(), identity });
+    tokio::select! {
+        () = accept(&listener, &desk) => {}
+        () = shutdown => {
+            // An engine that has ended already is asked below what it died of.
+            let _ = inputs.send(EngineInput::Stop).await;
+        }
+        ended = &mut engine => return Ok(ended.map_err(Error::Engine)??),
+    }
+    Ok(engine.await.map_err(Error::Engine)??)
+}
+
+/// Gives each connection a task of its own; never ends.
+async fn accept(listener: &Listener, desk: &Arc<Desk>) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    for number in 0.. {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok(incoming) => {
+                let desk = Arc::clone(desk);
+                tokio::spawn(async move {
+                    peers::serve(incoming, ConnectionId(number), desk).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "could not accept a connection"
+                );
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one random number of a negotiator's life")]
+fn draw_life() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(Error::Random)?;
+    Ok(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,299 @@
+//! A user's command and a daemon. Each request has a number; its answers carry it, and the last one says so. Requests are
+//! pipelined; answers to different requests may interleave.
+//!
+//! No message names its sender: who the user is, the kernel says.
+
+use classad::{AttrName, ClassAd, Expr};
+use model::{
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, UserName,
+};
+use serde::{Deserialize, Serialize};
+
+/// A numbered request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the client; answers carry it.
+    pub id: u64,
+    /// What is asked.
+    pub body: Ask,
+}
+
+/// A part of the answer to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// The request's number.
+    pub id: u64,
+    /// Whether nothing more follows.
+    pub last: bool,
+    /// What is answered.
+    pub body: Answer,
+}
+
+/// What a client may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ask {
+    /// A cluster number for a submission that will carry the same token. The number is not durable: only `Submit` is.
+    ReserveCluster {
+        /// The submission's token.
+        token: SubmitToken,
+    },
+    /// A part of the listed jobs of a submission that is too long for one frame. Kept by the connection until `Submit`.
+    StageProcs {
+        /// The submission's token.
+        token: SubmitToken,
+        /// The next jobs, in order.
+        procs: Vec<ClassAd>,
+    },
+    /// Submits a cluster: all of it or nothing, answered when it is durable. The same token again gets the same answer.
+    Submit {
+        /// The submission's token.
+        token: SubmitToken,
+        /// The number that was reserved.
+        cluster: ClusterId,
+        /// The cluster; staged jobs come before its listed ones.
+        spec: Box<ClusterSpec>,
+    },
+    /// Does something to jobs.
+    Act {
+        /// What.
+        action: Action,
+        /// To which.
+        select: Select,
+    },
+    /// Job ads, from the queue, or from history.
+    QueryJobs(Query),
+    /// Machine ads (asked of the negotiator).
+    QueryMachines(Query),
+    /// Counts only: answered from counters, whatever the length of the queue.
+    Totals,
+    /// The record, from a position on.
+    Events {
+        /// The first position wanted.
+        since: Seq,
+        /// Whether to go on as events happen.
+        follow: bool,
+        /// Of which jobs.
+        select: Select,
+    },
+    /// Who the daemon is.
+    Identify,
+}
+
+/// What may be done to jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// `condor_rm`.
+    Remove {
+        /// What the user wrote, if anything.
+        reason: Option<String>,
+        /// `-forcex`: forget a removed job whose run cannot be confirmed over. It may still be running.
+        force: bool,
+    },
+    /// `condor_hold`.
+    Hold {
+        /// What the user wrote, if anything.
+        reason: Option<String>,
+        /// The code.
+        code: HoldCode,
+        /// `-subcode`.
+        subcode: i32,
+    },
+    /// `condor_release`.
+    Release {
+        /// What the user wrote, if anything.
+        reason: Option<String>,
+    },
+    /// `condor_vacate_job`.
+    Vacate {
+        /// `-fast`.
+        fast: bool,
+    },
+}
+
+/// Which jobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Select {
+    /// Every job that the user may touch or see.
+    All,
+    /// Those that any of these name.
+    Any(Vec<Selector>),
+    /// Those whose ad makes this true.
+    Constraint(Expr),
+}
+
+/// One word of a command line that names jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Selector {
+    /// `12`.
+    Cluster(ClusterId),
+    /// `12.3`.
+    Job(JobId),
+    /// `alice`.
+    Owner(UserName),
+}
+
+/// Which ads, and what of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// Which jobs; ignored for machines.
+    pub select: Select,
+    /// Also this must be true.
+    pub constraint: Option<Expr>,
+    /// Only these attributes; all if empty.
+    pub projection: Vec<AttrName>,
+    /// At most so many.
+    pub limit: Option<u64>,
+    /// Finished jobs, newest first, or those in the queue, in order.
+    pub finished: bool,
+}
+
+/// What a daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A number was reserved.
+    Reserved(ClusterId),
+    /// The cluster is durable. Also the answer to a token that was submitted before.
+    Submitted {
+        /// Its number.
+        cluster: ClusterId,
+        /// How many jobs it has.
+        procs: u32,
+    },
+    /// What came of an action.
+    Acted(Vec<Acted>),
+    /// Some ads.
+    Ads(Vec<ClassAd>),
+    /// Counts.
+    Totals(Totals),
+    /// Some events.
+    Events(Vec<Recorded>),
+    /// The daemon.
+    Identity(Identity),
+    /// Received; nothing to say.
+    Done,
+    /// Refused.
+    Refused(Refusal),
+}
+
+/// What came of an action on one job, or on one selector that names none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acted {
+    /// The word of the command line that it answers, where there was one.
+    pub selector: Option<Selector>,
+    /// The job, if there is one.
+    pub job: Option<JobId>,
+    /// What came of it.
+    pub result: ActResult,
+}
+
+/// What came of an action on one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActResult {
+    /// Done, or under way.
+    Done,
+    /// There is no such job.
+    NotFound,
+    /// It is somebody else's.
+    PermissionDenied,
+    /// It is already so (held twice, removed twice).
+    AlreadyDone,
+    /// It is not in a state for that (releasing a job that is not held).
+    BadStatus,
+}
+
+/// Counts of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Of everybody.
+    pub all: Counts,
+    /// Of each user with jobs in the queue.
+    pub by_owner: Vec<(UserName, Counts)>,
+}
+
+/// Jobs by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Idle.
+    pub idle: u64,
+    /// Running.
+    pub running: u64,
+    /// Held.
+    pub held: u64,
+    /// Completed, still in the queue.
+    pub completed: u64,
+    /// Removed, still in the queue.
+    pub removed: u64,
+    /// Suspended.
+    pub suspended: u64,
+}
+
+/// One entry of the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its position.
+    pub seq: Seq,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    pub what: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Happening {
+    /// A cluster came into the queue.
+    ClusterSubmitted {
+        /// Its number.
+        cluster: ClusterId,
+        /// Whose.
+        owner: UserName,
+        /// How many jobs.
+        procs: u32,
+    },
+    /// Something happened to a job.
+    Job {
+        /// Which.
+        job: JobId,
+        /// What.
+        event: JobEvent,
+    },
+}
+
+/// A daemon, as it names itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its role and name, for example `schedd` and `localhost`.
+    pub role: String,
+    /// Its name.
+    pub name: String,
+    /// Its program version.
+    pub version: String,
+    /// The address for people to see (`<127.0.0.1:9618?...`).
+    pub address: String,
+    /// Its process.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The number was not reserved by this token (the schedd restarted): reserve again with the same token.
+    #[error("submit cluster {0}: that number is not reserved for this submission; reserve again")]
+    NotReserved(ClusterId),
+    /// A limit.
+    #[error("{what}: {limit} is the limit")]
+    Limit {
+        /// What was tried.
+        what: String,
+        /// How much is allowed.
+        limit: String,
+    },
+    /// The request makes no sense to this daemon.
+    #[error("{0}")]
+    Invalid(String),
+    /// The daemon is too busy, or stopping: try again.
+    #[error("{0}; try again")]
+    Busy(String),
+}

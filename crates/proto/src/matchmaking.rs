@@ -1,0 +1,122 @@
+//! Schedds and startds with the negotiator: ads in, matches and reasons out.
+//!
+//! A match is an offer: the startd has the last word when the schedd claims, and the negotiator learns what came of it from
+//! the machine's next ad (or from [`FromSchedd::Declined`]). Until then it counts the matched part as taken.
+
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd};
+use model::{ClassId, IdleReason, JobId, MachineName, MatchId, Resources, UserName};
+use serde::{Deserialize, Serialize};
+
+/// From a schedd to the negotiator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromSchedd {
+    /// What the schedd's idle jobs need. The first on a connection has all classes; later ones what changed.
+    Requests {
+        /// Whether this is everything: classes not named are gone.
+        full: bool,
+        /// New and changed classes.
+        changed: Vec<ClassRequest>,
+        /// Classes without idle jobs.
+        gone: Vec<ClassId>,
+        /// The last match that the schedd had received when it counted. The counts do not know of later ones, so the
+        /// negotiator subtracts those itself; without this every submission that crosses a match is matched twice.
+        seen: Option<MatchId>,
+    },
+    /// A match is not used: its jobs are gone, or the startd refused.
+    Declined {
+        /// Which.
+        matched: MatchId,
+        /// Why: for the reason that the user sees.
+        reason: String,
+    },
+}
+
+/// The idle jobs of one class: one request, however many jobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassRequest {
+    /// The class, by the schedd's own numbering.
+    pub class: ClassId,
+    /// Whose.
+    pub owner: UserName,
+    /// `JobPrio` of its best job: orders the owner's own classes, higher first.
+    pub prio: i64,
+    /// Its first job: orders classes of the same priority, lower first.
+    pub first: JobId,
+    /// Jobs that could start now, less those for which a match is being claimed.
+    pub idle: u32,
+    /// The ad of a job of the class.
+    pub ad: Arc<ClassAd>,
+}
+
+/// From the negotiator to a schedd.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToSchedd {
+    /// Parts of machines for its jobs.
+    Matches(Vec<Match>),
+    /// Why classes wait. Sent when it changes; a class that got all it asked for has none.
+    Reasons(Vec<(ClassId, Option<IdleReason>)>),
+    /// Attributes of jobs that some machine's expressions refer to: they tell classes apart, whatever the jobs themselves say.
+    Significant(Vec<AttrName>),
+}
+
+/// One part of one machine for one class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// Its identity.
+    pub id: MatchId,
+    /// For which class.
+    pub class: ClassId,
+    /// On which machine.
+    pub machine: MachineName,
+    /// Where its startd listens.
+    pub address: String,
+    /// How much, rounded to the machine's steps.
+    pub resources: Resources,
+}
+
+/// From a startd to the negotiator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromMachine {
+    /// All that is known of the machine now. Replaces what was said before.
+    Advertise(Box<MachineState>),
+    /// The machine leaves.
+    Withdraw {
+        /// Which.
+        machine: MachineName,
+    },
+}
+
+/// A machine as it advertises itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MachineState {
+    /// Its name.
+    pub machine: MachineName,
+    /// Where its startd listens for schedds.
+    pub address: String,
+    /// Rises with each advertisement, over restarts of the startd too (it starts from the wall clock in milliseconds): an
+    /// older one that comes late is dropped.
+    pub sequence: u64,
+    /// For how long this holds without another, seconds.
+    pub lifetime_s: u32,
+    /// What the partitionable slot has left.
+    pub free: Resources,
+    /// What it has when nothing is claimed.
+    pub total: Resources,
+    /// The partitionable slot's ad first, then those of the dynamic slots (for `status`).
+    pub slots: Vec<Arc<ClassAd>>,
+    /// The claims: whose, how much, and the match each was made for.
+    pub claims: Vec<ClaimedPart>,
+}
+
+/// A claimed part of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimedPart {
+    /// The match that it was made for.
+    pub matched: MatchId,
+    /// Whose jobs run there: usage is charged to them.
+    pub owner: UserName,
+    /// How much.
+    pub resources: Resources,
+}

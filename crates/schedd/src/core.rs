@@ -1,0 +1,42 @@
+//! The schedd's decisions, without IO, clock or chance. Read [`words`] for what goes in and out, [`state`] for what is kept,
+//! [`batch`] for how a shell drives it.
+//!
+//! ```text
+//! shell: inputs --> run_batch --> Batch { answers, dirty, log, effects }
+//!                                   1. write `dirty` in one transaction; if that fails, end the process
+//!                                   2. append `log` to the users' logs, perform `effects`, send `answers`
+//!                                   3. run a batch (empty if need be) at `next_deadline`
+//! ```
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod act;
+mod ads;
+mod apply;
+mod batch;
+mod checks;
+mod claims;
+mod classes;
+mod decide;
+mod index;
+mod log_view;
+mod matching;
+mod policy;
+mod query;
+mod ranges;
+mod react;
+mod rows;
+mod runs;
+mod state;
+mod submit;
+mod tally;
+mod tick;
+mod words;
+
+pub use ads::HistoryAds;
+pub use batch::{Batch, run_batch};
+pub use log_view::{LogEntry, LogKind, RunSummary};
+pub(crate) use query::project;
+pub use ranges::Ranges;
+pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
+pub use state::{Config, Core};
+pub use words::{Actor, Change, Decision, Effect, Event, Fact, Input, Rejection, Repeat};

@@ -1,0 +1,260 @@
+//! What users do to jobs: remove, hold, release, vacate. Results are HTCondor 25.14's, job by job.
+
+use std::collections::BTreeSet;
+
+use model::{AfterRun, Hold, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage, VacateCode};
+use proto::claiming::StopHow;
+use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
+
+use super::ads;
+use super::policy;
+use super::state::{Core, JobRef};
+use super::words::{Actor, Fact, Repeat};
+
+impl Core {
+    pub(super) fn act(
+        &self,
+        now: Now,
+        by: &Actor,
+        action: &Action,
+        select: &Select,
+    ) -> (Vec<Fact>, Answer) {
+        let mut act = Act {
+            core: self,
+            now,
+            by,
+            action,
+            facts: Vec::new(),
+            results: Vec::new(),
+            done: BTreeSet::new(),
+        };
+        match select {
+            Select::All => {
+                for job in self.clusters.values().flat_map(super::state::Cluster::procs) {
+                    // "All" means all that one may touch, as in HTCondor.
+                    if by.superuser || *job.cluster.owner() == by.user {
+                        act.on(None, job);
+                    }
+                }
+            }
+            Select::Any(selectors) => {
+                for selector in selectors {
+                    act.select(selector);
+                }
+            }
+            Select::Constraint(expr) => {
+                let env = ads::env(now);
+                for job in self.clusters.values().flat_map(super::state::Cluster::procs) {
+                    let ad = ads::job_ad(job, now, self);
+                    let mine = by.superuser || *job.cluster.owner() == by.user;
+                    if mine && ad.eval_expr(expr, None, &env).is_true() {
+                        act.on(None, job);
+                    }
+                }
+            }
+        }
+        (act.facts, Answer::Acted(act.results))
+    }
+}
+
+struct Act<'a> {
+    core: &'a Core,
+    now: Now,
+    by: &'a Actor,
+    action: &'a Action,
+    facts: Vec<Fact>,
+    results: Vec<Acted>,
+    /// Jobs that were acted on already: a second time in one request finds them in the new state.
+    done: BTreeSet<JobId>,
+}
+
+impl Act<'_> {
+    fn select(&mut self, selector: &Selector) {
+        let before = self.results.len();
+        match selector {
+            Selector::Job(id) => {
+                if let Some(job) = self.core.job(*id) {
+                    self.on(Some(selector), job);
+                }
+            }
+            Selector::Cluster(id) => {
+                for job in self.core.clusters.get(id).into_iter().flat_map(|c| c.procs()) {
+                    self.on(Some(selector), job);
+                }
+            }
+            Selector::Owner(owner) => {
+                let theirs = self.core.clusters.values().filter(|c| c.owner() == owner);
+                for job in theirs.flat_map(super::state::Cluster::procs) {
+                    self.on(Some(selector), job);
+                }
+            }
+        }
+        if self.results.len() == before {
+            let job = match selector {
+                Selector::Job(id) => Some(*id),
+                Selector::Cluster(_) | Selector::Owner(_) => None,
+            };
+            let selector = Some(selector.clone());
+            self.results.push(Acted { selector, job, result: ActResult::NotFound });
+        }
+    }
+
+    fn on(&mut self, selector: Option<&Selector>, job: JobRef<'_>) {
+        let permitted = self.by.superuser || *job.cluster.owner() == self.by.user;
+        let result = if !permitted {
+            ActResult::PermissionDenied
+        } else if !self.done.insert(job.job) {
+            ActResult::AlreadyDone
+        } else {
+            match self.follows(job) {
+                Ok(facts) => {
+                    self.facts.extend(facts);
+                    ActResult::Done
+                }
+                Err(result) => result,
+            }
+        };
+        self.results.push(Acted { selector: selector.cloned(), job: Some(job.job), result });
+    }
+
+    fn follows(&self, job: JobRef<'_>) -> Result<Vec<Fact>, ActResult> {
+        match self.action {
+            Action::Remove { reason, force } => {
+                self.remove(job, said(reason.as_deref(), "condor_rm", self.by), *force)
+            }
+            Action::Hold { reason, code, subcode } => {
+                let reason = said(reason.as_deref(), "condor_hold", self.by);
+                let since = self.now.wall;
+                self.hold(job, Hold { code: *code, subcode: *subcode, reason, since })
+            }
+            Action::Release { reason } => {
+                self.release(job, said(reason.as_deref(), "condor_release", self.by))
+            }
+            Action::Vacate { fast } => self.vacate(job, *fast),
+        }
+    }
+
+    fn remove(&self, job: JobRef<'_>, reason: String, force: bool) -> Result<Vec<Fact>, ActResult> {
+        let at = self.now.wall;
+        let id = job.job;
+        let state = job.state();
+        if force {
+            return self.forget(job, &state);
+        }
+        match &state {
+            JobState::Idle { .. } | JobState::Held(_) => {
+                let event = JobEvent::Removed { reason, at };
+                let stays = policy::stays(self.core, job, &event, self.now);
+                let left = (!stays).then_some(Fact::JobLeft { job: id });
+                Ok([Fact::Job { job: id, event }].into_iter().chain(left).collect())
+            }
+            JobState::Running(_) => Ok(vec![self.stop(id, StopCause::Remove { reason })]),
+            JobState::Stopping { cause, .. } => match cause {
+                StopCause::Remove { .. } => Err(ActResult::AlreadyDone),
+                StopCause::Hold(_) | StopCause::Vacate { .. } => {
+                    Ok(vec![self.stop(id, StopCause::Remove { reason })])
+                }
+            },
+            // It stays because it wants to; removing it is what it waits for.
+            JobState::Completed { .. } => Ok(vec![Fact::JobLeft { job: id }]),
+            JobState::Removed { .. } => Err(ActResult::AlreadyDone),
+        }
+    }
+
+    /// `-forcex`: only for jobs that are being removed, as in HTCondor.
+    fn forget(&self, job: JobRef<'_>, state: &JobState) -> Result<Vec<Fact>, ActResult> {
+        let id = job.job;
+        match state {
+            JobState::Stopping { running, cause: StopCause::Remove { reason }, .. } => {
+                let said = "removed by force while its machine had not answered".to_owned();
+                let event = JobEvent::RunOver {
+                    attempt: running.attempt,
+                    end: RunEnd::Lost { reason: said },
+                    usage: Usage::default(),
+                    next: AfterRun::Remove { reason: reason.clone() },
+                    at: self.now.wall,
+                };
+                Ok(vec![
+                    Fact::Job { job: id, event },
+                    Fact::JobLeft { job: id },
+                    // Whatever may still run there is to end.
+                    Fact::ClaimDropped { claim: running.claim, release: true },
+                ])
+            }
+            JobState::Removed { .. } => Ok(vec![Fact::JobLeft { job: id }]),
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Running(_)
+            | JobState::Held(_)
+            | JobState::Completed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn hold(&self, job: JobRef<'_>, hold: Hold) -> Result<Vec<Fact>, ActResult> {
+        let id = job.job;
+        match job.state() {
+            JobState::Idle { .. } => Ok(vec![Fact::Job { job: id, event: JobEvent::Held(hold) }]),
+            JobState::Running(_) => Ok(vec![self.stop(id, StopCause::Hold(hold))]),
+            JobState::Stopping { cause, .. } => match cause {
+                StopCause::Vacate { .. } => Ok(vec![self.stop(id, StopCause::Hold(hold))]),
+                StopCause::Hold(_) => Err(ActResult::AlreadyDone),
+                StopCause::Remove { .. } => Err(ActResult::BadStatus),
+            },
+            JobState::Held(_) => Err(ActResult::AlreadyDone),
+            JobState::Completed { .. } | JobState::Removed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn release(&self, job: JobRef<'_>, reason: String) -> Result<Vec<Fact>, ActResult> {
+        let (id, at) = (job.job, self.now.wall);
+        match job.state() {
+            JobState::Held(_) => {
+                Ok(vec![Fact::Job { job: id, event: JobEvent::Released { reason, at } }])
+            }
+            // It shows as held already, and is released before its run has ended: then it is only stopped.
+            JobState::Stopping { cause: StopCause::Hold(_), .. } => {
+                let cause = StopCause::Vacate { code: VacateCode::UserHold, reason };
+                Ok(vec![self.stop(id, cause)])
+            }
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Running(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn vacate(&self, job: JobRef<'_>, fast: bool) -> Result<Vec<Fact>, ActResult> {
+        let id = job.job;
+        match job.state() {
+            JobState::Running(running) => {
+                let reason = format!("via condor_vacate_job (by user {})", self.by.user);
+                let cause = StopCause::Vacate { code: VacateCode::UserVacateJob, reason };
+                let mut facts = vec![self.stop(id, cause)];
+                if fast && let Some(claim) = self.core.claims.get(&running.claim) {
+                    let machine = claim.record.machine.clone();
+                    let what = Repeat::StopRun(running.claim, StopHow::Fast);
+                    facts.push(Fact::Repeated { machine, what });
+                }
+                Ok(facts)
+            }
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn stop(&self, job: JobId, cause: StopCause) -> Fact {
+        Fact::Job { job, event: JobEvent::StopRequested { cause, at: self.now.wall } }
+    }
+}
+
+/// HTCondor 25.14's sentence for a hold, release or removal.
+fn said(reason: Option<&str>, command: &str, by: &Actor) -> String {
+    match reason {
+        Some(reason) => format!("{reason} (by user {})", by.user),
+        None => format!("via {command} (by user {})", by.user),
+    }
+}

@@ -1,0 +1,292 @@
+//! Job ads: what submit gave, and what the schedd knows of the job's life, under HTCondor's names.
+
+use std::sync::Arc;
+
+use classad::{ClassAd, Env, Expr};
+use model::{
+    Cause, ClusterSpec, Hold, IdleReason, JobId, JobState, Now, RunEnd, StopCause, Timestamp,
+    Verdict, attr,
+};
+
+use super::rows::{ClusterRecord, JobRecord, Tally};
+use super::state::{Cluster, Config, Core, JobRef};
+
+/// HTCondor 25.14's own expression.
+const MEMORY_USAGE: &str = "((ResidentSetSize + 1023) / 1024)";
+
+/// `alice@domain`.
+fn user(record: &ClusterRecord, config: &Config) -> String {
+    format!("{}@{}", record.body.owner, config.uid_domain)
+}
+
+/// Where expressions of job ads are evaluated.
+pub(super) fn env(now: Now) -> Env {
+    Env::at(now.wall.as_secs())
+}
+
+/// The ad that the jobs of a cluster are chained to: what submit gave them all, and what is so until something happens.
+pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
+    let submitted = record.body.submitted.as_secs();
+    let mut ad = ClassAd::new();
+    let zero = [
+        attr::NUM_JOB_STARTS,
+        attr::NUM_JOB_COMPLETIONS,
+        attr::CURRENT_HOSTS,
+        "NumRestarts",
+        "NumSystemHolds",
+        "NumCkpts",
+        "TotalSuspensions",
+        "CommittedTime",
+        "CommittedSlotTime",
+        "CommittedSuspensionTime",
+        "CumulativeSlotTime",
+        "CumulativeSuspensionTime",
+        "LastSuspensionTime",
+        attr::EXIT_STATUS,
+    ];
+    for name in zero {
+        ad.set(name, 0);
+    }
+    let none = [
+        attr::REMOTE_WALL_CLOCK_TIME,
+        attr::REMOTE_USER_CPU,
+        attr::REMOTE_SYS_CPU,
+        attr::CUMULATIVE_REMOTE_USER_CPU,
+        attr::CUMULATIVE_REMOTE_SYS_CPU,
+    ];
+    for name in none {
+        ad.set(name, 0.0);
+    }
+    ad.set(attr::EXIT_BY_SIGNAL, false);
+    ad.update(&record.spec.ad);
+    ad.set(attr::MY_TYPE, "Job");
+    ad.set(attr::TARGET_TYPE, "Machine");
+    ad.set(attr::CLUSTER_ID, i64::from(record.cluster.0));
+    ad.set(attr::OWNER, record.body.owner.as_str());
+    ad.set(attr::USER, user(record, config));
+    ad.set(attr::Q_DATE, submitted);
+    ad.set(attr::ENTERED_CURRENT_STATUS, submitted);
+    ad.set(attr::JOB_STATUS, model::JobStatus::Idle.number());
+    ad.set("TotalSubmitProcs", i64::from(record.spec.count()));
+    ad
+}
+
+/// A job's ad as the negotiator and the machines see it before it is matched: without what changes by itself.
+pub(super) fn matching_ad(job: JobRef<'_>, _now: Now, core: &Core) -> Arc<ClassAd> {
+    Arc::new(own_ad(&job.cluster.record, &job.cluster.ad, job.job, &core.config))
+}
+
+/// A job's whole ad.
+pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
+    let record = job.record();
+    let mut ad = record_ad(job.cluster, &record, now, &core.config);
+    ad.set(attr::SERVER_TIME, now.wall.as_secs());
+    if let JobState::Idle { .. } = record.state {
+        let reason = core.idle_reason(job, now);
+        ad.set("IdleReason", reason.cause.to_string());
+        ad.set("IdleVerdict", reason.verdict.to_string());
+        ad.set(attr::LAST_REJ_MATCH_REASON, reason.to_string());
+    }
+    ad
+}
+
+/// As [`job_ad`], for a job as this record has it.
+pub(super) fn record_ad(
+    cluster: &Cluster,
+    record: &JobRecord,
+    _now: Now,
+    config: &Config,
+) -> ClassAd {
+    let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, config);
+    set_state(&mut ad, record);
+    set_tally(&mut ad, record);
+    ad
+}
+
+/// The ads of a cluster's finished jobs, from their rows.
+#[derive(Debug)]
+pub struct HistoryAds<'a> {
+    cluster: &'a ClusterRecord,
+    shared: Arc<ClassAd>,
+    config: &'a Config,
+}
+
+impl<'a> HistoryAds<'a> {
+    /// Of this cluster.
+    pub fn new(cluster: &'a ClusterRecord, config: &'a Config) -> Self {
+        Self { cluster, shared: Arc::new(cluster_ad(cluster, config)), config }
+    }
+
+    /// Of this job.
+    pub fn ad(&self, record: &JobRecord) -> ClassAd {
+        let mut ad = own_ad(self.cluster, &self.shared, record.job, self.config);
+        set_state(&mut ad, record);
+        set_tally(&mut ad, record);
+        ad
+    }
+}
+
+fn own_ad(record: &ClusterRecord, shared: &Arc<ClassAd>, job: JobId, config: &Config) -> ClassAd {
+    let spec: &ClusterSpec = &record.spec;
+    let mut ad = spec.delta(job.proc).unwrap_or_default();
+    ad.set_parent(Arc::clone(shared));
+    ad.set(attr::PROC_ID, i64::from(job.proc.0));
+    let submitted = record.body.submitted.as_secs();
+    ad.set(attr::GLOBAL_JOB_ID, format!("{}#{job}#{submitted}", config.name));
+    ad
+}
+
+fn set_state(ad: &mut ClassAd, record: &JobRecord) {
+    let state = &record.state;
+    ad.set(attr::JOB_STATUS, state.status().number());
+    ad.set(attr::ENTERED_CURRENT_STATUS, state.since().as_secs());
+    match state {
+        JobState::Idle { .. } | JobState::Running(_) => {}
+        JobState::Stopping { cause, .. } => match cause {
+            StopCause::Hold(hold) => set_hold(ad, hold),
+            StopCause::Remove { reason } => ad.set(attr::REMOVE_REASON, reason.as_str()),
+            StopCause::Vacate { code, reason } => {
+                ad.set(attr::VACATE_REASON, reason.as_str());
+                ad.set(attr::VACATE_REASON_CODE, i64::from(code.number()));
+            }
+        },
+        JobState::Held(hold) => set_hold(ad, hold),
+        JobState::Completed { since, .. } => ad.set(attr::COMPLETION_DATE, since.as_secs()),
+        JobState::Removed { reason, .. } => ad.set(attr::REMOVE_REASON, reason.as_str()),
+    }
+}
+
+fn set_hold(ad: &mut ClassAd, hold: &Hold) {
+    ad.set(attr::HOLD_REASON, hold.reason.as_str());
+    ad.set(attr::HOLD_REASON_CODE, i64::from(hold.code.number()));
+    ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+}
+
+fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
+    let tally = &record.tally;
+    if let Some(status) = tally.last_status {
+        ad.set(attr::LAST_JOB_STATUS, status.number());
+    }
+    if tally.holds > 0 {
+        ad.set(attr::NUM_HOLDS, i64::from(tally.holds));
+        ad.set("NumSystemHolds", i64::from(tally.system_holds));
+    }
+    if let Some(hold) = &tally.last_hold {
+        ad.set("LastHoldReason", hold.reason.as_str());
+        ad.set("LastHoldReasonCode", i64::from(hold.code.number()));
+        ad.set("LastHoldReasonSubCode", i64::from(hold.subcode));
+    }
+    if let Some(reason) = &tally.release_reason {
+        ad.set(attr::RELEASE_REASON, &**reason);
+    }
+    if tally.attempt.0 > 0 {
+        set_runs(ad, tally, record.state.running().is_some());
+    }
+}
+
+fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
+    for name in [attr::NUM_SHADOW_STARTS, attr::JOB_RUN_COUNT, attr::NUM_JOB_MATCHES] {
+        ad.set(name, i64::from(tally.attempt.0));
+    }
+    ad.set(attr::NUM_JOB_STARTS, i64::from(tally.executions));
+    ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
+    let mut time = |name: &str, at: Option<Timestamp>| {
+        if let Some(at) = at {
+            ad.set(name, at.as_secs());
+        }
+    };
+    time(attr::JOB_START_DATE, tally.first_start);
+    time(attr::JOB_CURRENT_START_DATE, tally.last_start);
+    time("ShadowBday", tally.last_start);
+    time("LastMatchTime", tally.last_start);
+    time(attr::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
+    ad.set(attr::CURRENT_HOSTS, i64::from(running));
+    if let Some(slot) = &tally.slot {
+        ad.set(if running { attr::REMOTE_HOST } else { attr::LAST_REMOTE_HOST }, &**slot);
+    }
+    let used = &tally.last_usage;
+    ad.set(attr::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
+    ad.set(attr::REMOTE_USER_CPU, micros(used.user_us));
+    ad.set(attr::REMOTE_SYS_CPU, micros(used.sys_us));
+    ad.set(attr::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
+    ad.set(attr::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us + used.sys_us));
+    if used.peak_rss_kib > 0 {
+        ad.set(attr::RESIDENT_SET_SIZE, whole(used.peak_rss_kib));
+        ad.set(attr::IMAGE_SIZE, whole(used.peak_rss_kib));
+        ad.set(attr::MEMORY_USAGE, memory_usage());
+    }
+    if used.disk_kib > 0 {
+        ad.set(attr::DISK_USAGE, whole(used.disk_kib));
+    }
+    if let Some(RunEnd::Vacated { code }) = &tally.last_end {
+        ad.set(attr::VACATE_REASON_CODE, i64::from(code.number()));
+    }
+    if let Some(end) = &tally.last_exit {
+        set_exit(ad, end);
+    }
+}
+
+fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
+    match end {
+        RunEnd::Exited { code } => {
+            ad.set(attr::EXIT_BY_SIGNAL, false);
+            ad.set(attr::EXIT_CODE, i64::from(*code));
+            ad.set(attr::EXIT_STATUS, i64::from(*code));
+        }
+        RunEnd::Signaled { signal, .. } => {
+            ad.set(attr::EXIT_BY_SIGNAL, true);
+            ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
+        }
+        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
+    }
+}
+
+impl Core {
+    /// Why an idle job waits.
+    pub(super) fn idle_reason(&self, job: JobRef<'_>, now: Now) -> IdleReason {
+        let not_yet = |cause| IdleReason { verdict: Verdict::NotYet, cause };
+        if let Some(until_ms) = self.backing_off.get(&job.job) {
+            let last = match job.record().tally.last_end {
+                Some(RunEnd::Lost { reason }) => reason,
+                Some(RunEnd::StartFailed(failure)) => {
+                    format!("the machine could not prepare the run ({})", failure.path)
+                }
+                Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::Vacated { .. })
+                | None => "the run was lost".to_owned(),
+            };
+            let seconds = until_ms.saturating_sub(now.boot_ms).div_ceil(1000);
+            return not_yet(Cause::BackingOff { seconds, last });
+        }
+        let place = job.cluster.sorting.place(job.job.proc);
+        let class = self.classes.with_key(&place.key);
+        if self.negotiator.is_none() {
+            not_yet(Cause::NoNegotiator)
+        } else if class.is_some_and(|class| class.claiming > 0) {
+            not_yet(Cause::Claiming)
+        } else {
+            let heard = class.and_then(|class| class.reason.clone());
+            heard.unwrap_or_else(|| not_yet(Cause::NotConsidered))
+        }
+    }
+}
+
+fn memory_usage() -> Expr {
+    thread_local! {
+        static PARSED: Expr = MEMORY_USAGE.parse().unwrap_or_else(|e| panic!("{MEMORY_USAGE}: {e}"));
+    }
+    PARSED.with(Expr::clone)
+}
+
+fn whole(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Seconds, whole and fraction, without a cast that could lose anything a user could see.
+fn micros(us: u64) -> f64 {
+    std::time::Duration::from_micros(us).as_secs_f64()
+}
+
+fn millis(ms: u64) -> f64 {
+    // HTCondor counts wall-clock time in whole seconds.
+    std::time::Duration::from_secs(ms.div_ceil(1000)).as_secs_f64()
+}

@@ -1,0 +1,289 @@
+//! The only place where the core's state changes.
+
+use model::{AfterRun, JobEvent, JobId, Now, RunEnd, RunId};
+use proto::client::{Happening, Recorded};
+use proto::matchmaking::FromSchedd;
+
+use super::policy;
+use super::rows::JobRecord;
+use super::runs::backoff;
+use super::state::{Claiming, Core, Negotiator, Told};
+use super::words::{Change, Event, Fact};
+
+impl Core {
+    /// Makes an event true.
+    ///
+    /// # Panics
+    ///
+    /// If the event cannot follow from the state: then the core is wrong, and going on would make the record wrong too.
+    pub fn apply(&mut self, event: &Event) -> Change {
+        let at = event.at;
+        let mut change = Change::default();
+        match &event.fact {
+            Fact::ClusterSubmitted(record) => {
+                self.reserved.remove(&record.cluster);
+                self.meta.next_cluster = self.meta.next_cluster.max(record.cluster.next());
+                self.index_cluster(record);
+                change.meta = Some(self.meta);
+                change.new_cluster = Some(record.clone());
+                change.recorded = Some(self.record(
+                    at,
+                    Happening::ClusterSubmitted {
+                        cluster: record.cluster,
+                        owner: record.body.owner.clone(),
+                        procs: record.spec.count(),
+                    },
+                ));
+            }
+            Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
+            Fact::UsageSeen { run, usage } => {
+                let record = self.job_mut(run.job);
+                record.tally.last_usage = *usage;
+                change.job = Some(record.clone());
+            }
+            Fact::RunPlaced { run, scratch_dir } => {
+                let record = self.job_mut(run.job);
+                record.tally.scratch_dir = Some(scratch_dir.clone());
+                change.job = Some(record.clone());
+            }
+            Fact::JobLeft { job } => self.job_left(*job, &mut change),
+            Fact::ClaimGranted(record) => {
+                self.end_claiming(record.matched);
+                self.index_claim((**record).clone(), at);
+                change.claim = Some((record.claim, Some((**record).clone())));
+            }
+            Fact::ClaimDropped { claim, .. } => {
+                change.dropped = Some(Box::new(self.unindex_claim(*claim)));
+                change.claim = Some((*claim, None));
+            }
+            Fact::Reserved { token, cluster } => {
+                self.reserved.insert(*cluster, *token);
+                self.meta.next_cluster = self.meta.next_cluster.max(cluster.next());
+            }
+            Fact::ReservationForgotten { cluster } => {
+                self.reserved.remove(cluster);
+            }
+            Fact::NegotiatorCame => {
+                self.negotiator = Some(Negotiator::default());
+                self.classes.changed = self.classes.by_id.keys().copied().collect();
+            }
+            Fact::NegotiatorWent => self.negotiator = None,
+            Fact::RequestsTold(message) => self.note_told(message),
+            Fact::ReasonsHeard(reasons) => {
+                for (class, reason) in reasons {
+                    if let Some(class) = self.classes.by_id.get_mut(class) {
+                        class.reason.clone_from(reason);
+                    }
+                }
+            }
+            Fact::SignificantHeard(names) => self.sort_anew(names.iter().cloned().collect()),
+            Fact::MatchSeen { matched } => {
+                if let Some(negotiator) = &mut self.negotiator {
+                    negotiator.seen = Some(*matched);
+                }
+            }
+            Fact::ClaimRequested(matched) => self.claim_requested(at, matched),
+            Fact::ClaimFailed { matched, .. } => self.end_claiming(*matched),
+            Fact::StartdCame { machine } => self.set_up(machine, true),
+            Fact::StartdWent { machine } => self.set_up(machine, false),
+            Fact::MachineForgotten { machine } => {
+                self.machines.remove(machine);
+            }
+            Fact::BeatSeen { machine, beat } => {
+                if let Some(machine) = self.machines.get_mut(machine) {
+                    machine.heard_ms = at.boot_ms;
+                    machine.beat = Some(*beat);
+                }
+            }
+            Fact::BackoffOver { job } => {
+                if let Some(until_ms) = self.backing_off.remove(job) {
+                    self.backoff_ends.remove(&(until_ms, *job));
+                    let (owner, place) = self.owner_and_place(*job);
+                    self.classes.add_idle(&place.key, &owner, place.prio, *job);
+                }
+            }
+            Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
+            Fact::MatchDeclined { .. } | Fact::Repeated { .. } => {}
+        }
+        change
+    }
+
+    fn apply_job(&mut self, at: Now, id: JobId, event: &JobEvent, change: &mut Change) {
+        self.touch(id, change);
+        let state = self.job_mut(id).state.clone();
+        let next = state.next(event).unwrap_or_else(|illegal| panic!("job {id}: {illegal}"));
+        self.leave(id, &state);
+        let claim = match event {
+            JobEvent::RunAuthorised { claim, .. } => self.claims.get(claim),
+            JobEvent::RunStarted { .. }
+            | JobEvent::StopRequested { .. }
+            | JobEvent::RunOver { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => None,
+        };
+        let claim = claim.map(|claim| claim.record.clone());
+        let recorded = self.record(at, Happening::Job { job: id, event: event.clone() });
+        let record = self.job_mut(id);
+        record.tally.note(&state, event, claim.as_ref());
+        if state.status() != next.status() {
+            record.tally.last_status = Some(state.status());
+        }
+        if next.is_final() {
+            record.tally.ended = Some(recorded.seq);
+        }
+        record.state = next.clone();
+        let written = record.clone();
+        let backoff_until_ms = backoff_until(at, event, &written);
+        self.enter(id, &next, backoff_until_ms);
+        match event {
+            JobEvent::RunAuthorised { attempt, claim, .. } => {
+                let lease_s = self.job(id).map_or(0, |job| policy::lease_s(job, at));
+                self.occupy(*claim, RunId { job: id, attempt: *attempt }, lease_s, change);
+            }
+            JobEvent::RunOver { .. } => {
+                if let Some(running) = state.running() {
+                    self.vacate(at, running.claim, change);
+                }
+            }
+            JobEvent::RunStarted { .. }
+            | JobEvent::StopRequested { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => {}
+        }
+        change.job = Some(written);
+        change.recorded = Some(recorded);
+    }
+
+    /// Gives a job its own record, if nothing has happened to it before.
+    fn touch(&mut self, id: JobId, change: &mut Change) {
+        let record = self
+            .job(id)
+            .unwrap_or_else(|| panic!("an event is about job {id}, which is not in the queue"))
+            .record();
+        let cluster = self.clusters.get_mut(&id.cluster);
+        if let Some(cluster) = cluster
+            && cluster.untouched.remove(id.proc)
+        {
+            cluster.jobs.insert(id.proc, record);
+            change.cluster = Some(id.cluster);
+        }
+    }
+
+    fn job_mut(&mut self, id: JobId) -> &mut JobRecord {
+        let cluster = self.clusters.get_mut(&id.cluster);
+        let record = cluster.and_then(|cluster| cluster.jobs.get_mut(&id.proc));
+        record.unwrap_or_else(|| panic!("an event is about job {id}, which has no record"))
+    }
+
+    fn job_left(&mut self, id: JobId, change: &mut Change) {
+        let state = self.job_mut(id).state.clone();
+        assert!(state.is_final(), "job {id} leaves the queue and is {state:?}");
+        self.leave(id, &state);
+        if let Some(cluster) = self.clusters.get_mut(&id.cluster) {
+            let record = cluster.jobs.remove(&id.proc);
+            change.job = record.map(|record| JobRecord { finished: record.tally.ended, ..record });
+            cluster.left -= 1;
+            if cluster.left == 0 {
+                self.clusters.remove(&id.cluster);
+            }
+            change.cluster = Some(id.cluster);
+        }
+    }
+
+    fn occupy(&mut self, claim: model::ClaimId, run: RunId, lease_s: u32, change: &mut Change) {
+        let held = self.claims.get_mut(&claim);
+        let held = held.unwrap_or_else(|| {
+            panic!("run {run} is authorised on claim {claim}, which is not ours")
+        });
+        assert!(
+            held.record.run.is_none(),
+            "run {run} is authorised on claim {claim}, which has run {:?}",
+            held.record.run
+        );
+        held.record.run = Some(run);
+        held.record.ordinal += 1;
+        held.record.lease_s = lease_s;
+        let record = held.record.clone();
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.free.remove(&claim);
+        });
+        change.claim = Some((claim, Some(record)));
+    }
+
+    fn vacate(&mut self, at: Now, claim: model::ClaimId, change: &mut Change) {
+        let Some(held) = self.claims.get_mut(&claim) else { return };
+        held.record.run = None;
+        held.free_since_ms = at.boot_ms;
+        let record = held.record.clone();
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.free.insert(claim);
+        });
+        change.claim = Some((claim, Some(record)));
+    }
+
+    fn record(&mut self, at: Now, what: Happening) -> Recorded {
+        self.last_seq = self.last_seq.next();
+        Recorded { seq: self.last_seq, at: at.wall, what }
+    }
+
+    fn note_told(&mut self, message: &FromSchedd) {
+        self.classes.changed.clear();
+        let Some(negotiator) = &mut self.negotiator else { return };
+        negotiator.introduced = true;
+        let FromSchedd::Requests { full, changed, gone, .. } = message else { return };
+        if *full {
+            negotiator.told.clear();
+        }
+        for class in gone {
+            negotiator.told.remove(class);
+        }
+        for request in changed {
+            let told = Told { prio: request.prio, first: request.first, idle: request.idle };
+            negotiator.told.insert(request.class, told);
+        }
+    }
+
+    fn claim_requested(&mut self, at: Now, matched: &proto::matchmaking::Match) {
+        let Some(class) = self.classes.by_id.get(&matched.class) else { return };
+        let (class_key, owner) = (class.key.clone(), class.owner.clone());
+        self.classes.change(&class_key, &owner, |class| class.claiming += 1);
+        let machine = self.machine(&matched.machine, &matched.address, at);
+        machine.claiming.insert(matched.id);
+        let claiming =
+            Claiming { matched: matched.clone(), class_key, owner, since_ms: at.boot_ms };
+        self.claiming.insert(matched.id, claiming);
+    }
+
+    fn end_claiming(&mut self, matched: model::MatchId) {
+        let Some(claiming) = self.claiming.remove(&matched) else { return };
+        if let Some(machine) = self.machines.get_mut(&claiming.matched.machine) {
+            machine.claiming.remove(&matched);
+        }
+        self.classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming -= 1);
+    }
+
+    fn set_up(&mut self, machine: &model::MachineName, up: bool) {
+        if let Some(machine) = self.machines.get_mut(machine) {
+            machine.up = up;
+            for claim in &machine.claims {
+                // Its class may have work for it, or lose what worked for it.
+                if let Some(class) = self.classes.id_of(&self.claims[claim].record.class_key) {
+                    self.classes.changed.insert(class);
+                }
+            }
+        }
+    }
+}
+
+/// A job whose run failed through no doing of its own is not tried again at once.
+fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord) -> Option<u64> {
+    let JobEvent::RunOver { end, next, .. } = event else { return None };
+    let failed = match end {
+        RunEnd::StartFailed(_) | RunEnd::Lost { .. } => true,
+        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::Vacated { .. } => false,
+    };
+    let requeued = matches!(next, AfterRun::Requeue { .. });
+    (failed && requeued).then(|| at.deadline(backoff(record.tally.failures)))
+}

@@ -1,0 +1,80 @@
+//! Drives the core through one batch of inputs. Shell and simulator both use it, so that both do the same.
+
+use std::collections::BTreeSet;
+
+use model::Now;
+use proto::client::Answer;
+
+use super::log_view::LogEntry;
+use super::rows::Dirty;
+use super::state::Core;
+use super::words::{Effect, Input, Rejection};
+
+/// What came of a batch.
+#[derive(Debug, Default, PartialEq)]
+pub struct Batch {
+    /// What each input is answered, in their order; `None` for messages that no client waits for.
+    pub answers: Vec<Option<Answer>>,
+    /// What is to be written first, in one transaction.
+    pub dirty: Dirty,
+    /// What is to be added to the users' logs after that, in order.
+    pub log: Vec<LogEntry>,
+    /// What is to be done after that, in order.
+    pub effects: Vec<Effect>,
+    /// Inputs that were dropped, for the counters and the daemon's log.
+    pub rejected: Vec<Rejection>,
+}
+
+/// Ticks of one batch. A few settle everything; beyond this the rest waits for the next batch, at once.
+const MAX_TICKS: usize = 16;
+
+/// Decides and applies each input, and then [`Input::Tick`]. Nothing of the result may leave the process before `dirty` is
+/// committed.
+pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
+    let mut batch = Batch::default();
+    let mut clusters = BTreeSet::new();
+    for input in inputs {
+        let step = step(core, now, input, &mut batch, &mut clusters);
+        batch.answers.push(step.reply);
+    }
+    for _ in 0..MAX_TICKS {
+        if !step(core, now, &Input::Tick, &mut batch, &mut clusters).did {
+            break;
+        }
+    }
+    for cluster in clusters {
+        batch.dirty.clusters.insert(cluster, core.cluster_body(cluster));
+    }
+    batch
+}
+
+/// What came of one input.
+struct Step {
+    reply: Option<Answer>,
+    /// Whether it changed anything.
+    did: bool,
+}
+
+fn step(
+    core: &mut Core,
+    now: Now,
+    input: &Input,
+    batch: &mut Batch,
+    clusters: &mut BTreeSet<model::ClusterId>,
+) -> Step {
+    let decision = match core.decide(now, input) {
+        Ok(decision) => decision,
+        Err(rejection) => {
+            batch.rejected.push(rejection);
+            return Step { reply: None, did: false };
+        }
+    };
+    for event in &decision.events {
+        core.log_before(event, &mut batch.log);
+        let change = core.apply(event);
+        batch.effects.extend(core.react(&change, event));
+        clusters.extend(change.cluster);
+        batch.dirty.add(change);
+    }
+    Step { reply: decision.reply, did: !decision.events.is_empty() }
+}

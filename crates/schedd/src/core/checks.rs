@@ -1,0 +1,151 @@
+//! Recomputes from scratch what `apply` keeps in step. Tests and the simulator call it after every event.
+
+use std::collections::BTreeMap;
+
+use model::{JobId, JobState, Now};
+
+use super::state::{Cluster, Core};
+
+impl Core {
+    /// Says what is inconsistent, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the first thing that is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_clusters()?;
+        self.check_runs()?;
+        self.check_machines()?;
+        self.check_against_fresh()
+    }
+
+    fn check_clusters(&self) -> Result<(), String> {
+        for (id, cluster) in &self.clusters {
+            let queued = cluster.untouched.len() + cluster.jobs.len() as u64;
+            if queued != u64::from(cluster.left) || queued == 0 {
+                return Err(format!("cluster {id} has {queued} jobs, and counts {}", cluster.left));
+            }
+            if let Some(both) = cluster.jobs.keys().find(|proc| cluster.untouched.contains(**proc))
+            {
+                return Err(format!("job {id}.{both} has a record and is untouched"));
+            }
+            if *id >= self.meta.next_cluster {
+                return Err(format!(
+                    "cluster {id} is not below the next, {}",
+                    self.meta.next_cluster
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A claim has a run exactly if a job has that run on that claim.
+    fn check_runs(&self) -> Result<(), String> {
+        let mut on_claims = BTreeMap::new();
+        for job in self.clusters.values().flat_map(|cluster| cluster.jobs.values()) {
+            if let Some(running) = job.state.running() {
+                let run = model::RunId { job: job.job, attempt: running.attempt };
+                if job.tally.attempt != running.attempt {
+                    return Err(format!("run {run} is not the job's last attempt"));
+                }
+                if let Some(other) = on_claims.insert(running.claim, run) {
+                    return Err(format!("runs {other} and {run} are on one claim"));
+                }
+            }
+        }
+        for (id, claim) in &self.claims {
+            if claim.record.run != on_claims.remove(id) {
+                return Err(format!("claim {id} has run {:?}, no job says so", claim.record.run));
+            }
+        }
+        match on_claims.first_key_value() {
+            Some((claim, run)) => Err(format!("run {run} is on claim {claim}, which is not ours")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_machines(&self) -> Result<(), String> {
+        let mut claims = 0;
+        let mut claiming = 0;
+        for (name, machine) in &self.machines {
+            claims += machine.claims.len();
+            claiming += machine.claiming.len();
+            let theirs = |id| self.claims.get(id).is_some_and(|c| c.record.machine == *name);
+            if !machine.claims.iter().all(theirs) {
+                return Err(format!("machine {name} is said to hold a claim that it does not"));
+            }
+        }
+        if (claims, claiming) != (self.claims.len(), self.claiming.len()) {
+            return Err("the machines do not hold the claims".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Everything that is made from the rows is what the rows make.
+    fn check_against_fresh(&self) -> Result<(), String> {
+        let mut fresh = Self::new(self.config.clone());
+        fresh.classes.significant.clone_from(&self.classes.significant);
+        let rows = self.rows();
+        for record in rows.clusters {
+            fresh.index_cluster(&std::sync::Arc::new(record));
+        }
+        for record in rows.jobs {
+            let backoff = self.backing_off.get(&record.job).copied();
+            let (job, state) = (record.job, record.state.clone());
+            if let Some(cluster) = fresh.clusters.get_mut(&job.cluster) {
+                cluster.jobs.insert(job.proc, record);
+            }
+            fresh.enter(job, &state, backoff);
+        }
+        for claim in rows.claims {
+            fresh.index_claim(claim, Now::default());
+        }
+        if fresh.counts != self.counts || fresh.all != self.all {
+            return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
+        }
+        if fresh.staying != self.staying {
+            return Err("the finished jobs that stay are not those listed".to_owned());
+        }
+        let ends: std::collections::BTreeSet<(u64, JobId)> =
+            self.backing_off.iter().map(|(job, ms)| (*ms, *job)).collect();
+        if ends != self.backoff_ends {
+            return Err("the two indexes of back-off differ".to_owned());
+        }
+        if let Some(job) = self.backing_off.keys().find(|job| !self.is_idle(**job)) {
+            return Err(format!("job {job} backs off and is not idle"));
+        }
+        self.check_classes(&fresh)
+    }
+
+    fn check_classes(&self, fresh: &Self) -> Result<(), String> {
+        for class in self.classes.by_id.values() {
+            let claiming = self.claiming.values().filter(|c| c.class_key == class.key).count();
+            if u64::from(class.claiming) != claiming as u64 {
+                return Err(format!("a class counts {} claimings of {claiming}", class.claiming));
+            }
+            let made = fresh.classes.with_key(&class.key);
+            let same = match made {
+                Some(made) => {
+                    (&made.idle, &made.free, made.claims)
+                        == (&class.idle, &class.free, class.claims)
+                }
+                None => class.idle.count() == 0 && class.claims == 0,
+            };
+            if !same {
+                return Err(format!("class {} is {class:?}, the rows make {made:?}", class.key));
+            }
+        }
+        let missing =
+            fresh.classes.by_id.values().find(|c| self.classes.with_key(&c.key).is_none());
+        match missing {
+            Some(class) => Err(format!("class {} is missing", class.key)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_idle(&self, job: JobId) -> bool {
+        let cluster: Option<&Cluster> = self.clusters.get(&job.cluster);
+        let record = cluster.and_then(|cluster| cluster.jobs.get(&job.proc));
+        record.is_some_and(|record| matches!(record.state, JobState::Idle { .. }))
+    }
+}

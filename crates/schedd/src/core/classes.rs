@@ -1,0 +1,243 @@
+//! Equivalence classes of jobs: jobs of one owner that no machine can tell apart. Matching is per class, and a claim serves
+//! every job of its class. What HTCondor calls autoclusters.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, RefScope};
+use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, UserName, attr};
+
+use super::ranges::Ranges;
+
+/// What a class is made from, beside the attributes that begin with `Request`.
+const ROOTS: [&str; 3] = [attr::REQUIREMENTS, attr::RANK, "ConcurrencyLimits"];
+
+/// All classes that have an idle job, a claim, or a match under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Classes {
+    pub(super) by_id: BTreeMap<ClassId, Class>,
+    by_key: BTreeMap<Arc<str>, ClassId>,
+    last: ClassId,
+    /// Classes in which something changed since the negotiator was told last.
+    pub(super) changed: BTreeSet<ClassId>,
+    /// What machines' expressions refer to.
+    pub(super) significant: BTreeSet<AttrName>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Class {
+    pub(super) key: Arc<str>,
+    pub(super) owner: UserName,
+    /// Jobs that may start now.
+    pub(super) idle: IdleJobs,
+    /// Matches that are being claimed for it.
+    pub(super) claiming: u32,
+    /// Its claims without a run.
+    pub(super) free: BTreeSet<ClaimId>,
+    /// How many claims it has.
+    pub(super) claims: u32,
+    pub(super) reason: Option<IdleReason>,
+}
+
+/// The idle jobs of a class in their order: priority, cluster, proc.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct IdleJobs {
+    jobs: BTreeMap<(Reverse<i64>, ClusterId), Ranges>,
+    count: u64,
+}
+
+impl IdleJobs {
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.iter().flat_map(|((_, cluster), procs)| {
+            procs.iter().map(|proc| JobId { cluster: *cluster, proc })
+        })
+    }
+
+    /// The first job, and its priority.
+    pub(super) fn first(&self) -> Option<(i64, JobId)> {
+        let ((Reverse(prio), cluster), procs) = self.jobs.first_key_value()?;
+        Some((*prio, JobId { cluster: *cluster, proc: procs.lowest()? }))
+    }
+
+    pub(super) fn insert_range(&mut self, prio: i64, cluster: ClusterId, start: u32, end: u32) {
+        self.count += u64::from(end - start);
+        self.jobs.entry((Reverse(prio), cluster)).or_default().insert_range(start, end);
+    }
+
+    fn remove(&mut self, prio: i64, job: JobId) -> bool {
+        let key = (Reverse(prio), job.cluster);
+        let Some(procs) = self.jobs.get_mut(&key) else { return false };
+        let removed = procs.remove(job.proc);
+        if procs.is_empty() {
+            self.jobs.remove(&key);
+        }
+        self.count -= u64::from(removed);
+        removed
+    }
+}
+
+impl Class {
+    /// Idle jobs for which no match is being claimed.
+    pub(super) fn wanted(&self) -> u64 {
+        self.idle.count().saturating_sub(u64::from(self.claiming))
+    }
+
+    fn is_unused(&self) -> bool {
+        self.idle.count() == 0 && self.claiming == 0 && self.claims == 0
+    }
+}
+
+impl Classes {
+    pub(super) fn id_of(&self, key: &str) -> Option<ClassId> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn with_key(&self, key: &str) -> Option<&Class> {
+        self.by_id.get(self.by_key.get(key)?)
+    }
+
+    /// Changes a class, makes it if there is none, and forgets it once nothing is left of it.
+    pub(super) fn change(
+        &mut self,
+        key: &Arc<str>,
+        owner: &UserName,
+        change: impl FnOnce(&mut Class),
+    ) {
+        let id = *self.by_key.entry(Arc::clone(key)).or_insert_with(|| {
+            self.last = self.last.next();
+            self.last
+        });
+        let class = self.by_id.entry(id).or_insert_with(|| Class {
+            key: Arc::clone(key),
+            owner: owner.clone(),
+            idle: IdleJobs::default(),
+            claiming: 0,
+            free: BTreeSet::new(),
+            claims: 0,
+            reason: None,
+        });
+        change(class);
+        if class.is_unused() {
+            self.by_id.remove(&id);
+            self.by_key.remove(key);
+        }
+        self.changed.insert(id);
+    }
+
+    /// No class yet, but numbers that go on after those of `before`: none of them means something else here.
+    pub(super) fn following(before: &Self, significant: BTreeSet<AttrName>) -> Self {
+        let changed = before.by_id.keys().chain(&before.changed).copied().collect();
+        Self { significant, last: before.last, changed, ..Self::default() }
+    }
+
+    pub(super) fn add_idle(&mut self, key: &Arc<str>, owner: &UserName, prio: i64, job: JobId) {
+        self.change(key, owner, |class| {
+            class.idle.insert_range(prio, job.cluster, job.proc.0, job.proc.0 + 1);
+        });
+    }
+
+    pub(super) fn remove_idle(&mut self, key: &Arc<str>, owner: &UserName, prio: i64, job: JobId) {
+        self.change(key, owner, |class| {
+            assert!(
+                class.idle.remove(prio, job),
+                "job {job} leaves a class that it is not idle in"
+            );
+        });
+    }
+}
+
+/// How the procs of one cluster fall into classes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sorting {
+    /// Where a proc belongs that is not `special`.
+    pub(super) usual: Place,
+    /// Procs whose own attributes matter.
+    pub(super) special: BTreeMap<ProcId, Place>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Place {
+    pub(super) key: Arc<str>,
+    pub(super) prio: i64,
+}
+
+impl Sorting {
+    /// Sorts the procs of a cluster. `shared` is the cluster's ad; `own` gives what a proc adds to it.
+    pub(super) fn new(
+        owner: &UserName,
+        shared: &Arc<ClassAd>,
+        significant: &BTreeSet<AttrName>,
+        own: impl Iterator<Item = (ProcId, ClassAd)>,
+        template: Option<&[AttrName]>,
+    ) -> Self {
+        let names = telling_names(shared, significant);
+        let usual = Place { key: key(owner, shared, &names), prio: prio(shared) };
+        let matters = |name: &AttrName| {
+            tells(name)
+                || names.contains(name)
+                || name.as_str().eq_ignore_ascii_case(attr::JOB_PRIO)
+        };
+        // Procs made from one template add the same attributes: if none of them matters, none need be looked at.
+        if template.is_some_and(|template| !template.iter().any(matters)) {
+            return Self { usual, special: BTreeMap::new() };
+        }
+        let special = own
+            .filter(|(_, ad)| ad.iter().any(|(name, _)| matters(name)))
+            .map(|(proc, mut ad)| {
+                ad.set_parent(Arc::clone(shared));
+                let names = telling_names(&ad, significant);
+                (proc, Place { key: key(owner, &ad, &names), prio: prio(&ad) })
+            })
+            .filter(|(_, place)| *place != usual)
+            .collect();
+        Self { usual, special }
+    }
+
+    pub(super) fn place(&self, proc: ProcId) -> &Place {
+        self.special.get(&proc).unwrap_or(&self.usual)
+    }
+}
+
+fn tells(name: &AttrName) -> bool {
+    let head = name.as_str().get(..attr::REQUEST_PREFIX.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(attr::REQUEST_PREFIX))
+}
+
+/// The attributes that tell classes apart: the roots, and all that they refer to, whether the ad has it or not.
+fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<AttrName> {
+    let mut names: BTreeSet<AttrName> = ROOTS.iter().map(|name| AttrName::from(*name)).collect();
+    names.extend(significant.iter().cloned());
+    names.extend(ad.iter_all().map(|(name, _)| name).filter(|name| tells(name)).cloned());
+    let mut open: Vec<AttrName> = names.iter().cloned().collect();
+    while let Some(name) = open.pop() {
+        let Some(expr) = ad.lookup(&name) else { continue };
+        for (scope, reference) in expr.references() {
+            if scope != RefScope::Target && names.insert(reference.clone()) {
+                open.push(reference);
+            }
+        }
+    }
+    names
+}
+
+fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
+    let mut key = owner.to_string();
+    for name in names {
+        if let Some(expr) = ad.lookup(name) {
+            // The length keeps a value from looking like the next attribute. Writing to a String does not fail.
+            let text = expr.to_string();
+            let _ = write!(key, "\n{}={}:{text}", name.as_str().to_ascii_lowercase(), text.len());
+        }
+    }
+    key.into()
+}
+
+fn prio(ad: &ClassAd) -> i64 {
+    ad.literal(attr::JOB_PRIO).and_then(classad::Value::as_i64).unwrap_or(0)
+}

@@ -1,0 +1,42 @@
+//! Where every input is decided: which file knows what follows.
+
+use model::Now;
+use proto::client::Answer;
+
+use super::state::Core;
+use super::words::{Decision, Event, Fact, Input, Rejection};
+
+impl Core {
+    /// What follows from an input. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a message is about something that is not so (any more). It is dropped. What a client does wrong is answered.
+    pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
+        let facts = match input {
+            Input::Reserve { by, token } => return Ok(answered(now, self.reserve(by, *token))),
+            Input::Submit { by, token, cluster, spec } => {
+                return Ok(answered(now, self.submit(now, by, *token, *cluster, spec)));
+            }
+            Input::Act { by, action, select } => {
+                return Ok(answered(now, self.act(now, by, action, select)));
+            }
+            Input::NegotiatorUp => vec![Fact::NegotiatorCame],
+            Input::NegotiatorDown => vec![Fact::NegotiatorWent],
+            Input::FromNegotiator(message) => self.from_negotiator(message)?,
+            Input::FromStartd { machine, message } => self.from_startd(now, machine, message)?,
+            Input::StartdDown { machine } => vec![Fact::StartdWent { machine: machine.clone() }],
+            Input::Tick => self.tick(now),
+        };
+        Ok(decision(now, facts, None))
+    }
+}
+
+fn answered(now: Now, (facts, answer): (Vec<Fact>, Answer)) -> Decision {
+    decision(now, facts, Some(answer))
+}
+
+fn decision(now: Now, facts: Vec<Fact>, reply: Option<Answer>) -> Decision {
+    let events = facts.into_iter().map(|fact| Event { at: now, fact }).collect();
+    Decision { events, reply }
+}

@@ -1,0 +1,276 @@
+//! The indexes: the same few functions keep them in step under `apply` and build them at `load`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use classad::AttrName;
+use model::{
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName,
+};
+use proto::client::Counts;
+
+use super::ads;
+use super::classes::{Classes, Place, Sorting};
+use super::rows::{ClaimRecord, ClusterRecord, Rows};
+use super::state::{Claim, Cluster, Config, Core, Machine};
+
+/// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine is matched anew, so that
+/// fair share is heard.
+const WORK_LIFE: Duration = Duration::from_secs(1200);
+
+impl Core {
+    /// A core without rows: the first start.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            meta: super::rows::Meta::default(),
+            last_seq: model::Seq::default(),
+            clusters: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            submissions: BTreeMap::new(),
+            classes: Classes::default(),
+            counts: BTreeMap::new(),
+            all: Counts::default(),
+            staying: BTreeSet::new(),
+            kept_checked_ms: 0,
+            reserved: BTreeMap::new(),
+            machines: BTreeMap::new(),
+            claiming: BTreeMap::new(),
+            negotiator: None,
+            backing_off: BTreeMap::new(),
+            backoff_ends: BTreeSet::new(),
+        }
+    }
+
+    /// A core with what the store holds. [`Core::resume`] says what is to be done next.
+    pub fn load(config: Config, rows: Rows, now: Now) -> Self {
+        let mut core = Self::new(config);
+        core.meta = rows.meta;
+        core.last_seq = rows.last_seq;
+        for (token, cluster, procs) in rows.past_submissions {
+            core.submissions.insert(token, (cluster, procs));
+        }
+        for cluster in rows.clusters {
+            core.index_cluster(&Arc::new(cluster));
+        }
+        for record in rows.jobs {
+            let (job, state) = (record.job, record.state.clone());
+            if let Some(cluster) = core.clusters.get_mut(&job.cluster) {
+                cluster.jobs.insert(job.proc, record);
+                core.enter(job, &state, None);
+            }
+        }
+        for claim in rows.claims {
+            core.index_claim(claim, now);
+        }
+        core
+    }
+
+    /// All rows as they are now: what [`Core::load`] would need.
+    pub fn rows(&self) -> Rows {
+        let live = |cluster: &ClusterId| self.clusters.contains_key(cluster);
+        let over = self.submissions.iter().filter(|(_, (cluster, _))| !live(cluster));
+        Rows {
+            clusters: self
+                .clusters
+                .values()
+                .map(|cluster| ClusterRecord { body: cluster.body(), ..(*cluster.record).clone() })
+                .collect(),
+            jobs: self.clusters.values().flat_map(|c| c.jobs.values().cloned()).collect(),
+            claims: self.claims.values().map(|claim| claim.record.clone()).collect(),
+            meta: self.meta,
+            last_seq: self.last_seq,
+            past_submissions: over.map(|(token, (cluster, n))| (*token, *cluster, *n)).collect(),
+        }
+    }
+
+    pub(super) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
+        let ad = Arc::new(ads::cluster_ad(record, &self.config));
+        let sorting = sorting(record, &ad, &self.classes.significant);
+        let cluster = Cluster {
+            ad,
+            sorting,
+            untouched: record.body.untouched.clone(),
+            jobs: BTreeMap::new(),
+            left: record.body.left,
+            record: Arc::clone(record),
+        };
+        self.submissions.insert(record.token, (record.cluster, record.spec.count()));
+        self.count(cluster.owner().clone(), JobStatus::Idle, |n| *n += cluster.untouched.len());
+        idle_untouched(&mut self.classes, record.cluster, &cluster);
+        self.clusters.insert(record.cluster, cluster);
+    }
+
+    /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
+    pub(super) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
+        let (owner, place) = self.owner_and_place(job);
+        self.count(owner.clone(), state.status(), |n| *n += 1);
+        match state {
+            JobState::Idle { .. } => match backoff_until_ms {
+                Some(until_ms) => {
+                    self.backing_off.insert(job, until_ms);
+                    self.backoff_ends.insert((until_ms, job));
+                }
+                None => self.classes.add_idle(&place.key, &owner, place.prio, job),
+            },
+            JobState::Completed { .. } | JobState::Removed { .. } => {
+                self.staying.insert(job);
+            }
+            JobState::Running(_) | JobState::Stopping { .. } | JobState::Held(_) => {}
+        }
+    }
+
+    /// The counterpart of [`Core::enter`].
+    pub(super) fn leave(&mut self, job: JobId, state: &JobState) {
+        let (owner, place) = self.owner_and_place(job);
+        self.count(owner.clone(), state.status(), |n| *n -= 1);
+        match state {
+            JobState::Idle { .. } => match self.backing_off.remove(&job) {
+                Some(until_ms) => {
+                    self.backoff_ends.remove(&(until_ms, job));
+                }
+                None => self.classes.remove_idle(&place.key, &owner, place.prio, job),
+            },
+            JobState::Completed { .. } | JobState::Removed { .. } => {
+                self.staying.remove(&job);
+            }
+            JobState::Running(_) | JobState::Stopping { .. } | JobState::Held(_) => {}
+        }
+    }
+
+    pub(super) fn owner_and_place(&self, job: JobId) -> (UserName, Place) {
+        let cluster = &self.clusters[&job.cluster];
+        (cluster.owner().clone(), cluster.sorting.place(job.proc).clone())
+    }
+
+    fn count(&mut self, owner: UserName, status: JobStatus, change: impl Fn(&mut u64)) {
+        let counts = self.counts.entry(owner.clone()).or_default();
+        change(counter(counts, status));
+        if *counts == Counts::default() {
+            self.counts.remove(&owner);
+        }
+        change(counter(&mut self.all, status));
+    }
+
+    pub(super) fn index_claim(&mut self, record: ClaimRecord, now: Now) {
+        let id = record.claim;
+        let machine = self.machine(&record.machine, &record.address, now);
+        machine.claims.insert(id);
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.claims += 1;
+            if record.run.is_none() {
+                class.free.insert(id);
+            }
+        });
+        let work_until_ms = now.deadline(WORK_LIFE);
+        let claim = Claim { record, work_until_ms, free_since_ms: now.boot_ms };
+        self.claims.insert(id, claim);
+    }
+
+    pub(super) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
+        let claim = self.claims.remove(&id);
+        let record =
+            claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
+        if let Some(machine) = self.machines.get_mut(&record.machine) {
+            machine.claims.remove(&id);
+        }
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.claims -= 1;
+            class.free.remove(&id);
+        });
+        record
+    }
+
+    pub(super) fn machine(&mut self, name: &MachineName, address: &str, now: Now) -> &mut Machine {
+        let machine = self
+            .machines
+            .entry(name.clone())
+            .or_insert_with(|| Machine { heard_ms: now.boot_ms, ..Machine::default() });
+        address.clone_into(&mut machine.address);
+        machine
+    }
+
+    /// Sorts every job and claim into classes again: machines look at other attributes than before.
+    pub(super) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) {
+        let mut classes = Classes::following(&self.classes, significant);
+        for cluster in self.clusters.values_mut() {
+            cluster.sorting = sorting(&cluster.record, &cluster.ad, &classes.significant);
+            idle_untouched(&mut classes, cluster.record.cluster, cluster);
+            for (proc, record) in &cluster.jobs {
+                let (job, place) = (record.job, cluster.sorting.place(*proc));
+                let waits = matches!(record.state, JobState::Idle { .. });
+                if waits && !self.backing_off.contains_key(&job) {
+                    classes.add_idle(&place.key, cluster.owner(), place.prio, job);
+                }
+            }
+        }
+        for (id, claim) in &mut self.claims {
+            // A claim with a run goes with its job; one without serves on only if its class is still one.
+            if let Some(run) = claim.record.run
+                && let Some(cluster) = self.clusters.get(&run.job.cluster)
+            {
+                claim.record.class_key = Arc::clone(&cluster.sorting.place(run.job.proc).key);
+            }
+            let record = &claim.record;
+            classes.change(&record.class_key, &record.owner, |class| {
+                class.claims += 1;
+                if record.run.is_none() {
+                    class.free.insert(*id);
+                }
+            });
+        }
+        for claiming in self.claiming.values() {
+            classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming += 1);
+        }
+        self.classes = classes;
+    }
+}
+
+fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
+    let owner = cluster.owner();
+    let Sorting { usual, special } = &cluster.sorting;
+    let special_idle = special.iter().filter(|(proc, _)| cluster.untouched.contains(**proc));
+    for (proc, place) in special_idle {
+        classes.add_idle(&place.key, owner, place.prio, JobId { cluster: id, proc: *proc });
+    }
+    let mut rest = cluster.untouched.clone();
+    for proc in special.keys() {
+        rest.remove(*proc);
+    }
+    if !rest.is_empty() {
+        classes.change(&usual.key, owner, |class| {
+            for (start, end) in rest.pieces() {
+                class.idle.insert_range(usual.prio, id, start, end);
+            }
+        });
+    }
+}
+
+fn sorting(
+    record: &ClusterRecord,
+    ad: &Arc<classad::ClassAd>,
+    significant: &BTreeSet<AttrName>,
+) -> Sorting {
+    let spec = &record.spec;
+    let own = (0..spec.count())
+        .map(ProcId)
+        .filter_map(|proc| spec.delta(proc).map(|delta| (proc, delta)));
+    let template: Option<Vec<AttrName>> = match &spec.procs {
+        Procs::Counted { template, .. } => {
+            Some(template.0.iter().map(|(name, _)| name.clone()).collect())
+        }
+        Procs::Listed(_) => None,
+    };
+    Sorting::new(&record.body.owner, ad, significant, own, template.as_deref())
+}
+
+fn counter(counts: &mut Counts, status: JobStatus) -> &mut u64 {
+    match status {
+        JobStatus::Idle => &mut counts.idle,
+        JobStatus::Running => &mut counts.running,
+        JobStatus::Removed => &mut counts.removed,
+        JobStatus::Completed => &mut counts.completed,
+        JobStatus::Held => &mut counts.held,
+    }
+}

@@ -1,0 +1,348 @@
+//! What an event means for the user's event log: structured data, from which the shell writes the text. Knows where a job's
+//! log is and what each entry must tell; knows nothing of the format.
+
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::{
+    AfterRun, Hold, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp, Usage,
+    VacateCode, attr,
+};
+
+use super::ads;
+use super::state::{Core, JobRef};
+use super::words::{Event, Fact};
+
+/// An entry of a user's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEntry {
+    /// Whose log: the file belongs to the job's owner.
+    pub owner: model::UserName,
+    /// The file (`UserLog`), absolute.
+    pub path: Arc<str>,
+    /// About which job.
+    pub job: JobId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: LogKind,
+}
+
+/// What an entry tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogKind {
+    /// 000.
+    Submitted {
+        /// `JobBatchName`, which HTCondor notes.
+        batch_name: Option<String>,
+        /// `SubmitEventNotes`, or DAGMan's `DAG Node: NAME`.
+        notes: Option<String>,
+    },
+    /// 001.
+    Executing {
+        /// The startd's address.
+        address: String,
+        /// `slot1_1@host`.
+        slot: Arc<str>,
+        /// The scratch folder.
+        scratch_dir: Arc<str>,
+        /// What the slot has.
+        resources: Resources,
+    },
+    /// 006.
+    ImageSize {
+        /// The peak of resident memory, KiB.
+        peak_rss_kib: u64,
+    },
+    /// 005: the run ended by itself, and the job with it.
+    Terminated(Box<RunSummary>),
+    /// 021: the machine could not start it, and so the job is held.
+    StartError {
+        /// `slot1_1@host`.
+        slot: Option<Arc<str>>,
+        /// The hold that follows.
+        hold: Hold,
+    },
+    /// 004: the run was ended, and the job was not; or it ended and is to run again.
+    Evicted {
+        /// Why, as HTCondor's number: of a vacate reason, or of a hold reason.
+        code: u16,
+        /// With it.
+        subcode: i32,
+        /// Why, as a sentence.
+        reason: String,
+        /// What it was.
+        run: Box<RunSummary>,
+    },
+    /// 024 or 007: nobody can say how the run ended.
+    Lost {
+        /// What is known.
+        reason: String,
+        /// The slot.
+        slot: Option<Arc<str>>,
+    },
+    /// 012.
+    Held(Hold),
+    /// 013.
+    Released {
+        /// `ReleaseReason`.
+        reason: String,
+    },
+    /// 009.
+    Aborted {
+        /// `RemoveReason`.
+        reason: String,
+    },
+}
+
+/// A run that is over, as a log entry tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// How it ended.
+    pub end: RunEnd,
+    /// What it used.
+    pub usage: Usage,
+    /// Processor time of all runs in user mode, microseconds.
+    pub total_user_us: u64,
+    /// Processor time of all runs in the kernel, microseconds.
+    pub total_sys_us: u64,
+    /// When the machine was given to it.
+    pub since: Option<Timestamp>,
+    /// What the job asked for.
+    pub request: Resources,
+    /// Where it ran.
+    pub slot: Option<Arc<str>>,
+    /// What it got.
+    pub allocated: Option<Resources>,
+}
+
+impl Core {
+    /// Adds what an event that is about to be applied means for logs.
+    pub(super) fn log_before(&self, event: &Event, log: &mut Vec<LogEntry>) {
+        let at = event.at.wall;
+        match &event.fact {
+            Fact::ClusterSubmitted(record) => {
+                let shared = Arc::new(ads::cluster_ad(record, &self.config));
+                let shared_log = log_path(&shared);
+                for job in (0..record.spec.count()).map(model::ProcId) {
+                    let delta = record.spec.delta(job).unwrap_or_default();
+                    let own =
+                        [attr::USER_LOG, attr::IWD].iter().any(|n| delta.get_own(n).is_some());
+                    let mut ad = delta;
+                    ad.set_parent(Arc::clone(&shared));
+                    let path = if own { log_path(&ad) } else { shared_log.clone() };
+                    let Some(path) = path else { continue };
+                    let text = |name| text_of(&ad, name);
+                    let node = text("DAGNodeName").map(|node| format!("DAG Node: {node}"));
+                    let notes = node.or_else(|| text("SubmitEventNotes"));
+                    let batch_name = text(attr::JOB_BATCH_NAME);
+                    log.push(LogEntry {
+                        owner: record.body.owner.clone(),
+                        path,
+                        job: JobId { cluster: record.cluster, proc: job },
+                        at,
+                        kind: LogKind::Submitted { batch_name, notes },
+                    });
+                }
+            }
+            Fact::Job { job, event: what } => {
+                if let Some(job) = self.job(*job)
+                    && job.may_log()
+                {
+                    let ad = ads::job_ad(job, event.at, self);
+                    let kinds = self.kinds(job, &ad, what, event.at);
+                    push(log, job, &ad, at, kinds);
+                }
+            }
+            Fact::UsageSeen { run, usage } => {
+                if let Some(job) = self.job(run.job)
+                    && job.may_log()
+                    && usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib
+                {
+                    let ad = ads::job_ad(job, event.at, self);
+                    let kind = LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib };
+                    push(log, job, &ad, at, vec![kind]);
+                }
+            }
+            Fact::RunPlaced { .. }
+            | Fact::JobLeft { .. }
+            | Fact::ClaimGranted(_)
+            | Fact::ClaimDropped { .. }
+            | Fact::Reserved { .. }
+            | Fact::ReservationForgotten { .. }
+            | Fact::NegotiatorCame
+            | Fact::NegotiatorWent
+            | Fact::RequestsTold(_)
+            | Fact::ReasonsHeard(_)
+            | Fact::SignificantHeard(_)
+            | Fact::MatchSeen { .. }
+            | Fact::ClaimRequested(_)
+            | Fact::ClaimFailed { .. }
+            | Fact::MatchDeclined { .. }
+            | Fact::StartdCame { .. }
+            | Fact::StartdWent { .. }
+            | Fact::MachineForgotten { .. }
+            | Fact::BeatSeen { .. }
+            | Fact::Repeated { .. }
+            | Fact::KeptChecked
+            | Fact::BackoffOver { .. } => {}
+        }
+    }
+
+    fn kinds(
+        &self,
+        job: JobRef<'_>,
+        ad: &ClassAd,
+        event: &JobEvent,
+        now: model::Now,
+    ) -> Vec<LogKind> {
+        match event {
+            JobEvent::RunAuthorised { .. } | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::RunStarted { .. } => {
+                let record = job.record();
+                let claim = record.state.running().and_then(|r| self.claims.get(&r.claim));
+                let executing = claim.map(|claim| LogKind::Executing {
+                    address: claim.record.address.clone(),
+                    slot: Arc::clone(&claim.record.slot),
+                    scratch_dir: record.tally.scratch_dir.clone().unwrap_or_else(|| "".into()),
+                    resources: claim.record.resources.clone(),
+                });
+                executing.into_iter().collect()
+            }
+            JobEvent::RunOver { end, usage, next, .. } => {
+                let run = Box::new(summary(job, ad, end, *usage, now));
+                let image = (usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib)
+                    .then_some(LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib });
+                image.into_iter().chain(run_over(&job.state(), run, next)).collect()
+            }
+            JobEvent::Held(hold) => vec![LogKind::Held(hold.clone())],
+            JobEvent::Released { reason, .. } => vec![LogKind::Released { reason: reason.clone() }],
+            JobEvent::Removed { reason, .. } => vec![LogKind::Aborted { reason: reason.clone() }],
+        }
+    }
+}
+
+/// The entries for the end of a run, in HTCondor's order: 004 before 012 and 009 where somebody stopped the run; 012 alone
+/// where the job's own policy or a failed start holds it.
+fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogKind> {
+    let stopped = match state {
+        JobState::Stopping { cause, .. } => Some(cause),
+        JobState::Idle { .. }
+        | JobState::Running(_)
+        | JobState::Held(_)
+        | JobState::Completed { .. }
+        | JobState::Removed { .. } => None,
+    };
+    let lost = |run: &RunSummary| match &run.end {
+        RunEnd::Lost { reason } => Some(reason.clone()),
+        RunEnd::Exited { .. }
+        | RunEnd::Signaled { .. }
+        | RunEnd::StartFailed(_)
+        | RunEnd::Vacated { .. } => None,
+    };
+    match next {
+        AfterRun::Complete => vec![LogKind::Terminated(run)],
+        AfterRun::Hold(hold) => {
+            let not_started = matches!(run.end, RunEnd::StartFailed(_));
+            if not_started && stopped.is_none() {
+                let (code, subcode) = (hold.code.number(), hold.subcode);
+                let slot = run.slot.clone();
+                return vec![
+                    LogKind::StartError { slot, hold: hold.clone() },
+                    LogKind::Evicted { code, subcode, reason: hold.reason.clone(), run },
+                    LogKind::Held(hold.clone()),
+                ];
+            }
+            let evicted = stopped.map(|cause| evicted(cause, run));
+            evicted.into_iter().chain([LogKind::Held(hold.clone())]).collect()
+        }
+        AfterRun::Remove { reason } => {
+            let evicted = stopped.map(|cause| evicted(cause, run));
+            evicted.into_iter().chain([LogKind::Aborted { reason: reason.clone() }]).collect()
+        }
+        AfterRun::Requeue { reason } => match (lost(&run), stopped) {
+            (Some(reason), _) => vec![LogKind::Lost { reason, slot: run.slot }],
+            (None, Some(cause)) => vec![evicted(cause, run)],
+            (None, None) => {
+                let code = match run.end {
+                    RunEnd::Vacated { code } => code,
+                    RunEnd::Exited { .. } | RunEnd::Signaled { .. } => VacateCode::JobShouldRequeue,
+                    RunEnd::StartFailed(_) | RunEnd::Lost { .. } => VacateCode::ScratchDirError,
+                };
+                let (code, subcode) = (code.number(), 0);
+                vec![LogKind::Evicted { code, subcode, reason: reason.clone(), run }]
+            }
+        },
+    }
+}
+
+fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {
+    let (code, reason) = match cause {
+        StopCause::Hold(hold) => (VacateCode::UserHold, hold.reason.clone()),
+        StopCause::Remove { reason } => (VacateCode::JobRemoved, reason.clone()),
+        StopCause::Vacate { code, reason } => (*code, reason.clone()),
+    };
+    LogKind::Evicted { code: code.number(), subcode: 0, reason, run }
+}
+
+fn summary(
+    job: JobRef<'_>,
+    ad: &ClassAd,
+    end: &RunEnd,
+    usage: Usage,
+    now: model::Now,
+) -> RunSummary {
+    let tally = job.record().tally;
+    let env = ads::env(now);
+    let amount = |name| {
+        let value = ad.eval(name, None, &env).as_i64().unwrap_or(0);
+        u64::try_from(value).unwrap_or(0)
+    };
+    RunSummary {
+        end: end.clone(),
+        usage,
+        total_user_us: tally.user_us + usage.user_us,
+        total_sys_us: tally.sys_us + usage.sys_us,
+        since: tally.last_start,
+        request: Resources {
+            cpus: u32::try_from(amount(attr::REQUEST_CPUS)).unwrap_or(u32::MAX),
+            memory_mib: amount(attr::REQUEST_MEMORY),
+            disk_kib: amount(attr::REQUEST_DISK),
+            custom: std::collections::BTreeMap::new(),
+        },
+        slot: tally.slot,
+        allocated: tally.slot_resources,
+    }
+}
+
+fn push(
+    log: &mut Vec<LogEntry>,
+    job: JobRef<'_>,
+    ad: &ClassAd,
+    at: Timestamp,
+    kinds: Vec<LogKind>,
+) {
+    let Some(path) = log_path(ad) else { return };
+    let owner = job.cluster.owner();
+    log.extend(kinds.into_iter().map(|kind| LogEntry {
+        owner: owner.clone(),
+        path: Arc::clone(&path),
+        job: job.job,
+        at,
+        kind,
+    }));
+}
+
+fn text_of(ad: &ClassAd, name: &str) -> Option<String> {
+    ad.literal(name).and_then(|value| value.as_str()).map(str::to_owned)
+}
+
+/// `UserLog`, from the initial directory where it is relative.
+fn log_path(ad: &ClassAd) -> Option<Arc<str>> {
+    let log = text_of(ad, attr::USER_LOG)?;
+    if log.starts_with('/') {
+        return Some(log.into());
+    }
+    let iwd = text_of(ad, attr::IWD)?;
+    Some(format!("{iwd}/{log}").into())
+}

@@ -1,0 +1,99 @@
+//! The job's own word on what follows: `on_exit_hold`, `on_exit_remove`, `leave_in_queue`, the lease.
+
+use classad::Value;
+use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, Now, RunEnd, Usage, attr};
+
+use super::ads;
+use super::state::{Core, JobRef};
+
+/// What follows when a run ended by itself (HTCondor 25.14): `OnExitHold` first, where only what is true holds; then
+/// `OnExitRemove`, where everything but false removes. `NumJobCompletions` counts this run already.
+pub(super) fn after_exit(
+    core: &Core,
+    job: JobRef<'_>,
+    end: &RunEnd,
+    usage: Usage,
+    now: Now,
+) -> AfterRun {
+    let asks = |name| job.cluster.ad.get(name).is_some() || job.delta_has(name);
+    if !asks(attr::ON_EXIT_HOLD) && !asks(attr::ON_EXIT_REMOVE) {
+        return AfterRun::Complete;
+    }
+    let mut record = job.record();
+    record.tally.note_end(end, usage);
+    let ad = ads::record_ad(job.cluster, &record, now, &core.config);
+    let env = ads::env(now);
+    let hold = ad.eval(attr::ON_EXIT_HOLD, None, &env);
+    if hold.truth() == Some(true) {
+        return AfterRun::Hold(Hold {
+            code: HoldCode::JobPolicy,
+            subcode: subcode(&ad.eval("OnExitHoldSubCode", None, &env)),
+            reason: reason(&ad, "OnExitHoldReason", attr::ON_EXIT_HOLD, now),
+            since: now.wall,
+        });
+    }
+    let remove = ad.eval(attr::ON_EXIT_REMOVE, None, &env);
+    if ad.get(attr::ON_EXIT_REMOVE).is_some() && remove.truth() == Some(false) {
+        return AfterRun::Requeue { reason: "the job's OnExitRemove is false".to_owned() };
+    }
+    AfterRun::Complete
+}
+
+/// Whether a job that has become final by this event stays in the queue (`LeaveJobInQueue`).
+pub(super) fn stays(core: &Core, job: JobRef<'_>, event: &JobEvent, now: Now) -> bool {
+    let expr = job.cluster.ad.get(attr::LEAVE_JOB_IN_QUEUE);
+    let literally = expr.and_then(|expr| expr.as_literal()).and_then(Value::truth);
+    if expr.is_none() || literally == Some(false) {
+        return false;
+    }
+    let mut record = job.record();
+    record.tally.note(&record.state.clone(), event, None);
+    match record.state.next(event) {
+        Ok(state) => record.state = state,
+        Err(_) => return false,
+    }
+    wants_to_stay(core, job, &record, now)
+}
+
+/// Whether a finished job that stayed so far stays on.
+pub(super) fn still_stays(core: &Core, job: JobRef<'_>, now: Now) -> bool {
+    let record = job.record();
+    match record.state {
+        // Only `condor_rm -forcex` takes a removed job that wants to stay.
+        JobState::Removed { .. } => true,
+        JobState::Idle { .. }
+        | JobState::Running(_)
+        | JobState::Stopping { .. }
+        | JobState::Held(_)
+        | JobState::Completed { .. } => wants_to_stay(core, job, &record, now),
+    }
+}
+
+fn wants_to_stay(core: &Core, job: JobRef<'_>, record: &super::rows::JobRecord, now: Now) -> bool {
+    let ad = ads::record_ad(job.cluster, record, now, &core.config);
+    ad.eval(attr::LEAVE_JOB_IN_QUEUE, None, &ads::env(now)).truth() == Some(true)
+}
+
+/// `JobLeaseDuration`, seconds.
+pub(super) fn lease_s(job: JobRef<'_>, now: Now) -> u32 {
+    let default = u32::try_from(proto::claiming::DEFAULT_LEASE.as_secs()).unwrap_or(u32::MAX);
+    let Some(expr) = job.cluster.ad.get(attr::JOB_LEASE_DURATION) else { return default };
+    let said = match expr.as_literal() {
+        Some(value) => value.as_i64(),
+        None => job.cluster.ad.eval(attr::JOB_LEASE_DURATION, None, &ads::env(now)).as_i64(),
+    };
+    said.and_then(|s| u32::try_from(s).ok()).unwrap_or(default)
+}
+
+fn subcode(value: &Value) -> i32 {
+    value.as_i64().and_then(|n| i32::try_from(n).ok()).unwrap_or(0)
+}
+
+fn reason(ad: &classad::ClassAd, name: &str, policy: &str, now: Now) -> String {
+    let said = ad.eval(name, None, &ads::env(now));
+    let text = || ad.get(policy).map(ToString::to_string).unwrap_or_default();
+    said.as_str().map_or_else(
+        || format!("The job attribute {policy} expression '{}' evaluated to TRUE", text()),
+        str::to_owned,
+    )
+}

@@ -1,0 +1,154 @@
+//! What the world must be told of an event. Changes nothing; saying it twice does no harm.
+
+use std::sync::Arc;
+
+use model::{ClaimId, JobEvent, JobId, MachineName, MatchId, Now};
+use proto::claiming::{RequestClaim, StartRun, StopHow, ToStartd};
+use proto::matchmaking::{FromSchedd, Match};
+
+use super::ads;
+use super::state::Core;
+use super::words::{Change, Effect, Event, Fact, Repeat};
+
+impl Core {
+    /// The effects of an event that was just applied and gave this change.
+    pub fn react(&self, change: &Change, event: &Event) -> Vec<Effect> {
+        let now = event.at;
+        match &event.fact {
+            Fact::Job { job, event } => self.of_job(now, *job, event, change).into_iter().collect(),
+            Fact::ClaimDropped { release, .. } => release_effect(change, *release),
+            Fact::RequestsTold(message) => vec![Effect::ToNegotiator(message.clone())],
+            Fact::ClaimRequested(matched) => self.claim_effects(now, matched),
+            Fact::ClaimFailed { matched, reason } | Fact::MatchDeclined { matched, reason } => {
+                vec![declined(*matched, reason)]
+            }
+            Fact::MachineForgotten { machine } => {
+                vec![Effect::Disconnect { machine: machine.clone() }]
+            }
+            Fact::BeatSeen { machine, beat } => {
+                vec![tell(machine, ToStartd::Echo { beat: *beat })]
+            }
+            Fact::Repeated { machine, what } => {
+                self.repeat(now, what).map(|message| tell(machine, message)).into_iter().collect()
+            }
+            Fact::ClusterSubmitted(_)
+            | Fact::UsageSeen { .. }
+            | Fact::RunPlaced { .. }
+            | Fact::JobLeft { .. }
+            | Fact::ClaimGranted(_)
+            | Fact::Reserved { .. }
+            | Fact::ReservationForgotten { .. }
+            | Fact::NegotiatorCame
+            | Fact::NegotiatorWent
+            | Fact::ReasonsHeard(_)
+            | Fact::SignificantHeard(_)
+            | Fact::MatchSeen { .. }
+            | Fact::StartdCame { .. }
+            | Fact::StartdWent { .. }
+            | Fact::KeptChecked
+            | Fact::BackoffOver { .. } => Vec::new(),
+        }
+    }
+
+    /// What is due after a restart: connections to the startds that hold something of ours. They say the rest.
+    pub fn resume(&self) -> Vec<Effect> {
+        let connect = |(name, machine): (&MachineName, &super::state::Machine)| Effect::Connect {
+            machine: name.clone(),
+            address: machine.address.clone(),
+        };
+        self.machines.iter().map(connect).collect()
+    }
+
+    fn of_job(&self, now: Now, job: JobId, event: &JobEvent, change: &Change) -> Option<Effect> {
+        match event {
+            JobEvent::RunAuthorised { claim, .. } => {
+                let machine = &self.claims.get(claim)?.record.machine;
+                self.start_run(now, *claim).map(|message| tell(machine, message))
+            }
+            JobEvent::StopRequested { .. } => {
+                let state = self.job(job)?.state();
+                let claim = state.running()?.claim;
+                let machine = &self.claims.get(&claim)?.record.machine;
+                self.stop_run(claim, StopHow::Graceful).map(|message| tell(machine, message))
+            }
+            JobEvent::RunOver { attempt, .. } => {
+                let (claim, record) = change.claim.as_ref()?;
+                let machine = &record.as_ref()?.machine;
+                let run = model::RunId { job, attempt: *attempt };
+                Some(tell(machine, ToStartd::RunRecorded { claim: *claim, run }))
+            }
+            JobEvent::RunStarted { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => None,
+        }
+    }
+
+    fn repeat(&self, now: Now, what: &Repeat) -> Option<ToStartd> {
+        match what {
+            Repeat::StartRun(claim) => self.start_run(now, *claim),
+            Repeat::StopRun(claim, how) => self.stop_run(*claim, *how),
+            Repeat::RequestClaim(matched) => self.request_claim(now, *matched),
+            Repeat::Message(message) => Some((**message).clone()),
+        }
+    }
+
+    fn start_run(&self, now: Now, id: ClaimId) -> Option<ToStartd> {
+        let record = &self.claims.get(&id)?.record;
+        let run = record.run?;
+        let beat = self.machines.get(&record.machine)?.beat?;
+        let ad = Arc::new(ads::job_ad(self.job(run.job)?, now, self));
+        Some(ToStartd::StartRun(Box::new(StartRun {
+            claim: id,
+            secret: record.secret,
+            ordinal: record.ordinal,
+            beat,
+            run,
+            lease_s: record.lease_s,
+            ad,
+        })))
+    }
+
+    fn stop_run(&self, id: ClaimId, how: StopHow) -> Option<ToStartd> {
+        let record = &self.claims.get(&id)?.record;
+        let (secret, ordinal) = (record.secret, record.ordinal);
+        Some(ToStartd::StopRun { claim: id, secret, run: record.run?, ordinal, how })
+    }
+
+    fn claim_effects(&self, now: Now, matched: &Match) -> Vec<Effect> {
+        let (machine, address) = (matched.machine.clone(), matched.address.clone());
+        let message = self.request_claim(now, matched.id);
+        // On a connection that is open already the request can go out at once; on a new one the startd's `Status` asks for it.
+        let request = message.map(|message| tell(&machine, message));
+        [Effect::Connect { machine: machine.clone(), address }].into_iter().chain(request).collect()
+    }
+
+    fn request_claim(&self, now: Now, matched: MatchId) -> Option<ToStartd> {
+        let claiming = self.claiming.get(&matched)?;
+        let (_, first) = self.classes.with_key(&claiming.class_key)?.idle.first()?;
+        Some(ToStartd::RequestClaim(Box::new(RequestClaim {
+            matched,
+            owner: claiming.owner.clone(),
+            request: claiming.matched.resources.clone(),
+            ad: ads::matching_ad(self.job(first)?, now, self),
+        })))
+    }
+}
+
+fn release_effect(change: &Change, release: bool) -> Vec<Effect> {
+    let record = change.dropped.iter().filter(|_| release);
+    record
+        .map(|record| {
+            let (claim, secret) = (record.claim, record.secret);
+            tell(&record.machine, ToStartd::ReleaseClaim { claim, secret })
+        })
+        .collect()
+}
+
+fn declined(matched: MatchId, reason: &str) -> Effect {
+    Effect::ToNegotiator(FromSchedd::Declined { matched, reason: reason.to_owned() })
+}
+
+fn tell(machine: &MachineName, message: ToStartd) -> Effect {
+    Effect::ToStartd { machine: machine.clone(), message }
+}

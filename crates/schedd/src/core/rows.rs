@@ -1,0 +1,206 @@
+//! What the store keeps: the rows from which [`super::Core::load`] builds everything else. Field names are the stored form:
+//! they may be added to (with a default) and never be renamed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{
+    Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, JobId, JobState, JobStatus,
+    MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp, Usage, UserName,
+};
+use serde::{Deserialize, Serialize};
+
+use super::ranges::Ranges;
+use super::words::Change;
+use proto::client::Recorded;
+
+/// A submission. `spec` is written once; `body` is what changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterRecord {
+    /// Its number.
+    pub cluster: ClusterId,
+    /// The client's token.
+    pub token: SubmitToken,
+    /// What was submitted.
+    pub spec: Arc<ClusterSpec>,
+    /// The rest.
+    pub body: ClusterBody,
+}
+
+/// What the schedd itself knows of a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterBody {
+    /// Whose.
+    pub owner: UserName,
+    /// When it was submitted (`QDate`).
+    pub submitted: Timestamp,
+    /// Jobs that nothing has happened to: they have no row, and wait.
+    pub untouched: Ranges,
+    /// How many jobs are not final or have not left the queue. The cluster is live until none is.
+    pub left: u32,
+}
+
+/// A job that something has happened to. With `finished`, an entry of the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Which.
+    pub job: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// The event with which it left the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Seq>,
+    /// What its life so far amounts to.
+    #[serde(default)]
+    pub tally: Tally,
+}
+
+/// The counters and the memory of a job, from which its ad's changing attributes are made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// The event that made it final.
+    pub ended: Option<Seq>,
+    /// The last attempt (`NumShadowStarts`, `JobRunCount`, `NumJobMatches`): 0 if none.
+    pub attempt: Attempt,
+    /// Attempts whose program was executed (`NumJobStarts`).
+    pub executions: u32,
+    /// Runs that ended by themselves (`NumJobCompletions`).
+    pub completions: u32,
+    /// `NumHolds`.
+    pub holds: u32,
+    /// Holds that no user asked for (`NumSystemHolds`).
+    pub system_holds: u32,
+    /// Runs in a row that failed through no doing of the job: their number sets the back-off.
+    pub failures: u32,
+    /// `JobStartDate`.
+    pub first_start: Option<Timestamp>,
+    /// `JobCurrentStartDate` of the last run.
+    pub last_start: Option<Timestamp>,
+    /// `JobCurrentStartExecutingDate` of the last run.
+    pub last_executing: Option<Timestamp>,
+    /// `LastJobStatus`.
+    pub last_status: Option<JobStatus>,
+    /// `RemoteHost` of a running job, else `LastRemoteHost`.
+    pub slot: Option<Arc<str>>,
+    /// What the slot of the last run had.
+    pub slot_resources: Option<Resources>,
+    /// The scratch folder of the last run.
+    pub scratch_dir: Option<Arc<str>>,
+    /// How the last run ended.
+    pub last_end: Option<RunEnd>,
+    /// How the last run that ended by itself ended: what the job's exit attributes say.
+    pub last_exit: Option<RunEnd>,
+    /// What the last run used.
+    pub last_usage: Usage,
+    /// Processor time of earlier runs in user mode, microseconds.
+    pub user_us: u64,
+    /// Processor time of earlier runs in the kernel, microseconds.
+    pub sys_us: u64,
+    /// Wall-clock time of all runs that are over, milliseconds (`RemoteWallClockTime`).
+    pub wall_ms: u64,
+    /// The reason of the last hold, once it is released.
+    pub last_hold: Option<Box<model::Hold>>,
+    /// `ReleaseReason`.
+    pub release_reason: Option<Arc<str>>,
+}
+
+/// A claim: the right to run jobs on a part of a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClaimRecord {
+    /// Which.
+    pub claim: ClaimId,
+    /// The right to use it.
+    pub secret: ClaimSecret,
+    /// The match that it came from.
+    pub matched: MatchId,
+    /// On which machine.
+    pub machine: MachineName,
+    /// Where its startd listens.
+    pub address: String,
+    /// The slot, for example `slot1_2@host`.
+    pub slot: Arc<str>,
+    /// What it has.
+    pub resources: Resources,
+    /// Whose jobs.
+    pub owner: UserName,
+    /// What tells its class of jobs from others.
+    pub class_key: Arc<str>,
+    /// The beat with which it was granted: an older `Status` says nothing about it.
+    pub granted: Beat,
+    /// The ordinal of its last run, 0 before the first.
+    pub ordinal: u32,
+    /// Its run.
+    pub run: Option<RunId>,
+    /// The lease of that run, seconds.
+    pub lease_s: u32,
+}
+
+/// Numbers that only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The next cluster's number.
+    pub next_cluster: ClusterId,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self { next_cluster: ClusterId(1) }
+    }
+}
+
+/// All rows that a restart needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// Live clusters.
+    pub clusters: Vec<ClusterRecord>,
+    /// Jobs of the queue (not `finished`).
+    pub jobs: Vec<JobRecord>,
+    /// Claims.
+    pub claims: Vec<ClaimRecord>,
+    /// The numbers.
+    pub meta: Meta,
+    /// The last position of the record.
+    pub last_seq: Seq,
+    /// The submissions of clusters that are over: token, number, count of jobs. A client that missed its answer asks again.
+    pub past_submissions: Vec<(SubmitToken, ClusterId, u32)>,
+}
+
+/// What a batch changes: what the shell writes in one transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dirty {
+    /// New clusters, to insert.
+    pub new_clusters: BTreeMap<ClusterId, Arc<ClusterRecord>>,
+    /// Clusters whose body changed; `None`: no job of it is left, it is not live any more.
+    pub clusters: BTreeMap<ClusterId, Option<ClusterBody>>,
+    /// Jobs to write.
+    pub jobs: BTreeMap<JobId, JobRecord>,
+    /// Claims to write, or to delete.
+    pub claims: BTreeMap<ClaimId, Option<ClaimRecord>>,
+    /// The numbers, if they changed.
+    pub meta: Option<Meta>,
+    /// Entries of the record, in order.
+    pub recorded: Vec<Recorded>,
+}
+
+impl Dirty {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what one event changed. The bodies of clusters are added once, at the end of the batch.
+    pub(super) fn add(&mut self, change: Change) {
+        if let Some(new) = change.new_cluster {
+            self.new_clusters.insert(new.cluster, new);
+        }
+        if let Some(job) = change.job {
+            self.jobs.insert(job.job, job);
+        }
+        if let Some((claim, record)) = change.claim {
+            self.claims.insert(claim, record);
+        }
+        self.meta = change.meta.or(self.meta);
+        self.recorded.extend(change.recorded);
+    }
+}

@@ -1,0 +1,198 @@
+//! Runs: who is authorised to start, and what follows when one is over.
+
+use std::time::Duration;
+
+use model::{
+    AfterRun, Attempt, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now, RunEnd, RunId,
+    StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
+};
+
+use super::policy;
+use super::state::{Core, JobRef};
+use super::words::{Fact, Rejection};
+
+/// What a job waits after its first, second, ... run in a row that failed through no doing of its own: soon enough for a
+/// machine that came back, rarely enough for one that eats jobs.
+const BACKOFF_S: [u64; 6] = [1, 5, 15, 60, 180, 600];
+
+/// The back-off after so many failures in a row.
+pub(super) fn backoff(failures: u32) -> Duration {
+    let last = BACKOFF_S.len() - 1;
+    let nth = usize::try_from(failures.saturating_sub(1)).unwrap_or(last).min(last);
+    Duration::from_secs(BACKOFF_S[nth])
+}
+
+impl Core {
+    pub(super) fn authorise(&self, now: Now, job: JobId, claim: ClaimId) -> Option<Fact> {
+        let last = self.job(job)?.record().tally.attempt;
+        let attempt = Attempt(last.0 + 1);
+        Some(Fact::Job { job, event: JobEvent::RunAuthorised { attempt, claim, at: now.wall } })
+    }
+
+    pub(super) fn run_started(
+        &self,
+        run: RunId,
+        at: Timestamp,
+        scratch_dir: &str,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let state = self.job(run.job).map(|job| job.state());
+        let news = state
+            .as_ref()
+            .and_then(JobState::running)
+            .is_some_and(|running| running.attempt == run.attempt && running.executing.is_none());
+        if !news {
+            return Err(Rejection::Stale);
+        }
+        let event = JobEvent::RunStarted { attempt: run.attempt, at };
+        Ok(vec![
+            Fact::RunPlaced { run, scratch_dir: scratch_dir.into() },
+            Fact::Job { job: run.job, event },
+        ])
+    }
+
+    pub(super) fn usage_seen(&self, run: RunId, usage: Usage) -> Result<Vec<Fact>, Rejection> {
+        let known = self.job(run.job).map(|job| job.record().tally.last_usage);
+        if known == Some(usage) {
+            return Err(Rejection::Stale);
+        }
+        Ok(vec![Fact::UsageSeen { run, usage }])
+    }
+
+    /// The job's run is surely over, in this way.
+    pub(super) fn run_over(&self, now: Now, id: JobId, end: &RunEnd, usage: Usage) -> Vec<Fact> {
+        let Some(job) = self.job(id) else { return Vec::new() };
+        let state = job.state();
+        let Some(running) = state.running() else { return Vec::new() };
+        let next = self.after_run(now, job, &state, end, usage);
+        let event = JobEvent::RunOver {
+            attempt: running.attempt,
+            end: end.clone(),
+            usage,
+            next: next.clone(),
+            at: now.wall,
+        };
+        let leaves = match next {
+            AfterRun::Complete | AfterRun::Remove { .. } => !policy::stays(self, job, &event, now),
+            AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
+        };
+        let mut facts = vec![Fact::Job { job: id, event }];
+        facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
+        facts
+    }
+
+    fn after_run(
+        &self,
+        now: Now,
+        job: JobRef<'_>,
+        state: &JobState,
+        end: &RunEnd,
+        usage: Usage,
+    ) -> AfterRun {
+        match state {
+            JobState::Stopping { cause: StopCause::Hold(hold), .. } => AfterRun::Hold(hold.clone()),
+            JobState::Stopping { cause: StopCause::Remove { reason }, .. } => {
+                AfterRun::Remove { reason: reason.clone() }
+            }
+            JobState::Stopping { cause: StopCause::Vacate { reason, .. }, .. } => match end {
+                RunEnd::Vacated { .. } => AfterRun::Requeue { reason: reason.clone() },
+                RunEnd::Exited { .. }
+                | RunEnd::Signaled { .. }
+                | RunEnd::StartFailed(_)
+                | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
+            },
+            JobState::Running(_)
+            | JobState::Idle { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => self.of_itself(now, job, end, usage),
+        }
+    }
+
+    /// What follows when nobody had asked for the end.
+    fn of_itself(&self, now: Now, job: JobRef<'_>, end: &RunEnd, usage: Usage) -> AfterRun {
+        match end {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
+                policy::after_exit(self, job, end, usage, now)
+            }
+            RunEnd::StartFailed(failure) => after_start_failure(failure, job, now),
+            RunEnd::Vacated { code } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
+            RunEnd::Lost { reason } => AfterRun::Requeue { reason: reason.clone() },
+        }
+    }
+}
+
+/// A start that failed holds the job, with the code of the step, unless the step was ours (HTCondor 25.14's texts).
+fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> AfterRun {
+    let StartFailure { stage, path, errno } = failure;
+    let cause = errno_text(*errno);
+    let (code, reason) = match stage {
+        StartStage::Directory => {
+            (HoldCode::IwdError, format!("Cannot access initial working directory {path}: {cause}"))
+        }
+        StartStage::Input => (
+            HoldCode::UnableToOpenInput,
+            format!("Failed to open '{path}' as standard input: {cause} (errno {errno})"),
+        ),
+        StartStage::Output => (
+            HoldCode::UnableToOpenOutput,
+            format!("Failed to open '{path}' as standard output: {cause} (errno {errno})"),
+        ),
+        StartStage::Error => (
+            HoldCode::UnableToOpenOutput,
+            format!("Failed to open '{path}' as standard error: {cause} (errno {errno})"),
+        ),
+        StartStage::Execute => (
+            HoldCode::FailedToCreateProcess,
+            format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),
+        ),
+        StartStage::Prepare => {
+            let reason = format!("the machine could not prepare the run ({path}: {cause})");
+            return AfterRun::Requeue { reason };
+        }
+    };
+    let reason = match job.record().tally.slot {
+        Some(slot) => format!("Error from {slot}: {reason}"),
+        None => reason,
+    };
+    AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+}
+
+fn vacated(code: VacateCode) -> &'static str {
+    match code {
+        VacateCode::StartdShutdown => "the machine's startd stopped",
+        VacateCode::StartdDraining => "the machine is being drained",
+        VacateCode::ReconnectFailed => {
+            "the machine did not hear this schedd for the time of the lease"
+        }
+        VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
+        VacateCode::UserHold
+        | VacateCode::JobPolicyVacate
+        | VacateCode::UserVacateJob
+        | VacateCode::JobShouldRequeue
+        | VacateCode::ScheddVacate
+        | VacateCode::JobRemoved => "the run was stopped",
+    }
+}
+
+/// The kernel's own words for the errors that starting a program meets.
+fn errno_text(errno: i32) -> String {
+    let text = match errno {
+        1 => "Operation not permitted",
+        2 => "No such file or directory",
+        5 => "Input/output error",
+        7 => "Argument list too long",
+        8 => "Exec format error",
+        12 => "Cannot allocate memory",
+        13 => "Permission denied",
+        20 => "Not a directory",
+        21 => "Is a directory",
+        26 => "Text file busy",
+        28 => "No space left on device",
+        30 => "Read-only file system",
+        36 => "File name too long",
+        40 => "Too many levels of symbolic links",
+        122 => "Disk quota exceeded",
+        other => return format!("error {other}"),
+    };
+    text.to_owned()
+}

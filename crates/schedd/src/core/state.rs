@@ -1,0 +1,219 @@
+//! What the core keeps: the rows, and the indexes that are made from them or learnt again after a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::{
+    Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, ProcId, ScheddName,
+    Seq, SubmitToken, UserName, attr,
+};
+use proto::client::Counts;
+use proto::matchmaking::Match;
+
+use super::classes::{Classes, Sorting};
+use super::ranges::Ranges;
+use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
+
+/// What a core is told about its daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The schedd's name (`localhost`): the first part of `GlobalJobId`.
+    pub name: ScheddName,
+    /// What follows the `@` in `User`.
+    pub uid_domain: String,
+    /// The address for people to see (`<127.0.0.1:9618?...>`), for the users' logs.
+    pub address: String,
+}
+
+/// The queue: clusters, jobs, claims, and what follows from what is heard of them.
+///
+/// The functions are in the files of their concern: `decide` (with `submit`, `act`, `matching`, `claims`, `runs`, `tick`),
+/// `apply` (with `index`), `react`, and for reading `ads`, `query`, `log_view`.
+#[derive(Clone, Debug)]
+pub struct Core {
+    pub(super) config: Config,
+    pub(super) meta: Meta,
+    pub(super) last_seq: Seq,
+    pub(super) clusters: BTreeMap<ClusterId, Cluster>,
+    pub(super) claims: BTreeMap<ClaimId, Claim>,
+    /// Every submission known, live or over.
+    pub(super) submissions: BTreeMap<SubmitToken, (ClusterId, u32)>,
+
+    // Made from the above.
+    pub(super) classes: Classes,
+    pub(super) counts: BTreeMap<UserName, Counts>,
+    pub(super) all: Counts,
+    /// Finished jobs that stay in the queue because they want to.
+    pub(super) staying: BTreeSet<JobId>,
+
+    // Learnt again after a restart.
+    /// When the finished jobs that stay were looked at last.
+    pub(super) kept_checked_ms: u64,
+    pub(super) reserved: BTreeMap<ClusterId, SubmitToken>,
+    pub(super) machines: BTreeMap<MachineName, Machine>,
+    pub(super) claiming: BTreeMap<MatchId, Claiming>,
+    pub(super) negotiator: Option<Negotiator>,
+    /// Idle jobs that wait until a moment of the boot clock before they are tried again.
+    pub(super) backing_off: BTreeMap<JobId, u64>,
+    pub(super) backoff_ends: BTreeSet<(u64, JobId)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    pub(super) record: Arc<ClusterRecord>,
+    /// What its jobs' ads are chained to.
+    pub(super) ad: Arc<ClassAd>,
+    pub(super) sorting: Sorting,
+    pub(super) untouched: Ranges,
+    pub(super) jobs: BTreeMap<ProcId, JobRecord>,
+    /// How many jobs are in the queue.
+    pub(super) left: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub(super) record: ClaimRecord,
+    /// No new run after this moment of the boot clock.
+    pub(super) work_until_ms: u64,
+    /// Since when it has no run.
+    pub(super) free_since_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Claiming {
+    pub(super) matched: Match,
+    pub(super) class_key: Arc<str>,
+    pub(super) owner: UserName,
+    pub(super) since_ms: u64,
+}
+
+/// A machine that holds a claim of ours, or is asked for one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Machine {
+    pub(super) address: String,
+    pub(super) up: bool,
+    /// When a beat was seen last, or this life of the schedd began.
+    pub(super) heard_ms: u64,
+    pub(super) beat: Option<Beat>,
+    pub(super) claims: BTreeSet<ClaimId>,
+    pub(super) claiming: BTreeSet<MatchId>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Negotiator {
+    /// Whether it was told anything on this connection.
+    pub(super) introduced: bool,
+    /// What it was told last of each class.
+    pub(super) told: BTreeMap<ClassId, Told>,
+    /// The last match that it sent.
+    pub(super) seen: Option<MatchId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) prio: i64,
+    pub(super) first: JobId,
+    pub(super) idle: u32,
+}
+
+impl Core {
+    pub(super) fn job(&self, job: JobId) -> Option<JobRef<'_>> {
+        let cluster = self.clusters.get(&job.cluster)?;
+        match cluster.jobs.get(&job.proc) {
+            Some(record) => Some(JobRef { cluster, job, record: Some(record) }),
+            None if cluster.untouched.contains(job.proc) => {
+                Some(JobRef { cluster, job, record: None })
+            }
+            None => None,
+        }
+    }
+
+    /// The changing part of a cluster's row; `None` if no job of it is left.
+    pub fn cluster_body(&self, cluster: ClusterId) -> Option<ClusterBody> {
+        self.clusters.get(&cluster).map(Cluster::body)
+    }
+}
+
+impl Cluster {
+    pub(super) fn owner(&self) -> &UserName {
+        &self.record.body.owner
+    }
+
+    pub(super) fn body(&self) -> ClusterBody {
+        ClusterBody {
+            owner: self.record.body.owner.clone(),
+            submitted: self.record.body.submitted,
+            untouched: self.untouched.clone(),
+            left: self.left,
+        }
+    }
+
+    /// Its jobs in order, touched or not.
+    pub(super) fn procs(&self) -> impl Iterator<Item = JobRef<'_>> {
+        self.procs_from(ProcId(0))
+    }
+
+    /// Its jobs in the queue from a number on, in order.
+    pub(super) fn procs_from(&self, first: ProcId) -> impl Iterator<Item = JobRef<'_>> {
+        let id = self.record.cluster;
+        let mut untouched = self.untouched.iter_from(first).peekable();
+        let mut touched = self.jobs.range(first..).peekable();
+        std::iter::from_fn(move || {
+            let next_touched = touched.peek().map(|(proc, _)| **proc);
+            match (untouched.peek().copied(), next_touched) {
+                (Some(proc), other) if other.is_none_or(|other| proc < other) => {
+                    untouched.next();
+                    let job = JobId { cluster: id, proc };
+                    Some(JobRef { cluster: self, job, record: None })
+                }
+                _ => touched.next().map(|(proc, record)| {
+                    let job = JobId { cluster: id, proc: *proc };
+                    JobRef { cluster: self, job, record: Some(record) }
+                }),
+            }
+        })
+    }
+}
+
+/// A job of the queue, whether it has a row or not.
+#[derive(Clone, Copy)]
+pub(super) struct JobRef<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) job: JobId,
+    record: Option<&'a JobRecord>,
+}
+
+impl JobRef<'_> {
+    /// Its row, or the row that it would have.
+    pub(super) fn record(&self) -> JobRecord {
+        self.record.cloned().unwrap_or_else(|| JobRecord {
+            job: self.job,
+            state: JobState::Idle { since: self.cluster.record.body.submitted },
+            finished: None,
+            tally: super::rows::Tally::default(),
+        })
+    }
+
+    /// Whether the job itself, and not its cluster, has this attribute.
+    pub(super) fn delta_has(&self, name: &str) -> bool {
+        let spec = &self.cluster.record.spec;
+        spec.delta(self.job.proc).is_some_and(|delta| delta.get_own(name).is_some())
+    }
+
+    /// Whether it may have a log: most jobs of a large submission have none, and nothing is computed for them.
+    pub(super) fn may_log(&self) -> bool {
+        self.cluster.ad.get(attr::USER_LOG).is_some() || self.delta_has(attr::USER_LOG)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.record.is_some_and(|record| matches!(record.state, JobState::Stopping { .. }))
+    }
+
+    pub(super) fn state(&self) -> JobState {
+        match self.record {
+            Some(record) => record.state.clone(),
+            None => JobState::Idle { since: self.cluster.record.body.submitted },
+        }
+    }
+}

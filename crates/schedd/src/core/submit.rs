@@ -1,0 +1,96 @@
+//! Submission: a number first, then everything at once, once.
+
+use std::sync::Arc;
+
+use model::{
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, SubmitToken,
+    attr,
+};
+use proto::client::{Answer, Refusal};
+
+use super::ranges::Ranges;
+use super::rows::{ClusterBody, ClusterRecord};
+use super::state::Core;
+use super::words::{Actor, Fact};
+
+/// Jobs of one submission. Beyond it a factory's numbers and counters would still work; nobody could wait for its end.
+const MAX_PROCS: u32 = 10_000_000;
+
+/// Numbers that are given and not used yet. A client uses its number within seconds; one that never does costs a few bytes
+/// until it is pushed out.
+const MAX_RESERVED: usize = 10_000;
+
+impl Core {
+    pub(super) fn reserve(&self, _by: &Actor, token: SubmitToken) -> (Vec<Fact>, Answer) {
+        if let Some((cluster, _)) = self.submissions.get(&token) {
+            return (Vec::new(), Answer::Reserved(*cluster));
+        }
+        let known = self.reserved.iter().find(|(_, reserved)| **reserved == token);
+        if let Some((cluster, _)) = known {
+            return (Vec::new(), Answer::Reserved(*cluster));
+        }
+        let cluster = self.meta.next_cluster;
+        let mut facts = Vec::new();
+        if self.reserved.len() >= MAX_RESERVED
+            && let Some(oldest) = self.reserved.keys().next()
+        {
+            facts.push(Fact::ReservationForgotten { cluster: *oldest });
+        }
+        facts.push(Fact::Reserved { token, cluster });
+        (facts, Answer::Reserved(cluster))
+    }
+
+    pub(super) fn submit(
+        &self,
+        now: Now,
+        by: &Actor,
+        token: SubmitToken,
+        cluster: ClusterId,
+        spec: &Arc<ClusterSpec>,
+    ) -> (Vec<Fact>, Answer) {
+        if let Some((cluster, procs)) = self.submissions.get(&token) {
+            return (Vec::new(), Answer::Submitted { cluster: *cluster, procs: *procs });
+        }
+        if self.reserved.get(&cluster) != Some(&token) {
+            return (Vec::new(), Answer::Refused(Refusal::NotReserved(cluster)));
+        }
+        let procs = spec.count();
+        if procs == 0 {
+            let refusal = Refusal::Invalid("submit a cluster: it has no jobs".to_owned());
+            return (Vec::new(), Answer::Refused(refusal));
+        }
+        if procs > MAX_PROCS {
+            let what = format!("submit {procs} jobs at once");
+            let refusal = Refusal::Limit { what, limit: MAX_PROCS.to_string() };
+            return (Vec::new(), Answer::Refused(refusal));
+        }
+        let body = ClusterBody {
+            owner: by.user.clone(),
+            submitted: now.wall,
+            untouched: Ranges::first(procs),
+            left: procs,
+        };
+        let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
+        let mut facts = vec![Fact::ClusterSubmitted(Arc::new(record))];
+        facts.extend(held_from_the_start(now, cluster, spec));
+        (facts, Answer::Submitted { cluster, procs })
+    }
+}
+
+/// `hold = true` in the submit file: the ad says that the job is held.
+fn held_from_the_start(now: Now, cluster: ClusterId, spec: &ClusterSpec) -> Vec<Fact> {
+    let status = spec.ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
+    if status != Some(JobStatus::Held.number()) {
+        return Vec::new();
+    }
+    let hold = Hold {
+        code: HoldCode::SubmittedOnHold,
+        subcode: 0,
+        reason: "submitted on hold at user's request".to_owned(),
+        since: now.wall,
+    };
+    let procs = (0..spec.count()).map(ProcId);
+    procs
+        .map(|proc| Fact::Job { job: JobId { cluster, proc }, event: JobEvent::Held(hold.clone()) })
+        .collect()
+}

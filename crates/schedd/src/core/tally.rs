@@ -1,0 +1,68 @@
+//! What a job's events add up to: the counters and the memory from which its ad's changing attributes are made.
+
+use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Usage};
+
+use super::rows::{ClaimRecord, Tally};
+
+impl Tally {
+    /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
+    pub(super) fn note(&mut self, from: &JobState, event: &JobEvent, claim: Option<&ClaimRecord>) {
+        match event {
+            JobEvent::RunAuthorised { attempt, at, .. } => {
+                self.attempt = *attempt;
+                self.first_start.get_or_insert(*at);
+                self.last_start = Some(*at);
+                self.last_executing = None;
+                self.slot = claim.map(|claim| claim.slot.clone());
+                self.slot_resources = claim.map(|claim| claim.resources.clone());
+                self.scratch_dir = None;
+                self.user_us += self.last_usage.user_us;
+                self.sys_us += self.last_usage.sys_us;
+                self.last_usage = Usage::default();
+            }
+            JobEvent::RunStarted { at, .. } => {
+                self.executions += 1;
+                self.last_executing = Some(*at);
+            }
+            JobEvent::StopRequested { .. } => {}
+            JobEvent::RunOver { end, usage, next, at, .. } => {
+                self.note_end(end, *usage);
+                // HTCondor counts the time for which the machine was the job's, and not only that of its program.
+                let since = self.last_start.unwrap_or(*at);
+                self.wall_ms += u64::try_from(at.since(since).as_millis()).unwrap_or(0);
+                match next {
+                    AfterRun::Hold(hold) => self.note_hold(hold),
+                    AfterRun::Complete | AfterRun::Remove { .. } | AfterRun::Requeue { .. } => {}
+                }
+            }
+            JobEvent::Held(hold) => self.note_hold(hold),
+            JobEvent::Released { reason, .. } => {
+                if let JobState::Held(hold) = from {
+                    self.last_hold = Some(Box::new(hold.clone()));
+                }
+                self.release_reason = Some(reason.as_str().into());
+            }
+            JobEvent::Removed { .. } => {}
+        }
+    }
+
+    /// Takes note of how a run ended; also used to ask what policy would say of it.
+    pub(super) fn note_end(&mut self, end: &RunEnd, usage: Usage) {
+        self.last_end = Some(end.clone());
+        self.last_usage = usage;
+        match end {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
+                self.completions += 1;
+                self.last_exit = Some(end.clone());
+                self.failures = 0;
+            }
+            RunEnd::Vacated { .. } => self.failures = 0,
+            RunEnd::StartFailed(_) | RunEnd::Lost { .. } => self.failures += 1,
+        }
+    }
+
+    fn note_hold(&mut self, hold: &Hold) {
+        self.holds += 1;
+        self.system_holds += u32::from(hold.code != HoldCode::UserRequest);
+    }
+}

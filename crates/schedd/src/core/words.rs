@@ -1,0 +1,311 @@
+//! What goes into the core and what comes out of it. No logic.
+
+use std::sync::Arc;
+
+use classad::AttrName;
+use model::{
+    ClaimId, ClassId, ClusterId, ClusterSpec, IdleReason, JobEvent, JobId, MachineName, MatchId,
+    Now, RunId, SubmitToken, Usage, UserName,
+};
+use proto::claiming::{FromStartd, StopHow, ToStartd};
+use proto::client::{Action, Answer, Recorded, Select};
+use proto::matchmaking::{FromSchedd, Match, ToSchedd};
+
+use super::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
+
+/// What reaches the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A client wants a cluster number.
+    Reserve {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// For which submission.
+        token: SubmitToken,
+    },
+    /// A client submits.
+    Submit {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// Of which submission.
+        token: SubmitToken,
+        /// The number that was reserved.
+        cluster: ClusterId,
+        /// What.
+        spec: Arc<ClusterSpec>,
+    },
+    /// A client does something to jobs.
+    Act {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// What.
+        action: Action,
+        /// To which.
+        select: Select,
+    },
+    /// The connection to the negotiator is open.
+    NegotiatorUp,
+    /// The connection to the negotiator is closed.
+    NegotiatorDown,
+    /// The negotiator says something.
+    FromNegotiator(ToSchedd),
+    /// A startd says something. Its first message on a connection is `Status`.
+    FromStartd {
+        /// Which.
+        machine: MachineName,
+        /// What.
+        message: FromStartd,
+    },
+    /// The connection to a startd is closed. The shell goes on trying until [`Effect::Disconnect`].
+    StartdDown {
+        /// Which.
+        machine: MachineName,
+    },
+    /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come. Everything that may be done for many
+    /// inputs at once is decided here: jobs for free claims, what the negotiator is told, leases, back-off.
+    Tick,
+}
+
+/// Who asks, as the kernel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The user.
+    pub user: UserName,
+    /// Whether it is root or the user that the pool runs as, who may do everything.
+    pub superuser: bool,
+}
+
+/// What follows from an input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// The facts, to apply in order.
+    pub events: Vec<Event>,
+    /// What a client is answered, once the batch is committed.
+    pub reply: Option<Answer>,
+}
+
+/// A fact, and when it became one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub at: Now,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What happened. The first group changes rows; the second only what a restart learns again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A cluster came into the queue.
+    ClusterSubmitted(Arc<ClusterRecord>),
+    /// Something happened to a job. `RunAuthorised` and `RunOver` change its claim as well.
+    Job {
+        /// Which.
+        job: JobId,
+        /// What.
+        event: JobEvent,
+    },
+    /// A run has used so much by now.
+    UsageSeen {
+        /// Which run.
+        run: RunId,
+        /// So far.
+        usage: Usage,
+    },
+    /// The machine said where a run's scratch folder is.
+    RunPlaced {
+        /// Which run.
+        run: RunId,
+        /// The folder.
+        scratch_dir: Arc<str>,
+    },
+    /// A finished job left the queue for the history.
+    JobLeft {
+        /// Which.
+        job: JobId,
+    },
+    /// A startd granted a claim.
+    ClaimGranted(Box<ClaimRecord>),
+    /// A claim is no more ours. A run on it was recorded before.
+    ClaimDropped {
+        /// Which.
+        claim: ClaimId,
+        /// Whether the startd must be told.
+        release: bool,
+    },
+
+    /// A number was given to a submission that is to come.
+    Reserved {
+        /// Whose.
+        token: SubmitToken,
+        /// The number.
+        cluster: ClusterId,
+    },
+    /// A number was given long ago and is not waited for any more.
+    ReservationForgotten {
+        /// The number.
+        cluster: ClusterId,
+    },
+    /// The connection to the negotiator opened: it knows nothing of us.
+    NegotiatorCame,
+    /// The connection to the negotiator closed.
+    NegotiatorWent,
+    /// The negotiator was told what the idle jobs need.
+    RequestsTold(FromSchedd),
+    /// The negotiator said why classes wait.
+    ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
+    /// The negotiator named attributes that tell classes apart.
+    SignificantHeard(Vec<AttrName>),
+    /// Matches up to this one are known.
+    MatchSeen {
+        /// The last.
+        matched: MatchId,
+    },
+    /// A match is being claimed.
+    ClaimRequested(Match),
+    /// A match came to nothing.
+    ClaimFailed {
+        /// Which.
+        matched: MatchId,
+        /// Why.
+        reason: String,
+    },
+    /// A match is not taken up.
+    MatchDeclined {
+        /// Which.
+        matched: MatchId,
+        /// Why.
+        reason: String,
+    },
+    /// A startd said something new on a new connection.
+    StartdCame {
+        /// Which.
+        machine: MachineName,
+    },
+    /// A connection to a startd closed.
+    StartdWent {
+        /// Which.
+        machine: MachineName,
+    },
+    /// Nothing is wanted of a machine any more.
+    MachineForgotten {
+        /// Which.
+        machine: MachineName,
+    },
+    /// A beat was seen, and will be echoed.
+    BeatSeen {
+        /// Whose.
+        machine: MachineName,
+        /// Which.
+        beat: model::Beat,
+    },
+    /// A message must be said to a startd that follows from what is known already: an answer, or a repetition.
+    Repeated {
+        /// To which.
+        machine: MachineName,
+        /// What.
+        what: Repeat,
+    },
+    /// Finished jobs that stayed in the queue were asked whether they still want to.
+    KeptChecked,
+    /// A job waited long enough since its last failure.
+    BackoffOver {
+        /// Which.
+        job: JobId,
+    },
+}
+
+/// What is said to a startd again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Repeat {
+    /// That the run on this claim shall start.
+    StartRun(ClaimId),
+    /// That the run on this claim shall stop.
+    StopRun(ClaimId, StopHow),
+    /// That this match is claimed.
+    RequestClaim(MatchId),
+    /// Anything that carries all it needs.
+    Message(Box<ToStartd>),
+}
+
+/// What `apply` changed that somebody else must keep or learn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// A new cluster: its whole row.
+    pub new_cluster: Option<Arc<ClusterRecord>>,
+    /// A cluster whose changing part (`Core::cluster_body`) changed.
+    pub cluster: Option<ClusterId>,
+    /// A job's row. A job with `finished` is in it for the last time.
+    pub job: Option<JobRecord>,
+    /// A claim's row, or that it is gone.
+    pub claim: Option<(ClaimId, Option<ClaimRecord>)>,
+    /// The numbers.
+    pub meta: Option<Meta>,
+    /// The entry of the record.
+    pub recorded: Option<Recorded>,
+    /// The claim that was dropped: what its startd is told.
+    pub dropped: Option<Box<ClaimRecord>>,
+}
+
+/// What the shell must do, once the batch is committed. Doing it twice does no harm; not doing it is made good by the next
+/// connection, or by `Core::resume`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Tell the negotiator, if it is connected.
+    ToNegotiator(FromSchedd),
+    /// Keep a connection to this startd, from now until `Disconnect`; a new address replaces the old one.
+    Connect {
+        /// Which.
+        machine: MachineName,
+        /// Where it listens.
+        address: String,
+    },
+    /// The connection is not needed any more.
+    Disconnect {
+        /// Which.
+        machine: MachineName,
+    },
+    /// Tell a startd, if it is connected; otherwise forget it.
+    ToStartd {
+        /// Which.
+        machine: MachineName,
+        /// What.
+        message: ToStartd,
+    },
+}
+
+/// Why a message is dropped. It changes nothing; the driver counts it. (What a client does wrong is answered, not rejected.)
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The run is not the one that the claim has.
+    #[error("take a message about run {run} on claim {claim}: it is not that claim's run")]
+    OtherRun {
+        /// Said to be run.
+        run: RunId,
+        /// Said to be on.
+        claim: ClaimId,
+    },
+    /// The match is not being claimed.
+    #[error("take an answer about match {number}: it is not being claimed")]
+    NotClaiming {
+        /// The match's number.
+        number: u64,
+    },
+    /// Nothing is known of the machine.
+    #[error("take a message of machine {machine}: nothing was asked of it")]
+    UnknownMachine {
+        /// Which.
+        machine: MachineName,
+    },
+    /// The claim is not one of ours on that machine.
+    #[error("take a message about claim {claim} of machine {machine}: it is not ours there")]
+    UnknownClaim {
+        /// Which.
+        claim: ClaimId,
+        /// Of which machine.
+        machine: MachineName,
+    },
+    /// It says nothing new.
+    #[error("take a message that says nothing new")]
+    Stale,
+}

@@ -1,0 +1,19 @@
+//! The schedd's surroundings: sockets, the file, the users' logs, the clock. It decides nothing about jobs: `core` does.
+//!
+//! - [`server`]: puts the parts together and runs them.
+//! - `engine`: the one task that owns core and store; a batch at a time: decide, apply, commit, perform.
+//! - `clients`: users' commands, one task each.
+//! - `history`: reading finished jobs and the record beside the engine.
+//! - `links`: connections to the negotiator and to startds.
+//! - `userlog`, `logtext`: the users' event logs, and what stands in them.
+//! - `store`, `rows`: the SQLite file, and what its rows mean.
+
+mod clients;
+mod engine;
+mod history;
+mod links;
+mod logtext;
+mod rows;
+pub mod server;
+pub mod store;
+mod userlog;

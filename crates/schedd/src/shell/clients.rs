@@ -1,0 +1,280 @@
+//! Users' commands: one task a connection, which takes requests and writes answers. What changes the queue goes through the
+//! engine; history and the record are read beside it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use classad::ClassAd;
+use model::{ClusterSpec, Procs, Seq, SubmitToken};
+use proto::client::{Answer, Ask, Identity, Query, Refusal, Request, Response, Select};
+use proto::net::{Connection, Incoming, Listener, NetError, Peer, Sender};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::engine::{EngineInput, PageRequest};
+use super::history::History;
+use super::store::StoreError;
+use crate::core::{Actor, Input};
+
+/// Connections at a time: commands are short; a user's loop of a thousand `q` waits its turn.
+const CONNECTIONS: usize = 1024;
+
+/// How long a peer may take to say who it is.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// Jobs of one submission that may be staged on a connection: what a user may submit at once, as separate jobs.
+const STAGED_PROCS: usize = 5_000_000;
+
+/// Ads in one answer: well below the limit of a frame.
+const ADS_PER_ANSWER: usize = 500;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) engine: mpsc::Sender<EngineInput>,
+    pub(crate) history: History,
+    /// The last position of the record, as it grows.
+    pub(crate) follow: watch::Receiver<u64>,
+    pub(crate) identity: Identity,
+    pub(crate) pool_uid: u32,
+}
+
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("the schedd stops")]
+    Stopping,
+}
+
+/// Takes connections for ever.
+pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok(incoming) => {
+                let desk = Arc::clone(&desk);
+                tokio::spawn(async move {
+                    if let Err(error) = attend(incoming, &desk).await {
+                        tracing::debug!(%error, "a connection ended");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn attend(incoming: Incoming, desk: &Desk) -> Result<(), Broken> {
+    let Ok(greeted) = timeout(GREETING, incoming.greet()).await else {
+        return Err(NetError::NoHello.into());
+    };
+    let Connection { peer, sender, mut receiver } = greeted?;
+    let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
+    let by = actor(&peer, superuser);
+    let mut visit = Visit { desk, by, sender, staged: BTreeMap::new() };
+    while let Some(Request { id, body }) = receiver.recv().await? {
+        visit.answer(id, body).await?;
+    }
+    Ok(())
+}
+
+fn actor(peer: &Peer, superuser: bool) -> Actor {
+    Actor { user: peer.user.clone(), superuser }
+}
+
+/// One connection.
+struct Visit<'a> {
+    desk: &'a Desk,
+    by: Actor,
+    sender: Sender,
+    staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
+}
+
+impl Visit<'_> {
+    async fn answer(&mut self, id: u64, ask: Ask) -> Result<(), Broken> {
+        let by = self.by.clone();
+        match ask {
+            Ask::ReserveCluster { token } => {
+                self.through_core(id, Input::Reserve { by, token }).await
+            }
+            Ask::StageProcs { token, procs } => {
+                let answer = self.stage(token, procs);
+                self.say(id, answer).await
+            }
+            Ask::Submit { token, cluster, spec } => match self.with_staged(token, *spec) {
+                Ok(spec) => {
+                    self.through_core(
+                        id,
+                        Input::Submit { by, token, cluster, spec: Arc::new(spec) },
+                    )
+                    .await
+                }
+                Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
+            },
+            Ask::Act { action, select } => {
+                self.through_core(id, Input::Act { by, action, select }).await
+            }
+            Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
+            Ask::QueryJobs(query) => self.queued(id, query).await,
+            Ask::QueryMachines(_) => {
+                let why = "a schedd has no machines; ask the negotiator";
+                self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
+            }
+            Ask::Totals => {
+                let totals = self.from_engine(EngineInput::Totals).await?;
+                self.say(id, Answer::Totals(totals)).await
+            }
+            Ask::Events { since, follow, select } => self.events(id, since, follow, &select).await,
+            Ask::Identify => {
+                let identity = self.desk.identity.clone();
+                self.say(id, Answer::Identity(identity)).await
+            }
+        }
+    }
+
+    async fn through_core(&mut self, id: u64, input: Input) -> Result<(), Broken> {
+        let answer = self.from_engine(|client| EngineInput::Ask(input, client)).await?;
+        self.say(id, answer).await
+    }
+
+    /// Puts a question to the engine and waits for what it says.
+    async fn from_engine<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> EngineInput,
+    ) -> Result<T, Broken> {
+        let (client, answer) = oneshot::channel();
+        self.desk.engine.send(question(client)).await.map_err(|_| Broken::Stopping)?;
+        answer.await.map_err(|_| Broken::Stopping)
+    }
+
+    fn stage(&mut self, token: SubmitToken, procs: Vec<ClassAd>) -> Answer {
+        let staged = self.staged.entry(token).or_default();
+        if staged.len() + procs.len() > STAGED_PROCS {
+            self.staged.remove(&token);
+            return Answer::Refused(too_many());
+        }
+        staged.extend(procs);
+        Answer::Done
+    }
+
+    fn with_staged(
+        &mut self,
+        token: SubmitToken,
+        mut spec: ClusterSpec,
+    ) -> Result<ClusterSpec, Refusal> {
+        let Some(mut staged) = self.staged.remove(&token) else { return Ok(spec) };
+        match &mut spec.procs {
+            Procs::Listed(rest) if staged.len() + rest.len() <= STAGED_PROCS => {
+                staged.append(rest);
+                spec.procs = Procs::Listed(staged);
+                Ok(spec)
+            }
+            Procs::Listed(_) => Err(too_many()),
+            Procs::Counted { .. } => Err(Refusal::Invalid(
+                "submit: jobs were staged, but the submission does not list its jobs".to_owned(),
+            )),
+        }
+    }
+
+    /// The queue, a page at a time, so that a long answer does not keep others waiting.
+    async fn queued(&mut self, id: u64, mut query: Query) -> Result<(), Broken> {
+        let mut after = None;
+        loop {
+            let request = Box::new(PageRequest { query: query.clone(), after });
+            let page = self.from_engine(|client| EngineInput::Page(request, client)).await?;
+            if let Some(limit) = &mut query.limit {
+                *limit = limit.saturating_sub(page.ads.len() as u64);
+            }
+            self.say_ads(id, page.ads).await?;
+            after = page.next;
+            if after.is_none() || query.limit == Some(0) {
+                return self.say(id, Answer::Done).await;
+            }
+        }
+    }
+
+    /// The history, a page at a time.
+    async fn finished(&mut self, id: u64, query: &Query) -> Result<(), Broken> {
+        let mut reading = self.desk.history.finished(query);
+        let mut left = query.limit.unwrap_or(u64::MAX);
+        loop {
+            match reading.page().await {
+                Ok(Some(mut ads)) => {
+                    ads.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                    left -= ads.len() as u64;
+                    self.say_ads(id, ads).await?;
+                    if left == 0 {
+                        return self.say(id, Answer::Done).await;
+                    }
+                }
+                Ok(None) => return self.say(id, Answer::Done).await,
+                Err(error) => return self.say(id, cannot_read(&error)).await,
+            }
+        }
+    }
+
+    async fn events(
+        &mut self,
+        id: u64,
+        since: Seq,
+        follow: bool,
+        select: &Select,
+    ) -> Result<(), Broken> {
+        let mut follower = self.desk.follow.clone();
+        let mut next = since;
+        loop {
+            let grown_to = *follower.borrow_and_update();
+            while next.0 <= grown_to {
+                match self.desk.history.events(next, select).await {
+                    Ok((events, after)) => {
+                        if !events.is_empty() {
+                            self.say_part(id, Answer::Events(events)).await?;
+                        }
+                        next = after;
+                    }
+                    Err(error) => return self.say(id, cannot_read(&error)).await,
+                }
+            }
+            if !follow {
+                return self.say(id, Answer::Done).await;
+            }
+            follower.changed().await.map_err(|_| Broken::Stopping)?;
+        }
+    }
+
+    async fn say_ads(&mut self, id: u64, ads: Vec<ClassAd>) -> Result<(), Broken> {
+        let mut ads = ads.into_iter().peekable();
+        while ads.peek().is_some() {
+            let part = ads.by_ref().take(ADS_PER_ANSWER).collect();
+            self.say_part(id, Answer::Ads(part)).await?;
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
+        Ok(self.sender.send(&Response { id, last: true, body }).await?)
+    }
+
+    async fn say_part(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
+        Ok(self.sender.send(&Response { id, last: false, body }).await?)
+    }
+}
+
+fn too_many() -> Refusal {
+    Refusal::Limit {
+        what: "submit a cluster of separately described jobs".to_owned(),
+        limit: STAGED_PROCS.to_string(),
+    }
+}
+
+fn cannot_read(error: &StoreError) -> Answer {
+    Answer::Refused(Refusal::Invalid(error.to_string()))
+}

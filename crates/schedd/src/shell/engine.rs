@@ -1,0 +1,240 @@
+//! The one task that owns the core and the store. It takes a batch of waiting inputs, lets the core decide and apply each,
+//! commits what changed in one transaction, and only then performs the effects and answers the clients.
+//!
+//! A commit that fails ends the process: what is in memory is then not true, and a restart loads what is.
+
+use std::time::Duration;
+
+use classad::ClassAd;
+use jiff::tz::TimeZone;
+use model::Now;
+use proto::client::{Answer, Query, Refusal, Totals};
+use proto::clock;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use super::links::Links;
+use super::store::{Store, StoreError};
+use super::userlog::{LogBatch, LogWriter};
+use super::{logtext, rows};
+use crate::core::{Core, Dirty, Effect, Input, run_batch};
+
+/// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
+pub(crate) const QUEUE: usize = 16_384;
+
+/// The most inputs in a batch: bounds the time that a client waits behind others.
+const BATCH: usize = 4096;
+
+/// The longest sleep without an input; only bounds how late a wrong deadline could be.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What reaches the engine.
+#[derive(Debug)]
+pub(crate) enum EngineInput {
+    /// For the core; nobody waits for an answer.
+    Core(Input),
+    /// For the core; somebody does.
+    Ask(Input, oneshot::Sender<Answer>),
+    /// A part of the queue, as it is after the batch.
+    Page(Box<PageRequest>, oneshot::Sender<Page>),
+    /// Counts.
+    Totals(oneshot::Sender<Totals>),
+    /// End after this batch.
+    Stop,
+}
+
+/// Which part of the queue.
+#[derive(Debug)]
+pub(crate) struct PageRequest {
+    /// What is asked.
+    pub(crate) query: Query,
+    /// After which job.
+    pub(crate) after: Option<model::JobId>,
+}
+
+/// A part of the queue.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The ads.
+    pub(crate) ads: Vec<ClassAd>,
+    /// Where to go on, if there is more.
+    pub(crate) next: Option<model::JobId>,
+}
+
+/// The core, its store, and what surrounds them.
+pub(crate) struct Engine {
+    core: Core,
+    store: Store,
+    links: Links,
+    logs: LogWriter,
+    /// The last number given in the outbox, and the last that was forgotten.
+    last_outbox: u64,
+    forgotten: u64,
+    zone: TimeZone,
+    /// The schedd's address, for event 000.
+    host: String,
+    /// Tells followers of the record that it has grown.
+    recorded: watch::Sender<u64>,
+    dropped: u64,
+}
+
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) core: Core,
+    pub(crate) store: Store,
+    pub(crate) links: Links,
+    pub(crate) logs: LogWriter,
+    pub(crate) zone: TimeZone,
+    pub(crate) host: String,
+    pub(crate) recorded: watch::Sender<u64>,
+}
+
+/// A batch as it came in, taken apart.
+#[derive(Default)]
+struct Taken {
+    inputs: Vec<Input>,
+    /// For each input, who waits for its answer.
+    clients: Vec<Option<oneshot::Sender<Answer>>>,
+    reads: Vec<EngineInput>,
+    stop: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { core, store, links, logs, zone, host, recorded } = parts;
+        let last_outbox = logs.written();
+        Self {
+            core,
+            store,
+            links,
+            logs,
+            last_outbox,
+            forgotten: 0,
+            zone,
+            host,
+            recorded,
+            dropped: 0,
+        }
+    }
+
+    /// Runs until it is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// If a commit fails.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<EngineInput>,
+    ) -> Result<(), StoreError> {
+        let effects = self.core.resume();
+        self.perform(effects);
+        let mut waiting = Vec::with_capacity(BATCH);
+        loop {
+            let patience = self.patience();
+            if let Ok(0) = timeout(patience, inputs.recv_many(&mut waiting, BATCH)).await {
+                return Ok(());
+            }
+            if self.batch(&mut waiting).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long to wait for an input before the core wants to be asked again.
+    fn patience(&self) -> Duration {
+        let until =
+            |deadline: u64| Duration::from_millis(deadline.saturating_sub(clock::now().boot_ms));
+        self.core.next_deadline().map_or(IDLE, until).min(IDLE)
+    }
+
+    /// One batch; whether it was the last.
+    async fn batch(&mut self, waiting: &mut Vec<EngineInput>) -> Result<bool, StoreError> {
+        let taken = take_apart(waiting);
+        let now = clock::now();
+        let batch = run_batch(&mut self.core, now, &taken.inputs);
+        let mut texts = logtext::of_entries(&batch.log, &self.host, &self.zone);
+        self.commit(&batch.dirty, &mut texts).await?;
+        self.logs.write(texts);
+        if let Some(last) = batch.dirty.recorded.last() {
+            self.recorded.send_replace(last.seq.0);
+        }
+        self.perform(batch.effects);
+        for (client, answer) in taken.clients.into_iter().zip(batch.answers) {
+            if let Some(client) = client {
+                // A client that has gone does not want its answer.
+                let _ = client.send(answer.unwrap_or_else(unanswered));
+            }
+        }
+        for rejection in &batch.rejected {
+            self.dropped += 1;
+            tracing::debug!(%rejection, dropped = self.dropped, "dropped a message");
+        }
+        for read in taken.reads {
+            self.read(now, read);
+        }
+        Ok(taken.stop)
+    }
+
+    async fn commit(&mut self, dirty: &Dirty, texts: &mut LogBatch) -> Result<(), StoreError> {
+        let mut batch = rows::to_batch(dirty)?;
+        for (path, text) in &texts.texts {
+            self.last_outbox += 1;
+            batch.outbox.push((self.last_outbox, path.to_string(), text.clone()));
+        }
+        texts.upto = self.last_outbox;
+        let written = self.logs.written();
+        if written > self.forgotten && !batch.is_empty() {
+            // Rides along. If no commit follows, a restart finds these texts in their logs and leaves them.
+            batch.outbox_done = Some(written);
+            self.forgotten = written;
+        }
+        self.store.commit(&batch).await
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::ToNegotiator(message) => self.links.tell_negotiator(message),
+                Effect::Connect { machine, address } => self.links.connect(machine, address),
+                Effect::Disconnect { machine } => self.links.disconnect(&machine),
+                Effect::ToStartd { machine, message } => self.links.tell_startd(&machine, message),
+            }
+        }
+    }
+
+    fn read(&self, now: Now, read: EngineInput) {
+        match read {
+            EngineInput::Page(request, client) => {
+                let (ads, next) = self.core.query_page(now, &request.query, request.after);
+                let _ = client.send(Page { ads, next });
+            }
+            EngineInput::Totals(client) => {
+                let _ = client.send(self.core.totals());
+            }
+            EngineInput::Core(_) | EngineInput::Ask(..) | EngineInput::Stop => {}
+        }
+    }
+}
+
+fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
+    let mut taken = Taken::default();
+    for input in waiting.drain(..) {
+        match input {
+            EngineInput::Core(input) => {
+                taken.inputs.push(input);
+                taken.clients.push(None);
+            }
+            EngineInput::Ask(input, client) => {
+                taken.inputs.push(input);
+                taken.clients.push(Some(client));
+            }
+            read @ (EngineInput::Page(..) | EngineInput::Totals(_)) => taken.reads.push(read),
+            EngineInput::Stop => taken.stop = true,
+        }
+    }
+    taken
+}
+
+fn unanswered() -> Answer {
+    Answer::Refused(Refusal::Invalid("the schedd has no answer to that".to_owned()))
+}

@@ -1,0 +1,212 @@
+//! Reading what is over, beside the engine: finished jobs as ads, newest first, and the record of events. It sees what was
+//! committed, and never delays a commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use classad::{ClassAd, Env};
+use model::{ClusterId, JobId, Seq, UserName};
+use proto::client::{Happening, Query, Recorded, Select, Selector};
+use proto::clock;
+
+use super::rows;
+use super::store::{JobRow, Reader, StoreError};
+use crate::core::{ClusterRecord, Config, HistoryAds, project};
+
+/// Clusters kept while a history is read: jobs of one stand together, so a few are enough.
+const CLUSTERS_KEPT: usize = 64;
+
+/// Reads history and record.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    reader: Reader,
+    config: Config,
+}
+
+impl History {
+    pub(crate) fn new(reader: Reader, config: Config) -> Self {
+        Self { reader, config }
+    }
+
+    /// Starts to read finished jobs.
+    pub(crate) fn finished<'a>(&'a self, query: &'a Query) -> Reading<'a> {
+        let by_id = match &query.select {
+            Select::Any(selectors) => by_id(selectors),
+            Select::All | Select::Constraint(_) => None,
+        };
+        let next = by_id.map_or(Next::Before(None), Next::Named);
+        Reading {
+            history: self,
+            query,
+            next,
+            clusters: BTreeMap::new(),
+            env: Env::at(clock::now().wall.as_secs()),
+        }
+    }
+
+    /// Events from `since` on that concern the selected jobs, and where to go on.
+    pub(crate) async fn events(
+        &self,
+        since: Seq,
+        select: &Select,
+    ) -> Result<(Vec<Recorded>, Seq), StoreError> {
+        let page = self.reader.events(since.0).await?;
+        let after = page.last().map_or(since.next(), |row| Seq(row.seq).next());
+        let mut chosen = Vec::new();
+        for row in &page {
+            let recorded = rows::recorded(row)?;
+            if self.concerns(select, &recorded).await? {
+                chosen.push(recorded);
+            }
+        }
+        Ok((chosen, after))
+    }
+
+    async fn concerns(&self, select: &Select, recorded: &Recorded) -> Result<bool, StoreError> {
+        let (cluster, job, owner) = match &recorded.what {
+            Happening::ClusterSubmitted { cluster, owner, .. } => {
+                (*cluster, None, Some(owner.clone()))
+            }
+            Happening::Job { job, .. } => (job.cluster, Some(*job), None),
+        };
+        match select {
+            // A constraint needs the ad as it was at the event, which is not kept: everything is given.
+            Select::All | Select::Constraint(_) => Ok(true),
+            Select::Any(selectors) => {
+                for selector in selectors {
+                    let named = match selector {
+                        Selector::Cluster(wanted) => *wanted == cluster,
+                        Selector::Job(wanted) => {
+                            job.map_or(wanted.cluster == cluster, |job| job == *wanted)
+                        }
+                        Selector::Owner(wanted) => {
+                            self.is_owner(wanted, cluster, owner.as_ref()).await?
+                        }
+                    };
+                    if named {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn is_owner(
+        &self,
+        wanted: &UserName,
+        cluster: ClusterId,
+        known: Option<&UserName>,
+    ) -> Result<bool, StoreError> {
+        if let Some(owner) = known {
+            return Ok(owner == wanted);
+        }
+        let row = self.reader.cluster(cluster.0).await?;
+        Ok(row
+            .as_ref()
+            .map(rows::cluster_record)
+            .transpose()?
+            .is_some_and(|record| record.body.owner == *wanted))
+    }
+}
+
+/// Finished jobs, a page at a time.
+pub(crate) struct Reading<'a> {
+    history: &'a History,
+    query: &'a Query,
+    next: Next,
+    clusters: BTreeMap<ClusterId, Arc<ClusterRecord>>,
+    env: Env,
+}
+
+/// What is read next.
+enum Next {
+    /// By time, before this event.
+    Before(Option<u64>),
+    /// By name.
+    Named(Vec<(ClusterId, Option<JobId>)>),
+    /// Nothing.
+    Done,
+}
+
+impl Reading<'_> {
+    /// The next ads; `None` when there are no more. A page may be empty.
+    pub(crate) async fn page(&mut self) -> Result<Option<Vec<ClassAd>>, StoreError> {
+        let page = match &mut self.next {
+            Next::Done => return Ok(None),
+            Next::Before(before) => {
+                let page = self.history.reader.finished(*before).await?;
+                self.next = page.last().map_or(Next::Done, |row| Next::Before(row.finished));
+                page
+            }
+            Next::Named(named) => match named.pop() {
+                None => return Ok(None),
+                Some((cluster, job)) => {
+                    self.history.reader.finished_of(cluster.0, job.map(|job| job.proc.0)).await?
+                }
+            },
+        };
+        self.ads(&page).await.map(Some)
+    }
+
+    async fn ads(&mut self, page: &[JobRow]) -> Result<Vec<ClassAd>, StoreError> {
+        let mut ads = Vec::new();
+        let mut at = 0;
+        // Neighbours are mostly of one cluster: its shared ad is made once for them.
+        while at < page.len() {
+            let cluster = page[at].cluster;
+            let run = page[at..].iter().take_while(|row| row.cluster == cluster).count();
+            if let Some(record) = self.cluster(ClusterId(cluster)).await? {
+                let maker = HistoryAds::new(&record, &self.history.config);
+                for row in &page[at..at + run] {
+                    let ad = maker.ad(&rows::job_record(row)?);
+                    if self.wanted(&record, row, &ad) {
+                        ads.push(project(ad, &self.query.projection));
+                    }
+                }
+            }
+            at += run;
+        }
+        Ok(ads)
+    }
+
+    fn wanted(&self, cluster: &ClusterRecord, row: &JobRow, ad: &ClassAd) -> bool {
+        let holds = |expr: &classad::Expr| ad.eval_expr(expr, None, &self.env).is_true();
+        let selected = match &self.query.select {
+            Select::All => true,
+            Select::Constraint(expr) => holds(expr),
+            Select::Any(selectors) => selectors.iter().any(|selector| match selector {
+                Selector::Cluster(wanted) => wanted.0 == row.cluster,
+                Selector::Job(wanted) => *wanted == JobId::new(row.cluster, row.proc),
+                Selector::Owner(owner) => *owner == cluster.body.owner,
+            }),
+        };
+        selected && self.query.constraint.as_ref().is_none_or(holds)
+    }
+
+    async fn cluster(
+        &mut self,
+        cluster: ClusterId,
+    ) -> Result<Option<Arc<ClusterRecord>>, StoreError> {
+        if let Some(known) = self.clusters.get(&cluster) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(row) = self.history.reader.cluster(cluster.0).await? else { return Ok(None) };
+        let record = Arc::new(rows::cluster_record(&row)?);
+        if self.clusters.len() >= CLUSTERS_KEPT {
+            self.clusters.clear();
+        }
+        self.clusters.insert(cluster, Arc::clone(&record));
+        Ok(Some(record))
+    }
+}
+
+/// If every selector is an id, the ids, so that a job is found without reading the whole history. Last asked is read first.
+fn by_id(selectors: &[Selector]) -> Option<Vec<(ClusterId, Option<JobId>)>> {
+    let id = |selector: &Selector| match selector {
+        Selector::Cluster(cluster) => Some((*cluster, None)),
+        Selector::Job(job) => Some((job.cluster, Some(*job))),
+        Selector::Owner(_) => None,
+    };
+    selectors.iter().rev().map(id).collect()
+}

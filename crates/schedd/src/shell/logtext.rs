@@ -1,0 +1,186 @@
+//! What the core says of a job's life, in the words of HTCondor's event log. How an event looks as text: `model::userlog`.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use model::userlog::{
+    Amount, CpuTimes, Ending, Evicted, EvictedHow, ResourceUsage, Terminated, UserLogEvent,
+};
+use model::{Resources, RunEnd};
+
+use super::userlog::LogBatch;
+use crate::core::{LogEntry, LogKind, RunSummary};
+
+/// The texts of a batch's entries, gathered by log, in order.
+pub(crate) fn of_entries(entries: &[LogEntry], host: &str, zone: &TimeZone) -> LogBatch {
+    let mut batch = LogBatch::default();
+    for entry in entries {
+        let text = event(&entry.kind, host).render(entry.job, entry.at, zone);
+        batch.add(Arc::clone(&entry.path), &text);
+    }
+    batch
+}
+
+fn event(kind: &LogKind, host: &str) -> UserLogEvent {
+    match kind {
+        LogKind::Submitted { batch_name, notes } => UserLogEvent::Submitted {
+            host: host.to_owned(),
+            log_notes: notes.clone().or_else(|| {
+                batch_name.as_ref().map(|name| format!("[ JobBatchName = {} ]", quoted(name)))
+            }),
+            user_notes: None,
+            warnings: None,
+        },
+        LogKind::Executing { address, slot, scratch_dir, resources } => UserLogEvent::Executing {
+            host: address.clone(),
+            slot_name: Some(slot.to_string()),
+            properties: properties(scratch_dir, resources),
+        },
+        LogKind::ImageSize { peak_rss_kib } => UserLogEvent::ImageSize {
+            image_kib: *peak_rss_kib,
+            memory_mib: Some(peak_rss_kib.div_ceil(1024)),
+            resident_kib: Some(*peak_rss_kib),
+            proportional_kib: None,
+        },
+        LogKind::Terminated(run) => UserLogEvent::Terminated(Box::new(terminated(run))),
+        LogKind::StartError { slot, hold } => UserLogEvent::RemoteError {
+            critical: true,
+            daemon: "starter".to_owned(),
+            host: slot.as_deref().unwrap_or_default().to_owned(),
+            message: vec![hold.reason.clone()],
+            hold: Some((i32::from(hold.code.number()), hold.subcode)),
+        },
+        LogKind::Evicted { code, subcode, reason, run } => {
+            UserLogEvent::Evicted(Box::new(Evicted {
+                code: Some((i32::from(*code), *subcode)),
+                how: how_evicted(run),
+                run_remote: cpu(run.usage.user_us, run.usage.sys_us),
+                run_local: CpuTimes::default(),
+                sent_bytes: 0,
+                received_bytes: 0,
+                reason: Some(reason.clone()),
+                resources: table(run),
+            }))
+        }
+        LogKind::Lost { reason, slot } => UserLogEvent::ReconnectFailed {
+            reason: reason.clone(),
+            slot_name: slot.as_deref().unwrap_or_default().to_owned(),
+        },
+        LogKind::Held(hold) => UserLogEvent::Held {
+            reason: Some(hold.reason.clone()),
+            code: i32::from(hold.code.number()),
+            subcode: hold.subcode,
+        },
+        LogKind::Released { reason } => UserLogEvent::Released { reason: Some(reason.clone()) },
+        LogKind::Aborted { reason } => UserLogEvent::Aborted { reason: Some(reason.clone()) },
+    }
+}
+
+/// What HTCondor tells of a slot at event 001, sorted.
+fn properties(scratch_dir: &str, resources: &Resources) -> Vec<(String, String)> {
+    let mut all = vec![
+        ("CondorScratchDir".to_owned(), quoted(scratch_dir)),
+        ("Cpus".to_owned(), resources.cpus.to_string()),
+        ("Disk".to_owned(), resources.disk_kib.to_string()),
+        ("Memory".to_owned(), resources.memory_mib.to_string()),
+    ];
+    all.extend(resources.custom.iter().map(|(name, n)| (name.clone(), n.to_string())));
+    all.sort();
+    all
+}
+
+fn terminated(run: &RunSummary) -> Terminated {
+    Terminated {
+        ending: ending(&run.end).unwrap_or(Ending::Exited { code: 0 }),
+        run_remote: cpu(run.usage.user_us, run.usage.sys_us),
+        run_local: CpuTimes::default(),
+        total_remote: cpu(run.total_user_us, run.total_sys_us),
+        total_local: CpuTimes::default(),
+        sent_bytes: 0,
+        received_bytes: 0,
+        total_sent_bytes: 0,
+        total_received_bytes: 0,
+        resources: table(run),
+    }
+}
+
+fn how_evicted(run: &RunSummary) -> EvictedHow {
+    ending(&run.end).map_or(EvictedHow::Stopped, EvictedHow::Requeued)
+}
+
+/// How the program ended, if it ended by itself.
+fn ending(end: &RunEnd) -> Option<Ending> {
+    match end {
+        RunEnd::Exited { code } => Some(Ending::Exited { code: *code }),
+        RunEnd::Signaled { signal, .. } => {
+            Some(Ending::Signaled { signal: *signal, core_file: None })
+        }
+        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => None,
+    }
+}
+
+fn table(run: &RunSummary) -> Vec<ResourceUsage> {
+    let wall_s = run.usage.wall_ms() / 1000;
+    let busy_s = match (run.since, run.usage.ended) {
+        (Some(since), Some(ended)) => ended.since(since).as_secs(),
+        (None, _) | (_, None) => wall_s,
+    };
+    let cpu_us = run.usage.user_us + run.usage.sys_us;
+    let allocated =
+        |pick: fn(&Resources) -> u64| run.allocated.as_ref().map(|slot| whole(pick(slot)));
+    let row = |name: &str, used: Option<Amount>, requested: u64, allocated: Option<Amount>| {
+        ResourceUsage {
+            name: name.to_owned(),
+            used,
+            requested: Some(whole(requested)),
+            allocated,
+            assigned: None,
+        }
+    };
+    let time = |name: &str, seconds: u64| ResourceUsage {
+        name: name.to_owned(),
+        used: Some(whole(seconds)),
+        ..ResourceUsage::default()
+    };
+    vec![
+        row(
+            "Cpus",
+            cpus_used(cpu_us, run.usage.wall_ms()),
+            u64::from(run.request.cpus),
+            allocated(|r| u64::from(r.cpus)),
+        ),
+        row(
+            "Disk",
+            Some(whole(run.usage.disk_kib)),
+            run.request.disk_kib,
+            allocated(|r| r.disk_kib),
+        ),
+        row(
+            "Memory",
+            Some(whole(run.usage.peak_rss_kib.div_ceil(1024))),
+            run.request.memory_mib,
+            allocated(|r| r.memory_mib),
+        ),
+        time("TimeExecute", wall_s),
+        time("TimeSlotBusy", busy_s),
+    ]
+}
+
+/// Processors used on average; nothing for a run too short to tell, as HTCondor leaves it empty then.
+fn cpus_used(cpu_us: u64, wall_ms: u64) -> Option<Amount> {
+    let hundredths = (cpu_us / 10).checked_div(wall_ms).filter(|_| wall_ms >= 1000)?;
+    Some(Amount::from(f64::from(u32::try_from(hundredths).ok()?) / 100.0))
+}
+
+fn cpu(user_us: u64, sys_us: u64) -> CpuTimes {
+    CpuTimes { user_s: user_us / 1_000_000, sys_s: sys_us / 1_000_000 }
+}
+
+fn whole(n: u64) -> Amount {
+    Amount::Whole(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// As a ClassAd string.
+fn quoted(text: &str) -> String {
+    classad::Expr::from(text).to_string()
+}

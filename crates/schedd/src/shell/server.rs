@@ -1,0 +1,125 @@
+//! Puts a schedd together: file, core, links, engine, socket; and takes it apart when it is told to stop.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use model::ScheddName;
+use proto::client::Identity;
+use proto::clock;
+use proto::net::{Admission, Listener, NetError, Role};
+use tokio::sync::{mpsc, watch};
+
+use super::clients::{self, Desk};
+use super::engine::{self, Engine, EngineInput, Parts};
+use super::history::History;
+use super::links::Links;
+use super::rows;
+use super::store::{Loaded, Store, StoreError};
+use super::userlog::{LogBatch, LogWriter};
+use crate::core::{Config as CoreConfig, Core};
+
+/// The queue's file in the state folder.
+const QUEUE_FILE: &str = "queue.db";
+
+/// What a schedd is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name, `schedd@host` or just the host.
+    pub name: String,
+    /// What follows the `@` in `User`.
+    pub uid_domain: String,
+    /// Where it listens for commands.
+    pub socket: PathBuf,
+    /// Where the negotiator listens.
+    pub negotiator: PathBuf,
+    /// Where the queue's file is.
+    pub state_dir: PathBuf,
+    /// Who may connect.
+    pub admission: Admission,
+    /// The address that people and logs see.
+    pub address: String,
+}
+
+/// Why a schedd ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its socket.
+    #[error(transparent)]
+    Net(#[from] NetError),
+}
+
+/// Runs a schedd until `shutdown` is ready. What was committed by then is all that matters: nothing else is saved.
+///
+/// # Errors
+///
+/// If the file or the socket fails.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let mut store = Store::open(&config.state_dir.join(QUEUE_FILE)).await?;
+    let loaded = store.load().await?;
+    let started = clock::now();
+    let core_config = CoreConfig {
+        name: ScheddName::new(&config.name),
+        uid_domain: config.uid_domain,
+        address: config.address.clone(),
+    };
+    let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
+    let history = History::new(store.reader(), core_config);
+    let logs = LogWriter::start(pending_texts(&loaded));
+    tracing::info!(
+        schedd = config.name,
+        last_event = loaded.last_seq,
+        texts = loaded.outbox.len(),
+        "loaded the queue"
+    );
+
+    let (inputs, queue) = mpsc::channel(engine::QUEUE);
+    let (recorded, follow) = watch::channel(loaded.last_seq);
+    let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
+    let zone = TimeZone::system();
+    let host = config.address.clone();
+    let engine = Engine::new(Parts { core, store, links, logs, zone, host, recorded });
+    let mut engine = tokio::spawn(engine.run(queue));
+
+    let listener =
+        Listener::bind_unix(&config.socket, Role::Schedd(config.name.clone()), config.admission)?;
+    let identity = Identity {
+        role: "schedd".to_owned(),
+        name: config.name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address: config.address,
+        pid: std::process::id(),
+        since: started.wall,
+    };
+    let Admission::OnlyUid(uid) = config.admission;
+    let desk = Arc::new(Desk { engine: inputs.clone(), history, follow, identity, pool_uid: uid });
+    tokio::select! {
+        () = clients::serve(listener, desk) => {}
+        () = shutdown => {
+            let _ = inputs.send(EngineInput::Stop).await;
+        }
+        ended = &mut engine => return flatten(ended),
+    }
+    flatten(engine.await)
+}
+
+/// Texts that the last life committed and may not have written.
+fn pending_texts(loaded: &Loaded) -> LogBatch {
+    let mut pending = LogBatch::default();
+    for (id, path, text) in &loaded.outbox {
+        pending.upto = *id;
+        pending.add(path.as_str().into(), text);
+    }
+    pending
+}
+
+fn flatten(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result<(), Error> {
+    match ended {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(StoreError::damaged("keep the engine running", error.into()).into()),
+    }
+}

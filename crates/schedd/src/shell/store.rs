@@ -1,0 +1,642 @@
+//! The schedd's file: a few functions over SQLite, and the only place with SQL. It moves rows; what they mean is the core's
+//! matter. A second implementation (PostgreSQL) would replace this struct and nothing else.
+//!
+//! Every write goes through [`Store::commit`]: one transaction, one statement a table, whatever the batch's length, because
+//! sqlx costs 20 to 30 us a statement (docs/adr/0003). `synchronous=FULL`: what was committed survives a loss of power.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use serde_json::Value as Json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
+
+/// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving them stalls the commit that
+/// happens to trigger it.
+const CHECKPOINT_PAGES: u32 = 8000;
+
+/// How many past submissions are remembered by token in memory: a client that missed its answer asks again within minutes.
+const PAST_SUBMISSIONS: i64 = 10_000;
+
+/// How many rows a history query reads at a time: enough to amortise the statement, little enough to hold.
+const HISTORY_PAGE: i64 = 1000;
+
+/// The file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} in the queue file")]
+pub struct StoreError {
+    doing: &'static str,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    /// A row that is not what it should be.
+    pub(crate) fn damaged(
+        doing: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        Self { doing, source }
+    }
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError { doing, source: source.into() }
+}
+
+/// The schedd's file.
+#[derive(Debug)]
+pub struct Store {
+    writer: SqliteConnection,
+    readers: SqlitePool,
+}
+
+/// What one batch changes.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// New submissions.
+    pub new_clusters: Vec<NewCluster>,
+    /// Submissions whose changing part changed.
+    pub clusters: Vec<ClusterRow>,
+    /// New and changed jobs.
+    pub jobs: Vec<JobRow>,
+    /// New, changed (`Some`) and dropped (`None`) claims.
+    pub claims: Vec<(String, Option<String>)>,
+    /// What happened.
+    pub events: Vec<EventRow>,
+    /// Numbers and the like.
+    pub meta: Vec<(&'static str, String)>,
+    /// Texts for users' logs: number, file, text. Written after the commit, forgotten in a later one.
+    pub outbox: Vec<(u64, String, String)>,
+    /// Up to which number the users' logs have been written.
+    pub outbox_done: Option<u64>,
+}
+
+/// A submission, when it is new.
+#[derive(Debug)]
+pub struct NewCluster {
+    /// Its number.
+    pub cluster: u32,
+    /// The client's token.
+    pub token: [u8; 16],
+    /// How many jobs it has.
+    pub procs: u32,
+    /// What was submitted.
+    pub spec: Vec<u8>,
+    /// What changes.
+    pub body: String,
+}
+
+/// What changes of a submission.
+#[derive(Debug, Clone)]
+pub struct ClusterRow {
+    /// Its number.
+    pub cluster: u32,
+    /// As JSON; none if no job of it is in the queue any more.
+    pub body: Option<String>,
+}
+
+/// A job.
+#[derive(Debug, Clone)]
+pub struct JobRow {
+    /// Its cluster.
+    pub cluster: u32,
+    /// Its number.
+    pub proc: u32,
+    /// The event that made it final.
+    pub finished: Option<u64>,
+    /// As JSON.
+    pub body: String,
+}
+
+/// An entry of the record.
+#[derive(Debug, Clone)]
+pub struct EventRow {
+    /// Its position.
+    pub seq: u64,
+    /// When, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Of which cluster.
+    pub cluster: u32,
+    /// Of which job, if of one.
+    pub proc: Option<u32>,
+    /// As JSON.
+    pub body: String,
+}
+
+/// All that a schedd needs to go on after a restart.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Submissions with jobs that are not final: number, token, spec, body.
+    pub clusters: Vec<NewCluster>,
+    /// Jobs that are not final, in order.
+    pub jobs: Vec<JobRow>,
+    /// Claims.
+    pub claims: Vec<String>,
+    /// Numbers and the like.
+    pub meta: Vec<(String, String)>,
+    /// Submissions without jobs in the queue: token, number, count of jobs.
+    pub past: Vec<([u8; 16], u32, u32)>,
+    /// The last position of the record.
+    pub last_seq: u64,
+    /// Texts for users' logs that may not have been written: number, file, text, in order.
+    pub outbox: Vec<(u64, String, String)>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.new_clusters.is_empty()
+            && self.clusters.is_empty()
+            && self.jobs.is_empty()
+            && self.claims.is_empty()
+            && self.events.is_empty()
+            && self.meta.is_empty()
+            && self.outbox.is_empty()
+            && self.outbox_done.is_none()
+    }
+}
+
+impl Store {
+    /// Opens the file, makes it if it is not there, and brings its tables to this release's form.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, or a newer release wrote it.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite://")
+            .map_err(failed("set options"))?
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("cache_size", "-65536");
+        let readers = SqlitePoolOptions::new()
+            .max_connections(2)
+            .min_connections(0)
+            .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
+        let mut writer = sqlx::ConnectOptions::connect(&options).await.map_err(failed("open"))?;
+        sqlx::migrate!()
+            .run(&mut writer)
+            .await
+            .map_err(|e| failed("bring the tables up to date")(e.into()))?;
+        Ok(Self { writer, readers })
+    }
+
+    /// A handle for reading beside the writer: never waits for it, never makes it wait.
+    pub fn reader(&self) -> Reader {
+        Reader(self.readers.clone())
+    }
+
+    /// Writes a batch: all of it or nothing, durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the disk is full or fails. The caller must not go on with a state that was not written.
+    pub async fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.writer.begin().await.map_err(failed("begin a transaction"))?;
+        for new in &batch.new_clusters {
+            sqlx::query("insert into cluster (cluster, token, procs, live, spec, body) values (?, ?, ?, 1, ?, ?)")
+                .bind(new.cluster)
+                .bind(&new.token[..])
+                .bind(new.procs)
+                .bind(&new.spec)
+                .bind(&new.body)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed("add a cluster"))?;
+        }
+        write_rows(&mut tx, batch).await?;
+        tx.commit().await.map_err(failed("commit a transaction"))
+    }
+
+    /// Reads what is in the queue.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn load(&mut self) -> Result<Loaded, StoreError> {
+        let db = &mut self.writer;
+        let clusters = sqlx::query(
+            "select cluster, token, procs, spec, body from cluster where live = 1 order by cluster",
+        )
+        .fetch_all(&mut *db)
+        .await
+        .map_err(failed("read the clusters"))?;
+        let jobs = sqlx::query("select cluster, proc, finished, body from job where finished is null order by cluster, proc")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read the jobs"))?;
+        let claims: Vec<String> = sqlx::query_scalar("select body from claim")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read the claims"))?;
+        let meta: Vec<(String, String)> = sqlx::query_as("select key, body from meta")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read the numbers"))?;
+        let past: Vec<(Vec<u8>, u32, u32)> =
+            sqlx::query_as("select token, cluster, procs from cluster where live = 0 order by cluster desc limit ?")
+                .bind(PAST_SUBMISSIONS)
+                .fetch_all(&mut *db)
+                .await
+                .map_err(failed("read the past clusters"))?;
+        let last_seq: i64 = sqlx::query_scalar("select coalesce(max(seq), 0) from event")
+            .fetch_one(&mut *db)
+            .await
+            .map_err(failed("read the last event"))?;
+        let outbox: Vec<(i64, String, String)> =
+            sqlx::query_as("select id, path, text from outbox order by id")
+                .fetch_all(&mut *db)
+                .await
+                .map_err(failed("read texts for users' logs"))?;
+        Ok(Loaded {
+            outbox: outbox
+                .into_iter()
+                .map(|(id, path, text)| (id.unsigned_abs(), path, text))
+                .collect(),
+            clusters: clusters
+                .iter()
+                .map(new_cluster)
+                .collect::<Result<_, _>>()
+                .map_err(failed("read a cluster"))?,
+            jobs: jobs
+                .iter()
+                .map(job_row)
+                .collect::<Result<_, _>>()
+                .map_err(failed("read a job"))?,
+            claims,
+            meta,
+            past: past
+                .into_iter()
+                .filter_map(|(token, cluster, procs)| {
+                    Some((token.try_into().ok()?, cluster, procs))
+                })
+                .collect(),
+            last_seq: last_seq.unsigned_abs(),
+        })
+    }
+}
+
+/// Reads history and record beside the writer.
+#[derive(Debug, Clone)]
+pub struct Reader(SqlitePool);
+
+impl Reader {
+    /// Finished jobs before the event `before` (exclusive), newest first, at most a page. Give the last one's `finished` to go on.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn finished(&self, before: Option<u64>) -> Result<Vec<JobRow>, StoreError> {
+        let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
+        let rows = sqlx::query(
+            "select cluster, proc, finished, body from job where finished is not null and finished < ? \
+             order by finished desc limit ?",
+        )
+        .bind(before)
+        .bind(HISTORY_PAGE)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read history"))?;
+        rows.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read history"))
+    }
+
+    /// Finished jobs of one cluster, or one of them.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn finished_of(
+        &self,
+        cluster: u32,
+        proc: Option<u32>,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let rows = sqlx::query(
+            "select cluster, proc, finished, body from job where cluster = ?1 and (?2 is null or proc = ?2) \
+             and finished is not null order by finished desc",
+        )
+        .bind(cluster)
+        .bind(proc)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read history"))?;
+        rows.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read history"))
+    }
+
+    /// A cluster, live or not.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn cluster(&self, cluster: u32) -> Result<Option<NewCluster>, StoreError> {
+        let row =
+            sqlx::query("select cluster, token, procs, spec, body from cluster where cluster = ?")
+                .bind(cluster)
+                .fetch_optional(&self.0)
+                .await
+                .map_err(failed("read a cluster"))?;
+        row.as_ref().map(new_cluster).transpose().map_err(failed("read a cluster"))
+    }
+
+    /// The cluster that was submitted with that token, live or not.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn cluster_of_token(
+        &self,
+        token: [u8; 16],
+    ) -> Result<Option<NewCluster>, StoreError> {
+        let row =
+            sqlx::query("select cluster, token, procs, spec, body from cluster where token = ?")
+                .bind(&token[..])
+                .fetch_optional(&self.0)
+                .await
+                .map_err(failed("look a token up"))?;
+        row.as_ref().map(new_cluster).transpose().map_err(failed("look a token up"))
+    }
+
+    /// Events from a position on, at most a page.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn events(&self, since: u64) -> Result<Vec<EventRow>, StoreError> {
+        let rows = sqlx::query(
+            "select seq, at_ms, cluster, proc, body from event where seq >= ? order by seq limit ?",
+        )
+        .bind(i64::try_from(since).unwrap_or(i64::MAX))
+        .bind(HISTORY_PAGE)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read the record"))?;
+        rows.iter().map(event_row).collect::<Result<_, _>>().map_err(failed("read the record"))
+    }
+}
+
+async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    let clusters = batch
+        .clusters
+        .iter()
+        .map(|row| Json::from(vec![row.cluster.into(), Json::from(row.body.as_deref())]))
+        .collect();
+    each(
+        tx,
+        clusters,
+        "update the clusters",
+        "update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
+         from json_each(?) v where cluster = v.value ->> 0",
+    )
+    .await?;
+    let jobs: Vec<Json> = batch
+        .jobs
+        .iter()
+        .map(|row| {
+            Json::from(vec![
+                row.cluster.into(),
+                row.proc.into(),
+                row.finished.into(),
+                Json::from(row.body.as_str()),
+            ])
+        })
+        .collect();
+    each(
+        tx,
+        jobs,
+        "write the jobs",
+        "insert into job (cluster, proc, finished, body) \
+         select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
+         on conflict do update set finished = excluded.finished, body = excluded.body",
+    )
+    .await?;
+    let (kept, dropped): (Vec<_>, Vec<_>) =
+        batch.claims.iter().partition(|(_, body)| body.is_some());
+    let kept = kept
+        .iter()
+        .map(|(claim, body)| Json::from(vec![claim.as_str().into(), Json::from(body.as_deref())]))
+        .collect();
+    each(
+        tx,
+        kept,
+        "write the claims",
+        "insert into claim (claim, body) select value ->> 0, value ->> 1 from json_each(?) where true \
+         on conflict do update set body = excluded.body",
+    )
+    .await?;
+    let dropped = dropped.iter().map(|(claim, _)| Json::from(claim.as_str())).collect();
+    each(
+        tx,
+        dropped,
+        "drop the claims",
+        "delete from claim where claim in (select value from json_each(?))",
+    )
+    .await?;
+    let events: Vec<Json> = batch
+        .events
+        .iter()
+        .map(|row| {
+            Json::from(vec![
+                row.seq.into(),
+                row.at_ms.into(),
+                row.cluster.into(),
+                row.proc.into(),
+                Json::from(row.body.as_str()),
+            ])
+        })
+        .collect();
+    each(
+        tx,
+        events,
+        "write the record",
+        "insert into event (seq, at_ms, cluster, proc, body) \
+         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?)",
+    )
+    .await?;
+    let meta = batch
+        .meta
+        .iter()
+        .map(|(key, body)| Json::from(vec![Json::from(*key), Json::from(body.as_str())]))
+        .collect();
+    each(
+        tx,
+        meta,
+        "write the numbers",
+        "insert into meta (key, body) select value ->> 0, value ->> 1 from json_each(?) where true \
+         on conflict do update set body = excluded.body",
+    )
+    .await?;
+    write_outbox(tx, batch).await
+}
+
+async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    if let Some(done) = batch.outbox_done {
+        sqlx::query("delete from outbox where id <= ?")
+            .bind(i64::try_from(done).unwrap_or(i64::MAX))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("forget what stands in users' logs"))?;
+    }
+    let texts = batch
+        .outbox
+        .iter()
+        .map(|(id, path, text)| {
+            Json::from(vec![(*id).into(), path.as_str().into(), Json::from(text.as_str())])
+        })
+        .collect();
+    each(
+        tx,
+        texts,
+        "keep texts for users' logs",
+        "insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)",
+    )
+    .await
+}
+
+/// One statement for all rows of a table.
+async fn each(
+    tx: &mut SqliteConnection,
+    rows: Vec<Json>,
+    doing: &'static str,
+    sql: &'static str,
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(sql).bind(Json::from(rows).to_string()).execute(tx).await.map_err(failed(doing))?;
+    Ok(())
+}
+
+type SqliteRow = sqlx::sqlite::SqliteRow;
+
+fn new_cluster(row: &SqliteRow) -> Result<NewCluster, sqlx::Error> {
+    let token: Vec<u8> = row.try_get("token")?;
+    let token = token.try_into().map_err(|_| sqlx::Error::Decode("a token is 16 bytes".into()))?;
+    Ok(NewCluster {
+        cluster: row.try_get("cluster")?,
+        token,
+        procs: row.try_get("procs")?,
+        spec: row.try_get("spec")?,
+        body: row.try_get("body")?,
+    })
+}
+
+fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
+    let finished: Option<i64> = row.try_get("finished")?;
+    Ok(JobRow {
+        cluster: row.try_get("cluster")?,
+        proc: row.try_get("proc")?,
+        finished: finished.map(i64::unsigned_abs),
+        body: row.try_get("body")?,
+    })
+}
+
+fn event_row(row: &SqliteRow) -> Result<EventRow, sqlx::Error> {
+    let seq: i64 = row.try_get("seq")?;
+    Ok(EventRow {
+        seq: seq.unsigned_abs(),
+        at_ms: row.try_get("at_ms")?,
+        cluster: row.try_get("cluster")?,
+        proc: row.try_get("proc")?,
+        body: row.try_get("body")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> Batch {
+        Batch {
+            new_clusters: vec![NewCluster {
+                cluster: 7,
+                token: [1; 16],
+                procs: 3,
+                spec: vec![9],
+                body: "{}".to_owned(),
+            }],
+            jobs: (0..3)
+                .map(|proc| JobRow {
+                    cluster: 7,
+                    proc,
+                    finished: None,
+                    body: format!(r#"{{"n":"a'\"{proc}"}}"#),
+                })
+                .collect(),
+            claims: vec![("c".to_owned(), Some("{}".to_owned()))],
+            events: vec![EventRow {
+                seq: 1,
+                at_ms: 5,
+                cluster: 7,
+                proc: None,
+                body: "{}".to_owned(),
+            }],
+            meta: vec![("next", "8".to_owned())],
+            ..Batch::default()
+        }
+    }
+
+    async fn fresh() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("queue.db")).await.unwrap();
+        (dir, store)
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_is_there_after_a_restart() {
+        let (dir, mut store) = fresh().await;
+        store.commit(&batch()).await.unwrap();
+        drop(store);
+        let mut again = Store::open(&dir.path().join("queue.db")).await.unwrap();
+        let loaded = again.load().await.unwrap();
+        assert_eq!(loaded.clusters.len(), 1);
+        assert_eq!(loaded.jobs[2].body, r#"{"n":"a'\"2"}"#);
+        assert_eq!((loaded.claims.len(), loaded.last_seq), (1, 1));
+        assert_eq!(loaded.meta, [("next".to_owned(), "8".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_finished_job_is_in_history_and_not_in_the_queue() {
+        let (_dir, mut store) = fresh().await;
+        store.commit(&batch()).await.unwrap();
+        let done = JobRow { cluster: 7, proc: 1, finished: Some(2), body: "{}".to_owned() };
+        store.commit(&Batch { jobs: vec![done], ..Batch::default() }).await.unwrap();
+        assert_eq!(
+            store.load().await.unwrap().jobs.iter().map(|j| j.proc).collect::<Vec<_>>(),
+            [0, 2]
+        );
+        let history = store.reader().finished(None).await.unwrap();
+        assert_eq!(
+            history.iter().map(|j| (j.proc, j.finished)).collect::<Vec<_>>(),
+            [(1, Some(2))]
+        );
+        assert_eq!(store.reader().finished_of(7, Some(1)).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_fails_leaves_nothing() {
+        let (_dir, mut store) = fresh().await;
+        store.commit(&batch()).await.unwrap();
+        let mut again = batch();
+        again.new_clusters[0].cluster = 8; // the token is taken
+        again.jobs[0].cluster = 8;
+        assert!(store.commit(&again).await.is_err());
+        assert!(store.load().await.unwrap().jobs.iter().all(|j| j.cluster == 7));
+        assert!(store.reader().cluster_of_token([1; 16]).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_claim_is_gone() {
+        let (_dir, mut store) = fresh().await;
+        store.commit(&batch()).await.unwrap();
+        store
+            .commit(&Batch { claims: vec![("c".to_owned(), None)], ..Batch::default() })
+            .await
+            .unwrap();
+        assert!(store.load().await.unwrap().claims.is_empty());
+    }
+}

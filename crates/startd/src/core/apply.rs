@@ -1,0 +1,175 @@
+//! The only place where the core's state changes. Live and on replay alike.
+
+use model::{ClaimId, Now, Usage};
+
+use super::state::{Activity, Claim, Core, Phase, Run};
+use super::words::{Accepted, Change, Event, Fact, RunKey, Stray};
+
+impl Core {
+    /// Makes an event true.
+    ///
+    /// # Panics
+    ///
+    /// If the event cannot follow from the state: then the journal is not this core's, or the core is wrong.
+    pub fn apply(&mut self, event: &Event) -> Change {
+        let at = event.at;
+        let mut change = Change { ad: changes_ad(&event.fact), ..Change::default() };
+        match &event.fact {
+            Fact::ClaimGranted { claim, .. } => self.grant(at, *claim, &event.fact),
+            Fact::ClaimDropped { claim, .. } => change.dropped = Some(self.drop_claim(*claim)),
+            Fact::Echoed { schedd, beat } => {
+                self.state.leased_from_ms.insert(schedd.clone(), beat.sent_ms);
+            }
+            Fact::RunAccepted(accepted) => self.accept(at, accepted),
+            Fact::RunRefused { claim, run, ordinal, end } => {
+                let held = self.claim_mut(*claim);
+                held.last_ordinal = *ordinal;
+                let phase = Phase::Ended { end: end.clone(), usage: Usage::default() };
+                held.activity = Activity::Run(Box::new(Run::refused(*run, at, phase)));
+            }
+            Fact::RunStarted { claim, at, scratch_dir } => {
+                let scratch_dir = scratch_dir.clone();
+                self.run_mut(*claim).phase = Phase::Executing { at: *at, scratch_dir };
+            }
+            Fact::StopOrdered { claim, stop } => self.run_mut(*claim).stop = Some(*stop),
+            Fact::ClaimDoomed { claim, reason } => {
+                self.claim_mut(*claim).doomed = Some(reason.clone());
+            }
+            Fact::RunEnded { claim, end, usage } => {
+                self.run_mut(*claim).phase = Phase::Ended { end: end.clone(), usage: *usage };
+            }
+            Fact::RunRecorded { claim } => {
+                let held = self.claim_mut(*claim);
+                change.recorded = Some(held.key(*claim));
+                held.activity = Activity::Idle { since_ms: at.boot_ms };
+            }
+            Fact::ScheddCame { schedd } => {
+                self.connected.insert(schedd.clone());
+            }
+            Fact::ScheddWent { schedd } => {
+                self.connected.remove(schedd);
+            }
+            Fact::LauncherListed { strays } => {
+                self.launcher_listed = true;
+                self.strays = strays.iter().filter(alive).map(|(key, _)| *key).collect();
+            }
+            Fact::LauncherWent => self.launcher_listed = false,
+            Fact::StrayRun { key, stray: Stray::Ended } => {
+                self.strays.remove(key);
+            }
+            Fact::Opened => self.open = true,
+            Fact::Measured(measured) => self.measured = *measured,
+            Fact::Closed => self.closed = true,
+            Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
+            Fact::RunUsed { .. }
+            | Fact::Answered { .. }
+            | Fact::StrayRun { stray: Stray::Alive, .. } => {}
+        }
+        if change.ad {
+            self.ad_changes += 1;
+            self.changed_at = at.wall;
+        }
+        change
+    }
+
+    fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {
+        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact
+        else {
+            return;
+        };
+        self.index_claim(id, *matched, *slot, resources);
+        self.state.last_claim = id.number;
+        let claim = Claim {
+            secret: *secret,
+            schedd: schedd.clone(),
+            matched: *matched,
+            owner: owner.clone(),
+            resources: resources.clone(),
+            slot: *slot,
+            since: at.wall,
+            last_ordinal: 0,
+            activity: Activity::Idle { since_ms: at.boot_ms },
+            doomed: None,
+        };
+        self.state.claims.insert(id, claim);
+    }
+
+    fn drop_claim(&mut self, id: ClaimId) -> (model::ScheddName, Option<RunKey>) {
+        let claim = self.state.claims.remove(&id);
+        let claim = claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not held"));
+        assert!(claim.alive().is_none(), "claim {id} is dropped while its run may be alive");
+        self.unindex_claim(&claim);
+        let others = self.state.claims.values().any(|other| other.schedd == claim.schedd);
+        if !others {
+            self.state.leased_from_ms.remove(&claim.schedd);
+        }
+        let key = claim.run().map(|_| claim.key(id));
+        (claim.schedd, key)
+    }
+
+    fn accept(&mut self, at: Now, accepted: &Accepted) {
+        let claim = self.claim_mut(accepted.claim);
+        assert!(
+            claim.run().is_none() && accepted.ordinal > claim.last_ordinal,
+            "run {} is accepted on claim {} in state {:?}",
+            accepted.run,
+            accepted.claim,
+            claim.activity
+        );
+        claim.last_ordinal = accepted.ordinal;
+        claim.activity = Activity::Run(Box::new(Run {
+            id: accepted.run,
+            lease_s: accepted.lease_s,
+            manner: accepted.manner,
+            global_job_id: accepted.global_job_id.clone(),
+            since: at.wall,
+            phase: Phase::Starting,
+            stop: None,
+        }));
+    }
+
+    fn claim_mut(&mut self, id: ClaimId) -> &mut Claim {
+        let claim = self.state.claims.get_mut(&id);
+        claim.unwrap_or_else(|| panic!("an event is about claim {id}, which is not held"))
+    }
+
+    fn run_mut(&mut self, id: ClaimId) -> &mut Run {
+        match &mut self.claim_mut(id).activity {
+            Activity::Run(run) if !run.is_over() => run,
+            Activity::Run(_) | Activity::Idle { .. } => {
+                panic!("an event is about a live run on claim {id}, which has none")
+            }
+        }
+    }
+}
+
+fn alive((_, stray): &&(RunKey, Stray)) -> bool {
+    *stray == Stray::Alive
+}
+
+/// Whether the machine is to be advertised again.
+fn changes_ad(fact: &Fact) -> bool {
+    match fact {
+        Fact::ClaimGranted { .. }
+        | Fact::ClaimDropped { .. }
+        | Fact::RunStarted { .. }
+        | Fact::RunEnded { .. }
+        | Fact::Measured(_)
+        | Fact::Opened => true,
+        Fact::Echoed { .. }
+        | Fact::RunAccepted(_)
+        | Fact::RunRefused { .. }
+        | Fact::StopOrdered { .. }
+        | Fact::ClaimDoomed { .. }
+        | Fact::RunRecorded { .. }
+        | Fact::RunUsed { .. }
+        | Fact::ScheddCame { .. }
+        | Fact::ScheddWent { .. }
+        | Fact::LauncherListed { .. }
+        | Fact::LauncherWent
+        | Fact::Closed
+        | Fact::Beaten
+        | Fact::Answered { .. }
+        | Fact::StrayRun { .. } => false,
+    }
+}

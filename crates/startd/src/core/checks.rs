@@ -1,0 +1,48 @@
+//! Recomputes from scratch what `apply` keeps in step. Tests and the simulator call it after every event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::state::Core;
+
+impl Core {
+    /// Says what is inconsistent, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the first thing that is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let claims = &self.state.claims;
+        let mut left = Some(self.machine.total.clone());
+        for claim in claims.values() {
+            left = left.and_then(|left| left.minus(&claim.resources));
+        }
+        if left.as_ref() != Some(&self.free) {
+            return Err(format!("free is {:?}, the claims leave {left:?}", self.free));
+        }
+        let slots: BTreeSet<u32> = claims.values().map(|claim| claim.slot).collect();
+        if slots.len() != claims.len() || slots != self.slots {
+            return Err(format!("slots are {:?}, the claims have {slots:?}", self.slots));
+        }
+        let by_match: BTreeMap<_, _> = claims.iter().map(|(id, c)| (c.matched, *id)).collect();
+        if by_match != self.by_match {
+            return Err("the index by match is not that of the claims".to_owned());
+        }
+        for (id, claim) in claims {
+            if claim.doomed.is_some() && claim.alive().is_none_or(|run| run.stop.is_none()) {
+                return Err(format!("claim {id} is doomed and its run is not being stopped"));
+            }
+            if id.journal != self.machine.journal || id.number > self.state.last_claim {
+                return Err(format!("claim {id} is not of this journal"));
+            }
+        }
+        let beyond = self
+            .state
+            .leased_from_ms
+            .keys()
+            .find(|schedd| !claims.values().any(|claim| claim.schedd == **schedd));
+        match beyond {
+            Some(schedd) => Err(format!("schedd {schedd} has a lease and no claim")),
+            None => Ok(()),
+        }
+    }
+}

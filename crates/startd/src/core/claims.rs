@@ -1,0 +1,242 @@
+//! What schedds ask for: claims, runs on them, and the echoes that keep both alive.
+
+use model::{Beat, ClaimId, ClaimSecret, Now, RunEnd, RunId, ScheddName, VacateCode};
+use proto::claiming::{FromStartd, RequestClaim, StartRun, StopHow};
+
+use super::ads;
+use super::decide::gone;
+use super::state::{Activity, Claim, Core, Phase, lease_ms};
+use super::words::{Accepted, Fact, Rejection, Stop};
+
+impl Core {
+    pub(super) fn echo(
+        &self,
+        now: Now,
+        schedd: &ScheddName,
+        beat: Beat,
+    ) -> Result<Vec<Fact>, Rejection> {
+        if beat.life != self.machine.life || beat.sent_ms > now.boot_ms {
+            return Err(Rejection::UnknownBeat { schedd: schedd.clone() });
+        }
+        // Without a claim there is nothing that could be leased.
+        if !self.state.claims.values().any(|claim| claim.schedd == *schedd) {
+            return Err(Rejection::Stale);
+        }
+        self.newer_beat(schedd, beat).map(|fact| vec![fact]).ok_or(Rejection::Stale)
+    }
+
+    fn newer_beat(&self, schedd: &ScheddName, beat: Beat) -> Option<Fact> {
+        let known = self.state.leased_from_ms.get(schedd);
+        let newer = beat.life == self.machine.life && known.is_none_or(|ms| beat.sent_ms > *ms);
+        newer.then(|| Fact::Echoed { schedd: schedd.clone(), beat })
+    }
+
+    /// Grants a part of the machine, or says why not. A repeated request gets the same answer.
+    pub(super) fn request_claim(
+        &self,
+        now: Now,
+        schedd: &ScheddName,
+        request: &RequestClaim,
+        fresh: ClaimSecret,
+    ) -> Vec<Fact> {
+        let denied = |reason: String| {
+            let matched = request.matched;
+            let message = Box::new(FromStartd::ClaimDenied { matched, reason });
+            vec![Fact::Answered { schedd: schedd.clone(), message }]
+        };
+        if let Some(id) = self.by_match.get(&request.matched) {
+            let claim = &self.state.claims[id];
+            if claim.schedd != *schedd {
+                return denied("the match is another schedd's".to_owned());
+            }
+            let message = FromStartd::ClaimGranted(Box::new(self.granted(now, *id, claim)));
+            return vec![Fact::Answered { schedd: schedd.clone(), message: Box::new(message) }];
+        }
+        if self.closed {
+            return denied("the startd is stopping".to_owned());
+        }
+        let part = request.request.quantized();
+        if let Some(short) = self.free.shortage(&part) {
+            return denied(format!("the slot has not enough {short} left"));
+        }
+        if let Err(reason) = ads::suits(&self.slot_ad(now), &request.ad, now) {
+            return denied(reason);
+        }
+        vec![Fact::ClaimGranted {
+            claim: ClaimId { journal: self.machine.journal, number: self.state.last_claim + 1 },
+            secret: fresh,
+            schedd: schedd.clone(),
+            matched: request.matched,
+            owner: request.owner.clone(),
+            resources: part,
+            slot: self.lowest_free_slot(),
+        }]
+    }
+
+    /// Accepts a run, once for each ordinal.
+    pub(super) fn start_run(
+        &self,
+        now: Now,
+        schedd: &ScheddName,
+        start: &StartRun,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let Some(claim) = self.claim_with_secret(schedd, start.claim, &start.secret)? else {
+            return Ok(vec![gone(schedd, start.claim)]);
+        };
+        if start.ordinal <= claim.last_ordinal || claim.doomed.is_some() {
+            return self.say_again(schedd, start.claim, claim, start.ordinal);
+        }
+        let mut facts = recorded_by_successor(start.claim, claim, start.run)?;
+        facts.extend(self.newer_beat(schedd, start.beat));
+        if let Some(reason) = self.cannot_start(now, schedd, start) {
+            facts.push(Fact::RunRefused {
+                claim: start.claim,
+                run: start.run,
+                ordinal: start.ordinal,
+                end: RunEnd::Lost { reason },
+            });
+            return Ok(facts);
+        }
+        facts.push(Fact::RunAccepted(Box::new(Accepted {
+            claim: start.claim,
+            run: start.run,
+            ordinal: start.ordinal,
+            lease_s: start.lease_s,
+            beat: start.beat,
+            manner: ads::manner(&start.ad, now),
+            global_job_id: ads::global_job_id(&start.ad),
+            ad: start.ad.clone(),
+        })));
+        Ok(facts)
+    }
+
+    fn cannot_start(&self, now: Now, schedd: &ScheddName, start: &StartRun) -> Option<String> {
+        let known = self.state.leased_from_ms.get(schedd).copied();
+        let said = (start.beat.life == self.machine.life).then_some(start.beat.sent_ms);
+        let lease_over =
+            known.max(said).is_none_or(|from| now.boot_ms >= from + lease_ms(start.lease_s));
+        if lease_over {
+            Some("the order to start it came after its lease was over".to_owned())
+        } else if self.closed {
+            Some("the startd is stopping".to_owned())
+        } else if !self.launcher_listed {
+            Some("the machine's launcher cannot be reached".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// Answers a repeated order with what came of the first.
+    fn say_again(
+        &self,
+        schedd: &ScheddName,
+        id: ClaimId,
+        claim: &Claim,
+        ordinal: u32,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let current = claim.run().filter(|_| ordinal == claim.last_ordinal);
+        let message = current.and_then(|run| match &run.phase {
+            Phase::Starting => None,
+            Phase::Executing { at, scratch_dir } => Some(FromStartd::RunStarted {
+                claim: id,
+                run: run.id,
+                at: *at,
+                scratch_dir: scratch_dir.clone(),
+            }),
+            Phase::Ended { end, usage } => Some(FromStartd::RunEnded {
+                claim: id,
+                run: run.id,
+                end: end.clone(),
+                usage: *usage,
+            }),
+        });
+        let message = Box::new(message.ok_or(Rejection::Stale)?);
+        Ok(vec![Fact::Answered { schedd: schedd.clone(), message }])
+    }
+
+    /// Ends a run. An order that overtook its start makes the start void.
+    pub(super) fn stop_run(
+        id: ClaimId,
+        claim: &Claim,
+        run: RunId,
+        ordinal: u32,
+        how: StopHow,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let code = VacateCode::ScheddVacate;
+        if ordinal > claim.last_ordinal {
+            let mut facts = recorded_by_successor(id, claim, run)?;
+            let end = RunEnd::Vacated { code };
+            facts.push(Fact::RunRefused { claim: id, run, ordinal, end });
+            return Ok(facts);
+        }
+        let alive = claim.alive().filter(|_| ordinal == claim.last_ordinal);
+        let stop = Stop { graceful: how == StopHow::Graceful, code };
+        match alive.map(|run| run.stop) {
+            Some(None) => Ok(vec![Fact::StopOrdered { claim: id, stop }]),
+            Some(Some(before)) if before.graceful && !stop.graceful => {
+                Ok(vec![Fact::StopOrdered { claim: id, stop: Stop { code: before.code, ..stop } }])
+            }
+            Some(Some(_)) | None => Err(Rejection::Stale),
+        }
+    }
+
+    pub(super) fn run_recorded(
+        id: ClaimId,
+        claim: &Claim,
+        run: RunId,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let over = claim.run().is_some_and(|held| held.id == run && held.is_over());
+        if over { Ok(vec![Fact::RunRecorded { claim: id }]) } else { Err(Rejection::Stale) }
+    }
+
+    /// Ends every claim, as soon as its run has ended. Said again without grace it is in earnest.
+    pub(super) fn shut_down(&self, graceful: bool) -> Vec<Fact> {
+        let reason = "the startd is stopping".to_owned();
+        let stop = Stop { graceful, code: VacateCode::StartdShutdown };
+        let mut facts = vec![Fact::Closed];
+        for (id, claim) in &self.state.claims {
+            let Some(run) = claim.alive() else {
+                facts.push(Fact::ClaimDropped { claim: *id, reason: reason.clone() });
+                continue;
+            };
+            if claim.doomed.is_none() {
+                facts.push(Fact::ClaimDoomed { claim: *id, reason: reason.clone() });
+            }
+            if run.stop.is_none_or(|before| before.graceful && !graceful) {
+                let code = run.stop.map_or(stop.code, |before| before.code);
+                facts.push(Fact::StopOrdered { claim: *id, stop: Stop { code, ..stop } });
+            }
+        }
+        facts
+    }
+
+    pub(super) fn release_claim(id: ClaimId, claim: &Claim) -> Result<Vec<Fact>, Rejection> {
+        let reason = "the schedd gave it back".to_owned();
+        match claim.alive() {
+            None => Ok(vec![Fact::ClaimDropped { claim: id, reason }]),
+            Some(_) if claim.doomed.is_some() => Err(Rejection::Stale),
+            Some(run) => {
+                let mut facts = Vec::new();
+                if run.stop.is_none() {
+                    let stop = Stop { graceful: true, code: VacateCode::ScheddVacate };
+                    facts.push(Fact::StopOrdered { claim: id, stop });
+                }
+                facts.push(Fact::ClaimDoomed { claim: id, reason });
+                Ok(facts)
+            }
+        }
+    }
+}
+
+/// A schedd has one run at a time on a claim: a word about a later one says that it has recorded the one before.
+fn recorded_by_successor(
+    id: ClaimId,
+    claim: &Claim,
+    successor: RunId,
+) -> Result<Vec<Fact>, Rejection> {
+    match &claim.activity {
+        Activity::Idle { .. } => Ok(Vec::new()),
+        Activity::Run(run) if run.is_over() => Ok(vec![Fact::RunRecorded { claim: id }]),
+        Activity::Run(run) => Err(Rejection::ClaimBusy { run: successor, claim: id, busy: run.id }),
+    }
+}

@@ -1,0 +1,87 @@
+//! Where every input is decided: which file knows what follows.
+
+use model::{ClaimId, Now, ScheddName};
+use proto::claiming::{FromStartd, ToStartd};
+
+use super::state::{Claim, Core};
+use super::words::{Decision, Event, Fact, Input, Rejection};
+
+impl Core {
+    /// What follows from an input. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the input is about something that is not so (any more). It is dropped.
+    pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
+        let facts = match input {
+            Input::ScheddUp { schedd } => vec![Fact::ScheddCame { schedd: schedd.clone() }],
+            Input::ScheddDown { schedd } => vec![Fact::ScheddWent { schedd: schedd.clone() }],
+            Input::FromSchedd { schedd, .. } if !self.open => {
+                return Err(Rejection::NotReady { schedd: schedd.clone() });
+            }
+            Input::FromSchedd { schedd, message, fresh } => match message {
+                ToStartd::Echo { beat } => self.echo(now, schedd, *beat)?,
+                ToStartd::RequestClaim(request) => self.request_claim(now, schedd, request, *fresh),
+                ToStartd::StartRun(start) => self.start_run(now, schedd, start)?,
+                ToStartd::StopRun { claim, secret, run, ordinal, how } => {
+                    let Some(held) = self.claim_of(schedd, *claim, Some(secret))? else {
+                        return Ok(decision(now, vec![gone(schedd, *claim)]));
+                    };
+                    Self::stop_run(*claim, held, *run, *ordinal, *how)?
+                }
+                ToStartd::RunRecorded { claim, run } => {
+                    let held = self.claim_of(schedd, *claim, None)?.ok_or(Rejection::Stale)?;
+                    Self::run_recorded(*claim, held, *run)?
+                }
+                ToStartd::ReleaseClaim { claim, secret } => {
+                    match self.claim_of(schedd, *claim, Some(secret))? {
+                        None => vec![gone(schedd, *claim)],
+                        Some(held) => Self::release_claim(*claim, held)?,
+                    }
+                }
+            },
+            Input::FromLauncher(message) => self.from_launcher(message)?,
+            Input::LauncherDown => vec![Fact::LauncherWent],
+            Input::Measured(measured) => vec![Fact::Measured(*measured)],
+            Input::Shutdown { graceful } => self.shut_down(*graceful),
+            Input::Tick => self.tick(now),
+        };
+        Ok(decision(now, facts))
+    }
+
+    /// The claim, if there is one and it is this schedd's.
+    fn claim_of(
+        &self,
+        schedd: &ScheddName,
+        id: ClaimId,
+        secret: Option<&model::ClaimSecret>,
+    ) -> Result<Option<&Claim>, Rejection> {
+        let Some(claim) = self.state.claims.get(&id) else { return Ok(None) };
+        let right = claim.schedd == *schedd && secret.is_none_or(|s| s.matches(&claim.secret));
+        if right {
+            Ok(Some(claim))
+        } else {
+            Err(Rejection::NotYours { schedd: schedd.clone(), claim: id })
+        }
+    }
+
+    pub(super) fn claim_with_secret(
+        &self,
+        schedd: &ScheddName,
+        id: ClaimId,
+        secret: &model::ClaimSecret,
+    ) -> Result<Option<&Claim>, Rejection> {
+        self.claim_of(schedd, id, Some(secret))
+    }
+}
+
+fn decision(now: Now, facts: Vec<Fact>) -> Decision {
+    Decision { events: facts.into_iter().map(|fact| Event { at: now, fact }).collect() }
+}
+
+/// The answer to a message about a claim that is not held.
+pub(super) fn gone(schedd: &ScheddName, claim: ClaimId) -> Fact {
+    let reason = "the startd does not hold this claim".to_owned();
+    let message = Box::new(FromStartd::ClaimGone { claim, reason });
+    Fact::Answered { schedd: schedd.clone(), message }
+}

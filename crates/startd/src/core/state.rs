@@ -1,0 +1,241 @@
+//! What the core keeps: the durable [`State`], and beside it what a restart learns again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{
+    ClaimId, ClaimSecret, MatchId, Now, Resources, RunEnd, RunId, ScheddName, Timestamp, Usage,
+    UserName,
+};
+use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
+use serde::{Deserialize, Serialize};
+
+use super::words::{Machine, Manner, Measured, RunKey, Stop};
+
+/// One machine's claims and runs, and what follows from what is heard of them.
+///
+/// The functions are in the files of their concern: `decide` (with `claims`, `launcher`, `tick`), `apply`, `react`, and `ads`.
+#[derive(Clone, Debug)]
+pub struct Core {
+    pub(super) machine: Machine,
+    pub(super) state: State,
+    /// Which claim was made for a match: a repeated request is answered with the same claim.
+    pub(super) by_match: BTreeMap<MatchId, ClaimId>,
+    /// What is not carved out.
+    pub(super) free: Resources,
+    /// Numbers of dynamic slots in use.
+    pub(super) slots: BTreeSet<u32>,
+    pub(super) connected: BTreeSet<ScheddName>,
+    /// Whether the launcher listed its runs on the present connection.
+    pub(super) launcher_listed: bool,
+    /// Runs of the launcher that are to be gone before a schedd is answered for the first time.
+    pub(super) strays: BTreeSet<RunKey>,
+    /// Whether schedds are answered.
+    pub(super) open: bool,
+    /// Whether the startd is about to end.
+    pub(super) closed: bool,
+    pub(super) measured: Measured,
+    /// When beats were sent last, milliseconds of the boot clock.
+    pub(super) beaten_ms: Option<u64>,
+    /// Counts what changed the machine's ad.
+    pub(super) ad_changes: u64,
+    /// The wall clock of the last change of `free`, for `EnteredCurrentState`.
+    pub(super) changed_at: Timestamp,
+}
+
+/// What the journal makes: it can be stored whole, in the journal's place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The number of the last claim.
+    pub(super) last_claim: u64,
+    pub(super) claims: BTreeMap<ClaimId, Claim>,
+    /// When the beat was sent that each schedd echoed last, milliseconds of the boot clock. Its runs' leases count from there.
+    pub(super) leased_from_ms: BTreeMap<ScheddName, u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Claim {
+    pub(super) secret: ClaimSecret,
+    pub(super) schedd: ScheddName,
+    pub(super) matched: MatchId,
+    pub(super) owner: UserName,
+    pub(super) resources: Resources,
+    /// The number of its dynamic slot.
+    pub(super) slot: u32,
+    pub(super) since: Timestamp,
+    /// The ordinal of the last run that was accepted or refused, 0 before the first.
+    pub(super) last_ordinal: u32,
+    pub(super) activity: Activity,
+    /// Set when the claim ends as soon as its run has: why.
+    pub(super) doomed: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Activity {
+    /// No run, since then on the boot clock.
+    Idle {
+        since_ms: u64,
+    },
+    Run(Box<Run>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) lease_s: u32,
+    pub(super) manner: Manner,
+    pub(super) global_job_id: String,
+    pub(super) since: Timestamp,
+    pub(super) phase: Phase,
+    pub(super) stop: Option<Stop>,
+}
+
+/// ```text
+/// Starting --Started--> Executing
+///     '-------Ended---------'----> Ended --RunRecorded--> (the claim is idle)
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Phase {
+    Starting,
+    Executing {
+        at: Timestamp,
+        scratch_dir: String,
+    },
+    /// Nothing of it is left; the schedd has not said yet that it knows.
+    Ended {
+        end: RunEnd,
+        usage: Usage,
+    },
+}
+
+impl Core {
+    /// A machine without claims, or what was stored of it with [`Core::state`]. The journal's events are applied next.
+    pub fn new(machine: Machine, state: State) -> Self {
+        let changed_at = machine.started;
+        let mut core = Self {
+            free: machine.total.clone(),
+            machine,
+            state: State::default(),
+            by_match: BTreeMap::new(),
+            slots: BTreeSet::new(),
+            connected: BTreeSet::new(),
+            launcher_listed: false,
+            strays: BTreeSet::new(),
+            open: false,
+            closed: false,
+            measured: Measured::default(),
+            beaten_ms: None,
+            ad_changes: 0,
+            changed_at,
+        };
+        for (id, claim) in &state.claims {
+            core.index_claim(*id, claim.matched, claim.slot, &claim.resources);
+        }
+        core.state = state;
+        core
+    }
+
+    /// What is durable: may be written in the place of the journal so far.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether no claim is held: the machine does nothing for anybody.
+    pub fn is_idle(&self) -> bool {
+        self.state.claims.is_empty()
+    }
+
+    /// Enters a claim into every index. The counterpart is [`Core::unindex_claim`].
+    pub(super) fn index_claim(
+        &mut self,
+        id: ClaimId,
+        matched: MatchId,
+        slot: u32,
+        part: &Resources,
+    ) {
+        self.by_match.insert(matched, id);
+        assert!(self.slots.insert(slot), "slot {slot} is given to claim {id} while it is in use");
+        let left = self.free.minus(part);
+        self.free = left.unwrap_or_else(|| {
+            panic!("claim {id} takes {part:?}, and only {:?} are free", self.free)
+        });
+    }
+
+    pub(super) fn unindex_claim(&mut self, claim: &Claim) {
+        self.by_match.remove(&claim.matched);
+        self.slots.remove(&claim.slot);
+        self.free = self.free.plus(&claim.resources);
+    }
+
+    /// The moment at which the run's lease is over, if no echo comes.
+    pub(super) fn lease_end_ms(&self, schedd: &ScheddName, lease_s: u32) -> u64 {
+        let from = self.state.leased_from_ms.get(schedd).copied().unwrap_or(0);
+        from.saturating_add(lease_ms(lease_s))
+    }
+
+    pub(super) fn slot_name(&self, slot: u32) -> String {
+        format!("slot1_{slot}@{}", self.machine.name)
+    }
+
+    pub(super) fn lowest_free_slot(&self) -> u32 {
+        (1..)
+            .zip(&self.slots)
+            .find(|(n, used)| n != *used)
+            .map_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX - 1) + 1, |(n, _)| n)
+    }
+
+    pub(super) fn beat(&self, now: Now) -> model::Beat {
+        model::Beat { life: self.machine.life, sent_ms: now.boot_ms }
+    }
+}
+
+/// The lease that a run gets, milliseconds.
+pub(super) fn lease_ms(lease_s: u32) -> u64 {
+    let least = u64::try_from(MIN_LEASE.as_millis()).unwrap_or(u64::MAX);
+    (u64::from(lease_s) * 1000).max(least)
+}
+
+impl Claim {
+    pub(super) fn run(&self) -> Option<&Run> {
+        match &self.activity {
+            Activity::Run(run) => Some(run),
+            Activity::Idle { .. } => None,
+        }
+    }
+
+    /// Its run, if something of it may be alive.
+    pub(super) fn alive(&self) -> Option<&Run> {
+        self.run().filter(|run| !run.is_over())
+    }
+
+    pub(super) fn key(&self, id: ClaimId) -> RunKey {
+        RunKey { claim: id, ordinal: self.last_ordinal }
+    }
+
+    pub(super) fn status(&self, id: ClaimId) -> ClaimStatus {
+        ClaimStatus {
+            claim: id,
+            secret: self.secret,
+            matched: self.matched,
+            last_ordinal: self.last_ordinal,
+            run: self.run().map(|run| (run.id, run.status())),
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Ended { .. } => true,
+            Phase::Starting | Phase::Executing { .. } => false,
+        }
+    }
+
+    fn status(&self) -> RunStatus {
+        match (&self.phase, self.stop) {
+            (Phase::Ended { end, usage }, _) => RunStatus::Ended(end.clone(), *usage),
+            (Phase::Starting | Phase::Executing { .. }, Some(_)) => RunStatus::Stopping,
+            (Phase::Starting, None) => RunStatus::Starting,
+            (Phase::Executing { at, .. }, None) => RunStatus::Executing(*at),
+        }
+    }
+}

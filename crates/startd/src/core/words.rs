@@ -1,0 +1,516 @@
+//! What goes into the core and what comes out of it. No logic.
+
+use std::fmt;
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::{
+    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Now, Resources, RunEnd, RunId, ScheddName,
+    Timestamp, Usage, UserName,
+};
+use proto::claiming::{FromStartd, ToStartd};
+use serde::{Deserialize, Serialize};
+
+/// A machine as it was found when the startd started: what does not change in its life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Machine {
+    /// Its name (`Machine`).
+    pub name: MachineName,
+    /// Where schedds connect to. (What people see, `MyAddress`, is in `found`.)
+    pub address: String,
+    /// What it shares out.
+    pub total: Resources,
+    /// What was found out about it: `Arch`, `OpSys`, `KFlops`, `CpuFamily`, `FileSystemDomain` and the like, and the
+    /// administrator's own attributes and expressions (`Start`, `Rank`). The core adds what it knows itself.
+    pub found: Arc<ClassAd>,
+    /// When the startd started (`DaemonStartTime`).
+    pub started: Timestamp,
+    /// Numbers this machine's journal (see [`model::Beat`]): greater than that of any earlier journal of the machine.
+    pub life: u64,
+    /// Drawn at random for this journal (see [`ClaimId`]).
+    pub journal: u64,
+}
+
+/// What reaches the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A schedd connected. Before the launcher's first listing it is not answered.
+    ScheddUp {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// A schedd's connection closed.
+    ScheddDown {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// A schedd says something.
+    FromSchedd {
+        /// Which.
+        schedd: ScheddName,
+        /// What.
+        message: ToStartd,
+        /// 16 random bytes, for the claim that this may grant.
+        fresh: ClaimSecret,
+    },
+    /// The launcher says something. Its first message on a connection is `Listed`.
+    FromLauncher(FromLauncher),
+    /// The connection to the launcher closed.
+    LauncherDown,
+    /// The machine was measured.
+    Measured(Measured),
+    /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when [`super::Core::is_idle`].
+    Shutdown {
+        /// Whether the jobs get their signal and their grace.
+        graceful: bool,
+    },
+    /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come.
+    Tick,
+}
+
+/// The name under which the launcher keeps a run. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunKey {
+    /// The claim.
+    pub claim: ClaimId,
+    /// The run's ordinal on it.
+    pub ordinal: u32,
+}
+
+impl fmt::Display for RunKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.claim, self.ordinal)
+    }
+}
+
+impl std::str::FromStr for RunKey {
+    type Err = model::IdError;
+
+    /// Reads what `Display` wrote.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('-');
+        let key = (|| {
+            let journal = u64::from_str_radix(parts.next()?, 16).ok()?;
+            let number = parts.next()?.parse().ok()?;
+            let ordinal = parts.next()?.parse().ok()?;
+            Some(Self { claim: ClaimId { journal, number }, ordinal })
+        })();
+        key.filter(|_| parts.next().is_none())
+            .ok_or_else(|| model::IdError::new(text, "a run key such as 00000000000000ff-3-1"))
+    }
+}
+
+/// What the launcher reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromLauncher {
+    /// Every run that it keeps. What changes afterwards comes as the other messages.
+    Listed(Vec<LauncherRun>),
+    /// A program was executed.
+    Started {
+        /// Of which run.
+        key: RunKey,
+        /// When.
+        at: Timestamp,
+        /// The scratch folder that the shell made for it.
+        scratch_dir: String,
+    },
+    /// What a run has used so far.
+    Used {
+        /// Which.
+        key: RunKey,
+        /// So far.
+        usage: Usage,
+    },
+    /// Nothing of a run is left. Also said by the shell for a run that the launcher refused to take.
+    Ended {
+        /// Which.
+        key: RunKey,
+        /// How.
+        end: RunEnd,
+        /// What it used.
+        usage: Usage,
+    },
+}
+
+/// A run in the launcher's list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LauncherRun {
+    /// Which.
+    pub key: RunKey,
+    /// How it stands.
+    pub state: LauncherState,
+}
+
+/// How a run stands with the launcher.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LauncherState {
+    /// Accepted, not executed yet; or being cleared away.
+    Starting,
+    /// Its program runs.
+    Executing {
+        /// Since when.
+        at: Timestamp,
+        /// Its scratch folder.
+        scratch_dir: String,
+    },
+    /// Nothing of it is left.
+    Ended(RunEnd, Usage),
+}
+
+/// What the shell measures from time to time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// `LoadAvg`.
+    pub load_avg: f64,
+    /// Free space where scratch folders are made, KiB.
+    pub free_disk_kib: u64,
+    /// `KeyboardIdle`, `ConsoleIdle`, seconds.
+    pub keyboard_idle_s: u64,
+    /// How fast it is (`Mips`, `KFlops`), once that has been measured.
+    pub speed: Option<Speed>,
+}
+
+/// How fast a machine is, by two small programs of ours: good for comparing machines of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speed {
+    /// `Mips`: a loop of integers and branches, in millions of its steps a second.
+    pub mips: u64,
+    /// `KFlops`: solving linear equations, in thousands of floating-point operations a second.
+    pub kflops: u64,
+}
+
+/// What follows from an input: facts to apply, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// The facts.
+    pub events: Vec<Event>,
+}
+
+/// A fact, and when it became one. The journal is a list of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Now,
+    /// What.
+    pub fact: Fact,
+}
+
+impl Event {
+    /// Whether it must be in the journal before its effects are performed. Others need not be in it at all.
+    pub fn is_durable(&self) -> bool {
+        match &self.fact {
+            Fact::ClaimGranted { .. }
+            | Fact::ClaimDropped { .. }
+            | Fact::Echoed { .. }
+            | Fact::RunAccepted(_)
+            | Fact::RunRefused { .. }
+            | Fact::RunStarted { .. }
+            | Fact::StopOrdered { .. }
+            | Fact::ClaimDoomed { .. }
+            | Fact::RunEnded { .. }
+            | Fact::RunRecorded { .. } => true,
+            Fact::RunUsed { .. }
+            | Fact::ScheddCame { .. }
+            | Fact::ScheddWent { .. }
+            | Fact::LauncherListed { .. }
+            | Fact::LauncherWent
+            | Fact::Opened
+            | Fact::Measured(_)
+            | Fact::Closed
+            | Fact::Beaten
+            | Fact::Answered { .. }
+            | Fact::StrayRun { .. } => false,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Fact {
+    /// A part of the machine was carved out for a schedd.
+    ClaimGranted {
+        /// The claim.
+        claim: ClaimId,
+        /// The right to use it.
+        secret: ClaimSecret,
+        /// Whose.
+        schedd: ScheddName,
+        /// The match.
+        matched: MatchId,
+        /// Whose jobs.
+        owner: UserName,
+        /// What was carved.
+        resources: Resources,
+        /// The number of the dynamic slot.
+        slot: u32,
+    },
+    /// A claim without a live run is over: its slot is free.
+    ClaimDropped {
+        /// Which.
+        claim: ClaimId,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// A schedd echoed a beat.
+    Echoed {
+        /// Which schedd.
+        schedd: ScheddName,
+        /// Which beat.
+        beat: Beat,
+    },
+    /// A run was accepted, and will be started.
+    RunAccepted(Box<Accepted>),
+    /// A run was accepted and is over at once: it was stopped before it came, or came after its lease.
+    RunRefused {
+        /// On which claim.
+        claim: ClaimId,
+        /// Which run.
+        run: RunId,
+        /// Its ordinal.
+        ordinal: u32,
+        /// How that counts.
+        end: RunEnd,
+    },
+    /// The program runs.
+    RunStarted {
+        /// On which claim.
+        claim: ClaimId,
+        /// When it was executed.
+        at: Timestamp,
+        /// The scratch folder.
+        scratch_dir: String,
+    },
+    /// A run has used so much by now.
+    RunUsed {
+        /// On which claim.
+        claim: ClaimId,
+        /// So far.
+        usage: Usage,
+    },
+    /// The run is to end.
+    StopOrdered {
+        /// On which claim.
+        claim: ClaimId,
+        /// How and why.
+        stop: Stop,
+    },
+    /// The claim is to end as soon as its run has.
+    ClaimDoomed {
+        /// Which.
+        claim: ClaimId,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// Nothing of the run is left.
+    RunEnded {
+        /// On which claim.
+        claim: ClaimId,
+        /// How it ended.
+        end: RunEnd,
+        /// What it used.
+        usage: Usage,
+    },
+    /// The schedd has the end in its record.
+    RunRecorded {
+        /// On which claim.
+        claim: ClaimId,
+    },
+
+    /// A schedd connected.
+    ScheddCame {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// A schedd's connection closed.
+    ScheddWent {
+        /// Which.
+        schedd: ScheddName,
+    },
+    /// The launcher listed its runs.
+    LauncherListed {
+        /// Runs that nothing is known of, or that have ended.
+        strays: Vec<(RunKey, Stray)>,
+    },
+    /// The connection to the launcher closed.
+    LauncherWent,
+    /// No stray run is left: from now on schedds are answered.
+    Opened,
+    /// The machine was measured.
+    Measured(Measured),
+    /// The startd is to end: no claim is granted and no run is started any more.
+    Closed,
+    /// Beats were sent to every schedd that has a claim here.
+    Beaten,
+    /// A schedd must be told something that changes nothing.
+    Answered {
+        /// Which.
+        schedd: ScheddName,
+        /// What.
+        message: Box<FromStartd>,
+    },
+    /// The launcher reported a run that is not one of ours any more.
+    StrayRun {
+        /// Which.
+        key: RunKey,
+        /// How it stands.
+        stray: Stray,
+    },
+}
+
+/// A run that the launcher has and the core does not, or not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stray {
+    /// It may be alive: it is killed.
+    Alive,
+    /// It is over: it is forgotten.
+    Ended,
+}
+
+/// A run that was accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// On which claim.
+    pub claim: ClaimId,
+    /// Which run.
+    pub run: RunId,
+    /// Its ordinal.
+    pub ordinal: u32,
+    /// How long it may live without an echo, seconds.
+    pub lease_s: u32,
+    /// The last beat that the schedd had seen.
+    pub beat: Beat,
+    /// How it is stopped gracefully.
+    pub manner: Manner,
+    /// For the slot's ad.
+    pub global_job_id: String,
+    /// The job's whole ad. Not in the journal: a run that has not reached the launcher when the startd dies is never started.
+    #[serde(skip)]
+    pub ad: Arc<ClassAd>,
+}
+
+/// How a job wants to be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manner {
+    /// The first signal (`KillSig`, `RemoveKillSig`), SIGTERM if the job does not say.
+    pub signal: i32,
+    /// From that signal to SIGKILL, seconds (`KillSigTimeout`).
+    pub grace_s: u32,
+}
+
+/// An order to end a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Whether the job gets its signal and its grace.
+    pub graceful: bool,
+    /// Why: how the end is reported.
+    pub code: model::VacateCode,
+}
+
+/// What `apply` changed that somebody must learn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// The machine's ad is another one now.
+    pub ad: bool,
+    /// A claim that was dropped: whose it was, and the key of a run on it that was not recorded.
+    pub dropped: Option<(ScheddName, Option<RunKey>)>,
+    /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may have a new run already.)
+    pub recorded: Option<RunKey>,
+}
+
+/// What the shell must do, once the events are in the journal. Doing it twice does no harm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Tell a schedd, if it is connected; otherwise forget it.
+    ToSchedd {
+        /// Which.
+        schedd: ScheddName,
+        /// What.
+        message: FromStartd,
+    },
+    /// Tell the negotiator `Core::machine_state`, soon. Many of these may become one.
+    Advertise,
+    /// Give a run to the launcher.
+    StartProcess(Box<StartProcess>),
+    /// End a run: `signal` to the job, SIGKILL to what is left after `grace_ms` (0: at once).
+    StopProcess {
+        /// Which.
+        key: RunKey,
+        /// The first signal.
+        signal: i32,
+        /// Milliseconds.
+        grace_ms: u64,
+    },
+    /// Move the moment at which the launcher kills these runs by itself.
+    ExtendLease {
+        /// Which.
+        keys: Vec<RunKey>,
+        /// Milliseconds of `CLOCK_BOOTTIME`.
+        until_boot_ms: u64,
+    },
+    /// Remove the scratch folder of an ended run, and let the launcher forget it.
+    CleanUp {
+        /// Which.
+        key: RunKey,
+    },
+}
+
+/// All that is needed to start a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartProcess {
+    /// Its name for the launcher.
+    pub key: RunKey,
+    /// Which run.
+    pub run: RunId,
+    /// As whom.
+    pub owner: UserName,
+    /// The slot, for example `slot1_2@host`.
+    pub slot: String,
+    /// What it may use.
+    pub resources: Resources,
+    /// The job's ad.
+    pub job: Arc<ClassAd>,
+    /// The slot's ad.
+    pub slot_ad: Arc<ClassAd>,
+    /// How it is stopped gracefully.
+    pub manner: Manner,
+    /// When the launcher kills it by itself, milliseconds of `CLOCK_BOOTTIME`.
+    pub lease_until_boot_ms: u64,
+}
+
+/// Why an input is dropped. It changes nothing; the driver counts it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The launcher has not listed its runs: nothing can be promised yet.
+    #[error("take a message of schedd {schedd}: the launcher has not listed its runs yet")]
+    NotReady {
+        /// Whose.
+        schedd: ScheddName,
+    },
+    /// The secret is wrong, or the claim is another schedd's.
+    #[error("take a message about claim {claim} of schedd {schedd}: it has no right to that claim")]
+    NotYours {
+        /// Who said it.
+        schedd: ScheddName,
+        /// About which claim.
+        claim: ClaimId,
+    },
+    /// A start while another run is on the claim.
+    #[error("start run {run} on claim {claim}: it is busy with run {busy}")]
+    ClaimBusy {
+        /// The run that was to start.
+        run: RunId,
+        /// The claim.
+        claim: ClaimId,
+        /// Its run.
+        busy: RunId,
+    },
+    /// A beat that this life of the machine did not send.
+    #[error("take an echo of schedd {schedd}: that beat was not sent")]
+    UnknownBeat {
+        /// Whose.
+        schedd: ScheddName,
+    },
+    /// It says nothing new.
+    #[error("take a message that says nothing new")]
+    Stale,
+}

@@ -1,0 +1,211 @@
+//! Measures a personal pool end to end, and S, what this machine can do at all, in the same run: `cargo xtask bench`.
+//!
+//! S is the number of `/bin/true` a second that two small processes start and wait for. Every rate of ours is printed as a
+//! part of S, because the machines that this runs on differ and are shared. It measures and judges nothing.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use cli::home::{DaemonRole, Home};
+use cli::pool::{self, Settings};
+use cli::progress::Progress;
+use model::{ClusterId, Seq};
+use proto::client::{Answer, Ask, Select, Selector};
+use proto::command::{AskError, Client};
+
+/// How long S is measured. Long enough for some thousand starts.
+const SPAWN_SECONDS: u64 = 2;
+
+/// Jobs of the end-to-end measurement.
+const JOBS: u32 = 2000;
+
+/// Jobs of the queue measurements.
+const QUEUED: u32 = 10_000;
+
+/// Processors that the pool offers: more than there are, so that starting is the limit and not waiting.
+const SLOTS: u32 = 8;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--spawn-loop"] => {
+            println!("{}", spawn_loop(Duration::from_secs(SPAWN_SECONDS))?);
+            Ok(())
+        }
+        ["--updraft", program] => measure(Path::new(program)),
+        _ => bail!("usage: bench-pool --updraft PROGRAM (cargo xtask bench gives it)"),
+    }
+}
+
+fn measure(program: &Path) -> Result<()> {
+    let dir = tempfile::tempdir().context("make a folder for the pool")?;
+    let bench = Bench {
+        program: program.to_owned(),
+        home: Home::at(&dir.path().join("pool")),
+        work: dir.path().to_owned(),
+    };
+    let settings = Settings { cpus: Some(SLOTS), memory_mib: Some(16 * 1024) };
+    pool::start(&bench.home, &settings, program)?;
+    let result = bench.all();
+    pool::stop(&bench.home)?;
+    result
+}
+
+struct Bench {
+    program: PathBuf,
+    home: Home,
+    work: PathBuf,
+}
+
+impl Bench {
+    fn all(&self) -> Result<()> {
+        let s = raw_spawn_rate()?;
+        println!("{:<58} {s:>10.0} /s", "S: /bin/true, two processes starting and waiting");
+        let (rate, latency) = self.end_to_end()?;
+        println!(
+            "{:<58} {rate:>10.0} /s   {:.2} S",
+            format!("end to end: {JOBS} durable /bin/true jobs"),
+            rate / s
+        );
+        println!(
+            "{:<58} {:>10.1} ms",
+            "one job on a free slot: submit command to recorded end",
+            millis(latency)
+        );
+        let start = millis(self.time(&["version"])?);
+        println!("{:<58} {start:>10.1} ms", "a command that does nothing (`updraft version`)");
+        let counted = millis(self.submit_held("counted", "arguments = $(Process)")?);
+        println!(
+            "{:<58} {counted:>10.1} ms",
+            format!("submit {QUEUED} jobs that differ by their number")
+        );
+        let listed = millis(self.submit_held("listed", "arguments = $INT(Process,%06d)")?);
+        println!("{:<58} {listed:>10.1} ms", format!("submit {QUEUED} jobs described one by one"));
+        for (what, words) in [
+            ("totals", &["q", "-totals"][..]),
+            ("batches", &["q"][..]),
+            ("every job", &["q", "-nobatch"][..]),
+        ] {
+            let took = millis(self.time(words)?);
+            println!(
+                "{:<58} {took:>10.1} ms",
+                format!("q with {} jobs queued: {what}", 2 * QUEUED)
+            );
+        }
+        Ok(())
+    }
+
+    /// Jobs a second from the submission's acknowledgement to the last recorded end, and the time of a single one.
+    fn end_to_end(&self) -> Result<(f64, Duration)> {
+        self.submit("warm", &format!("executable = /bin/true\nqueue {SLOTS}\n"))?;
+        self.wait_for(ClusterId(1), u64::from(SLOTS))?;
+        let begun = now();
+        self.submit("true", &format!("executable = /bin/true\nqueue {JOBS}\n"))?;
+        self.wait_for(ClusterId(2), u64::from(JOBS))?;
+        let took = begun.elapsed();
+        let begun = now();
+        self.submit("one", "executable = /bin/true\nqueue\n")?;
+        self.wait_for(ClusterId(3), 1)?;
+        Ok((f64::from(JOBS) / took.as_secs_f64(), begun.elapsed()))
+    }
+
+    fn submit_held(&self, name: &str, line: &str) -> Result<Duration> {
+        let begun = now();
+        self.submit(
+            name,
+            &format!("executable = /bin/true\nhold = true\n{line}\nqueue {QUEUED}\n"),
+        )?;
+        Ok(begun.elapsed())
+    }
+
+    fn submit(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.work.join(format!("{name}.sub"));
+        fs::write(&file, text)?;
+        let file = file.to_string_lossy().into_owned();
+        self.time(&["submit", &file]).map(|_| ())
+    }
+
+    fn time(&self, words: &[&str]) -> Result<Duration> {
+        let begun = now();
+        let output = Command::new(&self.program)
+            .args(words)
+            .env(cli::home::HOME_VARIABLE, self.home.dir())
+            .current_dir(&self.work)
+            .stdin(Stdio::null())
+            .output()?;
+        let took = begun.elapsed();
+        if !output.status.success() {
+            bail!("updraft {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(took)
+    }
+
+    /// Waits for the end of a cluster's jobs by the event stream, as `wait` does.
+    fn wait_for(&self, cluster: ClusterId, jobs: u64) -> Result<()> {
+        let mut progress = Progress::of(jobs);
+        let select = Select::Any(vec![Selector::Cluster(cluster)]);
+        let mut client = Client::connect(&self.home.socket(DaemonRole::Schedd))?;
+        let followed =
+            client.ask_each(Ask::Events { since: Seq(1), follow: true, select }, |answer| {
+                if let Answer::Events(events) = answer {
+                    events.iter().for_each(|event| progress.note(event));
+                }
+                if progress.is_settled() { Err(Stop::Settled) } else { Ok(()) }
+            });
+        match followed {
+            Ok(()) | Err(Stop::Settled) if progress.all_succeeded() => Ok(()),
+            Ok(()) | Err(Stop::Settled) => bail!("jobs failed: {}", progress.summary().join("; ")),
+            Err(Stop::Failed(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Why following ended.
+enum Stop {
+    Settled,
+    Failed(AskError),
+}
+
+impl From<AskError> for Stop {
+    fn from(error: AskError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Two processes that do nothing but start `/bin/true`.
+fn raw_spawn_rate() -> Result<f64> {
+    let me = env::current_exe()?;
+    let loops: Vec<_> = (0..2)
+        .map(|_| Command::new(&me).arg("--spawn-loop").stdout(Stdio::piped()).spawn())
+        .collect::<Result<_, _>>()?;
+    let mut total = 0.0;
+    for child in loops {
+        let text = String::from_utf8(child.wait_with_output()?.stdout)?;
+        total +=
+            text.trim().parse::<f64>().with_context(|| format!("read a rate from '{text}'"))?;
+    }
+    Ok(total)
+}
+
+fn spawn_loop(time: Duration) -> Result<f64> {
+    let begun = now();
+    let mut n = 0.0;
+    while begun.elapsed() < time {
+        Command::new("/bin/true").stdin(Stdio::null()).spawn()?.wait()?;
+        n += 1.0;
+    }
+    Ok(n / begun.elapsed().as_secs_f64())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn now() -> Instant {
+    Instant::now()
+}

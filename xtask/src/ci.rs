@@ -1,0 +1,33 @@
+//! All that CI runs, in the order in which a mistake is found cheapest. `.ci/run` only calls this.
+
+use anyhow::Result;
+
+use crate::{run, tidy};
+
+/// The test command that the README gives. One place, so that the two cannot differ: tidy compares.
+pub(crate) const TEST_COMMAND: &str = "cargo test --workspace";
+
+/// Runs every step; stops at the first that fails.
+pub(crate) fn run(sim_seconds: u32) -> Result<()> {
+    run::timed("format", || run::program("cargo", &["fmt", "--all", "--check"]))?;
+    run::timed("tidy", tidy::run)?;
+    run::timed("lints", || {
+        run::program(
+            "cargo",
+            &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        )
+    })?;
+    run::timed("tests", || {
+        let words: Vec<&str> = TEST_COMMAND.split(' ').collect();
+        run::program(words[0], &words[1..])
+    })?;
+    run::timed("documentation", || {
+        run::program(
+            "cargo",
+            &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
+        )
+    })?;
+    run::timed("simulation", || {
+        run::tool("sim", &["--seconds".to_owned(), sim_seconds.to_string()])
+    })
+}

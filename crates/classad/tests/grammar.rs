@@ -6,9 +6,16 @@
 use classad::{ClassAd, Expr};
 use pest::Parser;
 
-#[derive(pest_derive::Parser)]
-#[grammar = "../../grammar/classad.pest"]
-struct Grammar;
+/// What pest makes of the grammar.
+mod grammar {
+    #![expect(missing_docs, reason = "pest generates the rules without documentation")]
+
+    #[derive(pest_derive::Parser)]
+    #[grammar = "../../grammar/classad.pest"]
+    pub struct Grammar;
+}
+
+use grammar::{Grammar, Rule};
 
 fn in_grammar(text: &str) -> bool {
     Grammar::parse(Rule::whole_new, text).is_ok()
@@ -16,7 +23,11 @@ fn in_grammar(text: &str) -> bool {
 
 fn check(text: &str) {
     let ours = Expr::parse_new(text);
-    assert_eq!(ours.is_ok(), in_grammar(text), "{text:?}: the parser says {ours:?}, the grammar otherwise");
+    assert_eq!(
+        ours.is_ok(),
+        in_grammar(text),
+        "{text:?}: the parser says {ours:?}, the grammar otherwise"
+    );
 }
 
 #[test]
@@ -36,10 +47,79 @@ fn every_text_that_is_wrong_is_refused_by_both() {
 }
 
 const PIECES: &[&str] = &[
-    "a", "b", "x_1", "'q r'", "''", "1", "-1", "0", "00", "1.5", ".5", "1.", "1e3", "1e", "\"s\"", "\"a\\\"b\"", "\"\\101\"",
-    "\"\\0\"", "\"", "true", "is", "isnt", "undefined", "error", "+", "-", "*", "/", "%", "<", "<=", ">", ">=", "<<", ">>",
-    ">>>", "==", "!=", "=?=", "=!=", "=", "!", "~", "&", "&&", "|", "||", "^", "?", ":", "?:", "(", ")", "(", ")", "[", "]",
-    "{", "}", ",", ";", ".", "..", " ", " ", " ", "f(", "a.", "/*c*/", "//c\n", "\n", "é", "$",
+    "a",
+    "b",
+    "x_1",
+    "'q r'",
+    "''",
+    "1",
+    "-1",
+    "0",
+    "00",
+    "1.5",
+    ".5",
+    "1.",
+    "1e3",
+    "1e",
+    "\"s\"",
+    "\"a\\\"b\"",
+    "\"\\101\"",
+    "\"\\0\"",
+    "\"",
+    "true",
+    "is",
+    "isnt",
+    "undefined",
+    "error",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "<<",
+    ">>",
+    ">>>",
+    "==",
+    "!=",
+    "=?=",
+    "=!=",
+    "=",
+    "!",
+    "~",
+    "&",
+    "&&",
+    "|",
+    "||",
+    "^",
+    "?",
+    ":",
+    "?:",
+    "(",
+    ")",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ";",
+    ".",
+    "..",
+    " ",
+    " ",
+    " ",
+    "f(",
+    "a.",
+    "/*c*/",
+    "//c\n",
+    "\n",
+    "é",
+    "$",
 ];
 
 /// A generator of random numbers that is the same for ever.
@@ -58,13 +138,17 @@ fn texts_from_random_pieces_are_judged_alike() {
         check(&text);
         accepted += usize::from(in_grammar(&text));
     }
-    assert!(accepted > 700, "only {accepted} of the random texts are right: the test proves too little");
+    assert!(
+        accepted > 700,
+        "only {accepted} of the random texts are right: the test proves too little"
+    );
 }
 
 #[test]
 fn right_texts_with_one_piece_changed_are_judged_alike() {
     let mut state = 11;
-    let corpus: Vec<&str> = include_str!("../../../grammar/corpus/classad/ok.txt").lines().collect();
+    let corpus: Vec<&str> =
+        include_str!("../../../grammar/corpus/classad/ok.txt").lines().collect();
     for _ in 0..12_000 {
         let text = corpus[next(&mut state) % corpus.len()];
         let place = next(&mut state) % (text.len() + 1);
@@ -78,13 +162,34 @@ fn right_texts_with_one_piece_changed_are_judged_alike() {
 #[test]
 fn ads_are_judged_alike() {
     let mut state = 13;
-    let pieces = ["a", "'b c'", "=", "=", ";", ";", "1", "\"s\"", "[", "]", " ", "a=1", "b = {1,2}", "==", "true", "''"];
+    let pieces = [
+        "a",
+        "'b c'",
+        "=",
+        "=",
+        ";",
+        ";",
+        "1",
+        "\"s\"",
+        "[",
+        "]",
+        " ",
+        "a=1",
+        "b = {1,2}",
+        "==",
+        "true",
+        "''",
+    ];
     for _ in 0..12_000 {
         let length = 1 + next(&mut state) % 8;
         let inside: String = (0..length).map(|_| pieces[next(&mut state) % pieces.len()]).collect();
         let text = format!("[{inside}]");
         let ours = ClassAd::parse_new(&text);
-        assert_eq!(ours.is_ok(), Grammar::parse(Rule::whole_ad, &text).is_ok(), "{text:?}: {ours:?}");
+        assert_eq!(
+            ours.is_ok(),
+            Grammar::parse(Rule::whole_ad, &text).is_ok(),
+            "{text:?}: {ours:?}"
+        );
     }
 }
 

@@ -53,7 +53,13 @@ fn check(ads: &(ClassAd, Option<ClassAd>), text: &str, expected: (&str, &str), u
     let listed = LIST_MAKERS.iter().any(|maker| text.contains(maker)) && text.contains(" is")
         || expected.1.contains("relTime(\"--");
     if !listed {
-        assert_eq!((answer.kind, answer.text.as_str()), expected, "{text}\nmy {:?}\ntarget {:?}", ads.0, ads.1);
+        assert_eq!(
+            (answer.kind, answer.text.as_str()),
+            expected,
+            "{text}\nmy {:?}\ntarget {:?}",
+            ads.0,
+            ads.1
+        );
     }
 }
 

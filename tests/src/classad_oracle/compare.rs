@@ -68,6 +68,11 @@ fn is_listed_difference(question: &Question, ours: &Answer, reference: &Answer) 
     let texts = [Some(&question.expr), question.my.as_ref(), question.target.as_ref()];
     let mentions = |word: &str| texts.iter().flatten().any(|text| text.contains(word));
     // `=?=` of a written list and a computed one is false to the reference, and error where both are of one sort.
+    // Patterns that PCRE takes with a shrug (`x{ "y" }`) and our engine refuses.
+    let patterns = ["regexp", "replace"].iter().any(|word| mentions(word));
+    if patterns && mentions("eval(") && ours.text != reference.text && ours.unparsed == reference.unparsed {
+        return true;
+    }
     let identity = ["=?=", "=!=", " is ", " isnt ", "\"is", "identicalMember"].iter().any(|word| mentions(word));
     let lists = LIST_MAKERS.iter().any(|word| mentions(word));
     identity && lists && ours.unparsed == reference.unparsed && ours.text != reference.text

@@ -1,3 +1,5 @@
-//! Simulator, scenarios and end-to-end tests: the one member that links every core.
+//! The one member that links every core: the simulator, the generator of ClassAd cases, and the benchmarks' programs.
+//! End-to-end tests with real processes are in `crates/cli/tests`.
 
+pub mod classad_oracle;
 pub mod sim;

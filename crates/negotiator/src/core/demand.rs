@@ -9,7 +9,7 @@ use proto::matchmaking::ClassRequest;
 
 use super::bits::Bits;
 use super::clauses::{ClauseId, Clauses, Sense};
-use super::conditions::{Floor, stated};
+use super::conditions::{Floor, RequestSet};
 use super::dependence::Dependence;
 use super::pool::Rows;
 use super::reasons::Standing;
@@ -31,9 +31,11 @@ pub(crate) struct Class {
     /// How much it asks for.
     pub(crate) asked: Asked,
     /// The requests that it states as numbers.
-    pub(crate) stated: BTreeSet<Wanted>,
+    pub(crate) stated: RequestSet,
     /// Its Rank, if machines can differ in it, with the shared evaluation of it.
     pub(crate) rank: Option<(ClauseId, Expr)>,
+    /// Whether its Rank looks at nothing of a machine but the processors and the memory that are left.
+    pub(crate) ranks_by_amounts: bool,
     /// Whether its expressions ask for the time.
     pub(crate) unsteady: bool,
     /// Matches that the schedd did not know of when it counted.
@@ -143,17 +145,22 @@ impl Class {
         let compiled = written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
         let compiled = compiled.collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
+        let mut ranks_by_amounts = false;
         let rank = job.get(attr::RANK).filter(|rank| {
             let dependence = Dependence::of(rank, job);
             unsteady |= dependence.unsteady;
+            let amounts = [attr::CPUS, attr::MEMORY];
+            let is_amount = |name: &AttrName| amounts.iter().any(|amount| name == amount);
+            ranks_by_amounts = !dependence.unsteady && dependence.other.iter().all(is_amount);
             !dependence.other.is_empty()
         });
         let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
         Self {
             clauses: compiled,
             asked: Asked::of(job, ads),
-            stated: stated(job),
+            stated: RequestSet::stated(job),
             rank,
+            ranks_by_amounts,
             unsteady,
             unseen: BTreeSet::new(),
             fresh: true,
@@ -213,6 +220,14 @@ impl JobClause {
             Condition::Shared(id) => shared(*id),
             Condition::Floor { floor, met, .. } if floor.is_met(left) => met.map_or(Some(true), shared),
             Condition::Floor { unmet, .. } => unmet.map_or(Some(false), shared),
+        }
+    }
+
+    /// Whether [`Self::admit`] has said all that there is to say of it.
+    pub(crate) fn is_settled(&self, clauses: &Clauses) -> bool {
+        match &self.condition {
+            Condition::Shared(id) => clauses.holds(*id).is_some(),
+            Condition::Floor { .. } => false,
         }
     }
 

@@ -10,7 +10,7 @@ use proto::matchmaking::MachineState;
 
 use super::clauses::{Ads, Clauses};
 use super::index::FreeIndex;
-use super::machine::{Row, is_amount, is_custom};
+use super::machine::{Figures, Row, is_amount, is_custom};
 use super::words::ScheddName;
 
 /// The machines, and what was offered of them.
@@ -40,6 +40,8 @@ pub struct Pool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     rows: Vec<Option<Row>>,
+    /// Of each row; of a vacant one, what was there last.
+    figures: Vec<Figures>,
     /// Resources that administrators named, with how many machines have each.
     customs: BTreeMap<String, usize>,
 }
@@ -72,6 +74,16 @@ impl Pool {
     /// The machine in a row that an index named.
     pub(crate) fn row(&self, row: u32) -> &Row {
         self.rows.get(row).expect("indexes name rows that exist")
+    }
+
+    /// What matching compares of the machine in a row that an index named.
+    pub(crate) fn figures(&self, row: u32) -> &Figures {
+        &self.rows.figures[row as usize]
+    }
+
+    /// What is left of a machine.
+    pub(crate) fn free(&self, machine: &MachineName) -> Option<&Resources> {
+        Some(&self.figures(*self.by_name.get(machine)?).free)
     }
 
     /// A machine by name.
@@ -214,11 +226,12 @@ impl Pool {
 
     fn refresh_free(&mut self, machine: &MachineName) {
         let Some(number) = self.by_name.get(machine).copied() else { return };
-        let free = self.free_of(self.row(number));
-        let Some(row) = self.rows.get_mut(number) else { return };
-        self.index.remove(row.place(number, &row.free));
-        self.index.insert(row.place(number, &free));
-        row.free = free;
+        let row = self.row(number);
+        let free = self.free_of(row);
+        let (before, after) = (row.place(number, &self.figures(number).free), row.place(number, &free));
+        self.index.remove(before);
+        self.index.insert(after);
+        self.rows.figures[number as usize].free = free;
     }
 
     /// What the machine says is free, less what is offered of it. An ad that is older than an offer may leave less than the
@@ -233,7 +246,7 @@ impl Pool {
 
     fn take_out(&mut self, number: u32) -> Option<Row> {
         let old = self.rows.remove(number)?;
-        self.index.remove(old.place(number, &old.free));
+        self.index.remove(old.place(number, &self.figures(number).free));
         self.ad_deadlines.remove(&(deadline(&old), number));
         self.unsteady -= usize::from(old.unsteady);
         self.ranking -= usize::from(old.has_rank());
@@ -248,19 +261,19 @@ impl Pool {
         Some(old)
     }
 
-    fn put_in(&mut self, number: u32, mut new: Row, old: Option<&Row>) {
-        new.free = self.free_of(&new);
+    fn put_in(&mut self, number: u32, new: Row, old: Option<&Row>) {
+        let free = self.free_of(&new);
         self.by_name.insert(new.state.machine.clone(), number);
-        self.index.insert(new.place(number, &new.free));
+        self.index.insert(new.place(number, &free));
         self.ad_deadlines.insert((deadline(&new), number));
         self.unsteady += usize::from(new.unsteady);
         self.ranking += usize::from(new.has_rank());
         for name in new.significant.iter() {
             *self.significant.entry(name.clone()).or_insert(0) += 1;
         }
-        let better = old.is_none_or(|old| !old.free.covers(&new.free));
+        let better = old.is_none() || !self.figures(number).free.covers(&free);
         let other = old.is_none_or(|old| differs(old, &new));
-        let new_resource = self.rows.put(number, new);
+        let new_resource = self.rows.put(number, new, free);
         let concerned = if new_resource {
             self.clauses.machine_changed(number, &self.rows);
             self.clauses.rebuild_all(&self.rows);
@@ -305,10 +318,6 @@ impl Rows {
         self.customs.keys().cloned().collect()
     }
 
-    fn get_mut(&mut self, row: u32) -> Option<&mut Row> {
-        self.rows.get_mut(row as usize).and_then(Option::as_mut)
-    }
-
     fn push(&mut self) -> u32 {
         self.rows.push(None);
         u32::try_from(self.rows.len() - 1).expect("MAX_MACHINES is below 2^32")
@@ -328,12 +337,17 @@ impl Rows {
     }
 
     /// Tells whether the machine brings a resource that no other has: then what was an attribute is now an amount.
-    fn put(&mut self, row: u32, new: Row) -> bool {
+    fn put(&mut self, row: u32, new: Row, free: Resources) -> bool {
         let mut new_resource = false;
         for name in new.state.total.custom.keys() {
             let count = self.customs.entry(name.clone()).or_insert(0);
             new_resource |= *count == 0;
             *count += 1;
+        }
+        let figures = new.figures(free);
+        match self.figures.get_mut(row as usize) {
+            Some(known) => *known = figures,
+            None => self.figures.push(figures),
         }
         self.rows[row as usize] = Some(new);
         new_resource

@@ -94,7 +94,7 @@ fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
         let row = pool.row(*number);
         let asked = asked_when_empty(class, row);
-        shares(&asked, &row.free).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+        shares(&asked, &pool.figures(*number).free).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
     });
     let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
     nearest.map_or_else(String::new, |(name, _)| name)
@@ -166,24 +166,49 @@ impl<'a> Survey<'a> {
         if pool.is_empty() {
             return hopeless(Verdict::NotYet, Cause::NoMachines);
         }
+        let (willing, refusing) = self.runs_when_empty();
+        if !willing.is_empty() {
+            let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
+            return Outcome::Possible { could_run: willing.count(), sample };
+        }
+        if !refusing.is_empty() {
+            return self.refused(&refusing);
+        }
         let clauses = &self.class.clauses;
         let held: Vec<Bits> = clauses.iter().map(|clause| self.held_when_empty(clause)).collect();
         let mut suits = pool.clauses.present().clone();
         held.iter().for_each(|clause| suits.keep(clause));
-        let mut large = Bits::default();
-        for number in suits.rows() {
-            let row = pool.row(number);
-            large.put(number, row.state.total.covers(&asked_when_empty(self.class, row)));
+        self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held))
+    }
+
+    /// The machines that suit the job and are large enough for it when empty: those that would take it, and those that refuse.
+    fn runs_when_empty(&self) -> (Bits, Bits) {
+        let (pool, class) = (self.snapshot.pool, self.class);
+        let mut admitted = pool.clauses.present().clone();
+        class.clauses.iter().for_each(|clause| clause.admit(&pool.clauses, &mut admitted));
+        let open: Vec<&JobClause> =
+            class.clauses.iter().filter(|clause| !clause.is_settled(&pool.clauses)).collect();
+        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
+        for number in admitted.rows() {
+            let total = &pool.figures(number).total;
+            let large = match &class.asked {
+                Asked::Fixed(asked) => total.covers(asked),
+                Asked::PerMachine(_) => total.covers(&asked_when_empty(class, pool.row(number))),
+            };
+            if large && open.iter().all(|clause| self.holds(clause, number, total)) {
+                let takes = self.takes_when_empty(number);
+                if takes { &mut willing } else { &mut refusing }.put(number, true);
+            }
         }
-        if large.is_empty() {
-            return self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held));
+        (willing, refusing)
+    }
+
+    fn takes_when_empty(&self, number: u32) -> bool {
+        let figures = self.snapshot.pool.figures(number);
+        figures.takes_all_that_fit(self.class.stated) || {
+            let row = self.snapshot.pool.row(number);
+            row.takes(&row.ad_with(&figures.total), &self.class.request.ad, &self.env)
         }
-        let (willing, refusing) = self.willing(&large);
-        if willing.is_empty() {
-            return self.refused(&refusing);
-        }
-        let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
-        Outcome::Possible { could_run: willing.count(), sample }
     }
 
     /// Where a clause would hold if nothing ran.
@@ -191,15 +216,14 @@ impl<'a> Survey<'a> {
         let pool = self.snapshot.pool;
         let mut held = Bits::default();
         for number in pool.all_rows() {
-            let row = pool.row(number);
-            held.put(number, self.holds(clause, number, row, &row.state.total));
+            held.put(number, self.holds(clause, number, &pool.figures(number).total));
         }
         held
     }
 
-    fn holds(&self, clause: &JobClause, number: u32, row: &Row, amounts: &Resources) -> bool {
+    fn holds(&self, clause: &JobClause, number: u32, amounts: &Resources) -> bool {
         clause.decide(&self.snapshot.pool.clauses, number, amounts).unwrap_or_else(|| {
-            let slot = row.ad_with(amounts);
+            let slot = self.snapshot.pool.row(number).ad_with(amounts);
             self.class.request.ad.eval_expr(&clause.written, Some(&slot), &self.env).is_true()
         })
     }
@@ -215,7 +239,7 @@ impl<'a> Survey<'a> {
                 let asked = asked_when_empty(self.class, row);
                 let grown = at_least(&row.state.total, &asked);
                 let mut clauses = self.class.clauses.iter();
-                let suits = clauses.all(|clause| self.holds(clause, number, row, &grown));
+                let suits = clauses.all(|clause| self.holds(clause, number, &grown));
                 suitable.put(number, suits);
             }
         }
@@ -306,23 +330,6 @@ impl<'a> Survey<'a> {
         let mut dependence = Dependence::default();
         clauses.iter().for_each(|clause| dependence.add(clause, &self.class.request.ad));
         verdict(&dependence)
-    }
-
-    /// Which of the machines would take the job, and which refuse it, as if they were empty.
-    fn willing(&self, large: &Bits) -> (Bits, Bits) {
-        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
-        let job = &self.class.request.ad;
-        for number in large.rows() {
-            let row = self.snapshot.pool.row(number);
-            let takes = row.takes_all_that_fit(&self.class.stated)
-                || row.takes(&row.ad_with(&row.state.total), job, &self.env);
-            if takes {
-                willing.put(number, true);
-            } else {
-                refusing.put(number, true);
-            }
-        }
-        (willing, refusing)
     }
 
     fn refused(&self, refusing: &Bits) -> Outcome {

@@ -72,10 +72,18 @@ fn report(effects: &[Effect]) {
 
 #[expect(clippy::disallowed_methods, reason = "this program measures")]
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let begun = Instant::now();
+    let (begun, on_cpu) = (Instant::now(), cpu_seconds());
     let result = work();
-    println!("{:>10.4} s  {what}", begun.elapsed().as_secs_f64());
+    let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - on_cpu);
+    println!("{wall:>10.4} s ({cpu:>8.4} s on a processor)  {what}");
     result
+}
+
+/// What this thread has computed so far: the figure to compare on a machine that others use too.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
+    nanoseconds.unwrap_or(0.0) / 1e9
 }
 
 fn machine(number: u32) -> Input {

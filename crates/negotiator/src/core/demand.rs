@@ -223,11 +223,11 @@ impl JobClause {
         }
     }
 
-    /// Whether [`Self::admit`] has said all that there is to say of it.
-    pub(crate) fn is_settled(&self, clauses: &Clauses) -> bool {
+    /// Where it holds, if that does not depend on what is left: then [`Self::admit`] has said all that there is to say.
+    pub(crate) fn settled<'c>(&self, clauses: &'c Clauses) -> Option<&'c Bits> {
         match &self.condition {
-            Condition::Shared(id) => clauses.holds(*id).is_some(),
-            Condition::Floor { .. } => false,
+            Condition::Shared(id) => clauses.holds(*id),
+            Condition::Floor { .. } => None,
         }
     }
 

@@ -118,7 +118,13 @@ struct Taken {
     read: usize,
     /// Those that suited it when it saw them, by their place then.
     suited: BTreeSet<(Reverse<Ordered>, Place)>,
+    /// Whether it saw only the first of those that had been taken from when it began.
+    more: bool,
 }
+
+/// How many of the machines that were taken from before it began a class looks up at a time, where their order is known. A
+/// class usually needs one or two of them, and there may be tens of thousands.
+const TAKEN_AT_A_TIME: usize = 64;
 
 /// A search by a Rank that looks at processors and memory only: machines with equally much of both are equal in rank.
 struct ByAmounts {
@@ -173,13 +179,41 @@ struct Ranked {
 struct Pass<'a> {
     snapshot: Snapshot<'a>,
     env: Env,
-    left: BTreeMap<u32, Resources>,
+    left: Left,
     /// The machines that it has taken from and that have something left.
     touched: FreeIndex,
     /// The same, once for each time.
     record: Vec<u32>,
     improved: FreeIndex,
     matches: Vec<PlannedMatch>,
+}
+
+/// What is left of machines that the pass has taken from: looked up for every machine that a search passes over.
+#[derive(Default)]
+struct Left {
+    /// By row, one more than the position in `amounts`; 0 for a machine that is as it was.
+    position: Vec<u32>,
+    amounts: Vec<Resources>,
+}
+
+impl Left {
+    fn of(&self, row: u32) -> Option<&Resources> {
+        let position = self.position.get(row as usize)?.checked_sub(1)?;
+        self.amounts.get(position as usize)
+    }
+
+    fn set(&mut self, row: u32, left: Resources) {
+        if self.position.len() <= row as usize {
+            self.position.resize(row as usize + 1, 0);
+        }
+        let position = &mut self.position[row as usize];
+        if *position == 0 {
+            self.amounts.push(left);
+            *position = u32::try_from(self.amounts.len()).expect("machines are counted in 32 bits");
+        } else {
+            self.amounts[*position as usize - 1] = left;
+        }
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -192,7 +226,7 @@ impl<'a> Pass<'a> {
         Self {
             snapshot,
             env: Env::at(snapshot.now.wall.as_secs()),
-            left: BTreeMap::new(),
+            left: Left::default(),
             touched: FreeIndex::default(),
             record: Vec::new(),
             improved,
@@ -297,9 +331,9 @@ impl<'a> Pass<'a> {
                 && level.is_none_or(|(_, rows)| rows.get(place.row))
                 && self.fits(class, place.row, self.left_of(place.row)).is_some()
         };
-        let touched = self.best_taken(class, taken, &suits, |_| Ordered(0.0));
+        let touched = self.best_taken(class, taken, &suits, |_| Ordered(0.0), TAKEN_AT_A_TIME);
         let untouched = if *more {
-            let accept = |place: Place| !self.left.contains_key(&place.row) && suits(place);
+            let accept = |place: Place| self.left.of(place.row).is_none() && suits(place);
             let found = self.base(among).first(cpus, memory_mib, *from, accept);
             (*from, *more) = (found.or(*from), found.is_some());
             found
@@ -314,13 +348,14 @@ impl<'a> Pass<'a> {
         let suits = |place: Place| {
             among.admits(place.row) && self.fits(class, place.row, self.left_of(place.row)).is_some()
         };
-        let touched = self.best_taken(class, taken, &suits, |place| {
+        let rank = |place: Place| {
             let rank = || self.job_rank(class, place.row, self.left_of(place.row));
             *ranks.entry((place.cpus, place.memory_mib)).or_insert_with(rank)
-        });
+        };
+        let touched = self.best_taken(class, taken, &suits, rank, usize::MAX);
         let mut untouched = None;
         while let Some((rank, amounts)) = groups.get(*group) {
-            let accept = |place: Place| !self.left.contains_key(&place.row) && suits(place);
+            let accept = |place: Place| self.left.of(place.row).is_none() && suits(place);
             *from = self.base(among).first_at(*amounts, *from, accept);
             if let Some(place) = *from {
                 untouched = Some((Reverse(*rank), place));
@@ -339,27 +374,47 @@ impl<'a> Pass<'a> {
         taken: &mut Taken,
         suits: &impl Fn(Place) -> bool,
         mut rank: impl FnMut(Place) -> Ordered,
+        at_a_time: usize,
     ) -> Option<(Reverse<Ordered>, Place)> {
-        let mut see = |place: Place| {
-            if suits(place) {
-                taken.suited.insert((Reverse(rank(place)), place));
+        loop {
+            self.read_record(class, taken, suits, &mut rank, at_a_time);
+            while let Some(best) = taken.suited.first().copied() {
+                if self.place_of(best.1.row) == best.1 {
+                    return Some(best);
+                }
+                taken.suited.pop_first();
             }
-        };
+            if !taken.more {
+                return None;
+            }
+            *taken = Taken::default();
+        }
+    }
+
+    fn read_record(
+        &self,
+        class: &Class,
+        taken: &mut Taken,
+        suits: &impl Fn(Place) -> bool,
+        rank: &mut impl FnMut(Place) -> Ordered,
+        at_a_time: usize,
+    ) {
         if taken.read == 0 {
             let (cpus, memory_mib) = least(class);
-            self.touched.from(cpus, memory_mib).for_each(&mut see);
+            let mut places = self.touched.from(cpus, memory_mib).filter(|place| suits(*place));
+            for place in places.by_ref().take(at_a_time) {
+                taken.suited.insert((Reverse(rank(place)), place));
+            }
+            taken.more = taken.suited.len() == at_a_time;
         } else {
-            let news = self.record[taken.read..].iter();
-            news.for_each(|number| see(self.place_of(*number)));
+            for number in &self.record[taken.read..] {
+                let place = self.place_of(*number);
+                if suits(place) {
+                    taken.suited.insert((Reverse(rank(place)), place));
+                }
+            }
         }
         taken.read = self.record.len();
-        while let Some(best) = taken.suited.first().copied() {
-            if self.place_of(best.1.row) == best.1 {
-                return Some(best);
-            }
-            taken.suited.pop_first();
-        }
-        None
     }
 
     fn place_of(&self, number: u32) -> Place {
@@ -446,19 +501,19 @@ impl<'a> Pass<'a> {
     }
 
     fn left_of(&self, number: u32) -> &Resources {
-        self.left.get(&number).unwrap_or_else(|| &self.snapshot.pool.figures(number).free)
+        self.left.of(number).unwrap_or_else(|| &self.snapshot.pool.figures(number).free)
     }
 
     fn take(&mut self, seeker: &mut Seeker<'a>, number: u32, part: Resources) {
         let row = self.snapshot.pool.row(number);
         let before = self.left_of(number).clone();
         let after = before.minus(&part).expect("a part that is granted was free");
-        if self.left.contains_key(&number) {
+        if self.left.of(number).is_some() {
             self.touched.remove(row.place(number, &before));
         }
         self.touched.insert(row.place(number, &after));
         self.record.push(number);
-        self.left.insert(number, after);
+        self.left.set(number, after);
         seeker.wants -= 1;
         let first = self.snapshot.first;
         let id = MatchId { life: first.life, number: first.number + self.matches.len() as u64 };

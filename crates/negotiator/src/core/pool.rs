@@ -195,11 +195,13 @@ impl Pool {
 
     /// Counts a part of a machine as taken until it is taken up, declined, or too late.
     pub(crate) fn make_offer(&mut self, number: u64, offer: Offer) {
-        let machine = offer.machine.clone();
         self.offer_deadlines.insert((offer.until_boot_ms, number));
-        self.offered_on.entry(machine.clone()).or_default().insert(number);
+        self.offered_on.entry(offer.machine.clone()).or_default().insert(number);
+        if let Some(row) = self.by_name.get(&offer.machine).copied() {
+            let free = self.figures(row).free.minus(&offer.resources).unwrap_or_default();
+            self.set_free(row, free);
+        }
         self.offers.insert(number, offer);
-        self.refresh_free(&machine);
     }
 
     /// An offer that came to nothing: its part is free again.
@@ -226,8 +228,12 @@ impl Pool {
 
     fn refresh_free(&mut self, machine: &MachineName) {
         let Some(number) = self.by_name.get(machine).copied() else { return };
+        let free = self.free_of(self.row(number));
+        self.set_free(number, free);
+    }
+
+    fn set_free(&mut self, number: u32, free: Resources) {
         let row = self.row(number);
-        let free = self.free_of(row);
         let (before, after) = (row.place(number, &self.figures(number).free), row.place(number, &free));
         self.index.remove(before);
         self.index.insert(after);

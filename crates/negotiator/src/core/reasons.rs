@@ -187,7 +187,7 @@ impl<'a> Survey<'a> {
         let mut admitted = pool.clauses.present().clone();
         class.clauses.iter().for_each(|clause| clause.admit(&pool.clauses, &mut admitted));
         let open: Vec<&JobClause> =
-            class.clauses.iter().filter(|clause| !clause.is_settled(&pool.clauses)).collect();
+            class.clauses.iter().filter(|clause| clause.settled(&pool.clauses).is_none()).collect();
         let (mut willing, mut refusing) = (Bits::default(), Bits::default());
         for number in admitted.rows() {
             let total = &pool.figures(number).total;
@@ -214,6 +214,9 @@ impl<'a> Survey<'a> {
     /// Where a clause would hold if nothing ran.
     fn held_when_empty(&self, clause: &JobClause) -> Bits {
         let pool = self.snapshot.pool;
+        if let Some(settled) = clause.settled(&pool.clauses) {
+            return settled.clone();
+        }
         let mut held = Bits::default();
         for number in pool.all_rows() {
             held.put(number, self.holds(clause, number, &pool.figures(number).total));
@@ -319,8 +322,10 @@ impl<'a> Survey<'a> {
     /// References of a clause that no machine defines.
     fn undefined(&self, clause: &Expr) -> Vec<String> {
         let reached = Dependence::of(clause, &self.class.request.ad).other;
+        let pool = self.snapshot.pool;
         let defined = |name: &AttrName| {
-            self.snapshot.pool.machines().any(|(_, row)| row.ad().lookup(name).is_some())
+            let has_it = || pool.machines().any(|(_, row)| row.ad().lookup(name).is_some());
+            pool.clauses.is_defined(name).unwrap_or_else(has_it)
         };
         reached.iter().filter(|name| !defined(name)).map(|name| name.as_str().to_owned()).collect()
     }

@@ -41,7 +41,8 @@ impl Floor {
         }
         let with = |value: bool| {
             let parts = alternatives.iter().enumerate();
-            let parts = parts.map(|(at, part)| if at == index { Expr::from(value) } else { Expr::clone(part) });
+            let parts = parts
+                .map(|(at, part)| if at == index { Expr::from(value) } else { Expr::clone(part) });
             parts.reduce(Expr::or).filter(|_| alternatives.len() > 1)
         };
         Some(Self { amount, least, met: with(true), unmet: with(false) })
@@ -66,7 +67,8 @@ impl RequestSet {
                 && value().is_some_and(|number| (0.0..MOST).contains(&number))
         };
         let mut stated = Self::default();
-        let wanted = job.iter_all().filter_map(|(name, expr)| Some((Wanted::by_request(name)?, expr)));
+        let wanted =
+            job.iter_all().filter_map(|(name, expr)| Some((Wanted::by_request(name)?, expr)));
         for (wanted, _) in wanted.filter(|(_, expr)| number(expr)) {
             stated.add(&wanted);
         }
@@ -193,11 +195,14 @@ mod tests {
     use super::*;
 
     fn floor(clause: &str) -> String {
-        let job = ClassAd::parse_old("RequestMemory = 500 + 12\nRequestDisk = 1.5\nCpus = 3\n").unwrap();
+        let job =
+            ClassAd::parse_old("RequestMemory = 500 + 12\nRequestDisk = 1.5\nCpus = 3\n").unwrap();
         match Floor::of(&clause.parse().unwrap(), &job) {
             None => "-".to_owned(),
             Some(Floor { amount, least, met, unmet }) => {
-                let text = |expr: Option<Expr>| expr.map_or_else(|| "-".to_owned(), |expr| expr.to_string());
+                let text = |expr: Option<Expr>| {
+                    expr.map_or_else(|| "-".to_owned(), |expr| expr.to_string())
+                };
                 format!("{amount:?} {least}: {} / {}", text(met), text(unmet))
             }
         }
@@ -208,7 +213,10 @@ mod tests {
         assert_eq!(floor("TARGET.Memory >= RequestMemory"), "Memory 512: - / -");
         assert_eq!(floor("(TARGET.Memory > RequestMemory)"), "Memory 513: - / -");
         assert_eq!(floor("RequestDisk <= TARGET.Disk"), "Disk 2: - / -");
-        assert_eq!(floor("HasX || (TARGET.Disk >= RequestDisk)"), "Disk 2: HasX || true / HasX || false");
+        assert_eq!(
+            floor("HasX || (TARGET.Disk >= RequestDisk)"),
+            "Disk 2: HasX || true / HasX || false"
+        );
         // The job's own Cpus, an upper bound, two floors, arithmetic: evaluated.
         assert_eq!(floor("Cpus >= 2 || HasX"), "-");
         assert_eq!(floor("TARGET.Cpus <= 2"), "-");
@@ -222,14 +230,22 @@ mod tests {
             "Start = true\nPicky = TARGET.Owner == \"bob\"\nWithin = MY.Cpus > 0 && TARGET.RequestCpus <= Cpus\n\
              Cpus = 1\nMemory = 5\nNo = false\n",
         );
-        Limits::of(&requirements.parse().unwrap(), &slot.unwrap()).map(|limits| limits.0.0.count_ones())
+        Limits::of(&requirements.parse().unwrap(), &slot.unwrap())
+            .map(|limits| limits.0.0.count_ones())
     }
 
     #[test]
     fn machines_that_refuse_only_what_does_not_fit_are_recognised() {
         assert_eq!(limits("Start && Within"), Some(1));
         assert_eq!(limits("Start && Within && MY.Memory >= TARGET.RequestMemory"), Some(2));
-        for other in ["Picky", "No", "Memory > 4000", "TARGET.RequestCpus <= MY.Memory", "Start || Within", "Gone"] {
+        for other in [
+            "Picky",
+            "No",
+            "Memory > 4000",
+            "TARGET.RequestCpus <= MY.Memory",
+            "Start || Within",
+            "Gone",
+        ] {
             assert_eq!(limits(other), None, "{other}");
         }
     }

@@ -100,8 +100,12 @@ impl FreeIndex {
     ) -> Option<Place> {
         let start = from.map_or((memory_mib, 0, 0), |from| (memory_mib, from.slowness, from.row));
         let machines = self.by_cpus.get(&cpus)?.range(start..=(memory_mib, u64::MAX, u32::MAX));
-        let mut places =
-            machines.map(|(_, slowness, row)| Place { cpus, memory_mib, slowness: *slowness, row: *row });
+        let mut places = machines.map(|(_, slowness, row)| Place {
+            cpus,
+            memory_mib,
+            slowness: *slowness,
+            row: *row,
+        });
         places.find(|place| accept(*place))
     }
 

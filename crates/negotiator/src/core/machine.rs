@@ -30,18 +30,17 @@ pub(crate) struct Row {
     weight: Weight,
 }
 
-/// What matching compares of a machine: kept apart from the rest, so that looking at 100,000 machines reads little memory.
+/// What matching compares of a machine, whatever is in use of it: kept apart from the rest, so that looking at 100,000 machines
+/// reads little memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Figures {
-    /// What is left: what it says is free, less what was offered and not taken up yet.
-    pub(crate) free: Resources,
+pub(crate) struct Nature {
     /// What it has when nothing runs.
     pub(crate) total: Resources,
     kind: Kind,
     limits: Option<Limits>,
 }
 
-impl Figures {
+impl Nature {
     /// What a request for `asked` gets when `left` is left, or `None` if that is too little.
     pub(crate) fn grant(&self, asked: &Resources, left: &Resources) -> Option<Resources> {
         match self.kind {
@@ -133,7 +132,9 @@ impl Row {
     pub(crate) fn takes(&self, slot: &ClassAd, job: &ClassAd, env: &Env) -> bool {
         match &self.willing {
             Willing::Always => true,
-            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => slot.eval_expr(requirements, Some(job), env).is_true(),
+            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => {
+                slot.eval_expr(requirements, Some(job), env).is_true()
+            }
         }
     }
 
@@ -151,18 +152,20 @@ impl Row {
     pub(crate) fn requirements(&self) -> Option<&Expr> {
         match &self.willing {
             Willing::Always => None,
-            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => Some(requirements),
+            Willing::WithinLimits(_, requirements) | Willing::Ask(requirements) => {
+                Some(requirements)
+            }
         }
     }
 
-    /// What matching compares, when so much is left.
-    pub(crate) fn figures(&self, free: Resources) -> Figures {
+    /// What matching compares.
+    pub(crate) fn nature(&self) -> Nature {
         let limits = match &self.willing {
             Willing::Always => Some(Limits::default()),
             Willing::WithinLimits(limits, _) => Some(*limits),
             Willing::Ask(_) => None,
         };
-        Figures { free, total: self.state.total.clone(), kind: self.kind, limits }
+        Nature { total: self.state.total.clone(), kind: self.kind, limits }
     }
 
     /// What a part counts in the fair share.

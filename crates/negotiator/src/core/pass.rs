@@ -104,7 +104,13 @@ enum Search<'a> {
     /// Not begun.
     Fresh,
     /// By the least left; of machines that differ in Rank, among the best that have not been exhausted.
-    ByPlace { among: Among, levels: Option<&'a [Level]>, from: Option<Place>, more: bool, taken: Taken },
+    ByPlace {
+        among: Among,
+        levels: Option<&'a [Level]>,
+        from: Option<Place>,
+        more: bool,
+        taken: Taken,
+    },
     /// By a Rank that looks at processors and memory only, and then by the least left.
     ByAmounts(Box<ByAmounts>),
     /// One by one, by any Rank.
@@ -221,7 +227,7 @@ impl<'a> Pass<'a> {
         let mut improved = FreeIndex::default();
         for number in &snapshot.pool.improved {
             let row = snapshot.pool.row(*number);
-            improved.insert(row.place(*number, &snapshot.pool.figures(*number).free));
+            improved.insert(row.place(*number, snapshot.pool.free(*number)));
         }
         Self {
             snapshot,
@@ -276,7 +282,9 @@ impl<'a> Pass<'a> {
                 Among::All(admitted) => admitted.rows().collect(),
                 Among::Improved => pool.improved.iter().copied().collect(),
             };
-            return Search::ByRank(rows.into_iter().filter_map(|row| self.ranked(class, row)).collect());
+            return Search::ByRank(
+                rows.into_iter().filter_map(|row| self.ranked(class, row)).collect(),
+            );
         }
         if levels == Some(None) {
             return Search::ByAmounts(Box::new(self.begin_by_amounts(class, among())));
@@ -293,8 +301,9 @@ impl<'a> Pass<'a> {
             .into_iter()
             .map(|place| {
                 let amounts = (place.cpus, place.memory_mib);
-                let free = &self.snapshot.pool.figures(place.row).free;
-                let rank = *ranks.entry(amounts).or_insert_with(|| self.job_rank(class, place.row, free));
+                let free = self.snapshot.pool.free(place.row);
+                let rank =
+                    *ranks.entry(amounts).or_insert_with(|| self.job_rank(class, place.row, free));
                 (rank, amounts)
             })
             .collect();
@@ -346,7 +355,8 @@ impl<'a> Pass<'a> {
     fn next_by_amounts(&self, class: &Class, search: &mut ByAmounts) -> Option<u32> {
         let ByAmounts { among, ranks, groups, group, from, taken } = search;
         let suits = |place: Place| {
-            among.admits(place.row) && self.fits(class, place.row, self.left_of(place.row)).is_some()
+            among.admits(place.row)
+                && self.fits(class, place.row, self.left_of(place.row)).is_some()
         };
         let rank = |place: Place| {
             let rank = || self.job_rank(class, place.row, self.left_of(place.row));
@@ -423,9 +433,10 @@ impl<'a> Pass<'a> {
 
     fn job_rank(&self, class: &Class, number: u32, left: &Resources) -> Ordered {
         let slot = self.snapshot.pool.row(number).ad_with(left);
-        let rank = class.rank.as_ref().map(|(_, rank)| {
-            number_of(&class.request.ad.eval_expr(rank, Some(&slot), &self.env))
-        });
+        let rank = class
+            .rank
+            .as_ref()
+            .map(|(_, rank)| number_of(&class.request.ad.eval_expr(rank, Some(&slot), &self.env)));
         Ordered(rank.unwrap_or(0.0))
     }
 
@@ -484,24 +495,25 @@ impl<'a> Pass<'a> {
                 return None;
             }
         }
-        let figures = pool.figures(number);
+        let nature = pool.nature(number);
         if let Asked::Fixed(asked) = &class.asked
             && live.is_empty()
-            && figures.takes_all_that_fit(class.stated)
+            && nature.takes_all_that_fit(class.stated)
         {
-            return figures.grant(asked, left);
+            return nature.grant(asked, left);
         }
         let row = pool.row(number);
         let slot = row.ad_with(left);
         let job = &class.request.ad;
         let asked = class.asked.of_machine(job, &slot, &self.env);
-        let part = figures.grant(&asked, left)?;
-        let holds = |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
+        let part = nature.grant(&asked, left)?;
+        let holds =
+            |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
         (live.iter().all(holds) && row.takes(&slot, job, &self.env)).then_some(part)
     }
 
     fn left_of(&self, number: u32) -> &Resources {
-        self.left.of(number).unwrap_or_else(|| &self.snapshot.pool.figures(number).free)
+        self.left.of(number).unwrap_or_else(|| self.snapshot.pool.free(number))
     }
 
     fn take(&mut self, seeker: &mut Seeker<'a>, number: u32, part: Resources) {

@@ -10,7 +10,7 @@ use proto::matchmaking::MachineState;
 
 use super::clauses::{Ads, Clauses};
 use super::index::FreeIndex;
-use super::machine::{Figures, Row, is_amount, is_custom};
+use super::machine::{Nature, Row, is_amount, is_custom};
 use super::words::ScheddName;
 
 /// The machines, and what was offered of them.
@@ -40,8 +40,10 @@ pub struct Pool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     rows: Vec<Option<Row>>,
-    /// Of each row; of a vacant one, what was there last.
-    figures: Vec<Figures>,
+    /// What is left of each: what it says is free, less what was offered and not taken up yet. Of a vacant row, what was there
+    /// last; so with the natures.
+    free: Vec<Resources>,
+    natures: Vec<Nature>,
     /// Resources that administrators named, with how many machines have each.
     customs: BTreeMap<String, usize>,
 }
@@ -76,14 +78,19 @@ impl Pool {
         self.rows.get(row).expect("indexes name rows that exist")
     }
 
-    /// What matching compares of the machine in a row that an index named.
-    pub(crate) fn figures(&self, row: u32) -> &Figures {
-        &self.rows.figures[row as usize]
+    /// What matching compares of the machine in a row that an index named, whatever is in use of it.
+    pub(crate) fn nature(&self, row: u32) -> &Nature {
+        &self.rows.natures[row as usize]
+    }
+
+    /// What is left of it.
+    pub(crate) fn free(&self, row: u32) -> &Resources {
+        &self.rows.free[row as usize]
     }
 
     /// What is left of a machine.
-    pub(crate) fn free(&self, machine: &MachineName) -> Option<&Resources> {
-        Some(&self.figures(*self.by_name.get(machine)?).free)
+    pub(crate) fn free_of_machine(&self, machine: &MachineName) -> Option<&Resources> {
+        Some(self.free(*self.by_name.get(machine)?))
     }
 
     /// A machine by name.
@@ -94,11 +101,6 @@ impl Pool {
     /// Every machine, by name.
     pub(crate) fn machines(&self) -> impl Iterator<Item = (u32, &Row)> {
         self.by_name.values().map(|row| (*row, self.row(*row)))
-    }
-
-    /// The row numbers in use.
-    pub(crate) fn all_rows(&self) -> impl Iterator<Item = u32> + '_ {
-        self.by_name.values().copied()
     }
 
     /// A match that is outstanding.
@@ -198,7 +200,7 @@ impl Pool {
         self.offer_deadlines.insert((offer.until_boot_ms, number));
         self.offered_on.entry(offer.machine.clone()).or_default().insert(number);
         if let Some(row) = self.by_name.get(&offer.machine).copied() {
-            let free = self.figures(row).free.minus(&offer.resources).unwrap_or_default();
+            let free = self.free(row).minus(&offer.resources).unwrap_or_default();
             self.set_free(row, free);
         }
         self.offers.insert(number, offer);
@@ -234,10 +236,10 @@ impl Pool {
 
     fn set_free(&mut self, number: u32, free: Resources) {
         let row = self.row(number);
-        let (before, after) = (row.place(number, &self.figures(number).free), row.place(number, &free));
+        let (before, after) = (row.place(number, self.free(number)), row.place(number, &free));
         self.index.remove(before);
         self.index.insert(after);
-        self.rows.figures[number as usize].free = free;
+        self.rows.free[number as usize] = free;
     }
 
     /// What the machine says is free, less what is offered of it. An ad that is older than an offer may leave less than the
@@ -252,7 +254,7 @@ impl Pool {
 
     fn take_out(&mut self, number: u32) -> Option<Row> {
         let old = self.rows.remove(number)?;
-        self.index.remove(old.place(number, &self.figures(number).free));
+        self.index.remove(old.place(number, self.free(number)));
         self.ad_deadlines.remove(&(deadline(&old), number));
         self.unsteady -= usize::from(old.unsteady);
         self.ranking -= usize::from(old.has_rank());
@@ -277,7 +279,7 @@ impl Pool {
         for name in new.significant.iter() {
             *self.significant.entry(name.clone()).or_insert(0) += 1;
         }
-        let better = old.is_none() || !self.figures(number).free.covers(&free);
+        let better = old.is_none() || !self.free(number).covers(&free);
         let other = old.is_none_or(|old| differs(old, &new));
         let new_resource = self.rows.put(number, new, free);
         let concerned = if new_resource {
@@ -350,10 +352,16 @@ impl Rows {
             new_resource |= *count == 0;
             *count += 1;
         }
-        let figures = new.figures(free);
-        match self.figures.get_mut(row as usize) {
-            Some(known) => *known = figures,
-            None => self.figures.push(figures),
+        let nature = new.nature();
+        match self.natures.get_mut(row as usize) {
+            Some(known) => {
+                *known = nature;
+                self.free[row as usize] = free;
+            }
+            None => {
+                self.natures.push(nature);
+                self.free.push(free);
+            }
         }
         self.rows[row as usize] = Some(new);
         new_resource

@@ -94,7 +94,7 @@ fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
         let row = pool.row(*number);
         let asked = asked_when_empty(class, row);
-        shares(&asked, &pool.figures(*number).free).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+        shares(&asked, pool.free(*number)).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
     });
     let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
     nearest.map_or_else(String::new, |(name, _)| name)
@@ -174,6 +174,15 @@ impl<'a> Survey<'a> {
         if !refusing.is_empty() {
             return self.refused(&refusing);
         }
+        if let Some(nowhere) = self
+            .class
+            .clauses
+            .iter()
+            .find(|clause| clause.settled(&pool.clauses).is_some_and(Bits::is_empty))
+        {
+            let of = pool.clauses.present().count();
+            return self.clause_fails(&nowhere.written, of, of);
+        }
         let clauses = &self.class.clauses;
         let held: Vec<Bits> = clauses.iter().map(|clause| self.held_when_empty(clause)).collect();
         let mut suits = pool.clauses.present().clone();
@@ -190,7 +199,7 @@ impl<'a> Survey<'a> {
             class.clauses.iter().filter(|clause| clause.settled(&pool.clauses).is_none()).collect();
         let (mut willing, mut refusing) = (Bits::default(), Bits::default());
         for number in admitted.rows() {
-            let total = &pool.figures(number).total;
+            let total = &pool.nature(number).total;
             let large = match &class.asked {
                 Asked::Fixed(asked) => total.covers(asked),
                 Asked::PerMachine(_) => total.covers(&asked_when_empty(class, pool.row(number))),
@@ -204,10 +213,10 @@ impl<'a> Survey<'a> {
     }
 
     fn takes_when_empty(&self, number: u32) -> bool {
-        let figures = self.snapshot.pool.figures(number);
-        figures.takes_all_that_fit(self.class.stated) || {
+        let nature = self.snapshot.pool.nature(number);
+        nature.takes_all_that_fit(self.class.stated) || {
             let row = self.snapshot.pool.row(number);
-            row.takes(&row.ad_with(&figures.total), &self.class.request.ad, &self.env)
+            row.takes(&row.ad_with(&nature.total), &self.class.request.ad, &self.env)
         }
     }
 
@@ -218,8 +227,8 @@ impl<'a> Survey<'a> {
             return settled.clone();
         }
         let mut held = Bits::default();
-        for number in pool.all_rows() {
-            held.put(number, self.holds(clause, number, &pool.figures(number).total));
+        for number in pool.clauses.present().rows() {
+            held.put(number, self.holds(clause, number, &pool.nature(number).total));
         }
         held
     }
@@ -237,7 +246,7 @@ impl<'a> Survey<'a> {
         let pool = self.snapshot.pool;
         let mut suitable = suits.clone();
         if suitable.is_empty() {
-            for number in pool.all_rows() {
+            for number in pool.clauses.present().rows() {
                 let row = pool.row(number);
                 let asked = asked_when_empty(self.class, row);
                 let grown = at_least(&row.state.total, &asked);
@@ -289,20 +298,20 @@ impl<'a> Survey<'a> {
             .filter(|(_, failing, _)| *failing > 0)
             .collect();
         if let Some((clause, failing, _)) = failing.iter().find(|(_, failing, _)| *failing == of) {
-            let cause = Cause::ClauseFails {
-                clause: in_words(clause),
-                failing: *failing,
-                of,
-                undefined: self.undefined(clause),
-                nearest: None,
-            };
-            return hopeless(self.verdict(&[clause]), cause);
+            return self.clause_fails(clause, *failing, of);
         }
         let conflict = self.least_conflict(&failing);
         let exprs: Vec<&Expr> = conflict.iter().map(|(clause, _)| *clause).collect();
         let clauses =
             conflict.iter().map(|(clause, failing)| (in_words(clause), *failing)).collect();
         hopeless(self.verdict(&exprs), Cause::ClausesConflict { clauses, of })
+    }
+
+    fn clause_fails(&self, clause: &Expr, failing: u32, of: u32) -> Outcome {
+        let (undefined, nearest) = (self.undefined(clause), None);
+        let clause_in_words = in_words(clause);
+        let cause = Cause::ClauseFails { clause: clause_in_words, failing, of, undefined, nearest };
+        hopeless(self.verdict(&[clause]), cause)
     }
 
     /// Leaves out every clause without which the others still exclude each other.

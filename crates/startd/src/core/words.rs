@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// Its name (`Machine`).
     pub name: MachineName,
-    /// Where schedds connect to. (What people see, `MyAddress`, is in `found`.)
+    /// Where schedds connect to.
     pub address: String,
     /// What it shares out.
     pub total: Resources,

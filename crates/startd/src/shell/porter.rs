@@ -228,11 +228,13 @@ fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, by_itself: bool
     match transfer::bring_back(&plan, scratch, &end, by_itself) {
         Ok(()) => end,
         Err(error) => match end {
-            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. }) if by_itself => RunEnd::OutputFailed {
-                end: Box::new(end),
-                path: error.path.to_string_lossy().into_owned(),
-                errno: error.errno,
-            },
+            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. }) if by_itself => {
+                RunEnd::OutputFailed {
+                    end: Box::new(end),
+                    path: error.path.to_string_lossy().into_owned(),
+                    errno: error.errno,
+                }
+            }
             end => {
                 tracing::info!(%error, "the output of a run that was stopped did not come back");
                 end

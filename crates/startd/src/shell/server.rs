@@ -56,7 +56,7 @@ pub struct Config {
     pub execute_dir: PathBuf,
     /// Who may connect.
     pub admission: Admission,
-    /// The address that people and ads see.
+    /// Its address, as schedds are told, and as people and ads see it.
     pub address: String,
     /// Processors to offer, instead of those found.
     pub cpus: Option<u32>,

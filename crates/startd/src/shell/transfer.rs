@@ -570,14 +570,14 @@ mod tests {
             new/out: said
         "#]],
         );
-        let code = model::VacateCode::ReconnectFailed;
-        check_back(
-            &[],
-            &RunEnd::Vacated { code },
-            &expect![[r#"
-            new/out: said
-        "#]],
-        );
+        let both = Both::new();
+        let plan = bring_in(&both.job(&[]), &both.path("scratch")).unwrap();
+        both.write("scratch/_condor_stdout", "said");
+        both.write("scratch/result", "half");
+        let killed = RunEnd::Signaled { signal: 15, core: false };
+        bring_back(&plan, &both.path("scratch"), &killed, false).unwrap();
+        assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
+        assert!(!both.path("iwd/result").exists());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! It dies anywhere in between.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 
-use model::ScheddName;
+use model::{ClusterId, ScheddName, SubmitToken};
 use proto::claiming::FromStartd;
 use proto::client::{Answer, Ask, Refusal};
-use schedd::core::{Actor, Batch, Config, Core, Effect, Input, run_batch};
+use schedd::core::{Actor, Batch, ClaimRecord, Config, Core, Effect, Input, Rows, run_batch};
 
 use super::clock::{HostClock, MILLISECOND, Micros};
 use super::event::{Daemon, Event, Link, Message, Side, Ticket};
@@ -246,12 +247,8 @@ impl World {
             return;
         }
         let Some(core) = &self.schedd.core else { return };
-        let result = self.schedd.store.load().and_then(|stored| {
-            let live = core.rows();
-            if same_rows(&stored, &live) { Ok(()) } else {
-                Err(format!("the schedd's rows are {stored:#?}, live is {live:#?}"))
-            }
-        });
+        let stored = self.schedd.store.load();
+        let result = stored.and_then(|stored| compare(stored, core.rows()));
         let result = result.and_then(|()| self.oracle.compare_totals(&core.totals()));
         self.require(result);
     }
@@ -354,15 +351,31 @@ fn is_forced_removal(input: &Input) -> bool {
     }
 }
 
-/// Whether a restart would find what is live. The next number may be ahead of what is stored: numbers that were only reserved.
-fn same_rows(stored: &schedd::core::Rows, live: &schedd::core::Rows) -> bool {
-    stored.clusters == live.clusters
-        && stored.jobs == live.jobs
-        && stored.claims == live.claims
-        && stored.last_seq == live.last_seq
-        && past(stored) == past(live)
+/// Whether a restart would find what is live. The next number may be ahead of what is stored, by numbers that were only reserved;
+/// and the class of a claim is a hint, made again when the negotiator names other attributes.
+fn compare(stored: Rows, live: Rows) -> Result<(), String> {
+    let class_free = |mut claim: ClaimRecord| {
+        claim.class_key = "".into();
+        claim
+    };
+    let claims = |rows: Vec<ClaimRecord>| rows.into_iter().map(class_free).collect();
+    let past = |rows: Vec<(SubmitToken, ClusterId, u32)>| {
+        rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    same(&stored.clusters, &live.clusters)?;
+    same(&stored.jobs, &live.jobs)?;
+    same::<ClaimRecord>(&claims(stored.claims), &claims(live.claims))?;
+    same::<(SubmitToken, ClusterId, u32)>(&past(stored.past_submissions), &past(live.past_submissions))?;
+    same(&[stored.last_seq], &[live.last_seq])
 }
 
-fn past(rows: &schedd::core::Rows) -> BTreeSet<(model::SubmitToken, model::ClusterId, u32)> {
-    rows.past_submissions.iter().copied().collect()
+/// Says where two lists differ first.
+fn same<T: PartialEq + Debug>(stored: &[T], live: &[T]) -> Result<(), String> {
+    let (n, m) = (stored.len(), live.len());
+    let mut pairs = stored.iter().zip(&live);
+    match pairs.find(|(stored, live)| stored != live) {
+        Some((stored, live)) => Err(format!("a restart would find {stored:?}, live is {live:?}")),
+        None if n == m => Ok(()),
+        None => Err(format!("a restart would find {stored:?}, live is {live:?}")),
+    }
 }

@@ -56,7 +56,7 @@ impl Core {
                 self.classes.changed = self.classes.by_id.keys().copied().collect();
             }
             Fact::NegotiatorWent => self.negotiator = None,
-            Fact::RequestsTold(message) => self.note_told(message),
+            Fact::RequestsTold(message) => self.note_told(at, message),
             Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
             Fact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
@@ -81,7 +81,8 @@ impl Core {
             }
             Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
-            Fact::MatchDeclined { .. } | Fact::Repeated { .. } => {}
+            Fact::MatchDeclined { class, .. } => self.doubt(*class),
+            Fact::Repeated { .. } => {}
         }
         change
     }
@@ -236,13 +237,14 @@ impl Core {
         Recorded { seq: self.last_seq, at: at.wall, what }
     }
 
-    fn note_told(&mut self, message: &FromSchedd) {
+    fn note_told(&mut self, at: Now, message: &FromSchedd) {
         self.classes.changed.clear();
         let Some(negotiator) = &mut self.negotiator else { return };
         negotiator.introduced = true;
         let FromSchedd::Requests { full, changed, gone, .. } = message else { return };
         if *full {
             negotiator.told.clear();
+            negotiator.told_all_ms = at.boot_ms;
         }
         for class in gone {
             negotiator.told.remove(class);
@@ -250,6 +252,15 @@ impl Core {
         for request in changed {
             let told = Told { prio: request.prio, first: request.first, idle: request.idle };
             negotiator.told.insert(request.class, told);
+        }
+    }
+
+    /// The negotiator seems to believe something else of a class than what it was told.
+    fn doubt(&mut self, class: model::ClassId) {
+        if let Some(negotiator) = &mut self.negotiator {
+            let nothing = Told { prio: 0, first: JobId::new(0, 0), idle: 0 };
+            negotiator.told.insert(class, nothing);
+            self.classes.changed.insert(class);
         }
     }
 

@@ -12,6 +12,7 @@ mod matching;
 mod name;
 mod parse;
 mod print;
+mod stack;
 mod structure;
 mod text;
 mod time_text;

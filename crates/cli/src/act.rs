@@ -59,7 +59,13 @@ enum Part {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(target: &Target, action: &Action, words: &Words, also: Option<&str>, call: &Call) -> Result<ExitCode> {
+pub fn run(
+    target: &Target,
+    action: &Action,
+    words: &Words,
+    also: Option<&str>,
+    call: &Call,
+) -> Result<ExitCode> {
     let parts = parts(target)?;
     let mut client = connect::schedd()?;
     let mut report = Report::default();
@@ -117,8 +123,12 @@ fn selected(part: &Part, also: Option<&str>) -> Result<Select> {
     };
     let part = match part {
         Part::One(Selector::Cluster(cluster)) => format!("ClusterId == {cluster}"),
-        Part::One(Selector::Job(job)) => format!("ClusterId == {} && ProcId == {}", job.cluster, job.proc),
-        Part::One(Selector::Owner(name)) => format!("Owner == {}", Expr::from(classad::Value::from(name.as_str()))),
+        Part::One(Selector::Job(job)) => {
+            format!("ClusterId == {} && ProcId == {}", job.cluster, job.proc)
+        }
+        Part::One(Selector::Owner(name)) => {
+            format!("Owner == {}", Expr::from(classad::Value::from(name.as_str())))
+        }
         Part::Constraint(_, expr) => expr.to_string(),
         Part::All => "true".to_owned(),
     };
@@ -136,14 +146,17 @@ impl Report {
     /// A single job has a sentence of its own; of many, only whether any was done.
     fn add(&mut self, part: &Part, acted: &[Acted], words: &Words) {
         if let Part::One(Selector::Job(job)) = part {
-            let result = acted.iter().map(|acted| acted.result).next().unwrap_or(ActResult::NotFound);
+            let result =
+                acted.iter().map(|acted| acted.result).next().unwrap_or(ActResult::NotFound);
             match result {
                 ActResult::Done => self.out += &format!("Job {job} {}\n", words.done),
                 ActResult::NotFound => self.err += &format!("Job {job} not found\n"),
                 ActResult::PermissionDenied => {
                     self.err += &format!("Permission denied to {} job {job}\n", words.act);
                 }
-                ActResult::AlreadyDone => self.err += &format!("Job {job} already {}\n", words.already),
+                ActResult::AlreadyDone => {
+                    self.err += &format!("Job {job} already {}\n", words.already);
+                }
                 ActResult::BadStatus => self.err += &format!("Job {job} {}\n", words.bad_status),
             }
             return;
@@ -209,17 +222,35 @@ mod tests {
         use ActResult::{AlreadyDone, BadStatus, Done, NotFound, PermissionDenied};
         let (rm, hold, release) = (&rm::WORDS, &hold::WORDS, &release::WORDS);
         check(rm, "40.2", &[Done], "Job 40.2 marked for removal\n", "");
-        check(rm, "bob", &[Done, Done], "All jobs of user \"bob\" have been marked for removal\n", "");
+        check(
+            rm,
+            "bob",
+            &[Done, Done],
+            "All jobs of user \"bob\" have been marked for removal\n",
+            "",
+        );
         check(rm, "40", &[], "", "Couldn't find/remove all jobs in cluster 40\n");
         check(rm, "-all", &[], "", "Couldn't find/remove all jobs\n");
         check(rm, "1.2.3", &[], "", "Couldn't find/remove all jobs of user \"1.2.3\"\n");
-        check(rm, "ClusterId==1", &[], "", "Couldn't find/remove all jobs matching constraint (ClusterId==1)\n");
+        check(
+            rm,
+            "ClusterId==1",
+            &[],
+            "",
+            "Couldn't find/remove all jobs matching constraint (ClusterId==1)\n",
+        );
         check(rm, "99999.0", &[NotFound], "", "Job 99999.0 not found\n");
         check(rm, "41.0", &[PermissionDenied], "", "Permission denied to remove job 41.0\n");
         check(hold, "36.1", &[AlreadyDone], "", "Job 36.1 already held\n");
         check(hold, "36.1", &[Done], "Job 36.1 held\n", "");
         check(hold, "37", &[Done, AlreadyDone], "All jobs in cluster 37 have been held\n", "");
-        check(hold, "ProcId==3", &[Done], "All jobs matching constraint (ProcId==3) have been held\n", "");
+        check(
+            hold,
+            "ProcId==3",
+            &[Done],
+            "All jobs matching constraint (ProcId==3) have been held\n",
+            "",
+        );
         check(hold, "39.0", &[PermissionDenied], "", "Permission denied to hold job 39.0\n");
         check(release, "36.1", &[BadStatus], "", "Job 36.1 not held to be released\n");
         check(release, "36.1", &[Done], "Job 36.1 released\n", "");

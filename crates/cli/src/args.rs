@@ -143,7 +143,8 @@ fn find<'c>(word: &str, spelt: &str, command: &'c Command) -> Result<&'c Arg, Ar
         return Ok(arg);
     }
     let letter = |arg: &&Arg| {
-        let mut letters = arg.get_short().into_iter().chain(arg.get_all_short_aliases().unwrap_or_default());
+        let mut letters =
+            arg.get_short().into_iter().chain(arg.get_all_short_aliases().unwrap_or_default());
         letters.any(|c| spelt == c.to_string())
     };
     if let Some(arg) = command.get_arguments().find(letter) {
@@ -209,7 +210,11 @@ mod tests {
     fn check(line: &str, expected: Result<&str, &str>) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let read = to_clap(&words, &command()).map(|words| words.join(" "));
-        assert_eq!(read, expected.map(str::to_owned).map_err(|_| read.clone().unwrap_err()), "{line}");
+        assert_eq!(
+            read,
+            expected.map(str::to_owned).map_err(|_| read.clone().unwrap_err()),
+            "{line}"
+        );
         if let (Err(error), Err(text)) = (read, expected) {
             assert_eq!(error.to_string(), text, "{line}");
         }
@@ -226,7 +231,10 @@ mod tests {
 
     #[test]
     fn a_list_option_takes_all_words_up_to_the_next_option() {
-        check("36 -af:jr A B -nob", Ok("36 --autoformat-form=jr --autoformat=A --autoformat=B --nobatch"));
+        check(
+            "36 -af:jr A B -nob",
+            Ok("36 --autoformat-form=jr --autoformat=A --autoformat=B --nobatch"),
+        );
         check("-format %d ClusterId -limit 2", Ok("--format %d ClusterId --limit=2"));
     }
 
@@ -247,7 +255,9 @@ mod tests {
 
     #[test]
     fn a_prefix_of_several_options_is_refused() {
-        let two = Command::new("q").arg(Arg::new("a").long("allusers")).arg(Arg::new("b").long("allevents"));
+        let two = Command::new("q")
+            .arg(Arg::new("a").long("allusers"))
+            .arg(Arg::new("b").long("allevents"));
         let error = to_clap(&["-all".to_owned()], &two).unwrap_err();
         assert_eq!(error.to_string(), "-all may be -allusers or -allevents");
     }

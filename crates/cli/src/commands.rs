@@ -12,6 +12,7 @@ pub mod release;
 pub mod rm;
 pub mod run;
 pub mod status;
+pub mod submit;
 pub mod vacate_job;
 pub mod version;
 pub mod wait;

@@ -58,7 +58,8 @@ impl LogWait {
     pub fn feed(&mut self, log: &str) -> (String, Outcome) {
         let mut out = String::new();
         let zone = self.wanted.zone.clone();
-        let mut entries = Entries::new(log.get(self.read..).unwrap_or_default(), &zone, self.wanted.year);
+        let mut entries =
+            Entries::new(log.get(self.read..).unwrap_or_default(), &zone, self.wanted.year);
         for entry in entries.by_ref() {
             self.seen_any = true;
             // An event that makes no sense is not about any job that we could wait for.
@@ -72,7 +73,10 @@ impl LogWait {
             }
         }
         self.read += entries.consumed();
-        let over = self.seen_any && self.waiting.is_empty() && self.wanted.number.is_none() && !self.wanted.all_events;
+        let over = self.seen_any
+            && self.waiting.is_empty()
+            && self.wanted.number.is_none()
+            && !self.wanted.all_events;
         (out, if over { Outcome::AllDone } else { Outcome::Waiting })
     }
 
@@ -90,11 +94,9 @@ impl LogWait {
         if let Some(style) = &self.wanted.echo {
             *out += &entry.event.render_as(entry.id, entry.at, style);
         }
-        if self.wanted.status {
-            if let Some(words) = words(&entry.event) {
-                let proc = entry.id.proc.map_or(-1, |proc| i64::from(proc.0));
-                *out += &format!("{}.{proc}.{} {words}\n", entry.id.cluster, entry.id.subproc);
-            }
+        if let Some(words) = words(&entry.event).filter(|_| self.wanted.status) {
+            let proc = entry.id.proc.map_or(-1, |proc| i64::from(proc.0));
+            *out += &format!("{}.{proc}.{} {words}\n", entry.id.cluster, entry.id.subproc);
         }
         match &entry.event {
             UserLogEvent::Submitted { .. } => {
@@ -162,7 +164,12 @@ mod tests {
     }
 
     fn submitted() -> UserLogEvent {
-        UserLogEvent::Submitted { host: "<h>".to_owned(), log_notes: None, user_notes: None, warnings: None }
+        UserLogEvent::Submitted {
+            host: "<h>".to_owned(),
+            log_notes: None,
+            user_notes: None,
+            warnings: None,
+        }
     }
 
     fn aborted() -> UserLogEvent {
@@ -191,15 +198,27 @@ mod tests {
         let mut other = LogWait::new(Wanted { job: Some((42, Some(0))), ..wanted() });
         assert_eq!(other.feed(&text).1, Outcome::Waiting);
         let mut nobody = LogWait::new(Wanted { job: Some((99, None)), ..wanted() });
-        assert_eq!(nobody.feed(&text), (String::new(), Outcome::AllDone), "as condor_wait says of a job it does not find");
+        assert_eq!(
+            nobody.feed(&text),
+            (String::new(), Outcome::AllDone),
+            "as condor_wait says of a job it does not find"
+        );
     }
 
     #[test]
     fn events_of_clusters_and_garbage_are_passed_over() {
-        let removed =
-            UserLogEvent::ClusterRemoved { jobs: 1, items: 1, completion: Completion::Complete, notes: None };
-        let text = log(&[(0, submitted()), (0, removed)]) + "garbage\n...\n" + &log(&[(0, aborted())]);
+        let removed = UserLogEvent::ClusterRemoved {
+            jobs: 1,
+            items: 1,
+            completion: Completion::Complete,
+            notes: None,
+        };
+        let text =
+            log(&[(0, submitted()), (0, removed)]) + "garbage\n...\n" + &log(&[(0, aborted())]);
         let (said, outcome) = LogWait::new(wanted()).feed(&text);
-        assert_eq!((said.as_str(), outcome), ("42.0.0 submitted\n42.0.0 aborted\n", Outcome::AllDone));
+        assert_eq!(
+            (said.as_str(), outcome),
+            ("42.0.0 submitted\n42.0.0 aborted\n", Outcome::AllDone)
+        );
     }
 }

@@ -4,13 +4,13 @@
 use std::fs;
 use std::path::Path;
 
+use clap::{Args, Command, FromArgMatches};
 use classad::{ClassAd, Expr, Value};
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
 use cli::render::{machines, queue};
 use cli::shape::Shape;
 use cli::verbs::Voice;
-use clap::{Args, Command, FromArgMatches};
 use jiff::tz::TimeZone;
 use model::UserName;
 use proto::client::{Counts, Totals};
@@ -82,8 +82,20 @@ fn views_of_the_queue_are_htcondors() {
         ("condor_q.io.out", 0, "false", Layout::Io, true),
         ("condor_q.totals.out", 0, ALICE, Layout::Totals, true),
         ("condor_q.dag.out", 1, ALICE, Layout::Dag, true),
-        ("condor_q.constraint.out", 1, "JobStatus==2 && ProcId==0 && Owner == \"alice\"", Layout::Jobs, true),
-        ("condor_q.limit.out", 1, "ClusterId == 37 && ProcId == 0 || ClusterId == 38", Layout::Jobs, true),
+        (
+            "condor_q.constraint.out",
+            1,
+            "JobStatus==2 && ProcId==0 && Owner == \"alice\"",
+            Layout::Jobs,
+            true,
+        ),
+        (
+            "condor_q.limit.out",
+            1,
+            "ClusterId == 37 && ProcId == 0 || ClusterId == 38",
+            Layout::Jobs,
+            true,
+        ),
         ("condor_q.nojob.out", 1, "false", Layout::Batches, false),
         ("condor_q.nouser.out", 1, "false", Layout::Batches, false),
         ("condor_q.empty.out", EMPTY - NOW, "false", Layout::Batches, true),
@@ -118,18 +130,35 @@ fn whole_ads_and_chosen_values_are_htcondors() {
     check_shape("condor_q.af-jt.out", &jobs, &["-af:jth", "Owner", "Cmd", "Args"]);
     check_shape("condor_q.af-comma.out", &jobs, &["-af:,", "Owner", "Cmd", "Args", "JobStatus+1"]);
     check_shape("condor_q.af-lrng.out", &jobs, &["-af:lrng", "ClusterId", "Requirements"]);
-    let formats = ["-format", "%d.", "ClusterId", "-format", "%d ", "ProcId", "-format", "%s\\n", "Cmd"];
+    let formats =
+        ["-format", "%d.", "ClusterId", "-format", "%d ", "ProcId", "-format", "%s\\n", "Cmd"];
     check_shape("condor_q.format.out", &jobs, &formats);
-    check_shape("condor_q.json-attrs.out", &jobs, &["-json", "-attributes", "ClusterId,ProcId,JobStatus,Cmd"]);
-    check_shape("condor_q.long-attrs.out", &jobs, &["-long", "-attributes", "ClusterId,ProcId,JobStatus"]);
-    check_shape("condor_q.xml.out", &jobs, &["-xml", "-attributes", "ClusterId,ProcId,JobStatus,Cmd"]);
+    check_shape(
+        "condor_q.json-attrs.out",
+        &jobs,
+        &["-json", "-attributes", "ClusterId,ProcId,JobStatus,Cmd"],
+    );
+    check_shape(
+        "condor_q.long-attrs.out",
+        &jobs,
+        &["-long", "-attributes", "ClusterId,ProcId,JobStatus"],
+    );
+    check_shape(
+        "condor_q.xml.out",
+        &jobs,
+        &["-xml", "-attributes", "ClusterId,ProcId,JobStatus,Cmd"],
+    );
 }
 
 #[test]
 fn what_clients_parse_is_what_they_expect() {
     let jobs = ads("queue.ads", "ClusterId == 36 && ProcId <= 1");
     let render = |words: &[&str]| {
-        shape(words).instead().unwrap().expect("not a table").render(&jobs, &moment(NOW), Voice::HtCondor)
+        shape(words).instead().unwrap().expect("not a table").render(
+            &jobs,
+            &moment(NOW),
+            Voice::HtCondor,
+        )
     };
     // parsl: `C.P N`.
     assert_eq!(render(&["-af:jr", "JobStatus"]), "36.0 2\n36.1 1\n");
@@ -161,10 +190,22 @@ fn views_of_machines_are_htcondors() {
         ("condor_status.state.out", 1, "true", machines::Layout::States),
         ("condor_status.total.out", 0, "true", machines::Layout::Totals),
     ] {
-        assert_eq!(machines::render(&slots(constraint, later), layout, &moment(NOW)), golden(file), "{file}");
+        assert_eq!(
+            machines::render(&slots(constraint, later), layout, &moment(NOW)),
+            golden(file),
+            "{file}"
+        );
     }
     let slots = slots("true", 0);
-    check_shape("condor_status.af.out", &slots, &["-af", "Name", "State", "Activity", "Cpus", "Memory"]);
-    check_shape("condor_status.af-h.out", &slots, &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"]);
+    check_shape(
+        "condor_status.af.out",
+        &slots,
+        &["-af", "Name", "State", "Activity", "Cpus", "Memory"],
+    );
+    check_shape(
+        "condor_status.af-h.out",
+        &slots,
+        &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"],
+    );
     check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
 }

@@ -19,6 +19,6 @@ mod read;
 mod submission;
 
 pub use ast::Description;
-pub use keywords::{Family, Kind, Support, Keyword, KEYWORDS};
+pub use keywords::{Family, KEYWORDS, Keyword, Kind, Support};
 pub use parse::parse;
-pub use submission::{Submission, SubmitOptions, schedd_attributes};
+pub use submission::{NextCluster, Submission, SubmitOptions, schedd_attributes};

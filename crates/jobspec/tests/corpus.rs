@@ -27,14 +27,16 @@ fn every_description_comes_to_what_is_written_beside_it() {
             check(&file, should_fail, &mut wrong);
         }
     }
-    assert!(count >= 50, "only {count} descriptions in the corpus");
+    assert!(count >= 150, "only {count} descriptions in the corpus");
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 fn descriptions(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grammar/corpus/submit").join(folder);
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grammar/corpus/submit").join(folder);
     let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "sub")).collect();
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "sub")).collect();
     files.sort();
     files
 }
@@ -64,13 +66,16 @@ fn outcome(text: &str, name: &str) -> (bool, String) {
     let mut next = || Ok(ClusterId(clusters.next().unwrap()));
     let description = submit::parse(text, name).unwrap();
     match description.expand(&world, &mut next, &options(text)) {
-        Ok(submission) => (false, print_submission(&submission) + &print_diagnostics(&submission.warnings)),
+        Ok(submission) => {
+            (false, print_submission(&submission) + &print_diagnostics(&submission.warnings))
+        }
         Err(diagnostics) => (true, print_diagnostics(&diagnostics)),
     }
 }
 
 fn options(text: &str) -> SubmitOptions {
-    let mut options = SubmitOptions { is_file: true, warn_unused: true, ..SubmitOptions::default() };
+    let mut options =
+        SubmitOptions { is_file: true, warn_unused: true, ..SubmitOptions::default() };
     for line in text.lines().filter_map(|line| line.strip_prefix("#:")) {
         let line = line.trim();
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -126,7 +131,9 @@ fn print_piece(piece: &Piece) -> &str {
 
 /// The attributes of the plainest job: they are not printed again for every other, but what lacks them is.
 fn shared_by_all(spec: &ClusterSpec) -> ClassAd {
-    if spec.ad.get("JobDescription").and_then(|e| e.as_literal()).and_then(|v| v.as_str()) == Some("print all") {
+    if spec.ad.get("JobDescription").and_then(|e| e.as_literal()).and_then(|v| v.as_str())
+        == Some("print all")
+    {
         return ClassAd::new();
     }
     let world = World::new();
@@ -184,7 +191,8 @@ const FILES: [(&str, u64); 9] = [
     ("/home/alice/g/data.txt", 4_000_000),
 ];
 
-const FOLDERS: [&str; 5] = ["/home/alice/g", "/tmp", "/home/alice/g/sub", "/home/alice/g/outd", "/home/alice/g/run1"];
+const FOLDERS: [&str; 5] =
+    ["/home/alice/g", "/tmp", "/home/alice/g/sub", "/home/alice/g/outd", "/home/alice/g/run1"];
 
 const TEXTS: [(&str, &str); 5] = [
     ("items.txt", "x y z\n1, 2, 3 4\n\n  lead , t \n"),
@@ -244,7 +252,11 @@ impl Site for World {
     }
 
     fn write_file(&self, path: &str, _: &str) -> Result<(), SiteError> {
-        if path.starts_with("/nodir/") { Err(SiteError("No such file or directory".into())) } else { Ok(()) }
+        if path.starts_with("/nodir/") {
+            Err(SiteError("No such file or directory".into()))
+        } else {
+            Ok(())
+        }
     }
 
     fn file_kind(&self, path: &str) -> Result<FileKind, SiteError> {
@@ -252,7 +264,8 @@ impl Site for World {
             return Ok(FileKind::Directory);
         }
         let file = FILES.iter().find(|(name, _)| *name == path);
-        let kind = file.map(|(_, size_bytes)| FileKind::File { size_bytes: *size_bytes, executable: true });
+        let kind = file
+            .map(|(_, size_bytes)| FileKind::File { size_bytes: *size_bytes, executable: true });
         kind.ok_or_else(|| SiteError("No such file or directory".into()))
     }
 
@@ -263,13 +276,17 @@ impl Site for World {
             false => name == pattern,
         };
         let found = MATCHES.iter().filter(|(name, _)| fits(name));
-        Ok(found.map(|(name, is_dir)| Found { path: (*name).to_owned(), is_dir: *is_dir }).collect())
+        Ok(found
+            .map(|(name, is_dir)| Found { path: (*name).to_owned(), is_dir: *is_dir })
+            .collect())
     }
 
     fn run_command(&self, command: &str) -> Result<String, SiteError> {
         match command.strip_prefix("echo ") {
             Some(words) => Ok(format!("{words}\n")),
-            None => Err(SiteError(format!("Error \"{command} |\": command terminated with exit code 256"))),
+            None => Err(SiteError(format!(
+                "Error \"{command} |\": command terminated with exit code 256"
+            ))),
         }
     }
 

@@ -42,7 +42,8 @@ pub fn run(args: EventsArgs, _: &Call) -> Result<ExitCode> {
     let ask = Ask::Events { since: Seq(since), follow, select: select::any_or(&jobs, Select::All) };
     connect::schedd()?.ask_each(ask, |answer| {
         if let Answer::Events(events) = answer {
-            let line = |event: &Recorded| if json { json_line(event) } else { text_line(event, &zone) };
+            let line =
+                |event: &Recorded| if json { json_line(event) } else { text_line(event, &zone) };
             output::put(&events.iter().map(line).collect::<String>())?;
         }
         Ok::<(), Failure>(())
@@ -65,7 +66,9 @@ fn json_line(event: &Recorded) -> String {
         Happening::ClusterSubmitted { cluster, owner, procs } => {
             serde_json::json!({ "cluster": cluster, "owner": owner, "procs": procs, "event": "ClusterSubmitted" })
         }
-        Happening::Job { job, event } => serde_json::json!({ "job": job.to_string(), "event": event }),
+        Happening::Job { job, event } => {
+            serde_json::json!({ "job": job.to_string(), "event": event })
+        }
     };
     let mut line = serde_json::json!({ "seq": event.seq, "at": at });
     if let (Some(line), serde_json::Value::Object(what)) = (line.as_object_mut(), what) {
@@ -98,7 +101,9 @@ fn sentence(event: &JobEvent) -> String {
             StopCause::Remove { reason } => format!("is stopped to be removed: {reason}"),
             StopCause::Vacate { reason, .. } => format!("is stopped: {reason}"),
         },
-        JobEvent::RunOver { attempt, end, next, .. } => format!("run {attempt} {}{}", ended(end), after(next)),
+        JobEvent::RunOver { attempt, end, next, .. } => {
+            format!("run {attempt} {}{}", ended(end), after(next))
+        }
         JobEvent::Held(hold) => format!("held: {}", hold.reason),
         JobEvent::Released { reason, .. } => format!("released: {reason}"),
         JobEvent::Removed { reason, .. } => format!("removed: {reason}"),
@@ -110,6 +115,7 @@ fn ended(end: &RunEnd) -> String {
         RunEnd::Exited { code } => format!("ended with exit code {code}"),
         RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
         RunEnd::StartFailed(failure) => format!("could not start: {}", failure.path),
+        RunEnd::OutputFailed { path, .. } => format!("could not bring back {path}"),
         RunEnd::Vacated { code } => format!("was stopped (code {code})"),
         RunEnd::Lost { reason } => format!("was lost: {reason}"),
     }

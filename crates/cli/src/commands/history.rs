@@ -29,7 +29,6 @@ pub const NOT_YET: &[&str] = &[
     "search",
     "dir",
     "userlog",
-    "print-format",
     "extract",
     "inherit",
     "scanlimit",
@@ -78,14 +77,17 @@ pub struct HistoryArgs {
 /// # Errors
 ///
 /// If an expression is none, or the schedd cannot be asked.
-pub fn run(args: HistoryArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let since = args.since.as_deref().map(Since::parse).transpose()?;
     // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
     let limit_here = since.is_some() || args.forwards;
     let query = Query {
-        constraint: constraint(&args)?,
+        constraint: connect::both(
+            constraint(args)?,
+            instead.as_ref().and_then(|i| i.filter().cloned()),
+        ),
         limit: args.limit.filter(|_| !limit_here),
         // `since` may look at any attribute.
         projection: match (&instead, &since) {
@@ -116,11 +118,11 @@ pub fn run(args: HistoryArgs, call: &Call) -> Result<ExitCode> {
 
 fn constraint(args: &HistoryArgs) -> Result<Option<Expr>> {
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
-    let completed = args.completedsince.map(|at| connect::constraint(&format!("CompletionDate >= {at}"))).transpose()?;
-    Ok(match (wanted, completed) {
-        (Some(a), Some(b)) => Some(a.parenthesised().and(b)),
-        (one, None) | (None, one) => one,
-    })
+    let completed = args
+        .completedsince
+        .map(|at| connect::constraint(&format!("CompletionDate >= {at}")))
+        .transpose()?;
+    Ok(connect::both(wanted, completed))
 }
 
 /// Where `-since` stops.
@@ -134,7 +136,9 @@ impl Since {
         Ok(match text.parse() {
             Ok(job) => Self::Job(job),
             Err(_) => match text.parse::<u32>() {
-                Ok(cluster) => Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?)),
+                Ok(cluster) => {
+                    Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?))
+                }
                 Err(_) => Self::Expr(Box::new(connect::constraint(text)?)),
             },
         })
@@ -156,11 +160,16 @@ mod tests {
 
     #[test]
     fn since_is_a_job_a_cluster_or_an_expression() {
-        let jobs = ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n").unwrap();
+        let jobs =
+            ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n")
+                .unwrap();
         let moment = Moment::new(0, TimeZone::UTC);
         for (since, met) in [("2.1", 1), ("2", 1), ("ProcId == 0", 0), ("9.9", 2)] {
             let since = Since::parse(since).unwrap();
-            let at = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment))).unwrap_or(jobs.len());
+            let at = jobs
+                .iter()
+                .position(|ad| since.is_met(View::new(ad, &moment)))
+                .unwrap_or(jobs.len());
             assert_eq!(at, met);
         }
     }

@@ -49,8 +49,12 @@ pub fn run(args: LinksArgs, _: &Call) -> Result<ExitCode> {
                 text += &match what {
                     Linked::Made => format!("{name}: made\n"),
                     Linked::Already => format!("{name}: was there\n"),
-                    Linked::Moved { from } => format!("{name}: led to {}, leads here now\n", from.display()),
-                    Linked::Refused => format!("{name}: something else has this name; left alone\n"),
+                    Linked::Moved { from } => {
+                        format!("{name}: led to {}, leads here now\n", from.display())
+                    }
+                    Linked::Refused => {
+                        format!("{name}: something else has this name; left alone\n")
+                    }
                 };
             }
             output::put(&text)?;

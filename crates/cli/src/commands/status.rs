@@ -47,7 +47,6 @@ pub const NOT_YET: &[&str] = &[
     "generic",
     "broken",
     "healthy",
-    "print-format",
     "aaf",
     "run",
     "ckptsrvr",
@@ -134,11 +133,13 @@ impl LayoutArgs {
 /// # Errors
 ///
 /// If an expression is none, a name is no machine, or the negotiator cannot be asked.
-pub fn run(args: StatusArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let constraint = constraint(&args)?;
-    let sort: Vec<Expr> = args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
+    let constraint =
+        connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
+    let sort: Vec<Expr> =
+        args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
     let mut ads = match &args.ads {
         Some(path) => from_file(path, constraint.as_ref(), &moment)?,
         None => {
@@ -189,7 +190,9 @@ fn from_file(path: &str, constraint: Option<&Expr>, moment: &Moment) -> Result<V
 fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment, call: &Call) -> Result<()> {
     let is = |ad: &ClassAd, word: &str| {
         let view = View::new(ad, moment);
-        [attr::NAME, attr::MACHINE].iter().any(|name| view.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word)))
+        [attr::NAME, attr::MACHINE]
+            .iter()
+            .any(|name| view.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word)))
     };
     for word in words {
         if !ads.iter().any(|ad| is(ad, word)) {
@@ -203,7 +206,8 @@ fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment, call: &Call)
 }
 
 fn order(ads: &mut [ClassAd], sort: &[Expr], moment: &Moment) {
-    let natural = |ad: &ClassAd| machines::natural_key(&View::new(ad, moment).text_or_undefined(attr::NAME));
+    let natural =
+        |ad: &ClassAd| machines::natural_key(&View::new(ad, moment).text_or_undefined(attr::NAME));
     ads.sort_by_cached_key(natural);
     // The last key is the least: stable sorts from behind give the order of all of them.
     for expr in sort.iter().rev() {

@@ -25,11 +25,11 @@ pub struct VersionArgs {
 /// # Errors
 ///
 /// If nobody reads the output.
-pub fn run(args: VersionArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &VersionArgs, call: &Call) -> Result<ExitCode> {
     let ours = env!("CARGO_PKG_VERSION");
     let follows = FOLLOWS.split(' ').next().unwrap_or_default();
     let text = match call.voice {
-        Voice::HtCondor => htcondor(ours),
+        Voice::HtCondor => htcondor(),
         Voice::Updraft if args.json => {
             format!("{:#}\n", serde_json::json!({ "version": ours, "follows_htcondor": follows }))
         }
@@ -40,8 +40,17 @@ pub fn run(args: VersionArgs, call: &Call) -> Result<ExitCode> {
 }
 
 /// In HTCondor's format: its version first, because clients compare it, then ours as the package.
-fn htcondor(ours: &str) -> String {
+fn htcondor() -> String {
+    format!("{}\n{}\n", condor_version(), condor_platform())
+}
+
+/// What `CondorVersion` of every ad says.
+pub fn condor_version() -> String {
+    format!("$CondorVersion: {FOLLOWS} PackageID: Updraft-{} $", env!("CARGO_PKG_VERSION"))
+}
+
+/// What `CondorPlatform` of every ad says.
+pub fn condor_platform() -> String {
     let system = OS[..1].to_ascii_uppercase() + &OS[1..];
-    let platform = format!("{}-{system}", ARCH.to_ascii_uppercase());
-    format!("$CondorVersion: {FOLLOWS} PackageID: Updraft-{ours} $\n$CondorPlatform: {platform} $\n")
+    format!("$CondorPlatform: {}-{system} $", ARCH.to_ascii_uppercase())
 }

@@ -58,13 +58,13 @@ pub struct WaitArgs {
 /// # Errors
 ///
 /// If the log cannot be read, or the schedd cannot be asked.
-pub fn run(args: WaitArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     let selectors = select::selectors(&args.what);
     let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
     if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
-        follow_record(&args, selectors)
+        follow_record(args, selectors)
     } else {
-        watch_log(&args, call)
+        watch_log(args, call)
     }
 }
 
@@ -89,7 +89,9 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
             Outcome::Waiting => {}
             Outcome::AllDone => output::put("All jobs done.\n")?,
             // The misspelling is HTCondor's, and to the letter.
-            Outcome::NumberDone(n) => output::put(&format!("Specifed number of jobs ({n}) done.\n"))?,
+            Outcome::NumberDone(n) => {
+                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?;
+            }
         }
         if outcome != Outcome::Waiting {
             let failed = call.voice == Voice::Updraft && wait.any_failed();
@@ -97,7 +99,9 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         }
         if limit.is_some_and(|limit| proto::clock::now().boot_ms >= limit) {
             output::put("Time expired.\n")?;
-            return Ok(if call.voice == Voice::Updraft { Exit::TimedOut } else { Exit::Failed }.into());
+            return Ok(
+                if call.voice == Voice::Updraft { Exit::TimedOut } else { Exit::Failed }.into()
+            );
         }
         thread::sleep(POLL);
     }
@@ -134,7 +138,15 @@ fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
     let echo = (args.echo || args.echo_form.is_some()).then_some(style);
     let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
     let year = now.to_zoned(zone.clone()).year();
-    Ok(Wanted { job, number: args.num, status: args.status, echo, all_events: args.allevents, zone, year })
+    Ok(Wanted {
+        job,
+        number: args.num,
+        status: args.status,
+        echo,
+        all_events: args.allevents,
+        zone,
+        year,
+    })
 }
 
 /// How a job ended, as far as `wait` cares.
@@ -151,7 +163,10 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
     let mut client = connect::schedd()?;
     let select = Select::Any(selectors);
     let present = connect::jobs(&mut client, connect::query(select.clone()))?;
-    let past = connect::jobs(&mut client, proto::client::Query { finished: true, ..connect::query(select.clone()) })?;
+    let past = connect::jobs(
+        &mut client,
+        proto::client::Query { finished: true, ..connect::query(select.clone()) },
+    )?;
     let ids = |ads: &[classad::ClassAd]| -> std::collections::BTreeSet<JobId> {
         let id = |ad: &classad::ClassAd| {
             let number = |name| u32::try_from(ad.literal(name)?.as_i64()?).ok();
@@ -249,9 +264,13 @@ fn end(recorded: &Recorded) -> Option<(JobId, End)> {
         JobEvent::Held(hold) => End::Held(hold.reason.clone()),
         JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
         JobEvent::StopRequested { cause, .. } => match cause {
-            StopCause::Hold(_) | StopCause::Remove { .. } | StopCause::Vacate { .. } => return None,
+            StopCause::Hold(_) | StopCause::Remove { .. } | StopCause::Vacate { .. } => {
+                return None;
+            }
         },
-        JobEvent::RunAuthorised { .. } | JobEvent::RunStarted { .. } | JobEvent::Released { .. } => return None,
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::Released { .. } => return None,
     };
     Some((*job, end))
 }
@@ -262,6 +281,7 @@ fn how(end: &RunEnd) -> End {
         RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
         RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
         RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
+        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
         RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
         RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
     }

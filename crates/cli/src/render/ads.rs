@@ -25,7 +25,10 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
     match form {
         Form::Json if ads.is_empty() && !empty_array => return out,
         Form::Json => out += "[\n",
-        Form::Xml => out += "<?xml version=\"1.0\"?>\n<!DOCTYPE classads SYSTEM \"classads.dtd\">\n<classads>\n",
+        Form::Xml => {
+            out +=
+                "<?xml version=\"1.0\"?>\n<!DOCTYPE classads SYSTEM \"classads.dtd\">\n<classads>\n";
+        }
         Form::Long | Form::JsonLines | Form::New => {}
     }
     for (i, ad) in ads.iter().enumerate() {
@@ -45,7 +48,8 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
             }
             Form::Xml => xml_ad(&shown, 0, &mut out),
             Form::New => {
-                out += &shown.iter().map(|(name, expr)| (*name, *expr)).collect::<ClassAd>().to_new();
+                out +=
+                    &shown.iter().map(|(name, expr)| (*name, *expr)).collect::<ClassAd>().to_new();
                 out.push('\n');
             }
         }
@@ -261,7 +265,11 @@ mod tests {
             "[\n{\n  \"a\": 1,\n  \"b\": 2.5,\n  \"c\": \"x\\\"/y\\n\",\n  \"d\": [\n    1,\n    \"z\"\n  ],\n  \"e\": {\n    \"x\": 1\n  },\n  \
              \"f\": \"\\/Expr(a + 1)\\/\",\n  \"g\": null,\n  \"h\": \"\\/Expr(error)\\/\"\n}\n]\n",
         );
-        check("[ a = {1,2}; b = [c = \"x\"] ]", Form::JsonLines, "{\"a\": [1, 2], \"b\": {\"c\": \"x\"}}\n");
+        check(
+            "[ a = {1,2}; b = [c = \"x\"] ]",
+            Form::JsonLines,
+            "{\"a\": [1, 2], \"b\": {\"c\": \"x\"}}\n",
+        );
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
 fn held(jobs: &[View<'_>]) -> String {
     let mut groups: BTreeMap<(String, i64), Vec<JobId>> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::HELD) {
-        let reason = job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
+        let reason =
+            job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
         let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
         groups.entry((reason, code)).or_default().extend(job.job());
     }
@@ -102,24 +103,44 @@ fn remedy(code: i64, ids: &str) -> String {
         return format!("when the cause is gone: updraft release {ids}");
     };
     match code {
-        HoldCode::UserRequest | HoldCode::SubmittedOnHold => format!("to let it run: updraft release {ids}"),
-        HoldCode::JobPolicy | HoldCode::SystemPolicy => format!("a policy expression of the job held it; {release}"),
+        HoldCode::UserRequest | HoldCode::SubmittedOnHold => {
+            format!("to let it run: updraft release {ids}")
+        }
+        HoldCode::JobPolicy | HoldCode::SystemPolicy => {
+            format!("a policy expression of the job held it; {release}")
+        }
         HoldCode::JobPolicyUndefined => {
-            format!("a policy expression has no value: see updraft q -long for the attributes that it names; {release}")
+            format!(
+                "a policy expression has no value: see updraft q -long for the attributes that it names; {release}"
+            )
         }
         HoldCode::FailedToCreateProcess => {
-            format!("check that the program exists on the machine, is executable and has a valid first line; {release}")
+            format!(
+                "check that the program exists on the machine, is executable and has a valid first line; {release}"
+            )
         }
-        HoldCode::UnableToOpenOutput => format!("check the folder and the permissions of output and error; {release}"),
-        HoldCode::UnableToOpenInput => format!("check that the input file exists and is readable; {release}"),
+        HoldCode::UnableToOpenOutput => {
+            format!("check the folder and the permissions of output and error; {release}")
+        }
+        HoldCode::UnableToOpenInput => {
+            format!("check that the input file exists and is readable; {release}")
+        }
         HoldCode::TransferOutputError => {
-            format!("the job did not leave a file that transfer_output_files names; correct one or the other, {release}")
+            format!(
+                "the job did not leave a file that transfer_output_files names; correct one or the other, {release}"
+            )
         }
-        HoldCode::TransferInputError => format!("check that every file in transfer_input_files is readable; {release}"),
+        HoldCode::TransferInputError => {
+            format!("check that every file in transfer_input_files is readable; {release}")
+        }
         HoldCode::IwdError => format!("check that initialdir exists and may be entered; {release}"),
         HoldCode::SpoolingInput => "its input is still being sent; nothing to do".to_owned(),
-        HoldCode::MissedDeferredExecutionTime => format!("the time to start has passed; to run it now {release}"),
-        HoldCode::UnableToInitUserLog => format!("check the folder and the permissions of the log file; {release}"),
+        HoldCode::MissedDeferredExecutionTime => {
+            format!("the time to start has passed; to run it now {release}")
+        }
+        HoldCode::UnableToInitUserLog => {
+            format!("check the folder and the permissions of the log file; {release}")
+        }
         HoldCode::InvalidCronSettings => "correct the cron_* lines and submit again".to_owned(),
         HoldCode::MaxTransferInputSizeExceeded => {
             format!("the input is larger than max_transfer_input_mb; make it smaller, {release}")
@@ -128,13 +149,17 @@ fn remedy(code: i64, ids: &str) -> String {
             format!("the output is larger than max_transfer_output_mb; make it smaller, {release}")
         }
         HoldCode::JobOutOfResources => {
-            format!("it used more than it asked for; ask for more (request_memory, request_disk) and submit again, or {release}")
+            format!(
+                "it used more than it asked for; ask for more (request_memory, request_disk) and submit again, or {release}"
+            )
         }
         HoldCode::PreScriptFailed | HoldCode::PostScriptFailed => {
             format!("the command that runs before or after the job failed; {release}")
         }
         HoldCode::JobDurationExceeded | HoldCode::JobExecuteExceeded => {
-            format!("it ran longer than it was allowed to; allow more time and submit again, or {release}")
+            format!(
+                "it ran longer than it was allowed to; allow more time and submit again, or {release}"
+            )
         }
         HoldCode::Unspecified => format!("when the cause is gone: updraft release {ids}"),
     }

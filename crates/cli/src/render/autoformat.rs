@@ -90,7 +90,12 @@ impl Style {
 }
 
 /// The values of `columns` for each ad.
-pub fn render(ads: &[ClassAd], columns: &[(String, Expr)], style: Style, moment: &Moment) -> String {
+pub fn render(
+    ads: &[ClassAd],
+    columns: &[(String, Expr)],
+    style: Style,
+    moment: &Moment,
+) -> String {
     let rows: Vec<Vec<String>> =
         ads.iter().map(|ad| row(View::new(ad, moment), columns, style)).collect();
     let mut out = String::new();
@@ -99,7 +104,8 @@ pub fn render(ads: &[ClassAd], columns: &[(String, Expr)], style: Style, moment:
         return out;
     }
     let id = style.job_id.then(|| " ID".to_owned());
-    let headings: Vec<String> = id.into_iter().chain(columns.iter().map(|(name, _)| name.clone())).collect();
+    let headings: Vec<String> =
+        id.into_iter().chain(columns.iter().map(|(name, _)| name.clone())).collect();
     let mut widths = widths(&headings, &rows);
     if !rows.is_empty() {
         write_row(&headings, &widths[..widths.len() - 1], style, &mut out);
@@ -115,7 +121,9 @@ pub fn render(ads: &[ClassAd], columns: &[(String, Expr)], style: Style, moment:
 fn widths(headings: &[String], rows: &[Vec<String>]) -> Vec<usize> {
     let mut widths: Vec<usize> = headings.iter().map(String::len).collect();
     for row in rows {
-        for (width, text) in widths.iter_mut().zip(row).filter(|(_, text)| *text != "undefined" && *text != "error") {
+        for (width, text) in
+            widths.iter_mut().zip(row).filter(|(_, text)| *text != "undefined" && *text != "error")
+        {
             *width = text.chars().count().max(*width);
         }
     }

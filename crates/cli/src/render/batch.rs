@@ -54,7 +54,14 @@ impl Columns {
         Self { owner, name, held: batches.is_empty() || batches.iter().any(|batch| batch.held > 0) }
     }
 
-    fn line(&self, owner: &str, name: &str, submitted: &str, counts: [String; 5], ids: &str) -> String {
+    fn line(
+        &self,
+        owner: &str,
+        name: &str,
+        submitted: &str,
+        counts: [String; 5],
+        ids: &str,
+    ) -> String {
         let [done, run, idle, hold, total] = counts;
         let hold = if self.held { format!(" {hold:>6}") } else { String::new() };
         format!(
@@ -86,7 +93,8 @@ fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
     for job in jobs {
         let name = job.text(attr::JOB_BATCH_NAME);
-        let name = name.unwrap_or_else(|| format!("ID: {}", job.int(attr::CLUSTER_ID).unwrap_or(0)));
+        let name =
+            name.unwrap_or_else(|| format!("ID: {}", job.int(attr::CLUSTER_ID).unwrap_or(0)));
         let key = (job.owner(), name);
         let place = *places.entry(key).or_insert_with_key(|(owner, name)| {
             batches.push(Batch::new(owner.clone(), name.clone(), *job));
@@ -111,7 +119,8 @@ impl<'a> Batch<'a> {
         }
         let Some(id) = job.job() else { return };
         self.jobs.push(id);
-        let submitted = job.int("TotalSubmitProcs").and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let submitted =
+            job.int("TotalSubmitProcs").and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         self.submitted.insert(id.cluster.0, submitted);
         match job.status() {
             status::RUNNING | status::TRANSFERRING_OUTPUT => self.running += 1,
@@ -134,14 +143,17 @@ impl<'a> Batch<'a> {
         let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
         let done = number("DAG_NodesDone").unwrap_or(gone + self.done);
         let total = number("DAG_NodesTotal").unwrap_or(gone + here);
-        [done, self.running, idle, self.held, total].map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
+        [done, self.running, idle, self.held, total]
+            .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
     }
 
     /// `36.0-3` of one cluster, `36.0 ... 39.3` of several.
     fn ids(&self) -> String {
         match (self.jobs.iter().min(), self.jobs.iter().max()) {
             (Some(first), Some(last)) if first == last => first.to_string(),
-            (Some(first), Some(last)) if first.cluster == last.cluster => format!("{first}-{}", last.proc),
+            (Some(first), Some(last)) if first.cluster == last.cluster => {
+                format!("{first}-{}", last.proc)
+            }
             (Some(first), Some(last)) => format!("{first} ... {last}"),
             (None, _) | (_, None) => String::new(),
         }

@@ -14,8 +14,11 @@ const MOST_LINES: usize = 10;
 pub fn render(selectors: &[Selector], history: &[ClassAd], moment: &Moment) -> String {
     let mut out = String::new();
     for selector in selectors {
-        let mut jobs: Vec<View<'_>> =
-            history.iter().map(|ad| View::new(ad, moment)).filter(|job| names(selector, *job)).collect();
+        let mut jobs: Vec<View<'_>> = history
+            .iter()
+            .map(|ad| View::new(ad, moment))
+            .filter(|job| names(selector, *job))
+            .collect();
         jobs.sort_by_key(|job| job.job());
         if jobs.is_empty() {
             out += &format!("{}: there is no such job, and there was none\n", word(selector));
@@ -24,7 +27,11 @@ pub fn render(selectors: &[Selector], history: &[ClassAd], moment: &Moment) -> S
             out += &line(*job);
         }
         if let Some(more) = jobs.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
-            out += &format!("... and {more} more of {}: updraft history {}\n", word(selector), word(selector));
+            out += &format!(
+                "... and {more} more of {}: updraft history {}\n",
+                word(selector),
+                word(selector)
+            );
         }
     }
     out
@@ -49,12 +56,20 @@ fn word(selector: &Selector) -> String {
 
 fn line(job: View<'_>) -> String {
     let id = job.job().map(|id| id.to_string()).unwrap_or_default();
-    let at = job.int(attr::COMPLETION_DATE).filter(|at| *at > 0).or_else(|| job.int(attr::ENTERED_CURRENT_STATUS));
-    let at = at.map(|at| format!(" at {}", time::date(at, &job.moment.zone).trim())).unwrap_or_default();
+    let at = job
+        .int(attr::COMPLETION_DATE)
+        .filter(|at| *at > 0)
+        .or_else(|| job.int(attr::ENTERED_CURRENT_STATUS));
+    let at =
+        at.map(|at| format!(" at {}", time::date(at, &job.moment.zone).trim())).unwrap_or_default();
     let how = match job.status() {
-        status::REMOVED => format!("was removed{at}: {}", job.text(attr::REMOVE_REASON).unwrap_or_default()),
+        status::REMOVED => {
+            format!("was removed{at}: {}", job.text(attr::REMOVE_REASON).unwrap_or_default())
+        }
         _ => match (job.int(attr::EXIT_CODE), job.int(attr::EXIT_SIGNAL)) {
-            (Some(code), _) if !job.value(attr::EXIT_BY_SIGNAL).is_true() => format!("finished{at} with exit code {code}"),
+            (Some(code), _) if !job.value(attr::EXIT_BY_SIGNAL).is_true() => {
+                format!("finished{at} with exit code {code}")
+            }
             (_, Some(signal)) => format!("was ended{at} by signal {signal}"),
             (_, None) => format!("finished{at}"),
         },

@@ -76,7 +76,10 @@ fn list(
     let longest = |name: &str, least: usize| {
         slots.iter().map(|slot| slot.text_or_undefined(name).len()).max().unwrap_or(0).max(least)
     };
-    let widths = Widths { state: longest(attr::STATE, "State".len()), activity: longest(attr::ACTIVITY, "Activity".len()) };
+    let widths = Widths {
+        state: longest(attr::STATE, "State".len()),
+        activity: longest(attr::ACTIVITY, "Activity".len()),
+    };
     let mut out = heading(&widths) + "\n\n";
     for slot in slots {
         out += &line(*slot, &widths);
@@ -143,7 +146,9 @@ fn server_heading(_: &Widths) -> String {
 }
 
 fn server_line(slot: View<'_>, _: &Widths) -> String {
-    let speed = |name: &str, unknown: &str| slot.int(name).map_or_else(|| unknown.to_owned(), |n| n.to_string());
+    let speed = |name: &str, unknown: &str| {
+        slot.int(name).map_or_else(|| unknown.to_owned(), |n| n.to_string())
+    };
     format!(
         "{} {:>6.3} {:>8} {:>9} {:>7} {:>9}",
         who(slot),
@@ -187,7 +192,8 @@ const STATES: [&str; 8] =
 fn totals(slots: &[View<'_>], group: &dyn Fn(View<'_>) -> String) -> String {
     let heading = "Total Owner Claimed Unclaimed Matched Preempting  Drain Backfill BkIdle";
     let line = |slots: &[View<'_>]| {
-        let [owner, claimed, unclaimed, matched, preempting, drained, backfill, idle] = states(slots);
+        let [owner, claimed, unclaimed, matched, preempting, drained, backfill, idle] =
+            states(slots);
         format!(
             "{:>5} {owner:>5} {claimed:>7} {unclaimed:>9} {matched:>7} {preempting:>10} {drained:>6} {backfill:>8} {idle:>6}",
             slots.len()
@@ -197,7 +203,9 @@ fn totals(slots: &[View<'_>], group: &dyn Fn(View<'_>) -> String) -> String {
 }
 
 fn states(slots: &[View<'_>]) -> [usize; 8] {
-    STATES.map(|state| slots.iter().filter(|slot| slot.text(attr::STATE).as_deref() == Some(state)).count())
+    STATES.map(|state| {
+        slots.iter().filter(|slot| slot.text(attr::STATE).as_deref() == Some(state)).count()
+    })
 }
 
 /// A table of totals: a line for each group, then one for all.
@@ -222,7 +230,8 @@ fn claimed_totals(slots: &[View<'_>]) -> String {
     let line = |slots: &[View<'_>]| {
         let sum = |name| slots.iter().map(|slot| whole(*slot, name)).sum::<i64>();
         #[expect(clippy::cast_precision_loss, reason = "counts of slots are small")]
-        let average = slots.iter().filter_map(|slot| slot.real("LoadAvg")).sum::<f64>() / slots.len().max(1) as f64;
+        let average = slots.iter().filter_map(|slot| slot.real("LoadAvg")).sum::<f64>()
+            / slots.len().max(1) as f64;
         format!("{:>8} {:>12} {:>12} {average:>7.3}", slots.len(), sum("Mips"), sum("KFlops"))
     };
     let heading = "Machines         MIPS       KFLOPS   AvgLoadAvg";
@@ -248,7 +257,10 @@ fn server_totals(slots: &[View<'_>]) -> String {
 
 /// Slots that do not say how fast they are.
 fn omitted(slots: &[View<'_>]) -> String {
-    let silent = slots.iter().filter(|slot| slot.int("Mips").is_none() || slot.int("KFlops").is_none()).count();
+    let silent = slots
+        .iter()
+        .filter(|slot| slot.int("Mips").is_none() || slot.int("KFlops").is_none())
+        .count();
     if silent == 0 {
         return String::new();
     }
@@ -258,7 +270,8 @@ fn omitted(slots: &[View<'_>]) -> String {
 fn activity_totals(slots: &[View<'_>]) -> String {
     let heading = "Total Owner Unclaimed Claimed Preempting Matched  Drain Backfill BkIdle";
     let line = |slots: &[View<'_>]| {
-        let [owner, claimed, unclaimed, matched, preempting, drained, backfill, idle] = states(slots);
+        let [owner, claimed, unclaimed, matched, preempting, drained, backfill, idle] =
+            states(slots);
         // HTCondor 25.14 leaves the first of these columns at zero.
         format!(
             "{:>5} {owner:>5} {unclaimed:>9} {claimed:>7} {preempting:>10} {matched:>7} {drained:>6} {backfill:>8} {idle:>6}",
@@ -282,7 +295,8 @@ fn machines(slots: &[View<'_>]) -> String {
         out += &machine_line(name, slots);
         out.push('\n');
     }
-    let carved: Vec<View<'_>> = slots.iter().filter(|slot| !is_partitionable(**slot)).copied().collect();
+    let carved: Vec<View<'_>> =
+        slots.iter().filter(|slot| !is_partitionable(**slot)).copied().collect();
     out + &totals(if carved.is_empty() { slots } else { &carved }, &short_platform)
 }
 
@@ -299,11 +313,14 @@ fn short_platform(slot: View<'_>) -> String {
 }
 
 fn machine_line(name: &str, slots: &[View<'_>]) -> String {
-    let whole_machine = slots.iter().copied().find(|slot| is_partitionable(*slot)).unwrap_or(slots[0]);
-    let carved: Vec<View<'_>> = slots.iter().filter(|slot| !is_partitionable(**slot)).copied().collect();
+    let whole_machine =
+        slots.iter().copied().find(|slot| is_partitionable(*slot)).unwrap_or(slots[0]);
+    let carved: Vec<View<'_>> =
+        slots.iter().filter(|slot| !is_partitionable(**slot)).copied().collect();
     let number = |attr: &str| whole_machine.real(attr).unwrap_or(0.0);
     let gib = |attr: &str| number(attr) / KIB_PER_GIB;
-    let largest = carved.iter().filter_map(|slot| slot.real(attr::MEMORY)).fold(0.0, f64::max) / KIB_PER_GIB;
+    let largest =
+        carved.iter().filter_map(|slot| slot.real(attr::MEMORY)).fold(0.0, f64::max) / KIB_PER_GIB;
     let letter = |slot: View<'_>, attr: &str, upper: bool| {
         let c = slot.text_or_undefined(attr).chars().next().unwrap_or('?');
         if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }

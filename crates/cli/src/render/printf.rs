@@ -41,7 +41,11 @@ impl Format {
                 continue;
             }
             if let Some((conversion, tail)) = Conversion::parse(rest) {
-                return Self { before, conversion: Some(conversion), after: tail.replace("%%", "%") };
+                return Self {
+                    before,
+                    conversion: Some(conversion),
+                    after: tail.replace("%%", "%"),
+                };
             }
             before.push('%');
         }
@@ -51,7 +55,9 @@ impl Format {
     /// The value of `expr` for an ad. A value that the conversion cannot show gives nothing at all, text included
     /// (HTCondor 25.14).
     pub fn apply(&self, expr: &Expr, view: View<'_>) -> String {
-        let Some(conversion) = &self.conversion else { return format!("{}{}", self.before, self.after) };
+        let Some(conversion) = &self.conversion else {
+            return format!("{}{}", self.before, self.after);
+        };
         match conversion.show(expr, view) {
             Some(shown) => format!("{}{shown}{}", self.before, self.after),
             None => String::new(),
@@ -144,7 +150,10 @@ impl Conversion {
 
 /// A whole number from a number or a boolean; a fraction is cut off.
 fn whole(value: &Value) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "as C does; out of range is the nearest number")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "as C does; out of range is the nearest number"
+    )]
     let cut = || value.as_f64().map(|x| x as i64);
     value.as_i64().or_else(|| value.as_bool().map(i64::from)).or_else(cut)
 }
@@ -170,7 +179,11 @@ fn general(x: f64, precision: usize) -> String {
         let Some((mantissa, exponent)) = text.split_once('e') else { return text };
         return format!("{}e{exponent}", trimmed(mantissa));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the precision")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the precision"
+    )]
     let decimals = (limit - 1.0 - magnitude).max(0.0) as usize;
     trimmed(&format!("{x:.decimals$}")).to_owned()
 }
@@ -215,7 +228,10 @@ mod tests {
 
     #[test]
     fn formats_show_what_printf_shows() {
-        let ad = ClassAd::parse_old("N = 42\nX = 2.5\nBig = 1e20\nS = \"abc\"\nB = true\nT = 93784\nE = N + 1\n").unwrap();
+        let ad = ClassAd::parse_old(
+            "N = 42\nX = 2.5\nBig = 1e20\nS = \"abc\"\nB = true\nT = 93784\nE = N + 1\n",
+        )
+        .unwrap();
         let moment = Moment::new(0, TimeZone::UTC);
         for (format, attr, expected) in [
             ("%d\\n", "N", "42\n"),
@@ -246,7 +262,8 @@ mod tests {
             ("no conversion", "N", "no conversion"),
             ("%q", "N", "%q"),
         ] {
-            let shown = Format::parse(format).apply(&attr.parse().unwrap(), View::new(&ad, &moment));
+            let shown =
+                Format::parse(format).apply(&attr.parse().unwrap(), View::new(&ad, &moment));
             assert_eq!(shown, expected, "{format} of {attr}");
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::attr;
 use proto::client::{Counts, Totals};
 
+use super::print_format::Table;
 use super::view::{Moment, View, status, status_letter};
 use super::{batch, command_line, time, totals};
 
@@ -57,19 +58,30 @@ pub struct Answer<'a> {
 
 /// The view as text.
 pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
-    let Source { name, address } = answer.source;
-    let mut out = format!("\n\n-- Schedd: {name} : {address} @ {}\n", time::head(answer.moment));
+    let mut out = head(answer);
     let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
     let lines = match layout {
         Layout::Batches => batch::lines(&jobs),
-        Layout::Jobs => table(" ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD", &jobs, job_line),
+        Layout::Jobs => table(
+            " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD",
+            &jobs,
+            job_line,
+        ),
         Layout::Dag => dag_lines(&jobs),
-        Layout::Held => table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line),
-        Layout::Running => table(" ID      OWNER            SUBMITTED     RUN_TIME HOST(S)", &jobs, running_line),
-        Layout::Idle => {
-            table(" ID      OWNER          UNIVERSE  CPUS MEMORY   STARTS LAST_HOST", &jobs, idle_line)
+        Layout::Held => {
+            table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line)
         }
-        Layout::Io => table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line),
+        Layout::Running => {
+            table(" ID      OWNER            SUBMITTED     RUN_TIME HOST(S)", &jobs, running_line)
+        }
+        Layout::Idle => table(
+            " ID      OWNER          UNIVERSE  CPUS MEMORY   STARTS LAST_HOST",
+            &jobs,
+            idle_line,
+        ),
+        Layout::Io => {
+            table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
+        }
         Layout::Totals => Vec::new(),
     };
     for line in &lines {
@@ -87,9 +99,37 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
     out
 }
 
+/// A table of the user's own, with the same lines before and after it unless it does without.
+pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
+    let mut out = String::new();
+    if table.title {
+        out += &head(answer);
+    }
+    out += &table.render(answer.jobs, answer.moment);
+    if table.summary {
+        out.push('\n');
+        let jobs: Vec<View<'_>> =
+            answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
+        write_totals(answer, &jobs, &mut out);
+    }
+    out
+}
+
+/// The line that says who answers.
+fn head(answer: &Answer<'_>) -> String {
+    let Source { name, address } = answer.source;
+    // HTCondor leaves the details of an address away here.
+    let address = match address.split_once('?') {
+        Some((place, _)) => format!("{place}?..."),
+        None => address.clone(),
+    };
+    format!("\n\n-- Schedd: {name} : {address} @ {}\n", time::head(answer.moment))
+}
+
 /// The beginning of a line that fits into the terminal.
 fn cut(line: &str, width: Option<usize>) -> &str {
-    let end = width.and_then(|width| line.char_indices().nth(width)).map_or(line.len(), |(at, _)| at);
+    let end =
+        width.and_then(|width| line.char_indices().nth(width)).map_or(line.len(), |(at, _)| at);
     &line[..end]
 }
 
@@ -139,7 +179,8 @@ fn submitted(job: View<'_>) -> String {
 /// The time of all runs, and of the one under way.
 pub(super) fn run_time(job: View<'_>) -> String {
     let before = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);
-    let running = matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED);
+    let running =
+        matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED);
     let since = job.int("ShadowBday").or_else(|| job.int(attr::JOB_CURRENT_START_DATE));
     let now = match since {
         Some(since) if running => job.moment.now.saturating_sub(since).max(0),
@@ -179,7 +220,8 @@ fn running_line(job: View<'_>) -> String {
 }
 
 fn idle_line(job: View<'_>) -> String {
-    let number = |name: &str| job.int(name).map_or_else(|| "undefined".to_owned(), |n| n.to_string());
+    let number =
+        |name: &str| job.int(name).map_or_else(|| "undefined".to_owned(), |n| n.to_string());
     format!(
         "{} {:<14.14} {:<9} {:>4} {:>8} {:>6} {}",
         id(job),

@@ -42,7 +42,10 @@ pub fn length(seconds: i64) -> String {
 }
 
 /// Whole seconds of a time that may have a fraction.
-#[expect(clippy::cast_possible_truncation, reason = "a time that does not fit is shown as the longest that does")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a time that does not fit is shown as the longest that does"
+)]
 pub fn whole_seconds(seconds: f64) -> i64 {
     seconds as i64
 }

@@ -18,7 +18,10 @@ pub struct Moment {
 
 impl fmt::Debug for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Moment").field("now", &self.now).field("zone", &self.zone).finish_non_exhaustive()
+        f.debug_struct("Moment")
+            .field("now", &self.now)
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
     }
 }
 

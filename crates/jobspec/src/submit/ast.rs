@@ -22,7 +22,10 @@ pub(crate) struct Statement {
 #[derive(Clone, Debug)]
 pub(crate) enum StatementKind {
     /// `name = value`; `+Attr = value` has the name `MY.Attr`.
-    Assign { name: String, value: Text },
+    Assign {
+        name: String,
+        value: Text,
+    },
     /// `if` and `elif` carry their condition.
     If(Text),
     Elif(Text),

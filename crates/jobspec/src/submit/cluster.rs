@@ -78,7 +78,8 @@ impl Folder {
     /// Turns a template into the jobs that it stands for.
     fn list(&mut self) {
         if let Jobs::Counted { count, template } = &self.jobs {
-            let deltas = (0..*count).map(|proc| template.instantiate(model::ProcId(proc))).collect();
+            let deltas =
+                (0..*count).map(|proc| template.instantiate(model::ProcId(proc))).collect();
             self.jobs = Jobs::Listed(deltas);
         }
     }

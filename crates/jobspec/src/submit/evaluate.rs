@@ -33,7 +33,10 @@ pub(super) fn truth(text: &str) -> Option<bool> {
 /// A real without fraction as an integer, where it fits.
 pub(super) fn whole(real: f64) -> Option<i64> {
     const LIMIT: f64 = 9_223_372_036_854_774_784.0;
-    #[expect(clippy::cast_possible_truncation, reason = "the bound is checked in the same expression")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the bound is checked in the same expression"
+    )]
     let integer = (real.abs() <= LIMIT).then_some(real as i64);
     integer
 }

@@ -109,7 +109,12 @@ fn random_choice(expansion: &Expansion<'_, '_>, body: &str) -> String {
         return String::new();
     }
     let drawn = expansion.scope.site.random_below(choices.len() as u64);
-    usize::try_from(drawn).ok().and_then(|at| choices.get(at)).copied().unwrap_or_default().to_owned()
+    usize::try_from(drawn)
+        .ok()
+        .and_then(|at| choices.get(at))
+        .copied()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn random_integer(expansion: &mut Expansion<'_, '_>, body: &str) -> String {
@@ -117,7 +122,10 @@ fn random_integer(expansion: &mut Expansion<'_, '_>, body: &str) -> String {
     scope.depends_on_number();
     let mut arguments = body.split(',').map(|argument| argument.trim().parse::<i64>().ok());
     let mut bound = |what: &str| {
-        arguments.next().flatten().ok_or_else(|| format!("$RANDOM_INTEGER() config macro: invalid {what}!"))
+        arguments
+            .next()
+            .flatten()
+            .ok_or_else(|| format!("$RANDOM_INTEGER() config macro: invalid {what}!"))
     };
     let bounds = bound("min").and_then(|min| bound("max").map(|max| (min, max)));
     let step = arguments.next().flatten().unwrap_or(1).max(1);
@@ -154,10 +162,12 @@ fn choice(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
         };
         items = value.split(',').map(|item| item.trim().to_owned()).collect();
     }
-    let Some(at) = evaluate::integer(&index).and_then(|at| usize::try_from(at).ok()) else {
+    let at = evaluate::integer(&index).and_then(|at| usize::try_from(at).ok());
+    if at.is_none() {
         expansion.scope.complain(format!("$CHOICE() error: '{index}' is invalid index"));
-        return Ok(String::new());
-    };
+    }
+    // HTCondor 25.14 goes on with the first
+    let at = at.unwrap_or(0);
     if at >= items.len() {
         expansion.scope.complain(format!("$CHOICE() config macro: index {at} is out of range!"));
         return Ok(String::new());
@@ -168,11 +178,14 @@ fn choice(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
 /// `$INT(expression[,format])` and `$REAL(...)`.
 fn number(expansion: &mut Expansion<'_, '_>, name: &str, body: &str) -> Result<String, MacroError> {
     let is_int = name == "INT";
-    let (argument, format) = body.split_once(',').unwrap_or((body, if is_int { "%d" } else { "%.16G" }));
+    let (argument, format) =
+        body.split_once(',').unwrap_or((body, if is_int { "%d" } else { "%.16G" }));
     let conversions = if is_int { "dioxXu" } else { "fFgGeE" };
     let parsed = Format::parse(format).filter(|parsed| conversions.contains(parsed.conversion));
     let Some(parsed) = parsed else {
-        expansion.scope.complain(format!("${name}() macro: '{format}' is not a valid format specifier!"));
+        expansion
+            .scope
+            .complain(format!("${name}() macro: '{format}' is not a valid format specifier!"));
         return Ok(String::new());
     };
     let text = value_or_text(expansion, argument)?;
@@ -187,7 +200,8 @@ fn number(expansion: &mut Expansion<'_, '_>, name: &str, body: &str) -> Result<S
         return Ok(String::new());
     };
     // HTCondor 25.14: an explicit format of a real that prints none gets a fraction
-    let bare = body.contains(',') && !is_int && printed.chars().all(|c| c.is_ascii_digit() || c == '-');
+    let bare =
+        body.contains(',') && !is_int && printed.chars().all(|c| c.is_ascii_digit() || c == '-');
     Ok(if bare { printed + ".0" } else { printed })
 }
 
@@ -200,7 +214,9 @@ fn string(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
     match Format::parse(format).filter(|parsed| parsed.conversion == 's') {
         Some(parsed) => Ok(parsed.text(text)),
         None => {
-            expansion.scope.complain(format!("$STRING() macro: '{format}' is not a valid format specifier!"));
+            expansion
+                .scope
+                .complain(format!("$STRING() macro: '{format}' is not a valid format specifier!"));
             Ok(String::new())
         }
     }
@@ -244,11 +260,8 @@ fn substr(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
 fn file(path: &str, letters: &str, cwd: &str) -> String {
     let has = |letter: char| letters.contains(letter);
     let path = path.trim_matches('"');
-    let absolute = if has('f') && !path.starts_with('/') {
-        format!("{cwd}/{path}")
-    } else {
-        path.to_owned()
-    };
+    let absolute =
+        if has('f') && !path.starts_with('/') { format!("{cwd}/{path}") } else { path.to_owned() };
     let folder_end = absolute.rfind(['/', '\\']).map_or(0, |slash| slash + 1);
     let (folder, name) = absolute.split_at(folder_end);
     let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));

@@ -15,10 +15,10 @@ mod transfer;
 use classad::{ClassAd, Expr};
 use model::attr;
 
+use self::transfer::Transfer;
 use super::evaluate;
 use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
 use super::macros::{MARK, Scope};
-use self::transfer::Transfer;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Where and how a job runs.
@@ -117,7 +117,10 @@ impl Job<'_> {
             entry.set_used();
             if !self.expand(&entry.value, entry.place.clone())?.is_empty() {
                 let message = format!("{} is not supported yet", entry.name);
-                let hint = format!("{} are not built; remove the line to submit without", family.describe());
+                let hint = format!(
+                    "{} are not built; remove the line to submit without",
+                    family.describe()
+                );
                 return Err(Diagnostic::error(message).at(entry.place.clone()).hint(hint));
             }
         }
@@ -178,7 +181,9 @@ impl Job<'_> {
             let text = text.trim();
             if name.is_empty() {
                 let message = format!("Unable to insert expression:  = {text}");
-                return Err(Diagnostic::error(message).at(entry.place.clone()).hint("+ needs a name"));
+                return Err(Diagnostic::error(message)
+                    .at(entry.place.clone())
+                    .hint("+ needs a name"));
             }
             let expr = if text.is_empty() { "undefined" } else { text };
             let expr = self.parsed(name, expr, entry.place.clone())?;
@@ -266,7 +271,9 @@ impl Job<'_> {
                 }
                 place
             });
-            Diagnostic::error(message).at(literal).hint(format!("{}; expected {}", error.message, error.expected))
+            Diagnostic::error(message)
+                .at(literal)
+                .hint(format!("{}; expected {}", error.message, error.expected))
         })
     }
 
@@ -280,7 +287,9 @@ impl Job<'_> {
 
     /// Where the value of a keyword was written.
     fn place(&self, name: &str) -> Option<Place> {
-        let entry = |spelling: &str| self.scope.macros.entry(spelling).and_then(|entry| entry.place.clone());
+        let entry = |spelling: &str| {
+            self.scope.macros.entry(spelling).and_then(|entry| entry.place.clone())
+        };
         match keywords::find(name) {
             Some(keyword) => keyword.spellings().find_map(entry),
             None => entry(name),

@@ -122,7 +122,9 @@ impl Family {
 /// The keyword of a name, by any of its spellings.
 pub fn find(name: &str) -> Option<&'static Keyword> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
-    KEYWORDS.iter().find(|keyword| is(keyword.name) || keyword.aliases.iter().any(|alias| is(alias)))
+    KEYWORDS
+        .iter()
+        .find(|keyword| is(keyword.name) || keyword.aliases.iter().any(|alias| is(alias)))
 }
 
 /// The keyword that a mistyped name most likely means: at most a third of it differs.

@@ -165,8 +165,11 @@ impl Macros {
 
     /// Assignments that nothing has read, in the order they were made.
     pub(super) fn unused(&self) -> Vec<&Entry> {
-        let mut unused: Vec<_> =
-            self.entries.values().filter(|entry| !entry.used.get() && !entry.from_outside).collect();
+        let mut unused: Vec<_> = self
+            .entries
+            .values()
+            .filter(|entry| !entry.used.get() && !entry.from_outside)
+            .collect();
         unused.sort_by_key(|entry| entry.order);
         unused
     }
@@ -197,7 +200,10 @@ fn fill_self_references(value: &str, key: &str, old: &str) -> String {
         filled.push_str(before);
         let doubled = before.ends_with('$');
         match balanced_body(&from[1..]) {
-            Some(body) if !doubled && split_name(body).is_some_and(|(n, _)| n.eq_ignore_ascii_case(key)) => {
+            Some(body)
+                if !doubled
+                    && split_name(body).is_some_and(|(n, _)| n.eq_ignore_ascii_case(key)) =>
+            {
                 let default = split_name(body).and_then(|(_, default)| default).unwrap_or_default();
                 filled.push_str(if old.is_empty() { default } else { old });
                 rest = &from[body.len() + 3..];

@@ -25,7 +25,9 @@ pub fn parse(text: &str, name: &str) -> Result<Description, Vec<Diagnostic>> {
     if text.len() > MAX_TEXT_BYTES {
         let length = text.len();
         let message = format!("{name} is {length} bytes long, {MAX_TEXT_BYTES} are the limit");
-        return Err(vec![Diagnostic::error(message).hint("put the items into a file, and queue ... from it")]);
+        return Err(vec![
+            Diagnostic::error(message).hint("put the items into a file, and queue ... from it"),
+        ]);
     }
     let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
     let pairs = SubmitParser::parse(Rule::file, text)

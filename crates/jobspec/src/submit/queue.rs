@@ -81,9 +81,12 @@ pub(super) fn plan(scope: &Scope<'_>, queue: &Queue) -> Result<Plan, QueueError>
         return Err(QueueError::Count { text: text.to_owned() });
     }
     let pairs = SubmitParser::parse(Rule::queue_arguments, text);
-    let foreach = pairs.ok().into_iter().flatten().flat_map(Pair::into_inner).find_map(|pair| {
-        (pair.as_rule() == Rule::foreach).then_some(pair)
-    });
+    let foreach = pairs
+        .ok()
+        .into_iter()
+        .flatten()
+        .flat_map(Pair::into_inner)
+        .find_map(|pair| (pair.as_rule() == Rule::foreach).then_some(pair));
     match foreach {
         Some(foreach) => plan_foreach(scope, foreach, queue.rows.as_deref()),
         None => Ok(Plan { count: count(text)?, variables: Vec::new(), items: None }),
@@ -138,7 +141,9 @@ fn plan_foreach(
     for pair in foreach.into_inner() {
         match pair.as_rule() {
             Rule::count => per_item = count(pair.as_str())?,
-            Rule::variables => variables = pair.into_inner().map(|v| v.as_str().to_owned()).collect(),
+            Rule::variables => {
+                variables = pair.into_inner().map(|v| v.as_str().to_owned()).collect()
+            }
             Rule::foreach_kind => kind = kind_of(pair),
             Rule::slice => slice = Some(pair),
             Rule::items => items = pair.as_str().trim(),
@@ -186,7 +191,10 @@ fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, Queue
                     source,
                 })?;
                 let wanted = found.into_iter().filter(|f| if f.is_dir { dirs } else { files });
-                rows.extend(wanted.map(|f| if f.is_dir { f.path + "/" } else { f.path }));
+                let mut paths: Vec<_> =
+                    wanted.map(|f| if f.is_dir { f.path + "/" } else { f.path }).collect();
+                paths.sort();
+                rows.append(&mut paths);
             }
             Ok(rows)
         }

@@ -25,7 +25,12 @@ pub(super) struct Reader<'a> {
 /// Called for each `queue` statement.
 pub(super) trait AtQueue {
     /// Makes the jobs of the statement. An error ends the reading.
-    fn at_queue(&mut self, reader: &mut Reader<'_>, queue: &Queue, place: Place) -> Result<(), Diagnostic>;
+    fn at_queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        queue: &Queue,
+        place: Place,
+    ) -> Result<(), Diagnostic>;
 }
 
 /// Where an `if` stands.
@@ -91,7 +96,10 @@ impl Reader<'_> {
                 }
                 StatementKind::Queue(queue) => at_queue.at_queue(self, queue, place)?,
                 StatementKind::Unknown(line) => return Err(unknown(line, place)),
-                StatementKind::If(_) | StatementKind::Elif(_) | StatementKind::Else | StatementKind::EndIf => {}
+                StatementKind::If(_)
+                | StatementKind::Elif(_)
+                | StatementKind::Else
+                | StatementKind::EndIf => {}
             }
         }
         // HTCondor 25.14: an `if` without its `endif` is no mistake
@@ -105,7 +113,8 @@ impl Reader<'_> {
         statement: &Statement,
         description: &Description,
     ) -> Result<bool, Diagnostic> {
-        let error = |message: &str| Diagnostic::reading(description.place(statement.offset), message);
+        let error =
+            |message: &str| Diagnostic::reading(description.place(statement.offset), message);
         match &statement.kind {
             StatementKind::If(text) => {
                 let live = conditions.iter().all(|condition| condition.branch == Branch::Taken);
@@ -119,7 +128,9 @@ impl Reader<'_> {
                 conditions.push(Condition { branch, saw_else: false });
             }
             StatementKind::Elif(text) => {
-                let Some(last) = conditions.last_mut() else { return Err(error("elif without matching if")) };
+                let Some(last) = conditions.last_mut() else {
+                    return Err(error("elif without matching if"));
+                };
                 if last.saw_else {
                     return Err(error("elif is not allowed after else"));
                 }
@@ -130,7 +141,9 @@ impl Reader<'_> {
                 };
             }
             StatementKind::Else => {
-                let Some(last) = conditions.last_mut() else { return Err(error("else without matching if")) };
+                let Some(last) = conditions.last_mut() else {
+                    return Err(error("else without matching if"));
+                };
                 if last.saw_else {
                     return Err(error("else is not allowed after else"));
                 }
@@ -158,7 +171,8 @@ impl Reader<'_> {
     fn holds(&self, text: &Text, description: &Description) -> Result<bool, Diagnostic> {
         let place = description.place(text.offset);
         let scope = Scope::new(&self.macros, self.site);
-        let expanded = scope.expand(&text.value).map_err(|error| macro_refused(&error, place.clone()))?;
+        let expanded =
+            scope.expand(&text.value).map_err(|error| macro_refused(&error, place.clone()))?;
         let bare = expanded.trim_start_matches(['!', ' ', '\t']);
         let negated = expanded[..expanded.len() - bare.len()].matches('!').count() % 2 == 1;
         let bare = bare.trim();
@@ -209,7 +223,8 @@ impl Reader<'_> {
     ) -> Result<(), Diagnostic> {
         let what = self.expand(&include.what, place)?;
         if depth >= MAX_INCLUDES {
-            let message = format!("{what} is not included: files include files {MAX_INCLUDES} deep already");
+            let message =
+                format!("{what} is not included: files include files {MAX_INCLUDES} deep already");
             return Err(Diagnostic::reading(place.clone(), message));
         }
         let text = match self.included_text(include, &what) {
@@ -226,9 +241,14 @@ impl Reader<'_> {
 
     fn included_text(&self, include: &Include, what: &str) -> Result<String, String> {
         if !include.command {
-            return self.site.read_file(what).map_err(|why| format!("can't open file {what}: {why}"));
+            return self
+                .site
+                .read_file(what)
+                .map_err(|why| format!("can't open file {what}: {why}"));
         }
-        if let Some(cached) = include.into.as_ref().and_then(|cache| self.site.read_file(cache).ok()) {
+        if let Some(cached) =
+            include.into.as_ref().and_then(|cache| self.site.read_file(cache).ok())
+        {
             return Ok(cached);
         }
         let text = self.site.run_command(what).map_err(|why| format!("{why}"))?;
@@ -263,7 +283,8 @@ fn compare_version(text: &str) -> Result<bool, &'static str> {
 }
 
 pub(super) fn macro_refused(error: &MacroError, place: Place) -> Diagnostic {
-    Diagnostic::reading(place, error.to_string()).hint("every $(name) must end in text, not in itself")
+    Diagnostic::reading(place, error.to_string())
+        .hint("every $(name) must end in text, not in itself")
 }
 
 fn use_refused(text: &Text, place: Place) -> Diagnostic {
@@ -278,10 +299,13 @@ fn unknown(line: &str, place: Place) -> Diagnostic {
         return diagnostic.hint("a value of several lines needs the spelling MY.Name @=tag");
     }
     if line.contains("@=") {
-        return diagnostic.hint("no line below closes this value: it ends with a line that is only @ and the tag");
+        return diagnostic.hint(
+            "no line below closes this value: it ends with a line that is only @ and the tag",
+        );
     }
     match line.split_once([':', '=']) {
-        Some((name, _)) => diagnostic.hint(format!("'{}' is not a name; assignments are NAME = VALUE", name.trim())),
+        Some((name, _)) => diagnostic
+            .hint(format!("'{}' is not a name; assignments are NAME = VALUE", name.trim())),
         None => diagnostic.hint("lines are NAME = VALUE, +Attribute = EXPRESSION, or queue"),
     }
 }

@@ -89,17 +89,20 @@ impl Description {
             clusters: Vec::new(),
             executable: None,
             statements: 0,
+            unused_variables: Vec::new(),
             is_appending: false,
         };
         let result = maker.make_all(&mut reader);
         let diagnostics = std::mem::take(&mut reader.diagnostics);
-        let Maker { clusters, statements, .. } = maker;
+        let Maker { clusters, statements, unused_variables, .. } = maker;
         let mut warnings = diagnostics;
         if let Err(error) = result {
             warnings.push(error);
             return Err(warnings);
         }
-        warn_of_unused(&reader.macros, options, &mut warnings);
+        if !clusters.is_empty() {
+            warn_of_unused(&reader.macros, &unused_variables, options, &mut warnings);
+        }
         if warnings.iter().any(|d| d.is_error() && d.form != Form::Function) {
             return Err(warnings);
         }
@@ -139,7 +142,12 @@ fn predefine(macros: &mut Macros, description: &Description, site: &dyn Site) {
     }
 }
 
-fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<Diagnostic>) {
+fn warn_of_unused(
+    macros: &Macros,
+    variables: &[String],
+    options: &SubmitOptions,
+    warnings: &mut Vec<Diagnostic>,
+) {
     if !options.warn_unused && !options.strict {
         return;
     }
@@ -149,7 +157,8 @@ fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<D
     };
     for slip in ["request_cpu", "request_gpu"] {
         if macros.unused().iter().any(|entry| entry.name.eq_ignore_ascii_case(slip)) {
-            warnings.push(told(format!("{slip} is not a valid submit keyword, did you mean {slip}s?")));
+            warnings
+                .push(told(format!("{slip} is not a valid submit keyword, did you mean {slip}s?")));
         }
     }
     for entry in macros.unused() {
@@ -158,13 +167,17 @@ fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<D
             entry.name, entry.value
         );
         let warning = told(message).at(entry.place.clone());
-        warnings.push(match keywords::nearest(&entry.name) {
+        let meant =
+            keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
+        warnings.push(match meant {
             Some(keyword) => warning.hint(format!("did you mean {keyword}?")),
             None => warning,
         });
     }
-    for name in macros.unused_variables().filter(|name| !name.eq_ignore_ascii_case("item")) {
-        warnings.push(told(format!("the Queue variable '{name}' was unused by condor_submit. Is it a typo?")));
+    for name in variables.iter().filter(|name| !name.eq_ignore_ascii_case("item")) {
+        warnings.push(told(format!(
+            "the Queue variable '{name}' was unused by condor_submit. Is it a typo?"
+        )));
     }
 }
 
@@ -177,6 +190,8 @@ struct Maker<'a, 'n> {
     /// The text of `executable` at the last `queue`: another one begins another cluster.
     executable: Option<String>,
     statements: usize,
+    /// Loop variables that no job has read.
+    unused_variables: Vec<String>,
     /// Set while the lines of `-append` are read.
     is_appending: bool,
 }
@@ -189,7 +204,9 @@ impl AtQueue for Maker<'_, '_> {
         place: Place,
     ) -> Result<(), Diagnostic> {
         if self.is_appending {
-            return Err(Diagnostic::reading(place, "-append takes no queue statement").hint("use -queue"));
+            return Err(
+                Diagnostic::reading(place, "-append takes no queue statement").hint("use -queue")
+            );
         }
         if self.options.queue.is_some() {
             let message = "-queue argument conflicts with queue statement in submit file";
@@ -211,7 +228,12 @@ impl Maker<'_, '_> {
     }
 
     /// A `queue` that does not stand in the description.
-    fn extra_queue(&mut self, reader: &mut Reader<'_>, text: &str, name: &str) -> Result<(), Diagnostic> {
+    fn extra_queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        text: &str,
+        name: &str,
+    ) -> Result<(), Diagnostic> {
         let parsed = parse(text, name).map_err(|mut problems| problems.swap_remove(0))?;
         for Statement { offset, kind } in &parsed.statements {
             if let StatementKind::Queue(queue) = kind {
@@ -221,7 +243,12 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
-    fn queue(&mut self, reader: &mut Reader<'_>, queue: &Queue, place: Place) -> Result<(), Diagnostic> {
+    fn queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        queue: &Queue,
+        place: Place,
+    ) -> Result<(), Diagnostic> {
         self.statements += 1;
         self.append_lines(reader)?;
         let plan = {
@@ -237,6 +264,7 @@ impl Maker<'_, '_> {
         let cluster = self.cluster_for(reader)?;
         reader.macros.set_loop_variables(&plan.variables);
         let made = self.make_jobs(reader, &plan, cluster, &place);
+        self.unused_variables.extend(reader.macros.unused_variables().map(str::to_owned));
         reader.macros.set_loop_variables(&[]);
         made
     }
@@ -260,25 +288,30 @@ impl Maker<'_, '_> {
         let total = before.saturating_add(asked);
         if let Some(limit) = self.options.max_jobs.filter(|limit| total > u64::from(*limit)) {
             let message = format!("Number of submitted jobs would exceed -maxjobs ({limit})");
-            return Err(Diagnostic::error(message).form(Form::Spaced).hint(format!("there would be {total}")));
+            return Err(Diagnostic::error(message)
+                .form(Form::Spaced)
+                .hint(format!("there would be {total}")));
         }
         if total > u64::from(queue::MAX_PROCS) {
             let limit = queue::MAX_PROCS;
-            return Err(Diagnostic::error(format!("{total} jobs are too many: {limit} are the limit")));
+            return Err(Diagnostic::error(format!(
+                "{total} jobs are too many: {limit} are the limit"
+            )));
         }
         Ok(())
     }
 
     /// The number of the cluster that the next jobs belong to: a new one if the executable has changed.
     fn cluster_for(&mut self, reader: &Reader<'_>) -> Result<ClusterId, Diagnostic> {
-        let executable = reader.macros.raw("executable").map(str::to_owned);
+        let executable = reader.macros.entry("executable").map(|entry| entry.value.clone());
         if let Some((cluster, _)) = self.clusters.last()
             && self.executable == executable
         {
             return Ok(*cluster);
         }
         if self.options.single_cluster && !self.clusters.is_empty() {
-            let message = "Number of submitted clusters would exceed 1 and -single-cluster was specified";
+            let message =
+                "Number of submitted clusters would exceed 1 and -single-cluster was specified";
             return Err(Diagnostic::error(message).form(Form::Spaced));
         }
         let cluster = (self.next_cluster)()?;
@@ -298,7 +331,11 @@ impl Maker<'_, '_> {
         let file = self.options.is_file.then(|| self.description.name());
         let setting = Setting { file, disable_file_checks: self.options.disable_file_checks };
         let mut making = Making { reader, cluster, setting, place };
-        if plan.items.is_none() && plan.count > 1 && folder.count() == 0 && making.counted(folder, plan.count) {
+        if plan.items.is_none()
+            && plan.count > 1
+            && folder.count() == 0
+            && making.counted(folder, plan.count)
+        {
             return Ok(());
         }
         match &plan.items {
@@ -338,7 +375,8 @@ impl Making<'_, '_> {
         if !folder.count_up(&made.ad, count) {
             return false;
         }
-        let complaints = complaints.into_iter().map(|complaint| complaint.at(Some(self.place.clone())));
+        let complaints =
+            complaints.into_iter().map(|complaint| complaint.at(Some(self.place.clone())));
         self.reader.diagnostics.extend(complaints.chain(made.warnings));
         true
     }
@@ -352,7 +390,8 @@ impl Making<'_, '_> {
             let made = job::make(&scope, self.setting);
             let complaints = scope.take_complaints();
             let place = self.place;
-            let complaints = complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
+            let complaints =
+                complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
             self.reader.diagnostics.extend(complaints);
             match made {
                 Ok(made) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::MachineName;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::matchmaking::{FromSchedd, ToSchedd};
-use proto::net::{Connection, NetError, Role, connect_unix};
+use proto::net::{Connection, NetError, Role, connect_unix, socket_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -80,9 +80,13 @@ impl Links {
         if self.startds.get(&machine).is_some_and(|(known, _)| *known == address) {
             return;
         }
+        let Some(socket) = socket_of(&address) else {
+            tracing::error!(%machine, address, "an address without a socket: cannot connect");
+            return;
+        };
         let name = machine.clone();
         let link = open(
-            PathBuf::from(&address),
+            socket,
             self.schedd.clone(),
             self.engine.clone(),
             Ends {

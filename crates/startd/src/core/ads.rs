@@ -102,8 +102,6 @@ impl Core {
         ad.set(attr::TARGET_TYPE, "Job");
         ad.set(attr::MACHINE, machine);
         ad.set(attr::NAME, format!("{slot}@{machine}"));
-        ad.set("MyAddress", self.machine.address.as_str());
-        ad.set("StartdIpAddr", self.machine.address.as_str());
         ad.set(attr::SLOT_ID, 1);
         ad.set("SlotTypeID", 1);
         ad.set(attr::CPUS, i64::from(has.cpus));
@@ -125,6 +123,10 @@ impl Core {
         ad.set("TotalLoadAvg", self.measured.load_avg);
         ad.set("KeyboardIdle", whole(self.measured.keyboard_idle_s));
         ad.set("ConsoleIdle", whole(self.measured.keyboard_idle_s));
+        if let Some(speed) = self.measured.speed {
+            ad.set("Mips", whole(speed.mips));
+            ad.set("KFlops", whole(speed.kflops));
+        }
         self.set_policy(&mut ad);
         ad
     }
@@ -203,7 +205,8 @@ const SIGNALS: &[(&str, i32)] = &[
 
 fn signal_number(name: &str) -> Option<i32> {
     let name = name.trim();
-    let bare = name.get(..3).filter(|head| head.eq_ignore_ascii_case("SIG")).map_or(name, |_| &name[3..]);
+    let bare =
+        name.get(..3).filter(|head| head.eq_ignore_ascii_case("SIG")).map_or(name, |_| &name[3..]);
     let known = SIGNALS.iter().find(|(known, _)| known.eq_ignore_ascii_case(bare));
     known.map(|(_, n)| *n).or_else(|| name.parse().ok())
 }
@@ -237,9 +240,13 @@ mod tests {
 
     #[test]
     fn a_kill_signal_is_named_as_in_a_submit_file() {
-        for (name, number) in
-            [("SIGTERM", Some(15)), ("usr1", Some(10)), ("SigInt", Some(2)), ("9", Some(9)), ("x", None)]
-        {
+        for (name, number) in [
+            ("SIGTERM", Some(15)),
+            ("usr1", Some(10)),
+            ("SigInt", Some(2)),
+            ("9", Some(9)),
+            ("x", None),
+        ] {
             assert_eq!(signal_number(name), number, "{name}");
         }
     }

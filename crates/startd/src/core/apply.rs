@@ -59,20 +59,23 @@ impl Core {
             }
             Fact::Opened => self.open = true,
             Fact::Measured(measured) => self.measured = *measured,
+            Fact::Closed => self.closed = true,
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
-            Fact::RunUsed { .. }
+            Fact::AdRefreshed
+            | Fact::RunUsed { .. }
             | Fact::Answered { .. }
             | Fact::StrayRun { stray: Stray::Alive, .. } => {}
         }
         if change.ad {
             self.ad_changes += 1;
-            self.changed_at = at.wall;
+            self.advertised_ms = at.boot_ms;
         }
         change
     }
 
     fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {
-        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact else {
+        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact
+        else {
             return;
         };
         self.index_claim(id, *matched, *slot, resources);
@@ -153,6 +156,7 @@ fn changes_ad(fact: &Fact) -> bool {
         | Fact::RunStarted { .. }
         | Fact::RunEnded { .. }
         | Fact::Measured(_)
+        | Fact::AdRefreshed
         | Fact::Opened => true,
         Fact::Echoed { .. }
         | Fact::RunAccepted(_)
@@ -165,6 +169,7 @@ fn changes_ad(fact: &Fact) -> bool {
         | Fact::ScheddWent { .. }
         | Fact::LauncherListed { .. }
         | Fact::LauncherWent
+        | Fact::Closed
         | Fact::Beaten
         | Fact::Answered { .. }
         | Fact::StrayRun { .. } => false,

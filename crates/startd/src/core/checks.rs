@@ -35,9 +35,11 @@ impl Core {
                 return Err(format!("claim {id} is not of this journal"));
             }
         }
-        let beyond = self.state.leased_from_ms.keys().find(|schedd| {
-            !claims.values().any(|claim| claim.schedd == **schedd)
-        });
+        let beyond = self
+            .state
+            .leased_from_ms
+            .keys()
+            .find(|schedd| !claims.values().any(|claim| claim.schedd == **schedd));
         match beyond {
             Some(schedd) => Err(format!("schedd {schedd} has a lease and no claim")),
             None => Ok(()),

@@ -42,8 +42,14 @@ impl Core {
             | Fact::ScheddWent { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::LauncherWent
+            | Fact::Closed
+            | Fact::AdRefreshed
             | Fact::Measured(_) => Vec::new(),
         };
+        if !self.open {
+            // The first that a schedd hears is its status, and that has all this in it.
+            effects.retain(|effect| !matches!(effect, Effect::ToSchedd { .. }));
+        }
         if change.ad {
             effects.push(Effect::Advertise);
         }
@@ -110,11 +116,8 @@ impl Core {
 
     fn used(&self, id: ClaimId, usage: &model::Usage) -> Vec<Effect> {
         let claim = &self.state.claims[&id];
-        let message = claim.alive().map(|run| FromStartd::RunUsage {
-            claim: id,
-            run: run.id,
-            usage: *usage,
-        });
+        let message =
+            claim.alive().map(|run| FromStartd::RunUsage { claim: id, run: run.id, usage: *usage });
         message.into_iter().map(|message| tell(&claim.schedd, message)).collect()
     }
 

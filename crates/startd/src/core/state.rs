@@ -31,13 +31,15 @@ pub struct Core {
     pub(super) strays: BTreeSet<RunKey>,
     /// Whether schedds are answered.
     pub(super) open: bool,
+    /// Whether the startd is about to end.
+    pub(super) closed: bool,
     pub(super) measured: Measured,
     /// When beats were sent last, milliseconds of the boot clock.
     pub(super) beaten_ms: Option<u64>,
     /// Counts what changed the machine's ad.
     pub(super) ad_changes: u64,
-    /// The wall clock of the last change of `free`, for `EnteredCurrentState`.
-    pub(super) changed_at: Timestamp,
+    /// When the ad was due to be sent last, milliseconds of the boot clock.
+    pub(super) advertised_ms: u64,
 }
 
 /// What the journal makes: it can be stored whole, in the journal's place.
@@ -45,9 +47,33 @@ pub struct Core {
 pub struct State {
     /// The number of the last claim.
     pub(super) last_claim: u64,
+    /// Stored as a list: the stored form may be JSON, whose maps have strings for keys.
+    #[serde(with = "as_list")]
     pub(super) claims: BTreeMap<ClaimId, Claim>,
     /// When the beat was sent that each schedd echoed last, milliseconds of the boot clock. Its runs' leases count from there.
     pub(super) leased_from_ms: BTreeMap<ScheddName, u64>,
+}
+
+mod as_list {
+    use std::collections::BTreeMap;
+
+    use model::ClaimId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Claim;
+
+    pub(super) fn serialize<S: Serializer>(
+        claims: &BTreeMap<ClaimId, Claim>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(claims)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ClaimId, Claim>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +96,9 @@ pub(super) struct Claim {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Activity {
     /// No run, since then on the boot clock.
-    Idle { since_ms: u64 },
+    Idle {
+        since_ms: u64,
+    },
     Run(Box<Run>),
 }
 
@@ -92,15 +120,20 @@ pub(super) struct Run {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
     Starting,
-    Executing { at: Timestamp, scratch_dir: String },
+    Executing {
+        at: Timestamp,
+        scratch_dir: String,
+    },
     /// Nothing of it is left; the schedd has not said yet that it knows.
-    Ended { end: RunEnd, usage: Usage },
+    Ended {
+        end: RunEnd,
+        usage: Usage,
+    },
 }
 
 impl Core {
     /// A machine without claims, or what was stored of it with [`Core::state`]. The journal's events are applied next.
     pub fn new(machine: Machine, state: State) -> Self {
-        let changed_at = machine.started;
         let mut core = Self {
             free: machine.total.clone(),
             machine,
@@ -111,10 +144,11 @@ impl Core {
             launcher_listed: false,
             strays: BTreeSet::new(),
             open: false,
+            closed: false,
             measured: Measured::default(),
             beaten_ms: None,
             ad_changes: 0,
-            changed_at,
+            advertised_ms: 0,
         };
         for (id, claim) in &state.claims {
             core.index_claim(*id, claim.matched, claim.slot, &claim.resources);
@@ -134,7 +168,13 @@ impl Core {
     }
 
     /// Enters a claim into every index. The counterpart is [`Core::unindex_claim`].
-    pub(super) fn index_claim(&mut self, id: ClaimId, matched: MatchId, slot: u32, part: &Resources) {
+    pub(super) fn index_claim(
+        &mut self,
+        id: ClaimId,
+        matched: MatchId,
+        slot: u32,
+        part: &Resources,
+    ) {
         self.by_match.insert(matched, id);
         assert!(self.slots.insert(slot), "slot {slot} is given to claim {id} while it is in use");
         let left = self.free.minus(part);
@@ -160,10 +200,10 @@ impl Core {
     }
 
     pub(super) fn lowest_free_slot(&self) -> u32 {
-        (1..).zip(&self.slots).find(|(n, used)| n != *used).map_or_else(
-            || u32::try_from(self.slots.len()).unwrap_or(u32::MAX - 1) + 1,
-            |(n, _)| n,
-        )
+        (1..)
+            .zip(&self.slots)
+            .find(|(n, used)| n != *used)
+            .map_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX - 1) + 1, |(n, _)| n)
     }
 
     pub(super) fn beat(&self, now: Now) -> model::Beat {

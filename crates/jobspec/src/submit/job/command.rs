@@ -25,14 +25,18 @@ impl Job<'_> {
             "vanilla" | "5" => Universe::Vanilla,
             "scheduler" | "7" => Universe::Scheduler,
             "local" | "12" => Universe::Local,
-            "standard" | "1" => return Err(self.universe_error("'Standard' is not a supported universe.")),
+            "standard" | "1" => {
+                return Err(self.universe_error("'Standard' is not a supported universe."));
+            }
             "parallel" | "mpi" | "8" | "11" if self.text("machine_count")?.is_none() => {
                 return Err(self.universe_error("No machine_count specified!"));
             }
             "docker" | "container" => return Err(self.universe_later(&name, Family::Containers)),
             "grid" | "globus" | "9" => return Err(self.universe_later(&name, Family::Grid)),
             "java" | "10" => return Err(self.universe_later(&name, Family::Java)),
-            "parallel" | "mpi" | "8" | "11" => return Err(self.universe_later(&name, Family::Parallel)),
+            "parallel" | "mpi" | "8" | "11" => {
+                return Err(self.universe_later(&name, Family::Parallel));
+            }
             "vm" | "13" => return Err(self.universe_later(&name, Family::VirtualMachines)),
             _ => {
                 let message = format!("I don't know about the '{name}' universe.");
@@ -82,18 +86,20 @@ impl Job<'_> {
         };
         // HTCondor 25.14: what is no truth value counts as true
         let transferred = self.truth("transfer_executable").unwrap_or(Some(true)).unwrap_or(true);
-        if !transferred {
-            self.ad.set(attr::CMD, path);
-            self.ad.set("TransferExecutable", false);
-            self.ad.set("ExecutableSize", 0);
-            return Ok(());
-        }
         self.scope.check_mark(&path);
         let absolute = match path.starts_with('/') {
             true => path.clone(),
             false => format!("{}/{path}", self.scope.site.host().cwd),
         };
-        let size = self.checked_size_kib(&absolute, &path)?;
+        let size = self.checked_size_kib(&absolute, &path);
+        if !transferred {
+            self.ad.set(attr::CMD, path);
+            self.ad.set("TransferExecutable", false);
+            // it need not be here
+            self.ad.set("ExecutableSize", size.unwrap_or(0));
+            return Ok(());
+        }
+        let size = size?;
         self.ad.set(attr::CMD, absolute);
         self.ad.set("ExecutableSize", size);
         Ok(())
@@ -107,11 +113,16 @@ impl Job<'_> {
             Err(_) if self.disable_file_checks => Ok(0),
             Err(why) => {
                 let message = format!("Can't access executable file {written}: {why}");
-                let error = Diagnostic::error(message).form(Form::Spaced).at(self.place("executable"));
+                let error =
+                    Diagnostic::error(message).form(Form::Spaced).at(self.place("executable"));
                 let cwd = &self.scope.site.host().cwd;
                 Err(match written.starts_with('/') {
-                    true => error.hint("give transfer_executable = false if it is there on the machines only"),
-                    false => error.hint(format!("it is looked for from {cwd}, whatever initialdir says")),
+                    true => error.hint(
+                        "give transfer_executable = false if it is there on the machines only",
+                    ),
+                    false => {
+                        error.hint(format!("it is looked for from {cwd}, whatever initialdir says"))
+                    }
                 })
             }
         }
@@ -169,7 +180,13 @@ impl Job<'_> {
         self.quoting_error(error, keyword, text, message)
     }
 
-    fn quoting_error(&self, error: &CmdlineError, keyword: &str, text: &str, message: String) -> Diagnostic {
+    fn quoting_error(
+        &self,
+        error: &CmdlineError,
+        keyword: &str,
+        text: &str,
+        message: String,
+    ) -> Diagnostic {
         let place = self.place(keyword).map(|mut place| {
             if place.source.text[place.offset..].starts_with(text) {
                 place.offset += error.offset();
@@ -181,12 +198,17 @@ impl Job<'_> {
                 "put the whole value in double quotes, and 'single quotes' around words with blanks; or write \\\" for a \
                  double quote"
             }
-            CmdlineError::UnterminatedDoubleQuote { .. } | CmdlineError::TextAfterDoubleQuote { .. } => {
+            CmdlineError::UnterminatedDoubleQuote { .. }
+            | CmdlineError::TextAfterDoubleQuote { .. } => {
                 "inside the outer double quotes, a double quote is written twice: \"\""
             }
-            CmdlineError::UnbalancedQuote { .. } => "inside '...', a single quote is written twice: ''",
+            CmdlineError::UnbalancedQuote { .. } => {
+                "inside '...', a single quote is written twice: ''"
+            }
             CmdlineError::NotDoubleQuoted { .. } => "put the whole value in double quotes",
-            CmdlineError::MissingEquals { .. } | CmdlineError::MissingName { .. } => "entries are NAME=VALUE",
+            CmdlineError::MissingEquals { .. } | CmdlineError::MissingName { .. } => {
+                "entries are NAME=VALUE"
+            }
             CmdlineError::Nul { .. } | CmdlineError::NotAString { .. } => "remove it",
         };
         Diagnostic::error(message).at(place).hint(hint)
@@ -236,11 +258,13 @@ impl Job<'_> {
             Some(false) => return Ok(BTreeMap::new()),
             None => {}
         }
-        let (refused, wanted): (Vec<_>, Vec<_>) = words(&text).partition(|word| word.starts_with('!'));
+        let (refused, wanted): (Vec<_>, Vec<_>) =
+            words(&text).partition(|word| word.starts_with('!'));
         let named = |patterns: &[&str], name: &str| {
             patterns.iter().any(|pattern| wildcard(pattern.trim_start_matches('!'), name))
         };
-        let taken = environ.iter().filter(|(name, _)| named(&wanted, name) && !named(&refused, name));
+        let taken =
+            environ.iter().filter(|(name, _)| named(&wanted, name) && !named(&refused, name));
         Ok(taken.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }

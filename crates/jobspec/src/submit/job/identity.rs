@@ -22,13 +22,18 @@ impl Job<'_> {
         if nice {
             self.ad.set("MaxJobRetirementTime", 0);
             if group.is_some() {
-                self.warn("nice_user", "nice_user conflicts with accounting_group. nice_user will be ignored");
+                self.warn(
+                    "nice_user",
+                    "nice_user conflicts with accounting_group. nice_user will be ignored",
+                );
             } else {
                 group = Some(NICE_GROUP.to_owned());
             }
         }
         for (keyword, name) in [("accounting_group", &group), ("accounting_group_user", &user)] {
-            let Some(name) = name.as_ref().filter(|name| !is_submitter_name(name)) else { continue };
+            let Some(name) = name.as_ref().filter(|name| !is_submitter_name(name)) else {
+                continue;
+            };
             let message = format!("Invalid {keyword}: {name}");
             let hint = "letters, digits, and _ . @ - are allowed";
             return Err(Diagnostic::error(message).at(self.place(keyword)).hint(hint));
@@ -41,7 +46,8 @@ impl Job<'_> {
             self.ad.set("AcctGroup", group.as_str());
         }
         self.ad.set("AcctGroupUser", user.as_str());
-        self.ad.set("AccountingGroup", group.map_or(user.clone(), |group| format!("{group}.{user}")));
+        self.ad
+            .set("AccountingGroup", group.map_or(user.clone(), |group| format!("{group}.{user}")));
         Ok(())
     }
 
@@ -50,16 +56,19 @@ impl Job<'_> {
         let limits = self.word("concurrency_limits")?;
         let expression = self.text("concurrency_limits_expr")?;
         match (limits, expression) {
-            (Some(_), Some(_)) => {
-                Err(Diagnostic::error("concurrency_limits and concurrency_limits_expr can't be used together")
-                    .at(self.place("concurrency_limits_expr")))
-            }
+            (Some(_), Some(_)) => Err(Diagnostic::error(
+                "concurrency_limits and concurrency_limits_expr can't be used together",
+            )
+            .at(self.place("concurrency_limits_expr"))),
             (None, Some(text)) => self.set_expression("concurrency_limits_expr", ATTR, &text),
             (Some(limits), None) => {
-                let limits: BTreeSet<String> = words(&limits).map(str::to_ascii_lowercase).collect();
+                let limits: BTreeSet<String> =
+                    words(&limits).map(str::to_ascii_lowercase).collect();
                 if let Some(bad) = limits.iter().find(|limit| !is_limit(limit)) {
                     let error = Diagnostic::error(format!("Invalid concurrency limit '{bad}'"));
-                    return Err(error.at(self.place("concurrency_limits")).hint("for example license, or license:2"));
+                    return Err(error
+                        .at(self.place("concurrency_limits"))
+                        .hint("for example license, or license:2"));
                 }
                 self.ad.set(ATTR, limits.into_iter().collect::<Vec<_>>().join(","));
                 Ok(())
@@ -77,7 +86,8 @@ impl Job<'_> {
             "error" => 3,
             "start" => 4,
             _ => {
-                let message = "Notification must be 'Never', 'Always', 'Complete', 'Start', or 'Error'";
+                let message =
+                    "Notification must be 'Never', 'Always', 'Complete', 'Start', or 'Error'";
                 return Err(Diagnostic::error(message).at(self.place("notification")));
             }
         };

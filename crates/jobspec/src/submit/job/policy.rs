@@ -49,8 +49,7 @@ impl Job<'_> {
         }
         self.ad.set("JobMaxRetries", max_retries.unwrap_or(DEFAULT_RETRIES));
         let succeeded = if success.is_some() { "JobSuccessExitCode" } else { "0" };
-        let mut clauses =
-            format!("NumJobCompletions > JobMaxRetries || ExitCode =?= {succeeded}");
+        let mut clauses = format!("NumJobCompletions > JobMaxRetries || ExitCode =?= {succeeded}");
         for (keyword, text) in [("retry_until", until), ("on_exit_remove", on_exit_remove)] {
             let Some(text) = text else { continue };
             // each on its own first, so that a mistake is told in the user's words
@@ -114,9 +113,36 @@ fn binds_looser_than_or(expr: &Expr) -> bool {
 /// The name of a signal, from its name or its number on Linux.
 fn signal_name(text: &str) -> Option<&'static str> {
     const SIGNALS: [&str; 31] = [
-        "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
-        "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP",
-        "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR",
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
         "SIGSYS",
     ];
     match text.parse::<usize>() {

@@ -13,7 +13,8 @@ use super::{Job, Universe};
 use crate::diagnostic::Diagnostic;
 
 /// Attributes of a machine that tell its operating system; naming any leaves out the clause about it.
-const OS_ATTRS: [&str; 6] = ["OpSys", "OpSysAndVer", "OpSysLegacy", "OpSysLongName", "OpSysName", "OpSysShortName"];
+const OS_ATTRS: [&str; 6] =
+    ["OpSys", "OpSysAndVer", "OpSysLegacy", "OpSysLongName", "OpSysName", "OpSysShortName"];
 
 /// Machines from this version on count disk themselves when they make a slot (HTCondor 25.14).
 const DISK_CLAUSE: &str =
@@ -34,9 +35,12 @@ impl Job<'_> {
         let user = self.text("requirements")?;
         let parsed = user.as_ref().map(|text| Expr::parse(text));
         let named = match &parsed {
-            Some(Ok(expr)) => {
-                Named(expr.references().into_iter().map(|(scope, name)| (scope, name.to_string())).collect())
-            }
+            Some(Ok(expr)) => Named(
+                expr.references()
+                    .into_iter()
+                    .map(|(scope, name)| (scope, name.to_string()))
+                    .collect(),
+            ),
             _ => Named(Vec::new()),
         };
         let mut clauses: Vec<String> = user.iter().map(|text| format!("({text})")).collect();
@@ -44,7 +48,9 @@ impl Job<'_> {
         self.add_resources(&named, &mut clauses)?;
         self.add_transfer(&named, &mut clauses)?;
         self.add_deferral(&mut clauses);
-        if let Some(cuda) = self.ad.get("CUDAVersion").map(|_| "CUDAVersion <= TARGET.CUDAMaxSupportedVersion") {
+        if let Some(cuda) =
+            self.ad.get("CUDAVersion").map(|_| "CUDAVersion <= TARGET.CUDAMaxSupportedVersion")
+        {
             clauses.push(cuda.to_owned());
         }
         let text = clauses.join(" && ");
@@ -54,7 +60,10 @@ impl Job<'_> {
                 format!("Could not get attribute references from Requirements: ({user})"),
             );
             let message = format!("Parse error in expression: \n\tRequirements = {text}\n\t");
-            let place = self.parsed(attr::REQUIREMENTS, user, self.place("requirements")).err().and_then(|e| e.place);
+            let place = self
+                .parsed(attr::REQUIREMENTS, user, self.place("requirements"))
+                .err()
+                .and_then(|e| e.place);
             let hint = format!("{}; expected {}", error.message, error.expected);
             return Err(Diagnostic::error(message).at(place).hint(hint));
         }
@@ -97,7 +106,9 @@ impl Job<'_> {
         }
         if !named.any("GPUs") && self.asks_for_more_than("RequestGPUs", 0.0) {
             clauses.push(match self.ad.get("RequireGPUs") {
-                Some(_) => "(countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs)".to_owned(),
+                Some(_) => {
+                    "(countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs)".to_owned()
+                }
                 None => "(TARGET.GPUs >= RequestGPUs)".to_owned(),
             });
         }
@@ -119,11 +130,14 @@ impl Job<'_> {
         let shared = (!named.any("FileSystemDomain"))
             .then_some("(TARGET.FileSystemDomain == MY.FileSystemDomain)");
         let methods = self.transfer_capabilities()?;
-        let transferred = (!named.any("HasFileTransfer")).then(|| format!("(TARGET.HasFileTransfer{methods})"));
+        let transferred =
+            (!named.any("HasFileTransfer")).then(|| format!("(TARGET.HasFileTransfer{methods})"));
         let clause = match (self.transfer, shared, transferred) {
             (Transfer::Always, _, transferred) => transferred,
             (Transfer::Never, shared, _) => shared.map(str::to_owned),
-            (Transfer::IfNeeded, Some(shared), Some(transferred)) => Some(format!("({shared} || {transferred})")),
+            (Transfer::IfNeeded, Some(shared), Some(transferred)) => {
+                Some(format!("({shared} || {transferred})"))
+            }
             // one of the two was named: HTCondor 25.14 leaves the other one out only if it is the shared file system
             (Transfer::IfNeeded, None, transferred) => transferred,
             (Transfer::IfNeeded, Some(_), None) => None,

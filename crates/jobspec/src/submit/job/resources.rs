@@ -82,7 +82,9 @@ impl Job<'_> {
         self.set_request("request_gpus", "RequestGPUs", &count)?;
         let mut clauses: Vec<String> = self.text("require_gpus")?.into_iter().collect();
         let named = |clauses: &[String], property: &str| {
-            clauses.first().is_some_and(|user| user.to_ascii_lowercase().contains(&property.to_ascii_lowercase()))
+            clauses.first().is_some_and(|user| {
+                user.to_ascii_lowercase().contains(&property.to_ascii_lowercase())
+            })
         };
         for (keyword, attr, property, comparison) in [
             ("gpus_minimum_capability", "GPUsMinCapability", "Capability", ">="),
@@ -91,8 +93,10 @@ impl Job<'_> {
             ("gpus_minimum_runtime", "GPUsMinRuntime", "MaxSupportedVersion", ">="),
         ] {
             let Some(text) = self.text(keyword)? else { continue };
-            let size_mib = (keyword == "gpus_minimum_memory").then(|| size(&text, KIB * KIB)).flatten();
-            let version = (keyword == "gpus_minimum_runtime").then(|| runtime_version(&text)).flatten();
+            let size_mib =
+                (keyword == "gpus_minimum_memory").then(|| size(&text, KIB * KIB)).flatten();
+            let version =
+                (keyword == "gpus_minimum_runtime").then(|| runtime_version(&text)).flatten();
             match size_mib.or(version) {
                 Some(number) => self.ad.set(attr, number),
                 None => self.set_expression(keyword, attr, &text)?,
@@ -152,11 +156,16 @@ impl Job<'_> {
         let transform = match (steps.as_slice(), self.word("retry_request_memory_increase")?) {
             ([], None) => return Ok(()),
             ([], Some(increase)) => {
-                self.set_expression("retry_request_memory_increase", "NextRequestMemory", &increase)?;
+                self.set_expression(
+                    "retry_request_memory_increase",
+                    "NextRequestMemory",
+                    &increase,
+                )?;
                 match self.text("retry_request_memory_max")? {
                     Some(_) => {
                         self.set_sized("retry_request_memory_max", "MaxRequestMemory", KIB * KIB)?;
-                        "EVALSET RequestMemory MIN({NextRequestMemory, MaxRequestMemory})".to_owned()
+                        "EVALSET RequestMemory MIN({NextRequestMemory, MaxRequestMemory})"
+                            .to_owned()
                     }
                     None => "EVALSET RequestMemory NextRequestMemory".to_owned(),
                 }
@@ -183,7 +192,8 @@ impl Job<'_> {
                 Some(mib) => Ok(mib.to_string()),
                 None if classad::Expr::parse(item).is_ok() => Ok(item.to_owned()),
                 None => {
-                    let message = format!("{keyword}={text} is invalid. must be an expression or number");
+                    let message =
+                        format!("{keyword}={text} is invalid. must be an expression or number");
                     Err(Diagnostic::error(message).at(self.place(keyword)))
                 }
             })
@@ -192,7 +202,8 @@ impl Job<'_> {
 
     /// What the job is known to need before it has run: its executable, or what the description says.
     fn set_sizes(&mut self) -> Result<(), Diagnostic> {
-        let executable = self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
+        let executable =
+            self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
         let image = match self.word("image_size")? {
             None => executable,
             Some(text) => size(unquoted(&text), KIB).filter(|kib| *kib > 0).ok_or_else(|| {
@@ -205,10 +216,13 @@ impl Job<'_> {
     }
 
     fn point_out_forgotten_units(&mut self) -> Result<(), Diagnostic> {
-        for (keyword, unit, suspicious) in
-            [("request_memory", "MiB", SUSPICIOUS_MEMORY_MIB), ("request_disk", "KiB", SUSPICIOUS_DISK_KIB)]
-        {
-            let Some(number) = self.text(keyword)?.and_then(|text| text.parse::<i64>().ok()) else { continue };
+        for (keyword, unit, suspicious) in [
+            ("request_memory", "MiB", SUSPICIOUS_MEMORY_MIB),
+            ("request_disk", "KiB", SUSPICIOUS_DISK_KIB),
+        ] {
+            let Some(number) = self.text(keyword)?.and_then(|text| text.parse::<i64>().ok()) else {
+                continue;
+            };
             if (1..suspicious).contains(&number) {
                 let message = format!("{keyword} = {number} asks for {number} {unit}");
                 let advice = Diagnostic::advice(message).at(self.place(keyword));
@@ -250,8 +264,13 @@ pub(super) fn size(text: &str, unit_bytes: f64) -> Option<i64> {
 /// `12.1` as CUDA counts versions: 12010.
 fn runtime_version(text: &str) -> Option<i64> {
     match text.split_once('.') {
-        Some((major, minor)) => Some(major.parse::<i64>().ok()? * 1000 + minor.parse::<i64>().ok()? * 10),
-        None => text.parse().ok().map(|version: i64| if version < 1000 { version * 1000 } else { version }),
+        Some((major, minor)) => {
+            Some(major.parse::<i64>().ok()? * 1000 + minor.parse::<i64>().ok()? * 10)
+        }
+        None => text
+            .parse()
+            .ok()
+            .map(|version: i64| if version < 1000 { version * 1000 } else { version }),
     }
 }
 

@@ -47,7 +47,12 @@ impl Job<'_> {
             return Err(Diagnostic::error(message).at(self.place("universe")));
         }
         self.set_margin("cron_window", "deferral_window", "DeferralWindow", 0)?;
-        self.set_margin("cron_prep_time", "deferral_prep_time", "DeferralPrepTime", DEFAULT_PREP_SECONDS)?;
+        self.set_margin(
+            "cron_prep_time",
+            "deferral_prep_time",
+            "DeferralPrepTime",
+            DEFAULT_PREP_SECONDS,
+        )?;
         self.ad.set("ScheddInterval", SCHEDD_INTERVAL_SECONDS);
         Ok(())
     }
@@ -56,7 +61,13 @@ impl Job<'_> {
         self.ad.get("ScheddInterval").is_some()
     }
 
-    fn set_margin(&mut self, cron: &str, deferral: &str, attr: &str, default: i64) -> Result<(), Diagnostic> {
+    fn set_margin(
+        &mut self,
+        cron: &str,
+        deferral: &str,
+        attr: &str,
+        default: i64,
+    ) -> Result<(), Diagnostic> {
         for keyword in [cron, deferral] {
             if let Some(text) = self.text(keyword)? {
                 return self.set_seconds(keyword, attr, &text);
@@ -67,9 +78,11 @@ impl Job<'_> {
     }
 
     fn set_seconds(&mut self, keyword: &str, attr: &str, text: &str) -> Result<(), Diagnostic> {
-        let negative = evaluate::constant(text).and_then(|value| value.as_f64()).is_some_and(|n| n < 0.0);
+        let negative =
+            evaluate::constant(text).and_then(|value| value.as_f64()).is_some_and(|n| n < 0.0);
         if negative || classad::Expr::parse(text).is_err() {
-            let message = format!("{keyword} = {text} is invalid, must eval to a non-negative integer.");
+            let message =
+                format!("{keyword} = {text} is invalid, must eval to a non-negative integer.");
             return Err(Diagnostic::error(message).at(self.place(keyword)));
         }
         self.set_expression(keyword, attr, text)

@@ -69,7 +69,9 @@ impl Job<'_> {
             Some((upper, written)) => match upper.as_str() {
                 // HTCondor 25.14 takes NEVER for no answer
                 "NEVER" => (None, ""),
-                "ON_EXIT" | "ON_EXIT_OR_EVICT" | "ON_SUCCESS" => (Some(upper.as_str()), written.as_str()),
+                "ON_EXIT" | "ON_EXIT_OR_EVICT" | "ON_SUCCESS" => {
+                    (Some(upper.as_str()), written.as_str())
+                }
                 _ => {
                     return Err(self.wrapped(
                         WHEN,
@@ -120,7 +122,8 @@ impl Job<'_> {
                 ),
             ));
         }
-        let split = |text: &String| comma_items(unquoted(text)).map(str::to_owned).collect::<Vec<_>>();
+        let split =
+            |text: &String| comma_items(unquoted(text)).map(str::to_owned).collect::<Vec<_>>();
         let inputs = inputs.as_ref().map(split);
         if let Some(inputs) = &inputs {
             self.ad.set("TransferInput", inputs.join(","));
@@ -133,10 +136,13 @@ impl Job<'_> {
 
     /// What the executable and the inputs take, as far as they are there already.
     fn set_input_size(&mut self, inputs: &[String]) -> Result<(), Diagnostic> {
-        let mut total = self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
+        let mut total =
+            self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
         for input in inputs.iter().filter(|input| url_scheme(input).is_none()) {
             self.scope.check_mark(input);
-            if let Ok(FileKind::File { size_bytes, .. }) = self.scope.site.file_kind(&self.absolute(input)) {
+            if let Ok(FileKind::File { size_bytes, .. }) =
+                self.scope.site.file_kind(&self.absolute(input))
+            {
                 total += kib(size_bytes);
             }
         }
@@ -146,14 +152,20 @@ impl Job<'_> {
                 self.ad.set("TransferInputSizeMB", (total + 1023) / 1024);
             }
             Some(text) => {
-                let usage = super::resources::size(&text, 1024.0).filter(|usage| *usage > 0).ok_or_else(|| {
-                    let error = Diagnostic::error(format!("'{text}' is not valid for disk_usage"));
-                    error.at(self.place("disk_usage")).hint("a positive size, for example 100MB")
-                })?;
+                let usage = super::resources::size(&text, 1024.0)
+                    .filter(|usage| *usage > 0)
+                    .ok_or_else(|| {
+                        let error =
+                            Diagnostic::error(format!("'{text}' is not valid for disk_usage"));
+                        error
+                            .at(self.place("disk_usage"))
+                            .hint("a positive size, for example 100MB")
+                    })?;
                 self.ad.set(attr::DISK_USAGE, usage);
             }
         }
-        let mut schemes: Vec<String> = inputs.iter().filter_map(|input| url_scheme(input)).collect();
+        let mut schemes: Vec<String> =
+            inputs.iter().filter_map(|input| url_scheme(input)).collect();
         schemes.sort_unstable();
         schemes.dedup();
         if !schemes.is_empty() {
@@ -170,7 +182,9 @@ impl Job<'_> {
         if on_success == Some("ON_SUCCESS") || keeps_paths {
             terms.push_str(NEWER_TRANSFER);
         }
-        if let Some(schemes) = self.ad.literal("WantTransferPluginMethods").and_then(classad::Value::as_str) {
+        if let Some(schemes) =
+            self.ad.literal("WantTransferPluginMethods").and_then(classad::Value::as_str)
+        {
             for scheme in schemes.split(',') {
                 terms.push_str(" && stringListIMember(\"");
                 terms.push_str(scheme);
@@ -186,8 +200,7 @@ impl Job<'_> {
     }
 }
 
-const INCOMPATIBLE: &str =
-    "\"when_to_transfer_output = ON_EXIT_OR_EVICT\" and \"should_transfer_files = IF_NEEDED\" are incompatible. The \
+const INCOMPATIBLE: &str = "\"when_to_transfer_output = ON_EXIT_OR_EVICT\" and \"should_transfer_files = IF_NEEDED\" are incompatible. The \
      behavior of these two settings together would produce incorrect file access in some cases. Please decide which one of \
      those two settings you're more interested in. If you really want \"IF_NEEDED\", set \"when_to_transfer_output = \
      ON_EXIT\". If you really want \"ON_EXIT_OR_EVICT\", please set \"should_transfer_files = YES\". After you have \
@@ -213,6 +226,7 @@ fn wrap(message: &str) -> String {
 
 fn url_scheme(path: &str) -> Option<String> {
     let (scheme, _) = path.split_once("://")?;
-    let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let is_scheme = !scheme.is_empty()
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     is_scheme.then(|| scheme.to_ascii_lowercase())
 }

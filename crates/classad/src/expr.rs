@@ -316,6 +316,13 @@ impl Expr {
     }
 }
 
+/// Whether a name means something where no attribute has it, so that it does not simply fall through to the other ad.
+pub(crate) fn is_special(name: &AttrName) -> bool {
+    ["CurrentTime", "parent", "root", "toplevel", "ad", "left", "right"]
+        .iter()
+        .any(|special| *name == **special)
+}
+
 /// Whether the expression is a name, possibly with `MY`, `TARGET` or another name in front.
 pub(crate) fn is_reference(expr: &Expr) -> bool {
     match expr.node() {

@@ -107,6 +107,14 @@ pub fn constraint(text: &str) -> Result<Expr> {
     }
 }
 
+/// What makes both true.
+pub fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.parenthesised().and(b.parenthesised())),
+        (one, None) | (None, one) => one,
+    }
+}
+
 /// The names in `-attributes A,B C`.
 pub fn attribute_names(lists: &[String]) -> Vec<AttrName> {
     let words = lists.iter().flat_map(|list| list.split([',', ' ']));

@@ -94,11 +94,9 @@ impl LogWait {
         if let Some(style) = &self.wanted.echo {
             *out += &entry.event.render_as(entry.id, entry.at, style);
         }
-        if self.wanted.status {
-            if let Some(words) = words(&entry.event) {
-                let proc = entry.id.proc.map_or(-1, |proc| i64::from(proc.0));
-                *out += &format!("{}.{proc}.{} {words}\n", entry.id.cluster, entry.id.subproc);
-            }
+        if let Some(words) = words(&entry.event).filter(|_| self.wanted.status) {
+            let proc = entry.id.proc.map_or(-1, |proc| i64::from(proc.0));
+            *out += &format!("{}.{proc}.{} {words}\n", entry.id.cluster, entry.id.subproc);
         }
         match &entry.event {
             UserLogEvent::Submitted { .. } => {

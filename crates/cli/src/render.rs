@@ -9,6 +9,7 @@ mod command_line;
 pub mod finished;
 pub mod history;
 pub mod machines;
+pub mod print_format;
 pub mod printf;
 pub mod queue;
 pub mod time;

@@ -1,5 +1,7 @@
 //! The options by which `q`, `history` and `status` show whole ads or chosen values instead of their tables.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 use clap::Args;
 use classad::{AttrName, ClassAd, Expr};
@@ -7,6 +9,7 @@ use classad::{AttrName, ClassAd, Expr};
 use crate::connect;
 use crate::render::ads::{self, Form};
 use crate::render::autoformat::{self, Style};
+use crate::render::print_format::Table;
 use crate::render::printf::Format;
 use crate::render::view::{Moment, View};
 use crate::verbs::Voice;
@@ -42,6 +45,9 @@ pub struct Shape {
     #[arg(long, short = 'f', num_args = 2, action = clap::ArgAction::Append, value_names = ["FORMAT", "EXPR"],
           allow_hyphen_values = true)]
     pub format: Vec<String>,
+    /// A table that this file describes, in HTCondor's print-format language.
+    #[arg(long, alias = "pr", value_name = "FILE")]
+    pub print_format: Option<String>,
 }
 
 /// What is shown instead of a table.
@@ -53,6 +59,8 @@ pub enum Instead {
     Auto(Style, Vec<(String, Expr)>),
     /// Values in formats.
     Printf(Vec<(Format, Expr)>),
+    /// A table of the user's own.
+    Table(Table),
 }
 
 impl Shape {
@@ -76,6 +84,11 @@ impl Shape {
                 .chunks(2)
                 .map(|pair| Ok((Format::parse(&pair[0]), expression(&pair[1])?)));
             return Ok(Some(Instead::Printf(pairs.collect::<Result<_>>()?)));
+        }
+        if let Some(path) = &self.print_format {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("read the print format {path}"))?;
+            return Ok(Some(Instead::Table(Table::parse(&text).with_context(|| path.clone())?)));
         }
         let form = self.form()?;
         Ok(form.map(|form| Instead::Ads(form, connect::attribute_names(&self.attributes))))
@@ -109,7 +122,7 @@ impl Instead {
     pub fn projection(&self) -> Vec<AttrName> {
         let names = |exprs: &mut dyn Iterator<Item = &Expr>| {
             let mut names: Vec<AttrName> =
-                exprs.flat_map(|expr| expr.references()).map(|(_, name)| name).collect();
+                exprs.flat_map(Expr::references).map(|(_, name)| name).collect();
             names.extend(["ClusterId", "ProcId"].map(AttrName::from));
             names
         };
@@ -119,7 +132,15 @@ impl Instead {
             Self::Auto(style, columns) if style.value == autoformat::ValueStyle::Raw => {
                 names(&mut columns.iter().map(|(_, expr)| expr))
             }
-            Self::Auto(..) | Self::Printf(_) => Vec::new(),
+            Self::Auto(..) | Self::Printf(_) | Self::Table(_) => Vec::new(),
+        }
+    }
+
+    /// What the shape itself demands of an ad.
+    pub fn filter(&self) -> Option<&Expr> {
+        match self {
+            Self::Table(table) => table.filter.as_ref(),
+            Self::Ads(..) | Self::Auto(..) | Self::Printf(_) => None,
         }
     }
 
@@ -128,6 +149,7 @@ impl Instead {
         match self {
             Self::Ads(form, names) => ads::render(ads, *form, names, voice == Voice::Updraft),
             Self::Auto(style, columns) => autoformat::render(ads, columns, *style, moment),
+            Self::Table(table) => table.render(ads, moment),
             Self::Printf(pairs) => {
                 let row = |ad: &ClassAd| {
                     let view = View::new(ad, moment);

@@ -5,7 +5,8 @@
 //! 1. Write `commands/<verb>.rs` with a struct that derives `clap::Args` (its doc comment becomes the help) and a function
 //!    `run(args, &Call) -> anyhow::Result<ExitCode>`. Print through [`crate::output`].
 //! 2. Declare the module in `commands.rs`.
-//! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`. The names in brackets are
+//! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`, with `ref` before the function if
+//!    it takes its options by reference. The names in brackets are
 //!    HTCondor's: the binary answers to them, `updraft links install` makes links for them, and options may be spelt with one
 //!    dash under both names. A verb whose list is empty takes clap's spelling only.
 //! 4. Options of HTCondor that are known and not built go into the module's `NOT_YET` and behind the arrow's function:
@@ -60,6 +61,9 @@ pub enum Voice {
 }
 
 macro_rules! verb {
+    ($name:literal, [$($htcondor:literal),*], $args:ty => ref $run:path $(, not yet $not_yet:expr)?) => {
+        verb!($name, [$($htcondor),*], $args => |args, call| $run(&args, call) $(, not yet $not_yet)?)
+    };
     ($name:literal, [$($htcondor:literal),*], $args:ty => $run:expr) => {
         verb!($name, [$($htcondor),*], $args => $run, not yet &[])
     };
@@ -77,19 +81,19 @@ macro_rules! verb {
 /// All verbs, in the order in which help lists them.
 pub const VERBS: &[Verb] = &[
     verb!("submit", ["condor_submit"], submit::SubmitArgs => submit::run, not yet submit::NOT_YET),
-    verb!("q", ["condor_q"], q::QArgs => q::run, not yet q::NOT_YET),
-    verb!("status", ["condor_status"], status::StatusArgs => status::run, not yet status::NOT_YET),
-    verb!("history", ["condor_history"], history::HistoryArgs => history::run, not yet history::NOT_YET),
+    verb!("q", ["condor_q"], q::QArgs => ref q::run, not yet q::NOT_YET),
+    verb!("status", ["condor_status"], status::StatusArgs => ref status::run, not yet status::NOT_YET),
+    verb!("history", ["condor_history"], history::HistoryArgs => ref history::run, not yet history::NOT_YET),
     verb!("rm", ["condor_rm"], rm::RmArgs => rm::run, not yet rm::NOT_YET),
     verb!("hold", ["condor_hold"], hold::HoldArgs => hold::run, not yet rm::NOT_YET),
     verb!("release", ["condor_release"], release::ReleaseArgs => release::run, not yet rm::NOT_YET),
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
-    verb!("wait", ["condor_wait"], wait::WaitArgs => wait::run),
+    verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
     verb!("events", [], events::EventsArgs => events::run),
-    verb!("run", [], run::RunArgs => run::run),
+    verb!("run", [], run::RunArgs => ref run::run),
     verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
     verb!("links", [], links::LinksArgs => links::run),
-    verb!("version", ["condor_version"], version::VersionArgs => version::run),
+    verb!("version", ["condor_version"], version::VersionArgs => ref version::run),
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 

@@ -94,6 +94,15 @@ impl<'e> Evaluator<'e> {
         value
     }
 
+    /// An element of a list that a function looks at: a list or an ad belongs where it is written, but names are looked up
+    /// where the function is called. (A subscript looks them up where the list is written.)
+    pub(crate) fn eval_element(&mut self, item: &Expr, written: &Scope, called: &Scope) -> Val {
+        match item.node() {
+            Some(Node::List(_) | Node::Ad(_)) => self.eval(item, written),
+            _ => self.eval(item, called),
+        }
+    }
+
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope) -> Val {
         // Comparing literals and literal attributes, which is most of what ads do, needs no copy of either.
         if op.precedence() >= 6
@@ -108,7 +117,7 @@ impl<'e> Evaluator<'e> {
             return decided;
         }
         let right = self.eval(right, scope);
-        combine(op, left, right)
+        combine(op, &left, &right)
     }
 
     fn chain(&mut self, first: &Expr, rest: &[(BinaryOp, Expr)], scope: &Scope) -> Val {
@@ -119,7 +128,7 @@ impl<'e> Evaluator<'e> {
                 return decided;
             }
             let operand = self.eval(operand, scope);
-            value = combine(*op, value, operand);
+            value = combine(*op, &value, &operand);
         }
         value
     }
@@ -170,12 +179,12 @@ impl<'e> Evaluator<'e> {
         if let Some(value) = self.find(name, scope) {
             return value;
         }
-        // Only from an outermost ad does an unscoped name fall through to the other ad.
-        match (scope, self.other_side(scope)) {
-            (Scope::My | Scope::Target, Some(other)) => {
-                self.find(name, &other).unwrap_or(Val::Undefined)
-            }
-            _ => Val::Undefined,
+        if !scope.falls_through() {
+            return Val::Undefined;
+        }
+        match self.other_side(scope) {
+            Some(other) => self.find(name, &other).unwrap_or(Val::Undefined),
+            None => Val::Undefined,
         }
     }
 
@@ -212,16 +221,22 @@ impl<'e> Evaluator<'e> {
             }
             level = at.outer();
         }
-        let other = self.other_side(scope)?;
-        match scope {
-            Scope::My | Scope::Target => self.ad(&other).lookup(name).cloned(),
-            Scope::Nested(_) => None,
+        if !scope.falls_through() {
+            return None;
         }
+        self.find_in_other(name, scope)
+    }
+
+    /// The expression of an attribute of the other ad.
+    pub(crate) fn find_in_other(&self, name: &AttrName, scope: &Scope) -> Option<Expr> {
+        self.ad(&self.other_side(scope)?).lookup(name).cloned()
     }
 
     /// The names that the two ads of a match see around them.
     fn match_name(&self, name: &AttrName, side: &Scope) -> Option<Val> {
-        self.target?;
+        if self.target.is_none() || matches!(side, Scope::Nested(_)) {
+            return None;
+        }
         let scope = match name.as_str() {
             text if text.eq_ignore_ascii_case("ad") => side.clone(),
             text if text.eq_ignore_ascii_case("left") => Scope::My,
@@ -263,13 +278,18 @@ impl<'e> Evaluator<'e> {
     }
 
     fn select(&mut self, base: &Expr, name: &AttrName, scope: &Scope) -> Val {
-        match self.eval(base, scope) {
+        let base = self.eval(base, scope);
+        self.select_from(base, name, scope)
+    }
+
+    fn select_from(&mut self, base: Val, name: &AttrName, scope: &Scope) -> Val {
+        match base {
             Val::Undefined => Val::Undefined,
             Val::Ad(inner) => match scope_of(name.as_str()) {
                 Some(_) => self.attribute(name, &inner),
                 None => self.find(name, &inner).unwrap_or(Val::Undefined),
             },
-            Val::List(items, inner) => self.select_each(&items, name, &inner),
+            Val::List(items, inner) => self.select_each(&items, &inner, name, scope),
             Val::Error
             | Val::Boolean(_)
             | Val::Integer(_)
@@ -281,12 +301,25 @@ impl<'e> Evaluator<'e> {
     }
 
     /// `{ ad, ad }.Name` is the list of what each element gives.
-    fn select_each(&mut self, items: &[Expr], name: &AttrName, scope: &Scope) -> Val {
+    fn select_each(
+        &mut self,
+        items: &[Expr],
+        written: &Scope,
+        name: &AttrName,
+        scope: &Scope,
+    ) -> Val {
+        // Lists of lists recurse here without passing through an expression.
+        if self.depth >= MAX_EVAL_DEPTH {
+            return Val::Error;
+        }
+        self.depth += 1;
         let mut selected = Vec::with_capacity(items.len());
         for item in items {
-            let value = self.select(item, name, scope);
+            let item = self.eval_element(item, written, scope);
+            let value = self.select_from(item, name, scope);
             selected.push(self.freeze(value));
         }
+        self.depth -= 1;
         if !self.spend_bytes(size_of::<Expr>() * selected.len()) {
             return Val::Error;
         }

@@ -29,7 +29,6 @@ pub const NOT_YET: &[&str] = &[
     "search",
     "dir",
     "userlog",
-    "print-format",
     "extract",
     "inherit",
     "scanlimit",
@@ -78,14 +77,17 @@ pub struct HistoryArgs {
 /// # Errors
 ///
 /// If an expression is none, or the schedd cannot be asked.
-pub fn run(args: HistoryArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let since = args.since.as_deref().map(Since::parse).transpose()?;
     // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
     let limit_here = since.is_some() || args.forwards;
     let query = Query {
-        constraint: constraint(&args)?,
+        constraint: connect::both(
+            constraint(args)?,
+            instead.as_ref().and_then(|i| i.filter().cloned()),
+        ),
         limit: args.limit.filter(|_| !limit_here),
         // `since` may look at any attribute.
         projection: match (&instead, &since) {
@@ -120,10 +122,7 @@ fn constraint(args: &HistoryArgs) -> Result<Option<Expr>> {
         .completedsince
         .map(|at| connect::constraint(&format!("CompletionDate >= {at}")))
         .transpose()?;
-    Ok(match (wanted, completed) {
-        (Some(a), Some(b)) => Some(a.parenthesised().and(b)),
-        (one, None) | (None, one) => one,
-    })
+    Ok(connect::both(wanted, completed))
 }
 
 /// Where `-since` stops.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use classad::{ClassAd, Expr};
+use classad::ClassAd;
 use jiff::tz::TimeZone;
 use model::UserName;
 use proto::client::{Query, Select, Selector, Totals};
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::render::queue::{Answer, Layout, Source};
 use crate::render::view::{Moment, View, status};
 use crate::render::{advice, finished, queue, totals};
-use crate::shape::Shape;
+use crate::shape::{Instead, Shape};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -32,7 +32,6 @@ pub const NOT_YET: &[&str] = &[
     "jobset",
     "autocluster",
     "unmatchable",
-    "print-format",
     "cputime",
     "currentrun",
     "cumulative-time",
@@ -158,66 +157,90 @@ struct Found {
 /// # Errors
 ///
 /// If an expression is none, or the schedd cannot be asked.
-pub fn run(args: QArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
     let instead = args.shape.instead()?;
-    let layout = args.layout.layout();
-    let me = connect::me();
-    let mine = args.jobs.is_empty() && !args.allusers && args.jobads.is_none();
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let constraint =
-        both(args.constraint.as_deref(), if instead.is_some() { None } else { only(layout) })?;
-    let select = if mine {
-        Select::Any(vec![Selector::Owner(UserName::new(&me))])
-    } else {
-        select::any_or(&args.jobs, Select::All)
-    };
-    let query = Query {
-        constraint,
-        limit: args.limit,
-        projection: instead.as_ref().map(|instead| instead.projection()).unwrap_or_default(),
-        ..connect::query(select)
-    };
+    let query = query(args, instead.as_ref())?;
     let mut client = None;
     let found = match &args.jobads {
         Some(path) => from_file(path, &query, &moment)?,
-        None => from_schedd(client.insert(connect::schedd()?), query, instead.is_none())?,
+        None => from_schedd(client.insert(connect::schedd()?), query, has_head(instead.as_ref()))?,
     };
-    if let Some(instead) = instead {
-        output::put(&instead.render(&found.jobs, &moment, call.voice))?;
-        return Ok(Exit::Done.into());
-    }
-    if args.layout.analyze {
-        output::put(&analysis(&found, &moment))?;
-        return Ok(Exit::Done.into());
-    }
-    let shown = format!("{me}@{}", domain(&found));
-    let answer = Answer {
-        source: &found.source,
-        moment: &moment,
-        jobs: &found.jobs,
-        totals: &found.totals,
-        me: mine.then_some((&me, &shown)),
-        width: width(args.layout.wide),
-    };
-    let mut text = queue::render(&answer, layout);
-    if call.voice == Voice::Updraft {
-        text += &advice::render(&found.jobs, &moment);
-        if let Some(client) = &mut client {
-            text += &finished_ones(client, &args.jobs, &found.jobs, &moment)?;
+    let text = match &instead {
+        Some(Instead::Table(table)) => {
+            found.show(args, &moment, |answer| queue::render_table(answer, table))
         }
-    }
+        Some(instead) => instead.render(&found.jobs, &moment, call.voice),
+        None if args.layout.analyze => analysis(&found, &moment),
+        None => {
+            let table =
+                found.show(args, &moment, |answer| queue::render(answer, args.layout.layout()));
+            match (call.voice, &mut client) {
+                (Voice::HtCondor, _) => table,
+                (Voice::Updraft, None) => table + &advice::render(&found.jobs, &moment),
+                (Voice::Updraft, Some(client)) => {
+                    let finished = finished_ones(client, &args.jobs, &found.jobs, &moment)?;
+                    table + &advice::render(&found.jobs, &moment) + &finished
+                }
+            }
+        }
+    };
     output::put(&text)?;
     Ok(Exit::Done.into())
 }
 
-/// Both must be true.
-fn both(wanted: Option<&str>, only: Option<&str>) -> Result<Option<Expr>> {
-    let wanted = wanted.map(connect::constraint).transpose()?;
-    let only = only.map(connect::constraint).transpose()?;
-    Ok(match (wanted, only) {
-        (Some(a), Some(b)) => Some(a.parenthesised().and(b.parenthesised())),
-        (one, None) | (None, one) => one,
+/// Whether the answer says who gave it, and counts.
+fn has_head(instead: Option<&Instead>) -> bool {
+    match instead {
+        None | Some(Instead::Table(_)) => true,
+        Some(Instead::Ads(..) | Instead::Auto(..) | Instead::Printf(_)) => false,
+    }
+}
+
+/// Whether only the user's own jobs are wanted.
+fn is_mine(args: &QArgs) -> bool {
+    args.jobs.is_empty() && !args.allusers && args.jobads.is_none()
+}
+
+/// What to ask for.
+fn query(args: &QArgs, instead: Option<&Instead>) -> Result<Query> {
+    let only = match instead {
+        None => only(args.layout.layout()).map(connect::constraint).transpose()?,
+        Some(instead) => instead.filter().cloned(),
+    };
+    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
+    let select = if is_mine(args) {
+        Select::Any(vec![Selector::Owner(UserName::new(&connect::me()))])
+    } else {
+        select::any_or(&args.jobs, Select::All)
+    };
+    Ok(Query {
+        constraint: connect::both(wanted, only),
+        limit: args.limit,
+        projection: instead.map(Instead::projection).unwrap_or_default(),
+        ..connect::query(select)
     })
+}
+
+impl Found {
+    /// The answer, handed to a view.
+    fn show(
+        &self,
+        args: &QArgs,
+        moment: &Moment,
+        view: impl FnOnce(&Answer<'_>) -> String,
+    ) -> String {
+        let me = connect::me();
+        let shown = format!("{me}@{}", domain(self));
+        view(&Answer {
+            source: &self.source,
+            moment,
+            jobs: &self.jobs,
+            totals: &self.totals,
+            me: is_mine(args).then_some((&me, &shown)),
+            width: width(args.layout.wide),
+        })
+    }
 }
 
 fn from_schedd(client: &mut Client, query: Query, with_head: bool) -> Result<Found> {

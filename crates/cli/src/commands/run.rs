@@ -41,7 +41,7 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 ///
 /// If the pool does not come up or the description cannot be submitted.
-pub fn run(args: RunArgs, _: &Call) -> Result<ExitCode> {
+pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
     let program = std::env::current_exe().context("find this program's own file")?;
     let folder = tempfile::Builder::new()
         .prefix("updraft-run-")

@@ -47,7 +47,6 @@ pub const NOT_YET: &[&str] = &[
     "generic",
     "broken",
     "healthy",
-    "print-format",
     "aaf",
     "run",
     "ckptsrvr",
@@ -134,10 +133,11 @@ impl LayoutArgs {
 /// # Errors
 ///
 /// If an expression is none, a name is no machine, or the negotiator cannot be asked.
-pub fn run(args: StatusArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let constraint = constraint(&args)?;
+    let constraint =
+        connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
     let sort: Vec<Expr> =
         args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
     let mut ads = match &args.ads {

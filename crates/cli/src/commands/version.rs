@@ -25,7 +25,7 @@ pub struct VersionArgs {
 /// # Errors
 ///
 /// If nobody reads the output.
-pub fn run(args: VersionArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &VersionArgs, call: &Call) -> Result<ExitCode> {
     let ours = env!("CARGO_PKG_VERSION");
     let follows = FOLLOWS.split(' ').next().unwrap_or_default();
     let text = match call.voice {

@@ -58,13 +58,13 @@ pub struct WaitArgs {
 /// # Errors
 ///
 /// If the log cannot be read, or the schedd cannot be asked.
-pub fn run(args: WaitArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     let selectors = select::selectors(&args.what);
     let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
     if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
-        follow_record(&args, selectors)
+        follow_record(args, selectors)
     } else {
-        watch_log(&args, call)
+        watch_log(args, call)
     }
 }
 
@@ -90,7 +90,7 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
             Outcome::AllDone => output::put("All jobs done.\n")?,
             // The misspelling is HTCondor's, and to the letter.
             Outcome::NumberDone(n) => {
-                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?
+                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?;
             }
         }
         if outcome != Outcome::Waiting {
@@ -281,6 +281,7 @@ fn how(end: &RunEnd) -> End {
         RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
         RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
         RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
+        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
         RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
         RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
     }

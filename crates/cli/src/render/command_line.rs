@@ -5,7 +5,7 @@ use model::attr;
 use super::view::View;
 
 /// The command of a job.
-pub fn of_job(job: View<'_>) -> String {
+pub(super) fn of_job(job: View<'_>) -> String {
     let program = job.text(attr::CMD).unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default().to_owned();
     let arguments = match job.text(attr::ARGUMENTS) {

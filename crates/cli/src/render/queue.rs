@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::attr;
 use proto::client::{Counts, Totals};
 
+use super::print_format::Table;
 use super::view::{Moment, View, status, status_letter};
 use super::{batch, command_line, time, totals};
 
@@ -57,8 +58,7 @@ pub struct Answer<'a> {
 
 /// The view as text.
 pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
-    let Source { name, address } = answer.source;
-    let mut out = format!("\n\n-- Schedd: {name} : {address} @ {}\n", time::head(answer.moment));
+    let mut out = head(answer);
     let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
     let lines = match layout {
         Layout::Batches => batch::lines(&jobs),
@@ -97,6 +97,33 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
         }
     }
     out
+}
+
+/// A table of the user's own, with the same lines before and after it unless it does without.
+pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
+    let mut out = String::new();
+    if table.title {
+        out += &head(answer);
+    }
+    out += &table.render(answer.jobs, answer.moment);
+    if table.summary {
+        out.push('\n');
+        let jobs: Vec<View<'_>> =
+            answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
+        write_totals(answer, &jobs, &mut out);
+    }
+    out
+}
+
+/// The line that says who answers.
+fn head(answer: &Answer<'_>) -> String {
+    let Source { name, address } = answer.source;
+    // HTCondor leaves the details of an address away here.
+    let address = match address.split_once('?') {
+        Some((place, _)) => format!("{place}?..."),
+        None => address.clone(),
+    };
+    format!("\n\n-- Schedd: {name} : {address} @ {}\n", time::head(answer.moment))
 }
 
 /// The beginning of a line that fits into the terminal.

@@ -100,15 +100,19 @@ fn collect_missing(
 /// The expression that is to be evaluated in each ad: an attribute that this ad (or the other) has stands for its own
 /// expression.
 fn dereferenced(evaluator: &Evaluator<'_>, expr: &Expr, scope: &Scope) -> Expr {
-    let name = match expr.node() {
-        Some(Node::Attr(name)) => name,
+    let found = match expr.node() {
+        Some(Node::Attr(name)) => evaluator.find_expression(name, scope),
         Some(Node::Select(base, name)) => match base.node() {
-            Some(Node::Attr(base)) if scope_of(base.as_str()) == Some(RefScope::My) => name,
-            _ => return expr.clone(),
+            Some(Node::Attr(base)) => match scope_of(base.as_str()) {
+                Some(RefScope::My) => evaluator.ad(scope).lookup(name).cloned(),
+                Some(RefScope::Target) => evaluator.find_in_other(name, scope),
+                Some(RefScope::Unscoped | RefScope::Other) | None => None,
+            },
+            _ => None,
         },
-        _ => return expr.clone(),
+        _ => None,
     };
-    evaluator.find_expression(name, scope).unwrap_or_else(|| expr.clone())
+    found.unwrap_or_else(|| expr.clone())
 }
 
 /// `evalInEachContext(expr, list)`: the values of the expression in each ad of the list.
@@ -126,15 +130,21 @@ pub(super) fn eval_in_each_context(
     };
     let mut values = Vec::with_capacity(items.len());
     for item in items.iter() {
-        let value = in_context(evaluator, &expr, item, &inner);
+        let value = in_context(evaluator, &expr, (item, &inner), scope);
         values.push(evaluator.freeze(value));
     }
     evaluator.list(values)
 }
 
-fn in_context(evaluator: &mut Evaluator<'_>, expr: &Expr, item: &Expr, inner: &Scope) -> Val {
-    match evaluator.eval(item, inner) {
-        Val::Ad(context) => evaluator.eval(expr, &context),
+/// The value of the expression in the ad that an element of a list is.
+fn in_context(
+    evaluator: &mut Evaluator<'_>,
+    expr: &Expr,
+    (item, inner): (&Expr, &Scope),
+    scope: &Scope,
+) -> Val {
+    match evaluator.eval_element(item, inner, scope) {
+        Val::Ad(context) => evaluator.eval(expr, &context.as_context()),
         Val::Undefined => Val::Undefined,
         _ => Val::Error,
     }
@@ -151,7 +161,7 @@ pub(super) fn count_matches(evaluator: &mut Evaluator<'_>, args: &[Expr], scope:
     };
     let mut count = 0;
     for item in items.iter() {
-        if in_context(evaluator, &expr, item, &inner).truth() == Some(true) {
+        if in_context(evaluator, &expr, (item, &inner), scope).truth() == Some(true) {
             count += 1;
         }
     }

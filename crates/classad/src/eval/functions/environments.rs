@@ -159,7 +159,9 @@ pub(super) fn list_to_args(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: 
     let Val::List(items, inner) = evaluator.eval(&args[0], scope) else { return Val::Error };
     let mut text = String::new();
     for (index, item) in items.iter().enumerate() {
-        let Val::String(word) = evaluator.eval(item, &inner) else { return Val::Error };
+        let Val::String(word) = evaluator.eval_element(item, &inner, scope) else {
+            return Val::Error;
+        };
         if !evaluator.spend_bytes(word.len()) {
             return Val::Error;
         }

@@ -59,7 +59,7 @@ pub(super) fn quantize(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Sco
     if let Val::List(items, inner) = &step {
         let mut last = Val::Real(0.0);
         for item in items.iter() {
-            last = evaluator.eval(item, inner);
+            last = evaluator.eval_element(item, inner, scope);
             match real_of(&last) {
                 Some(offered) if offered >= wanted => return last,
                 Some(_) => {}

@@ -15,3 +15,4 @@ mod types;
 mod versions;
 
 pub(crate) use registry::Function;
+pub use registry::function_names;

@@ -124,7 +124,7 @@ pub(super) fn regexp_member(evaluator: &mut Evaluator<'_>, args: &[Expr], scope:
     let regex = compile(pattern, options);
     let mut undefined = false;
     for item in items.iter() {
-        match evaluator.eval(item, inner) {
+        match evaluator.eval_element(item, inner, scope) {
             Val::Undefined => undefined = true,
             Val::String(text) => {
                 // A pattern that cannot be compiled matches nothing here, though it is an error in `regexp`.
@@ -160,11 +160,11 @@ pub(super) fn string_list_regexp_member(
     }
     let separators = texts.get(2).copied().unwrap_or(string_lists::SEPARATORS);
     let options = texts.get(3).map_or(String::new(), |options| options.to_ascii_lowercase());
+    let Some(regex) = compile(texts[0], &options) else { return Val::Error };
     let items = string_lists::items(texts[1], separators);
     if items.is_empty() {
         return Val::Undefined;
     }
-    let Some(regex) = compile(texts[0], &options) else { return Val::Error };
     for item in items {
         match is_match(evaluator, &regex, item) {
             Some(true) => return Val::Boolean(true),
@@ -234,10 +234,6 @@ fn substituted(
         }
         let captures = captures.ok()?;
         let found = captures.get(0)?;
-        // The reference gives up where a global match is empty at the end of the text.
-        if every_match && found.start() == found.end() && found.end() == text.len() {
-            return None;
-        }
         let before = output.len();
         if whole_text {
             output.push_str(&text[done..found.start()]);
@@ -250,6 +246,10 @@ fn substituted(
         if !every_match {
             break;
         }
+    }
+    // The reference gives up where a global search could go on for ever at the end of the text.
+    if every_match && regex.find_from_pos(text, text.len()).ok()?.is_some() {
+        return None;
     }
     if whole_text {
         if !evaluator.spend_bytes(text.len() - done) {

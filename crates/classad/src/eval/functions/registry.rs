@@ -40,8 +40,8 @@ impl Function {
     }
 }
 
-/// Every name that a function has.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+/// The name of every function, as the manual spells it.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(name, _)| *name)
 }
 

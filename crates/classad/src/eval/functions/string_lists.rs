@@ -1,5 +1,7 @@
 //! Lists kept in one string (`"a, b, c"`).
 
+use std::collections::BTreeSet;
+
 use crate::Expr;
 use crate::eval::functions::convert::{strtod, to_integer};
 use crate::eval::{Evaluator, Scope, Val};
@@ -114,24 +116,25 @@ pub(super) fn max(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -
 }
 
 /// The arguments of a membership test, an undefined one standing for an empty text (and undefined separators for the
-/// usual ones); `None` if one is of another type.
+/// usual ones); else the result, which is undefined if both texts are.
 fn texts(
     evaluator: &mut Evaluator<'_>,
     args: &[Expr],
     scope: &Scope,
-) -> Option<[std::sync::Arc<str>; 3]> {
+) -> Result<[std::sync::Arc<str>; 3], Val> {
     if !(2..=3).contains(&args.len()) {
-        return None;
+        return Err(Val::Error);
     }
+    let mut undefined = 0;
     let mut found: [std::sync::Arc<str>; 3] = ["".into(), "".into(), SEPARATORS.into()];
-    for (place, arg) in found.iter_mut().zip(args) {
+    for (index, arg) in args.iter().enumerate() {
         match evaluator.eval(arg, scope) {
-            Val::String(text) => *place = text,
-            Val::Undefined => {}
-            _ => return None,
+            Val::String(text) => found[index] = text,
+            Val::Undefined => undefined += usize::from(index < 2),
+            _ => return Err(Val::Error),
         }
     }
-    Some(found)
+    if undefined == 2 { Err(Val::Undefined) } else { Ok(found) }
 }
 
 fn membership(
@@ -140,7 +143,10 @@ fn membership(
     scope: &Scope,
     same: fn(&str, &str) -> bool,
 ) -> Val {
-    let Some([item, list, separators]) = texts(evaluator, args, scope) else { return Val::Error };
+    let [item, list, separators] = match texts(evaluator, args, scope) {
+        Ok(texts) => texts,
+        Err(result) => return result,
+    };
     Val::Boolean(items(&list, &separators).into_iter().any(|candidate| same(candidate, &item)))
 }
 
@@ -160,12 +166,23 @@ fn subset(
     scope: &Scope,
     same: fn(&str, &str) -> bool,
 ) -> Val {
-    let Some([part, whole, separators]) = texts(evaluator, args, scope) else { return Val::Error };
+    let [part, whole, separators] = match texts(evaluator, args, scope) {
+        Ok(texts) => texts,
+        Err(result) => return result,
+    };
+    if part.is_empty() {
+        return Val::Boolean(true);
+    }
     let whole = items(&whole, &separators);
     if !evaluator.spend_steps(whole.len() as u64) {
         return Val::Error;
     }
-    for item in items(&part, &separators) {
+    let part = items(&part, &separators);
+    // A text of nothing but separators is no subset, though the empty text is.
+    if part.is_empty() {
+        return Val::Boolean(false);
+    }
+    for item in part {
         if !evaluator.spend_steps(whole.len() as u64 / 16) {
             return Val::Error;
         }
@@ -205,6 +222,11 @@ pub(super) fn intersect(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Sc
         }
         _ => return Val::Error,
     };
-    let right: std::collections::BTreeSet<&str> = items(right, separators).into_iter().collect();
-    Val::Boolean(items(left, separators).into_iter().any(|item| right.contains(item)))
+    let separators = if separators.is_empty() { SEPARATORS } else { separators };
+    // Unlike everywhere else, blanks around an element count.
+    let pieces = |text: &'_ str| -> BTreeSet<String> {
+        let pieces = text.split(|character| separators.contains(character));
+        pieces.filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
+    };
+    Val::Boolean(!pieces(left).is_disjoint(&pieces(right)))
 }

@@ -34,15 +34,18 @@ pub(super) fn join(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) 
         [] => match evaluator.eval(first, scope) {
             Val::List(list, inner) => {
                 separator = Val::String("".into());
-                items.extend(list.iter().map(|item| evaluator.eval(item, &inner)));
+                items.extend(list.iter().map(|item| evaluator.eval_element(item, &inner, scope)));
             }
+            Val::Undefined => return Val::Undefined,
             value => separator = value,
         },
         [only] => {
             separator = evaluator.eval(first, scope);
             match evaluator.eval(only, scope) {
                 Val::List(list, inner) => {
-                    items.extend(list.iter().map(|item| evaluator.eval(item, &inner)));
+                    items.extend(
+                        list.iter().map(|item| evaluator.eval_element(item, &inner, scope)),
+                    );
                 }
                 value => items.push(value),
             }
@@ -56,15 +59,16 @@ pub(super) fn join(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) 
 }
 
 fn joined(evaluator: &mut Evaluator<'_>, separator: Val, items: Vec<Val>) -> Val {
+    let all_undefined = match items.split_first() {
+        None => matches!(separator, Val::Undefined),
+        Some(_) => items.iter().all(|item| matches!(item, Val::Undefined)),
+    };
     let separator: Arc<str> = match text_of(evaluator, separator) {
         Text::Is(text) => text,
         Text::Undefined => "".into(),
         Text::Error => return Val::Error,
     };
-    let all_undefined =
-        !items.is_empty() && items.iter().all(|item| matches!(item, Val::Undefined));
     let mut whole = String::new();
-    let mut is_first = true;
     for item in items {
         let text = match text_of(evaluator, item) {
             Text::Is(text) => text,
@@ -74,10 +78,10 @@ fn joined(evaluator: &mut Evaluator<'_>, separator: Val, items: Vec<Val>) -> Val
         if !evaluator.spend_bytes(separator.len() + text.len()) {
             return Val::Error;
         }
-        if !is_first {
+        // Nothing stands before the first text that is not empty.
+        if !whole.is_empty() {
             whole.push_str(&separator);
         }
-        is_first = false;
         whole.push_str(&text);
     }
     if all_undefined { Val::Undefined } else { Val::String(whole.into()) }

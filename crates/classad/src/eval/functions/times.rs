@@ -232,7 +232,7 @@ pub(super) fn split_time(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &S
             None => return Val::Error,
         },
     };
-    Val::Ad(Scope::nested(std::sync::Arc::new(ad), scope.clone()))
+    Val::Ad(Scope::orphan(std::sync::Arc::new(ad)))
 }
 
 fn split_moment(time: AbsTime) -> ClassAd {

@@ -54,66 +54,39 @@ pub(super) fn version_in_range(evaluator: &mut Evaluator<'_>, args: &[Expr], sco
     }
 }
 
-/// What stands at a place of a text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Zero,
-    Digit,
-    Other,
-}
-
-fn kind(byte: u8) -> Kind {
-    match byte {
-        b'0' => Kind::Zero,
-        b'1'..=b'9' => Kind::Digit,
-        _ => Kind::Other,
-    }
-}
-
-/// The order of the C library's `strverscmp`, which the reference uses: the sign is what matters, the size is that of the
-/// first difference. A run of digits with a leading zero is a fraction: more zeros come first.
+/// Below zero if `left` comes first. Runs of digits compare as numbers, by their length first; with leading zeros they
+/// compare as fractions: more zeros come first. Other characters compare by their code. The size of the result is that of the
+/// reference, which shows it.
 fn compare(left: &[u8], right: &[u8]) -> i64 {
     let at = |text: &[u8], index: usize| text.get(index).copied().unwrap_or(0);
     let longest = left.len().max(right.len());
     let Some(place) = (0..longest).find(|index| at(left, *index) != at(right, *index)) else {
         return 0;
     };
-    let (here, there) = (at(left, place), at(right, place));
-    let difference = i64::from(here) - i64::from(there);
-    let shared = &left[..place];
-    let digits = shared.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let run = &shared[place - digits..];
-    let (here, there) = (kind(here), kind(there));
-    let sign_of_longer = |left_longer: bool| if left_longer { 1 } else { -1 };
-    match run.first().map(|first| kind(*first)) {
-        // No digits yet: two numbers begin here, compared by their length first.
-        None if here == Kind::Digit && there == Kind::Digit => {
-            longer(left, right, place).unwrap_or(difference)
-        }
-        // Inside whole numbers.
-        Some(Kind::Digit) => match (here, there) {
-            (Kind::Other, Kind::Other) => difference,
-            (Kind::Other, _) => sign_of_longer(false),
-            (_, Kind::Other) => sign_of_longer(true),
-            _ => longer(left, right, place).unwrap_or(difference),
-        },
-        // After zeros only: whoever goes on with digits is the smaller fraction.
-        Some(_) if run.iter().all(|byte| *byte == b'0') => match (here, there) {
-            (Kind::Other, Kind::Zero | Kind::Digit) => 1,
-            (Kind::Zero | Kind::Digit, Kind::Other) => -1,
-            _ => difference,
-        },
-        None | Some(_) => difference,
+    // The characters are signed, as in the C that the reference is written in.
+    let difference =
+        i64::from(at(left, place).cast_signed()) - i64::from(at(right, place).cast_signed());
+    let shared_digits = left[..place].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let start = place - shared_digits;
+    if !at(left, start).is_ascii_digit() || !at(right, start).is_ascii_digit() {
+        return difference;
     }
+    let zeros = leading_zeros(&right[start..]) - leading_zeros(&left[start..]);
+    if zeros != 0 {
+        return zeros;
+    }
+    let longer = digits(&left[start..]) - digits(&right[start..]);
+    if longer != 0 && leading_zeros(&left[start..]) == 0 { longer } else { difference }
 }
 
-/// Which of the two runs of digits that go on from `place` is longer.
-fn longer(left: &[u8], right: &[u8], place: usize) -> Option<i64> {
-    let length =
-        |text: &[u8]| text[place..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match length(left).cmp(&length(right)) {
-        std::cmp::Ordering::Less => Some(-1),
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Greater => Some(1),
-    }
+/// How many digits the text begins with.
+fn digits(text: &[u8]) -> i64 {
+    i64::try_from(text.iter().take_while(|byte| byte.is_ascii_digit()).count()).unwrap_or(i64::MAX)
+}
+
+/// How many zeros stand before another digit: a zero alone is a number.
+fn leading_zeros(text: &[u8]) -> i64 {
+    let zeros = text.iter().take_while(|byte| **byte == b'0').count();
+    let zeros = i64::try_from(zeros).unwrap_or(i64::MAX);
+    if zeros > 0 && zeros == digits(text) { zeros - 1 } else { zeros }
 }

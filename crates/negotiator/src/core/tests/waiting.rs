@@ -125,6 +125,7 @@ fn a_clause_about_the_time_is_looked_at_again() {
          wait 20",
         expect![[r#"
             1 waits: not yet: time() >= 1000045 is not true on 1 of 1 slot
+            #1 1 on a: cpus=1 memory=128
         "#]],
     );
 }

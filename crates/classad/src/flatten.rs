@@ -3,7 +3,7 @@
 //! The flattened expression has, in a match, the same truth as the original against every ad. Time and chance are left in
 //! place, so it stays right later. Names that the ad does not have are left in place, so diagnostics can name them.
 
-use crate::eval::{Env, Evaluator, Scope};
+use crate::eval::{Env, Evaluator, Function, Scope};
 use crate::expr::{BinaryOp, Node, RefScope, scope_of};
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -53,7 +53,7 @@ impl Flattener<'_> {
             },
             Node::Ternary(condition, then, otherwise) => self.ternary(condition, then, otherwise),
             Node::Call(name, function, args) => {
-                let keeps_args = function.is_none_or(|function| function.needs_context());
+                let keeps_args = function.is_none_or(Function::needs_context);
                 let args =
                     args.iter().map(|arg| if keeps_args { arg.clone() } else { self.fold(arg) });
                 Expr::tree(Node::Call(name.clone(), *function, args.collect()))

@@ -19,7 +19,7 @@ mod value;
 mod wire;
 
 pub use ad::ClassAd;
-pub use eval::{Env, UserDirectory, function_names};
+pub use eval::{DebugReport, Env, UserDirectory, function_names};
 pub use expr::{Expr, RefScope};
 pub use matching::{matches, rank, requirements_hold};
 pub use name::AttrName;

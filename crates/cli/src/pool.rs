@@ -163,7 +163,9 @@ pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
         vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
     for role in DaemonRole::ALL {
         let pid = holder(home, role.name())?;
-        let identity = pid.and_then(|_| identify(home, role).ok());
+        // The launcher speaks to its startd only.
+        let asked = pid.filter(|_| role != DaemonRole::Launcher);
+        let identity = asked.and_then(|_| identify(home, role).ok());
         all.push(ProcessStatus { name: role.name(), pid, identity });
     }
     Ok(all)

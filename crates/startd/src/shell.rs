@@ -7,6 +7,7 @@
 //! - `schedds`: connections from schedds and commands. `advertiser`: the one to the negotiator. `launcher_link`: the one to
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
+//! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
 //! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
 
 mod advertiser;
@@ -16,8 +17,10 @@ mod environment;
 mod journal;
 mod launcher_link;
 mod measure;
+mod porter;
 mod sandbox;
 mod schedds;
 pub mod server;
 mod speed;
+mod transfer;
 mod translate;

@@ -117,7 +117,7 @@ impl<'e> Evaluator<'e> {
             return decided;
         }
         let right = self.eval(right, scope);
-        combine(op, left, right)
+        combine(op, &left, &right)
     }
 
     fn chain(&mut self, first: &Expr, rest: &[(BinaryOp, Expr)], scope: &Scope) -> Val {
@@ -128,7 +128,7 @@ impl<'e> Evaluator<'e> {
                 return decided;
             }
             let operand = self.eval(operand, scope);
-            value = combine(*op, value, operand);
+            value = combine(*op, &value, &operand);
         }
         value
     }

@@ -129,7 +129,7 @@ impl Json {
                 '\r' => self.out.push_str("\\r"),
                 '\t' => self.out.push_str("\\t"),
                 control if control < ' ' => {
-                    self.out.push_str(&format!("\\u{:04X}", u32::from(control)))
+                    self.out.push_str(&format!("\\u{:04X}", u32::from(control)));
                 }
                 plain => self.out.push(plain),
             }

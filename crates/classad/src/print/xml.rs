@@ -66,7 +66,7 @@ fn literal(out: &mut String, value: &Value, indent: usize) {
         Value::Integer(value) => element(out, "i", &value.to_string()),
         Value::Real(value) if value.is_nan() => element(out, "r", "NaN"),
         Value::Real(value) if value.is_infinite() => {
-            element(out, "r", if *value > 0.0 { "INF" } else { "-INF" })
+            element(out, "r", if *value > 0.0 { "INF" } else { "-INF" });
         }
         Value::Real(0.0) => element(out, "r", "0.0"),
         Value::Real(value) => element(out, "r", &c_exponent(*value, 15)),

@@ -281,6 +281,7 @@ fn how(end: &RunEnd) -> End {
         RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
         RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
         RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
+        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
         RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
         RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
     }

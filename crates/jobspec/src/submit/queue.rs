@@ -191,7 +191,10 @@ fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, Queue
                     source,
                 })?;
                 let wanted = found.into_iter().filter(|f| if f.is_dir { dirs } else { files });
-                rows.extend(wanted.map(|f| if f.is_dir { f.path + "/" } else { f.path }));
+                let mut paths: Vec<_> =
+                    wanted.map(|f| if f.is_dir { f.path + "/" } else { f.path }).collect();
+                paths.sort();
+                rows.append(&mut paths);
             }
             Ok(rows)
         }

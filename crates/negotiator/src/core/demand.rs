@@ -9,7 +9,7 @@ use proto::matchmaking::ClassRequest;
 
 use super::bits::Bits;
 use super::clauses::{ClauseId, Clauses, Sense};
-use super::conditions::{Floor, stated};
+use super::conditions::{Floor, RequestSet};
 use super::dependence::Dependence;
 use super::pool::Rows;
 use super::reasons::Standing;
@@ -19,6 +19,8 @@ use super::words::ScheddName;
 #[derive(Clone, Debug, Default)]
 pub struct Demand {
     pub(crate) schedds: BTreeMap<ScheddName, BTreeMap<ClassId, Class>>,
+    /// Machines that some class leaves alone.
+    avoided: BTreeSet<MachineName>,
 }
 
 /// The idle jobs of one class of one schedd.
@@ -31,9 +33,11 @@ pub(crate) struct Class {
     /// How much it asks for.
     pub(crate) asked: Asked,
     /// The requests that it states as numbers.
-    pub(crate) stated: BTreeSet<Wanted>,
+    pub(crate) stated: RequestSet,
     /// Its Rank, if machines can differ in it, with the shared evaluation of it.
     pub(crate) rank: Option<(ClauseId, Expr)>,
+    /// Whether its Rank looks at nothing of a machine but the processors and the memory that are left.
+    pub(crate) ranks_by_amounts: bool,
     /// Whether its expressions ask for the time.
     pub(crate) unsteady: bool,
     /// Matches that the schedd did not know of when it counted.
@@ -88,8 +92,29 @@ impl Demand {
         self.schedds.get_mut(schedd)?.get_mut(&class)
     }
 
+    /// A class leaves a machine alone until then, or until the machine has spoken again.
+    pub(crate) fn avoid(
+        &mut self,
+        (schedd, class): (&ScheddName, ClassId),
+        (machine, sequence): (MachineName, u64),
+        until_boot_ms: u64,
+    ) {
+        if let Some(class) = self.class_mut(schedd, class) {
+            class.declined.insert(machine.clone(), (sequence, until_boot_ms));
+            self.avoided.insert(machine);
+        }
+    }
+
+    /// Whether some class leaves the machine alone.
+    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
+        self.avoided.contains(machine)
+    }
+
     /// When the first machine that a class leaves alone may be asked again, in milliseconds of the steady clock.
     pub(crate) fn next_pause_end(&self) -> Option<u64> {
+        if self.avoided.is_empty() {
+            return None;
+        }
         self.classes().flat_map(|class| class.declined.values()).map(|(_, until)| *until).min()
     }
 
@@ -107,11 +132,6 @@ impl Demand {
         }
     }
 
-    /// Whether some class leaves the machine alone.
-    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
-        self.classes().any(|class| class.declined.contains_key(machine))
-    }
-
     /// Every class was looked at: what is left to see is what changes from now on.
     pub(crate) fn looked_at(&mut self, now: Now) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
@@ -120,6 +140,10 @@ impl Demand {
             if class.wanted() == 0 {
                 class.told = None;
             }
+        }
+        if !self.avoided.is_empty() {
+            self.avoided =
+                self.classes().flat_map(|class| class.declined.keys().cloned()).collect();
         }
     }
 
@@ -140,20 +164,26 @@ impl Class {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
         let written = requirements.map_or_else(Vec::new, Expr::clauses);
-        let compiled = written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
+        let compiled =
+            written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
         let compiled = compiled.collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
+        let mut ranks_by_amounts = false;
         let rank = job.get(attr::RANK).filter(|rank| {
             let dependence = Dependence::of(rank, job);
             unsteady |= dependence.unsteady;
+            let amounts = [attr::CPUS, attr::MEMORY];
+            let is_amount = |name: &AttrName| amounts.iter().any(|amount| name == amount);
+            ranks_by_amounts = !dependence.unsteady && dependence.other.iter().all(is_amount);
             !dependence.other.is_empty()
         });
         let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
         Self {
             clauses: compiled,
             asked: Asked::of(job, ads),
-            stated: stated(job),
+            stated: RequestSet::stated(job),
             rank,
+            ranks_by_amounts,
             unsteady,
             unseen: BTreeSet::new(),
             fresh: true,
@@ -199,7 +229,8 @@ impl JobClause {
         let condition = match Floor::of(written, job) {
             None => Condition::Shared(acquire(written)),
             Some(floor) => {
-                let (met, unmet) = (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
+                let (met, unmet) =
+                    (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
                 Condition::Floor { floor, met, unmet }
             }
         };
@@ -211,8 +242,18 @@ impl JobClause {
         let shared = |id: ClauseId| clauses.holds(id).map(|rows| rows.get(row));
         match &self.condition {
             Condition::Shared(id) => shared(*id),
-            Condition::Floor { floor, met, .. } if floor.is_met(left) => met.map_or(Some(true), shared),
+            Condition::Floor { floor, met, .. } if floor.is_met(left) => {
+                met.map_or(Some(true), shared)
+            }
             Condition::Floor { unmet, .. } => unmet.map_or(Some(false), shared),
+        }
+    }
+
+    /// Where it holds, if that does not depend on what is left: then [`Self::admit`] has said all that there is to say.
+    pub(crate) fn settled<'c>(&self, clauses: &'c Clauses) -> Option<&'c Bits> {
+        match &self.condition {
+            Condition::Shared(id) => clauses.holds(*id),
+            Condition::Floor { .. } => None,
         }
     }
 
@@ -226,7 +267,8 @@ impl JobClause {
             }
             Condition::Floor { met: None, .. } => {}
             Condition::Floor { met: Some(met), unmet, .. } => {
-                let unmet = unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
+                let unmet =
+                    unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
                 if let (Some(met), Some(mut either)) = (clauses.holds(*met), unmet) {
                     either.add(met);
                     admitted.keep(&either);

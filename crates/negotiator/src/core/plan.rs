@@ -137,7 +137,9 @@ fn check_match<'p>(
         .pool
         .find(machine)
         .ok_or_else(|| Fault::UnknownMachine { machine: machine.clone() })?;
-    let free = left.entry(machine).or_insert_with(|| row.free.clone());
+    let free = left
+        .entry(machine)
+        .or_insert_with(|| snapshot.pool.free_of_machine(machine).cloned().unwrap_or_default());
     let (schedd, class) = (planned.schedd.clone(), planned.matched.class);
     let slot = row.ad_with(free);
     let env = Env::at(snapshot.now.wall.as_secs());

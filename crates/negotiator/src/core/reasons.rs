@@ -94,7 +94,7 @@ fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
         let row = pool.row(*number);
         let asked = asked_when_empty(class, row);
-        shares(&asked, &row.free).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+        shares(&asked, pool.free(*number)).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
     });
     let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
     nearest.map_or_else(String::new, |(name, _)| name)
@@ -166,40 +166,76 @@ impl<'a> Survey<'a> {
         if pool.is_empty() {
             return hopeless(Verdict::NotYet, Cause::NoMachines);
         }
+        let (willing, refusing) = self.runs_when_empty();
+        if !willing.is_empty() {
+            let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
+            return Outcome::Possible { could_run: willing.count(), sample };
+        }
+        if !refusing.is_empty() {
+            return self.refused(&refusing);
+        }
+        if let Some(nowhere) = self
+            .class
+            .clauses
+            .iter()
+            .find(|clause| clause.settled(&pool.clauses).is_some_and(Bits::is_empty))
+        {
+            let of = pool.clauses.present().count();
+            return self.clause_fails(&nowhere.written, of, of);
+        }
         let clauses = &self.class.clauses;
         let held: Vec<Bits> = clauses.iter().map(|clause| self.held_when_empty(clause)).collect();
         let mut suits = pool.clauses.present().clone();
         held.iter().for_each(|clause| suits.keep(clause));
-        let mut large = Bits::default();
-        for number in suits.rows() {
-            let row = pool.row(number);
-            large.put(number, row.state.total.covers(&asked_when_empty(self.class, row)));
+        self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held))
+    }
+
+    /// The machines that suit the job and are large enough for it when empty: those that would take it, and those that refuse.
+    fn runs_when_empty(&self) -> (Bits, Bits) {
+        let (pool, class) = (self.snapshot.pool, self.class);
+        let mut admitted = pool.clauses.present().clone();
+        class.clauses.iter().for_each(|clause| clause.admit(&pool.clauses, &mut admitted));
+        let open: Vec<&JobClause> =
+            class.clauses.iter().filter(|clause| clause.settled(&pool.clauses).is_none()).collect();
+        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
+        for number in admitted.rows() {
+            let total = &pool.nature(number).total;
+            let large = match &class.asked {
+                Asked::Fixed(asked) => total.covers(asked),
+                Asked::PerMachine(_) => total.covers(&asked_when_empty(class, pool.row(number))),
+            };
+            if large && open.iter().all(|clause| self.holds(clause, number, total)) {
+                let takes = self.takes_when_empty(number);
+                if takes { &mut willing } else { &mut refusing }.put(number, true);
+            }
         }
-        if large.is_empty() {
-            return self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held));
+        (willing, refusing)
+    }
+
+    fn takes_when_empty(&self, number: u32) -> bool {
+        let nature = self.snapshot.pool.nature(number);
+        nature.takes_all_that_fit(self.class.stated) || {
+            let row = self.snapshot.pool.row(number);
+            row.takes(&row.ad_with(&nature.total), &self.class.request.ad, &self.env)
         }
-        let (willing, refusing) = self.willing(&large);
-        if willing.is_empty() {
-            return self.refused(&refusing);
-        }
-        let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
-        Outcome::Possible { could_run: willing.count(), sample }
     }
 
     /// Where a clause would hold if nothing ran.
     fn held_when_empty(&self, clause: &JobClause) -> Bits {
         let pool = self.snapshot.pool;
+        if let Some(settled) = clause.settled(&pool.clauses) {
+            return settled.clone();
+        }
         let mut held = Bits::default();
-        for number in pool.all_rows() {
-            let row = pool.row(number);
-            held.put(number, self.holds(clause, number, row, &row.state.total));
+        for number in pool.clauses.present().rows() {
+            held.put(number, self.holds(clause, number, &pool.nature(number).total));
         }
         held
     }
 
-    fn holds(&self, clause: &JobClause, number: u32, row: &Row, amounts: &Resources) -> bool {
+    fn holds(&self, clause: &JobClause, number: u32, amounts: &Resources) -> bool {
         clause.decide(&self.snapshot.pool.clauses, number, amounts).unwrap_or_else(|| {
-            let slot = row.ad_with(amounts);
+            let slot = self.snapshot.pool.row(number).ad_with(amounts);
             self.class.request.ad.eval_expr(&clause.written, Some(&slot), &self.env).is_true()
         })
     }
@@ -210,12 +246,12 @@ impl<'a> Survey<'a> {
         let pool = self.snapshot.pool;
         let mut suitable = suits.clone();
         if suitable.is_empty() {
-            for number in pool.all_rows() {
+            for number in pool.clauses.present().rows() {
                 let row = pool.row(number);
                 let asked = asked_when_empty(self.class, row);
                 let grown = at_least(&row.state.total, &asked);
                 let mut clauses = self.class.clauses.iter();
-                let suits = clauses.all(|clause| self.holds(clause, number, row, &grown));
+                let suits = clauses.all(|clause| self.holds(clause, number, &grown));
                 suitable.put(number, suits);
             }
         }
@@ -262,20 +298,20 @@ impl<'a> Survey<'a> {
             .filter(|(_, failing, _)| *failing > 0)
             .collect();
         if let Some((clause, failing, _)) = failing.iter().find(|(_, failing, _)| *failing == of) {
-            let cause = Cause::ClauseFails {
-                clause: in_words(clause),
-                failing: *failing,
-                of,
-                undefined: self.undefined(clause),
-                nearest: None,
-            };
-            return hopeless(self.verdict(&[clause]), cause);
+            return self.clause_fails(clause, *failing, of);
         }
         let conflict = self.least_conflict(&failing);
         let exprs: Vec<&Expr> = conflict.iter().map(|(clause, _)| *clause).collect();
         let clauses =
             conflict.iter().map(|(clause, failing)| (in_words(clause), *failing)).collect();
         hopeless(self.verdict(&exprs), Cause::ClausesConflict { clauses, of })
+    }
+
+    fn clause_fails(&self, clause: &Expr, failing: u32, of: u32) -> Outcome {
+        let (undefined, nearest) = (self.undefined(clause), None);
+        let clause_in_words = in_words(clause);
+        let cause = Cause::ClauseFails { clause: clause_in_words, failing, of, undefined, nearest };
+        hopeless(self.verdict(&[clause]), cause)
     }
 
     /// Leaves out every clause without which the others still exclude each other.
@@ -295,8 +331,10 @@ impl<'a> Survey<'a> {
     /// References of a clause that no machine defines.
     fn undefined(&self, clause: &Expr) -> Vec<String> {
         let reached = Dependence::of(clause, &self.class.request.ad).other;
+        let pool = self.snapshot.pool;
         let defined = |name: &AttrName| {
-            self.snapshot.pool.machines().any(|(_, row)| row.ad().lookup(name).is_some())
+            let has_it = || pool.machines().any(|(_, row)| row.ad().lookup(name).is_some());
+            pool.clauses.is_defined(name).unwrap_or_else(has_it)
         };
         reached.iter().filter(|name| !defined(name)).map(|name| name.as_str().to_owned()).collect()
     }
@@ -306,23 +344,6 @@ impl<'a> Survey<'a> {
         let mut dependence = Dependence::default();
         clauses.iter().for_each(|clause| dependence.add(clause, &self.class.request.ad));
         verdict(&dependence)
-    }
-
-    /// Which of the machines would take the job, and which refuse it, as if they were empty.
-    fn willing(&self, large: &Bits) -> (Bits, Bits) {
-        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
-        let job = &self.class.request.ad;
-        for number in large.rows() {
-            let row = self.snapshot.pool.row(number);
-            let takes = row.takes_all_that_fit(&self.class.stated)
-                || row.takes(&row.ad_with(&row.state.total), job, &self.env);
-            if takes {
-                willing.put(number, true);
-            } else {
-                refusing.put(number, true);
-            }
-        }
-        (willing, refusing)
     }
 
     fn refused(&self, refusing: &Bits) -> Outcome {

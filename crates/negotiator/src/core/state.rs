@@ -339,8 +339,8 @@ impl Core {
             class.fresh = true;
         }
         if let (Some(at), Some(row)) = (declined, self.pool.find(&offer.machine)) {
-            let pause = (row.state.sequence, at.deadline(DECLINE_PAUSE));
-            class.declined.insert(offer.machine, pause);
+            let (sequence, until) = (row.state.sequence, at.deadline(DECLINE_PAUSE));
+            self.demand.avoid((&offer.schedd, offer.class), (offer.machine, sequence), until);
         }
     }
 

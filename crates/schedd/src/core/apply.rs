@@ -58,7 +58,7 @@ impl Core {
             }
             Fact::Reserved { token, cluster } => {
                 self.reserved.insert(*cluster, *token);
-                self.meta.next_cluster = self.meta.next_cluster.max(cluster.next());
+                self.next_reserved = cluster.next();
             }
             Fact::ReservationForgotten { cluster } => {
                 self.reserved.remove(cluster);
@@ -76,7 +76,9 @@ impl Core {
                     }
                 }
             }
-            Fact::SignificantHeard(names) => self.sort_anew(names.iter().cloned().collect()),
+            Fact::SignificantHeard(names) => {
+                change.claims = self.sort_anew(names.iter().cloned().collect());
+            }
             Fact::MatchSeen { matched } => {
                 if let Some(negotiator) = &mut self.negotiator {
                     negotiator.seen = Some(*matched);
@@ -282,7 +284,10 @@ fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord) -> Option<u64> {
     let JobEvent::RunOver { end, next, .. } = event else { return None };
     let failed = match end {
         RunEnd::StartFailed(_) | RunEnd::Lost { .. } => true,
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::Vacated { .. } => false,
+        RunEnd::Exited { .. }
+        | RunEnd::Signaled { .. }
+        | RunEnd::OutputFailed { .. }
+        | RunEnd::Vacated { .. } => false,
     };
     let requeued = matches!(next, AfterRun::Requeue { .. });
     (failed && requeued).then(|| at.deadline(backoff(record.tally.failures)))

@@ -35,6 +35,7 @@ impl Core {
             staying: BTreeSet::new(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
+            next_reserved: super::rows::Meta::default().next_cluster,
             machines: BTreeMap::new(),
             claiming: BTreeMap::new(),
             negotiator: None,
@@ -47,6 +48,7 @@ impl Core {
     pub fn load(config: Config, rows: Rows, now: Now) -> Self {
         let mut core = Self::new(config);
         core.meta = rows.meta;
+        core.next_reserved = rows.meta.next_cluster;
         core.last_seq = rows.last_seq;
         for (token, cluster, procs) in rows.past_submissions {
             core.submissions.insert(token, (cluster, procs));
@@ -191,8 +193,9 @@ impl Core {
         machine
     }
 
-    /// Sorts every job and claim into classes again: machines look at other attributes than before.
-    pub(super) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) {
+    /// Sorts every job and claim into classes again: machines look at other attributes than before. Returns the claims whose rows
+    /// have changed.
+    pub(super) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) -> Vec<ClaimRecord> {
         let mut classes = Classes::following(&self.classes, significant);
         for cluster in self.clusters.values_mut() {
             cluster.sorting = sorting(&cluster.record, &cluster.ad, &classes.significant);
@@ -205,12 +208,17 @@ impl Core {
                 }
             }
         }
+        let mut changed = Vec::new();
         for (id, claim) in &mut self.claims {
             // A claim with a run goes with its job; one without serves on only if its class is still one.
             if let Some(run) = claim.record.run
                 && let Some(cluster) = self.clusters.get(&run.job.cluster)
             {
-                claim.record.class_key = Arc::clone(&cluster.sorting.place(run.job.proc).key);
+                let key = &cluster.sorting.place(run.job.proc).key;
+                if claim.record.class_key != *key {
+                    claim.record.class_key = Arc::clone(key);
+                    changed.push(claim.record.clone());
+                }
             }
             let record = &claim.record;
             classes.change(&record.class_key, &record.owner, |class| {
@@ -224,6 +232,7 @@ impl Core {
             classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming += 1);
         }
         self.classes = classes;
+        changed
     }
 }
 

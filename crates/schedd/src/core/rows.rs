@@ -200,6 +200,8 @@ impl Dirty {
         if let Some((claim, record)) = change.claim {
             self.claims.insert(claim, record);
         }
+        let claims = change.claims.into_iter().map(|record| (record.claim, Some(record)));
+        self.claims.extend(claims);
         self.meta = change.meta.or(self.meta);
         self.recorded.extend(change.recorded);
     }

@@ -51,6 +51,8 @@ pub struct Core {
     /// When the finished jobs that stay were looked at last.
     pub(super) kept_checked_ms: u64,
     pub(super) reserved: BTreeMap<ClusterId, SubmitToken>,
+    /// The next number to give: above `meta`'s by what is reserved and not submitted.
+    pub(super) next_reserved: ClusterId,
     pub(super) machines: BTreeMap<MachineName, Machine>,
     pub(super) claiming: BTreeMap<MatchId, Claiming>,
     pub(super) negotiator: Option<Negotiator>,

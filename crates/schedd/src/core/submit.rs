@@ -29,7 +29,7 @@ impl Core {
         if let Some((cluster, _)) = known {
             return (Vec::new(), Answer::Reserved(*cluster));
         }
-        let cluster = self.meta.next_cluster;
+        let cluster = self.next_reserved;
         let mut facts = Vec::new();
         if self.reserved.len() >= MAX_RESERVED
             && let Some(oldest) = self.reserved.keys().next()

@@ -239,6 +239,8 @@ pub struct Change {
     pub job: Option<JobRecord>,
     /// A claim's row, or that it is gone.
     pub claim: Option<(ClaimId, Option<ClaimRecord>)>,
+    /// More claims' rows: all whose class has another key now.
+    pub claims: Vec<ClaimRecord>,
     /// The numbers.
     pub meta: Option<Meta>,
     /// The entry of the record.

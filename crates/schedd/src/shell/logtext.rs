@@ -115,7 +115,10 @@ fn ending(end: &RunEnd) -> Option<Ending> {
         RunEnd::Signaled { signal, .. } => {
             Some(Ending::Signaled { signal: *signal, core_file: None })
         }
-        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => None,
+        RunEnd::OutputFailed { .. }
+        | RunEnd::StartFailed(_)
+        | RunEnd::Vacated { .. }
+        | RunEnd::Lost { .. } => None,
     }
 }
 

@@ -40,7 +40,7 @@ impl Core {
                     }
                 }
             },
-            Input::FromLauncher(message) => self.from_launcher(message)?,
+            Input::FromLauncher(message) => self.heard_from_launcher(message)?,
             Input::LauncherDown => vec![Fact::LauncherWent],
             Input::Measured(measured) => vec![Fact::Measured(*measured)],
             Input::Shutdown { graceful } => self.shut_down(*graceful),

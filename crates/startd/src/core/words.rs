@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// Its name (`Machine`).
     pub name: MachineName,
-    /// Where schedds connect to. (What people see, `MyAddress`, is in `found`.)
+    /// Where schedds connect to.
     pub address: String,
     /// What it shares out.
     pub total: Resources,
@@ -218,6 +218,7 @@ impl Event {
             | Fact::Measured(_)
             | Fact::Closed
             | Fact::Beaten
+            | Fact::AdRefreshed
             | Fact::Answered { .. }
             | Fact::StrayRun { .. } => false,
         }
@@ -341,6 +342,8 @@ pub enum Fact {
     Closed,
     /// Beats were sent to every schedd that has a claim here.
     Beaten,
+    /// The machine's ad would soon be taken for dead: it is sent again.
+    AdRefreshed,
     /// A schedd must be told something that changes nothing.
     Answered {
         /// Which.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use launcher::wire;
-use model::{MachineName, Now, RunEnd, ScheddName, Usage};
+use launcher::wire::{self, Start};
+use model::{MachineName, Now, RunEnd, ScheddName, StartFailure, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::advertiser::{Advertiser, Haste};
 use super::journal::{Journal, JournalError};
 use super::launcher_link::{Heard, Order};
+use super::porter::{Carried, Porter};
 use super::sandbox::Sandboxes;
 use super::schedds::ScheddLink;
 use super::translate;
@@ -55,6 +56,8 @@ pub(crate) enum EngineInput {
     ScheddDown { schedd: ScheddName, connection: u64 },
     /// From the launcher.
     Launcher(Heard),
+    /// Files have travelled.
+    Carried(Carried),
     /// Stop all runs, and end.
     Stop,
 }
@@ -65,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) machine: MachineName,
     pub(crate) journal: Journal,
     pub(crate) sandboxes: Sandboxes,
+    pub(crate) porter: Porter,
     pub(crate) advertiser: Advertiser,
     /// Scratch folders to remove.
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
@@ -82,6 +86,8 @@ pub(crate) struct Engine {
     /// What performing effects has led to: the next batch begins with it.
     follow_up: Vec<Input>,
     swept: bool,
+    /// Runs whose files are back, and whose end is not in the journal yet.
+    brought_back: Vec<RunKey>,
     stopping: Option<Stopping>,
     dropped: u64,
 }
@@ -102,6 +108,7 @@ impl Engine {
             measure_at_ms: 0,
             follow_up: Vec::new(),
             swept: false,
+            brought_back: Vec::new(),
             stopping: None,
             dropped: 0,
         }
@@ -162,6 +169,9 @@ impl Engine {
         if !journal.is_empty() {
             self.parts.journal.append(&journal)?;
             self.parts.journal.compact_if_long(self.parts.core.state())?;
+        }
+        for key in std::mem::take(&mut self.brought_back) {
+            self.parts.porter.forget(key);
         }
         for rejection in &rejected {
             self.dropped += 1;
@@ -225,6 +235,15 @@ impl Engine {
                     let message = self.heard(heard).await;
                     inputs.extend(message);
                 }
+                EngineInput::Carried(Carried::In { key, result }) => {
+                    inputs.extend(self.brought_in(key, *result));
+                }
+                EngineInput::Carried(Carried::Back { key, end, usage }) => {
+                    self.parts.porter.brought_back(key);
+                    self.brought_back.push(key);
+                    let message = FromLauncher::Ended { key, end, usage };
+                    inputs.push(Input::FromLauncher(message));
+                }
                 EngineInput::Stop => {
                     let until_ms = now.boot_ms + SHUTDOWN_GRACE_MS;
                     self.stopping = Some(Stopping::Gracefully { until_ms });
@@ -280,6 +299,9 @@ impl Engine {
             Heard::Event(wire::Event::Ended { run_key, end }) => {
                 let key = translate::core_key(&run_key)?;
                 self.executing.remove(&key);
+                if self.parts.porter.bring_back(key, &end) {
+                    return None;
+                }
                 let usage = translate::usage_of_end(&end);
                 FromLauncher::Ended { key, end: translate::run_end(&end), usage }
             }
@@ -299,11 +321,16 @@ impl Engine {
     }
 
     async fn listed(&mut self, runs: &[wire::RunInfo]) -> FromLauncher {
-        let ours = runs.iter().filter_map(|run| {
-            let key = translate::core_key(&run.run_key)?;
-            Some(LauncherRun { key, state: self.launcher_state(key, &run.state) })
-        });
-        let listed: Vec<LauncherRun> = ours.collect();
+        let mut listed = Vec::new();
+        for run in runs {
+            // Other daemons have runs with the launcher too.
+            if let Some(key) = translate::core_key(&run.run_key) {
+                listed.push(LauncherRun { key, state: self.launcher_state(key, &run.state) });
+            }
+        }
+        for key in self.parts.porter.coming() {
+            listed.push(LauncherRun { key, state: LauncherState::Starting });
+        }
         for run in &listed {
             match run.state {
                 LauncherState::Executing { .. } => {
@@ -323,7 +350,7 @@ impl Engine {
         FromLauncher::Listed(listed)
     }
 
-    fn launcher_state(&self, key: RunKey, state: &wire::RunState) -> LauncherState {
+    fn launcher_state(&mut self, key: RunKey, state: &wire::RunState) -> LauncherState {
         match state {
             wire::RunState::Starting | wire::RunState::Clearing => LauncherState::Starting,
             wire::RunState::Running { started_ms, .. } => LauncherState::Executing {
@@ -331,7 +358,11 @@ impl Engine {
                 scratch_dir: self.scratch_dir(key),
             },
             wire::RunState::Ended(end) => {
-                LauncherState::Ended(translate::run_end(end), translate::usage_of_end(end))
+                if self.parts.porter.bring_back(key, end) {
+                    LauncherState::Starting
+                } else {
+                    LauncherState::Ended(translate::run_end(end), translate::usage_of_end(end))
+                }
             }
         }
     }
@@ -347,11 +378,14 @@ impl Engine {
                 Effect::ToSchedd { schedd, message } => self.tell_schedd(&schedd, message),
                 // Taken note of already: many are one.
                 Effect::Advertise => {}
-                Effect::StartProcess(run) => self.start(&run),
+                Effect::StartProcess(run) => self.start(run),
                 Effect::StopProcess { key, signal, grace_ms } => {
-                    self.order(Order::Kill { key, signal, grace_ms });
+                    if !self.parts.porter.stop(key, signal) {
+                        self.order(Order::Kill { key, signal, grace_ms });
+                    }
                 }
                 Effect::ExtendLease { keys, until_boot_ms } => {
+                    self.parts.porter.extend_lease(&keys, until_boot_ms);
                     self.order(Order::ExtendLease { keys, until_boot_ms });
                 }
                 Effect::CleanUp { key } => clean.push(key),
@@ -359,20 +393,42 @@ impl Engine {
         }
         if !clean.is_empty() {
             self.order(Order::Forget(clean.clone()));
+            for key in &clean {
+                if self.parts.porter.expects(*key) {
+                    self.parts.porter.forget(*key);
+                }
+            }
             let folders = clean.iter().map(|key| self.parts.sandboxes.path(*key)).collect();
             self.sweep(folders).await;
         }
     }
 
-    fn start(&mut self, run: &StartProcess) {
+    fn start(&mut self, run: Box<StartProcess>) {
+        if self.parts.sandboxes.is_away(&run.job) {
+            self.parts.porter.bring_in(run);
+            return;
+        }
         let key = run.key;
-        match self.parts.sandboxes.prepare(run) {
+        match self.parts.sandboxes.prepare(&run) {
             Ok(start) => self.order(Order::Start { key, start: Box::new(start) }),
-            Err(failure) => self.follow_up.push(Input::FromLauncher(FromLauncher::Ended {
-                key,
-                end: RunEnd::StartFailed(failure),
-                usage: Usage::default(),
-            })),
+            Err(failure) => {
+                self.follow_up.push(never_began(key, RunEnd::StartFailed(failure)));
+            }
+        }
+    }
+
+    /// Starts a run whose files are there. If the launcher has gone meanwhile, it is over: nobody else would start it.
+    fn brought_in(&mut self, key: RunKey, result: Result<Start, StartFailure>) -> Option<Input> {
+        match self.parts.porter.brought_in(key, result) {
+            Err(end) => Some(never_began(key, end)),
+            Ok(_) if self.orders.is_none() => {
+                let reason = "the machine's launcher cannot be reached".to_owned();
+                Some(never_began(key, RunEnd::Lost { reason }))
+            }
+            Ok(start) => {
+                self.order(Order::Start { key, start: Box::new(start) });
+                None
+            }
         }
     }
 
@@ -408,4 +464,9 @@ fn end_of_batch(waiting: &[EngineInput]) -> usize {
     };
     let later = waiting.iter().skip(1).position(opens);
     later.map_or(waiting.len(), |position| position + 1)
+}
+
+/// The end of a run of which nothing was ever started.
+fn never_began(key: RunKey, end: RunEnd) -> Input {
+    Input::FromLauncher(FromLauncher::Ended { key, end, usage: Usage::default() })
 }

@@ -24,6 +24,7 @@ use super::engine::{self, Engine, EngineInput, Parts};
 use super::journal::{Journal, JournalError, Opened};
 use super::launcher_link;
 use super::measure;
+use super::porter::Porter;
 use super::sandbox::{self, Sandboxes};
 use super::schedds::{self, Desk, draw};
 use crate::core::{Core, Machine};
@@ -55,7 +56,7 @@ pub struct Config {
     pub execute_dir: PathBuf,
     /// Who may connect.
     pub admission: Admission,
-    /// The address that people and ads see.
+    /// Its address, as schedds are told, and as people and ads see it.
     pub address: String,
     /// Processors to offer, instead of those found.
     pub cpus: Option<u32>,
@@ -96,7 +97,7 @@ pub enum Error {
 /// If a file or the socket fails.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let now = clock::now();
-    let sandboxes = Sandboxes::new(&config.execute_dir)
+    let sandboxes = Sandboxes::new(&config.execute_dir, &config.machine)
         .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
     let boot_id = boot_id()?;
     let (core, journal) = recover(&config, &boot_id, now)?;
@@ -112,7 +113,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         let _ = swept.send(());
     });
     let (advertiser, latest) = Advertiser::new();
-    let parts = Parts { core, machine: machine.clone(), journal, sandboxes, advertiser, sweeper };
+    let number = journal.head().journal;
+    let porter = Porter::new(&config.state_dir, sandboxes.clone(), number, inputs.clone())
+        .map_err(|source| failed("use the transfers in", &config.state_dir, source))?;
+    let name = machine.clone();
+    let parts = Parts { core, machine: name, journal, sandboxes, porter, advertiser, sweeper };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
     let listener = Listener::bind_unix(&config.socket, role, config.admission)?;
@@ -181,7 +186,7 @@ fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), 
     let head = journal.head();
     let mut machine = Machine {
         name: MachineName::new(&config.machine),
-        address: config.socket.to_string_lossy().into_owned(),
+        address: config.address.clone(),
         total: head.total.clone(),
         found: Arc::new(found.ad),
         started: now.wall,

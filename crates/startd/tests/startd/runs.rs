@@ -94,6 +94,65 @@ async fn a_users_mistake_is_named_with_its_path() {
 }
 
 #[tokio::test]
+async fn a_job_whose_files_travel_finds_them_in_its_scratch_folder_and_gets_them_back() {
+    let mut host = Host::new();
+    let (mut schedd, _) = host.schedd().await;
+    fs::create_dir(host.path("work")).unwrap();
+    fs::write(
+        host.path("work/script"),
+        "#!/bin/sh\ncat input > result; pwd; until test -e $1; do sleep 0.01; done; exit 7\n",
+    )
+    .unwrap();
+    fs::write(host.path("work/input"), "data").unwrap();
+    let mut job = host.job("");
+    let go = host.path("go");
+    for (name, value) in [
+        ("Cmd", "script"),
+        ("Arguments", go.to_str().unwrap()),
+        ("Iwd", host.path("work").to_str().unwrap()),
+        ("Out", "made/out"),
+        ("TransferInput", "input"),
+        ("ShouldTransferFiles", "YES"),
+    ] {
+        job.set(name, value);
+    }
+    let claim = schedd.claim(1, &job).await;
+    schedd.start(&claim, 1, job.clone()).await;
+    let FromStartd::RunStarted { scratch_dir, .. } = schedd.hear().await else {
+        panic!("no start")
+    };
+    // What is to come back is known to the next startd too.
+    host.kill_startd();
+    host.restart_startd();
+    let (mut schedd, _) = host.schedd().await;
+    fs::write(&go, "").unwrap();
+    assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 7 });
+    let scratch = fs::canonicalize(scratch_dir).unwrap();
+    assert_eq!(host.read("work/made/out"), format!("{}\n", scratch.display()));
+    assert_eq!(host.read("work/result"), "data");
+
+    job.set("TransferOutput", "result,missing");
+    schedd.start(&claim, 2, job.clone()).await;
+    match ended(&mut schedd).await {
+        RunEnd::OutputFailed { end, path, errno } => {
+            assert_eq!((*end, errno), (RunEnd::Exited { code: 7 }, 2));
+            assert!(path.ends_with("/missing"), "{path}");
+        }
+        other => panic!("not failed output: {other:?}"),
+    }
+    job.set("TransferInput", "input,missing");
+    schedd.start(&claim, 3, job).await;
+    match ended(&mut schedd).await {
+        RunEnd::StartFailed(failure) => {
+            assert_eq!((failure.stage, failure.errno), (StartStage::TransferInput, 2));
+            assert_eq!(failure.path, host.path("work/missing").to_str().unwrap());
+        }
+        other => panic!("not failed input: {other:?}"),
+    }
+    assert_eq!(fs::read_dir(host.path("transfers")).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_run_outlives_its_startd_and_ends_once() {
     let mut host = Host::new();
     let (mut schedd, _) = host.schedd().await;
@@ -181,7 +240,7 @@ async fn the_negotiator_knows_what_is_free_and_when_the_machine_leaves() {
     let mut negotiator = listener.accept().await.unwrap().greet().await.unwrap();
     let first = advertised(&mut negotiator, |_| true).await;
     assert_eq!((first.machine.as_str(), first.free.cpus, first.slots.len()), ("testhost", 4, 1));
-    assert_eq!(first.address, host.path("startd.sock").to_str().unwrap());
+    assert_eq!(first.address, "<127.0.0.1:0>");
 
     let (mut schedd, _) = host.schedd().await;
     let job = host.job("sleep 1000");

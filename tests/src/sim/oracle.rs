@@ -1,0 +1,405 @@
+//! What is true, seen from outside: what really executed, what the durable record says, what was promised to users. It believes
+//! no core; each rule here is one of the promises of docs/ARCHITECTURE.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{
+    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, MachineName, Resources, RunEnd, RunId, Seq,
+    Timestamp, UserName,
+};
+use proto::client::{
+    ActResult, Action, Answer, Counts, Happening, Recorded, Totals,
+};
+use schedd::core::{Dirty, Input};
+use startd::core::{RunKey, StartProcess};
+
+use super::clock::Micros;
+use super::machine::MachineKind;
+use super::store::Store;
+
+pub(crate) struct Oracle {
+    machines: Vec<(MachineName, Resources)>,
+    given: BTreeSet<RunKey>,
+    executions: BTreeMap<RunId, Execution>,
+    live: BTreeSet<RunId>,
+    clusters: BTreeMap<ClusterId, Submitted>,
+    jobs: BTreeMap<JobId, Life>,
+    last_seq: Seq,
+    /// Jobs that became final.
+    pub(crate) finals: u64,
+}
+
+/// A program that really ran.
+#[derive(Debug)]
+struct Execution {
+    machine: usize,
+    slot: String,
+    resources: Resources,
+    since: Micros,
+    /// How it ended, if it did so by itself.
+    own_end: Option<RunEnd>,
+}
+
+#[derive(Debug)]
+struct Submitted {
+    owner: UserName,
+    procs: u32,
+}
+
+/// A job as the record tells it.
+#[derive(Debug)]
+struct Life {
+    state: JobState,
+    last: Attempt,
+    /// Attempts that were given up by force: they may still run.
+    forced: BTreeSet<Attempt>,
+    /// It left the queue.
+    left: bool,
+}
+
+impl Oracle {
+    pub(crate) fn new(machines: &[MachineKind]) -> Self {
+        let machines = machines.iter().map(|kind| (kind.name.clone(), kind.total.clone()));
+        Self {
+            machines: machines.collect(),
+            given: BTreeSet::new(),
+            executions: BTreeMap::new(),
+            live: BTreeSet::new(),
+            clusters: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            last_seq: Seq(0),
+            finals: 0,
+        }
+    }
+
+    // What really happens.
+
+    pub(crate) fn was_given(&self, key: RunKey) -> bool {
+        self.given.contains(&key)
+    }
+
+    pub(crate) fn given(&mut self, key: RunKey) {
+        self.given.insert(key);
+    }
+
+    /// A program is executed. It must be the job's only one, authorised by the record, and fit its machine.
+    pub(crate) fn executed(
+        &mut self,
+        machine: usize,
+        start: &StartProcess,
+        now: Micros,
+    ) -> Result<(), String> {
+        let run = start.run;
+        if let Some(other) = self.live.iter().find(|other| other.job == run.job) {
+            return Err(format!("run {run} is executed while run {other} of the same job lives"));
+        }
+        if let Some(before) = self.executions.get(&run) {
+            return Err(format!("run {run} is executed again; it was at {} before", before.since));
+        }
+        let life = self.jobs.get(&run.job);
+        let authorised = life.is_some_and(|life| {
+            let current = life.state.running().is_some_and(|r| r.attempt == run.attempt);
+            current || life.forced.contains(&run.attempt)
+        });
+        if !authorised {
+            return Err(format!("run {run} is executed, and the record has the job as {life:?}"));
+        }
+        self.fits(machine, start)?;
+        self.live.insert(run);
+        let (slot, resources) = (start.slot.clone(), start.resources.clone());
+        let execution = Execution { machine, slot, resources, since: now, own_end: None };
+        self.executions.insert(run, execution);
+        Ok(())
+    }
+
+    fn fits(&self, machine: usize, start: &StartProcess) -> Result<(), String> {
+        let here = self.live.iter().filter_map(|run| self.executions.get(run));
+        let here = here.filter(|other| other.machine == machine);
+        let (name, total) = &self.machines[machine];
+        let mut left = Some(total.clone());
+        for other in here {
+            if other.slot == start.slot {
+                return Err(format!("two programs run in {} at a time", start.slot));
+            }
+            left = left.and_then(|left| left.minus(&other.resources));
+        }
+        match left.and_then(|left| left.minus(&start.resources)) {
+            Some(_) => Ok(()),
+            None => Err(format!("{name} runs more than the {total:?} that it has")),
+        }
+    }
+
+    /// Nothing is left of a run. `own_end` if nobody had made it end.
+    pub(crate) fn ended(&mut self, machine: usize, run: RunId, own_end: Option<RunEnd>) {
+        self.live.remove(&run);
+        if let Some(execution) = self.executions.get_mut(&run) {
+            execution.own_end = own_end;
+        } else if let Some(end @ RunEnd::StartFailed(_)) = own_end {
+            // It never executed, and the record may say that.
+            let resources = Resources::default();
+            let execution =
+                Execution { machine, slot: String::new(), resources, since: 0, own_end: Some(end) };
+            self.executions.insert(run, execution);
+        }
+    }
+
+    pub(crate) fn live_runs(&self) -> &BTreeSet<RunId> {
+        &self.live
+    }
+
+    // What the record says.
+
+    /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.
+    pub(crate) fn read_record(&mut self, recorded: &[Recorded], forced: bool) -> Result<(), String> {
+        for entry in recorded {
+            if entry.seq <= self.last_seq {
+                return Err(format!("the record has {} after {}", entry.seq, self.last_seq));
+            }
+            self.last_seq = entry.seq;
+            match &entry.what {
+                Happening::ClusterSubmitted { cluster, owner, procs } => {
+                    self.submitted(*cluster, owner, *procs, entry.at)?;
+                }
+                Happening::Job { job, event } => self.read_job(*job, event, forced)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn submitted(
+        &mut self,
+        cluster: ClusterId,
+        owner: &UserName,
+        procs: u32,
+        since: Timestamp,
+    ) -> Result<(), String> {
+        let submitted = Submitted { owner: owner.clone(), procs };
+        if self.clusters.insert(cluster, submitted).is_some() {
+            return Err(format!("cluster {cluster} is recorded twice"));
+        }
+        for proc in 0..procs {
+            let life = Life {
+                state: JobState::Idle { since },
+                last: Attempt(0),
+                forced: BTreeSet::new(),
+                left: false,
+            };
+            self.jobs.insert(JobId::new(cluster.0, proc), life);
+        }
+        Ok(())
+    }
+
+    fn read_job(&mut self, job: JobId, event: &JobEvent, forced: bool) -> Result<(), String> {
+        let life = self.jobs.get_mut(&job);
+        let life = life.ok_or_else(|| format!("the record tells of job {job}, which nobody submitted"))?;
+        if life.state.is_final() {
+            return Err(format!("job {job} is final, and the record has {event:?} after it"));
+        }
+        let before = life.state.clone();
+        life.state = before.next(event).map_err(|illegal| format!("job {job}: {illegal}"))?;
+        if life.state.is_final() {
+            self.finals += 1;
+        }
+        match event {
+            JobEvent::RunAuthorised { attempt, .. } => {
+                if *attempt <= life.last {
+                    return Err(format!("job {job} has attempt {attempt} after {}", life.last));
+                }
+                life.last = *attempt;
+                Ok(())
+            }
+            JobEvent::RunOver { attempt, end, next, .. } => {
+                let run = RunId { job, attempt: *attempt };
+                let lost = matches!(end, RunEnd::Lost { .. });
+                if forced && lost && matches!(next, AfterRun::Remove { .. }) {
+                    life.forced.insert(*attempt);
+                    return Ok(());
+                }
+                self.run_over(run, end)
+            }
+            JobEvent::RunStarted { attempt, .. } => {
+                let run = RunId { job, attempt: *attempt };
+                match self.executions.contains_key(&run) {
+                    true => Ok(()),
+                    false => Err(format!("run {run} is recorded as started and never was")),
+                }
+            }
+            JobEvent::StopRequested { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => Ok(()),
+        }
+    }
+
+    /// A run is recorded as over: nothing of it lives, and if it is said to have ended by itself, it has, in that way.
+    fn run_over(&self, run: RunId, end: &RunEnd) -> Result<(), String> {
+        if self.live.contains(&run) {
+            return Err(format!("run {run} is recorded as over ({end:?}) and lives"));
+        }
+        let own_end = self.executions.get(&run).and_then(|execution| execution.own_end.as_ref());
+        match end {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::StartFailed(_) => {
+                if own_end == Some(end) {
+                    Ok(())
+                } else {
+                    Err(format!("run {run} is recorded as {end:?}, and really had {own_end:?}"))
+                }
+            }
+            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),
+        }
+    }
+
+    /// What was written agrees with the record, and no job is in two places or in none.
+    pub(crate) fn compare_rows(&mut self, dirty: &Dirty, store: &Store) -> Result<(), String> {
+        let mut clusters: BTreeSet<ClusterId> = dirty.clusters.keys().copied().collect();
+        let mut jobs: BTreeSet<JobId> = dirty.jobs.keys().copied().collect();
+        for entry in &dirty.recorded {
+            match &entry.what {
+                Happening::ClusterSubmitted { cluster, .. } => {
+                    clusters.insert(*cluster);
+                }
+                Happening::Job { job, .. } => {
+                    jobs.insert(*job);
+                }
+            }
+        }
+        for job in jobs {
+            self.compare_job(job, store)?;
+            clusters.insert(job.cluster);
+        }
+        clusters.into_iter().try_for_each(|cluster| self.compare_cluster(cluster, store))
+    }
+
+    fn compare_job(&mut self, job: JobId, store: &Store) -> Result<(), String> {
+        let life = self.jobs.get_mut(&job).ok_or_else(|| format!("job {job} has a row and no record"))?;
+        let row = store.job(job)?;
+        match row {
+            Some((row, left)) if row.state == life.state => {
+                if left && !life.state.is_final() {
+                    return Err(format!("job {job} left the queue as {:?}", life.state));
+                }
+                life.left = left;
+                Ok(())
+            }
+            Some((row, _)) => {
+                Err(format!("job {job}'s row is {:?}, the record makes it {:?}", row.state, life.state))
+            }
+            None => Err(format!("job {job} has no row, the record makes it {:?}", life.state)),
+        }
+    }
+
+    fn compare_cluster(&self, cluster: ClusterId, store: &Store) -> Result<(), String> {
+        let procs = self.clusters.get(&cluster).map_or(0, |submitted| submitted.procs);
+        let (untouched, queued, over) = store.census(cluster)?;
+        if untouched + queued + over == procs {
+            return Ok(());
+        }
+        Err(format!(
+            "cluster {cluster} has {procs} jobs: {untouched} untouched, {queued} in the queue, {over} in the history"
+        ))
+    }
+
+    /// Counts that a user is shown are those of the record.
+    pub(crate) fn compare_totals(&self, totals: &Totals) -> Result<(), String> {
+        let mut all = Counts::default();
+        for life in self.jobs.values().filter(|life| !life.left) {
+            let n = match life.state.status() {
+                model::JobStatus::Idle => &mut all.idle,
+                model::JobStatus::Running => &mut all.running,
+                model::JobStatus::Removed => &mut all.removed,
+                model::JobStatus::Completed => &mut all.completed,
+                model::JobStatus::Held => &mut all.held,
+            };
+            *n += 1;
+        }
+        if totals.all == all {
+            Ok(())
+        } else {
+            Err(format!("the totals are {:?}, the record makes {all:?}", totals.all))
+        }
+    }
+
+    // What was promised.
+
+    /// An answer leaves the schedd: what it says must be durable.
+    pub(crate) fn answer_is_durable(
+        &self,
+        input: &Input,
+        answer: &Answer,
+        recorded: &[Recorded],
+        store: &Store,
+    ) -> Result<(), String> {
+        match (input, answer) {
+            (_, Answer::Submitted { cluster, .. }) => {
+                if store.has_cluster(*cluster) && self.clusters.contains_key(cluster) {
+                    Ok(())
+                } else {
+                    Err(format!("cluster {cluster} is acknowledged and not durable"))
+                }
+            }
+            (Input::Act { action, .. }, Answer::Acted(results)) => {
+                for acted in results {
+                    let done = acted.job.filter(|_| acted.result == ActResult::Done);
+                    let Some(job) = done else { continue };
+                    let said = recorded.iter().any(|entry| {
+                        entry.seq <= self.last_seq && shows(&entry.what, job, action)
+                    });
+                    // A removed or completed job that stayed in the queue leaves it without an entry of the record.
+                    let left = self.jobs.get(&job).is_some_and(|life| life.left);
+                    if !said && !(left && matches!(action, Action::Remove { .. })) {
+                        return Err(format!("{action:?} of job {job} is answered and not durable"));
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A user has been told that a cluster is safe.
+    pub(crate) fn acknowledged(
+        &self,
+        cluster: ClusterId,
+        procs: u32,
+        owner: &UserName,
+    ) -> Result<(), String> {
+        match self.clusters.get(&cluster) {
+            Some(known) if known.procs == procs && known.owner == *owner => Ok(()),
+            known => Err(format!("cluster {cluster} of {procs} jobs of {owner} is acknowledged; the record has {known:?}")),
+        }
+    }
+
+    pub(crate) fn owner_of(&self, job: JobId) -> Option<&UserName> {
+        self.clusters.get(&job.cluster).map(|submitted| &submitted.owner)
+    }
+
+    /// Every job that the record knows, and where it stands.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = (JobId, &JobState)> {
+        self.jobs.iter().map(|(job, life)| (*job, &life.state))
+    }
+
+    /// How many attempts a job has had.
+    pub(crate) fn attempts(&self, job: JobId) -> u32 {
+        self.jobs.get(&job).map_or(0, |life| life.last.0)
+    }
+}
+
+/// Whether the entry is what follows from doing that to the job.
+fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
+    let Happening::Job { job, event } = what else { return false };
+    if *job != of {
+        return false;
+    }
+    match (action, event) {
+        (Action::Remove { .. }, JobEvent::Removed { .. } | JobEvent::RunOver { .. })
+        | (Action::Hold { .. }, JobEvent::Held(_))
+        | (Action::Release { .. }, JobEvent::Released { .. }) => true,
+        (_, JobEvent::StopRequested { cause, .. }) => match (action, cause) {
+            (Action::Remove { .. }, model::StopCause::Remove { .. })
+            | (Action::Hold { .. }, model::StopCause::Hold(_))
+            | (Action::Release { .. } | Action::Vacate { .. }, model::StopCause::Vacate { .. }) => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,279 @@
+//! The users: they submit, hold, release, remove, vacate, look, lose answers, ask again, and give up. Each submission is theirs
+//! until its answer came: then the oracle holds the schedd to it.
+
+use std::collections::BTreeMap;
+
+use model::{ClusterId, ClusterSpec, HoldCode, JobId, SubmitToken, UserName};
+use proto::client::{Acted, Action, ActResult, Answer, Ask, Query, Refusal, Select, Selector};
+use schedd::core::Actor;
+
+use super::clock::{MILLISECOND, Micros, SECOND};
+use super::event::{Event, Ticket};
+use super::rng::Rng;
+use super::workload;
+use super::world::World;
+
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+
+/// The most submissions of a world: what its machines can work off in the time that is given for it.
+const MAX_SUBMISSIONS: usize = 30;
+
+/// Percent of the answers that their users do not see, because the command was interrupted.
+const LOST_ANSWER_PERCENT: u64 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Users {
+    submissions: Vec<Submission>,
+    asks: BTreeMap<Ticket, Purpose>,
+    last_ticket: u64,
+    /// The mean time between two of their doings.
+    pace: Micros,
+}
+
+#[derive(Debug)]
+struct Submission {
+    token: SubmitToken,
+    by: UserName,
+    spec: ClusterSpec,
+    /// What the answer said.
+    acknowledged: Option<(ClusterId, u32)>,
+    abandoned: bool,
+}
+
+/// What a request is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    Reserve(usize),
+    Submit(usize),
+    Act { by: Actor, action: Action, selected: Select },
+    Look,
+}
+
+impl Users {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let pace = rng.pick(&[200 * MILLISECOND, SECOND, 3 * SECOND]);
+        Self { submissions: Vec::new(), asks: BTreeMap::new(), last_ticket: 0, pace }
+    }
+
+    /// Whether a submission waits for its answer.
+    pub(crate) fn are_waiting(&self) -> bool {
+        self.submissions.iter().any(|one| one.acknowledged.is_none() && !one.abandoned)
+    }
+
+    fn ticket(&mut self, purpose: Purpose) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.asks.insert(ticket, purpose);
+        ticket
+    }
+
+    fn known_cluster(&self, rng: &mut Rng) -> Option<(ClusterId, u32)> {
+        let known: Vec<_> = self.submissions.iter().filter_map(|one| one.acknowledged).collect();
+        (!known.is_empty()).then(|| rng.pick(&known))
+    }
+}
+
+impl World {
+    pub(crate) fn users_act(&mut self) {
+        if self.calm_since.is_some() {
+            return;
+        }
+        let burst = if self.rng.percent(15) { 3 } else { 1 };
+        for _ in 0..burst {
+            match self.rng.below(100) {
+                0..=44 => self.submit_new(),
+                45..=54 => self.submit_again(),
+                55..=89 => self.act_on_some(),
+                _ => self.look_at_queue(),
+            }
+        }
+        let pause = self.rng.between(1, 2 * self.users.pace);
+        self.agenda.put(self.now + pause, Event::Users);
+    }
+
+    fn submit_new(&mut self) {
+        if self.users.submissions.len() >= MAX_SUBMISSIONS {
+            return;
+        }
+        let submission = Submission {
+            token: SubmitToken(self.rng.bytes()),
+            by: UserName::new(self.rng.pick(&NAMES)),
+            spec: workload::cluster(&mut self.rng),
+            acknowledged: None,
+            abandoned: false,
+        };
+        self.users.submissions.push(submission);
+        self.reserve(self.users.submissions.len() - 1);
+    }
+
+    /// The same token twice: a command that is run again, or an answer that was not believed.
+    fn submit_again(&mut self) {
+        if !self.users.submissions.is_empty() {
+            let nth = self.rng.index(self.users.submissions.len());
+            self.reserve(nth);
+        }
+    }
+
+    fn reserve(&mut self, nth: usize) {
+        let (token, by) = (self.users.submissions[nth].token, self.actor_of(nth));
+        let ticket = self.users.ticket(Purpose::Reserve(nth));
+        self.ask(ticket, by, Ask::ReserveCluster { token });
+    }
+
+    fn submit(&mut self, nth: usize, cluster: ClusterId) {
+        let submission = &self.users.submissions[nth];
+        let spec = Box::new(submission.spec.clone());
+        let (token, by) = (submission.token, self.actor_of(nth));
+        let ticket = self.users.ticket(Purpose::Submit(nth));
+        self.ask(ticket, by, Ask::Submit { token, cluster, spec });
+    }
+
+    fn actor_of(&self, nth: usize) -> Actor {
+        Actor { user: self.users.submissions[nth].by.clone(), superuser: false }
+    }
+
+    fn act_on_some(&mut self) {
+        let by = match self.rng.below(6) {
+            0 => Actor { user: UserName::new("root"), superuser: true },
+            n => Actor {
+                user: UserName::new(NAMES[usize::try_from(n).unwrap_or(0) % NAMES.len()]),
+                superuser: false,
+            },
+        };
+        let action = self.action();
+        let selected = self.selection();
+        let purpose = Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
+        let ticket = self.users.ticket(purpose);
+        self.ask(ticket, by, Ask::Act { action, select: selected });
+    }
+
+    fn action(&mut self) -> Action {
+        match self.rng.below(10) {
+            0..=2 => Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 },
+            3..=5 => Action::Release { reason: None },
+            6..=7 => Action::Vacate { fast: self.rng.percent(50) },
+            8 => Action::Remove { reason: Some("not needed".to_owned()), force: false },
+            _ => Action::Remove { reason: None, force: self.rng.percent(40) },
+        }
+    }
+
+    fn selection(&mut self) -> Select {
+        let known = self.users.known_cluster(&mut self.rng);
+        let (cluster, procs) = known.unwrap_or((ClusterId(1), 1));
+        let proc = u32::try_from(self.rng.below(u64::from(procs))).unwrap_or(0);
+        match self.rng.below(20) {
+            0 => Select::All,
+            1 => Select::Constraint(
+                "JobStatus == 2".parse().unwrap_or_else(|error| panic!("a constraint: {error}")),
+            ),
+            2 => Select::Any(vec![Selector::Owner(UserName::new(self.rng.pick(&NAMES)))]),
+            3..=7 => Select::Any(vec![Selector::Cluster(cluster)]),
+            8 => Select::Any(vec![
+                Selector::Job(JobId::new(cluster.0, proc)),
+                Selector::Cluster(cluster),
+                Selector::Cluster(ClusterId(9999)),
+            ]),
+            _ => Select::Any(vec![Selector::Job(JobId::new(cluster.0, proc))]),
+        }
+    }
+
+    fn look_at_queue(&mut self) {
+        let by = Actor { user: UserName::new("alice"), superuser: false };
+        let ask = if self.rng.percent(50) {
+            Ask::Totals
+        } else {
+            Ask::QueryJobs(Query {
+                select: Select::All,
+                constraint: None,
+                projection: Vec::new(),
+                limit: None,
+                finished: false,
+            })
+        };
+        let ticket = self.users.ticket(Purpose::Look);
+        self.ask(ticket, by, ask);
+    }
+
+    /// An answer reaches its user, or the connection broke.
+    pub(crate) fn answered(&mut self, ticket: Ticket, answer: Option<Answer>) {
+        let Some(purpose) = self.users.asks.get(&ticket).cloned() else { return };
+        let lost = answer.is_none() || self.rng.percent(LOST_ANSWER_PERCENT);
+        let Some(answer) = answer.filter(|_| !lost) else {
+            return self.unanswered(ticket, &purpose);
+        };
+        self.users.asks.remove(&ticket);
+        match (purpose, answer) {
+            (Purpose::Reserve(nth), Answer::Reserved(cluster)) => self.submit(nth, cluster),
+            (Purpose::Submit(nth), Answer::Submitted { cluster, procs }) => {
+                self.acknowledged(nth, cluster, procs);
+            }
+            (Purpose::Submit(nth), Answer::Refused(Refusal::NotReserved(_))) => self.reserve(nth),
+            (Purpose::Act { by, action, selected }, Answer::Acted(results)) => {
+                let sound = self.check_acted(&by, &results);
+                self.note(|| format!("{} did {action:?} to {selected:?}: {results:?}", by.user));
+                self.require(sound);
+            }
+            (Purpose::Look, Answer::Ads(_) | Answer::Totals(_)) => {}
+            (purpose, answer) => self.fail(format!("{purpose:?} was answered {answer:?}")),
+        }
+    }
+
+    fn unanswered(&mut self, ticket: Ticket, purpose: &Purpose) {
+        let again = match purpose {
+            Purpose::Reserve(nth) | Purpose::Submit(nth) => {
+                let submission = &mut self.users.submissions[*nth];
+                let gives_up = submission.acknowledged.is_none() && self.rng.percent(10);
+                submission.abandoned |= gives_up;
+                !gives_up
+            }
+            Purpose::Act { .. } | Purpose::Look => false,
+        };
+        if again {
+            let pause = self.rng.between(100 * MILLISECOND, 3 * SECOND);
+            self.agenda.put(self.now + pause, Event::Retry { ticket });
+        } else {
+            self.users.asks.remove(&ticket);
+        }
+    }
+
+    pub(crate) fn retry(&mut self, ticket: Ticket) {
+        match self.users.asks.remove(&ticket) {
+            Some(Purpose::Reserve(nth) | Purpose::Submit(nth)) => self.reserve(nth),
+            Some(Purpose::Act { .. } | Purpose::Look) | None => {}
+        }
+    }
+
+    fn acknowledged(&mut self, nth: usize, cluster: ClusterId, procs: u32) {
+        let submission = &self.users.submissions[nth];
+        let wanted = submission.spec.count();
+        let before = submission.acknowledged;
+        if procs != wanted {
+            self.fail(format!("a submission of {wanted} jobs was acknowledged as {procs}"));
+        }
+        if before.is_some_and(|before| before != (cluster, procs)) {
+            self.fail(format!("one token was given the clusters {before:?} and {cluster}"));
+        }
+        let mut others = self.users.submissions.iter().enumerate();
+        let other = others.any(|(other, one)| {
+            other != nth && one.acknowledged.is_some_and(|(known, _)| known == cluster)
+        });
+        if other {
+            self.fail(format!("two tokens were given cluster {cluster}"));
+        }
+        self.users.submissions[nth].acknowledged = Some((cluster, procs));
+        let owner = self.users.submissions[nth].by.clone();
+        let kept = self.oracle.acknowledged(cluster, procs, &owner);
+        self.require(kept);
+    }
+
+    fn check_acted(&self, by: &Actor, results: &[Acted]) -> Result<(), String> {
+        for acted in results {
+            let Some(job) = acted.job.filter(|_| acted.result == ActResult::Done) else { continue };
+            let owner = self.oracle.owner_of(job);
+            if !by.superuser && owner != Some(&by.user) {
+                return Err(format!("{} did something to job {job}, which is {owner:?}'s", by.user));
+            }
+        }
+        Ok(())
+    }
+}

@@ -256,7 +256,7 @@ impl Core {
     }
 
     /// The negotiator seems to believe something else of a class than what it was told.
-    fn doubt(&mut self, class: model::ClassId) {
+    fn doubt(&mut self, class: ClassId) {
         if let Some(negotiator) = &mut self.negotiator {
             let nothing = Told { prio: 0, first: JobId::new(0, 0), idle: 0 };
             negotiator.told.insert(class, nothing);

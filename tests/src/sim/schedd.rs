@@ -358,14 +358,14 @@ fn compare(stored: Rows, live: Rows) -> Result<(), String> {
         claim.class_key = "".into();
         claim
     };
-    let claims = |rows: Vec<ClaimRecord>| rows.into_iter().map(class_free).collect();
+    let claims = |rows: Vec<ClaimRecord>| rows.into_iter().map(class_free).collect::<Vec<_>>();
     let past = |rows: Vec<(SubmitToken, ClusterId, u32)>| {
-        rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+        rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     same(&stored.clusters, &live.clusters)?;
     same(&stored.jobs, &live.jobs)?;
-    same::<ClaimRecord>(&claims(stored.claims), &claims(live.claims))?;
-    same::<(SubmitToken, ClusterId, u32)>(&past(stored.past_submissions), &past(live.past_submissions))?;
+    same(&claims(stored.claims), &claims(live.claims))?;
+    same(&past(stored.past_submissions), &past(live.past_submissions))?;
     same(&[stored.last_seq], &[live.last_seq])
 }
 

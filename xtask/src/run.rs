@@ -27,7 +27,8 @@ pub(crate) fn tool(bin: &str, args: &[String]) -> Result<()> {
 
 /// The optimised program, where cargo puts it.
 pub(crate) fn release_binary() -> String {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("release/updraft").to_string_lossy().into_owned()
 }
 

@@ -34,6 +34,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Whether the names are also written alike.
+    pub(crate) fn same_spelling(&self, names: &[AttrName]) -> bool {
+        let spellings = self.names.iter().map(AttrName::as_str);
+        spellings.eq(names.iter().map(AttrName::as_str))
+    }
+
     fn position(&self, name: &str) -> Result<usize, usize> {
         self.position_by_key(sort_key(name), |stored| compare_ignoring_case(stored.as_str(), name))
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::eval::Function;
+use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Value};
 
 /// An expression. Cheap to copy.
@@ -135,6 +136,22 @@ impl Expr {
         match &self.0 {
             Repr::Literal(value) => Some(value),
             Repr::Tree(_) => None,
+        }
+    }
+
+    /// The elements, if the expression is a list written out.
+    pub fn as_list(&self) -> Option<&[Expr]> {
+        match self.node() {
+            Some(Node::List(items)) => Some(items),
+            Some(_) | None => self.as_literal().and_then(Value::as_list),
+        }
+    }
+
+    /// The ad, if the expression is one written out.
+    pub fn as_ad(&self) -> Option<&ClassAd> {
+        match self.node() {
+            Some(Node::Ad(ad)) => Some(ad),
+            Some(_) | None => self.as_literal().and_then(Value::as_ad),
         }
     }
 
@@ -271,7 +288,7 @@ impl Expr {
     /// Calls `look` for this expression and everything inside it, from the outside in and from left to right.
     pub(crate) fn visit<'e>(&'e self, look: &mut impl FnMut(&'e Expr)) {
         look(self);
-        self.for_each_child(&mut |child| child.visit(look));
+        with_room(|| self.for_each_child(&mut |child| child.visit(look)));
     }
 
     /// Calls `look` for each direct part of the expression.
@@ -297,6 +314,30 @@ impl Expr {
             Node::List(items) => items.iter().for_each(look),
             Node::Ad(ad) => ad.iter().for_each(|(_, expr)| look(expr)),
         }
+    }
+}
+
+/// Whether a name means something where no attribute has it, so that it does not simply fall through to the other ad.
+pub(crate) fn is_special(name: &AttrName) -> bool {
+    ["CurrentTime", "parent", "root", "toplevel", "ad", "left", "right"]
+        .iter()
+        .any(|special| *name == **special)
+}
+
+/// Whether the expression is a name, possibly with `MY`, `TARGET` or another name in front.
+pub(crate) fn is_reference(expr: &Expr) -> bool {
+    match expr.node() {
+        Some(Node::Attr(_) | Node::Root(_)) => true,
+        Some(Node::Select(base, _)) => is_reference(base),
+        _ => false,
+    }
+}
+
+/// The name of the function, if the expression is a call of one that does not exist.
+pub(crate) fn called_but_unknown(expr: &Expr) -> Option<&AttrName> {
+    match expr.node() {
+        Some(Node::Call(name, None, _)) => Some(name),
+        _ => None,
     }
 }
 

@@ -15,9 +15,6 @@ impl ClassAd {
 
     /// The value of an expression whose `MY` is this ad and whose `TARGET` is `target`.
     pub fn eval_expr(&self, expr: &Expr, target: Option<&ClassAd>, env: &Env) -> Value {
-        if let Some(literal) = expr.as_literal() {
-            return literal.clone();
-        }
         let mut evaluator = Evaluator::new(self, target, env);
         let value = evaluator.eval(expr, &Scope::My);
         evaluator.value(value)

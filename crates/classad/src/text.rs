@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::parse::{self, Syntax};
-use crate::{ClassAd, Expr, ParseError, print};
+use crate::{AttrName, ClassAd, Expr, ParseError, print};
 
 impl Expr {
     /// Reads an expression as submit files, constraints and the lines of an ad in the old syntax hold it: in a string,
@@ -79,14 +79,43 @@ impl ClassAd {
         parse::parse_new(text)
     }
 
-    /// Every visible attribute, one `Name = expression` a line.
+    /// Reads a JSON object as [`ClassAd::to_json`] prints it, or a plain one.
+    ///
+    /// # Errors
+    /// Text that is not JSON, or an expression in it that is not in the language.
+    pub fn parse_json(text: &str) -> Result<ClassAd, ParseError> {
+        parse::parse_json(text)
+    }
+
+    /// Reads an array of JSON objects, or JSON lines.
+    ///
+    /// # Errors
+    /// As [`ClassAd::parse_json`].
+    pub fn parse_json_ads(text: &str) -> Result<Vec<ClassAd>, ParseError> {
+        parse::parse_json_ads(text)
+    }
+
+    /// Reads the ads of an XML document as [`xml_document`] prints it.
+    ///
+    /// # Errors
+    /// An element that ads do not have, or an expression that is not in the language.
+    pub fn parse_xml_ads(text: &str) -> Result<Vec<ClassAd>, ParseError> {
+        parse::parse_xml_ads(text)
+    }
+
+    /// Every visible attribute, one `Name = expression` a line, in alphabetical order, as the tools print it.
     pub fn to_old(&self) -> String {
+        self.to_old_in(Order::Alphabetical)
+    }
+
+    /// As [`ClassAd::to_old`], in the order asked for.
+    pub fn to_old_in(&self, order: Order) -> String {
         let mut text = String::new();
-        print::ad_old(&mut text, self.iter_all());
+        print::ad_old(&mut text, self.ordered(order));
         text
     }
 
-    /// `[ Owner = "alice"; Rank = 0.0 ]`, with every visible attribute.
+    /// `[ Owner = "alice"; Rank = 0.0 ]`, with every visible attribute, shorter names first.
     pub fn to_new(&self) -> String {
         let mut text = String::new();
         match self.parent() {
@@ -95,4 +124,69 @@ impl ClassAd {
         }
         text
     }
+
+    /// A JSON object over several lines, in alphabetical order, as the tools print it; without a newline at the end.
+    ///
+    /// ```
+    /// let ad = classad::ClassAd::parse_old("Rank = 0.0\nCmd = \"/bin/true\"\nStart = Owner == \"al\"\n").unwrap();
+    /// assert_eq!(ad.to_json(), r#"{
+    ///   "Cmd": "/bin/true",
+    ///   "Rank": 0.0,
+    ///   "Start": "\/Expr(Owner == \"al\")\/"
+    /// }"#);
+    /// ```
+    pub fn to_json(&self) -> String {
+        self.to_json_in(Order::Alphabetical)
+    }
+
+    /// As [`ClassAd::to_json`], in the order asked for.
+    pub fn to_json_in(&self, order: Order) -> String {
+        print::ad_json(self.ordered(order))
+    }
+
+    /// The JSON object on one line, in alphabetical order; without a newline at the end.
+    pub fn to_jsonl(&self) -> String {
+        print::ad_json_line(self.ordered(Order::Alphabetical))
+    }
+
+    /// The `<c>` element of the ad, in alphabetical order, as the tools print it, with a newline at the end.
+    pub fn to_xml(&self) -> String {
+        self.to_xml_in(Order::Alphabetical)
+    }
+
+    /// As [`ClassAd::to_xml`], in the order asked for.
+    pub fn to_xml_in(&self, order: Order) -> String {
+        print::ad_xml(self.ordered(order))
+    }
+
+    fn ordered(&self, order: Order) -> impl Iterator<Item = (&AttrName, &Expr)> {
+        let mut attributes: Vec<_> = self.iter_all().collect();
+        match order {
+            Order::Alphabetical => attributes.sort_by_key(|(name, _)| *name),
+            Order::ShorterFirst => {}
+        }
+        attributes.into_iter()
+    }
+}
+
+/// In which order the attributes of an ad are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By letter, without regard to case: what the tools print.
+    Alphabetical,
+    /// By length and then by letter: how an ad is stored, and what is written into event logs.
+    ShorterFirst,
+}
+
+/// Ads as a JSON array, as the tools print a list of ads.
+pub fn json_document<'a>(ads: impl IntoIterator<Item = &'a ClassAd>) -> String {
+    print::json_document(ads.into_iter(), ClassAd::to_json)
+}
+
+/// Ads as an XML document, as the tools print a list of ads.
+pub fn xml_document<'a>(ads: impl IntoIterator<Item = &'a ClassAd>) -> String {
+    let mut text = print::XML_HEADER.to_owned();
+    text.extend(ads.into_iter().map(ClassAd::to_xml));
+    text.push_str(print::XML_FOOTER);
+    text
 }

@@ -52,7 +52,8 @@ impl Home {
 
     /// The pool that the environment chooses.
     pub fn from_environment() -> Self {
-        let var = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let var =
+            |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state = || var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
         let dir = var(HOME_VARIABLE).or_else(|| Some(state()?.join("updraft")));
         Self(dir.unwrap_or_else(|| PathBuf::from("/var/lib/updraft")))

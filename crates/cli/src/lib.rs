@@ -1,1 +1,28 @@
 //! The user's commands, one file per verb; the multi-call binary.
+//!
+//! - [`verbs`]: the table of verbs, and the way from a command line to one of them. **A new verb is a line in that table** and a
+//!   file in [`commands`].
+//! - [`args`]: HTCondor's spelling of options, turned into clap's.
+//! - [`commands`]: one file per verb: what is asked, of whom, and in which view it is shown.
+//! - [`render`]: answers as text, from plain data.
+//! - [`shape`]: the options by which q, history and status show whole ads or chosen values.
+//! - [`connect`]: the daemons of the pool, asked for ads. [`select`]: words that name jobs.
+//! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
+//! - [`log_wait`]: waiting on an event log.
+//! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
+
+pub mod act;
+pub mod args;
+pub mod commands;
+pub mod connect;
+pub mod exit;
+pub mod home;
+pub mod links;
+pub mod log_wait;
+pub mod output;
+pub mod pool;
+pub mod progress;
+pub mod render;
+pub mod select;
+pub mod shape;
+pub mod verbs;

@@ -1,3 +1,7 @@
 //! The one binary. It dispatches on its first argument or on the name it was called by.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::verbs::main(std::env::args_os().collect())
+}

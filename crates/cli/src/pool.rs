@@ -121,9 +121,13 @@ pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, 
     make_folders(home)?;
     keep_settings(home, wanted)?;
     let supervised = holder(home, SUPERVISOR)?.is_some();
-    let dead = DaemonRole::ALL.iter().filter(|role| !matches!(holder(home, role.name()), Ok(Some(_)))).count();
+    let dead = DaemonRole::ALL
+        .iter()
+        .filter(|role| !matches!(holder(home, role.name()), Ok(Some(_))))
+        .count();
     if !supervised {
-        supervisor::start(home, program).map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
+        supervisor::start(home, program)
+            .map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
     }
     wait_until_up(home)?;
     Ok(match (supervised, dead) {
@@ -141,7 +145,9 @@ pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, 
 /// If a process can neither be asked nor made to end.
 pub fn stop(home: &Home) -> Result<bool, PoolError> {
     let mut any = end_process(home, SUPERVISOR)?;
-    for role in [DaemonRole::Startd, DaemonRole::Schedd, DaemonRole::Negotiator, DaemonRole::Launcher] {
+    for role in
+        [DaemonRole::Startd, DaemonRole::Schedd, DaemonRole::Negotiator, DaemonRole::Launcher]
+    {
         any |= end_process(home, role.name())?;
     }
     Ok(any)
@@ -153,10 +159,13 @@ pub fn stop(home: &Home) -> Result<bool, PoolError> {
 ///
 /// If a lock cannot be read.
 pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
-    let mut all = vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
+    let mut all =
+        vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
     for role in DaemonRole::ALL {
         let pid = holder(home, role.name())?;
-        let identity = pid.and_then(|_| identify(home, role).ok());
+        // The launcher speaks to its startd only.
+        let asked = pid.filter(|_| role != DaemonRole::Launcher);
+        let identity = asked.and_then(|_| identify(home, role).ok());
         all.push(ProcessStatus { name: role.name(), pid, identity });
     }
     Ok(all)
@@ -170,7 +179,9 @@ pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
 pub fn settings(home: &Home) -> Result<Settings, PoolError> {
     let path = home.settings();
     match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| PoolError::Settings { path, source }),
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map_err(|source| PoolError::Settings { path, source })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Settings::default()),
         Err(source) => Err(PoolError::File { path, source }),
     }
@@ -187,9 +198,13 @@ fn make_folders(home: &Home) -> Result<(), PoolError> {
 
 fn keep_settings(home: &Home, wanted: &Settings) -> Result<(), PoolError> {
     let old = settings(home)?;
-    let new = Settings { cpus: wanted.cpus.or(old.cpus), memory_mib: wanted.memory_mib.or(old.memory_mib) };
+    let new = Settings {
+        cpus: wanted.cpus.or(old.cpus),
+        memory_mib: wanted.memory_mib.or(old.memory_mib),
+    };
     let path = home.settings();
-    let text = serde_json::to_vec_pretty(&new).map_err(|source| PoolError::Settings { path: path.clone(), source })?;
+    let text = serde_json::to_vec_pretty(&new)
+        .map_err(|source| PoolError::Settings { path: path.clone(), source })?;
     fs::write(&path, text).map_err(|source| PoolError::File { path, source })
 }
 
@@ -199,7 +214,10 @@ fn holder(home: &Home, name: &str) -> Result<Option<i32>, PoolError> {
 }
 
 /// Up is: the schedd answers, and the negotiator has a machine.
-#[expect(clippy::disallowed_methods, reason = "a person waits for this; the limit is in their time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person waits for this; the limit is in their time"
+)]
 fn wait_until_up(home: &Home) -> Result<(), PoolError> {
     let start = Instant::now();
     for role in [DaemonRole::Negotiator, DaemonRole::Schedd, DaemonRole::Startd] {
@@ -207,7 +225,12 @@ fn wait_until_up(home: &Home) -> Result<(), PoolError> {
             if start.elapsed() > START_LIMIT {
                 let log = home.log(role.name());
                 let dir = home.dir().to_owned();
-                return Err(PoolError::NotUp { dir, daemon: role.name(), seconds: START_LIMIT.as_secs(), log });
+                return Err(PoolError::NotUp {
+                    dir,
+                    daemon: role.name(),
+                    seconds: START_LIMIT.as_secs(),
+                    log,
+                });
             }
             thread::sleep(POLL);
         }
@@ -224,12 +247,21 @@ fn is_up(home: &Home, role: DaemonRole) -> bool {
 }
 
 fn has_machine(home: &Home) -> Result<bool, AskError> {
-    let query = Query { select: Select::All, constraint: None, projection: Vec::new(), limit: Some(1), finished: false };
+    let query = Query {
+        select: Select::All,
+        constraint: None,
+        projection: Vec::new(),
+        limit: Some(1),
+        finished: false,
+    };
     let mut found = false;
-    Client::connect(&home.socket(DaemonRole::Negotiator))?.ask_each(Ask::QueryMachines(query), |answer| {
-        found |= matches!(answer, Answer::Ads(ads) if !ads.is_empty());
-        Ok::<(), AskError>(())
-    })?;
+    Client::connect(&home.socket(DaemonRole::Negotiator))?.ask_each(
+        Ask::QueryMachines(query),
+        |answer| {
+            found |= matches!(answer, Answer::Ads(ads) if !ads.is_empty());
+            Ok::<(), AskError>(())
+        },
+    )?;
     Ok(found)
 }
 
@@ -241,7 +273,10 @@ fn identify(home: &Home, role: DaemonRole) -> Result<Identity, AskError> {
 }
 
 /// Asks a process to end, waits, and kills it if it does not.
-#[expect(clippy::disallowed_methods, reason = "a person waits for this; the limit is in their time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person waits for this; the limit is in their time"
+)]
 fn end_process(home: &Home, name: &'static str) -> Result<bool, PoolError> {
     let Some(pid) = holder(home, name)? else { return Ok(false) };
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {

@@ -62,7 +62,12 @@ impl Progress {
         let held = self.count(|s| matches!(s, Standing::Held(_)));
         let failed = done - self.count(|s| *s == Standing::Ended(RunEnd::Exited { code: 0 }));
         let filled = usize::try_from(done * BAR as u64 / self.total.max(1)).unwrap_or(BAR);
-        let mut line = format!("[{}{}] {done}/{} done", "#".repeat(filled), "-".repeat(BAR - filled), self.total);
+        let mut line = format!(
+            "[{}{}] {done}/{} done",
+            "#".repeat(filled),
+            "-".repeat(BAR - filled),
+            self.total
+        );
         for (n, what) in [(running, "running"), (failed, "failed"), (held, "held")] {
             if n > 0 {
                 let _ = write!(line, ", {n} {what}");
@@ -93,7 +98,10 @@ impl std::fmt::Display for Standing {
             Self::Held(reason) => write!(f, "held: {reason}"),
             Self::Ended(RunEnd::Exited { code }) => write!(f, "ended with exit code {code}"),
             Self::Ended(RunEnd::Signaled { signal, .. }) => write!(f, "killed by signal {signal}"),
-            Self::Ended(RunEnd::StartFailed(failure)) => write!(f, "could not start {}", failure.path),
+            Self::Ended(RunEnd::StartFailed(failure)) => {
+                write!(f, "could not start {}", failure.path)
+            }
+            Self::Ended(RunEnd::OutputFailed { path, .. }) => write!(f, "could not bring back {path}"),
             Self::Ended(RunEnd::Vacated { code }) => write!(f, "stopped ({code})"),
             Self::Ended(RunEnd::Lost { reason }) => write!(f, "lost: {reason}"),
             Self::Removed => f.write_str("removed"),
@@ -106,9 +114,15 @@ fn standing_after(event: &JobEvent) -> Option<Standing> {
         JobEvent::RunAuthorised { .. } => Standing::Running,
         JobEvent::RunStarted { .. } | JobEvent::StopRequested { .. } => return None,
         JobEvent::RunOver { next: AfterRun::Complete, end, .. } => Standing::Ended(end.clone()),
-        JobEvent::RunOver { next: AfterRun::Hold(hold), .. } | JobEvent::Held(hold) => Standing::Held(hold.reason.clone()),
-        JobEvent::RunOver { next: AfterRun::Remove { .. }, .. } | JobEvent::Removed { .. } => Standing::Removed,
-        JobEvent::RunOver { next: AfterRun::Requeue { .. }, .. } | JobEvent::Released { .. } => Standing::Idle,
+        JobEvent::RunOver { next: AfterRun::Hold(hold), .. } | JobEvent::Held(hold) => {
+            Standing::Held(hold.reason.clone())
+        }
+        JobEvent::RunOver { next: AfterRun::Remove { .. }, .. } | JobEvent::Removed { .. } => {
+            Standing::Removed
+        }
+        JobEvent::RunOver { next: AfterRun::Requeue { .. }, .. } | JobEvent::Released { .. } => {
+            Standing::Idle
+        }
     })
 }
 
@@ -117,11 +131,15 @@ fn ranges(jobs: &[JobId]) -> String {
     let mut parts: Vec<(JobId, JobId)> = Vec::new();
     for job in jobs {
         match parts.last_mut() {
-            Some((_, last)) if last.cluster == job.cluster && last.proc.next() == job.proc => *last = *job,
+            Some((_, last)) if last.cluster == job.cluster && last.proc.next() == job.proc => {
+                *last = *job;
+            }
             Some(_) | None => parts.push((*job, *job)),
         }
     }
-    let text = parts.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{}", last.proc) });
+    let text = parts.iter().map(|(first, last)| {
+        if first == last { first.to_string() } else { format!("{first}-{}", last.proc) }
+    });
     text.collect::<Vec<_>>().join(", ")
 }
 
@@ -133,7 +151,13 @@ mod tests {
     fn ended(proc: u32, code: i32) -> Recorded {
         let at = Timestamp::from_secs(1);
         let end = RunEnd::Exited { code };
-        let event = JobEvent::RunOver { attempt: Attempt(1), end, usage: Usage::default(), next: AfterRun::Complete, at };
+        let event = JobEvent::RunOver {
+            attempt: Attempt(1),
+            end,
+            usage: Usage::default(),
+            next: AfterRun::Complete,
+            at,
+        };
         Recorded { seq: Seq(1), at, what: Happening::Job { job: JobId::new(7, proc), event } }
     }
 
@@ -146,7 +170,10 @@ mod tests {
         assert!(!progress.is_settled());
         progress.note(&ended(3, 13));
         assert!(progress.is_settled() && !progress.all_succeeded());
-        assert_eq!(progress.summary(), ["7.0-2, 7.4-5: ended with exit code 0", "7.3: ended with exit code 13"]);
+        assert_eq!(
+            progress.summary(),
+            ["7.0-2, 7.4-5: ended with exit code 0", "7.3: ended with exit code 13"]
+        );
         assert_eq!(progress.line(), "[########################] 6/6 done, 1 failed");
     }
 }

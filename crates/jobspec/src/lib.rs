@@ -1,1 +1,15 @@
-//! Submit files and PBS scripts become job descriptions.
+//! Submit files become job descriptions.
+//!
+//! [`submit::parse`] reads a description, [`submit::Description::expand`] turns it into the [`model::ClusterSpec`]s that a
+//! schedd accepts. Everything outside the text (files, commands, the environment, random numbers) comes through the
+//! [`Site`] trait, so that the same text on the same site always gives the same jobs.
+//!
+//! No tokio, no sockets, and no knowledge of how a schedd stores or runs a job.
+
+mod diagnostic;
+mod site;
+
+pub mod submit;
+
+pub use diagnostic::{Diagnostic, Form, Place, Severity, Source};
+pub use site::{FileKind, Found, Host, Site, SiteError};

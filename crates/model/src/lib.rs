@@ -14,7 +14,9 @@ mod spec;
 mod time;
 
 pub mod attr;
+pub mod cmdline;
 pub mod userlog;
+pub mod version;
 
 pub use hold::{Hold, HoldCode, VacateCode};
 pub use ids::{

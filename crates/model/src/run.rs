@@ -22,6 +22,16 @@ pub enum RunEnd {
     },
     /// The job could not be started: the user's doing (a missing executable), so the job is held.
     StartFailed(StartFailure),
+    /// The program ended, and its output files could not all be brought back: the user's doing (a file that it did not write),
+    /// so the job is held (code 12). How it ended is not lost.
+    OutputFailed {
+        /// How the program ended: `Exited` or `Signaled`.
+        end: Box<RunEnd>,
+        /// The first file that could not be read or written.
+        path: String,
+        /// The kernel's error number.
+        errno: i32,
+    },
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
     Vacated {
         /// Why.
@@ -48,6 +58,8 @@ pub struct StartFailure {
 /// The steps of starting a process that a user's mistake can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StartStage {
+    /// Bringing the executable and the input files (hold code 13).
+    TransferInput,
     /// Going to the initial directory (hold code 14).
     Directory,
     /// Opening standard input (hold code 8).

@@ -1,12 +1,15 @@
 //! The negotiator's decisions, without IO, clock or chance. Read [`Core`] for the state, [`negotiate`] for the matching.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 mod accounts;
 mod bits;
 mod clauses;
+mod conditions;
 mod demand;
 mod dependence;
 mod index;
 mod machine;
+mod ordered;
 mod pass;
 mod plan;
 mod policy;

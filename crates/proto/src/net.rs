@@ -192,6 +192,17 @@ pub async fn connect_unix(path: &Path, role: Role) -> Result<Connection, NetErro
     shake(stream, &hello(role)).await
 }
 
+/// Connects to something at `path` that has a protocol of its own: the launcher.
+///
+/// # Errors
+///
+/// If nobody listens there.
+pub async fn connect_stream(path: &Path) -> Result<UnixStream, NetError> {
+    let connect = |source| NetError::Connect { path: path.to_owned(), source };
+    let short = ShortPath::of(path).map_err(connect)?;
+    UnixStream::connect(short.path()).await.map_err(connect)
+}
+
 /// A greeted connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -287,6 +298,18 @@ impl ShortPath {
     }
 }
 
+/// The address of a daemon on this machine, in the form that HTCondor gives addresses, so that logs and ads look alike. The
+/// daemon has no port; what follows `sock=` is its socket.
+pub fn local_address(host: &str, socket: &Path) -> String {
+    format!("<127.0.0.1:0?alias={host}&noUDP&sock={}>", socket.display())
+}
+
+/// The socket in an address that [`local_address`] made.
+pub fn socket_of(address: &str) -> Option<PathBuf> {
+    let (_, socket) = address.strip_suffix('>')?.split_once("sock=")?;
+    Some(PathBuf::from(socket))
+}
+
 /// The user with that number, by name if the system has one.
 pub fn user_name(uid: u32) -> UserName {
     match User::from_uid(Uid::from_raw(uid)) {
@@ -321,4 +344,17 @@ async fn shake(stream: UnixStream, ours: &Hello) -> Result<Connection, NetError>
     sender.send(ours).await?;
     let role = check(receiver.recv().await?.ok_or(NetError::NoHello)?)?;
     Ok(Connection { peer: Peer { user: user_name(uid), uid, role }, sender, receiver })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_address_leads_back_to_its_socket() {
+        let socket = Path::new("/home/a b/pool>&sock=x/run/startd.sock");
+        let address = local_address("host", socket);
+        assert_eq!(socket_of(&address).as_deref(), Some(socket));
+        assert_eq!(socket_of("<10.0.0.1:9618>"), None);
+    }
 }

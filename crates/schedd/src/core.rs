@@ -35,6 +35,7 @@ mod words;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use log_view::{LogEntry, LogKind, RunSummary};
+pub(crate) use query::project;
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub use state::{Config, Core};

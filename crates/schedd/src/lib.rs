@@ -1,3 +1,6 @@
 //! The job queue: `core` decides, `shell` does.
 
 pub mod core;
+pub mod shell;
+
+pub use shell::server::{Config, Error, run};

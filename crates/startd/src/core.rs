@@ -28,5 +28,5 @@ pub use batch::{Batch, run_batch};
 pub use state::{Core, State};
 pub use words::{
     Accepted, Change, Decision, Effect, Event, Fact, FromLauncher, Input, LauncherRun,
-    LauncherState, Machine, Manner, Measured, Rejection, RunKey, StartProcess, Stop, Stray,
+    LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed, StartProcess, Stop, Stray,
 };

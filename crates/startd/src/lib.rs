@@ -1,3 +1,4 @@
 //! One machine: `core` decides, `shell` does.
 
 pub mod core;
+pub mod shell;

@@ -10,6 +10,7 @@ use crate::eval::{Env, Scope};
 use crate::expr::{BinaryOp, Node, scope_of};
 use crate::expr::{Expr, RefScope};
 use crate::limits::{MAX_EVAL_BYTES, MAX_EVAL_DEPTH, MAX_EVAL_STEPS};
+use crate::stack::with_room;
 use crate::value::AbsTime;
 use crate::{AttrName, ClassAd, Value};
 
@@ -69,7 +70,13 @@ impl<'e> Evaluator<'e> {
             return Val::Error;
         }
         self.depth += 1;
-        let value = match node {
+        let value = with_room(|| self.eval_with_room(node, scope));
+        self.depth -= 1;
+        value
+    }
+
+    fn eval_with_room(&mut self, node: &Node, scope: &Scope) -> Val {
+        match node {
             Node::Attr(name) => self.attribute(name, scope),
             Node::Root(name) => self.root_attribute(name, scope),
             Node::Select(base, name) => self.select(base, name, scope),
@@ -89,9 +96,16 @@ impl<'e> Evaluator<'e> {
             Node::List(items) => Val::List(Arc::clone(items), scope.clone()),
             Node::Ad(ad) => Val::Ad(Scope::nested(Arc::clone(ad), scope.clone())),
             Node::Paren(inner) => self.eval(inner, scope),
-        };
-        self.depth -= 1;
-        value
+        }
+    }
+
+    /// An element of a list that a function looks at: a list or an ad belongs where it is written, but names are looked up
+    /// where the function is called. (A subscript looks them up where the list is written.)
+    pub(crate) fn eval_element(&mut self, item: &Expr, written: &Scope, called: &Scope) -> Val {
+        match item.node() {
+            Some(Node::List(_) | Node::Ad(_)) => self.eval(item, written),
+            _ => self.eval(item, called),
+        }
     }
 
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope) -> Val {
@@ -108,7 +122,7 @@ impl<'e> Evaluator<'e> {
             return decided;
         }
         let right = self.eval(right, scope);
-        combine(op, left, right)
+        combine(op, &left, &right)
     }
 
     fn chain(&mut self, first: &Expr, rest: &[(BinaryOp, Expr)], scope: &Scope) -> Val {
@@ -119,7 +133,7 @@ impl<'e> Evaluator<'e> {
                 return decided;
             }
             let operand = self.eval(operand, scope);
-            value = combine(*op, value, operand);
+            value = combine(*op, &value, &operand);
         }
         value
     }
@@ -170,12 +184,12 @@ impl<'e> Evaluator<'e> {
         if let Some(value) = self.find(name, scope) {
             return value;
         }
-        // Only from an outermost ad does an unscoped name fall through to the other ad.
-        match (scope, self.other_side(scope)) {
-            (Scope::My | Scope::Target, Some(other)) => {
-                self.find(name, &other).unwrap_or(Val::Undefined)
-            }
-            _ => Val::Undefined,
+        if !scope.falls_through() {
+            return Val::Undefined;
+        }
+        match self.other_side(scope) {
+            Some(other) => self.find(name, &other).unwrap_or(Val::Undefined),
+            None => Val::Undefined,
         }
     }
 
@@ -203,9 +217,31 @@ impl<'e> Evaluator<'e> {
         }
     }
 
+    /// The expression that an unscoped name stands for, here, further out, or in the other ad.
+    pub(crate) fn find_expression(&self, name: &AttrName, scope: &Scope) -> Option<Expr> {
+        let mut level = Some(scope);
+        while let Some(at) = level {
+            if let Some(found) = self.ad(at).lookup(name) {
+                return Some(found.clone());
+            }
+            level = at.outer();
+        }
+        if !scope.falls_through() {
+            return None;
+        }
+        self.find_in_other(name, scope)
+    }
+
+    /// The expression of an attribute of the other ad.
+    pub(crate) fn find_in_other(&self, name: &AttrName, scope: &Scope) -> Option<Expr> {
+        self.ad(&self.other_side(scope)?).lookup(name).cloned()
+    }
+
     /// The names that the two ads of a match see around them.
     fn match_name(&self, name: &AttrName, side: &Scope) -> Option<Val> {
-        self.target?;
+        if self.target.is_none() || matches!(side, Scope::Nested(_)) {
+            return None;
+        }
         let scope = match name.as_str() {
             text if text.eq_ignore_ascii_case("ad") => side.clone(),
             text if text.eq_ignore_ascii_case("left") => Scope::My,
@@ -247,13 +283,18 @@ impl<'e> Evaluator<'e> {
     }
 
     fn select(&mut self, base: &Expr, name: &AttrName, scope: &Scope) -> Val {
-        match self.eval(base, scope) {
+        let base = self.eval(base, scope);
+        self.select_from(base, name, scope)
+    }
+
+    fn select_from(&mut self, base: Val, name: &AttrName, scope: &Scope) -> Val {
+        match base {
             Val::Undefined => Val::Undefined,
             Val::Ad(inner) => match scope_of(name.as_str()) {
                 Some(_) => self.attribute(name, &inner),
                 None => self.find(name, &inner).unwrap_or(Val::Undefined),
             },
-            Val::List(items, inner) => self.select_each(&items, name, &inner),
+            Val::List(items, inner) => self.select_each(&items, &inner, name, scope),
             Val::Error
             | Val::Boolean(_)
             | Val::Integer(_)
@@ -265,12 +306,25 @@ impl<'e> Evaluator<'e> {
     }
 
     /// `{ ad, ad }.Name` is the list of what each element gives.
-    fn select_each(&mut self, items: &[Expr], name: &AttrName, scope: &Scope) -> Val {
+    fn select_each(
+        &mut self,
+        items: &[Expr],
+        written: &Scope,
+        name: &AttrName,
+        scope: &Scope,
+    ) -> Val {
+        // Lists of lists recurse here without passing through an expression.
+        if self.depth >= MAX_EVAL_DEPTH {
+            return Val::Error;
+        }
+        self.depth += 1;
         let mut selected = Vec::with_capacity(items.len());
         for item in items {
-            let value = self.select(item, name, scope);
+            let item = self.eval_element(item, written, scope);
+            let value = self.select_from(item, name, scope);
             selected.push(self.freeze(value));
         }
+        self.depth -= 1;
         if !self.spend_bytes(size_of::<Expr>() * selected.len()) {
             return Val::Error;
         }
@@ -417,7 +471,8 @@ impl From<&Value> for Val {
             Value::Real(value) => Val::Real(*value),
             Value::String(text) => Val::String(Arc::clone(text)),
             Value::AbsTime(time) => Val::AbsTime(*time),
-            Value::RelTime(seconds) => Val::RelTime(*seconds),
+            // HTCondor 25.14: a `relTime("...")` in a text is a real number of seconds when it is evaluated.
+            Value::RelTime(seconds) => Val::Real(*seconds),
             Value::List(items) => Val::List(Arc::clone(items), Scope::My),
             Value::Ad(ad) => Val::Ad(Scope::nested(Arc::clone(ad), Scope::My)),
         }

@@ -20,43 +20,38 @@ pub(crate) fn short_circuit(op: BinaryOp, left: &Val) -> Option<Val> {
 }
 
 /// `left op right`.
-pub(crate) fn combine(op: BinaryOp, left: Val, right: Val) -> Val {
+pub(crate) fn combine(op: BinaryOp, left: &Val, right: &Val) -> Val {
     match op {
-        BinaryOp::Or | BinaryOp::And => logical(op, &left, &right),
-        BinaryOp::Is => identical(&left, &right).map_or(Val::Error, Val::Boolean),
-        BinaryOp::Isnt => identical(&left, &right).map_or(Val::Error, |same| Val::Boolean(!same)),
+        BinaryOp::Or | BinaryOp::And => logical(op, left, right),
+        BinaryOp::Is => identical(left, right).map_or(Val::Error, Val::Boolean),
+        BinaryOp::Isnt => identical(left, right).map_or(Val::Error, |same| Val::Boolean(!same)),
         BinaryOp::Equal
         | BinaryOp::NotEqual
         | BinaryOp::Less
         | BinaryOp::LessOrEqual
         | BinaryOp::Greater
-        | BinaryOp::GreaterOrEqual => match strict(&left, &right) {
+        | BinaryOp::GreaterOrEqual => match strict(left, right) {
             Some(exceptional) => exceptional,
-            None => compare(op, &left, &right).map_or(Val::Error, Val::Boolean),
+            None => compare(op, left, right).map_or(Val::Error, Val::Boolean),
         },
         BinaryOp::BitOr
         | BinaryOp::BitXor
         | BinaryOp::BitAnd
         | BinaryOp::ShiftLeft
         | BinaryOp::ShiftRight
-        | BinaryOp::ShiftRightUnsigned => match strict(&left, &right) {
+        | BinaryOp::ShiftRightUnsigned => match strict(left, right) {
             Some(exceptional) => exceptional,
-            None => bitwise(op, &left, &right),
+            None => bitwise(op, left, right),
         },
         BinaryOp::Add
         | BinaryOp::Subtract
         | BinaryOp::Multiply
         | BinaryOp::Divide
-        | BinaryOp::Modulus => match strict(&left, &right) {
+        | BinaryOp::Modulus => match strict(left, right) {
             Some(exceptional) => exceptional,
-            None => arithmetic(op, &left, &right),
+            None => arithmetic(op, left, right),
         },
     }
-}
-
-/// As [`combine`], on finished values without lists and ads.
-pub(crate) fn operate(op: BinaryOp, left: &Value, right: &Value) -> Val {
-    combine(op, Val::from(left), Val::from(right))
 }
 
 /// An operand that a strict operator passes on: error before undefined.
@@ -240,14 +235,19 @@ fn bitwise(op: BinaryOp, left: &Val, right: &Val) -> Val {
     let (Val::Integer(left), Val::Integer(right)) = (left, right) else { return Val::Error };
     let (left, right) = (*left, *right);
     // Shift counts beyond the width behave as x86-64 does, where the reference was compiled: modulo 64.
-    let count = u32::try_from(right.rem_euclid(64)).unwrap_or(0);
+    let modulo_64 = |count: i64| u32::try_from(count.rem_euclid(64)).unwrap_or(0);
     Val::Integer(match op {
         BinaryOp::BitOr => left | right,
         BinaryOp::BitXor => left ^ right,
         BinaryOp::BitAnd => left & right,
-        BinaryOp::ShiftLeft => left.wrapping_shl(count),
-        BinaryOp::ShiftRight => left.wrapping_shr(count),
-        _ => left.cast_unsigned().wrapping_shr(count).cast_signed(),
+        BinaryOp::ShiftLeft => left.wrapping_shl(modulo_64(right)),
+        // Negative numbers keep their sign, one step at a time, at most 64 of them.
+        BinaryOp::ShiftRight if left < 0 => left >> u32::try_from(right.clamp(0, 63)).unwrap_or(0),
+        // The sign goes with the first step; the others are counted modulo 64.
+        BinaryOp::ShiftRightUnsigned if left < 0 => {
+            ((left >> 1) & i64::MAX) >> modulo_64(right.wrapping_sub(1))
+        }
+        _ => left >> modulo_64(right),
     })
 }
 

@@ -5,8 +5,15 @@
 
 use crate::expr::{BinaryOp, Node, UnaryOp};
 use crate::print::{c_exponent, c_general};
+use crate::stack::with_room;
 use crate::time_text;
 use crate::{AttrName, ClassAd, Expr, Value};
+
+/// How much further the elements of a list are indented; so much again is the list itself.
+const LIST_INDENT: usize = 3;
+
+/// The same for ads.
+const AD_INDENT: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -19,108 +26,221 @@ pub(crate) fn ad_old<'a>(
     out: &mut String,
     attributes: impl Iterator<Item = (&'a AttrName, &'a Expr)>,
 ) {
+    let mut printer = Printer { out, style: Style::Old, indent: None };
     for (name, value) in attributes {
-        identifier(out, name.as_str());
-        out.push_str(" = ");
-        expr(out, value, Style::Old);
-        out.push('\n');
+        identifier(printer.out, name.as_str());
+        printer.out.push_str(" = ");
+        printer.expr(value);
+        printer.out.push('\n');
     }
 }
 
 /// `[ a = 1; b = 2 ]`.
 pub(crate) fn ad_new(out: &mut String, ad: &ClassAd, style: Style) {
-    out.push_str("[ ");
-    for (index, (name, value)) in ad.iter().enumerate() {
-        if index > 0 {
-            out.push_str("; ");
-        }
-        identifier(out, name.as_str());
-        out.push_str(" = ");
-        expr(out, value, style);
-    }
-    out.push_str(" ]");
+    Printer { out, style, indent: None }.ad(ad);
 }
 
-pub(crate) fn expr(out: &mut String, source: &Expr, style: Style) {
-    let node = match (source.as_literal(), source.node()) {
-        (Some(literal), _) => return value(out, literal, style),
-        (None, Some(node)) => node,
-        (None, None) => return,
-    };
-    match node {
-        Node::Attr(name) => identifier(out, name.as_str()),
-        Node::Root(name) => {
-            out.push('.');
-            identifier(out, name.as_str());
+pub(crate) fn expr(out: &mut String, expr: &Expr, style: Style) {
+    Printer { out, style, indent: None }.expr(expr);
+}
+
+/// In the new syntax, with every list and ad spread over several lines, as `unparse()` gives it.
+pub(crate) fn pretty(expr: &Expr) -> String {
+    let mut out = String::new();
+    Printer { out: &mut out, style: Style::New, indent: Some(0) }.expr(expr);
+    out
+}
+
+/// A value that came out of an evaluation.
+pub(crate) fn value(out: &mut String, source: &Value, style: Style) {
+    match source {
+        // Only a length of time that stands in a text is printed with its fraction.
+        Value::RelTime(seconds) => rel_time(out, seconds.trunc()),
+        Value::List(items) => Printer { out, style, indent: None }.list(items),
+        Value::Ad(ad) => ad_new(out, ad, style),
+        Value::Undefined
+        | Value::Error
+        | Value::Boolean(_)
+        | Value::Integer(_)
+        | Value::Real(_)
+        | Value::String(_)
+        | Value::AbsTime(_) => Printer { out, style, indent: None }.literal(source),
+    }
+}
+
+struct Printer<'o> {
+    out: &'o mut String,
+    style: Style,
+    /// How far a line is indented, if lists and ads are spread over lines.
+    indent: Option<usize>,
+}
+
+impl Printer<'_> {
+    fn expr(&mut self, source: &Expr) {
+        with_room(|| self.expr_with_room(source));
+    }
+
+    fn expr_with_room(&mut self, source: &Expr) {
+        if let Some(literal) = source.as_literal() {
+            return self.literal(literal);
         }
-        Node::Select(base, name) => {
-            expr(out, base, style);
-            out.push('.');
-            identifier(out, name.as_str());
-        }
-        Node::Index(base, index) => {
-            expr(out, base, style);
-            out.push('[');
-            expr(out, index, style);
-            out.push(']');
-        }
-        Node::Unary(op, operand) => {
-            out.push_str(unary(*op));
-            expr(out, operand, style);
-        }
-        Node::Binary(op, left, right) => {
-            expr(out, left, style);
-            out.push_str(binary(*op, style));
-            expr(out, right, style);
-        }
-        Node::Chain(first, rest) => {
-            expr(out, first, style);
-            for (op, operand) in rest {
-                out.push_str(binary(*op, style));
-                expr(out, operand, style);
+        let Some(node) = source.node() else { return };
+        match node {
+            Node::Attr(name) => identifier(self.out, name.as_str()),
+            Node::Root(name) => {
+                self.out.push('.');
+                identifier(self.out, name.as_str());
+            }
+            Node::Select(base, name) => {
+                self.expr(base);
+                // `5.x` would be read as a number.
+                self.out.push_str(if matches!(base.as_literal(), Some(Value::Integer(_))) {
+                    " ."
+                } else {
+                    "."
+                });
+                identifier(self.out, name.as_str());
+            }
+            Node::Index(base, index) => {
+                self.expr(base);
+                self.out.push('[');
+                self.expr(index);
+                self.out.push(']');
+            }
+            Node::Unary(op, operand) => self.unary(*op, operand),
+            Node::Binary(op, left, right) => {
+                self.expr(left);
+                self.out.push_str(binary(*op, self.style));
+                self.expr(right);
+            }
+            Node::Chain(first, rest) => {
+                self.expr(first);
+                for (op, operand) in rest {
+                    self.out.push_str(binary(*op, self.style));
+                    self.expr(operand);
+                }
+            }
+            Node::Elvis(left, right) => {
+                self.expr(left);
+                self.out.push_str(" ?: ");
+                self.expr(right);
+            }
+            Node::Ternary(condition, then, otherwise) => {
+                self.expr(condition);
+                self.out.push_str(" ? ");
+                self.expr(then);
+                self.out.push_str(" : ");
+                self.expr(otherwise);
+            }
+            Node::Call(name, _, args) => {
+                identifier(self.out, name.as_str());
+                self.out.push('(');
+                for (index, arg) in args.iter().enumerate() {
+                    self.out.push_str(if index > 0 { "," } else { "" });
+                    self.expr(arg);
+                }
+                self.out.push(')');
+            }
+            Node::List(items) => self.list(items),
+            Node::Ad(ad) => self.ad(ad),
+            Node::Paren(inner) => {
+                self.out.push('(');
+                self.expr(inner);
+                self.out.push(')');
             }
         }
-        Node::Elvis(left, right) => {
-            expr(out, left, style);
-            out.push_str(" ?: ");
-            expr(out, right, style);
+    }
+
+    fn unary(&mut self, op: UnaryOp, operand: &Expr) {
+        self.out.push_str(unary(op));
+        // `-5` would be read as one number.
+        let number = match operand.as_literal() {
+            Some(Value::Integer(value)) => *value >= 0,
+            Some(Value::Real(value)) => value.is_finite() && value.is_sign_positive(),
+            _ => false,
+        };
+        self.out.push_str(if op == UnaryOp::Minus && number { " " } else { "" });
+        self.expr(operand);
+    }
+
+    fn new_line(&mut self, deeper: usize) {
+        if let Some(indent) = &mut self.indent {
+            *indent += deeper;
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n(' ', *indent));
         }
-        Node::Ternary(condition, then, otherwise) => {
-            expr(out, condition, style);
-            out.push_str(" ? ");
-            expr(out, then, style);
-            out.push_str(" : ");
-            expr(out, otherwise, style);
+    }
+
+    fn outdent(&mut self, by: usize) {
+        if let Some(indent) = &mut self.indent {
+            *indent -= by;
         }
-        Node::Call(name, _, args) => {
-            out.push_str(name.as_str());
-            out.push('(');
-            separated(out, args, style);
-            out.push(')');
+    }
+
+    fn list(&mut self, items: &[Expr]) {
+        self.new_line(LIST_INDENT);
+        self.out.push_str(if self.indent.is_some() { "{" } else { "{ " });
+        if let Some(indent) = &mut self.indent {
+            *indent += LIST_INDENT;
         }
-        Node::List(items) => list(out, items, style),
-        Node::Ad(ad) => ad_new(out, ad, style),
-        Node::Paren(inner) => {
-            out.push('(');
-            expr(out, inner, style);
-            out.push(')');
+        for (index, item) in items.iter().enumerate() {
+            self.out.push_str(if index > 0 { "," } else { "" });
+            self.new_line(0);
+            self.expr(item);
+        }
+        self.outdent(LIST_INDENT);
+        self.new_line(0);
+        self.out.push_str(if self.indent.is_some() { "}" } else { " }" });
+        self.outdent(LIST_INDENT);
+    }
+
+    fn ad(&mut self, ad: &ClassAd) {
+        self.new_line(AD_INDENT);
+        self.out.push_str(if self.indent.is_some() { "[" } else { "[ " });
+        if let Some(indent) = &mut self.indent {
+            *indent += AD_INDENT;
+        }
+        for (index, (name, value)) in ad.iter().enumerate() {
+            self.out.push_str(if index > 0 { "; " } else { "" });
+            self.new_line(0);
+            identifier(self.out, name.as_str());
+            self.out.push_str(" = ");
+            self.expr(value);
+        }
+        self.outdent(AD_INDENT);
+        self.new_line(0);
+        self.out.push_str(if self.indent.is_some() { "]" } else { " ]" });
+        self.outdent(AD_INDENT);
+    }
+
+    fn literal(&mut self, source: &Value) {
+        match source {
+            Value::Undefined => self.out.push_str("undefined"),
+            Value::Error => self.out.push_str("error"),
+            Value::Boolean(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Value::Integer(value) => self.out.push_str(&value.to_string()),
+            Value::Real(value) => real(self.out, *value, self.style),
+            Value::String(text) => {
+                self.out.push('"');
+                escaped(self.out, text, '"', self.style);
+                self.out.push('"');
+            }
+            Value::AbsTime(time) => {
+                self.out.push_str("absTime(\"");
+                self.out.push_str(&time_text::abs_time(*time));
+                self.out.push_str("\")");
+            }
+            Value::RelTime(seconds) => rel_time(self.out, *seconds),
+            Value::List(items) => self.list(items),
+            Value::Ad(ad) => self.ad(ad),
         }
     }
 }
 
-fn list(out: &mut String, items: &[Expr], style: Style) {
-    out.push_str("{ ");
-    separated(out, items, style);
-    out.push_str(" }");
-}
-
-fn separated(out: &mut String, items: &[Expr], style: Style) {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        expr(out, item, style);
-    }
+fn rel_time(out: &mut String, seconds: f64) {
+    out.push_str("relTime(\"");
+    out.push_str(&time_text::rel_time(seconds));
+    out.push_str("\")");
 }
 
 fn unary(op: UnaryOp) -> &'static str {
@@ -157,33 +277,6 @@ fn binary(op: BinaryOp, style: Style) -> &'static str {
         BinaryOp::Multiply => " * ",
         BinaryOp::Divide => " / ",
         BinaryOp::Modulus => " % ",
-    }
-}
-
-pub(crate) fn value(out: &mut String, source: &Value, style: Style) {
-    match source {
-        Value::Undefined => out.push_str("undefined"),
-        Value::Error => out.push_str("error"),
-        Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Integer(value) => out.push_str(&value.to_string()),
-        Value::Real(value) => real(out, *value, style),
-        Value::String(text) => {
-            out.push('"');
-            escaped(out, text, '"', style);
-            out.push('"');
-        }
-        Value::AbsTime(time) => {
-            out.push_str("absTime(\"");
-            out.push_str(&time_text::abs_time(*time));
-            out.push_str("\")");
-        }
-        Value::RelTime(seconds) => {
-            out.push_str("relTime(\"");
-            out.push_str(&time_text::rel_time(*seconds));
-            out.push_str("\")");
-        }
-        Value::List(items) => list(out, items, style),
-        Value::Ad(ad) => ad_new(out, ad, style),
     }
 }
 

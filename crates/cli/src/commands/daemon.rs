@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::unistd::{Uid, gethostname};
-use proto::net::Admission;
+use proto::net::{Admission, local_address};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,6 +17,7 @@ use crate::pool;
 
 /// Runs one daemon of a pool in the foreground.
 #[derive(Debug, Args)]
+#[command(hide = true)]
 pub struct DaemonArgs {
     /// launcher, negotiator, startd, schedd or supervisor.
     role: String,
@@ -44,10 +45,15 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(role) = DaemonRole::from_name(&args.role) else {
-        bail!("run daemon '{}': expected supervisor, launcher, negotiator, startd or schedd", args.role);
+        bail!(
+            "run daemon '{}': expected supervisor, launcher, negotiator, startd or schedd",
+            args.role
+        );
     };
     let lock = home.lock(role.name());
-    let Some(_held) = pool::take_lock(&lock).with_context(|| format!("take the lock {}", lock.display()))? else {
+    let Some(_held) =
+        pool::take_lock(&lock).with_context(|| format!("take the lock {}", lock.display()))?
+    else {
         tracing::warn!(daemon = role.name(), "another process is that daemon already");
         return Ok(ExitCode::from(TAKEN));
     };
@@ -77,15 +83,17 @@ fn negotiator(home: &Home) -> Result<()> {
         state_dir: home.state_dir(DaemonRole::Negotiator),
         name: host()?,
         admission: admission(),
-        address: address("negotiator"),
+        address: address(home, DaemonRole::Negotiator)?,
         policy: negotiator::core::Policy::default(),
     };
-    one_thread()?.block_on(async { negotiator::run(config, told_to_stop()?).await.context("run the negotiator") })
+    one_thread()?.block_on(async {
+        negotiator::run(config, told_to_stop()?).await.context("run the negotiator")
+    })
 }
 
 fn startd(home: &Home) -> Result<()> {
     let settings = pool::settings(home)?;
-    let config = startd::Config {
+    let config = startd::shell::server::Config {
         machine: host()?,
         socket: home.socket(DaemonRole::Startd),
         negotiator: home.socket(DaemonRole::Negotiator),
@@ -93,11 +101,13 @@ fn startd(home: &Home) -> Result<()> {
         state_dir: home.state_dir(DaemonRole::Startd),
         execute_dir: home.execute_dir(),
         admission: admission(),
-        address: address("startd"),
+        address: address(home, DaemonRole::Startd)?,
         cpus: settings.cpus,
         memory_mib: settings.memory_mib,
     };
-    one_thread()?.block_on(async { startd::run(config, told_to_stop()?).await.context("run the startd") })
+    one_thread()?.block_on(async {
+        startd::shell::server::run(config, told_to_stop()?).await.context("run the startd")
+    })
 }
 
 fn schedd(home: &Home) -> Result<()> {
@@ -108,7 +118,7 @@ fn schedd(home: &Home) -> Result<()> {
         negotiator: home.socket(DaemonRole::Negotiator),
         state_dir: home.state_dir(DaemonRole::Schedd),
         admission: admission(),
-        address: address("schedd"),
+        address: address(home, DaemonRole::Schedd)?,
     };
     // Two: long answers are written beside the engine.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -140,13 +150,17 @@ fn host() -> Result<String> {
     Ok(gethostname().context("read the host's name")?.to_string_lossy().into_owned())
 }
 
-/// An address in HTCondor's form, for people and logs: this pool has no port.
-fn address(role: &str) -> String {
-    let host = host().unwrap_or_else(|_| "localhost".to_owned());
-    format!("<127.0.0.1:0?alias={host}&noUDP&sock={role}_{}>", std::process::id())
+/// A daemon's address, for people, logs, and the daemons that look for it.
+fn address(home: &Home, role: DaemonRole) -> Result<String> {
+    Ok(local_address(&host()?, &home.socket(role)))
 }
 
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("UPDRAFT_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("UPDRAFT_LOG")
+        .unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }

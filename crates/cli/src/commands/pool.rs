@@ -57,7 +57,9 @@ const NOT_RUNNING: u8 = 3;
 /// If the pool cannot be started, stopped or asked.
 pub fn run(args: PoolArgs) -> Result<ExitCode> {
     match args.action {
-        Action::Start { dir, cpus, memory } => start(&home(dir), &Settings { cpus, memory_mib: memory }),
+        Action::Start { dir, cpus, memory } => {
+            start(&home(dir), &Settings { cpus, memory_mib: memory })
+        }
         Action::Stop { dir } => stop(&home(dir)),
         Action::Status { dir, json } => status(&home(dir), json),
     }
@@ -65,7 +67,9 @@ pub fn run(args: PoolArgs) -> Result<ExitCode> {
 
 fn home(dir: Option<PathBuf>) -> Home {
     // A daemon runs elsewhere: what a person calls `./pool` must mean the same to it.
-    dir.map_or_else(Home::from_environment, |dir| Home::at(&std::path::absolute(&dir).unwrap_or(dir)))
+    dir.map_or_else(Home::from_environment, |dir| {
+        Home::at(&std::path::absolute(&dir).unwrap_or(dir))
+    })
 }
 
 fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
@@ -74,7 +78,9 @@ fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
     match started {
         Started::Fresh => println!("The pool in {dir} accepts jobs."),
         Started::Already => println!("The pool in {dir} runs already."),
-        Started::Revived { processes } => println!("The pool in {dir} ran; {processes} of its processes had died and run again."),
+        Started::Revived { processes } => {
+            println!("The pool in {dir} ran; {processes} of its processes had died and run again.");
+        }
     }
     if home != &Home::from_environment() {
         println!("Choose it for your commands:  export UPDRAFT_HOME={dir}");
@@ -112,7 +118,8 @@ fn status(home: &Home, json: bool) -> Result<ExitCode> {
     } else {
         println!("Pool in {}", home.dir().display());
         for p in &all {
-            let state = p.pid.map_or_else(|| "not running".to_owned(), |pid| format!("process {pid}"));
+            let state =
+                p.pid.map_or_else(|| "not running".to_owned(), |pid| format!("process {pid}"));
             println!("  {:<12} {state}", p.name);
         }
         if all.iter().any(|p| p.pid.is_none()) {

@@ -41,9 +41,12 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 ///
 /// If the pool does not come up or the description cannot be submitted.
-pub fn run(args: RunArgs, _: &Call) -> Result<ExitCode> {
+pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
     let program = std::env::current_exe().context("find this program's own file")?;
-    let folder = tempfile::Builder::new().prefix("updraft-run-").tempdir().context("make a folder for a private pool")?;
+    let folder = tempfile::Builder::new()
+        .prefix("updraft-run-")
+        .tempdir()
+        .context("make a folder for a private pool")?;
     let home = Home::at(folder.path());
     stop_when_interrupted(home.clone());
     pool::start(&home, &Settings { cpus: args.cpus, memory_mib: args.memory }, &program)?;
@@ -58,13 +61,16 @@ fn run_in(home: &Home, program: &Path, file: &Path) -> Result<Progress> {
     let mut progress = Progress::of(jobs);
     let mut line = Line::new();
     let mut client = Client::connect(&home.socket(DaemonRole::Schedd))?;
-    let followed = client.ask_each(Ask::Events { since: Seq(1), follow: true, select: Select::All }, |answer| {
-        if let Answer::Events(events) = answer {
-            events.iter().for_each(|event| progress.note(event));
-            line.show(&progress.line());
-        }
-        if progress.is_settled() { Err(Followed::ToTheEnd) } else { Ok(()) }
-    });
+    let followed = client.ask_each(
+        Ask::Events { since: Seq(1), follow: true, select: Select::All },
+        |answer| {
+            if let Answer::Events(events) = answer {
+                events.iter().for_each(|event| progress.note(event));
+                line.show(&progress.line());
+            }
+            if progress.is_settled() { Err(Followed::ToTheEnd) } else { Ok(()) }
+        },
+    );
     line.end();
     if let Err(Followed::Failed(error)) = followed {
         return Err(error).context("follow the jobs");
@@ -116,14 +122,18 @@ fn submit(home: &Home, program: &Path, file: &Path) -> Result<u64> {
 /// Where the jobs' output is: one line for each kind and folder.
 fn outputs(home: &Home) -> Result<Vec<String>> {
     let projection = [attr::IWD, attr::OUT, attr::ERR, attr::USER_LOG].map(AttrName::from).to_vec();
-    let query = Query { select: Select::All, constraint: None, projection, limit: None, finished: true };
+    let query =
+        Query { select: Select::All, constraint: None, projection, limit: None, finished: true };
     let mut places: BTreeMap<(&str, PathBuf), Vec<String>> = BTreeMap::new();
-    Client::connect(&home.socket(DaemonRole::Schedd))?.ask_each(Ask::QueryJobs(query), |answer| {
-        if let Answer::Ads(ads) = answer {
-            ads.iter().for_each(|ad| note_outputs(ad, &mut places));
-        }
-        Ok::<(), AskError>(())
-    })?;
+    Client::connect(&home.socket(DaemonRole::Schedd))?.ask_each(
+        Ask::QueryJobs(query),
+        |answer| {
+            if let Answer::Ads(ads) = answer {
+                ads.iter().for_each(|ad| note_outputs(ad, &mut places));
+            }
+            Ok::<(), AskError>(())
+        },
+    )?;
     Ok(places.into_iter().map(|((kind, folder), names)| place(kind, &folder, names)).collect())
 }
 
@@ -134,7 +144,8 @@ fn note_outputs(ad: &ClassAd, places: &mut BTreeMap<(&str, PathBuf), Vec<String>
         let Some(path) = text(name).filter(|path| path != "/dev/null") else { continue };
         let path = iwd.join(path);
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let file =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let files = places.entry((kind, folder)).or_default();
         if !files.contains(&file) {
             files.push(file);
@@ -146,7 +157,9 @@ fn place(kind: &str, folder: &Path, mut names: Vec<String>) -> String {
     names.sort();
     match &names[..] {
         [one] => format!("{kind}: {}", folder.join(one).display()),
-        [first, .., last] => format!("{kind}: {} files in {}, {first} to {last}", names.len(), folder.display()),
+        [first, .., last] => {
+            format!("{kind}: {} files in {}, {first} to {last}", names.len(), folder.display())
+        }
         [] => String::new(),
     }
 }
@@ -179,7 +192,9 @@ impl Line {
 /// The pool must not outlive the command that it is private to.
 fn stop_when_interrupted(home: Home) {
     thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
         if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
             eprintln!("\ninterrupted: stopping the jobs and the pool");
             let _ = pool::stop(&home);

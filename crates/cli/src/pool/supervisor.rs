@@ -37,7 +37,10 @@ const BACK_OFF: [Duration; 6] = [
 /// If another supervisor holds the pool, or its folder cannot be used.
 pub fn run(home: &Home) -> io::Result<()> {
     let Some(_held) = lock::take(&home.lock(NAME))? else {
-        return Err(io::Error::other(format!("supervise {}: another supervisor does so already", home.dir().display())));
+        return Err(io::Error::other(format!(
+            "supervise {}: another supervisor does so already",
+            home.dir().display()
+        )));
     };
     // Of its own session, so that a terminal that closes does not take the pool along.
     let _ = nix::unistd::setsid();
@@ -53,7 +56,10 @@ pub fn run(home: &Home) -> io::Result<()> {
 }
 
 /// Keeps one daemon alive for ever.
-#[expect(clippy::disallowed_methods, reason = "how long a daemon lived decides how long to wait; this is a shell")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a daemon lived decides how long to wait; this is a shell"
+)]
 fn keep(home: &Home, program: &Path, role: DaemonRole) {
     let mut deaths = 0;
     loop {
@@ -95,7 +101,7 @@ fn daemon_command(home: &Home, program: &Path, role: DaemonRole) -> io::Result<C
 /// # Errors
 ///
 /// If it cannot be started.
-pub fn start(home: &Home, program: &Path) -> io::Result<u32> {
+pub(super) fn start(home: &Home, program: &Path) -> io::Result<u32> {
     let mut command = Command::new(program);
     command.args(["daemon", NAME, "--home"]).arg(home.dir());
     log_to(&mut command, &home.log(NAME))?;

@@ -328,7 +328,7 @@ fn requeue_reason<'a>(rest: &[&'a str]) -> Option<&'a str> {
             || text.starts_with("(0) No core")
             || text.starts_with("(1) Core")
     };
-    let after = rest.iter().rposition(|line| ended(line))? + 1;
+    let after = rest.iter().rposition(ended)? + 1;
     let line = rest.get(after)?;
     Columns::of_heading(line).is_none().then(|| line.trim())
 }

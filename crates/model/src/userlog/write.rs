@@ -124,17 +124,13 @@ impl UserLogEvent {
                 write_slot(slot_name.as_deref(), properties, out);
             }
             Self::Checkpointed { run_remote, run_local, sent_bytes } => {
-                write_times(*run_remote, "Run Remote Usage", out);
-                write_times(*run_local, "Run Local Usage", out);
-                put(out, "\t", &format!("{sent_bytes}  -  Run Bytes Sent By Job For Checkpoint"));
+                write_checkpoint(*run_remote, *run_local, *sent_bytes, out);
             }
             Self::Evicted(evicted) => write_evicted(evicted, out),
             Self::Terminated(terminated) => write_terminated(terminated, "Job", out),
             Self::NodeTerminated { terminated, .. } => write_terminated(terminated, "Node", out),
             Self::ImageSize { memory_mib, resident_kib, proportional_kib, .. } => {
-                write_size(*memory_mib, "MemoryUsage of job (MB)", out);
-                write_size(*resident_kib, "ResidentSetSize of job (KB)", out);
-                write_size(*proportional_kib, "ProportionalSetSize of job (KB)", out);
+                write_sizes(*memory_mib, *resident_kib, *proportional_kib, out);
             }
             Self::ShadowException { message, sent_bytes, received_bytes } => {
                 put(out, "\t", message);
@@ -144,8 +140,7 @@ impl UserLogEvent {
                 put(out, "\tNumber of processes actually suspended: ", &processes.to_string());
             }
             Self::Held { reason, code, subcode } => {
-                put(out, "\t", reason.as_deref().unwrap_or("Reason unspecified"));
-                put(out, "\t", &format!("Code {code} Subcode {subcode}"));
+                write_hold(reason.as_deref(), *code, *subcode, out);
             }
             Self::Aborted { reason }
             | Self::Released { reason }
@@ -156,6 +151,39 @@ impl UserLogEvent {
                 put_some(out, "    DAG Node: ", dag_node.as_deref());
             }
             Self::RemoteError { message, hold, .. } => write_remote_error(message, *hold, out),
+            Self::Disconnected { .. }
+            | Self::Reconnected { .. }
+            | Self::ReconnectFailed { .. }
+            | Self::GridResourceUp { .. }
+            | Self::GridResourceDown { .. }
+            | Self::GridSubmitted { .. } => self.write_places(out),
+            Self::AdInformation { attributes } => write_attributes(attributes, "", out),
+            Self::PreSkipped { notes } => put(out, "    ", notes),
+            Self::ClusterRemoved { jobs, items, completion, notes } => {
+                write_removal(*jobs, *items, *completion, notes.as_deref(), out);
+            }
+            Self::FactoryPaused { reason, pause_code, hold_code } => {
+                write_pause(reason.as_deref(), *pause_code, *hold_code, out);
+            }
+            Self::FileTransfer { queued_s, host, .. } => {
+                write_transfer(*queued_s, host.as_deref(), out);
+            }
+            Self::CommonFiles { step } => write_common_files(step, out),
+            Self::Other { payload, .. } => write_payload(payload, out),
+            Self::ExecutableError(_)
+            | Self::Generic { .. }
+            | Self::Unsuspended
+            | Self::StatusUnknown
+            | Self::StatusKnown
+            | Self::StageIn
+            | Self::StageOut
+            | Self::AttributeUpdated { .. } => {}
+        }
+    }
+
+    /// The lines that name slots, daemons and grid resources; nothing for an event without them.
+    fn write_places(&self, out: &mut String) {
+        match self {
             Self::Disconnected { reason, slot_name, startd } => {
                 put(out, "    ", reason);
                 put(out, "    Trying to reconnect to ", &format!("{slot_name} {startd}"));
@@ -175,36 +203,7 @@ impl UserLogEvent {
                 put(out, "    GridResource: ", resource);
                 put(out, "    GridJobId: ", grid_job);
             }
-            Self::AdInformation { attributes } => write_attributes(attributes, "", out),
-            Self::PreSkipped { notes } => put(out, "    ", notes),
-            Self::ClusterRemoved { jobs, items, completion, notes } => {
-                let end = completion_word(*completion);
-                put(out, "\t", &format!("Materialized {jobs} jobs from {items} items.\t{end}"));
-                put_some(out, "\t", notes.as_deref());
-            }
-            Self::FactoryPaused { reason, pause_code, hold_code } => {
-                write_pause(reason.as_deref(), *pause_code, *hold_code, out);
-            }
-            Self::FileTransfer { queued_s, host, .. } => {
-                let queued = queued_s.map(|s| s.to_string());
-                put_some(out, "\tSeconds spent in queue: ", queued.as_deref());
-                put_some(out, "\tTransferring to host: ", host.as_deref());
-            }
-            Self::CommonFiles { step } => {
-                let known = COMMON_FILES_SENTENCES.iter().find(|(name, _)| name == step);
-                put_some(out, "\t", known.map(|(_, sentence)| *sentence));
-            }
-            Self::Other { payload, .. } => {
-                payload.iter().filter(|text| *text != END).for_each(|text| put(out, "", text));
-            }
-            Self::ExecutableError(_)
-            | Self::Generic { .. }
-            | Self::Unsuspended
-            | Self::StatusUnknown
-            | Self::StatusKnown
-            | Self::StageIn
-            | Self::StageOut
-            | Self::AttributeUpdated { .. } => {}
+            _ => {}
         }
     }
 }
@@ -332,9 +331,59 @@ fn write_bytes(sent: u64, received: u64, which: &str, whose: &str, out: &mut Str
     put(out, "\t", &format!("{received}  -  {which} Bytes Received By {whose}"));
 }
 
+fn write_checkpoint(run_remote: CpuTimes, run_local: CpuTimes, sent_bytes: u64, out: &mut String) {
+    write_times(run_remote, "Run Remote Usage", out);
+    write_times(run_local, "Run Local Usage", out);
+    put(out, "\t", &format!("{sent_bytes}  -  Run Bytes Sent By Job For Checkpoint"));
+}
+
+fn write_sizes(
+    memory_mib: Option<u64>,
+    resident_kib: Option<u64>,
+    proportional_kib: Option<u64>,
+    out: &mut String,
+) {
+    write_size(memory_mib, "MemoryUsage of job (MB)", out);
+    write_size(resident_kib, "ResidentSetSize of job (KB)", out);
+    write_size(proportional_kib, "ProportionalSetSize of job (KB)", out);
+}
+
 fn write_size(size: Option<u64>, what: &str, out: &mut String) {
     let text = size.map(|n| format!("{n}  -  {what}"));
     put_some(out, "\t", text.as_deref());
+}
+
+fn write_hold(reason: Option<&str>, code: i32, subcode: i32, out: &mut String) {
+    put(out, "\t", reason.unwrap_or("Reason unspecified"));
+    put(out, "\t", &format!("Code {code} Subcode {subcode}"));
+}
+
+fn write_transfer(queued_s: Option<u64>, host: Option<&str>, out: &mut String) {
+    let queued = queued_s.map(|s| s.to_string());
+    put_some(out, "\tSeconds spent in queue: ", queued.as_deref());
+    put_some(out, "\tTransferring to host: ", host);
+}
+
+fn write_common_files(step: &str, out: &mut String) {
+    let known = COMMON_FILES_SENTENCES.iter().find(|(name, _)| *name == step);
+    put_some(out, "\t", known.map(|(_, sentence)| *sentence));
+}
+
+fn write_payload(payload: &[String], out: &mut String) {
+    // A line of three dots would end the event.
+    payload.iter().filter(|text| *text != END).for_each(|text| put(out, "", text));
+}
+
+fn write_removal(
+    jobs: u32,
+    items: u32,
+    completion: Completion,
+    notes: Option<&str>,
+    out: &mut String,
+) {
+    let end = completion_word(completion);
+    put(out, "\t", &format!("Materialized {jobs} jobs from {items} items.\t{end}"));
+    put_some(out, "\t", notes);
 }
 
 fn write_remote_error(message: &[String], hold: Option<(i32, i32)>, out: &mut String) {

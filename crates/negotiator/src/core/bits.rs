@@ -38,6 +38,16 @@ impl Bits {
         }
     }
 
+    /// Adds what is in `other`.
+    pub(crate) fn add(&mut self, other: &Self) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+    }
+
     /// How many rows are in the set.
     pub(crate) fn count(&self) -> u32 {
         self.words.iter().map(|word| word.count_ones()).sum()
@@ -92,5 +102,7 @@ mod tests {
         assert_eq!(long.rows().collect::<Vec<_>>(), [2]);
         long.keep(&Bits::default());
         assert!(long.is_empty());
+        long.add(&short);
+        assert_eq!(long, short);
     }
 }

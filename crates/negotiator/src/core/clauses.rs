@@ -1,11 +1,12 @@
-//! Clauses of jobs' Requirements, each evaluated once per kind of machine, whatever number of classes and machines share it.
+//! Clauses of jobs' Requirements, and Ranks, each evaluated once per kind of machine, whatever number of classes and machines
+//! share it.
 //!
 //! Two classes share a clause when its text and everything of the job that it reaches are equal. Two machines are of one kind
 //! for it when everything of the machine that it reaches is equal. What it reaches of the machines is kept in columns of
 //! numbers that stand for values, so that telling kinds apart compares numbers.
 //!
 //! A clause that reaches what is left of a machine, the time, or back into the job is not kept as a set: it is *live*, and
-//! evaluated for one candidate at a time.
+//! evaluated for one candidate at a time. So is a Rank that has too many values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use classad::{AttrName, ClassAd, Env, Expr, RefScope};
 
 use super::bits::Bits;
 use super::dependence::Dependence;
+use super::machine::number;
+use super::ordered::Ordered;
 
 /// A clause that some class has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +48,38 @@ struct Clause {
     key: String,
     expr: Expr,
     job: Arc<ClassAd>,
+    sense: Sense,
     reaches: BTreeSet<AttrName>,
     unsteady: bool,
-    columns: BTreeSet<usize>,
-    live: bool,
-    holds: Bits,
+    outcome: Outcome,
     users: usize,
 }
+
+/// What is asked of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sense {
+    /// Whether it is true.
+    Condition,
+    /// How large it is.
+    Rank,
+}
+
+/// What an expression is on each machine.
+#[derive(Clone, Debug)]
+enum Outcome {
+    /// It must be evaluated for each candidate.
+    Live,
+    /// The machines on which it is true.
+    Holds(Bits),
+    /// Machines by value, the highest first.
+    Levels(Vec<Level>),
+}
+
+/// Machines on which a Rank has one value.
+pub(crate) type Level = (Ordered, Bits);
+
+/// A Rank with more values than this is live: a set of machines for each value would cost more than evaluating it.
+const MAX_LEVELS: usize = 64;
 
 /// One attribute of every machine.
 #[derive(Clone, Debug)]
@@ -73,9 +101,15 @@ const ABSENT: u32 = 0;
 
 impl Clauses {
     /// Takes a share in a clause of `job`.
-    pub(crate) fn acquire(&mut self, expr: &Expr, job: &Arc<ClassAd>, ads: &dyn Ads) -> ClauseId {
+    pub(crate) fn acquire(
+        &mut self,
+        expr: &Expr,
+        sense: Sense,
+        job: &Arc<ClassAd>,
+        ads: &dyn Ads,
+    ) -> ClauseId {
         let dependence = Dependence::of(expr, job);
-        let key = key(expr, job, &dependence);
+        let key = key(expr, sense, job, &dependence);
         if let Some(id) = self.by_key.get(&key) {
             if let Some(clause) = &mut self.clauses[id.0] {
                 clause.users += 1;
@@ -88,9 +122,8 @@ impl Clauses {
             job: Arc::clone(job),
             reaches: dependence.other,
             unsteady: dependence.unsteady,
-            columns: BTreeSet::new(),
-            live: false,
-            holds: Bits::default(),
+            sense,
+            outcome: Outcome::Live,
             users: 1,
         };
         let id = match self.clauses.iter().position(Option::is_none) {
@@ -119,14 +152,31 @@ impl Clauses {
         }
     }
 
-    /// Where the clause holds, or `None` if it is live.
+    /// Where a condition holds, or `None` if it is live.
     pub(crate) fn holds(&self, id: ClauseId) -> Option<&Bits> {
-        self.clauses[id.0].as_ref().filter(|clause| !clause.live).map(|clause| &clause.holds)
+        match &self.clauses[id.0].as_ref()?.outcome {
+            Outcome::Holds(rows) => Some(rows),
+            Outcome::Live | Outcome::Levels(_) => None,
+        }
+    }
+
+    /// The machines by rank, or `None` if it is live.
+    pub(crate) fn levels(&self, id: ClauseId) -> Option<&[Level]> {
+        match &self.clauses[id.0].as_ref()?.outcome {
+            Outcome::Levels(levels) => Some(levels),
+            Outcome::Live | Outcome::Holds(_) => None,
+        }
     }
 
     /// The rows that have a machine.
     pub(crate) fn present(&self) -> &Bits {
         &self.present
+    }
+
+    /// Whether some machine has the attribute, if that is known.
+    pub(crate) fn is_defined(&self, name: &AttrName) -> Option<bool> {
+        let column = &self.columns[*self.by_name.get(name)?];
+        Some(column.ids.iter().any(|id| *id != ABSENT))
     }
 
     /// Whether some clause depends on what changes while no ad does.
@@ -158,8 +208,7 @@ impl Clauses {
         }
         for id in concerned.difference(&widened) {
             if let Some(clause) = &mut self.clauses[id.0] {
-                let holds = !clause.live && clause.evaluate(ad);
-                clause.holds.put(row, holds);
+                clause.outcome_changed(row, ad);
             }
         }
         !concerned.is_empty()
@@ -190,19 +239,22 @@ impl Clauses {
         for column in &columns {
             self.columns[*column].clauses.insert(id);
         }
-        let holds = if live { Bits::default() } else { self.evaluate_kinds(id, &columns, ads) };
+        let outcome = if live { Outcome::Live } else { self.evaluate_kinds(id, &columns, ads) };
         if let Some(clause) = &mut self.clauses[id.0] {
-            (clause.live, clause.columns, clause.holds) = (live, columns, holds);
+            clause.outcome = outcome;
         }
     }
 
     /// Evaluates a clause once for each kind of machine.
-    fn evaluate_kinds(&self, id: ClauseId, columns: &BTreeSet<usize>, ads: &dyn Ads) -> Bits {
-        let Some(clause) = &self.clauses[id.0] else { return Bits::default() };
+    fn evaluate_kinds(&self, id: ClauseId, columns: &BTreeSet<usize>, ads: &dyn Ads) -> Outcome {
+        let Some(clause) = &self.clauses[id.0] else { return Outcome::Live };
         let columns: Vec<&Column> = columns.iter().map(|column| &self.columns[*column]).collect();
-        let mut known: BTreeMap<Vec<u32>, bool> = BTreeMap::new();
+        let mut known: BTreeMap<Vec<u32>, f64> = BTreeMap::new();
         let mut kind = Vec::with_capacity(columns.len());
-        let mut holds = Bits::default();
+        let mut outcome = match clause.sense {
+            Sense::Condition => Outcome::Holds(Bits::default()),
+            Sense::Rank => Outcome::Levels(Vec::new()),
+        };
         for row in 0..ads.rows() {
             let Some(ad) = ads.ad(row) else { continue };
             kind.clear();
@@ -210,14 +262,14 @@ impl Clauses {
             let value = match known.get(&kind) {
                 Some(value) => *value,
                 None => {
-                    let value = clause.evaluate(Some(ad));
+                    let value = clause.evaluate(ad);
                     known.insert(kind.clone(), value);
                     value
                 }
             };
-            holds.put(row, value);
+            outcome.put(row, Some(value));
         }
-        holds
+        outcome
     }
 
     fn column(&mut self, name: &AttrName, ads: &dyn Ads) -> usize {
@@ -235,11 +287,50 @@ impl Clauses {
 }
 
 impl Clause {
-    /// Steady clauses only: the time makes no difference to them.
-    fn evaluate(&self, machine: Option<&Arc<ClassAd>>) -> bool {
-        let evaluate =
-            |ad: &Arc<ClassAd>| self.job.eval_expr(&self.expr, Some(ad), &Env::at(0)).is_true();
-        machine.is_some_and(evaluate)
+    /// A condition is 1 where it is true and 0 elsewhere. Steady clauses only: the time makes no difference to them.
+    fn evaluate(&self, machine: &ClassAd) -> f64 {
+        let value = self.job.eval_expr(&self.expr, Some(machine), &Env::at(0));
+        match self.sense {
+            Sense::Condition => f64::from(u8::from(value.is_true())),
+            Sense::Rank => number(&value),
+        }
+    }
+
+    fn outcome_changed(&mut self, row: u32, machine: Option<&Arc<ClassAd>>) {
+        if !matches!(self.outcome, Outcome::Live) {
+            let value = machine.map(|machine| self.evaluate(machine));
+            self.outcome.put(row, value);
+        }
+    }
+}
+
+impl Outcome {
+    /// Takes note of the value on one machine; `None` if there is no machine.
+    fn put(&mut self, row: u32, value: Option<f64>) {
+        match self {
+            Self::Live => {}
+            Self::Holds(rows) => rows.put(row, value == Some(1.0)),
+            Self::Levels(levels) => {
+                levels.iter_mut().for_each(|(_, rows)| rows.put(row, false));
+                let Some(value) = value.map(Ordered) else { return };
+                match levels.iter_mut().find(|(level, _)| *level == value) {
+                    Some((_, rows)) => rows.put(row, true),
+                    None => self.add_level(row, value),
+                }
+            }
+        }
+    }
+
+    fn add_level(&mut self, row: u32, value: Ordered) {
+        let Self::Levels(levels) = self else { return };
+        levels.retain(|(_, rows)| !rows.is_empty());
+        if levels.len() == MAX_LEVELS {
+            *self = Self::Live;
+            return;
+        }
+        let mut rows = Bits::default();
+        rows.put(row, true);
+        levels.insert(levels.partition_point(|(level, _)| *level > value), (value, rows));
     }
 }
 
@@ -334,8 +425,8 @@ impl Values {
 }
 
 /// The clause's text with everything of the job that it reaches.
-fn key(expr: &Expr, job: &ClassAd, dependence: &Dependence) -> String {
-    let mut key = expr.to_string();
+fn key(expr: &Expr, sense: Sense, job: &ClassAd, dependence: &Dependence) -> String {
+    let mut key = format!("{sense:?} {expr}");
     for name in &dependence.own {
         key.push('\n');
         key.push_str(&name.as_str().to_ascii_lowercase());

@@ -7,7 +7,9 @@ use classad::{AttrName, ClassAd, Env, Expr, Value};
 use model::{ClassId, IdleReason, MachineName, Now, Resources, attr};
 use proto::matchmaking::ClassRequest;
 
-use super::clauses::{ClauseId, Clauses};
+use super::bits::Bits;
+use super::clauses::{ClauseId, Clauses, Sense};
+use super::conditions::{Floor, RequestSet};
 use super::dependence::Dependence;
 use super::pool::Rows;
 use super::reasons::Standing;
@@ -17,6 +19,8 @@ use super::words::ScheddName;
 #[derive(Clone, Debug, Default)]
 pub struct Demand {
     pub(crate) schedds: BTreeMap<ScheddName, BTreeMap<ClassId, Class>>,
+    /// Machines that some class leaves alone.
+    avoided: BTreeSet<MachineName>,
 }
 
 /// The idle jobs of one class of one schedd.
@@ -24,12 +28,16 @@ pub struct Demand {
 pub(crate) struct Class {
     /// What the schedd said.
     pub(crate) request: ClassRequest,
-    /// The clauses of its Requirements, with the shared evaluation of each.
-    pub(crate) clauses: Vec<(ClauseId, Expr)>,
+    /// The clauses of its Requirements.
+    pub(crate) clauses: Vec<JobClause>,
     /// How much it asks for.
     pub(crate) asked: Asked,
-    /// Its Rank, if machines can differ in it.
-    pub(crate) rank: Option<Expr>,
+    /// The requests that it states as numbers.
+    pub(crate) stated: RequestSet,
+    /// Its Rank, if machines can differ in it, with the shared evaluation of it.
+    pub(crate) rank: Option<(ClauseId, Expr)>,
+    /// Whether its Rank looks at nothing of a machine but the processors and the memory that are left.
+    pub(crate) ranks_by_amounts: bool,
     /// Whether its expressions ask for the time.
     pub(crate) unsteady: bool,
     /// Matches that the schedd did not know of when it counted.
@@ -42,6 +50,25 @@ pub(crate) struct Class {
     pub(crate) told: Option<IdleReason>,
     /// What was found out about the class and the pool as it would be if nothing ran.
     pub(crate) standing: Option<Standing>,
+}
+
+/// A clause of a class's Requirements.
+#[derive(Clone, Debug)]
+pub(crate) struct JobClause {
+    /// As the user wrote it.
+    pub(crate) written: Expr,
+    /// Whether it asks for no more than the class's request does: then it holds wherever the request fits.
+    pub(crate) implied: bool,
+    condition: Condition,
+}
+
+/// How a clause is decided.
+#[derive(Clone, Debug)]
+enum Condition {
+    /// By the shared evaluation.
+    Shared(ClauseId),
+    /// By comparing an amount, and then by the shared evaluation of what is left of the clause, if anything is.
+    Floor { floor: Floor, met: Option<ClauseId>, unmet: Option<ClauseId> },
 }
 
 /// How much a class asks for.
@@ -67,8 +94,29 @@ impl Demand {
         self.schedds.get_mut(schedd)?.get_mut(&class)
     }
 
+    /// A class leaves a machine alone until then, or until the machine has spoken again.
+    pub(crate) fn avoid(
+        &mut self,
+        (schedd, class): (&ScheddName, ClassId),
+        (machine, sequence): (MachineName, u64),
+        until_boot_ms: u64,
+    ) {
+        if let Some(class) = self.class_mut(schedd, class) {
+            class.declined.insert(machine.clone(), (sequence, until_boot_ms));
+            self.avoided.insert(machine);
+        }
+    }
+
+    /// Whether some class leaves the machine alone.
+    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
+        self.avoided.contains(machine)
+    }
+
     /// When the first machine that a class leaves alone may be asked again, in milliseconds of the steady clock.
     pub(crate) fn next_pause_end(&self) -> Option<u64> {
+        if self.avoided.is_empty() {
+            return None;
+        }
         self.classes().flat_map(|class| class.declined.values()).map(|(_, until)| *until).min()
     }
 
@@ -86,11 +134,6 @@ impl Demand {
         }
     }
 
-    /// Whether some class leaves the machine alone.
-    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
-        self.classes().any(|class| class.declined.contains_key(machine))
-    }
-
     /// Every class was looked at: what is left to see is what changes from now on.
     pub(crate) fn looked_at(&mut self, now: Now) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
@@ -99,6 +142,10 @@ impl Demand {
             if class.wanted() == 0 {
                 class.told = None;
             }
+        }
+        if !self.avoided.is_empty() {
+            self.avoided =
+                self.classes().flat_map(|class| class.declined.keys().cloned()).collect();
         }
     }
 
@@ -118,21 +165,29 @@ impl Class {
     pub(crate) fn compile(request: ClassRequest, clauses: &mut Clauses, ads: &Rows) -> Self {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
-        let compiled = requirements.map_or_else(Vec::new, Expr::clauses);
-        let compiled: Vec<(ClauseId, Expr)> = compiled
+        let written = requirements.map_or_else(Vec::new, Expr::clauses);
+        let asked = Asked::of(job, ads);
+        let compiled = written
             .into_iter()
-            .map(|clause| (clauses.acquire(clause, job, ads), clause.clone()))
+            .map(|clause| JobClause::compile(clause, (job, &asked), clauses, ads))
             .collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
+        let mut ranks_by_amounts = false;
         let rank = job.get(attr::RANK).filter(|rank| {
             let dependence = Dependence::of(rank, job);
             unsteady |= dependence.unsteady;
+            let amounts = [attr::CPUS, attr::MEMORY];
+            let is_amount = |name: &AttrName| amounts.iter().any(|amount| name == amount);
+            ranks_by_amounts = !dependence.unsteady && dependence.other.iter().all(is_amount);
             !dependence.other.is_empty()
         });
+        let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
         Self {
             clauses: compiled,
-            asked: Asked::of(job, ads),
-            rank: rank.cloned(),
+            asked,
+            stated: RequestSet::stated(job),
+            rank,
+            ranks_by_amounts,
             unsteady,
             unseen: BTreeSet::new(),
             fresh: true,
@@ -167,8 +222,78 @@ impl Class {
 
     /// Gives back what it shares.
     pub(crate) fn dissolve(self, clauses: &mut Clauses) {
-        for (id, _) in self.clauses {
-            clauses.release(id);
+        let shared = self.clauses.iter().flat_map(JobClause::shared);
+        shared.chain(self.rank.iter().map(|(id, _)| *id)).for_each(|id| clauses.release(id));
+    }
+}
+
+impl JobClause {
+    fn compile(
+        written: &Expr,
+        (job, asked): (&Arc<ClassAd>, &Asked),
+        clauses: &mut Clauses,
+        ads: &Rows,
+    ) -> Self {
+        let mut acquire = |expr: &Expr| clauses.acquire(expr, Sense::Condition, job, ads);
+        let condition = match Floor::of(written, job) {
+            None => Condition::Shared(acquire(written)),
+            Some(floor) => {
+                let (met, unmet) =
+                    (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
+                Condition::Floor { floor, met, unmet }
+            }
+        };
+        let implied = match (&condition, asked) {
+            (Condition::Floor { floor, met: None, .. }, Asked::Fixed(asked)) => floor.is_met(asked),
+            (Condition::Floor { .. } | Condition::Shared(_), _) => false,
+        };
+        Self { written: written.clone(), implied, condition }
+    }
+
+    /// Whether it holds on a machine with so much left; `None` if it must be evaluated.
+    pub(crate) fn decide(&self, clauses: &Clauses, row: u32, left: &Resources) -> Option<bool> {
+        let shared = |id: ClauseId| clauses.holds(id).map(|rows| rows.get(row));
+        match &self.condition {
+            Condition::Shared(id) => shared(*id),
+            Condition::Floor { floor, met, .. } if floor.is_met(left) => {
+                met.map_or(Some(true), shared)
+            }
+            Condition::Floor { unmet, .. } => unmet.map_or(Some(false), shared),
+        }
+    }
+
+    /// Where it holds, if that does not depend on what is left: then [`Self::admit`] has said all that there is to say.
+    pub(crate) fn settled<'c>(&self, clauses: &'c Clauses) -> Option<&'c Bits> {
+        match &self.condition {
+            Condition::Shared(id) => clauses.holds(*id),
+            Condition::Floor { .. } => None,
+        }
+    }
+
+    /// Leaves out the machines on which it cannot hold, however much is left.
+    pub(crate) fn admit(&self, clauses: &Clauses, admitted: &mut Bits) {
+        match &self.condition {
+            Condition::Shared(id) => {
+                if let Some(rows) = clauses.holds(*id) {
+                    admitted.keep(rows);
+                }
+            }
+            Condition::Floor { met: None, .. } => {}
+            Condition::Floor { met: Some(met), unmet, .. } => {
+                let unmet =
+                    unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
+                if let (Some(met), Some(mut either)) = (clauses.holds(*met), unmet) {
+                    either.add(met);
+                    admitted.keep(&either);
+                }
+            }
+        }
+    }
+
+    fn shared(&self) -> Vec<ClauseId> {
+        match &self.condition {
+            Condition::Shared(id) => vec![*id],
+            Condition::Floor { met, unmet, .. } => met.iter().chain(unmet).copied().collect(),
         }
     }
 }
@@ -205,7 +330,7 @@ impl Asked {
 
 impl Wanted {
     /// The resource that an attribute of a job asks for.
-    fn by_request(name: &AttrName) -> Option<Self> {
+    pub(crate) fn by_request(name: &AttrName) -> Option<Self> {
         let (prefix, resource) = name.as_str().split_at_checked(attr::REQUEST_PREFIX.len())?;
         if !prefix.eq_ignore_ascii_case(attr::REQUEST_PREFIX) {
             return None;
@@ -218,6 +343,20 @@ impl Wanted {
             "memory" => Some(Self::Memory),
             "disk" => Some(Self::Disk),
             custom => Some(Self::Custom(custom.to_owned())),
+        }
+    }
+}
+
+impl Wanted {
+    /// The resource of which an attribute of a slot tells how much is left. Of the custom ones only GPUs, which every pool that
+    /// has them calls so.
+    pub(crate) fn by_amount(name: &AttrName) -> Option<Self> {
+        match name.as_str().to_ascii_lowercase().as_str() {
+            "cpus" => Some(Self::Cpus),
+            "memory" => Some(Self::Memory),
+            "disk" => Some(Self::Disk),
+            "gpus" => Some(Self::Custom("gpus".to_owned())),
+            _ => None,
         }
     }
 }

@@ -237,6 +237,7 @@ fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
             ad.set(attr::EXIT_BY_SIGNAL, true);
             ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
         }
+        RunEnd::OutputFailed { end, .. } => set_exit(ad, end),
         RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
     }
 }
@@ -251,7 +252,12 @@ impl Core {
                 Some(RunEnd::StartFailed(failure)) => {
                     format!("the machine could not prepare the run ({})", failure.path)
                 }
-                Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::Vacated { .. })
+                Some(
+                    RunEnd::Exited { .. }
+                    | RunEnd::Signaled { .. }
+                    | RunEnd::OutputFailed { .. }
+                    | RunEnd::Vacated { .. },
+                )
                 | None => "the run was lost".to_owned(),
             };
             let seconds = until_ms.saturating_sub(now.boot_ms).div_ceil(1000);

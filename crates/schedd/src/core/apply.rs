@@ -1,11 +1,13 @@
 //! The only place where the core's state changes.
 
-use model::{AfterRun, JobEvent, JobId, Now, RunEnd, RunId};
+use std::sync::Arc;
+
+use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, Now, RunEnd, RunId};
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
 use super::policy;
-use super::rows::JobRecord;
+use super::rows::{ClusterRecord, JobRecord};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
 use super::words::{Change, Event, Fact};
@@ -20,21 +22,7 @@ impl Core {
         let at = event.at;
         let mut change = Change::default();
         match &event.fact {
-            Fact::ClusterSubmitted(record) => {
-                self.reserved.remove(&record.cluster);
-                self.meta.next_cluster = self.meta.next_cluster.max(record.cluster.next());
-                self.index_cluster(record);
-                change.meta = Some(self.meta);
-                change.new_cluster = Some(record.clone());
-                change.recorded = Some(self.record(
-                    at,
-                    Happening::ClusterSubmitted {
-                        cluster: record.cluster,
-                        owner: record.body.owner.clone(),
-                        procs: record.spec.count(),
-                    },
-                ));
-            }
+            Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::UsageSeen { run, usage } => {
                 let record = self.job_mut(run.job);
@@ -69,13 +57,7 @@ impl Core {
             }
             Fact::NegotiatorWent => self.negotiator = None,
             Fact::RequestsTold(message) => self.note_told(at, message),
-            Fact::ReasonsHeard(reasons) => {
-                for (class, reason) in reasons {
-                    if let Some(class) = self.classes.by_id.get_mut(class) {
-                        class.reason.clone_from(reason);
-                    }
-                }
-            }
+            Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
             Fact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
             }
@@ -97,18 +79,42 @@ impl Core {
                     machine.beat = Some(*beat);
                 }
             }
-            Fact::BackoffOver { job } => {
-                if let Some(until_ms) = self.backing_off.remove(job) {
-                    self.backoff_ends.remove(&(until_ms, *job));
-                    let (owner, place) = self.owner_and_place(*job);
-                    self.classes.add_idle(&place.key, &owner, place.prio, *job);
-                }
-            }
+            Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
             Fact::MatchDeclined { class, .. } => self.doubt(*class),
             Fact::Repeated { .. } => {}
         }
         change
+    }
+
+    fn cluster_submitted(&mut self, at: Now, record: &Arc<ClusterRecord>, change: &mut Change) {
+        self.reserved.remove(&record.cluster);
+        self.meta.next_cluster = self.meta.next_cluster.max(record.cluster.next());
+        self.index_cluster(record);
+        change.meta = Some(self.meta);
+        change.new_cluster = Some(Arc::clone(record));
+        let happened = Happening::ClusterSubmitted {
+            cluster: record.cluster,
+            owner: record.body.owner.clone(),
+            procs: record.spec.count(),
+        };
+        change.recorded = Some(self.record(at, happened));
+    }
+
+    fn reasons_heard(&mut self, reasons: &[(ClassId, Option<IdleReason>)]) {
+        for (class, reason) in reasons {
+            if let Some(class) = self.classes.by_id.get_mut(class) {
+                class.reason.clone_from(reason);
+            }
+        }
+    }
+
+    fn backoff_over(&mut self, job: JobId) {
+        if let Some(until_ms) = self.backing_off.remove(&job) {
+            self.backoff_ends.remove(&(until_ms, job));
+            let (owner, place) = self.owner_and_place(job);
+            self.classes.add_idle(&place.key, &owner, place.prio, job);
+        }
     }
 
     fn apply_job(&mut self, at: Now, id: JobId, event: &JobEvent, change: &mut Change) {
@@ -250,7 +256,7 @@ impl Core {
     }
 
     /// The negotiator seems to believe something else of a class than what it was told.
-    fn doubt(&mut self, class: model::ClassId) {
+    fn doubt(&mut self, class: ClassId) {
         if let Some(negotiator) = &mut self.negotiator {
             let nothing = Told { prio: 0, first: JobId::new(0, 0), idle: 0 };
             negotiator.told.insert(class, nothing);
@@ -295,7 +301,10 @@ fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord) -> Option<u64> {
     let JobEvent::RunOver { end, next, .. } = event else { return None };
     let failed = match end {
         RunEnd::StartFailed(_) | RunEnd::Lost { .. } => true,
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::Vacated { .. } => false,
+        RunEnd::Exited { .. }
+        | RunEnd::Signaled { .. }
+        | RunEnd::OutputFailed { .. }
+        | RunEnd::Vacated { .. } => false,
     };
     let requeued = matches!(next, AfterRun::Requeue { .. });
     (failed && requeued).then(|| at.deadline(backoff(record.tally.failures)))

@@ -16,7 +16,7 @@ use super::words::{Fact, Rejection};
 const RETELL_EVERY: Duration = Duration::from_secs(120);
 
 impl Core {
-    pub(super) fn heard_negotiator(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
+    pub(super) fn negotiator_said(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
         match message {
             ToSchedd::Matches(matches) => Ok(self.take_matches(matches)),
             ToSchedd::Reasons(reasons) => Ok(vec![Fact::ReasonsHeard(reasons.clone())]),

@@ -1,25 +1,59 @@
 //! Questions about the queue. They change nothing and are answered from what `apply` keeps in step.
 
-use classad::ClassAd;
-use model::{JobId, Now, UserName};
+use classad::{AttrName, ClassAd};
+use model::{ClusterId, JobId, Now, ProcId, UserName};
 use proto::client::{Query, Select, Selector, Totals};
 
 use super::ads;
 use super::state::{Cluster, Core, JobRef};
 
+/// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing else.
+const PAGE_JOBS: usize = 2000;
+
 impl Core {
-    /// The ads of the queue's jobs that the query asks for, in order.
+    /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length see [`Self::query_page`].
     pub fn query(&self, now: Now, query: &Query) -> Vec<ClassAd> {
+        self.page(now, query, None, usize::MAX).0
+    }
+
+    /// A part of what the query asks for: of the jobs after `after`, and from which to go on if there may be more.
+    pub fn query_page(
+        &self,
+        now: Now,
+        query: &Query,
+        after: Option<JobId>,
+    ) -> (Vec<ClassAd>, Option<JobId>) {
+        self.page(now, query, after, PAGE_JOBS)
+    }
+
+    fn page(
+        &self,
+        now: Now,
+        query: &Query,
+        after: Option<JobId>,
+        jobs: usize,
+    ) -> (Vec<ClassAd>, Option<JobId>) {
         let env = ads::env(now);
         let limit = query.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let holds = |ad: &ClassAd, expr: &classad::Expr| ad.eval_expr(expr, None, &env).is_true();
-        let asked = self.selected(&query.select).map(|job| ads::job_ad(job, now, self));
-        let asked = asked.filter(|ad| match &query.select {
-            Select::Constraint(expr) => holds(ad, expr),
-            Select::All | Select::Any(_) => true,
-        });
-        let asked = asked.filter(|ad| query.constraint.as_ref().is_none_or(|c| holds(ad, c)));
-        asked.take(limit).map(|ad| project(&ad, query)).collect()
+        let mut found = Vec::new();
+        for (n, job) in self.selected(&query.select, after).enumerate() {
+            if found.len() >= limit {
+                return (found, None);
+            }
+            let ad = ads::job_ad(job, now, self);
+            let selected = match &query.select {
+                Select::Constraint(expr) => holds(&ad, expr),
+                Select::All | Select::Any(_) => true,
+            };
+            if selected && query.constraint.as_ref().is_none_or(|c| holds(&ad, c)) {
+                found.push(project(&ad, &query.projection));
+            }
+            if n + 1 >= jobs {
+                return (found, Some(job.job));
+            }
+        }
+        (found, None)
     }
 
     /// A job's ad as it is now.
@@ -33,17 +67,24 @@ impl Core {
         Totals { all: self.all, by_owner: by_owner.collect() }
     }
 
-    /// Jobs that the selection names; all, for a constraint.
-    fn selected<'a>(&'a self, select: &'a Select) -> Box<dyn Iterator<Item = JobRef<'a>> + 'a> {
+    /// Jobs after `after` that the selection names; all, for a constraint.
+    fn selected<'a>(
+        &'a self,
+        select: &'a Select,
+        after: Option<JobId>,
+    ) -> Box<dyn Iterator<Item = JobRef<'a>> + 'a> {
+        let first = after.map_or(JobId::new(0, 0), |job| JobId { proc: job.proc.next(), ..job });
+        let clusters = self.clusters.range(first.cluster..);
+        let jobs_of = move |(id, cluster): (&ClusterId, &'a Cluster)| {
+            cluster.procs_from(if *id == first.cluster { first.proc } else { ProcId(0) })
+        };
         match select {
-            Select::All | Select::Constraint(_) => {
-                Box::new(self.clusters.values().flat_map(Cluster::procs))
-            }
+            Select::All | Select::Constraint(_) => Box::new(clusters.flat_map(jobs_of)),
             Select::Any(selectors) => {
-                let clusters = self.clusters.values().filter(move |cluster| {
+                let clusters = clusters.filter(|(_, cluster)| {
                     selectors.iter().any(|selector| may_name(selector, cluster))
                 });
-                Box::new(clusters.flat_map(Cluster::procs).filter(move |job| {
+                Box::new(clusters.flat_map(jobs_of).filter(|job| {
                     let owner = job.cluster.owner();
                     selectors.iter().any(|selector| names(selector, job.job, owner))
                 }))
@@ -69,12 +110,13 @@ fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
     }
 }
 
-fn project(ad: &ClassAd, query: &Query) -> ClassAd {
-    if query.projection.is_empty() {
+/// What a query wants of an ad: all, or some attributes.
+pub(crate) fn project(ad: &ClassAd, wanted: &[AttrName]) -> ClassAd {
+    if wanted.is_empty() {
         return ad.collapsed();
     }
     let mut some = ClassAd::new();
-    for name in &query.projection {
+    for name in wanted {
         if let Some(expr) = ad.lookup(name) {
             some.set(name, expr);
         }

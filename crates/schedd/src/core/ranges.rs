@@ -38,7 +38,13 @@ impl Ranges {
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = ProcId> {
-        self.0.iter().flat_map(|(start, end)| (*start..*end).map(ProcId))
+        self.iter_from(ProcId(0))
+    }
+
+    /// Its numbers from one on, in order.
+    pub fn iter_from(&self, first: ProcId) -> impl Iterator<Item = ProcId> {
+        let from = move |(start, end): (&u32, &u32)| (first.0.max(*start)..*end).map(ProcId);
+        self.0.iter().filter(move |(_, end)| **end > first.0).flat_map(from)
     }
 
     /// The ranges: start, and the number behind the last.

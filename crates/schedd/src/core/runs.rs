@@ -97,6 +97,7 @@ impl Core {
                 RunEnd::Vacated { .. } => AfterRun::Requeue { reason: reason.clone() },
                 RunEnd::Exited { .. }
                 | RunEnd::Signaled { .. }
+                | RunEnd::OutputFailed { .. }
                 | RunEnd::StartFailed(_)
                 | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
             },
@@ -113,6 +114,26 @@ impl Core {
         match end {
             RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
                 policy::after_exit(self, job, end, usage, now)
+            }
+            RunEnd::OutputFailed { path, errno, .. } => {
+                let slot = job.record().tally.slot.unwrap_or_default();
+                let reason = format!(
+                    "Transfer output files failure at execution point {slot} while sending files to access point {}. {}",
+                    self.config.name,
+                    transfer_failure(path, *errno)
+                );
+                let code = HoldCode::TransferOutputError;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::StartFailed(StartFailure { stage: StartStage::TransferInput, path, errno }) => {
+                let slot = job.record().tally.slot.unwrap_or_default();
+                let reason = format!(
+                    "Transfer input files failure at access point {} while sending files to execution point {slot}. {}",
+                    self.config.name,
+                    transfer_failure(path, *errno)
+                );
+                let code = HoldCode::TransferInputError;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
             RunEnd::StartFailed(failure) => after_start_failure(failure, job, now),
             RunEnd::Vacated { code } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
@@ -145,7 +166,7 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
             HoldCode::FailedToCreateProcess,
             format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),
         ),
-        StartStage::Prepare => {
+        StartStage::TransferInput | StartStage::Prepare => {
             let reason = format!("the machine could not prepare the run ({path}: {cause})");
             return AfterRun::Requeue { reason };
         }
@@ -155,6 +176,14 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
         None => reason,
     };
     AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+}
+
+/// HTCondor 25.14's words for the first file that could not be copied.
+fn transfer_failure(path: &str, errno: i32) -> String {
+    let cause = errno_text(errno);
+    format!(
+        "Details: 1 total failures: first failure: reading from file {path}: (errno {errno}) {cause}"
+    )
 }
 
 fn vacated(code: VacateCode) -> &'static str {

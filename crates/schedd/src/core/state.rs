@@ -155,9 +155,14 @@ impl Cluster {
 
     /// Its jobs in order, touched or not.
     pub(super) fn procs(&self) -> impl Iterator<Item = JobRef<'_>> {
+        self.procs_from(ProcId(0))
+    }
+
+    /// Its jobs in the queue from a number on, in order.
+    pub(super) fn procs_from(&self, first: ProcId) -> impl Iterator<Item = JobRef<'_>> {
         let id = self.record.cluster;
-        let mut untouched = self.untouched.iter().peekable();
-        let mut touched = self.jobs.iter().peekable();
+        let mut untouched = self.untouched.iter_from(first).peekable();
+        let mut touched = self.jobs.range(first..).peekable();
         std::iter::from_fn(move || {
             let next_touched = touched.peek().map(|(proc, _)| **proc);
             match (untouched.peek().copied(), next_touched) {

@@ -56,6 +56,11 @@ impl Tally {
                 self.last_exit = Some(end.clone());
                 self.failures = 0;
             }
+            // It is not complete while its files are not where they belong; how it ended is shown all the same.
+            RunEnd::OutputFailed { end, .. } => {
+                self.last_exit = Some((**end).clone());
+                self.failures = 0;
+            }
             RunEnd::Vacated { .. } => self.failures = 0,
             RunEnd::StartFailed(_) | RunEnd::Lost { .. } => self.failures += 1,
         }

@@ -73,7 +73,9 @@ pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
 }
 
 async fn attend(incoming: Incoming, desk: &Desk) -> Result<(), Broken> {
-    let Ok(greeted) = timeout(GREETING, incoming.greet()).await else { return Err(NetError::NoHello.into()) };
+    let Ok(greeted) = timeout(GREETING, incoming.greet()).await else {
+        return Err(NetError::NoHello.into());
+    };
     let Connection { peer, sender, mut receiver } = greeted?;
     let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
     let by = actor(&peer, superuser);
@@ -100,16 +102,26 @@ impl Visit<'_> {
     async fn answer(&mut self, id: u64, ask: Ask) -> Result<(), Broken> {
         let by = self.by.clone();
         match ask {
-            Ask::ReserveCluster { token } => self.through_core(id, Input::Reserve { by, token }).await,
+            Ask::ReserveCluster { token } => {
+                self.through_core(id, Input::Reserve { by, token }).await
+            }
             Ask::StageProcs { token, procs } => {
                 let answer = self.stage(token, procs);
                 self.say(id, answer).await
             }
             Ask::Submit { token, cluster, spec } => match self.with_staged(token, *spec) {
-                Ok(spec) => self.through_core(id, Input::Submit { by, token, cluster, spec: Arc::new(spec) }).await,
+                Ok(spec) => {
+                    self.through_core(
+                        id,
+                        Input::Submit { by, token, cluster, spec: Arc::new(spec) },
+                    )
+                    .await
+                }
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
-            Ask::Act { action, select } => self.through_core(id, Input::Act { by, action, select }).await,
+            Ask::Act { action, select } => {
+                self.through_core(id, Input::Act { by, action, select }).await
+            }
             Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
             Ask::QueryJobs(query) => self.queued(id, query).await,
             Ask::QueryMachines(_) => {
@@ -117,7 +129,7 @@ impl Visit<'_> {
                 self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
             }
             Ask::Totals => {
-                let totals = self.from_engine(EngineInput::Totals).await?;
+                let totals = self.ask_engine(EngineInput::Totals).await?;
                 self.say(id, Answer::Totals(totals)).await
             }
             Ask::Events { since, follow, select } => self.events(id, since, follow, &select).await,
@@ -129,12 +141,15 @@ impl Visit<'_> {
     }
 
     async fn through_core(&mut self, id: u64, input: Input) -> Result<(), Broken> {
-        let answer = self.from_engine(|client| EngineInput::Ask(input, client)).await?;
+        let answer = self.ask_engine(|client| EngineInput::Ask(input, client)).await?;
         self.say(id, answer).await
     }
 
     /// Puts a question to the engine and waits for what it says.
-    async fn from_engine<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> EngineInput) -> Result<T, Broken> {
+    async fn ask_engine<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> EngineInput,
+    ) -> Result<T, Broken> {
         let (client, answer) = oneshot::channel();
         self.desk.engine.send(question(client)).await.map_err(|_| Broken::Stopping)?;
         answer.await.map_err(|_| Broken::Stopping)
@@ -150,7 +165,11 @@ impl Visit<'_> {
         Answer::Done
     }
 
-    fn with_staged(&mut self, token: SubmitToken, mut spec: ClusterSpec) -> Result<ClusterSpec, Refusal> {
+    fn with_staged(
+        &mut self,
+        token: SubmitToken,
+        mut spec: ClusterSpec,
+    ) -> Result<ClusterSpec, Refusal> {
         let Some(mut staged) = self.staged.remove(&token) else { return Ok(spec) };
         match &mut spec.procs {
             Procs::Listed(rest) if staged.len() + rest.len() <= STAGED_PROCS => {
@@ -159,9 +178,9 @@ impl Visit<'_> {
                 Ok(spec)
             }
             Procs::Listed(_) => Err(too_many()),
-            Procs::Counted { .. } => {
-                Err(Refusal::Invalid("submit: jobs were staged, but the submission does not list its jobs".to_owned()))
-            }
+            Procs::Counted { .. } => Err(Refusal::Invalid(
+                "submit: jobs were staged, but the submission does not list its jobs".to_owned(),
+            )),
         }
     }
 
@@ -170,7 +189,7 @@ impl Visit<'_> {
         let mut after = None;
         loop {
             let request = Box::new(PageRequest { query: query.clone(), after });
-            let page = self.from_engine(|client| EngineInput::Page(request, client)).await?;
+            let page = self.ask_engine(|client| EngineInput::Page(request, client)).await?;
             if let Some(limit) = &mut query.limit {
                 *limit = limit.saturating_sub(page.ads.len() as u64);
             }
@@ -202,7 +221,13 @@ impl Visit<'_> {
         }
     }
 
-    async fn events(&mut self, id: u64, since: Seq, follow: bool, select: &Select) -> Result<(), Broken> {
+    async fn events(
+        &mut self,
+        id: u64,
+        since: Seq,
+        follow: bool,
+        select: &Select,
+    ) -> Result<(), Broken> {
         let mut follower = self.desk.follow.clone();
         let mut next = since;
         loop {
@@ -244,7 +269,10 @@ impl Visit<'_> {
 }
 
 fn too_many() -> Refusal {
-    Refusal::Limit { what: "submit a cluster of separately described jobs".to_owned(), limit: STAGED_PROCS.to_string() }
+    Refusal::Limit {
+        what: "submit a cluster of separately described jobs".to_owned(),
+        limit: STAGED_PROCS.to_string(),
+    }
 }
 
 fn cannot_read(error: &StoreError) -> Answer {

@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::links::Links;
-use super::{logtext, rows};
 use super::store::{Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
+use super::{logtext, rows};
 use crate::core::{Core, Dirty, Effect, Input, run_batch};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
@@ -103,7 +103,18 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { core, store, links, logs, zone, host, recorded } = parts;
         let last_outbox = logs.written();
-        Self { core, store, links, logs, last_outbox, forgotten: 0, zone, host, recorded, dropped: 0 }
+        Self {
+            core,
+            store,
+            links,
+            logs,
+            last_outbox,
+            forgotten: 0,
+            zone,
+            host,
+            recorded,
+            dropped: 0,
+        }
     }
 
     /// Runs until it is told to stop.
@@ -111,7 +122,10 @@ impl Engine {
     /// # Errors
     ///
     /// If a commit fails.
-    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<EngineInput>) -> Result<(), StoreError> {
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<EngineInput>,
+    ) -> Result<(), StoreError> {
         let effects = self.core.resume();
         self.perform(effects);
         let mut waiting = Vec::with_capacity(BATCH);
@@ -128,7 +142,8 @@ impl Engine {
 
     /// How long to wait for an input before the core wants to be asked again.
     fn patience(&self) -> Duration {
-        let until = |deadline: u64| Duration::from_millis(deadline.saturating_sub(clock::now().boot_ms));
+        let until =
+            |deadline: u64| Duration::from_millis(deadline.saturating_sub(clock::now().boot_ms));
         self.core.next_deadline().map_or(IDLE, until).min(IDLE)
     }
 
@@ -190,7 +205,7 @@ impl Engine {
     fn read(&self, now: Now, read: EngineInput) {
         match read {
             EngineInput::Page(request, client) => {
-                let (ads, next) = self.core.query_page(&request.query, request.after, now);
+                let (ads, next) = self.core.query_page(now, &request.query, request.after);
                 let _ = client.send(Page { ads, next });
             }
             EngineInput::Totals(client) => {

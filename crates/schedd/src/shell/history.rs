@@ -11,7 +11,7 @@ use proto::clock;
 
 use super::rows;
 use super::store::{JobRow, Reader, StoreError};
-use crate::core::{ClusterRecord, Config, HistoryAds};
+use crate::core::{ClusterRecord, Config, HistoryAds, project};
 
 /// Clusters kept while a history is read: jobs of one stand together, so a few are enough.
 const CLUSTERS_KEPT: usize = 64;
@@ -35,11 +35,21 @@ impl History {
             Select::All | Select::Constraint(_) => None,
         };
         let next = by_id.map_or(Next::Before(None), Next::Named);
-        Reading { history: self, query, next, clusters: BTreeMap::new(), env: Env::at(clock::now().wall.as_secs()) }
+        Reading {
+            history: self,
+            query,
+            next,
+            clusters: BTreeMap::new(),
+            env: Env::at(clock::now().wall.as_secs()),
+        }
     }
 
     /// Events from `since` on that concern the selected jobs, and where to go on.
-    pub(crate) async fn events(&self, since: Seq, select: &Select) -> Result<(Vec<Recorded>, Seq), StoreError> {
+    pub(crate) async fn events(
+        &self,
+        since: Seq,
+        select: &Select,
+    ) -> Result<(Vec<Recorded>, Seq), StoreError> {
         let page = self.reader.events(since.0).await?;
         let after = page.last().map_or(since.next(), |row| Seq(row.seq).next());
         let mut chosen = Vec::new();
@@ -54,7 +64,9 @@ impl History {
 
     async fn concerns(&self, select: &Select, recorded: &Recorded) -> Result<bool, StoreError> {
         let (cluster, job, owner) = match &recorded.what {
-            Happening::ClusterSubmitted { cluster, owner, .. } => (*cluster, None, Some(owner.clone())),
+            Happening::ClusterSubmitted { cluster, owner, .. } => {
+                (*cluster, None, Some(owner.clone()))
+            }
             Happening::Job { job, .. } => (job.cluster, Some(*job), None),
         };
         match select {
@@ -64,8 +76,12 @@ impl History {
                 for selector in selectors {
                     let named = match selector {
                         Selector::Cluster(wanted) => *wanted == cluster,
-                        Selector::Job(wanted) => job.map_or(wanted.cluster == cluster, |job| job == *wanted),
-                        Selector::Owner(wanted) => self.is_owner(wanted, cluster, owner.as_ref()).await?,
+                        Selector::Job(wanted) => {
+                            job.map_or(wanted.cluster == cluster, |job| job == *wanted)
+                        }
+                        Selector::Owner(wanted) => {
+                            self.is_owner(wanted, cluster, owner.as_ref()).await?
+                        }
                     };
                     if named {
                         return Ok(true);
@@ -76,12 +92,21 @@ impl History {
         }
     }
 
-    async fn is_owner(&self, wanted: &UserName, cluster: ClusterId, known: Option<&UserName>) -> Result<bool, StoreError> {
+    async fn is_owner(
+        &self,
+        wanted: &UserName,
+        cluster: ClusterId,
+        known: Option<&UserName>,
+    ) -> Result<bool, StoreError> {
         if let Some(owner) = known {
             return Ok(owner == wanted);
         }
         let row = self.reader.cluster(cluster.0).await?;
-        Ok(row.as_ref().map(rows::cluster_record).transpose()?.is_some_and(|record| record.body.owner == *wanted))
+        Ok(row
+            .as_ref()
+            .map(rows::cluster_record)
+            .transpose()?
+            .is_some_and(|record| record.body.owner == *wanted))
     }
 }
 
@@ -136,7 +161,7 @@ impl Reading<'_> {
                 for row in &page[at..at + run] {
                     let ad = maker.ad(&rows::job_record(row)?);
                     if self.wanted(&record, row, &ad) {
-                        ads.push(ad.projected(&self.query.projection));
+                        ads.push(project(&ad, &self.query.projection));
                     }
                 }
             }
@@ -159,7 +184,10 @@ impl Reading<'_> {
         selected && self.query.constraint.as_ref().is_none_or(holds)
     }
 
-    async fn cluster(&mut self, cluster: ClusterId) -> Result<Option<Arc<ClusterRecord>>, StoreError> {
+    async fn cluster(
+        &mut self,
+        cluster: ClusterId,
+    ) -> Result<Option<Arc<ClusterRecord>>, StoreError> {
         if let Some(known) = self.clusters.get(&cluster) {
             return Ok(Some(Arc::clone(known)));
         }

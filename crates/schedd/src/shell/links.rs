@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::MachineName;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::matchmaking::{FromSchedd, ToSchedd};
-use proto::net::{Connection, NetError, Role, connect_unix};
+use proto::net::{Connection, NetError, Role, connect_unix, socket_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -57,12 +57,21 @@ impl<Out> Drop for Link<Out> {
 
 impl Links {
     /// Starts with the link to the negotiator.
-    pub(crate) fn new(schedd: String, negotiator: PathBuf, engine: mpsc::Sender<EngineInput>) -> Self {
-        let negotiator = open(negotiator, schedd.clone(), engine.clone(), Ends {
-            up: Some(Input::NegotiatorUp),
-            down: Input::NegotiatorDown,
-            heard: |message: ToSchedd| Input::FromNegotiator(message),
-        });
+    pub(crate) fn new(
+        schedd: String,
+        negotiator: PathBuf,
+        engine: mpsc::Sender<EngineInput>,
+    ) -> Self {
+        let negotiator = open(
+            negotiator,
+            schedd.clone(),
+            engine.clone(),
+            Ends {
+                up: Some(Input::NegotiatorUp),
+                down: Input::NegotiatorDown,
+                heard: |message: ToSchedd| Input::FromNegotiator(message),
+            },
+        );
         Self { schedd, engine, negotiator, startds: BTreeMap::new() }
     }
 
@@ -71,13 +80,25 @@ impl Links {
         if self.startds.get(&machine).is_some_and(|(known, _)| *known == address) {
             return;
         }
+        let Some(socket) = socket_of(&address) else {
+            tracing::error!(%machine, address, "an address without a socket: cannot connect");
+            return;
+        };
         let name = machine.clone();
-        let link = open(PathBuf::from(&address), self.schedd.clone(), self.engine.clone(), Ends {
-            // A startd speaks first: its `Status` says that it is up.
-            up: None,
-            down: Input::StartdDown { machine: machine.clone() },
-            heard: move |message: FromStartd| Input::FromStartd { machine: name.clone(), message },
-        });
+        let link = open(
+            socket,
+            self.schedd.clone(),
+            self.engine.clone(),
+            Ends {
+                // A startd speaks first: its `Status` says that it is up.
+                up: None,
+                down: Input::StartdDown { machine: machine.clone() },
+                heard: move |message: FromStartd| Input::FromStartd {
+                    machine: name.clone(),
+                    message,
+                },
+            },
+        );
         self.startds.insert(machine, (address, link));
     }
 
@@ -100,7 +121,9 @@ impl Links {
     /// Says something to the negotiator.
     pub(crate) fn tell_negotiator(&self, message: FromSchedd) {
         if self.negotiator.queue.try_send(message).is_err() {
-            tracing::warn!("the negotiator reads too slowly; it will be told all again when it reconnects");
+            tracing::warn!(
+                "the negotiator reads too slowly; it will be told all again when it reconnects"
+            );
         }
     }
 }
@@ -112,9 +135,14 @@ struct Ends<Hear> {
     heard: Hear,
 }
 
-fn open<In, Out, Hear>(address: PathBuf, schedd: String, engine: mpsc::Sender<EngineInput>, ends: Ends<Hear>) -> Link<Out>
+fn open<In, Out, Hear>(
+    address: PathBuf,
+    schedd: String,
+    engine: mpsc::Sender<EngineInput>,
+    ends: Ends<Hear>,
+) -> Link<Out>
 where
-    In: DeserializeOwned + Send,
+    In: DeserializeOwned + Send + 'static,
     Out: Serialize + Send + Sync + 'static,
     Hear: Fn(In) -> Input + Send + Sync + 'static,
 {

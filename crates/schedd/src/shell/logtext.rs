@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use model::userlog::{Amount, CpuTimes, Ending, Evicted, EvictedHow, ResourceUsage, Terminated, UserLogEvent};
+use model::userlog::{
+    Amount, CpuTimes, Ending, Evicted, EvictedHow, ResourceUsage, Terminated, UserLogEvent,
+};
 use model::{Resources, RunEnd};
 
 use super::userlog::LogBatch;
@@ -23,7 +25,9 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
     match kind {
         LogKind::Submitted { batch_name, notes } => UserLogEvent::Submitted {
             host: host.to_owned(),
-            log_notes: notes.clone().or_else(|| batch_name.as_ref().map(|name| format!("[ JobBatchName = {} ]", quoted(name)))),
+            log_notes: notes.clone().or_else(|| {
+                batch_name.as_ref().map(|name| format!("[ JobBatchName = {} ]", quoted(name)))
+            }),
             user_notes: None,
             warnings: None,
         },
@@ -39,16 +43,25 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             proportional_kib: None,
         },
         LogKind::Terminated(run) => UserLogEvent::Terminated(Box::new(terminated(run))),
-        LogKind::Evicted { code, reason, run } => UserLogEvent::Evicted(Box::new(Evicted {
-            code: code.map(|code| (i32::from(code.number()), 0)),
-            how: how_evicted(run),
-            run_remote: cpu(run.usage.user_us, run.usage.sys_us),
-            run_local: CpuTimes::default(),
-            sent_bytes: 0,
-            received_bytes: 0,
-            reason: Some(reason.clone()),
-            resources: table(run),
-        })),
+        LogKind::StartError { slot, hold } => UserLogEvent::RemoteError {
+            critical: true,
+            daemon: "starter".to_owned(),
+            host: slot.as_deref().unwrap_or_default().to_owned(),
+            message: vec![hold.reason.clone()],
+            hold: Some((i32::from(hold.code.number()), hold.subcode)),
+        },
+        LogKind::Evicted { code, subcode, reason, run } => {
+            UserLogEvent::Evicted(Box::new(Evicted {
+                code: Some((i32::from(*code), *subcode)),
+                how: how_evicted(run),
+                run_remote: cpu(run.usage.user_us, run.usage.sys_us),
+                run_local: CpuTimes::default(),
+                sent_bytes: 0,
+                received_bytes: 0,
+                reason: Some(reason.clone()),
+                resources: table(run),
+            }))
+        }
         LogKind::Lost { reason, slot } => UserLogEvent::ReconnectFailed {
             reason: reason.clone(),
             slot_name: slot.as_deref().unwrap_or_default().to_owned(),
@@ -99,8 +112,13 @@ fn how_evicted(run: &RunSummary) -> EvictedHow {
 fn ending(end: &RunEnd) -> Option<Ending> {
     match end {
         RunEnd::Exited { code } => Some(Ending::Exited { code: *code }),
-        RunEnd::Signaled { signal, .. } => Some(Ending::Signaled { signal: *signal, core_file: None }),
-        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => None,
+        RunEnd::Signaled { signal, .. } => {
+            Some(Ending::Signaled { signal: *signal, core_file: None })
+        }
+        RunEnd::OutputFailed { .. }
+        | RunEnd::StartFailed(_)
+        | RunEnd::Vacated { .. }
+        | RunEnd::Lost { .. } => None,
     }
 }
 
@@ -111,13 +129,16 @@ fn table(run: &RunSummary) -> Vec<ResourceUsage> {
         (None, _) | (_, None) => wall_s,
     };
     let cpu_us = run.usage.user_us + run.usage.sys_us;
-    let allocated = |pick: fn(&Resources) -> u64| run.allocated.as_ref().map(|slot| whole(pick(slot)));
-    let row = |name: &str, used: Option<Amount>, requested: u64, allocated: Option<Amount>| ResourceUsage {
-        name: name.to_owned(),
-        used,
-        requested: Some(whole(requested)),
-        allocated,
-        assigned: None,
+    let allocated =
+        |pick: fn(&Resources) -> u64| run.allocated.as_ref().map(|slot| whole(pick(slot)));
+    let row = |name: &str, used: Option<Amount>, requested: u64, allocated: Option<Amount>| {
+        ResourceUsage {
+            name: name.to_owned(),
+            used,
+            requested: Some(whole(requested)),
+            allocated,
+            assigned: None,
+        }
     };
     let time = |name: &str, seconds: u64| ResourceUsage {
         name: name.to_owned(),
@@ -125,9 +146,24 @@ fn table(run: &RunSummary) -> Vec<ResourceUsage> {
         ..ResourceUsage::default()
     };
     vec![
-        row("Cpus", cpus_used(cpu_us, run.usage.wall_ms()), u64::from(run.request.cpus), allocated(|r| u64::from(r.cpus))),
-        row("Disk", Some(whole(run.usage.disk_kib)), run.request.disk_kib, allocated(|r| r.disk_kib)),
-        row("Memory", Some(whole(run.usage.peak_rss_kib.div_ceil(1024))), run.request.memory_mib, allocated(|r| r.memory_mib)),
+        row(
+            "Cpus",
+            cpus_used(cpu_us, run.usage.wall_ms()),
+            u64::from(run.request.cpus),
+            allocated(|r| u64::from(r.cpus)),
+        ),
+        row(
+            "Disk",
+            Some(whole(run.usage.disk_kib)),
+            run.request.disk_kib,
+            allocated(|r| r.disk_kib),
+        ),
+        row(
+            "Memory",
+            Some(whole(run.usage.peak_rss_kib.div_ceil(1024))),
+            run.request.memory_mib,
+            allocated(|r| r.memory_mib),
+        ),
         time("TimeExecute", wall_s),
         time("TimeSlotBusy", busy_s),
     ]

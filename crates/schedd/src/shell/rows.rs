@@ -53,7 +53,8 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
 ///
 /// If a row is not one of ours.
 pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
-    let number = |key: &str| loaded.meta.iter().find(|(k, _)| k == key).map(|(_, body)| body.as_str());
+    let number =
+        |key: &str| loaded.meta.iter().find(|(k, _)| k == key).map(|(_, body)| body.as_str());
     Ok(Rows {
         clusters: loaded.clusters.iter().map(cluster_record).collect::<Result<_, _>>()?,
         jobs: loaded.jobs.iter().map(job_record).collect::<Result<_, _>>()?,
@@ -74,10 +75,15 @@ pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
 ///
 /// If it is not one of ours.
 pub(crate) fn cluster_record(row: &NewCluster) -> Result<ClusterRecord, StoreError> {
-    let spec: ClusterSpec =
-        rmp_serde::from_slice(&row.spec).map_err(|e| StoreError::damaged("read what was submitted", e.into()))?;
+    let spec: ClusterSpec = rmp_serde::from_slice(&row.spec)
+        .map_err(|e| StoreError::damaged("read what was submitted", e.into()))?;
     let body: ClusterBody = parse(&row.body)?;
-    Ok(ClusterRecord { cluster: ClusterId(row.cluster), token: SubmitToken(row.token), spec: Arc::new(spec), body })
+    Ok(ClusterRecord {
+        cluster: ClusterId(row.cluster),
+        token: SubmitToken(row.token),
+        spec: Arc::new(spec),
+        body,
+    })
 }
 
 /// A job's row as the core's record.
@@ -95,7 +101,11 @@ pub(crate) fn job_record(row: &JobRow) -> Result<JobRecord, StoreError> {
 ///
 /// If it is not one of ours.
 pub(crate) fn recorded(row: &EventRow) -> Result<Recorded, StoreError> {
-    Ok(Recorded { seq: Seq(row.seq), at: Timestamp::from_millis(row.at_ms), what: parse(&row.body)? })
+    Ok(Recorded {
+        seq: Seq(row.seq),
+        at: Timestamp::from_millis(row.at_ms),
+        what: parse(&row.body)?,
+    })
 }
 
 fn new_cluster(record: &ClusterRecord) -> Result<NewCluster, StoreError> {
@@ -115,7 +125,13 @@ fn event_row(recorded: &Recorded) -> Result<EventRow, StoreError> {
         Happening::ClusterSubmitted { cluster, .. } => (cluster.0, None),
         Happening::Job { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
     };
-    Ok(EventRow { seq: recorded.seq.0, at_ms: recorded.at.as_millis(), cluster, proc, body: json(&recorded.what)? })
+    Ok(EventRow {
+        seq: recorded.seq.0,
+        at_ms: recorded.at.as_millis(),
+        cluster,
+        proc,
+        body: json(&recorded.what)?,
+    })
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {

@@ -15,9 +15,9 @@ use super::clients::{self, Desk};
 use super::engine::{self, Engine, EngineInput, Parts};
 use super::history::History;
 use super::links::Links;
+use super::rows;
 use super::store::{Loaded, Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
-use super::rows;
 use crate::core::{Config as CoreConfig, Core};
 
 /// The queue's file in the state folder.
@@ -62,12 +62,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let mut store = Store::open(&config.state_dir.join(QUEUE_FILE)).await?;
     let loaded = store.load().await?;
     let started = clock::now();
-    let core_config =
-        CoreConfig { name: ScheddName::new(&config.name), uid_domain: config.uid_domain, address: config.address.clone() };
+    let core_config = CoreConfig {
+        name: ScheddName::new(&config.name),
+        uid_domain: config.uid_domain,
+        address: config.address.clone(),
+    };
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
     let history = History::new(store.reader(), core_config);
     let logs = LogWriter::start(pending_texts(&loaded));
-    tracing::info!(schedd = config.name, last_event = loaded.last_seq, texts = loaded.outbox.len(), "loaded the queue");
+    tracing::info!(
+        schedd = config.name,
+        last_event = loaded.last_seq,
+        texts = loaded.outbox.len(),
+        "loaded the queue"
+    );
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let (recorded, follow) = watch::channel(loaded.last_seq);
@@ -77,7 +85,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let engine = Engine::new(Parts { core, store, links, logs, zone, host, recorded });
     let mut engine = tokio::spawn(engine.run(queue));
 
-    let listener = Listener::bind_unix(&config.socket, Role::Schedd(config.name.clone()), config.admission)?;
+    let listener =
+        Listener::bind_unix(&config.socket, Role::Schedd(config.name.clone()), config.admission)?;
     let identity = Identity {
         role: "schedd".to_owned(),
         name: config.name,

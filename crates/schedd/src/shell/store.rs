@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 
@@ -21,6 +21,27 @@ const PAST_SUBMISSIONS: i64 = 10_000;
 /// How many rows a history query reads at a time: enough to amortise the statement, little enough to hold.
 const HISTORY_PAGE: i64 = 1000;
 
+// One statement a table: its argument is a JSON array of rows.
+const UPDATE_CLUSTERS: &str = "\
+    update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
+    from json_each(?) v where cluster = v.value ->> 0";
+const WRITE_JOBS: &str = "\
+    insert into job (cluster, proc, finished, body) \
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
+    on conflict do update set finished = excluded.finished, body = excluded.body";
+const WRITE_CLAIMS: &str = "\
+    insert into claim (claim, body) select value ->> 0, value ->> 1 from json_each(?) where true \
+    on conflict do update set body = excluded.body";
+const DROP_CLAIMS: &str = "delete from claim where claim in (select value from json_each(?))";
+const WRITE_EVENTS: &str = "\
+    insert into event (seq, at_ms, cluster, proc, body) \
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?)";
+const WRITE_META: &str = "\
+    insert into meta (key, body) select value ->> 0, value ->> 1 from json_each(?) where true \
+    on conflict do update set body = excluded.body";
+const WRITE_OUTBOX: &str = "\
+    insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)";
+
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} in the queue file")]
@@ -32,7 +53,10 @@ pub struct StoreError {
 
 impl StoreError {
     /// A row that is not what it should be.
-    pub(crate) fn damaged(doing: &'static str, source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+    pub(crate) fn damaged(
+        doing: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
         Self { doing, source }
     }
 }
@@ -174,7 +198,10 @@ impl Store {
             .min_connections(0)
             .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
         let mut writer = sqlx::ConnectOptions::connect(&options).await.map_err(failed("open"))?;
-        sqlx::migrate!().run(&mut writer).await.map_err(|e| failed("bring the tables up to date")(e.into()))?;
+        sqlx::migrate!()
+            .run(&mut writer)
+            .await
+            .map_err(|e| failed("bring the tables up to date")(e.into()))?;
         Ok(Self { writer, readers })
     }
 
@@ -215,10 +242,12 @@ impl Store {
     /// If the file cannot be read.
     pub async fn load(&mut self) -> Result<Loaded, StoreError> {
         let db = &mut self.writer;
-        let clusters = sqlx::query("select cluster, token, procs, spec, body from cluster where live = 1 order by cluster")
-            .fetch_all(&mut *db)
-            .await
-            .map_err(failed("read the clusters"))?;
+        let clusters = sqlx::query(
+            "select cluster, token, procs, spec, body from cluster where live = 1 order by cluster",
+        )
+        .fetch_all(&mut *db)
+        .await
+        .map_err(failed("read the clusters"))?;
         let jobs = sqlx::query("select cluster, proc, finished, body from job where finished is null order by cluster, proc")
             .fetch_all(&mut *db)
             .await
@@ -227,8 +256,10 @@ impl Store {
             .fetch_all(&mut *db)
             .await
             .map_err(failed("read the claims"))?;
-        let meta: Vec<(String, String)> =
-            sqlx::query_as("select key, body from meta").fetch_all(&mut *db).await.map_err(failed("read the numbers"))?;
+        let meta: Vec<(String, String)> = sqlx::query_as("select key, body from meta")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read the numbers"))?;
         let past: Vec<(Vec<u8>, u32, u32)> =
             sqlx::query_as("select token, cluster, procs from cluster where live = 0 order by cluster desc limit ?")
                 .bind(PAST_SUBMISSIONS)
@@ -239,17 +270,34 @@ impl Store {
             .fetch_one(&mut *db)
             .await
             .map_err(failed("read the last event"))?;
-        let outbox: Vec<(i64, String, String)> = sqlx::query_as("select id, path, text from outbox order by id")
-            .fetch_all(&mut *db)
-            .await
-            .map_err(failed("read texts for users' logs"))?;
+        let outbox: Vec<(i64, String, String)> =
+            sqlx::query_as("select id, path, text from outbox order by id")
+                .fetch_all(&mut *db)
+                .await
+                .map_err(failed("read texts for users' logs"))?;
         Ok(Loaded {
-            outbox: outbox.into_iter().map(|(id, path, text)| (id.unsigned_abs(), path, text)).collect(),
-            clusters: clusters.iter().map(new_cluster).collect::<Result<_, _>>().map_err(failed("read a cluster"))?,
-            jobs: jobs.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read a job"))?,
+            outbox: outbox
+                .into_iter()
+                .map(|(id, path, text)| (id.unsigned_abs(), path, text))
+                .collect(),
+            clusters: clusters
+                .iter()
+                .map(new_cluster)
+                .collect::<Result<_, _>>()
+                .map_err(failed("read a cluster"))?,
+            jobs: jobs
+                .iter()
+                .map(job_row)
+                .collect::<Result<_, _>>()
+                .map_err(failed("read a job"))?,
             claims,
             meta,
-            past: past.into_iter().filter_map(|(token, cluster, procs)| Some((token.try_into().ok()?, cluster, procs))).collect(),
+            past: past
+                .into_iter()
+                .filter_map(|(token, cluster, procs)| {
+                    Some((token.try_into().ok()?, cluster, procs))
+                })
+                .collect(),
             last_seq: last_seq.unsigned_abs(),
         })
     }
@@ -284,7 +332,11 @@ impl Reader {
     /// # Errors
     ///
     /// If the file cannot be read.
-    pub async fn finished_of(&self, cluster: u32, proc: Option<u32>) -> Result<Vec<JobRow>, StoreError> {
+    pub async fn finished_of(
+        &self,
+        cluster: u32,
+        proc: Option<u32>,
+    ) -> Result<Vec<JobRow>, StoreError> {
         let rows = sqlx::query(
             "select cluster, proc, finished, body from job where cluster = ?1 and (?2 is null or proc = ?2) \
              and finished is not null order by finished desc",
@@ -303,26 +355,13 @@ impl Reader {
     ///
     /// If the file cannot be read.
     pub async fn cluster(&self, cluster: u32) -> Result<Option<NewCluster>, StoreError> {
-        let row = sqlx::query("select cluster, token, procs, spec, body from cluster where cluster = ?")
-            .bind(cluster)
-            .fetch_optional(&self.0)
-            .await
-            .map_err(failed("read a cluster"))?;
+        let row =
+            sqlx::query("select cluster, token, procs, spec, body from cluster where cluster = ?")
+                .bind(cluster)
+                .fetch_optional(&self.0)
+                .await
+                .map_err(failed("read a cluster"))?;
         row.as_ref().map(new_cluster).transpose().map_err(failed("read a cluster"))
-    }
-
-    /// The cluster that was submitted with that token, live or not.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub async fn cluster_of_token(&self, token: [u8; 16]) -> Result<Option<NewCluster>, StoreError> {
-        let row = sqlx::query("select cluster, token, procs, spec, body from cluster where token = ?")
-            .bind(&token[..])
-            .fetch_optional(&self.0)
-            .await
-            .map_err(failed("look a token up"))?;
-        row.as_ref().map(new_cluster).transpose().map_err(failed("look a token up"))
     }
 
     /// Events from a position on, at most a page.
@@ -331,75 +370,41 @@ impl Reader {
     ///
     /// If the file cannot be read.
     pub async fn events(&self, since: u64) -> Result<Vec<EventRow>, StoreError> {
-        let rows = sqlx::query("select seq, at_ms, cluster, proc, body from event where seq >= ? order by seq limit ?")
-            .bind(i64::try_from(since).unwrap_or(i64::MAX))
-            .bind(HISTORY_PAGE)
-            .fetch_all(&self.0)
-            .await
-            .map_err(failed("read the record"))?;
+        let rows = sqlx::query(
+            "select seq, at_ms, cluster, proc, body from event where seq >= ? order by seq limit ?",
+        )
+        .bind(i64::try_from(since).unwrap_or(i64::MAX))
+        .bind(HISTORY_PAGE)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read the record"))?;
         rows.iter().map(event_row).collect::<Result<_, _>>().map_err(failed("read the record"))
     }
 }
 
 async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let clusters =
-        batch.clusters.iter().map(|row| Json::from(vec![row.cluster.into(), Json::from(row.body.as_deref())])).collect();
-    each(
-        tx,
-        clusters,
-        "update the clusters",
-        "update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
-         from json_each(?) v where cluster = v.value ->> 0",
-    )
-    .await?;
-    let jobs: Vec<Json> = batch
+    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body])).collect();
+    each(tx, clusters, "update the clusters", UPDATE_CLUSTERS).await?;
+    let jobs = batch
         .jobs
         .iter()
-        .map(|row| Json::from(vec![row.cluster.into(), row.proc.into(), row.finished.into(), Json::from(row.body.as_str())]))
+        .map(|row| json!([row.cluster, row.proc, row.finished, row.body]))
         .collect();
-    each(
-        tx,
-        jobs,
-        "write the jobs",
-        "insert into job (cluster, proc, finished, body) \
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
-         on conflict do update set finished = excluded.finished, body = excluded.body",
-    )
-    .await?;
-    let (kept, dropped): (Vec<_>, Vec<_>) = batch.claims.iter().partition(|(_, body)| body.is_some());
-    let kept = kept.iter().map(|(claim, body)| Json::from(vec![claim.as_str().into(), Json::from(body.as_deref())])).collect();
-    each(
-        tx,
-        kept,
-        "write the claims",
-        "insert into claim (claim, body) select value ->> 0, value ->> 1 from json_each(?) where true \
-         on conflict do update set body = excluded.body",
-    )
-    .await?;
-    let dropped = dropped.iter().map(|(claim, _)| Json::from(claim.as_str())).collect();
-    each(tx, dropped, "drop the claims", "delete from claim where claim in (select value from json_each(?))").await?;
-    let events: Vec<Json> = batch
+    each(tx, jobs, "write the jobs", WRITE_JOBS).await?;
+    let (kept, dropped): (Vec<_>, Vec<_>) =
+        batch.claims.iter().partition(|(_, body)| body.is_some());
+    let kept = kept.iter().map(|(claim, body)| json!([claim, body])).collect();
+    each(tx, kept, "write the claims", WRITE_CLAIMS).await?;
+    let dropped = dropped.iter().map(|(claim, _)| json!(claim)).collect();
+    each(tx, dropped, "drop the claims", DROP_CLAIMS).await?;
+    let events = batch
         .events
         .iter()
-        .map(|row| Json::from(vec![row.seq.into(), row.at_ms.into(), row.cluster.into(), row.proc.into(), Json::from(row.body.as_str())]))
+        .map(|row| json!([row.seq, row.at_ms, row.cluster, row.proc, row.body]))
         .collect();
-    each(
-        tx,
-        events,
-        "write the record",
-        "insert into event (seq, at_ms, cluster, proc, body) \
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?)",
-    )
-    .await?;
-    let meta = batch.meta.iter().map(|(key, body)| Json::from(vec![Json::from(*key), Json::from(body.as_str())])).collect();
-    each(
-        tx,
-        meta,
-        "write the numbers",
-        "insert into meta (key, body) select value ->> 0, value ->> 1 from json_each(?) where true \
-         on conflict do update set body = excluded.body",
-    )
-    .await?;
+    each(tx, events, "write the record", WRITE_EVENTS).await?;
+    let meta = batch.meta.iter().map(|(key, body)| json!([key, body])).collect();
+    each(tx, meta, "write the numbers", WRITE_META).await?;
     write_outbox(tx, batch).await
 }
 
@@ -411,22 +416,17 @@ async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), St
             .await
             .map_err(failed("forget what stands in users' logs"))?;
     }
-    let texts = batch
-        .outbox
-        .iter()
-        .map(|(id, path, text)| Json::from(vec![(*id).into(), path.as_str().into(), Json::from(text.as_str())]))
-        .collect();
-    each(
-        tx,
-        texts,
-        "keep texts for users' logs",
-        "insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)",
-    )
-    .await
+    let texts = batch.outbox.iter().map(|(id, path, text)| json!([id, path, text])).collect();
+    each(tx, texts, "keep texts for users' logs", WRITE_OUTBOX).await
 }
 
 /// One statement for all rows of a table.
-async fn each(tx: &mut SqliteConnection, rows: Vec<Json>, doing: &'static str, sql: &'static str) -> Result<(), StoreError> {
+async fn each(
+    tx: &mut SqliteConnection,
+    rows: Vec<Json>,
+    doing: &'static str,
+    sql: &'static str,
+) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -439,7 +439,13 @@ type SqliteRow = sqlx::sqlite::SqliteRow;
 fn new_cluster(row: &SqliteRow) -> Result<NewCluster, sqlx::Error> {
     let token: Vec<u8> = row.try_get("token")?;
     let token = token.try_into().map_err(|_| sqlx::Error::Decode("a token is 16 bytes".into()))?;
-    Ok(NewCluster { cluster: row.try_get("cluster")?, token, procs: row.try_get("procs")?, spec: row.try_get("spec")?, body: row.try_get("body")? })
+    Ok(NewCluster {
+        cluster: row.try_get("cluster")?,
+        token,
+        procs: row.try_get("procs")?,
+        spec: row.try_get("spec")?,
+        body: row.try_get("body")?,
+    })
 }
 
 fn job_row(row: &SqliteRow) -> Result<JobRow, sqlx::Error> {
@@ -469,12 +475,29 @@ mod tests {
 
     fn batch() -> Batch {
         Batch {
-            new_clusters: vec![NewCluster { cluster: 7, token: [1; 16], procs: 3, spec: vec![9], body: "{}".to_owned() }],
+            new_clusters: vec![NewCluster {
+                cluster: 7,
+                token: [1; 16],
+                procs: 3,
+                spec: vec![9],
+                body: "{}".to_owned(),
+            }],
             jobs: (0..3)
-                .map(|proc| JobRow { cluster: 7, proc, finished: None, body: format!(r#"{{"n":"a'\"{proc}"}}"#) })
+                .map(|proc| JobRow {
+                    cluster: 7,
+                    proc,
+                    finished: None,
+                    body: format!(r#"{{"n":"a'\"{proc}"}}"#),
+                })
                 .collect(),
             claims: vec![("c".to_owned(), Some("{}".to_owned()))],
-            events: vec![EventRow { seq: 1, at_ms: 5, cluster: 7, proc: None, body: "{}".to_owned() }],
+            events: vec![EventRow {
+                seq: 1,
+                at_ms: 5,
+                cluster: 7,
+                proc: None,
+                body: "{}".to_owned(),
+            }],
             meta: vec![("next", "8".to_owned())],
             ..Batch::default()
         }
@@ -505,9 +528,15 @@ mod tests {
         store.commit(&batch()).await.unwrap();
         let done = JobRow { cluster: 7, proc: 1, finished: Some(2), body: "{}".to_owned() };
         store.commit(&Batch { jobs: vec![done], ..Batch::default() }).await.unwrap();
-        assert_eq!(store.load().await.unwrap().jobs.iter().map(|j| j.proc).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(
+            store.load().await.unwrap().jobs.iter().map(|j| j.proc).collect::<Vec<_>>(),
+            [0, 2]
+        );
         let history = store.reader().finished(None).await.unwrap();
-        assert_eq!(history.iter().map(|j| (j.proc, j.finished)).collect::<Vec<_>>(), [(1, Some(2))]);
+        assert_eq!(
+            history.iter().map(|j| (j.proc, j.finished)).collect::<Vec<_>>(),
+            [(1, Some(2))]
+        );
         assert_eq!(store.reader().finished_of(7, Some(1)).await.unwrap().len(), 1);
     }
 
@@ -520,14 +549,18 @@ mod tests {
         again.jobs[0].cluster = 8;
         assert!(store.commit(&again).await.is_err());
         assert!(store.load().await.unwrap().jobs.iter().all(|j| j.cluster == 7));
-        assert!(store.reader().cluster_of_token([1; 16]).await.unwrap().is_some());
+        assert_eq!(store.reader().cluster(7).await.unwrap().unwrap().token, [1; 16]);
+        assert!(store.reader().cluster(8).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn a_dropped_claim_is_gone() {
         let (_dir, mut store) = fresh().await;
         store.commit(&batch()).await.unwrap();
-        store.commit(&Batch { claims: vec![("c".to_owned(), None)], ..Batch::default() }).await.unwrap();
+        store
+            .commit(&Batch { claims: vec![("c".to_owned(), None)], ..Batch::default() })
+            .await
+            .unwrap();
         assert!(store.load().await.unwrap().claims.is_empty());
     }
 }

@@ -96,7 +96,8 @@ fn write_pending(pending: &LogBatch) {
     for (path, text) in &pending.texts {
         let log = Path::new(&**path);
         let missing = present(log, text).map(|n| &text[n..]);
-        let done = missing.and_then(|missing| if missing.is_empty() { Ok(()) } else { append(log, missing) });
+        let done = missing
+            .and_then(|missing| if missing.is_empty() { Ok(()) } else { append(log, missing) });
         if let Err(error) = done {
             tracing::warn!(log = %path, %error, "cannot write a user's event log");
         }
@@ -117,7 +118,9 @@ fn present(path: &Path, text: &str) -> io::Result<usize> {
     file.seek(SeekFrom::Start(length - window))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
-    let longest = (1..=tail.len()).rev().find(|n| text.is_char_boundary(*n) && tail.ends_with(&text.as_bytes()[..*n]));
+    let longest = (1..=tail.len())
+        .rev()
+        .find(|n| text.is_char_boundary(*n) && tail.ends_with(&text.as_bytes()[..*n]));
     Ok(longest.unwrap_or(0))
 }
 
@@ -146,7 +149,11 @@ mod tests {
         let (a, b, c) = ("000 (1.0) a\n...\n", "001 (1.0) b\n...\n", "005 (1.0) c\n...\n");
         let pending = format!("{b}{c}");
         for already in ["", b, &format!("{b}{c}"), "001 (1.0", &format!("{b}005")] {
-            assert_eq!(restart_with(&format!("{a}{already}"), &pending), format!("{a}{b}{c}"), "{already:?} was written");
+            assert_eq!(
+                restart_with(&format!("{a}{already}"), &pending),
+                format!("{a}{b}{c}"),
+                "{already:?} was written"
+            );
         }
     }
 

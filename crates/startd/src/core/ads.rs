@@ -102,8 +102,6 @@ impl Core {
         ad.set(attr::TARGET_TYPE, "Job");
         ad.set(attr::MACHINE, machine);
         ad.set(attr::NAME, format!("{slot}@{machine}"));
-        ad.set("MyAddress", self.machine.address.as_str());
-        ad.set("StartdIpAddr", self.machine.address.as_str());
         ad.set(attr::SLOT_ID, 1);
         ad.set("SlotTypeID", 1);
         ad.set(attr::CPUS, i64::from(has.cpus));
@@ -125,6 +123,10 @@ impl Core {
         ad.set("TotalLoadAvg", self.measured.load_avg);
         ad.set("KeyboardIdle", whole(self.measured.keyboard_idle_s));
         ad.set("ConsoleIdle", whole(self.measured.keyboard_idle_s));
+        if let Some(speed) = self.measured.speed {
+            ad.set("Mips", whole(speed.mips));
+            ad.set("KFlops", whole(speed.kflops));
+        }
         self.set_policy(&mut ad);
         ad
     }

@@ -59,6 +59,7 @@ impl Core {
             }
             Fact::Opened => self.open = true,
             Fact::Measured(measured) => self.measured = *measured,
+            Fact::Closed => self.closed = true,
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
             Fact::AdRefreshed
             | Fact::RunUsed { .. }
@@ -168,6 +169,7 @@ fn changes_ad(fact: &Fact) -> bool {
         | Fact::ScheddWent { .. }
         | Fact::LauncherListed { .. }
         | Fact::LauncherWent
+        | Fact::Closed
         | Fact::Beaten
         | Fact::Answered { .. }
         | Fact::StrayRun { .. } => false,

@@ -52,6 +52,9 @@ impl Core {
             let message = FromStartd::ClaimGranted(Box::new(self.granted(now, *id, claim)));
             return vec![Fact::Answered { schedd: schedd.clone(), message: Box::new(message) }];
         }
+        if self.closed {
+            return denied("the startd is stopping".to_owned());
+        }
         let part = request.request.quantized();
         if let Some(short) = self.free.shortage(&part) {
             return denied(format!("the slot has not enough {short} left"));
@@ -114,6 +117,8 @@ impl Core {
             known.max(said).is_none_or(|from| now.boot_ms >= from + lease_ms(start.lease_s));
         if lease_over {
             Some("the order to start it came after its lease was over".to_owned())
+        } else if self.closed {
+            Some("the startd is stopping".to_owned())
         } else if !self.launcher_listed {
             Some("the machine's launcher cannot be reached".to_owned())
         } else {
@@ -182,6 +187,27 @@ impl Core {
     ) -> Result<Vec<Fact>, Rejection> {
         let over = claim.run().is_some_and(|held| held.id == run && held.is_over());
         if over { Ok(vec![Fact::RunRecorded { claim: id }]) } else { Err(Rejection::Stale) }
+    }
+
+    /// Ends every claim, as soon as its run has ended. Said again without grace it is in earnest.
+    pub(super) fn shut_down(&self, graceful: bool) -> Vec<Fact> {
+        let reason = "the startd is stopping".to_owned();
+        let stop = Stop { graceful, code: VacateCode::StartdShutdown };
+        let mut facts = vec![Fact::Closed];
+        for (id, claim) in &self.state.claims {
+            let Some(run) = claim.alive() else {
+                facts.push(Fact::ClaimDropped { claim: *id, reason: reason.clone() });
+                continue;
+            };
+            if claim.doomed.is_none() {
+                facts.push(Fact::ClaimDoomed { claim: *id, reason: reason.clone() });
+            }
+            if run.stop.is_none_or(|before| before.graceful && !graceful) {
+                let code = run.stop.map_or(stop.code, |before| before.code);
+                facts.push(Fact::StopOrdered { claim: *id, stop: Stop { code, ..stop } });
+            }
+        }
+        facts
     }
 
     pub(super) fn release_claim(id: ClaimId, claim: &Claim) -> Result<Vec<Fact>, Rejection> {

@@ -40,9 +40,10 @@ impl Core {
                     }
                 }
             },
-            Input::FromLauncher(message) => self.heard_launcher(message)?,
+            Input::FromLauncher(message) => self.heard_from_launcher(message)?,
             Input::LauncherDown => vec![Fact::LauncherWent],
             Input::Measured(measured) => vec![Fact::Measured(*measured)],
+            Input::Shutdown { graceful } => self.shut_down(*graceful),
             Input::Tick => self.tick(now),
         };
         Ok(decision(now, facts))

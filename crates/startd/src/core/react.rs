@@ -42,9 +42,14 @@ impl Core {
             | Fact::ScheddWent { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::LauncherWent
+            | Fact::Closed
             | Fact::AdRefreshed
             | Fact::Measured(_) => Vec::new(),
         };
+        if !self.open {
+            // The first that a schedd hears is its status, and that has all this in it.
+            effects.retain(|effect| !matches!(effect, Effect::ToSchedd { .. }));
+        }
         if change.ad {
             effects.push(Effect::Advertise);
         }

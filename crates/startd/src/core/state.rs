@@ -31,6 +31,8 @@ pub struct Core {
     pub(super) strays: BTreeSet<RunKey>,
     /// Whether schedds are answered.
     pub(super) open: bool,
+    /// Whether the startd is about to end.
+    pub(super) closed: bool,
     pub(super) measured: Measured,
     /// When beats were sent last, milliseconds of the boot clock.
     pub(super) beaten_ms: Option<u64>,
@@ -142,6 +144,7 @@ impl Core {
             launcher_listed: false,
             strays: BTreeSet::new(),
             open: false,
+            closed: false,
             measured: Measured::default(),
             beaten_ms: None,
             ad_changes: 0,

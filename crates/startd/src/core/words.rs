@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// Its name (`Machine`).
     pub name: MachineName,
-    /// Where this startd listens for schedds.
+    /// Where schedds connect to.
     pub address: String,
     /// What it shares out.
     pub total: Resources,
@@ -59,6 +59,11 @@ pub enum Input {
     LauncherDown,
     /// The machine was measured.
     Measured(Measured),
+    /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when [`super::Core::is_idle`].
+    Shutdown {
+        /// Whether the jobs get their signal and their grace.
+        graceful: bool,
+    },
     /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come.
     Tick,
 }
@@ -161,6 +166,17 @@ pub struct Measured {
     pub free_disk_kib: u64,
     /// `KeyboardIdle`, `ConsoleIdle`, seconds.
     pub keyboard_idle_s: u64,
+    /// How fast it is (`Mips`, `KFlops`), once that has been measured.
+    pub speed: Option<Speed>,
+}
+
+/// How fast a machine is, by two small programs of ours: good for comparing machines of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speed {
+    /// `Mips`: a loop of integers and branches, in millions of its steps a second.
+    pub mips: u64,
+    /// `KFlops`: solving linear equations, in thousands of floating-point operations a second.
+    pub kflops: u64,
 }
 
 /// What follows from an input: facts to apply, in order.
@@ -200,6 +216,7 @@ impl Event {
             | Fact::LauncherWent
             | Fact::Opened
             | Fact::Measured(_)
+            | Fact::Closed
             | Fact::Beaten
             | Fact::AdRefreshed
             | Fact::Answered { .. }
@@ -321,6 +338,8 @@ pub enum Fact {
     Opened,
     /// The machine was measured.
     Measured(Measured),
+    /// The startd is to end: no claim is granted and no run is started any more.
+    Closed,
     /// Beats were sent to every schedd that has a claim here.
     Beaten,
     /// The machine's ad would soon be taken for dead: it is sent again.

@@ -1,0 +1,75 @@
+//! A first look at the whole path: read, match, print, send.
+
+use classad::{AttrName, ClassAd, Env, Expr, Value, matches};
+
+fn eval(text: &str) -> Value {
+    ClassAd::new().eval_expr(&text.parse::<Expr>().unwrap(), None, &Env::at(1000))
+}
+
+#[test]
+fn operators_follow_the_reference() {
+    let check = |text: &str, value: &str| assert_eq!(eval(text).to_new(), value, "{text}");
+    check("7/2", "3");
+    check("-7/2", "-3");
+    check("-7%3", "-1");
+    check("1/0", "error");
+    check("\"abc\" == \"ABC\"", "true");
+    check("\"abc\" =?= \"ABC\"", "false");
+    check("undefined || true", "true");
+    check("error || true", "error");
+    check("undefined ? 1 : 2", "undefined");
+    check("u ?: 9", "9");
+    check("2 * undefined ?: 3 * 2", "12");
+    check("1 =?= 1.0", "false");
+    check("true + 1", "2");
+    check("!5", "false");
+    check("\"a\" + \"b\"", "error");
+    check("{1,2}[5]", "error");
+    check("1.5", "1.500000000000000E+00");
+    check("9223372036854775807 + 1", "-9223372036854775808");
+    check("CurrentTime", "1000");
+    check("10 || 5", "true");
+    check("1 - 1 - 1", "-1");
+}
+
+#[test]
+fn an_attribute_of_the_other_ad_is_evaluated_there() {
+    let my = ClassAd::parse_old("a = 3\ns = s\nt = isUndefined(t)\n").unwrap();
+    let target = ClassAd::parse_old("b = a\na = 100\nc = TARGET.a\nd = MY.a\n").unwrap();
+    let check = |text: &str, expected: i64| {
+        let value = my.eval_expr(&text.parse().unwrap(), Some(&target), &Env::at(0));
+        assert_eq!(value, Value::Integer(expected), "{text}");
+    };
+    check("a", 3);
+    check("b", 100);
+    check("c", 3);
+    check("d", 100);
+    check("TARGET.TARGET.a", 3);
+    assert_eq!(my.eval("s", None, &Env::at(0)), Value::Undefined);
+}
+
+#[test]
+fn a_message_arrives_as_it_was_sent() {
+    let cluster = ClassAd::parse_old("Cmd = \"/bin/true\"\n").unwrap();
+    let mut job = ClassAd::parse_new(
+        r#"[ a = 1; b = -2.5; c = "x\ny"; d = undefined; e = error; f = { 1,a.b[2],!x ?: 3 };
+             g = a || b && c || d; h = a ? b : -c; i = [ x = .y; z = foo(1,"2") ]; j = absTime("2020-01-01") ]"#,
+    )
+    .unwrap();
+    job.set_parent(std::sync::Arc::new(cluster));
+    let bytes = rmp_serde::to_vec_named(&job).unwrap();
+    assert_eq!(rmp_serde::from_slice::<ClassAd>(&bytes).unwrap(), job);
+    let text = serde_json::to_string(&job).unwrap();
+    assert_eq!(serde_json::from_str::<ClassAd>(&text).unwrap(), job);
+}
+
+#[test]
+fn two_ads_match_when_both_agree() {
+    let job = ClassAd::parse_old("Cpus = 1\nRequirements = TARGET.Memory > 100\n").unwrap();
+    let mut machine = ClassAd::parse_old("Memory = 512\nRequirements = TARGET.Cpus < 2\n").unwrap();
+    assert!(matches(&job, &machine, &Env::at(0)));
+    machine.set("memory", 50);
+    assert!(!matches(&job, &machine, &Env::at(0)));
+    assert_eq!(machine.get_own("Memory"), Some(&Expr::from(50)));
+    assert_eq!(AttrName::from("MEMORY"), AttrName::from("memory"));
+}

@@ -1,0 +1,261 @@
+//! Doing something to jobs: the request that all such verbs make, and what they say of each answer, in HTCondor's words.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use classad::Expr;
+use proto::client::{ActResult, Acted, Action, Answer, Ask, Select, Selector};
+use proto::command::AskError;
+
+use crate::exit::Exit;
+use crate::verbs::{Call, Voice};
+use crate::{connect, output, select};
+
+/// Which jobs: what all these verbs have in common.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Jobs: CLUSTER, CLUSTER.PROC or USER.
+    #[arg(value_name = "JOBS")]
+    pub jobs: Vec<String>,
+    /// Jobs for which this expression is true.
+    #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
+    pub constraint: Option<String>,
+    /// All jobs that you may touch.
+    #[arg(long, short = 'a')]
+    pub all: bool,
+    /// Say what came of it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The words that a verb uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// `remove`: the plain verb.
+    pub act: &'static str,
+    /// `find/remove`: how a selector without jobs is reported.
+    pub find: &'static str,
+    /// `marked for removal`: what became of one job.
+    pub done: &'static str,
+    /// `marked for removal`, `held`: what became of many (`have been ...`).
+    pub all_done: &'static str,
+    /// What is said of a job that is already so: `Job 1.0 already held`.
+    pub already: &'static str,
+    /// What is said of a job in another state: `Job 1.0 not held to be released`.
+    pub bad_status: &'static str,
+}
+
+/// A part of a request: one word, or everything.
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    One(Selector),
+    Constraint(String, Expr),
+    All,
+}
+
+/// Does `action` to the target's jobs and says what came of it. With `also`, only to those for which it is true.
+///
+/// # Errors
+///
+/// If no jobs are named, or the schedd cannot be asked.
+pub fn run(
+    target: &Target,
+    action: &Action,
+    words: &Words,
+    also: Option<&str>,
+    call: &Call,
+) -> Result<ExitCode> {
+    let parts = parts(target)?;
+    let mut client = connect::schedd()?;
+    let mut report = Report::default();
+    let mut answers = Vec::new();
+    for part in parts {
+        let ask = Ask::Act { action: action.clone(), select: selected(&part, also)? };
+        let mut acted = Vec::new();
+        client.ask_each(ask, |answer| {
+            match answer {
+                Answer::Acted(part) => acted.extend(part),
+                Answer::Done => {}
+                other => return Err(connect::unexpected(words.act, &other)),
+            }
+            Ok::<(), AskError>(())
+        })?;
+        report.add(&part, &acted, words);
+        answers.extend(acted);
+    }
+    if target.json && call.voice == Voice::Updraft {
+        output::put(&json(&answers))?;
+    } else {
+        output::put(&report.out)?;
+        if !report.err.is_empty() {
+            // HTCondor puts an empty line before what it could not do.
+            eprint!("\n{}", report.err);
+        }
+    }
+    Ok(if report.err.is_empty() { Exit::Done } else { Exit::Failed }.into())
+}
+
+fn parts(target: &Target) -> Result<Vec<Part>> {
+    let mut parts: Vec<Part> = select::selectors(&target.jobs).into_iter().map(Part::One).collect();
+    if let Some(text) = &target.constraint {
+        parts.push(Part::Constraint(text.clone(), connect::constraint(text)?));
+    }
+    if target.all {
+        if !parts.is_empty() {
+            bail!("-all cannot be used with other constraints");
+        }
+        parts.push(Part::All);
+    }
+    if parts.is_empty() {
+        bail!("You did not specify any jobs");
+    }
+    Ok(parts)
+}
+
+fn selected(part: &Part, also: Option<&str>) -> Result<Select> {
+    let Some(also) = also else {
+        return Ok(match part {
+            Part::One(selector) => Select::Any(vec![selector.clone()]),
+            Part::Constraint(_, expr) => Select::Constraint(expr.clone()),
+            Part::All => Select::All,
+        });
+    };
+    let part = match part {
+        Part::One(Selector::Cluster(cluster)) => format!("ClusterId == {cluster}"),
+        Part::One(Selector::Job(job)) => {
+            format!("ClusterId == {} && ProcId == {}", job.cluster, job.proc)
+        }
+        Part::One(Selector::Owner(name)) => {
+            format!("Owner == {}", Expr::from(classad::Value::from(name.as_str())))
+        }
+        Part::Constraint(_, expr) => expr.to_string(),
+        Part::All => "true".to_owned(),
+    };
+    Ok(Select::Constraint(connect::constraint(&format!("({part}) && ({also})"))?))
+}
+
+/// What is said on each of the two outputs.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Report {
+    out: String,
+    err: String,
+}
+
+impl Report {
+    /// A single job has a sentence of its own; of many, only whether any was done.
+    fn add(&mut self, part: &Part, acted: &[Acted], words: &Words) {
+        if let Part::One(Selector::Job(job)) = part {
+            let result =
+                acted.iter().map(|acted| acted.result).next().unwrap_or(ActResult::NotFound);
+            match result {
+                ActResult::Done => self.out += &format!("Job {job} {}\n", words.done),
+                ActResult::NotFound => self.err += &format!("Job {job} not found\n"),
+                ActResult::PermissionDenied => {
+                    self.err += &format!("Permission denied to {} job {job}\n", words.act);
+                }
+                ActResult::AlreadyDone => {
+                    self.err += &format!("Job {job} already {}\n", words.already);
+                }
+                ActResult::BadStatus => self.err += &format!("Job {job} {}\n", words.bad_status),
+            }
+            return;
+        }
+        let whose = match part {
+            Part::One(Selector::Cluster(cluster)) => format!(" in cluster {cluster}"),
+            Part::One(Selector::Owner(name)) => format!(" of user \"{name}\""),
+            Part::One(Selector::Job(_)) | Part::All => String::new(),
+            Part::Constraint(text, _) => format!(" matching constraint ({text})"),
+        };
+        if acted.iter().any(|acted| acted.result == ActResult::Done) {
+            self.out += &format!("All jobs{whose} have been {}\n", words.all_done);
+        } else {
+            self.err += &format!("Couldn't {} all jobs{whose}\n", words.find);
+        }
+    }
+}
+
+fn json(acted: &[Acted]) -> String {
+    let rows: Vec<serde_json::Value> = acted
+        .iter()
+        .map(|acted| {
+            serde_json::json!({
+                "job": acted.job.map(|job| job.to_string()),
+                "result": match acted.result {
+                    ActResult::Done => "done",
+                    ActResult::NotFound => "not found",
+                    ActResult::PermissionDenied => "permission denied",
+                    ActResult::AlreadyDone => "already done",
+                    ActResult::BadStatus => "bad status",
+                },
+            })
+        })
+        .collect();
+    format!("{:#}\n", serde_json::Value::Array(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::JobId;
+
+    use super::*;
+    use crate::commands::{hold, release, rm, vacate_job};
+
+    fn check(words: &Words, word: &str, results: &[ActResult], out: &str, err: &str) {
+        let part = match word {
+            "-all" => Part::All,
+            text if text.contains("==") => Part::Constraint(text.to_owned(), text.parse().unwrap()),
+            text => Part::One(select::selector(text)),
+        };
+        let acted: Vec<Acted> = results
+            .iter()
+            .map(|result| Acted { selector: None, job: Some(JobId::new(1, 0)), result: *result })
+            .collect();
+        let mut report = Report::default();
+        report.add(&part, &acted, words);
+        assert_eq!((report.out.as_str(), report.err.as_str()), (out, err), "{word}");
+    }
+
+    /// Each line is a golden output of HTCondor 25.14.
+    #[test]
+    fn answers_are_said_in_htcondors_words() {
+        use ActResult::{AlreadyDone, BadStatus, Done, NotFound, PermissionDenied};
+        let (rm, hold, release) = (&rm::WORDS, &hold::WORDS, &release::WORDS);
+        check(rm, "40.2", &[Done], "Job 40.2 marked for removal\n", "");
+        check(
+            rm,
+            "bob",
+            &[Done, Done],
+            "All jobs of user \"bob\" have been marked for removal\n",
+            "",
+        );
+        check(rm, "40", &[], "", "Couldn't find/remove all jobs in cluster 40\n");
+        check(rm, "-all", &[], "", "Couldn't find/remove all jobs\n");
+        check(rm, "1.2.3", &[], "", "Couldn't find/remove all jobs of user \"1.2.3\"\n");
+        check(
+            rm,
+            "ClusterId==1",
+            &[],
+            "",
+            "Couldn't find/remove all jobs matching constraint (ClusterId==1)\n",
+        );
+        check(rm, "99999.0", &[NotFound], "", "Job 99999.0 not found\n");
+        check(rm, "41.0", &[PermissionDenied], "", "Permission denied to remove job 41.0\n");
+        check(hold, "36.1", &[AlreadyDone], "", "Job 36.1 already held\n");
+        check(hold, "36.1", &[Done], "Job 36.1 held\n", "");
+        check(hold, "37", &[Done, AlreadyDone], "All jobs in cluster 37 have been held\n", "");
+        check(
+            hold,
+            "ProcId==3",
+            &[Done],
+            "All jobs matching constraint (ProcId==3) have been held\n",
+            "",
+        );
+        check(hold, "39.0", &[PermissionDenied], "", "Permission denied to hold job 39.0\n");
+        check(release, "36.1", &[BadStatus], "", "Job 36.1 not held to be released\n");
+        check(release, "36.1", &[Done], "Job 36.1 released\n", "");
+        check(release, "-all", &[Done], "All jobs have been released\n", "");
+        check(&vacate_job::WORDS, "40.0", &[Done], "Job 40.0 vacated\n", "");
+        check(&vacate_job::FAST_WORDS, "40.1", &[Done], "Job 40.1 fast-vacated\n", "");
+    }
+}

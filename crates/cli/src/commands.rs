@@ -1,0 +1,18 @@
+//! One file per verb: its options, what it asks of whom, and in which view the answer is shown. How answers look is the business
+//! of `render`; how options are spelt, of `args`.
+
+pub mod daemon;
+pub mod events;
+pub mod history;
+pub mod hold;
+pub mod links;
+pub mod pool;
+pub mod q;
+pub mod release;
+pub mod rm;
+pub mod run;
+pub mod status;
+pub mod submit;
+pub mod vacate_job;
+pub mod version;
+pub mod wait;

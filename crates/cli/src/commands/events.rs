@@ -1,0 +1,131 @@
+//! `updraft events`: the schedd's numbered record, so that nobody has to poll the queue or read logs to learn what happened.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use jiff::tz::TimeZone;
+use model::{AfterRun, JobEvent, RunEnd, Seq, StopCause};
+use proto::client::{Answer, Ask, Happening, Recorded, Select};
+use proto::command::AskError;
+
+use crate::exit::Exit;
+use crate::render::time;
+use crate::verbs::Call;
+use crate::{connect, output, select};
+
+/// List what happened to jobs, each event once, with its number in the record.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Jobs: CLUSTER, CLUSTER.PROC or USER (default: all).
+    #[arg(value_name = "JOBS")]
+    jobs: Vec<String>,
+    /// Only events with this number and later ones. Remember the last number you saw, and ask for the next.
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    since: u64,
+    /// Go on as events happen.
+    #[arg(long, short)]
+    follow: bool,
+    /// As JSON, one event a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If the schedd cannot be asked.
+pub fn run(args: EventsArgs, _: &Call) -> Result<ExitCode> {
+    let EventsArgs { jobs, since, follow, json } = args;
+    let zone = TimeZone::system();
+    let ask = Ask::Events { since: Seq(since), follow, select: select::any_or(&jobs, Select::All) };
+    connect::schedd()?.ask_each(ask, |answer| {
+        if let Answer::Events(events) = answer {
+            let line =
+                |event: &Recorded| if json { json_line(event) } else { text_line(event, &zone) };
+            output::put(&events.iter().map(line).collect::<String>())?;
+        }
+        Ok::<(), Failure>(())
+    })?;
+    Ok(Exit::Done.into())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Write(#[from] std::io::Error),
+}
+
+/// The event as an object: `seq`, `at` (seconds), then `cluster` or `job` and what happened.
+fn json_line(event: &Recorded) -> String {
+    let at = serde_json::Number::from_f64(seconds(event.at.as_millis()));
+    let what = match &event.what {
+        Happening::ClusterSubmitted { cluster, owner, procs } => {
+            serde_json::json!({ "cluster": cluster, "owner": owner, "procs": procs, "event": "ClusterSubmitted" })
+        }
+        Happening::Job { job, event } => {
+            serde_json::json!({ "job": job.to_string(), "event": event })
+        }
+    };
+    let mut line = serde_json::json!({ "seq": event.seq, "at": at });
+    if let (Some(line), serde_json::Value::Object(what)) = (line.as_object_mut(), what) {
+        line.extend(what);
+    }
+    format!("{line}\n")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this era fit 53 bits")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn text_line(event: &Recorded, zone: &TimeZone) -> String {
+    let (whose, what) = match &event.what {
+        Happening::ClusterSubmitted { cluster, owner, procs } => {
+            (cluster.to_string(), format!("submitted by {owner}, {procs} jobs"))
+        }
+        Happening::Job { job, event } => (job.to_string(), sentence(event)),
+    };
+    format!("{} {} {whose} {what}\n", event.seq, time::plain(event.at, zone))
+}
+
+fn sentence(event: &JobEvent) -> String {
+    match event {
+        JobEvent::RunAuthorised { attempt, .. } => format!("run {attempt} begins"),
+        JobEvent::RunStarted { attempt, .. } => format!("run {attempt} executes"),
+        JobEvent::StopRequested { cause, .. } => match cause {
+            StopCause::Hold(hold) => format!("is stopped to be held: {}", hold.reason),
+            StopCause::Remove { reason } => format!("is stopped to be removed: {reason}"),
+            StopCause::Vacate { reason, .. } => format!("is stopped: {reason}"),
+        },
+        JobEvent::RunOver { attempt, end, next, .. } => {
+            format!("run {attempt} {}{}", ended(end), after(next))
+        }
+        JobEvent::Held(hold) => format!("held: {}", hold.reason),
+        JobEvent::Released { reason, .. } => format!("released: {reason}"),
+        JobEvent::Removed { reason, .. } => format!("removed: {reason}"),
+    }
+}
+
+fn ended(end: &RunEnd) -> String {
+    match end {
+        RunEnd::Exited { code } => format!("ended with exit code {code}"),
+        RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
+        RunEnd::StartFailed(failure) => format!("could not start: {}", failure.path),
+        RunEnd::OutputFailed { path, .. } => format!("could not bring back {path}"),
+        RunEnd::Vacated { code } => format!("was stopped (code {code})"),
+        RunEnd::Lost { reason } => format!("was lost: {reason}"),
+    }
+}
+
+fn after(next: &AfterRun) -> String {
+    match next {
+        AfterRun::Complete => ", and the job with it".to_owned(),
+        AfterRun::Hold(hold) => format!(", held: {}", hold.reason),
+        AfterRun::Remove { reason } => format!(", removed: {reason}"),
+        AfterRun::Requeue { reason } => format!(", queued again: {reason}"),
+    }
+}

@@ -1,0 +1,225 @@
+//! `updraft status`, `condor_status`: the machines of the pool and their slots.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use classad::{ClassAd, Expr};
+use jiff::tz::TimeZone;
+use model::attr;
+use proto::client::{Query, Select};
+
+use crate::exit::Exit;
+use crate::render::machines::{self, Layout};
+use crate::render::view::{Moment, View};
+use crate::shape::Shape;
+use crate::verbs::{Call, Voice};
+use crate::{connect, output};
+
+/// Options of HTCondor's `condor_status` that are not built.
+pub const NOT_YET: &[&str] = &[
+    "pool",
+    "name",
+    "submitters",
+    "schedd",
+    "master",
+    "collector",
+    "negotiator",
+    "any",
+    "grid",
+    "defrag",
+    "gpus",
+    "direct",
+    "statistics",
+    "absent",
+    "offline",
+    "annex-name",
+    "annex-slots",
+    "merge",
+    "target",
+    "subsystem",
+    "vm",
+    "java",
+    "cod",
+    "storage",
+    "license",
+    "generic",
+    "broken",
+    "healthy",
+    "aaf",
+    "run",
+    "ckptsrvr",
+    "data",
+    "diagnose",
+    "debug",
+];
+
+/// List the machines of the pool and their slots.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Machines or slots, by name.
+    #[arg(value_name = "NAMES")]
+    names: Vec<String>,
+    /// Slots for which this expression is true.
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, help_heading = "Which slots")]
+    constraint: Option<String>,
+    /// Slots that are free.
+    #[arg(long, help_heading = "Which slots")]
+    avail: bool,
+    /// At most so many.
+    #[arg(long, value_name = "N", help_heading = "Which slots")]
+    limit: Option<u64>,
+    /// Read ads from a file, as -long prints them, instead of asking.
+    #[arg(long, value_name = "FILE", help_heading = "Which slots")]
+    ads: Option<String>,
+    #[command(flatten)]
+    layout: LayoutArgs,
+    /// In the order of this expression's values; may be repeated.
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    sort: Vec<String>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// The tables.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tables")]
+struct LayoutArgs {
+    /// Claimed slots with their users.
+    #[arg(long)]
+    claimed: bool,
+    /// How long slots have been in their states.
+    #[arg(long)]
+    state: bool,
+    /// What machines have.
+    #[arg(long)]
+    server: bool,
+    /// A line for each machine.
+    #[arg(long)]
+    compact: bool,
+    /// Counts only.
+    #[arg(long, visible_alias = "total")]
+    totals: bool,
+    /// Accepted: slots are what is listed.
+    #[arg(long, hide = true, visible_alias = "slots")]
+    startd: bool,
+    /// Accepted: lines are never cut.
+    #[arg(long, short = 'w', hide = true)]
+    wide: bool,
+    /// Accepted: messages are short anyhow.
+    #[arg(long, hide = true)]
+    expert: bool,
+    /// Accepted: names are always in natural order.
+    #[arg(long, hide = true)]
+    natural: bool,
+}
+
+impl LayoutArgs {
+    fn layout(&self) -> Layout {
+        match self {
+            Self { totals: true, .. } => Layout::Totals,
+            Self { claimed: true, .. } => Layout::Claimed,
+            Self { state: true, .. } => Layout::States,
+            Self { server: true, .. } => Layout::Servers,
+            Self { compact: true, .. } => Layout::Machines,
+            Self { .. } => Layout::Slots,
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If an expression is none, a name is no machine, or the negotiator cannot be asked.
+pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
+    let instead = args.shape.instead()?;
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
+    let constraint =
+        connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
+    let sort: Vec<Expr> =
+        args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
+    let mut ads = match &args.ads {
+        Some(path) => from_file(path, constraint.as_ref(), &moment)?,
+        None => {
+            let query = Query { constraint, ..connect::query(Select::All) };
+            connect::machines(&mut connect::negotiator()?, query)?
+        }
+    };
+    named(&args.names, &mut ads, &moment, call)?;
+    order(&mut ads, &sort, &moment);
+    ads.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
+    let text = match instead {
+        Some(instead) => instead.render(&ads, &moment, call.voice),
+        None => machines::render(&ads, args.layout.layout(), &moment),
+    };
+    output::put(&text)?;
+    if ads.is_empty() && call.voice == Voice::Updraft && !text.starts_with('[') {
+        eprintln!("No slots to show.");
+    }
+    Ok(Exit::Done.into())
+}
+
+fn constraint(args: &StatusArgs) -> Result<Option<Expr>> {
+    let mut clauses = Vec::new();
+    if let Some(text) = &args.constraint {
+        // In HTCondor's words: clients look for them.
+        let Ok(expr) = text.parse::<Expr>() else { bail!("invalid constraint\n") };
+        clauses.push(expr.parenthesised());
+    }
+    if args.avail {
+        clauses.push(connect::constraint("(State == \"Unclaimed\" && Cpus > 0)")?);
+    }
+    if args.layout.claimed {
+        clauses.push(connect::constraint("(State == \"Claimed\")")?);
+    }
+    Ok(clauses.into_iter().reduce(Expr::and))
+}
+
+fn from_file(path: &str, constraint: Option<&Expr>, moment: &Moment) -> Result<Vec<ClassAd>> {
+    let text = fs::read_to_string(path).with_context(|| format!("read ads from {path}"))?;
+    let Ok(mut ads) = ClassAd::parse_old_ads(&text) else {
+        bail!("read ads from {path}: it holds no ads as -long prints them");
+    };
+    ads.retain(|ad| constraint.is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true()));
+    Ok(ads)
+}
+
+/// Keeps what the words name: a slot, or all slots of a machine.
+fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment, call: &Call) -> Result<()> {
+    let is = |ad: &ClassAd, word: &str| {
+        let view = View::new(ad, moment);
+        [attr::NAME, attr::MACHINE]
+            .iter()
+            .any(|name| view.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word)))
+    };
+    for word in words {
+        if !ads.iter().any(|ad| is(ad, word)) {
+            bail!("{}: unknown host {word}", call.name);
+        }
+    }
+    if !words.is_empty() {
+        ads.retain(|ad| words.iter().any(|word| is(ad, word)));
+    }
+    Ok(())
+}
+
+fn order(ads: &mut [ClassAd], sort: &[Expr], moment: &Moment) {
+    let natural =
+        |ad: &ClassAd| machines::natural_key(&View::new(ad, moment).text_or_undefined(attr::NAME));
+    ads.sort_by_cached_key(natural);
+    // The last key is the least: stable sorts from behind give the order of all of them.
+    for expr in sort.iter().rev() {
+        let value = |ad: &ClassAd| ad.eval_expr(expr, None, moment.env());
+        ads.sort_by(|a, b| {
+            let (a, b) = (value(a), value(b));
+            match (a.as_f64(), b.as_f64()) {
+                (Some(a), Some(b)) => a.total_cmp(&b),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (None, None) => a.to_string().cmp(&b.to_string()),
+            }
+        });
+    }
+}

@@ -1,0 +1,249 @@
+//! `updraft submit`, `condor_submit`: a description becomes jobs in the queue.
+//!
+//! This file has the options and the order of things. What the description means is `jobspec`'s matter; how it sees this
+//! machine, `site`; getting it into the queue once and only once, `send`; what is printed, `show`.
+
+mod explain;
+mod send;
+mod show;
+mod site;
+
+use std::io::{self, Read};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use jobspec::submit::{self, Description, Submission, SubmitOptions};
+use jobspec::{Diagnostic, Form};
+use model::ClusterId;
+
+use self::show::{Manner, Shape};
+use self::site::RealSite;
+use crate::exit::Exit;
+use crate::verbs::{Call, Voice};
+
+/// Options of `condor_submit` that are not built.
+pub const NOT_YET: &[&str] = &[
+    "name",
+    "remote",
+    "addr",
+    "pool",
+    "spool",
+    "interactive",
+    "capabilities",
+    "debug",
+    "allow-crlf-script",
+    "factory",
+];
+
+/// Submit jobs: what a submit description asks for goes into the queue.
+#[derive(Debug, clap::Args)]
+pub struct SubmitArgs {
+    /// `NAME=VALUE` to set before the description is read, and the description's file; `-` or none is standard input.
+    #[arg(value_name = "NAME=VALUE | FILE")]
+    words: Vec<String>,
+    /// The description's file.
+    #[arg(long, value_name = "FILE")]
+    file: Option<String>,
+    /// Print the range of job ids only.
+    #[arg(long)]
+    terse: bool,
+    /// Print every job's ad.
+    #[arg(long)]
+    verbose: bool,
+    /// Read LINE as if it stood before the queue statement. May be given several times.
+    #[arg(long, short = 'a', value_name = "LINE")]
+    append: Vec<String>,
+    /// Queue these, in a description that has no queue statement.
+    #[arg(long, value_name = "ARGUMENTS", num_args = 1.., action = clap::ArgAction::Append)]
+    queue: Vec<String>,
+    /// Call the batch NAME.
+    #[arg(long, value_name = "NAME")]
+    batch_name: Option<String>,
+    /// Do not look whether the executable is there.
+    #[arg(long)]
+    disable: bool,
+    /// Write the jobs' attributes to FILE (`-` is standard output) instead of submitting.
+    #[arg(long, value_name = "FILE")]
+    dry_run: Option<String>,
+    /// `full`: whole ads, sorted.
+    #[arg(long, value_name = "FORM", hide = true)]
+    dry_run_form: Option<String>,
+    /// Write the jobs' attributes to FILE instead of submitting.
+    #[arg(long, value_name = "FILE")]
+    dump: Option<String>,
+    /// Submit nothing if there would be more than N jobs.
+    #[arg(long, value_name = "N")]
+    maxjobs: Option<u32>,
+    /// Submit nothing if there would be more than one cluster.
+    #[arg(long)]
+    single_cluster: bool,
+    /// Do not warn of lines that nothing reads.
+    #[arg(long)]
+    unused: bool,
+    /// Lines that nothing reads are errors.
+    #[arg(long)]
+    strict: bool,
+    /// Say what each job would run and where it could, instead of submitting.
+    #[arg(long)]
+    explain: bool,
+    /// Print what was submitted as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A description's text, and where it came from.
+struct Input {
+    text: String,
+    name: String,
+    is_file: bool,
+    /// Whether `-` was given: it implies `-verbose`.
+    is_dash: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If no pool answers or it refuses. What is wrong with the description is printed, and gives [`Exit::Failed`].
+pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
+    let mut options = SubmitOptions {
+        queue: (!args.queue.is_empty()).then(|| args.queue.join(" ")),
+        max_jobs: args.maxjobs,
+        single_cluster: args.single_cluster,
+        disable_file_checks: args.disable,
+        warn_unused: !args.unused,
+        strict: args.strict,
+        appends: std::mem::take(&mut args.append),
+        ..SubmitOptions::default()
+    };
+    if let Some(name) = &args.batch_name {
+        options.appends.push(format!("batch_name = {name}"));
+    }
+    let input = match read_input(&args, &mut options) {
+        Ok(input) => input,
+        Err(message) => {
+            eprintln!("\nERROR: {message}");
+            return Ok(Exit::Failed.into());
+        }
+    };
+    options.is_file = input.is_file;
+    let manner = Manner { voice: call.voice, shape: shape(&args, &input) };
+    manner.begin()?;
+    let description = match submit::parse(&input.text, &input.name) {
+        Ok(description) => description,
+        Err(diagnostics) => return manner.refuse(&diagnostics),
+    };
+    let site = RealSite::new()?;
+    let outcome = match &manner.shape {
+        Shape::DryRun { .. } | Shape::Dump { .. } | Shape::Explain => {
+            let made = expand_only(&description, &site, &options);
+            made.map_err(anyhow::Error::from)
+        }
+        Shape::Plain | Shape::Terse | Shape::Verbose { .. } | Shape::Json => {
+            send::submit(&description, &site, &options)
+        }
+    };
+    match outcome {
+        Ok(submission) if submission.only_empty_queues => {
+            manner.nothing_queued(&submission, &input.name)
+        }
+        Ok(submission) => manner.submitted(&submission, site.now()),
+        Err(error) => match error.downcast::<Wrong>() {
+            Ok(Wrong(diagnostics)) => manner.refuse(&diagnostics),
+            Err(error) => {
+                manner.end_line()?;
+                Err(error)
+            }
+        },
+    }
+}
+
+/// A description that cannot be submitted.
+#[derive(Debug, thiserror::Error)]
+#[error("the description is wrong in {} places", .0.len())]
+struct Wrong(Vec<Diagnostic>);
+
+/// Makes the jobs of cluster 1, for nobody.
+fn expand_only(
+    description: &Description,
+    site: &RealSite,
+    options: &SubmitOptions,
+) -> Result<Submission, Wrong> {
+    let mut clusters = 1..;
+    let mut next = || {
+        let too_many = || Diagnostic::error("there are too many clusters").form(Form::Spaced);
+        clusters.next().map(ClusterId).ok_or_else(too_many)
+    };
+    description.expand(site, &mut next, options).map_err(Wrong)
+}
+
+fn shape(args: &SubmitArgs, input: &Input) -> Shape {
+    let full = args.dry_run_form.as_deref() == Some("full");
+    match (&args.dry_run, &args.dump) {
+        (Some(file), _) => Shape::DryRun { file: file.clone(), full },
+        (None, Some(file)) => Shape::Dump { file: file.clone() },
+        (None, None) if args.explain => Shape::Explain,
+        (None, None) if args.json => Shape::Json,
+        (None, None) if args.terse => Shape::Terse,
+        (None, None) if args.verbose || input.is_dash => {
+            Shape::Verbose { announced: !input.is_dash }
+        }
+        (None, None) => Shape::Plain,
+    }
+}
+
+/// Sorts the words of the command line, and reads the description.
+fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, String> {
+    let mut file = args.file.clone();
+    for word in &args.words {
+        match word.split_once('=') {
+            Some((name, value)) if is_name(name) => {
+                options
+                    .assignments
+                    .push((name.trim_start_matches('+').to_owned(), value.to_owned()));
+                if let Some(attribute) = name.strip_prefix('+')
+                    && let Some(last) = options.assignments.last_mut()
+                {
+                    last.0 = format!("MY.{attribute}");
+                }
+            }
+            _ if file.is_none() => file = Some(word.clone()),
+            _ => {
+                return Err(format!(
+                    "{word} is one file too many: one description can be submitted at a time"
+                ));
+            }
+        }
+    }
+    let is_dash = file.as_deref() == Some("-");
+    match file {
+        Some(file) if !is_dash => {
+            let text = std::fs::read(&file).map_err(|error| {
+                format!("Failed to open command file ({file}) ({})", site::plain(&error))
+            })?;
+            let text =
+                String::from_utf8(text).map_err(|error| format!("{file} is not text: {error}"))?;
+            Ok(Input { text, name: file, is_file: true, is_dash })
+        }
+        None if options.queue.is_some() => {
+            Ok(Input { text: String::new(), name: "<none>".to_owned(), is_file: false, is_dash })
+        }
+        _ => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map_err(|error| {
+                format!("Failed to read the description from standard input ({error})")
+            })?;
+            Ok(Input { text, name: "<stdin>".to_owned(), is_file: false, is_dash })
+        }
+    }
+}
+
+fn is_name(word: &str) -> bool {
+    let name = word.strip_prefix('+').unwrap_or(word).trim();
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
+}
+
+/// Whether messages are HTCondor's, to the letter.
+fn to_the_letter(voice: Voice) -> bool {
+    voice == Voice::HtCondor
+}

@@ -1,0 +1,145 @@
+//! This machine, as a submit description sees it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use jobspec::{FileKind, Found, Host, Site, SiteError};
+
+use crate::connect;
+
+/// The real files, processes and environment.
+pub(super) struct RealSite {
+    host: Host,
+    environ: BTreeMap<String, String>,
+}
+
+impl RealSite {
+    pub(super) fn new() -> Result<Self> {
+        let cwd = env::current_dir().context("find out the working directory")?;
+        let name = nix::unistd::gethostname().context("find out this machine's name")?;
+        let name = name.to_string_lossy().into_owned();
+        let wall = proto::clock::now().wall.as_millis();
+        let now = jiff::Timestamp::from_millisecond(wall)?.to_zoned(jiff::tz::TimeZone::system());
+        let release = os_release(&fs::read_to_string("/etc/os-release").unwrap_or_default());
+        let arch = env::consts::ARCH.to_ascii_uppercase();
+        let platform =
+            model::version::condor_platform(&arch, &format!("{}{}", release.0, release.1));
+        let host = Host {
+            cwd: cwd.to_string_lossy().into_owned(),
+            user: connect::me(),
+            arch,
+            opsys: env::consts::OS.to_ascii_uppercase(),
+            opsys_version: format!("{}00", release.1),
+            opsys_and_version: format!("{}{}", release.0, release.1),
+            opsys_major_version: release.1,
+            filesystem_domain: name.clone(),
+            uid_domain: name,
+            version: model::version::CONDOR_VERSION.to_owned(),
+            platform,
+            now: now.timestamp().as_second(),
+            today: (now.year(), now.month(), now.day()),
+        };
+        // a value that is no text cannot be written into a job's ad
+        let environ = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(Self { host, environ })
+    }
+
+    /// Seconds since the epoch.
+    pub(super) fn now(&self) -> i64 {
+        self.host.now
+    }
+}
+
+impl Site for RealSite {
+    fn host(&self) -> &Host {
+        &self.host
+    }
+
+    fn read_file(&self, path: &str) -> Result<String, SiteError> {
+        fs::read_to_string(path).map_err(|error| SiteError(plain(&error)))
+    }
+
+    fn write_file(&self, path: &str, text: &str) -> Result<(), SiteError> {
+        fs::write(path, text).map_err(|error| SiteError(plain(&error)))
+    }
+
+    fn file_kind(&self, path: &str) -> Result<FileKind, SiteError> {
+        let found = fs::metadata(path).map_err(|error| SiteError(plain(&error)))?;
+        if found.is_dir() {
+            return Ok(FileKind::Directory);
+        }
+        let executable = found.permissions().mode() & 0o111 != 0;
+        Ok(FileKind::File { size_bytes: found.len(), executable })
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<Found>, SiteError> {
+        let paths = glob::glob(pattern).map_err(|error| SiteError(error.to_string()))?;
+        let found = paths.filter_map(Result::ok);
+        Ok(found
+            .map(|path| Found { is_dir: path.is_dir(), path: path.to_string_lossy().into_owned() })
+            .collect())
+    }
+
+    fn run_command(&self, command: &str) -> Result<String, SiteError> {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(command).stderr(Stdio::inherit());
+        let output =
+            shell.output().map_err(|error| SiteError(format!("{command}: {}", plain(&error))))?;
+        if !output.status.success() {
+            // HTCondor 25.14 prints the status as wait() gives it
+            let status = std::os::unix::process::ExitStatusExt::into_raw(output.status);
+            return Err(SiteError(format!(
+                "Error \"{command} |\": command terminated with exit code {status}"
+            )));
+        }
+        String::from_utf8(output.stdout)
+            .map_err(|_| SiteError(format!("the output of {command} is not text")))
+    }
+
+    fn environ(&self) -> &BTreeMap<String, String> {
+        &self.environ
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is where a description's random numbers come from"
+    )]
+    fn random_below(&self, bound: u64) -> u64 {
+        let mut bytes = [0; 8];
+        // without randomness every draw is the first: a choice all the same
+        if getrandom::fill(&mut bytes).is_err() || bound == 0 {
+            return 0;
+        }
+        u64::from_le_bytes(bytes) % bound
+    }
+}
+
+/// An error of the operating system without its number.
+pub(super) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// The distribution's name and major version: `Debian`, `12`.
+fn os_release(text: &str) -> (String, String) {
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned()).unwrap_or_default()
+    };
+    let id = field("ID");
+    let mut letters = id.chars();
+    let name = letters.next().map(|c| c.to_ascii_uppercase().to_string() + letters.as_str());
+    let version = field("VERSION_ID");
+    let major = version.split('.').next().filter(|major| !major.is_empty()).unwrap_or("0");
+    (name.unwrap_or_else(|| "Linux".to_owned()), major.to_owned())
+}

@@ -1,0 +1,56 @@
+//! `updraft version`, `condor_version`: which program this is, and which HTCondor it behaves like.
+
+use std::env::consts::{ARCH, OS};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::exit::Exit;
+use crate::output;
+use crate::verbs::{Call, Voice};
+
+/// The HTCondor whose behaviour is followed, with its date.
+const FOLLOWS: &str = "25.14.1 2026-10-16";
+
+/// Say which program this is, and which HTCondor it behaves like.
+#[derive(Debug, clap::Args)]
+pub struct VersionArgs {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If nobody reads the output.
+pub fn run(args: &VersionArgs, call: &Call) -> Result<ExitCode> {
+    let ours = env!("CARGO_PKG_VERSION");
+    let follows = FOLLOWS.split(' ').next().unwrap_or_default();
+    let text = match call.voice {
+        Voice::HtCondor => htcondor(),
+        Voice::Updraft if args.json => {
+            format!("{:#}\n", serde_json::json!({ "version": ours, "follows_htcondor": follows }))
+        }
+        Voice::Updraft => format!("updraft {ours} (behaves like HTCondor {follows})\n"),
+    };
+    output::put(&text)?;
+    Ok(Exit::Done.into())
+}
+
+/// In HTCondor's format: its version first, because clients compare it, then ours as the package.
+fn htcondor() -> String {
+    format!("{}\n{}\n", condor_version(), condor_platform())
+}
+
+/// What `CondorVersion` of every ad says.
+pub fn condor_version() -> String {
+    format!("$CondorVersion: {FOLLOWS} PackageID: Updraft-{} $", env!("CARGO_PKG_VERSION"))
+}
+
+/// What `CondorPlatform` of every ad says.
+pub fn condor_platform() -> String {
+    let system = OS[..1].to_ascii_uppercase() + &OS[1..];
+    format!("$CondorPlatform: {}-{system} $", ARCH.to_ascii_uppercase())
+}

@@ -1,0 +1,288 @@
+//! `updraft wait`, `condor_wait`: returns when jobs have ended. HTCondor's way reads an event log; ours follows the schedd's record.
+
+use std::fs;
+use std::path::Path;
+use std::process::{self, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use jiff::tz::TimeZone;
+use model::userlog::{DateForm, LogStyle};
+use model::{AfterRun, JobEvent, JobId, RunEnd, Seq, StopCause};
+use proto::client::{Answer, Ask, Happening, Recorded, Select, Selector};
+use proto::command::AskError;
+
+use crate::exit::Exit;
+use crate::log_wait::{LogWait, Outcome, Wanted};
+use crate::verbs::{Call, Voice};
+use crate::{connect, output, select};
+
+/// How often a log is looked at: soon for a person, cheap for a file system.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Wait until jobs have ended.
+///
+/// With job ids it follows the pool's record; exit code 0 if every job ended with exit code 0, 1 if one failed or was removed,
+/// 5 if one was held. With a log file it watches that, as condor_wait does.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Jobs (CLUSTER or CLUSTER.PROC), or a log file.
+    #[arg(value_name = "JOBS|LOG", required = true)]
+    what: Vec<String>,
+    /// No longer than this, seconds.
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+    /// Until so many jobs have ended.
+    #[arg(long, value_name = "N")]
+    num: Option<usize>,
+    /// Say when jobs start and end.
+    #[arg(long)]
+    status: bool,
+    /// Repeat the log's events (-echo:ISO_DATE, -echo:UTC choose the form of dates).
+    #[arg(long)]
+    echo: bool,
+    #[arg(long, hide = true, value_name = "FORMS")]
+    echo_form: Option<String>,
+    /// Go on when all jobs have ended.
+    #[arg(long, conflicts_with = "num")]
+    allevents: bool,
+    /// Accepted: there is nothing to debug.
+    #[arg(long, hide = true)]
+    debug: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If the log cannot be read, or the schedd cannot be asked.
+pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
+    let selectors = select::selectors(&args.what);
+    let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
+    if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
+        follow_record(args, selectors)
+    } else {
+        watch_log(args, call)
+    }
+}
+
+fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
+    let (path, job) = match args.what.as_slice() {
+        [path] => (path, None),
+        [path, job] => (path, Some(job_words(job)?)),
+        _ => bail!("wait needs one log file, and at most one job of it"),
+    };
+    if let Err(error) = fs::metadata(path) {
+        eprintln!("Couldn't open {path}: {}", reason(&error));
+        return Ok(Exit::Failed.into());
+    }
+    let mut wait = LogWait::new(wanted(args, job)?);
+    let start = proto::clock::now().boot_ms;
+    let limit = args.wait.map(|s| start.saturating_add(s.saturating_mul(1000)));
+    loop {
+        let bytes = fs::read(path)?;
+        let (text, outcome) = wait.feed(&String::from_utf8_lossy(&bytes));
+        output::put(&text)?;
+        match outcome {
+            Outcome::Waiting => {}
+            Outcome::AllDone => output::put("All jobs done.\n")?,
+            // The misspelling is HTCondor's, and to the letter.
+            Outcome::NumberDone(n) => {
+                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?;
+            }
+        }
+        if outcome != Outcome::Waiting {
+            let failed = call.voice == Voice::Updraft && wait.any_failed();
+            return Ok(if failed { Exit::Failed } else { Exit::Done }.into());
+        }
+        if limit.is_some_and(|limit| proto::clock::now().boot_ms >= limit) {
+            output::put("Time expired.\n")?;
+            return Ok(
+                if call.voice == Voice::Updraft { Exit::TimedOut } else { Exit::Failed }.into()
+            );
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// An IO error in the words of `strerror`.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// `13`, `13.25` or `13.25.3`.
+fn job_words(text: &str) -> Result<(u32, Option<u32>)> {
+    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([cluster]) => Ok((*cluster, None)),
+        Some([cluster, proc] | [cluster, proc, _]) => Ok((*cluster, Some(*proc))),
+        Some(_) | None => bail!("'{text}' is no job: write CLUSTER or CLUSTER.PROC"),
+    }
+}
+
+fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
+    let zone = TimeZone::system();
+    let mut style = LogStyle { date: DateForm::MonthDay, ..LogStyle::iso(&zone) };
+    for form in args.echo_form.iter().flat_map(|forms| forms.split(',')) {
+        match form.to_ascii_uppercase().as_str() {
+            "ISO_DATE" => style.date = DateForm::Iso,
+            "UTC" => style.utc = true,
+            "SUB_SECOND" => style.sub_second = true,
+            "XML" | "JSON" => bail!("-echo:{form}: not supported yet"),
+            _ => bail!("-echo:{form}: the forms are ISO_DATE, UTC and SUB_SECOND"),
+        }
+    }
+    let echo = (args.echo || args.echo_form.is_some()).then_some(style);
+    let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
+    let year = now.to_zoned(zone.clone()).year();
+    Ok(Wanted {
+        job,
+        number: args.num,
+        status: args.status,
+        echo,
+        all_events: args.allevents,
+        zone,
+        year,
+    })
+}
+
+/// How a job ended, as far as `wait` cares.
+enum End {
+    Good,
+    Bad(String),
+    Held(String),
+}
+
+fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> {
+    if let Some(limit) = args.wait {
+        end_after(Duration::from_secs(limit));
+    }
+    let mut client = connect::schedd()?;
+    let select = Select::Any(selectors);
+    let present = connect::jobs(&mut client, connect::query(select.clone()))?;
+    let past = connect::jobs(
+        &mut client,
+        proto::client::Query { finished: true, ..connect::query(select.clone()) },
+    )?;
+    let ids = |ads: &[classad::ClassAd]| -> std::collections::BTreeSet<JobId> {
+        let id = |ad: &classad::ClassAd| {
+            let number = |name| u32::try_from(ad.literal(name)?.as_i64()?).ok();
+            Some(JobId::new(number(model::attr::CLUSTER_ID)?, number(model::attr::PROC_ID)?))
+        };
+        ads.iter().filter_map(id).collect()
+    };
+    let mut waiting = ids(&present);
+    waiting.extend(ids(&past));
+    if waiting.is_empty() {
+        bail!("there is no such job, and there was none");
+    }
+    let all = waiting.len();
+    let number = args.num.unwrap_or(all).min(all);
+    let mut exit = Exit::Done;
+    let mut ended = 0;
+    let ask = Ask::Events { since: Seq(0), follow: true, select };
+    let followed = client.ask_each(ask, |answer| {
+        let Answer::Events(events) = answer else { return Ok(()) };
+        for (job, end) in events.iter().filter_map(end) {
+            if !waiting.remove(&job) {
+                continue;
+            }
+            ended += 1;
+            exit = worse(exit, &end);
+            if args.status || matches!(end, End::Held(_)) {
+                say(job, &end)?;
+            }
+            if ended >= number || (exit == Exit::Held && waiting.is_empty()) {
+                return Err(Stop::Enough);
+            }
+        }
+        Ok(())
+    });
+    match followed {
+        Ok(()) => bail!("the schedd ended the record before all jobs had ended"),
+        Err(Stop::Enough) => Ok(exit.into()),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+/// Why the record is not followed any further.
+enum Stop {
+    Enough,
+    Failed(anyhow::Error),
+}
+
+impl From<AskError> for Stop {
+    fn from(error: AskError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Ends the whole process when the time is up: the connection blocks, and nothing is lost with it.
+fn end_after(limit: Duration) {
+    thread::spawn(move || {
+        thread::sleep(limit);
+        eprintln!("Time expired.");
+        process::exit(Exit::TimedOut.code().into());
+    });
+}
+
+fn say(job: JobId, end: &End) -> std::io::Result<()> {
+    output::put(&match end {
+        End::Good => format!("{job} ended with exit code 0\n"),
+        End::Bad(how) => format!("{job} {how}\n"),
+        End::Held(reason) => format!("{job} is held: {reason}\n"),
+    })
+}
+
+fn worse(exit: Exit, end: &End) -> Exit {
+    match (exit, end) {
+        (_, End::Held(_)) | (Exit::Held, _) => Exit::Held,
+        (_, End::Bad(_)) => Exit::Failed,
+        (exit, End::Good) => exit,
+    }
+}
+
+/// The end of a job, if this is one.
+fn end(recorded: &Recorded) -> Option<(JobId, End)> {
+    let Happening::Job { job, event } = &recorded.what else { return None };
+    let end = match event {
+        JobEvent::RunOver { end, next, .. } => match next {
+            AfterRun::Complete => how(end),
+            AfterRun::Hold(hold) => End::Held(hold.reason.clone()),
+            AfterRun::Remove { reason } => End::Bad(format!("was removed: {reason}")),
+            AfterRun::Requeue { .. } => return None,
+        },
+        JobEvent::Held(hold) => End::Held(hold.reason.clone()),
+        JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
+        JobEvent::StopRequested { cause, .. } => match cause {
+            StopCause::Hold(_) | StopCause::Remove { .. } | StopCause::Vacate { .. } => {
+                return None;
+            }
+        },
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::Released { .. } => return None,
+    };
+    Some((*job, end))
+}
+
+fn how(end: &RunEnd) -> End {
+    match end {
+        RunEnd::Exited { code: 0 } => End::Good,
+        RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
+        RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
+        RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
+        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
+        RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
+        RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
+    }
+}

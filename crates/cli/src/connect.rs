@@ -1,0 +1,122 @@
+//! The daemons of the user's pool, asked for ads and names.
+
+use anyhow::{Result, bail};
+use classad::{AttrName, ClassAd, Expr};
+use proto::client::{Answer, Ask, Identity, Query, Select, Totals};
+use proto::command::{AskError, Client};
+
+use crate::home::{DaemonRole, Home};
+
+/// A connection to the pool's schedd.
+///
+/// # Errors
+///
+/// If no schedd answers.
+pub fn schedd() -> Result<Client> {
+    Ok(Client::connect(&Home::from_environment().socket(DaemonRole::Schedd))?)
+}
+
+/// A connection to the pool's negotiator.
+///
+/// # Errors
+///
+/// If no negotiator answers.
+pub fn negotiator() -> Result<Client> {
+    Ok(Client::connect(&Home::from_environment().socket(DaemonRole::Negotiator))?)
+}
+
+/// A query for everything of all that `select` names.
+pub fn query(select: Select) -> Query {
+    Query { select, constraint: None, projection: Vec::new(), limit: None, finished: false }
+}
+
+/// The job ads that answer a query.
+///
+/// # Errors
+///
+/// If the schedd cannot be asked.
+pub fn jobs(client: &mut Client, query: Query) -> Result<Vec<ClassAd>> {
+    ads(client, Ask::QueryJobs(query))
+}
+
+/// The machine ads that answer a query.
+///
+/// # Errors
+///
+/// If the negotiator cannot be asked.
+pub fn machines(client: &mut Client, query: Query) -> Result<Vec<ClassAd>> {
+    ads(client, Ask::QueryMachines(query))
+}
+
+fn ads(client: &mut Client, ask: Ask) -> Result<Vec<ClassAd>> {
+    let mut all = Vec::new();
+    client.ask_each(ask, |answer| {
+        match answer {
+            Answer::Ads(ads) => all.extend(ads),
+            Answer::Done => {}
+            other => return Err(unexpected("a query", &other)),
+        }
+        Ok::<(), AskError>(())
+    })?;
+    Ok(all)
+}
+
+/// Who the daemon is.
+///
+/// # Errors
+///
+/// If it cannot be asked.
+pub fn identity(client: &mut Client) -> Result<Identity> {
+    match client.ask(Ask::Identify)? {
+        Answer::Identity(identity) => Ok(identity),
+        other => Err(unexpected("who it is", &other).into()),
+    }
+}
+
+/// The schedd's counts.
+///
+/// # Errors
+///
+/// If it cannot be asked.
+pub fn totals(client: &mut Client) -> Result<Totals> {
+    match client.ask(Ask::Totals)? {
+        Answer::Totals(totals) => Ok(totals),
+        other => Err(unexpected("counts", &other).into()),
+    }
+}
+
+/// The error for an answer that does not fit.
+pub fn unexpected(ask: &'static str, answer: &Answer) -> AskError {
+    AskError::Unexpected { ask, answer: format!("{answer:?}").chars().take(80).collect() }
+}
+
+/// The user who runs the command.
+pub fn me() -> String {
+    proto::net::user_name(nix::unistd::Uid::current().as_raw()).to_string()
+}
+
+/// A constraint that a user wrote.
+///
+/// # Errors
+///
+/// If it is no expression.
+pub fn constraint(text: &str) -> Result<Expr> {
+    match text.parse() {
+        Ok(expr) => Ok(expr),
+        Err(error) => bail!("invalid constraint: {error}"),
+    }
+}
+
+/// What makes both true.
+pub fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.parenthesised().and(b.parenthesised())),
+        (one, None) | (None, one) => one,
+    }
+}
+
+/// The names in `-attributes A,B C`.
+pub fn attribute_names(lists: &[String]) -> Vec<AttrName> {
+    let words = lists.iter().flat_map(|list| list.split([',', ' ']));
+    words.filter(|word| !word.is_empty()).map(AttrName::from).collect()
+}

@@ -1,0 +1,166 @@
+//! What our own `q` says below the table: why jobs are held and what to do about it, and why idle jobs wait.
+//!
+//! Never shown under HTCondor's names. The reasons are the schedd's; only the remedies are written here.
+
+use std::collections::BTreeMap;
+
+use classad::ClassAd;
+use model::{HoldCode, JobId, attr};
+
+use super::view::{Moment, View, status};
+
+/// The sentence and the verdict that the schedd puts into the ad of an idle job.
+const IDLE_REASON: &str = "IdleReason";
+const IDLE_VERDICT: &str = "IdleVerdict";
+
+/// Jobs that are listed one by one before the rest is only counted.
+const MOST_LINES: usize = 10;
+
+/// The lines below the table; nothing if no job waits.
+pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
+    let jobs: Vec<View<'_>> = jobs.iter().map(|ad| View::new(ad, moment)).collect();
+    held(&jobs) + &idle(&jobs)
+}
+
+fn held(jobs: &[View<'_>]) -> String {
+    let mut groups: BTreeMap<(String, i64), Vec<JobId>> = BTreeMap::new();
+    for job in jobs.iter().filter(|job| job.status() == status::HELD) {
+        let reason =
+            job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
+        let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
+        groups.entry((reason, code)).or_default().extend(job.job());
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut out = "Held:\n".to_owned();
+    let mut ordered: Vec<_> = groups.into_iter().collect();
+    ordered.sort_by_key(|(_, ids)| ids.first().copied());
+    for ((reason, code), ids) in ordered.iter().take(MOST_LINES) {
+        out += &format!("  {}  {reason}\n", span(ids));
+        out += &format!("      {}\n", remedy(*code, &release_words(ids)));
+    }
+    out + &more(ordered.len())
+}
+
+fn idle(jobs: &[View<'_>]) -> String {
+    let mut groups: BTreeMap<(String, String), Vec<JobId>> = BTreeMap::new();
+    for job in jobs.iter().filter(|job| job.status() == status::IDLE) {
+        if let Some(reason) = job.text(IDLE_REASON) {
+            let verdict = job.text(IDLE_VERDICT).unwrap_or_default();
+            groups.entry((verdict, reason)).or_default().extend(job.job());
+        }
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut out = "Idle:\n".to_owned();
+    let mut ordered: Vec<_> = groups.into_iter().collect();
+    ordered.sort_by_key(|(_, ids)| ids.first().copied());
+    for ((verdict, reason), ids) in ordered.iter().take(MOST_LINES) {
+        // The schedd may have put the verdict before the sentence.
+        let reason = reason.strip_prefix(&format!("{verdict}: ")).unwrap_or(reason);
+        let lead = if verdict.is_empty() { String::new() } else { format!("{verdict}: ") };
+        out += &format!("  {}  {lead}{reason}\n", span(ids));
+    }
+    out + &more(ordered.len())
+}
+
+fn more(groups: usize) -> String {
+    match groups.checked_sub(MOST_LINES) {
+        None | Some(0) => String::new(),
+        Some(left) => format!("  ... and {left} more\n"),
+    }
+}
+
+/// `38.0`, or `37.0-1 (2 jobs)`.
+fn span(ids: &[JobId]) -> String {
+    match (ids.iter().min(), ids.iter().max()) {
+        (Some(first), Some(last)) if first == last => first.to_string(),
+        (Some(first), Some(last)) if first.cluster == last.cluster => {
+            format!("{first}-{} ({} jobs)", last.proc, ids.len())
+        }
+        (Some(first), Some(last)) => format!("{first} ... {last} ({} jobs)", ids.len()),
+        (None, _) | (_, None) => String::new(),
+    }
+}
+
+/// What to type to release them.
+fn release_words(ids: &[JobId]) -> String {
+    let mut words: Vec<String> = match ids {
+        [one] => vec![one.to_string()],
+        many => many.iter().map(|id| id.cluster.to_string()).collect(),
+    };
+    words.dedup();
+    words.truncate(MOST_LINES);
+    words.join(" ")
+}
+
+/// What to do about a hold.
+fn remedy(code: i64, ids: &str) -> String {
+    let release = format!("then: updraft release {ids}");
+    let Some(code) = u16::try_from(code).ok().and_then(|n| HoldCode::try_from(n).ok()) else {
+        return format!("when the cause is gone: updraft release {ids}");
+    };
+    match code {
+        HoldCode::UserRequest | HoldCode::SubmittedOnHold => {
+            format!("to let it run: updraft release {ids}")
+        }
+        HoldCode::JobPolicy | HoldCode::SystemPolicy => {
+            format!("a policy expression of the job held it; {release}")
+        }
+        HoldCode::JobPolicyUndefined => {
+            format!(
+                "a policy expression has no value: see updraft q -long for the attributes that it names; {release}"
+            )
+        }
+        HoldCode::FailedToCreateProcess => {
+            format!(
+                "check that the program exists on the machine, is executable and has a valid first line; {release}"
+            )
+        }
+        HoldCode::UnableToOpenOutput => {
+            format!("check the folder and the permissions of output and error; {release}")
+        }
+        HoldCode::UnableToOpenInput => {
+            format!("check that the input file exists and is readable; {release}")
+        }
+        HoldCode::TransferOutputError => {
+            format!(
+                "the job did not leave a file that transfer_output_files names; correct one or the other, {release}"
+            )
+        }
+        HoldCode::TransferInputError => {
+            format!("check that every file in transfer_input_files is readable; {release}")
+        }
+        HoldCode::IwdError => format!("check that initialdir exists and may be entered; {release}"),
+        HoldCode::SpoolingInput => "its input is still being sent; nothing to do".to_owned(),
+        HoldCode::MissedDeferredExecutionTime => {
+            format!("the time to start has passed; to run it now {release}")
+        }
+        HoldCode::UnableToInitUserLog => {
+            format!("check the folder and the permissions of the log file; {release}")
+        }
+        HoldCode::InvalidCronSettings => "correct the cron_* lines and submit again".to_owned(),
+        HoldCode::MaxTransferInputSizeExceeded => {
+            format!("the input is larger than max_transfer_input_mb; make it smaller, {release}")
+        }
+        HoldCode::MaxTransferOutputSizeExceeded => {
+            format!("the output is larger than max_transfer_output_mb; make it smaller, {release}")
+        }
+        HoldCode::JobOutOfResources => {
+            format!(
+                "it used more than it asked for; ask for more (request_memory, request_disk) and submit again, or {release}"
+            )
+        }
+        HoldCode::PreScriptFailed | HoldCode::PostScriptFailed => {
+            format!("the command that runs before or after the job failed; {release}")
+        }
+        HoldCode::JobDurationExceeded | HoldCode::JobExecuteExceeded => {
+            format!(
+                "it ran longer than it was allowed to; allow more time and submit again, or {release}"
+            )
+        }
+        HoldCode::Unspecified => format!("when the cause is gone: updraft release {ids}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! The batch view: one line for the jobs that belong together, by their batch name or else their cluster.
+
+use std::collections::BTreeMap;
+
+use model::{JobId, attr};
+
+use super::time;
+use super::view::{View, status};
+
+/// The narrowest column of owners; names shorter than the heading make it wider (HTCondor 25.14: `bob` gives 8, `alice` 5).
+const OWNER_WIDTH: usize = 5;
+const SHORT_OWNER_WIDTH: usize = 8;
+
+/// The column of names is one wider than the longest, and this wide without jobs.
+const EMPTY_NAME_WIDTH: usize = 13;
+const NAME_HEADING: &str = "BATCH_NAME";
+
+/// The view, heading first.
+pub(super) fn lines(jobs: &[View<'_>]) -> Vec<String> {
+    let batches = gather(jobs);
+    let columns = Columns::of(&batches);
+    let heading = columns.line(
+        "OWNER",
+        NAME_HEADING,
+        "  SUBMITTED",
+        ["  DONE", "  RUN ", "  IDLE", "  HOLD", " TOTAL"].map(str::to_owned),
+        "JOB_IDS",
+    );
+    let rows = batches.iter().map(|batch| {
+        columns.line(&batch.owner, &batch.name, &batch.submitted(), batch.counts(), &batch.ids())
+    });
+    std::iter::once(heading).chain(rows).collect()
+}
+
+/// Widths, and whether there is a column of held jobs: there is none if no job is held.
+struct Columns {
+    owner: usize,
+    name: usize,
+    held: bool,
+}
+
+impl Columns {
+    fn of(batches: &[Batch<'_>]) -> Self {
+        let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
+        let owner = match longest(&mut batches.iter().map(|batch| batch.owner.chars().count())) {
+            0 => OWNER_WIDTH,
+            short if short < OWNER_WIDTH => SHORT_OWNER_WIDTH,
+            long => long,
+        };
+        let name = match longest(&mut batches.iter().map(|batch| batch.name.chars().count())) {
+            0 => EMPTY_NAME_WIDTH,
+            long => long.max(NAME_HEADING.len()) + 1,
+        };
+        Self { owner, name, held: batches.is_empty() || batches.iter().any(|batch| batch.held > 0) }
+    }
+
+    fn line(
+        &self,
+        owner: &str,
+        name: &str,
+        submitted: &str,
+        counts: [String; 5],
+        ids: &str,
+    ) -> String {
+        let [done, run, idle, hold, total] = counts;
+        let hold = if self.held { format!(" {hold:>6}") } else { String::new() };
+        format!(
+            "{owner:<o$} {name:<n$} {submitted} {done:>6} {run:>6} {idle:>6}{hold} {total:>6} {ids}",
+            o = self.owner,
+            n = self.name
+        )
+    }
+}
+
+struct Batch<'a> {
+    owner: String,
+    name: String,
+    /// The job that is looked at first: the DAG itself, if there is one.
+    first: View<'a>,
+    /// The job that runs the DAG; it is not counted.
+    dag: Option<View<'a>>,
+    /// Jobs but for that one.
+    jobs: Vec<JobId>,
+    /// How many each cluster was submitted with.
+    submitted: BTreeMap<u32, u64>,
+    running: u64,
+    held: u64,
+    done: u64,
+}
+
+fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
+    let mut batches: Vec<Batch<'a>> = Vec::new();
+    let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for job in jobs {
+        let name = job.text(attr::JOB_BATCH_NAME);
+        let name =
+            name.unwrap_or_else(|| format!("ID: {}", job.int(attr::CLUSTER_ID).unwrap_or(0)));
+        let key = (job.owner(), name);
+        let place = *places.entry(key).or_insert_with_key(|(owner, name)| {
+            batches.push(Batch::new(owner.clone(), name.clone(), *job));
+            batches.len() - 1
+        });
+        batches[place].add(*job);
+    }
+    batches.sort_by_key(|batch| batch.dag.unwrap_or(batch.first).job());
+    batches
+}
+
+impl<'a> Batch<'a> {
+    fn new(owner: String, name: String, first: View<'a>) -> Self {
+        let (jobs, submitted) = (Vec::new(), BTreeMap::new());
+        Self { owner, name, first, dag: None, jobs, submitted, running: 0, held: 0, done: 0 }
+    }
+
+    fn add(&mut self, job: View<'a>) {
+        if job.int("DAG_NodesTotal").is_some() {
+            self.dag = Some(job);
+            return;
+        }
+        let Some(id) = job.job() else { return };
+        self.jobs.push(id);
+        let submitted =
+            job.int("TotalSubmitProcs").and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        self.submitted.insert(id.cluster.0, submitted);
+        match job.status() {
+            status::RUNNING | status::TRANSFERRING_OUTPUT => self.running += 1,
+            status::HELD => self.held += 1,
+            status::COMPLETED | status::REMOVED => self.done += 1,
+            _ => {}
+        }
+    }
+
+    fn submitted(&self) -> String {
+        let first = self.dag.unwrap_or(self.first);
+        time::date(first.int(attr::Q_DATE).unwrap_or(0), &first.moment.zone)
+    }
+
+    /// Done, running, idle, held and all. A suspended job counts as idle (HTCondor 25.14).
+    fn counts(&self) -> [String; 5] {
+        let here = self.jobs.len() as u64;
+        let idle = here - self.running - self.held - self.done;
+        let number = |name| self.dag.and_then(|dag| u64::try_from(dag.int(name)?).ok());
+        let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
+        let done = number("DAG_NodesDone").unwrap_or(gone + self.done);
+        let total = number("DAG_NodesTotal").unwrap_or(gone + here);
+        [done, self.running, idle, self.held, total]
+            .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
+    }
+
+    /// `36.0-3` of one cluster, `36.0 ... 39.3` of several.
+    fn ids(&self) -> String {
+        match (self.jobs.iter().min(), self.jobs.iter().max()) {
+            (Some(first), Some(last)) if first == last => first.to_string(),
+            (Some(first), Some(last)) if first.cluster == last.cluster => {
+                format!("{first}-{}", last.proc)
+            }
+            (Some(first), Some(last)) => format!("{first} ... {last}"),
+            (None, _) | (_, None) => String::new(),
+        }
+    }
+}

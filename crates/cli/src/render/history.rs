@@ -1,0 +1,36 @@
+//! The list of finished jobs, as HTCondor 25.14 prints it.
+
+use classad::ClassAd;
+use model::attr;
+
+use super::view::{Moment, View, status_letter};
+use super::{command_line, time};
+
+const HEADING: &str = " ID          OWNER            SUBMITTED   RUN_TIME   ST   COMPLETED CMD\n";
+
+/// The list, heading first.
+pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
+    let mut out = HEADING.to_owned();
+    for ad in jobs {
+        out += &line(View::new(ad, moment));
+        out.push('\n');
+    }
+    out
+}
+
+fn line(job: View<'_>) -> String {
+    let zone = &job.moment.zone;
+    let id = job.job().map(|id| id.to_string()).unwrap_or_default();
+    let submitted = time::date(job.int(attr::Q_DATE).unwrap_or(0), zone);
+    // A job that was removed has a completion date of zero.
+    let completed = job.int(attr::COMPLETION_DATE).filter(|at| *at > 0);
+    let completed = completed.map(|at| time::date(at, zone)).unwrap_or_default();
+    let wall = job.value(attr::REMOTE_WALL_CLOCK_TIME).as_f64().unwrap_or(0.0);
+    format!(
+        "{id:<12} {:<14.14} {submitted} {:>12} {:<2} {completed:>11} {}",
+        job.owner(),
+        time::length(time::whole_seconds(wall)),
+        status_letter(job.status()),
+        command_line::of_job(job)
+    )
+}

@@ -1,0 +1,323 @@
+//! The views of the queue, as HTCondor 25.14 prints them: batches, jobs, jobs under their DAG, held, running, idle, I/O.
+
+use std::collections::BTreeMap;
+
+use model::attr;
+use proto::client::{Counts, Totals};
+
+use super::print_format::Table;
+use super::view::{Moment, View, status, status_letter};
+use super::{batch, command_line, time, totals};
+
+/// Which view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// A line for each batch.
+    Batches,
+    /// A line for each job (`-nobatch`).
+    Jobs,
+    /// A line for each job, those of a DAG below it (`-dag`).
+    Dag,
+    /// Held jobs with their reasons (`-hold`).
+    Held,
+    /// Running jobs with their machines (`-run`).
+    Running,
+    /// Idle jobs with their requests (`-idle`).
+    Idle,
+    /// What jobs read and wrote (`-io`).
+    Io,
+    /// Counts only (`-totals`).
+    Totals,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The schedd's name.
+    pub name: String,
+    /// Its address, for people.
+    pub address: String,
+}
+
+/// Everything that a view of the queue is made from.
+#[derive(Clone, Debug)]
+pub struct Answer<'a> {
+    /// Who answers.
+    pub source: &'a Source,
+    /// When and where.
+    pub moment: &'a Moment,
+    /// The jobs that were asked for, in order.
+    pub jobs: &'a [classad::ClassAd],
+    /// The schedd's counts.
+    pub totals: &'a Totals,
+    /// The user of whom a line of totals is wanted: name and how it is shown (`alice@localhost`).
+    pub me: Option<(&'a str, &'a str)>,
+    /// The longest line, if the output is a terminal.
+    pub width: Option<usize>,
+}
+
+/// The view as text.
+pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
+    let mut out = head(answer);
+    let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
+    let lines = match layout {
+        Layout::Batches => batch::lines(&jobs),
+        Layout::Jobs => table(
+            " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD",
+            &jobs,
+            job_line,
+        ),
+        Layout::Dag => dag_lines(&jobs),
+        Layout::Held => {
+            table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line)
+        }
+        Layout::Running => {
+            table(" ID      OWNER            SUBMITTED     RUN_TIME HOST(S)", &jobs, running_line)
+        }
+        Layout::Idle => table(
+            " ID      OWNER          UNIVERSE  CPUS MEMORY   STARTS LAST_HOST",
+            &jobs,
+            idle_line,
+        ),
+        Layout::Io => {
+            table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
+        }
+        Layout::Totals => Vec::new(),
+    };
+    for line in &lines {
+        out += cut(line, answer.width);
+        out.push('\n');
+    }
+    match layout {
+        Layout::Running | Layout::Idle => {}
+        Layout::Totals => write_totals(answer, &jobs, &mut out),
+        Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Held | Layout::Io => {
+            out.push('\n');
+            write_totals(answer, &jobs, &mut out);
+        }
+    }
+    out
+}
+
+/// A table of the user's own, with the same lines before and after it unless it does without.
+pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
+    let mut out = String::new();
+    if table.title {
+        out += &head(answer);
+    }
+    out += &table.render(answer.jobs, answer.moment);
+    if table.summary {
+        out.push('\n');
+        let jobs: Vec<View<'_>> =
+            answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
+        write_totals(answer, &jobs, &mut out);
+    }
+    out
+}
+
+/// The line that says who answers.
+fn head(answer: &Answer<'_>) -> String {
+    format!("\n\n-- Schedd: {} @ {}\n", answer.source.shown(), time::head(answer.moment))
+}
+
+impl Source {
+    /// Name and address; HTCondor leaves the details of an address away.
+    pub fn shown(&self) -> String {
+        let Self { name, address } = self;
+        match address.split_once('?') {
+            Some((place, _)) => format!("{name} : {place}?..."),
+            None => format!("{name} : {address}"),
+        }
+    }
+}
+
+/// The beginning of a line that fits into the terminal.
+fn cut(line: &str, width: Option<usize>) -> &str {
+    let end =
+        width.and_then(|width| line.char_indices().nth(width)).map_or(line.len(), |(at, _)| at);
+    &line[..end]
+}
+
+fn write_totals(answer: &Answer<'_>, jobs: &[View<'_>], out: &mut String) {
+    *out += &totals::line("query", &totals::count(jobs.iter().copied()));
+    *out += " \n";
+    if let Some((owner, shown)) = answer.me {
+        let mine = answer.totals.by_owner.iter().find(|(name, _)| name.as_str() == owner);
+        *out += &totals::line(shown, &mine.map_or_else(Counts::default, |(_, counts)| *counts));
+        *out += " \n";
+    }
+    *out += &totals::line("all users", &answer.totals.all);
+    *out += "\n\n";
+}
+
+fn table(heading: &str, jobs: &[View<'_>], line: fn(View<'_>) -> String) -> Vec<String> {
+    std::iter::once(heading.to_owned()).chain(jobs.iter().map(|job| line(*job))).collect()
+}
+
+/// `  36.0   `: how every line of a job begins.
+fn id(job: View<'_>) -> String {
+    let cluster = job.int(attr::CLUSTER_ID).unwrap_or(0);
+    format!("{cluster:>4}.{:<3}", job.int(attr::PROC_ID).unwrap_or(0))
+}
+
+fn job_line(job: View<'_>) -> String {
+    format!("{} {:<14.14} {}", id(job), job.owner(), facts(job))
+}
+
+/// What the views of jobs and of DAGs have in common.
+fn facts(job: View<'_>) -> String {
+    format!(
+        "{} {:>12} {:<2} {:<3} {:>4.1} {}",
+        submitted(job),
+        run_time(job),
+        state(job),
+        job.int(attr::JOB_PRIO).unwrap_or(0),
+        size_mib(job),
+        command_line::of_job(job)
+    )
+}
+
+fn submitted(job: View<'_>) -> String {
+    time::date(job.int(attr::Q_DATE).unwrap_or(0), &job.moment.zone)
+}
+
+/// The time of all runs, and of the one under way.
+pub(super) fn run_time(job: View<'_>) -> String {
+    let before = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);
+    let running =
+        matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED);
+    let since = job.int("ShadowBday").or_else(|| job.int(attr::JOB_CURRENT_START_DATE));
+    let now = match since {
+        Some(since) if running => job.moment.now.saturating_sub(since).max(0),
+        Some(_) | None => 0,
+    };
+    time::length(now.saturating_add(time::whole_seconds(before)))
+}
+
+/// The letter, and the direction in which files travel.
+fn state(job: View<'_>) -> String {
+    let says = |name: &str| job.value(name).is_true();
+    match job.status() {
+        status::RUNNING if says("TransferringInput") => "<".to_owned(),
+        status::RUNNING if says("TransferringOutput") => ">".to_owned(),
+        number => status_letter(number).to_string(),
+    }
+}
+
+/// Memory in use, or else the size of the image, MiB.
+pub(super) fn size_mib(job: View<'_>) -> f64 {
+    let image = || job.real(attr::IMAGE_SIZE).map(|kib| kib / 1024.0);
+    job.real(attr::MEMORY_USAGE).or_else(image).unwrap_or(0.0)
+}
+
+fn held_line(job: View<'_>) -> String {
+    let since = job.int(attr::ENTERED_CURRENT_STATUS).unwrap_or(0);
+    let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
+    let sub = job.int(attr::HOLD_REASON_SUB_CODE).map(|sub| format!("/{sub}")).unwrap_or_default();
+    let reason = job.text_or_undefined(attr::HOLD_REASON);
+    let since = time::date(since, &job.moment.zone);
+    format!("{} {:<14.14} {since} {code:>4}{sub:<4} {reason}", id(job), job.owner())
+}
+
+fn running_line(job: View<'_>) -> String {
+    let host = job.text(attr::REMOTE_HOST).unwrap_or_else(|| "[????????????????]".to_owned());
+    format!("{} {:<14.14} {} {:>12} {host}", id(job), job.owner(), submitted(job), run_time(job))
+}
+
+fn idle_line(job: View<'_>) -> String {
+    let number =
+        |name: &str| job.int(name).map_or_else(|| "undefined".to_owned(), |n| n.to_string());
+    format!(
+        "{} {:<14.14} {:<9} {:>4} {:>8} {:>6} {}",
+        id(job),
+        job.owner(),
+        universe(job.int(attr::JOB_UNIVERSE).unwrap_or(0)),
+        number(attr::REQUEST_CPUS),
+        number(attr::REQUEST_MEMORY),
+        job.int(attr::NUM_JOB_STARTS).unwrap_or(0),
+        job.text_or_undefined(attr::LAST_REMOTE_HOST)
+    )
+}
+
+fn io_line(job: View<'_>) -> String {
+    let read = job.real("FileReadBytes").unwrap_or(0.0);
+    let written = job.real("FileWriteBytes").unwrap_or(0.0);
+    let wall = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0).max(1.0);
+    format!(
+        "{} {:<14.14} {:>4} {:<2} {:>6} {:>7} {:>7}/s",
+        id(job),
+        job.owner(),
+        job.int(attr::NUM_JOB_STARTS).unwrap_or(0),
+        state(job),
+        metric(read),
+        metric(written),
+        metric((read + written) / wall)
+    )
+}
+
+/// `12.3 MB`.
+fn metric(bytes: f64) -> String {
+    let mut value = bytes;
+    let mut unit = "B";
+    for next in ["KB", "MB", "GB", "TB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// `JobUniverse` by name.
+pub(super) fn universe(number: i64) -> &'static str {
+    match number {
+        5 => "Vanilla",
+        7 => "Scheduler",
+        8 => "MPI",
+        9 => "Grid",
+        10 => "Java",
+        11 => "Parallel",
+        12 => "Local",
+        13 => "VM",
+        _ => "Unknown",
+    }
+}
+
+/// Jobs under the DAG that submitted them, to any depth.
+fn dag_lines(jobs: &[View<'_>]) -> Vec<String> {
+    let heading = " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST PRI SIZE CMD";
+    let parent = |job: &View<'_>| job.int("DAGManJobId");
+    let present: Vec<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
+    let mut children: BTreeMap<i64, Vec<View<'_>>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for job in jobs {
+        match parent(job).filter(|id| present.contains(id)) {
+            Some(id) => children.entry(id).or_default().push(*job),
+            None => roots.push(*job),
+        }
+    }
+    let mut lines = vec![heading.to_owned()];
+    for root in roots {
+        dag_branch(root, 0, &mut children, &mut lines);
+    }
+    lines
+}
+
+/// One job and what is below it. A DAG's children are taken out of the map, so that a cycle in a hostile answer ends.
+fn dag_branch<'a>(
+    job: View<'a>,
+    depth: usize,
+    children: &mut BTreeMap<i64, Vec<View<'a>>>,
+    lines: &mut Vec<String>,
+) {
+    let name = match job.text("DAGNodeName") {
+        Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth)),
+        Some(_) | None => job.owner(),
+    };
+    lines.push(format!("{} {name:<17} {}", id(job), facts(job)));
+    let below = job.int(attr::CLUSTER_ID).and_then(|id| children.remove(&id)).unwrap_or_default();
+    for child in below {
+        dag_branch(child, depth + 1, children, lines);
+    }
+}

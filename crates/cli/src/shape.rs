@@ -1,0 +1,162 @@
+//! The options by which `q`, `history` and `status` show whole ads or chosen values instead of their tables.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use classad::{AttrName, ClassAd, Expr};
+
+use crate::connect;
+use crate::render::ads::{self, Form};
+use crate::render::autoformat::{self, Style};
+use crate::render::print_format::Table;
+use crate::render::printf::Format;
+use crate::render::view::{Moment, View};
+use crate::verbs::Voice;
+
+/// How ads are shown, if not as a table.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Show whole ads or chosen values")]
+pub struct Shape {
+    /// Whole ads, an attribute a line.
+    #[arg(long, short = 'l')]
+    pub long: bool,
+    #[arg(long, hide = true, value_name = "FORM")]
+    long_form: Option<String>,
+    /// Whole ads as a JSON array.
+    #[arg(long)]
+    pub json: bool,
+    /// Whole ads as JSON, one a line.
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Whole ads as XML.
+    #[arg(long)]
+    pub xml: bool,
+    /// Only these attributes of whole ads: A,B,C.
+    #[arg(long, value_name = "NAMES")]
+    pub attributes: Vec<String>,
+    /// The values of these attributes or expressions, an ad a line. Letters after a colon (-af:jlhVrTY,tng) choose how.
+    #[arg(long, alias = "af", num_args = 1.., action = clap::ArgAction::Append, value_name = "EXPR",
+          allow_hyphen_values = true)]
+    pub autoformat: Vec<String>,
+    #[arg(long, hide = true, value_name = "LETTERS")]
+    autoformat_form: Option<String>,
+    /// A value in a printf format; may be repeated.
+    #[arg(long, short = 'f', num_args = 2, action = clap::ArgAction::Append, value_names = ["FORMAT", "EXPR"],
+          allow_hyphen_values = true)]
+    pub format: Vec<String>,
+    /// A table that this file describes, in HTCondor's print-format language.
+    #[arg(long, alias = "pr", value_name = "FILE")]
+    pub print_format: Option<String>,
+}
+
+/// What is shown instead of a table.
+#[derive(Clone, Debug)]
+pub enum Instead {
+    /// Whole ads.
+    Ads(Form, Vec<AttrName>),
+    /// Values in columns.
+    Auto(Style, Vec<(String, Expr)>),
+    /// Values in formats.
+    Printf(Vec<(Format, Expr)>),
+    /// A table of the user's own.
+    Table(Table),
+}
+
+impl Shape {
+    /// What the options ask for; `None` is the table.
+    ///
+    /// # Errors
+    ///
+    /// If an expression or a form is none.
+    pub fn instead(&self) -> Result<Option<Instead>> {
+        if !self.autoformat.is_empty() {
+            let letters = self.autoformat_form.as_deref().unwrap_or_default();
+            let columns = self.autoformat.iter().map(|text| Ok((text.clone(), expression(text)?)));
+            return Ok(Some(Instead::Auto(
+                Style::parse(letters)?,
+                columns.collect::<Result<_>>()?,
+            )));
+        }
+        if !self.format.is_empty() {
+            let pairs = self
+                .format
+                .chunks(2)
+                .map(|pair| Ok((Format::parse(&pair[0]), expression(&pair[1])?)));
+            return Ok(Some(Instead::Printf(pairs.collect::<Result<_>>()?)));
+        }
+        if let Some(path) = &self.print_format {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("read the print format {path}"))?;
+            return Ok(Some(Instead::Table(Table::parse(&text).with_context(|| path.clone())?)));
+        }
+        let form = self.form()?;
+        Ok(form.map(|form| Instead::Ads(form, connect::attribute_names(&self.attributes))))
+    }
+
+    fn form(&self) -> Result<Option<Form>> {
+        Ok(match self.long_form.as_deref() {
+            Some("json") => Some(Form::Json),
+            Some("jsonl") => Some(Form::JsonLines),
+            Some("xml") => Some(Form::Xml),
+            Some("new") => Some(Form::New),
+            Some("long") => Some(Form::Long),
+            Some(other) => {
+                anyhow::bail!("-long:{other}: the forms are long, json, jsonl, xml and new")
+            }
+            None if self.jsonl => Some(Form::JsonLines),
+            None if self.json => Some(Form::Json),
+            None if self.xml => Some(Form::Xml),
+            None if self.long || !self.attributes.is_empty() => Some(Form::Long),
+            None => None,
+        })
+    }
+}
+
+fn expression(text: &str) -> Result<Expr> {
+    connect::constraint(text).with_context(|| format!("read '{text}'"))
+}
+
+impl Instead {
+    /// The attributes that are needed of each ad; none means all.
+    pub fn projection(&self) -> Vec<AttrName> {
+        let names = |exprs: &mut dyn Iterator<Item = &Expr>| {
+            let mut names: Vec<AttrName> =
+                exprs.flat_map(Expr::references).map(|(_, name)| name).collect();
+            names.extend(["ClusterId", "ProcId"].map(AttrName::from));
+            names
+        };
+        match self {
+            Self::Ads(_, names) => names.clone(),
+            // An attribute may refer to others, so its value needs the whole ad.
+            Self::Auto(style, columns) if style.value == autoformat::ValueStyle::Raw => {
+                names(&mut columns.iter().map(|(_, expr)| expr))
+            }
+            Self::Auto(..) | Self::Printf(_) | Self::Table(_) => Vec::new(),
+        }
+    }
+
+    /// What the shape itself demands of an ad.
+    pub fn filter(&self) -> Option<&Expr> {
+        match self {
+            Self::Table(table) => table.filter.as_ref(),
+            Self::Ads(..) | Self::Auto(..) | Self::Printf(_) => None,
+        }
+    }
+
+    /// The ads in this shape.
+    pub fn render(&self, ads: &[ClassAd], moment: &Moment, voice: Voice) -> String {
+        match self {
+            Self::Ads(form, names) => ads::render(ads, *form, names, voice == Voice::Updraft),
+            Self::Auto(style, columns) => autoformat::render(ads, columns, *style, moment),
+            Self::Table(table) => table.render(ads, moment),
+            Self::Printf(pairs) => {
+                let row = |ad: &ClassAd| {
+                    let view = View::new(ad, moment);
+                    pairs.iter().map(|(format, expr)| format.apply(expr, view)).collect::<String>()
+                };
+                ads.iter().map(row).collect()
+            }
+        }
+    }
+}

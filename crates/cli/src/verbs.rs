@@ -1,0 +1,309 @@
+//! The table of verbs, and the way from a command line to one of them.
+//!
+//! # How to add a verb
+//!
+//! 1. Write `commands/<verb>.rs` with a struct that derives `clap::Args` (its doc comment becomes the help) and a function
+//!    `run(args, &Call) -> anyhow::Result<ExitCode>`. Print through [`crate::output`].
+//! 2. Declare the module in `commands.rs`.
+//! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`, with `ref` before the function if
+//!    it takes its options by reference. The names in brackets are
+//!    HTCondor's: the binary answers to them, `updraft links install` makes links for them, and options may be spelt with one
+//!    dash under both names. A verb whose list is empty takes clap's spelling only.
+//! 4. Options of HTCondor that are known and not built go into the module's `NOT_YET` and behind the arrow's function:
+//!    `..., not yet module::NOT_YET)`. They are refused by name, never ignored.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use proto::command::AskError;
+use proto::net::NetError;
+
+use crate::args::{self, ArgError};
+use crate::commands::{
+    daemon, events, history, hold, links, pool, q, release, rm, run, status, submit, vacate_job,
+    version, wait,
+};
+use crate::exit::Exit;
+
+/// A verb.
+pub struct Verb {
+    /// Our name.
+    pub name: &'static str,
+    /// HTCondor's names.
+    pub htcondor: &'static [&'static str],
+    /// Options of HTCondor that are refused as not built yet.
+    pub not_yet: &'static [&'static str],
+    options: fn(Command) -> Command,
+    run: fn(&ArgMatches, &Call) -> Result<ExitCode>,
+}
+
+/// How a verb was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The name that the user typed: `updraft q` or `condor_q`.
+    pub name: String,
+    /// In whose voice to answer.
+    pub voice: Voice,
+}
+
+/// In whose voice a command answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Ours: reasons and advice are added, JSON is always JSON.
+    Updraft,
+    /// HTCondor's: its output to the letter, and nothing else.
+    HtCondor,
+}
+
+macro_rules! verb {
+    ($name:literal, [$($htcondor:literal),*], $args:ty => ref $run:path $(, not yet $not_yet:expr)?) => {
+        verb!($name, [$($htcondor),*], $args => |args, call| $run(&args, call) $(, not yet $not_yet)?)
+    };
+    ($name:literal, [$($htcondor:literal),*], $args:ty => $run:expr) => {
+        verb!($name, [$($htcondor),*], $args => $run, not yet &[])
+    };
+    ($name:literal, [$($htcondor:literal),*], $args:ty => $run:expr, not yet $not_yet:expr) => {
+        Verb {
+            name: $name,
+            htcondor: &[$($htcondor),*],
+            not_yet: $not_yet,
+            options: <$args as Args>::augment_args,
+            run: |matches, call| ($run)(<$args>::from_arg_matches(matches)?, call),
+        }
+    };
+}
+
+/// All verbs, in the order in which help lists them.
+pub const VERBS: &[Verb] = &[
+    verb!("submit", ["condor_submit"], submit::SubmitArgs => submit::run, not yet submit::NOT_YET),
+    verb!("q", ["condor_q"], q::QArgs => ref q::run, not yet q::NOT_YET),
+    verb!("status", ["condor_status"], status::StatusArgs => ref status::run, not yet status::NOT_YET),
+    verb!("history", ["condor_history"], history::HistoryArgs => ref history::run, not yet history::NOT_YET),
+    verb!("rm", ["condor_rm"], rm::RmArgs => rm::run, not yet rm::NOT_YET),
+    verb!("hold", ["condor_hold"], hold::HoldArgs => hold::run, not yet rm::NOT_YET),
+    verb!("release", ["condor_release"], release::ReleaseArgs => release::run, not yet rm::NOT_YET),
+    verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
+    verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
+    verb!("events", [], events::EventsArgs => events::run),
+    verb!("run", [], run::RunArgs => ref run::run),
+    verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
+    verb!("links", [], links::LinksArgs => links::run),
+    verb!("version", ["condor_version"], version::VersionArgs => ref version::run),
+    verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
+];
+
+/// HTCondor's commands that are known and not built yet: refused by name.
+const NOT_YET: &[&str] = &[
+    "condor_suspend",
+    "condor_continue",
+    "condor_prio",
+    "condor_qedit",
+    "condor_tail",
+    "condor_userprio",
+    "condor_config_val",
+    "condor_watch_q",
+    "condor_transfer_data",
+    "condor_ssh_to_job",
+    "condor_run",
+    "condor_qusers",
+    "condor_who",
+    "condor_drain",
+];
+
+/// Runs the command line `words`, the program's name first.
+pub fn main(words: Vec<OsString>) -> ExitCode {
+    let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned());
+    let called = words.next().unwrap_or_default();
+    let called = Path::new(&called).file_name().map(|name| name.to_string_lossy().into_owned());
+    let called = called.unwrap_or_default();
+    let rest: Vec<String> = words.collect();
+    if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&called.as_str())) {
+        return perform(verb, &Call { name: called, voice: Voice::HtCondor }, &rest);
+    }
+    if NOT_YET.contains(&called.as_str()) {
+        return refuse(&format!("{called}: not supported yet"));
+    }
+    match rest.split_first() {
+        None => help(),
+        Some((word, _)) if ["help", "-h", "-help", "--help"].contains(&word.as_str()) => help(),
+        Some((word, rest)) => by_first_word(word, rest),
+    }
+}
+
+fn by_first_word(word: &str, rest: &[String]) -> ExitCode {
+    let word = if ["--version", "-version", "-V"].contains(&word) { "version" } else { word };
+    if let Some(verb) = VERBS.iter().find(|verb| verb.name == word) {
+        return perform(
+            verb,
+            &Call { name: format!("updraft {word}"), voice: Voice::Updraft },
+            rest,
+        );
+    }
+    if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&word)) {
+        return perform(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
+    }
+    if NOT_YET.iter().any(|known| *known == word || known.strip_prefix("condor_") == Some(word)) {
+        return refuse(&format!("updraft {word}: not supported yet"));
+    }
+    let nearest = VERBS
+        .iter()
+        .map(|verb| (strsim::jaro_winkler(word, verb.name), verb.name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(score, _)| *score > args::SIMILAR);
+    let hint = nearest.map(|(_, name)| format!(" (did you mean {name}?)")).unwrap_or_default();
+    refuse(&format!("updraft {word}: there is no such command{hint}; see updraft --help"))
+}
+
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("{message}");
+    Exit::Usage.into()
+}
+
+/// The command of a verb, as clap sees it.
+fn command(verb: &Verb, call: &Call) -> Command {
+    let command =
+        (verb.options)(Command::new(verb.name)).bin_name(call.name.clone()).no_binary_name(true);
+    let mut command = command.display_name(call.name.clone());
+    command.build();
+    command
+}
+
+fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
+    let usage = if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage };
+    let command = command(verb, call);
+    let words = match spell(verb, &command, words) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            return usage.into();
+        }
+    };
+    let matches = match command.try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // If even the message cannot be written, there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { usage.into() } else { Exit::Done.into() };
+        }
+    };
+    (verb.run)(&matches, call).unwrap_or_else(|error| report(&error, call))
+}
+
+/// The words in clap's spelling.
+fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>, SpellError> {
+    if verb.htcondor.is_empty() {
+        return Ok(words.to_vec());
+    }
+    args::to_clap(words, command).map_err(|error| match &error {
+        ArgError::Unknown { word, .. } if is_not_yet(verb, word) => {
+            SpellError::NotYet(word.clone())
+        }
+        ArgError::Unknown { .. }
+        | ArgError::Ambiguous { .. }
+        | ArgError::Missing { .. }
+        | ArgError::NoForm { .. } => SpellError::Args(error),
+    })
+}
+
+fn is_not_yet(verb: &Verb, word: &str) -> bool {
+    let name = word.trim_start_matches('-');
+    let name = name.split([':', '=']).next().unwrap_or_default();
+    verb.not_yet.contains(&name)
+}
+
+enum SpellError {
+    Args(ArgError),
+    NotYet(String),
+}
+
+impl fmt::Display for SpellError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Args(error) => error.fmt(f),
+            Self::NotYet(word) => write!(f, "{word}: not supported yet"),
+        }
+    }
+}
+
+/// Says why a command failed, with all causes, once.
+fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
+    let broken_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    if error.downcast_ref::<io::Error>().is_some_and(broken_pipe) {
+        // Whoever read our output has seen enough.
+        return Exit::Done.into();
+    }
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        let _ = error.print();
+        return Exit::Usage.into();
+    }
+    let lead = if call.voice == Voice::HtCondor { "Error" } else { &call.name };
+    eprintln!("{lead}: {error:#}");
+    let silent = matches!(error.downcast_ref(), Some(AskError::Net(NetError::Connect { .. })))
+        || matches!(error.downcast_ref(), Some(NetError::Connect { .. }));
+    match (call.voice, silent) {
+        (Voice::Updraft, true) => {
+            eprintln!("Start a pool of your own:  updraft pool start");
+            Exit::NotRunning.into()
+        }
+        (Voice::Updraft, false) | (Voice::HtCondor, _) => Exit::Failed.into(),
+    }
+}
+
+fn help() -> ExitCode {
+    let call = |verb: &Verb| Call { name: format!("updraft {}", verb.name), voice: Voice::Updraft };
+    let command = Command::new("updraft")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A batch scheduler: runs HTCondor submit files, PBS scripts and DAGs, on a laptop or on many machines.")
+        .after_help(
+            "Every command tells more with --help. HTCondor's names work too: updraft links install DIR makes links\n\
+             (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do.",
+        )
+        .disable_help_subcommand(true)
+        .subcommands(VERBS.iter().map(|verb| command(verb, &call(verb))));
+    let mut command = command;
+    if command.print_help().is_err() {
+        return Exit::Failed.into();
+    }
+    Exit::Done.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_sound_for_clap_and_named_once() {
+        let mut names = Vec::new();
+        for verb in VERBS {
+            let call = Call { name: verb.name.to_owned(), voice: Voice::Updraft };
+            command(verb, &call).debug_assert();
+            names.push(verb.name);
+            names.extend(verb.htcondor);
+        }
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "a name is used twice");
+        assert!(
+            NOT_YET.iter().all(|name| !names.contains(name)),
+            "a verb that is built is refused"
+        );
+    }
+
+    #[test]
+    fn an_option_that_is_not_built_is_not_an_option_that_is() {
+        for verb in VERBS {
+            let call = Call { name: verb.name.to_owned(), voice: Voice::Updraft };
+            let command = command(verb, &call);
+            for name in verb.not_yet {
+                let words = [format!("-{name}")];
+                assert!(args::to_clap(&words, &command).is_err(), "{} -{name} is built", verb.name);
+            }
+        }
+    }
+}

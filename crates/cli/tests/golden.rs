@@ -1,0 +1,211 @@
+//! What our commands print, against what HTCondor 25.14 printed: `golden/*.out` are its outputs, `golden/*.ads` the ads that they
+//! were made from (the attributes that matter). No daemon is needed.
+
+use std::fs;
+use std::path::Path;
+
+use clap::{Args, Command, FromArgMatches};
+use classad::{ClassAd, Expr, Value};
+use cli::render::queue::{Answer, Layout, Source};
+use cli::render::view::Moment;
+use cli::render::{machines, queue};
+use cli::shape::Shape;
+use cli::verbs::Voice;
+use jiff::tz::TimeZone;
+use model::UserName;
+use proto::client::{Counts, Totals};
+
+/// 2026-11-22 16:06:17 UTC: when most of the outputs were made.
+const NOW: i64 = 1_795_363_577;
+
+fn golden(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()))
+}
+
+fn ads(name: &str, constraint: &str) -> Vec<ClassAd> {
+    let wanted: Expr = constraint.parse().unwrap();
+    let mut ads = ClassAd::parse_old_ads(&golden(name)).unwrap();
+    ads.retain(|ad| ad.eval_expr(&wanted, None, moment(NOW).env()).is_true());
+    ads
+}
+
+fn moment(now: i64) -> Moment {
+    Moment::new(now, TimeZone::UTC)
+}
+
+/// The schedd's counts when the outputs were made; all zero for the outputs of an empty queue.
+fn totals(is_empty: bool) -> Totals {
+    if is_empty {
+        return Totals::default();
+    }
+    let alice = Counts { idle: 5, running: 1, held: 1, ..Counts::default() };
+    let bob = Counts { idle: 3, running: 1, ..Counts::default() };
+    let all = Counts { idle: 8, running: 2, held: 1, ..Counts::default() };
+    Totals { all, by_owner: vec![(UserName::new("alice"), alice), (UserName::new("bob"), bob)] }
+}
+
+fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: bool) {
+    let jobs = ads("queue.ads", constraint);
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let answer = Answer {
+        source: &source,
+        moment: &moment(now),
+        jobs: &jobs,
+        totals: &totals(file.contains("empty")),
+        me: mine.then_some(("alice", "alice@localhost")),
+        width: None,
+    };
+    assert_eq!(queue::render(&answer, layout), golden(file), "{file}");
+}
+
+const ALICE: &str = "Owner == \"alice\"";
+const BOB: &str = "Owner == \"bob\"";
+/// 16:23:37, when the queue was empty.
+const EMPTY: i64 = 1_795_364_617;
+
+#[test]
+fn views_of_the_queue_are_htcondors() {
+    let held = "Owner == \"alice\" && JobStatus == 5";
+    let running = "Owner == \"alice\" && JobStatus == 2";
+    let idle = "Owner == \"alice\" && JobStatus == 1";
+    for (file, later, constraint, layout, mine) in [
+        ("condor_q.out", 0, ALICE, Layout::Batches, true),
+        ("condor_q.nobatch.out", 0, ALICE, Layout::Jobs, true),
+        ("condor_q.allusers.out", 0, "true", Layout::Batches, false),
+        ("condor_q.allusers-nobatch.out", 0, "true", Layout::Jobs, false),
+        ("condor_q.bob.out", 0, BOB, Layout::Batches, false),
+        ("condor_q.bob-nobatch.out", 0, BOB, Layout::Jobs, false),
+        ("condor_q.hold.out", 0, held, Layout::Held, true),
+        ("condor_q.run.out", 0, running, Layout::Running, true),
+        ("condor_q.idle.out", 0, idle, Layout::Idle, true),
+        ("condor_q.io.out", 0, "false", Layout::Io, true),
+        ("condor_q.totals.out", 0, ALICE, Layout::Totals, true),
+        ("condor_q.dag.out", 1, ALICE, Layout::Dag, true),
+        (
+            "condor_q.constraint.out",
+            1,
+            "JobStatus==2 && ProcId==0 && Owner == \"alice\"",
+            Layout::Jobs,
+            true,
+        ),
+        (
+            "condor_q.limit.out",
+            1,
+            "ClusterId == 37 && ProcId == 0 || ClusterId == 38",
+            Layout::Jobs,
+            true,
+        ),
+        ("condor_q.nojob.out", 1, "false", Layout::Batches, false),
+        ("condor_q.nouser.out", 1, "false", Layout::Batches, false),
+        ("condor_q.empty.out", EMPTY - NOW, "false", Layout::Batches, true),
+        ("condor_q.empty-nobatch.out", EMPTY - NOW, "false", Layout::Jobs, true),
+        ("condor_q.empty-hold.out", EMPTY - NOW + 1, "false", Layout::Held, true),
+        ("condor_q.empty-run.out", EMPTY - NOW + 1, "false", Layout::Running, true),
+    ] {
+        check_queue(file, NOW + later, constraint, layout, mine);
+    }
+}
+
+/// The words of a command line, read as `q` and `status` read them.
+fn shape(words: &[&str]) -> Shape {
+    let mut command = Shape::augment_args(Command::new("q").no_binary_name(true));
+    command.build();
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let words = cli::args::to_clap(&words, &command).unwrap();
+    Shape::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap()
+}
+
+fn check_shape(file: &str, ads: &[ClassAd], words: &[&str]) {
+    let instead = shape(words).instead().unwrap().expect("not a table");
+    assert_eq!(instead.render(ads, &moment(NOW), Voice::HtCondor), golden(file), "{file}");
+}
+
+#[test]
+fn whole_ads_and_chosen_values_are_htcondors() {
+    let jobs = ads("queue.ads", ALICE);
+    let six = ["ClusterId", "ProcId", "JobStatus", "Cmd", "Args", "NoSuch"];
+    check_shape("condor_q.af.out", &jobs, &[&["-af"], &six[..]].concat());
+    check_shape("condor_q.af-h.out", &jobs, &[&["-af:h"], &six[..]].concat());
+    check_shape("condor_q.af-jt.out", &jobs, &["-af:jth", "Owner", "Cmd", "Args"]);
+    check_shape("condor_q.af-comma.out", &jobs, &["-af:,", "Owner", "Cmd", "Args", "JobStatus+1"]);
+    check_shape("condor_q.af-lrng.out", &jobs, &["-af:lrng", "ClusterId", "Requirements"]);
+    let formats =
+        ["-format", "%d.", "ClusterId", "-format", "%d ", "ProcId", "-format", "%s\\n", "Cmd"];
+    check_shape("condor_q.format.out", &jobs, &formats);
+    check_shape(
+        "condor_q.json-attrs.out",
+        &jobs,
+        &["-json", "-attributes", "ClusterId,ProcId,JobStatus,Cmd"],
+    );
+    check_shape(
+        "condor_q.long-attrs.out",
+        &jobs,
+        &["-long", "-attributes", "ClusterId,ProcId,JobStatus"],
+    );
+    check_shape(
+        "condor_q.xml.out",
+        &jobs,
+        &["-xml", "-attributes", "ClusterId,ProcId,JobStatus,Cmd"],
+    );
+}
+
+#[test]
+fn what_clients_parse_is_what_they_expect() {
+    let jobs = ads("queue.ads", "ClusterId == 36 && ProcId <= 1");
+    let render = |words: &[&str]| {
+        shape(words).instead().unwrap().expect("not a table").render(
+            &jobs,
+            &moment(NOW),
+            Voice::HtCondor,
+        )
+    };
+    // parsl: `C.P N`.
+    assert_eq!(render(&["-af:jr", "JobStatus"]), "36.0 2\n36.1 1\n");
+    // law: blocks with an empty line before each, `Attr = value`.
+    assert_eq!(
+        render(&["-af:lng", "ClusterId", "ProcId", "RemoteHost"]),
+        "\nClusterId = 36\nProcId = 0\nRemoteHost = slot1_1@localhost\n\nClusterId = 36\nProcId = 1\nRemoteHost = undefined\n"
+    );
+}
+
+/// Slots as they were `later` seconds after the outputs' first.
+fn slots(constraint: &str, later: i64) -> Vec<ClassAd> {
+    let mut slots = ads("slots.ads", constraint);
+    for slot in &mut slots {
+        let now = slot.literal("MyCurrentTime").and_then(Value::as_i64).unwrap();
+        slot.set("MyCurrentTime", now + later);
+    }
+    slots
+}
+
+#[test]
+fn views_of_machines_are_htcondors() {
+    for (file, later, constraint, layout) in [
+        ("condor_status.out", 0, "true", machines::Layout::Slots),
+        ("condor_status.constraint.out", 0, "SlotType == \"Dynamic\"", machines::Layout::Slots),
+        ("condor_status.none.out", 0, "false", machines::Layout::Slots),
+        ("condor_status.claimed.out", 0, "State == \"Claimed\"", machines::Layout::Claimed),
+        ("condor_status.server.out", 0, "true", machines::Layout::Servers),
+        ("condor_status.state.out", 1, "true", machines::Layout::States),
+        ("condor_status.total.out", 0, "true", machines::Layout::Totals),
+    ] {
+        assert_eq!(
+            machines::render(&slots(constraint, later), layout, &moment(NOW)),
+            golden(file),
+            "{file}"
+        );
+    }
+    let slots = slots("true", 0);
+    check_shape(
+        "condor_status.af.out",
+        &slots,
+        &["-af", "Name", "State", "Activity", "Cpus", "Memory"],
+    );
+    check_shape(
+        "condor_status.af-h.out",
+        &slots,
+        &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"],
+    );
+    check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
+}

@@ -1,0 +1,334 @@
+//! One job's ad, from the values that the macros have for it.
+//!
+//! The order matters in places: resources before requirements, which look at them, and `+Attr` last, because what the user
+//! writes as an attribute beats what a keyword made of it.
+
+mod command;
+mod files;
+mod identity;
+mod policy;
+mod requirements;
+mod resources;
+mod timing;
+mod transfer;
+
+use classad::{ClassAd, Expr};
+use model::attr;
+
+use self::transfer::Transfer;
+use super::evaluate;
+use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
+use super::macros::{MARK, Scope};
+use crate::diagnostic::{Diagnostic, Place};
+
+/// Where and how a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Universe {
+    /// On a machine of the pool.
+    Vanilla,
+    /// Beside the schedd, at once, without a scratch directory.
+    Scheduler,
+    /// Beside the schedd, at once.
+    Local,
+}
+
+impl Universe {
+    fn number(self) -> i64 {
+        match self {
+            Self::Vanilla => 5,
+            Self::Scheduler => 7,
+            Self::Local => 12,
+        }
+    }
+}
+
+/// A job being made.
+pub(super) struct Job<'a> {
+    scope: &'a Scope<'a>,
+    /// What has been said so far.
+    ad: ClassAd,
+    universe: Universe,
+    /// The initial directory, absolute.
+    iwd: String,
+    transfer: Transfer,
+    disable_file_checks: bool,
+    warnings: Vec<Diagnostic>,
+}
+
+/// A job that has been made.
+pub(super) struct Made {
+    pub(super) ad: ClassAd,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// What a job is made with, besides its macros.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting<'a> {
+    /// The name of the description's file; none for standard input.
+    pub(super) file: Option<&'a str>,
+    /// `-disable`.
+    pub(super) disable_file_checks: bool,
+}
+
+/// Makes the ad of a job.
+pub(super) fn make(scope: &Scope<'_>, setting: Setting<'_>) -> Result<Made, Box<Refused>> {
+    let mut job = Job {
+        scope,
+        ad: ClassAd::new(),
+        universe: Universe::Vanilla,
+        iwd: scope.site.host().cwd.clone(),
+        transfer: Transfer::IfNeeded,
+        disable_file_checks: setting.disable_file_checks,
+        warnings: Vec::new(),
+    };
+    match job.make_all(setting) {
+        Ok(()) => Ok(Made { ad: job.ad, warnings: job.warnings }),
+        Err(error) => Err(Box::new(Refused { error, warnings: job.warnings })),
+    }
+}
+
+/// A job that could not be made.
+pub(super) struct Refused {
+    pub(super) error: Diagnostic,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+impl Job<'_> {
+    fn make_all(&mut self, setting: Setting<'_>) -> Result<(), Diagnostic> {
+        self.refuse_what_is_not_built()?;
+        self.set_base(setting);
+        self.set_command()?;
+        self.set_streams()?;
+        self.set_identity()?;
+        self.set_policy()?;
+        self.set_timing()?;
+        self.set_simple()?;
+        self.set_resources()?;
+        self.set_transfer()?;
+        self.set_requirements()?;
+        self.set_forced()
+    }
+
+    /// A keyword that this version knows by name only, with a value.
+    fn refuse_what_is_not_built(&self) -> Result<(), Diagnostic> {
+        for (name, entry) in self.scope.macros.entries() {
+            let Some(keyword) = keywords::find(name) else { continue };
+            let Support::Later(family) = keyword.support else { continue };
+            entry.set_used();
+            if !self.expand(&entry.value, entry.place.clone())?.is_empty() {
+                let message = format!("{} is not supported yet", entry.name);
+                let hint = format!(
+                    "{} are not built; remove the line to submit without",
+                    family.describe()
+                );
+                return Err(Diagnostic::error(message).at(entry.place.clone()).hint(hint));
+            }
+        }
+        Ok(())
+    }
+
+    fn set_base(&mut self, setting: Setting<'_>) {
+        let host = self.scope.site.host();
+        self.ad.set(attr::MY_TYPE, "Job");
+        self.ad.set(attr::TARGET_TYPE, "Machine");
+        self.ad.set("CondorVersion", host.version.as_str());
+        self.ad.set("CondorPlatform", host.platform.as_str());
+        self.ad.set("SubmitVersion", host.version.as_str());
+        self.ad.set("JobSubmitMethod", 0);
+        self.ad.set("MinHosts", 1);
+        self.ad.set("MaxHosts", 1);
+        if let Some(file) = setting.file {
+            self.ad.set("JobSubmitFile", file);
+        }
+    }
+
+    /// What the table alone says how to make.
+    fn set_simple(&mut self) -> Result<(), Diagnostic> {
+        for keyword in KEYWORDS.iter().filter(|keyword| keyword.kind != Kind::Made) {
+            let Some(text) = self.text(keyword.name)? else { continue };
+            match keyword.kind {
+                Kind::Text => self.ad.set(keyword.attr, text),
+                Kind::Unquoted => self.ad.set(keyword.attr, unquoted(&text)),
+                Kind::List => self.ad.set(keyword.attr, words(&text).collect::<Vec<_>>().join(",")),
+                Kind::Path => {
+                    let path = self.absolute(&text);
+                    self.ad.set(keyword.attr, path);
+                }
+                Kind::Truth => self.set_truth(keyword.name, keyword.attr)?,
+                Kind::Integer => {
+                    if let Some(number) = self.integer(keyword.name)? {
+                        self.ad.set(keyword.attr, number);
+                    }
+                }
+                Kind::Expression => self.set_expression(keyword.name, keyword.attr, &text)?,
+                Kind::Made => {}
+            }
+        }
+        self.set_default(attr::JOB_PRIO, 0);
+        self.set_default(attr::LEAVE_JOB_IN_QUEUE, false);
+        Ok(())
+    }
+
+    /// `+Attr = expression`, which beats whatever a keyword has made of the same attribute.
+    fn set_forced(&mut self) -> Result<(), Diagnostic> {
+        for (key, entry) in self.scope.macros.entries() {
+            if !key.starts_with("my.") {
+                continue;
+            }
+            entry.set_used();
+            let name = &entry.name[3..];
+            let text = self.expand(&entry.value, entry.place.clone())?;
+            let text = text.trim();
+            if name.is_empty() {
+                let message = format!("Unable to insert expression:  = {text}");
+                return Err(Diagnostic::error(message)
+                    .at(entry.place.clone())
+                    .hint("+ needs a name"));
+            }
+            let expr = if text.is_empty() { "undefined" } else { text };
+            let expr = self.parsed(name, expr, entry.place.clone())?;
+            self.ad.set(name, expr);
+        }
+        Ok(())
+    }
+
+    // ---- values of keywords
+
+    /// The value of a keyword, expanded; `None` if it has none or an empty one.
+    fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
+        let spellings: Vec<&str> = match keywords::find(name) {
+            Some(keyword) => keyword.spellings().collect(),
+            None => vec![name],
+        };
+        for spelling in spellings {
+            let value = self.scope.value(spelling).map_err(|error| {
+                Diagnostic::error(error.to_string())
+                    .at(self.place(spelling))
+                    .hint("every $(name) must end in text, not in itself")
+            })?;
+            if let Some(value) = value {
+                let value = value.trim();
+                if !value.is_empty() {
+                    return Ok(Some(value.to_owned()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The value of a keyword whose meaning depends on what it says, so that no template may be made of it.
+    fn word(&self, name: &str) -> Result<Option<String>, Diagnostic> {
+        let text = self.text(name)?;
+        if let Some(text) = &text {
+            self.scope.check_mark(text);
+        }
+        Ok(text)
+    }
+
+    fn truth(&self, name: &str) -> Result<Option<bool>, Diagnostic> {
+        let Some(text) = self.word(name)? else { return Ok(None) };
+        evaluate::truth(&text).map(Some).ok_or_else(|| {
+            let message = format!("{name}={text} is invalid, must eval to a boolean.");
+            Diagnostic::error(message).at(self.place(name)).hint("true or false")
+        })
+    }
+
+    fn integer(&self, name: &str) -> Result<Option<i64>, Diagnostic> {
+        let Some(text) = self.word(name)? else { return Ok(None) };
+        evaluate::integer(&text).map(Some).ok_or_else(|| {
+            let message = format!("{name}={text} is invalid, must eval to an integer.");
+            Diagnostic::error(message).at(self.place(name))
+        })
+    }
+
+    fn set_truth(&mut self, name: &str, attr: &str) -> Result<(), Diagnostic> {
+        if let Some(truth) = self.truth(name)? {
+            self.ad.set(attr, truth);
+        }
+        Ok(())
+    }
+
+    fn set_expression(&mut self, name: &str, attr: &str, text: &str) -> Result<(), Diagnostic> {
+        let expr = self.parsed(attr, text, self.place(name))?;
+        self.ad.set(attr, expr);
+        Ok(())
+    }
+
+    fn set_default(&mut self, attr: &str, value: impl Into<Expr>) {
+        if self.ad.get(attr).is_none() {
+            self.ad.set(attr, value);
+        }
+    }
+
+    /// An expression for an attribute. The caret points into it where that is the user's own text.
+    fn parsed(&self, attr: &str, text: &str, place: Option<Place>) -> Result<Expr, Diagnostic> {
+        Expr::parse(text).map_err(|error| {
+            let message = format!("Parse error in expression: \n\t{attr} = {text}\n\t");
+            let literal = place.map(|mut place| {
+                if place.source.text[place.offset..].starts_with(text) {
+                    let column = error.column.saturating_sub(1);
+                    place.offset += text.chars().take(column).map(char::len_utf8).sum::<usize>();
+                }
+                place
+            });
+            Diagnostic::error(message)
+                .at(literal)
+                .hint(format!("{}; expected {}", error.message, error.expected))
+        })
+    }
+
+    fn expand(&self, text: &str, place: Option<Place>) -> Result<String, Diagnostic> {
+        self.scope.expand(text).map_err(|error| {
+            Diagnostic::error(error.to_string())
+                .at(place)
+                .hint("every $(name) must end in text, not in itself")
+        })
+    }
+
+    /// Where the value of a keyword was written.
+    fn place(&self, name: &str) -> Option<Place> {
+        let entry = |spelling: &str| {
+            self.scope.macros.entry(spelling).and_then(|entry| entry.place.clone())
+        };
+        match keywords::find(name) {
+            Some(keyword) => keyword.spellings().find_map(entry),
+            None => entry(name),
+        }
+    }
+
+    fn warn(&mut self, name: &str, message: impl Into<String>) {
+        let warning = Diagnostic::warning(message).at(self.place(name));
+        self.warnings.push(warning);
+    }
+
+    /// A path of the job, from its initial directory.
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with(MARK) {
+            self.scope.depends_on_number();
+        }
+        if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.iwd) }
+    }
+}
+
+impl Keyword {
+    /// Every name that its value may be given by, the most important first.
+    fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let attr = (!self.attr.is_empty()).then_some(self.attr);
+        std::iter::once(self.name).chain(self.aliases.iter().copied()).chain(attr)
+    }
+}
+
+/// A text without the double quotes around it.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Words separated by commas or blanks.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty())
+}
+
+/// Items separated by commas only.
+fn comma_items(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty())
+}

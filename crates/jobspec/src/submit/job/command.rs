@@ -1,0 +1,312 @@
+//! What runs, and where: universe, initial directory, executable, arguments, environment.
+
+use std::collections::BTreeMap;
+
+use model::attr;
+use model::cmdline::{self, CmdlineError, Written};
+
+use super::{Job, Universe, words};
+use crate::diagnostic::{Diagnostic, Form};
+use crate::site::FileKind;
+use crate::submit::keywords::Family;
+
+impl Job<'_> {
+    pub(super) fn set_command(&mut self) -> Result<(), Diagnostic> {
+        self.set_universe()?;
+        self.set_initial_directory()?;
+        self.set_executable()?;
+        self.set_arguments()?;
+        self.set_environment()
+    }
+
+    fn set_universe(&mut self) -> Result<(), Diagnostic> {
+        let name = self.word("universe")?.unwrap_or_else(|| "vanilla".to_owned());
+        self.universe = match name.to_ascii_lowercase().as_str() {
+            "vanilla" | "5" => Universe::Vanilla,
+            "scheduler" | "7" => Universe::Scheduler,
+            "local" | "12" => Universe::Local,
+            "standard" | "1" => {
+                return Err(self.universe_error("'Standard' is not a supported universe."));
+            }
+            "parallel" | "mpi" | "8" | "11" if self.text("machine_count")?.is_none() => {
+                return Err(self.universe_error("No machine_count specified!"));
+            }
+            "docker" | "container" => return Err(self.universe_later(&name, Family::Containers)),
+            "grid" | "globus" | "9" => return Err(self.universe_later(&name, Family::Grid)),
+            "java" | "10" => return Err(self.universe_later(&name, Family::Java)),
+            "parallel" | "mpi" | "8" | "11" => {
+                return Err(self.universe_later(&name, Family::Parallel));
+            }
+            "vm" | "13" => return Err(self.universe_later(&name, Family::VirtualMachines)),
+            _ => {
+                let message = format!("I don't know about the '{name}' universe.");
+                return Err(self.universe_error(&message));
+            }
+        };
+        self.ad.set(attr::JOB_UNIVERSE, self.universe.number());
+        Ok(())
+    }
+
+    fn universe_error(&self, message: &str) -> Diagnostic {
+        let hint = "vanilla (on a machine of the pool), local or scheduler (beside the schedd)";
+        Diagnostic::error(message).at(self.place("universe")).hint(hint)
+    }
+
+    fn universe_later(&self, name: &str, family: Family) -> Diagnostic {
+        let message = format!("universe = {name} is not supported yet");
+        let hint = format!("{} are not built", family.describe());
+        Diagnostic::error(message).at(self.place("universe")).hint(hint)
+    }
+
+    fn set_initial_directory(&mut self) -> Result<(), Diagnostic> {
+        if let Some(path) = self.text("initialdir")? {
+            self.iwd = self.absolute(&path);
+            self.scope.check_mark(&self.iwd);
+            if self.scope.site.file_kind(&self.iwd) != Ok(FileKind::Directory) {
+                let message = format!("No such directory: {}", self.iwd);
+                return Err(Diagnostic::error(message).at(self.place("initialdir")));
+            }
+        }
+        self.ad.set(attr::IWD, self.iwd.as_str());
+        Ok(())
+    }
+
+    /// The executable is looked for from where the user submits, not from the initial directory.
+    fn set_executable(&mut self) -> Result<(), Diagnostic> {
+        if self.text("shell")?.is_some() {
+            self.ad.set(attr::CMD, "/bin/sh");
+            self.ad.set("TransferExecutable", false);
+            let size = self.checked_size_kib("/bin/sh", "/bin/sh")?;
+            self.ad.set("ExecutableSize", size);
+            return Ok(());
+        }
+        let Some(path) = self.text("executable")? else {
+            let error = Diagnostic::error("No 'executable' parameter was provided");
+            return Err(error.hint("add a line: executable = PROGRAM"));
+        };
+        // HTCondor 25.14: what is no truth value counts as true
+        let transferred = self.truth("transfer_executable").unwrap_or(Some(true)).unwrap_or(true);
+        self.scope.check_mark(&path);
+        let absolute = match path.starts_with('/') {
+            true => path.clone(),
+            false => format!("{}/{path}", self.scope.site.host().cwd),
+        };
+        let size = self.checked_size_kib(&absolute, &path);
+        if !transferred {
+            self.ad.set(attr::CMD, path);
+            self.ad.set("TransferExecutable", false);
+            // it need not be here
+            self.ad.set("ExecutableSize", size.unwrap_or(0));
+            return Ok(());
+        }
+        let size = size?;
+        self.ad.set(attr::CMD, absolute);
+        self.ad.set("ExecutableSize", size);
+        Ok(())
+    }
+
+    /// The size of the executable, which must be there unless `-disable` was given.
+    fn checked_size_kib(&self, path: &str, written: &str) -> Result<i64, Diagnostic> {
+        match self.scope.site.file_kind(path) {
+            Ok(FileKind::File { size_bytes, .. }) => Ok(kib(size_bytes)),
+            Ok(FileKind::Directory) => Ok(0),
+            Err(_) if self.disable_file_checks => Ok(0),
+            Err(why) => {
+                let message = format!("Can't access executable file {written}: {why}");
+                let error =
+                    Diagnostic::error(message).form(Form::Spaced).at(self.place("executable"));
+                let cwd = &self.scope.site.host().cwd;
+                Err(match written.starts_with('/') {
+                    true => error.hint(
+                        "give transfer_executable = false if it is there on the machines only",
+                    ),
+                    false => {
+                        error.hint(format!("it is looked for from {cwd}, whatever initialdir says"))
+                    }
+                })
+            }
+        }
+    }
+
+    fn set_arguments(&mut self) -> Result<(), Diagnostic> {
+        if let Some(line) = self.text("shell")? {
+            self.ad.set(attr::ARGUMENTS, cmdline::print_v2(["-c", line.as_str()]));
+            return Ok(());
+        }
+        let old = self.text("arguments")?;
+        let new = self.text("arguments2")?;
+        if old.is_some() && new.is_some() && self.truth("allow_arguments_v1")? != Some(true) {
+            return Err(Diagnostic::error(
+                "If you wish to specify both 'arguments' and\n'arguments2' for maximal compatibility with different\n\
+                 versions of Condor, then you must also specify\nallow_arguments_v1=true.",
+            )
+            .at(self.place("arguments2")));
+        }
+        if let Some(text) = new {
+            let inner = cmdline::read_v2_quoted(&text).and_then(|inner| {
+                inner.ok_or(CmdlineError::NotDoubleQuoted { what: "double-quoted input string" })
+            });
+            let words = inner.and_then(|inner| cmdline::parse_v2(&inner));
+            let words = words.map_err(|error| self.arguments_error(&error, "arguments2", &text))?;
+            self.ad.set(attr::ARGUMENTS, cmdline::print_v2(words));
+            return Ok(());
+        }
+        let Some(text) = old else {
+            self.ad.set(attr::ARGUMENTS, "");
+            return Ok(());
+        };
+        let read = cmdline::read_arguments(&text);
+        let error = |error: &CmdlineError| self.arguments_error(error, "arguments", &text);
+        match read.map_err(|why| error(&why))? {
+            Written::V1(plain) => {
+                let words = cmdline::parse_v1(&plain);
+                self.ad.set(attr::ARGS, words.join(" "));
+            }
+            Written::V2(inner) => {
+                let words = cmdline::parse_v2(&inner).map_err(|why| error(&why))?;
+                self.ad.set(attr::ARGUMENTS, cmdline::print_v2(words));
+            }
+        }
+        Ok(())
+    }
+
+    fn arguments_error(&self, error: &CmdlineError, keyword: &str, text: &str) -> Diagnostic {
+        let message = format!("{error}\nThe full arguments you specified were: {text}");
+        self.quoting_error(error, keyword, text, message)
+    }
+
+    fn environment_error(&self, error: &CmdlineError, keyword: &str, text: &str) -> Diagnostic {
+        let message = format!("{error}\nThe environment you specified was: '{text}'");
+        self.quoting_error(error, keyword, text, message)
+    }
+
+    fn quoting_error(
+        &self,
+        error: &CmdlineError,
+        keyword: &str,
+        text: &str,
+        message: String,
+    ) -> Diagnostic {
+        let place = self.place(keyword).map(|mut place| {
+            if place.source.text[place.offset..].starts_with(text) {
+                place.offset += error.offset();
+            }
+            place
+        });
+        let hint = match error {
+            CmdlineError::UnescapedDoubleQuote { .. } => {
+                "put the whole value in double quotes, and 'single quotes' around words with blanks; or write \\\" for a \
+                 double quote"
+            }
+            CmdlineError::UnterminatedDoubleQuote { .. }
+            | CmdlineError::TextAfterDoubleQuote { .. } => {
+                "inside the outer double quotes, a double quote is written twice: \"\""
+            }
+            CmdlineError::UnbalancedQuote { .. } => {
+                "inside '...', a single quote is written twice: ''"
+            }
+            CmdlineError::NotDoubleQuoted { .. } => "put the whole value in double quotes",
+            CmdlineError::MissingEquals { .. } | CmdlineError::MissingName { .. } => {
+                "entries are NAME=VALUE"
+            }
+            CmdlineError::Nul { .. } | CmdlineError::NotAString { .. } => "remove it",
+        };
+        Diagnostic::error(message).at(place).hint(hint)
+    }
+
+    /// What the description sets, and what `getenv` takes along from the submitter's environment.
+    fn set_environment(&mut self) -> Result<(), Diagnostic> {
+        let mut spelling = "environment";
+        let mut text = None;
+        for name in ["environment", "env", "environment2"] {
+            if text.is_none() {
+                text = self.text(name)?;
+                spelling = name;
+            }
+        }
+        let names_old_attribute = self.text("env")?.is_some();
+        let text = text.unwrap_or_default();
+        let error = |error: &CmdlineError| self.environment_error(error, spelling, &text);
+        let (own, old_syntax) = match cmdline::read_environment(&text).map_err(|why| error(&why))? {
+            Written::V1(_) if spelling == "environment2" && !text.is_empty() => {
+                let what = "a double-quoted environment string";
+                return Err(error(&CmdlineError::NotDoubleQuoted { what }));
+            }
+            Written::V1(plain) => (cmdline::environ_v1(&plain, cmdline::V1_DELIMITER), true),
+            Written::V2(inner) => (cmdline::environ_v2(&inner), false),
+        };
+        let own = own.map_err(|why| error(&why))?;
+        let mut environ = self.inherited()?;
+        environ.extend(own);
+        let old = (old_syntax && names_old_attribute).then(|| cmdline::print_environ_v1(&environ));
+        match old.flatten() {
+            Some(old) => {
+                self.ad.set(attr::ENV, old);
+                self.ad.set(cmdline::ENV_DELIM, cmdline::V1_DELIMITER.to_string());
+            }
+            None => self.ad.set(attr::ENVIRONMENT, cmdline::print_environ_v2(&environ)),
+        }
+        Ok(())
+    }
+
+    /// What `getenv` takes: everything, nothing, or what the patterns name. `!pattern` leaves out, wherever it stands.
+    fn inherited(&mut self) -> Result<BTreeMap<String, String>, Diagnostic> {
+        let environ = self.scope.site.environ();
+        let Some(text) = self.word("getenv")? else { return Ok(BTreeMap::new()) };
+        match crate::submit::evaluate::truth(&text) {
+            Some(true) => return Ok(environ.clone()),
+            Some(false) => return Ok(BTreeMap::new()),
+            None => {}
+        }
+        let (refused, wanted): (Vec<_>, Vec<_>) =
+            words(&text).partition(|word| word.starts_with('!'));
+        let named = |patterns: &[&str], name: &str| {
+            patterns.iter().any(|pattern| wildcard(pattern.trim_start_matches('!'), name))
+        };
+        let taken =
+            environ.iter().filter(|(name, _)| named(&wanted, name) && !named(&refused, name));
+        Ok(taken.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// Whole KiB, begun ones counted.
+pub(super) fn kib(bytes: u64) -> i64 {
+    i64::try_from(bytes.div_ceil(1024)).unwrap_or(i64::MAX)
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything. Case does not matter.
+fn wildcard(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else { return false };
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut last = None;
+    for part in parts {
+        if let Some(middle) = last.replace(part) {
+            let Some(at) = rest.find(middle) else { return false };
+            rest = &rest[at + middle.len()..];
+        }
+    }
+    last.map_or(rest.is_empty(), |end: &str| rest.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_anything() {
+        for (pattern, name, fits) in [
+            ("FOO", "foo", true),
+            ("FOO", "foobar", false),
+            ("FO*", "foobar", true),
+            ("*bar", "foobar", true),
+            ("f*o*r", "foobar", true),
+            ("f*z*r", "foobar", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(wildcard(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+}

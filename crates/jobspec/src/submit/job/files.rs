@@ -1,0 +1,66 @@
+//! The job's standard streams.
+
+use model::attr;
+
+use super::Job;
+use crate::diagnostic::Diagnostic;
+
+const NULL_FILE: &str = "/dev/null";
+
+/// A stream: its keyword, its attribute, and what says whether it is streamed and transferred.
+struct Stream {
+    keyword: &'static str,
+    attr: &'static str,
+    stream_keyword: &'static str,
+    stream_attr: &'static str,
+    transfer_keyword: &'static str,
+    transfer_attr: &'static str,
+}
+
+const STREAMS: [Stream; 3] = [
+    Stream {
+        keyword: "input",
+        attr: attr::IN,
+        stream_keyword: "stream_input",
+        stream_attr: "StreamIn",
+        transfer_keyword: "transfer_input",
+        transfer_attr: "TransferIn",
+    },
+    Stream {
+        keyword: "output",
+        attr: attr::OUT,
+        stream_keyword: "stream_output",
+        stream_attr: "StreamOut",
+        transfer_keyword: "transfer_output",
+        transfer_attr: "TransferOut",
+    },
+    Stream {
+        keyword: "error",
+        attr: attr::ERR,
+        stream_keyword: "stream_error",
+        stream_attr: "StreamErr",
+        transfer_keyword: "transfer_error",
+        transfer_attr: "TransferErr",
+    },
+];
+
+impl Job<'_> {
+    pub(super) fn set_streams(&mut self) -> Result<(), Diagnostic> {
+        // read, so that it is no typo: HTCondor 25.14 looks at no stream's file at submit either way
+        self.truth("skip_filechecks")?;
+        STREAMS.iter().try_for_each(|stream| self.set_stream(stream))
+    }
+
+    fn set_stream(&mut self, stream: &Stream) -> Result<(), Diagnostic> {
+        let path = self.text(stream.keyword)?.unwrap_or_else(|| NULL_FILE.to_owned());
+        let transferred = self.truth(stream.transfer_keyword)?.unwrap_or(true) && path != NULL_FILE;
+        let streamed = self.truth(stream.stream_keyword)?.unwrap_or(false);
+        self.ad.set(stream.attr, path);
+        if transferred {
+            self.ad.set(stream.stream_attr, streamed);
+        } else {
+            self.ad.set(stream.transfer_attr, false);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! What happens when the job ends, is held, loses contact or must go: retries, hold at submit, signals, lease.
+
+use classad::Expr;
+use model::attr;
+
+use super::{Job, Universe};
+use crate::diagnostic::Diagnostic;
+use crate::submit::evaluate;
+
+/// How often a job is run again when a description asks for retries without saying how many (HTCondor 25.14).
+const DEFAULT_RETRIES: i64 = 2;
+
+/// How long an execute machine goes on without word from the schedd, in seconds (HTCondor 25.14).
+const DEFAULT_LEASE_SECONDS: i64 = 2400;
+
+/// A shorter lease would end between two renewals (HTCondor 25.14).
+const SHORTEST_LEASE_SECONDS: i64 = 20;
+
+impl Job<'_> {
+    pub(super) fn set_policy(&mut self) -> Result<(), Diagnostic> {
+        if self.truth("hold")? == Some(true) {
+            self.ad.set(attr::JOB_STATUS, 5);
+            self.ad.set(attr::HOLD_REASON, "submitted on hold at user's request");
+            self.ad.set(attr::HOLD_REASON_CODE, 15);
+        }
+        self.set_retries()?;
+        self.set_signals()?;
+        self.set_lease()
+    }
+
+    /// Retries become `OnExitRemove`: gone after the last retry, or with the right exit code, or when the user says so.
+    fn set_retries(&mut self) -> Result<(), Diagnostic> {
+        let max_retries = self.integer("max_retries")?;
+        let success = self.integer("success_exit_code")?;
+        let until = self.text("retry_until")?;
+        let on_exit_remove = self.text("on_exit_remove")?;
+        let on_exit_hold = self.text("on_exit_hold")?;
+        if let Some(text) = &on_exit_hold {
+            self.set_expression("on_exit_hold", attr::ON_EXIT_HOLD, text)?;
+        }
+        if let Some(code) = success {
+            self.ad.set("JobSuccessExitCode", code);
+        }
+        if max_retries.is_none() && success.is_none() && until.is_none() {
+            if let Some(text) = on_exit_remove {
+                self.set_expression("on_exit_remove", attr::ON_EXIT_REMOVE, &text)?;
+            }
+            return Ok(());
+        }
+        self.ad.set("JobMaxRetries", max_retries.unwrap_or(DEFAULT_RETRIES));
+        let succeeded = if success.is_some() { "JobSuccessExitCode" } else { "0" };
+        let mut clauses = format!("NumJobCompletions > JobMaxRetries || ExitCode =?= {succeeded}");
+        for (keyword, text) in [("retry_until", until), ("on_exit_remove", on_exit_remove)] {
+            let Some(text) = text else { continue };
+            // each on its own first, so that a mistake is told in the user's words
+            let clause = self.parsed(keyword, &text, self.place(keyword))?;
+            let clause = match evaluate::constant(&text).and_then(|value| value.as_i64()) {
+                Some(code) if keyword == "retry_until" => format!("ExitCode =?= {code}"),
+                _ if binds_looser_than_or(&clause) => format!("({text})"),
+                _ => text,
+            };
+            clauses = format!("{clauses} || {clause}");
+        }
+        self.set_default(attr::ON_EXIT_HOLD, false);
+        self.set_expression("max_retries", attr::ON_EXIT_REMOVE, &clauses)
+    }
+
+    fn set_signals(&mut self) -> Result<(), Diagnostic> {
+        for (keyword, attr) in [
+            ("kill_sig", attr::KILL_SIG),
+            ("remove_kill_sig", "RemoveKillSig"),
+            ("hold_kill_sig", "HoldKillSig"),
+        ] {
+            let Some(text) = self.word(keyword)? else { continue };
+            let name = signal_name(&text).ok_or_else(|| {
+                let error = Diagnostic::error(format!("invalid signal {text}"));
+                error.at(self.place(keyword)).hint("a number, or a name such as SIGTERM")
+            })?;
+            self.ad.set(attr, name);
+        }
+        if self.universe != Universe::Vanilla {
+            self.set_default(attr::KILL_SIG, "SIGTERM");
+        }
+        Ok(())
+    }
+
+    fn set_lease(&mut self) -> Result<(), Diagnostic> {
+        let Some(text) = self.word("job_lease_duration")? else {
+            if self.universe == Universe::Vanilla {
+                self.ad.set(attr::JOB_LEASE_DURATION, DEFAULT_LEASE_SECONDS);
+            }
+            return Ok(());
+        };
+        if text.parse().is_ok_and(|seconds: i64| (1..SHORTEST_LEASE_SECONDS).contains(&seconds)) {
+            let message = format!(
+                "JobLeaseDuration less than {SHORTEST_LEASE_SECONDS} seconds is not allowed, using \
+                 {SHORTEST_LEASE_SECONDS} instead"
+            );
+            self.warn("job_lease_duration", message);
+            self.ad.set(attr::JOB_LEASE_DURATION, SHORTEST_LEASE_SECONDS);
+            return Ok(());
+        }
+        self.set_expression("job_lease_duration", attr::JOB_LEASE_DURATION, &text)
+    }
+}
+
+/// Whether `a || EXPRESSION` would mean something else than `a || (EXPRESSION)`.
+fn binds_looser_than_or(expr: &Expr) -> bool {
+    let joined = Expr::parse(&format!("false || {expr}"));
+    joined.is_ok_and(|joined| joined != Expr::from(false).or(expr.clone()))
+}
+
+/// The name of a signal, from its name or its number on Linux.
+fn signal_name(text: &str) -> Option<&'static str> {
+    const SIGNALS: [&str; 31] = [
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
+    ];
+    match text.parse::<usize>() {
+        Ok(number) => SIGNALS.get(number.checked_sub(1)?).copied(),
+        Err(_) => SIGNALS.iter().find(|name| name.eq_ignore_ascii_case(text)).copied(),
+    }
+}

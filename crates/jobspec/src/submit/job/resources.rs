@@ -1,0 +1,301 @@
+//! What the job asks a machine for: cpus, memory, disk, GPUs, and whatever else the pool's machines offer.
+
+use model::attr;
+
+use super::{Job, unquoted};
+use crate::diagnostic::Diagnostic;
+use crate::submit::evaluate;
+use crate::submit::keywords;
+
+const KIB: f64 = 1024.0;
+
+/// What a job gets that asks for no memory, in MiB (HTCondor 25.14).
+const DEFAULT_MEMORY_MIB: i64 = 128;
+
+/// What a job gets that asks for no disk, in KiB: room for its input and a quarter more (HTCondor 25.14).
+const DEFAULT_DISK: &str = "MAX({ 1024,(TransferInputSizeMB + 1) * 1.25 }) * 1024";
+
+/// Without a unit, fewer MiB of memory than this look like a forgotten `GB`.
+const SUSPICIOUS_MEMORY_MIB: i64 = 16;
+
+/// Without a unit, fewer KiB of disk than this look like a forgotten `GB`.
+const SUSPICIOUS_DISK_KIB: i64 = 1024;
+
+/// When a job is run again with more memory: it was evicted for using more than it had asked for.
+const OUT_OF_MEMORY: &str =
+    "REQUIREMENTS (VacateReasonCode==21 || VacateReasonCode == 34) && VacateReasonSubCode == 102";
+
+/// Stands between the lines of a transform that is kept in an attribute (HTCondor 25.14).
+const TRANSFORM_NEWLINE: char = '\u{1e}';
+
+/// A resource that only some machines have, and that a description asks for as `request_NAME`.
+pub(super) struct Custom {
+    /// `NAME`, as the description spells it.
+    pub(super) name: String,
+    /// Whether a string was asked for: it is a pattern then.
+    pub(super) is_string: bool,
+}
+
+impl Job<'_> {
+    pub(super) fn set_resources(&mut self) -> Result<(), Diagnostic> {
+        if let Some(text) = self.text("request_cpus")? {
+            self.set_request("request_cpus", attr::REQUEST_CPUS, &text)?;
+        } else {
+            self.ad.set(attr::REQUEST_CPUS, 1);
+        }
+        self.set_sized("request_memory", attr::REQUEST_MEMORY, KIB * KIB)?;
+        if self.text("request_memory")?.is_none() {
+            self.ad.set(attr::REQUEST_MEMORY, DEFAULT_MEMORY_MIB);
+        }
+        self.set_sized("request_disk", attr::REQUEST_DISK, KIB)?;
+        if self.text("request_disk")?.is_none() {
+            self.set_expression("request_disk", attr::REQUEST_DISK, DEFAULT_DISK)?;
+        }
+        self.set_gpus()?;
+        self.set_custom_requests()?;
+        self.set_memory_retries()?;
+        self.set_sizes()?;
+        self.point_out_forgotten_units()?;
+        self.set_rank()
+    }
+
+    /// An expression, or nothing for `undefined`.
+    fn set_request(&mut self, keyword: &str, attr: &str, text: &str) -> Result<(), Diagnostic> {
+        if !text.eq_ignore_ascii_case("undefined") {
+            self.set_expression(keyword, attr, text)?;
+        }
+        Ok(())
+    }
+
+    /// A size with a unit in units of `unit_bytes`, rounded up; or an expression.
+    fn set_sized(&mut self, keyword: &str, attr: &str, unit_bytes: f64) -> Result<(), Diagnostic> {
+        let Some(text) = self.text(keyword)? else { return Ok(()) };
+        match size(&text, unit_bytes) {
+            Some(size) => self.ad.set(attr, size),
+            None => self.set_request(keyword, attr, &text)?,
+        }
+        Ok(())
+    }
+
+    fn set_gpus(&mut self) -> Result<(), Diagnostic> {
+        let Some(count) = self.text("request_gpus")? else { return Ok(()) };
+        self.set_request("request_gpus", "RequestGPUs", &count)?;
+        let mut clauses: Vec<String> = self.text("require_gpus")?.into_iter().collect();
+        let named = |clauses: &[String], property: &str| {
+            clauses.first().is_some_and(|user| {
+                user.to_ascii_lowercase().contains(&property.to_ascii_lowercase())
+            })
+        };
+        for (keyword, attr, property, comparison) in [
+            ("gpus_minimum_capability", "GPUsMinCapability", "Capability", ">="),
+            ("gpus_maximum_capability", "GPUsMaxCapability", "Capability", "<="),
+            ("gpus_minimum_memory", "GPUsMinMemory", "GlobalMemoryMb", ">="),
+            ("gpus_minimum_runtime", "GPUsMinRuntime", "MaxSupportedVersion", ">="),
+        ] {
+            let Some(text) = self.text(keyword)? else { continue };
+            let size_mib =
+                (keyword == "gpus_minimum_memory").then(|| size(&text, KIB * KIB)).flatten();
+            let version =
+                (keyword == "gpus_minimum_runtime").then(|| runtime_version(&text)).flatten();
+            match size_mib.or(version) {
+                Some(number) => self.ad.set(attr, number),
+                None => self.set_expression(keyword, attr, &text)?,
+            }
+            if !named(&clauses, property) {
+                clauses.push(format!("{property} {comparison} {attr}"));
+            }
+        }
+        if !clauses.is_empty() {
+            self.set_expression("require_gpus", "RequireGPUs", &clauses.join(" && "))?;
+        }
+        if let Some(text) = self.text("cuda_version")? {
+            match runtime_version(&text) {
+                Some(version) => self.ad.set("CUDAVersion", version),
+                None => self.set_expression("cuda_version", "CUDAVersion", &text)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn set_custom_requests(&mut self) -> Result<(), Diagnostic> {
+        for request in self.custom_requests()? {
+            let keyword = format!("request_{}", request.name);
+            let attr = format!("{}{}", attr::REQUEST_PREFIX, request.name);
+            if let Some(text) = self.text(&keyword)? {
+                self.set_request(&keyword, &attr, &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The resources that the description names besides the standard ones, by name.
+    pub(super) fn custom_requests(&self) -> Result<Vec<Custom>, Diagnostic> {
+        let mut found = Vec::new();
+        for (key, entry) in self.scope.macros.entries() {
+            let Some(name) = key.strip_prefix("request_") else { continue };
+            // HTCondor 25.14 warns of these two as of any unused line
+            let is_slip = matches!(name, "cpu" | "gpu");
+            if name.is_empty() || is_slip || keywords::find(key).is_some() {
+                continue;
+            }
+            if let Some(text) = self.text(key)? {
+                let spelt = entry.name[entry.name.len() - name.len()..].to_owned();
+                found.push(Custom { name: spelt, is_string: text.starts_with('"') });
+            }
+        }
+        Ok(found)
+    }
+
+    /// `retry_request_memory`: what to ask for when the job is run again because its memory was too small.
+    fn set_memory_retries(&mut self) -> Result<(), Diagnostic> {
+        let steps = match self.word("retry_request_memory")? {
+            Some(text) => self.memory_list("retry_request_memory", &text)?,
+            None => Vec::new(),
+        };
+        let newline = TRANSFORM_NEWLINE;
+        let transform = match (steps.as_slice(), self.word("retry_request_memory_increase")?) {
+            ([], None) => return Ok(()),
+            ([], Some(increase)) => {
+                self.set_expression(
+                    "retry_request_memory_increase",
+                    "NextRequestMemory",
+                    &increase,
+                )?;
+                match self.text("retry_request_memory_max")? {
+                    Some(_) => {
+                        self.set_sized("retry_request_memory_max", "MaxRequestMemory", KIB * KIB)?;
+                        "EVALSET RequestMemory MIN({NextRequestMemory, MaxRequestMemory})"
+                            .to_owned()
+                    }
+                    None => "EVALSET RequestMemory NextRequestMemory".to_owned(),
+                }
+            }
+            ([one], _) if one.parse::<i64>().is_ok() => format!("SET RequestMemory {one}"),
+            ([one], _) => format!("EVALSET RequestMemory {one}"),
+            (several, _) => {
+                let list = format!("{{ {} }}", several.join(","));
+                self.set_expression("retry_request_memory", "RetryRequestMemory", &list)?;
+                format!(
+                    "EVALSET RequestMemory RetryRequestMemory[RetryRequestMemoryIndex?:0]{newline}\
+                     EVALSET RetryRequestMemoryIndex MIN({{size(RetryRequestMemory)-1, (RetryRequestMemoryIndex?:0)+1}})"
+                )
+            }
+        };
+        self.ad.set("TransformBody_RequestMemory", format!("{OUT_OF_MEMORY}{newline}{transform}"));
+        self.ad.set("TransformOnEvict", attr::REQUEST_MEMORY);
+        Ok(())
+    }
+
+    fn memory_list(&self, keyword: &str, text: &str) -> Result<Vec<String>, Diagnostic> {
+        super::comma_items(text)
+            .map(|item| match size(item, KIB * KIB) {
+                Some(mib) => Ok(mib.to_string()),
+                None if classad::Expr::parse(item).is_ok() => Ok(item.to_owned()),
+                None => {
+                    let message =
+                        format!("{keyword}={text} is invalid. must be an expression or number");
+                    Err(Diagnostic::error(message).at(self.place(keyword)))
+                }
+            })
+            .collect()
+    }
+
+    /// What the job is known to need before it has run: its executable, or what the description says.
+    fn set_sizes(&mut self) -> Result<(), Diagnostic> {
+        let executable =
+            self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
+        let image = match self.word("image_size")? {
+            None => executable,
+            Some(text) => size(unquoted(&text), KIB).filter(|kib| *kib > 0).ok_or_else(|| {
+                let error = Diagnostic::error(format!("'{text}' is not valid for Image Size"));
+                error.at(self.place("image_size")).hint("a positive size, for example 100MB")
+            })?,
+        };
+        self.ad.set(attr::IMAGE_SIZE, image);
+        Ok(())
+    }
+
+    fn point_out_forgotten_units(&mut self) -> Result<(), Diagnostic> {
+        for (keyword, unit, suspicious) in [
+            ("request_memory", "MiB", SUSPICIOUS_MEMORY_MIB),
+            ("request_disk", "KiB", SUSPICIOUS_DISK_KIB),
+        ] {
+            let Some(number) = self.text(keyword)?.and_then(|text| text.parse::<i64>().ok()) else {
+                continue;
+            };
+            if (1..suspicious).contains(&number) {
+                let message = format!("{keyword} = {number} asks for {number} {unit}");
+                let advice = Diagnostic::advice(message).at(self.place(keyword));
+                self.warnings.push(advice.hint(format!("write {number}GB if gigabytes are meant")));
+            }
+        }
+        Ok(())
+    }
+
+    fn set_rank(&mut self) -> Result<(), Diagnostic> {
+        match self.text("rank")? {
+            Some(text) => self.set_expression("rank", attr::RANK, &text),
+            None => {
+                self.ad.set(attr::RANK, 0.0);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A number with a unit (`K`, `M`, `G`, `T`, with or without `B`), in units of `unit_bytes`, rounded up as HTCondor 25.14
+/// rounds: towards zero after adding almost a unit. `None` if it is something else, such as an expression.
+pub(super) fn size(text: &str, unit_bytes: f64) -> Option<i64> {
+    let number_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+')));
+    let (number, unit) = text.split_at(number_end.unwrap_or(text.len()));
+    let number: f64 = number.parse().ok()?;
+    let scale = match unit.trim().to_ascii_uppercase().as_str() {
+        "" => unit_bytes,
+        "K" | "KB" => KIB,
+        "M" | "MB" => KIB.powi(2),
+        "G" | "GB" => KIB.powi(3),
+        "T" | "TB" => KIB.powi(4),
+        "P" | "PB" => KIB.powi(5),
+        _ => return None,
+    };
+    evaluate::whole(((number * scale + unit_bytes - 1.0) / unit_bytes).trunc())
+}
+
+/// `12.1` as CUDA counts versions: 12010.
+fn runtime_version(text: &str) -> Option<i64> {
+    match text.split_once('.') {
+        Some((major, minor)) => {
+            Some(major.parse::<i64>().ok()? * 1000 + minor.parse::<i64>().ok()? * 10)
+        }
+        None => text
+            .parse()
+            .ok()
+            .map(|version: i64| if version < 1000 { version * 1000 } else { version }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_round_up_to_whole_units() {
+        for (text, mib) in [
+            ("128", Some(128)),
+            ("1.5GB", Some(1536)),
+            ("300K", Some(1)),
+            ("2T", Some(2_097_152)),
+            ("2048m", Some(2048)),
+            ("307.2", Some(308)),
+            ("2 GB", Some(2048)),
+            ("0", Some(0)),
+            ("-5", Some(-4)),
+            ("5 B", None),
+            ("2 XB", None),
+            ("RequestCpus * 10", None),
+            ("lots", None),
+        ] {
+            assert_eq!(size(text, KIB * KIB), mib, "{text}");
+        }
+    }
+}

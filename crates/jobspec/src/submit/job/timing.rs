@@ -1,0 +1,96 @@
+//! When the job may start: a fixed time, or a crontab.
+
+use super::{Job, Universe};
+use crate::diagnostic::Diagnostic;
+use crate::submit::evaluate;
+
+/// How long before its time a deferred job may take a slot, in seconds (HTCondor 25.14).
+const DEFAULT_PREP_SECONDS: i64 = 300;
+
+/// How often HTCondor's schedd asks for matches, in seconds; deferral's Requirements name it.
+const SCHEDD_INTERVAL_SECONDS: i64 = 300;
+
+/// The fields of a crontab line.
+const CRON: [(&str, &str); 5] = [
+    ("cron_minute", "CronMinute"),
+    ("cron_hour", "CronHour"),
+    ("cron_day_of_month", "CronDayOfMonth"),
+    ("cron_month", "CronMonth"),
+    ("cron_day_of_week", "CronDayOfWeek"),
+];
+
+/// What a deferred job's Requirements add; the first clause only where a machine does the waiting.
+pub(super) const DEFERRAL_CLAUSES: (&str, &str) = (
+    "TARGET.HasJobDeferral",
+    "(((time() + ScheddInterval) >= (DeferralTime - DeferralPrepTime)) && (time() < (DeferralTime + DeferralWindow)))",
+);
+
+impl Job<'_> {
+    pub(super) fn set_timing(&mut self) -> Result<(), Diagnostic> {
+        let mut needed = false;
+        for (keyword, attr) in CRON {
+            if let Some(field) = self.text(keyword)? {
+                self.ad.set(attr, field);
+                needed = true;
+            }
+        }
+        if let Some(text) = self.text("deferral_time")? {
+            self.set_seconds("deferral_time", "DeferralTime", &text)?;
+            needed = true;
+            self.check_deferral_universe()?;
+        }
+        if !needed {
+            return Ok(());
+        }
+        self.set_margin("cron_window", "deferral_window", "DeferralWindow", 0)?;
+        self.set_margin(
+            "cron_prep_time",
+            "deferral_prep_time",
+            "DeferralPrepTime",
+            DEFAULT_PREP_SECONDS,
+        )?;
+        self.ad.set("ScheddInterval", SCHEDD_INTERVAL_SECONDS);
+        Ok(())
+    }
+
+    /// HTCondor 25.14 refuses a time, and takes a crontab, for a job that nothing waits for.
+    fn check_deferral_universe(&self) -> Result<(), Diagnostic> {
+        if self.universe != Universe::Scheduler {
+            return Ok(());
+        }
+        let message = "DeferralTime does not work for scheduler universe jobs.\n\
+                       Consider submitting this job using the local universe, instead";
+        Err(Diagnostic::error(message).at(self.place("universe")))
+    }
+
+    pub(super) fn is_deferred(&self) -> bool {
+        self.ad.get("ScheddInterval").is_some()
+    }
+
+    fn set_margin(
+        &mut self,
+        cron: &str,
+        deferral: &str,
+        attr: &str,
+        default: i64,
+    ) -> Result<(), Diagnostic> {
+        for keyword in [cron, deferral] {
+            if let Some(text) = self.text(keyword)? {
+                return self.set_seconds(keyword, attr, &text);
+            }
+        }
+        self.ad.set(attr, default);
+        Ok(())
+    }
+
+    fn set_seconds(&mut self, keyword: &str, attr: &str, text: &str) -> Result<(), Diagnostic> {
+        let negative =
+            evaluate::constant(text).and_then(|value| value.as_f64()).is_some_and(|n| n < 0.0);
+        if negative || classad::Expr::parse(text).is_err() {
+            let message =
+                format!("{keyword} = {text} is invalid, must eval to a non-negative integer.");
+            return Err(Diagnostic::error(message).at(self.place(keyword)));
+        }
+        self.set_expression(keyword, attr, text)
+    }
+}

@@ -1,0 +1,232 @@
+//! Which files travel between the submitter's folder and the scratch directory, and when.
+
+use model::attr;
+
+use super::command::kib;
+use super::{Job, comma_items, unquoted};
+use crate::diagnostic::{Diagnostic, Form};
+use crate::site::FileKind;
+
+/// `should_transfer_files`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transfer {
+    /// Only if the machine does not see the same files.
+    IfNeeded,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Transfer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::IfNeeded => "IF_NEEDED",
+            Self::Always => "YES",
+            Self::Never => "NO",
+        }
+    }
+}
+
+const WHEN: &str = "when_to_transfer_output";
+
+/// What only machines from HTCondor 8.9.7 on can transfer.
+const NEWER_TRANSFER: &str = " && versioncmp(split(TARGET.CondorVersion)[1], \"8.9.7\") >= 0";
+
+impl Job<'_> {
+    pub(super) fn set_transfer(&mut self) -> Result<(), Diagnostic> {
+        self.set_when()?;
+        self.ad.set("ShouldTransferFiles", self.transfer.name());
+        if self.transfer != Transfer::Always {
+            self.ad.set("FileSystemDomain", self.scope.site.host().filesystem_domain.as_str());
+        }
+        let inputs = self.set_lists()?;
+        self.set_input_size(&inputs)
+    }
+
+    fn set_when(&mut self) -> Result<(), Diagnostic> {
+        let given = self.word("should_transfer_files")?;
+        let given = match given {
+            None => None,
+            Some(text) => Some(match text.to_ascii_uppercase().as_str() {
+                "YES" | "TRUE" | "ALWAYS" => Transfer::Always,
+                "NO" | "FALSE" | "NEVER" => Transfer::Never,
+                "IF_NEEDED" | "AUTO" | "AUTOMATIC" => Transfer::IfNeeded,
+                _ => {
+                    return Err(self.wrapped(
+                        "should_transfer_files",
+                        &format!(
+                            "invalid value ({text}) for ShouldTransferFiles. Please either specify YES, NO, or IF_NEEDED \
+                             and try again."
+                        ),
+                    ));
+                }
+            }),
+        };
+        let when_text = self.word(WHEN)?.map(|when| (when.to_ascii_uppercase(), when));
+        let (when, written) = match &when_text {
+            None => (None, ""),
+            Some((upper, written)) => match upper.as_str() {
+                // HTCondor 25.14 takes NEVER for no answer
+                "NEVER" => (None, ""),
+                "ON_EXIT" | "ON_EXIT_OR_EVICT" | "ON_SUCCESS" => {
+                    (Some(upper.as_str()), written.as_str())
+                }
+                _ => {
+                    return Err(self.wrapped(
+                        WHEN,
+                        &format!(
+                            "invalid value ({written}) for WhenToTransferOutput. Please either specify ON_EXIT, or \
+                             ON_EXIT_OR_EVICT and try again."
+                        ),
+                    ));
+                }
+            },
+        };
+        self.transfer = match (given, when) {
+            (Some(Transfer::Never), Some(_)) => {
+                return Err(self.wrapped(
+                    WHEN,
+                    &format!(
+                        "WhenToTransferOutput specified as {written} yet ShouldTransferFiles defined as NO. Please remove \
+                         this contradiction from your submit file and try again."
+                    ),
+                ));
+            }
+            (Some(Transfer::IfNeeded), Some("ON_EXIT_OR_EVICT")) => {
+                return Err(self.wrapped(WHEN, INCOMPATIBLE));
+            }
+            (None, Some("ON_EXIT_OR_EVICT")) => Transfer::Always,
+            (Some(given), _) => given,
+            (None, _) => Transfer::IfNeeded,
+        };
+        if self.transfer != Transfer::Never {
+            self.ad.set("WhenToTransferOutput", when.unwrap_or("ON_EXIT"));
+        }
+        Ok(())
+    }
+
+    /// The lists of files; gives back the inputs.
+    fn set_lists(&mut self) -> Result<Vec<String>, Diagnostic> {
+        let inputs = self.text("transfer_input_files")?;
+        let outputs = self.text("transfer_output_files")?;
+        let listed = [("transfer_input_files", &inputs), ("transfer_output_files", &outputs)];
+        if self.transfer == Transfer::Never
+            && let Some((keyword, _)) = listed.into_iter().find(|(_, list)| list.is_some())
+        {
+            return Err(self.wrapped(
+                keyword,
+                &format!(
+                    "you specified files you want Condor to transfer via \"{keyword}\", but you disabled \
+                     should_transfer_files."
+                ),
+            ));
+        }
+        let split =
+            |text: &String| comma_items(unquoted(text)).map(str::to_owned).collect::<Vec<_>>();
+        let inputs = inputs.as_ref().map(split);
+        if let Some(inputs) = &inputs {
+            self.ad.set("TransferInput", inputs.join(","));
+        }
+        if let Some(outputs) = outputs.as_ref().map(split) {
+            self.ad.set("TransferOutput", outputs.join(","));
+        }
+        Ok(inputs.unwrap_or_default())
+    }
+
+    /// What the executable and the inputs take, as far as they are there already.
+    fn set_input_size(&mut self, inputs: &[String]) -> Result<(), Diagnostic> {
+        let mut total =
+            self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
+        for input in inputs.iter().filter(|input| url_scheme(input).is_none()) {
+            self.scope.check_mark(input);
+            if let Ok(FileKind::File { size_bytes, .. }) =
+                self.scope.site.file_kind(&self.absolute(input))
+            {
+                total += kib(size_bytes);
+            }
+        }
+        match self.word("disk_usage")? {
+            None => {
+                self.ad.set(attr::DISK_USAGE, total);
+                self.ad.set("TransferInputSizeMB", (total + 1023) / 1024);
+            }
+            Some(text) => {
+                let usage = super::resources::size(&text, 1024.0)
+                    .filter(|usage| *usage > 0)
+                    .ok_or_else(|| {
+                        let error =
+                            Diagnostic::error(format!("'{text}' is not valid for disk_usage"));
+                        error
+                            .at(self.place("disk_usage"))
+                            .hint("a positive size, for example 100MB")
+                    })?;
+                self.ad.set(attr::DISK_USAGE, usage);
+            }
+        }
+        let mut schemes: Vec<String> =
+            inputs.iter().filter_map(|input| url_scheme(input)).collect();
+        schemes.sort_unstable();
+        schemes.dedup();
+        if !schemes.is_empty() {
+            self.ad.set("WantTransferPluginMethods", schemes.join(","));
+        }
+        Ok(())
+    }
+
+    /// What a machine must be able to do besides plain transfer, as further terms of the clause about it.
+    pub(super) fn transfer_capabilities(&self) -> Result<String, Diagnostic> {
+        let mut terms = String::new();
+        let on_success = self.ad.literal("WhenToTransferOutput").and_then(classad::Value::as_str);
+        let keeps_paths = self.truth("preserve_relative_paths")? == Some(true);
+        if on_success == Some("ON_SUCCESS") || keeps_paths {
+            terms.push_str(NEWER_TRANSFER);
+        }
+        if let Some(schemes) =
+            self.ad.literal("WantTransferPluginMethods").and_then(classad::Value::as_str)
+        {
+            for scheme in schemes.split(',') {
+                terms.push_str(" && stringListIMember(\"");
+                terms.push_str(scheme);
+                terms.push_str("\", TARGET.HasFileTransferPluginMethods)");
+            }
+        }
+        Ok(terms)
+    }
+
+    /// An error that `condor_submit` breaks into lines.
+    fn wrapped(&self, keyword: &str, message: &str) -> Diagnostic {
+        Diagnostic::error(wrap(message)).form(Form::Spaced).at(self.place(keyword))
+    }
+}
+
+const INCOMPATIBLE: &str = "\"when_to_transfer_output = ON_EXIT_OR_EVICT\" and \"should_transfer_files = IF_NEEDED\" are incompatible. The \
+     behavior of these two settings together would produce incorrect file access in some cases. Please decide which one of \
+     those two settings you're more interested in. If you really want \"IF_NEEDED\", set \"when_to_transfer_output = \
+     ON_EXIT\". If you really want \"ON_EXIT_OR_EVICT\", please set \"should_transfer_files = YES\". After you have \
+     corrected this incompatibility, please try running condor_submit again.\n";
+
+/// Breaks a message as `condor_submit` 25.14 does: every word with a blank behind it, lines of at most 77 columns.
+fn wrap(message: &str) -> String {
+    const COLUMNS: usize = 77;
+    let mut wrapped = String::new();
+    let mut column = "ERROR: ".len();
+    for word in message.split(' ') {
+        let width = word.chars().count();
+        if column + width > COLUMNS {
+            wrapped.push('\n');
+            column = 0;
+        }
+        wrapped.push_str(word);
+        wrapped.push(' ');
+        column += width + 1;
+    }
+    wrapped
+}
+
+fn url_scheme(path: &str) -> Option<String> {
+    let (scheme, _) = path.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    is_scheme.then(|| scheme.to_ascii_lowercase())
+}

@@ -1,0 +1,466 @@
+//! From a parsed description to clusters: every `queue` statement makes its jobs.
+
+use classad::ClassAd;
+use model::{ClusterId, ClusterSpec, JobId, ProcId, attr};
+
+use super::ast::{Description, Queue, Statement, StatementKind};
+use super::cluster::Folder;
+use super::job::{self, Setting};
+use super::keywords;
+use super::macros::{MARK, Macros, Scope};
+use super::parse::parse;
+use super::queue::{self, Plan};
+use super::read::{AtQueue, Reader};
+use crate::diagnostic::{Diagnostic, Form, Place};
+use crate::site::Site;
+
+/// What the command line adds to a description.
+#[derive(Clone, Debug, Default)]
+pub struct SubmitOptions {
+    /// `name=value`: assigned before the description is read, in order.
+    pub assignments: Vec<(String, String)>,
+    /// `-append LINE`: read just before each `queue`.
+    pub appends: Vec<String>,
+    /// `-queue ARGUMENTS`: the only `queue` statement.
+    pub queue: Option<String>,
+    /// Whether the description came from a file whose name jobs should record.
+    pub is_file: bool,
+    /// `-maxjobs N`.
+    pub max_jobs: Option<u32>,
+    /// `-single-cluster`.
+    pub single_cluster: bool,
+    /// `-disable`.
+    pub disable_file_checks: bool,
+    /// Whether lines that nothing reads are warned of.
+    pub warn_unused: bool,
+    /// `--strict`: such a line is an error.
+    pub strict: bool,
+}
+
+/// What a description comes to.
+#[derive(Debug)]
+pub struct Submission {
+    /// The clusters, in order, with the numbers that they were made for. More than one only if the executable changes between
+    /// `queue` statements.
+    pub clusters: Vec<(ClusterId, ClusterSpec)>,
+    /// What the user should know, in the order it was found.
+    pub warnings: Vec<Diagnostic>,
+    /// Whether there were `queue` statements, all without items.
+    pub only_empty_queues: bool,
+}
+
+impl Submission {
+    /// All jobs with their ads as they are submitted; the ads lack what the schedd adds ([`schedd_attributes`]).
+    pub fn jobs(&self) -> impl Iterator<Item = (JobId, ClassAd)> {
+        self.clusters.iter().flat_map(|(cluster, spec)| {
+            (0..spec.count()).filter_map(move |proc| {
+                let job = JobId { cluster: *cluster, proc: ProcId(proc) };
+                let mut ad = spec.ad.clone();
+                ad.update(&spec.delta(job.proc)?);
+                Some((job, ad))
+            })
+        })
+    }
+}
+
+/// Gives the number of the next cluster.
+pub type NextCluster<'a> = dyn FnMut() -> Result<ClusterId, Diagnostic> + 'a;
+
+impl Description {
+    /// Makes the jobs. `next_cluster` is asked for a number when the first job of a cluster is about to be made.
+    ///
+    /// # Errors
+    /// Everything that is wrong, and the warnings so far, in the order it was found: at least one is an error.
+    pub fn expand(
+        &self,
+        site: &dyn Site,
+        next_cluster: &mut NextCluster<'_>,
+        options: &SubmitOptions,
+    ) -> Result<Submission, Vec<Diagnostic>> {
+        let mut reader = Reader { site, macros: Macros::default(), diagnostics: Vec::new() };
+        predefine(&mut reader.macros, self, site);
+        for (name, value) in &options.assignments {
+            reader.macros.assign_from_outside(name, value);
+        }
+        let mut maker = Maker {
+            description: self,
+            next_cluster,
+            options,
+            clusters: Vec::new(),
+            executable: None,
+            statements: 0,
+            unused_variables: Vec::new(),
+            is_appending: false,
+        };
+        let result = maker.make_all(&mut reader);
+        let diagnostics = std::mem::take(&mut reader.diagnostics);
+        let Maker { clusters, statements, unused_variables, .. } = maker;
+        let mut warnings = diagnostics;
+        if let Err(error) = result {
+            warnings.push(error);
+            return Err(warnings);
+        }
+        if !clusters.is_empty() {
+            warn_of_unused(&reader.macros, &unused_variables, options, &mut warnings);
+        }
+        if warnings.iter().any(|d| d.is_error() && d.form != Form::Function) {
+            return Err(warnings);
+        }
+        if statements > 1 {
+            let message = "Use of multiple queue statements in a single submit file is deprecated.";
+            warnings.push(Diagnostic::warning(message));
+        }
+        let clusters: Vec<_> =
+            clusters.into_iter().map(|(id, folder)| (id, folder.into_spec())).collect();
+        let only_empty_queues = clusters.is_empty();
+        Ok(Submission { clusters, warnings, only_empty_queues })
+    }
+}
+
+/// What is there before the first line is read.
+fn predefine(macros: &mut Macros, description: &Description, site: &dyn Site) {
+    let host = site.host();
+    let (year, month, day) = host.today;
+    for (name, value) in [
+        ("arch", host.arch.clone()),
+        ("opsys", host.opsys.clone()),
+        ("opsysver", host.opsys_version.clone()),
+        ("opsysandver", host.opsys_and_version.clone()),
+        ("opsysmajorver", host.opsys_major_version.clone()),
+        ("spool", String::new()),
+        ("islinux", u8::from(host.opsys.eq_ignore_ascii_case("linux")).to_string()),
+        ("iswindows", u8::from(host.opsys.eq_ignore_ascii_case("windows")).to_string()),
+        ("submit_file", description.name().to_owned()),
+        ("submit_time", host.now.to_string()),
+        ("year", year.to_string()),
+        ("month", month.to_string()),
+        ("day", day.to_string()),
+        ("dollar", "$".to_owned()),
+        ("item", String::new()),
+    ] {
+        macros.predefine(name, value);
+    }
+}
+
+fn warn_of_unused(
+    macros: &Macros,
+    variables: &[String],
+    options: &SubmitOptions,
+    warnings: &mut Vec<Diagnostic>,
+) {
+    if !options.warn_unused && !options.strict {
+        return;
+    }
+    let told = |message: String| match options.strict {
+        true => Diagnostic::error(message),
+        false => Diagnostic::warning(message),
+    };
+    for slip in ["request_cpu", "request_gpu"] {
+        if macros.unused().iter().any(|entry| entry.name.eq_ignore_ascii_case(slip)) {
+            warnings
+                .push(told(format!("{slip} is not a valid submit keyword, did you mean {slip}s?")));
+        }
+    }
+    for entry in macros.unused() {
+        let message = format!(
+            "the line '{} = {}' was unused by condor_submit. Is it a typo?",
+            entry.name, entry.value
+        );
+        let warning = told(message).at(entry.place.clone());
+        let meant =
+            keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
+        warnings.push(match meant {
+            Some(keyword) => warning.hint(format!("did you mean {keyword}?")),
+            None => warning,
+        });
+    }
+    for name in variables.iter().filter(|name| !name.eq_ignore_ascii_case("item")) {
+        warnings.push(told(format!(
+            "the Queue variable '{name}' was unused by condor_submit. Is it a typo?"
+        )));
+    }
+}
+
+/// Makes jobs as the reader comes by `queue` statements.
+struct Maker<'a, 'n> {
+    description: &'a Description,
+    next_cluster: &'a mut NextCluster<'n>,
+    options: &'a SubmitOptions,
+    clusters: Vec<(ClusterId, Folder)>,
+    /// The text of `executable` at the last `queue`: another one begins another cluster.
+    executable: Option<String>,
+    statements: usize,
+    /// Loop variables that no job has read.
+    unused_variables: Vec<String>,
+    /// Set while the lines of `-append` are read.
+    is_appending: bool,
+}
+
+impl AtQueue for Maker<'_, '_> {
+    fn at_queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        queue: &Queue,
+        place: Place,
+    ) -> Result<(), Diagnostic> {
+        if self.is_appending {
+            return Err(
+                Diagnostic::reading(place, "-append takes no queue statement").hint("use -queue")
+            );
+        }
+        if self.options.queue.is_some() {
+            let message = "-queue argument conflicts with queue statement in submit file";
+            return Err(Diagnostic::reading(place, message));
+        }
+        self.queue(reader, queue, &place)
+    }
+}
+
+impl Maker<'_, '_> {
+    fn make_all(&mut self, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
+        let description = self.description;
+        reader.read(description, self)?;
+        if let Some(arguments) = &self.options.queue {
+            return self.extra_queue(reader, &format!("queue {arguments}"), "-queue");
+        }
+        // HTCondor 25.14: a description without `queue` queues one job
+        if self.statements == 0 { self.extra_queue(reader, "queue", "<end>") } else { Ok(()) }
+    }
+
+    /// A `queue` that does not stand in the description.
+    fn extra_queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        text: &str,
+        name: &str,
+    ) -> Result<(), Diagnostic> {
+        let parsed = parse(text, name).map_err(|mut problems| problems.swap_remove(0))?;
+        for Statement { offset, kind } in &parsed.statements {
+            if let StatementKind::Queue(queue) = kind {
+                self.queue(reader, queue, &parsed.place(*offset))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(
+        &mut self,
+        reader: &mut Reader<'_>,
+        queue: &Queue,
+        place: &Place,
+    ) -> Result<(), Diagnostic> {
+        self.statements += 1;
+        self.append_lines(reader)?;
+        let plan = {
+            let scope = Scope::new(&reader.macros, reader.site);
+            let plan = queue::plan(&scope, queue);
+            reader.diagnostics.extend(scope.take_complaints());
+            plan.map_err(|error| refused(&error, place))?
+        };
+        self.check_limits(&plan)?;
+        if plan.items.as_ref().is_some_and(|items| items.iter().len() == 0) {
+            return Ok(());
+        }
+        let cluster = self.cluster_for(reader)?;
+        reader.macros.set_loop_variables(&plan.variables);
+        let made = self.make_jobs(reader, &plan, cluster, place);
+        self.unused_variables.extend(reader.macros.unused_variables().map(str::to_owned));
+        reader.macros.set_loop_variables(&[]);
+        made
+    }
+
+    fn append_lines(&mut self, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
+        if self.options.appends.is_empty() {
+            return Ok(());
+        }
+        let text = self.options.appends.join("\n");
+        let appended = parse(&text, "-append").map_err(|mut problems| problems.swap_remove(0))?;
+        self.is_appending = true;
+        let result = reader.read(&appended, self);
+        self.is_appending = false;
+        result
+    }
+
+    fn check_limits(&self, plan: &Plan) -> Result<(), Diagnostic> {
+        let items = plan.items.as_ref().map_or(1, |items| items.iter().len());
+        let asked = u64::from(plan.count).saturating_mul(items as u64);
+        let before: u64 = self.clusters.iter().map(|(_, folder)| u64::from(folder.count())).sum();
+        let total = before.saturating_add(asked);
+        if let Some(limit) = self.options.max_jobs.filter(|limit| total > u64::from(*limit)) {
+            let message = format!("Number of submitted jobs would exceed -maxjobs ({limit})");
+            return Err(Diagnostic::error(message)
+                .form(Form::Spaced)
+                .hint(format!("there would be {total}")));
+        }
+        if total > u64::from(queue::MAX_PROCS) {
+            let limit = queue::MAX_PROCS;
+            return Err(Diagnostic::error(format!(
+                "{total} jobs are too many: {limit} are the limit"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The number of the cluster that the next jobs belong to: a new one if the executable has changed.
+    fn cluster_for(&mut self, reader: &Reader<'_>) -> Result<ClusterId, Diagnostic> {
+        let executable = reader.macros.entry("executable").map(|entry| entry.value.clone());
+        if let Some((cluster, _)) = self.clusters.last()
+            && self.executable == executable
+        {
+            return Ok(*cluster);
+        }
+        if self.options.single_cluster && !self.clusters.is_empty() {
+            let message =
+                "Number of submitted clusters would exceed 1 and -single-cluster was specified";
+            return Err(Diagnostic::error(message).form(Form::Spaced));
+        }
+        let cluster = (self.next_cluster)()?;
+        self.clusters.push((cluster, Folder::default()));
+        self.executable = executable;
+        Ok(cluster)
+    }
+
+    fn make_jobs(
+        &mut self,
+        reader: &mut Reader<'_>,
+        plan: &Plan,
+        cluster: ClusterId,
+        place: &Place,
+    ) -> Result<(), Diagnostic> {
+        let Some((_, folder)) = self.clusters.last_mut() else { return Ok(()) };
+        let file = self.options.is_file.then(|| self.description.name());
+        let setting = Setting { file, disable_file_checks: self.options.disable_file_checks };
+        let mut making = Making { reader, cluster, setting, place };
+        if plan.items.is_none()
+            && plan.count > 1
+            && folder.count() == 0
+            && making.counted(folder, plan.count)
+        {
+            return Ok(());
+        }
+        match &plan.items {
+            None => making.item(folder, plan.count, 0),
+            Some(items) => items.iter().try_for_each(|(index, row)| {
+                making.reader.macros.set_item(queue::split_row(row, plan.variables.len()));
+                making.item(folder, plan.count, index)
+            }),
+        }
+    }
+}
+
+/// The jobs of one statement, being made.
+struct Making<'m, 'r> {
+    reader: &'m mut Reader<'r>,
+    cluster: ClusterId,
+    setting: Setting<'m>,
+    place: &'m Place,
+}
+
+impl Making<'_, '_> {
+    /// Makes all jobs of `queue N` at once, as a template. `false` if they differ by more than their number in a text.
+    fn counted(&mut self, folder: &mut Folder, count: u32) -> bool {
+        if self.reader.macros.mention_mark() {
+            return false;
+        }
+        let mark = MARK.to_string();
+        self.reader.macros.set_numbers(&self.cluster.to_string(), &mark, &mark, "0");
+        let scope = Scope::new(&self.reader.macros, self.reader.site);
+        let made = job::make(&scope, self.setting);
+        if scope.is_number_dependent() {
+            return false;
+        }
+        let complaints = scope.take_complaints();
+        // what is wrong with a template is told by the first job that is made on its own
+        let Ok(made) = made else { return false };
+        if !folder.count_up(&made.ad, count) {
+            return false;
+        }
+        let complaints =
+            complaints.into_iter().map(|complaint| complaint.at(Some(self.place.clone())));
+        self.reader.diagnostics.extend(complaints.chain(made.warnings));
+        true
+    }
+
+    /// Makes the jobs of one item, each on its own.
+    fn item(&mut self, folder: &mut Folder, count: u32, index: usize) -> Result<(), Diagnostic> {
+        for step in 0..count {
+            let (cluster, proc) = (self.cluster.to_string(), folder.count().to_string());
+            self.reader.macros.set_numbers(&cluster, &proc, &step.to_string(), &index.to_string());
+            let scope = Scope::new(&self.reader.macros, self.reader.site);
+            let made = job::make(&scope, self.setting);
+            let complaints = scope.take_complaints();
+            let place = self.place;
+            let complaints =
+                complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
+            self.reader.diagnostics.extend(complaints);
+            match made {
+                Ok(made) => {
+                    self.note(made.warnings);
+                    folder.push(made.ad);
+                }
+                Err(refused) => {
+                    self.note(refused.warnings);
+                    return Err(refused.error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps warnings; what was said of an earlier job of the statement is not said again.
+    fn note(&mut self, warnings: Vec<Diagnostic>) {
+        for warning in warnings {
+            if !self.reader.diagnostics.contains(&warning) {
+                self.reader.diagnostics.push(warning);
+            }
+        }
+    }
+}
+
+fn refused(error: &queue::QueueError, place: &Place) -> Diagnostic {
+    let diagnostic = Diagnostic::reading(place.clone(), error.to_string());
+    match error.hint() {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    }
+}
+
+/// What the schedd adds to every job that it accepts, as HTCondor 25.14 shows it in a dry run: identity, state and counters.
+pub fn schedd_attributes(job: JobId, now: i64) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.set(attr::OWNER, classad::Value::Undefined);
+    ad.set(attr::CLUSTER_ID, i64::from(job.cluster.0));
+    ad.set(attr::PROC_ID, i64::from(job.proc.0));
+    ad.set(attr::Q_DATE, now);
+    ad.set(attr::ENTERED_CURRENT_STATUS, now);
+    ad.set(attr::JOB_STATUS, 1);
+    ad.set(attr::EXIT_BY_SIGNAL, false);
+    for counter in [
+        attr::CURRENT_HOSTS,
+        attr::EXIT_STATUS,
+        attr::NUM_JOB_COMPLETIONS,
+        attr::NUM_JOB_STARTS,
+        "CommittedSlotTime",
+        "CommittedSuspensionTime",
+        "CommittedTime",
+        "CumulativeSlotTime",
+        "CumulativeSuspensionTime",
+        "LastSuspensionTime",
+        "NumCkpts",
+        "NumRestarts",
+        "NumSystemHolds",
+        "TotalSuspensions",
+    ] {
+        ad.set(counter, 0);
+    }
+    for counter in [
+        attr::CUMULATIVE_REMOTE_SYS_CPU,
+        attr::CUMULATIVE_REMOTE_USER_CPU,
+        attr::REMOTE_SYS_CPU,
+        attr::REMOTE_USER_CPU,
+        attr::REMOTE_WALL_CLOCK_TIME,
+    ] {
+        ad.set(counter, 0.0);
+    }
+    ad
+}

@@ -1,0 +1,26 @@
+//! The startd's surroundings: sockets, the journal, folders and files of runs, the machine itself. It decides nothing about
+//! claims and runs: `core` does.
+//!
+//! - [`server`]: puts the parts together, runs them, and takes them apart.
+//! - `engine`: the one task that owns core and journal; a batch at a time: decide, apply, append, perform.
+//! - `journal`: the file that makes a restarted startd know its claims.
+//! - `schedds`: connections from schedds and commands. `advertiser`: the one to the negotiator. `launcher_link`: the one to
+//!   the launcher; `translate`: its words and the core's.
+//! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
+//! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
+//! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
+
+mod advertiser;
+mod detect;
+mod engine;
+mod environment;
+mod journal;
+mod launcher_link;
+mod measure;
+mod porter;
+mod sandbox;
+mod schedds;
+pub mod server;
+mod speed;
+mod transfer;
+mod translate;

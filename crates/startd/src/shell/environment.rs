@@ -1,0 +1,164 @@
+//! The environment in which a job finds itself. Pure: from the job's ad and where it runs.
+//!
+//! It is empty but for what the job asked for and what is here (HTCondor 25.14 gives no PATH either).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use classad::ClassAd;
+use model::cmdline::{CmdlineError, environ_of};
+
+/// Variables by which libraries learn how many threads to use (HTCondor 25.14: `STARTER_NUM_THREADS_ENV_VARS`). Without
+/// them, a job with one processor of sixty-four starts sixty-four threads.
+const THREAD_COUNTS: [&str; 12] = [
+    "CUBACORES",
+    "GOMAXPROCS",
+    "JULIA_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OMP_THREAD_LIMIT",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHON_CPU_COUNT",
+    "ROOT_MAX_THREADS",
+    "TF_LOOP_PARALLEL_ITERATIONS",
+    "TF_NUM_THREADS",
+];
+
+/// The job's ad, in its scratch folder.
+pub(crate) const JOB_AD: &str = ".job.ad";
+
+/// The slot's ad, in its scratch folder.
+pub(crate) const MACHINE_AD: &str = ".machine.ad";
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// Its scratch folder.
+    pub(crate) scratch: &'a Path,
+    /// Its working directory.
+    pub(crate) cwd: &'a Path,
+    /// Its slot, for example `slot1_2@host`.
+    pub(crate) slot: &'a str,
+    /// Its processors.
+    pub(crate) cpus: u32,
+    /// The user's home, if they have one.
+    pub(crate) home: Option<&'a Path>,
+}
+
+/// The variables of a run. What the job asks for goes before what is only a convenience, and behind what says where it is.
+///
+/// # Errors
+///
+/// If the job's ad has no readable environment.
+pub(crate) fn of(
+    job: &ClassAd,
+    place: Place<'_>,
+) -> Result<BTreeMap<String, String>, CmdlineError> {
+    let mut environ = environ_of(job)?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let scratch = text(place.scratch);
+    let unless_set = THREAD_COUNTS.map(|name| (name, place.cpus.to_string()));
+    let folders = ["TMPDIR", "TMP", "TEMP"].map(|name| (name, scratch.clone()));
+    let home = place.home.map(|home| ("HOME", text(home)));
+    for (name, value) in unless_set.into_iter().chain(folders).chain(home) {
+        environ.entry(name.to_owned()).or_insert(value);
+    }
+    let slot = place.slot.split('@').next().unwrap_or(place.slot);
+    for (name, value) in [
+        ("BATCH_SYSTEM", "HTCondor".to_owned()),
+        ("_CONDOR_JOB_AD", text(&place.scratch.join(JOB_AD))),
+        ("_CONDOR_JOB_IWD", text(place.cwd)),
+        ("_CONDOR_JOB_PIDS", String::new()),
+        ("_CONDOR_MACHINE_AD", text(&place.scratch.join(MACHINE_AD))),
+        ("_CONDOR_SCRATCH_DIR", scratch),
+        ("_CONDOR_SLOT", slot.to_owned()),
+    ] {
+        environ.insert(name.to_owned(), value);
+    }
+    Ok(environ)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(environment: &str, expected: &Expect) {
+        let mut job = ClassAd::new();
+        job.set("Environment", environment);
+        let place = Place {
+            scratch: Path::new("/execute/dir_1"),
+            cwd: Path::new("/home/alice/work"),
+            slot: "slot1_2@host",
+            cpus: 4,
+            home: Some(Path::new("/home/alice")),
+        };
+        let mut text = String::new();
+        for (name, value) in of(&job, place).unwrap() {
+            writeln!(text, "{name}={value}").unwrap();
+        }
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn a_job_that_asks_for_nothing_finds_what_htcondor_sets() {
+        check(
+            "",
+            &expect![[r#"
+                BATCH_SYSTEM=HTCondor
+                CUBACORES=4
+                GOMAXPROCS=4
+                HOME=/home/alice
+                JULIA_NUM_THREADS=4
+                MKL_NUM_THREADS=4
+                NUMEXPR_NUM_THREADS=4
+                OMP_NUM_THREADS=4
+                OMP_THREAD_LIMIT=4
+                OPENBLAS_NUM_THREADS=4
+                PYTHON_CPU_COUNT=4
+                ROOT_MAX_THREADS=4
+                TEMP=/execute/dir_1
+                TF_LOOP_PARALLEL_ITERATIONS=4
+                TF_NUM_THREADS=4
+                TMP=/execute/dir_1
+                TMPDIR=/execute/dir_1
+                _CONDOR_JOB_AD=/execute/dir_1/.job.ad
+                _CONDOR_JOB_IWD=/home/alice/work
+                _CONDOR_JOB_PIDS=
+                _CONDOR_MACHINE_AD=/execute/dir_1/.machine.ad
+                _CONDOR_SCRATCH_DIR=/execute/dir_1
+                _CONDOR_SLOT=slot1_2
+            "#]],
+        );
+    }
+
+    #[test]
+    fn the_job_has_its_way_with_everything_but_where_it_is() {
+        let mut job = ClassAd::new();
+        job.set("Environment", "OMP_NUM_THREADS=1 TMPDIR=/fast _CONDOR_SLOT=mine 'FOO=a b'");
+        let place = Place {
+            scratch: Path::new("/s"),
+            cwd: Path::new("/s"),
+            slot: "slot1_1@host",
+            cpus: 2,
+            home: None,
+        };
+        let environ = of(&job, place).unwrap();
+        for (name, value) in [
+            ("OMP_NUM_THREADS", "1"),
+            ("MKL_NUM_THREADS", "2"),
+            ("TMPDIR", "/fast"),
+            ("TMP", "/s"),
+            ("FOO", "a b"),
+            ("_CONDOR_SLOT", "slot1_1"),
+        ] {
+            assert_eq!(environ.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert_eq!(environ.get("HOME"), None);
+        assert_eq!(environ.get("PATH"), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! A run's scratch folder, and what its process is started with. It knows paths and attributes of the job's ad; when a run
+//! starts and ends is not its matter.
+//!
+//! A job runs in its initial directory, with its files where its ad says; or, where its files are brought to it, in its scratch
+//! folder.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use classad::{ClassAd, Value};
+use launcher::wire::{Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
+use model::cmdline::{CmdlineError, argv_of};
+use model::{StartFailure, StartStage, attr};
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, User};
+use tokio::sync::mpsc;
+
+use super::environment::{self, JOB_AD, MACHINE_AD, Place};
+use super::transfer;
+use super::translate::wire_key;
+use crate::core::{RunKey, StartProcess};
+
+/// The file mode creation mask of jobs (HTCondor 25.14's).
+const UMASK: u32 = 0o022;
+
+/// The permissions of output files, before the mask.
+const OUTPUT_MODE: u32 = 0o644;
+
+/// What a job leaves running when its main process ends gets SIGTERM, and SIGKILL after this. (HTCondor kills at once.)
+const LEFTOVERS_GRACE_MS: u64 = 500;
+
+/// What the folders of runs begin with; the run's key follows.
+const FOLDER_PREFIX: &str = "dir_";
+
+/// The file that stands for "no file" in a job's ad.
+pub(crate) const NULL: &str = "/dev/null";
+
+/// Where runs have their folders, and as whom they run.
+#[derive(Clone, Debug)]
+pub(crate) struct Sandboxes {
+    folder: PathBuf,
+    uid: Uid,
+    gid: Gid,
+    home: Option<PathBuf>,
+    file_system_domain: String,
+}
+
+/// Where the files of a run are.
+struct Layout {
+    scratch: PathBuf,
+    cwd: PathBuf,
+    program: PathBuf,
+    stdin: Option<PathBuf>,
+    stdout: Option<PathBuf>,
+    stderr: Option<PathBuf>,
+}
+
+impl Sandboxes {
+    /// Folders below `folder`, for runs as the present user on a machine of this `FileSystemDomain`.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be made.
+    pub(crate) fn new(folder: &Path, file_system_domain: &str) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+        let uid = Uid::effective();
+        let user = User::from_uid(uid).ok().flatten();
+        let home = user.map(|user| user.dir);
+        let file_system_domain = file_system_domain.to_owned();
+        Ok(Self { folder: folder.to_owned(), uid, gid: Gid::effective(), home, file_system_domain })
+    }
+
+    /// The scratch folder of a run.
+    pub(crate) fn path(&self, key: RunKey) -> PathBuf {
+        self.folder.join(format!("{FOLDER_PREFIX}{key}"))
+    }
+
+    /// Whether the files of a job must be brought to it.
+    pub(crate) fn is_away(&self, job: &ClassAd) -> bool {
+        transfer::is_needed(job, &self.file_system_domain)
+    }
+
+    /// Makes a run's scratch folder with the two ads in it, and says how its process is to be started in the job's initial
+    /// directory.
+    ///
+    /// # Errors
+    ///
+    /// What the run's end is, if it cannot begin.
+    pub(crate) fn prepare(&self, run: &StartProcess) -> Result<Start, StartFailure> {
+        let scratch = self.path(run.key);
+        let job = &*run.job;
+        let cwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
+        let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
+        let layout = Layout {
+            program: cwd.join(text(job, attr::CMD).unwrap_or_default()),
+            stdin: file(attr::IN),
+            stdout: file(attr::OUT),
+            stderr: file(attr::ERR),
+            cwd: cwd.clone(),
+            scratch: scratch.clone(),
+        };
+        let start = self.process(run, &layout)?;
+        make_folder(&scratch, run)?;
+        Ok(start)
+    }
+
+    /// The same for a job whose files are brought: it runs in its scratch folder, and what is to be brought back is
+    /// written to `plan`. Copies files, so it may take long.
+    ///
+    /// # Errors
+    ///
+    /// What the run's end is, if it cannot begin.
+    pub(crate) fn prepare_away(
+        &self,
+        run: &StartProcess,
+        plan: &Path,
+    ) -> Result<Start, StartFailure> {
+        let scratch = self.path(run.key);
+        let job = &*run.job;
+        let file =
+            |name, own| text(job, name).filter(|path| *path != NULL).map(|_| scratch.join(own));
+        let same = text(job, attr::OUT) == text(job, attr::ERR);
+        let layout = Layout {
+            program: transfer::program(job, &scratch),
+            stdin: transfer::stdin(job, &scratch),
+            stdout: file(attr::OUT, transfer::STDOUT),
+            stderr: file(attr::ERR, if same { transfer::STDOUT } else { transfer::STDERR }),
+            cwd: scratch.clone(),
+            scratch: scratch.clone(),
+        };
+        let start = self.process(run, &layout)?;
+        make_folder(&scratch, run)?;
+        let expected = transfer::bring_in(job, &scratch)
+            .map_err(|error| failure(StartStage::TransferInput, &error.path, error.errno))?;
+        let written = serde_json::to_vec(&expected).map_err(io::Error::from);
+        written
+            .and_then(|bytes| fs::write(plan, bytes))
+            .map_err(|error| unprepared(plan, &error))?;
+        Ok(start)
+    }
+
+    fn process(&self, run: &StartProcess, layout: &Layout) -> Result<Start, StartFailure> {
+        let job = &*run.job;
+        let unreadable = |error: CmdlineError| {
+            tracing::info!(run = %run.run, %error, "a job's command line cannot be read");
+            failure(StartStage::Execute, &layout.program, Errno::EINVAL as i32)
+        };
+        let place = Place {
+            scratch: &layout.scratch,
+            cwd: &layout.cwd,
+            slot: &run.slot,
+            cpus: run.resources.cpus,
+            home: self.home.as_deref(),
+        };
+        let env = environment::of(job, place).map_err(unreadable)?;
+        let argv = argv_of(job).map_err(unreadable)?.into_iter().map(OsBytes::from);
+        let program = OsBytes::from(layout.program.as_path());
+        let stdout = stdio(layout.stdout.as_deref());
+        // A file for both is opened once, so that neither overwrites the other.
+        let is_one = layout.stdout.is_some() && layout.stderr == layout.stdout;
+        Ok(Start {
+            run_key: wire_key(run.key),
+            argv: [program.clone()].into_iter().chain(argv).collect(),
+            program,
+            env: env.into_iter().map(|(k, v)| (OsBytes::from(k), OsBytes::from(v))).collect(),
+            cwd: OsBytes::from(layout.cwd.as_path()),
+            stdin: stdio(layout.stdin.as_deref()),
+            stdout,
+            stderr: if is_one { Stdio::SameAsStdout } else { stdio(layout.stderr.as_deref()) },
+            uid: self.uid.as_raw(),
+            gid: self.gid.as_raw(),
+            umask: UMASK,
+            limits: limits(job),
+            kill_grace_ms: LEFTOVERS_GRACE_MS,
+            lease_until_boot_ms: run.lease_until_boot_ms,
+        })
+    }
+
+    /// Every scratch folder but those of `kept`: what earlier lives of this startd have left.
+    ///
+    /// # Errors
+    ///
+    /// If the folders cannot be listed.
+    pub(crate) fn strays(&self, kept: &BTreeSet<RunKey>) -> io::Result<Vec<PathBuf>> {
+        let mut strays = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let key = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+            let is_kept = |key: &str| key.parse().is_ok_and(|key: RunKey| kept.contains(&key));
+            if key.is_some_and(|key| !is_kept(key)) {
+                strays.push(entry.path());
+            }
+        }
+        Ok(strays)
+    }
+}
+
+/// Removes scratch folders as they come: a thread of its own, because a job may leave millions of files.
+pub(crate) fn sweep(mut folders: mpsc::Receiver<Vec<PathBuf>>) {
+    while let Some(folders) = folders.blocking_recv() {
+        for folder in folders {
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let folder = folder.display();
+                    tracing::warn!(%folder, %error, "cannot remove a scratch folder; the next start tries again");
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A string attribute that says something.
+pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
+    job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn make_folder(scratch: &Path, run: &StartProcess) -> Result<(), StartFailure> {
+    match DirBuilder::new().mode(0o700).create(scratch) {
+        // A folder of this name is of this run: it is being prepared again.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(unprepared(scratch, &error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    for (name, ad) in [(JOB_AD, &run.job), (MACHINE_AD, &run.slot_ad)] {
+        let path = scratch.join(name);
+        fs::write(&path, ad.to_old()).map_err(|error| unprepared(&path, &error))?;
+    }
+    Ok(())
+}
+
+fn unprepared(path: &Path, error: &io::Error) -> StartFailure {
+    failure(StartStage::Prepare, path, error.raw_os_error().unwrap_or(Errno::EIO as i32))
+}
+
+fn failure(stage: StartStage, path: &Path, errno: i32) -> StartFailure {
+    StartFailure { stage, path: path.to_string_lossy().into_owned(), errno }
+}
+
+fn stdio(path: Option<&Path>) -> Stdio {
+    path.map_or(Stdio::Null, |path| Stdio::Path {
+        path: OsBytes::from(path),
+        write: WriteMode::Truncate,
+        create_mode: OUTPUT_MODE,
+    })
+}
+
+/// `CoreSize`: submit sets it to the submitter's own limit; without it, no core file.
+fn limits(job: &ClassAd) -> Limits {
+    let core = job.literal("CoreSize").and_then(Value::as_i64).unwrap_or(0);
+    let core = Rlimit { resource: Resource::Core, max: u64::try_from(core).ok() };
+    Limits { rlimits: vec![core], ..Limits::default() }
+}

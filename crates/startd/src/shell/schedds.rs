@@ -1,0 +1,189 @@
+//! The startd's own socket: connections from schedds, and from commands that ask who it is. What a schedd says goes to the
+//! engine; what it is told comes from there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use model::{ClaimSecret, ScheddName};
+use proto::claiming::{FromStartd, ToStartd};
+use proto::client::{Answer, Ask, Identity, Refusal, Request, Response};
+use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::engine::EngineInput;
+use crate::core::Input;
+
+/// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine. When it is full the
+/// connection is closed, and the greeting of the next one makes good what was not said.
+const QUEUE: usize = 8192;
+
+/// How many queued messages are written before the buffer is flushed.
+const BURST: usize = 256;
+
+/// How long a peer may take to say who it is.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long to wait when no connection can be accepted (out of descriptors).
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What connections need.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) engine: mpsc::Sender<EngineInput>,
+    pub(crate) identity: Identity,
+    /// Numbers the connections, so that the end of an old one is not taken for that of its successor.
+    pub(crate) connections: AtomicU64,
+    /// The connections of schedds: each ends when what it was given to say is said.
+    pub(crate) schedds: TaskTracker,
+}
+
+/// A schedd's connection, as the engine holds it. It is closed by dropping it.
+#[derive(Debug)]
+pub(crate) struct ScheddLink {
+    pub(crate) connection: u64,
+    /// Unset once something could not be said: nothing may follow that.
+    queue: Option<mpsc::Sender<FromStartd>>,
+}
+
+impl ScheddLink {
+    /// Says something; false if the schedd reads too slowly or is gone. Then the connection is closed.
+    pub(crate) fn tell(&mut self, message: FromStartd) -> bool {
+        let said = self.queue.as_ref().is_some_and(|queue| queue.try_send(message).is_ok());
+        if !said {
+            self.queue = None;
+        }
+        said
+    }
+}
+
+/// Accepts connections for ever.
+pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
+    loop {
+        match listener.accept().await {
+            Ok(incoming) => {
+                tokio::spawn(greet(incoming, Arc::clone(&desk)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn greet(incoming: Incoming, desk: Arc<Desk>) {
+    let connection = match timeout(GREETING_LIMIT, incoming.greet()).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return tracing::info!(%error, "refused a connection"),
+        Err(_) => return tracing::info!("a peer did not say who it is"),
+    };
+    match connection.peer.role.clone() {
+        Role::Schedd(name) => {
+            let served = serve_schedd(connection, ScheddName::new(&name), Arc::clone(&desk));
+            desk.schedds.spawn(served);
+        }
+        Role::Command => {
+            let end = serve_command(connection, &desk.identity).await;
+            tracing::debug!(?end, "a command's connection closed");
+        }
+        role @ (Role::Negotiator | Role::Startd(_)) => {
+            tracing::info!(?role, "closed a connection: a startd has nothing to say to it");
+        }
+    }
+}
+
+async fn serve_schedd(connection: Connection, schedd: ScheddName, desk: Arc<Desk>) {
+    let Connection { sender, receiver, .. } = connection;
+    let (queue, outgoing) = mpsc::channel(QUEUE);
+    let number = desk.connections.fetch_add(1, Ordering::Relaxed);
+    let up = EngineInput::ScheddUp {
+        schedd: schedd.clone(),
+        link: ScheddLink { connection: number, queue: Some(queue) },
+    };
+    if desk.engine.send(up).await.is_err() {
+        return;
+    }
+    // Both directions make progress whatever the other waits for: two ends that only wrote would wait for ever.
+    let end = tokio::select! {
+        end = listen(receiver, &schedd, &desk.engine) => end,
+        end = speak(sender, outgoing) => end,
+    };
+    tracing::info!(%schedd, ?end, "a schedd's connection closed");
+    // An engine that has ended does not want to know.
+    let _ = desk.engine.send(EngineInput::ScheddDown { schedd, connection: number }).await;
+}
+
+async fn listen(
+    mut receiver: Receiver,
+    schedd: &ScheddName,
+    engine: &mpsc::Sender<EngineInput>,
+) -> Result<(), NetError> {
+    while let Some(message) = receiver.recv::<ToStartd>().await? {
+        // Only a claim needs a secret: nothing is drawn for the many starts.
+        let secret = match &message {
+            ToStartd::RequestClaim(_) => draw(),
+            ToStartd::Echo { .. }
+            | ToStartd::StartRun(_)
+            | ToStartd::StopRun { .. }
+            | ToStartd::RunRecorded { .. }
+            | ToStartd::ReleaseClaim { .. } => [0; 16],
+        };
+        let fresh = ClaimSecret::new(secret);
+        let input = Input::FromSchedd { schedd: schedd.clone(), message, fresh };
+        if engine.send(EngineInput::Core(input)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn speak(
+    mut sender: Sender,
+    mut outgoing: mpsc::Receiver<FromStartd>,
+) -> Result<(), NetError> {
+    let mut burst = Vec::with_capacity(BURST);
+    while outgoing.recv_many(&mut burst, BURST).await > 0 {
+        for message in burst.drain(..) {
+            sender.feed(&message).await?;
+        }
+        sender.flush().await?;
+    }
+    Ok(())
+}
+
+async fn serve_command(connection: Connection, identity: &Identity) -> Result<(), NetError> {
+    let Connection { mut sender, mut receiver, .. } = connection;
+    while let Some(Request { id, body }) = receiver.recv().await? {
+        let body = match body {
+            Ask::Identify => Answer::Identity(identity.clone()),
+            Ask::ReserveCluster { .. }
+            | Ask::StageProcs { .. }
+            | Ask::Submit { .. }
+            | Ask::Act { .. }
+            | Ask::QueryJobs(_)
+            | Ask::QueryMachines(_)
+            | Ask::Totals
+            | Ask::Events { .. } => {
+                let why = "a startd says who it is, and nothing else; ask the schedd for jobs and the negotiator for machines";
+                Answer::Refused(Refusal::Invalid(why.to_owned()))
+            }
+        };
+        sender.send(&Response { id, last: true, body }).await?;
+    }
+    Ok(())
+}
+
+/// Bytes that nobody can guess.
+///
+/// # Panics
+///
+/// If the kernel has none, which it always has once it has booted.
+#[expect(clippy::disallowed_methods, reason = "the one place of the startd that draws")]
+pub(crate) fn draw<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("draw {N} random bytes: {error}"));
+    bytes
+}

@@ -1,0 +1,226 @@
+//! Puts a startd together: machine, journal, core, connections, engine; and takes it apart when it is told to stop.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread;
+use std::time::Duration;
+
+use model::{MachineName, Now};
+use proto::client::Identity;
+use proto::clock;
+use proto::net::{Admission, Listener, NetError, Role};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use super::advertiser::{self, Advertiser};
+use super::detect::{self, Overrides};
+use super::engine::{self, Engine, EngineInput, Parts};
+use super::journal::{Journal, JournalError, Opened};
+use super::launcher_link;
+use super::measure;
+use super::porter::Porter;
+use super::sandbox::{self, Sandboxes};
+use super::schedds::{self, Desk, draw};
+use crate::core::{Core, Machine};
+
+/// The kernel's name for this boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Lists of scratch folders that wait to be removed. When it is full, the engine waits: folders are then made faster than the
+/// disk can remove them, and more of them would not help.
+const SWEEPS: usize = 4096;
+
+/// How long what was said last may take to leave the process, when it ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What a startd is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The machine's name.
+    pub machine: String,
+    /// Where it listens for schedds and commands.
+    pub socket: PathBuf,
+    /// Where the negotiator listens.
+    pub negotiator: PathBuf,
+    /// Where the launcher listens.
+    pub launcher: PathBuf,
+    /// Where its journal is.
+    pub state_dir: PathBuf,
+    /// Where scratch folders are made.
+    pub execute_dir: PathBuf,
+    /// Who may connect.
+    pub admission: Admission,
+    /// Its address, as schedds are told, and as people and ads see it.
+    pub address: String,
+    /// Processors to offer, instead of those found.
+    pub cpus: Option<u32>,
+    /// Memory to offer, MiB, instead of that found.
+    pub memory_mib: Option<u64>,
+}
+
+/// Why a startd ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Its socket.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Something else of the machine.
+    #[error("{attempt} {path}")]
+    Machine {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A part of it panicked.
+    #[error("keep the startd running")]
+    Panicked(#[from] JoinError),
+}
+
+/// Runs a startd until `shutdown` is ready; then stops all runs, waits until they have ended and that was said, takes the
+/// machine out of the pool, and returns. What kills it otherwise leaves the runs alone: its successor finds them again.
+///
+/// # Errors
+///
+/// If a file or the socket fails.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let now = clock::now();
+    let sandboxes = Sandboxes::new(&config.execute_dir, &config.machine)
+        .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
+    let boot_id = boot_id()?;
+    let (core, journal) = recover(&config, &boot_id, now)?;
+    let machine = MachineName::new(&config.machine);
+    tracing::info!(%machine, journal = journal.head().journal, "the startd knows what it did");
+
+    let (inputs, queue) = mpsc::channel(engine::QUEUE);
+    let (sweeper, sweeps) = mpsc::channel(SWEEPS);
+    let (swept, all_swept) = oneshot::channel();
+    thread::spawn(move || {
+        sandbox::sweep(sweeps);
+        // A startd that does not wait for it is not told.
+        let _ = swept.send(());
+    });
+    let (advertiser, latest) = Advertiser::new();
+    let number = journal.head().journal;
+    let porter = Porter::new(&config.state_dir, sandboxes.clone(), number, inputs.clone())
+        .map_err(|source| failed("use the transfers in", &config.state_dir, source))?;
+    let name = machine.clone();
+    let parts = Parts { core, machine: name, journal, sandboxes, porter, advertiser, sweeper };
+    let mut engine = tokio::spawn(Engine::new(parts).run(queue));
+    let role = Role::Startd(config.machine.clone());
+    let listener = Listener::bind_unix(&config.socket, role, config.admission)?;
+    let desk = Arc::new(Desk {
+        engine: inputs.clone(),
+        identity: identity(&config, now),
+        connections: AtomicU64::new(0),
+        schedds: TaskTracker::new(),
+    });
+    let telling = tokio::spawn(advertiser::keep_telling(config.negotiator, machine, latest));
+    let ordering = tokio::spawn(launcher_link::keep_open(config.launcher, inputs.clone()));
+    tokio::spawn(measure::keep_measuring(
+        config.execute_dir,
+        config.state_dir,
+        boot_id,
+        inputs.clone(),
+    ));
+
+    let serving = tokio::spawn(schedds::serve(listener, Arc::clone(&desk)));
+    let stop = async {
+        shutdown.await;
+        // An engine that has ended is noticed below.
+        let _ = inputs.send(EngineInput::Stop).await;
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        () = stop => return Ok(()),
+        ended = &mut engine => ended,
+    };
+    serving.abort();
+    ended??;
+    farewell(&desk, telling, ordering, all_swept).await;
+    Ok(())
+}
+
+/// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the disk is clean.
+async fn farewell(
+    desk: &Desk,
+    telling: JoinHandle<()>,
+    ordering: JoinHandle<()>,
+    all_swept: oneshot::Receiver<()>,
+) {
+    desk.schedds.close();
+    let all = async {
+        desk.schedds.wait().await;
+        // How they ended has been said in the log.
+        let _ = telling.await;
+        let _ = ordering.await;
+        let _ = all_swept.await;
+    };
+    if timeout(FAREWELL, all).await.is_err() {
+        tracing::warn!("somebody was not told that the startd ends; the next start makes it good");
+    }
+}
+
+/// The core as the journal has it.
+fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), Error> {
+    let overrides = Overrides { cpus: config.cpus, memory_mib: config.memory_mib };
+    let found =
+        detect::machine(&config.machine, &config.address, &config.execute_dir, overrides, now.wall)
+            .map_err(|source| failed("read", "/proc/meminfo", source))?;
+    let wall_ms = u64::try_from(now.wall.as_millis()).unwrap_or(0);
+    let journal = u64::from_ne_bytes(draw());
+    let opened = Journal::open(&config.state_dir, boot_id, journal, wall_ms, &found.total)?;
+    let Opened { mut journal, state, events } = opened;
+    let head = journal.head();
+    let mut machine = Machine {
+        name: MachineName::new(&config.machine),
+        address: config.address.clone(),
+        total: head.total.clone(),
+        found: Arc::new(found.ad),
+        started: now.wall,
+        life: head.life,
+        journal: head.journal,
+    };
+    let mut core = Core::new(machine.clone(), state);
+    for event in &events {
+        core.apply(event);
+    }
+    if core.is_idle() && machine.total != found.total {
+        machine.total = found.total;
+        journal.share_out(&machine.total, core.state())?;
+        core = Core::new(machine, core.state().clone());
+    }
+    Ok((core, journal))
+}
+
+fn boot_id() -> Result<String, Error> {
+    let text = fs::read_to_string(BOOT_ID).map_err(|source| failed("read", BOOT_ID, source))?;
+    Ok(text.trim().to_owned())
+}
+
+fn identity(config: &Config, now: Now) -> Identity {
+    Identity {
+        role: "startd".to_owned(),
+        name: config.machine.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address: config.address.clone(),
+        pid: std::process::id(),
+        since: now.wall,
+    }
+}
+
+fn failed(attempt: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+    Error::Machine { attempt, path: path.into(), source }
+}

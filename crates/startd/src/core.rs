@@ -30,3 +30,6 @@ pub use words::{
     Accepted, Change, Decision, Effect, Event, Fact, FromLauncher, Input, LauncherRun,
     LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed, StartProcess, Stop, Stray,
 };
+
+#[cfg(test)]
+mod tests;

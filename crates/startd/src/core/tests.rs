@@ -1,0 +1,273 @@
+//! Tables: orders of one schedd to a machine of two processors, in every order, and what the machine does.
+
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::{
+    Attempt, Beat, ClaimId, ClaimSecret, JobId, MachineName, MatchId, Now, Resources, RunEnd,
+    RunId, ScheddName, Timestamp, Usage, UserName,
+};
+use proto::claiming::{FromStartd, RequestClaim, StartRun, StopHow, ToStartd};
+
+use super::{
+    Batch, Core, Effect, FromLauncher, Input, LauncherRun, LauncherState, Machine, RunKey, State,
+    run_batch,
+};
+
+const CLAIM: ClaimId = ClaimId { journal: 5, number: 1 };
+const SECRET: ClaimSecret = ClaimSecret::new([4; 16]);
+
+struct Trial {
+    core: Core,
+    journal: Vec<super::Event>,
+    now: Now,
+}
+
+impl Trial {
+    /// A startd that is connected to a schedd and to a launcher with these runs.
+    fn new(runs: Vec<LauncherRun>) -> (Self, Vec<String>) {
+        let now = Now { wall: Timestamp::from_secs(1_000_000), boot_ms: 1_000_000 };
+        let core = Core::new(machine(), State::default());
+        let mut trial = Self { core, journal: Vec::new(), now };
+        let up = Input::ScheddUp { schedd: schedd() };
+        let said = trial.take(&[up, Input::FromLauncher(FromLauncher::Listed(runs))]);
+        (trial, said)
+    }
+
+    /// As [`Trial::new`], with a claim of one processor.
+    fn claimed() -> Self {
+        let (mut trial, _) = Self::new(vec![]);
+        check(&mut trial, request(1, 1), &["granted slot1_1@m"]);
+        trial
+    }
+
+    fn take(&mut self, inputs: &[Input]) -> Vec<String> {
+        let batch: Batch = run_batch(&mut self.core, self.now, inputs);
+        assert_eq!(self.core.check(), Ok(()));
+        self.journal.extend(batch.journal);
+        let mut again = Core::new(machine(), State::default());
+        for event in &self.journal {
+            again.apply(event);
+        }
+        assert_eq!(again.state(), self.core.state(), "the journal makes the state");
+        batch.effects.iter().map(word).collect()
+    }
+
+    fn orders(&mut self, message: ToStartd) -> Vec<String> {
+        let (schedd, fresh) = (schedd(), SECRET);
+        self.take(&[Input::FromSchedd { schedd, message, fresh }])
+    }
+
+    fn reports(&mut self, message: FromLauncher) -> Vec<String> {
+        self.take(&[Input::FromLauncher(message)])
+    }
+
+    fn start(&self, ordinal: u32, sent_ago_ms: u64) -> ToStartd {
+        ToStartd::StartRun(Box::new(StartRun {
+            claim: CLAIM,
+            secret: SECRET,
+            ordinal,
+            beat: Beat { life: 1, sent_ms: self.now.boot_ms - sent_ago_ms },
+            run: run(ordinal),
+            lease_s: 100,
+            ad: Arc::new(ClassAd::parse_old("KillSigTimeout = 5\n").unwrap()),
+        }))
+    }
+
+    fn waits(&mut self, seconds: u64) -> Vec<String> {
+        self.now.boot_ms += seconds * 1000;
+        self.take(&[])
+    }
+}
+
+fn machine() -> Machine {
+    Machine {
+        name: MachineName::new("m"),
+        address: "<10.0.0.1:9618>".to_owned(),
+        total: Resources { cpus: 2, memory_mib: 1024, disk_kib: 1 << 20, ..Resources::default() },
+        found: Arc::new(ClassAd::new()),
+        started: Timestamp::from_secs(999_000),
+        life: 1,
+        journal: CLAIM.journal,
+    }
+}
+
+fn schedd() -> ScheddName {
+    ScheddName::new("schedd")
+}
+
+fn run(ordinal: u32) -> RunId {
+    RunId { job: JobId::new(1, ordinal), attempt: Attempt(1) }
+}
+
+fn key(ordinal: u32) -> RunKey {
+    RunKey { claim: CLAIM, ordinal }
+}
+
+fn request(number: u64, cpus: u32) -> ToStartd {
+    let ad = format!(
+        "RequestCpus = {cpus}\nRequestMemory = 128\nRequestDisk = 1024\nRequirements = true\n"
+    );
+    ToStartd::RequestClaim(Box::new(RequestClaim {
+        matched: MatchId { life: 1, number },
+        owner: UserName::new("alice"),
+        request: Resources { cpus, memory_mib: 128, disk_kib: 1024, ..Resources::default() },
+        ad: Arc::new(ClassAd::parse_old(&ad).unwrap()),
+    }))
+}
+
+fn stop(ordinal: u32, how: StopHow) -> ToStartd {
+    ToStartd::StopRun { claim: CLAIM, secret: SECRET, run: run(ordinal), ordinal, how }
+}
+
+fn ended(ordinal: u32, code: i32) -> FromLauncher {
+    FromLauncher::Ended { key: key(ordinal), end: RunEnd::Exited { code }, usage: Usage::default() }
+}
+
+/// An effect in a few words.
+fn word(effect: &Effect) -> String {
+    match effect {
+        Effect::ToSchedd { message, .. } => match message {
+            FromStartd::Status { claims, .. } => format!("status of {}", claims.len()),
+            FromStartd::Beat { .. } => "beat".to_owned(),
+            FromStartd::ClaimGranted(granted) => format!("granted {}", granted.slot),
+            FromStartd::ClaimDenied { .. } => "denied".to_owned(),
+            FromStartd::RunStarted { .. } => "said started".to_owned(),
+            FromStartd::RunUsage { .. } => "said usage".to_owned(),
+            FromStartd::RunEnded { end, .. } => match end {
+                RunEnd::Exited { code } => format!("said exited {code}"),
+                RunEnd::Vacated { .. } => "said vacated".to_owned(),
+                RunEnd::Lost { .. } => "said lost".to_owned(),
+                RunEnd::Signaled { .. } | RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } => {
+                    "said otherwise".to_owned()
+                }
+            },
+            FromStartd::ClaimGone { .. } => "said gone".to_owned(),
+        },
+        Effect::Advertise => "advertise".to_owned(),
+        Effect::StartProcess(start) => format!("start {}", start.key.ordinal),
+        Effect::StopProcess { key, signal, grace_ms } => {
+            format!("stop {} by {signal} in {grace_ms} ms", key.ordinal)
+        }
+        Effect::ExtendLease { .. } => "extend".to_owned(),
+        Effect::CleanUp { key } => format!("clean up {}", key.ordinal),
+    }
+}
+
+/// What the orders' effects have in them, beats and the rest left out.
+fn check(trial: &mut Trial, message: ToStartd, expected: &[&str]) {
+    let said = format!("{message:?}");
+    let effects = trial.orders(message);
+    let noise = ["beat", "extend", "advertise"];
+    let effects: Vec<String> =
+        effects.into_iter().filter(|effect| !noise.contains(&effect.as_str())).collect();
+    assert_eq!(effects, expected, "{said}");
+}
+
+#[test]
+fn an_ordinal_is_started_once_and_a_repetition_is_told_what_came_of_it() {
+    let mut trial = Trial::claimed();
+    let start = trial.start(1, 0);
+    check(&mut trial, start.clone(), &["start 1"]);
+    check(&mut trial, start.clone(), &[]);
+    trial.reports(ended(1, 13));
+    check(&mut trial, start.clone(), &["said exited 13"]);
+    let recorded = ToStartd::RunRecorded { claim: CLAIM, run: run(1) };
+    check(&mut trial, recorded, &["clean up 1"]);
+    check(&mut trial, start, &[]);
+}
+
+#[test]
+fn a_stop_that_overtakes_its_start_makes_the_start_void() {
+    let mut trial = Trial::claimed();
+    // No echo has come yet, so nothing is leased, and the claim goes with the run.
+    let over = ["said vacated", "clean up 1", "said gone"];
+    check(&mut trial, stop(1, StopHow::Graceful), &over);
+    let start = trial.start(1, 0);
+    check(&mut trial, start, &["said gone"]);
+}
+
+#[test]
+fn a_start_that_comes_after_its_lease_is_refused() {
+    let late = ["said lost", "clean up 1", "said gone"];
+    for (sent_ago_ms, expected) in [(99_999, &["start 1"][..]), (100_000, &late[..])] {
+        let mut trial = Trial::claimed();
+        let start = trial.start(1, sent_ago_ms);
+        check(&mut trial, start, expected);
+    }
+}
+
+#[test]
+fn the_next_start_says_that_the_run_before_is_recorded() {
+    let mut trial = Trial::claimed();
+    let first = trial.start(1, 0);
+    check(&mut trial, first, &["start 1"]);
+    let second = trial.start(2, 0);
+    check(&mut trial, second.clone(), &[]);
+    trial.reports(ended(1, 0));
+    check(&mut trial, second, &["clean up 1", "start 2"]);
+}
+
+#[test]
+fn a_stop_gives_the_grace_that_the_job_asked_for_and_a_fast_one_gives_none() {
+    let mut trial = Trial::claimed();
+    let start = trial.start(1, 0);
+    check(&mut trial, start, &["start 1"]);
+    check(&mut trial, stop(1, StopHow::Graceful), &["stop 1 by 15 in 5000 ms"]);
+    check(&mut trial, stop(1, StopHow::Graceful), &[]);
+    check(&mut trial, stop(1, StopHow::Fast), &["stop 1 by 9 in 0 ms"]);
+    assert_eq!(trial.reports(ended(1, 0))[0], "said vacated", "it was told to end");
+}
+
+#[test]
+fn a_slot_is_free_only_when_nothing_of_its_run_is_left() {
+    let mut trial = Trial::claimed();
+    let start = trial.start(1, 0);
+    check(&mut trial, start, &["start 1"]);
+    let release = ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET };
+    check(&mut trial, release, &["stop 1 by 15 in 5000 ms"]);
+    check(&mut trial, request(2, 2), &["denied"]);
+    trial.reports(ended(1, 0));
+    check(&mut trial, request(3, 2), &["granted slot1_1@m"]);
+}
+
+#[test]
+fn a_silent_schedd_loses_its_run_when_the_lease_is_over() {
+    let mut trial = Trial::claimed();
+    let start = trial.start(1, 0);
+    check(&mut trial, start, &["start 1"]);
+    assert!(!trial.waits(99).contains(&"stop 1 by 9 in 0 ms".to_owned()));
+    assert!(trial.waits(1).contains(&"stop 1 by 9 in 0 ms".to_owned()));
+    assert!(trial.reports(ended(1, 0)).contains(&"said gone".to_owned()));
+}
+
+#[test]
+fn a_wrong_secret_and_another_schedd_move_nothing() {
+    let mut trial = Trial::claimed();
+    let forged = ToStartd::ReleaseClaim { claim: CLAIM, secret: ClaimSecret::new([0; 16]) };
+    check(&mut trial, forged, &[]);
+    let message = ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET };
+    let other = Input::FromSchedd { schedd: ScheddName::new("other"), message, fresh: SECRET };
+    trial.take(&[other]);
+    assert!(!trial.core.is_idle());
+}
+
+#[test]
+fn no_schedd_is_answered_while_a_stray_run_may_be_alive() {
+    let stray = LauncherRun { key: key(3), state: LauncherState::Starting };
+    let (mut trial, said) = Trial::new(vec![stray]);
+    assert_eq!(said, ["stop 3 by 9 in 0 ms"]);
+    check(&mut trial, request(1, 1), &[]);
+    let said = trial.reports(ended(3, 0));
+    assert!(said.contains(&"status of 0".to_owned()), "{said:?}");
+}
+
+#[test]
+fn a_run_that_the_launcher_does_not_have_is_lost_and_not_started_again() {
+    let mut trial = Trial::claimed();
+    let start = trial.start(1, 0);
+    check(&mut trial, start, &["start 1"]);
+    trial.take(&[Input::LauncherDown]);
+    let said = trial.reports(FromLauncher::Listed(vec![]));
+    assert!(said.contains(&"said lost".to_owned()), "{said:?}");
+}

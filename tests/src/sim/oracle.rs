@@ -245,6 +245,8 @@ impl Oracle {
                     Err(format!("run {run} is recorded as {end:?}, and really had {own_end:?}"))
                 }
             }
+            // The simulated machines bring no files back, so no end can be that; it would hide how the program ended.
+            RunEnd::OutputFailed { .. } => Err(format!("run {run} is recorded as {end:?} and had no output to fail")),
             RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),
         }
     }

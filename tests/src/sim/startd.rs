@@ -325,6 +325,7 @@ impl super::machine::Machine {
             | Input::FromSchedd { .. }
             | Input::LauncherDown
             | Input::Measured(_)
+            | Input::Shutdown { .. }
             | Input::Tick => false,
         }
     }

@@ -126,7 +126,7 @@ impl Limits {
     }
 
     fn add_comparison(&mut self, clause: &Expr, slot: &ClassAd) -> Option<()> {
-        if clause.as_literal().is_some_and(|value| value.is_true()) {
+        if clause.as_literal().is_some_and(classad::Value::is_true) {
             return Some(());
         }
         // `MY.Cpus > 0`: whatever fits takes at least this much.

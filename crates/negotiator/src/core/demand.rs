@@ -57,6 +57,8 @@ pub(crate) struct Class {
 pub(crate) struct JobClause {
     /// As the user wrote it.
     pub(crate) written: Expr,
+    /// Whether it asks for no more than the class's request does: then it holds wherever the request fits.
+    pub(crate) implied: bool,
     condition: Condition,
 }
 
@@ -164,9 +166,11 @@ impl Class {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
         let written = requirements.map_or_else(Vec::new, Expr::clauses);
-        let compiled =
-            written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
-        let compiled = compiled.collect();
+        let asked = Asked::of(job, ads);
+        let compiled = written
+            .into_iter()
+            .map(|clause| JobClause::compile(clause, (job, &asked), clauses, ads))
+            .collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
         let mut ranks_by_amounts = false;
         let rank = job.get(attr::RANK).filter(|rank| {
@@ -180,7 +184,7 @@ impl Class {
         let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
         Self {
             clauses: compiled,
-            asked: Asked::of(job, ads),
+            asked,
             stated: RequestSet::stated(job),
             rank,
             ranks_by_amounts,
@@ -224,7 +228,12 @@ impl Class {
 }
 
 impl JobClause {
-    fn compile(written: &Expr, job: &Arc<ClassAd>, clauses: &mut Clauses, ads: &Rows) -> Self {
+    fn compile(
+        written: &Expr,
+        (job, asked): (&Arc<ClassAd>, &Asked),
+        clauses: &mut Clauses,
+        ads: &Rows,
+    ) -> Self {
         let mut acquire = |expr: &Expr| clauses.acquire(expr, Sense::Condition, job, ads);
         let condition = match Floor::of(written, job) {
             None => Condition::Shared(acquire(written)),
@@ -234,7 +243,11 @@ impl JobClause {
                 Condition::Floor { floor, met, unmet }
             }
         };
-        Self { written: written.clone(), condition }
+        let implied = match (&condition, asked) {
+            (Condition::Floor { floor, met: None, .. }, Asked::Fixed(asked)) => floor.is_met(asked),
+            (Condition::Floor { .. } | Condition::Shared(_), _) => false,
+        };
+        Self { written: written.clone(), implied, condition }
     }
 
     /// Whether it holds on a machine with so much left; `None` if it must be evaluated.

@@ -26,7 +26,7 @@ use super::ordered::Ordered;
 use super::plan::{Plan, PlannedMatch};
 use super::policy::Policy;
 use super::pool::Pool;
-use super::reasons::{Queue, explain};
+use super::reasons::{Queue, survey};
 use super::words::ScheddName;
 
 /// All that a pass looks at.
@@ -65,27 +65,42 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
         }
     }
     let mut plan = Plan { matches: pass.matches, ..Plan::default() };
-    explain_all(snapshot, users.finished, &mut plan);
+    explain_all(snapshot, policy, users.finished, &mut plan);
     plan
 }
 
 /// Gives each class that wants more its reason.
-fn explain_all(snapshot: &Snapshot<'_>, mut users: Vec<User<'_>>, plan: &mut Plan) {
+fn explain_all(
+    snapshot: &Snapshot<'_>,
+    policy: &Policy,
+    mut users: Vec<User<'_>>,
+    plan: &mut Plan,
+) {
     users.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| a.user.cmp(b.user)));
-    let waiting = |user: &User<'_>| user.seekers.iter().any(|seeker| seeker.wants > 0);
-    let of = u32::try_from(users.iter().filter(|user| waiting(user)).count()).unwrap_or(u32::MAX);
+    let waits = |user: &User<'_>| user.seekers.iter().any(|seeker| seeker.wants > 0);
+    let of = u32::try_from(users.iter().filter(|user| waits(user)).count()).unwrap_or(u32::MAX);
     let mut place = 0;
+    let mut waiting = Vec::new();
     for user in users {
-        place += u32::from(waiting(&user));
+        place += u32::from(waits(&user));
         for seeker in user.seekers {
-            let reason = (seeker.wants > 0).then(|| {
-                let (reason, standing) = explain(snapshot, seeker.class, Queue { place, of });
-                if let Some(standing) = standing {
-                    plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
-                }
-                reason
-            });
-            plan.reasons.push((seeker.schedd.clone(), seeker.id, reason));
+            if seeker.wants > 0 {
+                waiting.push((seeker, Queue { place, of }));
+            } else {
+                plan.reasons.push((seeker.schedd.clone(), seeker.id, None));
+            }
+        }
+    }
+    let classes: Vec<&Class> = waiting.iter().map(|(seeker, _)| seeker.class).collect();
+    let surveys = survey(snapshot, &classes, policy.looks_per_pass);
+    plan.stale = surveys.stale;
+    for ((seeker, queue), standing) in waiting.into_iter().zip(surveys.standings) {
+        let known = standing.as_ref().or(seeker.class.standing.as_ref());
+        let known = known.expect("a class without a standing is surveyed");
+        let reason = known.reason(snapshot.pool, seeker.class, queue);
+        plan.reasons.push((seeker.schedd.clone(), seeker.id, Some(reason)));
+        if let Some(standing) = standing {
+            plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
         }
     }
 }
@@ -481,7 +496,7 @@ impl<'a> Pass<'a> {
         }
         let clauses = &self.snapshot.pool.clauses;
         let mut live: Vec<&JobClause> = Vec::new();
-        for clause in &class.clauses {
+        for clause in class.clauses.iter().filter(|clause| !clause.implied) {
             match clause.decide(clauses, number, left) {
                 Some(true) => {}
                 Some(false) => return None,

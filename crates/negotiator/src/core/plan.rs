@@ -19,6 +19,8 @@ pub struct Plan {
     pub reasons: Vec<(ScheddName, ClassId, Option<IdleReason>)>,
     /// What was found out about classes and the pool as it would be if nothing ran: kept for the next pass.
     pub(crate) standings: Vec<(ScheddName, ClassId, Standing)>,
+    /// Whether some reasons rest on what the pool was a while ago, because finding out anew took too long for one pass.
+    pub(crate) stale: bool,
 }
 
 /// A match and whose it is.

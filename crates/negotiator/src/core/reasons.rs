@@ -56,26 +56,53 @@ pub(crate) struct Queue {
     pub(crate) of: u32,
 }
 
-/// Why the class waits, and its standing if that had to be found out anew.
-pub(crate) fn explain(
-    snapshot: &Snapshot<'_>,
-    class: &Class,
-    queue: Queue,
-) -> (IdleReason, Option<Standing>) {
-    let known = class.standing.as_ref().filter(|known| {
-        known.generation == snapshot.pool.generation && !(snapshot.anew && class.unsteady)
-    });
-    match known {
-        Some(known) => (known.reason(snapshot.pool, class, queue), None),
-        None => {
-            let found = Survey::new(snapshot, class).standing();
-            (found.reason(snapshot.pool, class, queue), Some(found))
+/// What was found out anew.
+pub(crate) struct Surveys {
+    /// For each class its standing, if it was found out anew.
+    pub(crate) standings: Vec<Option<Standing>>,
+    /// Whether some that are out of date were left for the next pass.
+    pub(crate) stale: bool,
+}
+
+/// Brings the standings of classes up to date: of those that have none (or one from
+/// before there were machines), and then of the oldest, until more than
+/// `budget` machines were looked at.
+pub(crate) fn survey(snapshot: &Snapshot<'_>, classes: &[&Class], budget: usize) -> Surveys {
+    let mut standings: Vec<Option<Standing>> = vec![None; classes.len()];
+    let mut outdated: Vec<(Option<u64>, usize)> = Vec::new();
+    for (index, class) in classes.iter().enumerate() {
+        match &class.standing {
+            Some(known) if known.generation == snapshot.pool.generation => {
+                if snapshot.anew && class.unsteady {
+                    outdated.push((Some(known.generation), index));
+                }
+            }
+            Some(known) if !known.says_no_machines() => {
+                outdated.push((Some(known.generation), index));
+            }
+            Some(_) | None => outdated.push((None, index)),
         }
     }
+    outdated.sort_unstable();
+    let (mut looks, mut stale) = (0, false);
+    for (generation, index) in outdated {
+        if generation.is_some() && looks > budget {
+            stale = true;
+            break;
+        }
+        looks += snapshot.pool.len();
+        standings[index] = Some(Survey::new(snapshot, classes[index]).standing());
+    }
+    Surveys { standings, stale }
 }
 
 impl Standing {
-    fn reason(&self, pool: &Pool, class: &Class, queue: Queue) -> IdleReason {
+    fn says_no_machines(&self) -> bool {
+        matches!(&self.outcome, Outcome::Hopeless(reason) if reason.cause == Cause::NoMachines)
+    }
+
+    /// Why the class waits.
+    pub(crate) fn reason(&self, pool: &Pool, class: &Class, queue: Queue) -> IdleReason {
         let (could_run, sample) = match &self.outcome {
             Outcome::Hopeless(reason) => return reason.clone(),
             Outcome::Possible { could_run, sample } => (*could_run, sample),
@@ -92,7 +119,7 @@ impl Standing {
 /// The resource that the nearest machine is short of: the one for which the largest part of the request is free.
 fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
-        let row = pool.row(*number);
+        let row = pool.rows.get(*number)?;
         let asked = asked_when_empty(class, row);
         shares(&asked, pool.free(*number)).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
     });
@@ -195,8 +222,11 @@ impl<'a> Survey<'a> {
         let (pool, class) = (self.snapshot.pool, self.class);
         let mut admitted = pool.clauses.present().clone();
         class.clauses.iter().for_each(|clause| clause.admit(&pool.clauses, &mut admitted));
-        let open: Vec<&JobClause> =
-            class.clauses.iter().filter(|clause| clause.settled(&pool.clauses).is_none()).collect();
+        let open: Vec<&JobClause> = class
+            .clauses
+            .iter()
+            .filter(|clause| !clause.implied && clause.settled(&pool.clauses).is_none())
+            .collect();
         let (mut willing, mut refusing) = (Bits::default(), Bits::default());
         for number in admitted.rows() {
             let total = &pool.nature(number).total;

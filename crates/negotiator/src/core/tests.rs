@@ -47,9 +47,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(Policy::default())
+    }
+
+    fn with(policy: Policy) -> Self {
         let wall = Timestamp::from_secs(1_000_000);
         Self {
-            core: Core::new(7, Accounts::default(), Policy::default()),
+            core: Core::new(7, Accounts::default(), policy),
             now: Now { wall, boot_ms: 1_000 },
             sequence: 0,
             machines: BTreeMap::new(),

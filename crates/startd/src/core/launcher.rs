@@ -8,7 +8,10 @@ use super::state::{Claim, Core, Phase};
 use super::words::{Fact, FromLauncher, LauncherRun, LauncherState, Rejection, RunKey, Stray};
 
 impl Core {
-    pub(super) fn heard_from_launcher(&self, message: &FromLauncher) -> Result<Vec<Fact>, Rejection> {
+    pub(super) fn heard_from_launcher(
+        &self,
+        message: &FromLauncher,
+    ) -> Result<Vec<Fact>, Rejection> {
         match message {
             FromLauncher::Listed(runs) => Ok(self.listed(runs)),
             FromLauncher::Started { key, at, scratch_dir } => match self.alive_with(*key) {

@@ -8,11 +8,9 @@ use pest::Parser;
 
 /// What pest makes of the grammar.
 mod grammar {
-    #![expect(missing_docs, reason = "pest generates the rules without documentation")]
-
     #[derive(pest_derive::Parser)]
     #[grammar = "../../grammar/classad.pest"]
-    pub struct Grammar;
+    pub(crate) struct Grammar;
 }
 
 use grammar::{Grammar, Rule};

@@ -9,6 +9,7 @@ use crate::expr::{BinaryOp, Node, Repr, UnaryOp};
 use crate::limits::{MAX_NESTING, MAX_TEXT_BYTES};
 use crate::parse::lexer::{Lexer, Token};
 use crate::parse::{ParseError, Syntax};
+use crate::stack::with_room;
 use crate::time_text;
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -110,7 +111,7 @@ impl<'t> Parser<'t> {
             return Err(ParseError::new(self.text, self.start, message, expected));
         }
         self.depth += 1;
-        let result = parse(self);
+        let result = with_room(|| parse(self));
         self.depth -= 1;
         result
     }

@@ -2,6 +2,7 @@
 
 use crate::expr::Node;
 use crate::print::{self, Style, c_exponent};
+use crate::stack::with_room;
 use crate::{AttrName, Expr, Value, time_text};
 
 /// What stands before the ads of a document.
@@ -46,6 +47,10 @@ fn list(out: &mut String, items: &[Expr], indent: usize) {
 }
 
 fn expr(out: &mut String, source: &Expr, indent: usize) {
+    with_room(|| expr_with_room(out, source, indent));
+}
+
+fn expr_with_room(out: &mut String, source: &Expr, indent: usize) {
     match (source.as_literal(), source.node()) {
         (Some(value), _) => literal(out, value, indent),
         (None, Some(Node::List(items))) => list(out, items, indent),

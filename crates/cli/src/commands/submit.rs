@@ -105,7 +105,7 @@ struct Input {
 /// # Errors
 ///
 /// If no pool answers or it refuses. What is wrong with the description is printed, and gives [`Exit::Failed`].
-pub fn run(args: SubmitArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     let mut options = SubmitOptions {
         queue: (!args.queue.is_empty()).then(|| args.queue.join(" ")),
         max_jobs: args.maxjobs,
@@ -113,7 +113,7 @@ pub fn run(args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         disable_file_checks: args.disable,
         warn_unused: !args.unused,
         strict: args.strict,
-        appends: args.append.clone(),
+        appends: std::mem::take(&mut args.append),
         ..SubmitOptions::default()
     };
     if let Some(name) = &args.batch_name {

@@ -212,7 +212,7 @@ impl AtQueue for Maker<'_, '_> {
             let message = "-queue argument conflicts with queue statement in submit file";
             return Err(Diagnostic::reading(place, message));
         }
-        self.queue(reader, queue, place)
+        self.queue(reader, queue, &place)
     }
 }
 
@@ -237,7 +237,7 @@ impl Maker<'_, '_> {
         let parsed = parse(text, name).map_err(|mut problems| problems.swap_remove(0))?;
         for Statement { offset, kind } in &parsed.statements {
             if let StatementKind::Queue(queue) = kind {
-                self.queue(reader, queue, parsed.place(*offset))?;
+                self.queue(reader, queue, &parsed.place(*offset))?;
             }
         }
         Ok(())
@@ -247,7 +247,7 @@ impl Maker<'_, '_> {
         &mut self,
         reader: &mut Reader<'_>,
         queue: &Queue,
-        place: Place,
+        place: &Place,
     ) -> Result<(), Diagnostic> {
         self.statements += 1;
         self.append_lines(reader)?;
@@ -255,7 +255,7 @@ impl Maker<'_, '_> {
             let scope = Scope::new(&reader.macros, reader.site);
             let plan = queue::plan(&scope, queue);
             reader.diagnostics.extend(scope.take_complaints());
-            plan.map_err(|error| refused(&error, &place))?
+            plan.map_err(|error| refused(&error, place))?
         };
         self.check_limits(&plan)?;
         if plan.items.as_ref().is_some_and(|items| items.iter().len() == 0) {
@@ -263,7 +263,7 @@ impl Maker<'_, '_> {
         }
         let cluster = self.cluster_for(reader)?;
         reader.macros.set_loop_variables(&plan.variables);
-        let made = self.make_jobs(reader, &plan, cluster, &place);
+        let made = self.make_jobs(reader, &plan, cluster, place);
         self.unused_variables.extend(reader.macros.unused_variables().map(str::to_owned));
         reader.macros.set_loop_variables(&[]);
         made

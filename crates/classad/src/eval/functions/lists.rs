@@ -132,11 +132,10 @@ fn bound(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope, op: Binary
     };
     let any_real = values.iter().any(|value| matches!(value, Val::Real(_)));
     let is_alone = values.len() == 1;
-    let best =
-        values.into_iter().reduce(|best, value| match combine(op, &value, &best) {
-            Val::Boolean(true) => value,
-            _ => best,
-        });
+    let best = values.into_iter().reduce(|best, value| match combine(op, &value, &best) {
+        Val::Boolean(true) => value,
+        _ => best,
+    });
     match best {
         None => Val::Undefined,
         Some(value) if any_real => number(&value).map_or(Val::Error, Val::Real),

@@ -43,7 +43,11 @@ fn main() -> Result<()> {
 
 fn measure(program: &Path) -> Result<()> {
     let dir = tempfile::tempdir().context("make a folder for the pool")?;
-    let bench = Bench { program: program.to_owned(), home: Home::at(&dir.path().join("pool")), work: dir.path().to_owned() };
+    let bench = Bench {
+        program: program.to_owned(),
+        home: Home::at(&dir.path().join("pool")),
+        work: dir.path().to_owned(),
+    };
     let settings = Settings { cpus: Some(SLOTS), memory_mib: Some(16 * 1024) };
     pool::start(&bench.home, &settings, program)?;
     let result = bench.all();
@@ -62,17 +66,35 @@ impl Bench {
         let s = raw_spawn_rate()?;
         println!("{:<58} {s:>10.0} /s", "S: /bin/true, two processes starting and waiting");
         let (rate, latency) = self.end_to_end()?;
-        println!("{:<58} {rate:>10.0} /s   {:.2} S", format!("end to end: {JOBS} durable /bin/true jobs"), rate / s);
-        println!("{:<58} {:>10.1} ms", "one job on a free slot: submit command to recorded end", millis(latency));
+        println!(
+            "{:<58} {rate:>10.0} /s   {:.2} S",
+            format!("end to end: {JOBS} durable /bin/true jobs"),
+            rate / s
+        );
+        println!(
+            "{:<58} {:>10.1} ms",
+            "one job on a free slot: submit command to recorded end",
+            millis(latency)
+        );
         let start = millis(self.time(&["version"])?);
         println!("{:<58} {start:>10.1} ms", "a command that does nothing (`updraft version`)");
         let counted = millis(self.submit_held("counted", "arguments = $(Process)")?);
-        println!("{:<58} {counted:>10.1} ms", format!("submit {QUEUED} jobs that differ by their number"));
+        println!(
+            "{:<58} {counted:>10.1} ms",
+            format!("submit {QUEUED} jobs that differ by their number")
+        );
         let listed = millis(self.submit_held("listed", "arguments = $INT(Process,%06d)")?);
         println!("{:<58} {listed:>10.1} ms", format!("submit {QUEUED} jobs described one by one"));
-        for (what, words) in [("totals", &["q", "-totals"][..]), ("batches", &["q"][..]), ("every job", &["q", "-nobatch"][..])] {
+        for (what, words) in [
+            ("totals", &["q", "-totals"][..]),
+            ("batches", &["q"][..]),
+            ("every job", &["q", "-nobatch"][..]),
+        ] {
             let took = millis(self.time(words)?);
-            println!("{:<58} {took:>10.1} ms", format!("q with {} jobs queued: {what}", 2 * QUEUED));
+            println!(
+                "{:<58} {took:>10.1} ms",
+                format!("q with {} jobs queued: {what}", 2 * QUEUED)
+            );
         }
         Ok(())
     }
@@ -93,7 +115,10 @@ impl Bench {
 
     fn submit_held(&self, name: &str, line: &str) -> Result<Duration> {
         let begun = now();
-        self.submit(name, &format!("executable = /bin/true\nhold = true\n{line}\nqueue {QUEUED}\n"))?;
+        self.submit(
+            name,
+            &format!("executable = /bin/true\nhold = true\n{line}\nqueue {QUEUED}\n"),
+        )?;
         Ok(begun.elapsed())
     }
 
@@ -124,12 +149,13 @@ impl Bench {
         let mut progress = Progress::of(jobs);
         let select = Select::Any(vec![Selector::Cluster(cluster)]);
         let mut client = Client::connect(&self.home.socket(DaemonRole::Schedd))?;
-        let followed = client.ask_each(Ask::Events { since: Seq(1), follow: true, select }, |answer| {
-            if let Answer::Events(events) = answer {
-                events.iter().for_each(|event| progress.note(event));
-            }
-            if progress.is_settled() { Err(Stop::Settled) } else { Ok(()) }
-        });
+        let followed =
+            client.ask_each(Ask::Events { since: Seq(1), follow: true, select }, |answer| {
+                if let Answer::Events(events) = answer {
+                    events.iter().for_each(|event| progress.note(event));
+                }
+                if progress.is_settled() { Err(Stop::Settled) } else { Ok(()) }
+            });
         match followed {
             Ok(()) | Err(Stop::Settled) if progress.all_succeeded() => Ok(()),
             Ok(()) | Err(Stop::Settled) => bail!("jobs failed: {}", progress.summary().join("; ")),
@@ -153,12 +179,14 @@ impl From<AskError> for Stop {
 /// Two processes that do nothing but start `/bin/true`.
 fn raw_spawn_rate() -> Result<f64> {
     let me = env::current_exe()?;
-    let loops: Vec<_> =
-        (0..2).map(|_| Command::new(&me).arg("--spawn-loop").stdout(Stdio::piped()).spawn()).collect::<Result<_, _>>()?;
+    let loops: Vec<_> = (0..2)
+        .map(|_| Command::new(&me).arg("--spawn-loop").stdout(Stdio::piped()).spawn())
+        .collect::<Result<_, _>>()?;
     let mut total = 0.0;
     for child in loops {
         let text = String::from_utf8(child.wait_with_output()?.stdout)?;
-        total += text.trim().parse::<f64>().with_context(|| format!("read a rate from '{text}'"))?;
+        total +=
+            text.trim().parse::<f64>().with_context(|| format!("read a rate from '{text}'"))?;
     }
     Ok(total)
 }

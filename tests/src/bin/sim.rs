@@ -66,7 +66,10 @@ fn one(seed: u64, options: Options) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "it measures how many seeds fit into a time; no seed sees the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures how many seeds fit into a time; no seed sees the clock"
+)]
 fn many(cli: &Cli, options: Options, seeds: u64) -> Result<ExitCode> {
     let start = Instant::now();
     let limit = cli.seconds.map(Duration::from_secs);

@@ -27,6 +27,8 @@ enum Kind {
     Break,
     /// Nothing passes one way.
     OneWay,
+    /// First nothing reaches the listener, then nothing the dialer: what the one said last is heard long after the other was.
+    Lopsided,
     /// Nothing passes.
     Partition,
     /// A machine is switched off and on again.
@@ -39,11 +41,12 @@ enum Kind {
     WallClock,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Crash,
     Kind::CrashInBatch,
     Kind::Break,
     Kind::OneWay,
+    Kind::Lopsided,
     Kind::Partition,
     Kind::Reboot,
     Kind::ScheddReboot,
@@ -109,6 +112,14 @@ impl World {
                 let side = self.rng.pick(&Side::BOTH);
                 self.block(link, &[side]);
             }
+            Kind::Lopsided => {
+                let link = self.some_link();
+                let listener_until = self.now + self.rng.between(10 * SECOND, 60 * SECOND);
+                self.block_until(link, Side::Listener, listener_until);
+                let at = self.now + self.rng.between(SECOND, 12 * SECOND);
+                let until = at + self.rng.between(30 * SECOND, 160 * SECOND);
+                self.agenda.put(at, Event::Block { link, to: Side::Dialer, until });
+            }
             Kind::Partition => {
                 let link = self.some_link();
                 self.block(link, &Side::BOTH);
@@ -127,7 +138,13 @@ impl World {
 
     fn some_daemon(&mut self) -> Daemon {
         let m = self.rng.index(self.machines.len());
-        self.rng.pick(&[Daemon::Schedd, Daemon::Schedd, Daemon::Negotiator, Daemon::Startd(m), Daemon::Launcher(m)])
+        self.rng.pick(&[
+            Daemon::Schedd,
+            Daemon::Schedd,
+            Daemon::Negotiator,
+            Daemon::Startd(m),
+            Daemon::Launcher(m),
+        ])
     }
 
     fn doom_some(&mut self) {
@@ -155,12 +172,16 @@ impl World {
     fn block(&mut self, link: Link, ends: &[Side]) {
         let until = self.now + self.rng.between(50 * MILLISECOND, self.faults.longest_partition);
         for side in ends {
-            let blocked = &mut self.net.link(link).blocked_until[*side as usize];
-            *blocked = until.max(*blocked);
+            self.block_until(link, *side, until);
         }
         if self.rng.percent(30) {
             self.break_link(link);
         }
+    }
+
+    pub(crate) fn block_until(&mut self, link: Link, to: Side, until: Micros) {
+        let blocked = &mut self.net.link(link).blocked_until[to as usize];
+        *blocked = until.max(*blocked);
     }
 
     fn reboot_some(&mut self) {

@@ -20,13 +20,8 @@ const CHAOS_DELAY: Micros = 4 * SECOND;
 const CHAOS_PERCENT: u64 = 15;
 
 /// The waits before the first, second, ... attempt to connect in a row; as the daemons' shells have them.
-const BACK_OFF: [Micros; 5] = [
-    5 * MILLISECOND,
-    50 * MILLISECOND,
-    200 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-];
+const BACK_OFF: [Micros; 5] =
+    [5 * MILLISECOND, 50 * MILLISECOND, 200 * MILLISECOND, 500 * MILLISECOND, SECOND];
 
 #[derive(Debug)]
 pub(crate) struct Net {

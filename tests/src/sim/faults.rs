@@ -1,6 +1,8 @@
 //! What goes wrong, how often, and when it stops. Each seed draws its own mixture: a world in which everything happens at once
 //! hides what a world with one kind of trouble shows.
 
+use proto::claiming::BEAT_EVERY;
+
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Daemon, Event, Link, Side};
 use super::life::CrashPoint;
@@ -112,14 +114,7 @@ impl World {
                 let side = self.rng.pick(&Side::BOTH);
                 self.block(link, &[side]);
             }
-            Kind::Lopsided => {
-                let link = self.some_link();
-                let listener_until = self.now + self.rng.between(10 * SECOND, 60 * SECOND);
-                self.block_until(link, Side::Listener, listener_until);
-                let at = self.now + self.rng.between(SECOND, 12 * SECOND);
-                let until = at + self.rng.between(30 * SECOND, 160 * SECOND);
-                self.agenda.put(at, Event::Block { link, to: Side::Dialer, until });
-            }
+            Kind::Lopsided => self.block_lopsided(),
             Kind::Partition => {
                 let link = self.some_link();
                 self.block(link, &Side::BOTH);
@@ -177,6 +172,17 @@ impl World {
         if self.rng.percent(30) {
             self.break_link(link);
         }
+    }
+
+    /// A startd's beats still reach the schedd, which echoes them; the echoes come when the beats do not any more.
+    fn block_lopsided(&mut self) {
+        let link = Link::ScheddStartd(self.rng.index(self.machines.len()));
+        let listener_until = self.now + self.rng.between(15 * SECOND, 60 * SECOND);
+        self.block_until(link, Side::Listener, listener_until);
+        let beat = u64::try_from(BEAT_EVERY.as_micros()).unwrap_or(SECOND);
+        let at = self.now + self.rng.between(beat, beat + 3 * SECOND);
+        let until = at + self.rng.between(60 * SECOND, 160 * SECOND);
+        self.agenda.put(at, Event::Block { link, to: Side::Dialer, until });
     }
 
     pub(crate) fn block_until(&mut self, link: Link, to: Side, until: Micros) {

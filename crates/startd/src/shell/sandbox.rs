@@ -364,7 +364,8 @@ mod tests {
 
     #[test]
     fn only_a_folder_as_it_was_made_is_used_again() {
-        let spoilers: [(&str, fn(&Path)); 5] = [
+        type Spoil = fn(&Path);
+        let spoilers: [(&str, Spoil); 5] = [
             ("a new file", |folder| fs::write(folder.join("core"), "").unwrap()),
             ("a missing ad", |folder| fs::remove_file(folder.join(JOB_AD)).unwrap()),
             ("a link to elsewhere", |folder| {

@@ -127,7 +127,11 @@ fn note_on(part: &Expr, value: &Value) -> Option<String> {
     None
 }
 
-fn read_ad(text: &str) -> Result<ClassAd, ParseError> {
+/// Reads an ad in the old syntax or, if it begins with `[`, in the new.
+///
+/// # Errors
+/// Says where the text leaves the language.
+pub fn read_ad(text: &str) -> Result<ClassAd, ParseError> {
     if text.trim_start().starts_with('[') {
         ClassAd::parse_new(text)
     } else {

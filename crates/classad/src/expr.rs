@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::eval::Function;
+use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Value};
 
 /// An expression. Cheap to copy.
@@ -287,7 +288,7 @@ impl Expr {
     /// Calls `look` for this expression and everything inside it, from the outside in and from left to right.
     pub(crate) fn visit<'e>(&'e self, look: &mut impl FnMut(&'e Expr)) {
         look(self);
-        self.for_each_child(&mut |child| child.visit(look));
+        with_room(|| self.for_each_child(&mut |child| child.visit(look)));
     }
 
     /// Calls `look` for each direct part of the expression.

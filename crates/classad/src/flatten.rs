@@ -3,8 +3,9 @@
 //! The flattened expression has, in a match, the same truth as the original against every ad. Time and chance are left in
 //! place, so it stays right later. Names that the ad does not have are left in place, so diagnostics can name them.
 
-use crate::eval::{Env, Evaluator, Scope};
+use crate::eval::{Env, Evaluator, Function, Scope};
 use crate::expr::{BinaryOp, Node, RefScope, scope_of};
+use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value};
 
 /// How many attributes deep a chain of references is followed; a longer one is left for evaluation to refuse.
@@ -32,6 +33,10 @@ struct Flattener<'f> {
 
 impl Flattener<'_> {
     fn fold(&self, expr: &Expr) -> Expr {
+        with_room(|| self.fold_with_room(expr))
+    }
+
+    fn fold_with_room(&self, expr: &Expr) -> Expr {
         let Some(node) = expr.node() else { return expr.clone() };
         if self.is_local(expr, 0) {
             return self.evaluated(expr);
@@ -53,7 +58,7 @@ impl Flattener<'_> {
             },
             Node::Ternary(condition, then, otherwise) => self.ternary(condition, then, otherwise),
             Node::Call(name, function, args) => {
-                let keeps_args = function.is_none_or(|function| function.needs_context());
+                let keeps_args = function.is_none_or(Function::needs_context);
                 let args =
                     args.iter().map(|arg| if keeps_args { arg.clone() } else { self.fold(arg) });
                 Expr::tree(Node::Call(name.clone(), *function, args.collect()))
@@ -114,6 +119,10 @@ impl Flattener<'_> {
 
     /// Whether the value depends on nothing but this ad.
     fn is_local(&self, expr: &Expr, depth: usize) -> bool {
+        with_room(|| self.is_local_with_room(expr, depth))
+    }
+
+    fn is_local_with_room(&self, expr: &Expr, depth: usize) -> bool {
         let Some(node) = expr.node() else { return true };
         if depth > MAX_REFERENCE_DEPTH {
             return false;

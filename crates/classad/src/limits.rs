@@ -4,7 +4,7 @@
 //! stack, whatever it holds.
 
 /// How deep brackets, unary operators, `?:` branches and selections may nest in a text or a message. HTCondor 25.14
-/// refuses 166 nested parentheses; twice that leaves room and still fits a 1 MiB stack in a debug build.
+/// refuses 166 nested parentheses.
 /// Long flat chains (`a || b || ...`) do not count: they are one node.
 pub const MAX_NESTING: usize = 200;
 
@@ -26,3 +26,6 @@ pub const MAX_PATTERN_BYTES: usize = 16 << 10;
 
 /// Steps that one match of a pattern with back-references or look-around may take; other patterns are linear.
 pub const MAX_BACKTRACK_STEPS: usize = 100_000;
+
+/// The longest text that such a pattern is matched with: each place in it may cost a walk over the rest.
+pub const MAX_BACKTRACK_TEXT_BYTES: usize = 4 << 10;

@@ -162,7 +162,7 @@ impl ClassAd {
     fn ordered(&self, order: Order) -> impl Iterator<Item = (&AttrName, &Expr)> {
         let mut attributes: Vec<_> = self.iter_all().collect();
         match order {
-            Order::Alphabetical => attributes.sort_by(|(left, _), (right, _)| left.cmp(right)),
+            Order::Alphabetical => attributes.sort_by_key(|(name, _)| *name),
             Order::ShorterFirst => {}
         }
         attributes.into_iter()

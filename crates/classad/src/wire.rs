@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::expr::{BinaryOp, Node, Repr, UnaryOp};
 use crate::limits::MAX_NESTING;
+use crate::stack::with_room;
 use crate::value::AbsTime;
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -110,7 +111,7 @@ impl Serialize for Expr {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Repr::Literal(value) => value.serialize(serializer),
-            Repr::Tree(node) => node.serialize(serializer),
+            Repr::Tree(node) => with_room(|| node.serialize(serializer)),
         }
     }
 }
@@ -209,7 +210,7 @@ impl<'de> DeserializeSeed<'de> for ExprSeed {
                 "the expression nests deeper than {MAX_NESTING} levels"
             )));
         }
-        deserializer.deserialize_any(self)
+        with_room(|| deserializer.deserialize_any(self))
     }
 }
 
@@ -362,7 +363,7 @@ impl<'de> DeserializeSeed<'de> for AdSeed {
         if self.depth > MAX_NESTING {
             return Err(D::Error::custom(format!("the ad nests deeper than {MAX_NESTING} levels")));
         }
-        deserializer.deserialize_map(self)
+        with_room(|| deserializer.deserialize_map(self))
     }
 }
 

@@ -155,7 +155,7 @@ impl Report {
                     self.err += &format!("Permission denied to {} job {job}\n", words.act);
                 }
                 ActResult::AlreadyDone => {
-                    self.err += &format!("Job {job} already {}\n", words.already)
+                    self.err += &format!("Job {job} already {}\n", words.already);
                 }
                 ActResult::BadStatus => self.err += &format!("Job {job} {}\n", words.bad_status),
             }

@@ -132,7 +132,7 @@ fn ranges(jobs: &[JobId]) -> String {
     for job in jobs {
         match parts.last_mut() {
             Some((_, last)) if last.cluster == job.cluster && last.proc.next() == job.proc => {
-                *last = *job
+                *last = *job;
             }
             Some(_) | None => parts.push((*job, *job)),
         }

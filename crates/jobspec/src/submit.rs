@@ -21,4 +21,4 @@ mod submission;
 pub use ast::Description;
 pub use keywords::{Family, KEYWORDS, Keyword, Kind, Support};
 pub use parse::parse;
-pub use submission::{Submission, SubmitOptions, schedd_attributes};
+pub use submission::{NextCluster, Submission, SubmitOptions, schedd_attributes};

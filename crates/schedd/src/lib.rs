@@ -1,6 +1,6 @@
 //! The job queue: `core` decides, `shell` does.
 
 pub mod core;
-mod shell;
+pub mod shell;
 
 pub use shell::server::{Config, Error, run};

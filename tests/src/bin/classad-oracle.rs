@@ -94,6 +94,7 @@ fn run(
     let mut answers = BufReader::new(peer.stdout.take().context("the reference has no standard output")?).lines();
     let (seed, cases) = (options.seed, options.cases);
     let mut answered = 0;
+    let mut recorded_ads = None;
     std::thread::scope(|threads| -> anyhow::Result<()> {
         // A thread of its own, so that neither side waits for the other with both pipes full. It ends early, with an error of
         // no interest, where the reference crashes.
@@ -111,8 +112,7 @@ fn run(
             let question = question(seed, index);
             compare(tally, index, &question, &reference);
             if let Some(record) = &mut record {
-                serde_json::to_writer(&mut **record, &(&question, &reference))?;
-                record.write_all(b"\n")?;
+                write_record(record, &question, &reference, &mut recorded_ads)?;
             }
         }
         drop(answers);
@@ -120,6 +120,28 @@ fn run(
     })?;
     peer.wait().context("cannot wait for the reference implementation")?;
     Ok(answered)
+}
+
+/// Writes the ads as an object where they change, and each case as an array: the expression, the type and text of its value,
+/// and the expression as the reference prints it. What Python could not hold is left out.
+fn write_record(
+    record: &mut BufWriter<File>,
+    question: &Question,
+    reference: &Answer,
+    recorded_ads: &mut Option<(Option<String>, Option<String>)>,
+) -> anyhow::Result<()> {
+    if reference.kind == "failed" {
+        return Ok(());
+    }
+    let ads = (question.my.clone(), question.target.clone());
+    if recorded_ads.as_ref() != Some(&ads) {
+        serde_json::to_writer(&mut *record, &serde_json::json!({"my": ads.0, "target": ads.1}))?;
+        record.write_all(b"\n")?;
+        *recorded_ads = Some(ads);
+    }
+    serde_json::to_writer(&mut *record, &(&question.expr, &reference.kind, &reference.text, &reference.unparsed))?;
+    record.write_all(b"\n")?;
+    Ok(())
 }
 
 fn compare(tally: &mut Tally, index: u64, question: &Question, reference: &Answer) {

@@ -1,103 +1,115 @@
-//! Runs the simulator: `sim [--seed N] [--seeds K] [--steps M] [--seconds S]`. Prints progress, and the first seed that fails.
+//! Runs the simulator: one seed, or as many as are wanted. `cargo xtask sim -- ARGS` calls it.
 
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use updraft_tests::sim::{Failure, Scenario, run};
+use anyhow::{Result, bail};
+use clap::Parser;
+use updraft_tests::sim::{DEFAULT_STEPS, Failed, Options, Passed, Plant, run_seed};
 
-/// Seeds between two lines of progress.
-const PROGRESS_EVERY: u64 = 2_000;
-
-struct Options {
-    seed: u64,
-    seeds: u64,
-    steps: u64,
+/// Simulates a pool under faults, deterministically. Exit code 1 if a seed fails.
+#[derive(Parser)]
+#[command(name = "sim")]
+struct Cli {
+    /// Runs this seed only.
+    #[arg(long, conflicts_with_all = ["seeds", "seconds"])]
+    seed: Option<u64>,
+    /// Runs so many seeds.
+    #[arg(long, conflicts_with = "seconds")]
+    seeds: Option<u64>,
+    /// Runs as many seeds as fit into this time.
+    #[arg(long)]
     seconds: Option<u64>,
+    /// The first of several seeds.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Events with faults, per seed.
+    #[arg(long, default_value_t = DEFAULT_STEPS)]
+    steps: u64,
+    /// Prints everything that happens.
+    #[arg(long)]
+    trace: bool,
+    /// Plants a bug, to see it caught.
+    #[arg(long)]
+    plant: Option<Plant>,
+    /// Goes on after a failure, up to so many.
+    #[arg(long, default_value_t = 1)]
+    failures: u64,
 }
 
-fn main() -> ExitCode {
-    match options() {
-        Ok(options) => simulate(&options),
-        Err(message) => {
-            eprintln!("sim: {message}");
-            ExitCode::from(2)
+/// Seeds that are run if nothing is said.
+const DEFAULT_SEEDS: u64 = 1000;
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    let options = Options { steps: cli.steps, plant: cli.plant, trace: cli.trace };
+    if let Some(seed) = cli.seed {
+        return Ok(one(seed, options));
+    }
+    if cli.trace {
+        bail!("--trace prints one seed: say which with --seed N");
+    }
+    let seeds = cli.seeds.unwrap_or(if cli.seconds.is_some() { u64::MAX } else { DEFAULT_SEEDS });
+    many(&cli, options, seeds)
+}
+
+fn one(seed: u64, options: Options) -> ExitCode {
+    match run_seed(seed, options) {
+        Ok(passed) => {
+            println!("seed {seed} passed: {}", counts(&passed));
+            ExitCode::SUCCESS
+        }
+        Err(failed) => {
+            println!("{failed}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn options() -> Result<Options, String> {
-    let mut options = Options { seed: 0, seeds: 0, steps: 300, seconds: None };
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        let value = args.next().and_then(|text| text.parse::<u64>().ok());
-        let value = value.ok_or(format!("{name} needs a number"))?;
-        match name.as_str() {
-            "--seed" => options.seed = value,
-            "--seeds" => options.seeds = value,
-            "--steps" => options.steps = value,
-            "--seconds" => options.seconds = Some(value),
-            other => return Err(format!("{other}: use --seed, --seeds, --steps, --seconds")),
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures how many seeds fit into a time; no seed sees the clock"
+)]
+fn many(cli: &Cli, options: Options, seeds: u64) -> Result<ExitCode> {
+    let start = Instant::now();
+    let limit = cli.seconds.map(Duration::from_secs);
+    let (mut total, mut run, mut failures) = (Passed::default(), 0, Vec::<Failed>::new());
+    for seed in (cli.from..).take(usize::try_from(seeds).unwrap_or(usize::MAX)) {
+        if limit.is_some_and(|limit| start.elapsed() >= limit) {
+            break;
         }
-    }
-    if options.seeds == 0 {
-        options.seeds = if options.seconds.is_some() { u64::MAX - options.seed } else { 1 };
-    }
-    Ok(options)
-}
-
-#[expect(clippy::disallowed_methods, reason = "it says how fast it was; the simulated world has its own time")]
-fn simulate(options: &Options) -> ExitCode {
-    let began = Instant::now();
-    let next = AtomicU64::new(options.seed);
-    let stop = AtomicBool::new(false);
-    let (events, crashes, executions) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let failed: Mutex<Option<Failure>> = Mutex::new(None);
-    let limit = options.seconds.map(Duration::from_secs);
-    let work = || {
-        while !stop.load(Ordering::Relaxed) && limit.is_none_or(|limit| began.elapsed() < limit) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed - options.seed >= options.seeds {
-                break;
-            }
-            match run(Scenario { seed, steps: options.steps, plant: None }) {
-                Ok(report) => {
-                    events.fetch_add(report.events, Ordering::Relaxed);
-                    crashes.fetch_add(report.crashes, Ordering::Relaxed);
-                    executions.fetch_add(report.executions, Ordering::Relaxed);
+        run += 1;
+        match run_seed(seed, options) {
+            Ok(passed) => add(&mut total, &passed),
+            Err(failed) => {
+                println!("{failed}");
+                failures.push(*failed);
+                if failures.len() as u64 >= cli.failures {
+                    break;
                 }
-                Err(failure) => {
-                    stop.store(true, Ordering::Relaxed);
-                    if let Ok(mut first) = failed.lock() {
-                        first.get_or_insert(failure);
-                    }
-                }
-            }
-            let done = seed + 1 - options.seed;
-            if done.is_multiple_of(PROGRESS_EVERY) {
-                println!("{done} seeds, {:.1} s", began.elapsed().as_secs_f64());
             }
         }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
-    if let Ok(Some(failure)) = failed.into_inner() {
-        println!("FAILED: {failure}");
-        println!("replay: cargo xtask sim -- --seed {} --steps {}", failure.seed, options.steps);
-        return ExitCode::FAILURE;
     }
-    let seeds = next.load(Ordering::Relaxed).min(options.seed.saturating_add(options.seeds)) - options.seed;
-    println!(
-        "{seeds} seeds passed in {:.1} s: {} events, {} crashes, {} executions",
-        began.elapsed().as_secs_f64(),
-        events.into_inner(),
-        crashes.into_inner(),
-        executions.into_inner()
-    );
-    ExitCode::SUCCESS
+    let seconds = start.elapsed().as_secs_f64();
+    let rate = f64::from(u32::try_from(run).unwrap_or(u32::MAX)) / seconds;
+    println!("{run} seeds in {seconds:.1} s ({rate:.0} seeds/s): {}", counts(&total));
+    match failures.first() {
+        None => Ok(ExitCode::SUCCESS),
+        Some(first) => {
+            println!("{} failed; the first is seed {}", failures.len(), first.seed);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn add(total: &mut Passed, passed: &Passed) {
+    total.steps += passed.steps;
+    total.finals += passed.finals;
+    total.attempts += passed.attempts;
+    total.world_s += passed.world_s;
+}
+
+fn counts(passed: &Passed) -> String {
+    let Passed { steps, finals, attempts, world_s } = passed;
+    format!("{steps} steps, {attempts} attempts, {finals} jobs ended, {world_s} s of the world")
 }

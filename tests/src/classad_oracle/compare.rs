@@ -61,9 +61,18 @@ pub fn agrees(question: &Question, ours: &Answer, reference: &Answer) -> bool {
 
 /// The differences that `docs/user/classads.md` lists and that cannot be kept from being generated.
 fn is_listed_difference(question: &Question, ours: &Answer, reference: &Answer) -> bool {
+    // Lengths of time beyond 32 bits wrap around in the reference, and its text of them is no time.
+    if reference.kind == "reltime" && reference.text.contains("--") {
+        return true;
+    }
     let texts = [Some(&question.expr), question.my.as_ref(), question.target.as_ref()];
     let mentions = |word: &str| texts.iter().flatten().any(|text| text.contains(word));
     // `=?=` of a written list and a computed one is false to the reference, and error where both are of one sort.
+    // Patterns that PCRE takes with a shrug (`x{ "y" }`) and our engine refuses.
+    let patterns = ["regexp", "replace"].iter().any(|word| mentions(word));
+    if patterns && mentions("eval(") && ours.text != reference.text && ours.unparsed == reference.unparsed {
+        return true;
+    }
     let identity = ["=?=", "=!=", " is ", " isnt ", "\"is", "identicalMember"].iter().any(|word| mentions(word));
     let lists = LIST_MAKERS.iter().any(|word| mentions(word));
     identity && lists && ours.unparsed == reference.unparsed && ours.text != reference.text

@@ -180,13 +180,19 @@ const FUNCTIONS: &[(&str, &[Kind], &[Kind])] = &[
     ("noSuchFunction", &[Any], &[Any]),
 ];
 
+/// Cases in a row that share their ads, which keeps recorded cases small.
+const CASES_PER_PAIR: u64 = 16;
+
 /// The `index`th case of a seed. Cases do not depend on each other.
 pub fn question(seed: u64, index: u64) -> Question {
-    let start = seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(index.wrapping_mul(0x2545_f491_4f6c_dd1d));
-    let mut chance = Chance::new(start);
-    let target = chance.below(3) > 0;
+    let start = |salt: u64, index: u64| {
+        Chance::new(seed.wrapping_mul(salt).wrapping_add(index.wrapping_mul(0x2545_f491_4f6c_dd1d)))
+    };
+    let mut chance = start(0xd134_2543_de82_ef95, index / CASES_PER_PAIR);
+    let has_target = chance.below(3) > 0;
     let my = Some(ad(&mut chance));
-    let target = target.then(|| ad(&mut chance));
+    let target = has_target.then(|| ad(&mut chance));
+    let mut chance = start(0xaef1_7502_108e_f2d9, index);
     let mut writer = Writer { chance: &mut chance, text: String::new() };
     writer.expr(MAX_DEPTH);
     Question { expr: writer.text, my, target }

@@ -1,52 +1,112 @@
-//! A host's clocks: they start with its boot, run a little fast or slow, and show the wrong date.
+//! The clocks of a simulated host, as a function of the world's own time: each runs a little fast or slow, starts again at a
+//! boot, and its wall clock may be set. Knows nothing of what happens on the host.
 
 use model::{Now, Timestamp};
 
-use super::rng::Rng;
+/// A moment of the world, in microseconds since it began. No daemon ever sees one.
+pub(crate) type Micros = u64;
 
-/// How far a clock may be off its rate, millionths. Leases allow for two clocks that differ by one part in fifty.
-const DRIFT_PPM: u64 = 8_000;
+/// One second of the world.
+pub(crate) const SECOND: Micros = 1_000_000;
 
-/// The date at which the world begins.
-const EPOCH_MS: i64 = 1_795_000_000_000;
+/// One millisecond of the world.
+pub(crate) const MILLISECOND: Micros = 1000;
 
+/// How much a host's clock may run fast or slow, parts in a million. `proto::claiming::lease_margin` allows for two clocks that
+/// differ by one part in fifty, and for the kill, of which the world's launchers leave a part.
+pub(crate) const MAX_DRIFT_PPM: i64 = 9000;
+
+/// Where the hosts' boot clocks stand when the world begins.
+const UPTIME_MS: u64 = 100_000;
+
+/// Where a boot clock stands when the first daemon starts after a boot.
+const BOOT_MS: u64 = 4000;
+
+/// 2026-01-01 in milliseconds since the epoch: where the wall clocks stand when the world begins.
+const WALL_MS: i64 = 1_767_225_600_000;
+
+/// A host's boot clock and wall clock.
 #[derive(Clone, Debug)]
-pub(super) struct Clock {
-    booted_ms: u64,
-    rate_ppm: u64,
+pub(crate) struct HostClock {
+    booted: Micros,
+    uptime_ms: u64,
+    drift_ppm: i64,
     wall_offset_ms: i64,
 }
 
-impl Clock {
-    pub(super) fn new(rng: &mut Rng, now_ms: u64) -> Self {
-        let rate_ppm = 1_000_000 - DRIFT_PPM + rng.below(2 * DRIFT_PPM);
-        let wall_offset_ms = i64::try_from(rng.below(20_000)).unwrap_or(0) - 10_000;
-        Self { booted_ms: now_ms.saturating_sub(rng.below(100_000)), rate_ppm, wall_offset_ms }
+impl HostClock {
+    pub(crate) fn new(drift_ppm: i64) -> Self {
+        Self { booted: 0, uptime_ms: UPTIME_MS, drift_ppm, wall_offset_ms: 0 }
     }
 
-    /// Starts again at zero.
-    pub(super) fn reboot(&mut self, now_ms: u64) {
-        self.booted_ms = now_ms;
+    /// What the host's daemons are told at that moment.
+    pub(crate) fn now(&self, at: Micros) -> Now {
+        let world_ms = i64::try_from(at / MILLISECOND).unwrap_or(i64::MAX);
+        Now {
+            wall: Timestamp::from_millis(WALL_MS + self.wall_offset_ms + world_ms),
+            boot_ms: self.uptime_ms + self.counted(at - self.booted) / MILLISECOND,
+        }
     }
 
-    /// Somebody sets the date.
-    pub(super) fn set_wall(&mut self, offset_ms: i64) {
-        self.wall_offset_ms = offset_ms;
+    /// The first moment at which the boot clock shows this.
+    pub(crate) fn moment_of(&self, boot_ms: u64) -> Micros {
+        let counted = u128::from(boot_ms.saturating_sub(self.uptime_ms)) * 1000;
+        let rate = u128::from((1_000_000 + self.drift_ppm).unsigned_abs());
+        let since_boot = u64::try_from(counted * 1_000_000 / rate).unwrap_or(u64::MAX / 2);
+        let mut at = self.booted.saturating_add(since_boot);
+        while self.now(at).boot_ms < boot_ms {
+            at += 1;
+        }
+        at
     }
 
-    pub(super) fn now(&self, true_ms: u64) -> Now {
-        let wall = EPOCH_MS + i64::try_from(true_ms).unwrap_or(0) + self.wall_offset_ms;
-        Now { wall: Timestamp::from_millis(wall), boot_ms: self.boot_ms(true_ms) }
+    /// Somebody sets the wall clock.
+    pub(crate) fn set_wall(&mut self, by_ms: i64) {
+        self.wall_offset_ms += by_ms;
     }
 
-    pub(super) fn boot_ms(&self, true_ms: u64) -> u64 {
-        true_ms.saturating_sub(self.booted_ms) * self.rate_ppm / 1_000_000
+    /// The host boots: its boot clock starts again.
+    pub(crate) fn reboot(&mut self, at: Micros) {
+        self.booted = at;
+        self.uptime_ms = BOOT_MS;
     }
 
-    /// When this clock will show at least `boot_ms`.
-    pub(super) fn true_ms(&self, boot_ms: u64) -> u64 {
-        // A deadline may be as far away as a number can say; the world ends before.
-        let boot_ms = boot_ms.min(u64::MAX / 2_000_000);
-        self.booted_ms + (boot_ms * 1_000_000).div_ceil(self.rate_ppm) + 1
+    fn counted(&self, elapsed: Micros) -> u64 {
+        let rate = u128::from((1_000_000 + self.drift_ppm).unsigned_abs());
+        u64::try_from(u128::from(elapsed) * rate / 1_000_000).unwrap_or(u64::MAX / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_moment_of_a_reading_is_the_first_at_which_it_shows() {
+        for drift in [-MAX_DRIFT_PPM, -1, 0, 7, MAX_DRIFT_PPM] {
+            let clock = HostClock::new(drift);
+            for boot_ms in [UPTIME_MS + 1, UPTIME_MS + 999, UPTIME_MS + 1_000_001] {
+                let at = clock.moment_of(boot_ms);
+                assert_eq!(clock.now(at).boot_ms, boot_ms, "drift {drift}");
+                assert!(clock.now(at - 1).boot_ms < boot_ms, "drift {drift}");
+            }
+        }
+    }
+
+    #[test]
+    fn setting_the_wall_clock_does_not_move_the_boot_clock() {
+        let mut clock = HostClock::new(0);
+        let before = clock.now(5 * SECOND);
+        clock.set_wall(-3_600_000);
+        let after = clock.now(5 * SECOND);
+        assert_eq!(before.boot_ms, after.boot_ms);
+        assert_eq!(before.wall.as_secs() - after.wall.as_secs(), 3600);
+    }
+
+    #[test]
+    fn a_boot_starts_the_boot_clock_again() {
+        let mut clock = HostClock::new(0);
+        clock.reboot(60 * SECOND);
+        assert_eq!(clock.now(61 * SECOND).boot_ms, BOOT_MS + 1000);
     }
 }

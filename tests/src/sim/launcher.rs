@@ -1,105 +1,268 @@
-//! What really runs on a machine: programs that exit, die, fail to start, or will not stop. It outlives the startd, as the
-//! real launcher does, and dies with the machine.
+//! The launcher's world: the processes that really run. It stands in for the launcher with its keepers: it executes, enforces
+//! leases, kills what ignores SIGTERM, and survives launcher and startd; only a reboot ends it. What really happens is told to
+//! the oracle.
 
-use std::collections::BTreeMap;
+use classad::{ClassAd, Env};
+use model::{RunEnd, RunId, StartFailure, StartStage, Timestamp, Usage, VacateCode};
+use startd::core::{FromLauncher, LauncherState, RunKey, StartProcess};
 
-use model::{Resources, RunEnd, RunId, StartFailure, StartStage, Timestamp, Usage};
-use startd::core::{LauncherRun, LauncherState, RunKey};
+use super::clock::{MILLISECOND, Micros, SECOND};
+use super::event::{Daemon, Event, Fate, Link, Message, Order, Side};
+use super::rng::Rng;
+use super::workload::{SIM_END, SIM_IGNORES_TERM, SIM_RUN_MS};
+use super::world::World;
 
-use super::oracle::Reality;
+/// The longest that SIGKILL takes on a busy machine. `proto::claiming::lease_margin` allows for ten seconds, of which two clocks
+/// that differ by all that is allowed use a little.
+const LONGEST_KILL: Micros = 8 * SECOND;
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Launcher {
-    pub(super) runs: BTreeMap<RunKey, Process>,
-}
+/// Percent of the starts that the launcher refuses (too many runs).
+const REFUSED_PERCENT: u64 = 1;
 
+/// SIGKILL.
+const SIGKILL: i32 = 9;
+
+/// A run that the launcher keeps.
 #[derive(Clone, Debug)]
-pub(super) struct Process {
-    pub(super) run: RunId,
-    pub(super) uses: Resources,
-    pub(super) lease_until_boot_ms: u64,
-    /// Raised when its next moment is decided anew: older appointments are void.
-    pub(super) appointment: u64,
-    /// When it is to be killed, in true time: a later order can only make it sooner.
-    pub(super) dies_ms: Option<u64>,
-    pub(super) plan: Plan,
-    pub(super) state: ProcessState,
+pub(crate) struct Kept {
+    pub(crate) run: RunId,
+    pub(crate) state: LauncherState,
+    pub(crate) start: Box<StartProcess>,
+    lease_until_boot_ms: u64,
+    /// It was told to end, and will.
+    dying: bool,
+    behaviour: Behaviour,
 }
 
-/// What a program will do if it is left alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    pub(super) start_ms: u64,
-    pub(super) run_ms: u64,
-    pub(super) end: PlannedEnd,
-    /// How it takes its kill signal.
-    pub(super) obeys: Obeys,
+/// What a job does when it is left alone, and when it is told to end.
+#[derive(Clone, Debug, PartialEq)]
+struct Behaviour {
+    run_ms: u64,
+    end: RunEnd,
+    ignores_term: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum PlannedEnd {
-    NoStart(StartStage, i32),
-    Exit(i32),
-    Signal(i32),
+impl Behaviour {
+    fn of(job: &ClassAd) -> Self {
+        let env = Env::at(0);
+        let end = job.eval(SIM_END, None, &env);
+        Self {
+            run_ms: job.eval(SIM_RUN_MS, None, &env).as_i64().map_or(0, i64::unsigned_abs),
+            end: end_of(end.as_str().unwrap_or("exit 0")),
+            ignores_term: job.eval(SIM_IGNORES_TERM, None, &env).is_true(),
+        }
+    }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Obeys {
-    Dies,
-    Exits(i32),
-    Ignores,
+/// Reads what `workload` writes: `exit N`, `signal N`, or the step that fails.
+fn end_of(text: &str) -> RunEnd {
+    let number = |text: &str| text.parse().unwrap_or(0);
+    if let Some(code) = text.strip_prefix("exit ") {
+        RunEnd::Exited { code: number(code) }
+    } else if let Some(signal) = text.strip_prefix("signal ") {
+        RunEnd::Signaled { signal: number(signal), core: false }
+    } else {
+        let stage = if text == "prepare" { StartStage::Prepare } else { StartStage::Execute };
+        RunEnd::StartFailed(StartFailure { stage, path: "/job".to_owned(), errno: 2 })
+    }
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum ProcessState {
-    Starting,
-    Executing { at: Timestamp },
-    Ended(RunEnd, Usage),
-}
-
-impl Process {
-    pub(super) fn is_over(&self) -> bool {
-        match self.state {
-            ProcessState::Ended(..) => true,
-            ProcessState::Starting | ProcessState::Executing { .. } => false,
+impl World {
+    /// The launcher gets an order.
+    pub(crate) fn ordered(&mut self, m: usize, order: Order) {
+        match order {
+            Order::Start(start) => self.take_run(m, start),
+            Order::Stop { key, signal, grace_ms } => self.stop_process(m, key, signal, grace_ms),
+            Order::ExtendLease { keys, until_boot_ms } => {
+                for key in keys {
+                    if let Some(kept) = self.machines[m].runs.get_mut(&key) {
+                        kept.lease_until_boot_ms = until_boot_ms;
+                    }
+                    self.watch_lease(m, key);
+                }
+            }
+            Order::Forget { key } => {
+                let over = self.machines[m].runs.get(&key).map(Kept::is_over);
+                match over {
+                    Some(true) => {
+                        self.machines[m].runs.remove(&key);
+                    }
+                    Some(false) => self.fail(format!("run {key} is to be forgotten and is alive")),
+                    None => {}
+                }
+            }
         }
     }
 
-    /// Ends it; what the launcher will report, and what really happened.
-    pub(super) fn end(&mut self, how: Reality, now: Timestamp) -> (RunEnd, Usage) {
-        let end = match how {
-            Reality::Exited(code) => RunEnd::Exited { code },
-            Reality::Signaled(signal) => RunEnd::Signaled { signal, core: false },
+    fn take_run(&mut self, m: usize, start: Box<StartProcess>) {
+        let (key, run) = (start.key, start.run);
+        if self.oracle.was_given(key) {
+            self.fail(format!("launcher{m} is given the run key {key} (run {run}) twice"));
+            return;
+        }
+        if self.rng.percent(REFUSED_PERCENT) {
+            let end = RunEnd::Lost { reason: "too many runs are alive".to_owned() };
+            self.report(m, FromLauncher::Ended { key, end, usage: Usage::default() });
+            return;
+        }
+        self.oracle.given(key);
+        let kept = Kept {
+            run,
+            state: LauncherState::Starting,
+            lease_until_boot_ms: start.lease_until_boot_ms,
+            dying: false,
+            behaviour: Behaviour::of(&start.job),
+            start,
         };
-        let started = match self.state {
-            ProcessState::Executing { at } => Some(at),
-            ProcessState::Starting | ProcessState::Ended(..) => None,
-        };
-        let usage = Usage { user_us: 1000, started, ended: Some(now), ..Usage::default() };
-        self.appointment += 1;
-        self.state = ProcessState::Ended(end.clone(), usage);
-        (end, usage)
+        self.machines[m].runs.insert(key, kept);
+        let slow = if self.rng.percent(5) { self.rng.below(2 * SECOND) } else { 0 };
+        let at = self.now + self.rng.between(300, 3000) + slow;
+        self.put_fate(m, key, at, Fate::Execute);
+        self.watch_lease(m, key);
     }
 
-    /// It could not be started.
-    pub(super) fn fail(&mut self, stage: StartStage, errno: i32) -> (RunEnd, Usage) {
-        let failure = StartFailure { stage, path: "/bin/x".to_owned(), errno };
-        let end = RunEnd::StartFailed(failure);
-        self.appointment += 1;
-        self.state = ProcessState::Ended(end.clone(), Usage::default());
-        (end, Usage::default())
+    /// Something becomes of a process.
+    pub(crate) fn fate(&mut self, m: usize, key: RunKey, fate: Fate) {
+        let Some(kept) = self.machines[m].runs.get(&key) else { return };
+        if kept.is_over() {
+            return;
+        }
+        match fate {
+            Fate::Execute => self.execute(m, key),
+            Fate::End { end, by_itself, usage } => self.end_process(m, key, end, by_itself, usage),
+            Fate::Kill => {
+                self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false })
+            }
+            Fate::LeaseEnd => {
+                let now = self.machines[m].clock.now(self.now).boot_ms;
+                if now < kept.lease_until_boot_ms {
+                    return;
+                }
+                self.note(|| format!("launcher{m} ends {key}: its lease is over"));
+                let end = RunEnd::Vacated { code: VacateCode::ReconnectFailed };
+                self.kill_process(m, key, end);
+            }
+        }
+    }
+
+    fn execute(&mut self, m: usize, key: RunKey) {
+        let wall = self.machines[m].clock.now(self.now).wall;
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
+        if kept.dying || kept.state != LauncherState::Starting {
+            return;
+        }
+        let behaviour = kept.behaviour.clone();
+        if let RunEnd::StartFailed(_) = behaviour.end {
+            self.end_process(m, key, behaviour.end, true, Usage::default());
+            return;
+        }
+        let scratch_dir = format!("/scratch/{key}");
+        kept.state = LauncherState::Executing { at: wall, scratch_dir: scratch_dir.clone() };
+        let start = kept.start.clone();
+        let executed = self.oracle.executed(m, &start, self.now);
+        self.note(|| format!("machine{m} EXECUTES run {} in {}", start.run, start.slot));
+        self.require(executed);
+        let run_ms = behaviour.run_ms;
+        let usage = used(run_ms, wall);
+        let fate = Fate::End { end: behaviour.end, by_itself: true, usage };
+        self.put_fate(m, key, self.now + run_ms * MILLISECOND, fate);
+        self.report(m, FromLauncher::Started { key, at: wall, scratch_dir });
+        if run_ms > 1000 && self.rng.percent(30) {
+            let usage = Usage { ended: None, ..used(run_ms / 10, wall) };
+            self.report(m, FromLauncher::Used { key, usage });
+        }
+    }
+
+    fn stop_process(&mut self, m: usize, key: RunKey, signal: i32, grace_ms: u64) {
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
+        if kept.is_over() {
+            return;
+        }
+        if grace_ms == 0 || signal == SIGKILL {
+            self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false });
+            return;
+        }
+        let ignores = kept.behaviour.ignores_term;
+        let starting = kept.state == LauncherState::Starting;
+        kept.dying |= starting;
+        self.put_fate(m, key, self.now + grace_ms * MILLISECOND, Fate::Kill);
+        if !ignores {
+            let cleans_up = !starting && self.rng.percent(30);
+            let end = if cleans_up {
+                RunEnd::Exited { code: 0 }
+            } else {
+                RunEnd::Signaled { signal, core: false }
+            };
+            let at = self.now + self.rng.between(MILLISECOND, 800 * MILLISECOND);
+            self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage: Usage::default() });
+        }
+    }
+
+    fn kill_process(&mut self, m: usize, key: RunKey, end: RunEnd) {
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
+        kept.dying |= kept.state == LauncherState::Starting;
+        let at = self.now + kill_time(&mut self.rng);
+        self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage: Usage::default() });
+    }
+
+    /// The process that watches over a run is killed, and with it all that is known of the run's end.
+    pub(crate) fn lose_keeper(&mut self, m: usize, key: RunKey) {
+        self.note(|| format!("machine{m} loses the keeper of {key}"));
+        self.kill_process(m, key, RunEnd::Lost { reason: "its keeper was killed".to_owned() });
+    }
+
+    fn end_process(&mut self, m: usize, key: RunKey, end: RunEnd, by_itself: bool, usage: Usage) {
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
+        kept.state = LauncherState::Ended(end.clone(), usage);
+        let run = kept.run;
+        self.note(|| {
+            format!("machine{m} has nothing left of run {run}: {end:?}, by itself: {by_itself}")
+        });
+        self.oracle.ended(m, run, by_itself.then(|| end.clone()));
+        self.report(m, FromLauncher::Ended { key, end, usage });
+    }
+
+    fn watch_lease(&mut self, m: usize, key: RunKey) {
+        let machine = &self.machines[m];
+        let Some(kept) = machine.runs.get(&key) else { return };
+        let at = machine.clock.moment_of(kept.lease_until_boot_ms).max(self.now + 1);
+        self.put_fate(m, key, at, Fate::LeaseEnd);
+    }
+
+    fn put_fate(&mut self, m: usize, key: RunKey, at: Micros, fate: Fate) {
+        let boot = self.machines[m].boot;
+        self.agenda.put(at, Event::Process { machine: m, boot, key, fate });
+    }
+
+    fn report(&mut self, m: usize, message: FromLauncher) {
+        if self.is_alive(Daemon::Launcher(m)) {
+            self.say(Link::StartdLauncher(m), Side::Listener, Message::FromLauncher(message));
+        }
     }
 }
 
-impl Launcher {
-    pub(super) fn list(&self) -> Vec<LauncherRun> {
-        let state = |process: &Process| match &process.state {
-            ProcessState::Starting => LauncherState::Starting,
-            ProcessState::Executing { at } => {
-                LauncherState::Executing { at: *at, scratch_dir: "/scratch".to_owned() }
-            }
-            ProcessState::Ended(end, usage) => LauncherState::Ended(end.clone(), *usage),
-        };
-        self.runs.iter().map(|(key, p)| LauncherRun { key: *key, state: state(p) }).collect()
+impl Kept {
+    pub(crate) fn is_over(&self) -> bool {
+        match self.state {
+            LauncherState::Ended(..) => true,
+            LauncherState::Starting | LauncherState::Executing { .. } => false,
+        }
+    }
+}
+
+/// Usually at once; on a busy machine it takes its time.
+fn kill_time(rng: &mut Rng) -> Micros {
+    if rng.percent(15) { rng.below(LONGEST_KILL) } else { rng.between(500, 50 * MILLISECOND) }
+}
+
+fn used(run_ms: u64, started: Timestamp) -> Usage {
+    let ended = i64::try_from(run_ms).unwrap_or(0) + started.as_millis();
+    Usage {
+        user_us: run_ms * 900,
+        sys_us: run_ms * 50,
+        peak_rss_kib: 1024,
+        disk_kib: 16,
+        started: Some(started),
+        ended: Some(Timestamp::from_millis(ended)),
     }
 }

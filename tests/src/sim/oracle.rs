@@ -1,207 +1,416 @@
-//! Stands outside, sees what really happens, and objects. It shares no code with the cores.
+//! What is true, seen from outside: what really executed, what the durable record says, what was promised to users. It believes
+//! no core; each rule here is one of the promises of docs/ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    Attempt, ClusterId, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, RunId, SubmitToken,
+    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, MachineName, Resources, RunEnd, RunId,
+    Seq, Timestamp, UserName,
 };
-use proto::client::{Happening, Recorded};
-use startd::core::RunKey;
+use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
+use schedd::core::{Dirty, Input};
+use startd::core::{RunKey, StartProcess};
 
-use super::disk::Disk;
+use super::clock::Micros;
+use super::machine::MachineKind;
+use super::store::Store;
 
-/// How an execution really ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reality {
-    Exited(i32),
-    Signaled(i32),
+pub(crate) struct Oracle {
+    machines: Vec<(MachineName, Resources)>,
+    given: BTreeSet<RunKey>,
+    executions: BTreeMap<RunId, Execution>,
+    live: BTreeSet<RunId>,
+    clusters: BTreeMap<ClusterId, Submitted>,
+    jobs: BTreeMap<JobId, Life>,
+    last_seq: Seq,
+    /// Jobs that became final.
+    pub(crate) finals: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Oracle {
-    live: BTreeMap<(usize, RunKey), (RunId, Resources)>,
-    ended: BTreeMap<RunId, Reality>,
-    executed: BTreeSet<RunId>,
-    authorised: BTreeSet<RunId>,
-    over: BTreeSet<RunId>,
-    /// Removed by force: the record may say that a run is over while it is not.
-    pub(super) forced: BTreeSet<JobId>,
-    accepted: BTreeMap<SubmitToken, (ClusterId, u32)>,
-    finals: BTreeMap<JobId, u64>,
+/// A program that really ran.
+#[derive(Debug)]
+struct Execution {
+    machine: usize,
+    slot: String,
+    resources: Resources,
+    since: Micros,
+    /// How it ended, if it did so by itself.
+    own_end: Option<RunEnd>,
+}
+
+#[derive(Debug)]
+struct Submitted {
+    owner: UserName,
+    procs: u32,
+}
+
+/// A job as the record tells it.
+#[derive(Debug)]
+struct Life {
+    state: JobState,
+    last: Attempt,
+    /// Attempts that were given up by force: they may still run.
+    forced: BTreeSet<Attempt>,
+    /// It left the queue.
+    left: bool,
 }
 
 impl Oracle {
-    /// A program is executed.
-    pub(super) fn started(
+    pub(crate) fn new(machines: &[MachineKind]) -> Self {
+        let machines = machines.iter().map(|kind| (kind.name.clone(), kind.total.clone()));
+        Self {
+            machines: machines.collect(),
+            given: BTreeSet::new(),
+            executions: BTreeMap::new(),
+            live: BTreeSet::new(),
+            clusters: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            last_seq: Seq(0),
+            finals: 0,
+        }
+    }
+
+    // What really happens.
+
+    pub(crate) fn was_given(&self, key: RunKey) -> bool {
+        self.given.contains(&key)
+    }
+
+    pub(crate) fn given(&mut self, key: RunKey) {
+        self.given.insert(key);
+    }
+
+    /// A program is executed. It must be the job's only one, authorised by the record, and fit its machine.
+    pub(crate) fn executed(
         &mut self,
         machine: usize,
-        key: RunKey,
-        run: RunId,
-        uses: &Resources,
-        total: &Resources,
+        start: &StartProcess,
+        now: Micros,
     ) -> Result<(), String> {
-        if let Some((other, _)) = self.live.values().find(|(other, _)| other.job == run.job) {
-            return Err(format!("run {run} is executed while run {other} is alive"));
+        let run = start.run;
+        if let Some(other) = self.live.iter().find(|other| other.job == run.job) {
+            return Err(format!("run {run} is executed while run {other} of the same job lives"));
         }
-        if !self.executed.insert(run) {
-            return Err(format!("run {run} is executed twice"));
+        if let Some(before) = self.executions.get(&run) {
+            return Err(format!("run {run} is executed again; it was at {} before", before.since));
         }
-        if !self.authorised.contains(&run) {
-            return Err(format!("run {run} is executed, and no record authorises it"));
+        let life = self.jobs.get(&run.job);
+        let authorised = life.is_some_and(|life| {
+            let current = life.state.running().is_some_and(|r| r.attempt == run.attempt);
+            current || life.forced.contains(&run.attempt)
+        });
+        if !authorised {
+            return Err(format!("run {run} is executed, and the record has the job as {life:?}"));
         }
-        self.live.insert((machine, key), (run, uses.clone()));
-        let here = self.live.iter().filter(|((m, _), _)| *m == machine);
+        self.fits(machine, start)?;
+        self.live.insert(run);
+        let (slot, resources) = (start.slot.clone(), start.resources.clone());
+        let execution = Execution { machine, slot, resources, since: now, own_end: None };
+        self.executions.insert(run, execution);
+        Ok(())
+    }
+
+    fn fits(&self, machine: usize, start: &StartProcess) -> Result<(), String> {
+        let here = self.live.iter().filter_map(|run| self.executions.get(run));
+        let here = here.filter(|other| other.machine == machine);
+        let (name, total) = &self.machines[machine];
         let mut left = Some(total.clone());
-        for (_, (_, uses)) in here {
-            left = left.and_then(|left| left.minus(uses));
-        }
-        match left {
-            Some(_) => Ok(()),
-            None => Err(format!("machine {machine} runs more than it has")),
-        }
-    }
-
-    /// Nothing of a run is left.
-    pub(super) fn ended(&mut self, machine: usize, key: RunKey, how: Reality) {
-        if let Some((run, _)) = self.live.remove(&(machine, key)) {
-            self.ended.insert(run, how);
-        }
-    }
-
-    /// A client was told that its cluster is safe.
-    pub(super) fn accepted(
-        &mut self,
-        token: SubmitToken,
-        cluster: ClusterId,
-        procs: u32,
-    ) -> Result<(), String> {
-        let others = self.accepted.iter().any(|(t, (c, _))| *t != token && *c == cluster);
-        if others {
-            return Err(format!("cluster {cluster} was promised to two submissions"));
-        }
-        match self.accepted.insert(token, (cluster, procs)) {
-            Some(before) if before != (cluster, procs) => {
-                Err(format!("one submission became clusters {} and {cluster}", before.0))
+        for other in here {
+            if other.slot == start.slot {
+                return Err(format!("two programs run in {} at a time", start.slot));
             }
-            Some(_) | None => Ok(()),
+            left = left.and_then(|left| left.minus(&other.resources));
+        }
+        match left.and_then(|left| left.minus(&start.resources)) {
+            Some(_) => Ok(()),
+            None => Err(format!("{name} runs more than the {total:?} that it has")),
         }
     }
 
-    /// An entry of the record was committed.
-    pub(super) fn recorded(&mut self, entry: &Recorded) -> Result<(), String> {
-        match &entry.what {
-            Happening::ClusterSubmitted { .. } => Ok(()),
-            Happening::Job { job, event } => self.job_recorded(*job, event),
+    /// Nothing is left of a run. `own_end` if nobody had made it end.
+    pub(crate) fn ended(&mut self, machine: usize, run: RunId, own_end: Option<RunEnd>) {
+        self.live.remove(&run);
+        if let Some(execution) = self.executions.get_mut(&run) {
+            execution.own_end = own_end;
+        } else if let Some(end @ RunEnd::StartFailed(_)) = own_end {
+            // It never executed, and the record may say that.
+            let resources = Resources::default();
+            let execution =
+                Execution { machine, slot: String::new(), resources, since: 0, own_end: Some(end) };
+            self.executions.insert(run, execution);
         }
     }
 
-    fn job_recorded(&mut self, job: JobId, event: &JobEvent) -> Result<(), String> {
-        if self.finals.contains_key(&job) {
-            return Err(format!("job {job} has {event:?} after its final record"));
+    pub(crate) fn live_runs(&self) -> &BTreeSet<RunId> {
+        &self.live
+    }
+
+    // What the record says.
+
+    /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.
+    pub(crate) fn read_record(
+        &mut self,
+        recorded: &[Recorded],
+        forced: bool,
+    ) -> Result<(), String> {
+        for entry in recorded {
+            if entry.seq <= self.last_seq {
+                return Err(format!("the record has {} after {}", entry.seq, self.last_seq));
+            }
+            self.last_seq = entry.seq;
+            match &entry.what {
+                Happening::ClusterSubmitted { cluster, owner, procs } => {
+                    self.submitted(*cluster, owner, *procs, entry.at)?;
+                }
+                Happening::Job { job, event } => self.read_job(*job, event, forced)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn submitted(
+        &mut self,
+        cluster: ClusterId,
+        owner: &UserName,
+        procs: u32,
+        since: Timestamp,
+    ) -> Result<(), String> {
+        let submitted = Submitted { owner: owner.clone(), procs };
+        if self.clusters.insert(cluster, submitted).is_some() {
+            return Err(format!("cluster {cluster} is recorded twice"));
+        }
+        for proc in 0..procs {
+            let life = Life {
+                state: JobState::Idle { since },
+                last: Attempt(0),
+                forced: BTreeSet::new(),
+                left: false,
+            };
+            self.jobs.insert(JobId::new(cluster.0, proc), life);
+        }
+        Ok(())
+    }
+
+    fn read_job(&mut self, job: JobId, event: &JobEvent, forced: bool) -> Result<(), String> {
+        let life = self.jobs.get_mut(&job);
+        let life =
+            life.ok_or_else(|| format!("the record tells of job {job}, which nobody submitted"))?;
+        if life.state.is_final() {
+            return Err(format!("job {job} is final, and the record has {event:?} after it"));
+        }
+        let before = life.state.clone();
+        life.state = before.next(event).map_err(|illegal| format!("job {job}: {illegal}"))?;
+        if life.state.is_final() {
+            self.finals += 1;
         }
         match event {
-            JobEvent::RunAuthorised { attempt, .. } => self.run_authorised(job, *attempt),
+            JobEvent::RunAuthorised { attempt, .. } => {
+                if *attempt <= life.last {
+                    return Err(format!("job {job} has attempt {attempt} after {}", life.last));
+                }
+                life.last = *attempt;
+                Ok(())
+            }
             JobEvent::RunOver { attempt, end, next, .. } => {
                 let run = RunId { job, attempt: *attempt };
-                self.run_over(run, end)?;
-                match next {
-                    model::AfterRun::Complete | model::AfterRun::Remove { .. } => self.finish(job),
-                    model::AfterRun::Hold(_) | model::AfterRun::Requeue { .. } => Ok(()),
+                let lost = matches!(end, RunEnd::Lost { .. });
+                if forced && lost && matches!(next, AfterRun::Remove { .. }) {
+                    life.forced.insert(*attempt);
+                    return Ok(());
                 }
+                self.run_over(run, end)
             }
-            JobEvent::Removed { .. } => self.finish(job),
             JobEvent::RunStarted { attempt, .. } => {
                 let run = RunId { job, attempt: *attempt };
-                if self.executed.contains(&run) {
+                match self.executions.contains_key(&run) {
+                    true => Ok(()),
+                    false => Err(format!("run {run} is recorded as started and never was")),
+                }
+            }
+            JobEvent::StopRequested { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => Ok(()),
+        }
+    }
+
+    /// A run is recorded as over: nothing of it lives, and if it is said to have ended by itself, it has, in that way.
+    fn run_over(&self, run: RunId, end: &RunEnd) -> Result<(), String> {
+        if self.live.contains(&run) {
+            return Err(format!("run {run} is recorded as over ({end:?}) and lives"));
+        }
+        let own_end = self.executions.get(&run).and_then(|execution| execution.own_end.as_ref());
+        match end {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::StartFailed(_) => {
+                if own_end == Some(end) {
                     Ok(())
                 } else {
-                    Err(format!("run {run} is recorded as started, and was not"))
+                    Err(format!("run {run} is recorded as {end:?}, and really had {own_end:?}"))
                 }
             }
-            JobEvent::StopRequested { .. } | JobEvent::Held(_) | JobEvent::Released { .. } => Ok(()),
+            // The simulated machines bring no files back, so no end can be that; it would hide how the program ended.
+            RunEnd::OutputFailed { .. } => Err(format!("run {run} is recorded as {end:?} and had no output to fail")),
+            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),
         }
     }
 
-    fn run_authorised(&mut self, job: JobId, attempt: Attempt) -> Result<(), String> {
-        let run = RunId { job, attempt };
-        let open = self.authorised.iter().any(|r| r.job == job && !self.over.contains(r));
-        if open || !self.authorised.insert(run) {
-            return Err(format!("run {run} is authorised while another is"));
+    /// What was written agrees with the record, and no job is in two places or in none.
+    pub(crate) fn compare_rows(&mut self, dirty: &Dirty, store: &Store) -> Result<(), String> {
+        let mut clusters: BTreeSet<ClusterId> = dirty.clusters.keys().copied().collect();
+        let mut jobs: BTreeSet<JobId> = dirty.jobs.keys().copied().collect();
+        for entry in &dirty.recorded {
+            match &entry.what {
+                Happening::ClusterSubmitted { cluster, .. } => {
+                    clusters.insert(*cluster);
+                }
+                Happening::Job { job, .. } => {
+                    jobs.insert(*job);
+                }
+            }
         }
-        Ok(())
+        for job in jobs {
+            self.compare_job(job, store)?;
+            clusters.insert(job.cluster);
+        }
+        clusters.into_iter().try_for_each(|cluster| self.compare_cluster(cluster, store))
     }
 
-    fn run_over(&mut self, run: RunId, end: &RunEnd) -> Result<(), String> {
-        if !self.authorised.contains(&run) || !self.over.insert(run) {
-            return Err(format!("run {run} is recorded as over, and was not authorised or is over"));
+    fn compare_job(&mut self, job: JobId, store: &Store) -> Result<(), String> {
+        let life =
+            self.jobs.get_mut(&job).ok_or_else(|| format!("job {job} has a row and no record"))?;
+        let row = store.job(job)?;
+        match row {
+            Some((row, left)) if row.state == life.state => {
+                if left && !life.state.is_final() {
+                    return Err(format!("job {job} left the queue as {:?}", life.state));
+                }
+                life.left = left;
+                Ok(())
+            }
+            Some((row, _)) => Err(format!(
+                "job {job}'s row is {:?}, the record makes it {:?}",
+                row.state, life.state
+            )),
+            None => Err(format!("job {job} has no row, the record makes it {:?}", life.state)),
         }
-        let alive = self.live.values().any(|(live, _)| *live == run);
-        if alive && !self.forced.contains(&run.job) {
-            return Err(format!("run {run} is recorded as {end:?}, and is alive"));
+    }
+
+    fn compare_cluster(&self, cluster: ClusterId, store: &Store) -> Result<(), String> {
+        let procs = self.clusters.get(&cluster).map_or(0, |submitted| submitted.procs);
+        let (untouched, queued, over) = store.census(cluster)?;
+        if untouched + queued + over == procs {
+            return Ok(());
         }
-        let real = self.ended.get(&run);
-        let true_end = match end {
-            RunEnd::Exited { code } => real == Some(&Reality::Exited(*code)),
-            RunEnd::Signaled { signal, .. } => real == Some(&Reality::Signaled(*signal)),
-            RunEnd::StartFailed(_) => !self.executed.contains(&run),
-            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => true,
-        };
-        if true_end {
+        Err(format!(
+            "cluster {cluster} has {procs} jobs: {untouched} untouched, {queued} in the queue, {over} in the history"
+        ))
+    }
+
+    /// Counts that a user is shown are those of the record.
+    pub(crate) fn compare_totals(&self, totals: &Totals) -> Result<(), String> {
+        let mut all = Counts::default();
+        for life in self.jobs.values().filter(|life| !life.left) {
+            let n = match life.state.status() {
+                model::JobStatus::Idle => &mut all.idle,
+                model::JobStatus::Running => &mut all.running,
+                model::JobStatus::Removed => &mut all.removed,
+                model::JobStatus::Completed => &mut all.completed,
+                model::JobStatus::Held => &mut all.held,
+            };
+            *n += 1;
+        }
+        if totals.all == all {
             Ok(())
         } else {
-            Err(format!("run {run} is recorded as {end:?}; in truth it was {real:?}"))
+            Err(format!("the totals are {:?}, the record makes {all:?}", totals.all))
         }
     }
 
-    fn finish(&mut self, job: JobId) -> Result<(), String> {
-        match self.finals.insert(job, 1) {
-            None => Ok(()),
-            Some(_) => Err(format!("job {job} has two final records")),
-        }
-    }
+    // What was promised.
 
-    /// Every job that was promised is in the queue or in the history.
-    pub(super) fn nothing_lost(&self, disk: &Disk) -> Result<(), String> {
-        let lost = self.promised().find(|job| !disk.knows(*job));
-        lost.map_or(Ok(()), |job| Err(format!("job {job} was accepted and is lost")))
-    }
-
-    /// Jobs that were promised and have no final record.
-    pub(super) fn unfinished(&self) -> Vec<JobId> {
-        self.promised().filter(|job| !self.finals.contains_key(job)).collect()
-    }
-
-    /// How many jobs were promised.
-    pub(super) fn promises(&self) -> usize {
-        self.promised().count()
-    }
-
-    /// How many programs were executed.
-    pub(super) fn executions(&self) -> usize {
-        self.executed.len()
-    }
-
-    /// What the history says at the end is what the record says.
-    pub(super) fn history_is_true(&self, disk: &Disk) -> Result<(), String> {
-        for job in self.promised() {
-            let entry = disk.history.get(&job).ok_or(format!("job {job} is not in the history"))?;
-            if !entry.state.is_final() {
-                return Err(format!("job {job} is in the history and {:?}", entry.state));
-            }
-            if let JobState::Completed { end: RunEnd::Exited { code }, .. } = &entry.state {
-                let run = RunId { job, attempt: entry.tally.attempt };
-                if self.ended.get(&run) != Some(&Reality::Exited(*code)) {
-                    return Err(format!("the history has exit {code} for run {run}, in error"));
+    /// An answer leaves the schedd: what it says must be durable.
+    pub(crate) fn answer_is_durable(
+        &self,
+        input: &Input,
+        answer: &Answer,
+        recorded: &[Recorded],
+        store: &Store,
+    ) -> Result<(), String> {
+        match (input, answer) {
+            (_, Answer::Submitted { cluster, .. }) => {
+                if store.has_cluster(*cluster) && self.clusters.contains_key(cluster) {
+                    Ok(())
+                } else {
+                    Err(format!("cluster {cluster} is acknowledged and not durable"))
                 }
             }
+            (Input::Act { action, .. }, Answer::Acted(results)) => {
+                for acted in results {
+                    let done = acted.job.filter(|_| acted.result == ActResult::Done);
+                    let Some(job) = done else { continue };
+                    let said = recorded
+                        .iter()
+                        .any(|entry| entry.seq <= self.last_seq && shows(&entry.what, job, action));
+                    // A removed or completed job that stayed in the queue leaves it without an entry of the record.
+                    let left = self.jobs.get(&job).is_some_and(|life| life.left);
+                    if !said && !(left && matches!(action, Action::Remove { .. })) {
+                        return Err(format!("{action:?} of job {job} is answered and not durable"));
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn promised(&self) -> impl Iterator<Item = JobId> {
-        let clusters = self.accepted.values();
-        clusters.flat_map(|(cluster, procs)| {
-            (0..*procs).map(|proc| JobId { cluster: *cluster, proc: ProcId(proc) })
-        })
+    /// A user has been told that a cluster is safe.
+    pub(crate) fn acknowledged(
+        &self,
+        cluster: ClusterId,
+        procs: u32,
+        owner: &UserName,
+    ) -> Result<(), String> {
+        match self.clusters.get(&cluster) {
+            Some(known) if known.procs == procs && known.owner == *owner => Ok(()),
+            known => Err(format!(
+                "cluster {cluster} of {procs} jobs of {owner} is acknowledged; the record has {known:?}"
+            )),
+        }
+    }
+
+    pub(crate) fn owner_of(&self, job: JobId) -> Option<&UserName> {
+        self.clusters.get(&job.cluster).map(|submitted| &submitted.owner)
+    }
+
+    /// Every job that the record knows, and where it stands.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = (JobId, &JobState)> {
+        self.jobs.iter().map(|(job, life)| (*job, &life.state))
+    }
+
+    /// How many attempts a job has had.
+    pub(crate) fn attempts(&self, job: JobId) -> u32 {
+        self.jobs.get(&job).map_or(0, |life| life.last.0)
+    }
+}
+
+/// Whether the entry is what follows from doing that to the job.
+fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
+    let Happening::Job { job, event } = what else { return false };
+    if *job != of {
+        return false;
+    }
+    match (action, event) {
+        (Action::Remove { .. }, JobEvent::Removed { .. } | JobEvent::RunOver { .. })
+        | (Action::Hold { .. }, JobEvent::Held(_))
+        | (Action::Release { .. }, JobEvent::Released { .. }) => true,
+        (_, JobEvent::StopRequested { cause, .. }) => match (action, cause) {
+            (Action::Remove { .. }, model::StopCause::Remove { .. })
+            | (Action::Hold { .. }, model::StopCause::Hold(_))
+            | (Action::Release { .. } | Action::Vacate { .. }, model::StopCause::Vacate { .. }) => {
+                true
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }

@@ -1,191 +1,283 @@
-//! Users: they submit, lose answers and ask again with the same token, hold, release, vacate and remove. In the end they
-//! remove what is held.
+//! The users: they submit, hold, release, remove, vacate, look, lose answers, ask again, and give up. Each submission is theirs
+//! until its answer came: then the oracle holds the schedd to it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use classad::{ClassAd, Expr};
-use model::{
-    ClusterId, ClusterSpec, HoldCode, JobId, Piece, ProcId, ProcTemplate, Procs, SubmitToken,
-    UserName, attr,
-};
-use proto::client::{Action, Answer, Refusal, Select, Selector};
-use schedd::core::{Actor, Input};
+use model::{ClusterId, ClusterSpec, HoldCode, JobId, SubmitToken, UserName};
+use proto::client::{ActResult, Acted, Action, Answer, Ask, Query, Refusal, Select, Selector};
+use schedd::core::Actor;
 
+use super::clock::{MILLISECOND, Micros, SECOND};
+use super::event::{Event, Ticket};
 use super::rng::Rng;
-use super::world::{Happens, World};
+use super::workload;
+use super::world::World;
 
-/// Submissions of one seed.
-const SUBMISSIONS: usize = 8;
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 
-/// Whose answer an input's answer is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Asked {
-    Reservation(usize),
-    Submission(usize),
-    Nothing,
-}
+/// The most submissions of a world: what its machines can work off in the time that is given for it.
+const MAX_SUBMISSIONS: usize = 30;
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Users {
+/// Percent of the answers that their users do not see, because the command was interrupted.
+const LOST_ANSWER_PERCENT: u64 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Users {
     submissions: Vec<Submission>,
-    clusters: Vec<(ClusterId, u32)>,
+    asks: BTreeMap<Ticket, Purpose>,
+    last_ticket: u64,
+    /// The mean time between two of their doings.
+    pace: Micros,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Submission {
-    by: Actor,
     token: SubmitToken,
-    spec: Arc<ClusterSpec>,
-    reserved: Option<ClusterId>,
-    done: bool,
+    by: UserName,
+    spec: ClusterSpec,
+    /// What the answer said.
+    acknowledged: Option<(ClusterId, u32)>,
+    abandoned: bool,
+}
+
+/// What a request is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    Reserve(usize),
+    Submit(usize),
+    Act { by: Actor, action: Action, selected: Select },
+    Look,
 }
 
 impl Users {
-    pub(super) fn is_done(&self) -> bool {
-        self.submissions.iter().all(|submission| submission.done)
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let pace = rng.pick(&[200 * MILLISECOND, SECOND, 3 * SECOND]);
+        Self { submissions: Vec::new(), asks: BTreeMap::new(), last_ticket: 0, pace }
+    }
+
+    /// Whether a submission waits for its answer.
+    pub(crate) fn are_waiting(&self) -> bool {
+        self.submissions.iter().any(|one| one.acknowledged.is_none() && !one.abandoned)
+    }
+
+    fn ticket(&mut self, purpose: Purpose) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.asks.insert(ticket, purpose);
+        ticket
+    }
+
+    fn known_cluster(&self, rng: &mut Rng) -> Option<(ClusterId, u32)> {
+        let known: Vec<_> = self.submissions.iter().filter_map(|one| one.acknowledged).collect();
+        (!known.is_empty()).then(|| rng.pick(&known))
     }
 }
 
 impl World {
-    pub(super) fn users_act(&mut self) {
-        let pause = if self.calm { 20_000 } else { self.rng.between(1, 4_000) };
-        self.after(pause, Happens::UserActs);
-        if !self.schedd.is_up() {
+    pub(crate) fn users_act(&mut self) {
+        if self.calm_since.is_some() {
             return;
         }
-        if self.calm {
-            self.remove_held();
-        } else if self.users.submissions.len() < SUBMISSIONS && self.rng.chance(400) {
-            let submission = submission(&mut self.rng);
-            self.users.submissions.push(submission);
+        let burst = if self.rng.percent(15) { 3 } else { 1 };
+        for _ in 0..burst {
+            match self.rng.below(100) {
+                0..=44 => self.submit_new(),
+                45..=54 => self.submit_again(),
+                55..=89 => self.act_on_some(),
+                _ => self.look_at_queue(),
+            }
+        }
+        let pause = self.rng.between(1, 2 * self.users.pace);
+        self.agenda.put(self.now + pause, Event::Users);
+    }
+
+    fn submit_new(&mut self) {
+        if self.users.submissions.len() >= MAX_SUBMISSIONS {
+            return;
+        }
+        let submission = Submission {
+            token: SubmitToken(self.rng.bytes()),
+            by: UserName::new(self.rng.pick(&NAMES)),
+            spec: workload::cluster(&mut self.rng),
+            acknowledged: None,
+            abandoned: false,
+        };
+        self.users.submissions.push(submission);
+        self.reserve(self.users.submissions.len() - 1);
+    }
+
+    /// The same token twice: a command that is run again, or an answer that was not believed.
+    fn submit_again(&mut self) {
+        if !self.users.submissions.is_empty() {
+            let nth = self.rng.index(self.users.submissions.len());
+            self.reserve(nth);
+        }
+    }
+
+    fn reserve(&mut self, nth: usize) {
+        let (token, by) = (self.users.submissions[nth].token, self.actor_of(nth));
+        let ticket = self.users.ticket(Purpose::Reserve(nth));
+        self.ask(ticket, by, Ask::ReserveCluster { token });
+    }
+
+    fn submit(&mut self, nth: usize, cluster: ClusterId) {
+        let submission = &self.users.submissions[nth];
+        let spec = Box::new(submission.spec.clone());
+        let (token, by) = (submission.token, self.actor_of(nth));
+        let ticket = self.users.ticket(Purpose::Submit(nth));
+        self.ask(ticket, by, Ask::Submit { token, cluster, spec });
+    }
+
+    fn actor_of(&self, nth: usize) -> Actor {
+        Actor { user: self.users.submissions[nth].by.clone(), superuser: false }
+    }
+
+    fn act_on_some(&mut self) {
+        let by = match self.rng.below(6) {
+            0 => Actor { user: UserName::new("root"), superuser: true },
+            n => Actor {
+                user: UserName::new(NAMES[usize::try_from(n).unwrap_or(0) % NAMES.len()]),
+                superuser: false,
+            },
+        };
+        let action = self.action();
+        let selected = self.selection();
+        let purpose =
+            Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
+        let ticket = self.users.ticket(purpose);
+        self.ask(ticket, by, Ask::Act { action, select: selected });
+    }
+
+    fn action(&mut self) -> Action {
+        match self.rng.below(10) {
+            0..=2 => Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 },
+            3..=5 => Action::Release { reason: None },
+            6..=7 => Action::Vacate { fast: self.rng.percent(50) },
+            8 => Action::Remove { reason: Some("not needed".to_owned()), force: false },
+            _ => Action::Remove { reason: None, force: self.rng.percent(40) },
+        }
+    }
+
+    fn selection(&mut self) -> Select {
+        let known = self.users.known_cluster(&mut self.rng);
+        let (cluster, procs) = known.unwrap_or((ClusterId(1), 1));
+        let proc = u32::try_from(self.rng.below(u64::from(procs))).unwrap_or(0);
+        match self.rng.below(20) {
+            0 => Select::All,
+            1 => Select::Constraint(
+                "JobStatus == 2".parse().unwrap_or_else(|error| panic!("a constraint: {error}")),
+            ),
+            2 => Select::Any(vec![Selector::Owner(UserName::new(self.rng.pick(&NAMES)))]),
+            3..=7 => Select::Any(vec![Selector::Cluster(cluster)]),
+            8 => Select::Any(vec![
+                Selector::Job(JobId::new(cluster.0, proc)),
+                Selector::Cluster(cluster),
+                Selector::Cluster(ClusterId(9999)),
+            ]),
+            _ => Select::Any(vec![Selector::Job(JobId::new(cluster.0, proc))]),
+        }
+    }
+
+    fn look_at_queue(&mut self) {
+        let by = Actor { user: UserName::new("alice"), superuser: false };
+        let ask = if self.rng.percent(50) {
+            Ask::Totals
         } else {
-            self.act_on_a_job();
-        }
-        for n in 0..self.users.submissions.len() {
-            if !self.users.submissions[n].done {
-                self.go_on_submitting(n);
+            Ask::QueryJobs(Query {
+                select: Select::All,
+                constraint: None,
+                projection: Vec::new(),
+                limit: None,
+                finished: false,
+            })
+        };
+        let ticket = self.users.ticket(Purpose::Look);
+        self.ask(ticket, by, ask);
+    }
+
+    /// An answer reaches its user, or the connection broke.
+    pub(crate) fn answered(&mut self, ticket: Ticket, answer: Option<Answer>) {
+        let Some(purpose) = self.users.asks.get(&ticket).cloned() else { return };
+        let lost = answer.is_none() || self.rng.percent(LOST_ANSWER_PERCENT);
+        let Some(answer) = answer.filter(|_| !lost) else {
+            return self.unanswered(ticket, &purpose);
+        };
+        self.users.asks.remove(&ticket);
+        match (purpose, answer) {
+            (Purpose::Reserve(nth), Answer::Reserved(cluster)) => self.submit(nth, cluster),
+            (Purpose::Submit(nth), Answer::Submitted { cluster, procs }) => {
+                self.acknowledged(nth, cluster, procs);
             }
+            (Purpose::Submit(nth), Answer::Refused(Refusal::NotReserved(_))) => self.reserve(nth),
+            (Purpose::Act { by, action, selected }, Answer::Acted(results)) => {
+                let sound = self.check_acted(&by, &results);
+                self.note(|| format!("{} did {action:?} to {selected:?}: {results:?}", by.user));
+                self.require(sound);
+            }
+            (Purpose::Look, Answer::Ads(_) | Answer::Totals(_)) => {}
+            (purpose, answer) => self.fail(format!("{purpose:?} was answered {answer:?}")),
         }
     }
 
-    fn go_on_submitting(&mut self, n: usize) {
-        let Submission { by, token, spec, reserved, .. } = self.users.submissions[n].clone();
-        match reserved {
-            None => self.ask(Asked::Reservation(n), Input::Reserve { by, token }),
-            Some(cluster) => {
-                let times = if self.rng.chance(200) { 2 } else { 1 };
-                for _ in 0..times {
-                    let (by, spec) = (by.clone(), Arc::clone(&spec));
-                    self.ask(Asked::Submission(n), Input::Submit { by, token, cluster, spec });
-                }
+    fn unanswered(&mut self, ticket: Ticket, purpose: &Purpose) {
+        let again = match purpose {
+            Purpose::Reserve(nth) | Purpose::Submit(nth) => {
+                let submission = &mut self.users.submissions[*nth];
+                let gives_up = submission.acknowledged.is_none() && self.rng.percent(10);
+                submission.abandoned |= gives_up;
+                !gives_up
             }
+            Purpose::Act { .. } | Purpose::Look => false,
+        };
+        if again {
+            let pause = self.rng.between(100 * MILLISECOND, 3 * SECOND);
+            self.agenda.put(self.now + pause, Event::Retry { ticket });
+        } else {
+            self.users.asks.remove(&ticket);
         }
     }
 
-    /// The schedd's answer reaches the client. It may be lost with the schedd, or on its own.
-    pub(super) fn answered(&mut self, asked: Asked, answer: &Answer) -> Result<(), String> {
-        match (asked, answer) {
-            (Asked::Reservation(n), Answer::Reserved(cluster)) => {
-                self.users.submissions[n].reserved = Some(*cluster);
-                self.go_on_submitting(n);
+    pub(crate) fn retry(&mut self, ticket: Ticket) {
+        match self.users.asks.remove(&ticket) {
+            Some(Purpose::Reserve(nth) | Purpose::Submit(nth)) => self.reserve(nth),
+            Some(Purpose::Act { .. } | Purpose::Look) | None => {}
+        }
+    }
+
+    fn acknowledged(&mut self, nth: usize, cluster: ClusterId, procs: u32) {
+        let submission = &self.users.submissions[nth];
+        let wanted = submission.spec.count();
+        let before = submission.acknowledged;
+        if procs != wanted {
+            self.fail(format!("a submission of {wanted} jobs was acknowledged as {procs}"));
+        }
+        if before.is_some_and(|before| before != (cluster, procs)) {
+            self.fail(format!("one token was given the clusters {before:?} and {cluster}"));
+        }
+        let mut others = self.users.submissions.iter().enumerate();
+        let other = others.any(|(other, one)| {
+            other != nth && one.acknowledged.is_some_and(|(known, _)| known == cluster)
+        });
+        if other {
+            self.fail(format!("two tokens were given cluster {cluster}"));
+        }
+        self.users.submissions[nth].acknowledged = Some((cluster, procs));
+        let owner = self.users.submissions[nth].by.clone();
+        let kept = self.oracle.acknowledged(cluster, procs, &owner);
+        self.require(kept);
+    }
+
+    fn check_acted(&self, by: &Actor, results: &[Acted]) -> Result<(), String> {
+        for acted in results {
+            let Some(job) = acted.job.filter(|_| acted.result == ActResult::Done) else { continue };
+            let owner = self.oracle.owner_of(job);
+            if !by.superuser && owner != Some(&by.user) {
+                return Err(format!(
+                    "{} did something to job {job}, which is {owner:?}'s",
+                    by.user
+                ));
             }
-            (Asked::Submission(n), Answer::Submitted { cluster, procs }) => {
-                let token = self.users.submissions[n].token;
-                self.oracle.accepted(token, *cluster, *procs)?;
-                if !self.users.submissions[n].done {
-                    self.users.submissions[n].done = true;
-                    self.users.clusters.push((*cluster, *procs));
-                }
-            }
-            (Asked::Submission(n), Answer::Refused(Refusal::NotReserved(_))) => {
-                self.users.submissions[n].reserved = None;
-            }
-            (Asked::Nothing, Answer::Acted(_)) => {}
-            (asked, answer) => return Err(format!("{asked:?} is answered with {answer:?}")),
         }
         Ok(())
-    }
-
-    fn act_on_a_job(&mut self) {
-        let Some((cluster, procs)) = self.rng.pick(&self.users.clusters).copied() else { return };
-        let proc = ProcId(u32::try_from(self.rng.below(u64::from(procs))).unwrap_or(0));
-        let job = JobId { cluster, proc };
-        let selector =
-            if self.rng.chance(100) { Selector::Cluster(cluster) } else { Selector::Job(job) };
-        let action = match self.rng.below(10) {
-            0..3 => Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 },
-            3..6 => Action::Release { reason: None },
-            6 => Action::Remove { reason: None, force: false },
-            7..9 => Action::Vacate { fast: self.rng.chance(500) },
-            _ => Action::Remove { reason: None, force: true },
-        };
-        if let Action::Remove { force: true, .. } = action {
-            let jobs = (0..procs).map(|proc| JobId { cluster, proc: ProcId(proc) });
-            self.oracle.forced.extend(jobs);
-        }
-        let by = actor(&mut self.rng);
-        let select = Select::Any(vec![selector]);
-        self.ask(Asked::Nothing, Input::Act { by, action, select });
-    }
-
-    fn remove_held(&mut self) {
-        let held: Result<Expr, _> = "JobStatus == 5".parse();
-        let Ok(held) = held else { return };
-        let by = Actor { user: UserName::new("root"), superuser: true };
-        let action = Action::Remove { reason: None, force: false };
-        self.ask(Asked::Nothing, Input::Act { by, action, select: Select::Constraint(held) });
-    }
-}
-
-fn actor(rng: &mut Rng) -> Actor {
-    let user = if rng.chance(500) { "alice" } else { "bob" };
-    Actor { user: UserName::new(user), superuser: rng.chance(200) }
-}
-
-fn submission(rng: &mut Rng) -> Submission {
-    let mut ad = ClassAd::new();
-    ad.set(attr::CMD, "/bin/x");
-    ad.set(attr::REQUEST_CPUS, i64::try_from(rng.between(1, 2)).unwrap_or(1));
-    ad.set(attr::REQUEST_MEMORY, 128);
-    ad.set(attr::REQUEST_DISK, 1024);
-    ad.set(attr::JOB_PRIO, i64::try_from(rng.below(3)).unwrap_or(0));
-    ad.set(attr::JOB_LEASE_DURATION, i64::try_from(rng.between(30, 90)).unwrap_or(30));
-    ad.set(attr::KILL_SIG_TIMEOUT, i64::try_from(rng.below(8)).unwrap_or(0));
-    let mut set = |name: &str, text: &str| {
-        if let Ok(expr) = text.parse::<Expr>() {
-            ad.set(name, expr);
-        }
-    };
-    set(attr::REQUIREMENTS, "TARGET.Memory >= RequestMemory && TARGET.Cpus >= RequestCpus");
-    match rng.below(8) {
-        0 => set(attr::ON_EXIT_REMOVE, "NumJobCompletions > 2 || ExitCode =?= 0"),
-        1 => set(attr::ON_EXIT_HOLD, "ExitCode =?= 1"),
-        2 => set(attr::LEAVE_JOB_IN_QUEUE, "time() - CompletionDate < 30"),
-        _ => {}
-    }
-    let count = u32::try_from(rng.between(1, 6)).unwrap_or(1);
-    let procs = if rng.chance(500) {
-        let args = vec![Piece::Text("p".to_owned()), Piece::ProcId];
-        Procs::Counted { count, template: ProcTemplate(vec![(attr::ARGS.into(), args)]) }
-    } else {
-        let own = (0..count).map(|n| {
-            let mut own = ClassAd::new();
-            own.set(attr::ARGS, n.to_string());
-            if n == 1 {
-                own.set(attr::REQUEST_MEMORY, 256);
-            }
-            if n == 2 {
-                own.set(attr::JOB_PRIO, 7);
-            }
-            own
-        });
-        Procs::Listed(own.collect())
-    };
-    Submission {
-        by: Actor { superuser: false, ..actor(rng) },
-        token: SubmitToken(rng.bytes()),
-        spec: Arc::new(ClusterSpec { ad, procs }),
-        reserved: None,
-        done: false,
     }
 }

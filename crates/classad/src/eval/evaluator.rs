@@ -10,6 +10,7 @@ use crate::eval::{Env, Scope};
 use crate::expr::{BinaryOp, Node, scope_of};
 use crate::expr::{Expr, RefScope};
 use crate::limits::{MAX_EVAL_BYTES, MAX_EVAL_DEPTH, MAX_EVAL_STEPS};
+use crate::stack::with_room;
 use crate::value::AbsTime;
 use crate::{AttrName, ClassAd, Value};
 
@@ -69,7 +70,13 @@ impl<'e> Evaluator<'e> {
             return Val::Error;
         }
         self.depth += 1;
-        let value = match node {
+        let value = with_room(|| self.eval_with_room(node, scope));
+        self.depth -= 1;
+        value
+    }
+
+    fn eval_with_room(&mut self, node: &Node, scope: &Scope) -> Val {
+        match node {
             Node::Attr(name) => self.attribute(name, scope),
             Node::Root(name) => self.root_attribute(name, scope),
             Node::Select(base, name) => self.select(base, name, scope),
@@ -89,9 +96,7 @@ impl<'e> Evaluator<'e> {
             Node::List(items) => Val::List(Arc::clone(items), scope.clone()),
             Node::Ad(ad) => Val::Ad(Scope::nested(Arc::clone(ad), scope.clone())),
             Node::Paren(inner) => self.eval(inner, scope),
-        };
-        self.depth -= 1;
-        value
+        }
     }
 
     /// An element of a list that a function looks at: a list or an ad belongs where it is written, but names are looked up
@@ -117,7 +122,7 @@ impl<'e> Evaluator<'e> {
             return decided;
         }
         let right = self.eval(right, scope);
-        combine(op, left, right)
+        combine(op, &left, &right)
     }
 
     fn chain(&mut self, first: &Expr, rest: &[(BinaryOp, Expr)], scope: &Scope) -> Val {
@@ -128,7 +133,7 @@ impl<'e> Evaluator<'e> {
                 return decided;
             }
             let operand = self.eval(operand, scope);
-            value = combine(*op, value, operand);
+            value = combine(*op, &value, &operand);
         }
         value
     }

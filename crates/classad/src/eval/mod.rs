@@ -6,7 +6,7 @@ mod functions;
 mod operators;
 mod scope;
 
-pub use env::{Env, UserDirectory};
+pub use env::{DebugReport, Env, UserDirectory};
 pub(crate) use evaluator::{Evaluator, Val};
 pub(crate) use functions::Function;
 pub use functions::function_names;

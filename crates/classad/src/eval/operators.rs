@@ -20,36 +20,36 @@ pub(crate) fn short_circuit(op: BinaryOp, left: &Val) -> Option<Val> {
 }
 
 /// `left op right`.
-pub(crate) fn combine(op: BinaryOp, left: Val, right: Val) -> Val {
+pub(crate) fn combine(op: BinaryOp, left: &Val, right: &Val) -> Val {
     match op {
-        BinaryOp::Or | BinaryOp::And => logical(op, &left, &right),
-        BinaryOp::Is => identical(&left, &right).map_or(Val::Error, Val::Boolean),
-        BinaryOp::Isnt => identical(&left, &right).map_or(Val::Error, |same| Val::Boolean(!same)),
+        BinaryOp::Or | BinaryOp::And => logical(op, left, right),
+        BinaryOp::Is => identical(left, right).map_or(Val::Error, Val::Boolean),
+        BinaryOp::Isnt => identical(left, right).map_or(Val::Error, |same| Val::Boolean(!same)),
         BinaryOp::Equal
         | BinaryOp::NotEqual
         | BinaryOp::Less
         | BinaryOp::LessOrEqual
         | BinaryOp::Greater
-        | BinaryOp::GreaterOrEqual => match strict(&left, &right) {
+        | BinaryOp::GreaterOrEqual => match strict(left, right) {
             Some(exceptional) => exceptional,
-            None => compare(op, &left, &right).map_or(Val::Error, Val::Boolean),
+            None => compare(op, left, right).map_or(Val::Error, Val::Boolean),
         },
         BinaryOp::BitOr
         | BinaryOp::BitXor
         | BinaryOp::BitAnd
         | BinaryOp::ShiftLeft
         | BinaryOp::ShiftRight
-        | BinaryOp::ShiftRightUnsigned => match strict(&left, &right) {
+        | BinaryOp::ShiftRightUnsigned => match strict(left, right) {
             Some(exceptional) => exceptional,
-            None => bitwise(op, &left, &right),
+            None => bitwise(op, left, right),
         },
         BinaryOp::Add
         | BinaryOp::Subtract
         | BinaryOp::Multiply
         | BinaryOp::Divide
-        | BinaryOp::Modulus => match strict(&left, &right) {
+        | BinaryOp::Modulus => match strict(left, right) {
             Some(exceptional) => exceptional,
-            None => arithmetic(op, &left, &right),
+            None => arithmetic(op, left, right),
         },
     }
 }

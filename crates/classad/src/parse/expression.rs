@@ -9,6 +9,7 @@ use crate::expr::{BinaryOp, Node, Repr, UnaryOp};
 use crate::limits::{MAX_NESTING, MAX_TEXT_BYTES};
 use crate::parse::lexer::{Lexer, Token};
 use crate::parse::{ParseError, Syntax};
+use crate::stack::with_room;
 use crate::time_text;
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -110,7 +111,7 @@ impl<'t> Parser<'t> {
             return Err(ParseError::new(self.text, self.start, message, expected));
         }
         self.depth += 1;
-        let result = parse(self);
+        let result = with_room(|| parse(self));
         self.depth -= 1;
         result
     }
@@ -169,28 +170,28 @@ impl<'t> Parser<'t> {
 
     fn binary_op(&self) -> Option<BinaryOp> {
         let Token::Symbol(symbol) = &self.token else { return None };
-        Some(match *symbol {
-            "||" => BinaryOp::Or,
-            "&&" => BinaryOp::And,
-            "|" => BinaryOp::BitOr,
-            "^" => BinaryOp::BitXor,
-            "&" => BinaryOp::BitAnd,
-            "==" => BinaryOp::Equal,
-            "!=" => BinaryOp::NotEqual,
-            "=?=" => BinaryOp::Is,
-            "=!=" => BinaryOp::Isnt,
-            "<" => BinaryOp::Less,
-            "<=" => BinaryOp::LessOrEqual,
-            ">" => BinaryOp::Greater,
-            ">=" => BinaryOp::GreaterOrEqual,
-            "<<" => BinaryOp::ShiftLeft,
-            ">>" => BinaryOp::ShiftRight,
-            ">>>" => BinaryOp::ShiftRightUnsigned,
-            "+" => BinaryOp::Add,
-            "-" => BinaryOp::Subtract,
-            "*" => BinaryOp::Multiply,
-            "/" => BinaryOp::Divide,
-            "%" => BinaryOp::Modulus,
+        Some(match symbol.as_bytes() {
+            b"||" => BinaryOp::Or,
+            b"&&" => BinaryOp::And,
+            b"|" => BinaryOp::BitOr,
+            b"^" => BinaryOp::BitXor,
+            b"&" => BinaryOp::BitAnd,
+            b"==" => BinaryOp::Equal,
+            b"!=" => BinaryOp::NotEqual,
+            b"=?=" => BinaryOp::Is,
+            b"=!=" => BinaryOp::Isnt,
+            b"<" => BinaryOp::Less,
+            b"<=" => BinaryOp::LessOrEqual,
+            b">" => BinaryOp::Greater,
+            b">=" => BinaryOp::GreaterOrEqual,
+            b"<<" => BinaryOp::ShiftLeft,
+            b">>" => BinaryOp::ShiftRight,
+            b">>>" => BinaryOp::ShiftRightUnsigned,
+            b"+" => BinaryOp::Add,
+            b"-" => BinaryOp::Subtract,
+            b"*" => BinaryOp::Multiply,
+            b"/" => BinaryOp::Divide,
+            b"%" => BinaryOp::Modulus,
             _ => return None,
         })
     }

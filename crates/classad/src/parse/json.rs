@@ -8,6 +8,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use crate::limits::{MAX_NESTING, MAX_TEXT_BYTES};
 use crate::parse::{ParseError, Syntax, parse_expression};
 use crate::print::expression_text;
+use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value};
 
 /// Reads one object.
@@ -133,7 +134,7 @@ impl<'de> DeserializeSeed<'de> for ValueVisitor {
         if self.depth > MAX_NESTING {
             return Err(D::Error::custom(format!("it nests deeper than {MAX_NESTING} levels")));
         }
-        deserializer.deserialize_any(self)
+        with_room(|| deserializer.deserialize_any(self))
     }
 }
 

@@ -74,12 +74,50 @@ pub(crate) struct Lexer<'t> {
     syntax: Syntax,
 }
 
-/// Symbols, longest first among those that begin alike.
-const SYMBOLS: [&str; 36] = [
-    "=?=", "=!=", ">>>", "==", "!=", "<=", ">=", "<<", ">>", "&&", "||", "..", "+", "-", "*", "/",
-    "%", "<", ">", "=", "!", "~", "&", "|", "^", "?", ":", ";", ",", ".", "(", ")", "[", "]", "{",
-    "}",
-];
+/// The symbol that the bytes begin with, if any; the longest one wins.
+fn symbol_at(bytes: &[u8]) -> Option<&'static str> {
+    let second = bytes.get(1).copied().unwrap_or(0);
+    let third = bytes.get(2).copied().unwrap_or(0);
+    Some(match (bytes.first()?, second, third) {
+        (b'=', b'?', b'=') => "=?=",
+        (b'=', b'!', b'=') => "=!=",
+        (b'=', b'=', _) => "==",
+        (b'=', ..) => "=",
+        (b'!', b'=', _) => "!=",
+        (b'!', ..) => "!",
+        (b'<', b'=', _) => "<=",
+        (b'<', b'<', _) => "<<",
+        (b'<', ..) => "<",
+        (b'>', b'=', _) => ">=",
+        (b'>', b'>', b'>') => ">>>",
+        (b'>', b'>', _) => ">>",
+        (b'>', ..) => ">",
+        (b'&', b'&', _) => "&&",
+        (b'&', ..) => "&",
+        (b'|', b'|', _) => "||",
+        (b'|', ..) => "|",
+        (b'.', b'.', _) => "..",
+        (b'.', ..) => ".",
+        (b'(', ..) => "(",
+        (b')', ..) => ")",
+        (b'[', ..) => "[",
+        (b']', ..) => "]",
+        (b'{', ..) => "{",
+        (b'}', ..) => "}",
+        (b',', ..) => ",",
+        (b';', ..) => ";",
+        (b'?', ..) => "?",
+        (b':', ..) => ":",
+        (b'+', ..) => "+",
+        (b'-', ..) => "-",
+        (b'*', ..) => "*",
+        (b'/', ..) => "/",
+        (b'%', ..) => "%",
+        (b'^', ..) => "^",
+        (b'~', ..) => "~",
+        _ => return None,
+    })
+}
 
 impl<'t> Lexer<'t> {
     pub(crate) fn new(text: &'t str, syntax: Syntax) -> Lexer<'t> {
@@ -251,13 +289,10 @@ impl<'t> Lexer<'t> {
     }
 
     fn symbol(&mut self) -> Result<Token<'t>, ParseError> {
-        let rest = &self.bytes[self.position..];
-        for symbol in SYMBOLS {
-            if rest.starts_with(symbol.as_bytes()) {
-                self.position += symbol.len();
-                // Two points in a row select once: a quirk of the reference's lexer.
-                return Ok(Token::Symbol(if symbol == ".." { "." } else { symbol }));
-            }
+        if let Some(symbol) = symbol_at(&self.bytes[self.position..]) {
+            self.position += symbol.len();
+            // Two points in a row select once: a quirk of the reference's lexer.
+            return Ok(Token::Symbol(if symbol == ".." { "." } else { symbol }));
         }
         let found = self.text[self.position..].chars().next().unwrap_or('?');
         let expected = match found {

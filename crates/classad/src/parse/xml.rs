@@ -2,6 +2,7 @@
 
 use crate::limits::{MAX_NESTING, MAX_TEXT_BYTES};
 use crate::parse::{ParseError, Syntax, parse_expression};
+use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value, time_text};
 
 /// Reads every `<c>` of a document, or one that stands alone.
@@ -99,6 +100,10 @@ impl<'t> Reader<'t> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Expr, ParseError> {
+        with_room(|| self.value_with_room(depth))
+    }
+
+    fn value_with_room(&mut self, depth: usize) -> Result<Expr, ParseError> {
         if depth > MAX_NESTING {
             return Err(self.error(&format!("at most {MAX_NESTING} levels")));
         }

@@ -5,6 +5,7 @@
 
 use crate::expr::Node;
 use crate::print::{self, Style, c_general};
+use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value};
 
 /// `{ ... }` over several lines, without a newline at the end.
@@ -78,6 +79,10 @@ impl Json {
     }
 
     fn expr(&mut self, expr: &Expr) {
+        with_room(|| self.expr_with_room(expr));
+    }
+
+    fn expr_with_room(&mut self, expr: &Expr) {
         match (expr.as_literal(), expr.node()) {
             (Some(literal), _) => self.literal(literal, expr),
             (None, Some(Node::List(items))) => self.array(items),
@@ -129,7 +134,7 @@ impl Json {
                 '\r' => self.out.push_str("\\r"),
                 '\t' => self.out.push_str("\\t"),
                 control if control < ' ' => {
-                    self.out.push_str(&format!("\\u{:04X}", u32::from(control)))
+                    self.out.push_str(&format!("\\u{:04X}", u32::from(control)));
                 }
                 plain => self.out.push(plain),
             }

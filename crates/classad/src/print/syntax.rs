@@ -5,6 +5,7 @@
 
 use crate::expr::{BinaryOp, Node, UnaryOp};
 use crate::print::{c_exponent, c_general};
+use crate::stack::with_room;
 use crate::time_text;
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -76,6 +77,10 @@ struct Printer<'o> {
 
 impl Printer<'_> {
     fn expr(&mut self, source: &Expr) {
+        with_room(|| self.expr_with_room(source));
+    }
+
+    fn expr_with_room(&mut self, source: &Expr) {
         if let Some(literal) = source.as_literal() {
             return self.literal(literal);
         }

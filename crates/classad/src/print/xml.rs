@@ -2,6 +2,7 @@
 
 use crate::expr::Node;
 use crate::print::{self, Style, c_exponent};
+use crate::stack::with_room;
 use crate::{AttrName, Expr, Value, time_text};
 
 /// What stands before the ads of a document.
@@ -46,6 +47,10 @@ fn list(out: &mut String, items: &[Expr], indent: usize) {
 }
 
 fn expr(out: &mut String, source: &Expr, indent: usize) {
+    with_room(|| expr_with_room(out, source, indent));
+}
+
+fn expr_with_room(out: &mut String, source: &Expr, indent: usize) {
     match (source.as_literal(), source.node()) {
         (Some(value), _) => literal(out, value, indent),
         (None, Some(Node::List(items))) => list(out, items, indent),
@@ -66,7 +71,7 @@ fn literal(out: &mut String, value: &Value, indent: usize) {
         Value::Integer(value) => element(out, "i", &value.to_string()),
         Value::Real(value) if value.is_nan() => element(out, "r", "NaN"),
         Value::Real(value) if value.is_infinite() => {
-            element(out, "r", if *value > 0.0 { "INF" } else { "-INF" })
+            element(out, "r", if *value > 0.0 { "INF" } else { "-INF" });
         }
         Value::Real(0.0) => element(out, "r", "0.0"),
         Value::Real(value) => element(out, "r", &c_exponent(*value, 15)),

@@ -79,7 +79,7 @@ fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
         Started::Fresh => println!("The pool in {dir} accepts jobs."),
         Started::Already => println!("The pool in {dir} runs already."),
         Started::Revived { processes } => {
-            println!("The pool in {dir} ran; {processes} of its processes had died and run again.")
+            println!("The pool in {dir} ran; {processes} of its processes had died and run again.");
         }
     }
     if home != &Home::from_environment() {

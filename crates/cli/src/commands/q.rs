@@ -302,8 +302,7 @@ fn width(wide: bool) -> Option<usize> {
 
 /// Why each idle job waits.
 fn analysis(found: &Found, moment: &Moment) -> String {
-    let Source { name, address } = &found.source;
-    let mut out = format!("\n\n-- Schedd: {name} : {address}\n\n");
+    let mut out = format!("\n\n-- Schedd: {}\n\n", found.source.shown());
     for ad in &found.jobs {
         let job = View::new(ad, moment);
         let Some(id) = job.job() else { continue };

@@ -105,7 +105,7 @@ struct Input {
 /// # Errors
 ///
 /// If no pool answers or it refuses. What is wrong with the description is printed, and gives [`Exit::Failed`].
-pub fn run(args: SubmitArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     let mut options = SubmitOptions {
         queue: (!args.queue.is_empty()).then(|| args.queue.join(" ")),
         max_jobs: args.maxjobs,
@@ -113,7 +113,7 @@ pub fn run(args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         disable_file_checks: args.disable,
         warn_unused: !args.unused,
         strict: args.strict,
-        appends: args.append.clone(),
+        appends: std::mem::take(&mut args.append),
         ..SubmitOptions::default()
     };
     if let Some(name) = &args.batch_name {
@@ -144,7 +144,9 @@ pub fn run(args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         }
     };
     match outcome {
-        Ok(submission) if submission.only_empty_queues => manner.nothing_queued(&submission, &input.name),
+        Ok(submission) if submission.only_empty_queues => {
+            manner.nothing_queued(&submission, &input.name)
+        }
         Ok(submission) => manner.submitted(&submission, site.now()),
         Err(error) => match error.downcast::<Wrong>() {
             Ok(Wrong(diagnostics)) => manner.refuse(&diagnostics),
@@ -196,7 +198,9 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
     for word in &args.words {
         match word.split_once('=') {
             Some((name, value)) if is_name(name) => {
-                options.assignments.push((name.trim_start_matches('+').to_owned(), value.to_owned()));
+                options
+                    .assignments
+                    .push((name.trim_start_matches('+').to_owned(), value.to_owned()));
                 if let Some(attribute) = name.strip_prefix('+')
                     && let Some(last) = options.assignments.last_mut()
                 {
@@ -204,7 +208,11 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
                 }
             }
             _ if file.is_none() => file = Some(word.clone()),
-            _ => return Err(format!("{word} is one file too many: one description can be submitted at a time")),
+            _ => {
+                return Err(format!(
+                    "{word} is one file too many: one description can be submitted at a time"
+                ));
+            }
         }
     }
     let is_dash = file.as_deref() == Some("-");
@@ -213,8 +221,8 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
             let text = std::fs::read(&file).map_err(|error| {
                 format!("Failed to open command file ({file}) ({})", site::plain(&error))
             })?;
-            let text = String::from_utf8(text)
-                .map_err(|error| format!("{file} is not text: {error}"))?;
+            let text =
+                String::from_utf8(text).map_err(|error| format!("{file} is not text: {error}"))?;
             Ok(Input { text, name: file, is_file: true, is_dash })
         }
         None if options.queue.is_some() => {
@@ -222,9 +230,9 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
         }
         _ => {
             let mut text = String::new();
-            io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| format!("Failed to read the description from standard input ({error})"))?;
+            io::stdin().read_to_string(&mut text).map_err(|error| {
+                format!("Failed to read the description from standard input ({error})")
+            })?;
             Ok(Input { text, name: "<stdin>".to_owned(), is_file: false, is_dash })
         }
     }

@@ -90,7 +90,7 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
             Outcome::AllDone => output::put("All jobs done.\n")?,
             // The misspelling is HTCondor's, and to the letter.
             Outcome::NumberDone(n) => {
-                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?
+                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?;
             }
         }
         if outcome != Outcome::Waiting {

@@ -101,7 +101,7 @@ fn daemon_command(home: &Home, program: &Path, role: DaemonRole) -> io::Result<C
 /// # Errors
 ///
 /// If it cannot be started.
-pub fn start(home: &Home, program: &Path) -> io::Result<u32> {
+pub(super) fn start(home: &Home, program: &Path) -> io::Result<u32> {
     let mut command = Command::new(program);
     command.args(["daemon", NAME, "--home"]).arg(home.dir());
     log_to(&mut command, &home.log(NAME))?;

@@ -26,8 +26,7 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
         Form::Json if ads.is_empty() && !empty_array => return out,
         Form::Json => out += "[\n",
         Form::Xml => {
-            out +=
-                "<?xml version=\"1.0\"?>\n<!DOCTYPE classads SYSTEM \"classads.dtd\">\n<classads>\n"
+            out += "<?xml version=\"1.0\"?>\n<!DOCTYPE classads SYSTEM \"classads.dtd\">\n<classads>\n";
         }
         Form::Long | Form::JsonLines | Form::New => {}
     }

@@ -117,13 +117,18 @@ pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
 
 /// The line that says who answers.
 fn head(answer: &Answer<'_>) -> String {
-    let Source { name, address } = answer.source;
-    // HTCondor leaves the details of an address away here.
-    let address = match address.split_once('?') {
-        Some((place, _)) => format!("{place}?..."),
-        None => address.clone(),
-    };
-    format!("\n\n-- Schedd: {name} : {address} @ {}\n", time::head(answer.moment))
+    format!("\n\n-- Schedd: {} @ {}\n", answer.source.shown(), time::head(answer.moment))
+}
+
+impl Source {
+    /// Name and address; HTCondor leaves the details of an address away.
+    pub fn shown(&self) -> String {
+        let Self { name, address } = self;
+        match address.split_once('?') {
+            Some((place, _)) => format!("{name} : {place}?..."),
+            None => format!("{name} : {address}"),
+        }
+    }
 }
 
 /// The beginning of a line that fits into the terminal.

@@ -162,10 +162,12 @@ fn choice(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
         };
         items = value.split(',').map(|item| item.trim().to_owned()).collect();
     }
-    let Some(at) = evaluate::integer(&index).and_then(|at| usize::try_from(at).ok()) else {
+    let at = evaluate::integer(&index).and_then(|at| usize::try_from(at).ok());
+    if at.is_none() {
         expansion.scope.complain(format!("$CHOICE() error: '{index}' is invalid index"));
-        return Ok(String::new());
-    };
+    }
+    // HTCondor 25.14 goes on with the first
+    let at = at.unwrap_or(0);
     if at >= items.len() {
         expansion.scope.complain(format!("$CHOICE() config macro: index {at} is out of range!"));
         return Ok(String::new());

@@ -120,7 +120,7 @@ impl Family {
 }
 
 /// The keyword of a name, by any of its spellings.
-pub fn find(name: &str) -> Option<&'static Keyword> {
+pub(super) fn find(name: &str) -> Option<&'static Keyword> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     KEYWORDS
         .iter()
@@ -128,7 +128,7 @@ pub fn find(name: &str) -> Option<&'static Keyword> {
 }
 
 /// The keyword that a mistyped name most likely means: at most a third of it differs.
-pub fn nearest(name: &str) -> Option<&'static str> {
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let allowed = (name.len() / 3).min(3);
     let spellings = KEYWORDS.iter().map(|keyword| keyword.name);

@@ -17,10 +17,10 @@ use crate::site::Site;
 pub(super) const MARK: char = '\u{F0B5}';
 
 /// How deep macros may refer to macros. Every level is a call on the stack; HTCondor's own files stay below ten.
-pub const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// How long a value may become. Doubling macros (`b = $(a)$(a)`) would otherwise fill the memory.
-pub const MAX_VALUE_BYTES: usize = 1 << 20;
+pub(super) const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// A value cannot be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

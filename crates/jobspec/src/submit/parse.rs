@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Source};
 pub(super) struct SubmitParser;
 
 /// A description longer than this is no description. A million item rows of 40 bytes fit.
-pub const MAX_TEXT_BYTES: usize = 64 << 20;
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
 
 /// Reads a description. `name` is what messages call it by.
 ///

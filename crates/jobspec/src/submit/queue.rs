@@ -10,7 +10,7 @@ use super::parse::{Rule, SubmitParser};
 
 /// No statement queues more jobs. A cluster's procs are numbered by a `u32`, and a slip of the keyboard
 /// (`queue 1000000000000`) should not get near its end.
-pub const MAX_PROCS: u32 = 100_000_000;
+pub(super) const MAX_PROCS: u32 = 100_000_000;
 
 /// Parentheses in a count expression nest no deeper: the grammar recurses there.
 const MAX_NESTING: usize = 64;
@@ -142,7 +142,7 @@ fn plan_foreach(
         match pair.as_rule() {
             Rule::count => per_item = count(pair.as_str())?,
             Rule::variables => {
-                variables = pair.into_inner().map(|v| v.as_str().to_owned()).collect()
+                variables = pair.into_inner().map(|v| v.as_str().to_owned()).collect();
             }
             Rule::foreach_kind => kind = kind_of(pair),
             Rule::slice => slice = Some(pair),
@@ -191,7 +191,10 @@ fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, Queue
                     source,
                 })?;
                 let wanted = found.into_iter().filter(|f| if f.is_dir { dirs } else { files });
-                rows.extend(wanted.map(|f| if f.is_dir { f.path + "/" } else { f.path }));
+                let mut paths: Vec<_> =
+                    wanted.map(|f| if f.is_dir { f.path + "/" } else { f.path }).collect();
+                paths.sort();
+                rows.append(&mut paths);
             }
             Ok(rows)
         }

@@ -9,10 +9,10 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::site::Site;
 
 /// Files include files no deeper than this, so that a file that includes itself ends.
-pub const MAX_INCLUDES: usize = 16;
+pub(super) const MAX_INCLUDES: usize = 16;
 
 /// The version whose language this is; `if version >= 25.0` compares with it.
-pub const LANGUAGE_VERSION: [u32; 3] = [25, 14, 1];
+pub(super) const LANGUAGE_VERSION: [u32; 3] = [25, 14, 1];
 
 /// A description being read.
 pub(super) struct Reader<'a> {

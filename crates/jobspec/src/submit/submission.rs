@@ -89,18 +89,19 @@ impl Description {
             clusters: Vec::new(),
             executable: None,
             statements: 0,
+            unused_variables: Vec::new(),
             is_appending: false,
         };
         let result = maker.make_all(&mut reader);
         let diagnostics = std::mem::take(&mut reader.diagnostics);
-        let Maker { clusters, statements, .. } = maker;
+        let Maker { clusters, statements, unused_variables, .. } = maker;
         let mut warnings = diagnostics;
         if let Err(error) = result {
             warnings.push(error);
             return Err(warnings);
         }
         if !clusters.is_empty() {
-            warn_of_unused(&reader.macros, options, &mut warnings);
+            warn_of_unused(&reader.macros, &unused_variables, options, &mut warnings);
         }
         if warnings.iter().any(|d| d.is_error() && d.form != Form::Function) {
             return Err(warnings);
@@ -141,7 +142,12 @@ fn predefine(macros: &mut Macros, description: &Description, site: &dyn Site) {
     }
 }
 
-fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<Diagnostic>) {
+fn warn_of_unused(
+    macros: &Macros,
+    variables: &[String],
+    options: &SubmitOptions,
+    warnings: &mut Vec<Diagnostic>,
+) {
     if !options.warn_unused && !options.strict {
         return;
     }
@@ -161,13 +167,14 @@ fn warn_of_unused(macros: &Macros, options: &SubmitOptions, warnings: &mut Vec<D
             entry.name, entry.value
         );
         let warning = told(message).at(entry.place.clone());
-        let meant = keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
+        let meant =
+            keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
         warnings.push(match meant {
             Some(keyword) => warning.hint(format!("did you mean {keyword}?")),
             None => warning,
         });
     }
-    for name in macros.unused_variables().filter(|name| !name.eq_ignore_ascii_case("item")) {
+    for name in variables.iter().filter(|name| !name.eq_ignore_ascii_case("item")) {
         warnings.push(told(format!(
             "the Queue variable '{name}' was unused by condor_submit. Is it a typo?"
         )));
@@ -183,6 +190,8 @@ struct Maker<'a, 'n> {
     /// The text of `executable` at the last `queue`: another one begins another cluster.
     executable: Option<String>,
     statements: usize,
+    /// Loop variables that no job has read.
+    unused_variables: Vec<String>,
     /// Set while the lines of `-append` are read.
     is_appending: bool,
 }
@@ -203,7 +212,7 @@ impl AtQueue for Maker<'_, '_> {
             let message = "-queue argument conflicts with queue statement in submit file";
             return Err(Diagnostic::reading(place, message));
         }
-        self.queue(reader, queue, place)
+        self.queue(reader, queue, &place)
     }
 }
 
@@ -228,7 +237,7 @@ impl Maker<'_, '_> {
         let parsed = parse(text, name).map_err(|mut problems| problems.swap_remove(0))?;
         for Statement { offset, kind } in &parsed.statements {
             if let StatementKind::Queue(queue) = kind {
-                self.queue(reader, queue, parsed.place(*offset))?;
+                self.queue(reader, queue, &parsed.place(*offset))?;
             }
         }
         Ok(())
@@ -238,7 +247,7 @@ impl Maker<'_, '_> {
         &mut self,
         reader: &mut Reader<'_>,
         queue: &Queue,
-        place: Place,
+        place: &Place,
     ) -> Result<(), Diagnostic> {
         self.statements += 1;
         self.append_lines(reader)?;
@@ -246,7 +255,7 @@ impl Maker<'_, '_> {
             let scope = Scope::new(&reader.macros, reader.site);
             let plan = queue::plan(&scope, queue);
             reader.diagnostics.extend(scope.take_complaints());
-            plan.map_err(|error| refused(&error, &place))?
+            plan.map_err(|error| refused(&error, place))?
         };
         self.check_limits(&plan)?;
         if plan.items.as_ref().is_some_and(|items| items.iter().len() == 0) {
@@ -254,7 +263,8 @@ impl Maker<'_, '_> {
         }
         let cluster = self.cluster_for(reader)?;
         reader.macros.set_loop_variables(&plan.variables);
-        let made = self.make_jobs(reader, &plan, cluster, &place);
+        let made = self.make_jobs(reader, &plan, cluster, place);
+        self.unused_variables.extend(reader.macros.unused_variables().map(str::to_owned));
         reader.macros.set_loop_variables(&[]);
         made
     }
@@ -293,7 +303,7 @@ impl Maker<'_, '_> {
 
     /// The number of the cluster that the next jobs belong to: a new one if the executable has changed.
     fn cluster_for(&mut self, reader: &Reader<'_>) -> Result<ClusterId, Diagnostic> {
-        let executable = reader.macros.raw("executable").map(str::to_owned);
+        let executable = reader.macros.entry("executable").map(|entry| entry.value.clone());
         if let Some((cluster, _)) = self.clusters.last()
             && self.executable == executable
         {

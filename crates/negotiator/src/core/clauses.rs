@@ -173,6 +173,12 @@ impl Clauses {
         &self.present
     }
 
+    /// Whether some machine has the attribute, if that is known.
+    pub(crate) fn is_defined(&self, name: &AttrName) -> Option<bool> {
+        let column = &self.columns[*self.by_name.get(name)?];
+        Some(column.ids.iter().any(|id| *id != ABSENT))
+    }
+
     /// Whether some clause depends on what changes while no ad does.
     pub(crate) fn any_unsteady(&self) -> bool {
         self.clauses.iter().flatten().any(|clause| clause.unsteady)

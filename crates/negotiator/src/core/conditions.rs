@@ -1,9 +1,7 @@
 //! Conditions of common shapes, told apart from the rest: a clause that asks for at least so much of an amount, and machines
 //! that refuse only what does not fit. Both are decided by comparing numbers. What is not recognised is evaluated.
 
-use std::collections::BTreeSet;
-
-use classad::{AttrName, ClassAd, Comparison, Env, Expr, RefScope};
+use classad::{ClassAd, Comparison, Env, Expr, RefScope};
 use model::Resources;
 
 use super::demand::Wanted;
@@ -11,6 +9,9 @@ use super::dependence::Dependence;
 
 /// How deep names are followed when a machine's Requirements are read: `Start && WithinResourceLimits` is one step.
 const NAMES_FOLLOWED: usize = 4;
+
+/// Numbers from here on are no amounts of anything.
+const MOST: f64 = 1e15;
 
 /// `TARGET.Memory >= 1024`, alone or as one of several alternatives.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,8 @@ impl Floor {
         }
         let with = |value: bool| {
             let parts = alternatives.iter().enumerate();
-            let parts = parts.map(|(at, part)| if at == index { Expr::from(value) } else { Expr::clone(part) });
+            let parts = parts
+                .map(|(at, part)| if at == index { Expr::from(value) } else { Expr::clone(part) });
             parts.reduce(Expr::or).filter(|_| alternatives.len() > 1)
         };
         Some(Self { amount, least, met: with(true), unmet: with(false) })
@@ -52,9 +54,48 @@ impl Floor {
     }
 }
 
+/// A set of requests: processors, memory, disk, GPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RequestSet(u8);
+
+impl RequestSet {
+    /// Requests that a job states as numbers of its own, so that comparing them with an amount is true when they fit.
+    pub(crate) fn stated(job: &ClassAd) -> Self {
+        let number = |expr: &Expr| {
+            let value = || job.eval_expr(expr, None, &Env::at(0)).as_f64();
+            Dependence::of(expr, job).other.is_empty()
+                && value().is_some_and(|number| (0.0..MOST).contains(&number))
+        };
+        let mut stated = Self::default();
+        let wanted =
+            job.iter_all().filter_map(|(name, expr)| Some((Wanted::by_request(name)?, expr)));
+        for (wanted, _) in wanted.filter(|(_, expr)| number(expr)) {
+            stated.add(&wanted);
+        }
+        stated
+    }
+
+    /// Whether all of `other` is in it.
+    pub(crate) fn has_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// `None` for a resource that the set has no place for.
+    fn add(&mut self, wanted: &Wanted) -> Option<()> {
+        self.0 |= match wanted {
+            Wanted::Cpus => 1,
+            Wanted::Memory => 2,
+            Wanted::Disk => 4,
+            Wanted::Custom(name) if name == "gpus" => 8,
+            Wanted::Custom(_) => return None,
+        };
+        Some(())
+    }
+}
+
 /// A machine that refuses only jobs that do not fit: what a job must state for that to follow from its request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits(BTreeSet<Wanted>);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits(pub(crate) RequestSet);
 
 impl Limits {
     /// Recognises a machine's Requirements.
@@ -62,11 +103,6 @@ impl Limits {
         let mut limits = Self::default();
         limits.add(requirements, slot, NAMES_FOLLOWED)?;
         Some(limits)
-    }
-
-    /// Whether a job that fits into what is left is taken, when it states these requests.
-    pub(crate) fn are_met_by(&self, stated: &BTreeSet<Wanted>) -> bool {
-        self.0.is_subset(stated)
     }
 
     /// `None` if the expression is not recognised.
@@ -90,7 +126,7 @@ impl Limits {
     }
 
     fn add_comparison(&mut self, clause: &Expr, slot: &ClassAd) -> Option<()> {
-        if clause.as_literal().is_some_and(|value| value.is_true()) {
+        if clause.as_literal().is_some_and(classad::Value::is_true) {
             return Some(());
         }
         // `MY.Cpus > 0`: whatever fits takes at least this much.
@@ -109,9 +145,8 @@ impl Limits {
         let wanted = Wanted::by_request(request)?;
         let asked = scope == RefScope::Target
             || (scope == RefScope::Unscoped && slot.lookup(request).is_none());
-        (asked && own_amount(amount, RefScope::My, slot)? == wanted).then(|| {
-            self.0.insert(wanted);
-        })
+        (asked && own_amount(amount, RefScope::My, slot)? == wanted).then_some(())?;
+        self.0.add(&wanted)
     }
 }
 
@@ -122,7 +157,7 @@ fn at_least(expr: &Expr, side: RefScope, own: &ClassAd) -> Option<(Wanted, u64)>
         Some(number) => (left, comparison, number),
         None => (right, comparison.mirrored(), left.as_literal()?),
     };
-    let number = number.as_f64().filter(|number| (0.0..1e15).contains(number))?;
+    let number = number.as_f64().filter(|number| (0.0..MOST).contains(number))?;
     let least = match comparison {
         Comparison::GreaterOrEqual => number.ceil(),
         Comparison::Greater => number.floor() + 1.0,
@@ -155,26 +190,19 @@ pub(crate) fn amount_of(of: &Resources, what: &Wanted) -> u64 {
     }
 }
 
-/// The requests that a job states as numbers of its own, so that comparing them with an amount is true when they fit.
-pub(crate) fn stated(job: &ClassAd) -> BTreeSet<Wanted> {
-    let number = |expr: &Expr| {
-        Dependence::of(expr, job).other.is_empty()
-            && job.eval_expr(expr, None, &Env::at(0)).as_f64().is_some_and(|n| (0.0..1e15).contains(&n))
-    };
-    let requests = job.iter_all().filter(|(_, expr)| number(expr));
-    requests.filter_map(|(name, _): (&AttrName, _)| Wanted::by_request(name)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn floor(clause: &str) -> String {
-        let job = ClassAd::parse_old("RequestMemory = 500 + 12\nRequestDisk = 1.5\nCpus = 3\n").unwrap();
+        let job =
+            ClassAd::parse_old("RequestMemory = 500 + 12\nRequestDisk = 1.5\nCpus = 3\n").unwrap();
         match Floor::of(&clause.parse().unwrap(), &job) {
             None => "-".to_owned(),
             Some(Floor { amount, least, met, unmet }) => {
-                let text = |expr: Option<Expr>| expr.map_or_else(|| "-".to_owned(), |expr| expr.to_string());
+                let text = |expr: Option<Expr>| {
+                    expr.map_or_else(|| "-".to_owned(), |expr| expr.to_string())
+                };
                 format!("{amount:?} {least}: {} / {}", text(met), text(unmet))
             }
         }
@@ -185,7 +213,10 @@ mod tests {
         assert_eq!(floor("TARGET.Memory >= RequestMemory"), "Memory 512: - / -");
         assert_eq!(floor("(TARGET.Memory > RequestMemory)"), "Memory 513: - / -");
         assert_eq!(floor("RequestDisk <= TARGET.Disk"), "Disk 2: - / -");
-        assert_eq!(floor("HasX || (TARGET.Disk >= RequestDisk)"), "Disk 2: HasX || true / HasX || false");
+        assert_eq!(
+            floor("HasX || (TARGET.Disk >= RequestDisk)"),
+            "Disk 2: HasX || true / HasX || false"
+        );
         // The job's own Cpus, an upper bound, two floors, arithmetic: evaluated.
         assert_eq!(floor("Cpus >= 2 || HasX"), "-");
         assert_eq!(floor("TARGET.Cpus <= 2"), "-");
@@ -194,19 +225,27 @@ mod tests {
         assert_eq!(floor("TARGET.Cpus >= Undefined"), "-");
     }
 
-    fn limits(requirements: &str) -> Option<usize> {
+    fn limits(requirements: &str) -> Option<u32> {
         let slot = ClassAd::parse_old(
             "Start = true\nPicky = TARGET.Owner == \"bob\"\nWithin = MY.Cpus > 0 && TARGET.RequestCpus <= Cpus\n\
              Cpus = 1\nMemory = 5\nNo = false\n",
         );
-        Limits::of(&requirements.parse().unwrap(), &slot.unwrap()).map(|limits| limits.0.len())
+        Limits::of(&requirements.parse().unwrap(), &slot.unwrap())
+            .map(|limits| limits.0.0.count_ones())
     }
 
     #[test]
     fn machines_that_refuse_only_what_does_not_fit_are_recognised() {
         assert_eq!(limits("Start && Within"), Some(1));
         assert_eq!(limits("Start && Within && MY.Memory >= TARGET.RequestMemory"), Some(2));
-        for other in ["Picky", "No", "Memory > 4000", "TARGET.RequestCpus <= MY.Memory", "Start || Within", "Gone"] {
+        for other in [
+            "Picky",
+            "No",
+            "Memory > 4000",
+            "TARGET.RequestCpus <= MY.Memory",
+            "Start || Within",
+            "Gone",
+        ] {
             assert_eq!(limits(other), None, "{other}");
         }
     }

@@ -9,7 +9,7 @@ use proto::matchmaking::ClassRequest;
 
 use super::bits::Bits;
 use super::clauses::{ClauseId, Clauses, Sense};
-use super::conditions::{Floor, stated};
+use super::conditions::{Floor, RequestSet};
 use super::dependence::Dependence;
 use super::pool::Rows;
 use super::reasons::Standing;
@@ -19,6 +19,8 @@ use super::words::ScheddName;
 #[derive(Clone, Debug, Default)]
 pub struct Demand {
     pub(crate) schedds: BTreeMap<ScheddName, BTreeMap<ClassId, Class>>,
+    /// Machines that some class leaves alone.
+    avoided: BTreeSet<MachineName>,
 }
 
 /// The idle jobs of one class of one schedd.
@@ -31,9 +33,11 @@ pub(crate) struct Class {
     /// How much it asks for.
     pub(crate) asked: Asked,
     /// The requests that it states as numbers.
-    pub(crate) stated: BTreeSet<Wanted>,
+    pub(crate) stated: RequestSet,
     /// Its Rank, if machines can differ in it, with the shared evaluation of it.
     pub(crate) rank: Option<(ClauseId, Expr)>,
+    /// Whether its Rank looks at nothing of a machine but the processors and the memory that are left.
+    pub(crate) ranks_by_amounts: bool,
     /// Whether its expressions ask for the time.
     pub(crate) unsteady: bool,
     /// Matches that the schedd did not know of when it counted.
@@ -53,6 +57,8 @@ pub(crate) struct Class {
 pub(crate) struct JobClause {
     /// As the user wrote it.
     pub(crate) written: Expr,
+    /// Whether it asks for no more than the class's request does: then it holds wherever the request fits.
+    pub(crate) implied: bool,
     condition: Condition,
 }
 
@@ -88,8 +94,29 @@ impl Demand {
         self.schedds.get_mut(schedd)?.get_mut(&class)
     }
 
+    /// A class leaves a machine alone until then, or until the machine has spoken again.
+    pub(crate) fn avoid(
+        &mut self,
+        (schedd, class): (&ScheddName, ClassId),
+        (machine, sequence): (MachineName, u64),
+        until_boot_ms: u64,
+    ) {
+        if let Some(class) = self.class_mut(schedd, class) {
+            class.declined.insert(machine.clone(), (sequence, until_boot_ms));
+            self.avoided.insert(machine);
+        }
+    }
+
+    /// Whether some class leaves the machine alone.
+    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
+        self.avoided.contains(machine)
+    }
+
     /// When the first machine that a class leaves alone may be asked again, in milliseconds of the steady clock.
     pub(crate) fn next_pause_end(&self) -> Option<u64> {
+        if self.avoided.is_empty() {
+            return None;
+        }
         self.classes().flat_map(|class| class.declined.values()).map(|(_, until)| *until).min()
     }
 
@@ -107,9 +134,9 @@ impl Demand {
         }
     }
 
-    /// Whether some class leaves the machine alone.
-    pub(crate) fn avoids(&self, machine: &MachineName) -> bool {
-        self.classes().any(|class| class.declined.contains_key(machine))
+    /// Whether some class that waits may fit a machine just because less is left of it.
+    pub(crate) fn waits_erratically(&self, clauses: &Clauses) -> bool {
+        self.classes().any(|class| class.wanted() > 0 && class.is_erratic(clauses))
     }
 
     /// Every class was looked at: what is left to see is what changes from now on.
@@ -120,6 +147,10 @@ impl Demand {
             if class.wanted() == 0 {
                 class.told = None;
             }
+        }
+        if !self.avoided.is_empty() {
+            self.avoided =
+                self.classes().flat_map(|class| class.declined.keys().cloned()).collect();
         }
     }
 
@@ -140,20 +171,28 @@ impl Class {
         let job = &request.ad;
         let requirements = job.get(attr::REQUIREMENTS);
         let written = requirements.map_or_else(Vec::new, Expr::clauses);
-        let compiled = written.into_iter().map(|clause| JobClause::compile(clause, job, clauses, ads));
-        let compiled = compiled.collect();
+        let asked = Asked::of(job, ads);
+        let compiled = written
+            .into_iter()
+            .map(|clause| JobClause::compile(clause, (job, &asked), clauses, ads))
+            .collect();
         let mut unsteady = requirements.is_some_and(|expr| Dependence::of(expr, job).unsteady);
+        let mut ranks_by_amounts = false;
         let rank = job.get(attr::RANK).filter(|rank| {
             let dependence = Dependence::of(rank, job);
             unsteady |= dependence.unsteady;
+            let amounts = [attr::CPUS, attr::MEMORY];
+            let is_amount = |name: &AttrName| amounts.iter().any(|amount| name == amount);
+            ranks_by_amounts = !dependence.unsteady && dependence.other.iter().all(is_amount);
             !dependence.other.is_empty()
         });
         let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
         Self {
             clauses: compiled,
-            asked: Asked::of(job, ads),
-            stated: stated(job),
+            asked,
+            stated: RequestSet::stated(job),
             rank,
+            ranks_by_amounts,
             unsteady,
             unseen: BTreeSet::new(),
             fresh: true,
@@ -162,6 +201,16 @@ impl Class {
             standing: None,
             request,
         }
+    }
+
+    /// Whether it may fit a machine just because less is left of that: `TARGET.Cpus <= 2`, or a request that is a part of what is
+    /// left. Whoever is not so is sure that a machine that did not suit it does not suit it when there is less of it.
+    pub(crate) fn is_erratic(&self, clauses: &Clauses) -> bool {
+        let live = |clause: &JobClause| match &clause.condition {
+            Condition::Shared(id) => clauses.holds(*id).is_none(),
+            Condition::Floor { .. } => false,
+        };
+        matches!(self.asked, Asked::PerMachine(_)) || self.clauses.iter().any(live)
     }
 
     /// Whether a request is about the same jobs as far as matching can see.
@@ -194,16 +243,26 @@ impl Class {
 }
 
 impl JobClause {
-    fn compile(written: &Expr, job: &Arc<ClassAd>, clauses: &mut Clauses, ads: &Rows) -> Self {
+    fn compile(
+        written: &Expr,
+        (job, asked): (&Arc<ClassAd>, &Asked),
+        clauses: &mut Clauses,
+        ads: &Rows,
+    ) -> Self {
         let mut acquire = |expr: &Expr| clauses.acquire(expr, Sense::Condition, job, ads);
         let condition = match Floor::of(written, job) {
             None => Condition::Shared(acquire(written)),
             Some(floor) => {
-                let (met, unmet) = (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
+                let (met, unmet) =
+                    (floor.met.as_ref().map(&mut acquire), floor.unmet.as_ref().map(acquire));
                 Condition::Floor { floor, met, unmet }
             }
         };
-        Self { written: written.clone(), condition }
+        let implied = match (&condition, asked) {
+            (Condition::Floor { floor, met: None, .. }, Asked::Fixed(asked)) => floor.is_met(asked),
+            (Condition::Floor { .. } | Condition::Shared(_), _) => false,
+        };
+        Self { written: written.clone(), implied, condition }
     }
 
     /// Whether it holds on a machine with so much left; `None` if it must be evaluated.
@@ -211,8 +270,18 @@ impl JobClause {
         let shared = |id: ClauseId| clauses.holds(id).map(|rows| rows.get(row));
         match &self.condition {
             Condition::Shared(id) => shared(*id),
-            Condition::Floor { floor, met, .. } if floor.is_met(left) => met.map_or(Some(true), shared),
+            Condition::Floor { floor, met, .. } if floor.is_met(left) => {
+                met.map_or(Some(true), shared)
+            }
             Condition::Floor { unmet, .. } => unmet.map_or(Some(false), shared),
+        }
+    }
+
+    /// Where it holds, if that does not depend on what is left: then [`Self::admit`] has said all that there is to say.
+    pub(crate) fn settled<'c>(&self, clauses: &'c Clauses) -> Option<&'c Bits> {
+        match &self.condition {
+            Condition::Shared(id) => clauses.holds(*id),
+            Condition::Floor { .. } => None,
         }
     }
 
@@ -226,7 +295,8 @@ impl JobClause {
             }
             Condition::Floor { met: None, .. } => {}
             Condition::Floor { met: Some(met), unmet, .. } => {
-                let unmet = unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
+                let unmet =
+                    unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
                 if let (Some(met), Some(mut either)) = (clauses.holds(*met), unmet) {
                     either.add(met);
                     admitted.keep(&either);

@@ -76,6 +76,54 @@ impl FreeIndex {
     }
 }
 
+impl FreeIndex {
+    /// Every machine with at least so much, in order.
+    pub(crate) fn from(&self, cpus: u32, memory_mib: u64) -> impl Iterator<Item = Place> + '_ {
+        let levels = self.by_cpus.range(cpus..);
+        levels.flat_map(move |(cpus, level)| {
+            let machines = level.range((memory_mib, 0, 0)..);
+            machines.map(|(memory_mib, slowness, row)| Place {
+                cpus: *cpus,
+                memory_mib: *memory_mib,
+                slowness: *slowness,
+                row: *row,
+            })
+        })
+    }
+
+    /// The first machine with exactly so many processors and so much memory, not before `from`, that `accept` takes.
+    pub(crate) fn first_at(
+        &self,
+        (cpus, memory_mib): (u32, u64),
+        from: Option<Place>,
+        mut accept: impl FnMut(Place) -> bool,
+    ) -> Option<Place> {
+        let start = from.map_or((memory_mib, 0, 0), |from| (memory_mib, from.slowness, from.row));
+        let machines = self.by_cpus.get(&cpus)?.range(start..=(memory_mib, u64::MAX, u32::MAX));
+        let mut places = machines.map(|(_, slowness, row)| Place {
+            cpus,
+            memory_mib,
+            slowness: *slowness,
+            row: *row,
+        });
+        places.find(|place| accept(*place))
+    }
+
+    /// One machine of each combination of processors and memory.
+    pub(crate) fn one_of_each(&self, cpus: u32, memory_mib: u64) -> Vec<Place> {
+        let mut found = Vec::new();
+        for (cpus, level) in self.by_cpus.range(cpus..) {
+            let mut next = memory_mib;
+            while let Some((memory_mib, slowness, row)) = level.range((next, 0, 0)..).next() {
+                let (cpus, memory_mib, slowness, row) = (*cpus, *memory_mib, *slowness, *row);
+                found.push(Place { cpus, memory_mib, slowness, row });
+                next = memory_mib + 1;
+            }
+        }
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +151,13 @@ mod tests {
         assert_eq!(all(&index, 2, 200, None), [2, 0]);
         assert_eq!(all(&index, 1, 0, Some(place(2, 500, 2))), [2, 0]);
         assert_eq!(all(&index, 1, 600, Some(place(2, 100, 1))), [0]);
+        assert_eq!(index.from(2, 200).map(|place| place.row).collect::<Vec<_>>(), [2, 0]);
+        assert_eq!(index.first_at((2, 500), None, |_| true), Some(place(2, 500, 2)));
+        assert_eq!(index.first_at((2, 500), Some(place(2, 500, 3)), |_| true), None);
+        index.insert(place(2, 500, 9));
+        let each = index.one_of_each(2, 0);
+        assert_eq!(each.iter().map(|place| place.row).collect::<Vec<_>>(), [1, 2, 0]);
+        index.remove(place(2, 500, 9));
         index.remove(place(2, 500, 2));
         assert_eq!(all(&index, 2, 200, None), [0]);
     }

@@ -26,7 +26,7 @@ use super::ordered::Ordered;
 use super::plan::{Plan, PlannedMatch};
 use super::policy::Policy;
 use super::pool::Pool;
-use super::reasons::{Queue, explain};
+use super::reasons::{Queue, survey};
 use super::words::ScheddName;
 
 /// All that a pass looks at.
@@ -65,27 +65,42 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
         }
     }
     let mut plan = Plan { matches: pass.matches, ..Plan::default() };
-    explain_all(snapshot, users.finished, &mut plan);
+    explain_all(snapshot, policy, users.finished, &mut plan);
     plan
 }
 
 /// Gives each class that wants more its reason.
-fn explain_all(snapshot: &Snapshot<'_>, mut users: Vec<User<'_>>, plan: &mut Plan) {
+fn explain_all(
+    snapshot: &Snapshot<'_>,
+    policy: &Policy,
+    mut users: Vec<User<'_>>,
+    plan: &mut Plan,
+) {
     users.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| a.user.cmp(b.user)));
-    let waiting = |user: &User<'_>| user.seekers.iter().any(|seeker| seeker.wants > 0);
-    let of = u32::try_from(users.iter().filter(|user| waiting(user)).count()).unwrap_or(u32::MAX);
+    let waits = |user: &User<'_>| user.seekers.iter().any(|seeker| seeker.wants > 0);
+    let of = u32::try_from(users.iter().filter(|user| waits(user)).count()).unwrap_or(u32::MAX);
     let mut place = 0;
+    let mut waiting = Vec::new();
     for user in users {
-        place += u32::from(waiting(&user));
+        place += u32::from(waits(&user));
         for seeker in user.seekers {
-            let reason = (seeker.wants > 0).then(|| {
-                let (reason, standing) = explain(snapshot, seeker.class, Queue { place, of });
-                if let Some(standing) = standing {
-                    plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
-                }
-                reason
-            });
-            plan.reasons.push((seeker.schedd.clone(), seeker.id, reason));
+            if seeker.wants > 0 {
+                waiting.push((seeker, Queue { place, of }));
+            } else {
+                plan.reasons.push((seeker.schedd.clone(), seeker.id, None));
+            }
+        }
+    }
+    let classes: Vec<&Class> = waiting.iter().map(|(seeker, _)| seeker.class).collect();
+    let surveys = survey(snapshot, &classes, policy.looks_per_pass);
+    plan.stale = surveys.stale;
+    for ((seeker, queue), standing) in waiting.into_iter().zip(surveys.standings) {
+        let known = standing.as_ref().or(seeker.class.standing.as_ref());
+        let known = known.expect("a class without a standing is surveyed");
+        let reason = known.reason(snapshot.pool, seeker.class, queue);
+        plan.reasons.push((seeker.schedd.clone(), seeker.id, Some(reason)));
+        if let Some(standing) = standing {
+            plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
         }
     }
 }
@@ -104,9 +119,43 @@ enum Search<'a> {
     /// Not begun.
     Fresh,
     /// By the least left; of machines that differ in Rank, among the best that have not been exhausted.
-    ByPlace { among: Among, levels: Option<&'a [Level]>, from: Option<Place>, more: bool },
-    /// One by one, by a Rank that looks at what is left.
+    ByPlace {
+        among: Among,
+        levels: Option<&'a [Level]>,
+        from: Option<Place>,
+        more: bool,
+        taken: Taken,
+    },
+    /// By a Rank that looks at processors and memory only, and then by the least left.
+    ByAmounts(Box<ByAmounts>),
+    /// One by one, by any Rank.
     ByRank(BinaryHeap<Ranked>),
+}
+
+/// What a class knows of the machines that the pass has taken from.
+#[derive(Default)]
+struct Taken {
+    /// How much of the pass's record it has read.
+    read: usize,
+    /// Those that suited it when it saw them, by their place then.
+    suited: BTreeSet<(Reverse<Ordered>, Place)>,
+    /// Whether it saw only the first of those that had been taken from when it began.
+    more: bool,
+}
+
+/// How many of the machines that were taken from before it began a class looks up at a time, where their order is known. A
+/// class usually needs one or two of them, and there may be tens of thousands.
+const TAKEN_AT_A_TIME: usize = 64;
+
+/// A search by a Rank that looks at processors and memory only: machines with equally much of both are equal in rank.
+struct ByAmounts {
+    among: Among,
+    ranks: BTreeMap<(u32, u64), Ordered>,
+    /// What the machines have left that were there when the search began, the best first.
+    groups: Vec<(Ordered, (u32, u64))>,
+    group: usize,
+    from: Option<Place>,
+    taken: Taken,
 }
 
 /// The machines that a class looks at.
@@ -115,6 +164,23 @@ enum Among {
     All(Bits),
     /// Those that improved.
     Improved,
+}
+
+impl Among {
+    fn admits(&self, row: u32) -> bool {
+        match self {
+            Self::All(admitted) => admitted.get(row),
+            Self::Improved => true,
+        }
+    }
+}
+
+/// The least that a machine must have left for a class to look at it.
+fn least(class: &Class) -> (u32, u64) {
+    match &class.asked {
+        Asked::Fixed(asked) => (asked.cpus, asked.memory_mib),
+        Asked::PerMachine(_) => (1, 0),
+    }
 }
 
 /// A machine by how much it is liked: the machine's own Rank first, as in HTCondor 25.14 (`10000000 * My.Rank` in
@@ -134,10 +200,41 @@ struct Ranked {
 struct Pass<'a> {
     snapshot: Snapshot<'a>,
     env: Env,
-    left: BTreeMap<u32, Resources>,
+    left: Left,
+    /// The machines that it has taken from and that have something left.
     touched: FreeIndex,
+    /// The same, once for each time.
+    record: Vec<u32>,
     improved: FreeIndex,
     matches: Vec<PlannedMatch>,
+}
+
+/// What is left of machines that the pass has taken from: looked up for every machine that a search passes over.
+#[derive(Default)]
+struct Left {
+    /// By row, one more than the position in `amounts`; 0 for a machine that is as it was.
+    position: Vec<u32>,
+    amounts: Vec<Resources>,
+}
+
+impl Left {
+    fn of(&self, row: u32) -> Option<&Resources> {
+        let position = self.position.get(row as usize)?.checked_sub(1)?;
+        self.amounts.get(position as usize)
+    }
+
+    fn set(&mut self, row: u32, left: Resources) {
+        if self.position.len() <= row as usize {
+            self.position.resize(row as usize + 1, 0);
+        }
+        let position = &mut self.position[row as usize];
+        if *position == 0 {
+            self.amounts.push(left);
+            *position = u32::try_from(self.amounts.len()).expect("machines are counted in 32 bits");
+        } else {
+            self.amounts[*position as usize - 1] = left;
+        }
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -145,13 +242,14 @@ impl<'a> Pass<'a> {
         let mut improved = FreeIndex::default();
         for number in &snapshot.pool.improved {
             let row = snapshot.pool.row(*number);
-            improved.insert(row.place(*number, &row.free));
+            improved.insert(row.place(*number, snapshot.pool.free(*number)));
         }
         Self {
             snapshot,
             env: Env::at(snapshot.now.wall.as_secs()),
-            left: BTreeMap::new(),
+            left: Left::default(),
             touched: FreeIndex::default(),
+            record: Vec::new(),
             improved,
             matches: Vec::new(),
         }
@@ -168,19 +266,18 @@ impl<'a> Pass<'a> {
         let class = seeker.class;
         let number = match &mut seeker.search {
             Search::Fresh => None,
-            Search::ByPlace { among, levels, from, more } => loop {
+            Search::ByPlace { among, levels, from, more, taken } => loop {
                 let level = levels.and_then(|levels| levels.first());
-                let found = self.next_by_place(class, among, level, from, more);
+                let found = self.next_by_place(class, (among, level), from, more, taken);
                 // A level that is exhausted stays so: during a pass machines only shrink.
-                let Some((_, rest)) = levels.filter(|_| found.is_none()).and_then(<[Level]>::split_first)
-                else {
-                    break found;
-                };
-                if rest.is_empty() {
-                    break None;
+                let rest = levels.filter(|_| found.is_none()).and_then(<[Level]>::split_first);
+                match rest {
+                    Some((_, rest)) if !rest.is_empty() => *levels = Some(rest),
+                    Some(_) | None => break found,
                 }
-                (*levels, *from, *more) = (Some(rest), None, true);
+                (*from, *more, *taken) = (None, true, Taken::default());
             },
+            Search::ByAmounts(search) => self.next_by_amounts(class, search),
             Search::ByRank(heap) => self.next_by_rank(class, heap),
         }?;
         let row = self.snapshot.pool.row(number);
@@ -192,18 +289,51 @@ impl<'a> Pass<'a> {
 
     fn begin(&self, class: &Class) -> Search<'a> {
         let pool = self.snapshot.pool;
-        let all = class.fresh || self.snapshot.anew || class.pause_is_over(self.snapshot.now);
+        let all = class.fresh
+            || self.snapshot.anew
+            || class.pause_is_over(self.snapshot.now)
+            || class.is_erratic(&pool.clauses);
+        let among = || if all { Among::All(self.admitted(class)) } else { Among::Improved };
         let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
-        if !pool.has_rank() && levels != Some(None) {
-            let among = if all { Among::All(self.admitted(class)) } else { Among::Improved };
-            return Search::ByPlace { among, levels: levels.flatten(), from: None, more: true };
+        if pool.has_rank() || (levels == Some(None) && !class.ranks_by_amounts) {
+            let rows: Vec<u32> = match among() {
+                Among::All(admitted) => admitted.rows().collect(),
+                Among::Improved => pool.improved.iter().copied().collect(),
+            };
+            return Search::ByRank(
+                rows.into_iter().filter_map(|row| self.ranked(class, row)).collect(),
+            );
         }
-        let rows: Vec<u32> = if all {
-            self.admitted(class).rows().collect()
-        } else {
-            pool.improved.iter().copied().collect()
-        };
-        Search::ByRank(rows.into_iter().filter_map(|row| self.ranked(class, row)).collect())
+        if levels == Some(None) {
+            return Search::ByAmounts(Box::new(self.begin_by_amounts(class, among())));
+        }
+        let (levels, taken) = (levels.flatten(), Taken::default());
+        Search::ByPlace { among: among(), levels, from: None, more: true, taken }
+    }
+
+    fn begin_by_amounts(&self, class: &Class, among: Among) -> ByAmounts {
+        let (cpus, memory_mib) = least(class);
+        let mut ranks = BTreeMap::new();
+        let places = self.base(&among).one_of_each(cpus, memory_mib);
+        let mut groups: Vec<(Ordered, (u32, u64))> = places
+            .into_iter()
+            .map(|place| {
+                let amounts = (place.cpus, place.memory_mib);
+                let free = self.snapshot.pool.free(place.row);
+                let rank =
+                    *ranks.entry(amounts).or_insert_with(|| self.job_rank(class, place.row, free));
+                (rank, amounts)
+            })
+            .collect();
+        groups.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        ByAmounts { among, ranks, groups, group: 0, from: None, taken: Taken::default() }
+    }
+
+    fn base(&self, among: &Among) -> &FreeIndex {
+        match among {
+            Among::All(_) => &self.snapshot.pool.index,
+            Among::Improved => &self.improved,
+        }
     }
 
     /// The machines that no clause rules out, however much is left of them.
@@ -217,38 +347,115 @@ impl<'a> Pass<'a> {
     fn next_by_place(
         &self,
         class: &Class,
-        among: &Among,
-        level: Option<&Level>,
+        (among, level): (&Among, Option<&Level>),
         from: &mut Option<Place>,
         more: &mut bool,
+        taken: &mut Taken,
     ) -> Option<u32> {
-        let (cpus, memory_mib) = match &class.asked {
-            Asked::Fixed(asked) => (asked.cpus, asked.memory_mib),
-            Asked::PerMachine(_) => (1, 0),
+        let (cpus, memory_mib) = least(class);
+        let suits = |place: Place| {
+            among.admits(place.row)
+                && level.is_none_or(|(_, rows)| rows.get(place.row))
+                && self.fits(class, place.row, self.left_of(place.row)).is_some()
         };
-        let admits = |number: u32| match among {
-            Among::All(admitted) => admitted.get(number),
-            Among::Improved => true,
-        };
-        let fits = |number: u32| {
-            admits(number)
-                && level.is_none_or(|(_, rows)| rows.get(number))
-                && self.fits(class, number, self.left_of(number)).is_some()
-        };
-        let touched = self.touched.first(cpus, memory_mib, None, |place| fits(place.row));
-        let base = match among {
-            Among::All(_) => &self.snapshot.pool.index,
-            Among::Improved => &self.improved,
-        };
+        let touched = self.best_taken(class, taken, &suits, |_| Ordered(0.0), TAKEN_AT_A_TIME);
         let untouched = if *more {
-            let accept = |place: Place| !self.left.contains_key(&place.row) && fits(place.row);
-            let found = base.first(cpus, memory_mib, *from, accept);
+            let accept = |place: Place| self.left.of(place.row).is_none() && suits(place);
+            let found = self.base(among).first(cpus, memory_mib, *from, accept);
             (*from, *more) = (found.or(*from), found.is_some());
             found
         } else {
             None
         };
-        touched.into_iter().chain(untouched).min().map(|place| place.row)
+        touched.map(|(_, place)| place).into_iter().chain(untouched).min().map(|place| place.row)
+    }
+
+    fn next_by_amounts(&self, class: &Class, search: &mut ByAmounts) -> Option<u32> {
+        let ByAmounts { among, ranks, groups, group, from, taken } = search;
+        let suits = |place: Place| {
+            among.admits(place.row)
+                && self.fits(class, place.row, self.left_of(place.row)).is_some()
+        };
+        let rank = |place: Place| {
+            let rank = || self.job_rank(class, place.row, self.left_of(place.row));
+            *ranks.entry((place.cpus, place.memory_mib)).or_insert_with(rank)
+        };
+        let touched = self.best_taken(class, taken, &suits, rank, usize::MAX);
+        let mut untouched = None;
+        while let Some((rank, amounts)) = groups.get(*group) {
+            let accept = |place: Place| self.left.of(place.row).is_none() && suits(place);
+            *from = self.base(among).first_at(*amounts, *from, accept);
+            if let Some(place) = *from {
+                untouched = Some((Reverse(*rank), place));
+                break;
+            }
+            *group += 1;
+        }
+        touched.into_iter().chain(untouched).min().map(|(_, place)| place.row)
+    }
+
+    /// The best of the machines that the pass has taken from, for a class that reads the record where it stopped: what did not
+    /// suit it does not suit it now, unless it is in the record again, and then there is even less of it.
+    fn best_taken(
+        &self,
+        class: &Class,
+        taken: &mut Taken,
+        suits: &impl Fn(Place) -> bool,
+        mut rank: impl FnMut(Place) -> Ordered,
+        at_a_time: usize,
+    ) -> Option<(Reverse<Ordered>, Place)> {
+        loop {
+            self.read_record(class, taken, suits, &mut rank, at_a_time);
+            while let Some(best) = taken.suited.first().copied() {
+                if self.place_of(best.1.row) == best.1 {
+                    return Some(best);
+                }
+                taken.suited.pop_first();
+            }
+            if !taken.more {
+                return None;
+            }
+            *taken = Taken::default();
+        }
+    }
+
+    fn read_record(
+        &self,
+        class: &Class,
+        taken: &mut Taken,
+        suits: &impl Fn(Place) -> bool,
+        rank: &mut impl FnMut(Place) -> Ordered,
+        at_a_time: usize,
+    ) {
+        if taken.read == 0 {
+            let (cpus, memory_mib) = least(class);
+            let mut places = self.touched.from(cpus, memory_mib).filter(|place| suits(*place));
+            for place in places.by_ref().take(at_a_time) {
+                taken.suited.insert((Reverse(rank(place)), place));
+            }
+            taken.more = taken.suited.len() == at_a_time;
+        } else {
+            for number in &self.record[taken.read..] {
+                let place = self.place_of(*number);
+                if suits(place) {
+                    taken.suited.insert((Reverse(rank(place)), place));
+                }
+            }
+        }
+        taken.read = self.record.len();
+    }
+
+    fn place_of(&self, number: u32) -> Place {
+        self.snapshot.pool.row(number).place(number, self.left_of(number))
+    }
+
+    fn job_rank(&self, class: &Class, number: u32, left: &Resources) -> Ordered {
+        let slot = self.snapshot.pool.row(number).ad_with(left);
+        let rank = class
+            .rank
+            .as_ref()
+            .map(|(_, rank)| number_of(&class.request.ad.eval_expr(rank, Some(&slot), &self.env)));
+        Ordered(rank.unwrap_or(0.0))
     }
 
     fn next_by_rank(&self, class: &Class, heap: &mut BinaryHeap<Ranked>) -> Option<u32> {
@@ -271,14 +478,14 @@ impl<'a> Pass<'a> {
             return None;
         }
         self.fits(class, number, left)?;
-        let slot = row.ad_with(left);
-        let job = &class.request.ad;
-        let job_rank = class.rank.as_ref().map_or(0.0, |(_, rank)| {
-            number_of(&job.eval_expr(rank, Some(&slot), &self.env))
-        });
+        let machine_rank = if row.has_rank() {
+            row.rank(&row.ad_with(left), &class.request.ad, &self.env)
+        } else {
+            0.0
+        };
         Some(Ranked {
-            machine_rank: Ordered(if row.has_rank() { row.rank(&slot, job, &self.env) } else { 0.0 }),
-            job_rank: Ordered(job_rank),
+            machine_rank: Ordered(machine_rank),
+            job_rank: self.job_rank(class, number, left),
             place: Reverse(row.place(number, left)),
         })
     }
@@ -292,44 +499,51 @@ impl<'a> Pass<'a> {
         }
         let clauses = &self.snapshot.pool.clauses;
         let mut live: Vec<&JobClause> = Vec::new();
-        for clause in &class.clauses {
+        for clause in class.clauses.iter().filter(|clause| !clause.implied) {
             match clause.decide(clauses, number, left) {
                 Some(true) => {}
                 Some(false) => return None,
                 None => live.push(clause),
             }
         }
-        let row = self.snapshot.pool.row(number);
-        if class.avoids(&row.state.machine, row.state.sequence, self.snapshot.now) {
-            return None;
+        let pool = self.snapshot.pool;
+        if !class.declined.is_empty() {
+            let state = &pool.row(number).state;
+            if class.avoids(&state.machine, state.sequence, self.snapshot.now) {
+                return None;
+            }
         }
+        let nature = pool.nature(number);
         if let Asked::Fixed(asked) = &class.asked
             && live.is_empty()
-            && row.takes_all_that_fit(&class.stated)
+            && nature.takes_all_that_fit(class.stated)
         {
-            return row.grant(asked, left);
+            return nature.grant(asked, left);
         }
+        let row = pool.row(number);
         let slot = row.ad_with(left);
         let job = &class.request.ad;
         let asked = class.asked.of_machine(job, &slot, &self.env);
-        let part = row.grant(&asked, left)?;
-        let holds = |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
+        let part = nature.grant(&asked, left)?;
+        let holds =
+            |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
         (live.iter().all(holds) && row.takes(&slot, job, &self.env)).then_some(part)
     }
 
     fn left_of(&self, number: u32) -> &Resources {
-        self.left.get(&number).unwrap_or_else(|| &self.snapshot.pool.row(number).free)
+        self.left.of(number).unwrap_or_else(|| self.snapshot.pool.free(number))
     }
 
     fn take(&mut self, seeker: &mut Seeker<'a>, number: u32, part: Resources) {
         let row = self.snapshot.pool.row(number);
         let before = self.left_of(number).clone();
         let after = before.minus(&part).expect("a part that is granted was free");
-        if self.left.contains_key(&number) {
+        if self.left.of(number).is_some() {
             self.touched.remove(row.place(number, &before));
         }
         self.touched.insert(row.place(number, &after));
-        self.left.insert(number, after);
+        self.record.push(number);
+        self.left.set(number, after);
         seeker.wants -= 1;
         let first = self.snapshot.first;
         let id = MatchId { life: first.life, number: first.number + self.matches.len() as u64 };

@@ -19,6 +19,8 @@ pub struct Plan {
     pub reasons: Vec<(ScheddName, ClassId, Option<IdleReason>)>,
     /// What was found out about classes and the pool as it would be if nothing ran: kept for the next pass.
     pub(crate) standings: Vec<(ScheddName, ClassId, Standing)>,
+    /// Whether some reasons rest on what the pool was a while ago, because finding out anew took too long for one pass.
+    pub(crate) stale: bool,
 }
 
 /// A match and whose it is.
@@ -137,7 +139,9 @@ fn check_match<'p>(
         .pool
         .find(machine)
         .ok_or_else(|| Fault::UnknownMachine { machine: machine.clone() })?;
-    let free = left.entry(machine).or_insert_with(|| row.free.clone());
+    let free = left
+        .entry(machine)
+        .or_insert_with(|| snapshot.pool.free_of_machine(machine).cloned().unwrap_or_default());
     let (schedd, class) = (planned.schedd.clone(), planned.matched.class);
     let slot = row.ad_with(free);
     let env = Env::at(snapshot.now.wall.as_secs());

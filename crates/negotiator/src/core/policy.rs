@@ -16,6 +16,9 @@ pub(crate) const SAVE_ACCOUNTS_EVERY: Duration = Duration::from_secs(60);
 /// How often classes whose expressions ask for the time are looked at again. HTCondor looks once per cycle of 60 s.
 pub(crate) const RECONSIDER_EVERY: Duration = Duration::from_secs(20);
 
+/// When reasons that are out of date are looked at again, if nothing else makes a pass: bounds what that costs.
+pub(crate) const REFRESH_REASONS_EVERY: Duration = Duration::from_secs(1);
+
 /// Machines of one pool. Row numbers and bit sets are sized by it; three times the largest HTCondor pool known.
 pub(crate) const MAX_MACHINES: usize = 1_000_000;
 
@@ -26,10 +29,17 @@ pub struct Policy {
     pub half_life: Duration,
     /// What a user's real priority is multiplied with (HTCondor 25.14: `DEFAULT_PRIO_FACTOR`, 1000).
     pub prio_factor: f64,
+    /// How many machines may be looked at in one pass to bring old reasons up to date. The default takes some 20 ms. In a pool
+    /// in which that is not enough, `q` may name for some seconds a number of machines that has changed since.
+    pub looks_per_pass: usize,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { half_life: Duration::from_secs(86_400), prio_factor: 1000.0 }
+        Self {
+            half_life: Duration::from_secs(86_400),
+            prio_factor: 1000.0,
+            looks_per_pass: 5_000_000,
+        }
     }
 }

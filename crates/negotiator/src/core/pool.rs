@@ -10,7 +10,7 @@ use proto::matchmaking::MachineState;
 
 use super::clauses::{Ads, Clauses};
 use super::index::FreeIndex;
-use super::machine::{Row, is_amount, is_custom};
+use super::machine::{Nature, Row, is_amount, is_custom};
 use super::words::ScheddName;
 
 /// The machines, and what was offered of them.
@@ -40,6 +40,10 @@ pub struct Pool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     rows: Vec<Option<Row>>,
+    /// What is left of each: what it says is free, less what was offered and not taken up yet. Of a vacant row, what was there
+    /// last; so with the natures.
+    free: Vec<Resources>,
+    natures: Vec<Nature>,
     /// Resources that administrators named, with how many machines have each.
     customs: BTreeMap<String, usize>,
 }
@@ -74,6 +78,21 @@ impl Pool {
         self.rows.get(row).expect("indexes name rows that exist")
     }
 
+    /// What matching compares of the machine in a row that an index named, whatever is in use of it.
+    pub(crate) fn nature(&self, row: u32) -> &Nature {
+        &self.rows.natures[row as usize]
+    }
+
+    /// What is left of it.
+    pub(crate) fn free(&self, row: u32) -> &Resources {
+        &self.rows.free[row as usize]
+    }
+
+    /// What is left of a machine.
+    pub(crate) fn free_of_machine(&self, machine: &MachineName) -> Option<&Resources> {
+        Some(self.free(*self.by_name.get(machine)?))
+    }
+
     /// A machine by name.
     pub(crate) fn find(&self, machine: &MachineName) -> Option<&Row> {
         self.rows.get(*self.by_name.get(machine)?)
@@ -82,11 +101,6 @@ impl Pool {
     /// Every machine, by name.
     pub(crate) fn machines(&self) -> impl Iterator<Item = (u32, &Row)> {
         self.by_name.values().map(|row| (*row, self.row(*row)))
-    }
-
-    /// The row numbers in use.
-    pub(crate) fn all_rows(&self) -> impl Iterator<Item = u32> + '_ {
-        self.by_name.values().copied()
     }
 
     /// A match that is outstanding.
@@ -183,11 +197,13 @@ impl Pool {
 
     /// Counts a part of a machine as taken until it is taken up, declined, or too late.
     pub(crate) fn make_offer(&mut self, number: u64, offer: Offer) {
-        let machine = offer.machine.clone();
         self.offer_deadlines.insert((offer.until_boot_ms, number));
-        self.offered_on.entry(machine.clone()).or_default().insert(number);
+        self.offered_on.entry(offer.machine.clone()).or_default().insert(number);
+        if let Some(row) = self.by_name.get(&offer.machine).copied() {
+            let free = self.free(row).minus(&offer.resources).unwrap_or_default();
+            self.set_free(row, free);
+        }
         self.offers.insert(number, offer);
-        self.refresh_free(&machine);
     }
 
     /// An offer that came to nothing: its part is free again.
@@ -215,10 +231,15 @@ impl Pool {
     fn refresh_free(&mut self, machine: &MachineName) {
         let Some(number) = self.by_name.get(machine).copied() else { return };
         let free = self.free_of(self.row(number));
-        let Some(row) = self.rows.get_mut(number) else { return };
-        self.index.remove(row.place(number, &row.free));
-        self.index.insert(row.place(number, &free));
-        row.free = free;
+        self.set_free(number, free);
+    }
+
+    fn set_free(&mut self, number: u32, free: Resources) {
+        let row = self.row(number);
+        let (before, after) = (row.place(number, self.free(number)), row.place(number, &free));
+        self.index.remove(before);
+        self.index.insert(after);
+        self.rows.free[number as usize] = free;
     }
 
     /// What the machine says is free, less what is offered of it. An ad that is older than an offer may leave less than the
@@ -233,7 +254,7 @@ impl Pool {
 
     fn take_out(&mut self, number: u32) -> Option<Row> {
         let old = self.rows.remove(number)?;
-        self.index.remove(old.place(number, &old.free));
+        self.index.remove(old.place(number, self.free(number)));
         self.ad_deadlines.remove(&(deadline(&old), number));
         self.unsteady -= usize::from(old.unsteady);
         self.ranking -= usize::from(old.has_rank());
@@ -248,19 +269,19 @@ impl Pool {
         Some(old)
     }
 
-    fn put_in(&mut self, number: u32, mut new: Row, old: Option<&Row>) {
-        new.free = self.free_of(&new);
+    fn put_in(&mut self, number: u32, new: Row, old: Option<&Row>) {
+        let free = self.free_of(&new);
         self.by_name.insert(new.state.machine.clone(), number);
-        self.index.insert(new.place(number, &new.free));
+        self.index.insert(new.place(number, &free));
         self.ad_deadlines.insert((deadline(&new), number));
         self.unsteady += usize::from(new.unsteady);
         self.ranking += usize::from(new.has_rank());
         for name in new.significant.iter() {
             *self.significant.entry(name.clone()).or_insert(0) += 1;
         }
-        let better = old.is_none_or(|old| !old.free.covers(&new.free));
+        let better = old.is_none() || !self.free(number).covers(&free);
         let other = old.is_none_or(|old| differs(old, &new));
-        let new_resource = self.rows.put(number, new);
+        let new_resource = self.rows.put(number, new, free);
         let concerned = if new_resource {
             self.clauses.machine_changed(number, &self.rows);
             self.clauses.rebuild_all(&self.rows);
@@ -305,10 +326,6 @@ impl Rows {
         self.customs.keys().cloned().collect()
     }
 
-    fn get_mut(&mut self, row: u32) -> Option<&mut Row> {
-        self.rows.get_mut(row as usize).and_then(Option::as_mut)
-    }
-
     fn push(&mut self) -> u32 {
         self.rows.push(None);
         u32::try_from(self.rows.len() - 1).expect("MAX_MACHINES is below 2^32")
@@ -328,12 +345,23 @@ impl Rows {
     }
 
     /// Tells whether the machine brings a resource that no other has: then what was an attribute is now an amount.
-    fn put(&mut self, row: u32, new: Row) -> bool {
+    fn put(&mut self, row: u32, new: Row, free: Resources) -> bool {
         let mut new_resource = false;
         for name in new.state.total.custom.keys() {
             let count = self.customs.entry(name.clone()).or_insert(0);
             new_resource |= *count == 0;
             *count += 1;
+        }
+        let nature = new.nature();
+        match self.natures.get_mut(row as usize) {
+            Some(known) => {
+                *known = nature;
+                self.free[row as usize] = free;
+            }
+            None => {
+                self.natures.push(nature);
+                self.free.push(free);
+            }
         }
         self.rows[row as usize] = Some(new);
         new_resource

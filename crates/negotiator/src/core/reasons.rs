@@ -5,6 +5,8 @@ use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Resources, Verdict};
 
 use super::bits::Bits;
+use super::clauses::Ads as _;
+use super::conditions::Floor;
 use super::demand::{Asked, Class, JobClause};
 use super::dependence::Dependence;
 use super::machine::Row;
@@ -56,26 +58,53 @@ pub(crate) struct Queue {
     pub(crate) of: u32,
 }
 
-/// Why the class waits, and its standing if that had to be found out anew.
-pub(crate) fn explain(
-    snapshot: &Snapshot<'_>,
-    class: &Class,
-    queue: Queue,
-) -> (IdleReason, Option<Standing>) {
-    let known = class.standing.as_ref().filter(|known| {
-        known.generation == snapshot.pool.generation && !(snapshot.anew && class.unsteady)
-    });
-    match known {
-        Some(known) => (known.reason(snapshot.pool, class, queue), None),
-        None => {
-            let found = Survey::new(snapshot, class).standing();
-            (found.reason(snapshot.pool, class, queue), Some(found))
+/// What was found out anew.
+pub(crate) struct Surveys {
+    /// For each class its standing, if it was found out anew.
+    pub(crate) standings: Vec<Option<Standing>>,
+    /// Whether some that are out of date were left for the next pass.
+    pub(crate) stale: bool,
+}
+
+/// Brings the standings of classes up to date: of those that have none (or one from
+/// before there were machines), and then of the oldest, until more than
+/// `budget` machines were looked at.
+pub(crate) fn survey(snapshot: &Snapshot<'_>, classes: &[&Class], budget: usize) -> Surveys {
+    let mut standings: Vec<Option<Standing>> = vec![None; classes.len()];
+    let mut outdated: Vec<(Option<u64>, usize)> = Vec::new();
+    for (index, class) in classes.iter().enumerate() {
+        match &class.standing {
+            Some(known) if known.generation == snapshot.pool.generation => {
+                if snapshot.anew && class.unsteady {
+                    outdated.push((Some(known.generation), index));
+                }
+            }
+            Some(known) if !known.says_no_machines() => {
+                outdated.push((Some(known.generation), index));
+            }
+            Some(_) | None => outdated.push((None, index)),
         }
     }
+    outdated.sort_unstable();
+    let (mut looks, mut stale) = (0, false);
+    for (generation, index) in outdated {
+        if generation.is_some() && looks > budget {
+            stale = true;
+            break;
+        }
+        looks += snapshot.pool.len();
+        standings[index] = Some(Survey::new(snapshot, classes[index]).standing());
+    }
+    Surveys { standings, stale }
 }
 
 impl Standing {
-    fn reason(&self, pool: &Pool, class: &Class, queue: Queue) -> IdleReason {
+    fn says_no_machines(&self) -> bool {
+        matches!(&self.outcome, Outcome::Hopeless(reason) if reason.cause == Cause::NoMachines)
+    }
+
+    /// Why the class waits.
+    pub(crate) fn reason(&self, pool: &Pool, class: &Class, queue: Queue) -> IdleReason {
         let (could_run, sample) = match &self.outcome {
             Outcome::Hopeless(reason) => return reason.clone(),
             Outcome::Possible { could_run, sample } => (*could_run, sample),
@@ -92,9 +121,9 @@ impl Standing {
 /// The resource that the nearest machine is short of: the one for which the largest part of the request is free.
 fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
-        let row = pool.row(*number);
+        let row = pool.rows.get(*number)?;
         let asked = asked_when_empty(class, row);
-        shares(&asked, &row.free).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+        shares(&asked, pool.free(*number)).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
     });
     let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
     nearest.map_or_else(String::new, |(name, _)| name)
@@ -166,40 +195,79 @@ impl<'a> Survey<'a> {
         if pool.is_empty() {
             return hopeless(Verdict::NotYet, Cause::NoMachines);
         }
+        let (willing, refusing) = self.runs_when_empty();
+        if !willing.is_empty() {
+            let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
+            return Outcome::Possible { could_run: willing.count(), sample };
+        }
+        if !refusing.is_empty() {
+            return self.refused(&refusing);
+        }
+        if let Some(nowhere) = self
+            .class
+            .clauses
+            .iter()
+            .find(|clause| clause.settled(&pool.clauses).is_some_and(Bits::is_empty))
+        {
+            let of = pool.clauses.present().count();
+            return self.clause_fails(&nowhere.written, of, of);
+        }
         let clauses = &self.class.clauses;
         let held: Vec<Bits> = clauses.iter().map(|clause| self.held_when_empty(clause)).collect();
         let mut suits = pool.clauses.present().clone();
         held.iter().for_each(|clause| suits.keep(clause));
-        let mut large = Bits::default();
-        for number in suits.rows() {
-            let row = pool.row(number);
-            large.put(number, row.state.total.covers(&asked_when_empty(self.class, row)));
+        self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held))
+    }
+
+    /// The machines that suit the job and are large enough for it when empty: those that would take it, and those that refuse.
+    fn runs_when_empty(&self) -> (Bits, Bits) {
+        let (pool, class) = (self.snapshot.pool, self.class);
+        let mut admitted = pool.clauses.present().clone();
+        class.clauses.iter().for_each(|clause| clause.admit(&pool.clauses, &mut admitted));
+        let open: Vec<&JobClause> = class
+            .clauses
+            .iter()
+            .filter(|clause| !clause.implied && clause.settled(&pool.clauses).is_none())
+            .collect();
+        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
+        for number in admitted.rows() {
+            let total = &pool.nature(number).total;
+            let large = match &class.asked {
+                Asked::Fixed(asked) => total.covers(asked),
+                Asked::PerMachine(_) => total.covers(&asked_when_empty(class, pool.row(number))),
+            };
+            if large && open.iter().all(|clause| self.holds(clause, number, total)) {
+                let takes = self.takes_when_empty(number);
+                if takes { &mut willing } else { &mut refusing }.put(number, true);
+            }
         }
-        if large.is_empty() {
-            return self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held));
+        (willing, refusing)
+    }
+
+    fn takes_when_empty(&self, number: u32) -> bool {
+        let nature = self.snapshot.pool.nature(number);
+        nature.takes_all_that_fit(self.class.stated) || {
+            let row = self.snapshot.pool.row(number);
+            row.takes(&row.ad_with(&nature.total), &self.class.request.ad, &self.env)
         }
-        let (willing, refusing) = self.willing(&large);
-        if willing.is_empty() {
-            return self.refused(&refusing);
-        }
-        let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
-        Outcome::Possible { could_run: willing.count(), sample }
     }
 
     /// Where a clause would hold if nothing ran.
     fn held_when_empty(&self, clause: &JobClause) -> Bits {
         let pool = self.snapshot.pool;
+        if let Some(settled) = clause.settled(&pool.clauses) {
+            return settled.clone();
+        }
         let mut held = Bits::default();
-        for number in pool.all_rows() {
-            let row = pool.row(number);
-            held.put(number, self.holds(clause, number, row, &row.state.total));
+        for number in pool.clauses.present().rows() {
+            held.put(number, self.holds(clause, number, &pool.nature(number).total));
         }
         held
     }
 
-    fn holds(&self, clause: &JobClause, number: u32, row: &Row, amounts: &Resources) -> bool {
+    fn holds(&self, clause: &JobClause, number: u32, amounts: &Resources) -> bool {
         clause.decide(&self.snapshot.pool.clauses, number, amounts).unwrap_or_else(|| {
-            let slot = row.ad_with(amounts);
+            let slot = self.snapshot.pool.row(number).ad_with(amounts);
             self.class.request.ad.eval_expr(&clause.written, Some(&slot), &self.env).is_true()
         })
     }
@@ -210,12 +278,12 @@ impl<'a> Survey<'a> {
         let pool = self.snapshot.pool;
         let mut suitable = suits.clone();
         if suitable.is_empty() {
-            for number in pool.all_rows() {
+            for number in pool.clauses.present().rows() {
                 let row = pool.row(number);
                 let asked = asked_when_empty(self.class, row);
                 let grown = at_least(&row.state.total, &asked);
                 let mut clauses = self.class.clauses.iter();
-                let suits = clauses.all(|clause| self.holds(clause, number, row, &grown));
+                let suits = clauses.all(|clause| self.holds(clause, number, &grown));
                 suitable.put(number, suits);
             }
         }
@@ -262,20 +330,20 @@ impl<'a> Survey<'a> {
             .filter(|(_, failing, _)| *failing > 0)
             .collect();
         if let Some((clause, failing, _)) = failing.iter().find(|(_, failing, _)| *failing == of) {
-            let cause = Cause::ClauseFails {
-                clause: in_words(clause),
-                failing: *failing,
-                of,
-                undefined: self.undefined(clause),
-                nearest: None,
-            };
-            return hopeless(self.verdict(&[clause]), cause);
+            return self.clause_fails(clause, *failing, of);
         }
         let conflict = self.least_conflict(&failing);
         let exprs: Vec<&Expr> = conflict.iter().map(|(clause, _)| *clause).collect();
         let clauses =
             conflict.iter().map(|(clause, failing)| (in_words(clause), *failing)).collect();
         hopeless(self.verdict(&exprs), Cause::ClausesConflict { clauses, of })
+    }
+
+    fn clause_fails(&self, clause: &Expr, failing: u32, of: u32) -> Outcome {
+        let (undefined, nearest) = (self.undefined(clause), None);
+        let clause_in_words = in_words(clause);
+        let cause = Cause::ClauseFails { clause: clause_in_words, failing, of, undefined, nearest };
+        hopeless(self.verdict(&[clause]), cause)
     }
 
     /// Leaves out every clause without which the others still exclude each other.
@@ -295,8 +363,10 @@ impl<'a> Survey<'a> {
     /// References of a clause that no machine defines.
     fn undefined(&self, clause: &Expr) -> Vec<String> {
         let reached = Dependence::of(clause, &self.class.request.ad).other;
+        let pool = self.snapshot.pool;
         let defined = |name: &AttrName| {
-            self.snapshot.pool.machines().any(|(_, row)| row.ad().lookup(name).is_some())
+            let has_it = || pool.machines().any(|(_, row)| row.ad().lookup(name).is_some());
+            pool.clauses.is_defined(name).unwrap_or_else(has_it)
         };
         reached.iter().filter(|name| !defined(name)).map(|name| name.as_str().to_owned()).collect()
     }
@@ -305,24 +375,16 @@ impl<'a> Survey<'a> {
     fn verdict(&self, clauses: &[&Expr]) -> Verdict {
         let mut dependence = Dependence::default();
         clauses.iter().for_each(|clause| dependence.add(clause, &self.class.request.ad));
+        // `TARGET.Cpus <= 2` is not true of an empty machine and may be of one that is in use.
+        dependence.unsteady |= clauses.iter().any(|clause| self.may_hold_in_use(clause));
         verdict(&dependence)
     }
 
-    /// Which of the machines would take the job, and which refuse it, as if they were empty.
-    fn willing(&self, large: &Bits) -> (Bits, Bits) {
-        let (mut willing, mut refusing) = (Bits::default(), Bits::default());
-        let job = &self.class.request.ad;
-        for number in large.rows() {
-            let row = self.snapshot.pool.row(number);
-            let takes = row.takes_all_that_fit(&self.class.stated)
-                || row.takes(&row.ad_with(&row.state.total), job, &self.env);
-            if takes {
-                willing.put(number, true);
-            } else {
-                refusing.put(number, true);
-            }
-        }
-        (willing, refusing)
+    /// Whether a clause looks at what is left of a machine in another way than to ask for at least so much.
+    fn may_hold_in_use(&self, clause: &Expr) -> bool {
+        let reached = Dependence::of(clause, &self.class.request.ad).other;
+        reached.iter().any(|name| self.snapshot.pool.rows.is_resource(name))
+            && Floor::of(clause, &self.class.request.ad).is_none()
     }
 
     fn refused(&self, refusing: &Bits) -> Outcome {

@@ -11,7 +11,8 @@ use super::demand::{Class, Demand};
 use super::pass::{Snapshot, negotiate};
 use super::plan::Plan;
 use super::policy::{
-    DECLINE_PAUSE, MATCH_EXPIRY, MAX_MACHINES, Policy, RECONSIDER_EVERY, SAVE_ACCOUNTS_EVERY,
+    DECLINE_PAUSE, MATCH_EXPIRY, MAX_MACHINES, Policy, RECONSIDER_EVERY, REFRESH_REASONS_EVERY,
+    SAVE_ACCOUNTS_EVERY,
 };
 use super::pool::{Held, Offer, Pool};
 use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
@@ -30,6 +31,7 @@ pub struct Core {
     accounts: Accounts,
     due: bool,
     planned_at: Option<Now>,
+    stale_reasons: bool,
     accounts_changed_at: Option<Now>,
     told_significant: Vec<AttrName>,
 }
@@ -46,6 +48,7 @@ impl Core {
             accounts,
             due: false,
             planned_at: None,
+            stale_reasons: false,
             accounts_changed_at: None,
             told_significant: Vec::new(),
         }
@@ -158,7 +161,8 @@ impl Core {
         let again = again.map(|planned| planned.deadline(RECONSIDER_EVERY));
         let save = self.accounts_changed_at.map(|changed| changed.deadline(SAVE_ACCOUNTS_EVERY));
         let pause = self.demand.next_pause_end();
-        [self.pool.next_deadline(), again, save, pause].into_iter().flatten().min()
+        let ends = [self.pool.next_deadline(), again, self.refresh_at(), save, pause];
+        ends.into_iter().flatten().min()
     }
 
     /// The accounts, to be saved.
@@ -245,7 +249,8 @@ impl Core {
         }
         let snapshot = self.snapshot(now);
         let pause_over = self.demand.next_pause_end().is_some_and(|end| end <= now.boot_ms);
-        if self.due || snapshot.anew || pause_over {
+        let refresh = self.refresh_at().is_some_and(|refresh| refresh <= now.boot_ms);
+        if self.due || snapshot.anew || pause_over || refresh {
             let plan = negotiate(&snapshot, &self.policy);
             debug_assert_eq!(plan.check(&snapshot), Ok(()), "a plan is sound");
             facts.push(Fact::Planned(plan));
@@ -304,6 +309,7 @@ impl Core {
     fn machine_changed(&mut self, at: Now, before: &Held, now: &Held) -> Change {
         self.due |= !self.pool.improved.is_empty();
         if before != now {
+            self.due |= self.demand.waits_erratically(&self.pool.clauses);
             self.accounts.advance(at, &self.policy);
             for (user, weight) in before {
                 self.accounts.hold(user, -weight);
@@ -339,8 +345,8 @@ impl Core {
             class.fresh = true;
         }
         if let (Some(at), Some(row)) = (declined, self.pool.find(&offer.machine)) {
-            let pause = (row.state.sequence, at.deadline(DECLINE_PAUSE));
-            class.declined.insert(offer.machine, pause);
+            let (sequence, until) = (row.state.sequence, at.deadline(DECLINE_PAUSE));
+            self.demand.avoid((&offer.schedd, offer.class), (offer.machine, sequence), until);
         }
     }
 
@@ -369,7 +375,9 @@ impl Core {
         }
         self.pool.improved.clear();
         self.demand.looked_at(at);
-        (self.due, self.planned_at) = (false, Some(at));
+        // What the pass took may be what an erratic class waited for.
+        self.due = !plan.matches.is_empty() && self.demand.waits_erratically(&self.pool.clauses);
+        (self.planned_at, self.stale_reasons) = (Some(at), plan.stale);
         Change { reasons: self.news(plan), ..Change::default() }
     }
 
@@ -384,6 +392,12 @@ impl Core {
             }
         }
         news.into_iter().map(|(schedd, reasons)| (schedd.clone(), reasons)).collect()
+    }
+
+    /// When old reasons are looked at again.
+    fn refresh_at(&self) -> Option<u64> {
+        let planned = self.planned_at.filter(|_| self.stale_reasons);
+        planned.map(|planned| planned.deadline(REFRESH_REASONS_EVERY))
     }
 
     fn is_unsteady(&self) -> bool {

@@ -78,7 +78,9 @@ impl Act<'_> {
                 }
             }
             Selector::Cluster(id) => {
-                for job in self.core.clusters.get(id).into_iter().flat_map(|c| c.procs()) {
+                for job in
+                    self.core.clusters.get(id).into_iter().flat_map(super::state::Cluster::procs)
+                {
                     self.on(Some(selector), job);
                 }
             }

@@ -1,11 +1,13 @@
 //! The only place where the core's state changes.
 
-use model::{AfterRun, JobEvent, JobId, Now, RunEnd, RunId};
+use std::sync::Arc;
+
+use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, Now, RunEnd, RunId};
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
 use super::policy;
-use super::rows::JobRecord;
+use super::rows::{ClusterRecord, JobRecord};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
 use super::words::{Change, Event, Fact};
@@ -20,21 +22,7 @@ impl Core {
         let at = event.at;
         let mut change = Change::default();
         match &event.fact {
-            Fact::ClusterSubmitted(record) => {
-                self.reserved.remove(&record.cluster);
-                self.meta.next_cluster = self.meta.next_cluster.max(record.cluster.next());
-                self.index_cluster(record);
-                change.meta = Some(self.meta);
-                change.new_cluster = Some(record.clone());
-                change.recorded = Some(self.record(
-                    at,
-                    Happening::ClusterSubmitted {
-                        cluster: record.cluster,
-                        owner: record.body.owner.clone(),
-                        procs: record.spec.count(),
-                    },
-                ));
-            }
+            Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::UsageSeen { run, usage } => {
                 let record = self.job_mut(run.job);
@@ -68,14 +56,8 @@ impl Core {
                 self.classes.changed = self.classes.by_id.keys().copied().collect();
             }
             Fact::NegotiatorWent => self.negotiator = None,
-            Fact::RequestsTold(message) => self.note_told(message),
-            Fact::ReasonsHeard(reasons) => {
-                for (class, reason) in reasons {
-                    if let Some(class) = self.classes.by_id.get_mut(class) {
-                        class.reason.clone_from(reason);
-                    }
-                }
-            }
+            Fact::RequestsTold(message) => self.note_told(at, message),
+            Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
             Fact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
             }
@@ -97,17 +79,42 @@ impl Core {
                     machine.beat = Some(*beat);
                 }
             }
-            Fact::BackoffOver { job } => {
-                if let Some(until_ms) = self.backing_off.remove(job) {
-                    self.backoff_ends.remove(&(until_ms, *job));
-                    let (owner, place) = self.owner_and_place(*job);
-                    self.classes.add_idle(&place.key, &owner, place.prio, *job);
-                }
-            }
+            Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
-            Fact::MatchDeclined { .. } | Fact::Repeated { .. } => {}
+            Fact::MatchDeclined { class, .. } => self.doubt(*class),
+            Fact::Repeated { .. } => {}
         }
         change
+    }
+
+    fn cluster_submitted(&mut self, at: Now, record: &Arc<ClusterRecord>, change: &mut Change) {
+        self.reserved.remove(&record.cluster);
+        self.meta.next_cluster = self.meta.next_cluster.max(record.cluster.next());
+        self.index_cluster(record);
+        change.meta = Some(self.meta);
+        change.new_cluster = Some(Arc::clone(record));
+        let happened = Happening::ClusterSubmitted {
+            cluster: record.cluster,
+            owner: record.body.owner.clone(),
+            procs: record.spec.count(),
+        };
+        change.recorded = Some(self.record(at, happened));
+    }
+
+    fn reasons_heard(&mut self, reasons: &[(ClassId, Option<IdleReason>)]) {
+        for (class, reason) in reasons {
+            if let Some(class) = self.classes.by_id.get_mut(class) {
+                class.reason.clone_from(reason);
+            }
+        }
+    }
+
+    fn backoff_over(&mut self, job: JobId) {
+        if let Some(until_ms) = self.backing_off.remove(&job) {
+            self.backoff_ends.remove(&(until_ms, job));
+            let (owner, place) = self.owner_and_place(job);
+            self.classes.add_idle(&place.key, &owner, place.prio, job);
+        }
     }
 
     fn apply_job(&mut self, at: Now, id: JobId, event: &JobEvent, change: &mut Change) {
@@ -230,13 +237,14 @@ impl Core {
         Recorded { seq: self.last_seq, at: at.wall, what }
     }
 
-    fn note_told(&mut self, message: &FromSchedd) {
+    fn note_told(&mut self, at: Now, message: &FromSchedd) {
         self.classes.changed.clear();
         let Some(negotiator) = &mut self.negotiator else { return };
         negotiator.introduced = true;
         let FromSchedd::Requests { full, changed, gone, .. } = message else { return };
         if *full {
             negotiator.told.clear();
+            negotiator.told_all_ms = at.boot_ms;
         }
         for class in gone {
             negotiator.told.remove(class);
@@ -244,6 +252,15 @@ impl Core {
         for request in changed {
             let told = Told { prio: request.prio, first: request.first, idle: request.idle };
             negotiator.told.insert(request.class, told);
+        }
+    }
+
+    /// The negotiator seems to believe something else of a class than what it was told.
+    fn doubt(&mut self, class: ClassId) {
+        if let Some(negotiator) = &mut self.negotiator {
+            let nothing = Told { prio: 0, first: JobId::new(0, 0), idle: 0 };
+            negotiator.told.insert(class, nothing);
+            self.classes.changed.insert(class);
         }
     }
 

@@ -11,7 +11,7 @@ use super::state::{Claim, Core, Machine};
 use super::words::{Fact, Rejection, Repeat};
 
 impl Core {
-    pub(super) fn from_startd(
+    pub(super) fn startd_said(
         &self,
         now: Now,
         name: &MachineName,

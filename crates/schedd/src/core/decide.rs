@@ -23,8 +23,8 @@ impl Core {
             }
             Input::NegotiatorUp => vec![Fact::NegotiatorCame],
             Input::NegotiatorDown => vec![Fact::NegotiatorWent],
-            Input::FromNegotiator(message) => self.from_negotiator(message)?,
-            Input::FromStartd { machine, message } => self.from_startd(now, machine, message)?,
+            Input::FromNegotiator(message) => self.negotiator_said(message)?,
+            Input::FromStartd { machine, message } => self.startd_said(now, machine, message)?,
             Input::StartdDown { machine } => vec![Fact::StartdWent { machine: machine.clone() }],
             Input::Tick => self.tick(now),
         };

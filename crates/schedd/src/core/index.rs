@@ -99,7 +99,7 @@ impl Core {
             record: Arc::clone(record),
         };
         self.submissions.insert(record.token, (record.cluster, record.spec.count()));
-        self.count(cluster.owner().clone(), JobStatus::Idle, |n| *n += cluster.untouched.len());
+        self.count(cluster.owner(), JobStatus::Idle, |n| *n += cluster.untouched.len());
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.clusters.insert(record.cluster, cluster);
     }
@@ -107,7 +107,7 @@ impl Core {
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
     pub(super) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
         let (owner, place) = self.owner_and_place(job);
-        self.count(owner.clone(), state.status(), |n| *n += 1);
+        self.count(&owner, state.status(), |n| *n += 1);
         match state {
             JobState::Idle { .. } => match backoff_until_ms {
                 Some(until_ms) => {
@@ -126,7 +126,7 @@ impl Core {
     /// The counterpart of [`Core::enter`].
     pub(super) fn leave(&mut self, job: JobId, state: &JobState) {
         let (owner, place) = self.owner_and_place(job);
-        self.count(owner.clone(), state.status(), |n| *n -= 1);
+        self.count(&owner, state.status(), |n| *n -= 1);
         match state {
             JobState::Idle { .. } => match self.backing_off.remove(&job) {
                 Some(until_ms) => {
@@ -146,11 +146,11 @@ impl Core {
         (cluster.owner().clone(), cluster.sorting.place(job.proc).clone())
     }
 
-    fn count(&mut self, owner: UserName, status: JobStatus, change: impl Fn(&mut u64)) {
+    fn count(&mut self, owner: &UserName, status: JobStatus, change: impl Fn(&mut u64)) {
         let counts = self.counts.entry(owner.clone()).or_default();
         change(counter(counts, status));
         if *counts == Counts::default() {
-            self.counts.remove(&owner);
+            self.counts.remove(owner);
         }
         change(counter(&mut self.all, status));
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use classad::ClassAd;
+use classad::{ClassAd, Expr};
 use model::{
     AfterRun, Hold, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp, Usage,
     VacateCode, attr,
@@ -268,9 +268,9 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
                 let code = match run.end {
                     RunEnd::Vacated { code } => code,
                     RunEnd::Exited { .. } | RunEnd::Signaled { .. } => VacateCode::JobShouldRequeue,
-                    RunEnd::StartFailed(_)
-                    | RunEnd::OutputFailed { .. }
-                    | RunEnd::Lost { .. } => VacateCode::ScratchDirError,
+                    RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } | RunEnd::Lost { .. } => {
+                        VacateCode::ScratchDirError
+                    }
                 };
                 let (code, subcode) = (code.number(), 0);
                 vec![LogKind::Evicted { code, subcode, reason: reason.clone(), run }]
@@ -298,8 +298,10 @@ fn summary(
     let tally = job.record().tally;
     let env = ads::env(now);
     let amount = |name| {
-        let value = ad.eval(name, None, &env).as_i64().unwrap_or(0);
-        u64::try_from(value).unwrap_or(0)
+        // `int()` truncates, as HTCondor's log does with a request that is a real number.
+        let whole =
+            Expr::parse(&format!("int({name})")).map(|whole| ad.eval_expr(&whole, None, &env));
+        u64::try_from(whole.ok().and_then(|whole| whole.as_i64()).unwrap_or(0)).unwrap_or(0)
     };
     RunSummary {
         end: end.clone(),

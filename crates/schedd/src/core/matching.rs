@@ -1,6 +1,7 @@
 //! The negotiator: what it is told of the idle jobs, and what is done with its matches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use model::{ClassId, Now};
 use proto::matchmaking::{ClassRequest, FromSchedd, Match, ToSchedd};
@@ -10,8 +11,12 @@ use super::classes::Class;
 use super::state::{Core, Told};
 use super::words::{Fact, Rejection};
 
+/// How often the negotiator is told everything although it was told every change: a message that was overtaken by another
+/// would leave it wrong for ever.
+const RETELL_EVERY: Duration = Duration::from_secs(120);
+
 impl Core {
-    pub(super) fn from_negotiator(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
+    pub(super) fn negotiator_said(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
         match message {
             ToSchedd::Matches(matches) => Ok(self.take_matches(matches)),
             ToSchedd::Reasons(reasons) => Ok(vec![Fact::ReasonsHeard(reasons.clone())]),
@@ -44,7 +49,8 @@ impl Core {
                 facts.push(Fact::ClaimRequested(matched.clone()));
             } else {
                 let reason = "no job of the class waits any more".to_owned();
-                facts.push(Fact::MatchDeclined { matched: matched.id, reason });
+                let class = matched.class;
+                facts.push(Fact::MatchDeclined { matched: matched.id, class, reason });
             }
         }
         facts.extend(matches.iter().map(|m| m.id).max().map(|matched| Fact::MatchSeen { matched }));
@@ -61,23 +67,31 @@ impl Core {
     /// What the negotiator must be told now: everything on a new connection, afterwards what changed.
     pub(super) fn requests(&self, now: Now) -> Option<Fact> {
         let negotiator = self.negotiator.as_ref()?;
+        let full = !negotiator.introduced || self.retell_ms().is_some_and(|due| now.boot_ms >= due);
         let (mut changed, mut gone) = (Vec::new(), Vec::new());
-        for id in &self.classes.changed {
+        let all = self.classes.by_id.keys().filter(|_| full);
+        for id in self.classes.changed.iter().filter(|_| !full).chain(all) {
             let request =
                 self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
             let told = negotiator.told.get(id);
             match request {
-                Some(request) if told != Some(&told_of(&request)) => changed.push(request),
-                None if told.is_some() => gone.push(*id),
+                Some(request) if full || told != Some(&told_of(&request)) => changed.push(request),
+                None if told.is_some() && !full => gone.push(*id),
                 Some(_) | None => {}
             }
         }
-        let full = !negotiator.introduced;
         if !full && changed.is_empty() && gone.is_empty() {
             return None;
         }
         let seen = negotiator.seen;
         Some(Fact::RequestsTold(FromSchedd::Requests { full, changed, gone, seen }))
+    }
+
+    /// When the negotiator is to be told everything again; not if it knows of nothing that waits.
+    pub(super) fn retell_ms(&self) -> Option<u64> {
+        let negotiator = self.negotiator.as_ref().filter(|n| !n.told.is_empty())?;
+        let every = u64::try_from(RETELL_EVERY.as_millis()).unwrap_or(u64::MAX);
+        Some(negotiator.told_all_ms.saturating_add(every))
     }
 
     fn request(&self, id: ClassId, class: &Class, now: Now) -> Option<ClassRequest> {

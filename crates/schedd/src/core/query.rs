@@ -47,7 +47,7 @@ impl Core {
                 Select::All | Select::Any(_) => true,
             };
             if selected && query.constraint.as_ref().is_none_or(|c| holds(&ad, c)) {
-                found.push(project(ad, &query.projection));
+                found.push(project(&ad, &query.projection));
             }
             if n + 1 >= jobs {
                 return (found, Some(job.job));
@@ -111,7 +111,7 @@ fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
 }
 
 /// What a query wants of an ad: all, or some attributes.
-pub(crate) fn project(ad: ClassAd, wanted: &[AttrName]) -> ClassAd {
+pub(crate) fn project(ad: &ClassAd, wanted: &[AttrName]) -> ClassAd {
     if wanted.is_empty() {
         return ad.collapsed();
     }

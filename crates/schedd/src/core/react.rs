@@ -19,7 +19,7 @@ impl Core {
             Fact::ClaimDropped { release, .. } => release_effect(change, *release),
             Fact::RequestsTold(message) => vec![Effect::ToNegotiator(message.clone())],
             Fact::ClaimRequested(matched) => self.claim_effects(now, matched),
-            Fact::ClaimFailed { matched, reason } | Fact::MatchDeclined { matched, reason } => {
+            Fact::ClaimFailed { matched, reason } | Fact::MatchDeclined { matched, reason, .. } => {
                 vec![declined(*matched, reason)]
             }
             Fact::MachineForgotten { machine } => {

@@ -181,7 +181,9 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
 /// HTCondor 25.14's words for the first file that could not be copied.
 fn transfer_failure(path: &str, errno: i32) -> String {
     let cause = errno_text(errno);
-    format!("Details: 1 total failures: first failure: reading from file {path}: (errno {errno}) {cause}")
+    format!(
+        "Details: 1 total failures: first failure: reading from file {path}: (errno {errno}) {cause}"
+    )
 }
 
 fn vacated(code: VacateCode) -> &'static str {

@@ -108,6 +108,8 @@ pub(super) struct Negotiator {
     pub(super) introduced: bool,
     /// What it was told last of each class.
     pub(super) told: BTreeMap<ClassId, Told>,
+    /// When it was told everything last, milliseconds of the boot clock.
+    pub(super) told_all_ms: u64,
     /// The last match that it sent.
     pub(super) seen: Option<MatchId>,
 }

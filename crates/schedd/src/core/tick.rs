@@ -47,7 +47,13 @@ impl Core {
         let claiming = self.claiming.values().map(|c| after(c.since_ms, CLAIMING_TIME));
         let backoffs = self.backoff_ends.first().map(|(until_ms, _)| *until_ms);
         let free = self.free_claims().map(|(_, claim)| self.release_ms(claim));
-        machines.chain(claiming).chain(backoffs).chain(free).chain(self.kept_due_ms()).min()
+        machines
+            .chain(claiming)
+            .chain(backoffs)
+            .chain(free)
+            .chain(self.kept_due_ms())
+            .chain(self.retell_ms())
+            .min()
     }
 
     /// Runs and claims whose startd was not heard for so long that nothing of them can be alive; requests that were not

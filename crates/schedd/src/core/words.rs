@@ -174,6 +174,8 @@ pub enum Fact {
     MatchDeclined {
         /// Which.
         matched: MatchId,
+        /// For which class: the negotiator is told anew how it stands.
+        class: ClassId,
         /// Why.
         reason: String,
     },

@@ -129,7 +129,7 @@ impl Visit<'_> {
                 self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
             }
             Ask::Totals => {
-                let totals = self.from_engine(EngineInput::Totals).await?;
+                let totals = self.ask_engine(EngineInput::Totals).await?;
                 self.say(id, Answer::Totals(totals)).await
             }
             Ask::Events { since, follow, select } => self.events(id, since, follow, &select).await,
@@ -141,12 +141,12 @@ impl Visit<'_> {
     }
 
     async fn through_core(&mut self, id: u64, input: Input) -> Result<(), Broken> {
-        let answer = self.from_engine(|client| EngineInput::Ask(input, client)).await?;
+        let answer = self.ask_engine(|client| EngineInput::Ask(input, client)).await?;
         self.say(id, answer).await
     }
 
     /// Puts a question to the engine and waits for what it says.
-    async fn from_engine<T>(
+    async fn ask_engine<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> EngineInput,
     ) -> Result<T, Broken> {
@@ -189,7 +189,7 @@ impl Visit<'_> {
         let mut after = None;
         loop {
             let request = Box::new(PageRequest { query: query.clone(), after });
-            let page = self.from_engine(|client| EngineInput::Page(request, client)).await?;
+            let page = self.ask_engine(|client| EngineInput::Page(request, client)).await?;
             if let Some(limit) = &mut query.limit {
                 *limit = limit.saturating_sub(page.ads.len() as u64);
             }

@@ -161,7 +161,7 @@ impl Reading<'_> {
                 for row in &page[at..at + run] {
                     let ad = maker.ad(&rows::job_record(row)?);
                     if self.wanted(&record, row, &ad) {
-                        ads.push(project(ad, &self.query.projection));
+                        ads.push(project(&ad, &self.query.projection));
                     }
                 }
             }

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 
@@ -20,6 +20,27 @@ const PAST_SUBMISSIONS: i64 = 10_000;
 
 /// How many rows a history query reads at a time: enough to amortise the statement, little enough to hold.
 const HISTORY_PAGE: i64 = 1000;
+
+// One statement a table: its argument is a JSON array of rows.
+const UPDATE_CLUSTERS: &str = "\
+    update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
+    from json_each(?) v where cluster = v.value ->> 0";
+const WRITE_JOBS: &str = "\
+    insert into job (cluster, proc, finished, body) \
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
+    on conflict do update set finished = excluded.finished, body = excluded.body";
+const WRITE_CLAIMS: &str = "\
+    insert into claim (claim, body) select value ->> 0, value ->> 1 from json_each(?) where true \
+    on conflict do update set body = excluded.body";
+const DROP_CLAIMS: &str = "delete from claim where claim in (select value from json_each(?))";
+const WRITE_EVENTS: &str = "\
+    insert into event (seq, at_ms, cluster, proc, body) \
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?)";
+const WRITE_META: &str = "\
+    insert into meta (key, body) select value ->> 0, value ->> 1 from json_each(?) where true \
+    on conflict do update set body = excluded.body";
+const WRITE_OUTBOX: &str = "\
+    insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)";
 
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -343,24 +364,6 @@ impl Reader {
         row.as_ref().map(new_cluster).transpose().map_err(failed("read a cluster"))
     }
 
-    /// The cluster that was submitted with that token, live or not.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub async fn cluster_of_token(
-        &self,
-        token: [u8; 16],
-    ) -> Result<Option<NewCluster>, StoreError> {
-        let row =
-            sqlx::query("select cluster, token, procs, spec, body from cluster where token = ?")
-                .bind(&token[..])
-                .fetch_optional(&self.0)
-                .await
-                .map_err(failed("look a token up"))?;
-        row.as_ref().map(new_cluster).transpose().map_err(failed("look a token up"))
-    }
-
     /// Events from a position on, at most a page.
     ///
     /// # Errors
@@ -380,96 +383,28 @@ impl Reader {
 }
 
 async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let clusters = batch
-        .clusters
-        .iter()
-        .map(|row| Json::from(vec![row.cluster.into(), Json::from(row.body.as_deref())]))
-        .collect();
-    each(
-        tx,
-        clusters,
-        "update the clusters",
-        "update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
-         from json_each(?) v where cluster = v.value ->> 0",
-    )
-    .await?;
-    let jobs: Vec<Json> = batch
+    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body])).collect();
+    each(tx, clusters, "update the clusters", UPDATE_CLUSTERS).await?;
+    let jobs = batch
         .jobs
         .iter()
-        .map(|row| {
-            Json::from(vec![
-                row.cluster.into(),
-                row.proc.into(),
-                row.finished.into(),
-                Json::from(row.body.as_str()),
-            ])
-        })
+        .map(|row| json!([row.cluster, row.proc, row.finished, row.body]))
         .collect();
-    each(
-        tx,
-        jobs,
-        "write the jobs",
-        "insert into job (cluster, proc, finished, body) \
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
-         on conflict do update set finished = excluded.finished, body = excluded.body",
-    )
-    .await?;
+    each(tx, jobs, "write the jobs", WRITE_JOBS).await?;
     let (kept, dropped): (Vec<_>, Vec<_>) =
         batch.claims.iter().partition(|(_, body)| body.is_some());
-    let kept = kept
-        .iter()
-        .map(|(claim, body)| Json::from(vec![claim.as_str().into(), Json::from(body.as_deref())]))
-        .collect();
-    each(
-        tx,
-        kept,
-        "write the claims",
-        "insert into claim (claim, body) select value ->> 0, value ->> 1 from json_each(?) where true \
-         on conflict do update set body = excluded.body",
-    )
-    .await?;
-    let dropped = dropped.iter().map(|(claim, _)| Json::from(claim.as_str())).collect();
-    each(
-        tx,
-        dropped,
-        "drop the claims",
-        "delete from claim where claim in (select value from json_each(?))",
-    )
-    .await?;
-    let events: Vec<Json> = batch
+    let kept = kept.iter().map(|(claim, body)| json!([claim, body])).collect();
+    each(tx, kept, "write the claims", WRITE_CLAIMS).await?;
+    let dropped = dropped.iter().map(|(claim, _)| json!(claim)).collect();
+    each(tx, dropped, "drop the claims", DROP_CLAIMS).await?;
+    let events = batch
         .events
         .iter()
-        .map(|row| {
-            Json::from(vec![
-                row.seq.into(),
-                row.at_ms.into(),
-                row.cluster.into(),
-                row.proc.into(),
-                Json::from(row.body.as_str()),
-            ])
-        })
+        .map(|row| json!([row.seq, row.at_ms, row.cluster, row.proc, row.body]))
         .collect();
-    each(
-        tx,
-        events,
-        "write the record",
-        "insert into event (seq, at_ms, cluster, proc, body) \
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?)",
-    )
-    .await?;
-    let meta = batch
-        .meta
-        .iter()
-        .map(|(key, body)| Json::from(vec![Json::from(*key), Json::from(body.as_str())]))
-        .collect();
-    each(
-        tx,
-        meta,
-        "write the numbers",
-        "insert into meta (key, body) select value ->> 0, value ->> 1 from json_each(?) where true \
-         on conflict do update set body = excluded.body",
-    )
-    .await?;
+    each(tx, events, "write the record", WRITE_EVENTS).await?;
+    let meta = batch.meta.iter().map(|(key, body)| json!([key, body])).collect();
+    each(tx, meta, "write the numbers", WRITE_META).await?;
     write_outbox(tx, batch).await
 }
 
@@ -481,20 +416,8 @@ async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), St
             .await
             .map_err(failed("forget what stands in users' logs"))?;
     }
-    let texts = batch
-        .outbox
-        .iter()
-        .map(|(id, path, text)| {
-            Json::from(vec![(*id).into(), path.as_str().into(), Json::from(text.as_str())])
-        })
-        .collect();
-    each(
-        tx,
-        texts,
-        "keep texts for users' logs",
-        "insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)",
-    )
-    .await
+    let texts = batch.outbox.iter().map(|(id, path, text)| json!([id, path, text])).collect();
+    each(tx, texts, "keep texts for users' logs", WRITE_OUTBOX).await
 }
 
 /// One statement for all rows of a table.
@@ -626,7 +549,8 @@ mod tests {
         again.jobs[0].cluster = 8;
         assert!(store.commit(&again).await.is_err());
         assert!(store.load().await.unwrap().jobs.iter().all(|j| j.cluster == 7));
-        assert!(store.reader().cluster_of_token([1; 16]).await.unwrap().is_some());
+        assert_eq!(store.reader().cluster(7).await.unwrap().unwrap().token, [1; 16]);
+        assert!(store.reader().cluster(8).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -61,13 +61,14 @@ impl Core {
             Fact::Measured(measured) => self.measured = *measured,
             Fact::Closed => self.closed = true,
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
-            Fact::RunUsed { .. }
+            Fact::AdRefreshed
+            | Fact::RunUsed { .. }
             | Fact::Answered { .. }
             | Fact::StrayRun { stray: Stray::Alive, .. } => {}
         }
         if change.ad {
             self.ad_changes += 1;
-            self.changed_at = at.wall;
+            self.advertised_ms = at.boot_ms;
         }
         change
     }
@@ -155,6 +156,7 @@ fn changes_ad(fact: &Fact) -> bool {
         | Fact::RunStarted { .. }
         | Fact::RunEnded { .. }
         | Fact::Measured(_)
+        | Fact::AdRefreshed
         | Fact::Opened => true,
         Fact::Echoed { .. }
         | Fact::RunAccepted(_)

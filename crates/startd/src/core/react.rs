@@ -43,6 +43,7 @@ impl Core {
             | Fact::ClaimDoomed { .. }
             | Fact::LauncherWent
             | Fact::Closed
+            | Fact::AdRefreshed
             | Fact::Measured(_) => Vec::new(),
         };
         if !self.open {

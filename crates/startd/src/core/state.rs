@@ -38,8 +38,8 @@ pub struct Core {
     pub(super) beaten_ms: Option<u64>,
     /// Counts what changed the machine's ad.
     pub(super) ad_changes: u64,
-    /// The wall clock of the last change of `free`, for `EnteredCurrentState`.
-    pub(super) changed_at: Timestamp,
+    /// When the ad was due to be sent last, milliseconds of the boot clock.
+    pub(super) advertised_ms: u64,
 }
 
 /// What the journal makes: it can be stored whole, in the journal's place.
@@ -47,9 +47,33 @@ pub struct Core {
 pub struct State {
     /// The number of the last claim.
     pub(super) last_claim: u64,
+    /// Stored as a list: the stored form may be JSON, whose maps have strings for keys.
+    #[serde(with = "as_list")]
     pub(super) claims: BTreeMap<ClaimId, Claim>,
     /// When the beat was sent that each schedd echoed last, milliseconds of the boot clock. Its runs' leases count from there.
     pub(super) leased_from_ms: BTreeMap<ScheddName, u64>,
+}
+
+mod as_list {
+    use std::collections::BTreeMap;
+
+    use model::ClaimId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Claim;
+
+    pub(super) fn serialize<S: Serializer>(
+        claims: &BTreeMap<ClaimId, Claim>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(claims)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ClaimId, Claim>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,7 +134,6 @@ pub(super) enum Phase {
 impl Core {
     /// A machine without claims, or what was stored of it with [`Core::state`]. The journal's events are applied next.
     pub fn new(machine: Machine, state: State) -> Self {
-        let changed_at = machine.started;
         let mut core = Self {
             free: machine.total.clone(),
             machine,
@@ -125,7 +148,7 @@ impl Core {
             measured: Measured::default(),
             beaten_ms: None,
             ad_changes: 0,
-            changed_at,
+            advertised_ms: 0,
         };
         for (id, claim) in &state.claims {
             core.index_claim(*id, claim.matched, claim.slot, &claim.resources);

@@ -12,6 +12,9 @@ use super::words::{Fact, Stop};
 /// is for the schedd that has forgotten it.
 pub(super) const UNUSED_CLAIM: Duration = Duration::from_secs(60);
 
+/// How often the machine is advertised while nothing changes: a third of the time for which an ad holds, so that two may be lost.
+const ADVERTISE_EVERY: Duration = Duration::from_secs(300);
+
 impl Core {
     pub(super) fn tick(&self, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
@@ -23,6 +26,9 @@ impl Core {
         }
         if self.next_beat_ms().is_some_and(|due| now.boot_ms >= due) {
             facts.push(Fact::Beaten);
+        }
+        if now.boot_ms >= self.next_ad_ms() {
+            facts.push(Fact::AdRefreshed);
         }
         for (id, claim) in &self.state.claims {
             if self.ends_ms(claim).is_some_and(|end| now.boot_ms >= end) {
@@ -38,7 +44,12 @@ impl Core {
             return (self.launcher_listed && self.strays.is_empty()).then_some(0);
         }
         let ends = self.state.claims.values().filter_map(|claim| self.ends_ms(claim));
-        ends.chain(self.next_beat_ms()).min()
+        ends.chain(self.next_beat_ms()).chain([self.next_ad_ms()]).min()
+    }
+
+    fn next_ad_ms(&self) -> u64 {
+        let every = u64::try_from(ADVERTISE_EVERY.as_millis()).unwrap_or(u64::MAX);
+        self.advertised_ms.saturating_add(every)
     }
 
     fn next_beat_ms(&self) -> Option<u64> {

@@ -218,6 +218,7 @@ impl Event {
             | Fact::Measured(_)
             | Fact::Closed
             | Fact::Beaten
+            | Fact::AdRefreshed
             | Fact::Answered { .. }
             | Fact::StrayRun { .. } => false,
         }
@@ -341,6 +342,8 @@ pub enum Fact {
     Closed,
     /// Beats were sent to every schedd that has a claim here.
     Beaten,
+    /// The machine's ad would soon be taken for dead: it is sent again.
+    AdRefreshed,
     /// A schedd must be told something that changes nothing.
     Answered {
         /// Which.

@@ -151,7 +151,6 @@ fn decimal(text: &str) -> Option<(f64, usize)> {
     text[..length].parse().ok().map(|value| (value, length))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a digit")]
 fn hexadecimal(text: &str) -> Option<(f64, usize)> {
     let body = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     let mut value = 0.0_f64;
@@ -163,7 +162,7 @@ fn hexadecimal(text: &str) -> Option<(f64, usize)> {
         if byte == b'.' && !after_point {
             after_point = true;
         } else if let Some(digit) = char::from(byte).to_digit(16) {
-            value = value * 16.0 + digit as f64;
+            value = value * 16.0 + f64::from(digit);
             scale -= if after_point { 4 } else { 0 };
             digits += 1;
         } else {

@@ -18,7 +18,7 @@ fn membership(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope, op: B
     }
     for candidate in items.iter() {
         let candidate = evaluator.eval_element(candidate, &inner, scope);
-        if matches!(combine(op, candidate, item.clone()), Val::Boolean(true)) {
+        if matches!(combine(op, &candidate, &item), Val::Boolean(true)) {
             return Val::Boolean(true);
         }
     }
@@ -65,7 +65,7 @@ fn list_compare(
     let right = evaluator.eval(right, scope);
     for item in items.iter() {
         let item = evaluator.eval_element(item, &inner, scope);
-        match combine(op, item, right.clone()) {
+        match combine(op, &item, &right) {
             Val::Boolean(holds) if holds != need_all => return Val::Boolean(holds),
             Val::Boolean(_) => {}
             // An undefined comparison ends the search: nothing is known of all, nor found so far.
@@ -108,7 +108,7 @@ fn numbers(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Resul
 fn total(values: &[Val]) -> Val {
     let mut values = values.iter().cloned();
     let first = values.next().unwrap_or(Val::Integer(0));
-    values.fold(first, |sum, value| combine(BinaryOp::Add, sum, value))
+    values.fold(first, |sum, value| combine(BinaryOp::Add, &sum, &value))
 }
 
 pub(super) fn sum(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
@@ -120,7 +120,7 @@ pub(super) fn avg(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -
     match numbers(evaluator, args, scope) {
         Err(result) => result,
         Ok(values) if values.is_empty() => Val::Integer(0),
-        Ok(values) => combine(BinaryOp::Divide, total(&values), Val::Real(values.len() as f64)),
+        Ok(values) => combine(BinaryOp::Divide, &total(&values), &Val::Real(values.len() as f64)),
     }
 }
 
@@ -132,11 +132,10 @@ fn bound(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope, op: Binary
     };
     let any_real = values.iter().any(|value| matches!(value, Val::Real(_)));
     let is_alone = values.len() == 1;
-    let best =
-        values.into_iter().reduce(|best, value| match combine(op, value.clone(), best.clone()) {
-            Val::Boolean(true) => value,
-            _ => best,
-        });
+    let best = values.into_iter().reduce(|best, value| match combine(op, &value, &best) {
+        Val::Boolean(true) => value,
+        _ => best,
+    });
     match best {
         None => Val::Undefined,
         Some(value) if any_real => number(&value).map_or(Val::Error, Val::Real),

@@ -9,7 +9,7 @@ use fancy_regex::{Captures, Regex, RegexBuilder};
 use crate::Expr;
 use crate::eval::functions::string_lists;
 use crate::eval::{Evaluator, Scope, Val};
-use crate::limits::{MAX_BACKTRACK_STEPS, MAX_PATTERN_BYTES};
+use crate::limits::{MAX_BACKTRACK_STEPS, MAX_BACKTRACK_TEXT_BYTES, MAX_PATTERN_BYTES};
 
 /// Compiled patterns kept per thread: a Requirements is evaluated against thousands of ads in a row.
 const CACHED_PATTERNS: usize = 32;
@@ -56,9 +56,27 @@ fn compile(pattern: &str, options: &str) -> Option<Regex> {
     Some(regex)
 }
 
+/// Whether a pattern cannot be matched in linear time: it looks around, refers back, or does not give back what it took.
+fn backtracks(pattern: &str) -> bool {
+    let marks = [
+        "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?(", "\\k", "\\g", "\\K", "\\G", "*+", "++", "?+",
+        "}+",
+    ];
+    let refers_back = pattern
+        .as_bytes()
+        .windows(2)
+        .any(|pair| pair[0] == b'\\' && matches!(pair[1], b'1'..=b'9'));
+    refers_back || marks.iter().any(|mark| pattern.contains(mark))
+}
+
+/// Whether matching this text with this pattern stays within bounds.
+fn is_bounded(regex: &Regex, text: &str) -> bool {
+    text.len() <= MAX_BACKTRACK_TEXT_BYTES || !backtracks(regex.as_str())
+}
+
 /// Whether the pattern is found in the text; `None` if that took too long.
 fn is_match(evaluator: &mut Evaluator<'_>, regex: &Regex, text: &str) -> Option<bool> {
-    if !evaluator.spend_steps(MATCH_STEPS + text.len() as u64 / 64) {
+    if !is_bounded(regex, text) || !evaluator.spend_steps(MATCH_STEPS + text.len() as u64 / 64) {
         return None;
     }
     match regex.is_match(text) {
@@ -225,6 +243,9 @@ fn substituted(
     replacement: &str,
     options: &str,
 ) -> Option<String> {
+    if !is_bounded(regex, text) {
+        return None;
+    }
     let (whole_text, every_match) = (options.contains('f'), options.contains('g'));
     let mut output = String::new();
     let mut done = 0;

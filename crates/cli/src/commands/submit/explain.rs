@@ -19,7 +19,13 @@ pub(super) fn explain(submission: &Submission) -> Result<String> {
         let Some((job, ad)) = of_cluster else { continue };
         let _ = writeln!(text, "{} job(s); the first, {job}, will see", spec.count());
         write_command(&mut text, &ad)?;
-        for name in [attr::REQUIREMENTS, attr::REQUEST_CPUS, attr::REQUEST_MEMORY, attr::REQUEST_DISK, attr::RANK] {
+        for name in [
+            attr::REQUIREMENTS,
+            attr::REQUEST_CPUS,
+            attr::REQUEST_MEMORY,
+            attr::REQUEST_DISK,
+            attr::RANK,
+        ] {
             if let Some(expr) = ad.get(name) {
                 let _ = writeln!(text, "  {name} = {expr}");
             }
@@ -28,7 +34,8 @@ pub(super) fn explain(submission: &Submission) -> Result<String> {
             None => text += "  no pool answers, so nothing can be said about slots\n",
             Some(machines) => {
                 let env = Env::at(proto::clock::now().wall.as_secs());
-                let fit = machines.iter().filter(|machine| classad::matches(&ad, machine, &env)).count();
+                let fit =
+                    machines.iter().filter(|machine| classad::matches(&ad, machine, &env)).count();
                 let _ = writeln!(text, "  {fit} of {} slots would take it now", machines.len());
             }
         }
@@ -37,7 +44,9 @@ pub(super) fn explain(submission: &Submission) -> Result<String> {
 }
 
 fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
-    let word = |name: &str| ad.literal(name).and_then(classad::Value::as_str).unwrap_or_default().to_owned();
+    let word = |name: &str| {
+        ad.literal(name).and_then(classad::Value::as_str).unwrap_or_default().to_owned()
+    };
     let _ = writeln!(text, "  argv[0] = {:?}", word(attr::CMD));
     for (index, argument) in cmdline::argv_of(ad)?.iter().enumerate() {
         let _ = writeln!(text, "  argv[{}] = {argument:?}", index + 1);

@@ -55,11 +55,11 @@ enum Failure {
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Net(_)
-            | AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => Self::Passing(error),
-            AskError::Refused(Refusal::Limit { .. } | Refusal::Invalid(_)) | AskError::Unexpected { .. } => {
-                Self::Lasting(error.into())
+            AskError::Net(_) | AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => {
+                Self::Passing(error)
             }
+            AskError::Refused(Refusal::Limit { .. } | Refusal::Invalid(_))
+            | AskError::Unexpected { .. } => Self::Lasting(error.into()),
         }
     }
 }
@@ -132,7 +132,8 @@ fn send(
 fn token() -> Result<SubmitToken, Diagnostic> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
-        Diagnostic::error(format!("no random number for the submission: {error}")).form(Form::Spaced)
+        Diagnostic::error(format!("no random number for the submission: {error}"))
+            .form(Form::Spaced)
     })?;
     Ok(SubmitToken(bytes))
 }

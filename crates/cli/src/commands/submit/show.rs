@@ -70,7 +70,10 @@ impl Manner {
     pub(super) fn end_line(&self) -> Result<()> {
         let open = matches!(
             self.shape,
-            Shape::Plain | Shape::Verbose { announced: true } | Shape::DryRun { .. } | Shape::Dump { .. }
+            Shape::Plain
+                | Shape::Verbose { announced: true }
+                | Shape::DryRun { .. }
+                | Shape::Dump { .. }
         );
         if open && !to_the_letter(self.voice) {
             output::put("\n")?;
@@ -96,16 +99,19 @@ impl Manner {
     /// What became of it.
     pub(super) fn submitted(&self, submission: &Submission, now: i64) -> Result<ExitCode> {
         let (text, watch) = match &self.shape {
-            Shape::Plain => (format!("{}\n{}", self.dots(submission), counts(submission, "submitted")), true),
+            Shape::Plain => {
+                (format!("{}\n{}", self.dots(submission), counts(submission, "submitted")), true)
+            }
             Shape::Terse => (ranges(submission), false),
             Shape::Verbose { announced } => (verbose(submission, now, *announced), false),
             Shape::DryRun { file, full: true } => {
                 let head = format!("{}\n{}", dots(submission), counts(submission, "dry-run"));
                 (head + &to_file(file, &full_ads(submission, now))?, false)
             }
-            Shape::DryRun { file, full: false } if file == "-" => {
-                (format!("\n{}{}", as_set(submission, now, "."), counts(submission, "dry-run")), false)
-            }
+            Shape::DryRun { file, full: false } if file == "-" => (
+                format!("\n{}{}", as_set(submission, now, "."), counts(submission, "dry-run")),
+                false,
+            ),
             Shape::DryRun { file, full: false } => {
                 to_file(file, &format!("\n{}", as_set(submission, now, "")))?;
                 (format!("{}\n{}", dots(submission), counts(submission, "dry-run")), false)
@@ -126,7 +132,8 @@ impl Manner {
     }
 
     fn watch_command(&self, submission: &Submission) -> String {
-        let clusters: Vec<String> = submission.clusters.iter().map(|(cluster, _)| cluster.to_string()).collect();
+        let clusters: Vec<String> =
+            submission.clusters.iter().map(|(cluster, _)| cluster.to_string()).collect();
         let clusters = clusters.join(" ");
         match self.voice {
             Voice::HtCondor => format!("condor_watch_q -clusters {clusters}"),
@@ -152,7 +159,8 @@ impl Manner {
                     text += &diagnostic.condor();
                     // not HTCondor's, and worth a line under any name: which keyword was meant
                     if !diagnostic.is_error()
-                        && let Some(hint) = diagnostic.hint.as_ref().filter(|hint| hint.starts_with("did you mean"))
+                        && let Some(hint) =
+                            diagnostic.hint.as_ref().filter(|hint| hint.starts_with("did you mean"))
                     {
                         text += &format!("         {hint}\n");
                     }
@@ -215,7 +223,8 @@ fn whole_ad(job: JobId, ad: &ClassAd, now: i64) -> ClassAd {
 }
 
 fn sorted(ad: &ClassAd) -> String {
-    let mut lines: Vec<String> = ad.iter().map(|(name, expr)| format!("{name} = {expr}\n")).collect();
+    let mut lines: Vec<String> =
+        ad.iter().map(|(name, expr)| format!("{name} = {expr}\n")).collect();
     lines.sort_by_key(|line| line.split(' ').next().unwrap_or_default().to_ascii_lowercase());
     lines.concat()
 }
@@ -242,7 +251,8 @@ fn as_set(submission: &Submission, now: i64, after_each: &str) -> String {
             let mut ad = if proc.0 == 0 { whole_ad(job, &spec.ad, now) } else { ClassAd::new() };
             ad.update(&spec.delta(proc).unwrap_or_default());
             let state = ad.get(attr::JOB_STATUS).or_else(|| spec.ad.get(attr::JOB_STATUS)).cloned();
-            let mut names: Vec<_> = ad.iter().filter(|(name, _)| !is_set_last(name.as_str())).collect();
+            let mut names: Vec<_> =
+                ad.iter().filter(|(name, _)| !is_set_last(name.as_str())).collect();
             names.sort_by_key(|(name, _)| {
                 let name = name.as_str();
                 (name != attr::CLUSTER_ID, name.len(), name.to_owned())

@@ -27,7 +27,8 @@ impl RealSite {
         let now = jiff::Timestamp::from_millisecond(wall)?.to_zoned(jiff::tz::TimeZone::system());
         let release = os_release(&fs::read_to_string("/etc/os-release").unwrap_or_default());
         let arch = env::consts::ARCH.to_ascii_uppercase();
-        let platform = model::version::condor_platform(&arch, &format!("{}{}", release.0, release.1));
+        let platform =
+            model::version::condor_platform(&arch, &format!("{}{}", release.0, release.1));
         let host = Host {
             cwd: cwd.to_string_lossy().into_owned(),
             user: connect::me(),
@@ -89,20 +90,27 @@ impl Site for RealSite {
     fn run_command(&self, command: &str) -> Result<String, SiteError> {
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(command).stderr(Stdio::inherit());
-        let output = shell.output().map_err(|error| SiteError(format!("{command}: {}", plain(&error))))?;
+        let output =
+            shell.output().map_err(|error| SiteError(format!("{command}: {}", plain(&error))))?;
         if !output.status.success() {
             // HTCondor 25.14 prints the status as wait() gives it
             let status = std::os::unix::process::ExitStatusExt::into_raw(output.status);
-            return Err(SiteError(format!("Error \"{command} |\": command terminated with exit code {status}")));
+            return Err(SiteError(format!(
+                "Error \"{command} |\": command terminated with exit code {status}"
+            )));
         }
-        String::from_utf8(output.stdout).map_err(|_| SiteError(format!("the output of {command} is not text")))
+        String::from_utf8(output.stdout)
+            .map_err(|_| SiteError(format!("the output of {command} is not text")))
     }
 
     fn environ(&self) -> &BTreeMap<String, String> {
         &self.environ
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the command line is where a description's random numbers come from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is where a description's random numbers come from"
+    )]
     fn random_below(&self, bound: u64) -> u64 {
         let mut bytes = [0; 8];
         // without randomness every draw is the first: a choice all the same

@@ -86,18 +86,20 @@ impl Job<'_> {
         };
         // HTCondor 25.14: what is no truth value counts as true
         let transferred = self.truth("transfer_executable").unwrap_or(Some(true)).unwrap_or(true);
-        if !transferred {
-            self.ad.set(attr::CMD, path);
-            self.ad.set("TransferExecutable", false);
-            self.ad.set("ExecutableSize", 0);
-            return Ok(());
-        }
         self.scope.check_mark(&path);
         let absolute = match path.starts_with('/') {
             true => path.clone(),
             false => format!("{}/{path}", self.scope.site.host().cwd),
         };
-        let size = self.checked_size_kib(&absolute, &path)?;
+        let size = self.checked_size_kib(&absolute, &path);
+        if !transferred {
+            self.ad.set(attr::CMD, path);
+            self.ad.set("TransferExecutable", false);
+            // it need not be here
+            self.ad.set("ExecutableSize", size.unwrap_or(0));
+            return Ok(());
+        }
+        let size = size?;
         self.ad.set(attr::CMD, absolute);
         self.ad.set("ExecutableSize", size);
         Ok(())

@@ -149,7 +149,7 @@ impl Job<'_> {
     fn add_deferral(&self, clauses: &mut Vec<String>) {
         if self.is_deferred() {
             let (by_machine, in_time) = DEFERRAL_CLAUSES;
-            if self.universe == Universe::Vanilla {
+            if self.universe != Universe::Local {
                 clauses.push(by_machine.to_owned());
             }
             clauses.push(in_time.to_owned());

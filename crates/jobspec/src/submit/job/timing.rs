@@ -27,24 +27,20 @@ pub(super) const DEFERRAL_CLAUSES: (&str, &str) = (
 
 impl Job<'_> {
     pub(super) fn set_timing(&mut self) -> Result<(), Diagnostic> {
-        let mut needed_by = None;
+        let mut needed = false;
         for (keyword, attr) in CRON {
             if let Some(field) = self.text(keyword)? {
                 self.ad.set(attr, field);
-                needed_by = Some(attr);
+                needed = true;
             }
         }
         if let Some(text) = self.text("deferral_time")? {
             self.set_seconds("deferral_time", "DeferralTime", &text)?;
-            needed_by = Some("DeferralTime");
+            needed = true;
+            self.check_deferral_universe()?;
         }
-        let Some(needed_by) = needed_by else { return Ok(()) };
-        if self.universe == Universe::Scheduler {
-            let message = format!(
-                "{needed_by} does not work for scheduler universe jobs.\n\
-                 Consider submitting this job using the local universe, instead"
-            );
-            return Err(Diagnostic::error(message).at(self.place("universe")));
+        if !needed {
+            return Ok(());
         }
         self.set_margin("cron_window", "deferral_window", "DeferralWindow", 0)?;
         self.set_margin(
@@ -55,6 +51,16 @@ impl Job<'_> {
         )?;
         self.ad.set("ScheddInterval", SCHEDD_INTERVAL_SECONDS);
         Ok(())
+    }
+
+    /// HTCondor 25.14 refuses a time, and takes a crontab, for a job that nothing waits for.
+    fn check_deferral_universe(&self) -> Result<(), Diagnostic> {
+        if self.universe != Universe::Scheduler {
+            return Ok(());
+        }
+        let message = "DeferralTime does not work for scheduler universe jobs.\n\
+                       Consider submitting this job using the local universe, instead";
+        Err(Diagnostic::error(message).at(self.place("universe")))
     }
 
     pub(super) fn is_deferred(&self) -> bool {

@@ -206,9 +206,9 @@ const INCOMPATIBLE: &str = "\"when_to_transfer_output = ON_EXIT_OR_EVICT\" and \
      ON_EXIT\". If you really want \"ON_EXIT_OR_EVICT\", please set \"should_transfer_files = YES\". After you have \
      corrected this incompatibility, please try running condor_submit again.\n";
 
-/// Breaks a message as `condor_submit` 25.14 does: every word with a blank behind it, lines of at most 78 columns.
+/// Breaks a message as `condor_submit` 25.14 does: every word with a blank behind it, lines of at most 77 columns.
 fn wrap(message: &str) -> String {
-    const COLUMNS: usize = 78;
+    const COLUMNS: usize = 77;
     let mut wrapped = String::new();
     let mut column = "ERROR: ".len();
     for word in message.split(' ') {

@@ -192,3 +192,24 @@ fn attributes_that_machines_look_at_are_told_to_the_schedds() {
         "#]],
     );
 }
+
+#[test]
+fn reasons_that_cost_too_much_at_once_are_brought_up_to_date_one_after_the_other() {
+    let policy = Policy { looks_per_pass: 1, ..Policy::default() };
+    let script = "machine a cpus=1 memory=1000
+         job ann 1 1; Requirements = false && 1 == 1
+         job ann 2 1; Requirements = false && 2 == 2
+         job ann 3 1; Requirements = false && 3 == 3
+
+         machine b cpus=1 memory=1000
+
+         wait 1";
+    expect![[r#"
+        1 waits: never: false is not true on 1 of 1 slot
+        2 waits: never: false is not true on 1 of 1 slot
+        3 waits: never: false is not true on 1 of 1 slot
+        1 waits: never: false is not true on 2 of 2 slots
+        2 waits: never: false is not true on 2 of 2 slots
+    "#]]
+    .assert_eq(&World::with(policy).run(script));
+}

@@ -1,0 +1,178 @@
+//! Whatever a user writes, the answer is jobs or a message: never a panic, and never without end.
+
+use std::collections::BTreeMap;
+
+use jobspec::submit::{self, SubmitOptions};
+use jobspec::{FileKind, Found, Host, Site, SiteError};
+use model::ClusterId;
+use proptest::prelude::*;
+
+/// No queue statement of these tests makes more jobs.
+const MOST_JOBS: u32 = 200;
+
+/// A machine on which every file is there and empty.
+struct Bare {
+    host: Host,
+    environ: BTreeMap<String, String>,
+}
+
+impl Bare {
+    fn new() -> Self {
+        let host = Host {
+            cwd: "/c".into(),
+            user: "u".into(),
+            arch: "X86_64".into(),
+            opsys: "LINUX".into(),
+            opsys_version: "100".into(),
+            opsys_and_version: "Linux1".into(),
+            opsys_major_version: "1".into(),
+            filesystem_domain: "d".into(),
+            uid_domain: "d".into(),
+            version: "$CondorVersion: 25.14.1 $".into(),
+            platform: "$CondorPlatform: X86_64-Linux1 $".into(),
+            now: 0,
+            today: (1970, 1, 1),
+        };
+        Self { host, environ: BTreeMap::new() }
+    }
+}
+
+impl Site for Bare {
+    fn host(&self) -> &Host {
+        &self.host
+    }
+
+    fn read_file(&self, _: &str) -> Result<String, SiteError> {
+        Ok("a b\n".into())
+    }
+
+    fn write_file(&self, _: &str, _: &str) -> Result<(), SiteError> {
+        Ok(())
+    }
+
+    fn file_kind(&self, _: &str) -> Result<FileKind, SiteError> {
+        Ok(FileKind::File { size_bytes: 1, executable: true })
+    }
+
+    fn glob(&self, _: &str) -> Result<Vec<Found>, SiteError> {
+        Ok(Vec::new())
+    }
+
+    fn run_command(&self, _: &str) -> Result<String, SiteError> {
+        Ok(String::new())
+    }
+
+    fn environ(&self) -> &BTreeMap<String, String> {
+        &self.environ
+    }
+
+    fn random_below(&self, _: u64) -> u64 {
+        0
+    }
+}
+
+fn submit_it(text: &str) {
+    let Ok(description) = submit::parse(text, "any.sub") else { return };
+    let options =
+        SubmitOptions { max_jobs: Some(MOST_JOBS), warn_unused: true, ..SubmitOptions::default() };
+    let diagnostics = match description.expand(&Bare::new(), &mut || Ok(ClusterId(1)), &options) {
+        Ok(submission) => {
+            assert!(submission.jobs().count() <= MOST_JOBS as usize);
+            submission.warnings
+        }
+        Err(diagnostics) => diagnostics,
+    };
+    for diagnostic in diagnostics {
+        assert!(!diagnostic.render().is_empty());
+        let _ = diagnostic.condor();
+    }
+}
+
+/// Scraps of the language, so that random texts get further than the first line.
+fn scrap() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "executable = /bin/x\n",
+        "arguments = ",
+        "environment = ",
+        "queue",
+        "queue 3",
+        " in (",
+        " from (\n",
+        ")",
+        "\n",
+        "\\\n",
+        "$(",
+        "$$(",
+        "$INT(",
+        "$F(",
+        "$ENV(",
+        "$SUBSTR(",
+        "$CHOICE(",
+        "$RANDOM_CHOICE(",
+        "$(Process)",
+        "$(a)",
+        "a",
+        "a = ",
+        "a = $(a)$(b)\n",
+        "b = $(c)\n",
+        "c = $(b)\n",
+        ":",
+        ",",
+        "-9",
+        "99999999999999999999",
+        "%d",
+        "%9999s",
+        "\"",
+        "'",
+        "if ",
+        "defined ",
+        "version >= ",
+        "elif ",
+        "else\n",
+        "endif\n",
+        "include : ",
+        "x @=t\n",
+        "@t\n",
+        "+A = ",
+        "request_memory = ",
+        "max_retries = ",
+        "requirements = ",
+        "log = ",
+        "initialdir = ",
+        "hold = ",
+        "retry_until = ",
+        "[",
+        "]",
+        "1:",
+        "#",
+        "é",
+        "\u{F0B5}",
+        "\t",
+        "\r\n",
+        "priority = ",
+        "should_transfer_files = ",
+        "transfer_input_files = ",
+        "getenv = ",
+        "kill_sig = ",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_answered(text in any::<String>()) {
+        submit_it(&text);
+    }
+
+    #[test]
+    fn any_mixture_of_the_language_is_answered(scraps in prop::collection::vec(scrap(), 0..40)) {
+        submit_it(&scraps.concat());
+    }
+
+    #[test]
+    fn any_value_of_a_macro_function_is_answered(body in "[a-c0-9 ,:%.$()\\[\\]\"'+*/-]{0,20}") {
+        for function in ["INT", "REAL", "STRING", "EVAL", "SUBSTR", "CHOICE", "F", "Fpnxq", "RANDOM_INTEGER", "BASENAME"] {
+            submit_it(&format!("executable = x\na = hello\narguments = ${function}({body})\nqueue\n"));
+        }
+    }
+}

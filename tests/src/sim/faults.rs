@@ -1,0 +1,235 @@
+//! What goes wrong, how often, and when it stops. Each seed draws its own mixture: a world in which everything happens at once
+//! hides what a world with one kind of trouble shows.
+
+use super::clock::{MILLISECOND, Micros, SECOND};
+use super::event::{Daemon, Event, Link, Side};
+use super::life::CrashPoint;
+use super::rng::Rng;
+use super::world::World;
+
+#[derive(Debug)]
+pub(crate) struct Faults {
+    kinds: Vec<Kind>,
+    chaotic: bool,
+    /// The mean time between two faults.
+    pace: Micros,
+    longest_partition: Micros,
+    longest_restart: Micros,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A daemon dies between two batches.
+    Crash,
+    /// A daemon dies in its next batch.
+    CrashInBatch,
+    /// A connection breaks.
+    Break,
+    /// Nothing passes one way.
+    OneWay,
+    /// First nothing reaches the listener, then nothing the dialer: what the one said last is heard long after the other was.
+    Lopsided,
+    /// Nothing passes.
+    Partition,
+    /// A machine is switched off and on again.
+    Reboot,
+    /// The schedd's machine is.
+    ScheddReboot,
+    /// A run's keeper is killed.
+    LostKeeper,
+    /// Somebody sets a wall clock.
+    WallClock,
+}
+
+const KINDS: [Kind; 10] = [
+    Kind::Crash,
+    Kind::CrashInBatch,
+    Kind::Break,
+    Kind::OneWay,
+    Kind::Lopsided,
+    Kind::Partition,
+    Kind::Reboot,
+    Kind::ScheddReboot,
+    Kind::LostKeeper,
+    Kind::WallClock,
+];
+
+impl Faults {
+    /// One seed in eight has no faults, and one in four of the others reorders and duplicates.
+    pub(crate) fn draw(rng: &mut Rng, seed: u64) -> Self {
+        let mut kinds = Vec::new();
+        if seed % 8 != 0 {
+            let all = rng.percent(20);
+            kinds.extend(KINDS.iter().copied().filter(|_| all || rng.percent(40)));
+        }
+        Self {
+            chaotic: !kinds.is_empty() && rng.percent(25),
+            kinds,
+            pace: rng.pick(&[300 * MILLISECOND, 2 * SECOND, 8 * SECOND]),
+            longest_partition: rng.pick(&[2 * SECOND, 30 * SECOND, 120 * SECOND]),
+            longest_restart: rng.pick(&[50 * MILLISECOND, 2 * SECOND, 90 * SECOND]),
+        }
+    }
+
+    /// Whether nothing goes wrong in this world.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    pub(crate) fn is_chaotic(&self) -> bool {
+        self.chaotic
+    }
+
+    pub(crate) fn restart_pause(&self, rng: &mut Rng) -> Micros {
+        rng.between(3 * MILLISECOND, self.longest_restart)
+    }
+
+    /// How much later than the other an end may learn that its connection is broken.
+    pub(crate) fn half_open(&self, rng: &mut Rng) -> Micros {
+        if rng.percent(30) { rng.below(self.longest_partition) } else { 0 }
+    }
+}
+
+impl World {
+    pub(crate) fn fault(&mut self) {
+        if self.calm_since.is_some() {
+            return;
+        }
+        let kind = self.rng.pick(&self.faults.kinds);
+        self.note(|| format!("FAULT {kind:?}"));
+        match kind {
+            Kind::Crash => {
+                let daemon = self.some_daemon();
+                self.crash(daemon);
+            }
+            Kind::CrashInBatch => self.doom_some(),
+            Kind::Break => {
+                let link = self.some_link();
+                self.break_link(link);
+            }
+            Kind::OneWay => {
+                let link = self.some_link();
+                let side = self.rng.pick(&Side::BOTH);
+                self.block(link, &[side]);
+            }
+            Kind::Lopsided => {
+                let link = self.some_link();
+                let listener_until = self.now + self.rng.between(10 * SECOND, 60 * SECOND);
+                self.block_until(link, Side::Listener, listener_until);
+                let at = self.now + self.rng.between(SECOND, 12 * SECOND);
+                let until = at + self.rng.between(30 * SECOND, 160 * SECOND);
+                self.agenda.put(at, Event::Block { link, to: Side::Dialer, until });
+            }
+            Kind::Partition => {
+                let link = self.some_link();
+                self.block(link, &Side::BOTH);
+            }
+            Kind::Reboot => self.reboot_some(),
+            Kind::ScheddReboot => {
+                self.crash(Daemon::Schedd);
+                self.schedd.clock.reboot(self.now);
+            }
+            Kind::LostKeeper => self.lose_some_keeper(),
+            Kind::WallClock => self.set_some_clock(),
+        }
+        let pause = self.rng.between(1, 2 * self.faults.pace);
+        self.agenda.put(self.now + pause, Event::Fault);
+    }
+
+    fn some_daemon(&mut self) -> Daemon {
+        let m = self.rng.index(self.machines.len());
+        self.rng.pick(&[
+            Daemon::Schedd,
+            Daemon::Schedd,
+            Daemon::Negotiator,
+            Daemon::Startd(m),
+            Daemon::Launcher(m),
+        ])
+    }
+
+    fn doom_some(&mut self) {
+        let daemon = self.some_daemon();
+        let point = self.rng.pick(&[CrashPoint::InCommit, CrashPoint::InEffects]);
+        if let Some(process) = self.processes.get_mut(&daemon)
+            && process.alive
+        {
+            process.doom = Some(point);
+        }
+    }
+
+    fn some_link(&mut self) -> Link {
+        let m = self.rng.index(self.machines.len());
+        let links = [
+            Link::ScheddStartd(m),
+            Link::ScheddStartd(m),
+            Link::ScheddNegotiator,
+            Link::StartdNegotiator(m),
+        ];
+        self.rng.pick(&links)
+    }
+
+    /// Nothing reaches these ends for a while; the connection may or may not survive that.
+    fn block(&mut self, link: Link, ends: &[Side]) {
+        let until = self.now + self.rng.between(50 * MILLISECOND, self.faults.longest_partition);
+        for side in ends {
+            self.block_until(link, *side, until);
+        }
+        if self.rng.percent(30) {
+            self.break_link(link);
+        }
+    }
+
+    pub(crate) fn block_until(&mut self, link: Link, to: Side, until: Micros) {
+        let blocked = &mut self.net.link(link).blocked_until[to as usize];
+        *blocked = until.max(*blocked);
+    }
+
+    fn reboot_some(&mut self) {
+        let m = self.rng.index(self.machines.len());
+        if self.machines[m].on {
+            self.power_off(m);
+            let pause = self.rng.between(2 * SECOND, 60 * SECOND);
+            self.agenda.put(self.now + pause, Event::PowerOn { machine: m });
+        }
+    }
+
+    fn lose_some_keeper(&mut self) {
+        let m = self.rng.index(self.machines.len());
+        let runs = self.machines[m].runs.iter();
+        let alive: Vec<_> = runs.filter(|(_, kept)| !kept.is_over()).map(|(key, _)| *key).collect();
+        if !alive.is_empty() {
+            let key = self.rng.pick(&alive);
+            self.lose_keeper(m, key);
+        }
+    }
+
+    fn set_some_clock(&mut self) {
+        let by_ms = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
+        let m = self.rng.index(self.machines.len());
+        match self.rng.below(3) {
+            0 => self.schedd.clock.set_wall(by_ms),
+            1 => self.negotiator.clock.set_wall(by_ms),
+            _ => self.machines[m].clock.set_wall(by_ms),
+        }
+    }
+
+    /// From now on nothing goes wrong anew, and nobody asks for anything new. Partitions end in their time.
+    pub(crate) fn calm(&mut self) {
+        self.note(|| "the faults are over".to_owned());
+        self.calm_since = Some(self.now);
+        for link in self.net.links.values_mut() {
+            link.chaotic = false;
+        }
+        for process in self.processes.values_mut() {
+            process.doom = None;
+        }
+        for m in 0..self.machines.len() {
+            self.power_on(m);
+        }
+        let daemons: Vec<Daemon> = self.processes.keys().copied().collect();
+        for daemon in daemons {
+            self.agenda.put(self.now, Event::Start(daemon));
+        }
+        self.agenda.put(self.now + SECOND, Event::Look);
+    }
+}

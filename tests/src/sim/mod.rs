@@ -1,0 +1,49 @@
+//! The deterministic simulator: all three cores in one thread, from one seed, in a world that loses messages, breaks connections,
+//! kills daemons in the middle of a commit, and switches machines off.
+//!
+//! ```text
+//!  users ---- schedd ---- negotiator          the real cores, driven by what their shells do (schedd, startd, negotiator)
+//!    |          |    \        |
+//!    |        store   `---- startd ---- launcher's world      what survives (store, journal), what really runs (launcher)
+//!    |          |             |              |
+//!    `------------- oracle: rules that no core is asked about -----'
+//! ```
+//!
+//! | file | responsible for |
+//! |---|---|
+//! | `run` | one seed from beginning to end |
+//! | `world`, `agenda`, `event` | what exists, what happens next |
+//! | `clock`, `rng` | time and chance |
+//! | `net`, `links`, `life` | connections and processes, and how they end |
+//! | `schedd`, `store`, `startd`, `negotiator` | what the daemons' shells do, and what survives them |
+//! | `launcher`, `machine` | what really executes |
+//! | `users`, `workload` | who wants what |
+//! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
+//! | `oracle`, `settle` | safety and liveness, seen from outside |
+//!
+//! Not simulated: sockets, SQLite, files, several schedds.
+
+mod agenda;
+mod clock;
+mod event;
+mod faults;
+mod launcher;
+mod life;
+mod links;
+mod machine;
+mod negotiator;
+mod net;
+mod oracle;
+mod plant;
+mod rng;
+mod run;
+mod schedd;
+mod settle;
+mod startd;
+mod store;
+mod users;
+mod workload;
+mod world;
+
+pub use plant::Plant;
+pub use run::{DEFAULT_STEPS, Failed, Options, Passed, run_seed};

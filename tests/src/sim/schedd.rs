@@ -1,0 +1,390 @@
+//! The schedd: its core, its store, and what its shell does: one batch at a time, first the transaction, then effects and answers.
+//! It dies anywhere in between.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use model::{ClusterId, ScheddName, SubmitToken};
+use proto::claiming::FromStartd;
+use proto::client::{Answer, Ask, Refusal};
+use schedd::core::{Actor, Batch, ClaimRecord, Config, Core, Effect, Input, Rows, run_batch};
+
+use super::clock::{HostClock, MILLISECOND, Micros};
+use super::event::{Daemon, Event, Link, Message, Side, Ticket};
+use super::life::CrashPoint;
+use super::links::SCHEDD;
+use super::plant::Plant;
+use super::store::Store;
+use super::world::World;
+
+/// How long a transaction takes: on a good disk, and now and then on a slow one.
+const COMMIT: (Micros, Micros) = (200, 4 * MILLISECOND);
+const SLOW_COMMIT: Micros = 2000 * MILLISECOND;
+
+/// A user's request reaches the schedd, or its answer the user, in this time.
+const CLIENT_DELAY: Micros = MILLISECOND;
+
+/// One of so many batches is followed by the core's own check.
+const CHECKED: u64 = 8;
+
+/// One of so many batches is compared with what a restart would find.
+const COMPARED: u64 = 8;
+
+pub(crate) struct ScheddHost {
+    pub(crate) clock: HostClock,
+    pub(crate) core: Option<Core>,
+    pub(crate) store: Store,
+    inbox: Vec<Waiting>,
+    /// Decided, and being written.
+    pending: Option<Pending>,
+    /// Users that wait for an answer.
+    waiting: BTreeSet<Ticket>,
+}
+
+/// What reached the schedd and is not decided yet.
+#[derive(Debug)]
+struct Waiting {
+    input: Option<Input>,
+    /// Who waits for the answer, and what was asked.
+    user: Option<(Ticket, Ask)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    inputs: Vec<Input>,
+    /// For each input, who waits for its answer.
+    users: Vec<Option<Ticket>>,
+    reads: Vec<(Ticket, Ask)>,
+    batch: Batch,
+}
+
+impl ScheddHost {
+    pub(crate) fn new(clock: HostClock) -> Self {
+        Self {
+            clock,
+            core: None,
+            store: Store::default(),
+            inbox: Vec::new(),
+            pending: None,
+            waiting: BTreeSet::new(),
+        }
+    }
+}
+
+fn config() -> Config {
+    Config {
+        name: ScheddName::new(SCHEDD),
+        uid_domain: "example.org".to_owned(),
+        address: "<127.0.0.1:9618>".to_owned(),
+    }
+}
+
+impl World {
+    pub(crate) fn schedd_starts(&mut self) {
+        let now = self.schedd.clock.now(self.now);
+        let core = match self.schedd.store.load() {
+            Ok(rows) => Core::load(config(), rows, now),
+            Err(what) => return self.fail(what),
+        };
+        self.require(core.check().map_err(|what| format!("schedd, loaded: {what}")));
+        let effects = core.resume();
+        let deadline = core.next_deadline();
+        self.schedd.core = Some(core);
+        for m in 0..self.machines.len() {
+            // The links of an earlier life are gone with it.
+            self.net.link(Link::ScheddStartd(m)).wanted = false;
+        }
+        self.want(Link::ScheddNegotiator);
+        self.schedd_performs(effects, None);
+        self.wake_by_clock(Daemon::Schedd, deadline);
+    }
+
+    /// The process is gone: a transaction that was under way is written or not, and every user loses the connection.
+    pub(crate) fn schedd_died(&mut self) {
+        if let Some(pending) = self.schedd.pending.take()
+            && self.rng.percent(50)
+        {
+            self.note(|| "  its transaction was written".to_owned());
+            self.write(&pending);
+        }
+        self.schedd.core = None;
+        self.schedd.inbox.clear();
+        for ticket in std::mem::take(&mut self.schedd.waiting) {
+            let at = self.now + self.rng.below(CLIENT_DELAY);
+            self.agenda.put(at, Event::Answer { ticket, answer: None });
+        }
+    }
+
+    pub(crate) fn schedd_hears(&mut self, input: Input) {
+        if self.plant == Some(Plant::TwoRuns) {
+            self.take_closed_for_over(&input);
+        }
+        self.schedd.inbox.push(Waiting { input: Some(input), user: None });
+        self.wake_soon(Daemon::Schedd);
+    }
+
+    /// A user asks the schedd; if it does not run, nobody answers.
+    pub(crate) fn ask(&mut self, ticket: Ticket, by: Actor, ask: Ask) {
+        if !self.is_alive(Daemon::Schedd) {
+            self.agenda.put(self.now + CLIENT_DELAY, Event::Answer { ticket, answer: None });
+            return;
+        }
+        self.note(|| format!("{} asks {ask:?}", by.user));
+        let input = match &ask {
+            Ask::ReserveCluster { token } => Some(Input::Reserve { by, token: *token }),
+            Ask::Submit { token, cluster, spec } => Some(Input::Submit {
+                by,
+                token: *token,
+                cluster: *cluster,
+                spec: std::sync::Arc::new((**spec).clone()),
+            }),
+            Ask::Act { action, select } => {
+                Some(Input::Act { by, action: action.clone(), select: select.clone() })
+            }
+            Ask::StageProcs { .. }
+            | Ask::QueryJobs(_)
+            | Ask::QueryMachines(_)
+            | Ask::Totals
+            | Ask::Events { .. }
+            | Ask::Identify => None,
+        };
+        self.schedd.waiting.insert(ticket);
+        self.schedd.inbox.push(Waiting { input, user: Some((ticket, ask)) });
+        self.wake_soon(Daemon::Schedd);
+    }
+
+    pub(crate) fn schedd_batch(&mut self) {
+        if self.schedd.pending.is_some() {
+            return;
+        }
+        let now = self.schedd.clock.now(self.now);
+        let (mut inputs, mut users, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        for waiting in std::mem::take(&mut self.schedd.inbox) {
+            match (waiting.input, waiting.user) {
+                (Some(input), user) => {
+                    inputs.push(input);
+                    users.push(user.map(|(ticket, _)| ticket));
+                }
+                (None, Some(read)) => reads.push(read),
+                (None, None) => {}
+            }
+        }
+        let Some(core) = &mut self.schedd.core else { return };
+        let batch = run_batch(core, now, &inputs);
+        // It makes everything anew, which would take most of the time if it were done each time.
+        let checked = self.rng.below(CHECKED) == 0;
+        let sound = if checked { core.check() } else { Ok(()) };
+        self.require(sound.map_err(|what| format!("schedd: {what}")));
+        for rejection in &batch.rejected {
+            self.note(|| format!("  schedd drops an input: {rejection}"));
+        }
+        let nothing = batch.dirty.is_empty();
+        let mut pending = Pending { inputs, users, reads, batch };
+        if self.plant == Some(Plant::AnswerBeforeCommit) {
+            self.give_answers(&mut pending);
+        }
+        self.schedd.pending = Some(pending);
+        if nothing {
+            self.schedd_committed(self.life_of(Daemon::Schedd));
+        } else {
+            let (low, high) = if self.rng.percent(3) { (0, SLOW_COMMIT) } else { COMMIT };
+            let at = self.now + self.rng.between(low, high);
+            self.agenda.put(at, Event::Committed { life: self.life_of(Daemon::Schedd) });
+        }
+    }
+
+    pub(crate) fn schedd_committed(&mut self, life: u32) {
+        if !self.is_life(Daemon::Schedd, life) {
+            return;
+        }
+        let Some(mut pending) = self.schedd.pending.take() else { return };
+        let idle = pending.batch.dirty.is_empty() && pending.batch.effects.is_empty();
+        let doom = if idle { None } else { self.take_doom(Daemon::Schedd) };
+        if doom == Some(CrashPoint::InCommit) {
+            self.note(|| "  its transaction is lost".to_owned());
+            self.crash(Daemon::Schedd);
+            return;
+        }
+        self.write(&pending);
+        self.compare_rows();
+        let effects = std::mem::take(&mut pending.batch.effects);
+        self.schedd_performs(effects, doom);
+        if doom.is_some() {
+            self.crash(Daemon::Schedd);
+            return;
+        }
+        self.give_answers(&mut pending);
+        self.give_reads(&pending.reads);
+        let deadline = self.schedd.core.as_ref().and_then(Core::next_deadline);
+        if !self.schedd.inbox.is_empty() {
+            self.wake_soon(Daemon::Schedd);
+        }
+        self.wake_by_clock(Daemon::Schedd, deadline);
+    }
+
+    /// The transaction. The oracle reads the record that it makes durable.
+    fn write(&mut self, pending: &Pending) {
+        let mut dirty = pending.batch.dirty.clone();
+        match self.plant {
+            Some(Plant::LostSubmit) if dirty.new_clusters.len() > 1 => {
+                if let Some((lost, _)) = dirty.new_clusters.pop_last() {
+                    dirty.clusters.remove(&lost);
+                }
+            }
+            Some(Plant::FinalTwice) => dirty.jobs.retain(|_, job| job.finished.is_none()),
+            _ => {}
+        }
+        for recorded in &dirty.recorded {
+            self.note(|| format!("RECORDED {} {:?}", recorded.seq, recorded.what));
+        }
+        let written = self.schedd.store.commit(&dirty);
+        self.require(written);
+        let forced = pending.inputs.iter().any(is_forced_removal);
+        let read = self.oracle.read_record(&dirty.recorded, forced);
+        self.require(read);
+        let agrees = self.oracle.compare_rows(&dirty, &self.schedd.store);
+        self.require(agrees);
+    }
+
+    /// What a restart would find is what is live.
+    fn compare_rows(&mut self) {
+        if self.rng.below(COMPARED) != 0 {
+            return;
+        }
+        let Some(core) = &self.schedd.core else { return };
+        let stored = self.schedd.store.load();
+        let result = stored.and_then(|stored| compare(stored, core.rows()));
+        let result = result.and_then(|()| self.oracle.compare_totals(&core.totals()));
+        self.require(result);
+    }
+
+    fn schedd_performs(&mut self, effects: Vec<Effect>, doom: Option<CrashPoint>) {
+        let count = effects.len();
+        let done = if doom.is_some() { self.rng.index(count + 1) } else { count };
+        for effect in effects.into_iter().take(done) {
+            match effect {
+                Effect::ToNegotiator(message) => {
+                    self.say(Link::ScheddNegotiator, Side::Dialer, Message::FromSchedd(message));
+                }
+                Effect::Connect { machine, address: _ } => {
+                    if let Some(m) = self.machine_named(&machine) {
+                        self.want(Link::ScheddStartd(m));
+                    }
+                }
+                Effect::Disconnect { machine } => {
+                    if let Some(m) = self.machine_named(&machine) {
+                        self.unwant(Link::ScheddStartd(m));
+                    }
+                }
+                Effect::ToStartd { machine, message } => {
+                    if let Some(m) = self.machine_named(&machine) {
+                        self.say(Link::ScheddStartd(m), Side::Dialer, Message::ToStartd(message));
+                    }
+                }
+            }
+        }
+    }
+
+    fn machine_named(&mut self, name: &model::MachineName) -> Option<usize> {
+        let found = self.machines.iter().position(|machine| machine.kind.name == *name);
+        if found.is_none() {
+            self.fail(format!("the schedd speaks to {name}, which does not exist"));
+        }
+        found
+    }
+
+    fn give_answers(&mut self, pending: &mut Pending) {
+        let answers = std::mem::take(&mut pending.batch.answers);
+        for ((user, input), answer) in pending.users.iter().zip(&pending.inputs).zip(answers) {
+            let Some(ticket) = user else { continue };
+            let answer = answer.unwrap_or_else(|| {
+                Answer::Refused(Refusal::Invalid("the schedd has no answer".to_owned()))
+            });
+            let durable = self.oracle.answer_is_durable(
+                input,
+                &answer,
+                &pending.batch.dirty.recorded,
+                &self.schedd.store,
+            );
+            self.require(durable);
+            self.give(*ticket, answer);
+        }
+    }
+
+    fn give_reads(&mut self, reads: &[(Ticket, Ask)]) {
+        let now = self.schedd.clock.now(self.now);
+        for (ticket, ask) in reads {
+            let Some(core) = &self.schedd.core else { return };
+            let answer = match ask {
+                Ask::Totals => Answer::Totals(core.totals()),
+                Ask::QueryJobs(query) => Answer::Ads(core.query(now, query)),
+                Ask::ReserveCluster { .. }
+                | Ask::StageProcs { .. }
+                | Ask::Submit { .. }
+                | Ask::Act { .. }
+                | Ask::QueryMachines(_)
+                | Ask::Events { .. }
+                | Ask::Identify => Answer::Done,
+            };
+            if let Answer::Totals(totals) = &answer {
+                let right = self.oracle.compare_totals(totals);
+                self.require(right);
+            }
+            self.give(*ticket, answer);
+        }
+    }
+
+    fn give(&mut self, ticket: Ticket, answer: Answer) {
+        self.schedd.waiting.remove(&ticket);
+        let at = self.now + self.rng.below(CLIENT_DELAY);
+        self.agenda.put(at, Event::Answer { ticket, answer: Some(answer) });
+    }
+
+    /// The planted bug: a connection that closed means that the runs behind it are over.
+    fn take_closed_for_over(&mut self, input: &Input) {
+        let Input::StartdDown { machine } = input else { return };
+        let claims = self.schedd.store.claim_records().unwrap_or_default();
+        for record in claims.into_iter().filter(|record| record.machine == *machine) {
+            let reason = "its machine is not connected".to_owned();
+            let message = FromStartd::ClaimGone { claim: record.claim, reason };
+            let input = Input::FromStartd { machine: machine.clone(), message };
+            self.schedd.inbox.push(Waiting { input: Some(input), user: None });
+        }
+    }
+}
+
+fn is_forced_removal(input: &Input) -> bool {
+    match input {
+        Input::Act { action: proto::client::Action::Remove { force, .. }, .. } => *force,
+        _ => false,
+    }
+}
+
+/// Whether a restart would find what is live. The next number may be ahead of what is stored, by numbers that were only reserved;
+/// and the class of a claim is a hint, made again when the negotiator names other attributes.
+fn compare(stored: Rows, live: Rows) -> Result<(), String> {
+    let class_free = |mut claim: ClaimRecord| {
+        claim.class_key = "".into();
+        claim
+    };
+    let claims = |rows: Vec<ClaimRecord>| rows.into_iter().map(class_free).collect::<Vec<_>>();
+    let past = |rows: Vec<(SubmitToken, ClusterId, u32)>| {
+        rows.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    same(&stored.clusters, &live.clusters)?;
+    same(&stored.jobs, &live.jobs)?;
+    same(&claims(stored.claims), &claims(live.claims))?;
+    same(&past(stored.past_submissions), &past(live.past_submissions))?;
+    same(&[stored.last_seq], &[live.last_seq])
+}
+
+/// Says where two lists differ first.
+fn same<T: PartialEq + Debug>(stored: &[T], live: &[T]) -> Result<(), String> {
+    let (n, m) = (stored.len(), live.len());
+    let mut pairs = stored.iter().zip(live);
+    match pairs.find(|(stored, live)| stored != live) {
+        Some((stored, live)) => Err(format!("a restart would find {stored:?}, live is {live:?}")),
+        None if n == m => Ok(()),
+        None => Err(format!("a restart would find {stored:?}, live is {live:?}")),
+    }
+}

@@ -1,0 +1,94 @@
+//! Liveness: once the faults are over, everything must come to its end within a bound. Says what has not.
+
+use classad::{Env, requirements_hold};
+use model::{JobId, JobState, Now, attr};
+
+use super::clock::{Micros, SECOND};
+use super::event::{Daemon, Event};
+use super::world::World;
+
+/// How often it is looked whether all is done.
+const LOOK_EVERY: Micros = 2 * SECOND;
+
+/// In what time all must be done: the longest jobs of all users one after the other on one slot, every lease, and the longest
+/// back-off. Far more than is ever needed; what is stuck stays stuck.
+const BOUND: Micros = 3 * 3600 * SECOND;
+
+impl World {
+    pub(crate) fn look(&mut self) {
+        let Some(since) = self.calm_since else { return };
+        match self.unfinished() {
+            None => self.settled = true,
+            Some(what) if self.now > since + BOUND => {
+                self.fail(format!("{} s after the faults: {what}", (self.now - since) / SECOND));
+            }
+            Some(_) => self.agenda.put(self.now + LOOK_EVERY, Event::Look),
+        }
+    }
+
+    /// The first thing that is not done.
+    pub(crate) fn unfinished(&self) -> Option<String> {
+        if self.users.are_waiting() {
+            return Some("a user still waits for the answer to a submission".to_owned());
+        }
+        if let Some(run) = self.oracle.live_runs().first() {
+            return Some(format!("run {run} still runs"));
+        }
+        let jobs = self.oracle.jobs().find_map(|(job, state)| self.unfinished_job(job, state));
+        jobs.or_else(|| self.unfinished_claims())
+    }
+
+    fn unfinished_job(&self, job: JobId, state: &JobState) -> Option<String> {
+        match state {
+            JobState::Completed { .. } | JobState::Removed { .. } | JobState::Held(_) => None,
+            JobState::Running(_) | JobState::Stopping { .. } => {
+                Some(format!("job {job} is {state:?}"))
+            }
+            JobState::Idle { .. } => self.unfinished_idle(job),
+        }
+    }
+
+    /// A job may stay idle only if it cannot run, and then it says so.
+    fn unfinished_idle(&self, job: JobId) -> Option<String> {
+        let now = self.schedd.clock.now(self.now);
+        let ad = self.schedd.core.as_ref().and_then(|core| core.job_ad(now, job));
+        let Some(ad) = ad else { return Some(format!("idle job {job} has no ad")) };
+        let said = |name: &str| ad.eval(name, None, &Env::at(0)).as_str().unwrap_or("").to_owned();
+        let verdict = said("IdleVerdict");
+        let can_run = (0..self.machines.len()).any(|m| self.can_run(m, &ad, now));
+        (can_run || verdict != "never").then(|| {
+            let why = said(attr::LAST_REJ_MATCH_REASON);
+            format!("job {job} is idle, can run: {can_run}, and the reason is '{why}'")
+        })
+    }
+
+    /// Whether the machine could run the job if it did nothing else.
+    fn can_run(&self, m: usize, job: &classad::ClassAd, now: Now) -> bool {
+        let empty =
+            startd::core::Core::new(self.machine_words(m, now), startd::core::State::default());
+        let env = Env::at(now.wall.as_secs());
+        let slots = empty.machine_state(now).slots;
+        slots
+            .iter()
+            .any(|slot| requirements_hold(job, slot, &env) && requirements_hold(slot, job, &env))
+    }
+
+    fn unfinished_claims(&self) -> Option<String> {
+        if let Some(claim) = self.schedd.store.claims().next() {
+            return Some(format!("the schedd still has claim {claim}"));
+        }
+        for (m, machine) in self.machines.iter().enumerate() {
+            if !machine.startd.is_idle() {
+                return Some(format!("startd{m} still has a claim, or does not run"));
+            }
+            if let Some((key, kept)) = machine.runs.first_key_value() {
+                return Some(format!("launcher{m} still keeps {key}, run {}", kept.run));
+            }
+            if !self.is_alive(Daemon::Launcher(m)) {
+                return Some(format!("launcher{m} does not run"));
+            }
+        }
+        let known = self.negotiator.core.as_ref().map_or(0, |core| core.pool().len());
+        (known != self.machines.len()).then(|| format!("the negotiator knows {known} machines"))
+    }
+}

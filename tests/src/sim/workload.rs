@@ -1,0 +1,140 @@
+//! What is drawn for a world: its machines, and the submissions of its users: mixed requests, ranks, priorities, leases,
+//! behaviours, and requirements that no machine meets.
+
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, Expr};
+use model::{ClusterSpec, MachineName, Piece, ProcTemplate, Procs, Resources, attr};
+
+use super::machine::MachineKind;
+use super::rng::Rng;
+
+/// For how long a job runs when it is left alone, milliseconds.
+pub(crate) const SIM_RUN_MS: &str = "SimRunMs";
+
+/// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that fails).
+pub(crate) const SIM_END: &str = "SimEnd";
+
+/// Whether SIGTERM does nothing to it.
+pub(crate) const SIM_IGNORES_TERM: &str = "SimIgnoresTerm";
+
+/// The most jobs of one submission.
+const MAX_PROCS: u64 = 6;
+
+/// One to four machines of different sizes; some have what jobs ask for.
+pub(crate) fn machines(rng: &mut Rng) -> Vec<MachineKind> {
+    let count = rng.between(1, 4);
+    (0..count).map(|n| machine(rng, n)).collect()
+}
+
+fn machine(rng: &mut Rng, n: u64) -> MachineKind {
+    let mut found = ClassAd::new();
+    found.set("Arch", "X86_64");
+    found.set("OpSys", "LINUX");
+    found.set("KFlops", i64::try_from(rng.between(1, 9) * 1000).unwrap_or(0));
+    found.set("HasTool", rng.percent(50));
+    // The first machine takes everybody, so that not every job is refused in a small world.
+    if n > 0 && rng.percent(15) {
+        found.set(attr::START, expr(r#"TARGET.Owner != "carol""#));
+    }
+    let memory_mib = rng.pick(&[1024, 2048, 4096]);
+    let total = Resources {
+        cpus: u32::try_from(rng.between(1, 4)).unwrap_or(1),
+        memory_mib,
+        disk_kib: 1 << 20,
+        custom: std::collections::BTreeMap::new(),
+    };
+    MachineKind { name: MachineName::new(&format!("machine{n}")), total, found: Arc::new(found) }
+}
+
+/// What one user submits at once.
+pub(crate) fn cluster(rng: &mut Rng) -> ClusterSpec {
+    let count = if rng.percent(50) { 1 } else { rng.between(1, MAX_PROCS) };
+    let count = u32::try_from(count).unwrap_or(1);
+    let mut ad = shared_ad(rng);
+    let procs = if rng.percent(50) {
+        behave(rng, &mut ad);
+        let pieces = vec![Piece::Text("part ".to_owned()), Piece::ProcId];
+        let template = ProcTemplate(vec![(AttrName::from(attr::ARGUMENTS), pieces)]);
+        Procs::Counted { count, template }
+    } else {
+        Procs::Listed((0..count).map(|n| own_ad(rng, n)).collect())
+    };
+    ClusterSpec { ad, procs }
+}
+
+fn own_ad(rng: &mut Rng, n: u32) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.set(attr::ARGUMENTS, format!("number {n}"));
+    behave(rng, &mut ad);
+    if rng.percent(20) {
+        ad.set(attr::REQUEST_MEMORY, rng.pick(&[100, 600]));
+    }
+    if rng.percent(20) {
+        ad.set(attr::JOB_PRIO, i64::try_from(rng.below(5)).unwrap_or(0));
+    }
+    ad
+}
+
+fn shared_ad(rng: &mut Rng) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.set(attr::CMD, "/job");
+    ad.set(attr::JOB_UNIVERSE, 5);
+    ad.set(attr::REQUEST_CPUS, if rng.percent(80) { 1 } else { 2 });
+    ad.set(attr::REQUEST_MEMORY, rng.pick(&[64, 128, 500, 1000]));
+    ad.set(attr::REQUEST_DISK, 1024);
+    ad.set(attr::REQUIREMENTS, expr(requirements(rng)));
+    ad.set(attr::RANK, expr(rng.pick(&["0.0", "TARGET.KFlops", "TARGET.HasTool"])));
+    ad.set(attr::JOB_PRIO, i64::try_from(rng.below(3)).unwrap_or(0));
+    ad.set(attr::JOB_LEASE_DURATION, rng.pick(&[20, 35, 60]));
+    if rng.percent(30) {
+        ad.set(attr::KILL_SIG_TIMEOUT, rng.pick(&[0, 1, 5, 20]));
+    }
+    if rng.percent(10) {
+        ad.set(attr::ON_EXIT_REMOVE, expr("NumJobCompletions >= 2 || ExitCode =?= 0"));
+    }
+    if rng.percent(5) {
+        ad.set(attr::ON_EXIT_HOLD, expr("ExitCode =?= 13"));
+    }
+    if rng.percent(3) {
+        ad.set(attr::JOB_STATUS, model::JobStatus::Held.number());
+    }
+    ad.set(attr::USER_LOG, "/home/user/job.log");
+    ad
+}
+
+fn requirements(rng: &mut Rng) -> &'static str {
+    let any = "TARGET.Memory >= RequestMemory && TARGET.Cpus >= RequestCpus";
+    match rng.below(20) {
+        0..=11 => any,
+        12..=14 => r#"TARGET.Arch == "X86_64" && TARGET.OpSys == "LINUX""#,
+        15..=16 => "TARGET.HasTool && TARGET.KFlops > 3000",
+        17 => r#"TARGET.Machine == "machine0""#,
+        18 => r#"TARGET.OpSys == "PLAN9""#,
+        _ => "TARGET.TotalMemory > 1000000",
+    }
+}
+
+fn behave(rng: &mut Rng, ad: &mut ClassAd) {
+    let run_ms = match rng.below(10) {
+        0..=3 => rng.below(200),
+        4..=7 => rng.below(5000),
+        8 => rng.below(40_000),
+        _ => rng.below(150_000),
+    };
+    let end = match rng.below(20) {
+        0..=12 => "exit 0",
+        13..=14 => "exit 1",
+        15..=16 => "exit 13",
+        17 => "signal 11",
+        18 => "execute",
+        _ => "exit 2",
+    };
+    ad.set(SIM_RUN_MS, i64::try_from(run_ms).unwrap_or(0));
+    ad.set(SIM_END, end);
+    ad.set(SIM_IGNORES_TERM, rng.percent(20));
+}
+
+fn expr(text: &str) -> Expr {
+    text.parse().unwrap_or_else(|error| panic!("the workload's expression {text}: {error}"))
+}

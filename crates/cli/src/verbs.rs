@@ -25,8 +25,8 @@ use proto::net::NetError;
 
 use crate::args::{self, ArgError};
 use crate::commands::{
-    classad, daemon, events, history, hold, links, pool, q, release, rm, run, status, submit, vacate_job,
-    version, wait,
+    classad, daemon, events, history, hold, links, pool, q, release, rm, run, status, submit,
+    vacate_job, version, wait,
 };
 use crate::exit::Exit;
 

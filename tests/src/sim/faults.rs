@@ -60,7 +60,7 @@ impl Faults {
     /// One seed in eight has no faults, and one in four of the others reorders and duplicates.
     pub(crate) fn draw(rng: &mut Rng, seed: u64) -> Self {
         let mut kinds = Vec::new();
-        if seed % 8 != 0 {
+        if !seed.is_multiple_of(8) {
             let all = rng.percent(20);
             kinds.extend(KINDS.iter().copied().filter(|_| all || rng.percent(40)));
         }

@@ -131,7 +131,7 @@ impl World {
             Fate::Execute => self.execute(m, key),
             Fate::End { end, by_itself, usage } => self.end_process(m, key, end, by_itself, usage),
             Fate::Kill => {
-                self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false })
+                self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false });
             }
             Fate::LeaseEnd => {
                 let now = self.machines[m].clock.now(self.now).boot_ms;

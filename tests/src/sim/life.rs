@@ -91,7 +91,7 @@ impl World {
             Daemon::Negotiator => self.negotiator_starts(),
             Daemon::Startd(m) => self.startd_starts(m),
             Daemon::Launcher(m) => {
-                self.note(|| format!("launcher{m} keeps {} runs", self.machines[m].runs.len()))
+                self.note(|| format!("launcher{m} keeps {} runs", self.machines[m].runs.len()));
             }
         }
     }

@@ -150,7 +150,7 @@ impl World {
             (Link::ScheddNegotiator, Side::Listener) => {
                 self.negotiator_hears(negotiator::core::Input::ScheddDown {
                     schedd: negotiator::core::ScheddName::new(SCHEDD),
-                })
+                });
             }
             (Link::ScheddStartd(m), Side::Dialer) => {
                 let machine = self.machines[m].name();

@@ -249,7 +249,9 @@ impl Oracle {
                 }
             }
             // The simulated machines bring no files back, so no end can be that; it would hide how the program ended.
-            RunEnd::OutputFailed { .. } => Err(format!("run {run} is recorded as {end:?} and had no output to fail")),
+            RunEnd::OutputFailed { .. } => {
+                Err(format!("run {run} is recorded as {end:?} and had no output to fail"))
+            }
             RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),
         }
     }
@@ -353,7 +355,8 @@ impl Oracle {
                         .any(|entry| entry.seq <= self.last_seq && shows(&entry.what, job, action));
                     // A removed or completed job that stayed in the queue leaves it without an entry of the record.
                     let left = self.jobs.get(&job).is_some_and(|life| life.left);
-                    if !said && !(left && matches!(action, Action::Remove { .. })) {
+                    let removed = left && matches!(action, Action::Remove { .. });
+                    if !(said || removed) {
                         return Err(format!("{action:?} of job {job} is answered and not durable"));
                     }
                 }
@@ -403,14 +406,12 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         (Action::Remove { .. }, JobEvent::Removed { .. } | JobEvent::RunOver { .. })
         | (Action::Hold { .. }, JobEvent::Held(_))
         | (Action::Release { .. }, JobEvent::Released { .. }) => true,
-        (_, JobEvent::StopRequested { cause, .. }) => match (action, cause) {
+        (_, JobEvent::StopRequested { cause, .. }) => matches!(
+            (action, cause),
             (Action::Remove { .. }, model::StopCause::Remove { .. })
-            | (Action::Hold { .. }, model::StopCause::Hold(_))
-            | (Action::Release { .. } | Action::Vacate { .. }, model::StopCause::Vacate { .. }) => {
-                true
-            }
-            _ => false,
-        },
+                | (Action::Hold { .. }, model::StopCause::Hold(_))
+                | (Action::Release { .. } | Action::Vacate { .. }, model::StopCause::Vacate { .. })
+        ),
         _ => false,
     }
 }

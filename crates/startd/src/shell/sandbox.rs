@@ -362,9 +362,12 @@ mod tests {
 
     use super::*;
 
+    /// What a job may have done to its folder.
+    type Spoiler = (&'static str, fn(&Path));
+
     #[test]
     fn only_a_folder_as_it_was_made_is_used_again() {
-        let spoilers: [(&str, fn(&Path)); 5] = [
+        let spoilers: [Spoiler; 5] = [
             ("a new file", |folder| fs::write(folder.join("core"), "").unwrap()),
             ("a missing ad", |folder| fs::remove_file(folder.join(JOB_AD)).unwrap()),
             ("a link to elsewhere", |folder| {

@@ -40,3 +40,6 @@ pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub use state::{Config, Core};
 pub use words::{Actor, Change, Decision, Effect, Event, Fact, Input, Rejection, Repeat};
+
+#[cfg(test)]
+mod tests;

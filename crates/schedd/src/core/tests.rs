@@ -1,0 +1,390 @@
+//! Tables: what is done to a queue of one cluster on one machine, and what becomes of its first job.
+
+use std::sync::Arc;
+
+use classad::{ClassAd, Expr};
+use model::{
+    Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, MachineName, MatchId, Now,
+    ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, StartFailure, StartStage,
+    SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
+};
+use proto::claiming::{ClaimGranted, FromStartd, ToStartd};
+use proto::client::{ActResult, Action, Answer, Query, Refusal, Select, Selector};
+use proto::matchmaking::{FromSchedd, Match, ToSchedd};
+
+use super::{Actor, Batch, Config, Core, Effect, Input, run_batch};
+
+const JOB: JobId = JobId::new(1, 0);
+const CLAIM: ClaimId = ClaimId { journal: 7, number: 1 };
+const MATCH: MatchId = MatchId { life: 9, number: 1 };
+const RAN: RunId = RunId { job: JOB, attempt: model::Attempt(1) };
+
+/// A schedd, and the time by its clock.
+struct Trial {
+    core: Core,
+    now: Now,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let now = Now { wall: Timestamp::from_secs(1_000_000), boot_ms: 1_000_000 };
+        Self { core: Core::new(config()), now }
+    }
+
+    /// A trial with one cluster of so many jobs, whose ad has these lines.
+    fn with_jobs(count: u32, lines: &str) -> Self {
+        let mut trial = Self::new();
+        trial.take(&[Input::NegotiatorUp]);
+        let answers = trial.submit(SubmitToken([1; 16]), spec(count, lines));
+        assert_eq!(answers, Answer::Submitted { cluster: ClusterId(1), procs: count });
+        trial
+    }
+
+    /// As [`Trial::with_jobs`], and the first job's program is executing.
+    fn executing(lines: &str) -> Self {
+        let mut trial = Self::with_jobs(1, lines);
+        trial.matched();
+        trial.hears(granted(&trial));
+        trial.hears(FromStartd::RunStarted {
+            claim: CLAIM,
+            run: RAN,
+            at: trial.now.wall,
+            scratch_dir: "/scratch".to_owned(),
+        });
+        trial
+    }
+
+    fn take(&mut self, inputs: &[Input]) -> Batch {
+        let batch = run_batch(&mut self.core, self.now, inputs);
+        assert_eq!(self.core.check(), Ok(()));
+        let again = Core::load(config(), self.core.rows(), self.now);
+        assert_eq!(again.rows(), self.core.rows(), "what was written is loaded");
+        batch
+    }
+
+    fn submit(&mut self, token: SubmitToken, spec: ClusterSpec) -> Answer {
+        let by = user("alice");
+        let reserved = self.take(&[Input::Reserve { by: by.clone(), token }]).answers.remove(0);
+        let Some(Answer::Reserved(cluster)) = reserved else { panic!("{reserved:?}") };
+        let submit = Input::Submit { by, token, cluster, spec: Arc::new(spec) };
+        self.take(&[submit]).answers.remove(0).unwrap()
+    }
+
+    fn matched(&mut self) -> Batch {
+        let offer = Match {
+            id: MATCH,
+            class: self.core.classes.by_id.keys().next().copied().unwrap(),
+            machine: machine(),
+            address: "<10.0.0.1:9618>".to_owned(),
+            resources: Resources { cpus: 1, ..Resources::default() },
+        };
+        let batch = self.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
+        self.hears(status(self, vec![]));
+        batch
+    }
+
+    fn hears(&mut self, message: FromStartd) -> Batch {
+        self.take(&[Input::FromStartd { machine: machine(), message }])
+    }
+
+    fn ends(&mut self, end: RunEnd) -> Batch {
+        let usage = Usage::default();
+        self.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end, usage })
+    }
+
+    fn acts(&mut self, by: &str, action: Action) -> ActResult {
+        let select = Select::Any(vec![Selector::Job(JOB)]);
+        let answer = self.take(&[Input::Act { by: user(by), action, select }]).answers.remove(0);
+        let Some(Answer::Acted(acted)) = answer else { panic!("{answer:?}") };
+        acted[0].result
+    }
+
+    fn waits(&mut self, seconds: u64) -> Batch {
+        self.now.boot_ms += seconds * 1000;
+        self.now.wall = Timestamp::from_millis(
+            self.now.wall.as_millis() + 1000 * i64::try_from(seconds).unwrap(),
+        );
+        self.take(&[])
+    }
+
+    /// The first job's `JobStatus`, with its hold code if it is held; 0 if it has left the queue.
+    fn stands(&self) -> (i64, Option<i64>) {
+        let ad = self.core.job_ad(self.now, JOB);
+        let value =
+            |name| ad.as_ref().and_then(|ad| ad.literal(name)).and_then(classad::Value::as_i64);
+        (value(attr::JOB_STATUS).unwrap_or(0), value(attr::HOLD_REASON_CODE))
+    }
+}
+
+fn config() -> Config {
+    Config {
+        name: ScheddName::new("schedd"),
+        uid_domain: "here".to_owned(),
+        address: "<127.0.0.1:9618>".to_owned(),
+    }
+}
+
+fn user(name: &str) -> Actor {
+    Actor { user: UserName::new(name), superuser: name == "root" }
+}
+
+fn machine() -> MachineName {
+    MachineName::new("m")
+}
+
+fn spec(count: u32, lines: &str) -> ClusterSpec {
+    let ad = ClassAd::parse_old(&format!("RequestCpus = 1\n{lines}\n")).unwrap();
+    ClusterSpec { ad, procs: Procs::Counted { count, template: ProcTemplate::default() } }
+}
+
+fn beat(trial: &Trial) -> Beat {
+    Beat { life: 1, sent_ms: trial.now.boot_ms }
+}
+
+fn status(trial: &Trial, claims: Vec<proto::claiming::ClaimStatus>) -> FromStartd {
+    FromStartd::Status { machine: machine(), claims, beat: beat(trial) }
+}
+
+fn granted(trial: &Trial) -> FromStartd {
+    FromStartd::ClaimGranted(Box::new(ClaimGranted {
+        matched: MATCH,
+        claim: CLAIM,
+        secret: ClaimSecret::new([3; 16]),
+        slot: "slot1_1@m".to_owned(),
+        resources: Resources { cpus: 1, ..Resources::default() },
+        ad: Arc::new(ClassAd::new()),
+        beat: beat(trial),
+    }))
+}
+
+fn starts(batch: &Batch) -> Vec<RunId> {
+    let started = batch.effects.iter().filter_map(|effect| match effect {
+        Effect::ToStartd { message: ToStartd::StartRun(start), .. } => Some(start.run),
+        Effect::ToStartd { .. }
+        | Effect::ToNegotiator(_)
+        | Effect::Connect { .. }
+        | Effect::Disconnect { .. } => None,
+    });
+    started.collect()
+}
+
+fn told(batch: &Batch) -> Vec<&FromSchedd> {
+    let told = batch.effects.iter().filter_map(|effect| match effect {
+        Effect::ToNegotiator(message) => Some(message),
+        Effect::ToStartd { .. } | Effect::Connect { .. } | Effect::Disconnect { .. } => None,
+    });
+    told.collect()
+}
+
+fn exited(code: i32) -> RunEnd {
+    RunEnd::Exited { code }
+}
+
+fn not_started(stage: StartStage) -> RunEnd {
+    RunEnd::StartFailed(StartFailure { stage, path: "/x".to_owned(), errno: 2 })
+}
+
+#[test]
+fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
+    let done = (0, None);
+    let idle = (1, None);
+    let held = |code| (5, Some(code));
+    let signal = RunEnd::Signaled { signal: 11, core: false };
+    let cases = [
+        ("", exited(0), done),
+        ("", exited(13), done),
+        ("", signal.clone(), done),
+        ("OnExitRemove = ExitCode =?= 0", exited(1), idle),
+        ("OnExitRemove = ExitCode =?= 0", exited(0), done),
+        ("OnExitRemove = NumJobCompletions > 0", exited(1), done),
+        ("OnExitRemove = Nowhere", exited(1), done),
+        ("OnExitRemove = error", exited(1), done),
+        ("OnExitHold = ExitCode =?= 1", exited(1), held(3)),
+        ("OnExitHold = Nowhere", exited(1), done),
+        ("OnExitHold = true\nOnExitRemove = false", exited(1), held(3)),
+        ("OnExitHold = ExitBySignal", signal, held(3)),
+        ("LeaveJobInQueue = true", exited(0), (4, None)),
+        ("", not_started(StartStage::Execute), held(6)),
+        ("", not_started(StartStage::Output), held(7)),
+        ("", not_started(StartStage::Error), held(7)),
+        ("", not_started(StartStage::Input), held(8)),
+        ("", not_started(StartStage::Directory), held(14)),
+        ("", not_started(StartStage::Prepare), idle),
+        ("", RunEnd::Vacated { code: VacateCode::StartdDraining }, idle),
+        ("", RunEnd::Lost { reason: "gone".to_owned() }, idle),
+    ];
+    for (policy, end, expected) in cases {
+        let mut trial = Trial::executing(policy);
+        trial.ends(end.clone());
+        // A vacated job may run again on the same claim at once.
+        let stands = match trial.stands() {
+            (2, code) => (1, code),
+            other => other,
+        };
+        assert_eq!(stands, expected, "{policy:?} after {end:?}");
+    }
+}
+
+fn remove(force: bool) -> Action {
+    Action::Remove { reason: None, force }
+}
+
+fn hold() -> Action {
+    Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 }
+}
+
+fn release() -> Action {
+    Action::Release { reason: None }
+}
+
+#[test]
+fn an_action_has_the_result_and_the_effect_that_the_jobs_state_allows() {
+    use ActResult::{AlreadyDone, BadStatus, Done, NotFound, PermissionDenied};
+    let vacate = || Action::Vacate { fast: false };
+    // What was done before, by whom what is done now, its result, and how the job stands then.
+    let idle: [(&[Action], &str, Action, ActResult, i64); 12] = [
+        (&[], "alice", hold(), Done, 5),
+        (&[], "bob", hold(), PermissionDenied, 1),
+        (&[], "root", hold(), Done, 5),
+        (&[], "alice", release(), BadStatus, 1),
+        (&[], "alice", vacate(), BadStatus, 1),
+        (&[], "alice", remove(false), Done, 0),
+        (&[], "alice", remove(true), BadStatus, 1),
+        (&[hold()], "alice", hold(), AlreadyDone, 5),
+        (&[hold()], "alice", release(), Done, 1),
+        (&[hold()], "alice", remove(false), Done, 0),
+        (&[remove(false)], "alice", remove(false), NotFound, 0),
+        (&[remove(false)], "alice", hold(), NotFound, 0),
+    ];
+    let running: [(&[Action], &str, Action, ActResult, i64); 9] = [
+        (&[], "alice", hold(), Done, 5),
+        (&[], "alice", remove(false), Done, 3),
+        (&[], "alice", vacate(), Done, 2),
+        (&[], "bob", vacate(), PermissionDenied, 2),
+        (&[], "alice", remove(true), BadStatus, 2),
+        (&[hold()], "alice", hold(), AlreadyDone, 5),
+        (&[hold()], "alice", remove(false), Done, 3),
+        (&[remove(false)], "alice", remove(false), AlreadyDone, 3),
+        (&[remove(false)], "alice", remove(true), Done, 0),
+    ];
+    for (start, cases) in [("idle", &idle[..]), ("running", &running[..])] {
+        for (before, by, action, result, stands) in cases {
+            let mut trial = match start {
+                "idle" => Trial::with_jobs(1, ""),
+                _ => Trial::executing(""),
+            };
+            for action in *before {
+                trial.acts("alice", action.clone());
+            }
+            let said = format!("{start}, {before:?}, then {by}: {action:?}");
+            assert_eq!(trial.acts(by, action.clone()), *result, "{said}");
+            assert_eq!(trial.stands().0, *stands, "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_stopped_run_becomes_what_it_was_stopped_for_whatever_it_said_last() {
+    for (action, expected) in [(hold(), (5, Some(1))), (remove(false), (0, None))] {
+        for end in [exited(0), RunEnd::Vacated { code: VacateCode::ScheddVacate }] {
+            let mut trial = Trial::executing("");
+            trial.acts("alice", action.clone());
+            trial.ends(end.clone());
+            assert_eq!(trial.stands(), expected, "{action:?}, {end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_silent_machine_keeps_its_run_until_the_lease_and_its_margin_are_over() {
+    // A lease of 100 s has a margin of 12 s.
+    let mut trial = Trial::executing("JobLeaseDuration = 100");
+    trial.take(&[Input::StartdDown { machine: machine() }]);
+    trial.waits(111);
+    assert_eq!(trial.stands().0, 2, "it may still run");
+    trial.waits(1);
+    assert_eq!(trial.stands().0, 1, "it is surely over");
+}
+
+#[test]
+fn a_restart_counts_the_lease_from_the_restart() {
+    let mut trial = Trial::executing("JobLeaseDuration = 100");
+    trial.waits(90);
+    trial.core = Core::load(config(), trial.core.rows(), trial.now);
+    trial.waits(111);
+    assert_eq!(trial.stands().0, 2);
+    trial.waits(1);
+    assert_eq!(trial.stands().0, 1);
+}
+
+#[test]
+fn a_status_from_before_the_grant_does_not_end_the_claim() {
+    let mut trial = Trial::with_jobs(1, "");
+    let old = status(&trial, vec![]);
+    trial.matched();
+    trial.now.boot_ms += 10;
+    trial.hears(granted(&trial));
+    trial.hears(old);
+    assert_eq!(trial.stands().0, 2, "the status is older than the claim");
+    trial.now.boot_ms += 10;
+    trial.hears(status(&trial, vec![]));
+    assert_eq!(trial.stands().0, 1, "the status knows that the claim is gone");
+}
+
+#[test]
+fn a_claim_runs_the_next_job_of_its_class_without_a_match() {
+    let mut trial = Trial::with_jobs(2, "");
+    trial.matched();
+    assert_eq!(starts(&trial.hears(granted(&trial))), [RAN]);
+    let next = RunId { job: JobId::new(1, 1), attempt: model::Attempt(1) };
+    assert_eq!(starts(&trial.ends(exited(0))), [next]);
+}
+
+#[test]
+fn the_same_token_twice_is_one_cluster() {
+    let mut trial = Trial::with_jobs(3, "");
+    let again = trial.submit(SubmitToken([1; 16]), spec(3, ""));
+    assert_eq!(again, Answer::Submitted { cluster: ClusterId(1), procs: 3 });
+    assert_eq!(trial.core.totals().all.idle, 3);
+}
+
+#[test]
+fn a_number_that_another_token_reserved_is_refused() {
+    let mut trial = Trial::new();
+    let (by, cluster) = (user("alice"), ClusterId(1));
+    trial.take(&[Input::Reserve { by: by.clone(), token: SubmitToken([1; 16]) }]);
+    let token = SubmitToken([2; 16]);
+    let submit = Input::Submit { by, token, cluster, spec: Arc::new(spec(1, "")) };
+    let refused = Answer::Refused(Refusal::NotReserved(cluster));
+    assert_eq!(trial.take(&[submit]).answers, [Some(refused)]);
+}
+
+#[test]
+fn a_held_job_is_not_offered_for_matching() {
+    let mut trial = Trial::with_jobs(1, "");
+    let by = user("alice");
+    let act = Input::Act { by, action: hold(), select: Select::All };
+    let batch = trial.take(&[act]);
+    let [FromSchedd::Requests { changed, gone, .. }] = told(&batch)[..] else {
+        panic!("{batch:?}")
+    };
+    assert!(changed.is_empty() && gone.len() == 1);
+}
+
+#[test]
+fn a_million_jobs_are_one_class_and_no_records() {
+    let mut trial = Trial::new();
+    trial.take(&[Input::NegotiatorUp]);
+    trial.submit(SubmitToken([1; 16]), spec(1_000_000, ""));
+    assert_eq!(trial.core.totals().all.idle, 1_000_000);
+    assert_eq!(trial.core.classes.by_id.len(), 1);
+    assert_eq!(trial.core.rows().jobs.len(), 0);
+    let some = Query {
+        select: Select::All,
+        constraint: "ProcId == 3".parse::<Expr>().ok(),
+        projection: vec![attr::PROC_ID.into()],
+        limit: Some(1),
+        finished: false,
+    };
+    assert_eq!(trial.core.query(trial.now, &some).len(), 1);
+}

@@ -79,7 +79,9 @@ impl Expr {
     /// assert_eq!((left.to_string(), right.to_string()), ("TARGET.Memory".to_owned(), "100".to_owned()));
     /// ```
     pub fn as_comparison(&self) -> Option<(&Expr, Comparison, &Expr)> {
-        let Some(Node::Binary(op, left, right)) = self.unparenthesised().node() else { return None };
+        let Some(Node::Binary(op, left, right)) = self.unparenthesised().node() else {
+            return None;
+        };
         let comparison = match op {
             BinaryOp::Less => Comparison::Less,
             BinaryOp::LessOrEqual => Comparison::LessOrEqual,
@@ -99,7 +101,9 @@ impl Expr {
     /// ```
     pub fn as_reference(&self) -> Option<(RefScope, &AttrName)> {
         match self.unparenthesised().node()? {
-            Node::Attr(name) if scope_of(name.as_str()).is_none() => Some((RefScope::Unscoped, name)),
+            Node::Attr(name) if scope_of(name.as_str()).is_none() => {
+                Some((RefScope::Unscoped, name))
+            }
             Node::Select(base, name) => match base.node()? {
                 Node::Attr(base) => Some((scope_of(base.as_str())?, name)),
                 _ => None,

@@ -101,7 +101,9 @@ impl std::fmt::Display for Standing {
             Self::Ended(RunEnd::StartFailed(failure)) => {
                 write!(f, "could not start {}", failure.path)
             }
-            Self::Ended(RunEnd::OutputFailed { path, .. }) => write!(f, "could not bring back {path}"),
+            Self::Ended(RunEnd::OutputFailed { path, .. }) => {
+                write!(f, "could not bring back {path}")
+            }
             Self::Ended(RunEnd::Vacated { code }) => write!(f, "stopped ({code})"),
             Self::Ended(RunEnd::Lost { reason }) => write!(f, "lost: {reason}"),
             Self::Removed => f.write_str("removed"),

@@ -25,8 +25,8 @@ use proto::net::NetError;
 
 use crate::args::{self, ArgError};
 use crate::commands::{
-    daemon, events, history, hold, links, pool, q, release, rm, run, status, submit, vacate_job,
-    version, wait,
+    classad, daemon, events, history, hold, links, pool, q, release, rm, run, status, submit,
+    vacate_job, version, wait,
 };
 use crate::exit::Exit;
 
@@ -91,6 +91,7 @@ pub const VERBS: &[Verb] = &[
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
+    verb!("classad", [], classad::ClassadArgs => classad::run),
     verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
     verb!("links", [], links::LinksArgs => links::run),
     verb!("version", ["condor_version"], version::VersionArgs => ref version::run),

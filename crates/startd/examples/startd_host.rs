@@ -45,7 +45,7 @@ fn launcher(dir: &Path) -> Result<(), launcher::Error> {
     })
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn startd(dir: &Path) -> Result<(), server::Error> {
     let config = server::Config {
         machine: "testhost".to_owned(),

@@ -25,30 +25,52 @@ const MEASURED: Duration = Duration::from_millis(400);
 
 fn main() {
     let job_text = job_text();
-    let job = ClassAd::parse_old(&job_text).unwrap_or_else(|error| panic!("the job ad is wrong: {error}"));
+    let job = ClassAd::parse_old(&job_text)
+        .unwrap_or_else(|error| panic!("the job ad is wrong: {error}"));
     let job_new = job.to_new();
-    let machine = ClassAd::parse_old(&machine_text(1)).unwrap_or_else(|error| panic!("the machine ad is wrong: {error}"));
+    let machine = ClassAd::parse_old(&machine_text(1))
+        .unwrap_or_else(|error| panic!("the machine ad is wrong: {error}"));
     let machine_new = machine.to_new();
     let env = Env::at(1_795_000_000);
     let requirements = Expr::parse(REQUIREMENTS).unwrap_or_else(|error| panic!("{error}"));
     let ours = [
         ("parse a 6-clause Requirements", rate(|| drop(black_box(Expr::parse_new(REQUIREMENTS))))),
-        ("read a job ad of 20 attributes, new syntax", rate(|| drop(black_box(ClassAd::parse_new(&job_new))))),
-        ("read a machine ad of 90 attributes, new syntax", rate(|| drop(black_box(ClassAd::parse_new(&machine_new))))),
-        ("evaluate the Requirements with a target", rate(|| drop(black_box(job.eval_expr(&requirements, Some(&machine), &env))))),
+        (
+            "read a job ad of 20 attributes, new syntax",
+            rate(|| drop(black_box(ClassAd::parse_new(&job_new)))),
+        ),
+        (
+            "read a machine ad of 90 attributes, new syntax",
+            rate(|| drop(black_box(ClassAd::parse_new(&machine_new)))),
+        ),
+        (
+            "evaluate the Requirements with a target",
+            rate(|| drop(black_box(job.eval_expr(&requirements, Some(&machine), &env)))),
+        ),
     ];
     let reference = reference(&job_new, &machine_new);
-    println!("{:<50} {:>12} {:>12} {:>7}", "operations a second, one core", "ours", "reference", "ratio");
+    println!(
+        "{:<50} {:>12} {:>12} {:>7}",
+        "operations a second, one core", "ours", "reference", "ratio"
+    );
     for (index, (what, rate)) in ours.iter().enumerate() {
         match reference.as_ref().and_then(|rates| rates.get(index)) {
-            Some(theirs) => println!("{what:<50} {rate:>12.0} {theirs:>12.0} {:>7.1}", rate / theirs),
+            Some(theirs) => {
+                println!("{what:<50} {rate:>12.0} {theirs:>12.0} {:>7.1}", rate / theirs)
+            }
             None => println!("{what:<50} {rate:>12.0} {:>12} {:>7}", "-", "-"),
         }
     }
     if reference.is_none() {
-        println!("the reference was not measured: `python3 -c 'import htcondor2'` does not work here");
+        println!(
+            "the reference was not measured: `python3 -c 'import htcondor2'` does not work here"
+        );
     }
-    println!("{:<50} {:>12.0}", "read a job ad, old syntax", rate(|| drop(black_box(ClassAd::parse_old(&job_text)))));
+    println!(
+        "{:<50} {:>12.0}",
+        "read a job ad, old syntax",
+        rate(|| drop(black_box(ClassAd::parse_old(&job_text))))
+    );
     match_a_class(&job, &env);
 }
 
@@ -82,20 +104,36 @@ fn match_a_class(job: &ClassAd, env: &Env) {
         table.insert(Arc::new(ad));
     }
     if let (Some(before), Some(after)) = (before, resident_mib()) {
-        println!("{:<50} {:>9} MiB", format!("memory of {MACHINES} ads of {MACHINE_ATTRIBUTES} attributes"), after - before);
+        println!(
+            "{:<50} {:>9} MiB",
+            format!("memory of {MACHINES} ads of {MACHINE_ATTRIBUTES} attributes"),
+            after - before
+        );
     }
     let start = now();
     let compiled = CompiledRequirements::new(Arc::new(job.clone()), env);
     table.prepare(&compiled);
-    println!("{:<50} {:>9.2} ms", "compile the class and make its columns", (now() - start).as_secs_f64() * 1e3);
+    println!(
+        "{:<50} {:>9.2} ms",
+        "compile the class and make its columns",
+        (now() - start).as_secs_f64() * 1e3
+    );
     let start = now();
     let rows = compiled.eval_all(&table);
     let columnar = now() - start;
-    println!("{:<50} {:>9.2} ms", format!("one class against {MACHINES} machines, columns"), columnar.as_secs_f64() * 1e3);
+    println!(
+        "{:<50} {:>9.2} ms",
+        format!("one class against {MACHINES} machines, columns"),
+        columnar.as_secs_f64() * 1e3
+    );
     let start = now();
     let holds = |row: usize| table.get(row).is_some_and(|ad| requirements_hold(job, ad, env));
     let one_by_one = (0..MACHINES).filter(|row| holds(*row)).count();
-    println!("{:<50} {:>9.2} ms", "the same, machine by machine", (now() - start).as_secs_f64() * 1e3);
+    println!(
+        "{:<50} {:>9.2} ms",
+        "the same, machine by machine",
+        (now() - start).as_secs_f64() * 1e3
+    );
     assert_eq!(rows.len(), one_by_one, "columns and evaluation must agree");
     println!("{:<50} {:>12}", "machines that match", rows.len());
 }
@@ -122,11 +160,11 @@ fn machine_text(index: usize) -> String {
          Start = (KeyboardIdle > 15 * 60) && (LoadAvg <= 0.3) && (TARGET.ImageSize <= Memory * 1024)\nRequirements = START && (TARGET.RequestMemory <= Memory)\n\
          Rank = TARGET.Owner == \"alice\"\n",
         index / 16,
-        if index % 11 == 0 { "WINDOWS" } else { "LINUX" },
+        if index.is_multiple_of(11) { "WINDOWS" } else { "LINUX" },
         64 << (index % 8),
         1000 + index * 37 % 100_000,
         1 + index % 8,
-        index % 5 != 0,
+        !index.is_multiple_of(5),
         index / 16,
         index % 100,
         1_795_000_000 + index % 300,
@@ -173,7 +211,10 @@ print(rate(lambda: classad2.ClassAd(wrapped)), rate(lambda: classad2.ClassAd(job
     let input = serde_json::to_vec(&(REQUIREMENTS, job, machine)).ok()?;
     std::io::Write::write_all(&mut child.stdin.take()?, &input).ok()?;
     let output = child.wait_with_output().ok()?;
-    let rates: Vec<f64> =
-        String::from_utf8(output.stdout).ok()?.split_whitespace().filter_map(|rate| rate.parse().ok()).collect();
+    let rates: Vec<f64> = String::from_utf8(output.stdout)
+        .ok()?
+        .split_whitespace()
+        .filter_map(|rate| rate.parse().ok())
+        .collect();
     (rates.len() == 4).then_some(rates)
 }

@@ -23,7 +23,8 @@ fn main() {
     let (classes, machines) = (next(CLASSES), next(MACHINES));
 
     println!("{classes} classes, {machines} machines, all free");
-    let ads: Vec<Input> = timed("make ads", || (0..machines).map(|number| advertise(number, 1, true)).collect());
+    let ads: Vec<Input> =
+        timed("make ads", || (0..machines).map(|number| advertise(number, 1, true)).collect());
     measure(classes, &ads, &advertise(0, 2, true));
     println!("{classes} classes, {machines} machines, all taken");
     let ads: Vec<Input> = (0..machines).map(|number| advertise(number, 1, false)).collect();

@@ -25,9 +25,9 @@ struct Options {
 fn main() -> anyhow::Result<ExitCode> {
     let options = options()?;
     let mut record = match &options.record {
-        Some(path) => {
-            Some(BufWriter::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?))
-        }
+        Some(path) => Some(BufWriter::new(
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+        )),
         None => None,
     };
     let mut tally = Tally::default();
@@ -35,7 +35,9 @@ fn main() -> anyhow::Result<ExitCode> {
     while next < options.cases {
         let answered = run(&options, next, &mut tally, record.as_mut())?;
         if answered == 0 && next == 0 {
-            bail!("the reference implementation answers nothing; is the Python package htcondor installed?");
+            bail!(
+                "the reference implementation answers nothing; is the Python package htcondor installed?"
+            );
         }
         next += answered;
         if next < options.cases {
@@ -45,7 +47,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
     let Tally { differences, crashes } = tally;
-    println!("seed {}: {} cases, {differences} differences, {crashes} crashes of the reference", options.seed, options.cases);
+    println!(
+        "seed {}: {} cases, {differences} differences, {crashes} crashes of the reference",
+        options.seed, options.cases
+    );
     Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -90,8 +95,10 @@ fn run(
     mut record: Option<&mut BufWriter<File>>,
 ) -> anyhow::Result<u64> {
     let mut peer = start_peer()?;
-    let mut questions = BufWriter::new(peer.stdin.take().context("the reference has no standard input")?);
-    let mut answers = BufReader::new(peer.stdout.take().context("the reference has no standard output")?).lines();
+    let mut questions =
+        BufWriter::new(peer.stdin.take().context("the reference has no standard input")?);
+    let mut answers =
+        BufReader::new(peer.stdout.take().context("the reference has no standard output")?).lines();
     let (seed, cases) = (options.seed, options.cases);
     let mut answered = 0;
     let mut recorded_ads = None;
@@ -107,7 +114,8 @@ fn run(
         });
         for index in first..cases {
             let Some(line) = answers.next() else { break };
-            let reference: Answer = serde_json::from_str(&line?).context("cannot read the reference's answer")?;
+            let reference: Answer =
+                serde_json::from_str(&line?).context("cannot read the reference's answer")?;
             answered += 1;
             let question = question(seed, index);
             compare(tally, index, &question, &reference);
@@ -139,7 +147,10 @@ fn write_record(
         record.write_all(b"\n")?;
         *recorded_ads = Some(ads);
     }
-    serde_json::to_writer(&mut *record, &(&question.expr, &reference.kind, &reference.text, &reference.unparsed))?;
+    serde_json::to_writer(
+        &mut *record,
+        &(&question.expr, &reference.kind, &reference.text, &reference.unparsed),
+    )?;
     record.write_all(b"\n")?;
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Runs the simulator: one seed, or as many as are wanted. `cargo xtask sim -- ARGS` calls it.
 
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -50,7 +52,7 @@ fn main() -> Result<ExitCode> {
         bail!("--trace prints one seed: say which with --seed N");
     }
     let seeds = cli.seeds.unwrap_or(if cli.seconds.is_some() { u64::MAX } else { DEFAULT_SEEDS });
-    many(&cli, options, seeds)
+    Ok(many(&cli, options, seeds))
 }
 
 fn one(seed: u64, options: Options) -> ExitCode {
@@ -66,36 +68,68 @@ fn one(seed: u64, options: Options) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "it measures how many seeds fit into a time; no seed sees the clock")]
-fn many(cli: &Cli, options: Options, seeds: u64) -> Result<ExitCode> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures how many seeds fit into a time; no seed sees the clock"
+)]
+fn many(cli: &Cli, options: Options, seeds: u64) -> ExitCode {
     let start = Instant::now();
     let limit = cli.seconds.map(Duration::from_secs);
-    let (mut total, mut run, mut failures) = (Passed::default(), 0, Vec::<Failed>::new());
-    for seed in (cli.from..).take(usize::try_from(seeds).unwrap_or(usize::MAX)) {
-        if limit.is_some_and(|limit| start.elapsed() >= limit) {
-            break;
+    let end = cli.from.saturating_add(seeds);
+    let next = AtomicU64::new(cli.from);
+    let done = Mutex::new(Done::default());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let late = limit.is_some_and(|limit| start.elapsed() >= limit);
+            if seed >= end || late || done.lock().is_ok_and(|done| done.failed >= cli.failures) {
+                return;
+            }
+            let result = run_seed(seed, options);
+            if let Ok(mut done) = done.lock() {
+                done.add(seed, result);
+            }
         }
-        run += 1;
-        match run_seed(seed, options) {
-            Ok(passed) => add(&mut total, &passed),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let done = done.into_inner().unwrap_or_default();
+    done.report(start.elapsed())
+}
+
+/// What has been run so far.
+#[derive(Default)]
+struct Done {
+    seeds: u64,
+    failed: u64,
+    first: Option<u64>,
+    total: Passed,
+}
+
+impl Done {
+    fn add(&mut self, seed: u64, result: Result<Passed, Box<Failed>>) {
+        self.seeds += 1;
+        match result {
+            Ok(passed) => add(&mut self.total, &passed),
             Err(failed) => {
                 println!("{failed}");
-                failures.push(*failed);
-                if failures.len() as u64 >= cli.failures {
-                    break;
-                }
+                self.failed += 1;
+                self.first = Some(self.first.map_or(seed, |first| first.min(seed)));
             }
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let rate = f64::from(u32::try_from(run).unwrap_or(u32::MAX)) / seconds;
-    println!("{run} seeds in {seconds:.1} s ({rate:.0} seeds/s): {}", counts(&total));
-    match failures.first() {
-        None => Ok(ExitCode::SUCCESS),
-        Some(first) => {
-            println!("{} failed; the first is seed {}", failures.len(), first.seed);
-            Ok(ExitCode::FAILURE)
-        }
+
+    fn report(&self, elapsed: Duration) -> ExitCode {
+        let (seeds, seconds) = (self.seeds, elapsed.as_secs_f64());
+        let rate = f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds;
+        println!("{seeds} seeds in {seconds:.1} s ({rate:.0} seeds/s): {}", counts(&self.total));
+        let Some(first) = self.first else { return ExitCode::SUCCESS };
+        println!("{} failed; the first is seed {first}", self.failed);
+        ExitCode::FAILURE
     }
 }
 

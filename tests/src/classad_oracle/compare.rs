@@ -30,7 +30,8 @@ pub struct Answer {
 
 /// Our answer.
 pub fn answer(question: &Question) -> Answer {
-    let read = Calculation::read(&question.expr, question.my.as_deref(), question.target.as_deref());
+    let read =
+        Calculation::read(&question.expr, question.my.as_deref(), question.target.as_deref());
     match read {
         Err(_) => {
             Answer { kind: "parse-error".to_owned(), text: String::new(), unparsed: String::new() }
@@ -70,10 +71,16 @@ fn is_listed_difference(question: &Question, ours: &Answer, reference: &Answer) 
     // `=?=` of a written list and a computed one is false to the reference, and error where both are of one sort.
     // Patterns that PCRE takes with a shrug (`x{ "y" }`) and our engine refuses.
     let patterns = ["regexp", "replace"].iter().any(|word| mentions(word));
-    if patterns && mentions("eval(") && ours.text != reference.text && ours.unparsed == reference.unparsed {
+    if patterns
+        && mentions("eval(")
+        && ours.text != reference.text
+        && ours.unparsed == reference.unparsed
+    {
         return true;
     }
-    let identity = ["=?=", "=!=", " is ", " isnt ", "\"is", "identicalMember"].iter().any(|word| mentions(word));
+    let identity = ["=?=", "=!=", " is ", " isnt ", "\"is", "identicalMember"]
+        .iter()
+        .any(|word| mentions(word));
     let lists = LIST_MAKERS.iter().any(|word| mentions(word));
     identity && lists && ours.unparsed == reference.unparsed && ours.text != reference.text
 }

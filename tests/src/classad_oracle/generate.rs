@@ -40,26 +40,89 @@ impl Chance {
 }
 
 const INTEGERS: &[&str] = &[
-    "0", "1", "2", "3", "-1", "5", "7", "-7", "10", "64", "100", "1024", "-128", "9223372036854775807",
-    "-9223372036854775808", "4611686018427387904", "2147483647", "1000000007",
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "5",
+    "7",
+    "-7",
+    "10",
+    "64",
+    "100",
+    "1024",
+    "-128",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "4611686018427387904",
+    "2147483647",
+    "1000000007",
 ];
 const REALS: &[&str] = &[
-    "0.0", "1.0", "1.5", "2.5", "-2.5", "3.5", "0.1", "-0.0", "1e3", "1E-5", "1e300", "-1e300", "123456.789", "0.5", "99.99",
+    "0.0",
+    "1.0",
+    "1.5",
+    "2.5",
+    "-2.5",
+    "3.5",
+    "0.1",
+    "-0.0",
+    "1e3",
+    "1E-5",
+    "1e300",
+    "-1e300",
+    "123456.789",
+    "0.5",
+    "99.99",
 ];
 const STRINGS: &[&str] = &[
-    r#""""#, r#""a""#, r#""A""#, r#""abc""#, r#""b,c d""#, r#""a,b,c""#, r#""1,2,3""#, r#""x=1""#, r#""12""#, r#""1.5""#,
-    r#""true""#, r#""LINUX""#, r#""linux""#, r#""user@host""#, r#""a b 'c d'""#, r#""8.9.11""#, r#""8.10.2""#, r#""q\"q""#,
-    r#""a\\b""#, r#""tab\there""#, r#""line\nbreak""#, r#""slot1@node7""#, r#""1+1""#, r#""Zeta""#, r#""é""#,
+    r#""""#,
+    r#""a""#,
+    r#""A""#,
+    r#""abc""#,
+    r#""b,c d""#,
+    r#""a,b,c""#,
+    r#""1,2,3""#,
+    r#""x=1""#,
+    r#""12""#,
+    r#""1.5""#,
+    r#""true""#,
+    r#""LINUX""#,
+    r#""linux""#,
+    r#""user@host""#,
+    r#""a b 'c d'""#,
+    r#""8.9.11""#,
+    r#""8.10.2""#,
+    r#""q\"q""#,
+    r#""a\\b""#,
+    r#""tab\there""#,
+    r#""line\nbreak""#,
+    r#""slot1@node7""#,
+    r#""1+1""#,
+    r#""Zeta""#,
+    r#""é""#,
 ];
 const PATTERNS: &[&str] = &[
-    r#""a""#, r#""^a""#, r#""b$""#, r#""[a-c]+""#, r#""(a)(b)?""#, r#""\\d+""#, r#"".*""#, r#""x|a""#, r#""(""#, r#""LIN""#,
-    r#""^slot(\\d+)@""#, r#""[^,]+""#,
+    r#""a""#,
+    r#""^a""#,
+    r#""b$""#,
+    r#""[a-c]+""#,
+    r#""(a)(b)?""#,
+    r#""\\d+""#,
+    r#"".*""#,
+    r#""x|a""#,
+    r#""(""#,
+    r#""LIN""#,
+    r#""^slot(\\d+)@""#,
+    r#""[^,]+""#,
 ];
-const NAMES: &[&str] = &["a", "b", "c", "d", "n", "l", "s", "t", "u", "r", "x1", "y_2", "Memory", "Owner", "nope"];
+const NAMES: &[&str] =
+    &["a", "b", "c", "d", "n", "l", "s", "t", "u", "r", "x1", "y_2", "Memory", "Owner", "nope"];
 const UNARY: &[&str] = &["-", "+", "!", "~"];
 const BINARY: &[&str] = &[
-    "||", "&&", "|", "^", "&", "==", "!=", "=?=", "=!=", "is", "isnt", "<", "<=", ">", ">=", "<<", ">>", ">>>", "+", "-", "*",
-    "/", "%",
+    "||", "&&", "|", "^", "&", "==", "!=", "=?=", "=!=", "is", "isnt", "<", "<=", ">", ">=", "<<",
+    ">>", ">>>", "+", "-", "*", "/", "%",
 ];
 
 /// What a parameter of a function is.
@@ -279,7 +342,19 @@ impl Writer<'_> {
             12 => {
                 self.of_kind(List, depth - 1);
                 self.push("[");
-                self.pick(&["0", "1", "2", "-1", "7", "true", "1.0", "undefined", "\"a\"", "size(l) - 1", "b - b"]);
+                self.pick(&[
+                    "0",
+                    "1",
+                    "2",
+                    "-1",
+                    "7",
+                    "true",
+                    "1.0",
+                    "undefined",
+                    "\"a\"",
+                    "size(l) - 1",
+                    "b - b",
+                ]);
                 self.push("]");
             }
             13 => self.list(depth - 1),
@@ -313,7 +388,8 @@ impl Writer<'_> {
     }
 
     fn reference(&mut self) {
-        let scope = self.chance.pick(&["", "", "", "MY.", "TARGET.", "my.", "n.", "TARGET.n.", "other."]);
+        let scope =
+            self.chance.pick(&["", "", "", "MY.", "TARGET.", "my.", "n.", "TARGET.n.", "other."]);
         self.push(scope);
         self.pick(NAMES);
     }
@@ -353,7 +429,8 @@ impl Writer<'_> {
     fn call(&mut self, depth: u32) {
         let (name, required, optional) = FUNCTIONS[self.chance.below(FUNCTIONS.len())];
         // Now and then an argument is missing.
-        let missing = usize::from(self.chance.one_in(40) && !name.ends_with("Time")).min(required.len());
+        let missing =
+            usize::from(self.chance.one_in(40) && !name.ends_with("Time")).min(required.len());
         let extra = if optional.is_empty() { 0 } else { self.chance.below(optional.len() + 1) };
         self.push(name);
         self.push("(");
@@ -362,7 +439,8 @@ impl Writer<'_> {
             self.push(if index > 0 { "," } else { "" });
             // Code and moments are always of their kind: the differences there are known and listed.
             let in_context = matches!(kind, Condition) && name != "ifThenElse";
-            let fixed = in_context || matches!(kind, Place | Code | Moment | Length | Attr | AdList | Format);
+            let fixed = in_context
+                || matches!(kind, Place | Code | Moment | Length | Attr | AdList | Format);
             if !fixed && self.chance.one_in(8) {
                 self.expr(depth.saturating_sub(1));
             } else {
@@ -382,37 +460,110 @@ impl Writer<'_> {
                 _ => self.list(depth),
             },
             TextList => self.pick(&[
-                r#""a,b,c""#, r#""1, 2, 3""#, r#""1.5,2""#, r#""""#, r#"" a ,, b ""#, r#""x;y;z""#, r#""A b C""#, r#""-3,-4""#,
+                r#""a,b,c""#,
+                r#""1, 2, 3""#,
+                r#""1.5,2""#,
+                r#""""#,
+                r#"" a ,, b ""#,
+                r#""x;y;z""#,
+                r#""A b C""#,
+                r#""-3,-4""#,
                 r#""1,x""#,
             ]),
             Pattern => self.pick(PATTERNS),
-            Options => self.pick(&[r#""""#, r#""i""#, r#""f""#, r#""g""#, r#""fg""#, r#""im""#, r#""sx""#]),
-            Compare => self.pick(&[r#""<""#, r#""<=""#, r#""==""#, r#""!=""#, r#"">""#, r#"">=""#, r#""is""#, r#""isnt""#, r#""?""#]),
+            Options => {
+                self.pick(&[r#""""#, r#""i""#, r#""f""#, r#""g""#, r#""fg""#, r#""im""#, r#""sx""#]);
+            }
+            Compare => self.pick(&[
+                r#""<""#,
+                r#""<=""#,
+                r#""==""#,
+                r#""!=""#,
+                r#"">""#,
+                r#"">=""#,
+                r#""is""#,
+                r#""isnt""#,
+                r#""?""#,
+            ]),
             Version => self.pick(&[
-                r#""8.9.11""#, r#""8.10.2""#, r#""8.9.2""#, r#""1.0""#, r#""1.00""#, r#""1""#, r#""a1""#, r#""a10b2""#, r#""010""#,
-                r#""0""#, r#""00""#, "25", "1.5", r#""25.14.1-rc""#,
+                r#""8.9.11""#,
+                r#""8.10.2""#,
+                r#""8.9.2""#,
+                r#""1.0""#,
+                r#""1.00""#,
+                r#""1""#,
+                r#""a1""#,
+                r#""a10b2""#,
+                r#""010""#,
+                r#""0""#,
+                r#""00""#,
+                "25",
+                "1.5",
+                r#""25.14.1-rc""#,
             ]),
             Moment => self.pick(&[
-                r#"absTime("2020-02-29T12:34:56Z")"#, r#"absTime("1999-12-31T23:59:59+05:30")"#, "0", "86400", "1595430000",
-                "1e9", r#"absTime("2026-11-22T19:00:00-08:00")"#,
+                r#"absTime("2020-02-29T12:34:56Z")"#,
+                r#"absTime("1999-12-31T23:59:59+05:30")"#,
+                "0",
+                "86400",
+                "1595430000",
+                "1e9",
+                r#"absTime("2026-11-22T19:00:00-08:00")"#,
             ]),
             Length => self.pick(&[
-                "relTime(93784)", "relTime(-93784)", "relTime(0)", "59", "3600", "90061", "-61", r#"relTime("1+02:03:04")"#,
-                "relTime(61)", "relTime(-5)",
+                "relTime(93784)",
+                "relTime(-93784)",
+                "relTime(0)",
+                "59",
+                "3600",
+                "90061",
+                "-61",
+                r#"relTime("1+02:03:04")"#,
+                "relTime(61)",
+                "relTime(-5)",
             ]),
             Format => self.pick(&[
-                r#""%Y-%m-%d %H:%M:%S""#, r#""%c""#, r#""%a %b %e %j %U %W %V %G""#, r#""%I %p %D %T %R %F""#, r#""%%x%n%q""#,
+                r#""%Y-%m-%d %H:%M:%S""#,
+                r#""%c""#,
+                r#""%a %b %e %j %U %W %V %G""#,
+                r#""%I %p %D %T %R %F""#,
+                r#""%%x%n%q""#,
                 r#""%-d %_H %05Y %^a""#,
             ]),
             AdList => self.pick(&[
-                "{[a=1;b=2],[a=3;b=1]}", "{}", "{[a=a],[b=a]}", "{[],5,undefined}", "undefined", "5", "{[x=[a=2]]}",
+                "{[a=1;b=2],[a=3;b=1]}",
+                "{}",
+                "{[a=a],[b=a]}",
+                "{[],5,undefined}",
+                "undefined",
+                "5",
+                "{[x=[a=2]]}",
             ]),
             Condition => self.pick(&[
-                "a > b", "a == 1", "true", "a + b", "b < 2 || a > 2", "false", "1", "0.0", "isUndefined(a)", "(undefined)", "a == MY.a",
+                "a > b",
+                "a == 1",
+                "true",
+                "a + b",
+                "b < 2 || a > 2",
+                "false",
+                "1",
+                "0.0",
+                "isUndefined(a)",
+                "(undefined)",
+                "a == MY.a",
             ]),
             Attr => self.pick(NAMES),
             Place => self.pick(&["0", "1", "2", "-1", "-3", "100", "-100", "undefined", "1.0"]),
-            Code => self.pick(&[r#""1+2""#, r#""a""#, r#""a + b""#, r#""1 +""#, r#""{1,a}[1]""#, r#""TARGET.a""#, r#""strcat(\"x\",s)""#, "5"]),
+            Code => self.pick(&[
+                r#""1+2""#,
+                r#""a""#,
+                r#""a + b""#,
+                r#""1 +""#,
+                r#""{1,a}[1]""#,
+                r#""TARGET.a""#,
+                r#""strcat(\"x\",s)""#,
+                "5",
+            ]),
         }
     }
 }

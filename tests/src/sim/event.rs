@@ -9,6 +9,8 @@ use proto::client::Answer;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use startd::core::{FromLauncher, RunKey, StartProcess};
 
+use super::clock::Micros;
+
 /// A process of the system under test, or its stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Daemon {
@@ -113,6 +115,8 @@ pub(crate) enum Event {
     Retry { ticket: Ticket },
     /// Something goes wrong.
     Fault,
+    /// The second part of what goes wrong: nothing reaches that end for a while.
+    Block { link: Link, to: Side, until: Micros },
     /// A machine that was switched off starts again.
     PowerOn { machine: usize },
     /// Once the faults are over: is all done?

@@ -1,6 +1,8 @@
 //! What goes wrong, how often, and when it stops. Each seed draws its own mixture: a world in which everything happens at once
 //! hides what a world with one kind of trouble shows.
 
+use proto::claiming::BEAT_EVERY;
+
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Daemon, Event, Link, Side};
 use super::life::CrashPoint;
@@ -27,6 +29,8 @@ enum Kind {
     Break,
     /// Nothing passes one way.
     OneWay,
+    /// First nothing reaches the listener, then nothing the dialer: what the one said last is heard long after the other was.
+    Lopsided,
     /// Nothing passes.
     Partition,
     /// A machine is switched off and on again.
@@ -39,11 +43,12 @@ enum Kind {
     WallClock,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Crash,
     Kind::CrashInBatch,
     Kind::Break,
     Kind::OneWay,
+    Kind::Lopsided,
     Kind::Partition,
     Kind::Reboot,
     Kind::ScheddReboot,
@@ -55,7 +60,7 @@ impl Faults {
     /// One seed in eight has no faults, and one in four of the others reorders and duplicates.
     pub(crate) fn draw(rng: &mut Rng, seed: u64) -> Self {
         let mut kinds = Vec::new();
-        if seed % 8 != 0 {
+        if !seed.is_multiple_of(8) {
             let all = rng.percent(20);
             kinds.extend(KINDS.iter().copied().filter(|_| all || rng.percent(40)));
         }
@@ -109,6 +114,7 @@ impl World {
                 let side = self.rng.pick(&Side::BOTH);
                 self.block(link, &[side]);
             }
+            Kind::Lopsided => self.block_lopsided(),
             Kind::Partition => {
                 let link = self.some_link();
                 self.block(link, &Side::BOTH);
@@ -127,7 +133,13 @@ impl World {
 
     fn some_daemon(&mut self) -> Daemon {
         let m = self.rng.index(self.machines.len());
-        self.rng.pick(&[Daemon::Schedd, Daemon::Schedd, Daemon::Negotiator, Daemon::Startd(m), Daemon::Launcher(m)])
+        self.rng.pick(&[
+            Daemon::Schedd,
+            Daemon::Schedd,
+            Daemon::Negotiator,
+            Daemon::Startd(m),
+            Daemon::Launcher(m),
+        ])
     }
 
     fn doom_some(&mut self) {
@@ -155,12 +167,27 @@ impl World {
     fn block(&mut self, link: Link, ends: &[Side]) {
         let until = self.now + self.rng.between(50 * MILLISECOND, self.faults.longest_partition);
         for side in ends {
-            let blocked = &mut self.net.link(link).blocked_until[*side as usize];
-            *blocked = until.max(*blocked);
+            self.block_until(link, *side, until);
         }
         if self.rng.percent(30) {
             self.break_link(link);
         }
+    }
+
+    /// A startd's beats still reach the schedd, which echoes them; the echoes come when the beats do not any more.
+    fn block_lopsided(&mut self) {
+        let link = Link::ScheddStartd(self.rng.index(self.machines.len()));
+        let listener_until = self.now + self.rng.between(15 * SECOND, 60 * SECOND);
+        self.block_until(link, Side::Listener, listener_until);
+        let beat = u64::try_from(BEAT_EVERY.as_micros()).unwrap_or(SECOND);
+        let at = self.now + self.rng.between(beat, beat + 3 * SECOND);
+        let until = at + self.rng.between(60 * SECOND, 160 * SECOND);
+        self.agenda.put(at, Event::Block { link, to: Side::Dialer, until });
+    }
+
+    pub(crate) fn block_until(&mut self, link: Link, to: Side, until: Micros) {
+        let blocked = &mut self.net.link(link).blocked_until[to as usize];
+        *blocked = until.max(*blocked);
     }
 
     fn reboot_some(&mut self) {

@@ -130,7 +130,9 @@ impl World {
         match fate {
             Fate::Execute => self.execute(m, key),
             Fate::End { end, by_itself, usage } => self.end_process(m, key, end, by_itself, usage),
-            Fate::Kill => self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false }),
+            Fate::Kill => {
+                self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false });
+            }
             Fate::LeaseEnd => {
                 let now = self.machines[m].clock.now(self.now).boot_ms;
                 if now < kept.lease_until_boot_ms {
@@ -213,7 +215,9 @@ impl World {
         let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
         kept.state = LauncherState::Ended(end.clone(), usage);
         let run = kept.run;
-        self.note(|| format!("machine{m} has nothing left of run {run}: {end:?}, by itself: {by_itself}"));
+        self.note(|| {
+            format!("machine{m} has nothing left of run {run}: {end:?}, by itself: {by_itself}")
+        });
         self.oracle.ended(m, run, by_itself.then(|| end.clone()));
         self.report(m, FromLauncher::Ended { key, end, usage });
     }

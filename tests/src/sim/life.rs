@@ -90,7 +90,9 @@ impl World {
             Daemon::Schedd => self.schedd_starts(),
             Daemon::Negotiator => self.negotiator_starts(),
             Daemon::Startd(m) => self.startd_starts(m),
-            Daemon::Launcher(m) => self.note(|| format!("launcher{m} keeps {} runs", self.machines[m].runs.len())),
+            Daemon::Launcher(m) => {
+                self.note(|| format!("launcher{m} keeps {} runs", self.machines[m].runs.len()));
+            }
         }
     }
 

@@ -147,9 +147,11 @@ impl World {
             (Link::ScheddNegotiator, Side::Dialer) => {
                 self.schedd_hears(schedd::core::Input::NegotiatorDown);
             }
-            (Link::ScheddNegotiator, Side::Listener) => self.negotiator_hears(
-                negotiator::core::Input::ScheddDown { schedd: negotiator::core::ScheddName::new(SCHEDD) },
-            ),
+            (Link::ScheddNegotiator, Side::Listener) => {
+                self.negotiator_hears(negotiator::core::Input::ScheddDown {
+                    schedd: negotiator::core::ScheddName::new(SCHEDD),
+                });
+            }
             (Link::ScheddStartd(m), Side::Dialer) => {
                 let machine = self.machines[m].name();
                 self.schedd_hears(schedd::core::Input::StartdDown { machine });
@@ -165,7 +167,8 @@ impl World {
             (Link::StartdLauncher(m), Side::Dialer) => {
                 self.startd_hears(m, startd::core::Input::LauncherDown);
             }
-            (Link::StartdNegotiator(_), Side::Dialer) | (Link::StartdLauncher(_), Side::Listener) => {}
+            (Link::StartdNegotiator(_), Side::Dialer)
+            | (Link::StartdLauncher(_), Side::Listener) => {}
         }
     }
 

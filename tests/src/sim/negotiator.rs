@@ -30,7 +30,9 @@ impl NegotiatorHost {
 impl World {
     pub(crate) fn negotiator_starts(&mut self) {
         let accounts = match &self.negotiator.accounts {
-            Some(text) => serde_json::from_str(text).map_err(|error| format!("read accounts: {error}")),
+            Some(text) => {
+                serde_json::from_str(text).map_err(|error| format!("read accounts: {error}"))
+            }
             None => Ok(Accounts::default()),
         };
         match accounts {
@@ -89,7 +91,8 @@ impl World {
         let mut sound = Ok(());
         for event in &decision.events {
             if let Fact::Planned(plan) = &event.fact {
-                sound = sound.and(plan.check(&core.snapshot(now)).map_err(|fault| fault.to_string()));
+                sound =
+                    sound.and(plan.check(&core.snapshot(now)).map_err(|fault| fault.to_string()));
             }
             let change = core.apply(event);
             effects.extend(core.react(&change, event));

@@ -20,13 +20,8 @@ const CHAOS_DELAY: Micros = 4 * SECOND;
 const CHAOS_PERCENT: u64 = 15;
 
 /// The waits before the first, second, ... attempt to connect in a row; as the daemons' shells have them.
-const BACK_OFF: [Micros; 5] = [
-    5 * MILLISECOND,
-    50 * MILLISECOND,
-    200 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-];
+const BACK_OFF: [Micros; 5] =
+    [5 * MILLISECOND, 50 * MILLISECOND, 200 * MILLISECOND, 500 * MILLISECOND, SECOND];
 
 #[derive(Debug)]
 pub(crate) struct Net {
@@ -236,7 +231,7 @@ mod tests {
         let (mut net, mut rng) = (Net::new(1), Rng::new(1));
         let (conn, _) = net.open(&mut rng, 0, LINK);
         assert!(net.close(&mut rng, 0, conn, Side::Dialer).is_some());
-        assert_eq!(net.arrivals(&mut rng, 1, conn, Side::Listener), []);
+        assert!(net.arrivals(&mut rng, 1, conn, Side::Listener).is_empty());
         assert_eq!(net.close(&mut rng, 1, conn, Side::Dialer), None, "the listener knows already");
     }
 }

@@ -4,12 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, MachineName, Resources, RunEnd, RunId, Seq,
-    Timestamp, UserName,
+    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, MachineName, Resources, RunEnd, RunId,
+    Seq, Timestamp, UserName,
 };
-use proto::client::{
-    ActResult, Action, Answer, Counts, Happening, Recorded, Totals,
-};
+use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
 use schedd::core::{Dirty, Input};
 use startd::core::{RunKey, StartProcess};
 
@@ -150,7 +148,11 @@ impl Oracle {
     // What the record says.
 
     /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.
-    pub(crate) fn read_record(&mut self, recorded: &[Recorded], forced: bool) -> Result<(), String> {
+    pub(crate) fn read_record(
+        &mut self,
+        recorded: &[Recorded],
+        forced: bool,
+    ) -> Result<(), String> {
         for entry in recorded {
             if entry.seq <= self.last_seq {
                 return Err(format!("the record has {} after {}", entry.seq, self.last_seq));
@@ -191,7 +193,8 @@ impl Oracle {
 
     fn read_job(&mut self, job: JobId, event: &JobEvent, forced: bool) -> Result<(), String> {
         let life = self.jobs.get_mut(&job);
-        let life = life.ok_or_else(|| format!("the record tells of job {job}, which nobody submitted"))?;
+        let life =
+            life.ok_or_else(|| format!("the record tells of job {job}, which nobody submitted"))?;
         if life.state.is_final() {
             return Err(format!("job {job} is final, and the record has {event:?} after it"));
         }
@@ -245,6 +248,10 @@ impl Oracle {
                     Err(format!("run {run} is recorded as {end:?}, and really had {own_end:?}"))
                 }
             }
+            // The simulated machines bring no files back, so no end can be that; it would hide how the program ended.
+            RunEnd::OutputFailed { .. } => {
+                Err(format!("run {run} is recorded as {end:?} and had no output to fail"))
+            }
             RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),
         }
     }
@@ -271,7 +278,8 @@ impl Oracle {
     }
 
     fn compare_job(&mut self, job: JobId, store: &Store) -> Result<(), String> {
-        let life = self.jobs.get_mut(&job).ok_or_else(|| format!("job {job} has a row and no record"))?;
+        let life =
+            self.jobs.get_mut(&job).ok_or_else(|| format!("job {job} has a row and no record"))?;
         let row = store.job(job)?;
         match row {
             Some((row, left)) if row.state == life.state => {
@@ -281,9 +289,10 @@ impl Oracle {
                 life.left = left;
                 Ok(())
             }
-            Some((row, _)) => {
-                Err(format!("job {job}'s row is {:?}, the record makes it {:?}", row.state, life.state))
-            }
+            Some((row, _)) => Err(format!(
+                "job {job}'s row is {:?}, the record makes it {:?}",
+                row.state, life.state
+            )),
             None => Err(format!("job {job} has no row, the record makes it {:?}", life.state)),
         }
     }
@@ -341,12 +350,13 @@ impl Oracle {
                 for acted in results {
                     let done = acted.job.filter(|_| acted.result == ActResult::Done);
                     let Some(job) = done else { continue };
-                    let said = recorded.iter().any(|entry| {
-                        entry.seq <= self.last_seq && shows(&entry.what, job, action)
-                    });
+                    let said = recorded
+                        .iter()
+                        .any(|entry| entry.seq <= self.last_seq && shows(&entry.what, job, action));
                     // A removed or completed job that stayed in the queue leaves it without an entry of the record.
                     let left = self.jobs.get(&job).is_some_and(|life| life.left);
-                    if !said && !(left && matches!(action, Action::Remove { .. })) {
+                    let removed = left && matches!(action, Action::Remove { .. });
+                    if !(said || removed) {
                         return Err(format!("{action:?} of job {job} is answered and not durable"));
                     }
                 }
@@ -365,7 +375,9 @@ impl Oracle {
     ) -> Result<(), String> {
         match self.clusters.get(&cluster) {
             Some(known) if known.procs == procs && known.owner == *owner => Ok(()),
-            known => Err(format!("cluster {cluster} of {procs} jobs of {owner} is acknowledged; the record has {known:?}")),
+            known => Err(format!(
+                "cluster {cluster} of {procs} jobs of {owner} is acknowledged; the record has {known:?}"
+            )),
         }
     }
 
@@ -394,12 +406,12 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         (Action::Remove { .. }, JobEvent::Removed { .. } | JobEvent::RunOver { .. })
         | (Action::Hold { .. }, JobEvent::Held(_))
         | (Action::Release { .. }, JobEvent::Released { .. }) => true,
-        (_, JobEvent::StopRequested { cause, .. }) => match (action, cause) {
+        (_, JobEvent::StopRequested { cause, .. }) => matches!(
+            (action, cause),
             (Action::Remove { .. }, model::StopCause::Remove { .. })
-            | (Action::Hold { .. }, model::StopCause::Hold(_))
-            | (Action::Release { .. } | Action::Vacate { .. }, model::StopCause::Vacate { .. }) => true,
-            _ => false,
-        },
+                | (Action::Hold { .. }, model::StopCause::Hold(_))
+                | (Action::Release { .. } | Action::Vacate { .. }, model::StopCause::Vacate { .. })
+        ),
         _ => false,
     }
 }

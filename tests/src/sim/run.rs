@@ -97,7 +97,11 @@ pub fn run_seed(seed: u64, options: Options) -> Result<Passed, Box<Failed>> {
         None => Ok(Passed {
             steps,
             finals: world.oracle.finals,
-            attempts: world.oracle.jobs().map(|(job, _)| u64::from(world.oracle.attempts(job))).sum(),
+            attempts: world
+                .oracle
+                .jobs()
+                .map(|(job, _)| u64::from(world.oracle.attempts(job)))
+                .sum(),
             world_s: world.now / SECOND,
         }),
         Some(what) => {
@@ -116,7 +120,11 @@ impl World {
     /// Without faults no run may come to nothing but by a user's doing, and no job may end in a lost run.
     fn nothing_was_lost(&self) -> Result<(), String> {
         for (job, state) in self.oracle.jobs() {
-            if let JobState::Completed { end: end @ (RunEnd::Lost { .. } | RunEnd::Vacated { .. }), .. } = state {
+            if let JobState::Completed {
+                end: end @ (RunEnd::Lost { .. } | RunEnd::Vacated { .. }),
+                ..
+            } = state
+            {
                 return Err(format!("job {job} is completed by {end:?}"));
             }
         }

@@ -300,8 +300,12 @@ impl World {
             let answer = answer.unwrap_or_else(|| {
                 Answer::Refused(Refusal::Invalid("the schedd has no answer".to_owned()))
             });
-            let durable =
-                self.oracle.answer_is_durable(input, &answer, &pending.batch.dirty.recorded, &self.schedd.store);
+            let durable = self.oracle.answer_is_durable(
+                input,
+                &answer,
+                &pending.batch.dirty.recorded,
+                &self.schedd.store,
+            );
             self.require(durable);
             self.give(*ticket, answer);
         }

@@ -41,7 +41,9 @@ impl World {
     fn unfinished_job(&self, job: JobId, state: &JobState) -> Option<String> {
         match state {
             JobState::Completed { .. } | JobState::Removed { .. } | JobState::Held(_) => None,
-            JobState::Running(_) | JobState::Stopping { .. } => Some(format!("job {job} is {state:?}")),
+            JobState::Running(_) | JobState::Stopping { .. } => {
+                Some(format!("job {job} is {state:?}"))
+            }
             JobState::Idle { .. } => self.unfinished_idle(job),
         }
     }
@@ -62,10 +64,13 @@ impl World {
 
     /// Whether the machine could run the job if it did nothing else.
     fn can_run(&self, m: usize, job: &classad::ClassAd, now: Now) -> bool {
-        let empty = startd::core::Core::new(self.machine_words(m, now), startd::core::State::default());
+        let empty =
+            startd::core::Core::new(self.machine_words(m, now), startd::core::State::default());
         let env = Env::at(now.wall.as_secs());
         let slots = empty.machine_state(now).slots;
-        slots.iter().any(|slot| requirements_hold(job, slot, &env) && requirements_hold(slot, job, &env))
+        slots
+            .iter()
+            .any(|slot| requirements_hold(job, slot, &env) && requirements_hold(slot, job, &env))
     }
 
     fn unfinished_claims(&self) -> Option<String> {

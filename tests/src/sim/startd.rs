@@ -4,7 +4,9 @@
 use model::Now;
 use proto::claiming::ToStartd;
 use proto::matchmaking::FromMachine;
-use startd::core::{Batch, Core, Effect, Event as Fact, FromLauncher, Input, Machine, State, run_batch};
+use startd::core::{
+    Batch, Core, Effect, Event as Fact, FromLauncher, Input, Machine, State, run_batch,
+};
 
 use super::clock::{Micros, SECOND};
 use super::event::{Daemon, Event, Link, Message, Order, Side};
@@ -67,7 +69,8 @@ impl Journal {
 
     fn append(&mut self, facts: &[Fact]) -> Result<(), String> {
         for fact in facts {
-            let line = serde_json::to_string(fact).map_err(|e| format!("write to the journal: {e}"))?;
+            let line =
+                serde_json::to_string(fact).map_err(|e| format!("write to the journal: {e}"))?;
             self.lines.push(line);
         }
         Ok(())
@@ -78,7 +81,8 @@ impl Journal {
         let whole = rng.index(facts.len() + 1);
         self.append(&facts[..whole])?;
         if let Some(next) = facts.get(whole) {
-            let mut line = serde_json::to_string(next).map_err(|e| format!("write to the journal: {e}"))?;
+            let mut line =
+                serde_json::to_string(next).map_err(|e| format!("write to the journal: {e}"))?;
             line.truncate(rng.index(line.len()));
             self.lines.push(line);
         }
@@ -88,7 +92,9 @@ impl Journal {
     /// What the journal makes of a machine. A torn last record is dropped.
     fn replay(&mut self, machine: Machine) -> Result<Core, String> {
         let state = match &self.snapshot {
-            Some(bytes) => rmp_serde::from_slice(bytes).map_err(|e| format!("read the snapshot: {e}"))?,
+            Some(bytes) => {
+                rmp_serde::from_slice(bytes).map_err(|e| format!("read the snapshot: {e}"))?
+            }
             None => State::default(),
         };
         let mut core = Core::new(machine, state);
@@ -108,7 +114,8 @@ impl Journal {
     }
 
     fn snapshot(&mut self, core: &Core) -> Result<(), String> {
-        let bytes = rmp_serde::to_vec_named(core.state()).map_err(|e| format!("write a snapshot: {e}"))?;
+        let bytes =
+            rmp_serde::to_vec_named(core.state()).map_err(|e| format!("write a snapshot: {e}"))?;
         self.snapshot = Some(bytes);
         self.lines.clear();
         Ok(())
@@ -128,7 +135,10 @@ impl World {
         }
         self.want(Link::StartdLauncher(m));
         self.want(Link::StartdNegotiator(m));
-        self.agenda.put(self.now + MEASURE_EVERY, Event::Measure { machine: m, life: self.life_of(Daemon::Startd(m)) });
+        self.agenda.put(
+            self.now + MEASURE_EVERY,
+            Event::Measure { machine: m, life: self.life_of(Daemon::Startd(m)) },
+        );
         self.wake_soon(Daemon::Startd(m));
     }
 
@@ -205,7 +215,11 @@ impl World {
         let Some(core) = &host.core else { return };
         let result = match host.journal.replay(machine) {
             Ok(replayed) if replayed.state() == core.state() => {
-                if snapshot { host.journal.snapshot(core) } else { Ok(()) }
+                if snapshot {
+                    host.journal.snapshot(core)
+                } else {
+                    Ok(())
+                }
             }
             Ok(replayed) => Err(format!(
                 "startd{m} is {:?}, its journal makes {:?}",
@@ -232,7 +246,9 @@ impl World {
                     continue;
                 }
                 Effect::StartProcess(start) => Order::Start(start),
-                Effect::StopProcess { key, signal, grace_ms } => Order::Stop { key, signal, grace_ms },
+                Effect::StopProcess { key, signal, grace_ms } => {
+                    Order::Stop { key, signal, grace_ms }
+                }
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     Order::ExtendLease { keys, until_boot_ms }
                 }
@@ -310,7 +326,9 @@ impl super::machine::Machine {
         use model::RunEnd::Signaled;
         use startd::core::LauncherState;
         match input {
-            Input::FromLauncher(FromLauncher::Ended { end: Signaled { signal: 9, .. }, .. }) => true,
+            Input::FromLauncher(FromLauncher::Ended {
+                end: Signaled { signal: 9, .. }, ..
+            }) => true,
             Input::FromLauncher(FromLauncher::Listed(runs)) => {
                 for run in runs {
                     if let LauncherState::Ended(Signaled { signal: 9, .. }, _) = run.state {
@@ -325,6 +343,7 @@ impl super::machine::Machine {
             | Input::FromSchedd { .. }
             | Input::LauncherDown
             | Input::Measured(_)
+            | Input::Shutdown { .. }
             | Input::Tick => false,
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use model::{ClusterId, ClusterSpec, HoldCode, JobId, SubmitToken, UserName};
-use proto::client::{Acted, Action, ActResult, Answer, Ask, Query, Refusal, Select, Selector};
+use proto::client::{ActResult, Acted, Action, Answer, Ask, Query, Refusal, Select, Selector};
 use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
@@ -142,7 +142,8 @@ impl World {
         };
         let action = self.action();
         let selected = self.selection();
-        let purpose = Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
+        let purpose =
+            Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);
         self.ask(ticket, by, Ask::Act { action, select: selected });
     }
@@ -271,7 +272,10 @@ impl World {
             let Some(job) = acted.job.filter(|_| acted.result == ActResult::Done) else { continue };
             let owner = self.oracle.owner_of(job);
             if !by.superuser && owner != Some(&by.user) {
-                return Err(format!("{} did something to job {job}, which is {owner:?}'s", by.user));
+                return Err(format!(
+                    "{} did something to job {job}, which is {owner:?}'s",
+                    by.user
+                ));
             }
         }
         Ok(())

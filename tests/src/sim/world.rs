@@ -84,7 +84,8 @@ impl World {
     fn begin(&mut self) {
         let machines = 0..self.machines.len();
         let hosts = machines.clone().flat_map(|m| [Daemon::Launcher(m), Daemon::Startd(m)]);
-        let daemons: Vec<Daemon> = [Daemon::Negotiator, Daemon::Schedd].into_iter().chain(hosts).collect();
+        let daemons: Vec<Daemon> =
+            [Daemon::Negotiator, Daemon::Schedd].into_iter().chain(hosts).collect();
         for daemon in daemons {
             self.processes.insert(daemon, Process::default());
             let at = self.rng.below(SECOND / 10);
@@ -132,6 +133,7 @@ impl World {
             Event::Answer { ticket, answer } => self.answered(ticket, answer),
             Event::Retry { ticket } => self.retry(ticket),
             Event::Fault => self.fault(),
+            Event::Block { link, to, until } => self.block_until(link, to, until),
             Event::PowerOn { machine } => self.power_on(machine),
             Event::Look => self.look(),
         }
@@ -182,6 +184,8 @@ fn drift(rng: &mut Rng) -> i64 {
         0 => 0,
         1 => MAX_DRIFT_PPM,
         2 => -MAX_DRIFT_PPM,
-        _ => i64::try_from(rng.below(2 * MAX_DRIFT_PPM.unsigned_abs())).unwrap_or(0) - MAX_DRIFT_PPM,
+        _ => {
+            i64::try_from(rng.below(2 * MAX_DRIFT_PPM.unsigned_abs())).unwrap_or(0) - MAX_DRIFT_PPM
+        }
     }
 }

@@ -121,8 +121,24 @@ impl Predicate {
     }
 
     /// The answers on the rows of `alive`; what it says of other rows means nothing.
-    pub(crate) fn eval(
+    fn eval(&self, table: &MachineTable, alive: &RowSet, my: &ClassAd, env: &Env) -> Answer {
+        self.eval_wanting(true, table, alive, my, env)
+    }
+
+    /// The rows of `alive` on which it is true; what it says of other rows means nothing.
+    pub(crate) fn holds_on(
         &self,
+        table: &MachineTable,
+        alive: &RowSet,
+        my: &ClassAd,
+        env: &Env,
+    ) -> RowSet {
+        self.eval_wanting(false, table, alive, my, env).is_true
+    }
+
+    fn eval_wanting(
+        &self,
+        wants_false: bool,
         table: &MachineTable,
         alive: &RowSet,
         my: &ClassAd,
@@ -144,22 +160,32 @@ impl Predicate {
                 Answer { is_true: is_false, is_false: is_true, is_error }
             }
             Predicate::CompareNumber(name, op, number, expr) => match table.column(name) {
-                Some(column) => {
-                    compare_numbers(column, *op, *number, &Rest { table, alive, my, env, expr })
-                }
-                None => evaluate_each(&Rest { table, alive, my, env, expr }),
+                Some(column) => compare_numbers(
+                    column,
+                    *op,
+                    *number,
+                    &Rest { wants_false, table, alive, my, env, expr },
+                ),
+                None => evaluate_each(&Rest { wants_false, table, alive, my, env, expr }),
             },
             Predicate::CompareText(name, test, text, expr) => match table.column(name) {
-                Some(column) => {
-                    compare_texts(column, *test, text, &Rest { table, alive, my, env, expr })
-                }
-                None => evaluate_each(&Rest { table, alive, my, env, expr }),
+                Some(column) => compare_texts(
+                    column,
+                    *test,
+                    text,
+                    &Rest { wants_false, table, alive, my, env, expr },
+                ),
+                None => evaluate_each(&Rest { wants_false, table, alive, my, env, expr }),
             },
             Predicate::OfOne(name, expr) => match table.column(name) {
-                Some(column) => evaluate_values(column, &Rest { table, alive, my, env, expr }),
-                None => evaluate_each(&Rest { table, alive, my, env, expr }),
+                Some(column) => {
+                    evaluate_values(column, &Rest { wants_false, table, alive, my, env, expr })
+                }
+                None => evaluate_each(&Rest { wants_false, table, alive, my, env, expr }),
             },
-            Predicate::General(expr) => evaluate_each(&Rest { table, alive, my, env, expr }),
+            Predicate::General(expr) => {
+                evaluate_each(&Rest { wants_false, table, alive, my, env, expr })
+            }
         }
     }
 }
@@ -208,6 +234,8 @@ fn or(left: Answer, right: Answer) -> Answer {
 
 /// What is needed to evaluate an expression on rows one by one.
 struct Rest<'r> {
+    /// Whether the rows on which it is false must be told from those on which it is undefined.
+    wants_false: bool,
     table: &'r MachineTable,
     alive: &'r RowSet,
     my: &'r ClassAd,
@@ -283,10 +311,12 @@ fn compare_numbers(column: &Column, op: BinaryOp, number: f64, rest: &Rest<'_>) 
         // Numbers that are in no order only differ.
         value.partial_cmp(&number).map_or(op == BinaryOp::NotEqual, test)
     });
-    answer.is_false = RowSet::from_fn(rows, |row| {
-        matches!(kinds[row], Kind::Integer | Kind::Boolean | Kind::Real)
-            && !answer.is_true.contains(row)
-    });
+    if rest.wants_false {
+        answer.is_false = RowSet::from_fn(rows, |row| {
+            matches!(kinds[row], Kind::Integer | Kind::Boolean | Kind::Real)
+                && !answer.is_true.contains(row)
+        });
+    }
     others.intersect(rest.alive);
     for row in others.iter() {
         let outcome = if kinds[row] == Kind::String { Outcome::Error } else { rest.outcome(row) };
@@ -314,9 +344,11 @@ fn compare_texts(column: &Column, test: TextTest, text: &str, rest: &Rest<'_>) -
             false
         }
     });
-    answer.is_false = RowSet::from_fn(rows, |row| {
-        column.kinds[row] == Kind::String && !answer.is_true.contains(row)
-    });
+    if rest.wants_false {
+        answer.is_false = RowSet::from_fn(rows, |row| {
+            column.kinds[row] == Kind::String && !answer.is_true.contains(row)
+        });
+    }
     others.intersect(rest.alive);
     for row in others.iter() {
         answer.set(row, rest.outcome(row));

@@ -47,8 +47,8 @@ impl CompiledRequirements {
             if alive.is_empty() {
                 break;
             }
-            let answer = clause.eval(table, &alive, &self.my, &self.env);
-            alive.intersect(&answer.is_true);
+            let holds = clause.holds_on(table, &alive, &self.my, &self.env);
+            alive.intersect(&holds);
         }
         alive
     }
@@ -62,6 +62,6 @@ impl CompiledRequirements {
         one.insert(row);
         self.clauses
             .iter()
-            .all(|clause| clause.eval(table, &one, &self.my, &self.env).is_true.contains(row))
+            .all(|clause| clause.holds_on(table, &one, &self.my, &self.env).contains(row))
     }
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use clap::Subcommand;
 use classad::calculator::{Answer, Calculation, Question, answer};
 use classad::{ClassAd, Env, UserDirectory};
-use clap::Subcommand;
 
 use crate::exit::Exit;
 use crate::output;
@@ -68,7 +68,10 @@ pub fn run(args: ClassadArgs, _: &Call) -> Result<ExitCode> {
     let read = |path: &Option<PathBuf>| path.as_deref().map(read_file).transpose();
     let (my, target) = (read(&args.my)?, read(&args.target)?);
     let calculation = Calculation {
-        expr: Some(classad::Expr::parse_new(text).with_context(|| format!("read the expression `{text}`"))?),
+        expr: Some(
+            classad::Expr::parse_new(text)
+                .with_context(|| format!("read the expression `{text}`"))?,
+        ),
         my: ad(my, &args.my)?.unwrap_or_default(),
         target: ad(target, &args.target)?,
     };
@@ -119,7 +122,9 @@ fn answer_lines(mut input: impl BufRead, mut output: impl Write) -> Result<ExitC
         }
         let found = match serde_json::from_str::<Question>(&line) {
             Ok(question) => answer(&question, &env),
-            Err(error) => Answer { kind: "parse-error", text: format!("the line is no question: {error}") },
+            Err(error) => {
+                Answer { kind: "parse-error", text: format!("the line is no question: {error}") }
+            }
         };
         serde_json::to_writer(&mut output, &found).context("write the answer")?;
         output.write_all(b"\n").context("write the answer")?;
@@ -158,7 +163,8 @@ mod tests {
 
     #[test]
     fn each_line_gets_an_answer_even_a_broken_one() {
-        let input = b"{\"expr\": \"1 + a\", \"my\": \"[ a = 2 ]\"}\n\nnonsense\n{\"expr\": \"1 +\"}\n";
+        let input =
+            b"{\"expr\": \"1 + a\", \"my\": \"[ a = 2 ]\"}\n\nnonsense\n{\"expr\": \"1 +\"}\n";
         let mut output = Vec::new();
         answer_lines(input.as_slice(), &mut output).unwrap();
         let text = String::from_utf8(output).unwrap();

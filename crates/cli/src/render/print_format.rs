@@ -349,12 +349,13 @@ mod tests {
         )
         .unwrap();
         let text = table.render(&ads, &Moment::new(0, TimeZone::UTC));
-        expect_test::expect![[r#"
-             ID      OWNER  ST PRI SUBMITTED
-               3.0   alice  I    3  1/1  00:00
-              12.1   bob    R    _  1/1  00:01
-        "#]]
-        .assert_eq(&text);
+        let expected = [
+            " ID      OWNER  ST PRI SUBMITTED",
+            "   3.0   alice  I    3  1/1  00:00",
+            "  12.1   bob    R    _  1/1  00:01",
+            "",
+        ];
+        assert_eq!(text, expected.join("\n"));
         assert!(!table.summary && table.title);
         assert_eq!(table.filter.map(|expr| expr.to_string()).as_deref(), Some("(JobStatus < 3)"));
     }

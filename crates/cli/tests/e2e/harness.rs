@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A personal pool that is stopped when this is dropped.
-pub struct Pool {
+pub(crate) struct Pool {
     dir: tempfile::TempDir,
 }
 
 impl Pool {
     /// A started pool with so many processors.
-    pub fn start(cpus: u32) -> Self {
+    pub(crate) fn start(cpus: u32) -> Self {
         let pool = Self { dir: tempfile::tempdir().unwrap() };
         let out = pool.updraft(&["pool", "start", "--cpus", &cpus.to_string(), "--memory", "4096"]);
         assert!(out.status.success(), "pool start: {}", text(&out));
@@ -24,24 +24,24 @@ impl Pool {
     }
 
     /// Where jobs are submitted from.
-    pub fn work(&self) -> PathBuf {
+    pub(crate) fn work(&self) -> PathBuf {
         let work = self.dir.path().join("work");
         fs::create_dir_all(&work).unwrap();
         work
     }
 
     /// The pool's folder.
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("pool")
     }
 
     /// Runs `updraft WORDS`.
-    pub fn updraft(&self, words: &[&str]) -> Output {
+    pub(crate) fn updraft(&self, words: &[&str]) -> Output {
         self.program(&updraft(), words)
     }
 
     /// Runs a program with this pool chosen.
-    pub fn program(&self, program: &Path, words: &[&str]) -> Output {
+    pub(crate) fn program(&self, program: &Path, words: &[&str]) -> Output {
         Command::new(program)
             .args(words)
             .env("UPDRAFT_HOME", self.home())
@@ -52,14 +52,14 @@ impl Pool {
     }
 
     /// Runs `updraft WORDS`, which must succeed, and gives its standard output.
-    pub fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         let out = self.updraft(words);
         assert!(out.status.success(), "updraft {}: {}", words.join(" "), text(&out));
         String::from_utf8(out.stdout).unwrap()
     }
 
     /// Submits a description, and gives the cluster's number.
-    pub fn submit(&self, description: &str) -> String {
+    pub(crate) fn submit(&self, description: &str) -> String {
         let file = self.work().join("job.sub");
         fs::write(&file, description).unwrap();
         let said = self.ok(&["submit", "job.sub"]);
@@ -67,7 +67,7 @@ impl Pool {
     }
 
     /// An attribute of each job that the words select, in the queue or else in history.
-    pub fn attribute(&self, job: &str, name: &str) -> Vec<String> {
+    pub(crate) fn attribute(&self, job: &str, name: &str) -> Vec<String> {
         let of = |verb: &str| -> Vec<String> {
             self.ok(&[verb, job, "-af", name]).lines().map(str::to_owned).collect()
         };
@@ -76,14 +76,14 @@ impl Pool {
     }
 
     /// Waits until an attribute of a job has a value.
-    pub fn until(&self, job: &str, name: &str, value: &str) {
+    pub(crate) fn until(&self, job: &str, name: &str, value: &str) {
         eventually(&format!("{name} of job {job} is {value}"), || {
             self.attribute(job, name) == [value]
         });
     }
 
     /// The process of a daemon, if it lives.
-    pub fn pid(&self, daemon: &str) -> Option<i64> {
+    pub(crate) fn pid(&self, daemon: &str) -> Option<i64> {
         let status: serde_json::Value =
             serde_json::from_slice(&self.updraft(&["pool", "status", "--json"]).stdout).ok()?;
         let processes = status["processes"].as_array()?;
@@ -91,7 +91,7 @@ impl Pool {
     }
 
     /// Kills a daemon as hard as one can, and waits until another process is that daemon.
-    pub fn kill_and_see_it_return(&self, daemon: &str) {
+    pub(crate) fn kill_and_see_it_return(&self, daemon: &str) {
         let pid = self.pid(daemon).unwrap_or_else(|| panic!("the {daemon} does not run"));
         signal(pid, "KILL");
         eventually(&format!("the {daemon} runs again"), || {
@@ -119,12 +119,12 @@ impl Drop for Pool {
 }
 
 /// The binary under test.
-pub fn updraft() -> PathBuf {
+pub(crate) fn updraft() -> PathBuf {
     env!("CARGO_BIN_EXE_updraft").into()
 }
 
 /// Sends a signal.
-pub fn signal(pid: i64, name: &str) {
+pub(crate) fn signal(pid: i64, name: &str) {
     assert!(
         Command::new("kill")
             .args([format!("-{name}"), pid.to_string()])
@@ -136,7 +136,7 @@ pub fn signal(pid: i64, name: &str) {
 
 /// Waits for a condition, which is stated for the one who reads the failure.
 #[expect(clippy::disallowed_methods, reason = "a deadline of a test with real processes")]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < DEADLINE, "after {DEADLINE:?} it is not so that {what}");
@@ -145,7 +145,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Everything that a command said.
-pub fn text(out: &Output) -> String {
+pub(crate) fn text(out: &Output) -> String {
     format!(
         "{}\n{}{}",
         out.status,
@@ -155,7 +155,7 @@ pub fn text(out: &Output) -> String {
 }
 
 /// How many events of that number a user log has.
-pub fn events(log: &Path, number: &str) -> usize {
+pub(crate) fn events(log: &Path, number: &str) -> usize {
     let text = fs::read_to_string(log).unwrap_or_default();
     text.lines().filter(|line| line.starts_with(&format!("{number} ("))).count()
 }

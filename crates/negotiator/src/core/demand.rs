@@ -134,6 +134,11 @@ impl Demand {
         }
     }
 
+    /// Whether some class that waits may fit a machine just because less is left of it.
+    pub(crate) fn waits_erratically(&self, clauses: &Clauses) -> bool {
+        self.classes().any(|class| class.wanted() > 0 && class.is_erratic(clauses))
+    }
+
     /// Every class was looked at: what is left to see is what changes from now on.
     pub(crate) fn looked_at(&mut self, now: Now) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
@@ -196,6 +201,16 @@ impl Class {
             standing: None,
             request,
         }
+    }
+
+    /// Whether it may fit a machine just because less is left of that: `TARGET.Cpus <= 2`, or a request that is a part of what is
+    /// left. Whoever is not so is sure that a machine that did not suit it does not suit it when there is less of it.
+    pub(crate) fn is_erratic(&self, clauses: &Clauses) -> bool {
+        let live = |clause: &JobClause| match &clause.condition {
+            Condition::Shared(id) => clauses.holds(*id).is_none(),
+            Condition::Floor { .. } => false,
+        };
+        matches!(self.asked, Asked::PerMachine(_)) || self.clauses.iter().any(live)
     }
 
     /// Whether a request is about the same jobs as far as matching can see.

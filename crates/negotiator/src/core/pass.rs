@@ -289,7 +289,10 @@ impl<'a> Pass<'a> {
 
     fn begin(&self, class: &Class) -> Search<'a> {
         let pool = self.snapshot.pool;
-        let all = class.fresh || self.snapshot.anew || class.pause_is_over(self.snapshot.now);
+        let all = class.fresh
+            || self.snapshot.anew
+            || class.pause_is_over(self.snapshot.now)
+            || class.is_erratic(&pool.clauses);
         let among = || if all { Among::All(self.admitted(class)) } else { Among::Improved };
         let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
         if pool.has_rank() || (levels == Some(None) && !class.ranks_by_amounts) {

@@ -5,6 +5,8 @@ use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Resources, Verdict};
 
 use super::bits::Bits;
+use super::clauses::Ads as _;
+use super::conditions::Floor;
 use super::demand::{Asked, Class, JobClause};
 use super::dependence::Dependence;
 use super::machine::Row;
@@ -373,7 +375,16 @@ impl<'a> Survey<'a> {
     fn verdict(&self, clauses: &[&Expr]) -> Verdict {
         let mut dependence = Dependence::default();
         clauses.iter().for_each(|clause| dependence.add(clause, &self.class.request.ad));
+        // `TARGET.Cpus <= 2` is not true of an empty machine and may be of one that is in use.
+        dependence.unsteady |= clauses.iter().any(|clause| self.may_hold_in_use(clause));
         verdict(&dependence)
+    }
+
+    /// Whether a clause looks at what is left of a machine in another way than to ask for at least so much.
+    fn may_hold_in_use(&self, clause: &Expr) -> bool {
+        let reached = Dependence::of(clause, &self.class.request.ad).other;
+        reached.iter().any(|name| self.snapshot.pool.rows.is_resource(name))
+            && Floor::of(clause, &self.class.request.ad).is_none()
     }
 
     fn refused(&self, refusing: &Bits) -> Outcome {

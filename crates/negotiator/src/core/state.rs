@@ -309,6 +309,7 @@ impl Core {
     fn machine_changed(&mut self, at: Now, before: &Held, now: &Held) -> Change {
         self.due |= !self.pool.improved.is_empty();
         if before != now {
+            self.due |= self.demand.waits_erratically(&self.pool.clauses);
             self.accounts.advance(at, &self.policy);
             for (user, weight) in before {
                 self.accounts.hold(user, -weight);
@@ -374,7 +375,9 @@ impl Core {
         }
         self.pool.improved.clear();
         self.demand.looked_at(at);
-        (self.due, self.planned_at, self.stale_reasons) = (false, Some(at), plan.stale);
+        // What the pass took may be what an erratic class waited for.
+        self.due = !plan.matches.is_empty() && self.demand.waits_erratically(&self.pool.clauses);
+        (self.planned_at, self.stale_reasons) = (Some(at), plan.stale);
         Change { reasons: self.news(plan), ..Change::default() }
     }
 

@@ -141,15 +141,20 @@ impl World {
         state.sequence = self.sequence;
         state.claims.clear();
         state.free = state.total.clone();
-        let on_it = self.matches.iter().filter(|(_, matched)| matched.machine.as_str() == machine);
-        for (owner, matched) in on_it.filter(|_| claimed) {
-            let (owner, resources) = (owner.clone(), matched.resources.clone());
-            state.free = state.free.minus(&resources).expect("a machine is never overcommitted");
-            state.claims.push(ClaimedPart { matched: matched.id, owner, resources });
-        }
-        if !claimed {
-            self.matches.retain(|(_, matched)| matched.machine.as_str() != machine);
-        }
+        // Of matches that expired and were offered again, the machine takes what fits: it has the last word.
+        self.matches.retain(|(owner, matched)| {
+            if matched.machine.as_str() != machine {
+                return true;
+            }
+            let rest = state.free.minus(&matched.resources).filter(|_| claimed);
+            let fits = rest.is_some();
+            if let Some(rest) = rest {
+                let (owner, resources) = (owner.clone(), matched.resources.clone());
+                state.free = rest;
+                state.claims.push(ClaimedPart { matched: matched.id, owner, resources });
+            }
+            fits
+        });
         let state = Box::new(state.clone());
         self.input(&Input::FromMachine(FromMachine::Advertise(state)));
     }
@@ -283,6 +288,7 @@ fn ad(attributes: &str) -> ClassAd {
     pairs.map(|(name, text)| (name.trim(), text.parse::<Expr>().unwrap())).collect()
 }
 
+mod complete;
 mod fairness;
 mod matching;
 mod waiting;

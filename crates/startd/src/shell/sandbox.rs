@@ -5,16 +5,18 @@
 //! folder.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use classad::{ClassAd, Value};
 use launcher::wire::{Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
 use model::{StartFailure, StartStage, attr};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, User};
 use tokio::sync::mpsc;
 
@@ -35,6 +37,22 @@ const LEFTOVERS_GRACE_MS: u64 = 500;
 /// What the folders of runs begin with; the run's key follows.
 const FOLDER_PREFIX: &str = "dir_";
 
+/// How many folders are kept for the next run. Ext4 looks at every inode that was freed in the last seconds before it gives a
+/// new one: making and removing three for each short run costs more than the run. Enough for the slots of a large machine.
+const SPARES_MAX: usize = 256;
+
+/// What their names begin with; a number follows.
+const SPARE_PREFIX: &str = "spare_";
+
+/// The permissions of a scratch folder: its owner's alone.
+const FOLDER_MODE: u32 = 0o700;
+
+/// The permissions of the ads in it.
+const AD_MODE: u32 = 0o644;
+
+/// What of a file's mode is permissions.
+const PERMISSIONS: u32 = 0o7777;
+
 /// The file that stands for "no file" in a job's ad.
 pub(crate) const NULL: &str = "/dev/null";
 
@@ -46,6 +64,15 @@ pub(crate) struct Sandboxes {
     gid: Gid,
     home: Option<PathBuf>,
     file_system_domain: String,
+    /// Folders of ended runs with nothing in them but what the next run's folder has too.
+    spares: Arc<Mutex<Spares>>,
+}
+
+#[derive(Debug, Default)]
+struct Spares {
+    folders: Vec<PathBuf>,
+    /// Numbers their names.
+    made: u64,
 }
 
 /// Where the files of a run are.
@@ -70,7 +97,14 @@ impl Sandboxes {
         let user = User::from_uid(uid).ok().flatten();
         let home = user.map(|user| user.dir);
         let file_system_domain = file_system_domain.to_owned();
-        Ok(Self { folder: folder.to_owned(), uid, gid: Gid::effective(), home, file_system_domain })
+        Ok(Self {
+            folder: folder.to_owned(),
+            uid,
+            gid: Gid::effective(),
+            home,
+            file_system_domain,
+            spares: Arc::default(),
+        })
     }
 
     /// The scratch folder of a run.
@@ -103,7 +137,7 @@ impl Sandboxes {
             scratch: scratch.clone(),
         };
         let start = self.process(run, &layout)?;
-        make_folder(&scratch, run)?;
+        self.make_folder(&scratch, run)?;
         Ok(start)
     }
 
@@ -132,7 +166,7 @@ impl Sandboxes {
             scratch: scratch.clone(),
         };
         let start = self.process(run, &layout)?;
-        make_folder(&scratch, run)?;
+        self.make_folder(&scratch, run)?;
         let expected = transfer::bring_in(job, &scratch)
             .map_err(|error| failure(StartStage::TransferInput, &error.path, error.errno))?;
         let written = serde_json::to_vec(&expected).map_err(io::Error::from);
@@ -189,49 +223,114 @@ impl Sandboxes {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
-            let key = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+            let name = name.to_str().unwrap_or_default();
             let is_kept = |key: &str| key.parse().is_ok_and(|key: RunKey| kept.contains(&key));
-            if key.is_some_and(|key| !is_kept(key)) {
+            let is_stray = name.strip_prefix(FOLDER_PREFIX).is_some_and(|key| !is_kept(key));
+            if is_stray || name.starts_with(SPARE_PREFIX) {
                 strays.push(entry.path());
             }
         }
         Ok(strays)
     }
-}
 
-/// Removes scratch folders as they come: a thread of its own, because a job may leave millions of files.
-pub(crate) fn sweep(mut folders: mpsc::Receiver<Vec<PathBuf>>) {
-    while let Some(folders) = folders.blocking_recv() {
-        for folder in folders {
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let folder = folder.display();
-                    tracing::warn!(%folder, %error, "cannot remove a scratch folder; the next start tries again");
+    /// Clears scratch folders away as they come: a thread of its own, because a job may leave millions of files.
+    pub(crate) fn sweep(&self, mut folders: mpsc::Receiver<Vec<PathBuf>>) {
+        while let Some(folders) = folders.blocking_recv() {
+            for folder in folders {
+                if !self.keep_spare(&folder) {
+                    remove(&folder);
+                }
+            }
+        }
+        while let Some(spare) = self.take_spare() {
+            remove(&spare);
+        }
+    }
+
+    fn keep_spare(&self, folder: &Path) -> bool {
+        if !is_as_made(folder).unwrap_or(false) {
+            return false;
+        }
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.folders.len() >= SPARES_MAX {
+            return false;
+        }
+        spares.made += 1;
+        let spare = self.folder.join(format!("{SPARE_PREFIX}{}", spares.made));
+        let renamed = fs::rename(folder, &spare).is_ok();
+        if renamed {
+            spares.folders.push(spare);
+        }
+        renamed
+    }
+
+    fn take_spare(&self) -> Option<PathBuf> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner).folders.pop()
+    }
+
+    fn make_folder(&self, scratch: &Path, run: &StartProcess) -> Result<(), StartFailure> {
+        let renamed = self.take_spare().is_some_and(|spare| fs::rename(spare, scratch).is_ok());
+        if !renamed {
+            match DirBuilder::new().mode(FOLDER_MODE).create(scratch) {
+                // A folder of this name is of this run: it is being prepared again.
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(unprepared(scratch, &error));
                 }
                 Ok(()) | Err(_) => {}
             }
         }
+        for (name, ad) in [(JOB_AD, &run.job), (MACHINE_AD, &run.slot_ad)] {
+            let path = scratch.join(name);
+            write_over(&path, &ad.to_old()).map_err(|error| unprepared(&path, &error))?;
+        }
+        Ok(())
     }
+}
+
+fn remove(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "cannot remove a scratch folder; the next start tries again");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Whether a folder is as it was made: the job has added nothing to it and changed nothing that the next run's ads do not
+/// overwrite.
+fn is_as_made(folder: &Path) -> io::Result<bool> {
+    let is = |found: &Metadata, mode: u32| found.mode() & PERMISSIONS == mode;
+    let found = fs::symlink_metadata(folder)?;
+    if !found.is_dir() || !is(&found, FOLDER_MODE) {
+        return Ok(false);
+    }
+    let mut files = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let found = entry.metadata()?;
+        let name = entry.file_name();
+        let ours = name == JOB_AD || name == MACHINE_AD;
+        if !ours || !found.is_file() || found.nlink() != 1 || !is(&found, AD_MODE) {
+            return Ok(false);
+        }
+        files += 1;
+    }
+    Ok(files == 2)
+}
+
+/// Writes a file that may be there already, without emptying it first: ext4 writes a file that was emptied to the disk at once.
+fn write_over(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(AD_MODE);
+    let mut file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
 /// A string attribute that says something.
 pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
     job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-fn make_folder(scratch: &Path, run: &StartProcess) -> Result<(), StartFailure> {
-    match DirBuilder::new().mode(0o700).create(scratch) {
-        // A folder of this name is of this run: it is being prepared again.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(unprepared(scratch, &error));
-        }
-        Ok(()) | Err(_) => {}
-    }
-    for (name, ad) in [(JOB_AD, &run.job), (MACHINE_AD, &run.slot_ad)] {
-        let path = scratch.join(name);
-        fs::write(&path, ad.to_old()).map_err(|error| unprepared(&path, &error))?;
-    }
-    Ok(())
 }
 
 fn unprepared(path: &Path, error: &io::Error) -> StartFailure {
@@ -255,4 +354,44 @@ fn limits(job: &ClassAd) -> Limits {
     let core = job.literal("CoreSize").and_then(Value::as_i64).unwrap_or(0);
     let core = Rlimit { resource: Resource::Core, max: u64::try_from(core).ok() };
     Limits { rlimits: vec![core], ..Limits::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    /// What a job may have done to its folder.
+    type Spoiler = (&'static str, fn(&Path));
+
+    #[test]
+    fn only_a_folder_as_it_was_made_is_used_again() {
+        let spoilers: [Spoiler; 5] = [
+            ("a new file", |folder| fs::write(folder.join("core"), "").unwrap()),
+            ("a missing ad", |folder| fs::remove_file(folder.join(JOB_AD)).unwrap()),
+            ("a link to elsewhere", |folder| {
+                fs::remove_file(folder.join(JOB_AD)).unwrap();
+                symlink("/etc/passwd", folder.join(JOB_AD)).unwrap();
+            }),
+            ("a second name", |folder| {
+                fs::hard_link(folder.join(JOB_AD), folder.with_extension("kept")).unwrap();
+            }),
+            ("other permissions", |folder| {
+                fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+            }),
+        ];
+        for (what, spoil) in spoilers {
+            let both = tempfile::tempdir().unwrap();
+            let folder = both.path().join("dir_1");
+            DirBuilder::new().mode(FOLDER_MODE).create(&folder).unwrap();
+            write_over(&folder.join(JOB_AD), "a longer text").unwrap();
+            write_over(&folder.join(JOB_AD), "a text").unwrap();
+            write_over(&folder.join(MACHINE_AD), "another").unwrap();
+            assert_eq!(fs::read_to_string(folder.join(JOB_AD)).unwrap(), "a text");
+            assert!(is_as_made(&folder).unwrap());
+            spoil(&folder);
+            assert!(!is_as_made(&folder).unwrap(), "{what}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ use super::journal::{Journal, JournalError, Opened};
 use super::launcher_link;
 use super::measure;
 use super::porter::Porter;
-use super::sandbox::{self, Sandboxes};
+use super::sandbox::Sandboxes;
 use super::schedds::{self, Desk, draw};
 use crate::core::{Core, Machine};
 
@@ -107,8 +107,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let (sweeper, sweeps) = mpsc::channel(SWEEPS);
     let (swept, all_swept) = oneshot::channel();
+    let sweeping = sandboxes.clone();
     thread::spawn(move || {
-        sandbox::sweep(sweeps);
+        sweeping.sweep(sweeps);
         // A startd that does not wait for it is not told.
         let _ = swept.send(());
     });

@@ -52,6 +52,12 @@ async fn a_run_finds_its_place_and_leaves_its_output_and_nothing_else() {
     schedd.say(ToStartd::RunRecorded { claim: claim.claim, run }).await;
     until("the scratch folder is gone", async || (!fs::exists(&scratch).unwrap()).then_some(()))
         .await;
+    // It serves the next run, under that run's name and with its ads.
+    let mut again = host.job("ls -a $_CONDOR_SCRATCH_DIR; grep ^Cl $_CONDOR_JOB_AD");
+    again.set("ClusterId", 2);
+    schedd.start(&claim, 2, again).await;
+    assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 0 });
+    assert_eq!(host.read("out"), ".\n..\n.job.ad\n.machine.ad\nClusterId = 2\n");
 }
 
 #[tokio::test]

@@ -366,7 +366,7 @@ mod tests {
     fn new_syntax_splits_at_white_space_outside_quotes() {
         check_v2("", &[]);
         check_v2("  a\tb\n c ", &["a", "b", "c"]);
-        check_v2("a' 'b x' '''' 'y", &["a b", "x ' y"]);
+        check_v2("a' 'b x' '' 'y", &["a b", "x ' y"]);
         check_v2("'' b ''", &["", "b", ""]);
         check_v2("a'b'c", &["abc"]);
         check_v2(r#"\ "q""#, &["\\", "\"q\""]);

@@ -1,11 +1,21 @@
 //! The daemons of the user's pool, asked for ads and names.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use classad::{AttrName, ClassAd, Expr};
 use proto::client::{Answer, Ask, Identity, Query, Select, Totals};
 use proto::command::{AskError, Client};
+use proto::net::NetError;
 
 use crate::home::{DaemonRole, Home};
+use crate::pool;
+
+/// How often, and how many times, a daemon that is being started again is looked for: five seconds. A pool starts a daemon that
+/// died within one.
+const RESTART_WAIT: Duration = Duration::from_millis(20);
+const RESTART_WAITS: u32 = 250;
 
 /// A connection to the pool's schedd.
 ///
@@ -13,7 +23,7 @@ use crate::home::{DaemonRole, Home};
 ///
 /// If no schedd answers.
 pub fn schedd() -> Result<Client> {
-    Ok(Client::connect(&Home::from_environment().socket(DaemonRole::Schedd))?)
+    connect(DaemonRole::Schedd)
 }
 
 /// A connection to the pool's negotiator.
@@ -22,7 +32,21 @@ pub fn schedd() -> Result<Client> {
 ///
 /// If no negotiator answers.
 pub fn negotiator() -> Result<Client> {
-    Ok(Client::connect(&Home::from_environment().socket(DaemonRole::Negotiator))?)
+    connect(DaemonRole::Negotiator)
+}
+
+/// Connects; if the pool is supervised but this daemon does not answer, it is being started again: that is waited for.
+fn connect(role: DaemonRole) -> Result<Client> {
+    let home = Home::from_environment();
+    for _ in 0..RESTART_WAITS {
+        match Client::connect(&home.socket(role)) {
+            Err(NetError::Connect { .. }) if pool::is_supervised(&home) => {
+                thread::sleep(RESTART_WAIT)
+            }
+            connected => return Ok(connected?),
+        }
+    }
+    Ok(Client::connect(&home.socket(role))?)
 }
 
 /// A query for everything of all that `select` names.

@@ -153,6 +153,11 @@ pub fn stop(home: &Home) -> Result<bool, PoolError> {
     Ok(any)
 }
 
+/// Whether somebody starts the pool's daemons again when they die.
+pub fn is_supervised(home: &Home) -> bool {
+    matches!(holder(home, SUPERVISOR), Ok(Some(_)))
+}
+
 /// How each process of the pool is.
 ///
 /// # Errors

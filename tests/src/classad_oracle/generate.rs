@@ -472,7 +472,9 @@ impl Writer<'_> {
             ]),
             Pattern => self.pick(PATTERNS),
             Options => {
-                self.pick(&[r#""""#, r#""i""#, r#""f""#, r#""g""#, r#""fg""#, r#""im""#, r#""sx""#]);
+                self.pick(&[
+                    r#""""#, r#""i""#, r#""f""#, r#""g""#, r#""fg""#, r#""im""#, r#""sx""#,
+                ]);
             }
             Compare => self.pick(&[
                 r#""<""#,

@@ -41,7 +41,7 @@ fn connect(role: DaemonRole) -> Result<Client> {
     for _ in 0..RESTART_WAITS {
         match Client::connect(&home.socket(role)) {
             Err(NetError::Connect { .. }) if pool::is_supervised(&home) => {
-                thread::sleep(RESTART_WAIT)
+                thread::sleep(RESTART_WAIT);
             }
             connected => return Ok(connected?),
         }

@@ -2,7 +2,7 @@
 //!
 //! - [`event`]: the events and what each of them tells.
 //! - [`entry`]: the frame around an event: number, job, time, and the `...` line that ends it.
-//! - [`write`]: an event as text, exactly as HTCondor 25.14 writes it.
+//! - [mod@write]: an event as text, exactly as HTCondor 25.14 writes it.
 //! - [`read`]: text as events; forgiving, because users' logs come from many versions.
 //! - [`usage`]: the table of requested, allocated and used resources, both ways.
 //!

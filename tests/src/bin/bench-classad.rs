@@ -56,7 +56,7 @@ fn main() {
     for (index, (what, rate)) in ours.iter().enumerate() {
         match reference.as_ref().and_then(|rates| rates.get(index)) {
             Some(theirs) => {
-                println!("{what:<50} {rate:>12.0} {theirs:>12.0} {:>7.1}", rate / theirs)
+                println!("{what:<50} {rate:>12.0} {theirs:>12.0} {:>7.1}", rate / theirs);
             }
             None => println!("{what:<50} {rate:>12.0} {:>12} {:>7}", "-", "-"),
         }

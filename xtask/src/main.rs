@@ -45,11 +45,6 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Runs real clients from PyPI against a pool of ours.
-    Clients {
-        /// Which; all if none.
-        names: Vec<String>,
-    },
 }
 
 fn main() -> Result<()> {
@@ -59,7 +54,6 @@ fn main() -> Result<()> {
         Verb::Sim { args } => run::tool("sim", &args),
         Verb::Bench { args } => bench(&args),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
-        Verb::Clients { names } => run::script("tests/clients/run-all", &names),
     }
 }
 

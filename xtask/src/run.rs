@@ -32,11 +32,6 @@ pub(crate) fn release_binary() -> String {
     target.join("release/updraft").to_string_lossy().into_owned()
 }
 
-/// Runs a script of the checkout.
-pub(crate) fn script(path: &str, args: &[String]) -> Result<()> {
-    run(Command::new("bash").arg(path).args(args), path)
-}
-
 /// Runs a step and prints how long it took.
 #[expect(
     clippy::disallowed_methods,

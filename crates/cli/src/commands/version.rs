@@ -8,9 +8,7 @@ use anyhow::Result;
 use crate::exit::Exit;
 use crate::output;
 use crate::verbs::{Call, Voice};
-
-/// The HTCondor whose behaviour is followed, with its date.
-const FOLLOWS: &str = "25.14.1 2026-10-16";
+use model::version::FOLLOWS;
 
 /// Say which program this is, and which HTCondor it behaves like.
 #[derive(Debug, clap::Args)]

@@ -40,7 +40,9 @@ pub(crate) use query::project;
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub use state::{Config, Core};
-pub use words::{Actor, Change, Decision, Effect, Event, Fact, Input, Rejection, Repeat};
+pub use words::{
+    Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat,
+};
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ mod claims;
 mod classes;
 mod decide;
 mod factory;
+mod groups;
 mod index;
 mod log_view;
 mod matching;

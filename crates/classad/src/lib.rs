@@ -25,6 +25,7 @@
 //!
 //! - [`compiled`] asks one Requirements of very many ads at once, by columns and bitmaps.
 //! - [`calculator`] shows what an expression evaluates to, part by part.
+//! - [`words`] are command lines and environments as ads carry them.
 //! - [`limits`] bounds everything that a hostile text, message or ad could do.
 //!
 //! The language is defined by `grammar/classad.pest`; its behaviour is that of HTCondor 25.14, case by case
@@ -48,6 +49,7 @@ mod text;
 mod time_text;
 mod value;
 mod wire;
+pub mod words;
 
 pub use ad::ClassAd;
 pub use eval::{DebugReport, Env, UserDirectory, function_names};

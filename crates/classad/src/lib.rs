@@ -31,6 +31,11 @@
 //! The language is defined by `grammar/classad.pest`; its behaviour is that of HTCondor 25.14, case by case
 //! (`grammar/corpus/classad/reference.jsonl`), and `docs/user/classads.md` lists where it differs on purpose.
 
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod ad;
 pub mod analyze;
 pub mod calculator;

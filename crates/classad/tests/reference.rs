@@ -3,6 +3,8 @@
 //! The random cases were recorded with `cargo xtask classad-oracle --record`, the formats of whole ads with
 //! `tests/classad_oracle/formats.cpp`.
 
+use std::collections::BTreeSet;
+
 use classad::calculator::Calculation;
 use classad::{ClassAd, Env, Expr, Order};
 
@@ -32,22 +34,12 @@ enum Line {
     Case(String, String, String, String),
 }
 
-/// A line of the hard cases.
+/// A line of the hard cases: a claim with the ads that it is shown on, or a case as above.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Gotcha {
-    Claim {
-        claim: String,
-    },
-    Case {
-        expr: String,
-        my: Option<String>,
-        target: Option<String>,
-        #[serde(rename = "type")]
-        kind: String,
-        text: String,
-        print: String,
-    },
+    Claim { claim: String, my: Option<String>, target: Option<String> },
+    Case(String, String, String, String),
 }
 
 /// An ad in the new syntax, and in the others.
@@ -73,13 +65,16 @@ fn every_operator_and_function_takes_every_type_as_the_reference_does() {
 
 #[test]
 fn gotchas() {
-    let (mut claims, mut differences) = (Vec::new(), Vec::new());
+    let read = |text: String| ClassAd::parse_new(&text).unwrap();
+    let mut ads = (ClassAd::new(), None);
+    let (mut claims, mut differences) = (BTreeSet::new(), Vec::new());
     for line in GOTCHAS.lines() {
         match serde_json::from_str(line).unwrap() {
-            Gotcha::Claim { claim } => claims.push(claim),
-            Gotcha::Case { expr, my, target, kind, text, print } => {
-                let read = |text: String| ClassAd::parse_new(&text).unwrap();
-                let ads = (my.map(read).unwrap_or_default(), target.map(read));
+            Gotcha::Claim { claim, my, target } => {
+                claims.insert(claim);
+                ads = (my.map(read).unwrap_or_default(), target.map(read));
+            }
+            Gotcha::Case(expr, kind, text, print) => {
                 differences.extend(difference(&ads, &expr, (&kind, &text), &print));
             }
         }

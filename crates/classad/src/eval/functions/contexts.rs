@@ -49,7 +49,7 @@ pub(super) fn unresolved(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &S
     };
     let found = match attr.node() {
         Some(Node::Attr(name)) => evaluator.find_scoped(name, scope),
-        Some(Node::Root(name)) => evaluator.find_outwards(name, scope.side()),
+        Some(Node::Root(name)) => evaluator.find_at_root(name, scope),
         Some(Node::Select(base, name)) => match evaluator.eval(base, scope) {
             Val::Ad(inner) => evaluator.find_outwards(name, &inner),
             _ => None,

@@ -84,6 +84,10 @@ impl<'t> Reader<'t> {
     fn string_until(&mut self, end: &str) -> Result<String, ParseError> {
         let start = self.position;
         let raw = self.text_until(end)?;
+        if raw.contains('\0') {
+            let message = "a string cannot hold the character NUL".to_owned();
+            return Err(ParseError::new(self.text, start, message, "none".to_owned()));
+        }
         undo_escapes(&raw)
             .map_err(|error| ParseError::new(self.text, start, error.message, error.expected))
     }

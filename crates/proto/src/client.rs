@@ -145,6 +145,10 @@ pub struct Query {
     pub limit: Option<u64>,
     /// Finished jobs, newest first, or those in the queue, in order.
     pub finished: bool,
+    /// Jobs of a cluster that agree in the projection, in status and in reason may be told once: as the ad of the first, with
+    /// `GroupLastProcId` and `GroupCount`. Asked for what differs from job to job, the answer is one of them.
+    #[serde(default)]
+    pub grouped: bool,
 }
 
 /// What a daemon answers.
@@ -249,6 +253,13 @@ pub enum Happening {
         owner: UserName,
         /// How many jobs.
         procs: u32,
+    },
+    /// A factory was removed before all of its jobs had come into the queue.
+    FactoryEnded {
+        /// Its cluster.
+        cluster: ClusterId,
+        /// How many jobs never came.
+        never: u32,
     },
     /// Something happened to a job.
     Job {

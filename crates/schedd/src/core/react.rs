@@ -35,6 +35,7 @@ impl Core {
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
+            | Fact::Factory { .. }
             | Fact::ClaimGranted(_)
             | Fact::Reserved { .. }
             | Fact::ReservationForgotten { .. }

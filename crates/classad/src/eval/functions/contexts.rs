@@ -129,7 +129,7 @@ impl Missing<'_, '_> {
             Val::Undefined => {
                 let path = format!("{}.{name}", base.to_new());
                 let target = path.get(..7).filter(|start| start.eq_ignore_ascii_case("TARGET."));
-                self.insert(&path[target.map_or(0, str::len)..]);
+                self.insert(&path, target.map_or(0, str::len));
                 true
             }
             _ => false,
@@ -140,14 +140,16 @@ impl Missing<'_, '_> {
         match found {
             Some((expr, scope)) => self.collect(&expr, &scope),
             None => {
-                self.insert(name.as_str());
+                self.insert(name.as_str(), 0);
                 true
             }
         }
     }
 
-    fn insert(&mut self, name: &str) {
-        self.names.entry(name.to_ascii_lowercase()).or_insert_with(|| name.to_owned());
+    /// Notes a name, without as many bytes in front. It keeps its place in the order as if they were there.
+    fn insert(&mut self, name: &str, skipped: usize) {
+        let key = name.to_ascii_lowercase();
+        self.names.entry(key).or_insert_with(|| name[skipped..].to_owned());
     }
 }
 

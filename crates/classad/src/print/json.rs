@@ -104,7 +104,7 @@ impl Json {
             Value::List(items) => self.array(items),
             Value::Ad(ad) => self.object(ad.iter()),
             Value::Error | Value::Real(_) | Value::AbsTime(_) | Value::RelTime(_) => {
-                self.quoted_expr(expr)
+                self.quoted_expr(expr);
             }
         }
     }

@@ -2,5 +2,6 @@
 
 mod commands;
 mod harness;
+mod hostile;
 mod one_command;
 mod reliability;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use classad::ClassAd;
 use model::{
-    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, SubmitToken,
-    attr,
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
+    SubmitToken, attr,
 };
 use proto::client::{Answer, Refusal};
 
@@ -77,20 +78,25 @@ impl Core {
     }
 }
 
-/// `hold = true` in the submit file: the ad says that the job is held.
+/// `hold = true` in the submit file: the ad says that the job is held, the cluster's or its own.
 fn held_from_the_start(now: Now, cluster: ClusterId, spec: &ClusterSpec) -> Vec<Fact> {
-    let status = spec.ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
-    if status != Some(JobStatus::Held.number()) {
-        return Vec::new();
-    }
+    let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
+    let held = |status: Option<i64>| status == Some(JobStatus::Held.number());
+    let shared = status(&spec.ad);
+    let of_listed = |(proc, delta)| held(status(delta).or(shared)).then_some(ProcId(proc));
+    let procs: Vec<ProcId> = match &spec.procs {
+        Procs::Listed(deltas) => (0..).zip(deltas).filter_map(of_listed).collect(),
+        Procs::Counted { count, .. } if held(shared) => (0..*count).map(ProcId).collect(),
+        Procs::Counted { .. } => Vec::new(),
+    };
     let hold = Hold {
         code: HoldCode::SubmittedOnHold,
         subcode: 0,
         reason: "submitted on hold at user's request".to_owned(),
         since: now.wall,
     };
-    let procs = (0..spec.count()).map(ProcId);
     procs
+        .into_iter()
         .map(|proc| Fact::Job { job: JobId { cluster, proc }, event: JobEvent::Held(hold.clone()) })
         .collect()
 }

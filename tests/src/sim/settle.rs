@@ -44,6 +44,7 @@ impl World {
             JobState::Running(_) | JobState::Stopping { .. } => {
                 Some(format!("job {job} is {state:?}"))
             }
+            JobState::Idle { .. } if self.oracle.may_come_later(job) => None,
             JobState::Idle { .. } => self.unfinished_idle(job),
         }
     }

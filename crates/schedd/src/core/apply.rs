@@ -35,6 +35,16 @@ impl Core {
                 change.job = Some(record.clone());
             }
             Fact::JobLeft { job } => self.job_left(*job, &mut change),
+            Fact::Materialised { cluster, pieces } => {
+                self.materialised(*cluster, pieces, &mut change);
+            }
+            Fact::FactoryPaused { cluster, paused } => {
+                self.factory_paused(*cluster, *paused, &mut change);
+            }
+            Fact::FactoryEnded { cluster } => {
+                let happened = self.factory_ended(*cluster, &mut change);
+                change.recorded = happened.map(|what| self.record(at, what));
+            }
             Fact::ClaimGranted(record) => {
                 self.end_claiming(record.matched);
                 self.index_claim((**record).clone(), at);

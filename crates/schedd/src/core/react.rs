@@ -35,6 +35,9 @@ impl Core {
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
+            | Fact::Materialised { .. }
+            | Fact::FactoryPaused { .. }
+            | Fact::FactoryEnded { .. }
             | Fact::ClaimGranted(_)
             | Fact::Reserved { .. }
             | Fact::ReservationForgotten { .. }

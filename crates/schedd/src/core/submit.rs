@@ -9,7 +9,7 @@ use model::{
 };
 use proto::client::{Answer, Refusal};
 
-use super::ranges::Ranges;
+use super::factory;
 use super::rows::{ClusterBody, ClusterRecord};
 use super::state::Core;
 use super::words::{Actor, Fact};
@@ -65,29 +65,38 @@ impl Core {
             let refusal = Refusal::Limit { what, limit: MAX_PROCS.to_string() };
             return (Vec::new(), Answer::Refused(refusal));
         }
+        let (untouched, later) = factory::split(spec);
         let body = ClusterBody {
             owner: by.user.clone(),
             submitted: now.wall,
-            untouched: Ranges::first(procs),
+            untouched,
+            later,
+            paused: false,
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
-        let mut facts = vec![Fact::ClusterSubmitted(Arc::new(record))];
-        facts.extend(held_from_the_start(now, cluster, spec));
+        let held: Vec<Fact> =
+            held_from_the_start(now, cluster, spec, record.body.untouched.iter()).collect();
+        let facts = [Fact::ClusterSubmitted(Arc::new(record))].into_iter().chain(held).collect();
         (facts, Answer::Submitted { cluster, procs })
     }
 }
 
 /// `hold = true` in the submit file: the ad says that the job is held, the cluster's or its own.
-fn held_from_the_start(now: Now, cluster: ClusterId, spec: &ClusterSpec) -> Vec<Fact> {
+pub(super) fn held_from_the_start(
+    now: Now,
+    cluster: ClusterId,
+    spec: &ClusterSpec,
+    procs: impl Iterator<Item = ProcId>,
+) -> impl Iterator<Item = Fact> {
     let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
-    let held = |status: Option<i64>| status == Some(JobStatus::Held.number());
     let shared = status(&spec.ad);
-    let of_listed = |(proc, delta)| held(status(delta).or(shared)).then_some(ProcId(proc));
-    let procs: Vec<ProcId> = match &spec.procs {
-        Procs::Listed(deltas) => (0..).zip(deltas).filter_map(of_listed).collect(),
-        Procs::Counted { count, .. } if held(shared) => (0..*count).map(ProcId).collect(),
-        Procs::Counted { .. } => Vec::new(),
+    let held = move |proc: &ProcId| {
+        let own = match &spec.procs {
+            Procs::Listed(deltas) => deltas.get(proc.0 as usize).and_then(status),
+            Procs::Counted { .. } => None,
+        };
+        own.or(shared) == Some(JobStatus::Held.number())
     };
     let hold = Hold {
         code: HoldCode::SubmittedOnHold,
@@ -95,8 +104,8 @@ fn held_from_the_start(now: Now, cluster: ClusterId, spec: &ClusterSpec) -> Vec<
         reason: "submitted on hold at user's request".to_owned(),
         since: now.wall,
     };
-    procs
-        .into_iter()
-        .map(|proc| Fact::Job { job: JobId { cluster, proc }, event: JobEvent::Held(hold.clone()) })
-        .collect()
+    procs.filter(held).map(move |proc| Fact::Job {
+        job: JobId { cluster, proc },
+        event: JobEvent::Held(hold.clone()),
+    })
 }

@@ -124,6 +124,25 @@ pub enum Fact {
         /// Which.
         job: JobId,
     },
+    /// Jobs of a factory came into the queue.
+    Materialised {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// Their numbers: the first, and the one behind the last.
+        pieces: Vec<(u32, u32)>,
+    },
+    /// A factory makes no more jobs until it is resumed, or goes on.
+    FactoryPaused {
+        /// Which.
+        cluster: ClusterId,
+        /// Whether it pauses.
+        paused: bool,
+    },
+    /// A factory was removed: the rest of its jobs never come.
+    FactoryEnded {
+        /// Which.
+        cluster: ClusterId,
+    },
     /// A startd granted a claim.
     ClaimGranted(Box<ClaimRecord>),
     /// A claim is no more ours. A run on it was recorded before.

@@ -4,5 +4,6 @@ mod commands;
 mod guide;
 mod harness;
 mod hostile;
+mod mail;
 mod one_command;
 mod reliability;

@@ -175,7 +175,7 @@ impl Core {
         }
     }
 
-    fn kinds(
+    pub(super) fn kinds(
         &self,
         job: JobRef<'_>,
         ad: &ClassAd,

@@ -7,3 +7,4 @@ mod hostile;
 mod mail;
 mod one_command;
 mod reliability;
+mod transfer;

@@ -95,6 +95,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
             (Some(_), Some(_)) | (None, _) => Vec::new(),
         },
         finished: true,
+        grouped: false,
         ..connect::query(select::any_or(&args.jobs, Select::All))
     };
     let mut jobs = connect::jobs(&mut connect::schedd()?, query)?;

@@ -11,7 +11,7 @@ use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 use super::ads;
 use super::policy;
 use super::state::{Core, JobRef};
-use super::words::{Actor, Fact, Repeat};
+use super::words::{Actor, Fact, FactoryStep, Repeat};
 
 impl Core {
     pub(super) fn act(
@@ -80,18 +80,14 @@ impl Act<'_> {
         if !(self.by.superuser || *cluster.owner() == self.by.user) {
             return;
         }
-        let fact = match self.action {
-            Action::Remove { .. } => Fact::FactoryEnded { cluster: id },
-            Action::Hold { .. } if !cluster.paused => {
-                Fact::FactoryPaused { cluster: id, paused: true }
-            }
-            Action::Release { .. } if cluster.paused => {
-                Fact::FactoryPaused { cluster: id, paused: false }
-            }
+        let step = match self.action {
+            Action::Remove { .. } => FactoryStep::Ended,
+            Action::Hold { .. } if !cluster.paused => FactoryStep::Paused,
+            Action::Release { .. } if cluster.paused => FactoryStep::Resumed,
             Action::Hold { .. } | Action::Release { .. } | Action::Vacate { .. } => return,
         };
         if self.factories.insert(id) {
-            self.facts.push(fact);
+            self.facts.push(Fact::Factory { cluster: id, step });
         }
         // A factory may have no job in the queue just now: it was found all the same.
         if !self.results.iter().any(|acted| acted.job.is_some_and(|job| job.cluster == id)) {

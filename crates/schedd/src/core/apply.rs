@@ -35,16 +35,7 @@ impl Core {
                 change.job = Some(record.clone());
             }
             Fact::JobLeft { job } => self.job_left(*job, &mut change),
-            Fact::Materialised { cluster, pieces } => {
-                self.materialised(*cluster, pieces, &mut change);
-            }
-            Fact::FactoryPaused { cluster, paused } => {
-                self.factory_paused(*cluster, *paused, &mut change);
-            }
-            Fact::FactoryEnded { cluster } => {
-                let happened = self.factory_ended(*cluster, &mut change);
-                change.recorded = happened.map(|what| self.record(at, what));
-            }
+            Fact::Factory { cluster, step } => self.factory(at, *cluster, step, &mut change),
             Fact::ClaimGranted(record) => {
                 self.end_claiming(record.matched);
                 self.index_claim((**record).clone(), at);
@@ -242,7 +233,7 @@ impl Core {
         change.claim = Some((claim, Some(record)));
     }
 
-    fn record(&mut self, at: Now, what: Happening) -> Recorded {
+    pub(super) fn record(&mut self, at: Now, what: Happening) -> Recorded {
         self.last_seq = self.last_seq.next();
         Recorded { seq: self.last_seq, at: at.wall, what }
     }

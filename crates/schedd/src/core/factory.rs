@@ -2,8 +2,6 @@
 //! rest is a range of numbers that nobody is told of; it becomes jobs as others leave. What HTCondor calls late
 //! materialisation.
 
-use std::sync::Arc;
-
 use classad::{ClassAd, Value};
 use model::{ClusterId, ClusterSpec, Now, ProcId};
 use proto::client::Happening;
@@ -13,7 +11,7 @@ use super::log_view::{LogEntry, submitted};
 use super::ranges::Ranges;
 use super::state::{Cluster, Core};
 use super::submit::held_from_the_start;
-use super::words::{Change, Fact};
+use super::words::{Change, Fact, FactoryStep};
 
 /// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held jobs wait too).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,52 +59,57 @@ impl Core {
         growing.flat_map(|(id, cluster)| cluster.next_jobs(now, id)).collect()
     }
 
-    /// A factory's next jobs come into the queue.
-    pub(super) fn materialised(
+    /// Makes a factory's step true.
+    pub(super) fn factory(
         &mut self,
+        at: Now,
         id: ClusterId,
-        pieces: &[(u32, u32)],
+        step: &FactoryStep,
         change: &mut Change,
     ) {
+        change.cluster = Some(id);
+        match step {
+            FactoryStep::Materialised(pieces) => self.materialised(id, pieces),
+            FactoryStep::Paused => self.pause(id, true),
+            FactoryStep::Resumed => self.pause(id, false),
+            FactoryStep::Ended => {
+                let never = self.ended(id);
+                let what = Happening::FactoryEnded { cluster: id, never };
+                change.recorded = Some(self.record(at, what));
+            }
+        }
+        self.note_factory(id);
+    }
+
+    fn materialised(&mut self, id: ClusterId, pieces: &[(u32, u32)]) {
         let Some(cluster) = self.clusters.get_mut(&id) else { return };
+        let owner = cluster.owner().clone();
         for (start, end) in pieces {
             cluster.later.remove_range(*start, *end);
             cluster.untouched.insert_range(*start, *end);
             cluster.waiting += u64::from(end - start);
             idle_range(&mut self.classes, id, cluster, *start, *end);
         }
-        let owner = cluster.owner().clone();
         let more: u64 = pieces.iter().map(|(start, end)| u64::from(end - start)).sum();
-        self.note_factory(id);
         self.count(&owner, model::JobStatus::Idle, |n| *n += more);
-        change.cluster = Some(id);
     }
 
-    /// A factory stops for now, or goes on.
-    pub(super) fn factory_paused(&mut self, id: ClusterId, paused: bool, change: &mut Change) {
+    fn pause(&mut self, id: ClusterId, paused: bool) {
         if let Some(cluster) = self.clusters.get_mut(&id) {
             cluster.paused = paused;
-            self.note_factory(id);
-            change.cluster = Some(id);
         }
     }
 
-    /// A factory stops for good: what has not become a job never will.
-    pub(super) fn factory_ended(
-        &mut self,
-        id: ClusterId,
-        change: &mut Change,
-    ) -> Option<Happening> {
-        let cluster = self.clusters.get_mut(&id)?;
+    /// What has not become a job never will: says how many.
+    fn ended(&mut self, id: ClusterId) -> u32 {
+        let Some(cluster) = self.clusters.get_mut(&id) else { return 0 };
         let never = u32::try_from(cluster.later.len()).unwrap_or(u32::MAX);
         cluster.later = Ranges::default();
         cluster.left -= never;
         if cluster.left == 0 {
             self.clusters.remove(&id);
         }
-        self.note_factory(id);
-        change.cluster = Some(id);
-        Some(Happening::FactoryEnded { cluster: id, never })
+        never
     }
 
     /// Keeps the list of factories that may have jobs to give.
@@ -119,16 +122,20 @@ impl Core {
         }
     }
 
-    /// The submit entries in the users' logs for jobs that come into the queue.
-    pub(super) fn log_materialised(
+    /// What a factory's step means for the users' logs: the submit entries of jobs that come into the queue.
+    pub(super) fn log_factory(
         &self,
         id: ClusterId,
-        pieces: &[(u32, u32)],
+        step: &FactoryStep,
         at: model::Timestamp,
         log: &mut Vec<LogEntry>,
     ) {
-        if let Some(cluster) = self.clusters.get(&id) {
-            submitted(&cluster.record, &Arc::clone(&cluster.ad), numbers(pieces), at, log);
+        match (step, self.clusters.get(&id)) {
+            (FactoryStep::Materialised(pieces), Some(cluster)) => {
+                submitted(&cluster.record, &cluster.ad, numbers(pieces), at, log);
+            }
+            (FactoryStep::Materialised(_), None)
+            | (FactoryStep::Paused | FactoryStep::Resumed | FactoryStep::Ended, _) => {}
         }
     }
 }
@@ -149,7 +156,10 @@ impl Cluster {
         }
         let procs = numbers(&pieces);
         let held: Vec<Fact> = held_from_the_start(now, cluster, spec, procs).collect();
-        [Fact::Materialised { cluster, pieces }].into_iter().chain(held).collect()
+        [Fact::Factory { cluster, step: FactoryStep::Materialised(pieces) }]
+            .into_iter()
+            .chain(held)
+            .collect()
     }
 }
 

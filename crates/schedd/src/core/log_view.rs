@@ -126,9 +126,7 @@ impl Core {
                 let shared = Arc::new(ads::cluster_ad(record, &self.config));
                 submitted(record, &shared, record.body.untouched.iter(), at, log);
             }
-            Fact::Materialised { cluster, pieces } => {
-                self.log_materialised(*cluster, pieces, at, log);
-            }
+            Fact::Factory { cluster, step } => self.log_factory(*cluster, step, at, log),
             Fact::Job { job, event: what } => {
                 if let Some(job) = self.job(*job)
                     && job.may_log()
@@ -150,8 +148,6 @@ impl Core {
             }
             Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
-            | Fact::FactoryPaused { .. }
-            | Fact::FactoryEnded { .. }
             | Fact::ClaimGranted(_)
             | Fact::ClaimDropped { .. }
             | Fact::Reserved { .. }

@@ -35,9 +35,7 @@ impl Core {
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
-            | Fact::Materialised { .. }
-            | Fact::FactoryPaused { .. }
-            | Fact::FactoryEnded { .. }
+            | Fact::Factory { .. }
             | Fact::ClaimGranted(_)
             | Fact::Reserved { .. }
             | Fact::ReservationForgotten { .. }

@@ -124,24 +124,12 @@ pub enum Fact {
         /// Which.
         job: JobId,
     },
-    /// Jobs of a factory came into the queue.
-    Materialised {
-        /// Of which cluster.
-        cluster: ClusterId,
-        /// Their numbers: the first, and the one behind the last.
-        pieces: Vec<(u32, u32)>,
-    },
-    /// A factory makes no more jobs until it is resumed, or goes on.
-    FactoryPaused {
+    /// A factory went a step further.
+    Factory {
         /// Which.
         cluster: ClusterId,
-        /// Whether it pauses.
-        paused: bool,
-    },
-    /// A factory was removed: the rest of its jobs never come.
-    FactoryEnded {
-        /// Which.
-        cluster: ClusterId,
+        /// What it did.
+        step: FactoryStep,
     },
     /// A startd granted a claim.
     ClaimGranted(Box<ClaimRecord>),
@@ -234,6 +222,19 @@ pub enum Fact {
         /// Which.
         job: JobId,
     },
+}
+
+/// What a factory does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FactoryStep {
+    /// These jobs came into the queue: pieces from the first number to the one behind the last.
+    Materialised(Vec<(u32, u32)>),
+    /// It makes no more jobs until it is resumed.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// It was removed: the rest of its jobs never come.
+    Ended,
 }
 
 /// What is said to a startd again.

@@ -268,6 +268,7 @@ fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
     let input = stream(job, attr::IN).filter(|_| !is_streamed(job, "StreamIn"));
     let program = text(job, attr::CMD).filter(|_| brings_executable(job));
     let listed = items(text(job, "TransferInput").unwrap_or_default());
+    let listed = listed.map(|item| item.strip_prefix("file://").unwrap_or(item));
     let all =
         listed.map(|item| iwd.join(item)).chain(input).chain(program.map(|cmd| iwd.join(cmd)));
     check_sizes(all.map(|path| (bytes_below(&path), path)), most)

@@ -139,3 +139,59 @@ fn letter(job: JobRef<'_>, ad: &ClassAd, at: Timestamp, news: MailNews) -> MailE
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Resources, Usage};
+
+    use super::*;
+
+    fn ended(end: RunEnd) -> MailNews {
+        MailNews::Ended(Box::new(RunSummary {
+            end,
+            usage: Usage::default(),
+            total_user_us: 0,
+            total_sys_us: 0,
+            since: None,
+            request: Resources::default(),
+            slot: None,
+            allocated: None,
+        }))
+    }
+
+    fn held(code: HoldCode) -> MailNews {
+        let since = Timestamp::from_secs(0);
+        MailNews::Held(Hold { code, subcode: 0, reason: "x".to_owned(), since })
+    }
+
+    #[test]
+    fn a_letter_is_written_only_of_what_was_asked_for() {
+        let [always, complete, error, start] = [1, 2, 3, 4].map(|number| {
+            let mut ad = ClassAd::new();
+            ad.set(attr::JOB_NOTIFICATION, number);
+            wish(&ad).unwrap()
+        });
+        let removed = MailNews::Removed { reason: "x".to_owned() };
+        for (news, wanted_by) in [
+            (MailNews::Started, vec![start]),
+            (ended(RunEnd::Exited { code: 1 }), vec![always, complete]),
+            (ended(RunEnd::Signaled { signal: 9, core: false }), vec![always, complete, error]),
+            (held(HoldCode::UserRequest), vec![always]),
+            (held(HoldCode::JobPolicy), vec![always]),
+            (held(HoldCode::TransferInputError), vec![always, error]),
+            (removed, vec![always]),
+        ] {
+            let all = [always, complete, error, start];
+            let found: Vec<Wish> = all.into_iter().filter(|wish| wish.wants(&news)).collect();
+            assert_eq!(found, wanted_by, "{news:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_written_to_who_did_not_ask() {
+        let mut ad = ClassAd::new();
+        assert_eq!(wish(&ad), None);
+        ad.set(attr::JOB_NOTIFICATION, 0);
+        assert_eq!(wish(&ad), None);
+    }
+}

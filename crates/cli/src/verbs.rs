@@ -24,8 +24,9 @@ use proto::command::AskError;
 use proto::net::NetError;
 
 use crate::args::{self, ArgError};
+use crate::commands::help;
 use crate::commands::{
-    classad, daemon, events, help, history, hold, links, pool, q, release, rm, run, status, submit,
+    classad, daemon, events, history, hold, links, pool, q, release, rm, run, status, submit,
     vacate_job, version, wait,
 };
 use crate::exit::Exit;
@@ -273,7 +274,7 @@ pub(crate) fn program() -> Command {
              (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do.",
         )
         .disable_help_subcommand(true)
-        .subcommands(VERBS.iter().map(whole_command))
+        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(verb.name == "daemon")))
 }
 
 #[cfg(test)]

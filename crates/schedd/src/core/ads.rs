@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, ClusterSpec, Hold, IdleReason, JobId, JobState, Now, Resources, RunEnd, StopCause,
-    Timestamp, Verdict, attr,
+    Cause, ClusterSpec, Hold, IdleReason, JobId, JobState, Now, RunEnd, StopCause, Timestamp,
+    Verdict, attr,
 };
 
 use super::rows::{ClusterRecord, JobRecord, Tally};
@@ -230,7 +230,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
 }
 
 /// What the slot of the last run was given, as HTCondor 25.14 names it.
-fn set_provisioned(ad: &mut ClassAd, slot: &Resources) {
+fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources) {
     ad.set("CpusProvisioned", i64::from(slot.cpus));
     ad.set("MemoryProvisioned", whole(slot.memory_mib));
     ad.set("DiskProvisioned", whole(slot.disk_kib));

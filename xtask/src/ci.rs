@@ -21,7 +21,7 @@ pub(crate) fn run(sim_seconds: u32) -> Result<()> {
         let words: Vec<&str> = TEST_COMMAND.split(' ').collect();
         run::program(words[0], &words[1..])
     })?;
-    run::timed("a real client", || clients::run(&[clients::IN_CI.to_owned()]))?;
+    run::timed("a real client", clients::run_in_ci)?;
     run::timed("documentation", || {
         run::program(
             "cargo",

@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
+use lettre::message::header::To;
+use lettre::message::{Mailbox, Mailboxes};
 use lettre::transport::{sendmail, smtp};
 use lettre::{Message, SendmailTransport, SmtpTransport, Transport};
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,7 @@ impl FromStr for MailRoute {
 /// A letter, as it waits in the queue's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Letter {
-    /// The address.
+    /// The address, or several with commas between them.
     pub(crate) to: String,
     /// From whom.
     pub(crate) from: String,
@@ -183,12 +184,12 @@ fn send(route: &MailRoute, letter: &Letter) -> Result<(), SendError> {
 }
 
 fn message(letter: &Letter) -> Result<Message, SendError> {
-    let mailbox = |address: &str| {
-        address.parse::<Mailbox>().map_err(|why| SendError::Refused(format!("{address}: {why}")))
-    };
+    let refused = |address: &str, why| SendError::Refused(format!("{address}: {why}"));
+    let from: Mailbox = letter.from.parse().map_err(|why| refused(&letter.from, why))?;
+    let to: Mailboxes = letter.to.parse().map_err(|why| refused(&letter.to, why))?;
     Message::builder()
-        .from(mailbox(&letter.from)?)
-        .to(mailbox(&letter.to)?)
+        .from(from)
+        .mailbox(To::from(to))
         .subject(&letter.subject)
         .body(letter.text.clone())
         .map_err(|why| SendError::Refused(why.to_string()))
@@ -196,8 +197,10 @@ fn message(letter: &Letter) -> Result<Message, SendError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -246,11 +249,12 @@ mod tests {
     fn a_letter_reaches_the_server_and_its_number_the_engine() {
         let (server, route) = server();
         let (engine, mut done) = mpsc::channel(8);
-        let mailer = Mailer::start(route, vec![(4, letter("bob@example.org"))], engine);
+        let mailer =
+            Mailer::start(route, vec![(4, letter("bob@example.org, eve@example.org"))], engine);
         mailer.post(5, letter("no address"));
         let data = receive(server.accept().unwrap().0, "250 taken");
         assert!(data.contains("Subject: Job 1.0 ended"), "{data}");
-        assert!(data.contains("To: bob@example.org"), "{data}");
+        assert!(data.contains("To: bob@example.org, eve@example.org"), "{data}");
         // One that has no way to go is not tried for ever.
         for expected in [4, 5] {
             match done.blocking_recv() {
@@ -276,6 +280,22 @@ mod tests {
         let sender = thread::spawn(move || send(&route, &letter("bob@example.org")));
         receive(server.accept().unwrap().0, "554 no");
         assert!(matches!(sender.join().unwrap(), Err(SendError::Refused(_))));
+    }
+
+    #[test]
+    fn sendmail_gets_the_letter_and_who_it_is_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (program, seen) = (dir.path().join("sendmail"), dir.path().join("seen"));
+        let script = format!("#!/bin/sh\n{{ echo \"$@\"; cat; }} > {}\n", seen.display());
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        send(&MailRoute::Sendmail(program), &letter("bob@example.org")).unwrap();
+        let seen = fs::read_to_string(seen).unwrap();
+        // Behind `--` no address is taken for an option.
+        assert!(seen.lines().next().unwrap().ends_with("-- bob@example.org"), "{seen}");
+        assert!(seen.contains("Subject: Job 1.0 ended"), "{seen}");
+        let missing = send(&MailRoute::Sendmail(dir.path().join("no")), &letter("bob@example.org"));
+        assert!(matches!(missing, Err(SendError::Later(_))));
     }
 
     #[test]

@@ -22,10 +22,12 @@ pub(crate) struct Office {
 impl Office {
     /// The letter of an entry.
     pub(crate) fn letter(&self, entry: &MailEntry) -> Letter {
-        let to = match entry.to.contains('@') {
-            true => entry.to.clone(),
-            false => format!("{}@{}", entry.to, self.domain),
-        };
+        let words = entry.to.split([',', ' ']).filter(|word| !word.is_empty());
+        let to = words.map(|word| match word.contains('@') {
+            true => word.to_owned(),
+            false => format!("{word}@{}", self.domain),
+        });
+        let to = to.collect::<Vec<_>>().join(", ");
         let news = headline(&entry.news);
         Letter {
             to,

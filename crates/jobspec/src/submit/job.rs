@@ -168,7 +168,7 @@ impl Job<'_> {
             entry.set_used();
             let name = &entry.name[3..];
             let text = self.expand(&entry.value, entry.place.clone())?;
-            let text = text.trim();
+            let text = text.trim_ascii();
             if name.is_empty() {
                 let message = format!("Unable to insert expression:  = {text}");
                 return Err(Diagnostic::error(message)
@@ -197,7 +197,7 @@ impl Job<'_> {
                     .hint("every $(name) must end in text, not in itself")
             })?;
             if let Some(value) = value {
-                let value = value.trim();
+                let value = value.trim_ascii();
                 if !value.is_empty() {
                     return Ok(Some(value.to_owned()));
                 }
@@ -320,5 +320,5 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Items separated by commas only.
 fn comma_items(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty())
+    text.split([',', '\n']).map(str::trim_ascii).filter(|item| !item.is_empty())
 }

@@ -20,6 +20,7 @@ mod decide;
 mod index;
 mod log_view;
 mod matching;
+mod periodic;
 mod policy;
 mod query;
 mod ranges;
@@ -30,6 +31,7 @@ mod state;
 mod submit;
 mod tally;
 mod tick;
+mod watch;
 mod words;
 
 pub use ads::HistoryAds;

@@ -10,6 +10,7 @@ use super::policy;
 use super::rows::{ClusterRecord, JobRecord};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
+use super::watch::Round;
 use super::words::{Change, Event, Fact};
 
 impl Core {
@@ -81,6 +82,9 @@ impl Core {
             }
             Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
+            Fact::PoliciesChecked { began_ms, next } => {
+                self.round = Round { began_ms: *began_ms, next: *next };
+            }
             Fact::MatchDeclined { class, .. } => self.doubt(*class),
             Fact::Repeated { .. } => {}
         }
@@ -196,6 +200,7 @@ impl Core {
             cluster.left -= 1;
             if cluster.left == 0 {
                 self.clusters.remove(&id.cluster);
+                self.watched.remove(&id.cluster);
             }
             change.cluster = Some(id.cluster);
         }

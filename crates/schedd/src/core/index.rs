@@ -14,6 +14,7 @@ use super::ads;
 use super::classes::{Classes, Place, Sorting};
 use super::rows::{ClaimRecord, ClusterRecord, Rows};
 use super::state::{Claim, Cluster, Config, Core, Machine};
+use super::watch::{Round, Watch};
 
 /// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine is matched anew, so that
 /// fair share is heard.
@@ -33,6 +34,8 @@ impl Core {
             counts: BTreeMap::new(),
             all: Counts::default(),
             staying: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            round: Round::default(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
             next_reserved: super::rows::Meta::default().next_cluster,
@@ -90,9 +93,14 @@ impl Core {
     pub(super) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
         let ad = Arc::new(ads::cluster_ad(record, &self.config));
         let sorting = sorting(record, &ad, &self.classes.significant);
+        let watch = Watch::new(record, &ad);
+        if watch.is_some() {
+            self.watched.insert(record.cluster);
+        }
         let cluster = Cluster {
             ad,
             sorting,
+            watch,
             untouched: record.body.untouched.clone(),
             jobs: BTreeMap::new(),
             left: record.body.left,

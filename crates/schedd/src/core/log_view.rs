@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp, Usage,
+    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp, Usage,
     VacateCode, attr,
 };
 
@@ -185,6 +185,7 @@ impl Core {
             | Fact::BeatSeen { .. }
             | Fact::Repeated { .. }
             | Fact::KeptChecked
+            | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => {}
         }
     }
@@ -254,7 +255,9 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
                     LogKind::Held(hold.clone()),
                 ];
             }
-            let evicted = stopped.map(|cause| evicted(cause, run));
+            // HTCondor 25.14 writes no 004 where a policy holds a running job.
+            let by_policy = is_by_policy(hold.code);
+            let evicted = stopped.filter(|_| !by_policy).map(|cause| evicted(cause, run));
             evicted.into_iter().chain([LogKind::Held(hold.clone())]).collect()
         }
         AfterRun::Remove { reason } => {
@@ -277,6 +280,17 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
             }
         },
     }
+}
+
+/// Whether a policy holds the job, and nobody by hand.
+fn is_by_policy(code: HoldCode) -> bool {
+    matches!(
+        code,
+        HoldCode::JobPolicy
+            | HoldCode::SystemPolicy
+            | HoldCode::JobDurationExceeded
+            | HoldCode::JobExecuteExceeded
+    )
 }
 
 fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {

@@ -46,6 +46,7 @@ impl Core {
             | Fact::StartdCame { .. }
             | Fact::StartdWent { .. }
             | Fact::KeptChecked
+            | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => Vec::new(),
         }
     }

@@ -14,6 +14,7 @@ use proto::matchmaking::Match;
 use super::classes::{Classes, Sorting};
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
+use super::watch::{Round, Watch};
 
 /// What a core is told about its daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +47,14 @@ pub struct Core {
     pub(super) all: Counts,
     /// Finished jobs that stay in the queue because they want to.
     pub(super) staying: BTreeSet<JobId>,
+    /// Clusters whose jobs have policies that time can make true.
+    pub(super) watched: BTreeSet<ClusterId>,
 
     // Learnt again after a restart.
     /// When the finished jobs that stay were looked at last.
     pub(super) kept_checked_ms: u64,
+    /// When the policies were looked at last, and how far.
+    pub(super) round: Round,
     pub(super) reserved: BTreeMap<ClusterId, SubmitToken>,
     /// The next number to give: above `meta`'s by what is reserved and not submitted.
     pub(super) next_reserved: ClusterId,
@@ -67,6 +72,8 @@ pub(super) struct Cluster {
     /// What its jobs' ads are chained to.
     pub(super) ad: Arc<ClassAd>,
     pub(super) sorting: Sorting,
+    /// What its jobs are asked again and again, if anything.
+    pub(super) watch: Option<Arc<Watch>>,
     pub(super) untouched: Ranges,
     pub(super) jobs: BTreeMap<ProcId, JobRecord>,
     /// How many jobs are in the queue.

@@ -388,3 +388,5 @@ fn a_million_jobs_are_one_class_and_no_records() {
     };
     assert_eq!(trial.core.query(trial.now, &some).len(), 1);
 }
+
+mod policies;

@@ -27,8 +27,14 @@ const STARTS_PER_TICK: usize = 5_000;
 
 impl Core {
     pub(super) fn tick(&self, now: Now) -> Vec<Fact> {
-        let steps =
-            [Self::leases_over, Self::backoffs_over, Self::starts, Self::releases, Self::kept];
+        let steps = [
+            Self::leases_over,
+            Self::backoffs_over,
+            Self::policies,
+            Self::starts,
+            Self::releases,
+            Self::kept,
+        ];
         for step in steps {
             let facts = step(self, now);
             if !facts.is_empty() {
@@ -52,6 +58,7 @@ impl Core {
             .chain(backoffs)
             .chain(free)
             .chain(self.kept_due_ms())
+            .chain(self.round_due_ms())
             .chain(self.retell_ms())
             .min()
     }

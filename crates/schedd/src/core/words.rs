@@ -210,6 +210,13 @@ pub enum Fact {
     },
     /// Finished jobs that stayed in the queue were asked whether they still want to.
     KeptChecked,
+    /// Jobs were asked for the policies that time can make true.
+    PoliciesChecked {
+        /// When this round began, milliseconds of the boot clock.
+        began_ms: u64,
+        /// The job to go on with, if the round is not over.
+        next: Option<JobId>,
+    },
     /// A job waited long enough since its last failure.
     BackoffOver {
         /// Which.

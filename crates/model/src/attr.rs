@@ -53,6 +53,7 @@ attrs! {
     HOLD_REASON = "HoldReason";
     HOLD_REASON_CODE = "HoldReasonCode";
     HOLD_REASON_SUB_CODE = "HoldReasonSubCode";
+    HOLD_RETRY_DATE = "HoldRetryDate";
     RELEASE_REASON = "ReleaseReason";
     REMOVE_REASON = "RemoveReason";
     VACATE_REASON = "VacateReason";

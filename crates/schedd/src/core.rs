@@ -25,6 +25,7 @@ mod policy;
 mod query;
 mod ranges;
 mod react;
+mod retry;
 mod rows;
 mod runs;
 mod state;

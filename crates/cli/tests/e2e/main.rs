@@ -3,4 +3,5 @@
 mod commands;
 mod harness;
 mod one_command;
+mod policies;
 mod reliability;

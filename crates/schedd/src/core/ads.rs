@@ -87,6 +87,9 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
         ad.set("IdleVerdict", reason.verdict.to_string());
         ad.set(attr::LAST_REJ_MATCH_REASON, reason.to_string());
     }
+    if let Some(at) = core.retry_at(&record) {
+        ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
+    }
     ad
 }
 

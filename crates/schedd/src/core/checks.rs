@@ -103,6 +103,9 @@ impl Core {
         if fresh.counts != self.counts || fresh.all != self.all {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
         }
+        if fresh.retrying != self.retrying {
+            return Err("the held jobs that are tried again are not those listed".to_owned());
+        }
         if fresh.watched != self.watched {
             return Err("the clusters with policies are not those listed".to_owned());
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use classad::AttrName;
 use model::{
-    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName,
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, Timestamp,
+    UserName,
 };
 use proto::client::Counts;
 
@@ -34,6 +35,7 @@ impl Core {
             counts: BTreeMap::new(),
             all: Counts::default(),
             staying: BTreeSet::new(),
+            retrying: BTreeSet::new(),
             watched: BTreeSet::new(),
             round: Round::default(),
             kept_checked_ms: 0,
@@ -127,7 +129,8 @@ impl Core {
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.insert(job);
             }
-            JobState::Running(_) | JobState::Stopping { .. } | JobState::Held(_) => {}
+            JobState::Held(_) => self.retrying.extend(self.retry_of(job)),
+            JobState::Running(_) | JobState::Stopping { .. } => {}
         }
     }
 
@@ -145,8 +148,18 @@ impl Core {
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.remove(&job);
             }
-            JobState::Running(_) | JobState::Stopping { .. } | JobState::Held(_) => {}
+            JobState::Held(_) => {
+                if let Some(retry) = self.retry_of(job) {
+                    self.retrying.remove(&retry);
+                }
+            }
+            JobState::Running(_) | JobState::Stopping { .. } => {}
         }
+    }
+
+    fn retry_of(&self, job: JobId) -> Option<(Timestamp, JobId)> {
+        let record = self.clusters.get(&job.cluster)?.jobs.get(&job.proc)?;
+        self.retry_at(record).map(|at| (at, job))
     }
 
     pub(super) fn owner_and_place(&self, job: JobId) -> (UserName, Place) {

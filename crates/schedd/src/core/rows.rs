@@ -71,6 +71,8 @@ pub struct Tally {
     pub holds: u32,
     /// Holds that no user asked for (`NumSystemHolds`).
     pub system_holds: u32,
+    /// Holds in a row that may pass by themselves: their number sets when the job is tried again.
+    pub transient_holds: u32,
     /// Runs in a row that failed through no doing of the job: their number sets the back-off.
     pub failures: u32,
     /// `JobStartDate`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{
     Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, ProcId, ScheddName,
-    Seq, SubmitToken, UserName, attr,
+    Seq, SubmitToken, Timestamp, UserName, attr,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -47,6 +47,8 @@ pub struct Core {
     pub(super) all: Counts,
     /// Finished jobs that stay in the queue because they want to.
     pub(super) staying: BTreeSet<JobId>,
+    /// Held jobs that are tried again by themselves, and when.
+    pub(super) retrying: BTreeSet<(Timestamp, JobId)>,
     /// Clusters whose jobs have policies that time can make true.
     pub(super) watched: BTreeSet<ClusterId>,
 

@@ -2,6 +2,7 @@
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Usage};
 
+use super::retry::is_transient;
 use super::rows::{ClaimRecord, Tally};
 
 impl Tally {
@@ -53,6 +54,7 @@ impl Tally {
         match end {
             RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
                 self.completions += 1;
+                self.transient_holds = 0;
                 self.last_exit = Some(end.clone());
                 self.failures = 0;
             }
@@ -69,5 +71,8 @@ impl Tally {
     fn note_hold(&mut self, hold: &Hold) {
         self.holds += 1;
         self.system_holds += u32::from(hold.code != HoldCode::UserRequest);
+        if is_transient(hold) {
+            self.transient_holds += 1;
+        }
     }
 }

@@ -90,9 +90,8 @@ impl Core {
         };
         let mut look = Look { core: self, now, left: JOBS_PER_TICK, facts: Vec::new() };
         let next = look.at_clusters(from);
-        let mut facts = vec![Fact::PoliciesChecked { began_ms, next }];
-        facts.append(&mut look.facts);
-        facts
+        let checked = Fact::PoliciesChecked { began_ms, next };
+        [checked].into_iter().chain(self.retries_due(now)).chain(look.facts).collect()
     }
 
     /// When policies are looked at next, milliseconds of the boot clock; `None` if there are none.
@@ -101,7 +100,7 @@ impl Core {
             return Some(self.round.began_ms);
         }
         let every = u64::try_from(CHECK_EVERY.as_millis()).unwrap_or(u64::MAX);
-        (!self.watched.is_empty()).then(|| self.round.began_ms.saturating_add(every))
+        (!self.watched.is_empty() || !self.retrying.is_empty()).then(|| self.round.began_ms.saturating_add(every))
     }
 }
 

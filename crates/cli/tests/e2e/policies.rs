@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, eventually, events};
+use crate::harness::{Pool, events, eventually};
 
 #[test]
 fn a_job_that_uses_too_much_memory_is_held_by_its_own_policy() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{
-    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp, Usage,
-    VacateCode, attr,
+    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp,
+    Usage, VacateCode, attr,
 };
 
 use super::ads;

@@ -116,16 +116,20 @@ impl Core {
         let hold = |code, subcode, reason| Hold { code, subcode, reason, since: now.wall };
         match policy {
             Policy::JobDuration => {
-                let reason = format!("The job exceeded allowed job duration of {}", limit(ad, policy, now));
+                let reason =
+                    format!("The job exceeded allowed job duration of {}", limit(ad, policy, now));
                 held(now, job, hold(HoldCode::JobDurationExceeded, 0, reason))
             }
             Policy::ExecuteDuration => {
-                let reason =
-                    format!("The job exceeded allowed execute duration of {}", limit(ad, policy, now));
+                let reason = format!(
+                    "The job exceeded allowed execute duration of {}",
+                    limit(ad, policy, now)
+                );
                 held(now, job, hold(HoldCode::JobExecuteExceeded, 0, reason))
             }
             Policy::Hold => {
-                let subcode = policy::subcode(&ad.eval("PeriodicHoldSubCode", None, &ads::env(now)));
+                let subcode =
+                    policy::subcode(&ad.eval("PeriodicHoldSubCode", None, &ads::env(now)));
                 held(now, job, hold(HoldCode::JobPolicy, subcode, text()))
             }
             Policy::Vacate => {

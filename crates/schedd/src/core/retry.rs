@@ -19,8 +19,8 @@ const REASON: &str = "tried again after a hold that may pass by itself";
 /// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE,
 /// ETXTBSY, ENOSPC, the network's from ENETDOWN to EHOSTUNREACH, ESTALE, EREMOTEIO, EDQUOT.
 const PASSING_ERRNOS: [i32; 24] = [
-    4, 5, 11, 12, 16, 23, 24, 26, 28, 100, 101, 102, 103, 104, 105, 107, 108, 110, 111, 112, 113, 116,
-    121, 122,
+    4, 5, 11, 12, 16, 23, 24, 26, 28, 100, 101, 102, 103, 104, 105, 107, 108, 110, 111, 112, 113,
+    116, 121, 122,
 ];
 
 /// Whether a hold may pass by itself: a step of the run failed, with an error that says nothing of the job.

@@ -71,8 +71,12 @@ impl Trial {
     }
 
     fn matched(&mut self) -> Batch {
+        self.matched_as(MATCH)
+    }
+
+    fn matched_as(&mut self, id: MatchId) -> Batch {
         let offer = Match {
-            id: MATCH,
+            id,
             class: self.core.classes.by_id.keys().next().copied().unwrap(),
             machine: machine(),
             address: "<10.0.0.1:9618>".to_owned(),
@@ -81,6 +85,14 @@ impl Trial {
         let batch = self.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
         self.hears(status(self, vec![]));
         batch
+    }
+
+    /// A new claim for the first class: its first job starts.
+    fn claims(&mut self, claim: ClaimId, matched: MatchId) -> Batch {
+        self.matched_as(matched);
+        let FromStartd::ClaimGranted(mut granted) = granted(self) else { unreachable!() };
+        (granted.claim, granted.matched) = (claim, matched);
+        self.hears(FromStartd::ClaimGranted(granted))
     }
 
     fn hears(&mut self, message: FromStartd) -> Batch {

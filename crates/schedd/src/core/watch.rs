@@ -66,9 +66,8 @@ impl Watch {
         if asked.iter().all(Vec::is_empty) {
             return None;
         }
-        let told_apart = live.iter().any(|policy| {
-            has(policy) || asks_for_own(ad, policy.attr(), &own)
-        });
+        let told_apart =
+            live.iter().any(|policy| has(policy) || asks_for_own(ad, policy.attr(), &own));
         Some(Arc::new(Self { asked, told_apart }))
     }
 
@@ -100,7 +99,8 @@ impl Core {
             return Some(self.round.began_ms);
         }
         let every = u64::try_from(CHECK_EVERY.as_millis()).unwrap_or(u64::MAX);
-        (!self.watched.is_empty() || !self.retrying.is_empty()).then(|| self.round.began_ms.saturating_add(every))
+        (!self.watched.is_empty() || !self.retrying.is_empty())
+            .then(|| self.round.began_ms.saturating_add(every))
     }
 }
 
@@ -206,8 +206,12 @@ fn may_fire(policy: Policy, expr: &Expr, status: JobStatus) -> bool {
 /// The attributes that jobs have of their own.
 fn own_names(procs: &Procs) -> BTreeSet<AttrName> {
     let names: BTreeSet<AttrName> = match procs {
-        Procs::Listed(ads) => ads.iter().flat_map(|ad| ad.iter().map(|(name, _)| name)).cloned().collect(),
-        Procs::Counted { template, .. } => template.0.iter().map(|(name, _)| name.clone()).collect(),
+        Procs::Listed(ads) => {
+            ads.iter().flat_map(|ad| ad.iter().map(|(name, _)| name)).cloned().collect()
+        }
+        Procs::Counted { template, .. } => {
+            template.0.iter().map(|(name, _)| name.clone()).collect()
+        }
     };
     names
 }

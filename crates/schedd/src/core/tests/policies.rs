@@ -106,7 +106,10 @@ fn a_policy_says_why_in_the_jobs_words_or_in_htcondors() {
     assert_eq!(hold(own), r#""jobs 1" 42"#);
     let whose = "The job attribute PeriodicHold expression 'NumJobStarts >= 0' evaluated to TRUE";
     assert_eq!(hold("PeriodicHold = NumJobStarts >= 0"), format!("\"{whose}\" 0"));
-    assert_eq!(hold("PeriodicHold = NumJobStarts >= 0\nPeriodicHoldReason = 7"), format!("\"{whose}\" 0"));
+    assert_eq!(
+        hold("PeriodicHold = NumJobStarts >= 0\nPeriodicHoldReason = 7"),
+        format!("\"{whose}\" 0")
+    );
 }
 
 /// The names of the entries of a batch.
@@ -219,4 +222,73 @@ fn what_a_policy_does_is_in_the_record() {
         panic!("{batch:?}")
     };
     assert_eq!(hold.code, HoldCode::JobPolicy);
+}
+
+fn transferred(stage: StartStage, errno: i32) -> RunEnd {
+    RunEnd::StartFailed(StartFailure { stage, path: "/x".to_owned(), errno })
+}
+
+#[test]
+fn a_hold_that_may_pass_by_itself_is_tried_again_and_no_other() {
+    const ENOENT: i32 = 2;
+    const ENOSPC: i32 = 28;
+    let input = |errno| transferred(StartStage::TransferInput, errno);
+    let lost =
+        |errno| RunEnd::OutputFailed { end: Box::new(exited(0)), path: "/x".to_owned(), errno };
+    let cases = [
+        ("", input(ENOSPC), 1),
+        ("", input(ENOENT), 5),
+        ("", lost(ENOSPC), 1),
+        ("", lost(ENOENT), 5),
+        ("", transferred(StartStage::Output, ENOSPC), 1),
+        ("PeriodicRelease = false", input(ENOSPC), 5),
+        ("PeriodicRelease = NumHolds > 7", input(ENOSPC), 5),
+        ("OnExitHold = true\nOnExitHoldSubCode = 28", exited(0), 5),
+    ];
+    for (lines, end, expected) in cases {
+        let mut trial = Trial::executing(lines);
+        trial.ends(end.clone());
+        assert_eq!(trial.stands().0, 5, "{lines}, {end:?}");
+        trial.waits(59);
+        assert_eq!(trial.stands().0, 5, "{lines}, {end:?}: too early");
+        trial.waits(6);
+        assert_eq!(trial.stands().0, expected, "{lines}, {end:?}");
+    }
+}
+
+#[test]
+fn a_users_own_hold_is_never_released_by_default() {
+    let mut trial = Trial::with_jobs(1, "");
+    let hold = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 28 };
+    trial.acts("alice", hold);
+    trial.waits(100_000);
+    assert_eq!(trial.stands(), (5, Some(1)));
+}
+
+#[test]
+fn the_waits_grow_and_end_and_a_restart_changes_nothing() {
+    let mut trial = Trial::executing("");
+    trial.ends(transferred(StartStage::TransferInput, 28));
+    let mut waits = Vec::new();
+    for attempt in 2.. {
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let Some(at) = ad.literal(attr::HOLD_RETRY_DATE).and_then(classad::Value::as_i64) else {
+            break;
+        };
+        let wait = at - trial.now.wall.as_secs();
+        waits.push(wait);
+        trial.core = Core::load(config(), trial.core.rows(), trial.now);
+        trial.take(&[Input::NegotiatorUp]);
+        // Five seconds more: the longest time until it is looked at.
+        trial.waits(u64::try_from(wait).unwrap() + 5);
+        assert_eq!(trial.stands().0, 1, "attempt {attempt}");
+        let claim = ClaimId { journal: 7, number: attempt };
+        let run = RunId { job: JOB, attempt: model::Attempt(u32::try_from(attempt).unwrap()) };
+        trial.claims(claim, MatchId { life: 9, number: attempt });
+        let (end, usage) = (transferred(StartStage::TransferInput, 28), Usage::default());
+        trial.hears(FromStartd::RunEnded { claim, run, end, usage });
+    }
+    assert_eq!(waits, [60, 300, 900, 1800, 3600]);
+    trial.waits(1_000_000);
+    assert_eq!(trial.stands(), (5, Some(13)));
 }

@@ -95,6 +95,7 @@ impl Core {
             if let Some(cluster) = fresh.clusters.get_mut(&job.cluster) {
                 cluster.jobs.insert(job.proc, record);
             }
+            fresh.sort_edited(job);
             fresh.enter(job, &state, backoff);
         }
         for claim in rows.claims {

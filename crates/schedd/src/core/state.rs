@@ -196,11 +196,20 @@ impl JobRef<'_> {
             state: JobState::Idle { since: self.cluster.record.body.submitted },
             finished: None,
             tally: super::rows::Tally::default(),
+            edits: None,
         })
+    }
+
+    /// The attributes that were set since it was submitted.
+    pub(super) fn edits(&self) -> Option<&ClassAd> {
+        self.record.and_then(|record| record.edits.as_deref())
     }
 
     /// Whether the job itself, and not its cluster, has this attribute.
     pub(super) fn delta_has(&self, name: &str) -> bool {
+        if self.edits().is_some_and(|edits| edits.get_own(name).is_some()) {
+            return true;
+        }
         let spec = &self.cluster.record.spec;
         spec.delta(self.job.proc).is_some_and(|delta| delta.get_own(name).is_some())
     }

@@ -114,7 +114,11 @@ impl std::fmt::Display for Standing {
 fn standing_after(event: &JobEvent) -> Option<Standing> {
     Some(match event {
         JobEvent::RunAuthorised { .. } => Standing::Running,
-        JobEvent::RunStarted { .. } | JobEvent::StopRequested { .. } => return None,
+        JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
+        | JobEvent::StopRequested { .. } => return None,
         JobEvent::RunOver { next: AfterRun::Complete, end, .. } => Standing::Ended(end.clone()),
         JobEvent::RunOver { next: AfterRun::Hold(hold), .. } | JobEvent::Held(hold) => {
             Standing::Held(hold.reason.clone())

@@ -25,8 +25,8 @@ use proto::net::NetError;
 
 use crate::args::{self, ArgError};
 use crate::commands::{
-    classad, daemon, events, history, hold, links, pool, q, release, rm, run, status, submit,
-    vacate_job, version, wait,
+    classad, continue_job, daemon, events, history, hold, links, pool, prio, q, qedit, release, rm,
+    run, status, submit, suspend, vacate_job, version, wait,
 };
 use crate::exit::Exit;
 
@@ -88,6 +88,10 @@ pub const VERBS: &[Verb] = &[
     verb!("hold", ["condor_hold"], hold::HoldArgs => hold::run, not yet rm::NOT_YET),
     verb!("release", ["condor_release"], release::ReleaseArgs => release::run, not yet rm::NOT_YET),
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
+    verb!("suspend", ["condor_suspend"], suspend::SuspendArgs => suspend::run, not yet rm::NOT_YET),
+    verb!("continue", ["condor_continue"], continue_job::ContinueArgs => continue_job::run, not yet rm::NOT_YET),
+    verb!("prio", ["condor_prio"], prio::PrioArgs => ref prio::run, not yet prio::NOT_YET),
+    verb!("qedit", ["condor_qedit"], qedit::QeditArgs => ref qedit::run, not yet qedit::NOT_YET),
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
@@ -100,10 +104,6 @@ pub const VERBS: &[Verb] = &[
 
 /// HTCondor's commands that are known and not built yet: refused by name.
 const NOT_YET: &[&str] = &[
-    "condor_suspend",
-    "condor_continue",
-    "condor_prio",
-    "condor_qedit",
     "condor_tail",
     "condor_userprio",
     "condor_config_val",

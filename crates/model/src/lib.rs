@@ -23,7 +23,9 @@ pub use ids::{
     Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,
     ProcId, RunId, ScheddName, Seq, SubmitToken, UserName,
 };
-pub use job::{AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Running, StopCause};
+pub use job::{
+    AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
+};
 pub use reason::{Cause, IdleReason, Verdict};
 pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};

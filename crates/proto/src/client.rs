@@ -3,6 +3,8 @@
 //!
 //! No message names its sender: who the user is, the kernel says.
 
+use std::collections::BTreeMap;
+
 use classad::{AttrName, ClassAd, Expr};
 use model::{
     ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, UserName,
@@ -60,6 +62,15 @@ pub enum Ask {
         /// To which.
         select: Select,
     },
+    /// Sets attributes of jobs: in all of them or in none.
+    Edit {
+        /// Of which.
+        select: Select,
+        /// Names and new values; the last of a name counts.
+        changes: Vec<(AttrName, Expr)>,
+        /// Whether only to say what would come of it.
+        dry_run: bool,
+    },
     /// Job ads, from the queue, or from history.
     QueryJobs(Query),
     /// Machine ads (asked of the negotiator).
@@ -108,6 +119,21 @@ pub enum Action {
         /// `-fast`.
         fast: bool,
     },
+    /// `condor_suspend`.
+    Suspend,
+    /// `condor_continue`.
+    Continue,
+    /// `condor_prio`.
+    Prioritise(Priority),
+}
+
+/// A new `JobPrio`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Priority {
+    /// This one.
+    Set(i32),
+    /// So much more than it has, or less.
+    Change(i32),
 }
 
 /// Which jobs.
@@ -161,6 +187,8 @@ pub enum Answer {
     },
     /// What came of an action.
     Acted(Vec<Acted>),
+    /// What came of an edit.
+    Edited(Edited),
     /// Some ads.
     Ads(Vec<ClassAd>),
     /// Counts.
@@ -199,6 +227,19 @@ pub enum ActResult {
     AlreadyDone,
     /// It is not in a state for that (releasing a job that is not held).
     BadStatus,
+}
+
+/// What came of an edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Edited {
+    /// The attributes were set in so many jobs.
+    Done(u64),
+    /// No job is selected.
+    NoJobs,
+    /// This one is not there, or somebody else's: nothing was set.
+    NotThisJob(JobId),
+    /// The schedd keeps this attribute itself: nothing was set.
+    Immutable(AttrName),
 }
 
 /// Counts of jobs.
@@ -256,6 +297,13 @@ pub enum Happening {
         job: JobId,
         /// What.
         event: JobEvent,
+    },
+    /// Somebody set attributes of a job.
+    JobEdited {
+        /// Which.
+        job: JobId,
+        /// The attributes and their new values, as ClassAd text.
+        changes: BTreeMap<String, String>,
     },
 }
 

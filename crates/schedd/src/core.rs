@@ -17,6 +17,7 @@ mod checks;
 mod claims;
 mod classes;
 mod decide;
+mod edit;
 mod index;
 mod log_view;
 mod matching;

@@ -141,6 +141,12 @@ impl World {
             Ask::Act { action, select } => {
                 Some(Input::Act { by, action: action.clone(), select: select.clone() })
             }
+            Ask::Edit { select, changes, dry_run } => Some(Input::Edit {
+                by,
+                select: select.clone(),
+                changes: changes.clone(),
+                dry_run: *dry_run,
+            }),
             Ask::StageProcs { .. }
             | Ask::QueryJobs(_)
             | Ask::QueryMachines(_)
@@ -322,6 +328,7 @@ impl World {
                 | Ask::StageProcs { .. }
                 | Ask::Submit { .. }
                 | Ask::Act { .. }
+                | Ask::Edit { .. }
                 | Ask::QueryMachines(_)
                 | Ask::Events { .. }
                 | Ask::Identify => Answer::Done,

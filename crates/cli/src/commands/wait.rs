@@ -270,6 +270,9 @@ fn end(recorded: &Recorded) -> Option<(JobId, End)> {
         },
         JobEvent::RunAuthorised { .. }
         | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
         | JobEvent::Released { .. } => return None,
     };
     Some((*job, end))

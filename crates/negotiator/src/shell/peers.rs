@@ -162,6 +162,7 @@ async fn answer(ask: Ask, desk: &Desk) -> Result<Vec<Answer>, Closed> {
         | Ask::StageProcs { .. }
         | Ask::Submit { .. }
         | Ask::Act { .. }
+        | Ask::Edit { .. }
         | Ask::QueryJobs(_)
         | Ask::Totals
         | Ask::Events { .. } => {

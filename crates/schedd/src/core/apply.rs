@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use classad::{AttrName, ClassAd, Expr};
 use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, Now, RunEnd, RunId};
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
@@ -25,6 +26,7 @@ impl Core {
         match &event.fact {
             Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
+            Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
             Fact::UsageSeen { run, usage } => {
                 let record = self.job_mut(run.job);
                 record.tally.last_usage = *usage;
@@ -129,6 +131,9 @@ impl Core {
         let claim = match event {
             JobEvent::RunAuthorised { claim, .. } => self.claims.get(claim),
             JobEvent::RunStarted { .. }
+            | JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
             | JobEvent::RunOver { .. }
             | JobEvent::Held(_)
@@ -160,6 +165,9 @@ impl Core {
                 }
             }
             JobEvent::RunStarted { .. }
+            | JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
@@ -167,6 +175,24 @@ impl Core {
         }
         change.job = Some(written);
         change.recorded = Some(recorded);
+    }
+
+    fn apply_edit(&mut self, at: Now, id: JobId, changes: &ClassAd, change: &mut Change) {
+        self.touch(id, change);
+        let state = self.job_mut(id).state.clone();
+        let backoff_until_ms = self.backing_off.get(&id).copied();
+        self.leave(id, &state);
+        let record = self.job_mut(id);
+        let mut edits = record.edits.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        edits.update(changes);
+        record.edits = Some(Arc::new(edits));
+        change.job = Some(record.clone());
+        self.sort_edited(id);
+        self.enter(id, &state, backoff_until_ms);
+        let text = |(name, expr): (&AttrName, &Expr)| (name.to_string(), expr.to_string());
+        let happened =
+            Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };
+        change.recorded = Some(self.record(at, happened));
     }
 
     /// Gives a job its own record, if nothing has happened to it before.

@@ -65,6 +65,7 @@ impl Core {
             let (job, state) = (record.job, record.state.clone());
             if let Some(cluster) = core.clusters.get_mut(&job.cluster) {
                 cluster.jobs.insert(job.proc, record);
+                core.sort_edited(job);
                 core.enter(job, &state, None);
             }
         }
@@ -95,13 +96,14 @@ impl Core {
     pub(super) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
         let ad = Arc::new(ads::cluster_ad(record, &self.config));
         let sorting = sorting(record, &ad, &self.classes.significant);
-        let watch = Watch::new(record, &ad);
+        let watch = Watch::new(record, &ad, &BTreeSet::new());
         if watch.is_some() {
             self.watched.insert(record.cluster);
         }
         let cluster = Cluster {
             ad,
             sorting,
+            edited: BTreeSet::new(),
             watch,
             untouched: record.body.untouched.clone(),
             jobs: BTreeMap::new(),
@@ -130,7 +132,7 @@ impl Core {
                 self.staying.insert(job);
             }
             JobState::Held(_) => self.retrying.extend(self.retry_of(job)),
-            JobState::Running(_) | JobState::Stopping { .. } => {}
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {}
         }
     }
 
@@ -153,8 +155,16 @@ impl Core {
                     self.retrying.remove(&retry);
                 }
             }
-            JobState::Running(_) | JobState::Stopping { .. } => {}
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {}
         }
+    }
+
+    /// A job was edited: it may belong to another class now, and stand elsewhere in it.
+    pub(super) fn sort_edited(&mut self, job: JobId) {
+        if let Some(cluster) = self.clusters.get_mut(&job.cluster) {
+            sort_edited(cluster, job.proc, &self.classes.significant);
+        }
+        self.watch_edited(job);
     }
 
     fn retry_of(&self, job: JobId) -> Option<(Timestamp, JobId)> {
@@ -214,12 +224,30 @@ impl Core {
         machine
     }
 
+    /// Claims that were got for what their jobs were before somebody edited them: they must not serve the jobs' new classes.
+    fn claims_of_edited_jobs(&self) -> BTreeSet<ClaimId> {
+        let astray = self.claims.iter().filter(|(_, claim)| {
+            let cluster = claim.record.run.and_then(|run| {
+                self.clusters.get(&run.job.cluster).map(|cluster| (cluster, run.job.proc))
+            });
+            cluster.is_some_and(|(cluster, proc)| {
+                cluster.sorting.place(proc).key != claim.record.class_key
+            })
+        });
+        astray.map(|(id, _)| *id).collect()
+    }
+
     /// Sorts every job and claim into classes again: machines look at other attributes than before. Returns the claims whose rows
     /// have changed.
     pub(super) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) -> Vec<ClaimRecord> {
         let mut classes = Classes::following(&self.classes, significant);
+        let astray = self.claims_of_edited_jobs();
         for cluster in self.clusters.values_mut() {
             cluster.sorting = sorting(&cluster.record, &cluster.ad, &classes.significant);
+            let edited = cluster.jobs.values().filter(|record| record.edits.is_some());
+            for proc in edited.map(|record| record.job.proc).collect::<Vec<_>>() {
+                sort_edited(cluster, proc, &classes.significant);
+            }
             idle_untouched(&mut classes, cluster.record.cluster, cluster);
             for (proc, record) in &cluster.jobs {
                 let (job, place) = (record.job, cluster.sorting.place(*proc));
@@ -233,6 +261,7 @@ impl Core {
         for (id, claim) in &mut self.claims {
             // A claim with a run goes with its job; one without serves on only if its class is still one.
             if let Some(run) = claim.record.run
+                && !astray.contains(id)
                 && let Some(cluster) = self.clusters.get(&run.job.cluster)
             {
                 let key = &cluster.sorting.place(run.job.proc).key;
@@ -255,6 +284,16 @@ impl Core {
         self.classes = classes;
         changed
     }
+}
+
+fn sort_edited(cluster: &mut Cluster, proc: ProcId, significant: &BTreeSet<AttrName>) {
+    let edits = cluster.jobs.get(&proc).and_then(|record| record.edits.as_deref());
+    if edits.is_none() {
+        return;
+    }
+    let ad = ads::described(&cluster.record, &cluster.ad, proc, edits);
+    let place = Place::of(cluster.owner(), &ad, significant);
+    cluster.sorting.put(proc, place);
 }
 
 fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
@@ -302,5 +341,6 @@ fn counter(counts: &mut Counts, status: JobStatus) -> &mut u64 {
         JobStatus::Removed => &mut counts.removed,
         JobStatus::Completed => &mut counts.completed,
         JobStatus::Held => &mut counts.held,
+        JobStatus::Suspended => &mut counts.suspended,
     }
 }

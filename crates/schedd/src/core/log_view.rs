@@ -81,6 +81,13 @@ pub enum LogKind {
         /// The slot.
         slot: Option<Arc<str>>,
     },
+    /// 010.
+    Suspended {
+        /// How many processes were stopped.
+        processes: u32,
+    },
+    /// 011.
+    Unsuspended,
     /// 012.
     Held(Hold),
     /// 013.
@@ -164,7 +171,8 @@ impl Core {
                     push(log, job, &ad, at, vec![kind]);
                 }
             }
-            Fact::RunPlaced { .. }
+            Fact::JobEdited { .. }
+            | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
             | Fact::ClaimGranted(_)
             | Fact::ClaimDropped { .. }
@@ -198,7 +206,13 @@ impl Core {
         now: model::Now,
     ) -> Vec<LogKind> {
         match event {
-            JobEvent::RunAuthorised { .. } | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::RunAuthorised { .. }
+            | JobEvent::PauseRequested { .. }
+            | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::Suspended { processes, .. } => {
+                vec![LogKind::Suspended { processes: *processes }]
+            }
+            JobEvent::Continued { .. } => vec![LogKind::Unsuspended],
             JobEvent::RunStarted { .. } => {
                 let record = job.record();
                 let claim = record.state.running().and_then(|r| self.claims.get(&r.claim));
@@ -230,6 +244,7 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
         JobState::Stopping { cause, .. } => Some(cause),
         JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Held(_)
         | JobState::Completed { .. }
         | JobState::Removed { .. } => None,

@@ -60,7 +60,7 @@ impl Policy {
     pub(super) const fn concerns(self, status: JobStatus) -> bool {
         match status {
             JobStatus::Idle => matches!(self, Self::Timer | Self::Hold | Self::Remove),
-            JobStatus::Running => !matches!(self, Self::Release),
+            JobStatus::Running | JobStatus::Suspended => !matches!(self, Self::Release),
             JobStatus::Held => matches!(self, Self::Timer | Self::Release | Self::Remove),
             JobStatus::Completed => matches!(self, Self::Timer | Self::Remove),
             JobStatus::Removed => false,
@@ -152,7 +152,9 @@ impl Core {
                 let left = (!stays).then_some(Fact::JobLeft { job: job.job });
                 [Fact::Job { job: job.job, event }].into_iter().chain(left).collect()
             }
-            JobState::Running(_) => vec![stopped(now, job, StopCause::Remove { reason })],
+            JobState::Running(_) | JobState::Suspended { .. } => {
+                vec![stopped(now, job, StopCause::Remove { reason })]
+            }
             JobState::Completed { .. } => vec![Fact::JobLeft { job: job.job }],
             JobState::Stopping { .. } | JobState::Removed { .. } => Vec::new(),
         }
@@ -162,7 +164,9 @@ impl Core {
 fn held(now: Now, job: JobRef<'_>, hold: Hold) -> Vec<Fact> {
     match job.state() {
         JobState::Idle { .. } => vec![Fact::Job { job: job.job, event: JobEvent::Held(hold) }],
-        JobState::Running(_) => vec![stopped(now, job, StopCause::Hold(hold))],
+        JobState::Running(_) | JobState::Suspended { .. } => {
+            vec![stopped(now, job, StopCause::Hold(hold))]
+        }
         JobState::Stopping { .. }
         | JobState::Held(_)
         | JobState::Completed { .. }
@@ -180,6 +184,7 @@ fn is_users_hold(state: &JobState) -> bool {
         JobState::Held(hold) => hold.code == HoldCode::UserRequest,
         JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Stopping { .. }
         | JobState::Completed { .. }
         | JobState::Removed { .. } => false,

@@ -43,7 +43,8 @@ pub(super) fn after_exit(
 pub(super) fn stays(core: &Core, job: JobRef<'_>, event: &JobEvent, now: Now) -> bool {
     let expr = job.cluster.ad.get(attr::LEAVE_JOB_IN_QUEUE);
     let literally = expr.and_then(|expr| expr.as_literal()).and_then(Value::truth);
-    if expr.is_none() || literally == Some(false) {
+    let own = job.delta_has(attr::LEAVE_JOB_IN_QUEUE);
+    if !own && (expr.is_none() || literally == Some(false)) {
         return false;
     }
     let mut record = job.record();
@@ -63,6 +64,7 @@ pub(super) fn still_stays(core: &Core, job: JobRef<'_>, now: Now) -> bool {
         JobState::Removed { .. } => true,
         JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Stopping { .. }
         | JobState::Held(_)
         | JobState::Completed { .. } => wants_to_stay(core, job, &record, now),

@@ -32,6 +32,7 @@ impl Core {
                 self.repeat(now, what).map(|message| tell(machine, message)).into_iter().collect()
             }
             Fact::ClusterSubmitted(_)
+            | Fact::JobEdited { .. }
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
@@ -78,7 +79,14 @@ impl Core {
                 let run = model::RunId { job, attempt: *attempt };
                 Some(tell(machine, ToStartd::RunRecorded { claim: *claim, run }))
             }
+            JobEvent::PauseRequested { .. } => {
+                let claim = self.job(job)?.state().running()?.claim;
+                let machine = &self.claims.get(&claim)?.record.machine;
+                self.pause_run(claim).map(|message| tell(machine, message))
+            }
             JobEvent::RunStarted { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => None,
@@ -89,6 +97,7 @@ impl Core {
         match what {
             Repeat::StartRun(claim) => self.start_run(now, *claim),
             Repeat::StopRun(claim, how) => self.stop_run(*claim, *how),
+            Repeat::PauseRun(claim) => self.pause_run(*claim),
             Repeat::RequestClaim(matched) => self.request_claim(now, *matched),
             Repeat::Message(message) => Some((**message).clone()),
         }
@@ -114,6 +123,13 @@ impl Core {
         let record = &self.claims.get(&id)?.record;
         let (secret, ordinal) = (record.secret, record.ordinal);
         Some(ToStartd::StopRun { claim: id, secret, run: record.run?, ordinal, how })
+    }
+
+    fn pause_run(&self, id: ClaimId) -> Option<ToStartd> {
+        let record = &self.claims.get(&id)?.record;
+        let run = record.run?;
+        let pause = self.job(run.job)?.state().running()?.pause;
+        Some(ToStartd::PauseRun { claim: id, secret: record.secret, run, pause })
     }
 
     fn claim_effects(&self, now: Now, matched: &Match) -> Vec<Effect> {

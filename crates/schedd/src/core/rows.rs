@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use classad::ClassAd;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, JobId, JobState, JobStatus,
     MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp, Usage, UserName,
@@ -53,6 +54,9 @@ pub struct JobRecord {
     /// What its life so far amounts to.
     #[serde(default)]
     pub tally: Tally,
+    /// The attributes that were set since it was submitted: they go before those that it was submitted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Arc<ClassAd>>,
 }
 
 /// The counters and the memory of a job, from which its ad's changing attributes are made.
@@ -101,6 +105,12 @@ pub struct Tally {
     pub sys_us: u64,
     /// Wall-clock time of all runs that are over, milliseconds (`RemoteWallClockTime`).
     pub wall_ms: u64,
+    /// `TotalSuspensions`.
+    pub suspensions: u32,
+    /// `LastSuspensionTime`.
+    pub last_suspension: Option<Timestamp>,
+    /// For how long all its runs were suspended, milliseconds (`CumulativeSuspensionTime`).
+    pub suspended_ms: u64,
     /// The reason of the last hold, once it is released.
     pub last_hold: Option<Box<model::Hold>>,
     /// `ReleaseReason`.

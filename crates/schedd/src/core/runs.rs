@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    AfterRun, Attempt, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now, RunEnd, RunId,
-    StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
+    AfterRun, Attempt, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now, Pause, RunEnd,
+    RunId, StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
 };
 
 use super::policy;
@@ -48,6 +48,34 @@ impl Core {
             Fact::RunPlaced { run, scratch_dir: scratch_dir.into() },
             Fact::Job { job: run.job, event },
         ])
+    }
+
+    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last order counts.
+    pub(super) fn run_paused(
+        &self,
+        now: Now,
+        run: RunId,
+        pause: Pause,
+        processes: u32,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let state = self.job(run.job).map(|job| job.state()).ok_or(Rejection::Stale)?;
+        let (attempt, at) = (run.attempt, now.wall);
+        let event = match &state {
+            JobState::Running(running) if running.pause == pause && pause.suspend => {
+                JobEvent::Suspended { attempt, processes, at }
+            }
+            JobState::Suspended { running, .. } if running.pause == pause && !pause.suspend => {
+                JobEvent::Continued { attempt, at }
+            }
+            JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Idle { .. }
+            | JobState::Stopping { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => return Err(Rejection::Stale),
+        };
+        Ok(vec![Fact::Job { job: run.job, event }])
     }
 
     pub(super) fn usage_seen(&self, run: RunId, usage: Usage) -> Result<Vec<Fact>, Rejection> {
@@ -102,6 +130,7 @@ impl Core {
                 | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
             },
             JobState::Running(_)
+            | JobState::Suspended { .. }
             | JobState::Idle { .. }
             | JobState::Held(_)
             | JobState::Completed { .. }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd};
 use model::{
     Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, ProcId, ScheddName,
     Seq, SubmitToken, Timestamp, UserName, attr,
@@ -74,6 +74,8 @@ pub(super) struct Cluster {
     /// What its jobs' ads are chained to.
     pub(super) ad: Arc<ClassAd>,
     pub(super) sorting: Sorting,
+    /// The attributes that any of its jobs was given since it was submitted.
+    pub(super) edited: BTreeSet<AttrName>,
     /// What its jobs are asked again and again, if anything.
     pub(super) watch: Option<Arc<Watch>>,
     pub(super) untouched: Ranges,
@@ -205,11 +207,20 @@ impl JobRef<'_> {
             state: JobState::Idle { since: self.cluster.record.body.submitted },
             finished: None,
             tally: super::rows::Tally::default(),
+            edits: None,
         })
+    }
+
+    /// The attributes that were set since it was submitted.
+    pub(super) fn edits(&self) -> Option<&ClassAd> {
+        self.record.and_then(|record| record.edits.as_deref())
     }
 
     /// Whether the job itself, and not its cluster, has this attribute.
     pub(super) fn delta_has(&self, name: &str) -> bool {
+        if self.edits().is_some_and(|edits| edits.get_own(name).is_some()) {
+            return true;
+        }
         let spec = &self.cluster.record.spec;
         spec.delta(self.job.proc).is_some_and(|delta| delta.get_own(name).is_some())
     }

@@ -1,6 +1,6 @@
 //! What a job's events add up to: the counters and the memory from which its ad's changing attributes are made.
 
-use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Usage};
+use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
 use super::retry::is_transient;
 use super::rows::{ClaimRecord, Tally};
@@ -8,6 +8,7 @@ use super::rows::{ClaimRecord, Tally};
 impl Tally {
     /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
     pub(super) fn note(&mut self, from: &JobState, event: &JobEvent, claim: Option<&ClaimRecord>) {
+        self.note_suspension(from, event);
         match event {
             JobEvent::RunAuthorised { attempt, at, .. } => {
                 self.attempt = *attempt;
@@ -25,7 +26,10 @@ impl Tally {
                 self.executions += 1;
                 self.last_executing = Some(*at);
             }
-            JobEvent::StopRequested { .. } => {}
+            JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
+            | JobEvent::StopRequested { .. } => {}
             JobEvent::RunOver { end, usage, next, at, .. } => {
                 self.note_end(end, *usage);
                 // HTCondor counts the time for which the machine was the job's, and not only that of its program.
@@ -45,6 +49,18 @@ impl Tally {
             }
             JobEvent::Removed { .. } => {}
         }
+    }
+
+    /// Counts suspensions, and how long they last.
+    fn note_suspension(&mut self, from: &JobState, event: &JobEvent) {
+        if let JobEvent::Suspended { at, .. } = event {
+            self.suspensions += 1;
+            self.last_suspension = Some(*at);
+        }
+        let (JobState::Suspended { since, .. }, Some(at)) = (from, ends_suspension(event)) else {
+            return;
+        };
+        self.suspended_ms += u64::try_from(at.since(*since).as_millis()).unwrap_or(0);
     }
 
     /// Takes note of how a run ended; also used to ask what policy would say of it.
@@ -74,5 +90,21 @@ impl Tally {
         if is_transient(hold) {
             self.transient_holds += 1;
         }
+    }
+}
+
+/// When the event ends a suspension, if it does.
+fn ends_suspension(event: &JobEvent) -> Option<Timestamp> {
+    match event {
+        JobEvent::Continued { at, .. }
+        | JobEvent::StopRequested { at, .. }
+        | JobEvent::RunOver { at, .. } => Some(*at),
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. }
+        | JobEvent::Removed { .. } => None,
     }
 }

@@ -21,8 +21,13 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 const JOBS_PER_TICK: usize = 2_000;
 
 /// Every way a queued job can stand in which a policy concerns it.
-const STATUSES: [JobStatus; 4] =
-    [JobStatus::Idle, JobStatus::Running, JobStatus::Held, JobStatus::Completed];
+const STATUSES: [JobStatus; 5] = [
+    JobStatus::Idle,
+    JobStatus::Running,
+    JobStatus::Suspended,
+    JobStatus::Held,
+    JobStatus::Completed,
+];
 
 /// What the jobs of one cluster are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +48,18 @@ pub(super) struct Round {
 }
 
 impl Watch {
-    /// `None` if no policy of the cluster can ever be true. `ad` is what its jobs share.
-    pub(super) fn new(record: &ClusterRecord, ad: &ClassAd) -> Option<Arc<Self>> {
+    /// `None` if no policy of the cluster can ever be true. `ad` is what its jobs share, `edited` what any of them was given since it
+    /// was submitted.
+    pub(super) fn new(
+        record: &ClusterRecord,
+        ad: &ClassAd,
+        edited: &BTreeSet<AttrName>,
+    ) -> Option<Arc<Self>> {
         let own = own_names(&record.spec.procs);
-        let has = |policy: &Policy| own.contains(&AttrName::from(policy.attr()));
+        let has = |policy: &Policy| {
+            let name = AttrName::from(policy.attr());
+            own.contains(&name) || edited.contains(&name)
+        };
         let live: Vec<Policy> = Policy::ORDER
             .into_iter()
             .filter(|policy| has(policy) || ad.get(policy.attr()).is_some())
@@ -78,6 +91,21 @@ impl Watch {
 }
 
 impl Core {
+    /// A job was edited: it may have policies now that its cluster does not have.
+    pub(super) fn watch_edited(&mut self, job: JobId) {
+        let Some(cluster) = self.clusters.get_mut(&job.cluster) else { return };
+        let edits = cluster.jobs.get(&job.proc).and_then(|record| record.edits.as_deref());
+        let before = cluster.edited.len();
+        cluster.edited.extend(edits.into_iter().flat_map(|ad| ad.iter()).map(|(n, _)| n.clone()));
+        if cluster.edited.len() == before {
+            return;
+        }
+        cluster.watch = Watch::new(&cluster.record, &cluster.ad, &cluster.edited);
+        if cluster.watch.is_some() {
+            self.watched.insert(job.cluster);
+        }
+    }
+
     /// A part of a round, or the beginning of one that is due.
     pub(super) fn policies(&self, now: Now) -> Vec<Fact> {
         let (began_ms, from) = match self.round.next {
@@ -176,6 +204,7 @@ impl Look<'_> {
             JobState::Stopping { .. } => return true,
             JobState::Idle { .. }
             | JobState::Running(_)
+            | JobState::Suspended { .. }
             | JobState::Held(_)
             | JobState::Completed { .. }
             | JobState::Removed { .. } => watch.asked(state.status()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use classad::AttrName;
+use classad::{AttrName, ClassAd, Expr};
 use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, IdleReason, JobEvent, JobId, MachineName, MatchId,
     Now, RunId, SubmitToken, Usage, UserName,
@@ -42,6 +42,17 @@ pub enum Input {
         action: Action,
         /// To which.
         select: Select,
+    },
+    /// A client sets attributes of jobs.
+    Edit {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// Of which.
+        select: Select,
+        /// Names and new values.
+        changes: Vec<(AttrName, Expr)>,
+        /// Whether only to say what would come of it.
+        dry_run: bool,
     },
     /// The connection to the negotiator is open.
     NegotiatorUp,
@@ -104,6 +115,13 @@ pub enum Fact {
         job: JobId,
         /// What.
         event: JobEvent,
+    },
+    /// Attributes of a job were set.
+    JobEdited {
+        /// Which.
+        job: JobId,
+        /// Their new values.
+        changes: Arc<ClassAd>,
     },
     /// A run has used so much by now.
     UsageSeen {
@@ -231,6 +249,8 @@ pub enum Repeat {
     StartRun(ClaimId),
     /// That the run on this claim shall stop.
     StopRun(ClaimId, StopHow),
+    /// That the run on this claim shall be suspended, or go on.
+    PauseRun(ClaimId),
     /// That this match is claimed.
     RequestClaim(MatchId),
     /// Anything that carries all it needs.

@@ -122,6 +122,9 @@ impl Visit<'_> {
             Ask::Act { action, select } => {
                 self.through_core(id, Input::Act { by, action, select }).await
             }
+            Ask::Edit { select, changes, dry_run } => {
+                self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
+            }
             Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
             Ask::QueryJobs(query) => self.queued(id, query).await,
             Ask::QueryMachines(_) => {

@@ -67,7 +67,9 @@ impl History {
             Happening::ClusterSubmitted { cluster, owner, .. } => {
                 (*cluster, None, Some(owner.clone()))
             }
-            Happening::Job { job, .. } => (job.cluster, Some(*job), None),
+            Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
+                (job.cluster, Some(*job), None)
+            }
         };
         match select {
             // A constraint needs the ad as it was at the event, which is not kept: everything is given.

@@ -69,6 +69,8 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             reason: reason.clone(),
             slot_name: slot.as_deref().unwrap_or_default().to_owned(),
         },
+        LogKind::Suspended { processes } => UserLogEvent::Suspended { processes: *processes },
+        LogKind::Unsuspended => UserLogEvent::Unsuspended,
         LogKind::Held(hold) => UserLogEvent::Held {
             reason: Some(hold.reason.clone()),
             code: i32::from(hold.code.number()),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    ClaimId, ClaimSecret, MatchId, Now, Resources, RunEnd, RunId, ScheddName, Timestamp, Usage,
-    UserName,
+    ClaimId, ClaimSecret, MatchId, Now, Pause, Resources, RunEnd, RunId, ScheddName, Timestamp,
+    Usage, UserName,
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,9 @@ pub(super) struct Run {
     pub(super) since: Timestamp,
     pub(super) phase: Phase,
     pub(super) stop: Option<Stop>,
+    /// The last order to suspend it, or to let it go on.
+    #[serde(default)]
+    pub(super) pause: Pause,
 }
 
 /// ```text

@@ -313,6 +313,9 @@ impl Engine {
                     usage: Usage::default(),
                 }
             }
+            Heard::Paused { key, pause, processes } => {
+                FromLauncher::Paused { key, pause, processes }
+            }
             Heard::Used { key, usage } => {
                 FromLauncher::Used { key, usage: translate::usage(&usage) }
             }
@@ -384,6 +387,7 @@ impl Engine {
                         self.order(Order::Kill { key, signal, grace_ms });
                     }
                 }
+                Effect::PauseProcess { key, pause } => self.order(Order::Pause { key, pause }),
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     self.parts.porter.extend_lease(&keys, until_boot_ms);
                     self.order(Order::ExtendLease { keys, until_boot_ms });

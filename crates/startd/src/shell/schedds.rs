@@ -128,6 +128,7 @@ async fn listen(
             ToStartd::Echo { .. }
             | ToStartd::StartRun(_)
             | ToStartd::StopRun { .. }
+            | ToStartd::PauseRun { .. }
             | ToStartd::RunRecorded { .. }
             | ToStartd::ReleaseClaim { .. } => [0; 16],
         };
@@ -163,6 +164,7 @@ async fn serve_command(connection: Connection, identity: &Identity) -> Result<()
             | Ask::StageProcs { .. }
             | Ask::Submit { .. }
             | Ask::Act { .. }
+            | Ask::Edit { .. }
             | Ask::QueryJobs(_)
             | Ask::QueryMachines(_)
             | Ask::Totals

@@ -122,6 +122,8 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
         LogKind::ImageSize { .. } => "006",
         LogKind::Lost { .. } => "024",
         LogKind::Aborted { .. } => "009",
+        LogKind::Suspended { .. } => "010",
+        LogKind::Unsuspended => "011",
         LogKind::Held(_) => "012",
         LogKind::Released { .. } => "013",
         LogKind::StartError { .. } => "021",
@@ -291,4 +293,20 @@ fn the_waits_grow_and_end_and_a_restart_changes_nothing() {
     assert_eq!(waits, [60, 300, 900, 1800, 3600]);
     trial.waits(1_000_000);
     assert_eq!(trial.stands(), (5, Some(13)));
+}
+
+#[test]
+fn a_policy_that_a_job_was_given_later_is_followed() {
+    for (before, changes, expected) in [
+        ("", ("PeriodicHold", "true"), (1, 1)),
+        ("PeriodicHold = time() > 1000020", ("PeriodicHold", "false"), (1, 1)),
+        ("PeriodicHold = time() > Limit\nLimit = 2000000", ("Limit", "7"), (1, 1)),
+    ] {
+        let mut trial = Trial::with_jobs(2, before);
+        edit(&mut trial, "alice", Select::Any(vec![Selector::Job(JOB)]), &[changes]);
+        trial.core = Core::load(config(), trial.core.rows(), trial.now);
+        trial.waits(30);
+        let counts = trial.core.totals().all;
+        assert_eq!((counts.idle, counts.held), expected, "{before}, then {changes:?}");
+    }
 }

@@ -88,6 +88,11 @@ pub enum Cause {
     },
     /// It was matched, and the machine has not answered yet.
     Claiming,
+    /// It is to start at a time that is not near yet.
+    Deferred {
+        /// Seconds until then, when this was written.
+        seconds: u64,
+    },
     /// The last attempts failed, and the next is tried later.
     BackingOff {
         /// Seconds until then, when this was written.
@@ -163,6 +168,7 @@ impl fmt::Display for Cause {
             }
             Self::Limit { name } => write!(f, "the limit {name} is reached"),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
+            Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
             Self::BackingOff { seconds, last } => {
                 write!(f, "next try in {seconds} s; the last one failed: {last}")
             }

@@ -8,9 +8,11 @@
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
 //! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
+//! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
 
 mod advertiser;
+mod deferral;
 mod detect;
 mod engine;
 mod environment;

@@ -76,6 +76,7 @@ fn config() -> Config {
         name: ScheddName::new(SCHEDD),
         uid_domain: "example.org".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 

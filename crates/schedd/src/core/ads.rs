@@ -8,6 +8,7 @@ use model::{
     attr,
 };
 
+use super::deferral::start_of;
 use super::rows::{ClusterRecord, JobRecord, Tally};
 use super::state::{Cluster, Config, Core, JobRef};
 
@@ -276,6 +277,12 @@ impl Core {
     pub(super) fn idle_reason(&self, job: JobRef<'_>, now: Now) -> IdleReason {
         let not_yet = |cause| IdleReason { verdict: Verdict::NotYet, cause };
         if let Some(until_ms) = self.backing_off.get(&job.job) {
+            if let Some(time) =
+                start_of(&record_ad(job.cluster, &job.record(), now, &self.config), now)
+                && self.time_to_wait(job.job, now).is_some()
+            {
+                return not_yet(Cause::Deferred { seconds: time.since(now.wall).as_secs() });
+            }
             let last = match job.record().tally.last_end {
                 Some(RunEnd::Lost { reason }) => reason,
                 Some(RunEnd::StartFailed(failure)) => {

@@ -104,6 +104,11 @@ impl Core {
         if fresh.counts != self.counts || fresh.all != self.all {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
         }
+        if fresh.timed != self.timed {
+            return Err(
+                "the clusters with jobs that start at a time are not those listed".to_owned()
+            );
+        }
         if fresh.retrying != self.retrying {
             return Err("the held jobs that are tried again are not those listed".to_owned());
         }

@@ -13,6 +13,7 @@ use proto::client::Counts;
 
 use super::ads;
 use super::classes::{Classes, Place, Sorting};
+use super::deferral::has_timed_jobs;
 use super::rows::{ClaimRecord, ClusterRecord, Rows};
 use super::state::{Claim, Cluster, Config, Core, Machine};
 use super::watch::{Round, Watch};
@@ -36,6 +37,7 @@ impl Core {
             all: Counts::default(),
             staying: BTreeSet::new(),
             retrying: BTreeSet::new(),
+            timed: BTreeSet::new(),
             watched: BTreeSet::new(),
             round: Round::default(),
             kept_checked_ms: 0,
@@ -66,7 +68,8 @@ impl Core {
             if let Some(cluster) = core.clusters.get_mut(&job.cluster) {
                 cluster.jobs.insert(job.proc, record);
                 core.sort_edited(job);
-                core.enter(job, &state, None);
+                let wait = core.time_to_wait(job, now).map(|wait| now.deadline(wait));
+                core.enter(job, &state, wait);
             }
         }
         for claim in rows.claims {
@@ -96,6 +99,9 @@ impl Core {
     pub(super) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
         let ad = Arc::new(ads::cluster_ad(record, &self.config));
         let sorting = sorting(record, &ad, &self.classes.significant);
+        if has_timed_jobs(record, &ad) {
+            self.timed.insert(record.cluster);
+        }
         let watch = Watch::new(record, &ad, &BTreeSet::new());
         if watch.is_some() {
             self.watched.insert(record.cluster);

@@ -193,6 +193,7 @@ impl Core {
             | Fact::BeatSeen { .. }
             | Fact::Repeated { .. }
             | Fact::KeptChecked
+            | Fact::JobTimed { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => {}
         }
@@ -261,7 +262,9 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
         AfterRun::Complete => vec![LogKind::Terminated(run)],
         AfterRun::Hold(hold) => {
             let failed = matches!(run.end, RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. });
-            if failed && stopped.is_none() {
+            // Nothing went wrong where a deferred start came too late.
+            let late = hold.code == HoldCode::MissedDeferredExecutionTime;
+            if failed && stopped.is_none() && !late {
                 let (code, subcode) = (hold.code.number(), hold.subcode);
                 let slot = run.slot.clone();
                 return vec![

@@ -47,6 +47,7 @@ impl Core {
             | Fact::StartdCame { .. }
             | Fact::StartdWent { .. }
             | Fact::KeptChecked
+            | Fact::JobTimed { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => Vec::new(),
         }

@@ -191,6 +191,11 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
             HoldCode::UnableToOpenOutput,
             format!("Failed to open '{path}' as standard error: {cause} (errno {errno})"),
         ),
+        StartStage::Deferral => {
+            let reason = "Job missed deferred execution time".to_owned();
+            let code = HoldCode::MissedDeferredExecutionTime;
+            return AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall });
+        }
         StartStage::Execute => (
             HoldCode::FailedToCreateProcess,
             format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),

@@ -25,6 +25,8 @@ pub struct Config {
     pub uid_domain: String,
     /// The address for people to see (`<127.0.0.1:9618?...>`), for the users' logs.
     pub address: String,
+    /// Whose clocks crontabs mean.
+    pub zone: jiff::tz::TimeZone,
 }
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
@@ -49,6 +51,8 @@ pub struct Core {
     pub(super) staying: BTreeSet<JobId>,
     /// Held jobs that are tried again by themselves, and when.
     pub(super) retrying: BTreeSet<(Timestamp, JobId)>,
+    /// Clusters with jobs that start at a time.
+    pub(super) timed: BTreeSet<ClusterId>,
     /// Clusters whose jobs have policies that time can make true.
     pub(super) watched: BTreeSet<ClusterId>,
 

@@ -71,8 +71,13 @@ impl Core {
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
-        let mut facts = vec![Fact::ClusterSubmitted(Arc::new(record))];
-        facts.extend(held_from_the_start(now, cluster, spec));
+        let record = Arc::new(record);
+        let mut facts = vec![Fact::ClusterSubmitted(Arc::clone(&record))];
+        let held = held_from_the_start(now, cluster, spec);
+        if held.is_empty() {
+            facts.extend(self.deferred_from_the_start(now, &record));
+        }
+        facts.extend(held);
         (facts, Answer::Submitted { cluster, procs })
     }
 }

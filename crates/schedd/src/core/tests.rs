@@ -135,6 +135,7 @@ fn config() -> Config {
         name: ScheddName::new("schedd"),
         uid_domain: "here".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -592,4 +593,5 @@ fn an_order_to_suspend_is_said_again_on_a_new_connection() {
     assert!(said, "{:?}", batch.effects);
 }
 
+mod deferral;
 mod policies;

@@ -118,7 +118,12 @@ impl Core {
         let mut look = Look { core: self, now, left: JOBS_PER_TICK, facts: Vec::new() };
         let next = look.at_clusters(from);
         let checked = Fact::PoliciesChecked { began_ms, next };
-        [checked].into_iter().chain(self.retries_due(now)).chain(look.facts).collect()
+        let mut facts: Vec<Fact> = [checked].into_iter().chain(self.retries_due(now)).collect();
+        if look.facts.is_empty() && next.is_none() {
+            facts.extend(self.cron_times_missed(now));
+        }
+        facts.append(&mut look.facts);
+        facts
     }
 
     /// When policies are looked at next, milliseconds of the boot clock; `None` if there are none.
@@ -127,8 +132,8 @@ impl Core {
             return Some(self.round.began_ms);
         }
         let every = u64::try_from(CHECK_EVERY.as_millis()).unwrap_or(u64::MAX);
-        (!self.watched.is_empty() || !self.retrying.is_empty())
-            .then(|| self.round.began_ms.saturating_add(every))
+        let some = [self.watched.is_empty(), self.timed.is_empty(), self.retrying.is_empty()];
+        some.contains(&false).then(|| self.round.began_ms.saturating_add(every))
     }
 }
 

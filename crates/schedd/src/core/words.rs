@@ -123,6 +123,11 @@ pub enum Fact {
         /// Their new values.
         changes: Arc<ClassAd>,
     },
+    /// A job that starts at a time waits for it; one with a crontab, for its next.
+    JobTimed {
+        /// Which.
+        job: JobId,
+    },
     /// A run has used so much by now.
     UsageSeen {
         /// Which run.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::advertiser::{Advertiser, Haste};
+use super::deferral::{Deferrals, Ready};
 use super::journal::{Journal, JournalError};
 use super::launcher_link::{Heard, Order};
 use super::porter::{Carried, Porter};
@@ -83,6 +84,8 @@ pub(crate) struct Engine {
     /// Runs whose program is executing.
     executing: BTreeSet<RunKey>,
     measure_at_ms: u64,
+    /// Runs that are to start at a time.
+    deferrals: Deferrals,
     /// What performing effects has led to: the next batch begins with it.
     follow_up: Vec<Input>,
     swept: bool,
@@ -106,6 +109,7 @@ impl Engine {
             schedds: BTreeMap::new(),
             executing: BTreeSet::new(),
             measure_at_ms: 0,
+            deferrals: Deferrals::default(),
             follow_up: Vec::new(),
             swept: false,
             brought_back: Vec::new(),
@@ -159,7 +163,9 @@ impl Engine {
             Stopping::Gracefully { until_ms } | Stopping::Killing { until_ms } => until_ms,
         });
         let core = self.parts.core.next_deadline();
-        let due = [core, self.advertise_at_ms(), measure, stop].into_iter().flatten().min();
+        let deferred = self.deferrals.next_ms(now).map(|ms| now.boot_ms.saturating_add(ms));
+        let due = [core, self.advertise_at_ms(), measure, stop, deferred];
+        let due = due.into_iter().flatten().min();
         let until = |due: u64| Duration::from_millis(due.saturating_sub(now.boot_ms));
         due.map_or(IDLE, until).min(IDLE)
     }
@@ -188,6 +194,7 @@ impl Engine {
         self.perform(effects).await;
         self.advertise(now);
         self.measure_runs(now);
+        self.start_deferred(now);
         Ok(())
     }
 
@@ -331,7 +338,7 @@ impl Engine {
                 listed.push(LauncherRun { key, state: self.launcher_state(key, &run.state) });
             }
         }
-        for key in self.parts.porter.coming() {
+        for key in self.parts.porter.coming().chain(self.deferrals.coming()) {
             listed.push(LauncherRun { key, state: LauncherState::Starting });
         }
         for run in &listed {
@@ -383,13 +390,16 @@ impl Engine {
                 Effect::Advertise => {}
                 Effect::StartProcess(run) => self.start(run),
                 Effect::StopProcess { key, signal, grace_ms } => {
-                    if !self.parts.porter.stop(key, signal) {
+                    if let Some(end) = self.deferrals.stop(key, signal) {
+                        self.follow_up.push(never_began(key, end));
+                    } else if !self.parts.porter.stop(key, signal) {
                         self.order(Order::Kill { key, signal, grace_ms });
                     }
                 }
                 Effect::PauseProcess { key, pause } => self.order(Order::Pause { key, pause }),
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     self.parts.porter.extend_lease(&keys, until_boot_ms);
+                    self.deferrals.extend_lease(&keys, until_boot_ms);
                     self.order(Order::ExtendLease { keys, until_boot_ms });
                 }
                 Effect::CleanUp { key } => clean.push(key),
@@ -398,6 +408,7 @@ impl Engine {
         if !clean.is_empty() {
             self.order(Order::Forget(clean.clone()));
             for key in &clean {
+                self.deferrals.forget(*key);
                 if self.parts.porter.expects(*key) {
                     self.parts.porter.forget(*key);
                 }
@@ -408,13 +419,14 @@ impl Engine {
     }
 
     fn start(&mut self, run: Box<StartProcess>) {
+        self.deferrals.note(run.key, &run.job, clock::now());
         if self.parts.sandboxes.is_away(&run.job) {
             self.parts.porter.bring_in(run);
             return;
         }
         let key = run.key;
         match self.parts.sandboxes.prepare(&run) {
-            Ok(start) => self.order(Order::Start { key, start: Box::new(start) }),
+            Ok(start) => self.begin(key, Box::new(start)),
             Err(failure) => {
                 self.follow_up.push(never_began(key, RunEnd::StartFailed(failure)));
             }
@@ -430,8 +442,29 @@ impl Engine {
                 Some(never_began(key, RunEnd::Lost { reason }))
             }
             Ok(start) => {
-                self.order(Order::Start { key, start: Box::new(start) });
+                self.begin(key, Box::new(start));
                 None
+            }
+        }
+    }
+
+    /// Starts a run whose files are there, now or when its time comes.
+    fn begin(&mut self, key: RunKey, start: Box<Start>) {
+        match self.deferrals.ready(key, start, clock::now()) {
+            Ready::Now(start) => self.order(Order::Start { key, start }),
+            Ready::Waits => {}
+            Ready::Missed(end) => self.follow_up.push(never_began(key, end)),
+        }
+    }
+
+    /// Starts the runs whose time has come. Without a launcher they are over: nobody else would start them.
+    fn start_deferred(&mut self, now: Now) {
+        for (key, start) in self.deferrals.due(now) {
+            if self.orders.is_some() {
+                self.begin(key, start);
+            } else {
+                let reason = "the machine's launcher cannot be reached".to_owned();
+                self.follow_up.push(never_began(key, RunEnd::Lost { reason }));
             }
         }
     }

@@ -20,6 +20,7 @@ mod cron;
 mod decide;
 mod deferral;
 mod edit;
+mod factory;
 mod index;
 mod log_view;
 mod matching;
@@ -45,7 +46,9 @@ pub(crate) use query::project;
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub use state::{Config, Core};
-pub use words::{Actor, Change, Decision, Effect, Event, Fact, Input, Rejection, Repeat};
+pub use words::{
+    Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,17 @@
 //! Jobs that start at a time: `DeferralTime`, given or made from a crontab. Such a job is offered for matching from its preparation
 //! time on; the machine that it was given waits for the time itself (`startd`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp};
+use model::{
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Procs,
+    Timestamp,
+};
 
 use super::ads;
 use super::cron::{CronError, Crontab, FIELDS};
-use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::Fact;
 
@@ -17,24 +20,28 @@ const DEFERRAL_WINDOW: &str = "DeferralWindow";
 const DEFERRAL_PREP_TIME: &str = "DeferralPrepTime";
 
 impl Core {
-    /// What follows when a cluster comes whose jobs start at a time: they wait for it, each by itself.
-    pub(super) fn deferred_from_the_start(&self, now: Now, record: &ClusterRecord) -> Vec<Fact> {
-        let spec = &record.spec;
-        let jobs = (0..spec.count()).map(ProcId);
-        let timed = jobs.filter(|proc| {
-            let delta = spec.delta(*proc).unwrap_or_default();
-            is_timed(&spec.ad) || is_timed(&delta)
-        });
+    /// What follows when jobs come into the queue that start at a time: they wait for it, each by itself.
+    pub(super) fn deferred_from_the_start(
+        &self,
+        now: Now,
+        cluster: ClusterId,
+        spec: &ClusterSpec,
+        jobs: impl Iterator<Item = ProcId>,
+    ) -> Vec<Fact> {
+        if !has_timed_jobs(spec, &spec.ad) {
+            return Vec::new();
+        }
+        let shared = Arc::new(spec.ad.clone());
         let fact = |proc| {
             let mut ad = spec.delta(proc).unwrap_or_default();
-            ad.set_parent(std::sync::Arc::new(spec.ad.clone()));
-            let job = JobId { cluster: record.cluster, proc };
+            ad.set_parent(Arc::clone(&shared));
+            let job = JobId { cluster, proc };
             match crontab(&ad, now).map(|tab| tab.and_then(|tab| self.next_time(&tab, now))) {
                 Some(Err(error)) => Fact::Job { job, event: JobEvent::Held(invalid(&error, now)) },
                 Some(Ok(_)) | None => Fact::JobTimed { job },
             }
         };
-        timed.map(fact).collect()
+        jobs.map(fact).collect()
     }
 
     /// The next start that a job's crontab names; `None` if it has none, or one that makes no sense.
@@ -85,10 +92,10 @@ impl Core {
 }
 
 /// Whether jobs of a cluster start at a time.
-pub(super) fn has_timed_jobs(record: &ClusterRecord, shared: &ClassAd) -> bool {
-    let own = match &record.spec.procs {
-        model::Procs::Listed(ads) => ads.iter().any(is_timed),
-        model::Procs::Counted { template, .. } => {
+pub(super) fn has_timed_jobs(spec: &ClusterSpec, shared: &ClassAd) -> bool {
+    let own = match &spec.procs {
+        Procs::Listed(ads) => ads.iter().any(is_timed),
+        Procs::Counted { template, .. } => {
             template.0.iter().any(|(name, _)| is_timing(name.as_str()))
         }
     };

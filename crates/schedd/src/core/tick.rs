@@ -30,6 +30,7 @@ impl Core {
         let steps = [
             Self::leases_over,
             Self::backoffs_over,
+            Self::materialise,
             Self::policies,
             Self::starts,
             Self::releases,

@@ -218,9 +218,7 @@ fn what_a_policy_does_is_in_the_record() {
     assert!(recorded.jobs.is_empty(), "it left the queue: {recorded:?}");
     let mut trial = Trial::with_jobs(1, "PeriodicHold = time() > 1000002");
     let batch = trial.waits(5);
-    let proto::client::Happening::Job { event: JobEvent::Held(hold), .. } =
-        &batch.dirty.recorded[0].what
-    else {
+    let Happening::Job { event: JobEvent::Held(hold), .. } = &batch.dirty.recorded[0].what else {
         panic!("{batch:?}")
     };
     assert_eq!(hold.code, HoldCode::JobPolicy);

@@ -21,6 +21,7 @@ mod decide;
 mod deferral;
 mod edit;
 mod factory;
+mod grow;
 mod index;
 mod log_view;
 mod matching;

@@ -41,7 +41,7 @@ impl Core {
             }
             FromStartd::RunUsage { claim, run, usage } => {
                 self.current(name, *claim, *run)?;
-                self.usage_seen(*run, *usage)
+                self.usage_seen(now, *run, *usage)
             }
             FromStartd::RunEnded { claim, run, end, usage } => {
                 match self.current(name, *claim, *run) {

@@ -78,12 +78,18 @@ impl Core {
         Ok(vec![Fact::Job { job: run.job, event }])
     }
 
-    pub(super) fn usage_seen(&self, run: RunId, usage: Usage) -> Result<Vec<Fact>, Rejection> {
+    pub(super) fn usage_seen(
+        &self,
+        now: Now,
+        run: RunId,
+        usage: Usage,
+    ) -> Result<Vec<Fact>, Rejection> {
         let known = self.job(run.job).map(|job| job.record().tally.last_usage);
         if known == Some(usage) {
             return Err(Rejection::Stale);
         }
-        Ok(vec![Fact::UsageSeen { run, usage }])
+        let seen = Fact::UsageSeen { run, usage };
+        Ok([seen].into_iter().chain(self.out_of_memory(now, run, usage)).collect())
     }
 
     /// The job's run is surely over, in this way.
@@ -228,6 +234,7 @@ fn vacated(code: VacateCode) -> &'static str {
             "the machine did not hear this schedd for the time of the lease"
         }
         VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
+        VacateCode::JobOutOfResources => "the run used more memory than its slot has",
         VacateCode::UserHold
         | VacateCode::JobPolicyVacate
         | VacateCode::UserVacateJob

@@ -8,6 +8,7 @@
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
 //! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
+//! - `tail`: files of runs, shown to their owners.
 //! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
 
 mod advertiser;
@@ -22,5 +23,6 @@ mod sandbox;
 mod schedds;
 pub mod server;
 mod speed;
+mod tail;
 mod transfer;
 mod translate;

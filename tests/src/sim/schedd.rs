@@ -152,6 +152,9 @@ impl World {
             | Ask::QueryMachines(_)
             | Ask::Totals
             | Ask::Events { .. }
+            | Ask::ReadRun { .. }
+            | Ask::Accounts
+            | Ask::EditAccounts { .. }
             | Ask::Identify => None,
         };
         self.schedd.waiting.insert(ticket);
@@ -331,6 +334,9 @@ impl World {
                 | Ask::Edit { .. }
                 | Ask::QueryMachines(_)
                 | Ask::Events { .. }
+                | Ask::ReadRun { .. }
+                | Ask::Accounts
+                | Ask::EditAccounts { .. }
                 | Ask::Identify => Answer::Done,
             };
             if let Answer::Totals(totals) = &answer {

@@ -1,6 +1,7 @@
 //! A personal pool: separate background processes that one user starts without configuration or root. It starts and stops them
 //! and says how they are; what they do is theirs. The verbs `pool` and `run` are thin callers of this.
 
+mod guard;
 mod lock;
 mod supervisor;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::home::{DaemonRole, Home};
 
+pub use guard::{NAME as GUARD, own, run as guard};
 pub use lock::{Lock, take as take_lock};
 pub use supervisor::{NAME as SUPERVISOR, run as supervise};
 
@@ -126,7 +128,7 @@ pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, 
         .filter(|role| !matches!(holder(home, role.name()), Ok(Some(_))))
         .count();
     if !supervised {
-        supervisor::start(home, program)
+        supervisor::start_role(home, program, SUPERVISOR)
             .map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
     }
     wait_until_up(home)?;

@@ -41,9 +41,14 @@ impl Progress {
 
     /// Takes an event of one of the jobs.
     pub fn note(&mut self, recorded: &Recorded) {
-        let Happening::Job { job, event } = &recorded.what else { return };
-        if let Some(standing) = standing_after(event) {
-            self.jobs.insert(*job, standing);
+        match &recorded.what {
+            Happening::Job { job, event } => {
+                if let Some(standing) = standing_after(event) {
+                    self.jobs.insert(*job, standing);
+                }
+            }
+            Happening::FactoryEnded { never, .. } => self.total -= u64::from(*never),
+            Happening::ClusterSubmitted { .. } | Happening::JobEdited { .. } => {}
         }
     }
 

@@ -113,9 +113,10 @@ impl Watched {
     pub fn note(&mut self, recorded: &Recorded) {
         let Happening::Job { job, event } = &recorded.what else { return };
         if let Some(standing) = standing_after(event)
-            && let Some(known) = self.jobs.get_mut(job)
+            && self.knows(job.cluster)
         {
-            *known = standing;
+            // It may be one that a factory has made since.
+            self.jobs.insert(*job, standing);
         }
     }
 
@@ -252,7 +253,12 @@ mod tests {
         let next = AfterRun::Complete;
         watched.note(&event(1, JobEvent::RunOver { attempt, end, usage, next, at: AT }));
         // Nobody watches it.
-        watched.note(&event(9, JobEvent::RunAuthorised { attempt, claim, at: AT }));
+        let other = JobId::new(9, 0);
+        let what = Happening::Job {
+            job: other,
+            event: JobEvent::RunAuthorised { attempt, claim, at: AT },
+        };
+        watched.note(&Recorded { seq: Seq(1), at: AT, what });
         watched
     }
 

@@ -379,6 +379,13 @@ pub enum Happening {
         /// How many jobs.
         procs: u32,
     },
+    /// A factory was removed before all of its jobs had come into the queue.
+    FactoryEnded {
+        /// Its cluster.
+        cluster: ClusterId,
+        /// How many jobs never came.
+        never: u32,
+    },
     /// Something happened to a job.
     Job {
         /// Which.

@@ -18,6 +18,7 @@ mod claims;
 mod classes;
 mod decide;
 mod edit;
+mod factory;
 mod index;
 mod log_view;
 mod matching;
@@ -40,7 +41,9 @@ pub(crate) use query::project;
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub use state::{Config, Core};
-pub use words::{Actor, Change, Decision, Effect, Event, Fact, Input, Rejection, Repeat};
+pub use words::{
+    Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat,
+};
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ const JOBS: u32 = 2000;
 const QUEUED: u32 = 10_000;
 
 /// Processors that the pool offers: more than there are, so that starting is the limit and not waiting.
-const SLOTS: u32 = 8;
+const SLOTS: u32 = 32;
 
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();

@@ -8,7 +8,7 @@ use model::{
     Seq, Timestamp, UserName,
 };
 use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
-use schedd::core::{Dirty, Input};
+use schedd::core::{Dirty, Input, Ranges};
 use startd::core::{RunKey, StartProcess};
 
 use super::clock::Micros;
@@ -42,6 +42,12 @@ struct Execution {
 struct Submitted {
     owner: UserName,
     procs: u32,
+    /// Jobs of a factory that are not in the queue yet.
+    later: Ranges,
+    /// Whether the factory makes none for now.
+    paused: bool,
+    /// How many jobs never came, because the factory was removed.
+    never: u32,
 }
 
 /// A job as the record tells it.
@@ -162,6 +168,9 @@ impl Oracle {
                 Happening::ClusterSubmitted { cluster, owner, procs } => {
                     self.submitted(*cluster, owner, *procs, entry.at)?;
                 }
+                Happening::FactoryEnded { cluster, never } => {
+                    self.factory_ended(*cluster, *never)?;
+                }
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
                 Happening::JobEdited { .. } => {}
             }
@@ -176,7 +185,13 @@ impl Oracle {
         procs: u32,
         since: Timestamp,
     ) -> Result<(), String> {
-        let submitted = Submitted { owner: owner.clone(), procs };
+        let submitted = Submitted {
+            owner: owner.clone(),
+            procs,
+            later: Ranges::default(),
+            paused: false,
+            never: 0,
+        };
         if self.clusters.insert(cluster, submitted).is_some() {
             return Err(format!("cluster {cluster} is recorded twice"));
         }
@@ -189,6 +204,26 @@ impl Oracle {
             };
             self.jobs.insert(JobId::new(cluster.0, proc), life);
         }
+        Ok(())
+    }
+
+    /// The jobs that had not come into the queue, and only those, are none.
+    fn factory_ended(&mut self, id: ClusterId, never: u32) -> Result<(), String> {
+        let cluster = self.clusters.get_mut(&id);
+        let cluster = cluster.ok_or_else(|| format!("factory {id} ended and never was"))?;
+        if cluster.later.len() < u64::from(never) {
+            return Err(format!(
+                "{never} jobs of factory {id} never came, {:?} could",
+                cluster.later
+            ));
+        }
+        // Some of those may have come in the same transaction: they are the lowest.
+        let gone = cluster.later.iter().skip(cluster.later.len() as usize - never as usize);
+        for proc in gone {
+            self.jobs.remove(&JobId { cluster: id, proc });
+        }
+        cluster.later = Ranges::default();
+        cluster.never = never;
         Ok(())
     }
 
@@ -266,7 +301,8 @@ impl Oracle {
         let mut jobs: BTreeSet<JobId> = dirty.jobs.keys().copied().collect();
         for entry in &dirty.recorded {
             match &entry.what {
-                Happening::ClusterSubmitted { cluster, .. } => {
+                Happening::ClusterSubmitted { cluster, .. }
+                | Happening::FactoryEnded { cluster, .. } => {
                     clusters.insert(*cluster);
                 }
                 Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
@@ -301,14 +337,20 @@ impl Oracle {
         }
     }
 
-    fn compare_cluster(&self, cluster: ClusterId, store: &Store) -> Result<(), String> {
-        let procs = self.clusters.get(&cluster).map_or(0, |submitted| submitted.procs);
-        let (untouched, queued, over) = store.census(cluster)?;
-        if untouched + queued + over == procs {
+    fn compare_cluster(&mut self, id: ClusterId, store: &Store) -> Result<(), String> {
+        let Some(cluster) = self.clusters.get_mut(&id) else {
+            return Err(format!("cluster {id} has a row and no record"));
+        };
+        let census = store.census(id)?;
+        let later = u32::try_from(census.later.len()).unwrap_or(u32::MAX);
+        let found = census.untouched + census.queued + census.over + later + cluster.never;
+        (cluster.later, cluster.paused) = (census.later.clone(), census.paused);
+        if found == cluster.procs {
             return Ok(());
         }
         Err(format!(
-            "cluster {cluster} has {procs} jobs: {untouched} untouched, {queued} in the queue, {over} in the history"
+            "cluster {id} has {} jobs: {census:?}, {} never came",
+            cluster.procs, cluster.never
         ))
     }
 
@@ -326,6 +368,7 @@ impl Oracle {
             };
             *n += 1;
         }
+        all.idle -= self.clusters.values().map(|cluster| cluster.later.len()).sum::<u64>();
         if totals.all == all {
             Ok(())
         } else {
@@ -395,6 +438,18 @@ impl Oracle {
         self.jobs.iter().map(|(job, life)| (*job, &life.state))
     }
 
+    /// Whether the job is one that comes later, and its factory has no room for it or is paused.
+    pub(crate) fn may_come_later(&self, job: JobId) -> bool {
+        let cluster = self.clusters.get(&job.cluster).filter(|c| c.later.contains(job.proc));
+        let in_queue = self.jobs.range(JobId::new(job.cluster.0, 0)..);
+        let mut in_queue = in_queue.take_while(|(other, _)| other.cluster == job.cluster);
+        cluster.is_some_and(|cluster| {
+            let waits =
+                |(other, life): (&JobId, &Life)| !life.left && !cluster.later.contains(other.proc);
+            cluster.paused || in_queue.any(waits)
+        })
+    }
+
     /// How many attempts a job has had.
     pub(crate) fn attempts(&self, job: JobId) -> u32 {
         self.jobs.get(&job).map_or(0, |life| life.last.0)
@@ -408,7 +463,7 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         Happening::JobEdited { job, .. } => {
             return *job == of && matches!(action, Action::Prioritise(_));
         }
-        Happening::ClusterSubmitted { .. } => return false,
+        Happening::ClusterSubmitted { .. } | Happening::FactoryEnded { .. } => return false,
     };
     if *job != of {
         return false;

@@ -47,6 +47,7 @@ impl World {
             JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {
                 Some(format!("job {job} is {state:?}"))
             }
+            JobState::Idle { .. } if self.oracle.may_come_later(job) => None,
             JobState::Idle { .. } => self.unfinished_idle(job),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{ClaimId, ClusterId, ClusterSpec, JobId, Seq, SubmitToken};
-use schedd::core::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows};
+use schedd::core::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Ranges, Rows};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,6 +26,16 @@ struct StoredCluster {
     procs: u32,
     /// `None`: no job of it is left.
     body: Option<String>,
+}
+
+/// Where the jobs of a cluster are: in its row as untouched or to come later, in rows of the queue, in rows of the history.
+#[derive(Debug)]
+pub(crate) struct Census {
+    pub(crate) untouched: u32,
+    pub(crate) queued: u32,
+    pub(crate) over: u32,
+    pub(crate) later: Ranges,
+    pub(crate) paused: bool,
 }
 
 impl Store {
@@ -116,20 +126,26 @@ impl Store {
         row.map(|(row, over)| Ok((parse(row)?, over))).transpose()
     }
 
-    /// How many jobs of a cluster are in its row as untouched, have a row in the queue, and have one in the history.
+    /// Where the jobs of a cluster are.
     ///
     /// # Errors
     ///
     /// If the cluster's row is not there or cannot be read.
-    pub(crate) fn census(&self, id: ClusterId) -> Result<(u32, u32, u32), String> {
+    pub(crate) fn census(&self, id: ClusterId) -> Result<Census, String> {
         let stored = self.clusters.get(&id).ok_or_else(|| format!("cluster {id} has no row"))?;
         let body: Option<ClusterBody> = stored.body.as_deref().map(parse).transpose()?;
-        let untouched = body.map_or(0, |body| body.untouched.iter().count());
         let of_cluster = |rows: &BTreeMap<JobId, String>| {
             let range = JobId::new(id.0, 0)..=JobId::new(id.0, u32::MAX);
             number(rows.range(range).count())
         };
-        Ok((number(untouched), of_cluster(&self.jobs), of_cluster(&self.history)))
+        let untouched = body.as_ref().map_or(0, |body| body.untouched.iter().count());
+        Ok(Census {
+            untouched: number(untouched),
+            queued: of_cluster(&self.jobs),
+            over: of_cluster(&self.history),
+            paused: body.as_ref().is_some_and(|body| body.paused),
+            later: body.map(|body| body.later).unwrap_or_default(),
+        })
     }
 
     fn insert_cluster(&mut self, id: ClusterId, record: &ClusterRecord) -> Result<(), String> {

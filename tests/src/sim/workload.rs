@@ -99,6 +99,12 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
     if rng.percent(3) {
         ad.set(attr::JOB_STATUS, model::JobStatus::Held.number());
     }
+    if rng.percent(15) {
+        ad.set("JobMaterializeLimit", rng.pick(&[1, 2, 3]));
+    }
+    if rng.percent(10) {
+        ad.set("JobMaterializeMaxIdle", rng.pick(&[1, 2]));
+    }
     ad.set(attr::USER_LOG, "/home/user/job.log");
     ad
 }

@@ -19,7 +19,7 @@ use crate::pool;
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub struct DaemonArgs {
-    /// launcher, negotiator, startd, schedd or supervisor.
+    /// launcher, negotiator, startd, schedd, supervisor or guard.
     role: String,
     /// The pool's folder.
     #[arg(long)]
@@ -44,9 +44,13 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
         pool::supervise(&home)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.role == pool::GUARD {
+        pool::guard(&home)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(role) = DaemonRole::from_name(&args.role) else {
         bail!(
-            "run daemon '{}': expected supervisor, launcher, negotiator, startd or schedd",
+            "run daemon '{}': expected supervisor, guard, launcher, negotiator, startd or schedd",
             args.role
         );
     };

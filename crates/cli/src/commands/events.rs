@@ -66,6 +66,9 @@ fn json_line(event: &Recorded) -> String {
         Happening::ClusterSubmitted { cluster, owner, procs } => {
             serde_json::json!({ "cluster": cluster, "owner": owner, "procs": procs, "event": "ClusterSubmitted" })
         }
+        Happening::FactoryEnded { cluster, never } => {
+            serde_json::json!({ "cluster": cluster, "never": never, "event": "FactoryEnded" })
+        }
         Happening::Job { job, event } => {
             serde_json::json!({ "job": job.to_string(), "event": event })
         }
@@ -89,6 +92,9 @@ fn text_line(event: &Recorded, zone: &TimeZone) -> String {
     let (whose, what) = match &event.what {
         Happening::ClusterSubmitted { cluster, owner, procs } => {
             (cluster.to_string(), format!("submitted by {owner}, {procs} jobs"))
+        }
+        Happening::FactoryEnded { cluster, never } => {
+            (cluster.to_string(), format!("removed before {never} of its jobs had come"))
         }
         Happening::Job { job, event } => (job.to_string(), sentence(event)),
         Happening::JobEdited { job, changes } => {

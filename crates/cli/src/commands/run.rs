@@ -48,6 +48,8 @@ pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
         .tempdir()
         .context("make a folder for a private pool")?;
     let home = Home::at(folder.path());
+    // Should this command be killed, its pool ends all the same.
+    let _owned = pool::own(&home, &program)?;
     stop_when_interrupted(home.clone());
     pool::start(&home, &Settings { cpus: args.cpus, memory_mib: args.memory }, &program)?;
     let outcome = run_in(&home, &program, &args.file);

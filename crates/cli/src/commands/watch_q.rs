@@ -219,7 +219,9 @@ impl Watch<'_> {
 fn cluster_came(recorded: &Recorded) -> Option<ClusterId> {
     match &recorded.what {
         Happening::ClusterSubmitted { cluster, .. } => Some(*cluster),
-        Happening::Job { .. } | Happening::JobEdited { .. } => None,
+        Happening::Job { .. } | Happening::JobEdited { .. } | Happening::FactoryEnded { .. } => {
+            None
+        }
     }
 }
 

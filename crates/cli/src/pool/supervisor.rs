@@ -81,32 +81,28 @@ fn live(home: &Home, program: &Path, role: DaemonRole) -> io::Result<String> {
         lock::wait_until_free(&lock_path)?;
         return Ok("found dead".to_owned());
     }
-    let mut child = daemon_command(home, program, role)?.spawn()?;
+    let mut child = role_command(home, program, role.name())?.spawn()?;
     tracing::info!(daemon = role.name(), pid = child.id(), "started");
     Ok(child.wait()?.to_string())
 }
 
-/// The command that is a daemon: this program again, its output into the daemon's log.
-fn daemon_command(home: &Home, program: &Path, role: DaemonRole) -> io::Result<Command> {
-    let mut command = Command::new(program);
-    command.args(["daemon", role.name(), "--home"]).arg(home.dir());
-    log_to(&mut command, &home.log(role.name()))?;
-    // A group of its own: an interrupt typed at a terminal is not for the daemons.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    Ok(command)
-}
-
-/// Starts a supervisor that goes on when this process ends.
+/// Starts a process of the pool that goes on when this one ends: the supervisor, or the guard of a private pool.
 ///
 /// # Errors
 ///
 /// If it cannot be started.
-pub(super) fn start(home: &Home, program: &Path) -> io::Result<u32> {
+pub(super) fn start_role(home: &Home, program: &Path, name: &str) -> io::Result<u32> {
+    Ok(role_command(home, program, name)?.spawn()?.id())
+}
+
+/// The command that is a process of the pool: this program again, its output into a log of its own.
+fn role_command(home: &Home, program: &Path, name: &str) -> io::Result<Command> {
     let mut command = Command::new(program);
-    command.args(["daemon", NAME, "--home"]).arg(home.dir());
-    log_to(&mut command, &home.log(NAME))?;
+    command.args(["daemon", name, "--home"]).arg(home.dir());
+    log_to(&mut command, &home.log(name))?;
+    // A group of its own: an interrupt typed at a terminal is not for the daemons.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    Ok(command.spawn()?.id())
+    Ok(command)
 }
 
 fn log_to(command: &mut Command, path: &PathBuf) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::harness::{events, text, updraft};
+use crate::harness::{events, eventually, text, updraft};
 
 /// A copy of the example with a hundred jobs.
 fn example() -> tempfile::TempDir {
@@ -63,4 +63,28 @@ fn one_job_in_a_hundred_that_fails_is_told_from_the_others() {
     let log = fs::read_to_string(dir.path().join("script.log")).unwrap();
     assert_eq!(log.matches("(1) Normal termination (return value 13)").count(), 1);
     assert_eq!(log.matches("(1) Normal termination (return value 0)").count(), 99);
+}
+
+#[test]
+fn a_command_that_is_killed_takes_its_pool_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pools, job) = (dir.path().join("tmp"), dir.path().join("job"));
+    fs::create_dir(&pools).unwrap();
+    fs::write(
+        dir.path().join("sleep.job"),
+        "executable = /bin/sh\narguments = \"-c 'echo $$$$ >job; exec sleep 600'\"\nqueue\n",
+    )
+    .unwrap();
+    let mut command = Command::new(updraft())
+        .args(["run", "sleep.job", "--cpus", "1"])
+        .current_dir(dir.path())
+        .env("TMPDIR", &pools)
+        .spawn()
+        .unwrap();
+    let said = || fs::read_to_string(&job).unwrap_or_default().trim().to_owned();
+    eventually("the job runs", || !said().is_empty());
+    command.kill().unwrap();
+    command.wait().unwrap();
+    eventually("the pool's folder is gone", || fs::read_dir(&pools).unwrap().next().is_none());
+    assert!(!Path::new("/proc").join(said()).exists(), "job {} lives", said());
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use model::{AfterRun, Hold, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage, VacateCode};
+use model::{
+    AfterRun, ClusterId, Hold, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage, VacateCode,
+};
 use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
@@ -10,7 +12,7 @@ use super::ads;
 use super::edit::prioritise;
 use super::policy;
 use super::state::{Core, JobRef};
-use super::words::{Actor, Fact, Repeat};
+use super::words::{Actor, Fact, FactoryStep, Repeat};
 
 impl Core {
     pub(super) fn act(
@@ -28,14 +30,15 @@ impl Core {
             facts: Vec::new(),
             results: Vec::new(),
             done: BTreeSet::new(),
+            factories: BTreeSet::new(),
         };
         match select {
             Select::All => {
-                for job in self.clusters.values().flat_map(super::state::Cluster::procs) {
-                    // "All" means all that one may touch, as in HTCondor.
-                    if by.superuser || *job.cluster.owner() == by.user {
-                        act.on(None, job);
-                    }
+                // "All" means all that one may touch, as in HTCondor.
+                let mine = self.clusters.values().filter(|c| by.superuser || *c.owner() == by.user);
+                for cluster in mine {
+                    cluster.procs().for_each(|job| act.on(None, job));
+                    act.factory(None, cluster.record.cluster);
                 }
             }
             Select::Any(selectors) => {
@@ -67,9 +70,39 @@ struct Act<'a> {
     results: Vec<Acted>,
     /// Jobs that were acted on already: a second time in one request finds them in the new state.
     done: BTreeSet<JobId>,
+    /// The same for the jobs of a cluster that are still to come.
+    factories: BTreeSet<ClusterId>,
 }
 
 impl Act<'_> {
+    /// What is done to all jobs of a cluster is done to those that are still to come: removed for good, or stopped for now.
+    fn factory(&mut self, selector: Option<&Selector>, id: ClusterId) {
+        let Some(cluster) = self.core.clusters.get(&id).filter(|c| c.is_factory()) else { return };
+        if !(self.by.superuser || *cluster.owner() == self.by.user) {
+            return;
+        }
+        let step = match self.action {
+            Action::Remove { .. } => FactoryStep::Ended,
+            Action::Hold { .. } if !cluster.paused => FactoryStep::Paused,
+            Action::Release { .. } if cluster.paused => FactoryStep::Resumed,
+            Action::Hold { .. }
+            | Action::Release { .. }
+            | Action::Vacate { .. }
+            | Action::Suspend
+            | Action::Continue
+            // A job that is still to come has the priority with which it was submitted.
+            | Action::Prioritise(_) => return,
+        };
+        if self.factories.insert(id) {
+            self.facts.push(Fact::Factory { cluster: id, step });
+        }
+        // A factory may have no job in the queue just now: it was found all the same.
+        if !self.results.iter().any(|acted| acted.job.is_some_and(|job| job.cluster == id)) {
+            let (selector, result) = (selector.cloned(), ActResult::Done);
+            self.results.push(Acted { selector, job: None, result });
+        }
+    }
+
     fn select(&mut self, selector: &Selector) {
         let before = self.results.len();
         match selector {
@@ -84,11 +117,13 @@ impl Act<'_> {
                 {
                     self.on(Some(selector), job);
                 }
+                self.factory(Some(selector), *id);
             }
             Selector::Owner(owner) => {
                 let theirs = self.core.clusters.values().filter(|c| c.owner() == owner);
-                for job in theirs.flat_map(super::state::Cluster::procs) {
-                    self.on(Some(selector), job);
+                for cluster in theirs {
+                    cluster.procs().for_each(|job| self.on(Some(selector), job));
+                    self.factory(Some(selector), cluster.record.cluster);
                 }
             }
         }

@@ -37,6 +37,7 @@ impl Core {
                 change.job = Some(record.clone());
             }
             Fact::JobLeft { job } => self.job_left(*job, &mut change),
+            Fact::Factory { cluster, step } => self.factory(at, *cluster, step, &mut change),
             Fact::ClaimGranted(record) => {
                 self.end_claiming(record.matched);
                 self.index_claim((**record).clone(), at);
@@ -258,7 +259,7 @@ impl Core {
         change.claim = Some((claim, Some(record)));
     }
 
-    fn record(&mut self, at: Now, what: Happening) -> Recorded {
+    pub(super) fn record(&mut self, at: Now, what: Happening) -> Recorded {
         self.last_seq = self.last_seq.next();
         Recorded { seq: self.last_seq, at: at.wall, what }
     }

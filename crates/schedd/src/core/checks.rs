@@ -22,8 +22,20 @@ impl Core {
     fn check_clusters(&self) -> Result<(), String> {
         for (id, cluster) in &self.clusters {
             let queued = cluster.untouched.len() + cluster.jobs.len() as u64;
-            if queued != u64::from(cluster.left) || queued == 0 {
-                return Err(format!("cluster {id} has {queued} jobs, and counts {}", cluster.left));
+            let all = queued + cluster.later.len();
+            if all != u64::from(cluster.left) || all == 0 {
+                return Err(format!("cluster {id} has {all} jobs, and counts {}", cluster.left));
+            }
+            let waiting = cluster.procs().filter(|job| waits(&job.state())).count() as u64;
+            if waiting != cluster.waiting {
+                return Err(format!(
+                    "in cluster {id} {waiting} jobs wait, and it counts {}",
+                    cluster.waiting
+                ));
+            }
+            let grows = cluster.is_factory() && !cluster.paused;
+            if grows != self.factories.contains(id) {
+                return Err(format!("cluster {id} and the list of factories differ"));
             }
             if let Some(both) = cluster.jobs.keys().find(|proc| cluster.untouched.contains(**proc))
             {
@@ -149,4 +161,8 @@ impl Core {
         let record = cluster.and_then(|cluster| cluster.jobs.get(&job.proc));
         record.is_some_and(|record| matches!(record.state, JobState::Idle { .. }))
     }
+}
+
+fn waits(state: &JobState) -> bool {
+    matches!(state.status(), model::JobStatus::Idle | model::JobStatus::Held)
 }

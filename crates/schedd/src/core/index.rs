@@ -12,6 +12,7 @@ use proto::client::Counts;
 
 use super::ads;
 use super::classes::{Classes, Place, Sorting};
+use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterRecord, Rows};
 use super::state::{Claim, Cluster, Config, Core, Machine};
 
@@ -32,6 +33,7 @@ impl Core {
             classes: Classes::default(),
             counts: BTreeMap::new(),
             all: Counts::default(),
+            factories: BTreeSet::new(),
             staying: BTreeSet::new(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
@@ -95,6 +97,9 @@ impl Core {
             ad,
             sorting,
             untouched: record.body.untouched.clone(),
+            later: record.body.later.clone(),
+            paused: record.body.paused,
+            waiting: record.body.untouched.len(),
             jobs: BTreeMap::new(),
             left: record.body.left,
             record: Arc::clone(record),
@@ -103,12 +108,14 @@ impl Core {
         self.count(cluster.owner(), JobStatus::Idle, |n| *n += cluster.untouched.len());
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.clusters.insert(record.cluster, cluster);
+        self.note_factory(record.cluster);
     }
 
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
     pub(super) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
         let (owner, place) = self.owner_and_place(job);
         self.count(&owner, state.status(), |n| *n += 1);
+        self.note_waiting(job, state, |waiting| *waiting += 1);
         match state {
             JobState::Idle { .. } => match backoff_until_ms {
                 Some(until_ms) => {
@@ -131,6 +138,7 @@ impl Core {
     pub(super) fn leave(&mut self, job: JobId, state: &JobState) {
         let (owner, place) = self.owner_and_place(job);
         self.count(&owner, state.status(), |n| *n -= 1);
+        self.note_waiting(job, state, |waiting| *waiting -= 1);
         match state {
             JobState::Idle { .. } => match self.backing_off.remove(&job) {
                 Some(until_ms) => {
@@ -160,7 +168,14 @@ impl Core {
         (cluster.owner().clone(), cluster.sorting.place(job.proc).clone())
     }
 
-    fn count(&mut self, owner: &UserName, status: JobStatus, change: impl Fn(&mut u64)) {
+    fn note_waiting(&mut self, job: JobId, state: &JobState, change: impl Fn(&mut u64)) {
+        let waits = matches!(state.status(), JobStatus::Idle | JobStatus::Held);
+        if let Some(cluster) = self.clusters.get_mut(&job.cluster).filter(|_| waits) {
+            change(&mut cluster.waiting);
+        }
+    }
+
+    pub(super) fn count(&mut self, owner: &UserName, status: JobStatus, change: impl Fn(&mut u64)) {
         let counts = self.counts.entry(owner.clone()).or_default();
         change(counter(counts, status));
         if *counts == Counts::default() {
@@ -280,15 +295,26 @@ fn sort_edited(cluster: &mut Cluster, proc: ProcId, significant: &BTreeSet<AttrN
 }
 
 fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
+    for (start, end) in cluster.untouched.pieces() {
+        idle_range(classes, id, cluster, start, end);
+    }
+}
+
+/// Lets the jobs `start..end` of a cluster wait for a run.
+pub(super) fn idle_range(
+    classes: &mut Classes,
+    id: ClusterId,
+    cluster: &Cluster,
+    start: u32,
+    end: u32,
+) {
     let owner = cluster.owner();
     let Sorting { usual, special } = &cluster.sorting;
-    let special_idle = special.iter().filter(|(proc, _)| cluster.untouched.contains(**proc));
-    for (proc, place) in special_idle {
-        classes.add_idle(&place.key, owner, place.prio, JobId { cluster: id, proc: *proc });
-    }
-    let mut rest = cluster.untouched.clone();
-    for proc in special.keys() {
+    let mut rest = Ranges::default();
+    rest.insert_range(start, end);
+    for (proc, place) in special.range(ProcId(start)..ProcId(end)) {
         rest.remove(*proc);
+        classes.add_idle(&place.key, owner, place.prio, JobId { cluster: id, proc: *proc });
     }
     if !rest.is_empty() {
         classes.change(&usual.key, owner, |class| {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, Resources, RunEnd, StopCause, Timestamp, Usage,
-    VacateCode, attr,
+    AfterRun, Hold, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, StopCause, Timestamp,
+    Usage, VacateCode, attr,
 };
 
 use super::ads;
+use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
 
@@ -130,28 +131,9 @@ impl Core {
         match &event.fact {
             Fact::ClusterSubmitted(record) => {
                 let shared = Arc::new(ads::cluster_ad(record, &self.config));
-                let shared_log = log_path(&shared);
-                for job in (0..record.spec.count()).map(model::ProcId) {
-                    let delta = record.spec.delta(job).unwrap_or_default();
-                    let own =
-                        [attr::USER_LOG, attr::IWD].iter().any(|n| delta.get_own(n).is_some());
-                    let mut ad = delta;
-                    ad.set_parent(Arc::clone(&shared));
-                    let path = if own { log_path(&ad) } else { shared_log.clone() };
-                    let Some(path) = path else { continue };
-                    let text = |name| text_of(&ad, name);
-                    let node = text("DAGNodeName").map(|node| format!("DAG Node: {node}"));
-                    let notes = node.or_else(|| text("SubmitEventNotes"));
-                    let batch_name = text(attr::JOB_BATCH_NAME);
-                    log.push(LogEntry {
-                        owner: record.body.owner.clone(),
-                        path,
-                        job: JobId { cluster: record.cluster, proc: job },
-                        at,
-                        kind: LogKind::Submitted { batch_name, notes },
-                    });
-                }
+                submitted(record, &shared, record.body.untouched.iter(), at, log);
             }
+            Fact::Factory { cluster, step } => self.log_factory(*cluster, step, at, log),
             Fact::Job { job, event: what } => {
                 if let Some(job) = self.job(*job)
                     && job.may_log()
@@ -233,6 +215,33 @@ impl Core {
             JobEvent::Released { reason, .. } => vec![LogKind::Released { reason: reason.clone() }],
             JobEvent::Removed { reason, .. } => vec![LogKind::Aborted { reason: reason.clone() }],
         }
+    }
+}
+
+/// The submit entries of jobs that come into the queue.
+pub(super) fn submitted(
+    record: &ClusterRecord,
+    shared: &Arc<ClassAd>,
+    procs: impl Iterator<Item = ProcId>,
+    at: Timestamp,
+    log: &mut Vec<LogEntry>,
+) {
+    let shared_log = log_path(shared);
+    for proc in procs {
+        let mut ad = record.spec.delta(proc).unwrap_or_default();
+        let own = [attr::USER_LOG, attr::IWD].iter().any(|name| ad.get_own(name).is_some());
+        ad.set_parent(Arc::clone(shared));
+        let Some(path) = (if own { log_path(&ad) } else { shared_log.clone() }) else { continue };
+        let text = |name| text_of(&ad, name);
+        let node = text("DAGNodeName").map(|node| format!("DAG Node: {node}"));
+        let notes = node.or_else(|| text("SubmitEventNotes"));
+        log.push(LogEntry {
+            owner: record.body.owner.clone(),
+            path,
+            job: JobId { cluster: record.cluster, proc },
+            at,
+            kind: LogKind::Submitted { batch_name: text(attr::JOB_BATCH_NAME), notes },
+        });
     }
 }
 

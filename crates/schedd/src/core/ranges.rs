@@ -84,6 +84,36 @@ impl Ranges {
         true
     }
 
+    /// Takes `start..end` out, all of which must be in one piece.
+    pub fn remove_range(&mut self, start: u32, end: u32) {
+        let Some((first, last)) = self.around(start).filter(|(_, last)| end <= *last) else {
+            return;
+        };
+        self.0.remove(&first);
+        if first < start {
+            self.0.insert(first, start);
+        }
+        if end < last {
+            self.0.insert(end, last);
+        }
+    }
+
+    /// Takes out the lowest `count`, or all if there are not so many, and gives them as pieces.
+    pub fn take_first(&mut self, count: u64) -> Vec<(u32, u32)> {
+        let (mut taken, mut wanted) = (Vec::new(), count);
+        while wanted > 0
+            && let Some((start, end)) = self.0.pop_first()
+        {
+            let some = u32::try_from(wanted).unwrap_or(u32::MAX).min(end - start);
+            taken.push((start, start + some));
+            if start + some < end {
+                self.0.insert(start + some, end);
+            }
+            wanted -= u64::from(some);
+        }
+        taken
+    }
+
     fn around(&self, n: u32) -> Option<(u32, u32)> {
         let (start, end) = self.0.range(..=n).next_back()?;
         (n < *end).then_some((*start, *end))
@@ -106,6 +136,17 @@ impl From<Ranges> for Vec<(u32, u32)> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_lowest_are_taken_first_and_a_part_of_a_piece_can_go() {
+        let mut ranges = Ranges::from(vec![(0, 3), (5, 9)]);
+        assert_eq!(ranges.take_first(5), [(0, 3), (5, 7)]);
+        assert_eq!(ranges, Ranges::from(vec![(7, 9)]));
+        assert_eq!(ranges.take_first(u64::MAX), [(7, 9)]);
+        let mut ranges = Ranges::first(9);
+        ranges.remove_range(3, 5);
+        assert_eq!(ranges, Ranges::from(vec![(0, 3), (5, 9)]));
+    }
 
     #[test]
     fn ranges_are_the_set_that_they_stand_for() {

@@ -36,6 +36,7 @@ impl Core {
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
+            | Fact::Factory { .. }
             | Fact::ClaimGranted(_)
             | Fact::Reserved { .. }
             | Fact::ReservationForgotten { .. }

@@ -37,7 +37,13 @@ pub struct ClusterBody {
     pub submitted: Timestamp,
     /// Jobs that nothing has happened to: they have no row, and wait.
     pub untouched: Ranges,
-    /// How many jobs are not final or have not left the queue. The cluster is live until none is.
+    /// Jobs of a factory that have not come into the queue yet.
+    #[serde(default, skip_serializing_if = "Ranges::is_empty")]
+    pub later: Ranges,
+    /// Whether the factory is to make no more jobs for now.
+    #[serde(default)]
+    pub paused: bool,
+    /// How many jobs are not final or have not left the queue, those of `later` included. The cluster is live until none is.
     pub left: u32,
 }
 

@@ -44,6 +44,8 @@ pub struct Core {
     pub(super) classes: Classes,
     pub(super) counts: BTreeMap<UserName, Counts>,
     pub(super) all: Counts,
+    /// Clusters that put jobs into the queue as others leave, and are not paused.
+    pub(super) factories: BTreeSet<ClusterId>,
     /// Finished jobs that stay in the queue because they want to.
     pub(super) staying: BTreeSet<JobId>,
 
@@ -68,8 +70,13 @@ pub(super) struct Cluster {
     pub(super) ad: Arc<ClassAd>,
     pub(super) sorting: Sorting,
     pub(super) untouched: Ranges,
+    /// Not in the queue yet.
+    pub(super) later: Ranges,
+    pub(super) paused: bool,
+    /// How many of its jobs in the queue are idle or held.
+    pub(super) waiting: u64,
     pub(super) jobs: BTreeMap<ProcId, JobRecord>,
-    /// How many jobs are in the queue.
+    /// How many jobs are in the queue or come later.
     pub(super) left: u32,
 }
 
@@ -149,6 +156,8 @@ impl Cluster {
             owner: self.record.body.owner.clone(),
             submitted: self.record.body.submitted,
             untouched: self.untouched.clone(),
+            later: self.later.clone(),
+            paused: self.paused,
             left: self.left,
         }
     }

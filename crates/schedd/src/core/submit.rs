@@ -8,7 +8,7 @@ use model::{
 };
 use proto::client::{Answer, Refusal};
 
-use super::ranges::Ranges;
+use super::factory;
 use super::rows::{ClusterBody, ClusterRecord};
 use super::state::Core;
 use super::words::{Actor, Fact};
@@ -64,33 +64,40 @@ impl Core {
             let refusal = Refusal::Limit { what, limit: MAX_PROCS.to_string() };
             return (Vec::new(), Answer::Refused(refusal));
         }
+        let (untouched, later) = factory::split(spec);
         let body = ClusterBody {
             owner: by.user.clone(),
             submitted: now.wall,
-            untouched: Ranges::first(procs),
+            untouched,
+            later,
+            paused: false,
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
-        let mut facts = vec![Fact::ClusterSubmitted(Arc::new(record))];
-        facts.extend(held_from_the_start(now, cluster, spec));
+        let held: Vec<Fact> =
+            held_from_the_start(now, cluster, spec, record.body.untouched.iter()).collect();
+        let facts = [Fact::ClusterSubmitted(Arc::new(record))].into_iter().chain(held).collect();
         (facts, Answer::Submitted { cluster, procs })
     }
 }
 
 /// `hold = true` in the submit file: the ad says that the job is held.
-fn held_from_the_start(now: Now, cluster: ClusterId, spec: &ClusterSpec) -> Vec<Fact> {
+pub(super) fn held_from_the_start(
+    now: Now,
+    cluster: ClusterId,
+    spec: &ClusterSpec,
+    procs: impl Iterator<Item = ProcId>,
+) -> impl Iterator<Item = Fact> {
     let status = spec.ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
-    if status != Some(JobStatus::Held.number()) {
-        return Vec::new();
-    }
+    let held = status == Some(JobStatus::Held.number());
     let hold = Hold {
         code: HoldCode::SubmittedOnHold,
         subcode: 0,
         reason: "submitted on hold at user's request".to_owned(),
         since: now.wall,
     };
-    let procs = (0..spec.count()).map(ProcId);
-    procs
-        .map(|proc| Fact::Job { job: JobId { cluster, proc }, event: JobEvent::Held(hold.clone()) })
-        .collect()
+    procs.filter(move |_| held).map(move |proc| Fact::Job {
+        job: JobId { cluster, proc },
+        event: JobEvent::Held(hold.clone()),
+    })
 }

@@ -27,8 +27,14 @@ const STARTS_PER_TICK: usize = 5_000;
 
 impl Core {
     pub(super) fn tick(&self, now: Now) -> Vec<Fact> {
-        let steps =
-            [Self::leases_over, Self::backoffs_over, Self::starts, Self::releases, Self::kept];
+        let steps = [
+            Self::leases_over,
+            Self::backoffs_over,
+            Self::materialise,
+            Self::starts,
+            Self::releases,
+            Self::kept,
+        ];
         for step in steps {
             let facts = step(self, now);
             if !facts.is_empty() {

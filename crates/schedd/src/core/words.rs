@@ -142,6 +142,13 @@ pub enum Fact {
         /// Which.
         job: JobId,
     },
+    /// A factory went a step further.
+    Factory {
+        /// Which.
+        cluster: ClusterId,
+        /// What it did.
+        step: FactoryStep,
+    },
     /// A startd granted a claim.
     ClaimGranted(Box<ClaimRecord>),
     /// A claim is no more ours. A run on it was recorded before.
@@ -233,6 +240,19 @@ pub enum Fact {
         /// Which.
         job: JobId,
     },
+}
+
+/// What a factory does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FactoryStep {
+    /// These jobs came into the queue: pieces from the first number to the one behind the last.
+    Materialised(Vec<(u32, u32)>),
+    /// It makes no more jobs until it is resumed.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// It was removed: the rest of its jobs never come.
+    Ended,
 }
 
 /// What is said to a startd again.

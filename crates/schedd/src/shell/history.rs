@@ -67,6 +67,7 @@ impl History {
             Happening::ClusterSubmitted { cluster, owner, .. } => {
                 (*cluster, None, Some(owner.clone()))
             }
+            Happening::FactoryEnded { cluster, .. } => (*cluster, None, None),
             Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
                 (job.cluster, Some(*job), None)
             }

@@ -1,0 +1,168 @@
+//! Factories: submissions that put only so many of their jobs into the queue at a time (`max_materialize`, `max_idle`). The
+//! rest is a range of numbers that nobody is told of; it becomes jobs as others leave. What HTCondor calls late
+//! materialisation.
+
+use classad::{ClassAd, Value};
+use model::{ClusterId, ClusterSpec, Now, ProcId};
+use proto::client::Happening;
+
+use super::index::idle_range;
+use super::log_view::{LogEntry, submitted};
+use super::ranges::Ranges;
+use super::state::{Cluster, Core};
+use super::submit::held_from_the_start;
+use super::words::{Change, Fact, FactoryStep};
+
+/// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held jobs wait too).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    in_queue: u64,
+    waiting: u64,
+}
+
+impl Limits {
+    /// What the submission says; `None` if it is no factory.
+    pub(super) fn of(ad: &ClassAd) -> Option<Self> {
+        let said = |name| {
+            let limit = ad.literal(name).and_then(Value::as_i64)?;
+            u64::try_from(limit).ok()
+        };
+        let (in_queue, waiting) = (said("JobMaterializeLimit"), said("JobMaterializeMaxIdle"));
+        (in_queue.is_some() || waiting.is_some()).then(|| Self {
+            in_queue: in_queue.unwrap_or(u64::MAX),
+            waiting: waiting.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// How many more there may be.
+    fn room(self, in_queue: u64, waiting: u64) -> u64 {
+        let more = self.in_queue.saturating_sub(in_queue);
+        more.min(self.waiting.saturating_sub(waiting))
+    }
+}
+
+/// The jobs of a new cluster: those in the queue from the start, and those that come later.
+pub(super) fn split(spec: &ClusterSpec) -> (Ranges, Ranges) {
+    let mut later = Ranges::first(spec.count());
+    let room = Limits::of(&spec.ad).map_or(u64::MAX, |limits| limits.room(0, 0));
+    let mut now = Ranges::default();
+    for (start, end) in later.take_first(room) {
+        now.insert_range(start, end);
+    }
+    (now, later)
+}
+
+impl Core {
+    /// Jobs that have room now, of each factory that has any left.
+    pub(super) fn materialise(&self, now: Now) -> Vec<Fact> {
+        let growing = self.factories.iter().filter_map(|id| Some((*id, self.clusters.get(id)?)));
+        growing.flat_map(|(id, cluster)| cluster.next_jobs(now, id)).collect()
+    }
+
+    /// Makes a factory's step true.
+    pub(super) fn factory(
+        &mut self,
+        at: Now,
+        id: ClusterId,
+        step: &FactoryStep,
+        change: &mut Change,
+    ) {
+        change.cluster = Some(id);
+        match step {
+            FactoryStep::Materialised(pieces) => self.materialised(id, pieces),
+            FactoryStep::Paused => self.pause(id, true),
+            FactoryStep::Resumed => self.pause(id, false),
+            FactoryStep::Ended => {
+                let never = self.ended(id);
+                let what = Happening::FactoryEnded { cluster: id, never };
+                change.recorded = Some(self.record(at, what));
+            }
+        }
+        self.note_factory(id);
+    }
+
+    fn materialised(&mut self, id: ClusterId, pieces: &[(u32, u32)]) {
+        let Some(cluster) = self.clusters.get_mut(&id) else { return };
+        let owner = cluster.owner().clone();
+        for (start, end) in pieces {
+            cluster.later.remove_range(*start, *end);
+            cluster.untouched.insert_range(*start, *end);
+            cluster.waiting += u64::from(end - start);
+            idle_range(&mut self.classes, id, cluster, *start, *end);
+        }
+        let more: u64 = pieces.iter().map(|(start, end)| u64::from(end - start)).sum();
+        self.count(&owner, model::JobStatus::Idle, |n| *n += more);
+    }
+
+    fn pause(&mut self, id: ClusterId, paused: bool) {
+        if let Some(cluster) = self.clusters.get_mut(&id) {
+            cluster.paused = paused;
+        }
+    }
+
+    /// What has not become a job never will: says how many.
+    fn ended(&mut self, id: ClusterId) -> u32 {
+        let Some(cluster) = self.clusters.get_mut(&id) else { return 0 };
+        let never = u32::try_from(cluster.later.len()).unwrap_or(u32::MAX);
+        cluster.later = Ranges::default();
+        cluster.left -= never;
+        if cluster.left == 0 {
+            self.clusters.remove(&id);
+        }
+        never
+    }
+
+    /// Keeps the list of factories that may have jobs to give.
+    pub(super) fn note_factory(&mut self, id: ClusterId) {
+        let grows = |cluster: &Cluster| !cluster.later.is_empty() && !cluster.paused;
+        if self.clusters.get(&id).is_some_and(grows) {
+            self.factories.insert(id);
+        } else {
+            self.factories.remove(&id);
+        }
+    }
+
+    /// What a factory's step means for the users' logs: the submit entries of jobs that come into the queue.
+    pub(super) fn log_factory(
+        &self,
+        id: ClusterId,
+        step: &FactoryStep,
+        at: model::Timestamp,
+        log: &mut Vec<LogEntry>,
+    ) {
+        match (step, self.clusters.get(&id)) {
+            (FactoryStep::Materialised(pieces), Some(cluster)) => {
+                submitted(&cluster.record, &cluster.ad, numbers(pieces), at, log);
+            }
+            (FactoryStep::Materialised(_), None)
+            | (FactoryStep::Paused | FactoryStep::Resumed | FactoryStep::Ended, _) => {}
+        }
+    }
+}
+
+impl Cluster {
+    /// Whether some of its jobs are still to come.
+    pub(super) fn is_factory(&self) -> bool {
+        !self.later.is_empty()
+    }
+
+    fn next_jobs(&self, now: Now, cluster: ClusterId) -> Vec<Fact> {
+        let spec = &self.record.spec;
+        let Some(limits) = Limits::of(&spec.ad) else { return Vec::new() };
+        let in_queue = u64::from(self.left) - self.later.len();
+        let pieces = self.later.clone().take_first(limits.room(in_queue, self.waiting));
+        if pieces.is_empty() {
+            return Vec::new();
+        }
+        let procs = numbers(&pieces);
+        let held: Vec<Fact> = held_from_the_start(now, cluster, spec, procs).collect();
+        [Fact::Factory { cluster, step: FactoryStep::Materialised(pieces) }]
+            .into_iter()
+            .chain(held)
+            .collect()
+    }
+}
+
+fn numbers(pieces: &[(u32, u32)]) -> impl Iterator<Item = ProcId> {
+    pieces.iter().flat_map(|(start, end)| *start..*end).map(ProcId)
+}

@@ -2,6 +2,7 @@
 //! of `render`; how options are spelt, of `args`.
 
 pub mod classad;
+pub mod config_val;
 pub mod continue_job;
 pub mod daemon;
 pub mod events;
@@ -18,6 +19,9 @@ pub mod run;
 pub mod status;
 pub mod submit;
 pub mod suspend;
+pub mod tail;
+pub mod userprio;
 pub mod vacate_job;
 pub mod version;
 pub mod wait;
+pub mod watch_q;

@@ -9,6 +9,7 @@
 //! - [`connect`]: the daemons of the pool, asked for ads. [`select`]: words that name jobs.
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
 //! - [`log_wait`]: waiting on an event log.
+//! - [`watched`]: the jobs that watch_q shows.
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
 
 pub mod act;
@@ -26,3 +27,4 @@ pub mod render;
 pub mod select;
 pub mod shape;
 pub mod verbs;
+pub mod watched;

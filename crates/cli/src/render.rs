@@ -1,6 +1,7 @@
 //! Answers as text. Every function here takes plain data (ads, counts, a moment) and gives a string, so that what users see is
 //! tested without a daemon. What is asked, and of whom, is the business of `commands`.
 
+pub mod accounts;
 pub mod ads;
 pub mod advice;
 pub mod autoformat;

@@ -8,12 +8,12 @@ use clap::{Args, Command, FromArgMatches};
 use classad::{ClassAd, Expr, Value};
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
-use cli::render::{machines, queue};
+use cli::render::{accounts, machines, queue};
 use cli::shape::Shape;
 use cli::verbs::Voice;
 use jiff::tz::TimeZone;
-use model::UserName;
-use proto::client::{Counts, Totals};
+use model::{Timestamp, UserName};
+use proto::client::{AccountLine, Counts, Totals};
 
 /// 2026-11-22 16:06:17 UTC: when most of the outputs were made.
 const NOW: i64 = 1_795_363_577;
@@ -42,7 +42,8 @@ fn totals(is_empty: bool) -> Totals {
     let alice = Counts { idle: 5, running: 1, held: 1, ..Counts::default() };
     let bob = Counts { idle: 3, running: 1, ..Counts::default() };
     let all = Counts { idle: 8, running: 2, held: 1, ..Counts::default() };
-    Totals { all, by_owner: vec![(UserName::new("alice"), alice), (UserName::new("bob"), bob)] }
+    let by_owner = vec![(UserName::new("alice"), alice), (UserName::new("bob"), bob)];
+    Totals { all, by_owner, ..Totals::default() }
 }
 
 fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: bool) {
@@ -208,4 +209,26 @@ fn views_of_machines_are_htcondors() {
         &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"],
     );
     check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
+}
+
+#[test]
+fn accounts_are_shown_in_htcondors_table() {
+    let line = |user: &str, effective_priority: f64, used: f64, begun_ago: i64| AccountLine {
+        user: UserName::new(user),
+        effective_priority,
+        real_priority: effective_priority / 1000.0,
+        factor: 1000.0,
+        held: 1.0,
+        used_weight_seconds: used,
+        begun: Some(Timestamp::from_secs(NOW - begun_ago)),
+        last_used: Some(Timestamp::from_secs(NOW)),
+    };
+    let lines = [line("bob", 500.04, 10.0, 7), line("alice", 500.64, 163.0, 180)];
+    for (file, all_columns, everybody) in
+        [("condor_userprio.out", false, false), ("condor_userprio.all.out", true, true)]
+    {
+        let wanted = accounts::Wanted { all_columns, everybody };
+        let shown = accounts::table(&lines, "localhost", wanted, &moment(NOW));
+        assert_eq!(shown, golden(file), "{file}");
+    }
 }

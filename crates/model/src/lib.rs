@@ -26,7 +26,7 @@ pub use ids::{
 pub use job::{
     AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
 };
-pub use reason::{Cause, IdleReason, Verdict};
+pub use reason::{Cause, IdleReason, Nearest, Verdict};
 pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};

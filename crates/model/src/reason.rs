@@ -41,8 +41,8 @@ pub enum Cause {
         of: u32,
         /// References in it that are undefined everywhere.
         undefined: Vec<String>,
-        /// The machine that comes nearest.
-        nearest: Option<String>,
+        /// The slot that comes nearest: it meets as many of the other clauses as any.
+        nearest: Option<Nearest>,
     },
     /// Several clauses are each true somewhere, but never all on one machine.
     ClausesConflict {
@@ -102,6 +102,25 @@ pub enum Cause {
     },
 }
 
+/// A slot that nearly suits a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// Its name.
+    pub slot: String,
+    /// What it has of that which the failing clause looks at: attributes and their values.
+    pub has: Vec<(String, String)>,
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.slot)?;
+        for (n, (name, value)) in self.has.iter().enumerate() {
+            write!(f, "{}{name} = {value}", if n == 0 { ", which has " } else { " and " })?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -129,8 +148,8 @@ impl fmt::Display for Cause {
                     write!(f, " ({} is defined nowhere)", undefined.join(", "))?;
                 }
                 match nearest {
-                    Some(name) if failing != of => write!(f, "; nearest is {name}"),
-                    Some(_) | None => Ok(()),
+                    Some(nearest) => write!(f, "; nearest is {nearest}"),
+                    None => Ok(()),
                 }
             }
             Self::ClausesConflict { clauses, of } => {

@@ -9,6 +9,7 @@
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
 //! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
+//! - `tail`: files of runs, shown to their owners.
 //! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
 
 mod advertiser;
@@ -24,5 +25,6 @@ mod sandbox;
 mod schedds;
 pub mod server;
 mod speed;
+mod tail;
 mod transfer;
 mod translate;

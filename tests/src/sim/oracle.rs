@@ -463,7 +463,7 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         Happening::JobEdited { job, .. } => {
             return *job == of && matches!(action, Action::Prioritise(_));
         }
-        Happening::ClusterSubmitted { .. } => return false,
+        Happening::ClusterSubmitted { .. } | Happening::FactoryEnded { .. } => return false,
     };
     if *job != of {
         return false;

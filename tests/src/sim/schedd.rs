@@ -153,6 +153,9 @@ impl World {
             | Ask::QueryMachines(_)
             | Ask::Totals
             | Ask::Events { .. }
+            | Ask::ReadRun { .. }
+            | Ask::Accounts
+            | Ask::EditAccounts { .. }
             | Ask::Identify => None,
         };
         self.schedd.waiting.insert(ticket);
@@ -332,6 +335,9 @@ impl World {
                 | Ask::Edit { .. }
                 | Ask::QueryMachines(_)
                 | Ask::Events { .. }
+                | Ask::ReadRun { .. }
+                | Ask::Accounts
+                | Ask::EditAccounts { .. }
                 | Ask::Identify => Answer::Done,
             };
             if let Answer::Totals(totals) = &answer {

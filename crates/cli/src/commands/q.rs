@@ -271,7 +271,7 @@ fn from_file(path: &str, query: &Query, moment: &Moment) -> Result<Found> {
     jobs.truncate(query.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let all = totals::count(jobs.iter().map(|ad| View::new(ad, moment)));
     let source = Source { name: path.to_owned(), address: path.to_owned() };
-    Ok(Found { source, jobs, totals: Totals { all, by_owner: Vec::new() } })
+    Ok(Found { source, jobs, totals: Totals { all, ..Totals::default() } })
 }
 
 fn is_selected(select: &Select, job: View<'_>) -> bool {

@@ -1,5 +1,6 @@
 //! End to end: the real binary, real processes, a pool of its own for each test. Few and broad; rules are tested on the cores.
 
+mod acting;
 mod commands;
 mod harness;
 mod one_command;

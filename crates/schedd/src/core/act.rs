@@ -90,6 +90,7 @@ impl Act<'_> {
             | Action::Vacate { .. }
             | Action::Suspend
             | Action::Continue
+            // A job that is still to come has the priority with which it was submitted.
             | Action::Prioritise(_) => return,
         };
         if self.factories.insert(id) {

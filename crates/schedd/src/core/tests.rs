@@ -653,4 +653,5 @@ fn a_factory_is_paused_resumed_and_removed_with_its_cluster() {
 }
 
 mod deferral;
+mod grow;
 mod policies;

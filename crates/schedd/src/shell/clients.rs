@@ -127,8 +127,12 @@ impl Visit<'_> {
             }
             Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
             Ask::QueryJobs(query) => self.queued(id, query).await,
-            Ask::QueryMachines(_) => {
-                let why = "a schedd has no machines; ask the negotiator";
+            Ask::QueryMachines(_) | Ask::Accounts | Ask::EditAccounts { .. } => {
+                let why = "a schedd has no machines and no accounts; ask the negotiator";
+                self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
+            }
+            Ask::ReadRun { .. } => {
+                let why = "a schedd has no files of runs; ask the startd";
                 self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
             }
             Ask::Totals => {

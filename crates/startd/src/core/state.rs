@@ -165,6 +165,17 @@ impl Core {
         &self.state
     }
 
+    /// The run of a job whose program executes, and whose job it is.
+    pub fn run_of(&self, job: model::JobId) -> Option<(RunKey, &UserName)> {
+        let mut claims = self.state.claims.iter();
+        let (id, claim) = claims.find(|(_, claim)| {
+            claim.alive().is_some_and(|run| {
+                run.id.job == job && matches!(run.phase, Phase::Executing { .. })
+            })
+        })?;
+        Some((claim.key(*id), &claim.owner))
+    }
+
     /// Whether no claim is held: the machine does nothing for anybody.
     pub fn is_idle(&self) -> bool {
         self.state.claims.is_empty()

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use launcher::wire::{self, Start};
-use model::{MachineName, Now, RunEnd, ScheddName, StartFailure, Usage};
+use model::{JobId, MachineName, Now, RunEnd, ScheddName, StartFailure, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::advertiser::{Advertiser, Haste};
@@ -21,6 +21,7 @@ use super::launcher_link::{Heard, Order};
 use super::porter::{Carried, Porter};
 use super::sandbox::Sandboxes;
 use super::schedds::ScheddLink;
+use super::tail::RunPlace;
 use super::translate;
 use crate::core::{
     Batch, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun, LauncherState, RunKey,
@@ -59,6 +60,8 @@ pub(crate) enum EngineInput {
     Launcher(Heard),
     /// Files have travelled.
     Carried(Carried),
+    /// A command asks for a run of this job.
+    WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Stop all runs, and end.
     Stop,
 }
@@ -250,6 +253,14 @@ impl Engine {
                     self.brought_back.push(key);
                     let message = FromLauncher::Ended { key, end, usage };
                     inputs.push(Input::FromLauncher(message));
+                }
+                EngineInput::WhichRun { job, answer } => {
+                    let place = self.parts.core.run_of(job).map(|(key, owner)| RunPlace {
+                        owner: owner.clone(),
+                        scratch: self.parts.sandboxes.path(key),
+                    });
+                    // Who asked may have gone.
+                    let _ = answer.send(place);
                 }
                 EngineInput::Stop => {
                     let until_ms = now.boot_ms + SHUTDOWN_GRACE_MS;

@@ -20,6 +20,7 @@ mod cron;
 mod decide;
 mod deferral;
 mod edit;
+mod expand;
 mod factory;
 mod grow;
 mod index;

@@ -28,6 +28,12 @@ impl Core {
             Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
+            Fact::JobMatched { job, changes } => self.job_matched(*job, changes, &mut change),
+            Fact::SlotSeen { claim, ad } => {
+                if let Some(claim) = self.claims.get_mut(claim) {
+                    claim.slot_ad = Some(Arc::clone(ad));
+                }
+            }
             Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
             Fact::UsageSeen { run, usage } => {
                 let record = self.job_mut(run.job);
@@ -181,6 +187,18 @@ impl Core {
         }
         change.job = Some(written);
         change.recorded = Some(recorded);
+    }
+
+    /// An idle job took something from its machine. Its Requirements may look at it.
+    fn job_matched(&mut self, id: JobId, changes: &ClassAd, change: &mut Change) {
+        self.touch(id, change);
+        let state = self.job_mut(id).state.clone();
+        let backoff_until_ms = self.backing_off.get(&id).copied();
+        self.leave(id, &state);
+        self.put_edits(id, changes);
+        self.sort_edited(id);
+        change.job = Some(self.job_mut(id).clone());
+        self.enter(id, &state, backoff_until_ms);
     }
 
     fn job_timed(&mut self, at: Now, id: JobId, change: &mut Change) {

@@ -116,6 +116,12 @@ impl Core {
         if fresh.counts != self.counts || fresh.all != self.all {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
         }
+        if fresh.expanding != self.expanding {
+            return Err(
+                "the clusters that take something from their machines are not those listed"
+                    .to_owned(),
+            );
+        }
         if fresh.timed != self.timed {
             return Err(
                 "the clusters with jobs that start at a time are not those listed".to_owned()

@@ -166,6 +166,10 @@ impl Core {
             run: None,
             lease_s: 0,
         })));
+        if !self.expanding.is_empty() {
+            let (claim, ad) = (granted.claim, Arc::clone(&granted.ad));
+            facts.push(Fact::SlotSeen { claim, ad });
+        }
         facts
     }
 

@@ -14,6 +14,7 @@ use proto::client::Counts;
 use super::ads;
 use super::classes::{Classes, Place, Sorting};
 use super::deferral::has_timed_jobs;
+use super::expand::expands;
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterRecord, Rows};
 use super::state::{Claim, Cluster, Config, Core, Machine};
@@ -40,6 +41,7 @@ impl Core {
             staying: BTreeSet::new(),
             retrying: BTreeSet::new(),
             timed: BTreeSet::new(),
+            expanding: BTreeSet::new(),
             watched: BTreeSet::new(),
             round: Round::default(),
             kept_checked_ms: 0,
@@ -101,6 +103,9 @@ impl Core {
     pub(super) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
         let ad = Arc::new(ads::cluster_ad(record, &self.config));
         let sorting = sorting(record, &ad, &self.classes.significant);
+        if expands(&record.spec, &ad) {
+            self.expanding.insert(record.cluster);
+        }
         if has_timed_jobs(&record.spec, &ad) {
             self.timed.insert(record.cluster);
         }
@@ -133,6 +138,7 @@ impl Core {
         self.clusters.remove(&id);
         self.watched.remove(&id);
         self.timed.remove(&id);
+        self.expanding.remove(&id);
     }
 
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
@@ -225,7 +231,7 @@ impl Core {
             }
         });
         let work_until_ms = now.deadline(WORK_LIFE);
-        let claim = Claim { record, work_until_ms, free_since_ms: now.boot_ms };
+        let claim = Claim { record, work_until_ms, free_since_ms: now.boot_ms, slot_ad: None };
         self.claims.insert(id, claim);
     }
 

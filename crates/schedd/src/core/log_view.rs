@@ -176,6 +176,8 @@ impl Core {
             | Fact::Repeated { .. }
             | Fact::KeptChecked
             | Fact::JobTimed { .. }
+            | Fact::JobMatched { .. }
+            | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => {}
         }

@@ -7,6 +7,7 @@ use proto::claiming::{RequestClaim, StartRun, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
+use super::expand::with_expansions;
 use super::state::Core;
 use super::words::{Change, Effect, Event, Fact, Repeat};
 
@@ -49,6 +50,8 @@ impl Core {
             | Fact::StartdWent { .. }
             | Fact::KeptChecked
             | Fact::JobTimed { .. }
+            | Fact::JobMatched { .. }
+            | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => Vec::new(),
         }
@@ -109,7 +112,11 @@ impl Core {
         let record = &self.claims.get(&id)?.record;
         let run = record.run?;
         let beat = self.machines.get(&record.machine)?.beat?;
-        let ad = Arc::new(ads::job_ad(self.job(run.job)?, now, self));
+        let mut ad = ads::job_ad(self.job(run.job)?, now, self);
+        if self.expanding.contains(&run.job.cluster) {
+            with_expansions(&mut ad);
+        }
+        let ad = Arc::new(ad);
         Some(ToStartd::StartRun(Box::new(StartRun {
             claim: id,
             secret: record.secret,

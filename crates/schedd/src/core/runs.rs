@@ -23,10 +23,14 @@ pub(super) fn backoff(failures: u32) -> Duration {
 }
 
 impl Core {
-    pub(super) fn authorise(&self, now: Now, job: JobId, claim: ClaimId) -> Option<Fact> {
-        let last = self.job(job)?.record().tally.attempt;
-        let attempt = Attempt(last.0 + 1);
-        Some(Fact::Job { job, event: JobEvent::RunAuthorised { attempt, claim, at: now.wall } })
+    pub(super) fn authorise(&self, now: Now, id: JobId, claim: ClaimId) -> Vec<Fact> {
+        let Some(job) = self.job(id) else { return Vec::new() };
+        let attempt = Attempt(job.record().tally.attempt.0 + 1);
+        let event = JobEvent::RunAuthorised { attempt, claim, at: now.wall };
+        match self.taken_from_machine(now, job, claim) {
+            Ok(taken) => taken.into_iter().chain([Fact::Job { job: id, event }]).collect(),
+            Err(instead) => vec![instead],
+        }
     }
 
     pub(super) fn run_started(

@@ -53,6 +53,8 @@ pub struct Core {
     pub(super) staying: BTreeSet<JobId>,
     /// Held jobs that are tried again by themselves, and when.
     pub(super) retrying: BTreeSet<(Timestamp, JobId)>,
+    /// Clusters with jobs that take something from the machine that they are matched with.
+    pub(super) expanding: BTreeSet<ClusterId>,
     /// Clusters with jobs that start at a time.
     pub(super) timed: BTreeSet<ClusterId>,
     /// Clusters whose jobs have policies that time can make true.
@@ -102,6 +104,8 @@ pub(super) struct Claim {
     pub(super) work_until_ms: u64,
     /// Since when it has no run.
     pub(super) free_since_ms: u64,
+    /// The slot's ad, if it was granted in this life while some job needed it.
+    pub(super) slot_ad: Option<Arc<ClassAd>>,
 }
 
 #[derive(Clone, Debug)]

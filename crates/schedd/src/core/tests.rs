@@ -653,5 +653,6 @@ fn a_factory_is_paused_resumed_and_removed_with_its_cluster() {
 }
 
 mod deferral;
+mod expand;
 mod grow;
 mod policies;

@@ -123,6 +123,20 @@ pub enum Fact {
         /// Their new values.
         changes: Arc<ClassAd>,
     },
+    /// A job took something from the machine that it is to run on.
+    JobMatched {
+        /// Which.
+        job: JobId,
+        /// The attributes that it keeps.
+        changes: Arc<ClassAd>,
+    },
+    /// A startd said what the slot of a claim is like.
+    SlotSeen {
+        /// Of which claim.
+        claim: ClaimId,
+        /// The slot's ad.
+        ad: Arc<ClassAd>,
+    },
     /// A job that starts at a time waits for it; one with a crontab, for its next.
     JobTimed {
         /// Which.

@@ -10,11 +10,12 @@
 //! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
-//! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
+//! - `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
 
 mod advertiser;
 mod deferral;
 mod detect;
+mod disk;
 mod engine;
 mod environment;
 mod journal;

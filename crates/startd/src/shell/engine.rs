@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::advertiser::{Advertiser, Haste};
 use super::deferral::{Deferrals, Ready};
+use super::disk::DiskUse;
 use super::journal::{Journal, JournalError};
 use super::launcher_link::{Heard, Order};
 use super::porter::{Carried, Porter};
@@ -60,6 +61,8 @@ pub(crate) enum EngineInput {
     Launcher(Heard),
     /// Files have travelled.
     Carried(Carried),
+    /// How much scratch space runs use, KiB.
+    DiskMeasured(Vec<(RunKey, u64)>),
     /// A command asks for a run of this job.
     WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Stop all runs, and end.
@@ -73,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) porter: Porter,
+    pub(crate) disk: DiskUse,
     pub(crate) advertiser: Advertiser,
     /// Scratch folders to remove.
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
@@ -218,7 +222,10 @@ impl Engine {
             return;
         }
         self.measure_at_ms = now.boot_ms + MEASURE_EVERY_MS;
-        let runs = self.executing.iter().copied().collect();
+        let runs: Vec<RunKey> = self.executing.iter().copied().collect();
+        let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
+        let folders = runs.iter().map(folder).collect();
+        self.parts.disk.measure(now.boot_ms, folders);
         self.order(Order::Measure(runs));
     }
 
@@ -251,6 +258,7 @@ impl Engine {
                 EngineInput::Carried(Carried::Back { key, end, usage }) => {
                     self.parts.porter.brought_back(key);
                     self.brought_back.push(key);
+                    let usage = Usage { disk_kib: self.parts.disk.of(key), ..usage };
                     let message = FromLauncher::Ended { key, end, usage };
                     inputs.push(Input::FromLauncher(message));
                 }
@@ -261,6 +269,9 @@ impl Engine {
                     });
                     // Who asked may have gone.
                     let _ = answer.send(place);
+                }
+                EngineInput::DiskMeasured(measured) => {
+                    self.parts.disk.take(now.boot_ms, measured);
                 }
                 EngineInput::Stop => {
                     let until_ms = now.boot_ms + SHUTDOWN_GRACE_MS;
@@ -320,7 +331,8 @@ impl Engine {
                 if self.parts.porter.bring_back(key, &end) {
                     return None;
                 }
-                let usage = translate::usage_of_end(&end);
+                let disk_kib = self.parts.disk.of(key);
+                let usage = Usage { disk_kib, ..translate::usage_of_end(&end) };
                 FromLauncher::Ended { key, end: translate::run_end(&end), usage }
             }
             Heard::Refused { key, refusal } => {
@@ -335,7 +347,8 @@ impl Engine {
                 FromLauncher::Paused { key, pause, processes }
             }
             Heard::Used { key, usage } => {
-                FromLauncher::Used { key, usage: translate::usage(&usage) }
+                let disk_kib = self.parts.disk.of(key);
+                FromLauncher::Used { key, usage: Usage { disk_kib, ..translate::usage(&usage) } }
             }
         };
         Some(Input::FromLauncher(message))
@@ -420,6 +433,7 @@ impl Engine {
             self.order(Order::Forget(clean.clone()));
             for key in &clean {
                 self.deferrals.forget(*key);
+                self.parts.disk.forget(*key);
                 if self.parts.porter.expects(*key) {
                     self.parts.porter.forget(*key);
                 }

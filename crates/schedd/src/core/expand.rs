@@ -54,16 +54,17 @@ impl Core {
         now: Now,
         job: JobRef<'_>,
         claim: ClaimId,
-    ) -> Result<Option<Fact>, Fact> {
+    ) -> Result<Option<Fact>, Box<Fact>> {
         if !self.expanding.contains(&job.job.cluster) {
             return Ok(None);
         }
         // Of a claim from before a restart the machine's ad is not known any more.
         let slot = self.claims.get(&claim).and_then(|claim| claim.slot_ad.clone());
-        let slot = slot.ok_or(Fact::ClaimDropped { claim, release: true })?;
+        let slot = slot.ok_or_else(|| Box::new(Fact::ClaimDropped { claim, release: true }))?;
         let ad = ads::record_ad(job.cluster, &job.record(), now, &self.config);
         let mut changes = machine_attrs(&ad, &slot, now);
-        let expanded = expanded(&ad, &slot, now).map_err(|name| cannot(job.job, &name, now))?;
+        let expanded =
+            expanded(&ad, &slot, now).map_err(|name| Box::new(cannot(job.job, &name, now)))?;
         changes.update(&expanded);
         Ok((!changes.is_empty())
             .then(|| Fact::JobMatched { job: job.job, changes: Arc::new(changes) }))

@@ -29,7 +29,7 @@ impl Core {
         let event = JobEvent::RunAuthorised { attempt, claim, at: now.wall };
         match self.taken_from_machine(now, job, claim) {
             Ok(taken) => taken.into_iter().chain([Fact::Job { job: id, event }]).collect(),
-            Err(instead) => vec![instead],
+            Err(instead) => vec![*instead],
         }
     }
 

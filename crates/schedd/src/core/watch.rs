@@ -96,7 +96,7 @@ impl Core {
         let Some(cluster) = self.clusters.get_mut(&job.cluster) else { return };
         let edits = cluster.jobs.get(&job.proc).and_then(|record| record.edits.as_deref());
         let before = cluster.edited.len();
-        cluster.edited.extend(edits.into_iter().flat_map(|ad| ad.iter()).map(|(n, _)| n.clone()));
+        cluster.edited.extend(edits.into_iter().flat_map(ClassAd::iter).map(|(n, _)| n.clone()));
         if cluster.edited.len() == before {
             return;
         }

@@ -8,12 +8,12 @@ use clap::{Args, Command, FromArgMatches};
 use classad::{ClassAd, Expr, Value};
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
-use cli::render::{accounts, machines, queue};
+use cli::render::{accounts, daemons, machines, queue};
 use cli::shape::Shape;
 use cli::verbs::Voice;
 use jiff::tz::TimeZone;
 use model::{Timestamp, UserName};
-use proto::client::{AccountLine, Counts, Totals};
+use proto::client::{AccountLine, Counts, Identity, Totals};
 
 /// 2026-11-22 16:06:17 UTC: when most of the outputs were made.
 const NOW: i64 = 1_795_363_577;
@@ -231,4 +231,24 @@ fn accounts_are_shown_in_htcondors_table() {
         let shown = accounts::table(&lines, "localhost", wanted, &moment(NOW));
         assert_eq!(shown, golden(file), "{file}");
     }
+}
+
+#[test]
+fn schedds_and_submitters_are_shown_in_htcondors_tables() {
+    let identity = Identity {
+        role: "schedd".to_owned(),
+        name: "localhost".to_owned(),
+        version: "0".to_owned(),
+        address: "<127.0.0.1:9618>".to_owned(),
+        pid: 1,
+        since: Timestamp::from_secs(NOW),
+    };
+    let totals = totals(false);
+    let (schedd, submitters) =
+        (daemons::scheduler(&identity, &totals), daemons::submitters(&identity, &totals));
+    assert_eq!(daemons::schedds(&[schedd], &moment(NOW)), golden("condor_status.schedd.out"));
+    assert_eq!(
+        daemons::submitter_table(&submitters, &moment(NOW)),
+        golden("condor_status.submitters.out")
+    );
 }

@@ -10,6 +10,7 @@ use model::JobId;
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::render::history;
 use crate::render::view::{Moment, View};
 use crate::shape::Shape;
@@ -18,8 +19,6 @@ use crate::{connect, output, select};
 
 /// Options of HTCondor's `condor_history` that are not built.
 pub const NOT_YET: &[&str] = &[
-    "name",
-    "pool",
     "schedd",
     "startd",
     "epochs",
@@ -69,6 +68,8 @@ pub struct HistoryArgs {
     #[arg(long, hide = true)]
     stream_results: bool,
     #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
     shape: Shape,
 }
 
@@ -78,6 +79,7 @@ pub struct HistoryArgs {
 ///
 /// If an expression is none, or the schedd cannot be asked.
 pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let since = args.since.as_deref().map(Since::parse).transpose()?;

@@ -12,6 +12,7 @@ use proto::client::{Query, Select, Selector, Totals};
 use proto::command::Client;
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::render::queue::{Answer, Layout, Source};
 use crate::render::view::{Moment, View, status};
 use crate::render::{advice, finished, queue, totals};
@@ -21,8 +22,6 @@ use crate::{connect, output, select};
 
 /// Options of HTCondor's `condor_q` that are not built.
 pub const NOT_YET: &[&str] = &[
-    "name",
-    "pool",
     "addr",
     "global",
     "submitter",
@@ -71,6 +70,8 @@ pub struct QArgs {
     /// Read jobs from a file of ads, as -long prints them, instead of asking.
     #[arg(long, value_name = "FILE", help_heading = "Which jobs")]
     jobads: Option<String>,
+    #[command(flatten)]
+    at: Where,
     #[command(flatten)]
     layout: LayoutArgs,
     #[command(flatten)]
@@ -158,6 +159,7 @@ struct Found {
 ///
 /// If an expression is none, or the schedd cannot be asked.
 pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let query = query(args, instead.as_ref())?;

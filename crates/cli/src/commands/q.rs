@@ -16,7 +16,7 @@ use crate::place::Where;
 use crate::render::queue::{Answer, Layout, Source};
 use crate::render::view::{Moment, View, status};
 use crate::render::{advice, finished, queue, totals};
-use crate::shape::{Instead, Shape};
+use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -122,16 +122,16 @@ struct LayoutArgs {
 
 impl LayoutArgs {
     fn layout(&self) -> Layout {
-        match self {
-            Self { totals: true, .. } => Layout::Totals,
-            Self { hold: true, .. } => Layout::Held,
-            Self { run: true, .. } => Layout::Running,
-            Self { idle: true, .. } => Layout::Idle,
-            Self { io: true, .. } => Layout::Io,
-            Self { dag: true, .. } => Layout::Dag,
-            Self { nobatch: true, .. } => Layout::Jobs,
-            Self { .. } => Layout::Batches,
-        }
+        let asked = [
+            (self.totals, Layout::Totals),
+            (self.hold, Layout::Held),
+            (self.run, Layout::Running),
+            (self.idle, Layout::Idle),
+            (self.io, Layout::Io),
+            (self.dag, Layout::Dag),
+            (self.nobatch, Layout::Jobs),
+        ];
+        first(asked, Layout::Batches)
     }
 }
 

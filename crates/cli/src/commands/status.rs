@@ -15,7 +15,7 @@ use crate::place::Where;
 use crate::render::daemons;
 use crate::render::machines::{self, Layout};
 use crate::render::view::{Moment, View};
-use crate::shape::Shape;
+use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output};
 
@@ -136,23 +136,23 @@ enum Listed {
 
 impl LayoutArgs {
     fn listed(&self) -> Listed {
-        match self {
-            Self { any: true, .. } => Listed::Any,
-            Self { schedd: true, .. } => Listed::Schedds,
-            Self { submitters: true, .. } => Listed::Submitters,
-            Self { .. } => Listed::Slots,
-        }
+        let asked = [
+            (self.any, Listed::Any),
+            (self.schedd, Listed::Schedds),
+            (self.submitters, Listed::Submitters),
+        ];
+        first(asked, Listed::Slots)
     }
 
     fn layout(&self) -> Layout {
-        match self {
-            Self { totals: true, .. } => Layout::Totals,
-            Self { claimed: true, .. } => Layout::Claimed,
-            Self { state: true, .. } => Layout::States,
-            Self { server: true, .. } => Layout::Servers,
-            Self { compact: true, .. } => Layout::Machines,
-            Self { .. } => Layout::Slots,
-        }
+        let asked = [
+            (self.totals, Layout::Totals),
+            (self.claimed, Layout::Claimed),
+            (self.state, Layout::States),
+            (self.server, Layout::Servers),
+            (self.compact, Layout::Machines),
+        ];
+        first(asked, Layout::Slots)
     }
 }
 
@@ -163,7 +163,7 @@ impl LayoutArgs {
 /// If an expression is none, a name is no machine, or the negotiator cannot be asked.
 pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
-    let instead = args.shape.instead()?;
+    let instead = args.shape.instead()?.map(Instead::of_status);
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let constraint =
         connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));

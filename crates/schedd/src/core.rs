@@ -19,6 +19,7 @@ mod classes;
 mod decide;
 mod edit;
 mod factory;
+mod groups;
 mod index;
 mod log_view;
 mod matching;

@@ -99,6 +99,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
             (Some(_), Some(_)) | (None, _) => Vec::new(),
         },
         finished: true,
+        grouped: false,
         ..connect::query(select::any_or(&args.jobs, Select::All))
     };
     let mut jobs = match args.scanlimit {

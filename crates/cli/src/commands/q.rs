@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use classad::ClassAd;
+use classad::{AttrName, ClassAd};
 use jiff::tz::TimeZone;
 use model::{UserName, attr};
 use proto::client::{Query, Select, Selector, Totals};
@@ -240,10 +240,17 @@ fn query(args: &QArgs, instead: Option<&Instead>) -> Result<Query> {
     } else {
         select::any_or(&args.jobs, Select::All)
     };
+    let grouped = instead.is_none() && !args.layout.analyze && args.layout.layout().is_of_groups();
+    let projection = match instead {
+        Some(instead) => instead.projection(),
+        None if grouped => queue::GROUP_ATTRS.map(AttrName::from).to_vec(),
+        None => Vec::new(),
+    };
     Ok(Query {
         constraint: connect::both(wanted, only),
         limit: args.limit,
-        projection: instead.map(Instead::projection).unwrap_or_default(),
+        projection,
+        grouped,
         ..connect::query(select)
     })
 }

@@ -143,6 +143,7 @@ fn hold_of(state: &JobState) -> Option<&Hold> {
         JobState::Stopping { .. }
         | JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Completed { .. }
         | JobState::Removed { .. } => None,
     }
@@ -155,8 +156,12 @@ fn names_whole(select: &Select, cluster: &Cluster) -> bool {
     }
 }
 
-/// Whether the cluster's jobs were submitted with different values of what is asked.
+/// Whether the cluster's jobs were submitted with different values of what is asked, or have got them since.
 fn differs(cluster: &Cluster, asked: &[AttrName]) -> bool {
+    let mut edits = cluster.jobs.values().filter_map(|record| record.edits.as_deref());
+    if edits.any(|edits| asked.iter().any(|name| edits.get_own(name.as_str()).is_some())) {
+        return true;
+    }
     match &cluster.record.spec.procs {
         Procs::Listed(ads) => {
             ads.iter().any(|ad| asked.iter().any(|name| ad.get_own(name.as_str()).is_some()))

@@ -9,6 +9,7 @@ use proto::client::{ActResult, Acted, Action, Answer, Ask, Select, Selector};
 use proto::command::AskError;
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -27,6 +28,9 @@ pub struct Target {
     /// Say what came of it as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Of which schedd.
+    #[command(flatten)]
+    pub at: Where,
 }
 
 /// The words that a verb uses.
@@ -66,6 +70,7 @@ pub fn run(
     also: Option<&str>,
     call: &Call,
 ) -> Result<ExitCode> {
+    target.at.check()?;
     let parts = parts(target)?;
     let mut client = connect::schedd()?;
     let mut report = Report::default();

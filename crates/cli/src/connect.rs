@@ -60,7 +60,14 @@ fn connect(role: DaemonRole) -> Result<Client> {
 
 /// A query for everything of all that `select` names.
 pub fn query(select: Select) -> Query {
-    Query { select, constraint: None, projection: Vec::new(), limit: None, finished: false }
+    Query {
+        select,
+        constraint: None,
+        projection: Vec::new(),
+        limit: None,
+        finished: false,
+        grouped: false,
+    }
 }
 
 /// The job ads that answer a query.

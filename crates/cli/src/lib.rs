@@ -10,6 +10,7 @@
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
 //! - [`log_wait`]: waiting on an event log.
 //! - [`watched`]: the jobs that watch_q shows.
+//! - [`place`]: `-name` and `-pool`.
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
 
 pub mod act;
@@ -21,6 +22,7 @@ pub mod home;
 pub mod links;
 pub mod log_wait;
 pub mod output;
+pub mod place;
 pub mod pool;
 pub mod progress;
 pub mod render;

@@ -260,6 +260,7 @@ fn has_machine(home: &Home) -> Result<bool, AskError> {
         projection: Vec::new(),
         limit: Some(1),
         finished: false,
+        grouped: false,
     };
     let mut found = false;
     Client::connect(&home.socket(DaemonRole::Negotiator))?.ask_each(

@@ -7,6 +7,7 @@ pub mod advice;
 pub mod autoformat;
 mod batch;
 mod command_line;
+pub mod daemons;
 pub mod finished;
 pub mod history;
 pub mod machines;

@@ -10,6 +10,9 @@ attrs! {
     // identity
     CLUSTER_ID = "ClusterId";
     PROC_ID = "ProcId";
+    // ours: of a group of jobs that one ad stands for
+    GROUP_LAST_PROC = "GroupLastProcId";
+    GROUP_COUNT = "GroupCount";
     GLOBAL_JOB_ID = "GlobalJobId";
     OWNER = "Owner";
     USER = "User";

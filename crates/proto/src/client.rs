@@ -226,6 +226,10 @@ pub struct Query {
     pub limit: Option<u64>,
     /// Finished jobs, newest first, or those in the queue, in order.
     pub finished: bool,
+    /// Jobs of a cluster that agree in the projection, in status and in reason may be told once: as the ad of the first, with
+    /// `GroupLastProcId` and `GroupCount`. Asked for what differs from job to job, the answer is one of them.
+    #[serde(default)]
+    pub grouped: bool,
 }
 
 /// What a daemon answers.

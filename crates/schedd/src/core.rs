@@ -22,6 +22,7 @@ mod deferral;
 mod edit;
 mod expand;
 mod factory;
+mod groups;
 mod grow;
 mod index;
 mod log_view;

@@ -234,6 +234,7 @@ impl World {
                 projection: Vec::new(),
                 limit: None,
                 finished: false,
+                grouped: false,
             })
         };
         let ticket = self.users.ticket(Purpose::Look);

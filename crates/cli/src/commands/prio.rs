@@ -8,6 +8,7 @@ use proto::client::{ActResult, Acted, Action, Answer, Ask, Priority, Select, Sel
 use proto::command::AskError;
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::verbs::{Call, Voice};
 use crate::{act, connect, output, select};
 
@@ -27,6 +28,8 @@ pub struct PrioArgs {
     /// The new priority.
     #[arg(long, short = 'p', value_name = "N", allow_hyphen_values = true)]
     priority: Option<i32>,
+    #[command(flatten)]
+    at: Where,
     /// All jobs that you may touch.
     #[arg(long, short = 'a')]
     all: bool,
@@ -41,6 +44,7 @@ pub struct PrioArgs {
 ///
 /// If no priority or no job is named, or the schedd cannot be asked.
 pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let (priority, jobs) = wanted(args)?;
     let (Some(priority), false) = (priority, jobs.is_empty() && !args.all) else {
         eprintln!("{USAGE}");
@@ -113,7 +117,7 @@ mod tests {
 
     fn args(words: &[&str], priority: Option<i32>) -> PrioArgs {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        PrioArgs { words, priority, all: false, json: false }
+        PrioArgs { words, priority, all: false, json: false, at: Where::default() }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use classad::{AttrName, Expr};
 use proto::client::{Answer, Ask, Edited, Select, Selector};
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -35,6 +36,8 @@ pub struct QeditArgs {
     /// Those of your jobs for which this expression is true.
     #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
     constraint: Option<String>,
+    #[command(flatten)]
+    at: Where,
     /// Only say what would come of it.
     #[arg(long)]
     dry_run: bool,
@@ -64,6 +67,7 @@ enum Mistake {
 ///
 /// If an expression is none, or the schedd cannot be asked.
 pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let (jobs, edits) = divide(args);
     let changes = match changes(edits) {
         _ if jobs.is_empty() && !has_restriction(args) => Err(Mistake::Usage),
@@ -229,6 +233,7 @@ mod tests {
             constraint: constraint.map(str::to_owned),
             dry_run: false,
             json: false,
+            at: Where::default(),
         }
     }
 

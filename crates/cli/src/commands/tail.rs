@@ -16,6 +16,7 @@ use proto::command::{AskError, Client};
 
 use crate::connect;
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::render::view::{Moment, View, status};
 use crate::verbs::Call;
 
@@ -40,6 +41,8 @@ pub struct TailArgs {
     /// At most so many bytes of each file at the beginning.
     #[arg(long, value_name = "N", default_value_t = 1024)]
     maxbytes: u32,
+    #[command(flatten)]
+    at: Where,
     /// Also what it writes to its standard error.
     #[arg(long)]
     stderr: bool,
@@ -60,6 +63,7 @@ struct Shown {
 ///
 /// If the job does not run, or its machine cannot be asked.
 pub fn run(args: &TailArgs, _: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let Some((job, names)) = args.words.split_first() else { bail!("tail needs a job") };
     let job = the_job(job)?;
     let outputs = running(job)?;

@@ -11,6 +11,7 @@ use proto::client::{AccountEdit, AccountLine, Answer, Ask};
 use proto::command::Client;
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::render::accounts::{self, Wanted};
 use crate::render::view::Moment;
 use crate::shape::Shape;
@@ -72,6 +73,8 @@ pub struct UserprioArgs {
     #[arg(long, value_name = "USER", help_heading = "Change accounts")]
     delete: Option<String>,
     #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
     shape: Shape,
 }
 
@@ -81,6 +84,7 @@ pub struct UserprioArgs {
 ///
 /// If the negotiator cannot be asked, or refuses a change.
 pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     if let Some(edit) = edit(args)? {
         return change(edit);
     }

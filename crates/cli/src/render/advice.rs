@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use classad::ClassAd;
-use model::{HoldCode, JobId, Timestamp, attr};
+use model::{HoldCode, Timestamp, attr};
 
 use super::time::plain;
-use super::view::{Moment, View, status};
+use super::view::{Moment, Span, View, status};
 
 /// The sentence and the verdict that the schedd puts into the ad of an idle job.
 const IDLE_REASON: &str = "IdleReason";
@@ -30,7 +30,7 @@ fn held(jobs: &[View<'_>]) -> String {
             job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
         let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
         let group = groups.entry((reason, code)).or_default();
-        group.ids.extend(job.job());
+        group.ids.extend(job.span());
         let retry = job
             .int(attr::HOLD_RETRY_DATE)
             .map(|at| plain(Timestamp::from_secs(at), &job.moment.zone));
@@ -41,11 +41,15 @@ fn held(jobs: &[View<'_>]) -> String {
     }
     let mut out = "Held:\n".to_owned();
     let mut ordered: Vec<_> = groups.into_iter().collect();
-    ordered.sort_by_key(|(_, group)| group.ids.first().copied());
+    ordered.sort_by_key(|(_, group)| group.ids.first().map(|span| span.first));
     for ((reason, code), Held { ids, retry }) in ordered.iter().take(MOST_LINES) {
         out += &format!("  {}  {reason}\n", span(ids));
         if let Some(at) = retry {
-            let who = if ids.len() > 1 { "the first of them " } else { "" };
+            let who = if Span::of(ids.iter().copied()).is_some_and(|all| all.count > 1) {
+                "the first of them "
+            } else {
+                ""
+            };
             out += &format!("      {who}will be tried again at {at}; to help it:\n");
         }
         out += &format!("      {}\n", remedy(*code, &release_words(ids)));
@@ -56,17 +60,17 @@ fn held(jobs: &[View<'_>]) -> String {
 /// Jobs that are held for one reason.
 #[derive(Default)]
 struct Held {
-    ids: Vec<JobId>,
+    ids: Vec<Span>,
     /// When the first of them is tried again by itself.
     retry: Option<String>,
 }
 
 fn idle(jobs: &[View<'_>]) -> String {
-    let mut groups: BTreeMap<(String, String), Vec<JobId>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, String), Vec<Span>> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::IDLE) {
         if let Some(reason) = job.text(IDLE_REASON) {
             let verdict = job.text(IDLE_VERDICT).unwrap_or_default();
-            groups.entry((verdict, reason)).or_default().extend(job.job());
+            groups.entry((verdict, reason)).or_default().extend(job.span());
         }
     }
     if groups.is_empty() {
@@ -74,7 +78,7 @@ fn idle(jobs: &[View<'_>]) -> String {
     }
     let mut out = "Idle:\n".to_owned();
     let mut ordered: Vec<_> = groups.into_iter().collect();
-    ordered.sort_by_key(|(_, ids)| ids.first().copied());
+    ordered.sort_by_key(|(_, jobs)| jobs.first().map(|span| span.first));
     for ((verdict, reason), ids) in ordered.iter().take(MOST_LINES) {
         // The schedd may have put the verdict before the sentence.
         let reason = reason.strip_prefix(&format!("{verdict}: ")).unwrap_or(reason);
@@ -92,22 +96,19 @@ fn more(groups: usize) -> String {
 }
 
 /// `38.0`, or `37.0-1 (2 jobs)`.
-fn span(ids: &[JobId]) -> String {
-    match (ids.iter().min(), ids.iter().max()) {
-        (Some(first), Some(last)) if first == last => first.to_string(),
-        (Some(first), Some(last)) if first.cluster == last.cluster => {
-            format!("{first}-{} ({} jobs)", last.proc, ids.len())
-        }
-        (Some(first), Some(last)) => format!("{first} ... {last} ({} jobs)", ids.len()),
-        (None, _) | (_, None) => String::new(),
+fn span(jobs: &[Span]) -> String {
+    match Span::of(jobs.iter().copied()) {
+        Some(one) if one.count == 1 => one.to_string(),
+        Some(all) => format!("{all} ({} jobs)", all.count),
+        None => String::new(),
     }
 }
 
 /// What to type to release them.
-fn release_words(ids: &[JobId]) -> String {
-    let mut words: Vec<String> = match ids {
-        [one] => vec![one.to_string()],
-        many => many.iter().map(|id| id.cluster.to_string()).collect(),
+fn release_words(jobs: &[Span]) -> String {
+    let mut words: Vec<String> = match jobs {
+        [one] if one.count == 1 => vec![one.first.to_string()],
+        many => many.iter().map(|span| span.first.cluster.to_string()).collect(),
     };
     words.dedup();
     words.truncate(MOST_LINES);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{JobId, attr};
+use model::attr;
 
 use super::time;
-use super::view::{View, status};
+use super::view::{Span, View, status};
 
 /// The narrowest column of owners; names shorter than the heading make it wider (HTCondor 25.14: `bob` gives 8, `alice` 5).
 const OWNER_WIDTH: usize = 5;
@@ -80,7 +80,7 @@ struct Batch<'a> {
     /// The job that runs the DAG; it is not counted.
     dag: Option<View<'a>>,
     /// Jobs but for that one.
-    jobs: Vec<JobId>,
+    jobs: Option<Span>,
     /// How many each cluster was submitted with.
     submitted: BTreeMap<u32, u64>,
     running: u64,
@@ -108,8 +108,8 @@ fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
 
 impl<'a> Batch<'a> {
     fn new(owner: String, name: String, first: View<'a>) -> Self {
-        let (jobs, submitted) = (Vec::new(), BTreeMap::new());
-        Self { owner, name, first, dag: None, jobs, submitted, running: 0, held: 0, done: 0 }
+        let submitted = BTreeMap::new();
+        Self { owner, name, first, dag: None, jobs: None, submitted, running: 0, held: 0, done: 0 }
     }
 
     fn add(&mut self, job: View<'a>) {
@@ -117,15 +117,15 @@ impl<'a> Batch<'a> {
             self.dag = Some(job);
             return;
         }
-        let Some(id) = job.job() else { return };
-        self.jobs.push(id);
+        let Some(span) = job.span() else { return };
+        self.jobs = Some(self.jobs.map_or(span, |jobs| jobs.and(span)));
         let submitted =
             job.int("TotalSubmitProcs").and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-        self.submitted.insert(id.cluster.0, submitted);
+        self.submitted.insert(span.first.cluster.0, submitted);
         match job.status() {
-            status::RUNNING | status::TRANSFERRING_OUTPUT => self.running += 1,
-            status::HELD => self.held += 1,
-            status::COMPLETED | status::REMOVED => self.done += 1,
+            status::RUNNING | status::TRANSFERRING_OUTPUT => self.running += span.count,
+            status::HELD => self.held += span.count,
+            status::COMPLETED | status::REMOVED => self.done += span.count,
             _ => {}
         }
     }
@@ -137,7 +137,7 @@ impl<'a> Batch<'a> {
 
     /// Done, running, idle, held and all. A suspended job counts as idle (HTCondor 25.14).
     fn counts(&self) -> [String; 5] {
-        let here = self.jobs.len() as u64;
+        let here = self.jobs.map_or(0, |jobs| jobs.count);
         let idle = here - self.running - self.held - self.done;
         let number = |name| self.dag.and_then(|dag| u64::try_from(dag.int(name)?).ok());
         let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
@@ -147,15 +147,7 @@ impl<'a> Batch<'a> {
             .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
     }
 
-    /// `36.0-3` of one cluster, `36.0 ... 39.3` of several.
     fn ids(&self) -> String {
-        match (self.jobs.iter().min(), self.jobs.iter().max()) {
-            (Some(first), Some(last)) if first == last => first.to_string(),
-            (Some(first), Some(last)) if first.cluster == last.cluster => {
-                format!("{first}-{}", last.proc)
-            }
-            (Some(first), Some(last)) => format!("{first} ... {last}"),
-            (None, _) | (_, None) => String::new(),
-        }
+        self.jobs.map(|jobs| jobs.to_string()).unwrap_or_default()
     }
 }

@@ -30,6 +30,35 @@ pub enum Layout {
     Totals,
 }
 
+impl Layout {
+    /// Whether it counts jobs, so that those that are alike need be told only once.
+    pub fn is_of_groups(self) -> bool {
+        match self {
+            Self::Batches | Self::Totals => true,
+            Self::Jobs | Self::Dag | Self::Held | Self::Running | Self::Idle | Self::Io => false,
+        }
+    }
+}
+
+/// What a view that counts jobs, and the advice below it, are made from.
+pub const GROUP_ATTRS: [&str; 15] = [
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    attr::OWNER,
+    attr::USER,
+    attr::JOB_BATCH_NAME,
+    attr::Q_DATE,
+    "TotalSubmitProcs",
+    "DAG_NodesTotal",
+    "DAG_NodesDone",
+    attr::JOB_STATUS,
+    attr::HOLD_REASON,
+    attr::HOLD_REASON_CODE,
+    attr::HOLD_RETRY_DATE,
+    "IdleReason",
+    "IdleVerdict",
+];
+
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {

@@ -17,7 +17,7 @@ pub fn count<'a>(jobs: impl Iterator<Item = View<'a>>) -> Counts {
             status::SUSPENDED => &mut counts.suspended,
             _ => continue,
         };
-        *counter += 1;
+        *counter += job.span().map_or(1, |span| span.count);
     }
     counts
 }

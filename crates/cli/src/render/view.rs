@@ -4,7 +4,7 @@ use std::fmt;
 
 use classad::{ClassAd, Env, Value};
 use jiff::tz::TimeZone;
-use model::{JobId, attr};
+use model::{JobId, ProcId, attr};
 
 /// The moment of an answer: what "now" and "here" are for everything that is printed from it.
 #[derive(Clone)]
@@ -84,6 +84,16 @@ impl<'a> View<'a> {
         Some(JobId::new(number(attr::CLUSTER_ID)?, number(attr::PROC_ID)?))
     }
 
+    /// The jobs that the ad stands for: one, unless a group was told once.
+    pub fn span(self) -> Option<Span> {
+        let first = self.job()?;
+        let number = |name| self.ad.literal(name).and_then(Value::as_i64);
+        let last = number(attr::GROUP_LAST_PROC).and_then(|n| u32::try_from(n).ok());
+        let last = last.map_or(first, |proc| JobId { proc: ProcId(proc), ..first });
+        let count = number(attr::GROUP_COUNT).and_then(|n| u64::try_from(n).ok()).unwrap_or(1);
+        Some(Span { first, last, count })
+    }
+
     /// `Owner`; empty if there is none.
     pub fn owner(self) -> String {
         self.text(attr::OWNER).unwrap_or_default()
@@ -92,6 +102,47 @@ impl<'a> View<'a> {
     /// `JobStatus`; 0 if there is none.
     pub fn status(self) -> i64 {
         self.int(attr::JOB_STATUS).unwrap_or(0)
+    }
+}
+
+/// Some jobs, by the lowest, the highest, and how many they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The lowest.
+    pub first: JobId,
+    /// The highest.
+    pub last: JobId,
+    /// How many there are between them, both included.
+    pub count: u64,
+}
+
+impl Span {
+    /// These jobs and those.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            count: self.count + other.count,
+        }
+    }
+
+    /// All of them together; `None` for none.
+    pub fn of(spans: impl IntoIterator<Item = Self>) -> Option<Self> {
+        spans.into_iter().reduce(Self::and)
+    }
+}
+
+/// `36.0`, `36.0-3` of one cluster, `36.0 ... 39.3` of several.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last, .. } = self;
+        if first == last {
+            write!(f, "{first}")
+        } else if first.cluster == last.cluster {
+            write!(f, "{first}-{}", last.proc)
+        } else {
+            write!(f, "{first} ... {last}")
+        }
     }
 }
 

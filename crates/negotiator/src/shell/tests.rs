@@ -115,6 +115,7 @@ fn all_machines(constraint: Option<&str>) -> Ask {
         projection: vec!["Name".into()],
         limit: None,
         finished: false,
+        grouped: false,
     })
 }
 

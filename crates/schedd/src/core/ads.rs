@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, Hold, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause, Timestamp, Verdict,
-    attr,
+    Cause, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause, Timestamp,
+    Verdict, attr,
 };
 
 use super::deferral::start_of;
@@ -184,7 +184,10 @@ fn set_state(ad: &mut ClassAd, record: &JobRecord) {
 fn set_hold(ad: &mut ClassAd, hold: &Hold) {
     ad.set(attr::HOLD_REASON, hold.reason.as_str());
     ad.set(attr::HOLD_REASON_CODE, i64::from(hold.code.number()));
-    ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+    // HTCondor 25.14 gives a job that was submitted on hold no subcode.
+    if hold.code != HoldCode::SubmittedOnHold {
+        ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+    }
 }
 
 fn set_tally(ad: &mut ClassAd, record: &JobRecord) {

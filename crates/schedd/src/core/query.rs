@@ -5,10 +5,11 @@ use model::{ClusterId, JobId, Now, ProcId, UserName};
 use proto::client::{Query, Select, Selector, Totals};
 
 use super::ads;
+use super::groups::is_groupable;
 use super::state::{Cluster, Core, JobRef};
 
 /// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing else.
-const PAGE_JOBS: usize = 2000;
+pub(super) const PAGE_JOBS: usize = 2000;
 
 impl Core {
     /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length see [`Self::query_page`].
@@ -23,6 +24,9 @@ impl Core {
         query: &Query,
         after: Option<JobId>,
     ) -> (Vec<ClassAd>, Option<JobId>) {
+        if is_groupable(query) {
+            return self.group_page(now, query, after);
+        }
         self.page(now, query, after, PAGE_JOBS)
     }
 
@@ -102,7 +106,7 @@ pub(super) fn names(selector: &Selector, job: JobId, owner: &UserName) -> bool {
     }
 }
 
-fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
+pub(super) fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
     match selector {
         Selector::Cluster(id) => *id == cluster.record.cluster,
         Selector::Job(id) => id.cluster == cluster.record.cluster,

@@ -409,6 +409,7 @@ fn a_million_jobs_are_one_class_and_no_records() {
         projection: vec![attr::PROC_ID.into()],
         limit: Some(1),
         finished: false,
+        grouped: false,
     };
     assert_eq!(trial.core.query(trial.now, &some).len(), 1);
 }
@@ -603,6 +604,7 @@ fn a_factory_has_no_more_jobs_in_the_queue_than_it_may() {
             projection: Vec::new(),
             limit: None,
             finished: false,
+            grouped: false,
         };
         assert_eq!(trial.core.query(trial.now, &all).len(), listed, "{lines}");
         assert_eq!(trial.core.totals().all.idle, listed as u64, "{lines}");
@@ -650,6 +652,44 @@ fn a_factory_is_paused_resumed_and_removed_with_its_cluster() {
             .any(|entry| matches!(entry.what, Happening::FactoryEnded { never: 6, .. }))
     );
     assert_eq!(trial.core.rows().clusters, [], "nothing of it is left");
+}
+
+#[test]
+fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
+    let check = |what: &str, select: Select, groups: &[(i64, i64, i64, i64)]| {
+        let mut trial = Trial::with_jobs(1000, "");
+        trial.matched();
+        trial.hears(granted(&trial));
+        for proc in [7, 8] {
+            let select = Select::Any(vec![Selector::Job(JobId::new(1, proc))]);
+            let action = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 };
+            trial.take(&[Input::Act { by: user("alice"), action, select }]);
+        }
+        let names = [attr::PROC_ID, attr::JOB_STATUS, attr::HOLD_REASON];
+        let query = Query {
+            select,
+            constraint: None,
+            projection: names.map(Into::into).to_vec(),
+            limit: None,
+            finished: false,
+            grouped: true,
+        };
+        let (ads, next) = trial.core.query_page(trial.now, &query, None);
+        assert_eq!(next, None, "{what}");
+        let number = |ad: &ClassAd, name| ad.literal(name).and_then(classad::Value::as_i64);
+        let told = |ad: &ClassAd| {
+            let [status, first, last, count] =
+                [attr::JOB_STATUS, attr::PROC_ID, attr::GROUP_LAST_PROC, attr::GROUP_COUNT]
+                    .map(|name| number(ad, name).unwrap_or(-1));
+            (status, first, last, count)
+        };
+        assert_eq!(ads.iter().map(told).collect::<Vec<_>>(), groups, "{what}");
+    };
+    let by_status = [(1, 1, 999, 997), (2, 0, 0, 1), (5, 7, 8, 2)];
+    check("all", Select::All, &by_status);
+    check("a cluster", Select::Any(vec![Selector::Cluster(ClusterId(1))]), &by_status);
+    check("one job", Select::Any(vec![Selector::Job(JobId::new(1, 7))]), &[(5, 7, -1, -1)]);
+    check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
 }
 
 mod deferral;

@@ -41,7 +41,7 @@ impl Layout {
 }
 
 /// What a view that counts jobs, and the advice below it, are made from.
-pub const GROUP_ATTRS: [&str; 14] = [
+pub const GROUP_ATTRS: [&str; 15] = [
     attr::CLUSTER_ID,
     attr::PROC_ID,
     attr::OWNER,
@@ -54,6 +54,7 @@ pub const GROUP_ATTRS: [&str; 14] = [
     attr::JOB_STATUS,
     attr::HOLD_REASON,
     attr::HOLD_REASON_CODE,
+    attr::HOLD_RETRY_DATE,
     "IdleReason",
     "IdleVerdict",
 ];

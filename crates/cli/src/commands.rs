@@ -4,6 +4,7 @@
 pub mod classad;
 pub mod daemon;
 pub mod events;
+pub mod help;
 pub mod history;
 pub mod hold;
 pub mod links;

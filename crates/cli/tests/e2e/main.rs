@@ -1,6 +1,10 @@
 //! End to end: the real binary, real processes, a pool of its own for each test. Few and broad; rules are tested on the cores.
 
 mod commands;
+mod guide;
 mod harness;
+mod hostile;
+mod mail;
 mod one_command;
 mod reliability;
+mod transfer;

@@ -45,6 +45,12 @@ enum Verb {
         /// The drivers' names without `.py`.
         names: Vec<String>,
     },
+    /// Fuzzes the entry points of the ClassAd language with mutated texts of the corpus: `fuzz [TARGET] --seconds N --seed N`.
+    Fuzz {
+        /// For the fuzzer.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
     ClassadOracle {
         /// `--seed N --cases M`.
@@ -60,6 +66,7 @@ fn main() -> Result<()> {
         Verb::Sim { args } => run::tool("sim", &args),
         Verb::Bench { args } => bench(&args),
         Verb::Clients { names } => clients::run(&names),
+        Verb::Fuzz { args } => run::tool("fuzz", &args),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
     }
 }

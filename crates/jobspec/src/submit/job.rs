@@ -3,8 +3,8 @@
 //! The order matters in places: resources before requirements, which look at them, and `+Attr` last, because what the user
 //! writes as an attribute beats what a keyword made of it.
 
+mod alike;
 mod command;
-mod common;
 mod files;
 mod identity;
 mod policy;
@@ -16,7 +16,7 @@ mod transfer;
 use classad::{ClassAd, Expr};
 use model::attr;
 
-pub(super) use self::common::{Common, make_first};
+pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
 use super::evaluate;
 use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};

@@ -9,6 +9,7 @@ use proto::client::{ActResult, Acted, Action, Answer, Ask, Select, Selector};
 use proto::command::AskError;
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -27,6 +28,9 @@ pub struct Target {
     /// Say what came of it as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Of which schedd.
+    #[command(flatten)]
+    pub at: Where,
 }
 
 /// The words that a verb uses.
@@ -66,6 +70,7 @@ pub fn run(
     also: Option<&str>,
     call: &Call,
 ) -> Result<ExitCode> {
+    target.at.check()?;
     let parts = parts(target)?;
     let mut client = connect::schedd()?;
     let mut report = Report::default();
@@ -175,7 +180,8 @@ impl Report {
     }
 }
 
-fn json(acted: &[Acted]) -> String {
+/// What came of it, job by job, as JSON.
+pub fn json(acted: &[Acted]) -> String {
     let rows: Vec<serde_json::Value> = acted
         .iter()
         .map(|acted| {
@@ -199,7 +205,7 @@ mod tests {
     use model::JobId;
 
     use super::*;
-    use crate::commands::{hold, release, rm, vacate_job};
+    use crate::commands::{continue_job, hold, release, rm, suspend, vacate_job};
 
     fn check(words: &Words, word: &str, results: &[ActResult], out: &str, err: &str) {
         let part = match word {
@@ -255,6 +261,10 @@ mod tests {
         check(release, "36.1", &[BadStatus], "", "Job 36.1 not held to be released\n");
         check(release, "36.1", &[Done], "Job 36.1 released\n", "");
         check(release, "-all", &[Done], "All jobs have been released\n", "");
+        let (pause, go_on) = (&suspend::WORDS, &continue_job::WORDS);
+        check(pause, "40.0", &[Done], "Job 40.0 suspended\n", "");
+        check(pause, "36", &[BadStatus], "", "Couldn't find/suspend all jobs in cluster 36\n");
+        check(go_on, "40", &[Done], "All jobs in cluster 40 have been continued\n", "");
         check(&vacate_job::WORDS, "40.0", &[Done], "Job 40.0 vacated\n", "");
         check(&vacate_job::FAST_WORDS, "40.1", &[Done], "Job 40.1 fast-vacated\n", "");
     }

@@ -2,6 +2,8 @@
 //! of `render`; how options are spelt, of `args`.
 
 pub mod classad;
+pub mod config_val;
+pub mod continue_job;
 pub mod daemon;
 pub mod events;
 pub mod help;
@@ -9,12 +11,18 @@ pub mod history;
 pub mod hold;
 pub mod links;
 pub mod pool;
+pub mod prio;
 pub mod q;
+pub mod qedit;
 pub mod release;
 pub mod rm;
 pub mod run;
 pub mod status;
 pub mod submit;
+pub mod suspend;
+pub mod tail;
+pub mod userprio;
 pub mod vacate_job;
 pub mod version;
 pub mod wait;
+pub mod watch_q;

@@ -35,6 +35,15 @@ pub fn negotiator() -> Result<Client> {
     connect(DaemonRole::Negotiator)
 }
 
+/// A connection to this machine's startd.
+///
+/// # Errors
+///
+/// If no startd answers.
+pub fn startd() -> Result<Client> {
+    connect(DaemonRole::Startd)
+}
+
 /// Connects; if the pool is supervised but this daemon does not answer, it is being started again: that is waited for.
 fn connect(role: DaemonRole) -> Result<Client> {
     let home = Home::from_environment();

@@ -9,6 +9,9 @@
 //! - [`connect`]: the daemons of the pool, asked for ads. [`select`]: words that name jobs.
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
 //! - [`log_wait`]: waiting on an event log.
+//! - [`follow`]: following the record until enough is known.
+//! - [`watched`]: the jobs that watch_q shows.
+//! - [`place`]: `-name` and `-pool`.
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
 
 pub mod act;
@@ -16,13 +19,16 @@ pub mod args;
 pub mod commands;
 pub mod connect;
 pub mod exit;
+pub mod follow;
 pub mod home;
 pub mod links;
 pub mod log_wait;
 pub mod output;
+pub mod place;
 pub mod pool;
 pub mod progress;
 pub mod render;
 pub mod select;
 pub mod shape;
 pub mod verbs;
+pub mod watched;

@@ -23,6 +23,8 @@ pub enum Standing {
     Idle,
     /// Running.
     Running,
+    /// Suspended.
+    Suspended,
     /// Held, with the reason.
     Held(String),
     /// Ended by itself.
@@ -46,13 +48,14 @@ impl Progress {
                 }
             }
             Happening::FactoryEnded { never, .. } => self.total -= u64::from(*never),
-            Happening::ClusterSubmitted { .. } => {}
+            Happening::ClusterSubmitted { .. } | Happening::JobEdited { .. } => {}
         }
     }
 
     /// Whether no job can get any further by itself: each has ended, was removed, or is held.
     pub fn is_settled(&self) -> bool {
-        self.count(|s| !matches!(s, Standing::Idle | Standing::Running)) == self.total
+        self.count(|s| !matches!(s, Standing::Idle | Standing::Running | Standing::Suspended))
+            == self.total
     }
 
     /// Whether each job ended with exit code 0.
@@ -100,6 +103,7 @@ impl std::fmt::Display for Standing {
         match self {
             Self::Idle => f.write_str("idle"),
             Self::Running => f.write_str("running"),
+            Self::Suspended => f.write_str("suspended"),
             Self::Held(reason) => write!(f, "held: {reason}"),
             Self::Ended(RunEnd::Exited { code }) => write!(f, "ended with exit code {code}"),
             Self::Ended(RunEnd::Signaled { signal, .. }) => write!(f, "killed by signal {signal}"),
@@ -116,10 +120,15 @@ impl std::fmt::Display for Standing {
     }
 }
 
-fn standing_after(event: &JobEvent) -> Option<Standing> {
+/// Where a job stands after an event, if that is another place.
+pub fn standing_after(event: &JobEvent) -> Option<Standing> {
     Some(match event {
         JobEvent::RunAuthorised { .. } => Standing::Running,
-        JobEvent::RunStarted { .. } | JobEvent::StopRequested { .. } => return None,
+        JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::StopRequested { .. } => return None,
+        JobEvent::Suspended { .. } => Standing::Suspended,
+        JobEvent::Continued { .. } => Standing::Running,
         JobEvent::RunOver { next: AfterRun::Complete, end, .. } => Standing::Ended(end.clone()),
         JobEvent::RunOver { next: AfterRun::Hold(hold), .. } | JobEvent::Held(hold) => {
             Standing::Held(hold.reason.clone())

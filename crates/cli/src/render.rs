@@ -1,11 +1,14 @@
 //! Answers as text. Every function here takes plain data (ads, counts, a moment) and gives a string, so that what users see is
 //! tested without a daemon. What is asked, and of whom, is the business of `commands`.
 
+pub mod accounts;
 pub mod ads;
 pub mod advice;
+mod autocluster;
 pub mod autoformat;
 mod batch;
 mod command_line;
+pub mod daemons;
 pub mod finished;
 pub mod history;
 pub mod machines;

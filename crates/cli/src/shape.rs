@@ -113,6 +113,11 @@ impl Shape {
     }
 }
 
+/// The first of the options that is given; `otherwise` if none is. Which of several tables is shown, if more are asked for.
+pub fn first<T>(options: impl IntoIterator<Item = (bool, T)>, otherwise: T) -> T {
+    options.into_iter().find_map(|(given, what)| given.then_some(what)).unwrap_or(otherwise)
+}
+
 fn expression(text: &str) -> Result<Expr> {
     connect::constraint(text).with_context(|| format!("read '{text}'"))
 }
@@ -133,6 +138,14 @@ impl Instead {
                 names(&mut columns.iter().map(|(_, expr)| expr))
             }
             Self::Auto(..) | Self::Printf(_) | Self::Table(_) => Vec::new(),
+        }
+    }
+
+    /// The same for ads of daemons: HTCondor 25.14's `condor_status` has an empty line behind each ad in XML, `condor_q` has none.
+    pub fn of_status(self) -> Self {
+        match self {
+            Self::Ads(Form::Xml, names) => Self::Ads(Form::XmlApart, names),
+            other @ (Self::Ads(..) | Self::Auto(..) | Self::Printf(_) | Self::Table(_)) => other,
         }
     }
 

@@ -26,8 +26,8 @@ use proto::net::NetError;
 use crate::args::{self, ArgError};
 use crate::commands::help;
 use crate::commands::{
-    classad, daemon, events, history, hold, links, pool, q, release, rm, run, status, submit,
-    vacate_job, version, wait,
+    classad, config_val, continue_job, daemon, events, history, hold, links, pool, prio, q, qedit,
+    release, rm, run, status, submit, suspend, tail, userprio, vacate_job, version, wait, watch_q,
 };
 use crate::exit::Exit;
 
@@ -89,7 +89,15 @@ pub const VERBS: &[Verb] = &[
     verb!("hold", ["condor_hold"], hold::HoldArgs => hold::run, not yet rm::NOT_YET),
     verb!("release", ["condor_release"], release::ReleaseArgs => release::run, not yet rm::NOT_YET),
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
+    verb!("suspend", ["condor_suspend"], suspend::SuspendArgs => ref suspend::run, not yet rm::NOT_YET),
+    verb!("continue", ["condor_continue"], continue_job::ContinueArgs => ref continue_job::run, not yet rm::NOT_YET),
+    verb!("prio", ["condor_prio"], prio::PrioArgs => ref prio::run, not yet prio::NOT_YET),
+    verb!("qedit", ["condor_qedit"], qedit::QeditArgs => ref qedit::run, not yet qedit::NOT_YET),
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
+    verb!("watch_q", ["condor_watch_q"], watch_q::WatchArgs => ref watch_q::run, not yet watch_q::NOT_YET),
+    verb!("tail", ["condor_tail"], tail::TailArgs => ref tail::run, not yet tail::NOT_YET),
+    verb!("userprio", ["condor_userprio"], userprio::UserprioArgs => ref userprio::run, not yet userprio::NOT_YET),
+    verb!("config_val", ["condor_config_val"], config_val::ConfigValArgs => ref config_val::run, not yet config_val::NOT_YET),
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
@@ -100,22 +108,14 @@ pub const VERBS: &[Verb] = &[
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
-/// HTCondor's commands that are known and not built yet: refused by name.
-const NOT_YET: &[&str] = &[
-    "condor_suspend",
-    "condor_continue",
-    "condor_prio",
-    "condor_qedit",
-    "condor_tail",
-    "condor_userprio",
-    "condor_config_val",
-    "condor_watch_q",
-    "condor_transfer_data",
-    "condor_ssh_to_job",
-    "condor_run",
-    "condor_qusers",
-    "condor_who",
-    "condor_drain",
+/// HTCondor's commands that are known and not built yet, and why if there is more to say: refused by name.
+const NOT_YET: &[(&str, &str)] = &[
+    ("condor_transfer_data", " (nothing is spooled: submit -spool is not supported yet either)"),
+    ("condor_ssh_to_job", ""),
+    ("condor_run", ""),
+    ("condor_qusers", ""),
+    ("condor_who", ""),
+    ("condor_drain", ""),
 ];
 
 /// Runs the command line `words`, the program's name first.
@@ -128,8 +128,8 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&called.as_str())) {
         return perform(verb, &Call { name: called, voice: Voice::HtCondor }, &rest);
     }
-    if NOT_YET.contains(&called.as_str()) {
-        return refuse(&format!("{called}: not supported yet"));
+    if let Some((_, why)) = NOT_YET.iter().find(|(known, _)| *known == called) {
+        return refuse(&format!("{called}: not supported yet{why}"));
     }
     match rest.split_first() {
         None => by_first_word("help", &[]),
@@ -152,8 +152,9 @@ fn by_first_word(word: &str, rest: &[String]) -> ExitCode {
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&word)) {
         return perform(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
     }
-    if NOT_YET.iter().any(|known| *known == word || known.strip_prefix("condor_") == Some(word)) {
-        return refuse(&format!("updraft {word}: not supported yet"));
+    let not_yet = |known: &str| known == word || known.strip_prefix("condor_") == Some(word);
+    if let Some((_, why)) = NOT_YET.iter().find(|(known, _)| not_yet(known)) {
+        return refuse(&format!("updraft {word}: not supported yet{why}"));
     }
     let nearest = VERBS
         .iter()
@@ -295,7 +296,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), all, "a name is used twice");
         assert!(
-            NOT_YET.iter().all(|name| !names.contains(name)),
+            NOT_YET.iter().all(|(name, _)| !names.contains(name)),
             "a verb that is built is refused"
         );
     }

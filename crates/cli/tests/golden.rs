@@ -1,5 +1,8 @@
 //! What our commands print, against what HTCondor 25.14 printed: `golden/*.out` are its outputs, `golden/*.ads` the ads that they
 //! were made from (the attributes that matter). No daemon is needed.
+//!
+//! Not here: `condor_wait`'s outputs (the log that they were made from was not kept; `log_wait` has its own tests), usage texts (clap writes
+//! ours), and whole ads of daemons (ours are other daemons, with other statistics).
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +11,12 @@ use clap::{Args, Command, FromArgMatches};
 use classad::{ClassAd, Expr, Value};
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
-use cli::render::{machines, queue};
+use cli::render::{accounts, daemons, history, machines, queue};
 use cli::shape::Shape;
 use cli::verbs::Voice;
 use jiff::tz::TimeZone;
-use model::UserName;
-use proto::client::{Counts, Totals};
+use model::{Timestamp, UserName};
+use proto::client::{AccountLine, Counts, Identity, Totals};
 
 /// 2026-11-22 16:06:17 UTC: when most of the outputs were made.
 const NOW: i64 = 1_795_363_577;
@@ -42,7 +45,8 @@ fn totals(is_empty: bool) -> Totals {
     let alice = Counts { idle: 5, running: 1, held: 1, ..Counts::default() };
     let bob = Counts { idle: 3, running: 1, ..Counts::default() };
     let all = Counts { idle: 8, running: 2, held: 1, ..Counts::default() };
-    Totals { all, by_owner: vec![(UserName::new("alice"), alice), (UserName::new("bob"), bob)] }
+    let by_owner = vec![(UserName::new("alice"), alice), (UserName::new("bob"), bob)];
+    Totals { all, by_owner, ..Totals::default() }
 }
 
 fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: bool) {
@@ -79,6 +83,10 @@ fn views_of_the_queue_are_htcondors() {
         ("condor_q.hold.out", 0, held, Layout::Held, true),
         ("condor_q.run.out", 0, running, Layout::Running, true),
         ("condor_q.idle.out", 0, idle, Layout::Idle, true),
+        ("condor_q.run-nobatch.out", 0, running, Layout::Running, true),
+        ("condor_q.wide.out", 0, ALICE, Layout::Jobs, true),
+        ("condor_q.held-nobatch.out", 0, held, Layout::Held, true),
+        ("condor_q.nojob-nobatch.out", 1, "false", Layout::Jobs, false),
         ("condor_q.io.out", 0, "false", Layout::Io, true),
         ("condor_q.totals.out", 0, ALICE, Layout::Totals, true),
         ("condor_q.dag.out", 1, ALICE, Layout::Dag, true),
@@ -189,6 +197,7 @@ fn views_of_machines_are_htcondors() {
         ("condor_status.server.out", 0, "true", machines::Layout::Servers),
         ("condor_status.state.out", 1, "true", machines::Layout::States),
         ("condor_status.total.out", 0, "true", machines::Layout::Totals),
+        ("condor_status.compact.out", 0, "true", machines::Layout::Machines),
     ] {
         assert_eq!(
             machines::render(&slots(constraint, later), layout, &moment(NOW)),
@@ -207,5 +216,188 @@ fn views_of_machines_are_htcondors() {
         &slots,
         &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"],
     );
+    let xml =
+        shape(&["-xml", "-attributes", "Name,State"]).instead().unwrap().expect("not a table");
+    let xml = xml.of_status().render(&slots, &moment(NOW), Voice::HtCondor);
+    assert_eq!(xml, golden("condor_status.xml.out"));
     check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
+}
+
+#[test]
+fn accounts_are_shown_in_htcondors_table() {
+    let line = |user: &str, effective_priority: f64, used: f64, begun_ago: i64| AccountLine {
+        user: UserName::new(user),
+        effective_priority,
+        real_priority: effective_priority / 1000.0,
+        factor: 1000.0,
+        held: 1.0,
+        used_weight_seconds: used,
+        begun: Some(Timestamp::from_secs(NOW - begun_ago)),
+        last_used: Some(Timestamp::from_secs(NOW)),
+    };
+    let lines = [line("bob", 500.04, 10.0, 7), line("alice", 500.64, 163.0, 180)];
+    for (file, all_columns, everybody) in
+        [("condor_userprio.out", false, false), ("condor_userprio.all.out", true, true)]
+    {
+        let wanted = accounts::Wanted { all_columns, everybody };
+        let shown = accounts::table(&lines, "localhost", wanted, &moment(NOW));
+        assert_eq!(shown, golden(file), "{file}");
+    }
+}
+
+#[test]
+fn schedds_and_submitters_are_shown_in_htcondors_tables() {
+    let identity = Identity {
+        role: "schedd".to_owned(),
+        name: "localhost".to_owned(),
+        version: "0".to_owned(),
+        address: "<127.0.0.1:9618>".to_owned(),
+        pid: 1,
+        since: Timestamp::from_secs(NOW),
+    };
+    let totals = totals(false);
+    let (schedd, submitters) =
+        (daemons::scheduler(&identity, &totals), daemons::submitters(&identity, &totals));
+    assert_eq!(daemons::schedds(&[schedd], &moment(NOW)), golden("condor_status.schedd.out"));
+    assert_eq!(
+        daemons::submitter_table(&submitters, &moment(NOW)),
+        golden("condor_status.submitters.out")
+    );
+}
+
+/// The ad of a job that makes this line of a history: the reference's ads were not kept.
+fn finished(line: &str) -> ClassAd {
+    let year = |date: &str| {
+        let civil =
+            jiff::civil::DateTime::strptime("%Y/%m/%d %H:%M", format!("2026/{date}")).unwrap();
+        civil.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second()
+    };
+    let (cluster, proc) = line[..12].trim().split_once('.').unwrap();
+    let numbers: Vec<i64> =
+        line[40..52].trim().split(['+', ':']).map(|number| number.parse().unwrap()).collect();
+    let [days, hours, minutes, seconds] = numbers[..] else { panic!("{line}") };
+    let mut ad = ClassAd::new();
+    ad.set("ClusterId", cluster.parse::<i64>().unwrap());
+    ad.set("ProcId", proc.parse::<i64>().unwrap());
+    ad.set("Owner", line[13..27].trim());
+    ad.set("QDate", year(line[28..39].trim()));
+    let wall = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+    ad.set("RemoteWallClockTime", i32::try_from(wall).map(f64::from).unwrap());
+    ad.set("JobStatus", i64::from(if line[53..54] == *"C" { 4 } else { 3 }));
+    let completed = line[56..67].trim();
+    ad.set("CompletionDate", if completed.is_empty() { 0 } else { year(completed) });
+    let (program, args) = line[68..].split_once(' ').unwrap_or((&line[68..], ""));
+    ad.set("Cmd", format!("/bin/{program}"));
+    ad.set("Args", args);
+    ad
+}
+
+#[test]
+fn lists_of_finished_jobs_are_htcondors() {
+    for file in [
+        "condor_history.out",
+        "condor_history.cluster.out",
+        "condor_history.forwards.out",
+        "condor_history.none.out",
+    ] {
+        let expected = golden(file);
+        let ads: Vec<ClassAd> = expected.lines().skip(1).map(finished).collect();
+        assert_eq!(history::render(&ads, &moment(NOW)), expected, "{file}");
+    }
+}
+
+#[test]
+fn suspended_jobs_are_shown_as_htcondor_shows_them() {
+    // 16:23:17.
+    let now = NOW + 17 * 60;
+    let job = |proc: i64, status: i64, memory: f64| {
+        let mut ad = ClassAd::new();
+        for (name, value) in [
+            ("ClusterId", 40),
+            ("ProcId", proc),
+            ("JobStatus", status),
+            ("QDate", now - 60),
+            ("TotalSubmitProcs", 3),
+            ("JobPrio", 0),
+        ] {
+            ad.set(name, value);
+        }
+        ad.set("Owner", "alice");
+        ad.set("JobBatchName", "mysleepers");
+        ad.set("Cmd", "/bin/sh");
+        ad.set("Args", "-c echo' 'started;' 'date;' 'exec' 'sleep' '600");
+        ad.set("MemoryUsage", memory);
+        if status != 1 {
+            ad.set("ShadowBday", now - 12);
+        }
+        ad
+    };
+    let jobs = [job(0, 7, 2.0), job(1, 2, 5.0), job(2, 1, 0.1)];
+    let alice = Counts { idle: 1, running: 1, suspended: 1, ..Counts::default() };
+    let by_owner = vec![(UserName::new("alice"), alice)];
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let answer = Answer {
+        source: &source,
+        moment: &moment(now),
+        jobs: &jobs,
+        totals: &Totals { all: alice, by_owner, ..Totals::default() },
+        me: Some(("alice", "alice@localhost")),
+        width: None,
+    };
+    assert_eq!(queue::render(&answer, Layout::Jobs), golden("condor_q.suspended.out"));
+    assert_eq!(queue::render(&answer, Layout::Batches), golden("condor_q.suspended-batch.out"));
+}
+
+#[test]
+fn jobs_that_ask_for_the_same_are_counted_as_htcondor_counts_them() {
+    let mut jobs = ads("queue.ads", "true");
+    // What the queue's ads were kept without.
+    let usual = jobs[0].get("Requirements").cloned().unwrap();
+    for job in &mut jobs {
+        job.set("RequestCpus", 1);
+        job.set("RequestDisk", 1_048_576);
+        if job.get("Requirements").is_none() {
+            job.set("Requirements", usual.clone());
+            job.set("RequestMemory", 128);
+        }
+    }
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let answer = Answer {
+        source: &source,
+        moment: &moment(NOW + 1),
+        jobs: &jobs,
+        totals: &totals(false),
+        me: None,
+        width: None,
+    };
+    // HTCondor numbers what it has ever seen, ours what is shown.
+    let expected = golden("condor_q.autocluster.out").replace("\n    4     2 ", "\n    2     2 ");
+    assert_eq!(queue::render(&answer, Layout::Autoclusters), expected);
+}
+
+#[test]
+fn edited_attributes_are_shown_in_htcondors_columns() {
+    let rows = [
+        (36, 0, Some("43"), Some("\"x\""), 3),
+        (36, 1, Some("7"), Some("\"x\""), 3),
+        (36, 2, Some("43"), Some("\"x\""), 3),
+        (36, 3, Some("43"), Some("\"x\""), 3),
+        (37, 0, None, None, 0),
+        (37, 1, Some("7"), None, 0),
+        (38, 0, None, None, 0),
+    ];
+    let ad = |(cluster, proc, foo, bar, prio): (i64, i64, Option<&str>, Option<&str>, i64)| {
+        let mut ad = ClassAd::new();
+        for (name, value) in [("ClusterId", cluster), ("ProcId", proc), ("JobPrio", prio)] {
+            ad.set(name, value);
+        }
+        for (name, value) in [("Foo", foo), ("Bar", bar)] {
+            if let Some(value) = value {
+                ad.set(name, value.parse::<Expr>().unwrap());
+            }
+        }
+        ad
+    };
+    let jobs: Vec<ClassAd> = rows.into_iter().map(ad).collect();
+    check_shape("condor_qedit.after.out", &jobs, &["-af:jh", "Foo", "Bar", "JobPrio"]);
 }

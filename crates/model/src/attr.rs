@@ -57,6 +57,7 @@ attrs! {
     HOLD_REASON = "HoldReason";
     HOLD_REASON_CODE = "HoldReasonCode";
     HOLD_REASON_SUB_CODE = "HoldReasonSubCode";
+    HOLD_RETRY_DATE = "HoldRetryDate";
     RELEASE_REASON = "ReleaseReason";
     REMOVE_REASON = "RemoveReason";
     VACATE_REASON = "VacateReason";
@@ -69,6 +70,13 @@ attrs! {
     ON_EXIT_REMOVE = "OnExitRemove";
     ON_EXIT_HOLD = "OnExitHold";
     LEAVE_JOB_IN_QUEUE = "LeaveJobInQueue";
+    PERIODIC_HOLD = "PeriodicHold";
+    PERIODIC_RELEASE = "PeriodicRelease";
+    PERIODIC_REMOVE = "PeriodicRemove";
+    PERIODIC_VACATE = "PeriodicVacate";
+    TIMER_REMOVE = "TimerRemove";
+    ALLOWED_JOB_DURATION = "AllowedJobDuration";
+    ALLOWED_EXECUTE_DURATION = "AllowedExecuteDuration";
     // where
     REMOTE_HOST = "RemoteHost";
     LAST_REMOTE_HOST = "LastRemoteHost";

@@ -115,6 +115,8 @@ codes! {
     VacateCode {
         /// The job is being held by its user.
         UserHold = 1,
+        /// The run used more than its slot has; the job asks for more the next time.
+        JobOutOfResources = 34,
         /// `periodic_vacate`.
         JobPolicyVacate = 1000,
         /// `condor_vacate_job`.

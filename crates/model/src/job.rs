@@ -9,6 +9,8 @@
 //!    | | Held                     v
 //!    | '-------> Held <------ Stopping --- RunOver{Remove} --> Removed
 //!    '-- Released --'  RunOver{Hold}                           (final; also from Idle and Held)
+//!
+//!   Running <--- Suspended, Continued ---> Suspended          (from which all leads on that leads on from Running)
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,13 @@ pub enum JobState {
     },
     /// A run is authorised: its machine has been told to start it, or runs it, or cannot be reached and may still run it.
     Running(Running),
+    /// Its run is alive and gets no processor, until somebody lets it go on.
+    Suspended {
+        /// The run.
+        running: Running,
+        /// `EnteredCurrentStatus`.
+        since: Timestamp,
+    },
     /// The run is to end; nothing else may start until the machine says that it has, or its lease is over.
     Stopping {
         /// The run.
@@ -66,6 +75,26 @@ pub struct Running {
     pub since: Timestamp,
     /// When the startd said that the program was executed (`JobCurrentStartExecutingDate`).
     pub executing: Option<Timestamp>,
+    /// The last order to suspend it or to let it go on.
+    #[serde(default)]
+    pub pause: Pause,
+}
+
+/// An order to suspend a run, or to let it go on. A machine carries out the one with the highest number that it heard, so a late
+/// one does no harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Rises by one with each order, from 1; 0 before the first.
+    pub number: u32,
+    /// Whether the run is to be suspended.
+    pub suspend: bool,
+}
+
+impl Pause {
+    /// The next order.
+    pub const fn next(self, suspend: bool) -> Self {
+        Self { number: self.number.saturating_add(1), suspend }
+    }
 }
 
 /// Why a run is being stopped.
@@ -104,6 +133,29 @@ pub enum JobEvent {
         /// Which attempt.
         attempt: Attempt,
         /// When the program was executed.
+        at: Timestamp,
+    },
+    /// Somebody wants the run to be suspended, or to go on.
+    PauseRequested {
+        /// What is wanted.
+        pause: Pause,
+        /// When.
+        at: Timestamp,
+    },
+    /// The machine said that it has suspended the run.
+    Suspended {
+        /// Which attempt.
+        attempt: Attempt,
+        /// How many processes it stopped.
+        processes: u32,
+        /// When the schedd learned it.
+        at: Timestamp,
+    },
+    /// The machine said that the run goes on.
+    Continued {
+        /// Which attempt.
+        attempt: Attempt,
+        /// When the schedd learned it.
         at: Timestamp,
     },
     /// Somebody wants the run to end.
@@ -177,6 +229,8 @@ pub enum JobStatus {
     Completed = 4,
     /// 5, `H`.
     Held = 5,
+    /// 7, `S`.
+    Suspended = 7,
 }
 
 impl JobStatus {
@@ -202,6 +256,7 @@ impl JobState {
         match self {
             Self::Idle { .. } => JobStatus::Idle,
             Self::Running(_) => JobStatus::Running,
+            Self::Suspended { .. } => JobStatus::Suspended,
             Self::Stopping { cause, .. } => match cause {
                 StopCause::Hold(_) => JobStatus::Held,
                 StopCause::Remove { .. } => JobStatus::Removed,
@@ -217,6 +272,7 @@ impl JobState {
     pub const fn since(&self) -> Timestamp {
         match self {
             Self::Idle { since }
+            | Self::Suspended { since, .. }
             | Self::Stopping { since, .. }
             | Self::Completed { since, .. }
             | Self::Removed { since, .. } => *since,
@@ -228,7 +284,9 @@ impl JobState {
     /// The authorised run, if there is one.
     pub const fn running(&self) -> Option<&Running> {
         match self {
-            Self::Running(running) | Self::Stopping { running, .. } => Some(running),
+            Self::Running(running)
+            | Self::Suspended { running, .. }
+            | Self::Stopping { running, .. } => Some(running),
             Self::Idle { .. } | Self::Held(_) | Self::Completed { .. } | Self::Removed { .. } => {
                 None
             }
@@ -239,7 +297,11 @@ impl JobState {
     pub const fn is_final(&self) -> bool {
         match self {
             Self::Completed { .. } | Self::Removed { .. } => true,
-            Self::Idle { .. } | Self::Running(_) | Self::Stopping { .. } | Self::Held(_) => false,
+            Self::Idle { .. }
+            | Self::Running(_)
+            | Self::Suspended { .. }
+            | Self::Stopping { .. }
+            | Self::Held(_) => false,
         }
     }
 
@@ -252,6 +314,7 @@ impl JobState {
         let next = match self {
             Self::Idle { .. } => idle(event),
             Self::Running(running) => from_running(running, event),
+            Self::Suspended { running, since } => from_suspended(running, *since, event),
             Self::Stopping { running, cause, since } => {
                 from_stopping(running, cause, *since, event)
             }
@@ -272,12 +335,16 @@ fn idle(event: &JobEvent) -> Option<JobState> {
             claim: *claim,
             since: *at,
             executing: None,
+            pause: Pause::default(),
         })),
         JobEvent::Held(hold) => Some(JobState::Held(hold.clone())),
         JobEvent::Removed { reason, at } => {
             Some(JobState::Removed { reason: reason.clone(), since: *at })
         }
         JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
         | JobEvent::StopRequested { .. }
         | JobEvent::RunOver { .. }
         | JobEvent::Released { .. } => None,
@@ -289,11 +356,38 @@ fn from_running(running: &Running, event: &JobEvent) -> Option<JobState> {
         JobEvent::RunStarted { attempt, at } => {
             started(running, *attempt, *at).map(JobState::Running)
         }
+        JobEvent::PauseRequested { pause, .. } => paused(running, *pause).map(JobState::Running),
+        JobEvent::Suspended { attempt, at, .. } => (running.attempt == *attempt)
+            .then(|| JobState::Suspended { running: running.clone(), since: *at }),
         JobEvent::StopRequested { cause, at } => {
             Some(JobState::Stopping { running: running.clone(), cause: cause.clone(), since: *at })
         }
         JobEvent::RunOver { attempt, end, next, at, .. } => over(running, *attempt, end, next, *at),
         JobEvent::RunAuthorised { .. }
+        | JobEvent::Continued { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. }
+        | JobEvent::Removed { .. } => None,
+    }
+}
+
+fn from_suspended(running: &Running, since: Timestamp, event: &JobEvent) -> Option<JobState> {
+    match event {
+        // Its word came after that of the suspension.
+        JobEvent::RunStarted { attempt, at } => {
+            let running = started(running, *attempt, *at)?;
+            Some(JobState::Suspended { running, since })
+        }
+        JobEvent::PauseRequested { pause, .. } => {
+            let running = paused(running, *pause)?;
+            Some(JobState::Suspended { running, since })
+        }
+        JobEvent::Continued { attempt, .. } => {
+            (running.attempt == *attempt).then(|| JobState::Running(running.clone()))
+        }
+        JobEvent::StopRequested { .. } | JobEvent::RunOver { .. } => from_running(running, event),
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::Suspended { .. }
         | JobEvent::Held(_)
         | JobEvent::Released { .. }
         | JobEvent::Removed { .. } => None,
@@ -318,6 +412,9 @@ fn from_stopping(
         }
         JobEvent::RunOver { attempt, end, next, at, .. } => over(running, *attempt, end, next, *at),
         JobEvent::RunAuthorised { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
         | JobEvent::Held(_)
         | JobEvent::Released { .. }
         | JobEvent::Removed { .. } => None,
@@ -332,6 +429,9 @@ fn from_held(event: &JobEvent) -> Option<JobState> {
         }
         JobEvent::RunAuthorised { .. }
         | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
         | JobEvent::StopRequested { .. }
         | JobEvent::RunOver { .. }
         | JobEvent::Held(_) => None,
@@ -341,6 +441,10 @@ fn from_held(event: &JobEvent) -> Option<JobState> {
 fn started(running: &Running, attempt: Attempt, at: Timestamp) -> Option<Running> {
     (running.attempt == attempt && running.executing.is_none())
         .then(|| Running { executing: Some(at), ..running.clone() })
+}
+
+fn paused(running: &Running, pause: Pause) -> Option<Running> {
+    (pause.number > running.pause.number).then(|| Running { pause, ..running.clone() })
 }
 
 fn over(
@@ -379,7 +483,13 @@ mod tests {
     }
 
     fn running() -> Running {
-        Running { attempt: Attempt(2), claim: CLAIM, since: T, executing: None }
+        Running {
+            attempt: Attempt(2),
+            claim: CLAIM,
+            since: T,
+            executing: None,
+            pause: Pause::default(),
+        }
     }
 
     fn states() -> Vec<(&'static str, JobState)> {
@@ -387,6 +497,7 @@ mod tests {
         vec![
             ("idle", JobState::Idle { since: T }),
             ("running", JobState::Running(running())),
+            ("suspended", JobState::Suspended { running: running(), since: T }),
             (
                 "stopping",
                 JobState::Stopping { running: running(), cause: StopCause::Hold(hold()), since: T },
@@ -407,6 +518,15 @@ mod tests {
             ("authorised", JobEvent::RunAuthorised { attempt: Attempt(2), claim: CLAIM, at: T }),
             ("started", JobEvent::RunStarted { attempt: Attempt(2), at: T }),
             ("started, other attempt", JobEvent::RunStarted { attempt: Attempt(1), at: T }),
+            ("pause", JobEvent::PauseRequested { pause: Pause::default().next(true), at: T }),
+            ("pause, said before", JobEvent::PauseRequested { pause: Pause::default(), at: T }),
+            ("suspended", JobEvent::Suspended { attempt: Attempt(2), processes: 1, at: T }),
+            (
+                "suspended, other attempt",
+                JobEvent::Suspended { attempt: Attempt(1), processes: 1, at: T },
+            ),
+            ("continued", JobEvent::Continued { attempt: Attempt(2), at: T }),
+            ("continued, other attempt", JobEvent::Continued { attempt: Attempt(1), at: T }),
             (
                 "stop",
                 JobEvent::StopRequested {
@@ -429,6 +549,7 @@ mod tests {
         match state {
             JobState::Idle { .. } => "idle",
             JobState::Running(_) => "running",
+            JobState::Suspended { .. } => "suspended",
             JobState::Stopping { .. } => "stopping",
             JobState::Held(_) => "held",
             JobState::Completed { .. } => "completed",

@@ -23,8 +23,10 @@ pub use ids::{
     Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,
     ProcId, RunId, ScheddName, Seq, SubmitToken, UserName,
 };
-pub use job::{AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Running, StopCause};
-pub use reason::{Cause, IdleReason, Verdict};
+pub use job::{
+    AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
+};
+pub use reason::{Cause, IdleReason, Nearest, Verdict};
 pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};

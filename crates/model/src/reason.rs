@@ -41,8 +41,8 @@ pub enum Cause {
         of: u32,
         /// References in it that are undefined everywhere.
         undefined: Vec<String>,
-        /// The machine that comes nearest.
-        nearest: Option<String>,
+        /// The slot that comes nearest: it meets as many of the other clauses as any.
+        nearest: Option<Box<Nearest>>,
     },
     /// Several clauses are each true somewhere, but never all on one machine.
     ClausesConflict {
@@ -88,6 +88,11 @@ pub enum Cause {
     },
     /// It was matched, and the machine has not answered yet.
     Claiming,
+    /// It is to start at a time that is not near yet.
+    Deferred {
+        /// Seconds until then, when this was written.
+        seconds: u64,
+    },
     /// The last attempts failed, and the next is tried later.
     BackingOff {
         /// Seconds until then, when this was written.
@@ -95,6 +100,25 @@ pub enum Cause {
         /// How the last one failed.
         last: String,
     },
+}
+
+/// A slot that nearly suits a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// Its name.
+    pub slot: String,
+    /// What it has of that which the failing clause looks at: attributes and their values.
+    pub has: Vec<(String, String)>,
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.slot)?;
+        for (n, (name, value)) in self.has.iter().enumerate() {
+            write!(f, "{}{name} = {value}", if n == 0 { ", which has " } else { " and " })?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Verdict {
@@ -124,8 +148,8 @@ impl fmt::Display for Cause {
                     write!(f, " ({} is defined nowhere)", undefined.join(", "))?;
                 }
                 match nearest {
-                    Some(name) if failing != of => write!(f, "; nearest is {name}"),
-                    Some(_) | None => Ok(()),
+                    Some(nearest) => write!(f, "; nearest is {nearest}"),
+                    None => Ok(()),
                 }
             }
             Self::ClausesConflict { clauses, of } => {
@@ -163,6 +187,7 @@ impl fmt::Display for Cause {
             }
             Self::Limit { name } => write!(f, "the limit {name} is reached"),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
+            Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
             Self::BackingOff { seconds, last } => {
                 write!(f, "next try in {seconds} s; the last one failed: {last}")
             }

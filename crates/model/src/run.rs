@@ -75,6 +75,8 @@ pub enum StartStage {
     Error,
     /// Executing the program (hold code 6).
     Execute,
+    /// Waiting for the time at which the job was to start: it has passed (hold code 20).
+    Deferral,
     /// Anything of ours: making the scratch folder, becoming the user. Not the user's fault: the job is tried again.
     Prepare,
 }

@@ -19,7 +19,7 @@ mod reasons;
 mod state;
 mod words;
 
-pub use accounts::{Account, AccountLine, Accounts, BEST_PRIORITY};
+pub use accounts::{Account, Accounts, BEST_PRIORITY};
 pub use demand::Demand;
 pub use pass::{Snapshot, negotiate};
 pub use plan::{Fault, Plan, PlannedMatch};

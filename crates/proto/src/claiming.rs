@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Resources, RunEnd, RunId, Timestamp, Usage,
-    UserName,
+    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Pause, Resources, RunEnd, RunId, Timestamp,
+    Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,18 @@ pub enum ToStartd {
         ordinal: u32,
         /// How.
         how: StopHow,
+    },
+    /// Suspends a run, or lets it go on; answered with [`FromStartd::RunPaused`]. A number that is not higher than the last of the
+    /// run is only answered.
+    PauseRun {
+        /// Whose claim.
+        claim: ClaimId,
+        /// Proof that the claim is this schedd's.
+        secret: ClaimSecret,
+        /// The run.
+        run: RunId,
+        /// The order.
+        pause: Pause,
     },
     /// The end of the run is in the schedd's record: the startd may forget it and clean up.
     RunRecorded {
@@ -164,6 +176,17 @@ pub enum FromStartd {
         at: Timestamp,
         /// The scratch folder (`CondorScratchDir` in the event log).
         scratch_dir: String,
+    },
+    /// A run is suspended, or goes on: the order with this number is carried out.
+    RunPaused {
+        /// The claim.
+        claim: ClaimId,
+        /// The run.
+        run: RunId,
+        /// The order.
+        pause: Pause,
+        /// How many processes it is about.
+        processes: u32,
     },
     /// What a run has used so far.
     RunUsage {

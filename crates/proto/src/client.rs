@@ -3,6 +3,8 @@
 //!
 //! No message names its sender: who the user is, the kernel says.
 
+use std::collections::BTreeMap;
+
 use classad::{AttrName, ClassAd, Expr};
 use model::{
     ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, UserName,
@@ -60,6 +62,15 @@ pub enum Ask {
         /// To which.
         select: Select,
     },
+    /// Sets attributes of jobs: in all of them or in none.
+    Edit {
+        /// Of which.
+        select: Select,
+        /// Names and new values; the last of a name counts.
+        changes: Vec<(AttrName, Expr)>,
+        /// Whether only to say what would come of it.
+        dry_run: bool,
+    },
     /// Job ads, from the queue, or from history.
     QueryJobs(Query),
     /// Machine ads (asked of the negotiator).
@@ -77,6 +88,61 @@ pub enum Ask {
     },
     /// Who the daemon is.
     Identify,
+    /// A part of a file of a job that runs (asked of the startd).
+    ReadRun {
+        /// Which job.
+        job: JobId,
+        /// Which file.
+        file: RunFile,
+        /// From where.
+        from: ReadFrom,
+        /// At most so many bytes.
+        max_bytes: u32,
+    },
+    /// Everybody's account (asked of the negotiator).
+    Accounts,
+    /// Changes accounts (asked of the negotiator, by who may do everything).
+    EditAccounts {
+        /// Whose; everybody's if not given.
+        user: Option<UserName>,
+        /// How.
+        edit: AccountEdit,
+    },
+}
+
+/// A file of a job that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunFile {
+    /// What it wrote to its standard output.
+    Stdout,
+    /// What it wrote to its standard error.
+    Stderr,
+    /// A file in the folder in which it runs: a relative name that does not lead out of it.
+    Named(String),
+}
+
+/// From where a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReadFrom {
+    /// So that the last byte is its end.
+    End,
+    /// From this byte on.
+    Offset(u64),
+}
+
+/// A change of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AccountEdit {
+    /// The real priority.
+    SetPriority(f64),
+    /// What the real priority is multiplied with.
+    SetFactor(f64),
+    /// All that was ever used, weight times seconds.
+    SetUsed(f64),
+    /// As if nothing had been used. The factor stays.
+    Reset,
+    /// As if the user had never been here.
+    Delete,
 }
 
 /// What may be done to jobs.
@@ -108,6 +174,21 @@ pub enum Action {
         /// `-fast`.
         fast: bool,
     },
+    /// `condor_suspend`.
+    Suspend,
+    /// `condor_continue`.
+    Continue,
+    /// `condor_prio`.
+    Prioritise(Priority),
+}
+
+/// A new `JobPrio`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Priority {
+    /// This one.
+    Set(i32),
+    /// So much more than it has, or less.
+    Change(i32),
 }
 
 /// Which jobs.
@@ -165,12 +246,23 @@ pub enum Answer {
     },
     /// What came of an action.
     Acted(Vec<Acted>),
+    /// What came of an edit.
+    Edited(Edited),
     /// Some ads.
     Ads(Vec<ClassAd>),
     /// Counts.
     Totals(Totals),
     /// Some events.
     Events(Vec<Recorded>),
+    /// A part of a file.
+    FilePart {
+        /// From which byte on.
+        offset: u64,
+        /// The bytes; none at the end of the file.
+        bytes: Vec<u8>,
+    },
+    /// Accounts, best priority first.
+    Accounts(Vec<AccountLine>),
     /// The daemon.
     Identity(Identity),
     /// Received; nothing to say.
@@ -205,6 +297,19 @@ pub enum ActResult {
     BadStatus,
 }
 
+/// What came of an edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Edited {
+    /// The attributes were set in so many jobs.
+    Done(u64),
+    /// No job is selected.
+    NoJobs,
+    /// This one is not there, or somebody else's: nothing was set.
+    NotThisJob(JobId),
+    /// The schedd keeps this attribute itself: nothing was set.
+    Immutable(AttrName),
+}
+
 /// Counts of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
@@ -212,6 +317,9 @@ pub struct Totals {
     pub all: Counts,
     /// Of each user with jobs in the queue.
     pub by_owner: Vec<(UserName, Counts)>,
+    /// The last position of the record: what is counted here has happened up to it.
+    #[serde(default)]
+    pub seq: Seq,
 }
 
 /// Jobs by status.
@@ -229,6 +337,27 @@ pub struct Counts {
     pub removed: u64,
     /// Suspended.
     pub suspended: u64,
+}
+
+/// One line of the report on the accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccountLine {
+    /// Who.
+    pub user: UserName,
+    /// Real priority times factor: lower is better.
+    pub effective_priority: f64,
+    /// The decayed usage.
+    pub real_priority: f64,
+    /// The factor.
+    pub factor: f64,
+    /// What the user holds now, by slot weight.
+    pub held: f64,
+    /// All that the user ever used, weight times seconds.
+    pub used_weight_seconds: f64,
+    /// Since when the account counts.
+    pub begun: Option<Timestamp>,
+    /// When something was held last.
+    pub last_used: Option<Timestamp>,
 }
 
 /// One entry of the record.
@@ -267,6 +396,13 @@ pub enum Happening {
         job: JobId,
         /// What.
         event: JobEvent,
+    },
+    /// Somebody set attributes of a job.
+    JobEdited {
+        /// Which.
+        job: JobId,
+        /// The attributes and their new values, as ClassAd text.
+        changes: BTreeMap<String, String>,
     },
 }
 

@@ -8,10 +8,14 @@
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
 //! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
-//! - `detect`, `speed`, `measure`: what is found out about the machine, once and again.
+//! - `deferral`: runs that wait for the time at which their jobs are to start.
+//! - `tail`: files of runs, shown to their owners.
+//! - `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
 
 mod advertiser;
+mod deferral;
 mod detect;
+mod disk;
 mod engine;
 mod environment;
 mod journal;
@@ -22,5 +26,6 @@ mod sandbox;
 mod schedds;
 pub mod server;
 mod speed;
+mod tail;
 mod transfer;
 mod translate;

@@ -353,7 +353,7 @@ const FUNCTIONS: &[(&str, &[Kind], &[Kind])] = &[
     ("getMinutes", &[MOMENT], &[]),
     ("getSeconds", &[LENGTH], &[]),
     ("unparse", &[ATTR], &[]),
-    ("unresolved", &[ATTR], &[PATTERN]),
+    ("unresolved", &[ATTR], &[Only(PATTERNS)]),
     ("eval", &[CODE], &[]),
     ("evalInEachContext", &[QUESTION, AD_LIST], &[]),
     ("countMatches", &[QUESTION, AD_LIST], &[]),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use model::{RunEnd, Usage};
+use model::{Pause, RunEnd, Usage};
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::Answer;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
@@ -65,6 +65,7 @@ pub(crate) enum Message {
 pub(crate) enum Order {
     Start(Box<StartProcess>),
     Stop { key: RunKey, signal: i32, grace_ms: u64 },
+    Pause { key: RunKey, pause: Pause },
     ExtendLease { keys: Vec<RunKey>, until_boot_ms: u64 },
     Forget { key: RunKey },
 }

@@ -3,7 +3,7 @@
 //! the oracle.
 
 use classad::{ClassAd, Env};
-use model::{RunEnd, RunId, StartFailure, StartStage, Timestamp, Usage, VacateCode};
+use model::{Pause, RunEnd, RunId, StartFailure, StartStage, Timestamp, Usage, VacateCode};
 use startd::core::{FromLauncher, LauncherState, RunKey, StartProcess};
 
 use super::clock::{MILLISECOND, Micros, SECOND};
@@ -31,6 +31,10 @@ pub(crate) struct Kept {
     lease_until_boot_ms: u64,
     /// It was told to end, and will.
     dying: bool,
+    /// It gets no processor.
+    suspended: bool,
+    /// What it will do when it goes on.
+    delayed: Vec<Fate>,
     behaviour: Behaviour,
 }
 
@@ -73,6 +77,7 @@ impl World {
         match order {
             Order::Start(start) => self.take_run(m, start),
             Order::Stop { key, signal, grace_ms } => self.stop_process(m, key, signal, grace_ms),
+            Order::Pause { key, pause } => self.pause_process(m, key, pause),
             Order::ExtendLease { keys, until_boot_ms } => {
                 for key in keys {
                     if let Some(kept) = self.machines[m].runs.get_mut(&key) {
@@ -111,6 +116,8 @@ impl World {
             state: LauncherState::Starting,
             lease_until_boot_ms: start.lease_until_boot_ms,
             dying: false,
+            suspended: false,
+            delayed: Vec::new(),
             behaviour: Behaviour::of(&start.job),
             start,
         };
@@ -125,6 +132,12 @@ impl World {
     pub(crate) fn fate(&mut self, m: usize, key: RunKey, fate: Fate) {
         let Some(kept) = self.machines[m].runs.get(&key) else { return };
         if kept.is_over() {
+            return;
+        }
+        if kept.suspended && matches!(fate, Fate::End { by_itself: true, .. }) {
+            if let Some(kept) = self.machines[m].runs.get_mut(&key) {
+                kept.delayed.push(fate);
+            }
             return;
         }
         match fate {
@@ -182,6 +195,8 @@ impl World {
             self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false });
             return;
         }
+        self.wake(m, key);
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
         let ignores = kept.behaviour.ignores_term;
         let starting = kept.state == LauncherState::Starting;
         kept.dying |= starting;
@@ -195,6 +210,28 @@ impl World {
             };
             let at = self.now + self.rng.between(MILLISECOND, 800 * MILLISECOND);
             self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage: Usage::default() });
+        }
+    }
+
+    fn pause_process(&mut self, m: usize, key: RunKey, pause: Pause) {
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
+        if kept.is_over() || kept.dying {
+            return;
+        }
+        kept.suspended = pause.suspend;
+        if !pause.suspend {
+            self.wake(m, key);
+        }
+        self.note(|| format!("machine{m} has done {pause:?} of {key}"));
+        self.report(m, FromLauncher::Paused { key, pause, processes: 1 });
+    }
+
+    /// It goes on, and does what it would have done meanwhile.
+    fn wake(&mut self, m: usize, key: RunKey) {
+        let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
+        kept.suspended = false;
+        for fate in std::mem::take(&mut kept.delayed) {
+            self.put_fate(m, key, self.now + MILLISECOND, fate);
         }
     }
 

@@ -172,6 +172,7 @@ impl Oracle {
                     self.factory_ended(*cluster, *never)?;
                 }
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
+                Happening::JobEdited { .. } => {}
             }
         }
         Ok(())
@@ -262,7 +263,10 @@ impl Oracle {
                     false => Err(format!("run {run} is recorded as started and never was")),
                 }
             }
-            JobEvent::StopRequested { .. }
+            JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
+            | JobEvent::StopRequested { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => Ok(()),
@@ -301,7 +305,7 @@ impl Oracle {
                 | Happening::FactoryEnded { cluster, .. } => {
                     clusters.insert(*cluster);
                 }
-                Happening::Job { job, .. } => {
+                Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
                     jobs.insert(*job);
                 }
             }
@@ -360,6 +364,7 @@ impl Oracle {
                 model::JobStatus::Removed => &mut all.removed,
                 model::JobStatus::Completed => &mut all.completed,
                 model::JobStatus::Held => &mut all.held,
+                model::JobStatus::Suspended => &mut all.suspended,
             };
             *n += 1;
         }
@@ -453,7 +458,13 @@ impl Oracle {
 
 /// Whether the entry is what follows from doing that to the job.
 fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
-    let Happening::Job { job, event } = what else { return false };
+    let (job, event) = match what {
+        Happening::Job { job, event } => (job, event),
+        Happening::JobEdited { job, .. } => {
+            return *job == of && matches!(action, Action::Prioritise(_));
+        }
+        Happening::ClusterSubmitted { .. } | Happening::FactoryEnded { .. } => return false,
+    };
     if *job != of {
         return false;
     }
@@ -461,6 +472,8 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         (Action::Remove { .. }, JobEvent::Removed { .. } | JobEvent::RunOver { .. })
         | (Action::Hold { .. }, JobEvent::Held(_))
         | (Action::Release { .. }, JobEvent::Released { .. }) => true,
+        (Action::Suspend, JobEvent::PauseRequested { pause, .. }) => pause.suspend,
+        (Action::Continue, JobEvent::PauseRequested { pause, .. }) => !pause.suspend,
         (_, JobEvent::StopRequested { cause, .. }) => matches!(
             (action, cause),
             (Action::Remove { .. }, model::StopCause::Remove { .. })

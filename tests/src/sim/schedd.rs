@@ -76,6 +76,7 @@ fn config() -> Config {
         name: ScheddName::new(SCHEDD),
         uid_domain: "example.org".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -141,11 +142,20 @@ impl World {
             Ask::Act { action, select } => {
                 Some(Input::Act { by, action: action.clone(), select: select.clone() })
             }
+            Ask::Edit { select, changes, dry_run } => Some(Input::Edit {
+                by,
+                select: select.clone(),
+                changes: changes.clone(),
+                dry_run: *dry_run,
+            }),
             Ask::StageProcs { .. }
             | Ask::QueryJobs(_)
             | Ask::QueryMachines(_)
             | Ask::Totals
             | Ask::Events { .. }
+            | Ask::ReadRun { .. }
+            | Ask::Accounts
+            | Ask::EditAccounts { .. }
             | Ask::Identify => None,
         };
         self.schedd.waiting.insert(ticket);
@@ -322,8 +332,12 @@ impl World {
                 | Ask::StageProcs { .. }
                 | Ask::Submit { .. }
                 | Ask::Act { .. }
+                | Ask::Edit { .. }
                 | Ask::QueryMachines(_)
                 | Ask::Events { .. }
+                | Ask::ReadRun { .. }
+                | Ask::Accounts
+                | Ask::EditAccounts { .. }
                 | Ask::Identify => Answer::Done,
             };
             if let Answer::Totals(totals) = &answer {

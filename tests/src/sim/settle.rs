@@ -22,7 +22,10 @@ impl World {
             Some(what) if self.now > since + BOUND => {
                 self.fail(format!("{} s after the faults: {what}", (self.now - since) / SECOND));
             }
-            Some(_) => self.agenda.put(self.now + LOOK_EVERY, Event::Look),
+            Some(_) => {
+                self.continue_all();
+                self.agenda.put(self.now + LOOK_EVERY, Event::Look);
+            }
         }
     }
 
@@ -41,7 +44,7 @@ impl World {
     fn unfinished_job(&self, job: JobId, state: &JobState) -> Option<String> {
         match state {
             JobState::Completed { .. } | JobState::Removed { .. } | JobState::Held(_) => None,
-            JobState::Running(_) | JobState::Stopping { .. } => {
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {
                 Some(format!("job {job} is {state:?}"))
             }
             JobState::Idle { .. } if self.oracle.may_come_later(job) => None,

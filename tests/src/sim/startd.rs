@@ -249,6 +249,7 @@ impl World {
                 Effect::StopProcess { key, signal, grace_ms } => {
                     Order::Stop { key, signal, grace_ms }
                 }
+                Effect::PauseProcess { key, pause } => Order::Pause { key, pause },
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     Order::ExtendLease { keys, until_boot_ms }
                 }
@@ -314,6 +315,7 @@ fn count_lease_from_receipt(input: &mut Input, sent_ms: u64) {
             ToStartd::StartRun(start) => start.beat.sent_ms = sent_ms,
             ToStartd::RequestClaim(_)
             | ToStartd::StopRun { .. }
+            | ToStartd::PauseRun { .. }
             | ToStartd::RunRecorded { .. }
             | ToStartd::ReleaseClaim { .. } => {}
         }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{ClusterId, ClusterSpec, HoldCode, JobId, SubmitToken, UserName};
-use proto::client::{ActResult, Acted, Action, Answer, Ask, Query, Refusal, Select, Selector};
+use model::{ClusterId, ClusterSpec, HoldCode, JobId, JobState, SubmitToken, UserName};
+use proto::client::{
+    ActResult, Acted, Action, Answer, Ask, Priority, Query, Refusal, Select, Selector,
+};
 use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
@@ -83,7 +85,8 @@ impl World {
             match self.rng.below(100) {
                 0..=44 => self.submit_new(),
                 45..=54 => self.submit_again(),
-                55..=89 => self.act_on_some(),
+                55..=59 => self.edit_some(),
+                60..=89 => self.act_on_some(),
                 _ => self.look_at_queue(),
             }
         }
@@ -148,8 +151,50 @@ impl World {
         self.ask(ticket, by, Ask::Act { action, select: selected });
     }
 
+    /// Somebody asks for more or less than before, or for what no machine has.
+    fn edit_some(&mut self) {
+        let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false };
+        let select = self.selection();
+        let (name, value) = self.rng.pick(&[
+            ("RequestCpus", "1"),
+            ("RequestCpus", "2"),
+            ("RequestMemory", "64"),
+            ("Rank", "Memory"),
+            ("JobPrio", "7"),
+            ("Comment", "\"x\""),
+        ]);
+        let value = value.parse().unwrap_or_else(|error| panic!("read {value}: {error}"));
+        let changes = vec![(name.into(), value)];
+        let ticket = self.users.ticket(Purpose::Look);
+        self.ask(ticket, by, Ask::Edit { select, changes, dry_run: self.now.is_multiple_of(7) });
+    }
+
+    /// After the faults: what is suspended would be so for ever.
+    pub(crate) fn continue_all(&mut self) {
+        let by = Actor { user: UserName::new("root"), superuser: true };
+        let suspended = self.oracle.jobs().filter(|(_, state)| {
+            matches!(state, JobState::Running(_) | JobState::Suspended { .. })
+                && state.running().is_some_and(|running| running.pause.suspend)
+        });
+        let jobs: Vec<Selector> = suspended.map(|(job, _)| Selector::Job(job)).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        let (action, select) = (Action::Continue, Select::Any(jobs));
+        let purpose =
+            Purpose::Act { by: by.clone(), action: action.clone(), selected: select.clone() };
+        let ticket = self.users.ticket(purpose);
+        self.ask(ticket, by, Ask::Act { action, select });
+    }
+
     fn action(&mut self) -> Action {
-        match self.rng.below(10) {
+        match self.rng.below(15) {
+            10..=11 => Action::Suspend,
+            12..=13 => Action::Continue,
+            14 => Action::Prioritise(match self.rng.below(2) {
+                0 => Priority::Set(5),
+                _ => Priority::Change(-1),
+            }),
             0..=2 => Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 },
             3..=5 => Action::Release { reason: None },
             6..=7 => Action::Vacate { fast: self.rng.percent(50) },
@@ -215,7 +260,7 @@ impl World {
                 self.note(|| format!("{} did {action:?} to {selected:?}: {results:?}", by.user));
                 self.require(sound);
             }
-            (Purpose::Look, Answer::Ads(_) | Answer::Totals(_)) => {}
+            (Purpose::Look, Answer::Ads(_) | Answer::Totals(_) | Answer::Edited(_)) => {}
             (purpose, answer) => self.fail(format!("{purpose:?} was answered {answer:?}")),
         }
     }

@@ -21,6 +21,18 @@ pub(crate) const SIM_IGNORES_TERM: &str = "SimIgnoresTerm";
 /// The most jobs of one submission.
 const MAX_PROCS: u64 = 6;
 
+/// Policies that time makes true, in running, waiting and held jobs. None goes on for ever.
+const POLICIES: [&[(&str, &str)]; 5] = [
+    &[
+        (attr::PERIODIC_HOLD, "(NumHolds ?: 0) < 2 && time() - EnteredCurrentStatus > 7"),
+        (attr::PERIODIC_RELEASE, "NumHolds < 3 && time() - EnteredCurrentStatus > 3"),
+    ],
+    &[(attr::PERIODIC_REMOVE, "time() - QDate > 40")],
+    &[(attr::PERIODIC_REMOVE, "JobStatus == 5 && ProcId % 2 == 0")],
+    &[(attr::PERIODIC_VACATE, "NumJobStarts < 3 && time() - JobCurrentStartDate > 5")],
+    &[(attr::ALLOWED_EXECUTE_DURATION, "20"), (attr::ALLOWED_JOB_DURATION, "60")],
+];
+
 /// One to four machines of different sizes; some have what jobs ask for.
 pub(crate) fn machines(rng: &mut Rng) -> Vec<MachineKind> {
     let count = rng.between(1, 4);
@@ -95,6 +107,11 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
     }
     if rng.percent(5) {
         ad.set(attr::ON_EXIT_HOLD, expr("ExitCode =?= 13"));
+    }
+    if rng.percent(15) {
+        for (name, policy) in rng.pick(&POLICIES) {
+            ad.set(*name, expr(policy));
+        }
     }
     if rng.percent(3) {
         ad.set(attr::JOB_STATUS, model::JobStatus::Held.number());

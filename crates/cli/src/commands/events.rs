@@ -72,6 +72,9 @@ fn json_line(event: &Recorded) -> String {
         Happening::Job { job, event } => {
             serde_json::json!({ "job": job.to_string(), "event": event })
         }
+        Happening::JobEdited { job, changes } => {
+            serde_json::json!({ "job": job.to_string(), "event": { "Edited": changes } })
+        }
     };
     let mut line = serde_json::json!({ "seq": event.seq, "at": at });
     if let (Some(line), serde_json::Value::Object(what)) = (line.as_object_mut(), what) {
@@ -94,6 +97,11 @@ fn text_line(event: &Recorded, zone: &TimeZone) -> String {
             (cluster.to_string(), format!("removed before {never} of its jobs had come"))
         }
         Happening::Job { job, event } => (job.to_string(), sentence(event)),
+        Happening::JobEdited { job, changes } => {
+            let set: Vec<String> =
+                changes.iter().map(|(name, to)| format!("{name} = {to}")).collect();
+            (job.to_string(), format!("edited: {}", set.join(", ")))
+        }
     };
     format!("{} {} {whose} {what}\n", event.seq, time::plain(event.at, zone))
 }
@@ -102,6 +110,10 @@ fn sentence(event: &JobEvent) -> String {
     match event {
         JobEvent::RunAuthorised { attempt, .. } => format!("run {attempt} begins"),
         JobEvent::RunStarted { attempt, .. } => format!("run {attempt} executes"),
+        JobEvent::PauseRequested { pause, .. } if pause.suspend => "is to be suspended".to_owned(),
+        JobEvent::PauseRequested { .. } => "is to go on".to_owned(),
+        JobEvent::Suspended { processes, .. } => format!("suspended, {processes} processes"),
+        JobEvent::Continued { .. } => "goes on".to_owned(),
         JobEvent::StopRequested { cause, .. } => match cause {
             StopCause::Hold(hold) => format!("is stopped to be held: {}", hold.reason),
             StopCause::Remove { reason } => format!("is stopped to be removed: {reason}"),

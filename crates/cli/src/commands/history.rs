@@ -4,22 +4,21 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use classad::Expr;
+use classad::{ClassAd, Expr};
 use jiff::tz::TimeZone;
 use model::JobId;
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
-use crate::render::history;
+use crate::place::Where;
 use crate::render::view::{Moment, View};
+use crate::render::{finished, history};
 use crate::shape::Shape;
 use crate::verbs::Call;
 use crate::{connect, output, select};
 
 /// Options of HTCondor's `condor_history` that are not built.
 pub const NOT_YET: &[&str] = &[
-    "name",
-    "pool",
     "schedd",
     "startd",
     "epochs",
@@ -31,7 +30,6 @@ pub const NOT_YET: &[&str] = &[
     "userlog",
     "extract",
     "inherit",
-    "scanlimit",
     "debug",
 ];
 
@@ -47,6 +45,9 @@ pub struct HistoryArgs {
     /// At most so many.
     #[arg(long, visible_alias = "match", value_name = "N")]
     limit: Option<u64>,
+    /// Look at so many of the last jobs only.
+    #[arg(long, value_name = "N")]
+    scanlimit: Option<u64>,
     /// Only what came after this job, or after the last one for which this expression is true.
     #[arg(long, value_name = "JOB|EXPR", allow_hyphen_values = true)]
     since: Option<String>,
@@ -69,6 +70,8 @@ pub struct HistoryArgs {
     #[arg(long, hide = true)]
     stream_results: bool,
     #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
     shape: Shape,
 }
 
@@ -78,6 +81,7 @@ pub struct HistoryArgs {
 ///
 /// If an expression is none, or the schedd cannot be asked.
 pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let since = args.since.as_deref().map(Since::parse).transpose()?;
@@ -98,7 +102,10 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
         grouped: false,
         ..connect::query(select::any_or(&args.jobs, Select::All))
     };
-    let mut jobs = connect::jobs(&mut connect::schedd()?, query)?;
+    let mut jobs = match args.scanlimit {
+        Some(scan) => scanned(scan, &query, &moment)?,
+        None => connect::jobs(&mut connect::schedd()?, query)?,
+    };
     if let Some(since) = since {
         let keep = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment)));
         jobs.truncate(keep.unwrap_or(usize::MAX));
@@ -115,6 +122,24 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     };
     output::put(&text)?;
     Ok(Exit::Done.into())
+}
+
+/// What the query asks for among the last `scan` jobs.
+fn scanned(scan: u64, query: &Query, moment: &Moment) -> Result<Vec<ClassAd>> {
+    let last = Query { limit: Some(scan), finished: true, ..connect::query(Select::All) };
+    let mut jobs = connect::jobs(&mut connect::schedd()?, last)?;
+    jobs.retain(|ad| {
+        let selected = match &query.select {
+            Select::Any(words) => {
+                words.iter().any(|word| finished::names(word, View::new(ad, moment)))
+            }
+            Select::All | Select::Constraint(_) => true,
+        };
+        let holds = |expr: &Expr| ad.eval_expr(expr, None, moment.env()).is_true();
+        selected && query.constraint.as_ref().is_none_or(holds)
+    });
+    jobs.truncate(query.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
+    Ok(jobs)
 }
 
 fn constraint(args: &HistoryArgs) -> Result<Option<Expr>> {
@@ -155,8 +180,6 @@ impl Since {
 
 #[cfg(test)]
 mod tests {
-    use classad::ClassAd;
-
     use super::*;
 
     #[test]

@@ -7,22 +7,21 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use classad::{AttrName, ClassAd};
 use jiff::tz::TimeZone;
-use model::UserName;
+use model::{UserName, attr};
 use proto::client::{Query, Select, Selector, Totals};
 use proto::command::Client;
 
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::render::queue::{Answer, Layout, Source};
 use crate::render::view::{Moment, View, status};
 use crate::render::{advice, finished, queue, totals};
-use crate::shape::{Instead, Shape};
+use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
 /// Options of HTCondor's `condor_q` that are not built.
 pub const NOT_YET: &[&str] = &[
-    "name",
-    "pool",
     "addr",
     "global",
     "submitter",
@@ -30,10 +29,7 @@ pub const NOT_YET: &[&str] = &[
     "userlog",
     "factory",
     "jobset",
-    "autocluster",
     "unmatchable",
-    "cputime",
-    "currentrun",
     "cumulative-time",
     "grid",
     "hold-codes",
@@ -72,6 +68,8 @@ pub struct QArgs {
     #[arg(long, value_name = "FILE", help_heading = "Which jobs")]
     jobads: Option<String>,
     #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
     layout: LayoutArgs,
     #[command(flatten)]
     shape: Shape,
@@ -102,6 +100,15 @@ struct LayoutArgs {
     /// What jobs read and wrote.
     #[arg(long)]
     io: bool,
+    /// How many jobs ask for the same.
+    #[arg(long)]
+    autocluster: bool,
+    /// A line for each job, with the processor time that it has used instead of the time that it has run.
+    #[arg(long)]
+    cputime: bool,
+    /// A line for each job, with the time of the run under way only.
+    #[arg(long)]
+    currentrun: bool,
     /// Counts only.
     #[arg(long)]
     totals: bool,
@@ -121,15 +128,33 @@ struct LayoutArgs {
 
 impl LayoutArgs {
     fn layout(&self) -> Layout {
-        match self {
-            Self { totals: true, .. } => Layout::Totals,
-            Self { hold: true, .. } => Layout::Held,
-            Self { run: true, .. } => Layout::Running,
-            Self { idle: true, .. } => Layout::Idle,
-            Self { io: true, .. } => Layout::Io,
-            Self { dag: true, .. } => Layout::Dag,
-            Self { nobatch: true, .. } => Layout::Jobs,
-            Self { .. } => Layout::Batches,
+        let asked = [
+            (self.totals, Layout::Totals),
+            (self.autocluster, Layout::Autoclusters),
+            (self.hold, Layout::Held),
+            (self.run, Layout::Running),
+            (self.idle, Layout::Idle),
+            (self.io, Layout::Io),
+            (self.dag, Layout::Dag),
+            (self.nobatch || self.cputime || self.currentrun, Layout::Jobs),
+        ];
+        first(asked, Layout::Batches)
+    }
+}
+
+/// Makes the time that tables show the one that was asked for.
+fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment) {
+    for ad in jobs {
+        if layout.cputime {
+            let job = View::new(ad, moment);
+            let part = |name| job.real(name).unwrap_or(0.0);
+            let used =
+                part(attr::CUMULATIVE_REMOTE_USER_CPU) + part(attr::CUMULATIVE_REMOTE_SYS_CPU);
+            ad.set(attr::REMOTE_WALL_CLOCK_TIME, used);
+            ad.set(attr::JOB_CURRENT_START_DATE, moment.now);
+            ad.set("ShadowBday", moment.now);
+        } else if layout.currentrun {
+            ad.set(attr::REMOTE_WALL_CLOCK_TIME, 0.0);
         }
     }
 }
@@ -138,10 +163,12 @@ impl LayoutArgs {
 const fn only(layout: Layout) -> Option<&'static str> {
     match layout {
         Layout::Held => Some("JobStatus == 5"),
-        Layout::Running => Some("JobStatus == 2 || JobStatus == 6"),
+        Layout::Running => Some("JobStatus == 2 || JobStatus == 6 || JobStatus == 7"),
         Layout::Idle => Some("JobStatus == 1"),
         Layout::Io => Some("FileReadBytes =!= undefined || FileWriteBytes =!= undefined"),
-        Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Totals => None,
+        Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Autoclusters | Layout::Totals => {
+            None
+        }
     }
 }
 
@@ -158,11 +185,12 @@ struct Found {
 ///
 /// If an expression is none, or the schedd cannot be asked.
 pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let query = query(args, instead.as_ref())?;
     let mut client = None;
-    let found = match &args.jobads {
+    let mut found = match &args.jobads {
         Some(path) => from_file(path, &query, &moment)?,
         None => from_schedd(client.insert(connect::schedd()?), query, has_head(instead.as_ref()))?,
     };
@@ -173,8 +201,11 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
         Some(instead) => instead.render(&found.jobs, &moment, call.voice),
         None if args.layout.analyze => analysis(&found, &moment),
         None => {
+            retime(&args.layout, &mut found.jobs, &moment);
             let table =
                 found.show(args, &moment, |answer| queue::render(answer, args.layout.layout()));
+            let table =
+                if args.layout.cputime { table.replacen("RUN_TIME", "CPU_TIME", 1) } else { table };
             match (call.voice, &mut client) {
                 (Voice::HtCondor, _) => table,
                 (Voice::Updraft, None) => table + &advice::render(&found.jobs, &moment),
@@ -278,7 +309,7 @@ fn from_file(path: &str, query: &Query, moment: &Moment) -> Result<Found> {
     jobs.truncate(query.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let all = totals::count(jobs.iter().map(|ad| View::new(ad, moment)));
     let source = Source { name: path.to_owned(), address: path.to_owned() };
-    Ok(Found { source, jobs, totals: Totals { all, by_owner: Vec::new() } })
+    Ok(Found { source, jobs, totals: Totals { all, ..Totals::default() } })
 }
 
 fn is_selected(select: &Select, job: View<'_>) -> bool {
@@ -291,10 +322,8 @@ fn is_selected(select: &Select, job: View<'_>) -> bool {
 
 /// The domain in which users are shown: that of the jobs, or else the schedd's name.
 fn domain(found: &Found) -> String {
-    let user = found
-        .jobs
-        .first()
-        .and_then(|ad| ad.literal(model::attr::USER)?.as_str().map(str::to_owned));
+    let user =
+        found.jobs.first().and_then(|ad| ad.literal(attr::USER)?.as_str().map(str::to_owned));
     let domain = user.and_then(|user| user.split_once('@').map(|(_, domain)| domain.to_owned()));
     domain.unwrap_or_else(|| found.source.name.clone())
 }
@@ -323,10 +352,9 @@ fn analysis(found: &Found, moment: &Moment) -> String {
                 (_, None) => "Job is idle, and the schedd knows no reason.".to_owned(),
             },
             status::RUNNING => "Job is running.".to_owned(),
-            status::HELD => format!(
-                "Job is held.\n\nHold reason: {}",
-                job.text_or_undefined(model::attr::HOLD_REASON)
-            ),
+            status::HELD => {
+                format!("Job is held.\n\nHold reason: {}", job.text_or_undefined(attr::HOLD_REASON))
+            }
             status::COMPLETED => "Job is completed.".to_owned(),
             status::REMOVED => "Job is removed.".to_owned(),
             _ => "Job is in no state that can be analyzed.".to_owned(),

@@ -9,7 +9,7 @@ use crate::act::{self, Target, Words};
 use crate::verbs::Call;
 
 /// Options of HTCondor's verbs that act on jobs which are not built.
-pub const NOT_YET: &[&str] = &["name", "pool", "addr", "long", "totals", "transfer", "debug"];
+pub const NOT_YET: &[&str] = &["addr", "long", "totals", "transfer", "debug"];
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {

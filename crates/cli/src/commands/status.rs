@@ -11,25 +11,21 @@ use model::attr;
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
+use crate::place::Where;
+use crate::render::daemons;
 use crate::render::machines::{self, Layout};
 use crate::render::view::{Moment, View};
-use crate::shape::Shape;
+use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output};
 
 /// Options of HTCondor's `condor_status` that are not built.
 pub const NOT_YET: &[&str] = &[
-    "pool",
-    "name",
-    "submitters",
-    "schedd",
     "master",
     "collector",
     "negotiator",
-    "any",
     "grid",
     "defrag",
-    "gpus",
     "direct",
     "statistics",
     "absent",
@@ -74,6 +70,8 @@ pub struct StatusArgs {
     #[arg(long, value_name = "FILE", help_heading = "Which slots")]
     ads: Option<String>,
     #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
     layout: LayoutArgs,
     /// In the order of this expression's values; may be repeated.
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
@@ -101,6 +99,18 @@ struct LayoutArgs {
     /// Counts only.
     #[arg(long, visible_alias = "total")]
     totals: bool,
+    /// The schedds with their counts of jobs, instead of slots.
+    #[arg(long)]
+    schedd: bool,
+    /// Who has submitted jobs, instead of slots.
+    #[arg(long)]
+    submitters: bool,
+    /// Everything that there is an ad of.
+    #[arg(long)]
+    any: bool,
+    /// Only slots with GPUs.
+    #[arg(long)]
+    gpus: bool,
     /// Accepted: slots are what is listed.
     #[arg(long, hide = true, visible_alias = "slots")]
     startd: bool,
@@ -115,16 +125,34 @@ struct LayoutArgs {
     natural: bool,
 }
 
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listed {
+    Slots,
+    Schedds,
+    Submitters,
+    Any,
+}
+
 impl LayoutArgs {
+    fn listed(&self) -> Listed {
+        let asked = [
+            (self.any, Listed::Any),
+            (self.schedd, Listed::Schedds),
+            (self.submitters, Listed::Submitters),
+        ];
+        first(asked, Listed::Slots)
+    }
+
     fn layout(&self) -> Layout {
-        match self {
-            Self { totals: true, .. } => Layout::Totals,
-            Self { claimed: true, .. } => Layout::Claimed,
-            Self { state: true, .. } => Layout::States,
-            Self { server: true, .. } => Layout::Servers,
-            Self { compact: true, .. } => Layout::Machines,
-            Self { .. } => Layout::Slots,
-        }
+        let asked = [
+            (self.totals, Layout::Totals),
+            (self.claimed, Layout::Claimed),
+            (self.state, Layout::States),
+            (self.server, Layout::Servers),
+            (self.compact, Layout::Machines),
+        ];
+        first(asked, Layout::Slots)
     }
 }
 
@@ -134,7 +162,8 @@ impl LayoutArgs {
 ///
 /// If an expression is none, a name is no machine, or the negotiator cannot be asked.
 pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
-    let instead = args.shape.instead()?;
+    args.at.check()?;
+    let instead = args.shape.instead()?.map(Instead::of_status);
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let constraint =
         connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
@@ -142,23 +171,53 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
         args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
     let mut ads = match &args.ads {
         Some(path) => from_file(path, constraint.as_ref(), &moment)?,
-        None => {
-            let query = Query { constraint, ..connect::query(Select::All) };
-            connect::machines(&mut connect::negotiator()?, query)?
-        }
+        None => ask(args.layout.listed(), constraint, &moment)?,
     };
     named(&args.names, &mut ads, &moment, call)?;
-    order(&mut ads, &sort, &moment);
+    if args.layout.listed() != Listed::Any {
+        order(&mut ads, &sort, &moment);
+    }
     ads.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let text = match instead {
         Some(instead) => instead.render(&ads, &moment, call.voice),
-        None => machines::render(&ads, args.layout.layout(), &moment),
+        None => match args.layout.listed() {
+            Listed::Slots => machines::render(&ads, args.layout.layout(), &moment),
+            Listed::Schedds => daemons::schedds(&ads, &moment),
+            Listed::Submitters => daemons::submitter_table(&ads, &moment),
+            Listed::Any => daemons::any(&ads, &moment),
+        },
     };
     output::put(&text)?;
     if ads.is_empty() && call.voice == Voice::Updraft && !text.starts_with('[') {
         eprintln!("No slots to show.");
     }
     Ok(Exit::Done.into())
+}
+
+fn ask(listed: Listed, constraint: Option<Expr>, moment: &Moment) -> Result<Vec<ClassAd>> {
+    let holds = |ad: &ClassAd| {
+        constraint.as_ref().is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
+    };
+    if listed == Listed::Slots {
+        let query = Query { constraint, ..connect::query(Select::All) };
+        return connect::machines(&mut connect::negotiator()?, query);
+    }
+    let mut schedd = connect::schedd()?;
+    let (identity, totals) = (connect::identity(&mut schedd)?, connect::totals(&mut schedd)?);
+    let mut ads = match listed {
+        Listed::Schedds => vec![daemons::scheduler(&identity, &totals)],
+        Listed::Submitters => daemons::submitters(&identity, &totals),
+        Listed::Any | Listed::Slots => {
+            let mut negotiator = connect::negotiator()?;
+            let mut ads = daemons::submitters(&identity, &totals);
+            ads.push(daemons::scheduler(&identity, &totals));
+            ads.push(daemons::daemon("Negotiator", &connect::identity(&mut negotiator)?));
+            ads.extend(connect::machines(&mut negotiator, connect::query(Select::All))?);
+            ads
+        }
+    };
+    ads.retain(holds);
+    Ok(ads)
 }
 
 fn constraint(args: &StatusArgs) -> Result<Option<Expr>> {
@@ -170,6 +229,9 @@ fn constraint(args: &StatusArgs) -> Result<Option<Expr>> {
     }
     if args.avail {
         clauses.push(connect::constraint("(State == \"Unclaimed\" && Cpus > 0)")?);
+    }
+    if args.layout.gpus {
+        clauses.push(connect::constraint("(TotalGPUs > 0)")?);
     }
     if args.layout.claimed {
         clauses.push(connect::constraint("(State == \"Claimed\")")?);

@@ -19,14 +19,13 @@ use model::ClusterId;
 use self::show::{Manner, Shape};
 use self::site::RealSite;
 use crate::exit::Exit;
+use crate::place::Where;
 use crate::verbs::{Call, Voice};
 
 /// Options of `condor_submit` that are not built.
 pub const NOT_YET: &[&str] = &[
-    "name",
     "remote",
     "addr",
-    "pool",
     "spool",
     "interactive",
     "capabilities",
@@ -44,6 +43,8 @@ pub struct SubmitArgs {
     /// The description's file.
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
+    #[command(flatten)]
+    at: Where,
     /// Print the range of job ids only.
     #[arg(long)]
     terse: bool,
@@ -106,6 +107,7 @@ struct Input {
 ///
 /// If no pool answers or it refuses. What is wrong with the description is printed, and gives [`Exit::Failed`].
 pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
     let mut options = SubmitOptions {
         queue: (!args.queue.is_empty()).then(|| args.queue.join(" ")),
         max_jobs: args.maxjobs,

@@ -12,9 +12,9 @@ use jiff::tz::TimeZone;
 use model::userlog::{DateForm, LogStyle};
 use model::{AfterRun, JobEvent, JobId, RunEnd, Seq, StopCause};
 use proto::client::{Answer, Ask, Happening, Recorded, Select, Selector};
-use proto::command::AskError;
 
 use crate::exit::Exit;
+use crate::follow::Stop;
 use crate::log_wait::{LogWait, Outcome, Wanted};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
@@ -48,6 +48,9 @@ pub struct WaitArgs {
     /// Go on when all jobs have ended.
     #[arg(long, conflicts_with = "num")]
     allevents: bool,
+    /// Say how each job ended as JSON, one a line. Needs jobs, not a log.
+    #[arg(long)]
+    json: bool,
     /// Accepted: there is nothing to debug.
     #[arg(long, hide = true)]
     debug: bool,
@@ -63,6 +66,8 @@ pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
     if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
         follow_record(args, selectors)
+    } else if args.json {
+        bail!("--json tells how jobs end: name jobs, not a log")
     } else {
         watch_log(args, call)
     }
@@ -192,7 +197,9 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
             }
             ended += 1;
             exit = worse(exit, &end);
-            if args.status || matches!(end, End::Held(_)) {
+            if args.json {
+                output::put(&json(job, &end))?;
+            } else if args.status || matches!(end, End::Held(_)) {
                 say(job, &end)?;
             }
             if ended >= number || (exit == Exit::Held && waiting.is_empty()) {
@@ -205,24 +212,6 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
         Ok(()) => bail!("the schedd ended the record before all jobs had ended"),
         Err(Stop::Enough) => Ok(exit.into()),
         Err(Stop::Failed(error)) => Err(error),
-    }
-}
-
-/// Why the record is not followed any further.
-enum Stop {
-    Enough,
-    Failed(anyhow::Error),
-}
-
-impl From<AskError> for Stop {
-    fn from(error: AskError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<std::io::Error> for Stop {
-    fn from(error: std::io::Error) -> Self {
-        Self::Failed(error.into())
     }
 }
 
@@ -241,6 +230,16 @@ fn say(job: JobId, end: &End) -> std::io::Result<()> {
         End::Bad(how) => format!("{job} {how}\n"),
         End::Held(reason) => format!("{job} is held: {reason}\n"),
     })
+}
+
+fn json(job: JobId, end: &End) -> String {
+    let (ended, detail) = match end {
+        End::Good => ("success", None),
+        End::Bad(how) => ("failure", Some(how)),
+        End::Held(reason) => ("held", Some(reason)),
+    };
+    let line = serde_json::json!({ "job": job.to_string(), "ended": ended, "detail": detail });
+    format!("{line}\n")
 }
 
 fn worse(exit: Exit, end: &End) -> Exit {
@@ -270,6 +269,9 @@ fn end(recorded: &Recorded) -> Option<(JobId, End)> {
         },
         JobEvent::RunAuthorised { .. }
         | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
         | JobEvent::Released { .. } => return None,
     };
     Some((*job, end))

@@ -13,6 +13,8 @@ pub enum Form {
     JsonLines,
     /// HTCondor's XML.
     Xml,
+    /// The same with an empty line behind each ad.
+    XmlApart,
     /// `[ a = 1; b = 2 ]`, one ad a line.
     New,
 }
@@ -25,7 +27,7 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
     match form {
         Form::Json if ads.is_empty() && !empty_array => return out,
         Form::Json => out += "[\n",
-        Form::Xml => {
+        Form::Xml | Form::XmlApart => {
             out += "<?xml version=\"1.0\"?>\n<!DOCTYPE classads SYSTEM \"classads.dtd\">\n<classads>\n";
         }
         Form::Long | Form::JsonLines | Form::New => {}
@@ -46,6 +48,10 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
                 out.push('\n');
             }
             Form::Xml => xml_ad(&shown, 0, &mut out),
+            Form::XmlApart => {
+                xml_ad(&shown, 0, &mut out);
+                out.push('\n');
+            }
             Form::New => {
                 out +=
                     &shown.iter().map(|(name, expr)| (*name, *expr)).collect::<ClassAd>().to_new();
@@ -55,7 +61,7 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
     }
     match form {
         Form::Json => out += "]\n",
-        Form::Xml => out += "</classads>\n",
+        Form::Xml | Form::XmlApart => out += "</classads>\n",
         Form::Long | Form::JsonLines | Form::New => {}
     }
     out

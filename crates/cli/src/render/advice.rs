@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use classad::ClassAd;
-use model::{HoldCode, attr};
+use model::{HoldCode, Timestamp, attr};
 
+use super::time::plain;
 use super::view::{Moment, Span, View, status};
 
 /// The sentence and the verdict that the schedd puts into the ad of an idle job.
@@ -23,24 +24,45 @@ pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
 }
 
 fn held(jobs: &[View<'_>]) -> String {
-    let mut groups: BTreeMap<(String, i64), Vec<Span>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, i64), Held> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::HELD) {
         let reason =
             job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
         let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
-        groups.entry((reason, code)).or_default().extend(job.span());
+        let group = groups.entry((reason, code)).or_default();
+        group.ids.extend(job.span());
+        let retry = job
+            .int(attr::HOLD_RETRY_DATE)
+            .map(|at| plain(Timestamp::from_secs(at), &job.moment.zone));
+        group.retry = [group.retry.take(), retry].into_iter().flatten().min();
     }
     if groups.is_empty() {
         return String::new();
     }
     let mut out = "Held:\n".to_owned();
     let mut ordered: Vec<_> = groups.into_iter().collect();
-    ordered.sort_by_key(|(_, jobs)| jobs.first().map(|span| span.first));
-    for ((reason, code), ids) in ordered.iter().take(MOST_LINES) {
+    ordered.sort_by_key(|(_, group)| group.ids.first().map(|span| span.first));
+    for ((reason, code), Held { ids, retry }) in ordered.iter().take(MOST_LINES) {
         out += &format!("  {}  {reason}\n", span(ids));
+        if let Some(at) = retry {
+            let who = if Span::of(ids.iter().copied()).is_some_and(|all| all.count > 1) {
+                "the first of them "
+            } else {
+                ""
+            };
+            out += &format!("      {who}will be tried again at {at}; to help it:\n");
+        }
         out += &format!("      {}\n", remedy(*code, &release_words(ids)));
     }
     out + &more(ordered.len())
+}
+
+/// Jobs that are held for one reason.
+#[derive(Default)]
+struct Held {
+    ids: Vec<Span>,
+    /// When the first of them is tried again by itself.
+    retry: Option<String>,
 }
 
 fn idle(jobs: &[View<'_>]) -> String {

@@ -327,7 +327,7 @@ fn machine_line(name: &str, slots: &[View<'_>]) -> String {
     };
     let first = carved.first().copied().unwrap_or(whole_machine);
     format!(
-        "{name:<12} {:<11} {:>5} {:>4} {:>4} {:>8.2} {:>6} {:>7.2} {:>8.2} {}{} {:>8.2} {largest:>9.2}",
+        "{name:<12} {:<11} {:>4} {:>5} {:>4} {:>8.2} {:>6} {:>8.2} {:>7.2} {}{} {:>8.2} {largest:>9.2}",
         short_platform(whole_machine),
         carved.len(),
         whole(whole_machine, attr::TOTAL_CPUS),
@@ -335,7 +335,8 @@ fn machine_line(name: &str, slots: &[View<'_>]) -> String {
         gib(attr::TOTAL_MEMORY),
         whole(whole_machine, attr::CPUS),
         gib(attr::MEMORY),
-        number("TotalLoadAvg"),
+        // Of one processor (HTCondor 25.14).
+        number("TotalLoadAvg") / number(attr::TOTAL_CPUS).max(1.0),
         letter(first, attr::STATE, true),
         letter(first, attr::ACTIVITY, false),
         number("RecentJobStarts") / 20.0,

@@ -1,10 +1,12 @@
 //! End to end: the real binary, real processes, a pool of its own for each test. Few and broad; rules are tested on the cores.
 
+mod acting;
 mod commands;
 mod guide;
 mod harness;
 mod hostile;
 mod mail;
 mod one_command;
+mod policies;
 mod reliability;
 mod transfer;

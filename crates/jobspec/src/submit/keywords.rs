@@ -74,6 +74,8 @@ pub enum Family {
     SharedInput,
     /// Jobs that are skipped when their outputs are newer than their inputs.
     Dataflow,
+    /// Larger disk requests for another try.
+    DiskRetries,
     /// Job sets.
     JobSets,
     /// Debuggers and logs of the execute side.
@@ -107,6 +109,7 @@ impl Family {
             Self::UrlTransfers => "transfers to and from URLs",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
+            Self::DiskRetries => "larger disk requests for another try",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
             Self::Interactive => "interactive jobs",
@@ -385,6 +388,9 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "public_input_files" => "", Made, SharedInput;
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
     "skip_if_dataflow" => "", Made, Dataflow;
+    "retry_request_disk" => "", Made, DiskRetries;
+    "retry_request_disk_increase" => "", Made, DiskRetries;
+    "retry_request_disk_max" => "", Made, DiskRetries;
     "jobset" => "", Made, JobSets;
     "tool_daemon_cmd" => "", Made, Debugging;
     "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => "", Made, Debugging;

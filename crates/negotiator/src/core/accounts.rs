@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{Now, Timestamp, UserName};
+use proto::client::{AccountEdit, AccountLine};
 use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
@@ -40,23 +41,12 @@ pub struct Account {
     pub used_weight_seconds: f64,
     /// The user's own factor, if an administrator set one.
     pub factor: Option<f64>,
-}
-
-/// One line of the report on the accounts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AccountLine {
-    /// Who.
-    pub user: UserName,
-    /// Real priority times factor: lower is better.
-    pub effective_priority: f64,
-    /// The decayed usage.
-    pub real_priority: f64,
-    /// The factor.
-    pub factor: f64,
-    /// What the user holds now.
-    pub held: f64,
-    /// All that the user ever used, weight times seconds.
-    pub used_weight_seconds: f64,
+    /// Since when the account counts.
+    #[serde(default)]
+    pub begun: Option<Timestamp>,
+    /// When something was held last.
+    #[serde(default)]
+    pub last_used: Option<Timestamp>,
 }
 
 impl Accounts {
@@ -88,6 +78,8 @@ impl Accounts {
                     factor,
                     held: aged.held,
                     used_weight_seconds: aged.used_weight_seconds,
+                    begun: aged.begun,
+                    last_used: if aged.held > 0.0 { Some(now.wall) } else { aged.last_used },
                 }
             })
             .collect();
@@ -107,6 +99,9 @@ impl Accounts {
         let elapsed = self.elapsed(now);
         for account in self.users.values_mut() {
             *account = account.after(elapsed, policy.half_life);
+            if account.held > 0.0 {
+                account.last_used = Some(now.wall);
+            }
         }
         self.users.retain(|_, account| !account.is_as_new());
         self.saved_at = now.wall;
@@ -118,9 +113,21 @@ impl Accounts {
         let account = self.users.entry(user.clone()).or_default();
         // Sums of fractions leave dust behind: it must not keep an account alive or below nothing.
         account.held += weight;
+        account.begun.get_or_insert(self.saved_at);
+        account.last_used = Some(self.saved_at);
         if account.held < 1e-9 {
             account.held = 0.0;
         }
+    }
+
+    /// Changes accounts by hand. [`Self::advance`] must have brought them up to now.
+    pub(crate) fn edit(&mut self, user: Option<&UserName>, edit: AccountEdit) {
+        if let Some(user) = user {
+            self.users.entry(user.clone()).or_default().edit(edit);
+        } else {
+            self.users.values_mut().for_each(|account| account.edit(edit));
+        }
+        self.users.retain(|_, account| !account.is_as_new());
     }
 
     /// The steady clock measures within a life; between two lives there is only the wall clock.
@@ -134,7 +141,14 @@ impl Accounts {
 
 impl Default for Account {
     fn default() -> Self {
-        Self { real_priority: BEST_PRIORITY, held: 0.0, used_weight_seconds: 0.0, factor: None }
+        Self {
+            real_priority: BEST_PRIORITY,
+            held: 0.0,
+            used_weight_seconds: 0.0,
+            factor: None,
+            begun: None,
+            last_used: None,
+        }
     }
 }
 
@@ -149,6 +163,19 @@ impl Account {
             real_priority: real_priority.max(BEST_PRIORITY),
             used_weight_seconds: self.used_weight_seconds + self.held * seconds,
             ..self
+        }
+    }
+
+    /// What is held stays as it is: it is not a matter of opinion.
+    fn edit(&mut self, edit: AccountEdit) {
+        match edit {
+            AccountEdit::SetPriority(priority) => self.real_priority = priority.max(BEST_PRIORITY),
+            AccountEdit::SetFactor(factor) => self.factor = Some(factor),
+            AccountEdit::SetUsed(weight_seconds) => self.used_weight_seconds = weight_seconds,
+            AccountEdit::Reset => {
+                *self = Self { held: self.held, factor: self.factor, ..Self::default() };
+            }
+            AccountEdit::Delete => *self = Self { held: self.held, ..Self::default() },
         }
     }
 
@@ -198,6 +225,29 @@ mod tests {
     fn priority_does_not_depend_on_how_often_it_is_brought_up_to_date() {
         let often: Vec<(u64, f64)> = (0..100).map(|step| (step * DAY_MS / 100, 8.0)).collect();
         assert!((priority(&often, DAY_MS) - priority(&[(0, 8.0)], DAY_MS)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_edit_changes_what_it_names_and_nothing_that_is_held() {
+        let policy = Policy::default();
+        let alice = UserName::new("alice");
+        for (edit, priority, factor, used) in [
+            (AccountEdit::SetPriority(7.0), 7.0, 1000.0, 50.0),
+            (AccountEdit::SetPriority(0.1), BEST_PRIORITY, 1000.0, 50.0),
+            (AccountEdit::SetFactor(3.0), BEST_PRIORITY, 3.0, 50.0),
+            (AccountEdit::SetUsed(9.0), BEST_PRIORITY, 1000.0, 9.0),
+            (AccountEdit::Reset, BEST_PRIORITY, 1000.0, 0.0),
+            (AccountEdit::Delete, BEST_PRIORITY, 1000.0, 0.0),
+        ] {
+            let mut accounts = Accounts::default();
+            accounts.advance(at(0), &policy);
+            accounts.hold(&alice, 0.5);
+            accounts.advance(at(100_000), &policy);
+            accounts.edit(Some(&alice), edit);
+            let line = accounts.report(at(100_000), &policy).remove(0);
+            let found = (line.real_priority, line.factor, line.used_weight_seconds, line.held);
+            assert_eq!(found, (priority, factor, used, 0.5), "{edit:?}");
+        }
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub enum Fault {
         /// How many it wanted.
         wanted: u32,
         /// The reason that the plan gives.
-        reason: Option<IdleReason>,
+        reason: Option<Box<IdleReason>>,
     },
 }
 
@@ -120,7 +120,7 @@ impl Plan {
                     return Err(Fault::TooMany { schedd, class, got, wanted });
                 }
                 if (got < wanted) != reason.is_some() {
-                    let reason = reason.cloned();
+                    let reason = reason.cloned().map(Box::new);
                     return Err(Fault::WrongReason { schedd, class, got, wanted, reason });
                 }
             }

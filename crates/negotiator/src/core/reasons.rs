@@ -2,7 +2,7 @@
 //! for a class that could run somewhere, what stands in its way now.
 
 use classad::{AttrName, Env, Expr};
-use model::{Cause, IdleReason, Resources, Verdict};
+use model::{Cause, IdleReason, Nearest, Resources, Verdict, attr};
 
 use super::bits::Bits;
 use super::clauses::Ads as _;
@@ -16,6 +16,9 @@ use super::pool::Pool;
 /// How many of the machines that could run a class are asked what they are short of. The answer names one resource; a
 /// thousand machines are enough to find a near one, and a hundred thousand would be too many for each waiting class.
 const SHORTAGE_SAMPLE: usize = 1_000;
+
+/// How many machines that meet the other clauses are looked at for the one that is named: each is an ad to be made.
+const NEAREST_SAMPLE: usize = 16;
 
 /// Attributes of machines that change while nobody does anything: a clause that reaches one may become true by itself.
 const CHANGE_BY_THEMSELVES: [&str; 14] = [
@@ -340,10 +343,44 @@ impl<'a> Survey<'a> {
     }
 
     fn clause_fails(&self, clause: &Expr, failing: u32, of: u32) -> Outcome {
-        let (undefined, nearest) = (self.undefined(clause), None);
+        let undefined = self.undefined(clause);
+        // What no machine has, none is near to have.
+        let nearest = undefined.is_empty().then(|| self.nearest(clause)).flatten().map(Box::new);
         let clause_in_words = in_words(clause);
         let cause = Cause::ClauseFails { clause: clause_in_words, failing, of, undefined, nearest };
         hopeless(self.verdict(&[clause]), cause)
+    }
+
+    /// The machine that meets as many of the other clauses as any, and what it has of that which this one looks at.
+    fn nearest(&self, clause: &Expr) -> Option<Nearest> {
+        let pool = self.snapshot.pool;
+        let mut candidates = pool.clauses.present().clone();
+        let others = self.class.clauses.iter().filter(|other| other.written != *clause);
+        for held in others.filter_map(|other| other.settled(&pool.clauses)) {
+            let mut fewer = candidates.clone();
+            fewer.keep(held);
+            if !fewer.is_empty() {
+                candidates = fewer;
+            }
+        }
+        let names: Vec<AttrName> =
+            Dependence::of(clause, &self.class.request.ad).other.into_iter().collect();
+        let has = |number: u32| {
+            let row = pool.row(number);
+            let slot = row.ad_with(&pool.nature(number).total);
+            let values = names.iter().filter_map(|name| {
+                let value = slot.eval(name.as_str(), Some(&self.class.request.ad), &self.env);
+                (!value.is_undefined()).then(|| (name.to_string(), value.to_string()))
+            });
+            let values: Vec<(String, String)> = values.collect();
+            let name = slot.eval(attr::NAME, None, &self.env).as_str().map(str::to_owned);
+            Nearest { slot: name.unwrap_or_else(|| row.state.machine.to_string()), has: values }
+        };
+        // The last of the best would be as good; the first is the one that stays when machines come.
+        let sample = candidates.rows().take(NEAREST_SAMPLE).map(has);
+        let nearest =
+            sample.reduce(|best, next| if next.has.len() > best.has.len() { next } else { best });
+        nearest.filter(|nearest| !nearest.has.is_empty())
     }
 
     /// Leaves out every clause without which the others still exclude each other.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use classad::AttrName;
 use model::{ClassId, MatchId, Now};
+use proto::client::AccountLine;
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 
-use super::accounts::{AccountLine, Accounts};
+use super::accounts::Accounts;
 use super::demand::{Class, Demand};
 use super::pass::{Snapshot, negotiate};
 use super::plan::Plan;
@@ -68,6 +69,9 @@ impl Core {
             | Input::MachineDown { machine } => {
                 vec![Fact::MachineLeft { machine: machine.clone() }]
             }
+            Input::EditAccounts { user, edit } => {
+                vec![Fact::AccountsEdited { user: user.clone(), edit: *edit }]
+            }
             Input::Tick => self.decide_tick(now),
         };
         Ok(Decision { events: facts.into_iter().map(|fact| Event { at: now, fact }).collect() })
@@ -113,6 +117,13 @@ impl Core {
                 Change::default()
             }
             Fact::Planned(plan) => self.apply_plan(at, plan),
+            Fact::AccountsEdited { user, edit } => {
+                self.accounts.advance(at, &self.policy);
+                self.accounts.edit(user.as_ref(), *edit);
+                // Whose turn it is may be another one's now.
+                self.due = true;
+                Change::default()
+            }
             Fact::AccountsSaved => {
                 self.accounts.advance(at, &self.policy);
                 self.accounts_changed_at = self.accounts.is_moving().then_some(at);
@@ -140,7 +151,7 @@ impl Core {
         for (schedd, reasons) in &change.reasons {
             tell(schedd, ToSchedd::Reasons(reasons.clone()));
         }
-        if matches!(event.fact, Fact::AccountsSaved) {
+        if matches!(event.fact, Fact::AccountsSaved | Fact::AccountsEdited { .. }) {
             effects.push(Effect::SaveAccounts);
         }
         effects

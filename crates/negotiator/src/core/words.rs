@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use classad::AttrName;
-use model::{ClassId, IdleReason, MachineName, MatchId, Now};
+use model::{ClassId, IdleReason, MachineName, MatchId, Now, UserName};
+use proto::client::AccountEdit;
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,13 @@ pub enum Input {
     MachineDown {
         /// Which.
         machine: MachineName,
+    },
+    /// Somebody who may changes accounts.
+    EditAccounts {
+        /// Whose; everybody's if not given.
+        user: Option<UserName>,
+        /// How.
+        edit: AccountEdit,
     },
     /// The moment of [`super::Core::next_deadline`] has come. One that comes early does nothing.
     Tick,
@@ -118,6 +126,13 @@ pub enum Fact {
     MatchesExpired(Vec<u64>),
     /// A matching pass was made.
     Planned(Plan),
+    /// Accounts were changed by hand.
+    AccountsEdited {
+        /// Whose; everybody's if not given.
+        user: Option<UserName>,
+        /// How.
+        edit: AccountEdit,
+    },
     /// The accounts were handed out to be saved.
     AccountsSaved,
 }

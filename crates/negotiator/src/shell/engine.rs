@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::MachineName;
-use proto::client::Query;
+use model::{MachineName, UserName};
+use proto::client::{AccountEdit, AccountLine, Query};
 use proto::clock;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use tokio::sync::{mpsc, oneshot};
@@ -50,6 +50,10 @@ pub(crate) enum EngineInput {
     MachineDown { machine: MachineName, connection: ConnectionId },
     /// A command asks for machine ads.
     QueryMachines { query: Box<Query>, answer: oneshot::Sender<Vec<ClassAd>> },
+    /// A command asks for the accounts.
+    Accounts { answer: oneshot::Sender<Vec<AccountLine>> },
+    /// A command changes accounts; answered when the change is on its way to the disk.
+    EditAccounts { user: Option<UserName>, edit: AccountEdit, answer: oneshot::Sender<()> },
     /// The negotiator shall stop.
     Stop,
 }
@@ -134,6 +138,13 @@ impl Engine {
             EngineInput::QueryMachines { query, answer } => {
                 // Who asked may have gone: then nobody wants the answer.
                 let _ = answer.send(self.core.machine_ads(&query, clock::now()));
+            }
+            EngineInput::Accounts { answer } => {
+                let _ = answer.send(self.core.accounts_report(clock::now()));
+            }
+            EngineInput::EditAccounts { user, edit, answer } => {
+                self.decide(Input::EditAccounts { user, edit }).await?;
+                let _ = answer.send(());
             }
             EngineInput::Stop => {}
         }

@@ -21,6 +21,8 @@ pub(crate) struct Desk {
     pub(crate) engine: mpsc::Sender<EngineInput>,
     /// Who answers.
     pub(crate) identity: Identity,
+    /// The user that the pool runs as, who may do everything.
+    pub(crate) pool_uid: u32,
 }
 
 /// Why a connection ended before its peer closed it.
@@ -56,7 +58,10 @@ pub(crate) async fn serve(incoming: Incoming, id: ConnectionId, desk: Arc<Desk>)
 async fn talk(connection: Connection, id: ConnectionId, desk: &Desk) -> Result<(), Closed> {
     let Connection { peer, sender, receiver } = connection;
     match peer.role {
-        Role::Command => answer_command(sender, receiver, desk).await,
+        Role::Command => {
+            let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
+            answer_command(sender, receiver, superuser, desk).await
+        }
         Role::Schedd(name) => {
             let schedd = ScheddName::new(&name);
             let ended = talk_to_schedd(sender, receiver, &schedd, id, desk).await;
@@ -131,10 +136,11 @@ async fn hear_startd(
 async fn answer_command(
     mut sender: Sender,
     mut receiver: Receiver,
+    superuser: bool,
     desk: &Desk,
 ) -> Result<(), Closed> {
     while let Some(Request { id, body }) = receiver.recv().await? {
-        let answers = answer(body, desk).await?;
+        let answers = answer(body, superuser, desk).await?;
         let count = answers.len();
         for (index, body) in answers.into_iter().enumerate() {
             sender.feed(&Response { id, last: index + 1 == count, body }).await?;
@@ -145,7 +151,7 @@ async fn answer_command(
 }
 
 /// The parts of the answer, at least one.
-async fn answer(ask: Ask, desk: &Desk) -> Result<Vec<Answer>, Closed> {
+async fn answer(ask: Ask, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, Closed> {
     match ask {
         Ask::Identify => Ok(vec![Answer::Identity(desk.identity.clone())]),
         Ask::QueryMachines(query) => {
@@ -158,12 +164,29 @@ async fn answer(ask: Ask, desk: &Desk) -> Result<Vec<Answer>, Closed> {
             }
             Ok(parts)
         }
+        Ask::Accounts => {
+            let (answer, report) = oneshot::channel();
+            say(desk, EngineInput::Accounts { answer }).await?;
+            Ok(vec![Answer::Accounts(report.await.map_err(|_| Closed::Stopping)?)])
+        }
+        Ask::EditAccounts { .. } if !superuser => {
+            let refusal = "only root and the pool's own user may change accounts".to_owned();
+            Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
+        }
+        Ask::EditAccounts { user, edit } => {
+            let (answer, done) = oneshot::channel();
+            say(desk, EngineInput::EditAccounts { user, edit, answer }).await?;
+            done.await.map_err(|_| Closed::Stopping)?;
+            Ok(vec![Answer::Done])
+        }
         Ask::ReserveCluster { .. }
         | Ask::StageProcs { .. }
         | Ask::Submit { .. }
         | Ask::Act { .. }
+        | Ask::Edit { .. }
         | Ask::QueryJobs(_)
         | Ask::Totals
+        | Ask::ReadRun { .. }
         | Ask::Events { .. } => {
             let refusal = "a negotiator knows machines and no jobs: ask the schedd".to_owned();
             Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])

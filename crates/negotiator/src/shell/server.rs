@@ -77,7 +77,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         pid: std::process::id(),
         since: clock::now().wall,
     };
-    let desk = Arc::new(Desk { engine: inputs.clone(), identity });
+    let Admission::OnlyUid(pool_uid) = config.admission;
+    let desk = Arc::new(Desk { engine: inputs.clone(), identity, pool_uid });
     tokio::select! {
         () = accept(&listener, &desk) => {}
         () = shutdown => {

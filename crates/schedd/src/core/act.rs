@@ -9,6 +9,7 @@ use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
 use super::ads;
+use super::edit::prioritise;
 use super::policy;
 use super::state::{Core, JobRef};
 use super::words::{Actor, Fact, FactoryStep, Repeat};
@@ -84,7 +85,13 @@ impl Act<'_> {
             Action::Remove { .. } => FactoryStep::Ended,
             Action::Hold { .. } if !cluster.paused => FactoryStep::Paused,
             Action::Release { .. } if cluster.paused => FactoryStep::Resumed,
-            Action::Hold { .. } | Action::Release { .. } | Action::Vacate { .. } => return,
+            Action::Hold { .. }
+            | Action::Release { .. }
+            | Action::Vacate { .. }
+            | Action::Suspend
+            | Action::Continue
+            // A job that is still to come has the priority with which it was submitted.
+            | Action::Prioritise(_) => return,
         };
         if self.factories.insert(id) {
             self.facts.push(Fact::Factory { cluster: id, step });
@@ -162,6 +169,9 @@ impl Act<'_> {
                 self.release(job, said(reason.as_deref(), "condor_release", self.by))
             }
             Action::Vacate { fast } => self.vacate(job, *fast),
+            Action::Suspend => self.pause(job, true),
+            Action::Continue => self.pause(job, false),
+            Action::Prioritise(priority) => Ok(prioritise(job, *priority)),
         }
     }
 
@@ -179,7 +189,9 @@ impl Act<'_> {
                 let left = (!stays).then_some(Fact::JobLeft { job: id });
                 Ok([Fact::Job { job: id, event }].into_iter().chain(left).collect())
             }
-            JobState::Running(_) => Ok(vec![self.stop(id, StopCause::Remove { reason })]),
+            JobState::Running(_) | JobState::Suspended { .. } => {
+                Ok(vec![self.stop(id, StopCause::Remove { reason })])
+            }
             JobState::Stopping { cause, .. } => match cause {
                 StopCause::Remove { .. } => Err(ActResult::AlreadyDone),
                 StopCause::Hold(_) | StopCause::Vacate { .. } => {
@@ -216,6 +228,7 @@ impl Act<'_> {
             JobState::Stopping { .. }
             | JobState::Idle { .. }
             | JobState::Running(_)
+            | JobState::Suspended { .. }
             | JobState::Held(_)
             | JobState::Completed { .. } => Err(ActResult::BadStatus),
         }
@@ -225,7 +238,9 @@ impl Act<'_> {
         let id = job.job;
         match job.state() {
             JobState::Idle { .. } => Ok(vec![Fact::Job { job: id, event: JobEvent::Held(hold) }]),
-            JobState::Running(_) => Ok(vec![self.stop(id, StopCause::Hold(hold))]),
+            JobState::Running(_) | JobState::Suspended { .. } => {
+                Ok(vec![self.stop(id, StopCause::Hold(hold))])
+            }
             JobState::Stopping { cause, .. } => match cause {
                 StopCause::Vacate { .. } => Ok(vec![self.stop(id, StopCause::Hold(hold))]),
                 StopCause::Hold(_) => Err(ActResult::AlreadyDone),
@@ -250,6 +265,7 @@ impl Act<'_> {
             JobState::Stopping { .. }
             | JobState::Idle { .. }
             | JobState::Running(_)
+            | JobState::Suspended { .. }
             | JobState::Completed { .. }
             | JobState::Removed { .. } => Err(ActResult::BadStatus),
         }
@@ -258,7 +274,7 @@ impl Act<'_> {
     fn vacate(&self, job: JobRef<'_>, fast: bool) -> Result<Vec<Fact>, ActResult> {
         let id = job.job;
         match job.state() {
-            JobState::Running(running) => {
+            JobState::Running(running) | JobState::Suspended { running, .. } => {
                 let reason = format!("via condor_vacate_job (by user {})", self.by.user);
                 let cause = StopCause::Vacate { code: VacateCode::UserVacateJob, reason };
                 let mut facts = vec![self.stop(id, cause)];
@@ -275,6 +291,27 @@ impl Act<'_> {
             | JobState::Completed { .. }
             | JobState::Removed { .. } => Err(ActResult::BadStatus),
         }
+    }
+
+    /// The job shows as suspended, or as running again, when its machine has said so.
+    fn pause(&self, job: JobRef<'_>, suspend: bool) -> Result<Vec<Fact>, ActResult> {
+        let (running, is_suspended) = match job.state() {
+            JobState::Running(running) => (running, false),
+            JobState::Suspended { running, .. } => (running, true),
+            JobState::Idle { .. }
+            | JobState::Stopping { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => return Err(ActResult::BadStatus),
+        };
+        if running.pause.suspend == suspend {
+            // A job that was never suspended cannot be continued.
+            let never = !suspend && !is_suspended;
+            return Err(if never { ActResult::BadStatus } else { ActResult::AlreadyDone });
+        }
+        let pause = running.pause.next(suspend);
+        let event = JobEvent::PauseRequested { pause, at: self.now.wall };
+        Ok(vec![Fact::Job { job: job.job, event }])
     }
 
     fn stop(&self, job: JobId, cause: StopCause) -> Fact {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, ClusterSpec, Hold, IdleReason, JobId, JobState, Now, RunEnd, StopCause, Timestamp,
+    Cause, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause, Timestamp,
     Verdict, attr,
 };
 
+use super::deferral::start_of;
 use super::rows::{ClusterRecord, JobRecord, Tally};
 use super::state::{Cluster, Config, Core, JobRef};
 
@@ -73,7 +74,7 @@ pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
 
 /// A job's ad as the negotiator and the machines see it before it is matched: without what changes by itself.
 pub(super) fn matching_ad(job: JobRef<'_>, _now: Now, core: &Core) -> Arc<ClassAd> {
-    Arc::new(own_ad(&job.cluster.record, &job.cluster.ad, job.job, &core.config))
+    Arc::new(own_ad(&job.cluster.record, &job.cluster.ad, job.job, job.edits(), &core.config))
 }
 
 /// A job's whole ad.
@@ -87,6 +88,9 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
         ad.set("IdleVerdict", reason.verdict.to_string());
         ad.set(attr::LAST_REJ_MATCH_REASON, reason.to_string());
     }
+    if let Some(at) = core.retry_at(&record) {
+        ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
+    }
     ad
 }
 
@@ -97,7 +101,8 @@ pub(super) fn record_ad(
     _now: Now,
     config: &Config,
 ) -> ClassAd {
-    let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, config);
+    let edits = record.edits.as_deref();
+    let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, edits, config);
     set_state(&mut ad, record);
     set_tally(&mut ad, record);
     ad
@@ -119,20 +124,40 @@ impl<'a> HistoryAds<'a> {
 
     /// Of this job.
     pub fn ad(&self, record: &JobRecord) -> ClassAd {
-        let mut ad = own_ad(self.cluster, &self.shared, record.job, self.config);
+        let edits = record.edits.as_deref();
+        let mut ad = own_ad(self.cluster, &self.shared, record.job, edits, self.config);
         set_state(&mut ad, record);
         set_tally(&mut ad, record);
         ad
     }
 }
 
-fn own_ad(record: &ClusterRecord, shared: &Arc<ClassAd>, job: JobId, config: &Config) -> ClassAd {
-    let spec: &ClusterSpec = &record.spec;
-    let mut ad = spec.delta(job.proc).unwrap_or_default();
-    ad.set_parent(Arc::clone(shared));
+fn own_ad(
+    record: &ClusterRecord,
+    shared: &Arc<ClassAd>,
+    job: JobId,
+    edits: Option<&ClassAd>,
+    config: &Config,
+) -> ClassAd {
+    let mut ad = described(record, shared, job.proc, edits);
     ad.set(attr::PROC_ID, i64::from(job.proc.0));
     let submitted = record.body.submitted.as_secs();
     ad.set(attr::GLOBAL_JOB_ID, format!("{}#{job}#{submitted}", config.name));
+    ad
+}
+
+/// What users have said of a job: when it was submitted, and since.
+pub(super) fn described(
+    record: &ClusterRecord,
+    shared: &Arc<ClassAd>,
+    proc: ProcId,
+    edits: Option<&ClassAd>,
+) -> ClassAd {
+    let mut ad = record.spec.delta(proc).unwrap_or_default();
+    if let Some(edits) = edits {
+        ad.update(edits);
+    }
+    ad.set_parent(Arc::clone(shared));
     ad
 }
 
@@ -141,7 +166,7 @@ fn set_state(ad: &mut ClassAd, record: &JobRecord) {
     ad.set(attr::JOB_STATUS, state.status().number());
     ad.set(attr::ENTERED_CURRENT_STATUS, state.since().as_secs());
     match state {
-        JobState::Idle { .. } | JobState::Running(_) => {}
+        JobState::Idle { .. } | JobState::Running(_) | JobState::Suspended { .. } => {}
         JobState::Stopping { cause, .. } => match cause {
             StopCause::Hold(hold) => set_hold(ad, hold),
             StopCause::Remove { reason } => ad.set(attr::REMOVE_REASON, reason.as_str()),
@@ -159,7 +184,10 @@ fn set_state(ad: &mut ClassAd, record: &JobRecord) {
 fn set_hold(ad: &mut ClassAd, hold: &Hold) {
     ad.set(attr::HOLD_REASON, hold.reason.as_str());
     ad.set(attr::HOLD_REASON_CODE, i64::from(hold.code.number()));
-    ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+    // HTCondor 25.14 gives a job that was submitted on hold no subcode.
+    if hold.code != HoldCode::SubmittedOnHold {
+        ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+    }
 }
 
 fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
@@ -170,6 +198,11 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
     if tally.holds > 0 {
         ad.set(attr::NUM_HOLDS, i64::from(tally.holds));
         ad.set("NumSystemHolds", i64::from(tally.system_holds));
+    }
+    if let Some(at) = tally.last_suspension {
+        ad.set("TotalSuspensions", i64::from(tally.suspensions));
+        ad.set("LastSuspensionTime", at.as_secs());
+        ad.set("CumulativeSuspensionTime", whole(tally.suspended_ms / 1000));
     }
     if let Some(hold) = &tally.last_hold {
         ad.set("LastHoldReason", hold.reason.as_str());
@@ -260,6 +293,12 @@ impl Core {
     pub(super) fn idle_reason(&self, job: JobRef<'_>, now: Now) -> IdleReason {
         let not_yet = |cause| IdleReason { verdict: Verdict::NotYet, cause };
         if let Some(until_ms) = self.backing_off.get(&job.job) {
+            if let Some(time) =
+                start_of(&record_ad(job.cluster, &job.record(), now, &self.config), now)
+                && self.time_to_wait(job.job, now).is_some()
+            {
+                return not_yet(Cause::Deferred { seconds: time.since(now.wall).as_secs() });
+            }
             let last = match job.record().tally.last_end {
                 Some(RunEnd::Lost { reason }) => reason,
                 Some(RunEnd::StartFailed(failure)) => {

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, Now, RunEnd, RunId};
+use classad::{AttrName, ClassAd, Expr};
+use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, JobState, Now, RunEnd, RunId};
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
+use super::deferral::starts_at;
 use super::policy;
 use super::rows::{ClusterRecord, JobRecord};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
+use super::watch::Round;
 use super::words::{Change, Event, Fact};
 
 impl Core {
@@ -24,6 +27,14 @@ impl Core {
         match &event.fact {
             Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
+            Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
+            Fact::JobMatched { job, changes } => self.job_matched(*job, changes, &mut change),
+            Fact::SlotSeen { claim, ad } => {
+                if let Some(claim) = self.claims.get_mut(claim) {
+                    claim.slot_ad = Some(Arc::clone(ad));
+                }
+            }
+            Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
             Fact::UsageSeen { run, usage } => {
                 let record = self.job_mut(run.job);
                 record.tally.last_usage = *usage;
@@ -82,6 +93,9 @@ impl Core {
             }
             Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
+            Fact::PoliciesChecked { began_ms, next } => {
+                self.round = Round { began_ms: *began_ms, next: *next };
+            }
             Fact::MatchDeclined { class, .. } => self.doubt(*class),
             Fact::Repeated { .. } => {}
         }
@@ -126,6 +140,9 @@ impl Core {
         let claim = match event {
             JobEvent::RunAuthorised { claim, .. } => self.claims.get(claim),
             JobEvent::RunStarted { .. }
+            | JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
             | JobEvent::RunOver { .. }
             | JobEvent::Held(_)
@@ -143,9 +160,12 @@ impl Core {
             record.tally.ended = Some(recorded.seq);
         }
         record.state = next.clone();
-        let written = record.clone();
+        if matches!(next, JobState::Idle { .. }) {
+            self.give_next_time(at, id);
+        }
+        let written = self.job_mut(id).clone();
         let backoff_until_ms = backoff_until(at, event, &written);
-        self.enter(id, &next, backoff_until_ms);
+        self.enter(id, &next, backoff_until_ms.max(self.waits_until(at, id)));
         match event {
             JobEvent::RunAuthorised { attempt, claim, .. } => {
                 let lease_s = self.job(id).map_or(0, |job| policy::lease_s(job, at));
@@ -157,6 +177,9 @@ impl Core {
                 }
             }
             JobEvent::RunStarted { .. }
+            | JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
@@ -164,6 +187,63 @@ impl Core {
         }
         change.job = Some(written);
         change.recorded = Some(recorded);
+    }
+
+    /// An idle job took something from its machine. Its Requirements may look at it.
+    fn job_matched(&mut self, id: JobId, changes: &ClassAd, change: &mut Change) {
+        self.touch(id, change);
+        let state = self.job_mut(id).state.clone();
+        let backoff_until_ms = self.backing_off.get(&id).copied();
+        self.leave(id, &state);
+        self.put_edits(id, changes);
+        self.sort_edited(id);
+        change.job = Some(self.job_mut(id).clone());
+        self.enter(id, &state, backoff_until_ms);
+    }
+
+    fn job_timed(&mut self, at: Now, id: JobId, change: &mut Change) {
+        self.touch(id, change);
+        let state = self.job_mut(id).state.clone();
+        self.leave(id, &state);
+        self.give_next_time(at, id);
+        change.job = Some(self.job_mut(id).clone());
+        self.enter(id, &state, self.waits_until(at, id));
+    }
+
+    /// Gives a job that is idle now the next time of its crontab, if it has one.
+    fn give_next_time(&mut self, at: Now, id: JobId) {
+        let time = self.job(id).and_then(|job| self.cron_time(job, at));
+        if let Some(time) = time {
+            self.put_edits(id, &starts_at(time));
+            self.sort_edited(id);
+        }
+    }
+
+    /// Until when an idle job waits for its time, milliseconds of the boot clock.
+    fn waits_until(&self, at: Now, id: JobId) -> Option<u64> {
+        self.time_to_wait(id, at).map(|wait| at.deadline(wait))
+    }
+
+    fn put_edits(&mut self, id: JobId, changes: &ClassAd) {
+        let record = self.job_mut(id);
+        let mut edits = record.edits.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        edits.update(changes);
+        record.edits = Some(Arc::new(edits));
+    }
+
+    fn apply_edit(&mut self, at: Now, id: JobId, changes: &ClassAd, change: &mut Change) {
+        self.touch(id, change);
+        let state = self.job_mut(id).state.clone();
+        let backoff_until_ms = self.backing_off.get(&id).copied();
+        self.leave(id, &state);
+        self.put_edits(id, changes);
+        change.job = Some(self.job_mut(id).clone());
+        self.sort_edited(id);
+        self.enter(id, &state, backoff_until_ms);
+        let text = |(name, expr): (&AttrName, &Expr)| (name.to_string(), expr.to_string());
+        let happened =
+            Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };
+        change.recorded = Some(self.record(at, happened));
     }
 
     /// Gives a job its own record, if nothing has happened to it before.
@@ -196,7 +276,7 @@ impl Core {
             change.job = record.map(|record| JobRecord { finished: record.tally.ended, ..record });
             cluster.left -= 1;
             if cluster.left == 0 {
-                self.clusters.remove(&id.cluster);
+                self.forget_cluster(id.cluster);
             }
             change.cluster = Some(id.cluster);
         }

@@ -107,6 +107,7 @@ impl Core {
             if let Some(cluster) = fresh.clusters.get_mut(&job.cluster) {
                 cluster.jobs.insert(job.proc, record);
             }
+            fresh.sort_edited(job);
             fresh.enter(job, &state, backoff);
         }
         for claim in rows.claims {
@@ -114,6 +115,24 @@ impl Core {
         }
         if fresh.counts != self.counts || fresh.all != self.all {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
+        }
+        if fresh.expanding != self.expanding {
+            return Err(
+                "the clusters that take something from their machines are not those listed"
+                    .to_owned(),
+            );
+        }
+        if fresh.timed != self.timed {
+            return Err(
+                "the clusters with jobs that start at a time are not those listed".to_owned()
+            );
+        }
+        if fresh.retrying != self.retrying {
+            return Err("the held jobs that are tried again are not those listed".to_owned());
+        }
+        // One too many does no harm: the job with the policy may have left.
+        if !fresh.watched.is_subset(&self.watched) {
+            return Err("the clusters with policies are not those listed".to_owned());
         }
         if fresh.staying != self.staying {
             return Err("the finished jobs that stay are not those listed".to_owned());

@@ -35,9 +35,13 @@ impl Core {
                 self.current(name, *claim, *run)?;
                 self.run_started(*run, *at, scratch_dir)
             }
+            FromStartd::RunPaused { claim, run, pause, processes } => {
+                self.current(name, *claim, *run)?;
+                self.run_paused(now, *run, *pause, *processes)
+            }
             FromStartd::RunUsage { claim, run, usage } => {
                 self.current(name, *claim, *run)?;
-                self.usage_seen(*run, *usage)
+                self.usage_seen(now, *run, *usage)
             }
             FromStartd::RunEnded { claim, run, end, usage } => {
                 match self.current(name, *claim, *run) {
@@ -128,10 +132,14 @@ impl Core {
     fn say_again(&self, name: &MachineName, claim: &Claim) -> Vec<Fact> {
         let Some(run) = claim.record.run else { return Vec::new() };
         let id = claim.record.claim;
-        let stopping = self.job(run.job).is_some_and(|job| job.is_stopping());
-        let what =
-            if stopping { Repeat::StopRun(id, StopHow::Graceful) } else { Repeat::StartRun(id) };
-        vec![Fact::Repeated { machine: name.clone(), what }]
+        let job = self.job(run.job);
+        let repeated = |what| Fact::Repeated { machine: name.clone(), what };
+        if job.is_some_and(|job| job.is_stopping()) {
+            return vec![repeated(Repeat::StopRun(id, StopHow::Graceful))];
+        }
+        let pause = job.and_then(|job| job.state().running().map(|running| running.pause));
+        let paused = pause.filter(|pause| pause.number > 0).map(|_| repeated(Repeat::PauseRun(id)));
+        [repeated(Repeat::StartRun(id))].into_iter().chain(paused).collect()
     }
 
     fn granted(&self, name: &MachineName, granted: &ClaimGranted) -> Vec<Fact> {
@@ -158,6 +166,10 @@ impl Core {
             run: None,
             lease_s: 0,
         })));
+        if !self.expanding.is_empty() {
+            let (claim, ad) = (granted.claim, Arc::clone(&granted.ad));
+            facts.push(Fact::SlotSeen { claim, ad });
+        }
         facts
     }
 

@@ -191,16 +191,34 @@ impl Sorting {
             .filter(|(_, ad)| ad.iter().any(|(name, _)| matters(name)))
             .map(|(proc, mut ad)| {
                 ad.set_parent(Arc::clone(shared));
-                let names = telling_names(&ad, significant);
-                (proc, Place { key: key(owner, &ad, &names), prio: prio(&ad) })
+                (proc, Place::of(owner, &ad, significant))
             })
             .filter(|(_, place)| *place != usual)
             .collect();
         Self { usual, special }
     }
 
+    /// Where a proc belongs from now on.
+    pub(super) fn put(&mut self, proc: ProcId, place: Place) {
+        if place == self.usual {
+            self.special.remove(&proc);
+            return;
+        }
+        // Many jobs that were given another priority share one key.
+        let key = if place.key == self.usual.key { Arc::clone(&self.usual.key) } else { place.key };
+        self.special.insert(proc, Place { key, ..place });
+    }
+
     pub(super) fn place(&self, proc: ProcId) -> &Place {
         self.special.get(&proc).unwrap_or(&self.usual)
+    }
+}
+
+impl Place {
+    /// Where a job with this ad belongs.
+    pub(super) fn of(owner: &UserName, ad: &ClassAd, significant: &BTreeSet<AttrName>) -> Self {
+        let names = telling_names(ad, significant);
+        Self { key: key(owner, ad, &names), prio: prio(ad) }
     }
 }
 

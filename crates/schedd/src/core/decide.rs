@@ -21,6 +21,11 @@ impl Core {
             Input::Act { by, action, select } => {
                 return Ok(answered(now, self.act(now, by, action, select)));
             }
+            Input::Edit { by, select, changes, dry_run } => {
+                let (facts, answer) = self.edit(now, by, select, changes);
+                let facts = if *dry_run { Vec::new() } else { facts };
+                return Ok(answered(now, (facts, answer)));
+            }
             Input::NegotiatorUp => vec![Fact::NegotiatorCame],
             Input::NegotiatorDown => vec![Fact::NegotiatorWent],
             Input::FromNegotiator(message) => self.negotiator_said(message)?,

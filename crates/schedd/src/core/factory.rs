@@ -56,7 +56,23 @@ impl Core {
     /// Jobs that have room now, of each factory that has any left.
     pub(super) fn materialise(&self, now: Now) -> Vec<Fact> {
         let growing = self.factories.iter().filter_map(|id| Some((*id, self.clusters.get(id)?)));
-        growing.flat_map(|(id, cluster)| cluster.next_jobs(now, id)).collect()
+        growing.flat_map(|(id, cluster)| self.next_jobs(now, id, cluster)).collect()
+    }
+
+    fn next_jobs(&self, now: Now, id: ClusterId, cluster: &Cluster) -> Vec<Fact> {
+        let spec = &cluster.record.spec;
+        let Some(limits) = Limits::of(&spec.ad) else { return Vec::new() };
+        let in_queue = u64::from(cluster.left) - cluster.later.len();
+        let pieces = cluster.later.clone().take_first(limits.room(in_queue, cluster.waiting));
+        if pieces.is_empty() {
+            return Vec::new();
+        }
+        let mut then: Vec<Fact> = held_from_the_start(now, id, spec, numbers(&pieces)).collect();
+        if then.is_empty() {
+            then = self.deferred_from_the_start(now, id, spec, numbers(&pieces));
+        }
+        let step = FactoryStep::Materialised(pieces);
+        [Fact::Factory { cluster: id, step }].into_iter().chain(then).collect()
     }
 
     /// Makes a factory's step true.
@@ -107,7 +123,7 @@ impl Core {
         cluster.later = Ranges::default();
         cluster.left -= never;
         if cluster.left == 0 {
-            self.clusters.remove(&id);
+            self.forget_cluster(id);
         }
         never
     }
@@ -144,22 +160,6 @@ impl Cluster {
     /// Whether some of its jobs are still to come.
     pub(super) fn is_factory(&self) -> bool {
         !self.later.is_empty()
-    }
-
-    fn next_jobs(&self, now: Now, cluster: ClusterId) -> Vec<Fact> {
-        let spec = &self.record.spec;
-        let Some(limits) = Limits::of(&spec.ad) else { return Vec::new() };
-        let in_queue = u64::from(self.left) - self.later.len();
-        let pieces = self.later.clone().take_first(limits.room(in_queue, self.waiting));
-        if pieces.is_empty() {
-            return Vec::new();
-        }
-        let procs = numbers(&pieces);
-        let held: Vec<Fact> = held_from_the_start(now, cluster, spec, procs).collect();
-        [Fact::Factory { cluster, step: FactoryStep::Materialised(pieces) }]
-            .into_iter()
-            .chain(held)
-            .collect()
     }
 }
 

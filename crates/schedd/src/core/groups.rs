@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{Hold, JobId, JobState, Now, ProcId, Procs, StopCause, attr};
+use model::{Hold, JobId, JobState, Now, ProcId, Procs, StopCause, Timestamp, attr};
 use proto::client::{Query, Select, Selector};
 
 use super::ads;
@@ -18,6 +18,8 @@ use super::state::{Cluster, Core, JobRef};
 struct Likeness {
     status: i64,
     hold: Option<(u16, i32, String)>,
+    /// When a held job is tried again by itself.
+    retry: Option<Timestamp>,
     class: Arc<str>,
     /// It is like no other.
     alone: Option<ProcId>,
@@ -128,6 +130,7 @@ impl Core {
         Likeness {
             status: state.status().number(),
             hold: hold.map(|hold| (hold.code.number(), hold.subcode, hold.reason.clone())),
+            retry: hold.and_then(|_| self.retry_at(&job.record())),
             class: Arc::clone(&job.cluster.sorting.place(job.job.proc).key),
             // Each tells when it will be tried again.
             alone: self.backing_off.contains_key(&job.job).then_some(job.job.proc),
@@ -143,6 +146,7 @@ fn hold_of(state: &JobState) -> Option<&Hold> {
         JobState::Stopping { .. }
         | JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Completed { .. }
         | JobState::Removed { .. } => None,
     }
@@ -155,8 +159,12 @@ fn names_whole(select: &Select, cluster: &Cluster) -> bool {
     }
 }
 
-/// Whether the cluster's jobs were submitted with different values of what is asked.
+/// Whether the cluster's jobs were submitted with different values of what is asked, or have got them since.
 fn differs(cluster: &Cluster, asked: &[AttrName]) -> bool {
+    let mut edits = cluster.jobs.values().filter_map(|record| record.edits.as_deref());
+    if edits.any(|edits| asked.iter().any(|name| edits.get_own(name.as_str()).is_some())) {
+        return true;
+    }
     match &cluster.record.spec.procs {
         Procs::Listed(ads) => {
             ads.iter().any(|ad| asked.iter().any(|name| ad.get_own(name.as_str()).is_some()))

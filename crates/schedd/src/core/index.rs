@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use classad::AttrName;
 use model::{
-    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, UserName,
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, Timestamp,
+    UserName,
 };
 use proto::client::Counts;
 
 use super::ads;
 use super::classes::{Classes, Place, Sorting};
+use super::deferral::has_timed_jobs;
+use super::expand::expands;
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterRecord, Rows};
 use super::state::{Claim, Cluster, Config, Core, Machine};
+use super::watch::{Round, Watch};
 
 /// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine is matched anew, so that
 /// fair share is heard.
@@ -35,6 +39,11 @@ impl Core {
             all: Counts::default(),
             factories: BTreeSet::new(),
             staying: BTreeSet::new(),
+            retrying: BTreeSet::new(),
+            timed: BTreeSet::new(),
+            expanding: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            round: Round::default(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
             next_reserved: super::rows::Meta::default().next_cluster,
@@ -62,7 +71,9 @@ impl Core {
             let (job, state) = (record.job, record.state.clone());
             if let Some(cluster) = core.clusters.get_mut(&job.cluster) {
                 cluster.jobs.insert(job.proc, record);
-                core.enter(job, &state, None);
+                core.sort_edited(job);
+                let wait = core.time_to_wait(job, now).map(|wait| now.deadline(wait));
+                core.enter(job, &state, wait);
             }
         }
         for claim in rows.claims {
@@ -92,9 +103,21 @@ impl Core {
     pub(super) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
         let ad = Arc::new(ads::cluster_ad(record, &self.config));
         let sorting = sorting(record, &ad, &self.classes.significant);
+        if expands(&record.spec, &ad) {
+            self.expanding.insert(record.cluster);
+        }
+        if has_timed_jobs(&record.spec, &ad) {
+            self.timed.insert(record.cluster);
+        }
+        let watch = Watch::new(record, &ad, &BTreeSet::new());
+        if watch.is_some() {
+            self.watched.insert(record.cluster);
+        }
         let cluster = Cluster {
             ad,
             sorting,
+            edited: BTreeSet::new(),
+            watch,
             untouched: record.body.untouched.clone(),
             later: record.body.later.clone(),
             paused: record.body.paused,
@@ -108,6 +131,14 @@ impl Core {
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.clusters.insert(record.cluster, cluster);
         self.note_factory(record.cluster);
+    }
+
+    /// No job of it is left.
+    pub(super) fn forget_cluster(&mut self, id: ClusterId) {
+        self.clusters.remove(&id);
+        self.watched.remove(&id);
+        self.timed.remove(&id);
+        self.expanding.remove(&id);
     }
 
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
@@ -126,7 +157,8 @@ impl Core {
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.insert(job);
             }
-            JobState::Running(_) | JobState::Stopping { .. } | JobState::Held(_) => {}
+            JobState::Held(_) => self.retrying.extend(self.retry_of(job)),
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {}
         }
     }
 
@@ -145,8 +177,26 @@ impl Core {
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.remove(&job);
             }
-            JobState::Running(_) | JobState::Stopping { .. } | JobState::Held(_) => {}
+            JobState::Held(_) => {
+                if let Some(retry) = self.retry_of(job) {
+                    self.retrying.remove(&retry);
+                }
+            }
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {}
         }
+    }
+
+    /// A job was edited: it may belong to another class now, and stand elsewhere in it.
+    pub(super) fn sort_edited(&mut self, job: JobId) {
+        if let Some(cluster) = self.clusters.get_mut(&job.cluster) {
+            sort_edited(cluster, job.proc, &self.classes.significant);
+        }
+        self.watch_edited(job);
+    }
+
+    fn retry_of(&self, job: JobId) -> Option<(Timestamp, JobId)> {
+        let record = self.clusters.get(&job.cluster)?.jobs.get(&job.proc)?;
+        self.retry_at(record).map(|at| (at, job))
     }
 
     pub(super) fn owner_and_place(&self, job: JobId) -> (UserName, Place) {
@@ -181,7 +231,7 @@ impl Core {
             }
         });
         let work_until_ms = now.deadline(WORK_LIFE);
-        let claim = Claim { record, work_until_ms, free_since_ms: now.boot_ms };
+        let claim = Claim { record, work_until_ms, free_since_ms: now.boot_ms, slot_ad: None };
         self.claims.insert(id, claim);
     }
 
@@ -208,12 +258,30 @@ impl Core {
         machine
     }
 
+    /// Claims that were got for what their jobs were before somebody edited them: they must not serve the jobs' new classes.
+    fn claims_of_edited_jobs(&self) -> BTreeSet<ClaimId> {
+        let astray = self.claims.iter().filter(|(_, claim)| {
+            let cluster = claim.record.run.and_then(|run| {
+                self.clusters.get(&run.job.cluster).map(|cluster| (cluster, run.job.proc))
+            });
+            cluster.is_some_and(|(cluster, proc)| {
+                cluster.sorting.place(proc).key != claim.record.class_key
+            })
+        });
+        astray.map(|(id, _)| *id).collect()
+    }
+
     /// Sorts every job and claim into classes again: machines look at other attributes than before. Returns the claims whose rows
     /// have changed.
     pub(super) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) -> Vec<ClaimRecord> {
         let mut classes = Classes::following(&self.classes, significant);
+        let astray = self.claims_of_edited_jobs();
         for cluster in self.clusters.values_mut() {
             cluster.sorting = sorting(&cluster.record, &cluster.ad, &classes.significant);
+            let edited = cluster.jobs.values().filter(|record| record.edits.is_some());
+            for proc in edited.map(|record| record.job.proc).collect::<Vec<_>>() {
+                sort_edited(cluster, proc, &classes.significant);
+            }
             idle_untouched(&mut classes, cluster.record.cluster, cluster);
             for (proc, record) in &cluster.jobs {
                 let (job, place) = (record.job, cluster.sorting.place(*proc));
@@ -227,6 +295,7 @@ impl Core {
         for (id, claim) in &mut self.claims {
             // A claim with a run goes with its job; one without serves on only if its class is still one.
             if let Some(run) = claim.record.run
+                && !astray.contains(id)
                 && let Some(cluster) = self.clusters.get(&run.job.cluster)
             {
                 let key = &cluster.sorting.place(run.job.proc).key;
@@ -249,6 +318,16 @@ impl Core {
         self.classes = classes;
         changed
     }
+}
+
+fn sort_edited(cluster: &mut Cluster, proc: ProcId, significant: &BTreeSet<AttrName>) {
+    let edits = cluster.jobs.get(&proc).and_then(|record| record.edits.as_deref());
+    if edits.is_none() {
+        return;
+    }
+    let ad = ads::described(&cluster.record, &cluster.ad, proc, edits);
+    let place = Place::of(cluster.owner(), &ad, significant);
+    cluster.sorting.put(proc, place);
 }
 
 fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
@@ -307,5 +386,6 @@ fn counter(counts: &mut Counts, status: JobStatus) -> &mut u64 {
         JobStatus::Removed => &mut counts.removed,
         JobStatus::Completed => &mut counts.completed,
         JobStatus::Held => &mut counts.held,
+        JobStatus::Suspended => &mut counts.suspended,
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, StopCause, Timestamp,
-    Usage, VacateCode, attr,
+    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, StopCause,
+    Timestamp, Usage, VacateCode, attr,
 };
 
 use super::ads;
@@ -82,6 +82,13 @@ pub enum LogKind {
         /// The slot.
         slot: Option<Arc<str>>,
     },
+    /// 010.
+    Suspended {
+        /// How many processes were stopped.
+        processes: u32,
+    },
+    /// 011.
+    Unsuspended,
     /// 012.
     Held(Hold),
     /// 013.
@@ -146,7 +153,8 @@ impl Core {
                     push(log, job, &ad, at, vec![kind]);
                 }
             }
-            Fact::RunPlaced { .. }
+            Fact::JobEdited { .. }
+            | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
             | Fact::ClaimGranted(_)
             | Fact::ClaimDropped { .. }
@@ -167,6 +175,10 @@ impl Core {
             | Fact::BeatSeen { .. }
             | Fact::Repeated { .. }
             | Fact::KeptChecked
+            | Fact::JobTimed { .. }
+            | Fact::JobMatched { .. }
+            | Fact::SlotSeen { .. }
+            | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => {}
         }
     }
@@ -179,7 +191,13 @@ impl Core {
         now: model::Now,
     ) -> Vec<LogKind> {
         match event {
-            JobEvent::RunAuthorised { .. } | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::RunAuthorised { .. }
+            | JobEvent::PauseRequested { .. }
+            | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::Suspended { processes, .. } => {
+                vec![LogKind::Suspended { processes: *processes }]
+            }
+            JobEvent::Continued { .. } => vec![LogKind::Unsuspended],
             JobEvent::RunStarted { .. } => {
                 let record = job.record();
                 let claim = record.state.running().and_then(|r| self.claims.get(&r.claim));
@@ -238,6 +256,7 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
         JobState::Stopping { cause, .. } => Some(cause),
         JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Held(_)
         | JobState::Completed { .. }
         | JobState::Removed { .. } => None,
@@ -254,7 +273,9 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
         AfterRun::Complete => vec![LogKind::Terminated(run)],
         AfterRun::Hold(hold) => {
             let failed = matches!(run.end, RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. });
-            if failed && stopped.is_none() {
+            // Nothing went wrong where a deferred start came too late.
+            let late = hold.code == HoldCode::MissedDeferredExecutionTime;
+            if failed && stopped.is_none() && !late {
                 let (code, subcode) = (hold.code.number(), hold.subcode);
                 let slot = run.slot.clone();
                 return vec![
@@ -263,7 +284,9 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
                     LogKind::Held(hold.clone()),
                 ];
             }
-            let evicted = stopped.map(|cause| evicted(cause, run));
+            // HTCondor 25.14 writes no 004 where a policy holds a running job.
+            let by_policy = is_by_policy(hold.code);
+            let evicted = stopped.filter(|_| !by_policy).map(|cause| evicted(cause, run));
             evicted.into_iter().chain([LogKind::Held(hold.clone())]).collect()
         }
         AfterRun::Remove { reason } => {
@@ -286,6 +309,17 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
             }
         },
     }
+}
+
+/// Whether a policy holds the job, and nobody by hand.
+fn is_by_policy(code: HoldCode) -> bool {
+    matches!(
+        code,
+        HoldCode::JobPolicy
+            | HoldCode::SystemPolicy
+            | HoldCode::JobDurationExceeded
+            | HoldCode::JobExecuteExceeded
+    )
 }
 
 fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {

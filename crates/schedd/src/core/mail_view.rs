@@ -117,7 +117,9 @@ fn news(kind: LogKind) -> Option<MailNews> {
         | LogKind::StartError { .. }
         | LogKind::Evicted { .. }
         | LogKind::Lost { .. }
-        | LogKind::Released { .. } => None,
+        | LogKind::Released { .. }
+        | LogKind::Suspended { .. }
+        | LogKind::Unsuspended => None,
     }
 }
 

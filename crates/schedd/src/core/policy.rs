@@ -28,13 +28,13 @@ pub(super) fn after_exit(
         return AfterRun::Hold(Hold {
             code: HoldCode::JobPolicy,
             subcode: subcode(&ad.eval("OnExitHoldSubCode", None, &env)),
-            reason: reason(&ad, "OnExitHoldReason", attr::ON_EXIT_HOLD, now),
+            reason: reason(&ad, attr::ON_EXIT_HOLD, "TRUE", now),
             since: now.wall,
         });
     }
     let remove = ad.eval(attr::ON_EXIT_REMOVE, None, &env);
     if ad.get(attr::ON_EXIT_REMOVE).is_some() && remove.truth() == Some(false) {
-        return AfterRun::Requeue { reason: "the job's OnExitRemove is false".to_owned() };
+        return AfterRun::Requeue { reason: reason(&ad, attr::ON_EXIT_REMOVE, "FALSE", now) };
     }
     AfterRun::Complete
 }
@@ -43,7 +43,8 @@ pub(super) fn after_exit(
 pub(super) fn stays(core: &Core, job: JobRef<'_>, event: &JobEvent, now: Now) -> bool {
     let expr = job.cluster.ad.get(attr::LEAVE_JOB_IN_QUEUE);
     let literally = expr.and_then(|expr| expr.as_literal()).and_then(Value::truth);
-    if expr.is_none() || literally == Some(false) {
+    let own = job.delta_has(attr::LEAVE_JOB_IN_QUEUE);
+    if !own && (expr.is_none() || literally == Some(false)) {
         return false;
     }
     let mut record = job.record();
@@ -63,6 +64,7 @@ pub(super) fn still_stays(core: &Core, job: JobRef<'_>, now: Now) -> bool {
         JobState::Removed { .. } => true,
         JobState::Idle { .. }
         | JobState::Running(_)
+        | JobState::Suspended { .. }
         | JobState::Stopping { .. }
         | JobState::Held(_)
         | JobState::Completed { .. } => wants_to_stay(core, job, &record, now),
@@ -85,15 +87,17 @@ pub(super) fn lease_s(job: JobRef<'_>, now: Now) -> u32 {
     said.and_then(|s| u32::try_from(s).ok()).unwrap_or(default)
 }
 
-fn subcode(value: &Value) -> i32 {
+/// The number that goes with a hold: 0 if the job says none.
+pub(super) fn subcode(value: &Value) -> i32 {
     value.as_i64().and_then(|n| i32::try_from(n).ok()).unwrap_or(0)
 }
 
-fn reason(ad: &classad::ClassAd, name: &str, policy: &str, now: Now) -> String {
-    let said = ad.eval(name, None, &ads::env(now));
+/// Why a policy does something: the job's own words (`PeriodicHoldReason` for `PeriodicHold`), or else HTCondor 25.14's.
+pub(super) fn reason(ad: &classad::ClassAd, policy: &str, truth: &str, now: Now) -> String {
+    let said = ad.eval(&format!("{policy}Reason"), None, &ads::env(now));
     let text = || ad.get(policy).map(ToString::to_string).unwrap_or_default();
     said.as_str().map_or_else(
-        || format!("The job attribute {policy} expression '{}' evaluated to TRUE", text()),
+        || format!("The job attribute {policy} expression '{}' evaluated to {truth}", text()),
         str::to_owned,
     )
 }

@@ -68,7 +68,7 @@ impl Core {
     /// Counts of jobs, from counters.
     pub fn totals(&self) -> Totals {
         let by_owner = self.counts.iter().map(|(owner, counts)| (owner.clone(), *counts));
-        Totals { all: self.all, by_owner: by_owner.collect() }
+        Totals { all: self.all, by_owner: by_owner.collect(), seq: self.last_seq }
     }
 
     /// Jobs after `after` that the selection names; all, for a constraint.

@@ -7,6 +7,7 @@ use proto::claiming::{RequestClaim, StartRun, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
+use super::expand::with_expansions;
 use super::state::Core;
 use super::words::{Change, Effect, Event, Fact, Repeat};
 
@@ -32,6 +33,7 @@ impl Core {
                 self.repeat(now, what).map(|message| tell(machine, message)).into_iter().collect()
             }
             Fact::ClusterSubmitted(_)
+            | Fact::JobEdited { .. }
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
@@ -47,6 +49,10 @@ impl Core {
             | Fact::StartdCame { .. }
             | Fact::StartdWent { .. }
             | Fact::KeptChecked
+            | Fact::JobTimed { .. }
+            | Fact::JobMatched { .. }
+            | Fact::SlotSeen { .. }
+            | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => Vec::new(),
         }
     }
@@ -78,7 +84,14 @@ impl Core {
                 let run = model::RunId { job, attempt: *attempt };
                 Some(tell(machine, ToStartd::RunRecorded { claim: *claim, run }))
             }
+            JobEvent::PauseRequested { .. } => {
+                let claim = self.job(job)?.state().running()?.claim;
+                let machine = &self.claims.get(&claim)?.record.machine;
+                self.pause_run(claim).map(|message| tell(machine, message))
+            }
             JobEvent::RunStarted { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => None,
@@ -89,6 +102,7 @@ impl Core {
         match what {
             Repeat::StartRun(claim) => self.start_run(now, *claim),
             Repeat::StopRun(claim, how) => self.stop_run(*claim, *how),
+            Repeat::PauseRun(claim) => self.pause_run(*claim),
             Repeat::RequestClaim(matched) => self.request_claim(now, *matched),
             Repeat::Message(message) => Some((**message).clone()),
         }
@@ -98,7 +112,11 @@ impl Core {
         let record = &self.claims.get(&id)?.record;
         let run = record.run?;
         let beat = self.machines.get(&record.machine)?.beat?;
-        let ad = Arc::new(ads::job_ad(self.job(run.job)?, now, self));
+        let mut ad = ads::job_ad(self.job(run.job)?, now, self);
+        if self.expanding.contains(&run.job.cluster) {
+            with_expansions(&mut ad);
+        }
+        let ad = Arc::new(ad);
         Some(ToStartd::StartRun(Box::new(StartRun {
             claim: id,
             secret: record.secret,
@@ -114,6 +132,13 @@ impl Core {
         let record = &self.claims.get(&id)?.record;
         let (secret, ordinal) = (record.secret, record.ordinal);
         Some(ToStartd::StopRun { claim: id, secret, run: record.run?, ordinal, how })
+    }
+
+    fn pause_run(&self, id: ClaimId) -> Option<ToStartd> {
+        let record = &self.claims.get(&id)?.record;
+        let run = record.run?;
+        let pause = self.job(run.job)?.state().running()?.pause;
+        Some(ToStartd::PauseRun { claim: id, secret: record.secret, run, pause })
     }
 
     fn claim_effects(&self, now: Now, matched: &Match) -> Vec<Effect> {

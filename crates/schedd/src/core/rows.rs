@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use classad::ClassAd;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, JobId, JobState, JobStatus,
     MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp, Usage, UserName,
@@ -59,6 +60,9 @@ pub struct JobRecord {
     /// What its life so far amounts to.
     #[serde(default)]
     pub tally: Tally,
+    /// The attributes that were set since it was submitted: they go before those that it was submitted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Arc<ClassAd>>,
 }
 
 /// The counters and the memory of a job, from which its ad's changing attributes are made.
@@ -77,6 +81,8 @@ pub struct Tally {
     pub holds: u32,
     /// Holds that no user asked for (`NumSystemHolds`).
     pub system_holds: u32,
+    /// Holds in a row that may pass by themselves: their number sets when the job is tried again.
+    pub transient_holds: u32,
     /// Runs in a row that failed through no doing of the job: their number sets the back-off.
     pub failures: u32,
     /// `JobStartDate`.
@@ -105,6 +111,12 @@ pub struct Tally {
     pub sys_us: u64,
     /// Wall-clock time of all runs that are over, milliseconds (`RemoteWallClockTime`).
     pub wall_ms: u64,
+    /// `TotalSuspensions`.
+    pub suspensions: u32,
+    /// `LastSuspensionTime`.
+    pub last_suspension: Option<Timestamp>,
+    /// For how long all its runs were suspended, milliseconds (`CumulativeSuspensionTime`).
+    pub suspended_ms: u64,
     /// The reason of the last hold, once it is released.
     pub last_hold: Option<Box<model::Hold>>,
     /// `ReleaseReason`.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    AfterRun, Attempt, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now, RunEnd, RunId,
-    StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
+    AfterRun, Attempt, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now, Pause, RunEnd,
+    RunId, StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
 };
 
 use super::policy;
@@ -23,10 +23,14 @@ pub(super) fn backoff(failures: u32) -> Duration {
 }
 
 impl Core {
-    pub(super) fn authorise(&self, now: Now, job: JobId, claim: ClaimId) -> Option<Fact> {
-        let last = self.job(job)?.record().tally.attempt;
-        let attempt = Attempt(last.0 + 1);
-        Some(Fact::Job { job, event: JobEvent::RunAuthorised { attempt, claim, at: now.wall } })
+    pub(super) fn authorise(&self, now: Now, id: JobId, claim: ClaimId) -> Vec<Fact> {
+        let Some(job) = self.job(id) else { return Vec::new() };
+        let attempt = Attempt(job.record().tally.attempt.0 + 1);
+        let event = JobEvent::RunAuthorised { attempt, claim, at: now.wall };
+        match self.taken_from_machine(now, job, claim) {
+            Ok(taken) => taken.into_iter().chain([Fact::Job { job: id, event }]).collect(),
+            Err(instead) => vec![*instead],
+        }
     }
 
     pub(super) fn run_started(
@@ -50,12 +54,46 @@ impl Core {
         ])
     }
 
-    pub(super) fn usage_seen(&self, run: RunId, usage: Usage) -> Result<Vec<Fact>, Rejection> {
+    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last order counts.
+    pub(super) fn run_paused(
+        &self,
+        now: Now,
+        run: RunId,
+        pause: Pause,
+        processes: u32,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let state = self.job(run.job).map(|job| job.state()).ok_or(Rejection::Stale)?;
+        let (attempt, at) = (run.attempt, now.wall);
+        let event = match &state {
+            JobState::Running(running) if running.pause == pause && pause.suspend => {
+                JobEvent::Suspended { attempt, processes, at }
+            }
+            JobState::Suspended { running, .. } if running.pause == pause && !pause.suspend => {
+                JobEvent::Continued { attempt, at }
+            }
+            JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Idle { .. }
+            | JobState::Stopping { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => return Err(Rejection::Stale),
+        };
+        Ok(vec![Fact::Job { job: run.job, event }])
+    }
+
+    pub(super) fn usage_seen(
+        &self,
+        now: Now,
+        run: RunId,
+        usage: Usage,
+    ) -> Result<Vec<Fact>, Rejection> {
         let known = self.job(run.job).map(|job| job.record().tally.last_usage);
         if known == Some(usage) {
             return Err(Rejection::Stale);
         }
-        Ok(vec![Fact::UsageSeen { run, usage }])
+        let seen = Fact::UsageSeen { run, usage };
+        Ok([seen].into_iter().chain(self.out_of_memory(now, run, usage)).collect())
     }
 
     /// The job's run is surely over, in this way.
@@ -102,6 +140,7 @@ impl Core {
                 | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
             },
             JobState::Running(_)
+            | JobState::Suspended { .. }
             | JobState::Idle { .. }
             | JobState::Held(_)
             | JobState::Completed { .. }
@@ -175,6 +214,11 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
             HoldCode::UnableToOpenOutput,
             format!("Failed to open '{path}' as standard error: {cause} (errno {errno})"),
         ),
+        StartStage::Deferral => {
+            let reason = "Job missed deferred execution time".to_owned();
+            let code = HoldCode::MissedDeferredExecutionTime;
+            return AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall });
+        }
         StartStage::Execute => (
             HoldCode::FailedToCreateProcess,
             format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),
@@ -207,6 +251,7 @@ fn vacated(code: VacateCode) -> &'static str {
             "the machine did not hear this schedd for the time of the lease"
         }
         VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
+        VacateCode::JobOutOfResources => "the run used more memory than its slot has",
         VacateCode::UserHold
         | VacateCode::JobPolicyVacate
         | VacateCode::UserVacateJob

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd};
 use model::{
     Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, ProcId, ScheddName,
-    Seq, SubmitToken, UserName, attr,
+    Seq, SubmitToken, Timestamp, UserName, attr,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -14,6 +14,7 @@ use proto::matchmaking::Match;
 use super::classes::{Classes, Sorting};
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
+use super::watch::{Round, Watch};
 
 /// What a core is told about its daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub uid_domain: String,
     /// The address for people to see (`<127.0.0.1:9618?...>`), for the users' logs.
     pub address: String,
+    /// Whose clocks crontabs mean.
+    pub zone: jiff::tz::TimeZone,
 }
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
@@ -48,10 +51,20 @@ pub struct Core {
     pub(super) factories: BTreeSet<ClusterId>,
     /// Finished jobs that stay in the queue because they want to.
     pub(super) staying: BTreeSet<JobId>,
+    /// Held jobs that are tried again by themselves, and when.
+    pub(super) retrying: BTreeSet<(Timestamp, JobId)>,
+    /// Clusters with jobs that take something from the machine that they are matched with.
+    pub(super) expanding: BTreeSet<ClusterId>,
+    /// Clusters with jobs that start at a time.
+    pub(super) timed: BTreeSet<ClusterId>,
+    /// Clusters whose jobs have policies that time can make true.
+    pub(super) watched: BTreeSet<ClusterId>,
 
     // Learnt again after a restart.
     /// When the finished jobs that stay were looked at last.
     pub(super) kept_checked_ms: u64,
+    /// When the policies were looked at last, and how far.
+    pub(super) round: Round,
     pub(super) reserved: BTreeMap<ClusterId, SubmitToken>,
     /// The next number to give: above `meta`'s by what is reserved and not submitted.
     pub(super) next_reserved: ClusterId,
@@ -69,6 +82,10 @@ pub(super) struct Cluster {
     /// What its jobs' ads are chained to.
     pub(super) ad: Arc<ClassAd>,
     pub(super) sorting: Sorting,
+    /// The attributes that any of its jobs was given since it was submitted.
+    pub(super) edited: BTreeSet<AttrName>,
+    /// What its jobs are asked again and again, if anything.
+    pub(super) watch: Option<Arc<Watch>>,
     pub(super) untouched: Ranges,
     /// Not in the queue yet.
     pub(super) later: Ranges,
@@ -87,6 +104,8 @@ pub(super) struct Claim {
     pub(super) work_until_ms: u64,
     /// Since when it has no run.
     pub(super) free_since_ms: u64,
+    /// The slot's ad, if it was granted in this life while some job needed it.
+    pub(super) slot_ad: Option<Arc<ClassAd>>,
 }
 
 #[derive(Clone, Debug)]
@@ -205,11 +224,20 @@ impl JobRef<'_> {
             state: JobState::Idle { since: self.cluster.record.body.submitted },
             finished: None,
             tally: super::rows::Tally::default(),
+            edits: None,
         })
+    }
+
+    /// The attributes that were set since it was submitted.
+    pub(super) fn edits(&self) -> Option<&ClassAd> {
+        self.record.and_then(|record| record.edits.as_deref())
     }
 
     /// Whether the job itself, and not its cluster, has this attribute.
     pub(super) fn delta_has(&self, name: &str) -> bool {
+        if self.edits().is_some_and(|edits| edits.get_own(name).is_some()) {
+            return true;
+        }
         let spec = &self.cluster.record.spec;
         spec.delta(self.job.proc).is_some_and(|delta| delta.get_own(name).is_some())
     }

@@ -75,9 +75,13 @@ impl Core {
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
-        let held: Vec<Fact> =
-            held_from_the_start(now, cluster, spec, record.body.untouched.iter()).collect();
-        let facts = [Fact::ClusterSubmitted(Arc::new(record))].into_iter().chain(held).collect();
+        let record = Arc::new(record);
+        let jobs = || record.body.untouched.iter();
+        let mut facts = vec![Fact::ClusterSubmitted(Arc::clone(&record))];
+        facts.extend(held_from_the_start(now, cluster, spec, jobs()));
+        if facts.len() == 1 {
+            facts.extend(self.deferred_from_the_start(now, cluster, spec, jobs()));
+        }
         (facts, Answer::Submitted { cluster, procs })
     }
 }

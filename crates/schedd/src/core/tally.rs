@@ -1,12 +1,14 @@
 //! What a job's events add up to: the counters and the memory from which its ad's changing attributes are made.
 
-use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Usage};
+use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
+use super::retry::is_transient;
 use super::rows::{ClaimRecord, Tally};
 
 impl Tally {
     /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
     pub(super) fn note(&mut self, from: &JobState, event: &JobEvent, claim: Option<&ClaimRecord>) {
+        self.note_suspension(from, event);
         match event {
             JobEvent::RunAuthorised { attempt, at, .. } => {
                 self.attempt = *attempt;
@@ -24,7 +26,10 @@ impl Tally {
                 self.executions += 1;
                 self.last_executing = Some(*at);
             }
-            JobEvent::StopRequested { .. } => {}
+            JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
+            | JobEvent::StopRequested { .. } => {}
             JobEvent::RunOver { end, usage, next, at, .. } => {
                 self.note_end(end, *usage);
                 // HTCondor counts the time for which the machine was the job's, and not only that of its program.
@@ -46,6 +51,18 @@ impl Tally {
         }
     }
 
+    /// Counts suspensions, and how long they last.
+    fn note_suspension(&mut self, from: &JobState, event: &JobEvent) {
+        if let JobEvent::Suspended { at, .. } = event {
+            self.suspensions += 1;
+            self.last_suspension = Some(*at);
+        }
+        let (JobState::Suspended { since, .. }, Some(at)) = (from, ends_suspension(event)) else {
+            return;
+        };
+        self.suspended_ms += u64::try_from(at.since(*since).as_millis()).unwrap_or(0);
+    }
+
     /// Takes note of how a run ended; also used to ask what policy would say of it.
     pub(super) fn note_end(&mut self, end: &RunEnd, usage: Usage) {
         self.last_end = Some(end.clone());
@@ -53,6 +70,7 @@ impl Tally {
         match end {
             RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
                 self.completions += 1;
+                self.transient_holds = 0;
                 self.last_exit = Some(end.clone());
                 self.failures = 0;
             }
@@ -69,5 +87,24 @@ impl Tally {
     fn note_hold(&mut self, hold: &Hold) {
         self.holds += 1;
         self.system_holds += u32::from(hold.code != HoldCode::UserRequest);
+        if is_transient(hold) {
+            self.transient_holds += 1;
+        }
+    }
+}
+
+/// When the event ends a suspension, if it does.
+fn ends_suspension(event: &JobEvent) -> Option<Timestamp> {
+    match event {
+        JobEvent::Continued { at, .. }
+        | JobEvent::StopRequested { at, .. }
+        | JobEvent::RunOver { at, .. } => Some(*at),
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. }
+        | JobEvent::Removed { .. } => None,
     }
 }

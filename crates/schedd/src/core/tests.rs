@@ -5,14 +5,16 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr};
 use model::{
     Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, MachineName, MatchId, Now,
-    ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, StartFailure, StartStage,
+    Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, StartFailure, StartStage,
     SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
 };
 use proto::claiming::{ClaimGranted, FromStartd, ToStartd};
-use proto::client::{ActResult, Action, Answer, Happening, Query, Refusal, Select, Selector};
+use proto::client::{
+    ActResult, Action, Answer, Edited, Happening, Priority, Query, Refusal, Select, Selector,
+};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
-use super::{Actor, Batch, Config, Core, Effect, Input, run_batch};
+use super::{Actor, Batch, Config, Core, Effect, Input, LogKind, run_batch};
 
 const JOB: JobId = JobId::new(1, 0);
 const CLAIM: ClaimId = ClaimId { journal: 7, number: 1 };
@@ -71,8 +73,12 @@ impl Trial {
     }
 
     fn matched(&mut self) -> Batch {
+        self.matched_as(MATCH)
+    }
+
+    fn matched_as(&mut self, id: MatchId) -> Batch {
         let offer = Match {
-            id: MATCH,
+            id,
             class: self.core.classes.by_id.keys().next().copied().unwrap(),
             machine: machine(),
             address: "<10.0.0.1:9618>".to_owned(),
@@ -81,6 +87,14 @@ impl Trial {
         let batch = self.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
         self.hears(status(self, vec![]));
         batch
+    }
+
+    /// A new claim for the first class: its first job starts.
+    fn claims(&mut self, claim: ClaimId, matched: MatchId) -> Batch {
+        self.matched_as(matched);
+        let FromStartd::ClaimGranted(mut granted) = granted(self) else { unreachable!() };
+        (granted.claim, granted.matched) = (claim, matched);
+        self.hears(FromStartd::ClaimGranted(granted))
     }
 
     fn hears(&mut self, message: FromStartd) -> Batch {
@@ -121,6 +135,7 @@ fn config() -> Config {
         name: ScheddName::new("schedd"),
         uid_domain: "here".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -242,7 +257,9 @@ fn an_action_has_the_result_and_the_effect_that_the_jobs_state_allows() {
     use ActResult::{AlreadyDone, BadStatus, Done, NotFound, PermissionDenied};
     let vacate = || Action::Vacate { fast: false };
     // What was done before, by whom what is done now, its result, and how the job stands then.
-    let idle: [(&[Action], &str, Action, ActResult, i64); 12] = [
+    let idle: [(&[Action], &str, Action, ActResult, i64); 14] = [
+        (&[], "alice", Action::Suspend, BadStatus, 1),
+        (&[], "alice", Action::Continue, BadStatus, 1),
         (&[], "alice", hold(), Done, 5),
         (&[], "bob", hold(), PermissionDenied, 1),
         (&[], "root", hold(), Done, 5),
@@ -256,7 +273,14 @@ fn an_action_has_the_result_and_the_effect_that_the_jobs_state_allows() {
         (&[remove(false)], "alice", remove(false), NotFound, 0),
         (&[remove(false)], "alice", hold(), NotFound, 0),
     ];
-    let running: [(&[Action], &str, Action, ActResult, i64); 9] = [
+    let running: [(&[Action], &str, Action, ActResult, i64); 15] = [
+        // The job shows as suspended only when its machine has said so.
+        (&[], "alice", Action::Suspend, Done, 2),
+        (&[], "bob", Action::Suspend, PermissionDenied, 2),
+        (&[], "alice", Action::Continue, BadStatus, 2),
+        (&[Action::Suspend], "alice", Action::Suspend, AlreadyDone, 2),
+        (&[Action::Suspend], "alice", Action::Continue, Done, 2),
+        (&[hold()], "alice", Action::Suspend, BadStatus, 5),
         (&[], "alice", hold(), Done, 5),
         (&[], "alice", remove(false), Done, 3),
         (&[], "alice", vacate(), Done, 2),
@@ -390,6 +414,186 @@ fn a_million_jobs_are_one_class_and_no_records() {
     assert_eq!(trial.core.query(trial.now, &some).len(), 1);
 }
 
+fn edit(trial: &mut Trial, by: &str, select: Select, changes: &[(&str, &str)]) -> Edited {
+    let changes = changes.iter().map(|(n, v)| ((*n).into(), v.parse().unwrap())).collect();
+    let input = Input::Edit { by: user(by), select, changes, dry_run: false };
+    match trial.take(&[input]).answers.remove(0) {
+        Some(Answer::Edited(edited)) => edited,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_edit_is_for_all_selected_jobs_or_for_none() {
+    let job = |proc| Selector::Job(JobId::new(1, proc));
+    let constraint = |text: &str| Select::Constraint(text.parse().unwrap());
+    let one = |selector| Select::Any(vec![selector]);
+    for (by, select, name, expected) in [
+        ("alice", one(job(0)), "Foo", Edited::Done(1)),
+        ("alice", one(Selector::Cluster(ClusterId(1))), "Foo", Edited::Done(3)),
+        ("alice", one(Selector::Cluster(ClusterId(9))), "Foo", Edited::NoJobs),
+        ("alice", Select::Any(vec![job(0), job(9)]), "Foo", Edited::NotThisJob(JobId::new(1, 9))),
+        ("alice", one(job(0)), "jobstatus", Edited::Immutable("jobstatus".into())),
+        ("alice", constraint("ProcId > 0"), "Foo", Edited::Done(2)),
+        ("bob", one(job(1)), "Foo", Edited::NotThisJob(JobId::new(1, 1))),
+        ("bob", constraint("true"), "Foo", Edited::NoJobs),
+        ("root", constraint("true"), "Foo", Edited::Done(3)),
+    ] {
+        let mut trial = Trial::with_jobs(3, "");
+        let found = edit(&mut trial, by, select.clone(), &[(name, "42")]);
+        assert_eq!(found, expected, "{by} {select:?} {name}");
+        let set = (0..3).filter(|proc| {
+            let ad = trial.core.job_ad(trial.now, JobId::new(1, *proc)).unwrap();
+            ad.literal(name).and_then(classad::Value::as_i64) == Some(42)
+        });
+        let expected = if let Edited::Done(count) = expected { count } else { 0 };
+        assert_eq!(set.count() as u64, expected, "{by} {select:?} {name}");
+    }
+}
+
+#[test]
+fn an_edited_request_is_matched_with_its_new_value() {
+    let mut trial = Trial::with_jobs(2, "");
+    edit(&mut trial, "alice", Select::Any(vec![Selector::Job(JOB)]), &[("RequestCpus", "3")]);
+    assert_eq!(trial.core.classes.by_id.len(), 2, "one of the jobs needs something else now");
+    let cpus = |trial: &Trial| {
+        let first = |class: &super::classes::Class| class.idle.first().map(|(_, job)| job);
+        let jobs = trial.core.classes.by_id.values().filter_map(first);
+        let ads = jobs.map(|job| trial.core.job_ad(trial.now, job).unwrap());
+        let mut requests: Vec<_> = ads
+            .filter_map(|ad| ad.literal("RequestCpus").and_then(classad::Value::as_i64))
+            .collect();
+        requests.sort_unstable();
+        requests
+    };
+    assert_eq!(cpus(&trial), [1, 3]);
+    // And machines that look at something else do not undo it.
+    trial.take(&[Input::FromNegotiator(ToSchedd::Significant(vec!["Foo".into()]))]);
+    assert_eq!(cpus(&trial), [1, 3]);
+}
+
+#[test]
+fn a_claim_of_a_job_that_was_edited_while_it_ran_serves_those_that_are_like_it_was() {
+    let mut trial = Trial::with_jobs(3, "");
+    trial.matched();
+    assert_eq!(starts(&trial.hears(granted(&trial))), [RAN]);
+    edit(&mut trial, "alice", Select::Any(vec![Selector::Job(JOB)]), &[("RequestCpus", "3")]);
+    edit(
+        &mut trial,
+        "alice",
+        Select::Any(vec![Selector::Job(JobId::new(1, 1))]),
+        &[("RequestCpus", "3")],
+    );
+    trial.take(&[Input::FromNegotiator(ToSchedd::Significant(vec!["Foo".into()]))]);
+    // Neither for itself nor for the other one that needs three processors now.
+    let like_it_was = RunId { job: JobId::new(1, 2), attempt: model::Attempt(1) };
+    assert_eq!(starts(&trial.ends(exited(0))), [like_it_was]);
+}
+
+#[test]
+fn another_priority_is_another_place_at_once() {
+    let mut trial = Trial::with_jobs(3, "JobPrio = 1");
+    let last = JobId::new(1, 2);
+    let select = Select::Any(vec![Selector::Job(last)]);
+    let action = Action::Prioritise(Priority::Change(2));
+    trial.take(&[Input::Act { by: user("alice"), action, select }]);
+    let first = trial.core.classes.by_id.values().next().and_then(|class| class.idle.first());
+    assert_eq!(first, Some((3, last)));
+    trial.matched();
+    let ran = RunId { job: last, attempt: model::Attempt(1) };
+    assert_eq!(starts(&trial.hears(granted(&trial))), [ran]);
+}
+
+#[test]
+fn what_the_schedd_writes_itself_is_not_to_be_edited() {
+    let mut trial = Trial::executing("LeaveJobInQueue = true");
+    trial.acts("alice", hold());
+    trial.ends(RunEnd::Vacated { code: VacateCode::UserHold });
+    trial.acts("alice", release());
+    for own in trial.core.job_ad(trial.now, JOB).unwrap().iter().map(|(name, _)| name.to_string()) {
+        assert!(
+            super::edit::KEPT_HERE.iter().any(|kept| kept.eq_ignore_ascii_case(&own)),
+            "{own} would be written over"
+        );
+    }
+}
+
+fn paused(number: u32, suspend: bool) -> FromStartd {
+    let pause = Pause { number, suspend };
+    FromStartd::RunPaused { claim: CLAIM, run: RAN, pause, processes: 3 }
+}
+
+#[test]
+fn a_job_is_suspended_when_its_machine_says_so_and_only_the_last_order_counts() {
+    let mut trial = Trial::executing("UserLog = \"/log\"");
+    trial.acts("alice", Action::Suspend);
+    trial.acts("alice", Action::Continue);
+    trial.hears(paused(1, true));
+    assert_eq!(trial.stands().0, 2, "it was told to go on since");
+    trial.hears(paused(2, false));
+    assert_eq!(trial.stands().0, 2);
+    trial.acts("alice", Action::Suspend);
+    let batch = trial.hears(paused(3, true));
+    assert_eq!(trial.stands().0, 7);
+    assert_eq!(trial.core.totals().all.suspended, 1);
+    let logged: Vec<_> = batch.log.iter().map(|entry| entry.kind.clone()).collect();
+    assert_eq!(logged, [LogKind::Suspended { processes: 3 }]);
+    assert_eq!(trial.acts("alice", Action::Suspend), ActResult::AlreadyDone);
+    trial.waits(60);
+    trial.acts("alice", Action::Continue);
+    assert_eq!(trial.stands().0, 7, "its machine has not said so");
+    let batch = trial.hears(paused(4, false));
+    assert_eq!(trial.stands().0, 2);
+    let logged: Vec<_> = batch.log.iter().map(|entry| entry.kind.clone()).collect();
+    assert_eq!(logged, [LogKind::Unsuspended]);
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    let value = |name| ad.literal(name).and_then(classad::Value::as_i64);
+    assert_eq!((value("TotalSuspensions"), value("CumulativeSuspensionTime")), (Some(1), Some(60)));
+}
+
+#[test]
+fn a_suspended_job_can_be_held_removed_vacated_and_may_end() {
+    for (action, end, expected) in [
+        (Some(hold()), RunEnd::Vacated { code: VacateCode::UserHold }, 5),
+        (Some(remove(false)), RunEnd::Vacated { code: VacateCode::JobRemoved }, 0),
+        (
+            Some(Action::Vacate { fast: true }),
+            RunEnd::Vacated { code: VacateCode::UserVacateJob },
+            2,
+        ),
+        (None, RunEnd::Signaled { signal: 9, core: false }, 0),
+    ] {
+        let mut trial = Trial::executing("");
+        trial.acts("alice", Action::Suspend);
+        trial.hears(paused(1, true));
+        if let Some(action) = &action {
+            assert_eq!(trial.acts("alice", action.clone()), ActResult::Done, "{action:?}");
+        }
+        trial.ends(end);
+        assert_eq!(trial.stands().0, expected, "{action:?}");
+    }
+}
+
+#[test]
+fn an_order_to_suspend_is_said_again_on_a_new_connection() {
+    let mut trial = Trial::executing("");
+    trial.acts("alice", Action::Suspend);
+    trial.core = Core::load(config(), trial.core.rows(), trial.now);
+    let executing = proto::claiming::ClaimStatus {
+        claim: CLAIM,
+        secret: ClaimSecret::new([3; 16]),
+        matched: MATCH,
+        last_ordinal: 1,
+        run: Some((RAN, proto::claiming::RunStatus::Executing(trial.now.wall))),
+    };
+    trial.now.boot_ms += 10;
+    let batch = trial.hears(status(&trial, vec![executing]));
+    let said = batch.effects.iter().any(|effect| {
+        matches!(effect, Effect::ToStartd { message: ToStartd::PauseRun { pause, .. }, .. } if pause.suspend)
+    });
+    assert!(said, "{:?}", batch.effects);
+}
+
 #[test]
 fn a_factory_has_no_more_jobs_in_the_queue_than_it_may() {
     let check = |lines: &str, listed: usize| {
@@ -487,3 +691,8 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
     check("one job", Select::Any(vec![Selector::Job(JobId::new(1, 7))]), &[(5, 7, -1, -1)]);
     check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
 }
+
+mod deferral;
+mod expand;
+mod grow;
+mod policies;

@@ -31,6 +31,7 @@ impl Core {
             Self::leases_over,
             Self::backoffs_over,
             Self::materialise,
+            Self::policies,
             Self::starts,
             Self::releases,
             Self::kept,
@@ -58,6 +59,7 @@ impl Core {
             .chain(backoffs)
             .chain(free)
             .chain(self.kept_due_ms())
+            .chain(self.round_due_ms())
             .chain(self.retell_ms())
             .min()
     }
@@ -121,7 +123,7 @@ impl Core {
         for class in self.classes.changed.iter().filter_map(|id| self.classes.by_id.get(id)) {
             let usable = class.free.iter().filter(|id| self.is_usable(now, id));
             let pairs: Vec<(&ClaimId, JobId)> = usable.zip(class.idle.iter()).collect();
-            facts.extend(pairs.into_iter().filter_map(|(id, job)| self.authorise(now, job, *id)));
+            facts.extend(pairs.into_iter().flat_map(|(id, job)| self.authorise(now, job, *id)));
             if facts.len() >= STARTS_PER_TICK {
                 break;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use classad::AttrName;
+use classad::{AttrName, ClassAd, Expr};
 use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, IdleReason, JobEvent, JobId, MachineName, MatchId,
     Now, RunId, SubmitToken, Usage, UserName,
@@ -42,6 +42,17 @@ pub enum Input {
         action: Action,
         /// To which.
         select: Select,
+    },
+    /// A client sets attributes of jobs.
+    Edit {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// Of which.
+        select: Select,
+        /// Names and new values.
+        changes: Vec<(AttrName, Expr)>,
+        /// Whether only to say what would come of it.
+        dry_run: bool,
     },
     /// The connection to the negotiator is open.
     NegotiatorUp,
@@ -104,6 +115,32 @@ pub enum Fact {
         job: JobId,
         /// What.
         event: JobEvent,
+    },
+    /// Attributes of a job were set.
+    JobEdited {
+        /// Which.
+        job: JobId,
+        /// Their new values.
+        changes: Arc<ClassAd>,
+    },
+    /// A job took something from the machine that it is to run on.
+    JobMatched {
+        /// Which.
+        job: JobId,
+        /// The attributes that it keeps.
+        changes: Arc<ClassAd>,
+    },
+    /// A startd said what the slot of a claim is like.
+    SlotSeen {
+        /// Of which claim.
+        claim: ClaimId,
+        /// The slot's ad.
+        ad: Arc<ClassAd>,
+    },
+    /// A job that starts at a time waits for it; one with a crontab, for its next.
+    JobTimed {
+        /// Which.
+        job: JobId,
     },
     /// A run has used so much by now.
     UsageSeen {
@@ -217,6 +254,13 @@ pub enum Fact {
     },
     /// Finished jobs that stayed in the queue were asked whether they still want to.
     KeptChecked,
+    /// Jobs were asked for the policies that time can make true.
+    PoliciesChecked {
+        /// When this round began, milliseconds of the boot clock.
+        began_ms: u64,
+        /// The job to go on with, if the round is not over.
+        next: Option<JobId>,
+    },
     /// A job waited long enough since its last failure.
     BackoffOver {
         /// Which.
@@ -244,6 +288,8 @@ pub enum Repeat {
     StartRun(ClaimId),
     /// That the run on this claim shall stop.
     StopRun(ClaimId, StopHow),
+    /// That the run on this claim shall be suspended, or go on.
+    PauseRun(ClaimId),
     /// That this match is claimed.
     RequestClaim(MatchId),
     /// Anything that carries all it needs.

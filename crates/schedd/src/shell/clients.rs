@@ -122,10 +122,17 @@ impl Visit<'_> {
             Ask::Act { action, select } => {
                 self.through_core(id, Input::Act { by, action, select }).await
             }
+            Ask::Edit { select, changes, dry_run } => {
+                self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
+            }
             Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
             Ask::QueryJobs(query) => self.queued(id, query).await,
-            Ask::QueryMachines(_) => {
-                let why = "a schedd has no machines; ask the negotiator";
+            Ask::QueryMachines(_) | Ask::Accounts | Ask::EditAccounts { .. } => {
+                let why = "a schedd has no machines and no accounts; ask the negotiator";
+                self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
+            }
+            Ask::ReadRun { .. } => {
+                let why = "a schedd has no files of runs; ask the startd";
                 self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
             }
             Ask::Totals => {

@@ -68,7 +68,9 @@ impl History {
                 (*cluster, None, Some(owner.clone()))
             }
             Happening::FactoryEnded { cluster, .. } => (*cluster, None, None),
-            Happening::Job { job, .. } => (job.cluster, Some(*job), None),
+            Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
+                (job.cluster, Some(*job), None)
+            }
         };
         match select {
             // A constraint needs the ad as it was at the event, which is not kept: everything is given.

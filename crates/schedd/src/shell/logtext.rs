@@ -51,21 +51,26 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             hold: Some((i32::from(hold.code.number()), hold.subcode)),
         },
         LogKind::Evicted { code, subcode, reason, run } => {
+            let how = how_evicted(run);
+            // HTCondor 25.14 writes neither code nor table where the program ended by itself and runs again.
+            let stopped = matches!(how, EvictedHow::Stopped);
             UserLogEvent::Evicted(Box::new(Evicted {
-                code: Some((i32::from(*code), *subcode)),
-                how: how_evicted(run),
+                code: stopped.then_some((i32::from(*code), *subcode)),
+                how,
                 run_remote: cpu(run.usage.user_us, run.usage.sys_us),
                 run_local: CpuTimes::default(),
                 sent_bytes: 0,
                 received_bytes: 0,
                 reason: Some(reason.clone()),
-                resources: table(run),
+                resources: if stopped { table(run) } else { Vec::new() },
             }))
         }
         LogKind::Lost { reason, slot } => UserLogEvent::ReconnectFailed {
             reason: reason.clone(),
             slot_name: slot.as_deref().unwrap_or_default().to_owned(),
         },
+        LogKind::Suspended { processes } => UserLogEvent::Suspended { processes: *processes },
+        LogKind::Unsuspended => UserLogEvent::Unsuspended,
         LogKind::Held(hold) => UserLogEvent::Held {
             reason: Some(hold.reason.clone()),
             code: i32::from(hold.code.number()),

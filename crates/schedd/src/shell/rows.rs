@@ -136,7 +136,8 @@ fn event_row(recorded: &Recorded) -> Result<EventRow, StoreError> {
         Happening::ClusterSubmitted { cluster, .. } | Happening::FactoryEnded { cluster, .. } => {
             (cluster.0, None)
         }
-        Happening::Job { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
+        Happening::Job { job: JobId { cluster, proc }, .. }
+        | Happening::JobEdited { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
     };
     Ok(EventRow {
         seq: recorded.seq.0,

@@ -70,6 +70,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         name: ScheddName::new(&config.name),
         uid_domain: config.uid_domain.clone(),
         address: config.address.clone(),
+        zone: TimeZone::system(),
     };
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
     let history = History::new(store.reader(), core_config);

@@ -219,7 +219,11 @@ fn within_limits() -> Expr {
 }
 
 fn activity(claim: &Claim) -> &'static str {
-    if claim.alive().is_some() { "Busy" } else { "Idle" }
+    match claim.alive() {
+        Some(run) if run.pause.suspend && run.stop.is_none() => "Suspended",
+        Some(_) => "Busy",
+        None => "Idle",
+    }
 }
 
 fn list(items: impl Iterator<Item = Expr>) -> Expr {

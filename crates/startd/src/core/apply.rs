@@ -1,6 +1,6 @@
 //! The only place where the core's state changes. Live and on replay alike.
 
-use model::{ClaimId, Now, Usage};
+use model::{ClaimId, Now, Pause, Usage};
 
 use super::state::{Activity, Claim, Core, Phase, Run};
 use super::words::{Accepted, Change, Event, Fact, RunKey, Stray};
@@ -32,6 +32,7 @@ impl Core {
                 self.run_mut(*claim).phase = Phase::Executing { at: *at, scratch_dir };
             }
             Fact::StopOrdered { claim, stop } => self.run_mut(*claim).stop = Some(*stop),
+            Fact::PauseOrdered { claim, pause } => self.run_mut(*claim).pause = *pause,
             Fact::ClaimDoomed { claim, reason } => {
                 self.claim_mut(*claim).doomed = Some(reason.clone());
             }
@@ -63,6 +64,7 @@ impl Core {
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
             Fact::AdRefreshed
             | Fact::RunUsed { .. }
+            | Fact::RunPaused { .. }
             | Fact::Answered { .. }
             | Fact::StrayRun { stray: Stray::Alive, .. } => {}
         }
@@ -126,6 +128,7 @@ impl Core {
             since: at.wall,
             phase: Phase::Starting,
             stop: None,
+            pause: Pause::default(),
         }));
     }
 
@@ -154,6 +157,7 @@ fn changes_ad(fact: &Fact) -> bool {
         Fact::ClaimGranted { .. }
         | Fact::ClaimDropped { .. }
         | Fact::RunStarted { .. }
+        | Fact::PauseOrdered { .. }
         | Fact::RunEnded { .. }
         | Fact::Measured(_)
         | Fact::AdRefreshed
@@ -165,6 +169,7 @@ fn changes_ad(fact: &Fact) -> bool {
         | Fact::ClaimDoomed { .. }
         | Fact::RunRecorded { .. }
         | Fact::RunUsed { .. }
+        | Fact::RunPaused { .. }
         | Fact::ScheddCame { .. }
         | Fact::ScheddWent { .. }
         | Fact::LauncherListed { .. }

@@ -1,6 +1,6 @@
 //! What schedds ask for: claims, runs on them, and the echoes that keep both alive.
 
-use model::{Beat, ClaimId, ClaimSecret, Now, RunEnd, RunId, ScheddName, VacateCode};
+use model::{Beat, ClaimId, ClaimSecret, Now, Pause, RunEnd, RunId, ScheddName, VacateCode};
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopHow};
 
 use super::ads;
@@ -177,6 +177,23 @@ impl Core {
                 Ok(vec![Fact::StopOrdered { claim: id, stop: Stop { code: before.code, ..stop } }])
             }
             Some(Some(_)) | None => Err(Rejection::Stale),
+        }
+    }
+
+    /// Suspends a run, or lets it go on. An order that overtook its start is dropped; it is said again.
+    pub(super) fn pause_run(
+        id: ClaimId,
+        claim: &Claim,
+        run: RunId,
+        pause: Pause,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let alive = claim.alive().filter(|held| held.id == run && held.stop.is_none());
+        match alive.map(|run| run.pause) {
+            // The same order again: its answer may be lost.
+            Some(before) if pause.number >= before.number => {
+                Ok(vec![Fact::PauseOrdered { claim: id, pause }])
+            }
+            Some(_) | None => Err(Rejection::Stale),
         }
     }
 

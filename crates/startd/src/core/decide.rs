@@ -29,6 +29,12 @@ impl Core {
                     };
                     Self::stop_run(*claim, held, *run, *ordinal, *how)?
                 }
+                ToStartd::PauseRun { claim, secret, run, pause } => {
+                    let Some(held) = self.claim_of(schedd, *claim, Some(secret))? else {
+                        return Ok(decision(now, vec![gone(schedd, *claim)]));
+                    };
+                    Self::pause_run(*claim, held, *run, *pause)?
+                }
                 ToStartd::RunRecorded { claim, run } => {
                     let held = self.claim_of(schedd, *claim, None)?.ok_or(Rejection::Stale)?;
                     Self::run_recorded(*claim, held, *run)?

@@ -23,6 +23,16 @@ impl Core {
                 Some((_, Phase::Executing { .. } | Phase::Ended { .. })) => Err(Rejection::Stale),
                 None => Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Alive }]),
             },
+            FromLauncher::Paused { key, pause, processes } => {
+                let claim = self.claim_with(*key).ok_or(Rejection::Stale)?;
+                match claim.alive() {
+                    Some(run) if run.pause == *pause && run.stop.is_none() => {
+                        let (pause, processes) = (*pause, *processes);
+                        Ok(vec![Fact::RunPaused { claim: key.claim, pause, processes }])
+                    }
+                    Some(_) | None => Err(Rejection::Stale),
+                }
+            }
             FromLauncher::Used { key, usage } => {
                 let ((claim, _), _) = self.alive_with(*key).ok_or(Rejection::Stale)?;
                 Ok(vec![Fact::RunUsed { claim, usage: *usage }])

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{ClaimId, Now, ScheddName};
+use model::{ClaimId, Now, Pause, ScheddName};
 use proto::claiming::{ClaimGranted, FromStartd};
 
 use super::state::{Claim, Core, Phase, Run, lease_ms};
@@ -23,7 +23,13 @@ impl Core {
             Fact::ClaimDropped { claim, reason } => dropped(change, *claim, reason),
             Fact::Echoed { schedd, .. } => self.extend_leases(schedd),
             Fact::RunAccepted(accepted) => vec![self.start_process(now, accepted)],
-            Fact::RunStarted { claim, .. } => self.said_of_run(*claim),
+            Fact::RunStarted { claim, .. } => {
+                // It may have been suspended before there was anything to suspend.
+                let pause = self.pause_process(*claim);
+                self.said_of_run(*claim).into_iter().chain(pause).collect()
+            }
+            Fact::PauseOrdered { claim, .. } => self.pause_process(*claim).into_iter().collect(),
+            Fact::RunPaused { claim, pause, processes } => self.paused(*claim, *pause, *processes),
             Fact::RunRefused { claim, .. } | Fact::RunEnded { claim, .. } => {
                 self.said_of_run(*claim)
             }
@@ -134,10 +140,31 @@ impl Core {
         })
     }
 
+    /// Nothing for a run whose program is not executed yet: that is made good when it is.
+    fn pause_process(&self, id: ClaimId) -> Option<Effect> {
+        let claim = &self.state.claims[&id];
+        let run = claim.alive()?;
+        let executes = matches!(run.phase, Phase::Executing { .. });
+        let ordered = executes && run.stop.is_none() && run.pause.number > 0;
+        ordered.then(|| Effect::PauseProcess { key: claim.key(id), pause: run.pause })
+    }
+
+    fn paused(&self, id: ClaimId, pause: Pause, processes: u32) -> Vec<Effect> {
+        let claim = &self.state.claims[&id];
+        let message = claim.alive().map(|run| FromStartd::RunPaused {
+            claim: id,
+            run: run.id,
+            pause,
+            processes,
+        });
+        message.into_iter().map(|message| tell(&claim.schedd, message)).collect()
+    }
+
     /// The launcher may have missed orders, and may have runs that are none of ours.
     fn after_listing(&self, strays: &[(RunKey, Stray)]) -> Vec<Effect> {
         let stops = self.state.claims.keys().filter_map(|id| self.stop_process(*id));
-        strays.iter().map(|(key, stray)| clear(*key, *stray)).chain(stops).collect()
+        let pauses = self.state.claims.keys().filter_map(|id| self.pause_process(*id));
+        strays.iter().map(|(key, stray)| clear(*key, *stray)).chain(stops).chain(pauses).collect()
     }
 
     fn extend_leases(&self, schedd: &ScheddName) -> Vec<Effect> {
@@ -178,6 +205,7 @@ impl Run {
             since: at.wall,
             phase,
             stop: None,
+            pause: Pause::default(),
         }
     }
 }

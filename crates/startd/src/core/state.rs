@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    ClaimId, ClaimSecret, MatchId, Now, Resources, RunEnd, RunId, ScheddName, Timestamp, Usage,
-    UserName,
+    ClaimId, ClaimSecret, MatchId, Now, Pause, Resources, RunEnd, RunId, ScheddName, Timestamp,
+    Usage, UserName,
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,9 @@ pub(super) struct Run {
     pub(super) since: Timestamp,
     pub(super) phase: Phase,
     pub(super) stop: Option<Stop>,
+    /// The last order to suspend it, or to let it go on.
+    #[serde(default)]
+    pub(super) pause: Pause,
 }
 
 /// ```text
@@ -160,6 +163,17 @@ impl Core {
     /// What is durable: may be written in the place of the journal so far.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The run of a job whose program executes, and whose job it is.
+    pub fn run_of(&self, job: model::JobId) -> Option<(RunKey, &UserName)> {
+        let mut claims = self.state.claims.iter();
+        let (id, claim) = claims.find(|(_, claim)| {
+            claim.alive().is_some_and(|run| {
+                run.id.job == job && matches!(run.phase, Phase::Executing { .. })
+            })
+        })?;
+        Some((claim.key(*id), &claim.owner))
     }
 
     /// Whether no claim is held: the machine does nothing for anybody.

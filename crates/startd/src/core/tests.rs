@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    Attempt, Beat, ClaimId, ClaimSecret, JobId, MachineName, MatchId, Now, Resources, RunEnd,
-    RunId, ScheddName, Timestamp, Usage, UserName,
+    Attempt, Beat, ClaimId, ClaimSecret, JobId, MachineName, MatchId, Now, Pause, Resources,
+    RunEnd, RunId, ScheddName, Timestamp, Usage, UserName,
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopHow, ToStartd};
 
@@ -124,6 +124,10 @@ fn ended(ordinal: u32, code: i32) -> FromLauncher {
     FromLauncher::Ended { key: key(ordinal), end: RunEnd::Exited { code }, usage: Usage::default() }
 }
 
+fn pause_word(pause: Pause) -> String {
+    format!("{} #{}", if pause.suspend { "suspended" } else { "continued" }, pause.number)
+}
+
 /// An effect in a few words.
 fn word(effect: &Effect) -> String {
     match effect {
@@ -134,6 +138,7 @@ fn word(effect: &Effect) -> String {
             FromStartd::ClaimDenied { .. } => "denied".to_owned(),
             FromStartd::RunStarted { .. } => "said started".to_owned(),
             FromStartd::RunUsage { .. } => "said usage".to_owned(),
+            FromStartd::RunPaused { pause, .. } => format!("said {}", pause_word(*pause)),
             FromStartd::RunEnded { end, .. } => match end {
                 RunEnd::Exited { code } => format!("said exited {code}"),
                 RunEnd::Vacated { .. } => "said vacated".to_owned(),
@@ -148,6 +153,9 @@ fn word(effect: &Effect) -> String {
         Effect::StartProcess(start) => format!("start {}", start.key.ordinal),
         Effect::StopProcess { key, signal, grace_ms } => {
             format!("stop {} by {signal} in {grace_ms} ms", key.ordinal)
+        }
+        Effect::PauseProcess { key, pause } => {
+            format!("{} {}", pause_word(*pause), key.ordinal)
         }
         Effect::ExtendLease { .. } => "extend".to_owned(),
         Effect::CleanUp { key } => format!("clean up {}", key.ordinal),
@@ -270,4 +278,38 @@ fn a_run_that_the_launcher_does_not_have_is_lost_and_not_started_again() {
     trial.take(&[Input::LauncherDown]);
     let said = trial.reports(FromLauncher::Listed(vec![]));
     assert!(said.contains(&"said lost".to_owned()), "{said:?}");
+}
+
+fn pause(ordinal: u32, number: u32, suspend: bool) -> ToStartd {
+    let pause = Pause { number, suspend };
+    ToStartd::PauseRun { claim: CLAIM, secret: SECRET, run: run(ordinal), pause }
+}
+
+#[test]
+fn a_run_is_suspended_when_it_executes_and_an_old_order_does_nothing() {
+    let mut trial = Trial::claimed();
+    let start = trial.start(1, 0);
+    check(&mut trial, start, &["start 1"]);
+    check(&mut trial, pause(1, 1, true), &[]);
+    let scratch_dir = "/scratch".to_owned();
+    let at = trial.now.wall;
+    let said = trial.reports(FromLauncher::Started { key: key(1), at, scratch_dir });
+    assert_eq!(said, ["said started", "suspended #1 1", "advertise"]);
+    let done = |number, suspend| {
+        let pause = Pause { number, suspend };
+        FromLauncher::Paused { key: key(1), pause, processes: 1 }
+    };
+    assert_eq!(trial.reports(done(1, true)), ["said suspended #1"]);
+    check(&mut trial, pause(1, 2, false), &["continued #2 1"]);
+    assert!(trial.reports(done(1, true)).is_empty(), "it is to go on since");
+    check(&mut trial, pause(1, 1, true), &[]);
+    // The answer may be lost: the same order is carried out again.
+    check(&mut trial, pause(1, 2, false), &["continued #2 1"]);
+    // A launcher that was started again may have missed it.
+    trial.take(&[Input::LauncherDown]);
+    let state = LauncherState::Executing { at, scratch_dir: "/scratch".to_owned() };
+    let listed = FromLauncher::Listed(vec![LauncherRun { key: key(1), state }]);
+    assert_eq!(trial.reports(listed), ["continued #2 1"]);
+    check(&mut trial, stop(1, StopHow::Graceful), &["stop 1 by 15 in 5000 ms"]);
+    check(&mut trial, pause(1, 3, true), &[]);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Now, Resources, RunEnd, RunId, ScheddName,
-    Timestamp, Usage, UserName,
+    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Now, Pause, Resources, RunEnd, RunId,
+    ScheddName, Timestamp, Usage, UserName,
 };
 use proto::claiming::{FromStartd, ToStartd};
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,15 @@ pub enum FromLauncher {
         /// The scratch folder that the shell made for it.
         scratch_dir: String,
     },
+    /// An order to suspend a run, or to let it go on, is carried out.
+    Paused {
+        /// Which run.
+        key: RunKey,
+        /// The order.
+        pause: Pause,
+        /// How many processes it was about.
+        processes: u32,
+    },
     /// What a run has used so far.
     Used {
         /// Which.
@@ -206,10 +215,12 @@ impl Event {
             | Fact::RunRefused { .. }
             | Fact::RunStarted { .. }
             | Fact::StopOrdered { .. }
+            | Fact::PauseOrdered { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::RunEnded { .. }
             | Fact::RunRecorded { .. } => true,
             Fact::RunUsed { .. }
+            | Fact::RunPaused { .. }
             | Fact::ScheddCame { .. }
             | Fact::ScheddWent { .. }
             | Fact::LauncherListed { .. }
@@ -294,6 +305,22 @@ pub enum Fact {
         claim: ClaimId,
         /// How and why.
         stop: Stop,
+    },
+    /// The run is to be suspended, or to go on.
+    PauseOrdered {
+        /// On which claim.
+        claim: ClaimId,
+        /// The order.
+        pause: Pause,
+    },
+    /// The order to suspend the run, or to let it go on, is carried out.
+    RunPaused {
+        /// On which claim.
+        claim: ClaimId,
+        /// The order.
+        pause: Pause,
+        /// How many processes it was about.
+        processes: u32,
     },
     /// The claim is to end as soon as its run has.
     ClaimDoomed {
@@ -442,6 +469,13 @@ pub enum Effect {
         signal: i32,
         /// Milliseconds.
         grace_ms: u64,
+    },
+    /// Suspend every process of a run, or let them go on, and say so with [`FromLauncher::Paused`].
+    PauseProcess {
+        /// Which.
+        key: RunKey,
+        /// The order.
+        pause: Pause,
     },
     /// Move the moment at which the launcher kills these runs by itself.
     ExtendLease {

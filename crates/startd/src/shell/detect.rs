@@ -78,6 +78,7 @@ pub(crate) fn machine(
     ad.set("UidDomain", name);
     ad.set("MachineResources", "Cpus Memory Disk");
     ad.set("HasFileTransfer", true);
+    ad.set("HasJobDeferral", true);
     ad.set("HasReconnect", true);
     ad.set("HasJICLocalStdin", true);
     ad.set("HasVM", false);

@@ -8,18 +8,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use launcher::wire::{self, Start};
-use model::{MachineName, Now, RunEnd, ScheddName, StartFailure, Usage};
+use model::{JobId, MachineName, Now, RunEnd, ScheddName, StartFailure, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::advertiser::{Advertiser, Haste};
+use super::deferral::{Deferrals, Ready};
+use super::disk::DiskUse;
 use super::journal::{Journal, JournalError};
 use super::launcher_link::{Heard, Order};
 use super::porter::{Carried, Porter};
 use super::sandbox::Sandboxes;
 use super::schedds::ScheddLink;
+use super::tail::RunPlace;
 use super::translate;
 use crate::core::{
     Batch, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun, LauncherState, RunKey,
@@ -58,6 +61,10 @@ pub(crate) enum EngineInput {
     Launcher(Heard),
     /// Files have travelled.
     Carried(Carried),
+    /// How much scratch space runs use, KiB.
+    DiskMeasured(Vec<(RunKey, u64)>),
+    /// A command asks for a run of this job.
+    WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Stop all runs, and end.
     Stop,
 }
@@ -69,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) sandboxes: Sandboxes,
     pub(crate) porter: Porter,
+    pub(crate) disk: DiskUse,
     pub(crate) advertiser: Advertiser,
     /// Scratch folders to remove.
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
@@ -83,6 +91,8 @@ pub(crate) struct Engine {
     /// Runs whose program is executing.
     executing: BTreeSet<RunKey>,
     measure_at_ms: u64,
+    /// Runs that are to start at a time.
+    deferrals: Deferrals,
     /// What performing effects has led to: the next batch begins with it.
     follow_up: Vec<Input>,
     swept: bool,
@@ -106,6 +116,7 @@ impl Engine {
             schedds: BTreeMap::new(),
             executing: BTreeSet::new(),
             measure_at_ms: 0,
+            deferrals: Deferrals::default(),
             follow_up: Vec::new(),
             swept: false,
             brought_back: Vec::new(),
@@ -159,7 +170,9 @@ impl Engine {
             Stopping::Gracefully { until_ms } | Stopping::Killing { until_ms } => until_ms,
         });
         let core = self.parts.core.next_deadline();
-        let due = [core, self.advertise_at_ms(), measure, stop].into_iter().flatten().min();
+        let deferred = self.deferrals.next_ms(now).map(|ms| now.boot_ms.saturating_add(ms));
+        let due = [core, self.advertise_at_ms(), measure, stop, deferred];
+        let due = due.into_iter().flatten().min();
         let until = |due: u64| Duration::from_millis(due.saturating_sub(now.boot_ms));
         due.map_or(IDLE, until).min(IDLE)
     }
@@ -188,6 +201,7 @@ impl Engine {
         self.perform(effects).await;
         self.advertise(now);
         self.measure_runs(now);
+        self.start_deferred(now);
         Ok(())
     }
 
@@ -208,7 +222,10 @@ impl Engine {
             return;
         }
         self.measure_at_ms = now.boot_ms + MEASURE_EVERY_MS;
-        let runs = self.executing.iter().copied().collect();
+        let runs: Vec<RunKey> = self.executing.iter().copied().collect();
+        let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
+        let folders = runs.iter().map(folder).collect();
+        self.parts.disk.measure(now.boot_ms, folders);
         self.order(Order::Measure(runs));
     }
 
@@ -241,8 +258,20 @@ impl Engine {
                 EngineInput::Carried(Carried::Back { key, end, usage }) => {
                     self.parts.porter.brought_back(key);
                     self.brought_back.push(key);
+                    let usage = Usage { disk_kib: self.parts.disk.of(key), ..usage };
                     let message = FromLauncher::Ended { key, end, usage };
                     inputs.push(Input::FromLauncher(message));
+                }
+                EngineInput::WhichRun { job, answer } => {
+                    let place = self.parts.core.run_of(job).map(|(key, owner)| RunPlace {
+                        owner: owner.clone(),
+                        scratch: self.parts.sandboxes.path(key),
+                    });
+                    // Who asked may have gone.
+                    let _ = answer.send(place);
+                }
+                EngineInput::DiskMeasured(measured) => {
+                    self.parts.disk.take(now.boot_ms, measured);
                 }
                 EngineInput::Stop => {
                     let until_ms = now.boot_ms + SHUTDOWN_GRACE_MS;
@@ -302,7 +331,8 @@ impl Engine {
                 if self.parts.porter.bring_back(key, &end) {
                     return None;
                 }
-                let usage = translate::usage_of_end(&end);
+                let disk_kib = self.parts.disk.of(key);
+                let usage = Usage { disk_kib, ..translate::usage_of_end(&end) };
                 FromLauncher::Ended { key, end: translate::run_end(&end), usage }
             }
             Heard::Refused { key, refusal } => {
@@ -313,8 +343,12 @@ impl Engine {
                     usage: Usage::default(),
                 }
             }
+            Heard::Paused { key, pause, processes } => {
+                FromLauncher::Paused { key, pause, processes }
+            }
             Heard::Used { key, usage } => {
-                FromLauncher::Used { key, usage: translate::usage(&usage) }
+                let disk_kib = self.parts.disk.of(key);
+                FromLauncher::Used { key, usage: Usage { disk_kib, ..translate::usage(&usage) } }
             }
         };
         Some(Input::FromLauncher(message))
@@ -328,7 +362,7 @@ impl Engine {
                 listed.push(LauncherRun { key, state: self.launcher_state(key, &run.state) });
             }
         }
-        for key in self.parts.porter.coming() {
+        for key in self.parts.porter.coming().chain(self.deferrals.coming()) {
             listed.push(LauncherRun { key, state: LauncherState::Starting });
         }
         for run in &listed {
@@ -380,12 +414,16 @@ impl Engine {
                 Effect::Advertise => {}
                 Effect::StartProcess(run) => self.start(run),
                 Effect::StopProcess { key, signal, grace_ms } => {
-                    if !self.parts.porter.stop(key, signal) {
+                    if let Some(end) = self.deferrals.stop(key, signal) {
+                        self.follow_up.push(never_began(key, end));
+                    } else if !self.parts.porter.stop(key, signal) {
                         self.order(Order::Kill { key, signal, grace_ms });
                     }
                 }
+                Effect::PauseProcess { key, pause } => self.order(Order::Pause { key, pause }),
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     self.parts.porter.extend_lease(&keys, until_boot_ms);
+                    self.deferrals.extend_lease(&keys, until_boot_ms);
                     self.order(Order::ExtendLease { keys, until_boot_ms });
                 }
                 Effect::CleanUp { key } => clean.push(key),
@@ -394,6 +432,8 @@ impl Engine {
         if !clean.is_empty() {
             self.order(Order::Forget(clean.clone()));
             for key in &clean {
+                self.deferrals.forget(*key);
+                self.parts.disk.forget(*key);
                 if self.parts.porter.expects(*key) {
                     self.parts.porter.forget(*key);
                 }
@@ -404,13 +444,14 @@ impl Engine {
     }
 
     fn start(&mut self, run: Box<StartProcess>) {
+        self.deferrals.note(run.key, &run.job, clock::now());
         if self.parts.sandboxes.is_away(&run.job) {
             self.parts.porter.bring_in(run);
             return;
         }
         let key = run.key;
         match self.parts.sandboxes.prepare(&run) {
-            Ok(start) => self.order(Order::Start { key, start: Box::new(start) }),
+            Ok(start) => self.begin(key, Box::new(start)),
             Err(failure) => {
                 self.follow_up.push(never_began(key, RunEnd::StartFailed(failure)));
             }
@@ -426,8 +467,29 @@ impl Engine {
                 Some(never_began(key, RunEnd::Lost { reason }))
             }
             Ok(start) => {
-                self.order(Order::Start { key, start: Box::new(start) });
+                self.begin(key, Box::new(start));
                 None
+            }
+        }
+    }
+
+    /// Starts a run whose files are there, now or when its time comes.
+    fn begin(&mut self, key: RunKey, start: Box<Start>) {
+        match self.deferrals.ready(key, start, clock::now()) {
+            Ready::Now(start) => self.order(Order::Start { key, start }),
+            Ready::Waits => {}
+            Ready::Missed(end) => self.follow_up.push(never_began(key, end)),
+        }
+    }
+
+    /// Starts the runs whose time has come. Without a launcher they are over: nobody else would start them.
+    fn start_deferred(&mut self, now: Now) {
+        for (key, start) in self.deferrals.due(now) {
+            if self.orders.is_some() {
+                self.begin(key, start);
+            } else {
+                let reason = "the machine's launcher cannot be reached".to_owned();
+                self.follow_up.push(never_began(key, RunEnd::Lost { reason }));
             }
         }
     }

@@ -31,6 +31,9 @@ pub(crate) const JOB_AD: &str = ".job.ad";
 /// The slot's ad, in its scratch folder.
 pub(crate) const MACHINE_AD: &str = ".machine.ad";
 
+/// What stands for the scratch folder in a job's environment (HTCondor 25.14).
+const SCRATCH_MACRO: &str = "$$(CondorScratchDir)";
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -58,6 +61,9 @@ pub(crate) fn of(
     let mut environ = environ_of(job)?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let scratch = text(place.scratch);
+    for value in environ.values_mut().filter(|value| value.contains(SCRATCH_MACRO)) {
+        *value = value.replace(SCRATCH_MACRO, &scratch);
+    }
     let unless_set = THREAD_COUNTS.map(|name| (name, place.cpus.to_string()));
     let folders = ["TMPDIR", "TMP", "TEMP"].map(|name| (name, scratch.clone()));
     let home = place.home.map(|home| ("HOME", text(home)));

@@ -13,6 +13,7 @@ use launcher::wire::{
     Answer, Decoder, Event, LeaseScope, Message, PROTOCOL_VERSION, Refusal, Request, RequestBody,
     RunInfo, Start, Usage, WireError, encode,
 };
+use model::Pause;
 use proto::net::{NetError, connect_stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -57,6 +58,10 @@ pub(crate) enum Order {
         signal: i32,
         grace_ms: u64,
     },
+    Pause {
+        key: RunKey,
+        pause: Pause,
+    },
     ExtendLease {
         keys: Vec<RunKey>,
         until_boot_ms: u64,
@@ -77,6 +82,8 @@ pub(crate) enum Heard {
     Event(Event),
     /// It did not take a run.
     Refused { key: RunKey, refusal: Refusal },
+    /// An order to suspend a run, or to let it go on, is carried out.
+    Paused { key: RunKey, pause: Pause, processes: u32 },
     /// What a run uses.
     Used { key: RunKey, usage: Usage },
 }
@@ -134,6 +141,7 @@ async fn open(socket: &Path) -> Result<(Link, Vec<RunInfo>), LinkError> {
         out: Vec::new(),
         last_id: 0,
         asked: BTreeMap::new(),
+        pausing: BTreeMap::new(),
     };
     let runs = timeout(GREETING_LIMIT, link.greet()).await.map_err(|_| LinkError::Silent)??;
     Ok((link, runs))
@@ -147,6 +155,8 @@ struct Link {
     last_id: u64,
     /// The runs that starts and measurements under way are about.
     asked: BTreeMap<u64, RunKey>,
+    /// The orders that the answers to these measurements show to be carried out.
+    pausing: BTreeMap<u64, (RunKey, Pause)>,
 }
 
 impl Link {
@@ -214,6 +224,15 @@ impl Link {
     fn heard(&mut self, message: Message) -> Option<Heard> {
         match message {
             Message::Event(event) => Some(Heard::Event(event)),
+            Message::Answer { id, result } if self.pausing.contains_key(&id) => {
+                let (key, pause) = self.pausing.remove(&id)?;
+                match result {
+                    Ok(Answer::Usage(usage)) => {
+                        Some(Heard::Paused { key, pause, processes: usage.processes })
+                    }
+                    Ok(_) | Err(_) => None,
+                }
+            }
             Message::Answer { id, result } => match (self.asked.remove(&id), result) {
                 (Some(key), Ok(Answer::Usage(usage))) => Some(Heard::Used { key, usage }),
                 (Some(key), Err(refusal @ (Refusal::NoSuchRun(_) | Refusal::Ended(_)))) => {
@@ -249,6 +268,17 @@ impl Link {
             }
             Order::Kill { key, signal, grace_ms } => {
                 self.queue(RequestBody::Kill { run_key: wire_key(key), signal, grace_ms })?;
+            }
+            Order::Pause { key, pause } => {
+                let run_key = wire_key(key);
+                self.queue(if pause.suspend {
+                    RequestBody::Suspend { run_key }
+                } else {
+                    RequestBody::Continue { run_key }
+                })?;
+                // A keeper does one thing after the other: when it says what the run uses it has done the first.
+                let id = self.queue(RequestBody::Usage { run_key: wire_key(key) })?;
+                self.pausing.insert(id, (key, pause));
             }
             Order::ExtendLease { keys, until_boot_ms } => {
                 let scope = LeaseScope::Runs(keys.into_iter().map(wire_key).collect());

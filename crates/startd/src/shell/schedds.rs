@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::engine::EngineInput;
+use super::tail;
 use crate::core::Input;
 
 /// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine. When it is full the
@@ -86,7 +87,7 @@ async fn greet(incoming: Incoming, desk: Arc<Desk>) {
             desk.schedds.spawn(served);
         }
         Role::Command => {
-            let end = serve_command(connection, &desk.identity).await;
+            let end = serve_command(connection, &desk).await;
             tracing::debug!(?end, "a command's connection closed");
         }
         role @ (Role::Negotiator | Role::Startd(_)) => {
@@ -128,6 +129,7 @@ async fn listen(
             ToStartd::Echo { .. }
             | ToStartd::StartRun(_)
             | ToStartd::StopRun { .. }
+            | ToStartd::PauseRun { .. }
             | ToStartd::RunRecorded { .. }
             | ToStartd::ReleaseClaim { .. } => [0; 16],
         };
@@ -154,20 +156,27 @@ async fn speak(
     Ok(())
 }
 
-async fn serve_command(connection: Connection, identity: &Identity) -> Result<(), NetError> {
-    let Connection { mut sender, mut receiver, .. } = connection;
+async fn serve_command(connection: Connection, desk: &Desk) -> Result<(), NetError> {
+    let Connection { peer, mut sender, mut receiver } = connection;
     while let Some(Request { id, body }) = receiver.recv().await? {
         let body = match body {
-            Ask::Identify => Answer::Identity(identity.clone()),
+            Ask::Identify => Answer::Identity(desk.identity.clone()),
+            Ask::ReadRun { job, file, from, max_bytes } => {
+                let wanted = tail::Wanted { job, file, from, max_bytes };
+                tail::answer(&desk.engine, &peer, wanted).await
+            }
             Ask::ReserveCluster { .. }
             | Ask::StageProcs { .. }
             | Ask::Submit { .. }
             | Ask::Act { .. }
+            | Ask::Edit { .. }
             | Ask::QueryJobs(_)
             | Ask::QueryMachines(_)
             | Ask::Totals
+            | Ask::Accounts
+            | Ask::EditAccounts { .. }
             | Ask::Events { .. } => {
-                let why = "a startd says who it is, and nothing else; ask the schedd for jobs and the negotiator for machines";
+                let why = "a startd says who it is and shows files of its runs; ask the schedd for jobs and the negotiator for machines";
                 Answer::Refused(Refusal::Invalid(why.to_owned()))
             }
         };

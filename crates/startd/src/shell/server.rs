@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::advertiser::{self, Advertiser};
 use super::detect::{self, Overrides};
+use super::disk::DiskUse;
 use super::engine::{self, Engine, EngineInput, Parts};
 use super::journal::{Journal, JournalError, Opened};
 use super::launcher_link;
@@ -118,7 +119,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let porter = Porter::new(&config.state_dir, sandboxes.clone(), number, inputs.clone())
         .map_err(|source| failed("use the transfers in", &config.state_dir, source))?;
     let name = machine.clone();
-    let parts = Parts { core, machine: name, journal, sandboxes, porter, advertiser, sweeper };
+    let disk = DiskUse::new(inputs.clone());
+    let parts =
+        Parts { core, machine: name, journal, sandboxes, porter, disk, advertiser, sweeper };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
     let listener = Listener::bind_unix(&config.socket, role, config.admission)?;

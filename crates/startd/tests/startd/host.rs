@@ -139,7 +139,7 @@ impl Schedd {
                     self.beat = beat;
                     self.say(ToStartd::Echo { beat }).await;
                 }
-                FromStartd::RunUsage { .. } => {}
+                FromStartd::RunUsage { .. } | FromStartd::RunPaused { .. } => {}
                 message => return message,
             }
         }

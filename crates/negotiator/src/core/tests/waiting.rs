@@ -20,7 +20,7 @@ fn a_clause_that_holds_nowhere_is_named_with_what_is_undefined() {
          job ann 1 1; Requirements = (TARGET.Arch == \"X86_64\") && HasUnobtainium is true
          job ann 2 1; Requirements = Arch == \"ARM\" && (HasUnobtainium)",
         expect![[r#"
-            1 waits: never: TARGET.Arch == "X86_64" is not true on 2 of 2 slots
+            1 waits: never: TARGET.Arch == "X86_64" is not true on 2 of 2 slots; nearest is slot1@a, which has Arch = "ARM"
             2 waits: never: HasUnobtainium is not true on 2 of 2 slots (HasUnobtainium is defined nowhere)
         "#]],
     );
@@ -62,7 +62,7 @@ fn a_clause_about_size_that_is_no_request_is_named() {
         "machine a cpus=4 memory=1000
          job ann 1 1; Requirements = Memory > 5000 && Cpus > 1",
         expect![[r#"
-            1 waits: never: Memory > 5000 is not true on 1 of 1 slot
+            1 waits: never: Memory > 5000 is not true on 1 of 1 slot; nearest is slot1@a, which has Memory = 1000
         "#]],
     );
 }
@@ -167,14 +167,14 @@ fn a_reason_is_told_when_it_changes_and_to_a_schedd_that_comes_back() {
          
          leaves c",
         expect![[r#"
-            1 waits: never: Arch == "X86_64" is not true on 1 of 1 slot
-            1 waits: never: Arch == "X86_64" is not true on 2 of 2 slots
-            2 waits: never: Arch == "X86_64" is not true on 2 of 2 slots
-            1 waits: never: Arch == "X86_64" is not true on 2 of 2 slots
-            2 waits: never: Arch == "X86_64" is not true on 2 of 2 slots
+            1 waits: never: Arch == "X86_64" is not true on 1 of 1 slot; nearest is slot1@a, which has Arch = "ARM"
+            1 waits: never: Arch == "X86_64" is not true on 2 of 2 slots; nearest is slot1@a, which has Arch = "ARM"
+            2 waits: never: Arch == "X86_64" is not true on 2 of 2 slots; nearest is slot1@a, which has Arch = "ARM"
+            1 waits: never: Arch == "X86_64" is not true on 2 of 2 slots; nearest is slot1@a, which has Arch = "ARM"
+            2 waits: never: Arch == "X86_64" is not true on 2 of 2 slots; nearest is slot1@a, which has Arch = "ARM"
             #1 1 on c: cpus=1 memory=128
             2 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
-            2 waits: never: Arch == "X86_64" is not true on 2 of 2 slots
+            2 waits: never: Arch == "X86_64" is not true on 2 of 2 slots; nearest is slot1@a, which has Arch = "ARM"
         "#]],
     );
 }

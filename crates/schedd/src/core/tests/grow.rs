@@ -1,0 +1,77 @@
+//! Jobs that ask for more memory after a run that used more than it was given.
+
+use super::*;
+
+const WHEN: &str =
+    "REQUIREMENTS (VacateReasonCode==21 || VacateReasonCode == 34) && VacateReasonSubCode == 102";
+
+/// A run whose slot has 1024 MB, of a job that asks for so much.
+fn running(lines: &str) -> Trial {
+    let mut trial = Trial::with_jobs(1, lines);
+    trial.matched();
+    let FromStartd::ClaimGranted(mut granted) = granted(&trial) else { unreachable!() };
+    granted.resources.memory_mib = 1024;
+    trial.hears(FromStartd::ClaimGranted(granted));
+    let (run, at, scratch_dir) = (RAN, trial.now.wall, "/scratch".to_owned());
+    trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
+    trial
+}
+
+fn uses(trial: &mut Trial, mib: u64) -> Batch {
+    let usage = Usage { peak_rss_kib: mib << 10, ..Usage::default() };
+    trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage })
+}
+
+#[test]
+fn a_run_that_uses_more_than_its_slot_has_is_tried_again_with_more_until_there_is_no_more() {
+    let list = "RetryRequestMemory = { 2048, 4096 }\n";
+    let steps = "EVALSET RequestMemory RetryRequestMemory[RetryRequestMemoryIndex?:0]\u{1e}EVALSET RetryRequestMemoryIndex MIN({size(RetryRequestMemory)-1, (RetryRequestMemoryIndex?:0)+1})";
+    let double = "NextRequestMemory = RequestMemory * 2\nMaxRequestMemory = 3000\n";
+    let max = "EVALSET RequestMemory MIN({NextRequestMemory, MaxRequestMemory})";
+    for (lines, body, request, used, expected) in [
+        ("", "SET RequestMemory 2048", 1024, 1025, (1, Some(2048))),
+        ("", "SET RequestMemory 2048", 1024, 1024, (2, Some(1024))),
+        ("", "SET RequestMemory 2048", 2048, 1025, (5, Some(2048))),
+        ("", "EVALSET RequestMemory RequestMemory * 3", 1024, 2000, (1, Some(3072))),
+        (double, max, 1024, 2000, (1, Some(2048))),
+        (double, max, 2048, 2000, (1, Some(3000))),
+        (double, max, 3000, 4000, (5, Some(3000))),
+        (list, steps, 1024, 2000, (1, Some(2048))),
+        (
+            "RetryRequestMemoryIndex = 1\nRetryRequestMemory = { 2048, 4096 }\n",
+            steps,
+            2048,
+            4000,
+            (1, Some(4096)),
+        ),
+        (
+            "RetryRequestMemoryIndex = 1\nRetryRequestMemory = { 2048, 4096 }\n",
+            steps,
+            4096,
+            9000,
+            (5, Some(4096)),
+        ),
+        ("", "NONSENSE", 1024, 2000, (5, Some(1024))),
+    ] {
+        let mut trial = running(&format!(
+            "{lines}RequestMemory = {request}\nTransformOnEvict = \"RequestMemory\"\n\
+             TransformBody_RequestMemory = \"{WHEN}\u{1e}{body}\""
+        ));
+        uses(&mut trial, used);
+        if trial.core.job(JOB).is_some_and(|job| job.is_stopping()) {
+            trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+        }
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let now = ad.eval("RequestMemory", None, &classad::Env::at(0)).as_i64();
+        assert_eq!((trial.stands().0, now), expected, "{body}, {request}, {used}");
+        let code = (expected.0 == 5).then_some(34);
+        assert_eq!(trial.stands().1, code, "{body}, {request}, {used}");
+    }
+}
+
+#[test]
+fn a_job_that_asks_for_no_retry_may_use_more_than_its_request() {
+    let mut trial = running("RequestMemory = 20");
+    uses(&mut trial, 9000);
+    assert_eq!(trial.stands(), (2, None));
+}

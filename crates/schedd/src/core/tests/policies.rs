@@ -1,0 +1,310 @@
+//! Policies that time can make true: what becomes of a job, when, and what its log says.
+
+use model::{JobEvent, Usage};
+
+use super::*;
+use crate::core::LogKind;
+
+/// How the job stands before its policy is looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Start {
+    Idle,
+    Running,
+    /// Held by this code.
+    Held(HoldCode),
+    /// Ended, and in the queue because it wants to.
+    Completed,
+}
+
+fn begin(from: Start, policy: &str) -> Trial {
+    match from {
+        Start::Idle => Trial::with_jobs(1, policy),
+        Start::Running => Trial::executing(policy),
+        Start::Held(code) => {
+            let mut trial = Trial::with_jobs(1, policy);
+            let hold = Action::Hold { reason: None, code, subcode: 0 };
+            assert_eq!(trial.acts("alice", hold), ActResult::Done, "{policy}");
+            trial
+        }
+        Start::Completed => {
+            let mut trial = Trial::executing(&format!("LeaveJobInQueue = true\n{policy}"));
+            trial.ends(exited(0));
+            trial
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_becomes_true_is_followed_within_five_seconds() {
+    use Start::{Completed, Held, Idle, Running};
+    let held = |code| (5, Some(code));
+    let (idle, runs, gone, removed) = ((1, None), (2, None), (0, None), (3, None));
+    let broken = HoldCode::TransferInputError;
+    let cases = [
+        // Nothing that is undefined, an error or a string is true.
+        (Idle, "PeriodicHold = Nowhere", idle),
+        (Idle, "PeriodicHold = error", idle),
+        (Idle, "PeriodicHold = \"true\"", idle),
+        (Idle, "PeriodicHold = TARGET.Cpus > 0", idle),
+        (Idle, "PeriodicHold = 7", held(3)),
+        (Idle, "PeriodicHold = 0.0", idle),
+        (Idle, "PeriodicRemove = true", gone),
+        (Idle, "PeriodicRelease = true", idle),
+        (Idle, "PeriodicVacate = true", idle),
+        // The order: hold before remove; timer before hold; vacate before hold; durations before all.
+        (Idle, "PeriodicHold = true\nPeriodicRemove = JobStatus == 1", held(3)),
+        (Idle, "PeriodicHold = true\nTimerRemove = 5", gone),
+        (Idle, "TimerRemove = 5000000000", idle),
+        (Running, "PeriodicHold = JobStatus == 2\nPeriodicRemove = JobStatus == 2", held(3)),
+        (Running, "PeriodicHold = NumJobStarts >= 1", held(3)),
+        (Running, "PeriodicHold = NumJobStarts >= 2", runs),
+        (Running, "PeriodicHold = JobStatus == 1 && NumJobStarts > 0", runs),
+        (Running, "PeriodicRemove = NumShadowStarts + JobRunCount >= 2", removed),
+        (Running, "PeriodicVacate = true\nPeriodicHold = JobStatus == 2", runs),
+        (Running, "AllowedJobDuration = 5\nPeriodicRemove = NumJobStarts > 0", held(46)),
+        (Running, "AllowedJobDuration = 6", runs),
+        (Running, "AllowedExecuteDuration = 4", held(47)),
+        (Running, "AllowedExecuteDuration = 5", runs),
+        (Running, "AllowedExecuteDuration = Nowhere", runs),
+        (Running, "PeriodicHold = RemoteWallClockTime >= 5.0", held(3)),
+        (Running, "PeriodicHold = CurrentTime - EnteredCurrentStatus >= 5", held(3)),
+        (Running, "PeriodicHold = time() - JobCurrentStartDate >= 6", runs),
+        // A user's own hold is not released by a policy; it can be removed by one.
+        (Held(HoldCode::UserRequest), "PeriodicRelease = true", held(1)),
+        (Held(HoldCode::UserRequest), "PeriodicRemove = JobStatus == 5", gone),
+        (Held(broken), "PeriodicRelease = HoldReasonCode == 13", idle),
+        (Held(broken), "PeriodicRelease = HoldReasonCode == 12", held(13)),
+        (Held(broken), "PeriodicRelease = NumHolds < 2", idle),
+        (Held(broken), "PeriodicRelease = true\nPeriodicRemove = JobStatus == 5", idle),
+        (Held(broken), "PeriodicHold = JobStatus == 5", held(13)),
+        (Completed, "PeriodicRemove = JobStatus == 4", gone),
+        (Completed, "PeriodicHold = JobStatus == 4", (4, None)),
+    ];
+    for (from, policy, expected) in cases {
+        // What
+        let mut trial = begin(from, policy);
+        trial.waits(5);
+        let stands = match (from, trial.stands()) {
+            // A job that waits for its time to be tried again is idle as well.
+            (Held(_), (1, code)) => (1, code),
+            (_, stands) => stands,
+        };
+        assert_eq!(stands, expected, "{from:?}, {policy}");
+    }
+}
+
+#[test]
+fn a_policy_says_why_in_the_jobs_words_or_in_htcondors() {
+    let hold = |lines: &str| {
+        let mut trial = begin(Start::Idle, lines);
+        trial.waits(5);
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let text = |name: &str| ad.eval(name, None, &classad::Env::at(0)).to_new();
+        format!("{} {}", text(attr::HOLD_REASON), text(attr::HOLD_REASON_SUB_CODE))
+    };
+    let own = "PeriodicHold = NumJobStarts >= 0\nPeriodicHoldReason = strcat(\"jobs \", ClusterId)\nPeriodicHoldSubCode = 40 + 2";
+    assert_eq!(hold(own), r#""jobs 1" 42"#);
+    let whose = "The job attribute PeriodicHold expression 'NumJobStarts >= 0' evaluated to TRUE";
+    assert_eq!(hold("PeriodicHold = NumJobStarts >= 0"), format!("\"{whose}\" 0"));
+    assert_eq!(
+        hold("PeriodicHold = NumJobStarts >= 0\nPeriodicHoldReason = 7"),
+        format!("\"{whose}\" 0")
+    );
+}
+
+/// The names of the entries of a batch.
+fn entries(batch: &Batch) -> Vec<&'static str> {
+    let name = |kind: &LogKind| match kind {
+        LogKind::Submitted { .. } => "000",
+        LogKind::Executing { .. } => "001",
+        LogKind::Evicted { .. } => "004",
+        LogKind::Terminated(_) => "005",
+        LogKind::ImageSize { .. } => "006",
+        LogKind::Lost { .. } => "024",
+        LogKind::Aborted { .. } => "009",
+        LogKind::Suspended { .. } => "010",
+        LogKind::Unsuspended => "011",
+        LogKind::Held(_) => "012",
+        LogKind::Released { .. } => "013",
+        LogKind::StartError { .. } => "021",
+    };
+    batch.log.iter().map(|entry| name(&entry.kind)).collect()
+}
+
+#[test]
+fn a_hold_by_policy_is_logged_without_an_eviction_and_a_vacate_with_one() {
+    let cases = [
+        ("PeriodicHold = JobStatus == 2", vec!["012"]),
+        ("AllowedExecuteDuration = 1", vec!["012"]),
+        ("AllowedJobDuration = 1", vec!["012"]),
+        ("PeriodicVacate = true", vec!["004"]),
+        ("PeriodicRemove = JobStatus == 2", vec!["004", "009"]),
+    ];
+    for (policy, expected) in cases {
+        let mut trial = Trial::executing(&format!("UserLog = \"/log\"\n{policy}"));
+        trial.waits(5);
+        let batch = trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+        assert_eq!(entries(&batch), expected, "{policy}");
+    }
+}
+
+#[test]
+fn a_runs_usage_reaches_its_policies() {
+    let mut trial = Trial::executing("UserLog = \"/log\"\nPeriodicHold = MemoryUsage > 100");
+    let usage = |peak_rss_kib| Usage { peak_rss_kib, ..Usage::default() };
+    let used = |kib| FromStartd::RunUsage { claim: CLAIM, run: RAN, usage: usage(kib) };
+    assert_eq!(entries(&trial.hears(used(100 << 10))), ["006"]);
+    trial.waits(5);
+    assert_eq!(trial.stands(), (2, None));
+    trial.hears(used(101 << 10));
+    trial.waits(5);
+    assert_eq!(trial.stands(), (5, Some(3)));
+}
+
+#[test]
+fn jobs_without_policies_cost_nothing_and_constant_ones_neither() {
+    for lines in [
+        "",
+        "PeriodicHold = false\nPeriodicRemove = 0\nPeriodicRelease = undefined",
+        "PeriodicVacate = \"x\"\nAllowedJobDuration = undefined",
+        "PeriodicHold = JobStatus == 5\nPeriodicRelease = JobStatus == 2",
+    ] {
+        let trial = Trial::with_jobs(1, lines);
+        assert!(trial.core.watched.is_empty(), "{lines}");
+        assert_eq!(trial.core.round_due_ms(), None, "{lines}");
+    }
+}
+
+#[test]
+fn a_round_over_many_jobs_goes_on_until_it_is_over() {
+    // Each of the first is asked by itself, as the policy names its number; of the second all are asked at once.
+    for (policy, held) in [("ProcId % 2 == 0", 5_000), ("true", 10_000)] {
+        let mut trial = Trial::with_jobs(10_000, &format!("PeriodicHold = {policy}"));
+        while trial.core.round.next.is_some() {
+            assert_eq!(trial.core.next_deadline(), Some(trial.core.round.began_ms), "at once");
+            trial.take(&[]);
+        }
+        assert_eq!(trial.core.totals().all.held, held, "{policy}");
+    }
+}
+
+#[test]
+fn a_million_waiting_jobs_are_asked_as_one() {
+    let mut trial = Trial::new();
+    trial.submit(SubmitToken([1; 16]), spec(1_000_000, "PeriodicRemove = time() - QDate > 7"));
+    trial.now.boot_ms += 5_000;
+    let facts = trial.core.policies(trial.now);
+    assert_eq!(facts.len(), 1, "a round, and nothing else");
+    assert_eq!(trial.core.rows().jobs.len(), 0);
+}
+
+#[test]
+fn what_only_some_jobs_ask_for_is_asked_of_them() {
+    let mut trial = Trial::new();
+    let own = |lines: &str| ClassAd::parse_old(lines).unwrap();
+    let ad = ClassAd::parse_old("RequestCpus = 1\n").unwrap();
+    let procs = Procs::Listed(vec![own("Args = \"a\"\n"), own("PeriodicHold = true\n")]);
+    trial.submit(SubmitToken([1; 16]), ClusterSpec { ad, procs });
+    trial.waits(5);
+    let counts = trial.core.totals().all;
+    assert_eq!((counts.idle, counts.held), (1, 1));
+}
+
+#[test]
+fn what_a_policy_does_is_in_the_record() {
+    let mut trial = Trial::with_jobs(1, "PeriodicRemove = time() > 1000002");
+    trial.waits(5);
+    let recorded = trial.core.rows();
+    assert!(recorded.jobs.is_empty(), "it left the queue: {recorded:?}");
+    let mut trial = Trial::with_jobs(1, "PeriodicHold = time() > 1000002");
+    let batch = trial.waits(5);
+    let Happening::Job { event: JobEvent::Held(hold), .. } = &batch.dirty.recorded[0].what else {
+        panic!("{batch:?}")
+    };
+    assert_eq!(hold.code, HoldCode::JobPolicy);
+}
+
+fn transferred(stage: StartStage, errno: i32) -> RunEnd {
+    RunEnd::StartFailed(StartFailure { stage, path: "/x".to_owned(), errno })
+}
+
+#[test]
+fn a_hold_that_may_pass_by_itself_is_tried_again_and_no_other() {
+    const ENOENT: i32 = 2;
+    const ENOSPC: i32 = 28;
+    let input = |errno| transferred(StartStage::TransferInput, errno);
+    let lost =
+        |errno| RunEnd::OutputFailed { end: Box::new(exited(0)), path: "/x".to_owned(), errno, over_limit: false };
+    let cases = [
+        ("", input(ENOSPC), 1),
+        ("", input(ENOENT), 5),
+        ("", lost(ENOSPC), 1),
+        ("", lost(ENOENT), 5),
+        ("", transferred(StartStage::Output, ENOSPC), 1),
+        ("PeriodicRelease = false", input(ENOSPC), 5),
+        ("PeriodicRelease = NumHolds > 7", input(ENOSPC), 5),
+        ("OnExitHold = true\nOnExitHoldSubCode = 28", exited(0), 5),
+    ];
+    for (lines, end, expected) in cases {
+        let mut trial = Trial::executing(lines);
+        trial.ends(end.clone());
+        assert_eq!(trial.stands().0, 5, "{lines}, {end:?}");
+        trial.waits(59);
+        assert_eq!(trial.stands().0, 5, "{lines}, {end:?}: too early");
+        trial.waits(6);
+        assert_eq!(trial.stands().0, expected, "{lines}, {end:?}");
+    }
+}
+
+#[test]
+fn a_users_own_hold_is_never_released_by_default() {
+    let mut trial = Trial::with_jobs(1, "");
+    let hold = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 28 };
+    trial.acts("alice", hold);
+    trial.waits(100_000);
+    assert_eq!(trial.stands(), (5, Some(1)));
+}
+
+#[test]
+fn the_waits_grow_and_end_and_a_restart_changes_nothing() {
+    let mut trial = Trial::executing("");
+    trial.ends(transferred(StartStage::TransferInput, 28));
+    let mut waits = Vec::new();
+    for attempt in 2.. {
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let Some(at) = ad.literal(attr::HOLD_RETRY_DATE).and_then(classad::Value::as_i64) else {
+            break;
+        };
+        let wait = at - trial.now.wall.as_secs();
+        waits.push(wait);
+        trial.core = Core::load(config(), trial.core.rows(), trial.now);
+        trial.take(&[Input::NegotiatorUp]);
+        // Five seconds more: the longest time until it is looked at.
+        trial.waits(u64::try_from(wait).unwrap() + 5);
+        assert_eq!(trial.stands().0, 1, "attempt {attempt}");
+        let claim = ClaimId { journal: 7, number: attempt };
+        let run = RunId { job: JOB, attempt: model::Attempt(u32::try_from(attempt).unwrap()) };
+        trial.claims(claim, MatchId { life: 9, number: attempt });
+        let (end, usage) = (transferred(StartStage::TransferInput, 28), Usage::default());
+        trial.hears(FromStartd::RunEnded { claim, run, end, usage });
+    }
+    assert_eq!(waits, [60, 300, 900, 1800, 3600]);
+    trial.waits(1_000_000);
+    assert_eq!(trial.stands(), (5, Some(13)));
+}
+
+#[test]
+fn a_policy_that_a_job_was_given_later_is_followed() {
+    for (before, changes, expected) in [
+        ("", ("PeriodicHold", "true"), (1, 1)),
+        ("PeriodicHold = time() > 1000020", ("PeriodicHold", "false"), (1, 1)),
+        ("PeriodicHold = time() > Limit\nLimit = 2000000", ("Limit", "7"), (1, 1)),
+    ] {
+        let mut trial = Trial::with_jobs(2, before);
+        edit(&mut trial, "alice", Select::Any(vec![Selector::Job(JOB)]), &[changes]);
+        trial.core = Core::load(config(), trial.core.rows(), trial.now);
+        trial.waits(30);
+        let counts = trial.core.totals().all;
+        assert_eq!((counts.idle, counts.held), expected, "{before}, then {changes:?}");
+    }
+}

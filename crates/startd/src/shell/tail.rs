@@ -1,0 +1,207 @@
+//! Reads files of a run that executes, for `tail`. It opens what the job writes to and files in the folder in which it runs, and
+//! nothing else; it changes nothing.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use classad::ClassAd;
+use model::{JobId, UserName, attr};
+use nix::unistd::Uid;
+use proto::client::{Answer, ReadFrom, Refusal, RunFile};
+use proto::net::Peer;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+
+use super::engine::EngineInput;
+use super::environment::JOB_AD;
+use super::sandbox::{NULL, text};
+use super::transfer::{STDERR, STDOUT};
+
+/// The most bytes in one answer: far below the longest frame, and what a person can look at.
+const PART_MAX_BYTES: u32 = 256 << 10;
+
+/// What a command wants to see.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) job: JobId,
+    pub(crate) file: RunFile,
+    pub(crate) from: ReadFrom,
+    pub(crate) max_bytes: u32,
+}
+
+/// Where a run is, and whose it is.
+#[derive(Debug)]
+pub(crate) struct RunPlace {
+    pub(crate) owner: UserName,
+    pub(crate) scratch: PathBuf,
+}
+
+/// Why nothing is shown.
+#[derive(Debug, thiserror::Error)]
+enum TailError {
+    #[error("read a file of job {0}: it does not run on this machine")]
+    NoRun(JobId),
+    #[error("read a file of job {0}: it is somebody else's")]
+    NotYours(JobId),
+    /// It would have to become the job's user to open a file.
+    #[error("read a file of job {0}: a startd that runs as root does not show files yet")]
+    Root(JobId),
+    #[error("read {0}: a name of a file in the job's folder is wanted, such as out.txt or logs/a")]
+    Outside(String),
+    #[error("read the {0} of the job: it has none")]
+    NoFile(&'static str),
+    #[error("read {path}")]
+    Read {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Answers a command.
+pub(crate) async fn answer(
+    engine: &mpsc::Sender<EngineInput>,
+    peer: &Peer,
+    wanted: Wanted,
+) -> Answer {
+    let (sender, place) = oneshot::channel();
+    let question = EngineInput::WhichRun { job: wanted.job, answer: sender };
+    let stopping = || Answer::Refused(Refusal::Busy("the startd is stopping".to_owned()));
+    if engine.send(question).await.is_err() {
+        return stopping();
+    }
+    let Ok(place) = place.await else { return stopping() };
+    let (uid, user) = (peer.uid, peer.user.clone());
+    let read = spawn_blocking(move || {
+        let place = place.ok_or(TailError::NoRun(wanted.job))?;
+        may_read(wanted.job, uid, &user, &place)?;
+        read(&place.scratch, &wanted)
+    });
+    match read.await {
+        Ok(Ok((offset, bytes))) => Answer::FilePart { offset, bytes },
+        Ok(Err(error)) => Answer::Refused(Refusal::Invalid(in_one_line(&error))),
+        Err(_) => stopping(),
+    }
+}
+
+fn in_one_line(error: &TailError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn may_read(job: JobId, uid: u32, user: &UserName, place: &RunPlace) -> Result<(), TailError> {
+    let ours = Uid::effective();
+    if *user != place.owner && uid != 0 && uid != ours.as_raw() {
+        return Err(TailError::NotYours(job));
+    }
+    if ours.is_root() && place.owner.as_str() != "root" {
+        return Err(TailError::Root(job));
+    }
+    Ok(())
+}
+
+fn read(scratch: &Path, wanted: &Wanted) -> Result<(u64, Vec<u8>), TailError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        |source| TailError::Read { path, source }
+    };
+    let ad = scratch.join(JOB_AD);
+    let job = fs::read_to_string(&ad).map_err(failed(&ad))?;
+    let job = ClassAd::parse_old(&job)
+        .map_err(|error| failed(&ad)(io::Error::other(error.to_string())))?;
+    let path = path(scratch, &job, &wanted.file)?;
+    part(&path, wanted.from, wanted.max_bytes).map_err(failed(&path))
+}
+
+/// Where a file is: where files are brought to the job, it runs in its scratch folder; otherwise in its initial directory.
+fn path(scratch: &Path, job: &ClassAd, file: &RunFile) -> Result<PathBuf, TailError> {
+    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
+    // What the job writes to is in its scratch folder only where it is brought back from there.
+    let written = |name, brought: &str, what| {
+        let brought = scratch.join(brought);
+        if brought.exists() {
+            return Ok(brought);
+        }
+        let given = text(job, name).filter(|path| *path != NULL);
+        given.map(|path| iwd.join(path)).ok_or(TailError::NoFile(what))
+    };
+    match file {
+        RunFile::Stdout => written(attr::OUT, STDOUT, "standard output"),
+        RunFile::Stderr if text(job, attr::OUT) == text(job, attr::ERR) => {
+            written(attr::ERR, STDOUT, "standard error")
+        }
+        RunFile::Stderr => written(attr::ERR, STDERR, "standard error"),
+        RunFile::Named(name) => {
+            let inside = Path::new(name).components().all(|part| match part {
+                Component::Normal(_) | Component::CurDir => true,
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => false,
+            });
+            if !inside || name.is_empty() {
+                return Err(TailError::Outside(name.clone()));
+            }
+            let brought = scratch.join(name);
+            Ok(if brought.exists() { brought } else { iwd.join(name) })
+        }
+    }
+}
+
+fn part(path: &Path, from: ReadFrom, max_bytes: u32) -> io::Result<(u64, Vec<u8>)> {
+    let limit = u64::from(max_bytes.min(PART_MAX_BYTES));
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut file = File::open(path)?;
+    let offset = match from {
+        ReadFrom::End => found.len().saturating_sub(limit),
+        ReadFrom::Offset(offset) => offset,
+    };
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok((offset, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lines: &str, file: RunFile, from: ReadFrom, expected: Result<(u64, &str), &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (scratch, home) = (folder.path().join("scratch"), folder.path().join("home"));
+        fs::create_dir(&scratch).unwrap();
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("out"), "0123456789").unwrap();
+        fs::write(home.join("err"), "bad").unwrap();
+        fs::write(folder.path().join("secret"), "secret").unwrap();
+        let ad = format!("Iwd = \"{}\"\n{lines}\n", home.display());
+        fs::write(scratch.join(JOB_AD), ad).unwrap();
+        let wanted = Wanted { job: JobId::new(1, 0), file, from, max_bytes: 4 };
+        let found = read(&scratch, &wanted).map_err(|error| error.to_string());
+        match (found, expected) {
+            (Ok((offset, bytes)), Ok((at, text))) => {
+                assert_eq!((offset, bytes.as_slice()), (at, text.as_bytes()));
+            }
+            (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+            (found, expected) => panic!("{found:?}, and not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_job_writes_is_shown_and_nothing_outside_of_its_folder() {
+        let lines = "Out = \"out\"\nErr = \"err\"";
+        let named = |name: &str| RunFile::Named(name.to_owned());
+        check(lines, RunFile::Stdout, ReadFrom::End, Ok((6, "6789")));
+        check(lines, RunFile::Stdout, ReadFrom::Offset(8), Ok((8, "89")));
+        check(lines, RunFile::Stdout, ReadFrom::Offset(99), Ok((99, "")));
+        check(lines, RunFile::Stderr, ReadFrom::End, Ok((0, "bad")));
+        check(lines, named("err"), ReadFrom::End, Ok((0, "bad")));
+        check(lines, named("nothing"), ReadFrom::End, Err("nothing"));
+        check(lines, named("../secret"), ReadFrom::End, Err("in the job's folder"));
+        check(lines, named("/etc/passwd"), ReadFrom::End, Err("in the job's folder"));
+        check("Out = \"/dev/null\"", RunFile::Stdout, ReadFrom::End, Err("it has none"));
+    }
+}

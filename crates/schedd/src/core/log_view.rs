@@ -10,6 +10,7 @@ use model::{
 };
 
 use super::ads;
+use super::grow::OUT_OF_MEMORY;
 use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
@@ -323,12 +324,19 @@ fn is_by_policy(code: HoldCode) -> bool {
 }
 
 fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {
-    let (code, reason) = match cause {
-        StopCause::Hold(hold) => (VacateCode::UserHold, hold.reason.clone()),
-        StopCause::Remove { reason } => (VacateCode::JobRemoved, reason.clone()),
-        StopCause::Vacate { code, reason } => (*code, reason.clone()),
+    let (code, subcode, reason) = match cause {
+        // A user may give any code; to the run it is the user's hold all the same.
+        StopCause::Hold(hold) if hold.code == HoldCode::JobOutOfResources => {
+            (hold.code.number(), hold.subcode, hold.reason.clone())
+        }
+        StopCause::Hold(hold) => (VacateCode::UserHold.number(), 0, hold.reason.clone()),
+        StopCause::Remove { reason } => (VacateCode::JobRemoved.number(), 0, reason.clone()),
+        StopCause::Vacate { code: code @ VacateCode::JobOutOfResources, reason } => {
+            (code.number(), OUT_OF_MEMORY, reason.clone())
+        }
+        StopCause::Vacate { code, reason } => (code.number(), 0, reason.clone()),
     };
-    LogKind::Evicted { code: code.number(), subcode: 0, reason, run }
+    LogKind::Evicted { code, subcode, reason, run }
 }
 
 fn summary(

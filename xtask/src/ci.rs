@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{run, tidy};
+use crate::{clients, run, tidy};
 
 /// The test command that the README gives. One place, so that the two cannot differ: tidy compares.
 pub(crate) const TEST_COMMAND: &str = "cargo test --workspace";
@@ -21,6 +21,7 @@ pub(crate) fn run(sim_seconds: u32) -> Result<()> {
         let words: Vec<&str> = TEST_COMMAND.split(' ').collect();
         run::program(words[0], &words[1..])
     })?;
+    run::timed("a real client", clients::run_in_ci)?;
     run::timed("documentation", || {
         run::program(
             "cargo",

@@ -3,6 +3,7 @@
 //! It depends on nothing of ours: a broken crate must not break the tool that says so.
 
 mod ci;
+mod clients;
 mod run;
 mod tidy;
 
@@ -39,6 +40,17 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Fuzzes the entry points of the ClassAd language with mutated texts of the corpus: `fuzz [TARGET] --seconds N --seed N`.
+    Fuzz {
+        /// For the fuzzer.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in tests/clients, or those named.
+    Clients {
+        /// The drivers' names without `.py`.
+        names: Vec<String>,
+    },
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
     ClassadOracle {
         /// `--seed N --cases M`.
@@ -53,6 +65,8 @@ fn main() -> Result<()> {
         Verb::Tidy => tidy::run(),
         Verb::Sim { args } => run::tool("sim", &args),
         Verb::Bench { args } => bench(&args),
+        Verb::Fuzz { args } => run::tool("fuzz", &args),
+        Verb::Clients { names } => clients::run(&names),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
     }
 }

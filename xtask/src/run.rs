@@ -27,9 +27,12 @@ pub(crate) fn tool(bin: &str, args: &[String]) -> Result<()> {
 
 /// The optimised program, where cargo puts it.
 pub(crate) fn release_binary() -> String {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("release/updraft").to_string_lossy().into_owned()
+    target_dir().join("release/updraft").to_string_lossy().into_owned()
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Runs a step and prints how long it took.

@@ -92,7 +92,48 @@ pub(crate) enum BinaryOp {
     Modulus,
 }
 
+/// What sort of operands an operator takes, and what it makes of undefined ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpKind {
+    /// `||`, `&&`: the left operand may decide alone.
+    Logic,
+    /// `==`, `<`, ...: undefined and error are passed on.
+    Comparison,
+    /// `=?=`, `=!=`: always decided, but for lists and ads.
+    Identity,
+    /// `|`, `<<`, ...: of integers only.
+    Bit,
+    /// `+`, `*`, ...: of numbers and times.
+    Arithmetic,
+}
+
 impl BinaryOp {
+    /// What sort of operator this is.
+    #[inline]
+    pub(crate) fn kind(self) -> OpKind {
+        match self {
+            BinaryOp::Or | BinaryOp::And => OpKind::Logic,
+            BinaryOp::Equal
+            | BinaryOp::NotEqual
+            | BinaryOp::Less
+            | BinaryOp::LessOrEqual
+            | BinaryOp::Greater
+            | BinaryOp::GreaterOrEqual => OpKind::Comparison,
+            BinaryOp::Is | BinaryOp::Isnt => OpKind::Identity,
+            BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::BitAnd
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight
+            | BinaryOp::ShiftRightUnsigned => OpKind::Bit,
+            BinaryOp::Add
+            | BinaryOp::Subtract
+            | BinaryOp::Multiply
+            | BinaryOp::Divide
+            | BinaryOp::Modulus => OpKind::Arithmetic,
+        }
+    }
+
     /// How tightly the operator binds; higher is tighter.
     pub(crate) fn precedence(self) -> u8 {
         match self {

@@ -25,10 +25,16 @@
 //!
 //! - [`compiled`] asks one Requirements of very many ads at once, by columns and bitmaps.
 //! - [`calculator`] shows what an expression evaluates to, part by part.
+//! - [`words`] are command lines and environments as ads carry them.
 //! - [`limits`] bounds everything that a hostile text, message or ad could do.
 //!
 //! The language is defined by `grammar/classad.pest`; its behaviour is that of HTCondor 25.14, case by case
 //! (`grammar/corpus/classad/reference.jsonl`), and `docs/user/classads.md` lists where it differs on purpose.
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod ad;
 pub mod analyze;
@@ -48,6 +54,7 @@ mod text;
 mod time_text;
 mod value;
 mod wire;
+pub mod words;
 
 pub use ad::ClassAd;
 pub use eval::{DebugReport, Env, UserDirectory, function_names};

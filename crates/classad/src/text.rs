@@ -146,7 +146,12 @@ impl ClassAd {
 
     /// The JSON object on one line, in alphabetical order; without a newline at the end.
     pub fn to_jsonl(&self) -> String {
-        print::ad_json_line(self.ordered(Order::Alphabetical))
+        self.to_jsonl_in(Order::Alphabetical)
+    }
+
+    /// As [`ClassAd::to_jsonl`], in the order asked for.
+    pub fn to_jsonl_in(&self, order: Order) -> String {
+        print::ad_json_line(self.ordered(order))
     }
 
     /// The `<c>` element of the ad, in alphabetical order, as the tools print it, with a newline at the end.

@@ -28,6 +28,20 @@ pub(crate) fn literal(function: &str, text: &str) -> Option<Value> {
     }
 }
 
+/// What the text of a call that must be a literal looks like. HTCondor 25.14 does not read an expression in which such a text
+/// is no time.
+pub(crate) fn expected_literal(function: &str) -> Option<&'static str> {
+    if function.eq_ignore_ascii_case("absTime") {
+        Some("a moment such as `absTime(\"2026-11-22T19:00:00+01:00\")`")
+    } else if function.eq_ignore_ascii_case("relTime") {
+        Some(
+            "a length of time such as `relTime(\"1+02:03:04\")`, which is days, hours, minutes and seconds",
+        )
+    } else {
+        None
+    }
+}
+
 /// `2020-01-01T10:20:30+01:00`.
 pub(crate) fn abs_time(time: AbsTime) -> String {
     let local = time.unix_s.saturating_add(i64::from(time.offset_s));
@@ -81,8 +95,9 @@ pub(crate) fn rel_time(seconds: f64) -> String {
 pub(crate) fn parse_abs_time(text: &str) -> Option<AbsTime> {
     let mut reader = Digits { rest: text.trim_start() };
     let year = reader.number(4)?;
-    let month = reader.number(2)?;
-    let day = reader.number(2)?;
+    // HTCondor 25.14: a date without its day is the day before the month's first.
+    let month = reader.number(2).unwrap_or(1);
+    let day = reader.number(2).unwrap_or(0);
     let mut clock = [0; 3];
     for part in &mut clock {
         match reader.number(2) {
@@ -166,7 +181,8 @@ pub(crate) fn parse_rel_time(text: &str) -> Option<f64> {
     } else {
         with_units(rest)?
     };
-    Some(sign * (days * 86_400.0 + seconds))
+    let length = sign * (days * 86_400.0 + seconds);
+    length.is_finite().then_some(length)
 }
 
 /// `2h3m4s`, or a plain number of seconds.

@@ -115,18 +115,7 @@ impl Value {
 
     /// The boolean that this value stands for as a condition: itself, or whether a number is not zero.
     pub fn truth(&self) -> Option<bool> {
-        match self {
-            Value::Boolean(value) => Some(*value),
-            Value::Integer(value) => Some(*value != 0),
-            Value::Real(value) => Some(*value != 0.0),
-            Value::Undefined
-            | Value::Error
-            | Value::String(_)
-            | Value::AbsTime(_)
-            | Value::RelTime(_)
-            | Value::List(_)
-            | Value::Ad(_) => None,
-        }
+        self.as_bool().or_else(|| self.as_f64().map(|number| number != 0.0))
     }
 
     /// Whether this is `undefined`.

@@ -272,7 +272,13 @@ impl<'de, A: SeqAccess<'de>> Parts<A> {
                 let time = AbsTime { unix_s, offset_s: self.plain("an offset")? };
                 Expr(Repr::Literal(Value::AbsTime(time)))
             }
-            tag::REL_TIME => Expr(Repr::Literal(Value::RelTime(self.plain("a length of time")?))),
+            tag::REL_TIME => {
+                let seconds: f64 = self.plain("a length of time")?;
+                if !seconds.is_finite() {
+                    return Err(A::Error::custom(format!("{seconds} s is no length of time")));
+                }
+                Expr(Repr::Literal(Value::RelTime(seconds)))
+            }
             tag::ATTR => Expr::tree(Node::Attr(self.plain("a name")?)),
             tag::ROOT => Expr::tree(Node::Root(self.plain("a name")?)),
             tag::SELECT => Expr::tree(Node::Select(self.part()?, self.plain("a name")?)),

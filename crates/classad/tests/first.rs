@@ -1,6 +1,6 @@
 //! A first look at the whole path: read, match, print, send.
 
-use classad::{AttrName, ClassAd, Env, Expr, Value, matches};
+use classad::{AttrName, ClassAd, Env, Expr, Value, matches, rank, requirements_hold};
 
 fn eval(text: &str) -> Value {
     ClassAd::new().eval_expr(&text.parse::<Expr>().unwrap(), None, &Env::at(1000))
@@ -72,4 +72,40 @@ fn two_ads_match_when_both_agree() {
     assert!(!matches(&job, &machine, &Env::at(0)));
     assert_eq!(machine.get_own("Memory"), Some(&Expr::from(50)));
     assert_eq!(AttrName::from("MEMORY"), AttrName::from("memory"));
+}
+
+#[test]
+fn rank_is_a_number_or_nothing() {
+    let machine = ClassAd::parse_old("Mips = 7\nKind = \"fast\"\n").unwrap();
+    for (text, expected) in [
+        ("TARGET.Mips * 2", 14.0),
+        ("1.5", 1.5),
+        ("true", 1.0),
+        ("TARGET.Kind", 0.0),
+        ("TARGET.Nothing", 0.0),
+        ("1 / 0", 0.0),
+    ] {
+        let mut job = ClassAd::new();
+        job.set("Rank", Expr::parse(text).unwrap());
+        assert_eq!(rank(&job, &machine, &Env::at(0)), expected, "{text}");
+    }
+    assert_eq!(rank(&ClassAd::new(), &machine, &Env::at(0)), 0.0);
+}
+
+#[test]
+fn requirements_hold_only_when_true() {
+    let machine = ClassAd::parse_old("Memory = 7\n").unwrap();
+    for (text, expected) in [
+        ("Memory == 7", true),
+        ("5", true),
+        ("0.0", false),
+        ("Disk > 1", false),
+        ("error", false),
+        ("\"yes\"", false),
+    ] {
+        let mut job = ClassAd::new();
+        job.set("Requirements", Expr::parse(text).unwrap());
+        assert_eq!(requirements_hold(&job, &machine, &Env::at(0)), expected, "{text}");
+    }
+    assert!(!requirements_hold(&ClassAd::new(), &machine, &Env::at(0)));
 }

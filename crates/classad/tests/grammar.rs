@@ -3,7 +3,7 @@
 //! Compared on the corpus in `grammar/corpus/classad/`, and on a great many texts put together from pieces at random, most of
 //! them wrong.
 
-use classad::{ClassAd, Expr};
+use classad::{ClassAd, Expr, ParseError};
 use pest::Parser;
 
 /// What pest makes of the grammar.
@@ -19,10 +19,15 @@ fn in_grammar(text: &str) -> bool {
     Grammar::parse(Rule::whole_new, text).is_ok()
 }
 
+/// Whether the parser takes the text for one of the language. That the text of `absTime("...")` is a time is beyond a grammar.
+fn in_language<T>(read: &Result<T, ParseError>) -> bool {
+    read.as_ref().err().is_none_or(|error| error.message.ends_with("is no time"))
+}
+
 fn check(text: &str) {
     let ours = Expr::parse_new(text);
     assert_eq!(
-        ours.is_ok(),
+        in_language(&ours),
         in_grammar(text),
         "{text:?}: the parser says {ours:?}, the grammar otherwise"
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use classad::{ClassAd, Env, Expr, Value};
 
 /// Far less stack than any thread of a daemon has.
-const STACK_BYTES: usize = 512 << 10;
+const STACK_BYTES: usize = 256 << 10;
 
 /// What one hostile evaluation may take on a slow machine in a debug build.
 const PATIENCE: Duration = Duration::from_secs(30);

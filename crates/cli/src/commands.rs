@@ -6,6 +6,7 @@ pub mod config_val;
 pub mod continue_job;
 pub mod daemon;
 pub mod events;
+pub mod help;
 pub mod history;
 pub mod hold;
 pub mod links;

@@ -9,6 +9,7 @@
 //! - [`connect`]: the daemons of the pool, asked for ads. [`select`]: words that name jobs.
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
 //! - [`log_wait`]: waiting on an event log.
+//! - [`follow`]: following the record until enough is known.
 //! - [`watched`]: the jobs that watch_q shows.
 //! - [`place`]: `-name` and `-pool`.
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
@@ -18,6 +19,7 @@ pub mod args;
 pub mod commands;
 pub mod connect;
 pub mod exit;
+pub mod follow;
 pub mod home;
 pub mod links;
 pub mod log_wait;

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod ads;
 pub mod advice;
+mod autocluster;
 pub mod autoformat;
 mod batch;
 mod command_line;

@@ -24,6 +24,7 @@ use proto::command::AskError;
 use proto::net::NetError;
 
 use crate::args::{self, ArgError};
+use crate::commands::help;
 use crate::commands::{
     classad, config_val, continue_job, daemon, events, history, hold, links, pool, prio, q, qedit,
     release, rm, run, status, submit, suspend, tail, userprio, vacate_job, version, wait, watch_q,
@@ -88,8 +89,8 @@ pub const VERBS: &[Verb] = &[
     verb!("hold", ["condor_hold"], hold::HoldArgs => hold::run, not yet rm::NOT_YET),
     verb!("release", ["condor_release"], release::ReleaseArgs => release::run, not yet rm::NOT_YET),
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
-    verb!("suspend", ["condor_suspend"], suspend::SuspendArgs => suspend::run, not yet rm::NOT_YET),
-    verb!("continue", ["condor_continue"], continue_job::ContinueArgs => continue_job::run, not yet rm::NOT_YET),
+    verb!("suspend", ["condor_suspend"], suspend::SuspendArgs => ref suspend::run, not yet rm::NOT_YET),
+    verb!("continue", ["condor_continue"], continue_job::ContinueArgs => ref continue_job::run, not yet rm::NOT_YET),
     verb!("prio", ["condor_prio"], prio::PrioArgs => ref prio::run, not yet prio::NOT_YET),
     verb!("qedit", ["condor_qedit"], qedit::QeditArgs => ref qedit::run, not yet qedit::NOT_YET),
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
@@ -103,6 +104,7 @@ pub const VERBS: &[Verb] = &[
     verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
     verb!("links", [], links::LinksArgs => links::run),
     verb!("version", ["condor_version"], version::VersionArgs => ref version::run),
+    verb!("help", [], help::HelpArgs => |args, _| help::run(args)),
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
@@ -130,8 +132,10 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
         return refuse(&format!("{called}: not supported yet{why}"));
     }
     match rest.split_first() {
-        None => help(),
-        Some((word, _)) if ["help", "-h", "-help", "--help"].contains(&word.as_str()) => help(),
+        None => by_first_word("help", &[]),
+        Some((word, _)) if ["-h", "-help", "--help"].contains(&word.as_str()) => {
+            by_first_word("help", &[])
+        }
         Some((word, rest)) => by_first_word(word, rest),
     }
 }
@@ -256,9 +260,14 @@ fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
     }
 }
 
-fn help() -> ExitCode {
-    let call = |verb: &Verb| Call { name: format!("updraft {}", verb.name), voice: Voice::Updraft };
-    let command = Command::new("updraft")
+/// The command of a verb under its own name.
+pub(crate) fn whole_command(verb: &Verb) -> Command {
+    command(verb, &Call { name: format!("updraft {}", verb.name), voice: Voice::Updraft })
+}
+
+/// The whole program with all of its verbs.
+pub(crate) fn program() -> Command {
+    Command::new("updraft")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A batch scheduler: runs HTCondor submit files, PBS scripts and DAGs, on a laptop or on many machines.")
         .after_help(
@@ -266,12 +275,7 @@ fn help() -> ExitCode {
              (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do.",
         )
         .disable_help_subcommand(true)
-        .subcommands(VERBS.iter().map(|verb| command(verb, &call(verb)).hide(verb.name == "daemon")));
-    let mut command = command;
-    if command.print_help().is_err() {
-        return Exit::Failed.into();
-    }
-    Exit::Done.into()
+        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(verb.name == "daemon")))
 }
 
 #[cfg(test)]

@@ -83,6 +83,10 @@ fn views_of_the_queue_are_htcondors() {
         ("condor_q.hold.out", 0, held, Layout::Held, true),
         ("condor_q.run.out", 0, running, Layout::Running, true),
         ("condor_q.idle.out", 0, idle, Layout::Idle, true),
+        ("condor_q.run-nobatch.out", 0, running, Layout::Running, true),
+        ("condor_q.wide.out", 0, ALICE, Layout::Jobs, true),
+        ("condor_q.held-nobatch.out", 0, held, Layout::Held, true),
+        ("condor_q.nojob-nobatch.out", 1, "false", Layout::Jobs, false),
         ("condor_q.io.out", 0, "false", Layout::Io, true),
         ("condor_q.totals.out", 0, ALICE, Layout::Totals, true),
         ("condor_q.dag.out", 1, ALICE, Layout::Dag, true),
@@ -342,4 +346,58 @@ fn suspended_jobs_are_shown_as_htcondor_shows_them() {
     };
     assert_eq!(queue::render(&answer, Layout::Jobs), golden("condor_q.suspended.out"));
     assert_eq!(queue::render(&answer, Layout::Batches), golden("condor_q.suspended-batch.out"));
+}
+
+#[test]
+fn jobs_that_ask_for_the_same_are_counted_as_htcondor_counts_them() {
+    let mut jobs = ads("queue.ads", "true");
+    // What the queue's ads were kept without.
+    let usual = jobs[0].get("Requirements").cloned().unwrap();
+    for job in &mut jobs {
+        job.set("RequestCpus", 1);
+        job.set("RequestDisk", 1_048_576);
+        if job.get("Requirements").is_none() {
+            job.set("Requirements", usual.clone());
+            job.set("RequestMemory", 128);
+        }
+    }
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let answer = Answer {
+        source: &source,
+        moment: &moment(NOW + 1),
+        jobs: &jobs,
+        totals: &totals(false),
+        me: None,
+        width: None,
+    };
+    // HTCondor numbers what it has ever seen, ours what is shown.
+    let expected = golden("condor_q.autocluster.out").replace("\n    4     2 ", "\n    2     2 ");
+    assert_eq!(queue::render(&answer, Layout::Autoclusters), expected);
+}
+
+#[test]
+fn edited_attributes_are_shown_in_htcondors_columns() {
+    let rows = [
+        (36, 0, Some("43"), Some("\"x\""), 3),
+        (36, 1, Some("7"), Some("\"x\""), 3),
+        (36, 2, Some("43"), Some("\"x\""), 3),
+        (36, 3, Some("43"), Some("\"x\""), 3),
+        (37, 0, None, None, 0),
+        (37, 1, Some("7"), None, 0),
+        (38, 0, None, None, 0),
+    ];
+    let ad = |(cluster, proc, foo, bar, prio): (i64, i64, Option<&str>, Option<&str>, i64)| {
+        let mut ad = ClassAd::new();
+        for (name, value) in [("ClusterId", cluster), ("ProcId", proc), ("JobPrio", prio)] {
+            ad.set(name, value);
+        }
+        for (name, value) in [("Foo", foo), ("Bar", bar)] {
+            if let Some(value) = value {
+                ad.set(name, value.parse::<Expr>().unwrap());
+            }
+        }
+        ad
+    };
+    let jobs: Vec<ClassAd> = rows.into_iter().map(ad).collect();
+    check_shape("condor_qedit.after.out", &jobs, &["-af:jh", "Foo", "Bar", "JobPrio"]);
 }

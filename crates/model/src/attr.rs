@@ -31,6 +31,7 @@ attrs! {
     OUT = "Out";
     ERR = "Err";
     USER_LOG = "UserLog";
+    JOB_NOTIFICATION = "JobNotification";
     JOB_UNIVERSE = "JobUniverse";
     KILL_SIG = "KillSig";
     KILL_SIG_TIMEOUT = "KillSigTimeout";

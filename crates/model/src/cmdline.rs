@@ -5,12 +5,15 @@
 //! `'...'` keeps white space and `''` inside quotes is one quote. In a submit file the whole V2 value stands between double
 //! quotes, in which `""` is one double quote; in the job ad those outer quotes are gone.
 //!
+//! The new syntax's words are the language's own (`classad::words`); what is here is what jobs make of them.
 //! Knows nothing of submit files (`jobspec` calls this for the text behind `arguments =`) nor of processes (`startd` calls it
 //! for the ad of a job that it is about to start).
 
 use std::collections::BTreeMap;
 
 use classad::ClassAd;
+pub use classad::words::print_v2;
+use classad::words::{self, UnbalancedQuote};
 
 use crate::attr;
 
@@ -159,7 +162,7 @@ fn no_nul(text: String) -> Result<String, CmdlineError> {
 
 /// The words of an old-syntax command line as it stands in `Args`.
 pub fn parse_v1(text: &str) -> Vec<String> {
-    text.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    words::split_v1(text).map(str::to_owned).collect()
 }
 
 /// The words of a new-syntax command line as it stands in `Arguments`.
@@ -167,72 +170,10 @@ pub fn parse_v1(text: &str) -> Vec<String> {
 /// # Errors
 /// [`CmdlineError::UnbalancedQuote`].
 pub fn parse_v2(text: &str) -> Result<Vec<String>, CmdlineError> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = text.char_indices().peekable();
-    while let Some((start, c)) = chars.next() {
-        if is_space(c) {
-            words.extend(word.take());
-            continue;
-        }
-        let word = word.get_or_insert_default();
-        if c != '\'' {
-            word.push(c);
-            continue;
-        }
-        loop {
-            match chars.next() {
-                Some((_, '\'')) if chars.next_if(|(_, next)| *next == '\'').is_some() => {
-                    word.push('\'');
-                }
-                Some((_, '\'')) => break,
-                Some((_, inside)) => word.push(inside),
-                None => {
-                    let rest = text[start..].to_owned();
-                    return Err(CmdlineError::UnbalancedQuote { rest, offset: start });
-                }
-            }
-        }
-    }
-    words.extend(word);
-    Ok(words)
-}
-
-/// Writes words in the new syntax, as HTCondor does: only the characters that need it stand in quotes.
-///
-/// ```
-/// assert_eq!(model::cmdline::print_v2(["a b", "", "it's"]), "a' 'b '' it''''s");
-/// ```
-pub fn print_v2<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
-    let mut text = String::new();
-    for (index, word) in words.into_iter().enumerate() {
-        if index > 0 {
-            text.push(' ');
-        }
-        push_word(&mut text, word.as_ref());
-    }
-    text
-}
-
-fn push_word(text: &mut String, word: &str) {
-    if word.is_empty() {
-        text.push_str("''");
-    }
-    let mut quoted = false;
-    for c in word.chars() {
-        let special = is_space(c) || c == '\'';
-        if special != quoted {
-            text.push('\'');
-            quoted = special;
-        }
-        if c == '\'' {
-            text.push('\'');
-        }
-        text.push(c);
-    }
-    if quoted {
-        text.push('\'');
-    }
+    words::split_v2(text).map_err(|UnbalancedQuote { offset }| CmdlineError::UnbalancedQuote {
+        rest: text[offset..].to_owned(),
+        offset,
+    })
 }
 
 /// The value behind `arguments =` or `environment =` in a submit file, with its syntax told apart.

@@ -42,7 +42,7 @@ pub enum Cause {
         /// References in it that are undefined everywhere.
         undefined: Vec<String>,
         /// The slot that comes nearest: it meets as many of the other clauses as any.
-        nearest: Option<Nearest>,
+        nearest: Option<Box<Nearest>>,
     },
     /// Several clauses are each true somewhere, but never all on one machine.
     ClausesConflict {

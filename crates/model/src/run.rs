@@ -31,6 +31,9 @@ pub enum RunEnd {
         path: String,
         /// The kernel's error number.
         errno: i32,
+        /// Whether nothing failed but that the files are more than `MaxTransferOutputMB` allows (code 33).
+        #[serde(default)]
+        over_limit: bool,
     },
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
     Vacated {
@@ -60,6 +63,8 @@ pub struct StartFailure {
 pub enum StartStage {
     /// Bringing the executable and the input files (hold code 13).
     TransferInput,
+    /// The same, where they are more than `MaxTransferInputMB` allows (hold code 32).
+    InputSize,
     /// Going to the initial directory (hold code 14).
     Directory,
     /// Opening standard input (hold code 8).

@@ -2,9 +2,9 @@
 //! [`batch`] for how a shell drives it.
 //!
 //! ```text
-//! shell: inputs --> run_batch --> Batch { answers, dirty, log, effects }
+//! shell: inputs --> run_batch --> Batch { answers, dirty, log, mail, effects }
 //!                                   1. write `dirty` in one transaction; if that fails, end the process
-//!                                   2. append `log` to the users' logs, perform `effects`, send `answers`
+//!                                   2. append `log` to the users' logs, send `mail`, perform `effects`, send `answers`
 //!                                   3. run a batch (empty if need be) at `next_deadline`
 //! ```
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -26,6 +26,7 @@ mod groups;
 mod grow;
 mod index;
 mod log_view;
+mod mail_view;
 mod matching;
 mod periodic;
 mod policy;
@@ -45,6 +46,7 @@ mod words;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use log_view::{LogEntry, LogKind, RunSummary};
+pub use mail_view::{MailEntry, MailNews};
 pub(crate) use query::project;
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};

@@ -3,4 +3,5 @@
 pub mod core;
 pub mod shell;
 
+pub use shell::mail::{MailRoute, MailRouteError};
 pub use shell::server::{Config, Error, run};

@@ -6,6 +6,7 @@
 //! - `history`: reading finished jobs and the record beside the engine.
 //! - `links`: connections to the negotiator and to startds.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
+//! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
 //! - `store`, `rows`: the SQLite file, and what its rows mean.
 
 mod clients;
@@ -13,6 +14,8 @@ mod engine;
 mod history;
 mod links;
 mod logtext;
+pub mod mail;
+mod mail_text;
 mod rows;
 pub mod server;
 pub mod store;

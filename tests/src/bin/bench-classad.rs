@@ -1,141 +1,202 @@
 //! How fast ClassAds are read, evaluated and matched, and how that compares with the reference.
 //!
-//! `bench-classad` prints rates on one core. The reference is measured in the same run through its Python module, one call per
-//! operation, where `import htcondor2` works; otherwise the bench says so.
+//! Each figure is the median of several rounds, in processor time of one core, so that a busy machine does not decide it. The
+//! reference takes turns with ours, on the same texts: its C++ library where there is a compiler, else its Python module
+//! (`tests/classad_oracle/bench.{cpp,py}`), where the Python package `htcondor` is installed; otherwise the bench says so.
 
 use std::hint::black_box;
-use std::process::Command;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::{Context, Result, ensure};
 use classad::compiled::{CompiledRequirements, MachineTable};
 use classad::{ClassAd, Env, Expr, requirements_hold};
+use nix::time::{ClockId, clock_gettime};
 
 /// What HTCondor itself writes for a small job.
 const REQUIREMENTS: &str = "(TARGET.Arch == \"X86_64\") && (TARGET.OpSys == \"LINUX\") && (TARGET.Disk >= RequestDisk) && (TARGET.Memory >= RequestMemory) && (TARGET.Cpus >= RequestCpus) && ((TARGET.FileSystemDomain == MY.FileSystemDomain) || (TARGET.HasFileTransfer))";
 
+/// A job and a machine as HTCondor 25.14 shows them with `-long`.
+const JOB: &str = include_str!("../../../grammar/corpus/classad/job.ad");
+const MACHINE: &str = include_str!("../../../grammar/corpus/classad/machine.ad");
+
 /// The machines that one class is matched against (docs/ARCHITECTURE.md, targets).
 const MACHINES: usize = 100_000;
 
-/// Attributes of a machine ad; real ones have 80 to 100.
+/// Attributes of a machine ad; real ones have 80 to 180.
 const MACHINE_ATTRIBUTES: usize = 90;
 
-/// How long each figure is measured.
-const MEASURED: Duration = Duration::from_millis(400);
+/// Rounds, of which the median is printed, and how long an operation is repeated in each.
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_millis(300);
 
-fn main() {
-    let job_text = job_text();
-    let job = ClassAd::parse_old(&job_text)
-        .unwrap_or_else(|error| panic!("the job ad is wrong: {error}"));
-    let job_new = job.to_new();
-    let machine = ClassAd::parse_old(&machine_text(1))
-        .unwrap_or_else(|error| panic!("the machine ad is wrong: {error}"));
-    let machine_new = machine.to_new();
+fn main() -> Result<()> {
+    let job = job()?;
     let env = Env::at(1_795_000_000);
-    let requirements = Expr::parse(REQUIREMENTS).unwrap_or_else(|error| panic!("{error}"));
-    let ours = [
-        ("parse a 6-clause Requirements", rate(|| drop(black_box(Expr::parse_new(REQUIREMENTS))))),
-        (
-            "read a job ad of 20 attributes, new syntax",
-            rate(|| drop(black_box(ClassAd::parse_new(&job_new)))),
-        ),
-        (
-            "read a machine ad of 90 attributes, new syntax",
-            rate(|| drop(black_box(ClassAd::parse_new(&machine_new)))),
-        ),
-        (
-            "evaluate the Requirements with a target",
-            rate(|| drop(black_box(job.eval_expr(&requirements, Some(&machine), &env)))),
-        ),
-    ];
-    let reference = reference(&job_new, &machine_new);
-    println!(
-        "{:<50} {:>12} {:>12} {:>7}",
-        "operations a second, one core", "ours", "reference", "ratio"
-    );
-    for (index, (what, rate)) in ours.iter().enumerate() {
-        match reference.as_ref().and_then(|rates| rates.get(index)) {
-            Some(theirs) => {
-                println!("{what:<50} {rate:>12.0} {theirs:>12.0} {:>7.1}", rate / theirs);
-            }
-            None => println!("{what:<50} {rate:>12.0} {:>12} {:>7}", "-", "-"),
-        }
+    let texts: Vec<String> = (0..MACHINES).map(machine_text).collect();
+    let before = resident_mib();
+    let mut table = MachineTable::new();
+    for text in &texts {
+        table.insert(Arc::new(ClassAd::parse_old(text)?));
     }
-    if reference.is_none() {
-        println!(
-            "the reference was not measured: `python3 -c 'import htcondor2'` does not work here"
+    let memory_mib = resident_mib().zip(before).map(|(after, before)| after.saturating_sub(before));
+    let mut reference = match Reference::start(&texts) {
+        Ok(reference) => Some(reference),
+        Err(error) => {
+            println!("the reference is not measured: {error:#}");
+            None
+        }
+    };
+    drop(texts);
+    let evaluated = compare(&job, &table, &env, reference.as_mut())?;
+    match_a_class(&job, &mut table, &env, evaluated);
+    if let Some(mib) = memory_mib {
+        figure(
+            &format!("memory of {MACHINES} ads of {MACHINE_ATTRIBUTES} attributes"),
+            &format!("{mib} MiB"),
+            "under 400 MB",
         );
     }
-    println!(
-        "{:<50} {:>12.0}",
-        "read a job ad, old syntax",
-        rate(|| drop(black_box(ClassAd::parse_old(&job_text))))
-    );
-    match_a_class(&job, &env);
+    Ok(())
 }
 
-/// Calls a function for a while; returns the calls a second.
-fn rate(mut call: impl FnMut()) -> f64 {
+/// The operations that both can do, one after the other. Returns how often a second the reference evaluates, if it was asked.
+fn compare(
+    job: &ClassAd,
+    table: &MachineTable,
+    env: &Env,
+    mut reference: Option<&mut Reference>,
+) -> Result<Option<f64>> {
+    let (job_new, machine_new) =
+        (ClassAd::parse_old(JOB)?.to_new(), ClassAd::parse_old(MACHINE)?.to_new());
+    let requirements = Expr::parse(REQUIREMENTS)?;
+    let mut row = 0;
+    let mut evaluate = || {
+        let machine = table.get(row).map(AsRef::as_ref);
+        row = (row + 1) % MACHINES;
+        drop(black_box(job.eval_expr(&requirements, machine, env)));
+    };
+    let mut operations: [(&str, f64, &mut dyn FnMut()); 6] = [
+        ("parse a 6-clause Requirements", 1.0, &mut || {
+            drop(black_box(Expr::parse_new(REQUIREMENTS)));
+        }),
+        ("read a job ad of 94 attributes, old syntax", 1.0, &mut || {
+            drop(black_box(ClassAd::parse_old(JOB)));
+        }),
+        ("read a machine ad of 182 attributes, old syntax", 1.0, &mut || {
+            drop(black_box(ClassAd::parse_old(MACHINE)));
+        }),
+        ("read the job ad, new syntax", 1.0, &mut || {
+            drop(black_box(ClassAd::parse_new(&job_new)));
+        }),
+        ("read the machine ad, new syntax", 1.0, &mut || {
+            drop(black_box(ClassAd::parse_new(&machine_new)));
+        }),
+        ("evaluate the Requirements, 100,000 machines", 10.0, &mut evaluate),
+    ];
+    let library = reference.as_ref().map_or("none", |reference| reference.library);
+    println!(
+        "{:<48} {:>10} {:>10} {:>6}  target",
+        format!("operations per CPU second (reference: {library})"),
+        "ours",
+        "reference",
+        "ratio"
+    );
+    let mut last = None;
+    for (index, (what, target, operation)) in operations.iter_mut().enumerate() {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(rate(operation));
+            if let Some(reference) = &mut reference {
+                theirs.push(reference.rate(index)?);
+            }
+        }
+        let ours = median(ours);
+        match (theirs.is_empty(), median(theirs)) {
+            (true, _) => println!("{what:<48} {ours:>10.0} {:>10} {:>6}", "-", "-"),
+            (false, theirs) => {
+                last = Some(theirs);
+                let ratio = ours / theirs;
+                println!("{what:<48} {ours:>10.0} {theirs:>10.0} {ratio:>6.1}  {target}");
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// Repeats a function for a round; returns the calls a second.
+fn rate(operation: &mut dyn FnMut()) -> f64 {
     let mut calls = 0_u32;
-    let start = now();
+    let start = cpu_time();
     loop {
         for _ in 0..100 {
-            call();
+            operation();
         }
         calls += 100;
-        let elapsed = now() - start;
-        if elapsed >= MEASURED {
+        let elapsed = cpu_time() - start;
+        if elapsed >= ROUND {
             return f64::from(calls) / elapsed.as_secs_f64();
         }
     }
 }
 
-fn now() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-    Instant::now()
+/// The middle one; zero of none.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The processor time that this process has used.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+fn figure(what: &str, value: &str, target: &str) {
+    println!("{what:<59} {value:>17}  {target}");
+}
+
+/// The milliseconds that a function takes: the median of the rounds.
+fn milliseconds<T>(mut function: impl FnMut() -> T) -> (f64, T) {
+    let mut last = None;
+    let mut measured = Vec::new();
+    while measured.len() < ROUNDS || last.is_none() {
+        let start = cpu_time();
+        last = Some(black_box(function()));
+        measured.push((cpu_time() - start).as_secs_f64() * 1e3);
+    }
+    (median(measured), last.unwrap_or_else(&mut function))
 }
 
 /// One class of jobs against a whole pool: by columns, and machine by machine for comparison.
-fn match_a_class(job: &ClassAd, env: &Env) {
-    let before = resident_mib();
-    let mut table = MachineTable::new();
-    for index in 0..MACHINES {
-        let ad = ClassAd::parse_old(&machine_text(index)).unwrap_or_else(|error| panic!("{error}"));
-        table.insert(Arc::new(ad));
-    }
-    if let (Some(before), Some(after)) = (before, resident_mib()) {
-        println!(
-            "{:<50} {:>9} MiB",
-            format!("memory of {MACHINES} ads of {MACHINE_ATTRIBUTES} attributes"),
-            after - before
-        );
-    }
-    let start = now();
+fn match_a_class(job: &ClassAd, table: &mut MachineTable, env: &Env, reference: Option<f64>) {
+    let start = cpu_time();
     let compiled = CompiledRequirements::new(Arc::new(job.clone()), env);
     table.prepare(&compiled);
-    println!(
-        "{:<50} {:>9.2} ms",
-        "compile the class and make its columns",
-        (now() - start).as_secs_f64() * 1e3
-    );
-    let start = now();
-    let rows = compiled.eval_all(&table);
-    let columnar = now() - start;
-    println!(
-        "{:<50} {:>9.2} ms",
-        format!("one class against {MACHINES} machines, columns"),
-        columnar.as_secs_f64() * 1e3
-    );
-    let start = now();
+    let prepared = (cpu_time() - start).as_secs_f64() * 1e3;
+    let (columnar, rows) = milliseconds(|| compiled.eval_all(table));
     let holds = |row: usize| table.get(row).is_some_and(|ad| requirements_hold(job, ad, env));
-    let one_by_one = (0..MACHINES).filter(|row| holds(*row)).count();
-    println!(
-        "{:<50} {:>9.2} ms",
-        "the same, machine by machine",
-        (now() - start).as_secs_f64() * 1e3
+    let (one_by_one, matching) = milliseconds(|| (0..MACHINES).filter(|row| holds(*row)).count());
+    assert_eq!(rows.len(), matching, "columns and evaluation must agree");
+    figure(
+        &format!("one class against {MACHINES} machines, by columns"),
+        &format!("{columnar:.2} ms"),
+        "under 5 ms",
     );
-    assert_eq!(rows.len(), one_by_one, "columns and evaluation must agree");
-    println!("{:<50} {:>12}", "machines that match", rows.len());
+    if let Some(theirs) = reference {
+        #[expect(clippy::cast_precision_loss, reason = "a hundred thousand")]
+        let ours = MACHINES as f64 / columnar * 1e3;
+        figure(
+            "so compiled evaluation is so many times the reference's",
+            &format!("{:.0}", ours / theirs),
+            "10",
+        );
+    }
+    figure("the same, machine by machine", &format!("{one_by_one:.2} ms"), "");
+    figure("make the columns, once", &format!("{prepared:.2} ms"), "");
+    figure("machines that match", &matching.to_string(), "");
 }
 
 /// The resident memory of this process.
@@ -145,12 +206,13 @@ fn resident_mib() -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
 }
 
-fn job_text() -> String {
-    format!(
-        "ClusterId = 36\nProcId = 0\nOwner = \"alice\"\nCmd = \"/bin/sleep\"\nArgs = \"600\"\nJobUniverse = 5\nJobStatus = 1\nQDate = 1795371002\n\
-         RequestCpus = 1\nRequestMemory = 128\nRequestDisk = DiskUsage\nDiskUsage = 47\nIwd = \"/home/alice/runs/2026-11-22\"\nOut = \"out.txt\"\nErr = \"err.txt\"\n\
-         UserLog = \"/home/alice/runs/2026-11-22/log.txt\"\nFileSystemDomain = \"node7.example.org\"\nRank = 0.0\nLeaveJobInQueue = false\nRequirements = {REQUIREMENTS}\n"
-    )
+/// The real job, with the Requirements that is measured.
+fn job() -> Result<ClassAd> {
+    let mut job = ClassAd::parse_old(JOB)?;
+    job.set("Requirements", Expr::parse(REQUIREMENTS)?);
+    // The real one depends on what is transferred, and does not reach the other clauses.
+    job.set("RequestDisk", 2_000);
+    Ok(job)
 }
 
 fn machine_text(index: usize) -> String {
@@ -181,40 +243,103 @@ fn machine_text(index: usize) -> String {
     text
 }
 
-/// The same four figures from the reference, through its Python module.
-fn reference(job: &str, machine: &str) -> Option<Vec<f64>> {
-    let script = format!(
-        r#"
-import htcondor2, classad2, time, json, sys
-requirements, job, machine = json.loads(sys.stdin.read())
-def rate(call):
-    calls, start = 0, time.perf_counter()
-    while True:
-        for _ in range(100): call()
-        calls += 100
-        elapsed = time.perf_counter() - start
-        if elapsed >= {seconds}: return calls / elapsed
-expr, my, target = classad2.ExprTree(requirements), classad2.ClassAd(job), classad2.ClassAd(machine)
-wrapped = "[expression = " + requirements + "]"
-print(rate(lambda: classad2.ClassAd(wrapped)), rate(lambda: classad2.ClassAd(job)), rate(lambda: classad2.ClassAd(machine)), rate(lambda: expr.eval(my, target)))
-"#,
-        seconds = MEASURED.as_secs_f64()
-    );
-    let mut child = Command::new("python3")
-        .args(["-c", &script])
-        .env("CONDOR_CONFIG", "/dev/null")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .ok()?;
-    let input = serde_json::to_vec(&(REQUIREMENTS, job, machine)).ok()?;
-    std::io::Write::write_all(&mut child.stdin.take()?, &input).ok()?;
-    let output = child.wait_with_output().ok()?;
-    let rates: Vec<f64> = String::from_utf8(output.stdout)
-        .ok()?
-        .split_whitespace()
-        .filter_map(|rate| rate.parse().ok())
-        .collect();
-    (rates.len() == 4).then_some(rates)
+/// The reference, in a process of its own.
+struct Reference {
+    /// What is measured: `C++` or `Python`.
+    library: &'static str,
+    child: Child,
+    questions: BufWriter<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    /// Where its program is.
+    _folder: tempfile::TempDir,
+}
+
+/// Ends a text of those that the reference reads.
+const SEPARATOR: &[u8] = b"\x1e";
+
+impl Reference {
+    fn start(machines: &[String]) -> Result<Reference> {
+        let folder = tempfile::tempdir().context("make a folder for the reference's program")?;
+        let (library, mut command) = match build(folder.path()) {
+            Ok(command) => ("C++", command),
+            Err(_) => ("Python", python("bench.py")),
+        };
+        let mut child = command
+            .env("CONDOR_CONFIG", "/dev/null")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start the reference")?;
+        let questions = BufWriter::new(child.stdin.take().context("it has no input")?);
+        let answers = BufReader::new(child.stdout.take().context("it has no output")?);
+        let mut reference = Reference { library, child, questions, answers, _folder: folder };
+        let job = job()?;
+        let machine = ClassAd::parse_old(MACHINE)?;
+        let (job_new, machine_new) = (job.to_new(), machine.to_new());
+        let texts = [REQUIREMENTS, JOB, MACHINE, &job_new, &machine_new];
+        for text in texts.into_iter().chain(machines.iter().map(String::as_str)).chain([""]) {
+            reference.questions.write_all(text.as_bytes()).context("write to the reference")?;
+            reference.questions.write_all(SEPARATOR).context("write to the reference")?;
+        }
+        reference.rate(0).context("is the Python package htcondor installed?")?;
+        Ok(reference)
+    }
+
+    /// Has it repeat an operation for a round; returns the calls a second.
+    fn rate(&mut self, operation: usize) -> Result<f64> {
+        writeln!(self.questions, "{operation} {}", ROUND.as_millis())?;
+        self.questions.flush()?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        line.trim().parse().with_context(|| format!("the reference answered {line:?}"))
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn python(script: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("classad_oracle").join(script));
+    command
+}
+
+/// Builds the C++ program against the libraries of the wheel.
+fn build(folder: &Path) -> Result<Command> {
+    let found = Command::new("python3")
+        .args([
+            "-c",
+            "import classad2, os; print(os.path.dirname(os.path.dirname(classad2.__file__)))",
+        ])
+        .output()
+        .context("start python3")?;
+    let packages = String::from_utf8(found.stdout)?;
+    let libraries = Path::new(packages.trim()).join("htcondor.libs");
+    let mut linked = Vec::new();
+    for entry in std::fs::read_dir(&libraries).context("read the wheel's libraries")? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with("libclassad") || name.starts_with("libcondor_utils") {
+            linked.push(path);
+        }
+    }
+    let program = folder.join("bench");
+    let status = Command::new("c++")
+        .arg("-O2")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("classad_oracle/bench.cpp"))
+        .args(&linked)
+        .arg(format!("-Wl,-rpath,{},--allow-shlib-undefined", libraries.display()))
+        .arg("-o")
+        .arg(&program)
+        .stderr(Stdio::null())
+        .status()
+        .context("start the C++ compiler")?;
+    ensure!(status.success(), "the C++ compiler: {status}");
+    Ok(Command::new(program))
 }

@@ -26,7 +26,7 @@ impl Chance {
         bits ^ (bits >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap_or(0)
     }
 
@@ -34,7 +34,7 @@ impl Chance {
         self.below(times) == 0
     }
 
-    fn pick<'p>(&mut self, pool: &[&'p str]) -> &'p str {
+    pub(crate) fn pick<'p>(&mut self, pool: &[&'p str]) -> &'p str {
         pool[self.below(pool.len())]
     }
 }
@@ -125,29 +125,149 @@ const BINARY: &[&str] = &[
     ">>", ">>>", "+", "-", "*", "/", "%",
 ];
 
+/// Lists in a text.
+const TEXT_LISTS: &[&str] = &[
+    r#""a,b,c""#,
+    r#""1, 2, 3""#,
+    r#""1.5,2""#,
+    r#""""#,
+    r#"" a ,, b ""#,
+    r#""x;y;z""#,
+    r#""A b C""#,
+    r#""-3,-4""#,
+    r#""1,x""#,
+];
+/// Options of a regular expression.
+const OPTION_SETS: &[&str] =
+    &[r#""""#, r#""i""#, r#""f""#, r#""g""#, r#""fg""#, r#""im""#, r#""sx""#];
+/// Operators as `anyCompare` takes them.
+const COMPARISONS: &[&str] = &[
+    r#""<""#,
+    r#""<=""#,
+    r#""==""#,
+    r#""!=""#,
+    r#"">""#,
+    r#"">=""#,
+    r#""is""#,
+    r#""isnt""#,
+    r#""?""#,
+];
+/// Versions, and what is none.
+const VERSIONS: &[&str] = &[
+    r#""8.9.11""#,
+    r#""8.10.2""#,
+    r#""8.9.2""#,
+    r#""1.0""#,
+    r#""1.00""#,
+    r#""1""#,
+    r#""a1""#,
+    r#""a10b2""#,
+    r#""010""#,
+    r#""0""#,
+    r#""00""#,
+    "25",
+    "1.5",
+    r#""25.14.1-rc""#,
+];
+/// Times.
+const MOMENTS: &[&str] = &[
+    r#"absTime("2020-02-29T12:34:56Z")"#,
+    r#"absTime("1999-12-31T23:59:59+05:30")"#,
+    "0",
+    "86400",
+    "1595430000",
+    "1e9",
+    r#"absTime("2026-11-22T19:00:00-08:00")"#,
+];
+/// Lengths of time.
+const LENGTHS: &[&str] = &[
+    "relTime(93784)",
+    "relTime(-93784)",
+    "relTime(0)",
+    "59",
+    "3600",
+    "90061",
+    "-61",
+    r#"relTime("1+02:03:04")"#,
+    "relTime(61)",
+    "relTime(-5)",
+];
+/// For `formatTime`.
+const FORMATS: &[&str] = &[
+    r#""%Y-%m-%d %H:%M:%S""#,
+    r#""%c""#,
+    r#""%a %b %e %j %U %W %V %G""#,
+    r#""%I %p %D %T %R %F""#,
+    r#""%%x%n%q""#,
+    r#""%-d %_H %05Y %^a""#,
+];
+/// Lists of ads, and what is none.
+const AD_LISTS: &[&str] = &[
+    "{[a=1;b=2],[a=3;b=1]}",
+    "{}",
+    "{[a=a],[b=a]}",
+    "{[],5,undefined}",
+    "undefined",
+    "5",
+    "{[x=[a=2]]}",
+];
+/// What is asked, of an ad or at all.
+const CONDITIONS: &[&str] = &[
+    "a > b",
+    "a == 1",
+    "true",
+    "a + b",
+    "b < 2 || a > 2",
+    "false",
+    "1",
+    "0.0",
+    "isUndefined(a)",
+    "(undefined)",
+    "a == MY.a",
+];
+/// Places in a text.
+const PLACES: &[&str] = &["0", "1", "2", "-1", "-3", "100", "-100", "undefined", "1.0"];
+/// For `eval`.
+const CODES: &[&str] = &[
+    r#""1+2""#,
+    r#""a""#,
+    r#""a + b""#,
+    r#""1 +""#,
+    r#""{1,a}[1]""#,
+    r#""TARGET.a""#,
+    r#""strcat(\"x\",s)""#,
+    "5",
+];
+
 /// What a parameter of a function is.
 #[derive(Clone, Copy)]
 enum Kind {
     Any,
     Number,
-    Text,
     List,
-    TextList,
-    Pattern,
-    Options,
-    Compare,
-    Version,
-    Moment,
-    Length,
-    Format,
-    AdList,
-    Condition,
-    Attr,
-    Code,
-    Place,
+    /// One of the texts of a pool, and now and then something else.
+    OneOf(&'static [&'static str]),
+    /// One of the texts of a pool: the differences of other things are known and listed, or cannot be compared.
+    Only(&'static [&'static str]),
 }
 
-use Kind::*;
+use Kind::{Any, List, Number, OneOf, Only};
+
+const TEXT: Kind = OneOf(STRINGS);
+const PATTERN: Kind = OneOf(PATTERNS);
+const ATTR: Kind = Only(NAMES);
+const TEXT_LIST: Kind = OneOf(TEXT_LISTS);
+const OPTIONS: Kind = OneOf(OPTION_SETS);
+const COMPARE: Kind = OneOf(COMPARISONS);
+const VERSION: Kind = OneOf(VERSIONS);
+const MOMENT: Kind = Only(MOMENTS);
+const LENGTH: Kind = Only(LENGTHS);
+const FORMAT: Kind = Only(FORMATS);
+const AD_LIST: Kind = Only(AD_LISTS);
+const CONDITION: Kind = OneOf(CONDITIONS);
+const PLACE: Kind = Only(PLACES);
+const CODE: Kind = Only(CODES);
+const QUESTION: Kind = Only(CONDITIONS);
 
 /// Every function that can be compared, the parameters it must have, and those it may have.
 const FUNCTIONS: &[(&str, &[Kind], &[Kind])] = &[
@@ -161,7 +281,7 @@ const FUNCTIONS: &[(&str, &[Kind], &[Kind])] = &[
     ("isReltime", &[Any], &[]),
     ("isList", &[Any], &[]),
     ("isClassAd", &[Any], &[]),
-    ("ifThenElse", &[Condition, Any, Any], &[]),
+    ("ifThenElse", &[CONDITION, Any, Any], &[]),
     ("int", &[Any], &[]),
     ("real", &[Any], &[]),
     ("string", &[Any], &[]),
@@ -174,71 +294,72 @@ const FUNCTIONS: &[(&str, &[Kind], &[Kind])] = &[
     ("quantize", &[Number, Number], &[]),
     ("quantize", &[Number, List], &[]),
     ("strcat", &[Any], &[Any, Any, Any]),
-    ("join", &[Text, Text], &[Any, Any]),
-    ("join", &[Text, List], &[]),
+    ("join", &[TEXT, TEXT], &[Any, Any]),
+    ("join", &[TEXT, List], &[]),
     ("join", &[List], &[]),
-    ("substr", &[Text, Place], &[Place]),
-    ("strcmp", &[Text, Text], &[]),
-    ("stricmp", &[Text, Text], &[]),
-    ("toUpper", &[Text], &[]),
-    ("toLower", &[Text], &[]),
+    ("substr", &[TEXT, PLACE], &[PLACE]),
+    ("strcmp", &[TEXT, TEXT], &[]),
+    ("stricmp", &[TEXT, TEXT], &[]),
+    ("toUpper", &[TEXT], &[]),
+    ("toLower", &[TEXT], &[]),
     ("size", &[Any], &[]),
-    ("split", &[TextList], &[Text]),
-    ("splitUserName", &[Text], &[]),
-    ("splitSlotName", &[Text], &[]),
-    ("regexp", &[Pattern, Text], &[Options]),
-    ("regexps", &[Pattern, Text, Text], &[Options]),
-    ("replace", &[Pattern, Text, Text], &[Options]),
-    ("replaceAll", &[Pattern, Text, Text], &[Options]),
-    ("regexpMember", &[Pattern, List], &[Options]),
-    ("stringList_regexpMember", &[Pattern, TextList], &[Text, Options]),
+    ("split", &[TEXT_LIST], &[TEXT]),
+    ("splitUserName", &[TEXT], &[]),
+    ("splitSlotName", &[TEXT], &[]),
+    ("regexp", &[PATTERN, TEXT], &[OPTIONS]),
+    ("regexps", &[PATTERN, TEXT, TEXT], &[OPTIONS]),
+    ("replace", &[PATTERN, TEXT, TEXT], &[OPTIONS]),
+    ("replaceAll", &[PATTERN, TEXT, TEXT], &[OPTIONS]),
+    ("regexpMember", &[PATTERN, List], &[OPTIONS]),
+    ("stringList_regexpMember", &[PATTERN, TEXT_LIST], &[TEXT, OPTIONS]),
     ("member", &[Any, List], &[]),
     ("identicalMember", &[Any, List], &[]),
-    ("anyCompare", &[Compare, List, Any], &[]),
-    ("allCompare", &[Compare, List, Any], &[]),
+    ("anyCompare", &[COMPARE, List, Any], &[]),
+    ("allCompare", &[COMPARE, List, Any], &[]),
     ("sum", &[List], &[]),
     ("avg", &[List], &[]),
     ("min", &[List], &[]),
     ("max", &[List], &[]),
-    ("stringListSize", &[TextList], &[Text]),
-    ("stringListSum", &[TextList], &[Text]),
-    ("stringListAvg", &[TextList], &[Text]),
-    ("stringListMin", &[TextList], &[Text]),
-    ("stringListMax", &[TextList], &[Text]),
-    ("stringListMember", &[Text, TextList], &[Text]),
-    ("stringListIMember", &[Text, TextList], &[Text]),
-    ("stringListSubsetMatch", &[TextList, TextList], &[Text]),
-    ("stringListISubsetMatch", &[TextList, TextList], &[Text]),
-    ("stringListsIntersect", &[TextList, TextList], &[Text]),
-    ("versioncmp", &[Version, Version], &[]),
-    ("versionGT", &[Version, Version], &[]),
-    ("versionGE", &[Version, Version], &[]),
-    ("versionLT", &[Version, Version], &[]),
-    ("versionLE", &[Version, Version], &[]),
-    ("versionEQ", &[Version, Version], &[]),
-    ("version_in_range", &[Version, Version, Version], &[]),
-    ("absTime", &[Moment], &[]),
-    ("relTime", &[Length], &[]),
-    ("interval", &[Length], &[]),
-    ("splitTime", &[Moment], &[]),
-    ("splitTime", &[Length], &[]),
-    ("formatTime", &[Moment], &[Format]),
-    ("getYear", &[Moment], &[]),
-    ("getMonth", &[Moment], &[]),
-    ("getDayOfYear", &[Moment], &[]),
-    ("getDayOfMonth", &[Moment], &[]),
-    ("getDayOfWeek", &[Moment], &[]),
-    ("getDays", &[Length], &[]),
-    ("getHours", &[Length], &[]),
-    ("getMinutes", &[Moment], &[]),
-    ("getSeconds", &[Length], &[]),
-    ("unparse", &[Attr], &[]),
-    ("eval", &[Code], &[]),
-    ("evalInEachContext", &[Condition, AdList], &[]),
-    ("countMatches", &[Condition, AdList], &[]),
-    ("envV1ToV2", &[Text], &[]),
-    ("mergeEnvironment", &[Text], &[Text, Text]),
-    ("argsToList", &[Text], &[]),
+    ("stringListSize", &[TEXT_LIST], &[TEXT]),
+    ("stringListSum", &[TEXT_LIST], &[TEXT]),
+    ("stringListAvg", &[TEXT_LIST], &[TEXT]),
+    ("stringListMin", &[TEXT_LIST], &[TEXT]),
+    ("stringListMax", &[TEXT_LIST], &[TEXT]),
+    ("stringListMember", &[TEXT, TEXT_LIST], &[TEXT]),
+    ("stringListIMember", &[TEXT, TEXT_LIST], &[TEXT]),
+    ("stringListSubsetMatch", &[TEXT_LIST, TEXT_LIST], &[TEXT]),
+    ("stringListISubsetMatch", &[TEXT_LIST, TEXT_LIST], &[TEXT]),
+    ("stringListsIntersect", &[TEXT_LIST, TEXT_LIST], &[TEXT]),
+    ("versioncmp", &[VERSION, VERSION], &[]),
+    ("versionGT", &[VERSION, VERSION], &[]),
+    ("versionGE", &[VERSION, VERSION], &[]),
+    ("versionLT", &[VERSION, VERSION], &[]),
+    ("versionLE", &[VERSION, VERSION], &[]),
+    ("versionEQ", &[VERSION, VERSION], &[]),
+    ("version_in_range", &[VERSION, VERSION, VERSION], &[]),
+    ("absTime", &[MOMENT], &[]),
+    ("relTime", &[LENGTH], &[]),
+    ("interval", &[LENGTH], &[]),
+    ("splitTime", &[MOMENT], &[]),
+    ("splitTime", &[LENGTH], &[]),
+    ("formatTime", &[MOMENT], &[FORMAT]),
+    ("getYear", &[MOMENT], &[]),
+    ("getMonth", &[MOMENT], &[]),
+    ("getDayOfYear", &[MOMENT], &[]),
+    ("getDayOfMonth", &[MOMENT], &[]),
+    ("getDayOfWeek", &[MOMENT], &[]),
+    ("getDays", &[LENGTH], &[]),
+    ("getHours", &[LENGTH], &[]),
+    ("getMinutes", &[MOMENT], &[]),
+    ("getSeconds", &[LENGTH], &[]),
+    ("unparse", &[ATTR], &[]),
+    ("unresolved", &[ATTR], &[Only(PATTERNS)]),
+    ("eval", &[CODE], &[]),
+    ("evalInEachContext", &[QUESTION, AD_LIST], &[]),
+    ("countMatches", &[QUESTION, AD_LIST], &[]),
+    ("envV1ToV2", &[TEXT], &[]),
+    ("mergeEnvironment", &[TEXT], &[TEXT, TEXT]),
+    ("argsToList", &[TEXT], &[]),
     ("listToArgs", &[List], &[]),
     ("noSuchFunction", &[Any], &[Any]),
 ];
@@ -292,7 +413,7 @@ impl Writer<'_> {
             ("l" | "r", _) => self.list(1),
             ("n", _) => self.nested_ad(1),
             ("s" | "Owner", _) => self.pick(STRINGS),
-            ("t", _) => self.of_kind(Moment, 0),
+            ("t", _) => self.of_kind(MOMENT, 0),
             ("u", _) => self.push("undefined"),
             ("b" | "x1", _) => self.number(0),
             (_, 1..4) => self.expr(1),
@@ -437,11 +558,7 @@ impl Writer<'_> {
         let kinds = required[..required.len() - missing].iter().chain(&optional[..extra]);
         for (index, kind) in kinds.enumerate() {
             self.push(if index > 0 { "," } else { "" });
-            // Code and moments are always of their kind: the differences there are known and listed.
-            let in_context = matches!(kind, Condition) && name != "ifThenElse";
-            let fixed = in_context
-                || matches!(kind, Place | Code | Moment | Length | Attr | AdList | Format);
-            if !fixed && self.chance.one_in(8) {
+            if !matches!(kind, Only(_)) && self.chance.one_in(8) {
                 self.expr(depth.saturating_sub(1));
             } else {
                 self.of_kind(*kind, depth);
@@ -454,118 +571,9 @@ impl Writer<'_> {
         match kind {
             Any => self.expr(depth.saturating_sub(1)),
             Number => self.number(depth),
-            Text => self.pick(STRINGS),
-            List => match self.chance.below(3) {
-                0 => self.push("l"),
-                _ => self.list(depth),
-            },
-            TextList => self.pick(&[
-                r#""a,b,c""#,
-                r#""1, 2, 3""#,
-                r#""1.5,2""#,
-                r#""""#,
-                r#"" a ,, b ""#,
-                r#""x;y;z""#,
-                r#""A b C""#,
-                r#""-3,-4""#,
-                r#""1,x""#,
-            ]),
-            Pattern => self.pick(PATTERNS),
-            Options => {
-                self.pick(&[
-                    r#""""#, r#""i""#, r#""f""#, r#""g""#, r#""fg""#, r#""im""#, r#""sx""#,
-                ]);
-            }
-            Compare => self.pick(&[
-                r#""<""#,
-                r#""<=""#,
-                r#""==""#,
-                r#""!=""#,
-                r#"">""#,
-                r#"">=""#,
-                r#""is""#,
-                r#""isnt""#,
-                r#""?""#,
-            ]),
-            Version => self.pick(&[
-                r#""8.9.11""#,
-                r#""8.10.2""#,
-                r#""8.9.2""#,
-                r#""1.0""#,
-                r#""1.00""#,
-                r#""1""#,
-                r#""a1""#,
-                r#""a10b2""#,
-                r#""010""#,
-                r#""0""#,
-                r#""00""#,
-                "25",
-                "1.5",
-                r#""25.14.1-rc""#,
-            ]),
-            Moment => self.pick(&[
-                r#"absTime("2020-02-29T12:34:56Z")"#,
-                r#"absTime("1999-12-31T23:59:59+05:30")"#,
-                "0",
-                "86400",
-                "1595430000",
-                "1e9",
-                r#"absTime("2026-11-22T19:00:00-08:00")"#,
-            ]),
-            Length => self.pick(&[
-                "relTime(93784)",
-                "relTime(-93784)",
-                "relTime(0)",
-                "59",
-                "3600",
-                "90061",
-                "-61",
-                r#"relTime("1+02:03:04")"#,
-                "relTime(61)",
-                "relTime(-5)",
-            ]),
-            Format => self.pick(&[
-                r#""%Y-%m-%d %H:%M:%S""#,
-                r#""%c""#,
-                r#""%a %b %e %j %U %W %V %G""#,
-                r#""%I %p %D %T %R %F""#,
-                r#""%%x%n%q""#,
-                r#""%-d %_H %05Y %^a""#,
-            ]),
-            AdList => self.pick(&[
-                "{[a=1;b=2],[a=3;b=1]}",
-                "{}",
-                "{[a=a],[b=a]}",
-                "{[],5,undefined}",
-                "undefined",
-                "5",
-                "{[x=[a=2]]}",
-            ]),
-            Condition => self.pick(&[
-                "a > b",
-                "a == 1",
-                "true",
-                "a + b",
-                "b < 2 || a > 2",
-                "false",
-                "1",
-                "0.0",
-                "isUndefined(a)",
-                "(undefined)",
-                "a == MY.a",
-            ]),
-            Attr => self.pick(NAMES),
-            Place => self.pick(&["0", "1", "2", "-1", "-3", "100", "-100", "undefined", "1.0"]),
-            Code => self.pick(&[
-                r#""1+2""#,
-                r#""a""#,
-                r#""a + b""#,
-                r#""1 +""#,
-                r#""{1,a}[1]""#,
-                r#""TARGET.a""#,
-                r#""strcat(\"x\",s)""#,
-                "5",
-            ]),
+            List if self.chance.one_in(3) => self.push("l"),
+            List => self.list(depth),
+            OneOf(pool) | Only(pool) => self.pick(pool),
         }
     }
 }

@@ -166,7 +166,7 @@ impl World {
         let value = value.parse().unwrap_or_else(|error| panic!("read {value}: {error}"));
         let changes = vec![(name.into(), value)];
         let ticket = self.users.ticket(Purpose::Look);
-        self.ask(ticket, by, Ask::Edit { select, changes, dry_run: self.now % 7 == 0 });
+        self.ask(ticket, by, Ask::Edit { select, changes, dry_run: self.now.is_multiple_of(7) });
     }
 
     /// After the faults: what is suspended would be so for ever.

@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Libraries with few homes: who may use each directly.
 const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["schedd"]),
+    ("lettre", &["schedd"]),
     ("rustls", &["proto"]),
     ("tokio-rustls", &["proto"]),
     ("petgraph", &["dagman"]),

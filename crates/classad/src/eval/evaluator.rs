@@ -217,19 +217,38 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// The expression that an unscoped name stands for, here, further out, or in the other ad.
-    pub(crate) fn find_expression(&self, name: &AttrName, scope: &Scope) -> Option<Expr> {
+    /// The expression that an unscoped name stands for, here, further out, or in the other ad, and where it was found.
+    pub(crate) fn find_scoped(&self, name: &AttrName, scope: &Scope) -> Option<(Expr, Scope)> {
+        self.find_outwards(name, scope).or_else(|| {
+            let other = scope.falls_through().then(|| self.other_side(scope))??;
+            Some((self.ad(&other).lookup(name)?.clone(), other))
+        })
+    }
+
+    /// The expression that an unscoped name stands for, here or further out, and where it was found.
+    pub(crate) fn find_outwards(&self, name: &AttrName, scope: &Scope) -> Option<(Expr, Scope)> {
         let mut level = Some(scope);
         while let Some(at) = level {
             if let Some(found) = self.ad(at).lookup(name) {
-                return Some(found.clone());
+                return Some((found.clone(), at.clone()));
             }
             level = at.outer();
         }
-        if !scope.falls_through() {
-            return None;
+        None
+    }
+
+    /// The expression that `.Name` stands for, and where it was found.
+    pub(crate) fn find_at_root(&self, name: &AttrName, scope: &Scope) -> Option<(Expr, Scope)> {
+        if self.target.is_some() { None } else { self.find_outwards(name, scope.side()) }
+    }
+
+    /// Whether a name is that of one of the two ads, and that ad is there.
+    pub(crate) fn scope_exists(&self, name: &AttrName, scope: &Scope) -> bool {
+        match scope_of(name.as_str()) {
+            Some(RefScope::Target) => self.other_side(scope).is_some(),
+            Some(RefScope::My | RefScope::Unscoped | RefScope::Other) => true,
+            None => false,
         }
-        self.find_in_other(name, scope)
     }
 
     /// The expression of an attribute of the other ad.
@@ -445,19 +464,9 @@ fn special(name: &AttrName) -> Option<Special> {
 
 impl Val {
     /// As [`Value::truth`].
+    #[inline]
     pub(crate) fn truth(&self) -> Option<bool> {
-        match self {
-            Val::Boolean(value) => Some(*value),
-            Val::Integer(value) => Some(*value != 0),
-            Val::Real(value) => Some(*value != 0.0),
-            Val::Undefined
-            | Val::Error
-            | Val::String(_)
-            | Val::AbsTime(_)
-            | Val::RelTime(_)
-            | Val::List(..)
-            | Val::Ad(_) => None,
-        }
+        operators::number(self).map(|number| number != 0.0)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::Value;
 use crate::eval::Val;
-use crate::expr::{BinaryOp, UnaryOp};
+use crate::expr::{BinaryOp, OpKind, UnaryOp};
 use crate::value::AbsTime;
 
 /// The answer of an operator that its left operand decides alone.
@@ -21,37 +21,19 @@ pub(crate) fn short_circuit(op: BinaryOp, left: &Val) -> Option<Val> {
 
 /// `left op right`.
 pub(crate) fn combine(op: BinaryOp, left: &Val, right: &Val) -> Val {
-    match op {
-        BinaryOp::Or | BinaryOp::And => logical(op, left, right),
-        BinaryOp::Is => identical(left, right).map_or(Val::Error, Val::Boolean),
-        BinaryOp::Isnt => identical(left, right).map_or(Val::Error, |same| Val::Boolean(!same)),
-        BinaryOp::Equal
-        | BinaryOp::NotEqual
-        | BinaryOp::Less
-        | BinaryOp::LessOrEqual
-        | BinaryOp::Greater
-        | BinaryOp::GreaterOrEqual => match strict(left, right) {
-            Some(exceptional) => exceptional,
-            None => compare(op, left, right).map_or(Val::Error, Val::Boolean),
-        },
-        BinaryOp::BitOr
-        | BinaryOp::BitXor
-        | BinaryOp::BitAnd
-        | BinaryOp::ShiftLeft
-        | BinaryOp::ShiftRight
-        | BinaryOp::ShiftRightUnsigned => match strict(left, right) {
-            Some(exceptional) => exceptional,
-            None => bitwise(op, left, right),
-        },
-        BinaryOp::Add
-        | BinaryOp::Subtract
-        | BinaryOp::Multiply
-        | BinaryOp::Divide
-        | BinaryOp::Modulus => match strict(left, right) {
-            Some(exceptional) => exceptional,
-            None => arithmetic(op, left, right),
-        },
-    }
+    let operate = match op.kind() {
+        OpKind::Logic => return logical(op, left, right),
+        OpKind::Identity => {
+            let same = identical(left, right);
+            return same.map_or(Val::Error, |same| Val::Boolean(same == (op == BinaryOp::Is)));
+        }
+        OpKind::Comparison => {
+            |op, left: &Val, right: &Val| compare(op, left, right).map_or(Val::Error, Val::Boolean)
+        }
+        OpKind::Bit => bitwise,
+        OpKind::Arithmetic => arithmetic,
+    };
+    strict(left, right).unwrap_or_else(|| operate(op, left, right))
 }
 
 /// An operand that a strict operator passes on: error before undefined.
@@ -127,48 +109,19 @@ fn holds(op: BinaryOp, order: Option<Ordering>) -> bool {
         BinaryOp::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
         BinaryOp::Greater => order == Some(Ordering::Greater),
         BinaryOp::GreaterOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
-        BinaryOp::Or
-        | BinaryOp::And
-        | BinaryOp::BitOr
-        | BinaryOp::BitXor
-        | BinaryOp::BitAnd
-        | BinaryOp::ShiftLeft
-        | BinaryOp::ShiftRight
-        | BinaryOp::ShiftRightUnsigned
-        | BinaryOp::Add
-        | BinaryOp::Subtract
-        | BinaryOp::Multiply
-        | BinaryOp::Divide
-        | BinaryOp::Modulus => false,
+        _ => false,
     }
 }
 
 /// The frequent comparisons, on stored values; `None` leaves the answer to [`combine`].
 pub(crate) fn compare_in_place(op: BinaryOp, left: &Value, right: &Value) -> Option<bool> {
-    match op {
-        BinaryOp::Equal
-        | BinaryOp::NotEqual
-        | BinaryOp::Less
-        | BinaryOp::LessOrEqual
-        | BinaryOp::Greater
-        | BinaryOp::GreaterOrEqual => {}
-        BinaryOp::Is | BinaryOp::Isnt => {
+    match op.kind() {
+        OpKind::Comparison => {}
+        OpKind::Identity => {
             let (Value::String(left), Value::String(right)) = (left, right) else { return None };
             return Some((left == right) == (op == BinaryOp::Is));
         }
-        BinaryOp::Or
-        | BinaryOp::And
-        | BinaryOp::BitOr
-        | BinaryOp::BitXor
-        | BinaryOp::BitAnd
-        | BinaryOp::ShiftLeft
-        | BinaryOp::ShiftRight
-        | BinaryOp::ShiftRightUnsigned
-        | BinaryOp::Add
-        | BinaryOp::Subtract
-        | BinaryOp::Multiply
-        | BinaryOp::Divide
-        | BinaryOp::Modulus => return None,
+        OpKind::Logic | OpKind::Bit | OpKind::Arithmetic => return None,
     }
     let order = match (left, right) {
         (Value::String(left), Value::String(right)) => {
@@ -302,19 +255,24 @@ fn time_arithmetic(op: BinaryOp, left: &Val, right: &Val) -> Val {
         (BinaryOp::Subtract, Val::AbsTime(left), Val::AbsTime(right)) => {
             Val::RelTime(left.unix_s.wrapping_sub(right.unix_s) as f64)
         }
-        (BinaryOp::Add, Val::RelTime(left), Val::RelTime(right)) => Val::RelTime(left + right),
-        (BinaryOp::Subtract, Val::RelTime(left), Val::RelTime(right)) => Val::RelTime(left - right),
+        (BinaryOp::Add, Val::RelTime(left), Val::RelTime(right)) => length_of(left + right),
+        (BinaryOp::Subtract, Val::RelTime(left), Val::RelTime(right)) => length_of(left - right),
         (BinaryOp::Multiply, Val::RelTime(length), Val::Integer(_) | Val::Real(_)) => {
-            number(right).map_or(Val::Error, |factor| Val::RelTime(length * factor))
+            number(right).map_or(Val::Error, |factor| length_of(length * factor))
         }
         (BinaryOp::Multiply, Val::Integer(_) | Val::Real(_), Val::RelTime(length)) => {
-            number(left).map_or(Val::Error, |factor| Val::RelTime(factor * length))
+            number(left).map_or(Val::Error, |factor| length_of(factor * length))
         }
         (BinaryOp::Divide, Val::RelTime(length), Val::Integer(_) | Val::Real(_)) => {
-            number(right).map_or(Val::Error, |divisor| Val::RelTime(length / divisor))
+            number(right).map_or(Val::Error, |divisor| length_of(length / divisor))
         }
         _ => Val::Error,
     }
+}
+
+/// A length of time, if it is one: seconds without end cannot be printed, nor read back.
+pub(crate) fn length_of(seconds: f64) -> Val {
+    if seconds.is_finite() { Val::RelTime(seconds) } else { Val::Error }
 }
 
 pub(crate) fn unary(op: UnaryOp, operand: Val) -> Val {

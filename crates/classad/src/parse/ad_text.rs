@@ -1,11 +1,12 @@
 //! Texts of whole ads, in the old syntax (one attribute a line) and the new.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::expr::Repr;
 use crate::limits::MAX_TEXT_BYTES;
 use crate::parse::expression::Parser;
-use crate::parse::lexer::Token;
+use crate::parse::lexer::{Lexer, Token};
 use crate::parse::{ParseError, Syntax, parse_expression};
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -65,14 +66,9 @@ pub(crate) fn old_line(line: &str) -> Result<Option<(AttrName, Expr)>, ParseErro
     if trimmed.is_empty() || trimmed.starts_with('#') {
         return Ok(None);
     }
-    let name_length = trimmed
-        .bytes()
-        .position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_'))
-        .unwrap_or(trimmed.len());
-    let (name, rest) = trimmed.split_at(name_length);
+    let (name, rest) = name_and_rest(trimmed);
     let after_name = rest.trim_ascii_start();
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    if !starts_well || !after_name.starts_with('=') {
+    if name.is_empty() || !after_name.starts_with('=') {
         let at = line.len() - after_name.len();
         let message = "this line does not set an attribute".to_owned();
         return Err(ParseError::new(line, at, message, "`Name = expression`".to_owned()));
@@ -83,7 +79,23 @@ pub(crate) fn old_line(line: &str) -> Result<Option<(AttrName, Expr)>, ParseErro
         None => parse_expression(value, Syntax::Old)
             .map_err(|error| error.moved_right(line[..line.len() - value.len()].chars().count()))?,
     };
-    Ok(Some((AttrName::from(name), expr)))
+    Ok(Some((AttrName::from(name.as_ref()), expr)))
+}
+
+/// The name that a line begins with, plain or in quotes, and what follows it; an empty name where there is none.
+fn name_and_rest(line: &str) -> (Cow<'_, str>, &str) {
+    if line.starts_with('\'') {
+        let mut lexer = Lexer::new(line, Syntax::New);
+        return match lexer.next(&Token::End) {
+            Ok((_, Token::Name(name))) => (name, &line[lexer.position()..]),
+            Ok(_) | Err(_) => ("".into(), line),
+        };
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let length = line.bytes().position(|byte| !is_plain(byte)).unwrap_or(line.len());
+    let (name, rest) = line.split_at(length);
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if starts_well { (name.into(), rest) } else { ("".into(), line) }
 }
 
 /// The literals that make up nearly all of an ad, recognised without the parser: whole numbers, plain strings, booleans.

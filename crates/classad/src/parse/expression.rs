@@ -316,9 +316,14 @@ impl<'t> Parser<'t> {
         let args = self.separated(")", opened_at, "call")?;
         if let [only] = args.as_slice()
             && let Some(Value::String(text)) = only.as_literal()
-            && let Some(value) = time_text::literal(&spelling, text)
         {
-            return Ok(Expr::from(value));
+            if let Some(value) = time_text::literal(&spelling, text) {
+                return Ok(Expr::from(value));
+            }
+            if let Some(form) = time_text::expected_literal(&spelling) {
+                let message = format!("`{spelling}(\"{}\")` is no time", text.escape_debug());
+                return Err(ParseError::new(self.text, opened_at, message, form.to_owned()));
+            }
         }
         Ok(Expr::call(spelling.as_ref(), args))
     }

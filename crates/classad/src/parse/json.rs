@@ -118,6 +118,9 @@ impl<'de> Visitor<'de> for AdVisitor {
 fn attributes<'de, A: MapAccess<'de>>(mut map: A, depth: usize) -> Result<ClassAd, A::Error> {
     let mut attributes: Vec<(AttrName, Expr)> = Vec::new();
     while let Some(name) = map.next_key::<AttrName>()? {
+        if name.as_str().contains('\0') {
+            return Err(A::Error::custom("a name cannot hold the character NUL"));
+        }
         attributes.push((name, map.next_value_seed(ValueVisitor { depth: depth + 1 })?));
     }
     Ok(attributes.into_iter().collect())
@@ -161,6 +164,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Expr::from(value))
     }
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Expr, E> {
+        if text.contains('\0') {
+            return Err(E::custom("a string cannot hold the character NUL"));
+        }
         match expression_text(text) {
             Some(expr) => parse_expression(expr, Syntax::New).map_err(E::custom),
             None => Ok(Expr::from(text)),

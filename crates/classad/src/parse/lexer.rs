@@ -119,6 +119,27 @@ fn symbol_at(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// A text without the escapes of C that it holds.
+pub(crate) fn undo_escapes(text: &str) -> Result<String, ParseError> {
+    let mut lexer = Lexer::new(text, Syntax::New);
+    let mut bytes = Vec::with_capacity(text.len());
+    while let Some(byte) = lexer.bytes.get(lexer.position) {
+        if *byte == b'\\' {
+            bytes.push(lexer.escape(lexer.position, b'"')?);
+        } else {
+            bytes.push(*byte);
+            lexer.position += 1;
+        }
+    }
+    Ok(text_of(bytes))
+}
+
+/// Strings are UTF-8; escapes that are not become U+FFFD.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
+}
+
 impl<'t> Lexer<'t> {
     pub(crate) fn new(text: &'t str, syntax: Syntax) -> Lexer<'t> {
         Lexer { text, bytes: text.as_bytes(), position: 0, syntax }
@@ -378,10 +399,7 @@ impl<'t> Lexer<'t> {
                 None => return Err(self.unclosed(start, quote)),
                 Some(byte) if *byte == quote => {
                     self.position += 1;
-                    // Strings are UTF-8; octal escapes that are not become U+FFFD.
-                    let text = String::from_utf8(bytes)
-                        .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
-                    return Ok(Cow::Owned(text));
+                    return Ok(Cow::Owned(text_of(bytes)));
                 }
                 Some(b'\\') => bytes.push(self.escape(start, quote)?),
                 Some(0) => {
@@ -440,7 +458,7 @@ impl<'t> Lexer<'t> {
         Ok(value)
     }
 
-    /// In the old syntax only `\"` is an escape, and not at the end of a line: there the backslash is the last character
+    /// In the old syntax only `\"` (and `\'` in a name) is an escape, and not at the end of a line: there the backslash is the last character
     /// of the string (`"C:\dir\"`).
     fn string_old(&mut self, quote: u8) -> Result<Cow<'t, str>, ParseError> {
         let start = self.position;
@@ -465,7 +483,7 @@ impl<'t> Lexer<'t> {
                     if escaped && !at_end {
                         let text = owned.get_or_insert_default();
                         text.push_str(&self.text[piece..self.position - 1]);
-                        text.push('"');
+                        text.push(char::from(quote));
                         self.position += 1;
                         piece = self.position;
                         continue;

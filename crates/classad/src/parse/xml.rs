@@ -1,6 +1,7 @@
 //! Ads from XML: the few elements that `print::xml` prints, and nothing else of XML.
 
 use crate::limits::{MAX_NESTING, MAX_TEXT_BYTES};
+use crate::parse::lexer::undo_escapes;
 use crate::parse::{ParseError, Syntax, parse_expression};
 use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value, time_text};
@@ -79,6 +80,18 @@ impl<'t> Reader<'t> {
         Ok(unescaped(raw))
     }
 
+    /// The same for a string or a name, in which C's escapes are undone too: so HTCondor 25.14 prints them.
+    fn string_until(&mut self, end: &str) -> Result<String, ParseError> {
+        let start = self.position;
+        let raw = self.text_until(end)?;
+        if raw.contains('\0') {
+            let message = "a string cannot hold the character NUL".to_owned();
+            return Err(ParseError::new(self.text, start, message, "none".to_owned()));
+        }
+        undo_escapes(&raw)
+            .map_err(|error| ParseError::new(self.text, start, error.message, error.expected))
+    }
+
     fn ad(&mut self, depth: usize) -> Result<ClassAd, ParseError> {
         let mut attributes: Vec<(AttrName, Expr)> = Vec::new();
         loop {
@@ -89,7 +102,7 @@ impl<'t> Reader<'t> {
             if !self.skip("<a n=\"") {
                 return Err(self.error("`<a n=\"Name\">` or `</c>`"));
             }
-            let name = self.text_until("\">")?;
+            let name = self.string_until("\">")?;
             let expr = self.value(depth + 1)?;
             attributes.push((AttrName::from(name), expr));
             self.skip_blanks();
@@ -137,7 +150,7 @@ impl<'t> Reader<'t> {
         } else if self.skip("<s/>") {
             Ok(Expr::from(""))
         } else if self.skip("<s>") {
-            self.text_until("</s>").map(Expr::from)
+            self.string_until("</s>").map(Expr::from)
         } else if self.skip("<e>") {
             let text = self.text_until("</e>")?;
             parse_expression(&text, Syntax::New)

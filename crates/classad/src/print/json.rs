@@ -4,7 +4,7 @@
 //! each, or, for JSON lines, everything on one.
 
 use crate::expr::Node;
-use crate::print::{self, Style, c_general};
+use crate::print::{self, Style};
 use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value};
 
@@ -38,7 +38,7 @@ impl Json {
             self.out.push_str(if index > 0 { "," } else { "" });
             self.new_line();
             self.string(name.as_str());
-            self.out.push_str(if self.indent.is_some() { ": " } else { ":" });
+            self.out.push_str(": ");
             self.expr(expr);
         }
         self.shallower();
@@ -96,16 +96,16 @@ impl Json {
             Value::Undefined => self.out.push_str("null"),
             Value::Boolean(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Value::Integer(value) => self.out.push_str(&value.to_string()),
-            Value::Real(value) if value.is_finite() => {
-                let mut text = String::new();
-                print::value(&mut text, literal, Style::Old);
-                self.out.push_str(&text);
+            // A length of time is a real number of seconds: so HTCondor 25.14 prints it.
+            Value::Real(value) | Value::RelTime(value) if value.is_finite() => {
+                print::value(&mut self.out, &Value::Real(*value), Style::Old);
             }
             Value::String(text) => self.string(text),
-            Value::RelTime(seconds) => self.out.push_str(&c_general(*seconds, 15)),
             Value::List(items) => self.array(items),
             Value::Ad(ad) => self.object(ad.iter()),
-            Value::Error | Value::Real(_) | Value::AbsTime(_) => self.quoted_expr(expr),
+            Value::Error | Value::Real(_) | Value::AbsTime(_) | Value::RelTime(_) => {
+                self.quoted_expr(expr);
+            }
         }
     }
 

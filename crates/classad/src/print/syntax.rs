@@ -309,6 +309,12 @@ fn escaped(out: &mut String, text: &str, quote: char, style: Style) {
         }
         return;
     }
+    c_escaped(out, text, Some(quote));
+}
+
+/// The text with C's escapes: of control characters, of the backslash, of the quote it will stand in, and of every byte that is
+/// not ASCII.
+pub(crate) fn c_escaped(out: &mut String, text: &str, quote: Option<char>) {
     for byte in text.bytes() {
         let letter = match byte {
             0x07 => 'a',
@@ -319,7 +325,7 @@ fn escaped(out: &mut String, text: &str, quote: char, style: Style) {
             b'\t' => 't',
             0x0b => 'v',
             b'\\' => '\\',
-            byte if char::from(byte) == quote => quote,
+            byte if Some(char::from(byte)) == quote => char::from(byte),
             b' '..=b'~' => {
                 out.push(char::from(byte));
                 continue;

@@ -29,7 +29,9 @@ fn ad<'a>(
     for (name, value) in attributes {
         out.extend(std::iter::repeat_n(' ', indent + 4));
         out.push_str("<a n=\"");
-        escaped(out, name.as_str());
+        let mut inside = String::new();
+        print::c_escaped(&mut inside, name.as_str(), Some('"'));
+        escaped(out, &inside);
         out.push_str("\">");
         expr(out, value, indent + 4);
         out.push_str("</a>\n");
@@ -69,15 +71,20 @@ fn literal(out: &mut String, value: &Value, indent: usize) {
         Value::Error => out.push_str("<er/>"),
         Value::Boolean(value) => out.push_str(if *value { "<b v=\"t\"/>" } else { "<b v=\"f\"/>" }),
         Value::Integer(value) => element(out, "i", &value.to_string()),
-        Value::Real(value) if value.is_nan() => element(out, "r", "NaN"),
-        Value::Real(value) if value.is_infinite() => {
-            element(out, "r", if *value > 0.0 { "INF" } else { "-INF" });
+        Value::Real(value) if !value.is_finite() => {
+            let mut text = String::new();
+            print::value(&mut text, &Value::Real(*value), Style::New);
+            element(out, "e", &text);
         }
-        Value::Real(0.0) => element(out, "r", "0.0"),
-        Value::Real(value) => element(out, "r", &c_exponent(*value, 15)),
-        Value::String(text) => element(out, "s", text),
+        // A length of time is a real number of seconds: so HTCondor 25.14 prints it.
+        Value::Real(value) | Value::RelTime(value) if *value == 0.0 => element(out, "r", "0.0"),
+        Value::Real(value) | Value::RelTime(value) => element(out, "r", &c_exponent(*value, 15)),
+        Value::String(text) => {
+            let mut inside = String::new();
+            print::c_escaped(&mut inside, text, None);
+            element(out, "s", &inside);
+        }
         Value::AbsTime(time) => element(out, "at", &time_text::abs_time(*time)),
-        Value::RelTime(seconds) => element(out, "rt", &time_text::rel_time(*seconds)),
         Value::List(items) => list(out, items, indent),
         Value::Ad(inner) => ad(out, inner.iter(), indent),
     }
@@ -95,7 +102,6 @@ fn escaped(out: &mut String, text: &str) {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
             plain => out.push(plain),
         }
     }

@@ -30,6 +30,6 @@ pub struct ContinueArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: ContinueArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &ContinueArgs, call: &Call) -> Result<ExitCode> {
     act::run(&args.target, &Action::Continue, &WORDS, None, call)
 }

@@ -2,13 +2,14 @@
 //! settings, and runs the daemon until it is told to stop.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::unistd::{Uid, gethostname};
 use proto::net::{Admission, local_address};
+use schedd::MailRoute;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -123,10 +124,28 @@ fn schedd(home: &Home) -> Result<()> {
         state_dir: home.state_dir(DaemonRole::Schedd),
         admission: admission(),
         address: address(home, DaemonRole::Schedd)?,
+        mail: mail_route().unwrap_or_else(|error| {
+            tracing::error!(%error, "jobs get no mail");
+            MailRoute::Nowhere
+        }),
     };
     // Two: long answers are written beside the engine.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async { schedd::run(config, told_to_stop()?).await.context("run the schedd") })
+}
+
+/// `UPDRAFT_MAIL`, else sendmail where it usually is, else no way at all.
+///
+/// # Errors
+///
+/// If the variable says nothing that can be understood.
+pub fn mail_route() -> Result<MailRoute> {
+    const SENDMAIL: &str = "/usr/sbin/sendmail";
+    match std::env::var("UPDRAFT_MAIL") {
+        Ok(text) => text.parse().context("read UPDRAFT_MAIL"),
+        Err(_) if Path::new(SENDMAIL).exists() => Ok(MailRoute::Sendmail(SENDMAIL.into())),
+        Err(_) => Ok(MailRoute::Nowhere),
+    }
 }
 
 fn one_thread() -> Result<Runtime> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::commands::daemon::mail_route;
 use crate::home::Home;
 use crate::pool::{self, Settings, Started};
 
@@ -73,6 +74,8 @@ fn home(dir: Option<PathBuf>) -> Home {
 }
 
 fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
+    // A mistake is told here, where somebody reads it, and not in a daemon's log.
+    mail_route()?;
     let started = pool::start(home, settings, &std::env::current_exe()?)?;
     let dir = home.dir().display();
     match started {

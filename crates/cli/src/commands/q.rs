@@ -29,7 +29,6 @@ pub const NOT_YET: &[&str] = &[
     "userlog",
     "factory",
     "jobset",
-    "autocluster",
     "unmatchable",
     "cumulative-time",
     "grid",
@@ -101,6 +100,9 @@ struct LayoutArgs {
     /// What jobs read and wrote.
     #[arg(long)]
     io: bool,
+    /// How many jobs ask for the same.
+    #[arg(long)]
+    autocluster: bool,
     /// A line for each job, with the processor time that it has used instead of the time that it has run.
     #[arg(long)]
     cputime: bool,
@@ -128,6 +130,7 @@ impl LayoutArgs {
     fn layout(&self) -> Layout {
         let asked = [
             (self.totals, Layout::Totals),
+            (self.autocluster, Layout::Autoclusters),
             (self.hold, Layout::Held),
             (self.run, Layout::Running),
             (self.idle, Layout::Idle),
@@ -160,10 +163,12 @@ fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment) {
 const fn only(layout: Layout) -> Option<&'static str> {
     match layout {
         Layout::Held => Some("JobStatus == 5"),
-        Layout::Running => Some("JobStatus == 2 || JobStatus == 6"),
+        Layout::Running => Some("JobStatus == 2 || JobStatus == 6 || JobStatus == 7"),
         Layout::Idle => Some("JobStatus == 1"),
         Layout::Io => Some("FileReadBytes =!= undefined || FileWriteBytes =!= undefined"),
-        Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Totals => None,
+        Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Autoclusters | Layout::Totals => {
+            None
+        }
     }
 }
 

@@ -30,6 +30,6 @@ pub struct SuspendArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: SuspendArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &SuspendArgs, call: &Call) -> Result<ExitCode> {
     act::run(&args.target, &Action::Suspend, &WORDS, None, call)
 }

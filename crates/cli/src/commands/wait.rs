@@ -12,9 +12,9 @@ use jiff::tz::TimeZone;
 use model::userlog::{DateForm, LogStyle};
 use model::{AfterRun, JobEvent, JobId, RunEnd, Seq, StopCause};
 use proto::client::{Answer, Ask, Happening, Recorded, Select, Selector};
-use proto::command::AskError;
 
 use crate::exit::Exit;
+use crate::follow::Stop;
 use crate::log_wait::{LogWait, Outcome, Wanted};
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
@@ -212,24 +212,6 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
         Ok(()) => bail!("the schedd ended the record before all jobs had ended"),
         Err(Stop::Enough) => Ok(exit.into()),
         Err(Stop::Failed(error)) => Err(error),
-    }
-}
-
-/// Why the record is not followed any further.
-enum Stop {
-    Enough,
-    Failed(anyhow::Error),
-}
-
-impl From<AskError> for Stop {
-    fn from(error: AskError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<std::io::Error> for Stop {
-    fn from(error: std::io::Error) -> Self {
-        Self::Failed(error.into())
     }
 }
 

@@ -11,8 +11,9 @@ use classad::ClassAd;
 use jiff::tz::TimeZone;
 use model::{ClusterId, RunEnd, UserName, attr};
 use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
-use proto::command::{AskError, Client};
+use proto::command::Client;
 
+use crate::follow::Stop;
 use crate::progress::Standing;
 use crate::render::view::{Moment, View, status};
 use crate::verbs::Call;
@@ -100,30 +101,6 @@ pub fn run(args: &WatchArgs, _: &Call) -> Result<ExitCode> {
         Ok(()) => bail!("the schedd ended the record"),
         Err(Stop::Enough) => Ok(ended),
         Err(Stop::Failed(error)) => Err(error),
-    }
-}
-
-/// Why the record is not followed any further.
-enum Stop {
-    Enough,
-    Failed(anyhow::Error),
-}
-
-impl From<AskError> for Stop {
-    fn from(error: AskError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<anyhow::Error> for Stop {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error.into())
     }
 }
 

@@ -7,7 +7,7 @@ use proto::client::{Counts, Totals};
 
 use super::print_format::Table;
 use super::view::{Moment, View, status, status_letter};
-use super::{batch, command_line, time, totals};
+use super::{autocluster, batch, command_line, time, totals};
 
 /// Which view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Layout {
     Idle,
     /// What jobs read and wrote (`-io`).
     Io,
+    /// How many jobs ask for the same (`-autocluster`).
+    Autoclusters,
     /// Counts only (`-totals`).
     Totals,
 }
@@ -35,7 +37,13 @@ impl Layout {
     pub fn is_of_groups(self) -> bool {
         match self {
             Self::Batches | Self::Totals => true,
-            Self::Jobs | Self::Dag | Self::Held | Self::Running | Self::Idle | Self::Io => false,
+            Self::Jobs
+            | Self::Dag
+            | Self::Held
+            | Self::Running
+            | Self::Idle
+            | Self::Io
+            | Self::Autoclusters => false,
         }
     }
 }
@@ -111,6 +119,7 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
         Layout::Io => {
             table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
         }
+        Layout::Autoclusters => autocluster::lines(&jobs),
         Layout::Totals => Vec::new(),
     };
     for line in &lines {
@@ -118,7 +127,7 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
         out.push('\n');
     }
     match layout {
-        Layout::Running | Layout::Idle => {}
+        Layout::Running | Layout::Idle | Layout::Autoclusters => {}
         Layout::Totals => write_totals(answer, &jobs, &mut out),
         Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Held | Layout::Io => {
             out.push('\n');

@@ -1,6 +1,7 @@
 //! Commands that change jobs or look into them while they run: suspend, continue, prio, qedit, tail, userprio, watch_q, config_val.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::harness::{Pool, events, eventually, text, updraft};
@@ -12,15 +13,20 @@ fn cpu_ticks(pid: &str) -> Option<u64> {
     Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
 }
 
+/// A program in the folder from which jobs are submitted.
+fn script(pool: &Pool, name: &str, text: &str) {
+    let path = pool.work().join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// A job that burns its processor in a grandchild, whose number it tells.
 fn burner(pool: &Pool) -> String {
-    let script = pool.work().join("burn.sh");
-    fs::write(
-        &script,
+    script(
+        pool,
+        "burn.sh",
         "#!/bin/sh\nsh -c 'echo $$ > burner; while :; do :; done' &\necho started\nwait\n",
-    )
-    .unwrap();
-    std::process::Command::new("chmod").arg("+x").arg(&script).status().unwrap();
+    );
     pool.submit("executable = burn.sh\ngetenv = true\nlog = log\noutput = out.txt\nqueue\n");
     let burner = pool.work().join("burner");
     eventually("the grandchild runs", || {
@@ -136,13 +142,11 @@ fn the_output_of_a_running_job_is_shown_where_it_is() {
     assert!(!outside.status.success(), "{}", text(&outside));
     // Where files are brought to the job, its output is in its scratch folder.
     pool.ok(&["rm", "1"]);
-    let script = pool.work().join("say.sh");
-    fs::write(
-        &script,
+    script(
+        &pool,
+        "say.sh",
         "#!/bin/sh\necho first\nwhile ! [ -e $1 ]; do /bin/sleep 0.1; done\necho last\n",
-    )
-    .unwrap();
-    std::process::Command::new("chmod").arg("+x").arg(&script).status().unwrap();
+    );
     let go = pool.work().join("go");
     pool.submit(&format!(
         "executable = say.sh\narguments = {}\noutput = out2.txt\nshould_transfer_files = YES\n\

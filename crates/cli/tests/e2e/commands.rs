@@ -58,6 +58,16 @@ fn a_held_job_does_not_run_until_it_is_released() {
 }
 
 #[test]
+fn each_job_of_a_cluster_is_held_or_not_as_it_was_described() {
+    let pool = Pool::start(1);
+    let nowhere = "executable = /bin/true\nrequirements = Arch == \"PDP11\"\n";
+    pool.submit(&format!("{nowhere}queue\nhold = true\nqueue\nhold = false\nqueue\n"));
+    assert_eq!(pool.attribute("1", "JobStatus"), ["1", "5", "1"]);
+    pool.submit(&format!("{nowhere}hold = true\nqueue\nhold = false\nqueue\n"));
+    assert_eq!(pool.attribute("2", "JobStatus"), ["5", "1"]);
+}
+
+#[test]
 fn a_missing_output_folder_holds_the_job_and_says_so() {
     let pool = Pool::start(1);
     pool.submit("executable = /bin/true\noutput = nowhere/out\nqueue\n");

@@ -12,12 +12,19 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A personal pool that is stopped when this is dropped.
 pub(crate) struct Pool {
     dir: tempfile::TempDir,
+    /// How its letters leave (`UPDRAFT_MAIL`).
+    mail: String,
 }
 
 impl Pool {
     /// A started pool with so many processors.
     pub(crate) fn start(cpus: u32) -> Self {
-        let pool = Self { dir: tempfile::tempdir().unwrap() };
+        Self::start_with_mail(cpus, "none")
+    }
+
+    /// The same, whose letters leave this way.
+    pub(crate) fn start_with_mail(cpus: u32, mail: &str) -> Self {
+        let pool = Self { dir: tempfile::tempdir().unwrap(), mail: mail.to_owned() };
         let out = pool.updraft(&["pool", "start", "--cpus", &cpus.to_string(), "--memory", "4096"]);
         assert!(out.status.success(), "pool start: {}", text(&out));
         pool
@@ -45,6 +52,7 @@ impl Pool {
         Command::new(program)
             .args(words)
             .env("UPDRAFT_HOME", self.home())
+            .env("UPDRAFT_MAIL", &self.mail)
             .current_dir(self.work())
             .stdin(Stdio::null())
             .output()

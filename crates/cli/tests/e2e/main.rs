@@ -2,7 +2,11 @@
 
 mod acting;
 mod commands;
+mod guide;
 mod harness;
+mod hostile;
+mod mail;
 mod one_command;
 mod policies;
 mod reliability;
+mod transfer;

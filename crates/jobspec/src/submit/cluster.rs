@@ -1,5 +1,7 @@
 //! Folds the ads of a cluster's jobs into what they share and what differs.
 
+use std::collections::BTreeSet;
+
 use classad::{AttrName, ClassAd, Expr, Value};
 use model::{ClusterSpec, Piece, ProcTemplate, Procs};
 
@@ -66,12 +68,20 @@ impl Folder {
             .map(|(name, _)| name.clone())
             .collect();
         for name in missing {
-            let Some(expr) = self.shared.remove(name.as_str()) else { continue };
-            for delta in deltas.iter_mut().filter(|delta| delta.lookup(&name).is_none()) {
-                delta.set(name.clone(), expr.clone());
-            }
+            unshare(&mut self.shared, deltas, &name);
         }
         let differing = ad.iter().filter(|(name, expr)| self.shared.lookup(name) != Some(expr));
+        deltas.push(differing.map(|(name, expr)| (name.clone(), expr.clone())).collect());
+    }
+
+    /// Takes the next job, of which `own` is what may differ from others: attributes that are `varying`. The rest is as before.
+    pub(super) fn push_own(&mut self, own: ClassAd, varying: &BTreeSet<AttrName>) {
+        self.list();
+        let Jobs::Listed(deltas) = &mut self.jobs else { return };
+        for name in varying.iter().filter(|name| own.lookup(name).is_none()) {
+            unshare(&mut self.shared, deltas, name);
+        }
+        let differing = own.iter().filter(|(name, expr)| self.shared.lookup(name) != Some(expr));
         deltas.push(differing.map(|(name, expr)| (name.clone(), expr.clone())).collect());
     }
 
@@ -91,6 +101,14 @@ impl Folder {
             Jobs::Counted { count, template } => Procs::Counted { count, template },
         };
         ClusterSpec { ad: self.shared, procs }
+    }
+}
+
+/// A job has come that lacks the attribute: those before it have it as their own.
+fn unshare(shared: &mut ClassAd, deltas: &mut [ClassAd], name: &AttrName) {
+    let Some(expr) = shared.remove(name.as_str()) else { return };
+    for delta in deltas.iter_mut().filter(|delta| delta.lookup(name).is_none()) {
+        delta.set(name.clone(), expr.clone());
     }
 }
 

@@ -108,7 +108,7 @@ fn random_choice(expansion: &Expansion<'_, '_>, body: &str) -> String {
         expansion.scope.complain("$RANDOM_CHOICE() macro is empty!".to_owned());
         return String::new();
     }
-    let drawn = expansion.scope.site.random_below(choices.len() as u64);
+    let drawn = expansion.scope.random_below(choices.len() as u64);
     usize::try_from(drawn)
         .ok()
         .and_then(|at| choices.get(at))
@@ -132,7 +132,7 @@ fn random_integer(expansion: &mut Expansion<'_, '_>, body: &str) -> String {
     match bounds {
         Ok((min, max)) if min <= max => {
             let steps = u64::try_from((max - min) / step + 1).unwrap_or(1);
-            let drawn = i64::try_from(scope.site.random_below(steps)).unwrap_or(0);
+            let drawn = i64::try_from(scope.random_below(steps)).unwrap_or(0);
             (min + drawn * step).to_string()
         }
         Ok((min, _)) => {

@@ -4,6 +4,7 @@
 //! writes as an attribute beats what a keyword made of it.
 
 mod command;
+mod common;
 mod files;
 mod identity;
 mod policy;
@@ -15,6 +16,7 @@ mod transfer;
 use classad::{ClassAd, Expr};
 use model::attr;
 
+pub(super) use self::common::{Common, make_first};
 use self::transfer::Transfer;
 use super::evaluate;
 use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
@@ -72,19 +74,7 @@ pub(super) struct Setting<'a> {
 
 /// Makes the ad of a job.
 pub(super) fn make(scope: &Scope<'_>, setting: Setting<'_>) -> Result<Made, Box<Refused>> {
-    let mut job = Job {
-        scope,
-        ad: ClassAd::new(),
-        universe: Universe::Vanilla,
-        iwd: scope.site.host().cwd.clone(),
-        transfer: Transfer::IfNeeded,
-        disable_file_checks: setting.disable_file_checks,
-        warnings: Vec::new(),
-    };
-    match job.make_all(setting) {
-        Ok(()) => Ok(Made { ad: job.ad, warnings: job.warnings }),
-        Err(error) => Err(Box::new(Refused { error, warnings: job.warnings })),
-    }
+    make_first(scope, setting).map(|(made, _)| made)
 }
 
 /// A job that could not be made.
@@ -93,22 +83,21 @@ pub(super) struct Refused {
     pub(super) warnings: Vec<Diagnostic>,
 }
 
-impl Job<'_> {
-    fn make_all(&mut self, setting: Setting<'_>) -> Result<(), Diagnostic> {
-        self.refuse_what_is_not_built()?;
-        self.set_base(setting);
-        self.set_command()?;
-        self.set_streams()?;
-        self.set_identity()?;
-        self.set_policy()?;
-        self.set_timing()?;
-        self.set_simple()?;
-        self.set_resources()?;
-        self.set_transfer()?;
-        self.set_requirements()?;
-        self.set_forced()
+impl<'a> Job<'a> {
+    fn new(scope: &'a Scope<'a>, setting: Setting<'_>) -> Self {
+        Self {
+            scope,
+            ad: ClassAd::new(),
+            universe: Universe::Vanilla,
+            iwd: scope.site.host().cwd.clone(),
+            transfer: Transfer::IfNeeded,
+            disable_file_checks: setting.disable_file_checks,
+            warnings: Vec::new(),
+        }
     }
+}
 
+impl Job<'_> {
     /// A keyword that this version knows by name only, with a value.
     fn refuse_what_is_not_built(&self) -> Result<(), Diagnostic> {
         for (name, entry) in self.scope.macros.entries() {
@@ -127,7 +116,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn set_base(&mut self, setting: Setting<'_>) {
+    fn set_base(&mut self, setting: Setting<'_>) -> Result<(), Diagnostic> {
         let host = self.scope.site.host();
         self.ad.set(attr::MY_TYPE, "Job");
         self.ad.set(attr::TARGET_TYPE, "Machine");
@@ -140,6 +129,7 @@ impl Job<'_> {
         if let Some(file) = setting.file {
             self.ad.set("JobSubmitFile", file);
         }
+        Ok(())
     }
 
     /// What the table alone says how to make.
@@ -178,7 +168,7 @@ impl Job<'_> {
             entry.set_used();
             let name = &entry.name[3..];
             let text = self.expand(&entry.value, entry.place.clone())?;
-            let text = text.trim();
+            let text = text.trim_ascii();
             if name.is_empty() {
                 let message = format!("Unable to insert expression:  = {text}");
                 return Err(Diagnostic::error(message)
@@ -207,7 +197,7 @@ impl Job<'_> {
                     .hint("every $(name) must end in text, not in itself")
             })?;
             if let Some(value) = value {
-                let value = value.trim();
+                let value = value.trim_ascii();
                 if !value.is_empty() {
                     return Ok(Some(value.to_owned()));
                 }
@@ -330,5 +320,5 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Items separated by commas only.
 fn comma_items(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty())
+    text.split([',', '\n']).map(str::trim_ascii).filter(|item| !item.is_empty())
 }

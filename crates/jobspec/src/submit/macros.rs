@@ -43,7 +43,12 @@ pub(super) struct Macros {
     /// `cluster`, `process`, ... of the job being made.
     numbers: Vec<(&'static str, String)>,
     assigned: usize,
+    /// Whether anything was looked at that changes from job to job.
+    varied: Cell<bool>,
 }
+
+/// Of the numbers, those that are the same for all jobs of a `queue` statement.
+const SAME_FOR_ALL: [&str; 4] = ["cluster", "clusterid", "joblistid", "node"];
 
 /// An assignment.
 #[derive(Debug)]
@@ -136,16 +141,35 @@ impl Macros {
         let key = name.to_ascii_lowercase();
         if let Some(variable) = self.loop_variables.iter().find(|variable| variable.key == key) {
             variable.used.set(true);
+            self.vary();
             return Some(&variable.value);
         }
         if let Some(entry) = self.entries.get(&key) {
             entry.used.set(true);
             return Some(&entry.value);
         }
-        if let Some((_, number)) = self.numbers.iter().find(|(known, _)| *known == key) {
+        if let Some((known, number)) = self.numbers.iter().find(|(known, _)| *known == key) {
+            if !SAME_FOR_ALL.contains(known) {
+                self.vary();
+            }
             return Some(number);
         }
         self.predefined.get(key.as_str()).map(String::as_str)
+    }
+
+    /// Notes that something was looked at, or said, that is not the same for every job of a statement.
+    pub(super) fn vary(&self) {
+        self.varied.set(true);
+    }
+
+    /// Whether that was noted since it was forgotten.
+    pub(super) fn has_varied(&self) -> bool {
+        self.varied.get()
+    }
+
+    /// Forgets it.
+    pub(super) fn forget_varying(&self) {
+        self.varied.set(false);
     }
 
     /// Whether the name has a value, and one that is not empty, as `if defined` asks.
@@ -230,6 +254,12 @@ impl<'a> Scope<'a> {
         Self { macros, site, complaints: RefCell::default(), number_dependent: Cell::new(false) }
     }
 
+    /// A random number below `limit`: another one for each job.
+    pub(super) fn random_below(&self, limit: u64) -> u64 {
+        self.macros.vary();
+        self.site.random_below(limit)
+    }
+
     /// A text with every macro in it expanded. `$$(attr)` stays, for the time of the match.
     pub(super) fn expand(&self, text: &str) -> Result<String, MacroError> {
         if !text.contains('$') {
@@ -245,6 +275,7 @@ impl<'a> Scope<'a> {
 
     /// A complaint of a macro function. HTCondor 25.14 prints it and submits all the same.
     pub(super) fn complain(&self, message: String) {
+        self.macros.vary();
         self.complaints.borrow_mut().push(Diagnostic::error(message).form(Form::Function));
     }
 

@@ -73,12 +73,13 @@ fn only_text(pair: Pair<'_, Rule>) -> Text {
     pair.into_inner().find(|inner| inner.as_rule() == Rule::text).map_or_else(Text::empty, text)
 }
 
+/// White space around a value is that of ASCII: a no-break space belongs to the value.
 fn text(pair: Pair<'_, Rule>) -> Text {
     let offset = pair.as_span().start();
     let pieces = pair.into_inner().filter(|inner| inner.as_rule() == Rule::piece);
     let joined: String = pieces.map(|piece| piece.as_str()).collect();
-    let leading = joined.len() - joined.trim_start().len();
-    Text { value: joined.trim().to_owned(), offset: offset + leading }
+    let leading = joined.len() - joined.trim_ascii_start().len();
+    Text { value: joined.trim_ascii().to_owned(), offset: offset + leading }
 }
 
 fn block(pair: Pair<'_, Rule>) -> StatementKind {
@@ -88,7 +89,7 @@ fn block(pair: Pair<'_, Rule>) -> StatementKind {
     for inner in pair.into_inner() {
         match inner.as_rule() {
             Rule::name => name = inner.as_str().to_owned(),
-            Rule::block_line => lines.push(inner.into_inner().as_str().trim_end()),
+            Rule::block_line => lines.push(inner.into_inner().as_str().trim_ascii_end()),
             _ => {}
         }
     }
@@ -144,10 +145,10 @@ fn queue_rows(pair: Pair<'_, Rule>) -> Queue {
         match inner.as_rule() {
             Rule::opening => {
                 let offset = inner.as_span().start();
-                arguments = Text { value: inner.as_str().trim().to_owned(), offset };
+                arguments = Text { value: inner.as_str().trim_ascii().to_owned(), offset };
             }
-            Rule::first_row => rows.push(inner.as_str().trim().to_owned()),
-            Rule::row => rows.push(inner.as_str().trim().to_owned()),
+            Rule::first_row => rows.push(inner.as_str().trim_ascii().to_owned()),
+            Rule::row => rows.push(inner.as_str().trim_ascii().to_owned()),
             _ => {}
         }
     }

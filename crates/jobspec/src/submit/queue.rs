@@ -200,7 +200,7 @@ fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, Queue
         }
         Kind::From => {
             let text = match (inner, items.strip_suffix('|')) {
-                (Some(inner), _) => return Ok(vec![inner.trim().to_owned()]),
+                (Some(inner), _) => return Ok(vec![inner.trim_ascii().to_owned()]),
                 (None, Some(command)) => {
                     scope.site.run_command(command.trim()).map_err(QueueError::Command)?
                 }
@@ -209,7 +209,7 @@ fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, Queue
                     .read_file(items)
                     .map_err(|source| QueueError::File { path: items.to_owned(), source })?,
             };
-            Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+            Ok(text.lines().map(|line| line.trim_ascii().to_owned()).collect())
         }
     }
 }
@@ -224,11 +224,11 @@ impl Items {
 /// Splits a row at commas and blanks; the last of `columns` takes the rest.
 pub(super) fn split_row(row: &str, columns: usize) -> Vec<&str> {
     let mut values = Vec::with_capacity(columns);
-    let mut rest = row.trim();
+    let mut rest = row.trim_ascii();
     while values.len() + 1 < columns && !rest.is_empty() {
         let (value, tail) = rest.split_once(SEPARATORS).unwrap_or((rest, ""));
         values.push(value);
-        rest = tail.trim_start();
+        rest = tail.trim_ascii_start();
     }
     values.push(rest);
     values

@@ -5,7 +5,7 @@ use model::{ClusterId, ClusterSpec, JobId, ProcId, attr};
 
 use super::ast::{Description, Queue, Statement, StatementKind};
 use super::cluster::Folder;
-use super::job::{self, Setting};
+use super::job::{self, Common, Setting};
 use super::keywords;
 use super::macros::{MARK, Macros, Scope};
 use super::parse::parse;
@@ -330,7 +330,7 @@ impl Maker<'_, '_> {
         let Some((_, folder)) = self.clusters.last_mut() else { return Ok(()) };
         let file = self.options.is_file.then(|| self.description.name());
         let setting = Setting { file, disable_file_checks: self.options.disable_file_checks };
-        let mut making = Making { reader, cluster, setting, place };
+        let mut making = Making { reader, cluster, setting, place, common: None };
         if plan.items.is_none()
             && plan.count > 1
             && folder.count() == 0
@@ -354,6 +354,8 @@ struct Making<'m, 'r> {
     cluster: ClusterId,
     setting: Setting<'m>,
     place: &'m Place,
+    /// What the first job has told about the others.
+    common: Option<Common>,
 }
 
 impl Making<'_, '_> {
@@ -387,17 +389,25 @@ impl Making<'_, '_> {
             let (cluster, proc) = (self.cluster.to_string(), folder.count().to_string());
             self.reader.macros.set_numbers(&cluster, &proc, &step.to_string(), &index.to_string());
             let scope = Scope::new(&self.reader.macros, self.reader.site);
-            let made = job::make(&scope, self.setting);
+            let made = match &mut self.common {
+                Some(common) => common.make(&scope, self.setting).map(|(made, varying)| {
+                    folder.push_own(made.ad, varying);
+                    made.warnings
+                }),
+                None => job::make_first(&scope, self.setting).map(|(made, common)| {
+                    // what another statement has said of the cluster's jobs may not hold for this one's
+                    self.common = common.filter(|_| folder.count() == 0);
+                    folder.push(made.ad);
+                    made.warnings
+                }),
+            };
             let complaints = scope.take_complaints();
             let place = self.place;
             let complaints =
                 complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
             self.reader.diagnostics.extend(complaints);
             match made {
-                Ok(made) => {
-                    self.note(made.warnings);
-                    folder.push(made.ad);
-                }
+                Ok(warnings) => self.note(warnings),
                 Err(refused) => {
                     self.note(refused.warnings);
                     return Err(refused.error);

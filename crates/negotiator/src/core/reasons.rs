@@ -345,7 +345,7 @@ impl<'a> Survey<'a> {
     fn clause_fails(&self, clause: &Expr, failing: u32, of: u32) -> Outcome {
         let undefined = self.undefined(clause);
         // What no machine has, none is near to have.
-        let nearest = if undefined.is_empty() { self.nearest(clause) } else { None };
+        let nearest = undefined.is_empty().then(|| self.nearest(clause)).flatten().map(Box::new);
         let clause_in_words = in_words(clause);
         let cause = Cause::ClauseFails { clause: clause_in_words, failing, of, undefined, nearest };
         hopeless(self.verdict(&[clause]), cause)

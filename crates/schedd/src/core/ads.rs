@@ -237,6 +237,9 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     if let Some(slot) = &tally.slot {
         ad.set(if running { attr::REMOTE_HOST } else { attr::LAST_REMOTE_HOST }, &**slot);
     }
+    if let Some(slot) = &tally.slot_resources {
+        set_provisioned(ad, slot);
+    }
     let used = &tally.last_usage;
     ad.set(attr::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
     ad.set(attr::REMOTE_USER_CPU, micros(used.user_us));
@@ -256,6 +259,16 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     }
     if let Some(end) = &tally.last_exit {
         set_exit(ad, end);
+    }
+}
+
+/// What the slot of the last run was given, as HTCondor 25.14 names it.
+fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources) {
+    ad.set("CpusProvisioned", i64::from(slot.cpus));
+    ad.set("MemoryProvisioned", whole(slot.memory_mib));
+    ad.set("DiskProvisioned", whole(slot.disk_kib));
+    for (name, amount) in &slot.custom {
+        ad.set(format!("{name}Provisioned"), whole(*amount));
     }
 }
 

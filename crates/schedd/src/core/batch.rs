@@ -6,6 +6,7 @@ use model::Now;
 use proto::client::Answer;
 
 use super::log_view::LogEntry;
+use super::mail_view::MailEntry;
 use super::rows::Dirty;
 use super::state::Core;
 use super::words::{Effect, Input, Rejection};
@@ -19,6 +20,8 @@ pub struct Batch {
     pub dirty: Dirty,
     /// What is to be added to the users' logs after that, in order.
     pub log: Vec<LogEntry>,
+    /// Letters that jobs asked for, to be sent after that.
+    pub mail: Vec<MailEntry>,
     /// What is to be done after that, in order.
     pub effects: Vec<Effect>,
     /// Inputs that were dropped, for the counters and the daemon's log.
@@ -71,6 +74,7 @@ fn step(
     };
     for event in &decision.events {
         core.log_before(event, &mut batch.log);
+        core.mail_before(event, &mut batch.mail);
         let change = core.apply(event);
         batch.effects.extend(core.react(&change, event));
         clusters.extend(change.cluster);

@@ -184,7 +184,7 @@ impl Core {
         }
     }
 
-    fn kinds(
+    pub(super) fn kinds(
         &self,
         job: JobRef<'_>,
         ad: &ClassAd,

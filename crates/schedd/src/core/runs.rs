@@ -154,7 +154,14 @@ impl Core {
             RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
                 policy::after_exit(self, job, end, usage, now)
             }
-            RunEnd::OutputFailed { path, errno, .. } => {
+            RunEnd::OutputFailed { path, errno, over_limit: true, .. } => {
+                let reason = format!(
+                    "The maximum total output file transfer size was exceeded: {path} is beyond what MaxTransferOutputMB allows"
+                );
+                let code = HoldCode::MaxTransferOutputSizeExceeded;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::OutputFailed { path, errno, over_limit: false, .. } => {
                 let slot = job.record().tally.slot.unwrap_or_default();
                 let reason = format!(
                     "Transfer output files failure at execution point {slot} while sending files to access point {}. {}",
@@ -186,6 +193,12 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
     let StartFailure { stage, path, errno } = failure;
     let cause = errno_text(*errno);
     let (code, reason) = match stage {
+        StartStage::InputSize => (
+            HoldCode::MaxTransferInputSizeExceeded,
+            format!(
+                "The maximum total input file transfer size was exceeded: {path} is beyond what MaxTransferInputMB allows"
+            ),
+        ),
         StartStage::Directory => {
             (HoldCode::IwdError, format!("Cannot access initial working directory {path}: {cause}"))
         }

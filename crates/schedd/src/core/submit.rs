@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use classad::ClassAd;
 use model::{
-    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, SubmitToken,
-    attr,
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
+    SubmitToken, attr,
 };
 use proto::client::{Answer, Refusal};
 
@@ -85,22 +86,29 @@ impl Core {
     }
 }
 
-/// `hold = true` in the submit file: the ad says that the job is held.
+/// `hold = true` in the submit file: the ad says that the job is held, the cluster's or its own.
 pub(super) fn held_from_the_start(
     now: Now,
     cluster: ClusterId,
     spec: &ClusterSpec,
     procs: impl Iterator<Item = ProcId>,
 ) -> impl Iterator<Item = Fact> {
-    let status = spec.ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
-    let held = status == Some(JobStatus::Held.number());
+    let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
+    let shared = status(&spec.ad);
+    let held = move |proc: &ProcId| {
+        let own = match &spec.procs {
+            Procs::Listed(deltas) => deltas.get(proc.0 as usize).and_then(status),
+            Procs::Counted { .. } => None,
+        };
+        own.or(shared) == Some(JobStatus::Held.number())
+    };
     let hold = Hold {
         code: HoldCode::SubmittedOnHold,
         subcode: 0,
         reason: "submitted on hold at user's request".to_owned(),
         since: now.wall,
     };
-    procs.filter(move |_| held).map(move |proc| Fact::Job {
+    procs.filter(held).map(move |proc| Fact::Job {
         job: JobId { cluster, proc },
         event: JobEvent::Held(hold.clone()),
     })

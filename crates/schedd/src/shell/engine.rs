@@ -14,10 +14,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::links::Links;
+use super::mail::{Letter, Mailer};
+use super::mail_text::Office;
 use super::store::{Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
 use super::{logtext, rows};
-use crate::core::{Core, Dirty, Effect, Input, run_batch};
+use crate::core::{Core, Dirty, Effect, Input, MailEntry, run_batch};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;
@@ -37,6 +39,8 @@ pub(crate) enum EngineInput {
     Ask(Input, oneshot::Sender<Answer>),
     /// A part of the queue, as it is after the batch.
     Page(Box<PageRequest>, oneshot::Sender<Page>),
+    /// The letter of this number was sent, or given up.
+    LetterDone(u64),
     /// Counts.
     Totals(oneshot::Sender<Totals>),
     /// End after this batch.
@@ -70,6 +74,7 @@ pub(crate) struct Engine {
     /// The last number given in the outbox, and the last that was forgotten.
     last_outbox: u64,
     forgotten: u64,
+    mail: Post,
     zone: TimeZone,
     /// The schedd's address, for event 000.
     host: String,
@@ -84,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) links: Links,
     pub(crate) logs: LogWriter,
+    pub(crate) mail: Post,
     pub(crate) zone: TimeZone,
     pub(crate) host: String,
     pub(crate) recorded: watch::Sender<u64>,
@@ -96,12 +102,44 @@ struct Taken {
     /// For each input, who waits for its answer.
     clients: Vec<Option<oneshot::Sender<Answer>>>,
     reads: Vec<EngineInput>,
+    letters_done: Vec<u64>,
     stop: bool,
+}
+
+/// What the engine does with letters; nothing where no way to send mail is known.
+pub(crate) struct Post {
+    pub(crate) office: Office,
+    pub(crate) mailer: Option<Mailer>,
+    /// The last number given to a letter.
+    pub(crate) last_letter: u64,
+}
+
+impl Post {
+    /// The letters of a batch, numbered.
+    fn letters(&mut self, entries: &[MailEntry]) -> Vec<(u64, Letter)> {
+        if self.mailer.is_none() {
+            if let Some(entry) = entries.first() {
+                tracing::warn!(job = %entry.job, "a job asks for mail, and no way to send any is known");
+            }
+            return Vec::new();
+        }
+        let first = self.last_letter + 1;
+        let letters = (first..).zip(entries.iter().map(|entry| self.office.letter(entry)));
+        let letters: Vec<_> = letters.collect();
+        self.last_letter += letters.len() as u64;
+        letters
+    }
+
+    fn post(&self, letters: Vec<(u64, Letter)>) {
+        if let Some(mailer) = &self.mailer {
+            letters.into_iter().for_each(|(id, letter)| mailer.post(id, letter));
+        }
+    }
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, logs, zone, host, recorded } = parts;
+        let Parts { core, store, links, logs, mail, zone, host, recorded } = parts;
         let last_outbox = logs.written();
         Self {
             core,
@@ -110,6 +148,7 @@ impl Engine {
             logs,
             last_outbox,
             forgotten: 0,
+            mail,
             zone,
             host,
             recorded,
@@ -153,8 +192,10 @@ impl Engine {
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
         let mut texts = logtext::of_entries(&batch.log, &self.host, &self.zone);
-        self.commit(&batch.dirty, &mut texts).await?;
+        let letters = self.mail.letters(&batch.mail);
+        self.commit(&batch.dirty, &mut texts, &letters, taken.letters_done).await?;
         self.logs.write(texts);
+        self.mail.post(letters);
         if let Some(last) = batch.dirty.recorded.last() {
             self.recorded.send_replace(last.seq.0);
         }
@@ -175,8 +216,16 @@ impl Engine {
         Ok(taken.stop)
     }
 
-    async fn commit(&mut self, dirty: &Dirty, texts: &mut LogBatch) -> Result<(), StoreError> {
+    async fn commit(
+        &mut self,
+        dirty: &Dirty,
+        texts: &mut LogBatch,
+        letters: &[(u64, Letter)],
+        letters_done: Vec<u64>,
+    ) -> Result<(), StoreError> {
         let mut batch = rows::to_batch(dirty)?;
+        batch.letters = rows::letters_to_rows(letters)?;
+        batch.letters_done = letters_done;
         for (path, text) in &texts.texts {
             self.last_outbox += 1;
             batch.outbox.push((self.last_outbox, path.to_string(), text.clone()));
@@ -211,7 +260,10 @@ impl Engine {
             EngineInput::Totals(client) => {
                 let _ = client.send(self.core.totals());
             }
-            EngineInput::Core(_) | EngineInput::Ask(..) | EngineInput::Stop => {}
+            EngineInput::Core(_)
+            | EngineInput::Ask(..)
+            | EngineInput::LetterDone(_)
+            | EngineInput::Stop => {}
         }
     }
 }
@@ -229,6 +281,7 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
                 taken.clients.push(Some(client));
             }
             read @ (EngineInput::Page(..) | EngineInput::Totals(_)) => taken.reads.push(read),
+            EngineInput::LetterDone(id) => taken.letters_done.push(id),
             EngineInput::Stop => taken.stop = true,
         }
     }

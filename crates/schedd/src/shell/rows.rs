@@ -7,6 +7,7 @@ use proto::client::{Happening, Recorded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::mail::Letter;
 use super::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluster, StoreError};
 use crate::core::{ClusterBody, ClusterRecord, Dirty, JobRecord, Rows};
 
@@ -45,6 +46,16 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
         batch.events.push(event_row(recorded)?);
     }
     Ok(batch)
+}
+
+/// Letters as they wait in the file.
+pub(crate) fn letters_to_rows(letters: &[(u64, Letter)]) -> Result<Vec<(u64, String)>, StoreError> {
+    letters.iter().map(|(id, letter)| Ok((*id, json(letter)?))).collect()
+}
+
+/// And back.
+pub(crate) fn letters_from_rows(rows: &[(u64, String)]) -> Result<Vec<(u64, Letter)>, StoreError> {
+    rows.iter().map(|(id, body)| Ok((*id, parse(body)?))).collect()
 }
 
 /// What the store loaded, as the core wants it.

@@ -12,9 +12,11 @@ use proto::net::{Admission, Listener, NetError, Role};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{self, Desk};
-use super::engine::{self, Engine, EngineInput, Parts};
+use super::engine::{self, Engine, EngineInput, Parts, Post};
 use super::history::History;
 use super::links::Links;
+use super::mail::{MailRoute, Mailer};
+use super::mail_text::Office;
 use super::rows;
 use super::store::{Loaded, Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
@@ -40,6 +42,8 @@ pub struct Config {
     pub admission: Admission,
     /// The address that people and logs see.
     pub address: String,
+    /// How letters leave this machine (`notification`).
+    pub mail: MailRoute,
 }
 
 /// Why a schedd ended.
@@ -64,7 +68,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let started = clock::now();
     let core_config = CoreConfig {
         name: ScheddName::new(&config.name),
-        uid_domain: config.uid_domain,
+        uid_domain: config.uid_domain.clone(),
         address: config.address.clone(),
         zone: TimeZone::system(),
     };
@@ -83,7 +87,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
     let zone = TimeZone::system();
     let host = config.address.clone();
-    let engine = Engine::new(Parts { core, store, links, logs, zone, host, recorded });
+    let office =
+        Office { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
+    let mail = post(office, config.mail, &loaded, inputs.clone())?;
+    let engine = Engine::new(Parts { core, store, links, logs, mail, zone, host, recorded });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener =
@@ -106,6 +113,24 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         ended = &mut engine => return flatten(ended),
     }
     flatten(engine.await)
+}
+
+/// The post office, with the letters that the last life committed and may not have sent.
+fn post(
+    office: Office,
+    route: MailRoute,
+    loaded: &Loaded,
+    engine: mpsc::Sender<EngineInput>,
+) -> Result<Post, StoreError> {
+    let pending = rows::letters_from_rows(&loaded.letters)?;
+    let last_letter = pending.last().map_or(0, |(id, _)| *id);
+    let mailer = match route {
+        MailRoute::Nowhere => None,
+        MailRoute::Sendmail(_) | MailRoute::Smtp { .. } => {
+            Some(Mailer::start(route, pending, engine))
+        }
+    };
+    Ok(Post { office, mailer, last_letter })
 }
 
 /// Texts that the last life committed and may not have written.

@@ -42,6 +42,10 @@ const WRITE_META: &str = "\
 const WRITE_OUTBOX: &str = "\
     insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)";
 
+const WRITE_LETTERS: &str = "\
+    insert into letter (id, body) select value ->> 0, value ->> 1 from json_each(?)";
+const DROP_LETTERS: &str = "delete from letter where id in (select value from json_each(?))";
+
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} in the queue file")]
@@ -91,6 +95,10 @@ pub struct Batch {
     pub outbox: Vec<(u64, String, String)>,
     /// Up to which number the users' logs have been written.
     pub outbox_done: Option<u64>,
+    /// Letters that are to be sent: number and JSON. Sent after the commit, forgotten in a later one.
+    pub letters: Vec<(u64, String)>,
+    /// Letters that are done with.
+    pub letters_done: Vec<u64>,
 }
 
 /// A submission, when it is new.
@@ -162,6 +170,8 @@ pub struct Loaded {
     pub last_seq: u64,
     /// Texts for users' logs that may not have been written: number, file, text, in order.
     pub outbox: Vec<(u64, String, String)>,
+    /// Letters that may not have been sent: number and JSON, in order.
+    pub letters: Vec<(u64, String)>,
 }
 
 impl Batch {
@@ -175,6 +185,8 @@ impl Batch {
             && self.meta.is_empty()
             && self.outbox.is_empty()
             && self.outbox_done.is_none()
+            && self.letters.is_empty()
+            && self.letters_done.is_empty()
     }
 }
 
@@ -275,7 +287,12 @@ impl Store {
                 .fetch_all(&mut *db)
                 .await
                 .map_err(failed("read texts for users' logs"))?;
+        let letters: Vec<(i64, String)> = sqlx::query_as("select id, body from letter order by id")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read letters"))?;
         Ok(Loaded {
+            letters: letters.into_iter().map(|(id, body)| (id.unsigned_abs(), body)).collect(),
             outbox: outbox
                 .into_iter()
                 .map(|(id, path, text)| (id.unsigned_abs(), path, text))
@@ -417,7 +434,11 @@ async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), St
             .map_err(failed("forget what stands in users' logs"))?;
     }
     let texts = batch.outbox.iter().map(|(id, path, text)| json!([id, path, text])).collect();
-    each(tx, texts, "keep texts for users' logs", WRITE_OUTBOX).await
+    each(tx, texts, "keep texts for users' logs", WRITE_OUTBOX).await?;
+    let done = batch.letters_done.iter().map(|id| json!(id)).collect();
+    each(tx, done, "forget letters that are done with", DROP_LETTERS).await?;
+    let letters = batch.letters.iter().map(|(id, body)| json!([id, body])).collect();
+    each(tx, letters, "keep letters", WRITE_LETTERS).await
 }
 
 /// One statement for all rows of a table.

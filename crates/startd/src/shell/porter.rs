@@ -233,6 +233,7 @@ fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, by_itself: bool
                     end: Box::new(end),
                     path: error.path.to_string_lossy().into_owned(),
                     errno: error.errno,
+                    over_limit: error.over_limit,
                 }
             }
             end => {

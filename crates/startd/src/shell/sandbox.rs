@@ -154,21 +154,19 @@ impl Sandboxes {
     ) -> Result<Start, StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
-        let file =
-            |name, own| text(job, name).filter(|path| *path != NULL).map(|_| scratch.join(own));
-        let same = text(job, attr::OUT) == text(job, attr::ERR);
+        let (stdout, stderr) = transfer::outputs(job, &scratch);
         let layout = Layout {
             program: transfer::program(job, &scratch),
             stdin: transfer::stdin(job, &scratch),
-            stdout: file(attr::OUT, transfer::STDOUT),
-            stderr: file(attr::ERR, if same { transfer::STDOUT } else { transfer::STDERR }),
+            stdout,
+            stderr,
             cwd: scratch.clone(),
             scratch: scratch.clone(),
         };
         let start = self.process(run, &layout)?;
         self.make_folder(&scratch, run)?;
         let expected = transfer::bring_in(job, &scratch)
-            .map_err(|error| failure(StartStage::TransferInput, &error.path, error.errno))?;
+            .map_err(|error| failure(error.stage(), &error.path, error.errno))?;
         let written = serde_json::to_vec(&expected).map_err(io::Error::from);
         written
             .and_then(|bytes| fs::write(plan, bytes))

@@ -11,9 +11,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use classad::{ClassAd, Value};
-use model::{RunEnd, attr};
+use classad::{ClassAd, Env, Value};
+use model::{RunEnd, StartStage, attr};
 use nix::errno::Errno;
+use proto::clock;
 use serde::{Deserialize, Serialize};
 
 use super::environment::{JOB_AD, MACHINE_AD};
@@ -39,6 +40,15 @@ pub(crate) struct TransferError {
     pub(crate) path: PathBuf,
     /// The kernel's error number.
     pub(crate) errno: i32,
+    /// Whether nothing failed but that this file is beyond what the job allows (`MaxTransferInputMB`, `MaxTransferOutputMB`).
+    pub(crate) over_limit: bool,
+}
+
+impl TransferError {
+    /// The step that it breaks on the way in.
+    pub(crate) fn stage(&self) -> StartStage {
+        if self.over_limit { StartStage::InputSize } else { StartStage::TransferInput }
+    }
 }
 
 /// What is to be brought back at the end of a run. Kept in a file while the run lasts, outside the job's reach.
@@ -56,6 +66,9 @@ pub(crate) struct Plan {
     preserve_relative_paths: bool,
     /// Files come back only if the job exits with this (`when_to_transfer_output = ON_SUCCESS`).
     only_after_exit_code: Option<i32>,
+    /// Together, what comes back may be no larger.
+    #[serde(default)]
+    most_bytes: Option<u64>,
 }
 
 /// Which files are brought back.
@@ -97,9 +110,41 @@ pub(crate) fn program(job: &ClassAd, scratch: &Path) -> PathBuf {
 
 /// Standard input of a job whose files are brought.
 pub(crate) fn stdin(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
-    let name =
-        Path::new(text(job, attr::IN).filter(|path| *path != super::sandbox::NULL)?).file_name()?;
+    if is_streamed(job, "StreamIn") {
+        return stream(job, attr::IN);
+    }
+    let name = Path::new(stream_path(job, attr::IN)?).file_name()?;
     Some(scratch.join(name))
+}
+
+/// Standard output and standard error of a job whose files are brought, while it runs. A file for both is one.
+pub(crate) fn outputs(job: &ClassAd, scratch: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
+    let kept = |name, own| stream_path(job, name).map(|_| scratch.join(own));
+    let stdout = match is_streamed(job, "StreamOut") {
+        true => stream(job, attr::OUT),
+        false => kept(attr::OUT, STDOUT),
+    };
+    let stderr = match is_streamed(job, "StreamErr") {
+        _ if text(job, attr::OUT) == text(job, attr::ERR) => stdout.clone(),
+        true => stream(job, attr::ERR),
+        false => kept(attr::ERR, STDERR),
+    };
+    (stdout, stderr)
+}
+
+/// Whether a stream is read or written at its place all the time (`stream_output = true`), instead of being brought.
+fn is_streamed(job: &ClassAd, flag: &str) -> bool {
+    job.literal(flag).is_some_and(Value::is_true)
+}
+
+/// What a stream's attribute names; `None` if it is nothing.
+fn stream_path<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
+    text(job, name).filter(|path| *path != super::sandbox::NULL)
+}
+
+/// Where a stream is on the submitting side.
+fn stream(job: &ClassAd, name: &str) -> Option<PathBuf> {
+    Some(Path::new(text(job, attr::IWD).unwrap_or("/")).join(stream_path(job, name)?))
 }
 
 fn brings_executable(job: &ClassAd) -> bool {
@@ -114,11 +159,14 @@ fn brings_executable(job: &ClassAd) -> bool {
 pub(crate) fn bring_in(job: &ClassAd, scratch: &Path) -> Result<Plan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+    check_input_size(job, &iwd)?;
     for item in items(text(job, "TransferInput").unwrap_or_default()) {
         copy_item(&iwd, item, scratch, preserve)?;
     }
-    if let (Some(path), Some(target)) = (text(job, attr::IN), stdin(job, scratch)) {
-        copy_file(&iwd.join(path), &target)?;
+    if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
+        && path != target
+    {
+        copy_file(&path, &target)?;
     }
     if brings_executable(job) {
         let target = program(job, scratch);
@@ -135,13 +183,12 @@ pub(crate) fn bring_in(job: &ClassAd, scratch: &Path) -> Result<Plan, TransferEr
         .is_some_and(|when| when.eq_ignore_ascii_case("ON_SUCCESS"));
     let success = job.literal("JobSuccessExitCode").and_then(Value::as_i64);
     let success = success.and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
-    let target = |name| {
-        text(job, name).filter(|path| *path != super::sandbox::NULL).map(|path| iwd.join(path))
-    };
-    let (stdout, stderr) = (target(attr::OUT), target(attr::ERR));
+    let (stdout, stderr) = (stream(job, attr::OUT), stream(job, attr::ERR));
+    let stderr = stderr.filter(|path| stdout.as_ref() != Some(path));
     Ok(Plan {
-        stderr: stderr.filter(|path| stdout.as_ref() != Some(path)),
-        stdout,
+        stderr: stderr.filter(|_| !is_streamed(job, "StreamErr")),
+        stdout: stdout.filter(|_| !is_streamed(job, "StreamOut")),
+        most_bytes: most_bytes(job, "MaxTransferOutputMB"),
         iwd,
         files,
         remaps: remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
@@ -183,6 +230,10 @@ pub(crate) fn bring_back(
     if !wanted || !by_itself {
         return first;
     }
+    if let Err(error) = check_output_size(plan, scratch) {
+        note(Err(error));
+        return first;
+    }
     match &plan.files {
         Wanted::Listed(names) => {
             for name in names {
@@ -201,6 +252,70 @@ pub(crate) fn bring_back(
         },
     }
     first
+}
+
+/// A limit of the job in MiB as bytes; `None` if it has none, or a negative one.
+fn most_bytes(job: &ClassAd, name: &str) -> Option<u64> {
+    const MIB: u64 = 1 << 20;
+    let env = Env::at(clock::now().wall.as_secs());
+    let most_mib = job.eval(name, None, &env).as_i64()?;
+    Some(u64::try_from(most_mib).ok()?.saturating_mul(MIB))
+}
+
+/// HTCondor 25.14's hold 32. Checked before anything is copied; what cannot be read is found when it is copied.
+fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
+    let Some(most) = most_bytes(job, "MaxTransferInputMB") else { return Ok(()) };
+    let input = stream(job, attr::IN).filter(|_| !is_streamed(job, "StreamIn"));
+    let program = text(job, attr::CMD).filter(|_| brings_executable(job));
+    let listed = items(text(job, "TransferInput").unwrap_or_default());
+    let listed = listed.map(|item| item.strip_prefix("file://").unwrap_or(item));
+    let all =
+        listed.map(|item| iwd.join(item)).chain(input).chain(program.map(|cmd| iwd.join(cmd)));
+    check_sizes(all.map(|path| (bytes_below(&path), path)), most)
+}
+
+/// HTCondor 25.14's hold 33. Standard output and standard error count, and come back all the same.
+fn check_output_size(plan: &Plan, scratch: &Path) -> Result<(), TransferError> {
+    let Some(most) = plan.most_bytes else { return Ok(()) };
+    let streams = [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)];
+    let streams = streams.into_iter().filter(|(_, target)| target.is_some());
+    let streams = streams.map(|(name, _)| scratch.join(name));
+    let files: Vec<PathBuf> = match &plan.files {
+        Wanted::Listed(names) => names.iter().map(|name| scratch.join(name)).collect(),
+        Wanted::Changed(before) => {
+            let after = top_level(scratch)?;
+            after.difference(before).map(|stamp| scratch.join(&stamp.name)).collect()
+        }
+    };
+    check_sizes(streams.chain(files).map(|path| (bytes_below(&path), path)), most)
+}
+
+/// The first path with which the sum is more than allowed is the error.
+fn check_sizes(
+    paths: impl Iterator<Item = (u64, PathBuf)>,
+    most: u64,
+) -> Result<(), TransferError> {
+    let mut sum: u64 = 0;
+    for (bytes, path) in paths {
+        sum = sum.saturating_add(bytes);
+        if sum > most {
+            return Err(TransferError { path, errno: Errno::EFBIG as i32, over_limit: true });
+        }
+    }
+    Ok(())
+}
+
+/// What a file, or a folder with all that is below it, takes. What cannot be read counts nothing here.
+fn bytes_below(path: &Path) -> u64 {
+    let Ok(found) = fs::metadata(path) else { return 0 };
+    if !found.is_dir() {
+        return found.len();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    // A link to a folder is copied as a link.
+    let is_link_to_folder = |path: &Path| path.is_symlink() && path.is_dir();
+    let below = entries.map(|entry| entry.path()).filter(|path| !is_link_to_folder(path));
+    below.map(|path| bytes_below(&path)).fold(0, u64::saturating_add)
 }
 
 fn bring_back_item(plan: &Plan, scratch: &Path, item: &str) -> Result<(), TransferError> {
@@ -255,6 +370,7 @@ fn copy_item(from: &Path, item: &str, to: &Path, preserve: bool) -> Result<(), T
         return Err(TransferError {
             path: PathBuf::from(item),
             errno: Errno::EPROTONOSUPPORT as i32,
+            over_limit: false,
         });
     }
     let source = from.join(item);
@@ -311,7 +427,7 @@ fn copy_file(source: &Path, target: &Path) -> Result<(), TransferError> {
     let mut from = File::open(source).map_err(|error| failed(source, &error))?;
     let found = from.metadata().map_err(|error| failed(source, &error))?;
     if found.is_dir() {
-        return Err(TransferError { path: source.to_owned(), errno: Errno::EISDIR as i32 });
+        return Err(failed(source, &Errno::EISDIR.into()));
     }
     let is_special = fs::metadata(target).is_ok_and(|found: Metadata| !found.is_file());
     if is_special {
@@ -366,7 +482,7 @@ fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
 
 fn failed(path: &Path, error: &io::Error) -> TransferError {
     let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
-    TransferError { path: path.to_owned(), errno }
+    TransferError { path: path.to_owned(), errno, over_limit: false }
 }
 
 #[cfg(test)]
@@ -514,7 +630,10 @@ mod tests {
         let both = Both::new();
         let job = both.job(&[("TransferInput", "a.txt,missing")]);
         let error = bring_in(&job, &both.path("scratch")).unwrap_err();
-        assert_eq!(error, TransferError { path: both.path("iwd/missing"), errno: 2 });
+        assert_eq!(
+            error,
+            TransferError { path: both.path("iwd/missing"), errno: 2, over_limit: false }
+        );
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Functions that look at expressions rather than values, or evaluate one in another ad.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::eval::functions::convert::{Text, text_of};
 use crate::eval::{Evaluator, Scope, Val};
-use crate::expr::{Node, RefScope, scope_of};
+use crate::expr::{Node, RefScope, is_special, scope_of};
+use crate::limits::MAX_EVAL_DEPTH;
 use crate::parse::{Syntax, parse_expression};
 use crate::print;
+use crate::stack::with_room;
 use crate::{AttrName, Expr};
 
 /// `eval(text)`: the value of the expression that the text is.
@@ -37,63 +39,117 @@ pub(super) fn unparse(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scop
     }
 }
 
-/// `unresolved(Attr [, pattern])`: the names, in alphabetical order, that the attribute's expression uses and this ad does
-/// not have; with a pattern, whether one of them matches it.
+/// `unresolved(Attr [, pattern])`: the names, in alphabetical order, that the attribute's value would need and that no ad
+/// has; with a pattern, whether one of them matches it.
 pub(super) fn unresolved(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let (attr, pattern) = match args {
         [attr] => (attr, None),
         [attr, pattern] => (attr, Some(evaluator.eval(pattern, scope))),
         _ => return Val::Error,
     };
-    let Some(Node::Attr(name)) = attr.node() else { return Val::Error };
-    if evaluator.ad(scope).lookup(name).is_none() {
-        return Val::Undefined;
-    }
-    let mut missing = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    collect_missing(evaluator, name, scope, &mut seen, &mut missing);
+    let found = match attr.node() {
+        Some(Node::Attr(name)) => evaluator.find_scoped(name, scope),
+        Some(Node::Root(name)) => evaluator.find_at_root(name, scope),
+        Some(Node::Select(base, name)) => match evaluator.eval(base, scope) {
+            Val::Ad(inner) => evaluator.find_outwards(name, &inner),
+            _ => None,
+        },
+        _ => return Val::Error,
+    };
+    let Some((expr, scope)) = found else { return Val::Undefined };
+    let mut missing = Missing { evaluator, names: BTreeMap::new(), depth: 0 };
+    // HTCondor 25.14: nothing is said of an attribute that goes round in a circle, or selects from what is no ad.
+    let whole = missing.collect(&expr, &scope);
+    let names = if whole { missing.names } else { BTreeMap::new() };
     match pattern {
-        None => {
-            let names: Vec<&str> = missing.iter().map(AttrName::as_str).collect();
-            evaluator.string(names.join(","))
-        }
+        None => evaluator.string(names.into_values().collect::<Vec<_>>().join(",")),
         Some(Val::String(pattern)) => {
             let Ok(regex) = fancy_regex::RegexBuilder::new(&pattern).case_insensitive(true).build()
             else {
                 return Val::Error;
             };
-            Val::Boolean(missing.iter().any(|name| regex.is_match(name.as_str()).unwrap_or(false)))
+            Val::Boolean(names.values().any(|name| regex.is_match(name).unwrap_or(false)))
         }
         Some(_) => Val::Error,
     }
 }
 
-/// Follows the attributes of this ad that an attribute refers to, and keeps the names that lead nowhere.
-fn collect_missing(
-    evaluator: &Evaluator<'_>,
-    start: &AttrName,
-    scope: &Scope,
-    seen: &mut BTreeSet<AttrName>,
-    missing: &mut BTreeSet<AttrName>,
-) {
-    let mut waiting = vec![start.clone()];
-    while let Some(name) = waiting.pop() {
-        if !seen.insert(name.clone()) {
-            continue;
+/// The names that lead nowhere, found by walking from attribute to attribute.
+struct Missing<'m, 'e> {
+    evaluator: &'m mut Evaluator<'e>,
+    /// Each once, without regard to case, as it was first written.
+    names: BTreeMap<String, String>,
+    depth: u32,
+}
+
+impl Missing<'_, '_> {
+    /// Walks an expression; false where the walk cannot be finished.
+    fn collect(&mut self, expr: &Expr, scope: &Scope) -> bool {
+        if self.depth >= MAX_EVAL_DEPTH || !self.evaluator.spend_steps(1) {
+            return false;
         }
-        let Some(expr) = evaluator.ad(scope).lookup(&name) else {
-            missing.insert(name);
-            continue;
-        };
-        for (whose, used) in expr.references() {
-            match whose {
-                RefScope::Unscoped | RefScope::My => waiting.push(used),
-                RefScope::Target => {
-                    missing.insert(used);
+        self.depth += 1;
+        let whole = with_room(|| self.collect_with_room(expr, scope));
+        self.depth -= 1;
+        whole
+    }
+
+    fn collect_with_room(&mut self, expr: &Expr, scope: &Scope) -> bool {
+        match expr.node() {
+            Some(Node::Attr(name)) => {
+                if is_special(name) || self.evaluator.scope_exists(name, scope) {
+                    return true;
                 }
-                RefScope::Other => {}
+                let found = self.evaluator.find_outwards(name, scope);
+                self.follow(found, name)
+            }
+            Some(Node::Root(name)) => {
+                let found = self.evaluator.find_at_root(name, scope);
+                self.follow(found, name)
+            }
+            Some(Node::Select(base, name)) => self.collect_selected(base, name, scope),
+            Some(_) | None => {
+                let mut parts = Vec::new();
+                expr.for_each_child(&mut |part| parts.push(part));
+                // The attributes of a nested ad are looked up around it, not in it: so the reference does it.
+                parts.into_iter().all(|part| self.collect(part, scope))
             }
         }
+    }
+
+    fn collect_selected(&mut self, base: &Expr, name: &AttrName, scope: &Scope) -> bool {
+        match self.evaluator.eval(base, scope) {
+            Val::Ad(inner) => {
+                if is_special(name) || scope_of(name.as_str()).is_some() {
+                    return true;
+                }
+                let found = self.evaluator.find_outwards(name, &inner);
+                self.follow(found, name)
+            }
+            Val::Undefined => {
+                let path = format!("{}.{name}", base.to_new());
+                let target = path.get(..7).filter(|start| start.eq_ignore_ascii_case("TARGET."));
+                self.insert(&path, target.map_or(0, str::len));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn follow(&mut self, found: Option<(Expr, Scope)>, name: &AttrName) -> bool {
+        match found {
+            Some((expr, scope)) => self.collect(&expr, &scope),
+            None => {
+                self.insert(name.as_str(), 0);
+                true
+            }
+        }
+    }
+
+    /// Notes a name, without as many bytes in front. It keeps its place in the order as if they were there.
+    fn insert(&mut self, name: &str, skipped: usize) {
+        let key = name.to_ascii_lowercase();
+        self.names.entry(key).or_insert_with(|| name[skipped..].to_owned());
     }
 }
 
@@ -101,7 +157,7 @@ fn collect_missing(
 /// expression.
 fn dereferenced(evaluator: &Evaluator<'_>, expr: &Expr, scope: &Scope) -> Expr {
     let found = match expr.node() {
-        Some(Node::Attr(name)) => evaluator.find_expression(name, scope),
+        Some(Node::Attr(name)) => evaluator.find_scoped(name, scope).map(|(expr, _)| expr),
         Some(Node::Select(base, name)) => match base.node() {
             Some(Node::Attr(base)) => match scope_of(base.as_str()) {
                 Some(RefScope::My) => evaluator.ad(scope).lookup(name).cloned(),

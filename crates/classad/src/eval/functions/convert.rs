@@ -38,7 +38,8 @@ pub(super) fn real_of(value: &Val) -> Option<f64> {
     match value {
         Val::String(text) => strtod(text).map(|(value, _)| value),
         Val::AbsTime(time) => Some(time.unix_s as f64),
-        Val::RelTime(seconds) => Some(seconds.trunc()),
+        // Counted in whole seconds, among which there is no negative zero.
+        Val::RelTime(seconds) => Some(seconds.trunc() + 0.0),
         Val::Boolean(_) | Val::Integer(_) | Val::Real(_) => number(value),
         Val::Undefined | Val::Error | Val::List(..) | Val::Ad(_) => None,
     }

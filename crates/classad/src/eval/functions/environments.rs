@@ -1,67 +1,11 @@
-//! Environments and argument lists in the two forms in which jobs carry them, and what is known of users.
+//! Functions on environments and argument lists in the two forms in which jobs carry them, and on what is known of users.
 //!
-//! Form 1 splits at blanks (arguments) or semicolons (environment) and quotes nothing. Form 2 splits at blanks; single
-//! quotes keep blanks, and two of them inside quotes are one.
+//! The forms themselves are in `words`; only that an environment of form 1 is split at semicolons is known here.
 
 use std::collections::BTreeMap;
 
-use crate::Expr;
 use crate::eval::{Evaluator, Scope, Val};
-
-fn is_blank(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\n' | '\r')
-}
-
-/// Splits a text of form 2; `None` if a quote is not closed.
-fn split_form_2(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quoted = false;
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        if character == '\'' {
-            let current = word.get_or_insert_default();
-            if quoted && rest.peek() == Some(&'\'') {
-                rest.next();
-                current.push('\'');
-            } else {
-                quoted = !quoted;
-            }
-        } else if !quoted && is_blank(character) {
-            words.extend(word.take());
-        } else {
-            word.get_or_insert_default().push(character);
-        }
-    }
-    words.extend(word);
-    if quoted { None } else { Some(words) }
-}
-
-/// Appends a word to a text of form 2: only what needs quotes is put in quotes, as the reference does it.
-fn push_form_2(text: &mut String, word: &str) {
-    if !text.is_empty() {
-        text.push(' ');
-    }
-    if word.is_empty() {
-        text.push_str("''");
-        return;
-    }
-    let mut in_quotes = false;
-    for character in word.chars() {
-        let special = is_blank(character) || character == '\'';
-        if special != in_quotes {
-            text.push('\'');
-            in_quotes = special;
-        }
-        if character == '\'' {
-            text.push('\'');
-        }
-        text.push(character);
-    }
-    if in_quotes {
-        text.push('\'');
-    }
-}
+use crate::{Expr, words};
 
 /// Sets `NAME=value`; false if it is not of that form.
 fn set_variable(environment: &mut BTreeMap<String, String>, definition: &str) -> bool {
@@ -75,11 +19,7 @@ fn set_variable(environment: &mut BTreeMap<String, String>, definition: &str) ->
 }
 
 fn form_2(environment: &BTreeMap<String, String>) -> String {
-    let mut text = String::new();
-    for (name, value) in environment {
-        push_form_2(&mut text, &format!("{name}={value}"));
-    }
-    text
+    words::print_v2(environment.iter().map(|(name, value)| format!("{name}={value}")))
 }
 
 /// `envV1ToV2(text)`; undefined stays undefined, so that the result can be merged.
@@ -92,7 +32,7 @@ pub(super) fn env_v1_to_v2(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: 
     };
     let mut environment = BTreeMap::new();
     for definition in text.split([';', '\n']) {
-        let definition = definition.trim_start_matches(is_blank);
+        let definition = definition.trim_start_matches([' ', '\t', '\n', '\r']);
         if !definition.is_empty() && !set_variable(&mut environment, definition) {
             return Val::Error;
         }
@@ -113,7 +53,7 @@ pub(super) fn merge_environment(
             Val::String(text) => text,
             _ => return Val::Error,
         };
-        let Some(definitions) = split_form_2(&text) else { return Val::Error };
+        let Ok(definitions) = words::split_v2(&text) else { return Val::Error };
         if !definitions.iter().all(|definition| set_variable(&mut environment, definition)) {
             return Val::Error;
         }
@@ -121,11 +61,17 @@ pub(super) fn merge_environment(
     evaluator.string(form_2(&environment))
 }
 
+/// Which of the two forms.
+enum Form {
+    V1,
+    V2,
+}
+
 /// The form asked for by an optional last argument; `None` if there is no such form.
-fn form(evaluator: &mut Evaluator<'_>, arg: Option<&Expr>, scope: &Scope) -> Option<i64> {
+fn form(evaluator: &mut Evaluator<'_>, arg: Option<&Expr>, scope: &Scope) -> Option<Form> {
     match arg.map(|arg| evaluator.eval(arg, scope)) {
-        None => Some(2),
-        Some(Val::Integer(form @ 1..=2)) => Some(form),
+        None | Some(Val::Integer(2)) => Some(Form::V2),
+        Some(Val::Integer(1)) => Some(Form::V1),
         Some(_) => None,
     }
 }
@@ -137,15 +83,12 @@ pub(super) fn args_to_list(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: 
     }
     let Some(form) = form(evaluator, args.get(1), scope) else { return Val::Error };
     let Val::String(text) = evaluator.eval(&args[0], scope) else { return Val::Error };
-    let words = if form == 1 {
-        Some(text.split(is_blank).filter(|word| !word.is_empty()).map(str::to_owned).collect())
-    } else {
-        split_form_2(&text)
+    let split = match form {
+        Form::V1 => Ok(words::split_v1(&text).map(Expr::from).collect()),
+        Form::V2 => words::split_v2(&text).map(|all| all.into_iter().map(Expr::from).collect()),
     };
-    match words {
-        Some(words) if evaluator.spend_bytes(text.len()) => {
-            evaluator.list(words.into_iter().map(Expr::from).collect())
-        }
+    match split {
+        Ok(items) if evaluator.spend_bytes(text.len()) => evaluator.list(items),
         _ => Val::Error,
     }
 }
@@ -157,26 +100,21 @@ pub(super) fn list_to_args(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: 
     }
     let Some(form) = form(evaluator, args.get(1), scope) else { return Val::Error };
     let Val::List(items, inner) = evaluator.eval(&args[0], scope) else { return Val::Error };
-    let mut text = String::new();
-    for (index, item) in items.iter().enumerate() {
+    let mut listed = Vec::with_capacity(items.len());
+    for item in items.iter() {
         let Val::String(word) = evaluator.eval_element(item, &inner, scope) else {
             return Val::Error;
         };
         if !evaluator.spend_bytes(word.len()) {
             return Val::Error;
         }
-        if form == 2 {
-            push_form_2(&mut text, &word);
-        } else if word.contains(is_blank) {
-            return Val::Error;
-        } else {
-            if index > 0 {
-                text.push(' ');
-            }
-            text.push_str(&word);
-        }
+        listed.push(word);
     }
-    Val::String(text.into())
+    let text = match form {
+        Form::V1 => words::print_v1(&listed),
+        Form::V2 => Some(words::print_v2(&listed)),
+    };
+    text.map_or(Val::Error, |text| Val::String(text.into()))
 }
 
 /// `userHome(user [, default])`.

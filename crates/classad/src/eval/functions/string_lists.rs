@@ -9,6 +9,9 @@ use crate::eval::{Evaluator, Scope, Val};
 /// What separates elements if nothing else is asked for.
 pub(super) const SEPARATORS: &str = ", ";
 
+/// The same for `stringListMember` and `stringListIMember`.
+const MEMBER_SEPARATORS: &str = ", \t\r\n";
+
 /// The elements: blanks around them do not count, nor do empty ones.
 pub(super) fn items<'t>(text: &'t str, separators: &str) -> Vec<&'t str> {
     let pieces = text.split(|character| separators.contains(character));
@@ -147,7 +150,9 @@ fn membership(
         Ok(texts) => texts,
         Err(result) => return result,
     };
-    Val::Boolean(items(&list, &separators).into_iter().any(|candidate| same(candidate, &item)))
+    // HTCondor 25.14: here, and only where no separators are given, other white space separates too.
+    let separators = if args.len() == 2 { MEMBER_SEPARATORS } else { &separators };
+    Val::Boolean(items(&list, separators).into_iter().any(|candidate| same(candidate, &item)))
 }
 
 /// `stringListMember(x, list [, separators])`.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::ClassAd;
 use crate::eval::functions::convert::{strtod, to_integer};
 use crate::eval::functions::strftime;
+use crate::eval::operators::length_of;
 use crate::eval::{Evaluator, Scope, Val};
 use crate::expr::Expr;
 use crate::time_text::{self, civil_from_days, days_from_civil};
@@ -93,7 +94,7 @@ pub(super) fn rel_time(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Sco
         Val::Undefined => Val::Undefined,
         Val::RelTime(seconds) => Val::RelTime(seconds),
         Val::Integer(seconds) => Val::RelTime(seconds as f64),
-        Val::Real(seconds) => Val::RelTime(seconds),
+        Val::Real(seconds) => length_of(seconds),
         Val::AbsTime(time) => Val::RelTime(time.unix_s as f64),
         Val::String(text) => time_text::parse_rel_time(&text).map_or(Val::Error, Val::RelTime),
         _ => Val::Error,

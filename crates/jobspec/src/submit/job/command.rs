@@ -11,15 +11,7 @@ use crate::site::FileKind;
 use crate::submit::keywords::Family;
 
 impl Job<'_> {
-    pub(super) fn set_command(&mut self) -> Result<(), Diagnostic> {
-        self.set_universe()?;
-        self.set_initial_directory()?;
-        self.set_executable()?;
-        self.set_arguments()?;
-        self.set_environment()
-    }
-
-    fn set_universe(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn set_universe(&mut self) -> Result<(), Diagnostic> {
         let name = self.word("universe")?.unwrap_or_else(|| "vanilla".to_owned());
         self.universe = match name.to_ascii_lowercase().as_str() {
             "vanilla" | "5" => Universe::Vanilla,
@@ -58,7 +50,7 @@ impl Job<'_> {
         Diagnostic::error(message).at(self.place("universe")).hint(hint)
     }
 
-    fn set_initial_directory(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn set_initial_directory(&mut self) -> Result<(), Diagnostic> {
         if let Some(path) = self.text("initialdir")? {
             self.iwd = self.absolute(&path);
             self.scope.check_mark(&self.iwd);
@@ -72,7 +64,7 @@ impl Job<'_> {
     }
 
     /// The executable is looked for from where the user submits, not from the initial directory.
-    fn set_executable(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn set_executable(&mut self) -> Result<(), Diagnostic> {
         if self.text("shell")?.is_some() {
             self.ad.set(attr::CMD, "/bin/sh");
             self.ad.set("TransferExecutable", false);
@@ -128,7 +120,7 @@ impl Job<'_> {
         }
     }
 
-    fn set_arguments(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn set_arguments(&mut self) -> Result<(), Diagnostic> {
         if let Some(line) = self.text("shell")? {
             self.ad.set(attr::ARGUMENTS, cmdline::print_v2(["-c", line.as_str()]));
             return Ok(());
@@ -215,7 +207,7 @@ impl Job<'_> {
     }
 
     /// What the description sets, and what `getenv` takes along from the submitter's environment.
-    fn set_environment(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn set_environment(&mut self) -> Result<(), Diagnostic> {
         let mut spelling = "environment";
         let mut text = None;
         for name in ["environment", "env", "environment2"] {

@@ -1,0 +1,65 @@
+//! Streams and limits of jobs whose files are brought. Which files travel is tested on the startd.
+
+use std::fs;
+
+use crate::harness::{Pool, eventually};
+
+/// A shell job whose files are brought.
+fn away(script: &str, more: &str) -> String {
+    format!(
+        "executable = /bin/sh\ntransfer_executable = false\narguments = \"-c '{script}'\"\n\
+         getenv = PATH\nshould_transfer_files = yes\noutput = out\nerror = err\n{more}\nqueue\n"
+    )
+}
+
+#[test]
+fn a_streamed_output_is_there_while_the_job_runs() {
+    let pool = Pool::start(1);
+    let go = pool.work().join("go");
+    let wait = format!("until test -e {}; do sleep 0.05; done", go.display());
+    fs::write(pool.work().join("in"), "from the submitter\n").unwrap();
+    pool.submit(&away(
+        &format!("cat; echo bad >&2; {wait}; echo late"),
+        "input = in\nstream_input = true\nstream_output = true",
+    ));
+    let out = pool.work().join("out");
+    eventually("what the job has said so far is there", || {
+        fs::read_to_string(&out).is_ok_and(|said| said == "from the submitter\n")
+    });
+    // The other stream comes at the end.
+    assert!(!pool.work().join("err").exists());
+    fs::write(go, "").unwrap();
+    pool.until("1.0", "JobStatus", "4");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "from the submitter\nlate\n");
+    assert_eq!(fs::read_to_string(pool.work().join("err")).unwrap(), "bad\n");
+}
+
+#[test]
+fn a_job_with_more_files_than_it_allows_is_held() {
+    let pool = Pool::start(1);
+    fs::create_dir_all(pool.work().join("data/deep")).unwrap();
+    fs::write(pool.work().join("data/deep/big"), vec![0; 2 << 20]).unwrap();
+    let input = "transfer_input_files = data\nmax_transfer_input_mb";
+    pool.submit(&away("true", &format!("{input} = 1")));
+    pool.until("1.0", "HoldReasonCode", "32");
+    let reason = &pool.attribute("1.0", "HoldReason")[0];
+    assert!(reason.contains("The maximum total input file transfer size was exceeded"), "{reason}");
+    pool.submit(&away("true", &format!("{input} = 2")));
+    pool.until("2.0", "JobStatus", "4");
+
+    let make = "echo said; head -c 2000000 /dev/zero > big; exit 3";
+    pool.submit(&away(make, "max_transfer_output_mb = 1"));
+    pool.until("3.0", "HoldReasonCode", "33");
+    let reason = &pool.attribute("3.0", "HoldReason")[0];
+    assert!(
+        reason.contains("The maximum total output file transfer size was exceeded"),
+        "{reason}"
+    );
+    // What the job said and how it ended come back whatever happens to its files.
+    assert_eq!(pool.attribute("3.0", "ExitCode"), ["3"]);
+    assert_eq!(fs::read_to_string(pool.work().join("out")).unwrap(), "said\n");
+    assert!(!pool.work().join("big").exists());
+    pool.submit(&away(make, "max_transfer_output_mb = -1"));
+    pool.until("4.0", "JobStatus", "4");
+    assert!(pool.work().join("big").exists());
+}

@@ -1,0 +1,316 @@
+//! Sends the letters that jobs asked for, on a thread of its own, behind the record.
+//!
+//! A letter is committed with the event that it tells of, and forgotten in a commit after it was sent: it is sent at least once,
+//! whatever is killed in between. A mail server that is away delays letters and nothing else; one that is away for long, or that
+//! refuses a letter, costs that letter and a line in the daemon's log. What a letter says is made in `mail_text`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use lettre::message::header::To;
+use lettre::message::{Mailbox, Mailboxes};
+use lettre::transport::{sendmail, smtp};
+use lettre::{Message, SendmailTransport, SmtpTransport, Transport};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::engine::EngineInput;
+
+/// Letters that wait for a slow server. Beyond it a letter waits in the queue's file for the schedd's next start.
+const QUEUE: usize = 10_000;
+
+/// How long to wait after each failure, seconds. After the last the letter is given up: more than an hour, as long as a reboot of
+/// a mail server may take; others wait behind it meanwhile.
+const PATIENCE_S: [u64; 7] = [1, 5, 30, 60, 300, 900, 3600];
+
+/// How long a server may take to answer.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How mail leaves this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailRoute {
+    /// It does not: letters are not even written.
+    Nowhere,
+    /// Through a program that behaves like sendmail.
+    Sendmail(PathBuf),
+    /// To a server that takes mail without a password, for example on this machine.
+    Smtp {
+        /// Its host.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+}
+
+/// A route cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is no way to send mail: write none, sendmail:/usr/sbin/sendmail or smtp://HOST:PORT"
+)]
+pub struct MailRouteError(String);
+
+/// The port of SMTP.
+const SMTP_PORT: u16 = 25;
+
+impl FromStr for MailRoute {
+    type Err = MailRouteError;
+
+    fn from_str(text: &str) -> Result<Self, MailRouteError> {
+        let wrong = || MailRouteError(text.to_owned());
+        if text == "none" {
+            return Ok(Self::Nowhere);
+        }
+        if let Some(path) = text.strip_prefix("sendmail:").filter(|path| path.starts_with('/')) {
+            return Ok(Self::Sendmail(path.into()));
+        }
+        let server = text.strip_prefix("smtp://").ok_or_else(wrong)?.trim_end_matches('/');
+        let (host, port) = match server.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
+            None => (server, SMTP_PORT),
+        };
+        if host.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self::Smtp { host: host.to_owned(), port })
+    }
+}
+
+/// A letter, as it waits in the queue's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Letter {
+    /// The address, or several with commas between them.
+    pub(crate) to: String,
+    /// From whom.
+    pub(crate) from: String,
+    /// One line.
+    pub(crate) subject: String,
+    /// The rest.
+    pub(crate) text: String,
+}
+
+/// The sender's thread.
+#[derive(Debug)]
+pub(crate) struct Mailer {
+    queue: SyncSender<(u64, Letter)>,
+}
+
+impl Mailer {
+    /// Starts it. `pending` is what the file had at a restart; of each letter that is done with, `engine` is told the number.
+    pub(crate) fn start(
+        route: MailRoute,
+        pending: Vec<(u64, Letter)>,
+        engine: mpsc::Sender<EngineInput>,
+    ) -> Self {
+        let (queue, letters) = sync_channel(QUEUE);
+        thread::spawn(move || deliver_all(&route, pending, &letters, &engine));
+        Self { queue }
+    }
+
+    /// Hands over a letter that is committed. Never waits.
+    pub(crate) fn post(&self, id: u64, letter: Letter) {
+        match self.queue.try_send((id, letter)) {
+            Ok(()) => {}
+            Err(TrySendError::Full((_, letter)) | TrySendError::Disconnected((_, letter))) => {
+                tracing::warn!(to = letter.to, "a letter waits for the next start of the schedd");
+            }
+        }
+    }
+}
+
+fn deliver_all(
+    route: &MailRoute,
+    pending: Vec<(u64, Letter)>,
+    letters: &Receiver<(u64, Letter)>,
+    engine: &mpsc::Sender<EngineInput>,
+) {
+    for (id, letter) in pending.into_iter().chain(letters) {
+        deliver(route, &letter);
+        if engine.blocking_send(EngineInput::LetterDone(id)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends a letter, or gives it up.
+fn deliver(route: &MailRoute, letter: &Letter) {
+    for wait_s in PATIENCE_S {
+        match send(route, letter) {
+            Ok(()) => return,
+            Err(SendError::Refused(why)) => {
+                tracing::warn!(to = letter.to, why, "a letter cannot be sent");
+                return;
+            }
+            Err(SendError::Later(why)) => {
+                tracing::warn!(to = letter.to, why, wait_s, "mail has to wait");
+                thread::sleep(Duration::from_secs(wait_s));
+            }
+        }
+    }
+    tracing::warn!(to = letter.to, subject = letter.subject, "a letter was given up");
+}
+
+/// Why a letter did not go. The mail library's errors are of several types; here they are for the daemon's log only.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Later(String),
+}
+
+fn send(route: &MailRoute, letter: &Letter) -> Result<(), SendError> {
+    let message = message(letter)?;
+    match route {
+        MailRoute::Nowhere => Ok(()),
+        MailRoute::Sendmail(program) => {
+            let failed = |error: sendmail::Error| SendError::Later(error.to_string());
+            SendmailTransport::new_with_command(program).send(&message).map_err(failed)
+        }
+        MailRoute::Smtp { host, port } => {
+            let failed = |error: smtp::Error| match error.is_permanent() {
+                true => SendError::Refused(error.to_string()),
+                false => SendError::Later(error.to_string()),
+            };
+            let server = SmtpTransport::builder_dangerous(host.as_str())
+                .port(*port)
+                .timeout(Some(SERVER_TIMEOUT))
+                .build();
+            server.send(&message).map(|_| ()).map_err(failed)
+        }
+    }
+}
+
+fn message(letter: &Letter) -> Result<Message, SendError> {
+    let refused = |address: &str, why| SendError::Refused(format!("{address}: {why}"));
+    let from: Mailbox = letter.from.parse().map_err(|why| refused(&letter.from, why))?;
+    let to: Mailboxes = letter.to.parse().map_err(|why| refused(&letter.to, why))?;
+    Message::builder()
+        .from(from)
+        .mailbox(To::from(to))
+        .subject(&letter.subject)
+        .body(letter.text.clone())
+        .map_err(|why| SendError::Refused(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Serves one letter on a connection; returns what came after DATA.
+    fn receive(stream: TcpStream, answer_to_data: &str) -> String {
+        let mut out = stream.try_clone().unwrap();
+        let mut say = move |line: &str| out.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines().map(|line| line.unwrap());
+        let mut data = String::new();
+        say("220 test");
+        while let Some(line) = lines.next() {
+            match line.split(' ').next().unwrap_or_default() {
+                "EHLO" | "MAIL" | "RCPT" => say("250 ok"),
+                "DATA" => {
+                    say("354 go on");
+                    for line in lines.by_ref().take_while(|line| line != ".") {
+                        data += &(line + "\n");
+                    }
+                    say(answer_to_data);
+                }
+                _ => {
+                    say("221 bye");
+                    break;
+                }
+            }
+        }
+        data
+    }
+
+    fn letter(to: &str) -> Letter {
+        Letter {
+            to: to.to_owned(),
+            from: "Updraft <updraft@host>".to_owned(),
+            subject: "Job 1.0 ended".to_owned(),
+            text: "It's done: 日本\n".to_owned(),
+        }
+    }
+
+    fn server() -> (TcpListener, MailRoute) {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        (server, MailRoute::Smtp { host: "127.0.0.1".to_owned(), port })
+    }
+
+    #[test]
+    fn a_letter_reaches_the_server_and_its_number_the_engine() {
+        let (server, route) = server();
+        let (engine, mut done) = mpsc::channel(8);
+        let mailer =
+            Mailer::start(route, vec![(4, letter("bob@example.org, eve@example.org"))], engine);
+        mailer.post(5, letter("no address"));
+        let data = receive(server.accept().unwrap().0, "250 taken");
+        assert!(data.contains("Subject: Job 1.0 ended"), "{data}");
+        assert!(data.contains("To: bob@example.org, eve@example.org"), "{data}");
+        // One that has no way to go is not tried for ever.
+        for expected in [4, 5] {
+            match done.blocking_recv() {
+                Some(EngineInput::LetterDone(id)) => assert_eq!(id, expected),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_busy_gets_the_letter_again() {
+        let (server, route) = server();
+        let (engine, mut done) = mpsc::channel(8);
+        let _mailer = Mailer::start(route, vec![(1, letter("bob@example.org"))], engine);
+        receive(server.accept().unwrap().0, "451 later");
+        receive(server.accept().unwrap().0, "250 taken");
+        assert!(matches!(done.blocking_recv(), Some(EngineInput::LetterDone(1))));
+    }
+
+    #[test]
+    fn a_refusal_is_not_tried_again() {
+        let (server, route) = server();
+        let sender = thread::spawn(move || send(&route, &letter("bob@example.org")));
+        receive(server.accept().unwrap().0, "554 no");
+        assert!(matches!(sender.join().unwrap(), Err(SendError::Refused(_))));
+    }
+
+    #[test]
+    fn sendmail_gets_the_letter_and_who_it_is_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (program, seen) = (dir.path().join("sendmail"), dir.path().join("seen"));
+        let script = format!("#!/bin/sh\n{{ echo \"$@\"; cat; }} > {}\n", seen.display());
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        send(&MailRoute::Sendmail(program), &letter("bob@example.org")).unwrap();
+        let seen = fs::read_to_string(seen).unwrap();
+        // Behind `--` no address is taken for an option.
+        assert!(seen.lines().next().unwrap().ends_with("-- bob@example.org"), "{seen}");
+        assert!(seen.contains("Subject: Job 1.0 ended"), "{seen}");
+        let missing = send(&MailRoute::Sendmail(dir.path().join("no")), &letter("bob@example.org"));
+        assert!(matches!(missing, Err(SendError::Later(_))));
+    }
+
+    #[test]
+    fn routes_are_read_as_documented() {
+        let smtp = |host: &str, port| MailRoute::Smtp { host: host.to_owned(), port };
+        for (text, route) in [
+            ("none", Ok(MailRoute::Nowhere)),
+            ("smtp://localhost:2525", Ok(smtp("localhost", 2525))),
+            ("smtp://mail.example.org/", Ok(smtp("mail.example.org", 25))),
+            ("sendmail:/usr/sbin/sendmail", Ok(MailRoute::Sendmail("/usr/sbin/sendmail".into()))),
+            ("smtp://", Err(MailRouteError("smtp://".to_owned()))),
+            ("smtp://h:x", Err(MailRouteError("smtp://h:x".to_owned()))),
+            ("yes", Err(MailRouteError("yes".to_owned()))),
+        ] {
+            assert_eq!(text.parse(), route, "{text}");
+        }
+    }
+}

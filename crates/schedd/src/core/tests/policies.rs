@@ -233,8 +233,12 @@ fn a_hold_that_may_pass_by_itself_is_tried_again_and_no_other() {
     const ENOENT: i32 = 2;
     const ENOSPC: i32 = 28;
     let input = |errno| transferred(StartStage::TransferInput, errno);
-    let lost =
-        |errno| RunEnd::OutputFailed { end: Box::new(exited(0)), path: "/x".to_owned(), errno, over_limit: false };
+    let lost = |errno| RunEnd::OutputFailed {
+        end: Box::new(exited(0)),
+        path: "/x".to_owned(),
+        errno,
+        over_limit: false,
+    };
     let cases = [
         ("", input(ENOSPC), 1),
         ("", input(ENOENT), 5),

@@ -51,6 +51,7 @@ fn main() -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+#[expect(clippy::disallowed_methods, reason = "a fuzzer runs for a time and finds what is slow")]
 fn run(cli: &Cli, chosen: &[(&str, Target)]) -> u64 {
     let corpus = Corpus::new();
     let mut failures = 0;

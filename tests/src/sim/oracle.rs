@@ -218,8 +218,8 @@ impl Oracle {
             ));
         }
         // Some of those may have come in the same transaction: they are the lowest.
-        let gone = cluster.later.iter().skip(cluster.later.len() as usize - never as usize);
-        for proc in gone {
+        let _came = cluster.later.take_first(cluster.later.len() - u64::from(never));
+        for proc in cluster.later.iter() {
             self.jobs.remove(&JobId { cluster: id, proc });
         }
         cluster.later = Ranges::default();

@@ -116,7 +116,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn set_base(&mut self, setting: Setting<'_>) -> Result<(), Diagnostic> {
+    fn set_base(&mut self, file: Option<&str>) -> Result<(), Diagnostic> {
         let host = self.scope.site.host();
         self.ad.set(attr::MY_TYPE, "Job");
         self.ad.set(attr::TARGET_TYPE, "Machine");
@@ -126,7 +126,7 @@ impl Job<'_> {
         self.ad.set("JobSubmitMethod", 0);
         self.ad.set("MinHosts", 1);
         self.ad.set("MaxHosts", 1);
-        if let Some(file) = setting.file {
+        if let Some(file) = file {
             self.ad.set("JobSubmitFile", file);
         }
         Ok(())

@@ -232,6 +232,10 @@ pub(super) fn submitted(
     log: &mut Vec<LogEntry>,
 ) {
     let shared_log = log_path(shared);
+    // Most jobs of a large submission have no log: nothing is looked for in a million of them.
+    if shared_log.is_none() && !record.spec.procs.any_own(|name| *name == *attr::USER_LOG) {
+        return;
+    }
     for proc in procs {
         let mut ad = record.spec.delta(proc).unwrap_or_default();
         let own = [attr::USER_LOG, attr::IWD].iter().any(|name| ad.get_own(name).is_some());

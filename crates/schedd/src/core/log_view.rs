@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
+use model::userlog::TransferStep;
 use model::{
     AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, StopCause,
     Timestamp, Usage, VacateCode, attr,
@@ -50,6 +51,13 @@ pub enum LogKind {
         scratch_dir: Arc<str>,
         /// What the slot has.
         resources: Resources,
+    },
+    /// 040.
+    Transfer {
+        /// Which step.
+        step: TransferStep,
+        /// To where.
+        to: Option<String>,
     },
     /// 006.
     ImageSize {
@@ -192,9 +200,8 @@ impl Core {
         now: model::Now,
     ) -> Vec<LogKind> {
         match event {
-            JobEvent::RunAuthorised { .. }
-            | JobEvent::PauseRequested { .. }
-            | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::RunAuthorised { .. } => self.transfers(ad, event),
+            JobEvent::PauseRequested { .. } | JobEvent::StopRequested { .. } => Vec::new(),
             JobEvent::Suspended { processes, .. } => {
                 vec![LogKind::Suspended { processes: *processes }]
             }
@@ -208,13 +215,15 @@ impl Core {
                     scratch_dir: record.tally.scratch_dir.clone().unwrap_or_else(|| "".into()),
                     resources: claim.record.resources.clone(),
                 });
-                executing.into_iter().collect()
+                self.transfers(ad, event).into_iter().chain(executing).collect()
             }
             JobEvent::RunOver { end, usage, next, .. } => {
                 let run = Box::new(summary(job, ad, end, *usage, now));
                 let image = (usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib)
                     .then_some(LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib });
-                image.into_iter().chain(run_over(&job.state(), run, next)).collect()
+                let transfers = self.transfers(ad, event);
+                let over = run_over(&job.state(), run, next);
+                image.into_iter().chain(transfers).chain(over).collect()
             }
             JobEvent::Held(hold) => vec![LogKind::Held(hold.clone())],
             JobEvent::Released { reason, .. } => vec![LogKind::Released { reason: reason.clone() }],

@@ -3,7 +3,6 @@
 use model::{JobEvent, Usage};
 
 use super::*;
-use crate::core::LogKind;
 
 /// How the job stands before its policy is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,25 +109,6 @@ fn a_policy_says_why_in_the_jobs_words_or_in_htcondors() {
         hold("PeriodicHold = NumJobStarts >= 0\nPeriodicHoldReason = 7"),
         format!("\"{whose}\" 0")
     );
-}
-
-/// The names of the entries of a batch.
-fn entries(batch: &Batch) -> Vec<&'static str> {
-    let name = |kind: &LogKind| match kind {
-        LogKind::Submitted { .. } => "000",
-        LogKind::Executing { .. } => "001",
-        LogKind::Evicted { .. } => "004",
-        LogKind::Terminated(_) => "005",
-        LogKind::ImageSize { .. } => "006",
-        LogKind::Lost { .. } => "024",
-        LogKind::Aborted { .. } => "009",
-        LogKind::Suspended { .. } => "010",
-        LogKind::Unsuspended => "011",
-        LogKind::Held(_) => "012",
-        LogKind::Released { .. } => "013",
-        LogKind::StartError { .. } => "021",
-    };
-    batch.log.iter().map(|entry| name(&entry.kind)).collect()
 }
 
 #[test]

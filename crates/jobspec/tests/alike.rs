@@ -20,13 +20,12 @@ fn ads(text: &str) -> Option<Vec<ClassAd>> {
 /// does.
 fn check(lines: &str) {
     let mut compared = 0;
-    for items in ["a b c", "1 2 3", "x '' y", "true false true", "2 1 2"] {
+    for items in ["a b c", "1 2 3", "x '' y", "true false true", "2 1 2", "5 vanilla local"] {
         let items: Vec<&str> = items.split(' ').map(|item| item.trim_matches('\'')).collect();
         let base = format!("executable = /bin/x\n{lines}\n");
-        let queue = format!(
-            "queue v from (\n{}\n)\n",
-            items.iter().map(|i| format!("{i},")).collect::<Vec<_>>().join("\n")
-        );
+        // Two variables, so that the first can be empty.
+        let rows: Vec<String> = items.iter().map(|item| format!("{item},z\n")).collect();
+        let queue = format!("queue v, w from (\n{})\n", rows.concat());
         let taught = ads(&format!("{base}{queue}"));
         let alone = ads(&format!("{base}v = {}\nqueue\n{queue}", items[0]));
         assert_eq!(taught.is_some(), alone.is_some(), "{items:?} with\n{lines}");

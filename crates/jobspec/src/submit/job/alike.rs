@@ -2,10 +2,10 @@
 //! a step that has looked at nothing that changes from job to job comes out the same for all of them and is not taken again.
 //! A hundred thousand jobs that differ in their arguments cost a hundred thousand arguments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use classad::{AttrName, ClassAd};
+use classad::{AttrName, ClassAd, Expr};
 
 use super::{Job, Made, Refused, Setting, Transfer, Universe};
 use crate::diagnostic::Diagnostic;
@@ -64,12 +64,12 @@ pub(in crate::submit) struct Common {
     transfer: Transfer,
     /// What comes out the same for all.
     fixed: Arc<ClassAd>,
-    /// The steps to take for each job.
-    each: Vec<&'static Step>,
+    /// The steps to take for each job, and which in order they are.
+    each: Vec<(usize, &'static Step)>,
     /// Attributes that those steps have made for any job so far.
     varying: BTreeSet<AttrName>,
-    /// Attributes that a step for all makes after a step for each.
-    beaten: BTreeSet<AttrName>,
+    /// Which step, of those that come out the same, has made an attribute: it beats what a step before it makes of it.
+    made_by: BTreeMap<AttrName, usize>,
 }
 
 /// Makes the first job of a statement, and says what the others have in common with it: nothing can be said if even the
@@ -80,13 +80,13 @@ pub(in crate::submit) fn make_first(
 ) -> Result<(Made, Option<Common>), Box<Refused>> {
     let mut job = Job::new(scope, setting);
     let mut watch = Watch::default();
-    for step in STEPS.iter().chain([&LAST]) {
+    for (n, step) in STEPS.iter().chain([&LAST]).enumerate() {
         let before = job.ad.clone();
         scope.macros.forget_varying();
         if let Err(error) = (step.take)(&mut job, setting) {
             return Err(Box::new(Refused { error, warnings: job.warnings }));
         }
-        watch.taken(step, scope.macros.has_varied(), &before, &job.ad);
+        watch.taken((n, step), scope.macros.has_varied(), &before, &job.ad);
     }
     let Job { ad, universe, iwd, transfer, warnings, .. } = job;
     let common = (!watch.all_differ).then(|| Common {
@@ -96,7 +96,7 @@ pub(in crate::submit) fn make_first(
         fixed: Arc::new(watch.fixed),
         each: watch.each,
         varying: watch.varying,
-        beaten: watch.beaten,
+        made_by: watch.made_by,
     });
     Ok((Made { ad, warnings }, common))
 }
@@ -104,27 +104,31 @@ pub(in crate::submit) fn make_first(
 #[derive(Default)]
 struct Watch {
     fixed: ClassAd,
-    each: Vec<&'static Step>,
+    each: Vec<(usize, &'static Step)>,
     varying: BTreeSet<AttrName>,
-    beaten: BTreeSet<AttrName>,
+    made_by: BTreeMap<AttrName, usize>,
     /// A step that looks back would find something else for each job.
     attributes_differ: bool,
     all_differ: bool,
 }
 
 impl Watch {
-    fn taken(&mut self, step: &'static Step, varied: bool, before: &ClassAd, after: &ClassAd) {
+    fn taken(
+        &mut self,
+        (n, step): (usize, &'static Step),
+        varied: bool,
+        before: &ClassAd,
+        after: &ClassAd,
+    ) {
         let made = after.iter().filter(|(name, expr)| before.lookup(name) != Some(expr));
         if varied || (step.looks_back && self.attributes_differ) {
-            self.each.push(step);
+            self.each.push((n, step));
             self.varying.extend(made.map(|(name, _)| name.clone()));
             self.attributes_differ |= step.gives == Gives::Attributes;
             self.all_differ |= step.gives == Gives::Everything;
         } else {
             for (name, expr) in made {
-                if self.varying.contains(name) {
-                    self.beaten.insert(name.clone());
-                }
+                self.made_by.insert(name.clone(), n);
                 self.fixed.set(name.clone(), expr.clone());
             }
         }
@@ -143,16 +147,19 @@ impl Common {
         job.iwd.clone_from(&self.iwd);
         job.transfer = self.transfer;
         job.ad.set_parent(Arc::clone(&self.fixed));
-        for step in &self.each {
+        for (n, step) in &self.each {
             if let Err(error) = (step.take)(&mut job, setting) {
                 return Err(Box::new(Refused { error, warnings: job.warnings }));
+            }
+            let beaten = |(name, _): &(&AttrName, &Expr)| self.made_by.get(*name) > Some(n);
+            let beaten: Vec<AttrName> =
+                job.ad.iter().filter(beaten).map(|(name, _)| name.clone()).collect();
+            for name in beaten {
+                job.ad.remove(name.as_str());
             }
         }
         let Job { mut ad, warnings, .. } = job;
         ad.clear_parent();
-        for name in &self.beaten {
-            ad.remove(name.as_str());
-        }
         for (name, _) in ad.iter() {
             if !self.varying.contains(name) {
                 self.varying.insert(name.clone());

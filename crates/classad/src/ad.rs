@@ -179,6 +179,7 @@ impl ClassAd {
     }
 
     /// The ad that this one is chained to.
+    #[inline]
     pub fn parent(&self) -> Option<&Arc<ClassAd>> {
         self.parent.as_ref()
     }
@@ -219,6 +220,7 @@ impl ClassAd {
         &self.exprs[place]
     }
 
+    #[inline]
     pub(crate) fn shape(&self) -> &Arc<Shape> {
         &self.shape
     }

@@ -121,8 +121,7 @@ fn check(text: &str) {
     chained.set_parent(Arc::new(machines[0].clone()));
     machines.extend([chained, machines[0].clone()]);
     let mut in_blocks = Vec::new();
-    compiled
-        .eval_each(machines.iter().chain(machines.iter().rev()), |_, value| in_blocks.push(value));
+    compiled.eval_each(machines.iter().chain(machines.iter().rev()), |value| in_blocks.push(value));
     let mut in_blocks = in_blocks.into_iter();
     for machine in machines.iter().chain(machines.iter().rev()) {
         let expected = job.eval_expr(&expr, Some(machine), &env);

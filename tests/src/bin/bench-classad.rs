@@ -96,7 +96,7 @@ fn compare(
     let mut evaluate_in_turn = || {
         let rows = first..first + ADS_IN_TURN;
         let machines = rows.filter_map(|row| table.get(row)).map(AsRef::as_ref);
-        in_turn.eval_each(machines, |_, value| drop(black_box(value)));
+        in_turn.eval_each(machines, |value| drop(black_box(value)));
         first = (first + ADS_IN_TURN) % MACHINES;
     };
     let mut operations: [(&str, f64, (usize, usize), &mut dyn FnMut()); 8] = [

@@ -36,35 +36,29 @@ pub(crate) struct Places<'p> {
     names: &'p [AttrName],
     /// The first of the attributes. They are all looked at before any of them is needed, because an ad is seldom in the
     /// processor's cache: so memory is waited for once, and not once for each attribute.
-    gathered: [Found<'p>; MAX_GATHERED],
+    gathered: [Option<&'p Value>; MAX_GATHERED],
 }
 
-#[derive(Clone, Copy)]
-enum Found<'p> {
-    /// Not in the ad itself.
-    Nowhere,
-    Literal(&'p Value),
-    /// Something that must be evaluated.
-    Tree(&'p Expr),
-}
+/// What an attribute is that the ad does not have.
+static UNDEFINED: Value = Value::Undefined;
 
 impl Layouts {
-    /// The attributes of an ad that have these names, which must be the same in every call.
+    /// Looks at the attributes of an ad. Their names must be the same in every call.
     #[inline]
-    pub(crate) fn places<'p>(&mut self, ad: &'p ClassAd, names: &'p [AttrName]) -> Places<'p> {
+    pub(crate) fn gather(&mut self, places: &mut Places<'_>) {
+        let ad = places.ad;
         let is_last =
             self.known.get(self.last).is_some_and(|layout| Arc::ptr_eq(&layout.shape, ad.shape()));
         if !is_last {
-            self.last = self.index_of(ad, names);
+            self.last = self.index_of(ad, places.names);
         }
-        let mut gathered = [Found::Nowhere; MAX_GATHERED];
-        for (found, place) in gathered.iter_mut().zip(&self.known[self.last].places) {
-            if let Some(place) = place {
-                let expr = ad.at_place(*place);
-                *found = expr.as_literal().map_or(Found::Tree(expr), Found::Literal);
-            }
+        let absent = if ad.parent().is_none() { Some(&UNDEFINED) } else { None };
+        for (value, place) in places.gathered.iter_mut().zip(&self.known[self.last].places) {
+            *value = match place {
+                Some(place) => ad.at_place(*place).as_literal(),
+                None => absent,
+            };
         }
-        Places { ad, names, gathered }
     }
 
     fn index_of(&mut self, ad: &ClassAd, names: &[AttrName]) -> usize {
@@ -86,30 +80,28 @@ impl Layouts {
 }
 
 impl<'p> Places<'p> {
+    /// The attributes of an ad that have these names, not yet looked at.
+    #[inline]
+    pub(crate) fn new(ad: &'p ClassAd, names: &'p [AttrName]) -> Places<'p> {
+        Places { ad, names, gathered: [None; MAX_GATHERED] }
+    }
+
+    /// The ad.
+    pub(crate) fn ad(&self) -> &'p ClassAd {
+        self.ad
+    }
+
     /// The value of an attribute, if it is a literal.
     #[inline]
     pub(crate) fn literal(&self, number: usize) -> Option<&'p Value> {
         match self.gathered.get(number) {
-            Some(Found::Literal(value)) => Some(value),
-            Some(Found::Tree(_)) => None,
-            Some(Found::Nowhere) | None => self.look_up(number)?.as_literal(),
+            Some(Some(value)) => Some(value),
+            Some(None) | None => self.look_up(number)?.as_literal(),
         }
     }
 
-    /// The expression of an attribute that is no literal: the ad's own, else its parent's.
-    pub(crate) fn tree(&self, number: usize) -> Option<&'p Expr> {
-        match self.gathered.get(number) {
-            Some(Found::Tree(expr)) => Some(expr),
-            Some(Found::Literal(_)) => None,
-            Some(Found::Nowhere) | None => {
-                self.look_up(number).filter(|expr| expr.node().is_some())
-            }
-        }
-    }
-
-    /// An attribute that was not gathered: one of the parent, or one too many.
-    fn look_up(&self, number: usize) -> Option<&'p Expr> {
-        let ad = if number < MAX_GATHERED { self.ad.parent()? } else { self.ad };
-        ad.lookup(&self.names[number])
+    /// The expression of an attribute, wherever it is: the ad's own, else its parent's.
+    pub(crate) fn look_up(&self, number: usize) -> Option<&'p Expr> {
+        self.ad.lookup(&self.names[number])
     }
 }

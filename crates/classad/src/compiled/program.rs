@@ -50,24 +50,27 @@ impl CompiledExpr {
 
     /// The value in a match with `target`.
     pub fn eval(&mut self, target: &ClassAd) -> Value {
-        self.program.eval(target, &self.layouts.places(target, &self.program.names))
+        let mut places = Places::new(target, &self.program.names);
+        self.layouts.gather(&mut places);
+        self.program.eval(&places)
     }
 
-    /// Calls `each` for each of the ads with the value in a match with it, in their order. Much faster than one by one where the
+    /// Calls `each` with the value in a match with each of the ads, in their order. Much faster than one by one where the
     /// ads do not fit the processor's cache: several are waited for at once.
     pub fn eval_each<'t>(
         &mut self,
         targets: impl IntoIterator<Item = &'t ClassAd>,
-        mut each: impl FnMut(&'t ClassAd, Value),
+        mut each: impl FnMut(Value),
     ) {
         let CompiledExpr { program, layouts } = self;
         let mut targets = targets.into_iter().fuse();
         loop {
-            let block: [_; BLOCK_ADS] = std::array::from_fn(|_| {
-                targets.next().map(|target| (target, layouts.places(target, &program.names)))
-            });
-            for (target, places) in block.iter().flatten() {
-                each(target, program.eval(target, places));
+            let mut block = [const { None::<Places<'_>> }; BLOCK_ADS];
+            for (places, target) in block.iter_mut().zip(&mut targets) {
+                layouts.gather(places.insert(Places::new(target, &program.names)));
+            }
+            for places in block.iter().flatten() {
+                each(program.eval(places));
             }
             if block[BLOCK_ADS - 1].is_none() {
                 break;
@@ -147,8 +150,8 @@ impl Program {
         Program { my, env: env.clone(), root, names }
     }
 
-    fn eval(&self, target: &ClassAd, places: &Places<'_>) -> Value {
-        let mut run = Run { program: self, target, places, evaluator: None };
+    fn eval(&self, places: &Places<'_>) -> Value {
+        let mut run = Run { program: self, places, evaluator: None };
         match run.eval(&self.root) {
             Val::Boolean(value) => Value::Boolean(value),
             value => run.evaluator().value(value),
@@ -156,8 +159,9 @@ impl Program {
     }
 
     pub(crate) fn holds(&self, target: &ClassAd, layouts: &mut Layouts) -> bool {
-        let places = layouts.places(target, &self.names);
-        let mut run = Run { program: self, target, places: &places, evaluator: None };
+        let mut places = Places::new(target, &self.names);
+        layouts.gather(&mut places);
+        let mut run = Run { program: self, places: &places, evaluator: None };
         run.truth(&self.root).is_true()
     }
 }
@@ -165,7 +169,6 @@ impl Program {
 /// One evaluation. What is left to the evaluator is left to the same one, which counts steps and random numbers.
 struct Run<'r> {
     program: &'r Program,
-    target: &'r ClassAd,
     places: &'r Places<'r>,
     evaluator: Option<Evaluator<'r>>,
 }
@@ -176,7 +179,7 @@ impl<'r> Run<'r> {
             Part::Constant(value) => Val::from(value),
             Part::Column(number, depth) => match self.places.literal(*number) {
                 Some(literal) => Val::from(literal),
-                None => match self.places.tree(*number) {
+                None => match self.places.look_up(*number) {
                     Some(found) => self.evaluator().eval_of_target(found, *depth),
                     None => Val::Undefined,
                 },
@@ -275,7 +278,7 @@ impl<'r> Run<'r> {
     }
 
     fn evaluator(&mut self) -> &mut Evaluator<'r> {
-        let (program, target) = (self.program, self.target);
+        let (program, target) = (self.program, self.places.ad());
         self.evaluator
             .get_or_insert_with(|| Evaluator::new(&program.my, Some(target), &program.env))
     }

@@ -51,6 +51,7 @@ fn main() -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long an input takes is part of the test")]
 fn run(cli: &Cli, chosen: &[(&str, Target)]) -> u64 {
     let corpus = Corpus::new();
     let mut failures = 0;

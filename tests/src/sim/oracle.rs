@@ -218,7 +218,8 @@ impl Oracle {
             ));
         }
         // Some of those may have come in the same transaction: they are the lowest.
-        let gone = cluster.later.iter().skip(cluster.later.len() as usize - never as usize);
+        let came = cluster.later.len() - u64::from(never);
+        let gone = cluster.later.iter().skip(usize::try_from(came).unwrap_or(usize::MAX));
         for proc in gone {
             self.jobs.remove(&JobId { cluster: id, proc });
         }

@@ -24,7 +24,8 @@ const MAX_COMPILED_PARTS: usize = 10_000;
 const BLOCK_ADS: usize = 8;
 
 /// An expression of one ad, to be evaluated against one ad after the other, several times faster than by
-/// [`ClassAd::eval_expr`] and with the same values.
+/// [`ClassAd::eval_expr`] and with the same values. Only the limits of an evaluation are more generous: what the ad decides
+/// alone is paid for once, when it is compiled.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -12,6 +12,7 @@ mod resources;
 mod run;
 mod spec;
 mod time;
+mod travel;
 
 pub mod attr;
 pub mod cmdline;
@@ -31,3 +32,4 @@ pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use time::{Now, Timestamp};
+pub use travel::files_travel;

@@ -74,6 +74,16 @@ impl ClusterSpec {
     }
 }
 
+impl Procs {
+    /// Whether any job has an attribute of its own for which `which` holds. Costs nothing for jobs of a template.
+    pub fn any_own(&self, mut which: impl FnMut(&AttrName) -> bool) -> bool {
+        match self {
+            Self::Listed(ads) => ads.iter().any(|ad| ad.iter().any(|(name, _)| which(name))),
+            Self::Counted { template, .. } => template.0.iter().any(|(name, _)| which(name)),
+        }
+    }
+}
+
 impl ProcTemplate {
     /// The attributes of job `proc`.
     pub fn instantiate(&self, proc: ProcId) -> ClassAd {

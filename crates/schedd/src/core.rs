@@ -40,6 +40,7 @@ mod state;
 mod submit;
 mod tally;
 mod tick;
+mod transfer_view;
 mod watch;
 mod words;
 

@@ -78,12 +78,12 @@ impl Bench {
         );
         let start = millis(self.time(&["version"])?);
         println!("{:<58} {start:>10.1} ms", "a command that does nothing (`updraft version`)");
-        let counted = millis(self.submit_held("counted", "arguments = $(Process)")?);
+        let counted = millis(self.submit_waiting("counted", "arguments = $(Process)")?);
         println!(
             "{:<58} {counted:>10.1} ms",
             format!("submit {QUEUED} jobs that differ by their number")
         );
-        let listed = millis(self.submit_held("listed", "arguments = $INT(Process,%06d)")?);
+        let listed = millis(self.submit_waiting("listed", "arguments = $INT(Process,%06d)")?);
         println!("{:<58} {listed:>10.1} ms", format!("submit {QUEUED} jobs described one by one"));
         for (what, words) in [
             ("totals", &["q", "-totals"][..]),
@@ -113,11 +113,11 @@ impl Bench {
         Ok((f64::from(JOBS) / took.as_secs_f64(), begun.elapsed()))
     }
 
-    fn submit_held(&self, name: &str, line: &str) -> Result<Duration> {
+    fn submit_waiting(&self, name: &str, line: &str) -> Result<Duration> {
         let begun = now();
         self.submit(
             name,
-            &format!("executable = /bin/true\nhold = true\n{line}\nqueue {QUEUED}\n"),
+            &format!("executable = /bin/true\nrequirements = false\n{line}\nqueue {QUEUED}\n"),
         )?;
         Ok(begun.elapsed())
     }

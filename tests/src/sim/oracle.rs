@@ -207,24 +207,22 @@ impl Oracle {
         Ok(())
     }
 
-    /// The jobs that had not come into the queue, and only those, are none.
+    /// The jobs that had not come into the queue are the last of the cluster; nothing can have happened to them.
     fn factory_ended(&mut self, id: ClusterId, never: u32) -> Result<(), String> {
         let cluster = self.clusters.get_mut(&id);
         let cluster = cluster.ok_or_else(|| format!("factory {id} ended and never was"))?;
-        if cluster.later.len() < u64::from(never) {
-            return Err(format!(
-                "{never} jobs of factory {id} never came, {:?} could",
-                cluster.later
-            ));
-        }
-        // Some of those may have come in the same transaction: they are the lowest.
-        let came = cluster.later.len() - u64::from(never);
-        let gone = cluster.later.iter().skip(usize::try_from(came).unwrap_or(usize::MAX));
-        for proc in gone {
-            self.jobs.remove(&JobId { cluster: id, proc });
-        }
         cluster.later = Ranges::default();
         cluster.never = never;
+        for proc in cluster.procs.saturating_sub(never)..cluster.procs {
+            let job = JobId::new(id.0, proc);
+            let life = self.jobs.remove(&job);
+            let untouched = life.as_ref().is_some_and(|life| {
+                matches!(life.state, JobState::Idle { .. }) && life.last == Attempt(0)
+            });
+            if !untouched {
+                return Err(format!("job {job} never came, and the record has it as {life:?}"));
+            }
+        }
         Ok(())
     }
 

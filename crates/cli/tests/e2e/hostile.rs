@@ -13,7 +13,8 @@ const HOSTILE: [&str; 12] = [
     "\"quoted\"",
     "'\"'\"''",
     "back\\slash\\",
-    "$HOME $(Process) $$(Cpus) `id` ${x}",
+    // `$$(Cpus)` is not among them: it is asked of the machine, however it came into the ad.
+    "$HOME $(Process) $$ `id` ${x}",
     "; rm -rf x; # & | > <",
     "é 日本 \u{1f600} \u{a0}",
     "%s%n{}[]~*?",

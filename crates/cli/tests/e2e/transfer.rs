@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, eventually};
+use crate::harness::{Pool, events, eventually};
 
 /// A shell job whose files are brought.
 fn away(script: &str, more: &str) -> String {
@@ -20,7 +20,7 @@ fn a_streamed_output_is_there_while_the_job_runs() {
     fs::write(pool.work().join("in"), "from the submitter\n").unwrap();
     pool.submit(&away(
         &format!("cat; echo bad >&2; {wait}; echo late"),
-        "input = in\nstream_input = true\nstream_output = true",
+        "input = in\nstream_input = true\nstream_output = true\nlog = log",
     ));
     let out = pool.work().join("out");
     eventually("what the job has said so far is there", || {
@@ -32,6 +32,7 @@ fn a_streamed_output_is_there_while_the_job_runs() {
     pool.until("1.0", "JobStatus", "4");
     assert_eq!(fs::read_to_string(&out).unwrap(), "from the submitter\nlate\n");
     assert_eq!(fs::read_to_string(pool.work().join("err")).unwrap(), "bad\n");
+    assert_eq!(events(&pool.work().join("log"), "040"), 4, "input and output, begun and done");
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Folder {
     }
 
     /// Takes the next job, of which `own` is what may differ from others: attributes that are `varying`. The rest is as before.
-    pub(super) fn push_own(&mut self, own: ClassAd, varying: &BTreeSet<AttrName>) {
+    pub(super) fn push_own(&mut self, own: &ClassAd, varying: &BTreeSet<AttrName>) {
         self.list();
         let Jobs::Listed(deltas) = &mut self.jobs else { return };
         for name in varying.iter().filter(|name| own.lookup(name).is_none()) {

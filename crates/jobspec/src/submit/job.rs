@@ -3,8 +3,8 @@
 //! The order matters in places: resources before requirements, which look at them, and `+Attr` last, because what the user
 //! writes as an attribute beats what a keyword made of it.
 
+mod alike;
 mod command;
-mod common;
 mod files;
 mod identity;
 mod policy;
@@ -16,7 +16,7 @@ mod transfer;
 use classad::{ClassAd, Expr};
 use model::attr;
 
-pub(super) use self::common::{Common, make_first};
+pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
 use super::evaluate;
 use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
@@ -116,7 +116,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn set_base(&mut self, setting: Setting<'_>) -> Result<(), Diagnostic> {
+    fn set_base(&mut self, file: Option<&str>) -> Result<(), Diagnostic> {
         let host = self.scope.site.host();
         self.ad.set(attr::MY_TYPE, "Job");
         self.ad.set(attr::TARGET_TYPE, "Machine");
@@ -126,7 +126,7 @@ impl Job<'_> {
         self.ad.set("JobSubmitMethod", 0);
         self.ad.set("MinHosts", 1);
         self.ad.set("MaxHosts", 1);
-        if let Some(file) = setting.file {
+        if let Some(file) = file {
             self.ad.set("JobSubmitFile", file);
         }
         Ok(())

@@ -391,7 +391,7 @@ impl Making<'_, '_> {
             let scope = Scope::new(&self.reader.macros, self.reader.site);
             let made = match &mut self.common {
                 Some(common) => common.make(&scope, self.setting).map(|(made, varying)| {
-                    folder.push_own(made.ad, varying);
+                    folder.push_own(&made.ad, varying);
                     made.warnings
                 }),
                 None => job::make_first(&scope, self.setting).map(|(made, common)| {

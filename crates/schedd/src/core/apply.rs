@@ -9,7 +9,7 @@ use proto::matchmaking::FromSchedd;
 
 use super::deferral::starts_at;
 use super::policy;
-use super::rows::{ClusterRecord, JobRecord};
+use super::rows::{ClusterRecord, JobRecord, Tally};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
 use super::watch::Round;
@@ -29,21 +29,13 @@ impl Core {
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
             Fact::JobMatched { job, changes } => self.job_matched(*job, changes, &mut change),
-            Fact::SlotSeen { claim, ad } => {
-                if let Some(claim) = self.claims.get_mut(claim) {
-                    claim.slot_ad = Some(Arc::clone(ad));
-                }
-            }
+            Fact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
             Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
             Fact::UsageSeen { run, usage } => {
-                let record = self.job_mut(run.job);
-                record.tally.last_usage = *usage;
-                change.job = Some(record.clone());
+                self.tally(run.job, &mut change, |tally| tally.last_usage = *usage);
             }
-            Fact::RunPlaced { run, scratch_dir } => {
-                let record = self.job_mut(run.job);
-                record.tally.scratch_dir = Some(scratch_dir.clone());
-                change.job = Some(record.clone());
+            Fact::RunPlaced { run, scratch_dir: dir } => {
+                self.tally(run.job, &mut change, |tally| tally.scratch_dir = Some(dir.clone()));
             }
             Fact::JobLeft { job } => self.job_left(*job, &mut change),
             Fact::Factory { cluster, step } => self.factory(at, *cluster, step, &mut change),
@@ -85,12 +77,7 @@ impl Core {
             Fact::MachineForgotten { machine } => {
                 self.machines.remove(machine);
             }
-            Fact::BeatSeen { machine, beat } => {
-                if let Some(machine) = self.machines.get_mut(machine) {
-                    machine.heard_ms = at.boot_ms;
-                    machine.beat = Some(*beat);
-                }
-            }
+            Fact::BeatSeen { machine, beat } => self.beat_seen(at, machine, *beat),
             Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
             Fact::PoliciesChecked { began_ms, next } => {
@@ -100,6 +87,25 @@ impl Core {
             Fact::Repeated { .. } => {}
         }
         change
+    }
+
+    fn tally(&mut self, job: JobId, change: &mut Change, note: impl FnOnce(&mut Tally)) {
+        let record = self.job_mut(job);
+        note(&mut record.tally);
+        change.job = Some(record.clone());
+    }
+
+    fn slot_seen(&mut self, claim: model::ClaimId, ad: &Arc<ClassAd>) {
+        if let Some(claim) = self.claims.get_mut(&claim) {
+            claim.slot_ad = Some(Arc::clone(ad));
+        }
+    }
+
+    fn beat_seen(&mut self, at: Now, machine: &model::MachineName, beat: model::Beat) {
+        if let Some(machine) = self.machines.get_mut(machine) {
+            machine.heard_ms = at.boot_ms;
+            machine.beat = Some(beat);
+        }
     }
 
     fn cluster_submitted(&mut self, at: Now, record: &Arc<ClusterRecord>, change: &mut Change) {

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{
-    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Procs,
-    Timestamp,
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp,
 };
 
 use super::ads;
@@ -93,13 +92,7 @@ impl Core {
 
 /// Whether jobs of a cluster start at a time.
 pub(super) fn has_timed_jobs(spec: &ClusterSpec, shared: &ClassAd) -> bool {
-    let own = match &spec.procs {
-        Procs::Listed(ads) => ads.iter().any(is_timed),
-        Procs::Counted { template, .. } => {
-            template.0.iter().any(|(name, _)| is_timing(name.as_str()))
-        }
-    };
-    own || is_timed(shared)
+    spec.procs.any_own(|name| is_timing(name.as_str())) || is_timed(shared)
 }
 
 /// The change that gives a job its next start.

@@ -12,7 +12,7 @@ use super::state::{Cluster, Core, JobRef};
 use super::words::{Actor, Fact};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(super) const KEPT_HERE: [&str; 64] = [
+pub(super) const KEPT_HERE: [&str; 68] = [
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -77,6 +77,10 @@ pub(super) const KEPT_HERE: [&str; 64] = [
     "CommittedTime",
     "CommittedSlotTime",
     "CumulativeSlotTime",
+    "CpusProvisioned",
+    "MemoryProvisioned",
+    "DiskProvisioned",
+    attr::HOLD_RETRY_DATE,
 ];
 
 impl Core {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{Hold, JobId, JobState, Now, ProcId, Procs, StopCause, Timestamp, attr};
+use model::{Hold, JobId, JobState, Now, ProcId, StopCause, Timestamp, attr};
 use proto::client::{Query, Select, Selector};
 
 use super::ads;
@@ -165,10 +165,5 @@ fn differs(cluster: &Cluster, asked: &[AttrName]) -> bool {
     if edits.any(|edits| asked.iter().any(|name| edits.get_own(name.as_str()).is_some())) {
         return true;
     }
-    match &cluster.record.spec.procs {
-        Procs::Listed(ads) => {
-            ads.iter().any(|ad| asked.iter().any(|name| ad.get_own(name.as_str()).is_some()))
-        }
-        Procs::Counted { template, .. } => template.0.iter().any(|(name, _)| asked.contains(name)),
-    }
+    cluster.record.spec.procs.any_own(|name| asked.contains(name))
 }

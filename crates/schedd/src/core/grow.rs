@@ -12,10 +12,13 @@ use super::state::{Core, JobRef};
 use super::words::Fact;
 
 /// The subcode of a hold for memory (HTCondor 25.14).
-const MEMORY: i32 = 102;
+pub(super) const OUT_OF_MEMORY: i32 = 102;
 
 /// Names the transform: the part behind `TransformBody_`.
 const TRANSFORM_ON_EVICT: &str = "TransformOnEvict";
+
+/// Steps of a transform that are gone through at once: a list of requests is shorter.
+const MAX_STEPS: usize = 100;
 
 /// Stands between the lines of a transform.
 const NEWLINE: char = '\u{1e}';
@@ -33,12 +36,12 @@ impl Core {
         }
         let given = given.unwrap_or(0);
         let reason = format!("it used {used_mib} MB of memory, and its slot has {given} MB");
-        let changes =
-            transformed(&ads::record_ad(job.cluster, &job.record(), now, &self.config), now);
+        let ad = ads::record_ad(job.cluster, &job.record(), now, &self.config);
+        let changes = grown(ad, given, now);
         let cause = if changes.is_empty() {
             StopCause::Hold(Hold {
                 code: HoldCode::JobOutOfResources,
-                subcode: MEMORY,
+                subcode: OUT_OF_MEMORY,
                 reason,
                 since: now.wall,
             })
@@ -56,12 +59,32 @@ fn grows(job: &JobRef<'_>) -> bool {
     job.cluster.ad.get(TRANSFORM_ON_EVICT).is_some() || job.delta_has(TRANSFORM_ON_EVICT)
 }
 
+/// What the job's transform changes until the request is larger than what was given; nothing if it does not get there. (What a slot
+/// has may be more than was asked for.)
+fn grown(mut ad: ClassAd, given_mib: u64, now: Now) -> ClassAd {
+    let mut changes = ClassAd::new();
+    for _ in 0..MAX_STEPS {
+        let step = transformed(&ad, now);
+        if step.is_empty() {
+            return ClassAd::new();
+        }
+        ad.update(&step);
+        changes.update(&step);
+        let given = Expr::from(i64::try_from(given_mib).unwrap_or(i64::MAX));
+        let larger = Expr::parse(&format!("{} > {given}", attr::REQUEST_MEMORY));
+        if larger.is_ok_and(|larger| ad.eval_expr(&larger, None, &ads::env(now)).is_true()) {
+            return changes;
+        }
+    }
+    ClassAd::new()
+}
+
 /// What the job's transform changes in its ad; nothing if it has none, or none that applies, or it changes nothing any more.
 fn transformed(ad: &ClassAd, now: Now) -> ClassAd {
     let text = |name: &str| ad.literal(name).and_then(|value| value.as_str()).map(str::to_owned);
     let mut after = ad.clone();
     after.set(attr::VACATE_REASON_CODE, i64::from(HoldCode::JobOutOfResources.number()));
-    after.set("VacateReasonSubCode", i64::from(MEMORY));
+    after.set("VacateReasonSubCode", i64::from(OUT_OF_MEMORY));
     let mut changes = ClassAd::new();
     let body = text(TRANSFORM_ON_EVICT).and_then(|name| text(&format!("TransformBody_{name}")));
     for line in body.unwrap_or_default().split(NEWLINE) {

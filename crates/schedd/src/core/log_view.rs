@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
+use model::userlog::TransferStep;
 use model::{
     AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, StopCause,
     Timestamp, Usage, VacateCode, attr,
 };
 
 use super::ads;
+use super::grow::OUT_OF_MEMORY;
 use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
@@ -49,6 +51,13 @@ pub enum LogKind {
         scratch_dir: Arc<str>,
         /// What the slot has.
         resources: Resources,
+    },
+    /// 040.
+    Transfer {
+        /// Which step.
+        step: TransferStep,
+        /// To where.
+        to: Option<String>,
     },
     /// 006.
     ImageSize {
@@ -191,9 +200,8 @@ impl Core {
         now: model::Now,
     ) -> Vec<LogKind> {
         match event {
-            JobEvent::RunAuthorised { .. }
-            | JobEvent::PauseRequested { .. }
-            | JobEvent::StopRequested { .. } => Vec::new(),
+            JobEvent::RunAuthorised { .. } => self.transfers(ad, event),
+            JobEvent::PauseRequested { .. } | JobEvent::StopRequested { .. } => Vec::new(),
             JobEvent::Suspended { processes, .. } => {
                 vec![LogKind::Suspended { processes: *processes }]
             }
@@ -207,13 +215,15 @@ impl Core {
                     scratch_dir: record.tally.scratch_dir.clone().unwrap_or_else(|| "".into()),
                     resources: claim.record.resources.clone(),
                 });
-                executing.into_iter().collect()
+                self.transfers(ad, event).into_iter().chain(executing).collect()
             }
             JobEvent::RunOver { end, usage, next, .. } => {
                 let run = Box::new(summary(job, ad, end, *usage, now));
                 let image = (usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib)
                     .then_some(LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib });
-                image.into_iter().chain(run_over(&job.state(), run, next)).collect()
+                let transfers = self.transfers(ad, event);
+                let over = run_over(&job.state(), run, next);
+                image.into_iter().chain(transfers).chain(over).collect()
             }
             JobEvent::Held(hold) => vec![LogKind::Held(hold.clone())],
             JobEvent::Released { reason, .. } => vec![LogKind::Released { reason: reason.clone() }],
@@ -231,6 +241,10 @@ pub(super) fn submitted(
     log: &mut Vec<LogEntry>,
 ) {
     let shared_log = log_path(shared);
+    // Most jobs of a large submission have no log: nothing is looked for in a million of them.
+    if shared_log.is_none() && !record.spec.procs.any_own(|name| *name == *attr::USER_LOG) {
+        return;
+    }
     for proc in procs {
         let mut ad = record.spec.delta(proc).unwrap_or_default();
         let own = [attr::USER_LOG, attr::IWD].iter().any(|name| ad.get_own(name).is_some());
@@ -323,12 +337,19 @@ fn is_by_policy(code: HoldCode) -> bool {
 }
 
 fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {
-    let (code, reason) = match cause {
-        StopCause::Hold(hold) => (VacateCode::UserHold, hold.reason.clone()),
-        StopCause::Remove { reason } => (VacateCode::JobRemoved, reason.clone()),
-        StopCause::Vacate { code, reason } => (*code, reason.clone()),
+    let (code, subcode, reason) = match cause {
+        // A user may give any code; to the run it is the user's hold all the same.
+        StopCause::Hold(hold) if hold.code == HoldCode::JobOutOfResources => {
+            (hold.code.number(), hold.subcode, hold.reason.clone())
+        }
+        StopCause::Hold(hold) => (VacateCode::UserHold.number(), 0, hold.reason.clone()),
+        StopCause::Remove { reason } => (VacateCode::JobRemoved.number(), 0, reason.clone()),
+        StopCause::Vacate { code: code @ VacateCode::JobOutOfResources, reason } => {
+            (code.number(), OUT_OF_MEMORY, reason.clone())
+        }
+        StopCause::Vacate { code, reason } => (code.number(), 0, reason.clone()),
     };
-    LogKind::Evicted { code: code.number(), subcode: 0, reason, run }
+    LogKind::Evicted { code, subcode, reason, run }
 }
 
 fn summary(

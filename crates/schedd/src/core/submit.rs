@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use classad::ClassAd;
+use classad::{ClassAd, Expr, Value};
 use model::{
     ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
     SubmitToken, attr,
@@ -65,6 +65,10 @@ impl Core {
             let refusal = Refusal::Limit { what, limit: MAX_PROCS.to_string() };
             return (Vec::new(), Answer::Refused(refusal));
         }
+        if let Some(what) = not_built(spec) {
+            let refusal = Refusal::Invalid(format!("{what} is not supported yet"));
+            return (Vec::new(), Answer::Refused(refusal));
+        }
         let (untouched, later) = factory::split(spec);
         let body = ClusterBody {
             owner: by.user.clone(),
@@ -86,6 +90,28 @@ impl Core {
     }
 }
 
+/// What the submission asks for that nobody here would do. Refused, so that it is not silently ignored.
+fn not_built(spec: &ClusterSpec) -> Option<&'static str> {
+    let mut ads: Vec<&ClassAd> = vec![&spec.ad];
+    match &spec.procs {
+        Procs::Listed(own) => ads.extend(own),
+        Procs::Counted { .. } => {}
+    }
+    ads.into_iter().find_map(|ad| {
+        let universe = ad.get_own(attr::JOB_UNIVERSE).and_then(Expr::as_literal);
+        match universe.and_then(Value::as_i64) {
+            Some(7) => Some("universe = scheduler"),
+            Some(12) => Some("universe = local"),
+            Some(_) | None => {
+                let limited = ["ConcurrencyLimits", "ConcurrencyLimitsExpr"]
+                    .iter()
+                    .any(|name| ad.get_own(name).is_some());
+                limited.then_some("concurrency_limits")
+            }
+        }
+    })
+}
+
 /// `hold = true` in the submit file: the ad says that the job is held, the cluster's or its own.
 pub(super) fn held_from_the_start(
     now: Now,
@@ -93,7 +119,7 @@ pub(super) fn held_from_the_start(
     spec: &ClusterSpec,
     procs: impl Iterator<Item = ProcId>,
 ) -> impl Iterator<Item = Fact> {
-    let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(classad::Value::as_i64);
+    let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(Value::as_i64);
     let shared = status(&spec.ad);
     let held = move |proc: &ProcId| {
         let own = match &spec.procs {

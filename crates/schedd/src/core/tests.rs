@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
+use model::userlog::TransferStep;
 use model::{
     Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, MachineName, MatchId, Now,
     Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, StartFailure, StartStage,
@@ -696,3 +697,79 @@ mod deferral;
 mod expand;
 mod grow;
 mod policies;
+
+#[test]
+fn what_nobody_would_do_is_refused_and_not_ignored() {
+    let check = |lines: &str, what: Option<&str>| {
+        let mut trial = Trial::new();
+        let answer = trial.submit(SubmitToken([1; 16]), spec(1, lines));
+        let refused = what
+            .map(|what| Answer::Refused(Refusal::Invalid(format!("{what} is not supported yet"))));
+        let expected = refused.unwrap_or(Answer::Submitted { cluster: ClusterId(1), procs: 1 });
+        assert_eq!(answer, expected, "{lines}");
+    };
+    check("JobUniverse = 5", None);
+    check("JobUniverse = 7", Some("universe = scheduler"));
+    check("JobUniverse = 12", Some("universe = local"));
+    check("ConcurrencyLimits = \"db\"", Some("concurrency_limits"));
+}
+
+/// The names of the entries of a batch.
+fn entries(batch: &Batch) -> Vec<&'static str> {
+    let name = |kind: &LogKind| match kind {
+        LogKind::Submitted { .. } => "000",
+        LogKind::Executing { .. } => "001",
+        LogKind::Evicted { .. } => "004",
+        LogKind::Terminated(_) => "005",
+        LogKind::ImageSize { .. } => "006",
+        LogKind::Lost { .. } => "024",
+        LogKind::Aborted { .. } => "009",
+        LogKind::Suspended { .. } => "010",
+        LogKind::Unsuspended => "011",
+        LogKind::Held(_) => "012",
+        LogKind::Released { .. } => "013",
+        LogKind::StartError { .. } => "021",
+        LogKind::Transfer { step, .. } => match step {
+            TransferStep::InputQueued => "040 input queued",
+            TransferStep::InputStarted => "040 input started",
+            TransferStep::InputFinished => "040 input finished",
+            TransferStep::OutputQueued => "040 output queued",
+            TransferStep::OutputStarted => "040 output started",
+            TransferStep::OutputFinished => "040 output finished",
+        },
+    };
+    batch.log.iter().map(|entry| name(&entry.kind)).collect()
+}
+
+#[test]
+fn files_that_travel_are_told_of_before_001_and_005() {
+    let check = |should: &str, end: RunEnd, expected: [&[&str]; 3]| {
+        let lines = format!("UserLog = \"/log\"\nShouldTransferFiles = \"{should}\"");
+        let mut trial = Trial::with_jobs(1, &lines);
+        trial.matched();
+        let placed = entries(&trial.hears(granted(&trial)));
+        let started = trial.hears(FromStartd::RunStarted {
+            claim: CLAIM,
+            run: RAN,
+            at: trial.now.wall,
+            scratch_dir: "/scratch".to_owned(),
+        });
+        let told = [placed, entries(&started), entries(&trial.ends(end))];
+        assert_eq!(told, expected.map(<[&str]>::to_vec), "{should}");
+    };
+    let exited = RunEnd::Exited { code: 0 };
+    check(
+        "YES",
+        exited.clone(),
+        [
+            &["040 input started"],
+            &["040 input finished", "001"],
+            &["040 output started", "040 output finished", "005"],
+        ],
+    );
+    check("NO", exited, [&[], &["001"], &["005"]]);
+    let lost = RunEnd::Vacated { code: VacateCode::StartdShutdown };
+    // It runs again, on the same claim.
+    let again: &[&str] = &["004", "040 input started"];
+    check("YES", lost, [&["040 input started"], &["040 input finished", "001"], again]);
+}

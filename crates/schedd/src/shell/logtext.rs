@@ -36,6 +36,9 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             slot_name: Some(slot.to_string()),
             properties: properties(scratch_dir, resources),
         },
+        LogKind::Transfer { step, to } => {
+            UserLogEvent::FileTransfer { step: *step, queued_s: None, host: to.clone() }
+        }
         LogKind::ImageSize { peak_rss_kib } => UserLogEvent::ImageSize {
             image_kib: *peak_rss_kib,
             memory_mib: Some(peak_rss_kib.div_ceil(1024)),

@@ -114,7 +114,7 @@ impl Sandboxes {
 
     /// Whether the files of a job must be brought to it.
     pub(crate) fn is_away(&self, job: &ClassAd) -> bool {
-        transfer::is_needed(job, &self.file_system_domain)
+        model::files_travel(job, &self.file_system_domain)
     }
 
     /// Makes a run's scratch folder with the two ads in it, and says how its process is to be started in the job's initial

@@ -89,16 +89,6 @@ struct Stamp {
     modified_ns: i64,
 }
 
-/// Whether the job's files must be brought: `file_system_domain` is the machine's.
-pub(crate) fn is_needed(job: &ClassAd, file_system_domain: &str) -> bool {
-    match text(job, "ShouldTransferFiles") {
-        Some(should) if should.eq_ignore_ascii_case("YES") => true,
-        Some(should) if should.eq_ignore_ascii_case("NO") => false,
-        Some(_) | None => text(job, "FileSystemDomain")
-            .is_some_and(|domain| !domain.eq_ignore_ascii_case(file_system_domain)),
-    }
-}
-
 /// The program of a job whose files are brought.
 pub(crate) fn program(job: &ClassAd, scratch: &Path) -> PathBuf {
     let cmd = Path::new(text(job, attr::CMD).unwrap_or_default());
@@ -708,20 +698,5 @@ mod tests {
         let error = copy_file(&both.path("scratch/result"), &both.path("iwd/result")).unwrap_err();
         assert_eq!(error.errno, Errno::EISDIR as i32);
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "old");
-    }
-
-    #[test]
-    fn files_are_brought_where_the_disk_is_another_one() {
-        let mut job = ClassAd::new();
-        for (should, domain, needed) in [
-            ("YES", "here", true),
-            ("NO", "there", false),
-            ("IF_NEEDED", "here", false),
-            ("IF_NEEDED", "there", true),
-        ] {
-            job.set("ShouldTransferFiles", should);
-            job.set("FileSystemDomain", domain);
-            assert_eq!(is_needed(&job, "here"), needed, "{should} {domain}");
-        }
     }
 }

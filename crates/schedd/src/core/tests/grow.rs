@@ -51,6 +51,9 @@ fn a_run_that_uses_more_than_its_slot_has_is_tried_again_with_more_until_there_i
             9000,
             (5, Some(4096)),
         ),
+        // A step that gives no more than the slot has already is left out.
+        ("", "EVALSET RequestMemory RequestMemory + 200", 600, 2000, (1, Some(1200))),
+        ("", "SET RequestMemory 900", 600, 2000, (5, Some(600))),
         ("", "NONSENSE", 1024, 2000, (5, Some(1024))),
     ] {
         let mut trial = running(&format!(

@@ -3,7 +3,6 @@
 use model::{JobEvent, Usage};
 
 use super::*;
-use crate::core::LogKind;
 
 /// How the job stands before its policy is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,25 +111,6 @@ fn a_policy_says_why_in_the_jobs_words_or_in_htcondors() {
     );
 }
 
-/// The names of the entries of a batch.
-fn entries(batch: &Batch) -> Vec<&'static str> {
-    let name = |kind: &LogKind| match kind {
-        LogKind::Submitted { .. } => "000",
-        LogKind::Executing { .. } => "001",
-        LogKind::Evicted { .. } => "004",
-        LogKind::Terminated(_) => "005",
-        LogKind::ImageSize { .. } => "006",
-        LogKind::Lost { .. } => "024",
-        LogKind::Aborted { .. } => "009",
-        LogKind::Suspended { .. } => "010",
-        LogKind::Unsuspended => "011",
-        LogKind::Held(_) => "012",
-        LogKind::Released { .. } => "013",
-        LogKind::StartError { .. } => "021",
-    };
-    batch.log.iter().map(|entry| name(&entry.kind)).collect()
-}
-
 #[test]
 fn a_hold_by_policy_is_logged_without_an_eviction_and_a_vacate_with_one() {
     let cases = [
@@ -233,8 +213,12 @@ fn a_hold_that_may_pass_by_itself_is_tried_again_and_no_other() {
     const ENOENT: i32 = 2;
     const ENOSPC: i32 = 28;
     let input = |errno| transferred(StartStage::TransferInput, errno);
-    let lost =
-        |errno| RunEnd::OutputFailed { end: Box::new(exited(0)), path: "/x".to_owned(), errno, over_limit: false };
+    let lost = |errno| RunEnd::OutputFailed {
+        end: Box::new(exited(0)),
+        path: "/x".to_owned(),
+        errno,
+        over_limit: false,
+    };
     let cases = [
         ("", input(ENOSPC), 1),
         ("", input(ENOENT), 5),

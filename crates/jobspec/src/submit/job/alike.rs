@@ -38,7 +38,7 @@ const fn step(take: fn(&mut Job<'_>, Setting<'_>) -> Result<(), Diagnostic>, giv
 /// In their order: see the head of `job`.
 const STEPS: [Step; 15] = [
     step(|job, _| job.refuse_what_is_not_built(), Gives::Nothing),
-    step(|job, setting| job.set_base(setting), Gives::Nothing),
+    step(|job, setting| job.set_base(setting.file), Gives::Nothing),
     step(|job, _| job.set_universe(), Gives::Everything),
     step(|job, _| job.set_initial_directory(), Gives::Everything),
     step(|job, _| job.set_executable(), Gives::Everything),

@@ -1,0 +1,76 @@
+//! What the jobs of a statement have in common is made once; each must come out as if it had been made alone.
+
+#[path = "bare/site.rs"]
+mod site;
+
+use classad::ClassAd;
+use jobspec::submit::{self, SubmitOptions};
+use model::ClusterId;
+use site::Bare;
+
+/// The jobs' ads; `None` if the description is refused.
+fn ads(text: &str) -> Option<Vec<ClassAd>> {
+    let description = submit::parse(text, "any.sub").ok()?;
+    let options = SubmitOptions { disable_file_checks: true, ..SubmitOptions::default() };
+    let made = description.expand(&Bare::new(), &mut || Ok(ClusterId(1)), &options);
+    Some(made.ok()?.jobs().map(|(_, ad)| ad).collect())
+}
+
+/// The jobs of one statement, the first of which teaches the others; and the same jobs behind another statement, where none
+/// does.
+fn check(lines: &str) {
+    let mut compared = 0;
+    for items in ["a b c", "1 2 3", "x '' y", "true false true", "2 1 2"] {
+        let items: Vec<&str> = items.split(' ').map(|item| item.trim_matches('\'')).collect();
+        let base = format!("executable = /bin/x\n{lines}\n");
+        let queue = format!(
+            "queue v from (\n{}\n)\n",
+            items.iter().map(|i| format!("{i},")).collect::<Vec<_>>().join("\n")
+        );
+        let taught = ads(&format!("{base}{queue}"));
+        let alone = ads(&format!("{base}v = {}\nqueue\n{queue}", items[0]));
+        assert_eq!(taught.is_some(), alone.is_some(), "{items:?} with\n{lines}");
+        let (Some(taught), Some(alone)) = (taught, alone) else { continue };
+        assert_eq!(taught.len(), items.len());
+        for (n, (ours, theirs)) in taught.iter().zip(&alone[1..]).enumerate() {
+            assert_eq!(ours, theirs, "job {n} of {items:?} with\n{lines}");
+        }
+        compared += taught.len();
+    }
+    assert!(compared > 0, "refused with every value:\n{lines}");
+}
+
+#[test]
+fn a_job_made_with_others_is_the_job_made_alone() {
+    for lines in [
+        "arguments = $(v)",
+        "arguments = $(v)\nenvironment = \"A=$(v)\"",
+        "executable = /bin/$(v)",
+        "output = $(v).out\nerror = $(v:none).err\ninput = $(v)",
+        "request_memory = $(v)",
+        "request_cpus = $(v:3)\nrequest_disk = $(v:2)G",
+        "requirements = Memory > $(v)",
+        "requirements = $(v)\nrequest_memory = 10",
+        "rank = $(v)\npriority = $(v)",
+        "+Foo = $(v)\narguments = x",
+        "+Arguments = \"same\"\narguments = $(v)",
+        "+Arguments = \"$(v)\"\narguments = same",
+        "+Requirements = $(v)",
+        "+RequestCpus = $(v)\nrequest_cpus = 2",
+        "transfer_input_files = $(v)\nshould_transfer_files = yes",
+        "should_transfer_files = yes\ntransfer_output_files = $(v)\nwhen_to_transfer_output = on_exit",
+        "batch_name = b$(v)\nlog = $(v).log\nhold = $(v)",
+        "max_retries = $(v)\nperiodic_remove = $(v)",
+        "description = $CHOICE(Item,a,b)\nnotify_user = $(v)@x",
+        "job_lease_duration = $(v)\nkill_sig = $(v)",
+        "universe = $(v:vanilla)",
+        "request_gpus = $(v)\nrequire_gpus = Capability > 2",
+        "arguments = $(Step) $(ItemIndex) $F(v) $(missing:$(v))",
+        "deferral_time = $(v)\nconcurrency_limits = $(v)",
+        "getenv = $(v)\nshell = echo $(v)",
+        "log = same.log\naccounting_group = g.$(v)\nnice_user = $(v)",
+        "retry_request_memory = $(v)\nrequest_memory = 1\narguments = $(v)",
+    ] {
+        check(lines);
+    }
+}

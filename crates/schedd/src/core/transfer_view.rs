@@ -1,0 +1,42 @@
+//! What the log tells of files that travel (event 040). A machine begins with the input when it is told to start the run, and
+//! says that the run has started when the input is there; the output is here when the end is told.
+
+use classad::ClassAd;
+use model::userlog::TransferStep;
+use model::{JobEvent, RunEnd, files_travel};
+
+use super::log_view::LogKind;
+use super::state::Core;
+
+impl Core {
+    /// Entries before those of the event itself: HTCondor 25.14 tells of the input before 001, of the output before 005 and
+    /// 021.
+    pub(super) fn transfers(&self, ad: &ClassAd, event: &JobEvent) -> Vec<LogKind> {
+        // Every machine of a personal pool is this host.
+        if !files_travel(ad, self.config.name.as_str()) {
+            return Vec::new();
+        }
+        let entry = |step| LogKind::Transfer { step, to: None };
+        match event {
+            JobEvent::RunAuthorised { claim, .. } => {
+                let to = self.claims.get(claim).map(|claim| claim.record.address.clone());
+                vec![LogKind::Transfer { step: TransferStep::InputStarted, to }]
+            }
+            JobEvent::RunStarted { .. } => vec![entry(TransferStep::InputFinished)],
+            JobEvent::RunOver { end, .. } => match end {
+                RunEnd::StartFailed(_) => vec![entry(TransferStep::InputFinished)],
+                RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::OutputFailed { .. } => {
+                    [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
+                }
+                RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Vec::new(),
+            },
+            JobEvent::PauseRequested { .. }
+            | JobEvent::StopRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => Vec::new(),
+        }
+    }
+}

@@ -51,11 +51,7 @@ fn main() -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-<<<<<<< HEAD
-#[expect(clippy::disallowed_methods, reason = "how long an input takes is part of the test")]
-=======
 #[expect(clippy::disallowed_methods, reason = "a fuzzer runs for a time and finds what is slow")]
->>>>>>> main
 fn run(cli: &Cli, chosen: &[(&str, Target)]) -> u64 {
     let corpus = Corpus::new();
     let mut failures = 0;

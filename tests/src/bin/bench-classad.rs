@@ -35,6 +35,9 @@ const EVALUATE: usize = 5;
 /// Machines that one call asks.
 const ADS_IN_TURN: usize = 1000;
 
+/// What it is, how many times as fast as the reference it must be, its number there and how often one call does it, and how.
+type Operation<'o> = (&'static str, f64, (usize, usize), &'o mut dyn FnMut());
+
 /// Rounds, of which the median is printed, and how long an operation is repeated in each.
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(300);
@@ -74,7 +77,7 @@ fn compare(
     job: &ClassAd,
     table: &MachineTable,
     env: &Env,
-    mut reference: Option<&mut Reference>,
+    reference: Option<&mut Reference>,
 ) -> Result<Option<f64>> {
     let (job_new, machine_new) =
         (ClassAd::parse_old(JOB)?.to_new(), ClassAd::parse_old(MACHINE)?.to_new());
@@ -99,7 +102,7 @@ fn compare(
         in_turn.eval_each(machines, |value| drop(black_box(value)));
         first = (first + ADS_IN_TURN) % MACHINES;
     };
-    let mut operations: [(&str, f64, (usize, usize), &mut dyn FnMut()); 8] = [
+    let mut operations: [Operation<'_>; 8] = [
         ("parse a 6-clause Requirements", 1.0, (0, 1), &mut || {
             drop(black_box(Expr::parse_new(REQUIREMENTS)));
         }),
@@ -124,6 +127,14 @@ fn compare(
             &mut evaluate_in_turn,
         ),
     ];
+    measure(&mut operations, reference)
+}
+
+/// Measures each operation in turns with the reference. Returns how often a second the reference does the last.
+fn measure(
+    operations: &mut [Operation<'_>],
+    mut reference: Option<&mut Reference>,
+) -> Result<Option<f64>> {
     let library = reference.as_ref().map_or("none", |reference| reference.library);
     println!(
         "{:<48} {:>10} {:>10} {:>6}  target",
@@ -133,7 +144,7 @@ fn compare(
         "ratio"
     );
     let mut last = None;
-    for (what, target, (theirs_index, repeats), operation) in &mut operations {
+    for (what, target, (theirs_index, repeats), operation) in operations {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             ours.push(rate(*repeats, operation));

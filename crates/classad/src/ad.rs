@@ -179,6 +179,7 @@ impl ClassAd {
     }
 
     /// The ad that this one is chained to.
+    #[inline]
     pub fn parent(&self) -> Option<&Arc<ClassAd>> {
         self.parent.as_ref()
     }
@@ -208,6 +209,18 @@ impl ClassAd {
         ad
     }
 
+    /// The place of an attribute of this ad itself, the same in every ad of its shape.
+    pub(crate) fn place_of(&self, name: &AttrName) -> Option<usize> {
+        self.shape.position_of(name).ok()
+    }
+
+    /// The expression at a place that [`ClassAd::place_of`] gave for an ad of this shape.
+    #[inline]
+    pub(crate) fn at_place(&self, place: usize) -> &Expr {
+        &self.exprs[place]
+    }
+
+    #[inline]
     pub(crate) fn shape(&self) -> &Arc<Shape> {
         &self.shape
     }

@@ -173,6 +173,7 @@ impl Expr {
     }
 
     /// The literal, if the expression is one.
+    #[inline]
     pub fn as_literal(&self) -> Option<&Value> {
         match &self.0 {
             Repr::Literal(value) => Some(value),

@@ -3,7 +3,7 @@
 //! The flattened expression has, in a match, the same truth as the original against every ad. Time and chance are left in
 //! place, so it stays right later. Names that the ad does not have are left in place, so diagnostics can name them.
 
-use crate::eval::{Env, Evaluator, Function, Scope};
+use crate::eval::{Env, Evaluator, Function};
 use crate::expr::{BinaryOp, Node, RefScope, scope_of};
 use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value};
@@ -23,6 +23,22 @@ impl Expr {
     #[must_use]
     pub fn flatten(&self, my: &ClassAd, env: &Env) -> Expr {
         Flattener { my, env }.fold(self)
+    }
+}
+
+/// The value of an expression that `my` alone decides, if it is a literal; `depth` levels are around the expression.
+pub(crate) fn local_value(expr: &Expr, my: &ClassAd, env: &Env, depth: u32) -> Option<Value> {
+    let local = Flattener { my, env }.is_local(expr, 0);
+    if local { evaluated(expr, my, env, depth) } else { None }
+}
+
+/// The value, if it is a literal. (A length of time read as one is a real number.)
+fn evaluated(expr: &Expr, my: &ClassAd, env: &Env, depth: u32) -> Option<Value> {
+    let mut evaluator = Evaluator::new(my, None, env);
+    let value = evaluator.eval_part(expr, depth);
+    match evaluator.value(value) {
+        Value::List(_) | Value::Ad(_) | Value::RelTime(_) => None,
+        value => Some(value),
     }
 }
 
@@ -109,12 +125,7 @@ impl Flattener<'_> {
 
     /// The value as a literal, if it is one; lists and ads are left as they are.
     fn evaluated(&self, expr: &Expr) -> Expr {
-        let mut evaluator = Evaluator::new(self.my, None, self.env);
-        let value = evaluator.eval(expr, &Scope::My);
-        match evaluator.value(value) {
-            Value::List(_) | Value::Ad(_) | Value::RelTime(_) => expr.clone(),
-            value => Expr::from(value),
-        }
+        evaluated(expr, self.my, self.env, 0).map_or_else(|| expr.clone(), Expr::from)
     }
 
     /// Whether the value depends on nothing but this ad.
@@ -128,7 +139,7 @@ impl Flattener<'_> {
             return false;
         }
         match node {
-            Node::Attr(name) => scope_of(name.as_str()).is_none() && self.has_local(name, depth),
+            Node::Attr(name) => self.has_local(name, depth),
             Node::Root(_) | Node::Ad(_) => false,
             Node::Select(base, name) => match base.node() {
                 Some(Node::Attr(base)) if scope_of(base.as_str()) == Some(RefScope::My) => {
@@ -157,7 +168,8 @@ impl Flattener<'_> {
     }
 
     fn has_local(&self, name: &AttrName, depth: usize) -> bool {
-        self.my.lookup(name).is_some_and(|found| self.is_local(found, depth + 1))
+        scope_of(name.as_str()).is_none()
+            && self.my.lookup(name).is_some_and(|found| self.is_local(found, depth + 1))
     }
 }
 

@@ -4,9 +4,11 @@
 //! `tests/classad_oracle/formats.cpp`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use classad::calculator::Calculation;
-use classad::{ClassAd, Env, Expr, Order};
+use classad::compiled::CompiledExpr;
+use classad::{ClassAd, Env, Expr, Order, Value};
 
 /// Random cases: the ads of the following cases as an object, and each case as an array of its expression, the type and
 /// text of its value, and the expression as it is printed.
@@ -17,6 +19,9 @@ const BY_TYPE: &str = include_str!("../../../grammar/corpus/classad/by-type.json
 
 /// The hard cases, each under the claim that it shows.
 const GOTCHAS: &str = include_str!("../../../grammar/corpus/classad/gotchas.jsonl");
+
+/// Uses of each function and operator as the language's manual explains them, in the same form.
+const MANUAL: &str = include_str!("../../../grammar/corpus/classad/manual.jsonl");
 
 /// Whole ads, and what each looks like in the old syntax, as JSON and as XML.
 const FORMATS: &str = include_str!("../../../grammar/corpus/classad/formats.jsonl");
@@ -65,10 +70,20 @@ fn every_operator_and_function_takes_every_type_as_the_reference_does() {
 
 #[test]
 fn gotchas() {
+    assert!(check_claims(GOTCHAS) >= 35);
+}
+
+#[test]
+fn examples_of_the_manual() {
+    assert!(check_claims(MANUAL) >= 18);
+}
+
+/// Returns the number of claims.
+fn check_claims(recorded: &str) -> usize {
     let read = |text: String| ClassAd::parse_new(&text).unwrap();
     let mut ads = (ClassAd::new(), None);
     let (mut claims, mut differences) = (BTreeSet::new(), Vec::new());
-    for line in GOTCHAS.lines() {
+    for line in recorded.lines() {
         match serde_json::from_str(line).unwrap() {
             Gotcha::Claim { claim, my, target } => {
                 claims.insert(claim);
@@ -80,7 +95,7 @@ fn gotchas() {
         }
     }
     assert_none(&differences);
-    assert!(claims.len() >= 35, "only {} claims", claims.len());
+    claims.len()
 }
 
 #[test]
@@ -151,6 +166,15 @@ fn difference(
     };
     if expr.to_new() != unparsed {
         return Some(format!("{text} is printed {} and not {unparsed}", expr.to_new()));
+    }
+    if let (my, Some(target)) = ads {
+        let of = |value: Value| (value.type_name(), value.to_new());
+        let evaluated = of(my.eval_expr(&expr, Some(target), &Env::at(0)));
+        let mut compiled = CompiledExpr::new(Arc::new(my.clone()), &expr, &Env::at(0));
+        let compiled = of(compiled.eval(target));
+        if compiled != evaluated {
+            return Some(format!("{text} is compiled {compiled:?} and not {evaluated:?}"));
+        }
     }
     let calculation = Calculation { expr: Some(expr), my: ads.0.clone(), target: ads.1.clone() };
     let answer = calculation.answer(&Env::at(0));

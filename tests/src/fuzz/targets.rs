@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use classad::analyze::analyze;
 use classad::calculator::{Calculation, Question, answer, read_ad};
-use classad::compiled::{CompiledRequirements, MachineTable};
+use classad::compiled::{CompiledExpr, CompiledRequirements, MachineTable};
 use classad::{ClassAd, Env, Expr, matches, rank, requirements_hold, words};
 
 /// One target: takes any bytes.
@@ -127,7 +127,7 @@ pub fn evaluate(bytes: &[u8]) {
     }
 }
 
-/// Requirements asked of a whole table say what they say of each machine.
+/// Requirements asked of a whole table say what they say of each machine, and a compiled expression has the evaluator's value.
 pub fn compiled(bytes: &[u8]) {
     let Some((expr, my, target)) = expression_and_ads(bytes) else { return };
     if expr.to_new().to_ascii_lowercase().contains("random") || my.to_new().contains("random") {
@@ -143,6 +143,15 @@ pub fn compiled(bytes: &[u8]) {
     for (row, machine) in rows.iter().zip(&machines) {
         let expected = requirements_hold(&my, machine, &env);
         assert_eq!(found.contains(*row), expected, "{} on {machine:?}", expr.to_new());
+    }
+    let mut compiled = CompiledExpr::new(Arc::new(my.clone()), &expr, &env);
+    for machine in &machines {
+        let expected = my.eval_expr(&expr, Some(machine), &env);
+        // What is folded away has a step limit of its own, so a value may be where the evaluator runs out.
+        if !expected.is_error() {
+            let (found, expected) = (compiled.eval(machine).to_new(), expected.to_new());
+            assert_eq!(found, expected, "{} on {machine:?}", expr.to_new());
+        }
     }
 }
 

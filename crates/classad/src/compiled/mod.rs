@@ -1,4 +1,7 @@
-//! One Requirements against very many ads at once.
+//! One Requirements against very many ads, at once or one after the other.
+//!
+//! A [`CompiledExpr`] is any expression of an ad, evaluated against one other ad after the other: names of the other ad are
+//! looked up once per shape of ad. The rest is for asking all machines at once.
 //!
 //! The ads of the machines are kept in a [`MachineTable`], whose columns hold the literal values of the attributes that
 //! Requirements ask for. A [`CompiledRequirements`] is made once per job class: the job's side is folded away and the rest
@@ -20,11 +23,14 @@
 //! assert!(rows.contains(large) && !rows.contains(small));
 //! ```
 
+mod layout;
 mod predicate;
+mod program;
 mod requirements;
 mod rows;
 mod table;
 
+pub use program::CompiledExpr;
 pub use requirements::CompiledRequirements;
 pub use rows::RowSet;
 pub use table::MachineTable;

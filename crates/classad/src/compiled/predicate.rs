@@ -401,7 +401,7 @@ fn comparison(
 }
 
 /// The operator with its operands exchanged.
-fn mirrored(op: BinaryOp) -> Option<BinaryOp> {
+pub(crate) fn mirrored(op: BinaryOp) -> Option<BinaryOp> {
     match op {
         BinaryOp::Less => Some(BinaryOp::Greater),
         BinaryOp::LessOrEqual => Some(BinaryOp::GreaterOrEqual),
@@ -413,7 +413,7 @@ fn mirrored(op: BinaryOp) -> Option<BinaryOp> {
 }
 
 /// The attribute of the machine that a reference means, if it can mean nothing else.
-fn column_of(expr: &Expr, my: &ClassAd) -> Option<AttrName> {
+pub(crate) fn column_of(expr: &Expr, my: &ClassAd) -> Option<AttrName> {
     match expr.node()? {
         Node::Attr(name) => {
             let free =

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::compiled::layout::Layouts;
 use crate::compiled::predicate::Predicate;
+use crate::compiled::program::Program;
 use crate::compiled::{MachineTable, RowSet};
 use crate::eval::Env;
 use crate::{AttrName, ClassAd, Expr, Value};
@@ -11,6 +13,8 @@ use crate::{AttrName, ClassAd, Expr, Value};
 pub struct CompiledRequirements {
     my: Arc<ClassAd>,
     env: Env,
+    /// The whole expression, for one machine alone.
+    program: Program,
     clauses: Vec<Predicate>,
     columns: Vec<AttrName>,
 }
@@ -32,7 +36,8 @@ impl CompiledRequirements {
         clauses.sort_by_key(Predicate::cost);
         let mut columns = Vec::new();
         clauses.iter().for_each(|clause| clause.collect_columns(&mut columns));
-        CompiledRequirements { my, env: env.clone(), clauses, columns }
+        let program = Program::new(Arc::clone(&my), expr, env);
+        CompiledRequirements { my, env: env.clone(), program, clauses, columns }
     }
 
     /// The attributes of the machines that are read as columns.
@@ -55,13 +60,6 @@ impl CompiledRequirements {
 
     /// Whether the Requirements holds on the machine of one row.
     pub fn eval_row(&self, table: &MachineTable, row: usize) -> bool {
-        let mut one = RowSet::none(table.row_count());
-        if table.get(row).is_none() {
-            return false;
-        }
-        one.insert(row);
-        self.clauses
-            .iter()
-            .all(|clause| clause.holds_on(table, &one, &self.my, &self.env).contains(row))
+        table.get(row).is_some_and(|ad| self.program.holds(ad, &mut Layouts::default()))
     }
 }

@@ -65,6 +65,22 @@ impl<'e> Evaluator<'e> {
         }
     }
 
+    /// The value of a part of an expression that `depth` levels are around, whose other parts are evaluated elsewhere.
+    pub(crate) fn eval_part(&mut self, part: &Expr, depth: u32) -> Val {
+        let outside = std::mem::replace(&mut self.depth, depth);
+        let value = self.eval(part, &Scope::My);
+        self.depth = outside;
+        value
+    }
+
+    /// The value of an attribute of the other ad that is named with `depth` levels around it.
+    pub(crate) fn eval_of_target(&mut self, found: &Expr, depth: u32) -> Val {
+        let outside = std::mem::replace(&mut self.depth, depth);
+        let value = self.eval_once(found, &Scope::Target);
+        self.depth = outside;
+        value
+    }
+
     fn eval_node(&mut self, node: &Node, scope: &Scope) -> Val {
         if self.depth >= MAX_EVAL_DEPTH || !self.spend_steps(1) {
             return Val::Error;
@@ -154,9 +170,10 @@ impl<'e> Evaluator<'e> {
         match expr.node() {
             None => expr.as_literal(),
             Some(Node::Attr(name)) => match scope {
+                Scope::My if scope_of(name.as_str()).is_some() => None,
                 Scope::My => match self.my.lookup(name) {
                     Some(found) => found.as_literal(),
-                    None if scope_of(name.as_str()).is_some() || special(name).is_some() => None,
+                    None if special(name).is_some() => None,
                     None => self.target?.lookup(name)?.as_literal(),
                 },
                 Scope::Target | Scope::Nested(_) => None,
@@ -164,6 +181,9 @@ impl<'e> Evaluator<'e> {
             Some(Node::Select(base, name)) => {
                 let Some(Node::Attr(base)) = base.node() else { return None };
                 let Scope::My = scope else { return None };
+                if scope_of(name.as_str()).is_some() {
+                    return None;
+                }
                 match scope_of(base.as_str())? {
                     RefScope::My => self.my.lookup(name)?.as_literal(),
                     RefScope::Target => self.target?.lookup(name)?.as_literal(),

@@ -22,7 +22,9 @@ pub(crate) fn short_circuit(op: BinaryOp, left: &Val) -> Option<Val> {
 /// `left op right`.
 pub(crate) fn combine(op: BinaryOp, left: &Val, right: &Val) -> Val {
     let operate = match op.kind() {
-        OpKind::Logic => return logical(op, left, right),
+        OpKind::Logic => {
+            return Val::from(logical(op, Truth::from(left), Truth::from(right)));
+        }
         OpKind::Identity => {
             let same = identical(left, right);
             return same.map_or(Val::Error, |same| Val::Boolean(same == (op == BinaryOp::Is)));
@@ -45,29 +47,51 @@ fn strict(left: &Val, right: &Val) -> Option<Val> {
     }
 }
 
-/// What `&&` and `||` see of an operand.
-enum Truth {
+/// What `&&`, `||` and the like see of an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Truth {
     Is(bool),
     Undefined,
     Error,
 }
 
-fn truth(value: &Val) -> Truth {
-    match value {
-        Val::Undefined => Truth::Undefined,
-        _ => value.truth().map_or(Truth::Error, Truth::Is),
+impl Truth {
+    pub(crate) fn is_true(self) -> bool {
+        self == Truth::Is(true)
+    }
+}
+
+impl From<&Val> for Truth {
+    #[inline]
+    fn from(value: &Val) -> Truth {
+        match value {
+            Val::Undefined => Truth::Undefined,
+            _ => value.truth().map_or(Truth::Error, Truth::Is),
+        }
+    }
+}
+
+impl From<Truth> for Val {
+    #[inline]
+    fn from(truth: Truth) -> Val {
+        match truth {
+            Truth::Is(value) => Val::Boolean(value),
+            Truth::Undefined => Val::Undefined,
+            Truth::Error => Val::Error,
+        }
     }
 }
 
 /// A left error is never squashed; a left undefined is, by an operand that decides.
-fn logical(op: BinaryOp, left: &Val, right: &Val) -> Val {
+#[inline]
+pub(crate) fn logical(op: BinaryOp, left: Truth, right: Truth) -> Truth {
     let deciding = op == BinaryOp::Or;
-    match (truth(left), truth(right)) {
-        (Truth::Error, _) | (_, Truth::Error) => Val::Error,
-        (Truth::Is(left), _) if left == deciding => Val::Boolean(deciding),
-        (Truth::Is(_), Truth::Is(right)) => Val::Boolean(right),
-        (Truth::Undefined, Truth::Is(right)) if right == deciding => Val::Boolean(deciding),
-        (_, Truth::Undefined) | (Truth::Undefined, _) => Val::Undefined,
+    match (left, right) {
+        (Truth::Error, _) | (_, Truth::Error) => Truth::Error,
+        (Truth::Is(left), _) if left == deciding => Truth::Is(deciding),
+        (Truth::Is(_), Truth::Is(right)) => Truth::Is(right),
+        (Truth::Undefined, Truth::Is(right)) if right == deciding => Truth::Is(deciding),
+        (_, Truth::Undefined) | (Truth::Undefined, _) => Truth::Undefined,
     }
 }
 
@@ -101,7 +125,7 @@ pub(crate) fn compare(op: BinaryOp, left: &Val, right: &Val) -> Option<bool> {
 }
 
 /// Whether a comparison operator holds for operands in this order; numbers that are not in any order only differ.
-fn holds(op: BinaryOp, order: Option<Ordering>) -> bool {
+pub(crate) fn holds(op: BinaryOp, order: Option<Ordering>) -> bool {
     match op {
         BinaryOp::Equal | BinaryOp::Is => order == Some(Ordering::Equal),
         BinaryOp::NotEqual | BinaryOp::Isnt => order != Some(Ordering::Equal),

@@ -181,7 +181,9 @@ fn small_commands_answer() {
     let table = pool.ok(&["condor_userprio", "-allusers"]);
     assert!(table.contains("  2000.00 ") && table.contains("Number of users: 2"), "{table}");
     let watch = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| pool.updraft(&["watch_q", "-exit", "all,done,7"]));
+        // A cluster that is named is watched even if its jobs have left before the watch began.
+        let watch =
+            scope.spawn(|| pool.updraft(&["watch_q", "-clusters", "1", "-exit", "all,done,7"]));
         pool.ok(&["rm", "1"]);
         watch.join().unwrap()
     });

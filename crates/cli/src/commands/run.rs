@@ -21,6 +21,8 @@ use crate::progress::Progress;
 use crate::verbs::Call;
 
 /// Run a submit description in a private pool, from start to end.
+///
+/// It is submitted from the folder that it is in: what it names is looked for there, and the output comes there.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The submit description.
@@ -98,11 +100,16 @@ impl From<AskError> for Followed {
     }
 }
 
-/// Submits with the ordinary command, so that what it says and refuses is what a user knows. Gives the number of jobs.
+/// Submits with the ordinary command, so that what it says and refuses is what a user knows, from the folder of the
+/// description, which may be run from anywhere. Gives the number of jobs.
 fn submit(home: &Home, program: &Path, file: &Path) -> Result<u64> {
+    let name =
+        file.file_name().with_context(|| format!("submit {}: it is no file", file.display()))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let output = Command::new(program)
         .args(["submit", "-terse"])
-        .arg(file)
+        .arg(name)
+        .current_dir(folder.unwrap_or(Path::new(".")))
         .env(HOME_VARIABLE, home.dir())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

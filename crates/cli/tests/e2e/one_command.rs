@@ -48,6 +48,22 @@ fn a_hundred_jobs_run_in_a_pool_that_comes_and_goes_with_the_command() {
 }
 
 #[test]
+fn a_description_is_run_from_the_folder_that_it_is_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("say.sub"), "executable = say\noutput = out\nqueue\n").unwrap();
+    fs::write(inner.join("say"), "#!/bin/sh\necho here\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(inner.join("say"), executable).unwrap();
+    let mut run = Command::new(updraft());
+    let out = run.args(["run", "inner/say.sub", "--cpus", "1"]).current_dir(dir.path()).output();
+    let out = out.unwrap();
+    assert!(out.status.success(), "{}", text(&out));
+    assert_eq!(fs::read_to_string(inner.join("out")).unwrap(), "here\n");
+}
+
+#[test]
 fn one_job_in_a_hundred_that_fails_is_told_from_the_others() {
     let dir = example();
     let program = dir.path().join("test.py");

@@ -98,3 +98,12 @@ proptest! {
         prop_assert_eq!(whole.is_true(), folded.is_true(), "{} became {}", expr.to_new(), expr.flatten(&my, &env).to_new());
     }
 }
+
+#[test]
+fn a_prefix_minus_before_a_number_is_printed_so_that_it_stays_one() {
+    for text in ["- 5", "- 1 .a", "- 1 .n.s", "- 1[0]", "- 1 ?: 2", "- 1.5 .a", "-(1).a", "-1 .a"] {
+        let expr: Expr = text.parse().unwrap();
+        let printed = expr.to_string();
+        assert_eq!(printed.parse::<Expr>().as_ref(), Ok(&expr), "{text} as {printed}");
+    }
+}

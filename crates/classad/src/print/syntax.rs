@@ -153,8 +153,8 @@ impl Printer<'_> {
 
     fn unary(&mut self, op: UnaryOp, operand: &Expr) {
         self.out.push_str(unary(op));
-        // `-5` would be read as one number.
-        let number = match operand.as_literal() {
+        // `-5` would be read as one number, and so would the beginning of `-5 .x`.
+        let number = match leftmost(operand).as_literal() {
             Some(Value::Integer(value)) => *value >= 0,
             Some(Value::Real(value)) => value.is_finite() && value.is_sign_positive(),
             _ => false,
@@ -241,6 +241,17 @@ fn rel_time(out: &mut String, seconds: f64) {
     out.push_str("relTime(\"");
     out.push_str(&time_text::rel_time(seconds));
     out.push_str("\")");
+}
+
+/// What is printed first of an operand of a prefix operator.
+fn leftmost(operand: &Expr) -> &Expr {
+    let mut first = operand;
+    while let Some(Node::Select(base, _) | Node::Index(base, _) | Node::Elvis(base, _)) =
+        first.node()
+    {
+        first = base;
+    }
+    first
 }
 
 fn unary(op: UnaryOp) -> &'static str {

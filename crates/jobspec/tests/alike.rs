@@ -20,7 +20,15 @@ fn ads(text: &str) -> Option<Vec<ClassAd>> {
 /// does.
 fn check(lines: &str) {
     let mut compared = 0;
-    for items in ["a b c", "1 2 3", "x '' y", "true false true", "2 1 2", "5 vanilla local"] {
+    for items in [
+        "a b c",
+        "1 2 3",
+        "x '' y",
+        "true false true",
+        "2 1 2",
+        "5 vanilla local",
+        "same other same",
+    ] {
         let items: Vec<&str> = items.split(' ').map(|item| item.trim_matches('\'')).collect();
         let base = format!("executable = /bin/x\n{lines}\n");
         // Two variables, so that the first can be empty.
@@ -54,6 +62,7 @@ fn a_job_made_with_others_is_the_job_made_alone() {
         "+Foo = $(v)\narguments = x",
         "+Arguments = \"same\"\narguments = $(v)",
         "+Arguments = \"$(v)\"\narguments = same",
+        "+Args = \"same\"\narguments = $(v)",
         "+Requirements = $(v)",
         "+RequestCpus = $(v)\nrequest_cpus = 2",
         "transfer_input_files = $(v)\nshould_transfer_files = yes",

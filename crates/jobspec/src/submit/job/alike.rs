@@ -80,15 +80,19 @@ pub(in crate::submit) fn make_first(
 ) -> Result<(Made, Option<Common>), Box<Refused>> {
     let mut job = Job::new(scope, setting);
     let mut watch = Watch::default();
+    let mut made = Arc::new(ClassAd::new());
     for (n, step) in STEPS.iter().chain([&LAST]).enumerate() {
-        let before = job.ad.clone();
+        // The step writes into an ad of its own, behind which it sees what the others have made: so what it says again is seen.
+        job.ad = chained(&made);
         scope.macros.forget_varying();
         if let Err(error) = (step.take)(&mut job, setting) {
             return Err(Box::new(Refused { error, warnings: job.warnings }));
         }
-        watch.taken((n, step), scope.macros.has_varied(), &before, &job.ad);
+        job.ad.clear_parent();
+        watch.taken((n, step), scope.macros.has_varied(), &job.ad);
+        Arc::make_mut(&mut made).update(&job.ad);
     }
-    let Job { ad, universe, iwd, transfer, warnings, .. } = job;
+    let Job { universe, iwd, transfer, warnings, .. } = job;
     let common = (!watch.all_differ).then(|| Common {
         universe,
         iwd,
@@ -98,7 +102,7 @@ pub(in crate::submit) fn make_first(
         varying: watch.varying,
         made_by: watch.made_by,
     });
-    Ok((Made { ad, warnings }, common))
+    Ok((Made { ad: Arc::unwrap_or_clone(made), warnings }, common))
 }
 
 #[derive(Default)]
@@ -113,26 +117,26 @@ struct Watch {
 }
 
 impl Watch {
-    fn taken(
-        &mut self,
-        (n, step): (usize, &'static Step),
-        varied: bool,
-        before: &ClassAd,
-        after: &ClassAd,
-    ) {
-        let made = after.iter().filter(|(name, expr)| before.lookup(name) != Some(expr));
+    fn taken(&mut self, (n, step): (usize, &'static Step), varied: bool, made: &ClassAd) {
         if varied || (step.looks_back && self.attributes_differ) {
             self.each.push((n, step));
-            self.varying.extend(made.map(|(name, _)| name.clone()));
+            self.varying.extend(made.iter().map(|(name, _)| name.clone()));
             self.attributes_differ |= step.gives == Gives::Attributes;
             self.all_differ |= step.gives == Gives::Everything;
         } else {
-            for (name, expr) in made {
+            for (name, expr) in made.iter() {
                 self.made_by.insert(name.clone(), n);
                 self.fixed.set(name.clone(), expr.clone());
             }
         }
     }
+}
+
+/// An empty ad before another one.
+fn chained(behind: &Arc<ClassAd>) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.set_parent(Arc::clone(behind));
+    ad
 }
 
 impl Common {
@@ -146,7 +150,7 @@ impl Common {
         job.universe = self.universe;
         job.iwd.clone_from(&self.iwd);
         job.transfer = self.transfer;
-        job.ad.set_parent(Arc::clone(&self.fixed));
+        job.ad = chained(&self.fixed);
         for (n, step) in &self.each {
             if let Err(error) = (step.take)(&mut job, setting) {
                 return Err(Box::new(Refused { error, warnings: job.warnings }));

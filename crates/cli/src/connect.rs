@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use classad::{AttrName, ClassAd, Expr};
-use proto::client::{Answer, Ask, Identity, Query, Select, Totals};
+use proto::client::{Answer, Ask, Identity, Query, Totals};
 use proto::command::{AskError, Client};
 use proto::net::NetError;
 
@@ -56,18 +56,6 @@ fn connect(role: DaemonRole) -> Result<Client> {
         }
     }
     Ok(Client::connect(&home.socket(role))?)
-}
-
-/// A query for everything of all that `select` names.
-pub fn query(select: Select) -> Query {
-    Query {
-        select,
-        constraint: None,
-        projection: Vec::new(),
-        limit: None,
-        finished: false,
-        grouped: false,
-    }
 }
 
 /// The job ads that answer a query.

@@ -254,14 +254,7 @@ fn is_up(home: &Home, role: DaemonRole) -> bool {
 }
 
 fn has_machine(home: &Home) -> Result<bool, AskError> {
-    let query = Query {
-        select: Select::All,
-        constraint: None,
-        projection: Vec::new(),
-        limit: Some(1),
-        finished: false,
-        grouped: false,
-    };
+    let query = Query { limit: Some(1), ..Query::of(Select::All) };
     let mut found = false;
     Client::connect(&home.socket(DaemonRole::Negotiator))?.ask_each(
         Ask::QueryMachines(query),

@@ -75,12 +75,21 @@ impl ClusterSpec {
 }
 
 impl Procs {
-    /// Whether any job has an attribute of its own for which `which` holds. Costs nothing for jobs of a template.
-    pub fn any_own(&self, mut which: impl FnMut(&AttrName) -> bool) -> bool {
-        match self {
-            Self::Listed(ads) => ads.iter().any(|ad| ad.iter().any(|(name, _)| which(name))),
-            Self::Counted { template, .. } => template.0.iter().any(|(name, _)| which(name)),
-        }
+    /// The attributes that jobs have of their own, some of them many times. Those of a template are few whatever its count.
+    pub fn own_names(&self) -> impl Iterator<Item = &AttrName> {
+        let (ads, template) = match self {
+            Self::Listed(ads) => (&ads[..], None),
+            Self::Counted { template, .. } => (&[][..], Some(template)),
+        };
+        let listed = ads.iter().flat_map(|ad| ad.iter().map(|(name, _)| name));
+        listed.chain(
+            template.into_iter().flat_map(|template| template.0.iter().map(|(name, _)| name)),
+        )
+    }
+
+    /// Whether any job has an attribute of its own for which `which` holds.
+    pub fn any_own(&self, which: impl FnMut(&AttrName) -> bool) -> bool {
+        self.own_names().any(which)
     }
 }
 

@@ -232,6 +232,20 @@ pub struct Query {
     pub grouped: bool,
 }
 
+impl Query {
+    /// Everything of all in the queue that `select` names.
+    pub fn of(select: Select) -> Self {
+        Self {
+            select,
+            constraint: None,
+            projection: Vec::new(),
+            limit: None,
+            finished: false,
+            grouped: false,
+        }
+    }
+}
+
 /// What a daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {

@@ -225,18 +225,8 @@ impl World {
 
     fn look_at_queue(&mut self) {
         let by = Actor { user: UserName::new("alice"), superuser: false };
-        let ask = if self.rng.percent(50) {
-            Ask::Totals
-        } else {
-            Ask::QueryJobs(Query {
-                select: Select::All,
-                constraint: None,
-                projection: Vec::new(),
-                limit: None,
-                finished: false,
-                grouped: false,
-            })
-        };
+        let ask =
+            if self.rng.percent(50) { Ask::Totals } else { Ask::QueryJobs(Query::of(Select::All)) };
         let ticket = self.users.ticket(Purpose::Look);
         self.ask(ticket, by, ask);
     }

@@ -99,8 +99,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
             (Some(_), Some(_)) | (None, _) => Vec::new(),
         },
         finished: true,
-        grouped: false,
-        ..connect::query(select::any_or(&args.jobs, Select::All))
+        ..Query::of(select::any_or(&args.jobs, Select::All))
     };
     let mut jobs = match args.scanlimit {
         Some(scan) => scanned(scan, &query, &moment)?,
@@ -126,7 +125,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
 
 /// What the query asks for among the last `scan` jobs.
 fn scanned(scan: u64, query: &Query, moment: &Moment) -> Result<Vec<ClassAd>> {
-    let last = Query { limit: Some(scan), finished: true, ..connect::query(Select::All) };
+    let last = Query { limit: Some(scan), finished: true, ..Query::of(Select::All) };
     let mut jobs = connect::jobs(&mut connect::schedd()?, last)?;
     jobs.retain(|ad| {
         let selected = match &query.select {

@@ -256,7 +256,7 @@ fn query(args: &QArgs, instead: Option<&Instead>) -> Result<Query> {
         limit: args.limit,
         projection,
         grouped,
-        ..connect::query(select)
+        ..Query::of(select)
     })
 }
 
@@ -379,7 +379,7 @@ fn finished_ones(
     if missing.is_empty() {
         return Ok(String::new());
     }
-    let query = Query { finished: true, ..connect::query(Select::Any(missing.clone())) };
+    let query = Query { finished: true, ..Query::of(Select::Any(missing.clone())) };
     let history = connect::jobs(client, query)?;
     Ok(finished::render(&missing, &history, moment))
 }

@@ -131,14 +131,7 @@ fn submit(home: &Home, program: &Path, file: &Path) -> Result<u64> {
 /// Where the jobs' output is: one line for each kind and folder.
 fn outputs(home: &Home) -> Result<Vec<String>> {
     let projection = [attr::IWD, attr::OUT, attr::ERR, attr::USER_LOG].map(AttrName::from).to_vec();
-    let query = Query {
-        select: Select::All,
-        constraint: None,
-        projection,
-        limit: None,
-        finished: true,
-        grouped: false,
-    };
+    let query = Query { projection, finished: true, ..Query::of(Select::All) };
     let mut places: BTreeMap<(&str, PathBuf), Vec<String>> = BTreeMap::new();
     Client::connect(&home.socket(DaemonRole::Schedd))?.ask_each(
         Ask::QueryJobs(query),

@@ -199,7 +199,7 @@ fn ask(listed: Listed, constraint: Option<Expr>, moment: &Moment) -> Result<Vec<
         constraint.as_ref().is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
     };
     if listed == Listed::Slots {
-        let query = Query { constraint, ..connect::query(Select::All) };
+        let query = Query { constraint, ..Query::of(Select::All) };
         return connect::machines(&mut connect::negotiator()?, query);
     }
     let mut schedd = connect::schedd()?;
@@ -212,7 +212,7 @@ fn ask(listed: Listed, constraint: Option<Expr>, moment: &Moment) -> Result<Vec<
             let mut ads = daemons::submitters(&identity, &totals);
             ads.push(daemons::scheduler(&identity, &totals));
             ads.push(daemons::daemon("Negotiator", &connect::identity(&mut negotiator)?));
-            ads.extend(connect::machines(&mut negotiator, connect::query(Select::All))?);
+            ads.extend(connect::machines(&mut negotiator, Query::of(Select::All))?);
             ads
         }
     };

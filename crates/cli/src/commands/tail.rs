@@ -107,9 +107,9 @@ struct Outputs {
 fn running(job: JobId) -> Result<Outputs> {
     let mut schedd = connect::schedd()?;
     let select = Select::Any(vec![Selector::Job(job)]);
-    let found = connect::jobs(&mut schedd, connect::query(select.clone()))?;
+    let found = connect::jobs(&mut schedd, Query::of(select.clone()))?;
     let Some(ad) = found.first() else {
-        let past = Query { finished: true, ..connect::query(select) };
+        let past = Query { finished: true, ..Query::of(select) };
         if connect::jobs(&mut schedd, past)?.is_empty() {
             bail!("job {job} not found");
         }

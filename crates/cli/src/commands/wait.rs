@@ -11,7 +11,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use model::userlog::{DateForm, LogStyle};
 use model::{AfterRun, JobEvent, JobId, RunEnd, Seq, StopCause};
-use proto::client::{Answer, Ask, Happening, Recorded, Select, Selector};
+use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
 
 use crate::exit::Exit;
 use crate::follow::Stop;
@@ -167,11 +167,8 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
     }
     let mut client = connect::schedd()?;
     let select = Select::Any(selectors);
-    let present = connect::jobs(&mut client, connect::query(select.clone()))?;
-    let past = connect::jobs(
-        &mut client,
-        proto::client::Query { finished: true, ..connect::query(select.clone()) },
-    )?;
+    let present = connect::jobs(&mut client, Query::of(select.clone()))?;
+    let past = connect::jobs(&mut client, Query { finished: true, ..Query::of(select.clone()) })?;
     let ids = |ads: &[classad::ClassAd]| -> std::collections::BTreeSet<JobId> {
         let id = |ad: &classad::ClassAd| {
             let number = |name| u32::try_from(ad.literal(name)?.as_i64()?).ok();

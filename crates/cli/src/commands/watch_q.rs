@@ -130,7 +130,7 @@ impl Watch<'_> {
         self.add(select)?;
         for cluster in &self.args.clusters {
             let select = Select::Any(vec![Selector::Cluster(ClusterId(*cluster))]);
-            let query = Query { finished: true, ..connect::query(select) };
+            let query = Query { finished: true, ..Query::of(select) };
             let past = connect::jobs(&mut self.client, query)?;
             self.enter(&past);
         }
@@ -146,7 +146,7 @@ impl Watch<'_> {
             attr::EXIT_CODE,
             attr::HOLD_REASON,
         ];
-        let query = Query { projection: names.map(Into::into).to_vec(), ..connect::query(select) };
+        let query = Query { projection: names.map(Into::into).to_vec(), ..Query::of(select) };
         let jobs = connect::jobs(&mut self.client, query)?;
         self.enter(&jobs);
         Ok(())

@@ -110,12 +110,9 @@ async fn ask(command: &mut Connection, body: Ask) -> Answer {
 
 fn all_machines(constraint: Option<&str>) -> Ask {
     Ask::QueryMachines(Query {
-        select: Select::All,
         constraint: constraint.map(|text| text.parse::<Expr>().unwrap()),
         projection: vec!["Name".into()],
-        limit: None,
-        finished: false,
-        grouped: false,
+        ..Query::of(Select::All)
     })
 }
 

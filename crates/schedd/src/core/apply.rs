@@ -28,7 +28,8 @@ impl Core {
             Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
-            Fact::JobMatched { job, changes } => self.job_matched(*job, changes, &mut change),
+            // Its Requirements may look at what it took from its machine.
+            Fact::JobMatched { job, changes } => self.change_ad(*job, changes, &mut change),
             Fact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
             Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
             Fact::UsageSeen { run, usage } => {
@@ -195,8 +196,8 @@ impl Core {
         change.recorded = Some(recorded);
     }
 
-    /// An idle job took something from its machine. Its Requirements may look at it.
-    fn job_matched(&mut self, id: JobId, changes: &ClassAd, change: &mut Change) {
+    /// A job has other attributes, and so may belong to another class.
+    fn change_ad(&mut self, id: JobId, changes: &ClassAd, change: &mut Change) {
         self.touch(id, change);
         let state = self.job_mut(id).state.clone();
         let backoff_until_ms = self.backing_off.get(&id).copied();
@@ -238,14 +239,7 @@ impl Core {
     }
 
     fn apply_edit(&mut self, at: Now, id: JobId, changes: &ClassAd, change: &mut Change) {
-        self.touch(id, change);
-        let state = self.job_mut(id).state.clone();
-        let backoff_until_ms = self.backing_off.get(&id).copied();
-        self.leave(id, &state);
-        self.put_edits(id, changes);
-        change.job = Some(self.job_mut(id).clone());
-        self.sort_edited(id);
-        self.enter(id, &state, backoff_until_ms);
+        self.change_ad(id, changes, change);
         let text = |(name, expr): (&AttrName, &Expr)| (name.to_string(), expr.to_string());
         let happened =
             Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };

@@ -405,12 +405,10 @@ fn a_million_jobs_are_one_class_and_no_records() {
     assert_eq!(trial.core.classes.by_id.len(), 1);
     assert_eq!(trial.core.rows().jobs.len(), 0);
     let some = Query {
-        select: Select::All,
         constraint: "ProcId == 3".parse::<Expr>().ok(),
         projection: vec![attr::PROC_ID.into()],
         limit: Some(1),
-        finished: false,
-        grouped: false,
+        ..Query::of(Select::All)
     };
     assert_eq!(trial.core.query(trial.now, &some).len(), 1);
 }
@@ -599,14 +597,7 @@ fn an_order_to_suspend_is_said_again_on_a_new_connection() {
 fn a_factory_has_no_more_jobs_in_the_queue_than_it_may() {
     let check = |lines: &str, listed: usize| {
         let trial = Trial::with_jobs(100, lines);
-        let all = Query {
-            select: Select::All,
-            constraint: None,
-            projection: Vec::new(),
-            limit: None,
-            finished: false,
-            grouped: false,
-        };
+        let all = Query::of(Select::All);
         assert_eq!(trial.core.query(trial.now, &all).len(), listed, "{lines}");
         assert_eq!(trial.core.totals().all.idle, listed as u64, "{lines}");
     };
@@ -668,12 +659,9 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
         }
         let names = [attr::PROC_ID, attr::JOB_STATUS, attr::HOLD_REASON];
         let query = Query {
-            select,
-            constraint: None,
             projection: names.map(Into::into).to_vec(),
-            limit: None,
-            finished: false,
             grouped: true,
+            ..Query::of(select)
         };
         let (ads, next) = trial.core.query_page(trial.now, &query, None);
         assert_eq!(next, None, "{what}");

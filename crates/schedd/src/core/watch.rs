@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Env, Expr, RefScope};
-use model::{ClusterId, JobId, JobState, JobStatus, Now, ProcId, Procs, attr};
+use model::{ClusterId, JobId, JobState, JobStatus, Now, ProcId, attr};
 
 use super::periodic::{Policy, may_be_true};
 use super::rows::ClusterRecord;
@@ -55,7 +55,7 @@ impl Watch {
         ad: &ClassAd,
         edited: &BTreeSet<AttrName>,
     ) -> Option<Arc<Self>> {
-        let own = own_names(&record.spec.procs);
+        let own: BTreeSet<AttrName> = record.spec.procs.own_names().cloned().collect();
         let has = |policy: &Policy| {
             let name = AttrName::from(policy.attr());
             own.contains(&name) || edited.contains(&name)
@@ -235,19 +235,6 @@ fn may_fire(policy: Policy, expr: &Expr, status: JobStatus) -> bool {
     // The moment does not matter: what depends on it is not reduced.
     let reduced = expr.flatten(&ad, &Env::at(0));
     reduced.as_literal().is_none_or(|constant| may_be_true(policy, constant))
-}
-
-/// The attributes that jobs have of their own.
-fn own_names(procs: &Procs) -> BTreeSet<AttrName> {
-    let names: BTreeSet<AttrName> = match procs {
-        Procs::Listed(ads) => {
-            ads.iter().flat_map(|ad| ad.iter().map(|(name, _)| name)).cloned().collect()
-        }
-        Procs::Counted { template, .. } => {
-            template.0.iter().map(|(name, _)| name.clone()).collect()
-        }
-    };
-    names
 }
 
 /// Whether an attribute's value leads to something that tells jobs apart.

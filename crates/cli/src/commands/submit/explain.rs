@@ -6,7 +6,7 @@ use anyhow::Result;
 use classad::{ClassAd, Env};
 use jobspec::submit::Submission;
 use model::{attr, cmdline};
-use proto::client::Select;
+use proto::client::{Query, Select};
 
 use crate::connect;
 
@@ -63,5 +63,5 @@ fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
 /// The pool's slots; `None` if no pool answers.
 fn machines() -> Option<Vec<ClassAd>> {
     let mut client = connect::negotiator().ok()?;
-    connect::machines(&mut client, connect::query(Select::All)).ok()
+    connect::machines(&mut client, Query::of(Select::All)).ok()
 }

@@ -209,6 +209,30 @@ impl ClassAd {
         ad
     }
 
+    /// The attributes `names`, and whatever else of the ad their values depend on: enough to evaluate them, and to print them. Where
+    /// an expression reads text as an expression (`eval`), it may name anything: then it is the whole ad.
+    pub fn projected<'n>(&self, names: impl IntoIterator<Item = &'n AttrName>) -> ClassAd {
+        let mut some = ClassAd::new();
+        let mut more: Vec<AttrName> = Vec::new();
+        for name in names {
+            let Some(expr) = self.lookup(name) else { continue };
+            some.set(name, expr);
+            if !expr.tells_needs(&mut more) {
+                return self.collapsed();
+            }
+        }
+        while let Some(name) = more.pop() {
+            let Some(expr) = self.lookup(&name) else { continue };
+            if some.lookup(&name).is_none() {
+                some.set(name, expr);
+                if !expr.tells_needs(&mut more) {
+                    return self.collapsed();
+                }
+            }
+        }
+        some
+    }
+
     /// The place of an attribute of this ad itself, the same in every ad of its shape.
     pub(crate) fn place_of(&self, name: &AttrName) -> Option<usize> {
         self.shape.position_of(name).ok()
@@ -293,6 +317,33 @@ mod tests {
         assert_eq!(ad.len(), 2);
         assert_eq!(ad.get("owner"), Some(&Expr::from(3)));
         assert_eq!(ad.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "OWNER"]);
+    }
+
+    #[test]
+    fn a_projection_holds_what_its_values_depend_on() {
+        let cluster: ClassAd =
+            ClassAd::parse_new("[ Size = 3; Unit = Kilo * 2; Kilo = 1024 ]").unwrap();
+        for (own, names, expected) in [
+            ("[ A = 1; B = 2 ]", &["a"][..], "[ a = 1 ]"),
+            ("[ A = 1 ]", &["Nothing"], "[]"),
+            (
+                "[ A = Size * Unit ]",
+                &["A"],
+                "[ A = Size * Unit; Kilo = 1024; Size = 3; Unit = Kilo * 2 ]",
+            ),
+            ("[ A = B; B = A ]", &["A"], "[ A = B; B = A ]"),
+            ("[ A = TARGET.B; B = 2 ]", &["A"], "[ A = TARGET.B; B = 2 ]"),
+            (
+                "[ A = eval(B); B = \"C\"; C = 1 ]",
+                &["A"],
+                "[ A = eval(B); B = \"C\"; C = 1; Kilo = 1024; Size = 3; Unit = Kilo * 2 ]",
+            ),
+        ] {
+            let mut ad: ClassAd = ClassAd::parse_new(own).unwrap();
+            ad.set_parent(Arc::new(cluster.clone()));
+            let names: Vec<AttrName> = names.iter().map(|name| AttrName::from(*name)).collect();
+            assert_eq!(ad.projected(&names), ClassAd::parse_new(expected).unwrap(), "{own}");
+        }
     }
 
     #[test]

@@ -327,6 +327,24 @@ impl Expr {
         found
     }
 
+    /// Whether the expression reads text as an expression, so that it may depend on any attribute.
+    pub fn reads_text(&self) -> bool {
+        let mut reads = false;
+        self.visit(&mut |expr| {
+            reads |= matches!(expr.node(), Some(Node::Call(name, ..)) if *name == *"eval");
+        });
+        reads
+    }
+
+    /// Adds to `names` what the expression depends on. Whether that is all.
+    pub(crate) fn tells_needs(&self, names: &mut Vec<AttrName>) -> bool {
+        if self.as_literal().is_some() {
+            return true;
+        }
+        names.extend(self.references().into_iter().map(|(_, name)| name));
+        !self.reads_text()
+    }
+
     /// Calls `look` for this expression and everything inside it, from the outside in and from left to right.
     pub(crate) fn visit<'e>(&'e self, look: &mut impl FnMut(&'e Expr)) {
         look(self);

@@ -1,5 +1,6 @@
 //! The options by which `q`, `history` and `status` show whole ads or chosen values instead of their tables.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use crate::render::ads::{self, Form};
 use crate::render::autoformat::{self, Style};
 use crate::render::print_format::Table;
 use crate::render::printf::Format;
+use crate::render::queue;
 use crate::render::view::{Moment, View};
 use crate::verbs::Voice;
 
@@ -125,20 +127,23 @@ fn expression(text: &str) -> Result<Expr> {
 impl Instead {
     /// The attributes that are needed of each ad; none means all.
     pub fn projection(&self) -> Vec<AttrName> {
-        let names = |exprs: &mut dyn Iterator<Item = &Expr>| {
-            let mut names: Vec<AttrName> =
-                exprs.flat_map(Expr::references).map(|(_, name)| name).collect();
-            names.extend(["ClusterId", "ProcId"].map(AttrName::from));
-            names
-        };
-        match self {
-            Self::Ads(_, names) => names.clone(),
-            // An attribute may refer to others, so its value needs the whole ad.
-            Self::Auto(style, columns) if style.value == autoformat::ValueStyle::Raw => {
-                names(&mut columns.iter().map(|(_, expr)| expr))
+        let (exprs, beside): (Vec<&Expr>, Vec<&str>) = match self {
+            Self::Ads(_, names) => return names.clone(),
+            Self::Auto(_, columns) => {
+                (columns.iter().map(|(_, expr)| expr).collect(), vec!["ClusterId", "ProcId"])
             }
-            Self::Auto(..) | Self::Printf(_) | Self::Table(_) => Vec::new(),
+            Self::Printf(pairs) => (pairs.iter().map(|(_, expr)| expr).collect(), vec!["ProcId"]),
+            Self::Table(table) => {
+                let (exprs, needs) = table.needs();
+                (exprs, [&needs[..], &queue::SUMMARY_ATTRS].concat())
+            }
+        };
+        if exprs.iter().any(|expr| expr.reads_text()) {
+            return Vec::new();
         }
+        let named = exprs.iter().flat_map(|expr| expr.references()).map(|(_, name)| name);
+        let all: BTreeSet<AttrName> = named.chain(beside.into_iter().map(AttrName::from)).collect();
+        all.into_iter().collect()
     }
 
     /// The same for ads of daemons: HTCondor 25.14's `condor_status` has an empty line behind each ad in XML, `condor_q` has none.

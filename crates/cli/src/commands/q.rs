@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use classad::{AttrName, ClassAd};
+use classad::ClassAd;
 use jiff::tz::TimeZone;
 use model::{UserName, attr};
 use proto::client::{Query, Select, Selector, Totals};
@@ -189,6 +189,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let query = query(args, instead.as_ref())?;
+    let select = query.select.clone();
     let mut client = None;
     let mut found = match &args.jobads {
         Some(path) => from_file(path, &query, &moment)?,
@@ -211,7 +212,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
                 (Voice::Updraft, None) => table + &advice::render(&found.jobs, &moment),
                 (Voice::Updraft, Some(client)) => {
                     let finished = finished_ones(client, &args.jobs, &found.jobs, &moment)?;
-                    table + &advice::render(&found.jobs, &moment) + &finished
+                    table + &advice(args, client, select, &found, &moment)? + &finished
                 }
             }
         }
@@ -245,19 +246,43 @@ fn query(args: &QArgs, instead: Option<&Instead>) -> Result<Query> {
     } else {
         select::any_or(&args.jobs, Select::All)
     };
-    let grouped = instead.is_none() && !args.layout.analyze && args.layout.layout().is_of_groups();
-    let projection = match instead {
+    let layout = args.layout.layout();
+    let constraint = connect::both(wanted, only);
+    let mut projection = match instead {
         Some(instead) => instead.projection(),
-        None if grouped => queue::GROUP_ATTRS.map(AttrName::from).to_vec(),
-        None => Vec::new(),
+        None if args.layout.analyze => advice::attributes(),
+        None => layout.attributes(),
     };
-    Ok(Query {
-        constraint: connect::both(wanted, only),
-        limit: args.limit,
-        projection,
-        grouped,
-        ..Query::of(select)
-    })
+    let grouped = instead.is_none() && !args.layout.analyze && layout.is_of_groups();
+    if instead.is_none() && !is_advised_apart(args) {
+        projection.extend(advice::attributes());
+    }
+    Ok(Query { constraint, limit: args.limit, projection, grouped, ..Query::of(select) })
+}
+
+/// Whether the advice below the table comes from a question of its own, that tells jobs that are alike once.
+fn is_advised_apart(args: &QArgs) -> bool {
+    let per_job = !args.layout.layout().is_of_groups();
+    per_job && args.constraint.is_none() && args.limit.is_none() && args.jobads.is_none()
+}
+
+/// What is said below the table: nothing is repeated of what stands in it.
+fn advice(
+    args: &QArgs,
+    client: &mut Client,
+    select: Select,
+    found: &Found,
+    moment: &Moment,
+) -> Result<String> {
+    if !is_advised_apart(args) {
+        return Ok(advice::render(&found.jobs, moment));
+    }
+    let query = Query { projection: advice::attributes(), grouped: true, ..Query::of(select) };
+    let mut jobs = connect::jobs(client, query)?;
+    if let Some(only) = only(args.layout.layout()).map(connect::constraint).transpose()? {
+        jobs.retain(|ad| ad.eval_expr(&only, None, moment.env()).is_true());
+    }
+    Ok(advice::render(&jobs, moment))
 }
 
 impl Found {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd};
 use model::{HoldCode, Timestamp, attr};
 
 use super::time::plain;
@@ -13,6 +13,22 @@ use super::view::{Moment, Span, View, status};
 /// The sentence and the verdict that the schedd puts into the ad of an idle job.
 const IDLE_REASON: &str = "IdleReason";
 const IDLE_VERDICT: &str = "IdleVerdict";
+
+/// What the advice is made from.
+pub fn attributes() -> Vec<AttrName> {
+    let names = [
+        attr::CLUSTER_ID,
+        attr::PROC_ID,
+        attr::OWNER,
+        attr::JOB_STATUS,
+        attr::HOLD_REASON,
+        attr::HOLD_REASON_CODE,
+        attr::HOLD_RETRY_DATE,
+        IDLE_REASON,
+        IDLE_VERDICT,
+    ];
+    names.map(AttrName::from).to_vec()
+}
 
 /// Jobs that are listed one by one before the rest is only counted.
 const MOST_LINES: usize = 10;

@@ -7,6 +7,10 @@ use model::attr;
 
 use super::view::View;
 
+/// What the view is made from.
+pub(super) const ATTRS: [&str; 4] =
+    [attr::REQUEST_CPUS, attr::REQUEST_MEMORY, attr::REQUEST_DISK, attr::REQUIREMENTS];
+
 /// What tells jobs apart here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Request {

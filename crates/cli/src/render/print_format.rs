@@ -10,6 +10,7 @@
 //! What is not understood is an error with its line, never passed over.
 
 use classad::{ClassAd, Expr};
+use model::attr;
 
 use super::printf::{self, Format};
 use super::view::{Moment, View, status_letter};
@@ -63,31 +64,55 @@ const KEYWORDS: [&str; 13] = [
     "FIT", "AUTO", "ALWAYS",
 ];
 
-/// Shows the value of an expression, or the ad itself, in words of its own.
-type Function = fn(View<'_>, &Expr) -> String;
+/// A way to show the value of an expression, or the ad itself, in words of its own.
+#[derive(Clone, Copy, Debug)]
+struct Function {
+    name: &'static str,
+    /// The attributes that it looks at beside the expression.
+    needs: &'static [&'static str],
+    show: fn(View<'_>, &Expr) -> String,
+}
+
+const fn of_value(name: &'static str, show: fn(View<'_>, &Expr) -> String) -> Function {
+    Function { name, needs: &[], show }
+}
+
+const fn of_ad(
+    name: &'static str,
+    needs: &'static [&'static str],
+    show: fn(View<'_>, &Expr) -> String,
+) -> Function {
+    Function { name, needs, show }
+}
 
 /// What `PRINTAS` knows.
-const FUNCTIONS: [(&str, Function); 12] = [
-    ("QDATE", |view, expr| printf::moment(&eval(view, expr), view)),
-    ("DATE", |view, expr| printf::moment(&eval(view, expr), view)),
-    ("ELAPSED_TIME", |view, expr| {
+const FUNCTIONS: [Function; 12] = [
+    of_value("QDATE", |view, expr| printf::moment(&eval(view, expr), view)),
+    of_value("DATE", |view, expr| printf::moment(&eval(view, expr), view)),
+    of_value("ELAPSED_TIME", |view, expr| {
         eval(view, expr)
             .as_i64()
             .map_or_else(String::new, |t| time::length(view.moment.now.saturating_sub(t)))
     }),
-    ("CPU_TIME", |view, _| queue::run_time(view)),
-    ("RUNTIME", |view, expr| printf::elapsed(&eval(view, expr))),
-    ("JOB_STATUS", |view, _| status_letter(view.status()).to_string()),
-    ("JOB_STATUS_RAW", |view, expr| {
+    of_ad("CPU_TIME", &queue::TIME_ATTRS, |view, _| queue::run_time(view)),
+    of_value("RUNTIME", |view, expr| printf::elapsed(&eval(view, expr))),
+    of_ad("JOB_STATUS", &[attr::JOB_STATUS], |view, _| status_letter(view.status()).to_string()),
+    of_value("JOB_STATUS_RAW", |view, expr| {
         status_letter(eval(view, expr).as_i64().unwrap_or(0)).to_string()
     }),
-    ("MEMORY_USAGE", |view, _| format!("{:.1}", queue::size_mib(view))),
-    ("JOB_DESCRIPTION", |view, _| command_line::of_job(view)),
-    ("JOB_ID", |view, _| view.job().map(|id| id.to_string()).unwrap_or_default()),
-    ("JOB_UNIVERSE", |view, expr| {
+    of_ad("MEMORY_USAGE", &[attr::MEMORY_USAGE, attr::IMAGE_SIZE], |view, _| {
+        format!("{:.1}", queue::size_mib(view))
+    }),
+    of_ad("JOB_DESCRIPTION", &[attr::CMD, attr::ARGS, attr::ARGUMENTS], |view, _| {
+        command_line::of_job(view)
+    }),
+    of_ad("JOB_ID", &[attr::CLUSTER_ID, attr::PROC_ID], |view, _| {
+        view.job().map(|id| id.to_string()).unwrap_or_default()
+    }),
+    of_value("JOB_UNIVERSE", |view, expr| {
         queue::universe(eval(view, expr).as_i64().unwrap_or(0)).to_owned()
     }),
-    ("OWNER", |view, _| view.owner()),
+    of_ad("OWNER", &[attr::OWNER], |view, _| view.owner()),
 ];
 
 fn eval(view: View<'_>, expr: &Expr) -> classad::Value {
@@ -166,6 +191,15 @@ impl Table {
         Ok(())
     }
 
+    /// The expressions that are evaluated, and attributes that are looked at beside them.
+    pub fn needs(&self) -> (Vec<&Expr>, Vec<&'static str>) {
+        let beside = self.columns.iter().flat_map(|column| match &column.show {
+            Show::As(function) => function.needs,
+            Show::Plain | Show::Printf(_) => &[],
+        });
+        (self.columns.iter().map(|column| &column.expr).collect(), beside.copied().collect())
+    }
+
     /// The headings and the rows.
     pub fn render(&self, ads: &[ClassAd], moment: &Moment) -> String {
         let rows: Vec<Vec<String>> = ads.iter().map(|ad| self.row(View::new(ad, moment))).collect();
@@ -216,7 +250,7 @@ impl Table {
 impl Column {
     fn cell(&self, view: View<'_>) -> String {
         let text = match &self.show {
-            Show::As(function) => function(view, &self.expr),
+            Show::As(function) => (function.show)(view, &self.expr),
             Show::Printf(format) => format.apply(&self.expr, view),
             Show::Plain => printf::plain(&eval(view, &self.expr)),
         };
@@ -274,9 +308,9 @@ fn width(text: &str) -> Result<Option<i32>, String> {
 }
 
 fn function(name: &str) -> Result<Show, String> {
-    let known = FUNCTIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    known.map(|(_, function)| Show::As(*function)).ok_or_else(|| {
-        let names: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
+    let known = FUNCTIONS.iter().find(|known| known.name.eq_ignore_ascii_case(name));
+    known.map(|function| Show::As(*function)).ok_or_else(|| {
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
         format!("PRINTAS {name}: not supported yet; known are {}", names.join(", "))
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use classad::AttrName;
 use model::attr;
 use proto::client::{Counts, Totals};
 
@@ -46,25 +47,74 @@ impl Layout {
             | Self::Autoclusters => false,
         }
     }
+
+    /// The attributes that it is made from.
+    pub fn attributes(self) -> Vec<AttrName> {
+        let own: &[&str] = match self {
+            Self::Batches => &BATCH_ATTRS,
+            Self::Totals => &[],
+            Self::Jobs => &JOB_ATTRS,
+            Self::Dag => &[&JOB_ATTRS[..], &["DAGManJobId", "DAGNodeName"]].concat(),
+            Self::Held => &HELD_ATTRS,
+            Self::Running => &[&TIME_ATTRS[..], &[attr::REMOTE_HOST]].concat(),
+            Self::Idle => &IDLE_ATTRS,
+            Self::Io => &IO_ATTRS,
+            Self::Autoclusters => &autocluster::ATTRS,
+        };
+        SUMMARY_ATTRS.iter().chain(own).copied().map(AttrName::from).collect()
+    }
 }
 
-/// What a view that counts jobs, and the advice below it, are made from.
-pub const GROUP_ATTRS: [&str; 15] = [
-    attr::CLUSTER_ID,
-    attr::PROC_ID,
-    attr::OWNER,
-    attr::USER,
-    attr::JOB_BATCH_NAME,
-    attr::Q_DATE,
-    "TotalSubmitProcs",
-    "DAG_NodesTotal",
-    "DAG_NodesDone",
-    attr::JOB_STATUS,
+/// What every line of a job and the totals below a table are made from.
+pub const SUMMARY_ATTRS: [&str; 5] =
+    [attr::CLUSTER_ID, attr::PROC_ID, attr::OWNER, attr::USER, attr::JOB_STATUS];
+
+const BATCH_ATTRS: [&str; 5] =
+    [attr::JOB_BATCH_NAME, attr::Q_DATE, "TotalSubmitProcs", "DAG_NodesTotal", "DAG_NodesDone"];
+
+/// When a job came, and how long it has run.
+pub(super) const TIME_ATTRS: [&str; 4] =
+    [attr::Q_DATE, attr::REMOTE_WALL_CLOCK_TIME, "ShadowBday", attr::JOB_CURRENT_START_DATE];
+
+const JOB_ATTRS: [&str; 14] = [
+    TIME_ATTRS[0],
+    TIME_ATTRS[1],
+    TIME_ATTRS[2],
+    TIME_ATTRS[3],
+    attr::CUMULATIVE_REMOTE_USER_CPU,
+    attr::CUMULATIVE_REMOTE_SYS_CPU,
+    attr::JOB_PRIO,
+    attr::IMAGE_SIZE,
+    attr::MEMORY_USAGE,
+    attr::CMD,
+    attr::ARGS,
+    attr::ARGUMENTS,
+    "TransferringInput",
+    "TransferringOutput",
+];
+
+const HELD_ATTRS: [&str; 4] = [
+    attr::ENTERED_CURRENT_STATUS,
     attr::HOLD_REASON,
     attr::HOLD_REASON_CODE,
-    attr::HOLD_RETRY_DATE,
-    "IdleReason",
-    "IdleVerdict",
+    attr::HOLD_REASON_SUB_CODE,
+];
+
+const IDLE_ATTRS: [&str; 5] = [
+    attr::JOB_UNIVERSE,
+    attr::REQUEST_CPUS,
+    attr::REQUEST_MEMORY,
+    attr::NUM_JOB_STARTS,
+    attr::LAST_REMOTE_HOST,
+];
+
+const IO_ATTRS: [&str; 6] = [
+    "FileReadBytes",
+    "FileWriteBytes",
+    attr::REMOTE_WALL_CLOCK_TIME,
+    attr::NUM_JOB_STARTS,
+    "TransferringInput",
+    "TransferringOutput",
 ];
 
 /// Who answers.

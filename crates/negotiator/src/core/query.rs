@@ -33,11 +33,7 @@ impl Core {
     }
 }
 
-/// Only these attributes, or all if there are none.
+/// Only these attributes and what they depend on, or all if there are none.
 fn project(ad: ClassAd, names: &[AttrName]) -> ClassAd {
-    if names.is_empty() {
-        return ad;
-    }
-    let known = names.iter().filter_map(|name| Some((name.clone(), ad.lookup(name)?.clone())));
-    known.collect()
+    if names.is_empty() { ad } else { ad.projected(names) }
 }

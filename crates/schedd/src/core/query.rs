@@ -114,16 +114,7 @@ pub(super) fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
     }
 }
 
-/// What a query wants of an ad: all, or some attributes.
+/// What a query wants of an ad: all, or some attributes with what they depend on.
 pub(crate) fn project(ad: &ClassAd, wanted: &[AttrName]) -> ClassAd {
-    if wanted.is_empty() {
-        return ad.collapsed();
-    }
-    let mut some = ClassAd::new();
-    for name in wanted {
-        if let Some(expr) = ad.lookup(name) {
-            some.set(name, expr);
-        }
-    }
-    some
+    if wanted.is_empty() { ad.collapsed() } else { ad.projected(wanted) }
 }

@@ -10,6 +10,7 @@ use proto::command::AskError;
 
 use crate::exit::Exit;
 use crate::place::Where;
+use crate::usage::Mistake;
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -113,7 +114,7 @@ fn parts(target: &Target) -> Result<Vec<Part>> {
         parts.push(Part::All);
     }
     if parts.is_empty() {
-        bail!("You did not specify any jobs");
+        return Err(Mistake("You did not specify any jobs").into());
     }
     Ok(parts)
 }

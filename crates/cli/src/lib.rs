@@ -12,6 +12,7 @@
 //! - [`follow`]: following the record until enough is known.
 //! - [`watched`]: the jobs that watch_q shows.
 //! - [`place`]: `-name` and `-pool`.
+//! - [`usage`]: HTCondor's own usage texts.
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
 
 pub mod act;
@@ -30,5 +31,6 @@ pub mod progress;
 pub mod render;
 pub mod select;
 pub mod shape;
+pub mod usage;
 pub mod verbs;
 pub mod watched;

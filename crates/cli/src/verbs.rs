@@ -19,17 +19,21 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use proto::command::AskError;
 use proto::net::NetError;
 
 use crate::args::{self, ArgError};
 use crate::commands::help;
+use crate::commands::version::VersionArgs;
 use crate::commands::{
     classad, config_val, continue_job, daemon, events, history, hold, links, pool, prio, q, qedit,
     release, rm, run, status, submit, suspend, tail, userprio, vacate_job, version, wait, watch_q,
 };
 use crate::exit::Exit;
+use crate::output;
+use crate::usage::{Mistake, Place, Usage};
 
 /// A verb.
 pub struct Verb {
@@ -103,7 +107,7 @@ pub const VERBS: &[Verb] = &[
     verb!("classad", [], classad::ClassadArgs => classad::run),
     verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
     verb!("links", [], links::LinksArgs => links::run),
-    verb!("version", ["condor_version"], version::VersionArgs => ref version::run),
+    verb!("version", ["condor_version"], VersionArgs => ref version::run),
     verb!("help", [], help::HelpArgs => |args, _| help::run(args)),
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
@@ -180,24 +184,69 @@ fn command(verb: &Verb, call: &Call) -> Command {
 }
 
 fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
-    let usage = if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage };
+    let of_htcondor = call.voice == Voice::HtCondor;
+    let wrong = if of_htcondor { Exit::Failed } else { Exit::Usage };
+    let usage = if of_htcondor { Usage::of(&call.name) } else { None };
     let command = command(verb, call);
     let words = match spell(verb, &command, words) {
         Ok(words) => words,
+        Err(SpellError::Version) => {
+            return version::run(&VersionArgs::default(), call)
+                .unwrap_or_else(|error| report(&error, call));
+        }
         Err(error) => {
+            if let (SpellError::Args(ArgError::Unknown { word, .. }), Some(usage)) =
+                (&error, &usage)
+            {
+                return say_usage(usage, &usage.unknown(word), wrong);
+            }
             eprintln!("Error: {error}");
-            return usage.into();
+            return wrong.into();
         }
     };
+    if let Some(usage) = usage.as_ref().filter(|_| words.iter().any(|word| word == "--help")) {
+        print_at(usage.help, &usage.text);
+        return Exit::Done.into();
+    }
     let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => {
+            if let (ErrorKind::MissingRequiredArgument, Some(usage)) = (error.kind(), &usage) {
+                return say_usage(usage, "", wrong);
+            }
             // If even the message cannot be written, there is nobody to tell.
             let _ = error.print();
-            return if error.use_stderr() { usage.into() } else { Exit::Done.into() };
+            return if error.use_stderr() { wrong.into() } else { Exit::Done.into() };
         }
     };
-    (verb.run)(&matches, call).unwrap_or_else(|error| report(&error, call))
+    match (verb.run)(&matches, call) {
+        Ok(code) => code,
+        Err(error) => match (error.downcast_ref::<Mistake>(), &usage) {
+            (Some(Mistake(what)), Some(usage)) => say_usage(usage, what, wrong),
+            (Some(mistake), None) => {
+                eprintln!("{}: {mistake}; see {} --help", call.name, call.name);
+                wrong.into()
+            }
+            (None, _) => report(&error, call),
+        },
+    }
+}
+
+/// Says what is wrong, on standard error, and how the command is used.
+fn say_usage(usage: &Usage, what: &str, exit: Exit) -> ExitCode {
+    if !what.is_empty() {
+        eprintln!("{what}");
+    }
+    print_at(usage.mistake, &usage.text);
+    exit.into()
+}
+
+fn print_at(place: Place, text: &str) {
+    match place {
+        // Whoever does not read it does not want it.
+        Place::Out => drop(output::put(text)),
+        Place::Err => eprint!("{text}"),
+    }
 }
 
 /// The words in clap's spelling.
@@ -208,6 +257,9 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
     args::to_clap(words, command).map_err(|error| match &error {
         ArgError::Unknown { word, .. } if is_not_yet(verb, word) => {
             SpellError::NotYet(word.clone())
+        }
+        ArgError::Unknown { word, .. } if word.trim_start_matches('-') == "version" => {
+            SpellError::Version
         }
         ArgError::Unknown { .. }
         | ArgError::Ambiguous { .. }
@@ -225,6 +277,8 @@ fn is_not_yet(verb: &Verb, word: &str) -> bool {
 enum SpellError {
     Args(ArgError),
     NotYet(String),
+    /// Nothing is wrong: every command of HTCondor's tells its version.
+    Version,
 }
 
 impl fmt::Display for SpellError {
@@ -232,6 +286,7 @@ impl fmt::Display for SpellError {
         match self {
             Self::Args(error) => error.fmt(f),
             Self::NotYet(word) => write!(f, "{word}: not supported yet"),
+            Self::Version => f.write_str("the version"),
         }
     }
 }

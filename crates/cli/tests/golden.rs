@@ -1,8 +1,7 @@
 //! What our commands print, against what HTCondor 25.14 printed: `golden/*.out` are its outputs, `golden/*.ads` the ads that they
 //! were made from (the attributes that matter). No daemon is needed.
 //!
-//! Not here: `condor_wait`'s outputs (the log that they were made from was not kept; `log_wait` has its own tests), usage texts (clap writes
-//! ours), and whole ads of daemons (ours are other daemons, with other statistics).
+//! `golden/COMMANDS` says where every recorded answer is compared, or why it cannot be.
 
 use std::fs;
 use std::path::Path;
@@ -305,6 +304,10 @@ fn lists_of_finished_jobs_are_htcondors() {
         "condor_history.cluster.out",
         "condor_history.forwards.out",
         "condor_history.none.out",
+        "condor_history.constraint.out",
+        "condor_history.limit.out",
+        "condor_history.match.out",
+        "condor_history.wide.out",
     ] {
         let expected = golden(file);
         let ads: Vec<ClassAd> = expected.lines().skip(1).map(finished).collect();

@@ -9,15 +9,12 @@ use proto::command::AskError;
 
 use crate::exit::Exit;
 use crate::place::Where;
+use crate::usage::Mistake;
 use crate::verbs::{Call, Voice};
 use crate::{act, connect, output, select};
 
 /// Options of HTCondor's `condor_prio` that are not built.
 pub const NOT_YET: &[&str] = &["debug"];
-
-/// HTCondor's own words for a command line that says nothing.
-const USAGE: &str = "Usage: condor_prio [{+|-}priority ] [-p priority] [ -a ] [-n schedd_name] [ -pool pool_name ] \
-                     [user | cluster | cluster.proc | -a] ...";
 
 /// Change which of your jobs go first: the higher the priority, the sooner. It counts at once.
 #[derive(Debug, Args)]
@@ -47,8 +44,11 @@ pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let (priority, jobs) = wanted(args)?;
     let (Some(priority), false) = (priority, jobs.is_empty() && !args.all) else {
-        eprintln!("{USAGE}");
-        return Ok(if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage }.into());
+        let what = match call.voice {
+            Voice::HtCondor => "",
+            Voice::Updraft => "name a priority and jobs",
+        };
+        return Err(Mistake(what).into());
     };
     let select = if args.all { Select::All } else { Select::Any(select::selectors(jobs)) };
     let mut acted: Vec<Acted> = Vec::new();

@@ -185,7 +185,20 @@ struct Found {
 ///
 /// If an expression is none, or the schedd cannot be asked.
 pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
-    args.at.check()?;
+    if let Err(elsewhere) = args.at.check() {
+        // HTCondor 25.14 has begun its table by then.
+        output::put(if call.voice == Voice::HtCondor { "\n" } else { "" })?;
+        return Err(elsewhere.into());
+    }
+    if call.voice == Voice::HtCondor
+        && args.constraint.as_deref().is_some_and(|text| connect::constraint(text).is_err())
+    {
+        // There it is the schedd that cannot make sense of it.
+        let identity = connect::identity(&mut connect::schedd()?)?;
+        let from = format!("{} : {}", identity.address, identity.name);
+        eprint!("\n-- Failed to fetch ads from: {from}\n\n\n");
+        return Ok(Exit::Failed.into());
+    }
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let query = query(args, instead.as_ref())?;

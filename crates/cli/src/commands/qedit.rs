@@ -11,14 +11,12 @@ use proto::client::{Answer, Ask, Edited, Select, Selector};
 use crate::exit::Exit;
 use crate::place::Where;
 use crate::verbs::{Call, Voice};
-use crate::{connect, output, select};
+use crate::{connect, output, select, usage};
 
 /// Options of HTCondor's `condor_qedit` that are not built.
 pub const NOT_YET: &[&str] = &["debug", "edits", "forward"];
 
-/// The whole of HTCondor's page is in the user guide; this is what one needs to go on.
-const USAGE: &str = "Usage: condor_qedit [-dry-run] <cluster> | <cluster>.<proc> | <owner> | -owner <owner> | -constraint <expr> ... \
-                     <attr> <value> | <attr>=<value> ...";
+const SAYS_TOO_LITTLE: &str = "name jobs, and what is to be set in them";
 
 /// Set attributes of jobs in the queue: in all of the jobs or in none. What a waiting job asks for counts at once, what a running
 /// one asks for when it runs again.
@@ -49,7 +47,7 @@ pub struct QeditArgs {
 /// Why nothing was set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Mistake {
-    #[error("{USAGE}")]
+    #[error("{SAYS_TOO_LITTLE}")]
     Usage,
     #[error(
         "Update aborted, illegal value for : {0}\nTransaction failed.  No attributes were set."
@@ -77,9 +75,12 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
     let changes = match changes {
         Ok(changes) => changes,
         Err(mistake) => {
+            if mistake == Mistake::Usage {
+                let what = if call.voice == Voice::HtCondor { "" } else { SAYS_TOO_LITTLE };
+                return Err(usage::Mistake(what).into());
+            }
             eprintln!("{mistake}");
-            let usage = mistake == Mistake::Usage && call.voice == Voice::Updraft;
-            return Ok(if usage { Exit::Usage } else { Exit::Failed }.into());
+            return Ok(Exit::Failed.into());
         }
     };
     let select = selected(args, &jobs)?;

@@ -173,7 +173,10 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
         Some(path) => from_file(path, constraint.as_ref(), &moment)?,
         None => ask(args.layout.listed(), constraint, &moment)?,
     };
-    named(&args.names, &mut ads, &moment, call)?;
+    if let Err(NoSuchHost(word)) = named(&args.names, &mut ads, &moment) {
+        eprintln!("{}: unknown host {word}", call.name);
+        return Ok(Exit::Failed.into());
+    }
     if args.layout.listed() != Listed::Any {
         order(&mut ads, &sort, &moment);
     }
@@ -248,8 +251,11 @@ fn from_file(path: &str, constraint: Option<&Expr>, moment: &Moment) -> Result<V
     Ok(ads)
 }
 
+/// A word that names no machine.
+struct NoSuchHost(String);
+
 /// Keeps what the words name: a slot, or all slots of a machine.
-fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment, call: &Call) -> Result<()> {
+fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment) -> Result<(), NoSuchHost> {
     let is = |ad: &ClassAd, word: &str| {
         let view = View::new(ad, moment);
         [attr::NAME, attr::MACHINE]
@@ -258,7 +264,7 @@ fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment, call: &Call)
     };
     for word in words {
         if !ads.iter().any(|ad| is(ad, word)) {
-            bail!("{}: unknown host {word}", call.name);
+            return Err(NoSuchHost(word.clone()));
         }
     }
     if !words.is_empty() {

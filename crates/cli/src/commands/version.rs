@@ -11,7 +11,7 @@ use crate::verbs::{Call, Voice};
 use model::version::FOLLOWS;
 
 /// Say which program this is, and which HTCondor it behaves like.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct VersionArgs {
     /// As JSON.
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 mod acting;
 mod commands;
+mod goldens;
 mod guide;
 mod harness;
 mod hostile;

@@ -1,0 +1,130 @@
+//! HTCondor's own usage texts, to the letter, for its commands of which they are recorded: what `-help` prints, and what follows a
+//! command line that makes no sense. Under our own names clap writes the help.
+
+use std::fmt::Write;
+
+/// How one of HTCondor's commands says how it is used.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// The text.
+    pub text: String,
+    /// Where `-help` prints it.
+    pub help: Place,
+    /// Where it is printed behind a mistake.
+    pub mistake: Place,
+    /// What is said of an option that does not exist, before the text: what stands before the option's name.
+    unknown: Option<&'static str>,
+}
+
+/// One of the two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// A command line that says too little, in HTCondor's words: they stand before the usage text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Mistake(pub &'static str);
+
+impl Usage {
+    /// That of `condor_q` and the like; `None` where HTCondor's is not recorded.
+    pub fn of(name: &str) -> Option<Self> {
+        let (err, out) = (Place::Err, Place::Out);
+        let (text, help, mistake, unknown) = match name {
+            "condor_q" => (
+                include_str!("usage/condor_q.txt"),
+                out,
+                out,
+                Some("Error: unrecognized argument "),
+            ),
+            "condor_status" => {
+                (include_str!("usage/condor_status.txt"), err, err, Some("Error:  Unknown option "))
+            }
+            "condor_submit" => (include_str!("usage/condor_submit.txt"), out, err, None),
+            "condor_qedit" => (include_str!("usage/condor_qedit.txt"), err, err, None),
+            "condor_prio" => (include_str!("usage/condor_prio.txt"), err, err, None),
+            "condor_wait" => (include_str!("usage/condor_wait.txt"), err, err, None),
+            _ => return Self::of_acting(name),
+        };
+        Some(Self { text: text.to_owned(), help, mistake, unknown })
+    }
+
+    /// Of the commands that do something to jobs: they are one program in HTCondor.
+    fn of_acting(name: &str) -> Option<Self> {
+        let (act, reason, more) = match name {
+            "condor_rm" => ("Remove", Some("RemoveReason"), &REMOVE_OPTIONS[..]),
+            "condor_hold" => ("Hold", Some("HoldReason"), &HOLD_OPTIONS[..]),
+            "condor_release" => ("Release", Some("ReleaseReason"), &[][..]),
+            "condor_suspend" => ("Suspend", None, &[][..]),
+            "condor_continue" => ("Continue", None, &[][..]),
+            "condor_vacate_job" => ("Vacate", None, &VACATE_OPTIONS[..]),
+            _ => return None,
+        };
+        let mut text = format!(
+            "Usage: {name} [options] [constraints]\n where [options] is zero or more of:\n"
+        );
+        for (option, says) in OPTIONS {
+            option_line(option, says, &mut text);
+        }
+        if let Some(reason) = reason {
+            option_line("-reason reason", &format!("Use the given {reason}"), &mut text);
+        }
+        for (option, says) in more {
+            option_line(option, says, &mut text);
+        }
+        text += " and where [constraints] is one of:\n";
+        for (option, says) in CONSTRAINTS {
+            option_line(option, &format!("{act} {says}"), &mut text);
+        }
+        Some(Self {
+            text,
+            help: Place::Err,
+            mistake: Place::Err,
+            unknown: Some("Unrecognized option: "),
+        })
+    }
+
+    /// What is said of an option that does not exist.
+    pub fn unknown(&self, option: &str) -> String {
+        self.unknown.map(|before| format!("{before}{option}")).unwrap_or_default()
+    }
+}
+
+fn option_line(option: &str, says: &str, text: &mut String) {
+    // A string takes every text.
+    let _ = writeln!(text, "  {option:<19} {says}");
+}
+
+const OPTIONS: [(&str, &str); 8] = [
+    ("-help", "Display this message and exit"),
+    ("-version", "Display version information and exit"),
+    ("-long", "Display full result classad"),
+    ("-totals", "Display success/failure totals"),
+    ("-debug", "Display debugging information while running"),
+    ("-name schedd_name", "Connect to the given schedd"),
+    ("-pool hostname", "Use the given central manager to find daemons"),
+    ("-addr <ip:port>", "Connect directly to the given \"sinful string\""),
+];
+
+const REMOVE_OPTIONS: [(&str, &str); 3] = [
+    ("-forcex", "Force the immediate local removal of jobs in the X state"),
+    ("", "(only affects jobs already being removed)"),
+    ("-transfer", "Transfer output files before removing"),
+];
+
+const HOLD_OPTIONS: [(&str, &str); 1] = [("-subcode number", "Set HoldReasonSubCode")];
+
+const VACATE_OPTIONS: [(&str, &str); 1] = [("-fast", "Use a fast vacate (hardkill)")];
+
+const CONSTRAINTS: [(&str, &str); 6] = [
+    ("cluster.proc", "the given job"),
+    ("cluster", "the given cluster of jobs"),
+    ("user", "all jobs owned by user"),
+    ("-constraint expr", "all jobs matching the boolean expression"),
+    ("-all", "all jobs (cannot be used with other constraints)"),
+    ("-held", "only held jobs (may be combined with the above constraints)"),
+];

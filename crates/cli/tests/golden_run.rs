@@ -1,0 +1,97 @@
+//! The real binary under HTCondor's names, against what HTCondor 25.14 answered to the same command lines: standard output, standard
+//! error and exit code. `golden/COMMANDS` lists every answer that was recorded of a command that we have; here are those
+//! that need no pool.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cli::verbs::VERBS;
+
+/// One line of `golden/COMMANDS`.
+struct Recorded {
+    name: String,
+    exit: String,
+    place: String,
+    command: String,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn golden(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).unwrap_or_default()
+}
+
+fn recorded() -> Vec<Recorded> {
+    let line = |line: &str| {
+        let parts: Vec<&str> = line.splitn(4, " | ").collect();
+        let [name, exit, place, command] = parts[..] else { panic!("{line}") };
+        let [name, exit, place, command] = [name, exit, place, command].map(str::to_owned);
+        Recorded { name, exit, place, command }
+    };
+    golden("COMMANDS").lines().filter(|line| !line.starts_with('#')).map(line).collect()
+}
+
+/// A folder to run commands in: links under HTCondor's names in `bin`, the log that the outputs of `condor_wait` show in `g`.
+fn place() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for part in ["bin", "g"] {
+        fs::create_dir(dir.path().join(part)).unwrap();
+    }
+    for name in VERBS.iter().flat_map(|verb| verb.htcondor) {
+        symlink(env!("CARGO_BIN_EXE_updraft"), dir.path().join("bin").join(name)).unwrap();
+    }
+    fs::copy(folder().join("probeYES.log"), dir.path().join("g/probeYES.log")).unwrap();
+    dir
+}
+
+#[test]
+fn without_a_pool_the_commands_answer_to_the_letter() {
+    let dir = place();
+    let log = dir.path().join("g/probeYES.log");
+    let whole = fs::read_to_string(&log).unwrap();
+    let first = whole.find("...\n").unwrap() + 4;
+    for Recorded { name, exit, command, .. } in
+        recorded().iter().filter(|recorded| recorded.place == "run")
+    {
+        // When HTCondor's wait ran out of time, the job had only been submitted.
+        let ended = name != "condor_wait.timeout";
+        fs::write(&log, if ended { &whole } else { &whole[..first] }).unwrap();
+        let out = Command::new("/bin/sh")
+            .args(["-c", command])
+            .current_dir(dir.path())
+            .env("PATH", format!("{}:/usr/bin:/bin", dir.path().join("bin").display()))
+            .env("UPDRAFT_HOME", dir.path().join("no-pool"))
+            .env("TZ", "UTC")
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(text(&out.stdout), golden(&format!("{name}.out")), "{name}: {command}");
+        assert_eq!(text(&out.stderr), golden(&format!("{name}.err")), "{name}: {command}");
+        let code = out.status.code().map(|code| code.to_string());
+        assert_eq!(code.as_ref(), Some(exit), "{name}: {command}");
+    }
+}
+
+#[test]
+fn every_recorded_answer_is_compared_or_says_why_not() {
+    let (views, pool) = (include_str!("golden.rs"), include_str!("e2e/goldens.rs"));
+    for Recorded { name, place, .. } in recorded() {
+        let compared = match place.as_str() {
+            "run" => true,
+            "views" => views.contains(&format!("\"{name}.out\"")),
+            "pool" => pool.contains(&format!("\"{name}\"")),
+            why => why.strip_prefix("not: ").is_some_and(|why| !why.is_empty()),
+        };
+        assert!(compared, "{name} is not compared where golden/COMMANDS says ({place})");
+    }
+    for entry in fs::read_dir(folder()).unwrap() {
+        let file = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let name = file.strip_suffix(".out").or_else(|| file.strip_suffix(".err"));
+        let known = |name: &str| recorded().iter().any(|recorded| recorded.name == name);
+        assert!(name.is_none_or(known), "golden/COMMANDS does not say where {file} is compared");
+    }
+}

@@ -32,4 +32,4 @@ pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use time::{Now, Timestamp};
-pub use travel::files_travel;
+pub use travel::{OnEvict, files_travel, on_evict};

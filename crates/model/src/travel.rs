@@ -14,9 +14,48 @@ pub fn files_travel(job: &ClassAd, file_system_domain: &str) -> bool {
     }
 }
 
+/// What comes of the files of a job whose run is stopped before it has ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnEvict {
+    /// Nothing: only what it said comes back.
+    Nothing,
+    /// They are kept for its next run.
+    Keep,
+    /// They come back to the submitter, as at its end.
+    BringBack,
+}
+
+/// What a job says of that (HTCondor 25.14: `when_to_transfer_output = ON_EXIT_OR_EVICT`, and `SpoolOnEvict`, true if the job does
+/// not say).
+pub fn on_evict(job: &ClassAd) -> OnEvict {
+    let when = job.literal("WhenToTransferOutput").and_then(classad::Value::as_str);
+    if !when.is_some_and(|when| when.eq_ignore_ascii_case("ON_EXIT_OR_EVICT")) {
+        return OnEvict::Nothing;
+    }
+    match job.literal("SpoolOnEvict").and_then(classad::Value::as_bool) {
+        Some(false) => OnEvict::BringBack,
+        Some(true) | None => OnEvict::Keep,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_evicted_job_keeps_its_files_if_it_says_so() {
+        for (text, expected) in [
+            ("", OnEvict::Nothing),
+            ("WhenToTransferOutput = \"ON_EXIT\"\nSpoolOnEvict = false", OnEvict::Nothing),
+            ("WhenToTransferOutput = \"on_exit_or_evict\"", OnEvict::Keep),
+            (
+                "WhenToTransferOutput = \"ON_EXIT_OR_EVICT\"\nSpoolOnEvict = false",
+                OnEvict::BringBack,
+            ),
+        ] {
+            assert_eq!(on_evict(&ClassAd::parse_old(text).unwrap()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn files_are_brought_where_the_disk_is_another_one() {

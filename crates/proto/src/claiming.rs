@@ -128,6 +128,9 @@ pub struct StartRun {
     pub lease_s: u32,
     /// The whole job ad.
     pub ad: Arc<ClassAd>,
+    /// The schedd's folder for what the job keeps when it is evicted, if it keeps anything. It need not be there yet.
+    #[serde(default)]
+    pub spool: Option<Arc<str>>,
 }
 
 /// How a run is stopped.

@@ -7,6 +7,7 @@
 //! - `links`: connections to the negotiator and to startds.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
+//! - `spool`: the folder of what evicted jobs keep.
 //! - `store`, `rows`: the SQLite file, and what its rows mean.
 
 mod clients;
@@ -18,5 +19,6 @@ pub mod mail;
 mod mail_text;
 mod rows;
 pub mod server;
+mod spool;
 pub mod store;
 mod userlog;

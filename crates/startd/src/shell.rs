@@ -7,12 +7,14 @@
 //! - `schedds`: connections from schedds and commands. `advertiser`: the one to the negotiator. `launcher_link`: the one to
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
-//! - `porter`: runs whose files travel; `transfer`: which files, and copying them.
+//! - `porter`: runs whose files travel; `transfer`: which files; `copying`: that each arrives whole; `spool`: what an evicted job
+//!   keeps.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
 //! - `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
 
 mod advertiser;
+mod copying;
 mod deferral;
 mod detect;
 mod disk;
@@ -26,6 +28,7 @@ mod sandbox;
 mod schedds;
 pub mod server;
 mod speed;
+mod spool;
 mod tail;
 mod transfer;
 mod translate;

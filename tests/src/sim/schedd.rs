@@ -76,6 +76,7 @@ fn config() -> Config {
         name: ScheddName::new(SCHEDD),
         uid_domain: "example.org".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
+        spool: "/pool/spool".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
     }
 }
@@ -286,6 +287,8 @@ impl World {
                         self.unwant(Link::ScheddStartd(m));
                     }
                 }
+                // No simulated machine writes files.
+                Effect::RemoveSpool { job: _ } => {}
                 Effect::ToStartd { machine, message } => {
                     if let Some(m) = self.machine_named(&machine) {
                         self.say(Link::ScheddStartd(m), Side::Dialer, Message::ToStartd(message));

@@ -64,3 +64,57 @@ fn a_job_with_more_files_than_it_allows_is_held() {
     pool.until("4.0", "JobStatus", "4");
     assert!(pool.work().join("big").exists());
 }
+
+#[test]
+fn an_evicted_job_goes_on_with_what_it_had_and_leaves_nothing_behind() {
+    let pool = Pool::start(1);
+    let script = "n=0; test ! -e state || read n < state; n=$((n + 1)); echo $n > state; echo run $n; \
+                  test $n -ge 3 || sleep 1000";
+    let evicting = "when_to_transfer_output = on_exit_or_evict\n";
+    let cluster = pool.submit(&away(
+        script,
+        &format!("{evicting}erase_output_and_error_on_restart = false\nlog = log"),
+    ));
+    let (out, log) = (pool.work().join("out"), pool.work().join("log"));
+    let kept = pool.home().join("schedd/spool").join(format!("{cluster}.0"));
+    let said = |what: &str| fs::read_to_string(&out).is_ok_and(|said| said == what);
+
+    eventually("the first run has begun", || events(&log, "001") == 1);
+    eventually("and has said so", || tail(&pool) == "run 1\n");
+    pool.ok(&["vacate_job", "1.0"]);
+    eventually("what it said is back", || said("run 1\n"));
+    eventually("the second run goes on", || tail(&pool) == "run 1\nrun 2\n");
+    assert!(kept.join("1/list.json").exists());
+    assert!(!pool.work().join("state").exists(), "it is kept, and not brought back");
+    // Whoever forgets, the files are there.
+    pool.kill_and_see_it_return("startd");
+    pool.kill_and_see_it_return("schedd");
+    pool.ok(&["hold", "1.0"]);
+    pool.until("1.0", "JobStatus", "5");
+    eventually("what it said is back", || said("run 1\nrun 2\n"));
+    pool.ok(&["release", "1.0"]);
+    eventually("it is done", || events(&log, "005") == 1);
+    assert!(said("run 1\nrun 2\nrun 3\n"));
+    assert_eq!(fs::read_to_string(pool.work().join("state")).unwrap(), "3\n");
+    eventually("nothing is kept of it", || !kept.exists());
+
+    // By default what a run has said is erased by the next, and a removed job leaves nothing behind either.
+    let cluster = pool.submit(&away(script, evicting));
+    let kept = pool.home().join("schedd/spool").join(format!("{cluster}.0"));
+    pool.until("2.0", "JobStatus", "2");
+    eventually("the run has said so", || tail(&pool) == "run 1\n");
+    pool.ok(&["vacate_job", "2.0"]);
+    eventually("the second run has begun anew, with its files", || tail(&pool) == "run 2\n");
+    assert!(kept.exists());
+    pool.ok(&["rm", "2.0"]);
+    pool.until("2.0", "JobStatus", "3");
+    assert!(said("run 2\n"), "what it said comes back from a removed job too");
+    eventually("nothing is kept of it", || !kept.exists());
+}
+
+/// What the job that runs has said so far.
+fn tail(pool: &Pool) -> String {
+    let out = pool.updraft(&["q", "-run", "-af", "ClusterId"]);
+    let cluster = String::from_utf8(out.stdout).unwrap();
+    String::from_utf8(pool.updraft(&["tail", &format!("{}.0", cluster.trim())]).stdout).unwrap()
+}

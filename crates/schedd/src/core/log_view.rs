@@ -199,8 +199,10 @@ impl Core {
         event: &JobEvent,
         now: model::Now,
     ) -> Vec<LogKind> {
+        let running = job.state().running().cloned();
+        let began = running.is_some_and(|running| running.executing.is_some());
         match event {
-            JobEvent::RunAuthorised { .. } => self.transfers(ad, event),
+            JobEvent::RunAuthorised { .. } => self.transfers(ad, began, event),
             JobEvent::PauseRequested { .. } | JobEvent::StopRequested { .. } => Vec::new(),
             JobEvent::Suspended { processes, .. } => {
                 vec![LogKind::Suspended { processes: *processes }]
@@ -215,13 +217,13 @@ impl Core {
                     scratch_dir: record.tally.scratch_dir.clone().unwrap_or_else(|| "".into()),
                     resources: claim.record.resources.clone(),
                 });
-                self.transfers(ad, event).into_iter().chain(executing).collect()
+                self.transfers(ad, began, event).into_iter().chain(executing).collect()
             }
             JobEvent::RunOver { end, usage, next, .. } => {
                 let run = Box::new(summary(job, ad, end, *usage, now));
                 let image = (usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib)
                     .then_some(LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib });
-                let transfers = self.transfers(ad, event);
+                let transfers = self.transfers(ad, began, event);
                 let over = run_over(&job.state(), run, next);
                 image.into_iter().chain(transfers).chain(over).collect()
             }

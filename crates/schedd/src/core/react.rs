@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ClaimId, JobEvent, JobId, MachineName, MatchId, Now};
+use model::{ClaimId, JobEvent, JobId, MachineName, MatchId, Now, OnEvict, on_evict};
 use proto::claiming::{RequestClaim, StartRun, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
@@ -17,6 +17,9 @@ impl Core {
         let now = event.at;
         match &event.fact {
             Fact::Job { job, event } => self.of_job(now, *job, event, change).into_iter().collect(),
+            Fact::JobLeft { job } => {
+                change.kept.then_some(Effect::RemoveSpool { job: *job }).into_iter().collect()
+            }
             Fact::ClaimDropped { release, .. } => release_effect(change, *release),
             Fact::RequestsTold(message) => vec![Effect::ToNegotiator(message.clone())],
             Fact::ClaimRequested(matched) => self.claim_effects(now, matched),
@@ -36,7 +39,6 @@ impl Core {
             | Fact::JobEdited { .. }
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
-            | Fact::JobLeft { .. }
             | Fact::Factory { .. }
             | Fact::ClaimGranted(_)
             | Fact::Reserved { .. }
@@ -116,6 +118,8 @@ impl Core {
         if self.expanding.contains(&run.job.cluster) {
             with_expansions(&mut ad);
         }
+        let keeps = on_evict(&ad) == OnEvict::Keep;
+        let spool = keeps.then(|| self.spool_of(run.job).into());
         let ad = Arc::new(ad);
         Some(ToStartd::StartRun(Box::new(StartRun {
             claim: id,
@@ -125,6 +129,7 @@ impl Core {
             run,
             lease_s: record.lease_s,
             ad,
+            spool,
         })))
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
 use model::{
-    Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, ProcId, ScheddName,
-    Seq, SubmitToken, Timestamp, UserName, attr,
+    Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, OnEvict, ProcId,
+    ScheddName, Seq, SubmitToken, Timestamp, UserName, attr, on_evict,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -25,6 +25,8 @@ pub struct Config {
     pub uid_domain: String,
     /// The address for people to see (`<127.0.0.1:9618?...>`), for the users' logs.
     pub address: String,
+    /// The folder in which jobs keep what they have when they are evicted. Made when it is needed.
+    pub spool: String,
     /// Whose clocks crontabs mean.
     pub zone: jiff::tz::TimeZone,
 }
@@ -159,6 +161,16 @@ impl Core {
         }
     }
 
+    /// Whether a job is in the queue.
+    pub fn is_queued(&self, job: JobId) -> bool {
+        self.job(job).is_some()
+    }
+
+    /// The folder in which a job keeps what it has when it is evicted.
+    pub(super) fn spool_of(&self, job: JobId) -> String {
+        format!("{}/{job}", self.config.spool)
+    }
+
     /// The changing part of a cluster's row; `None` if no job of it is left.
     pub fn cluster_body(&self, cluster: ClusterId) -> Option<ClusterBody> {
         self.clusters.get(&cluster).map(Cluster::body)
@@ -240,6 +252,20 @@ impl JobRef<'_> {
         }
         let spec = &self.cluster.record.spec;
         spec.delta(self.job.proc).is_some_and(|delta| delta.get_own(name).is_some())
+    }
+
+    /// Whether it keeps something when it is evicted.
+    pub(super) fn keeps_when_evicted(&self) -> bool {
+        const WHEN: &str = "WhenToTransferOutput";
+        let own = self.delta_has(WHEN);
+        (own || self.cluster.ad.get(WHEN).is_some()) && {
+            let mut ad = self.cluster.record.spec.delta(self.job.proc).unwrap_or_default();
+            if let Some(edits) = self.edits() {
+                ad.update(edits);
+            }
+            ad.set_parent(Arc::clone(&self.cluster.ad));
+            on_evict(&ad) == OnEvict::Keep
+        }
     }
 
     /// Whether it may have a log: most jobs of a large submission have none, and nothing is computed for them.

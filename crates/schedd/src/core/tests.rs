@@ -136,6 +136,7 @@ fn config() -> Config {
         name: ScheddName::new("schedd"),
         uid_domain: "here".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
+        spool: "/pool/spool".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
     }
 }
@@ -179,7 +180,8 @@ fn starts(batch: &Batch) -> Vec<RunId> {
         Effect::ToStartd { .. }
         | Effect::ToNegotiator(_)
         | Effect::Connect { .. }
-        | Effect::Disconnect { .. } => None,
+        | Effect::Disconnect { .. }
+        | Effect::RemoveSpool { .. } => None,
     });
     started.collect()
 }
@@ -187,7 +189,10 @@ fn starts(batch: &Batch) -> Vec<RunId> {
 fn told(batch: &Batch) -> Vec<&FromSchedd> {
     let told = batch.effects.iter().filter_map(|effect| match effect {
         Effect::ToNegotiator(message) => Some(message),
-        Effect::ToStartd { .. } | Effect::Connect { .. } | Effect::Disconnect { .. } => None,
+        Effect::ToStartd { .. }
+        | Effect::Connect { .. }
+        | Effect::Disconnect { .. }
+        | Effect::RemoveSpool { .. } => None,
     });
     told.collect()
 }

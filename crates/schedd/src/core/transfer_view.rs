@@ -3,15 +3,15 @@
 
 use classad::ClassAd;
 use model::userlog::TransferStep;
-use model::{JobEvent, RunEnd, files_travel};
+use model::{JobEvent, OnEvict, RunEnd, files_travel, on_evict};
 
 use super::log_view::LogKind;
 use super::state::Core;
 
 impl Core {
     /// Entries before those of the event itself: HTCondor 25.14 tells of the input before 001, of the output before 005 and
-    /// 021.
-    pub(super) fn transfers(&self, ad: &ClassAd, event: &JobEvent) -> Vec<LogKind> {
+    /// 021; where files of a run that was stopped travel, before 004. (`began`: whether the run had begun before this.)
+    pub(super) fn transfers(&self, ad: &ClassAd, began: bool, event: &JobEvent) -> Vec<LogKind> {
         // Every machine of a personal pool is this host.
         if !files_travel(ad, self.config.name.as_str()) {
             return Vec::new();
@@ -26,6 +26,9 @@ impl Core {
             JobEvent::RunOver { end, .. } => match end {
                 RunEnd::StartFailed(_) => vec![entry(TransferStep::InputFinished)],
                 RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::OutputFailed { .. } => {
+                    [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
+                }
+                RunEnd::Vacated { .. } if began && on_evict(ad) != OnEvict::Nothing => {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
                 RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Vec::new(),

@@ -315,6 +315,8 @@ pub struct Change {
     pub recorded: Option<Recorded>,
     /// The claim that was dropped: what its startd is told.
     pub dropped: Option<Box<ClaimRecord>>,
+    /// The job that left may have kept something when it was evicted.
+    pub kept: bool,
 }
 
 /// What the shell must do, once the batch is committed. Doing it twice does no harm; not doing it is made good by the next
@@ -334,6 +336,11 @@ pub enum Effect {
     Disconnect {
         /// Which.
         machine: MachineName,
+    },
+    /// Remove what a job kept when it was evicted.
+    RemoveSpool {
+        /// Which.
+        job: JobId,
     },
     /// Tell a startd, if it is connected; otherwise forget it.
     ToStartd {

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::links::Links;
 use super::mail::{Letter, Mailer};
 use super::mail_text::Office;
+use super::spool::Spool;
 use super::store::{Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
 use super::{logtext, rows};
@@ -70,6 +71,7 @@ pub(crate) struct Engine {
     core: Core,
     store: Store,
     links: Links,
+    spool: Spool,
     logs: LogWriter,
     /// The last number given in the outbox, and the last that was forgotten.
     last_outbox: u64,
@@ -88,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) core: Core,
     pub(crate) store: Store,
     pub(crate) links: Links,
+    pub(crate) spool: Spool,
     pub(crate) logs: LogWriter,
     pub(crate) mail: Post,
     pub(crate) zone: TimeZone,
@@ -139,12 +142,13 @@ impl Post {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, logs, mail, zone, host, recorded } = parts;
+        let Parts { core, store, links, spool, logs, mail, zone, host, recorded } = parts;
         let last_outbox = logs.written();
         Self {
             core,
             store,
             links,
+            spool,
             logs,
             last_outbox,
             forgotten: 0,
@@ -241,14 +245,17 @@ impl Engine {
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
+        let mut left = Vec::new();
         for effect in effects {
             match effect {
                 Effect::ToNegotiator(message) => self.links.tell_negotiator(message),
                 Effect::Connect { machine, address } => self.links.connect(machine, address),
                 Effect::Disconnect { machine } => self.links.disconnect(&machine),
+                Effect::RemoveSpool { job } => left.push(job),
                 Effect::ToStartd { machine, message } => self.links.tell_startd(&machine, message),
             }
         }
+        self.spool.remove(left);
     }
 
     fn read(&self, now: Now, read: EngineInput) {

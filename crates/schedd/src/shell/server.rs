@@ -18,12 +18,16 @@ use super::links::Links;
 use super::mail::{MailRoute, Mailer};
 use super::mail_text::Office;
 use super::rows;
+use super::spool::Spool;
 use super::store::{Loaded, Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
 use crate::core::{Config as CoreConfig, Core};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
+
+/// The folder in it of what evicted jobs keep.
+const SPOOL_FOLDER: &str = "spool";
 
 /// What a schedd is told at its start.
 #[derive(Clone, Debug)]
@@ -66,13 +70,16 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let mut store = Store::open(&config.state_dir.join(QUEUE_FILE)).await?;
     let loaded = store.load().await?;
     let started = clock::now();
+    let spool = Spool::new(config.state_dir.join(SPOOL_FOLDER));
     let core_config = CoreConfig {
         name: ScheddName::new(&config.name),
         uid_domain: config.uid_domain.clone(),
         address: config.address.clone(),
+        spool: spool.folder().to_string_lossy().into_owned(),
         zone: TimeZone::system(),
     };
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
+    spool.remove_all_but(|job| core.is_queued(job));
     let history = History::new(store.reader(), core_config);
     let logs = LogWriter::start(pending_texts(&loaded));
     tracing::info!(
@@ -90,7 +97,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let office =
         Office { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
     let mail = post(office, config.mail, &loaded, inputs.clone())?;
-    let engine = Engine::new(Parts { core, store, links, logs, mail, zone, host, recorded });
+    let engine = Engine::new(Parts { core, store, links, spool, logs, mail, zone, host, recorded });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener =

@@ -106,6 +106,7 @@ impl Core {
             manner: ads::manner(&start.ad, now),
             global_job_id: ads::global_job_id(&start.ad),
             ad: start.ad.clone(),
+            spool: start.spool.clone(),
         })));
         Ok(facts)
     }

@@ -95,6 +95,7 @@ impl Core {
             slot: self.slot_name(claim.slot),
             resources: claim.resources.clone(),
             job: accepted.ad.clone(),
+            spool: accepted.spool.clone(),
             slot_ad: self.dynamic_slot_ad(now, claim),
             manner: accepted.manner,
             lease_until_boot_ms: self.lease_end_ms(&claim.schedd, accepted.lease_s),

@@ -71,6 +71,7 @@ impl Trial {
             run: run(ordinal),
             lease_s: 100,
             ad: Arc::new(ClassAd::parse_old("KillSigTimeout = 5\n").unwrap()),
+            spool: None,
         }))
     }
 

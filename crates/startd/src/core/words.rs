@@ -416,6 +416,9 @@ pub struct Accepted {
     /// The job's whole ad. Not in the journal: a run that has not reached the launcher when the startd dies is never started.
     #[serde(skip)]
     pub ad: Arc<ClassAd>,
+    /// Where the job keeps what it has when it is evicted. Not in the journal either.
+    #[serde(skip)]
+    pub spool: Option<Arc<str>>,
 }
 
 /// How a job wants to be stopped.
@@ -506,6 +509,8 @@ pub struct StartProcess {
     pub resources: Resources,
     /// The job's ad.
     pub job: Arc<ClassAd>,
+    /// Where the job keeps what it has when it is evicted, if it keeps anything.
+    pub spool: Option<Arc<str>>,
     /// The slot's ad.
     pub slot_ad: Arc<ClassAd>,
     /// How it is stopped gracefully.

@@ -416,7 +416,7 @@ impl Engine {
                 Effect::StopProcess { key, signal, grace_ms } => {
                     if let Some(end) = self.deferrals.stop(key, signal) {
                         self.follow_up.push(never_began(key, end));
-                    } else if !self.parts.porter.stop(key, signal) {
+                    } else if !self.parts.porter.stop(key, signal, grace_ms) {
                         self.order(Order::Kill { key, signal, grace_ms });
                     }
                 }

@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 
 use super::engine::EngineInput;
 use super::sandbox::Sandboxes;
-use super::transfer::{self, Plan};
+use super::transfer::{self, Ended, Plan};
 use super::translate;
 use crate::core::{RunKey, StartProcess};
 
@@ -56,6 +56,8 @@ pub(crate) struct Porter {
     under_way: BTreeMap<RunKey, Way>,
     /// Runs that have something to bring back.
     expected: BTreeSet<RunKey>,
+    /// Runs that were to be killed at once.
+    killed: BTreeSet<RunKey>,
 }
 
 impl Porter {
@@ -85,7 +87,8 @@ impl Porter {
         }
         let carriers = Arc::new(Semaphore::new(CARRIERS));
         let under_way = BTreeMap::new();
-        Ok(Self { folder, sandboxes, engine, carriers, under_way, expected })
+        let killed = BTreeSet::new();
+        Ok(Self { folder, sandboxes, engine, carriers, under_way, expected, killed })
     }
 
     /// Begins to bring a run's files. [`Carried::In`] follows.
@@ -129,8 +132,12 @@ impl Porter {
         result
     }
 
-    /// Takes the order to stop a run whose files are still being brought; false if it is not one.
-    pub(crate) fn stop(&mut self, key: RunKey, signal: i32) -> bool {
+    /// Takes the order to stop a run whose files are still being brought; false if it is not one. Of a run that gets no grace nothing
+    /// is kept.
+    pub(crate) fn stop(&mut self, key: RunKey, signal: i32, grace_ms: u64) -> bool {
+        if grace_ms == 0 && self.expected.contains(&key) {
+            self.killed.insert(key);
+        }
         match self.under_way.get_mut(&key) {
             Some(Way::In { stopped_by, .. }) => {
                 *stopped_by = Some(signal);
@@ -159,10 +166,14 @@ impl Porter {
         }
         let (scratch, path) = (self.sandboxes.path(key), self.plan(key));
         let (end, usage) = (translate::run_end(ended), translate::usage_of_end(ended));
-        let by_itself = ended.killed_by.is_none();
+        let how = match ended.killed_by {
+            None => Ended::ByItself,
+            Some(_) if self.killed.contains(&key) => Ended::Killed,
+            Some(_) => Ended::Stopped,
+        };
         let reason = "its output files were lost".to_owned();
         self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage }, move || {
-            let end = after_bringing_back(&path, &scratch, end, by_itself);
+            let end = after_bringing_back(&path, &scratch, end, how);
             Carried::Back { key, end, usage }
         });
         true
@@ -177,6 +188,7 @@ impl Porter {
     pub(crate) fn brought_back(&mut self, key: RunKey) {
         self.under_way.remove(&key);
         self.expected.remove(&key);
+        self.killed.remove(&key);
     }
 
     /// The runs whose files are being brought, of which the launcher knows nothing yet.
@@ -188,6 +200,7 @@ impl Porter {
     /// Removes the plan of a run, if it has one.
     pub(crate) fn forget(&mut self, key: RunKey) {
         self.expected.remove(&key);
+        self.killed.remove(&key);
         let path = self.plan(key);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -216,7 +229,7 @@ impl Porter {
     }
 }
 
-fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, by_itself: bool) -> RunEnd {
+fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, how: Ended) -> RunEnd {
     let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<Plan>(&bytes)?));
     let plan = match read {
         Ok(plan) => plan,
@@ -225,10 +238,12 @@ fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, by_itself: bool
             return RunEnd::Lost { reason: format!("its output files were lost: {error}") };
         }
     };
-    match transfer::bring_back(&plan, scratch, &end, by_itself) {
+    match transfer::bring_back(&plan, scratch, &end, how) {
         Ok(()) => end,
         Err(error) => match end {
-            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. }) if by_itself => {
+            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. })
+                if how == Ended::ByItself || plan.wants_files_when_evicted() =>
+            {
                 RunEnd::OutputFailed {
                     end: Box::new(end),
                     path: error.path.to_string_lossy().into_owned(),

@@ -21,6 +21,7 @@ use nix::unistd::{Gid, Uid, User};
 use tokio::sync::mpsc;
 
 use super::environment::{self, JOB_AD, MACHINE_AD, Place};
+use super::spool::Spool;
 use super::transfer;
 use super::translate::wire_key;
 use crate::core::{RunKey, StartProcess};
@@ -83,6 +84,8 @@ struct Layout {
     stdin: Option<PathBuf>,
     stdout: Option<PathBuf>,
     stderr: Option<PathBuf>,
+    /// What comes of what standard output and standard error hold already.
+    write: WriteMode,
 }
 
 impl Sandboxes {
@@ -133,6 +136,7 @@ impl Sandboxes {
             stdin: file(attr::IN),
             stdout: file(attr::OUT),
             stderr: file(attr::ERR),
+            write: WriteMode::Truncate,
             cwd: cwd.clone(),
             scratch: scratch.clone(),
         };
@@ -155,17 +159,23 @@ impl Sandboxes {
         let scratch = self.path(run.key);
         let job = &*run.job;
         let (stdout, stderr) = transfer::outputs(job, &scratch);
+        let behind = transfer::goes_on_behind(job);
         let layout = Layout {
             program: transfer::program(job, &scratch),
             stdin: transfer::stdin(job, &scratch),
             stdout,
             stderr,
+            write: if behind { WriteMode::Append } else { WriteMode::Truncate },
             cwd: scratch.clone(),
             scratch: scratch.clone(),
         };
         let start = self.process(run, &layout)?;
         self.make_folder(&scratch, run)?;
-        let expected = transfer::bring_in(job, &scratch)
+        let spool = run
+            .spool
+            .as_ref()
+            .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
+        let expected = transfer::bring_in(job, &scratch, spool.as_ref())
             .map_err(|error| failure(error.stage(), &error.path, error.errno))?;
         let written = serde_json::to_vec(&expected).map_err(io::Error::from);
         written
@@ -190,7 +200,7 @@ impl Sandboxes {
         let env = environment::of(job, place).map_err(unreadable)?;
         let argv = argv_of(job).map_err(unreadable)?.into_iter().map(OsBytes::from);
         let program = OsBytes::from(layout.program.as_path());
-        let stdout = stdio(layout.stdout.as_deref());
+        let stdout = stdio(layout.stdout.as_deref(), layout.write);
         // A file for both is opened once, so that neither overwrites the other.
         let is_one = layout.stdout.is_some() && layout.stderr == layout.stdout;
         Ok(Start {
@@ -199,9 +209,12 @@ impl Sandboxes {
             program,
             env: env.into_iter().map(|(k, v)| (OsBytes::from(k), OsBytes::from(v))).collect(),
             cwd: OsBytes::from(layout.cwd.as_path()),
-            stdin: stdio(layout.stdin.as_deref()),
+            stdin: stdio(layout.stdin.as_deref(), WriteMode::Truncate),
             stdout,
-            stderr: if is_one { Stdio::SameAsStdout } else { stdio(layout.stderr.as_deref()) },
+            stderr: match is_one {
+                true => Stdio::SameAsStdout,
+                false => stdio(layout.stderr.as_deref(), layout.write),
+            },
             uid: self.uid.as_raw(),
             gid: self.gid.as_raw(),
             umask: UMASK,
@@ -339,10 +352,10 @@ fn failure(stage: StartStage, path: &Path, errno: i32) -> StartFailure {
     StartFailure { stage, path: path.to_string_lossy().into_owned(), errno }
 }
 
-fn stdio(path: Option<&Path>) -> Stdio {
+fn stdio(path: Option<&Path>, write: WriteMode) -> Stdio {
     path.map_or(Stdio::Null, |path| Stdio::Path {
         path: OsBytes::from(path),
-        write: WriteMode::Truncate,
+        write,
         create_mode: OUTPUT_MODE,
     })
 }

@@ -1,24 +1,25 @@
-//! File transfer between a job's initial directory and its scratch folder: which files go, and copying them. It blocks; who
-//! calls it, and when, is `porter`'s matter.
+//! File transfer between a job's initial directory and its scratch folder: which files go. It blocks; who calls it, and when, is
+//! `porter`'s matter.
 //!
-//! Submitter and machine see the same disk here: both directions are copies. A file appears at its destination whole or not
-//! at all.
+//! Submitter and machine see the same disk here: both directions are copies (`copying`). What an evicted job keeps goes to its
+//! `spool`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Component, Path, PathBuf};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Env, Value};
-use model::{RunEnd, StartStage, attr};
+use model::{OnEvict, RunEnd, attr, on_evict};
 use nix::errno::Errno;
 use proto::clock;
 use serde::{Deserialize, Serialize};
 
+use super::copying::{TransferError, copy_file, copy_item, failed, make_parent};
 use super::environment::{JOB_AD, MACHINE_AD};
 use super::sandbox::text;
+use super::spool::Spool;
 
 /// Standard output, in the scratch folder until it is brought back.
 pub(crate) const STDOUT: &str = "_condor_stdout";
@@ -28,28 +29,6 @@ pub(crate) const STDERR: &str = "_condor_stderr";
 
 /// The permissions of an executable that was brought (HTCondor 25.14 makes it executable whatever it was).
 const EXECUTABLE_MODE: u32 = 0o755;
-
-/// The end of the name of a file that is not whole yet.
-const PARTIAL: &str = ".updraft-partial";
-
-/// A copy that failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("copy {path}: error {errno}")]
-pub(crate) struct TransferError {
-    /// The file that could not be read or written.
-    pub(crate) path: PathBuf,
-    /// The kernel's error number.
-    pub(crate) errno: i32,
-    /// Whether nothing failed but that this file is beyond what the job allows (`MaxTransferInputMB`, `MaxTransferOutputMB`).
-    pub(crate) over_limit: bool,
-}
-
-impl TransferError {
-    /// The step that it breaks on the way in.
-    pub(crate) fn stage(&self) -> StartStage {
-        if self.over_limit { StartStage::InputSize } else { StartStage::TransferInput }
-    }
-}
 
 /// What is to be brought back at the end of a run. Kept in a file while the run lasts, outside the job's reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +48,32 @@ pub(crate) struct Plan {
     /// Together, what comes back may be no larger.
     #[serde(default)]
     most_bytes: Option<u64>,
+    /// What comes of the files if the run is stopped.
+    #[serde(default)]
+    when_evicted: WhenEvicted,
+}
+
+/// What comes of a run's files if it is stopped before it has ended by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum WhenEvicted {
+    /// They go with the scratch folder.
+    #[default]
+    Lost,
+    /// They come back as if it had ended.
+    Back,
+    /// The job's next run finds them.
+    Kept(Spool),
+}
+
+/// How it came that a run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Nobody had asked for it.
+    ByItself,
+    /// It was stopped.
+    Stopped,
+    /// It was killed at once: nothing is waited for (HTCondor 25.14: `condor_vacate_job -fast`).
+    Killed,
 }
 
 /// Which files are brought back.
@@ -141,12 +146,17 @@ fn brings_executable(job: &ClassAd) -> bool {
     job.literal("TransferExecutable").and_then(Value::as_bool) != Some(false)
 }
 
-/// Brings executable, standard input and the listed files into the scratch folder, and says what is to come back.
+/// Brings executable, standard input, the listed files and what an earlier run has kept in `spool` into the scratch folder, and says
+/// what is to come back.
 ///
 /// # Errors
 ///
 /// The first file that cannot be brought.
-pub(crate) fn bring_in(job: &ClassAd, scratch: &Path) -> Result<Plan, TransferError> {
+pub(crate) fn bring_in(
+    job: &ClassAd,
+    scratch: &Path,
+    spool: Option<&Spool>,
+) -> Result<Plan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
     check_input_size(job, &iwd)?;
@@ -169,6 +179,15 @@ pub(crate) fn bring_in(job: &ClassAd, scratch: &Path) -> Result<Plan, TransferEr
         Some(list) => Wanted::Listed(items(list).map(str::to_owned).collect()),
         None => Wanted::Changed(top_level(scratch)?),
     };
+    // After the files were listed: what was kept is an output, whether this run touches it or not.
+    if let Some(spool) = spool {
+        spool.restore(scratch)?;
+    }
+    let when_evicted = match (on_evict(job), spool) {
+        (OnEvict::Nothing, _) => WhenEvicted::Lost,
+        (OnEvict::Keep, Some(spool)) => WhenEvicted::Kept(spool.clone()),
+        (OnEvict::Keep, None) | (OnEvict::BringBack, _) => WhenEvicted::Back,
+    };
     let on_success = text(job, "WhenToTransferOutput")
         .is_some_and(|when| when.eq_ignore_ascii_case("ON_SUCCESS"));
     let success = job.literal("JobSuccessExitCode").and_then(Value::as_i64);
@@ -184,10 +203,18 @@ pub(crate) fn bring_in(job: &ClassAd, scratch: &Path) -> Result<Plan, TransferEr
         remaps: remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
         preserve_relative_paths: preserve,
         only_after_exit_code: on_success.then_some(success),
+        when_evicted,
     })
 }
 
-/// Brings back what came of a run: of one that was stopped (`by_itself` is false) only what it said. Every file that can be
+/// Whether what a job's last run has said stays, and the next one goes on behind it (HTCondor 25.14:
+/// `erase_output_and_error_on_restart = false`, which means something with `ON_EXIT_OR_EVICT` only).
+pub(crate) fn goes_on_behind(job: &ClassAd) -> bool {
+    let erases = job.literal("EraseOutputAndErrorOnRestart").and_then(Value::as_bool);
+    erases == Some(false) && on_evict(job) != OnEvict::Nothing
+}
+
+/// Brings back what came of a run: of one that was stopped only what it said, unless its job wants more. Every file that can be
 /// brought is, whatever happens to others; doing it again does no harm.
 ///
 /// # Errors
@@ -197,7 +224,7 @@ pub(crate) fn bring_back(
     plan: &Plan,
     scratch: &Path,
     end: &RunEnd,
-    by_itself: bool,
+    ended: Ended,
 ) -> Result<(), TransferError> {
     let mut first = Ok(());
     let mut note = |result: Result<(), TransferError>| {
@@ -211,18 +238,37 @@ pub(crate) fn bring_back(
             note(make_parent(target).and_then(|()| copy_file(&source, target)));
         }
     }
-    let wanted = match (end, plan.only_after_exit_code) {
-        (RunEnd::Exited { code }, Some(wanted)) => *code == wanted,
-        (RunEnd::Signaled { .. }, Some(_)) => false,
-        (RunEnd::Exited { .. } | RunEnd::Signaled { .. }, None) => true,
-        (_, _) => false,
+    let began = match end {
+        RunEnd::Exited { .. } | RunEnd::Signaled { .. } => true,
+        // The lease was over.
+        RunEnd::Vacated { .. } => ended == Ended::Stopped,
+        RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } | RunEnd::Lost { .. } => false,
     };
-    if !wanted || !by_itself {
-        return first;
+    match (ended, &plan.when_evicted) {
+        (Ended::ByItself, kept) if began => {
+            if let WhenEvicted::Kept(spool) = kept {
+                spool.forget();
+            }
+            if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::Exited { code }) {
+                bring_files_back(plan, scratch, &mut note);
+            }
+        }
+        (Ended::Stopped, WhenEvicted::Back) if began => bring_files_back(plan, scratch, &mut note),
+        (Ended::Stopped, WhenEvicted::Kept(spool)) if began => {
+            note(plan.files(scratch).and_then(|files| {
+                let streams = [STDOUT, STDERR].map(PathBuf::from);
+                spool.keep(scratch, streams.into_iter().chain(files))
+            }));
+        }
+        (Ended::ByItself | Ended::Stopped | Ended::Killed, _) => {}
     }
+    first
+}
+
+fn bring_files_back(plan: &Plan, scratch: &Path, note: &mut impl FnMut(Result<(), TransferError>)) {
     if let Err(error) = check_output_size(plan, scratch) {
         note(Err(error));
-        return first;
+        return;
     }
     match &plan.files {
         Wanted::Listed(names) => {
@@ -230,18 +276,17 @@ pub(crate) fn bring_back(
                 note(bring_back_item(plan, scratch, name));
             }
         }
-        Wanted::Changed(before) => match top_level(scratch) {
+        Wanted::Changed(_) => match plan.files(scratch) {
             Err(error) => note(Err(error)),
-            Ok(after) => {
-                for Stamp { name, .. } in after.difference(before) {
-                    let target = plan.iwd.join(plan.remapped(name));
+            Ok(files) => {
+                for name in files {
+                    let target = plan.iwd.join(plan.remapped(name.as_os_str()));
                     let source = scratch.join(name);
                     note(make_parent(&target).and_then(|()| copy_file(&source, &target)));
                 }
             }
         },
     }
-    first
 }
 
 /// A limit of the job in MiB as bytes; `None` if it has none, or a negative one.
@@ -270,13 +315,7 @@ fn check_output_size(plan: &Plan, scratch: &Path) -> Result<(), TransferError> {
     let streams = [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)];
     let streams = streams.into_iter().filter(|(_, target)| target.is_some());
     let streams = streams.map(|(name, _)| scratch.join(name));
-    let files: Vec<PathBuf> = match &plan.files {
-        Wanted::Listed(names) => names.iter().map(|name| scratch.join(name)).collect(),
-        Wanted::Changed(before) => {
-            let after = top_level(scratch)?;
-            after.difference(before).map(|stamp| scratch.join(&stamp.name)).collect()
-        }
-    };
+    let files = plan.files(scratch)?.into_iter().map(|name| scratch.join(name));
     check_sizes(streams.chain(files).map(|path| (bytes_below(&path), path)), most)
 }
 
@@ -317,6 +356,22 @@ fn bring_back_item(plan: &Plan, scratch: &Path, item: &str) -> Result<(), Transf
 }
 
 impl Plan {
+    /// Whether more than what was said is expected of a run that was stopped.
+    pub(crate) fn wants_files_when_evicted(&self) -> bool {
+        self.when_evicted != WhenEvicted::Lost
+    }
+
+    /// What comes back besides the streams, by its path in the scratch folder.
+    fn files(&self, scratch: &Path) -> Result<Vec<PathBuf>, TransferError> {
+        match &self.files {
+            Wanted::Listed(names) => Ok(names.iter().map(PathBuf::from).collect()),
+            Wanted::Changed(before) => {
+                let after = top_level(scratch)?;
+                Ok(after.difference(before).map(|stamp| PathBuf::from(&stamp.name)).collect())
+            }
+        }
+    }
+
     fn remapped(&self, name: &OsStr) -> PathBuf {
         let new = name.to_str().and_then(|name| self.remaps.get(name));
         new.map_or_else(|| PathBuf::from(name), PathBuf::from)
@@ -352,108 +407,6 @@ fn remaps(text: &str) -> BTreeMap<String, String> {
     remaps
 }
 
-/// Copies what one item of a list names, from below one folder into another: `dir` is the folder, `dir/` what is in it.
-fn copy_item(from: &Path, item: &str, to: &Path, preserve: bool) -> Result<(), TransferError> {
-    let item = item.strip_prefix("file://").unwrap_or(item);
-    if item.contains("://") {
-        // Only a machine with a plug-in for it matches such a job; this one has none.
-        return Err(TransferError {
-            path: PathBuf::from(item),
-            errno: Errno::EPROTONOSUPPORT as i32,
-            over_limit: false,
-        });
-    }
-    let source = from.join(item);
-    let found = fs::metadata(&source).map_err(|error| failed(&source, &error))?;
-    if found.is_dir() && item.ends_with('/') {
-        return copy_contents(&source, to);
-    }
-    let path = Path::new(item);
-    let plain =
-        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    let target = match path.file_name() {
-        Some(_) if preserve && plain => to.join(path),
-        Some(name) => to.join(name),
-        None => return copy_contents(&source, to),
-    };
-    make_parent(&target)?;
-    if found.is_dir() { copy_folder(&source, &target) } else { copy_file(&source, &target) }
-}
-
-fn copy_folder(source: &Path, target: &Path) -> Result<(), TransferError> {
-    fs::create_dir_all(target).map_err(|error| failed(target, &error))?;
-    copy_contents(source, target)
-}
-
-/// Links to files are followed, links to folders are copied as links: a folder may lie in itself that way.
-fn copy_contents(source: &Path, target: &Path) -> Result<(), TransferError> {
-    for entry in fs::read_dir(source).map_err(|error| failed(source, &error))? {
-        let entry = entry.map_err(|error| failed(source, &error))?;
-        let (from, to) = (entry.path(), target.join(entry.file_name()));
-        let kind = entry.file_type().map_err(|error| failed(&from, &error))?;
-        let found = fs::metadata(&from).map_err(|error| failed(&from, &error))?;
-        if kind.is_symlink() && found.is_dir() {
-            copy_link(&from, &to)?;
-        } else if found.is_dir() {
-            copy_folder(&from, &to)?;
-        } else if found.is_file() {
-            copy_file(&from, &to)?;
-        }
-    }
-    Ok(())
-}
-
-fn copy_link(from: &Path, to: &Path) -> Result<(), TransferError> {
-    let leads_to = fs::read_link(from).map_err(|error| failed(from, &error))?;
-    match symlink(leads_to, to) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(to, &error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Copies a file so that the target is the old one or the whole new one at any moment. What is no plain file (`/dev/...`, a
-/// pipe) is written to as it stands.
-fn copy_file(source: &Path, target: &Path) -> Result<(), TransferError> {
-    let mut from = File::open(source).map_err(|error| failed(source, &error))?;
-    let found = from.metadata().map_err(|error| failed(source, &error))?;
-    if found.is_dir() {
-        return Err(failed(source, &Errno::EISDIR.into()));
-    }
-    let is_special = fs::metadata(target).is_ok_and(|found: Metadata| !found.is_file());
-    if is_special {
-        let mut to =
-            OpenOptions::new().write(true).open(target).map_err(|error| failed(target, &error))?;
-        return io::copy(&mut from, &mut to).map(|_| ()).map_err(|error| failed(target, &error));
-    }
-    // A link at the target stays one: what it leads to is replaced.
-    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-    let mut partial = target.clone().into_os_string();
-    partial.push(PARTIAL);
-    let partial = PathBuf::from(partial);
-    let copied = File::create(&partial).and_then(|mut to| {
-        to.set_permissions(found.permissions())?;
-        io::copy(&mut from, &mut to)
-    });
-    let result = match copied {
-        // It may have grown meanwhile; it must not be shorter.
-        Ok(bytes) if bytes < found.len() => Err(io::Error::from(Errno::EIO)),
-        Ok(_) => fs::rename(&partial, &target),
-        Err(error) => Err(error),
-    };
-    result.map_err(|error| {
-        // It may not even have been made.
-        let _ = fs::remove_file(&partial);
-        failed(&target, &error)
-    })
-}
-
-fn make_parent(target: &Path) -> Result<(), TransferError> {
-    match target.parent() {
-        Some(folder) => fs::create_dir_all(folder).map_err(|error| failed(folder, &error)),
-        None => Ok(()),
-    }
-}
-
 /// The job's files at the top of its scratch folder. Our own are not among them.
 fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
     let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD];
@@ -468,11 +421,6 @@ fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
         }
     }
     Ok(files)
-}
-
-fn failed(path: &Path, error: &io::Error) -> TransferError {
-    let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
-    TransferError { path: path.to_owned(), errno, over_limit: false }
 }
 
 #[cfg(test)]
@@ -544,7 +492,7 @@ mod tests {
 
     fn check_in(attributes: &[(&str, &str)], expected: &Expect) {
         let both = Both::new();
-        bring_in(&both.job(attributes), &both.path("scratch")).unwrap();
+        bring_in(&both.job(attributes), &both.path("scratch"), None).unwrap();
         expected.assert_eq(&both.list("scratch"));
     }
 
@@ -552,14 +500,14 @@ mod tests {
     fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
         let both = Both::new();
         let scratch = both.path("scratch");
-        let plan = bring_in(&both.job(attributes), &scratch).unwrap();
+        let plan = bring_in(&both.job(attributes), &scratch, None).unwrap();
         let before = both.list("iwd");
         fs::create_dir_all(both.path("scratch/sub")).unwrap();
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "42");
         both.write("scratch/sub/more", "43");
         both.write("scratch/.job.ad", "ours");
-        let result = bring_back(&plan, &scratch, end, true);
+        let result = bring_back(&plan, &scratch, end, Ended::ByItself);
         let mut text: String = both
             .list("iwd")
             .lines()
@@ -611,7 +559,7 @@ mod tests {
         let mut job = both.job(&[("TransferInput", "data/deep/c.txt")]);
         job.set("PreserveRelativePaths", true);
         job.set("TransferExecutable", false);
-        bring_in(&job, &both.path("scratch")).unwrap();
+        bring_in(&job, &both.path("scratch"), None).unwrap();
         assert_eq!(both.list("scratch"), "data/deep/c.txt: c\n");
     }
 
@@ -619,7 +567,7 @@ mod tests {
     fn a_missing_input_is_named() {
         let both = Both::new();
         let job = both.job(&[("TransferInput", "a.txt,missing")]);
-        let error = bring_in(&job, &both.path("scratch")).unwrap_err();
+        let error = bring_in(&job, &both.path("scratch"), None).unwrap_err();
         assert_eq!(
             error,
             TransferError { path: both.path("iwd/missing"), errno: 2, over_limit: false }
@@ -679,24 +627,66 @@ mod tests {
             new/out: said
         "#]],
         );
-        let both = Both::new();
-        let plan = bring_in(&both.job(&[]), &both.path("scratch")).unwrap();
+        for ended in [Ended::Stopped, Ended::Killed] {
+            let both = Both::new();
+            evict(&both, &[], 1, ended);
+            assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
+            assert!(!both.path("iwd/result").exists());
+        }
+    }
+
+    /// A run says something and makes a file, and ends in this way.
+    fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Ended) {
+        let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
+        let job = both.job(attributes);
+        let plan = bring_in(&job, &scratch, Some(&Spool { folder, attempt })).unwrap();
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "half");
-        let killed = RunEnd::Signaled { signal: 15, core: false };
-        bring_back(&plan, &both.path("scratch"), &killed, false).unwrap();
-        assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
-        assert!(!both.path("iwd/result").exists());
+        let end = match ended {
+            Ended::ByItself => GOOD,
+            Ended::Stopped | Ended::Killed => RunEnd::Signaled { signal: 15, core: false },
+        };
+        bring_back(&plan, &scratch, &end, ended).unwrap();
+        fs::remove_dir_all(&scratch).unwrap();
+        fs::create_dir(&scratch).unwrap();
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_leaves_the_old_one_whole() {
+    fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_its_end() {
         let both = Both::new();
-        both.write("iwd/result", "old");
-        fs::create_dir(both.path(&format!("iwd/result{PARTIAL}"))).unwrap();
-        both.write("scratch/result", "new");
-        let error = copy_file(&both.path("scratch/result"), &both.path("iwd/result")).unwrap_err();
-        assert_eq!(error.errno, Errno::EISDIR as i32);
-        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "old");
+        let attributes = [("WhenToTransferOutput", "ON_EXIT_OR_EVICT"), ("TransferInput", "a.txt")];
+        evict(&both, &attributes, 1, Ended::Stopped);
+        assert!(!both.path("iwd/result").exists(), "they are kept and not brought");
+        assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
+        // The next run is killed at once: what was kept stays.
+        evict(&both, &attributes, 2, Ended::Killed);
+        let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
+        let spool = Spool { folder, attempt: 3 };
+        let plan = bring_in(&both.job(&attributes), &scratch, Some(&spool)).unwrap();
+        expect![[r#"
+            _condor_stdout: said
+            a.txt: a
+            result: half
+            run.sh: #!/bin/sh
+        "#]]
+        .assert_eq(&both.list("scratch"));
+        bring_back(&plan, &scratch, &GOOD, Ended::ByItself).unwrap();
+        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
+        // A run after that begins anew.
+        assert_eq!(both.list("spool"), "");
+    }
+
+    #[test]
+    fn files_of_an_evicted_job_come_back_if_it_wants_them_not_spooled() {
+        let both = Both::new();
+        let mut job = both.job(&[("WhenToTransferOutput", "ON_EXIT_OR_EVICT")]);
+        job.set("SpoolOnEvict", false);
+        let spool = Spool { folder: both.path("spool/1.0"), attempt: 1 };
+        let plan = bring_in(&job, &both.path("scratch"), Some(&spool)).unwrap();
+        both.write("scratch/result", "half");
+        let vacated = RunEnd::Vacated { code: model::VacateCode::ReconnectFailed };
+        bring_back(&plan, &both.path("scratch"), &vacated, Ended::Stopped).unwrap();
+        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
+        assert!(!both.path("spool").exists());
     }
 }

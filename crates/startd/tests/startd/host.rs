@@ -169,6 +169,7 @@ impl Schedd {
             run,
             lease_s: LEASE_S,
             ad: Arc::new(ad),
+            spool: None,
         })))
         .await;
         run

@@ -9,7 +9,8 @@ fn run_of(batch: &Batch) -> Option<Arc<ClassAd>> {
         Effect::ToStartd { .. }
         | Effect::ToNegotiator(_)
         | Effect::Connect { .. }
-        | Effect::Disconnect { .. } => None,
+        | Effect::Disconnect { .. }
+        | Effect::RemoveSpool { .. } => None,
     })
 }
 

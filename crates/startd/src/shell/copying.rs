@@ -1,0 +1,263 @@
+//! Copying files so that each is at its destination whole or not at all: it is written beside, its length and its hash are compared
+//! with what was read, and only then does it take its name. Which files are copied, and where to, is not decided here.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Component, Path, PathBuf};
+
+use model::StartStage;
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The end of the name of a file that is not whole yet.
+pub(crate) const PARTIAL: &str = ".updraft-partial";
+
+/// What is read at a time.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// A copy that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("copy {path}: error {errno}")]
+pub(crate) struct TransferError {
+    /// The file that could not be read or written.
+    pub(crate) path: PathBuf,
+    /// The kernel's error number.
+    pub(crate) errno: i32,
+    /// Whether nothing failed but that this file is beyond what the job allows (`MaxTransferInputMB`, `MaxTransferOutputMB`).
+    pub(crate) over_limit: bool,
+}
+
+impl TransferError {
+    /// The step that it breaks on the way in.
+    pub(crate) fn stage(&self) -> StartStage {
+        if self.over_limit { StartStage::InputSize } else { StartStage::TransferInput }
+    }
+}
+
+/// What a file holds, in short: its length and its SHA-256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sum {
+    bytes: u64,
+    sha256: [u8; 32],
+}
+
+/// What a copy has to outlive before it is said to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlives {
+    /// This process.
+    Us,
+    /// The machine: it is on the disk.
+    PowerCut,
+}
+
+/// Copies what one item of a list names, from below one folder into another: `dir` is the folder, `dir/` what is in it.
+///
+/// # Errors
+///
+/// The first file that cannot be copied.
+pub(crate) fn copy_item(
+    from: &Path,
+    item: &str,
+    to: &Path,
+    preserve: bool,
+) -> Result<(), TransferError> {
+    let item = item.strip_prefix("file://").unwrap_or(item);
+    if item.contains("://") {
+        // Only a machine with a plug-in for it matches such a job; this one has none.
+        return Err(TransferError {
+            path: PathBuf::from(item),
+            errno: Errno::EPROTONOSUPPORT as i32,
+            over_limit: false,
+        });
+    }
+    let source = from.join(item);
+    let found = fs::metadata(&source).map_err(|error| failed(&source, &error))?;
+    if found.is_dir() && item.ends_with('/') {
+        return copy_contents(&source, to);
+    }
+    let path = Path::new(item);
+    let target = match path.file_name() {
+        Some(_) if preserve && is_below(path) => to.join(path),
+        Some(name) => to.join(name),
+        None => return copy_contents(&source, to),
+    };
+    make_parent(&target)?;
+    if found.is_dir() { copy_folder(&source, &target) } else { copy_file(&source, &target) }
+}
+
+/// Whether a path leads nowhere but further down.
+pub(crate) fn is_below(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+fn copy_folder(source: &Path, target: &Path) -> Result<(), TransferError> {
+    fs::create_dir_all(target).map_err(|error| failed(target, &error))?;
+    copy_contents(source, target)
+}
+
+/// Links to files are followed, links to folders are copied as links: a folder may lie in itself that way.
+fn copy_contents(source: &Path, target: &Path) -> Result<(), TransferError> {
+    for entry in fs::read_dir(source).map_err(|error| failed(source, &error))? {
+        let entry = entry.map_err(|error| failed(source, &error))?;
+        let (from, to) = (entry.path(), target.join(entry.file_name()));
+        let kind = entry.file_type().map_err(|error| failed(&from, &error))?;
+        let found = fs::metadata(&from).map_err(|error| failed(&from, &error))?;
+        if kind.is_symlink() && found.is_dir() {
+            copy_link(&from, &to)?;
+        } else if found.is_dir() {
+            copy_folder(&from, &to)?;
+        } else if found.is_file() {
+            copy_file(&from, &to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a link that leads where another leads.
+///
+/// # Errors
+///
+/// If the one cannot be read, or the other not be made.
+pub(crate) fn copy_link(from: &Path, to: &Path) -> Result<(), TransferError> {
+    let leads_to = fs::read_link(from).map_err(|error| failed(from, &error))?;
+    match symlink(leads_to, to) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(to, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Copies a file so that the target is the old one or the whole new one at any moment. What is no plain file (`/dev/...`, a
+/// pipe) is written to as it stands.
+///
+/// # Errors
+///
+/// If it cannot be read or written, or what was written is not what was read.
+pub(crate) fn copy_file(source: &Path, target: &Path) -> Result<(), TransferError> {
+    copy_summed(source, target, Outlives::Us).map(|_| ())
+}
+
+/// The same; says what the file holds.
+///
+/// # Errors
+///
+/// As [`copy_file`].
+pub(crate) fn copy_summed(
+    source: &Path,
+    target: &Path,
+    outlives: Outlives,
+) -> Result<Sum, TransferError> {
+    let mut from = File::open(source).map_err(|error| failed(source, &error))?;
+    let found = from.metadata().map_err(|error| failed(source, &error))?;
+    if found.is_dir() {
+        return Err(failed(source, &Errno::EISDIR.into()));
+    }
+    let is_special = fs::metadata(target).is_ok_and(|found: Metadata| !found.is_file());
+    if is_special {
+        let mut to =
+            OpenOptions::new().write(true).open(target).map_err(|error| failed(target, &error))?;
+        return pour(&mut from, &mut to).map_err(|error| failed(target, &error));
+    }
+    // A link at the target stays one: what it leads to is replaced.
+    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    let mut partial = target.clone().into_os_string();
+    partial.push(PARTIAL);
+    let partial = PathBuf::from(partial);
+    let copied = write_beside(&mut from, &found, &partial, outlives);
+    copied.and_then(|sum| fs::rename(&partial, &target).map(|()| sum)).map_err(|error| {
+        // It may not even have been made.
+        let _ = fs::remove_file(&partial);
+        failed(&target, &error)
+    })
+}
+
+/// Writes what is read into a new file, reads that again, and compares.
+fn write_beside(
+    from: &mut File,
+    found: &Metadata,
+    partial: &Path,
+    outlives: Outlives,
+) -> io::Result<Sum> {
+    let mut options = OpenOptions::new();
+    let mut to = options.read(true).write(true).create(true).truncate(true).open(partial)?;
+    to.set_permissions(found.permissions())?;
+    let sent = pour(from, &mut to)?;
+    to.rewind()?;
+    let arrived = pour(&mut to, &mut io::sink())?;
+    // It may have grown meanwhile; it must not be shorter.
+    if arrived != sent || sent.bytes < found.len() {
+        return Err(Errno::EIO.into());
+    }
+    if outlives == Outlives::PowerCut {
+        to.sync_all()?;
+    }
+    Ok(sent)
+}
+
+/// Copies all that is left to read, and says what it was.
+fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Sum> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut bytes = 0;
+    loop {
+        let n = match from.read(&mut chunk) {
+            Ok(0) => return Ok(Sum { bytes, sha256: hasher.finalize().into() }),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(&chunk[..n])?;
+        hasher.update(&chunk[..n]);
+        bytes += n as u64;
+    }
+}
+
+/// Makes the folder that a file is to be in.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub(crate) fn make_parent(target: &Path) -> Result<(), TransferError> {
+    match target.parent() {
+        Some(folder) => fs::create_dir_all(folder).map_err(|error| failed(folder, &error)),
+        None => Ok(()),
+    }
+}
+
+/// The kernel's word on a path.
+pub(crate) fn failed(path: &Path, error: &io::Error) -> TransferError {
+    let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
+    TransferError { path: path.to_owned(), errno, over_limit: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_the_old_one_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("old"), "old").unwrap();
+        fs::create_dir(path(&format!("old{PARTIAL}"))).unwrap();
+        fs::write(path("new"), "new").unwrap();
+        let error = copy_file(&path("new"), &path("old")).unwrap_err();
+        assert_eq!(error.errno, Errno::EISDIR as i32);
+        assert_eq!(fs::read_to_string(path("old")).unwrap(), "old");
+    }
+
+    #[test]
+    fn a_sum_is_the_length_and_the_hash_of_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let content = vec![7; CHUNK_BYTES * 2 + 5];
+        fs::write(path("a"), &content).unwrap();
+        let sum = copy_summed(&path("a"), &path("b"), Outlives::PowerCut).unwrap();
+        assert_eq!(fs::read(path("b")).unwrap(), content);
+        let expected = Sum { bytes: content.len() as u64, sha256: Sha256::digest(&content).into() };
+        assert_eq!(sum, expected);
+        fs::write(path("a"), "else").unwrap();
+        assert_ne!(copy_summed(&path("a"), &path("b"), Outlives::Us).unwrap(), sum);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use classad::{AttrName, ClassAd, Expr};
-use proto::client::{Answer, Ask, Identity, Query, Totals};
+use proto::client::{AccountLine, Answer, Ask, Identity, Query, Totals};
 use proto::command::{AskError, Client};
 use proto::net::NetError;
 
@@ -110,6 +110,30 @@ pub fn totals(client: &mut Client) -> Result<Totals> {
     match client.ask(Ask::Totals)? {
         Answer::Totals(totals) => Ok(totals),
         other => Err(unexpected("counts", &other).into()),
+    }
+}
+
+/// Everybody's account.
+///
+/// # Errors
+///
+/// If the negotiator cannot be asked.
+pub fn accounts(negotiator: &mut Client) -> Result<Vec<AccountLine>> {
+    match negotiator.ask(Ask::Accounts)? {
+        Answer::Accounts(lines) => Ok(lines),
+        other => Err(unexpected("accounts", &other).into()),
+    }
+}
+
+/// What the daemon counts of itself.
+///
+/// # Errors
+///
+/// If it cannot be asked.
+pub fn statistics(client: &mut Client) -> Result<ClassAd> {
+    match client.ask(Ask::Statistics)? {
+        Answer::Ads(mut ads) => Ok(ads.pop().unwrap_or_default()),
+        other => Err(unexpected("what it counts", &other).into()),
     }
 }
 

@@ -6,7 +6,9 @@
 //! - [`commands`]: one file per verb: what is asked, of whom, and in which view it is shown.
 //! - [`render`]: answers as text, from plain data.
 //! - [`shape`]: the options by which q, history and status show whole ads or chosen values.
+//! - [`ad_file`]: ads in files, in all forms.
 //! - [`connect`]: the daemons of the pool, asked for ads. [`select`]: words that name jobs.
+//! - [`daemon_ads`]: the ads of the pool's daemons.
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
 //! - [`log_wait`]: waiting on an event log.
 //! - [`follow`]: following the record until enough is known.
@@ -16,9 +18,11 @@
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
 
 pub mod act;
+pub mod ad_file;
 pub mod args;
 pub mod commands;
 pub mod connect;
+pub mod daemon_ads;
 pub mod exit;
 pub mod follow;
 pub mod home;

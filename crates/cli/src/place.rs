@@ -37,6 +37,12 @@ pub enum Elsewhere {
 }
 
 impl Where {
+    /// The same, of a daemon of this host (`-direct`).
+    #[must_use]
+    pub fn also(&self, host: Option<&str>) -> Self {
+        Self { name: host.map(str::to_owned), pool: self.pool.clone() }
+    }
+
     /// Whether that is here.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
+use cli::daemon_ads;
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
 use cli::render::{accounts, daemons, history, machines, queue};
@@ -261,13 +262,41 @@ fn schedds_and_submitters_are_shown_in_htcondors_tables() {
         since: Timestamp::from_secs(NOW),
     };
     let totals = totals(false);
-    let (schedd, submitters) =
-        (daemons::scheduler(&identity, &totals), daemons::submitters(&identity, &totals));
+    let (schedd, submitters) = (
+        daemon_ads::scheduler(&identity, &totals, &ClassAd::new()),
+        daemon_ads::submitters(&identity, &totals),
+    );
     assert_eq!(daemons::schedds(&[schedd], &moment(NOW)), golden("condor_status.schedd.out"));
     assert_eq!(
         daemons::submitter_table(&submitters, &moment(NOW)),
         golden("condor_status.submitters.out")
     );
+}
+
+#[test]
+fn daemons_are_shown_in_htcondors_tables() {
+    let ad = |text: &str| ClassAd::parse_old(text).unwrap();
+    let at = moment(NOW);
+    let master = "Name = \"localhost\"\nCondorVersion = \"$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1+dfsg-1 $\"\n\
+                  DetectedCpus = 2\nDetectedMemory = 24105\nDaemonStartTime = 1795363453\nMyCurrentTime = 1795363458\n";
+    assert_eq!(daemons::masters(&[ad(master)], &at), golden("condor_status.master.out"));
+    let collector = "Name = \"My Pool - 127.0.0.1@localhost\"\nMachine = \"localhost\"\nRunningJobs = 0\nIdleJobs = 0\nHostsTotal = 0\n";
+    assert_eq!(daemons::collectors(&[ad(collector)], &at), golden("condor_status.collector.out"));
+    let negotiator = "Name = \"localhost\"\nLastNegotiationCycleEnd0 = 1795363454\nLastNegotiationCycleMatches0 = 0\n";
+    assert_eq!(
+        daemons::negotiators(&[ad(negotiator)], &at),
+        golden("condor_status.negotiator.out")
+    );
+    let schedd = "Name = \"localhost\"\nTotalJobAds = 11\nTotalRunningJobs = 2\nRecentJobsCompleted = 6\nRecentJobsStarted = 12\n";
+    assert_eq!(daemons::running(&[ad(schedd)], &at), golden("condor_status.run.out"));
+    let expected = golden("condor_status.any.out");
+    let line = |line: &str| {
+        let (my_type, name) = (line[..18].trim(), line[38..].trim());
+        ad(&format!("MyType = \"{my_type}\"\nName = \"{name}\"\n"))
+    };
+    let ads: Vec<ClassAd> = expected.lines().skip(2).map(line).collect();
+    assert_eq!(daemons::any(&ads, &at), expected);
+    assert_eq!(daemons::masters(&[], &at), "", "HTCondor prints nothing where there is nothing");
 }
 
 /// The ad of a job that makes this line of a history: the reference's ads were not kept.

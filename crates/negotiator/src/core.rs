@@ -17,6 +17,7 @@ mod pool;
 mod query;
 mod reasons;
 mod state;
+mod statistics;
 mod words;
 
 pub use accounts::{Account, Accounts, BEST_PRIORITY};

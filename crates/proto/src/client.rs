@@ -88,6 +88,8 @@ pub enum Ask {
     },
     /// Who the daemon is.
     Identify,
+    /// What the daemon counts of itself, as one ad (asked of the schedd or the negotiator).
+    Statistics,
     /// A part of a file of a job that runs (asked of the startd).
     ReadRun {
         /// Which job.

@@ -37,6 +37,7 @@ mod retry;
 mod rows;
 mod runs;
 mod state;
+mod statistics;
 mod submit;
 mod tally;
 mod tick;

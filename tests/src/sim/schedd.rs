@@ -157,6 +157,7 @@ impl World {
             | Ask::ReadRun { .. }
             | Ask::Accounts
             | Ask::EditAccounts { .. }
+            | Ask::Statistics
             | Ask::Identify => None,
         };
         self.schedd.waiting.insert(ticket);
@@ -341,6 +342,7 @@ impl World {
                 | Ask::ReadRun { .. }
                 | Ask::Accounts
                 | Ask::EditAccounts { .. }
+                | Ask::Statistics
                 | Ask::Identify => Answer::Done,
             };
             if let Answer::Totals(totals) = &answer {

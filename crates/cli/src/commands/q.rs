@@ -1,9 +1,8 @@
 //! `updraft q`, `condor_q`: the jobs in the queue.
 
-use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use classad::ClassAd;
 use jiff::tz::TimeZone;
@@ -18,7 +17,7 @@ use crate::render::view::{Moment, View, status};
 use crate::render::{advice, finished, queue, totals};
 use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
-use crate::{connect, output, select};
+use crate::{ad_file, connect, output, select};
 
 /// Options of HTCondor's `condor_q` that are not built.
 pub const NOT_YET: &[&str] = &[
@@ -334,10 +333,7 @@ fn from_schedd(client: &mut Client, query: Query, with_head: bool) -> Result<Fou
 }
 
 fn from_file(path: &str, query: &Query, moment: &Moment) -> Result<Found> {
-    let text = fs::read_to_string(path).with_context(|| format!("read jobs from {path}"))?;
-    let Ok(all) = ClassAd::parse_old_ads(&text) else {
-        bail!("read jobs from {path}: it holds no ads as -long prints them");
-    };
+    let all = ad_file::read(path, ad_file::Form::Auto)?;
     let chosen = |ad: &ClassAd| {
         let constraint = query.constraint.as_ref();
         constraint.is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())

@@ -1,9 +1,8 @@
 //! `updraft status`, `condor_status`: the machines of the pool and their slots.
 
-use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use classad::{ClassAd, Expr};
 use jiff::tz::TimeZone;
@@ -11,45 +10,18 @@ use model::attr;
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
+use crate::home::Home;
 use crate::place::Where;
-use crate::render::daemons;
 use crate::render::machines::{self, Layout};
 use crate::render::view::{Moment, View};
+use crate::render::{accounts, daemons};
 use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
-use crate::{connect, output};
+use crate::{ad_file, connect, daemon_ads, output, pool};
 
 /// Options of HTCondor's `condor_status` that are not built.
-pub const NOT_YET: &[&str] = &[
-    "master",
-    "collector",
-    "negotiator",
-    "grid",
-    "defrag",
-    "direct",
-    "statistics",
-    "absent",
-    "offline",
-    "annex-name",
-    "annex-slots",
-    "merge",
-    "target",
-    "subsystem",
-    "vm",
-    "java",
-    "cod",
-    "storage",
-    "license",
-    "generic",
-    "broken",
-    "healthy",
-    "aaf",
-    "run",
-    "ckptsrvr",
-    "data",
-    "diagnose",
-    "debug",
-];
+pub const NOT_YET: &[&str] =
+    &["merge", "cod", "healthy", "lvm", "snapshot", "aaf", "data", "diagnose", "debug"];
 
 /// List the machines of the pool and their slots.
 #[derive(Debug, Args)]
@@ -69,8 +41,38 @@ pub struct StatusArgs {
     /// Read ads from a file, as -long prints them, instead of asking.
     #[arg(long, value_name = "FILE", help_heading = "Which slots")]
     ads: Option<String>,
+    /// Machines that are known and away (here a machine that is away is not known).
+    #[arg(long, help_heading = "Which slots")]
+    absent: bool,
+    /// Machines of which a kind of job is kept away.
+    #[arg(long, help_heading = "Which slots")]
+    offline: bool,
+    /// Machines that can run Java's programs.
+    #[arg(long, help_heading = "Which slots")]
+    java: bool,
+    /// Machines that can run virtual machines.
+    #[arg(long, help_heading = "Which slots")]
+    vm: bool,
+    /// Machines with broken resources.
+    #[arg(long, help_heading = "Which slots")]
+    broken: bool,
+    /// Machines of this annex.
+    #[arg(long, value_name = "NAME", help_heading = "Which slots")]
+    annex_name: Option<String>,
+    /// Machines of any annex.
+    #[arg(long, help_heading = "Which slots")]
+    annex_slots: bool,
     #[command(flatten)]
     at: Where,
+    /// Ask the daemons of this machine (only one's own: they are always asked themselves).
+    #[arg(long, value_name = "HOST", hide = true)]
+    direct: Option<String>,
+    /// Accepted: ads have all that a daemon counts.
+    #[arg(long, value_name = "SET:N", hide = true)]
+    statistics: Option<String>,
+    /// With -af and -format: the ad in this file is the TARGET of the expressions.
+    #[arg(long, value_name = "FILE")]
+    target: Option<String>,
     #[command(flatten)]
     layout: LayoutArgs,
     /// In the order of this expression's values; may be repeated.
@@ -108,6 +110,39 @@ struct LayoutArgs {
     /// Everything that there is an ad of.
     #[arg(long)]
     any: bool,
+    /// What the schedds do, instead of slots.
+    #[arg(long, short = 'r')]
+    run: bool,
+    /// Who starts the daemons, instead of slots.
+    #[arg(long)]
+    master: bool,
+    /// Who holds the ads, instead of slots.
+    #[arg(long)]
+    collector: bool,
+    /// Who matches jobs and machines, with its last pass, instead of slots.
+    #[arg(long)]
+    negotiator: bool,
+    /// Ads of this type: a daemon's name, or none of ours.
+    #[arg(long, value_name = "TYPE")]
+    subsystem: Option<String>,
+    /// Resources of a grid: there are none.
+    #[arg(long)]
+    grid: bool,
+    /// Who defragments machines: nobody.
+    #[arg(long)]
+    defrag: bool,
+    /// Storage on the network: there is none.
+    #[arg(long)]
+    storage: bool,
+    /// Licences: there are none.
+    #[arg(long)]
+    license: bool,
+    /// Ads of no type of their own: there are none.
+    #[arg(long)]
+    generic: bool,
+    /// Servers of checkpoints: there are none.
+    #[arg(long, hide = true)]
+    ckptsrvr: bool,
     /// Only slots with GPUs.
     #[arg(long)]
     gpus: bool,
@@ -130,18 +165,47 @@ struct LayoutArgs {
 enum Listed {
     Slots,
     Schedds,
+    /// Schedds, by what they do.
+    Running,
     Submitters,
+    Masters,
+    Collectors,
+    Negotiators,
+    Startds,
+    Accounts,
     Any,
+    /// Ads that a pool of ours never has: HTCondor prints nothing at all where there are none.
+    Nothing,
 }
 
 impl LayoutArgs {
     fn listed(&self) -> Listed {
+        let never =
+            [self.grid, self.defrag, self.storage, self.license, self.generic, self.ckptsrvr];
         let asked = [
             (self.any, Listed::Any),
             (self.schedd, Listed::Schedds),
+            (self.run, Listed::Running),
             (self.submitters, Listed::Submitters),
+            (self.master, Listed::Masters),
+            (self.collector, Listed::Collectors),
+            (self.negotiator, Listed::Negotiators),
+            (never.contains(&true), Listed::Nothing),
         ];
-        first(asked, Listed::Slots)
+        let subsystem = self.subsystem.as_deref().map(str::to_ascii_lowercase);
+        let of_subsystem = match subsystem.as_deref() {
+            None | Some("machine" | "slot" | "startd_ad") => Listed::Slots,
+            Some("schedd" | "scheduler") => Listed::Schedds,
+            Some("submitter" | "submitters") => Listed::Submitters,
+            Some("master" | "daemonmaster") => Listed::Masters,
+            Some("collector") => Listed::Collectors,
+            Some("negotiator") => Listed::Negotiators,
+            Some("startd" | "startdaemon") => Listed::Startds,
+            Some("accounting") => Listed::Accounts,
+            Some("any") => Listed::Any,
+            Some(_) => Listed::Nothing,
+        };
+        first(asked, of_subsystem)
     }
 
     fn layout(&self) -> Layout {
@@ -160,66 +224,121 @@ impl LayoutArgs {
 ///
 /// # Errors
 ///
-/// If an expression is none, a name is no machine, or the negotiator cannot be asked.
+/// If an expression is none, a name is no machine, or a daemon cannot be asked.
 pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
+    args.at.also(args.direct.as_deref()).check()?;
     let instead = args.shape.instead()?.map(Instead::of_status);
-    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
+    let moment = moment(args)?;
     let constraint =
         connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
     let sort: Vec<Expr> =
         args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
+    let listed = args.layout.listed();
     let mut ads = match &args.ads {
-        Some(path) => from_file(path, constraint.as_ref(), &moment)?,
-        None => ask(args.layout.listed(), constraint, &moment)?,
+        Some(path) => ad_file::read(path, ad_file::Form::Auto)?,
+        None if listed == Listed::Slots => {
+            let query = Query { constraint: constraint.clone(), ..Query::of(Select::All) };
+            connect::machines(&mut connect::negotiator()?, query)?
+        }
+        None => daemons_listed(listed, &moment)?,
     };
+    if args.ads.is_some() || listed != Listed::Slots {
+        ads.retain(|ad| {
+            constraint.as_ref().is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
+        });
+    }
     if let Err(NoSuchHost(word)) = named(&args.names, &mut ads, &moment) {
         eprintln!("{}: unknown host {word}", call.name);
         return Ok(Exit::Failed.into());
     }
-    if args.layout.listed() != Listed::Any {
+    if listed != Listed::Any {
         order(&mut ads, &sort, &moment);
     }
     ads.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let text = match instead {
         Some(instead) => instead.render(&ads, &moment, call.voice),
-        None => match args.layout.listed() {
-            Listed::Slots => machines::render(&ads, args.layout.layout(), &moment),
-            Listed::Schedds => daemons::schedds(&ads, &moment),
-            Listed::Submitters => daemons::submitter_table(&ads, &moment),
-            Listed::Any => daemons::any(&ads, &moment),
-        },
+        None => table(listed, &ads, args.layout.layout(), &moment),
     };
     output::put(&text)?;
-    if ads.is_empty() && call.voice == Voice::Updraft && !text.starts_with('[') {
-        eprintln!("No slots to show.");
+    if ads.is_empty() && call.voice == Voice::Updraft && text.is_empty() {
+        eprintln!("There is nothing to show.");
     }
     Ok(Exit::Done.into())
 }
 
-fn ask(listed: Listed, constraint: Option<Expr>, moment: &Moment) -> Result<Vec<ClassAd>> {
-    let holds = |ad: &ClassAd| {
-        constraint.as_ref().is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
-    };
-    if listed == Listed::Slots {
-        let query = Query { constraint, ..Query::of(Select::All) };
-        return connect::machines(&mut connect::negotiator()?, query);
+/// The present, with the other ad of expressions if one is given.
+fn moment(args: &StatusArgs) -> Result<Moment> {
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
+    let Some(path) = &args.target else { return Ok(moment) };
+    match ad_file::read(path, ad_file::Form::Auto)?.into_iter().next() {
+        Some(target) => Ok(moment.with_target(target)),
+        None => bail!("read the target ad from {path}: there is none in it"),
+    }
+}
+
+fn table(listed: Listed, ads: &[ClassAd], layout: Layout, moment: &Moment) -> String {
+    match listed {
+        Listed::Slots => machines::render(ads, layout, moment),
+        Listed::Schedds => daemons::schedds(ads, moment),
+        Listed::Running => daemons::running(ads, moment),
+        Listed::Submitters => daemons::submitter_table(ads, moment),
+        Listed::Masters => daemons::masters(ads, moment),
+        Listed::Collectors => daemons::collectors(ads, moment),
+        Listed::Negotiators => daemons::negotiators(ads, moment),
+        Listed::Startds | Listed::Accounts | Listed::Any => daemons::any(ads, moment),
+        Listed::Nothing => String::new(),
+    }
+}
+
+/// The ads of the daemons, of who submits, and of what users have used.
+fn daemons_listed(listed: Listed, moment: &Moment) -> Result<Vec<ClassAd>> {
+    if listed == Listed::Nothing {
+        return Ok(Vec::new());
     }
     let mut schedd = connect::schedd()?;
     let (identity, totals) = (connect::identity(&mut schedd)?, connect::totals(&mut schedd)?);
-    let mut ads = match listed {
-        Listed::Schedds => vec![daemons::scheduler(&identity, &totals)],
-        Listed::Submitters => daemons::submitters(&identity, &totals),
-        Listed::Any | Listed::Slots => {
-            let mut negotiator = connect::negotiator()?;
-            let mut ads = daemons::submitters(&identity, &totals);
-            ads.push(daemons::scheduler(&identity, &totals));
-            ads.push(daemons::daemon("Negotiator", &connect::identity(&mut negotiator)?));
-            ads.extend(connect::machines(&mut negotiator, Query::of(Select::All))?);
-            ads
-        }
+    let mut negotiator = connect::negotiator()?;
+    let matchmaker = connect::identity(&mut negotiator)?;
+    let wants = |one: Listed| listed == one || listed == Listed::Any;
+    let needs_machines = wants(Listed::Collectors) || wants(Listed::Masters);
+    let machines = match needs_machines {
+        true => connect::machines(&mut negotiator, Query::of(Select::All))?,
+        false => Vec::new(),
     };
-    ads.retain(holds);
+    let mut ads = Vec::new();
+    if wants(Listed::Collectors) {
+        ads.push(daemon_ads::collector(&matchmaker, &totals, &machines));
+    }
+    if wants(Listed::Submitters) {
+        ads.extend(daemon_ads::submitters(&identity, &totals));
+    }
+    if wants(Listed::Startds) {
+        let startd = connect::identity(&mut connect::startd()?)?;
+        ads.push(daemon_ads::daemon("StartD", &startd));
+    }
+    if wants(Listed::Schedds) || listed == Listed::Running {
+        let counts = connect::statistics(&mut schedd)?;
+        ads.push(daemon_ads::scheduler(&identity, &totals, &counts));
+    }
+    if wants(Listed::Masters) {
+        let home = Home::from_environment();
+        let processes = pool::status(&home)?;
+        ads.extend(daemon_ads::master(&home, &processes, &machines, &identity, moment.now));
+    }
+    if wants(Listed::Negotiators) {
+        let mut ad = daemon_ads::daemon("Negotiator", &matchmaker);
+        ad.update(&connect::statistics(&mut negotiator)?);
+        ads.push(ad);
+    }
+    if listed == Listed::Any {
+        ads.extend(machines);
+    }
+    if wants(Listed::Accounts) {
+        let lines = connect::accounts(&mut negotiator)?;
+        let name = &matchmaker.name;
+        ads.extend(lines.iter().map(|line| accounts::ad(line, name, name, moment.now)));
+    }
     Ok(ads)
 }
 
@@ -236,19 +355,26 @@ fn constraint(args: &StatusArgs) -> Result<Option<Expr>> {
     if args.layout.gpus {
         clauses.push(connect::constraint("(TotalGPUs > 0)")?);
     }
+    for (given, clause) in [
+        (args.absent, "Absent =?= true"),
+        (args.offline, "size(OfflineUniverses) != 0"),
+        (args.java, "HasJava == true"),
+        (args.vm, "HasVM == true"),
+        (args.broken, "size(BrokenReasons) > 0"),
+        (args.annex_slots, "AnnexName isnt undefined"),
+    ] {
+        if given {
+            clauses.push(connect::constraint(clause)?.parenthesised());
+        }
+    }
+    if let Some(annex) = &args.annex_name {
+        let name = Expr::from(classad::Value::from(annex.as_str()));
+        clauses.push(connect::constraint(&format!("(AnnexName =?= {name})"))?);
+    }
     if args.layout.claimed {
         clauses.push(connect::constraint("(State == \"Claimed\")")?);
     }
     Ok(clauses.into_iter().reduce(Expr::and))
-}
-
-fn from_file(path: &str, constraint: Option<&Expr>, moment: &Moment) -> Result<Vec<ClassAd>> {
-    let text = fs::read_to_string(path).with_context(|| format!("read ads from {path}"))?;
-    let Ok(mut ads) = ClassAd::parse_old_ads(&text) else {
-        bail!("read ads from {path}: it holds no ads as -long prints them");
-    };
-    ads.retain(|ad| constraint.is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true()));
-    Ok(ads)
 }
 
 /// A word that names no machine.

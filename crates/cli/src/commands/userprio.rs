@@ -8,7 +8,6 @@ use classad::ClassAd;
 use jiff::tz::TimeZone;
 use model::UserName;
 use proto::client::{AccountEdit, AccountLine, Answer, Ask};
-use proto::command::Client;
 
 use crate::exit::Exit;
 use crate::place::Where;
@@ -92,7 +91,7 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     let mut negotiator = connect::negotiator()?;
     let name = connect::identity(&mut negotiator)?.name;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let mut lines = report(&mut negotiator)?;
+    let mut lines = connect::accounts(&mut negotiator)?;
     if !args.allusers {
         let recent = |line: &AccountLine| {
             let last = line.last_used.map_or(0, model::Timestamp::as_secs);
@@ -110,13 +109,6 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     };
     output::put(&text)?;
     Ok(Exit::Done.into())
-}
-
-fn report(negotiator: &mut Client) -> Result<Vec<AccountLine>> {
-    match negotiator.ask(Ask::Accounts)? {
-        Answer::Accounts(lines) => Ok(lines),
-        other => Err(connect::unexpected("userprio", &other).into()),
-    }
 }
 
 /// A change: whose account, how, and what is said of it.

@@ -149,7 +149,7 @@ fn row(view: View<'_>, columns: &[(String, Expr)], style: Style) -> Vec<String> 
 }
 
 fn value(view: View<'_>, name: &str, expr: &Expr, style: ValueStyle) -> String {
-    let evaluated = || view.ad.eval_expr(expr, None, view.moment.env());
+    let evaluated = || view.eval(expr);
     match style {
         ValueStyle::Plain => printf::plain(&evaluated()),
         ValueStyle::Quoted => evaluated().to_string(),

@@ -1,55 +1,13 @@
-//! The daemons of the pool and who submits, as ads and in HTCondor 25.14's tables (`status -schedd`, `-submitters`, `-any`).
+//! The daemons of the pool and who submits, in HTCondor 25.14's tables: `status -schedd`, `-submitters`, `-master` and the like.
 
+use super::time;
+use super::view::{Moment, View};
 use classad::ClassAd;
 use model::attr;
-use proto::client::{Counts, Identity, Totals};
-
-use super::view::{Moment, View};
 
 /// The least widths of the first two columns.
 const NAME_WIDTH: usize = 15;
 const MACHINE_WIDTH: usize = 12;
-
-/// A schedd's ad, from what it says of itself and what it counts.
-pub fn scheduler(identity: &Identity, totals: &Totals) -> ClassAd {
-    let mut ad = daemon("Scheduler", identity);
-    counts(&mut ad, "Total", &totals.all);
-    ad
-}
-
-/// An ad for each user with jobs.
-pub fn submitters(identity: &Identity, totals: &Totals) -> Vec<ClassAd> {
-    let ad = |(user, of): &(model::UserName, Counts)| {
-        let mut ad = daemon("Submitter", identity);
-        ad.set(attr::NAME, format!("{user}@{}", identity.name));
-        ad.set("ScheddName", identity.name.as_str());
-        ad.set("ScheddIpAddr", identity.address.as_str());
-        counts(&mut ad, "", of);
-        ad
-    };
-    totals.by_owner.iter().map(ad).collect()
-}
-
-/// An ad of a daemon that says of itself no more than who it is.
-pub fn daemon(my_type: &str, identity: &Identity) -> ClassAd {
-    let mut ad = ClassAd::new();
-    ad.set(attr::MY_TYPE, my_type);
-    ad.set(attr::NAME, identity.name.as_str());
-    ad.set(attr::MACHINE, identity.name.as_str());
-    ad.set("MyAddress", identity.address.as_str());
-    ad.set("DaemonStartTime", identity.since.as_secs());
-    ad.set("UpdraftVersion", identity.version.as_str());
-    ad
-}
-
-fn counts(ad: &mut ClassAd, prefix: &str, of: &Counts) {
-    let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    // A submitter's ad has the old names (HTCondor 25.14).
-    let running = if prefix.is_empty() { "RunningJobs" } else { "TotalRunningJobs" };
-    ad.set(running, whole(of.running));
-    ad.set(format!("{prefix}IdleJobs").as_str(), whole(of.idle));
-    ad.set(format!("{prefix}HeldJobs").as_str(), whole(of.held));
-}
 
 /// The table of `-schedd`.
 pub fn schedds(ads: &[ClassAd], moment: &Moment) -> String {
@@ -95,6 +53,104 @@ pub fn any(ads: &[ClassAd], moment: &Moment) -> String {
         out += &format!("{my_type:<18} {target:<18} {:<41}\n", view.text_or_undefined(attr::NAME));
     }
     out
+}
+
+/// The table of `-master`: nothing without a master, as are the others below.
+pub fn masters(ads: &[ClassAd], moment: &Moment) -> String {
+    let heading = format!("{:<14} {:>4} {:^10} {:^13}", "Version", "Cpus", "Memory", "Uptime");
+    named(ads, moment, MACHINE_WIDTH, &heading, |master| {
+        let number = |name: &str| master.int(name).unwrap_or(0);
+        let now = master.int(attr::MY_CURRENT_TIME).unwrap_or(moment.now);
+        let memory = master.real("DetectedMemory").unwrap_or(0.0) / MIB_PER_GIB;
+        format!(
+            "{:<14} {:>4} {:>10} {:>13}",
+            short_version(&master.text_or_undefined("CondorVersion")),
+            number("DetectedCpus"),
+            format!("{memory:.1} GB"),
+            time::length(now - number("DaemonStartTime"))
+        )
+    })
+}
+
+const MIB_PER_GIB: f64 = 1024.0;
+
+/// Of `$CondorVersion: 25.14.1 2026-10-16 PackageID: ...` the second and the fourth word, as HTCondor 25.14 shows them.
+fn short_version(version: &str) -> String {
+    let words: Vec<&str> = version.split(' ').collect();
+    let word = |i: usize| words.get(i).copied().unwrap_or_default();
+    format!("{}.{}", word(1), word(3))
+}
+
+/// The table of `-collector`.
+pub fn collectors(ads: &[ClassAd], moment: &Moment) -> String {
+    let longest = ads.iter().map(|ad| View::new(ad, moment).text_or_undefined(attr::NAME).len());
+    let width = longest.max().unwrap_or(0);
+    named(ads, moment, width, "Machine            RunningJobs   IdleJobs HostsTotal", |collector| {
+        let number = |name: &str| collector.int(name).unwrap_or(0);
+        format!(
+            "{:<18} {:>11} {:>10} {:>10}",
+            collector.text_or_undefined(attr::MACHINE),
+            number("RunningJobs"),
+            number("IdleJobs"),
+            number("HostsTotal")
+        )
+    })
+}
+
+/// The table of `-negotiator`.
+pub fn negotiators(ads: &[ClassAd], moment: &Moment) -> String {
+    let heading = "LastCycleEnd (Sec)   Slots Submitrs Schedds    Jobs Matches Rejections";
+    named(ads, moment, MACHINE_WIDTH, heading, |negotiator| {
+        let number =
+            |name: &str| negotiator.int(&format!("LastNegotiationCycle{name}0")).unwrap_or(0);
+        format!(
+            "{:>12} {:>5} {:>7} {:>8} {:>7} {:>7} {:>7} {:>10}",
+            time::date(number("End"), &moment.zone),
+            number("Duration"),
+            number("CandidateSlots"),
+            number("ActiveSubmitterCount"),
+            number("NumSchedulers"),
+            number("NumJobsConsidered"),
+            number("Matches"),
+            number("Rejections")
+        )
+    })
+}
+
+/// The table of `-run`: what the schedds do.
+pub fn running(ads: &[ClassAd], moment: &Moment) -> String {
+    let heading = "TotalJobs Shadows ActiveDAGs IdleDAGs RcntDone RcntStart";
+    named(ads, moment, NAME_WIDTH, heading, |schedd| {
+        let number = |name: &str| schedd.int(name).unwrap_or(0);
+        format!(
+            "{:>9} {:>7} {:>10} {:>8} {:>8} {:>9}",
+            number("TotalJobAds"),
+            number("TotalRunningJobs"),
+            number("TotalSchedulerJobsRunning"),
+            number("TotalSchedulerJobsIdle"),
+            number("RecentJobsCompleted"),
+            number("RecentJobsStarted")
+        )
+    })
+}
+
+/// A table whose first column is the name, `width` wide; nothing at all without ads.
+fn named(
+    ads: &[ClassAd],
+    moment: &Moment,
+    width: usize,
+    heading: &str,
+    line: impl Fn(View<'_>) -> String,
+) -> String {
+    if ads.is_empty() {
+        return String::new();
+    }
+    let row = |ad: &ClassAd| {
+        let view = View::new(ad, moment);
+        format!("{:<width$} {}\n", view.text_or_undefined(attr::NAME), line(view))
+    };
+    let rows: String = ads.iter().map(row).collect();
+    format!("{:<width$} {heading}\n\n{rows}", "Name")
 }
 
 struct Row {

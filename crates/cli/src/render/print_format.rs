@@ -116,7 +116,7 @@ const FUNCTIONS: [Function; 12] = [
 ];
 
 fn eval(view: View<'_>, expr: &Expr) -> classad::Value {
-    view.ad.eval_expr(expr, None, view.moment.env())
+    view.eval(expr)
 }
 
 impl Table {

@@ -104,7 +104,7 @@ impl Conversion {
     }
 
     fn show(&self, expr: &Expr, view: View<'_>) -> Option<String> {
-        let value = view.ad.eval_expr(expr, None, view.moment.env());
+        let value = view.eval(expr);
         let text = match self.kind {
             'd' | 'i' | 'u' => self.sign(whole(&value)?),
             'x' => format!("{:x}", whole(&value)?),

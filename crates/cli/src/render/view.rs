@@ -1,8 +1,9 @@
 //! An ad as the tables see it: attributes evaluated at the moment of the answer, with the words that HTCondor's tools use.
 
 use std::fmt;
+use std::sync::Arc;
 
-use classad::{ClassAd, Env, Value};
+use classad::{ClassAd, Env, Expr, Value};
 use jiff::tz::TimeZone;
 use model::{JobId, ProcId, attr};
 
@@ -14,6 +15,8 @@ pub struct Moment {
     /// The user's time zone.
     pub zone: TimeZone,
     env: Env,
+    /// What `TARGET` is for expressions that a user asks for.
+    target: Option<Arc<ClassAd>>,
 }
 
 impl fmt::Debug for Moment {
@@ -29,7 +32,13 @@ impl Moment {
     /// The moment `now` (seconds since the epoch) in `zone`.
     pub fn new(now: i64, zone: TimeZone) -> Self {
         let env = Env::at(now).with_zone(zone.clone());
-        Self { now, zone, env }
+        Self { now, zone, env, target: None }
+    }
+
+    /// The same moment, at which expressions that a user asks for see `target` as the other ad.
+    #[must_use]
+    pub fn with_target(self, target: ClassAd) -> Self {
+        Self { target: Some(Arc::new(target)), ..self }
     }
 
     /// What expressions may know of the world.
@@ -56,6 +65,11 @@ impl<'a> View<'a> {
     /// The value of an attribute.
     pub fn value(self, name: &str) -> Value {
         self.ad.eval(name, None, self.moment.env())
+    }
+
+    /// The value of an expression that a user asks for.
+    pub fn eval(self, expr: &Expr) -> Value {
+        self.ad.eval_expr(expr, self.moment.target.as_deref(), self.moment.env())
     }
 
     /// A whole number.

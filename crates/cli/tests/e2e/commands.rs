@@ -99,3 +99,22 @@ fn removing_a_job_ends_what_it_left_behind() {
         "process {pid} outlived its job"
     );
 }
+
+#[test]
+fn each_daemon_of_the_pool_says_what_it_counts() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/true\nqueue 2\n");
+    pool.ok(&["wait", "1"]);
+    let counted = pool.ok(&["status", "-run", "-af", "RecentJobsStarted", "RecentJobsCompleted"]);
+    assert_eq!(counted, "2 2\n");
+    assert_eq!(pool.ok(&["status", "-master", "-af", "MyType"]), "DaemonMaster\n");
+    let slots = pool.ok(&["status", "-negotiator", "-af", "LastNegotiationCycleTotalSlots0"]);
+    assert_eq!(slots, pool.ok(&["status", "-collector", "-af", "HostsTotal"]));
+    let types = pool.ok(&["status", "-any", "-af", "MyType"]);
+    for known in ["Collector", "StartD", "Scheduler", "DaemonMaster", "Negotiator", "Machine"] {
+        assert!(types.lines().any(|line| line == known), "{known}: {types}");
+    }
+    for nothing in ["-grid", "-defrag", "-absent", "-java", "-offline"] {
+        assert_eq!(pool.ok(&["status", nothing]), "", "{nothing}");
+    }
+}

@@ -16,6 +16,7 @@ use super::policy::{
     SAVE_ACCOUNTS_EVERY,
 };
 use super::pool::{Held, Offer, Pool};
+use super::statistics::LastPass;
 use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
 
 /// The negotiator: machines, requests, accounts, and whether a pass is due.
@@ -32,6 +33,7 @@ pub struct Core {
     accounts: Accounts,
     due: bool,
     planned_at: Option<Now>,
+    last_pass: Option<LastPass>,
     stale_reasons: bool,
     accounts_changed_at: Option<Now>,
     told_significant: Vec<AttrName>,
@@ -49,6 +51,7 @@ impl Core {
             accounts,
             due: false,
             planned_at: None,
+            last_pass: None,
             stale_reasons: false,
             accounts_changed_at: None,
             told_significant: Vec::new(),
@@ -362,6 +365,8 @@ impl Core {
     }
 
     fn apply_plan(&mut self, at: Now, plan: &Plan) -> Change {
+        let before = self.last_pass.take();
+        self.last_pass = Some(LastPass::of(at, plan, &self.demand, &self.pool, before.as_ref()));
         for planned in &plan.matches {
             let matched = &planned.matched;
             let number = matched.id.number;
@@ -403,6 +408,11 @@ impl Core {
             }
         }
         news.into_iter().map(|(schedd, reasons)| (schedd.clone(), reasons)).collect()
+    }
+
+    /// What the last pass came to.
+    pub(super) fn last_pass(&self) -> Option<&LastPass> {
+        self.last_pass.as_ref()
     }
 
     /// When old reasons are looked at again.

@@ -50,6 +50,8 @@ pub(crate) enum EngineInput {
     MachineDown { machine: MachineName, connection: ConnectionId },
     /// A command asks for machine ads.
     QueryMachines { query: Box<Query>, answer: oneshot::Sender<Vec<ClassAd>> },
+    /// A command asks for the negotiator's own ad.
+    Statistics { answer: oneshot::Sender<ClassAd> },
     /// A command asks for the accounts.
     Accounts { answer: oneshot::Sender<Vec<AccountLine>> },
     /// A command changes accounts; answered when the change is on its way to the disk.
@@ -138,6 +140,9 @@ impl Engine {
             EngineInput::QueryMachines { query, answer } => {
                 // Who asked may have gone: then nobody wants the answer.
                 let _ = answer.send(self.core.machine_ads(&query, clock::now()));
+            }
+            EngineInput::Statistics { answer } => {
+                let _ = answer.send(self.core.statistics());
             }
             EngineInput::Accounts { answer } => {
                 let _ = answer.send(self.core.accounts_report(clock::now()));

@@ -169,6 +169,11 @@ async fn answer(ask: Ask, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, C
             say(desk, EngineInput::Accounts { answer }).await?;
             Ok(vec![Answer::Accounts(report.await.map_err(|_| Closed::Stopping)?)])
         }
+        Ask::Statistics => {
+            let (answer, ad) = oneshot::channel();
+            say(desk, EngineInput::Statistics { answer }).await?;
+            Ok(vec![Answer::Ads(vec![ad.await.map_err(|_| Closed::Stopping)?])])
+        }
         Ask::EditAccounts { .. } if !superuser => {
             let refusal = "only root and the pool's own user may change accounts".to_owned();
             Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])

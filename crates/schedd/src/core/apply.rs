@@ -316,6 +316,7 @@ impl Core {
 
     pub(super) fn record(&mut self, at: Now, what: Happening) -> Recorded {
         self.last_seq = self.last_seq.next();
+        self.happened.note(at, &what);
         Recorded { seq: self.last_seq, at: at.wall, what }
     }
 

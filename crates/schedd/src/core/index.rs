@@ -50,6 +50,7 @@ impl Core {
             machines: BTreeMap::new(),
             claiming: BTreeMap::new(),
             negotiator: None,
+            happened: super::statistics::Happened::default(),
             backing_off: BTreeMap::new(),
             backoff_ends: BTreeSet::new(),
         }

@@ -63,6 +63,8 @@ pub struct Core {
     pub(super) watched: BTreeSet<ClusterId>,
 
     // Learnt again after a restart.
+    /// What was recorded in this life, counted.
+    pub(super) happened: super::statistics::Happened,
     /// When the finished jobs that stay were looked at last.
     pub(super) kept_checked_ms: u64,
     /// When the policies were looked at last, and how far.

@@ -139,6 +139,10 @@ impl Visit<'_> {
                 let totals = self.ask_engine(EngineInput::Totals).await?;
                 self.say(id, Answer::Totals(totals)).await
             }
+            Ask::Statistics => {
+                let ad = self.ask_engine(EngineInput::Statistics).await?;
+                self.say(id, Answer::Ads(vec![ad])).await
+            }
             Ask::Events { since, follow, select } => self.events(id, since, follow, &select).await,
             Ask::Identify => {
                 let identity = self.desk.identity.clone();

@@ -44,6 +44,8 @@ pub(crate) enum EngineInput {
     LetterDone(u64),
     /// Counts.
     Totals(oneshot::Sender<Totals>),
+    /// The schedd's own ad.
+    Statistics(oneshot::Sender<ClassAd>),
     /// End after this batch.
     Stop,
 }
@@ -267,6 +269,9 @@ impl Engine {
             EngineInput::Totals(client) => {
                 let _ = client.send(self.core.totals());
             }
+            EngineInput::Statistics(client) => {
+                let _ = client.send(self.core.statistics(now));
+            }
             EngineInput::Core(_)
             | EngineInput::Ask(..)
             | EngineInput::LetterDone(_)
@@ -287,7 +292,10 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
                 taken.inputs.push(input);
                 taken.clients.push(Some(client));
             }
-            read @ (EngineInput::Page(..) | EngineInput::Totals(_)) => taken.reads.push(read),
+            read
+            @ (EngineInput::Page(..) | EngineInput::Totals(_) | EngineInput::Statistics(_)) => {
+                taken.reads.push(read);
+            }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),
             EngineInput::Stop => taken.stop = true,
         }

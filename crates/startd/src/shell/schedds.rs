@@ -175,6 +175,7 @@ async fn serve_command(connection: Connection, desk: &Desk) -> Result<(), NetErr
             | Ask::Totals
             | Ask::Accounts
             | Ask::EditAccounts { .. }
+            | Ask::Statistics
             | Ask::Events { .. } => {
                 let why = "a startd says who it is and shows files of its runs; ask the schedd for jobs and the negotiator for machines";
                 Answer::Refused(Refusal::Invalid(why.to_owned()))

@@ -14,6 +14,7 @@ pub mod pool;
 pub mod prio;
 pub mod q;
 pub mod qedit;
+pub mod reconfig;
 pub mod release;
 pub mod rm;
 pub mod run;

@@ -38,6 +38,16 @@ impl DaemonRole {
         }
     }
 
+    /// Its name in settings that are for it alone (`STARTD.NUM_CPUS`).
+    pub const fn subsystem(self) -> &'static str {
+        match self {
+            Self::Launcher => "LAUNCHER",
+            Self::Negotiator => "NEGOTIATOR",
+            Self::Startd => "STARTD",
+            Self::Schedd => "SCHEDD",
+        }
+    }
+
     /// The role with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
@@ -62,6 +72,16 @@ impl Home {
     /// The folder itself.
     pub fn dir(&self) -> &Path {
         &self.0
+    }
+
+    /// The configuration that users write.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config")
+    }
+
+    /// More of it, in files that are read by name.
+    pub fn config_dir(&self) -> PathBuf {
+        self.0.join("config.d")
     }
 
     /// The pool's settings (JSON).

@@ -15,12 +15,14 @@
 //! - [`watched`]: the jobs that watch_q shows.
 //! - [`place`]: `-name` and `-pool`.
 //! - [`usage`]: HTCondor's own usage texts.
+//! - [`configuration`]: the pool's configuration files. [`site`]: this machine, as what users write sees it.
 //! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
 
 pub mod act;
 pub mod ad_file;
 pub mod args;
 pub mod commands;
+pub mod configuration;
 pub mod connect;
 pub mod daemon_ads;
 pub mod exit;
@@ -36,5 +38,6 @@ pub mod render;
 pub mod select;
 pub mod shape;
 pub mod usage;
+pub mod site;
 pub mod verbs;
 pub mod watched;

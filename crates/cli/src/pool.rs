@@ -5,6 +5,7 @@ mod guard;
 mod lock;
 mod supervisor;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use proto::client::{Answer, Ask, Identity, Query, Select};
 use proto::command::{AskError, Client};
 use serde::{Deserialize, Serialize};
 
+use crate::configuration::{self, Changed, ConfigurationError, Effective};
 use crate::home::{DaemonRole, Home};
 
 pub use guard::{NAME as GUARD, own, run as guard};
@@ -40,6 +42,12 @@ pub struct Settings {
     pub cpus: Option<u32>,
     /// Memory to offer, MiB; all that the machine has if not given.
     pub memory_mib: Option<u64>,
+    /// Settings of the environment (`_CONDOR_NAME`) of the process that started the pool.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// What the configuration came to when it was taken last: what daemons read.
+    #[serde(default)]
+    pub configuration: Effective,
 }
 
 /// Why a pool could not be started, stopped or asked.
@@ -62,6 +70,17 @@ pub enum PoolError {
         /// What was wrong.
         #[source]
         source: serde_json::Error,
+    },
+    /// The configuration is not taken.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// There is nobody to take a new configuration.
+    #[error(
+        "reconfigure the pool in {dir}: it does not run, and reads its configuration when it starts"
+    )]
+    NotRunning {
+        /// The pool's folder.
+        dir: PathBuf,
     },
     /// It did not come up.
     #[error("start the pool in {dir}: the {daemon} does not answer after {seconds} s; see {log}")]
@@ -121,8 +140,8 @@ pub struct ProcessStatus {
 /// If its folder cannot be used or a daemon does not come up.
 pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, PoolError> {
     make_folders(home)?;
-    keep_settings(home, wanted)?;
-    let supervised = holder(home, SUPERVISOR)?.is_some();
+    let supervised = is_supervised(home);
+    keep_settings(home, wanted, supervised)?;
     let dead = DaemonRole::ALL
         .iter()
         .filter(|role| !matches!(holder(home, role.name()), Ok(Some(_))))
@@ -153,6 +172,64 @@ pub fn stop(home: &Home) -> Result<bool, PoolError> {
         any |= end_process(home, role.name())?;
     }
     Ok(any)
+}
+
+/// What reconfiguring came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconfigured {
+    /// The settings that are not what they were.
+    pub changed: Vec<Changed>,
+    /// The daemons that were started again to take them.
+    pub restarted: Vec<DaemonRole>,
+}
+
+/// Makes the pool take its configuration as the files have it now. Daemons whose settings have changed are killed, and started
+/// again by the supervisor: they may be killed at any moment, and runs belong to their keepers.
+///
+/// # Errors
+///
+/// If the pool does not run, or the configuration is wrong: then nothing changes.
+pub fn reconfigure(home: &Home) -> Result<Reconfigured, PoolError> {
+    if !is_supervised(home) {
+        return Err(PoolError::NotRunning { dir: home.dir().to_owned() });
+    }
+    let mut settings = settings(home)?;
+    let new = configuration::load(home, &settings)?.effective()?;
+    let changed = new.changes_since(&settings.configuration);
+    settings.configuration = new;
+    write_settings(home, &settings)?;
+    let concerned = |role: &DaemonRole| changed.iter().any(|changed| changed.reader() == *role);
+    let restarted: Vec<DaemonRole> = DaemonRole::ALL.into_iter().filter(concerned).collect();
+    for role in &restarted {
+        kill_daemon(home, *role)?;
+    }
+    wait_until_up(home)?;
+    Ok(Reconfigured { changed, restarted })
+}
+
+/// What the files have otherwise than the pool that runs.
+///
+/// # Errors
+///
+/// If the configuration is wrong.
+pub fn configuration_changes(home: &Home) -> Result<Vec<Changed>, PoolError> {
+    let settings = settings(home)?;
+    let new = configuration::load(home, &settings)?.effective()?;
+    Ok(new.changes_since(&settings.configuration))
+}
+
+/// Kills a daemon, and waits until this process is gone.
+fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
+    let daemon = role.name();
+    let Some(pid) = holder(home, daemon)? else { return Ok(()) };
+    match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(source) => return Err(PoolError::Signal { daemon, pid, source }),
+    }
+    while holder(home, daemon)? == Some(pid) {
+        thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// Whether somebody starts the pool's daemons again when they die.
@@ -203,16 +280,27 @@ fn make_folders(home: &Home) -> Result<(), PoolError> {
     Ok(())
 }
 
-fn keep_settings(home: &Home, wanted: &Settings) -> Result<(), PoolError> {
-    let old = settings(home)?;
-    let new = Settings {
-        cpus: wanted.cpus.or(old.cpus),
-        memory_mib: wanted.memory_mib.or(old.memory_mib),
-    };
+/// A pool that runs keeps what it was started with until it is reconfigured.
+fn keep_settings(home: &Home, wanted: &Settings, runs: bool) -> Result<(), PoolError> {
+    let mut new = settings(home)?;
+    new.cpus = wanted.cpus.or(new.cpus);
+    new.memory_mib = wanted.memory_mib.or(new.memory_mib);
+    if !runs {
+        new.environment = configuration::environment();
+        new.configuration = configuration::load(home, &new)?.effective()?;
+    }
+    write_settings(home, &new)
+}
+
+/// Daemons read it whenever they start: it is there whole, or as it was.
+fn write_settings(home: &Home, new: &Settings) -> Result<(), PoolError> {
     let path = home.settings();
-    let text = serde_json::to_vec_pretty(&new)
+    let text = serde_json::to_vec_pretty(new)
         .map_err(|source| PoolError::Settings { path: path.clone(), source })?;
-    fs::write(&path, text).map_err(|source| PoolError::File { path, source })
+    let written = path.with_extension("new");
+    fs::write(&written, text)
+        .and_then(|()| fs::rename(&written, &path))
+        .map_err(|source| PoolError::File { path, source })
 }
 
 fn holder(home: &Home, name: &str) -> Result<Option<i32>, PoolError> {

@@ -29,7 +29,8 @@ use crate::commands::help;
 use crate::commands::version::VersionArgs;
 use crate::commands::{
     classad, config_val, continue_job, daemon, events, history, hold, links, pool, prio, q, qedit,
-    release, rm, run, status, submit, suspend, tail, userprio, vacate_job, version, wait, watch_q,
+    reconfig, release, rm, run, status, submit, suspend, tail, userprio, vacate_job, version, wait,
+    watch_q,
 };
 use crate::exit::Exit;
 use crate::output;
@@ -102,6 +103,7 @@ pub const VERBS: &[Verb] = &[
     verb!("tail", ["condor_tail"], tail::TailArgs => ref tail::run, not yet tail::NOT_YET),
     verb!("userprio", ["condor_userprio"], userprio::UserprioArgs => ref userprio::run, not yet userprio::NOT_YET),
     verb!("config_val", ["condor_config_val"], config_val::ConfigValArgs => ref config_val::run, not yet config_val::NOT_YET),
+    verb!("reconfig", ["condor_reconfig"], reconfig::ReconfigArgs => ref reconfig::run, not yet reconfig::NOT_YET),
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),

@@ -1,14 +1,16 @@
-//! Submit files become job descriptions.
+//! Submit files become job descriptions, and configuration files become settings.
 //!
 //! [`submit::parse`] reads a description, [`submit::Description::expand`] turns it into the [`model::ClusterSpec`]s that a
-//! schedd accepts. Everything outside the text (files, commands, the environment, random numbers) comes through the
-//! [`Site`] trait, so that the same text on the same site always gives the same jobs.
+//! schedd accepts. [`config::Configuration`] reads a pool's configuration, which is written in the same language. Everything
+//! outside the text (files, commands, the environment, random numbers) comes through the [`Site`] trait, so that the same text
+//! on the same site always gives the same.
 //!
 //! No tokio, no sockets, and no knowledge of how a schedd stores or runs a job.
 
+pub mod config;
 mod diagnostic;
+mod language;
 mod site;
-
 pub mod submit;
 
 pub use diagnostic::{Diagnostic, Form, Place, Severity, Source};

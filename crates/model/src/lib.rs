@@ -7,6 +7,7 @@
 mod hold;
 mod ids;
 mod job;
+mod limits;
 mod reason;
 mod resources;
 mod run;
@@ -27,6 +28,7 @@ pub use ids::{
 pub use job::{
     AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
 };
+pub use limits::{BadLimit, LimitAmount, LimitUse};
 pub use reason::{Cause, IdleReason, Nearest, Verdict};
 pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};

@@ -8,6 +8,7 @@ mod conditions;
 mod demand;
 mod dependence;
 mod index;
+mod limits;
 mod machine;
 mod ordered;
 mod pass;
@@ -22,6 +23,7 @@ mod words;
 
 pub use accounts::{Account, Accounts, BEST_PRIORITY};
 pub use demand::Demand;
+pub use limits::Limits;
 pub use pass::{Snapshot, negotiate};
 pub use plan::{Fault, Plan, PlannedMatch};
 pub use policy::Policy;

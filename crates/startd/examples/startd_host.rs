@@ -56,8 +56,11 @@ async fn startd(dir: &Path) -> Result<(), server::Error> {
         execute_dir: dir.join("execute"),
         admission: Admission::OnlyUid(nix::unistd::geteuid().as_raw()),
         address: "<127.0.0.1:0>".to_owned(),
-        cpus: Some(CPUS),
-        memory_mib: Some(MEMORY_MIB),
+        settings: startd::Settings {
+            cpus: Some(CPUS),
+            memory_mib: Some(MEMORY_MIB),
+            ..startd::Settings::default()
+        },
     };
     let terminated = async {
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {

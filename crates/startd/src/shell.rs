@@ -11,12 +11,12 @@
 //!   keeps.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
-//! - `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
+//! - `settings`: what an administrator wants otherwise. `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
 
 mod advertiser;
 mod copying;
 mod deferral;
-mod detect;
+pub(crate) mod detect;
 mod disk;
 mod engine;
 mod environment;
@@ -27,6 +27,7 @@ mod porter;
 mod sandbox;
 mod schedds;
 pub mod server;
+pub(crate) mod settings;
 mod speed;
 mod spool;
 mod tail;

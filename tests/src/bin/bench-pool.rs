@@ -48,7 +48,8 @@ fn measure(program: &Path) -> Result<()> {
         home: Home::at(&dir.path().join("pool")),
         work: dir.path().to_owned(),
     };
-    let settings = Settings { cpus: Some(SLOTS), memory_mib: Some(16 * 1024) };
+    let settings =
+        Settings { cpus: Some(SLOTS), memory_mib: Some(16 * 1024), ..Settings::default() };
     pool::start(&bench.home, &settings, program)?;
     let result = bench.all();
     pool::stop(&bench.home)?;

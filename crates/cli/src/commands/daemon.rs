@@ -13,6 +13,7 @@ use schedd::MailRoute;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::configuration::typed;
 use crate::home::{DaemonRole, Home};
 use crate::pool;
 
@@ -89,7 +90,7 @@ fn negotiator(home: &Home) -> Result<()> {
         name: host()?,
         admission: admission(),
         address: address(home, DaemonRole::Negotiator)?,
-        policy: negotiator::core::Policy::default(),
+        policy: typed::policy(&pool::settings(home)?.configuration)?,
     };
     one_thread()?.block_on(async {
         negotiator::run(config, told_to_stop()?).await.context("run the negotiator")
@@ -97,7 +98,6 @@ fn negotiator(home: &Home) -> Result<()> {
 }
 
 fn startd(home: &Home) -> Result<()> {
-    let settings = pool::settings(home)?;
     let config = startd::shell::server::Config {
         machine: host()?,
         socket: home.socket(DaemonRole::Startd),
@@ -107,8 +107,7 @@ fn startd(home: &Home) -> Result<()> {
         execute_dir: home.execute_dir(),
         admission: admission(),
         address: address(home, DaemonRole::Startd)?,
-        cpus: settings.cpus,
-        memory_mib: settings.memory_mib,
+        settings: typed::machine(&pool::settings(home)?.configuration)?,
     };
     one_thread()?.block_on(async {
         startd::shell::server::run(config, told_to_stop()?).await.context("run the startd")

@@ -1,4 +1,4 @@
-//! `updraft pool start | stop | status`: a personal pool. What a pool is, is in [`crate::pool`]; this reads words and prints some.
+//! `updraft pool start | stop | status | reconfig`: a personal pool. What a pool is, is in [`crate::pool`]; this reads words and prints some.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,10 +7,12 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::commands::daemon::mail_route;
+use crate::commands::reconfig::{reconfig, warn};
 use crate::home::Home;
 use crate::pool::{self, Settings, Started};
+use crate::verbs::Voice;
 
-/// A personal pool on this machine: no root, no configuration.
+/// A personal pool on this machine: no root, and no configuration needed.
 #[derive(Debug, Args)]
 pub struct PoolArgs {
     #[command(subcommand)]
@@ -37,6 +39,15 @@ enum Action {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Makes a pool that runs take its configuration (`config` and `config.d` in its folder) as it is now. Running jobs go on.
+    Reconfig {
+        /// Its folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Says how each process of the pool is. Exit code 3 if the pool does not run.
     Status {
         /// Its folder.
@@ -59,9 +70,10 @@ const NOT_RUNNING: u8 = 3;
 pub fn run(args: PoolArgs) -> Result<ExitCode> {
     match args.action {
         Action::Start { dir, cpus, memory } => {
-            start(&home(dir), &Settings { cpus, memory_mib: memory })
+            start(&home(dir), &Settings { cpus, memory_mib: memory, ..Settings::default() })
         }
         Action::Stop { dir } => stop(&home(dir)),
+        Action::Reconfig { dir, json } => reconfig(&home(dir), json, Voice::Updraft),
         Action::Status { dir, json } => status(&home(dir), json),
     }
 }
@@ -77,10 +89,16 @@ fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
     // A mistake is told here, where somebody reads it, and not in a daemon's log.
     mail_route()?;
     let started = pool::start(home, settings, &std::env::current_exe()?)?;
+    warn(home)?;
     let dir = home.dir().display();
     match started {
         Started::Fresh => println!("The pool in {dir} accepts jobs."),
-        Started::Already => println!("The pool in {dir} runs already."),
+        Started::Already => {
+            println!("The pool in {dir} runs already.");
+            if !pool::configuration_changes(home)?.is_empty() {
+                println!("Its configuration has changed since:  updraft pool reconfig");
+            }
+        }
         Started::Revived { processes } => {
             println!("The pool in {dir} ran; {processes} of its processes had died and run again.");
         }

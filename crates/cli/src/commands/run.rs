@@ -53,7 +53,8 @@ pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
     // Should this command be killed, its pool ends all the same.
     let _owned = pool::own(&home, &program)?;
     stop_when_interrupted(home.clone());
-    pool::start(&home, &Settings { cpus: args.cpus, memory_mib: args.memory }, &program)?;
+    let settings = Settings { cpus: args.cpus, memory_mib: args.memory, ..Settings::default() };
+    pool::start(&home, &settings, &program)?;
     let outcome = run_in(&home, &program, &args.file);
     pool::stop(&home)?;
     let progress = outcome?;

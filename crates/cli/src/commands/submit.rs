@@ -6,7 +6,6 @@
 mod explain;
 mod send;
 mod show;
-mod site;
 
 use std::io::{self, Read};
 use std::process::ExitCode;
@@ -17,9 +16,9 @@ use jobspec::{Diagnostic, Form};
 use model::ClusterId;
 
 use self::show::{Manner, Shape};
-use self::site::RealSite;
 use crate::exit::Exit;
 use crate::place::Where;
+use crate::site::{self, RealSite};
 use crate::verbs::{Call, Voice};
 
 /// Options of `condor_submit` that are not built.

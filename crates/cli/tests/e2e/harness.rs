@@ -24,7 +24,18 @@ impl Pool {
 
     /// The same, whose letters leave this way.
     pub(crate) fn start_with_mail(cpus: u32, mail: &str) -> Self {
+        Self::start_as(cpus, mail, "")
+    }
+
+    /// The same, with this configuration.
+    pub(crate) fn start_with_config(cpus: u32, config: &str) -> Self {
+        Self::start_as(cpus, "none", config)
+    }
+
+    fn start_as(cpus: u32, mail: &str, config: &str) -> Self {
         let pool = Self { dir: tempfile::tempdir().unwrap(), mail: mail.to_owned() };
+        fs::create_dir(pool.home()).unwrap();
+        fs::write(pool.home().join("config"), config).unwrap();
         let out = pool.updraft(&["pool", "start", "--cpus", &cpus.to_string(), "--memory", "4096"]);
         assert!(out.status.success(), "pool start: {}", text(&out));
         pool

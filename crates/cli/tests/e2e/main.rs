@@ -3,6 +3,7 @@
 mod acting;
 mod commands;
 mod goldens;
+mod configuration;
 mod guide;
 mod harness;
 mod hostile;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use classad::{AttrName, ClassAd, Expr, Value};
 use model::{ClusterSpec, Piece, ProcTemplate, Procs};
 
-use super::macros::MARK;
+use crate::language::macros::MARK;
 
 /// The jobs of a cluster so far.
 #[derive(Debug, Default)]

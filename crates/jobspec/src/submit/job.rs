@@ -18,10 +18,10 @@ use model::attr;
 
 pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
-use super::evaluate;
 use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
-use super::macros::{MARK, Scope};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::language::evaluate;
+use crate::language::macros::{MARK, Scope};
 
 /// Where and how a job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,14 +132,7 @@ pub(super) fn find(name: &str) -> Option<&'static Keyword> {
 
 /// The keyword that a mistyped name most likely means: at most a third of it differs.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
-    let allowed = (name.len() / 3).min(3);
-    let spellings = KEYWORDS.iter().map(|keyword| keyword.name);
-    spellings
-        .map(|known| (strsim::damerau_levenshtein(&name, known), known))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, known)| known)
+    crate::language::nearest(name, KEYWORDS.iter().map(|keyword| keyword.name))
 }
 
 macro_rules! keywords {

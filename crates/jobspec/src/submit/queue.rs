@@ -3,10 +3,10 @@
 use pest::Parser;
 use pest::iterators::Pair;
 
-use super::ast::Queue;
-use super::evaluate;
-use super::macros::{MacroError, Scope};
-use super::parse::{Rule, SubmitParser};
+use crate::language::ast::Queue;
+use crate::language::evaluate;
+use crate::language::macros::{MacroError, Scope};
+use crate::language::parse::{Rule, SubmitParser};
 
 /// No statement queues more jobs. A cluster's procs are numbered by a `u32`, and a slip of the keyboard
 /// (`queue 1000000000000`) should not get near its end.

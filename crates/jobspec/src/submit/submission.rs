@@ -3,15 +3,15 @@
 use classad::ClassAd;
 use model::{ClusterId, ClusterSpec, JobId, ProcId, attr};
 
-use super::ast::{Description, Queue, Statement, StatementKind};
 use super::cluster::Folder;
 use super::job::{self, Common, Setting};
 use super::keywords;
-use super::macros::{MARK, Macros, Scope};
-use super::parse::parse;
 use super::queue::{self, Plan};
-use super::read::{AtQueue, Reader};
 use crate::diagnostic::{Diagnostic, Form, Place};
+use crate::language::ast::{Description, Queue, Statement, StatementKind};
+use crate::language::macros::{MARK, Macros, Scope};
+use crate::language::parse::parse;
+use crate::language::read::{AtQueue, Reader};
 use crate::site::Site;
 
 /// What the command line adds to a description.

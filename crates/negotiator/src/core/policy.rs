@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::limits::Limits;
+
 /// How long a match may stay unanswered before its part of the machine is offered again. Claiming takes two messages; ten
 /// seconds forgive a slow network and delay the next job on that part by no more.
 pub(crate) const MATCH_EXPIRY: Duration = Duration::from_secs(10);
@@ -29,6 +31,8 @@ pub struct Policy {
     pub half_life: Duration,
     /// What a user's real priority is multiplied with (HTCondor 25.14: `DEFAULT_PRIO_FACTOR`, 1000).
     pub prio_factor: f64,
+    /// How much there is of each concurrency limit.
+    pub limits: Limits,
     /// How many machines may be looked at in one pass to bring old reasons up to date. The default takes some 20 ms. In a pool
     /// in which that is not enough, `q` may name for some seconds a number of machines that has changed since.
     pub looks_per_pass: usize,
@@ -39,6 +43,7 @@ impl Default for Policy {
         Self {
             half_life: Duration::from_secs(86_400),
             prio_factor: 1000.0,
+            limits: Limits::default(),
             looks_per_pass: 5_000_000,
         }
     }

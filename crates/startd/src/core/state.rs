@@ -181,6 +181,20 @@ impl Core {
         self.state.claims.is_empty()
     }
 
+    /// What the machine may share out from now on if it is found to have `found`; `None` if its claims hold more than that. While
+    /// there are claims, the disk is what it was: their jobs have filled some of it.
+    pub fn total_as(&self, found: &Resources) -> Option<Resources> {
+        if self.is_idle() {
+            return Some(found.clone());
+        }
+        let total = Resources { disk_kib: self.machine.total.disk_kib, ..found.clone() };
+        let claims = self.state.claims.values();
+        let left = claims
+            .map(|claim| &claim.resources)
+            .try_fold(total.clone(), |left, part| left.minus(part));
+        left.map(|_| total)
+    }
+
     /// Enters a claim into every index. The counterpart is [`Core::unindex_claim`].
     pub(super) fn index_claim(
         &mut self,

@@ -12,6 +12,7 @@ use model::{Resources, Timestamp};
 use nix::sys::utsname::uname;
 
 use super::measure::free_disk_kib;
+use super::settings::Settings;
 
 /// Processor features that are advertised, by their name in `/proc/cpuinfo`; the attribute is `has_<name>`.
 const FEATURES: [&str; 8] =
@@ -26,13 +27,6 @@ const LEVELS: [(&str, &[&str]); 3] = [
 
 /// A machine without a memory limit in its cgroup.
 const NO_LIMIT: &str = "max";
-
-/// What the caller wants otherwise than it was found.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Overrides {
-    pub(crate) cpus: Option<u32>,
-    pub(crate) memory_mib: Option<u64>,
-}
 
 /// The machine.
 #[derive(Clone, Debug)]
@@ -52,15 +46,17 @@ pub(crate) fn machine(
     name: &str,
     address: &str,
     execute_dir: &Path,
-    overrides: Overrides,
+    settings: &Settings,
     now: Timestamp,
 ) -> io::Result<Found> {
     let meminfo = fs::read_to_string("/proc/meminfo")?;
-    let detected_cpus = available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
-    let detected_mib = detected_memory_mib(&meminfo);
+    let detected_cpus = detected_cpus();
+    let detected_mib = memory_mib(&meminfo);
     let total = Resources {
-        cpus: overrides.cpus.unwrap_or(detected_cpus),
-        memory_mib: overrides.memory_mib.unwrap_or(detected_mib),
+        cpus: settings.cpus.unwrap_or(detected_cpus),
+        memory_mib: settings
+            .memory_mib
+            .unwrap_or_else(|| detected_mib.saturating_sub(settings.reserved_memory_mib).max(1)),
         disk_kib: free_disk_kib(execute_dir),
         ..Resources::default()
     };
@@ -83,6 +79,7 @@ pub(crate) fn machine(
     ad.set("HasJICLocalStdin", true);
     ad.set("HasVM", false);
     ad.set("LastBenchmark", now.as_secs());
+    ad.update(&settings.attributes);
     Ok(Found { total, ad })
 }
 
@@ -147,8 +144,18 @@ fn arch(machine: &str) -> String {
     }
 }
 
+/// The processors that this machine has for us.
+pub fn detected_cpus() -> u32 {
+    available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+/// The memory that processes of ours can have, MiB; 0 if the kernel does not say.
+pub fn detected_memory_mib() -> u64 {
+    memory_mib(&fs::read_to_string("/proc/meminfo").unwrap_or_default())
+}
+
 /// The memory that processes of ours can have, MiB: the machine's, or less where a cgroup says so.
-fn detected_memory_mib(meminfo: &str) -> u64 {
+fn memory_mib(meminfo: &str) -> u64 {
     let machine_kib = meminfo_kib(meminfo, "MemTotal").unwrap_or(0);
     let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
     let limit_kib = match limit.trim() {

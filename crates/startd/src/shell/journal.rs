@@ -169,7 +169,7 @@ impl Journal {
         self.write(&bytes)
     }
 
-    /// Goes on with another amount to share out: nothing of the former may be claimed.
+    /// Goes on with another amount to share out, from which the claims in `state` can be carved.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::advertiser::{self, Advertiser};
-use super::detect::{self, Overrides};
+use super::detect;
 use super::disk::DiskUse;
 use super::engine::{self, Engine, EngineInput, Parts};
 use super::journal::{Journal, JournalError, Opened};
@@ -28,6 +28,7 @@ use super::measure;
 use super::porter::Porter;
 use super::sandbox::Sandboxes;
 use super::schedds::{self, Desk, draw};
+use super::settings::Settings;
 use crate::core::{Core, Machine};
 
 /// The kernel's name for this boot.
@@ -59,10 +60,8 @@ pub struct Config {
     pub admission: Admission,
     /// Its address, as schedds are told, and as people and ads see it.
     pub address: String,
-    /// Processors to offer, instead of those found.
-    pub cpus: Option<u32>,
-    /// Memory to offer, MiB, instead of that found.
-    pub memory_mib: Option<u64>,
+    /// What an administrator wants otherwise than it is found.
+    pub settings: Settings,
 }
 
 /// Why a startd ended.
@@ -179,10 +178,14 @@ async fn farewell(
 
 /// The core as the journal has it.
 fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), Error> {
-    let overrides = Overrides { cpus: config.cpus, memory_mib: config.memory_mib };
-    let found =
-        detect::machine(&config.machine, &config.address, &config.execute_dir, overrides, now.wall)
-            .map_err(|source| failed("read", "/proc/meminfo", source))?;
+    let found = detect::machine(
+        &config.machine,
+        &config.address,
+        &config.execute_dir,
+        &config.settings,
+        now.wall,
+    )
+    .map_err(|source| failed("read", "/proc/meminfo", source))?;
     let wall_ms = u64::try_from(now.wall.as_millis()).unwrap_or(0);
     let journal = u64::from_ne_bytes(draw());
     let opened = Journal::open(&config.state_dir, boot_id, journal, wall_ms, &found.total)?;
@@ -201,10 +204,12 @@ fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), 
     for event in &events {
         core.apply(event);
     }
-    if core.is_idle() && machine.total != found.total {
-        machine.total = found.total;
+    if let Some(total) = core.total_as(&found.total).filter(|total| *total != machine.total) {
+        machine.total = total;
         journal.share_out(&machine.total, core.state())?;
         core = Core::new(machine, core.state().clone());
+    } else if core.total_as(&found.total).is_none() {
+        tracing::warn!(found = ?found.total, "claims hold more than there is to share out now: it is as before until a start without claims");
     }
     Ok((core, journal))
 }

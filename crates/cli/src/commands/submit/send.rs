@@ -15,8 +15,8 @@ use proto::client::{Answer, Ask, Refusal};
 use proto::command::{AskError, Client};
 
 use super::Wrong;
-use super::site::RealSite;
 use crate::connect::{self, unexpected};
+use crate::site::RealSite;
 
 /// How often a submission is tried. A pool restarts a daemon that died within a second.
 const ATTEMPTS: usize = 8;

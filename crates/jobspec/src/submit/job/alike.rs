@@ -9,7 +9,7 @@ use classad::{AttrName, ClassAd, Expr};
 
 use super::{Job, Made, Refused, Setting, Transfer, Universe};
 use crate::diagnostic::Diagnostic;
-use crate::submit::macros::Scope;
+use crate::language::macros::Scope;
 
 /// A part of making a job.
 struct Step {

@@ -245,7 +245,7 @@ impl Job<'_> {
     fn inherited(&mut self) -> Result<BTreeMap<String, String>, Diagnostic> {
         let environ = self.scope.site.environ();
         let Some(text) = self.word("getenv")? else { return Ok(BTreeMap::new()) };
-        match crate::submit::evaluate::truth(&text) {
+        match crate::language::evaluate::truth(&text) {
             Some(true) => return Ok(environ.clone()),
             Some(false) => return Ok(BTreeMap::new()),
             None => {}

@@ -5,7 +5,7 @@ use model::attr;
 
 use super::{Job, Universe};
 use crate::diagnostic::Diagnostic;
-use crate::submit::evaluate;
+use crate::language::evaluate;
 
 /// How often a job is run again when a description asks for retries without saying how many (HTCondor 25.14).
 const DEFAULT_RETRIES: i64 = 2;

@@ -4,7 +4,7 @@ use model::attr;
 
 use super::{Job, unquoted};
 use crate::diagnostic::Diagnostic;
-use crate::submit::evaluate;
+use crate::language::evaluate;
 use crate::submit::keywords;
 
 const KIB: f64 = 1024.0;

@@ -2,7 +2,7 @@
 
 use super::{Job, Universe};
 use crate::diagnostic::Diagnostic;
-use crate::submit::evaluate;
+use crate::language::evaluate;
 
 /// How long before its time a deferred job may take a slot, in seconds (HTCondor 25.14).
 const DEFAULT_PREP_SECONDS: i64 = 300;

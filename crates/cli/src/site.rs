@@ -1,10 +1,11 @@
-//! This machine, as a submit description sees it.
+//! This machine, as what users write in submit descriptions and configurations sees it.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -13,14 +14,18 @@ use jobspec::{FileKind, Found, Host, Site, SiteError};
 use crate::connect;
 
 /// The real files, processes and environment.
-pub(super) struct RealSite {
+pub struct RealSite {
     host: Host,
     environ: BTreeMap<String, String>,
 }
 
 impl RealSite {
-    pub(super) fn new() -> Result<Self> {
-        let cwd = env::current_dir().context("find out the working directory")?;
+    pub(crate) fn new() -> Result<Self> {
+        Self::in_folder(&env::current_dir().context("find out the working directory")?)
+    }
+
+    /// The same, for a text whose relative paths mean this folder.
+    pub(crate) fn in_folder(cwd: &Path) -> Result<Self> {
         let name = nix::unistd::gethostname().context("find out this machine's name")?;
         let name = name.to_string_lossy().into_owned();
         let wall = proto::clock::now().wall.as_millis();
@@ -51,8 +56,12 @@ impl RealSite {
         Ok(Self { host, environ })
     }
 
+    fn path(&self, path: &str) -> PathBuf {
+        Path::new(&self.host.cwd).join(path)
+    }
+
     /// Seconds since the epoch.
-    pub(super) fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.host.now
     }
 }
@@ -63,15 +72,15 @@ impl Site for RealSite {
     }
 
     fn read_file(&self, path: &str) -> Result<String, SiteError> {
-        fs::read_to_string(path).map_err(|error| SiteError(plain(&error)))
+        fs::read_to_string(self.path(path)).map_err(|error| SiteError(plain(&error)))
     }
 
     fn write_file(&self, path: &str, text: &str) -> Result<(), SiteError> {
-        fs::write(path, text).map_err(|error| SiteError(plain(&error)))
+        fs::write(self.path(path), text).map_err(|error| SiteError(plain(&error)))
     }
 
     fn file_kind(&self, path: &str) -> Result<FileKind, SiteError> {
-        let found = fs::metadata(path).map_err(|error| SiteError(plain(&error)))?;
+        let found = fs::metadata(self.path(path)).map_err(|error| SiteError(plain(&error)))?;
         if found.is_dir() {
             return Ok(FileKind::Directory);
         }
@@ -89,7 +98,7 @@ impl Site for RealSite {
 
     fn run_command(&self, command: &str) -> Result<String, SiteError> {
         let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(command).stderr(Stdio::inherit());
+        shell.arg("-c").arg(command).current_dir(&self.host.cwd).stderr(Stdio::inherit());
         let output =
             shell.output().map_err(|error| SiteError(format!("{command}: {}", plain(&error))))?;
         if !output.status.success() {
@@ -122,7 +131,7 @@ impl Site for RealSite {
 }
 
 /// An error of the operating system without its number.
-pub(super) fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),

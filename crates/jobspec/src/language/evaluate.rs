@@ -4,13 +4,13 @@
 use classad::{ClassAd, Env, Expr, Value};
 
 /// The value of a text as a ClassAd expression that names nothing; `None` if it is no expression.
-pub(super) fn constant(text: &str) -> Option<Value> {
+pub(crate) fn constant(text: &str) -> Option<Value> {
     let expr = Expr::parse(text).ok()?;
     Some(ClassAd::new().eval_expr(&expr, None, &Env::at(0)))
 }
 
 /// A constant integer: booleans count, reals are cut off.
-pub(super) fn integer(text: &str) -> Option<i64> {
+pub(crate) fn integer(text: &str) -> Option<i64> {
     let value = constant(text)?;
     match value {
         Value::Real(real) => whole(real.trunc()),
@@ -19,19 +19,19 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 }
 
 /// A constant number.
-pub(super) fn real(text: &str) -> Option<f64> {
+pub(crate) fn real(text: &str) -> Option<f64> {
     let value = constant(text)?;
     value.as_f64().or_else(|| value.as_bool().map(|truth| f64::from(u8::from(truth))))
 }
 
 /// A constant truth value, as `submit` takes it: `true`, `1`, `1 < 2`.
-pub(super) fn truth(text: &str) -> Option<bool> {
+pub(crate) fn truth(text: &str) -> Option<bool> {
     let value = constant(text)?;
     value.as_bool().or_else(|| value.as_f64().map(|number| number != 0.0))
 }
 
 /// A real without fraction as an integer, where it fits.
-pub(super) fn whole(real: f64) -> Option<i64> {
+pub(crate) fn whole(real: f64) -> Option<i64> {
     const LIMIT: f64 = 9_223_372_036_854_774_784.0;
     #[expect(
         clippy::cast_possible_truncation,
@@ -42,7 +42,7 @@ pub(super) fn whole(real: f64) -> Option<i64> {
 }
 
 /// A format with one conversion in it, such as `job-%05d.txt`.
-pub(super) struct Format<'f> {
+pub(crate) struct Format<'f> {
     before: &'f str,
     left: bool,
     plus: bool,
@@ -51,7 +51,7 @@ pub(super) struct Format<'f> {
     width: usize,
     precision: Option<usize>,
     /// `d`, `x`, `f`, `s`, ...
-    pub(super) conversion: char,
+    pub(crate) conversion: char,
     after: &'f str,
 }
 
@@ -60,7 +60,7 @@ const MAX_WIDTH: usize = 4096;
 
 impl<'f> Format<'f> {
     /// Takes a format apart; `None` if it has no conversion.
-    pub(super) fn parse(format: &'f str) -> Option<Self> {
+    pub(crate) fn parse(format: &'f str) -> Option<Self> {
         let (before, spec) = format.split_once('%')?;
         let flags = spec.len() - spec.trim_start_matches(['-', '+', ' ', '0', '#']).len();
         let (flags, rest) = spec.split_at(flags);
@@ -91,12 +91,12 @@ impl<'f> Format<'f> {
         })
     }
 
-    pub(super) fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let cut: String = text.chars().take(self.precision.unwrap_or(usize::MAX)).collect();
         self.padded("", &cut, false)
     }
 
-    pub(super) fn integer(&self, number: i64) -> String {
+    pub(crate) fn integer(&self, number: i64) -> String {
         let digits = match self.conversion {
             'x' => format!("{number:x}"),
             'X' => format!("{number:X}"),
@@ -109,7 +109,7 @@ impl<'f> Format<'f> {
         self.padded(self.sign(signed && number < 0, signed), &digits, self.precision.is_none())
     }
 
-    pub(super) fn real(&self, number: f64) -> String {
+    pub(crate) fn real(&self, number: f64) -> String {
         let precision = self.precision.unwrap_or(6);
         let size = number.abs();
         let digits = match self.conversion {

@@ -14,17 +14,17 @@ use crate::diagnostic::{Diagnostic, Form, Place};
 use crate::site::Site;
 
 /// Stands for the job's number in a template. A private-use character that no description may contain.
-pub(super) const MARK: char = '\u{F0B5}';
+pub(crate) const MARK: char = '\u{F0B5}';
 
 /// How deep macros may refer to macros. Every level is a call on the stack; HTCondor's own files stay below ten.
-pub(super) const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// How long a value may become. Doubling macros (`b = $(a)$(a)`) would otherwise fill the memory.
-pub(super) const MAX_VALUE_BYTES: usize = 1 << 20;
+pub(crate) const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// A value cannot be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum MacroError {
+pub(crate) enum MacroError {
     #[error("the macros {} refer to each other in a circle, so none of them has a value", .0.join(" -> "))]
     Cycle(Vec<String>),
     #[error("macros refer to macros more than {MAX_DEPTH} levels deep, at $({0})")]
@@ -35,9 +35,9 @@ pub(super) enum MacroError {
 
 /// What the description has assigned, and what is there before it.
 #[derive(Debug, Default)]
-pub(super) struct Macros {
+pub(crate) struct Macros {
     entries: BTreeMap<String, Entry>,
-    predefined: BTreeMap<&'static str, String>,
+    predefined: BTreeMap<String, String>,
     /// Set by `queue` for each item, in front of everything else.
     loop_variables: Vec<LoopVariable>,
     /// `cluster`, `process`, ... of the job being made.
@@ -52,12 +52,12 @@ const SAME_FOR_ALL: [&str; 4] = ["cluster", "clusterid", "joblistid", "node"];
 
 /// An assignment.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// As the user spelt it.
-    pub(super) name: String,
-    pub(super) value: String,
+    pub(crate) name: String,
+    pub(crate) value: String,
     /// Where the value stands; none for the command line.
-    pub(super) place: Option<Place>,
+    pub(crate) place: Option<Place>,
     used: Cell<bool>,
     /// Counts assignments, so that warnings come in the order of the text.
     order: usize,
@@ -74,23 +74,24 @@ struct LoopVariable {
 }
 
 impl Macros {
-    pub(super) fn predefine(&mut self, name: &'static str, value: impl Into<String>) {
-        self.predefined.insert(name, value.into());
+    pub(crate) fn predefine(&mut self, name: &'static str, value: impl Into<String>) {
+        self.predefined.insert(name.to_ascii_lowercase(), value.into());
     }
 
     /// `name = value`, from the description.
-    pub(super) fn assign(&mut self, name: &str, value: &str, place: Option<Place>) {
+    pub(crate) fn assign(&mut self, name: &str, value: &str, place: Option<Place>) {
         self.insert(name, value, place, false);
     }
 
     /// `name=value`, from the command line.
-    pub(super) fn assign_from_outside(&mut self, name: &str, value: &str) {
+    pub(crate) fn assign_from_outside(&mut self, name: &str, value: &str) {
         self.insert(name, value, None, true);
     }
 
     fn insert(&mut self, name: &str, value: &str, place: Option<Place>, from_outside: bool) {
         let key = name.to_ascii_lowercase();
-        let old = self.entries.get(&key).map_or("", |entry| entry.value.as_str());
+        let before = || self.predefined(&key).unwrap_or_default();
+        let old = self.entries.get(&key).map_or_else(before, |entry| entry.value.as_str());
         let value = fill_self_references(value, &key, old);
         let used = Cell::new(self.entries.get(&key).is_some_and(|entry| entry.used.get()));
         let order = self.assigned;
@@ -100,7 +101,7 @@ impl Macros {
     }
 
     /// Names the loop variables of a `queue` statement; their values follow with [`Self::set_item`].
-    pub(super) fn set_loop_variables(&mut self, names: &[String]) {
+    pub(crate) fn set_loop_variables(&mut self, names: &[String]) {
         self.loop_variables = names
             .iter()
             .map(|name| LoopVariable {
@@ -113,7 +114,7 @@ impl Macros {
     }
 
     /// The values of the loop variables for the next jobs. Variables without a value are empty.
-    pub(super) fn set_item<'v>(&mut self, values: impl IntoIterator<Item = &'v str>) {
+    pub(crate) fn set_item<'v>(&mut self, values: impl IntoIterator<Item = &'v str>) {
         let mut values = values.into_iter();
         for variable in &mut self.loop_variables {
             variable.value = values.next().unwrap_or_default().to_owned();
@@ -121,7 +122,7 @@ impl Macros {
     }
 
     /// `cluster`, `process` and their like, for the next job.
-    pub(super) fn set_numbers(&mut self, cluster: &str, proc: &str, step: &str, item: &str) {
+    pub(crate) fn set_numbers(&mut self, cluster: &str, proc: &str, step: &str, item: &str) {
         self.numbers = vec![
             ("cluster", cluster.to_owned()),
             ("clusterid", cluster.to_owned()),
@@ -137,7 +138,7 @@ impl Macros {
     }
 
     /// The text of a macro, unexpanded. Marks it as used.
-    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         let key = name.to_ascii_lowercase();
         if let Some(variable) = self.loop_variables.iter().find(|variable| variable.key == key) {
             variable.used.set(true);
@@ -154,63 +155,74 @@ impl Macros {
             }
             return Some(number);
         }
-        self.predefined.get(key.as_str()).map(String::as_str)
+        self.predefined(&key)
     }
 
     /// Notes that something was looked at, or said, that is not the same for every job of a statement.
-    pub(super) fn vary(&self) {
+    pub(crate) fn vary(&self) {
         self.varied.set(true);
     }
 
     /// Whether that was noted since it was forgotten.
-    pub(super) fn has_varied(&self) -> bool {
+    pub(crate) fn has_varied(&self) -> bool {
         self.varied.get()
     }
 
     /// Forgets it.
-    pub(super) fn forget_varying(&self) {
+    pub(crate) fn forget_varying(&self) {
         self.varied.set(false);
     }
 
     /// Whether the name has a value, and one that is not empty, as `if defined` asks.
-    pub(super) fn is_defined(&self, name: &str) -> bool {
+    pub(crate) fn is_defined(&self, name: &str) -> bool {
         self.raw(name).is_some_and(|value| !value.is_empty())
     }
 
     /// The assignment of a name, if the description or the command line made one.
-    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(&name.to_ascii_lowercase())
     }
 
     /// The assignments, by name.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
     }
 
     /// Assignments that nothing has read, in the order they were made.
-    pub(super) fn unused(&self) -> Vec<&Entry> {
-        let mut unused: Vec<_> = self
-            .entries
-            .values()
-            .filter(|entry| !entry.used.get() && !entry.from_outside)
-            .collect();
-        unused.sort_by_key(|entry| entry.order);
-        unused
+    pub(crate) fn unused(&self) -> Vec<&Entry> {
+        let of_the_text = |entry: &&Entry| !entry.used.get() && !entry.from_outside;
+        self.in_order().into_iter().filter(of_the_text).collect()
+    }
+
+    /// The assignments that count, in the order they were made.
+    pub(crate) fn in_order(&self) -> Vec<&Entry> {
+        let mut all: Vec<_> = self.entries.values().collect();
+        all.sort_by_key(|entry| entry.order);
+        all
+    }
+
+    /// What a name stands for without any assignment.
+    pub(crate) fn predefined(&self, name: &str) -> Option<&str> {
+        self.predefined.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
     }
 
     /// Loop variables that nothing has read.
-    pub(super) fn unused_variables(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn unused_variables(&self) -> impl Iterator<Item = &str> {
         self.loop_variables.iter().filter(|var| !var.used.get()).map(|var| var.name.as_str())
     }
 
     /// Whether any text holds the template's mark, so that no template can be made.
-    pub(super) fn mention_mark(&self) -> bool {
+    pub(crate) fn mention_mark(&self) -> bool {
         self.entries.values().any(|entry| entry.value.contains(MARK))
     }
 }
 
 impl Entry {
-    pub(super) fn set_used(&self) {
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.get()
+    }
+
+    pub(crate) fn set_used(&self) {
         self.used.set(true);
     }
 }
@@ -242,26 +254,26 @@ fn fill_self_references(value: &str, key: &str, old: &str) -> String {
 }
 
 /// Everything that the expansion of a value may look at.
-pub(super) struct Scope<'a> {
-    pub(super) macros: &'a Macros,
-    pub(super) site: &'a dyn Site,
+pub(crate) struct Scope<'a> {
+    pub(crate) macros: &'a Macros,
+    pub(crate) site: &'a dyn Site,
     complaints: RefCell<Vec<Diagnostic>>,
     number_dependent: Cell<bool>,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(macros: &'a Macros, site: &'a dyn Site) -> Self {
+    pub(crate) fn new(macros: &'a Macros, site: &'a dyn Site) -> Self {
         Self { macros, site, complaints: RefCell::default(), number_dependent: Cell::new(false) }
     }
 
     /// A random number below `limit`: another one for each job.
-    pub(super) fn random_below(&self, limit: u64) -> u64 {
+    pub(crate) fn random_below(&self, limit: u64) -> u64 {
         self.macros.vary();
         self.site.random_below(limit)
     }
 
     /// A text with every macro in it expanded. `$$(attr)` stays, for the time of the match.
-    pub(super) fn expand(&self, text: &str) -> Result<String, MacroError> {
+    pub(crate) fn expand(&self, text: &str) -> Result<String, MacroError> {
         if !text.contains('$') {
             return Ok(text.to_owned());
         }
@@ -269,48 +281,48 @@ impl<'a> Scope<'a> {
     }
 
     /// The value of a macro, expanded.
-    pub(super) fn value(&self, name: &str) -> Result<Option<String>, MacroError> {
+    pub(crate) fn value(&self, name: &str) -> Result<Option<String>, MacroError> {
         Expansion { scope: self, open: Vec::new() }.value(name)
     }
 
     /// A complaint of a macro function. HTCondor 25.14 prints it and submits all the same.
-    pub(super) fn complain(&self, message: String) {
+    pub(crate) fn complain(&self, message: String) {
         self.macros.vary();
         self.complaints.borrow_mut().push(Diagnostic::error(message).form(Form::Function));
     }
 
     /// Takes the complaints made so far.
-    pub(super) fn take_complaints(&self) -> Vec<Diagnostic> {
+    pub(crate) fn take_complaints(&self) -> Vec<Diagnostic> {
         self.complaints.take()
     }
 
     /// Notes that a value depends on the job's number in a way that a template cannot say, if it has the mark in it.
-    pub(super) fn check_mark(&self, text: &str) {
+    pub(crate) fn check_mark(&self, text: &str) {
         if text.contains(MARK) {
             self.depends_on_number();
         }
     }
 
     /// Notes that something depends on the job's number in a way that a template cannot say.
-    pub(super) fn depends_on_number(&self) {
+    pub(crate) fn depends_on_number(&self) {
         self.number_dependent.set(true);
     }
 
     /// Whether that was noted.
-    pub(super) fn is_number_dependent(&self) -> bool {
+    pub(crate) fn is_number_dependent(&self) -> bool {
         self.number_dependent.get()
     }
 }
 
 /// One value on its way, with the macros that are open around it.
-pub(super) struct Expansion<'s, 'a> {
-    pub(super) scope: &'s Scope<'a>,
+pub(crate) struct Expansion<'s, 'a> {
+    pub(crate) scope: &'s Scope<'a>,
     open: Vec<String>,
 }
 
 impl Expansion<'_, '_> {
     /// The value of a macro, expanded; `None` if there is none.
-    pub(super) fn value(&mut self, name: &str) -> Result<Option<String>, MacroError> {
+    pub(crate) fn value(&mut self, name: &str) -> Result<Option<String>, MacroError> {
         self.scope.check_mark(name);
         let Some(raw) = self.scope.macros.raw(name) else { return Ok(None) };
         if !raw.contains('$') {
@@ -331,7 +343,7 @@ impl Expansion<'_, '_> {
         Ok(Some(value))
     }
 
-    pub(super) fn expand(&mut self, text: &str) -> Result<String, MacroError> {
+    pub(crate) fn expand(&mut self, text: &str) -> Result<String, MacroError> {
         let here = || self.open.last().cloned().unwrap_or_default();
         if self.open.len() > MAX_DEPTH {
             return Err(MacroError::TooDeep(here()));
@@ -405,7 +417,7 @@ impl Expansion<'_, '_> {
 }
 
 /// What stands between the parenthesis that the text begins with and the one that closes it.
-pub(super) fn balanced_body(text: &str) -> Option<&str> {
+pub(crate) fn balanced_body(text: &str) -> Option<&str> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
         match c {

@@ -11,10 +11,10 @@ use crate::diagnostic::{Diagnostic, Source};
 /// The parser that pest makes of the grammar. Its rules stay inside this module and `queue`.
 #[derive(pest_derive::Parser)]
 #[grammar = "../../grammar/submit.pest"]
-pub(super) struct SubmitParser;
+pub(crate) struct SubmitParser;
 
 /// A description longer than this is no description. A million item rows of 40 bytes fit.
-pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
+pub(crate) const MAX_TEXT_BYTES: usize = 64 << 20;
 
 /// Reads a description. `name` is what messages call it by.
 ///

@@ -6,7 +6,7 @@ use super::evaluate::{self, Format};
 use super::macros::{Expansion, MacroError, balanced_body};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Function<'t> {
+pub(crate) enum Function<'t> {
     Env,
     RandomChoice,
     RandomInteger,
@@ -23,7 +23,7 @@ pub(super) enum Function<'t> {
 }
 
 /// Splits `$NAME(body)rest`. The body ends at the first `)`: parentheses do not nest (HTCondor 25.14), but for `$ENV()`.
-pub(super) fn split_call(from: &str) -> Option<(Function<'_>, &str, &str)> {
+pub(crate) fn split_call(from: &str) -> Option<(Function<'_>, &str, &str)> {
     let (name, _) = from.strip_prefix('$')?.split_once('(')?;
     let function = match name {
         "ENV" => Function::Env,
@@ -51,7 +51,7 @@ pub(super) fn split_call(from: &str) -> Option<(Function<'_>, &str, &str)> {
 }
 
 /// The text that a call stands for.
-pub(super) fn call(
+pub(crate) fn call(
     expansion: &mut Expansion<'_, '_>,
     function: Function<'_>,
     body: &str,

@@ -9,21 +9,21 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::site::Site;
 
 /// Files include files no deeper than this, so that a file that includes itself ends.
-pub(super) const MAX_INCLUDES: usize = 16;
+pub(crate) const MAX_INCLUDES: usize = 16;
 
 /// The version whose language this is; `if version >= 25.0` compares with it.
-pub(super) const LANGUAGE_VERSION: [u32; 3] = [25, 14, 1];
+pub(crate) const LANGUAGE_VERSION: [u32; 3] = [25, 14, 1];
 
 /// A description being read.
-pub(super) struct Reader<'a> {
-    pub(super) site: &'a dyn Site,
-    pub(super) macros: Macros,
+pub(crate) struct Reader<'a> {
+    pub(crate) site: &'a dyn Site,
+    pub(crate) macros: Macros,
     /// What the user should know, in order.
-    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// Called for each `queue` statement.
-pub(super) trait AtQueue {
+pub(crate) trait AtQueue {
     /// Makes the jobs of the statement. An error ends the reading.
     fn at_queue(
         &mut self,
@@ -51,7 +51,7 @@ struct Condition {
 
 impl Reader<'_> {
     /// Reads a whole description.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         description: &Description,
         at_queue: &mut dyn AtQueue,
@@ -282,7 +282,7 @@ fn compare_version(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-pub(super) fn macro_refused(error: &MacroError, place: Place) -> Diagnostic {
+pub(crate) fn macro_refused(error: &MacroError, place: Place) -> Diagnostic {
     Diagnostic::reading(place, error.to_string())
         .hint("every $(name) must end in text, not in itself")
 }

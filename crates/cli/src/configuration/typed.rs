@@ -1,0 +1,117 @@
+//! What daemons make of their settings: texts become numbers, expressions and lists. The only place that knows what a value means.
+
+use std::time::Duration;
+
+use classad::{AttrName, ClassAd, Expr};
+use jobspec::config::{integer, real};
+use negotiator::core::Policy;
+
+use super::Effective;
+
+/// The list of machine attributes that the configuration defines.
+pub const STARTD_ATTRS: &str = "STARTD_ATTRS";
+
+/// A value that is not of its setting's kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("set {name} to '{value}': expected {expected}")]
+pub struct SettingError {
+    /// Which setting.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// What would be right.
+    pub expected: &'static str,
+}
+
+/// Whether every daemon can take its settings.
+///
+/// # Errors
+///
+/// The first that one cannot take.
+pub fn check(all: &Effective) -> Result<(), SettingError> {
+    policy(all)?;
+    machine(all)?;
+    Ok(())
+}
+
+/// The negotiator's.
+///
+/// # Errors
+///
+/// If a value is not of its setting's kind.
+pub fn policy(all: &Effective) -> Result<Policy, SettingError> {
+    let mut policy = Policy::default();
+    if let Some(seconds) = positive(all, "PRIORITY_HALFLIFE")? {
+        policy.half_life = Duration::from_secs_f64(seconds);
+    }
+    if let Some(factor) = positive(all, "DEFAULT_PRIO_FACTOR")? {
+        policy.prio_factor = factor.max(1.0);
+    }
+    for name in all.0.keys() {
+        let amount = || amount(all, name);
+        if name == "CONCURRENCY_LIMIT_DEFAULT" {
+            policy.limits.set_default(amount()?);
+        } else if let Some(set) = name.strip_prefix("CONCURRENCY_LIMIT_DEFAULT_") {
+            policy.limits.set_default_of(set, amount()?);
+        } else if let Some(limit) = name.strip_suffix("_LIMIT") {
+            policy.limits.set(limit, amount()?);
+        }
+    }
+    Ok(policy)
+}
+
+/// The startd's.
+///
+/// # Errors
+///
+/// If a value is not of its setting's kind.
+pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
+    let cpus = whole(all, "NUM_CPUS", 1)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let memory_mib = whole(all, "MEMORY", 1)?;
+    let reserved_memory_mib = whole(all, "RESERVED_MEMORY", 0)?.unwrap_or(0);
+    let mut attributes = ClassAd::new();
+    if let Some(start) = all.get("START") {
+        attributes.set("Start", expression(start, "START", "an expression")?);
+    }
+    for name in all.get(STARTD_ATTRS).into_iter().flat_map(words) {
+        // a name that is listed and not set is not advertised (HTCondor 25.14)
+        let Some(text) = all.get(&name.to_ascii_uppercase()) else { continue };
+        let expected = "an expression, because STARTD_ATTRS lists it: a string needs double quotes";
+        attributes.set(AttrName::from(name.to_owned()), expression(text, name, expected)?);
+    }
+    Ok(startd::Settings { cpus, memory_mib, reserved_memory_mib, attributes })
+}
+
+/// The words of a list: between commas and blanks.
+pub fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty())
+}
+
+fn expression(text: &str, name: &str, expected: &'static str) -> Result<Expr, SettingError> {
+    Expr::parse(text).map_err(|_| refused(name, text, expected))
+}
+
+/// A number of at least `least`, or an expression that is one.
+fn whole(all: &Effective, name: &str, least: u64) -> Result<Option<u64>, SettingError> {
+    let Some(text) = all.get(name) else { return Ok(None) };
+    let number = integer(text).and_then(|n| u64::try_from(n).ok()).filter(|n| *n >= least);
+    let expected = if least == 0 { "a whole number" } else { "a whole number above 0" };
+    number.map(Some).ok_or_else(|| refused(name, text, expected))
+}
+
+fn positive(all: &Effective, name: &str) -> Result<Option<f64>, SettingError> {
+    let Some(text) = all.get(name) else { return Ok(None) };
+    let number = real(text).filter(|n| n.is_finite() && *n > 0.0);
+    number.map(Some).ok_or_else(|| refused(name, text, "a number above 0"))
+}
+
+/// A number of at least 0.
+fn amount(all: &Effective, name: &str) -> Result<f64, SettingError> {
+    let text = all.get(name).unwrap_or_default();
+    let number = real(text).filter(|n| n.is_finite() && *n >= 0.0);
+    number.ok_or_else(|| refused(name, text, "a number that is not below 0"))
+}
+
+fn refused(name: &str, value: &str, expected: &'static str) -> SettingError {
+    SettingError { name: name.to_owned(), value: value.to_owned(), expected }
+}

@@ -1,0 +1,16 @@
+//! What a startd is told about its machine: what an administrator wants otherwise than it is found.
+
+use classad::ClassAd;
+
+/// The settings of one machine.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Processors to offer, instead of those found (HTCondor 25.14: `NUM_CPUS`).
+    pub cpus: Option<u32>,
+    /// Memory to offer, MiB, instead of that found (`MEMORY`).
+    pub memory_mib: Option<u64>,
+    /// Memory that is not offered of that found, MiB (`RESERVED_MEMORY`).
+    pub reserved_memory_mib: u64,
+    /// Attributes of the machine's ad: `Start`, and those that `STARTD_ATTRS` lists.
+    pub attributes: ClassAd,
+}

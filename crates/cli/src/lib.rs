@@ -37,7 +37,7 @@ pub mod progress;
 pub mod render;
 pub mod select;
 pub mod shape;
-pub mod usage;
 pub mod site;
+pub mod usage;
 pub mod verbs;
 pub mod watched;

@@ -2,8 +2,8 @@
 
 mod acting;
 mod commands;
-mod goldens;
 mod configuration;
+mod goldens;
 mod guide;
 mod harness;
 mod hostile;

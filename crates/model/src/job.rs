@@ -111,6 +111,9 @@ pub enum StopCause {
     Vacate {
         /// `VacateReasonCode`.
         code: VacateCode,
+        /// `VacateReasonSubCode`.
+        #[serde(default)]
+        subcode: i32,
         /// `VacateReason`.
         reason: String,
     },

@@ -92,6 +92,9 @@ pub struct Usage {
     pub peak_rss_kib: u64,
     /// Scratch space used, KiB.
     pub disk_kib: u64,
+    /// Files and folders in the scratch folder.
+    #[serde(default)]
+    pub scratch_files: u64,
     /// When the program was executed, if it was.
     pub started: Option<Timestamp>,
     /// When the last process of the run was gone.

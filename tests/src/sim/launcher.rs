@@ -299,6 +299,7 @@ fn used(run_ms: u64, started: Timestamp) -> Usage {
         sys_us: run_ms * 50,
         peak_rss_kib: 1024,
         disk_kib: 16,
+        scratch_files: 2,
         started: Some(started),
         ended: Some(Timestamp::from_millis(ended)),
     }

@@ -118,3 +118,22 @@ fn tail(pool: &Pool) -> String {
     let cluster = String::from_utf8(out.stdout).unwrap();
     String::from_utf8(pool.updraft(&["tail", &format!("{}.0", cluster.trim())]).stdout).unwrap()
 }
+
+#[test]
+fn a_job_that_fills_its_disk_is_tried_with_more_and_held_at_the_end() {
+    let pool = Pool::start(1);
+    let retry = "request_disk = 1MB\nretry_request_disk = 2MB\nlog = log";
+    pool.submit(&away("head -c 3000000 /dev/zero > big; sleep 1000", retry));
+    pool.until("1.0", "HoldReasonCode", "34");
+    assert_eq!(pool.attribute("1.0", "HoldReasonSubCode"), ["104"]);
+    assert_eq!(pool.attribute("1.0", "RequestDisk"), ["2048"]);
+    let used: u64 = pool.attribute("1.0", "DiskUsage")[0].parse().unwrap();
+    assert!((2930..4000).contains(&used), "{used} KiB");
+    let files: u64 = pool.attribute("1.0", "ScratchDirFileCount")[0].parse().unwrap();
+    // Two ads, two streams, and what it made.
+    assert_eq!(files, 5);
+    let log = fs::read_to_string(pool.work().join("log")).unwrap();
+    assert!(log.contains("Job was evicted. Code 34 Subcode 104"), "{log}");
+    assert!(log.contains("of disk, and its slot has 2048 KB"), "{log}");
+    assert!(log.contains("Code 34 Subcode 104"), "{log}");
+}

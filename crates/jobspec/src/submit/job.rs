@@ -6,6 +6,7 @@
 mod alike;
 mod command;
 mod files;
+mod growing;
 mod identity;
 mod policy;
 mod requirements;

@@ -74,8 +74,6 @@ pub enum Family {
     SharedInput,
     /// Jobs that are skipped when their outputs are newer than their inputs.
     Dataflow,
-    /// Larger disk requests for another try.
-    DiskRetries,
     /// Job sets.
     JobSets,
     /// Debuggers and logs of the execute side.
@@ -109,7 +107,6 @@ impl Family {
             Self::UrlTransfers => "transfers to and from URLs",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
-            Self::DiskRetries => "larger disk requests for another try",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
             Self::Interactive => "interactive jobs",
@@ -194,7 +191,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "notify_user" => "NotifyUser", Made;
     "email_attributes" => "EmailAttributes", List;
     "dagman_job_id" => "DAGManJobId", Expression;
-    // ---- what it asks for (job/resources.rs, job/requirements.rs)
+    // ---- what it asks for (job/resources.rs, job/growing.rs, job/requirements.rs)
     "request_cpus" => "RequestCpus", Made;
     "request_memory" => "RequestMemory", Made;
     "request_disk" => "RequestDisk", Made;
@@ -208,6 +205,9 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "retry_request_memory" => "", Made;
     "retry_request_memory_increase" => "", Made;
     "retry_request_memory_max" => "", Made;
+    "retry_request_disk" => "", Made;
+    "retry_request_disk_increase" => "", Made;
+    "retry_request_disk_max" => "", Made;
     "requirements" => "Requirements", Made;
     "rank" ["preferences"] => "Rank", Made;
     "image_size" => "ImageSize", Made;
@@ -381,9 +381,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "public_input_files" => "", Made, SharedInput;
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
     "skip_if_dataflow" => "", Made, Dataflow;
-    "retry_request_disk" => "", Made, DiskRetries;
-    "retry_request_disk_increase" => "", Made, DiskRetries;
-    "retry_request_disk_max" => "", Made, DiskRetries;
     "jobset" => "", Made, JobSets;
     "tool_daemon_cmd" => "", Made, Debugging;
     "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => "", Made, Debugging;

@@ -259,7 +259,7 @@ impl Act<'_> {
             }
             // It shows as held already, and is released before its run has ended: then it is only stopped.
             JobState::Stopping { cause: StopCause::Hold(_), .. } => {
-                let cause = StopCause::Vacate { code: VacateCode::UserHold, reason };
+                let cause = StopCause::Vacate { code: VacateCode::UserHold, subcode: 0, reason };
                 Ok(vec![self.stop(id, cause)])
             }
             JobState::Stopping { .. }
@@ -276,7 +276,8 @@ impl Act<'_> {
         match job.state() {
             JobState::Running(running) | JobState::Suspended { running, .. } => {
                 let reason = format!("via condor_vacate_job (by user {})", self.by.user);
-                let cause = StopCause::Vacate { code: VacateCode::UserVacateJob, reason };
+                let cause =
+                    StopCause::Vacate { code: VacateCode::UserVacateJob, subcode: 0, reason };
                 let mut facts = vec![self.stop(id, cause)];
                 if fast && let Some(claim) = self.core.claims.get(&running.claim) {
                     let machine = claim.record.machine.clone();

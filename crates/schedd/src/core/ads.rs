@@ -170,8 +170,9 @@ fn set_state(ad: &mut ClassAd, record: &JobRecord) {
         JobState::Stopping { cause, .. } => match cause {
             StopCause::Hold(hold) => set_hold(ad, hold),
             StopCause::Remove { reason } => ad.set(attr::REMOVE_REASON, reason.as_str()),
-            StopCause::Vacate { code, reason } => {
+            StopCause::Vacate { code, subcode, reason } => {
                 ad.set(attr::VACATE_REASON, reason.as_str());
+                ad.set("VacateReasonSubCode", i64::from(*subcode));
                 ad.set(attr::VACATE_REASON_CODE, i64::from(code.number()));
             }
         },
@@ -253,6 +254,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     }
     if used.disk_kib > 0 {
         ad.set(attr::DISK_USAGE, whole(used.disk_kib));
+        ad.set("ScratchDirFileCount", whole(used.scratch_files));
     }
     if let Some(RunEnd::Vacated { code }) = &tally.last_end {
         ad.set(attr::VACATE_REASON_CODE, i64::from(code.number()));

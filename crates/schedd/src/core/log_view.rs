@@ -11,7 +11,6 @@ use model::{
 };
 
 use super::ads;
-use super::grow::OUT_OF_MEMORY;
 use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
@@ -346,10 +345,7 @@ fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {
         }
         StopCause::Hold(hold) => (VacateCode::UserHold.number(), 0, hold.reason.clone()),
         StopCause::Remove { reason } => (VacateCode::JobRemoved.number(), 0, reason.clone()),
-        StopCause::Vacate { code: code @ VacateCode::JobOutOfResources, reason } => {
-            (code.number(), OUT_OF_MEMORY, reason.clone())
-        }
-        StopCause::Vacate { code, reason } => (code.number(), 0, reason.clone()),
+        StopCause::Vacate { code, subcode, reason } => (code.number(), *subcode, reason.clone()),
     };
     LogKind::Evicted { code, subcode, reason, run }
 }

@@ -134,7 +134,7 @@ impl Core {
             }
             Policy::Vacate => {
                 let code = VacateCode::JobPolicyVacate;
-                vec![stopped(now, job, StopCause::Vacate { code, reason: text() })]
+                vec![stopped(now, job, StopCause::Vacate { code, subcode: 0, reason: text() })]
             }
             Policy::Release => {
                 let event = JobEvent::Released { reason: text(), at: now.wall };

@@ -93,7 +93,7 @@ impl Core {
             return Err(Rejection::Stale);
         }
         let seen = Fact::UsageSeen { run, usage };
-        Ok([seen].into_iter().chain(self.out_of_memory(now, run, usage)).collect())
+        Ok([seen].into_iter().chain(self.out_of_resources(now, run, usage)).collect())
     }
 
     /// The job's run is surely over, in this way.
@@ -251,7 +251,7 @@ fn vacated(code: VacateCode) -> &'static str {
             "the machine did not hear this schedd for the time of the lease"
         }
         VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
-        VacateCode::JobOutOfResources => "the run used more memory than its slot has",
+        VacateCode::JobOutOfResources => "the run used more than its slot has",
         VacateCode::UserHold
         | VacateCode::JobPolicyVacate
         | VacateCode::UserVacateJob

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::advertiser::{Advertiser, Haste};
 use super::deferral::{Deferrals, Ready};
-use super::disk::DiskUse;
+use super::disk::{DiskMeasured, DiskUse};
 use super::journal::{Journal, JournalError};
 use super::launcher_link::{Heard, Order};
 use super::porter::{Carried, Porter};
@@ -61,8 +61,8 @@ pub(crate) enum EngineInput {
     Launcher(Heard),
     /// Files have travelled.
     Carried(Carried),
-    /// How much scratch space runs use, KiB.
-    DiskMeasured(Vec<(RunKey, u64)>),
+    /// How much scratch space runs use.
+    DiskMeasured(DiskMeasured),
     /// A command asks for a run of this job.
     WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Stop all runs, and end.
@@ -255,10 +255,10 @@ impl Engine {
                 EngineInput::Carried(Carried::In { key, result }) => {
                     inputs.extend(self.brought_in(key, *result));
                 }
-                EngineInput::Carried(Carried::Back { key, end, usage }) => {
+                EngineInput::Carried(Carried::Back { key, end, usage, disk }) => {
                     self.parts.porter.brought_back(key);
                     self.brought_back.push(key);
-                    let usage = Usage { disk_kib: self.parts.disk.of(key), ..usage };
+                    let usage = disk.or_more(self.parts.disk.of(key)).within(usage);
                     let message = FromLauncher::Ended { key, end, usage };
                     inputs.push(Input::FromLauncher(message));
                 }
@@ -271,7 +271,7 @@ impl Engine {
                     let _ = answer.send(place);
                 }
                 EngineInput::DiskMeasured(measured) => {
-                    self.parts.disk.take(now.boot_ms, measured);
+                    self.parts.disk.take(now, measured);
                 }
                 EngineInput::Stop => {
                     let until_ms = now.boot_ms + SHUTDOWN_GRACE_MS;
@@ -331,8 +331,7 @@ impl Engine {
                 if self.parts.porter.bring_back(key, &end) {
                     return None;
                 }
-                let disk_kib = self.parts.disk.of(key);
-                let usage = Usage { disk_kib, ..translate::usage_of_end(&end) };
+                let usage = self.parts.disk.of(key).within(translate::usage_of_end(&end));
                 FromLauncher::Ended { key, end: translate::run_end(&end), usage }
             }
             Heard::Refused { key, refusal } => {
@@ -347,8 +346,8 @@ impl Engine {
                 FromLauncher::Paused { key, pause, processes }
             }
             Heard::Used { key, usage } => {
-                let disk_kib = self.parts.disk.of(key);
-                FromLauncher::Used { key, usage: Usage { disk_kib, ..translate::usage(&usage) } }
+                let usage = self.parts.disk.of(key).within(translate::usage(&usage));
+                FromLauncher::Used { key, usage }
             }
         };
         Some(Input::FromLauncher(message))

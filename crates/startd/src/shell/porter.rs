@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use super::disk::{self, DiskUsed};
 use super::engine::EngineInput;
 use super::sandbox::Sandboxes;
 use super::transfer::{self, Ended, Plan};
@@ -35,7 +36,7 @@ pub(crate) enum Carried {
     /// The files are there, and so can the program be started; or not.
     In { key: RunKey, result: Box<Result<Start, StartFailure>> },
     /// The files are back, as far as they could be.
-    Back { key: RunKey, end: RunEnd, usage: Usage },
+    Back { key: RunKey, end: RunEnd, usage: Usage, disk: DiskUsed },
 }
 
 #[derive(Debug)]
@@ -172,9 +173,11 @@ impl Porter {
             Some(_) => Ended::Stopped,
         };
         let reason = "its output files were lost".to_owned();
-        self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage }, move || {
+        let disk = DiskUsed::default();
+        self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage, disk }, move || {
+            let disk = disk::used(&scratch);
             let end = after_bringing_back(&path, &scratch, end, how);
-            Carried::Back { key, end, usage }
+            Carried::Back { key, end, usage, disk }
         });
         true
     }

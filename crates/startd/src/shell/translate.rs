@@ -95,6 +95,7 @@ pub(crate) fn usage(usage: &wire::Usage) -> Usage {
         sys_us: usage.sys_us,
         peak_rss_kib: usage.peak_rss_kib,
         disk_kib: 0,
+        scratch_files: 0,
         started: None,
         ended: None,
     }

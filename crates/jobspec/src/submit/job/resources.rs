@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
 use crate::submit::keywords;
 
-const KIB: f64 = 1024.0;
+pub(super) const KIB: f64 = 1024.0;
 
 /// What a job gets that asks for no memory, in MiB (HTCondor 25.14).
 const DEFAULT_MEMORY_MIB: i64 = 128;
@@ -20,13 +20,6 @@ const SUSPICIOUS_MEMORY_MIB: i64 = 16;
 
 /// Without a unit, fewer KiB of disk than this look like a forgotten `GB`.
 const SUSPICIOUS_DISK_KIB: i64 = 1024;
-
-/// When a job is run again with more memory: it was evicted for using more than it had asked for.
-const OUT_OF_MEMORY: &str =
-    "REQUIREMENTS (VacateReasonCode==21 || VacateReasonCode == 34) && VacateReasonSubCode == 102";
-
-/// Stands between the lines of a transform that is kept in an attribute (HTCondor 25.14).
-const TRANSFORM_NEWLINE: char = '\u{1e}';
 
 /// A resource that only some machines have, and that a description asks for as `request_NAME`.
 pub(super) struct Custom {
@@ -53,7 +46,7 @@ impl Job<'_> {
         }
         self.set_gpus()?;
         self.set_custom_requests()?;
-        self.set_memory_retries()?;
+        self.set_growing()?;
         self.set_sizes()?;
         self.point_out_forgotten_units()?;
         self.set_rank()
@@ -68,9 +61,15 @@ impl Job<'_> {
     }
 
     /// A size with a unit in units of `unit_bytes`, rounded up; or an expression.
-    fn set_sized(&mut self, keyword: &str, attr: &str, unit_bytes: f64) -> Result<(), Diagnostic> {
+    pub(super) fn set_sized(
+        &mut self,
+        keyword: &str,
+        attr: &str,
+        unit_bytes: f64,
+    ) -> Result<(), Diagnostic> {
         let Some(text) = self.text(keyword)? else { return Ok(()) };
-        match size(&text, unit_bytes) {
+        let first = first_of_list(&text, unit_bytes).map_or(&*text, |(first, _)| first);
+        match size(first, unit_bytes) {
             Some(size) => self.ad.set(attr, size),
             None => self.set_request(keyword, attr, &text)?,
         }
@@ -146,60 +145,6 @@ impl Job<'_> {
         Ok(found)
     }
 
-    /// `retry_request_memory`: what to ask for when the job is run again because its memory was too small.
-    fn set_memory_retries(&mut self) -> Result<(), Diagnostic> {
-        let steps = match self.word("retry_request_memory")? {
-            Some(text) => self.memory_list("retry_request_memory", &text)?,
-            None => Vec::new(),
-        };
-        let newline = TRANSFORM_NEWLINE;
-        let transform = match (steps.as_slice(), self.word("retry_request_memory_increase")?) {
-            ([], None) => return Ok(()),
-            ([], Some(increase)) => {
-                self.set_expression(
-                    "retry_request_memory_increase",
-                    "NextRequestMemory",
-                    &increase,
-                )?;
-                match self.text("retry_request_memory_max")? {
-                    Some(_) => {
-                        self.set_sized("retry_request_memory_max", "MaxRequestMemory", KIB * KIB)?;
-                        "EVALSET RequestMemory MIN({NextRequestMemory, MaxRequestMemory})"
-                            .to_owned()
-                    }
-                    None => "EVALSET RequestMemory NextRequestMemory".to_owned(),
-                }
-            }
-            ([one], _) if one.parse::<i64>().is_ok() => format!("SET RequestMemory {one}"),
-            ([one], _) => format!("EVALSET RequestMemory {one}"),
-            (several, _) => {
-                let list = format!("{{ {} }}", several.join(","));
-                self.set_expression("retry_request_memory", "RetryRequestMemory", &list)?;
-                format!(
-                    "EVALSET RequestMemory RetryRequestMemory[RetryRequestMemoryIndex?:0]{newline}\
-                     EVALSET RetryRequestMemoryIndex MIN({{size(RetryRequestMemory)-1, (RetryRequestMemoryIndex?:0)+1}})"
-                )
-            }
-        };
-        self.ad.set("TransformBody_RequestMemory", format!("{OUT_OF_MEMORY}{newline}{transform}"));
-        self.ad.set("TransformOnEvict", attr::REQUEST_MEMORY);
-        Ok(())
-    }
-
-    fn memory_list(&self, keyword: &str, text: &str) -> Result<Vec<String>, Diagnostic> {
-        super::comma_items(text)
-            .map(|item| match size(item, KIB * KIB) {
-                Some(mib) => Ok(mib.to_string()),
-                None if classad::Expr::parse(item).is_ok() => Ok(item.to_owned()),
-                None => {
-                    let message =
-                        format!("{keyword}={text} is invalid. must be an expression or number");
-                    Err(Diagnostic::error(message).at(self.place(keyword)))
-                }
-            })
-            .collect()
-    }
-
     /// What the job is known to need before it has run: its executable, or what the description says.
     fn set_sizes(&mut self) -> Result<(), Diagnostic> {
         let executable =
@@ -241,6 +186,13 @@ impl Job<'_> {
             }
         }
     }
+}
+
+/// The first of several sizes, and the others: what to ask for at first, and when that was not enough (HTCondor 25.14 takes
+/// `request_memory = 1GB, 2GB` so).
+pub(super) fn first_of_list(text: &str, unit_bytes: f64) -> Option<(&str, &str)> {
+    let (first, rest) = text.split_once(',')?;
+    size(first.trim_ascii(), unit_bytes).map(|_| (first.trim_ascii(), rest.trim_ascii()))
 }
 
 /// A number with a unit (`K`, `M`, `G`, `T`, with or without `B`), in units of `unit_bytes`, rounded up as HTCondor 25.14

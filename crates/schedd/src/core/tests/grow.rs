@@ -1,16 +1,16 @@
-//! Jobs that ask for more memory after a run that used more than it was given.
+//! Jobs that ask for more memory or disk after a run that used more than it was given.
 
 use super::*;
 
 const WHEN: &str =
     "REQUIREMENTS (VacateReasonCode==21 || VacateReasonCode == 34) && VacateReasonSubCode == 102";
 
-/// A run whose slot has 1024 MB, of a job that asks for so much.
+/// A run whose slot has 1024 MB of memory and 4096 KB of disk, of a job that asks for so much.
 fn running(lines: &str) -> Trial {
     let mut trial = Trial::with_jobs(1, lines);
     trial.matched();
     let FromStartd::ClaimGranted(mut granted) = granted(&trial) else { unreachable!() };
-    granted.resources.memory_mib = 1024;
+    (granted.resources.memory_mib, granted.resources.disk_kib) = (1024, 4096);
     trial.hears(FromStartd::ClaimGranted(granted));
     let (run, at, scratch_dir) = (RAN, trial.now.wall, "/scratch".to_owned());
     trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
@@ -77,4 +77,31 @@ fn a_job_that_asks_for_no_retry_may_use_more_than_its_request() {
     let mut trial = running("RequestMemory = 20");
     uses(&mut trial, 9000);
     assert_eq!(trial.stands(), (2, None));
+}
+
+#[test]
+fn a_run_that_uses_too_much_disk_is_tried_again_with_more_disk_and_only_if_it_asks_for_that() {
+    let body = "REQUIREMENTS VacateReasonCode == 34 && VacateReasonSubCode == 104\u{1e}SET RequestDisk 9000";
+    for (on_evict, request, used_kib, expected) in [
+        ("RequestMemory RequestDisk", 4096, 4097, (1, Some(9000), None)),
+        ("RequestMemory RequestDisk", 4096, 4096, (2, Some(4096), None)),
+        ("RequestDisk", 9000, 9999, (5, Some(9000), Some(104))),
+        // It is asked to grow in memory only.
+        ("RequestMemory", 4096, 9999, (2, Some(4096), None)),
+    ] {
+        let mut trial = running(&format!(
+            "RequestDisk = {request}\nTransformOnEvict = \"{on_evict}\"\n\
+             TransformBody_RequestMemory = \"{WHEN}\u{1e}SET RequestMemory 2048\"\n\
+             TransformBody_RequestDisk = \"{body}\""
+        ));
+        let usage = Usage { disk_kib: used_kib, scratch_files: 3, ..Usage::default() };
+        trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage });
+        if trial.core.job(JOB).is_some_and(|job| job.is_stopping()) {
+            trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+        }
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let number = |name| ad.eval(name, None, &classad::Env::at(0)).as_i64();
+        let stands = (trial.stands().0, number("RequestDisk"), number("HoldReasonSubCode"));
+        assert_eq!(stands, expected, "{on_evict}, {request}, {used_kib}");
+    }
 }

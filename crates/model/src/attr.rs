@@ -62,6 +62,7 @@ attrs! {
     REMOVE_REASON = "RemoveReason";
     VACATE_REASON = "VacateReason";
     VACATE_REASON_CODE = "VacateReasonCode";
+    VACATE_REASON_SUB_CODE = "VacateReasonSubCode";
     LAST_REJ_MATCH_REASON = "LastRejMatchReason";
     EXIT_BY_SIGNAL = "ExitBySignal";
     EXIT_CODE = "ExitCode";

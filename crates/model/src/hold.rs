@@ -31,6 +31,13 @@ macro_rules! codes {
             pub const fn number(self) -> u16 {
                 self as u16
             }
+
+            /// The name that HTCondor 25.14 counts it under (`NumHoldsByReason`, `NumVacatesByReason`).
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant),)*
+                }
+            }
         }
 
         impl From<$name> for u16 {
@@ -114,7 +121,7 @@ codes! {
     /// `VacateReasonCode` (HTCondor 25.14), the ones that this program gives.
     VacateCode {
         /// The job is being held by its user.
-        UserHold = 1,
+        UserRequest = 1,
         /// The run used more than its slot has; the job asks for more the next time.
         JobOutOfResources = 34,
         /// `periodic_vacate`.

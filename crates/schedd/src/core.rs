@@ -20,6 +20,7 @@ mod cron;
 mod decide;
 mod deferral;
 mod edit;
+mod eviction;
 mod expand;
 mod factory;
 mod groups;
@@ -47,6 +48,7 @@ mod words;
 
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
+pub use eviction::Eviction;
 pub use log_view::{LogEntry, LogKind, RunSummary};
 pub use mail_view::{MailEntry, MailNews};
 pub(crate) use query::project;

@@ -259,7 +259,7 @@ impl Act<'_> {
             }
             // It shows as held already, and is released before its run has ended: then it is only stopped.
             JobState::Stopping { cause: StopCause::Hold(_), .. } => {
-                let cause = StopCause::Vacate { code: VacateCode::UserHold, subcode: 0, reason };
+                let cause = StopCause::Vacate { code: VacateCode::UserRequest, subcode: 0, reason };
                 Ok(vec![self.stop(id, cause)])
             }
             JobState::Stopping { .. }

@@ -1,14 +1,16 @@
 //! Job ads: what submit gave, and what the schedd knows of the job's life, under HTCondor's names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause, Timestamp,
-    Verdict, attr,
+    Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause,
+    Timestamp, Usage, Verdict, attr,
 };
 
 use super::deferral::start_of;
+use super::eviction::Eviction;
 use super::rows::{ClusterRecord, JobRecord, Tally};
 use super::state::{Cluster, Config, Core, JobRef};
 
@@ -91,7 +93,28 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
     if let Some(at) = core.retry_at(&record) {
         ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
     }
+    let place = job.cluster.sorting.place(job.job.proc);
+    if let Some(class) = core.classes.id_of(&place.key) {
+        ad.set("AutoClusterId", i64::from(class.0));
+    }
+    if let Some(running) = record.state.running() {
+        set_place(&mut ad, core, running.claim);
+    }
     ad
+}
+
+/// Where a running job runs.
+fn set_place(ad: &mut ClassAd, core: &Core, claim: ClaimId) {
+    let Some(claim) = core.claims.get(&claim) else { return };
+    ad.set("StartdIpAddr", claim.record.address.as_str());
+    // `slot1_2@host`: the dynamic slot has the number of the slot that it was carved from.
+    let number = claim.record.slot.strip_prefix("slot").and_then(|rest| {
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse::<i64>().ok()
+    });
+    if let Some(number) = number {
+        ad.set("RemoteSlotID", number);
+    }
 }
 
 /// As [`job_ad`], for a job as this record has it.
@@ -170,11 +193,8 @@ fn set_state(ad: &mut ClassAd, record: &JobRecord) {
         JobState::Stopping { cause, .. } => match cause {
             StopCause::Hold(hold) => set_hold(ad, hold),
             StopCause::Remove { reason } => ad.set(attr::REMOVE_REASON, reason.as_str()),
-            StopCause::Vacate { code, subcode, reason } => {
-                ad.set(attr::VACATE_REASON, reason.as_str());
-                ad.set("VacateReasonSubCode", i64::from(*subcode));
-                ad.set(attr::VACATE_REASON_CODE, i64::from(code.number()));
-            }
+            // Told when the run is over.
+            StopCause::Vacate { .. } => {}
         },
         JobState::Held(hold) => set_hold(ad, hold),
         JobState::Completed { since, .. } => ad.set(attr::COMPLETION_DATE, since.as_secs()),
@@ -199,6 +219,7 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
     if tally.holds > 0 {
         ad.set(attr::NUM_HOLDS, i64::from(tally.holds));
         ad.set("NumSystemHolds", i64::from(tally.system_holds));
+        set_counts(ad, "NumHoldsByReason", &tally.holds_by_code);
     }
     if let Some(at) = tally.last_suspension {
         ad.set("TotalSuspensions", i64::from(tally.suspensions));
@@ -215,6 +236,7 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
     }
     if tally.attempt.0 > 0 {
         set_runs(ad, tally, record.state.running().is_some());
+        set_troubles(ad, tally);
     }
 }
 
@@ -233,8 +255,10 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     time(attr::JOB_CURRENT_START_DATE, tally.last_start);
     time("ShadowBday", tally.last_start);
     time("LastMatchTime", tally.last_start);
+    time("FirstJobMatchDate", tally.first_start);
     time(attr::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
     ad.set(attr::CURRENT_HOSTS, i64::from(running));
+    ad.set("OrigMaxHosts", 1);
     if let Some(slot) = &tally.slot {
         ad.set(if running { attr::REMOTE_HOST } else { attr::LAST_REMOTE_HOST }, &**slot);
     }
@@ -243,6 +267,12 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     }
     let used = &tally.last_usage;
     ad.set(attr::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
+    if tally.last_wall_ms > 0 {
+        ad.set("LastRemoteWallClockTime", millis(tally.last_wall_ms));
+    }
+    if let Some(cpus) = cpus_used(used) {
+        ad.set("CpusUsage", cpus);
+    }
     ad.set(attr::REMOTE_USER_CPU, micros(used.user_us));
     ad.set(attr::REMOTE_SYS_CPU, micros(used.sys_us));
     ad.set(attr::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
@@ -256,12 +286,40 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
         ad.set(attr::DISK_USAGE, whole(used.disk_kib));
         ad.set("ScratchDirFileCount", whole(used.scratch_files));
     }
-    if let Some(RunEnd::Vacated { code }) = &tally.last_end {
-        ad.set(attr::VACATE_REASON_CODE, i64::from(code.number()));
-    }
     if let Some(end) = &tally.last_exit {
         set_exit(ad, end);
     }
+}
+
+/// What befell its runs on the way.
+fn set_troubles(ad: &mut ClassAd, tally: &Tally) {
+    if let Some(last) = &tally.last_eviction {
+        let (eviction, at) = &**last;
+        ad.set(attr::VACATE_REASON, eviction.reason.as_str());
+        ad.set(attr::VACATE_REASON_CODE, i64::from(eviction.code));
+        ad.set(attr::VACATE_REASON_SUB_CODE, i64::from(eviction.subcode));
+        ad.set("LastVacateTime", at.as_secs());
+        let count = tally.evictions_by_code.values().sum::<u32>();
+        ad.set("NumVacates", i64::from(count));
+        set_counts(ad, "NumVacatesByReason", &tally.evictions_by_code);
+    }
+    for (name, count) in
+        [("NumShadowExceptions", tally.losses), ("NumJobReconnects", tally.reconnects)]
+    {
+        if count > 0 {
+            ad.set(name, i64::from(count));
+        }
+    }
+    if let Some(at) = tally.disconnected {
+        ad.set("JobDisconnectedDate", at.as_secs());
+    }
+}
+
+/// HTCondor 25.14 counts holds and evictions by the names of their codes, in an ad of its own.
+fn set_counts(ad: &mut ClassAd, name: &str, by_code: &BTreeMap<u16, u32>) {
+    let counts =
+        by_code.iter().map(|(code, n)| (Eviction::label(*code), Expr::from(i64::from(*n))));
+    ad.set(name, Expr::from(counts.collect::<ClassAd>()));
 }
 
 /// What the slot of the last run was given, as HTCondor 25.14 names it.
@@ -271,6 +329,13 @@ fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources) {
     ad.set("DiskProvisioned", whole(slot.disk_kib));
     for (name, amount) in &slot.custom {
         ad.set(format!("{name}Provisioned"), whole(*amount));
+    }
+    // HTCondor 25.14 notes these of every job's last machine (`SYSTEM_JOB_MACHINE_ATTRS`); a slot weighs what it has of processors.
+    // A job that asks for them itself (`job_machine_attrs`) has them already, with those of earlier machines.
+    for name in ["MachineAttrCpus0", "MachineAttrSlotWeight0"] {
+        if ad.get_own(name).is_none() {
+            ad.set(name, i64::from(slot.cpus));
+        }
     }
 }
 
@@ -328,6 +393,12 @@ impl Core {
             heard.unwrap_or_else(|| not_yet(Cause::NotConsidered))
         }
     }
+}
+
+/// Processors that a run used on average; nothing where it was too short to tell.
+fn cpus_used(used: &Usage) -> Option<f64> {
+    let wall = std::time::Duration::from_millis(used.wall_ms());
+    (wall.as_secs() > 0).then(|| micros(used.user_us + used.sys_us) / wall.as_secs_f64())
 }
 
 fn memory_usage() -> Expr {

@@ -32,12 +32,16 @@ impl Core {
             Fact::JobMatched { job, changes } => self.change_ad(*job, changes, &mut change),
             Fact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
             Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
-            Fact::UsageSeen { run, usage } => {
-                self.tally(run.job, &mut change, |tally| tally.last_usage = *usage);
-            }
-            Fact::RunPlaced { run, scratch_dir: dir } => {
-                self.tally(run.job, &mut change, |tally| tally.scratch_dir = Some(dir.clone()));
-            }
+            Fact::UsageSeen { run, usage } => self.tally(*run, &mut change, |tally| {
+                tally.last_usage = *usage;
+            }),
+            Fact::RunPlaced { run, scratch_dir } => self.tally(*run, &mut change, |tally| {
+                tally.scratch_dir = Some(scratch_dir.clone());
+            }),
+            Fact::RunDisconnected { run } => self.tally(*run, &mut change, |tally| {
+                tally.disconnected = Some(at.wall);
+            }),
+            Fact::RunReconnected { run } => self.tally(*run, &mut change, Tally::note_reconnection),
             Fact::JobLeft { job } => self.job_left(*job, &mut change),
             Fact::Factory { cluster, step } => self.factory(at, *cluster, step, &mut change),
             Fact::ClaimGranted(record) => {
@@ -66,11 +70,7 @@ impl Core {
             Fact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
             }
-            Fact::MatchSeen { matched } => {
-                if let Some(negotiator) = &mut self.negotiator {
-                    negotiator.seen = Some(*matched);
-                }
-            }
+            Fact::MatchSeen { matched } => self.match_seen(*matched),
             Fact::ClaimRequested(matched) => self.claim_requested(at, matched),
             Fact::ClaimFailed { matched, .. } => self.end_claiming(*matched),
             Fact::StartdCame { machine } => self.set_up(machine, true),
@@ -90,8 +90,14 @@ impl Core {
         change
     }
 
-    fn tally(&mut self, job: JobId, change: &mut Change, note: impl FnOnce(&mut Tally)) {
-        let record = self.job_mut(job);
+    fn match_seen(&mut self, matched: model::MatchId) {
+        if let Some(negotiator) = &mut self.negotiator {
+            negotiator.seen = Some(matched);
+        }
+    }
+
+    fn tally(&mut self, run: RunId, change: &mut Change, note: impl FnOnce(&mut Tally)) {
+        let record = self.job_mut(run.job);
         note(&mut record.tally);
         change.job = Some(record.clone());
     }

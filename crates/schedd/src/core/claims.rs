@@ -58,6 +58,20 @@ impl Core {
         }
     }
 
+    /// The connection to a startd is closed. Nothing follows for its runs before their leases are over; their owners are told.
+    pub(super) fn startd_down(&self, name: &MachineName) -> Vec<Fact> {
+        let machine = self.machines.get(name).filter(|machine| machine.up);
+        let claims = machine.into_iter().flat_map(|machine| &machine.claims);
+        let runs = claims.filter_map(|claim| self.claims.get(claim)?.record.run);
+        let executes = |run: &RunId| {
+            let state = self.job(run.job).map(|job| job.state());
+            let running = state.as_ref().and_then(|state| state.running());
+            running.is_some_and(|running| running.executing.is_some())
+        };
+        let cut_off = runs.filter(executes).map(|run| Fact::RunDisconnected { run });
+        [Fact::StartdWent { machine: name.clone() }].into_iter().chain(cut_off).collect()
+    }
+
     /// Brings both sides in line: what the startd holds for us, against what we believe.
     fn status(
         &self,
@@ -116,7 +130,10 @@ impl Core {
             Some((theirs, RunStatus::Starting | RunStatus::Executing(_) | RunStatus::Stopping))
                 if *theirs == run =>
             {
-                self.say_again(name, claim)
+                let job = self.job(run.job);
+                let was_cut_off = job.is_some_and(|job| job.record().tally.disconnected.is_some());
+                let back = was_cut_off.then_some(Fact::RunReconnected { run });
+                back.into_iter().chain(self.say_again(name, claim)).collect()
             }
             Some(_) | None if status.last_ordinal < record.ordinal => self.say_again(name, claim),
             // It accepted the run and does not have it any more.

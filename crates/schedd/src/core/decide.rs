@@ -30,7 +30,7 @@ impl Core {
             Input::NegotiatorDown => vec![Fact::NegotiatorWent],
             Input::FromNegotiator(message) => self.negotiator_said(message)?,
             Input::FromStartd { machine, message } => self.startd_said(now, machine, message)?,
-            Input::StartdDown { machine } => vec![Fact::StartdWent { machine: machine.clone() }],
+            Input::StartdDown { machine } => self.startd_down(machine),
             Input::Tick => self.tick(now),
         };
         Ok(decision(now, facts, None))

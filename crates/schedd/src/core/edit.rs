@@ -12,7 +12,7 @@ use super::state::{Cluster, Core, JobRef};
 use super::words::{Actor, Fact};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(super) const KEPT_HERE: [&str; 68] = [
+pub(super) const KEPT_HERE: [&str; 85] = [
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -40,6 +40,14 @@ pub(super) const KEPT_HERE: [&str; 68] = [
     attr::REMOVE_REASON,
     attr::VACATE_REASON,
     attr::VACATE_REASON_CODE,
+    attr::VACATE_REASON_SUB_CODE,
+    "LastVacateTime",
+    "NumVacates",
+    "NumVacatesByReason",
+    "NumHoldsByReason",
+    "NumShadowExceptions",
+    "NumJobReconnects",
+    "JobDisconnectedDate",
     attr::NUM_HOLDS,
     "NumSystemHolds",
     attr::NUM_SHADOW_STARTS,
@@ -54,6 +62,13 @@ pub(super) const KEPT_HERE: [&str; 68] = [
     attr::JOB_CURRENT_START_EXECUTING_DATE,
     "ShadowBday",
     "LastMatchTime",
+    "FirstJobMatchDate",
+    "OrigMaxHosts",
+    "AutoClusterId",
+    "StartdIpAddr",
+    "RemoteSlotID",
+    "LastRemoteWallClockTime",
+    "CpusUsage",
     attr::CURRENT_HOSTS,
     attr::REMOTE_HOST,
     attr::LAST_REMOTE_HOST,
@@ -80,6 +95,8 @@ pub(super) const KEPT_HERE: [&str; 68] = [
     "CpusProvisioned",
     "MemoryProvisioned",
     "DiskProvisioned",
+    "MachineAttrCpus0",
+    "MachineAttrSlotWeight0",
     attr::HOLD_RETRY_DATE,
 ];
 

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr};
 use model::userlog::TransferStep;
 use model::{
-    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, StopCause,
-    Timestamp, Usage, VacateCode, attr,
+    AfterRun, Hold, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, RunId, Timestamp, Usage,
+    attr,
 };
 
 use super::ads;
+use super::eviction::{Eviction, is_failure, stop_cause};
 use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
+
+/// What HTCondor 25.14 says of a connection that closed by itself.
+const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
 
 /// An entry of a user's log.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,14 +78,26 @@ pub enum LogKind {
     },
     /// 004: the run was ended, and the job was not; or it ended and is to run again.
     Evicted {
-        /// Why, as HTCondor's number: of a vacate reason, or of a hold reason.
-        code: u16,
-        /// With it.
-        subcode: i32,
-        /// Why, as a sentence.
-        reason: String,
+        /// Why.
+        eviction: Eviction,
         /// What it was.
         run: Box<RunSummary>,
+    },
+    /// 022: the machine that the run is on is not connected.
+    Disconnected {
+        /// Why.
+        reason: String,
+        /// The slot.
+        slot: Arc<str>,
+        /// The startd's address.
+        address: String,
+    },
+    /// 023: it is again, and the run goes on.
+    Reconnected {
+        /// The slot.
+        slot: Arc<str>,
+        /// The startd's address.
+        address: String,
     },
     /// 024 or 007: nobody can say how the run ended.
     Lost {
@@ -161,6 +177,12 @@ impl Core {
                     push(log, job, &ad, at, vec![kind]);
                 }
             }
+            Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, |slot, address| {
+                LogKind::Disconnected { reason: CONNECTION_LOST.to_owned(), slot, address }
+            }),
+            Fact::RunReconnected { run } => self.log_link(*run, event.at, log, |slot, address| {
+                LogKind::Reconnected { slot, address }
+            }),
             Fact::JobEdited { .. }
             | Fact::RunPlaced { .. }
             | Fact::JobLeft { .. }
@@ -188,6 +210,23 @@ impl Core {
             | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::BackoffOver { .. } => {}
+        }
+    }
+
+    /// An entry about the connection to the machine that a run is on.
+    fn log_link(
+        &self,
+        run: RunId,
+        now: model::Now,
+        log: &mut Vec<LogEntry>,
+        kind: impl FnOnce(Arc<str>, String) -> LogKind,
+    ) {
+        let Some(job) = self.job(run.job).filter(JobRef::may_log) else { return };
+        let state = job.state();
+        let claim = state.running().and_then(|running| self.claims.get(&running.claim));
+        if let Some(claim) = claim {
+            let kind = kind(Arc::clone(&claim.record.slot), claim.record.address.clone());
+            push(log, job, &ads::job_ad(job, now, self), now.wall, vec![kind]);
         }
     }
 
@@ -267,87 +306,33 @@ pub(super) fn submitted(
 /// The entries for the end of a run, in HTCondor's order: 004 before 012 and 009 where somebody stopped the run; 012 alone
 /// where the job's own policy or a failed start holds it.
 fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogKind> {
-    let stopped = match state {
-        JobState::Stopping { cause, .. } => Some(cause),
-        JobState::Idle { .. }
-        | JobState::Running(_)
-        | JobState::Suspended { .. }
-        | JobState::Held(_)
-        | JobState::Completed { .. }
-        | JobState::Removed { .. } => None,
-    };
-    let lost = |run: &RunSummary| match &run.end {
-        RunEnd::Lost { reason } => Some(reason.clone()),
-        RunEnd::Exited { .. }
-        | RunEnd::Signaled { .. }
-        | RunEnd::OutputFailed { .. }
-        | RunEnd::StartFailed(_)
-        | RunEnd::Vacated { .. } => None,
-    };
+    let evicted = Eviction::of(state, &run.end, next);
     match next {
         AfterRun::Complete => vec![LogKind::Terminated(run)],
         AfterRun::Hold(hold) => {
-            let failed = matches!(run.end, RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. });
-            // Nothing went wrong where a deferred start came too late.
-            let late = hold.code == HoldCode::MissedDeferredExecutionTime;
-            if failed && stopped.is_none() && !late {
-                let (code, subcode) = (hold.code.number(), hold.subcode);
-                let slot = run.slot.clone();
-                return vec![
-                    LogKind::StartError { slot, hold: hold.clone() },
-                    LogKind::Evicted { code, subcode, reason: hold.reason.clone(), run },
-                    LogKind::Held(hold.clone()),
-                ];
-            }
-            // HTCondor 25.14 writes no 004 where a policy holds a running job.
-            let by_policy = is_by_policy(hold.code);
-            let evicted = stopped.filter(|_| !by_policy).map(|cause| evicted(cause, run));
-            evicted.into_iter().chain([LogKind::Held(hold.clone())]).collect()
+            let failed = stop_cause(state).is_none() && is_failure(&run.end, hold);
+            let slot = run.slot.clone();
+            let error = failed.then(|| LogKind::StartError { slot, hold: hold.clone() });
+            let evicted = evicted.map(|eviction| LogKind::Evicted { eviction, run });
+            error.into_iter().chain(evicted).chain([LogKind::Held(hold.clone())]).collect()
         }
         AfterRun::Remove { reason } => {
-            let evicted = stopped.map(|cause| evicted(cause, run));
+            let evicted = evicted.map(|eviction| LogKind::Evicted { eviction, run });
             evicted.into_iter().chain([LogKind::Aborted { reason: reason.clone() }]).collect()
         }
-        AfterRun::Requeue { reason } => match (lost(&run), stopped) {
-            (Some(reason), _) => vec![LogKind::Lost { reason, slot: run.slot }],
-            (None, Some(cause)) => vec![evicted(cause, run)],
-            (None, None) => {
-                let code = match run.end {
-                    RunEnd::Vacated { code } => code,
-                    RunEnd::Exited { .. } | RunEnd::Signaled { .. } => VacateCode::JobShouldRequeue,
-                    RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } | RunEnd::Lost { .. } => {
-                        VacateCode::ScratchDirError
-                    }
-                };
-                let (code, subcode) = (code.number(), 0);
-                vec![LogKind::Evicted { code, subcode, reason: reason.clone(), run }]
+        AfterRun::Requeue { .. } => match &run.end {
+            RunEnd::Lost { reason } => {
+                vec![LogKind::Lost { reason: reason.clone(), slot: run.slot.clone() }]
+            }
+            RunEnd::Exited { .. }
+            | RunEnd::Signaled { .. }
+            | RunEnd::OutputFailed { .. }
+            | RunEnd::StartFailed(_)
+            | RunEnd::Vacated { .. } => {
+                evicted.map(|eviction| LogKind::Evicted { eviction, run }).into_iter().collect()
             }
         },
     }
-}
-
-/// Whether a policy holds the job, and nobody by hand.
-fn is_by_policy(code: HoldCode) -> bool {
-    matches!(
-        code,
-        HoldCode::JobPolicy
-            | HoldCode::SystemPolicy
-            | HoldCode::JobDurationExceeded
-            | HoldCode::JobExecuteExceeded
-    )
-}
-
-fn evicted(cause: &StopCause, run: Box<RunSummary>) -> LogKind {
-    let (code, subcode, reason) = match cause {
-        // A user may give any code; to the run it is the user's hold all the same.
-        StopCause::Hold(hold) if hold.code == HoldCode::JobOutOfResources => {
-            (hold.code.number(), hold.subcode, hold.reason.clone())
-        }
-        StopCause::Hold(hold) => (VacateCode::UserHold.number(), 0, hold.reason.clone()),
-        StopCause::Remove { reason } => (VacateCode::JobRemoved.number(), 0, reason.clone()),
-        StopCause::Vacate { code, subcode, reason } => (code.number(), *subcode, reason.clone()),
-    };
-    LogKind::Evicted { code, subcode, reason, run }
 }
 
 fn summary(

@@ -120,7 +120,9 @@ fn news(kind: LogKind) -> Option<MailNews> {
         | LogKind::Lost { .. }
         | LogKind::Released { .. }
         | LogKind::Suspended { .. }
-        | LogKind::Unsuspended => None,
+        | LogKind::Unsuspended
+        | LogKind::Disconnected { .. }
+        | LogKind::Reconnected { .. } => None,
     }
 }
 

@@ -50,6 +50,8 @@ impl Core {
             | Fact::MatchSeen { .. }
             | Fact::StartdCame { .. }
             | Fact::StartdWent { .. }
+            | Fact::RunDisconnected { .. }
+            | Fact::RunReconnected { .. }
             | Fact::KeptChecked
             | Fact::JobTimed { .. }
             | Fact::JobMatched { .. }

@@ -11,6 +11,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::eviction::Eviction;
 use super::ranges::Ranges;
 use super::words::Change;
 use proto::client::Recorded;
@@ -70,57 +71,109 @@ pub struct JobRecord {
 #[serde(default)]
 pub struct Tally {
     /// The event that made it final.
+    #[serde(skip_serializing_if = "is_default")]
     pub ended: Option<Seq>,
     /// The last attempt (`NumShadowStarts`, `JobRunCount`, `NumJobMatches`): 0 if none.
+    #[serde(skip_serializing_if = "is_default")]
     pub attempt: Attempt,
     /// Attempts whose program was executed (`NumJobStarts`).
+    #[serde(skip_serializing_if = "is_default")]
     pub executions: u32,
     /// Runs that ended by themselves (`NumJobCompletions`).
+    #[serde(skip_serializing_if = "is_default")]
     pub completions: u32,
     /// `NumHolds`.
+    #[serde(skip_serializing_if = "is_default")]
     pub holds: u32,
     /// Holds that no user asked for (`NumSystemHolds`).
+    #[serde(skip_serializing_if = "is_default")]
     pub system_holds: u32,
     /// Holds in a row that may pass by themselves: their number sets when the job is tried again.
+    #[serde(skip_serializing_if = "is_default")]
     pub transient_holds: u32,
     /// Runs in a row that failed through no doing of the job: their number sets the back-off.
+    #[serde(skip_serializing_if = "is_default")]
     pub failures: u32,
     /// `JobStartDate`.
+    #[serde(skip_serializing_if = "is_default")]
     pub first_start: Option<Timestamp>,
     /// `JobCurrentStartDate` of the last run.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_start: Option<Timestamp>,
     /// `JobCurrentStartExecutingDate` of the last run.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_executing: Option<Timestamp>,
     /// `LastJobStatus`.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_status: Option<JobStatus>,
     /// `RemoteHost` of a running job, else `LastRemoteHost`.
+    #[serde(skip_serializing_if = "is_default")]
     pub slot: Option<Arc<str>>,
     /// What the slot of the last run had.
+    #[serde(skip_serializing_if = "is_default")]
     pub slot_resources: Option<Resources>,
     /// The scratch folder of the last run.
+    #[serde(skip_serializing_if = "is_default")]
     pub scratch_dir: Option<Arc<str>>,
     /// How the last run ended.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_end: Option<RunEnd>,
     /// How the last run that ended by itself ended: what the job's exit attributes say.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_exit: Option<RunEnd>,
     /// What the last run used.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_usage: Usage,
     /// Processor time of earlier runs in user mode, microseconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub user_us: u64,
     /// Processor time of earlier runs in the kernel, microseconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub sys_us: u64,
     /// Wall-clock time of all runs that are over, milliseconds (`RemoteWallClockTime`).
+    #[serde(skip_serializing_if = "is_default")]
     pub wall_ms: u64,
     /// `TotalSuspensions`.
+    #[serde(skip_serializing_if = "is_default")]
     pub suspensions: u32,
     /// `LastSuspensionTime`.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_suspension: Option<Timestamp>,
     /// For how long all its runs were suspended, milliseconds (`CumulativeSuspensionTime`).
+    #[serde(skip_serializing_if = "is_default")]
     pub suspended_ms: u64,
     /// The reason of the last hold, once it is released.
+    #[serde(skip_serializing_if = "is_default")]
     pub last_hold: Option<Box<model::Hold>>,
     /// `ReleaseReason`.
+    #[serde(skip_serializing_if = "is_default")]
     pub release_reason: Option<Arc<str>>,
+    /// How many holds there were of each code (`NumHoldsByReason`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub holds_by_code: BTreeMap<u16, u32>,
+    /// How many evictions there were of each code (`NumVacatesByReason`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub evictions_by_code: BTreeMap<u16, u32>,
+    /// The last eviction, and when it was (`VacateReason`, `LastVacateTime`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_eviction: Option<Box<(Eviction, Timestamp)>>,
+    /// Wall-clock time of the last run that is over, milliseconds (`LastRemoteWallClockTime`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_wall_ms: u64,
+    /// Runs that were lost (`NumShadowExceptions`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub losses: u32,
+    /// Since when the machine of its run cannot be heard (`JobDisconnectedDate`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub disconnected: Option<Timestamp>,
+    /// How often a machine that could not be heard came back with its run (`NumJobReconnects`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub reconnects: u32,
+}
+
+/// Most of a tally is as it was at the beginning: that is not written down.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A claim: the right to run jobs on a part of a machine.

@@ -252,7 +252,7 @@ fn vacated(code: VacateCode) -> &'static str {
         }
         VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
         VacateCode::JobOutOfResources => "the run used more than its slot has",
-        VacateCode::UserHold
+        VacateCode::UserRequest
         | VacateCode::JobPolicyVacate
         | VacateCode::UserVacateJob
         | VacateCode::JobShouldRequeue

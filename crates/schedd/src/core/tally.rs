@@ -2,6 +2,7 @@
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
+use super::eviction::Eviction;
 use super::retry::is_transient;
 use super::rows::{ClaimRecord, Tally};
 
@@ -34,7 +35,10 @@ impl Tally {
                 self.note_end(end, *usage);
                 // HTCondor counts the time for which the machine was the job's, and not only that of its program.
                 let since = self.last_start.unwrap_or(*at);
-                self.wall_ms += u64::try_from(at.since(since).as_millis()).unwrap_or(0);
+                self.last_wall_ms = u64::try_from(at.since(since).as_millis()).unwrap_or(0);
+                self.wall_ms += self.last_wall_ms;
+                self.disconnected = None;
+                self.note_eviction(Eviction::of(from, end, next), *at);
                 match next {
                     AfterRun::Hold(hold) => self.note_hold(hold),
                     AfterRun::Complete | AfterRun::Remove { .. } | AfterRun::Requeue { .. } => {}
@@ -80,12 +84,30 @@ impl Tally {
                 self.failures = 0;
             }
             RunEnd::Vacated { .. } => self.failures = 0,
-            RunEnd::StartFailed(_) | RunEnd::Lost { .. } => self.failures += 1,
+            RunEnd::StartFailed(_) => self.failures += 1,
+            RunEnd::Lost { .. } => {
+                self.failures += 1;
+                self.losses += 1;
+            }
+        }
+    }
+
+    /// The machine of its run was not heard for a while, and is again.
+    pub(super) fn note_reconnection(&mut self) {
+        self.disconnected = None;
+        self.reconnects += 1;
+    }
+
+    fn note_eviction(&mut self, eviction: Option<Eviction>, at: Timestamp) {
+        if let Some(eviction) = eviction {
+            *self.evictions_by_code.entry(eviction.code).or_default() += 1;
+            self.last_eviction = Some(Box::new((eviction, at)));
         }
     }
 
     fn note_hold(&mut self, hold: &Hold) {
         self.holds += 1;
+        *self.holds_by_code.entry(hold.code.number()).or_default() += 1;
         self.system_holds += u32::from(hold.code != HoldCode::UserRequest);
         if is_transient(hold) {
             self.transient_holds += 1;

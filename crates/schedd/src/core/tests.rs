@@ -512,7 +512,7 @@ fn another_priority_is_another_place_at_once() {
 fn what_the_schedd_writes_itself_is_not_to_be_edited() {
     let mut trial = Trial::executing("LeaveJobInQueue = true");
     trial.acts("alice", hold());
-    trial.ends(RunEnd::Vacated { code: VacateCode::UserHold });
+    trial.ends(RunEnd::Vacated { code: VacateCode::UserRequest });
     trial.acts("alice", release());
     for own in trial.core.job_ad(trial.now, JOB).unwrap().iter().map(|(name, _)| name.to_string()) {
         assert!(
@@ -558,7 +558,7 @@ fn a_job_is_suspended_when_its_machine_says_so_and_only_the_last_order_counts() 
 #[test]
 fn a_suspended_job_can_be_held_removed_vacated_and_may_end() {
     for (action, end, expected) in [
-        (Some(hold()), RunEnd::Vacated { code: VacateCode::UserHold }, 5),
+        (Some(hold()), RunEnd::Vacated { code: VacateCode::UserRequest }, 5),
         (Some(remove(false)), RunEnd::Vacated { code: VacateCode::JobRemoved }, 0),
         (
             Some(Action::Vacate { fast: true }),
@@ -690,6 +690,7 @@ mod deferral;
 mod expand;
 mod grow;
 mod policies;
+mod run_record;
 
 #[test]
 fn what_nobody_would_do_is_refused_and_not_ignored() {
@@ -715,6 +716,8 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
         LogKind::Evicted { .. } => "004",
         LogKind::Terminated(_) => "005",
         LogKind::ImageSize { .. } => "006",
+        LogKind::Disconnected { .. } => "022",
+        LogKind::Reconnected { .. } => "023",
         LogKind::Lost { .. } => "024",
         LogKind::Aborted { .. } => "009",
         LogKind::Suspended { .. } => "010",

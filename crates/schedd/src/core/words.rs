@@ -233,6 +233,16 @@ pub enum Fact {
         /// Which.
         machine: MachineName,
     },
+    /// The machine of a run cannot be heard. The run may go on there.
+    RunDisconnected {
+        /// Which run.
+        run: RunId,
+    },
+    /// The machine of a run that could not be heard has said that it has the run.
+    RunReconnected {
+        /// Which run.
+        run: RunId,
+    },
     /// Nothing is wanted of a machine any more.
     MachineForgotten {
         /// Which.

@@ -9,7 +9,7 @@ use model::userlog::{
 use model::{Resources, RunEnd};
 
 use super::userlog::LogBatch;
-use crate::core::{LogEntry, LogKind, RunSummary};
+use crate::core::{Eviction, LogEntry, LogKind, RunSummary};
 
 /// The texts of a batch's entries, gathered by log, in order.
 pub(crate) fn of_entries(entries: &[LogEntry], host: &str, zone: &TimeZone) -> LogBatch {
@@ -53,21 +53,20 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             message: vec![hold.reason.clone()],
             hold: Some((i32::from(hold.code.number()), hold.subcode)),
         },
-        LogKind::Evicted { code, subcode, reason, run } => {
-            let how = how_evicted(run);
-            // HTCondor 25.14 writes neither code nor table where the program ended by itself and runs again.
-            let stopped = matches!(how, EvictedHow::Stopped);
-            UserLogEvent::Evicted(Box::new(Evicted {
-                code: stopped.then_some((i32::from(*code), *subcode)),
-                how,
-                run_remote: cpu(run.usage.user_us, run.usage.sys_us),
-                run_local: CpuTimes::default(),
-                sent_bytes: 0,
-                received_bytes: 0,
-                reason: Some(reason.clone()),
-                resources: if stopped { table(run) } else { Vec::new() },
-            }))
+        LogKind::Evicted { eviction, run } => {
+            UserLogEvent::Evicted(Box::new(evicted(eviction, run)))
         }
+        LogKind::Disconnected { reason, slot, address } => UserLogEvent::Disconnected {
+            reason: reason.clone(),
+            slot_name: slot.to_string(),
+            startd: address.clone(),
+        },
+        // The startd is the way to a run's keeper, too.
+        LogKind::Reconnected { slot, address } => UserLogEvent::Reconnected {
+            slot_name: slot.to_string(),
+            startd: address.clone(),
+            starter: address.clone(),
+        },
         LogKind::Lost { reason, slot } => UserLogEvent::ReconnectFailed {
             reason: reason.clone(),
             slot_name: slot.as_deref().unwrap_or_default().to_owned(),
@@ -109,6 +108,22 @@ fn terminated(run: &RunSummary) -> Terminated {
         total_sent_bytes: 0,
         total_received_bytes: 0,
         resources: table(run),
+    }
+}
+
+fn evicted(eviction: &Eviction, run: &RunSummary) -> Evicted {
+    let how = how_evicted(run);
+    // HTCondor 25.14 writes neither code nor table where the program ended by itself and runs again.
+    let stopped = matches!(how, EvictedHow::Stopped);
+    Evicted {
+        code: stopped.then_some((i32::from(eviction.code), eviction.subcode)),
+        how,
+        run_remote: cpu(run.usage.user_us, run.usage.sys_us),
+        run_local: CpuTimes::default(),
+        sent_bytes: 0,
+        received_bytes: 0,
+        reason: Some(eviction.reason.clone()),
+        resources: if stopped { table(run) } else { Vec::new() },
     }
 }
 

@@ -1,0 +1,80 @@
+//! What a job's ad and log tell of its runs: evictions, holds, and machines that could not be heard for a while.
+
+use proto::claiming::{ClaimStatus, RunStatus};
+
+use super::*;
+
+fn holding(run: RunStatus) -> ClaimStatus {
+    ClaimStatus {
+        claim: CLAIM,
+        secret: ClaimSecret::new([3; 16]),
+        matched: MATCH,
+        last_ordinal: 1,
+        run: Some((RAN, run)),
+    }
+}
+
+fn shows(trial: &Trial, name: &str) -> String {
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    ad.lookup(&name.into()).map_or_else(|| "undefined".to_owned(), ToString::to_string)
+}
+
+#[test]
+fn a_machine_that_cannot_be_heard_is_told_of_and_so_is_its_return() {
+    let mut trial = Trial::executing("UserLog = \"/log\"");
+    assert_eq!(shows(&trial, "StartdIpAddr"), "\"<10.0.0.1:9618>\"");
+    assert_eq!(shows(&trial, "RemoteSlotID"), "1");
+    assert_eq!(entries(&trial.take(&[Input::StartdDown { machine: machine() }])), ["022"]);
+    let down = Input::StartdDown { machine: machine() };
+    assert!(entries(&trial.take(&[down])).is_empty(), "it was told already");
+    assert_eq!(shows(&trial, "JobDisconnectedDate"), trial.now.wall.as_secs().to_string());
+    trial.core = Core::load(config(), trial.core.rows(), trial.now);
+    trial.waits(5);
+    let executing = holding(RunStatus::Executing(trial.now.wall));
+    let back = trial.hears(status(&trial, vec![executing.clone()]));
+    assert_eq!(entries(&back), ["023"]);
+    assert_eq!(shows(&trial, "NumJobReconnects"), "1");
+    assert_eq!(shows(&trial, "JobDisconnectedDate"), "undefined");
+    assert!(entries(&trial.hears(status(&trial, vec![executing]))).is_empty());
+}
+
+#[test]
+fn a_run_that_ended_while_its_machine_could_not_be_heard_ends_as_usual() {
+    let mut trial = Trial::executing("UserLog = \"/log\"");
+    trial.take(&[Input::StartdDown { machine: machine() }]);
+    let ended = holding(RunStatus::Ended(exited(0), Usage::default()));
+    assert_eq!(entries(&trial.hears(status(&trial, vec![ended]))), ["005"]);
+}
+
+#[test]
+fn evictions_and_holds_are_counted_by_the_names_of_their_codes() {
+    let mut trial = Trial::executing("");
+    trial.acts("alice", hold());
+    trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+    for (name, value) in [
+        ("NumVacates", "1"),
+        ("NumVacatesByReason", "[ UserRequest = 1 ]"),
+        ("VacateReasonCode", "1"),
+        ("VacateReasonSubCode", "0"),
+        ("NumHoldsByReason", "[ UserRequest = 1 ]"),
+        ("NumShadowExceptions", "undefined"),
+    ] {
+        assert_eq!(shows(&trial, name), value, "{name}");
+    }
+    let mut idle = Trial::with_jobs(1, "");
+    for action in [hold(), release(), hold()] {
+        idle.acts("alice", action);
+    }
+    assert_eq!(shows(&idle, "NumHoldsByReason"), "[ UserRequest = 2 ]");
+    assert_eq!(shows(&idle, "NumVacates"), "undefined", "it had no run");
+}
+
+#[test]
+fn a_lost_run_is_an_eviction_too() {
+    let mut trial = Trial::executing("");
+    let reason = "its keeper died".to_owned();
+    trial.ends(RunEnd::Lost { reason });
+    assert_eq!(shows(&trial, "NumVacatesByReason"), "[ ReconnectFailed = 1 ]");
+    assert_eq!(shows(&trial, "VacateReason"), "\"its keeper died\"");
+    assert_eq!(shows(&trial, "NumShadowExceptions"), "1");
+}

@@ -95,6 +95,12 @@ pub struct Usage {
     /// Files and folders in the scratch folder.
     #[serde(default)]
     pub scratch_files: u64,
+    /// What came with its files, bytes; known when it is over.
+    #[serde(default)]
+    pub received_bytes: u64,
+    /// What went back with its files, bytes.
+    #[serde(default)]
+    pub sent_bytes: u64,
     /// When the program was executed, if it was.
     pub started: Option<Timestamp>,
     /// When the last process of the run was gone.

@@ -47,6 +47,7 @@ fn a_job_with_more_files_than_it_allows_is_held() {
     assert!(reason.contains("The maximum total input file transfer size was exceeded"), "{reason}");
     pool.submit(&away("true", &format!("{input} = 2")));
     pool.until("2.0", "JobStatus", "4");
+    assert_eq!(pool.attribute("2.0", "BytesRecvd"), ["2097152.0"]);
 
     let make = "echo said; head -c 2000000 /dev/zero > big; exit 3";
     pool.submit(&away(make, "max_transfer_output_mb = 1"));
@@ -63,6 +64,7 @@ fn a_job_with_more_files_than_it_allows_is_held() {
     pool.submit(&away(make, "max_transfer_output_mb = -1"));
     pool.until("4.0", "JobStatus", "4");
     assert!(pool.work().join("big").exists());
+    assert_eq!(pool.attribute("4.0", "BytesSent"), ["2000005.0"], "the file and what it said");
 }
 
 #[test]

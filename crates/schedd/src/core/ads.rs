@@ -277,6 +277,8 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     ad.set(attr::REMOTE_SYS_CPU, micros(used.sys_us));
     ad.set(attr::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
     ad.set(attr::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us + used.sys_us));
+    ad.set("BytesSent", bytes(tally.sent_bytes + used.sent_bytes));
+    ad.set("BytesRecvd", bytes(tally.received_bytes + used.received_bytes));
     if used.peak_rss_kib > 0 {
         ad.set(attr::RESIDENT_SET_SIZE, whole(used.peak_rss_kib));
         ad.set(attr::IMAGE_SIZE, whole(used.peak_rss_kib));
@@ -410,6 +412,13 @@ fn memory_usage() -> Expr {
 
 fn whole(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// HTCondor 25.14 counts bytes as real numbers.
+fn bytes(n: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact up to eight petabytes")]
+    let bytes = n as f64;
+    bytes
 }
 
 /// Seconds, whole and fraction, without a cast that could lose anything a user could see.

@@ -12,7 +12,7 @@ use super::state::{Cluster, Core, JobRef};
 use super::words::{Actor, Fact};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(super) const KEPT_HERE: [&str; 85] = [
+pub(super) const KEPT_HERE: [&str; 87] = [
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -69,6 +69,8 @@ pub(super) const KEPT_HERE: [&str; 85] = [
     "RemoteSlotID",
     "LastRemoteWallClockTime",
     "CpusUsage",
+    "BytesSent",
+    "BytesRecvd",
     attr::CURRENT_HOSTS,
     attr::REMOTE_HOST,
     attr::LAST_REMOTE_HOST,

@@ -138,6 +138,10 @@ pub struct RunSummary {
     pub total_user_us: u64,
     /// Processor time of all runs in the kernel, microseconds.
     pub total_sys_us: u64,
+    /// What all runs sent with their files, bytes.
+    pub total_sent_bytes: u64,
+    /// What all runs received with their files, bytes.
+    pub total_received_bytes: u64,
     /// When the machine was given to it.
     pub since: Option<Timestamp>,
     /// What the job asked for.
@@ -355,6 +359,8 @@ fn summary(
         usage,
         total_user_us: tally.user_us + usage.user_us,
         total_sys_us: tally.sys_us + usage.sys_us,
+        total_sent_bytes: tally.sent_bytes + usage.sent_bytes,
+        total_received_bytes: tally.received_bytes + usage.received_bytes,
         since: tally.last_start,
         request: Resources {
             cpus: u32::try_from(amount(attr::REQUEST_CPUS)).unwrap_or(u32::MAX),

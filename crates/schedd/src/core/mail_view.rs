@@ -157,6 +157,8 @@ mod tests {
             usage: Usage::default(),
             total_user_us: 0,
             total_sys_us: 0,
+            total_sent_bytes: 0,
+            total_received_bytes: 0,
             since: None,
             request: Resources::default(),
             slot: None,

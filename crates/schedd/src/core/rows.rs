@@ -130,6 +130,12 @@ pub struct Tally {
     /// Processor time of earlier runs in the kernel, microseconds.
     #[serde(skip_serializing_if = "is_default")]
     pub sys_us: u64,
+    /// What went with the files of earlier runs to the submitter, bytes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sent_bytes: u64,
+    /// What came with the files of earlier runs, bytes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub received_bytes: u64,
     /// Wall-clock time of all runs that are over, milliseconds (`RemoteWallClockTime`).
     #[serde(skip_serializing_if = "is_default")]
     pub wall_ms: u64,

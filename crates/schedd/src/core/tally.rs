@@ -21,6 +21,8 @@ impl Tally {
                 self.scratch_dir = None;
                 self.user_us += self.last_usage.user_us;
                 self.sys_us += self.last_usage.sys_us;
+                self.sent_bytes += self.last_usage.sent_bytes;
+                self.received_bytes += self.last_usage.received_bytes;
                 self.last_usage = Usage::default();
             }
             JobEvent::RunStarted { at, .. } => {

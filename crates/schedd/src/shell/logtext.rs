@@ -103,10 +103,10 @@ fn terminated(run: &RunSummary) -> Terminated {
         run_local: CpuTimes::default(),
         total_remote: cpu(run.total_user_us, run.total_sys_us),
         total_local: CpuTimes::default(),
-        sent_bytes: 0,
-        received_bytes: 0,
-        total_sent_bytes: 0,
-        total_received_bytes: 0,
+        sent_bytes: run.usage.sent_bytes,
+        received_bytes: run.usage.received_bytes,
+        total_sent_bytes: run.total_sent_bytes,
+        total_received_bytes: run.total_received_bytes,
         resources: table(run),
     }
 }
@@ -120,8 +120,8 @@ fn evicted(eviction: &Eviction, run: &RunSummary) -> Evicted {
         how,
         run_remote: cpu(run.usage.user_us, run.usage.sys_us),
         run_local: CpuTimes::default(),
-        sent_bytes: 0,
-        received_bytes: 0,
+        sent_bytes: run.usage.sent_bytes,
+        received_bytes: run.usage.received_bytes,
         reason: Some(eviction.reason.clone()),
         resources: if stopped { table(run) } else { Vec::new() },
     }

@@ -52,7 +52,8 @@ pub(crate) enum Outlives {
     PowerCut,
 }
 
-/// Copies what one item of a list names, from below one folder into another: `dir` is the folder, `dir/` what is in it.
+/// Copies what one item of a list names, from below one folder into another: `dir` is the folder, `dir/` what is in it. Says how many
+/// bytes that were.
 ///
 /// # Errors
 ///
@@ -62,7 +63,7 @@ pub(crate) fn copy_item(
     item: &str,
     to: &Path,
     preserve: bool,
-) -> Result<(), TransferError> {
+) -> Result<u64, TransferError> {
     let item = item.strip_prefix("file://").unwrap_or(item);
     if item.contains("://") {
         // Only a machine with a plug-in for it matches such a job; this one has none.
@@ -92,13 +93,14 @@ pub(crate) fn is_below(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-fn copy_folder(source: &Path, target: &Path) -> Result<(), TransferError> {
+fn copy_folder(source: &Path, target: &Path) -> Result<u64, TransferError> {
     fs::create_dir_all(target).map_err(|error| failed(target, &error))?;
     copy_contents(source, target)
 }
 
 /// Links to files are followed, links to folders are copied as links: a folder may lie in itself that way.
-fn copy_contents(source: &Path, target: &Path) -> Result<(), TransferError> {
+fn copy_contents(source: &Path, target: &Path) -> Result<u64, TransferError> {
+    let mut bytes = 0;
     for entry in fs::read_dir(source).map_err(|error| failed(source, &error))? {
         let entry = entry.map_err(|error| failed(source, &error))?;
         let (from, to) = (entry.path(), target.join(entry.file_name()));
@@ -107,12 +109,12 @@ fn copy_contents(source: &Path, target: &Path) -> Result<(), TransferError> {
         if kind.is_symlink() && found.is_dir() {
             copy_link(&from, &to)?;
         } else if found.is_dir() {
-            copy_folder(&from, &to)?;
+            bytes += copy_folder(&from, &to)?;
         } else if found.is_file() {
-            copy_file(&from, &to)?;
+            bytes += copy_file(&from, &to)?;
         }
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// Makes a link that leads where another leads.
@@ -129,13 +131,13 @@ pub(crate) fn copy_link(from: &Path, to: &Path) -> Result<(), TransferError> {
 }
 
 /// Copies a file so that the target is the old one or the whole new one at any moment. What is no plain file (`/dev/...`, a
-/// pipe) is written to as it stands.
+/// pipe) is written to as it stands. Says how many bytes there were.
 ///
 /// # Errors
 ///
 /// If it cannot be read or written, or what was written is not what was read.
-pub(crate) fn copy_file(source: &Path, target: &Path) -> Result<(), TransferError> {
-    copy_summed(source, target, Outlives::Us).map(|_| ())
+pub(crate) fn copy_file(source: &Path, target: &Path) -> Result<u64, TransferError> {
+    copy_summed(source, target, Outlives::Us).map(|sum| sum.bytes)
 }
 
 /// The same; says what the file holds.

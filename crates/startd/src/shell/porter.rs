@@ -176,8 +176,8 @@ impl Porter {
         let disk = DiskUsed::default();
         self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage, disk }, move || {
             let disk = disk::used(&scratch);
-            let end = after_bringing_back(&path, &scratch, end, how);
-            Carried::Back { key, end, usage, disk }
+            let (end, travelled) = after_bringing_back(&path, &scratch, end, how);
+            Carried::Back { key, end, usage: travelled.within(usage), disk }
         });
         true
     }
@@ -232,16 +232,37 @@ impl Porter {
     }
 }
 
-fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, how: Ended) -> RunEnd {
+/// What travelled with a run, bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Travelled {
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+impl Travelled {
+    /// What a run used, with this in it.
+    fn within(self, usage: Usage) -> Usage {
+        Usage { received_bytes: self.received_bytes, sent_bytes: self.sent_bytes, ..usage }
+    }
+}
+
+fn after_bringing_back(
+    plan: &Path,
+    scratch: &Path,
+    end: RunEnd,
+    how: Ended,
+) -> (RunEnd, Travelled) {
     let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<Plan>(&bytes)?));
     let plan = match read {
         Ok(plan) => plan,
         Err(error) => {
             tracing::error!(plan = %plan.display(), %error, "cannot read what a run was to bring back");
-            return RunEnd::Lost { reason: format!("its output files were lost: {error}") };
+            let reason = format!("its output files were lost: {error}");
+            return (RunEnd::Lost { reason }, Travelled::default());
         }
     };
-    match transfer::bring_back(&plan, scratch, &end, how) {
+    let (sent_bytes, result) = transfer::bring_back(&plan, scratch, &end, how);
+    let end = match result {
         Ok(()) => end,
         Err(error) => match end {
             end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. })
@@ -259,5 +280,6 @@ fn after_bringing_back(plan: &Path, scratch: &Path, end: RunEnd, how: Ended) -> 
                 end
             }
         },
-    }
+    };
+    (end, Travelled { received_bytes: plan.received_bytes(), sent_bytes })
 }

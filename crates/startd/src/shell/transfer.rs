@@ -48,6 +48,9 @@ pub(crate) struct Plan {
     /// Together, what comes back may be no larger.
     #[serde(default)]
     most_bytes: Option<u64>,
+    /// What was brought in, bytes.
+    #[serde(default)]
+    received_bytes: u64,
     /// What comes of the files if the run is stopped.
     #[serde(default)]
     when_evicted: WhenEvicted,
@@ -160,17 +163,18 @@ pub(crate) fn bring_in(
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
     check_input_size(job, &iwd)?;
+    let mut received_bytes = 0;
     for item in items(text(job, "TransferInput").unwrap_or_default()) {
-        copy_item(&iwd, item, scratch, preserve)?;
+        received_bytes += copy_item(&iwd, item, scratch, preserve)?;
     }
     if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
         && path != target
     {
-        copy_file(&path, &target)?;
+        received_bytes += copy_file(&path, &target)?;
     }
     if brings_executable(job) {
         let target = program(job, scratch);
-        copy_file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target)?;
+        received_bytes += copy_file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target)?;
         let permissions = fs::Permissions::from_mode(EXECUTABLE_MODE);
         fs::set_permissions(&target, permissions).map_err(|error| failed(&target, &error))?;
     }
@@ -203,6 +207,7 @@ pub(crate) fn bring_in(
         remaps: remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
         preserve_relative_paths: preserve,
         only_after_exit_code: on_success.then_some(success),
+        received_bytes,
         when_evicted,
     })
 }
@@ -215,22 +220,19 @@ pub(crate) fn goes_on_behind(job: &ClassAd) -> bool {
 }
 
 /// Brings back what came of a run: of one that was stopped only what it said, unless its job wants more. Every file that can be
-/// brought is, whatever happens to others; doing it again does no harm.
-///
-/// # Errors
-///
-/// The first file that could not be brought.
+/// brought is, whatever happens to others; doing it again does no harm. Says how many bytes came back, and which was the first file
+/// that could not be brought, if any.
 pub(crate) fn bring_back(
     plan: &Plan,
     scratch: &Path,
     end: &RunEnd,
     ended: Ended,
-) -> Result<(), TransferError> {
-    let mut first = Ok(());
-    let mut note = |result: Result<(), TransferError>| {
-        if first.is_ok() {
-            first = result;
-        }
+) -> (u64, Result<(), TransferError>) {
+    let (mut sent_bytes, mut first) = (0, Ok(()));
+    let mut note = |result: Result<u64, TransferError>| match result {
+        Ok(bytes) => sent_bytes += bytes,
+        Err(error) if first.is_ok() => first = Err(error),
+        Err(_) => {}
     };
     for (name, target) in [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)] {
         let source = scratch.join(name);
@@ -257,15 +259,20 @@ pub(crate) fn bring_back(
         (Ended::Stopped, WhenEvicted::Kept(spool)) if began => {
             note(plan.files(scratch).and_then(|files| {
                 let streams = [STDOUT, STDERR].map(PathBuf::from);
-                spool.keep(scratch, streams.into_iter().chain(files))
+                // What is kept has not been sent to anybody.
+                spool.keep(scratch, streams.into_iter().chain(files)).map(|()| 0)
             }));
         }
         (Ended::ByItself | Ended::Stopped | Ended::Killed, _) => {}
     }
-    first
+    (sent_bytes, first)
 }
 
-fn bring_files_back(plan: &Plan, scratch: &Path, note: &mut impl FnMut(Result<(), TransferError>)) {
+fn bring_files_back(
+    plan: &Plan,
+    scratch: &Path,
+    note: &mut impl FnMut(Result<u64, TransferError>),
+) {
     if let Err(error) = check_output_size(plan, scratch) {
         note(Err(error));
         return;
@@ -347,7 +354,7 @@ fn bytes_below(path: &Path) -> u64 {
     below.map(|path| bytes_below(&path)).fold(0, u64::saturating_add)
 }
 
-fn bring_back_item(plan: &Plan, scratch: &Path, item: &str) -> Result<(), TransferError> {
+fn bring_back_item(plan: &Plan, scratch: &Path, item: &str) -> Result<u64, TransferError> {
     if let Some(new) = plan.remaps.get(item) {
         let target = plan.iwd.join(new);
         return make_parent(&target).and_then(|()| copy_file(&scratch.join(item), &target));
@@ -356,6 +363,11 @@ fn bring_back_item(plan: &Plan, scratch: &Path, item: &str) -> Result<(), Transf
 }
 
 impl Plan {
+    /// How many bytes were brought in.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
     /// Whether more than what was said is expected of a run that was stopped.
     pub(crate) fn wants_files_when_evicted(&self) -> bool {
         self.when_evicted != WhenEvicted::Lost
@@ -507,7 +519,7 @@ mod tests {
         both.write("scratch/result", "42");
         both.write("scratch/sub/more", "43");
         both.write("scratch/.job.ad", "ours");
-        let result = bring_back(&plan, &scratch, end, Ended::ByItself);
+        let (sent_bytes, result) = bring_back(&plan, &scratch, end, Ended::ByItself);
         let mut text: String = both
             .list("iwd")
             .lines()
@@ -519,6 +531,7 @@ mod tests {
                 error.path.strip_prefix(&scratch).unwrap_or(&error.path).display().to_string();
             writeln!(text, "error {} on {path}", error.errno).unwrap();
         }
+        writeln!(text, "{} bytes in, {sent_bytes} back", plan.received_bytes).unwrap();
         expected.assert_eq(&text);
     }
 
@@ -580,17 +593,19 @@ mod tests {
             &[],
             &GOOD,
             &expect![[r#"
-            new/out: said
-            result: 42
-        "#]],
+                new/out: said
+                result: 42
+                9 bytes in, 6 back
+            "#]],
         );
         check_back(
             &[("TransferInput", "a.txt")],
             &GOOD,
             &expect![[r#"
-            new/out: said
-            result: 42
-        "#]],
+                new/out: said
+                result: 42
+                10 bytes in, 6 back
+            "#]],
         );
     }
 
@@ -602,18 +617,20 @@ mod tests {
             &list,
             &GOOD,
             &expect![[r#"
-            kept/r;1: 42
-            new/out: said
-            sub/more: 43
-            error 2 on gone
-        "#]],
+                kept/r;1: 42
+                new/out: said
+                sub/more: 43
+                error 2 on gone
+                9 bytes in, 8 back
+            "#]],
         );
         check_back(
             &[("TransferOutput", "")],
             &GOOD,
             &expect![[r#"
-            new/out: said
-        "#]],
+                new/out: said
+                9 bytes in, 4 back
+            "#]],
         );
     }
 
@@ -624,8 +641,9 @@ mod tests {
             &on_success,
             &RunEnd::Exited { code: 1 },
             &expect![[r#"
-            new/out: said
-        "#]],
+                new/out: said
+                9 bytes in, 4 back
+            "#]],
         );
         for ended in [Ended::Stopped, Ended::Killed] {
             let both = Both::new();
@@ -646,7 +664,7 @@ mod tests {
             Ended::ByItself => GOOD,
             Ended::Stopped | Ended::Killed => RunEnd::Signaled { signal: 15, core: false },
         };
-        bring_back(&plan, &scratch, &end, ended).unwrap();
+        bring_back(&plan, &scratch, &end, ended).1.unwrap();
         fs::remove_dir_all(&scratch).unwrap();
         fs::create_dir(&scratch).unwrap();
     }
@@ -670,7 +688,7 @@ mod tests {
             run.sh: #!/bin/sh
         "#]]
         .assert_eq(&both.list("scratch"));
-        bring_back(&plan, &scratch, &GOOD, Ended::ByItself).unwrap();
+        bring_back(&plan, &scratch, &GOOD, Ended::ByItself).1.unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
         // A run after that begins anew.
         assert_eq!(both.list("spool"), "");
@@ -685,7 +703,7 @@ mod tests {
         let plan = bring_in(&job, &both.path("scratch"), Some(&spool)).unwrap();
         both.write("scratch/result", "half");
         let vacated = RunEnd::Vacated { code: model::VacateCode::ReconnectFailed };
-        bring_back(&plan, &both.path("scratch"), &vacated, Ended::Stopped).unwrap();
+        bring_back(&plan, &both.path("scratch"), &vacated, Ended::Stopped).1.unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
         assert!(!both.path("spool").exists());
     }

@@ -94,10 +94,7 @@ pub(crate) fn usage(usage: &wire::Usage) -> Usage {
         user_us: usage.user_us,
         sys_us: usage.sys_us,
         peak_rss_kib: usage.peak_rss_kib,
-        disk_kib: 0,
-        scratch_files: 0,
-        started: None,
-        ended: None,
+        ..Usage::default()
     }
 }
 

@@ -300,6 +300,8 @@ fn used(run_ms: u64, started: Timestamp) -> Usage {
         peak_rss_kib: 1024,
         disk_kib: 16,
         scratch_files: 2,
+        received_bytes: 0,
+        sent_bytes: 0,
         started: Some(started),
         ended: Some(Timestamp::from_millis(ended)),
     }

@@ -10,7 +10,7 @@
 //! - [`connect`]: the daemons of the pool, asked for ads. [`select`]: words that name jobs.
 //! - [`daemon_ads`]: the ads of the pool's daemons.
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
-//! - [`log_wait`]: waiting on an event log.
+//! - [`log_wait`]: waiting on an event log. [`log_jobs`]: jobs as a log tells of them.
 //! - [`follow`]: following the record until enough is known.
 //! - [`watched`]: the jobs that watch_q shows.
 //! - [`place`]: `-name` and `-pool`.
@@ -29,6 +29,7 @@ pub mod exit;
 pub mod follow;
 pub mod home;
 pub mod links;
+pub mod log_jobs;
 pub mod log_wait;
 pub mod output;
 pub mod place;

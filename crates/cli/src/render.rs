@@ -4,12 +4,14 @@
 pub mod accounts;
 pub mod ads;
 pub mod advice;
+pub mod analysis;
 mod autocluster;
 pub mod autoformat;
 mod batch;
 mod command_line;
 pub mod daemons;
 pub mod finished;
+pub mod gathered;
 pub mod history;
 pub mod machines;
 pub mod print_format;

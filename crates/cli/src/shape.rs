@@ -74,11 +74,8 @@ impl Shape {
     pub fn instead(&self) -> Result<Option<Instead>> {
         if !self.autoformat.is_empty() {
             let letters = self.autoformat_form.as_deref().unwrap_or_default();
-            let columns = self.autoformat.iter().map(|text| Ok((text.clone(), expression(text)?)));
-            return Ok(Some(Instead::Auto(
-                Style::parse(letters)?,
-                columns.collect::<Result<_>>()?,
-            )));
+            let columns = columns(self.autoformat.iter().map(String::as_str))?;
+            return Ok(Some(Instead::Auto(Style::parse(letters)?, columns)));
         }
         if !self.format.is_empty() {
             let pairs = self
@@ -118,6 +115,15 @@ impl Shape {
 /// The first of the options that is given; `otherwise` if none is. Which of several tables is shown, if more are asked for.
 pub fn first<T>(options: impl IntoIterator<Item = (bool, T)>, otherwise: T) -> T {
     options.into_iter().find_map(|(given, what)| given.then_some(what)).unwrap_or(otherwise)
+}
+
+/// Expressions with their texts as headings.
+///
+/// # Errors
+///
+/// If one is none.
+pub fn columns<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<(String, Expr)>> {
+    texts.map(|text| Ok((text.to_owned(), expression(text)?))).collect()
 }
 
 fn expression(text: &str) -> Result<Expr> {

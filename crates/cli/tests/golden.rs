@@ -111,9 +111,120 @@ fn views_of_the_queue_are_htcondors() {
         ("condor_q.empty-nobatch.out", EMPTY - NOW, "false", Layout::Jobs, true),
         ("condor_q.empty-hold.out", EMPTY - NOW + 1, "false", Layout::Held, true),
         ("condor_q.empty-run.out", EMPTY - NOW + 1, "false", Layout::Running, true),
+        ("condor_q.factory.out", 1, "JobMaterializeLimit isnt undefined", Layout::Factories, true),
+        ("condor_q.running2.out", 1007, "false", Layout::Running, true),
     ] {
         check_queue(file, NOW + later, constraint, layout, mine);
     }
+}
+
+#[test]
+fn jobs_are_not_grouped_as_htcondor_does_not_group_them() {
+    let jobs = ads("queue.ads", ALICE);
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let (at, totals) = (moment(NOW + 1), totals(false));
+    let me = Some(("alice", "alice@localhost"));
+    let answer =
+        Answer { source: &source, moment: &at, jobs: &jobs, totals: &totals, me, width: None };
+    assert_eq!(queue::render_group_by(&answer), golden("condor_q.group-by.out"));
+}
+
+/// The job that makes this line of `q -nobatch` at `now`: the reference's ads were not kept.
+fn queued(line: &str, now: i64) -> ClassAd {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (cluster, proc) = words[0].split_once('.').unwrap();
+    let numbers: Vec<i64> =
+        words[4].split(['+', ':']).map(|number| number.parse().unwrap()).collect();
+    let [days, hours, minutes, seconds] = numbers[..] else { panic!("{line}") };
+    let ran = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+    let status = "?IRXCH".find(words[5]).unwrap();
+    let mut ad = ClassAd::new();
+    ad.set("ClusterId", cluster.parse::<i64>().unwrap());
+    ad.set("ProcId", proc.parse::<i64>().unwrap());
+    ad.set("Owner", words[1]);
+    ad.set("QDate", seconds_of(&format!("{} {}", words[2], words[3])));
+    ad.set("JobStatus", i64::try_from(status).unwrap());
+    if status == 2 {
+        ad.set("ShadowBday", now - ran);
+    } else {
+        ad.set("RemoteWallClockTime", ran);
+    }
+    ad.set("JobPrio", words[6].parse::<i64>().unwrap());
+    ad.set("MemoryUsage", words[7].parse::<f64>().unwrap());
+    ad.set("Cmd", format!("/bin/{}", words[8]));
+    ad.set("Args", words[9..].join(" "));
+    ad
+}
+
+#[test]
+fn lists_of_queued_jobs_are_htcondors() {
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let counts = |idle, running, held, completed| Counts {
+        idle,
+        running,
+        held,
+        completed,
+        ..Counts::default()
+    };
+    for (file, clock, mine, all, of_me) in [
+        ("condor_q.now.out", "16:20:53", false, counts(7, 2, 0, 0), None),
+        ("condor_q.final-idle.out", "16:23:33", true, counts(1, 2, 0, 0), Some(counts(1, 2, 0, 0))),
+        ("condor_q.spool.out", "16:26:21", false, counts(0, 0, 6, 1), None),
+        ("condor_q.stream.out", "16:06:18", true, counts(8, 2, 1, 0), Some(counts(5, 1, 1, 0))),
+    ] {
+        let expected = golden(file);
+        let now =
+            seconds_of(&format!("11/22 {}", &clock[..5])) + clock[6..].parse::<i64>().unwrap();
+        let lines = expected.lines().skip(4).take_while(|line| !line.is_empty());
+        let jobs: Vec<ClassAd> = lines.map(|line| queued(line, now)).collect();
+        let by_owner = of_me.map(|counts| (UserName::new("alice"), counts)).into_iter().collect();
+        let (at, totals) = (moment(now), Totals { all, by_owner, ..Totals::default() });
+        let me = mine.then_some(("alice", "alice@localhost"));
+        let answer =
+            Answer { source: &source, moment: &at, jobs: &jobs, totals: &totals, me, width: None };
+        assert_eq!(queue::render(&answer, Layout::Jobs), expected, "{file}");
+    }
+}
+
+#[test]
+fn held_jobs_are_listed_with_code_subcode_and_reason() {
+    let expected = golden("condor_q.hold2.out");
+    let lines = expected.lines().skip(4).take_while(|line| !line.is_empty());
+    let held = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (cluster, proc) = words[0].split_once('.').unwrap();
+        let (code, sub) = words[4].split_once('/').unwrap();
+        let mut ad = ClassAd::new();
+        for (name, number) in [
+            ("ClusterId", cluster),
+            ("ProcId", proc),
+            ("HoldReasonCode", code),
+            ("HoldReasonSubCode", sub),
+            ("JobStatus", "5"),
+        ] {
+            ad.set(name, number.parse::<i64>().unwrap());
+        }
+        ad.set("Owner", words[1]);
+        ad.set("EnteredCurrentStatus", seconds_of(&format!("{} {}", words[2], words[3])));
+        ad.set("HoldReason", words[5..].join(" "));
+        ad
+    };
+    let jobs: Vec<ClassAd> = lines.map(held).collect();
+    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
+    let alice = Counts { held: 7, ..Counts::default() };
+    let all = Counts { idle: 2, running: 2, held: 7, ..Counts::default() };
+    let by_owner = vec![(UserName::new("alice"), alice)];
+    let (at, totals) = (moment(NOW + 44), Totals { all, by_owner, ..Totals::default() });
+    let me = Some(("alice", "alice@localhost"));
+    let answer =
+        Answer { source: &source, moment: &at, jobs: &jobs, totals: &totals, me, width: None };
+    assert_eq!(queue::render(&answer, Layout::Held), expected);
+}
+
+/// The moment `11/22 16:06` of the year of the outputs.
+fn seconds_of(date: &str) -> i64 {
+    let civil = jiff::civil::DateTime::strptime("%Y/%m/%d %H:%M", format!("2026/{date}")).unwrap();
+    civil.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second()
 }
 
 /// The words of a command line, read as `q` and `status` read them.
@@ -301,11 +412,6 @@ fn daemons_are_shown_in_htcondors_tables() {
 
 /// The ad of a job that makes this line of a history: the reference's ads were not kept.
 fn finished(line: &str) -> ClassAd {
-    let year = |date: &str| {
-        let civil =
-            jiff::civil::DateTime::strptime("%Y/%m/%d %H:%M", format!("2026/{date}")).unwrap();
-        civil.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second()
-    };
     let (cluster, proc) = line[..12].trim().split_once('.').unwrap();
     let numbers: Vec<i64> =
         line[40..52].trim().split(['+', ':']).map(|number| number.parse().unwrap()).collect();
@@ -314,12 +420,12 @@ fn finished(line: &str) -> ClassAd {
     ad.set("ClusterId", cluster.parse::<i64>().unwrap());
     ad.set("ProcId", proc.parse::<i64>().unwrap());
     ad.set("Owner", line[13..27].trim());
-    ad.set("QDate", year(line[28..39].trim()));
+    ad.set("QDate", seconds_of(line[28..39].trim()));
     let wall = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
     ad.set("RemoteWallClockTime", i32::try_from(wall).map(f64::from).unwrap());
     ad.set("JobStatus", i64::from(if line[53..54] == *"C" { 4 } else { 3 }));
     let completed = line[56..67].trim();
-    ad.set("CompletionDate", if completed.is_empty() { 0 } else { year(completed) });
+    ad.set("CompletionDate", if completed.is_empty() { 0 } else { seconds_of(completed) });
     let (program, args) = line[68..].split_once(' ').unwrap_or((&line[68..], ""));
     ad.set("Cmd", format!("/bin/{program}"));
     ad.set("Args", args);
@@ -342,6 +448,28 @@ fn lists_of_finished_jobs_are_htcondors() {
         let ads: Vec<ClassAd> = expected.lines().skip(1).map(finished).collect();
         assert_eq!(history::render(&ads, &moment(NOW)), expected, "{file}");
     }
+}
+
+#[test]
+fn values_of_finished_jobs_are_shown_as_htcondor_shows_them() {
+    let ad = |line: &str| {
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        let mut ad = ClassAd::new();
+        for (name, text) in [("ClusterId", words[0]), ("ProcId", words[1]), ("JobStatus", words[2])]
+        {
+            ad.set(name, text.parse::<i64>().unwrap());
+        }
+        if words[3] != "undefined" {
+            ad.set("ExitCode", words[3].parse::<i64>().unwrap());
+        }
+        if words[4] != "undefined" {
+            ad.set("RemoveReason", words[4]);
+        }
+        ad
+    };
+    let jobs: Vec<ClassAd> = golden("condor_history.af.out").lines().map(ad).collect();
+    let names = ["-af", "ClusterId", "ProcId", "JobStatus", "ExitCode", "RemoveReason"];
+    check_shape("condor_history.af.out", &jobs, &names);
 }
 
 #[test]

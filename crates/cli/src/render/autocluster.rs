@@ -13,7 +13,7 @@ pub(super) const ATTRS: [&str; 4] =
 
 /// What tells jobs apart here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Request {
+pub(super) struct Request {
     cpus: i64,
     memory_mib: i64,
     disk_kib: i64,
@@ -49,7 +49,7 @@ pub(super) fn lines(jobs: &[View<'_>]) -> Vec<String> {
 }
 
 impl Request {
-    fn of(job: View<'_>) -> Self {
+    pub(super) fn of(job: View<'_>) -> Self {
         let number = |name| job.int(name).unwrap_or(0);
         Self {
             cpus: number(attr::REQUEST_CPUS),

@@ -81,8 +81,10 @@ struct Batch<'a> {
     dag: Option<View<'a>>,
     /// Jobs but for that one.
     jobs: Option<Span>,
-    /// How many each cluster was submitted with.
+    /// How many each cluster was submitted with, as far as they have come into the queue.
     submitted: BTreeMap<u32, u64>,
+    /// How many of each cluster are still to come.
+    later: BTreeMap<u32, u64>,
     running: u64,
     held: u64,
     done: u64,
@@ -108,8 +110,9 @@ fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
 
 impl<'a> Batch<'a> {
     fn new(owner: String, name: String, first: View<'a>) -> Self {
-        let submitted = BTreeMap::new();
-        Self { owner, name, first, dag: None, jobs: None, submitted, running: 0, held: 0, done: 0 }
+        let (submitted, later) = (BTreeMap::new(), BTreeMap::new());
+        let (running, held, done) = (0, 0, 0);
+        Self { owner, name, first, dag: None, jobs: None, submitted, later, running, held, done }
     }
 
     fn add(&mut self, job: View<'a>) {
@@ -121,7 +124,11 @@ impl<'a> Batch<'a> {
         self.jobs = Some(self.jobs.map_or(span, |jobs| jobs.and(span)));
         let submitted =
             job.int("TotalSubmitProcs").and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-        self.submitted.insert(span.first.cluster.0, submitted);
+        // Of a factory those that are still to come are not gone.
+        let come = job.int("JobMaterializeNextProcId").and_then(|n| u64::try_from(n).ok());
+        self.submitted.insert(span.first.cluster.0, come.unwrap_or(submitted));
+        self.later
+            .insert(span.first.cluster.0, submitted - come.unwrap_or(submitted).min(submitted));
         match job.status() {
             status::RUNNING | status::TRANSFERRING_OUTPUT => self.running += span.count,
             status::HELD => self.held += span.count,
@@ -142,7 +149,8 @@ impl<'a> Batch<'a> {
         let number = |name| self.dag.and_then(|dag| u64::try_from(dag.int(name)?).ok());
         let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
         let done = number("DAG_NodesDone").unwrap_or(gone + self.done);
-        let total = number("DAG_NodesTotal").unwrap_or(gone + here);
+        let later: u64 = self.later.values().sum();
+        let total = number("DAG_NodesTotal").unwrap_or(gone + here + later);
         [done, self.running, idle, self.held, total]
             .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
     }

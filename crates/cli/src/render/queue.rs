@@ -8,7 +8,7 @@ use proto::client::{Counts, Totals};
 
 use super::print_format::Table;
 use super::view::{Moment, View, status, status_letter};
-use super::{autocluster, batch, command_line, time, totals};
+use super::{autocluster, batch, command_line, gathered, time, totals};
 
 /// Which view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub enum Layout {
     Io,
     /// How many jobs ask for the same (`-autocluster`).
     Autoclusters,
+    /// Factories (`-factory`).
+    Factories,
+    /// Held jobs by cause (`-hold-codes`).
+    HoldCodes,
     /// Counts only (`-totals`).
     Totals,
 }
@@ -44,7 +48,9 @@ impl Layout {
             | Self::Running
             | Self::Idle
             | Self::Io
-            | Self::Autoclusters => false,
+            | Self::Autoclusters
+            | Self::Factories
+            | Self::HoldCodes => false,
         }
     }
 
@@ -55,7 +61,8 @@ impl Layout {
             Self::Totals => &[],
             Self::Jobs => &JOB_ATTRS,
             Self::Dag => &[&JOB_ATTRS[..], &["DAGManJobId", "DAGNodeName"]].concat(),
-            Self::Held => &HELD_ATTRS,
+            Self::Held | Self::HoldCodes => &HELD_ATTRS,
+            Self::Factories => &gathered::FACTORY_ATTRS,
             Self::Running => &[&TIME_ATTRS[..], &[attr::REMOTE_HOST]].concat(),
             Self::Idle => &IDLE_ATTRS,
             Self::Io => &IO_ATTRS,
@@ -69,8 +76,14 @@ impl Layout {
 pub const SUMMARY_ATTRS: [&str; 5] =
     [attr::CLUSTER_ID, attr::PROC_ID, attr::OWNER, attr::USER, attr::JOB_STATUS];
 
-const BATCH_ATTRS: [&str; 5] =
-    [attr::JOB_BATCH_NAME, attr::Q_DATE, "TotalSubmitProcs", "DAG_NodesTotal", "DAG_NodesDone"];
+const BATCH_ATTRS: [&str; 6] = [
+    attr::JOB_BATCH_NAME,
+    attr::Q_DATE,
+    "TotalSubmitProcs",
+    "JobMaterializeNextProcId",
+    "DAG_NodesTotal",
+    "DAG_NodesDone",
+];
 
 /// When a job came, and how long it has run.
 pub(super) const TIME_ATTRS: [&str; 4] =
@@ -143,17 +156,15 @@ pub struct Answer<'a> {
     pub width: Option<usize>,
 }
 
+const JOBS_HEADING: &str = " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD";
+
 /// The view as text.
 pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
     let mut out = head(answer);
     let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
     let lines = match layout {
         Layout::Batches => batch::lines(&jobs),
-        Layout::Jobs => table(
-            " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD",
-            &jobs,
-            job_line,
-        ),
+        Layout::Jobs => table(JOBS_HEADING, &jobs, job_line),
         Layout::Dag => dag_lines(&jobs),
         Layout::Held => {
             table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line)
@@ -170,6 +181,8 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
             table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
         }
         Layout::Autoclusters => autocluster::lines(&jobs),
+        Layout::Factories => gathered::factories(&jobs),
+        Layout::HoldCodes => gathered::hold_codes(&jobs),
         Layout::Totals => Vec::new(),
     };
     for line in &lines {
@@ -177,9 +190,14 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
         out.push('\n');
     }
     match layout {
-        Layout::Running | Layout::Idle | Layout::Autoclusters => {}
+        Layout::Running | Layout::Idle | Layout::Autoclusters | Layout::Factories => {}
         Layout::Totals => write_totals(answer, &jobs, &mut out),
-        Layout::Batches | Layout::Jobs | Layout::Dag | Layout::Held | Layout::Io => {
+        Layout::Batches
+        | Layout::Jobs
+        | Layout::Dag
+        | Layout::Held
+        | Layout::HoldCodes
+        | Layout::Io => {
             out.push('\n');
             write_totals(answer, &jobs, &mut out);
         }
@@ -201,6 +219,15 @@ pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
         write_totals(answer, &jobs, &mut out);
     }
     out
+}
+
+/// What HTCondor 25.14 prints for `-group-by`: it neither groups nor counts any job.
+pub fn render_group_by(answer: &Answer<'_>) -> String {
+    const LEFT_OVER: usize = 51;
+    let none = Answer { jobs: &[], ..answer.clone() };
+    let heading = table(JOBS_HEADING, &[], job_line).concat();
+    let totals = totals::line("query", &Counts::default());
+    format!("{}{heading}\n\n{totals}{}\n\n", head(&none), " ".repeat(LEFT_OVER))
 }
 
 /// The line that says who answers.

@@ -118,3 +118,35 @@ fn each_daemon_of_the_pool_says_what_it_counts() {
         assert_eq!(pool.ok(&["status", nothing]), "", "{nothing}");
     }
 }
+
+#[test]
+fn the_queue_is_shown_from_every_side() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/sleep\narguments = 600\nlog = job.log\nqueue 2\n");
+    pool.submit("executable = /bin/true\nrequirements = Arch == \"PDP11\"\nqueue 2\n");
+    pool.submit("executable = /bin/true\nhold = true\nmax_materialize = 3\nqueue 50\n");
+    pool.until("1.0", "JobStatus", "2");
+    eventually("the schedd knows that no machine suits the second cluster", || {
+        pool.ok(&["q", "-unmatchable", "-af", "ClusterId", "ProcId"]) == "2 0\n2 1\n"
+    });
+    let has = |words: &[&str], expected: &str| {
+        let said = pool.ok(&[&["q"], words].concat());
+        assert!(said.contains(expected), "q {}: {expected:?} is not in\n{said}", words.join(" "));
+    };
+    has(&["-factory"], "      3      3      0      0      3      3 Norm");
+    // Those that are still to come are not done.
+    has(&["3"], "      _      _      _      3     50 3.0-2\n");
+    has(&["-hold-codes"], "   15/0         3 ");
+    has(&["-group-by", "JobStatus,ClusterId"], "       3 5         3\n");
+    has(&["-submitter", "nobody-of-that-name", "-totals"], "Total for query: 0 jobs;");
+    has(&["-better-analyze", "2.0"], "[0]           0  (Arch == \"PDP11\")\n");
+    has(
+        &["-analyze:summary"],
+        "\n2.0                    2/2            0           0           1          0         0 ",
+    );
+    has(&["-reverse-analyze", "1"], "Part            2            2        100\n");
+    has(&["-machine", "nosuch", "1"], "Of 0 slots on 0 machines,");
+    has(&["-userlog", "job.log", "-nobatch", "-global"], "  1.1 ");
+    fs::write(pool.work().join("jobs.json"), pool.ok(&["q", "-json"])).unwrap();
+    has(&["-jobads:json", "jobs.json", "-af", "GlobalJobId"], "#2.1#");
+}

@@ -90,6 +90,10 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
         ad.set("IdleVerdict", reason.verdict.to_string());
         ad.set(attr::LAST_REJ_MATCH_REASON, reason.to_string());
     }
+    if let Some(next) = job.cluster.later.lowest() {
+        ad.set("JobMaterializeNextProcId", i64::from(next.0));
+        ad.set("JobMaterializePaused", i64::from(job.cluster.paused));
+    }
     if let Some(at) = core.retry_at(&record) {
         ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
     }

@@ -52,7 +52,12 @@ pub fn read(path: &str, form: Form) -> Result<Vec<ClassAd>> {
     parse(&text, form).with_context(|| format!("read ads from {path}"))
 }
 
-fn parse(text: &str, form: Form) -> Result<Vec<ClassAd>> {
+/// The ads in a text.
+///
+/// # Errors
+///
+/// If it is not in the form.
+pub fn parse(text: &str, form: Form) -> Result<Vec<ClassAd>> {
     Ok(match form {
         Form::Auto => return parse(text, guess(text)),
         Form::Long => ClassAd::parse_old_ads(text)?,

@@ -446,6 +446,7 @@ fn lists_of_finished_jobs_are_htcondors() {
     ] {
         let expected = golden(file);
         let ads: Vec<ClassAd> = expected.lines().skip(1).map(finished).collect();
+        let ads = projected(&ads, &history::attributes());
         assert_eq!(history::render(&ads, &moment(NOW)), expected, "{file}");
     }
 }

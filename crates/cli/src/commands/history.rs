@@ -1,37 +1,29 @@
 //! `updraft history`, `condor_history`: jobs that have left the queue.
 
+mod epochs;
+mod files;
+
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use classad::{ClassAd, Expr};
 use jiff::tz::TimeZone;
-use model::JobId;
+use model::{JobId, attr};
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
 use crate::place::Where;
 use crate::render::view::{Moment, View};
 use crate::render::{finished, history};
-use crate::shape::Shape;
-use crate::verbs::Call;
-use crate::{connect, output, select};
+use crate::shape::{Instead, Shape};
+use crate::verbs::{Call, Voice};
+use crate::{connect, log_jobs, output, select};
 
 /// Options of HTCondor's `condor_history` that are not built.
-pub const NOT_YET: &[&str] = &[
-    "schedd",
-    "startd",
-    "epochs",
-    "transfer-history",
-    "type",
-    "file",
-    "search",
-    "dir",
-    "userlog",
-    "extract",
-    "inherit",
-    "debug",
-];
+pub const NOT_YET: &[&str] = &["transfer-history", "inherit", "debug"];
 
 /// List jobs that have left the queue, the last one first.
 #[derive(Debug, Args)]
@@ -51,24 +43,56 @@ pub struct HistoryArgs {
     /// Only what came after this job, or after the last one for which this expression is true.
     #[arg(long, value_name = "JOB|EXPR", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Only jobs that completed at this time (seconds since the epoch) or later.
-    #[arg(long, value_name = "TIME")]
-    completedsince: Option<i64>,
+    /// Only what came after the last job that completed at this time (seconds since the epoch, or an expression) or before.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "since")]
+    completedsince: Option<String>,
     /// The oldest first.
     #[arg(long)]
     forwards: bool,
     /// The newest first (the default).
     #[arg(long, conflicts_with = "forwards")]
     backwards: bool,
+    /// Every run of each job, also of jobs in the queue.
+    #[arg(long, help_heading = "Which history")]
+    epochs: bool,
+    #[arg(long, hide = true, value_name = "FORM")]
+    epochs_form: Option<String>,
+    /// What ran on this machine: every run, as with -epochs.
+    #[arg(long, help_heading = "Which history")]
+    startd: bool,
+    /// Which kind: job (the default) or epoch.
+    #[arg(long = "type", value_name = "KIND", help_heading = "Which history")]
+    kind: Option<String>,
+    /// Read history from this file instead of asking: HTCondor's own, or ads in any form.
+    #[arg(long, value_name = "FILE", help_heading = "Which history")]
+    file: Option<String>,
+    /// Read history from this file and those that it was rotated to (FILE.*).
+    #[arg(long, value_name = "FILE", help_heading = "Which history", conflicts_with = "file")]
+    search: Option<String>,
+    /// With -search: it is a folder, and every file in it is read.
+    #[arg(long, visible_alias = "directory", help_heading = "Which history", requires = "search")]
+    dir: bool,
+    /// Read history from an event log.
+    #[arg(long, value_name = "LOG", help_heading = "Which history", conflicts_with_all = ["file", "search"])]
+    userlog: Option<String>,
+    /// Write the ads into this file, as HTCondor keeps them, instead of showing them.
+    #[arg(long, value_name = "FILE")]
+    extract: Option<PathBuf>,
     /// Accepted: lines are never cut.
     #[arg(long, short = 'w', hide = true)]
     wide: bool,
+    /// Accepted: there is one store, and it is the schedd's.
+    #[arg(long, hide = true)]
+    schedd: bool,
     /// Accepted: there is one store, and it is local.
     #[arg(long, hide = true)]
     local: bool,
     /// Accepted: jobs are printed in order anyhow.
     #[arg(long, hide = true)]
     stream_results: bool,
+    /// Accepted: nobody keeps an index beside the store.
+    #[arg(long, hide = true)]
+    no_librarian: bool,
     #[command(flatten)]
     at: Where,
     #[command(flatten)]
@@ -79,30 +103,15 @@ pub struct HistoryArgs {
 ///
 /// # Errors
 ///
-/// If an expression is none, or the schedd cannot be asked.
+/// If an expression is none, a file cannot be read, or the schedd cannot be asked.
 pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let since = args.since.as_deref().map(Since::parse).transpose()?;
-    // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
-    let limit_here = since.is_some() || args.forwards;
-    let query = Query {
-        constraint: connect::both(
-            constraint(args)?,
-            instead.as_ref().and_then(|i| i.filter().cloned()),
-        ),
-        limit: args.limit.filter(|_| !limit_here),
-        // `since` may look at any attribute.
-        projection: match (&instead, &since) {
-            (Some(instead), None) => instead.projection(),
-            (Some(_), Some(_)) | (None, _) => Vec::new(),
-        },
-        finished: true,
-        ..Query::of(select::any_or(&args.jobs, Select::All))
-    };
-    let mut jobs = match args.scanlimit {
-        Some(scan) => scanned(scan, &query, &moment)?,
+    let since = since(args)?;
+    let query = query(args, instead.as_ref(), since.as_ref())?;
+    let mut jobs = match elsewhere(args, &query, &moment)? {
+        Some(jobs) => chosen(jobs, args, &query, &moment),
         None => connect::jobs(&mut connect::schedd()?, query)?,
     };
     if let Some(since) = since {
@@ -112,8 +121,11 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     if args.forwards {
         jobs.reverse();
     }
-    if limit_here {
-        jobs.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
+    jobs.truncate(size(args.limit));
+    if let Some(path) = &args.extract {
+        let newest_first: Vec<ClassAd> =
+            if args.forwards { jobs.into_iter().rev().collect() } else { jobs };
+        return extract(path, &newest_first, &moment, call);
     }
     let text = match instead {
         Some(instead) => instead.render(&jobs, &moment, call.voice),
@@ -123,10 +135,73 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// What the query asks for among the last `scan` jobs.
-fn scanned(scan: u64, query: &Query, moment: &Moment) -> Result<Vec<ClassAd>> {
+fn size(limit: Option<u64>) -> usize {
+    limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
+}
+
+/// What to ask for.
+fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Since>) -> Result<Query> {
+    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
+    // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
+    let limit_here = since.is_some() || args.forwards;
+    Ok(Query {
+        constraint: connect::both(wanted, instead.and_then(|i| i.filter().cloned())),
+        limit: args.limit.filter(|_| !limit_here),
+        // `since` may look at any attribute, and an extract has all.
+        projection: match (instead, since, &args.extract) {
+            (Some(instead), None, None) => instead.projection(),
+            (None, None, None) => history::attributes(),
+            _ => Vec::new(),
+        },
+        finished: true,
+        ..Query::of(select::any_or(&args.jobs, Select::All))
+    })
+}
+
+/// Jobs that do not come from the store as they are, the newest first: from files, every run, or only the last ones.
+fn elsewhere(args: &HistoryArgs, query: &Query, moment: &Moment) -> Result<Option<Vec<ClassAd>>> {
+    let runs = match args.kind.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("job" | "history" | "all") => args.epochs || args.startd,
+        Some("epoch") => true,
+        Some(other) => bail!("-type {other}: not supported yet; the kinds are job and epoch"),
+    };
+    if args.epochs_form.as_deref().is_some_and(|form| !form.is_empty()) {
+        bail!("-epochs:d: the record of runs is not deleted");
+    }
+    let files = match (&args.file, &args.search) {
+        (Some(file), _) => vec![PathBuf::from(file)],
+        (None, Some(path)) => files::search(path, args.dir)?,
+        (None, None) => Vec::new(),
+    };
+    let mut oldest_first = Vec::new();
+    for file in &files {
+        oldest_first.extend(files::read(file)?);
+    }
+    if let Some(log) = &args.userlog {
+        oldest_first = log_jobs::read(log, moment)?;
+        oldest_first.retain(|ad| log_jobs::has_left(ad, moment));
+        oldest_first.sort_by_key(|ad| View::new(ad, moment).int(attr::ENTERED_CURRENT_STATUS));
+    }
+    if !files.is_empty() || args.userlog.is_some() {
+        oldest_first.reverse();
+        return Ok(Some(oldest_first));
+    }
+    if runs {
+        return Ok(Some(epochs::read(&mut connect::schedd()?, &query.select, moment)?));
+    }
+    let Some(scan) = args.scanlimit else { return Ok(None) };
     let last = Query { limit: Some(scan), finished: true, ..Query::of(Select::All) };
-    let mut jobs = connect::jobs(&mut connect::schedd()?, last)?;
+    Ok(Some(connect::jobs(&mut connect::schedd()?, last)?))
+}
+
+/// What the query asks for among these.
+fn chosen(
+    mut jobs: Vec<ClassAd>,
+    args: &HistoryArgs,
+    query: &Query,
+    moment: &Moment,
+) -> Vec<ClassAd> {
+    jobs.truncate(size(args.scanlimit));
     jobs.retain(|ad| {
         let selected = match &query.select {
             Select::Any(words) => {
@@ -137,17 +212,31 @@ fn scanned(scan: u64, query: &Query, moment: &Moment) -> Result<Vec<ClassAd>> {
         let holds = |expr: &Expr| ad.eval_expr(expr, None, moment.env()).is_true();
         selected && query.constraint.as_ref().is_none_or(holds)
     });
-    jobs.truncate(query.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
-    Ok(jobs)
+    jobs.truncate(size(query.limit));
+    jobs
 }
 
-fn constraint(args: &HistoryArgs) -> Result<Option<Expr>> {
-    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
-    let completed = args
-        .completedsince
-        .map(|at| connect::constraint(&format!("CompletionDate >= {at}")))
-        .transpose()?;
-    Ok(connect::both(wanted, completed))
+fn extract(
+    path: &Path,
+    newest_first: &[ClassAd],
+    moment: &Moment,
+    call: &Call,
+) -> Result<ExitCode> {
+    fs::write(path, files::kept(newest_first, moment))
+        .with_context(|| format!("write history into {}", path.display()))?;
+    if call.voice == Voice::Updraft {
+        output::put(&format!("{} ads in {}\n", newest_first.len(), path.display()))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+fn since(args: &HistoryArgs) -> Result<Option<Since>> {
+    if let Some(time) = &args.completedsince {
+        // A job that was removed has not completed.
+        let stop = format!("CompletionDate > 0 && CompletionDate <= ({time})");
+        return Ok(Some(Since::Expr(Box::new(connect::constraint(&stop)?))));
+    }
+    args.since.as_deref().map(Since::parse).transpose()
 }
 
 /// Where `-since` stops.

@@ -1,12 +1,29 @@
 //! The list of finished jobs, as HTCondor 25.14 prints it.
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd};
 use model::attr;
 
 use super::view::{Moment, View, status_letter};
 use super::{command_line, time};
 
 const HEADING: &str = " ID          OWNER            SUBMITTED   RUN_TIME   ST   COMPLETED CMD\n";
+
+/// What the list is made from.
+pub fn attributes() -> Vec<AttrName> {
+    let names = [
+        attr::CLUSTER_ID,
+        attr::PROC_ID,
+        attr::OWNER,
+        attr::Q_DATE,
+        attr::COMPLETION_DATE,
+        attr::REMOTE_WALL_CLOCK_TIME,
+        attr::JOB_STATUS,
+        attr::CMD,
+        attr::ARGS,
+        attr::ARGUMENTS,
+    ];
+    names.map(AttrName::from).to_vec()
+}
 
 /// The list, heading first.
 pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {

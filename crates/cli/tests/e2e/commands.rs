@@ -150,3 +150,28 @@ fn the_queue_is_shown_from_every_side() {
     fs::write(pool.work().join("jobs.json"), pool.ok(&["q", "-json"])).unwrap();
     has(&["-jobads:json", "jobs.json", "-af", "GlobalJobId"], "#2.1#");
 }
+
+#[test]
+fn history_tells_every_run_and_travels_in_files() {
+    let pool = Pool::start(1);
+    let job = "executable = /bin/sh\narguments = \"-c 'test -e tried && exit 0; touch tried; exit 3'\"\n\
+               should_transfer_files = no\nlog = job.log\nmax_retries = 1\nqueue\n";
+    pool.submit(job);
+    pool.ok(&["wait", "1"]);
+    let runs =
+        pool.ok(&["history", "-epochs", "1", "-af", "RunInstanceId", "JobStatus", "ExitCode"]);
+    assert_eq!(runs, "2 4 0\n1 1 3\n", "the last run comes first");
+    assert_eq!(
+        pool.ok(&["history", "-epochs", "-forwards", "-limit", "1", "-af", "ExitCode"]),
+        "3\n"
+    );
+    assert_eq!(pool.ok(&["history", "-extract", "kept"]), "1 ads in kept\n");
+    assert_eq!(pool.ok(&["history", "-file", "kept", "-long"]), pool.ok(&["history", "-long"]));
+    assert_eq!(pool.ok(&["history", "-search", "kept", "-af", "ClusterId", "ExitCode"]), "1 0\n");
+    assert_eq!(
+        pool.ok(&["history", "-userlog", "job.log", "-af", "ClusterId", "ExitCode"]),
+        "1 0\n"
+    );
+    assert_eq!(pool.ok(&["history", "-completedsince", "time() - 3600", "-af", "ProcId"]), "0\n");
+    assert_eq!(pool.ok(&["history", "-completedsince", "time() + 10", "-af", "ProcId"]), "");
+}

@@ -79,6 +79,14 @@ impl ClassAd {
         parse::parse_new(text)
     }
 
+    /// Reads several ads in brackets, one behind the other, as plug-ins and `-long:new` write them.
+    ///
+    /// # Errors
+    /// As [`ClassAd::parse_new`].
+    pub fn parse_new_ads(text: &str) -> Result<Vec<ClassAd>, ParseError> {
+        parse::parse_new_ads(text)
+    }
+
     /// Reads a JSON object as [`ClassAd::to_json`] prints it, or a plain one.
     ///
     /// # Errors

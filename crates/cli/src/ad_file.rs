@@ -68,10 +68,7 @@ pub fn parse(text: &str, form: Form) -> Result<Vec<ClassAd>> {
         }
         Form::Json if text.trim().is_empty() => Vec::new(),
         Form::Json => ClassAd::parse_json_ads(text)?,
-        Form::New => {
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
-            lines.map(ClassAd::parse_new).collect::<Result<_, _>>()?
-        }
+        Form::New => ClassAd::parse_new_ads(text)?,
     })
 }
 

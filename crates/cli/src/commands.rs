@@ -4,6 +4,7 @@
 pub mod classad;
 pub mod config_val;
 pub mod continue_job;
+pub mod curl_plugin;
 pub mod daemon;
 pub mod events;
 pub mod help;

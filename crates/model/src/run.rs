@@ -34,6 +34,9 @@ pub enum RunEnd {
         /// Whether nothing failed but that the files are more than `MaxTransferOutputMB` allows (code 33).
         #[serde(default)]
         over_limit: bool,
+        /// What a plug-in said of it, if one was to move it: then the path is a URL.
+        #[serde(default)]
+        said: Option<String>,
     },
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
     Vacated {
@@ -56,6 +59,16 @@ pub struct StartFailure {
     pub path: String,
     /// The kernel's error number.
     pub errno: i32,
+    /// What a plug-in said of it, if one was to move it: then the path is a URL.
+    #[serde(default)]
+    pub said: Option<String>,
+}
+
+impl StartFailure {
+    /// A step that failed on a path, by the kernel's word.
+    pub fn at(stage: StartStage, path: impl Into<String>, errno: i32) -> Self {
+        Self { stage, path: path.into(), errno, said: None }
+    }
 }
 
 /// The steps of starting a process that a user's mistake can break.

@@ -8,7 +8,7 @@
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
 //! - `porter`: runs whose files travel; `transfer`: which files; `copying`: that each arrives whole; `spool`: what an evicted job
-//!   keeps.
+//!   keeps; `plugins`: programs that fetch and store files by URL.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
 //! - `settings`: what an administrator wants otherwise. `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
@@ -23,6 +23,7 @@ mod environment;
 mod journal;
 mod launcher_link;
 mod measure;
+mod plugins;
 mod porter;
 mod sandbox;
 mod schedds;

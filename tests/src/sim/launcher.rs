@@ -67,7 +67,7 @@ fn end_of(text: &str) -> RunEnd {
         RunEnd::Signaled { signal: number(signal), core: false }
     } else {
         let stage = if text == "prepare" { StartStage::Prepare } else { StartStage::Execute };
-        RunEnd::StartFailed(StartFailure { stage, path: "/job".to_owned(), errno: 2 })
+        RunEnd::StartFailed(StartFailure::at(stage, "/job", 2))
     }
 }
 

@@ -20,6 +20,17 @@ pub(crate) fn parse_new(text: &str) -> Result<ClassAd, ParseError> {
     }
 }
 
+/// Reads `[ a = 1 ] [ b = 2 ]`, with commas between them or not.
+pub(crate) fn parse_new_ads(text: &str) -> Result<Vec<ClassAd>, ParseError> {
+    let mut parser = Parser::new(text, Syntax::New)?;
+    let mut ads = Vec::new();
+    while !matches!(parser.token, Token::End) {
+        ads.push(parser.ad()?);
+        parser.skip(",")?;
+    }
+    Ok(ads)
+}
+
 /// Reads one `Name = expression` a line. Empty lines and lines that begin with `#` are passed over.
 pub(crate) fn parse_old(text: &str) -> Result<ClassAd, ParseError> {
     check_length(text)?;

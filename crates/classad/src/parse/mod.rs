@@ -7,7 +7,7 @@ mod json;
 mod lexer;
 mod xml;
 
-pub(crate) use ad_text::{parse_ads_old, parse_new, parse_old};
+pub(crate) use ad_text::{parse_ads_old, parse_new, parse_new_ads, parse_old};
 pub use error::ParseError;
 pub(crate) use expression::parse_expression;
 pub(crate) use json::{parse_json, parse_json_ads};

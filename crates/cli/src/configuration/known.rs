@@ -26,6 +26,8 @@ const fn known(name: &'static str, default: &'static str, reader: DaemonRole) ->
 pub const KNOWN: &[Known] = &[
     known("CONCURRENCY_LIMIT_DEFAULT", "2308032", DaemonRole::Negotiator),
     known("DEFAULT_PRIO_FACTOR", "1000.0", DaemonRole::Negotiator),
+    known("ENABLE_URL_TRANSFERS", "True", DaemonRole::Startd),
+    known("FILETRANSFER_PLUGINS", "", DaemonRole::Startd),
     known("MEMORY", "$(DETECTED_MEMORY) - $(RESERVED_MEMORY)", DaemonRole::Startd),
     known("NUM_CPUS", "$(DETECTED_CPUS)", DaemonRole::Startd),
     known("PRIORITY_HALFLIFE", "86400.0", DaemonRole::Negotiator),

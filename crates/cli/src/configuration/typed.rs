@@ -1,5 +1,6 @@
 //! What daemons make of their settings: texts become numbers, expressions and lists. The only place that knows what a value means.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
@@ -79,7 +80,22 @@ pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
         let expected = "an expression, because STARTD_ATTRS lists it: a string needs double quotes";
         attributes.set(AttrName::from(name.to_owned()), expression(text, name, expected)?);
     }
-    Ok(startd::Settings { cpus, memory_mib, reserved_memory_mib, attributes })
+    let plugins = plugins(all)?;
+    Ok(startd::Settings { plugins, cpus, memory_mib, reserved_memory_mib, attributes })
+}
+
+/// The programs that are listed, and behind them our own, which asks `curl` to do it.
+fn plugins(all: &Effective) -> Result<Vec<Vec<PathBuf>>, SettingError> {
+    const ENABLE: &str = "ENABLE_URL_TRANSFERS";
+    let enable = all.get(ENABLE).unwrap_or("True");
+    let wanted = Expr::parse(enable).ok().and_then(|expr| expr.as_literal()?.as_bool());
+    if !wanted.ok_or_else(|| refused(ENABLE, enable, "True or False"))? {
+        return Ok(Vec::new());
+    }
+    let listed = all.get("FILETRANSFER_PLUGINS").unwrap_or_default();
+    let listed = words(listed).map(|program| vec![PathBuf::from(program)]);
+    let own = std::env::current_exe().ok().map(|own| vec![own, PathBuf::from("curl_plugin")]);
+    Ok(listed.chain(own).collect())
 }
 
 /// The words of a list: between commas and blanks.

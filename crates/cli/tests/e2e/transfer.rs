@@ -114,6 +114,73 @@ fn an_evicted_job_goes_on_with_what_it_had_and_leaves_nothing_behind() {
     eventually("nothing is kept of it", || !kept.exists());
 }
 
+/// A plug-in for `toy://`: fetches the URL's path as a file's content, keeps what it stores beside itself, and knows no `bad`.
+const TOY: &str = r#"#!/bin/sh
+if test "$1" = -classad; then
+    printf 'MultipleFileSupport = true\nPluginType = "FileTransfer"\nSupportedMethods = "toy"\n'
+    exit 0
+fi
+sed -n 's/.*Url = "\([^"]*\)".*LocalFileName = "\([^"]*\)".*/\2 \1/p' "$2" | while read -r file url; do
+    case "$5$url" in
+    *bad*)
+        echo "[ TransferSuccess = false; TransferError = \"no such toy\"; TransferUrl = \"$url\" ]" > "$4"
+        exit 3;;
+    -upload*) cp "$file" "$(dirname "$0")/$(echo "${url#toy://}" | tr / _)";;
+    *) printf '%s' "${url#toy://}" > "$file";;
+    esac
+done
+"#;
+
+#[test]
+fn plug_ins_fetch_and_store_what_has_a_url() {
+    use std::os::unix::fs::PermissionsExt;
+    let shelf = tempfile::tempdir().unwrap();
+    let toy = shelf.path().join("toy");
+    fs::write(&toy, TOY).unwrap();
+    fs::set_permissions(&toy, fs::Permissions::from_mode(0o755)).unwrap();
+    let pool = Pool::start_with_config(1, &format!("FILETRANSFER_PLUGINS = {}\n", toy.display()));
+    let kept = |name: &str| fs::read_to_string(shelf.path().join(name)).unwrap();
+
+    let script = "mkdir d; cat ball > result; echo two > d/two; cat ball";
+    let outputs = "transfer_output_files = result, d\n";
+    let fetch = "transfer_input_files = toy://red/ball\n";
+    pool.submit(&away(
+        script,
+        &format!("{fetch}{outputs}transfer_output_remaps = \"result=toy://shelf/one\"\nlog = log"),
+    ));
+    pool.until("1.0", "JobStatus", "4");
+    assert_eq!(kept("shelf_one"), "red/ball");
+    let work = |name: &str| fs::read_to_string(pool.work().join(name)).unwrap();
+    assert_eq!((work("d/two").as_str(), work("out").as_str()), ("two\n", "red/ball"));
+
+    pool.submit(&away(script, &format!("{fetch}{outputs}output_destination = toy://box/")));
+    pool.until("2.0", "JobStatus", "4");
+    assert_eq!((kept("box_result").as_str(), kept("box_d_two").as_str()), ("red/ball", "two\n"));
+
+    for (cluster, more, code, told) in [
+        (
+            3,
+            "transfer_input_files = toy://bad",
+            "13",
+            "Transfer input files failure at execution point",
+        ),
+        (
+            4,
+            "output_destination = toy://bad",
+            "12",
+            "Transfer output files failure at execution point",
+        ),
+    ] {
+        pool.submit(&away("true > made", more));
+        let job = format!("{cluster}.0");
+        pool.until(&job, "HoldReasonCode", code);
+        let reason = &pool.attribute(&job, "HoldReason")[0];
+        assert!(reason.contains(told) && reason.contains("Error: no such toy"), "{reason}");
+    }
+    pool.submit(&away("true", "transfer_input_files = never://x"));
+    eventually("nobody speaks that", || pool.attribute("5.0", "IdleVerdict") == ["never"]);
+}
+
 /// What the job that runs has said so far.
 fn tail(pool: &Pool) -> String {
     let out = pool.updraft(&["q", "-run", "-af", "ClusterId"]);

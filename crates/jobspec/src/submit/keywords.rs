@@ -68,7 +68,7 @@ pub enum Family {
     Checkpoints,
     /// Encrypted transfers and scratch directories.
     Encryption,
-    /// Transfers to and from URLs.
+    /// Plug-ins that come with a job, and folders for its output.
     UrlTransfers,
     /// Input that many jobs on a machine share.
     SharedInput,
@@ -104,7 +104,7 @@ impl Family {
             Self::Credentials => "proxies, tokens and OAuth services",
             Self::Checkpoints => "checkpoints that a job takes itself",
             Self::Encryption => "encryption of transfers and scratch directories",
-            Self::UrlTransfers => "transfers to and from URLs",
+            Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
             Self::JobSets => "job sets",
@@ -275,6 +275,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "transfer_output_files" ["transferoutputfiles"] => "", Made;
     "transfer_output_remaps" => "TransferOutputRemaps", Unquoted;
     "transfer_executable" => "TransferExecutable", Made;
+    "output_destination" => "OutputDestination", Text;
     "preserve_relative_paths" => "PreserveRelativePaths", Truth;
     "max_transfer_input_mb" => "MaxTransferInputMB", Expression;
     "max_transfer_output_mb" => "MaxTransferOutputMB", Expression;
@@ -375,7 +376,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "encrypt_output_files" => "", Made, Encryption;
     "dont_encrypt_input_files" => "", Made, Encryption;
     "dont_encrypt_output_files" => "", Made, Encryption;
-    "output_destination" => "", Made, UrlTransfers;
     "output_directory" => "", Made, UrlTransfers;
     "transfer_plugins" => "", Made, UrlTransfers;
     "public_input_files" => "", Made, SharedInput;

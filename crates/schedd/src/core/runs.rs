@@ -161,23 +161,22 @@ impl Core {
                 let code = HoldCode::MaxTransferOutputSizeExceeded;
                 AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
-            RunEnd::OutputFailed { path, errno, over_limit: false, .. } => {
-                let slot = job.record().tally.slot.unwrap_or_default();
-                let reason = format!(
-                    "Transfer output files failure at execution point {slot} while sending files to access point {}. {}",
-                    self.config.name,
-                    transfer_failure(path, *errno)
-                );
+            RunEnd::OutputFailed { path, errno, over_limit: false, said, .. } => {
+                let [here, there] = self.both_ends(job);
+                let failed = TransferFailure { path, errno: *errno, said: said.as_deref() };
+                let reason = failed.reason("output", &there, &here, &there);
                 let code = HoldCode::TransferOutputError;
                 AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
-            RunEnd::StartFailed(StartFailure { stage: StartStage::TransferInput, path, errno }) => {
-                let slot = job.record().tally.slot.unwrap_or_default();
-                let reason = format!(
-                    "Transfer input files failure at access point {} while sending files to execution point {slot}. {}",
-                    self.config.name,
-                    transfer_failure(path, *errno)
-                );
+            RunEnd::StartFailed(StartFailure {
+                stage: StartStage::TransferInput,
+                path,
+                errno,
+                said,
+            }) => {
+                let [here, there] = self.both_ends(job);
+                let failed = TransferFailure { path, errno: *errno, said: said.as_deref() };
+                let reason = failed.reason("input", &here, &there, &there);
                 let code = HoldCode::TransferInputError;
                 AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
@@ -188,9 +187,43 @@ impl Core {
     }
 }
 
+impl Core {
+    /// The two places between which a job's files travel: this one, and where it ran.
+    fn both_ends(&self, job: JobRef<'_>) -> [String; 2] {
+        let slot = job.record().tally.slot.unwrap_or_default();
+        [format!("access point {}", self.config.name), format!("execution point {slot}")]
+    }
+}
+
+/// A file that could not be moved.
+struct TransferFailure<'a> {
+    path: &'a str,
+    errno: i32,
+    /// What a plug-in said of it.
+    said: Option<&'a str>,
+}
+
+impl TransferFailure<'_> {
+    /// HTCondor 25.14's words for it. A plug-in works on the machine, whichever way its files go.
+    fn reason(&self, which: &str, from: &str, to: &str, machine: &str) -> String {
+        let Self { path, errno, said } = self;
+        if let Some(said) = said {
+            let (protocol, _) = path.split_once("://").unwrap_or_default();
+            return format!(
+                "Transfer {which} files failure at {machine} using protocol {protocol}. Details: {said} (URL file = {path})"
+            );
+        }
+        let cause = errno_text(*errno);
+        format!(
+            "Transfer {which} files failure at {from} while sending files to {to}. Details: 1 total failures: first failure: \
+             reading from file {path}: (errno {errno}) {cause}"
+        )
+    }
+}
+
 /// A start that failed holds the job, with the code of the step, unless the step was ours (HTCondor 25.14's texts).
 fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> AfterRun {
-    let StartFailure { stage, path, errno } = failure;
+    let StartFailure { stage, path, errno, said: _ } = failure;
     let cause = errno_text(*errno);
     let (code, reason) = match stage {
         StartStage::InputSize => (
@@ -233,14 +266,6 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
         None => reason,
     };
     AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
-}
-
-/// HTCondor 25.14's words for the first file that could not be copied.
-fn transfer_failure(path: &str, errno: i32) -> String {
-    let cause = errno_text(errno);
-    format!(
-        "Details: 1 total failures: first failure: reading from file {path}: (errno {errno}) {cause}"
-    )
 }
 
 fn vacated(code: VacateCode) -> &'static str {

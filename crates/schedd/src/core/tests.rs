@@ -202,7 +202,7 @@ fn exited(code: i32) -> RunEnd {
 }
 
 fn not_started(stage: StartStage) -> RunEnd {
-    RunEnd::StartFailed(StartFailure { stage, path: "/x".to_owned(), errno: 2 })
+    RunEnd::StartFailed(StartFailure::at(stage, "/x", 2))
 }
 
 #[test]

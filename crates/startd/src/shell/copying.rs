@@ -27,6 +27,8 @@ pub(crate) struct TransferError {
     pub(crate) errno: i32,
     /// Whether nothing failed but that this file is beyond what the job allows (`MaxTransferInputMB`, `MaxTransferOutputMB`).
     pub(crate) over_limit: bool,
+    /// What a plug-in said of it, if one was to move it: then the path is a URL.
+    pub(crate) said: Option<String>,
 }
 
 impl TransferError {
@@ -65,14 +67,6 @@ pub(crate) fn copy_item(
     preserve: bool,
 ) -> Result<u64, TransferError> {
     let item = item.strip_prefix("file://").unwrap_or(item);
-    if item.contains("://") {
-        // Only a machine with a plug-in for it matches such a job; this one has none.
-        return Err(TransferError {
-            path: PathBuf::from(item),
-            errno: Errno::EPROTONOSUPPORT as i32,
-            over_limit: false,
-        });
-    }
     let source = from.join(item);
     let found = fs::metadata(&source).map_err(|error| failed(&source, &error))?;
     if found.is_dir() && item.ends_with('/') {
@@ -230,7 +224,7 @@ pub(crate) fn make_parent(target: &Path) -> Result<(), TransferError> {
 /// The kernel's word on a path.
 pub(crate) fn failed(path: &Path, error: &io::Error) -> TransferError {
     let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
-    TransferError { path: path.to_owned(), errno, over_limit: false }
+    TransferError { path: path.to_owned(), errno, over_limit: false, said: None }
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Deferrals {
             Some(times) if now_s > times.until_s => {
                 self.times.remove(&key);
                 let (stage, path) = (StartStage::Deferral, String::new());
-                Ready::Missed(RunEnd::StartFailed(StartFailure { stage, path, errno: 0 }))
+                Ready::Missed(RunEnd::StartFailed(StartFailure::at(stage, path, 0)))
             }
             Some(_) => {
                 self.times.remove(&key);

@@ -19,6 +19,7 @@ use tokio::task::spawn_blocking;
 
 use super::disk::{self, DiskUsed};
 use super::engine::EngineInput;
+use super::plugins::Plugins;
 use super::sandbox::Sandboxes;
 use super::transfer::{self, Ended, Plan};
 use super::translate;
@@ -101,7 +102,7 @@ impl Porter {
         let (sandboxes, plan) = (self.sandboxes.clone(), self.plan(key));
         let path = sandboxes.path(key).to_string_lossy().into_owned();
         let errno = Errno::EIO as i32;
-        let failure = StartFailure { stage: StartStage::Prepare, path, errno };
+        let failure = StartFailure::at(StartStage::Prepare, path, errno);
         let otherwise = Carried::In { key, result: Box::new(Err(failure)) };
         self.carry(otherwise, move || {
             let result = Box::new(sandboxes.prepare_away(&run, &plan));
@@ -166,6 +167,7 @@ impl Porter {
             return true;
         }
         let (scratch, path) = (self.sandboxes.path(key), self.plan(key));
+        let plugins = self.sandboxes.plugins();
         let (end, usage) = (translate::run_end(ended), translate::usage_of_end(ended));
         let how = match ended.killed_by {
             None => Ended::ByItself,
@@ -176,7 +178,7 @@ impl Porter {
         let disk = DiskUsed::default();
         self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage, disk }, move || {
             let disk = disk::used(&scratch);
-            let (end, travelled) = after_bringing_back(&path, &scratch, end, how);
+            let (end, travelled) = after_bringing_back(&path, &scratch, end, how, &plugins);
             Carried::Back { key, end, usage: travelled.within(usage), disk }
         });
         true
@@ -251,6 +253,7 @@ fn after_bringing_back(
     scratch: &Path,
     end: RunEnd,
     how: Ended,
+    plugins: &Plugins,
 ) -> (RunEnd, Travelled) {
     let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<Plan>(&bytes)?));
     let plan = match read {
@@ -261,7 +264,7 @@ fn after_bringing_back(
             return (RunEnd::Lost { reason }, Travelled::default());
         }
     };
-    let (sent_bytes, result) = transfer::bring_back(&plan, scratch, &end, how);
+    let (sent_bytes, result) = transfer::bring_back(&plan, scratch, &end, how, plugins);
     let end = match result {
         Ok(()) => end,
         Err(error) => match end {
@@ -273,6 +276,7 @@ fn after_bringing_back(
                     path: error.path.to_string_lossy().into_owned(),
                     errno: error.errno,
                     over_limit: error.over_limit,
+                    said: error.said,
                 }
             }
             end => {

@@ -21,6 +21,7 @@ use nix::unistd::{Gid, Uid, User};
 use tokio::sync::mpsc;
 
 use super::environment::{self, JOB_AD, MACHINE_AD, Place};
+use super::plugins::Plugins;
 use super::spool::Spool;
 use super::transfer;
 use super::translate::wire_key;
@@ -65,6 +66,7 @@ pub(crate) struct Sandboxes {
     gid: Gid,
     home: Option<PathBuf>,
     file_system_domain: String,
+    plugins: Arc<Plugins>,
     /// Folders of ended runs with nothing in them but what the next run's folder has too.
     spares: Arc<Mutex<Spares>>,
 }
@@ -89,12 +91,16 @@ struct Layout {
 }
 
 impl Sandboxes {
-    /// Folders below `folder`, for runs as the present user on a machine of this `FileSystemDomain`.
+    /// Folders below `folder`, for runs as the present user on a machine of this `FileSystemDomain` with these plug-ins.
     ///
     /// # Errors
     ///
     /// If the folder cannot be made.
-    pub(crate) fn new(folder: &Path, file_system_domain: &str) -> io::Result<Self> {
+    pub(crate) fn new(
+        folder: &Path,
+        file_system_domain: &str,
+        plugins: Arc<Plugins>,
+    ) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
         let uid = Uid::effective();
         let user = User::from_uid(uid).ok().flatten();
@@ -106,6 +112,7 @@ impl Sandboxes {
             gid: Gid::effective(),
             home,
             file_system_domain,
+            plugins,
             spares: Arc::default(),
         })
     }
@@ -113,6 +120,11 @@ impl Sandboxes {
     /// The scratch folder of a run.
     pub(crate) fn path(&self, key: RunKey) -> PathBuf {
         self.folder.join(format!("{FOLDER_PREFIX}{key}"))
+    }
+
+    /// What fetches and stores files by URL.
+    pub(crate) fn plugins(&self) -> Arc<Plugins> {
+        Arc::clone(&self.plugins)
     }
 
     /// Whether the files of a job must be brought to it.
@@ -175,8 +187,13 @@ impl Sandboxes {
             .spool
             .as_ref()
             .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
-        let expected = transfer::bring_in(job, &scratch, spool.as_ref())
-            .map_err(|error| failure(error.stage(), &error.path, error.errno))?;
+        let expected =
+            transfer::bring_in(job, &scratch, spool.as_ref(), &self.plugins).map_err(|error| {
+                StartFailure {
+                    said: error.said.clone(),
+                    ..failure(error.stage(), &error.path, error.errno)
+                }
+            })?;
         let written = serde_json::to_vec(&expected).map_err(io::Error::from);
         written
             .and_then(|bytes| fs::write(plan, bytes))
@@ -349,7 +366,7 @@ fn unprepared(path: &Path, error: &io::Error) -> StartFailure {
 }
 
 fn failure(stage: StartStage, path: &Path, errno: i32) -> StartFailure {
-    StartFailure { stage, path: path.to_string_lossy().into_owned(), errno }
+    StartFailure::at(stage, path.to_string_lossy(), errno)
 }
 
 fn stdio(path: Option<&Path>, write: WriteMode) -> Stdio {

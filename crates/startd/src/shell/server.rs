@@ -14,7 +14,7 @@ use proto::client::Identity;
 use proto::clock;
 use proto::net::{Admission, Listener, NetError, Role};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +25,7 @@ use super::engine::{self, Engine, EngineInput, Parts};
 use super::journal::{Journal, JournalError, Opened};
 use super::launcher_link;
 use super::measure;
+use super::plugins::Plugins;
 use super::porter::Porter;
 use super::sandbox::Sandboxes;
 use super::schedds::{self, Desk, draw};
@@ -97,10 +98,12 @@ pub enum Error {
 /// If a file or the socket fails.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let now = clock::now();
-    let sandboxes = Sandboxes::new(&config.execute_dir, &config.machine)
+    let programs = config.settings.plugins.clone();
+    let plugins = Arc::new(spawn_blocking(move || Plugins::find(&programs)).await?);
+    let sandboxes = Sandboxes::new(&config.execute_dir, &config.machine, Arc::clone(&plugins))
         .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
     let boot_id = boot_id()?;
-    let (core, journal) = recover(&config, &boot_id, now)?;
+    let (core, journal) = recover(&config, &plugins, &boot_id, now)?;
     let machine = MachineName::new(&config.machine);
     tracing::info!(%machine, journal = journal.head().journal, "the startd knows what it did");
 
@@ -177,8 +180,13 @@ async fn farewell(
 }
 
 /// The core as the journal has it.
-fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), Error> {
-    let found = detect::machine(
+fn recover(
+    config: &Config,
+    plugins: &Plugins,
+    boot_id: &str,
+    now: Now,
+) -> Result<(Core, Journal), Error> {
+    let mut found = detect::machine(
         &config.machine,
         &config.address,
         &config.execute_dir,
@@ -186,6 +194,9 @@ fn recover(config: &Config, boot_id: &str, now: Now) -> Result<(Core, Journal), 
         now.wall,
     )
     .map_err(|source| failed("read", "/proc/meminfo", source))?;
+    if let Some(methods) = plugins.methods() {
+        found.ad.set("HasFileTransferPluginMethods", methods);
+    }
     let wall_ms = u64::try_from(now.wall.as_millis()).unwrap_or(0);
     let journal = u64::from_ne_bytes(draw());
     let opened = Journal::open(&config.state_dir, boot_id, journal, wall_ms, &found.total)?;

@@ -1,5 +1,7 @@
 //! What a startd is told about its machine: what an administrator wants otherwise than it is found.
 
+use std::path::PathBuf;
+
 use classad::ClassAd;
 
 /// The settings of one machine.
@@ -11,6 +13,9 @@ pub struct Settings {
     pub memory_mib: Option<u64>,
     /// Memory that is not offered of that found, MiB (`RESERVED_MEMORY`).
     pub reserved_memory_mib: u64,
+    /// Programs that fetch and store files by URL, each with its first arguments; the first that speaks a protocol is used for it
+    /// (`FILETRANSFER_PLUGINS`).
+    pub plugins: Vec<Vec<PathBuf>>,
     /// Attributes of the machine's ad: `Start`, and those that `STARTD_ATTRS` lists.
     pub attributes: ClassAd,
 }

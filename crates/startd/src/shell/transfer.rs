@@ -5,7 +5,7 @@
 //! `spool`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copying::{TransferError, copy_file, copy_item, failed, make_parent};
 use super::environment::{JOB_AD, MACHINE_AD};
+use super::plugins::{Errand, Plugins, Way, method};
 use super::sandbox::text;
 use super::spool::Spool;
 
@@ -43,6 +44,9 @@ pub(crate) struct Plan {
     /// New names, by name in the scratch folder.
     remaps: BTreeMap<String, String>,
     preserve_relative_paths: bool,
+    /// The URL below which all files go, instead of coming back (`output_destination`).
+    #[serde(default)]
+    destination: Option<String>,
     /// Files come back only if the job exits with this (`when_to_transfer_output = ON_SUCCESS`).
     only_after_exit_code: Option<i32>,
     /// Together, what comes back may be no larger.
@@ -159,14 +163,20 @@ pub(crate) fn bring_in(
     job: &ClassAd,
     scratch: &Path,
     spool: Option<&Spool>,
+    plugins: &Plugins,
 ) -> Result<Plan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
     check_input_size(job, &iwd)?;
     let mut received_bytes = 0;
+    let mut errands = Vec::new();
     for item in items(text(job, "TransferInput").unwrap_or_default()) {
-        received_bytes += copy_item(&iwd, item, scratch, preserve)?;
+        match fetched(item) {
+            Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
+            None => received_bytes += copy_item(&iwd, item, scratch, preserve)?,
+        }
     }
+    received_bytes += plugins.run(Way::Fetch, scratch, &errands)?;
     if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
         && path != target
     {
@@ -206,6 +216,7 @@ pub(crate) fn bring_in(
         files,
         remaps: remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
         preserve_relative_paths: preserve,
+        destination: text(job, "OutputDestination").map(str::to_owned),
         only_after_exit_code: on_success.then_some(success),
         received_bytes,
         when_evicted,
@@ -227,6 +238,7 @@ pub(crate) fn bring_back(
     scratch: &Path,
     end: &RunEnd,
     ended: Ended,
+    plugins: &Plugins,
 ) -> (u64, Result<(), TransferError>) {
     let (mut sent_bytes, mut first) = (0, Ok(()));
     let mut note = |result: Result<u64, TransferError>| match result {
@@ -252,10 +264,12 @@ pub(crate) fn bring_back(
                 spool.forget();
             }
             if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::Exited { code }) {
-                bring_files_back(plan, scratch, &mut note);
+                bring_files_back(plan, scratch, plugins, &mut note);
             }
         }
-        (Ended::Stopped, WhenEvicted::Back) if began => bring_files_back(plan, scratch, &mut note),
+        (Ended::Stopped, WhenEvicted::Back) if began => {
+            bring_files_back(plan, scratch, plugins, &mut note);
+        }
         (Ended::Stopped, WhenEvicted::Kept(spool)) if began => {
             note(plan.files(scratch).and_then(|files| {
                 let streams = [STDOUT, STDERR].map(PathBuf::from);
@@ -271,29 +285,45 @@ pub(crate) fn bring_back(
 fn bring_files_back(
     plan: &Plan,
     scratch: &Path,
+    plugins: &Plugins,
     note: &mut impl FnMut(Result<u64, TransferError>),
 ) {
     if let Err(error) = check_output_size(plan, scratch) {
         note(Err(error));
         return;
     }
-    match &plan.files {
-        Wanted::Listed(names) => {
-            for name in names {
-                note(bring_back_item(plan, scratch, name));
-            }
+    let files = match plan.files(scratch) {
+        Ok(files) => files,
+        Err(error) => return note(Err(error)),
+    };
+    let mut errands = Vec::new();
+    for name in files {
+        match plan.stored(&name) {
+            Some(url) => match errands_below(scratch, &name, &url) {
+                Ok(more) => errands.extend(more),
+                Err(error) => note(Err(error)),
+            },
+            None => note(plan.bring_back(scratch, &name)),
         }
-        Wanted::Changed(_) => match plan.files(scratch) {
-            Err(error) => note(Err(error)),
-            Ok(files) => {
-                for name in files {
-                    let target = plan.iwd.join(plan.remapped(name.as_os_str()));
-                    let source = scratch.join(name);
-                    note(make_parent(&target).and_then(|()| copy_file(&source, &target)));
-                }
-            }
-        },
     }
+    note(plugins.run(Way::Store, scratch, &errands));
+}
+
+/// A file, or every file of a folder, to be stored at a URL, or below it.
+fn errands_below(scratch: &Path, name: &Path, url: &str) -> Result<Vec<Errand>, TransferError> {
+    let local = scratch.join(name);
+    let found = fs::metadata(&local).map_err(|error| failed(&local, &error))?;
+    if !found.is_dir() {
+        return Ok(vec![Errand { url: url.to_owned(), local }]);
+    }
+    let mut errands = Vec::new();
+    for entry in fs::read_dir(&local).map_err(|error| failed(&local, &error))? {
+        let entry = entry.map_err(|error| failed(&local, &error))?;
+        let inner = entry.file_name();
+        let below = format!("{url}/{}", inner.to_string_lossy());
+        errands.extend(errands_below(scratch, &name.join(inner), &below)?);
+    }
+    Ok(errands)
 }
 
 /// A limit of the job in MiB as bytes; `None` if it has none, or a negative one.
@@ -335,7 +365,12 @@ fn check_sizes(
     for (bytes, path) in paths {
         sum = sum.saturating_add(bytes);
         if sum > most {
-            return Err(TransferError { path, errno: Errno::EFBIG as i32, over_limit: true });
+            return Err(TransferError {
+                path,
+                errno: Errno::EFBIG as i32,
+                over_limit: true,
+                said: None,
+            });
         }
     }
     Ok(())
@@ -352,14 +387,6 @@ fn bytes_below(path: &Path) -> u64 {
     let is_link_to_folder = |path: &Path| path.is_symlink() && path.is_dir();
     let below = entries.map(|entry| entry.path()).filter(|path| !is_link_to_folder(path));
     below.map(|path| bytes_below(&path)).fold(0, u64::saturating_add)
-}
-
-fn bring_back_item(plan: &Plan, scratch: &Path, item: &str) -> Result<u64, TransferError> {
-    if let Some(new) = plan.remaps.get(item) {
-        let target = plan.iwd.join(new);
-        return make_parent(&target).and_then(|()| copy_file(&scratch.join(item), &target));
-    }
-    copy_item(scratch, item, &plan.iwd, plan.preserve_relative_paths)
 }
 
 impl Plan {
@@ -384,10 +411,36 @@ impl Plan {
         }
     }
 
-    fn remapped(&self, name: &OsStr) -> PathBuf {
-        let new = name.to_str().and_then(|name| self.remaps.get(name));
-        new.map_or_else(|| PathBuf::from(name), PathBuf::from)
+    /// The URL that an output is stored at, if it does not come back.
+    fn stored(&self, name: &Path) -> Option<String> {
+        let remapped = name.to_str().and_then(|name| self.remaps.get(name));
+        if let Some(url) = remapped.filter(|new| method(new).is_some()) {
+            return Some(url.clone());
+        }
+        let below = self.destination.as_ref()?;
+        Some(format!("{}/{}", below.trim_end_matches('/'), name.display()))
     }
+
+    /// Brings one output back.
+    fn bring_back(&self, scratch: &Path, name: &Path) -> Result<u64, TransferError> {
+        let Some(item) = name.to_str() else {
+            // Such a name cannot stand in a list.
+            let target = self.iwd.join(name);
+            return copy_file(&scratch.join(name), &target);
+        };
+        if let Some(new) = self.remaps.get(item) {
+            let target = self.iwd.join(new);
+            return make_parent(&target).and_then(|()| copy_file(&scratch.join(item), &target));
+        }
+        copy_item(scratch, item, &self.iwd, self.preserve_relative_paths)
+    }
+}
+
+/// The name in the scratch folder of an input that a plug-in fetches; `None` for one that is on the submitter's disk.
+fn fetched(item: &str) -> Option<&str> {
+    method(item).filter(|method| method != "file")?;
+    let name = item.trim_end_matches('/').rsplit('/').next();
+    name.filter(|name| !name.is_empty() && *name != "..")
 }
 
 /// The items of a list in a job's ad.
@@ -504,7 +557,7 @@ mod tests {
 
     fn check_in(attributes: &[(&str, &str)], expected: &Expect) {
         let both = Both::new();
-        bring_in(&both.job(attributes), &both.path("scratch"), None).unwrap();
+        bring_in(&both.job(attributes), &both.path("scratch"), None, &Plugins::default()).unwrap();
         expected.assert_eq(&both.list("scratch"));
     }
 
@@ -512,14 +565,15 @@ mod tests {
     fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
         let both = Both::new();
         let scratch = both.path("scratch");
-        let plan = bring_in(&both.job(attributes), &scratch, None).unwrap();
+        let plan = bring_in(&both.job(attributes), &scratch, None, &Plugins::default()).unwrap();
         let before = both.list("iwd");
         fs::create_dir_all(both.path("scratch/sub")).unwrap();
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "42");
         both.write("scratch/sub/more", "43");
         both.write("scratch/.job.ad", "ours");
-        let (sent_bytes, result) = bring_back(&plan, &scratch, end, Ended::ByItself);
+        let (sent_bytes, result) =
+            bring_back(&plan, &scratch, end, Ended::ByItself, &Plugins::default());
         let mut text: String = both
             .list("iwd")
             .lines()
@@ -572,7 +626,7 @@ mod tests {
         let mut job = both.job(&[("TransferInput", "data/deep/c.txt")]);
         job.set("PreserveRelativePaths", true);
         job.set("TransferExecutable", false);
-        bring_in(&job, &both.path("scratch"), None).unwrap();
+        bring_in(&job, &both.path("scratch"), None, &Plugins::default()).unwrap();
         assert_eq!(both.list("scratch"), "data/deep/c.txt: c\n");
     }
 
@@ -580,10 +634,15 @@ mod tests {
     fn a_missing_input_is_named() {
         let both = Both::new();
         let job = both.job(&[("TransferInput", "a.txt,missing")]);
-        let error = bring_in(&job, &both.path("scratch"), None).unwrap_err();
+        let error = bring_in(&job, &both.path("scratch"), None, &Plugins::default()).unwrap_err();
         assert_eq!(
             error,
-            TransferError { path: both.path("iwd/missing"), errno: 2, over_limit: false }
+            TransferError {
+                path: both.path("iwd/missing"),
+                errno: 2,
+                over_limit: false,
+                said: None
+            }
         );
     }
 
@@ -657,14 +716,15 @@ mod tests {
     fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Ended) {
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let job = both.job(attributes);
-        let plan = bring_in(&job, &scratch, Some(&Spool { folder, attempt })).unwrap();
+        let plan = bring_in(&job, &scratch, Some(&Spool { folder, attempt }), &Plugins::default())
+            .unwrap();
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "half");
         let end = match ended {
             Ended::ByItself => GOOD,
             Ended::Stopped | Ended::Killed => RunEnd::Signaled { signal: 15, core: false },
         };
-        bring_back(&plan, &scratch, &end, ended).1.unwrap();
+        bring_back(&plan, &scratch, &end, ended, &Plugins::default()).1.unwrap();
         fs::remove_dir_all(&scratch).unwrap();
         fs::create_dir(&scratch).unwrap();
     }
@@ -680,7 +740,8 @@ mod tests {
         evict(&both, &attributes, 2, Ended::Killed);
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let spool = Spool { folder, attempt: 3 };
-        let plan = bring_in(&both.job(&attributes), &scratch, Some(&spool)).unwrap();
+        let plan =
+            bring_in(&both.job(&attributes), &scratch, Some(&spool), &Plugins::default()).unwrap();
         expect![[r#"
             _condor_stdout: said
             a.txt: a
@@ -688,7 +749,7 @@ mod tests {
             run.sh: #!/bin/sh
         "#]]
         .assert_eq(&both.list("scratch"));
-        bring_back(&plan, &scratch, &GOOD, Ended::ByItself).1.unwrap();
+        bring_back(&plan, &scratch, &GOOD, Ended::ByItself, &Plugins::default()).1.unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
         // A run after that begins anew.
         assert_eq!(both.list("spool"), "");
@@ -700,10 +761,13 @@ mod tests {
         let mut job = both.job(&[("WhenToTransferOutput", "ON_EXIT_OR_EVICT")]);
         job.set("SpoolOnEvict", false);
         let spool = Spool { folder: both.path("spool/1.0"), attempt: 1 };
-        let plan = bring_in(&job, &both.path("scratch"), Some(&spool)).unwrap();
+        let plan =
+            bring_in(&job, &both.path("scratch"), Some(&spool), &Plugins::default()).unwrap();
         both.write("scratch/result", "half");
         let vacated = RunEnd::Vacated { code: model::VacateCode::ReconnectFailed };
-        bring_back(&plan, &both.path("scratch"), &vacated, Ended::Stopped).1.unwrap();
+        bring_back(&plan, &both.path("scratch"), &vacated, Ended::Stopped, &Plugins::default())
+            .1
+            .unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
         assert!(!both.path("spool").exists());
     }

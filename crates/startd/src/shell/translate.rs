@@ -25,11 +25,8 @@ pub(crate) fn run_end(end: &wire::End) -> RunEnd {
             RunEnd::Lost { reason }
         }
         (wire::Outcome::StartFailed { stage, path, errno }, _) => {
-            RunEnd::StartFailed(StartFailure {
-                stage: start_stage(*stage),
-                path: path.as_path().to_string_lossy().into_owned(),
-                errno: *errno,
-            })
+            let path = path.as_path().to_string_lossy();
+            RunEnd::StartFailed(StartFailure::at(start_stage(*stage), path, *errno))
         }
         (_, Some(wire::KilledBy::Lease)) => RunEnd::Vacated { code: VacateCode::ReconnectFailed },
         (wire::Outcome::Exited { code }, _) => RunEnd::Exited { code: *code },
@@ -42,11 +39,10 @@ pub(crate) fn run_end(end: &wire::End) -> RunEnd {
 /// How a run that the launcher did not take counts.
 pub(crate) fn refused(refusal: &wire::Refusal) -> RunEnd {
     match refusal {
-        wire::Refusal::Invalid { field, .. } => RunEnd::StartFailed(StartFailure {
-            stage: StartStage::Execute,
-            path: field.clone(),
-            errno: Errno::EINVAL as i32,
-        }),
+        wire::Refusal::Invalid { field, .. } => {
+            let errno = Errno::EINVAL as i32;
+            RunEnd::StartFailed(StartFailure::at(StartStage::Execute, field, errno))
+        }
         wire::Refusal::Version { .. }
         | wire::Refusal::Duplicate(_)
         | wire::Refusal::NoSuchRun(_)
@@ -128,7 +124,7 @@ mod tests {
         ] {
             let outcome =
                 wire::Outcome::StartFailed { stage, path: wire::OsBytes::from("x"), errno: 2 };
-            let failure = StartFailure { stage: expected, path: "x".to_owned(), errno: 2 };
+            let failure = StartFailure::at(expected, "x", 2);
             check(outcome, None, &RunEnd::StartFailed(failure));
         }
     }

@@ -140,7 +140,7 @@ async fn a_job_whose_files_travel_finds_them_in_its_scratch_folder_and_gets_them
     job.set("TransferOutput", "result,missing");
     schedd.start(&claim, 2, job.clone()).await;
     match ended(&mut schedd).await {
-        RunEnd::OutputFailed { end, path, errno, over_limit: false } => {
+        RunEnd::OutputFailed { end, path, errno, over_limit: false, said: None } => {
             assert_eq!((*end, errno), (RunEnd::Exited { code: 7 }, 2));
             assert!(path.ends_with("/missing"), "{path}");
         }

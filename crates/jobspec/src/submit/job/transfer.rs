@@ -164,14 +164,28 @@ impl Job<'_> {
                 self.ad.set(attr::DISK_USAGE, usage);
             }
         }
+        self.advise_of_urls(inputs);
+        let destination = self.word("output_destination")?;
         let mut schemes: Vec<String> =
-            inputs.iter().filter_map(|input| url_scheme(input)).collect();
+            inputs.iter().chain(&destination).filter_map(|input| url_scheme(input)).collect();
         schemes.sort_unstable();
         schemes.dedup();
         if !schemes.is_empty() {
             self.ad.set("WantTransferPluginMethods", schemes.join(","));
         }
         Ok(())
+    }
+
+    /// A URL is fetched where files are transferred, and with `IF_NEEDED` they are not where the disk is the same.
+    fn advise_of_urls(&mut self, inputs: &[String]) {
+        let url =
+            inputs.iter().find(|input| url_scheme(input).is_some_and(|scheme| scheme != "file"));
+        if let (Some(url), Transfer::IfNeeded) = (url, self.transfer) {
+            let message = format!("{url} is fetched only where files are transferred");
+            let advice = Diagnostic::advice(message).at(self.place("transfer_input_files"));
+            let hint = "write should_transfer_files = YES to have it fetched everywhere";
+            self.warnings.push(advice.hint(hint));
+        }
     }
 
     /// What a machine must be able to do besides plain transfer, as further terms of the clause about it.

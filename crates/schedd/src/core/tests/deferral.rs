@@ -90,11 +90,8 @@ fn a_cron_job_that_found_no_machine_in_time_waits_for_its_next_time() {
 #[test]
 fn a_missed_start_and_a_crontab_without_sense_hold_the_job() {
     let mut trial = Trial::executing("UserLog = \"/log\"");
-    let batch = trial.ends(RunEnd::StartFailed(StartFailure {
-        stage: StartStage::Deferral,
-        path: String::new(),
-        errno: 0,
-    }));
+    let late = StartFailure::at(StartStage::Deferral, "", 0);
+    let batch = trial.ends(RunEnd::StartFailed(late));
     assert_eq!(trial.stands(), (5, Some(20)));
     assert_eq!(batch.log.len(), 1, "012 alone: {batch:?}");
     for cron in ["CronMinute = \"61\"", "CronDayOfMonth = \"31\"\nCronMonth = \"2\""] {

@@ -205,7 +205,7 @@ fn what_a_policy_does_is_in_the_record() {
 }
 
 fn transferred(stage: StartStage, errno: i32) -> RunEnd {
-    RunEnd::StartFailed(StartFailure { stage, path: "/x".to_owned(), errno })
+    RunEnd::StartFailed(StartFailure::at(stage, "/x", errno))
 }
 
 #[test]
@@ -218,6 +218,7 @@ fn a_hold_that_may_pass_by_itself_is_tried_again_and_no_other() {
         path: "/x".to_owned(),
         errno,
         over_limit: false,
+        said: None,
     };
     let cases = [
         ("", input(ENOSPC), 1),

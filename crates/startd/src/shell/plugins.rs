@@ -1,0 +1,324 @@
+//! Programs that fetch and store files by URL: HTCondor's file-transfer plug-ins, called as HTCondor 25.14 calls them. Which files travel
+//! is `transfer`'s matter; how a protocol works is the programs'.
+//!
+//! A plug-in that is called with `-classad` says which protocols it speaks (`SupportedMethods`). With `-infile IN -outfile OUT`, and
+//! `-upload` in the other direction, it moves the files that the ads in IN name (`Url`, `LocalFileName`), and writes what came of each
+//! into OUT (`TransferSuccess`, `TransferError`, `TransferUrl`).
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use classad::{ClassAd, Value};
+use nix::errno::Errno;
+use tokio::process::Command;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::copying::TransferError;
+use super::environment::{JOB_AD, MACHINE_AD};
+
+/// How long a plug-in may take to say what it can do (HTCondor 25.14: 20 s).
+const ASKING_TIME: Duration = Duration::from_secs(20);
+
+/// How long it may take to move files (HTCondor 25.14: `MAX_FILE_TRANSFER_PLUGIN_LIFETIME`, 72000 s).
+const MOVING_TIME: Duration = Duration::from_secs(72_000);
+
+/// The subcode of a hold for a plug-in that took too long (HTCondor 25.14: `ETIME`).
+const TOOK_TOO_LONG: i32 = Errno::ETIME as i32;
+
+/// The part of what a plug-in said that is kept for the user, bytes.
+const SAID_MAX: u64 = 2000;
+
+/// Which way files go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From the URL.
+    Fetch,
+    /// To the URL.
+    Store,
+}
+
+/// A file, and where it comes from or goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Errand {
+    /// The URL.
+    pub(crate) url: String,
+    /// The file on this machine, absolute.
+    pub(crate) local: PathBuf,
+}
+
+/// The plug-ins of a machine, by the protocols that they speak.
+#[derive(Debug, Default)]
+pub(crate) struct Plugins {
+    by_method: BTreeMap<String, Vec<PathBuf>>,
+}
+
+/// The protocol of a URL, in lower case; `None` if the text is no URL.
+pub(crate) fn method(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    is_scheme.then(|| scheme.to_ascii_lowercase())
+}
+
+impl Plugins {
+    /// Asks each program (with its first arguments) what it can do. Of several that speak one protocol the first is used; one that
+    /// cannot be asked is not used. It blocks, on a thread of the runtime's that may.
+    pub(crate) fn find(programs: &[Vec<PathBuf>]) -> Self {
+        let mut by_method = BTreeMap::new();
+        for program in programs {
+            match methods_of(program) {
+                Ok(methods) => {
+                    for method in methods {
+                        by_method.entry(method).or_insert_with(|| program.clone());
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(?program, %error, "a file transfer plug-in is not used");
+                }
+            }
+        }
+        Self { by_method }
+    }
+
+    /// The protocols, as the machine's ad lists them (`HasFileTransferPluginMethods`); `None` if there is none.
+    pub(crate) fn methods(&self) -> Option<String> {
+        let methods: Vec<&str> = self.by_method.keys().map(String::as_str).collect();
+        (!methods.is_empty()).then(|| methods.join(","))
+    }
+
+    /// Moves files for a run with this scratch folder, and says how many bytes they have. It blocks, as [`Plugins::find`].
+    ///
+    /// # Errors
+    ///
+    /// The first that could not be moved, with the plug-in's words.
+    pub(crate) fn run(
+        &self,
+        way: Way,
+        scratch: &Path,
+        errands: &[Errand],
+    ) -> Result<u64, TransferError> {
+        let mut by_method: BTreeMap<String, Vec<&Errand>> = BTreeMap::new();
+        for errand in errands {
+            by_method.entry(method(&errand.url).unwrap_or_default()).or_default().push(errand);
+        }
+        for (method, errands) in by_method {
+            let Some(program) = self.by_method.get(&method) else {
+                let said = format!("this machine has no plug-in for {method}");
+                return Err(refused(&errands[0].url, said, Errno::EPROTONOSUPPORT as i32));
+            };
+            send(program, way, scratch, &errands)?;
+        }
+        let size = |errand: &Errand| match fs::metadata(&errand.local) {
+            Ok(found) => Ok(found.len()),
+            Err(error) => {
+                let said = format!("the plug-in reported success, and there is no file: {error}");
+                Err(refused(&errand.url, said, error.raw_os_error().unwrap_or(0)))
+            }
+        };
+        errands.iter().map(size).sum()
+    }
+}
+
+fn refused(url: &str, said: String, errno: i32) -> TransferError {
+    TransferError { path: PathBuf::from(url), errno, over_limit: false, said: Some(said) }
+}
+
+fn methods_of(program: &[PathBuf]) -> io::Result<Vec<String>> {
+    let (status, said) = call(program, &["-classad".into()], None, ASKING_TIME)?;
+    let said = String::from_utf8_lossy(&said);
+    if !status.is_some_and(|status| status.success()) {
+        return Err(io::Error::other(format!("it said: {}", said.trim())));
+    }
+    let ad = ClassAd::parse_old(&said).map_err(io::Error::other)?;
+    let methods = ad.literal("SupportedMethods").and_then(Value::as_str).unwrap_or_default();
+    let methods = methods.split(',').map(|method| method.trim().to_ascii_lowercase());
+    Ok(methods.filter(|method| !method.is_empty()).collect())
+}
+
+/// Has one plug-in do its errands.
+fn send(
+    program: &[PathBuf],
+    way: Way,
+    scratch: &Path,
+    errands: &[&Errand],
+) -> Result<(), TransferError> {
+    let first = errands[0].url.as_str();
+    let broken = |error: io::Error| {
+        let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
+        refused(first, format!("cannot call {}: {error}", program[0].display()), errno)
+    };
+    // Beside the scratch folder: what is in that is the job's.
+    let papers = tempfile::tempdir_in(scratch.parent().unwrap_or(scratch)).map_err(broken)?;
+    let (orders, report) = (papers.path().join("in"), papers.path().join("out"));
+    fs::write(&orders, written(errands)).map_err(broken)?;
+    let mut words: Vec<OsString> =
+        vec!["-infile".into(), orders.into(), "-outfile".into(), report.clone().into()];
+    if way == Way::Store {
+        words.push("-upload".into());
+    }
+    let (status, said) = call(program, &words, Some(scratch), MOVING_TIME).map_err(broken)?;
+    let Some(status) = status else {
+        let said = format!("{} took longer than {MOVING_TIME:?}", program[0].display());
+        return Err(refused(first, said, TOOK_TOO_LONG));
+    };
+    let results = fs::read_to_string(&report).unwrap_or_default();
+    let results = ClassAd::parse_new_ads(&results)
+        .or_else(|_| ClassAd::parse_old_ads(&results))
+        .unwrap_or_default();
+    judge(program, status, &said, &results, errands)
+}
+
+fn written(errands: &[&Errand]) -> String {
+    let ads = errands.iter().map(|errand| {
+        let mut ad = ClassAd::new();
+        ad.set("LocalFileName", errand.local.to_string_lossy().as_ref());
+        ad.set("Url", errand.url.as_str());
+        format!("{}\n", ad.to_new())
+    });
+    ads.collect()
+}
+
+/// What came of it, from the plug-in's exit code and its report.
+fn judge(
+    program: &[PathBuf],
+    status: ExitStatus,
+    said: &[u8],
+    results: &[ClassAd],
+    errands: &[&Errand],
+) -> Result<(), TransferError> {
+    let text = |ad: &ClassAd, name| ad.literal(name).and_then(Value::as_str).map(str::to_owned);
+    let failed =
+        |ad: &&ClassAd| ad.literal("TransferSuccess").and_then(Value::as_bool) == Some(false);
+    let bad = results.iter().find(failed);
+    if status.success() && bad.is_none() {
+        return Ok(());
+    }
+    let url = bad.and_then(|ad| text(ad, "TransferUrl"));
+    let url = url.unwrap_or_else(|| errands[0].url.clone());
+    let error = bad.and_then(|ad| text(ad, "TransferError"));
+    let error = error.unwrap_or_else(|| String::from_utf8_lossy(said).trim().to_owned());
+    let program = program[0].display();
+    let said = match status.code() {
+        Some(0) => error,
+        Some(code) => format!("non-zero exit ({code}) from {program}. Error: {error}"),
+        None => format!("{program} was killed. Error: {error}"),
+    };
+    // HTCondor 25.14: the exit code, shifted, is the subcode of the hold.
+    Err(refused(&url, said, status.code().unwrap_or(0) << 8))
+}
+
+/// Calls a program: its end, `None` if it had to be killed; and the beginning of what it said. It blocks, on a thread of the runtime's
+/// that may.
+fn call(
+    program: &[PathBuf],
+    words: &[OsString],
+    scratch: Option<&Path>,
+    at_most: Duration,
+) -> io::Result<(Option<ExitStatus>, Vec<u8>)> {
+    let (name, first) = program
+        .split_first()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a plug-in without a name"))?;
+    let mut said = tempfile::tempfile()?;
+    let mut command = Command::new(name);
+    command.args(first).args(words).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said.try_clone()?);
+    if let Some(scratch) = scratch {
+        command.current_dir(scratch);
+        command.env("_CONDOR_JOB_AD", scratch.join(JOB_AD));
+        command.env("_CONDOR_MACHINE_AD", scratch.join(MACHINE_AD));
+    }
+    let ended = Handle::current().block_on(async {
+        let mut child = command.spawn()?;
+        match timeout(at_most, child.wait()).await {
+            Ok(status) => status.map(Some),
+            Err(_) => Ok::<_, io::Error>(None),
+        }
+    })?;
+    said.rewind()?;
+    let mut text = Vec::new();
+    said.take(SAID_MAX).read_to_end(&mut text)?;
+    Ok((ended, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+
+    /// A plug-in for `toy://`: fetches a file with the URL's path as its content, fails for `bad`, and notes what it stores.
+    const TOY: &str = r#"#!/bin/sh
+if test "$1" = -classad; then
+    printf 'MultipleFileSupport = true\nPluginType = "FileTransfer"\nSupportedMethods = "toy, TOYS"\n'
+    exit 0
+fi
+in=$2 out=$4 upload=$5
+sed -n 's/.*Url = "\([^"]*\)".*LocalFileName = "\([^"]*\)".*/\2 \1/p' "$in" | while read -r file url; do
+    case "$upload$url" in
+    *bad*)
+        echo "[ TransferSuccess = false; TransferError = \"no such toy\"; TransferUrl = \"$url\" ]" > "$out"
+        exit 3;;
+    -upload*) cp "$file" "$(dirname "$file")/stored";;
+    *) printf '%s' "${url#toy://}" > "$file";;
+    esac
+done
+"#;
+
+    fn on_a_thread_that_may_block(work: impl FnOnce() + Send + 'static) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { spawn_blocking(work).await }).unwrap();
+    }
+
+    fn with_toys(work: impl FnOnce(&Plugins, &Path) + Send + 'static) {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, scratch) = (folder.path().join("toy"), folder.path().join("scratch"));
+        fs::write(&program, TOY).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(&scratch).unwrap();
+        on_a_thread_that_may_block(move || {
+            work(&Plugins::find(&[vec![folder.path().join("none")], vec![program]]), &scratch);
+            let left = fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(left, 2, "orders and report are removed");
+        });
+    }
+
+    #[test]
+    fn a_plug_in_fetches_and_stores_and_its_words_are_told() {
+        with_toys(|plugins, scratch| {
+            assert_eq!(plugins.methods().as_deref(), Some("toy,toys"));
+            let errand = |url: &str| Errand { url: url.to_owned(), local: scratch.join("ball") };
+            let run = |way, url| plugins.run(way, scratch, &[errand(url)]);
+            assert_eq!(run(Way::Fetch, "toy://red/ball"), Ok(8));
+            assert_eq!(fs::read_to_string(scratch.join("ball")).unwrap(), "red/ball");
+            assert_eq!(run(Way::Store, "toy://shelf/ball"), Ok(8));
+            assert!(scratch.join("stored").exists());
+            let error = run(Way::Fetch, "toy://bad").unwrap_err();
+            let said = error.said.unwrap();
+            assert!(said.ends_with("Error: no such toy"), "{said}");
+            assert_eq!(error.path, Path::new("toy://bad"));
+            let error = run(Way::Fetch, "ftp://x").unwrap_err();
+            assert_eq!(error.said.as_deref(), Some("this machine has no plug-in for ftp"));
+        });
+    }
+
+    #[test]
+    fn only_what_names_a_protocol_is_a_url() {
+        for (text, expected) in [
+            ("HTTP://x/y", Some("http")),
+            ("cred+https://x", Some("cred+https")),
+            ("a/b", None),
+            ("://x", None),
+            ("a b://x", None),
+        ] {
+            assert_eq!(method(text).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ def main():
     subprocess.run([sys.executable, READER, "--check"], check=True, env={**os.environ, "TZ": "UTC"})
     a_job_s_life_is_read_with_its_attributes()
     a_job_that_is_held_released_and_removed_is_read_so()
+    a_factory_is_read_from_its_submission_to_its_end()
 
 
 def submit(name, description):
@@ -40,9 +41,9 @@ def events(log):
 
 
 def wait_for(log, kind):
-    """The events up to now, as soon as the last is of that kind."""
+    """The events up to now, as soon as the last is of that kind. How much memory a job uses is told when it is measured."""
     def read():
-        found = events(log)
+        found = [event for event in events(log) if event.type != Kind.IMAGE_SIZE]
         return found if found and found[-1].type == kind else None
     return waiting.until(f"the reader sees {kind.name} in {log.name}", read)
 
@@ -61,7 +62,7 @@ def a_job_s_life_is_read_with_its_attributes():
         batch_name = it's "mine"
         """)
     found = wait_for(log, Kind.JOB_TERMINATED)
-    submitted, executing, ended = [event for event in found if event.type != Kind.IMAGE_SIZE]
+    submitted, executing, ended = found
     check(submitted, Kind.SUBMIT, LogNotes='[ JobBatchName = "it\'s \\"mine\\"" ]')
     check(executing, Kind.EXECUTE)
     assert executing["SlotName"].startswith("slot1_1@"), executing["SlotName"]
@@ -85,6 +86,35 @@ def a_job_that_is_held_released_and_removed_is_read_so():
     check(found[-1], Kind.JOB_ABORTED, Reason=f"via condor_rm (by user {user})")
     released, = [event for event in found if event.type == Kind.JOB_RELEASED]
     check(released, Kind.JOB_RELEASED, Reason=f"via condor_release (by user {user})")
+
+
+def a_factory_is_read_from_its_submission_to_its_end():
+    log = pathlib.Path.cwd() / "factory.log"
+    description = f"""
+        log = {log}
+        executable = /bin/sleep
+        arguments = $(Item)
+        max_materialize = 1
+        queue 2 Item in (600 0)
+        """
+    subprocess.run(["condor_submit"], check=True, text=True, stdout=subprocess.DEVNULL, input=description)
+    user = getpass.getuser()
+    submitted, *_ = wait_for(log, Kind.EXECUTE)
+    assert submitted.type == Kind.CLUSTER_SUBMIT and submitted["SubmitHost"].startswith("<"), submitted
+    assert submitted.proc == -1, submitted.proc
+    cluster = str(submitted.cluster)
+    condor("hold", cluster)
+    held = wait_for(log, Kind.JOB_HELD)
+    paused, = [event for event in held if event.type == Kind.FACTORY_PAUSED]
+    check(paused, Kind.FACTORY_PAUSED, Reason=f"via condor_hold (by user {user})", PauseCode=1, HoldCode=1)
+    condor("release", cluster)
+    waiting.until("the job runs again", lambda: [e.type for e in events(log)].count(Kind.EXECUTE) == 2)
+    resumed, = [event for event in events(log) if event.type == Kind.FACTORY_RESUMED]
+    check(resumed, Kind.FACTORY_RESUMED, Reason=f"via condor_release (by user {user})")
+    condor("rm", cluster)
+    *_, removed = wait_for(log, Kind.CLUSTER_REMOVE)
+    check(removed, Kind.CLUSTER_REMOVE, NextProcId=1, NextRow=1, Completion=0)
+    assert [event.type for event in events(log)].count(Kind.CLUSTER_REMOVE) == 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 //!    | |  '-- RunOver{Requeue}'   | StopRequested
 //!    | | Held                     v
 //!    | '-------> Held <------ Stopping --- RunOver{Remove} --> Removed
-//!    '-- Released --'  RunOver{Hold}                           (final; also from Idle and Held)
+//!    '-- Released --'  RunOver{Hold}                           (final; also from Idle, Held, Completed)
 //!
 //!   Running <--- Suspended, Continued ---> Suspended          (from which all leads on that leads on from Running)
 //! ```
@@ -190,7 +190,7 @@ pub enum JobEvent {
         /// When.
         at: Timestamp,
     },
-    /// A job without a run was removed.
+    /// A job without a run was removed; also one that has completed and stays in the queue.
     Removed {
         /// `RemoveReason`.
         reason: String,
@@ -296,7 +296,7 @@ impl JobState {
         }
     }
 
-    /// Whether nothing can happen to the job any more.
+    /// Whether the job does not run any more. A completed one may still be removed, where it stays in the queue.
     pub const fn is_final(&self) -> bool {
         match self {
             Self::Completed { .. } | Self::Removed { .. } => true,
@@ -322,7 +322,8 @@ impl JobState {
                 from_stopping(running, cause, *since, event)
             }
             Self::Held(_) => from_held(event),
-            Self::Completed { .. } | Self::Removed { .. } => None,
+            Self::Completed { .. } => from_completed(event),
+            Self::Removed { .. } => None,
         };
         next.ok_or_else(|| IllegalTransition {
             state: Box::new(self.clone()),
@@ -438,6 +439,24 @@ fn from_held(event: &JobEvent) -> Option<JobState> {
         | JobEvent::StopRequested { .. }
         | JobEvent::RunOver { .. }
         | JobEvent::Held(_) => None,
+    }
+}
+
+/// A completed job that stays in the queue (`leave_in_queue`) can be removed: it stays then as a removed one, if it wants to.
+fn from_completed(event: &JobEvent) -> Option<JobState> {
+    match event {
+        JobEvent::Removed { reason, at } => {
+            Some(JobState::Removed { reason: reason.clone(), since: *at })
+        }
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
+        | JobEvent::StopRequested { .. }
+        | JobEvent::RunOver { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. } => None,
     }
 }
 

@@ -49,7 +49,7 @@ mod words;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use eviction::Eviction;
-pub use log_view::{LogEntry, LogKind, RunSummary};
+pub use log_view::{FactoryNews, LogEntry, LogKind, RunSummary};
 pub use mail_view::{MailEntry, MailNews};
 pub(crate) use query::project;
 pub use ranges::Ranges;

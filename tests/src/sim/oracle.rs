@@ -230,12 +230,15 @@ impl Oracle {
         let life = self.jobs.get_mut(&job);
         let life =
             life.ok_or_else(|| format!("the record tells of job {job}, which nobody submitted"))?;
-        if life.state.is_final() {
+        let before = life.state.clone();
+        // One that completed and stays in the queue may still be removed; it is counted once.
+        let is_removed_late =
+            matches!((&before, event), (JobState::Completed { .. }, JobEvent::Removed { .. }));
+        if before.is_final() && !is_removed_late {
             return Err(format!("job {job} is final, and the record has {event:?} after it"));
         }
-        let before = life.state.clone();
         life.state = before.next(event).map_err(|illegal| format!("job {job}: {illegal}"))?;
-        if life.state.is_final() {
+        if life.state.is_final() && !is_removed_late {
             self.finals += 1;
         }
         match event {

@@ -85,6 +85,18 @@ impl Folder {
         deltas.push(differing.map(|(name, expr)| (name.clone(), expr.clone())).collect());
     }
 
+    /// Takes note of where the jobs of a factory come from: so many items, and so many jobs for each (HTCondor 25.14).
+    pub(super) fn note_items(&mut self, items: usize, each: u32) {
+        let is_factory = ["JobMaterializeLimit", "JobMaterializeMaxIdle"]
+            .iter()
+            .any(|name| self.shared.get_own(name).is_some());
+        if is_factory {
+            let items = i64::try_from(items).unwrap_or(i64::MAX);
+            self.shared.set("JobMaterializeItemCount", items);
+            self.shared.set("JobMaterializeStepSize", i64::from(each));
+        }
+    }
+
     /// Turns a template into the jobs that it stands for.
     fn list(&mut self) {
         if let Jobs::Counted { count, template } = &self.jobs {

@@ -340,10 +340,14 @@ impl Maker<'_, '_> {
         }
         match &plan.items {
             None => making.item(folder, plan.count, 0),
-            Some(items) => items.iter().try_for_each(|(index, row)| {
-                making.reader.macros.set_item(queue::split_row(row, plan.variables.len()));
-                making.item(folder, plan.count, index)
-            }),
+            Some(items) => {
+                items.iter().try_for_each(|(index, row)| {
+                    making.reader.macros.set_item(queue::split_row(row, plan.variables.len()));
+                    making.item(folder, plan.count, index)
+                })?;
+                folder.note_items(items.iter().len(), plan.count);
+                Ok(())
+            }
         }
     }
 }

@@ -83,8 +83,13 @@ impl Act<'_> {
         }
         let step = match self.action {
             Action::Remove { .. } => FactoryStep::Ended,
-            Action::Hold { .. } if !cluster.paused => FactoryStep::Paused,
-            Action::Release { .. } if cluster.paused => FactoryStep::Resumed,
+            Action::Hold { reason, code, .. } if !cluster.paused => FactoryStep::Paused {
+                reason: said(reason.as_deref(), "condor_hold", self.by),
+                code: *code,
+            },
+            Action::Release { reason } if cluster.paused => FactoryStep::Resumed {
+                reason: said(reason.as_deref(), "condor_release", self.by),
+            },
             Action::Hold { .. }
             | Action::Release { .. }
             | Action::Vacate { .. }
@@ -183,7 +188,8 @@ impl Act<'_> {
             return self.forget(job, &state);
         }
         match &state {
-            JobState::Idle { .. } | JobState::Held(_) => {
+            // Of a job that has completed it is asked anew whether it wants to stay.
+            JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at };
                 let stays = policy::stays(self.core, job, &event, self.now);
                 let left = (!stays).then_some(Fact::JobLeft { job: id });
@@ -198,8 +204,6 @@ impl Act<'_> {
                     Ok(vec![self.stop(id, StopCause::Remove { reason })])
                 }
             },
-            // It stays because it wants to; removing it is what it waits for.
-            JobState::Completed { .. } => Ok(vec![Fact::JobLeft { job: id }]),
             JobState::Removed { .. } => Err(ActResult::AlreadyDone),
         }
     }

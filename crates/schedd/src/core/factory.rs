@@ -3,15 +3,20 @@
 //! materialisation.
 
 use classad::{ClassAd, Value};
+use model::userlog::Completion;
 use model::{ClusterId, ClusterSpec, Now, ProcId};
 use proto::client::Happening;
 
 use super::index::idle_range;
-use super::log_view::{LogEntry, submitted};
+use super::log_view::{FactoryNews, LogEntry, about_cluster, submitted};
 use super::ranges::Ranges;
 use super::state::{Cluster, Core};
 use super::submit::held_from_the_start;
 use super::words::{Change, Fact, FactoryStep};
+
+/// How many items the description has, and how many jobs there are for each: only of a factory that has items.
+const ITEM_COUNT: &str = "JobMaterializeItemCount";
+const STEP_SIZE: &str = "JobMaterializeStepSize";
 
 /// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held jobs wait too).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,11 @@ impl Limits {
         let more = self.in_queue.saturating_sub(in_queue);
         more.min(self.waiting.saturating_sub(waiting))
     }
+}
+
+/// Whether a submission is a factory.
+pub(super) fn is_one(spec: &ClusterSpec) -> bool {
+    Limits::of(&spec.ad).is_some()
 }
 
 /// The jobs of a new cluster: those in the queue from the start, and those that come later.
@@ -86,8 +96,8 @@ impl Core {
         change.cluster = Some(id);
         match step {
             FactoryStep::Materialised(pieces) => self.materialised(id, pieces),
-            FactoryStep::Paused => self.pause(id, true),
-            FactoryStep::Resumed => self.pause(id, false),
+            FactoryStep::Paused { .. } => self.pause(id, true),
+            FactoryStep::Resumed { .. } => self.pause(id, false),
             FactoryStep::Ended => {
                 let never = self.ended(id);
                 let what = Happening::FactoryEnded { cluster: id, never };
@@ -122,6 +132,7 @@ impl Core {
         let never = u32::try_from(cluster.later.len()).unwrap_or(u32::MAX);
         cluster.later = Ranges::default();
         cluster.left -= never;
+        cluster.never += never;
         if cluster.left == 0 {
             self.forget_cluster(id);
         }
@@ -138,7 +149,7 @@ impl Core {
         }
     }
 
-    /// What a factory's step means for the users' logs: the submit entries of jobs that come into the queue.
+    /// What a factory's step means for the users' logs.
     pub(super) fn log_factory(
         &self,
         id: ClusterId,
@@ -146,12 +157,35 @@ impl Core {
         at: model::Timestamp,
         log: &mut Vec<LogEntry>,
     ) {
-        match (step, self.clusters.get(&id)) {
-            (FactoryStep::Materialised(pieces), Some(cluster)) => {
+        let Some(cluster) = self.clusters.get(&id) else { return };
+        let news = match step {
+            FactoryStep::Materialised(pieces) => {
                 submitted(&cluster.record, &cluster.ad, numbers(pieces), at, log);
+                return;
             }
-            (FactoryStep::Materialised(_), None)
-            | (FactoryStep::Paused | FactoryStep::Resumed | FactoryStep::Ended, _) => {}
+            FactoryStep::Paused { reason, code } => {
+                FactoryNews::Paused { reason: reason.clone(), code: *code }
+            }
+            FactoryStep::Resumed { reason } => FactoryNews::Resumed { reason: reason.clone() },
+            // Its jobs in the queue are its last: with the last of them it is over.
+            FactoryStep::Ended if u64::from(cluster.left) > cluster.later.len() => return,
+            FactoryStep::Ended => cluster.removal(cluster.left),
+        };
+        about_cluster(&cluster.record, &cluster.ad, at, news, log);
+    }
+
+    /// The last entry of a factory, if this job is the last of it.
+    pub(super) fn log_last_of_factory(
+        &self,
+        id: ClusterId,
+        at: model::Timestamp,
+        log: &mut Vec<LogEntry>,
+    ) {
+        let Some(cluster) = self.clusters.get(&id).filter(|cluster| cluster.left == 1) else {
+            return;
+        };
+        if is_one(&cluster.record.spec) {
+            about_cluster(&cluster.record, &cluster.ad, at, cluster.removal(0), log);
         }
     }
 }
@@ -160,6 +194,25 @@ impl Cluster {
     /// Whether some of its jobs are still to come.
     pub(super) fn is_factory(&self) -> bool {
         !self.later.is_empty()
+    }
+
+    /// How far it came, if so many more of its jobs will never come.
+    fn removal(&self, never: u32) -> FactoryNews {
+        let spec = &self.record.spec;
+        let never = self.never + never;
+        let jobs = spec.count().saturating_sub(never);
+        let number = |name| {
+            let said = spec.ad.literal(name).and_then(Value::as_i64);
+            said.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
+        };
+        // A description without items has used none (HTCondor 25.14).
+        let each = number(ITEM_COUNT).and_then(|_| number(STEP_SIZE));
+        let completion = match never {
+            0 => Completion::Complete,
+            _ if self.paused => Completion::Paused,
+            _ => Completion::Incomplete,
+        };
+        FactoryNews::Removed { jobs, items: each.map_or(0, |each| jobs.div_ceil(each)), completion }
     }
 }
 

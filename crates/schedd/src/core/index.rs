@@ -122,6 +122,7 @@ impl Core {
             untouched: record.body.untouched.clone(),
             later: record.body.later.clone(),
             paused: record.body.paused,
+            never: record.body.never,
             waiting: record.body.untouched.len(),
             jobs: BTreeMap::new(),
             left: record.body.left,

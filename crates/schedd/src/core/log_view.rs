@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
-use model::userlog::TransferStep;
+use model::userlog::{Completion, TransferStep};
 use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, RunId, Timestamp, Usage,
-    attr,
+    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, RunId,
+    Timestamp, Usage, attr,
 };
 
-use super::ads;
 use super::eviction::{Eviction, is_failure, stop_cause};
 use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
+use super::{ads, factory};
 
 /// What HTCondor 25.14 says of a connection that closed by itself.
 const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
@@ -44,6 +44,8 @@ pub enum LogKind {
         /// `SubmitEventNotes`, or DAGMan's `DAG Node: NAME`.
         notes: Option<String>,
     },
+    /// 035 to 038: about a factory, and none of its jobs.
+    Factory(FactoryNews),
     /// 001.
     Executing {
         /// The startd's address.
@@ -127,6 +129,39 @@ pub enum LogKind {
     },
 }
 
+/// What an entry tells of a factory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FactoryNews {
+    /// 035.
+    Submitted {
+        /// `SubmitEventNotes`.
+        notes: Option<String>,
+        /// `SubmitEventUserNotes`.
+        user_notes: Option<String>,
+    },
+    /// 036: nothing of it is left.
+    Removed {
+        /// How many jobs it made.
+        jobs: u32,
+        /// From how many items.
+        items: u32,
+        /// Whether these are all.
+        completion: Completion,
+    },
+    /// 037.
+    Paused {
+        /// Why.
+        reason: String,
+        /// `HoldReasonCode` of its jobs.
+        code: HoldCode,
+    },
+    /// 038.
+    Resumed {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// A run that is over, as a log entry tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSummary {
@@ -159,6 +194,12 @@ impl Core {
         match &event.fact {
             Fact::ClusterSubmitted(record) => {
                 let shared = Arc::new(ads::cluster_ad(record, &self.config));
+                if factory::is_one(&record.spec) {
+                    let notes = text_of(&shared, "SubmitEventNotes");
+                    let user_notes = text_of(&shared, "SubmitEventUserNotes");
+                    let news = FactoryNews::Submitted { notes, user_notes };
+                    about_cluster(record, &shared, at, news, log);
+                }
                 submitted(record, &shared, record.body.untouched.iter(), at, log);
             }
             Fact::Factory { cluster, step } => self.log_factory(*cluster, step, at, log),
@@ -171,6 +212,7 @@ impl Core {
                     push(log, job, &ad, at, kinds);
                 }
             }
+            Fact::JobLeft { job } => self.log_last_of_factory(job.cluster, at, log),
             Fact::UsageSeen { run, usage } => {
                 if let Some(job) = self.job(run.job)
                     && job.may_log()
@@ -189,7 +231,6 @@ impl Core {
             }),
             Fact::JobEdited { .. }
             | Fact::RunPlaced { .. }
-            | Fact::JobLeft { .. }
             | Fact::ClaimGranted(_)
             | Fact::ClaimDropped { .. }
             | Fact::Reserved { .. }
@@ -274,6 +315,22 @@ impl Core {
             JobEvent::Removed { reason, .. } => vec![LogKind::Aborted { reason: reason.clone() }],
         }
     }
+}
+
+/// An entry about a cluster, in the log that its jobs share if they do.
+pub(super) fn about_cluster(
+    record: &ClusterRecord,
+    shared: &ClassAd,
+    at: Timestamp,
+    news: FactoryNews,
+    log: &mut Vec<LogEntry>,
+) {
+    let kind = LogKind::Factory(news);
+    let Some(path) = log_path(shared) else { return };
+    let owner = record.body.owner.clone();
+    // Such an entry is written without the number of a job.
+    let job = JobId { cluster: record.cluster, proc: ProcId(0) };
+    log.push(LogEntry { owner, path, job, at, kind });
 }
 
 /// The submit entries of jobs that come into the queue.

@@ -113,6 +113,7 @@ fn news(kind: LogKind) -> Option<MailNews> {
         LogKind::Aborted { reason } => Some(MailNews::Removed { reason }),
         // The job goes on, or a hold or removal follows and tells it.
         LogKind::Submitted { .. }
+        | LogKind::Factory(_)
         | LogKind::Transfer { .. }
         | LogKind::ImageSize { .. }
         | LogKind::StartError { .. }

@@ -146,7 +146,7 @@ impl Core {
 
     fn removed_by_policy(&self, now: Now, job: JobRef<'_>, reason: String) -> Vec<Fact> {
         match job.state() {
-            JobState::Idle { .. } | JobState::Held(_) => {
+            JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at: now.wall };
                 let stays = policy::stays(self, job, &event, now);
                 let left = (!stays).then_some(Fact::JobLeft { job: job.job });
@@ -155,7 +155,6 @@ impl Core {
             JobState::Running(_) | JobState::Suspended { .. } => {
                 vec![stopped(now, job, StopCause::Remove { reason })]
             }
-            JobState::Completed { .. } => vec![Fact::JobLeft { job: job.job }],
             JobState::Stopping { .. } | JobState::Removed { .. } => Vec::new(),
         }
     }

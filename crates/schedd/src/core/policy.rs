@@ -1,7 +1,7 @@
 //! The job's own word on what follows: `on_exit_hold`, `on_exit_remove`, `leave_in_queue`, the lease.
 
 use classad::Value;
-use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, Now, RunEnd, Usage, attr};
+use model::{AfterRun, Hold, HoldCode, JobEvent, Now, RunEnd, Usage, attr};
 
 use super::ads;
 use super::state::{Core, JobRef};
@@ -58,17 +58,7 @@ pub(super) fn stays(core: &Core, job: JobRef<'_>, event: &JobEvent, now: Now) ->
 
 /// Whether a finished job that stayed so far stays on.
 pub(super) fn still_stays(core: &Core, job: JobRef<'_>, now: Now) -> bool {
-    let record = job.record();
-    match record.state {
-        // Only `condor_rm -forcex` takes a removed job that wants to stay.
-        JobState::Removed { .. } => true,
-        JobState::Idle { .. }
-        | JobState::Running(_)
-        | JobState::Suspended { .. }
-        | JobState::Stopping { .. }
-        | JobState::Held(_)
-        | JobState::Completed { .. } => wants_to_stay(core, job, &record, now),
-    }
+    wants_to_stay(core, job, &job.record(), now)
 }
 
 fn wants_to_stay(core: &Core, job: JobRef<'_>, record: &super::rows::JobRecord, now: Now) -> bool {

@@ -44,6 +44,9 @@ pub struct ClusterBody {
     /// Whether the factory is to make no more jobs for now.
     #[serde(default)]
     pub paused: bool,
+    /// How many jobs of a factory that was removed never came.
+    #[serde(default)]
+    pub never: u32,
     /// How many jobs are not final or have not left the queue, those of `later` included. The cluster is live until none is.
     pub left: u32,
 }

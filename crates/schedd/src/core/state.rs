@@ -94,6 +94,8 @@ pub(super) struct Cluster {
     /// Not in the queue yet.
     pub(super) later: Ranges,
     pub(super) paused: bool,
+    /// How many of its jobs never come.
+    pub(super) never: u32,
     /// How many of its jobs in the queue are idle or held.
     pub(super) waiting: u64,
     pub(super) jobs: BTreeMap<ProcId, JobRecord>,
@@ -191,6 +193,7 @@ impl Cluster {
             untouched: self.untouched.clone(),
             later: self.later.clone(),
             paused: self.paused,
+            never: self.never,
             left: self.left,
         }
     }

@@ -76,6 +76,7 @@ impl Core {
             untouched,
             later,
             paused: false,
+            never: 0,
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };

@@ -15,7 +15,7 @@ use proto::client::{
 };
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
-use super::{Actor, Batch, Config, Core, Effect, Input, LogKind, run_batch};
+use super::{Actor, Batch, Config, Core, Effect, FactoryNews, Input, LogKind, run_batch};
 
 const JOB: JobId = JobId::new(1, 0);
 const CLAIM: ClaimId = ClaimId { journal: 7, number: 1 };
@@ -688,9 +688,11 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
 
 mod deferral;
 mod expand;
+mod factory_log;
 mod grow;
 mod policies;
 mod run_record;
+mod staying;
 
 #[test]
 fn what_nobody_would_do_is_refused_and_not_ignored() {
@@ -712,6 +714,10 @@ fn what_nobody_would_do_is_refused_and_not_ignored() {
 fn entries(batch: &Batch) -> Vec<&'static str> {
     let name = |kind: &LogKind| match kind {
         LogKind::Submitted { .. } => "000",
+        LogKind::Factory(FactoryNews::Submitted { .. }) => "035",
+        LogKind::Factory(FactoryNews::Removed { .. }) => "036",
+        LogKind::Factory(FactoryNews::Paused { .. }) => "037",
+        LogKind::Factory(FactoryNews::Resumed { .. }) => "038",
         LogKind::Executing { .. } => "001",
         LogKind::Evicted { .. } => "004",
         LogKind::Terminated(_) => "005",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    ClaimId, ClassId, ClusterId, ClusterSpec, IdleReason, JobEvent, JobId, MachineName, MatchId,
-    Now, RunId, SubmitToken, Usage, UserName,
+    ClaimId, ClassId, ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName,
+    MatchId, Now, RunId, SubmitToken, Usage, UserName,
 };
 use proto::claiming::{FromStartd, StopHow, ToStartd};
 use proto::client::{Action, Answer, Recorded, Select};
@@ -284,9 +284,17 @@ pub enum FactoryStep {
     /// These jobs came into the queue: pieces from the first number to the one behind the last.
     Materialised(Vec<(u32, u32)>),
     /// It makes no more jobs until it is resumed.
-    Paused,
+    Paused {
+        /// Why, as for a hold of its jobs.
+        reason: String,
+        /// `HoldReasonCode` of its jobs.
+        code: HoldCode,
+    },
     /// It goes on.
-    Resumed,
+    Resumed {
+        /// Why, as for the release of its jobs.
+        reason: String,
+    },
     /// It was removed: the rest of its jobs never come.
     Ended,
 }

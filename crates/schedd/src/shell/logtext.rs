@@ -9,7 +9,10 @@ use model::userlog::{
 use model::{Resources, RunEnd};
 
 use super::userlog::LogBatch;
-use crate::core::{Eviction, LogEntry, LogKind, RunSummary};
+use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, RunSummary};
+
+/// `JobMaterializePaused` of a factory that is held (HTCondor 25.14).
+const HELD_FACTORY: i32 = 1;
 
 /// The texts of a batch's entries, gathered by log, in order.
 pub(crate) fn of_entries(entries: &[LogEntry], host: &str, zone: &TimeZone) -> LogBatch {
@@ -31,6 +34,7 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             user_notes: None,
             warnings: None,
         },
+        LogKind::Factory(news) => of_factory(news, host),
         LogKind::Executing { address, slot, scratch_dir, resources } => UserLogEvent::Executing {
             host: address.clone(),
             slot_name: Some(slot.to_string()),
@@ -80,6 +84,30 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
         },
         LogKind::Released { reason } => UserLogEvent::Released { reason: Some(reason.clone()) },
         LogKind::Aborted { reason } => UserLogEvent::Aborted { reason: Some(reason.clone()) },
+    }
+}
+
+fn of_factory(news: &FactoryNews, host: &str) -> UserLogEvent {
+    match news {
+        FactoryNews::Submitted { notes, user_notes } => UserLogEvent::ClusterSubmitted {
+            host: host.to_owned(),
+            log_notes: notes.clone(),
+            user_notes: user_notes.clone(),
+        },
+        FactoryNews::Removed { jobs, items, completion } => UserLogEvent::ClusterRemoved {
+            jobs: *jobs,
+            items: *items,
+            completion: *completion,
+            notes: None,
+        },
+        FactoryNews::Paused { reason, code } => UserLogEvent::FactoryPaused {
+            reason: Some(reason.clone()),
+            pause_code: HELD_FACTORY,
+            hold_code: i32::from(code.number()),
+        },
+        FactoryNews::Resumed { reason } => {
+            UserLogEvent::FactoryResumed { reason: Some(reason.clone()) }
+        }
     }
 }
 

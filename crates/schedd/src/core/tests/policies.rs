@@ -76,7 +76,9 @@ fn a_policy_that_becomes_true_is_followed_within_five_seconds() {
         (Held(broken), "PeriodicRelease = NumHolds < 2", idle),
         (Held(broken), "PeriodicRelease = true\nPeriodicRemove = JobStatus == 5", idle),
         (Held(broken), "PeriodicHold = JobStatus == 5", held(13)),
-        (Completed, "PeriodicRemove = JobStatus == 4", gone),
+        // It wants to stay, and does so as a removed job.
+        (Completed, "PeriodicRemove = JobStatus == 4", (3, None)),
+        (Completed, "LeaveJobInQueue = JobStatus == 4\nPeriodicRemove = JobStatus == 4", gone),
         (Completed, "PeriodicHold = JobStatus == 4", (4, None)),
     ];
     for (from, policy, expected) in cases {

@@ -1,6 +1,41 @@
-//! Where commands print: standard output in one piece, and what kind of place that is.
+//! Where commands print: standard output in one piece, what kind of place that is, and whether colour is wanted there.
 
 use std::io::{self, IsTerminal, Write};
+
+use anstream::AutoStream;
+use clap::{Args, ColorChoice};
+
+use crate::render::paint::Paint;
+use crate::verbs::{Call, Voice};
+
+/// Whether a command paints what it prints.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Colour {
+    /// Colour: on a terminal (auto; NO_COLOR turns it off), always, or never.
+    #[arg(long, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_possible_values = true)]
+    color: ColorChoice,
+}
+
+impl Colour {
+    /// The decision. HTCondor's commands print to the letter, so there is none under their names.
+    pub fn paint(self, call: &Call) -> Paint {
+        match (call.voice, self.color) {
+            (Voice::HtCondor, _) | (Voice::Updraft, ColorChoice::Never) => Paint::Off,
+            (Voice::Updraft, ColorChoice::Always) => Paint::On,
+            (Voice::Updraft, ColorChoice::Auto) => automatic(),
+        }
+    }
+}
+
+/// Colour where a person reads and wants it: a terminal, `NO_COLOR` and the like.
+pub fn automatic() -> Paint {
+    match AutoStream::choice(&io::stdout()) {
+        anstream::ColorChoice::Never => Paint::Off,
+        anstream::ColorChoice::Auto
+        | anstream::ColorChoice::Always
+        | anstream::ColorChoice::AlwaysAnsi => Paint::On,
+    }
+}
 
 /// Writes `text` to standard output.
 ///

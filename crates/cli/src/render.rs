@@ -14,6 +14,7 @@ pub mod finished;
 pub mod gathered;
 pub mod history;
 pub mod machines;
+pub mod paint;
 pub mod print_format;
 pub mod printf;
 pub mod queue;

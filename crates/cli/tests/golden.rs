@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
 use cli::daemon_ads;
+use cli::render::paint::Paint;
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
 use cli::render::{accounts, daemons, history, machines, queue};
@@ -62,6 +63,10 @@ fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: boo
         width: None,
     };
     assert_eq!(queue::render(&answer, layout), golden(file), "{file}");
+    let at = moment(now).with_paint(Paint::On);
+    let painted = queue::render(&Answer { moment: &at, ..answer }, layout);
+    let stripped = anstream::adapter::strip_str(&painted).to_string();
+    assert_eq!(stripped, golden(file), "{file}, painted: columns stay in line");
 }
 
 const ALICE: &str = "Owner == \"alice\"";

@@ -77,6 +77,31 @@ fn without_a_pool_the_commands_answer_to_the_letter() {
 }
 
 #[test]
+fn colour_is_for_people_under_our_own_names() {
+    let dir = place();
+    let (updraft, condor_q) =
+        (PathBuf::from(env!("CARGO_BIN_EXE_updraft")), dir.path().join("bin/condor_q"));
+    for (program, words, no_colour, painted) in [
+        (&updraft, &["q", "--color", "always"][..], false, true),
+        (&updraft, &["q", "--color", "always"], true, true),
+        (&updraft, &["q", "--color", "never"], false, false),
+        // Nobody reads a pipe.
+        (&updraft, &["q"], false, false),
+        (&updraft, &["q", "--color", "always", "-json"], false, false),
+        (&condor_q, &["--color", "always"], false, false),
+    ] {
+        let mut command = Command::new(program);
+        command.args(words).arg("-jobads").arg(folder().join("queue.ads")).env_remove("NO_COLOR");
+        if no_colour {
+            command.env("NO_COLOR", "1");
+        }
+        let out = command.output().unwrap();
+        assert!(out.status.success() && !out.stdout.is_empty(), "{words:?}");
+        assert_eq!(out.stdout.contains(&0x1b), painted, "{words:?} NO_COLOR {no_colour}");
+    }
+}
+
+#[test]
 fn every_recorded_answer_is_compared_or_says_why_not() {
     let (views, pool) = (include_str!("golden.rs"), include_str!("e2e/goldens.rs"));
     for Recorded { name, place, .. } in recorded() {

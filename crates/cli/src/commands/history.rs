@@ -15,6 +15,7 @@ use model::{JobId, attr};
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
+use crate::output::Colour;
 use crate::place::Where;
 use crate::render::view::{Moment, View};
 use crate::render::{finished, history};
@@ -96,6 +97,8 @@ pub struct HistoryArgs {
     #[command(flatten)]
     at: Where,
     #[command(flatten)]
+    colour: Colour,
+    #[command(flatten)]
     shape: Shape,
 }
 
@@ -107,7 +110,8 @@ pub struct HistoryArgs {
 pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let instead = args.shape.instead()?;
-    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
+        .with_paint(args.colour.paint(call));
     let since = since(args)?;
     let query = query(args, instead.as_ref(), since.as_ref())?;
     let mut jobs = match elsewhere(args, &query, &moment)? {

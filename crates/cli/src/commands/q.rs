@@ -47,7 +47,8 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
     }
     let instead = args.shape.instead()?;
     let wanted = args.analysis.wanted()?;
-    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
+        .with_paint(args.colour.paint(call));
     let query = found::query(args, instead.as_ref(), wanted)?;
     let select = query.select.clone();
     let mut client = None;

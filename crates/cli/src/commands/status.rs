@@ -11,6 +11,7 @@ use proto::client::{Query, Select};
 
 use crate::exit::Exit;
 use crate::home::Home;
+use crate::output::Colour;
 use crate::place::Where;
 use crate::render::machines::{self, Layout};
 use crate::render::view::{Moment, View};
@@ -75,6 +76,8 @@ pub struct StatusArgs {
     target: Option<String>,
     #[command(flatten)]
     layout: LayoutArgs,
+    #[command(flatten)]
+    colour: Colour,
     /// In the order of this expression's values; may be repeated.
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     sort: Vec<String>,
@@ -229,7 +232,7 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     args.at.also(args.direct.as_deref()).check()?;
     let instead = args.shape.instead()?.map(Instead::of_status);
-    let moment = moment(args)?;
+    let moment = moment(args)?.with_paint(args.colour.paint(call));
     let constraint =
         connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
     let sort: Vec<Expr> =

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use classad::{AttrName, ClassAd};
 use model::{HoldCode, Timestamp, attr};
 
+use super::paint::{Paint, Tone};
 use super::time::plain;
 use super::view::{Moment, Span, View, status};
 
@@ -30,16 +31,19 @@ pub fn attributes() -> Vec<AttrName> {
     names.map(AttrName::from).to_vec()
 }
 
+/// The verdict that waiting does not help.
+const NEVER: &str = "never";
+
 /// Jobs that are listed one by one before the rest is only counted.
 const MOST_LINES: usize = 10;
 
 /// The lines below the table; nothing if no job waits.
 pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
     let jobs: Vec<View<'_>> = jobs.iter().map(|ad| View::new(ad, moment)).collect();
-    held(&jobs) + &idle(&jobs)
+    held(&jobs, moment.paint) + &idle(&jobs, moment.paint)
 }
 
-fn held(jobs: &[View<'_>]) -> String {
+fn held(jobs: &[View<'_>], paint: Paint) -> String {
     let mut groups: BTreeMap<(String, i64), Held> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::HELD) {
         let reason =
@@ -55,11 +59,11 @@ fn held(jobs: &[View<'_>]) -> String {
     if groups.is_empty() {
         return String::new();
     }
-    let mut out = "Held:\n".to_owned();
+    let mut out = paint.text(Tone::Bad, "Held:") + "\n";
     let mut ordered: Vec<_> = groups.into_iter().collect();
     ordered.sort_by_key(|(_, group)| group.ids.first().map(|span| span.first));
     for ((reason, code), Held { ids, retry }) in ordered.iter().take(MOST_LINES) {
-        out += &format!("  {}  {reason}\n", span(ids));
+        out += &format!("  {}  {}\n", span(ids), paint.text(Tone::Faint, reason));
         if let Some(at) = retry {
             let who = if Span::of(ids.iter().copied()).is_some_and(|all| all.count > 1) {
                 "the first of them "
@@ -81,7 +85,7 @@ struct Held {
     retry: Option<String>,
 }
 
-fn idle(jobs: &[View<'_>]) -> String {
+fn idle(jobs: &[View<'_>], paint: Paint) -> String {
     let mut groups: BTreeMap<(String, String), Vec<Span>> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::IDLE) {
         if let Some(reason) = job.text(IDLE_REASON) {
@@ -92,13 +96,15 @@ fn idle(jobs: &[View<'_>]) -> String {
     if groups.is_empty() {
         return String::new();
     }
-    let mut out = "Idle:\n".to_owned();
+    let mut out = paint.text(Tone::Waiting, "Idle:") + "\n";
     let mut ordered: Vec<_> = groups.into_iter().collect();
     ordered.sort_by_key(|(_, jobs)| jobs.first().map(|span| span.first));
     for ((verdict, reason), ids) in ordered.iter().take(MOST_LINES) {
         // The schedd may have put the verdict before the sentence.
         let reason = reason.strip_prefix(&format!("{verdict}: ")).unwrap_or(reason);
+        let tone = if verdict == NEVER { Tone::Bad } else { Tone::Plain };
         let lead = if verdict.is_empty() { String::new() } else { format!("{verdict}: ") };
+        let (lead, reason) = (paint.text(tone, &lead), paint.text(Tone::Faint, reason));
         out += &format!("  {}  {lead}{reason}\n", span(ids));
     }
     out + &more(ordered.len())

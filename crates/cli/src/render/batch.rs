@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::attr;
 
+use super::paint::Tone;
 use super::time;
 use super::view::{Span, View, status};
 
@@ -16,7 +17,7 @@ const EMPTY_NAME_WIDTH: usize = 13;
 const NAME_HEADING: &str = "BATCH_NAME";
 
 /// The view, heading first.
-pub(super) fn lines(jobs: &[View<'_>]) -> Vec<String> {
+pub(super) fn lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     let batches = gather(jobs);
     let columns = Columns::of(&batches);
     let heading = columns.line(
@@ -27,9 +28,11 @@ pub(super) fn lines(jobs: &[View<'_>]) -> Vec<String> {
         "JOB_IDS",
     );
     let rows = batches.iter().map(|batch| {
-        columns.line(&batch.owner, &batch.name, &batch.submitted(), batch.counts(), &batch.ids())
+        let tone = if batch.held > 0 { Tone::Bad } else { Tone::Plain };
+        let ids = batch.ids();
+        (tone, columns.line(&batch.owner, &batch.name, &batch.submitted(), batch.counts(), &ids))
     });
-    std::iter::once(heading).chain(rows).collect()
+    std::iter::once((Tone::Heading, heading)).chain(rows).collect()
 }
 
 /// Widths, and whether there is a column of held jobs: there is none if no job is held.

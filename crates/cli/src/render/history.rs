@@ -3,10 +3,11 @@
 use classad::{AttrName, ClassAd};
 use model::attr;
 
-use super::view::{Moment, View, status_letter};
+use super::paint::Tone;
+use super::view::{Moment, View, status, status_letter};
 use super::{command_line, time};
 
-const HEADING: &str = " ID          OWNER            SUBMITTED   RUN_TIME   ST   COMPLETED CMD\n";
+const HEADING: &str = " ID          OWNER            SUBMITTED   RUN_TIME   ST   COMPLETED CMD";
 
 /// What the list is made from.
 pub fn attributes() -> Vec<AttrName> {
@@ -27,9 +28,11 @@ pub fn attributes() -> Vec<AttrName> {
 
 /// The list, heading first.
 pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
-    let mut out = HEADING.to_owned();
+    let mut out = moment.paint.text(Tone::Heading, HEADING) + "\n";
     for ad in jobs {
-        out += &line(View::new(ad, moment));
+        let job = View::new(ad, moment);
+        let tone = if job.status() == status::REMOVED { Tone::Faint } else { Tone::Plain };
+        out += &moment.paint.text(tone, &line(job));
         out.push('\n');
     }
     out

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use classad::ClassAd;
 use model::attr;
 
+use super::paint::{Paint, Tone};
 use super::time;
 use super::view::{Moment, View};
 
@@ -80,12 +81,22 @@ fn list(
         state: longest(attr::STATE, "State".len()),
         activity: longest(attr::ACTIVITY, "Activity".len()),
     };
-    let mut out = heading(&widths) + "\n\n";
+    let paint = slots.first().map_or(Paint::Off, |slot| slot.moment.paint);
+    let mut out = paint.text(Tone::Heading, &heading(&widths)) + "\n\n";
     for slot in slots {
-        out += &line(*slot, &widths);
+        out += &paint.text(tone(*slot), &line(*slot, &widths));
         out.push('\n');
     }
     out
+}
+
+/// How a slot's line is painted: one that works, and one that takes no jobs.
+fn tone(slot: View<'_>) -> Tone {
+    match slot.text(attr::STATE).as_deref() {
+        Some("Claimed") => Tone::Good,
+        Some("Owner" | "Drained" | "Preempting") => Tone::Waiting,
+        Some(_) | None => Tone::Plain,
+    }
 }
 
 /// `slot1@host   LINUX   X86_64   `: how most lines begin.

@@ -6,6 +6,7 @@ use classad::AttrName;
 use model::attr;
 use proto::client::{Counts, Totals};
 
+use super::paint::Tone;
 use super::print_format::Table;
 use super::view::{Moment, View, status, status_letter};
 use super::{autocluster, batch, command_line, gathered, time, totals};
@@ -180,13 +181,13 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
         Layout::Io => {
             table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
         }
-        Layout::Autoclusters => autocluster::lines(&jobs),
-        Layout::Factories => gathered::factories(&jobs),
-        Layout::HoldCodes => gathered::hold_codes(&jobs),
+        Layout::Autoclusters => plain(autocluster::lines(&jobs)),
+        Layout::Factories => plain(gathered::factories(&jobs)),
+        Layout::HoldCodes => plain(gathered::hold_codes(&jobs)),
         Layout::Totals => Vec::new(),
     };
-    for line in &lines {
-        out += cut(line, answer.width);
+    for (tone, line) in &lines {
+        out += &answer.moment.paint.text(*tone, cut(line, answer.width));
         out.push('\n');
     }
     match layout {
@@ -225,9 +226,8 @@ pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
 pub fn render_group_by(answer: &Answer<'_>) -> String {
     const LEFT_OVER: usize = 51;
     let none = Answer { jobs: &[], ..answer.clone() };
-    let heading = table(JOBS_HEADING, &[], job_line).concat();
     let totals = totals::line("query", &Counts::default());
-    format!("{}{heading}\n\n{totals}{}\n\n", head(&none), " ".repeat(LEFT_OVER))
+    format!("{}{JOBS_HEADING}\n\n{totals}{}\n\n", head(&none), " ".repeat(LEFT_OVER))
 }
 
 /// The line that says who answers.
@@ -265,8 +265,16 @@ fn write_totals(answer: &Answer<'_>, jobs: &[View<'_>], out: &mut String) {
     *out += "\n\n";
 }
 
-fn table(heading: &str, jobs: &[View<'_>], line: fn(View<'_>) -> String) -> Vec<String> {
-    std::iter::once(heading.to_owned()).chain(jobs.iter().map(|job| line(*job))).collect()
+/// Lines with their tones: headings first, then a line for each job.
+fn table(heading: &str, jobs: &[View<'_>], line: fn(View<'_>) -> String) -> Vec<(Tone, String)> {
+    let rows = jobs.iter().map(|job| (job.tone(), line(*job)));
+    std::iter::once((Tone::Heading, heading.to_owned())).chain(rows).collect()
+}
+
+/// Plain lines below their headings.
+fn plain(lines: Vec<String>) -> Vec<(Tone, String)> {
+    let tone = |i: usize| if i == 0 { Tone::Heading } else { Tone::Plain };
+    lines.into_iter().enumerate().map(|(i, line)| (tone(i), line)).collect()
 }
 
 /// `  36.0   `: how every line of a job begins.
@@ -400,7 +408,7 @@ pub(super) fn universe(number: i64) -> &'static str {
 }
 
 /// Jobs under the DAG that submitted them, to any depth.
-fn dag_lines(jobs: &[View<'_>]) -> Vec<String> {
+fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     let heading = " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST PRI SIZE CMD";
     let parent = |job: &View<'_>| job.int("DAGManJobId");
     let present: Vec<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
@@ -412,7 +420,7 @@ fn dag_lines(jobs: &[View<'_>]) -> Vec<String> {
             None => roots.push(*job),
         }
     }
-    let mut lines = vec![heading.to_owned()];
+    let mut lines = vec![(Tone::Heading, heading.to_owned())];
     for root in roots {
         dag_branch(root, 0, &mut children, &mut lines);
     }
@@ -424,13 +432,13 @@ fn dag_branch<'a>(
     job: View<'a>,
     depth: usize,
     children: &mut BTreeMap<i64, Vec<View<'a>>>,
-    lines: &mut Vec<String>,
+    lines: &mut Vec<(Tone, String)>,
 ) {
     let name = match job.text("DAGNodeName") {
         Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth)),
         Some(_) | None => job.owner(),
     };
-    lines.push(format!("{} {name:<17} {}", id(job), facts(job)));
+    lines.push((job.tone(), format!("{} {name:<17} {}", id(job), facts(job))));
     let below = job.int(attr::CLUSTER_ID).and_then(|id| children.remove(&id)).unwrap_or_default();
     for child in below {
         dag_branch(child, depth + 1, children, lines);

@@ -7,6 +7,8 @@ use classad::{ClassAd, Env, Expr, Value};
 use jiff::tz::TimeZone;
 use model::{JobId, ProcId, attr};
 
+use super::paint::{Paint, Tone};
+
 /// The moment of an answer: what "now" and "here" are for everything that is printed from it.
 #[derive(Clone)]
 pub struct Moment {
@@ -17,6 +19,8 @@ pub struct Moment {
     env: Env,
     /// What `TARGET` is for expressions that a user asks for.
     target: Option<Arc<ClassAd>>,
+    /// Whether what stands out is painted.
+    pub paint: Paint,
 }
 
 impl fmt::Debug for Moment {
@@ -32,7 +36,13 @@ impl Moment {
     /// The moment `now` (seconds since the epoch) in `zone`.
     pub fn new(now: i64, zone: TimeZone) -> Self {
         let env = Env::at(now).with_zone(zone.clone());
-        Self { now, zone, env, target: None }
+        Self { now, zone, env, target: None, paint: Paint::Off }
+    }
+
+    /// The same moment, for a reader who wants colour, or none.
+    #[must_use]
+    pub fn with_paint(self, paint: Paint) -> Self {
+        Self { paint, ..self }
     }
 
     /// The same moment, at which expressions that a user asks for see `target` as the other ad.
@@ -111,6 +121,16 @@ impl<'a> View<'a> {
     /// `Owner`; empty if there is none.
     pub fn owner(self) -> String {
         self.text(attr::OWNER).unwrap_or_default()
+    }
+
+    /// How the job's line is painted.
+    pub fn tone(self) -> Tone {
+        match self.status() {
+            status::HELD => Tone::Bad,
+            status::RUNNING | status::TRANSFERRING_OUTPUT => Tone::Good,
+            status::REMOVED | status::COMPLETED => Tone::Faint,
+            _ => Tone::Plain,
+        }
     }
 
     /// `JobStatus`; 0 if there is none.

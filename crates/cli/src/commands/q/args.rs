@@ -6,6 +6,7 @@ use classad::ClassAd;
 use model::attr;
 use proto::client::{Query, Select};
 
+use crate::output::Colour;
 use crate::place::Where;
 use crate::render::analysis::Slots;
 use crate::render::queue::Layout;
@@ -55,6 +56,8 @@ pub struct QArgs {
     pub(super) at: Where,
     #[command(flatten)]
     pub(super) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(super) colour: Colour,
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
     #[command(flatten)]

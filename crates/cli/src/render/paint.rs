@@ -1,0 +1,72 @@
+//! Colour: what stands out in what people read. Lines are painted when they are laid out and cut, so that columns stay in line. Whether there
+//! is any colour at all, [`crate::output`] decides; under HTCondor's names there never is.
+
+use anstyle::{AnsiColor, Style};
+
+/// What a piece of text is to whoever reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Like most.
+    Plain,
+    /// The line of headings.
+    Heading,
+    /// Somebody has to do something: a held job.
+    Bad,
+    /// It works: a running job.
+    Good,
+    /// It may change by itself: a job that waits.
+    Waiting,
+    /// It is over, or explains what stands before it.
+    Faint,
+}
+
+/// Whether text is painted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paint {
+    /// It is not.
+    #[default]
+    Off,
+    /// It is.
+    On,
+}
+
+impl Tone {
+    const fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Heading => Style::new().bold(),
+            Self::Bad => AnsiColor::Red.on_default(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Waiting => AnsiColor::Yellow.on_default(),
+            Self::Faint => Style::new().dimmed(),
+        }
+    }
+}
+
+impl Paint {
+    /// The text in that tone.
+    pub fn text(self, tone: Tone, text: &str) -> String {
+        if self == Self::Off || tone == Tone::Plain || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = tone.style();
+        format!("{style}{text}{style:#}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_painted_only_where_colour_is_wanted() {
+        for (paint, tone, expected) in [
+            (Paint::Off, Tone::Bad, "held"),
+            (Paint::On, Tone::Plain, "held"),
+            (Paint::On, Tone::Bad, "\u{1b}[31mheld\u{1b}[0m"),
+        ] {
+            assert_eq!(paint.text(tone, "held"), expected, "{paint:?} {tone:?}");
+        }
+        assert_eq!(Paint::On.text(Tone::Bad, ""), "");
+    }
+}

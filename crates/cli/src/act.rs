@@ -198,7 +198,7 @@ pub fn json(acted: &[Acted]) -> String {
             })
         })
         .collect();
-    format!("{:#}\n", serde_json::Value::Array(rows))
+    output::json(&serde_json::Value::Array(rows))
 }
 
 #[cfg(test)]

@@ -59,20 +59,23 @@ pub const SIMILAR: f64 = 0.75;
 /// If a word with a dash is no option, or an option lacks its values.
 pub fn to_clap(words: &[String], command: &Command) -> Result<Vec<String>, ArgError> {
     let mut out = Vec::with_capacity(words.len());
+    // Options first: a list of words that may begin with a dash would swallow those behind it.
+    let mut plain = Vec::new();
     let mut rest = words;
     while let Some((word, tail)) = rest.split_first() {
         rest = tail;
         if word == "--" {
-            out.push(word.clone());
-            out.extend_from_slice(rest);
+            plain.push(word.clone());
+            plain.extend_from_slice(rest);
             break;
         }
         if is_option(word) {
             rest = take_option(word, rest, command, &mut out)?;
         } else {
-            out.push(word.clone());
+            plain.push(word.clone());
         }
     }
+    out.extend(plain);
     Ok(out)
 }
 
@@ -233,7 +236,7 @@ mod tests {
     fn a_list_option_takes_all_words_up_to_the_next_option() {
         check(
             "36 -af:jr A B -nob",
-            Ok("36 --autoformat-form=jr --autoformat=A --autoformat=B --nobatch"),
+            Ok("--autoformat-form=jr --autoformat=A --autoformat=B --nobatch 36"),
         );
         check("-format %d ClusterId -limit 2", Ok("--format %d ClusterId --limit=2"));
     }
@@ -241,6 +244,7 @@ mod tests {
     #[test]
     fn a_dash_before_a_digit_is_no_option() {
         check("-5 36.0", Ok("-5 36.0"));
+        check("36.0 -5 -limit 2 -- -long", Ok("--limit=2 36.0 -5 -- -long"));
     }
 
     #[test]

@@ -37,6 +37,11 @@ pub enum Elsewhere {
 }
 
 impl Where {
+    /// A schedd and a pool by other options.
+    pub fn of(schedd: Option<&str>, pool: Option<&str>) -> Self {
+        Self { name: schedd.map(str::to_owned), pool: pool.map(str::to_owned) }
+    }
+
     /// The same, of a daemon of this host (`-direct`).
     #[must_use]
     pub fn also(&self, host: Option<&str>) -> Self {

@@ -86,11 +86,16 @@ impl Progress {
 
     /// How the jobs ended: one line for each way, with the jobs it was for.
     pub fn summary(&self) -> Vec<String> {
+        self.ways().into_iter().map(|(jobs, way)| format!("{jobs}: {way}")).collect()
+    }
+
+    /// The same in two parts: the jobs, and how they ended.
+    pub fn ways(&self) -> Vec<(String, String)> {
         let mut ways: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
         for (job, standing) in &self.jobs {
             ways.entry(standing.to_string()).or_default().push(*job);
         }
-        ways.into_iter().map(|(way, jobs)| format!("{}: {way}", ranges(&jobs))).collect()
+        ways.into_iter().map(|(way, jobs)| (ranges(&jobs), way)).collect()
     }
 
     fn count(&self, which: impl Fn(&Standing) -> bool) -> u64 {

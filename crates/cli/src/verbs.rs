@@ -318,6 +318,11 @@ fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
     }
 }
 
+/// The commands of all verbs under their own names.
+pub fn commands() -> Vec<Command> {
+    VERBS.iter().map(whole_command).collect()
+}
+
 /// The command of a verb under its own name.
 pub(crate) fn whole_command(verb: &Verb) -> Command {
     command(verb, &Call { name: format!("updraft {}", verb.name), voice: Voice::Updraft })

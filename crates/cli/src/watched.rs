@@ -1,25 +1,81 @@
-//! The jobs that `watch_q` shows: where each stands, kept up to date from the event stream, and the table of them. Pure.
+//! The jobs that `watch_q` shows: where each stands, kept up to date from the event stream or from event logs, and what is shown of
+//! them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use model::{ClusterId, JobId};
+use model::userlog::{Ending, LogEntry, UserLogEvent};
+use model::{ClusterId, JobId, RunEnd};
 use proto::client::{Happening, Recorded};
 
 use crate::progress::{Standing, standing_after};
+use crate::render::paint::{Paint, Tone};
 
 /// How many places a bar has.
 const BAR: usize = 30;
 
-/// Jobs by batch.
+/// Jobs by where they are told of: in the schedd's record (no name), or in a log.
 #[derive(Debug, Default)]
 pub struct Watched {
-    jobs: BTreeMap<JobId, Standing>,
-    /// The batch of each cluster.
-    batches: BTreeMap<ClusterId, String>,
+    jobs: BTreeMap<(Option<Arc<str>>, JobId), Standing>,
+    /// What is known of each cluster of the record.
+    clusters: BTreeMap<ClusterId, Cluster>,
+}
+
+/// A cluster, as rows are made from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its batch.
+    pub batch: String,
+    /// The log that its jobs write; none if they write none.
+    pub log: Option<String>,
+}
+
+/// What makes a row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum GroupBy {
+    /// Jobs of one batch.
+    Batch,
+    /// Jobs that write one log.
+    Log,
+    /// Jobs of one cluster.
+    Cluster,
+}
+
+/// What the line below the table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Summary {
+    /// How many jobs stand where.
+    Totals,
+    /// How many of a hundred.
+    Percentages,
+}
+
+/// What is shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The table.
+    pub table: bool,
+    /// A bar in each row of it.
+    pub row_progress: bool,
+    /// A bar for all jobs.
+    pub progress: bool,
+    /// The line of sums, if any.
+    pub summary: Option<Summary>,
+    /// The line that says when.
+    pub updated_at: Option<String>,
+    /// Paths by as few characters as tell them apart.
+    pub abbreviate: bool,
+    /// What makes a row.
+    pub group_by: GroupBy,
+    /// Only rows with more jobs than this.
+    pub larger_than: u64,
+    /// Whether there is colour.
+    pub paint: Paint,
 }
 
 /// How many jobs of a batch, or of all, stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     /// Waiting.
     pub idle: u64,
@@ -33,6 +89,15 @@ pub struct Tally {
     pub done: u64,
     /// Removed.
     pub removed: u64,
+}
+
+/// Jobs of one row.
+#[derive(Debug)]
+struct Row {
+    name: String,
+    tally: Tally,
+    first: JobId,
+    last: JobId,
 }
 
 /// What ends a watch: `-exit GROUPER,STATUS[,CODE]`.
@@ -99,24 +164,37 @@ impl std::str::FromStr for ExitWhen {
 
 impl Watched {
     /// A job that is there at the beginning, or belongs to a cluster that came.
-    pub fn add(&mut self, job: JobId, batch: &str, standing: Standing) {
-        self.batches.entry(job.cluster).or_insert_with(|| batch.to_owned());
-        self.jobs.insert(job, standing);
+    pub fn add(&mut self, job: JobId, cluster: Cluster, standing: Standing) {
+        self.clusters.entry(job.cluster).or_insert(cluster);
+        self.jobs.insert((None, job), standing);
     }
 
     /// Whether jobs of this cluster are watched.
     pub fn knows(&self, cluster: ClusterId) -> bool {
-        self.batches.contains_key(&cluster)
+        self.clusters.contains_key(&cluster)
     }
 
-    /// Takes an event. Of a job that is not watched it says nothing.
+    /// Whether there is any job.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Takes an event of the record. Of a job that is not watched it says nothing.
     pub fn note(&mut self, recorded: &Recorded) {
         let Happening::Job { job, event } = &recorded.what else { return };
         if let Some(standing) = standing_after(event)
             && self.knows(job.cluster)
         {
             // It may be one that a factory has made since.
-            self.jobs.insert(*job, standing);
+            self.jobs.insert((None, *job), standing);
+        }
+    }
+
+    /// Takes an event of a log.
+    pub fn note_entry(&mut self, log: &Arc<str>, entry: &LogEntry) {
+        let Some(job) = entry.id.job() else { return };
+        if let Some(standing) = standing_in_log(&entry.event) {
+            self.jobs.insert((Some(Arc::clone(log)), job), standing);
         }
     }
 
@@ -144,47 +222,149 @@ impl Watched {
     }
 
     /// One line.
-    pub fn line(&self) -> String {
-        let Tally { idle, running, suspended, held, done, removed } = self.tally();
+    pub fn line(&self, summary: Summary) -> String {
+        let all = self.tally();
+        let Tally { idle, running, suspended, held, done, removed } = all;
+        let total = all.total();
+        let shown = |n: u64| match summary {
+            Summary::Totals => n.to_string(),
+            Summary::Percentages => format!("{}%", n * 100 / total.max(1)),
+        };
+        let [idle, running, suspended, held, done, removed] =
+            [idle, running, suspended, held, done, removed].map(shown);
         format!(
-            "Total: {} jobs; {done} completed, {removed} removed, {idle} idle, {running} running, {held} held, {suspended} suspended",
-            self.jobs.len()
+            "Total: {total} jobs; {done} completed, {removed} removed, {idle} idle, {running} running, {held} held, {suspended} suspended"
         )
     }
 
-    /// A line for each batch, and one for all.
-    pub fn table(&self) -> Vec<String> {
-        let mut batches: BTreeMap<&str, Vec<(&JobId, &Standing)>> = BTreeMap::new();
-        for (job, standing) in &self.jobs {
-            let batch = self.batches.get(&job.cluster).map_or("", String::as_str);
-            batches.entry(batch).or_default().push((job, standing));
+    /// What is shown, line by line.
+    pub fn display(&self, shown: &Shown) -> Vec<String> {
+        let mut parts: Vec<Vec<String>> = Vec::new();
+        if shown.table {
+            parts.push(self.table(shown));
         }
-        let mut rows: Vec<(JobId, String)> = Vec::new();
-        let width = batches.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-        for (name, jobs) in batches {
-            let Some((first, _)) = jobs.first() else { continue };
-            let Some((last, _)) = jobs.last() else { continue };
-            let counts = tally(jobs.iter().map(|(_, standing)| *standing));
-            let ids = if first == last { first.to_string() } else { format!("{first} ... {last}") };
-            rows.push((
-                **first,
-                format!("{name:<width$} {} {} {ids}", numbers(&counts), bar(&counts)),
-            ));
+        if shown.progress {
+            parts.push(vec![bar(&self.tally())]);
         }
-        rows.sort();
-        let head = format!(
-            "{:<width$} {:>6} {:>6} {:>6} {:>6} {:>6} {:bar$} JOB_IDS",
-            "BATCH",
-            "IDLE",
-            "RUN",
-            "HOLD",
-            "DONE",
-            "TOTAL",
-            "",
-            bar = BAR + 2
+        parts.extend(shown.summary.map(|summary| vec![self.line(summary)]));
+        parts.extend(
+            shown
+                .updated_at
+                .iter()
+                .map(|at| vec![shown.paint.text(Tone::Faint, &format!("Updated at {at}"))]),
         );
-        let rows = rows.into_iter().map(|(_, line)| line);
-        std::iter::once(head).chain(rows).chain([String::new(), self.line()]).collect()
+        parts.join(&String::new())
+    }
+
+    /// All of it as data.
+    pub fn json(&self, group_by: GroupBy) -> serde_json::Value {
+        let row = |row: Row| {
+            serde_json::json!({
+                "name": row.name,
+                "first": row.first.to_string(),
+                "last": row.last.to_string(),
+                "jobs": row.tally,
+            })
+        };
+        let rows: Vec<serde_json::Value> = self.rows(group_by).into_iter().map(row).collect();
+        serde_json::json!({ "total": self.tally(), "rows": rows })
+    }
+
+    fn rows(&self, group_by: GroupBy) -> Vec<Row> {
+        let mut groups: BTreeMap<String, Vec<(JobId, &Standing)>> = BTreeMap::new();
+        for ((log, job), standing) in &self.jobs {
+            let cluster = self.clusters.get(&job.cluster).filter(|_| log.is_none());
+            let id = || format!("ID: {}", job.cluster);
+            let name = match group_by {
+                GroupBy::Batch => cluster.map_or_else(id, |cluster| cluster.batch.clone()),
+                GroupBy::Cluster => job.cluster.to_string(),
+                GroupBy::Log => match (log, cluster.and_then(|cluster| cluster.log.clone())) {
+                    (Some(log), _) => log.to_string(),
+                    (None, Some(log)) => log,
+                    (None, None) => "-".to_owned(),
+                },
+            };
+            groups.entry(name).or_default().push((*job, standing));
+        }
+        let row = |(name, jobs): (String, Vec<(JobId, &Standing)>)| {
+            let tally = tally(jobs.iter().map(|(_, standing)| *standing));
+            let first = jobs.iter().map(|(job, _)| *job).min()?;
+            let last = jobs.iter().map(|(job, _)| *job).max()?;
+            Some(Row { name, tally, first, last })
+        };
+        let mut rows: Vec<Row> = groups.into_iter().filter_map(row).collect();
+        rows.sort_by_key(|row| row.first);
+        rows
+    }
+
+    /// A line for each row, heading first.
+    fn table(&self, shown: &Shown) -> Vec<String> {
+        let mut rows = self.rows(shown.group_by);
+        rows.retain(|row| row.tally.total() > shown.larger_than);
+        if shown.abbreviate {
+            abbreviate(&mut rows);
+        }
+        let heading = match shown.group_by {
+            GroupBy::Batch => "BATCH",
+            GroupBy::Log => "LOG",
+            GroupBy::Cluster => "CLUSTER",
+        };
+        let longest = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+        let width = longest.max(heading.len());
+        let bar_heading = if shown.row_progress { " ".repeat(BAR + 3) } else { String::new() };
+        let head = format!(
+            "{heading:<width$} {:>6} {:>6} {:>6} {:>6} {:>6}{bar_heading} JOB_IDS",
+            "IDLE", "RUN", "HOLD", "DONE", "TOTAL"
+        );
+        let line = |row: &Row| {
+            let Row { name, tally, first, last } = row;
+            let bar = if shown.row_progress { format!(" {}", bar(tally)) } else { String::new() };
+            let ids = if first == last { first.to_string() } else { format!("{first} ... {last}") };
+            let line = format!("{name:<width$} {}{bar} {ids}", numbers(tally));
+            shown.paint.text(tally.tone(), &line)
+        };
+        let head = shown.paint.text(Tone::Heading, &head);
+        std::iter::once(head).chain(rows.iter().map(line)).collect()
+    }
+}
+
+/// Where a job stands after an event of its log, if that is another place.
+fn standing_in_log(event: &UserLogEvent) -> Option<Standing> {
+    Some(match event {
+        UserLogEvent::Submitted { .. }
+        | UserLogEvent::Evicted(_)
+        | UserLogEvent::ShadowException { .. }
+        | UserLogEvent::Released { .. } => Standing::Idle,
+        UserLogEvent::Executing { .. } | UserLogEvent::Unsuspended => Standing::Running,
+        UserLogEvent::Suspended { .. } => Standing::Suspended,
+        UserLogEvent::Held { reason, .. } => Standing::Held(reason.clone().unwrap_or_default()),
+        UserLogEvent::Terminated(terminated) => Standing::Ended(match &terminated.ending {
+            Ending::Exited { code } => RunEnd::Exited { code: *code },
+            Ending::Signaled { signal, .. } => RunEnd::Signaled { signal: *signal, core: false },
+        }),
+        UserLogEvent::Aborted { .. } => Standing::Removed,
+        _ => return None,
+    })
+}
+
+/// Shortens each part of a path but its last to the fewest characters that no other path has in that place.
+fn abbreviate(rows: &mut [Row]) {
+    let parts = |name: &str| name.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let all: Vec<Vec<String>> = rows.iter().map(|row| parts(&row.name)).collect();
+    for (row, own) in rows.iter_mut().zip(&all) {
+        let last = own.len() - 1;
+        let short = own.iter().enumerate().map(|(i, part)| {
+            let others: BTreeSet<&String> =
+                all.iter().filter_map(|path| path.get(i)).filter(|other| *other != part).collect();
+            let tells = |n: &usize| {
+                let start: String = part.chars().take(*n).collect();
+                !others.iter().any(|other| other.starts_with(&start))
+            };
+            let length = part.chars().count();
+            let enough = (1..length).find(tells).unwrap_or(length);
+            if i == last { part.clone() } else { part.chars().take(enough).collect() }
+        });
+        row.name = short.collect::<Vec<_>>().join("/");
     }
 }
 
@@ -206,6 +386,19 @@ fn tally<'a>(standings: impl Iterator<Item = &'a Standing>) -> Tally {
 impl Tally {
     const fn total(self) -> u64 {
         self.idle + self.running + self.suspended + self.held + self.done + self.removed
+    }
+
+    /// How a row is painted: by what needs somebody's eye first.
+    const fn tone(self) -> Tone {
+        if self.held > 0 {
+            Tone::Bad
+        } else if self.running > 0 {
+            Tone::Good
+        } else if self.idle + self.suspended > 0 {
+            Tone::Waiting
+        } else {
+            Tone::Faint
+        }
     }
 }
 
@@ -230,7 +423,9 @@ fn bar(tally: &Tally) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::{AfterRun, Attempt, ClaimId, JobEvent, RunEnd, Seq, Timestamp, Usage};
+    use jiff::tz::TimeZone;
+    use model::userlog::Entries;
+    use model::{AfterRun, Attempt, ClaimId, JobEvent, Seq, Timestamp, Usage};
 
     use super::*;
 
@@ -243,7 +438,9 @@ mod tests {
     fn watched() -> Watched {
         let mut watched = Watched::default();
         for proc in 0..3 {
-            watched.add(JobId::new(7, proc), "sweep", Standing::Idle);
+            let cluster =
+                Cluster { batch: "sweep".to_owned(), log: Some("/home/al/a.log".to_owned()) };
+            watched.add(JobId::new(7, proc), cluster, Standing::Idle);
         }
         let claim = ClaimId { journal: 1, number: 1 };
         let attempt = Attempt(1);
@@ -262,6 +459,20 @@ mod tests {
         watched
     }
 
+    fn shown() -> Shown {
+        Shown {
+            table: true,
+            row_progress: true,
+            progress: false,
+            summary: Some(Summary::Totals),
+            updated_at: None,
+            abbreviate: false,
+            group_by: GroupBy::Batch,
+            larger_than: 0,
+            paint: Paint::Off,
+        }
+    }
+
     #[test]
     fn the_table_says_where_the_jobs_of_a_batch_stand() {
         expect_test::expect![[r#"
@@ -269,7 +480,46 @@ mod tests {
             sweep      1      1      -      1      3 [##########==========----------] 7.0 ... 7.2
 
             Total: 3 jobs; 1 completed, 0 removed, 1 idle, 1 running, 0 held, 0 suspended"#]]
-        .assert_eq(&watched().table().join("\n"));
+        .assert_eq(&watched().display(&shown()).join("\n"));
+    }
+
+    #[test]
+    fn each_part_is_shown_or_not_and_rows_are_what_was_asked_for() {
+        let mut watched = watched();
+        let log: Arc<str> = "/home/anna/b.log".into();
+        let text = "000 (007.000.000) 2026-11-22 16:24:28 Job submitted from host: <h>\n...\n\
+                    012 (007.000.000) 2026-11-22 16:24:29 Job was held.\n\tno luck\n\tCode 1 Subcode 0\n...\n";
+        for entry in Entries::new(text, &TimeZone::UTC, 2026).flatten() {
+            watched.note_entry(&log, &entry);
+        }
+        let by_log = Shown {
+            row_progress: false,
+            progress: true,
+            summary: Some(Summary::Percentages),
+            updated_at: Some("noon".to_owned()),
+            abbreviate: true,
+            group_by: GroupBy::Log,
+            ..shown()
+        };
+        let large = Shown { larger_than: 1, summary: None, group_by: GroupBy::Cluster, ..shown() };
+        let nothing = Shown { table: false, summary: None, ..shown() };
+        let all = [by_log, large, nothing].map(|shown| watched.display(&shown).join("\n"));
+        expect_test::expect![[r#"
+            LOG           IDLE    RUN   HOLD   DONE  TOTAL JOB_IDS
+            /h/al/a.log      1      1      -      1      3 7.0 ... 7.2
+            /h/an/b.log      -      -      1      -      1 7.0
+
+            [#######=======---------!!!!!!!]
+
+            Total: 4 jobs; 25% completed, 0% removed, 25% idle, 25% running, 25% held, 0% suspended
+
+            Updated at noon
+            ---
+            CLUSTER   IDLE    RUN   HOLD   DONE  TOTAL                                  JOB_IDS
+            7            1      1      1      1      4 [#######=======---------!!!!!!!] 7.0 ... 7.2
+            ---
+        "#]]
+        .assert_eq(&all.join("\n---\n"));
     }
 
     #[test]

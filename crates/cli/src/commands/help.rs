@@ -20,6 +20,9 @@ pub struct HelpArgs {
     /// The command to tell of (default: all, a line for each)
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
+    /// List the commands as JSON, with all their names
+    #[arg(long, conflicts_with_all = ["command", "man", "completions"])]
+    json: bool,
     /// Write manual pages into the folder DIR/man1: one for each command, under its own name and HTCondor's
     #[arg(long, value_name = "DIR", conflicts_with_all = ["command", "completions"])]
     man: Option<PathBuf>,
@@ -34,6 +37,10 @@ pub struct HelpArgs {
 ///
 /// If there is no such command, or the pages cannot be written.
 pub fn run(args: HelpArgs) -> Result<ExitCode> {
+    if args.json {
+        output::put(&output::json(&list()))?;
+        return Ok(Exit::Done.into());
+    }
     let text = match (args.man, args.completions, args.command) {
         (Some(dir), _, _) => format!("{} pages in {}\n", write_pages(&dir)?, dir.display()),
         (None, Some(shell), _) => completions(shell),
@@ -42,6 +49,15 @@ pub fn run(args: HelpArgs) -> Result<ExitCode> {
     };
     output::put(&text)?;
     Ok(Exit::Done.into())
+}
+
+/// All commands: their names and what they are for.
+fn list() -> serde_json::Value {
+    let row = |verb: &verbs::Verb| {
+        let about = verbs::whole_command(verb).get_about().map(ToString::to_string);
+        serde_json::json!({ "name": verb.name, "also": verb.htcondor, "about": about })
+    };
+    VERBS.iter().map(row).collect::<Vec<_>>().into()
 }
 
 /// The help of all commands as a page of the user guide.

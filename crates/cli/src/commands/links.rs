@@ -24,9 +24,16 @@ enum Action {
     Install {
         /// The folder. It should be in $PATH.
         dir: PathBuf,
+        /// Say what was done as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Lists the names.
-    List,
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does it.
@@ -37,27 +44,37 @@ enum Action {
 pub fn run(args: LinksArgs, _: &Call) -> Result<ExitCode> {
     let names: Vec<&'static str> = VERBS.iter().flat_map(|verb| verb.htcondor).copied().collect();
     match args.action {
-        Action::List => {
+        Action::List { json: true } => {
+            output::put(&output::json(&serde_json::json!(names)))?;
+            Ok(Exit::Done.into())
+        }
+        Action::List { json: false } => {
             output::put(&(names.join("\n") + "\n"))?;
             Ok(Exit::Done.into())
         }
-        Action::Install { dir } => {
+        Action::Install { dir, json } => {
             let binary = std::env::current_exe().context("find this program's own file")?;
             let linked = install(&dir, &binary, &names)?;
-            let mut text = String::new();
-            for (name, what) in &linked {
-                text += &match what {
-                    Linked::Made => format!("{name}: made\n"),
-                    Linked::Already => format!("{name}: was there\n"),
+            let said = linked.iter().map(|(name, what)| {
+                let what = match what {
+                    Linked::Made => "made".to_owned(),
+                    Linked::Already => "was there".to_owned(),
                     Linked::Moved { from } => {
-                        format!("{name}: led to {}, leads here now\n", from.display())
+                        format!("led to {}, leads here now", from.display())
                     }
-                    Linked::Refused => {
-                        format!("{name}: something else has this name; left alone\n")
-                    }
+                    Linked::Refused => "something else has this name; left alone".to_owned(),
                 };
+                (name, what)
+            });
+            if json {
+                let rows: Vec<_> = said
+                    .map(|(name, what)| serde_json::json!({ "name": name, "link": what }))
+                    .collect();
+                output::put(&output::json(&serde_json::json!(rows)))?;
+            } else {
+                let lines = said.map(|(name, what)| format!("{name}: {what}\n"));
+                output::put(&lines.collect::<String>())?;
             }
-            output::put(&text)?;
             let refused = linked.iter().any(|(_, what)| *what == Linked::Refused);
             Ok(if refused { Exit::Failed } else { Exit::Done }.into())
         }

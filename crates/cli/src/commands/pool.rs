@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use crate::commands::daemon::mail_route;
 use crate::commands::reconfig::{reconfig, warn};
 use crate::home::Home;
+use crate::output;
 use crate::pool::{self, Settings, Started};
 use crate::verbs::Voice;
 
@@ -32,12 +33,18 @@ enum Action {
         /// Memory to offer, MiB (default: all).
         #[arg(long, value_name = "MIB")]
         memory: Option<u64>,
+        /// Say what came of it as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Stops the pool. Running jobs are stopped and wait in the queue for the next start.
     Stop {
         /// Its folder.
         #[arg(long)]
         dir: Option<PathBuf>,
+        /// Say what came of it as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Makes a pool that runs take its configuration (`config` and `config.d` in its folder) as it is now. Running jobs go on.
     Reconfig {
@@ -69,10 +76,10 @@ const NOT_RUNNING: u8 = 3;
 /// If the pool cannot be started, stopped or asked.
 pub fn run(args: PoolArgs) -> Result<ExitCode> {
     match args.action {
-        Action::Start { dir, cpus, memory } => {
-            start(&home(dir), &Settings { cpus, memory_mib: memory, ..Settings::default() })
+        Action::Start { dir, cpus, memory, json } => {
+            start(&home(dir), &Settings { cpus, memory_mib: memory, ..Settings::default() }, json)
         }
-        Action::Stop { dir } => stop(&home(dir)),
+        Action::Stop { dir, json } => stop(&home(dir), json),
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, Voice::Updraft),
         Action::Status { dir, json } => status(&home(dir), json),
     }
@@ -85,12 +92,23 @@ fn home(dir: Option<PathBuf>) -> Home {
     })
 }
 
-fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
+fn start(home: &Home, settings: &Settings, json: bool) -> Result<ExitCode> {
     // A mistake is told here, where somebody reads it, and not in a daemon's log.
     mail_route()?;
     let started = pool::start(home, settings, &std::env::current_exe()?)?;
     warn(home)?;
     let dir = home.dir().display();
+    if json {
+        let (started, processes) = match started {
+            Started::Fresh => ("fresh", None),
+            Started::Already => ("already", None),
+            Started::Revived { processes } => ("revived", Some(processes)),
+        };
+        let said =
+            serde_json::json!({ "dir": dir.to_string(), "started": started, "revived": processes });
+        output::put(&output::json(&said))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match started {
         Started::Fresh => println!("The pool in {dir} accepts jobs."),
         Started::Already => {
@@ -111,8 +129,12 @@ fn start(home: &Home, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn stop(home: &Home) -> Result<ExitCode> {
-    if pool::stop(home)? {
+fn stop(home: &Home, json: bool) -> Result<ExitCode> {
+    let ran = pool::stop(home)?;
+    if json {
+        let said = serde_json::json!({ "dir": home.dir().display().to_string(), "ran": ran });
+        output::put(&output::json(&said))?;
+    } else if ran {
         println!("The pool in {} is stopped. Its queue is kept.", home.dir().display());
     } else {
         println!("The pool in {} does not run.", home.dir().display());
@@ -135,7 +157,8 @@ fn status(home: &Home, json: bool) -> Result<ExitCode> {
                 })
             })
             .collect();
-        println!("{}", serde_json::json!({ "dir": home.dir(), "processes": rows }));
+        let dir = home.dir().display().to_string();
+        output::put(&output::json(&serde_json::json!({ "dir": dir, "processes": rows })))?;
     } else {
         println!("Pool in {}", home.dir().display());
         for p in &all {

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use classad::{AttrName, Expr};
+use classad::{AttrName, ClassAd, Expr};
 use proto::client::{Answer, Ask, Edited, Select, Selector};
 
 use crate::exit::Exit;
 use crate::place::Where;
 use crate::verbs::{Call, Voice};
-use crate::{connect, output, select, usage};
+use crate::{ad_file, connect, output, select, usage};
 
 /// Options of HTCondor's `condor_qedit` that are not built.
-pub const NOT_YET: &[&str] = &["debug", "edits", "forward"];
+pub const NOT_YET: &[&str] = &["debug", "forward"];
 
 const SAYS_TOO_LITTLE: &str = "name jobs, and what is to be set in them";
 
@@ -36,6 +36,11 @@ pub struct QeditArgs {
     constraint: Option<String>,
     #[command(flatten)]
     at: Where,
+    /// What is to be set, from a file: an ad in any form. The form may be named: -edits:json.
+    #[arg(long, value_name = "FILE")]
+    edits: Option<String>,
+    #[arg(long, hide = true, value_name = "FORM")]
+    edits_form: Option<String>,
     /// Only say what would come of it.
     #[arg(long)]
     dry_run: bool,
@@ -67,9 +72,11 @@ enum Mistake {
 pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let (jobs, edits) = divide(args);
-    let changes = match changes(edits) {
+    let from_file = from_file(args)?;
+    let all = changes(edits).map(|changes| from_file.into_iter().chain(changes).collect());
+    let changes: Result<BTreeMap<AttrName, Expr>, Mistake> = match all {
         _ if jobs.is_empty() && !has_restriction(args) => Err(Mistake::Usage),
-        Ok(changes) if changes.is_empty() => Err(Mistake::Usage),
+        Ok(changes) if BTreeMap::is_empty(&changes) => Err(Mistake::Usage),
         changes => changes,
     };
     let changes = match changes {
@@ -92,13 +99,21 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
     };
     let done = matches!(edited, Edited::Done(_));
     if args.json && call.voice == Voice::Updraft {
-        output::put(&format!("{:#}\n", serde_json::json!({ "edited": edited })))?;
+        output::put(&output::json(&serde_json::json!({ "edited": edited })))?;
     } else {
         let (out, err) = said(&edited, &jobs, args, changes.keys());
         output::put(&out)?;
         eprint!("{err}");
     }
     Ok(if done { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// The attributes of the ads in the file that `-edits` names.
+fn from_file(args: &QeditArgs) -> Result<BTreeMap<AttrName, Expr>> {
+    let Some(path) = &args.edits else { return Ok(BTreeMap::new()) };
+    let form = ad_file::Form::named(args.edits_form.as_deref())?;
+    let ads = ad_file::read(path, form)?;
+    Ok(ads.iter().flat_map(ClassAd::iter).map(|(n, e)| (n.clone(), e.clone())).collect())
 }
 
 fn has_restriction(args: &QeditArgs) -> bool {
@@ -233,6 +248,8 @@ mod tests {
             jobids: None,
             constraint: constraint.map(str::to_owned),
             dry_run: false,
+            edits: None,
+            edits_form: None,
             json: false,
             at: Where::default(),
         }

@@ -16,6 +16,7 @@ use proto::command::{AskError, Client};
 
 use crate::exit::Exit;
 use crate::home::{DaemonRole, HOME_VARIABLE, Home};
+use crate::output;
 use crate::pool::{self, Settings};
 use crate::progress::Progress;
 use crate::verbs::Call;
@@ -33,6 +34,9 @@ pub struct RunArgs {
     /// Memory to offer, MiB (default: all).
     #[arg(long, value_name = "MIB")]
     memory: Option<u64>,
+    /// Say how the jobs ended, and where their output is, as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What a shell sees of a command that was interrupted.
@@ -55,14 +59,14 @@ pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
     stop_when_interrupted(home.clone());
     let settings = Settings { cpus: args.cpus, memory_mib: args.memory, ..Settings::default() };
     pool::start(&home, &settings, &program)?;
-    let outcome = run_in(&home, &program, &args.file);
+    let outcome = run_in(&home, &program, args);
     pool::stop(&home)?;
     let progress = outcome?;
     Ok(if progress.all_succeeded() { Exit::Done } else { Exit::Failed }.into())
 }
 
-fn run_in(home: &Home, program: &Path, file: &Path) -> Result<Progress> {
-    let jobs = submit(home, program, file)?;
+fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
+    let jobs = submit(home, program, &args.file)?;
     let mut progress = Progress::of(jobs);
     let mut line = Line::new();
     let mut client = Client::connect(&home.socket(DaemonRole::Schedd))?;
@@ -80,11 +84,22 @@ fn run_in(home: &Home, program: &Path, file: &Path) -> Result<Progress> {
     if let Err(Followed::Failed(error)) = followed {
         return Err(error).context("follow the jobs");
     }
-    for way in progress.summary() {
-        println!("{way}");
-    }
-    for place in outputs(home)? {
-        println!("{place}");
+    let places = outputs(home)?;
+    if args.json {
+        let ends: Vec<serde_json::Value> = progress
+            .ways()
+            .iter()
+            .map(|(jobs, how)| serde_json::json!({ "jobs": jobs, "how": how }))
+            .collect();
+        let said = serde_json::json!({
+            "ends": ends,
+            "output": places,
+            "all_succeeded": progress.all_succeeded(),
+        });
+        output::put(&output::json(&said))?;
+    } else {
+        let lines: Vec<String> = progress.summary().into_iter().chain(places).collect();
+        output::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     }
     Ok(progress)
 }

@@ -18,13 +18,16 @@ use crate::connect;
 use crate::exit::Exit;
 use crate::place::Where;
 use crate::render::view::{Moment, View, status};
-use crate::verbs::Call;
+use crate::verbs::{Call, Voice};
 
 /// Options of HTCondor's `condor_tail` that are not built.
-pub const NOT_YET: &[&str] = &["auto-retry", "debug"];
+pub const NOT_YET: &[&str] = &["debug"];
 
 /// How often a file that grows is looked at: soon for a person, cheap for the machine.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often `-auto-retry` asks whether the job runs (HTCondor: every 2 s).
+const RETRY_EVERY: Duration = Duration::from_secs(2);
 
 /// What is read at once while a file is followed.
 const FOLLOW_BYTES: u32 = 64 << 10;
@@ -49,6 +52,12 @@ pub struct TailArgs {
     /// Not what it writes to its standard output.
     #[arg(long)]
     no_stdout: bool,
+    /// Wait until the job runs.
+    #[arg(long)]
+    auto_retry: bool,
+    /// As JSON, a line for each piece: its file, where it begins, and its text.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A file that is shown, and how far.
@@ -62,18 +71,24 @@ struct Shown {
 /// # Errors
 ///
 /// If the job does not run, or its machine cannot be asked.
-pub fn run(args: &TailArgs, _: &Call) -> Result<ExitCode> {
+pub fn run(args: &TailArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let Some((job, names)) = args.words.split_first() else { bail!("tail needs a job") };
     let job = the_job(job)?;
-    let outputs = running(job)?;
+    let outputs = loop {
+        match running(job) {
+            Err(error) if args.auto_retry && error.is::<NotYet>() => thread::sleep(RETRY_EVERY),
+            found => break found?,
+        }
+    };
+    let form = if args.json && call.voice == Voice::Updraft { Form::Json } else { Form::Bytes };
     let mut files: Vec<Shown> = files(args, names);
     let mut startd = connect::startd()?;
     for shown in &mut files {
-        show(&mut startd, job, shown, args.maxbytes)?;
+        show(&mut startd, job, shown, args.maxbytes, form)?;
     }
     if args.follow {
-        follow(&mut startd, job, &mut files, &outputs)?;
+        follow(&mut startd, job, &mut files, &outputs, form)?;
     }
     Ok(Exit::Done.into())
 }
@@ -96,6 +111,23 @@ fn files(args: &TailArgs, names: &[String]) -> Vec<Shown> {
     }
     files.extend(names.iter().cloned().map(RunFile::Named));
     files.into_iter().map(|file| Shown { file, next: None }).collect()
+}
+
+/// How what is read is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Bytes,
+    /// A line of JSON for each piece.
+    Json,
+}
+
+/// A job that does not run, and still may.
+#[derive(Debug, thiserror::Error)]
+#[error("job {job} {why}: there is no running output to show")]
+struct NotYet {
+    job: JobId,
+    why: &'static str,
 }
 
 /// Where a job's two outputs are when it has ended. (HTCondor's command waits for ever for a job that does not run.)
@@ -125,17 +157,23 @@ fn running(job: JobId) -> Result<Outputs> {
         }
         status::IDLE => "is idle",
         status::HELD => "is held",
-        _ => "has ended",
+        _ => bail!("job {job} has ended: there is no running output to show"),
     };
-    bail!("job {job} {why}: there is no running output to show")
+    Err(NotYet { job, why }.into())
 }
 
 /// Shows what there is of a file from where it was shown last. Gives whether there may be more at once.
-fn show(startd: &mut Client, job: JobId, shown: &mut Shown, max_bytes: u32) -> Result<bool> {
+fn show(
+    startd: &mut Client,
+    job: JobId,
+    shown: &mut Shown,
+    max_bytes: u32,
+    form: Form,
+) -> Result<bool> {
     let from = shown.next.map_or(ReadFrom::End, ReadFrom::Offset);
     match startd.ask(Ask::ReadRun { job, file: shown.file.clone(), from, max_bytes })? {
         Answer::FilePart { offset, bytes } => {
-            put(&bytes)?;
+            put(&shown.file, offset, &bytes, form)?;
             shown.next = Some(offset + bytes.len() as u64);
             Ok(!bytes.is_empty())
         }
@@ -144,15 +182,21 @@ fn show(startd: &mut Client, job: JobId, shown: &mut Shown, max_bytes: u32) -> R
 }
 
 /// Goes on until the job does not run any more; then shows what it wrote last.
-fn follow(startd: &mut Client, job: JobId, files: &mut [Shown], outputs: &Outputs) -> Result<()> {
+fn follow(
+    startd: &mut Client,
+    job: JobId,
+    files: &mut [Shown],
+    outputs: &Outputs,
+    form: Form,
+) -> Result<()> {
     loop {
         let mut more = false;
         for shown in files.iter_mut() {
-            match show(startd, job, shown, FOLLOW_BYTES) {
+            match show(startd, job, shown, FOLLOW_BYTES, form) {
                 Ok(grown) => more |= grown,
                 // It ended: that is what was waited for.
                 Err(error) if matches!(error.downcast_ref(), Some(AskError::Refused(_))) => {
-                    return files.iter().try_for_each(|shown| show_rest(shown, outputs));
+                    return files.iter().try_for_each(|shown| show_rest(shown, outputs, form));
                 }
                 Err(error) => return Err(error),
             }
@@ -164,7 +208,7 @@ fn follow(startd: &mut Client, job: JobId, files: &mut [Shown], outputs: &Output
 }
 
 /// The end of an output, from where the job has left it: its user can read it.
-fn show_rest(shown: &Shown, outputs: &Outputs) -> Result<()> {
+fn show_rest(shown: &Shown, outputs: &Outputs, form: Form) -> Result<()> {
     let path = match shown.file {
         RunFile::Stdout => &outputs.stdout,
         RunFile::Stderr => &outputs.stderr,
@@ -172,13 +216,26 @@ fn show_rest(shown: &Shown, outputs: &Outputs) -> Result<()> {
     };
     let (Some(path), Some(next)) = (path, shown.next) else { return Ok(()) };
     let Ok(bytes) = fs::read(path) else { return Ok(()) };
-    let next = usize::try_from(next).unwrap_or(usize::MAX);
-    put(bytes.get(next..).unwrap_or_default())?;
+    let from = usize::try_from(next).unwrap_or(usize::MAX);
+    put(&shown.file, next, bytes.get(from..).unwrap_or_default(), form)?;
     Ok(())
 }
 
-fn put(bytes: &[u8]) -> io::Result<()> {
+fn put(file: &RunFile, offset: u64, bytes: &[u8], form: Form) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
+    match form {
+        Form::Bytes => out.write_all(bytes)?,
+        Form::Json if bytes.is_empty() => {}
+        Form::Json => {
+            let name = match file {
+                RunFile::Stdout => "stdout",
+                RunFile::Stderr => "stderr",
+                RunFile::Named(name) => name,
+            };
+            let text = String::from_utf8_lossy(bytes);
+            let line = serde_json::json!({ "file": name, "offset": offset, "text": text });
+            writeln!(out, "{line}")?;
+        }
+    }
     out.flush()
 }

@@ -29,7 +29,7 @@ pub fn run(args: &VersionArgs, call: &Call) -> Result<ExitCode> {
     let text = match call.voice {
         Voice::HtCondor => htcondor(),
         Voice::Updraft if args.json => {
-            format!("{:#}\n", serde_json::json!({ "version": ours, "follows_htcondor": follows }))
+            output::json(&serde_json::json!({ "version": ours, "follows_htcondor": follows }))
         }
         Voice::Updraft => format!("updraft {ours} (behaves like HTCondor {follows})\n"),
     };

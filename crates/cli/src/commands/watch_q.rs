@@ -1,52 +1,38 @@
-//! `updraft watch_q`, `condor_watch_q`: a table of the queue that changes as things happen. It follows the schedd's record: nothing
-//! is polled, and no log is read.
+//! `updraft watch_q`, `condor_watch_q`: a table of the queue that changes as things happen. It follows the schedd's record, where nothing
+//! is polled, and event logs if they are named.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use classad::ClassAd;
 use jiff::tz::TimeZone;
-use model::{ClusterId, RunEnd, UserName, attr};
+use model::userlog::{Entries, LogEntry};
+use model::{ClusterId, RunEnd, Seq, UserName, attr};
 use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
 use proto::command::Client;
 
-use crate::follow::Stop;
+use crate::place::Where;
 use crate::progress::Standing;
+use crate::render::paint::Paint;
+use crate::render::time;
 use crate::render::view::{Moment, View, status};
-use crate::verbs::Call;
-use crate::watched::{ExitWhen, Watched};
+use crate::verbs::{Call, Voice};
+use crate::watched::{Cluster, ExitWhen, GroupBy, Shown, Summary, Watched};
 use crate::{connect, output};
 
 /// Options of HTCondor's `condor_watch_q` that are not built.
-pub const NOT_YET: &[&str] = &[
-    "larger-than",
-    "files",
-    "collector",
-    "schedd",
-    "groupby",
-    "interval",
-    "table",
-    "no-table",
-    "progress",
-    "no-progress",
-    "row-progress",
-    "no-row-progress",
-    "summary",
-    "no-summary",
-    "summary-type",
-    "updated-at",
-    "no-updated-at",
-    "abbreviate",
-    "no-abbreviate",
-    "color",
-    "no-color",
-    "refresh",
-    "no-refresh",
-    "debug",
-];
+pub const NOT_YET: &[&str] = &["debug"];
+
+/// News that may wait to be shown.
+const QUEUE: usize = 64;
 
 /// Watch the queue: a table that changes as things happen, until it is interrupted.
 #[derive(Debug, Args)]
@@ -54,66 +40,275 @@ pub struct WatchArgs {
     /// Only these clusters.
     #[arg(long, num_args = 1.., value_name = "CLUSTERS")]
     clusters: Vec<u32>,
-    /// Jobs of these users; yours if not given.
+    /// Jobs of these users; yours if nothing is named.
     #[arg(long, num_args = 1.., value_name = "USERS")]
     users: Vec<String>,
     /// Only these batches.
     #[arg(long, num_args = 1.., value_name = "NAMES")]
     batches: Vec<String>,
+    /// Jobs that these event logs tell of.
+    #[arg(long, num_args = 1.., value_name = "LOGS")]
+    files: Vec<String>,
+    /// How often event logs are looked at, seconds. The record is not looked at: it tells.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
+    interval: f64,
     /// End when (all, any or none) of the jobs are (active, done, idle, running or held), with this exit code. May be repeated.
     #[arg(long, value_name = "GROUPER,STATUS[,CODE]")]
     exit: Vec<String>,
+    /// The schedd (only this pool's own).
+    #[arg(long, value_name = "SCHEDD", hide = true)]
+    schedd: Option<String>,
+    /// The pool (only one's own).
+    #[arg(long, value_name = "HOST", hide = true)]
+    collector: Option<String>,
+    #[command(flatten)]
+    show: ShowArgs,
+    /// Say how things stand as JSON, a line for each change.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown; each part can be turned off by its `--no-`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is shown")]
+struct ShowArgs {
+    /// What makes a row.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = GroupBy::Batch)]
+    groupby: GroupBy,
+    /// Only rows with more jobs than this.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    larger_than: u64,
+    /// The table.
+    #[arg(long, overrides_with = "no_table")]
+    table: bool,
+    #[arg(long, hide = true)]
+    no_table: bool,
+    /// A bar for all jobs.
+    #[arg(long, overrides_with = "no_progress")]
+    progress: bool,
+    #[arg(long, hide = true)]
+    no_progress: bool,
+    /// A bar in each row.
+    #[arg(long, overrides_with = "no_row_progress")]
+    row_progress: bool,
+    #[arg(long, hide = true)]
+    no_row_progress: bool,
+    /// The line of sums.
+    #[arg(long, overrides_with = "no_summary")]
+    summary: bool,
+    #[arg(long, hide = true)]
+    no_summary: bool,
+    /// What the line of sums has.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Summary::Totals)]
+    summary_type: Summary,
+    /// When it was so.
+    #[arg(long, overrides_with = "no_updated_at")]
+    updated_at: bool,
+    #[arg(long, hide = true)]
+    no_updated_at: bool,
+    /// Paths by as few characters as tell them apart (off unless asked for).
+    #[arg(long, overrides_with = "no_abbreviate")]
+    abbreviate: bool,
+    #[arg(long, hide = true)]
+    no_abbreviate: bool,
+    /// Colour (on a terminal).
+    #[arg(long, overrides_with = "no_color")]
+    color: bool,
+    #[arg(long, hide = true)]
+    no_color: bool,
+    /// Write over what was shown last, instead of below it (on a terminal).
+    #[arg(long, overrides_with = "no_refresh")]
+    refresh: bool,
+    #[arg(long, hide = true)]
+    no_refresh: bool,
 }
 
 /// Does it.
 ///
 /// # Errors
 ///
-/// If the schedd cannot be asked.
-pub fn run(args: &WatchArgs, _: &Call) -> Result<ExitCode> {
+/// If the schedd cannot be asked, or a log cannot be read.
+pub fn run(args: &WatchArgs, call: &Call) -> Result<ExitCode> {
+    let place = Where::of(args.schedd.as_deref(), args.collector.as_deref());
+    place.check()?;
     let exits: Vec<ExitWhen> =
         args.exit.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let mut follower = connect::schedd()?;
-    // What happens while the queue is read is read again from the record: the last word on a job counts.
-    let since = connect::totals(&mut follower)?.seq.next();
-    let mut watch =
-        Watch { args, client: connect::schedd()?, watched: Watched::default(), lines: 0 };
-    watch.begin()?;
+    let by_record = args.files.is_empty() || args.names_jobs();
+    let (sender, news) = sync_channel(QUEUE);
+    let client = if by_record { Some(connect::schedd()?) } else { None };
+    let mut watch = Watch { args, call, client, watched: Watched::default(), lines: 0 };
+    let mut follower = None;
+    if by_record {
+        let mut client = connect::schedd()?;
+        // What happens while the queue is read is read again from the record: the last word on a job counts.
+        follower = Some((connect::totals(&mut client)?.seq.next(), client));
+        watch.begin()?;
+    }
+    let mut logs: Vec<Log> = args.files.iter().map(|path| Log::new(path)).collect();
+    for log in &mut logs {
+        watch.take(News::Log(Arc::clone(&log.path), log.read()?))?;
+    }
     watch.show()?;
     if let Some(code) = watch.is_over(&exits) {
         return Ok(code);
     }
-    let ask = Ask::Events { since, follow: true, select: watch.select() };
-    let mut ended = ExitCode::SUCCESS;
-    let followed = follower.ask_each(ask, |answer| {
-        let Answer::Events(events) = answer else { return Ok(()) };
-        watch.take(&events)?;
-        watch.show()?;
-        match watch.is_over(&exits) {
-            Some(code) => {
-                ended = code;
-                Err(Stop::Enough)
-            }
-            None => Ok(()),
+    if watch.watched.is_empty() && call.voice == Voice::HtCondor {
+        // It tracks what is there when it begins.
+        return Ok(ExitCode::SUCCESS);
+    }
+    end_on_interrupt();
+    if let Some((since, client)) = follower {
+        let (sender, select) = (sender.clone(), watch.select());
+        thread::spawn(move || follow_record(client, since, select, &sender));
+    }
+    if !logs.is_empty() {
+        let every = Duration::try_from_secs_f64(args.interval).context("--interval")?;
+        thread::spawn(move || follow_logs(logs, every, &sender));
+    }
+    watch.on(&news, &exits)
+}
+
+/// Something that is told to the one who shows it.
+enum News {
+    Record(Vec<Recorded>),
+    Log(Arc<str>, Vec<LogEntry>),
+    Failed(anyhow::Error),
+}
+
+/// HTCondor's command ends with 0 when it is interrupted: that is how one leaves it.
+fn end_on_interrupt() {
+    thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let waited = runtime.map(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
+        if matches!(waited, Ok(Ok(()))) {
+            process::exit(0);
         }
     });
-    match followed {
-        Ok(()) => bail!("the schedd ended the record"),
-        Err(Stop::Enough) => Ok(ended),
-        Err(Stop::Failed(error)) => Err(error),
+}
+
+fn follow_record(mut client: Client, since: Seq, select: Select, sender: &SyncSender<News>) {
+    let ask = Ask::Events { since, follow: true, select };
+    let followed = client.ask_each(ask, |answer| {
+        let Answer::Events(events) = answer else { return Ok(()) };
+        // Nobody listens any more when the watch is over.
+        sender.send(News::Record(events)).context("the watch is over")
+    });
+    let error = followed.err().unwrap_or_else(|| anyhow::anyhow!("the schedd ended the record"));
+    let _ = sender.send(News::Failed(error));
+}
+
+fn follow_logs(mut logs: Vec<Log>, every: Duration, sender: &SyncSender<News>) {
+    loop {
+        thread::sleep(every);
+        for log in &mut logs {
+            let news = match log.read() {
+                Ok(entries) if entries.is_empty() => continue,
+                Ok(entries) => News::Log(Arc::clone(&log.path), entries),
+                Err(error) => News::Failed(error),
+            };
+            if sender.send(news).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// An event log that grows.
+struct Log {
+    path: Arc<str>,
+    zone: TimeZone,
+    /// Bytes that were read.
+    read: usize,
+}
+
+impl Log {
+    fn new(path: &str) -> Self {
+        Self { path: path.into(), zone: TimeZone::system(), read: 0 }
+    }
+
+    /// The events that have come since.
+    fn read(&mut self) -> Result<Vec<LogEntry>> {
+        let path = &*self.path;
+        let bytes = fs::read(path).with_context(|| format!("read the event log {path}"))?;
+        let text = String::from_utf8_lossy(&bytes);
+        // A log that has become shorter was begun anew.
+        let new = text.get(self.read..).unwrap_or(&text);
+        let before = text.len() - new.len();
+        let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
+        let year = now.to_zoned(self.zone.clone()).year();
+        let mut entries = Entries::new(new, &self.zone, year);
+        let found = entries.by_ref().flatten().collect();
+        self.read = before + entries.consumed();
+        Ok(found)
+    }
+}
+
+impl WatchArgs {
+    fn names_jobs(&self) -> bool {
+        !(self.clusters.is_empty() && self.users.is_empty() && self.batches.is_empty())
+    }
+}
+
+impl ShowArgs {
+    /// What is shown at `now`.
+    fn shown(&self, call: &Call, now: i64) -> Shown {
+        let updated_at = || time::plain(model::Timestamp::from_secs(now), &TimeZone::system());
+        // Our own is shorter unless more is asked for.
+        let of_htcondor = call.voice == Voice::HtCondor;
+        let on = |yes: bool, no: bool, otherwise: bool| yes || (otherwise && !no);
+        let paint = match (self.color, self.no_color) {
+            (true, _) => Paint::On,
+            (false, true) => Paint::Off,
+            (false, false) => output::automatic(),
+        };
+        Shown {
+            table: on(self.table, self.no_table, true),
+            row_progress: on(self.row_progress, self.no_row_progress, true),
+            progress: on(self.progress, self.no_progress, of_htcondor),
+            summary: on(self.summary, self.no_summary, true).then_some(self.summary_type),
+            updated_at: on(self.updated_at, self.no_updated_at, of_htcondor).then(updated_at),
+            abbreviate: self.abbreviate,
+            group_by: self.groupby,
+            larger_than: self.larger_than,
+            paint,
+        }
+    }
+
+    fn refreshes(&self) -> bool {
+        self.refresh || (output::is_terminal() && !self.no_refresh)
+    }
+
+    /// Whether anything is said of how the display looks.
+    fn says_anything(&self) -> bool {
+        let asked = [self.table, self.progress, self.row_progress, self.updated_at, self.refresh];
+        asked.contains(&true) || self.groupby != GroupBy::Batch || self.larger_than > 0
     }
 }
 
 struct Watch<'a> {
     args: &'a WatchArgs,
-    client: Client,
+    call: &'a Call,
+    /// The schedd, if its record is followed.
+    client: Option<Client>,
     watched: Watched,
-    /// How many lines of the terminal the last table took.
+    /// How many lines of the terminal the last display took.
     lines: usize,
 }
 
 impl Watch<'_> {
-    /// The jobs that are watched.
+    /// Shows what comes until the watch is over.
+    fn on(mut self, news: &Receiver<News>, exits: &[ExitWhen]) -> Result<ExitCode> {
+        while let Ok(one) = news.recv() {
+            self.take(one)?;
+            self.show()?;
+            if let Some(code) = self.is_over(exits) {
+                return Ok(code);
+            }
+        }
+        bail!("there is nothing left to follow")
+    }
+
+    /// The jobs of the record that are watched.
     fn select(&self) -> Select {
         let clusters = self.args.clusters.iter().map(|n| Selector::Cluster(ClusterId(*n)));
         let users = self.args.users.iter().map(|user| crate::select::selector(user));
@@ -127,17 +322,16 @@ impl Watch<'_> {
     /// The jobs in the queue, and of clusters that were named also those that have ended.
     fn begin(&mut self) -> Result<()> {
         let select = self.select();
-        self.add(select)?;
+        self.add(Query::of(select))?;
         for cluster in &self.args.clusters {
             let select = Select::Any(vec![Selector::Cluster(ClusterId(*cluster))]);
-            let query = Query { finished: true, ..Query::of(select) };
-            let past = connect::jobs(&mut self.client, query)?;
-            self.enter(&past);
+            self.add(Query { finished: true, ..Query::of(select) })?;
         }
         Ok(())
     }
 
-    fn add(&mut self, select: Select) -> Result<()> {
+    fn add(&mut self, query: Query) -> Result<()> {
+        let Some(client) = &mut self.client else { return Ok(()) };
         let names = [
             attr::CLUSTER_ID,
             attr::PROC_ID,
@@ -145,9 +339,10 @@ impl Watch<'_> {
             attr::JOB_BATCH_NAME,
             attr::EXIT_CODE,
             attr::HOLD_REASON,
+            attr::USER_LOG,
         ];
-        let query = Query { projection: names.map(Into::into).to_vec(), ..Query::of(select) };
-        let jobs = connect::jobs(&mut self.client, query)?;
+        let query = Query { projection: names.map(Into::into).to_vec(), ..query };
+        let jobs = connect::jobs(client, query)?;
         self.enter(&jobs);
         Ok(())
     }
@@ -160,19 +355,28 @@ impl Watch<'_> {
             let batch = job.text(attr::JOB_BATCH_NAME);
             let batch = batch.unwrap_or_else(|| format!("ID: {}", id.cluster));
             if self.args.batches.is_empty() || self.args.batches.contains(&batch) {
-                self.watched.add(id, &batch, standing(job));
+                let cluster = Cluster { batch, log: job.text(attr::USER_LOG) };
+                self.watched.add(id, cluster, standing(job));
             }
         }
     }
 
-    fn take(&mut self, events: &[Recorded]) -> Result<()> {
-        let came: BTreeSet<ClusterId> = events.iter().filter_map(cluster_came).collect();
-        for cluster in
-            came.into_iter().filter(|cluster| !self.watched.knows(*cluster)).collect::<Vec<_>>()
-        {
-            self.add(Select::Any(vec![Selector::Cluster(cluster)]))?;
+    fn take(&mut self, news: News) -> Result<()> {
+        match news {
+            News::Failed(error) => return Err(error),
+            News::Log(path, entries) => {
+                entries.iter().for_each(|entry| self.watched.note_entry(&path, entry));
+            }
+            News::Record(events) => {
+                let came: BTreeSet<ClusterId> = events.iter().filter_map(cluster_came).collect();
+                let new: Vec<ClusterId> =
+                    came.into_iter().filter(|cluster| !self.watched.knows(*cluster)).collect();
+                for cluster in new {
+                    self.add(Query::of(Select::Any(vec![Selector::Cluster(cluster)])))?;
+                }
+                events.iter().for_each(|event| self.watched.note(event));
+            }
         }
-        events.iter().for_each(|event| self.watched.note(event));
         Ok(())
     }
 
@@ -181,15 +385,26 @@ impl Watch<'_> {
         met.map(|when| ExitCode::from(when.code))
     }
 
-    /// On a terminal the table is written over the last one; elsewhere each change is a line.
+    /// On a terminal the display is written over the last one; elsewhere ours is a line for each change.
     fn show(&mut self) -> io::Result<()> {
-        if !output::is_terminal() {
-            return output::put(&format!("{}\n", self.watched.line()));
+        let show = &self.args.show;
+        if self.args.json && self.call.voice == Voice::Updraft {
+            return output::put(&format!("{}\n", self.watched.json(show.groupby)));
         }
-        let table = self.watched.table();
-        let up = if self.lines > 0 { format!("\x1b[{}A\x1b[J", self.lines) } else { String::new() };
-        self.lines = table.len();
-        output::put(&format!("{up}{}\n", table.join("\n")))
+        let short = self.call.voice == Voice::Updraft && !show.says_anything();
+        if short && !output::is_terminal() {
+            return output::put(&format!("{}\n", self.watched.line(show.summary_type)));
+        }
+        let now = proto::clock::now().wall.as_secs();
+        let display = self.watched.display(&show.shown(self.call, now));
+        let refreshes = show.refreshes();
+        let up = match self.lines {
+            lines if refreshes && lines > 0 => format!("\x1b[{lines}A\x1b[J"),
+            _ => String::new(),
+        };
+        self.lines = display.len();
+        let apart = if refreshes { "" } else { "\n" };
+        output::put(&format!("{up}{}\n{apart}", display.join("\n")))
     }
 }
 

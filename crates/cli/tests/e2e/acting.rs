@@ -196,3 +196,37 @@ fn small_commands_answer() {
     let spooled = pool.updraft(&["condor_transfer_data", "1"]);
     assert!(text(&spooled).contains("not supported yet (nothing is spooled"), "{}", text(&spooled));
 }
+
+#[test]
+fn jobs_are_watched_in_logs_edited_from_files_and_read_while_they_run() {
+    let pool = Pool::start(1);
+    pool.submit(
+        "executable = /bin/sh\narguments = \"-c 'echo ready; exec sleep 600'\"\noutput = out\nlog = job.log\nqueue\n",
+    );
+    // It may still have to wait for its machine: then so does tail.
+    let line = || -> Option<serde_json::Value> {
+        let said = pool.updraft(&["tail", "--auto-retry", "--json", "1.0"]);
+        serde_json::from_slice(&said.stdout).ok()
+    };
+    eventually("tail shows what the job has written", || {
+        line().is_some_and(|line| line["file"] == "stdout" && line["text"] == "ready\n")
+    });
+    fs::write(pool.work().join("edits"), "{ \"Foo\": 7, \"Bar\": \"x\" }").unwrap();
+    pool.ok(&["qedit", "1.0", "-edits:json", "edits"]);
+    assert_eq!(pool.ok(&["q", "1", "-af:V", "Foo", "Bar"]), "7 \"x\"\n");
+    let watch = std::thread::scope(|scope| {
+        let words = ["watch_q", "-files", "job.log", "-groupby", "log", "-no-row-progress"];
+        let pool = &pool;
+        let watch = scope.spawn(move || {
+            pool.updraft(&[&words[..], &["-interval", "0.1", "-exit", "all,done,9"]].concat())
+        });
+        pool.ok(&["rm", "1"]);
+        watch.join().unwrap()
+    });
+    assert_eq!(watch.status.code(), Some(9), "{}", text(&watch));
+    let table = "LOG       IDLE    RUN   HOLD   DONE  TOTAL JOB_IDS\njob.log      -      -      -      1      1 1.0\n";
+    assert!(text(&watch).contains(table), "{}", text(&watch));
+    let json = pool.ok(&["watch_q", "-clusters", "1", "--json", "-exit", "all,done"]);
+    let last: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    assert_eq!(last["total"]["removed"], 1, "{json}");
+}

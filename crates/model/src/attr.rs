@@ -44,6 +44,7 @@ attrs! {
     REQUEST_DISK = "RequestDisk";
     REQUEST_PREFIX = "Request";
     JOB_PRIO = "JobPrio";
+    CONCURRENCY_LIMITS = "ConcurrencyLimits";
     // standing
     JOB_STATUS = "JobStatus";
     LAST_JOB_STATUS = "LastJobStatus";

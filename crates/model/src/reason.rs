@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::LimitAmount;
+
 /// Why the idle jobs of a class are not running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdleReason {
@@ -85,6 +87,15 @@ pub enum Cause {
     Limit {
         /// Its name.
         name: String,
+        /// How much of it is in use.
+        #[serde(default)]
+        used: LimitAmount,
+        /// How much of it the job uses.
+        #[serde(default)]
+        asked: LimitAmount,
+        /// How much of it there is.
+        #[serde(default)]
+        limit: LimitAmount,
     },
     /// It was matched, and the machine has not answered yet.
     Claiming,
@@ -185,7 +196,17 @@ impl fmt::Display for Cause {
             Self::FairShare { place, of } => {
                 write!(f, "other users come first: place {place} of {of} in the fair share")
             }
-            Self::Limit { name } => write!(f, "the limit {name} is reached"),
+            Self::Limit { name, asked, limit, .. } if asked > limit => {
+                write!(f, "it uses {asked} of the limit {name}, of which the pool has {limit}")
+            }
+            Self::Limit { name, used, asked, limit } => {
+                write!(f, "the limit {name} is reached: {used} of {limit} in use")?;
+                if *asked == LimitAmount::ONE {
+                    Ok(())
+                } else {
+                    write!(f, ", and the job uses {asked}")
+                }
+            }
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
             Self::BackingOff { seconds, last } => {

@@ -23,7 +23,7 @@ mod words;
 
 pub use accounts::{Account, Accounts, BEST_PRIORITY};
 pub use demand::Demand;
-pub use limits::Limits;
+pub use limits::{InUse, Limits, SavedUse};
 pub use pass::{Snapshot, negotiate};
 pub use plan::{Fault, Plan, PlannedMatch};
 pub use policy::Policy;

@@ -3,12 +3,12 @@
 //! Every queue between them is bounded. Whoever sends faster than the engine decides has to wait; a schedd that does not read
 //! what it is told is disconnected, and is told everything when it comes back.
 
-mod accounts_file;
 mod engine;
 mod peers;
+mod saved_file;
 mod server;
 
-pub use accounts_file::AccountsError;
+pub use saved_file::SavedError;
 pub use server::{Config, Error, run};
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Pause, Resources, RunEnd, RunId, Timestamp,
-    Usage, UserName,
+    Beat, ClaimId, ClaimSecret, LimitUse, MachineName, MatchId, Pause, Resources, RunEnd, RunId,
+    Timestamp, Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,9 @@ pub struct RequestClaim {
     pub owner: UserName,
     /// How much.
     pub request: Resources,
+    /// What its runs use of concurrency limits, as the match says.
+    #[serde(default)]
+    pub limits: Vec<LimitUse>,
     /// A job of the class, for the machine's own Requirements.
     pub ad: Arc<ClassAd>,
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{ClassId, IdleReason, JobId, MachineName, MatchId, Resources, UserName};
+use model::{ClassId, IdleReason, JobId, LimitUse, MachineName, MatchId, Resources, UserName};
 use serde::{Deserialize, Serialize};
 
 /// From a schedd to the negotiator.
@@ -24,7 +24,8 @@ pub enum FromSchedd {
         /// negotiator subtracts those itself; without this every submission that crosses a match is matched twice.
         seen: Option<MatchId>,
     },
-    /// A match is not used: its jobs are gone, or the startd refused.
+    /// A match is not used: its jobs are gone, or the startd refused. Also said of a match that counted against limits when its
+    /// claim is over: nothing of it runs any more.
     Declined {
         /// Which.
         matched: MatchId,
@@ -74,6 +75,9 @@ pub struct Match {
     pub address: String,
     /// How much, rounded to the machine's steps.
     pub resources: Resources,
+    /// What its runs use of concurrency limits.
+    #[serde(default)]
+    pub limits: Vec<LimitUse>,
 }
 
 /// From a startd to the negotiator.
@@ -119,4 +123,7 @@ pub struct ClaimedPart {
     pub owner: UserName,
     /// How much.
     pub resources: Resources,
+    /// What its runs use of concurrency limits.
+    #[serde(default)]
+    pub limits: Vec<LimitUse>,
 }

@@ -70,7 +70,9 @@ fn report(effects: &[Effect]) {
         match effect {
             Effect::ToSchedd { message: ToSchedd::Matches(all), .. } => matches += all.len(),
             Effect::ToSchedd { message: ToSchedd::Reasons(all), .. } => reasons += all.len(),
-            Effect::ToSchedd { message: ToSchedd::Significant(_), .. } | Effect::SaveAccounts => {}
+            Effect::ToSchedd { message: ToSchedd::Significant(_), .. }
+            | Effect::SaveAccounts
+            | Effect::SaveLimits(_) => {}
         }
     }
     println!("    {matches} matches, {reasons} reasons");

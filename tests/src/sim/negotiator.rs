@@ -1,9 +1,10 @@
 //! The negotiator: its core, its accounts at rest, and what its shell does. Nothing else of it survives a restart.
 
-use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy};
+use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse};
 
 use super::clock::HostClock;
 use super::event::{Daemon, Link, Message, Side};
+use super::workload;
 use super::world::World;
 
 /// Ticks in a row of one moment. Each settles what is due; more means that it never ends.
@@ -13,12 +14,13 @@ pub(crate) struct NegotiatorHost {
     pub(crate) clock: HostClock,
     pub(crate) core: Option<Core>,
     accounts: Option<String>,
+    limits: Vec<SavedUse>,
     inbox: Vec<Input>,
 }
 
 impl NegotiatorHost {
     pub(crate) fn new(clock: HostClock) -> Self {
-        Self { clock, core: None, accounts: None, inbox: Vec::new() }
+        Self { clock, core: None, accounts: None, limits: Vec::new(), inbox: Vec::new() }
     }
 
     pub(crate) fn died(&mut self) {
@@ -38,7 +40,11 @@ impl World {
         match accounts {
             Ok(accounts) => {
                 let life = self.rng.next();
-                self.negotiator.core = Some(Core::new(life, accounts, Policy::default()));
+                let now = self.negotiator.clock.now(self.now);
+                let mut policy = Policy::default();
+                workload::set_limits(&mut policy.limits);
+                let core = Core::new(life, accounts, policy);
+                self.negotiator.core = Some(core.remembering(self.negotiator.limits.clone(), now));
             }
             Err(what) => self.fail(what),
         }
@@ -104,6 +110,7 @@ impl World {
                     self.say(Link::ScheddNegotiator, Side::Listener, Message::ToSchedd(message));
                 }
                 Effect::SaveAccounts => self.save_accounts(),
+                Effect::SaveLimits(in_use) => self.negotiator.limits = in_use,
             }
         }
     }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, MachineName, Resources, RunEnd, RunId,
-    Seq, Timestamp, UserName,
+    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName, Resources,
+    RunEnd, RunId, Seq, Timestamp, UserName,
 };
 use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
 use schedd::core::{Dirty, Input, Ranges};
@@ -14,6 +14,7 @@ use startd::core::{RunKey, StartProcess};
 use super::clock::Micros;
 use super::machine::MachineKind;
 use super::store::Store;
+use super::workload;
 
 pub(crate) struct Oracle {
     machines: Vec<(MachineName, Resources)>,
@@ -33,6 +34,8 @@ struct Execution {
     machine: usize,
     slot: String,
     resources: Resources,
+    /// What it uses of concurrency limits.
+    limits: Vec<LimitUse>,
     since: Micros,
     /// How it ended, if it did so by itself.
     own_end: Option<RunEnd>,
@@ -111,9 +114,17 @@ impl Oracle {
         self.fits(machine, start)?;
         self.live.insert(run);
         let (slot, resources) = (start.slot.clone(), start.resources.clone());
-        let execution = Execution { machine, slot, resources, since: now, own_end: None };
+        let limits = workload::uses(&start.job, &start.slot_ad);
+        let execution = Execution { machine, slot, resources, limits, since: now, own_end: None };
         self.executions.insert(run, execution);
-        Ok(())
+        self.keeps_limits()
+    }
+
+    /// No concurrency limit is exceeded by what runs.
+    fn keeps_limits(&self) -> Result<(), String> {
+        let live = self.live.iter().filter_map(|run| self.executions.get(run));
+        let exceeded = workload::exceeded(live.flat_map(|execution| execution.limits.clone()));
+        exceeded.map_or(Ok(()), |sum| Err(format!("all that runs uses {sum} of its limit")))
     }
 
     fn fits(&self, machine: usize, start: &StartProcess) -> Result<(), String> {
@@ -141,8 +152,14 @@ impl Oracle {
         } else if let Some(end @ RunEnd::StartFailed(_)) = own_end {
             // It never executed, and the record may say that.
             let resources = Resources::default();
-            let execution =
-                Execution { machine, slot: String::new(), resources, since: 0, own_end: Some(end) };
+            let execution = Execution {
+                machine,
+                slot: String::new(),
+                resources,
+                limits: Vec::new(),
+                since: 0,
+                own_end: Some(end),
+            };
             self.executions.insert(run, execution);
         }
     }

@@ -5,6 +5,7 @@ use model::{JobId, JobState, Now, attr};
 
 use super::clock::{Micros, SECOND};
 use super::event::{Daemon, Event};
+use super::workload;
 use super::world::World;
 
 /// How often it is looked whether all is done.
@@ -72,9 +73,11 @@ impl World {
             startd::core::Core::new(self.machine_words(m, now), startd::core::State::default());
         let env = Env::at(now.wall.as_secs());
         let slots = empty.machine_state(now).slots;
-        slots
-            .iter()
-            .any(|slot| requirements_hold(job, slot, &env) && requirements_hold(slot, job, &env))
+        slots.iter().any(|slot| {
+            requirements_hold(job, slot, &env)
+                && requirements_hold(slot, job, &env)
+                && workload::exceeded(workload::uses(job, slot).into_iter()).is_none()
+        })
     }
 
     fn unfinished_claims(&self) -> Option<String> {

@@ -1,10 +1,14 @@
 //! What is drawn for a world: its machines, and the submissions of its users: mixed requests, ranks, priorities, leases,
 //! behaviours, and requirements that no machine meets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use classad::{AttrName, ClassAd, Expr};
-use model::{ClusterSpec, MachineName, Piece, ProcTemplate, Procs, Resources, attr};
+use classad::{AttrName, ClassAd, Env, Expr};
+use model::{
+    ClusterSpec, LimitAmount, LimitUse, MachineName, Piece, ProcTemplate, Procs, Resources, attr,
+};
+use negotiator::core::Limits;
 
 use super::machine::MachineKind;
 use super::rng::Rng;
@@ -17,6 +21,10 @@ pub(crate) const SIM_END: &str = "SimEnd";
 
 /// Whether SIGTERM does nothing to it.
 pub(crate) const SIM_IGNORES_TERM: &str = "SimIgnoresTerm";
+
+/// What jobs use of the limits that [`set_limits`] sets. Nobody has as much as the last asks for.
+const LIMITED: [&str; 5] =
+    [r#""db""#, r#""db:2""#, r#""lic.x,DB""#, r#"strcat("lic.", TARGET.Machine)"#, r#""lic.y:2""#];
 
 /// The most jobs of one submission.
 const MAX_PROCS: u64 = 6;
@@ -32,6 +40,31 @@ const POLICIES: [&[(&str, &str)]; 5] = [
     &[(attr::PERIODIC_VACATE, "NumJobStarts < 3 && time() - JobCurrentStartDate > 5")],
     &[(attr::ALLOWED_EXECUTE_DURATION, "20"), (attr::ALLOWED_JOB_DURATION, "60")],
 ];
+
+/// The concurrency limits of the pool.
+pub(crate) fn set_limits(limits: &mut Limits) {
+    limits.set("db", 2.0);
+    limits.set_default_of("lic", 1.0);
+}
+
+/// How much of these uses would be too much in all; the first that is.
+pub(crate) fn exceeded(uses: impl Iterator<Item = LimitUse>) -> Option<LimitUse> {
+    let mut limits = Limits::default();
+    set_limits(&mut limits);
+    let mut sums: BTreeMap<String, LimitAmount> = BTreeMap::new();
+    for one in uses {
+        let sum = sums.entry(one.name).or_default();
+        *sum = sum.plus(one.amount);
+    }
+    let mut sums = sums.into_iter().map(|(name, amount)| LimitUse { name, amount });
+    sums.find(|sum| sum.amount > limits.of(&sum.name))
+}
+
+/// What a job uses on the machine of a slot.
+pub(crate) fn uses(job: &ClassAd, slot: &ClassAd) -> Vec<LimitUse> {
+    let value = job.eval(attr::CONCURRENCY_LIMITS, Some(slot), &Env::at(0));
+    value.as_str().and_then(|list| LimitUse::list(list).ok()).unwrap_or_default()
+}
 
 /// One to four machines of different sizes; some have what jobs ask for.
 pub(crate) fn machines(rng: &mut Rng) -> Vec<MachineKind> {
@@ -54,7 +87,7 @@ fn machine(rng: &mut Rng, n: u64) -> MachineKind {
         cpus: u32::try_from(rng.between(1, 4)).unwrap_or(1),
         memory_mib,
         disk_kib: 1 << 20,
-        custom: std::collections::BTreeMap::new(),
+        custom: BTreeMap::new(),
     };
     MachineKind { name: MachineName::new(&format!("machine{n}")), total, found: Arc::new(found) }
 }
@@ -112,6 +145,9 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
         for (name, policy) in rng.pick(&POLICIES) {
             ad.set(*name, expr(policy));
         }
+    }
+    if rng.percent(25) {
+        ad.set(attr::CONCURRENCY_LIMITS, expr(rng.pick(&LIMITED)));
     }
     if rng.percent(3) {
         ad.set(attr::JOB_STATUS, model::JobStatus::Held.number());

@@ -7,6 +7,7 @@ mod goldens;
 mod guide;
 mod harness;
 mod hostile;
+mod limits;
 mod mail;
 mod one_command;
 mod policies;

@@ -11,6 +11,7 @@ use super::bits::Bits;
 use super::clauses::{ClauseId, Clauses, Sense};
 use super::conditions::{Floor, RequestSet};
 use super::dependence::Dependence;
+use super::limits::Uses;
 use super::pool::Rows;
 use super::reasons::Standing;
 use super::words::ScheddName;
@@ -34,6 +35,8 @@ pub(crate) struct Class {
     pub(crate) asked: Asked,
     /// The requests that it states as numbers.
     pub(crate) stated: RequestSet,
+    /// What its jobs use of concurrency limits.
+    pub(crate) uses: Uses,
     /// Its Rank, if machines can differ in it, with the shared evaluation of it.
     pub(crate) rank: Option<(ClauseId, Expr)>,
     /// Whether its Rank looks at nothing of a machine but the processors and the memory that are left.
@@ -191,6 +194,7 @@ impl Class {
             clauses: compiled,
             asked,
             stated: RequestSet::stated(job),
+            uses: Uses::of(job),
             rank,
             ranks_by_amounts,
             unsteady,

@@ -1,8 +1,30 @@
-//! Concurrency limits: how much of each there is.
+//! Concurrency limits: how much of each there is, how much of it is in use, and what a class's jobs use of which.
+//!
+//! A limit is never exceeded by runs that are authorised. What is in use are matches, from the moment at which they are made:
+//!
+//! - one that no ad of its machine has shown yet counts until its schedd says that nothing came of it, or is over, and at most for
+//!   [`OFFER_COUNTS`], which is longer than a schedd goes on asking for a claim;
+//! - one that an ad has shown as a claim counts until an ad of that machine does not show it any more;
+//! - if the machine leaves, its claims count until it comes back and does not show them, until their schedd says that they are over, or
+//!   for [`AWAY_COUNTS`].
+//!
+//! What is in use is saved before a match that counts is told ([`super::Effect::SaveLimits`]), so that a restart does not forget it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use model::LimitAmount;
+use classad::{ClassAd, Env, Expr};
+use model::{Cause, LimitAmount, LimitUse, MachineName, MatchId, Now, Timestamp, attr};
+use proto::matchmaking::ClaimedPart;
+use serde::{Deserialize, Serialize};
+
+use super::dependence::Dependence;
+
+/// How long a match counts that nobody says anything of. A schedd asks for its claim for twenty seconds.
+const OFFER_COUNTS: Duration = Duration::from_secs(60);
+
+/// How long claims of a machine count that does not come back: longer than any lease that jobs usually have (HTCondor 25.14: 2400 s).
+const AWAY_COUNTS: Duration = Duration::from_secs(3600);
 
 /// How much there is of a limit that nobody has set (HTCondor 25.14: `CONCURRENCY_LIMIT_DEFAULT`).
 const DEFAULT: f64 = 2_308_032.0;
@@ -42,6 +64,275 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { named: BTreeMap::new(), sets: BTreeMap::new(), default: LimitAmount::of(DEFAULT) }
+    }
+}
+
+/// What is in use of the limits.
+#[derive(Clone, Debug, Default)]
+pub struct InUse {
+    entries: BTreeMap<MatchId, Entry>,
+    by_machine: BTreeMap<MachineName, BTreeSet<MatchId>>,
+    /// The sums of the entries, by limit.
+    used: BTreeMap<String, LimitAmount>,
+    deadlines: BTreeSet<(u64, MatchId)>,
+}
+
+/// A match that counts.
+#[derive(Clone, Debug)]
+struct Entry {
+    machine: MachineName,
+    uses: Vec<LimitUse>,
+    stage: Stage,
+    /// Until when it counts, milliseconds of the steady clock, if nothing more is heard.
+    until_boot_ms: Option<u64>,
+}
+
+/// What is known of a match that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It was made at that time of the wall clock, and no ad has shown it.
+    Offered(Timestamp),
+    /// The last ad of its machine shows it as a claim.
+    Claimed,
+    /// The same as `Offered`, by an earlier life of the negotiator: an ad may have shown it since.
+    Recovered(Timestamp),
+}
+
+/// A match that counts, as it is saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedUse {
+    /// Which.
+    pub matched: MatchId,
+    /// On which machine.
+    pub machine: MachineName,
+    /// What it uses.
+    pub uses: Vec<LimitUse>,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+impl InUse {
+    /// What was saved by a life that is over: all of it counts until its machine has spoken, as if the machine were away.
+    pub fn recover(saved: Vec<SavedUse>, now: Now) -> Self {
+        let mut recovered = Self::default();
+        for SavedUse { matched, machine, uses, made } in saved {
+            recovered.insert(matched, &machine, &uses, Stage::Recovered(made));
+            recovered.set_until(matched, Some(now.deadline(AWAY_COUNTS)));
+        }
+        recovered
+    }
+
+    /// All of it, to be saved.
+    pub fn to_save(&self, now: Now) -> Vec<SavedUse> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(matched, entry)| SavedUse {
+                matched: *matched,
+                machine: entry.machine.clone(),
+                uses: entry.uses.clone(),
+                made: match entry.stage {
+                    Stage::Offered(made) | Stage::Recovered(made) => made,
+                    Stage::Claimed => now.wall,
+                },
+            })
+            .collect()
+    }
+
+    /// How much of a limit, by its lower-case name, is in use.
+    pub fn of(&self, name: &str) -> LimitAmount {
+        self.used.get(name).copied().unwrap_or_default()
+    }
+
+    /// A match was made.
+    pub(crate) fn offer(&mut self, id: MatchId, machine: &MachineName, uses: &[LimitUse], at: Now) {
+        if !uses.is_empty() {
+            self.insert(id, machine, uses, Stage::Offered(at.wall));
+            self.set_until(id, Some(at.deadline(OFFER_COUNTS)));
+        }
+    }
+
+    /// A machine's ad shows these claims, and no other.
+    pub(crate) fn listed(&mut self, machine: &MachineName, claims: &[ClaimedPart], at: Now) {
+        let limited: BTreeMap<MatchId, &[LimitUse]> = claims
+            .iter()
+            .filter(|claim| !claim.limits.is_empty())
+            .map(|claim| (claim.matched, &claim.limits[..]))
+            .collect();
+        for id in self.by_machine.get(machine).cloned().unwrap_or_default() {
+            match self.entries[&id].stage {
+                _ if limited.contains_key(&id) => {}
+                Stage::Offered(_) => {}
+                Stage::Claimed => self.remove(id),
+                Stage::Recovered(made) => {
+                    let left = OFFER_COUNTS.saturating_sub(at.wall.since(made));
+                    self.entry_mut(id).stage = Stage::Offered(made);
+                    self.set_until(id, Some(at.deadline(left)));
+                }
+            }
+        }
+        for (id, uses) in limited {
+            self.insert(id, machine, uses, Stage::Claimed);
+        }
+    }
+
+    /// A machine is not in the pool any more; what runs there may go on.
+    pub(crate) fn left(&mut self, machine: &MachineName, at: Now) {
+        for id in self.by_machine.get(machine).cloned().unwrap_or_default() {
+            if self.entries[&id].stage == Stage::Claimed {
+                self.set_until(id, Some(at.deadline(AWAY_COUNTS)));
+            }
+        }
+    }
+
+    /// Its schedd says that nothing came of a match, or that its claim is over. While the machine shows the claim, the machine is
+    /// believed: it may still have to end what runs there. Whether that frees anything.
+    pub(crate) fn over(&mut self, id: MatchId) -> bool {
+        let counts = self.entries.get(&id).is_some_and(|entry| entry.until_boot_ms.is_some());
+        if counts {
+            self.remove(id);
+        }
+        counts
+    }
+
+    /// How many matches count.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether a match counts.
+    pub(crate) fn counts(&self, id: MatchId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// Matches that count no longer, because nothing was heard of them.
+    pub(crate) fn expired(&self, now: Now) -> Vec<MatchId> {
+        let due = self.deadlines.iter().take_while(|(until, _)| *until <= now.boot_ms);
+        due.map(|(_, id)| *id).collect()
+    }
+
+    /// When the next one expires, in milliseconds of the steady clock.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(until, _)| *until)
+    }
+
+    fn insert(&mut self, id: MatchId, machine: &MachineName, uses: &[LimitUse], stage: Stage) {
+        self.remove(id);
+        for one in uses {
+            let used = self.used.entry(one.name.clone()).or_default();
+            *used = used.plus(one.amount);
+        }
+        self.by_machine.entry(machine.clone()).or_default().insert(id);
+        let (machine, uses) = (machine.clone(), uses.to_vec());
+        self.entries.insert(id, Entry { machine, uses, stage, until_boot_ms: None });
+    }
+
+    fn entry_mut(&mut self, id: MatchId) -> &mut Entry {
+        self.entries.get_mut(&id).expect("an index names entries that exist")
+    }
+
+    fn set_until(&mut self, id: MatchId, until_boot_ms: Option<u64>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if let Some(before) = entry.until_boot_ms {
+            self.deadlines.remove(&(before, id));
+        }
+        entry.until_boot_ms = until_boot_ms;
+        self.deadlines.extend(until_boot_ms.map(|until| (until, id)));
+    }
+
+    /// Forgets a match.
+    pub(crate) fn remove(&mut self, id: MatchId) {
+        self.set_until(id, None);
+        let Some(entry) = self.entries.remove(&id) else { return };
+        for one in &entry.uses {
+            let left = self.of(&one.name).minus(one.amount);
+            if left.is_zero() {
+                self.used.remove(&one.name);
+            } else {
+                self.used.insert(one.name.clone(), left);
+            }
+        }
+        if let Some(on_machine) = self.by_machine.get_mut(&entry.machine) {
+            on_machine.remove(&id);
+            if on_machine.is_empty() {
+                self.by_machine.remove(&entry.machine);
+            }
+        }
+    }
+}
+
+/// What the jobs of a class use of limits.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Uses {
+    /// The same on every machine; usually nothing.
+    Fixed(Vec<LimitUse>),
+    /// Whatever this comes to (`concurrency_limits_expr`).
+    PerMachine(Expr),
+}
+
+impl Uses {
+    /// Of a job's ad.
+    pub(crate) fn of(job: &ClassAd) -> Self {
+        let Some(expr) = job.get(attr::CONCURRENCY_LIMITS) else { return Self::Fixed(Vec::new()) };
+        let dependence = Dependence::of(expr, job);
+        if dependence.other.is_empty() && !dependence.unsteady {
+            return Self::Fixed(evaluate(expr, job, None, &Env::at(0)));
+        }
+        Self::PerMachine(expr.clone())
+    }
+
+    /// What they use on a machine.
+    pub(crate) fn on(&self, job: &ClassAd, slot: &ClassAd, env: &Env) -> Vec<LimitUse> {
+        match self {
+            Self::Fixed(uses) => uses.clone(),
+            Self::PerMachine(expr) => evaluate(expr, job, Some(slot), env),
+        }
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Fixed(uses) if uses.is_empty())
+    }
+}
+
+/// What is no list of limits uses none (HTCondor 25.14).
+fn evaluate(expr: &Expr, job: &ClassAd, slot: Option<&ClassAd>, env: &Env) -> Vec<LimitUse> {
+    let value = job.eval_expr(expr, slot, env);
+    value.as_str().and_then(|list| LimitUse::list(list).ok()).unwrap_or_default()
+}
+
+/// What is left of the limits in a pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Room<'a> {
+    limits: &'a Limits,
+    in_use: &'a InUse,
+    /// What the pass has given.
+    given: BTreeMap<String, LimitAmount>,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) fn new(limits: &'a Limits, in_use: &'a InUse) -> Self {
+        Self { limits, in_use, given: BTreeMap::new() }
+    }
+
+    pub(crate) fn give(&mut self, uses: &[LimitUse]) {
+        for one in uses {
+            let given = self.given.entry(one.name.clone()).or_default();
+            *given = given.plus(one.amount);
+        }
+    }
+
+    pub(crate) fn has(&self, uses: &[LimitUse]) -> bool {
+        self.short(uses).is_none()
+    }
+
+    /// The first limit of which there is not enough left.
+    pub(crate) fn short(&self, uses: &[LimitUse]) -> Option<Cause> {
+        uses.iter().find_map(|one| {
+            let given = self.given.get(&one.name).copied().unwrap_or_default();
+            let used = self.in_use.of(&one.name).plus(given);
+            let limit = self.limits.of(&one.name);
+            let (name, asked) = (one.name.clone(), one.amount);
+            (used.plus(asked) > limit).then_some(Cause::Limit { name, used, asked, limit })
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use classad::Env;
-use model::{ClassId, MatchId, Now, Resources, UserName};
+use model::{ClassId, LimitUse, MatchId, Now, Resources, UserName};
 use proto::matchmaking::Match;
 
 use super::accounts::Accounts;
@@ -21,6 +21,7 @@ use super::bits::Bits;
 use super::clauses::Level;
 use super::demand::{Asked, Class, Demand, JobClause};
 use super::index::{FreeIndex, Place};
+use super::limits::{InUse, Limits, Room, Uses};
 use super::machine::number as number_of;
 use super::ordered::Ordered;
 use super::plan::{Plan, PlannedMatch};
@@ -38,6 +39,10 @@ pub struct Snapshot<'a> {
     pub demand: &'a Demand,
     /// Who has used how much.
     pub accounts: &'a Accounts,
+    /// How much there is of each concurrency limit.
+    pub limits: &'a Limits,
+    /// How much of each is in use.
+    pub in_use: &'a InUse,
     /// The present.
     pub now: Now,
     /// The identity of the first match.
@@ -65,7 +70,7 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
         }
     }
     let mut plan = Plan { matches: pass.matches, ..Plan::default() };
-    explain_all(snapshot, policy, users.finished, &mut plan);
+    explain_all(snapshot, policy, (users.finished, &pass.room), &mut plan);
     plan
 }
 
@@ -73,7 +78,7 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
 fn explain_all(
     snapshot: &Snapshot<'_>,
     policy: &Policy,
-    mut users: Vec<User<'_>>,
+    (mut users, room): (Vec<User<'_>>, &Room<'_>),
     plan: &mut Plan,
 ) {
     users.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| a.user.cmp(b.user)));
@@ -97,7 +102,8 @@ fn explain_all(
     for ((seeker, queue), standing) in waiting.into_iter().zip(surveys.standings) {
         let known = standing.as_ref().or(seeker.class.standing.as_ref());
         let known = known.expect("a class without a standing is surveyed");
-        let reason = known.reason(snapshot.pool, seeker.class, queue);
+        let limit = known.limit(snapshot, seeker.class, room);
+        let reason = limit.unwrap_or_else(|| known.reason(snapshot.pool, seeker.class, queue));
         plan.reasons.push((seeker.schedd.clone(), seeker.id, Some(reason)));
         if let Some(standing) = standing {
             plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
@@ -206,6 +212,8 @@ struct Pass<'a> {
     /// The same, once for each time.
     record: Vec<u32>,
     improved: FreeIndex,
+    /// What is left of the concurrency limits.
+    room: Room<'a>,
     matches: Vec<PlannedMatch>,
 }
 
@@ -251,6 +259,7 @@ impl<'a> Pass<'a> {
             touched: FreeIndex::default(),
             record: Vec::new(),
             improved,
+            room: Room::new(snapshot.limits, snapshot.in_use),
             matches: Vec::new(),
         }
     }
@@ -258,6 +267,11 @@ impl<'a> Pass<'a> {
     /// Makes the class's next match and returns what it counts; `None` if there is nothing for it or it has all it wants.
     fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
         if seeker.wants == 0 {
+            return None;
+        }
+        if let Uses::Fixed(uses) = &seeker.class.uses
+            && !self.room.has(uses)
+        {
             return None;
         }
         if matches!(seeker.search, Search::Fresh) {
@@ -283,19 +297,24 @@ impl<'a> Pass<'a> {
         let row = self.snapshot.pool.row(number);
         let part = self.fits(class, number, self.left_of(number))?;
         let weight = row.weight(&part);
-        self.take(seeker, number, part);
+        let uses = self.uses_on(class, number);
+        self.take(seeker, number, (part, uses));
         Some(weight)
     }
 
     fn begin(&self, class: &Class) -> Search<'a> {
         let pool = self.snapshot.pool;
+        // A class with limits may have found nothing because of them, and not because of the machines that it saw.
         let all = class.fresh
+            || !class.uses.is_nothing()
             || self.snapshot.anew
             || class.pause_is_over(self.snapshot.now)
             || class.is_erratic(&pool.clauses);
         let among = || if all { Among::All(self.admitted(class)) } else { Among::Improved };
         let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
-        if pool.has_rank() || (levels == Some(None) && !class.ranks_by_amounts) {
+        // What a class uses of limits on this machine or that one changes while the machines do not.
+        let any_order = pool.has_rank() || matches!(class.uses, Uses::PerMachine(_));
+        if any_order || (levels == Some(None) && !class.ranks_by_amounts) {
             let rows: Vec<u32> = match among() {
                 Among::All(admitted) => admitted.rows().collect(),
                 Among::Improved => pool.improved.iter().copied().collect(),
@@ -478,6 +497,10 @@ impl<'a> Pass<'a> {
             return None;
         }
         self.fits(class, number, left)?;
+        if matches!(class.uses, Uses::PerMachine(_)) && !self.room.has(&self.uses_on(class, number))
+        {
+            return None;
+        }
         let machine_rank = if row.has_rank() {
             row.rank(&row.ad_with(left), &class.request.ad, &self.env)
         } else {
@@ -530,11 +553,28 @@ impl<'a> Pass<'a> {
         (live.iter().all(holds) && row.takes(&slot, job, &self.env)).then_some(part)
     }
 
+    /// What a job of the class uses of concurrency limits on a machine.
+    fn uses_on(&self, class: &Class, number: u32) -> Vec<LimitUse> {
+        match &class.uses {
+            Uses::Fixed(uses) => uses.clone(),
+            Uses::PerMachine(_) => {
+                let slot = self.snapshot.pool.row(number).ad_with(self.left_of(number));
+                class.uses.on(&class.request.ad, &slot, &self.env)
+            }
+        }
+    }
+
     fn left_of(&self, number: u32) -> &Resources {
         self.left.of(number).unwrap_or_else(|| self.snapshot.pool.free(number))
     }
 
-    fn take(&mut self, seeker: &mut Seeker<'a>, number: u32, part: Resources) {
+    fn take(
+        &mut self,
+        seeker: &mut Seeker<'a>,
+        number: u32,
+        (part, uses): (Resources, Vec<LimitUse>),
+    ) {
+        self.room.give(&uses);
         let row = self.snapshot.pool.row(number);
         let before = self.left_of(number).clone();
         let after = before.minus(&part).expect("a part that is granted was free");
@@ -556,6 +596,7 @@ impl<'a> Pass<'a> {
                 machine: row.state.machine.clone(),
                 address: row.state.address.clone(),
                 resources: part,
+                limits: uses,
             },
         });
     }

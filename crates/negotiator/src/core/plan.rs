@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use classad::Env;
-use model::{ClassId, IdleReason, MachineName, Resources, UserName};
+use model::{Cause, ClassId, IdleReason, MachineName, Resources, UserName};
 use proto::matchmaking::Match;
 
+use super::limits::Room;
 use super::pass::Snapshot;
 use super::reasons::Standing;
 use super::words::ScheddName;
@@ -75,6 +76,16 @@ pub enum Fault {
         /// On which machine.
         machine: MachineName,
     },
+    /// More of a concurrency limit was given than there is.
+    #[error("check plan: {cause}, and class {class} of {schedd} was given some")]
+    LimitExceeded {
+        /// Whose.
+        schedd: ScheddName,
+        /// Which.
+        class: ClassId,
+        /// Which limit.
+        cause: Box<Cause>,
+    },
     /// A class waits and nobody can say why, or has all and a reason to wait.
     #[error(
         "check plan: class {class} of {schedd} got {got} of {wanted} and its reason is {reason:?}"
@@ -102,8 +113,14 @@ impl Plan {
     pub fn check(&self, snapshot: &Snapshot<'_>) -> Result<(), Fault> {
         let mut left: BTreeMap<&MachineName, Resources> = BTreeMap::new();
         let mut got: BTreeMap<(&ScheddName, ClassId), u32> = BTreeMap::new();
+        let mut room = Room::new(snapshot.limits, snapshot.in_use);
         for planned in &self.matches {
             check_match(planned, snapshot, &mut left)?;
+            if let Some(cause) = room.short(&planned.matched.limits) {
+                let (schedd, class) = (planned.schedd.clone(), planned.matched.class);
+                return Err(Fault::LimitExceeded { schedd, class, cause: Box::new(cause) });
+            }
+            room.give(&planned.matched.limits);
             *got.entry((&planned.schedd, planned.matched.class)).or_insert(0) += 1;
         }
         let mut reasons: BTreeMap<(&ScheddName, ClassId), Option<&IdleReason>> = BTreeMap::new();

@@ -9,6 +9,7 @@ use super::clauses::Ads as _;
 use super::conditions::Floor;
 use super::demand::{Asked, Class, JobClause};
 use super::dependence::Dependence;
+use super::limits::{Room, Uses};
 use super::machine::Row;
 use super::pass::Snapshot;
 use super::pool::Pool;
@@ -104,6 +105,34 @@ pub(crate) fn survey(snapshot: &Snapshot<'_>, classes: &[&Class], budget: usize)
 impl Standing {
     fn says_no_machines(&self) -> bool {
         matches!(&self.outcome, Outcome::Hopeless(reason) if reason.cause == Cause::NoMachines)
+    }
+
+    /// The concurrency limit for which the class waits, if it is for one: of a class that could run somewhere.
+    pub(crate) fn limit(
+        &self,
+        snapshot: &Snapshot<'_>,
+        class: &Class,
+        room: &Room<'_>,
+    ) -> Option<IdleReason> {
+        let Outcome::Possible { sample, .. } = &self.outcome else { return None };
+        let cause = match &class.uses {
+            Uses::Fixed(uses) => room.short(uses)?,
+            Uses::PerMachine(_) => {
+                let env = Env::at(snapshot.now.wall.as_secs());
+                // The machines that have room, and limits of which there is not enough left.
+                sample.iter().find_map(|number| {
+                    let (row, free) =
+                        (snapshot.pool.rows.get(*number)?, snapshot.pool.free(*number));
+                    let slot = row.ad_with(free);
+                    let asked = class.asked.of_machine(&class.request.ad, &slot, &env);
+                    let uses = class.uses.on(&class.request.ad, &slot, &env);
+                    if free.covers(&asked) { room.short(&uses) } else { None }
+                })?
+            }
+        };
+        let fixed = matches!(class.uses, Uses::Fixed(_));
+        let never = fixed && matches!(&cause, Cause::Limit { asked, limit, .. } if asked > limit);
+        Some(IdleReason { verdict: if never { Verdict::Never } else { Verdict::NotYet }, cause })
     }
 
     /// Why the class waits.

@@ -9,6 +9,7 @@ use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, To
 
 use super::accounts::Accounts;
 use super::demand::{Class, Demand};
+use super::limits::{InUse, SavedUse};
 use super::pass::{Snapshot, negotiate};
 use super::plan::Plan;
 use super::policy::{
@@ -31,6 +32,7 @@ pub struct Core {
     pool: Pool,
     demand: Demand,
     accounts: Accounts,
+    in_use: InUse,
     due: bool,
     planned_at: Option<Now>,
     last_pass: Option<LastPass>,
@@ -49,6 +51,7 @@ impl Core {
             pool: Pool::default(),
             demand: Demand::default(),
             accounts,
+            in_use: InUse::default(),
             due: false,
             planned_at: None,
             last_pass: None,
@@ -56,6 +59,12 @@ impl Core {
             accounts_changed_at: None,
             told_significant: Vec::new(),
         }
+    }
+
+    /// The same, with what an earlier life has saved of the use of concurrency limits ([`Effect::SaveLimits`]).
+    #[must_use]
+    pub fn remembering(self, saved: Vec<SavedUse>, now: Now) -> Self {
+        Self { in_use: InUse::recover(saved, now), ..self }
     }
 
     /// What follows from an input.
@@ -96,11 +105,15 @@ impl Core {
                 Change::default()
             }
             Fact::MatchDeclined { matched, reason: _ } => {
-                self.end_offer(matched.number, Some(at));
+                if matched.life == self.life {
+                    self.end_offer(matched.number, Some(at));
+                }
+                self.due |= self.in_use.over(*matched);
                 Change::default()
             }
             Fact::MachineAdvertised(state) => {
                 let resources = self.pool.rows.resource_names();
+                self.limits_listed(state, at);
                 let (before, now) = self.pool.advertise(state, at);
                 if self.demand.avoids(&state.machine) {
                     self.pool.show_again(&state.machine);
@@ -110,6 +123,7 @@ impl Core {
             }
             Fact::MachineLeft { machine } => {
                 let resources = self.pool.rows.resource_names();
+                self.in_use.left(machine, at);
                 let before = self.pool.withdraw(machine);
                 self.resources_changed(&resources);
                 self.due = true;
@@ -117,6 +131,11 @@ impl Core {
             }
             Fact::MatchesExpired(numbers) => {
                 numbers.iter().for_each(|number| self.end_offer(*number, None));
+                Change::default()
+            }
+            Fact::LimitsExpired(matches) => {
+                matches.iter().for_each(|matched| self.in_use.remove(*matched));
+                self.due = true;
                 Change::default()
             }
             Fact::Planned(plan) => self.apply_plan(at, plan),
@@ -138,6 +157,11 @@ impl Core {
     /// What the driver must do about it.
     pub fn react(&self, change: &Change, event: &Event) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if let Fact::Planned(plan) = &event.fact
+            && plan.matches.iter().any(|planned| !planned.matched.limits.is_empty())
+        {
+            effects.push(Effect::SaveLimits(self.in_use.to_save(event.at)));
+        }
         let mut tell = |schedd: &ScheddName, message| {
             effects.push(Effect::ToSchedd { schedd: schedd.clone(), message });
         };
@@ -175,7 +199,8 @@ impl Core {
         let again = again.map(|planned| planned.deadline(RECONSIDER_EVERY));
         let save = self.accounts_changed_at.map(|changed| changed.deadline(SAVE_ACCOUNTS_EVERY));
         let pause = self.demand.next_pause_end();
-        let ends = [self.pool.next_deadline(), again, self.refresh_at(), save, pause];
+        let limits = self.in_use.next_deadline();
+        let ends = [self.pool.next_deadline(), again, self.refresh_at(), save, pause, limits];
         ends.into_iter().flatten().min()
     }
 
@@ -201,6 +226,8 @@ impl Core {
             pool: &self.pool,
             demand: &self.demand,
             accounts: &self.accounts,
+            limits: &self.policy.limits,
+            in_use: &self.in_use,
             now,
             first: MatchId { life: self.life, number: self.next_number },
             anew: self.is_unsteady() && self.planned_at.is_none_or(waited),
@@ -223,7 +250,8 @@ impl Core {
             }
             FromSchedd::Declined { matched, reason } => {
                 let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
-                if matched.life != self.life || offer.is_none() {
+                let outstanding = matched.life == self.life && offer.is_some();
+                if !outstanding && !self.in_use.counts(*matched) {
                     return Err(Rejection::UnknownMatch { number: matched.number });
                 }
                 Ok(Fact::MatchDeclined { matched: *matched, reason: reason.clone() })
@@ -257,6 +285,10 @@ impl Core {
         let offers = self.pool.expired_offers(now);
         if !offers.is_empty() {
             facts.push(Fact::MatchesExpired(offers));
+        }
+        let uses = self.in_use.expired(now);
+        if !uses.is_empty() {
+            facts.push(Fact::LimitsExpired(uses));
         }
         if !facts.is_empty() {
             return facts;
@@ -342,6 +374,13 @@ impl Core {
         Change { significant: Some((everybody, significant)), ..Change::default() }
     }
 
+    /// What an ad says of the use of limits. Where less is in use than before, somebody may wait for it.
+    fn limits_listed(&mut self, state: &MachineState, at: Now) {
+        let before = self.in_use.count();
+        self.in_use.listed(&state.machine, &state.claims, at);
+        self.due |= self.in_use.count() < before;
+    }
+
     fn resources_changed(&mut self, before: &[String]) {
         if self.pool.rows.resource_names() != before {
             self.demand.resources_changed(&self.pool.rows);
@@ -383,6 +422,7 @@ impl Core {
                 until_boot_ms: at.deadline(MATCH_EXPIRY),
             };
             self.pool.make_offer(number, offer);
+            self.in_use.offer(matched.id, &matched.machine, &matched.limits, at);
         }
         for (schedd, id, standing) in &plan.standings {
             if let Some(class) = self.demand.class_mut(schedd, *id) {

@@ -8,6 +8,7 @@
 //! gone CLASS                  the schedd has no more of the class
 //! claimed NAME                the machine advertises again: all that was matched on it is claimed
 //! freed NAME                  the machine advertises again: nothing is claimed
+//! ended NAME NUMBER           the machine advertises again: all is claimed but that match, which is over
 //! declined NUMBER             the schedd declines a match
 //! seen NUMBER                 the schedd has seen matches up to this one
 //! leaves NAME                 the machine withdraws
@@ -92,6 +93,11 @@ impl World {
             }
             "claimed" => self.advertise(rest[0], true),
             "freed" => self.advertise(rest[0], false),
+            "ended" => {
+                let number: u64 = rest[1].parse().unwrap();
+                self.matches.retain(|(_, matched)| matched.id.number != number);
+                self.advertise(rest[0], true);
+            }
             "seen" => self.seen = rest[0].parse().unwrap(),
             "declined" => {
                 let matched = MatchId { life: 7, number: rest[0].parse().unwrap() };
@@ -151,7 +157,8 @@ impl World {
             if let Some(rest) = rest {
                 let (owner, resources) = (owner.clone(), matched.resources.clone());
                 state.free = rest;
-                state.claims.push(ClaimedPart { matched: matched.id, owner, resources });
+                let (matched, limits) = (matched.id, matched.limits.clone());
+                state.claims.push(ClaimedPart { matched, owner, resources, limits });
             }
             fits
         });
@@ -238,9 +245,11 @@ impl World {
                     let gpus = custom.get("gpus").map(|n| format!(" gpus={n}")).unwrap_or_default();
                     let (number, class, machine) =
                         (matched.id.number, matched.class, &matched.machine);
+                    let uses: String =
+                        matched.limits.iter().map(|one| format!(" limit {one}")).collect();
                     writeln!(
                         self.out,
-                        "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}"
+                        "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}{uses}"
                     )
                     .unwrap();
                     let owner = self.requests[&matched.class].owner.clone();
@@ -259,7 +268,7 @@ impl World {
                     writeln!(self.out, "significant: {}", names.join(" ")).unwrap();
                 }
             }
-            Effect::SaveAccounts => {}
+            Effect::SaveAccounts | Effect::SaveLimits(_) => {}
         }
     }
 }
@@ -290,5 +299,6 @@ fn ad(attributes: &str) -> ClassAd {
 
 mod complete;
 mod fairness;
+mod limits;
 mod matching;
 mod waiting;

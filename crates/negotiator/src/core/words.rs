@@ -9,6 +9,7 @@ use proto::client::AccountEdit;
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 use serde::{Deserialize, Serialize};
 
+use super::limits::SavedUse;
 use super::plan::Plan;
 
 /// A schedd, as it named itself when it connected. The shell keeps two connections from having one name.
@@ -122,6 +123,8 @@ pub enum Fact {
         /// Which.
         machine: MachineName,
     },
+    /// Matches that count no longer against concurrency limits, because nothing was heard of them.
+    LimitsExpired(Vec<MatchId>),
     /// Matches that nobody took up in time, by number.
     MatchesExpired(Vec<u64>),
     /// A matching pass was made.
@@ -200,6 +203,8 @@ pub enum Effect {
         /// What.
         message: ToSchedd,
     },
+    /// Save this where the next life finds it, before anything else is done: what is in use of concurrency limits.
+    SaveLimits(Vec<SavedUse>),
     /// Save [`super::Core::accounts`] where the next life finds them.
     SaveAccounts,
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::accounts_file::{AccountsError, AccountsFile};
+use super::saved_file::{SavedError, SavedFile};
 use crate::core::{Core, Effect, Input, ScheddName};
 
 /// Inputs that may wait for the engine. Beyond that, connections wait, and TCP or the socket makes their peers wait.
@@ -63,22 +63,30 @@ pub(crate) enum EngineInput {
 /// The core and those it speaks to.
 pub(crate) struct Engine {
     core: Core,
-    file: AccountsFile,
-    saving: Option<JoinHandle<Result<(), AccountsError>>>,
+    file: SavedFile,
+    limits: SavedFile,
+    saving: Option<JoinHandle<Result<(), SavedError>>>,
     schedds: BTreeMap<ScheddName, (ConnectionId, mpsc::Sender<ToSchedd>)>,
     machines: BTreeMap<MachineName, ConnectionId>,
 }
 
 impl Engine {
-    pub(crate) fn new(core: Core, file: AccountsFile) -> Self {
-        Self { core, file, saving: None, schedds: BTreeMap::new(), machines: BTreeMap::new() }
+    pub(crate) fn new(core: Core, file: SavedFile, limits: SavedFile) -> Self {
+        Self {
+            core,
+            file,
+            limits,
+            saving: None,
+            schedds: BTreeMap::new(),
+            machines: BTreeMap::new(),
+        }
     }
 
     /// Runs until it is told to stop. Saves the accounts before it returns.
     pub(crate) async fn run(
         mut self,
         mut queue: mpsc::Receiver<EngineInput>,
-    ) -> Result<(), AccountsError> {
+    ) -> Result<(), SavedError> {
         let mut batch = Vec::with_capacity(BATCH);
         let mut stopped = false;
         for effect in self.core.resume() {
@@ -101,7 +109,7 @@ impl Engine {
         self.file.save(self.core.accounts())
     }
 
-    async fn take(&mut self, input: EngineInput) -> Result<(), AccountsError> {
+    async fn take(&mut self, input: EngineInput) -> Result<(), SavedError> {
         match input {
             EngineInput::ScheddUp { schedd, connection, outbox } => {
                 if self.schedds.insert(schedd.clone(), (connection, outbox)).is_some() {
@@ -156,7 +164,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn decide(&mut self, input: Input) -> Result<(), AccountsError> {
+    async fn decide(&mut self, input: Input) -> Result<(), SavedError> {
         let decision = match self.core.decide(clock::now(), &input) {
             Ok(decision) => decision,
             Err(rejection) => {
@@ -174,16 +182,18 @@ impl Engine {
     }
 
     /// Lets the core do what is due. It returns when the core's deadline lies ahead again.
-    async fn tick(&mut self) -> Result<(), AccountsError> {
+    async fn tick(&mut self) -> Result<(), SavedError> {
         while self.until_deadline().is_zero() {
             self.decide(Input::Tick).await?;
         }
         Ok(())
     }
 
-    async fn perform(&mut self, effect: Effect) -> Result<(), AccountsError> {
+    async fn perform(&mut self, effect: Effect) -> Result<(), SavedError> {
         match effect {
             Effect::ToSchedd { schedd, message } => self.tell(&schedd, message),
+            // Waited for: what it counts is told next. Pools without limits have none of it.
+            Effect::SaveLimits(in_use) => self.limits.save(&in_use)?,
             Effect::SaveAccounts => {
                 if let Some(saving) = self.saving.take() {
                     finished(saving.await)?;
@@ -219,8 +229,8 @@ impl Engine {
 }
 
 fn finished(
-    saving: Result<Result<(), AccountsError>, tokio::task::JoinError>,
-) -> Result<(), AccountsError> {
+    saving: Result<Result<(), SavedError>, tokio::task::JoinError>,
+) -> Result<(), SavedError> {
     match saving {
         Ok(saved) => saved,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

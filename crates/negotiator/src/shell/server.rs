@@ -11,9 +11,9 @@ use proto::net::{Admission, Listener, NetError, Role};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
-use super::accounts_file::{AccountsError, AccountsFile};
 use super::engine::{self, ConnectionId, Engine, EngineInput};
 use super::peers::{self, Desk};
+use super::saved_file::{SavedError, SavedFile};
 use crate::core::{Core, Policy};
 
 /// Connections that may be open. One per machine and schedd and a few commands; below the usual limit of descriptors of a
@@ -30,7 +30,7 @@ pub struct Config {
     pub name: String,
     /// Where it listens.
     pub socket: PathBuf,
-    /// Where the file of accounts is. The folder exists, and is locked by the caller.
+    /// Where the files are that the next life reads. The folder exists, and is locked by the caller.
     pub state_dir: PathBuf,
     /// Who may connect.
     pub admission: Admission,
@@ -43,9 +43,9 @@ pub struct Config {
 /// Why a negotiator ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its file.
+    /// A file of its.
     #[error(transparent)]
-    Accounts(#[from] AccountsError),
+    Saved(#[from] SavedError),
     /// Its socket.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -61,14 +61,15 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// If the file of accounts cannot be read or written, or the socket cannot be made.
+/// If its files cannot be read or written, or the socket cannot be made.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let file = AccountsFile::in_folder(&config.state_dir);
-    let accounts = file.load()?;
-    let core = Core::new(draw_life()?, accounts, config.policy);
+    let file = SavedFile::accounts(&config.state_dir);
+    let limits = SavedFile::limits(&config.state_dir);
+    let core = Core::new(draw_life()?, file.load()?, config.policy)
+        .remembering(limits.load()?, clock::now());
     let listener = Listener::bind_unix(&config.socket, Role::Negotiator, config.admission)?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
-    let mut engine = tokio::spawn(Engine::new(core, file).run(queue));
+    let mut engine = tokio::spawn(Engine::new(core, file, limits).run(queue));
     let identity = Identity {
         role: "negotiator".to_owned(),
         name: config.name,

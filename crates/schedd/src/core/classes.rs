@@ -12,7 +12,7 @@ use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, UserName, at
 use super::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 3] = [attr::REQUIREMENTS, attr::RANK, "ConcurrencyLimits"];
+const ROOTS: [&str; 3] = [attr::REQUIREMENTS, attr::RANK, attr::CONCURRENCY_LIMITS];
 
 /// All classes that have an idle job, a claim, or a match under way.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,10 @@ impl Core {
             Fact::JobLeft { job } => {
                 change.kept.then_some(Effect::RemoveSpool { job: *job }).into_iter().collect()
             }
-            Fact::ClaimDropped { release, .. } => release_effect(change, *release),
+            Fact::ClaimDropped { release, .. } => {
+                let told = limits_freed(change);
+                release_effect(change, *release).into_iter().chain(told).collect()
+            }
             Fact::RequestsTold(message) => vec![Effect::ToNegotiator(message.clone())],
             Fact::ClaimRequested(matched) => self.claim_effects(now, matched),
             Fact::ClaimFailed { matched, reason } | Fact::MatchDeclined { matched, reason, .. } => {
@@ -163,6 +166,7 @@ impl Core {
             matched,
             owner: claiming.owner.clone(),
             request: claiming.matched.resources.clone(),
+            limits: claiming.matched.limits.clone(),
             ad: ads::matching_ad(self.job(first)?, now, self),
         })))
     }
@@ -176,6 +180,13 @@ fn release_effect(change: &Change, release: bool) -> Vec<Effect> {
             tell(&record.machine, ToStartd::ReleaseClaim { claim, secret })
         })
         .collect()
+}
+
+/// The negotiator is told that a claim is over that counted against limits, lest it waits for an ad of the machine that shows it: one
+/// that came and went between two ads is never shown.
+fn limits_freed(change: &Change) -> Option<Effect> {
+    let record = change.dropped.as_ref()?;
+    (!record.limits.is_empty()).then(|| declined(record.matched, "its claim is over"))
 }
 
 fn declined(matched: MatchId, reason: &str) -> Effect {

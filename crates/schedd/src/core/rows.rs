@@ -7,7 +7,8 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, JobId, JobState, JobStatus,
-    MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp, Usage, UserName,
+    LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp, Usage,
+    UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -202,6 +203,9 @@ pub struct ClaimRecord {
     pub slot: Arc<str>,
     /// What it has.
     pub resources: Resources,
+    /// What its runs use of concurrency limits.
+    #[serde(default)]
+    pub limits: Vec<LimitUse>,
     /// Whose jobs.
     pub owner: UserName,
     /// What tells its class of jobs from others.

@@ -103,12 +103,7 @@ fn not_built(spec: &ClusterSpec) -> Option<&'static str> {
         match universe.and_then(Value::as_i64) {
             Some(7) => Some("universe = scheduler"),
             Some(12) => Some("universe = local"),
-            Some(_) | None => {
-                let limited = ["ConcurrencyLimits", "ConcurrencyLimitsExpr"]
-                    .iter()
-                    .any(|name| ad.get_own(name).is_some());
-                limited.then_some("concurrency_limits")
-            }
+            Some(_) | None => None,
         }
     })
 }

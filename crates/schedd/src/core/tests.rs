@@ -84,6 +84,7 @@ impl Trial {
             machine: machine(),
             address: "<10.0.0.1:9618>".to_owned(),
             resources: Resources { cpus: 1, ..Resources::default() },
+            limits: Vec::new(),
         };
         let batch = self.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
         self.hears(status(self, vec![]));
@@ -707,7 +708,7 @@ fn what_nobody_would_do_is_refused_and_not_ignored() {
     check("JobUniverse = 5", None);
     check("JobUniverse = 7", Some("universe = scheduler"));
     check("JobUniverse = 12", Some("universe = local"));
-    check("ConcurrencyLimits = \"db\"", Some("concurrency_limits"));
+    check("ConcurrencyLimits = \"db\"", None);
 }
 
 /// The names of the entries of a batch.

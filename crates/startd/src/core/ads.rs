@@ -35,6 +35,7 @@ impl Core {
             matched: claim.matched,
             owner: claim.owner.clone(),
             resources: claim.resources.clone(),
+            limits: claim.limits.clone(),
         });
         let life_ms = u64::try_from(self.machine.started.as_millis()).unwrap_or(0);
         MachineState {
@@ -83,6 +84,10 @@ impl Core {
         ad.set(attr::ENTERED_CURRENT_ACTIVITY, busy_since.as_secs());
         ad.set(attr::REMOTE_OWNER, self.user(claim));
         ad.set(attr::REMOTE_USER, self.user(claim));
+        if !claim.limits.is_empty() {
+            let uses: Vec<_> = claim.limits.iter().map(ToString::to_string).collect();
+            ad.set(attr::CONCURRENCY_LIMITS, uses.join(","));
+        }
         if let Some(run) = claim.alive() {
             ad.set(attr::JOB_ID, run.id.job.to_string());
             ad.set(attr::GLOBAL_JOB_ID, run.global_job_id.as_str());

@@ -76,7 +76,8 @@ impl Core {
     }
 
     fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {
-        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, slot, .. } = fact
+        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, limits, slot, .. } =
+            fact
         else {
             return;
         };
@@ -88,6 +89,7 @@ impl Core {
             matched: *matched,
             owner: owner.clone(),
             resources: resources.clone(),
+            limits: limits.clone(),
             slot: *slot,
             since: at.wall,
             last_ordinal: 0,

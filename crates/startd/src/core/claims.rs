@@ -69,6 +69,7 @@ impl Core {
             matched: request.matched,
             owner: request.owner.clone(),
             resources: part,
+            limits: request.limits.clone(),
             slot: self.lowest_free_slot(),
         }]
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    ClaimId, ClaimSecret, MatchId, Now, Pause, Resources, RunEnd, RunId, ScheddName, Timestamp,
-    Usage, UserName,
+    ClaimId, ClaimSecret, LimitUse, MatchId, Now, Pause, Resources, RunEnd, RunId, ScheddName,
+    Timestamp, Usage, UserName,
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,9 @@ pub(super) struct Claim {
     pub(super) matched: MatchId,
     pub(super) owner: UserName,
     pub(super) resources: Resources,
+    /// What its runs use of concurrency limits.
+    #[serde(default)]
+    pub(super) limits: Vec<LimitUse>,
     /// The number of its dynamic slot.
     pub(super) slot: u32,
     pub(super) since: Timestamp,

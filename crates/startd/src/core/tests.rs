@@ -113,6 +113,7 @@ fn request(number: u64, cpus: u32) -> ToStartd {
         matched: MatchId { life: 1, number },
         owner: UserName::new("alice"),
         request: Resources { cpus, memory_mib: 128, disk_kib: 1024, ..Resources::default() },
+        limits: Vec::new(),
         ad: Arc::new(ClassAd::parse_old(&ad).unwrap()),
     }))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, MachineName, MatchId, Now, Pause, Resources, RunEnd, RunId,
-    ScheddName, Timestamp, Usage, UserName,
+    Beat, ClaimId, ClaimSecret, LimitUse, MachineName, MatchId, Now, Pause, Resources, RunEnd,
+    RunId, ScheddName, Timestamp, Usage, UserName,
 };
 use proto::claiming::{FromStartd, ToStartd};
 use serde::{Deserialize, Serialize};
@@ -253,6 +253,9 @@ pub enum Fact {
         owner: UserName,
         /// What was carved.
         resources: Resources,
+        /// What its runs use of concurrency limits.
+        #[serde(default)]
+        limits: Vec<LimitUse>,
         /// The number of the dynamic slot.
         slot: u32,
     },

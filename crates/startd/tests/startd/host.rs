@@ -150,6 +150,7 @@ impl Schedd {
             matched: MatchId { life: 1, number },
             owner: UserName::new("alice"),
             request: Resources { cpus: 1, memory_mib: 128, disk_kib: 1024, ..Resources::default() },
+            limits: Vec::new(),
             ad: Arc::new(ad.clone()),
         })))
         .await;

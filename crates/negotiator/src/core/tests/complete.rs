@@ -8,7 +8,7 @@ use super::*;
 use crate::core::demand::Class;
 
 /// Requirements, Rank: of shapes that are decided in different ways.
-const JOBS: [&str; 12] = [
+const JOBS: [&str; 15] = [
     "Requirements = true",
     "Requirements = TARGET.Memory >= RequestMemory && Arch == \"A\"",
     "Requirements = TARGET.Memory > 1000",
@@ -20,6 +20,9 @@ const JOBS: [&str; 12] = [
     "Requirements = true; Rank = TARGET.Speed * TARGET.Memory",
     "Requirements = TARGET.Start; Rank = Arch == \"B\"",
     "RequestCpus = TARGET.TotalCpus / 2; Requirements = true",
+    "Requirements = true; ConcurrencyLimits = \"db\"",
+    "Requirements = true; ConcurrencyLimits = \"DB:2,lic.x\"; Rank = TARGET.Speed",
+    "Requirements = true; ConcurrencyLimits = strcat(\"lic.\", TARGET.Machine)",
     "Requirements = TARGET.Nowhere is undefined && Speed >= 2",
 ];
 
@@ -104,6 +107,13 @@ impl Step {
     }
 }
 
+fn policy() -> Policy {
+    let mut policy = Policy::default();
+    policy.limits.set("db", 3.0);
+    policy.limits.set_default_of("lic", 1.0);
+    policy
+}
+
 /// What a class would get of a machine now, by the plain rule.
 fn fits(world: &World, class: &Class, machine: &MachineName) -> Option<f64> {
     let snapshot = world.core.snapshot(world.now);
@@ -113,7 +123,10 @@ fn fits(world: &World, class: &Class, machine: &MachineName) -> Option<f64> {
     let (slot, job) = (row.ad_with(free), &class.request.ad);
     let suits = job.eval("Requirements", Some(&slot), &env).is_true()
         && row.takes(&slot, job, &env)
-        && free.covers(&class.asked.of_machine(job, &slot, &env));
+        && free.covers(&class.asked.of_machine(job, &slot, &env))
+        && class.uses.on(job, &slot, &env).iter().all(|one| {
+            snapshot.in_use.of(&one.name).plus(one.amount) <= snapshot.limits.of(&one.name)
+        });
     suits.then(|| classad::rank(job, &slot, &env))
 }
 
@@ -137,7 +150,7 @@ proptest! {
 
     #[test]
     fn who_waits_fits_nowhere(steps in prop::collection::vec((step(), any::<bool>()), 1..40)) {
-        let mut world = World::new();
+        let mut world = World::with(policy());
         world.send(true, Vec::new());
         for (step, settle) in steps {
             step.act(&mut world);
@@ -153,7 +166,7 @@ proptest! {
         machines in prop::collection::vec(machine(), 1..8),
         job in job(1..2),
     ) {
-        let mut world = World::new();
+        let mut world = World::with(policy());
         world.send(true, Vec::new());
         machines.iter().for_each(|machine| machine.act(&mut world));
         world.settle();

@@ -7,6 +7,7 @@
 //! - `schedds`: connections from schedds and commands. `advertiser`: the one to the negotiator. `launcher_link`: the one to
 //!   the launcher; `translate`: its words and the core's.
 //! - `sandbox`: a run's folder and what its process is started with; `environment`: its variables.
+//! - `nicknames`: short names for folders that lie deep.
 //! - `porter`: runs whose files travel; `transfer`: which files; `copying`: that each arrives whole; `spool`: what an evicted job
 //!   keeps; `plugins`: programs that fetch and store files by URL.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
@@ -23,6 +24,7 @@ mod environment;
 mod journal;
 mod launcher_link;
 mod measure;
+mod nicknames;
 mod plugins;
 mod porter;
 mod sandbox;

@@ -39,6 +39,8 @@ const SCRATCH_MACRO: &str = "$$(CondorScratchDir)";
 pub(crate) struct Place<'a> {
     /// Its scratch folder.
     pub(crate) scratch: &'a Path,
+    /// A name for it that leaves room for the path of a socket.
+    pub(crate) temporary: &'a Path,
     /// Its working directory.
     pub(crate) cwd: &'a Path,
     /// Its slot, for example `slot1_2@host`.
@@ -65,7 +67,8 @@ pub(crate) fn of(
         *value = value.replace(SCRATCH_MACRO, &scratch);
     }
     let unless_set = THREAD_COUNTS.map(|name| (name, place.cpus.to_string()));
-    let folders = ["TMPDIR", "TMP", "TEMP"].map(|name| (name, scratch.clone()));
+    let temporary = text(place.temporary);
+    let folders = ["TMPDIR", "TMP", "TEMP"].map(|name| (name, temporary.clone()));
     let home = place.home.map(|home| ("HOME", text(home)));
     for (name, value) in unless_set.into_iter().chain(folders).chain(home) {
         environ.entry(name.to_owned()).or_insert(value);
@@ -98,6 +101,7 @@ mod tests {
         job.set("Environment", environment);
         let place = Place {
             scratch: Path::new("/execute/dir_1"),
+            temporary: Path::new("/tmp/updraft-1/1-1"),
             cwd: Path::new("/home/alice/work"),
             slot: "slot1_2@host",
             cpus: 4,
@@ -127,11 +131,11 @@ mod tests {
                 OPENBLAS_NUM_THREADS=4
                 PYTHON_CPU_COUNT=4
                 ROOT_MAX_THREADS=4
-                TEMP=/execute/dir_1
+                TEMP=/tmp/updraft-1/1-1
                 TF_LOOP_PARALLEL_ITERATIONS=4
                 TF_NUM_THREADS=4
-                TMP=/execute/dir_1
-                TMPDIR=/execute/dir_1
+                TMP=/tmp/updraft-1/1-1
+                TMPDIR=/tmp/updraft-1/1-1
                 _CONDOR_JOB_AD=/execute/dir_1/.job.ad
                 _CONDOR_JOB_IWD=/home/alice/work
                 _CONDOR_JOB_PIDS=
@@ -148,6 +152,7 @@ mod tests {
         job.set("Environment", "OMP_NUM_THREADS=1 TMPDIR=/fast _CONDOR_SLOT=mine 'FOO=a b'");
         let place = Place {
             scratch: Path::new("/s"),
+            temporary: Path::new("/s"),
             cwd: Path::new("/s"),
             slot: "slot1_1@host",
             cpus: 2,

@@ -21,6 +21,7 @@ use nix::unistd::{Gid, Uid, User};
 use tokio::sync::mpsc;
 
 use super::environment::{self, JOB_AD, MACHINE_AD, Place};
+use super::nicknames::Nicknames;
 use super::plugins::Plugins;
 use super::spool::Spool;
 use super::transfer;
@@ -67,6 +68,7 @@ pub(crate) struct Sandboxes {
     home: Option<PathBuf>,
     file_system_domain: String,
     plugins: Arc<Plugins>,
+    nicknames: Nicknames,
     /// Folders of ended runs with nothing in them but what the next run's folder has too.
     spares: Arc<Mutex<Spares>>,
 }
@@ -113,6 +115,7 @@ impl Sandboxes {
             home,
             file_system_domain,
             plugins,
+            nicknames: Nicknames::new(folder),
             spares: Arc::default(),
         })
     }
@@ -209,6 +212,7 @@ impl Sandboxes {
         };
         let place = Place {
             scratch: &layout.scratch,
+            temporary: &self.nicknames.of(run.key, &layout.scratch),
             cwd: &layout.cwd,
             slot: &run.slot,
             cpus: run.resources.cpus,
@@ -247,13 +251,14 @@ impl Sandboxes {
     ///
     /// If the folders cannot be listed.
     pub(crate) fn strays(&self, kept: &BTreeSet<RunKey>) -> io::Result<Vec<PathBuf>> {
+        self.nicknames.forget_all_but(kept);
         let mut strays = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_str().unwrap_or_default();
-            let is_kept = |key: &str| key.parse().is_ok_and(|key: RunKey| kept.contains(&key));
-            let is_stray = name.strip_prefix(FOLDER_PREFIX).is_some_and(|key| !is_kept(key));
+            let is_kept = || run_of(&entry.path()).is_some_and(|key| kept.contains(&key));
+            let is_stray = name.starts_with(FOLDER_PREFIX) && !is_kept();
             if is_stray || name.starts_with(SPARE_PREFIX) {
                 strays.push(entry.path());
             }
@@ -265,6 +270,9 @@ impl Sandboxes {
     pub(crate) fn sweep(&self, mut folders: mpsc::Receiver<Vec<PathBuf>>) {
         while let Some(folders) = folders.blocking_recv() {
             for folder in folders {
+                if let Some(key) = run_of(&folder) {
+                    self.nicknames.forget(key);
+                }
                 if !self.keep_spare(&folder) {
                     remove(&folder);
                 }
@@ -273,6 +281,7 @@ impl Sandboxes {
         while let Some(spare) = self.take_spare() {
             remove(&spare);
         }
+        self.nicknames.close();
     }
 
     fn keep_spare(&self, folder: &Path) -> bool {
@@ -313,6 +322,11 @@ impl Sandboxes {
         }
         Ok(())
     }
+}
+
+/// Whose scratch folder this is.
+fn run_of(folder: &Path) -> Option<RunKey> {
+    folder.file_name()?.to_str()?.strip_prefix(FOLDER_PREFIX)?.parse().ok()
 }
 
 fn remove(folder: &Path) {

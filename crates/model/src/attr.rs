@@ -45,6 +45,7 @@ attrs! {
     REQUEST_PREFIX = "Request";
     JOB_PRIO = "JobPrio";
     CONCURRENCY_LIMITS = "ConcurrencyLimits";
+    ACCOUNTING_GROUP = "AccountingGroup";
     // standing
     JOB_STATUS = "JobStatus";
     LAST_JOB_STATUS = "LastJobStatus";

@@ -12,6 +12,7 @@ mod reason;
 mod resources;
 mod run;
 mod spec;
+mod submitter;
 mod time;
 mod travel;
 
@@ -33,5 +34,6 @@ pub use reason::{Cause, IdleReason, Nearest, Verdict};
 pub use resources::Resources;
 pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
+pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
 pub use travel::{OnEvict, files_travel, on_evict};

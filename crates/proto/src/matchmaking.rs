@@ -39,7 +39,7 @@ pub enum FromSchedd {
 pub struct ClassRequest {
     /// The class, by the schedd's own numbering.
     pub class: ClassId,
-    /// Whose.
+    /// In whose name: the jobs' submitter.
     pub owner: UserName,
     /// `JobPrio` of its best job: orders the owner's own classes, higher first.
     pub prio: i64,
@@ -119,7 +119,7 @@ pub struct MachineState {
 pub struct ClaimedPart {
     /// The match that it was made for.
     pub matched: MatchId,
-    /// Whose jobs run there: usage is charged to them.
+    /// In whose name jobs run there: usage is charged to that submitter.
     pub owner: UserName,
     /// How much.
     pub resources: Resources,

@@ -29,6 +29,7 @@ pub const KNOWN: &[Known] = &[
     known("ENABLE_URL_TRANSFERS", "True", DaemonRole::Startd),
     known("FILETRANSFER_PLUGINS", "", DaemonRole::Startd),
     known("MEMORY", "$(DETECTED_MEMORY) - $(RESERVED_MEMORY)", DaemonRole::Startd),
+    known("NICE_USER_PRIO_FACTOR", "10000000000.0", DaemonRole::Negotiator),
     known("NUM_CPUS", "$(DETECTED_CPUS)", DaemonRole::Startd),
     known("PRIORITY_HALFLIFE", "86400.0", DaemonRole::Negotiator),
     known("RESERVED_MEMORY", "0", DaemonRole::Startd),

@@ -48,6 +48,9 @@ pub fn policy(all: &Effective) -> Result<Policy, SettingError> {
     if let Some(factor) = positive(all, "DEFAULT_PRIO_FACTOR")? {
         policy.prio_factor = factor.max(1.0);
     }
+    if let Some(factor) = positive(all, "NICE_USER_PRIO_FACTOR")? {
+        policy.nice_prio_factor = factor.max(1.0);
+    }
     for name in all.0.keys() {
         let amount = || amount(all, name);
         if name == "CONCURRENCY_LIMIT_DEFAULT" {

@@ -54,7 +54,7 @@ impl Accounts {
     pub fn effective_priority(&self, user: &UserName, now: Now, policy: &Policy) -> f64 {
         let account = self.users.get(user).copied().unwrap_or_default();
         let aged = account.after(self.elapsed(now), policy.half_life);
-        aged.real_priority * aged.factor.unwrap_or(policy.prio_factor)
+        aged.real_priority * aged.factor.unwrap_or_else(|| policy.factor_of(user))
     }
 
     /// What the user holds now, by slot weight.
@@ -70,7 +70,7 @@ impl Accounts {
             .iter()
             .map(|(user, account)| {
                 let aged = account.after(elapsed, policy.half_life);
-                let factor = aged.factor.unwrap_or(policy.prio_factor);
+                let factor = aged.factor.unwrap_or_else(|| policy.factor_of(user));
                 AccountLine {
                     user: user.clone(),
                     effective_priority: aged.real_priority * factor,

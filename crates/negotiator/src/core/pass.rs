@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use classad::Env;
-use model::{ClassId, LimitUse, MatchId, Now, Resources, UserName};
+use model::{ClassId, LimitUse, MatchId, Now, Resources, UserName, is_nice};
 use proto::matchmaking::Match;
 
 use super::accounts::Accounts;
@@ -602,9 +602,12 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// When it is a user's turn: see [`User::key`].
+type Turn = (bool, Ordered, Ordered, usize);
+
 /// Users with idle jobs, by whose turn it is.
 struct Users<'a> {
-    waiting: BTreeSet<(Ordered, Ordered, usize)>,
+    waiting: BTreeSet<Turn>,
     users: Vec<Option<User<'a>>>,
     finished: Vec<User<'a>>,
 }
@@ -654,7 +657,7 @@ impl<'a> Users<'a> {
 
     /// Whose turn it is. The user is put back or finished.
     fn next(&mut self) -> Option<User<'a>> {
-        let (_, _, index) = self.waiting.pop_first()?;
+        let (_, _, _, index) = self.waiting.pop_first()?;
         self.users[index].take()
     }
 
@@ -671,9 +674,10 @@ impl<'a> Users<'a> {
 }
 
 impl User<'_> {
-    /// What the user holds divided by the share that is due: lower comes first, then the better priority, then the name.
-    fn key(&self) -> (Ordered, Ordered, usize) {
+    /// What the user holds divided by the share that is due: lower comes first, then the better priority, then the name. Nice
+    /// submitters come behind everybody, even those who hold nothing yet.
+    fn key(&self) -> Turn {
         let filled = self.held * self.effective_priority;
-        (Ordered(filled), Ordered(self.effective_priority), self.index)
+        (is_nice(self.user), Ordered(filled), Ordered(self.effective_priority), self.index)
     }
 }

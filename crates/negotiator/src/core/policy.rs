@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::{UserName, is_nice};
+
 use super::limits::Limits;
 
 /// How long a match may stay unanswered before its part of the machine is offered again. Claiming takes two messages; ten
@@ -31,6 +33,8 @@ pub struct Policy {
     pub half_life: Duration,
     /// What a user's real priority is multiplied with (HTCondor 25.14: `DEFAULT_PRIO_FACTOR`, 1000).
     pub prio_factor: f64,
+    /// The same of a submitter who lets everybody else go first (HTCondor 25.14: `NICE_USER_PRIO_FACTOR`, 1e10).
+    pub nice_prio_factor: f64,
     /// How much there is of each concurrency limit.
     pub limits: Limits,
     /// How many machines may be looked at in one pass to bring old reasons up to date. The default takes some 20 ms. In a pool
@@ -38,11 +42,19 @@ pub struct Policy {
     pub looks_per_pass: usize,
 }
 
+impl Policy {
+    /// What a submitter's real priority is multiplied with, unless an administrator gave the submitter a factor.
+    pub(crate) fn factor_of(&self, submitter: &UserName) -> f64 {
+        if is_nice(submitter) { self.nice_prio_factor } else { self.prio_factor }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             half_life: Duration::from_secs(86_400),
             prio_factor: 1000.0,
+            nice_prio_factor: 1e10,
             limits: Limits::default(),
             looks_per_pass: 5_000_000,
         }

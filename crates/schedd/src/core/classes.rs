@@ -12,7 +12,8 @@ use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, UserName, at
 use super::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 3] = [attr::REQUIREMENTS, attr::RANK, attr::CONCURRENCY_LIMITS];
+const ROOTS: [&str; 4] =
+    [attr::REQUIREMENTS, attr::RANK, attr::CONCURRENCY_LIMITS, attr::ACCOUNTING_GROUP];
 
 /// All classes that have an idle job, a claim, or a match under way.
 #[derive(Clone, Debug, Default)]

@@ -98,7 +98,8 @@ impl Core {
         let idle = u32::try_from(class.wanted()).unwrap_or(u32::MAX);
         let (prio, first) = class.idle.first().filter(|_| idle > 0)?;
         let ad = ads::matching_ad(self.job(first)?, now, self);
-        Some(ClassRequest { class: id, owner: class.owner.clone(), prio, first, idle, ad })
+        let owner = model::submitter(&ad, &class.owner);
+        Some(ClassRequest { class: id, owner, prio, first, idle, ad })
     }
 }
 

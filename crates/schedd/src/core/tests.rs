@@ -745,6 +745,20 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
 }
 
 #[test]
+fn jobs_are_matched_in_the_name_of_their_accounting_group() {
+    let mut trial = Trial::with_jobs(1, "");
+    trial.submit(SubmitToken([2; 16]), spec(1, "AccountingGroup = \"physics.alice\""));
+    trial.submit(SubmitToken([3; 16]), spec(1, "AccountingGroup = \"physics.alice\""));
+    trial.take(&[Input::NegotiatorDown]);
+    let batch = trial.take(&[Input::NegotiatorUp]);
+    let told = told(&batch);
+    let [FromSchedd::Requests { changed, .. }] = &told[..] else { panic!("{told:?}") };
+    let mut asked: Vec<_> = changed.iter().map(|r| (r.owner.as_str(), r.idle)).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, [("alice", 1), ("physics.alice", 2)]);
+}
+
+#[test]
 fn files_that_travel_are_told_of_before_001_and_005() {
     let check = |should: &str, end: RunEnd, expected: [&[&str]; 3]| {
         let lines = format!("UserLog = \"/log\"\nShouldTransferFiles = \"{should}\"");

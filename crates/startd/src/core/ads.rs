@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr, requirements_hold};
-use model::{Now, Resources, attr};
+use model::{Now, Resources, UserName, attr};
 use proto::matchmaking::{ClaimedPart, MachineState};
 
 use super::state::{Claim, Core, Phase};
@@ -33,7 +33,7 @@ impl Core {
         let slots = [Arc::new(self.slot_ad(now))].into_iter().chain(dynamic).collect();
         let claims = self.state.claims.values().map(|claim| ClaimedPart {
             matched: claim.matched,
-            owner: claim.owner.clone(),
+            owner: claim.charged().clone(),
             resources: claim.resources.clone(),
             limits: claim.limits.clone(),
         });
@@ -67,7 +67,7 @@ impl Core {
         ad.set("ChildName", list(claims().map(|c| Expr::from(self.slot_name(c.slot)))));
         ad.set("ChildState", list(claims().map(|_| Expr::from("Claimed"))));
         ad.set("ChildActivity", list(claims().map(|c| Expr::from(activity(c)))));
-        ad.set("ChildRemoteOwner", list(claims().map(|c| Expr::from(self.user(c)))));
+        ad.set("ChildRemoteOwner", list(claims().map(|c| Expr::from(self.user(&c.owner)))));
         ad
     }
 
@@ -82,8 +82,11 @@ impl Core {
         ad.set(attr::ENTERED_CURRENT_STATE, claim.since.as_secs());
         let busy_since = claim.alive().map_or(claim.since, |run| run.since);
         ad.set(attr::ENTERED_CURRENT_ACTIVITY, busy_since.as_secs());
-        ad.set(attr::REMOTE_OWNER, self.user(claim));
-        ad.set(attr::REMOTE_USER, self.user(claim));
+        ad.set(attr::REMOTE_OWNER, self.user(&claim.owner));
+        ad.set(attr::REMOTE_USER, self.user(claim.charged()));
+        if let Some(submitter) = &claim.submitter {
+            ad.set(attr::ACCOUNTING_GROUP, self.user(submitter));
+        }
         if !claim.limits.is_empty() {
             let uses: Vec<_> = claim.limits.iter().map(ToString::to_string).collect();
             ad.set(attr::CONCURRENCY_LIMITS, uses.join(","));
@@ -151,10 +154,10 @@ impl Core {
     }
 
     /// `alice@uid.domain`.
-    fn user(&self, claim: &Claim) -> String {
+    fn user(&self, name: &UserName) -> String {
         match self.machine.found.literal("UidDomain").and_then(|value| value.as_str()) {
-            Some(domain) => format!("{}@{domain}", claim.owner),
-            None => claim.owner.to_string(),
+            Some(domain) => format!("{name}@{domain}"),
+            None => name.to_string(),
         }
     }
 }

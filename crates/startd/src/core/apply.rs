@@ -76,8 +76,17 @@ impl Core {
     }
 
     fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {
-        let Fact::ClaimGranted { secret, schedd, matched, owner, resources, limits, slot, .. } =
-            fact
+        let Fact::ClaimGranted {
+            secret,
+            schedd,
+            matched,
+            owner,
+            submitter,
+            resources,
+            limits,
+            slot,
+            ..
+        } = fact
         else {
             return;
         };
@@ -88,6 +97,7 @@ impl Core {
             schedd: schedd.clone(),
             matched: *matched,
             owner: owner.clone(),
+            submitter: submitter.clone(),
             resources: resources.clone(),
             limits: limits.clone(),
             slot: *slot,

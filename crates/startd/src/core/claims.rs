@@ -68,6 +68,8 @@ impl Core {
             schedd: schedd.clone(),
             matched: request.matched,
             owner: request.owner.clone(),
+            submitter: Some(model::submitter(&request.ad, &request.owner))
+                .filter(|submitter| *submitter != request.owner),
             resources: part,
             limits: request.limits.clone(),
             slot: self.lowest_free_slot(),

@@ -82,6 +82,9 @@ pub(super) struct Claim {
     pub(super) schedd: ScheddName,
     pub(super) matched: MatchId,
     pub(super) owner: UserName,
+    /// In whose name its jobs run, if that is not their owner's.
+    #[serde(default)]
+    pub(super) submitter: Option<UserName>,
     pub(super) resources: Resources,
     /// What its runs use of concurrency limits.
     #[serde(default)]
@@ -249,6 +252,11 @@ pub(super) fn lease_ms(lease_s: u32) -> u64 {
 }
 
 impl Claim {
+    /// Whom its use is charged to.
+    pub(super) fn charged(&self) -> &UserName {
+        self.submitter.as_ref().unwrap_or(&self.owner)
+    }
+
     pub(super) fn run(&self) -> Option<&Run> {
         match &self.activity {
             Activity::Run(run) => Some(run),

@@ -251,6 +251,9 @@ pub enum Fact {
         matched: MatchId,
         /// Whose jobs.
         owner: UserName,
+        /// In whose name they run; their owner's if it is not said.
+        #[serde(default)]
+        submitter: Option<UserName>,
         /// What was carved.
         resources: Resources,
         /// What its runs use of concurrency limits.

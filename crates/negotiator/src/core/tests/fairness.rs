@@ -51,6 +51,12 @@ fn users_without_a_past_share_equally() {
 }
 
 #[test]
+fn a_nice_submitter_gets_what_nobody_else_wants() {
+    expect!["ann=10 "].assert_eq(&shares(&[("ann", 0), ("nice-user.bob", 0)], 0, 10));
+    expect!["nice-user.bob=10 "].assert_eq(&shares(&[("nice-user.bob", 0)], 0, 10));
+}
+
+#[test]
 fn who_used_three_times_as_much_gets_a_third() {
     expect!["ann=10 bob=30 "].assert_eq(&shares(&[("ann", 30), ("bob", 10)], 24, 40));
 }

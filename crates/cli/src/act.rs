@@ -26,6 +26,12 @@ pub struct Target {
     /// All jobs that you may touch.
     #[arg(long, short = 'a')]
     pub all: bool,
+    /// Only those that are held.
+    #[arg(long)]
+    pub held: bool,
+    /// Also how many jobs it came to what for.
+    #[arg(long)]
+    pub totals: bool,
     /// Say what came of it as JSON.
     #[arg(long)]
     pub json: bool,
@@ -59,23 +65,22 @@ enum Part {
     All,
 }
 
-/// Does `action` to the target's jobs and says what came of it. With `also`, only to those for which it is true.
+/// What must be true of jobs with `-held`.
+const HELD: &str = "JobStatus == 5";
+
+/// Does `action` to the target's jobs and says what came of it.
 ///
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(
-    target: &Target,
-    action: &Action,
-    words: &Words,
-    also: Option<&str>,
-    call: &Call,
-) -> Result<ExitCode> {
+pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Result<ExitCode> {
     target.at.check()?;
+    let also = target.held.then_some(HELD);
     let parts = parts(target)?;
     let mut client = connect::schedd()?;
     let mut report = Report::default();
     let mut answers = Vec::new();
+    let (mut single, mut counted) = (Vec::new(), String::new());
     for part in parts {
         let ask = Ask::Act { action: action.clone(), select: selected(&part, also)? };
         let mut acted = Vec::new();
@@ -88,8 +93,21 @@ pub fn run(
             Ok::<(), AskError>(())
         })?;
         report.add(&part, &acted, words);
+        match part {
+            _ if !target.totals => {}
+            // Single jobs are counted together.
+            Part::One(Selector::Job(_)) if acted.is_empty() => single.push(ActResult::NotFound),
+            Part::One(Selector::Job(_)) => single.extend(acted.iter().map(|acted| acted.result)),
+            Part::One(_) | Part::Constraint(..) | Part::All => {
+                counted += &totals(acted.iter().map(|acted| acted.result));
+            }
+        }
         answers.extend(acted);
     }
+    if !single.is_empty() {
+        counted.insert_str(0, &totals(single.into_iter()));
+    }
+    report.out.insert_str(0, &counted);
     if target.json && call.voice == Voice::Updraft {
         output::put(&json(&answers))?;
     } else {
@@ -100,6 +118,20 @@ pub fn run(
         }
     }
     Ok(if report.err.is_empty() { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// HTCondor's line of counts.
+fn totals(results: impl Iterator<Item = ActResult>) -> String {
+    let results: Vec<ActResult> = results.collect();
+    let count = |wanted: ActResult| results.iter().filter(|result| **result == wanted).count();
+    format!(
+        "{} Succeeded, 0 Failed, {} Not Found, {} Bad Status, {} Already Done, {} Permission Denied\n",
+        count(ActResult::Done),
+        count(ActResult::NotFound),
+        count(ActResult::BadStatus),
+        count(ActResult::AlreadyDone),
+        count(ActResult::PermissionDenied)
+    )
 }
 
 fn parts(target: &Target) -> Result<Vec<Part>> {

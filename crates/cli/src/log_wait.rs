@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use model::userlog::{Ending, Entries, EntryId, LogEntry, LogStyle, UserLogEvent};
 
+use crate::render::ads::{self, Form};
+
 /// What to wait for, and what to say meanwhile.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -16,13 +18,31 @@ pub struct Wanted {
     /// Say when jobs start and end (`-status`).
     pub status: bool,
     /// Repeat the events in this form (`-echo`).
-    pub echo: Option<LogStyle>,
+    pub echo: Option<Echo>,
     /// Go on when all jobs have ended (`-allevents`).
     pub all_events: bool,
     /// The user's time zone and the year, to read dates.
     pub zone: TimeZone,
     /// The year of dates that have none.
     pub year: i16,
+}
+
+/// How events are repeated.
+#[derive(Clone, Debug)]
+pub struct Echo {
+    /// How times are written.
+    pub style: LogStyle,
+    /// As ads in this form; none is the log's own text.
+    pub form: Option<Form>,
+}
+
+impl Echo {
+    fn render(&self, entry: &LogEntry) -> String {
+        match self.form {
+            None => entry.event.render_as(entry.id, entry.at, &self.style),
+            Some(form) => ads::one(&entry.ad(&self.style), form),
+        }
+    }
 }
 
 /// A wait that is under way.
@@ -91,8 +111,8 @@ impl LogWait {
     }
 
     fn take(&mut self, entry: &LogEntry, out: &mut String) {
-        if let Some(style) = &self.wanted.echo {
-            *out += &entry.event.render_as(entry.id, entry.at, style);
+        if let Some(echo) = &self.wanted.echo {
+            *out += &echo.render(entry);
         }
         if let Some(words) = words(&entry.event).filter(|_| self.wanted.status) {
             let proc = entry.id.proc.map_or(-1, |proc| i64::from(proc.0));

@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
 use cli::daemon_ads;
+use cli::render::ads::{self, Form};
 use cli::render::paint::Paint;
 use cli::render::queue::{Answer, Layout, Source};
 use cli::render::view::Moment;
@@ -16,6 +17,7 @@ use cli::render::{accounts, daemons, history, machines, queue};
 use cli::shape::Shape;
 use cli::verbs::Voice;
 use jiff::tz::TimeZone;
+use model::userlog::{Entries, LogEntry, LogStyle};
 use model::{Timestamp, UserName};
 use proto::client::{AccountLine, Counts, Identity, Totals};
 
@@ -27,7 +29,7 @@ fn golden(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()))
 }
 
-fn ads(name: &str, constraint: &str) -> Vec<ClassAd> {
+fn ads_of(name: &str, constraint: &str) -> Vec<ClassAd> {
     let wanted: Expr = constraint.parse().unwrap();
     let mut ads = ClassAd::parse_old_ads(&golden(name)).unwrap();
     ads.retain(|ad| ad.eval_expr(&wanted, None, moment(NOW).env()).is_true());
@@ -52,7 +54,7 @@ fn totals(is_empty: bool) -> Totals {
 
 fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: bool) {
     // The table is made from no more than what it asks for.
-    let jobs = projected(&ads("queue.ads", constraint), &layout.attributes());
+    let jobs = projected(&ads_of("queue.ads", constraint), &layout.attributes());
     let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
     let answer = Answer {
         source: &source,
@@ -125,7 +127,7 @@ fn views_of_the_queue_are_htcondors() {
 
 #[test]
 fn jobs_are_not_grouped_as_htcondor_does_not_group_them() {
-    let jobs = ads("queue.ads", ALICE);
+    let jobs = ads_of("queue.ads", ALICE);
     let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
     let (at, totals) = (moment(NOW + 1), totals(false));
     let me = Some(("alice", "alice@localhost"));
@@ -253,7 +255,7 @@ fn check_shape(file: &str, ads: &[ClassAd], words: &[&str]) {
 
 #[test]
 fn whole_ads_and_chosen_values_are_htcondors() {
-    let jobs = ads("queue.ads", ALICE);
+    let jobs = ads_of("queue.ads", ALICE);
     let six = ["ClusterId", "ProcId", "JobStatus", "Cmd", "Args", "NoSuch"];
     check_shape("condor_q.af.out", &jobs, &[&["-af"], &six[..]].concat());
     check_shape("condor_q.af-h.out", &jobs, &[&["-af:h"], &six[..]].concat());
@@ -282,7 +284,7 @@ fn whole_ads_and_chosen_values_are_htcondors() {
 
 #[test]
 fn what_clients_parse_is_what_they_expect() {
-    let jobs = ads("queue.ads", "ClusterId == 36 && ProcId <= 1");
+    let jobs = ads_of("queue.ads", "ClusterId == 36 && ProcId <= 1");
     let render = |words: &[&str]| {
         shape(words).instead().unwrap().expect("not a table").render(
             &jobs,
@@ -301,7 +303,7 @@ fn what_clients_parse_is_what_they_expect() {
 
 /// Slots as they were `later` seconds after the outputs' first.
 fn slots(constraint: &str, later: i64) -> Vec<ClassAd> {
-    let mut slots = ads("slots.ads", constraint);
+    let mut slots = ads_of("slots.ads", constraint);
     for slot in &mut slots {
         let now = slot.literal("MyCurrentTime").and_then(Value::as_i64).unwrap();
         slot.set("MyCurrentTime", now + later);
@@ -522,7 +524,7 @@ fn suspended_jobs_are_shown_as_htcondor_shows_them() {
 
 #[test]
 fn jobs_that_ask_for_the_same_are_counted_as_htcondor_counts_them() {
-    let mut jobs = ads("queue.ads", "true");
+    let mut jobs = ads_of("queue.ads", "true");
     // What the queue's ads were kept without.
     let usual = jobs[0].get("Requirements").cloned().unwrap();
     for job in &mut jobs {
@@ -572,4 +574,28 @@ fn edited_attributes_are_shown_in_htcondors_columns() {
     };
     let jobs: Vec<ClassAd> = rows.into_iter().map(ad).collect();
     check_shape("condor_qedit.after.out", &jobs, &["-af:jh", "Foo", "Bar", "JobPrio"]);
+}
+
+#[test]
+fn events_are_ads_as_htcondor_writes_them() {
+    let zone = TimeZone::UTC;
+    let log = golden("probeYES.log");
+    let expected: Vec<serde_json::Value> = serde_json::from_str(&golden("probeYES.json")).unwrap();
+    let entries: Vec<LogEntry> = Entries::new(&log, &zone, 2026).map(Result::unwrap).collect();
+    assert_eq!(entries.len(), expected.len());
+    for (entry, mut expected) in entries.iter().zip(expected) {
+        let ours = ads::one(&entry.ad(&LogStyle::iso(&zone)), Form::JsonLines);
+        let mut ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
+        // The log has whole seconds, and cannot tell a whole number from one with a fraction of zero.
+        for ad in [&mut ours, &mut expected] {
+            let seconds = ad["EventTime"].as_str().unwrap()[..19].to_owned();
+            ad["EventTime"] = seconds.into();
+            for value in ad.as_object_mut().unwrap().values_mut() {
+                if let Some(number) = value.as_f64() {
+                    *value = number.into();
+                }
+            }
+        }
+        assert_eq!(ours, expected);
+    }
 }

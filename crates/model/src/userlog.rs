@@ -3,12 +3,14 @@
 //! - [`event`]: the events and what each of them tells.
 //! - [`entry`]: the frame around an event: number, job, time, and the `...` line that ends it.
 //! - [mod@write]: an event as text, exactly as HTCondor 25.14 writes it.
+//! - `ad`: an event as an ad, for logs in JSON and XML.
 //! - [`read`]: text as events; forgiving, because users' logs come from many versions.
 //! - [`usage`]: the table of requested, allocated and used resources, both ways.
 //!
 //! Nothing here opens, locks or syncs a file: that is the work of whoever owns the log. The log is a by-product for people and
 //! for tools written against HTCondor; nothing of ours is driven by it.
 
+mod ad;
 pub mod entry;
 pub mod event;
 pub mod read;

@@ -31,5 +31,5 @@ pub struct ContinueArgs {
 ///
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(args: &ContinueArgs, call: &Call) -> Result<ExitCode> {
-    act::run(&args.target, &Action::Continue, &WORDS, None, call)
+    act::run(&args.target, &Action::Continue, &WORDS, call)
 }

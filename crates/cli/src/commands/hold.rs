@@ -40,5 +40,5 @@ pub struct HoldArgs {
 pub fn run(args: HoldArgs, call: &Call) -> Result<ExitCode> {
     let HoldArgs { target, reason, subcode } = args;
     let action = Action::Hold { reason, code: HoldCode::UserRequest, subcode };
-    act::run(&target, &action, &WORDS, None, call)
+    act::run(&target, &action, &WORDS, call)
 }

@@ -35,5 +35,5 @@ pub struct ReleaseArgs {
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(args: ReleaseArgs, call: &Call) -> Result<ExitCode> {
     let ReleaseArgs { target, reason } = args;
-    act::run(&target, &Action::Release { reason }, &WORDS, None, call)
+    act::run(&target, &Action::Release { reason }, &WORDS, call)
 }

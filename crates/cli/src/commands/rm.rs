@@ -9,7 +9,7 @@ use crate::act::{self, Target, Words};
 use crate::verbs::Call;
 
 /// Options of HTCondor's verbs that act on jobs which are not built.
-pub const NOT_YET: &[&str] = &["addr", "long", "totals", "transfer", "debug"];
+pub const NOT_YET: &[&str] = &["addr", "long", "transfer", "debug"];
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {
@@ -32,9 +32,6 @@ pub struct RmArgs {
     /// Forget removed jobs whose runs cannot be confirmed over; they may still be running.
     #[arg(long)]
     forcex: bool,
-    /// Only those that are held.
-    #[arg(long)]
-    held: bool,
 }
 
 /// Does it.
@@ -43,7 +40,6 @@ pub struct RmArgs {
 ///
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(args: RmArgs, call: &Call) -> Result<ExitCode> {
-    let RmArgs { target, reason, forcex, held } = args;
-    let also = held.then_some("JobStatus == 5");
-    act::run(&target, &Action::Remove { reason, force: forcex }, &WORDS, also, call)
+    let RmArgs { target, reason, forcex } = args;
+    act::run(&target, &Action::Remove { reason, force: forcex }, &WORDS, call)
 }

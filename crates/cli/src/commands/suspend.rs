@@ -31,5 +31,5 @@ pub struct SuspendArgs {
 ///
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(args: &SuspendArgs, call: &Call) -> Result<ExitCode> {
-    act::run(&args.target, &Action::Suspend, &WORDS, None, call)
+    act::run(&args.target, &Action::Suspend, &WORDS, call)
 }

@@ -20,16 +20,12 @@ use crate::{connect, output};
 /// Options of HTCondor's `condor_userprio` that are not built.
 pub const NOT_YET: &[&str] = &[
     "usage",
-    "most",
     "quotas",
     "priority",
     "order",
     "grouporder",
     "grouprollup",
     "hierarchical",
-    "flat",
-    "activefrom",
-    "constraint",
     "setbegin",
     "setlast",
     "setfloor",
@@ -38,7 +34,6 @@ pub const NOT_YET: &[&str] = &[
     "duration",
     "cancelfloor",
     "cancelceiling",
-    "negotiator",
     "snapshot",
     "debug",
     "modular",
@@ -53,6 +48,21 @@ pub struct UserprioArgs {
     /// Everybody, and not only who has used something in the last day.
     #[arg(long)]
     allusers: bool,
+    /// Only who has used something since this day.
+    #[arg(long, num_args = 3, value_names = ["MONTH", "DAY", "YEAR"])]
+    activefrom: Vec<i16>,
+    /// Only accounts whose ads make this true.
+    #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
+    constraint: Option<String>,
+    /// Accepted: these are the columns that are shown anyway.
+    #[arg(long, hide = true)]
+    most: bool,
+    /// Accepted: there are no groups to show.
+    #[arg(long, hide = true)]
+    flat: bool,
+    /// The negotiator (only this pool's own).
+    #[arg(long, value_name = "NAME", hide = true)]
+    negotiator: Option<String>,
     /// Set what USER's priority is multiplied with.
     #[arg(long, num_args = 2, value_names = ["USER", "FACTOR"], help_heading = "Change accounts")]
     setfactor: Vec<String>,
@@ -84,6 +94,7 @@ pub struct UserprioArgs {
 /// If the negotiator cannot be asked, or refuses a change.
 pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
+    args.at.also(args.negotiator.as_deref()).check()?;
     if let Some(edit) = edit(args)? {
         return change(edit);
     }
@@ -92,12 +103,23 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     let name = connect::identity(&mut negotiator)?.name;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let mut lines = connect::accounts(&mut negotiator)?;
-    if !args.allusers {
+    if !args.allusers && args.activefrom.is_empty() {
         let recent = |line: &AccountLine| {
             let last = line.last_used.map_or(0, model::Timestamp::as_secs);
             line.held > 0.0 || moment.now - last < accounts::RECENT_S
         };
         lines.retain(recent);
+    }
+    if let Some(since) = active_from(args, &moment)? {
+        lines.retain(|line| {
+            line.held > 0.0 || line.last_used.is_some_and(|at| at.as_secs() >= since)
+        });
+    }
+    if let Some(constraint) = args.constraint.as_deref().map(connect::constraint).transpose()? {
+        lines.retain(|line| {
+            let ad = accounts::ad(line, &name, &name, moment.now);
+            ad.eval_expr(&constraint, None, moment.env()).is_true()
+        });
     }
     let text = if let Some(instead) = instead {
         let ads: Vec<ClassAd> =
@@ -109,6 +131,20 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     };
     output::put(&text)?;
     Ok(Exit::Done.into())
+}
+
+/// The beginning of the day that `-activefrom` names, seconds since the epoch.
+fn active_from(args: &UserprioArgs, moment: &Moment) -> Result<Option<i64>> {
+    let [month, day, year] = args.activefrom[..] else { return Ok(None) };
+    let date = || {
+        let date =
+            jiff::civil::Date::new(year, month.try_into().ok()?, day.try_into().ok()?).ok()?;
+        Some(date.to_zoned(moment.zone.clone()).ok()?.timestamp().as_second())
+    };
+    match date() {
+        Some(at) => Ok(Some(at)),
+        None => bail!("-activefrom {month} {day} {year}: that is no month, day and year"),
+    }
 }
 
 /// A change: whose account, how, and what is said of it.

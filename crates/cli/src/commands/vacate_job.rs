@@ -46,5 +46,5 @@ pub struct VacateArgs {
 pub fn run(args: VacateArgs, call: &Call) -> Result<ExitCode> {
     let VacateArgs { target, fast } = args;
     let words = if fast { &FAST_WORDS } else { &WORDS };
-    act::run(&target, &Action::Vacate { fast }, words, None, call)
+    act::run(&target, &Action::Vacate { fast }, words, call)
 }

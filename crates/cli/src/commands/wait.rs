@@ -15,7 +15,8 @@ use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
 
 use crate::exit::Exit;
 use crate::follow::Stop;
-use crate::log_wait::{LogWait, Outcome, Wanted};
+use crate::log_wait::{Echo, LogWait, Outcome, Wanted};
+use crate::render::ads::Form;
 use crate::verbs::{Call, Voice};
 use crate::{connect, output, select};
 
@@ -40,7 +41,7 @@ pub struct WaitArgs {
     /// Say when jobs start and end.
     #[arg(long)]
     status: bool,
-    /// Repeat the log's events (-echo:ISO_DATE, -echo:UTC choose the form of dates).
+    /// Repeat the log's events. Forms after a colon, with commas: ISO_DATE, UTC, SUB_SECOND of dates; JSON or XML of all.
     #[arg(long)]
     echo: bool,
     #[arg(long, hide = true, value_name = "FORMS")]
@@ -131,16 +132,21 @@ fn job_words(text: &str) -> Result<(u32, Option<u32>)> {
 fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
     let zone = TimeZone::system();
     let mut style = LogStyle { date: DateForm::MonthDay, ..LogStyle::iso(&zone) };
+    let mut whole = None;
     for form in args.echo_form.iter().flat_map(|forms| forms.split(',')) {
         match form.to_ascii_uppercase().as_str() {
             "ISO_DATE" => style.date = DateForm::Iso,
             "UTC" => style.utc = true,
             "SUB_SECOND" => style.sub_second = true,
-            "XML" | "JSON" => bail!("-echo:{form}: not supported yet"),
-            _ => bail!("-echo:{form}: the forms are ISO_DATE, UTC and SUB_SECOND"),
+            "XML" => whole = Some(Form::Xml),
+            "JSON" => whole = Some(Form::Json),
+            _ => bail!("-echo:{form}: the forms are ISO_DATE, UTC, SUB_SECOND, XML and JSON"),
         }
     }
-    let echo = (args.echo || args.echo_form.is_some()).then_some(style);
+    if whole.is_some() {
+        style.date = DateForm::Iso;
+    }
+    let echo = (args.echo || args.echo_form.is_some()).then_some(Echo { style, form: whole });
     let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
     let year = now.to_zoned(zone.clone()).year();
     Ok(Wanted {

@@ -67,6 +67,22 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
     out
 }
 
+/// One ad, without what stands around several.
+pub fn one(ad: &ClassAd, form: Form) -> String {
+    let all = render(std::slice::from_ref(ad), form, &[], true);
+    match form {
+        Form::Json => {
+            let inner = all.strip_prefix("[\n").and_then(|rest| rest.strip_suffix("]\n"));
+            inner.unwrap_or(&all).to_owned()
+        }
+        Form::Xml | Form::XmlApart => {
+            let inner = all.split_once("<classads>\n").map_or(all.as_str(), |(_, rest)| rest);
+            inner.strip_suffix("</classads>\n").unwrap_or(inner).to_owned()
+        }
+        Form::Long | Form::JsonLines | Form::New => all,
+    }
+}
+
 type Attributes<'a> = Vec<(&'a AttrName, &'a Expr)>;
 
 /// The attributes to show, by name without regard to case, as HTCondor sorts them.

@@ -69,7 +69,7 @@ pub(super) fn write_head(number: u16, id: EntryId, at: Timestamp, style: &LogSty
     format!("{number:03} ({:03}.{proc}.{:03}) {time} ", id.cluster.0, id.subproc)
 }
 
-fn write_time(at: Timestamp, style: &LogStyle) -> String {
+pub(super) fn write_time(at: Timestamp, style: &LogStyle) -> String {
     // A time outside of jiff's range (years -9999 to 9999) cannot be a job's: it is written as the epoch.
     let instant =
         jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::UNIX_EPOCH;
 
 use classad::ClassAd;
-use model::{UserName, attr};
+use model::{Universe, UserName, attr};
 use proto::client::{Counts, Identity, Totals};
 
 use crate::commands::version;
@@ -15,7 +15,8 @@ use crate::pool::ProcessStatus;
 /// A schedd's ad, from what it says of itself and what it counts.
 pub fn scheduler(identity: &Identity, totals: &Totals, statistics: &ClassAd) -> ClassAd {
     let mut ad = daemon("Scheduler", identity);
-    counts(&mut ad, "Total", &totals.all);
+    counts(&mut ad, "Total", &of_machines(totals, &totals.all, None));
+    ad.set("TotalHeldJobs", whole(totals.all.held));
     ad.set("NumUsers", whole(totals.by_owner.len() as u64));
     ad.update(statistics);
     ad
@@ -28,7 +29,7 @@ pub fn submitters(identity: &Identity, totals: &Totals) -> Vec<ClassAd> {
         ad.set(attr::NAME, format!("{user}@{}", identity.name));
         ad.set("ScheddName", identity.name.as_str());
         ad.set("ScheddIpAddr", identity.address.as_str());
-        counts(&mut ad, "", of);
+        counts(&mut ad, "", &of_machines(totals, of, Some(user.as_str())));
         ad
     };
     totals.by_owner.iter().map(ad).collect()
@@ -46,6 +47,12 @@ pub fn daemon(my_type: &str, identity: &Identity) -> ClassAd {
     ad.set("CondorPlatform", version::condor_platform());
     ad.set("UpdraftVersion", identity.version.as_str());
     ad
+}
+
+/// Without the jobs that run beside the schedd: HTCondor 25.14 counts those apart.
+fn of_machines(totals: &Totals, all: &Counts, user: Option<&str>) -> Counts {
+    let beside = [Universe::Local, Universe::Scheduler];
+    beside.into_iter().fold(*all, |left, universe| left - totals.of_universe(universe, user))
 }
 
 fn counts(ad: &mut ClassAd, prefix: &str, of: &Counts) {

@@ -15,6 +15,7 @@ mod spec;
 mod submitter;
 mod time;
 mod travel;
+mod universe;
 
 pub mod attr;
 pub mod cmdline;
@@ -37,3 +38,4 @@ pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
 pub use travel::{OnEvict, files_travel, on_evict};
+pub use universe::Universe;

@@ -97,6 +97,18 @@ pub enum Cause {
         #[serde(default)]
         limit: LimitAmount,
     },
+    /// A job that is to run beside the schedd, where no more may now.
+    NoPlace {
+        /// The setting that says so.
+        setting: String,
+    },
+    /// A job that is to run beside the schedd, and a clause of its Requirements is not true of the submit machine.
+    NotHere {
+        /// The clause, as the user would write it.
+        clause: String,
+        /// References in it that are undefined there.
+        undefined: Vec<String>,
+    },
     /// It was matched, and the machine has not answered yet.
     Claiming,
     /// It is to start at a time that is not near yet.
@@ -154,10 +166,8 @@ impl fmt::Display for Cause {
             Self::NoNegotiator => f.write_str("the schedd cannot reach the negotiator"),
             Self::NoMachines => f.write_str("the pool has no machines"),
             Self::ClauseFails { clause, failing, of, undefined, nearest } => {
-                write!(f, "{clause} is not true on {failing} of {}", plural(*of, "slot"))?;
-                if !undefined.is_empty() {
-                    write!(f, " ({} is defined nowhere)", undefined.join(", "))?;
-                }
+                let missing = missing(undefined, "defined nowhere");
+                write!(f, "{clause} is not true on {failing} of {}{missing}", plural(*of, "slot"))?;
                 match nearest {
                     Some(nearest) => write!(f, "; nearest is {nearest}"),
                     None => Ok(()),
@@ -196,16 +206,22 @@ impl fmt::Display for Cause {
             Self::FairShare { place, of } => {
                 write!(f, "other users come first: place {place} of {of} in the fair share")
             }
+            Self::NotHere { clause, undefined } => {
+                write!(
+                    f,
+                    "{clause} is not true of the submit machine{}",
+                    missing(undefined, "not defined there")
+                )
+            }
+            Self::NoPlace { setting } => write!(f, "the limit {setting} is reached"),
             Self::Limit { name, asked, limit, .. } if asked > limit => {
                 write!(f, "it uses {asked} of the limit {name}, of which the pool has {limit}")
             }
             Self::Limit { name, used, asked, limit } => {
-                write!(f, "the limit {name} is reached: {used} of {limit} in use")?;
-                if *asked == LimitAmount::ONE {
-                    Ok(())
-                } else {
-                    write!(f, ", and the job uses {asked}")
-                }
+                let more =
+                    (*asked != LimitAmount::ONE).then(|| format!(", and the job uses {asked}"));
+                let more = more.unwrap_or_default();
+                write!(f, "the limit {name} is reached: {used} of {limit} in use{more}")
             }
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
@@ -214,6 +230,14 @@ impl fmt::Display for Cause {
             }
         }
     }
+}
+
+/// What is undefined in a clause, if anything is.
+fn missing(undefined: &[String], how: &str) -> String {
+    if undefined.is_empty() {
+        return String::new();
+    }
+    format!(" ({} is {how})", undefined.join(", "))
 }
 
 fn plural(n: u32, noun: &str) -> String {

@@ -2,9 +2,14 @@
 
 use classad::ClassAd;
 
+use crate::Universe;
+
 /// Whether the files of a job are brought to a machine of this `FileSystemDomain` and back (HTCondor 25.14:
-/// `should_transfer_files`; with `IF_NEEDED` the domains decide).
+/// `should_transfer_files`; with `IF_NEEDED` the domains decide). A job that runs beside the schedd is where its files are.
 pub fn files_travel(job: &ClassAd, file_system_domain: &str) -> bool {
+    if Universe::of(job).is_beside() {
+        return false;
+    }
     let text = |name| job.literal(name).and_then(classad::Value::as_str);
     match text("ShouldTransferFiles") {
         Some(should) if should.eq_ignore_ascii_case("YES") => true,
@@ -28,6 +33,9 @@ pub enum OnEvict {
 /// What a job says of that (HTCondor 25.14: `when_to_transfer_output = ON_EXIT_OR_EVICT`, and `SpoolOnEvict`, true if the job does
 /// not say).
 pub fn on_evict(job: &ClassAd) -> OnEvict {
+    if Universe::of(job).is_beside() {
+        return OnEvict::Nothing;
+    }
     let when = job.literal("WhenToTransferOutput").and_then(classad::Value::as_str);
     if !when.is_some_and(|when| when.eq_ignore_ascii_case("ON_EXIT_OR_EVICT")) {
         return OnEvict::Nothing;
@@ -70,5 +78,8 @@ mod tests {
             job.set("FileSystemDomain", domain);
             assert_eq!(files_travel(&job, "here"), travel, "{should} {domain}");
         }
+        job.set("ShouldTransferFiles", "YES");
+        job.set(crate::attr::JOB_UNIVERSE, Universe::Local.number());
+        assert!(!files_travel(&job, "here"), "beside the schedd");
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use classad::ClassAd;
 use model::{
     Beat, ClaimId, ClaimSecret, LimitUse, MachineName, MatchId, Pause, Resources, RunEnd, RunId,
-    Timestamp, Usage, UserName,
+    Timestamp, Universe, Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,9 @@ pub enum ToStartd {
         ordinal: u32,
         /// How.
         how: StopHow,
+        /// For what: the job may have a signal of its own for it.
+        #[serde(default)]
+        aim: StopAim,
     },
     /// Suspends a run, or lets it go on; answered with [`FromStartd::RunPaused`]. A number that is not higher than the last of the
     /// run is only answered.
@@ -112,6 +115,10 @@ pub struct RequestClaim {
     pub limits: Vec<LimitUse>,
     /// A job of the class, for the machine's own Requirements.
     pub ad: Arc<ClassAd>,
+    /// Where the jobs run: on a part of the machine, or, if they run beside the schedd, on a claim that takes nothing from the
+    /// machine. Such a claim needs no match by the negotiator; it is granted only to a schedd that is here too.
+    #[serde(default)]
+    pub universe: Universe,
 }
 
 /// The order to start one run.
@@ -143,6 +150,19 @@ pub enum StopHow {
     Graceful,
     /// SIGKILL to the whole tree at once.
     Fast,
+}
+
+/// What a run is stopped for. The last word counts, and a later one is stronger: a run that is stopped to be held may still be
+/// removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StopAim {
+    /// The job goes back to the queue (`KillSig`).
+    #[default]
+    Vacate,
+    /// The job is held (`HoldKillSig`).
+    Hold,
+    /// The job is removed (`RemoveKillSig`).
+    Remove,
 }
 
 /// From a startd to a schedd.

@@ -4,10 +4,12 @@
 //! No message names its sender: who the user is, the kernel says.
 
 use std::collections::BTreeMap;
+use std::ops::{AddAssign, Sub};
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, UserName,
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, Universe,
+    UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -333,6 +335,9 @@ pub struct Totals {
     pub all: Counts,
     /// Of each user with jobs in the queue.
     pub by_owner: Vec<(UserName, Counts)>,
+    /// How many of them run beside the schedd, by universe and user.
+    #[serde(default)]
+    pub beside: Vec<(Universe, UserName, Counts)>,
     /// The last position of the record: what is counted here has happened up to it.
     #[serde(default)]
     pub seq: Seq,
@@ -353,6 +358,47 @@ pub struct Counts {
     pub removed: u64,
     /// Suspended.
     pub suspended: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { idle, running, held, completed, removed, suspended } = other;
+        self.idle += idle;
+        self.running += running;
+        self.held += held;
+        self.completed += completed;
+        self.removed += removed;
+        self.suspended += suspended;
+    }
+}
+
+impl Sub for Counts {
+    type Output = Self;
+
+    /// Those of a part taken from those of the whole.
+    fn sub(self, part: Self) -> Self {
+        Self {
+            idle: self.idle.saturating_sub(part.idle),
+            running: self.running.saturating_sub(part.running),
+            held: self.held.saturating_sub(part.held),
+            completed: self.completed.saturating_sub(part.completed),
+            removed: self.removed.saturating_sub(part.removed),
+            suspended: self.suspended.saturating_sub(part.suspended),
+        }
+    }
+}
+
+impl Totals {
+    /// The jobs of a universe: everybody's, or those of one user.
+    pub fn of_universe(&self, universe: Universe, user: Option<&str>) -> Counts {
+        let mut sum = Counts::default();
+        for (_, _, counts) in self.beside.iter().filter(|(known, owner, _)| {
+            *known == universe && user.is_none_or(|user| owner.as_str() == user)
+        }) {
+            sum += *counts;
+        }
+        sum
+    }
 }
 
 /// One line of the report on the accounts.

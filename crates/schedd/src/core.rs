@@ -13,6 +13,7 @@ mod act;
 mod ads;
 mod apply;
 mod batch;
+mod beside;
 mod checks;
 mod claims;
 mod classes;
@@ -48,8 +49,9 @@ mod words;
 
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
+pub use beside::{Beside, Starts};
 pub use eviction::Eviction;
-pub use log_view::{FactoryNews, LogEntry, LogKind, RunSummary};
+pub use log_view::{FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
 pub use mail_view::{MailEntry, MailNews};
 pub(crate) use query::project;
 pub use ranges::Ranges;

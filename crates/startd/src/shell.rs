@@ -36,3 +36,5 @@ mod spool;
 mod tail;
 mod transfer;
 mod translate;
+
+pub use detect::submit_machine;

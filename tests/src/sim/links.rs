@@ -10,6 +10,9 @@ use super::world::World;
 /// What the one schedd is called.
 pub(crate) const SCHEDD: &str = "schedd";
 
+/// The machine on which it is, and on which jobs run beside it.
+pub(crate) const HERE: usize = 0;
+
 impl World {
     /// The dialer wants the link from now on.
     pub(crate) fn want(&mut self, link: Link) {
@@ -109,7 +112,9 @@ impl World {
             }
             (Link::ScheddStartd(m), Side::Listener) => {
                 let schedd = ScheddName::new(SCHEDD);
-                self.startd_hears(m, startd::core::Input::ScheddUp { schedd });
+                // The schedd is on the first machine.
+                let near = m == HERE;
+                self.startd_hears(m, startd::core::Input::ScheddUp { schedd, near });
             }
             (Link::StartdNegotiator(m), Side::Dialer) => self.advertise_if_open(m),
             (Link::StartdLauncher(m), Side::Listener) => {

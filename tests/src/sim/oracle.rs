@@ -2,17 +2,21 @@
 //! no core; each rule here is one of the promises of docs/ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use classad::{Expr, Value};
 use model::{
-    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName, Resources,
-    RunEnd, RunId, Seq, Timestamp, UserName,
+    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName, ProcId,
+    Resources, RunEnd, RunId, Seq, Timestamp, Universe, UserName, attr,
 };
 use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
-use schedd::core::{Dirty, Input, Ranges};
+use schedd::core::{ClusterRecord, Dirty, Input, Ranges};
 use startd::core::{RunKey, StartProcess};
 
 use super::clock::Micros;
+use super::links::HERE;
 use super::machine::MachineKind;
+use super::schedd::{LOCAL_MOST, SCHEDULER_MOST};
 use super::store::Store;
 use super::workload;
 
@@ -23,6 +27,8 @@ pub(crate) struct Oracle {
     live: BTreeSet<RunId>,
     clusters: BTreeMap<ClusterId, Submitted>,
     jobs: BTreeMap<JobId, Life>,
+    /// Where each job is to run.
+    universes: BTreeMap<JobId, Universe>,
     last_seq: Seq,
     /// Jobs that became final.
     pub(crate) finals: u64,
@@ -74,6 +80,7 @@ impl Oracle {
             live: BTreeSet::new(),
             clusters: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            universes: BTreeMap::new(),
             last_seq: Seq(0),
             finals: 0,
         }
@@ -111,10 +118,13 @@ impl Oracle {
         if !authorised {
             return Err(format!("run {run} is executed, and the record has the job as {life:?}"));
         }
+        self.is_where_it_belongs(machine, start)?;
         self.fits(machine, start)?;
         self.live.insert(run);
         let (slot, resources) = (start.slot.clone(), start.resources.clone());
-        let limits = workload::uses(&start.job, &start.slot_ad);
+        // What runs beside the schedd was not matched, and uses no limit of matching.
+        let beside = start.universe.is_beside();
+        let limits = if beside { Vec::new() } else { workload::uses(&start.job, &start.slot_ad) };
         let execution = Execution { machine, slot, resources, limits, since: now, own_end: None };
         self.executions.insert(run, execution);
         self.keeps_limits()
@@ -125,6 +135,29 @@ impl Oracle {
         let live = self.live.iter().filter_map(|run| self.executions.get(run));
         let exceeded = workload::exceeded(live.flat_map(|execution| execution.limits.clone()));
         exceeded.map_or(Ok(()), |sum| Err(format!("all that runs uses {sum} of its limit")))
+    }
+
+    /// Jobs run beside the schedd if they were submitted so, on its machine and on nothing of it, and no others do.
+    fn is_where_it_belongs(&self, machine: usize, start: &StartProcess) -> Result<(), String> {
+        let submitted = self.universe(start.run.job);
+        let beside = submitted.is_beside();
+        let nothing = start.resources == Resources::default();
+        let own = start.slot.starts_with("beside");
+        let here = !beside || machine == HERE;
+        if start.universe == submitted && (nothing, own) == (beside, beside) && here {
+            return Ok(());
+        }
+        let (run, slot) = (start.run, &start.slot);
+        Err(format!("run {run} of a {submitted:?} job is in {slot} of machine {machine}"))
+    }
+
+    fn universe(&self, job: JobId) -> Universe {
+        self.universes.get(&job).copied().unwrap_or_default()
+    }
+
+    /// Whether a job runs beside the schedd.
+    pub(crate) fn is_beside(&self, job: JobId) -> bool {
+        self.universe(job).is_beside()
     }
 
     fn fits(&self, machine: usize, start: &StartProcess) -> Result<(), String> {
@@ -169,6 +202,33 @@ impl Oracle {
     }
 
     // What the record says.
+
+    /// Clusters come into the queue.
+    pub(crate) fn submitted_as(&mut self, clusters: &BTreeMap<ClusterId, Arc<ClusterRecord>>) {
+        for (id, record) in clusters {
+            for proc in (0..record.spec.count()).map(ProcId) {
+                let number = record.spec.get(proc, attr::JOB_UNIVERSE);
+                let number = number.as_ref().and_then(Expr::as_literal).and_then(Value::as_i64);
+                let universe = number.and_then(Universe::from_number).unwrap_or_default();
+                self.universes.insert(JobId { cluster: *id, proc }, universe);
+            }
+        }
+    }
+
+    /// No more jobs run beside the schedd than it allows.
+    fn has_room(&self, job: JobId) -> Result<(), String> {
+        let universe = self.universe(job);
+        let running = self.jobs.iter().filter(|(other, life)| {
+            life.state.running().is_some() && self.universe(**other) == universe
+        });
+        let most = match universe {
+            Universe::Local => LOCAL_MOST,
+            Universe::Scheduler => SCHEDULER_MOST,
+            Universe::Vanilla => usize::MAX,
+        };
+        let n = running.count();
+        if n <= most { Ok(()) } else { Err(format!("{n} {universe:?} jobs run, one is {job}")) }
+    }
 
     /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.
     pub(crate) fn read_record(
@@ -264,7 +324,7 @@ impl Oracle {
                     return Err(format!("job {job} has attempt {attempt} after {}", life.last));
                 }
                 life.last = *attempt;
-                Ok(())
+                self.has_room(job)
             }
             JobEvent::RunOver { attempt, end, next, .. } => {
                 let run = RunId { job, attempt: *attempt };

@@ -3,16 +3,21 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use model::{ClusterId, ScheddName, SubmitToken};
+use classad::ClassAd;
+use model::{ClusterId, MachineName, ScheddName, SubmitToken, Universe, attr};
 use proto::claiming::FromStartd;
 use proto::client::{Answer, Ask, Refusal};
-use schedd::core::{Actor, Batch, ClaimRecord, Config, Core, Effect, Input, Rows, run_batch};
+use proto::matchmaking::FromSchedd;
+use schedd::core::{
+    Actor, Batch, Beside, ClaimRecord, Config, Core, Effect, Input, Rows, Starts, run_batch,
+};
 
 use super::clock::{HostClock, MILLISECOND, Micros};
 use super::event::{Daemon, Event, Link, Message, Side, Ticket};
 use super::life::CrashPoint;
-use super::links::SCHEDD;
+use super::links::{HERE, SCHEDD};
 use super::plant::Plant;
 use super::store::Store;
 use super::world::World;
@@ -71,21 +76,54 @@ impl ScheddHost {
     }
 }
 
-fn config() -> Config {
+/// Small enough that a world reaches them.
+pub(crate) const LOCAL_MOST: usize = 2;
+pub(crate) const SCHEDULER_MOST: usize = 3;
+
+/// What the machine of the schedd has for jobs that run beside it.
+fn found() -> ClassAd {
+    let mut found = ClassAd::new();
+    found.set("Arch", "X86_64");
+    found.set("OpSys", "LINUX");
+    found.set(attr::CPUS, 4);
+    found.set(attr::MEMORY, 4096);
+    found
+}
+
+fn beside(machine: &MachineName, life: u64) -> Beside {
+    let expr = |name: &str, most: usize| {
+        let text = format!("Total{name}JobsRunning < {most}");
+        text.parse().unwrap_or_else(|error| panic!("read {text}: {error}"))
+    };
+    let local = expr("Local", LOCAL_MOST);
+    let scheduler = expr("Scheduler", SCHEDULER_MOST);
+    Beside {
+        machine: machine.clone(),
+        address: format!("/run/{machine}"),
+        found: Arc::new(found()),
+        starts: Starts { local, scheduler },
+        life,
+    }
+}
+
+fn config(beside: Beside) -> Config {
     Config {
         name: ScheddName::new(SCHEDD),
         uid_domain: "example.org".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
         spool: "/pool/spool".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
+        beside,
     }
 }
 
 impl World {
     pub(crate) fn schedd_starts(&mut self) {
         let now = self.schedd.clock.now(self.now);
+        let life = self.rng.next();
+        let config = config(beside(&self.machines[HERE].kind.name, life));
         let core = match self.schedd.store.load() {
-            Ok(rows) => Core::load(config(), rows, now),
+            Ok(rows) => Core::load(config, rows, now),
             Err(what) => return self.fail(what),
         };
         self.require(core.check().map_err(|what| format!("schedd, loaded: {what}")));
@@ -138,7 +176,7 @@ impl World {
                 by,
                 token: *token,
                 cluster: *cluster,
-                spec: std::sync::Arc::new((**spec).clone()),
+                spec: Arc::new((**spec).clone()),
             }),
             Ask::Act { action, select } => {
                 Some(Input::Act { by, action: action.clone(), select: select.clone() })
@@ -249,6 +287,7 @@ impl World {
         for recorded in &dirty.recorded {
             self.note(|| format!("RECORDED {} {:?}", recorded.seq, recorded.what));
         }
+        self.oracle.submitted_as(&dirty.new_clusters);
         let written = self.schedd.store.commit(&dirty);
         self.require(written);
         let forced = pending.inputs.iter().any(is_forced_removal);
@@ -276,6 +315,7 @@ impl World {
         for effect in effects.into_iter().take(done) {
             match effect {
                 Effect::ToNegotiator(message) => {
+                    self.require(concerns_machines(&message));
                     self.say(Link::ScheddNegotiator, Side::Dialer, Message::FromSchedd(message));
                 }
                 Effect::Connect { machine, address: _ } => {
@@ -299,7 +339,7 @@ impl World {
         }
     }
 
-    fn machine_named(&mut self, name: &model::MachineName) -> Option<usize> {
+    fn machine_named(&mut self, name: &MachineName) -> Option<usize> {
         let found = self.machines.iter().position(|machine| machine.kind.name == *name);
         if found.is_none() {
             self.fail(format!("the schedd speaks to {name}, which does not exist"));
@@ -369,6 +409,15 @@ impl World {
             let input = Input::FromStartd { machine: machine.clone(), message };
             self.schedd.inbox.push(Waiting { input: Some(input), user: None });
         }
+    }
+}
+
+/// The negotiator is told of no job that runs beside the schedd.
+fn concerns_machines(message: &FromSchedd) -> Result<(), String> {
+    let FromSchedd::Requests { changed, .. } = message else { return Ok(()) };
+    match changed.iter().find(|request| Universe::of(&request.ad).is_beside()) {
+        Some(request) => Err(format!("the negotiator is told of job {}", request.first)),
+        None => Ok(()),
     }
 }
 

@@ -60,7 +60,11 @@ impl World {
         let Some(ad) = ad else { return Some(format!("idle job {job} has no ad")) };
         let said = |name: &str| ad.eval(name, None, &Env::at(0)).as_str().unwrap_or("").to_owned();
         let verdict = said("IdleVerdict");
-        let can_run = (0..self.machines.len()).any(|m| self.can_run(m, &ad, now));
+        let can_run = if self.oracle.is_beside(job) {
+            self.can_run_beside(&ad, now)
+        } else {
+            (0..self.machines.len()).any(|m| self.can_run(m, &ad, now))
+        };
         (can_run || verdict != "never").then(|| {
             let why = said(attr::LAST_REJ_MATCH_REASON);
             format!("job {job} is idle, can run: {can_run}, and the reason is '{why}'")
@@ -78,6 +82,15 @@ impl World {
                 && requirements_hold(slot, job, &env)
                 && workload::exceeded(workload::uses(job, slot).into_iter()).is_none()
         })
+    }
+
+    /// Whether the schedd's machine suits a job that is to run beside the schedd.
+    fn can_run_beside(&self, job: &classad::ClassAd, now: Now) -> bool {
+        let env = Env::at(now.wall.as_secs());
+        self.schedd
+            .core
+            .as_ref()
+            .is_some_and(|core| requirements_hold(job, &core.schedd_ad(), &env))
     }
 
     fn unfinished_claims(&self) -> Option<String> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env, Expr};
 use model::{
-    ClusterSpec, LimitAmount, LimitUse, MachineName, Piece, ProcTemplate, Procs, Resources, attr,
+    ClusterSpec, LimitAmount, LimitUse, MachineName, Piece, ProcTemplate, Procs, Resources,
+    Universe, attr,
 };
 use negotiator::core::Limits;
 
@@ -115,6 +116,9 @@ fn own_ad(rng: &mut Rng, n: u32) -> ClassAd {
     if rng.percent(20) {
         ad.set(attr::REQUEST_MEMORY, rng.pick(&[100, 600]));
     }
+    if rng.percent(5) {
+        ad.set(attr::JOB_UNIVERSE, universe(rng).number());
+    }
     if rng.percent(20) {
         ad.set(attr::JOB_PRIO, i64::try_from(rng.below(5)).unwrap_or(0));
     }
@@ -124,7 +128,7 @@ fn own_ad(rng: &mut Rng, n: u32) -> ClassAd {
 fn shared_ad(rng: &mut Rng) -> ClassAd {
     let mut ad = ClassAd::new();
     ad.set(attr::CMD, "/job");
-    ad.set(attr::JOB_UNIVERSE, 5);
+    ad.set(attr::JOB_UNIVERSE, universe(rng).number());
     ad.set(attr::REQUEST_CPUS, if rng.percent(80) { 1 } else { 2 });
     ad.set(attr::REQUEST_MEMORY, rng.pick(&[64, 128, 500, 1000]));
     ad.set(attr::REQUEST_DISK, 1024);
@@ -160,6 +164,15 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
     }
     ad.set(attr::USER_LOG, "/home/user/job.log");
     ad
+}
+
+/// One job in four runs beside the schedd.
+fn universe(rng: &mut Rng) -> Universe {
+    match rng.below(8) {
+        0 => Universe::Local,
+        1 => Universe::Scheduler,
+        _ => Universe::Vanilla,
+    }
 }
 
 fn requirements(rng: &mut Rng) -> &'static str {

@@ -123,6 +123,16 @@ fn schedd(home: &Home) -> Result<()> {
         state_dir: home.state_dir(DaemonRole::Schedd),
         admission: admission(),
         address: address(home, DaemonRole::Schedd)?,
+        machine: host()?,
+        startd: address(home, DaemonRole::Startd)?,
+        found: startd::shell::submit_machine(
+            &host()?,
+            &address(home, DaemonRole::Startd)?,
+            &home.execute_dir(),
+            proto::clock::now().wall,
+        )
+        .context("find out what this machine is")?,
+        starts: typed::starts(&pool::settings(home)?.configuration)?,
         mail: mail_route().unwrap_or_else(|error| {
             tracing::error!(%error, "jobs get no mail");
             MailRoute::Nowhere

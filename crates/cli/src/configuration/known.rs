@@ -2,6 +2,7 @@
 
 use jobspec::Site;
 use jobspec::config::Configuration;
+use schedd::core::Starts;
 
 use crate::commands::version;
 use crate::home::{DaemonRole, Home};
@@ -35,6 +36,8 @@ pub const KNOWN: &[Known] = &[
     known("RESERVED_MEMORY", "0", DaemonRole::Startd),
     known("START", "True", DaemonRole::Startd),
     known("STARTD_ATTRS", "", DaemonRole::Startd),
+    known("START_LOCAL_UNIVERSE", Starts::LOCAL, DaemonRole::Schedd),
+    known("START_SCHEDULER_UNIVERSE", Starts::SCHEDULER, DaemonRole::Schedd),
 ];
 
 /// Settings whose names have the user's own part in them: how they begin, how they end, who reads them.

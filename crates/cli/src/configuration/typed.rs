@@ -6,6 +6,7 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd, Expr};
 use jobspec::config::{integer, real};
 use negotiator::core::Policy;
+use schedd::core::Starts;
 
 use super::Effective;
 
@@ -32,6 +33,7 @@ pub struct SettingError {
 pub fn check(all: &Effective) -> Result<(), SettingError> {
     policy(all)?;
     machine(all)?;
+    starts(all)?;
     Ok(())
 }
 
@@ -99,6 +101,24 @@ fn plugins(all: &Effective) -> Result<Vec<Vec<PathBuf>>, SettingError> {
     let listed = words(listed).map(|program| vec![PathBuf::from(program)]);
     let own = std::env::current_exe().ok().map(|own| vec![own, PathBuf::from("curl_plugin")]);
     Ok(listed.chain(own).collect())
+}
+
+/// The schedd's: whether one more job may start beside it.
+///
+/// # Errors
+///
+/// If a value is no expression.
+pub fn starts(all: &Effective) -> Result<Starts, SettingError> {
+    let mut starts = Starts::default();
+    for (name, start) in [
+        ("START_LOCAL_UNIVERSE", &mut starts.local),
+        ("START_SCHEDULER_UNIVERSE", &mut starts.scheduler),
+    ] {
+        if let Some(text) = all.get(name) {
+            *start = expression(text, name, "an expression")?;
+        }
+    }
+    Ok(starts)
 }
 
 /// The words of a list: between commas and blanks.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use classad::AttrName;
-use model::attr;
+use model::{Universe, attr};
 use proto::client::{Counts, Totals};
 
 use super::paint::Tone;
@@ -74,8 +74,14 @@ impl Layout {
 }
 
 /// What every line of a job and the totals below a table are made from.
-pub const SUMMARY_ATTRS: [&str; 5] =
-    [attr::CLUSTER_ID, attr::PROC_ID, attr::OWNER, attr::USER, attr::JOB_STATUS];
+pub const SUMMARY_ATTRS: [&str; 6] = [
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    attr::OWNER,
+    attr::USER,
+    attr::JOB_STATUS,
+    attr::JOB_UNIVERSE,
+];
 
 const BATCH_ATTRS: [&str; 6] = [
     attr::JOB_BATCH_NAME,
@@ -114,13 +120,8 @@ const HELD_ATTRS: [&str; 4] = [
     attr::HOLD_REASON_SUB_CODE,
 ];
 
-const IDLE_ATTRS: [&str; 5] = [
-    attr::JOB_UNIVERSE,
-    attr::REQUEST_CPUS,
-    attr::REQUEST_MEMORY,
-    attr::NUM_JOB_STARTS,
-    attr::LAST_REMOTE_HOST,
-];
+const IDLE_ATTRS: [&str; 4] =
+    [attr::REQUEST_CPUS, attr::REQUEST_MEMORY, attr::NUM_JOB_STARTS, attr::LAST_REMOTE_HOST];
 
 const IO_ATTRS: [&str; 6] = [
     "FileReadBytes",
@@ -171,7 +172,8 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
             table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line)
         }
         Layout::Running => {
-            table(" ID      OWNER            SUBMITTED     RUN_TIME HOST(S)", &jobs, running_line)
+            let heading = " ID      OWNER            SUBMITTED     RUN_TIME HOST(S)";
+            table(heading, &jobs, |job| running_line(job, answer.source))
         }
         Layout::Idle => table(
             " ID      OWNER          UNIVERSE  CPUS MEMORY   STARTS LAST_HOST",
@@ -257,16 +259,19 @@ fn write_totals(answer: &Answer<'_>, jobs: &[View<'_>], out: &mut String) {
     *out += &totals::line("query", &totals::count(jobs.iter().copied()));
     *out += " \n";
     if let Some((owner, shown)) = answer.me {
-        let mine = answer.totals.by_owner.iter().find(|(name, _)| name.as_str() == owner);
-        *out += &totals::line(shown, &mine.map_or_else(Counts::default, |(_, counts)| *counts));
+        *out += &totals::line(shown, &totals::of(answer.totals, Some(owner)));
         *out += " \n";
     }
-    *out += &totals::line("all users", &answer.totals.all);
+    *out += &totals::line("all users", &totals::of(answer.totals, None));
     *out += "\n\n";
 }
 
 /// Lines with their tones: headings first, then a line for each job.
-fn table(heading: &str, jobs: &[View<'_>], line: fn(View<'_>) -> String) -> Vec<(Tone, String)> {
+fn table(
+    heading: &str,
+    jobs: &[View<'_>],
+    line: impl Fn(View<'_>) -> String,
+) -> Vec<(Tone, String)> {
     let rows = jobs.iter().map(|job| (job.tone(), line(*job)));
     std::iter::once((Tone::Heading, heading.to_owned())).chain(rows).collect()
 }
@@ -342,8 +347,14 @@ fn held_line(job: View<'_>) -> String {
     format!("{} {:<14.14} {since} {code:>4}{sub:<4} {reason}", id(job), job.owner())
 }
 
-fn running_line(job: View<'_>) -> String {
-    let host = job.text(attr::REMOTE_HOST).unwrap_or_else(|| "[????????????????]".to_owned());
+fn running_line(job: View<'_>, source: &Source) -> String {
+    let universe = job.int(attr::JOB_UNIVERSE).and_then(Universe::from_number);
+    let host = match job.text(attr::REMOTE_HOST) {
+        // It runs beside the schedd.
+        _ if universe.is_some_and(Universe::is_beside) => source.name.clone(),
+        Some(host) => host,
+        None => "[????????????????]".to_owned(),
+    };
     format!("{} {:<14.14} {} {:>12} {host}", id(job), job.owner(), submitted(job), run_time(job))
 }
 

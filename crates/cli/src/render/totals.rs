@@ -1,13 +1,15 @@
 //! The lines that count jobs: `Total for query: 7 jobs; 0 completed, ...`.
 
-use proto::client::Counts;
+use model::{Universe, attr};
+use proto::client::{Counts, Totals};
 
 use super::view::{View, status};
 
-/// Counts the jobs of an answer.
+/// Counts the jobs of an answer. HTCondor 25.14 leaves out those of the scheduler universe: they manage the others.
 pub fn count<'a>(jobs: impl Iterator<Item = View<'a>>) -> Counts {
     let mut counts = Counts::default();
-    for job in jobs {
+    let scheduler = Some(Universe::Scheduler.number());
+    for job in jobs.filter(|job| job.int(attr::JOB_UNIVERSE) != scheduler) {
         let counter = match job.status() {
             status::IDLE => &mut counts.idle,
             status::RUNNING | status::TRANSFERRING_OUTPUT => &mut counts.running,
@@ -20,6 +22,16 @@ pub fn count<'a>(jobs: impl Iterator<Item = View<'a>>) -> Counts {
         *counter += job.span().map_or(1, |span| span.count);
     }
     counts
+}
+
+/// The schedd's counts of everybody's jobs, or of one user's; without those of the scheduler universe.
+pub fn of(totals: &Totals, user: Option<&str>) -> Counts {
+    let owner = |user: &str| totals.by_owner.iter().find(|(name, _)| name.as_str() == user);
+    let all = match user {
+        Some(user) => owner(user).map(|(_, counts)| *counts).unwrap_or_default(),
+        None => totals.all,
+    };
+    all - totals.of_universe(Universe::Scheduler, user)
 }
 
 /// All jobs together.

@@ -15,7 +15,7 @@ mod timing;
 mod transfer;
 
 use classad::{ClassAd, Expr};
-use model::attr;
+use model::{Universe, attr};
 
 pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
@@ -23,27 +23,6 @@ use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
-
-/// Where and how a job runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Universe {
-    /// On a machine of the pool.
-    Vanilla,
-    /// Beside the schedd, at once, without a scratch directory.
-    Scheduler,
-    /// Beside the schedd, at once.
-    Local,
-}
-
-impl Universe {
-    fn number(self) -> i64 {
-        match self {
-            Self::Vanilla => 5,
-            Self::Scheduler => 7,
-            Self::Local => 12,
-        }
-    }
-}
 
 /// A job being made.
 pub(super) struct Job<'a> {

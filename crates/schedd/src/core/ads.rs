@@ -6,7 +6,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Env, Expr};
 use model::{
     Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause,
-    Timestamp, Usage, Verdict, attr,
+    Timestamp, Universe, Usage, Verdict, attr,
 };
 
 use super::deferral::start_of;
@@ -245,11 +245,18 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
 }
 
 fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
-    for name in [attr::NUM_SHADOW_STARTS, attr::JOB_RUN_COUNT, attr::NUM_JOB_MATCHES] {
-        ad.set(name, i64::from(tally.attempt.0));
+    // Beside the schedd nothing was matched, and HTCondor 25.14 counts no completions.
+    let universe = Universe::of(ad);
+    let beside = universe.is_beside();
+    ad.set(attr::JOB_RUN_COUNT, i64::from(tally.attempt.0));
+    if universe != Universe::Scheduler {
+        ad.set(attr::NUM_SHADOW_STARTS, i64::from(tally.attempt.0));
+    }
+    if !beside {
+        ad.set(attr::NUM_JOB_MATCHES, i64::from(tally.attempt.0));
+        ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
     }
     ad.set(attr::NUM_JOB_STARTS, i64::from(tally.executions));
-    ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
     let mut time = |name: &str, at: Option<Timestamp>| {
         if let Some(at) = at {
             ad.set(name, at.as_secs());
@@ -258,8 +265,8 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     time(attr::JOB_START_DATE, tally.first_start);
     time(attr::JOB_CURRENT_START_DATE, tally.last_start);
     time("ShadowBday", tally.last_start);
-    time("LastMatchTime", tally.last_start);
-    time("FirstJobMatchDate", tally.first_start);
+    time("LastMatchTime", tally.last_start.filter(|_| !beside));
+    time("FirstJobMatchDate", tally.first_start.filter(|_| !beside));
     time(attr::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
     ad.set(attr::CURRENT_HOSTS, i64::from(running));
     ad.set("OrigMaxHosts", 1);
@@ -390,6 +397,9 @@ impl Core {
         }
         let place = job.cluster.sorting.place(job.job.proc);
         let class = self.classes.with_key(&place.key);
+        if place.universe.is_beside() {
+            return self.beside_reason(class, now);
+        }
         if self.negotiator.is_none() {
             not_yet(Cause::NoNegotiator)
         } else if class.is_some_and(|class| class.claiming > 0) {

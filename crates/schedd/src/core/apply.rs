@@ -7,9 +7,10 @@ use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, JobState, Now, RunEn
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
+use super::classes::Aside;
 use super::deferral::starts_at;
 use super::policy;
-use super::rows::{ClusterRecord, JobRecord, Tally};
+use super::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
 use super::watch::Round;
@@ -44,11 +45,7 @@ impl Core {
             Fact::RunReconnected { run } => self.tally(*run, &mut change, Tally::note_reconnection),
             Fact::JobLeft { job } => self.job_left(*job, &mut change),
             Fact::Factory { cluster, step } => self.factory(at, *cluster, step, &mut change),
-            Fact::ClaimGranted(record) => {
-                self.end_claiming(record.matched);
-                self.index_claim((**record).clone(), at);
-                change.claim = Some((record.claim, Some((**record).clone())));
-            }
+            Fact::ClaimGranted(record) => self.claim_granted(at, record, &mut change),
             Fact::ClaimDropped { claim, .. } => {
                 change.dropped = Some(Box::new(self.unindex_claim(*claim)));
                 change.claim = Some((*claim, None));
@@ -72,7 +69,11 @@ impl Core {
             }
             Fact::MatchSeen { matched } => self.match_seen(*matched),
             Fact::ClaimRequested(matched) => self.claim_requested(at, matched),
-            Fact::ClaimFailed { matched, .. } => self.end_claiming(*matched),
+            Fact::ClaimFailed { matched, reason } => self.end_claiming(at, *matched, Some(reason)),
+            Fact::ClassAside { class, reason, until_ms, for_others } => {
+                let aside = Aside { until_ms: *until_ms, for_others: *for_others };
+                self.put_aside(*class, reason, aside);
+            }
             Fact::StartdCame { machine } => self.set_up(machine, true),
             Fact::StartdWent { machine } => self.set_up(machine, false),
             Fact::MachineForgotten { machine } => {
@@ -141,7 +142,7 @@ impl Core {
         if let Some(until_ms) = self.backing_off.remove(&job) {
             self.backoff_ends.remove(&(until_ms, job));
             let (owner, place) = self.owner_and_place(job);
-            self.classes.add_idle(&place.key, &owner, place.prio, job);
+            self.classes.add_idle(&place, &owner, job);
         }
     }
 
@@ -299,6 +300,7 @@ impl Core {
             "run {run} is authorised on claim {claim}, which has run {:?}",
             held.record.run
         );
+        self.beside.note_run(held.record.universe, true);
         held.record.run = Some(run);
         held.record.ordinal += 1;
         held.record.lease_s = lease_s;
@@ -314,6 +316,8 @@ impl Core {
         held.record.run = None;
         held.free_since_ms = at.boot_ms;
         let record = held.record.clone();
+        self.beside.note_run(record.universe, false);
+        self.place_freed(record.universe);
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.free.insert(claim);
         });
@@ -355,17 +359,28 @@ impl Core {
 
     fn claim_requested(&mut self, at: Now, matched: &proto::matchmaking::Match) {
         let Some(class) = self.classes.by_id.get(&matched.class) else { return };
-        let (class_key, owner) = (class.key.clone(), class.owner.clone());
+        let (class_key, owner, universe) = (class.key.clone(), class.owner.clone(), class.universe);
+        self.beside.note_asked(matched.id, universe);
         self.classes.change(&class_key, &owner, |class| class.claiming += 1);
         let machine = self.machine(&matched.machine, &matched.address, at);
         machine.claiming.insert(matched.id);
         let claiming =
-            Claiming { matched: matched.clone(), class_key, owner, since_ms: at.boot_ms };
+            Claiming { matched: matched.clone(), class_key, owner, universe, since_ms: at.boot_ms };
         self.claiming.insert(matched.id, claiming);
     }
 
-    fn end_claiming(&mut self, matched: model::MatchId) {
+    fn claim_granted(&mut self, at: Now, record: &ClaimRecord, change: &mut Change) {
+        self.end_claiming(at, record.matched, None);
+        self.index_claim(record.clone(), at);
+        change.claim = Some((record.claim, Some(record.clone())));
+    }
+
+    fn end_claiming(&mut self, at: Now, matched: model::MatchId, refused: Option<&str>) {
         let Some(claiming) = self.claiming.remove(&matched) else { return };
+        self.beside.note_answered(at, claiming.universe, refused);
+        if refused.is_some() {
+            self.place_freed(claiming.universe);
+        }
         if let Some(machine) = self.machines.get_mut(&claiming.matched.machine) {
             machine.claiming.remove(&matched);
         }

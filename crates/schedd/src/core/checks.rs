@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{JobId, JobState, Now};
+use model::{JobId, JobState, Now, Universe};
+use proto::client::Counts;
 
 use super::state::{Cluster, Core};
 
@@ -90,6 +91,30 @@ impl Core {
         if (claims, claiming) != (self.claims.len(), self.claiming.len()) {
             return Err("the machines do not hold the claims".to_owned());
         }
+        self.check_beside()
+    }
+
+    /// What is counted of jobs that run beside the schedd.
+    fn check_beside(&self) -> Result<(), String> {
+        let count = |universes: &mut dyn Iterator<Item = Universe>| {
+            let mut counts: BTreeMap<Universe, u32> = BTreeMap::new();
+            universes.filter(|u| u.is_beside()).for_each(|u| *counts.entry(u).or_default() += 1);
+            counts
+        };
+        let busy = self.claims.values().filter(|claim| claim.record.run.is_some());
+        let running = count(&mut busy.map(|claim| claim.record.universe));
+        let asked = count(&mut self.claiming.values().map(|claiming| claiming.universe));
+        if self.beside.counted() != [&running, &asked] {
+            return Err(format!("{:?} are counted, {running:?} and {asked:?} are", self.beside));
+        }
+        let waiting = self
+            .classes
+            .by_id
+            .iter()
+            .filter(|(_, class)| class.universe.is_beside() && class.idle.count() > 0);
+        if !waiting.map(|(id, _)| id).eq(&self.classes.beside) {
+            return Err("the classes that wait for a place beside the schedd are others".to_owned());
+        }
         Ok(())
     }
 
@@ -113,7 +138,9 @@ impl Core {
         for claim in rows.claims {
             fresh.index_claim(claim, Now::default());
         }
-        if fresh.counts != self.counts || fresh.all != self.all {
+        if (&fresh.counts, fresh.all) != (&self.counts, self.all)
+            || !same_counts(&fresh.by_universe, &self.by_universe)
+        {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
         }
         if fresh.expanding != self.expanding {
@@ -179,6 +206,15 @@ impl Core {
         let record = cluster.and_then(|cluster| cluster.jobs.get(&job.proc));
         record.is_some_and(|record| matches!(record.state, JobState::Idle { .. }))
     }
+}
+
+/// A universe whose jobs have all gone may be counted as none.
+fn same_counts(one: &BTreeMap<Universe, Counts>, other: &BTreeMap<Universe, Counts>) -> bool {
+    let some = |counts: &BTreeMap<Universe, Counts>| -> Vec<(Universe, Counts)> {
+        let counts = counts.iter().map(|(universe, counts)| (*universe, *counts));
+        counts.filter(|(_, counts)| *counts != Counts::default()).collect()
+    };
+    some(one) == some(other)
 }
 
 fn waits(state: &JobState) -> bool {

@@ -179,6 +179,7 @@ impl Core {
             limits: claiming.matched.limits.clone(),
             owner: claiming.owner.clone(),
             class_key: Arc::clone(&claiming.class_key),
+            universe: claiming.universe,
             granted: granted.beat,
             ordinal: 0,
             run: None,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, RefScope};
-use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, UserName, attr};
+use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, Universe, UserName, attr};
 
 use super::ranges::Ranges;
 
@@ -25,12 +25,16 @@ pub(super) struct Classes {
     pub(super) changed: BTreeSet<ClassId>,
     /// What machines' expressions refer to.
     pub(super) significant: BTreeSet<AttrName>,
+    /// Classes with idle jobs that run beside the schedd: no negotiator is told of them.
+    pub(super) beside: BTreeSet<ClassId>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<str>,
     pub(super) owner: UserName,
+    /// Where its jobs run. Known while it has idle jobs.
+    pub(super) universe: Universe,
     /// Jobs that may start now.
     pub(super) idle: IdleJobs,
     /// Matches that are being claimed for it.
@@ -40,6 +44,17 @@ pub(super) struct Class {
     /// How many claims it has.
     pub(super) claims: u32,
     pub(super) reason: Option<IdleReason>,
+    /// Set for a class of jobs that run beside the schedd and may not now.
+    pub(super) aside: Option<Aside>,
+}
+
+/// Until when a class is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Aside {
+    /// Milliseconds of the boot clock.
+    pub(super) until_ms: u64,
+    /// Whether it waits for others of its universe, and is looked at as soon as one of them has ended.
+    pub(super) for_others: bool,
 }
 
 /// The idle jobs of a class in their order: priority, cluster, proc.
@@ -89,6 +104,17 @@ impl Class {
         self.idle.count().saturating_sub(u64::from(self.claiming))
     }
 
+    /// Idle jobs for which there is no claim and none is asked for.
+    pub(super) fn needs(&self) -> u64 {
+        self.wanted().saturating_sub(u64::try_from(self.free.len()).unwrap_or(u64::MAX))
+    }
+
+    /// How many of its idle jobs have a claim already.
+    pub(super) fn free_for_idle(&self) -> u32 {
+        let free = u64::try_from(self.free.len()).unwrap_or(u64::MAX);
+        u32::try_from(free.min(self.idle.count())).unwrap_or(u32::MAX)
+    }
+
     fn is_unused(&self) -> bool {
         self.idle.count() == 0 && self.claiming == 0 && self.claims == 0
     }
@@ -121,9 +147,16 @@ impl Classes {
             claiming: 0,
             free: BTreeSet::new(),
             claims: 0,
+            universe: Universe::default(),
             reason: None,
+            aside: None,
         });
         change(class);
+        if class.universe.is_beside() && class.idle.count() > 0 {
+            self.beside.insert(id);
+        } else {
+            self.beside.remove(&id);
+        }
         if class.is_unused() {
             self.by_id.remove(&id);
             self.by_key.remove(key);
@@ -137,9 +170,24 @@ impl Classes {
         Self { significant, last: before.last, changed, ..Self::default() }
     }
 
-    pub(super) fn add_idle(&mut self, key: &Arc<str>, owner: &UserName, prio: i64, job: JobId) {
-        self.change(key, owner, |class| {
-            class.idle.insert_range(prio, job.cluster, job.proc.0, job.proc.0 + 1);
+    pub(super) fn add_idle(&mut self, place: &Place, owner: &UserName, job: JobId) {
+        let (start, end) = (job.proc.0, job.proc.0 + 1);
+        self.add_idle_ranges(place, owner, job.cluster, [(start, end)].into_iter());
+    }
+
+    /// The same for pieces of a cluster: from the first number to the one behind the last.
+    pub(super) fn add_idle_ranges(
+        &mut self,
+        place: &Place,
+        owner: &UserName,
+        cluster: ClusterId,
+        pieces: impl Iterator<Item = (u32, u32)>,
+    ) {
+        self.change(&place.key, owner, |class| {
+            class.universe = place.universe;
+            for (start, end) in pieces {
+                class.idle.insert_range(place.prio, cluster, start, end);
+            }
         });
     }
 
@@ -166,6 +214,7 @@ pub(super) struct Sorting {
 pub(super) struct Place {
     pub(super) key: Arc<str>,
     pub(super) prio: i64,
+    pub(super) universe: Universe,
 }
 
 impl Sorting {
@@ -178,11 +227,10 @@ impl Sorting {
         template: Option<&[AttrName]>,
     ) -> Self {
         let names = telling_names(shared, significant);
-        let usual = Place { key: key(owner, shared, &names), prio: prio(shared) };
+        let usual = Place::of(owner, shared, significant);
         let matters = |name: &AttrName| {
-            tells(name)
-                || names.contains(name)
-                || name.as_str().eq_ignore_ascii_case(attr::JOB_PRIO)
+            let is = |known: &str| name.as_str().eq_ignore_ascii_case(known);
+            tells(name) || names.contains(name) || is(attr::JOB_PRIO) || is(attr::JOB_UNIVERSE)
         };
         // Procs made from one template add the same attributes: if none of them matters, none need be looked at.
         if template.is_some_and(|template| !template.iter().any(matters)) {
@@ -219,7 +267,7 @@ impl Place {
     /// Where a job with this ad belongs.
     pub(super) fn of(owner: &UserName, ad: &ClassAd, significant: &BTreeSet<AttrName>) -> Self {
         let names = telling_names(ad, significant);
-        Self { key: key(owner, ad, &names), prio: prio(ad) }
+        Self { key: key(owner, ad, &names), prio: prio(ad), universe: Universe::of(ad) }
     }
 }
 
@@ -231,6 +279,9 @@ fn tells(name: &AttrName) -> bool {
 /// The attributes that tell classes apart: the roots, and all that they refer to, whether the ad has it or not.
 fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<AttrName> {
     let mut names: BTreeSet<AttrName> = ROOTS.iter().map(|name| AttrName::from(*name)).collect();
+    if Universe::of(ad).is_beside() {
+        names.insert(AttrName::from(attr::JOB_UNIVERSE));
+    }
     names.extend(significant.iter().cloned());
     names.extend(ad.iter_all().map(|(name, _)| name).filter(|name| tells(name)).cloned());
     let mut open: Vec<AttrName> = names.iter().cloned().collect();

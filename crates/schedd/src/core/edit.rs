@@ -12,7 +12,7 @@ use super::state::{Cluster, Core, JobRef};
 use super::words::{Actor, Fact};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(super) const KEPT_HERE: [&str; 87] = [
+pub(super) const KEPT_HERE: [&str; 88] = [
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -23,6 +23,8 @@ pub(super) const KEPT_HERE: [&str; 87] = [
     attr::GLOBAL_JOB_ID,
     attr::SERVER_TIME,
     "TotalSubmitProcs",
+    // Where a job runs is decided when it is submitted.
+    attr::JOB_UNIVERSE,
     "IdleReason",
     "IdleVerdict",
     attr::LAST_REJ_MATCH_REASON,

@@ -7,7 +7,7 @@ use model::userlog::Completion;
 use model::{ClusterId, ClusterSpec, Now, ProcId};
 use proto::client::Happening;
 
-use super::index::idle_range;
+use super::index::{by_universe, idle_range};
 use super::log_view::{FactoryNews, LogEntry, about_cluster, submitted};
 use super::ranges::Ranges;
 use super::state::{Cluster, Core};
@@ -116,8 +116,8 @@ impl Core {
             cluster.waiting += u64::from(end - start);
             idle_range(&mut self.classes, id, cluster, *start, *end);
         }
-        let more: u64 = pieces.iter().map(|(start, end)| u64::from(end - start)).sum();
-        self.count(&owner, model::JobStatus::Idle, |n| *n += more);
+        let jobs = by_universe(&cluster.sorting, pieces.iter().copied());
+        self.count_idle(&owner, jobs);
     }
 
     fn pause(&mut self, id: ClusterId, paused: bool) {

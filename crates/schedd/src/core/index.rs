@@ -7,11 +7,12 @@ use std::time::Duration;
 use classad::AttrName;
 use model::{
     ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, Timestamp,
-    UserName,
+    Universe, UserName,
 };
 use proto::client::Counts;
 
 use super::ads;
+use super::beside::Places;
 use super::classes::{Classes, Place, Sorting};
 use super::deferral::has_timed_jobs;
 use super::expand::expands;
@@ -37,6 +38,7 @@ impl Core {
             classes: Classes::default(),
             counts: BTreeMap::new(),
             all: Counts::default(),
+            by_universe: BTreeMap::new(),
             factories: BTreeSet::new(),
             staying: BTreeSet::new(),
             retrying: BTreeSet::new(),
@@ -49,6 +51,7 @@ impl Core {
             next_reserved: super::rows::Meta::default().next_cluster,
             machines: BTreeMap::new(),
             claiming: BTreeMap::new(),
+            beside: Places::default(),
             negotiator: None,
             happened: super::statistics::Happened::default(),
             backing_off: BTreeMap::new(),
@@ -129,7 +132,8 @@ impl Core {
             record: Arc::clone(record),
         };
         self.submissions.insert(record.token, (record.cluster, record.spec.count()));
-        self.count(cluster.owner(), JobStatus::Idle, |n| *n += cluster.untouched.len());
+        let untouched = by_universe(&cluster.sorting, cluster.untouched.pieces());
+        self.count_idle(cluster.owner(), untouched);
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.clusters.insert(record.cluster, cluster);
         self.note_factory(record.cluster);
@@ -146,7 +150,7 @@ impl Core {
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
     pub(super) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
         let (owner, place) = self.owner_and_place(job);
-        self.count(&owner, state.status(), |n| *n += 1);
+        self.count(&owner, place.universe, state.status(), |n| *n += 1);
         self.note_waiting(job, state, |waiting| *waiting += 1);
         match state {
             JobState::Idle { .. } => match backoff_until_ms {
@@ -154,7 +158,7 @@ impl Core {
                     self.backing_off.insert(job, until_ms);
                     self.backoff_ends.insert((until_ms, job));
                 }
-                None => self.classes.add_idle(&place.key, &owner, place.prio, job),
+                None => self.classes.add_idle(&place, &owner, job),
             },
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.insert(job);
@@ -167,7 +171,7 @@ impl Core {
     /// The counterpart of [`Core::enter`].
     pub(super) fn leave(&mut self, job: JobId, state: &JobState) {
         let (owner, place) = self.owner_and_place(job);
-        self.count(&owner, state.status(), |n| *n -= 1);
+        self.count(&owner, place.universe, state.status(), |n| *n -= 1);
         self.note_waiting(job, state, |waiting| *waiting -= 1);
         match state {
             JobState::Idle { .. } => match self.backing_off.remove(&job) {
@@ -213,19 +217,37 @@ impl Core {
         }
     }
 
-    pub(super) fn count(&mut self, owner: &UserName, status: JobStatus, change: impl Fn(&mut u64)) {
-        let counts = self.counts.entry(owner.clone()).or_default();
+    fn count(
+        &mut self,
+        owner: &UserName,
+        universe: Universe,
+        status: JobStatus,
+        change: impl Fn(&mut u64),
+    ) {
+        let key = (owner.clone(), universe);
+        let counts = self.counts.entry(key.clone()).or_default();
         change(counter(counts, status));
         if *counts == Counts::default() {
-            self.counts.remove(owner);
+            self.counts.remove(&key);
         }
+        change(counter(self.by_universe.entry(universe).or_default(), status));
         change(counter(&mut self.all, status));
+    }
+
+    /// These jobs are idle, and were not in the queue.
+    pub(super) fn count_idle(&mut self, owner: &UserName, jobs: BTreeMap<Universe, u64>) {
+        for (universe, jobs) in jobs {
+            self.count(owner, universe, JobStatus::Idle, |n| *n += jobs);
+        }
     }
 
     pub(super) fn index_claim(&mut self, record: ClaimRecord, now: Now) {
         let id = record.claim;
         let machine = self.machine(&record.machine, &record.address, now);
         machine.claims.insert(id);
+        if record.run.is_some() {
+            self.beside.note_run(record.universe, true);
+        }
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.claims += 1;
             if record.run.is_none() {
@@ -243,6 +265,9 @@ impl Core {
             claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
         if let Some(machine) = self.machines.get_mut(&record.machine) {
             machine.claims.remove(&id);
+        }
+        if record.run.is_some() {
+            self.beside.note_run(record.universe, false);
         }
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.claims -= 1;
@@ -289,7 +314,7 @@ impl Core {
                 let (job, place) = (record.job, cluster.sorting.place(*proc));
                 let waits = matches!(record.state, JobState::Idle { .. });
                 if waits && !self.backing_off.contains_key(&job) {
-                    classes.add_idle(&place.key, cluster.owner(), place.prio, job);
+                    classes.add_idle(place, cluster.owner(), job);
                 }
             }
         }
@@ -338,6 +363,23 @@ fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
     }
 }
 
+/// How many of these jobs of a cluster run where.
+pub(super) fn by_universe(
+    sorting: &Sorting,
+    pieces: impl Iterator<Item = (u32, u32)>,
+) -> BTreeMap<Universe, u64> {
+    let mut jobs = BTreeMap::new();
+    for (start, end) in pieces {
+        let mut usual = u64::from(end - start);
+        for (_, place) in sorting.special.range(ProcId(start)..ProcId(end)) {
+            usual -= 1;
+            *jobs.entry(place.universe).or_default() += 1;
+        }
+        *jobs.entry(sorting.usual.universe).or_default() += usual;
+    }
+    jobs
+}
+
 /// Lets the jobs `start..end` of a cluster wait for a run.
 pub(super) fn idle_range(
     classes: &mut Classes,
@@ -352,14 +394,10 @@ pub(super) fn idle_range(
     rest.insert_range(start, end);
     for (proc, place) in special.range(ProcId(start)..ProcId(end)) {
         rest.remove(*proc);
-        classes.add_idle(&place.key, owner, place.prio, JobId { cluster: id, proc: *proc });
+        classes.add_idle(place, owner, JobId { cluster: id, proc: *proc });
     }
     if !rest.is_empty() {
-        classes.change(&usual.key, owner, |class| {
-            for (start, end) in rest.pieces() {
-                class.idle.insert_range(usual.prio, id, start, end);
-            }
-        });
+        classes.add_idle_ranges(usual, owner, id, rest.pieces());
     }
 }
 

@@ -7,7 +7,7 @@ use classad::{ClassAd, Expr};
 use model::userlog::{Completion, TransferStep};
 use model::{
     AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, RunId,
-    Timestamp, Usage, attr,
+    Timestamp, Universe, Usage, attr,
 };
 
 use super::eviction::{Eviction, is_failure, stop_cause};
@@ -48,14 +48,10 @@ pub enum LogKind {
     Factory(FactoryNews),
     /// 001.
     Executing {
-        /// The startd's address.
+        /// The startd's address; of a job that runs beside the schedd, the schedd's.
         address: String,
-        /// `slot1_1@host`.
-        slot: Arc<str>,
-        /// The scratch folder.
-        scratch_dir: Arc<str>,
-        /// What the slot has.
-        resources: Resources,
+        /// The slot, where there is one.
+        place: Option<SlotPlace>,
     },
     /// 040.
     Transfer {
@@ -162,6 +158,17 @@ pub enum FactoryNews {
     },
 }
 
+/// Where a program runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlotPlace {
+    /// `slot1_1@host`.
+    pub slot: Arc<str>,
+    /// The scratch folder.
+    pub scratch_dir: Arc<str>,
+    /// What the slot has.
+    pub resources: Resources,
+}
+
 /// A run that is over, as a log entry tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSummary {
@@ -185,6 +192,8 @@ pub struct RunSummary {
     pub slot: Option<Arc<str>>,
     /// What it got.
     pub allocated: Option<Resources>,
+    /// Where it ran: of a run beside the schedd no use of a slot is told.
+    pub universe: Universe,
 }
 
 impl Core {
@@ -216,11 +225,11 @@ impl Core {
             Fact::UsageSeen { run, usage } => {
                 if let Some(job) = self.job(run.job)
                     && job.may_log()
-                    && usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib
+                    && is_larger(job, usage.peak_rss_kib)
                 {
                     let ad = ads::job_ad(job, event.at, self);
-                    let kind = LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib };
-                    push(log, job, &ad, at, vec![kind]);
+                    let kinds = grown(job, &ad, usage.peak_rss_kib).into_iter().collect();
+                    push(log, job, &ad, at, kinds);
                 }
             }
             Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, |slot, address| {
@@ -240,6 +249,7 @@ impl Core {
             | Fact::RequestsTold(_)
             | Fact::ReasonsHeard(_)
             | Fact::SignificantHeard(_)
+            | Fact::ClassAside { .. }
             | Fact::MatchSeen { .. }
             | Fact::ClaimRequested(_)
             | Fact::ClaimFailed { .. }
@@ -269,7 +279,8 @@ impl Core {
         let Some(job) = self.job(run.job).filter(JobRef::may_log) else { return };
         let state = job.state();
         let claim = state.running().and_then(|running| self.claims.get(&running.claim));
-        if let Some(claim) = claim {
+        // HTCondor 25.14 has nobody who could lose sight of a job beside the schedd.
+        if let Some(claim) = claim.filter(|claim| !claim.record.universe.is_beside()) {
             let kind = kind(Arc::clone(&claim.record.slot), claim.record.address.clone());
             push(log, job, &ads::job_ad(job, now, self), now.wall, vec![kind]);
         }
@@ -294,18 +305,24 @@ impl Core {
             JobEvent::RunStarted { .. } => {
                 let record = job.record();
                 let claim = record.state.running().and_then(|r| self.claims.get(&r.claim));
-                let executing = claim.map(|claim| LogKind::Executing {
-                    address: claim.record.address.clone(),
-                    slot: Arc::clone(&claim.record.slot),
-                    scratch_dir: record.tally.scratch_dir.clone().unwrap_or_else(|| "".into()),
-                    resources: claim.record.resources.clone(),
+                let executing = claim.map(|claim| match claim.record.universe {
+                    Universe::Scheduler | Universe::Local => {
+                        LogKind::Executing { address: self.config.address.clone(), place: None }
+                    }
+                    Universe::Vanilla => LogKind::Executing {
+                        address: claim.record.address.clone(),
+                        place: Some(SlotPlace {
+                            slot: Arc::clone(&claim.record.slot),
+                            scratch_dir: record.tally.scratch_dir.unwrap_or_else(|| "".into()),
+                            resources: claim.record.resources.clone(),
+                        }),
+                    },
                 });
                 self.transfers(ad, began, event).into_iter().chain(executing).collect()
             }
             JobEvent::RunOver { end, usage, next, .. } => {
                 let run = Box::new(summary(job, ad, end, *usage, now));
-                let image = (usage.peak_rss_kib > job.record().tally.last_usage.peak_rss_kib)
-                    .then_some(LogKind::ImageSize { peak_rss_kib: usage.peak_rss_kib });
+                let image = grown(job, ad, usage.peak_rss_kib);
                 let transfers = self.transfers(ad, began, event);
                 let over = run_over(&job.state(), run, next);
                 image.into_iter().chain(transfers).chain(over).collect()
@@ -331,6 +348,16 @@ pub(super) fn about_cluster(
     // Such an entry is written without the number of a job.
     let job = JobId { cluster: record.cluster, proc: ProcId(0) };
     log.push(LogEntry { owner, path, job, at, kind });
+}
+
+/// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside the schedd.
+fn grown(job: JobRef<'_>, ad: &ClassAd, peak_rss_kib: u64) -> Option<LogKind> {
+    let told = is_larger(job, peak_rss_kib) && !Universe::of(ad).is_beside();
+    told.then_some(LogKind::ImageSize { peak_rss_kib })
+}
+
+fn is_larger(job: JobRef<'_>, peak_rss_kib: u64) -> bool {
+    peak_rss_kib > job.record().tally.last_usage.peak_rss_kib
 }
 
 /// The submit entries of jobs that come into the queue.
@@ -427,6 +454,7 @@ fn summary(
         },
         slot: tally.slot,
         allocated: tally.slot_resources,
+        universe: Universe::of(ad),
     }
 }
 

@@ -164,6 +164,7 @@ mod tests {
             request: Resources::default(),
             slot: None,
             allocated: None,
+            universe: model::Universe::Vanilla,
         }))
     }
 

@@ -95,6 +95,9 @@ impl Core {
     }
 
     fn request(&self, id: ClassId, class: &Class, now: Now) -> Option<ClassRequest> {
+        if class.universe.is_beside() {
+            return None;
+        }
         let idle = u32::try_from(class.wanted()).unwrap_or(u32::MAX);
         let (prio, first) = class.idle.first().filter(|_| idle > 0)?;
         let ad = ads::matching_ad(self.job(first)?, now, self);

@@ -21,7 +21,9 @@ pub(super) fn after_exit(
     }
     let mut record = job.record();
     record.tally.note_end(end, usage);
-    let ad = ads::record_ad(job.cluster, &record, now, &core.config);
+    let mut ad = ads::record_ad(job.cluster, &record, now, &core.config);
+    // Also beside the schedd, where the job's ad shows none: `max_retries` has an end (in HTCondor 25.14 it has none there).
+    ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(record.tally.completions));
     let env = ads::env(now);
     let hold = ad.eval(attr::ON_EXIT_HOLD, None, &env);
     if hold.truth() == Some(true) {

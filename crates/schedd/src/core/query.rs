@@ -1,8 +1,10 @@
 //! Questions about the queue. They change nothing and are answered from what `apply` keeps in step.
 
+use std::collections::BTreeMap;
+
 use classad::{AttrName, ClassAd};
 use model::{ClusterId, JobId, Now, ProcId, UserName};
-use proto::client::{Query, Select, Selector, Totals};
+use proto::client::{Counts, Query, Select, Selector, Totals};
 
 use super::ads;
 use super::groups::is_groupable;
@@ -67,8 +69,18 @@ impl Core {
 
     /// Counts of jobs, from counters.
     pub fn totals(&self) -> Totals {
-        let by_owner = self.counts.iter().map(|(owner, counts)| (owner.clone(), *counts));
-        Totals { all: self.all, by_owner: by_owner.collect(), seq: self.last_seq }
+        let mut by_owner: BTreeMap<UserName, Counts> = BTreeMap::new();
+        for ((owner, _), counts) in &self.counts {
+            *by_owner.entry(owner.clone()).or_default() += *counts;
+        }
+        let beside = self.counts.iter().filter(|((_, universe), _)| universe.is_beside());
+        let beside = beside.map(|((owner, universe), counts)| (*universe, owner.clone(), *counts));
+        Totals {
+            all: self.all,
+            by_owner: by_owner.into_iter().collect(),
+            beside: beside.collect(),
+            seq: self.last_seq,
+        }
     }
 
     /// Jobs after `after` that the selection names; all, for a constraint.

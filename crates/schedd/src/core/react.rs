@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use model::{ClaimId, JobEvent, JobId, MachineName, MatchId, Now, OnEvict, on_evict};
-use proto::claiming::{RequestClaim, StartRun, StopHow, ToStartd};
+use model::{
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, OnEvict, StopCause, on_evict,
+};
+use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
@@ -26,6 +28,10 @@ impl Core {
             }
             Fact::RequestsTold(message) => vec![Effect::ToNegotiator(message.clone())],
             Fact::ClaimRequested(matched) => self.claim_effects(now, matched),
+            // The negotiator knows nothing of a match that was made here.
+            Fact::ClaimFailed { matched, .. } if matched.life == self.config.beside.life => {
+                Vec::new()
+            }
             Fact::ClaimFailed { matched, reason } | Fact::MatchDeclined { matched, reason, .. } => {
                 vec![declined(*matched, reason)]
             }
@@ -50,6 +56,7 @@ impl Core {
             | Fact::NegotiatorWent
             | Fact::ReasonsHeard(_)
             | Fact::SignificantHeard(_)
+            | Fact::ClassAside { .. }
             | Fact::MatchSeen { .. }
             | Fact::StartdCame { .. }
             | Fact::StartdWent { .. }
@@ -140,8 +147,9 @@ impl Core {
 
     fn stop_run(&self, id: ClaimId, how: StopHow) -> Option<ToStartd> {
         let record = &self.claims.get(&id)?.record;
-        let (secret, ordinal) = (record.secret, record.ordinal);
-        Some(ToStartd::StopRun { claim: id, secret, run: record.run?, ordinal, how })
+        let (secret, ordinal, run) = (record.secret, record.ordinal, record.run?);
+        let aim = self.job(run.job).map(|job| aim_of(&job.state())).unwrap_or_default();
+        Some(ToStartd::StopRun { claim: id, secret, run, ordinal, how, aim })
     }
 
     fn pause_run(&self, id: ClaimId) -> Option<ToStartd> {
@@ -167,8 +175,19 @@ impl Core {
             owner: claiming.owner.clone(),
             request: claiming.matched.resources.clone(),
             limits: claiming.matched.limits.clone(),
+            universe: claiming.universe,
             ad: ads::matching_ad(self.job(first)?, now, self),
         })))
+    }
+}
+
+/// What a job's run is stopped for.
+fn aim_of(state: &JobState) -> StopAim {
+    let JobState::Stopping { cause, .. } = state else { return StopAim::default() };
+    match cause {
+        StopCause::Vacate { .. } => StopAim::Vacate,
+        StopCause::Hold(_) => StopAim::Hold,
+        StopCause::Remove { .. } => StopAim::Remove,
     }
 }
 

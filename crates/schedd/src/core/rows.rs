@@ -7,8 +7,8 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, JobId, JobState, JobStatus,
-    LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp, Usage,
-    UserName,
+    LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp,
+    Universe, Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +210,9 @@ pub struct ClaimRecord {
     pub owner: UserName,
     /// What tells its class of jobs from others.
     pub class_key: Arc<str>,
+    /// Where they run: beside the schedd it takes nothing from the machine.
+    #[serde(default)]
+    pub universe: Universe,
     /// The beat with which it was granted: an older `Status` says nothing about it.
     pub granted: Beat,
     /// The ordinal of its last run, 0 before the first.

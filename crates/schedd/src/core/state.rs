@@ -6,18 +6,19 @@ use std::sync::Arc;
 use classad::{AttrName, ClassAd};
 use model::{
     Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, OnEvict, ProcId,
-    ScheddName, Seq, SubmitToken, Timestamp, UserName, attr, on_evict,
+    ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, attr, on_evict,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
 
+use super::beside::{Beside, Places};
 use super::classes::{Classes, Sorting};
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use super::watch::{Round, Watch};
 
 /// What a core is told about its daemon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The schedd's name (`localhost`): the first part of `GlobalJobId`.
     pub name: ScheddName,
@@ -29,6 +30,8 @@ pub struct Config {
     pub spool: String,
     /// Whose clocks crontabs mean.
     pub zone: jiff::tz::TimeZone,
+    /// Where and when jobs run beside the schedd.
+    pub beside: Beside,
 }
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
@@ -47,8 +50,9 @@ pub struct Core {
 
     // Made from the above.
     pub(super) classes: Classes,
-    pub(super) counts: BTreeMap<UserName, Counts>,
+    pub(super) counts: BTreeMap<(UserName, Universe), Counts>,
     pub(super) all: Counts,
+    pub(super) by_universe: BTreeMap<Universe, Counts>,
     /// Clusters that put jobs into the queue as others leave, and are not paused.
     pub(super) factories: BTreeSet<ClusterId>,
     /// Finished jobs that stay in the queue because they want to.
@@ -74,6 +78,8 @@ pub struct Core {
     pub(super) next_reserved: ClusterId,
     pub(super) machines: BTreeMap<MachineName, Machine>,
     pub(super) claiming: BTreeMap<MatchId, Claiming>,
+    /// Claims for jobs that run beside the schedd, and those that are asked for.
+    pub(super) beside: Places,
     pub(super) negotiator: Option<Negotiator>,
     /// Idle jobs that wait until a moment of the boot clock before they are tried again.
     pub(super) backing_off: BTreeMap<JobId, u64>,
@@ -119,6 +125,7 @@ pub(super) struct Claiming {
     pub(super) matched: Match,
     pub(super) class_key: Arc<str>,
     pub(super) owner: UserName,
+    pub(super) universe: Universe,
     pub(super) since_ms: u64,
 }
 

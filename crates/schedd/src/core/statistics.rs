@@ -1,21 +1,17 @@
 //! What the schedd counts of itself, as the ad that `status -schedd` shows. Nothing of it is kept over a restart: as in HTCondor, the
 //! counters are those of this life.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use classad::ClassAd;
-use model::{AfterRun, JobEvent, Now, attr};
+use model::{AfterRun, JobEvent, Now, UserName};
 use proto::client::{Counts, Happening};
 
-use super::state::{Cluster, Core};
+use super::state::Core;
 
 /// HTCondor's window of what is `Recent`: 20 minutes, in steps of one.
 const WINDOW_MINUTES: u64 = 20;
 const MINUTE_MS: u64 = 60_000;
-
-/// `JobUniverse` of jobs that run beside the schedd.
-const SCHEDULER: i64 = 7;
-const LOCAL: i64 = 12;
 
 /// What happened in some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,11 +83,9 @@ impl Core {
         let mut set = |name: &str, n: u64| ad.set(name, i64::try_from(n).unwrap_or(i64::MAX));
         let Counts { idle, running, held, completed, removed, suspended } = self.all;
         set("TotalJobAds", idle + running + held + completed + removed + suspended);
-        set("TotalRunningJobs", running);
-        set("TotalIdleJobs", idle);
-        set("TotalHeldJobs", held);
         set("TotalRemovedJobs", removed);
-        set("NumUsers", self.counts.len() as u64);
+        let users: BTreeSet<&UserName> = self.counts.keys().map(|(user, _)| user).collect();
+        set("NumUsers", users.len() as u64);
         set("Autoclusters", self.classes.by_id.len() as u64);
         let (ever, recent) = (self.happened.ever, self.happened.recent(now));
         for (prefix, sums) in [("Jobs", ever), ("RecentJobs", recent)] {
@@ -101,36 +95,14 @@ impl Core {
             set(&format!("{prefix}Exited"), sums.exited);
         }
         set("RecentWindowMax", WINDOW_MINUTES * 60);
-        for (universe, name) in [(SCHEDULER, "TotalSchedulerJobs"), (LOCAL, "TotalLocalJobs")] {
-            let (idle, running) = self.beside(universe);
-            set(&format!("{name}Idle"), idle);
-            set(&format!("{name}Running"), running);
-        }
+        self.set_universes(&mut ad);
         ad
-    }
-
-    /// How many jobs of a universe that needs no machine are idle, and how many run.
-    fn beside(&self, universe: i64) -> (u64, u64) {
-        let of = |cluster: &&Cluster| {
-            let of_cluster =
-                cluster.ad.literal(attr::JOB_UNIVERSE).and_then(classad::Value::as_i64);
-            of_cluster == Some(universe)
-        };
-        let jobs = self.clusters.values().filter(of).flat_map(Cluster::procs);
-        jobs.fold((0, 0), |(idle, running), job| match job.state().status() {
-            model::JobStatus::Idle => (idle + 1, running),
-            model::JobStatus::Running => (idle, running + 1),
-            model::JobStatus::Removed
-            | model::JobStatus::Completed
-            | model::JobStatus::Held
-            | model::JobStatus::Suspended => (idle, running),
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use model::{ClusterId, Timestamp, UserName};
+    use model::{ClusterId, Timestamp};
 
     use super::*;
 

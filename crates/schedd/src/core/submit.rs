@@ -5,7 +5,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr, Value};
 use model::{
     ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
-    SubmitToken, attr,
+    SubmitToken, Universe, attr,
 };
 use proto::client::{Answer, Refusal};
 
@@ -92,19 +92,23 @@ impl Core {
 }
 
 /// What the submission asks for that nobody here would do. Refused, so that it is not silently ignored.
-fn not_built(spec: &ClusterSpec) -> Option<&'static str> {
+fn not_built(spec: &ClusterSpec) -> Option<String> {
     let mut ads: Vec<&ClassAd> = vec![&spec.ad];
     match &spec.procs {
         Procs::Listed(own) => ads.extend(own),
-        Procs::Counted { .. } => {}
+        Procs::Counted { template, .. } => {
+            // What a template gives are texts.
+            if template.0.iter().any(|(name, _)| *name == *attr::JOB_UNIVERSE) {
+                return Some("JobUniverse from the number of a job".to_owned());
+            }
+        }
     }
     ads.into_iter().find_map(|ad| {
-        let universe = ad.get_own(attr::JOB_UNIVERSE).and_then(Expr::as_literal);
-        match universe.and_then(Value::as_i64) {
-            Some(7) => Some("universe = scheduler"),
-            Some(12) => Some("universe = local"),
-            Some(_) | None => None,
-        }
+        // Where a job runs must be known from its number alone, and stay so.
+        let universe = ad.get_own(attr::JOB_UNIVERSE);
+        let known = universe.and_then(Expr::as_literal).and_then(Value::as_i64);
+        let unknown = universe.filter(|_| known.and_then(Universe::from_number).is_none());
+        unknown.map(|expr| format!("JobUniverse = {expr}"))
     })
 }
 

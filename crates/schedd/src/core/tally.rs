@@ -16,8 +16,10 @@ impl Tally {
                 self.first_start.get_or_insert(*at);
                 self.last_start = Some(*at);
                 self.last_executing = None;
-                self.slot = claim.map(|claim| claim.slot.clone());
-                self.slot_resources = claim.map(|claim| claim.resources.clone());
+                // Beside the schedd there is no slot.
+                let slot = claim.filter(|claim| !claim.universe.is_beside());
+                self.slot = slot.map(|claim| claim.slot.clone());
+                self.slot_resources = slot.map(|claim| claim.resources.clone());
                 self.scratch_dir = None;
                 self.user_us += self.last_usage.user_us;
                 self.sys_us += self.last_usage.sys_us;

@@ -15,7 +15,9 @@ use proto::client::{
 };
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
-use super::{Actor, Batch, Config, Core, Effect, FactoryNews, Input, LogKind, run_batch};
+use super::{
+    Actor, Batch, Beside, Config, Core, Effect, FactoryNews, Input, LogKind, Starts, run_batch,
+};
 
 const JOB: JobId = JobId::new(1, 0);
 const CLAIM: ClaimId = ClaimId { journal: 7, number: 1 };
@@ -139,7 +141,19 @@ fn config() -> Config {
         address: "<127.0.0.1:9618>".to_owned(),
         spool: "/pool/spool".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
+        beside: Beside {
+            machine: machine(),
+            address: "<10.0.0.1:9618>".to_owned(),
+            found: Arc::new(found()),
+            starts: Starts::default(),
+            life: 77,
+        },
     }
+}
+
+/// What the schedd's machine is.
+fn found() -> ClassAd {
+    ClassAd::parse_old("Arch = \"X86_64\"\nCpus = 4\nMemory = 1024\n").unwrap()
 }
 
 fn user(name: &str) -> Actor {
@@ -687,6 +701,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
     check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
 }
 
+mod beside;
 mod deferral;
 mod expand;
 mod factory_log;
@@ -694,6 +709,7 @@ mod grow;
 mod policies;
 mod run_record;
 mod staying;
+mod transfer;
 
 #[test]
 fn what_nobody_would_do_is_refused_and_not_ignored() {
@@ -706,8 +722,10 @@ fn what_nobody_would_do_is_refused_and_not_ignored() {
         assert_eq!(answer, expected, "{lines}");
     };
     check("JobUniverse = 5", None);
-    check("JobUniverse = 7", Some("universe = scheduler"));
-    check("JobUniverse = 12", Some("universe = local"));
+    check("JobUniverse = 7", None);
+    check("JobUniverse = 12", None);
+    check("JobUniverse = 9", Some("JobUniverse = 9"));
+    check("JobUniverse = 5 + 2", Some("JobUniverse = 5 + 2"));
     check("ConcurrencyLimits = \"db\"", None);
 }
 
@@ -756,37 +774,4 @@ fn jobs_are_matched_in_the_name_of_their_accounting_group() {
     let mut asked: Vec<_> = changed.iter().map(|r| (r.owner.as_str(), r.idle)).collect();
     asked.sort_unstable();
     assert_eq!(asked, [("alice", 1), ("physics.alice", 2)]);
-}
-
-#[test]
-fn files_that_travel_are_told_of_before_001_and_005() {
-    let check = |should: &str, end: RunEnd, expected: [&[&str]; 3]| {
-        let lines = format!("UserLog = \"/log\"\nShouldTransferFiles = \"{should}\"");
-        let mut trial = Trial::with_jobs(1, &lines);
-        trial.matched();
-        let placed = entries(&trial.hears(granted(&trial)));
-        let started = trial.hears(FromStartd::RunStarted {
-            claim: CLAIM,
-            run: RAN,
-            at: trial.now.wall,
-            scratch_dir: "/scratch".to_owned(),
-        });
-        let told = [placed, entries(&started), entries(&trial.ends(end))];
-        assert_eq!(told, expected.map(<[&str]>::to_vec), "{should}");
-    };
-    let exited = RunEnd::Exited { code: 0 };
-    check(
-        "YES",
-        exited.clone(),
-        [
-            &["040 input started"],
-            &["040 input finished", "001"],
-            &["040 output started", "040 output finished", "005"],
-        ],
-    );
-    check("NO", exited, [&[], &["001"], &["005"]]);
-    let lost = RunEnd::Vacated { code: VacateCode::StartdShutdown };
-    // It runs again, on the same claim.
-    let again: &[&str] = &["004", "040 input started"];
-    check("YES", lost, [&["040 input started"], &["040 input finished", "001"], again]);
 }

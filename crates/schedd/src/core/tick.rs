@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{ClaimId, JobId, Now, RunEnd};
+use model::{ClaimId, JobId, Now, RunEnd, Universe};
 use proto::claiming::{MIN_LEASE, lease_margin};
 
 use super::policy;
@@ -33,6 +33,7 @@ impl Core {
             Self::materialise,
             Self::policies,
             Self::starts,
+            Self::beside,
             Self::releases,
             Self::kept,
         ];
@@ -61,6 +62,7 @@ impl Core {
             .chain(self.kept_due_ms())
             .chain(self.round_due_ms())
             .chain(self.retell_ms())
+            .chain(self.beside_due_ms())
             .min()
     }
 
@@ -120,9 +122,14 @@ impl Core {
     /// The next jobs of each class on the claims that are free for it.
     fn starts(&self, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
-        for class in self.classes.changed.iter().filter_map(|id| self.classes.by_id.get(id)) {
+        let mut room = None;
+        // What keeps a job from running beside the schedd may have ended in another class.
+        let ids = self.classes.changed.union(&self.classes.beside);
+        for class in ids.filter_map(|id| self.classes.by_id.get(id)) {
             let usable = class.free.iter().filter(|id| self.is_usable(now, id));
-            let pairs: Vec<(&ClaimId, JobId)> = usable.zip(class.idle.iter()).collect();
+            let pairs = usable.zip(class.idle.iter());
+            let pairs = pairs.take_while(|(_, job)| self.may_start(now, class, *job, &mut room));
+            let pairs: Vec<(&ClaimId, JobId)> = pairs.collect();
             facts.extend(pairs.into_iter().flat_map(|(id, job)| self.authorise(now, job, *id)));
             if facts.len() >= STARTS_PER_TICK {
                 break;
@@ -143,6 +150,10 @@ impl Core {
         due.map(|(id, _)| Fact::ClaimDropped { claim: *id, release: true }).collect()
     }
 
+    fn vanilla_idle(&self) -> u64 {
+        self.by_universe.get(&Universe::Vanilla).map_or(0, |counts| counts.idle)
+    }
+
     fn free_claims(&self) -> impl Iterator<Item = (&ClaimId, &Claim)> {
         let free = self.classes.by_id.values().flat_map(|class| &class.free);
         free.map(|id| (id, &self.claims[id]))
@@ -154,7 +165,9 @@ impl Core {
             // It has work, and only its machine is not connected.
             return claim.work_until_ms;
         }
-        let others_wait = self.all.idle > 0;
+        // It takes nothing from anybody who waits, beside the schedd.
+        let beside = claim.record.universe.is_beside();
+        let others_wait = !beside && self.vanilla_idle() > 0;
         let keep = if others_wait { Duration::ZERO } else { KEEP_CLAIM };
         after(claim.free_since_ms, keep).min(claim.work_until_ms)
     }

@@ -200,6 +200,17 @@ pub enum Fact {
     ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
     /// The negotiator named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
+    /// Jobs that run beside the schedd may not start now.
+    ClassAside {
+        /// Of which class.
+        class: ClassId,
+        /// Why.
+        reason: IdleReason,
+        /// When they are looked at again, milliseconds of the boot clock.
+        until_ms: u64,
+        /// Whether they only wait for others of their universe: then sooner, when one of these has ended.
+        for_others: bool,
+    },
     /// Matches up to this one are known.
     MatchSeen {
         /// The last.

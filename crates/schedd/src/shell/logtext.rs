@@ -9,7 +9,7 @@ use model::userlog::{
 use model::{Resources, RunEnd};
 
 use super::userlog::LogBatch;
-use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, RunSummary};
+use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
 
 /// `JobMaterializePaused` of a factory that is held (HTCondor 25.14).
 const HELD_FACTORY: i32 = 1;
@@ -35,10 +35,10 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             warnings: None,
         },
         LogKind::Factory(news) => of_factory(news, host),
-        LogKind::Executing { address, slot, scratch_dir, resources } => UserLogEvent::Executing {
+        LogKind::Executing { address, place } => UserLogEvent::Executing {
             host: address.clone(),
-            slot_name: Some(slot.to_string()),
-            properties: properties(scratch_dir, resources),
+            slot_name: place.as_ref().map(|place| place.slot.to_string()),
+            properties: place.as_ref().map(properties).unwrap_or_default(),
         },
         LogKind::Transfer { step, to } => {
             UserLogEvent::FileTransfer { step: *step, queued_s: None, host: to.clone() }
@@ -112,7 +112,8 @@ fn of_factory(news: &FactoryNews, host: &str) -> UserLogEvent {
 }
 
 /// What HTCondor tells of a slot at event 001, sorted.
-fn properties(scratch_dir: &str, resources: &Resources) -> Vec<(String, String)> {
+fn properties(place: &SlotPlace) -> Vec<(String, String)> {
+    let SlotPlace { scratch_dir, resources, .. } = place;
     let mut all = vec![
         ("CondorScratchDir".to_owned(), quoted(scratch_dir)),
         ("Cpus".to_owned(), resources.cpus.to_string()),
@@ -173,7 +174,11 @@ fn ending(end: &RunEnd) -> Option<Ending> {
     }
 }
 
+/// What the run used of its slot; nothing where there was none.
 fn table(run: &RunSummary) -> Vec<ResourceUsage> {
+    if run.universe.is_beside() {
+        return Vec::new();
+    }
     let wall_s = run.usage.wall_ms() / 1000;
     let busy_s = match (run.since, run.usage.ended) {
         (Some(since), Some(ended)) => ended.since(since).as_secs(),

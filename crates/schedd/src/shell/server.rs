@@ -4,8 +4,9 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use classad::ClassAd;
 use jiff::tz::TimeZone;
-use model::ScheddName;
+use model::{MachineName, ScheddName};
 use proto::client::Identity;
 use proto::clock;
 use proto::net::{Admission, Listener, NetError, Role};
@@ -21,7 +22,7 @@ use super::rows;
 use super::spool::Spool;
 use super::store::{Loaded, Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
-use crate::core::{Config as CoreConfig, Core};
+use crate::core::{Beside, Config as CoreConfig, Core, Starts};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
@@ -48,6 +49,14 @@ pub struct Config {
     pub address: String,
     /// How letters leave this machine (`notification`).
     pub mail: MailRoute,
+    /// The machine's name, as its startd has it: jobs run there beside the schedd.
+    pub machine: String,
+    /// Where that startd listens.
+    pub startd: String,
+    /// What the machine is: what Requirements of such jobs look at.
+    pub found: ClassAd,
+    /// Whether one more of them may start.
+    pub starts: Starts,
 }
 
 /// Why a schedd ended.
@@ -59,6 +68,9 @@ pub enum Error {
     /// Its socket.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The kernel gave no random number.
+    #[error("draw a random number for this life of the schedd")]
+    Random(#[source] getrandom::Error),
 }
 
 /// Runs a schedd until `shutdown` is ready. What was committed by then is all that matters: nothing else is saved.
@@ -77,6 +89,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         address: config.address.clone(),
         spool: spool.folder().to_string_lossy().into_owned(),
         zone: TimeZone::system(),
+        beside: Beside {
+            machine: MachineName::new(&config.machine),
+            address: config.startd.clone(),
+            found: Arc::new(config.found),
+            starts: config.starts,
+            life: draw_life()?,
+        },
     };
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
     spool.remove_all_but(|job| core.is_queued(job));
@@ -148,6 +167,14 @@ fn pending_texts(loaded: &Loaded) -> LogBatch {
         pending.add(path.as_str().into(), text);
     }
     pending
+}
+
+/// Names this life of the schedd, in the matches that it makes itself.
+#[expect(clippy::disallowed_methods, reason = "the one random number of a schedd's life")]
+fn draw_life() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(Error::Random)?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 fn flatten(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr, requirements_hold};
-use model::{Now, Resources, UserName, attr};
+use model::{Now, Resources, Universe, UserName, attr};
 use proto::matchmaking::{ClaimedPart, MachineState};
 
 use super::state::{Claim, Core, Phase};
@@ -29,9 +29,9 @@ const WITHIN_LIMITS: &str = "MY.Cpus > 0 && TARGET.RequestCpus <= MY.Cpus && MY.
 impl Core {
     /// The machine as it is to be advertised.
     pub fn machine_state(&self, now: Now) -> MachineState {
-        let dynamic = self.state.claims.values().map(|claim| self.dynamic_slot_ad(now, claim));
+        let dynamic = self.carved().map(|claim| self.dynamic_slot_ad(now, claim));
         let slots = [Arc::new(self.slot_ad(now))].into_iter().chain(dynamic).collect();
-        let claims = self.state.claims.values().map(|claim| ClaimedPart {
+        let claims = self.carved().map(|claim| ClaimedPart {
             matched: claim.matched,
             owner: claim.charged().clone(),
             resources: claim.resources.clone(),
@@ -59,24 +59,30 @@ impl Core {
         ad.set(attr::ACTIVITY, "Idle");
         ad.set(attr::ENTERED_CURRENT_STATE, self.machine.started.as_secs());
         ad.set(attr::ENTERED_CURRENT_ACTIVITY, self.machine.started.as_secs());
-        ad.set("NumDynamicSlots", number(self.state.claims.len()));
-        let claims = || self.state.claims.values();
+        ad.set("NumDynamicSlots", number(self.slots.len()));
+        let claims = || self.carved();
         ad.set("ChildCpus", list(claims().map(|c| Expr::from(i64::from(c.resources.cpus)))));
         ad.set("ChildMemory", list(claims().map(|c| Expr::from(whole(c.resources.memory_mib)))));
         ad.set("ChildDisk", list(claims().map(|c| Expr::from(whole(c.resources.disk_kib)))));
-        ad.set("ChildName", list(claims().map(|c| Expr::from(self.slot_name(c.slot)))));
+        ad.set("ChildName", list(claims().map(|c| Expr::from(self.slot_name(c)))));
         ad.set("ChildState", list(claims().map(|_| Expr::from("Claimed"))));
         ad.set("ChildActivity", list(claims().map(|c| Expr::from(activity(c)))));
         ad.set("ChildRemoteOwner", list(claims().map(|c| Expr::from(self.user(&c.owner)))));
         ad
     }
 
-    /// A slot that was carved out.
+    /// What a claim has: a slot that was carved out; or, for a job that runs beside its schedd, the whole machine.
     pub(super) fn dynamic_slot_ad(&self, now: Now, claim: &Claim) -> Arc<ClassAd> {
-        let mut ad = self.any_slot_ad(now, &format!("slot1_{}", claim.slot), &claim.resources);
-        ad.set(attr::SLOT_TYPE, "Dynamic");
-        ad.set(attr::DYNAMIC_SLOT, true);
-        ad.set("DSlotId", i64::from(claim.slot));
+        let beside = claim.universe.is_beside();
+        let has = if beside { &self.machine.total } else { &claim.resources };
+        let mut ad = self.any_slot_ad(now, &claim.slot_word(), has);
+        if beside {
+            ad.set(attr::SLOT_TYPE, "Beside");
+        } else {
+            ad.set(attr::SLOT_TYPE, "Dynamic");
+            ad.set(attr::DYNAMIC_SLOT, true);
+            ad.set("DSlotId", i64::from(claim.slot));
+        }
         ad.set(attr::STATE, "Claimed");
         ad.set(attr::ACTIVITY, activity(claim));
         ad.set(attr::ENTERED_CURRENT_STATE, claim.since.as_secs());
@@ -124,7 +130,7 @@ impl Core {
         for (name, n) in &has.custom {
             ad.set(name.as_str(), whole(*n));
         }
-        ad.set("TotalSlots", number(self.state.claims.len() + 1));
+        ad.set("TotalSlots", number(self.slots.len() + 1));
         ad.set(attr::MY_CURRENT_TIME, now.wall.as_secs());
         ad.set("DaemonStartTime", self.machine.started.as_secs());
         ad.set("LoadAvg", self.measured.load_avg);
@@ -174,19 +180,29 @@ pub(super) fn suits(slot: &ClassAd, job: &ClassAd, now: Now) -> Result<(), Strin
     }
 }
 
-/// How the job wants to be stopped.
-pub(super) fn manner(job: &ClassAd, now: Now) -> Manner {
+/// How the job wants to be stopped. One of the scheduler universe has all the time that it needs, unless it says otherwise: it
+/// manages other jobs, and clears up behind them (HTCondor 25.14 never kills one that was asked to end).
+pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
     let env = Env::at(now.wall.as_secs());
-    let signal = job.eval(attr::KILL_SIG, None, &env);
-    let signal = match signal.as_str() {
-        Some(name) => signal_number(name),
-        None => signal.as_i64().and_then(|n| i32::try_from(n).ok()),
+    let signal = |name| {
+        let signal = job.eval(name, None, &env);
+        let signal = match signal.as_str() {
+            Some(name) => signal_number(name),
+            None => signal.as_i64().and_then(|n| i32::try_from(n).ok()),
+        };
+        signal.filter(|n| (1..=64).contains(n))
     };
     let grace = job.eval(attr::KILL_SIG_TIMEOUT, None, &env).as_i64();
-    let grace = grace.and_then(|s| u32::try_from(s).ok()).unwrap_or(DEFAULT_GRACE_S);
+    let grace = grace.and_then(|s| u32::try_from(s).ok()).map(|grace| grace.min(MAX_GRACE_S));
+    let otherwise = match universe {
+        Universe::Scheduler => u32::MAX,
+        Universe::Vanilla | Universe::Local => DEFAULT_GRACE_S,
+    };
     Manner {
-        signal: signal.filter(|n| (1..=64).contains(n)).unwrap_or(SIGTERM),
-        grace_s: grace.min(MAX_GRACE_S),
+        signal: signal(attr::KILL_SIG).unwrap_or(SIGTERM),
+        grace_s: grace.unwrap_or(otherwise),
+        hold_signal: signal("HoldKillSig"),
+        remove_signal: signal("RemoveKillSig"),
     }
 }
 

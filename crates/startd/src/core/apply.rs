@@ -13,7 +13,8 @@ impl Core {
     /// If the event cannot follow from the state: then the journal is not this core's, or the core is wrong.
     pub fn apply(&mut self, event: &Event) -> Change {
         let at = event.at;
-        let mut change = Change { ad: changes_ad(&event.fact), ..Change::default() };
+        let ad = self.changes_ad(&event.fact);
+        let mut change = Change { ad, ..Change::default() };
         match &event.fact {
             Fact::ClaimGranted { claim, .. } => self.grant(at, *claim, &event.fact),
             Fact::ClaimDropped { claim, .. } => change.dropped = Some(self.drop_claim(*claim)),
@@ -44,8 +45,8 @@ impl Core {
                 change.recorded = Some(held.key(*claim));
                 held.activity = Activity::Idle { since_ms: at.boot_ms };
             }
-            Fact::ScheddCame { schedd } => {
-                self.connected.insert(schedd.clone());
+            Fact::ScheddCame { schedd, near } => {
+                self.connected.insert(schedd.clone(), *near);
             }
             Fact::ScheddWent { schedd } => {
                 self.connected.remove(schedd);
@@ -85,12 +86,12 @@ impl Core {
             resources,
             limits,
             slot,
+            universe,
             ..
         } = fact
         else {
             return;
         };
-        self.index_claim(id, *matched, *slot, resources);
         self.state.last_claim = id.number;
         let claim = Claim {
             secret: *secret,
@@ -101,11 +102,13 @@ impl Core {
             resources: resources.clone(),
             limits: limits.clone(),
             slot: *slot,
+            universe: *universe,
             since: at.wall,
             last_ordinal: 0,
             activity: Activity::Idle { since_ms: at.boot_ms },
             doomed: None,
         };
+        self.index_claim(id, &claim);
         self.state.claims.insert(id, claim);
     }
 
@@ -163,32 +166,34 @@ fn alive((_, stray): &&(RunKey, Stray)) -> bool {
     *stray == Stray::Alive
 }
 
-/// Whether the machine is to be advertised again.
-fn changes_ad(fact: &Fact) -> bool {
-    match fact {
-        Fact::ClaimGranted { .. }
-        | Fact::ClaimDropped { .. }
-        | Fact::RunStarted { .. }
-        | Fact::PauseOrdered { .. }
-        | Fact::RunEnded { .. }
-        | Fact::Measured(_)
-        | Fact::AdRefreshed
-        | Fact::Opened => true,
-        Fact::Echoed { .. }
-        | Fact::RunAccepted(_)
-        | Fact::RunRefused { .. }
-        | Fact::StopOrdered { .. }
-        | Fact::ClaimDoomed { .. }
-        | Fact::RunRecorded { .. }
-        | Fact::RunUsed { .. }
-        | Fact::RunPaused { .. }
-        | Fact::ScheddCame { .. }
-        | Fact::ScheddWent { .. }
-        | Fact::LauncherListed { .. }
-        | Fact::LauncherWent
-        | Fact::Closed
-        | Fact::Beaten
-        | Fact::Answered { .. }
-        | Fact::StrayRun { .. } => false,
+impl Core {
+    /// Whether the machine is to be advertised again: not for what runs beside a schedd.
+    fn changes_ad(&self, fact: &Fact) -> bool {
+        let is_carved =
+            |id| self.state.claims.get(id).is_some_and(|claim| !claim.universe.is_beside());
+        match fact {
+            Fact::ClaimGranted { universe, .. } => !universe.is_beside(),
+            Fact::ClaimDropped { claim, .. }
+            | Fact::RunStarted { claim, .. }
+            | Fact::PauseOrdered { claim, .. }
+            | Fact::RunEnded { claim, .. } => is_carved(claim),
+            Fact::Measured(_) | Fact::AdRefreshed | Fact::Opened => true,
+            Fact::Echoed { .. }
+            | Fact::RunAccepted(_)
+            | Fact::RunRefused { .. }
+            | Fact::StopOrdered { .. }
+            | Fact::ClaimDoomed { .. }
+            | Fact::RunRecorded { .. }
+            | Fact::RunUsed { .. }
+            | Fact::RunPaused { .. }
+            | Fact::ScheddCame { .. }
+            | Fact::ScheddWent { .. }
+            | Fact::LauncherListed { .. }
+            | Fact::LauncherWent
+            | Fact::Closed
+            | Fact::Beaten
+            | Fact::Answered { .. }
+            | Fact::StrayRun { .. } => false,
+        }
     }
 }

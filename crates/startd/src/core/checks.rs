@@ -19,9 +19,21 @@ impl Core {
         if left.as_ref() != Some(&self.free) {
             return Err(format!("free is {:?}, the claims leave {left:?}", self.free));
         }
-        let slots: BTreeSet<u32> = claims.values().map(|claim| claim.slot).collect();
-        if slots.len() != claims.len() || slots != self.slots {
-            return Err(format!("slots are {:?}, the claims have {slots:?}", self.slots));
+        let numbers = |beside: bool| -> Vec<u32> {
+            let kind = claims.values().filter(|claim| claim.universe.is_beside() == beside);
+            kind.map(|claim| claim.slot).collect()
+        };
+        for (used, known) in [(numbers(false), &self.slots), (numbers(true), &self.beside)] {
+            let slots: BTreeSet<u32> = used.iter().copied().collect();
+            if slots.len() != used.len() || slots != *known {
+                return Err(format!("slots are {known:?}, the claims have {used:?}"));
+            }
+        }
+        let taking = |claim: &&super::state::Claim| {
+            claim.universe.is_beside() && claim.resources != model::Resources::default()
+        };
+        if let Some(claim) = claims.values().find(taking) {
+            return Err(format!("claim {claim:?} is beside a schedd and takes something"));
         }
         let by_match: BTreeMap<_, _> = claims.iter().map(|(id, c)| (c.matched, *id)).collect();
         if by_match != self.by_match {

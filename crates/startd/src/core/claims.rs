@@ -1,7 +1,10 @@
 //! What schedds ask for: claims, runs on them, and the echoes that keep both alive.
 
-use model::{Beat, ClaimId, ClaimSecret, Now, Pause, RunEnd, RunId, ScheddName, VacateCode};
-use proto::claiming::{FromStartd, RequestClaim, StartRun, StopHow};
+use model::{
+    Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, Universe,
+    VacateCode,
+};
+use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow};
 
 use super::ads;
 use super::decide::gone;
@@ -55,13 +58,10 @@ impl Core {
         if self.closed {
             return denied("the startd is stopping".to_owned());
         }
-        let part = request.request.quantized();
-        if let Some(short) = self.free.shortage(&part) {
-            return denied(format!("the slot has not enough {short} left"));
-        }
-        if let Err(reason) = ads::suits(&self.slot_ad(now), &request.ad, now) {
-            return denied(reason);
-        }
+        let part = match self.part(now, schedd, request) {
+            Ok(part) => part,
+            Err(reason) => return denied(reason),
+        };
         vec![Fact::ClaimGranted {
             claim: ClaimId { journal: self.machine.journal, number: self.state.last_claim + 1 },
             secret: fresh,
@@ -72,8 +72,30 @@ impl Core {
                 .filter(|submitter| *submitter != request.owner),
             resources: part,
             limits: request.limits.clone(),
-            slot: self.lowest_free_slot(),
+            slot: self.lowest_free_slot(request.universe),
+            universe: request.universe,
         }]
+    }
+
+    /// What a request gets of the machine. Jobs that run beside their schedd take nothing, and the schedd has asked its own ad
+    /// whether they may run.
+    fn part(
+        &self,
+        now: Now,
+        schedd: &ScheddName,
+        request: &RequestClaim,
+    ) -> Result<Resources, String> {
+        if request.universe.is_beside() {
+            let near = self.connected.get(schedd).copied().unwrap_or(false);
+            let refused = "only a schedd of this machine and of this user runs jobs beside itself";
+            return if near { Ok(Resources::default()) } else { Err(refused.to_owned()) };
+        }
+        let part = request.request.quantized();
+        if let Some(short) = self.free.shortage(&part) {
+            return Err(format!("the slot has not enough {short} left"));
+        }
+        ads::suits(&self.slot_ad(now), &request.ad, now)?;
+        Ok(part)
     }
 
     /// Accepts a run, once for each ordinal.
@@ -106,7 +128,7 @@ impl Core {
             ordinal: start.ordinal,
             lease_s: start.lease_s,
             beat: start.beat,
-            manner: ads::manner(&start.ad, now),
+            manner: ads::manner(&start.ad, claim.universe, now),
             global_job_id: ads::global_job_id(&start.ad),
             ad: start.ad.clone(),
             spool: start.spool.clone(),
@@ -164,7 +186,7 @@ impl Core {
         claim: &Claim,
         run: RunId,
         ordinal: u32,
-        how: StopHow,
+        (how, aim): (StopHow, StopAim),
     ) -> Result<Vec<Fact>, Rejection> {
         let code = VacateCode::ScheddVacate;
         if ordinal > claim.last_ordinal {
@@ -174,10 +196,15 @@ impl Core {
             return Ok(facts);
         }
         let alive = claim.alive().filter(|_| ordinal == claim.last_ordinal);
-        let stop = Stop { graceful: how == StopHow::Graceful, code };
+        let stop = Stop { graceful: how == StopHow::Graceful, code, aim };
+        let signals_again = |before: Stop| {
+            let signal = |aim| alive.map(|run| run.manner.signal_for(aim));
+            aim > before.aim && signal(aim) != signal(before.aim)
+        };
         match alive.map(|run| run.stop) {
             Some(None) => Ok(vec![Fact::StopOrdered { claim: id, stop }]),
-            Some(Some(before)) if before.graceful && !stop.graceful => {
+            // In earnest now, or for something that may have a signal of its own.
+            Some(Some(before)) if before.graceful && (!stop.graceful || signals_again(before)) => {
                 Ok(vec![Fact::StopOrdered { claim: id, stop: Stop { code: before.code, ..stop } }])
             }
             Some(Some(_)) | None => Err(Rejection::Stale),
@@ -213,7 +240,7 @@ impl Core {
     /// Ends every claim, as soon as its run has ended. Said again without grace it is in earnest.
     pub(super) fn shut_down(&self, graceful: bool) -> Vec<Fact> {
         let reason = "the startd is stopping".to_owned();
-        let stop = Stop { graceful, code: VacateCode::StartdShutdown };
+        let stop = Stop { graceful, code: VacateCode::StartdShutdown, aim: StopAim::default() };
         let mut facts = vec![Fact::Closed];
         for (id, claim) in &self.state.claims {
             let Some(run) = claim.alive() else {
@@ -225,7 +252,8 @@ impl Core {
             }
             if run.stop.is_none_or(|before| before.graceful && !graceful) {
                 let code = run.stop.map_or(stop.code, |before| before.code);
-                facts.push(Fact::StopOrdered { claim: *id, stop: Stop { code, ..stop } });
+                let aim = run.stop.map_or(stop.aim, |before| before.aim);
+                facts.push(Fact::StopOrdered { claim: *id, stop: Stop { code, aim, ..stop } });
             }
         }
         facts
@@ -238,9 +266,17 @@ impl Core {
             Some(_) if claim.doomed.is_some() => Err(Rejection::Stale),
             Some(run) => {
                 let mut facts = Vec::new();
-                if run.stop.is_none() {
-                    let stop = Stop { graceful: true, code: VacateCode::ScheddVacate };
-                    facts.push(Fact::StopOrdered { claim: id, stop });
+                let stop = |graceful, aim| {
+                    let stop = Stop { graceful, code: VacateCode::ScheddVacate, aim };
+                    Fact::StopOrdered { claim: id, stop }
+                };
+                match run.stop {
+                    None => facts.push(stop(true, StopAim::default())),
+                    // It may have all the time it wants, and nobody waits for it any more.
+                    Some(before) if before.graceful && claim.universe == Universe::Scheduler => {
+                        facts.push(stop(false, before.aim));
+                    }
+                    Some(_) => {}
                 }
                 facts.push(Fact::ClaimDoomed { claim: id, reason });
                 Ok(facts)

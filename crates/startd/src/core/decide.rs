@@ -14,7 +14,9 @@ impl Core {
     /// If the input is about something that is not so (any more). It is dropped.
     pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
         let facts = match input {
-            Input::ScheddUp { schedd } => vec![Fact::ScheddCame { schedd: schedd.clone() }],
+            Input::ScheddUp { schedd, near } => {
+                vec![Fact::ScheddCame { schedd: schedd.clone(), near: *near }]
+            }
             Input::ScheddDown { schedd } => vec![Fact::ScheddWent { schedd: schedd.clone() }],
             Input::FromSchedd { schedd, .. } if !self.open => {
                 return Err(Rejection::NotReady { schedd: schedd.clone() });
@@ -23,11 +25,11 @@ impl Core {
                 ToStartd::Echo { beat } => self.echo(now, schedd, *beat)?,
                 ToStartd::RequestClaim(request) => self.request_claim(now, schedd, request, *fresh),
                 ToStartd::StartRun(start) => self.start_run(now, schedd, start)?,
-                ToStartd::StopRun { claim, secret, run, ordinal, how } => {
+                ToStartd::StopRun { claim, secret, run, ordinal, how, aim } => {
                     let Some(held) = self.claim_of(schedd, *claim, Some(secret))? else {
                         return Ok(decision(now, vec![gone(schedd, *claim)]));
                     };
-                    Self::stop_run(*claim, held, *run, *ordinal, *how)?
+                    Self::stop_run(*claim, held, *run, *ordinal, (*how, *aim))?
                 }
                 ToStartd::PauseRun { claim, secret, run, pause } => {
                     let Some(held) = self.claim_of(schedd, *claim, Some(secret))? else {

@@ -38,8 +38,8 @@ impl Core {
                 change.recorded.iter().map(|key| Effect::CleanUp { key: *key }).collect()
             }
             Fact::RunUsed { claim, usage } => self.used(*claim, usage),
-            Fact::ScheddCame { schedd } if self.open => vec![self.status(now, schedd)],
-            Fact::Opened => self.connected.iter().map(|s| self.status(now, s)).collect(),
+            Fact::ScheddCame { schedd, .. } if self.open => vec![self.status(now, schedd)],
+            Fact::Opened => self.connected.keys().map(|s| self.status(now, s)).collect(),
             Fact::LauncherListed { strays } => self.after_listing(strays),
             Fact::StrayRun { key, stray } => vec![clear(*key, *stray)],
             Fact::Beaten => self.beats(now),
@@ -79,7 +79,7 @@ impl Core {
             matched: claim.matched,
             claim: id,
             secret: claim.secret,
-            slot: self.slot_name(claim.slot),
+            slot: self.slot_name(claim),
             resources: claim.resources.clone(),
             ad: self.dynamic_slot_ad(now, claim),
             beat: self.beat(now),
@@ -92,8 +92,9 @@ impl Core {
             key: claim.key(accepted.claim),
             run: accepted.run,
             owner: claim.owner.clone(),
-            slot: self.slot_name(claim.slot),
+            slot: self.slot_name(claim),
             resources: claim.resources.clone(),
+            universe: claim.universe,
             job: accepted.ad.clone(),
             spool: accepted.spool.clone(),
             slot_ad: self.dynamic_slot_ad(now, claim),
@@ -135,7 +136,7 @@ impl Core {
         let key = claim.key(id);
         Some(if stop.graceful {
             let grace_ms = u64::from(run.manner.grace_s) * 1000;
-            Effect::StopProcess { key, signal: run.manner.signal, grace_ms }
+            Effect::StopProcess { key, signal: run.manner.signal_for(stop.aim), grace_ms }
         } else {
             kill(key)
         })
@@ -190,7 +191,7 @@ impl Core {
         schedds.sort_unstable();
         schedds.dedup();
         let beat = FromStartd::Beat { beat: self.beat(now) };
-        let up = schedds.into_iter().filter(|schedd| self.connected.contains(*schedd));
+        let up = schedds.into_iter().filter(|schedd| self.connected.contains_key(*schedd));
         up.map(|schedd| tell(schedd, beat.clone())).collect()
     }
 }
@@ -201,7 +202,12 @@ impl Run {
         Self {
             id,
             lease_s: 0,
-            manner: super::words::Manner { signal: SIGKILL, grace_s: 0 },
+            manner: super::words::Manner {
+                signal: SIGKILL,
+                grace_s: 0,
+                hold_signal: None,
+                remove_signal: None,
+            },
             global_job_id: String::new(),
             since: at.wall,
             phase,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     ClaimId, ClaimSecret, LimitUse, MatchId, Now, Pause, Resources, RunEnd, RunId, ScheddName,
-    Timestamp, Usage, UserName,
+    Timestamp, Universe, Usage, UserName,
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,10 @@ pub struct Core {
     pub(super) free: Resources,
     /// Numbers of dynamic slots in use.
     pub(super) slots: BTreeSet<u32>,
-    pub(super) connected: BTreeSet<ScheddName>,
+    /// Numbers in use of claims for jobs that run beside their schedd.
+    pub(super) beside: BTreeSet<u32>,
+    /// The schedds that are connected, and whether they may run jobs beside themselves here.
+    pub(super) connected: BTreeMap<ScheddName, bool>,
     /// Whether the launcher listed its runs on the present connection.
     pub(super) launcher_listed: bool,
     /// Runs of the launcher that are to be gone before a schedd is answered for the first time.
@@ -89,8 +92,11 @@ pub(super) struct Claim {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub(super) limits: Vec<LimitUse>,
-    /// The number of its dynamic slot.
+    /// The number of its dynamic slot; among themselves for claims beside a schedd, which have none.
     pub(super) slot: u32,
+    /// Where its jobs run.
+    #[serde(default)]
+    pub(super) universe: Universe,
     pub(super) since: Timestamp,
     /// The ordinal of the last run that was accepted or refused, 0 before the first.
     pub(super) last_ordinal: u32,
@@ -149,7 +155,8 @@ impl Core {
             state: State::default(),
             by_match: BTreeMap::new(),
             slots: BTreeSet::new(),
-            connected: BTreeSet::new(),
+            beside: BTreeSet::new(),
+            connected: BTreeMap::new(),
             launcher_listed: false,
             strays: BTreeSet::new(),
             open: false,
@@ -160,7 +167,7 @@ impl Core {
             advertised_ms: 0,
         };
         for (id, claim) in &state.claims {
-            core.index_claim(*id, claim.matched, claim.slot, &claim.resources);
+            core.index_claim(*id, claim);
         }
         core.state = state;
         core
@@ -202,15 +209,11 @@ impl Core {
     }
 
     /// Enters a claim into every index. The counterpart is [`Core::unindex_claim`].
-    pub(super) fn index_claim(
-        &mut self,
-        id: ClaimId,
-        matched: MatchId,
-        slot: u32,
-        part: &Resources,
-    ) {
-        self.by_match.insert(matched, id);
-        assert!(self.slots.insert(slot), "slot {slot} is given to claim {id} while it is in use");
+    pub(super) fn index_claim(&mut self, id: ClaimId, claim: &Claim) {
+        let (slot, part) = (claim.slot, &claim.resources);
+        self.by_match.insert(claim.matched, id);
+        let fresh = self.numbers(claim.universe).insert(slot);
+        assert!(fresh, "slot {slot} is given to claim {id} while it is in use");
         let left = self.free.minus(part);
         self.free = left.unwrap_or_else(|| {
             panic!("claim {id} takes {part:?}, and only {:?} are free", self.free)
@@ -219,7 +222,7 @@ impl Core {
 
     pub(super) fn unindex_claim(&mut self, claim: &Claim) {
         self.by_match.remove(&claim.matched);
-        self.slots.remove(&claim.slot);
+        self.numbers(claim.universe).remove(&claim.slot);
         self.free = self.free.plus(&claim.resources);
     }
 
@@ -229,15 +232,26 @@ impl Core {
         from.saturating_add(lease_ms(lease_s))
     }
 
-    pub(super) fn slot_name(&self, slot: u32) -> String {
-        format!("slot1_{slot}@{}", self.machine.name)
+    /// The numbers in use of claims of this kind.
+    fn numbers(&mut self, universe: Universe) -> &mut BTreeSet<u32> {
+        if universe.is_beside() { &mut self.beside } else { &mut self.slots }
     }
 
-    pub(super) fn lowest_free_slot(&self) -> u32 {
+    /// The claims that take a part of the machine. The others concern nobody but their schedd.
+    pub(super) fn carved(&self) -> impl Iterator<Item = &Claim> {
+        self.state.claims.values().filter(|claim| !claim.universe.is_beside())
+    }
+
+    pub(super) fn slot_name(&self, claim: &Claim) -> String {
+        format!("{}@{}", claim.slot_word(), self.machine.name)
+    }
+
+    pub(super) fn lowest_free_slot(&self, universe: Universe) -> u32 {
+        let used = if universe.is_beside() { &self.beside } else { &self.slots };
         (1..)
-            .zip(&self.slots)
+            .zip(used)
             .find(|(n, used)| n != *used)
-            .map_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX - 1) + 1, |(n, _)| n)
+            .map_or_else(|| u32::try_from(used.len()).unwrap_or(u32::MAX - 1) + 1, |(n, _)| n)
     }
 
     pub(super) fn beat(&self, now: Now) -> model::Beat {
@@ -255,6 +269,12 @@ impl Claim {
     /// Whom its use is charged to.
     pub(super) fn charged(&self) -> &UserName {
         self.submitter.as_ref().unwrap_or(&self.owner)
+    }
+
+    /// Its slot, without the machine's name.
+    pub(super) fn slot_word(&self) -> String {
+        let kind = if self.universe.is_beside() { "beside" } else { "slot1_" };
+        format!("{kind}{}", self.slot)
     }
 
     pub(super) fn run(&self) -> Option<&Run> {

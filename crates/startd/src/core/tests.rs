@@ -5,9 +5,9 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, JobId, MachineName, MatchId, Now, Pause, Resources,
-    RunEnd, RunId, ScheddName, Timestamp, Usage, UserName,
+    RunEnd, RunId, ScheddName, Timestamp, Universe, Usage, UserName,
 };
-use proto::claiming::{FromStartd, RequestClaim, StartRun, StopHow, ToStartd};
+use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 
 use super::{
     Batch, Core, Effect, FromLauncher, Input, LauncherRun, LauncherState, Machine, RunKey, State,
@@ -29,7 +29,7 @@ impl Trial {
         let now = Now { wall: Timestamp::from_secs(1_000_000), boot_ms: 1_000_000 };
         let core = Core::new(machine(), State::default());
         let mut trial = Self { core, journal: Vec::new(), now };
-        let up = Input::ScheddUp { schedd: schedd() };
+        let up = Input::ScheddUp { schedd: schedd(), near: true };
         let said = trial.take(&[up, Input::FromLauncher(FromLauncher::Listed(runs))]);
         (trial, said)
     }
@@ -63,6 +63,10 @@ impl Trial {
     }
 
     fn start(&self, ordinal: u32, sent_ago_ms: u64) -> ToStartd {
+        self.start_with(ordinal, sent_ago_ms, "KillSigTimeout = 5\n")
+    }
+
+    fn start_with(&self, ordinal: u32, sent_ago_ms: u64, ad: &str) -> ToStartd {
         ToStartd::StartRun(Box::new(StartRun {
             claim: CLAIM,
             secret: SECRET,
@@ -70,7 +74,7 @@ impl Trial {
             beat: Beat { life: 1, sent_ms: self.now.boot_ms - sent_ago_ms },
             run: run(ordinal),
             lease_s: 100,
-            ad: Arc::new(ClassAd::parse_old("KillSigTimeout = 5\n").unwrap()),
+            ad: Arc::new(ClassAd::parse_old(ad).unwrap()),
             spool: None,
         }))
     }
@@ -115,11 +119,23 @@ fn request(number: u64, cpus: u32) -> ToStartd {
         request: Resources { cpus, memory_mib: 128, disk_kib: 1024, ..Resources::default() },
         limits: Vec::new(),
         ad: Arc::new(ClassAd::parse_old(&ad).unwrap()),
+        universe: Universe::Vanilla,
     }))
 }
 
+/// A request for a claim of which the machine's own expressions are not asked.
+fn request_beside(number: u64, universe: Universe) -> ToStartd {
+    let ToStartd::RequestClaim(request) = request(number, 1) else { unreachable!() };
+    let ad = Arc::new(ClassAd::parse_old("Requirements = TARGET.Cpus > 1000\n").unwrap());
+    ToStartd::RequestClaim(Box::new(RequestClaim { universe, ad, ..*request }))
+}
+
 fn stop(ordinal: u32, how: StopHow) -> ToStartd {
-    ToStartd::StopRun { claim: CLAIM, secret: SECRET, run: run(ordinal), ordinal, how }
+    stop_to(ordinal, how, StopAim::Vacate)
+}
+
+fn stop_to(ordinal: u32, how: StopHow, aim: StopAim) -> ToStartd {
+    ToStartd::StopRun { claim: CLAIM, secret: SECRET, run: run(ordinal), ordinal, how, aim }
 }
 
 fn ended(ordinal: u32, code: i32) -> FromLauncher {
@@ -314,4 +330,76 @@ fn a_run_is_suspended_when_it_executes_and_an_old_order_does_nothing() {
     assert_eq!(trial.reports(listed), ["continued #2 1"]);
     check(&mut trial, stop(1, StopHow::Graceful), &["stop 1 by 15 in 5000 ms"]);
     check(&mut trial, pause(1, 3, true), &[]);
+}
+
+#[test]
+fn a_claim_beside_a_schedd_takes_nothing_and_is_not_advertised() {
+    let (mut trial, _) = Trial::new(vec![]);
+    let before = trial.core.machine_state(trial.now);
+    check(&mut trial, request_beside(1, Universe::Scheduler), &["granted beside1@m"]);
+    check(&mut trial, request_beside(2, Universe::Local), &["granted beside2@m"]);
+    check(&mut trial, request_beside(1, Universe::Scheduler), &["granted beside1@m"]);
+    // All that the machine has is there for others.
+    check(&mut trial, request(3, 2), &["granted slot1_1@m"]);
+    let start = trial.start(1, 0);
+    assert_eq!(trial.orders(start), ["start 1"], "nothing is advertised");
+    let state = trial.core.machine_state(trial.now);
+    assert_eq!((state.claims.len(), state.slots.len()), (1, 2));
+    assert_eq!(before.free.minus(&state.claims[0].resources), Some(state.free));
+}
+
+#[test]
+fn only_a_schedd_that_is_near_gets_a_claim_beside_itself() {
+    let (mut trial, _) = Trial::new(vec![]);
+    let far = ScheddName::new("far");
+    let message = request_beside(1, Universe::Local);
+    trial.take(&[Input::ScheddUp { schedd: far.clone(), near: false }]);
+    let said = trial.take(&[Input::FromSchedd { schedd: far, message, fresh: SECRET }]);
+    assert_eq!(said, ["denied"]);
+    assert!(trial.core.is_idle());
+}
+
+#[test]
+fn a_run_is_stopped_by_the_signal_that_its_job_has_for_that() {
+    let own =
+        "KillSig = \"SIGINT\"\nHoldKillSig = 3\nRemoveKillSig = \"SIGUSR1\"\nKillSigTimeout = 5\n";
+    for (aim, signal) in [(StopAim::Vacate, 2), (StopAim::Hold, 3), (StopAim::Remove, 10)] {
+        let mut trial = Trial::claimed();
+        let start = trial.start_with(1, 0, own);
+        check(&mut trial, start, &["start 1"]);
+        let expected = format!("stop 1 by {signal} in 5000 ms");
+        check(&mut trial, stop_to(1, StopHow::Graceful, aim), &[&expected]);
+    }
+    // A removal that comes after a hold has a word of its own; a hold after it has not.
+    let mut trial = Trial::claimed();
+    let start = trial.start_with(1, 0, own);
+    check(&mut trial, start, &["start 1"]);
+    check(&mut trial, stop_to(1, StopHow::Graceful, StopAim::Hold), &["stop 1 by 3 in 5000 ms"]);
+    let removal = || stop_to(1, StopHow::Graceful, StopAim::Remove);
+    check(&mut trial, removal(), &["stop 1 by 10 in 5000 ms"]);
+    check(&mut trial, removal(), &[]);
+    check(&mut trial, stop_to(1, StopHow::Graceful, StopAim::Hold), &[]);
+}
+
+#[test]
+fn a_job_of_the_scheduler_universe_has_all_the_time_it_needs_until_nobody_waits_for_it() {
+    let (mut trial, _) = Trial::new(vec![]);
+    check(&mut trial, request_beside(1, Universe::Scheduler), &["granted beside1@m"]);
+    let start = trial.start_with(1, 0, "");
+    check(&mut trial, start, &["start 1"]);
+    let stopped = trial.orders(stop(1, StopHow::Graceful));
+    assert_eq!(stopped, [format!("stop 1 by 15 in {} ms", u64::from(u32::MAX) * 1000)]);
+    let release = ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET };
+    check(&mut trial, release, &["stop 1 by 9 in 0 ms"]);
+}
+
+#[test]
+fn a_journal_of_a_version_without_claims_beside_schedds_is_read() {
+    let old = r#"{"at":{"wall":1,"boot_ms":1},"fact":{"ClaimGranted":{"claim":{"journal":5,"number":1},
+        "secret":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"schedd":"schedd","matched":{"life":1,"number":1},"owner":"alice",
+        "resources":{"cpus":1,"memory_mib":128,"disk_kib":1024},"slot":1}}}"#;
+    let mut core = Core::new(machine(), State::default());
+    core.apply(&serde_json::from_str(old).unwrap());
+    assert_eq!(core.check(), Ok(()));
+    assert_eq!(core.machine_state(Now::default()).claims.len(), 1);
 }

@@ -54,7 +54,7 @@ impl Core {
 
     fn next_beat_ms(&self) -> Option<u64> {
         let mut owners = self.state.claims.values().map(|claim| &claim.schedd);
-        let wanted = owners.any(|schedd| self.connected.contains(schedd));
+        let wanted = owners.any(|schedd| self.connected.contains_key(schedd));
         let every = u64::try_from(BEAT_EVERY.as_millis()).unwrap_or(u64::MAX);
         wanted.then(|| self.beaten_ms.map_or(0, |last| last.saturating_add(every)))
     }
@@ -83,7 +83,8 @@ fn expire(id: ClaimId, claim: &Claim) -> Vec<Fact> {
         None => vec![Fact::ClaimDropped { claim: id, reason }],
         Some(run) => {
             let code = run.stop.map_or(VacateCode::ReconnectFailed, |stop| stop.code);
-            let stop = Stop { graceful: false, code };
+            let aim = run.stop.map(|stop| stop.aim).unwrap_or_default();
+            let stop = Stop { graceful: false, code, aim };
             let mut facts = vec![Fact::StopOrdered { claim: id, stop }];
             if claim.doomed.is_none() {
                 facts.push(Fact::ClaimDoomed { claim: id, reason });

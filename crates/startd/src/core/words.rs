@@ -6,9 +6,9 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{
     Beat, ClaimId, ClaimSecret, LimitUse, MachineName, MatchId, Now, Pause, Resources, RunEnd,
-    RunId, ScheddName, Timestamp, Usage, UserName,
+    RunId, ScheddName, Timestamp, Universe, Usage, UserName,
 };
-use proto::claiming::{FromStartd, ToStartd};
+use proto::claiming::{FromStartd, StopAim, ToStartd};
 use serde::{Deserialize, Serialize};
 
 /// A machine as it was found when the startd started: what does not change in its life.
@@ -38,6 +38,9 @@ pub enum Input {
     ScheddUp {
         /// Which.
         schedd: ScheddName,
+        /// Whether it is a process of this machine and of the startd's own user, as the kernel says: only such a schedd may
+        /// run jobs beside itself here.
+        near: bool,
     },
     /// A schedd's connection closed.
     ScheddDown {
@@ -254,13 +257,16 @@ pub enum Fact {
         /// In whose name they run; their owner's if it is not said.
         #[serde(default)]
         submitter: Option<UserName>,
-        /// What was carved.
+        /// What was carved; nothing for jobs that run beside the schedd.
         resources: Resources,
         /// What its runs use of concurrency limits.
         #[serde(default)]
         limits: Vec<LimitUse>,
-        /// The number of the dynamic slot.
+        /// The number of the dynamic slot, or of the claim beside the schedd.
         slot: u32,
+        /// Where the jobs run.
+        #[serde(default)]
+        universe: Universe,
     },
     /// A claim without a live run is over: its slot is free.
     ClaimDropped {
@@ -354,6 +360,8 @@ pub enum Fact {
     ScheddCame {
         /// Which.
         schedd: ScheddName,
+        /// Whether it may run jobs beside itself here.
+        near: bool,
     },
     /// A schedd's connection closed.
     ScheddWent {
@@ -430,10 +438,28 @@ pub struct Accepted {
 /// How a job wants to be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manner {
-    /// The first signal (`KillSig`, `RemoveKillSig`), SIGTERM if the job does not say.
+    /// The first signal (`KillSig`), SIGTERM if the job does not say.
     pub signal: i32,
     /// From that signal to SIGKILL, seconds (`KillSigTimeout`).
     pub grace_s: u32,
+    /// The first signal where the job is to be held (`HoldKillSig`), if it is another one.
+    #[serde(default)]
+    pub hold_signal: Option<i32>,
+    /// The first signal where the job is to be removed (`RemoveKillSig`), if it is another one.
+    #[serde(default)]
+    pub remove_signal: Option<i32>,
+}
+
+impl Manner {
+    /// The first signal of a stop for this.
+    pub fn signal_for(self, aim: StopAim) -> i32 {
+        let own = match aim {
+            StopAim::Vacate => None,
+            StopAim::Hold => self.hold_signal,
+            StopAim::Remove => self.remove_signal,
+        };
+        own.unwrap_or(self.signal)
+    }
 }
 
 /// An order to end a run.
@@ -443,6 +469,9 @@ pub struct Stop {
     pub graceful: bool,
     /// Why: how the end is reported.
     pub code: model::VacateCode,
+    /// For what: which signal it gets.
+    #[serde(default)]
+    pub aim: StopAim,
 }
 
 /// What `apply` changed that somebody must learn.
@@ -511,8 +540,10 @@ pub struct StartProcess {
     pub owner: UserName,
     /// The slot, for example `slot1_2@host`.
     pub slot: String,
-    /// What it may use.
+    /// What it may use; nothing is said of that for a job that runs beside its schedd.
     pub resources: Resources,
+    /// Where it runs.
+    pub universe: Universe,
     /// The job's ad.
     pub job: Arc<ClassAd>,
     /// Where the job keeps what it has when it is evicted, if it keeps anything.

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 
 use classad::ClassAd;
 use model::version::{CONDOR_VERSION, condor_platform};
-use model::{Resources, Timestamp};
+use model::{Resources, Timestamp, attr};
 use nix::sys::utsname::uname;
 
 use super::measure::free_disk_kib;
@@ -35,6 +35,28 @@ pub(crate) struct Found {
     pub(crate) total: Resources,
     /// What there is to know.
     pub(crate) ad: ClassAd,
+}
+
+/// The machine as a schedd on it advertises itself: what the Requirements of jobs look at that run beside it. The disk is that of
+/// `folder`.
+///
+/// # Errors
+///
+/// If the kernel does not say how much memory there is.
+pub fn submit_machine(
+    name: &str,
+    address: &str,
+    folder: &Path,
+    now: Timestamp,
+) -> io::Result<ClassAd> {
+    let Found { total, mut ad } = machine(name, address, folder, &Settings::default(), now)?;
+    for startds in ["StartdIpAddr", "LastBenchmark", "MachineResources"] {
+        ad.remove(startds);
+    }
+    ad.set(attr::CPUS, i64::from(total.cpus));
+    ad.set(attr::MEMORY, whole(total.memory_mib));
+    ad.set(attr::DISK, whole(total.disk_kib));
+    Ok(ad)
 }
 
 /// Looks at the machine. `address` is the one for people to see.

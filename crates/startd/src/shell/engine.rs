@@ -54,7 +54,7 @@ pub(crate) enum EngineInput {
     /// For the core.
     Core(Input),
     /// A schedd connected.
-    ScheddUp { schedd: ScheddName, link: ScheddLink },
+    ScheddUp { schedd: ScheddName, near: bool, link: ScheddLink },
     /// That connection closed.
     ScheddDown { schedd: ScheddName, connection: u64 },
     /// From the launcher.
@@ -235,11 +235,11 @@ impl Engine {
         for input in waiting.drain(..) {
             match input {
                 EngineInput::Core(input) => inputs.push(input),
-                EngineInput::ScheddUp { schedd, link } => {
+                EngineInput::ScheddUp { schedd, near, link } => {
                     if self.schedds.insert(schedd.clone(), link).is_some() {
                         inputs.push(Input::ScheddDown { schedd: schedd.clone() });
                     }
-                    inputs.push(Input::ScheddUp { schedd });
+                    inputs.push(Input::ScheddUp { schedd, near });
                 }
                 EngineInput::ScheddDown { schedd, connection } => {
                     let present = self.schedds.get(&schedd);

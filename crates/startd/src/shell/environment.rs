@@ -7,6 +7,7 @@ use std::path::Path;
 
 use classad::ClassAd;
 use model::cmdline::{CmdlineError, environ_of};
+use model::{JobId, Universe};
 
 /// Variables by which libraries learn how many threads to use (HTCondor 25.14: `STARTER_NUM_THREADS_ENV_VARS`). Without
 /// them, a job with one processor of sixty-four starts sixty-four threads.
@@ -34,16 +35,23 @@ pub(crate) const MACHINE_AD: &str = ".machine.ad";
 /// What stands for the scratch folder in a job's environment (HTCondor 25.14).
 const SCRATCH_MACRO: &str = "$$(CondorScratchDir)";
 
+/// `CLUSTER.PROC`, for jobs of the scheduler universe (HTCondor 25.14).
+const JOB_ID: &str = "CONDOR_ID";
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
+    /// On a part of the machine, or beside its schedd.
+    pub(crate) universe: Universe,
+    /// Which job it is a run of.
+    pub(crate) job: JobId,
     /// Its scratch folder.
     pub(crate) scratch: &'a Path,
     /// A name for it that leaves room for the path of a socket.
     pub(crate) temporary: &'a Path,
     /// Its working directory.
     pub(crate) cwd: &'a Path,
-    /// Its slot, for example `slot1_2@host`.
+    /// Its slot, for example `slot1_2@host`; runs beside a schedd have none.
     pub(crate) slot: &'a str,
     /// Its processors.
     pub(crate) cpus: u32,
@@ -51,7 +59,8 @@ pub(crate) struct Place<'a> {
     pub(crate) home: Option<&'a Path>,
 }
 
-/// The variables of a run. What the job asks for goes before what is only a convenience, and behind what says where it is.
+/// The variables of a run. What the job asks for goes before what is only a convenience, and behind what says where it is. A job
+/// of the scheduler universe is told of itself, and nothing of a slot or a folder: it has neither.
 ///
 /// # Errors
 ///
@@ -63,6 +72,12 @@ pub(crate) fn of(
     let mut environ = environ_of(job)?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let scratch = text(place.scratch);
+    let job_ad = text(&place.scratch.join(JOB_AD));
+    if place.universe == Universe::Scheduler {
+        environ.insert(JOB_ID.to_owned(), place.job.to_string());
+        environ.insert("_CONDOR_JOB_AD".to_owned(), job_ad);
+        return Ok(environ);
+    }
     for value in environ.values_mut().filter(|value| value.contains(SCRATCH_MACRO)) {
         *value = value.replace(SCRATCH_MACRO, &scratch);
     }
@@ -73,17 +88,19 @@ pub(crate) fn of(
     for (name, value) in unless_set.into_iter().chain(folders).chain(home) {
         environ.entry(name.to_owned()).or_insert(value);
     }
-    let slot = place.slot.split('@').next().unwrap_or(place.slot);
     for (name, value) in [
         ("BATCH_SYSTEM", "HTCondor".to_owned()),
-        ("_CONDOR_JOB_AD", text(&place.scratch.join(JOB_AD))),
+        ("_CONDOR_JOB_AD", job_ad),
         ("_CONDOR_JOB_IWD", text(place.cwd)),
         ("_CONDOR_JOB_PIDS", String::new()),
         ("_CONDOR_MACHINE_AD", text(&place.scratch.join(MACHINE_AD))),
         ("_CONDOR_SCRATCH_DIR", scratch),
-        ("_CONDOR_SLOT", slot.to_owned()),
     ] {
         environ.insert(name.to_owned(), value);
+    }
+    if !place.universe.is_beside() {
+        let slot = place.slot.split('@').next().unwrap_or(place.slot);
+        environ.insert("_CONDOR_SLOT".to_owned(), slot.to_owned());
     }
     Ok(environ)
 }
@@ -96,10 +113,12 @@ mod tests {
 
     use super::*;
 
-    fn check(environment: &str, expected: &Expect) {
+    fn check(universe: Universe, environment: &str, expected: &Expect) {
         let mut job = ClassAd::new();
         job.set("Environment", environment);
         let place = Place {
+            universe,
+            job: JobId::new(7, 2),
             scratch: Path::new("/execute/dir_1"),
             temporary: Path::new("/tmp/updraft-1/1-1"),
             cwd: Path::new("/home/alice/work"),
@@ -117,6 +136,7 @@ mod tests {
     #[test]
     fn a_job_that_asks_for_nothing_finds_what_htcondor_sets() {
         check(
+            Universe::Vanilla,
             "",
             &expect![[r#"
                 BATCH_SYSTEM=HTCondor
@@ -147,10 +167,53 @@ mod tests {
     }
 
     #[test]
+    fn a_job_beside_its_schedd_is_told_of_no_slot() {
+        check(
+            Universe::Scheduler,
+            "HOME=/home/alice",
+            &expect![[r#"
+                CONDOR_ID=7.2
+                HOME=/home/alice
+                _CONDOR_JOB_AD=/execute/dir_1/.job.ad
+            "#]],
+        );
+        check(
+            Universe::Local,
+            "",
+            &expect![[r#"
+                BATCH_SYSTEM=HTCondor
+                CUBACORES=4
+                GOMAXPROCS=4
+                HOME=/home/alice
+                JULIA_NUM_THREADS=4
+                MKL_NUM_THREADS=4
+                NUMEXPR_NUM_THREADS=4
+                OMP_NUM_THREADS=4
+                OMP_THREAD_LIMIT=4
+                OPENBLAS_NUM_THREADS=4
+                PYTHON_CPU_COUNT=4
+                ROOT_MAX_THREADS=4
+                TEMP=/tmp/updraft-1/1-1
+                TF_LOOP_PARALLEL_ITERATIONS=4
+                TF_NUM_THREADS=4
+                TMP=/tmp/updraft-1/1-1
+                TMPDIR=/tmp/updraft-1/1-1
+                _CONDOR_JOB_AD=/execute/dir_1/.job.ad
+                _CONDOR_JOB_IWD=/home/alice/work
+                _CONDOR_JOB_PIDS=
+                _CONDOR_MACHINE_AD=/execute/dir_1/.machine.ad
+                _CONDOR_SCRATCH_DIR=/execute/dir_1
+            "#]],
+        );
+    }
+
+    #[test]
     fn the_job_has_its_way_with_everything_but_where_it_is() {
         let mut job = ClassAd::new();
         job.set("Environment", "OMP_NUM_THREADS=1 TMPDIR=/fast _CONDOR_SLOT=mine 'FOO=a b'");
         let place = Place {
+            universe: Universe::Vanilla,
+            job: JobId::new(7, 2),
             scratch: Path::new("/s"),
             temporary: Path::new("/s"),
             cwd: Path::new("/s"),

@@ -2,7 +2,8 @@
 //! starts and ends is not its matter.
 //!
 //! A job runs in its initial directory, with its files where its ad says; or, where its files are brought to it, in its scratch
-//! folder.
+//! folder. Beside its schedd it is always the former; then the folder only has its ad, and what a job of the local universe puts
+//! there.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Metadata, OpenOptions};
@@ -211,11 +212,13 @@ impl Sandboxes {
             failure(StartStage::Execute, &layout.program, Errno::EINVAL as i32)
         };
         let place = Place {
+            universe: run.universe,
+            job: run.run.job,
             scratch: &layout.scratch,
             temporary: &self.nicknames.of(run.key, &layout.scratch),
             cwd: &layout.cwd,
             slot: &run.slot,
-            cpus: run.resources.cpus,
+            cpus: processors(run),
             home: self.home.as_deref(),
         };
         let env = environment::of(job, place).map_err(unreadable)?;
@@ -368,6 +371,15 @@ fn write_over(path: &Path, text: &str) -> io::Result<()> {
     let mut file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
     file.write_all(text.as_bytes())?;
     file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
+}
+
+/// How many processors a run is to use. One beside its schedd has no slot: it is taken at its word, as others are at theirs.
+fn processors(run: &StartProcess) -> u32 {
+    if !run.universe.is_beside() {
+        return run.resources.cpus;
+    }
+    let asked = run.job.literal(attr::REQUEST_CPUS).and_then(Value::as_i64);
+    asked.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(1).max(1)
 }
 
 /// A string attribute that says something.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::{ClaimSecret, ScheddName};
+use nix::unistd::Uid;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, Ask, Identity, Refusal, Request, Response};
 use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
@@ -97,11 +98,14 @@ async fn greet(incoming: Incoming, desk: Arc<Desk>) {
 }
 
 async fn serve_schedd(connection: Connection, schedd: ScheddName, desk: Arc<Desk>) {
-    let Connection { sender, receiver, .. } = connection;
+    let Connection { peer, sender, receiver } = connection;
+    // Every peer of a Unix socket is on this machine; whose it is, the kernel says.
+    let near = peer.uid == Uid::effective().as_raw();
     let (queue, outgoing) = mpsc::channel(QUEUE);
     let number = desk.connections.fetch_add(1, Ordering::Relaxed);
     let up = EngineInput::ScheddUp {
         schedd: schedd.clone(),
+        near,
         link: ScheddLink { connection: number, queue: Some(queue) },
     };
     if desk.engine.send(up).await.is_err() {

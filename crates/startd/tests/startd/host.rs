@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{Attempt, JobId, MatchId, Resources, RunId, UserName};
+use model::{Attempt, JobId, MatchId, Resources, RunId, Universe, UserName};
 use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RequestClaim, StartRun, ToStartd};
 use proto::matchmaking::{FromMachine, MachineState};
 use proto::net::{Admission, Connection, Listener, Role, connect_unix};
@@ -152,6 +152,7 @@ impl Schedd {
             request: Resources { cpus: 1, memory_mib: 128, disk_kib: 1024, ..Resources::default() },
             limits: Vec::new(),
             ad: Arc::new(ad.clone()),
+            universe: Universe::of(ad),
         })))
         .await;
         match self.hear().await {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use model::{RunEnd, StartStage, VacateCode};
-use proto::claiming::{FromStartd, RunStatus, StopHow, ToStartd};
+use proto::claiming::{FromStartd, RunStatus, StopAim, StopHow, ToStartd};
 use proto::matchmaking::FromMachine;
 
 use crate::host::{Host, Schedd, advertised, told, until};
@@ -231,10 +231,9 @@ async fn a_stopped_run_is_vacated_with_all_its_processes() {
         host.read("child").strip_suffix('\n').map(str::to_owned)
     })
     .await;
-    let (ordinal, how) = (1, StopHow::Graceful);
-    schedd
-        .say(ToStartd::StopRun { claim: claim.claim, secret: claim.secret, run, ordinal, how })
-        .await;
+    let (ordinal, how, aim) = (1, StopHow::Graceful, StopAim::Vacate);
+    let (secret, claim) = (claim.secret, claim.claim);
+    schedd.say(ToStartd::StopRun { claim, secret, run, ordinal, how, aim }).await;
     assert!(matches!(ended(&mut schedd).await, RunEnd::Vacated { .. }));
     assert!(!fs::exists(format!("/proc/{child}")).unwrap(), "process {child} is left");
 }

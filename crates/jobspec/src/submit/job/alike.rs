@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
+use model::Universe;
 
-use super::{Job, Made, Refused, Setting, Transfer, Universe};
+use super::{Job, Made, Refused, Setting, Transfer};
 use crate::diagnostic::Diagnostic;
 use crate::language::macros::Scope;
 

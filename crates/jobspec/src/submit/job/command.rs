@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::attr;
 use model::cmdline::{self, CmdlineError, Written};
+use model::{Universe, attr};
 
-use super::{Job, Universe, words};
+use super::{Job, words};
 use crate::diagnostic::{Diagnostic, Form};
 use crate::site::FileKind;
 use crate::submit::keywords::Family;

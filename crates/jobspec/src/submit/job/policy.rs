@@ -1,9 +1,9 @@
 //! What happens when the job ends, is held, loses contact or must go: retries, hold at submit, signals, lease.
 
 use classad::Expr;
-use model::attr;
+use model::{Universe, attr};
 
-use super::{Job, Universe};
+use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
 

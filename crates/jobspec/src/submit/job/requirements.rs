@@ -5,11 +5,11 @@
 //! different: their clauses stay, and a warning says that naming them is obsolete.
 
 use classad::{Expr, RefScope, Value};
-use model::attr;
+use model::{Universe, attr};
 
+use super::Job;
 use super::timing::DEFERRAL_CLAUSES;
 use super::transfer::Transfer;
-use super::{Job, Universe};
 use crate::diagnostic::Diagnostic;
 
 /// Attributes of a machine that tell its operating system; naming any leaves out the clause about it.

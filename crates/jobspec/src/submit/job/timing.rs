@@ -1,6 +1,8 @@
 //! When the job may start: a fixed time, or a crontab.
 
-use super::{Job, Universe};
+use model::Universe;
+
+use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
 

@@ -90,6 +90,7 @@ impl Core {
         ad.set(attr::ENTERED_CURRENT_ACTIVITY, busy_since.as_secs());
         ad.set(attr::REMOTE_OWNER, self.user(&claim.owner));
         ad.set(attr::REMOTE_USER, self.user(claim.charged()));
+        ad.set("ClientMachine", claim.schedd.as_str());
         if let Some(submitter) = &claim.submitter {
             ad.set(attr::ACCOUNTING_GROUP, self.user(submitter));
         }

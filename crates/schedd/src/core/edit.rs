@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{JobId, Now, attr};
+use model::{ClusterId, JobId, Now, attr};
 use proto::client::{Answer, Edited, Priority, Select, Selector};
 
 use super::ads;
 use super::state::{Cluster, Core, JobRef};
-use super::words::{Actor, Fact};
+use super::words::{Actor, Fact, FactoryStep};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
 pub(super) const KEPT_HERE: [&str; 88] = [
@@ -125,13 +125,39 @@ impl Core {
         let ad = Arc::new(ad);
         match self.editable(now, by, select) {
             Err(refused) => (Vec::new(), Answer::Edited(refused)),
-            Ok(jobs) if jobs.is_empty() => (Vec::new(), Answer::Edited(Edited::NoJobs)),
             Ok(jobs) => {
                 let count = jobs.len() as u64;
                 let edited = |job| Fact::JobEdited { job, changes: Arc::clone(&ad) };
-                (jobs.into_iter().map(edited).collect(), Answer::Edited(Edited::Done(count)))
+                let mut facts: Vec<Fact> = jobs.into_iter().map(edited).collect();
+                facts.extend(self.factories_of(by, select).map(|cluster| {
+                    let step = FactoryStep::Edited(Arc::clone(&ad));
+                    Fact::Factory { cluster, step }
+                }));
+                let answer = if facts.is_empty() { Edited::NoJobs } else { Edited::Done(count) };
+                (facts, Answer::Edited(answer))
             }
         }
+    }
+
+    /// The factories that are named whole: what is set counts for their jobs that are still to come too (HTCondor 25.14). A
+    /// constraint asks jobs, and those that are to come cannot be asked.
+    fn factories_of<'a>(
+        &'a self,
+        by: &'a Actor,
+        select: &'a Select,
+    ) -> impl Iterator<Item = ClusterId> + 'a {
+        let named = move |id: ClusterId, cluster: &Cluster| match select {
+            _ if !by.superuser && *cluster.owner() != by.user => false,
+            Select::All => true,
+            Select::Constraint(_) => false,
+            Select::Any(selectors) => selectors.iter().any(|selector| match selector {
+                Selector::Job(_) => false,
+                Selector::Cluster(named) => *named == id,
+                Selector::Owner(user) => cluster.owner() == user,
+            }),
+        };
+        let factories = self.clusters.iter().filter(|(_, cluster)| cluster.is_factory());
+        factories.filter(move |(id, cluster)| named(**id, cluster)).map(|(id, _)| *id)
     }
 
     /// The selected jobs, each once. A constraint means those of one's own; a job that is named must be one's own.

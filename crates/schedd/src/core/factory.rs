@@ -2,9 +2,11 @@
 //! rest is a range of numbers that nobody is told of; it becomes jobs as others leave. What HTCondor calls late
 //! materialisation.
 
+use std::sync::Arc;
+
 use classad::{ClassAd, Value};
 use model::userlog::Completion;
-use model::{ClusterId, ClusterSpec, Now, ProcId};
+use model::{ClusterId, ClusterSpec, JobId, Now, ProcId};
 use proto::client::Happening;
 
 use super::index::{by_universe, idle_range};
@@ -81,6 +83,14 @@ impl Core {
         if then.is_empty() {
             then = self.deferred_from_the_start(now, id, spec, numbers(&pieces));
         }
+        let edited = cluster.later_edits.iter().flat_map(|changes| {
+            let edited = |proc| {
+                let job = JobId { cluster: id, proc };
+                Fact::JobEdited { job, changes: Arc::clone(changes) }
+            };
+            numbers(&pieces).map(edited)
+        });
+        then.extend(edited);
         let step = FactoryStep::Materialised(pieces);
         [Fact::Factory { cluster: id, step }].into_iter().chain(then).collect()
     }
@@ -98,6 +108,7 @@ impl Core {
             FactoryStep::Materialised(pieces) => self.materialised(id, pieces),
             FactoryStep::Paused { .. } => self.pause(id, true),
             FactoryStep::Resumed { .. } => self.pause(id, false),
+            FactoryStep::Edited(changes) => self.edit_later(id, changes),
             FactoryStep::Ended => {
                 let never = self.ended(id);
                 let what = Happening::FactoryEnded { cluster: id, never };
@@ -124,6 +135,13 @@ impl Core {
         if let Some(cluster) = self.clusters.get_mut(&id) {
             cluster.paused = paused;
         }
+    }
+
+    fn edit_later(&mut self, id: ClusterId, changes: &ClassAd) {
+        let Some(cluster) = self.clusters.get_mut(&id) else { return };
+        let mut edits = cluster.later_edits.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        edits.update(changes);
+        cluster.later_edits = Some(Arc::new(edits));
     }
 
     /// What has not become a job never will: says how many.
@@ -167,6 +185,7 @@ impl Core {
                 FactoryNews::Paused { reason: reason.clone(), code: *code }
             }
             FactoryStep::Resumed { reason } => FactoryNews::Resumed { reason: reason.clone() },
+            FactoryStep::Edited(_) => return,
             // Its jobs in the queue are its last: with the last of them it is over.
             FactoryStep::Ended if u64::from(cluster.left) > cluster.later.len() => return,
             FactoryStep::Ended => cluster.removal(cluster.left),

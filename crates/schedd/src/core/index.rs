@@ -125,6 +125,7 @@ impl Core {
             untouched: record.body.untouched.clone(),
             later: record.body.later.clone(),
             paused: record.body.paused,
+            later_edits: record.body.later_edits.clone(),
             never: record.body.never,
             waiting: record.body.untouched.len(),
             jobs: BTreeMap::new(),

@@ -31,7 +31,7 @@ pub struct ClusterRecord {
 }
 
 /// What the schedd itself knows of a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterBody {
     /// Whose.
     pub owner: UserName,
@@ -48,6 +48,9 @@ pub struct ClusterBody {
     /// How many jobs of a factory that was removed never came.
     #[serde(default)]
     pub never: u32,
+    /// The attributes that were set since for those of its jobs that are still to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later_edits: Option<Arc<ClassAd>>,
     /// How many jobs are not final or have not left the queue, those of `later` included. The cluster is live until none is.
     pub left: u32,
 }

@@ -102,6 +102,8 @@ pub(super) struct Cluster {
     pub(super) paused: bool,
     /// How many of its jobs never come.
     pub(super) never: u32,
+    /// What was set since for its jobs that are still to come.
+    pub(super) later_edits: Option<Arc<ClassAd>>,
     /// How many of its jobs in the queue are idle or held.
     pub(super) waiting: u64,
     pub(super) jobs: BTreeMap<ProcId, JobRecord>,
@@ -200,6 +202,7 @@ impl Cluster {
             untouched: self.untouched.clone(),
             later: self.later.clone(),
             paused: self.paused,
+            later_edits: self.later_edits.clone(),
             never: self.never,
             left: self.left,
         }

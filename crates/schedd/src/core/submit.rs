@@ -76,6 +76,7 @@ impl Core {
             untouched,
             later,
             paused: false,
+            later_edits: None,
             never: 0,
             left: procs,
         };

@@ -614,59 +614,6 @@ fn an_order_to_suspend_is_said_again_on_a_new_connection() {
 }
 
 #[test]
-fn a_factory_has_no_more_jobs_in_the_queue_than_it_may() {
-    let check = |lines: &str, listed: usize| {
-        let trial = Trial::with_jobs(100, lines);
-        let all = Query::of(Select::All);
-        assert_eq!(trial.core.query(trial.now, &all).len(), listed, "{lines}");
-        assert_eq!(trial.core.totals().all.idle, listed as u64, "{lines}");
-    };
-    check("", 100);
-    check("JobMaterializeLimit = 7", 7);
-    check("JobMaterializeMaxIdle = 3", 3);
-    check("JobMaterializeLimit = 7\nJobMaterializeMaxIdle = 3", 3);
-    check("JobMaterializeLimit = 1000", 100);
-}
-
-#[test]
-fn jobs_that_start_or_leave_make_room_for_the_next_of_their_factory() {
-    let mut trial = Trial::with_jobs(3, "JobMaterializeLimit = 2\nJobMaterializeMaxIdle = 1");
-    let in_queue = |trial: &Trial| trial.core.totals().all;
-    assert_eq!((in_queue(&trial).idle, in_queue(&trial).running), (1, 0));
-    trial.matched();
-    trial.hears(granted(&trial));
-    assert_eq!((in_queue(&trial).idle, in_queue(&trial).running), (1, 1));
-    trial.ends(RunEnd::Exited { code: 0 });
-    // The second runs on the claim, and the last waits.
-    assert_eq!((in_queue(&trial).idle, in_queue(&trial).running), (1, 1));
-}
-
-#[test]
-fn a_factory_is_paused_resumed_and_removed_with_its_cluster() {
-    let mut trial = Trial::with_jobs(9, "JobMaterializeLimit = 2");
-    let cluster = |trial: &mut Trial, action| {
-        let select = Select::Any(vec![Selector::Cluster(ClusterId(1))]);
-        trial.take(&[Input::Act { by: user("alice"), action, select }])
-    };
-    let (hold, release) = (HoldCode::UserRequest, Action::Release { reason: None });
-    cluster(&mut trial, Action::Hold { reason: None, code: hold, subcode: 0 });
-    trial.acts("alice", Action::Remove { reason: None, force: false });
-    let all = trial.core.totals().all;
-    assert_eq!((all.idle, all.held), (0, 1), "a paused factory makes no jobs");
-    cluster(&mut trial, release);
-    assert_eq!(trial.core.totals().all.idle, 2, "one is released, and one comes");
-    let batch = cluster(&mut trial, Action::Remove { reason: None, force: false });
-    assert!(
-        batch
-            .dirty
-            .recorded
-            .iter()
-            .any(|entry| matches!(entry.what, Happening::FactoryEnded { never: 6, .. }))
-    );
-    assert_eq!(trial.core.rows().clusters, [], "nothing of it is left");
-}
-
-#[test]
 fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
     let check = |what: &str, select: Select, groups: &[(i64, i64, i64, i64)]| {
         let mut trial = Trial::with_jobs(1000, "");
@@ -704,6 +651,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
 mod beside;
 mod deferral;
 mod expand;
+mod factories;
 mod factory_log;
 mod grow;
 mod policies;

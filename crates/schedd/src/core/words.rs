@@ -290,7 +290,7 @@ pub enum Fact {
 }
 
 /// What a factory does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FactoryStep {
     /// These jobs came into the queue: pieces from the first number to the one behind the last.
     Materialised(Vec<(u32, u32)>),
@@ -308,6 +308,8 @@ pub enum FactoryStep {
     },
     /// It was removed: the rest of its jobs never come.
     Ended,
+    /// The jobs that are still to come have these attributes.
+    Edited(Arc<ClassAd>),
 }
 
 /// What is said to a startd again.

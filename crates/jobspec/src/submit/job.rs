@@ -19,10 +19,14 @@ use model::{Universe, attr};
 
 pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
-use super::keywords::{self, KEYWORDS, Keyword, Kind, Support};
+use super::keywords::{self, Family, KEYWORDS, Keyword, Kind, Support};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
+
+/// Attributes that ask for something and have no keyword.
+const ATTRIBUTES_LATER: [(&str, Family); 2] =
+    [("PreCmd", Family::Scripts), ("PostCmd", Family::Scripts)];
 
 /// A job being made.
 pub(super) struct Job<'a> {
@@ -84,13 +88,12 @@ impl Job<'_> {
             let Some(keyword) = keywords::find(name) else { continue };
             let Support::Later(family) = keyword.support else { continue };
             entry.set_used();
-            if !self.expand(&entry.value, entry.place.clone())?.is_empty() {
-                let message = format!("{} is not supported yet", entry.name);
-                let hint = format!(
-                    "{} are not built; remove the line to submit without",
-                    family.describe()
-                );
-                return Err(Diagnostic::error(message).at(entry.place.clone()).hint(hint));
+            let value = self.expand(&entry.value, entry.place.clone())?;
+            // Whoever says that they do not want it has it.
+            if !value.is_empty()
+                && evaluate::constant(&value) != Some(classad::Value::Boolean(false))
+            {
+                return Err(not_built(&entry.name, entry.place.clone(), family));
             }
         }
         Ok(())
@@ -147,6 +150,11 @@ impl Job<'_> {
             }
             entry.set_used();
             let name = &entry.name[3..];
+            if let Some((_, family)) =
+                ATTRIBUTES_LATER.iter().find(|(of, _)| of.eq_ignore_ascii_case(name))
+            {
+                return Err(not_built(name, entry.place.clone(), *family));
+            }
             let text = self.expand(&entry.value, entry.place.clone())?;
             let text = text.trim_ascii();
             if name.is_empty() {
@@ -286,6 +294,12 @@ impl Keyword {
         let attr = (!self.attr.is_empty()).then_some(self.attr);
         std::iter::once(self.name).chain(self.aliases.iter().copied()).chain(attr)
     }
+}
+
+/// Something that is known by name only.
+fn not_built(name: &str, place: Option<Place>, family: Family) -> Diagnostic {
+    let hint = format!("{} are not built; remove the line to submit without", family.describe());
+    Diagnostic::error(format!("{name} is not supported yet")).at(place).hint(hint)
 }
 
 /// A text without the double quotes around it.

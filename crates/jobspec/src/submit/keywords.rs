@@ -74,6 +74,14 @@ pub enum Family {
     SharedInput,
     /// Jobs that are skipped when their outputs are newer than their inputs.
     Dataflow,
+    /// A second event log for DAGMan, and attributes as notes in the log.
+    EventLogForms,
+    /// A pause after the start of a job.
+    StartDelays,
+    /// Jobs that are done without being run.
+    JobsWithoutRuns,
+    /// Programs before and after the executable.
+    Scripts,
     /// Job sets.
     JobSets,
     /// Debuggers and logs of the execute side.
@@ -107,6 +115,10 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
+            Self::EventLogForms => "other forms of the event log",
+            Self::StartDelays => "pauses after the start of a job",
+            Self::JobsWithoutRuns => "jobs that are done without being run",
+            Self::Scripts => "programs before and after the executable",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
             Self::Interactive => "interactive jobs",
@@ -176,10 +188,10 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     // ---- its log
     "log" => "UserLog", Path;
     "log_xml" => "UserLogUseXML", Truth;
-    "dagman_log" => "DAGManNodesLog", Path;
+    "dagman_log" => "DAGManNodesLog", Path, EventLogForms;
     "submit_event_notes" => "SubmitEventNotes", Text;
     "submit_event_user_notes" => "SubmitEventUserNotes", Text;
-    "submit_event_notes_attrs" => "SubmitEventNotesAttrs", Text;
+    "submit_event_notes_attrs" => "SubmitEventNotesAttrs", Text, EventLogForms;
     "ulog_execute_attrs" => "UserLogExecuteEventAttrs", Text;
     "job_ad_information_attrs" => "JobAdInformationAttrs", Text;
     // ---- how it is called and told of
@@ -248,10 +260,10 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "max_job_retirement_time" => "MaxJobRetirementTime", Expression;
     "want_graceful_removal" => "WantGracefulRemoval", Expression;
     "job_lease_duration" => "JobLeaseDuration", Made;
-    "next_job_start_delay" => "NextJobStartDelay", Expression;
-    "noop_job" => "IsNoopJob", Expression;
-    "noop_job_exit_code" => "NoopJobExitCode", Expression;
-    "noop_job_exit_signal" => "NoopJobExitSignal", Expression;
+    "next_job_start_delay" => "NextJobStartDelay", Expression, StartDelays;
+    "noop_job" => "IsNoopJob", Expression, JobsWithoutRuns;
+    "noop_job_exit_code" => "NoopJobExitCode", Expression, JobsWithoutRuns;
+    "noop_job_exit_signal" => "NoopJobExitSignal", Expression, JobsWithoutRuns;
     "erase_output_and_error_on_restart" => "EraseOutputAndErrorOnRestart", Truth;
     "coresize" ["core_size"] => "CoreSize", Integer;
     "stack_size" => "StackSize", Expression;

@@ -188,6 +188,14 @@ pub(super) fn described(
     ad
 }
 
+/// The ad of a job that comes into the queue, of which this is what it was submitted with.
+pub(super) fn submitted_ad(record: &ClusterRecord, own: &ClassAd, proc: ProcId) -> ClassAd {
+    let mut ad = own.clone();
+    ad.set(attr::PROC_ID, i64::from(proc.0));
+    ad.set(attr::CLUSTER_ID, i64::from(record.cluster.0));
+    ad
+}
+
 fn set_state(ad: &mut ClassAd, record: &JobRecord) {
     let state = &record.state;
     ad.set(attr::JOB_STATUS, state.status().number());

@@ -1,6 +1,7 @@
 //! The only place where the core's state changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, JobState, Now, RunEnd, RunId};
@@ -187,7 +188,8 @@ impl Core {
             }
             JobEvent::RunOver { .. } => {
                 if let Some(running) = state.running() {
-                    self.vacate(at, running.claim, change);
+                    let keep = self.job(id).and_then(|job| policy::keep_claim(job, at));
+                    self.vacate(at, running.claim, keep, change);
                 }
             }
             JobEvent::RunStarted { .. }
@@ -311,10 +313,17 @@ impl Core {
         change.claim = Some((claim, Some(record)));
     }
 
-    fn vacate(&mut self, at: Now, claim: model::ClaimId, change: &mut Change) {
+    fn vacate(
+        &mut self,
+        at: Now,
+        claim: model::ClaimId,
+        keep: Option<Duration>,
+        change: &mut Change,
+    ) {
         let Some(held) = self.claims.get_mut(&claim) else { return };
         held.record.run = None;
         held.free_since_ms = at.boot_ms;
+        held.keep = keep;
         let record = held.record.clone();
         self.beside.note_run(record.universe, false);
         self.place_freed(record.universe);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Beat, ClaimId, MachineName, Now, RunEnd, RunId, Usage};
-use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, StopHow, ToStartd};
+use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, ToStartd};
 
+use super::react::how_to_stop;
 use super::rows::ClaimRecord;
-use super::state::{Claim, Core, Machine};
+use super::state::{Claim, Core, JobRef, Machine};
 use super::words::{Fact, Rejection, Repeat};
 
 impl Core {
@@ -89,7 +90,9 @@ impl Core {
             match listed.get(id) {
                 Some(status) => facts.extend(self.reconcile(now, name, claim, status)),
                 // A status that was sent before the claim was granted cannot know it.
-                None if beat <= claim.record.granted => facts.extend(self.say_again(name, claim)),
+                None if beat <= claim.record.granted => {
+                    facts.extend(self.say_again(now, name, claim));
+                }
                 None => {
                     let reason = "the startd does not hold the claim any more";
                     facts.extend(self.gone(now, claim, reason));
@@ -133,9 +136,11 @@ impl Core {
                 let job = self.job(run.job);
                 let was_cut_off = job.is_some_and(|job| job.record().tally.disconnected.is_some());
                 let back = was_cut_off.then_some(Fact::RunReconnected { run });
-                back.into_iter().chain(self.say_again(name, claim)).collect()
+                back.into_iter().chain(self.say_again(now, name, claim)).collect()
             }
-            Some(_) | None if status.last_ordinal < record.ordinal => self.say_again(name, claim),
+            Some(_) | None if status.last_ordinal < record.ordinal => {
+                self.say_again(now, name, claim)
+            }
             // It accepted the run and does not have it any more.
             Some(_) | None => {
                 let reason = "the startd has no record of the run".to_owned();
@@ -146,13 +151,13 @@ impl Core {
     }
 
     /// Says again what the claim's run shall do. The startd does an ordinal once, and answers with what came of it.
-    fn say_again(&self, name: &MachineName, claim: &Claim) -> Vec<Fact> {
+    fn say_again(&self, now: Now, name: &MachineName, claim: &Claim) -> Vec<Fact> {
         let Some(run) = claim.record.run else { return Vec::new() };
         let id = claim.record.claim;
         let job = self.job(run.job);
         let repeated = |what| Fact::Repeated { machine: name.clone(), what };
-        if job.is_some_and(|job| job.is_stopping()) {
-            return vec![repeated(Repeat::StopRun(id, StopHow::Graceful))];
+        if let Some(job) = job.filter(JobRef::is_stopping) {
+            return vec![repeated(Repeat::StopRun(id, how_to_stop(job, now)))];
         }
         let pause = job.and_then(|job| job.state().running().map(|running| running.pause));
         let paused = pause.filter(|pause| pause.number > 0).map(|_| repeated(Repeat::PauseRun(id)));

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env, Expr, Value};
-use model::{ClaimId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, Now, Piece, Procs};
+use model::{ClaimId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, Now, Piece, Procs, attr};
 
 use super::ads;
+use super::log_view::EXECUTE_ATTRS;
 use super::state::{Core, JobRef};
 use super::words::Fact;
 
@@ -16,6 +17,7 @@ const MATCH: &str = "MATCH_";
 const MATCH_EXP: &str = "MATCH_EXP_";
 const JOB_MACHINE_ATTRS: &str = "JobMachineAttrs";
 const HISTORY_LENGTH: &str = "JobMachineAttrsHistoryLength";
+const MATCH_LIST_LENGTH: &str = "LastMatchListLength";
 
 /// How many machines are remembered if the job does not say (HTCondor 25.14).
 const DEFAULT_HISTORY: i64 = 1;
@@ -42,7 +44,7 @@ pub(super) fn expands(spec: &ClusterSpec, shared: &ClassAd) -> bool {
 
 fn asks(ad: &ClassAd) -> bool {
     let text = |expr: &Expr| expr.as_literal().and_then(Value::as_str).map(str::to_owned);
-    ad.get(JOB_MACHINE_ATTRS).is_some()
+    [JOB_MACHINE_ATTRS, MATCH_LIST_LENGTH, EXECUTE_ATTRS].iter().any(|name| ad.get(name).is_some())
         || ad.iter().any(|(_, expr)| text(expr).is_some_and(|text| text.contains(OPEN)))
 }
 
@@ -191,15 +193,23 @@ fn machine_attrs(ad: &ClassAd, slot: &ClassAd, now: Now) -> ClassAd {
     let separators = |c: char| c == ',' || c.is_whitespace();
     for name in names.as_str().unwrap_or_default().split(separators).filter(|name| !name.is_empty())
     {
-        let numbered = |n: i64| format!("MachineAttr{name}{n}");
-        for n in (1..length.min(MAX_HISTORY)).rev() {
-            if let Some(before) = ad.get(&numbered(n - 1)) {
-                changes.set(numbered(n).as_str(), before.clone());
-            }
-        }
-        if length > 0 {
-            changes.set(numbered(0).as_str(), slot.eval(name, Some(ad), &env));
+        let now = slot.eval(name, Some(ad), &env);
+        remember(ad, &format!("MachineAttr{name}"), length, now, &mut changes);
+    }
+    let matches = ad.eval(MATCH_LIST_LENGTH, None, &env).as_i64().unwrap_or(0);
+    remember(ad, "LastMatchName", matches, slot.eval(attr::NAME, None, &env), &mut changes);
+    changes
+}
+
+/// The newest value is number 0; those before it move up, and the last of `length` is forgotten.
+fn remember(ad: &ClassAd, name: &str, length: i64, newest: Value, changes: &mut ClassAd) {
+    let numbered = |n: i64| format!("{name}{n}");
+    for n in (1..length.min(MAX_HISTORY)).rev() {
+        if let Some(before) = ad.get(&numbered(n - 1)) {
+            changes.set(numbered(n).as_str(), before.clone());
         }
     }
-    changes
+    if length > 0 {
+        changes.set(numbered(0).as_str(), newest);
+    }
 }

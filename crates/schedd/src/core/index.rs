@@ -256,7 +256,8 @@ impl Core {
             }
         });
         let work_until_ms = now.deadline(WORK_LIFE);
-        let claim = Claim { record, work_until_ms, free_since_ms: now.boot_ms, slot_ad: None };
+        let claim =
+            Claim { record, work_until_ms, free_since_ms: now.boot_ms, keep: None, slot_ad: None };
         self.claims.insert(id, claim);
     }
 

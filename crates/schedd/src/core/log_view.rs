@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use classad::{ClassAd, Expr};
+use classad::{ClassAd, Expr, Value};
 use model::userlog::{Completion, TransferStep};
 use model::{
-    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, ProcId, Resources, RunEnd, RunId,
+    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId,
     Timestamp, Universe, Usage, attr,
 };
 
@@ -18,6 +18,10 @@ use super::{ads, factory};
 
 /// What HTCondor 25.14 says of a connection that closed by itself.
 const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
+
+/// Attributes of the job that are told with every entry, and of the slot that are told when a run begins.
+const AD_INFORMATION: &str = "JobAdInformationAttrs";
+pub(super) const EXECUTE_ATTRS: &str = "UserLogExecuteEventAttrs";
 
 /// An entry of a user's log.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +47,8 @@ pub enum LogKind {
         batch_name: Option<String>,
         /// `SubmitEventNotes`, or DAGMan's `DAG Node: NAME`.
         notes: Option<String>,
+        /// `SubmitEventUserNotes`.
+        user_notes: Option<String>,
     },
     /// 035 to 038: about a factory, and none of its jobs.
     Factory(FactoryNews),
@@ -104,6 +110,8 @@ pub enum LogKind {
         /// The slot.
         slot: Option<Arc<str>>,
     },
+    /// 028: what the job wants to be told of itself beside the entry before (`JobAdInformationAttrs`), as ClassAd text.
+    AdInformation(Vec<(String, String)>),
     /// 010.
     Suspended {
         /// How many processes were stopped.
@@ -167,6 +175,36 @@ pub struct SlotPlace {
     pub scratch_dir: Arc<str>,
     /// What the slot has.
     pub resources: Resources,
+    /// What else the job wants to be told of it (`UserLogExecuteEventAttrs`), as ClassAd text.
+    pub more: Vec<(String, String)>,
+}
+
+impl LogKind {
+    /// Its number, and HTCondor's name for it.
+    fn trigger(&self) -> (u16, &'static str) {
+        match self {
+            Self::Submitted { .. } => (0, "ULOG_SUBMIT"),
+            Self::Executing { .. } => (1, "ULOG_EXECUTE"),
+            Self::Evicted { .. } => (4, "ULOG_JOB_EVICTED"),
+            Self::Terminated(_) => (5, "ULOG_JOB_TERMINATED"),
+            Self::ImageSize { .. } => (6, "ULOG_IMAGE_SIZE"),
+            Self::Aborted { .. } => (9, "ULOG_JOB_ABORTED"),
+            Self::Suspended { .. } => (10, "ULOG_JOB_SUSPENDED"),
+            Self::Unsuspended => (11, "ULOG_JOB_UNSUSPENDED"),
+            Self::Held(_) => (12, "ULOG_JOB_HELD"),
+            Self::Released { .. } => (13, "ULOG_JOB_RELEASED"),
+            Self::StartError { .. } => (21, "ULOG_REMOTE_ERROR"),
+            Self::Disconnected { .. } => (22, "ULOG_JOB_DISCONNECTED"),
+            Self::Reconnected { .. } => (23, "ULOG_JOB_RECONNECTED"),
+            Self::Lost { .. } => (24, "ULOG_JOB_RECONNECT_FAILED"),
+            Self::AdInformation(_) => (28, "ULOG_JOB_AD_INFORMATION"),
+            Self::Factory(FactoryNews::Submitted { .. }) => (35, "ULOG_CLUSTER_SUBMIT"),
+            Self::Factory(FactoryNews::Removed { .. }) => (36, "ULOG_CLUSTER_REMOVE"),
+            Self::Factory(FactoryNews::Paused { .. }) => (37, "ULOG_FACTORY_PAUSED"),
+            Self::Factory(FactoryNews::Resumed { .. }) => (38, "ULOG_FACTORY_RESUMED"),
+            Self::Transfer { .. } => (40, "ULOG_FILE_TRANSFER"),
+        }
+    }
 }
 
 /// A run that is over, as a log entry tells it.
@@ -218,7 +256,8 @@ impl Core {
                 {
                     let ad = ads::job_ad(job, event.at, self);
                     let kinds = self.kinds(job, &ad, what, event.at);
-                    push(log, job, &ad, at, kinds);
+                    let ad = self.told_with(job, ad, what, event.at);
+                    push(log, job, &ad, event.at, kinds);
                 }
             }
             Fact::JobLeft { job } => self.log_last_of_factory(job.cluster, at, log),
@@ -228,8 +267,8 @@ impl Core {
                     && is_larger(job, usage.peak_rss_kib)
                 {
                     let ad = ads::job_ad(job, event.at, self);
-                    let kinds = grown(job, &ad, usage.peak_rss_kib).into_iter().collect();
-                    push(log, job, &ad, at, kinds);
+                    let kind = grown(job, &ad, usage.peak_rss_kib);
+                    push(log, job, &ad, event.at, kind);
                 }
             }
             Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, |slot, address| {
@@ -272,7 +311,7 @@ impl Core {
     fn log_link(
         &self,
         run: RunId,
-        now: model::Now,
+        now: Now,
         log: &mut Vec<LogEntry>,
         kind: impl FnOnce(Arc<str>, String) -> LogKind,
     ) {
@@ -282,8 +321,20 @@ impl Core {
         // HTCondor 25.14 has nobody who could lose sight of a job beside the schedd.
         if let Some(claim) = claim.filter(|claim| !claim.record.universe.is_beside()) {
             let kind = kind(Arc::clone(&claim.record.slot), claim.record.address.clone());
-            push(log, job, &ads::job_ad(job, now, self), now.wall, vec![kind]);
+            push(log, job, &ads::job_ad(job, now, self), now, [kind]);
         }
+    }
+
+    /// What is told of a job beside the entries of an event: at the end of a run, with how that ended.
+    fn told_with(&self, job: JobRef<'_>, ad: ClassAd, what: &JobEvent, now: Now) -> ClassAd {
+        if let JobEvent::RunOver { end, usage, .. } = what
+            && ad.get(AD_INFORMATION).is_some()
+        {
+            let mut record = job.record();
+            record.tally.note_end(end, *usage);
+            return ads::record_ad(job.cluster, &record, now, &self.config);
+        }
+        ad
     }
 
     pub(super) fn kinds(
@@ -291,7 +342,7 @@ impl Core {
         job: JobRef<'_>,
         ad: &ClassAd,
         event: &JobEvent,
-        now: model::Now,
+        now: Now,
     ) -> Vec<LogKind> {
         let running = job.state().running().cloned();
         let began = running.is_some_and(|running| running.executing.is_some());
@@ -315,6 +366,9 @@ impl Core {
                             slot: Arc::clone(&claim.record.slot),
                             scratch_dir: record.tally.scratch_dir.unwrap_or_else(|| "".into()),
                             resources: claim.record.resources.clone(),
+                            more: claim.slot_ad.as_deref().map_or_else(Vec::new, |slot| {
+                                told_of(slot, Some(ad), &listed(ad, EXECUTE_ATTRS, now), now)
+                            }),
                         }),
                     },
                 });
@@ -386,8 +440,19 @@ pub(super) fn submitted(
             path,
             job: JobId { cluster: record.cluster, proc },
             at,
-            kind: LogKind::Submitted { batch_name: text(attr::JOB_BATCH_NAME), notes },
+            kind: LogKind::Submitted {
+                batch_name: text(attr::JOB_BATCH_NAME),
+                notes,
+                user_notes: text("SubmitEventUserNotes"),
+            },
         });
+        if ad.get(AD_INFORMATION).is_some() {
+            let job = ads::submitted_ad(record, &ad, proc);
+            let now = Now { wall: at, boot_ms: 0 };
+            let last = log.len() - 1;
+            let about = ad_information(&log[last].kind, &job, now);
+            log.extend(about.map(|kind| LogEntry { kind, ..log[last].clone() }));
+        }
     }
 }
 
@@ -423,13 +488,7 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
     }
 }
 
-fn summary(
-    job: JobRef<'_>,
-    ad: &ClassAd,
-    end: &RunEnd,
-    usage: Usage,
-    now: model::Now,
-) -> RunSummary {
+fn summary(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) -> RunSummary {
     let tally = job.record().tally;
     let env = ads::env(now);
     let amount = |name| {
@@ -462,18 +521,59 @@ fn push(
     log: &mut Vec<LogEntry>,
     job: JobRef<'_>,
     ad: &ClassAd,
-    at: Timestamp,
-    kinds: Vec<LogKind>,
+    now: Now,
+    kinds: impl IntoIterator<Item = LogKind>,
 ) {
     let Some(path) = log_path(ad) else { return };
     let owner = job.cluster.owner();
-    log.extend(kinds.into_iter().map(|kind| LogEntry {
-        owner: owner.clone(),
-        path: Arc::clone(&path),
-        job: job.job,
-        at,
-        kind,
-    }));
+    let mut add = |kind| {
+        let (owner, path) = (owner.clone(), Arc::clone(&path));
+        log.push(LogEntry { owner, path, job: job.job, at: now.wall, kind });
+    };
+    for kind in kinds {
+        let about = ad_information(&kind, ad, now);
+        add(kind);
+        about.into_iter().for_each(&mut add);
+    }
+}
+
+/// The entry that comes with each other, of a job that wants to be told of itself.
+fn ad_information(with: &LogKind, ad: &ClassAd, now: Now) -> Option<LogKind> {
+    ad.get(AD_INFORMATION)?;
+    let (number, name) = with.trigger();
+    let mut told = told_of(ad, None, &listed(ad, AD_INFORMATION, now), now);
+    told.push(("TriggerEventTypeName".to_owned(), Expr::from(name).to_string()));
+    told.push(("TriggerEventTypeNumber".to_owned(), number.to_string()));
+    told.sort();
+    Some(LogKind::AdInformation(told))
+}
+
+/// The names in a list of the job's.
+fn listed(ad: &ClassAd, list: &str, now: Now) -> Vec<String> {
+    let names = ad.eval(list, None, &ads::env(now));
+    let names = names.as_str().unwrap_or_default().to_owned();
+    let separator = |c: char| c == ',' || c.is_whitespace();
+    names.split(separator).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// What these attributes of an ad come to, where they come to anything that stands on one line.
+fn told_of(
+    ad: &ClassAd,
+    other: Option<&ClassAd>,
+    names: &[String],
+    now: Now,
+) -> Vec<(String, String)> {
+    let env = ads::env(now);
+    let value = |name: &String| match ad.eval(name, other, &env) {
+        Value::Undefined | Value::Error | Value::List(_) | Value::Ad(_) => None,
+        value @ (Value::Boolean(_)
+        | Value::Integer(_)
+        | Value::Real(_)
+        | Value::String(_)
+        | Value::AbsTime(_)
+        | Value::RelTime(_)) => Some((name.clone(), value.to_new())),
+    };
+    names.iter().filter_map(value).collect()
 }
 
 fn text_of(ad: &ClassAd, name: &str) -> Option<String> {

@@ -114,6 +114,7 @@ fn news(kind: LogKind) -> Option<MailNews> {
         // The job goes on, or a hold or removal follows and tells it.
         LogKind::Submitted { .. }
         | LogKind::Factory(_)
+        | LogKind::AdInformation(_)
         | LogKind::Transfer { .. }
         | LogKind::ImageSize { .. }
         | LogKind::StartError { .. }

@@ -1,5 +1,7 @@
 //! The job's own word on what follows: `on_exit_hold`, `on_exit_remove`, `leave_in_queue`, the lease.
 
+use std::time::Duration;
+
 use classad::Value;
 use model::{AfterRun, Hold, HoldCode, JobEvent, Now, RunEnd, Usage, attr};
 
@@ -77,6 +79,16 @@ pub(super) fn lease_s(job: JobRef<'_>, now: Now) -> u32 {
         None => job.cluster.ad.eval(attr::JOB_LEASE_DURATION, None, &ads::env(now)).as_i64(),
     };
     said.and_then(|s| u32::try_from(s).ok()).unwrap_or(default)
+}
+
+/// How long the claim of a job that has ended is kept for a job that is yet to be submitted (`keep_claim_idle`).
+pub(super) fn keep_claim(job: JobRef<'_>, now: Now) -> Option<Duration> {
+    const KEEP: &str = "KeepClaimIdle";
+    if !job.has(KEEP) {
+        return None;
+    }
+    let seconds = job.described().eval(KEEP, None, &ads::env(now)).as_i64()?;
+    Some(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// The number that goes with a hold: 0 if the job says none.

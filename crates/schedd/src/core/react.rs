@@ -10,7 +10,7 @@ use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
 use super::expand::with_expansions;
-use super::state::Core;
+use super::state::{Core, JobRef};
 use super::words::{Change, Effect, Event, Fact, Repeat};
 
 impl Core {
@@ -90,7 +90,8 @@ impl Core {
                 let state = self.job(job)?.state();
                 let claim = state.running()?.claim;
                 let machine = &self.claims.get(&claim)?.record.machine;
-                self.stop_run(claim, StopHow::Graceful).map(|message| tell(machine, message))
+                let how = how_to_stop(self.job(job)?, now);
+                self.stop_run(claim, how).map(|message| tell(machine, message))
             }
             JobEvent::RunOver { attempt, .. } => {
                 let (claim, record) = change.claim.as_ref()?;
@@ -206,6 +207,21 @@ fn release_effect(change: &Change, release: bool) -> Vec<Effect> {
 fn limits_freed(change: &Change) -> Option<Effect> {
     let record = change.dropped.as_ref()?;
     (!record.limits.is_empty()).then(|| declined(record.matched, "its claim is over"))
+}
+
+/// Whether a run that is to end gets its signal and its grace. A job that is held or removed may say that it wants neither
+/// (HTCondor 25.14: `want_graceful_removal = false`).
+pub(super) fn how_to_stop(job: JobRef<'_>, now: Now) -> StopHow {
+    const WANTS: &str = "WantGracefulRemoval";
+    let JobState::Stopping { cause: StopCause::Hold(_) | StopCause::Remove { .. }, .. } =
+        job.state()
+    else {
+        return StopHow::Graceful;
+    };
+    if job.has(WANTS) && job.described().eval(WANTS, None, &ads::env(now)).truth() == Some(false) {
+        return StopHow::Fast;
+    }
+    StopHow::Graceful
 }
 
 fn declined(matched: MatchId, reason: &str) -> Effect {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use classad::{AttrName, ClassAd};
 use model::{
@@ -11,6 +12,7 @@ use model::{
 use proto::client::Counts;
 use proto::matchmaking::Match;
 
+use super::ads;
 use super::beside::{Beside, Places};
 use super::classes::{Classes, Sorting};
 use super::ranges::Ranges;
@@ -118,6 +120,8 @@ pub(super) struct Claim {
     pub(super) work_until_ms: u64,
     /// Since when it has no run.
     pub(super) free_since_ms: u64,
+    /// How long its last job wants it to be kept without one (`KeepClaimIdle`), if that said so.
+    pub(super) keep: Option<Duration>,
     /// The slot's ad, if it was granted in this life while some job needed it.
     pub(super) slot_ad: Option<Arc<ClassAd>>,
 }
@@ -272,15 +276,18 @@ impl JobRef<'_> {
     /// Whether it keeps something when it is evicted.
     pub(super) fn keeps_when_evicted(&self) -> bool {
         const WHEN: &str = "WhenToTransferOutput";
-        let own = self.delta_has(WHEN);
-        (own || self.cluster.ad.get(WHEN).is_some()) && {
-            let mut ad = self.cluster.record.spec.delta(self.job.proc).unwrap_or_default();
-            if let Some(edits) = self.edits() {
-                ad.update(edits);
-            }
-            ad.set_parent(Arc::clone(&self.cluster.ad));
-            on_evict(&ad) == OnEvict::Keep
-        }
+        self.has(WHEN) && on_evict(&self.described()) == OnEvict::Keep
+    }
+
+    /// Whether the job or its cluster has this attribute of what users have said.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.cluster.ad.get(name).is_some() || self.delta_has(name)
+    }
+
+    /// What users have said of it: when it was submitted, and since.
+    pub(super) fn described(&self) -> ClassAd {
+        let cluster = self.cluster;
+        ads::described(&cluster.record, &cluster.ad, self.job.proc, self.edits())
     }
 
     /// Whether it may have a log: most jobs of a large submission have none, and nothing is computed for them.

@@ -9,7 +9,7 @@ use model::{
     Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, StartFailure, StartStage,
     SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
 };
-use proto::claiming::{ClaimGranted, FromStartd, ToStartd};
+use proto::claiming::{ClaimGranted, FromStartd, StopHow, ToStartd};
 use proto::client::{
     ActResult, Action, Answer, Edited, Happening, Priority, Query, Refusal, Select, Selector,
 };
@@ -648,6 +648,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
     check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
 }
 
+mod asked;
 mod beside;
 mod deferral;
 mod expand;
@@ -693,6 +694,7 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
         LogKind::Reconnected { .. } => "023",
         LogKind::Lost { .. } => "024",
         LogKind::Aborted { .. } => "009",
+        LogKind::AdInformation(_) => "028",
         LogKind::Suspended { .. } => "010",
         LogKind::Unsuspended => "011",
         LogKind::Held(_) => "012",

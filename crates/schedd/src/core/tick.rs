@@ -169,6 +169,7 @@ impl Core {
         let beside = claim.record.universe.is_beside();
         let others_wait = !beside && self.vanilla_idle() > 0;
         let keep = if others_wait { Duration::ZERO } else { KEEP_CLAIM };
+        let keep = claim.keep.unwrap_or_default().max(keep);
         after(claim.free_since_ms, keep).min(claim.work_until_ms)
     }
 

@@ -26,12 +26,12 @@ pub(crate) fn of_entries(entries: &[LogEntry], host: &str, zone: &TimeZone) -> L
 
 fn event(kind: &LogKind, host: &str) -> UserLogEvent {
     match kind {
-        LogKind::Submitted { batch_name, notes } => UserLogEvent::Submitted {
+        LogKind::Submitted { batch_name, notes, user_notes } => UserLogEvent::Submitted {
             host: host.to_owned(),
             log_notes: notes.clone().or_else(|| {
                 batch_name.as_ref().map(|name| format!("[ JobBatchName = {} ]", quoted(name)))
             }),
-            user_notes: None,
+            user_notes: user_notes.clone(),
             warnings: None,
         },
         LogKind::Factory(news) => of_factory(news, host),
@@ -76,6 +76,9 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             slot_name: slot.as_deref().unwrap_or_default().to_owned(),
         },
         LogKind::Suspended { processes } => UserLogEvent::Suspended { processes: *processes },
+        LogKind::AdInformation(attributes) => {
+            UserLogEvent::AdInformation { attributes: attributes.clone() }
+        }
         LogKind::Unsuspended => UserLogEvent::Unsuspended,
         LogKind::Held(hold) => UserLogEvent::Held {
             reason: Some(hold.reason.clone()),
@@ -113,7 +116,7 @@ fn of_factory(news: &FactoryNews, host: &str) -> UserLogEvent {
 
 /// What HTCondor tells of a slot at event 001, sorted.
 fn properties(place: &SlotPlace) -> Vec<(String, String)> {
-    let SlotPlace { scratch_dir, resources, .. } = place;
+    let SlotPlace { scratch_dir, resources, more, .. } = place;
     let mut all = vec![
         ("CondorScratchDir".to_owned(), quoted(scratch_dir)),
         ("Cpus".to_owned(), resources.cpus.to_string()),
@@ -121,6 +124,9 @@ fn properties(place: &SlotPlace) -> Vec<(String, String)> {
         ("Memory".to_owned(), resources.memory_mib.to_string()),
     ];
     all.extend(resources.custom.iter().map(|(name, n)| (name.clone(), n.to_string())));
+    let known: Vec<String> = all.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    let news = more.iter().filter(|(name, _)| !known.contains(&name.to_ascii_lowercase()));
+    all.extend(news.cloned());
     all.sort();
     all
 }

@@ -193,8 +193,12 @@ pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
         };
         signal.filter(|n| (1..=64).contains(n))
     };
-    let grace = job.eval(attr::KILL_SIG_TIMEOUT, None, &env).as_i64();
-    let grace = grace.and_then(|s| u32::try_from(s).ok()).map(|grace| grace.min(MAX_GRACE_S));
+    let grace = |name| {
+        let seconds = job.eval(name, None, &env).as_i64();
+        seconds.and_then(|s| u32::try_from(s).ok()).map(|grace| grace.min(MAX_GRACE_S))
+    };
+    // The former is the newer name (HTCondor 25.14).
+    let grace = grace("JobMaxVacateTime").or_else(|| grace(attr::KILL_SIG_TIMEOUT));
     let otherwise = match universe {
         Universe::Scheduler => u32::MAX,
         Universe::Vanilla | Universe::Local => DEFAULT_GRACE_S,

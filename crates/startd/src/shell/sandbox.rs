@@ -12,13 +12,14 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use classad::{ClassAd, Value};
+use classad::{ClassAd, Env, Value};
 use launcher::wire::{Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
 use model::{StartFailure, StartStage, attr};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, User};
+use proto::clock;
 use tokio::sync::mpsc;
 
 use super::environment::{self, JOB_AD, MACHINE_AD, Place};
@@ -145,7 +146,9 @@ impl Sandboxes {
     pub(crate) fn prepare(&self, run: &StartProcess) -> Result<Start, StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
-        let cwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
+        let iwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
+        // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the initial one.
+        let cwd = text(job, "RemoteIwd").map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
         let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
         let layout = Layout {
             program: cwd.join(text(job, attr::CMD).unwrap_or_default()),
@@ -407,7 +410,11 @@ fn stdio(path: Option<&Path>, write: WriteMode) -> Stdio {
 fn limits(job: &ClassAd) -> Limits {
     let core = job.literal("CoreSize").and_then(Value::as_i64).unwrap_or(0);
     let core = Rlimit { resource: Resource::Core, max: u64::try_from(core).ok() };
-    Limits { rlimits: vec![core], ..Limits::default() }
+    // `StackSize`, in bytes; without it, what the pool was started with.
+    let env = Env::at(clock::now().wall.as_secs());
+    let stack = job.eval("StackSize", None, &env).as_i64().and_then(|n| u64::try_from(n).ok());
+    let stack = stack.map(|max| Rlimit { resource: Resource::Stack, max: Some(max) });
+    Limits { rlimits: [core].into_iter().chain(stack).collect(), ..Limits::default() }
 }
 
 #[cfg(test)]

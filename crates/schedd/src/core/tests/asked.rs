@@ -1,0 +1,83 @@
+//! What jobs ask for by an attribute of their own: to be told more in the log, to be stopped at once, to have their claim kept.
+
+use super::*;
+
+const LOG: &str = "Iwd = \"/\"\nUserLog = \"/log\"";
+
+#[test]
+fn a_job_is_told_of_itself_with_every_entry_as_it_is_then() {
+    let mut trial = Trial::with_jobs(
+        1,
+        &format!("{LOG}\nJobAdInformationAttrs = \"RequestCpus, ExitCode Nothing\""),
+    );
+    trial.matched();
+    trial.hears(granted(&trial));
+    let (run, at, scratch_dir) = (RAN, trial.now.wall, "/scratch".to_owned());
+    let batch = trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
+    assert_eq!(entries(&batch), ["001", "028"]);
+    let batch = trial.ends(exited(3));
+    assert_eq!(entries(&batch), ["005", "028"]);
+    let told = [
+        ("ExitCode", "3"),
+        ("RequestCpus", "1"),
+        ("TriggerEventTypeName", "\"ULOG_JOB_TERMINATED\""),
+        ("TriggerEventTypeNumber", "5"),
+    ];
+    let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(batch.log[1].kind, LogKind::AdInformation(told.into()));
+}
+
+#[test]
+fn a_job_is_told_of_its_slot_when_it_begins_and_remembers_its_matches() {
+    let mut trial = Trial::with_jobs(
+        1,
+        &format!("{LOG}\nUserLogExecuteEventAttrs = \"Arch, Nothing\"\nLastMatchListLength = 2"),
+    );
+    trial.matched();
+    let FromStartd::ClaimGranted(mut claim) = granted(&trial) else { unreachable!() };
+    claim.ad = Arc::new(ClassAd::parse_old("Arch = \"X86_64\"\nName = \"slot1@m\"").unwrap());
+    trial.hears(FromStartd::ClaimGranted(claim));
+    let (run, at, scratch_dir) = (RAN, trial.now.wall, "/scratch".to_owned());
+    let batch = trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
+    let LogKind::Executing { place: Some(place), .. } = &batch.log[0].kind else {
+        panic!("{:?}", batch.log)
+    };
+    assert_eq!(place.more, [("Arch".to_owned(), "\"X86_64\"".to_owned())]);
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    assert_eq!(ad.literal("LastMatchName0").and_then(classad::Value::as_str), Some("slot1@m"));
+}
+
+#[test]
+fn who_wants_no_grace_is_stopped_at_once_but_not_when_it_is_only_vacated() {
+    for (lines, action, expected) in [
+        ("WantGracefulRemoval = false", hold(), StopHow::Fast),
+        ("WantGracefulRemoval = false", Action::Vacate { fast: false }, StopHow::Graceful),
+        ("WantGracefulRemoval = true", hold(), StopHow::Graceful),
+        ("", hold(), StopHow::Graceful),
+    ] {
+        let mut trial = Trial::executing(lines);
+        let select = Select::Any(vec![Selector::Job(JOB)]);
+        let batch = trial.take(&[Input::Act { by: user("alice"), action, select }]);
+        let stops = batch.effects.iter().find_map(|effect| match effect {
+            Effect::ToStartd { message: ToStartd::StopRun { how, .. }, .. } => Some(*how),
+            Effect::ToStartd { .. }
+            | Effect::ToNegotiator(_)
+            | Effect::Connect { .. }
+            | Effect::Disconnect { .. }
+            | Effect::RemoveSpool { .. } => None,
+        });
+        assert_eq!(stops, Some(expected), "{lines}");
+    }
+}
+
+#[test]
+fn a_claim_is_kept_for_as_long_as_its_last_job_wants() {
+    for (lines, kept_s) in [("", 2), ("KeepClaimIdle = 20", 20), ("KeepClaimIdle = 10 + 10", 20)] {
+        let mut trial = Trial::executing(lines);
+        trial.ends(exited(0));
+        trial.waits(kept_s - 1);
+        assert_eq!(trial.core.rows().claims.len(), 1, "{lines}");
+        trial.waits(1);
+        assert_eq!(trial.core.rows().claims.len(), 0, "{lines}");
+    }
+}

@@ -1,5 +1,5 @@
 //! Short names for scratch folders that lie deep: what a job makes in `TMPDIR` may be a socket, whose whole path has at most 107
-//! bytes. See docs/adr/0013.
+//! bytes. See docs/adr/0014.
 //!
 //! A short name is a link below a folder in `/tmp` that is this startd's alone: nobody else can make, change or follow anything in it.
 //! Where that folder is stands in a link beside the scratch folders, so that a startd that is restarted finds it again.

@@ -244,7 +244,7 @@ impl Visit<'_> {
         loop {
             let grown_to = *follower.borrow_and_update();
             while next.0 <= grown_to {
-                match self.desk.history.events(next, select).await {
+                match self.desk.history.events(next, Seq(grown_to), select).await {
                     Ok((events, after)) => {
                         if !events.is_empty() {
                             self.say_part(id, Answer::Events(events)).await?;

@@ -44,14 +44,24 @@ impl History {
         }
     }
 
-    /// Events from `since` on that concern the selected jobs, and where to go on.
+    /// Events from `since` to at most `last` that concern the selected jobs, and where to go on.
     pub(crate) async fn events(
         &self,
         since: Seq,
+        last: Seq,
         select: &Select,
     ) -> Result<(Vec<Recorded>, Seq), StoreError> {
-        let page = self.reader.events(since.0).await?;
-        let after = page.last().map_or(since.next(), |row| Seq(row.seq).next());
+        let (page, after) = match clusters_of(select) {
+            Some(clusters) => {
+                let (page, after) = self.reader.events_of(since.0, last.0, &clusters).await?;
+                (page, Seq(after))
+            }
+            None => {
+                let page = self.reader.events(since.0).await?;
+                let after = page.last().map_or(since.next(), |row| Seq(row.seq).next());
+                (page, after)
+            }
+        };
         let mut chosen = Vec::new();
         for row in &page {
             let recorded = rows::recorded(row)?;
@@ -202,6 +212,12 @@ impl Reading<'_> {
         self.clusters.insert(cluster, Arc::clone(&record));
         Ok(Some(record))
     }
+}
+
+/// The clusters that the selection names, if it names nothing else.
+fn clusters_of(select: &Select) -> Option<Vec<u32>> {
+    let Select::Any(selectors) = select else { return None };
+    by_id(selectors).map(|ids| ids.into_iter().map(|(cluster, _)| cluster.0).collect())
 }
 
 /// If every selector is an id, the ids, so that a job is found without reading the whole history. Last asked is read first.

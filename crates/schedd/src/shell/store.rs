@@ -21,6 +21,9 @@ const PAST_SUBMISSIONS: i64 = 10_000;
 /// How many rows a history query reads at a time: enough to amortise the statement, little enough to hold.
 const HISTORY_PAGE: i64 = 1000;
 
+/// Positions of the record that are looked through at once for the events of some clusters: tens of milliseconds.
+const RECORD_WINDOW: u64 = 100_000;
+
 // One statement a table: its argument is a JSON array of rows.
 const UPDATE_CLUSTERS: &str = "\
     update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
@@ -397,6 +400,41 @@ impl Reader {
         .map_err(failed("read the record"))?;
         rows.iter().map(event_row).collect::<Result<_, _>>().map_err(failed("read the record"))
     }
+
+    /// Events of these clusters from a position on, as many as a part of the record up to `last` holds, at most a page; and where
+    /// to go on. The record has no index by cluster, because every event would pay for it: it is looked through.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn events_of(
+        &self,
+        since: u64,
+        last: u64,
+        clusters: &[u32],
+    ) -> Result<(Vec<EventRow>, u64), StoreError> {
+        let end = since.saturating_add(RECORD_WINDOW).min(last.saturating_add(1)).max(since);
+        let position = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        let rows = sqlx::query(
+            "select seq, at_ms, cluster, proc, body from event where seq >= ? and seq < ? \
+             and cluster in (select value from json_each(?)) order by seq limit ?",
+        )
+        .bind(position(since))
+        .bind(position(end))
+        .bind(json!(clusters).to_string())
+        .bind(HISTORY_PAGE)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read the record"))?;
+        let rows: Vec<EventRow> = rows
+            .iter()
+            .map(event_row)
+            .collect::<Result<_, _>>()
+            .map_err(failed("read the record"))?;
+        let is_full = i64::try_from(rows.len()) == Ok(HISTORY_PAGE);
+        let next = rows.last().filter(|_| is_full).map_or(end, |row| row.seq + 1);
+        Ok((rows, next))
+    }
 }
 
 async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
@@ -541,6 +579,33 @@ mod tests {
         assert_eq!(loaded.jobs[2].body, r#"{"n":"a'\"2"}"#);
         assert_eq!((loaded.claims.len(), loaded.last_seq), (1, 1));
         assert_eq!(loaded.meta, [("next".to_owned(), "8".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn the_events_of_a_cluster_are_found_part_by_part() {
+        let (_dir, mut store) = fresh().await;
+        let count = RECORD_WINDOW + 10;
+        let event = |seq: u64| EventRow {
+            seq,
+            at_ms: 5,
+            // Every hundredth is of cluster 8, and the last.
+            cluster: if seq.is_multiple_of(100) || seq == count { 8 } else { 7 },
+            proc: Some(0),
+            body: "{}".to_owned(),
+        };
+        store.commit(&Batch { events: (1..=count).map(event).collect(), ..batch() }).await.unwrap();
+        let reader = store.reader();
+        let (mut found, mut next) = (Vec::new(), 0);
+        while next <= count {
+            let (rows, after) = reader.events_of(next, count, &[8]).await.unwrap();
+            assert!(after > next, "it goes on from {next}");
+            found.extend(rows.into_iter().map(|row| row.seq));
+            next = after;
+        }
+        let expected: Vec<u64> = (1..=count).filter(|seq| event(*seq).cluster == 8).collect();
+        assert_eq!(found, expected);
+        assert_eq!(next, count + 1, "nothing that is still to come is passed over");
+        assert!(reader.events_of(0, count, &[9]).await.unwrap().0.is_empty());
     }
 
     #[tokio::test]

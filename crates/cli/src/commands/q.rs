@@ -90,10 +90,10 @@ fn table(
     }
     Ok(match (call.voice, client) {
         (Voice::HtCondor, _) => table,
-        (Voice::Updraft, None) => table + &advice::render(&found.jobs, moment),
+        (Voice::Updraft, None) => advice::render(&found.jobs, moment).around(&table),
         (Voice::Updraft, Some(client)) => {
             let finished = found::finished_ones(client, &args.jobs, &found.jobs, moment)?;
-            table + &found::advice(args, client, select, &found, moment)? + &finished
+            found::advice(args, client, select, &found, moment)?.around(&table) + &finished
         }
     })
 }

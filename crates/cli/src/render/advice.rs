@@ -1,4 +1,4 @@
-//! What our own `q` says below the table: why jobs are held and what to do about it, and why idle jobs wait.
+//! What our own `q` says around the table: above it, why jobs are held and what to do about it; below it, why idle jobs wait.
 //!
 //! Never shown under HTCondor's names. The reasons are the schedd's; only the remedies are written here.
 
@@ -37,10 +37,26 @@ const NEVER: &str = "never";
 /// Jobs that are listed one by one before the rest is only counted.
 const MOST_LINES: usize = 10;
 
-/// The lines below the table; nothing if no job waits.
-pub fn render(jobs: &[ClassAd], moment: &Moment) -> String {
+/// What is said of jobs that do not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// Of held jobs, which somebody must help: it stands above the table. Nothing if there are none.
+    pub held: String,
+    /// Of idle jobs: it stands below.
+    pub idle: String,
+}
+
+impl Advice {
+    /// The table with what is said above and below it.
+    pub fn around(&self, table: &str) -> String {
+        format!("{}{table}{}", self.held, self.idle)
+    }
+}
+
+/// What is said of these jobs.
+pub fn render(jobs: &[ClassAd], moment: &Moment) -> Advice {
     let jobs: Vec<View<'_>> = jobs.iter().map(|ad| View::new(ad, moment)).collect();
-    held(&jobs, moment.paint) + &idle(&jobs, moment.paint)
+    Advice { held: held(&jobs, moment.paint), idle: idle(&jobs, moment.paint) }
 }
 
 fn held(jobs: &[View<'_>], paint: Paint) -> String {
@@ -49,8 +65,9 @@ fn held(jobs: &[View<'_>], paint: Paint) -> String {
         let reason =
             job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
         let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
-        let group = groups.entry((reason, code)).or_default();
+        let group = groups.entry((apart_from_slots(&reason), code)).or_default();
         group.ids.extend(job.span());
+        group.reason.get_or_insert(reason);
         let retry = job
             .int(attr::HOLD_RETRY_DATE)
             .map(|at| plain(Timestamp::from_secs(at), &job.moment.zone));
@@ -62,7 +79,8 @@ fn held(jobs: &[View<'_>], paint: Paint) -> String {
     let mut out = paint.text(Tone::Bad, "Held:") + "\n";
     let mut ordered: Vec<_> = groups.into_iter().collect();
     ordered.sort_by_key(|(_, group)| group.ids.first().map(|span| span.first));
-    for ((reason, code), Held { ids, retry }) in ordered.iter().take(MOST_LINES) {
+    for ((alike, code), Held { ids, reason, retry }) in ordered.iter().take(MOST_LINES) {
+        let reason = reason.as_deref().unwrap_or(alike);
         out += &format!("  {}  {}\n", span(ids), paint.text(Tone::Faint, reason));
         if let Some(at) = retry {
             let who = if Span::of(ids.iter().copied()).is_some_and(|all| all.count > 1) {
@@ -77,10 +95,19 @@ fn held(jobs: &[View<'_>], paint: Paint) -> String {
     out + &more(ordered.len())
 }
 
+/// A reason without the names of slots: on which one it happened does not make it another.
+fn apart_from_slots(reason: &str) -> String {
+    let is_slot = |word: &str| word.starts_with("slot") && word.contains('@');
+    let words = reason.split(' ').map(|word| if is_slot(word) { "slot" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Jobs that are held for one reason.
 #[derive(Default)]
 struct Held {
     ids: Vec<Span>,
+    /// What was said of one of them.
+    reason: Option<String>,
     /// When the first of them is tried again by itself.
     retry: Option<String>,
 }
@@ -203,5 +230,31 @@ fn remedy(code: i64, ids: &str) -> String {
             )
         }
         HoldCode::Unspecified => format!("when the cause is gone: updraft release {ids}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_on_whichever_slots_it_happened_and_above_the_table() {
+        let job = |proc: i64, slot: &str| {
+            let mut ad = ClassAd::new();
+            ad.set(attr::CLUSTER_ID, 4);
+            ad.set(attr::PROC_ID, proc);
+            ad.set(attr::JOB_STATUS, status::HELD);
+            ad.set(attr::HOLD_REASON, format!("no file on {slot} for it"));
+            ad.set(attr::HOLD_REASON_CODE, 13);
+            ad
+        };
+        let jobs = [job(0, "slot1_1@m"), job(1, "slot1_2@m")];
+        let moment = Moment::new(0, TimeZone::UTC);
+        let text = render(&jobs, &moment).around("the table\n");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], "  4.0-1 (2 jobs)  no file on slot1_1@m for it", "{text}");
+        assert_eq!((lines.len(), lines[3]), (4, "the table"), "{text}");
     }
 }

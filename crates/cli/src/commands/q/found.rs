@@ -7,9 +7,10 @@ use proto::client::{Query, Select, Selector, Totals};
 use proto::command::Client;
 
 use super::args::{Analysis, QArgs, only};
+use crate::render::advice::{self, Advice};
 use crate::render::queue::{Answer, Source};
 use crate::render::view::{Moment, View};
-use crate::render::{advice, finished, totals};
+use crate::render::{finished, totals};
 use crate::shape::Instead;
 use crate::{ad_file, connect, log_jobs, output, select, shape};
 
@@ -81,14 +82,14 @@ fn is_advised_apart(args: &QArgs) -> bool {
     per_job && all && args.jobads.is_none() && args.userlog.is_none()
 }
 
-/// What is said below the table: nothing is repeated of what stands in it.
+/// What is said around the table: nothing is repeated of what stands in it.
 pub(super) fn advice(
     args: &QArgs,
     client: &mut Client,
     select: Select,
     found: &Found,
     moment: &Moment,
-) -> Result<String> {
+) -> Result<Advice> {
     if !is_advised_apart(args) {
         return Ok(advice::render(&found.jobs, moment));
     }

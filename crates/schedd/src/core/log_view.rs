@@ -30,6 +30,8 @@ pub struct LogEntry {
     pub owner: model::UserName,
     /// The file (`UserLog`), absolute.
     pub path: Arc<str>,
+    /// Whether it is to be XML (`UserLogUseXML`).
+    pub xml: bool,
     /// About which job.
     pub job: JobId,
     /// When.
@@ -401,7 +403,7 @@ pub(super) fn about_cluster(
     let owner = record.body.owner.clone();
     // Such an entry is written without the number of a job.
     let job = JobId { cluster: record.cluster, proc: ProcId(0) };
-    log.push(LogEntry { owner, path, job, at, kind });
+    log.push(LogEntry { owner, path, xml: is_xml(shared), job, at, kind });
 }
 
 /// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside the schedd.
@@ -438,6 +440,7 @@ pub(super) fn submitted(
         log.push(LogEntry {
             owner: record.body.owner.clone(),
             path,
+            xml: is_xml(&ad),
             job: JobId { cluster: record.cluster, proc },
             at,
             kind: LogKind::Submitted {
@@ -526,9 +529,10 @@ fn push(
 ) {
     let Some(path) = log_path(ad) else { return };
     let owner = job.cluster.owner();
+    let xml = is_xml(ad);
     let mut add = |kind| {
         let (owner, path) = (owner.clone(), Arc::clone(&path));
-        log.push(LogEntry { owner, path, job: job.job, at: now.wall, kind });
+        log.push(LogEntry { owner, path, xml, job: job.job, at: now.wall, kind });
     };
     for kind in kinds {
         let about = ad_information(&kind, ad, now);
@@ -578,6 +582,11 @@ fn told_of(
 
 fn text_of(ad: &ClassAd, name: &str) -> Option<String> {
     ad.literal(name).and_then(|value| value.as_str()).map(str::to_owned)
+}
+
+/// `log_xml = true`.
+fn is_xml(ad: &ClassAd) -> bool {
+    ad.literal("UserLogUseXML").is_some_and(Value::is_true)
 }
 
 /// `UserLog`, from the initial directory where it is relative.

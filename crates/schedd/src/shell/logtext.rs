@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use classad::Order;
 use jiff::tz::TimeZone;
 use model::userlog::{
-    Amount, CpuTimes, Ending, Evicted, EvictedHow, ResourceUsage, Terminated, UserLogEvent,
+    Amount, CpuTimes, Ending, EntryId, Evicted, EvictedHow, LogStyle, ResourceUsage, Terminated,
+    UserLogEvent,
 };
 use model::{Resources, RunEnd};
 
@@ -18,10 +20,23 @@ const HELD_FACTORY: i32 = 1;
 pub(crate) fn of_entries(entries: &[LogEntry], host: &str, zone: &TimeZone) -> LogBatch {
     let mut batch = LogBatch::default();
     for entry in entries {
-        let text = event(&entry.kind, host).render(entry.job, entry.at, zone);
+        let event = event(&entry.kind, host);
+        let text = match entry.xml {
+            false => event.render(entry.job, entry.at, zone),
+            true => xml(event, entry, zone),
+        };
         batch.add(Arc::clone(&entry.path), &text);
     }
     batch
+}
+
+/// An entry as HTCondor 25.14 writes it for `log_xml = true`: its ad, with milliseconds in the time.
+fn xml(event: UserLogEvent, entry: &LogEntry, zone: &TimeZone) -> String {
+    let style = LogStyle { sub_second: true, ..LogStyle::iso(zone) };
+    let about_cluster = matches!(entry.kind, LogKind::Factory(_));
+    let proc = (!about_cluster).then_some(entry.job.proc);
+    let id = EntryId { proc, ..entry.job.into() };
+    model::userlog::LogEntry { id, at: entry.at, event }.ad(&style).to_xml_in(Order::ShorterFirst)
 }
 
 fn event(kind: &LogKind, host: &str) -> UserLogEvent {
@@ -248,4 +263,48 @@ fn whole(n: u64) -> Amount {
 /// As a ClassAd string.
 fn quoted(text: &str) -> String {
     classad::Expr::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use model::{JobId, Timestamp, UserName};
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_xml_where_its_job_wants_that() {
+        let entry = |kind| LogEntry {
+            owner: UserName::new("alice"),
+            path: "/log".into(),
+            xml: true,
+            job: JobId::new(44, 0),
+            at: Timestamp::from_millis(1_763_828_668_832),
+            kind,
+        };
+        let released = LogKind::Released { reason: "<again>".to_owned() };
+        let resumed = LogKind::Factory(FactoryNews::Resumed { reason: "go on".to_owned() });
+        let batch = of_entries(&[entry(released), entry(resumed)], "host", &TimeZone::UTC);
+        expect![[r#"
+            <c>
+                <a n="Proc"><i>0</i></a>
+                <a n="MyType"><s>JobReleaseEvent</s></a>
+                <a n="Reason"><s>&lt;again&gt;</s></a>
+                <a n="Cluster"><i>44</i></a>
+                <a n="Subproc"><i>0</i></a>
+                <a n="EventTime"><s>2025-11-22T16:24:28.832</s></a>
+                <a n="EventTypeNumber"><i>13</i></a>
+            </c>
+            <c>
+                <a n="Proc"><i>-1</i></a>
+                <a n="MyType"><s>FactoryResumedEvent</s></a>
+                <a n="Reason"><s>go on</s></a>
+                <a n="Cluster"><i>44</i></a>
+                <a n="Subproc"><i>0</i></a>
+                <a n="EventTime"><s>2025-11-22T16:24:28.832</s></a>
+                <a n="EventTypeNumber"><i>38</i></a>
+            </c>
+        "#]]
+        .assert_eq(&batch.texts["/log"]);
+    }
 }

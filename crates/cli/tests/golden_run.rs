@@ -77,6 +77,19 @@ fn without_a_pool_the_commands_answer_to_the_letter() {
 }
 
 #[test]
+fn lines_are_cut_where_that_is_asked_for() {
+    let dir = place();
+    let out = Command::new(dir.path().join("bin/condor_q"))
+        .args(["-nobatch", "-wide:20", "-jobads"])
+        .arg(folder().join("queue.ads"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("  3")).collect();
+    assert!(rows.len() > 3 && rows.iter().all(|row| row.len() == 20), "{text}");
+}
+
+#[test]
 fn colour_is_for_people_under_our_own_names() {
     let dir = place();
     let (updraft, condor_q) =

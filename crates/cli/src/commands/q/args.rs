@@ -203,6 +203,8 @@ pub(super) struct LayoutArgs {
     /// Do not cut lines to the width of the terminal.
     #[arg(long, short = 'w')]
     pub(super) wide: bool,
+    #[arg(long, hide = true, value_name = "COLUMNS")]
+    pub(super) wide_form: Option<usize>,
     /// Accepted: it is the time of all runs that is shown.
     #[arg(long, hide = true)]
     pub(super) cumulative_time: bool,

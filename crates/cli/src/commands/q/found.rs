@@ -6,7 +6,7 @@ use model::{UserName, attr};
 use proto::client::{Query, Select, Selector, Totals};
 use proto::command::Client;
 
-use super::args::{Analysis, QArgs, only};
+use super::args::{Analysis, LayoutArgs, QArgs, only};
 use crate::render::advice::{self, Advice};
 use crate::render::queue::{Answer, Source};
 use crate::render::view::{Moment, View};
@@ -117,7 +117,7 @@ impl Found {
             jobs: &self.jobs,
             totals: &self.totals,
             me: is_mine(args).then_some((&me, &shown)),
-            width: width(args.layout.wide),
+            width: width(&args.layout),
         })
     }
 }
@@ -181,10 +181,10 @@ fn domain(found: &Found) -> String {
     domain.unwrap_or_else(|| found.source.name.clone())
 }
 
-/// The width to which lines are cut; output that no person reads is never cut.
-fn width(wide: bool) -> Option<usize> {
-    if wide || !output::is_terminal() {
-        return None;
+/// The width to which lines are cut: the one that was asked for (`-wide:120`); else output that no person reads is never cut.
+fn width(layout: &LayoutArgs) -> Option<usize> {
+    if layout.wide_form.is_some() || layout.wide || !output::is_terminal() {
+        return layout.wide_form;
     }
     std::env::var("COLUMNS").ok()?.parse().ok()
 }

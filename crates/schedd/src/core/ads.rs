@@ -243,6 +243,10 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
         ad.set("LastHoldReasonCode", i64::from(hold.code.number()));
         ad.set("LastHoldReasonSubCode", i64::from(hold.subcode));
     }
+    // A completed job that is removed afterwards was completed all the same.
+    if let Some(at) = tally.completed {
+        ad.set(attr::COMPLETION_DATE, at.as_secs());
+    }
     if let Some(reason) = &tally.release_reason {
         ad.set(attr::RELEASE_REASON, &**reason);
     }

@@ -158,6 +158,9 @@ pub struct Tally {
     /// The reason of the last hold, once it is released.
     #[serde(skip_serializing_if = "is_default")]
     pub last_hold: Option<Box<model::Hold>>,
+    /// `CompletionDate`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub completed: Option<Timestamp>,
     /// `ReleaseReason`.
     #[serde(skip_serializing_if = "is_default")]
     pub release_reason: Option<Arc<str>>,

@@ -275,8 +275,12 @@ impl JobRef<'_> {
 
     /// Whether it keeps something when it is evicted.
     pub(super) fn keeps_when_evicted(&self) -> bool {
-        const WHEN: &str = "WhenToTransferOutput";
-        self.has(WHEN) && on_evict(&self.described()) == OnEvict::Keep
+        // Nearly every cluster says when files come back: only where one says more are the job's own words looked at.
+        let shared = on_evict(&self.cluster.ad);
+        if shared == OnEvict::Nothing && !self.delta_has("WhenToTransferOutput") {
+            return false;
+        }
+        on_evict(&self.described()) == OnEvict::Keep
     }
 
     /// Whether the job or its cluster has this attribute of what users have said.

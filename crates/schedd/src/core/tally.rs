@@ -45,7 +45,8 @@ impl Tally {
                 self.note_eviction(Eviction::of(from, end, next), *at);
                 match next {
                     AfterRun::Hold(hold) => self.note_hold(hold),
-                    AfterRun::Complete | AfterRun::Remove { .. } | AfterRun::Requeue { .. } => {}
+                    AfterRun::Complete => self.completed = Some(*at),
+                    AfterRun::Remove { .. } | AfterRun::Requeue { .. } => {}
                 }
             }
             JobEvent::Held(hold) => self.note_hold(hold),

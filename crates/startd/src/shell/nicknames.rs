@@ -52,12 +52,17 @@ impl Nicknames {
     /// A name for a run's scratch folder: a short one where it needs one, or else its own. Said twice it is the same.
     pub(crate) fn of(&self, key: RunKey, scratch: &Path) -> PathBuf {
         let Some(link) = self.link(key) else { return scratch.to_owned() };
+        if fs::read_link(&link).is_ok_and(|target| target == scratch) {
+            return link;
+        }
+        // What is there leads elsewhere: it is of a run that is long over.
+        let _ = fs::remove_file(&link);
         match symlink(scratch, &link) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Ok(()) => link,
+            Err(error) => {
                 tracing::warn!(link = %link.display(), %error, "cannot make a short name");
                 scratch.to_owned()
             }
-            Ok(()) | Err(_) => link,
         }
     }
 
@@ -138,6 +143,10 @@ mod tests {
 
         let again = Nicknames::new(&deep);
         assert_eq!(again.of(key(1), &scratch), short);
+        fs::remove_file(&short).unwrap();
+        symlink("/elsewhere", &short).unwrap();
+        assert_eq!(again.of(key(1), &scratch), short, "what leads elsewhere is made anew");
+        assert_eq!(fs::read_link(&short).unwrap(), scratch);
         let other = again.of(key(2), &scratch);
         again.forget_all_but(&[key(2)].into());
         assert!(!short.is_symlink() && other.is_symlink());

@@ -28,6 +28,7 @@ fn a_completed_job_that_stays_is_removed_as_any_other_and_stays_until_it_is_forc
         (value("JobStatus"), value("LastJobStatus"), value("ExitCode")),
         (Some(3), Some(4), Some(3))
     );
+    assert!(value("CompletionDate").is_some());
     assert_eq!(trial.acts("alice", remove(false)), ActResult::AlreadyDone);
     assert_eq!(trial.acts("alice", remove(true)), ActResult::Done);
     assert_eq!(trial.stands().0, 0);

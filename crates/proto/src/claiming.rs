@@ -16,6 +16,12 @@
 //! its claim, and a startd starts an ordinal once. `RunEnded` is repeated until [`ToStartd::RunRecorded`] comes back; the start
 //! of a higher ordinal says the same. `StopRun` carries the ordinal too: where it overtakes its start, the start is not done
 //! any more. A `Status` that is older than a claim's grant ([`ClaimGranted::beat`]) says nothing about that claim.
+//!
+//! # Claims beside the schedd
+//!
+//! Jobs of the local and scheduler universes run on claims that take nothing from the machine ([`RequestClaim::universe`]). Their match
+//! is the schedd's own, and a startd grants them only to a schedd that the kernel says to be of its machine and its user. In all
+//! else they are claims.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use classad::analyze::analyze;
 use classad::{ClassAd, requirements_hold};
-use model::attr;
+use model::{Universe, attr};
 
 use super::autocluster::Request;
 use super::view::{Moment, View, status};
@@ -66,7 +66,8 @@ pub fn reasons(jobs: &[ClassAd], slots: Option<&Slots>, verbose: bool, moment: &
         let job = View::new(ad, moment);
         let Some(id) = job.job() else { continue };
         let id = format!("{:03}.{:03}", id.cluster.0, id.proc.0);
-        if let Some(slots) = slots {
+        // A job that runs beside the schedd asks no slot.
+        if let Some(slots) = slots.filter(|_| !Universe::of(ad).is_beside()) {
             out += &conditions(&id, ad, slots, verbose, moment);
         }
         out += &format!("{id}:  {}\n\n", verdict(job));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use classad::{ClassAd, Env};
 use jobspec::submit::Submission;
-use model::{attr, cmdline};
+use model::{Universe, attr, cmdline};
 use proto::client::{Query, Select};
 
 use crate::connect;
@@ -31,6 +31,9 @@ pub(super) fn explain(submission: &Submission) -> Result<String> {
             }
         }
         match &machines {
+            _ if Universe::of(&ad).is_beside() => {
+                text += "  it runs beside the schedd, at once and in no slot\n";
+            }
             None => text += "  no pool answers, so nothing can be said about slots\n",
             Some(machines) => {
                 let env = Env::at(proto::clock::now().wall.as_secs());

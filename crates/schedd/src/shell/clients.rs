@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{ClusterSpec, Procs, Seq, SubmitToken};
-use proto::client::{Answer, Ask, Identity, Query, Refusal, Request, Response, Select};
+use proto::client::{Acted, Answer, Ask, Identity, Query, Refusal, Request, Response, Select};
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Sender};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -28,6 +28,9 @@ const STAGED_PROCS: usize = 5_000_000;
 
 /// Ads in one answer: well below the limit of a frame.
 const ADS_PER_ANSWER: usize = 500;
+
+/// Results of an action in one answer: below the limit of a frame, even if each names the longest user.
+const ACTED_PER_ANSWER: usize = 20_000;
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -120,7 +123,11 @@ impl Visit<'_> {
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
             Ask::Act { action, select } => {
-                self.through_core(id, Input::Act { by, action, select }).await
+                let input = Input::Act { by, action, select };
+                match self.ask_engine(|client| EngineInput::Ask(input, client)).await? {
+                    Answer::Acted(results) => self.say_acted(id, results).await,
+                    other => self.say(id, other).await,
+                }
             }
             Ask::Edit { select, changes, dry_run } => {
                 self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
@@ -270,6 +277,16 @@ impl Visit<'_> {
         Ok(())
     }
 
+    /// What came of an action on very many jobs, in parts.
+    async fn say_acted(&mut self, id: u64, mut results: Vec<Acted>) -> Result<(), Broken> {
+        while results.len() > ACTED_PER_ANSWER {
+            let rest = results.split_off(ACTED_PER_ANSWER);
+            let part = std::mem::replace(&mut results, rest);
+            self.say_part(id, Answer::Acted(part)).await?;
+        }
+        self.say(id, Answer::Acted(results)).await
+    }
+
     async fn say(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
         Ok(self.sender.send(&Response { id, last: true, body }).await?)
     }
@@ -288,4 +305,23 @@ fn too_many() -> Refusal {
 
 fn cannot_read(error: &StoreError) -> Answer {
     Answer::Refused(Refusal::Invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{JobId, UserName};
+    use proto::client::{ActResult, Selector};
+    use proto::frame::{MAX_FRAME_BYTES, encode};
+
+    use super::*;
+
+    #[test]
+    fn the_results_of_one_answer_fit_into_a_frame_whatever_users_are_called() {
+        let selector = Some(Selector::Owner(UserName::new(&"u".repeat(256))));
+        let (job, result) = (Some(JobId::new(u32::MAX, u32::MAX)), ActResult::PermissionDenied);
+        let acted = Acted { selector, job, result };
+        let body = Answer::Acted(vec![acted; ACTED_PER_ANSWER]);
+        let frame = encode(&Response { id: u64::MAX, last: true, body }).unwrap();
+        assert!(frame.len() < MAX_FRAME_BYTES, "{} bytes", frame.len());
+    }
 }

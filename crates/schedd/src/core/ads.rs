@@ -396,13 +396,12 @@ impl Core {
                 Some(RunEnd::StartFailed(failure)) => {
                     format!("the machine could not prepare the run ({})", failure.path)
                 }
-                Some(
-                    RunEnd::Exited { .. }
-                    | RunEnd::Signaled { .. }
-                    | RunEnd::OutputFailed { .. }
-                    | RunEnd::Vacated { .. },
-                )
-                | None => "the run was lost".to_owned(),
+                Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. }) => {
+                    "its policy asks for another run".to_owned()
+                }
+                Some(RunEnd::OutputFailed { .. } | RunEnd::Vacated { .. }) | None => {
+                    "the run was lost".to_owned()
+                }
             };
             let seconds = until_ms.saturating_sub(now.boot_ms).div_ceil(1000);
             return not_yet(Cause::BackingOff { seconds, last });

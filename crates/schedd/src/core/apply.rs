@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{AfterRun, ClassId, IdleReason, JobEvent, JobId, JobState, Now, RunEnd, RunId};
+use model::{
+    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobState, Now, RunEnd, RunId, Universe,
+};
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
+use super::beside::RUN_AGAIN;
 use super::classes::Aside;
 use super::deferral::starts_at;
 use super::policy;
@@ -179,7 +182,8 @@ impl Core {
             self.give_next_time(at, id);
         }
         let written = self.job_mut(id).clone();
-        let backoff_until_ms = backoff_until(at, event, &written);
+        let (_, place) = self.owner_and_place(id);
+        let backoff_until_ms = backoff_until(at, event, &written, place.universe);
         self.enter(id, &next, backoff_until_ms.max(self.waits_until(at, id)));
         match event {
             JobEvent::RunAuthorised { attempt, claim, .. } => {
@@ -409,16 +413,17 @@ impl Core {
     }
 }
 
-/// A job whose run failed through no doing of its own is not tried again at once.
-fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord) -> Option<u64> {
-    let JobEvent::RunOver { end, next, .. } = event else { return None };
-    let failed = match end {
-        RunEnd::StartFailed(_) | RunEnd::Lost { .. } => true,
-        RunEnd::Exited { .. }
-        | RunEnd::Signaled { .. }
-        | RunEnd::OutputFailed { .. }
-        | RunEnd::Vacated { .. } => false,
-    };
-    let requeued = matches!(next, AfterRun::Requeue { .. });
-    (failed && requeued).then(|| at.deadline(backoff(record.tally.failures)))
+/// A job whose run failed through no doing of its own is not tried again at once; nor is one that runs beside the schedd and
+/// asked for another run.
+fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord, universe: Universe) -> Option<u64> {
+    let JobEvent::RunOver { end, next: AfterRun::Requeue { .. }, .. } = event else { return None };
+    match end {
+        RunEnd::StartFailed(_) | RunEnd::Lost { .. } => {
+            Some(at.deadline(backoff(record.tally.failures)))
+        }
+        RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
+            universe.is_beside().then(|| at.deadline(RUN_AGAIN))
+        }
+        RunEnd::OutputFailed { .. } | RunEnd::Vacated { .. } => None,
+    }
 }

@@ -24,6 +24,10 @@ use super::words::Fact;
 /// How often it is asked again whether a class may run: its expressions may name the time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// What a job waits that ended and asked for another run: a workflow that cannot start must not write its log a thousand times a
+/// second. (HTCondor 25.14 looks at such jobs no more often.)
+pub(super) const RUN_AGAIN: Duration = Duration::from_secs(5);
+
 /// What is waited after the startd of this machine refused a claim, or did not answer: it stops, or is starting.
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 

@@ -182,8 +182,17 @@ fn a_job_beside_the_schedd_shows_no_slot_and_counts_no_completions() {
         let usage = Usage { peak_rss_kib: 4096, ..Usage::default() };
         let batch = trial.hears(FromStartd::RunEnded { claim: CLAIM, run, end: exited(1), usage });
         // It counts all the same, so that retries come to an end.
-        assert_eq!((entries(&batch), starts(&batch).len()), (vec!["004"], 1));
+        assert_eq!((entries(&batch), starts(&batch).len()), (vec!["004"], 0));
+        assert_eq!(
+            trial.idle_reason(0),
+            "not yet: next try in 5 s; the last one failed: its policy asks for another run"
+        );
+        // Its claim does not wait so long: the next run has another.
+        trial.waits(4);
+        let batch = trial.waits(1);
+        trial.hears(status(&trial, vec![]));
         let again = RunId { attempt: run.attempt.next(), ..run };
+        assert_eq!(trial.grants(&batch), [again]);
         let end = exited(1);
         let batch = trial.hears(FromStartd::RunEnded { claim: CLAIM, run: again, end, usage });
         assert_eq!(entries(&batch), ["005"]);

@@ -46,7 +46,7 @@ pub struct Loaded {
     pub site: RealSite,
 }
 
-/// What a configuration comes to: every setting that a daemon reads and that is set, by upper-case name, expanded.
+/// What a configuration comes to: every setting that a daemon reads and that is set, by its name in upper case, expanded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Effective(pub BTreeMap<String, String>);
@@ -175,8 +175,10 @@ impl Loaded {
             let value = self.value(&name)?.unwrap_or_default();
             let value = value.trim();
             // an empty value is none (HTCondor 25.14)
-            if !value.is_empty() && self.assignment(&name).is_some() {
-                all.insert(name, value.to_owned());
+            if let Some(assignment) = self.assignment(&name)
+                && !value.is_empty()
+            {
+                all.insert(spelt(name, &assignment), value.to_owned());
             }
         }
         let effective = Effective(all);
@@ -287,6 +289,15 @@ impl Changed {
 /// The name that a daemon goes by in settings that are for it alone.
 fn subsystem(name: &str) -> Option<&'static str> {
     known::reader(&name.to_ascii_uppercase()).map(DaemonRole::subsystem)
+}
+
+/// The key of a setting: its name in upper case, but for what the user has called a resource of the machine: ads show that.
+fn spelt(name: String, assignment: &Assignment) -> String {
+    let Some(tag) = name.strip_prefix(typed::RESOURCE) else { return name };
+    let tag = tag.strip_prefix(typed::INVENTORY).unwrap_or(tag);
+    let fixed = &name[..name.len() - tag.len()];
+    // as long as in upper case: names are ASCII
+    format!("{fixed}{}", &assignment.name[assignment.name.len() - tag.len()..])
 }
 
 /// `STARTD.NUM_CPUS` is `NUM_CPUS` of the startd. In upper case.

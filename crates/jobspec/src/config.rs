@@ -168,6 +168,12 @@ impl AtQueue for NoQueue {
         let hint = "a configuration has lines NAME = VALUE, if, include, error and warning";
         Err(Diagnostic::reading(place, "queue is for submit descriptions").hint(hint))
     }
+
+    /// GPUs are looked for on every machine.
+    fn at_use(&self, template: &str) -> bool {
+        let words: String = template.split_whitespace().collect();
+        words.eq_ignore_ascii_case("FEATURE:GPUs")
+    }
 }
 
 /// What the language says of a line that is none is said of submit descriptions.

@@ -41,6 +41,7 @@ fn defaults_lines_that_go_on_comments_and_blocks_are_those_of_submit_description
 fn conditions_are_decided_while_reading() {
     let text = "if defined A\n B = 1\nelif version >= 25.0\n B = 2\nelse\n B = 3\nendif\nA = 1\n";
     check(text, &["B=2"]);
+    check("use feature : gpus\nA = 1\n", &["A=1"]);
     check("A = 1\nif $(A)\n B = yes\nendif\n", &["B=yes"]);
 }
 

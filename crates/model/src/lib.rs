@@ -32,7 +32,7 @@ pub use job::{
 };
 pub use limits::{BadLimit, LimitAmount, LimitUse};
 pub use reason::{Cause, IdleReason, Nearest, Verdict};
-pub use resources::Resources;
+pub use resources::{Devices, Resources};
 pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};

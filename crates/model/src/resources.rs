@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Which ones of each custom resource, by the name that its administrator gave it (`GPUs`): their ids, or none where they have none.
+pub type Devices = BTreeMap<String, Vec<String>>;
+
 /// An amount of each thing that a machine shares out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Resources {
@@ -24,22 +27,18 @@ impl Resources {
         self.shortage(request).is_none()
     }
 
-    /// The first resource that `request` wants more of than there is, by its attribute name.
-    pub fn shortage(&self, request: &Self) -> Option<&'static str> {
+    /// The first resource that `request` wants more of than there is, by its attribute name; a custom one by its lower-case name.
+    pub fn shortage<'r>(&self, request: &'r Self) -> Option<&'r str> {
         if request.cpus > self.cpus {
             Some("Cpus")
         } else if request.memory_mib > self.memory_mib {
             Some("Memory")
         } else if request.disk_kib > self.disk_kib {
             Some("Disk")
-        } else if request
-            .custom
-            .iter()
-            .any(|(name, n)| self.custom.get(name).copied().unwrap_or(0) < *n)
-        {
-            Some("a custom resource")
         } else {
-            None
+            let have = |name: &String| self.custom.get(name).copied().unwrap_or(0);
+            let short = request.custom.iter().find(|(name, n)| have(name) < **n);
+            short.map(|(name, _)| name.as_str())
         }
     }
 
@@ -107,11 +106,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_and_not_carved() {
-        for (request, short) in [
-            (some(5, 1, 0), "Cpus"),
-            (some(1, 9999, 0), "Memory"),
-            (some(1, 1, 3), "a custom resource"),
-        ] {
+        for (request, short) in
+            [(some(5, 1, 0), "Cpus"), (some(1, 9999, 0), "Memory"), (some(1, 1, 3), "gpus")]
+        {
             assert_eq!(some(4, 1024, 2).shortage(&request), Some(short));
             assert_eq!(some(4, 1024, 2).minus(&request), None);
         }

@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, LimitUse, MachineName, MatchId, Pause, Resources, RunEnd, RunId,
-    Timestamp, Universe, Usage, UserName,
+    Beat, ClaimId, ClaimSecret, Devices, LimitUse, MachineName, MatchId, Pause, Resources, RunEnd,
+    RunId, Timestamp, Universe, Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -291,6 +291,9 @@ pub struct ClaimGranted {
     pub slot: String,
     /// What it has.
     pub resources: Resources,
+    /// Which ones of the custom resources.
+    #[serde(default)]
+    pub devices: Devices,
     /// The slot's ad, for `$$()` and the event log.
     pub ad: Arc<ClassAd>,
     /// A fresh beat.

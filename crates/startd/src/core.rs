@@ -18,6 +18,7 @@ mod batch;
 mod checks;
 mod claims;
 mod decide;
+mod devices;
 mod launcher;
 mod react;
 mod state;
@@ -27,8 +28,9 @@ mod words;
 pub use batch::{Batch, run_batch};
 pub use state::{Core, State};
 pub use words::{
-    Accepted, Change, Decision, Effect, Event, Fact, FromLauncher, Input, LauncherRun,
-    LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed, StartProcess, Stop, Stray,
+    Accepted, Change, Custom, Decision, Device, Effect, Event, Fact, FromLauncher, Input,
+    LauncherRun, LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed, StartProcess,
+    Stop, Stray,
 };
 
 #[cfg(test)]

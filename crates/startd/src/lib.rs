@@ -4,4 +4,4 @@ pub mod core;
 pub mod shell;
 
 pub use shell::detect::{detected_cpus, detected_memory_mib};
-pub use shell::settings::Settings;
+pub use shell::settings::{Inventory, NamedResource, Settings};

@@ -12,12 +12,13 @@
 //!   keeps; `plugins`: programs that fetch and store files by URL.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
-//! - `settings`: what an administrator wants otherwise. `detect`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
+//! - `settings`: what an administrator wants otherwise. `detect`, `devices`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
 
 mod advertiser;
 mod copying;
 mod deferral;
 pub(crate) mod detect;
+mod devices;
 mod disk;
 mod engine;
 mod environment;

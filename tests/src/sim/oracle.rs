@@ -40,6 +40,8 @@ struct Execution {
     machine: usize,
     slot: String,
     resources: Resources,
+    /// The arms that it has.
+    arms: Vec<String>,
     /// What it uses of concurrency limits.
     limits: Vec<LimitUse>,
     since: Micros,
@@ -125,7 +127,9 @@ impl Oracle {
         // What runs beside the schedd was not matched, and uses no limit of matching.
         let beside = start.universe.is_beside();
         let limits = if beside { Vec::new() } else { workload::uses(&start.job, &start.slot_ad) };
-        let execution = Execution { machine, slot, resources, limits, since: now, own_end: None };
+        let arms = arms(start);
+        let execution =
+            Execution { machine, slot, resources, arms, limits, since: now, own_end: None };
         self.executions.insert(run, execution);
         self.keeps_limits()
     }
@@ -166,6 +170,9 @@ impl Oracle {
         let (name, total) = &self.machines[machine];
         let mut left = Some(total.clone());
         for other in here {
+            if arms(start).iter().any(|arm| other.arms.contains(arm)) {
+                return Err(format!("{name} gives one of its arms to two programs"));
+            }
             if other.slot == start.slot {
                 return Err(format!("two programs run in {} at a time", start.slot));
             }
@@ -189,6 +196,7 @@ impl Oracle {
                 machine,
                 slot: String::new(),
                 resources,
+                arms: Vec::new(),
                 limits: Vec::new(),
                 since: 0,
                 own_end: Some(end),
@@ -533,6 +541,12 @@ impl Oracle {
     pub(crate) fn attempts(&self, job: JobId) -> u32 {
         self.jobs.get(&job).map_or(0, |life| life.last.0)
     }
+}
+
+/// The arms that a program is given.
+fn arms(start: &StartProcess) -> Vec<String> {
+    let said = start.slot_ad.literal("AssignedArm").and_then(Value::as_str);
+    said.map_or_else(Vec::new, |ids| ids.split(',').map(str::to_owned).collect())
 }
 
 /// Whether the entry is what follows from doing that to the job.

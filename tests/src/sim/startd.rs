@@ -13,6 +13,7 @@ use super::event::{Daemon, Event, Link, Message, Order, Side};
 use super::life::{CrashPoint, Death};
 use super::plant::Plant;
 use super::rng::Rng;
+use super::workload;
 use super::world::World;
 
 /// How often a startd measures its machine: rarely, so that the core alone must see to it that its ad does not expire.
@@ -148,6 +149,7 @@ impl World {
             name: machine.name(),
             address: format!("/run/{}", machine.kind.name),
             total: machine.kind.total.clone(),
+            customs: workload::customs(&machine.kind.total),
             found: machine.kind.found.clone(),
             started: now.wall,
             life: machine.startd.journal.life,

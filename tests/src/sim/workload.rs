@@ -10,6 +10,7 @@ use model::{
     Universe, attr,
 };
 use negotiator::core::Limits;
+use startd::core::{Custom, Device};
 
 use super::machine::MachineKind;
 use super::rng::Rng;
@@ -88,9 +89,21 @@ fn machine(rng: &mut Rng, n: u64) -> MachineKind {
         cpus: u32::try_from(rng.between(1, 4)).unwrap_or(1),
         memory_mib,
         disk_kib: 1 << 20,
-        custom: BTreeMap::new(),
+        custom: if rng.percent(40) { [("arm".to_owned(), 2)].into() } else { BTreeMap::new() },
     };
     MachineKind { name: MachineName::new(&format!("machine{n}")), total, found: Arc::new(found) }
+}
+
+/// The arms of a machine that has some: each has a name.
+pub(crate) fn customs(total: &Resources) -> Vec<Custom> {
+    let arm = |id: &str| Device {
+        id: id.to_owned(),
+        attribute: format!("Arm_{id}"),
+        ad: Arc::new(ClassAd::new()),
+    };
+    let all = || vec![arm("left"), arm("right")];
+    let some = total.custom.contains_key("arm");
+    some.then(|| Custom { tag: "Arm".to_owned(), devices: all() }).into_iter().collect()
 }
 
 /// What one user submits at once.
@@ -133,6 +146,10 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
     ad.set(attr::REQUEST_MEMORY, rng.pick(&[64, 128, 500, 1000]));
     ad.set(attr::REQUEST_DISK, 1024);
     ad.set(attr::REQUIREMENTS, expr(requirements(rng)));
+    if rng.percent(15) {
+        ad.set("RequestArm", rng.pick(&[1, 2]));
+        ad.set(attr::REQUIREMENTS, expr("TARGET.Arm >= RequestArm && TARGET.Cpus >= RequestCpus"));
+    }
     ad.set(attr::RANK, expr(rng.pick(&["0.0", "TARGET.KFlops", "TARGET.HasTool"])));
     ad.set(attr::JOB_PRIO, i64::try_from(rng.below(3)).unwrap_or(0));
     ad.set(attr::JOB_LEASE_DURATION, rng.pick(&[20, 35, 60]));

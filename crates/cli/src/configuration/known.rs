@@ -41,9 +41,11 @@ pub const KNOWN: &[Known] = &[
 ];
 
 /// Settings whose names have the user's own part in them: how they begin, how they end, who reads them.
-const FAMILIES: [(&str, &str, DaemonRole); 2] = [
+const FAMILIES: [(&str, &str, DaemonRole); 3] = [
     ("CONCURRENCY_LIMIT_DEFAULT_", "", DaemonRole::Negotiator),
     ("", "_LIMIT", DaemonRole::Negotiator),
+    // with MACHINE_RESOURCE_INVENTORY_
+    ("MACHINE_RESOURCE_", "", DaemonRole::Startd),
 ];
 
 /// What a configuration may look at and, in a pool of one's own, cannot change.
@@ -78,8 +80,9 @@ const PREDEFINED: [&str; 28] = [
     "USERNAME",
 ];
 
-/// Who reads a setting, by its name in upper case.
+/// Who reads a setting.
 pub fn reader(name: &str) -> Option<DaemonRole> {
+    let name = name.to_ascii_uppercase();
     let fixed = KNOWN.iter().find(|known| known.name == name).map(|known| known.reader);
     fixed.or_else(|| {
         let family = FAMILIES.iter().find(|(begin, end, _)| {

@@ -1,5 +1,6 @@
 //! What daemons make of their settings: texts become numbers, expressions and lists. The only place that knows what a value means.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,15 @@ use classad::{AttrName, ClassAd, Expr};
 use jobspec::config::{integer, real};
 use negotiator::core::Policy;
 use schedd::core::Starts;
+use startd::{Inventory, NamedResource};
 
 use super::Effective;
+
+/// How settings begin that name a resource of the machine.
+pub const RESOURCE: &str = "MACHINE_RESOURCE_";
+
+/// What follows where it is a program that tells how much there is.
+pub const INVENTORY: &str = "INVENTORY_";
 
 /// The list of machine attributes that the configuration defines.
 pub const STARTD_ATTRS: &str = "STARTD_ATTRS";
@@ -86,7 +94,8 @@ pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
         attributes.set(AttrName::from(name.to_owned()), expression(text, name, expected)?);
     }
     let plugins = plugins(all)?;
-    Ok(startd::Settings { plugins, cpus, memory_mib, reserved_memory_mib, attributes })
+    let resources = resources(all)?;
+    Ok(startd::Settings { plugins, cpus, memory_mib, reserved_memory_mib, resources, attributes })
 }
 
 /// The programs that are listed, and behind them our own, which asks `curl` to do it.
@@ -119,6 +128,48 @@ pub fn starts(all: &Effective) -> Result<Starts, SettingError> {
         }
     }
     Ok(starts)
+}
+
+/// The resources that `MACHINE_RESOURCE_<name>` and `MACHINE_RESOURCE_INVENTORY_<name>` name. The former is believed.
+fn resources(all: &Effective) -> Result<Vec<NamedResource>, SettingError> {
+    let mut found: Vec<NamedResource> = Vec::new();
+    let settings =
+        || all.0.iter().filter_map(|(key, value)| Some((key, key.strip_prefix(RESOURCE)?, value)));
+    let plain = settings().filter(|(_, tag, _)| !tag.starts_with(INVENTORY));
+    let scripts = settings().filter(|(_, tag, _)| tag.starts_with(INVENTORY));
+    for (key, tag, value) in plain.chain(scripts) {
+        let script = tag.strip_prefix(INVENTORY);
+        let tag = script.unwrap_or(tag);
+        let known = ["cpus", "memory", "disk"].iter().any(|known| tag.eq_ignore_ascii_case(known));
+        if known || tag.is_empty() {
+            return Err(refused(key, value, "another name than Cpus, Memory or Disk"));
+        }
+        if found.iter().any(|one| one.tag.eq_ignore_ascii_case(tag)) {
+            continue;
+        }
+        // the one whose spelling everybody knows
+        let tag = if tag.eq_ignore_ascii_case("gpus") { "GPUs" } else { tag };
+        let inventory = match script {
+            Some(_) => Inventory::Script(value.clone()),
+            None => inventory(key, value)?,
+        };
+        found.push(NamedResource { tag: tag.to_owned(), inventory });
+    }
+    Ok(found)
+}
+
+fn inventory(key: &str, value: &str) -> Result<Inventory, SettingError> {
+    if let Some(amount) = integer(value) {
+        let amount = u64::try_from(amount);
+        let amount = amount.map_err(|_| refused(key, value, "a number that is not below 0"))?;
+        return Ok(Inventory::Amount(amount));
+    }
+    let ids: Vec<String> = words(value).map(str::to_owned).collect();
+    let distinct: BTreeSet<&String> = ids.iter().collect();
+    if distinct.len() < ids.len() {
+        return Err(refused(key, value, "a number, or ids that are all different"));
+    }
+    Ok(Inventory::Ids(ids))
 }
 
 /// The words of a list: between commas and blanks.

@@ -1,6 +1,7 @@
 //! A pool in a temporary folder, commands against it, and waiting for a stated condition. It knows no rule that a test checks.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -24,16 +25,27 @@ impl Pool {
 
     /// The same, whose letters leave this way.
     pub(crate) fn start_with_mail(cpus: u32, mail: &str) -> Self {
-        Self::start_as(cpus, mail, "")
+        Self::start_as(cpus, mail, "", &[])
     }
 
     /// The same, with this configuration.
     pub(crate) fn start_with_config(cpus: u32, config: &str) -> Self {
-        Self::start_as(cpus, "none", config)
+        Self::start_as(cpus, "none", config, &[])
     }
 
-    fn start_as(cpus: u32, mail: &str, config: &str) -> Self {
+    /// The same, and with these programs before all others.
+    pub(crate) fn start_with_programs(cpus: u32, config: &str, programs: &[(&str, &str)]) -> Self {
+        Self::start_as(cpus, "none", config, programs)
+    }
+
+    fn start_as(cpus: u32, mail: &str, config: &str, programs: &[(&str, &str)]) -> Self {
         let pool = Self { dir: tempfile::tempdir().unwrap(), mail: mail.to_owned() };
+        fs::create_dir(pool.programs()).unwrap();
+        for (name, text) in programs {
+            let path = pool.programs().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
         fs::create_dir(pool.home()).unwrap();
         fs::write(pool.home().join("config"), config).unwrap();
         let out = pool.updraft(&["pool", "start", "--cpus", &cpus.to_string(), "--memory", "4096"]);
@@ -48,6 +60,11 @@ impl Pool {
         work
     }
 
+    /// Where programs are that come before all others.
+    fn programs(&self) -> PathBuf {
+        self.dir.path().join("bin")
+    }
+
     /// The pool's folder.
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("pool")
@@ -60,10 +77,13 @@ impl Pool {
 
     /// Runs a program with this pool chosen.
     pub(crate) fn program(&self, program: &Path, words: &[&str]) -> Output {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.programs().display());
         Command::new(program)
             .args(words)
             .env("UPDRAFT_HOME", self.home())
             .env("UPDRAFT_MAIL", &self.mail)
+            .env("PATH", path)
             .current_dir(self.work())
             .stdin(Stdio::null())
             .output()

@@ -6,7 +6,7 @@ use crate::harness::{Pool, eventually};
 fn jobs_under_a_limit_start_as_many_at_once_as_it_allows_and_the_others_say_why_they_wait() {
     let pool = Pool::start_with_config(8, "DB_LIMIT = 3\n");
     let cluster = pool.submit(
-        "executable = /bin/sleep\narguments = 600\nconcurrency_limits = DB\nrequest_memory = 100\nqueue 5\n",
+        "executable = /bin/sleep\narguments = 600\nconcurrency_limits = DB\nrequest_memory = 100\nrequest_disk = 10MB\nqueue 5\n",
     );
     let running =
         || pool.ok(&["q", "-constraint", "JobStatus == 2", "-af", "ProcId"]).lines().count();

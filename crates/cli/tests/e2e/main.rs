@@ -4,6 +4,7 @@ mod acting;
 mod beside;
 mod commands;
 mod configuration;
+mod devices;
 mod goldens;
 mod guide;
 mod harness;

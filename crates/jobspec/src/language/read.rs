@@ -31,6 +31,11 @@ pub(crate) trait AtQueue {
         queue: &Queue,
         place: Place,
     ) -> Result<(), Diagnostic>;
+
+    /// Whether the template of a `use` statement says nothing that does not hold anyway.
+    fn at_use(&self, _template: &str) -> bool {
+        false
+    }
 }
 
 /// Where an `if` stands.
@@ -82,6 +87,7 @@ impl Reader<'_> {
                 StatementKind::Include(include) => {
                     self.include(include, &place, at_queue, depth)?;
                 }
+                StatementKind::Use(text) if at_queue.at_use(&text.value) => {}
                 StatementKind::Use(text) => return Err(use_refused(text, place)),
                 StatementKind::Warning(text) => {
                     let (line, _) = place.line_column();

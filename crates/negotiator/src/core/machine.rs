@@ -28,6 +28,8 @@ pub(crate) struct Row {
     slowness: u64,
     willing: Willing,
     weight: Weight,
+    /// Of each custom resource whose pieces have ids, the attribute that lists those that are free, and the list of all.
+    devices: BTreeMap<String, (AttrName, Expr)>,
 }
 
 /// What matching compares of a machine, whatever is in use of it: kept apart from the rest, so that looking at 100,000 machines
@@ -101,6 +103,7 @@ impl Row {
                 Some(expr) if expr.to_string() != attr::CPUS => Weight::Expr(expr.clone()),
                 Some(_) | None => Weight::Cpus,
             },
+            devices: devices(&ad, &state.total),
             state,
         })
     }
@@ -124,6 +127,12 @@ impl Row {
         ad.set(attr::DISK, integer(left.disk_kib));
         for (name, amount) in &left.custom {
             ad.set(name, integer(*amount));
+        }
+        // Looked at as if nothing ran, a machine has all of its devices.
+        let whole = |name: &String| left.custom.get(name) == self.state.total.custom.get(name);
+        for (name, (attribute, all)) in self.devices.iter().filter(|(name, _)| whole(name)) {
+            debug_assert!(self.state.total.custom.contains_key(name), "{name} is counted");
+            ad.set(attribute.clone(), all.clone());
         }
         ad
     }
@@ -187,6 +196,36 @@ impl Row {
         }
         held
     }
+}
+
+/// The lists of all devices, from what the ad says was detected (`DetectedGPUs = "GPU-a, GPU-b"`, `GPUs_GPU_a = [...]`).
+fn devices(ad: &ClassAd, total: &Resources) -> BTreeMap<String, (AttrName, Expr)> {
+    let list = |name: &String| {
+        let available = AttrName::from(format!("Available{name}"));
+        ad.lookup(&available)?;
+        let detected = ad.literal(&format!("Detected{name}"))?.as_str()?;
+        let tag = spelt(ad, name);
+        let attribute = |id: &str| {
+            let id: String =
+                id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            Expr::attr(format!("{tag}_{id}"))
+        };
+        let ids = detected.split([',', ' ']).filter(|id| !id.is_empty());
+        Some((available, Expr::list(ids.map(attribute))))
+    };
+    total.custom.keys().filter_map(|name| Some((name.clone(), list(name)?))).collect()
+}
+
+/// A resource as a machine that has it spells it.
+pub(crate) fn spelt<'a>(ad: &'a ClassAd, name: &'a str) -> &'a str {
+    let all = ad.literal("MachineResources").and_then(Value::as_str).unwrap_or_default();
+    all.split(' ').find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name)
+}
+
+/// The custom resource, by its lower-case name, whose free devices an attribute lists: `AvailableGPUs`.
+pub(crate) fn available_of(name: &AttrName) -> Option<String> {
+    let (head, rest) = name.as_str().split_at_checked("Available".len())?;
+    head.eq_ignore_ascii_case("Available").then(|| rest.to_ascii_lowercase())
 }
 
 /// A rank: what is no number counts nothing (HTCondor 25.14: `EvalFloat`, else 0).

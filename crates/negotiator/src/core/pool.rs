@@ -10,7 +10,7 @@ use proto::matchmaking::MachineState;
 
 use super::clauses::{Ads, Clauses};
 use super::index::FreeIndex;
-use super::machine::{Nature, Row, is_amount, is_custom};
+use super::machine::{Nature, Row, available_of, is_amount, is_custom};
 use super::words::ScheddName;
 
 /// The machines, and what was offered of them.
@@ -378,6 +378,8 @@ impl Ads for Rows {
     }
 
     fn is_resource(&self, name: &AttrName) -> bool {
-        is_amount(name) || is_custom(name, &self.customs)
+        is_amount(name)
+            || is_custom(name, &self.customs)
+            || available_of(name).is_some_and(|custom| self.customs.contains_key(&custom))
     }
 }

@@ -10,7 +10,7 @@ use super::conditions::Floor;
 use super::demand::{Asked, Class, JobClause};
 use super::dependence::Dependence;
 use super::limits::{Room, Uses};
-use super::machine::Row;
+use super::machine::{self, Row, available_of};
 use super::pass::Snapshot;
 use super::pool::Pool;
 
@@ -155,7 +155,9 @@ fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
         let row = pool.rows.get(*number)?;
         let asked = asked_when_empty(class, row);
-        shares(&asked, pool.free(*number)).into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
+        let shares = shares(&asked, pool.free(*number)).into_iter();
+        let (name, share) = shares.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some((spelt(pool, name), share))
     });
     let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
     nearest.map_or_else(String::new, |(name, _)| name)
@@ -189,6 +191,12 @@ fn amounts(of: &Resources) -> Vec<(String, u64)> {
 fn amount_of(of: &Resources, name: &str) -> u64 {
     let found = amounts(of).into_iter().find(|(known, _)| known == name);
     found.map_or(0, |(_, amount)| amount)
+}
+
+/// A resource as the machines that have it spell it.
+fn spelt(pool: &Pool, name: String) -> String {
+    let mut machines = pool.machines().map(|(_, row)| machine::spelt(row.ad(), &name));
+    machines.find(|spelt| *spelt != name).map(str::to_owned).unwrap_or(name)
 }
 
 /// A custom resource as users write it. `GPUs` is the one whose spelling everybody knows.
@@ -348,6 +356,7 @@ impl<'a> Survey<'a> {
         });
         let largest = enough_otherwise.map(|row| amount_of(&row.state.total, &resource)).max();
         let (requested, largest) = (amount_of(&asked, &resource), largest.unwrap_or(have));
+        let resource = spelt(self.snapshot.pool, resource);
         Some(hopeless(Verdict::Never, Cause::TooLarge { resource, requested, largest }))
     }
 
@@ -429,6 +438,10 @@ impl<'a> Survey<'a> {
     /// References of a clause that no machine defines.
     fn undefined(&self, clause: &Expr) -> Vec<String> {
         let reached = Dependence::of(clause, &self.class.request.ad).other;
+        // What is asked of each device of a list is in the devices' ads, not in the machines'.
+        if reached.iter().any(|name| available_of(name).is_some()) {
+            return Vec::new();
+        }
         let pool = self.snapshot.pool;
         let defined = |name: &AttrName| {
             let has_it = || pool.machines().any(|(_, row)| row.ad().lookup(name).is_some());
@@ -449,8 +462,11 @@ impl<'a> Survey<'a> {
     /// Whether a clause looks at what is left of a machine in another way than to ask for at least so much.
     fn may_hold_in_use(&self, clause: &Expr) -> bool {
         let reached = Dependence::of(clause, &self.class.request.ad).other;
-        reached.iter().any(|name| self.snapshot.pool.rows.is_resource(name))
-            && Floor::of(clause, &self.class.request.ad).is_none()
+        // Of a list of devices there is the more the less runs.
+        let is_amount = |name: &AttrName| {
+            self.snapshot.pool.rows.is_resource(name) && available_of(name).is_none()
+        };
+        reached.iter().any(is_amount) && Floor::of(clause, &self.class.request.ad).is_none()
     }
 
     fn refused(&self, refusing: &Bits) -> Outcome {

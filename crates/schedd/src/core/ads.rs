@@ -286,7 +286,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
         ad.set(if running { attr::REMOTE_HOST } else { attr::LAST_REMOTE_HOST }, &**slot);
     }
     if let Some(slot) = &tally.slot_resources {
-        set_provisioned(ad, slot);
+        set_provisioned(ad, slot, &tally.slot_devices);
     }
     let used = &tally.last_usage;
     ad.set(attr::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
@@ -348,12 +348,16 @@ fn set_counts(ad: &mut ClassAd, name: &str, by_code: &BTreeMap<u16, u32>) {
 }
 
 /// What the slot of the last run was given, as HTCondor 25.14 names it.
-fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources) {
+fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::Devices) {
     ad.set("CpusProvisioned", i64::from(slot.cpus));
     ad.set("MemoryProvisioned", whole(slot.memory_mib));
     ad.set("DiskProvisioned", whole(slot.disk_kib));
     for (name, amount) in &slot.custom {
-        ad.set(format!("{name}Provisioned"), whole(*amount));
+        let tag = devices.keys().find(|tag| tag.eq_ignore_ascii_case(name)).unwrap_or(name);
+        ad.set(format!("{tag}Provisioned"), whole(*amount));
+    }
+    for (tag, ids) in devices.iter().filter(|(_, ids)| !ids.is_empty()) {
+        ad.set(format!("Assigned{tag}"), ids.join(","));
     }
     // HTCondor 25.14 notes these of every job's last machine (`SYSTEM_JOB_MACHINE_ATTRS`); a slot weighs what it has of processors.
     // A job that asks for them itself (`job_machine_attrs`) has them already, with those of earlier machines.

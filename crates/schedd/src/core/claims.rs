@@ -181,6 +181,7 @@ impl Core {
             address: claiming.matched.address.clone(),
             slot: granted.slot.as_str().into(),
             resources: granted.resources.clone(),
+            devices: granted.devices.clone(),
             limits: claiming.matched.limits.clone(),
             owner: claiming.owner.clone(),
             class_key: Arc::clone(&claiming.class_key),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr, Value};
 use model::userlog::{Completion, TransferStep};
 use model::{
-    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId,
-    Timestamp, Universe, Usage, attr,
+    AfterRun, Devices, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd,
+    RunId, Timestamp, Universe, Usage, attr,
 };
 
 use super::eviction::{Eviction, is_failure, stop_cause};
@@ -234,6 +234,8 @@ pub struct RunSummary {
     pub allocated: Option<Resources>,
     /// Where it ran: of a run beside the schedd no use of a slot is told.
     pub universe: Universe,
+    /// Which ones of the custom resources.
+    pub devices: Devices,
 }
 
 impl Core {
@@ -494,7 +496,7 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
 fn summary(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) -> RunSummary {
     let tally = job.record().tally;
     let env = ads::env(now);
-    let amount = |name| {
+    let amount = |name: &str| {
         // `int()` truncates, as HTCondor's log does with a request that is a real number.
         let whole =
             Expr::parse(&format!("int({name})")).map(|whole| ad.eval_expr(&whole, None, &env));
@@ -512,11 +514,16 @@ fn summary(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) 
             cpus: u32::try_from(amount(attr::REQUEST_CPUS)).unwrap_or(u32::MAX),
             memory_mib: amount(attr::REQUEST_MEMORY),
             disk_kib: amount(attr::REQUEST_DISK),
-            custom: std::collections::BTreeMap::new(),
+            custom: tally
+                .slot_devices
+                .keys()
+                .map(|tag| (tag.to_ascii_lowercase(), amount(&format!("Request{tag}"))))
+                .collect(),
         },
         slot: tally.slot,
         allocated: tally.slot_resources,
         universe: Universe::of(ad),
+        devices: tally.slot_devices,
     }
 }
 

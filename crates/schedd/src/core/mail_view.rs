@@ -166,6 +166,7 @@ mod tests {
             slot: None,
             allocated: None,
             universe: model::Universe::Vanilla,
+            devices: model::Devices::new(),
         }))
     }
 

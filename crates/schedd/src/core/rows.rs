@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, JobId, JobState, JobStatus,
-    LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken, Timestamp,
-    Universe, Usage, UserName,
+    Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, Devices, JobId, JobState,
+    JobStatus, LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken,
+    Timestamp, Universe, Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,9 @@ pub struct Tally {
     /// What the slot of the last run had.
     #[serde(skip_serializing_if = "is_default")]
     pub slot_resources: Option<Resources>,
+    /// Which ones of the custom resources it had.
+    #[serde(default)]
+    pub slot_devices: Devices,
     /// The scratch folder of the last run.
     #[serde(skip_serializing_if = "is_default")]
     pub scratch_dir: Option<Arc<str>>,
@@ -209,6 +212,9 @@ pub struct ClaimRecord {
     pub slot: Arc<str>,
     /// What it has.
     pub resources: Resources,
+    /// Which ones of the custom resources.
+    #[serde(default)]
+    pub devices: Devices,
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub limits: Vec<LimitUse>,

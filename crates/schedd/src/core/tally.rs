@@ -20,6 +20,7 @@ impl Tally {
                 let slot = claim.filter(|claim| !claim.universe.is_beside());
                 self.slot = slot.map(|claim| claim.slot.clone());
                 self.slot_resources = slot.map(|claim| claim.resources.clone());
+                self.slot_devices = slot.map(|claim| claim.devices.clone()).unwrap_or_default();
                 self.scratch_dir = None;
                 self.user_us += self.last_usage.user_us;
                 self.sys_us += self.last_usage.sys_us;

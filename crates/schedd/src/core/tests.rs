@@ -184,6 +184,7 @@ fn granted(trial: &Trial) -> FromStartd {
         secret: ClaimSecret::new([3; 16]),
         slot: "slot1_1@m".to_owned(),
         resources: Resources { cpus: 1, ..Resources::default() },
+        devices: model::Devices::new(),
         ad: Arc::new(ClassAd::new()),
         beat: beat(trial),
     }))

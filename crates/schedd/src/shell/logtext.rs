@@ -222,7 +222,18 @@ fn table(run: &RunSummary) -> Vec<ResourceUsage> {
         used: Some(whole(seconds)),
         ..ResourceUsage::default()
     };
-    vec![
+    let custom = run.devices.iter().map(|(tag, ids)| {
+        let name = tag.to_ascii_lowercase();
+        let of = |amounts: &Resources| amounts.custom.get(&name).copied().unwrap_or(0);
+        ResourceUsage {
+            name: tag.clone(),
+            used: None,
+            requested: Some(whole(of(&run.request))),
+            allocated: run.allocated.as_ref().map(|slot| whole(of(slot))),
+            assigned: (!ids.is_empty()).then(|| quoted(&ids.join(","))),
+        }
+    });
+    let mut rows = vec![
         row(
             "Cpus",
             cpus_used(cpu_us, run.usage.wall_ms()),
@@ -243,7 +254,9 @@ fn table(run: &RunSummary) -> Vec<ResourceUsage> {
         ),
         time("TimeExecute", wall_s),
         time("TimeSlotBusy", busy_s),
-    ]
+    ];
+    rows.extend(custom);
+    rows
 }
 
 /// Processors used on average; nothing for a run too short to tell, as HTCondor leaves it empty then.

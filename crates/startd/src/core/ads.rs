@@ -7,6 +7,7 @@ use classad::{ClassAd, Env, Expr, requirements_hold};
 use model::{Now, Resources, Universe, UserName, attr};
 use proto::matchmaking::{ClaimedPart, MachineState};
 
+use super::devices::set_available;
 use super::state::{Claim, Core, Phase};
 use super::words::Manner;
 
@@ -64,6 +65,13 @@ impl Core {
         ad.set("ChildCpus", list(claims().map(|c| Expr::from(i64::from(c.resources.cpus)))));
         ad.set("ChildMemory", list(claims().map(|c| Expr::from(whole(c.resources.memory_mib)))));
         ad.set("ChildDisk", list(claims().map(|c| Expr::from(whole(c.resources.disk_kib)))));
+        for custom in &self.machine.customs {
+            let name = custom.tag.to_ascii_lowercase();
+            let of = |claim: &Claim| claim.resources.custom.get(&name).copied().unwrap_or(0);
+            let counts = list(claims().map(|claim| Expr::from(whole(of(claim)))));
+            ad.set(format!("Child{}", custom.tag), counts);
+            set_available(&mut ad, custom, |id| self.is_free(&custom.tag, id));
+        }
         ad.set("ChildName", list(claims().map(|c| Expr::from(self.slot_name(c)))));
         ad.set("ChildState", list(claims().map(|_| Expr::from("Claimed"))));
         ad.set("ChildActivity", list(claims().map(|c| Expr::from(activity(c)))));
@@ -93,6 +101,13 @@ impl Core {
         ad.set("ClientMachine", claim.schedd.as_str());
         if let Some(submitter) = &claim.submitter {
             ad.set(attr::ACCOUNTING_GROUP, self.user(submitter));
+        }
+        for custom in &self.machine.customs {
+            let ids = claim.devices.get(&custom.tag).map_or(&[][..], Vec::as_slice);
+            set_available(&mut ad, custom, |id| ids.iter().any(|own| own == id));
+            if !ids.is_empty() {
+                ad.set(format!("Assigned{}", custom.tag), ids.join(","));
+            }
         }
         if !claim.limits.is_empty() {
             let uses: Vec<_> = claim.limits.iter().map(ToString::to_string).collect();
@@ -128,8 +143,12 @@ impl Core {
         ad.set(attr::TOTAL_CPUS, i64::from(total.cpus));
         ad.set(attr::TOTAL_MEMORY, whole(total.memory_mib));
         ad.set(attr::TOTAL_DISK, whole(total.disk_kib));
-        for (name, n) in &has.custom {
-            ad.set(name.as_str(), whole(*n));
+        for custom in &self.machine.customs {
+            let (tag, name) = (&custom.tag, custom.tag.to_ascii_lowercase());
+            let of = |amounts: &Resources| whole(amounts.custom.get(&name).copied().unwrap_or(0));
+            ad.set(tag.as_str(), of(has));
+            ad.set(format!("TotalSlot{tag}"), of(total));
+            ad.set(format!("Total{tag}"), of(total));
         }
         ad.set("TotalSlots", number(self.slots.len() + 1));
         ad.set(attr::MY_CURRENT_TIME, now.wall.as_secs());

@@ -85,6 +85,7 @@ impl Core {
             submitter,
             resources,
             limits,
+            devices,
             slot,
             universe,
             ..
@@ -101,6 +102,7 @@ impl Core {
             submitter: submitter.clone(),
             resources: resources.clone(),
             limits: limits.clone(),
+            devices: devices.clone(),
             slot: *slot,
             universe: *universe,
             since: at.wall,

@@ -35,6 +35,14 @@ impl Core {
         if let Some(claim) = claims.values().find(taking) {
             return Err(format!("claim {claim:?} is beside a schedd and takes something"));
         }
+        for custom in &self.machine.customs {
+            let ids =
+                || claims.values().filter_map(|claim| claim.devices.get(&custom.tag)).flatten();
+            let distinct: BTreeSet<&String> = ids().collect();
+            if distinct.len() != ids().count() {
+                return Err(format!("one of the {} is given twice", custom.tag));
+            }
+        }
         let by_match: BTreeMap<_, _> = claims.iter().map(|(id, c)| (c.matched, *id)).collect();
         if by_match != self.by_match {
             return Err("the index by match is not that of the claims".to_owned());

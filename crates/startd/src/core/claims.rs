@@ -62,6 +62,10 @@ impl Core {
             Ok(part) => part,
             Err(reason) => return denied(reason),
         };
+        let devices = match self.choose_devices(&request.ad, &part, now) {
+            Ok(devices) => devices,
+            Err(reason) => return denied(reason),
+        };
         vec![Fact::ClaimGranted {
             claim: ClaimId { journal: self.machine.journal, number: self.state.last_claim + 1 },
             secret: fresh,
@@ -72,6 +76,7 @@ impl Core {
                 .filter(|submitter| *submitter != request.owner),
             resources: part,
             limits: request.limits.clone(),
+            devices,
             slot: self.lowest_free_slot(request.universe),
             universe: request.universe,
         }]
@@ -92,6 +97,7 @@ impl Core {
         }
         let part = request.request.quantized();
         if let Some(short) = self.free.shortage(&part) {
+            let short = self.spelt(short);
             return Err(format!("the slot has not enough {short} left"));
         }
         ads::suits(&self.slot_ad(now), &request.ad, now)?;

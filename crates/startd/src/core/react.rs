@@ -81,6 +81,7 @@ impl Core {
             secret: claim.secret,
             slot: self.slot_name(claim),
             resources: claim.resources.clone(),
+            devices: claim.devices.clone(),
             ad: self.dynamic_slot_ad(now, claim),
             beat: self.beat(now),
         }

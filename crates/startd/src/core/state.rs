@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    ClaimId, ClaimSecret, LimitUse, MatchId, Now, Pause, Resources, RunEnd, RunId, ScheddName,
-    Timestamp, Universe, Usage, UserName,
+    ClaimId, ClaimSecret, Devices, LimitUse, MatchId, Now, Pause, Resources, RunEnd, RunId,
+    ScheddName, Timestamp, Universe, Usage, UserName,
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,9 @@ pub(super) struct Claim {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub(super) limits: Vec<LimitUse>,
+    /// Which ones of the custom resources.
+    #[serde(default)]
+    pub(super) devices: Devices,
     /// The number of its dynamic slot; among themselves for claims beside a schedd, which have none.
     pub(super) slot: u32,
     /// Where its jobs run.

@@ -9,6 +9,7 @@ use model::{
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 
+use super::words::{Custom, Device};
 use super::{
     Batch, Core, Effect, FromLauncher, Input, LauncherRun, LauncherState, Machine, RunKey, State,
     run_batch,
@@ -89,12 +90,26 @@ fn machine() -> Machine {
     Machine {
         name: MachineName::new("m"),
         address: "<10.0.0.1:9618>".to_owned(),
-        total: Resources { cpus: 2, memory_mib: 1024, disk_kib: 1 << 20, ..Resources::default() },
+        total: Resources {
+            cpus: 2,
+            memory_mib: 1024,
+            disk_kib: 1 << 20,
+            custom: [("gpus".to_owned(), 2)].into(),
+        },
+        customs: vec![Custom {
+            tag: "GPUs".to_owned(),
+            devices: vec![gpu("a", "7.5"), gpu("b", "8.0")],
+        }],
         found: Arc::new(ClassAd::new()),
         started: Timestamp::from_secs(999_000),
         life: 1,
         journal: CLAIM.journal,
     }
+}
+
+fn gpu(id: &str, capability: &str) -> Device {
+    let ad = ClassAd::parse_old(&format!("Capability = {capability}\n")).unwrap();
+    Device { id: id.to_owned(), attribute: format!("GPUs_{id}"), ad: Arc::new(ad) }
 }
 
 fn schedd() -> ScheddName {
@@ -402,4 +417,40 @@ fn a_journal_of_a_version_without_claims_beside_schedds_is_read() {
     core.apply(&serde_json::from_str(old).unwrap());
     assert_eq!(core.check(), Ok(()));
     assert_eq!(core.machine_state(Now::default()).claims.len(), 1);
+}
+
+#[test]
+fn a_device_is_given_once_to_whom_it_suits_and_is_free_again_with_the_claim() {
+    let (mut trial, _) = Trial::new(vec![]);
+    let ask = |trial: &mut Trial, number: u64, require: &str| {
+        let text = "RequestCpus = 1\nRequestMemory = 1\nRequestDisk = 1\nRequirements = true\n";
+        let mut ad = ClassAd::parse_old(text).unwrap();
+        if !require.is_empty() {
+            ad.set("RequireGPUs", require.parse::<classad::Expr>().unwrap());
+        }
+        let custom = [("gpus".to_owned(), 1)].into();
+        trial.orders(ToStartd::RequestClaim(Box::new(RequestClaim {
+            matched: MatchId { life: 1, number },
+            owner: UserName::new("alice"),
+            request: Resources { cpus: 1, memory_mib: 128, disk_kib: 1024, custom },
+            limits: Vec::new(),
+            ad: Arc::new(ad),
+            universe: Universe::Vanilla,
+        })));
+        let claims = trial.core.state.claims.values();
+        let given = claims.filter(|claim| claim.matched.number == number);
+        given.map(|claim| claim.devices["GPUs"].join(",")).collect::<String>()
+    };
+    assert_eq!(ask(&mut trial, 1, "Capability >= 8.0"), "b");
+    assert_eq!(ask(&mut trial, 2, "Capability >= 8.0"), "");
+    assert_eq!(ask(&mut trial, 3, ""), "a");
+    let slots = trial.core.machine_state(trial.now).slots;
+    let said = |slot: usize, name: &str| slots[slot].get(name).map(ToString::to_string);
+    assert_eq!(said(0, "AvailableGPUs").as_deref(), Some("{  }"));
+    assert_eq!(said(0, "GPUs").as_deref(), Some("0"));
+    assert_eq!(said(0, "TotalGPUs").as_deref(), Some("2"));
+    assert_eq!(said(1, "AssignedGPUs").as_deref(), Some("\"b\""));
+    assert_eq!(said(2, "AvailableGPUs").as_deref(), Some("{ GPUs_a }"));
+    trial.orders(ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET });
+    assert_eq!(ask(&mut trial, 4, "Capability >= 8.0"), "b");
 }

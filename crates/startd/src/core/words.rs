@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, LimitUse, MachineName, MatchId, Now, Pause, Resources, RunEnd,
-    RunId, ScheddName, Timestamp, Universe, Usage, UserName,
+    Beat, ClaimId, ClaimSecret, Devices, LimitUse, MachineName, MatchId, Now, Pause, Resources,
+    RunEnd, RunId, ScheddName, Timestamp, Universe, Usage, UserName,
 };
 use proto::claiming::{FromStartd, StopAim, ToStartd};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub struct Machine {
     pub address: String,
     /// What it shares out.
     pub total: Resources,
+    /// The resources that an administrator named, and GPUs. How many there are is in `total`, under their lower-case names.
+    pub customs: Vec<Custom>,
     /// What was found out about it: `Arch`, `OpSys`, `KFlops`, `CpuFamily`, `FileSystemDomain` and the like, and the
     /// administrator's own attributes and expressions (`Start`, `Rank`). The core adds what it knows itself.
     pub found: Arc<ClassAd>,
@@ -29,6 +31,26 @@ pub struct Machine {
     pub life: u64,
     /// Drawn at random for this journal (see [`ClaimId`]).
     pub journal: u64,
+}
+
+/// A resource that an administrator named.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Custom {
+    /// Its name, as it is spelt in ads: `GPUs`.
+    pub tag: String,
+    /// Each one that there is, if they have ids.
+    pub devices: Vec<Device>,
+}
+
+/// One of a custom resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    /// What a job is told: `GPU-1f2a3b4c`.
+    pub id: String,
+    /// The attribute of the machine's ad that has its properties: `GPUs_GPU_1f2a3b4c`.
+    pub attribute: String,
+    /// Its properties, which `require_gpus` looks at.
+    pub ad: Arc<ClassAd>,
 }
 
 /// What reaches the core.
@@ -262,6 +284,9 @@ pub enum Fact {
         /// What its runs use of concurrency limits.
         #[serde(default)]
         limits: Vec<LimitUse>,
+        /// Which ones of the custom resources.
+        #[serde(default)]
+        devices: Devices,
         /// The number of the dynamic slot, or of the claim beside the schedd.
         slot: u32,
         /// Where the jobs run.

@@ -11,8 +11,10 @@ use model::version::{CONDOR_VERSION, condor_platform};
 use model::{Resources, Timestamp, attr};
 use nix::sys::utsname::uname;
 
+use super::devices::{self, Inventories};
 use super::measure::free_disk_kib;
 use super::settings::Settings;
+use crate::core::Custom;
 
 /// Processor features that are advertised, by their name in `/proc/cpuinfo`; the attribute is `has_<name>`.
 const FEATURES: [&str; 8] =
@@ -33,6 +35,8 @@ const NO_LIMIT: &str = "max";
 pub(crate) struct Found {
     /// What there is to share out.
     pub(crate) total: Resources,
+    /// The custom resources.
+    pub(crate) customs: Vec<Custom>,
     /// What there is to know.
     pub(crate) ad: ClassAd,
 }
@@ -49,7 +53,8 @@ pub fn submit_machine(
     folder: &Path,
     now: Timestamp,
 ) -> io::Result<ClassAd> {
-    let Found { total, mut ad } = machine(name, address, folder, &Settings::default(), now)?;
+    let nothing = (&Settings::default(), Inventories::default());
+    let Found { total, mut ad, .. } = look(name, address, folder, nothing, now)?;
     for startds in ["StartdIpAddr", "LastBenchmark", "MachineResources"] {
         ad.remove(startds);
     }
@@ -71,16 +76,28 @@ pub(crate) fn machine(
     settings: &Settings,
     now: Timestamp,
 ) -> io::Result<Found> {
+    let inventories = devices::find(&settings.resources);
+    look(name, address, execute_dir, (settings, inventories), now)
+}
+
+fn look(
+    name: &str,
+    address: &str,
+    execute_dir: &Path,
+    (settings, inventories): (&Settings, Inventories),
+    now: Timestamp,
+) -> io::Result<Found> {
     let meminfo = fs::read_to_string("/proc/meminfo")?;
     let detected_cpus = detected_cpus();
     let detected_mib = memory_mib(&meminfo);
+    let Inventories { customs, amounts, ad: inventory } = inventories;
     let total = Resources {
         cpus: settings.cpus.unwrap_or(detected_cpus),
         memory_mib: settings
             .memory_mib
             .unwrap_or_else(|| detected_mib.saturating_sub(settings.reserved_memory_mib).max(1)),
         disk_kib: free_disk_kib(execute_dir),
-        ..Resources::default()
+        custom: amounts,
     };
     let mut ad = ClassAd::new();
     let system = OsRelease::parse(&fs::read_to_string("/etc/os-release").unwrap_or_default());
@@ -94,7 +111,10 @@ pub(crate) fn machine(
     ad.set("StartdIpAddr", address);
     ad.set("FileSystemDomain", name);
     ad.set("UidDomain", name);
-    ad.set("MachineResources", "Cpus Memory Disk");
+    let named = customs.iter().map(|custom| custom.tag.as_str());
+    let names: Vec<&str> = ["Cpus", "Memory", "Disk"].into_iter().chain(named).collect();
+    ad.set("MachineResources", names.join(" "));
+    ad.update(&inventory);
     ad.set("HasFileTransfer", true);
     ad.set("HasJobDeferral", true);
     ad.set("HasReconnect", true);
@@ -102,7 +122,7 @@ pub(crate) fn machine(
     ad.set("HasVM", false);
     ad.set("LastBenchmark", now.as_secs());
     ad.update(&settings.attributes);
-    Ok(Found { total, ad })
+    Ok(Found { total, customs, ad })
 }
 
 fn describe_system(ad: &mut ClassAd, system: &OsRelease) {

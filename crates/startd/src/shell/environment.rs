@@ -9,6 +9,8 @@ use classad::ClassAd;
 use model::cmdline::{CmdlineError, environ_of};
 use model::{JobId, Universe};
 
+use super::devices::GPUS;
+
 /// Variables by which libraries learn how many threads to use (HTCondor 25.14: `STARTER_NUM_THREADS_ENV_VARS`). Without
 /// them, a job with one processor of sixty-four starts sixty-four threads.
 const THREAD_COUNTS: [&str; 12] = [
@@ -25,6 +27,15 @@ const THREAD_COUNTS: [&str; 12] = [
     "TF_LOOP_PARALLEL_ITERATIONS",
     "TF_NUM_THREADS",
 ];
+
+/// Variables by which libraries learn which GPUs they may use.
+const GPU_VARIABLES: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"];
+
+/// What these say where there is none.
+const NO_GPU: &str = "10000";
+
+/// How attributes begin that name the devices of a slot.
+const ASSIGNED: &str = "Assigned";
 
 /// The job's ad, in its scratch folder.
 pub(crate) const JOB_AD: &str = ".job.ad";
@@ -57,6 +68,8 @@ pub(crate) struct Place<'a> {
     pub(crate) cpus: u32,
     /// The user's home, if they have one.
     pub(crate) home: Option<&'a Path>,
+    /// Its slot's ad.
+    pub(crate) slot_ad: &'a ClassAd,
 }
 
 /// The variables of a run. What the job asks for goes before what is only a convenience, and behind what says where it is. A job
@@ -101,8 +114,32 @@ pub(crate) fn of(
     if !place.universe.is_beside() {
         let slot = place.slot.split('@').next().unwrap_or(place.slot);
         environ.insert("_CONDOR_SLOT".to_owned(), slot.to_owned());
+        environ.extend(devices(place.slot_ad));
     }
     Ok(environ)
+}
+
+/// Which devices the run has: `_CONDOR_AssignedGPUs` and its like, and for GPUs what their libraries look at. A run without one on
+/// a machine that has some is told of one that does not exist (HTCondor 25.14: `ENVIRONMENT_VALUE_FOR_UnAssignedGPUs`).
+fn devices(slot: &ClassAd) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut gpus = None;
+    for (name, value) in slot.iter() {
+        let head = name.as_str().get(..ASSIGNED.len());
+        if !head.is_some_and(|head| head.eq_ignore_ascii_case(ASSIGNED)) {
+            continue;
+        }
+        let Some(ids) = value.as_literal().and_then(|ids| ids.as_str()) else { continue };
+        all.push((format!("_CONDOR_{name}"), ids.to_owned()));
+        if name.as_str()[ASSIGNED.len()..].eq_ignore_ascii_case(GPUS) {
+            gpus = Some(ids.to_owned());
+        }
+    }
+    let has_some = slot.literal("TotalGPUs").and_then(classad::Value::as_i64).unwrap_or(0) > 0;
+    if let Some(ids) = gpus.or_else(|| has_some.then(|| NO_GPU.to_owned())) {
+        all.extend(GPU_VARIABLES.map(|name| (name.to_owned(), ids.clone())));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -125,6 +162,7 @@ mod tests {
             slot: "slot1_2@host",
             cpus: 4,
             home: Some(Path::new("/home/alice")),
+            slot_ad: &ClassAd::new(),
         };
         let mut text = String::new();
         for (name, value) in of(&job, place).unwrap() {
@@ -220,6 +258,7 @@ mod tests {
             slot: "slot1_1@host",
             cpus: 2,
             home: None,
+            slot_ad: &ClassAd::new(),
         };
         let environ = of(&job, place).unwrap();
         for (name, value) in [

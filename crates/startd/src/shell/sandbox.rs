@@ -223,6 +223,7 @@ impl Sandboxes {
             slot: &run.slot,
             cpus: processors(run),
             home: self.home.as_deref(),
+            slot_ad: &run.slot_ad,
         };
         let env = environment::of(job, place).map_err(unreadable)?;
         let argv = argv_of(job).map_err(unreadable)?.into_iter().map(OsBytes::from);

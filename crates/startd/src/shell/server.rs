@@ -206,6 +206,7 @@ fn recover(
         name: MachineName::new(&config.machine),
         address: config.address.clone(),
         total: head.total.clone(),
+        customs: found.customs,
         found: Arc::new(found.ad),
         started: now.wall,
         life: head.life,

@@ -16,6 +16,28 @@ pub struct Settings {
     /// Programs that fetch and store files by URL, each with its first arguments; the first that speaks a protocol is used for it
     /// (`FILETRANSFER_PLUGINS`).
     pub plugins: Vec<Vec<PathBuf>>,
+    /// Resources that an administrator named (`MACHINE_RESOURCE_<name>`).
+    pub resources: Vec<NamedResource>,
     /// Attributes of the machine's ad: `Start`, and those that `STARTD_ATTRS` lists.
     pub attributes: ClassAd,
+}
+
+/// A resource that an administrator named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedResource {
+    /// Its name, as it is spelt in ads.
+    pub tag: String,
+    /// What there is of it.
+    pub inventory: Inventory,
+}
+
+/// What there is of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inventory {
+    /// So many, without names.
+    Amount(u64),
+    /// These.
+    Ids(Vec<String>),
+    /// What this command line prints (`MACHINE_RESOURCE_INVENTORY_<name>`).
+    Script(String),
 }

@@ -213,3 +213,34 @@ fn reasons_that_cost_too_much_at_once_are_brought_up_to_date_one_after_the_other
     "#]]
     .assert_eq(&World::with(policy).run(script));
 }
+
+#[test]
+fn devices_that_others_have_are_waited_for_and_those_that_nobody_has_are_not() {
+    let gpus =
+        "DetectedGPUs = \"a, b\"; GPUs_a = [ Capability = 7.5 ]; GPUs_b = [ Capability = 8.0 ]";
+    let asks = |least: &str| {
+        format!(
+            "RequireGPUs = Capability >= {least}; Requirements = countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs"
+        )
+    };
+    let (b, none) = (asks("8.0"), asks("9.0"));
+    check(
+        &format!(
+            "machine m cpus=4 memory=1000 gpus=2; {gpus}; AvailableGPUs = {{ GPUs_a, GPUs_b }}
+             job ann 1 2 gpus=1; Requirements = true
+
+             machine m cpus=4 memory=1000 gpus=2; {gpus}; AvailableGPUs = {{ }}
+             claimed m
+             seen 2
+             gone 1
+             job ann 2 1 gpus=1; {b}
+             job ann 3 1 gpus=1; {none}"
+        ),
+        expect![[r#"
+            #1 1 on m: cpus=1 memory=128 gpus=1
+            #2 1 on m: cpus=1 memory=128 gpus=1
+            2 waits: not yet: 1 machine could run it; all are busy (short of GPUs)
+            3 waits: never: countMatches(MY.RequireGPUs,TARGET.AvailableGPUs) >= RequestGPUs is not true on 1 of 1 slot; nearest is slot1@m, which has AvailableGPUs = { gpus_a,gpus_b }
+        "#]],
+    );
+}

@@ -35,6 +35,19 @@ fn a_configuration_counts_at_the_start_and_a_change_of_it_without_harm_to_what_r
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(pool.attribute(&job, "JobStatus"), ["2"]);
     fs::write(&config, "DB_LIMIT = 4\n").unwrap();
+    fs::create_dir(pool.home().join("config.d")).unwrap();
+    fs::write(pool.home().join("config.d/10"), "RESERVED_MEMORY = 2 * $(ONE)\nONE = 1\n").unwrap();
+    let summary = pool.ok(&["condor_config_val", "-summary"]);
+    let (head, rest) = summary.split_once('\n').unwrap();
+    assert!(head.starts_with("# condor_config_val $CondorVersion: "), "{head}");
+    let home = pool.home().display().to_string();
+    let wanted = format!(
+        "\n#\n# from {home}/config\n#\nDB_LIMIT = 4\n\n#\n# from {home}/config.d/10\n#\n\
+         RESERVED_MEMORY = 2 * $(ONE)\nONE = 1\n"
+    );
+    assert!(rest.starts_with(&wanted), "{rest}");
+    assert_eq!(pool.ok(&["config_val", "-evaluate", "RESERVED_MEMORY"]), "2\n");
+    assert_eq!(pool.ok(&["config_val", "-default", "RESERVED_MEMORY"]), "0\n");
     let verbose = pool.ok(&["config_val", "-v", "DB_LIMIT"]);
     let at = config.display();
     assert_eq!(verbose, format!("DB_LIMIT = 4\n # at: {at}, line 1\n # raw: DB_LIMIT = 4\n\n"));

@@ -48,7 +48,9 @@ impl Progress {
                 }
             }
             Happening::FactoryEnded { never, .. } => self.total -= u64::from(*never),
-            Happening::ClusterSubmitted { .. } | Happening::JobEdited { .. } => {}
+            Happening::ClusterSubmitted { .. }
+            | Happening::JobEdited { .. }
+            | Happening::JobsWait { .. } => {}
         }
     }
 

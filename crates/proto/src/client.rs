@@ -8,8 +8,8 @@ use std::ops::{AddAssign, Sub};
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Seq, SubmitToken, Timestamp, Universe,
-    UserName,
+    ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, Seq, SubmitToken, Timestamp,
+    Universe, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -458,6 +458,15 @@ pub enum Happening {
         job: JobId,
         /// What.
         event: JobEvent,
+    },
+    /// Idle jobs wait for a reason of a kind that is new to their cluster.
+    JobsWait {
+        /// Their cluster.
+        cluster: ClusterId,
+        /// How many of its jobs wait for it now.
+        jobs: u64,
+        /// Why.
+        reason: IdleReason,
     },
     /// Somebody set attributes of a job.
     JobEdited {

@@ -44,6 +44,7 @@ mod submit;
 mod tally;
 mod tick;
 mod transfer_view;
+mod waiting;
 mod watch;
 mod words;
 

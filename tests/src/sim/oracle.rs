@@ -257,7 +257,7 @@ impl Oracle {
                     self.factory_ended(*cluster, *never)?;
                 }
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
-                Happening::JobEdited { .. } => {}
+                Happening::JobEdited { .. } | Happening::JobsWait { .. } => {}
             }
         }
         Ok(())
@@ -389,7 +389,8 @@ impl Oracle {
         for entry in &dirty.recorded {
             match &entry.what {
                 Happening::ClusterSubmitted { cluster, .. }
-                | Happening::FactoryEnded { cluster, .. } => {
+                | Happening::FactoryEnded { cluster, .. }
+                | Happening::JobsWait { cluster, .. } => {
                     clusters.insert(*cluster);
                 }
                 Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
@@ -556,7 +557,9 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         Happening::JobEdited { job, .. } => {
             return *job == of && matches!(action, Action::Prioritise(_));
         }
-        Happening::ClusterSubmitted { .. } | Happening::FactoryEnded { .. } => return false,
+        Happening::ClusterSubmitted { .. }
+        | Happening::FactoryEnded { .. }
+        | Happening::JobsWait { .. } => return false,
     };
     if *job != of {
         return false;

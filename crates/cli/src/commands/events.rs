@@ -69,6 +69,14 @@ fn json_line(event: &Recorded) -> String {
         Happening::FactoryEnded { cluster, never } => {
             serde_json::json!({ "cluster": cluster, "never": never, "event": "FactoryEnded" })
         }
+        Happening::JobsWait { cluster, jobs, reason } => serde_json::json!({
+            "cluster": cluster,
+            "jobs": jobs,
+            "event": "JobsWait",
+            "verdict": reason.verdict.to_string(),
+            "reason": reason.cause.to_string(),
+            "cause": reason.cause,
+        }),
         Happening::Job { job, event } => {
             serde_json::json!({ "job": job.to_string(), "event": event })
         }
@@ -95,6 +103,9 @@ fn text_line(event: &Recorded, zone: &TimeZone) -> String {
         }
         Happening::FactoryEnded { cluster, never } => {
             (cluster.to_string(), format!("removed before {never} of its jobs had come"))
+        }
+        Happening::JobsWait { cluster, jobs, reason } => {
+            (cluster.to_string(), format!("{jobs} of its jobs wait, {reason}"))
         }
         Happening::Job { job, event } => (job.to_string(), sentence(event)),
         Happening::JobEdited { job, changes } => {

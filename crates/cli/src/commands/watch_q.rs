@@ -411,9 +411,10 @@ impl Watch<'_> {
 fn cluster_came(recorded: &Recorded) -> Option<ClusterId> {
     match &recorded.what {
         Happening::ClusterSubmitted { cluster, .. } => Some(*cluster),
-        Happening::Job { .. } | Happening::JobEdited { .. } | Happening::FactoryEnded { .. } => {
-            None
-        }
+        Happening::Job { .. }
+        | Happening::JobEdited { .. }
+        | Happening::JobsWait { .. }
+        | Happening::FactoryEnded { .. } => None,
     }
 }
 

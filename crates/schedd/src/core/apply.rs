@@ -68,6 +68,12 @@ impl Core {
             Fact::NegotiatorWent => self.negotiator = None,
             Fact::RequestsTold(message) => self.note_told(at, message),
             Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
+            Fact::JobsWait { cluster, jobs, reason } => {
+                self.note_reason_told(*cluster, reason);
+                let (cluster, jobs, reason) = (*cluster, *jobs, reason.clone());
+                let what = Happening::JobsWait { cluster, jobs, reason };
+                change.recorded = Some(self.record(at, what));
+            }
             Fact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
             }

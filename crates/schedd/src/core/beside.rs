@@ -203,7 +203,8 @@ impl Core {
         let ad = ads::matching_ad(job, room.now, self);
         if let Some(clause) = failing_clause(&ad, &room.ad, room.now) {
             let reason = IdleReason { verdict: Verdict::Never, cause: clause };
-            return vec![room.aside(id, reason, false)];
+            let told = self.newly_waiting(id, &reason);
+            return [room.aside(id, reason, false)].into_iter().chain(told).collect();
         }
         let mut facts = Vec::new();
         while (facts.len() as u64) < most && room.takes(class.universe, &ad) {
@@ -223,7 +224,9 @@ impl Core {
                 Universe::Local | Universe::Vanilla => "START_LOCAL_UNIVERSE",
             };
             let cause = Cause::NoPlace { setting: setting.to_owned() };
-            facts.push(room.aside(id, IdleReason { verdict: Verdict::NotYet, cause }, true));
+            let reason = IdleReason { verdict: Verdict::NotYet, cause };
+            facts.extend(self.newly_waiting(id, &reason));
+            facts.push(room.aside(id, reason, true));
         }
         facts
     }

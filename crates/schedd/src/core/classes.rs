@@ -69,6 +69,11 @@ impl IdleJobs {
         self.count
     }
 
+    /// The clusters, with how many of their jobs wait here, in their order.
+    pub(super) fn by_cluster(&self) -> impl Iterator<Item = (ClusterId, u64)> {
+        self.jobs.iter().map(|((_, cluster), procs)| (*cluster, procs.len()))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = JobId> {
         self.jobs.iter().flat_map(|((_, cluster), procs)| {
             procs.iter().map(|proc| JobId { cluster: *cluster, proc })

@@ -126,6 +126,7 @@ impl Core {
             later: record.body.later.clone(),
             paused: record.body.paused,
             later_edits: record.body.later_edits.clone(),
+            told_reasons: Vec::new(),
             never: record.body.never,
             waiting: record.body.untouched.len(),
             jobs: BTreeMap::new(),

@@ -291,6 +291,7 @@ impl Core {
             | Fact::NegotiatorWent
             | Fact::RequestsTold(_)
             | Fact::ReasonsHeard(_)
+            | Fact::JobsWait { .. }
             | Fact::SignificantHeard(_)
             | Fact::ClassAside { .. }
             | Fact::MatchSeen { .. }

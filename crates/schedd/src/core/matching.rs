@@ -19,7 +19,11 @@ impl Core {
     pub(super) fn negotiator_said(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
         match message {
             ToSchedd::Matches(matches) => Ok(self.take_matches(matches)),
-            ToSchedd::Reasons(reasons) => Ok(vec![Fact::ReasonsHeard(reasons.clone())]),
+            ToSchedd::Reasons(reasons) => {
+                let told = reasons.iter().filter_map(|(id, reason)| Some((*id, reason.as_ref()?)));
+                let news = told.flat_map(|(id, reason)| self.newly_waiting(id, reason));
+                Ok([Fact::ReasonsHeard(reasons.clone())].into_iter().chain(news).collect())
+            }
             ToSchedd::Significant(names) => {
                 let names: BTreeSet<_> = names.iter().cloned().collect();
                 if names == self.classes.significant {

@@ -55,6 +55,7 @@ impl Core {
             | Fact::NegotiatorCame
             | Fact::NegotiatorWent
             | Fact::ReasonsHeard(_)
+            | Fact::JobsWait { .. }
             | Fact::SignificantHeard(_)
             | Fact::ClassAside { .. }
             | Fact::MatchSeen { .. }

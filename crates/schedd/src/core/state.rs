@@ -17,6 +17,7 @@ use super::beside::{Beside, Places};
 use super::classes::{Classes, Sorting};
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
+use super::waiting::Kind;
 use super::watch::{Round, Watch};
 
 /// What a core is told about its daemon.
@@ -106,6 +107,8 @@ pub(super) struct Cluster {
     pub(super) never: u32,
     /// What was set since for its jobs that are still to come.
     pub(super) later_edits: Option<Arc<ClassAd>>,
+    /// The kinds of reasons for waiting that are in the record.
+    pub(super) told_reasons: Vec<Kind>,
     /// How many of its jobs in the queue are idle or held.
     pub(super) waiting: u64,
     pub(super) jobs: BTreeMap<ProcId, JobRecord>,

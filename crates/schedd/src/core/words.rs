@@ -198,6 +198,15 @@ pub enum Fact {
     RequestsTold(FromSchedd),
     /// The negotiator said why classes wait.
     ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
+    /// Idle jobs wait for a reason of a kind that their cluster has not been told yet.
+    JobsWait {
+        /// Whose.
+        cluster: ClusterId,
+        /// How many.
+        jobs: u64,
+        /// Why.
+        reason: IdleReason,
+    },
     /// The negotiator named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
     /// Jobs that run beside the schedd may not start now.

@@ -77,7 +77,9 @@ impl History {
             Happening::ClusterSubmitted { cluster, owner, .. } => {
                 (*cluster, None, Some(owner.clone()))
             }
-            Happening::FactoryEnded { cluster, .. } => (*cluster, None, None),
+            Happening::FactoryEnded { cluster, .. } | Happening::JobsWait { cluster, .. } => {
+                (*cluster, None, None)
+            }
             Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
                 (job.cluster, Some(*job), None)
             }

@@ -133,9 +133,9 @@ fn new_cluster(record: &ClusterRecord) -> Result<NewCluster, StoreError> {
 
 fn event_row(recorded: &Recorded) -> Result<EventRow, StoreError> {
     let (cluster, proc) = match &recorded.what {
-        Happening::ClusterSubmitted { cluster, .. } | Happening::FactoryEnded { cluster, .. } => {
-            (cluster.0, None)
-        }
+        Happening::ClusterSubmitted { cluster, .. }
+        | Happening::FactoryEnded { cluster, .. }
+        | Happening::JobsWait { cluster, .. } => (cluster.0, None),
         Happening::Job { job: JobId { cluster, proc }, .. }
         | Happening::JobEdited { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
     };

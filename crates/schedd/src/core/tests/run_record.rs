@@ -4,6 +4,41 @@ use proto::claiming::{ClaimStatus, RunStatus};
 
 use super::*;
 
+fn told_waiting(batch: &Batch) -> Vec<String> {
+    let entries = batch.dirty.recorded.iter().filter_map(|entry| match &entry.what {
+        Happening::JobsWait { cluster, jobs, reason } => {
+            Some(format!("{cluster}: {jobs} {reason}"))
+        }
+        Happening::ClusterSubmitted { .. }
+        | Happening::FactoryEnded { .. }
+        | Happening::Job { .. }
+        | Happening::JobEdited { .. } => None,
+    });
+    entries.collect()
+}
+
+#[test]
+fn the_record_tells_a_cluster_each_kind_of_reason_once() {
+    use model::{Cause, IdleReason, Verdict};
+    let mut trial = Trial::with_jobs(3, "");
+    trial.submit(SubmitToken([2; 16]), spec(1, ""));
+    trial.submit(SubmitToken([3; 16]), spec(1, "RequestCpus = 2"));
+    let first = *trial.core.classes.by_id.keys().next().unwrap();
+    let mut hears = |verdict, cause| {
+        let reason = Some(IdleReason { verdict, cause });
+        let reasons = ToSchedd::Reasons(vec![(first, reason)]);
+        told_waiting(&trial.take(&[Input::FromNegotiator(reasons)]))
+    };
+    let busy = |could_run| Cause::Busy { could_run, short: "Cpus".to_owned() };
+    let told = |jobs: [&str; 2], why: &str| jobs.map(|jobs| format!("{jobs} {why}")).to_vec();
+    let all = "not yet: 2 machines could run it; all are busy (short of Cpus)";
+    assert_eq!(hears(Verdict::NotYet, busy(2)), told(["1: 3", "2: 1"], all));
+    assert!(hears(Verdict::NotYet, busy(1)).is_empty(), "only a number is another one");
+    let none = "never: the pool has no machines";
+    assert_eq!(hears(Verdict::Never, Cause::NoMachines), told(["1: 3", "2: 1"], none));
+    assert!(hears(Verdict::NotYet, busy(2)).is_empty(), "it was told");
+}
+
 fn holding(run: RunStatus) -> ClaimStatus {
     ClaimStatus {
         claim: CLAIM,

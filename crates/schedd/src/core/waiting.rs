@@ -1,0 +1,41 @@
+//! Why jobs wait, as entries of the record: whoever follows the events learns it without asking for the queue again and again. A cluster is told
+//! each kind of reason once, so that two reasons that take turns fill no disk.
+
+use std::mem::{Discriminant, discriminant};
+
+use model::{Cause, ClassId, ClusterId, IdleReason, Verdict};
+
+use super::state::Core;
+use super::words::Fact;
+
+/// Clusters of one class that are told at a time: the next to run. Of very many that are alike the rest learn it as they get there.
+const CLUSTERS_TOLD: usize = 100;
+
+/// What makes a reason another one: not its numbers.
+pub(super) type Kind = (Verdict, Discriminant<Cause>);
+
+/// The kind of a reason.
+pub(super) fn kind(reason: &IdleReason) -> Kind {
+    (reason.verdict, discriminant(&reason.cause))
+}
+
+impl Core {
+    /// Entries for the clusters of a class to which a reason of this kind is new.
+    pub(super) fn newly_waiting(&self, class: ClassId, reason: &IdleReason) -> Vec<Fact> {
+        let Some(class) = self.classes.by_id.get(&class) else { return Vec::new() };
+        let is_new = |cluster: &ClusterId| {
+            let cluster = self.clusters.get(cluster);
+            cluster.is_some_and(|cluster| !cluster.told_reasons.contains(&kind(reason)))
+        };
+        let next = class.idle.by_cluster().take(CLUSTERS_TOLD);
+        let entry = |(cluster, jobs)| Fact::JobsWait { cluster, jobs, reason: reason.clone() };
+        next.filter(|(cluster, _)| is_new(cluster)).map(entry).collect()
+    }
+
+    /// Makes such an entry true.
+    pub(super) fn note_reason_told(&mut self, cluster: ClusterId, reason: &IdleReason) {
+        if let Some(cluster) = self.clusters.get_mut(&cluster) {
+            cluster.told_reasons.push(kind(reason));
+        }
+    }
+}

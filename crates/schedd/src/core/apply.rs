@@ -69,10 +69,7 @@ impl Core {
             Fact::RequestsTold(message) => self.note_told(at, message),
             Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
             Fact::JobsWait { cluster, jobs, reason } => {
-                self.note_reason_told(*cluster, reason);
-                let (cluster, jobs, reason) = (*cluster, *jobs, reason.clone());
-                let what = Happening::JobsWait { cluster, jobs, reason };
-                change.recorded = Some(self.record(at, what));
+                change.recorded = Some(self.jobs_wait(at, *cluster, *jobs, reason));
             }
             Fact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
@@ -86,9 +83,7 @@ impl Core {
             }
             Fact::StartdCame { machine } => self.set_up(machine, true),
             Fact::StartdWent { machine } => self.set_up(machine, false),
-            Fact::MachineForgotten { machine } => {
-                self.machines.remove(machine);
-            }
+            Fact::MachineForgotten { machine } => drop(self.machines.remove(machine)),
             Fact::BeatSeen { machine, beat } => self.beat_seen(at, machine, *beat),
             Fact::BackoffOver { job } => self.backoff_over(*job),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,

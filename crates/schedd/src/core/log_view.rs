@@ -275,12 +275,8 @@ impl Core {
                     push(log, job, &ad, event.at, kind);
                 }
             }
-            Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, |slot, address| {
-                LogKind::Disconnected { reason: CONNECTION_LOST.to_owned(), slot, address }
-            }),
-            Fact::RunReconnected { run } => self.log_link(*run, event.at, log, |slot, address| {
-                LogKind::Reconnected { slot, address }
-            }),
+            Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, disconnected),
+            Fact::RunReconnected { run } => self.log_link(*run, event.at, log, reconnected),
             Fact::JobEdited { .. }
             | Fact::RunPlaced { .. }
             | Fact::ClaimGranted(_)
@@ -417,6 +413,14 @@ fn grown(job: JobRef<'_>, ad: &ClassAd, peak_rss_kib: u64) -> Option<LogKind> {
 
 fn is_larger(job: JobRef<'_>, peak_rss_kib: u64) -> bool {
     peak_rss_kib > job.record().tally.last_usage.peak_rss_kib
+}
+
+fn disconnected(slot: Arc<str>, address: String) -> LogKind {
+    LogKind::Disconnected { reason: CONNECTION_LOST.to_owned(), slot, address }
+}
+
+fn reconnected(slot: Arc<str>, address: String) -> LogKind {
+    LogKind::Reconnected { slot, address }
 }
 
 /// The submit entries of jobs that come into the queue.

@@ -3,7 +3,8 @@
 
 use std::mem::{Discriminant, discriminant};
 
-use model::{Cause, ClassId, ClusterId, IdleReason, Verdict};
+use model::{Cause, ClassId, ClusterId, IdleReason, Now, Verdict};
+use proto::client::{Happening, Recorded};
 
 use super::state::Core;
 use super::words::Fact;
@@ -32,10 +33,17 @@ impl Core {
         next.filter(|(cluster, _)| is_new(cluster)).map(entry).collect()
     }
 
-    /// Makes such an entry true.
-    pub(super) fn note_reason_told(&mut self, cluster: ClusterId, reason: &IdleReason) {
+    /// Makes such an entry.
+    pub(super) fn jobs_wait(
+        &mut self,
+        at: Now,
+        cluster: ClusterId,
+        jobs: u64,
+        reason: &IdleReason,
+    ) -> Recorded {
         if let Some(cluster) = self.clusters.get_mut(&cluster) {
             cluster.told_reasons.push(kind(reason));
         }
+        self.record(at, Happening::JobsWait { cluster, jobs, reason: reason.clone() })
     }
 }

@@ -136,7 +136,9 @@ pub fn standing_after(event: &JobEvent) -> Option<Standing> {
         | JobEvent::StopRequested { .. } => return None,
         JobEvent::Suspended { .. } => Standing::Suspended,
         JobEvent::Continued { .. } => Standing::Running,
-        JobEvent::RunOver { next: AfterRun::Complete, end, .. } => Standing::Ended(end.clone()),
+        JobEvent::RunOver { next: AfterRun::Complete, end, .. } | JobEvent::Skipped { end, .. } => {
+            Standing::Ended(end.clone())
+        }
         JobEvent::RunOver { next: AfterRun::Hold(hold), .. } | JobEvent::Held(hold) => {
             Standing::Held(hold.reason.clone())
         }

@@ -10,6 +10,8 @@
 //!    | '-------> Held <------ Stopping --- RunOver{Remove} --> Removed
 //!    '-- Released --'  RunOver{Hold}                           (final; also from Idle, Held, Completed)
 //!
+//!   Idle --- Skipped ---> Completed                           (a job that is not to run at all)
+//!
 //!   Running <--- Suspended, Continued ---> Suspended          (from which all leads on that leads on from Running)
 //! ```
 
@@ -181,6 +183,13 @@ pub enum JobEvent {
         /// When the schedd learned it.
         at: Timestamp,
     },
+    /// A job that is not to run at all counts as ended (`noop_job`).
+    Skipped {
+        /// As what it counts.
+        end: RunEnd,
+        /// When.
+        at: Timestamp,
+    },
     /// A waiting job was held.
     Held(Hold),
     /// A held job was released.
@@ -341,6 +350,7 @@ fn idle(event: &JobEvent) -> Option<JobState> {
             executing: None,
             pause: Pause::default(),
         })),
+        JobEvent::Skipped { end, at } => Some(JobState::Completed { end: end.clone(), since: *at }),
         JobEvent::Held(hold) => Some(JobState::Held(hold.clone())),
         JobEvent::Removed { reason, at } => {
             Some(JobState::Removed { reason: reason.clone(), since: *at })
@@ -368,6 +378,7 @@ fn from_running(running: &Running, event: &JobEvent) -> Option<JobState> {
         }
         JobEvent::RunOver { attempt, end, next, at, .. } => over(running, *attempt, end, next, *at),
         JobEvent::RunAuthorised { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::Continued { .. }
         | JobEvent::Held(_)
         | JobEvent::Released { .. }
@@ -391,6 +402,7 @@ fn from_suspended(running: &Running, since: Timestamp, event: &JobEvent) -> Opti
         }
         JobEvent::StopRequested { .. } | JobEvent::RunOver { .. } => from_running(running, event),
         JobEvent::RunAuthorised { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::Suspended { .. }
         | JobEvent::Held(_)
         | JobEvent::Released { .. }
@@ -416,6 +428,7 @@ fn from_stopping(
         }
         JobEvent::RunOver { attempt, end, next, at, .. } => over(running, *attempt, end, next, *at),
         JobEvent::RunAuthorised { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::PauseRequested { .. }
         | JobEvent::Suspended { .. }
         | JobEvent::Continued { .. }
@@ -432,6 +445,7 @@ fn from_held(event: &JobEvent) -> Option<JobState> {
             Some(JobState::Removed { reason: reason.clone(), since: *at })
         }
         JobEvent::RunAuthorised { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::RunStarted { .. }
         | JobEvent::PauseRequested { .. }
         | JobEvent::Suspended { .. }
@@ -449,6 +463,7 @@ fn from_completed(event: &JobEvent) -> Option<JobState> {
             Some(JobState::Removed { reason: reason.clone(), since: *at })
         }
         JobEvent::RunAuthorised { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::RunStarted { .. }
         | JobEvent::PauseRequested { .. }
         | JobEvent::Suspended { .. }
@@ -561,6 +576,7 @@ mod tests {
             ("remove after run", over(2, AfterRun::Remove { reason: String::new() })),
             ("requeue", over(2, AfterRun::Requeue { reason: String::new() })),
             ("over, other attempt", over(1, AfterRun::Complete)),
+            ("skipped", JobEvent::Skipped { end: RunEnd::Exited { code: 0 }, at: T }),
             ("held", JobEvent::Held(hold())),
             ("released", JobEvent::Released { reason: String::new(), at: T }),
             ("removed", JobEvent::Removed { reason: String::new(), at: T }),

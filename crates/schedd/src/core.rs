@@ -38,6 +38,7 @@ mod react;
 mod retry;
 mod rows;
 mod runs;
+mod skip;
 mod state;
 mod statistics;
 mod submit;

@@ -354,6 +354,7 @@ impl Oracle {
             | JobEvent::Suspended { .. }
             | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
+            | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => Ok(()),

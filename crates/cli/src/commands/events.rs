@@ -133,6 +133,7 @@ fn sentence(event: &JobEvent) -> String {
         JobEvent::RunOver { attempt, end, next, .. } => {
             format!("run {attempt} {}{}", ended(end), after(next))
         }
+        JobEvent::Skipped { end, .. } => format!("was not to run, and {}", ended(end)),
         JobEvent::Held(hold) => format!("held: {}", hold.reason),
         JobEvent::Released { reason, .. } => format!("released: {reason}"),
         JobEvent::Removed { reason, .. } => format!("removed: {reason}"),

@@ -263,6 +263,7 @@ fn end(recorded: &Recorded) -> Option<(JobId, End)> {
             AfterRun::Remove { reason } => End::Bad(format!("was removed: {reason}")),
             AfterRun::Requeue { .. } => return None,
         },
+        JobEvent::Skipped { end, .. } => how(end),
         JobEvent::Held(hold) => End::Held(hold.reason.clone()),
         JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
         JobEvent::StopRequested { cause, .. } => match cause {

@@ -78,8 +78,6 @@ pub enum Family {
     EventLogForms,
     /// A pause after the start of a job.
     StartDelays,
-    /// Jobs that are done without being run.
-    JobsWithoutRuns,
     /// Programs before and after the executable.
     Scripts,
     /// Job sets.
@@ -117,7 +115,6 @@ impl Family {
             Self::Dataflow => "skipping jobs whose outputs are up to date",
             Self::EventLogForms => "other forms of the event log",
             Self::StartDelays => "pauses after the start of a job",
-            Self::JobsWithoutRuns => "jobs that are done without being run",
             Self::Scripts => "programs before and after the executable",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
@@ -261,9 +258,9 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "want_graceful_removal" => "WantGracefulRemoval", Expression;
     "job_lease_duration" => "JobLeaseDuration", Made;
     "next_job_start_delay" => "NextJobStartDelay", Expression, StartDelays;
-    "noop_job" => "IsNoopJob", Expression, JobsWithoutRuns;
-    "noop_job_exit_code" => "NoopJobExitCode", Expression, JobsWithoutRuns;
-    "noop_job_exit_signal" => "NoopJobExitSignal", Expression, JobsWithoutRuns;
+    "noop_job" => "IsNoopJob", Expression;
+    "noop_job_exit_code" => "NoopJobExitCode", Expression;
+    "noop_job_exit_signal" => "NoopJobExitSignal", Expression;
     "erase_output_and_error_on_restart" => "EraseOutputAndErrorOnRestart", Truth;
     "coresize" ["core_size"] => "CoreSize", Integer;
     "stack_size" => "StackSize", Expression;

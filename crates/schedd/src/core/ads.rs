@@ -253,6 +253,8 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
     if tally.attempt.0 > 0 {
         set_runs(ad, tally, record.state.running().is_some());
         set_troubles(ad, tally);
+    } else if let Some(end) = &tally.last_exit {
+        set_exit(ad, end);
     }
 }
 

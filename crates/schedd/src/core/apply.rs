@@ -164,6 +164,7 @@ impl Core {
             | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
             | JobEvent::RunOver { .. }
+            | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => None,
@@ -202,6 +203,7 @@ impl Core {
             | JobEvent::Suspended { .. }
             | JobEvent::Continued { .. }
             | JobEvent::StopRequested { .. }
+            | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => {}

@@ -12,8 +12,13 @@ use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, Universe, Us
 use super::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 4] =
-    [attr::REQUIREMENTS, attr::RANK, attr::CONCURRENCY_LIMITS, attr::ACCOUNTING_GROUP];
+const ROOTS: [&str; 5] = [
+    attr::REQUIREMENTS,
+    attr::RANK,
+    attr::CONCURRENCY_LIMITS,
+    attr::ACCOUNTING_GROUP,
+    super::skip::IS_NOOP,
+];
 
 /// All classes that have an idle job, a claim, or a match under way.
 #[derive(Clone, Debug, Default)]

@@ -382,6 +382,10 @@ impl Core {
                 let over = run_over(&job.state(), run, next);
                 image.into_iter().chain(transfers).chain(over).collect()
             }
+            JobEvent::Skipped { end, .. } => {
+                let run = summary(job, ad, end, Usage::default(), now);
+                vec![LogKind::Terminated(Box::new(run))]
+            }
             JobEvent::Held(hold) => vec![LogKind::Held(hold.clone())],
             JobEvent::Released { reason, .. } => vec![LogKind::Released { reason: reason.clone() }],
             JobEvent::Removed { reason, .. } => vec![LogKind::Aborted { reason: reason.clone() }],

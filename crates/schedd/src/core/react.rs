@@ -108,6 +108,7 @@ impl Core {
             JobEvent::RunStarted { .. }
             | JobEvent::Suspended { .. }
             | JobEvent::Continued { .. }
+            | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => None,

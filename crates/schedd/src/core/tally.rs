@@ -50,6 +50,7 @@ impl Tally {
                     AfterRun::Remove { .. } | AfterRun::Requeue { .. } => {}
                 }
             }
+            JobEvent::Skipped { end, .. } => self.last_exit = Some(end.clone()),
             JobEvent::Held(hold) => self.note_hold(hold),
             JobEvent::Released { reason, .. } => {
                 if let JobState::Held(hold) = from {
@@ -131,6 +132,7 @@ fn ends_suspension(event: &JobEvent) -> Option<Timestamp> {
         | JobEvent::RunStarted { .. }
         | JobEvent::PauseRequested { .. }
         | JobEvent::Suspended { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::Held(_)
         | JobEvent::Released { .. }
         | JobEvent::Removed { .. } => None,

@@ -32,6 +32,7 @@ impl Core {
             Self::backoffs_over,
             Self::materialise,
             Self::policies,
+            Self::skips,
             Self::starts,
             Self::beside,
             Self::releases,

@@ -37,6 +37,7 @@ impl Core {
             | JobEvent::StopRequested { .. }
             | JobEvent::Suspended { .. }
             | JobEvent::Continued { .. }
+            | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => Vec::new(),

@@ -75,6 +75,7 @@ fn note(runs: &mut BTreeMap<(JobId, Attempt), Run>, recorded: &Recorded) {
         | JobEvent::Suspended { .. }
         | JobEvent::Continued { .. }
         | JobEvent::StopRequested { .. }
+        | JobEvent::Skipped { .. }
         | JobEvent::Held(_)
         | JobEvent::Released { .. }
         | JobEvent::Removed { .. } => {}

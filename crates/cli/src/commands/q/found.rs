@@ -41,10 +41,9 @@ pub(super) fn query(
     instead: Option<&Instead>,
     analysis: Option<Analysis>,
 ) -> Result<Query> {
-    let only = match instead {
-        None => only(args.layout.layout()).map(connect::constraint).transpose()?,
-        Some(instead) => instead.filter().cloned(),
-    };
+    // `-run -af X` shows X of running jobs: which jobs, and how they are shown, are two things.
+    let of_layout = only(args.layout.layout()).map(connect::constraint).transpose()?;
+    let only = connect::both(of_layout, instead.and_then(Instead::filter).cloned());
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
     let select = if is_mine(args) {
         Select::Any(vec![Selector::Owner(UserName::new(&connect::me()))])

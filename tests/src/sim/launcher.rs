@@ -197,8 +197,9 @@ impl World {
         }
         self.wake(m, key);
         let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
-        let ignores = kept.behaviour.ignores_term;
         let starting = kept.state == LauncherState::Starting;
+        // What has not become the program yet cannot ignore anything.
+        let ignores = kept.behaviour.ignores_term && !starting;
         kept.dying |= starting;
         self.put_fate(m, key, self.now + grace_ms * MILLISECOND, Fate::Kill);
         if !ignores {

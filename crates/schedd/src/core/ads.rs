@@ -6,7 +6,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Env, Expr};
 use model::{
     Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause,
-    Timestamp, Universe, Usage, Verdict, attr,
+    Timestamp, Universe, Usage, Verdict, attr, files_travel,
 };
 
 use super::deferral::start_of;
@@ -132,6 +132,7 @@ pub(super) fn record_ad(
     let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, edits, config);
     set_state(&mut ad, record);
     set_tally(&mut ad, record);
+    set_travel(&mut ad, record, config);
     ad
 }
 
@@ -155,6 +156,7 @@ impl<'a> HistoryAds<'a> {
         let mut ad = own_ad(self.cluster, &self.shared, record.job, edits, self.config);
         set_state(&mut ad, record);
         set_tally(&mut ad, record);
+        set_travel(&mut ad, record, self.config);
         ad
     }
 }
@@ -315,6 +317,32 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     }
     if let Some(end) = &tally.last_exit {
         set_exit(ad, end);
+    }
+}
+
+/// When the files of the last run travelled: the input between the order to start it and its program, the output between the
+/// end of its program and its own.
+fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &Config) {
+    let tally = &record.tally;
+    let Some(began) = tally.last_start.filter(|_| files_travel(ad, config.name.as_str())) else {
+        return;
+    };
+    if let JobState::Running(running) = &record.state {
+        ad.set("TransferringInput", running.executing.is_none());
+    }
+    let is_over = record.state.running().is_none();
+    let output = tally.last_usage.ended.filter(|_| is_over);
+    let wall_ms = i64::try_from(tally.last_wall_ms).unwrap_or(0);
+    let over = output.map(|_| Timestamp::from_millis(began.as_millis() + wall_ms));
+    for (names, at) in [
+        (["JobCurrentStartTransferInputDate", "TransferInStarted"], Some(began)),
+        (["JobCurrentFinishTransferInputDate", "TransferInFinished"], tally.last_executing),
+        (["JobCurrentStartTransferOutputDate", "TransferOutStarted"], output),
+        (["JobCurrentFinishTransferOutputDate", "TransferOutFinished"], over),
+    ] {
+        if let Some(at) = at {
+            names.into_iter().for_each(|name| ad.set(name, at.as_secs()));
+        }
     }
 }
 

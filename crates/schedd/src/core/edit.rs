@@ -12,7 +12,7 @@ use super::state::{Cluster, Core, JobRef};
 use super::words::{Actor, Fact, FactoryStep};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(super) const KEPT_HERE: [&str; 88] = [
+pub(super) const KEPT_HERE: [&str; 97] = [
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -71,6 +71,15 @@ pub(super) const KEPT_HERE: [&str; 88] = [
     "RemoteSlotID",
     "LastRemoteWallClockTime",
     "CpusUsage",
+    "JobCurrentStartTransferInputDate",
+    "JobCurrentFinishTransferInputDate",
+    "JobCurrentStartTransferOutputDate",
+    "JobCurrentFinishTransferOutputDate",
+    "TransferringInput",
+    "TransferInStarted",
+    "TransferInFinished",
+    "TransferOutStarted",
+    "TransferOutFinished",
     "BytesSent",
     "BytesRecvd",
     attr::CURRENT_HOSTS,

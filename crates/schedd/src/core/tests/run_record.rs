@@ -113,3 +113,27 @@ fn a_lost_run_is_an_eviction_too() {
     assert_eq!(shows(&trial, "VacateReason"), "\"its keeper died\"");
     assert_eq!(shows(&trial, "NumShadowExceptions"), "1");
 }
+
+#[test]
+fn a_job_whose_files_travel_tells_when_they_did() {
+    let check = |should: &str, transferring: &str, expected: [&str; 4]| {
+        let lines = format!("LeaveJobInQueue = true\nShouldTransferFiles = \"{should}\"");
+        let mut trial = Trial::executing(&lines);
+        let began = trial.now.wall;
+        assert_eq!(shows(&trial, "TransferringInput"), transferring, "{should}");
+        trial.waits(5);
+        let usage = Usage { started: Some(began), ended: Some(trial.now.wall), ..Usage::default() };
+        trial.waits(2);
+        let end = exited(0);
+        trial.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end, usage });
+        let names = [
+            "TransferInStarted",
+            "TransferInFinished",
+            "TransferOutStarted",
+            "TransferOutFinished",
+        ];
+        assert_eq!(names.map(|name| shows(&trial, name)), expected, "{should}");
+    };
+    check("YES", "false", ["1000000", "1000000", "1000005", "1000007"]);
+    check("NO", "undefined", ["undefined"; 4]);
+}

@@ -1,4 +1,4 @@
-//! Whether a job's files travel between the submit side and the machine.
+//! Whether a job's files travel between the submit side and the machine, and by what.
 
 use classad::ClassAd;
 
@@ -17,6 +17,14 @@ pub fn files_travel(job: &ClassAd, file_system_domain: &str) -> bool {
         Some(_) | None => text("FileSystemDomain")
             .is_some_and(|domain| !domain.eq_ignore_ascii_case(file_system_domain)),
     }
+}
+
+/// The protocol of a URL, in lower case: what speaks it moves the file (HTCondor: a transfer plug-in). `None` if the text is no URL.
+pub fn url_scheme(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    is_scheme.then(|| scheme.to_ascii_lowercase())
 }
 
 /// What comes of the files of a job whose run is stopped before it has ended by itself.
@@ -81,5 +89,18 @@ mod tests {
         job.set("ShouldTransferFiles", "YES");
         job.set(crate::attr::JOB_UNIVERSE, Universe::Local.number());
         assert!(!files_travel(&job, "here"), "beside the schedd");
+    }
+
+    #[test]
+    fn only_what_names_a_protocol_is_a_url() {
+        for (text, expected) in [
+            ("HTTP://x/y", Some("http")),
+            ("cred+https://x", Some("cred+https")),
+            ("a/b", None),
+            ("://x", None),
+            ("a b://x", None),
+        ] {
+            assert_eq!(url_scheme(text).as_deref(), expected, "{text}");
+        }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Class {
     pub(super) owner: UserName,
     /// Where its jobs run. Known while it has idle jobs.
     pub(super) universe: Universe,
+    /// Whether some of its jobs may be not to run at all. Known while it has idle jobs.
+    pub(super) may_skip: bool,
     /// Jobs that may start now.
     pub(super) idle: IdleJobs,
     /// Matches that are being claimed for it.
@@ -158,6 +160,7 @@ impl Classes {
             free: BTreeSet::new(),
             claims: 0,
             universe: Universe::default(),
+            may_skip: false,
             reason: None,
             aside: None,
         });
@@ -195,6 +198,7 @@ impl Classes {
     ) {
         self.change(&place.key, owner, |class| {
             class.universe = place.universe;
+            class.may_skip = place.may_skip;
             for (start, end) in pieces {
                 class.idle.insert_range(place.prio, cluster, start, end);
             }
@@ -225,6 +229,8 @@ pub(super) struct Place {
     pub(super) key: Arc<str>,
     pub(super) prio: i64,
     pub(super) universe: Universe,
+    /// Whether it may be that the job is not to run at all.
+    pub(super) may_skip: bool,
 }
 
 impl Sorting {
@@ -277,7 +283,12 @@ impl Place {
     /// Where a job with this ad belongs.
     pub(super) fn of(owner: &UserName, ad: &ClassAd, significant: &BTreeSet<AttrName>) -> Self {
         let names = telling_names(ad, significant);
-        Self { key: key(owner, ad, &names), prio: prio(ad), universe: Universe::of(ad) }
+        Self {
+            key: key(owner, ad, &names),
+            prio: prio(ad),
+            universe: Universe::of(ad),
+            may_skip: super::skip::may_skip(ad),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use classad::{ClassAd, Value};
+use model::url_scheme;
 use nix::errno::Errno;
 use tokio::process::Command;
 use tokio::runtime::Handle;
@@ -58,14 +59,6 @@ pub(crate) struct Plugins {
     by_method: BTreeMap<String, Vec<PathBuf>>,
 }
 
-/// The protocol of a URL, in lower case; `None` if the text is no URL.
-pub(crate) fn method(text: &str) -> Option<String> {
-    let (scheme, _) = text.split_once("://")?;
-    let is_scheme = !scheme.is_empty()
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    is_scheme.then(|| scheme.to_ascii_lowercase())
-}
-
 impl Plugins {
     /// Asks each program (with its first arguments) what it can do. Of several that speak one protocol the first is used; one that
     /// cannot be asked is not used. It blocks, on a thread of the runtime's that may.
@@ -105,7 +98,7 @@ impl Plugins {
     ) -> Result<u64, TransferError> {
         let mut by_method: BTreeMap<String, Vec<&Errand>> = BTreeMap::new();
         for errand in errands {
-            by_method.entry(method(&errand.url).unwrap_or_default()).or_default().push(errand);
+            by_method.entry(url_scheme(&errand.url).unwrap_or_default()).or_default().push(errand);
         }
         for (method, errands) in by_method {
             let Some(program) = self.by_method.get(&method) else {
@@ -307,18 +300,5 @@ done
             let error = run(Way::Fetch, "ftp://x").unwrap_err();
             assert_eq!(error.said.as_deref(), Some("this machine has no plug-in for ftp"));
         });
-    }
-
-    #[test]
-    fn only_what_names_a_protocol_is_a_url() {
-        for (text, expected) in [
-            ("HTTP://x/y", Some("http")),
-            ("cred+https://x", Some("cred+https")),
-            ("a/b", None),
-            ("://x", None),
-            ("a b://x", None),
-        ] {
-            assert_eq!(method(text).as_deref(), expected, "{text}");
-        }
     }
 }

@@ -11,14 +11,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Env, Value};
-use model::{OnEvict, RunEnd, attr, on_evict};
+use model::{OnEvict, RunEnd, attr, on_evict, url_scheme};
 use nix::errno::Errno;
 use proto::clock;
 use serde::{Deserialize, Serialize};
 
 use super::copying::{TransferError, copy_file, copy_item, failed, make_parent};
 use super::environment::{JOB_AD, MACHINE_AD};
-use super::plugins::{Errand, Plugins, Way, method};
+use super::plugins::{Errand, Plugins, Way};
 use super::sandbox::text;
 use super::spool::Spool;
 
@@ -414,7 +414,7 @@ impl Plan {
     /// The URL that an output is stored at, if it does not come back.
     fn stored(&self, name: &Path) -> Option<String> {
         let remapped = name.to_str().and_then(|name| self.remaps.get(name));
-        if let Some(url) = remapped.filter(|new| method(new).is_some()) {
+        if let Some(url) = remapped.filter(|new| url_scheme(new).is_some()) {
             return Some(url.clone());
         }
         let below = self.destination.as_ref()?;
@@ -438,7 +438,7 @@ impl Plan {
 
 /// The name in the scratch folder of an input that a plug-in fetches; `None` for one that is on the submitter's disk.
 fn fetched(item: &str) -> Option<&str> {
-    method(item).filter(|method| method != "file")?;
+    url_scheme(item).filter(|scheme| scheme != "file")?;
     let name = item.trim_end_matches('/').rsplit('/').next();
     name.filter(|name| !name.is_empty() && *name != "..")
 }

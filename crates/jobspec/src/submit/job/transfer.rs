@@ -1,6 +1,6 @@
 //! Which files travel between the submitter's folder and the scratch directory, and when.
 
-use model::attr;
+use model::{attr, url_scheme};
 
 use super::command::kib;
 use super::{Job, comma_items, unquoted};
@@ -236,11 +236,4 @@ fn wrap(message: &str) -> String {
         column += width + 1;
     }
     wrapped
-}
-
-fn url_scheme(path: &str) -> Option<String> {
-    let (scheme, _) = path.split_once("://")?;
-    let is_scheme = !scheme.is_empty()
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    is_scheme.then(|| scheme.to_ascii_lowercase())
 }

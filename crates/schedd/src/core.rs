@@ -27,6 +27,7 @@ mod factory;
 mod groups;
 mod grow;
 mod index;
+mod log_files;
 mod log_view;
 mod mail_view;
 mod matching;

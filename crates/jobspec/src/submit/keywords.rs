@@ -74,8 +74,6 @@ pub enum Family {
     SharedInput,
     /// Jobs that are skipped when their outputs are newer than their inputs.
     Dataflow,
-    /// A second event log for DAGMan, and attributes as notes in the log.
-    EventLogForms,
     /// A pause after the start of a job.
     StartDelays,
     /// Programs before and after the executable.
@@ -113,7 +111,6 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
-            Self::EventLogForms => "other forms of the event log",
             Self::StartDelays => "pauses after the start of a job",
             Self::Scripts => "programs before and after the executable",
             Self::JobSets => "job sets",
@@ -185,10 +182,10 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     // ---- its log
     "log" => "UserLog", Path;
     "log_xml" => "UserLogUseXML", Truth;
-    "dagman_log" => "DAGManNodesLog", Path, EventLogForms;
+    "dagman_log" => "DAGManNodesLog", Path;
     "submit_event_notes" => "SubmitEventNotes", Text;
     "submit_event_user_notes" => "SubmitEventUserNotes", Text;
-    "submit_event_notes_attrs" => "SubmitEventNotesAttrs", Text, EventLogForms;
+    "submit_event_notes_attrs" => "SubmitEventNotesAttrs", Text;
     "ulog_execute_attrs" => "UserLogExecuteEventAttrs", Text;
     "job_ad_information_attrs" => "JobAdInformationAttrs", Text;
     // ---- how it is called and told of

@@ -1,5 +1,5 @@
-//! What an event means for the user's event log: structured data, from which the shell writes the text. Knows where a job's
-//! log is and what each entry must tell; knows nothing of the format.
+//! What an event means for the users' event logs: structured data, from which the shell writes the text. Knows what each entry
+//! must tell; where it goes is in `log_files`, and nothing here knows the format.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use model::{
 };
 
 use super::eviction::{Eviction, is_failure, stop_cause};
+use super::log_files::{Logs, tells_log, text_of};
 use super::rows::ClusterRecord;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
@@ -45,9 +46,9 @@ pub struct LogEntry {
 pub enum LogKind {
     /// 000.
     Submitted {
-        /// `JobBatchName`, which HTCondor notes.
-        batch_name: Option<String>,
-        /// `SubmitEventNotes`, or DAGMan's `DAG Node: NAME`.
+        /// Attributes of the job that stand in it, by name, as ClassAd text.
+        facts: Vec<(String, String)>,
+        /// `SubmitEventNotes`.
         notes: Option<String>,
         /// `SubmitEventUserNotes`.
         user_notes: Option<String>,
@@ -182,6 +183,11 @@ pub struct SlotPlace {
 }
 
 impl LogKind {
+    /// The number of its event.
+    pub(super) fn number(&self) -> u16 {
+        self.trigger().0
+    }
+
     /// Its number, and HTCondor's name for it.
     fn trigger(&self) -> (u16, &'static str) {
         match self {
@@ -401,12 +407,9 @@ pub(super) fn about_cluster(
     news: FactoryNews,
     log: &mut Vec<LogEntry>,
 ) {
-    let kind = LogKind::Factory(news);
-    let Some(path) = log_path(shared) else { return };
-    let owner = record.body.owner.clone();
     // Such an entry is written without the number of a job.
     let job = JobId { cluster: record.cluster, proc: ProcId(0) };
-    log.push(LogEntry { owner, path, xml: is_xml(shared), job, at, kind });
+    Logs::of(shared, &record.body.owner).add(job, at, LogKind::Factory(news), log);
 }
 
 /// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside the schedd.
@@ -435,38 +438,38 @@ pub(super) fn submitted(
     at: Timestamp,
     log: &mut Vec<LogEntry>,
 ) {
-    let shared_log = log_path(shared);
+    let shared_logs = Logs::of(shared, &record.body.owner);
     // Most jobs of a large submission have no log: nothing is looked for in a million of them.
-    if shared_log.is_none() && !record.spec.procs.any_own(|name| *name == *attr::USER_LOG) {
+    if shared_logs.is_none() && !record.spec.procs.any_own(tells_log) {
         return;
     }
+    let now = Now { wall: at, boot_ms: 0 };
     for proc in procs {
         let mut ad = record.spec.delta(proc).unwrap_or_default();
-        let own = [attr::USER_LOG, attr::IWD].iter().any(|name| ad.get_own(name).is_some());
+        let own = ad.iter().any(|(name, _)| tells_log(name) || *name == *attr::IWD);
         ad.set_parent(Arc::clone(shared));
-        let Some(path) = (if own { log_path(&ad) } else { shared_log.clone() }) else { continue };
-        let text = |name| text_of(&ad, name);
-        let node = text("DAGNodeName").map(|node| format!("DAG Node: {node}"));
-        let notes = node.or_else(|| text("SubmitEventNotes"));
-        log.push(LogEntry {
-            owner: record.body.owner.clone(),
-            path,
-            xml: is_xml(&ad),
-            job: JobId { cluster: record.cluster, proc },
-            at,
-            kind: LogKind::Submitted {
-                batch_name: text(attr::JOB_BATCH_NAME),
-                notes,
-                user_notes: text("SubmitEventUserNotes"),
-            },
-        });
-        if ad.get(AD_INFORMATION).is_some() {
-            let job = ads::submitted_ad(record, &ad, proc);
-            let now = Now { wall: at, boot_ms: 0 };
-            let last = log.len() - 1;
-            let about = ad_information(&log[last].kind, &job, now);
-            log.extend(about.map(|kind| LogEntry { kind, ..log[last].clone() }));
+        let logs = if own { Logs::of(&ad, &record.body.owner) } else { shared_logs.clone() };
+        if logs.is_none() {
+            continue;
         }
+        let ad = ads::submitted_ad(record, &ad, proc);
+        let job = JobId { cluster: record.cluster, proc };
+        add_all(&logs, job, &ad, now, [submit_entry(&ad, now)], log);
+    }
+}
+
+/// The names of the attributes that a submit entry tells without being asked (HTCondor 25.14).
+const SUBMIT_FACTS: [&str; 2] = ["DAGNodeName", attr::JOB_BATCH_NAME];
+
+fn submit_entry(ad: &ClassAd, now: Now) -> LogKind {
+    let mut names: Vec<String> = SUBMIT_FACTS.map(str::to_owned).into();
+    names.extend(listed(ad, "SubmitEventNotesAttrs", now));
+    names.sort_by_key(|name| name.to_ascii_lowercase());
+    names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
+    LogKind::Submitted {
+        facts: told_of(ad, None, &names, now),
+        notes: text_of(ad, "SubmitEventNotes"),
+        user_notes: text_of(ad, "SubmitEventUserNotes"),
     }
 }
 
@@ -543,17 +546,23 @@ fn push(
     now: Now,
     kinds: impl IntoIterator<Item = LogKind>,
 ) {
-    let Some(path) = log_path(ad) else { return };
-    let owner = job.cluster.owner();
-    let xml = is_xml(ad);
-    let mut add = |kind| {
-        let (owner, path) = (owner.clone(), Arc::clone(&path));
-        log.push(LogEntry { owner, path, xml, job: job.job, at: now.wall, kind });
-    };
+    let logs = Logs::of(ad, job.cluster.owner());
+    add_all(&logs, job.job, ad, now, kinds, log);
+}
+
+fn add_all(
+    logs: &Logs,
+    job: JobId,
+    ad: &ClassAd,
+    now: Now,
+    kinds: impl IntoIterator<Item = LogKind>,
+    log: &mut Vec<LogEntry>,
+) {
     for kind in kinds {
         let about = ad_information(&kind, ad, now);
-        add(kind);
-        about.into_iter().for_each(&mut add);
+        for kind in std::iter::once(kind).chain(about) {
+            logs.add(job, now.wall, kind, log);
+        }
     }
 }
 
@@ -594,23 +603,4 @@ fn told_of(
         | Value::RelTime(_)) => Some((name.clone(), value.to_new())),
     };
     names.iter().filter_map(value).collect()
-}
-
-fn text_of(ad: &ClassAd, name: &str) -> Option<String> {
-    ad.literal(name).and_then(|value| value.as_str()).map(str::to_owned)
-}
-
-/// `log_xml = true`.
-fn is_xml(ad: &ClassAd) -> bool {
-    ad.literal("UserLogUseXML").is_some_and(Value::is_true)
-}
-
-/// `UserLog`, from the initial directory where it is relative.
-fn log_path(ad: &ClassAd) -> Option<Arc<str>> {
-    let log = text_of(ad, attr::USER_LOG)?;
-    if log.starts_with('/') {
-        return Some(log.into());
-    }
-    let iwd = text_of(ad, attr::IWD)?;
-    Some(format!("{iwd}/{log}").into())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd};
 use model::{
     Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, OnEvict, ProcId,
-    ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, attr, on_evict,
+    ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, on_evict,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -15,6 +15,7 @@ use proto::matchmaking::Match;
 use super::ads;
 use super::beside::{Beside, Places};
 use super::classes::{Classes, Sorting};
+use super::log_files::LOG_NAMES;
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use super::waiting::Kind;
@@ -269,11 +270,13 @@ impl JobRef<'_> {
 
     /// Whether the job itself, and not its cluster, has this attribute.
     pub(super) fn delta_has(&self, name: &str) -> bool {
-        if self.edits().is_some_and(|edits| edits.get_own(name).is_some()) {
-            return true;
-        }
+        self.delta_has_one(&[name])
+    }
+
+    fn delta_has_one(&self, names: &[&str]) -> bool {
+        let has = |ad: &ClassAd| names.iter().any(|name| ad.get_own(name).is_some());
         let spec = &self.cluster.record.spec;
-        spec.delta(self.job.proc).is_some_and(|delta| delta.get_own(name).is_some())
+        self.edits().is_some_and(has) || spec.delta(self.job.proc).as_ref().is_some_and(has)
     }
 
     /// Whether it keeps something when it is evicted.
@@ -299,7 +302,8 @@ impl JobRef<'_> {
 
     /// Whether it may have a log: most jobs of a large submission have none, and nothing is computed for them.
     pub(super) fn may_log(&self) -> bool {
-        self.cluster.ad.get(attr::USER_LOG).is_some() || self.delta_has(attr::USER_LOG)
+        LOG_NAMES.iter().any(|name| self.cluster.ad.get(name).is_some())
+            || self.delta_has_one(&LOG_NAMES)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -656,6 +656,7 @@ mod expand;
 mod factories;
 mod factory_log;
 mod grow;
+mod log_files;
 mod policies;
 mod run_record;
 mod staying;

@@ -8,7 +8,7 @@ use model::userlog::{
     Amount, CpuTimes, Ending, EntryId, Evicted, EvictedHow, LogStyle, ResourceUsage, Terminated,
     UserLogEvent,
 };
-use model::{Resources, RunEnd};
+use model::{Resources, RunEnd, attr};
 
 use super::userlog::LogBatch;
 use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
@@ -41,14 +41,10 @@ fn xml(event: UserLogEvent, entry: &LogEntry, zone: &TimeZone) -> String {
 
 fn event(kind: &LogKind, host: &str) -> UserLogEvent {
     match kind {
-        LogKind::Submitted { batch_name, notes, user_notes } => UserLogEvent::Submitted {
-            host: host.to_owned(),
-            log_notes: notes.clone().or_else(|| {
-                batch_name.as_ref().map(|name| format!("[ JobBatchName = {} ]", quoted(name)))
-            }),
-            user_notes: user_notes.clone(),
-            warnings: None,
-        },
+        LogKind::Submitted { facts, notes, user_notes } => {
+            let (log_notes, user_notes) = submit_notes(facts, notes.as_ref(), user_notes.as_ref());
+            UserLogEvent::Submitted { host: host.to_owned(), log_notes, user_notes, warnings: None }
+        }
         LogKind::Factory(news) => of_factory(news, host),
         LogKind::Executing { address, place } => UserLogEvent::Executing {
             host: address.clone(),
@@ -278,12 +274,58 @@ fn quoted(text: &str) -> String {
     classad::Expr::from(text).to_string()
 }
 
+/// What stands below the first line of a submit entry: a line of DAGMan's or submit's, and one of the user's. A batch name alone gives
+/// way to the user's note; attributes that were asked for do not, because readers of 25.14 take them from the first line only.
+fn submit_notes(
+    facts: &[(String, String)],
+    notes: Option<&String>,
+    user_notes: Option<&String>,
+) -> (Option<String>, Option<String>) {
+    let batch_only = facts.iter().all(|(name, _)| name == attr::JOB_BATCH_NAME);
+    let said = |node: &str| notes.is_some_and(|notes| *notes == format!("DAG Node: {node}"));
+    let is_node =
+        |(name, value): &(String, String)| name == "DAGNodeName" && said(value.trim_matches('"'));
+    let told = facts.iter().map(|(name, value)| format!("{name} = {value}"));
+    let ad = (!facts.is_empty()).then(|| format!("[ {} ]", told.collect::<Vec<_>>().join("; ")));
+    match notes.filter(|_| !facts.iter().any(is_node)) {
+        Some(notes) if batch_only => (Some(notes.clone()), user_notes.cloned()),
+        Some(notes) => {
+            let both: Vec<&str> =
+                [Some(notes), user_notes].into_iter().flatten().map(String::as_str).collect();
+            (ad, Some(both.join("; ")))
+        }
+        None => (ad, user_notes.cloned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
     use model::{JobId, Timestamp, UserName};
 
     use super::*;
+
+    #[test]
+    fn a_submit_entry_has_one_line_of_attributes_or_of_notes_and_one_of_the_user() {
+        let batch = [("JobBatchName", "\"b\"")];
+        let node = [("DAGNodeName", "\"A\""), ("JobBatchName", "\"b\"")];
+        let check = |facts: &[(&str, &str)], notes: &str, user: &str, expected: [&str; 2]| {
+            let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let owned: Vec<_> =
+                facts.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            let told = submit_notes(&owned, given(notes).as_ref(), given(user).as_ref());
+            let expected = (given(expected[0]), given(expected[1]));
+            assert_eq!(told, expected, "{facts:?} {notes:?} {user:?}");
+        };
+        check(&[], "", "", ["", ""]);
+        check(&[], "note", "mine", ["note", "mine"]);
+        check(&batch, "", "mine", ["[ JobBatchName = \"b\" ]", "mine"]);
+        check(&batch, "note", "", ["note", ""]);
+        let told = "[ DAGNodeName = \"A\"; JobBatchName = \"b\" ]";
+        check(&node, "DAG Node: A", "", [told, ""]);
+        check(&node, "note", "", [told, "note"]);
+        check(&node, "note", "mine", [told, "note; mine"]);
+    }
 
     #[test]
     fn a_log_is_xml_where_its_job_wants_that() {

@@ -1,0 +1,90 @@
+//! Which files the entries about a job go to: its user's log, and the log of the workflow that it is a node of. Knows nothing of
+//! what the entries tell.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, Value};
+use model::{JobId, Timestamp, UserName, attr};
+
+use super::log_view::{LogEntry, LogKind};
+
+/// A second log, of the workflow (`dagman_log`).
+const WORKFLOW_LOG: &str = "DAGManNodesLog";
+
+/// The numbers of the events that it is to have, separated by commas; all if there is no such list.
+const WORKFLOW_MASK: &str = "DAGManNodesMask";
+
+/// The attributes that tell where entries go.
+pub(super) const LOG_NAMES: [&str; 2] = [attr::USER_LOG, WORKFLOW_LOG];
+
+/// The logs of a job.
+#[derive(Clone, Debug)]
+pub(super) struct Logs {
+    owner: UserName,
+    /// The user's, and whether it is XML.
+    user: Option<(Arc<str>, bool)>,
+    /// The workflow's, which never is (HTCondor 25.14), and what it is to have.
+    workflow: Option<(Arc<str>, Option<BTreeSet<u16>>)>,
+}
+
+/// Whether an attribute of this name tells where entries go.
+pub(super) fn tells_log(name: &AttrName) -> bool {
+    LOG_NAMES.iter().any(|telling| *name == **telling)
+}
+
+impl Logs {
+    /// The logs that an ad names.
+    pub(super) fn of(ad: &ClassAd, owner: &UserName) -> Self {
+        let xml = ad.literal("UserLogUseXML").is_some_and(Value::is_true);
+        let mask = || {
+            let mask = text_of(ad, WORKFLOW_MASK)?;
+            Some(mask.split(',').filter_map(|number| number.trim().parse().ok()).collect())
+        };
+        Self {
+            owner: owner.clone(),
+            user: path_of(ad, attr::USER_LOG).map(|path| (path, xml)),
+            workflow: path_of(ad, WORKFLOW_LOG).map(|path| (path, mask())),
+        }
+    }
+
+    /// Whether nobody reads of the job.
+    pub(super) fn is_none(&self) -> bool {
+        self.user.is_none() && self.workflow.is_none()
+    }
+
+    /// Adds an entry to each.
+    pub(super) fn add(&self, job: JobId, at: Timestamp, kind: LogKind, log: &mut Vec<LogEntry>) {
+        let entry = |path: &Arc<str>, xml, kind| {
+            let (owner, path) = (self.owner.clone(), Arc::clone(path));
+            LogEntry { owner, path, xml, job, at, kind }
+        };
+        let workflow = self
+            .workflow
+            .as_ref()
+            .filter(|(_, mask)| mask.as_ref().is_none_or(|mask| mask.contains(&kind.number())));
+        // A user who has named the workflow's log as the job's reads each entry there once, as HTCondor writes it.
+        let same = |path| self.user.as_ref().is_some_and(|(user, _)| user == path);
+        if let Some((path, _)) = workflow.filter(|(path, _)| !same(path)) {
+            log.push(entry(path, false, kind.clone()));
+        }
+        if let Some((path, xml)) = &self.user {
+            log.push(entry(path, *xml, kind));
+        }
+    }
+}
+
+/// A text that an ad has.
+pub(super) fn text_of(ad: &ClassAd, name: &str) -> Option<String> {
+    ad.literal(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A path, from the initial directory where it is relative.
+fn path_of(ad: &ClassAd, name: &str) -> Option<Arc<str>> {
+    let log = text_of(ad, name)?;
+    if log.starts_with('/') {
+        return Some(log.into());
+    }
+    let iwd = text_of(ad, attr::IWD)?;
+    Some(format!("{iwd}/{log}").into())
+}

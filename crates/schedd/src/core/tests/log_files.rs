@@ -1,0 +1,64 @@
+//! Which logs the entries about a job go to.
+
+use super::*;
+
+#[test]
+fn entries_go_to_the_users_log_and_to_the_workflows_where_it_wants_them() {
+    let check = |lines: &str, expected: &[&str]| {
+        let mut trial = Trial::new();
+        let (by, token) = (user("alice"), SubmitToken([1; 16]));
+        trial.take(&[Input::Reserve { by: by.clone(), token }]);
+        let spec = Arc::new(spec(1, &format!("Iwd = \"/home\"\n{lines}")));
+        let submit = Input::Submit { by: by.clone(), token, cluster: ClusterId(1), spec };
+        let select = Select::Any(vec![Selector::Cluster(ClusterId(1))]);
+        let remove = Action::Remove { reason: None, force: false };
+        let act = Input::Act { by, action: remove, select };
+        let mut told = Vec::new();
+        for batch in [trial.take(&[submit]), trial.take(&[act])] {
+            for (number, entry) in entries(&batch).into_iter().zip(&batch.log) {
+                told.push(format!(
+                    "{number} {}{}",
+                    entry.path,
+                    if entry.xml { " XML" } else { "" }
+                ));
+            }
+        }
+        assert_eq!(told, expected, "{lines}");
+    };
+    let (user_log, nodes) = ("UserLog = \"job.log\"", "DAGManNodesLog = \"/dag/nodes.log\"");
+    check("", &[]);
+    check(user_log, &["000 /home/job.log", "009 /home/job.log"]);
+    check(nodes, &["000 /dag/nodes.log", "009 /dag/nodes.log"]);
+    check(
+        &format!("{user_log}\n{nodes}\nUserLogUseXML = true\nDAGManNodesMask = \"4, 9\""),
+        &["000 /home/job.log XML", "009 /dag/nodes.log", "009 /home/job.log XML"],
+    );
+    check(
+        &format!("{nodes}\nUserLog = \"/dag/nodes.log\""),
+        &["000 /dag/nodes.log", "009 /dag/nodes.log"],
+    );
+}
+
+#[test]
+fn a_submit_entry_tells_the_attributes_that_the_job_asks_for() {
+    let check = |lines: &str, expected: &[(&str, &str)]| {
+        let mut trial = Trial::new();
+        let (by, token) = (user("alice"), SubmitToken([1; 16]));
+        trial.take(&[Input::Reserve { by: by.clone(), token }]);
+        let spec = Arc::new(spec(1, &format!("UserLog = \"/log\"\n{lines}")));
+        let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(1), spec }]);
+        let LogKind::Submitted { facts, .. } = &batch.log[0].kind else { panic!("{batch:?}") };
+        let facts: Vec<_> = facts.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(facts, expected, "{lines}");
+    };
+    check("", &[]);
+    check("JobBatchName = \"b\"", &[("JobBatchName", "\"b\"")]);
+    check(
+        "JobBatchName = \"b\"\nDAGNodeName = \"A\"",
+        &[("DAGNodeName", "\"A\""), ("JobBatchName", "\"b\"")],
+    );
+    check(
+        "SubmitEventNotesAttrs = \"Twice procid, Missing\"\nTwice = 2 * Half\nHalf = 7",
+        &[("procid", "0"), ("Twice", "14")],
+    );
+}

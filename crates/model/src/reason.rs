@@ -116,6 +116,11 @@ pub enum Cause {
         /// Seconds until then, when this was written.
         seconds: u64,
     },
+    /// Another job of its owner started, and asks for a pause before the next.
+    StartsPaused {
+        /// Seconds until its end, when this was written.
+        seconds: u64,
+    },
     /// The last attempts failed, and the next is tried later.
     BackingOff {
         /// Seconds until then, when this was written.
@@ -174,14 +179,8 @@ impl fmt::Display for Cause {
                 }
             }
             Self::ClausesConflict { clauses, of } => {
-                let each: Vec<String> =
-                    clauses.iter().map(|(clause, n)| format!("{clause} fails on {n}")).collect();
-                write!(
-                    f,
-                    "no slot meets all clauses of Requirements: {} of {}",
-                    each.join(", "),
-                    plural(*of, "slot")
-                )
+                let (each, slots) = (failures(clauses), plural(*of, "slot"));
+                write!(f, "no slot meets all clauses of Requirements: {each} of {slots}")
             }
             Self::TooLarge { resource, requested, largest } => {
                 write!(
@@ -225,11 +224,22 @@ impl fmt::Display for Cause {
             }
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
+            Self::StartsPaused { seconds } => {
+                write!(
+                    f,
+                    "the job that started last asks for a pause (next_job_start_delay): next start in {seconds} s"
+                )
+            }
             Self::BackingOff { seconds, last } => {
                 write!(f, "next try in {seconds} s; the last one failed: {last}")
             }
         }
     }
+}
+
+fn failures(clauses: &[(String, u32)]) -> String {
+    let each = clauses.iter().map(|(clause, n)| format!("{clause} fails on {n}"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// What is undefined in a clause, if anything is.

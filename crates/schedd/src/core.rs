@@ -31,6 +31,7 @@ mod log_files;
 mod log_view;
 mod mail_view;
 mod matching;
+mod pacing;
 mod periodic;
 mod policy;
 mod query;

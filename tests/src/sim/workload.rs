@@ -167,6 +167,9 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
             ad.set(*name, expr(policy));
         }
     }
+    if rng.percent(8) {
+        ad.set("NextJobStartDelay", expr(rng.pick(&["1", "7", "ProcId % 2", "0"])));
+    }
     if rng.percent(25) {
         ad.set(attr::CONCURRENCY_LIMITS, expr(rng.pick(&LIMITED)));
     }

@@ -74,8 +74,6 @@ pub enum Family {
     SharedInput,
     /// Jobs that are skipped when their outputs are newer than their inputs.
     Dataflow,
-    /// A pause after the start of a job.
-    StartDelays,
     /// Programs before and after the executable.
     Scripts,
     /// Job sets.
@@ -111,7 +109,6 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
-            Self::StartDelays => "pauses after the start of a job",
             Self::Scripts => "programs before and after the executable",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
@@ -254,7 +251,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "max_job_retirement_time" => "MaxJobRetirementTime", Expression;
     "want_graceful_removal" => "WantGracefulRemoval", Expression;
     "job_lease_duration" => "JobLeaseDuration", Made;
-    "next_job_start_delay" => "NextJobStartDelay", Expression, StartDelays;
+    "next_job_start_delay" => "NextJobStartDelay", Expression;
     "noop_job" => "IsNoopJob", Expression;
     "noop_job_exit_code" => "NoopJobExitCode", Expression;
     "noop_job_exit_signal" => "NoopJobExitSignal", Expression;

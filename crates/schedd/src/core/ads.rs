@@ -445,7 +445,9 @@ impl Core {
         if place.universe.is_beside() {
             return self.beside_reason(class, now);
         }
-        if self.negotiator.is_none() {
+        if let Some(pause) = class.and_then(|class| self.pause_reason(class, now)) {
+            pause
+        } else if self.negotiator.is_none() {
             not_yet(Cause::NoNegotiator)
         } else if class.is_some_and(|class| class.claiming > 0) {
             not_yet(Cause::Claiming)

@@ -86,6 +86,7 @@ impl Core {
             Fact::MachineForgotten { machine } => drop(self.machines.remove(machine)),
             Fact::BeatSeen { machine, beat } => self.beat_seen(at, machine, *beat),
             Fact::BackoffOver { job } => self.backoff_over(*job),
+            Fact::StartsPaused { owner, until_ms } => self.set_pause(owner, *until_ms),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
             Fact::PoliciesChecked { began_ms, next } => {
                 self.round = Round { began_ms: *began_ms, next: *next };

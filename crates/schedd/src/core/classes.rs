@@ -12,12 +12,13 @@ use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, Universe, Us
 use super::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 5] = [
+const ROOTS: [&str; 6] = [
     attr::REQUIREMENTS,
     attr::RANK,
     attr::CONCURRENCY_LIMITS,
     attr::ACCOUNTING_GROUP,
     super::skip::IS_NOOP,
+    super::pacing::START_DELAY,
 ];
 
 /// All classes that have an idle job, a claim, or a match under way.
@@ -42,6 +43,8 @@ pub(super) struct Class {
     pub(super) universe: Universe,
     /// Whether some of its jobs may be not to run at all. Known while it has idle jobs.
     pub(super) may_skip: bool,
+    /// Whether the start of one of its jobs may make the next wait. Known while it has idle jobs.
+    pub(super) paces: bool,
     /// Jobs that may start now.
     pub(super) idle: IdleJobs,
     /// Matches that are being claimed for it.
@@ -111,14 +114,10 @@ impl IdleJobs {
 }
 
 impl Class {
-    /// Idle jobs for which no match is being claimed.
-    pub(super) fn wanted(&self) -> u64 {
-        self.idle.count().saturating_sub(u64::from(self.claiming))
-    }
-
     /// Idle jobs for which there is no claim and none is asked for.
     pub(super) fn needs(&self) -> u64 {
-        self.wanted().saturating_sub(u64::try_from(self.free.len()).unwrap_or(u64::MAX))
+        let wanted = self.idle.count().saturating_sub(u64::from(self.claiming));
+        wanted.saturating_sub(u64::try_from(self.free.len()).unwrap_or(u64::MAX))
     }
 
     /// How many of its idle jobs have a claim already.
@@ -161,6 +160,7 @@ impl Classes {
             claims: 0,
             universe: Universe::default(),
             may_skip: false,
+            paces: false,
             reason: None,
             aside: None,
         });
@@ -199,6 +199,7 @@ impl Classes {
         self.change(&place.key, owner, |class| {
             class.universe = place.universe;
             class.may_skip = place.may_skip;
+            class.paces = place.paces;
             for (start, end) in pieces {
                 class.idle.insert_range(place.prio, cluster, start, end);
             }
@@ -231,6 +232,8 @@ pub(super) struct Place {
     pub(super) universe: Universe,
     /// Whether it may be that the job is not to run at all.
     pub(super) may_skip: bool,
+    /// Whether its start may make its owner's next job wait.
+    pub(super) paces: bool,
 }
 
 impl Sorting {
@@ -288,6 +291,7 @@ impl Place {
             prio: prio(ad),
             universe: Universe::of(ad),
             may_skip: super::skip::may_skip(ad),
+            paces: ad.get(super::pacing::START_DELAY).is_some(),
         }
     }
 }

@@ -56,6 +56,7 @@ impl Core {
             happened: super::statistics::Happened::default(),
             backing_off: BTreeMap::new(),
             backoff_ends: BTreeSet::new(),
+            pauses: BTreeMap::new(),
         }
     }
 

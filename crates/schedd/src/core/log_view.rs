@@ -310,6 +310,7 @@ impl Core {
             | Fact::JobMatched { .. }
             | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
+            | Fact::StartsPaused { .. }
             | Fact::BackoffOver { .. } => {}
         }
     }

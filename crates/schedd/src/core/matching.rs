@@ -46,7 +46,8 @@ impl Core {
             if known {
                 continue;
             }
-            let wanted = self.classes.by_id.get(&matched.class).map_or(0, Class::wanted);
+            let class = self.classes.by_id.get(&matched.class);
+            let wanted = class.map_or(0, |class| self.wanted(class));
             let taken = taken.entry(matched.class).or_default();
             if *taken < wanted {
                 *taken += 1;
@@ -102,7 +103,7 @@ impl Core {
         if class.universe.is_beside() {
             return None;
         }
-        let idle = u32::try_from(class.wanted()).unwrap_or(u32::MAX);
+        let idle = u32::try_from(self.wanted(class)).unwrap_or(u32::MAX);
         let (prio, first) = class.idle.first().filter(|_| idle > 0)?;
         let ad = ads::matching_ad(self.job(first)?, now, self);
         let owner = model::submitter(&ad, &class.owner);

@@ -68,6 +68,7 @@ impl Core {
             | Fact::JobMatched { .. }
             | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
+            | Fact::StartsPaused { .. }
             | Fact::BackoffOver { .. } => Vec::new(),
         }
     }

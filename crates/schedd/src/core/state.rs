@@ -88,6 +88,8 @@ pub struct Core {
     /// Idle jobs that wait until a moment of the boot clock before they are tried again.
     pub(super) backing_off: BTreeMap<JobId, u64>,
     pub(super) backoff_ends: BTreeSet<(u64, JobId)>,
+    /// Owners none of whose jobs start until a moment of the boot clock.
+    pub(super) pauses: BTreeMap<UserName, u64>,
 }
 
 #[derive(Clone, Debug)]

@@ -657,6 +657,7 @@ mod factories;
 mod factory_log;
 mod grow;
 mod log_files;
+mod pacing;
 mod policies;
 mod run_record;
 mod staying;

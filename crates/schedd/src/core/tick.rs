@@ -1,6 +1,7 @@
 //! What is decided for many inputs at once, and what time alone brings. Each tick decides the first of these that has
 //! anything to decide; the driver goes on until none has.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{ClaimId, JobId, Now, RunEnd, Universe};
@@ -30,6 +31,7 @@ impl Core {
         let steps = [
             Self::leases_over,
             Self::backoffs_over,
+            Self::pauses_over,
             Self::materialise,
             Self::policies,
             Self::skips,
@@ -59,6 +61,7 @@ impl Core {
         machines
             .chain(claiming)
             .chain(backoffs)
+            .chain(self.pauses.values().copied())
             .chain(free)
             .chain(self.kept_due_ms())
             .chain(self.round_due_ms())
@@ -126,12 +129,26 @@ impl Core {
         let mut room = None;
         // What keeps a job from running beside the schedd may have ended in another class.
         let ids = self.classes.changed.union(&self.classes.beside);
+        let mut paused = BTreeSet::new();
         for class in ids.filter_map(|id| self.classes.by_id.get(id)) {
+            let pausing = !class.universe.is_beside() && paused.contains(&class.owner);
+            if pausing || self.is_paused(class) {
+                continue;
+            }
             let usable = class.free.iter().filter(|id| self.is_usable(now, id));
             let pairs = usable.zip(class.idle.iter());
             let pairs = pairs.take_while(|(_, job)| self.may_start(now, class, *job, &mut room));
             let pairs: Vec<(&ClaimId, JobId)> = pairs.collect();
-            facts.extend(pairs.into_iter().flat_map(|(id, job)| self.authorise(now, job, *id)));
+            for (id, job) in pairs {
+                let start = self.authorise(now, job, *id);
+                let pause = self.pause_after(now, class, job, &start);
+                facts.extend(start);
+                if let Some(pause) = pause {
+                    facts.push(pause);
+                    paused.insert(class.owner.clone());
+                    break;
+                }
+            }
             if facts.len() >= STARTS_PER_TICK {
                 break;
             }
@@ -162,7 +179,7 @@ impl Core {
 
     fn release_ms(&self, claim: &Claim) -> u64 {
         let class = self.classes.with_key(&claim.record.class_key);
-        if class.is_some_and(|class| class.idle.count() > 0) {
+        if class.is_some_and(|class| class.idle.count() > 0 && !self.is_paused(class)) {
             // It has work, and only its machine is not connected.
             return claim.work_until_ms;
         }

@@ -291,6 +291,13 @@ pub enum Fact {
         /// The job to go on with, if the round is not over.
         next: Option<JobId>,
     },
+    /// No job of an owner starts for a while, because one did that asks for that; or they may again.
+    StartsPaused {
+        /// Whose.
+        owner: UserName,
+        /// Until this moment of the boot clock, milliseconds; unset when it is over.
+        until_ms: Option<u64>,
+    },
     /// A job waited long enough since its last failure.
     BackoffOver {
         /// Which.

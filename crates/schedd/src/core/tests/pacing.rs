@@ -1,0 +1,82 @@
+//! Pauses after the start of a job.
+
+use super::*;
+
+const SECOND: (ClaimId, MatchId) =
+    (ClaimId { journal: 7, number: 2 }, MatchId { life: 9, number: 2 });
+
+/// How many idle jobs the negotiator was told of last, class by class; nothing if it was told nothing.
+fn asked(batch: &Batch) -> Option<u32> {
+    let FromSchedd::Requests { changed, .. } = told(batch).pop()? else { return None };
+    Some(changed.iter().map(|request| request.idle).sum())
+}
+
+fn reason(trial: &Trial, proc: u32) -> String {
+    let job = trial.core.job(JobId::new(1, proc)).unwrap();
+    trial.core.idle_reason(job, trial.now).to_string()
+}
+
+#[test]
+fn the_start_of_a_job_that_asks_for_a_pause_makes_its_owners_next_job_wait() {
+    let mut trial = Trial::new();
+    trial.take(&[Input::NegotiatorUp]);
+    let by = user("alice");
+    let token = SubmitToken([1; 16]);
+    trial.take(&[Input::Reserve { by: by.clone(), token }]);
+    let spec = Arc::new(spec(3, "NextJobStartDelay = 10"));
+    let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(1), spec }]);
+    assert_eq!(asked(&batch), Some(1), "no more machines than it may use");
+
+    let batch = trial.claims(CLAIM, MATCH);
+    assert_eq!(starts(&batch).len(), 1);
+    let batch = trial.ends(exited(0));
+    assert_eq!(starts(&batch), [], "the claim is free, and the next job waits");
+    assert!(trial.core.claims.is_empty(), "no machine waits with it");
+    let waits = "not yet: the job that started last asks for a pause (next_job_start_delay): next start in 10 s";
+    assert_eq!(reason(&trial, 1), waits);
+    assert_eq!(trial.core.next_deadline(), Some(trial.now.boot_ms + 10_000));
+
+    assert_eq!(asked(&trial.waits(9)), None);
+    assert_eq!(asked(&trial.waits(1)), Some(1));
+    let batch = trial.claims(SECOND.0, SECOND.1);
+    assert_eq!(starts(&batch), [RunId { job: JobId::new(1, 1), attempt: model::Attempt(1) }]);
+}
+
+#[test]
+fn a_match_that_comes_during_a_pause_is_declined() {
+    let mut trial = Trial::with_jobs(3, "NextJobStartDelay = 10");
+    trial.claims(CLAIM, MATCH);
+    trial.matched_as(SECOND.1);
+    assert!(trial.core.claiming.is_empty());
+}
+
+#[test]
+fn a_pause_is_as_long_as_the_job_says_and_ten_minutes_at_most() {
+    let check = |lines: &str, expected: Option<u64>| {
+        let mut trial = Trial::with_jobs(2, lines);
+        trial.claims(CLAIM, MATCH);
+        let until = trial.core.pauses.get(&UserName::new("alice"));
+        assert_eq!(until.map(|ms| (ms - trial.now.boot_ms) / 1000), expected, "{lines}");
+        assert_eq!(trial.core.pauses.len(), usize::from(expected.is_some()), "{lines}");
+    };
+    check("", None);
+    check("NextJobStartDelay = 2.9", Some(2));
+    check("NextJobStartDelay = ProcId * 5 + 1", Some(1));
+    check("NextJobStartDelay = 10000", Some(600));
+    check("NextJobStartDelay = 0", None);
+    check("NextJobStartDelay = -5", None);
+    check("NextJobStartDelay = Nowhere", None);
+    check("NextJobStartDelay = \"5\"", None);
+}
+
+#[test]
+fn other_owners_do_not_wait_for_a_pause() {
+    let mut trial = Trial::with_jobs(2, "NextJobStartDelay = 10");
+    trial.claims(CLAIM, MATCH);
+    let by = user("bob");
+    let token = SubmitToken([2; 16]);
+    trial.take(&[Input::Reserve { by: by.clone(), token }]);
+    let spec = Arc::new(spec(4, ""));
+    let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(2), spec }]);
+    assert_eq!(asked(&batch), Some(4));
+}

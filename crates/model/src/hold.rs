@@ -106,6 +106,8 @@ codes! {
         MaxTransferOutputSizeExceeded = 33,
         /// Memory (subcode 102) or disk (104) above the request.
         JobOutOfResources = 34,
+        /// What a job's checkpoint is made of could not be kept; subcode is the errno.
+        FailedToCheckpoint = 36,
         /// `PreCmd` failed.
         PreScriptFailed = 43,
         /// `PostCmd` failed.
@@ -142,5 +144,7 @@ codes! {
         JobRemoved = 1023,
         /// The scratch folder could not be made or was lost.
         ScratchDirError = 1024,
+        /// The job took a checkpoint and ended, to be started from it again (`checkpoint_exit_code`).
+        SuccessfulCheckpoint = 1025,
     }
 }

@@ -37,5 +37,5 @@ pub use run::{RunEnd, StartFailure, StartStage, Usage};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
-pub use travel::{OnEvict, files_travel, on_evict, url_scheme};
+pub use travel::{CheckpointEnd, OnEvict, files_travel, keeps_files, on_evict, url_scheme};
 pub use universe::Universe;

@@ -1,8 +1,9 @@
 //! Whether a job's files travel between the submit side and the machine, and by what.
 
 use classad::ClassAd;
+use serde::{Deserialize, Serialize};
 
-use crate::Universe;
+use crate::{RunEnd, Universe};
 
 /// Whether the files of a job are brought to a machine of this `FileSystemDomain` and back (HTCondor 25.14:
 /// `should_transfer_files`; with `IF_NEEDED` the domains decide). A job that runs beside the schedd is where its files are.
@@ -54,6 +55,50 @@ pub fn on_evict(job: &ClassAd) -> OnEvict {
     }
 }
 
+/// The end of a run by which a job says that it has taken a checkpoint, and wants to be started from it again (HTCondor 25.14:
+/// `checkpoint_exit_code`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckpointEnd {
+    /// This exit status.
+    Exited(i32),
+    /// This signal (`+SuccessCheckpointExitBySignal`).
+    Signaled(i32),
+}
+
+impl CheckpointEnd {
+    /// The exit status that is one.
+    pub const EXIT_CODE: &str = "SuccessCheckpointExitCode";
+
+    /// Whether a signal is one.
+    pub const BY_SIGNAL: &str = "SuccessCheckpointExitBySignal";
+
+    /// What a job says of that; `None` if it takes no checkpoints.
+    pub fn of(job: &ClassAd) -> Option<Self> {
+        let number = |name| {
+            let said = job.literal(name).and_then(classad::Value::as_i64);
+            said.and_then(|n| i32::try_from(n).ok())
+        };
+        match job.literal(Self::BY_SIGNAL).is_some_and(classad::Value::is_true) {
+            true => number("SuccessCheckpointExitSignal").map(Self::Signaled),
+            false => number(Self::EXIT_CODE).map(Self::Exited),
+        }
+    }
+
+    /// Whether a run ended so.
+    pub fn is(self, end: &RunEnd) -> bool {
+        match (self, end) {
+            (Self::Exited(said), RunEnd::Exited { code }) => said == *code,
+            (Self::Signaled(said), RunEnd::Signaled { signal, .. }) => said == *signal,
+            (Self::Exited(_) | Self::Signaled(_), _) => false,
+        }
+    }
+}
+
+/// Whether the schedd keeps files of a job from one run to the next: when it is evicted, or when it has taken a checkpoint.
+pub fn keeps_files(job: &ClassAd) -> bool {
+    on_evict(job) == OnEvict::Keep || CheckpointEnd::of(job).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +146,28 @@ mod tests {
             ("a b://x", None),
         ] {
             assert_eq!(url_scheme(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_that_a_job_names_is_a_checkpoint() {
+        let exited = |code| RunEnd::Exited { code };
+        let killed = |signal| RunEnd::Signaled { signal, core: false };
+        let by_signal = "SuccessCheckpointExitBySignal = true\nSuccessCheckpointExitSignal = 10";
+        for (text, end, expected) in [
+            ("", exited(85), None),
+            ("SuccessCheckpointExitCode = 85", exited(85), Some(true)),
+            ("SuccessCheckpointExitCode = 85", exited(0), Some(false)),
+            ("SuccessCheckpointExitCode = 85", killed(85), Some(false)),
+            (by_signal, killed(10), Some(true)),
+            (by_signal, killed(9), Some(false)),
+            (by_signal, exited(10), Some(false)),
+            ("SuccessCheckpointExitBySignal = true", killed(0), None),
+        ] {
+            let job = ClassAd::parse_old(text).unwrap();
+            let is = CheckpointEnd::of(&job).map(|checkpoint| checkpoint.is(&end));
+            assert_eq!(is, expected, "{text} {end:?}");
+            assert_eq!(keeps_files(&job), expected.is_some(), "{text}");
         }
     }
 }

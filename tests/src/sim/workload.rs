@@ -224,6 +224,11 @@ fn behave(rng: &mut Rng, ad: &mut ClassAd) {
     };
     ad.set(SIM_RUN_MS, i64::try_from(run_ms).unwrap_or(0));
     ad.set(SIM_END, end);
+    if rng.percent(5) {
+        let taking = rng.pick(&["NumCkpts < 2", "NumCkpts < 1 && NumJobStarts % 2 == 1"]);
+        ad.set(SIM_END, expr(&format!("{taking} ? \"exit 85\" : \"{end}\"")));
+        ad.set("SuccessCheckpointExitCode", 85);
+    }
     ad.set(SIM_IGNORES_TERM, rng.percent(20));
 }
 

@@ -166,71 +166,54 @@ fn release_words(jobs: &[Span]) -> String {
 
 /// What to do about a hold.
 fn remedy(code: i64, ids: &str) -> String {
-    let release = format!("then: updraft release {ids}");
-    let Some(code) = u16::try_from(code).ok().and_then(|n| HoldCode::try_from(n).ok()) else {
-        return format!("when the cause is gone: updraft release {ids}");
-    };
-    match code {
+    let code = u16::try_from(code).ok().and_then(|n| HoldCode::try_from(n).ok());
+    let first = match code.unwrap_or(HoldCode::Unspecified) {
         HoldCode::UserRequest | HoldCode::SubmittedOnHold => {
-            format!("to let it run: updraft release {ids}")
+            return format!("to let it run: updraft release {ids}");
         }
-        HoldCode::JobPolicy | HoldCode::SystemPolicy => {
-            format!("a policy expression of the job held it; {release}")
+        HoldCode::SpoolingInput => {
+            return "its input is still being sent; nothing to do".to_owned();
         }
+        HoldCode::InvalidCronSettings => {
+            return "correct the cron_* lines and submit again".to_owned();
+        }
+        HoldCode::Unspecified => return format!("when the cause is gone: updraft release {ids}"),
+        HoldCode::JobPolicy | HoldCode::SystemPolicy => "a policy expression of the job held it",
         HoldCode::JobPolicyUndefined => {
-            format!(
-                "a policy expression has no value: see updraft q -long for the attributes that it names; {release}"
-            )
+            "a policy expression has no value: see updraft q -long for the attributes that it names"
         }
         HoldCode::FailedToCreateProcess => {
-            format!(
-                "check that the program exists on the machine, is executable and has a valid first line; {release}"
-            )
+            "check that the program exists on the machine, is executable and has a valid first line"
         }
-        HoldCode::UnableToOpenOutput => {
-            format!("check the folder and the permissions of output and error; {release}")
-        }
-        HoldCode::UnableToOpenInput => {
-            format!("check that the input file exists and is readable; {release}")
-        }
+        HoldCode::UnableToOpenOutput => "check the folder and the permissions of output and error",
+        HoldCode::UnableToOpenInput => "check that the input file exists and is readable",
         HoldCode::TransferOutputError => {
-            format!(
-                "the job did not leave a file that transfer_output_files names; correct one or the other, {release}"
-            )
+            "the job did not leave a file that transfer_output_files names; correct one or the other"
         }
-        HoldCode::TransferInputError => {
-            format!("check that every file in transfer_input_files is readable; {release}")
-        }
-        HoldCode::IwdError => format!("check that initialdir exists and may be entered; {release}"),
-        HoldCode::SpoolingInput => "its input is still being sent; nothing to do".to_owned(),
-        HoldCode::MissedDeferredExecutionTime => {
-            format!("the time to start has passed; to run it now {release}")
-        }
-        HoldCode::UnableToInitUserLog => {
-            format!("check the folder and the permissions of the log file; {release}")
-        }
-        HoldCode::InvalidCronSettings => "correct the cron_* lines and submit again".to_owned(),
+        HoldCode::TransferInputError => "check that every file in transfer_input_files is readable",
+        HoldCode::IwdError => "check that initialdir exists and may be entered",
+        HoldCode::MissedDeferredExecutionTime => "the time to start has passed; to run it now",
+        HoldCode::UnableToInitUserLog => "check the folder and the permissions of the log file",
         HoldCode::MaxTransferInputSizeExceeded => {
-            format!("the input is larger than max_transfer_input_mb; make it smaller, {release}")
+            "the input is larger than max_transfer_input_mb; make it smaller"
         }
         HoldCode::MaxTransferOutputSizeExceeded => {
-            format!("the output is larger than max_transfer_output_mb; make it smaller, {release}")
+            "the output is larger than max_transfer_output_mb; make it smaller"
         }
         HoldCode::JobOutOfResources => {
-            format!(
-                "it used more than it asked for; ask for more (request_memory, request_disk) and submit again, or {release}"
-            )
+            "it used more than it asked for; ask for more (updraft qedit, or submit again)"
+        }
+        HoldCode::FailedToCheckpoint => {
+            "the job did not leave a file that transfer_checkpoint_files names, or there is no room"
         }
         HoldCode::PreScriptFailed | HoldCode::PostScriptFailed => {
-            format!("the command that runs before or after the job failed; {release}")
+            "the command that runs before or after the job failed"
         }
         HoldCode::JobDurationExceeded | HoldCode::JobExecuteExceeded => {
-            format!(
-                "it ran longer than it was allowed to; allow more time and submit again, or {release}"
-            )
+            "it ran longer than it was allowed to; allow more time"
         }
-        HoldCode::Unspecified => format!("when the cause is gone: updraft release {ids}"),
-    }
+    };
+    format!("{first}; then: updraft release {ids}")
 }
 
 #[cfg(test)]

@@ -114,6 +114,44 @@ fn an_evicted_job_goes_on_with_what_it_had_and_leaves_nothing_behind() {
     eventually("nothing is kept of it", || !kept.exists());
 }
 
+#[test]
+fn a_job_that_takes_checkpoints_goes_on_from_the_last_one_where_it_is() {
+    let pool = Pool::start(1);
+    // Each run adds a line, and says after two of them that it has taken a checkpoint.
+    let script = "test ! -e state || n=$(wc -l < state); echo line >> state; echo run $((n + 1)); \
+                  touch junk; test $((n + 1)) -lt 3 && exit 85; \
+                  test $((n + 1)) -ge 4 || sleep 1000";
+    let taking = "checkpoint_exit_code = 85\ntransfer_checkpoint_files = state\nlog = log";
+    let cluster = pool.submit(&away(script, taking));
+    let (out, log) = (pool.work().join("out"), pool.work().join("log"));
+    let kept = pool.home().join("schedd/spool").join(format!("{cluster}.0"));
+    eventually("the third run goes on", || tail(&pool) == "run 1\nrun 2\nrun 3\n");
+    let ended = ["003", "004", "005"].map(|number| events(&log, number));
+    assert_eq!(ended, [2, 0, 0], "no checkpoint is an end");
+    assert_eq!(pool.ok(&["q", "1.0", "-af", "NumCkpts", "NumJobCompletions"]), "2 0\n");
+    assert!(!pool.work().join("state").exists(), "it is kept, and not brought back");
+    // A run that ends without a checkpoint of its own is begun again from the last, whoever has forgotten it.
+    pool.kill_and_see_it_return("startd");
+    pool.kill_and_see_it_return("schedd");
+    pool.ok(&["vacate_job", "1.0"]);
+    eventually("it goes on from the second checkpoint", || events(&log, "001") == 4);
+    assert_eq!(events(&log, "004"), 1);
+    pool.ok(&["rm", "1.0"]);
+    eventually("nothing is kept of it", || !kept.exists());
+    assert!(fs::read_to_string(&out).is_ok_and(|said| said.starts_with("run 1\nrun 2\nrun 3\n")));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_kept_holds_the_job() {
+    let pool = Pool::start(1);
+    let taking = "checkpoint_exit_code = 85\ntransfer_checkpoint_files = nowhere";
+    pool.submit(&away("exit 85", taking));
+    pool.until("1.0", "JobStatus", "5");
+    let said = pool.ok(&["q", "1.0", "-af", "HoldReasonCode", "HoldReasonSubCode", "HoldReason"]);
+    assert!(said.starts_with("36 2 The job's checkpoint could not be kept: "), "{said}");
+    assert!(said.ends_with("/nowhere: No such file or directory\n"), "{said}");
+}
+
 /// A plug-in for `toy://`: fetches the URL's path as a file's content, keeps what it stores beside itself, and knows no `bad`.
 const TOY: &str = r#"#!/bin/sh
 if test "$1" = -classad; then

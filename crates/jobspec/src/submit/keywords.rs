@@ -64,7 +64,7 @@ pub enum Family {
     Parallel,
     /// Proxies, tokens, OAuth services.
     Credentials,
-    /// Checkpoints that a job takes itself.
+    /// Checkpoints that are kept at a URL.
     Checkpoints,
     /// Encrypted transfers and scratch directories.
     Encryption,
@@ -104,7 +104,7 @@ impl Family {
             Self::Java => "the java universe",
             Self::Parallel => "the parallel universe",
             Self::Credentials => "proxies, tokens and OAuth services",
-            Self::Checkpoints => "checkpoints that a job takes itself",
+            Self::Checkpoints => "checkpoints that are kept at a URL",
             Self::Encryption => "encryption of transfers and scratch directories",
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
@@ -371,9 +371,9 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "s3_secret_access_key_file" => "", Made, Credentials;
     "gs_access_key_id_file" => "", Made, Credentials;
     "gs_secret_access_key_file" => "", Made, Credentials;
-    "checkpoint_exit_code" => "", Made, Checkpoints;
-    "checkpoint_destination" => "", Made, Checkpoints;
-    "transfer_checkpoint_files" => "", Made, Checkpoints;
+    "checkpoint_exit_code" => "SuccessCheckpointExitCode", Made;
+    "checkpoint_destination" => "CheckpointDestination", Made, Checkpoints;
+    "transfer_checkpoint_files" => "TransferCheckpoint", Made;
     "encrypt_execute_directory" => "", Made, Encryption;
     "encrypt_input_files" => "", Made, Encryption;
     "encrypt_output_files" => "", Made, Encryption;

@@ -273,6 +273,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
         ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
     }
     ad.set(attr::NUM_JOB_STARTS, i64::from(tally.executions));
+    ad.set("NumCkpts", i64::from(tally.checkpoints));
     let mut time = |name: &str, at: Option<Timestamp>| {
         if let Some(at) = at {
             ad.set(name, at.as_secs());
@@ -284,6 +285,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     time("LastMatchTime", tally.last_start.filter(|_| !beside));
     time("FirstJobMatchDate", tally.first_start.filter(|_| !beside));
     time(attr::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
+    time("LastCkptTime", tally.last_checkpoint);
     ad.set(attr::CURRENT_HOSTS, i64::from(running));
     ad.set("OrigMaxHosts", 1);
     if let Some(slot) = &tally.slot {

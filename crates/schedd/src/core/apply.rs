@@ -288,7 +288,7 @@ impl Core {
         let state = self.job_mut(id).state.clone();
         assert!(state.is_final(), "job {id} leaves the queue and is {state:?}");
         self.leave(id, &state);
-        change.kept = self.job(id).is_some_and(|job| job.keeps_when_evicted());
+        change.kept = self.job(id).is_some_and(|job| job.keeps_files());
         if let Some(cluster) = self.clusters.get_mut(&id.cluster) {
             let record = cluster.jobs.remove(&id.proc);
             change.job = record.map(|record| JobRecord { finished: record.tally.ended, ..record });

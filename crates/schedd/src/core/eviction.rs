@@ -1,6 +1,7 @@
 //! Whether the end of a run is an eviction, and with which code and words: what event 004 and the attributes `VacateReason...` tell.
 //! Knows nothing of how either is written.
 
+use super::runs::TOOK_CHECKPOINT;
 use model::{AfterRun, Hold, HoldCode, JobState, RunEnd, StopCause, VacateCode};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ impl Eviction {
                 }),
             },
             AfterRun::Remove { .. } => stop_cause(state).map(Self::asked_for),
+            AfterRun::Requeue { .. } if *end == TOOK_CHECKPOINT && stop_cause(state).is_none() => {
+                None
+            }
             AfterRun::Requeue { reason } => Some(match (end, stop_cause(state)) {
                 (RunEnd::Lost { reason }, _) => Self::with(VacateCode::ReconnectFailed, reason),
                 (_, Some(cause)) => Self::asked_for(cause),

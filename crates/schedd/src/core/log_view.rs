@@ -13,6 +13,7 @@ use model::{
 use super::eviction::{Eviction, is_failure, stop_cause};
 use super::log_files::{Logs, tells_log, text_of};
 use super::rows::ClusterRecord;
+use super::runs::TOOK_CHECKPOINT;
 use super::state::{Core, JobRef};
 use super::words::{Event, Fact};
 use super::{ads, factory};
@@ -90,6 +91,8 @@ pub enum LogKind {
         /// What it was.
         run: Box<RunSummary>,
     },
+    /// 003: the job took a checkpoint, and goes on from it.
+    Checkpointed(Box<RunSummary>),
     /// 022: the machine that the run is on is not connected.
     Disconnected {
         /// Why.
@@ -193,6 +196,7 @@ impl LogKind {
         match self {
             Self::Submitted { .. } => (0, "ULOG_SUBMIT"),
             Self::Executing { .. } => (1, "ULOG_EXECUTE"),
+            Self::Checkpointed(_) => (3, "ULOG_CHECKPOINTED"),
             Self::Evicted { .. } => (4, "ULOG_JOB_EVICTED"),
             Self::Terminated(_) => (5, "ULOG_JOB_TERMINATED"),
             Self::ImageSize { .. } => (6, "ULOG_IMAGE_SIZE"),
@@ -490,6 +494,9 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
         AfterRun::Remove { reason } => {
             let evicted = evicted.map(|eviction| LogKind::Evicted { eviction, run });
             evicted.into_iter().chain([LogKind::Aborted { reason: reason.clone() }]).collect()
+        }
+        AfterRun::Requeue { .. } if run.end == TOOK_CHECKPOINT && evicted.is_none() => {
+            vec![LogKind::Checkpointed(run)]
         }
         AfterRun::Requeue { .. } => match &run.end {
             RunEnd::Lost { reason } => {

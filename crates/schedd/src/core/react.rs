@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, OnEvict, StopCause, on_evict,
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
@@ -134,8 +134,7 @@ impl Core {
         if self.expanding.contains(&run.job.cluster) {
             with_expansions(&mut ad);
         }
-        let keeps = on_evict(&ad) == OnEvict::Keep;
-        let spool = keeps.then(|| self.spool_of(run.job).into());
+        let spool = keeps_files(&ad).then(|| self.spool_of(run.job).into());
         let ad = Arc::new(ad);
         Some(ToStartd::StartRun(Box::new(StartRun {
             claim: id,

@@ -92,6 +92,12 @@ pub struct Tally {
     /// `NumHolds`.
     #[serde(skip_serializing_if = "is_default")]
     pub holds: u32,
+    /// Checkpoints that the job has taken itself (`NumCkpts`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoints: u32,
+    /// When it took the last (`LastCkptTime`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_checkpoint: Option<Timestamp>,
     /// Holds that no user asked for (`NumSystemHolds`).
     #[serde(skip_serializing_if = "is_default")]
     pub system_holds: u32,

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use model::{
-    AfterRun, Attempt, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now, Pause, RunEnd,
-    RunId, StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
+    AfterRun, Attempt, CheckpointEnd, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now,
+    Pause, RunEnd, RunId, StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
 };
 
+use super::ads;
 use super::policy;
 use super::state::{Core, JobRef};
 use super::words::{Fact, Rejection};
@@ -14,6 +15,10 @@ use super::words::{Fact, Rejection};
 /// What a job waits after its first, second, ... run in a row that failed through no doing of its own: soon enough for a
 /// machine that came back, rarely enough for one that eats jobs.
 const BACKOFF_S: [u64; 6] = [1, 5, 15, 60, 180, 600];
+
+/// How a run is over by which the job took a checkpoint.
+pub(super) const TOOK_CHECKPOINT: RunEnd =
+    RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint };
 
 /// The back-off after so many failures in a row.
 pub(super) fn backoff(failures: u32) -> Duration {
@@ -101,6 +106,7 @@ impl Core {
         let Some(job) = self.job(id) else { return Vec::new() };
         let state = job.state();
         let Some(running) = state.running() else { return Vec::new() };
+        let end = if self.took_checkpoint(job, end, now) { &TOOK_CHECKPOINT } else { end };
         let next = self.after_run(now, job, &state, end, usage);
         let event = JobEvent::RunOver {
             attempt: running.attempt,
@@ -115,7 +121,36 @@ impl Core {
         };
         let mut facts = vec![Fact::Job { job: id, event }];
         facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
+        if *end == TOOK_CHECKPOINT && self.goes_on_in_place(now, job, &state, running.claim) {
+            facts.extend(self.authorise(now, id, running.claim));
+        }
         facts
+    }
+
+    fn took_checkpoint(&self, job: JobRef<'_>, end: &RunEnd, now: Now) -> bool {
+        // Few jobs do: no ad is made for the others.
+        let may =
+            [CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL].iter().any(|name| job.has(name));
+        may && CheckpointEnd::of(&ads::job_ad(job, now, self)).is_some_and(|took| took.is(end))
+    }
+
+    /// Whether a job that has taken a checkpoint is started from it again at once, where it was (HTCondor 25.14), and waits for nothing.
+    fn goes_on_in_place(
+        &self,
+        now: Now,
+        job: JobRef<'_>,
+        state: &JobState,
+        claim: ClaimId,
+    ) -> bool {
+        let is_left_alone = match state {
+            JobState::Running(_) | JobState::Suspended { .. } => true,
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => false,
+        };
+        is_left_alone && !self.timed.contains(&job.job.cluster) && self.is_usable(now, &claim)
     }
 
     fn after_run(
@@ -159,6 +194,16 @@ impl Core {
                     "The maximum total output file transfer size was exceeded: {path} is beyond what MaxTransferOutputMB allows"
                 );
                 let code = HoldCode::MaxTransferOutputSizeExceeded;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::OutputFailed { end, path, errno, .. }
+                if self.took_checkpoint(job, end, now) =>
+            {
+                let reason = format!(
+                    "The job's checkpoint could not be kept: {path}: {}",
+                    errno_text(*errno)
+                );
+                let code = HoldCode::FailedToCheckpoint;
                 AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
             RunEnd::OutputFailed { path, errno, over_limit: false, said, .. } => {
@@ -277,6 +322,7 @@ fn vacated(code: VacateCode) -> &'static str {
         }
         VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
         VacateCode::JobOutOfResources => "the run used more than its slot has",
+        VacateCode::SuccessfulCheckpoint => "the job took a checkpoint",
         VacateCode::UserRequest
         | VacateCode::JobPolicyVacate
         | VacateCode::UserVacateJob

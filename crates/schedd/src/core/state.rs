@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use classad::{AttrName, ClassAd};
 use model::{
-    Beat, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId, OnEvict, ProcId,
-    ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, on_evict,
+    Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId,
+    ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, keeps_files,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -281,14 +281,13 @@ impl JobRef<'_> {
         self.edits().is_some_and(has) || spec.delta(self.job.proc).as_ref().is_some_and(has)
     }
 
-    /// Whether it keeps something when it is evicted.
-    pub(super) fn keeps_when_evicted(&self) -> bool {
-        // Nearly every cluster says when files come back: only where one says more are the job's own words looked at.
-        let shared = on_evict(&self.cluster.ad);
-        if shared == OnEvict::Nothing && !self.delta_has("WhenToTransferOutput") {
-            return false;
-        }
-        on_evict(&self.described()) == OnEvict::Keep
+    /// Whether something of it is kept from one run to the next.
+    pub(super) fn keeps_files(&self) -> bool {
+        // Nearly no cluster keeps anything: only where one does, or a job says more, are the job's own words looked at.
+        const SAYS: [&str; 3] =
+            ["WhenToTransferOutput", CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL];
+        (keeps_files(&self.cluster.ad) || self.delta_has_one(&SAYS))
+            && keeps_files(&self.described())
     }
 
     /// Whether the job or its cluster has this attribute of what users have said.

@@ -5,6 +5,7 @@ use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usa
 use super::eviction::Eviction;
 use super::retry::is_transient;
 use super::rows::{ClaimRecord, Tally};
+use super::runs::TOOK_CHECKPOINT;
 
 impl Tally {
     /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
@@ -43,6 +44,10 @@ impl Tally {
                 self.last_wall_ms = u64::try_from(at.since(since).as_millis()).unwrap_or(0);
                 self.wall_ms += self.last_wall_ms;
                 self.disconnected = None;
+                if *end == TOOK_CHECKPOINT {
+                    self.checkpoints += 1;
+                    self.last_checkpoint = Some(*at);
+                }
                 self.note_eviction(Eviction::of(from, end, next), *at);
                 match next {
                     AfterRun::Hold(hold) => self.note_hold(hold),

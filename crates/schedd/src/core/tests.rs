@@ -651,6 +651,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
 
 mod asked;
 mod beside;
+mod checkpoints;
 mod deferral;
 mod expand;
 mod factories;
@@ -690,6 +691,7 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
         LogKind::Factory(FactoryNews::Paused { .. }) => "037",
         LogKind::Factory(FactoryNews::Resumed { .. }) => "038",
         LogKind::Executing { .. } => "001",
+        LogKind::Checkpointed(_) => "003",
         LogKind::Evicted { .. } => "004",
         LogKind::Terminated(_) => "005",
         LogKind::ImageSize { .. } => "006",

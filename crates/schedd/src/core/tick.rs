@@ -156,7 +156,7 @@ impl Core {
         facts
     }
 
-    fn is_usable(&self, now: Now, id: &ClaimId) -> bool {
+    pub(super) fn is_usable(&self, now: Now, id: &ClaimId) -> bool {
         let claim = &self.claims[id];
         let machine = self.machines.get(&claim.record.machine);
         machine.is_some_and(|machine| machine.up) && now.boot_ms < claim.work_until_ms

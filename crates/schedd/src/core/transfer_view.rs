@@ -6,6 +6,7 @@ use model::userlog::TransferStep;
 use model::{JobEvent, OnEvict, RunEnd, files_travel, on_evict};
 
 use super::log_view::LogKind;
+use super::runs::TOOK_CHECKPOINT;
 use super::state::Core;
 
 impl Core {
@@ -28,7 +29,9 @@ impl Core {
                 RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::OutputFailed { .. } => {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
-                RunEnd::Vacated { .. } if began && on_evict(ad) != OnEvict::Nothing => {
+                RunEnd::Vacated { .. }
+                    if began && (on_evict(ad) != OnEvict::Nothing || *end == TOOK_CHECKPOINT) =>
+                {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
                 RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Vec::new(),

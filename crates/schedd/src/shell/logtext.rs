@@ -68,6 +68,11 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             message: vec![hold.reason.clone()],
             hold: Some((i32::from(hold.code.number()), hold.subcode)),
         },
+        LogKind::Checkpointed(run) => UserLogEvent::Checkpointed {
+            run_remote: cpu(run.usage.user_us, run.usage.sys_us),
+            run_local: CpuTimes::default(),
+            sent_bytes: run.usage.sent_bytes,
+        },
         LogKind::Evicted { eviction, run } => {
             UserLogEvent::Evicted(Box::new(evicted(eviction, run)))
         }

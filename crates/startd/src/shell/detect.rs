@@ -119,6 +119,7 @@ fn look(
     ad.set("HasJobDeferral", true);
     ad.set("HasReconnect", true);
     ad.set("HasJICLocalStdin", true);
+    ad.set("HasSelfCheckpointTransfers", true);
     ad.set("HasVM", false);
     ad.set("LastBenchmark", now.as_secs());
     ad.update(&settings.attributes);

@@ -155,7 +155,7 @@ impl Sandboxes {
             stdin: file(attr::IN),
             stdout: file(attr::OUT),
             stderr: file(attr::ERR),
-            write: WriteMode::Truncate,
+            write: write_mode(transfer::goes_on_from_checkpoint(job)),
             cwd: cwd.clone(),
             scratch: scratch.clone(),
         };
@@ -178,13 +178,12 @@ impl Sandboxes {
         let scratch = self.path(run.key);
         let job = &*run.job;
         let (stdout, stderr) = transfer::outputs(job, &scratch);
-        let behind = transfer::goes_on_behind(job);
         let layout = Layout {
             program: transfer::program(job, &scratch),
             stdin: transfer::stdin(job, &scratch),
             stdout,
             stderr,
-            write: if behind { WriteMode::Append } else { WriteMode::Truncate },
+            write: write_mode(transfer::goes_on_behind(job)),
             cwd: scratch.clone(),
             scratch: scratch.clone(),
         };
@@ -389,6 +388,10 @@ fn processors(run: &StartProcess) -> u32 {
 /// A string attribute that says something.
 pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
     job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn write_mode(goes_on_behind: bool) -> WriteMode {
+    if goes_on_behind { WriteMode::Append } else { WriteMode::Truncate }
 }
 
 fn unprepared(path: &Path, error: &io::Error) -> StartFailure {

@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Env, Value};
-use model::{OnEvict, RunEnd, attr, on_evict, url_scheme};
+use model::{CheckpointEnd, OnEvict, RunEnd, attr, on_evict, url_scheme};
 use nix::errno::Errno;
 use proto::clock;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,20 @@ pub(crate) struct Plan {
     /// What comes of the files if the run is stopped.
     #[serde(default)]
     when_evicted: WhenEvicted,
+    /// What comes of the files when the job has taken a checkpoint.
+    #[serde(default)]
+    checkpoint: Option<Checkpoint>,
+}
+
+/// The checkpoints of a job that takes them itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Checkpoint {
+    /// The end of a run that says so.
+    end: CheckpointEnd,
+    /// What is one; otherwise what would come back.
+    files: Option<Vec<String>>,
+    /// Where it is kept.
+    spool: Spool,
 }
 
 /// What comes of a run's files if it is stopped before it has ended by itself.
@@ -202,6 +216,11 @@ pub(crate) fn bring_in(
         (OnEvict::Keep, Some(spool)) => WhenEvicted::Kept(spool.clone()),
         (OnEvict::Keep, None) | (OnEvict::BringBack, _) => WhenEvicted::Back,
     };
+    let checkpoint = CheckpointEnd::of(job).zip(spool).map(|(end, spool)| {
+        let files = job.literal("TransferCheckpoint").and_then(Value::as_str);
+        let files = files.map(|list| items(list).map(str::to_owned).collect());
+        Checkpoint { end, files, spool: spool.clone() }
+    });
     let on_success = text(job, "WhenToTransferOutput")
         .is_some_and(|when| when.eq_ignore_ascii_case("ON_SUCCESS"));
     let success = job.literal("JobSuccessExitCode").and_then(Value::as_i64);
@@ -220,14 +239,24 @@ pub(crate) fn bring_in(
         only_after_exit_code: on_success.then_some(success),
         received_bytes,
         when_evicted,
+        checkpoint,
     })
 }
 
 /// Whether what a job's last run has said stays, and the next one goes on behind it (HTCondor 25.14:
-/// `erase_output_and_error_on_restart = false`, which means something with `ON_EXIT_OR_EVICT` only).
+/// `erase_output_and_error_on_restart = false`, which means something with `ON_EXIT_OR_EVICT` only). A job that goes on from a
+/// checkpoint of its own does so in any case: nothing that it has said is lost.
 pub(crate) fn goes_on_behind(job: &ClassAd) -> bool {
+    if goes_on_from_checkpoint(job) {
+        return true;
+    }
     let erases = job.literal("EraseOutputAndErrorOnRestart").and_then(Value::as_bool);
     erases == Some(false) && on_evict(job) != OnEvict::Nothing
+}
+
+/// Whether the job has taken a checkpoint, and goes on from it.
+pub(crate) fn goes_on_from_checkpoint(job: &ClassAd) -> bool {
+    job.literal("NumCkpts").and_then(Value::as_i64).is_some_and(|taken| taken > 0)
 }
 
 /// Brings back what came of a run: of one that was stopped only what it said, unless its job wants more. Every file that can be
@@ -252,6 +281,11 @@ pub(crate) fn bring_back(
             note(make_parent(target).and_then(|()| copy_file(&source, target)));
         }
     }
+    let checkpoint = plan.checkpoint.as_ref();
+    if let Some(taken) = checkpoint.filter(|taken| taken.end.is(end) && ended != Ended::Killed) {
+        note(taken.keep(plan, scratch));
+        return (sent_bytes, first);
+    }
     let began = match end {
         RunEnd::Exited { .. } | RunEnd::Signaled { .. } => true,
         // The lease was over.
@@ -260,7 +294,11 @@ pub(crate) fn bring_back(
     };
     match (ended, &plan.when_evicted) {
         (Ended::ByItself, kept) if began => {
-            if let WhenEvicted::Kept(spool) = kept {
+            let kept = match kept {
+                WhenEvicted::Kept(spool) => Some(spool),
+                WhenEvicted::Lost | WhenEvicted::Back => checkpoint.map(|taken| &taken.spool),
+            };
+            if let Some(spool) = kept {
                 spool.forget();
             }
             if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::Exited { code }) {
@@ -280,6 +318,24 @@ pub(crate) fn bring_back(
         (Ended::ByItself | Ended::Stopped | Ended::Killed, _) => {}
     }
     (sent_bytes, first)
+}
+
+impl Checkpoint {
+    /// Keeps it for the job's next run, with what the job has said so far, and says how many bytes it has. A file that is not there
+    /// makes it none.
+    fn keep(&self, plan: &Plan, scratch: &Path) -> Result<u64, TransferError> {
+        let files = match &self.files {
+            Some(names) => names.iter().map(PathBuf::from).collect(),
+            None => plan.files(scratch)?,
+        };
+        for name in &files {
+            let path = scratch.join(name);
+            fs::symlink_metadata(&path).map_err(|error| failed(&path, &error))?;
+        }
+        let bytes = files.iter().map(|name| bytes_below(&scratch.join(name))).sum();
+        let streams = [STDOUT, STDERR].map(PathBuf::from);
+        self.spool.keep(scratch, streams.into_iter().chain(files)).map(|()| bytes)
+    }
 }
 
 fn bring_files_back(

@@ -5,7 +5,7 @@
 //! different: their clauses stay, and a warning says that naming them is obsolete.
 
 use classad::{Expr, RefScope, Value};
-use model::{Universe, attr};
+use model::{CheckpointEnd, Universe, attr};
 
 use super::Job;
 use super::timing::DEFERRAL_CLAUSES;
@@ -47,6 +47,9 @@ impl Job<'_> {
         self.add_platform(&named, &mut clauses);
         self.add_resources(&named, &mut clauses)?;
         self.add_transfer(&named, &mut clauses)?;
+        if self.ad.get(CheckpointEnd::EXIT_CODE).is_some() {
+            clauses.push("TARGET.HasSelfCheckpointTransfers".to_owned());
+        }
         self.add_deferral(&mut clauses);
         if let Some(cuda) =
             self.ad.get("CUDAVersion").map(|_| "CUDAVersion <= TARGET.CUDAMaxSupportedVersion")

@@ -1,6 +1,6 @@
 //! Which files travel between the submitter's folder and the scratch directory, and when.
 
-use model::{attr, url_scheme};
+use model::{CheckpointEnd, attr, url_scheme};
 
 use super::command::kib;
 use super::{Job, comma_items, unquoted};
@@ -29,6 +29,9 @@ impl Transfer {
 }
 
 const WHEN: &str = "when_to_transfer_output";
+
+/// The files that a checkpoint is made of.
+const CHECKPOINT_FILES: &str = "TransferCheckpoint";
 
 /// What only machines from HTCondor 8.9.7 on can transfer.
 const NEWER_TRANSFER: &str = " && versioncmp(split(TARGET.CondorVersion)[1], \"8.9.7\") >= 0";
@@ -131,7 +134,21 @@ impl Job<'_> {
         if let Some(outputs) = outputs.as_ref().map(split) {
             self.ad.set("TransferOutput", outputs.join(","));
         }
+        self.set_checkpoint()?;
         Ok(inputs.unwrap_or_default())
+    }
+
+    /// How the job says that it has taken a checkpoint, and which files are that (HTCondor 25.14).
+    fn set_checkpoint(&mut self) -> Result<(), Diagnostic> {
+        if let Some(code) = self.integer("checkpoint_exit_code")? {
+            self.ad.set(CheckpointEnd::EXIT_CODE, code);
+            self.ad.set("WantFTOnCheckpoint", true);
+        }
+        if let Some(files) = self.text("transfer_checkpoint_files")? {
+            let files: Vec<&str> = comma_items(unquoted(&files)).collect();
+            self.ad.set(CHECKPOINT_FILES, files.join(","));
+        }
+        Ok(())
     }
 
     /// What the executable and the inputs take, as far as they are there already.
@@ -193,7 +210,8 @@ impl Job<'_> {
         let mut terms = String::new();
         let on_success = self.ad.literal("WhenToTransferOutput").and_then(classad::Value::as_str);
         let keeps_paths = self.truth("preserve_relative_paths")? == Some(true);
-        if on_success == Some("ON_SUCCESS") || keeps_paths {
+        let lists_checkpoint = self.ad.get(CHECKPOINT_FILES).is_some();
+        if on_success == Some("ON_SUCCESS") || keeps_paths || lists_checkpoint {
             terms.push_str(NEWER_TRANSFER);
         }
         if let Some(schemes) =

@@ -145,8 +145,7 @@ impl Job<'_> {
             self.ad.set("WantFTOnCheckpoint", true);
         }
         if let Some(files) = self.text("transfer_checkpoint_files")? {
-            let files: Vec<&str> = comma_items(unquoted(&files)).collect();
-            self.ad.set(CHECKPOINT_FILES, files.join(","));
+            self.ad.set(CHECKPOINT_FILES, unquoted(&files));
         }
         Ok(())
     }

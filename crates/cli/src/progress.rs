@@ -120,6 +120,9 @@ impl std::fmt::Display for Standing {
             Self::Ended(RunEnd::OutputFailed { path, .. }) => {
                 write!(f, "could not bring back {path}")
             }
+            Self::Ended(RunEnd::ScriptFailed { script, .. }) => {
+                write!(f, "its {} failed", script.attribute())
+            }
             Self::Ended(RunEnd::Vacated { code }) => write!(f, "stopped ({code})"),
             Self::Ended(RunEnd::Lost { reason }) => write!(f, "lost: {reason}"),
             Self::Removed => f.write_str("removed"),

@@ -162,6 +162,8 @@ impl Client {
             limits: Limits::default(),
             kill_grace_ms: 0,
             lease_until_boot_ms: boot_clock_ms() + LEASE_MS,
+            before: None,
+            after: None,
         };
         Ok(self.request(RequestBody::Start(Box::new(start))))
     }

@@ -1,11 +1,15 @@
 //! One keeper: a fork of the launcher that starts one run at a time and is its processes' subreaper.
 //!
 //! ```text
-//!   idle --Run--> running ------main ended-------> leftovers --none left--> idle
+//!   idle --Run--> running -----last ended--------> leftovers --none left--> idle
 //!                    |  `--Kill--> asked --ended--^   |                      ^
 //!                    |               |                |                      |
 //!                    `--lease over---'----grace over--'--> killing ----------'
 //! ```
+//!
+//! A run may have a script before its program and one after it (`steps.rs`): each is *the current process* in its turn, and all
+//! of this holds for it. What the script before leaves running stays while the program runs; the script after begins when
+//! nothing is left. Between two of them a suspended run waits, without a process, until it may go on.
 //!
 //! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the launcher: without one it goes on
 //! reaping and enforcing lease and grace, writes the end into the run's file, and looks for a new launcher at
@@ -33,9 +37,10 @@ use crate::child::{Plan, path_of_stage};
 use crate::config::Identity;
 use crate::link::{Link, LinkError, Reading};
 use crate::record::{self, Entry, Records};
+use crate::steps::Steps;
 use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError, Status};
 use crate::tree;
-use crate::wire::{End, KilledBy, Outcome, RunKey, Stage, Start, Usage};
+use crate::wire::{End, KilledBy, Outcome, RunKey, Stage, Start, Step, Usage};
 
 /// The socket in the state directory where keepers find a new launcher.
 pub(crate) const KEEPERS_SOCKET: &str = "keepers.sock";
@@ -108,33 +113,43 @@ struct Run {
     key: RunKey,
     file: File,
     cgroup: Option<RunCgroup>,
-    main: Main,
+    steps: Steps,
+    current: Current,
+    suspended: bool,
     phase: Phase,
     killed_by: Option<KilledBy>,
     kill_grace_ms: u64,
     lease_until_boot_ms: u64,
-    started_ms: Option<u64>,
+    /// The main process, and when it began to execute, if it has.
+    main: Option<Main>,
     started_boot_ms: u64,
     /// Of everything reaped so far.
     reaped: Rusage,
     sampled_rss_kib: u64,
 }
 
-/// The main process. Its number is its own until we reap it.
-enum Main {
+/// The process of the program whose turn it is. Its number is its own until we reap it.
+#[derive(Clone, Copy)]
+enum Current {
     Alive { pid: u32 },
-    Gone(Outcome),
+    Gone,
+}
+
+#[derive(Clone, Copy)]
+struct Main {
+    pid: u32,
+    started_ms: u64,
 }
 
 /// How far the run's end has come. Times are on the boot clock.
 #[derive(Clone, Copy)]
 enum Phase {
     Running,
-    /// The main process was asked to end.
+    /// The current process was asked to end.
     Asked {
         kill_at: u64,
     },
-    /// The main process has ended; the others were asked to.
+    /// The current process has ended; the others were asked to.
     Leftovers {
         kill_at: u64,
     },
@@ -228,7 +243,7 @@ impl Keeper {
 
     fn carry_out(&mut self, order: Order) {
         if let Order::Run(start) = order {
-            return self.start(&start);
+            return self.start(start);
         }
         let Some(run) = &mut self.run else {
             return;
@@ -239,9 +254,13 @@ impl Keeper {
             }
             Order::Kill { run_key, signal, grace_ms } if run_key == run.key => {
                 run.ask_to_end(signal, grace_ms, sys::boot_clock_ms());
+                self.go_on_if_waiting();
             }
             Order::Suspend { run_key } if run_key == run.key => run.suspend(),
-            Order::Continue { run_key } if run_key == run.key => run.wake(),
+            Order::Continue { run_key } if run_key == run.key => {
+                run.wake();
+                self.go_on_if_waiting();
+            }
             Order::ExtendLease { run_key, until_boot_ms } if run_key == run.key => {
                 run.lease_until_boot_ms = until_boot_ms;
             }
@@ -260,46 +279,71 @@ impl Keeper {
     }
 
     /// Starts the run; one that cannot be started ends at once.
-    fn start(&mut self, start: &Start) {
+    fn start(&mut self, start: Box<Start>) {
         let Ok(file) = self.post.records.open_run(&start.run_key) else {
             // Without its file the run's end could not outlive us: leave, so that the launcher counts it as lost.
             sys::exit_now(1);
         };
         let cgroup = self.post.cgroups.as_ref().map(|cgroups| cgroups.of_run(&start.run_key));
-        let before_boot_ms = sys::boot_clock_ms();
-        let spawned = self.spawn(start, cgroup.as_ref());
-        let mut run = Run {
+        let run = Run {
             key: start.run_key.clone(),
             file,
             cgroup,
-            main: Main::Gone(Outcome::Lost),
-            phase: Phase::Running,
-            killed_by: None,
             kill_grace_ms: start.kill_grace_ms,
             lease_until_boot_ms: start.lease_until_boot_ms,
-            started_ms: None,
-            started_boot_ms: before_boot_ms,
+            steps: Steps::new(start),
+            current: Current::Gone,
+            suspended: false,
+            phase: Phase::Running,
+            killed_by: None,
+            main: None,
+            started_boot_ms: 0,
             reaped: Rusage { user_us: 0, sys_us: 0, max_rss_kib: 0 },
             sampled_rss_kib: 0,
         };
-        match spawned {
+        self.take_turn(run);
+    }
+
+    /// Starts the program whose turn it is.
+    fn take_turn(&mut self, mut run: Run) {
+        let before_boot_ms = sys::boot_clock_ms();
+        let step = run.steps.current();
+        if matches!(step, Step::Main) || run.started_boot_ms == 0 {
+            run.started_boot_ms = before_boot_ms;
+        }
+        run.phase = Phase::Running;
+        match self.spawn_current(&run) {
             Ok(pid) => {
-                run.main = Main::Alive { pid };
-                let started_ms = sys::wall_clock_ms();
-                run.started_ms = Some(started_ms);
+                run.current = Current::Alive { pid };
+                let entry = run.entry(pid, before_boot_ms);
                 // Should the disk be full, the end is still told while a launcher listens.
-                let started_boot_ms = before_boot_ms;
-                let entry = Entry::Started { pid, started_ms, started_boot_ms };
                 let _ = record::append(&mut run.file, &entry);
                 self.run = Some(run);
-                self.report_started();
+                if matches!(step, Step::Main) {
+                    self.report_started();
+                }
             }
-            Err(SpawnError { stage, errno }) => {
-                let path = path_of_stage(start, stage);
-                run.main = Main::Gone(Outcome::StartFailed { stage, path, errno });
+            Err(outcome) => {
+                run.steps.ended(outcome, run.killed_by);
                 self.run = Some(run);
                 self.reap();
             }
+        }
+    }
+
+    fn spawn_current(&mut self, run: &Run) -> Result<u32, Outcome> {
+        let process = run.steps.process();
+        let spawned = self.spawn(&process, run.cgroup.as_ref());
+        spawned.map_err(|SpawnError { stage, errno }| {
+            let path = path_of_stage(&process, stage);
+            Outcome::StartFailed { stage, path, errno }
+        })
+    }
+
+    /// A run between two programs has no process whose end would wake us.
+    fn go_on_if_waiting(&mut self) {
+        if self.run.as_ref().is_some_and(|run| matches!(run.current, Current::Gone)) {
+            self.reap();
         }
     }
 
@@ -315,26 +359,41 @@ impl Keeper {
         sys::spawn(&plan, &mut self.stack)
     }
 
-    /// Collects what has ended; if nothing is left, the run is over.
+    /// Collects what has ended. The next program gets its turn, or, if there is none and nothing is left, the run is over.
     fn reap(&mut self) {
-        loop {
+        let nothing_left = loop {
             match sys::reap() {
                 Reaped::Child { pid, status, rusage } => {
                     if let Some(run) = &mut self.run {
                         run.count(pid, status, rusage);
                     }
                 }
-                Reaped::NoneEnded => break,
-                Reaped::NoChildren => return self.finish(),
+                Reaped::NoneEnded => break false,
+                Reaped::NoChildren => break true,
             }
-        }
+        };
         let now = sys::boot_clock_ms();
-        if let Some(run) = &mut self.run {
-            match run.phase {
+        let Some(run) = &mut self.run else {
+            return;
+        };
+        match run.next() {
+            Some(Step::Before | Step::Main) if run.suspended => {}
+            Some(Step::After) if nothing_left && run.suspended => {}
+            Some(step @ (Step::Before | Step::Main)) => self.turn_to(step),
+            Some(step @ Step::After) if nothing_left => self.turn_to(step),
+            None if nothing_left => self.finish(),
+            Some(Step::After) | None => match run.phase {
                 Phase::Running | Phase::Asked { .. } => run.ask_leftovers_to_end(now),
                 Phase::Leftovers { .. } => {}
                 Phase::Killing { .. } => run.kill_all(now),
-            }
+            },
+        }
+    }
+
+    fn turn_to(&mut self, step: Step) {
+        if let Some(mut run) = self.run.take() {
+            run.steps.turn_to(step);
+            self.take_turn(run);
         }
     }
 
@@ -358,10 +417,12 @@ impl Keeper {
         if run.deadline() > now {
             return;
         }
-        if run.lease_until_boot_ms <= now && matches!(run.main, Main::Alive { .. }) {
+        let is_over = matches!(run.current, Current::Gone) && run.next().is_none();
+        if run.lease_until_boot_ms <= now && !is_over {
             run.killed_by.get_or_insert(KilledBy::Lease);
         }
         run.kill_all(now);
+        self.go_on_if_waiting();
     }
 
     /// Sets the timer to the run's next deadline. A timer that is set too early is left: firing for nothing once a lease costs less
@@ -381,15 +442,13 @@ impl Keeper {
     }
 
     fn report_started(&mut self) {
-        let Some(Run { key, main: Main::Alive { pid }, started_ms, started_boot_ms, .. }) =
-            &self.run
-        else {
+        let Some(Run { key, main: Some(main), started_boot_ms, .. }) = &self.run else {
             return;
         };
         let report = Report::Started {
             run_key: key.clone(),
-            pid: *pid,
-            started_ms: started_ms.unwrap_or(0),
+            pid: main.pid,
+            started_ms: main.started_ms,
             started_boot_ms: *started_boot_ms,
         };
         self.report(&report);
@@ -445,18 +504,40 @@ impl Run {
         self.reaped.user_us += rusage.user_us;
         self.reaped.sys_us += rusage.sys_us;
         self.reaped.max_rss_kib = self.reaped.max_rss_kib.max(rusage.max_rss_kib);
-        if matches!(self.main, Main::Alive { pid: main } if main == pid) {
-            self.main = Main::Gone(match status {
+        if matches!(self.current, Current::Alive { pid: current } if current == pid) {
+            self.current = Current::Gone;
+            let outcome = match status {
                 Status::Exited { code } => Outcome::Exited { code },
                 Status::Signaled { signal, core } => Outcome::Signaled { signal, core },
-            });
+            };
+            self.steps.ended(outcome, self.killed_by);
+        }
+    }
+
+    /// Whose turn is next; none while a program runs.
+    fn next(&self) -> Option<Step> {
+        match self.current {
+            Current::Alive { .. } => None,
+            Current::Gone => self.steps.next(self.killed_by),
+        }
+    }
+
+    /// The program whose turn it is executes: what is written down of it.
+    fn entry(&mut self, pid: u32, started_boot_ms: u64) -> Entry {
+        match self.steps.current() {
+            Step::Before | Step::After => Entry::Script { pid, started_boot_ms },
+            Step::Main => {
+                let started_ms = sys::wall_clock_ms();
+                self.main = Some(Main { pid, started_ms });
+                Entry::Started { pid, started_ms, started_boot_ms }
+            }
         }
     }
 
     fn signal(&self, signal: i32, whole_tree: bool) {
         if whole_tree {
             self.signal_tree(signal);
-        } else if let Main::Alive { pid } = self.main {
+        } else if let Current::Alive { pid } = self.current {
             // A process that has ended meanwhile is not reaped yet, so the number is still its own.
             let _ = sys::kill(pid, signal);
         }
@@ -483,9 +564,9 @@ impl Run {
         self.wake();
     }
 
-    /// If the main process has ended, it left others behind.
+    /// If the current process has ended, it left others behind.
     fn ask_leftovers_to_end(&mut self, now: u64) {
-        if let Main::Alive { .. } = self.main {
+        if let Current::Alive { .. } = self.current {
             return;
         }
         if self.kill_grace_ms == 0 {
@@ -501,13 +582,15 @@ impl Run {
         self.wake();
     }
 
-    fn suspend(&self) {
+    fn suspend(&mut self) {
+        self.suspended = true;
         if self.cgroup.as_ref().is_none_or(|cgroup| cgroup.freeze(true).is_err()) {
             self.signal_tree(libc::SIGSTOP);
         }
     }
 
-    fn wake(&self) {
+    fn wake(&mut self) {
+        self.suspended = false;
         if let Some(cgroup) = &self.cgroup {
             let _ = cgroup.freeze(false);
         }
@@ -521,7 +604,7 @@ impl Run {
             // What cannot be killed by cgroup is killed one by one below.
             let _ = cgroup.kill();
         }
-        if let Main::Alive { pid } = self.main {
+        if let Current::Alive { pid } = self.current {
             // The whole process group at once, which no fork of its members escapes.
             let _ = sys::kill_group(pid, libc::SIGKILL);
         }
@@ -566,26 +649,21 @@ impl Run {
     }
 
     fn end(&self, now: u64) -> End {
-        let outcome = match &self.main {
-            Main::Gone(outcome) => outcome.clone(),
-            // Not reached: there are no children, so the main process was reaped.
-            Main::Alive { .. } => Outcome::Lost,
-        };
-        let started = self.started_ms.is_some();
         let usage = self.usage(Usage {
             user_us: self.reaped.user_us,
             sys_us: self.reaped.sys_us,
-            wall_ms: if started { now.saturating_sub(self.started_boot_ms) } else { 0 },
+            wall_ms: if self.main.is_some() { now.saturating_sub(self.started_boot_ms) } else { 0 },
             peak_rss_kib: 0,
             processes: 0,
         });
-        End {
-            outcome,
+        self.steps.end(&End {
+            outcome: Outcome::NotExecuted,
+            failed: None,
             killed_by: self.killed_by,
             usage,
-            started_ms: self.started_ms,
+            started_ms: self.main.map(|main| main.started_ms),
             ended_ms: sys::wall_clock_ms(),
-        }
+        })
     }
 }
 

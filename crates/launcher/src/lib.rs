@@ -27,6 +27,7 @@
 //! | `runs.rs` | which runs exist and in which state; what a client may ask of them |
 //! | `fleet.rs` | the keepers: forking, reusing, adopting after a restart, noticing their death |
 //! | `keeper.rs` | one keeper: carries out orders, reaps, enforces lease and grace |
+//! | `steps.rs` | which of a run's programs has its turn |
 //! | `child.rs` | turns a start request into what the new process needs, laid out for `execve` |
 //! | `record.rs` | the run files |
 //! | `tree.rs` | process trees as `/proc` shows them |
@@ -43,6 +44,7 @@ mod link;
 mod record;
 mod runs;
 mod server;
+mod steps;
 mod sys;
 mod tree;
 pub mod wire;

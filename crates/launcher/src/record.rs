@@ -19,6 +19,8 @@ use crate::wire::{self, Decoder, End, RunKey};
 pub(crate) enum Entry {
     /// A keeper has been chosen; it has not been told yet.
     Assigned { keeper: ProcessId, boot_id: String, uid: u32 },
+    /// A script executes, before or after the program.
+    Script { pid: u32, started_boot_ms: u64 },
     /// The program executes.
     Started { pid: u32, started_ms: u64, started_boot_ms: u64 },
     /// Nothing of the run is left.

@@ -35,8 +35,8 @@ struct Run {
     uid: u32,
     /// Its keeper, while that is alive.
     keeper_pid: Option<u32>,
-    /// Its main process, not before it was started.
-    main: Option<ProcessId>,
+    /// Those of its programs that were started.
+    sessions: Vec<ProcessId>,
     state: RunState,
 }
 
@@ -57,7 +57,8 @@ impl Runs {
         let mut orphaned = Vec::new();
         for run_key in self.records.keys()? {
             let entries = self.records.load(&run_key)?;
-            let mut run = Run { uid: 0, keeper_pid: None, main: None, state: RunState::Starting };
+            let mut run =
+                Run { uid: 0, keeper_pid: None, sessions: Vec::new(), state: RunState::Starting };
             let mut keeper_now = None;
             for entry in entries {
                 match entry {
@@ -65,6 +66,7 @@ impl Runs {
                         run.uid = uid;
                         keeper_now = (boot_id == self.boot_id).then_some(keeper);
                     }
+                    Entry::Script { pid, started_boot_ms } => run.leads(pid, started_boot_ms),
                     Entry::Started { pid, started_ms, started_boot_ms } => {
                         run.started(pid, started_ms, started_boot_ms);
                     }
@@ -121,7 +123,7 @@ impl Runs {
         let run = Run {
             uid: start.uid,
             keeper_pid: Some(keeper.pid),
-            main: None,
+            sessions: Vec::new(),
             state: RunState::Starting,
         };
         self.runs.insert(start.run_key.clone(), run);
@@ -184,6 +186,11 @@ impl Runs {
                         run.started(pid, started_ms, started_boot_ms);
                     }
                 }
+                Entry::Script { pid, started_boot_ms } => {
+                    if let Some(run) = self.runs.get_mut(run_key) {
+                        run.leads(pid, started_boot_ms);
+                    }
+                }
                 Entry::Assigned { .. } => {}
             }
         }
@@ -200,7 +207,7 @@ impl Runs {
     pub(crate) fn clearing(&self) -> Vec<Mark<'_>> {
         let runs = self.runs.iter();
         runs.filter(|(_, run)| matches!(run.state, RunState::Clearing))
-            .map(|(key, run)| Mark { key, uid: run.uid, session: run.main })
+            .map(|(key, run)| Mark { key, uid: run.uid, sessions: &run.sessions })
             .collect()
     }
 
@@ -208,6 +215,7 @@ impl Runs {
     pub(crate) fn lose(&mut self, run_key: &RunKey) -> io::Result<Option<Event>> {
         let end = End {
             outcome: Outcome::Lost,
+            failed: None,
             killed_by: None,
             usage: Usage::default(),
             started_ms: None,
@@ -262,10 +270,18 @@ impl Runs {
 
 impl Run {
     fn started(&mut self, pid: u32, started_ms: u64, started_boot_ms: u64) {
+        self.leads(pid, started_boot_ms);
+        self.state = RunState::Running { pid, started_ms };
+    }
+
+    /// One of its programs is started, as the leader of a session.
+    fn leads(&mut self, pid: u32, started_boot_ms: u64) {
         // The kernel counts in hundredths of a second for every reader; one less for rounding.
         let start_ticks = (started_boot_ms / 10).saturating_sub(1);
-        self.main = Some(ProcessId { pid, start_ticks });
-        self.state = RunState::Running { pid, started_ms };
+        let leader = ProcessId { pid, start_ticks };
+        if !self.sessions.contains(&leader) {
+            self.sessions.push(leader);
+        }
     }
 }
 
@@ -293,8 +309,11 @@ fn check_identity(start: &Start, identity: Identity) -> Result<(), Refusal> {
 fn check_values(start: &Start, cgroups: Option<&Cgroups>) -> Result<(), Refusal> {
     let Limits { rlimits: _, nice, memory_max_bytes, pids_max } = &start.limits;
     let no_cgroup = "this machine offers no cgroup v2 with that controller to the launcher";
+    let scripts = start.before.iter().chain(&start.after);
     let wrong = if start.argv.is_empty() {
         Some(("argv", "it must begin with the program's name"))
+    } else if scripts.into_iter().any(|script| script.argv.is_empty()) {
+        Some(("argv of a script", "it must begin with the program's name"))
     } else if start.stdin == Stdio::SameAsStdout || start.stdout == Stdio::SameAsStdout {
         Some(("stdio", "only descriptor 2 can be the same as descriptor 1"))
     } else if start.umask > 0o777 {

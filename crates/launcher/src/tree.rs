@@ -97,8 +97,8 @@ pub(crate) fn all() -> Vec<Process> {
 pub(crate) struct Mark<'a> {
     pub(crate) key: &'a RunKey,
     pub(crate) uid: u32,
-    /// The run's session, which is its main process, and when that was started, in clock ticks since boot.
-    pub(crate) session: Option<ProcessId>,
+    /// The run's sessions, which are those of its programs, and when those were started, in clock ticks since boot.
+    pub(crate) sessions: &'a [ProcessId],
 }
 
 /// Every process that is not ended and bears the mark.
@@ -112,7 +112,7 @@ fn bears(process: &Process, mark: &Mark<'_>) -> bool {
     let pid = process.id.pid;
     let same_user =
         || fs::metadata(format!("/proc/{pid}")).is_ok_and(|entry| entry.uid() == mark.uid);
-    let in_session = mark.session.is_some_and(|leader| {
+    let in_session = mark.sessions.iter().any(|leader| {
         process.session == leader.pid && process.id.start_ticks >= leader.start_ticks
     });
     (in_session || has_tag(pid, mark.key)) && same_user()

@@ -144,6 +144,46 @@ pub struct Start {
     pub kill_grace_ms: u64,
     /// The run is killed after this moment on [`crate::boot_clock_ms`]'s clock.
     pub lease_until_boot_ms: u64,
+    /// What runs first. The program is executed only if it succeeds; what it leaves running stays with the program.
+    #[serde(default)]
+    pub before: Option<Box<Script>>,
+    /// What runs once the program has ended by itself, however, and nothing of it is left.
+    #[serde(default)]
+    pub after: Option<Box<Script>>,
+}
+
+/// A program that runs before or after a run's own: in the same directory, as the same user, with the same limits and the same
+/// lease. Its standard descriptors are `/dev/null`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Script {
+    /// The file to execute; relative to [`Start::cwd`]; no search in PATH.
+    pub program: OsBytes,
+    /// The arguments, `argv[0]` first.
+    pub argv: Vec<OsBytes>,
+    /// The whole environment, to which only [`RUN_TAG`] is added.
+    pub env: Vec<(OsBytes, OsBytes)>,
+    /// How it has to end; unset: it only has to be executed.
+    pub success: Option<Success>,
+}
+
+/// How a script has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Success {
+    /// By itself, with this exit code.
+    ExitCode(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// The programs of a run, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// [`Start::before`].
+    Before,
+    /// The run's own program.
+    Main,
+    /// [`Start::after`].
+    After,
 }
 
 /// Where a standard descriptor leads. Files are opened as the job's user, after the change to its working directory; one that
@@ -368,6 +408,9 @@ pub enum Event {
 pub struct End {
     /// How the main process ended.
     pub outcome: Outcome,
+    /// The script that could not be executed or did not end as it had to. None if the run was killed meanwhile.
+    #[serde(default)]
+    pub failed: Option<FailedScript>,
     /// Why the run was killed, if the launcher killed it.
     pub killed_by: Option<KilledBy>,
     /// What all its processes used.
@@ -376,6 +419,15 @@ pub struct End {
     pub started_ms: Option<u64>,
     /// When the last process was gone, in milliseconds of Unix time.
     pub ended_ms: u64,
+}
+
+/// A script that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedScript {
+    /// Which one.
+    pub step: Step,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// How the main process of a run ended.
@@ -402,6 +454,8 @@ pub enum Outcome {
         /// The kernel's error number.
         errno: i32,
     },
+    /// The script before it failed, or the run was killed before its turn came.
+    NotExecuted,
     /// The run's keeper was killed, or the machine rebooted: nothing of the run is left, and how it ended is not known.
     Lost,
 }
@@ -459,7 +513,7 @@ pub struct Usage {
     pub user_us: u64,
     /// Processor time in the kernel, of every process, in microseconds.
     pub sys_us: u64,
-    /// Time since the program began to execute, in milliseconds, the machine's sleep included.
+    /// Time since the program (before it does, the first script) began to execute, in milliseconds, the machine's sleep included.
     pub wall_ms: u64,
     /// The most memory seen resident: of the whole run where a cgroup tells; otherwise the larger of its largest process and the
     /// largest sum seen when usage was asked for.

@@ -114,9 +114,21 @@ impl CmdlineError {
 /// # Errors
 /// If the attribute is not a string or its quotes do not match, or an argument holds a NUL.
 pub fn argv_of(ad: &ClassAd) -> Result<Vec<String>, CmdlineError> {
-    let argv = match string_of(ad, attr::ARGUMENTS)? {
+    argv_in(ad, [attr::ARGUMENTS, attr::ARGS])
+}
+
+/// The arguments in a pair of attributes: the first is in the new syntax, the second, for which an ad without the first is asked, in
+/// the old.
+///
+/// # Errors
+/// As [`argv_of`].
+pub(crate) fn argv_in(
+    ad: &ClassAd,
+    [new, old]: [&'static str; 2],
+) -> Result<Vec<String>, CmdlineError> {
+    let argv = match string_of(ad, new)? {
         Some(text) => parse_v2(text)?,
-        None => match string_of(ad, attr::ARGS)? {
+        None => match string_of(ad, old)? {
             Some(text) => parse_v1(text),
             None => Vec::new(),
         },
@@ -129,9 +141,20 @@ pub fn argv_of(ad: &ClassAd) -> Result<Vec<String>, CmdlineError> {
 /// # Errors
 /// If the attribute is not a string, its quotes do not match, an entry is not `NAME=VALUE`, or one holds a NUL.
 pub fn environ_of(ad: &ClassAd) -> Result<BTreeMap<String, String>, CmdlineError> {
-    let environ = match string_of(ad, attr::ENVIRONMENT)? {
+    environ_in(ad, [attr::ENVIRONMENT, attr::ENV])
+}
+
+/// The environment in a pair of attributes, new syntax and old as with [`argv_in`].
+///
+/// # Errors
+/// As [`environ_of`].
+pub(crate) fn environ_in(
+    ad: &ClassAd,
+    [new, old]: [&'static str; 2],
+) -> Result<BTreeMap<String, String>, CmdlineError> {
+    let environ = match string_of(ad, new)? {
         Some(text) => environ_v2(text)?,
-        None => match string_of(ad, attr::ENV)? {
+        None => match string_of(ad, old)? {
             Some(text) => {
                 let delimiter = string_of(ad, ENV_DELIM)?.and_then(|d| d.chars().next());
                 environ_v1(text, delimiter.unwrap_or(V1_DELIMITER))?

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hold::VacateCode;
+use crate::script::Script;
 use crate::time::Timestamp;
 
 /// How a run ended, as the startd saw it. It says what happened, not what follows for the job: that is the schedd's decision.
@@ -37,6 +38,15 @@ pub enum RunEnd {
         /// What a plug-in said of it, if one was to move it: then the path is a URL.
         #[serde(default)]
         said: Option<String>,
+    },
+    /// A program before or after the job's own did not end as its job says that it has to: so the job is held (codes 43, 44).
+    ScriptFailed {
+        /// Which of them.
+        script: Script,
+        /// How it ended: `Exited` or `Signaled`.
+        ended: Box<RunEnd>,
+        /// How the job's own program had ended, `Exited` or `Signaled`; none if it was not executed.
+        end: Option<Box<RunEnd>>,
     },
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
     Vacated {

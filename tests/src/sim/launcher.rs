@@ -3,7 +3,7 @@
 //! the oracle.
 
 use classad::{ClassAd, Env};
-use model::{Pause, RunEnd, RunId, StartFailure, StartStage, Timestamp, Usage, VacateCode};
+use model::{Pause, RunEnd, RunId, Script, StartFailure, StartStage, Timestamp, Usage, VacateCode};
 use startd::core::{FromLauncher, LauncherState, RunKey, StartProcess};
 
 use super::clock::{MILLISECOND, Micros, SECOND};
@@ -58,13 +58,18 @@ impl Behaviour {
     }
 }
 
-/// Reads what `workload` writes: `exit N`, `signal N`, or the step that fails.
+/// Reads what `workload` writes: `exit N`, `signal N`, the script or the step that fails.
 fn end_of(text: &str) -> RunEnd {
     let number = |text: &str| text.parse().unwrap_or(0);
+    let exited = |code| Box::new(RunEnd::Exited { code });
     if let Some(code) = text.strip_prefix("exit ") {
         RunEnd::Exited { code: number(code) }
     } else if let Some(signal) = text.strip_prefix("signal ") {
         RunEnd::Signaled { signal: number(signal), core: false }
+    } else if text == "pre" {
+        RunEnd::ScriptFailed { script: Script::Pre, ended: exited(1), end: None }
+    } else if text == "post" {
+        RunEnd::ScriptFailed { script: Script::Post, ended: exited(1), end: Some(exited(0)) }
     } else {
         let stage = if text == "prepare" { StartStage::Prepare } else { StartStage::Execute };
         RunEnd::StartFailed(StartFailure::at(stage, "/job", 2))
@@ -165,7 +170,7 @@ impl World {
             return;
         }
         let behaviour = kept.behaviour.clone();
-        if let RunEnd::StartFailed(_) = behaviour.end {
+        if let RunEnd::StartFailed(_) | RunEnd::ScriptFailed { end: None, .. } = behaviour.end {
             self.end_process(m, key, behaviour.end, true, Usage::default());
             return;
         }

@@ -189,7 +189,7 @@ impl Oracle {
         self.live.remove(&run);
         if let Some(execution) = self.executions.get_mut(&run) {
             execution.own_end = own_end;
-        } else if let Some(end @ RunEnd::StartFailed(_)) = own_end {
+        } else if let Some(end @ (RunEnd::StartFailed(_) | RunEnd::ScriptFailed { .. })) = own_end {
             // It never executed, and the record may say that.
             let resources = Resources::default();
             let execution = Execution {
@@ -368,7 +368,10 @@ impl Oracle {
         }
         let own_end = self.executions.get(&run).and_then(|execution| execution.own_end.as_ref());
         match end {
-            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::StartFailed(_) => {
+            RunEnd::Exited { .. }
+            | RunEnd::Signaled { .. }
+            | RunEnd::ScriptFailed { .. }
+            | RunEnd::StartFailed(_) => {
                 if own_end == Some(end) {
                     Ok(())
                 } else {

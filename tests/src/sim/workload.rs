@@ -18,7 +18,7 @@ use super::rng::Rng;
 /// For how long a job runs when it is left alone, milliseconds.
 pub(crate) const SIM_RUN_MS: &str = "SimRunMs";
 
-/// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that fails).
+/// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that fails), `pre` or `post` (the script that fails).
 pub(crate) const SIM_END: &str = "SimEnd";
 
 /// Whether SIGTERM does nothing to it.
@@ -214,12 +214,14 @@ fn behave(rng: &mut Rng, ad: &mut ClassAd) {
         8 => rng.below(40_000),
         _ => rng.below(150_000),
     };
-    let end = match rng.below(20) {
+    let end = match rng.below(22) {
         0..=12 => "exit 0",
         13..=14 => "exit 1",
         15..=16 => "exit 13",
         17 => "signal 11",
         18 => "execute",
+        19 => "pre",
+        20 => "post",
         _ => "exit 2",
     };
     ad.set(SIM_RUN_MS, i64::try_from(run_ms).unwrap_or(0));

@@ -146,6 +146,7 @@ fn ended(end: &RunEnd) -> String {
         RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
         RunEnd::StartFailed(failure) => format!("could not start: {}", failure.path),
         RunEnd::OutputFailed { path, .. } => format!("could not bring back {path}"),
+        RunEnd::ScriptFailed { script, .. } => format!("its {} failed", script.attribute()),
         RunEnd::Vacated { code } => format!("was stopped (code {code})"),
         RunEnd::Lost { reason } => format!("was lost: {reason}"),
     }

@@ -288,6 +288,9 @@ fn how(end: &RunEnd) -> End {
         RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
         RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
         RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
+        RunEnd::ScriptFailed { script, .. } => {
+            End::Bad(format!("was held: its {} failed", script.attribute()))
+        }
         RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
         RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
     }

@@ -14,4 +14,5 @@ mod mail;
 mod one_command;
 mod policies;
 mod reliability;
+mod scripts;
 mod transfer;

@@ -11,6 +11,7 @@ mod identity;
 mod policy;
 mod requirements;
 mod resources;
+mod scripts;
 mod timing;
 mod transfer;
 
@@ -23,10 +24,6 @@ use super::keywords::{self, Family, KEYWORDS, Keyword, Kind, Support};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
-
-/// Attributes that ask for something and have no keyword.
-const ATTRIBUTES_LATER: [(&str, Family); 2] =
-    [("PreCmd", Family::Scripts), ("PostCmd", Family::Scripts)];
 
 /// A job being made.
 pub(super) struct Job<'a> {
@@ -150,11 +147,6 @@ impl Job<'_> {
             }
             entry.set_used();
             let name = &entry.name[3..];
-            if let Some((_, family)) =
-                ATTRIBUTES_LATER.iter().find(|(of, _)| of.eq_ignore_ascii_case(name))
-            {
-                return Err(not_built(name, entry.place.clone(), *family));
-            }
             let text = self.expand(&entry.value, entry.place.clone())?;
             let text = text.trim_ascii();
             if name.is_empty() {
@@ -167,7 +159,7 @@ impl Job<'_> {
             let expr = self.parsed(name, expr, entry.place.clone())?;
             self.ad.set(name, expr);
         }
-        Ok(())
+        self.check_scripts()
     }
 
     // ---- values of keywords

@@ -74,8 +74,6 @@ pub enum Family {
     SharedInput,
     /// Jobs that are skipped when their outputs are newer than their inputs.
     Dataflow,
-    /// Programs before and after the executable.
-    Scripts,
     /// Job sets.
     JobSets,
     /// Debuggers and logs of the execute side.
@@ -109,7 +107,6 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::Dataflow => "skipping jobs whose outputs are up to date",
-            Self::Scripts => "programs before and after the executable",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
             Self::Interactive => "interactive jobs",

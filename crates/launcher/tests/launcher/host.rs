@@ -271,6 +271,8 @@ pub(crate) fn start(run_key: &str, cwd: &Path, argv: &[&str]) -> Start {
         limits: Limits::default(),
         kill_grace_ms: 100,
         lease_until_boot_ms: launcher::boot_clock_ms() + LEASE_MS,
+        before: None,
+        after: None,
     }
 }
 

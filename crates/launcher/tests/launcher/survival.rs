@@ -107,7 +107,8 @@ fn a_lease_ends_a_run_that_nobody_watches() {
     assert!(tagged("unwatched").is_empty());
 }
 
-/// A main process, a child in its session without environment, a tagged daemon in a session of its own.
+/// A main process, a child in its session without environment, a tagged daemon in a session of its own. Its run needs a key that
+/// no other test has: what bears the tag of a lost run is killed.
 const FAMILY: &str = "env -i /bin/sleep 1000 & echo $! >child
     (setsid sh -c 'echo $$ >daemon; exec sleep 1000' &)
     while ! [ -s daemon ]; do :; done; echo $$ >main; while :; do sleep 1000; done";
@@ -135,27 +136,27 @@ fn a_run_whose_keeper_is_killed_is_lost_and_nothing_of_it_is_left() {
     let request = host.script("bystander", "exec sleep 1000");
     host.client.start(request);
     let bystander = host.client.started("bystander");
-    let request = host.script("family", FAMILY);
+    let request = host.script("family-1", FAMILY);
     host.client.start(request);
-    check_lost(&mut host, "family");
+    check_lost(&mut host, "family-1");
     assert!(is_alive(bystander), "another run was killed");
 }
 
 #[test]
 fn a_run_whose_keeper_is_killed_after_the_launcher_was_is_lost_too() {
     let mut host = Host::new();
-    let request = host.script("family", FAMILY);
+    let request = host.script("family-2", FAMILY);
     host.client.start(request);
     host.pid("main");
     host.kill_launcher();
     host.restart_launcher();
-    check_lost(&mut host, "family");
+    check_lost(&mut host, "family-2");
 }
 
 #[test]
 fn a_keeper_killed_while_there_is_no_launcher_is_noticed_by_the_next() {
     let mut host = Host::new();
-    let request = host.script("family", FAMILY);
+    let request = host.script("family-3", FAMILY);
     host.client.start(request);
     let family = ["child", "daemon", "main"].map(|name| host.pid(name));
     host.kill_launcher();

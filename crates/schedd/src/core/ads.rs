@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, StopCause,
-    Timestamp, Universe, Usage, Verdict, attr, files_travel,
+    Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, Script,
+    ScriptSuccess, StopCause, Timestamp, Universe, Usage, Verdict, attr, files_travel,
 };
 
 use super::deferral::start_of;
@@ -320,6 +320,9 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     if let Some(end) = &tally.last_exit {
         set_exit(ad, end);
     }
+    if let Some(end) = &tally.last_end {
+        set_scripts(ad, end);
+    }
 }
 
 /// When the files of the last run travelled: the input between the order to start it and its program, the output between the
@@ -411,8 +414,43 @@ fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
             ad.set(attr::EXIT_BY_SIGNAL, true);
             ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
         }
-        RunEnd::OutputFailed { end, .. } => set_exit(ad, end),
+        RunEnd::OutputFailed { end, .. } | RunEnd::ScriptFailed { ended: end, .. } => {
+            set_exit(ad, end);
+        }
         RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
+    }
+}
+
+/// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14 tells it then only): what has not
+/// failed ended so.
+fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
+    for script in Script::ALL {
+        let Some(success) = ad.get(script.attribute()).and_then(|_| script.success(ad)) else {
+            continue;
+        };
+        let good = match success {
+            ScriptSuccess::ExitCode(code) => RunEnd::Exited { code },
+            ScriptSuccess::Signal(signal) => RunEnd::Signaled { signal, core: false },
+        };
+        let ended = match end {
+            RunEnd::ScriptFailed { script: failed, ended, .. } if *failed == script => ended,
+            RunEnd::ScriptFailed { script: Script::Pre, .. }
+            | RunEnd::StartFailed(_)
+            | RunEnd::Vacated { .. }
+            | RunEnd::Lost { .. } => continue,
+            RunEnd::ScriptFailed { script: Script::Post, .. }
+            | RunEnd::Exited { .. }
+            | RunEnd::Signaled { .. }
+            | RunEnd::OutputFailed { .. } => &good,
+        };
+        let [by_signal, signal_name, code_name] = script.end_attributes();
+        ad.set(by_signal, matches!(ended, RunEnd::Signaled { .. }));
+        if let RunEnd::Signaled { signal, .. } = ended {
+            ad.set(signal_name, i64::from(*signal));
+        }
+        if let RunEnd::Exited { code } = ended {
+            ad.set(code_name, i64::from(*code));
+        }
     }
 }
 
@@ -435,9 +473,12 @@ impl Core {
                 Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. }) => {
                     "its policy asks for another run".to_owned()
                 }
-                Some(RunEnd::OutputFailed { .. } | RunEnd::Vacated { .. }) | None => {
-                    "the run was lost".to_owned()
-                }
+                Some(
+                    RunEnd::OutputFailed { .. }
+                    | RunEnd::ScriptFailed { .. }
+                    | RunEnd::Vacated { .. },
+                )
+                | None => "the run was lost".to_owned(),
             };
             let seconds = until_ms.saturating_sub(now.boot_ms).div_ceil(1000);
             return not_yet(Cause::BackingOff { seconds, last });

@@ -428,6 +428,6 @@ fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord, universe: Univer
         RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
             universe.is_beside().then(|| at.deadline(RUN_AGAIN))
         }
-        RunEnd::OutputFailed { .. } | RunEnd::Vacated { .. } => None,
+        RunEnd::OutputFailed { .. } | RunEnd::ScriptFailed { .. } | RunEnd::Vacated { .. } => None,
     }
 }

@@ -86,7 +86,10 @@ pub(super) fn stop_cause(state: &JobState) -> Option<&StopCause> {
 
 /// Whether the machine could not do its part, and so the job is held. Nothing went wrong where a deferred start came too late.
 pub(super) fn is_failure(end: &RunEnd, hold: &Hold) -> bool {
-    let failed = matches!(end, RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. });
+    let failed = matches!(
+        end,
+        RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } | RunEnd::ScriptFailed { .. }
+    );
     failed && hold.code != HoldCode::MissedDeferredExecutionTime
 }
 
@@ -95,9 +98,10 @@ fn own_code(end: &RunEnd) -> VacateCode {
     match end {
         RunEnd::Vacated { code } => *code,
         RunEnd::Exited { .. } | RunEnd::Signaled { .. } => VacateCode::JobShouldRequeue,
-        RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } | RunEnd::Lost { .. } => {
-            VacateCode::ScratchDirError
-        }
+        RunEnd::StartFailed(_)
+        | RunEnd::OutputFailed { .. }
+        | RunEnd::ScriptFailed { .. }
+        | RunEnd::Lost { .. } => VacateCode::ScratchDirError,
     }
 }
 

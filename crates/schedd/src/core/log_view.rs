@@ -505,6 +505,7 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
             RunEnd::Exited { .. }
             | RunEnd::Signaled { .. }
             | RunEnd::OutputFailed { .. }
+            | RunEnd::ScriptFailed { .. }
             | RunEnd::StartFailed(_)
             | RunEnd::Vacated { .. } => {
                 evicted.map(|eviction| LogKind::Evicted { eviction, run }).into_iter().collect()

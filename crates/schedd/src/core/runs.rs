@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use model::{
     AfterRun, Attempt, CheckpointEnd, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now,
-    Pause, RunEnd, RunId, StartFailure, StartStage, StopCause, Timestamp, Usage, VacateCode,
+    Pause, RunEnd, RunId, Script, StartFailure, StartStage, StopCause, Timestamp, Usage,
+    VacateCode,
 };
 
 use super::ads;
@@ -107,6 +108,11 @@ impl Core {
         let state = job.state();
         let Some(running) = state.running() else { return Vec::new() };
         let end = if self.took_checkpoint(job, end, now) { &TOOK_CHECKPOINT } else { end };
+        // Its program may have been executed while nobody could tell us.
+        let unseen = usage.started.filter(|_| running.executing.is_none()).map(|at| Fact::Job {
+            job: id,
+            event: JobEvent::RunStarted { attempt: running.attempt, at },
+        });
         let next = self.after_run(now, job, &state, end, usage);
         let event = JobEvent::RunOver {
             attempt: running.attempt,
@@ -119,7 +125,8 @@ impl Core {
             AfterRun::Complete | AfterRun::Remove { .. } => !policy::stays(self, job, &event, now),
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
         };
-        let mut facts = vec![Fact::Job { job: id, event }];
+        let mut facts: Vec<Fact> = unseen.into_iter().collect();
+        facts.push(Fact::Job { job: id, event });
         facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
         if *end == TOOK_CHECKPOINT && self.goes_on_in_place(now, job, &state, running.claim) {
             facts.extend(self.authorise(now, id, running.claim));
@@ -171,6 +178,7 @@ impl Core {
                 RunEnd::Exited { .. }
                 | RunEnd::Signaled { .. }
                 | RunEnd::OutputFailed { .. }
+                | RunEnd::ScriptFailed { .. }
                 | RunEnd::StartFailed(_)
                 | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
             },
@@ -226,6 +234,14 @@ impl Core {
                 AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
             RunEnd::StartFailed(failure) => after_start_failure(failure, job, now),
+            RunEnd::ScriptFailed { script, .. } => {
+                let code = match script {
+                    Script::Pre => HoldCode::PreScriptFailed,
+                    Script::Post => HoldCode::PostScriptFailed,
+                };
+                let reason = error_from(job, format!("{script} script failed."));
+                AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall })
+            }
             RunEnd::Vacated { code } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
             RunEnd::Lost { reason } => AfterRun::Requeue { reason: reason.clone() },
         }
@@ -306,11 +322,16 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
             return AfterRun::Requeue { reason };
         }
     };
-    let reason = match job.record().tally.slot {
+    let reason = error_from(job, reason);
+    AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+}
+
+/// HTCondor 25.14's words for what a machine says went wrong.
+fn error_from(job: JobRef<'_>, reason: String) -> String {
+    match job.record().tally.slot {
         Some(slot) => format!("Error from {slot}: {reason}"),
         None => reason,
-    };
-    AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+    }
 }
 
 fn vacated(code: VacateCode) -> &'static str {

@@ -95,6 +95,11 @@ impl Tally {
                 self.last_exit = Some((**end).clone());
                 self.failures = 0;
             }
+            // HTCondor 25.14 shows the script's code as the job's.
+            RunEnd::ScriptFailed { ended, .. } => {
+                self.last_exit = Some((**ended).clone());
+                self.failures = 0;
+            }
             RunEnd::Vacated { .. } => self.failures = 0,
             RunEnd::StartFailed(_) => self.failures += 1,
             RunEnd::Lost { .. } => {

@@ -6,8 +6,8 @@ use classad::{ClassAd, Expr};
 use model::userlog::TransferStep;
 use model::{
     Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, MachineName, MatchId, Now,
-    Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, StartFailure, StartStage,
-    SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
+    Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, Script, StartFailure,
+    StartStage, SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
 };
 use proto::claiming::{ClaimGranted, FromStartd, StopHow, ToStartd};
 use proto::client::{
@@ -222,6 +222,41 @@ fn not_started(stage: StartStage) -> RunEnd {
 }
 
 #[test]
+fn a_program_that_was_executed_while_nobody_could_tell_counts_as_executed() {
+    let mut trial = Trial::with_jobs(1, "LeaveJobInQueue = true");
+    trial.matched();
+    trial.hears(granted(&trial));
+    let usage = Usage { started: Some(trial.now.wall), ..Usage::default() };
+    trial.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end: exited(0), usage });
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    let starts = ad.literal(attr::NUM_JOB_STARTS).and_then(classad::Value::as_i64);
+    assert_eq!(starts, Some(1));
+}
+
+fn script_failed(script: Script, end: Option<RunEnd>) -> RunEnd {
+    RunEnd::ScriptFailed { script, ended: Box::new(exited(7)), end: end.map(Box::new) }
+}
+
+#[test]
+fn the_ad_of_a_job_tells_how_its_scripts_ended_where_it_says_how_they_have_to() {
+    let check = |policy: &str, end: RunEnd, pre: Option<i64>, post: Option<i64>| {
+        let mut trial = Trial::executing(&format!(
+            "LeaveJobInQueue = true\nPreCmd = \"a\"\nPostCmd = \"b\"\n{policy}"
+        ));
+        trial.ends(end);
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let value = |name| ad.literal(name).and_then(classad::Value::as_i64);
+        assert_eq!((value("PreCmdExitCode"), value("PostCmdExitCode")), (pre, post), "{policy}");
+    };
+    let both = "SuccessPreExitCode = 3\nSuccessPostExitCode = 4";
+    check(both, exited(0), Some(3), Some(4));
+    check(both, script_failed(Script::Pre, None), Some(7), None);
+    check(both, script_failed(Script::Post, Some(exited(0))), Some(3), Some(7));
+    check(both, not_started(StartStage::Execute), None, None);
+    check("", exited(0), None, None);
+}
+
+#[test]
 fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
     let done = (0, None);
     let idle = (1, None);
@@ -247,6 +282,8 @@ fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
         ("", not_started(StartStage::Input), held(8)),
         ("", not_started(StartStage::Directory), held(14)),
         ("", not_started(StartStage::Prepare), idle),
+        ("", script_failed(Script::Pre, None), held(43)),
+        ("OnExitHold = true", script_failed(Script::Post, Some(exited(0))), held(44)),
         ("", RunEnd::Vacated { code: VacateCode::StartdDraining }, idle),
         ("", RunEnd::Lost { reason: "gone".to_owned() }, idle),
     ];

@@ -25,7 +25,9 @@ impl Core {
             }
             JobEvent::RunStarted { .. } => vec![entry(TransferStep::InputFinished)],
             JobEvent::RunOver { end, .. } => match end {
-                RunEnd::StartFailed(_) => vec![entry(TransferStep::InputFinished)],
+                RunEnd::StartFailed(_) | RunEnd::ScriptFailed { end: None, .. } => {
+                    vec![entry(TransferStep::InputFinished)]
+                }
                 RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::OutputFailed { .. } => {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
@@ -34,7 +36,9 @@ impl Core {
                 {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
-                RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Vec::new(),
+                RunEnd::ScriptFailed { end: Some(_), .. }
+                | RunEnd::Vacated { .. }
+                | RunEnd::Lost { .. } => Vec::new(),
             },
             JobEvent::PauseRequested { .. }
             | JobEvent::StopRequested { .. }

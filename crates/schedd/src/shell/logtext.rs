@@ -190,6 +190,7 @@ fn ending(end: &RunEnd) -> Option<Ending> {
             Some(Ending::Signaled { signal: *signal, core_file: None })
         }
         RunEnd::OutputFailed { .. }
+        | RunEnd::ScriptFailed { .. }
         | RunEnd::StartFailed(_)
         | RunEnd::Vacated { .. }
         | RunEnd::Lost { .. } => None,

@@ -89,6 +89,7 @@ fn headline(news: &MailNews) -> String {
             RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
             RunEnd::Exited { code } => format!("ended with exit code {code}"),
             RunEnd::OutputFailed { .. }
+            | RunEnd::ScriptFailed { .. }
             | RunEnd::StartFailed(_)
             | RunEnd::Vacated { .. }
             | RunEnd::Lost { .. } => "has ended".to_owned(),

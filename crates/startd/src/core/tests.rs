@@ -176,9 +176,10 @@ fn word(effect: &Effect) -> String {
                 RunEnd::Exited { code } => format!("said exited {code}"),
                 RunEnd::Vacated { .. } => "said vacated".to_owned(),
                 RunEnd::Lost { .. } => "said lost".to_owned(),
-                RunEnd::Signaled { .. } | RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } => {
-                    "said otherwise".to_owned()
-                }
+                RunEnd::Signaled { .. }
+                | RunEnd::StartFailed(_)
+                | RunEnd::OutputFailed { .. }
+                | RunEnd::ScriptFailed { .. } => "said otherwise".to_owned(),
             },
             FromStartd::ClaimGone { .. } => "said gone".to_owned(),
         },

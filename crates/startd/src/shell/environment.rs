@@ -82,14 +82,21 @@ pub(crate) fn of(
     job: &ClassAd,
     place: Place<'_>,
 ) -> Result<BTreeMap<String, String>, CmdlineError> {
-    let mut environ = environ_of(job)?;
+    Ok(around(environ_of(job)?, place))
+}
+
+/// The variables of a program of a run that asks for these.
+pub(crate) fn around(
+    mut environ: BTreeMap<String, String>,
+    place: Place<'_>,
+) -> BTreeMap<String, String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let scratch = text(place.scratch);
     let job_ad = text(&place.scratch.join(JOB_AD));
     if place.universe == Universe::Scheduler {
         environ.insert(JOB_ID.to_owned(), place.job.to_string());
         environ.insert("_CONDOR_JOB_AD".to_owned(), job_ad);
-        return Ok(environ);
+        return environ;
     }
     for value in environ.values_mut().filter(|value| value.contains(SCRATCH_MACRO)) {
         *value = value.replace(SCRATCH_MACRO, &scratch);
@@ -116,7 +123,7 @@ pub(crate) fn of(
         environ.insert("_CONDOR_SLOT".to_owned(), slot.to_owned());
         environ.extend(devices(place.slot_ad));
     }
-    Ok(environ)
+    environ
 }
 
 /// Which devices the run has: `_CONDOR_AssignedGPUs` and its like, and for GPUs what their libraries look at. A run without one on

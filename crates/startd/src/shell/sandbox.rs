@@ -5,7 +5,7 @@
 //! folder. Beside its schedd it is always the former; then the folder only has its ad, and what a job of the local universe puts
 //! there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use classad::{ClassAd, Env, Value};
-use launcher::wire::{Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
+use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
-use model::{StartFailure, StartStage, attr};
+use model::{Script, ScriptSuccess, StartFailure, StartStage, Universe, attr};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, User};
@@ -225,6 +225,8 @@ impl Sandboxes {
             slot_ad: &run.slot_ad,
         };
         let env = environment::of(job, place).map_err(unreadable)?;
+        let script = |script| script_of(script, job, place, layout);
+        let (before, after) = (script(Script::Pre)?, script(Script::Post)?);
         let argv = argv_of(job).map_err(unreadable)?.into_iter().map(OsBytes::from);
         let program = OsBytes::from(layout.program.as_path());
         let stdout = stdio(layout.stdout.as_deref(), layout.write);
@@ -234,7 +236,7 @@ impl Sandboxes {
             run_key: wire_key(run.key),
             argv: [program.clone()].into_iter().chain(argv).collect(),
             program,
-            env: env.into_iter().map(|(k, v)| (OsBytes::from(k), OsBytes::from(v))).collect(),
+            env: pairs(env),
             cwd: OsBytes::from(layout.cwd.as_path()),
             stdin: stdio(layout.stdin.as_deref(), WriteMode::Truncate),
             stdout,
@@ -248,6 +250,8 @@ impl Sandboxes {
             limits: limits(job),
             kill_grace_ms: LEFTOVERS_GRACE_MS,
             lease_until_boot_ms: run.lease_until_boot_ms,
+            before,
+            after,
         })
     }
 
@@ -392,6 +396,42 @@ pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
 
 fn write_mode(goes_on_behind: bool) -> WriteMode {
     if goes_on_behind { WriteMode::Append } else { WriteMode::Truncate }
+}
+
+/// What is to run before or after the job's program, if its ad says so. HTCondor 25.14 knows them where it has a starter: not in the
+/// scheduler universe. A relative path leads from the folder in which the job runs, which in HTCondor is always the scratch folder.
+fn script_of(
+    script: Script,
+    job: &ClassAd,
+    place: Place<'_>,
+    layout: &Layout,
+) -> Result<Option<Box<wire::Script>>, StartFailure> {
+    if place.universe == Universe::Scheduler {
+        return Ok(None);
+    }
+    let wanted = script.of(job).map_err(|error| {
+        tracing::info!(job = %place.job, %script, %error, "a script's command line cannot be read");
+        let path = Path::new(text(job, script.attribute()).unwrap_or_default());
+        failure(StartStage::Execute, path, Errno::EINVAL as i32)
+    })?;
+    Ok(wanted.map(|wanted| {
+        let program = OsBytes::from(layout.cwd.join(wanted.program).as_path());
+        // HTCondor 25.14's.
+        let name = OsBytes::from(format!("condor_{script}script"));
+        Box::new(wire::Script {
+            program,
+            argv: [name].into_iter().chain(wanted.argv.into_iter().map(OsBytes::from)).collect(),
+            env: pairs(environment::around(wanted.environ, place)),
+            success: wanted.success.map(|success| match success {
+                ScriptSuccess::ExitCode(code) => wire::Success::ExitCode(code),
+                ScriptSuccess::Signal(signal) => wire::Success::Signal(signal),
+            }),
+        })
+    }))
+}
+
+fn pairs(environ: BTreeMap<String, String>) -> Vec<(OsBytes, OsBytes)> {
+    environ.into_iter().map(|(name, value)| (OsBytes::from(name), OsBytes::from(value))).collect()
 }
 
 fn unprepared(path: &Path, error: &io::Error) -> StartFailure {

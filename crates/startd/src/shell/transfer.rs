@@ -290,7 +290,10 @@ pub(crate) fn bring_back(
         RunEnd::Exited { .. } | RunEnd::Signaled { .. } => true,
         // The lease was over.
         RunEnd::Vacated { .. } => ended == Ended::Stopped,
-        RunEnd::StartFailed(_) | RunEnd::OutputFailed { .. } | RunEnd::Lost { .. } => false,
+        RunEnd::StartFailed(_)
+        | RunEnd::ScriptFailed { .. }
+        | RunEnd::OutputFailed { .. }
+        | RunEnd::Lost { .. } => false,
     };
     match (ended, &plan.when_evicted) {
         (Ended::ByItself, kept) if began => {

@@ -1,8 +1,9 @@
 //! The launcher's words into the core's. Pure.
 
 use launcher::wire;
-use model::{RunEnd, StartFailure, StartStage, Timestamp, Usage, VacateCode};
+use model::{RunEnd, Script, StartFailure, StartStage, Timestamp, Usage, VacateCode};
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 use crate::core::RunKey;
 
@@ -19,7 +20,34 @@ pub(crate) fn core_key(key: &wire::RunKey) -> Option<RunKey> {
 
 /// How a run ended.
 pub(crate) fn run_end(end: &wire::End) -> RunEnd {
-    match (&end.outcome, end.killed_by) {
+    match &end.failed {
+        Some(failed) => script_failed(failed, &end.outcome),
+        None => outcome_end(&end.outcome, end.killed_by),
+    }
+}
+
+/// One that a script before or after its program has ended. A script that could not be executed counts as a program that could not.
+fn script_failed(failed: &wire::FailedScript, outcome: &wire::Outcome) -> RunEnd {
+    let ended = outcome_end(&failed.outcome, None);
+    let script = match failed.step {
+        wire::Step::Before => Script::Pre,
+        wire::Step::Main | wire::Step::After => Script::Post,
+    };
+    match ended {
+        RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
+            let end = (script == Script::Post).then(|| Box::new(outcome_end(outcome, None)));
+            RunEnd::ScriptFailed { script, ended: Box::new(ended), end }
+        }
+        RunEnd::StartFailed(_)
+        | RunEnd::OutputFailed { .. }
+        | RunEnd::ScriptFailed { .. }
+        | RunEnd::Vacated { .. }
+        | RunEnd::Lost { .. } => ended,
+    }
+}
+
+fn outcome_end(outcome: &wire::Outcome, killed_by: Option<wire::KilledBy>) -> RunEnd {
+    match (outcome, killed_by) {
         (wire::Outcome::Lost, _) => {
             let reason = "its keeper was killed, so nobody knows how it ended".to_owned();
             RunEnd::Lost { reason }
@@ -29,6 +57,10 @@ pub(crate) fn run_end(end: &wire::End) -> RunEnd {
             RunEnd::StartFailed(StartFailure::at(start_stage(*stage), path, *errno))
         }
         (_, Some(wire::KilledBy::Lease)) => RunEnd::Vacated { code: VacateCode::ReconnectFailed },
+        // It was told to end before its turn came; why is the core's knowledge.
+        (wire::Outcome::NotExecuted, _) => {
+            RunEnd::Signaled { signal: Signal::SIGTERM as i32, core: false }
+        }
         (wire::Outcome::Exited { code }, _) => RunEnd::Exited { code: *code },
         (wire::Outcome::Signaled { signal, core }, _) => {
             RunEnd::Signaled { signal: *signal, core: *core }
@@ -105,8 +137,39 @@ mod tests {
 
     fn check(outcome: wire::Outcome, killed_by: Option<wire::KilledBy>, expected: &RunEnd) {
         let usage = wire::Usage::default();
-        let end = wire::End { outcome, killed_by, usage, started_ms: None, ended_ms: 7 };
+        let end =
+            wire::End { outcome, failed: None, killed_by, usage, started_ms: None, ended_ms: 7 };
         assert_eq!(run_end(&end), *expected);
+    }
+
+    fn check_script(
+        step: wire::Step,
+        ended: wire::Outcome,
+        outcome: wire::Outcome,
+        expected: &RunEnd,
+    ) {
+        let failed = Some(wire::FailedScript { step, outcome: ended });
+        let (killed_by, usage) = (None, wire::Usage::default());
+        let end = wire::End { outcome, failed, killed_by, usage, started_ms: None, ended_ms: 7 };
+        assert_eq!(run_end(&end), *expected);
+    }
+
+    #[test]
+    fn a_script_that_failed_is_the_end_and_what_the_program_did_is_not_lost() {
+        use wire::Outcome::{Exited, NotExecuted, StartFailed};
+        use wire::Step::{After, Before};
+        let ended = Box::new(RunEnd::Exited { code: 7 });
+        let script = Script::Pre;
+        let failed = RunEnd::ScriptFailed { script, ended: ended.clone(), end: None };
+        check_script(Before, Exited { code: 7 }, NotExecuted, &failed);
+        let (script, end) = (Script::Post, Some(Box::new(RunEnd::Exited { code: 1 })));
+        let failed = RunEnd::ScriptFailed { script, ended, end };
+        check_script(After, Exited { code: 7 }, Exited { code: 1 }, &failed);
+        let path = wire::OsBytes::from("x");
+        let missing = StartFailed { stage: wire::Stage::Exec, path, errno: 2 };
+        let failed = RunEnd::StartFailed(StartFailure::at(StartStage::Execute, "x", 2));
+        check_script(Before, missing.clone(), NotExecuted, &failed);
+        check_script(After, missing, Exited { code: 0 }, &failed);
     }
 
     #[test]
@@ -116,6 +179,8 @@ mod tests {
         // Why it was asked for is the core's knowledge.
         let killed = wire::Outcome::Signaled { signal: 15, core: false };
         check(killed.clone(), Some(Request), &RunEnd::Signaled { signal: 15, core: false });
+        let in_its_script = RunEnd::Signaled { signal: 15, core: false };
+        check(wire::Outcome::NotExecuted, Some(Request), &in_its_script);
         check(killed, Some(Lease), &RunEnd::Vacated { code: VacateCode::ReconnectFailed });
         for (stage, expected) in [
             (wire::Stage::Stdout, StartStage::Output),

@@ -160,7 +160,9 @@ fn set_end(ad: &mut ClassAd, end: &RunEnd) {
             ad.set(attr::EXIT_BY_SIGNAL, true);
             ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
         }
-        RunEnd::OutputFailed { end, .. } => set_end(ad, end),
+        RunEnd::OutputFailed { end, .. } | RunEnd::ScriptFailed { ended: end, .. } => {
+            set_end(ad, end);
+        }
         RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
     }
 }

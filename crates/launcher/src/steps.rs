@@ -1,0 +1,119 @@
+//! The programs of one run, and which of them has its turn: the script before, the run's own program, the script after. Pure:
+//! it starts nothing and does not know what else of the run is alive.
+
+use std::borrow::Cow;
+
+use crate::wire::{End, FailedScript, KilledBy, Outcome, Script, Start, Stdio, Step, Success};
+
+/// How far a run has come with its programs.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    start: Box<Start>,
+    current: Step,
+    /// How the run's own program ended.
+    main: Option<Outcome>,
+    failed: Option<FailedScript>,
+}
+
+impl Steps {
+    /// The programs of a request, the first of which has its turn.
+    pub(crate) fn new(start: Box<Start>) -> Self {
+        let current = if start.before.is_some() { Step::Before } else { Step::Main };
+        Self { start, current, main: None, failed: None }
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn current(&self) -> Step {
+        self.current
+    }
+
+    /// What is to be started for it.
+    pub(crate) fn process(&self) -> Cow<'_, Start> {
+        let script = match self.current {
+            Step::Before => &self.start.before,
+            Step::Main => &None,
+            Step::After => &self.start.after,
+        };
+        match script {
+            Some(script) => Cow::Owned(as_start(script, &self.start)),
+            None => Cow::Borrowed(&self.start),
+        }
+    }
+
+    /// The program whose turn it is has ended. A run that is being killed is not failed by its scripts.
+    pub(crate) fn ended(&mut self, outcome: Outcome, killed_by: Option<KilledBy>) {
+        let script = match self.current {
+            Step::Before => &self.start.before,
+            Step::Main => {
+                self.main = Some(outcome);
+                return;
+            }
+            Step::After => &self.start.after,
+        };
+        let success = script.as_ref().and_then(|script| script.success);
+        if killed_by.is_none() && !is_success(&outcome, success) {
+            self.failed = Some(FailedScript { step: self.current, outcome });
+        }
+    }
+
+    /// Whose turn is next when the present program has ended; none if the run is over.
+    pub(crate) fn next(&self, killed_by: Option<KilledBy>) -> Option<Step> {
+        if killed_by.is_some() || self.failed.is_some() {
+            return None;
+        }
+        match self.current {
+            Step::Before => Some(Step::Main),
+            Step::Main => {
+                let executed =
+                    matches!(self.main, Some(Outcome::Exited { .. } | Outcome::Signaled { .. }));
+                (executed && self.start.after.is_some()).then_some(Step::After)
+            }
+            Step::After => None,
+        }
+    }
+
+    /// Gives this program its turn.
+    pub(crate) fn turn_to(&mut self, step: Step) {
+        self.current = step;
+    }
+
+    /// An end with what is known here.
+    pub(crate) fn end(&self, rest: &End) -> End {
+        let outcome = self.main.clone().unwrap_or(Outcome::NotExecuted);
+        End { outcome, failed: self.failed.clone(), ..rest.clone() }
+    }
+}
+
+fn is_success(outcome: &Outcome, success: Option<Success>) -> bool {
+    match (outcome, success) {
+        (Outcome::Exited { .. } | Outcome::Signaled { .. }, None) => true,
+        (Outcome::Exited { code }, Some(Success::ExitCode(good))) => *code == good,
+        (Outcome::Signaled { signal, .. }, Some(Success::Signal(good))) => *signal == good,
+        (Outcome::Exited { .. }, Some(Success::Signal(_)))
+        | (Outcome::Signaled { .. }, Some(Success::ExitCode(_)))
+        | (Outcome::StartFailed { .. } | Outcome::NotExecuted | Outcome::Lost, _) => false,
+    }
+}
+
+/// A script as if it were the run's own program.
+fn as_start(script: &Script, start: &Start) -> Start {
+    let Script { program, argv, env, success: _ } = script.clone();
+    Start {
+        run_key: start.run_key.clone(),
+        program,
+        argv,
+        env,
+        cwd: start.cwd.clone(),
+        stdin: Stdio::Null,
+        stdout: Stdio::Null,
+        stderr: Stdio::Null,
+        uid: start.uid,
+        gid: start.gid,
+        umask: start.umask,
+        limits: start.limits.clone(),
+        kill_grace_ms: start.kill_grace_ms,
+        lease_until_boot_ms: start.lease_until_boot_ms,
+        before: None,
+        after: None,
+    }
+}

@@ -22,6 +22,8 @@ def main():
     a_job_s_life_is_read_with_its_attributes()
     a_job_that_is_held_released_and_removed_is_read_so()
     a_factory_is_read_from_its_submission_to_its_end()
+    checkpoints_and_what_is_up_to_date_are_read_so()
+    a_submit_entry_has_the_attributes_that_its_job_asks_for()
 
 
 def submit(name, description):
@@ -115,6 +117,42 @@ def a_factory_is_read_from_its_submission_to_its_end():
     *_, removed = wait_for(log, Kind.CLUSTER_REMOVE)
     check(removed, Kind.CLUSTER_REMOVE, NextProcId=1, NextRow=1, Completion=0)
     assert [event.type for event in events(log)].count(Kind.CLUSTER_REMOVE) == 1
+
+
+def checkpoints_and_what_is_up_to_date_are_read_so():
+    made = pathlib.Path.cwd() / "made"
+    description = """
+        executable = /bin/sh
+        transfer_executable = false
+        arguments = "-c 'test -e state && mv state made || { touch state; exit 85; }'"
+        should_transfer_files = yes
+        transfer_input_files = source
+        transfer_output_files = made
+        checkpoint_exit_code = 85
+        transfer_checkpoint_files = state
+        skip_if_dataflow = true
+        """
+    (pathlib.Path.cwd() / "source").touch()
+    found = wait_for(submit("checkpoint", description), Kind.JOB_TERMINATED)
+    assert made.exists()
+    kinds = [event.type for event in found if event.type != Kind.FILE_TRANSFER]
+    assert kinds == [Kind.SUBMIT, Kind.EXECUTE, Kind.CHECKPOINTED, Kind.EXECUTE, Kind.JOB_TERMINATED], kinds
+    made.touch()
+    submitted, skipped, ended = wait_for(submit("skipped", description), Kind.JOB_TERMINATED)
+    check(skipped, Kind.DATAFLOW_JOB_SKIPPED)
+    check(ended, Kind.JOB_TERMINATED, TerminatedNormally=True, ReturnValue=0)
+
+
+def a_submit_entry_has_the_attributes_that_its_job_asks_for():
+    log = submit("notes", """
+        executable = /bin/true
+        submit_event_notes_attrs = Sample ProcId
+        +Sample = "s-7"
+        +DAGNodeName = "A"
+        """)
+    submitted, *_ = wait_for(log, Kind.JOB_TERMINATED)
+    notes = submitted["StructuredNotes"]
+    assert {name: notes[name] for name in notes} == {"Sample": "s-7", "ProcId": 0, "DAGNodeName": "A"}, notes
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ impl Progress {
 
     /// Whether each job ended with exit code 0.
     pub fn all_succeeded(&self) -> bool {
-        self.count(|s| *s == Standing::Ended(RunEnd::Exited { code: 0 })) == self.total
+        self.count(Standing::is_good) == self.total
     }
 
     /// One line: a bar and counts.
@@ -70,7 +70,7 @@ impl Progress {
         let done = self.count(|s| matches!(s, Standing::Ended(_) | Standing::Removed));
         let running = self.count(|s| *s == Standing::Running);
         let held = self.count(|s| matches!(s, Standing::Held(_)));
-        let failed = done - self.count(|s| *s == Standing::Ended(RunEnd::Exited { code: 0 }));
+        let failed = done - self.count(Standing::is_good);
         let filled = usize::try_from(done * BAR as u64 / self.total.max(1)).unwrap_or(BAR);
         let mut line = format!(
             "[{}{}] {done}/{} done",
@@ -105,6 +105,13 @@ impl Progress {
     }
 }
 
+impl Standing {
+    /// Whether the job has done what it was to do.
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Ended(RunEnd::Exited { code: 0 } | RunEnd::UpToDate))
+    }
+}
+
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -123,6 +130,7 @@ impl std::fmt::Display for Standing {
             Self::Ended(RunEnd::ScriptFailed { script, .. }) => {
                 write!(f, "its {} failed", script.attribute())
             }
+            Self::Ended(RunEnd::UpToDate) => f.write_str("not run: its outputs are up to date"),
             Self::Ended(RunEnd::Vacated { code }) => write!(f, "stopped ({code})"),
             Self::Ended(RunEnd::Lost { reason }) => write!(f, "lost: {reason}"),
             Self::Removed => f.write_str("removed"),

@@ -48,6 +48,9 @@ pub enum RunEnd {
         /// How the job's own program had ended, `Exited` or `Signaled`; none if it was not executed.
         end: Option<Box<RunEnd>>,
     },
+    /// Nothing was executed, because what the job makes is there and newer than what it is made from (`skip_if_dataflow`). It counts as an
+    /// exit with 0.
+    UpToDate,
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
     Vacated {
         /// Why.

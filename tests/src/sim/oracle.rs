@@ -379,7 +379,7 @@ impl Oracle {
                 }
             }
             // The simulated machines bring no files back, so no end can be that; it would hide how the program ended.
-            RunEnd::OutputFailed { .. } => {
+            RunEnd::OutputFailed { .. } | RunEnd::UpToDate => {
                 Err(format!("run {run} is recorded as {end:?} and had no output to fail"))
             }
             RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),

@@ -147,6 +147,7 @@ fn ended(end: &RunEnd) -> String {
         RunEnd::StartFailed(failure) => format!("could not start: {}", failure.path),
         RunEnd::OutputFailed { path, .. } => format!("could not bring back {path}"),
         RunEnd::ScriptFailed { script, .. } => format!("its {} failed", script.attribute()),
+        RunEnd::UpToDate => "was not run, because its outputs are up to date".to_owned(),
         RunEnd::Vacated { code } => format!("was stopped (code {code})"),
         RunEnd::Lost { reason } => format!("was lost: {reason}"),
     }

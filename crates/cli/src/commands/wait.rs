@@ -283,7 +283,7 @@ fn end(recorded: &Recorded) -> Option<(JobId, End)> {
 
 fn how(end: &RunEnd) -> End {
     match end {
-        RunEnd::Exited { code: 0 } => End::Good,
+        RunEnd::Exited { code: 0 } | RunEnd::UpToDate => End::Good,
         RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
         RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
         RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),

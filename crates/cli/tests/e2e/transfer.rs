@@ -152,6 +152,35 @@ fn a_checkpoint_that_cannot_be_kept_holds_the_job() {
     assert!(said.ends_with("/nowhere: No such file or directory\n"), "{said}");
 }
 
+#[test]
+fn a_job_whose_outputs_are_newer_than_its_inputs_is_not_run() {
+    let pool = Pool::start(1);
+    let work = |name: &str| pool.work().join(name);
+    fs::write(work("in"), "1").unwrap();
+    for transfer in ["yes", "if_needed"] {
+        let script = "test -e in || cd $_CONDOR_SCRATCH_DIR; cp in made; echo ran >> ran";
+        let lines = "transfer_input_files = in\ntransfer_output_files = made\nskip_if_dataflow = true\nlog = log";
+        let description = away(script, lines).replace("= yes", &format!("= {transfer}"));
+        let runs = |expected: &[&str]| {
+            let _ = fs::remove_file(work("log"));
+            let job = format!("{}.0", pool.submit(&description));
+            pool.until(&job, "JobStatus", "4");
+            let told = ["001", "005", "040", "046"].map(|number| events(&work("log"), number));
+            let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+            assert_eq!(told, expected, "{transfer}");
+            let shown = pool.ok(&["history", &job, "-af", "ExitCode", "DataflowJobSkipped"]);
+            assert_eq!(shown, format!("0 {}\n", expected[3] == "1"), "{transfer}");
+        };
+        let _ = fs::remove_file(work("made"));
+        let files = if transfer == "yes" { "4" } else { "0" };
+        runs(&["1", "1", files, "0"]);
+        runs(&["0", "1", "0", "1"]);
+        fs::write(work("in"), "2").unwrap();
+        runs(&["1", "1", files, "0"]);
+        assert_eq!(fs::read_to_string(work("made")).unwrap(), "2");
+    }
+}
+
 /// A plug-in for `toy://`: fetches the URL's path as a file's content, keeps what it stores beside itself, and knows no `bad`.
 const TOY: &str = r#"#!/bin/sh
 if test "$1" = -classad; then

@@ -72,8 +72,6 @@ pub enum Family {
     UrlTransfers,
     /// Input that many jobs on a machine share.
     SharedInput,
-    /// Jobs that are skipped when their outputs are newer than their inputs.
-    Dataflow,
     /// Job sets.
     JobSets,
     /// Debuggers and logs of the execute side.
@@ -106,7 +104,6 @@ impl Family {
             Self::Encryption => "encryption of transfers and scratch directories",
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
-            Self::Dataflow => "skipping jobs whose outputs are up to date",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
             Self::Interactive => "interactive jobs",
@@ -380,7 +377,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "transfer_plugins" => "", Made, UrlTransfers;
     "public_input_files" => "", Made, SharedInput;
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
-    "skip_if_dataflow" => "", Made, Dataflow;
+    "skip_if_dataflow" => "SkipIfDataflow", Truth;
     "jobset" => "", Made, JobSets;
     "tool_daemon_cmd" => "", Made, Debugging;
     "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => "", Made, Debugging;

@@ -322,6 +322,9 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     }
     if let Some(end) = &tally.last_end {
         set_scripts(ad, end);
+        if ad.get(SKIP_IF_DATAFLOW).is_some() {
+            ad.set("DataflowJobSkipped", *end == RunEnd::UpToDate);
+        }
     }
 }
 
@@ -405,11 +408,8 @@ fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::D
 
 fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
     match end {
-        RunEnd::Exited { code } => {
-            ad.set(attr::EXIT_BY_SIGNAL, false);
-            ad.set(attr::EXIT_CODE, i64::from(*code));
-            ad.set(attr::EXIT_STATUS, i64::from(*code));
-        }
+        RunEnd::Exited { code } => set_exit_code(ad, *code),
+        RunEnd::UpToDate => set_exit_code(ad, 0),
         RunEnd::Signaled { signal, .. } => {
             ad.set(attr::EXIT_BY_SIGNAL, true);
             ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
@@ -419,6 +419,12 @@ fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
         }
         RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
     }
+}
+
+fn set_exit_code(ad: &mut ClassAd, code: i32) {
+    ad.set(attr::EXIT_BY_SIGNAL, false);
+    ad.set(attr::EXIT_CODE, i64::from(code));
+    ad.set(attr::EXIT_STATUS, i64::from(code));
 }
 
 /// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14 tells it then only): what has not
@@ -436,6 +442,7 @@ fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
             RunEnd::ScriptFailed { script: failed, ended, .. } if *failed == script => ended,
             RunEnd::ScriptFailed { script: Script::Pre, .. }
             | RunEnd::StartFailed(_)
+            | RunEnd::UpToDate
             | RunEnd::Vacated { .. }
             | RunEnd::Lost { .. } => continue,
             RunEnd::ScriptFailed { script: Script::Post, .. }
@@ -454,6 +461,9 @@ fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
     }
 }
 
+/// Whether a job is not to run when what it makes is newer than what it is made from.
+pub(super) const SKIP_IF_DATAFLOW: &str = "SkipIfDataflow";
+
 impl Core {
     /// Why an idle job waits.
     pub(super) fn idle_reason(&self, job: JobRef<'_>, now: Now) -> IdleReason {
@@ -470,7 +480,7 @@ impl Core {
                 Some(RunEnd::StartFailed(failure)) => {
                     format!("the machine could not prepare the run ({})", failure.path)
                 }
-                Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. }) => {
+                Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate) => {
                     "its policy asks for another run".to_owned()
                 }
                 Some(

@@ -97,7 +97,9 @@ pub(super) fn is_failure(end: &RunEnd, hold: &Hold) -> bool {
 fn own_code(end: &RunEnd) -> VacateCode {
     match end {
         RunEnd::Vacated { code } => *code,
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } => VacateCode::JobShouldRequeue,
+        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
+            VacateCode::JobShouldRequeue
+        }
         RunEnd::StartFailed(_)
         | RunEnd::OutputFailed { .. }
         | RunEnd::ScriptFailed { .. }

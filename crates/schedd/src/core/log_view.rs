@@ -91,6 +91,8 @@ pub enum LogKind {
         /// What it was.
         run: Box<RunSummary>,
     },
+    /// 046: what the job makes was newer than what it is made from; 005 follows.
+    UpToDate,
     /// 003: the job took a checkpoint, and goes on from it.
     Checkpointed(Box<RunSummary>),
     /// 022: the machine that the run is on is not connected.
@@ -196,6 +198,7 @@ impl LogKind {
         match self {
             Self::Submitted { .. } => (0, "ULOG_SUBMIT"),
             Self::Executing { .. } => (1, "ULOG_EXECUTE"),
+            Self::UpToDate => (46, "ULOG_DATAFLOW_JOB_SKIPPED"),
             Self::Checkpointed(_) => (3, "ULOG_CHECKPOINTED"),
             Self::Evicted { .. } => (4, "ULOG_JOB_EVICTED"),
             Self::Terminated(_) => (5, "ULOG_JOB_TERMINATED"),
@@ -483,7 +486,10 @@ fn submit_entry(ad: &ClassAd, now: Now) -> LogKind {
 fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogKind> {
     let evicted = Eviction::of(state, &run.end, next);
     match next {
-        AfterRun::Complete => vec![LogKind::Terminated(run)],
+        AfterRun::Complete => {
+            let skipped = (run.end == RunEnd::UpToDate).then_some(LogKind::UpToDate);
+            skipped.into_iter().chain([LogKind::Terminated(run)]).collect()
+        }
         AfterRun::Hold(hold) => {
             let failed = stop_cause(state).is_none() && is_failure(&run.end, hold);
             let slot = run.slot.clone();
@@ -507,6 +513,7 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
             | RunEnd::OutputFailed { .. }
             | RunEnd::ScriptFailed { .. }
             | RunEnd::StartFailed(_)
+            | RunEnd::UpToDate
             | RunEnd::Vacated { .. } => {
                 evicted.map(|eviction| LogKind::Evicted { eviction, run }).into_iter().collect()
             }

@@ -118,6 +118,7 @@ fn news(kind: LogKind) -> Option<MailNews> {
         | LogKind::Transfer { .. }
         | LogKind::ImageSize { .. }
         | LogKind::StartError { .. }
+        | LogKind::UpToDate
         | LogKind::Checkpointed(_)
         | LogKind::Evicted { .. }
         | LogKind::Lost { .. }

@@ -179,6 +179,7 @@ impl Core {
                 | RunEnd::Signaled { .. }
                 | RunEnd::OutputFailed { .. }
                 | RunEnd::ScriptFailed { .. }
+                | RunEnd::UpToDate
                 | RunEnd::StartFailed(_)
                 | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
             },
@@ -194,7 +195,7 @@ impl Core {
     /// What follows when nobody had asked for the end.
     fn of_itself(&self, now: Now, job: JobRef<'_>, end: &RunEnd, usage: Usage) -> AfterRun {
         match end {
-            RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
                 policy::after_exit(self, job, end, usage, now)
             }
             RunEnd::OutputFailed { path, errno, over_limit: true, .. } => {

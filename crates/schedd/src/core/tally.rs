@@ -84,7 +84,7 @@ impl Tally {
         self.last_end = Some(end.clone());
         self.last_usage = usage;
         match end {
-            RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
                 self.completions += 1;
                 self.transient_holds = 0;
                 self.last_exit = Some(end.clone());

@@ -728,6 +728,7 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
         LogKind::Factory(FactoryNews::Paused { .. }) => "037",
         LogKind::Factory(FactoryNews::Resumed { .. }) => "038",
         LogKind::Executing { .. } => "001",
+        LogKind::UpToDate => "046",
         LogKind::Checkpointed(_) => "003",
         LogKind::Evicted { .. } => "004",
         LogKind::Terminated(_) => "005",

@@ -5,6 +5,7 @@ use classad::ClassAd;
 use model::userlog::TransferStep;
 use model::{JobEvent, OnEvict, RunEnd, files_travel, on_evict};
 
+use super::ads::SKIP_IF_DATAFLOW;
 use super::log_view::LogKind;
 use super::runs::TOOK_CHECKPOINT;
 use super::state::Core;
@@ -19,11 +20,16 @@ impl Core {
         }
         let entry = |step| LogKind::Transfer { step, to: None };
         match event {
+            // Whether anything travels is not known yet.
+            JobEvent::RunAuthorised { .. } if ad.get(SKIP_IF_DATAFLOW).is_some() => Vec::new(),
             JobEvent::RunAuthorised { claim, .. } => {
                 let to = self.claims.get(claim).map(|claim| claim.record.address.clone());
                 vec![LogKind::Transfer { step: TransferStep::InputStarted, to }]
             }
-            JobEvent::RunStarted { .. } => vec![entry(TransferStep::InputFinished)],
+            JobEvent::RunStarted { .. } => {
+                let late = ad.get(SKIP_IF_DATAFLOW).map(|_| entry(TransferStep::InputStarted));
+                late.into_iter().chain([entry(TransferStep::InputFinished)]).collect()
+            }
             JobEvent::RunOver { end, .. } => match end {
                 RunEnd::StartFailed(_) | RunEnd::ScriptFailed { end: None, .. } => {
                     vec![entry(TransferStep::InputFinished)]
@@ -37,6 +43,7 @@ impl Core {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
                 RunEnd::ScriptFailed { end: Some(_), .. }
+                | RunEnd::UpToDate
                 | RunEnd::Vacated { .. }
                 | RunEnd::Lost { .. } => Vec::new(),
             },

@@ -68,6 +68,7 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             message: vec![hold.reason.clone()],
             hold: Some((i32::from(hold.code.number()), hold.subcode)),
         },
+        LogKind::UpToDate => UserLogEvent::DataflowSkipped { reason: None },
         LogKind::Checkpointed(run) => UserLogEvent::Checkpointed {
             run_remote: cpu(run.usage.user_us, run.usage.sys_us),
             run_local: CpuTimes::default(),
@@ -186,6 +187,7 @@ fn how_evicted(run: &RunSummary) -> EvictedHow {
 fn ending(end: &RunEnd) -> Option<Ending> {
     match end {
         RunEnd::Exited { code } => Some(Ending::Exited { code: *code }),
+        RunEnd::UpToDate => Some(Ending::Exited { code: 0 }),
         RunEnd::Signaled { signal, .. } => {
             Some(Ending::Signaled { signal: *signal, core_file: None })
         }

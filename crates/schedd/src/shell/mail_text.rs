@@ -87,6 +87,7 @@ fn headline(news: &MailNews) -> String {
         MailNews::Started => "has started".to_owned(),
         MailNews::Ended(run) => match &run.end {
             RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
+            RunEnd::UpToDate => "was skipped: its outputs are up to date".to_owned(),
             RunEnd::Exited { code } => format!("ended with exit code {code}"),
             RunEnd::OutputFailed { .. }
             | RunEnd::ScriptFailed { .. }

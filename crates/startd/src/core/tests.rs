@@ -178,6 +178,7 @@ fn word(effect: &Effect) -> String {
                 RunEnd::Lost { .. } => "said lost".to_owned(),
                 RunEnd::Signaled { .. }
                 | RunEnd::StartFailed(_)
+                | RunEnd::UpToDate
                 | RunEnd::OutputFailed { .. }
                 | RunEnd::ScriptFailed { .. } => "said otherwise".to_owned(),
             },

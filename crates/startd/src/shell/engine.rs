@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use launcher::wire::{self, Start};
-use model::{JobId, MachineName, Now, RunEnd, ScheddName, StartFailure, Usage};
+use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::advertiser::{Advertiser, Haste};
+use super::dataflow::may_be_skipped;
 use super::deferral::{Deferrals, Ready};
 use super::disk::{DiskMeasured, DiskUse};
 use super::journal::{Journal, JournalError};
@@ -444,7 +445,8 @@ impl Engine {
 
     fn start(&mut self, run: Box<StartProcess>) {
         self.deferrals.note(run.key, &run.job, clock::now());
-        if self.parts.sandboxes.is_away(&run.job) {
+        // Files are copied, or looked at, while other runs go on.
+        if self.parts.sandboxes.is_away(&run.job) || may_be_skipped(&run.job) {
             self.parts.porter.bring_in(run);
             return;
         }
@@ -458,7 +460,7 @@ impl Engine {
     }
 
     /// Starts a run whose files are there. If the launcher has gone meanwhile, it is over: nobody else would start it.
-    fn brought_in(&mut self, key: RunKey, result: Result<Start, StartFailure>) -> Option<Input> {
+    fn brought_in(&mut self, key: RunKey, result: Result<Start, RunEnd>) -> Option<Input> {
         match self.parts.porter.brought_in(key, result) {
             Err(end) => Some(never_began(key, end)),
             Ok(_) if self.orders.is_none() => {

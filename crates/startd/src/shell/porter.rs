@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use super::dataflow::{is_up_to_date, may_be_skipped};
 use super::disk::{self, DiskUsed};
 use super::engine::EngineInput;
 use super::plugins::Plugins;
@@ -34,8 +35,8 @@ const FOLDER: &str = "transfers";
 /// What the porter has done.
 #[derive(Debug)]
 pub(crate) enum Carried {
-    /// The files are there, and so can the program be started; or not.
-    In { key: RunKey, result: Box<Result<Start, StartFailure>> },
+    /// The files are there, and so can the program be started; or the run is over already.
+    In { key: RunKey, result: Box<Result<Start, RunEnd>> },
     /// The files are back, as far as they could be.
     Back { key: RunKey, end: RunEnd, usage: Usage, disk: DiskUsed },
 }
@@ -93,20 +94,27 @@ impl Porter {
         Ok(Self { folder, sandboxes, engine, carriers, under_way, expected, killed })
     }
 
-    /// Begins to bring a run's files. [`Carried::In`] follows.
+    /// Begins to bring a run's files, or to look whether it need be. [`Carried::In`] follows.
     pub(crate) fn bring_in(&mut self, run: Box<StartProcess>) {
         let key = run.key;
         let lease_until_boot_ms = run.lease_until_boot_ms;
         self.under_way.insert(key, Way::In { lease_until_boot_ms, stopped_by: None });
-        self.expected.insert(key);
+        let away = self.sandboxes.is_away(&run.job);
+        if away {
+            self.expected.insert(key);
+        }
         let (sandboxes, plan) = (self.sandboxes.clone(), self.plan(key));
         let path = sandboxes.path(key).to_string_lossy().into_owned();
         let errno = Errno::EIO as i32;
-        let failure = StartFailure::at(StartStage::Prepare, path, errno);
+        let failure = RunEnd::StartFailed(StartFailure::at(StartStage::Prepare, path, errno));
         let otherwise = Carried::In { key, result: Box::new(Err(failure)) };
         self.carry(otherwise, move || {
-            let result = Box::new(sandboxes.prepare_away(&run, &plan));
-            Carried::In { key, result }
+            let start = match may_be_skipped(&run.job) && is_up_to_date(&run.job) {
+                true => Err(RunEnd::UpToDate),
+                false if away => sandboxes.prepare_away(&run, &plan).map_err(RunEnd::StartFailed),
+                false => sandboxes.prepare(&run).map_err(RunEnd::StartFailed),
+            };
+            Carried::In { key, result: Box::new(start) }
         });
     }
 
@@ -114,11 +122,11 @@ impl Porter {
     pub(crate) fn brought_in(
         &mut self,
         key: RunKey,
-        result: Result<Start, StartFailure>,
+        result: Result<Start, RunEnd>,
     ) -> Result<Start, RunEnd> {
         let way = self.under_way.remove(&key);
         let result = match (result, way) {
-            (Err(failure), _) => Err(RunEnd::StartFailed(failure)),
+            (Err(end), _) => Err(end),
             // The core knows why it was stopped.
             (Ok(_), Some(Way::In { stopped_by: Some(signal), .. })) => {
                 Err(RunEnd::Signaled { signal, core: false })

@@ -293,6 +293,7 @@ pub(crate) fn bring_back(
         RunEnd::StartFailed(_)
         | RunEnd::ScriptFailed { .. }
         | RunEnd::OutputFailed { .. }
+        | RunEnd::UpToDate
         | RunEnd::Lost { .. } => false,
     };
     match (ended, &plan.when_evicted) {
@@ -503,7 +504,7 @@ fn fetched(item: &str) -> Option<&str> {
 }
 
 /// The items of a list in a job's ad.
-fn items(list: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 

@@ -41,6 +41,7 @@ fn script_failed(failed: &wire::FailedScript, outcome: &wire::Outcome) -> RunEnd
         RunEnd::StartFailed(_)
         | RunEnd::OutputFailed { .. }
         | RunEnd::ScriptFailed { .. }
+        | RunEnd::UpToDate
         | RunEnd::Vacated { .. }
         | RunEnd::Lost { .. } => ended,
     }

@@ -156,6 +156,7 @@ fn set_end(ad: &mut ClassAd, end: &RunEnd) {
             ad.set(attr::EXIT_BY_SIGNAL, false);
             ad.set(attr::EXIT_CODE, i64::from(*code));
         }
+        RunEnd::UpToDate => set_end(ad, &RunEnd::Exited { code: 0 }),
         RunEnd::Signaled { signal, .. } => {
             ad.set(attr::EXIT_BY_SIGNAL, true);
             ad.set(attr::EXIT_SIGNAL, i64::from(*signal));

@@ -1,0 +1,116 @@
+//! Whether a job need not run because what it makes is there, and newer than all that it is made from (`skip_if_dataflow`). It looks at
+//! files of the submitting side; what follows is not its matter.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use classad::{ClassAd, Value};
+use model::{Universe, attr, url_scheme};
+
+use super::sandbox::{NULL, text};
+use super::transfer::items;
+
+/// Whether the job wants to be skipped if it can be. Jobs that run beside the schedd are not (HTCondor 25.14).
+pub(crate) fn may_be_skipped(job: &ClassAd) -> bool {
+    let asks = job.literal("SkipIfDataflow").is_some_and(Value::is_true);
+    asks && !Universe::of(job).is_beside()
+}
+
+/// Whether it can be, by HTCondor 25.14's rules: inputs and outputs are listed and are files, and not links; nothing is renamed or
+/// stored elsewhere; and the oldest output is newer than the newest of inputs, executable and standard input. What has a URL does not
+/// count.
+pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
+    let elsewhere = ["TransferOutputRemaps", "OutputDestination"];
+    if elsewhere.iter().any(|name| text(job, name).is_some()) {
+        return false;
+    }
+    let program = text(job, attr::CMD).map(|cmd| initial_directory(job).join(cmd));
+    // The executable may be a link.
+    let program = program.and_then(|path| fs::metadata(path).ok()?.modified().ok());
+    let newest = made_from(job).and_then(|paths| all_changed(&paths)?.into_iter().max());
+    let newest = newest.zip(program).map(|(newest, program)| newest.max(program));
+    let oldest = all_changed(&outputs(job)).and_then(|times| times.into_iter().min());
+    newest.zip(oldest).is_some_and(|(newest, oldest)| oldest > newest)
+}
+
+/// The files that the outputs are made from, besides the executable; `None` if no input is listed.
+fn made_from(job: &ClassAd) -> Option<Vec<PathBuf>> {
+    let iwd = initial_directory(job);
+    let inputs = items(text(job, "TransferInput")?);
+    let inputs = inputs.map(|item| item.strip_prefix("file://").unwrap_or(item));
+    let inputs = inputs.filter(|item| url_scheme(item).is_none());
+    let stdin = text(job, attr::IN).filter(|path| *path != NULL);
+    Some(inputs.chain(stdin).map(|path| iwd.join(path)).collect())
+}
+
+/// Where the outputs are, if they are there.
+fn outputs(job: &ClassAd) -> Vec<PathBuf> {
+    let iwd = initial_directory(job);
+    let keeps_path = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+    let place = |item: &str| match Path::new(item).file_name() {
+        Some(name) if !keeps_path => iwd.join(name),
+        Some(_) | None => iwd.join(item),
+    };
+    items(text(job, "TransferOutput").unwrap_or_default()).map(place).collect()
+}
+
+fn initial_directory(job: &ClassAd) -> &Path {
+    Path::new(text(job, attr::IWD).unwrap_or("/"))
+}
+
+/// When each of these was changed last; `None` if one is no file.
+fn all_changed(paths: &[PathBuf]) -> Option<Vec<SystemTime>> {
+    let changed = |path: &PathBuf| {
+        let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+        found.modified().ok()
+    };
+    paths.iter().map(changed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_job_is_skipped_if_every_output_is_newer_than_all_that_it_is_made_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |name: &str, age_s: u64| {
+            let file = File::create(dir.path().join(name)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(10_000 - age_s))
+                .unwrap();
+        };
+        for (name, age_s) in [("prog", 90), ("in", 80), ("late", 10), ("out", 20), ("out2", 30)] {
+            made(name, age_s);
+        }
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        symlink("out", dir.path().join("link")).unwrap();
+        let check = |lines: &str, expected: bool| {
+            let text = format!("Iwd = \"{}\"\nCmd = \"prog\"\n{lines}", dir.path().display());
+            let job = ClassAd::parse_old(&text).unwrap();
+            assert_eq!(is_up_to_date(&job), expected, "{lines}");
+        };
+        let usual = "TransferInput = \"in\"\nTransferOutput = \"out\"\n";
+        check(usual, true);
+        check("TransferInput = \"in, http://host/x\"\nTransferOutput = \"out,out2\"", true);
+        check("TransferInput = \"in\"\nTransferOutput = \"/tmp/out\"", true);
+        check("TransferInput = \"in,late\"\nTransferOutput = \"out\"", false);
+        check("TransferInput = \"in\"\nTransferOutput = \"out,missing\"", false);
+        check("TransferInput = \"missing\"\nTransferOutput = \"out\"", false);
+        check("TransferInput = \"folder\"\nTransferOutput = \"out\"", false);
+        check("TransferInput = \"in\"\nTransferOutput = \"link\"", false);
+        check("TransferInput = \"in\"", false);
+        check("TransferInput = \"in\"\nTransferOutput = \"\"", false);
+        check("TransferOutput = \"out\"", false);
+        check(&format!("{usual}In = \"late\""), false);
+        check(&format!("{usual}In = \"/dev/null\""), true);
+        check(&format!("{usual}TransferOutputRemaps = \"out=other\""), false);
+        check(&format!("{usual}OutputDestination = \"http://host/\""), false);
+        made("prog", 5);
+        check(usual, false);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use classad::{AttrName, ClassAd, Expr};
-use proto::client::{AccountLine, Answer, Ask, Identity, Query, Totals};
+use proto::client::{AccountLine, Answer, Ask, Identity, Query, Refusal, Totals};
 use proto::command::{AskError, Client};
 use proto::net::NetError;
 
@@ -16,6 +16,12 @@ use crate::pool;
 /// died within one.
 const RESTART_WAIT: Duration = Duration::from_millis(20);
 const RESTART_WAITS: u32 = 250;
+
+/// How often something is tried that fails for a while only. A pool restarts a daemon that died within a second.
+pub const ATTEMPTS: usize = 8;
+
+/// Between two attempts.
+pub const PAUSE: Duration = Duration::from_millis(500);
 
 /// A connection to the pool's schedd.
 ///
@@ -42,6 +48,29 @@ pub fn negotiator() -> Result<Client> {
 /// If no startd answers.
 pub fn startd() -> Result<Client> {
     connect(DaemonRole::Startd)
+}
+
+/// Does something that may be done again with the schedd, as long as only the connection fails: a pool restarts a daemon that died.
+///
+/// # Errors
+///
+/// The first that is of another kind, or the last.
+pub fn persist<T>(mut work: impl FnMut(&mut Client) -> Result<T>) -> Result<T> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match schedd().and_then(|mut client| work(&mut client)) {
+            Err(error) if left > 0 && is_passing(&error) => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let ask = cause.downcast_ref::<AskError>();
+        ask.is_some_and(|ask| matches!(ask, AskError::Net(_) | AskError::Refused(Refusal::Busy(_))))
+    })
 }
 
 /// Connects; if the pool is supervised but this daemon does not answer, it is being started again: that is waited for.

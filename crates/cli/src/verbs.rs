@@ -29,8 +29,8 @@ use crate::commands::help;
 use crate::commands::version::VersionArgs;
 use crate::commands::{
     classad, config_val, continue_job, curl_plugin, daemon, events, history, hold, links, pool,
-    prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, userprio,
-    vacate_job, version, wait, watch_q,
+    prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, transfer_data,
+    userprio, vacate_job, version, wait, watch_q,
 };
 use crate::exit::Exit;
 use crate::output;
@@ -96,6 +96,7 @@ pub const VERBS: &[Verb] = &[
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
     verb!("suspend", ["condor_suspend"], suspend::SuspendArgs => ref suspend::run, not yet rm::NOT_YET),
     verb!("continue", ["condor_continue"], continue_job::ContinueArgs => ref continue_job::run, not yet rm::NOT_YET),
+    verb!("transfer_data", ["condor_transfer_data"], transfer_data::TransferDataArgs => ref transfer_data::run, not yet transfer_data::NOT_YET),
     verb!("prio", ["condor_prio"], prio::PrioArgs => ref prio::run, not yet prio::NOT_YET),
     verb!("qedit", ["condor_qedit"], qedit::QeditArgs => ref qedit::run, not yet qedit::NOT_YET),
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
@@ -117,7 +118,6 @@ pub const VERBS: &[Verb] = &[
 
 /// HTCondor's commands that are known and not built yet, and why if there is more to say: refused by name.
 const NOT_YET: &[(&str, &str)] = &[
-    ("condor_transfer_data", " (nothing is spooled: submit -spool is not supported yet either)"),
     ("condor_ssh_to_job", ""),
     ("condor_run", ""),
     ("condor_qusers", ""),

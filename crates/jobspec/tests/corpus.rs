@@ -84,6 +84,7 @@ fn options(text: &str) -> SubmitOptions {
             "-queue" => options.queue = Some(rest.to_owned()),
             "-maxjobs" => options.max_jobs = Some(rest.parse().unwrap()),
             "-single-cluster" => options.single_cluster = true,
+            "-spool" => options.spool = true,
             "-disable" => options.disable_file_checks = true,
             "--strict" => options.strict = true,
             _ => {

@@ -20,6 +20,7 @@ mod universe;
 
 pub mod attr;
 pub mod cmdline;
+pub mod spooling;
 pub mod userlog;
 pub mod version;
 
@@ -39,5 +40,8 @@ pub use script::{Script, ScriptSuccess, ScriptWanted};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
-pub use travel::{CheckpointEnd, OnEvict, files_travel, keeps_files, on_evict, url_scheme};
+pub use travel::{
+    CheckpointEnd, OnEvict, file_items, files_travel, keeps_files, on_evict, output_remaps,
+    url_scheme,
+};
 pub use universe::Universe;

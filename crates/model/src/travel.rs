@@ -1,5 +1,7 @@
 //! Whether a job's files travel between the submit side and the machine, and by what.
 
+use std::collections::BTreeMap;
+
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,35 @@ pub fn url_scheme(text: &str) -> Option<String> {
     let is_scheme = !scheme.is_empty()
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     is_scheme.then(|| scheme.to_ascii_lowercase())
+}
+
+/// The items of a list of files in a job's ad.
+pub fn file_items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// New names for outputs, from `TransferOutputRemaps`: `"a = b; c = d/e"`, where `\` takes the meaning from the character after it.
+pub fn output_remaps(text: &str) -> BTreeMap<String, String> {
+    let mut remaps = BTreeMap::new();
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars();
+    let mut take = |parts: &mut Vec<String>| {
+        if let [name, new] = &parts[..] {
+            remaps.insert(name.trim().to_owned(), new.trim().to_owned());
+        }
+        *parts = vec![String::new()];
+    };
+    while let Some(c) = chars.next() {
+        let last = parts.len() - 1;
+        match c {
+            '\\' => parts[last].extend(chars.next()),
+            '=' if parts.len() == 1 => parts.push(String::new()),
+            ';' => take(&mut parts),
+            c => parts[last].push(c),
+        }
+    }
+    take(&mut parts);
+    remaps
 }
 
 /// What comes of the files of a job whose run is stopped before it has ended by itself.

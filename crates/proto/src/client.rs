@@ -13,6 +13,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::files::Piece;
+
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -112,6 +114,27 @@ pub enum Ask {
         /// How.
         edit: AccountEdit,
     },
+    /// Files of a job that was submitted with `-spool`, in or out (asked of the schedd).
+    Files(FilesAsk),
+}
+
+/// What is asked about the files of jobs that were submitted with `-spool`. The order of the first four brings their input in; that of
+/// the last two brings their output out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FilesAsk {
+    /// The input files of this job follow, and nothing else on this connection until its end. Answered by [`Answer::Wanted`]. What came
+    /// before of a job that is not whole yet is forgotten.
+    Begin(JobId),
+    /// A part of a file of the job that was begun.
+    Piece(Piece),
+    /// All files of the job that was begun are there. Answered when they are on the disk.
+    End,
+    /// All files of all jobs of the cluster are there: its jobs may run. Answered when that is durable.
+    Release(ClusterId),
+    /// What this job has made so far, and what it said. Answered by [`Answer::Piece`]s.
+    Fetch(JobId),
+    /// That was received and is on the client's disk.
+    Fetched(JobId),
 }
 
 /// A file of a job that runs.
@@ -279,6 +302,10 @@ pub enum Answer {
         /// The bytes; none at the end of the file.
         bytes: Vec<u8>,
     },
+    /// Whether the job's input files are still wanted; otherwise they are all there already.
+    Wanted(bool),
+    /// A part of what a job has made.
+    Piece(Piece),
     /// Accounts, best priority first.
     Accounts(Vec<AccountLine>),
     /// The daemon.

@@ -3,6 +3,7 @@
 //! - [`client`]: a user's command and a daemon.
 //! - [`matchmaking`]: schedds and startds with the negotiator.
 //! - [`claiming`]: a schedd with a startd, and the lease that keeps a job from running twice.
+//! - [`files`]: files that travel over a connection, in pieces.
 //! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so neighbouring releases work together.
 //! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them. [`command`]: a command's.
 //!
@@ -14,6 +15,7 @@ pub mod claiming;
 pub mod client;
 pub mod clock;
 pub mod command;
+pub mod files;
 pub mod frame;
 pub mod matchmaking;
 pub mod net;

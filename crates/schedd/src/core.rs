@@ -41,6 +41,7 @@ mod retry;
 mod rows;
 mod runs;
 mod skip;
+mod spool;
 mod state;
 mod statistics;
 mod submit;
@@ -60,9 +61,10 @@ pub use mail_view::{MailEntry, MailNews};
 pub(crate) use query::project;
 pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
+pub(crate) use spool::files_folder;
 pub use state::{Config, Core};
 pub use words::{
-    Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat,
+    Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat, SpoolStep,
 };
 
 #[cfg(test)]

@@ -7,11 +7,12 @@
 //! - `links`: connections to the negotiator and to startds.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
-//! - `spool`: the folder of what evicted jobs keep.
+//! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these files on their way in and out.
 //! - `store`, `rows`: the SQLite file, and what its rows mean.
 
 mod clients;
 mod engine;
+mod files;
 mod history;
 mod links;
 mod logtext;

@@ -193,6 +193,7 @@ impl World {
             | Ask::Totals
             | Ask::Events { .. }
             | Ask::ReadRun { .. }
+            | Ask::Files(_)
             | Ask::Accounts
             | Ask::EditAccounts { .. }
             | Ask::Statistics
@@ -329,7 +330,7 @@ impl World {
                     }
                 }
                 // No simulated machine writes files.
-                Effect::RemoveSpool { job: _ } => {}
+                Effect::MakeSpool { .. } | Effect::RemoveSpool { .. } => {}
                 Effect::ToStartd { machine, message } => {
                     if let Some(m) = self.machine_named(&machine) {
                         self.say(Link::ScheddStartd(m), Side::Dialer, Message::ToStartd(message));
@@ -380,6 +381,7 @@ impl World {
                 | Ask::QueryMachines(_)
                 | Ask::Events { .. }
                 | Ask::ReadRun { .. }
+                | Ask::Files(_)
                 | Ask::Accounts
                 | Ask::EditAccounts { .. }
                 | Ask::Statistics

@@ -6,6 +6,7 @@
 mod explain;
 mod send;
 mod show;
+mod spool;
 
 use std::io::{self, Read};
 use std::process::ExitCode;
@@ -22,16 +23,8 @@ use crate::site::{self, RealSite};
 use crate::verbs::{Call, Voice};
 
 /// Options of `condor_submit` that are not built.
-pub const NOT_YET: &[&str] = &[
-    "remote",
-    "addr",
-    "spool",
-    "interactive",
-    "capabilities",
-    "debug",
-    "allow-crlf-script",
-    "factory",
-];
+pub const NOT_YET: &[&str] =
+    &["remote", "addr", "interactive", "capabilities", "debug", "allow-crlf-script", "factory"];
 
 /// Submit jobs: what a submit description asks for goes into the queue.
 #[derive(Debug, clap::Args)]
@@ -59,6 +52,9 @@ pub struct SubmitArgs {
     /// Call the batch NAME.
     #[arg(long, value_name = "NAME")]
     batch_name: Option<String>,
+    /// Copy the jobs' files to the schedd, and keep what they make there until it is fetched (transfer_data).
+    #[arg(long)]
+    spool: bool,
     /// Do not look whether the executable is there.
     #[arg(long)]
     disable: bool,
@@ -112,6 +108,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         max_jobs: args.maxjobs,
         single_cluster: args.single_cluster,
         disable_file_checks: args.disable,
+        spool: args.spool,
         warn_unused: !args.unused,
         strict: args.strict,
         appends: std::mem::take(&mut args.append),
@@ -135,20 +132,29 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         Err(diagnostics) => return manner.refuse(&diagnostics),
     };
     let site = RealSite::new()?;
-    let outcome = match &manner.shape {
-        Shape::DryRun { .. } | Shape::Dump { .. } | Shape::Explain => {
-            let made = expand_only(&description, &site, &options);
-            made.map_err(anyhow::Error::from)
-        }
-        Shape::Plain | Shape::Terse | Shape::Verbose { .. } | Shape::Json => {
-            send::submit(&description, &site, &options)
-        }
+    let is_sent = match &manner.shape {
+        Shape::DryRun { .. } | Shape::Dump { .. } | Shape::Explain => false,
+        Shape::Plain | Shape::Terse | Shape::Verbose { .. } | Shape::Json => true,
+    };
+    let outcome = match is_sent {
+        false => expand_only(&description, &site, &options).map_err(anyhow::Error::from),
+        true => send::submit(&description, &site, &options),
     };
     match outcome {
         Ok(submission) if submission.only_empty_queues => {
             manner.nothing_queued(&submission, &input.name)
         }
-        Ok(submission) => manner.submitted(&submission, site.now()),
+        Ok(submission) => {
+            let exit = manner.submitted(&submission, site.now())?;
+            if is_sent
+                && args.spool
+                && let Err(error) = spool::send_files(&submission)
+            {
+                eprintln!("\n{error:#}\nERROR: Failed to spool job files.");
+                return Ok(Exit::Failed.into());
+            }
+            Ok(exit)
+        }
         Err(error) => match error.downcast::<Wrong>() {
             Ok(Wrong(diagnostics)) => manner.refuse(&diagnostics),
             Err(error) => {

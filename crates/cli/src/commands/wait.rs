@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use jiff::tz::TimeZone;
 use model::userlog::{DateForm, LogStyle};
-use model::{AfterRun, JobEvent, JobId, RunEnd, Seq, StopCause};
+use model::{AfterRun, HoldCode, JobEvent, JobId, RunEnd, Seq, StopCause};
 use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
 
 use crate::exit::Exit;
@@ -264,6 +264,8 @@ fn end(recorded: &Recorded) -> Option<(JobId, End)> {
             AfterRun::Requeue { .. } => return None,
         },
         JobEvent::Skipped { end, .. } => how(end),
+        // Its files come, and it goes on.
+        JobEvent::Held(hold) if hold.code == HoldCode::SpoolingInput => return None,
         JobEvent::Held(hold) => End::Held(hold.reason.clone()),
         JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
         JobEvent::StopRequested { cause, .. } => match cause {

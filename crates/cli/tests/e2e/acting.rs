@@ -193,8 +193,6 @@ fn small_commands_answer() {
     let unknown = pool.updraft(&["condor_config_val", "NO_SUCH"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&unknown.stderr), "Not defined: NO_SUCH\n");
-    let spooled = pool.updraft(&["condor_transfer_data", "1"]);
-    assert!(text(&spooled).contains("not supported yet (nothing is spooled"), "{}", text(&spooled));
 }
 
 #[test]

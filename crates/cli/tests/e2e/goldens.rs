@@ -4,6 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use model::SubmitToken;
+use proto::client::Ask;
+use proto::command::Client;
+
 use crate::harness::{Pool, eventually, text};
 
 /// A pool whose jobs have the numbers that the recorded answers show, and links under HTCondor's names.
@@ -18,17 +22,25 @@ fn folder() -> PathBuf {
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn in_bare_pool() -> Self {
         let pool = Pool::start(3);
         let bin = pool.work().join("bin");
         pool.ok(&["links", "install", bin.to_str().unwrap()]);
+        let me = String::new();
+        Self { pool, bin, me }
+    }
+
+    fn new() -> Self {
+        let mut stage = Self::in_bare_pool();
+        let pool = &stage.pool;
         pool.submit("executable = /bin/true\nhold = true\nqueue\n");
         let me = pool.attribute("1.0", "Owner").remove(0);
         for _ in 2..36 {
             pool.submit("executable = /bin/true\nhold = true\nqueue\n");
         }
         pool.ok(&["rm", "-all"]);
-        Self { pool, bin, me }
+        stage.me = me;
+        stage
     }
 
     /// Jobs that no machine can run.
@@ -152,6 +164,34 @@ fn running_jobs_are_acted_on(stage: &Stage) {
         "condor_rm.missing-proc",
     ]);
     stage.check(&["condor_rm.badarg", "condor_rm.nouser", "condor_rm.constraint-none"]);
+}
+
+#[test]
+fn spooled_jobs_are_answered_to_the_letter() {
+    let stage = Stage::in_bare_pool();
+    let pool = &stage.pool;
+    let mut schedd = Client::connect(&pool.home().join("run/schedd.sock")).unwrap();
+    for n in 1..76 {
+        // The job is to have the number that was recorded.
+        let token = SubmitToken([n; 16]);
+        schedd.ask(Ask::ReserveCluster { token }).unwrap();
+    }
+    fs::create_dir(pool.work().join("g")).unwrap();
+    for (name, content) in [
+        (
+            "probeYES.sub",
+            "executable = probe.sh\narguments = \"a1 'a 2' a3\"\noutput = probeYES.out\nshould_transfer_files = YES\nqueue\n",
+        ),
+        ("probe.sh", "#!/bin/sh\necho \"$@\"; exit 3\n"),
+    ] {
+        fs::write(pool.work().join("g").join(name), content).unwrap();
+    }
+    stage.check(&["condor_submit.spool"]);
+    pool.until("76.0", "JobStatus", "4");
+    stage.check(&["condor_transfer_data", "condor_transfer_data.none"]);
+    let fetched = fs::read_to_string(pool.work().join("g/probeYES.out")).unwrap();
+    assert_eq!(fetched, "a1 a 2 a3\n");
+    stage.check(&["condor_rm.spool"]);
 }
 
 #[test]

@@ -77,17 +77,22 @@ impl Pool {
 
     /// Runs a program with this pool chosen.
     pub(crate) fn program(&self, program: &Path, words: &[&str]) -> Output {
+        self.command(program, words).output().unwrap()
+    }
+
+    /// A program with this pool chosen, yet to be run.
+    pub(crate) fn command(&self, program: &Path, words: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", self.programs().display());
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(words)
             .env("UPDRAFT_HOME", self.home())
             .env("UPDRAFT_MAIL", &self.mail)
             .env("PATH", path)
             .current_dir(self.work())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .stdin(Stdio::null());
+        command
     }
 
     /// Runs `updraft WORDS`, which must succeed, and gives its standard output.

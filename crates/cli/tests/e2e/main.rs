@@ -15,4 +15,5 @@ mod one_command;
 mod policies;
 mod reliability;
 mod scripts;
+mod spool;
 mod transfer;

@@ -25,6 +25,9 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
 
+/// A spooled job that has completed waits ten days for whoever fetches what it has made (HTCondor 25.14).
+const STAYS_TO_BE_FETCHED: &str = "JobStatus == 4 && (CompletionDate =?= UNDEFINED || CompletionDate == 0 || ((time() - CompletionDate) < 864000))";
+
 /// A job being made.
 pub(super) struct Job<'a> {
     scope: &'a Scope<'a>,
@@ -35,6 +38,8 @@ pub(super) struct Job<'a> {
     iwd: String,
     transfer: Transfer,
     disable_file_checks: bool,
+    /// Whether its files are copied to the schedd first.
+    spool: bool,
     warnings: Vec<Diagnostic>,
 }
 
@@ -51,6 +56,8 @@ pub(super) struct Setting<'a> {
     pub(super) file: Option<&'a str>,
     /// `-disable`.
     pub(super) disable_file_checks: bool,
+    /// `-spool`.
+    pub(super) spool: bool,
 }
 
 /// Makes the ad of a job.
@@ -73,6 +80,7 @@ impl<'a> Job<'a> {
             iwd: scope.site.host().cwd.clone(),
             transfer: Transfer::IfNeeded,
             disable_file_checks: setting.disable_file_checks,
+            spool: setting.spool,
             warnings: Vec::new(),
         }
     }
@@ -135,6 +143,9 @@ impl Job<'_> {
             }
         }
         self.set_default(attr::JOB_PRIO, 0);
+        if self.spool && self.ad.get(attr::LEAVE_JOB_IN_QUEUE).is_none() {
+            self.set_expression("leave_in_queue", attr::LEAVE_JOB_IN_QUEUE, STAYS_TO_BE_FETCHED)?;
+        }
         self.set_default(attr::LEAVE_JOB_IN_QUEUE, false);
         Ok(())
     }

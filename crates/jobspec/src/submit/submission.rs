@@ -31,6 +31,8 @@ pub struct SubmitOptions {
     pub single_cluster: bool,
     /// `-disable`.
     pub disable_file_checks: bool,
+    /// `-spool`.
+    pub spool: bool,
     /// Whether lines that nothing reads are warned of.
     pub warn_unused: bool,
     /// `--strict`: such a line is an error.
@@ -329,7 +331,8 @@ impl Maker<'_, '_> {
     ) -> Result<(), Diagnostic> {
         let Some((_, folder)) = self.clusters.last_mut() else { return Ok(()) };
         let file = self.options.is_file.then(|| self.description.name());
-        let setting = Setting { file, disable_file_checks: self.options.disable_file_checks };
+        let SubmitOptions { disable_file_checks, spool, .. } = *self.options;
+        let setting = Setting { file, disable_file_checks, spool };
         let mut making = Making { reader, cluster, setting, place, common: None };
         if plan.items.is_none()
             && plan.count > 1

@@ -192,6 +192,7 @@ async fn answer(ask: Ask, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, C
         | Ask::QueryJobs(_)
         | Ask::Totals
         | Ask::ReadRun { .. }
+        | Ask::Files(_)
         | Ask::Events { .. } => {
             let refusal = "a negotiator knows machines and no jobs: ask the schedd".to_owned();
             Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])

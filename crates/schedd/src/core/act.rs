@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use model::{
-    AfterRun, ClusterId, Hold, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage, VacateCode,
+    AfterRun, ClusterId, Hold, HoldCode, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage,
+    VacateCode,
 };
 use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
@@ -258,6 +259,10 @@ impl Act<'_> {
     fn release(&self, job: JobRef<'_>, reason: String) -> Result<Vec<Fact>, ActResult> {
         let (id, at) = (job.job, self.now.wall);
         match job.state() {
+            // It would run with half of its files.
+            JobState::Held(hold) if hold.code == HoldCode::SpoolingInput => {
+                Err(ActResult::BadStatus)
+            }
             JobState::Held(_) => {
                 Ok(vec![Fact::Job { job: id, event: JobEvent::Released { reason, at } }])
             }

@@ -62,6 +62,7 @@ pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
     }
     ad.set(attr::EXIT_BY_SIGNAL, false);
     ad.update(&record.spec.ad);
+    forget_submitted_hold(&mut ad);
     ad.set(attr::MY_TYPE, "Job");
     ad.set(attr::TARGET_TYPE, "Machine");
     ad.set(attr::CLUSTER_ID, i64::from(record.cluster.0));
@@ -169,10 +170,18 @@ fn own_ad(
     config: &Config,
 ) -> ClassAd {
     let mut ad = described(record, shared, job.proc, edits);
+    forget_submitted_hold(&mut ad);
     ad.set(attr::PROC_ID, i64::from(job.proc.0));
     let submitted = record.body.submitted.as_secs();
     ad.set(attr::GLOBAL_JOB_ID, format!("{}#{job}#{submitted}", config.name));
     ad
+}
+
+/// A description says that its jobs are held at first; what is said of a hold that is, is [`set_hold`]'s.
+fn forget_submitted_hold(ad: &mut ClassAd) {
+    for name in [attr::HOLD_REASON, attr::HOLD_REASON_CODE] {
+        ad.remove(name);
+    }
 }
 
 /// What users have said of a job: when it was submitted, and since.

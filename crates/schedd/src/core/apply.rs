@@ -34,7 +34,9 @@ impl Core {
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
             // Its Requirements may look at what it took from its machine.
-            Fact::JobMatched { job, changes } => self.change_ad(*job, changes, &mut change),
+            Fact::JobMatched { job, changes } | Fact::JobSpooled { job, changes } => {
+                self.change_ad(*job, changes, &mut change);
+            }
             Fact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
             Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
             Fact::UsageSeen { run, usage } => self.tally(*run, &mut change, |tally| {
@@ -58,9 +60,7 @@ impl Core {
                 self.reserved.insert(*cluster, *token);
                 self.next_reserved = cluster.next();
             }
-            Fact::ReservationForgotten { cluster } => {
-                self.reserved.remove(cluster);
-            }
+            Fact::ReservationForgotten { cluster } => drop(self.reserved.remove(cluster)),
             Fact::NegotiatorCame => {
                 self.negotiator = Some(Negotiator::default());
                 self.classes.changed = self.classes.by_id.keys().copied().collect();
@@ -288,7 +288,7 @@ impl Core {
         let state = self.job_mut(id).state.clone();
         assert!(state.is_final(), "job {id} leaves the queue and is {state:?}");
         self.leave(id, &state);
-        change.kept = self.job(id).is_some_and(|job| job.keeps_files());
+        change.kept = self.job(id).is_some_and(|job| job.keeps_files() || job.was_spooled());
         if let Some(cluster) = self.clusters.get_mut(&id.cluster) {
             let record = cluster.jobs.remove(&id.proc);
             change.job = record.map(|record| JobRecord { finished: record.tally.ended, ..record });

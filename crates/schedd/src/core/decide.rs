@@ -26,6 +26,7 @@ impl Core {
                 let facts = if *dry_run { Vec::new() } else { facts };
                 return Ok(answered(now, (facts, answer)));
             }
+            Input::Spool { by, step } => return Ok(answered(now, self.spool_step(now, by, step))),
             Input::NegotiatorUp => vec![Fact::NegotiatorCame],
             Input::NegotiatorDown => vec![Fact::NegotiatorWent],
             Input::FromNegotiator(message) => self.negotiator_said(message)?,

@@ -315,6 +315,7 @@ impl Core {
             | Fact::KeptChecked
             | Fact::JobTimed { .. }
             | Fact::JobMatched { .. }
+            | Fact::JobSpooled { .. }
             | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::StartsPaused { .. }

@@ -102,7 +102,8 @@ impl Wish {
 }
 
 fn wanted_hold(code: HoldCode) -> bool {
-    [HoldCode::UserRequest, HoldCode::JobPolicy, HoldCode::SubmittedOnHold].contains(&code)
+    [HoldCode::UserRequest, HoldCode::JobPolicy, HoldCode::SubmittedOnHold, HoldCode::SpoolingInput]
+        .contains(&code)
 }
 
 fn news(kind: LogKind) -> Option<MailNews> {

@@ -88,7 +88,7 @@ impl Policy {
                 age_s(tally.last_executing).is_some_and(|(age, limit)| age > limit)
             }
             Self::Timer => value().as_i64().is_some_and(|at| at >= 0 && at < now.wall.as_secs()),
-            Self::Release if is_users_hold(&record.state) => false,
+            Self::Release if is_released_by_hand(&record.state) => false,
             Self::Vacate | Self::Hold | Self::Release | Self::Remove => value().is_true(),
         }
     }
@@ -177,10 +177,12 @@ fn stopped(now: Now, job: JobRef<'_>, cause: StopCause) -> Fact {
     Fact::Job { job: job.job, event: JobEvent::StopRequested { cause, at: now.wall } }
 }
 
-/// A user's own hold is only ever released by a user (HTCondor 25.14).
-fn is_users_hold(state: &JobState) -> bool {
+/// A user's own hold is only ever released by a user (HTCondor 25.14), and one for files by these alone.
+fn is_released_by_hand(state: &JobState) -> bool {
     match state {
-        JobState::Held(hold) => hold.code == HoldCode::UserRequest,
+        JobState::Held(hold) => {
+            [HoldCode::UserRequest, HoldCode::SpoolingInput].contains(&hold.code)
+        }
         JobState::Idle { .. }
         | JobState::Running(_)
         | JobState::Suspended { .. }

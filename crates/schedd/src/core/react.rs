@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files,
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files, spooling,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
@@ -44,8 +44,12 @@ impl Core {
             Fact::Repeated { machine, what } => {
                 self.repeat(now, what).map(|message| tell(machine, message)).into_iter().collect()
             }
-            Fact::ClusterSubmitted(_)
-            | Fact::JobEdited { .. }
+            Fact::ClusterSubmitted(record) => {
+                let procs = record.spec.count();
+                let make = Effect::MakeSpool { cluster: record.cluster, procs };
+                spooling::is_spooled(&record.spec).then_some(make).into_iter().collect()
+            }
+            Fact::JobEdited { .. }
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::Factory { .. }
@@ -66,6 +70,7 @@ impl Core {
             | Fact::KeptChecked
             | Fact::JobTimed { .. }
             | Fact::JobMatched { .. }
+            | Fact::JobSpooled { .. }
             | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
             | Fact::StartsPaused { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd};
 use model::{
     Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId,
-    ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, keeps_files,
+    ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, keeps_files, spooling,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -288,6 +288,11 @@ impl JobRef<'_> {
             ["WhenToTransferOutput", CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL];
         (keeps_files(&self.cluster.ad) || self.delta_has_one(&SAYS))
             && keeps_files(&self.described())
+    }
+
+    /// Whether its files were copied here, or are to be.
+    pub(super) fn was_spooled(&self) -> bool {
+        spooling::is_spooled(&self.cluster.record.spec)
     }
 
     /// Whether the job or its cluster has this attribute of what users have said.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr, Value};
 use model::{
     ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
-    SubmitToken, Universe, attr,
+    SubmitToken, Universe, attr, spooling,
 };
 use proto::client::{Answer, Refusal};
 
@@ -69,6 +69,10 @@ impl Core {
             let refusal = Refusal::Invalid(format!("{what} is not supported yet"));
             return (Vec::new(), Answer::Refused(refusal));
         }
+        let spec = &match self.with_spool(cluster, spec) {
+            Ok(spec) => spec,
+            Err(refusal) => return (Vec::new(), Answer::Refused(refusal)),
+        };
         let (untouched, later) = factory::split(spec);
         let body = ClusterBody {
             owner: by.user.clone(),
@@ -113,7 +117,7 @@ fn not_built(spec: &ClusterSpec) -> Option<String> {
     })
 }
 
-/// `hold = true` in the submit file: the ad says that the job is held, the cluster's or its own.
+/// `hold = true` in the submit file, or `-spool`: the ad says that the job is held, the cluster's or its own.
 pub(super) fn held_from_the_start(
     now: Now,
     cluster: ClusterId,
@@ -129,12 +133,11 @@ pub(super) fn held_from_the_start(
         };
         own.or(shared) == Some(JobStatus::Held.number())
     };
-    let hold = Hold {
-        code: HoldCode::SubmittedOnHold,
-        subcode: 0,
-        reason: "submitted on hold at user's request".to_owned(),
-        since: now.wall,
+    let (code, reason) = match spooling::is_spooled(spec) {
+        true => (HoldCode::SpoolingInput, spooling::HOLD_REASON),
+        false => (HoldCode::SubmittedOnHold, "submitted on hold at user's request"),
     };
+    let hold = Hold { code, subcode: 0, reason: reason.to_owned(), since: now.wall };
     procs.filter(held).map(move |proc| Fact::Job {
         job: JobId { cluster, proc },
         event: JobEvent::Held(hold.clone()),

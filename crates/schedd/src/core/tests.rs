@@ -197,6 +197,7 @@ fn starts(batch: &Batch) -> Vec<RunId> {
         | Effect::ToNegotiator(_)
         | Effect::Connect { .. }
         | Effect::Disconnect { .. }
+        | Effect::MakeSpool { .. }
         | Effect::RemoveSpool { .. } => None,
     });
     started.collect()
@@ -208,6 +209,7 @@ fn told(batch: &Batch) -> Vec<&FromSchedd> {
         Effect::ToStartd { .. }
         | Effect::Connect { .. }
         | Effect::Disconnect { .. }
+        | Effect::MakeSpool { .. }
         | Effect::RemoveSpool { .. } => None,
     });
     told.collect()
@@ -698,6 +700,7 @@ mod log_files;
 mod pacing;
 mod policies;
 mod run_record;
+mod spooling;
 mod staying;
 mod transfer;
 

@@ -1,11 +1,12 @@
 //! What goes into the core and what comes out of it. No logic.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName,
-    MatchId, Now, RunId, SubmitToken, Usage, UserName,
+    MatchId, Now, ProcId, RunId, SubmitToken, Usage, UserName,
 };
 use proto::claiming::{FromStartd, StopHow, ToStartd};
 use proto::client::{Action, Answer, Recorded, Select};
@@ -54,6 +55,13 @@ pub enum Input {
         /// Whether only to say what would come of it.
         dry_run: bool,
     },
+    /// Files of a job that was submitted with `-spool` travel, or have.
+    Spool {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// What.
+        step: SpoolStep,
+    },
     /// The connection to the negotiator is open.
     NegotiatorUp,
     /// The connection to the negotiator is closed.
@@ -75,6 +83,24 @@ pub enum Input {
     /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come. Everything that may be done for many
     /// inputs at once is decided here: jobs for free claims, what the negotiator is told, leases, back-off.
     Tick,
+}
+
+/// How far the files of a spooled job are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpoolStep {
+    /// Its input is to come.
+    Begun(JobId),
+    /// The input of the cluster's jobs is all said to be there.
+    Whole {
+        /// Which cluster.
+        cluster: ClusterId,
+        /// Of which of its jobs everything is on the disk.
+        jobs: BTreeSet<ProcId>,
+    },
+    /// What it has made is to be fetched.
+    Fetching(JobId),
+    /// That was received.
+    Fetched(JobId),
 }
 
 /// Who asks, as the kernel says.
@@ -128,6 +154,13 @@ pub enum Fact {
         /// Which.
         job: JobId,
         /// The attributes that it keeps.
+        changes: Arc<ClassAd>,
+    },
+    /// Files of a spooled job travel, or have.
+    JobSpooled {
+        /// Which.
+        job: JobId,
+        /// The attributes that tell when.
         changes: Arc<ClassAd>,
     },
     /// A startd said what the slot of a claim is like.
@@ -362,7 +395,7 @@ pub struct Change {
     pub recorded: Option<Recorded>,
     /// The claim that was dropped: what its startd is told.
     pub dropped: Option<Box<ClaimRecord>>,
-    /// The job that left may have kept something when it was evicted.
+    /// The job that left may have kept something when it was evicted, or was spooled.
     pub kept: bool,
 }
 
@@ -384,7 +417,14 @@ pub enum Effect {
         /// Which.
         machine: MachineName,
     },
-    /// Remove what a job kept when it was evicted.
+    /// Make folders for these jobs, whose files are to come. To be done before anything is written to their logs: these are in there.
+    MakeSpool {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// How many jobs, from the first on.
+        procs: u32,
+    },
+    /// Remove what a job kept when it was evicted, and the files that were sent with it.
     RemoveSpool {
         /// Which.
         job: JobId,

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{ClusterSpec, Procs, Seq, SubmitToken};
-use proto::client::{Acted, Answer, Ask, Identity, Query, Refusal, Request, Response, Select};
+use model::{ClusterSpec, JobId, Procs, Seq, SubmitToken};
+use proto::client::{
+    Acted, Answer, Ask, FilesAsk, Identity, Query, Refusal, Request, Response, Select,
+};
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Sender};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::engine::{EngineInput, PageRequest};
+use super::files::{self, Arriving, Leaving, TravelError};
 use super::history::History;
+use super::spool::Spool;
 use super::store::StoreError;
-use crate::core::{Actor, Input};
+use crate::core::{Actor, Input, SpoolStep};
 
 /// Connections at a time: commands are short; a user's loop of a thousand `q` waits its turn.
 const CONNECTIONS: usize = 1024;
@@ -37,6 +41,7 @@ const ACTED_PER_ANSWER: usize = 20_000;
 pub(crate) struct Desk {
     pub(crate) engine: mpsc::Sender<EngineInput>,
     pub(crate) history: History,
+    pub(crate) spool: Spool,
     /// The last position of the record, as it grows.
     pub(crate) follow: watch::Receiver<u64>,
     pub(crate) identity: Identity,
@@ -82,7 +87,8 @@ async fn attend(incoming: Incoming, desk: &Desk) -> Result<(), Broken> {
     let Connection { peer, sender, mut receiver } = greeted?;
     let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
     let by = actor(&peer, superuser);
-    let mut visit = Visit { desk, by, sender, staged: BTreeMap::new() };
+    let mut visit =
+        Visit { desk, by, sender, staged: BTreeMap::new(), arriving: Arriving::default() };
     while let Some(Request { id, body }) = receiver.recv().await? {
         visit.answer(id, body).await?;
     }
@@ -99,6 +105,8 @@ struct Visit<'a> {
     by: Actor,
     sender: Sender,
     staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
+    /// The files that come with a spooled job.
+    arriving: Arriving,
 }
 
 impl Visit<'_> {
@@ -142,6 +150,7 @@ impl Visit<'_> {
                 let why = "a schedd has no files of runs; ask the startd";
                 self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
             }
+            Ask::Files(ask) => self.files(id, ask).await,
             Ask::Totals => {
                 let totals = self.ask_engine(EngineInput::Totals).await?;
                 self.say(id, Answer::Totals(totals)).await
@@ -200,6 +209,58 @@ impl Visit<'_> {
                 "submit: jobs were staged, but the submission does not list its jobs".to_owned(),
             )),
         }
+    }
+
+    /// The files of spooled jobs.
+    async fn files(&mut self, id: u64, ask: FilesAsk) -> Result<(), Broken> {
+        let done = |result: Result<(), TravelError>| match result {
+            Ok(()) => Answer::Done,
+            Err(error) => Answer::Refused(error.into()),
+        };
+        let answer = match ask {
+            FilesAsk::Begin(job) => match self.spool_step(SpoolStep::Begun(job)).await? {
+                Answer::Wanted(true) => match self.arriving.begin(&self.desk.spool, job).await {
+                    Ok(wanted) => Answer::Wanted(wanted),
+                    Err(error) => Answer::Refused(error.into()),
+                },
+                other => other,
+            },
+            FilesAsk::Piece(piece) => done(self.arriving.take(piece).await),
+            FilesAsk::End => done(self.arriving.end(&self.desk.spool).await),
+            FilesAsk::Release(cluster) => match files::whole(&self.desk.spool, cluster).await {
+                Ok(jobs) => self.spool_step(SpoolStep::Whole { cluster, jobs }).await?,
+                Err(error) => Answer::Refused(error.into()),
+            },
+            FilesAsk::Fetch(job) => return self.fetch(id, job).await,
+            FilesAsk::Fetched(job) => self.spool_step(SpoolStep::Fetched(job)).await?,
+        };
+        self.say(id, answer).await
+    }
+
+    async fn fetch(&mut self, id: u64, job: JobId) -> Result<(), Broken> {
+        let permitted = self.spool_step(SpoolStep::Fetching(job)).await?;
+        if permitted != Answer::Done {
+            return self.say(id, permitted).await;
+        }
+        let mut leaving = match Leaving::of(&self.desk.spool, job).await {
+            Ok(leaving) => leaving,
+            Err(error) => return self.say(id, Answer::Refused(error.into())).await,
+        };
+        loop {
+            match leaving.next().await {
+                Ok(Some((piece, rest))) => {
+                    self.say_part(id, Answer::Piece(piece)).await?;
+                    leaving = rest;
+                }
+                Ok(None) => return self.say(id, Answer::Done).await,
+                Err(error) => return self.say(id, Answer::Refused(error.into())).await,
+            }
+        }
+    }
+
+    async fn spool_step(&self, step: SpoolStep) -> Result<Answer, Broken> {
+        let input = Input::Spool { by: self.by.clone(), step };
+        self.ask_engine(|client| EngineInput::Ask(input, client)).await
     }
 
     /// The queue, a page at a time, so that a long answer does not keep others waiting.

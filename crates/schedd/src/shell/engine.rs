@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use jiff::tz::TimeZone;
-use model::Now;
+use model::{JobId, Now, ProcId};
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -56,7 +56,7 @@ pub(crate) struct PageRequest {
     /// What is asked.
     pub(crate) query: Query,
     /// After which job.
-    pub(crate) after: Option<model::JobId>,
+    pub(crate) after: Option<JobId>,
 }
 
 /// A part of the queue.
@@ -65,7 +65,7 @@ pub(crate) struct Page {
     /// The ads.
     pub(crate) ads: Vec<ClassAd>,
     /// Where to go on, if there is more.
-    pub(crate) next: Option<model::JobId>,
+    pub(crate) next: Option<JobId>,
 }
 
 /// The core, its store, and what surrounds them.
@@ -200,6 +200,7 @@ impl Engine {
         let mut texts = logtext::of_entries(&batch.log, &self.host, &self.zone);
         let letters = self.mail.letters(&batch.mail);
         self.commit(&batch.dirty, &mut texts, &letters, taken.letters_done).await?;
+        self.make_spools(&batch.effects);
         self.logs.write(texts);
         self.mail.post(letters);
         if let Some(last) = batch.dirty.recorded.last() {
@@ -246,6 +247,16 @@ impl Engine {
         self.store.commit(&batch).await
     }
 
+    /// The folders that logs of new jobs are in.
+    fn make_spools(&self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::MakeSpool { cluster, procs } = effect {
+                let jobs = (0..*procs).map(|proc| JobId { cluster: *cluster, proc: ProcId(proc) });
+                self.spool.make(jobs);
+            }
+        }
+    }
+
     fn perform(&mut self, effects: Vec<Effect>) {
         let mut left = Vec::new();
         for effect in effects {
@@ -253,6 +264,8 @@ impl Engine {
                 Effect::ToNegotiator(message) => self.links.tell_negotiator(message),
                 Effect::Connect { machine, address } => self.links.connect(machine, address),
                 Effect::Disconnect { machine } => self.links.disconnect(&machine),
+                // Done already.
+                Effect::MakeSpool { .. } => {}
                 Effect::RemoveSpool { job } => left.push(job),
                 Effect::ToStartd { machine, message } => self.links.tell_startd(&machine, message),
             }

@@ -27,7 +27,7 @@ use crate::core::{Beside, Config as CoreConfig, Core, Starts};
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
 
-/// The folder in it of what evicted jobs keep.
+/// The folder in it of what evicted jobs keep, and of the files of spooled jobs.
 const SPOOL_FOLDER: &str = "spool";
 
 /// What a schedd is told at its start.
@@ -98,7 +98,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         },
     };
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
-    spool.remove_all_but(|job| core.is_queued(job));
+    in_order(&spool, &core);
     let history = History::new(store.reader(), core_config);
     let logs = LogWriter::start(pending_texts(&loaded));
     tracing::info!(
@@ -116,6 +116,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let office =
         Office { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
     let mail = post(office, config.mail, &loaded, inputs.clone())?;
+    let files = spool.clone();
     let engine = Engine::new(Parts { core, store, links, spool, logs, mail, zone, host, recorded });
     let mut engine = tokio::spawn(engine.run(queue));
 
@@ -130,7 +131,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         since: started.wall,
     };
     let Admission::OnlyUid(uid) = config.admission;
-    let desk = Arc::new(Desk { engine: inputs.clone(), history, follow, identity, pool_uid: uid });
+    let desk = Arc::new(Desk {
+        engine: inputs.clone(),
+        history,
+        spool: files,
+        follow,
+        identity,
+        pool_uid: uid,
+    });
     tokio::select! {
         () = clients::serve(listener, desk) => {}
         () = shutdown => {
@@ -139,6 +147,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         ended = &mut engine => return flatten(ended),
     }
     flatten(engine.await)
+}
+
+/// The folders of the jobs that are queued, and no others: before anything is written to the logs that are in there.
+fn in_order(spool: &Spool, core: &Core) {
+    spool.remove_all_but(|job| core.is_queued(job));
+    spool.make(core.spooling());
 }
 
 /// The post office, with the letters that the last life committed and may not have sent.

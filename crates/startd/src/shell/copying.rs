@@ -4,15 +4,11 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::symlink;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use model::StartStage;
 use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-/// The end of the name of a file that is not whole yet.
-pub(crate) const PARTIAL: &str = ".updraft-partial";
+use proto::files::{PARTIAL, Sum, Summing, is_below};
 
 /// What is read at a time.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -36,13 +32,6 @@ impl TransferError {
     pub(crate) fn stage(&self) -> StartStage {
         if self.over_limit { StartStage::InputSize } else { StartStage::TransferInput }
     }
-}
-
-/// What a file holds, in short: its length and its SHA-256.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sum {
-    bytes: u64,
-    sha256: [u8; 32],
 }
 
 /// What a copy has to outlive before it is said to be made.
@@ -80,11 +69,6 @@ pub(crate) fn copy_item(
     };
     make_parent(&target)?;
     if found.is_dir() { copy_folder(&source, &target) } else { copy_file(&source, &target) }
-}
-
-/// Whether a path leads nowhere but further down.
-pub(crate) fn is_below(path: &Path) -> bool {
-    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 fn copy_folder(source: &Path, target: &Path) -> Result<u64, TransferError> {
@@ -193,19 +177,17 @@ fn write_beside(
 
 /// Copies all that is left to read, and says what it was.
 fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Sum> {
-    let mut hasher = Sha256::new();
+    let mut sum = Summing::default();
     let mut chunk = vec![0; CHUNK_BYTES];
-    let mut bytes = 0;
     loop {
         let n = match from.read(&mut chunk) {
-            Ok(0) => return Ok(Sum { bytes, sha256: hasher.finalize().into() }),
+            Ok(0) => return Ok(sum.finish()),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
         to.write_all(&chunk[..n])?;
-        hasher.update(&chunk[..n]);
-        bytes += n as u64;
+        sum.add(&chunk[..n]);
     }
 }
 
@@ -251,7 +233,9 @@ mod tests {
         fs::write(path("a"), &content).unwrap();
         let sum = copy_summed(&path("a"), &path("b"), Outlives::PowerCut).unwrap();
         assert_eq!(fs::read(path("b")).unwrap(), content);
-        let expected = Sum { bytes: content.len() as u64, sha256: Sha256::digest(&content).into() };
+        let mut expected = Summing::default();
+        expected.add(&content);
+        let expected = expected.finish();
         assert_eq!(sum, expected);
         fs::write(path("a"), "else").unwrap();
         assert_ne!(copy_summed(&path("a"), &path("b"), Outlives::Us).unwrap(), sum);

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use classad::{ClassAd, Value};
-use model::{Universe, attr, url_scheme};
+use model::{Universe, attr, file_items, url_scheme};
 
 use super::sandbox::{NULL, text};
-use super::transfer::items;
 
 /// Whether the job wants to be skipped if it can be. Jobs that run beside the schedd are not (HTCondor 25.14).
 pub(crate) fn may_be_skipped(job: &ClassAd) -> bool {
@@ -37,7 +36,7 @@ pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
 /// The files that the outputs are made from, besides the executable; `None` if no input is listed.
 fn made_from(job: &ClassAd) -> Option<Vec<PathBuf>> {
     let iwd = initial_directory(job);
-    let inputs = items(text(job, "TransferInput")?);
+    let inputs = file_items(text(job, "TransferInput")?);
     let inputs = inputs.map(|item| item.strip_prefix("file://").unwrap_or(item));
     let inputs = inputs.filter(|item| url_scheme(item).is_none());
     let stdin = text(job, attr::IN).filter(|path| *path != NULL);
@@ -52,7 +51,7 @@ fn outputs(job: &ClassAd) -> Vec<PathBuf> {
         Some(name) if !keeps_path => iwd.join(name),
         Some(_) | None => iwd.join(item),
     };
-    items(text(job, "TransferOutput").unwrap_or_default()).map(place).collect()
+    file_items(text(job, "TransferOutput").unwrap_or_default()).map(place).collect()
 }
 
 fn initial_directory(job: &ClassAd) -> &Path {

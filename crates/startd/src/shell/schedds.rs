@@ -180,6 +180,7 @@ async fn serve_command(connection: Connection, desk: &Desk) -> Result<(), NetErr
             | Ask::Accounts
             | Ask::EditAccounts { .. }
             | Ask::Statistics
+            | Ask::Files(_)
             | Ask::Events { .. } => {
                 let why = "a startd says who it is and shows files of its runs; ask the schedd for jobs and the negotiator for machines";
                 Answer::Refused(Refusal::Invalid(why.to_owned()))

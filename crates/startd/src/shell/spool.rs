@@ -12,11 +12,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use proto::files::{Sum, is_below};
 use serde::{Deserialize, Serialize};
 
-use super::copying::{
-    Outlives, TransferError, copy_link, copy_summed, failed, is_below, make_parent,
-};
+use super::copying::{Outlives, TransferError, copy_link, copy_summed, failed, make_parent};
 
 /// The list of what is in a folder. It is beside the files, so none of them can have its name.
 const LIST: &str = "list.json";
@@ -43,7 +42,7 @@ pub(crate) struct Spool {
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     path: OsString,
-    sum: super::copying::Sum,
+    sum: Sum,
 }
 
 impl Spool {
@@ -173,7 +172,7 @@ fn keep_one(
     } else if found.is_dir() && from.is_symlink() {
         make_parent(&to)?;
         copy_link(&from, &to)?;
-        list.push(Kept { path, sum: super::copying::Sum::default() });
+        list.push(Kept { path, sum: Sum::default() });
     } else if found.is_dir() {
         for entry in fs::read_dir(&from).map_err(|error| failed(&from, &error))? {
             let entry = entry.map_err(|error| failed(&from, &error))?;

@@ -11,7 +11,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Env, Value};
-use model::{CheckpointEnd, OnEvict, RunEnd, attr, on_evict, url_scheme};
+use model::{
+    CheckpointEnd, OnEvict, RunEnd, attr, file_items, on_evict, output_remaps, url_scheme,
+};
 use nix::errno::Errno;
 use proto::clock;
 use serde::{Deserialize, Serialize};
@@ -184,7 +186,7 @@ pub(crate) fn bring_in(
     check_input_size(job, &iwd)?;
     let mut received_bytes = 0;
     let mut errands = Vec::new();
-    for item in items(text(job, "TransferInput").unwrap_or_default()) {
+    for item in file_items(text(job, "TransferInput").unwrap_or_default()) {
         match fetched(item) {
             Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
             None => received_bytes += copy_item(&iwd, item, scratch, preserve)?,
@@ -204,7 +206,7 @@ pub(crate) fn bring_in(
     }
     let outputs = job.literal("TransferOutput").and_then(Value::as_str);
     let files = match outputs {
-        Some(list) => Wanted::Listed(items(list).map(str::to_owned).collect()),
+        Some(list) => Wanted::Listed(file_items(list).map(str::to_owned).collect()),
         None => Wanted::Changed(top_level(scratch)?),
     };
     // After the files were listed: what was kept is an output, whether this run touches it or not.
@@ -218,7 +220,7 @@ pub(crate) fn bring_in(
     };
     let checkpoint = CheckpointEnd::of(job).zip(spool).map(|(end, spool)| {
         let files = job.literal("TransferCheckpoint").and_then(Value::as_str);
-        let files = files.map(|list| items(list).map(str::to_owned).collect());
+        let files = files.map(|list| file_items(list).map(str::to_owned).collect());
         Checkpoint { end, files, spool: spool.clone() }
     });
     let on_success = text(job, "WhenToTransferOutput")
@@ -233,7 +235,7 @@ pub(crate) fn bring_in(
         most_bytes: most_bytes(job, "MaxTransferOutputMB"),
         iwd,
         files,
-        remaps: remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
+        remaps: output_remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
         preserve_relative_paths: preserve,
         destination: text(job, "OutputDestination").map(str::to_owned),
         only_after_exit_code: on_success.then_some(success),
@@ -399,7 +401,7 @@ fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
     let Some(most) = most_bytes(job, "MaxTransferInputMB") else { return Ok(()) };
     let input = stream(job, attr::IN).filter(|_| !is_streamed(job, "StreamIn"));
     let program = text(job, attr::CMD).filter(|_| brings_executable(job));
-    let listed = items(text(job, "TransferInput").unwrap_or_default());
+    let listed = file_items(text(job, "TransferInput").unwrap_or_default());
     let listed = listed.map(|item| item.strip_prefix("file://").unwrap_or(item));
     let all =
         listed.map(|item| iwd.join(item)).chain(input).chain(program.map(|cmd| iwd.join(cmd)));
@@ -501,35 +503,6 @@ fn fetched(item: &str) -> Option<&str> {
     url_scheme(item).filter(|scheme| scheme != "file")?;
     let name = item.trim_end_matches('/').rsplit('/').next();
     name.filter(|name| !name.is_empty() && *name != "..")
-}
-
-/// The items of a list in a job's ad.
-pub(crate) fn items(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|item| !item.is_empty())
-}
-
-/// `"a = b; c = d/e"`, where `\` takes the meaning from the character after it.
-fn remaps(text: &str) -> BTreeMap<String, String> {
-    let mut remaps = BTreeMap::new();
-    let mut parts = vec![String::new()];
-    let mut chars = text.chars();
-    let mut take = |parts: &mut Vec<String>| {
-        if let [name, new] = &parts[..] {
-            remaps.insert(name.trim().to_owned(), new.trim().to_owned());
-        }
-        *parts = vec![String::new()];
-    };
-    while let Some(c) = chars.next() {
-        let last = parts.len() - 1;
-        match c {
-            '\\' => parts[last].extend(chars.next()),
-            '=' if parts.len() == 1 => parts.push(String::new()),
-            ';' => take(&mut parts),
-            c => parts[last].push(c),
-        }
-    }
-    take(&mut parts);
-    remaps
 }
 
 /// The job's files at the top of its scratch folder. Our own are not among them.

@@ -5,7 +5,6 @@
 //! for another, because their values may contain it.
 
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
 use jobspec::submit::{Description, Submission, SubmitOptions};
@@ -15,14 +14,8 @@ use proto::client::{Answer, Ask, Refusal};
 use proto::command::{AskError, Client};
 
 use super::Wrong;
-use crate::connect::{self, unexpected};
+use crate::connect::{self, ATTEMPTS, PAUSE, unexpected};
 use crate::site::RealSite;
-
-/// How often a submission is tried. A pool restarts a daemon that died within a second.
-const ATTEMPTS: usize = 8;
-
-/// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many jobs travel in one message. With 4 kB of their own each they fill half of the longest frame.
 const JOBS_PER_MESSAGE: usize = 2000;

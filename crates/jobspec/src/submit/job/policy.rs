@@ -1,7 +1,7 @@
 //! What happens when the job ends, is held, loses contact or must go: retries, hold at submit, signals, lease.
 
 use classad::Expr;
-use model::{Universe, attr};
+use model::{HoldCode, Universe, attr, spooling};
 
 use super::Job;
 use crate::diagnostic::Diagnostic;
@@ -18,7 +18,10 @@ const SHORTEST_LEASE_SECONDS: i64 = 20;
 
 impl Job<'_> {
     pub(super) fn set_policy(&mut self) -> Result<(), Diagnostic> {
-        if self.truth("hold")? == Some(true) {
+        let hold = self.truth("hold")? == Some(true);
+        if self.spool {
+            self.set_spooling(hold)?;
+        } else if hold {
             self.ad.set(attr::JOB_STATUS, 5);
             self.ad.set(attr::HOLD_REASON, "submitted on hold at user's request");
             self.ad.set(attr::HOLD_REASON_CODE, 15);
@@ -26,6 +29,26 @@ impl Job<'_> {
         self.set_retries()?;
         self.set_signals()?;
         self.set_lease()
+    }
+
+    /// Held until its files are there.
+    fn set_spooling(&mut self, hold: bool) -> Result<(), Diagnostic> {
+        if hold {
+            let message = "Cannot set 'hold' to 'true' when using -remote or -spool";
+            let hint = "the job is held until its files are there; hold it then";
+            return Err(Diagnostic::error(message).at(self.place("hold")).hint(hint));
+        }
+        for keyword in ["max_materialize", "max_idle"] {
+            if self.word(keyword)?.is_some() {
+                let message = format!("{keyword} cannot be used with -spool");
+                let hint = "jobs that come into the queue later have no files to be copied now";
+                return Err(Diagnostic::error(message).at(self.place(keyword)).hint(hint));
+            }
+        }
+        self.ad.set(attr::JOB_STATUS, 5);
+        self.ad.set(attr::HOLD_REASON, spooling::HOLD_REASON);
+        self.ad.set(attr::HOLD_REASON_CODE, i64::from(HoldCode::SpoolingInput.number()));
+        Ok(())
     }
 
     /// Retries become `OnExitRemove`: gone after the last retry, or with the right exit code, or when the user says so.

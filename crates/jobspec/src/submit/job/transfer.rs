@@ -100,6 +100,8 @@ impl Job<'_> {
                 return Err(self.wrapped(WHEN, INCOMPATIBLE));
             }
             (None, Some("ON_EXIT_OR_EVICT")) => Transfer::Always,
+            // The schedd's copy is on no disk that a machine is asked about.
+            (Some(Transfer::IfNeeded) | None, _) if self.spool => Transfer::Always,
             (Some(given), _) => given,
             (None, _) => Transfer::IfNeeded,
         };

@@ -64,6 +64,7 @@ fn who_wants_no_grace_is_stopped_at_once_but_not_when_it_is_only_vacated() {
             | Effect::ToNegotiator(_)
             | Effect::Connect { .. }
             | Effect::Disconnect { .. }
+            | Effect::MakeSpool { .. }
             | Effect::RemoveSpool { .. } => None,
         });
         assert_eq!(stops, Some(expected), "{lines}");

@@ -10,6 +10,7 @@ fn run_of(batch: &Batch) -> Option<Arc<ClassAd>> {
         | Effect::ToNegotiator(_)
         | Effect::Connect { .. }
         | Effect::Disconnect { .. }
+        | Effect::MakeSpool { .. }
         | Effect::RemoveSpool { .. } => None,
     })
 }

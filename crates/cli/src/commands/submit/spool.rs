@@ -1,0 +1,126 @@
+//! `-spool`: copies the files of submitted jobs to the schedd, over the command's connection, and lets the jobs go when all are there. Which
+//! files these are, and their names there, is `model::spooling`'s matter.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use classad::{ClassAd, Value};
+use jobspec::submit::Submission;
+use model::spooling::{self, Input};
+use model::{JobId, attr};
+use proto::client::{Action, Answer, Ask, FilesAsk, Select, Selector};
+use proto::command::Client;
+use proto::files::{Content, Piece, Pieces};
+
+use crate::connect::{self, unexpected};
+
+/// The permissions of a program that is copied (HTCondor 25.14 makes it executable whatever it was).
+const EXECUTABLE_MODE: u32 = 0o755;
+
+/// Why jobs are removed whose files cannot be copied (HTCondor 25.14).
+const FAILED: &str = "Staging of job files failed";
+
+/// Copies the files of all jobs, and releases them. If that fails, the jobs are removed: nobody would ever send the rest.
+///
+/// # Errors
+///
+/// The first file that cannot be copied.
+pub(super) fn send_files(submission: &Submission) -> Result<()> {
+    let sent = connect::persist(|client| attempt(client, submission));
+    if sent.is_err() {
+        let clusters = submission.clusters.iter().map(|(cluster, _)| Selector::Cluster(*cluster));
+        let action = Action::Remove { reason: Some(FAILED.to_owned()), force: false };
+        let ask = Ask::Act { action, select: Select::Any(clusters.collect()) };
+        if let Err(error) = connect::schedd().and_then(|mut client| Ok(client.ask(ask)?)) {
+            eprintln!("the jobs are held and wait for their files; remove them: {error:#}");
+        }
+    }
+    sent
+}
+
+/// All of it. What is there already, from an attempt before, is not sent again.
+fn attempt(client: &mut Client, submission: &Submission) -> Result<()> {
+    for (job, ad) in submission.jobs() {
+        send_job(client, job, &ad).with_context(|| format!("copy the files of job {job}"))?;
+    }
+    for (cluster, _) in &submission.clusters {
+        done(client, FilesAsk::Release(*cluster))?;
+    }
+    Ok(())
+}
+
+fn send_job(client: &mut Client, job: JobId, ad: &ClassAd) -> Result<()> {
+    match client.ask(Ask::Files(FilesAsk::Begin(job)))? {
+        Answer::Wanted(true) => {}
+        Answer::Wanted(false) => return Ok(()),
+        other => return Err(unexpected("the beginning of a job's files", &other).into()),
+    }
+    let iwd = ad.literal(attr::IWD).and_then(Value::as_str).unwrap_or("/");
+    for Input { from, to, is_executable } in spooling::plan(ad, "").inputs {
+        let from = Path::new(iwd).join(from);
+        let sending = Sending { client, mode: is_executable.then_some(EXECUTABLE_MODE) };
+        sending.below(&from, &to)?;
+    }
+    done(client, FilesAsk::End)
+}
+
+fn done(client: &mut Client, ask: FilesAsk) -> Result<()> {
+    match client.ask(Ask::Files(ask))? {
+        Answer::Done => Ok(()),
+        other => Err(unexpected("a job's files", &other).into()),
+    }
+}
+
+/// A file or folder on its way.
+struct Sending<'a> {
+    client: &'a mut Client,
+    /// The permissions, if not those that the file has.
+    mode: Option<u32>,
+}
+
+impl Sending<'_> {
+    /// Sends a file, or a folder with all that is in it. Links to files are followed, those to folders stay links: as everywhere that a
+    /// job's files travel.
+    fn below(mut self, from: &Path, to: &Path) -> Result<()> {
+        let mut open = vec![(from.to_owned(), to.to_owned(), true)];
+        while let Some((from, to, is_named)) = open.pop() {
+            let found = fs::metadata(&from).with_context(|| format!("read {}", from.display()))?;
+            if found.is_dir() && from.is_symlink() && !is_named {
+                let leads = fs::read_link(&from);
+                let leads = leads.with_context(|| format!("read the link {}", from.display()))?;
+                let content = Content::Link { to: leads.into_os_string() };
+                self.pieces(Pieces::one(Piece { name: to.into_os_string(), content }))?;
+            } else if found.is_dir() {
+                let name = to.clone().into_os_string();
+                self.pieces(Pieces::one(Piece { name, content: Content::Folder }))?;
+                open.extend(entries(&from, &to)?);
+            } else if found.is_file() || is_named {
+                let file = File::open(&from).with_context(|| format!("read {}", from.display()))?;
+                let pieces = Pieces::of_file(to.into_os_string(), file)?;
+                self.pieces(match self.mode {
+                    Some(mode) => pieces.with_mode(mode),
+                    None => pieces,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pieces(&mut self, pieces: Pieces) -> Result<()> {
+        for piece in pieces {
+            done(self.client, FilesAsk::Piece(piece?))?;
+        }
+        Ok(())
+    }
+}
+
+fn entries(from: &Path, to: &Path) -> Result<Vec<(PathBuf, PathBuf, bool)>> {
+    let read = || format!("read the folder {}", from.display());
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(from).with_context(read)? {
+        let entry = entry.with_context(read)?;
+        entries.push((entry.path(), to.join(entry.file_name()), false));
+    }
+    Ok(entries)
+}

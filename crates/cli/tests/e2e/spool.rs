@@ -1,0 +1,195 @@
+//! Jobs whose files are copied to the schedd (`submit -spool`) and fetched from there (`transfer_data`). Which files these are, and where they
+//! go, is tested in `model`; that none leads elsewhere, in `proto`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use proto::client::{Answer, Ask, FilesAsk};
+use proto::command::Client;
+use proto::files::Pieces;
+
+use crate::harness::{Pool, events, eventually, text, updraft};
+
+/// Submits with `-spool`, and gives the cluster's number.
+fn spool(pool: &Pool, description: &str) -> String {
+    fs::write(pool.work().join("job.sub"), description).unwrap();
+    let said = pool.ok(&["submit", "-spool", "-terse", "job.sub"]);
+    said.split('.').next().unwrap().to_owned()
+}
+
+/// The folder that the schedd has for a job.
+fn folder(pool: &Pool, job: &str) -> PathBuf {
+    pool.home().join("schedd/spool").join(job)
+}
+
+const PROGRAM: &str = "#!/bin/sh\nread line\necho \"$line $1 $(cat data) $(cat deep/inner) $(ls contents* | tr '\\n' ' ')\"\necho oops >&2\n\
+                       echo made > made; mkdir out; echo two > out/two; echo changed > data\n";
+
+fn make_inputs(pool: &Pool) {
+    let path = |name: &str| pool.work().join(name);
+    for made in ["in/deep", "in/contents"] {
+        fs::create_dir_all(path(made)).unwrap();
+    }
+    fs::create_dir_all(path("bin")).unwrap();
+    for (name, content) in [
+        ("bin/program", PROGRAM),
+        ("in/line", "from-the-submitter\n"),
+        ("in/data", "data"),
+        ("in/deep/inner", "inner"),
+        ("in/contents/contents1", ""),
+    ] {
+        fs::write(path(name), content).unwrap();
+    }
+    // Whatever it is there, it is executable where it runs.
+    fs::set_permissions(path("bin/program"), fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+const DESCRIPTION: &str = "executable = bin/program\narguments = $(Process)\ninput = in/line\noutput = said/out.$(Process)\nerror = err.$(Process)\n\
+                           log = job.log\ntransfer_input_files = in/data, in/deep, in/contents/\n\
+                           transfer_output_files = made, out, data\n\
+                           transfer_output_remaps = \"made=results/made.$(Process);data=data.$(Process)\"\n";
+
+#[test]
+fn a_spooled_job_needs_nothing_of_its_submitter_until_what_it_made_is_fetched() {
+    let pool = Pool::start(2);
+    make_inputs(&pool);
+    let cluster = spool(&pool, &format!("{DESCRIPTION}queue 2\n"));
+    for made in ["in", "bin"] {
+        fs::remove_dir_all(pool.work().join(made)).unwrap();
+    }
+    let path = |name: &str| pool.work().join(name);
+    eventually("both jobs are done", || pool.attribute(&cluster, "JobStatus") == ["4", "4"]);
+    assert_eq!(pool.ok(&["q", &cluster, "-af", "ProcId"]), "0\n1\n", "they wait in the queue");
+    assert!(!path("said").exists() && !path("job.log").exists() && !path("results").exists());
+    let job = format!("{cluster}.0");
+    let iwd = folder(&pool, &job).join("files");
+    assert_eq!(pool.attribute(&job, "Iwd"), [iwd.to_str().unwrap()]);
+    assert_eq!(pool.attribute(&job, "SUBMIT_Iwd"), [pool.work().to_str().unwrap()]);
+    assert_eq!(pool.attribute(&job, "Cmd"), ["program"]);
+    assert_eq!(pool.attribute(&job, "LastHoldReasonCode"), ["16"]);
+    assert_eq!(pool.attribute(&job, "ReleaseReason"), ["Data files spooled"]);
+    assert_eq!(pool.attribute(&job, "StageOutFinish"), ["undefined"]);
+
+    pool.kill_and_see_it_return("schedd");
+    // Twice: the second time changes nothing.
+    for _ in 0..2 {
+        let said = pool.ok(&["transfer_data", &cluster]);
+        assert_eq!(said.lines().count(), 2, "{said}");
+        let read = |name: &str| fs::read_to_string(path(name)).unwrap();
+        let expected = "from-the-submitter 1 data inner contents1 \n";
+        assert_eq!((read("said/out.1").as_str(), read("err.1").as_str()), (expected, "oops\n"));
+        assert_eq!((read("results/made.0"), read("out/two")), ("made\n".into(), "two\n".into()));
+        assert_eq!(read("data.1"), "changed\n");
+        assert!(!path("deep").exists() && !path("program").exists(), "it came from there");
+        for event in ["000", "012", "013", "001", "005"] {
+            assert_eq!(events(&path("job.log"), event), 2, "{event}: {}", read("job.log"));
+        }
+    }
+    let times = ["StageInStart", "StageInFinish", "StageOutStart", "StageOutFinish"]
+        .map(|name| pool.attribute(&job, name)[0].parse::<i64>().unwrap());
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(pool.attribute(&job, "JobStatus"), ["4"], "it stays, as in HTCondor");
+    assert!(iwd.join("made").exists());
+    pool.ok(&["rm", &cluster]);
+    eventually("nothing is left of it", || !folder(&pool, &job).exists());
+    let none = pool.updraft(&["transfer_data", &cluster]);
+    assert!(text(&none).contains("there is nothing to fetch: no such job is in the queue"));
+    assert_eq!(none.status.code(), Some(1), "{}", text(&none));
+    let none = pool.updraft(&["condor_transfer_data", &cluster]);
+    assert_eq!(text(&none), "exit status: 0\nFetching data files...\n");
+}
+
+#[test]
+fn a_job_that_wants_to_go_when_it_is_fetched_goes_and_one_in_the_folder_itself_runs_there() {
+    let pool = Pool::start(1);
+    fs::write(pool.work().join("program"), "#!/bin/sh\necho made > made; cat in; pwd").unwrap();
+    fs::write(pool.work().join("in"), "in\n").unwrap();
+    let stays = "leave_in_queue = JobStatus == 4 && (StageOutFinish ?: 0) == 0";
+    for (n, kind) in ["should_transfer_files = no", "universe = local"].into_iter().enumerate() {
+        let cluster = spool(
+            &pool,
+            &format!("executable = program\ninput = in\noutput = out{n}\n{kind}\n{stays}\nqueue\n"),
+        );
+        let job = format!("{cluster}.0");
+        pool.until(&job, "JobStatus", "4");
+        let iwd = folder(&pool, &job).join("files");
+        pool.ok(&["transfer_data", "-all"]);
+        let said = fs::read_to_string(pool.work().join(format!("out{n}"))).unwrap();
+        assert_eq!(said, format!("in\n{}\n", iwd.display()), "{kind}");
+        assert!(pool.work().join("made").exists(), "{kind}");
+        eventually("it has left the queue", || {
+            pool.ok(&["q", &cluster, "-af", "ProcId"]).is_empty()
+        });
+        eventually("nothing is left of it", || !iwd.exists());
+        fs::remove_file(pool.work().join("made")).unwrap();
+    }
+    let plain = pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    let none = pool.updraft(&["transfer_data", &plain]);
+    assert!(text(&none).contains("no such job was submitted with -spool"), "{}", text(&none));
+    for (line, told) in [
+        ("hold = true", "Cannot set 'hold' to 'true' when using -remote or -spool"),
+        ("max_materialize = 2", "max_materialize cannot be used with -spool"),
+        ("transfer_input_files = nowhere", "nowhere: No such file or directory"),
+    ] {
+        fs::write(pool.work().join("job.sub"), format!("executable = program\n{line}\nqueue\n"))
+            .unwrap();
+        let refused = pool.updraft(&["submit", "-spool", "job.sub"]);
+        assert!(text(&refused).contains(told), "{line}: {}", text(&refused));
+        assert_eq!(refused.status.code(), Some(1), "{line}: {}", text(&refused));
+    }
+    eventually("no job waits for files that never come, and no folder is left", || {
+        pool.ok(&["q", "-constraint", "HoldReasonCode == 16", "-af", "ClusterId"]).is_empty()
+            && fs::read_dir(pool.home().join("schedd/spool")).unwrap().count() == 0
+    });
+}
+
+/// A command that dies at any moment leaves a job that does not run.
+#[test]
+fn a_job_whose_files_did_not_all_come_waits_through_restarts_until_it_is_removed() {
+    let pool = Pool::start(1);
+    make_inputs(&pool);
+    // The pieces stop coming: the last input is a pipe into which nobody writes.
+    let fifo = pool.work().join("in/fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let description = DESCRIPTION.replace("in/deep,", "in/deep, in/fifo,");
+    fs::write(pool.work().join("job.sub"), format!("{description}queue\n")).unwrap();
+    let mut submitting =
+        pool.command(&updraft(), &["submit", "-spool", "job.sub"]).spawn().unwrap();
+    let job = "1.0";
+    let files = folder(&pool, job).join("files");
+    eventually("the first files have come", || files.join("deep/inner").exists());
+    assert_eq!(pool.attribute(job, "HoldReasonCode"), ["16"]);
+    let released = pool.updraft(&["release", job]);
+    assert!(text(&released).contains("not held to be released"), "{}", text(&released));
+    submitting.kill().unwrap();
+    submitting.wait().unwrap();
+    pool.kill_and_see_it_return("schedd");
+    assert_eq!(pool.attribute(job, "HoldReason"), ["Spooling input data files"]);
+    assert!(files.join("deep/inner").exists());
+    let early = pool.updraft(&["transfer_data", job]);
+    assert!(text(&early).contains("it waits for its input files itself"), "{}", text(&early));
+
+    // What came is not taken for all, and what is begun again begins anew.
+    let mut client = Client::connect(&pool.home().join("run/schedd.sock")).unwrap();
+    let id: model::JobId = job.parse().unwrap();
+    let mut ask = |ask: FilesAsk| client.ask(Ask::Files(ask));
+    assert!(ask(FilesAsk::Release(id.cluster)).is_err(), "its files are not all there");
+    assert_eq!(ask(FilesAsk::Begin(id)).unwrap(), Answer::Wanted(true));
+    assert!(!files.join("deep").exists());
+    let pieces =
+        |name: &str| Pieces::of_file(name.into(), fs::File::open("/bin/sh").unwrap()).unwrap();
+    for name in ["../escaped", "/tmp/escaped", "a/../../escaped"] {
+        let piece = pieces(name).next().unwrap().unwrap();
+        let refused = ask(FilesAsk::Piece(piece)).unwrap_err().to_string();
+        assert!(refused.contains("no name below the folder"), "{refused}");
+        assert_eq!(ask(FilesAsk::Begin(id)).unwrap(), Answer::Wanted(true));
+    }
+    assert!(!folder(&pool, job).join("escaped").exists());
+    assert!(ask(FilesAsk::Fetch(id)).is_err() && ask(FilesAsk::Fetched(id)).is_err());
+    assert!(ask(FilesAsk::Begin(model::JobId::new(9, 0))).is_err(), "there is no such job");
+
+    pool.ok(&["rm", job]);
+    eventually("nothing is left of it", || !folder(&pool, job).exists());
+    assert_eq!(pool.attribute(job, "NumJobStarts"), ["0"]);
+}

@@ -42,6 +42,6 @@ pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
 pub use travel::{
     CheckpointEnd, OnEvict, file_items, files_travel, keeps_files, on_evict, output_remaps,
-    url_scheme,
+    stays_inside, url_scheme,
 };
 pub use universe::Universe;

@@ -1,6 +1,7 @@
 //! Whether a job's files travel between the submit side and the machine, and by what.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,12 @@ pub fn output_remaps(text: &str) -> BTreeMap<String, String> {
     }
     take(&mut parts);
     remaps
+}
+
+/// Whether a path names something below the folder that it starts from, and neither that folder nor anything outside.
+pub fn stays_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components().filter(|part| *part != Component::CurDir);
+    parts.clone().next().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// What comes of the files of a job whose run is stopped before it has ended by itself.

@@ -11,6 +11,7 @@
 //! - `porter`: runs whose files travel; `transfer`: which files; `copying`: that each arrives whole; `spool`: what an evicted job
 //!   keeps; `plugins`: programs that fetch and store files by URL.
 //! - `dataflow`: runs that need not be, because their outputs are newer than their inputs.
+//! - `manifest`: what a job found and left, if it wants to know.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
 //! - `settings`: what an administrator wants otherwise. `detect`, `devices`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
@@ -26,6 +27,7 @@ mod engine;
 mod environment;
 mod journal;
 mod launcher_link;
+mod manifest;
 mod measure;
 mod nicknames;
 mod plugins;

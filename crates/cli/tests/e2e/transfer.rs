@@ -273,3 +273,31 @@ fn a_job_that_fills_its_disk_is_tried_with_more_and_held_at_the_end() {
     assert!(log.contains("of disk, and its slot has 2048 KB"), "{log}");
     assert!(log.contains("Code 34 Subcode 104"), "{log}");
 }
+
+#[test]
+fn a_manifest_tells_what_a_job_found_and_left_and_comes_back_whatever_else_does() {
+    let pool = Pool::start(1);
+    let work = |name: &str| fs::read_to_string(pool.work().join(name)).unwrap();
+    fs::write(pool.work().join("data"), "data").unwrap();
+    let more = "transfer_input_files = data\ntransfer_output_files = made\nmanifest = true";
+    pool.submit(&away("rm data; echo > made; echo > left; exit 3", more));
+    pool.until("1.0", "JobStatus", "4");
+    assert_eq!(work("1_0_manifest/in"), ".job.ad\n.machine.ad\n1_0_manifest\ndata\n");
+    let out = ".job.ad\n.machine.ad\n1_0_manifest\n_condor_stderr\n_condor_stdout\nleft\nmade\n";
+    assert_eq!(work("1_0_manifest/out"), out);
+    let environment = work("1_0_manifest/environment");
+    assert!(environment.contains(" _CONDOR_SLOT=slot1_1"), "{environment}");
+    assert_eq!(environment.lines().count(), 1);
+    assert!(!pool.work().join("left").exists());
+
+    // Where files do not travel it lies in the folder in which the job ran.
+    pool.submit(
+        "executable = /bin/sh\narguments = \"-c 'echo > new'\"\nenvironment = \"TEXT='a b'\"\n\
+         manifest_dir = told/now\nqueue\n",
+    );
+    pool.until("2.0", "JobStatus", "4");
+    let [before, after] = ["in", "out"].map(|name| work(&format!("told/now/{name}")));
+    let has_new = |text: &str| text.lines().any(|line| line == "new");
+    assert_eq!((has_new(&before), has_new(&after)), (false, true));
+    assert!(work("told/now/environment").contains("TEXT=a' 'b"));
+}

@@ -78,8 +78,6 @@ pub enum Family {
     Debugging,
     /// Interactive jobs.
     Interactive,
-    /// Listings of the sandbox.
-    Manifests,
     /// Calls from the job back to the submit side.
     Chirp,
     /// Network isolation.
@@ -107,7 +105,6 @@ impl Family {
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers and logs of the execute side",
             Self::Interactive => "interactive jobs",
-            Self::Manifests => "manifests of the sandbox",
             Self::Chirp => "calls from the job to the submit side",
             Self::Networking => "network isolation",
             Self::Accounts => "accounts and groups other than the user's own",
@@ -276,6 +273,8 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "preserve_relative_paths" => "PreserveRelativePaths", Truth;
     "max_transfer_input_mb" => "MaxTransferInputMB", Expression;
     "max_transfer_output_mb" => "MaxTransferOutputMB", Expression;
+    "manifest" => "ManifestDesired", Truth;
+    "manifest_dir" => "ManifestDir", Made;
 
     // ---- known, and refused by name until their effect is built --------------------------------------------------------
     "docker_image" => "", Made, Containers;
@@ -389,8 +388,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "starter_log" => "", Made, Debugging;
     "interactive_executable" => "", Made, Interactive;
     "interactive_args" => "", Made, Interactive;
-    "manifest" => "", Made, Manifests;
-    "manifest_dir" => "", Made, Manifests;
     "want_io_proxy" => "", Made, Chirp;
     "want_job_networking" => "", Made, Networking;
     "run_as_owner" => "", Made, Accounts;

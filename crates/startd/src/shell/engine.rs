@@ -20,6 +20,7 @@ use super::deferral::{Deferrals, Ready};
 use super::disk::{DiskMeasured, DiskUse};
 use super::journal::{Journal, JournalError};
 use super::launcher_link::{Heard, Order};
+use super::manifest;
 use super::porter::{Carried, Porter};
 use super::sandbox::Sandboxes;
 use super::schedds::ScheddLink;
@@ -332,6 +333,7 @@ impl Engine {
                 if self.parts.porter.bring_back(key, &end) {
                     return None;
                 }
+                self.complete_manifest(key);
                 let usage = self.parts.disk.of(key).within(translate::usage_of_end(&end));
                 FromLauncher::Ended { key, end: translate::run_end(&end), usage }
             }
@@ -352,6 +354,13 @@ impl Engine {
             }
         };
         Some(Input::FromLauncher(message))
+    }
+
+    /// A run whose files do not travel has ended.
+    fn complete_manifest(&self, key: RunKey) {
+        if let Some(manifest) = manifest::of_ended(&self.parts.sandboxes.path(key)) {
+            manifest.write_out();
+        }
     }
 
     async fn listed(&mut self, runs: &[wire::RunInfo]) -> FromLauncher {
@@ -395,6 +404,7 @@ impl Engine {
                 if self.parts.porter.bring_back(key, end) {
                     LauncherState::Starting
                 } else {
+                    self.complete_manifest(key);
                     LauncherState::Ended(translate::run_end(end), translate::usage_of_end(end))
                 }
             }

@@ -272,6 +272,9 @@ fn after_bringing_back(
             return (RunEnd::Lost { reason }, Travelled::default());
         }
     };
+    if let Some(manifest) = plan.manifest() {
+        manifest.write_out();
+    }
     let (sent_bytes, result) = transfer::bring_back(&plan, scratch, &end, how, plugins);
     let end = match result {
         Ok(()) => end,

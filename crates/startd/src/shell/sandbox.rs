@@ -23,6 +23,7 @@ use proto::clock;
 use tokio::sync::mpsc;
 
 use super::environment::{self, JOB_AD, MACHINE_AD, Place};
+use super::manifest::Manifest;
 use super::nicknames::Nicknames;
 use super::plugins::Plugins;
 use super::spool::Spool;
@@ -161,6 +162,10 @@ impl Sandboxes {
         };
         let start = self.process(run, &layout)?;
         self.make_folder(&scratch, run)?;
+        if let Some(manifest) = Manifest::of(job, &cwd) {
+            manifest.write_in(&start);
+            manifest.mark(&scratch);
+        }
         Ok(start)
     }
 
@@ -204,6 +209,9 @@ impl Sandboxes {
         written
             .and_then(|bytes| fs::write(plan, bytes))
             .map_err(|error| unprepared(plan, &error))?;
+        if let Some(manifest) = expected.manifest() {
+            manifest.write_in(&start);
+        }
         Ok(start)
     }
 

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copying::{TransferError, copy_file, copy_item, failed, make_parent};
 use super::environment::{JOB_AD, MACHINE_AD};
+use super::manifest::Manifest;
 use super::plugins::{Errand, Plugins, Way};
 use super::sandbox::text;
 use super::spool::Spool;
@@ -63,6 +64,9 @@ pub(crate) struct Plan {
     /// What comes of the files when the job has taken a checkpoint.
     #[serde(default)]
     checkpoint: Option<Checkpoint>,
+    /// What is told of the scratch folder, in a folder that comes back with the files.
+    #[serde(default)]
+    manifest: Option<Manifest>,
 }
 
 /// The checkpoints of a job that takes them itself.
@@ -242,6 +246,7 @@ pub(crate) fn bring_in(
         received_bytes,
         when_evicted,
         checkpoint,
+        manifest: Manifest::of(job, scratch),
     })
 }
 
@@ -464,13 +469,23 @@ impl Plan {
 
     /// What comes back besides the streams, by its path in the scratch folder.
     fn files(&self, scratch: &Path) -> Result<Vec<PathBuf>, TransferError> {
-        match &self.files {
-            Wanted::Listed(names) => Ok(names.iter().map(PathBuf::from).collect()),
+        let mut files: Vec<PathBuf> = match &self.files {
+            Wanted::Listed(names) => names.iter().map(PathBuf::from).collect(),
             Wanted::Changed(before) => {
                 let after = top_level(scratch)?;
-                Ok(after.difference(before).map(|stamp| PathBuf::from(&stamp.name)).collect())
+                after.difference(before).map(|stamp| PathBuf::from(&stamp.name)).collect()
             }
-        }
+        };
+        let manifest = self.manifest.as_ref().map(|manifest| PathBuf::from(manifest.name()));
+        // One that could not be written is no failure of the job's.
+        let manifest = manifest.filter(|name| scratch.join(name).is_dir());
+        files.extend(manifest.filter(|name| !files.contains(name)));
+        Ok(files)
+    }
+
+    /// What is told of the scratch folder.
+    pub(crate) fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
     }
 
     /// The URL that an output is stored at, if it does not come back.

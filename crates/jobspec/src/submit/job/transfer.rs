@@ -1,6 +1,6 @@
 //! Which files travel between the submitter's folder and the scratch directory, and when.
 
-use model::{CheckpointEnd, attr, url_scheme};
+use model::{CheckpointEnd, attr, stays_inside, url_scheme};
 
 use super::command::kib;
 use super::{Job, comma_items, unquoted};
@@ -137,6 +137,7 @@ impl Job<'_> {
             self.ad.set("TransferOutput", outputs.join(","));
         }
         self.set_checkpoint()?;
+        self.set_manifest_folder()?;
         Ok(inputs.unwrap_or_default())
     }
 
@@ -149,6 +150,20 @@ impl Job<'_> {
         if let Some(files) = self.text("transfer_checkpoint_files")? {
             self.ad.set(CHECKPOINT_FILES, unquoted(&files));
         }
+        Ok(())
+    }
+
+    /// Where the machine tells what the job found and left.
+    fn set_manifest_folder(&mut self) -> Result<(), Diagnostic> {
+        const KEYWORD: &str = "manifest_dir";
+        let Some(text) = self.text(KEYWORD)? else { return Ok(()) };
+        let folder = unquoted(&text);
+        if !stays_inside(folder) {
+            let message = format!("{KEYWORD} = {folder} names no folder below the job's own");
+            let hint = "a relative path without .., where the manifest is made and comes back to";
+            return Err(Diagnostic::error(message).at(self.place(KEYWORD)).hint(hint));
+        }
+        self.ad.set("ManifestDir", folder);
         Ok(())
     }
 

@@ -1,0 +1,139 @@
+//! The folder that tells what a job found and left (`manifest = true`): `in`, the names at the top of its folder before its program
+//! began; `out`, those when it had ended; `environment`, the variables that it was started with. It lies in the folder in which the
+//! job runs: where that is its scratch folder, `transfer` brings it back.
+//!
+//! A manifest that cannot be written is told in the startd's own log, and is no failure of the run (as in HTCondor 25.14).
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use classad::{ClassAd, Value, words};
+use launcher::wire::Start;
+use model::{attr, stays_inside};
+use serde::{Deserialize, Serialize};
+
+use super::sandbox::text;
+
+/// Where the manifest of a run is, in its scratch folder; only for runs whose files do not travel.
+const MARKER: &str = ".manifest";
+
+/// Its permissions (HTCondor 25.14's).
+const FOLDER_MODE: u32 = 0o700;
+
+/// The manifest of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// What is listed.
+    cwd: PathBuf,
+    /// The folder in it that holds the manifest.
+    name: String,
+}
+
+impl Manifest {
+    /// What a job wants; none if it wants nothing. It runs in `cwd`.
+    pub(crate) fn of(job: &ClassAd, cwd: &Path) -> Option<Self> {
+        let named = text(job, "ManifestDir");
+        let desired = job.literal("ManifestDesired").is_some_and(Value::is_true);
+        if named.is_none() && !desired {
+            return None;
+        }
+        let number = |name| job.literal(name).and_then(Value::as_i64).unwrap_or(0);
+        // What leads out of the folder can have come in by an edit only: such a name is refused at submission.
+        let name = named.filter(|name| stays_inside(name)).map(str::to_owned);
+        let name = name.unwrap_or_else(|| {
+            format!("{}_{}_manifest", number(attr::CLUSTER_ID), number(attr::PROC_ID))
+        });
+        Some(Self { cwd: cwd.to_owned(), name })
+    }
+
+    /// The folder, from the one in which the job runs.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Before the program begins.
+    pub(crate) fn write_in(&self, start: &Start) {
+        let environment = start.env.iter().map(|(name, value)| {
+            let text = |bytes: &launcher::wire::OsBytes| {
+                String::from_utf8_lossy(bytes.as_bytes()).into_owned()
+            };
+            format!("{}={}", text(name), text(value))
+        });
+        let environment = format!("{}\n", words::print_v2(environment));
+        self.note(self.list("in").and_then(|()| fs::write(self.path("environment"), environment)));
+    }
+
+    /// When everything of the run has ended.
+    pub(crate) fn write_out(&self) {
+        self.note(self.list("out"));
+    }
+
+    /// Keeps in mind, for [`of_ended`], that this run has one.
+    pub(crate) fn mark(&self, scratch: &Path) {
+        let marker = serde_json::to_vec(self).map_err(io::Error::from);
+        self.note(marker.and_then(|marker| fs::write(scratch.join(MARKER), marker)));
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.cwd.join(&self.name).join(file)
+    }
+
+    fn list(&self, file: &str) -> io::Result<()> {
+        let folder = self.cwd.join(&self.name);
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+        let entries = fs::read_dir(&self.cwd)?.map(|entry| entry.map(|entry| entry.file_name()));
+        let mut names = entries.collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        let lines = names.iter().map(|name| format!("{}\n", name.to_string_lossy()));
+        fs::write(self.path(file), lines.collect::<String>())
+    }
+
+    fn note(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            let folder = self.path("");
+            tracing::warn!(folder = %folder.display(), %error, "cannot write a manifest");
+        }
+    }
+}
+
+/// The manifest of a run that has ended, whose files do not travel.
+pub(crate) fn of_ended(scratch: &Path) -> Option<Manifest> {
+    serde_json::from_slice(&fs::read(scratch.join(MARKER)).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(lines: &str) -> ClassAd {
+        ClassAd::parse_old(&format!("ClusterId = 7\nProcId = 2\n{lines}")).unwrap()
+    }
+
+    #[test]
+    fn who_names_its_folder_wants_a_manifest_and_its_name_stays_inside() {
+        for (lines, name) in [
+            ("", None),
+            ("ManifestDesired = false", None),
+            ("ManifestDesired = true", Some("7_2_manifest")),
+            ("ManifestDir = \"told\"", Some("told")),
+            ("ManifestDesired = true\nManifestDir = \"a/b\"", Some("a/b")),
+            ("ManifestDir = \"../a\"", Some("7_2_manifest")),
+            ("ManifestDir = \".\"", Some("7_2_manifest")),
+            ("ManifestDir = \"/a\"", Some("7_2_manifest")),
+        ] {
+            let manifest = Manifest::of(&job(lines), Path::new("/scratch"));
+            assert_eq!(manifest.as_ref().map(Manifest::name), name, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_marked_where_its_end_is_looked_for() {
+        let scratch = tempfile::tempdir().unwrap();
+        assert_eq!(of_ended(scratch.path()), None);
+        let manifest = Manifest::of(&job("ManifestDir = \"told\""), Path::new("/home")).unwrap();
+        manifest.mark(scratch.path());
+        assert_eq!(of_ended(scratch.path()), Some(manifest));
+    }
+}

@@ -17,6 +17,7 @@ use super::policy;
 use super::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
 use super::runs::backoff;
 use super::state::{Claiming, Core, Negotiator, Told};
+use super::waiting::Untold;
 use super::watch::Round;
 use super::words::{Change, Event, Fact};
 
@@ -86,6 +87,7 @@ impl Core {
             Fact::MachineForgotten { machine } => drop(self.machines.remove(machine)),
             Fact::BeatSeen { machine, beat } => self.beat_seen(at, machine, *beat),
             Fact::BackoffOver { job } => self.backoff_over(*job),
+            Fact::WaitsTold => self.untold = Untold::default(),
             Fact::StartsPaused { owner, until_ms } => self.set_pause(owner, *until_ms),
             Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
             Fact::PoliciesChecked { began_ms, next } => {

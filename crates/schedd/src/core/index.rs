@@ -19,6 +19,7 @@ use super::expand::expands;
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterRecord, Rows};
 use super::state::{Claim, Cluster, Config, Core, Machine};
+use super::waiting::Untold;
 use super::watch::{Round, Watch};
 
 /// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine is matched anew, so that
@@ -56,6 +57,7 @@ impl Core {
             happened: super::statistics::Happened::default(),
             backing_off: BTreeMap::new(),
             backoff_ends: BTreeSet::new(),
+            untold: Untold::default(),
             pauses: BTreeMap::new(),
         }
     }
@@ -160,6 +162,7 @@ impl Core {
                 Some(until_ms) => {
                     self.backing_off.insert(job, until_ms);
                     self.backoff_ends.insert((until_ms, job));
+                    self.untold.jobs.entry(job.cluster).or_insert(job);
                 }
                 None => self.classes.add_idle(&place, &owner, job),
             },

@@ -318,6 +318,7 @@ impl Core {
             | Fact::JobSpooled { .. }
             | Fact::SlotSeen { .. }
             | Fact::PoliciesChecked { .. }
+            | Fact::WaitsTold
             | Fact::StartsPaused { .. }
             | Fact::BackoffOver { .. } => {}
         }

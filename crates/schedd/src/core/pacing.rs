@@ -53,6 +53,13 @@ impl Core {
         Some(Fact::StartsPaused { owner: class.owner.clone(), until_ms })
     }
 
+    /// Entries that tell why an owner's jobs wait during a pause.
+    pub(super) fn waiting_for_pause(&self, owner: &UserName, now: Now) -> Vec<Fact> {
+        let classes = self.classes.by_id.iter().filter(|(_, class)| class.owner == *owner);
+        let reasons = classes.filter_map(|(id, class)| Some((id, self.pause_reason(class, now)?)));
+        reasons.flat_map(|(id, reason)| self.newly_waiting(*id, &reason)).collect()
+    }
+
     /// The pauses that are over.
     pub(super) fn pauses_over(&self, now: Now) -> Vec<Fact> {
         let due = self.pauses.iter().filter(|(_, until_ms)| now.boot_ms >= **until_ms);
@@ -72,6 +79,7 @@ impl Core {
         let classes = self.classes.by_id.iter().filter(|(_, class)| class.owner == *owner);
         let ids: BTreeSet<_> = classes.map(|(id, _)| *id).collect();
         self.classes.changed.extend(ids);
+        self.untold.owners.extend(until_ms.map(|_| owner.clone()));
     }
 
     /// Why the jobs of a class wait, if it is for a pause.

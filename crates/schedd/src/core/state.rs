@@ -18,7 +18,7 @@ use super::classes::{Classes, Sorting};
 use super::log_files::LOG_NAMES;
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
-use super::waiting::Kind;
+use super::waiting::{Kind, Untold};
 use super::watch::{Round, Watch};
 
 /// What a core is told about its daemon.
@@ -88,6 +88,8 @@ pub struct Core {
     /// Idle jobs that wait until a moment of the boot clock before they are tried again.
     pub(super) backing_off: BTreeMap<JobId, u64>,
     pub(super) backoff_ends: BTreeSet<(u64, JobId)>,
+    /// Who began to wait for a moment and was not told of yet.
+    pub(super) untold: Untold,
     /// Owners none of whose jobs start until a moment of the boot clock.
     pub(super) pauses: BTreeMap<UserName, u64>,
 }

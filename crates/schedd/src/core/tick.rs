@@ -29,6 +29,7 @@ const STARTS_PER_TICK: usize = 5_000;
 impl Core {
     pub(super) fn tick(&self, now: Now) -> Vec<Fact> {
         let steps = [
+            Self::waits,
             Self::leases_over,
             Self::backoffs_over,
             Self::pauses_over,

@@ -1,12 +1,13 @@
 //! Why jobs wait, as entries of the record: whoever follows the events learns it without asking for the queue again and again. A cluster is told
 //! each kind of reason once, so that two reasons that take turns fill no disk.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
 
-use model::{Cause, ClassId, ClusterId, IdleReason, Now, Verdict};
+use model::{Cause, ClassId, ClusterId, IdleReason, JobId, Now, UserName, Verdict};
 use proto::client::{Happening, Recorded};
 
-use super::state::Core;
+use super::state::{Core, JobRef};
 use super::words::Fact;
 
 /// Clusters of one class that are told at a time: the next to run. Of very many that are alike the rest learn it as they get there.
@@ -14,6 +15,15 @@ const CLUSTERS_TOLD: usize = 100;
 
 /// What makes a reason another one: not its numbers.
 pub(super) type Kind = (Verdict, Discriminant<Cause>);
+
+/// Who began to wait for a moment: the next try, the time to start, the end of a pause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Untold {
+    /// One job of each cluster.
+    pub(super) jobs: BTreeMap<ClusterId, JobId>,
+    /// Owners whose starts pause.
+    pub(super) owners: BTreeSet<UserName>,
+}
 
 /// The kind of a reason.
 pub(super) fn kind(reason: &IdleReason) -> Kind {
@@ -31,6 +41,24 @@ impl Core {
         let next = class.idle.by_cluster().take(CLUSTERS_TOLD);
         let entry = |(cluster, jobs)| Fact::JobsWait { cluster, jobs, reason: reason.clone() };
         next.filter(|(cluster, _)| is_new(cluster)).map(entry).collect()
+    }
+
+    /// Entries for jobs that have begun to wait for a moment: the next try, or their time to start.
+    pub(super) fn waits(&self, now: Now) -> Vec<Fact> {
+        let Untold { jobs, owners } = &self.untold;
+        let waiting = jobs.values().filter(|job| self.backing_off.contains_key(job));
+        let entry = |job: JobRef<'_>| {
+            let reason = self.idle_reason(job, now);
+            let cluster = job.job.cluster;
+            let jobs = self.backing_off.range(JobId::new(cluster.0, 0)..);
+            let jobs = jobs.take_while(|(job, _)| job.cluster == cluster).count() as u64;
+            let is_new = !job.cluster.told_reasons.contains(&kind(&reason));
+            is_new.then_some(Fact::JobsWait { cluster, jobs, reason })
+        };
+        let told = waiting.filter_map(|job| self.job(*job)).filter_map(entry);
+        let paused = owners.iter().flat_map(|owner| self.waiting_for_pause(owner, now));
+        let done = (!jobs.is_empty() || !owners.is_empty()).then_some(Fact::WaitsTold);
+        told.chain(paused).chain(done).collect()
     }
 
     /// Makes such an entry.

@@ -324,6 +324,8 @@ pub enum Fact {
         /// The job to go on with, if the round is not over.
         next: Option<JobId>,
     },
+    /// It was told why jobs wait that began to.
+    WaitsTold,
     /// No job of an owner starts for a while, because one did that asks for that; or they may again.
     StartsPaused {
         /// Whose.

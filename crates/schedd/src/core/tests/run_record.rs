@@ -39,6 +39,37 @@ fn the_record_tells_a_cluster_each_kind_of_reason_once() {
     assert!(hears(Verdict::NotYet, busy(2)).is_empty(), "it was told");
 }
 
+#[test]
+fn the_record_tells_that_jobs_wait_for_a_moment() {
+    // What the jobs say, how the first run ends if there is one, and what is told at last.
+    let check = |lines: &str, end: Option<RunEnd>, expected: &str| {
+        let mut trial = Trial::new();
+        let (by, token) = (user("alice"), SubmitToken([1; 16]));
+        trial.take(&[Input::NegotiatorUp, Input::Reserve { by: by.clone(), token }]);
+        let spec = Arc::new(spec(3, lines));
+        let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(1), spec }]);
+        let mut told = told_waiting(&batch);
+        if let Some(end) = end {
+            told.extend(told_waiting(&trial.claims(CLAIM, MATCH)));
+            told.extend(told_waiting(&trial.ends(end)));
+        }
+        assert_eq!(told.join("; "), expected, "{lines}");
+        assert!(told_waiting(&trial.waits(1)).is_empty(), "{lines}");
+    };
+    check("", Some(exited(0)), "");
+    check("DeferralTime = 1000100", None, "1: 3 not yet: it is to start in 100 s");
+    check(
+        "NextJobStartDelay = 9",
+        Some(exited(0)),
+        "1: 2 not yet: the job that started last asks for a pause (next_job_start_delay): next start in 9 s",
+    );
+    check(
+        "",
+        Some(RunEnd::Lost { reason: "no keeper".to_owned() }),
+        "1: 1 not yet: next try in 1 s; the last one failed: no keeper",
+    );
+}
+
 fn holding(run: RunStatus) -> ClaimStatus {
     ClaimStatus {
         claim: CLAIM,

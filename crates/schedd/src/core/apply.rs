@@ -62,10 +62,7 @@ impl Core {
                 self.next_reserved = cluster.next();
             }
             Fact::ReservationForgotten { cluster } => drop(self.reserved.remove(cluster)),
-            Fact::NegotiatorCame => {
-                self.negotiator = Some(Negotiator::default());
-                self.classes.changed = self.classes.by_id.keys().copied().collect();
-            }
+            Fact::NegotiatorCame => self.negotiator_came(),
             Fact::NegotiatorWent => self.negotiator = None,
             Fact::RequestsTold(message) => self.note_told(at, message),
             Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
@@ -97,6 +94,12 @@ impl Core {
             Fact::Repeated { .. } => {}
         }
         change
+    }
+
+    /// It is to be told of every class.
+    fn negotiator_came(&mut self) {
+        self.negotiator = Some(Negotiator::default());
+        self.classes.changed = self.classes.by_id.keys().copied().collect();
     }
 
     fn match_seen(&mut self, matched: model::MatchId) {

@@ -17,8 +17,7 @@ pub(super) fn after_exit(
     usage: Usage,
     now: Now,
 ) -> AfterRun {
-    let asks = |name| job.cluster.ad.get(name).is_some() || job.delta_has(name);
-    if !asks(attr::ON_EXIT_HOLD) && !asks(attr::ON_EXIT_REMOVE) {
+    if !job.has_one(&[attr::ON_EXIT_HOLD, attr::ON_EXIT_REMOVE]) {
         return AfterRun::Complete;
     }
     let mut record = job.record();

@@ -136,8 +136,7 @@ impl Core {
 
     fn took_checkpoint(&self, job: JobRef<'_>, end: &RunEnd, now: Now) -> bool {
         // Few jobs do: no ad is made for the others.
-        let may =
-            [CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL].iter().any(|name| job.has(name));
+        let may = job.has_one(&[CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL]);
         may && CheckpointEnd::of(&ads::job_ad(job, now, self)).is_some_and(|took| took.is(end))
     }
 

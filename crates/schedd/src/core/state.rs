@@ -299,7 +299,12 @@ impl JobRef<'_> {
 
     /// Whether the job or its cluster has this attribute of what users have said.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.cluster.ad.get(name).is_some() || self.delta_has(name)
+        self.has_one(&[name])
+    }
+
+    /// The same for any of some.
+    pub(super) fn has_one(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.cluster.ad.get(name).is_some()) || self.delta_has_one(names)
     }
 
     /// What users have said of it: when it was submitted, and since.
@@ -310,8 +315,7 @@ impl JobRef<'_> {
 
     /// Whether it may have a log: most jobs of a large submission have none, and nothing is computed for them.
     pub(super) fn may_log(&self) -> bool {
-        LOG_NAMES.iter().any(|name| self.cluster.ad.get(name).is_some())
-            || self.delta_has_one(&LOG_NAMES)
+        self.has_one(&LOG_NAMES)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -11,11 +11,13 @@
 //! - `porter`: runs whose files travel; `transfer`: which files; `copying`: that each arrives whole; `spool`: what an evicted job
 //!   keeps; `plugins`: programs that fetch and store files by URL.
 //! - `dataflow`: runs that need not be, because their outputs are newer than their inputs.
+//! - `account`: what a run's owner is told of it.
 //! - `manifest`: what a job found and left, if it wants to know.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
 //! - `settings`: what an administrator wants otherwise. `detect`, `devices`, `speed`, `measure`: what is found out about the machine, once and again. `disk`: what runs use of it.
 
+mod account;
 mod advertiser;
 mod copying;
 mod dataflow;

@@ -110,7 +110,7 @@ fn an_evicted_job_goes_on_with_what_it_had_and_leaves_nothing_behind() {
     assert!(kept.exists());
     pool.ok(&["rm", "2.0"]);
     pool.until("2.0", "JobStatus", "3");
-    assert!(said("run 2\n"), "what it said comes back from a removed job too");
+    eventually("what it said comes back from a removed job too", || said("run 2\n"));
     eventually("nothing is kept of it", || !kept.exists());
 }
 
@@ -300,4 +300,65 @@ fn a_manifest_tells_what_a_job_found_and_left_and_comes_back_whatever_else_does(
     let has_new = |text: &str| text.lines().any(|line| line == "new");
     assert_eq!((has_new(&before), has_new(&after)), (false, true));
     assert!(work("told/now/environment").contains("TEXT=a' 'b"));
+}
+
+#[test]
+fn the_account_of_a_run_comes_back_whatever_came_of_it() {
+    let pool = Pool::start(1);
+    let account = |name: &str| fs::read_to_string(pool.work().join(name)).unwrap();
+    let has = |account: &str, parts: &[&str]| {
+        let mut rest = account;
+        for part in parts {
+            let at =
+                rest.find(part).unwrap_or_else(|| panic!("{part:?} is not in turn: {account}"));
+            rest = &rest[at..];
+        }
+    };
+    fs::write(pool.work().join("data"), "data").unwrap();
+    let more = "transfer_input_files = data\nstarter_log = logs/$(Cluster)";
+    pool.submit(&away("cp data made; exit 3", more));
+    pool.until("1.0", "JobStatus", "4");
+    let told = account("logs/1");
+    has(
+        &told,
+        &[
+            "Run 1.0#1 in slot1_1@",
+            "Input data: 4 bytes in ",
+            "To be executed: /bin/sh in ",
+            "Its program executes, pid ",
+            "its program ended with exit code 3",
+            "Output made: 4 bytes in ",
+            "The run is over: exit code 3; 4 bytes came, 4 went",
+        ],
+    );
+    assert!(!told.contains("variable "), "{told}");
+    assert!(!pool.work().join(".starter.log").exists(), "it is no output of the job's");
+
+    // A run that cannot begin, and one whose files do not travel and which is removed.
+    pool.submit(&away("true", "transfer_input_files = missing\nstarter_log = logs/2"));
+    pool.until("2.0", "HoldReasonCode", "13");
+    has(&account("logs/2"), &["Input missing: failed after ", "it could not start"]);
+    pool.submit(
+        "executable = /bin/sleep\narguments = 1000\nenvironment = \"A=b\"\nlog = log\n\
+         starter_log = logs/3\nstarter_debug = D_FULLDEBUG\nqueue\n",
+    );
+    pool.until("3.0", "JobStatus", "2");
+    eventually("it executes", || events(&pool.work().join("log"), "001") == 1);
+    pool.kill_and_see_it_return("startd");
+    eventually("the new startd knows it", || {
+        pool.ok(&["status", "-af", "Activity"]).contains("Busy")
+    });
+    pool.ok(&["rm", "3.0"]);
+    eventually("it is gone", || events(&pool.work().join("log"), "009") == 1);
+    has(
+        &account("logs/3"),
+        &[
+            "argument 1: 1000",
+            "variable A=b",
+            "Another startd goes on with this run",
+            "Told to end: signal 15",
+            "left, told to: its program was ended by signal 15",
+            "The run is over: signal 15",
+        ],
+    );
 }

@@ -5,6 +5,7 @@
 
 mod alike;
 mod command;
+mod debugging;
 mod files;
 mod growing;
 mod identity;

@@ -74,7 +74,7 @@ pub enum Family {
     SharedInput,
     /// Job sets.
     JobSets,
-    /// Debuggers and logs of the execute side.
+    /// Programs beside a job, such as debuggers.
     Debugging,
     /// Interactive jobs.
     Interactive,
@@ -103,7 +103,7 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
-            Self::Debugging => "debuggers and logs of the execute side",
+            Self::Debugging => "debuggers beside a job",
             Self::Interactive => "interactive jobs",
             Self::Chirp => "calls from the job to the submit side",
             Self::Networking => "network isolation",
@@ -167,6 +167,9 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "transfer_output" => "TransferOut", Made;
     "transfer_error" => "TransferErr", Made;
     "skip_filechecks" => "", Made;
+    // ---- what is told of it (job/debugging.rs)
+    "starter_debug" => "JobStarterDebug", Made;
+    "starter_log" => "JobStarterLog", Made;
     // ---- its log
     "log" => "UserLog", Path;
     "log_xml" => "UserLogUseXML", Truth;
@@ -384,8 +387,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "tool_daemon_output" => "", Made, Debugging;
     "tool_daemon_error" => "", Made, Debugging;
     "suspend_job_at_exec" => "", Made, Debugging;
-    "starter_debug" => "", Made, Debugging;
-    "starter_log" => "", Made, Debugging;
     "interactive_executable" => "", Made, Interactive;
     "interactive_args" => "", Made, Interactive;
     "want_io_proxy" => "", Made, Chirp;

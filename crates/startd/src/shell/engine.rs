@@ -14,6 +14,7 @@ use proto::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::account::{Account, Accounts};
 use super::advertiser::{Advertiser, Haste};
 use super::dataflow::may_be_skipped;
 use super::deferral::{Deferrals, Ready};
@@ -98,6 +99,7 @@ pub(crate) struct Engine {
     /// What performing effects has led to: the next batch begins with it.
     follow_up: Vec<Input>,
     swept: bool,
+    accounts: Accounts,
     /// Runs whose files are back, and whose end is not in the journal yet.
     brought_back: Vec<RunKey>,
     stopping: Option<Stopping>,
@@ -121,6 +123,7 @@ impl Engine {
             deferrals: Deferrals::default(),
             follow_up: Vec::new(),
             swept: false,
+            accounts: Accounts::default(),
             brought_back: Vec::new(),
             stopping: None,
             dropped: 0,
@@ -261,6 +264,7 @@ impl Engine {
                     self.parts.porter.brought_back(key);
                     self.brought_back.push(key);
                     let usage = disk.or_more(self.parts.disk.of(key)).within(usage);
+                    self.accounts.close(key, &end, &usage);
                     let message = FromLauncher::Ended { key, end, usage };
                     inputs.push(Input::FromLauncher(message));
                 }
@@ -321,8 +325,9 @@ impl Engine {
                 self.executing.clear();
                 return Some(Input::LauncherDown);
             }
-            Heard::Event(wire::Event::Started { run_key, started_ms, .. }) => {
+            Heard::Event(wire::Event::Started { run_key, started_ms, pid }) => {
                 let key = translate::core_key(&run_key)?;
+                self.accounts.of(key).say(|| format!("Its program executes, pid {pid}"));
                 self.executing.insert(key);
                 let at = translate::timestamp(started_ms);
                 FromLauncher::Started { key, at, scratch_dir: self.scratch_dir(key) }
@@ -330,22 +335,26 @@ impl Engine {
             Heard::Event(wire::Event::Ended { run_key, end }) => {
                 let key = translate::core_key(&run_key)?;
                 self.executing.remove(&key);
-                if self.parts.porter.bring_back(key, &end) {
+                let account = self.accounts.of(key);
+                account.ended(&end);
+                if self.parts.porter.bring_back(key, &end, account) {
                     return None;
                 }
                 self.complete_manifest(key);
                 let usage = self.parts.disk.of(key).within(translate::usage_of_end(&end));
-                FromLauncher::Ended { key, end: translate::run_end(&end), usage }
+                let end = translate::run_end(&end);
+                self.accounts.close(key, &end, &usage);
+                FromLauncher::Ended { key, end, usage }
             }
             Heard::Refused { key, refusal } => {
                 tracing::warn!(%key, %refusal, "the launcher did not take a run");
-                FromLauncher::Ended {
-                    key,
-                    end: translate::refused(&refusal),
-                    usage: Usage::default(),
-                }
+                let (end, usage) = (translate::refused(&refusal), Usage::default());
+                self.accounts.close(key, &end, &usage);
+                FromLauncher::Ended { key, end, usage }
             }
             Heard::Paused { key, pause, processes } => {
+                let word = if pause.suspend { "stand still" } else { "go on" };
+                self.accounts.of(key).say(|| format!("Its {processes} processes {word}"));
                 FromLauncher::Paused { key, pause, processes }
             }
             Heard::Used { key, usage } => {
@@ -354,6 +363,13 @@ impl Engine {
             }
         };
         Some(Input::FromLauncher(message))
+    }
+
+    /// A run was there before this startd.
+    fn take_over_account(&mut self, key: RunKey) {
+        let account = Account::of_earlier(&self.parts.sandboxes.path(key));
+        account.say(|| "Another startd goes on with this run".to_owned());
+        self.accounts.note(key, account);
     }
 
     /// A run whose files do not travel has ended.
@@ -368,6 +384,9 @@ impl Engine {
         for run in runs {
             // Other daemons have runs with the launcher too.
             if let Some(key) = translate::core_key(&run.run_key) {
+                if !self.swept {
+                    self.take_over_account(key);
+                }
                 listed.push(LauncherRun { key, state: self.launcher_state(key, &run.state) });
             }
         }
@@ -401,11 +420,15 @@ impl Engine {
                 scratch_dir: self.scratch_dir(key),
             },
             wire::RunState::Ended(end) => {
-                if self.parts.porter.bring_back(key, end) {
+                let account = self.accounts.of(key);
+                if self.parts.porter.bring_back(key, end, account.clone()) {
                     LauncherState::Starting
                 } else {
+                    account.ended(end);
                     self.complete_manifest(key);
-                    LauncherState::Ended(translate::run_end(end), translate::usage_of_end(end))
+                    let (end, usage) = (translate::run_end(end), translate::usage_of_end(end));
+                    self.accounts.close(key, &end, &usage);
+                    LauncherState::Ended(end, usage)
                 }
             }
         }
@@ -424,8 +447,11 @@ impl Engine {
                 Effect::Advertise => {}
                 Effect::StartProcess(run) => self.start(run),
                 Effect::StopProcess { key, signal, grace_ms } => {
+                    let told =
+                        || format!("Told to end: signal {signal}, and SIGKILL after {grace_ms} ms");
+                    self.accounts.of(key).say(told);
                     if let Some(end) = self.deferrals.stop(key, signal) {
-                        self.follow_up.push(never_began(key, end));
+                        self.never_began(key, end);
                     } else if !self.parts.porter.stop(key, signal, grace_ms) {
                         self.order(Order::Kill { key, signal, grace_ms });
                     }
@@ -442,6 +468,8 @@ impl Engine {
         if !clean.is_empty() {
             self.order(Order::Forget(clean.clone()));
             for key in &clean {
+                let reason = "nothing of it was found".to_owned();
+                self.accounts.close(*key, &RunEnd::Lost { reason }, &Usage::default());
                 self.deferrals.forget(*key);
                 self.parts.disk.forget(*key);
                 if self.parts.porter.expects(*key) {
@@ -455,6 +483,8 @@ impl Engine {
 
     fn start(&mut self, run: Box<StartProcess>) {
         self.deferrals.note(run.key, &run.job, clock::now());
+        let account = Account::of(&run.job, &self.parts.sandboxes.path(run.key));
+        self.accounts.note(run.key, account);
         // Files are copied, or looked at, while other runs go on.
         if self.parts.sandboxes.is_away(&run.job) || may_be_skipped(&run.job) {
             self.parts.porter.bring_in(run);
@@ -464,7 +494,7 @@ impl Engine {
         match self.parts.sandboxes.prepare(&run) {
             Ok(start) => self.begin(key, Box::new(start)),
             Err(failure) => {
-                self.follow_up.push(never_began(key, RunEnd::StartFailed(failure)));
+                self.never_began(key, RunEnd::StartFailed(failure));
             }
         }
     }
@@ -472,10 +502,14 @@ impl Engine {
     /// Starts a run whose files are there. If the launcher has gone meanwhile, it is over: nobody else would start it.
     fn brought_in(&mut self, key: RunKey, result: Result<Start, RunEnd>) -> Option<Input> {
         match self.parts.porter.brought_in(key, result) {
-            Err(end) => Some(never_began(key, end)),
+            Err(end) => {
+                self.never_began(key, end);
+                None
+            }
             Ok(_) if self.orders.is_none() => {
                 let reason = "the machine's launcher cannot be reached".to_owned();
-                Some(never_began(key, RunEnd::Lost { reason }))
+                self.never_began(key, RunEnd::Lost { reason });
+                None
             }
             Ok(start) => {
                 self.begin(key, Box::new(start));
@@ -484,12 +518,20 @@ impl Engine {
         }
     }
 
+    /// A run is over of which nothing was ever started.
+    fn never_began(&mut self, key: RunKey, end: RunEnd) {
+        let usage = Usage::default();
+        self.accounts.close(key, &end, &usage);
+        let message = FromLauncher::Ended { key, end, usage };
+        self.follow_up.push(Input::FromLauncher(message));
+    }
+
     /// Starts a run whose files are there, now or when its time comes.
     fn begin(&mut self, key: RunKey, start: Box<Start>) {
         match self.deferrals.ready(key, start, clock::now()) {
             Ready::Now(start) => self.order(Order::Start { key, start }),
             Ready::Waits => {}
-            Ready::Missed(end) => self.follow_up.push(never_began(key, end)),
+            Ready::Missed(end) => self.never_began(key, end),
         }
     }
 
@@ -500,7 +542,7 @@ impl Engine {
                 self.begin(key, start);
             } else {
                 let reason = "the machine's launcher cannot be reached".to_owned();
-                self.follow_up.push(never_began(key, RunEnd::Lost { reason }));
+                self.never_began(key, RunEnd::Lost { reason });
             }
         }
     }
@@ -537,9 +579,4 @@ fn end_of_batch(waiting: &[EngineInput]) -> usize {
     };
     let later = waiting.iter().skip(1).position(opens);
     later.map_or(waiting.len(), |position| position + 1)
-}
-
-/// The end of a run of which nothing was ever started.
-fn never_began(key: RunKey, end: RunEnd) -> Input {
-    Input::FromLauncher(FromLauncher::Ended { key, end, usage: Usage::default() })
 }

@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use super::account::Account;
 use super::dataflow::{is_up_to_date, may_be_skipped};
 use super::disk::{self, DiskUsed};
 use super::engine::EngineInput;
@@ -167,7 +168,7 @@ impl Porter {
     }
 
     /// Begins to bring back what came of a run; [`Carried::Back`] follows. False if there is nothing to be brought back.
-    pub(crate) fn bring_back(&mut self, key: RunKey, ended: &wire::End) -> bool {
+    pub(crate) fn bring_back(&mut self, key: RunKey, ended: &wire::End, account: Account) -> bool {
         if !self.expected.contains(&key) {
             return false;
         }
@@ -186,7 +187,8 @@ impl Porter {
         let disk = DiskUsed::default();
         self.carry(Carried::Back { key, end: RunEnd::Lost { reason }, usage, disk }, move || {
             let disk = disk::used(&scratch);
-            let (end, travelled) = after_bringing_back(&path, &scratch, end, how, &plugins);
+            let (end, travelled) =
+                after_bringing_back(&path, &scratch, end, how, &plugins, &account);
             Carried::Back { key, end, usage: travelled.within(usage), disk }
         });
         true
@@ -262,6 +264,7 @@ fn after_bringing_back(
     end: RunEnd,
     how: Ended,
     plugins: &Plugins,
+    account: &Account,
 ) -> (RunEnd, Travelled) {
     let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<Plan>(&bytes)?));
     let plan = match read {
@@ -275,7 +278,7 @@ fn after_bringing_back(
     if let Some(manifest) = plan.manifest() {
         manifest.write_out();
     }
-    let (sent_bytes, result) = transfer::bring_back(&plan, scratch, &end, how, plugins);
+    let (sent_bytes, result) = transfer::bring_back(&plan, scratch, &end, how, plugins, account);
     let end = match result {
         Ok(()) => end,
         Err(error) => match end {

@@ -22,6 +22,7 @@ use nix::unistd::{Gid, Uid, User};
 use proto::clock;
 use tokio::sync::mpsc;
 
+use super::account::Account;
 use super::environment::{self, JOB_AD, MACHINE_AD, Place};
 use super::manifest::Manifest;
 use super::nicknames::Nicknames;
@@ -160,12 +161,15 @@ impl Sandboxes {
             cwd: cwd.clone(),
             scratch: scratch.clone(),
         };
-        let start = self.process(run, &layout)?;
         self.make_folder(&scratch, run)?;
+        let account = Account::of(job, &scratch);
+        account.begin(run, &scratch);
+        let start = self.process(run, &layout)?;
         if let Some(manifest) = Manifest::of(job, &cwd) {
             manifest.write_in(&start);
             manifest.mark(&scratch);
         }
+        account.prepared(&start);
         Ok(start)
     }
 
@@ -192,19 +196,19 @@ impl Sandboxes {
             cwd: scratch.clone(),
             scratch: scratch.clone(),
         };
-        let start = self.process(run, &layout)?;
         self.make_folder(&scratch, run)?;
+        let account = Account::of(job, &scratch);
+        account.begin(run, &scratch);
+        let start = self.process(run, &layout)?;
         let spool = run
             .spool
             .as_ref()
             .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
-        let expected =
-            transfer::bring_in(job, &scratch, spool.as_ref(), &self.plugins).map_err(|error| {
-                StartFailure {
-                    said: error.said.clone(),
-                    ..failure(error.stage(), &error.path, error.errno)
-                }
-            })?;
+        let expected = transfer::bring_in(job, &scratch, spool.as_ref(), &self.plugins, &account)
+            .map_err(|error| StartFailure {
+            said: error.said.clone(),
+            ..failure(error.stage(), &error.path, error.errno)
+        })?;
         let written = serde_json::to_vec(&expected).map_err(io::Error::from);
         written
             .and_then(|bytes| fs::write(plan, bytes))
@@ -212,6 +216,7 @@ impl Sandboxes {
         if let Some(manifest) = expected.manifest() {
             manifest.write_in(&start);
         }
+        account.prepared(&start);
         Ok(start)
     }
 

@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use proto::clock;
 use serde::{Deserialize, Serialize};
 
+use super::account::{ACCOUNT, Account};
 use super::copying::{TransferError, copy_file, copy_item, failed, make_parent};
 use super::environment::{JOB_AD, MACHINE_AD};
 use super::manifest::Manifest;
@@ -184,30 +185,12 @@ pub(crate) fn bring_in(
     scratch: &Path,
     spool: Option<&Spool>,
     plugins: &Plugins,
+    account: &Account,
 ) -> Result<Plan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
     check_input_size(job, &iwd)?;
-    let mut received_bytes = 0;
-    let mut errands = Vec::new();
-    for item in file_items(text(job, "TransferInput").unwrap_or_default()) {
-        match fetched(item) {
-            Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
-            None => received_bytes += copy_item(&iwd, item, scratch, preserve)?,
-        }
-    }
-    received_bytes += plugins.run(Way::Fetch, scratch, &errands)?;
-    if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
-        && path != target
-    {
-        received_bytes += copy_file(&path, &target)?;
-    }
-    if brings_executable(job) {
-        let target = program(job, scratch);
-        received_bytes += copy_file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target)?;
-        let permissions = fs::Permissions::from_mode(EXECUTABLE_MODE);
-        fs::set_permissions(&target, permissions).map_err(|error| failed(&target, &error))?;
-    }
+    let received_bytes = bring_inputs(job, scratch, plugins, account)?;
     let outputs = job.literal("TransferOutput").and_then(Value::as_str);
     let files = match outputs {
         Some(list) => Wanted::Listed(file_items(list).map(str::to_owned).collect()),
@@ -216,6 +199,7 @@ pub(crate) fn bring_in(
     // After the files were listed: what was kept is an output, whether this run touches it or not.
     if let Some(spool) = spool {
         spool.restore(scratch)?;
+        account.say(|| "What earlier runs have kept is there".to_owned());
     }
     let when_evicted = match (on_evict(job), spool) {
         (OnEvict::Nothing, _) => WhenEvicted::Lost,
@@ -250,6 +234,43 @@ pub(crate) fn bring_in(
     })
 }
 
+/// Brings executable, standard input and the listed files, and says how many bytes they have.
+fn bring_inputs(
+    job: &ClassAd,
+    scratch: &Path,
+    plugins: &Plugins,
+    account: &Account,
+) -> Result<u64, TransferError> {
+    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
+    let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+    let mut received_bytes = 0;
+    let mut errands = Vec::new();
+    for item in file_items(text(job, "TransferInput").unwrap_or_default()) {
+        match fetched(item) {
+            Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
+            None => {
+                let copy = || copy_item(&iwd, item, scratch, preserve);
+                received_bytes += account.moving(|| format!("Input {item}"), copy)?;
+            }
+        }
+    }
+    received_bytes += by_plugins(plugins, Way::Fetch, scratch, &errands, account)?;
+    if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
+        && path != target
+    {
+        let copy = || copy_file(&path, &target);
+        received_bytes += account.moving(|| "Standard input".to_owned(), copy)?;
+    }
+    if brings_executable(job) {
+        let target = program(job, scratch);
+        let copy = || copy_file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target);
+        received_bytes += account.moving(|| "Executable".to_owned(), copy)?;
+        let permissions = fs::Permissions::from_mode(EXECUTABLE_MODE);
+        fs::set_permissions(&target, permissions).map_err(|error| failed(&target, &error))?;
+    }
+    Ok(received_bytes)
+}
+
 /// Whether what a job's last run has said stays, and the next one goes on behind it (HTCondor 25.14:
 /// `erase_output_and_error_on_restart = false`, which means something with `ON_EXIT_OR_EVICT` only). A job that goes on from a
 /// checkpoint of its own does so in any case: nothing that it has said is lost.
@@ -275,6 +296,7 @@ pub(crate) fn bring_back(
     end: &RunEnd,
     ended: Ended,
     plugins: &Plugins,
+    account: &Account,
 ) -> (u64, Result<(), TransferError>) {
     let (mut sent_bytes, mut first) = (0, Ok(()));
     let mut note = |result: Result<u64, TransferError>| match result {
@@ -285,12 +307,13 @@ pub(crate) fn bring_back(
     for (name, target) in [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)] {
         let source = scratch.join(name);
         if let Some(target) = target.as_ref().filter(|_| source.exists()) {
-            note(make_parent(target).and_then(|()| copy_file(&source, target)));
+            let copy = || make_parent(target).and_then(|()| copy_file(&source, target));
+            note(account.moving(|| format!("Output {name} to {}", target.display()), copy));
         }
     }
     let checkpoint = plan.checkpoint.as_ref();
     if let Some(taken) = checkpoint.filter(|taken| taken.end.is(end) && ended != Ended::Killed) {
-        note(taken.keep(plan, scratch));
+        note(account.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
         return (sent_bytes, first);
     }
     let began = match end {
@@ -313,18 +336,20 @@ pub(crate) fn bring_back(
                 spool.forget();
             }
             if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::Exited { code }) {
-                bring_files_back(plan, scratch, plugins, &mut note);
+                bring_files_back(plan, scratch, plugins, account, &mut note);
             }
         }
         (Ended::Stopped, WhenEvicted::Back) if began => {
-            bring_files_back(plan, scratch, plugins, &mut note);
+            bring_files_back(plan, scratch, plugins, account, &mut note);
         }
         (Ended::Stopped, WhenEvicted::Kept(spool)) if began => {
-            note(plan.files(scratch).and_then(|files| {
+            let keep = |files: Vec<PathBuf>| {
                 let streams = [STDOUT, STDERR].map(PathBuf::from);
                 // What is kept has not been sent to anybody.
                 spool.keep(scratch, streams.into_iter().chain(files)).map(|()| 0)
-            }));
+            };
+            note(plan.files(scratch).and_then(keep));
+            account.say(|| "What the job has is kept for its next run".to_owned());
         }
         (Ended::ByItself | Ended::Stopped | Ended::Killed, _) => {}
     }
@@ -353,6 +378,7 @@ fn bring_files_back(
     plan: &Plan,
     scratch: &Path,
     plugins: &Plugins,
+    account: &Account,
     note: &mut impl FnMut(Result<u64, TransferError>),
 ) {
     if let Err(error) = check_output_size(plan, scratch) {
@@ -370,10 +396,28 @@ fn bring_files_back(
                 Ok(more) => errands.extend(more),
                 Err(error) => note(Err(error)),
             },
-            None => note(plan.bring_back(scratch, &name)),
+            None => {
+                let copy = || plan.bring_back(scratch, &name);
+                note(account.moving(|| format!("Output {}", name.display()), copy));
+            }
         }
     }
-    note(plugins.run(Way::Store, scratch, &errands));
+    note(by_plugins(plugins, Way::Store, scratch, &errands, account));
+}
+
+/// Moves what has a URL.
+fn by_plugins(
+    plugins: &Plugins,
+    way: Way,
+    scratch: &Path,
+    errands: &[Errand],
+    account: &Account,
+) -> Result<u64, TransferError> {
+    if errands.is_empty() {
+        return Ok(0);
+    }
+    let urls = || errands.iter().map(|errand| &*errand.url).collect::<Vec<_>>().join(", ");
+    account.moving(|| format!("By plug-ins: {}", urls()), || plugins.run(way, scratch, errands))
 }
 
 /// A file, or every file of a folder, to be stored at a URL, or below it.
@@ -522,7 +566,7 @@ fn fetched(item: &str) -> Option<&str> {
 
 /// The job's files at the top of its scratch folder. Our own are not among them.
 fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
-    let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD];
+    let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD, ACCOUNT];
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(scratch).map_err(|error| failed(scratch, &error))? {
         let entry = entry.map_err(|error| failed(scratch, &error))?;
@@ -605,7 +649,14 @@ mod tests {
 
     fn check_in(attributes: &[(&str, &str)], expected: &Expect) {
         let both = Both::new();
-        bring_in(&both.job(attributes), &both.path("scratch"), None, &Plugins::default()).unwrap();
+        bring_in(
+            &both.job(attributes),
+            &both.path("scratch"),
+            None,
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .unwrap();
         expected.assert_eq(&both.list("scratch"));
     }
 
@@ -613,15 +664,28 @@ mod tests {
     fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
         let both = Both::new();
         let scratch = both.path("scratch");
-        let plan = bring_in(&both.job(attributes), &scratch, None, &Plugins::default()).unwrap();
+        let plan = bring_in(
+            &both.job(attributes),
+            &scratch,
+            None,
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .unwrap();
         let before = both.list("iwd");
         fs::create_dir_all(both.path("scratch/sub")).unwrap();
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "42");
         both.write("scratch/sub/more", "43");
         both.write("scratch/.job.ad", "ours");
-        let (sent_bytes, result) =
-            bring_back(&plan, &scratch, end, Ended::ByItself, &Plugins::default());
+        let (sent_bytes, result) = bring_back(
+            &plan,
+            &scratch,
+            end,
+            Ended::ByItself,
+            &Plugins::default(),
+            &Account::default(),
+        );
         let mut text: String = both
             .list("iwd")
             .lines()
@@ -674,7 +738,8 @@ mod tests {
         let mut job = both.job(&[("TransferInput", "data/deep/c.txt")]);
         job.set("PreserveRelativePaths", true);
         job.set("TransferExecutable", false);
-        bring_in(&job, &both.path("scratch"), None, &Plugins::default()).unwrap();
+        bring_in(&job, &both.path("scratch"), None, &Plugins::default(), &Account::default())
+            .unwrap();
         assert_eq!(both.list("scratch"), "data/deep/c.txt: c\n");
     }
 
@@ -682,7 +747,9 @@ mod tests {
     fn a_missing_input_is_named() {
         let both = Both::new();
         let job = both.job(&[("TransferInput", "a.txt,missing")]);
-        let error = bring_in(&job, &both.path("scratch"), None, &Plugins::default()).unwrap_err();
+        let error =
+            bring_in(&job, &both.path("scratch"), None, &Plugins::default(), &Account::default())
+                .unwrap_err();
         assert_eq!(
             error,
             TransferError {
@@ -764,15 +831,23 @@ mod tests {
     fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Ended) {
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let job = both.job(attributes);
-        let plan = bring_in(&job, &scratch, Some(&Spool { folder, attempt }), &Plugins::default())
-            .unwrap();
+        let plan = bring_in(
+            &job,
+            &scratch,
+            Some(&Spool { folder, attempt }),
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .unwrap();
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "half");
         let end = match ended {
             Ended::ByItself => GOOD,
             Ended::Stopped | Ended::Killed => RunEnd::Signaled { signal: 15, core: false },
         };
-        bring_back(&plan, &scratch, &end, ended, &Plugins::default()).1.unwrap();
+        bring_back(&plan, &scratch, &end, ended, &Plugins::default(), &Account::default())
+            .1
+            .unwrap();
         fs::remove_dir_all(&scratch).unwrap();
         fs::create_dir(&scratch).unwrap();
     }
@@ -788,8 +863,14 @@ mod tests {
         evict(&both, &attributes, 2, Ended::Killed);
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let spool = Spool { folder, attempt: 3 };
-        let plan =
-            bring_in(&both.job(&attributes), &scratch, Some(&spool), &Plugins::default()).unwrap();
+        let plan = bring_in(
+            &both.job(&attributes),
+            &scratch,
+            Some(&spool),
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .unwrap();
         expect![[r#"
             _condor_stdout: said
             a.txt: a
@@ -797,7 +878,16 @@ mod tests {
             run.sh: #!/bin/sh
         "#]]
         .assert_eq(&both.list("scratch"));
-        bring_back(&plan, &scratch, &GOOD, Ended::ByItself, &Plugins::default()).1.unwrap();
+        bring_back(
+            &plan,
+            &scratch,
+            &GOOD,
+            Ended::ByItself,
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .1
+        .unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
         // A run after that begins anew.
         assert_eq!(both.list("spool"), "");
@@ -809,13 +899,26 @@ mod tests {
         let mut job = both.job(&[("WhenToTransferOutput", "ON_EXIT_OR_EVICT")]);
         job.set("SpoolOnEvict", false);
         let spool = Spool { folder: both.path("spool/1.0"), attempt: 1 };
-        let plan =
-            bring_in(&job, &both.path("scratch"), Some(&spool), &Plugins::default()).unwrap();
+        let plan = bring_in(
+            &job,
+            &both.path("scratch"),
+            Some(&spool),
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .unwrap();
         both.write("scratch/result", "half");
         let vacated = RunEnd::Vacated { code: model::VacateCode::ReconnectFailed };
-        bring_back(&plan, &both.path("scratch"), &vacated, Ended::Stopped, &Plugins::default())
-            .1
-            .unwrap();
+        bring_back(
+            &plan,
+            &both.path("scratch"),
+            &vacated,
+            Ended::Stopped,
+            &Plugins::default(),
+            &Account::default(),
+        )
+        .1
+        .unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
         assert!(!both.path("spool").exists());
     }

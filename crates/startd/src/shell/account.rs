@@ -1,0 +1,286 @@
+//! The account of a run, for its job's owner (`starter_debug`, `starter_log`): lines with the time, in a file in the run's scratch
+//! folder, which is brought to where the job wants it when the run is over, whatever came of it.
+//!
+//! HTCondor 25.14 copies the log of its starter. Here the startd does a starter's work, and tells what it does for this run. What cannot
+//! be written is told in the startd's own log, and is no failure of the run.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use classad::{ClassAd, Value};
+use jiff::tz::TimeZone;
+use launcher::wire::{self, OsBytes, Start};
+use model::{RunEnd, Usage, attr};
+use nix::fcntl::OFlag;
+use proto::clock;
+
+use super::copying::{TransferError, copy_file, make_parent};
+use super::environment::JOB_AD;
+use super::sandbox::text;
+use crate::core::{RunKey, StartProcess};
+
+/// The file in the scratch folder (HTCondor 25.14's name).
+pub(crate) const ACCOUNT: &str = ".starter.log";
+
+/// Its permissions.
+const MODE: u32 = 0o644;
+
+/// What in the value of `starter_debug` asks for more than the steps: arguments, variables.
+const DETAILED: [&str; 4] = ["D_FULLDEBUG", "D_ALL", "D_ANY", ":2"];
+
+/// The account of one run; of most nothing is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account(Option<Arc<Open>>);
+
+#[derive(Debug)]
+struct Open {
+    file: PathBuf,
+    target: Option<PathBuf>,
+    detailed: bool,
+}
+
+impl Account {
+    /// What a job wants to be told of its run with this scratch folder.
+    pub(crate) fn of(job: &ClassAd, scratch: &Path) -> Self {
+        let levels = match job.literal("JobStarterDebug") {
+            Some(Value::Boolean(true)) => "",
+            Some(value) => match value.as_str() {
+                Some(levels) => levels,
+                None => return Self::default(),
+            },
+            None => return Self::default(),
+        };
+        let iwd = text(job, attr::IWD).unwrap_or("/");
+        Self(Some(Arc::new(Open {
+            file: scratch.join(ACCOUNT),
+            target: text(job, "JobStarterLog").map(|path| Path::new(iwd).join(path)),
+            detailed: DETAILED.iter().any(|level| levels.contains(level)),
+        })))
+    }
+
+    /// That of a run which another startd began.
+    pub(crate) fn of_earlier(scratch: &Path) -> Self {
+        if !scratch.join(ACCOUNT).exists() {
+            return Self::default();
+        }
+        let job = fs::read_to_string(scratch.join(JOB_AD));
+        let job = job.ok().and_then(|job| ClassAd::parse_old(&job).ok());
+        job.map_or_else(Self::default, |job| Self::of(&job, scratch))
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells something.
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+        let Some(open) = &self.0 else { return };
+        if let Err(error) = open.append(&what()) {
+            tracing::warn!(file = %open.file.display(), %error, "cannot write the account of a run");
+        }
+    }
+
+    fn detail(&self, what: impl FnOnce() -> String) {
+        if self.0.as_ref().is_some_and(|open| open.detailed) {
+            self.say(what);
+        }
+    }
+
+    /// Moves something, and tells how many bytes it had and how long it took.
+    pub(crate) fn moving(
+        &self,
+        what: impl FnOnce() -> String,
+        work: impl FnOnce() -> Result<u64, TransferError>,
+    ) -> Result<u64, TransferError> {
+        if !self.is_wanted() {
+            return work();
+        }
+        let began_ms = clock::now().boot_ms;
+        let result = work();
+        let took_ms = clock::now().boot_ms.saturating_sub(began_ms);
+        let took = format!("{}.{:03} s", took_ms / 1000, took_ms % 1000);
+        self.say(|| match &result {
+            Ok(bytes) => format!("{}: {bytes} bytes in {took}", what()),
+            Err(error) => format!("{}: failed after {took}: {error}", what()),
+        });
+        result
+    }
+
+    /// The first lines.
+    pub(crate) fn begin(&self, run: &StartProcess, scratch: &Path) {
+        self.say(|| {
+            let (run, slot, scratch) = (run.run, &run.slot, scratch.display());
+            format!("Run {run} in {slot}: its scratch folder is {scratch}")
+        });
+    }
+
+    /// What is going to be executed.
+    pub(crate) fn prepared(&self, start: &Start) {
+        let script = |word: &str, script: &Option<Box<wire::Script>>| {
+            let program = script.as_ref().map(|script| lossy(&script.program));
+            program.map_or_else(String::new, |program| format!(", {word} it {program}"))
+        };
+        self.say(|| {
+            let (program, cwd) = (lossy(&start.program), lossy(&start.cwd));
+            let (before, after) = (script("before", &start.before), script("after", &start.after));
+            format!("To be executed: {program} in {cwd}{before}{after}")
+        });
+        for (index, argument) in start.argv.iter().enumerate() {
+            self.detail(|| format!("  argument {index}: {}", lossy(argument)));
+        }
+        for (name, value) in &start.env {
+            self.detail(|| format!("  variable {}={}", lossy(name), lossy(value)));
+        }
+    }
+
+    /// What the launcher says of the end.
+    pub(crate) fn ended(&self, end: &wire::End) {
+        let because = match end.killed_by {
+            None => "",
+            Some(wire::KilledBy::Request) => ", told to",
+            Some(wire::KilledBy::Lease) => ", because its lease was over",
+        };
+        self.say(|| {
+            format!("Nothing of the run is left{because}: its program {}", how(&end.outcome))
+        });
+        if let Some(wire::FailedScript { step, outcome }) = &end.failed {
+            let which = match step {
+                wire::Step::Before => "before",
+                wire::Step::Main | wire::Step::After => "after",
+            };
+            self.say(|| format!("The script {which} it failed: it {}", how(outcome)));
+        }
+        self.say(|| {
+            let wire::Usage { user_us, sys_us, peak_rss_kib, .. } = end.usage;
+            let (user_ms, sys_ms) = (user_us / 1000, sys_us / 1000);
+            format!("It used {user_ms} ms in user mode, {sys_ms} ms in the kernel, {peak_rss_kib} KiB of memory")
+        });
+    }
+
+    /// The last lines; then it is brought to where the job wants it.
+    fn close(&self, end: &RunEnd, usage: &Usage) {
+        // One that was not needed has no folder, and nothing to tell.
+        let Some(open) = self.0.as_ref().filter(|_| *end != RunEnd::UpToDate) else { return };
+        self.say(|| {
+            let Usage { received_bytes, sent_bytes, .. } = usage;
+            format!(
+                "The run is over: {}; {received_bytes} bytes came, {sent_bytes} went",
+                told(end)
+            )
+        });
+        let Some(target) = &open.target else { return };
+        let brought = make_parent(target).and_then(|()| copy_file(&open.file, target));
+        if let Err(error) = brought {
+            tracing::warn!(%error, "cannot bring back the account of a run");
+        }
+    }
+}
+
+impl Open {
+    fn append(&self, what: &str) -> io::Result<()> {
+        let at = jiff::Timestamp::from_millisecond(clock::now().wall.as_millis());
+        let at = at.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());
+        let line = format!("{} {what}\n", at.strftime("%Y-%m-%d %H:%M:%S%.3f"));
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
+        options.open(&self.file)?.write_all(line.as_bytes())
+    }
+}
+
+/// The accounts of the runs that have one.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts(BTreeMap<RunKey, Account>);
+
+impl Accounts {
+    /// Takes a run's account into its care.
+    pub(crate) fn note(&mut self, key: RunKey, account: Account) {
+        if account.is_wanted() {
+            self.0.insert(key, account);
+        }
+    }
+
+    /// A run's account.
+    pub(crate) fn of(&self, key: RunKey) -> Account {
+        self.0.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// The run is over.
+    pub(crate) fn close(&mut self, key: RunKey, end: &RunEnd, usage: &Usage) {
+        if let Some(account) = self.0.remove(&key) {
+            account.close(end, usage);
+        }
+    }
+}
+
+fn lossy(bytes: &OsBytes) -> String {
+    String::from_utf8_lossy(bytes.as_bytes()).into_owned()
+}
+
+fn how(outcome: &wire::Outcome) -> String {
+    match outcome {
+        wire::Outcome::Exited { code } => format!("ended with exit code {code}"),
+        wire::Outcome::Signaled { signal, core: false } => format!("was ended by signal {signal}"),
+        wire::Outcome::Signaled { signal, core: true } => {
+            format!("was ended by signal {signal}, and left a core file")
+        }
+        wire::Outcome::StartFailed { stage, path, errno } => {
+            let error = io::Error::from_raw_os_error(*errno);
+            format!("was not executed: {stage:?} {}: {error}", lossy(path))
+        }
+        wire::Outcome::NotExecuted => "was not executed".to_owned(),
+        wire::Outcome::Lost => "ended in a way that nobody knows".to_owned(),
+    }
+}
+
+fn told(end: &RunEnd) -> String {
+    match end {
+        RunEnd::Exited { code } => format!("exit code {code}"),
+        RunEnd::Signaled { signal, .. } => format!("signal {signal}"),
+        RunEnd::StartFailed(failure) => {
+            let error = io::Error::from_raw_os_error(failure.errno);
+            format!("it could not start ({:?} {}: {error})", failure.stage, failure.path)
+        }
+        RunEnd::OutputFailed { path, .. } => {
+            format!("its output could not be brought back ({path})")
+        }
+        RunEnd::ScriptFailed { script, .. } => format!("its {} failed", script.attribute()),
+        RunEnd::UpToDate => "its outputs are up to date".to_owned(),
+        RunEnd::Vacated { code } => format!("it was stopped (code {code})"),
+        RunEnd::Lost { reason } => format!("it is lost ({reason})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lines: &str, expected: Option<(bool, Option<&str>)>) {
+        let job = ClassAd::parse_old(&format!("Iwd = \"/home\"\n{lines}\n")).unwrap();
+        let account = Account::of(&job, Path::new("/scratch"));
+        let found = account.0.as_ref().map(|open| {
+            (open.detailed, open.target.as_ref().map(|target| target.to_str().unwrap()))
+        });
+        assert_eq!(found, expected, "{lines}");
+    }
+
+    #[test]
+    fn a_job_says_whether_and_how_much_it_wants_to_be_told_and_where() {
+        check("", None);
+        check("JobStarterLog = \"log\"", None);
+        check("JobStarterDebug = false", None);
+        check("JobStarterDebug = true", Some((false, None)));
+        check(
+            "JobStarterDebug = \"D_FULLDEBUG\"\nJobStarterLog = \"log\"",
+            Some((true, Some("/home/log"))),
+        );
+        check(
+            "JobStarterDebug = \"D_CAT D_ALWAYS:2\"\nJobStarterLog = \"/log\"",
+            Some((true, Some("/log"))),
+        );
+        check("JobStarterDebug = \"D_PID\"", Some((false, None)));
+    }
+}

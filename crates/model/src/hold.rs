@@ -128,6 +128,8 @@ codes! {
         JobOutOfResources = 34,
         /// `periodic_vacate`.
         JobPolicyVacate = 1000,
+        /// `SYSTEM_PERIODIC_VACATE`.
+        SystemPolicyVacate = 1001,
         /// `condor_vacate_job`.
         UserVacateJob = 1004,
         /// The job asked to be queued again (`on_exit_remove = false`).

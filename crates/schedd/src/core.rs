@@ -45,6 +45,7 @@ mod spool;
 mod state;
 mod statistics;
 mod submit;
+mod system_policy;
 mod tally;
 mod tick;
 mod transfer_view;
@@ -63,6 +64,7 @@ pub use ranges::Ranges;
 pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
 pub(crate) use spool::files_folder;
 pub use state::{Config, Core};
+pub use system_policy::{SystemAct, SystemPolicy};
 pub use words::{
     Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat, SpoolStep,
 };

@@ -11,7 +11,8 @@ use proto::claiming::FromStartd;
 use proto::client::{Answer, Ask, Refusal};
 use proto::matchmaking::FromSchedd;
 use schedd::core::{
-    Actor, Batch, Beside, ClaimRecord, Config, Core, Effect, Input, Rows, Starts, run_batch,
+    Actor, Batch, Beside, ClaimRecord, Config, Core, Effect, Input, Rows, Starts, SystemAct,
+    SystemPolicy, run_batch,
 };
 
 use super::clock::{HostClock, MILLISECOND, Micros};
@@ -114,6 +115,19 @@ fn config(beside: Beside) -> Config {
         spool: "/pool/spool".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         beside,
+        system: vec![gives_up()],
+    }
+}
+
+/// No job is tried for ever.
+fn gives_up() -> SystemPolicy {
+    let when = "NumHolds >= 4 || NumJobStarts > 30";
+    SystemPolicy {
+        act: SystemAct::Remove,
+        setting: "SYSTEM_PERIODIC_REMOVE".to_owned(),
+        when: when.parse().unwrap_or_else(|error| panic!("{when}: {error}")),
+        reason: None,
+        subcode: None,
     }
 }
 

@@ -38,14 +38,23 @@ pub const KNOWN: &[Known] = &[
     known("STARTD_ATTRS", "", DaemonRole::Startd),
     known("START_LOCAL_UNIVERSE", Starts::LOCAL, DaemonRole::Schedd),
     known("START_SCHEDULER_UNIVERSE", Starts::SCHEDULER, DaemonRole::Schedd),
+    known("SYSTEM_PERIODIC_HOLD", "", DaemonRole::Schedd),
+    known("SYSTEM_PERIODIC_RELEASE", "", DaemonRole::Schedd),
+    known("SYSTEM_PERIODIC_REMOVE", "", DaemonRole::Schedd),
+    known("SYSTEM_PERIODIC_VACATE", "", DaemonRole::Schedd),
 ];
 
 /// Settings whose names have the user's own part in them: how they begin, how they end, who reads them.
-const FAMILIES: [(&str, &str, DaemonRole); 3] = [
+const FAMILIES: [(&str, &str, DaemonRole); 7] = [
     ("CONCURRENCY_LIMIT_DEFAULT_", "", DaemonRole::Negotiator),
     ("", "_LIMIT", DaemonRole::Negotiator),
     // with MACHINE_RESOURCE_INVENTORY_
     ("MACHINE_RESOURCE_", "", DaemonRole::Startd),
+    // with ..._NAMES, ..._REASON, ..._SUBCODE
+    ("SYSTEM_PERIODIC_HOLD_", "", DaemonRole::Schedd),
+    ("SYSTEM_PERIODIC_RELEASE_", "", DaemonRole::Schedd),
+    ("SYSTEM_PERIODIC_REMOVE_", "", DaemonRole::Schedd),
+    ("SYSTEM_PERIODIC_VACATE_", "", DaemonRole::Schedd),
 ];
 
 /// What a configuration may look at and, in a pool of one's own, cannot change.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd, Expr};
 use jobspec::config::{integer, real};
 use negotiator::core::Policy;
-use schedd::core::Starts;
+use schedd::core::{Starts, SystemAct, SystemPolicy};
 use startd::{Inventory, NamedResource};
 
 use super::Effective;
@@ -42,6 +42,7 @@ pub fn check(all: &Effective) -> Result<(), SettingError> {
     policy(all)?;
     machine(all)?;
     starts(all)?;
+    system_policies(all)?;
     Ok(())
 }
 
@@ -128,6 +129,55 @@ pub fn starts(all: &Effective) -> Result<Starts, SettingError> {
         }
     }
     Ok(starts)
+}
+
+/// The schedd's: what is laid down for every job. Those with names of their own (`SYSTEM_PERIODIC_HOLD_NAMES`) come before the one without
+/// (HTCondor 25.14).
+///
+/// # Errors
+///
+/// If a value is no expression, or a name that is listed is not set.
+pub fn system_policies(all: &Effective) -> Result<Vec<SystemPolicy>, SettingError> {
+    let mut policies = Vec::new();
+    for (act, setting) in SYSTEM_POLICIES {
+        let list = format!("{setting}_NAMES");
+        for name in all.get(&list).into_iter().flat_map(words) {
+            let setting = format!("{setting}_{}", name.to_ascii_uppercase());
+            let policy = system_policy(all, act, &setting)?;
+            policies.push(policy.ok_or_else(|| {
+                refused(
+                    &list,
+                    name,
+                    "names, each of which is set with the name of the setting before it",
+                )
+            })?);
+        }
+        policies.extend(system_policy(all, act, setting)?);
+    }
+    Ok(policies)
+}
+
+/// What the administrator may lay down, and how the settings begin.
+const SYSTEM_POLICIES: [(SystemAct, &str); 4] = [
+    (SystemAct::Vacate, "SYSTEM_PERIODIC_VACATE"),
+    (SystemAct::Hold, "SYSTEM_PERIODIC_HOLD"),
+    (SystemAct::Release, "SYSTEM_PERIODIC_RELEASE"),
+    (SystemAct::Remove, "SYSTEM_PERIODIC_REMOVE"),
+];
+
+fn system_policy(
+    all: &Effective,
+    act: SystemAct,
+    setting: &str,
+) -> Result<Option<SystemPolicy>, SettingError> {
+    let expr = |name: &str| {
+        let text = all.get(name);
+        text.map(|text| expression(text, name, "an expression")).transpose()
+    };
+    let Some(when) = expr(setting)? else { return Ok(None) };
+    let [reason, subcode] =
+        [expr(&format!("{setting}_REASON"))?, expr(&format!("{setting}_SUBCODE"))?];
+    Ok(Some(SystemPolicy { act, setting: setting.to_owned(), when, reason, subcode }))
 }
 
 /// The resources that `MACHINE_RESOURCE_<name>` and `MACHINE_RESOURCE_INVENTORY_<name>` name. The former is believed.

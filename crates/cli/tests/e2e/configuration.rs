@@ -52,3 +52,31 @@ fn a_configuration_counts_at_the_start_and_a_change_of_it_without_harm_to_what_r
     let at = config.display();
     assert_eq!(verbose, format!("DB_LIMIT = 4\n # at: {at}, line 1\n # raw: DB_LIMIT = 4\n\n"));
 }
+
+#[test]
+fn what_is_laid_down_for_every_job_is_followed() {
+    let pool = Pool::start_with_config(
+        3,
+        "SYSTEM_PERIODIC_HOLD_NAMES = Long\nSYSTEM_PERIODIC_HOLD_LONG = Args == \"601\"\n\
+         SYSTEM_PERIODIC_HOLD_Long_REASON = strcat(\"not \", Args, \" seconds\")\n\
+         SYSTEM_PERIODIC_REMOVE = Args == \"602\"\n",
+    );
+    pool.submit(
+        "executable = /bin/sleep\narguments = $(Item)\nrequest_disk = 1MB\nqueue in (600 601 602)\n",
+    );
+    pool.until("1.1", "HoldReasonCode", "26");
+    assert_eq!(pool.attribute("1.1", "HoldReason"), ["not 601 seconds"]);
+    pool.until("1.2", "JobStatus", "3");
+    let why =
+        "The system macro SYSTEM_PERIODIC_REMOVE expression 'Args == \"602\"' evaluated to TRUE\n";
+    assert_eq!(pool.ok(&["history", "1.2", "-af", "RemoveReason"]), why);
+    assert_eq!(pool.attribute("1.0", "JobStatus"), ["2"]);
+
+    fs::write(pool.home().join("config"), "SYSTEM_PERIODIC_VACATE_NAMES = A\n").unwrap();
+    let refused = pool.updraft(&["reconfig"]);
+    assert!(
+        text(&refused).contains("set SYSTEM_PERIODIC_VACATE_NAMES to 'A'"),
+        "{}",
+        text(&refused)
+    );
+}

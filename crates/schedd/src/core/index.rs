@@ -116,7 +116,7 @@ impl Core {
         if has_timed_jobs(&record.spec, &ad) {
             self.timed.insert(record.cluster);
         }
-        let watch = Watch::new(record, &ad, &BTreeSet::new());
+        let watch = Watch::new(record, &ad, &BTreeSet::new(), &self.config.system);
         if watch.is_some() {
             self.watched.insert(record.cluster);
         }

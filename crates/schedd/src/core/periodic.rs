@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use classad::{ClassAd, Value};
+use classad::{ClassAd, Expr, Value};
 use model::{Hold, HoldCode, JobEvent, JobState, JobStatus, Now, StopCause, VacateCode, attr};
 
 use super::ads;
 use super::policy;
 use super::rows::JobRecord;
 use super::state::{Core, JobRef};
+use super::system_policy::{SystemAct, SystemPolicy};
 use super::words::Fact;
 
 /// A policy that is looked at again and again.
@@ -29,40 +30,75 @@ pub(super) enum Policy {
     Release,
     /// `PeriodicRemove`.
     Remove,
+    /// One of the administrator's, by its place among them.
+    System(usize, SystemAct),
 }
 
 impl Policy {
-    /// All, in the order in which HTCondor 25.14 looks at them. The first that is true decides.
-    pub(super) const ORDER: [Self; 7] = [
-        Self::JobDuration,
-        Self::ExecuteDuration,
-        Self::Vacate,
-        Self::Timer,
-        Self::Hold,
-        Self::Release,
-        Self::Remove,
+    /// Those that a job may have, in the order in which HTCondor 25.14 looks at them, each with what the administrator's like it do. The
+    /// first that is true decides.
+    const ORDER: [(Self, Option<SystemAct>); 7] = [
+        (Self::JobDuration, None),
+        (Self::ExecuteDuration, None),
+        (Self::Vacate, Some(SystemAct::Vacate)),
+        (Self::Timer, None),
+        (Self::Hold, Some(SystemAct::Hold)),
+        (Self::Release, Some(SystemAct::Release)),
+        (Self::Remove, Some(SystemAct::Remove)),
     ];
 
-    /// The attribute that says it.
-    pub(super) const fn attr(self) -> &'static str {
+    /// All in that order, the administrator's each behind the job's own.
+    pub(super) fn in_order(system: &[SystemPolicy]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (own, act) in Self::ORDER {
+            all.push(own);
+            let like = system.iter().enumerate().filter(|(_, policy)| Some(policy.act) == act);
+            all.extend(like.map(|(nth, policy)| Self::System(nth, policy.act)));
+        }
+        all
+    }
+
+    /// The attribute that says it; none if the administrator does.
+    pub(super) const fn attr(self) -> Option<&'static str> {
         match self {
-            Self::JobDuration => attr::ALLOWED_JOB_DURATION,
-            Self::ExecuteDuration => attr::ALLOWED_EXECUTE_DURATION,
-            Self::Vacate => attr::PERIODIC_VACATE,
-            Self::Timer => attr::TIMER_REMOVE,
-            Self::Hold => attr::PERIODIC_HOLD,
-            Self::Release => attr::PERIODIC_RELEASE,
-            Self::Remove => attr::PERIODIC_REMOVE,
+            Self::JobDuration => Some(attr::ALLOWED_JOB_DURATION),
+            Self::ExecuteDuration => Some(attr::ALLOWED_EXECUTE_DURATION),
+            Self::Vacate => Some(attr::PERIODIC_VACATE),
+            Self::Timer => Some(attr::TIMER_REMOVE),
+            Self::Hold => Some(attr::PERIODIC_HOLD),
+            Self::Release => Some(attr::PERIODIC_RELEASE),
+            Self::Remove => Some(attr::PERIODIC_REMOVE),
+            Self::System(..) => None,
+        }
+    }
+
+    /// What says it, of a job with this ad.
+    pub(super) fn expr<'a>(self, ad: &'a ClassAd, system: &'a [SystemPolicy]) -> Option<&'a Expr> {
+        if let Self::System(nth, _) = self {
+            return system.get(nth).map(|policy| &policy.when);
+        }
+        ad.get(self.attr()?)
+    }
+
+    /// The job's own that does the same.
+    const fn own(self) -> Self {
+        let Self::System(_, act) = self else { return self };
+        match act {
+            SystemAct::Vacate => Self::Vacate,
+            SystemAct::Hold => Self::Hold,
+            SystemAct::Release => Self::Release,
+            SystemAct::Remove => Self::Remove,
         }
     }
 
     /// Whether a job that stands like this is asked.
     pub(super) const fn concerns(self, status: JobStatus) -> bool {
+        let own = self.own();
         match status {
-            JobStatus::Idle => matches!(self, Self::Timer | Self::Hold | Self::Remove),
-            JobStatus::Running | JobStatus::Suspended => !matches!(self, Self::Release),
-            JobStatus::Held => matches!(self, Self::Timer | Self::Release | Self::Remove),
-            JobStatus::Completed => matches!(self, Self::Timer | Self::Remove),
+            JobStatus::Idle => matches!(own, Self::Timer | Self::Hold | Self::Remove),
+            JobStatus::Running | JobStatus::Suspended => !matches!(own, Self::Release),
+            JobStatus::Held => matches!(own, Self::Timer | Self::Release | Self::Remove),
+            JobStatus::Completed => matches!(own, Self::Timer | Self::Remove),
             JobStatus::Removed => false,
         }
     }
@@ -70,14 +106,16 @@ impl Policy {
     /// Whether the value of the attribute is a condition. Of the others it is a number.
     pub(super) const fn is_condition(self) -> bool {
         match self {
-            Self::Vacate | Self::Hold | Self::Release | Self::Remove => true,
+            Self::Vacate | Self::Hold | Self::Release | Self::Remove | Self::System(..) => true,
             Self::JobDuration | Self::ExecuteDuration | Self::Timer => false,
         }
     }
 
     /// Whether it is true now. What is undefined, an error or a string is not (HTCondor 25.14).
-    fn is_true(self, ad: &ClassAd, record: &JobRecord, now: Now) -> bool {
-        let value = || ad.eval(self.attr(), None, &ads::env(now));
+    fn is_true(self, ad: &ClassAd, record: &JobRecord, now: Now, system: &[SystemPolicy]) -> bool {
+        let expr = self.expr(ad, system);
+        let value =
+            || expr.map_or(Value::Undefined, |expr| ad.eval_expr(expr, None, &ads::env(now)));
         let age_s = |since: Option<model::Timestamp>| {
             since.map(|since| now.wall.as_secs() - since.as_secs()).zip(value().as_i64())
         };
@@ -88,8 +126,14 @@ impl Policy {
                 age_s(tally.last_executing).is_some_and(|(age, limit)| age > limit)
             }
             Self::Timer => value().as_i64().is_some_and(|at| at >= 0 && at < now.wall.as_secs()),
-            Self::Release if is_released_by_hand(&record.state) => false,
-            Self::Vacate | Self::Hold | Self::Release | Self::Remove => value().is_true(),
+            Self::Release | Self::System(_, SystemAct::Release)
+                if is_released_by_hand(&record.state) =>
+            {
+                false
+            }
+            Self::Vacate | Self::Hold | Self::Release | Self::Remove | Self::System(..) => {
+                value().is_true()
+            }
         }
     }
 }
@@ -105,14 +149,16 @@ impl Core {
             let so_far = Duration::from_millis(record.tally.wall_ms) + now.wall.since(since);
             ad.set(attr::REMOTE_WALL_CLOCK_TIME, so_far.as_secs_f64().floor());
         }
-        match asked.iter().find(|policy| policy.is_true(&ad, &record, now)) {
+        let system = &self.config.system;
+        match asked.iter().find(|policy| policy.is_true(&ad, &record, now, system)) {
             Some(policy) => self.follows_from(now, job, *policy, &ad),
             None => Vec::new(),
         }
     }
 
     fn follows_from(&self, now: Now, job: JobRef<'_>, policy: Policy, ad: &ClassAd) -> Vec<Fact> {
-        let text = || policy::reason(ad, policy.attr(), "TRUE", now);
+        let text =
+            || policy.attr().map_or_else(String::new, |name| policy::reason(ad, name, "TRUE", now));
         let hold = |code, subcode, reason| Hold { code, subcode, reason, since: now.wall };
         match policy {
             Policy::JobDuration => {
@@ -141,6 +187,34 @@ impl Core {
                 vec![Fact::Job { job: job.job, event }]
             }
             Policy::Timer | Policy::Remove => self.removed_by_policy(now, job, text()),
+            Policy::System(nth, act) => self.follows_from_system(now, job, nth, act, ad),
+        }
+    }
+
+    fn follows_from_system(
+        &self,
+        now: Now,
+        job: JobRef<'_>,
+        nth: usize,
+        act: SystemAct,
+        ad: &ClassAd,
+    ) -> Vec<Fact> {
+        let policy = &self.config.system[nth];
+        let (reason, subcode) = (policy.reason(ad, now), policy.subcode(ad, now));
+        match act {
+            SystemAct::Vacate => {
+                let code = VacateCode::SystemPolicyVacate;
+                vec![stopped(now, job, StopCause::Vacate { code, subcode, reason })]
+            }
+            SystemAct::Hold => {
+                let code = HoldCode::SystemPolicy;
+                held(now, job, Hold { code, subcode, reason, since: now.wall })
+            }
+            SystemAct::Release => {
+                let event = JobEvent::Released { reason, at: now.wall };
+                vec![Fact::Job { job: job.job, event }]
+            }
+            SystemAct::Remove => self.removed_by_policy(now, job, reason),
         }
     }
 
@@ -194,7 +268,8 @@ fn is_released_by_hand(state: &JobState) -> bool {
 
 /// How long was allowed, as HTCondor 25.14 writes it: `00:03`, `20:00:00`, `3+00:00:00`.
 fn limit(ad: &ClassAd, policy: Policy, now: Now) -> String {
-    let seconds = ad.eval(policy.attr(), None, &ads::env(now)).as_i64().unwrap_or(0).max(0);
+    let seconds = policy.attr().and_then(|name| ad.eval(name, None, &ads::env(now)).as_i64());
+    let seconds = seconds.unwrap_or(0).max(0);
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
     match (days, hours) {

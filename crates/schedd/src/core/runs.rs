@@ -346,6 +346,7 @@ fn vacated(code: VacateCode) -> &'static str {
         VacateCode::SuccessfulCheckpoint => "the job took a checkpoint",
         VacateCode::UserRequest
         | VacateCode::JobPolicyVacate
+        | VacateCode::SystemPolicyVacate
         | VacateCode::UserVacateJob
         | VacateCode::JobShouldRequeue
         | VacateCode::ScheddVacate

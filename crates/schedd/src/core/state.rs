@@ -18,6 +18,7 @@ use super::classes::{Classes, Sorting};
 use super::log_files::LOG_NAMES;
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
+use super::system_policy::SystemPolicy;
 use super::waiting::{Kind, Untold};
 use super::watch::{Round, Watch};
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub zone: jiff::tz::TimeZone,
     /// Where and when jobs run beside the schedd.
     pub beside: Beside,
+    /// What the administrator lays down for every job, in order.
+    pub system: Vec<SystemPolicy>,
 }
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.

@@ -12,6 +12,7 @@ use model::{ClusterId, JobId, JobState, JobStatus, Now, ProcId, attr};
 use super::periodic::{Policy, may_be_true};
 use super::rows::ClusterRecord;
 use super::state::{Cluster, Core};
+use super::system_policy::SystemPolicy;
 use super::words::Fact;
 
 /// How often policies are looked at: HTCondor's users wait up to a minute, ours not longer than this.
@@ -54,15 +55,16 @@ impl Watch {
         record: &ClusterRecord,
         ad: &ClassAd,
         edited: &BTreeSet<AttrName>,
+        system: &[SystemPolicy],
     ) -> Option<Arc<Self>> {
         let own: BTreeSet<AttrName> = record.spec.procs.own_names().cloned().collect();
         let has = |policy: &Policy| {
-            let name = AttrName::from(policy.attr());
-            own.contains(&name) || edited.contains(&name)
+            let name = policy.attr().map(AttrName::from);
+            name.is_some_and(|name| own.contains(&name) || edited.contains(&name))
         };
-        let live: Vec<Policy> = Policy::ORDER
+        let live: Vec<Policy> = Policy::in_order(system)
             .into_iter()
-            .filter(|policy| has(policy) || ad.get(policy.attr()).is_some())
+            .filter(|policy| has(policy) || policy.expr(ad, system).is_some())
             .collect();
         if live.is_empty() {
             return None;
@@ -71,16 +73,17 @@ impl Watch {
             let concerned = live.iter().copied().filter(|policy| policy.concerns(status));
             concerned
                 .filter(|policy| {
-                    has(policy)
-                        || ad.get(policy.attr()).is_some_and(|expr| may_fire(*policy, expr, status))
+                    let expr = policy.expr(ad, system);
+                    has(policy) || expr.is_some_and(|expr| may_fire(*policy, expr, status))
                 })
                 .collect::<Vec<_>>()
         });
         if asked.iter().all(Vec::is_empty) {
             return None;
         }
-        let told_apart =
-            live.iter().any(|policy| has(policy) || asks_for_own(ad, policy.attr(), &own));
+        let told_apart = live
+            .iter()
+            .any(|policy| has(policy) || asks_for_own(ad, policy.expr(ad, system), &own));
         Some(Arc::new(Self { asked, told_apart }))
     }
 
@@ -100,7 +103,8 @@ impl Core {
         if cluster.edited.len() == before {
             return;
         }
-        cluster.watch = Watch::new(&cluster.record, &cluster.ad, &cluster.edited);
+        let system = &self.config.system;
+        cluster.watch = Watch::new(&cluster.record, &cluster.ad, &cluster.edited, system);
         if cluster.watch.is_some() {
             self.watched.insert(job.cluster);
         }
@@ -237,12 +241,11 @@ fn may_fire(policy: Policy, expr: &Expr, status: JobStatus) -> bool {
     reduced.as_literal().is_none_or(|constant| may_be_true(policy, constant))
 }
 
-/// Whether an attribute's value leads to something that tells jobs apart.
-fn asks_for_own(ad: &ClassAd, name: &str, own: &BTreeSet<AttrName>) -> bool {
-    let mut seen = BTreeSet::from([AttrName::from(name)]);
-    let mut open = vec![AttrName::from(name)];
-    while let Some(name) = open.pop() {
-        let Some(expr) = ad.lookup(&name) else { continue };
+/// Whether the value of an expression leads to something that tells jobs apart.
+fn asks_for_own(ad: &ClassAd, expr: Option<&Expr>, own: &BTreeSet<AttrName>) -> bool {
+    let mut seen: BTreeSet<AttrName> = BTreeSet::new();
+    let mut open: Vec<&Expr> = expr.into_iter().collect();
+    while let Some(expr) = open.pop() {
         // What a text names when it is evaluated cannot be seen here.
         if expr.to_string().to_ascii_lowercase().contains("eval") {
             return true;
@@ -253,7 +256,7 @@ fn asks_for_own(ad: &ClassAd, name: &str, own: &BTreeSet<AttrName>) -> bool {
                 return true;
             }
             if scope != RefScope::Target && seen.insert(reference.clone()) {
-                open.push(reference);
+                open.extend(ad.lookup(&reference));
             }
         }
     }

@@ -22,7 +22,7 @@ use super::rows;
 use super::spool::Spool;
 use super::store::{Loaded, Store, StoreError};
 use super::userlog::{LogBatch, LogWriter};
-use crate::core::{Beside, Config as CoreConfig, Core, Starts};
+use crate::core::{Beside, Config as CoreConfig, Core, Starts, SystemPolicy};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
@@ -57,6 +57,8 @@ pub struct Config {
     pub found: ClassAd,
     /// Whether one more of them may start.
     pub starts: Starts,
+    /// What the administrator lays down for every job.
+    pub system: Vec<SystemPolicy>,
 }
 
 /// Why a schedd ended.
@@ -83,20 +85,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let loaded = store.load().await?;
     let started = clock::now();
     let spool = Spool::new(config.state_dir.join(SPOOL_FOLDER));
-    let core_config = CoreConfig {
-        name: ScheddName::new(&config.name),
-        uid_domain: config.uid_domain.clone(),
-        address: config.address.clone(),
-        spool: spool.folder().to_string_lossy().into_owned(),
-        zone: TimeZone::system(),
-        beside: Beside {
-            machine: MachineName::new(&config.machine),
-            address: config.startd.clone(),
-            found: Arc::new(config.found),
-            starts: config.starts,
-            life: draw_life()?,
-        },
-    };
+    let core_config = core_config(&config, &spool)?;
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
     in_order(&spool, &core);
     let history = History::new(store.reader(), core_config);
@@ -171,6 +160,24 @@ fn post(
         }
     };
     Ok(Post { office, mailer, last_letter })
+}
+
+fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
+    Ok(CoreConfig {
+        name: ScheddName::new(&config.name),
+        uid_domain: config.uid_domain.clone(),
+        address: config.address.clone(),
+        spool: spool.folder().to_string_lossy().into_owned(),
+        zone: TimeZone::system(),
+        beside: Beside {
+            machine: MachineName::new(&config.machine),
+            address: config.startd.clone(),
+            found: Arc::new(config.found.clone()),
+            starts: config.starts.clone(),
+            life: draw_life()?,
+        },
+        system: config.system.clone(),
+    })
 }
 
 /// Texts that the last life committed and may not have written.

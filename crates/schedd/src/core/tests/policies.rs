@@ -3,6 +3,7 @@
 use model::{JobEvent, Usage};
 
 use super::*;
+use crate::core::{SystemAct, SystemPolicy};
 
 /// How the job stands before its policy is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -320,4 +321,42 @@ fn a_job_that_is_not_to_run_counts_as_ended_at_once_and_takes_no_machine() {
     let mut gone = Trial::new();
     gone.submit(SubmitToken([1; 16]), spec(2, "IsNoopJob = true"));
     assert_eq!(gone.core.rows().clusters, [], "they have left the queue for the history");
+}
+
+#[test]
+fn what_the_administrator_lays_down_comes_behind_what_the_job_says() {
+    use Start::{Held, Idle, Running};
+    use SystemAct::{Hold, Release, Remove, Vacate};
+    let check =
+        |from: Start, job: &str, laid_down: &[(SystemAct, &str)], stands: (i64, Option<i64>)| {
+            let mut trial = begin(from, job);
+            let policy = |(act, when): &(SystemAct, &str)| SystemPolicy {
+                act: *act,
+                setting: "SYSTEM_PERIODIC_X".to_owned(),
+                when: when.parse().unwrap(),
+                reason: None,
+                subcode: Some("40 + 2".parse().unwrap()),
+            };
+            let mut config = config();
+            config.system = laid_down.iter().map(policy).collect();
+            trial.core = Core::load(config, trial.core.rows(), trial.now);
+            trial.waits(5);
+            assert_eq!(trial.stands(), stands, "{from:?} {job} {laid_down:?}");
+            trial
+        };
+    let broken = HoldCode::TransferInputError;
+    check(Idle, "", &[(Hold, "ProcId > 0")], (1, None));
+    let held = check(Idle, "", &[(Hold, "RequestCpus >= 1")], (5, Some(26)));
+    let ad = held.core.job_ad(held.now, JOB).unwrap();
+    let text = |name| ad.literal(name).map(ToString::to_string).unwrap_or_default();
+    let why = "The system macro SYSTEM_PERIODIC_X expression 'RequestCpus >= 1' evaluated to TRUE";
+    assert_eq!(text("HoldReason"), format!("\"{why}\""));
+    assert_eq!(text("HoldReasonSubCode"), "42");
+    check(Idle, "PeriodicHold = time() > 1000002", &[(Hold, "true")], (5, Some(3)));
+    check(Idle, "PeriodicRemove = time() > 1000002", &[(Hold, "true")], (5, Some(26)));
+    check(Idle, "", &[(Vacate, "true"), (Release, "true"), (Remove, "JobStatus == 2")], (1, None));
+    check(Idle, "", &[(Remove, "Nowhere"), (Remove, "true")], (0, None));
+    check(Held(broken), "", &[(Release, "NumHolds < 2")], (1, None));
+    check(Held(HoldCode::UserRequest), "", &[(Release, "true")], (5, Some(1)));
+    check(Running, "", &[(Hold, "false"), (Vacate, "NumJobStarts > 1")], (2, None));
 }

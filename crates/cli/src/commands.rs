@@ -23,6 +23,7 @@ pub mod status;
 pub mod submit;
 pub mod suspend;
 pub mod tail;
+pub mod terminal;
 pub mod transfer_data;
 pub mod userprio;
 pub mod vacate_job;

@@ -29,8 +29,8 @@ use crate::commands::help;
 use crate::commands::version::VersionArgs;
 use crate::commands::{
     classad, config_val, continue_job, curl_plugin, daemon, events, history, hold, links, pool,
-    prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, transfer_data,
-    userprio, vacate_job, version, wait, watch_q,
+    prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, terminal,
+    transfer_data, userprio, vacate_job, version, wait, watch_q,
 };
 use crate::exit::Exit;
 use crate::output;
@@ -113,6 +113,7 @@ pub const VERBS: &[Verb] = &[
     verb!("version", ["condor_version"], VersionArgs => ref version::run),
     verb!("help", [], help::HelpArgs => |args, _| help::run(args)),
     verb!("curl_plugin", [], curl_plugin::CurlPluginArgs => |args, _| curl_plugin::run(&args)),
+    verb!("terminal", [], terminal::TerminalArgs => |args, _| terminal::run(&args)),
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
@@ -338,7 +339,7 @@ pub(crate) fn program() -> Command {
              (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do.",
         )
         .disable_help_subcommand(true)
-        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "curl_plugin"].contains(&verb.name))))
+        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "curl_plugin", "terminal"].contains(&verb.name))))
 }
 
 #[cfg(test)]

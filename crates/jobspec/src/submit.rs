@@ -13,4 +13,4 @@ mod submission;
 pub use crate::language::ast::Description;
 pub use crate::language::parse::parse;
 pub use keywords::{Family, KEYWORDS, Keyword, Kind, Support};
-pub use submission::{NextCluster, Submission, SubmitOptions, schedd_attributes};
+pub use submission::{Interactive, NextCluster, Submission, SubmitOptions, schedd_attributes};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use classad::ClassAd;
-use jobspec::submit::{self, Submission, SubmitOptions};
+use jobspec::submit::{self, Interactive, Submission, SubmitOptions};
 use jobspec::{Diagnostic, FileKind, Form, Found, Host, Site, SiteError};
 use model::{ClusterId, ClusterSpec, Piece, Procs};
 
@@ -84,6 +84,11 @@ fn options(text: &str) -> SubmitOptions {
             "-queue" => options.queue = Some(rest.to_owned()),
             "-maxjobs" => options.max_jobs = Some(rest.parse().unwrap()),
             "-single-cluster" => options.single_cluster = true,
+            "-interactive" => {
+                let program = "/bin/updraft".to_owned();
+                let words = ["terminal", "--to", "/tmp/x/socket"].map(str::to_owned).to_vec();
+                options.interactive = Some(Interactive { program, words });
+            }
             "-spool" => options.spool = true,
             "-disable" => options.disable_file_checks = true,
             "--strict" => options.strict = true,

@@ -51,4 +51,4 @@ pub mod wire;
 
 pub use config::{Config, ContainmentWish, Identity};
 pub use server::{Error, run};
-pub use sys::boot_clock_ms;
+pub use sys::{boot_clock_ms, set_window_size, window_size};

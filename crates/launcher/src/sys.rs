@@ -11,7 +11,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -41,6 +41,34 @@ fn clock_ms(clock: ClockId) -> u64 {
     let seconds = u64::try_from(now.tv_sec()).unwrap_or(0);
     let milliseconds = u64::try_from(now.tv_nsec() / 1_000_000).unwrap_or(0);
     seconds * 1000 + milliseconds
+}
+
+/// The size of a terminal: rows and columns.
+///
+/// # Errors
+///
+/// If it is no terminal.
+pub fn window_size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: an open descriptor, and a place for what this call writes.
+    match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) } {
+        0 => Ok((size.ws_row, size.ws_col)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives a terminal another size; the programs in front of it are told.
+///
+/// # Errors
+///
+/// If it is no terminal.
+pub fn set_window_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: an open descriptor, and what this call reads.
+    match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Which side of a [`fork`] we are on.

@@ -2,6 +2,7 @@
 //! mean is the command's matter.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use crate::net::{self, NetError, Role, ShortPath};
 /// A connection to a schedd or negotiator.
 #[derive(Debug)]
 pub struct Client {
-    stream: UnixStream,
+    wire: Wire,
     next_id: u64,
 }
 
@@ -49,9 +50,9 @@ impl Client {
         let connect = |source| NetError::Connect { path: path.to_owned(), source };
         let short = ShortPath::of(path).map_err(connect)?;
         let stream = UnixStream::connect(short.path()).map_err(connect)?;
-        let mut client = Self { stream, next_id: 1 };
-        client.write(&net::hello(Role::Command))?;
-        net::check(client.read()?.ok_or(NetError::NoHello)?)?;
+        let mut client = Self { wire: Wire(stream), next_id: 1 };
+        client.wire.write(&net::hello(Role::Command))?;
+        net::check(client.wire.read()?.ok_or(NetError::NoHello)?)?;
         Ok(client)
     }
 
@@ -67,10 +68,10 @@ impl Client {
     ) -> Result<(), E> {
         let id = self.next_id;
         self.next_id += 1;
-        self.write(&Request { id, body }).map_err(AskError::Net)?;
+        self.wire.write(&Request { id, body }).map_err(AskError::Net)?;
         loop {
             let response: Response =
-                self.read().and_then(|r| r.ok_or_else(closed)).map_err(AskError::Net)?;
+                self.wire.read().and_then(|r| r.ok_or_else(closed)).map_err(AskError::Net)?;
             if response.id != id {
                 // The rest of an answer whose reader gave up.
                 continue;
@@ -98,20 +99,34 @@ impl Client {
         })?;
         Ok(answer)
     }
+}
 
-    fn write<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
+/// Messages in frames over a stream, one after the other, blocking.
+#[derive(Debug)]
+pub(crate) struct Wire(UnixStream);
+
+impl Wire {
+    pub(crate) fn of(stream: UnixStream) -> Self {
+        Self(stream)
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    pub(crate) fn write<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
         let payload = frame::encode(message)?;
         let length =
             u32::try_from(payload.len()).map_err(|_| FrameError::TooLong(payload.len()))?;
         let mut framed = Vec::with_capacity(payload.len() + 4);
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(&payload);
-        Ok(self.stream.write_all(&framed)?)
+        Ok(self.0.write_all(&framed)?)
     }
 
-    fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, NetError> {
+    pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, NetError> {
         let mut head = [0; 4];
-        match self.stream.read_exact(&mut head) {
+        match self.0.read_exact(&mut head) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other?,
         }
@@ -120,8 +135,14 @@ impl Client {
             return Err(FrameError::TooLong(length).into());
         }
         let mut payload = BytesMut::zeroed(length);
-        self.stream.read_exact(&mut payload)?;
+        self.0.read_exact(&mut payload)?;
         Ok(Some(frame::decode(&payload)?))
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so neighbouring releases work together.
 //! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them. [`command`]: a command's.
 //!
+//! - [`terminal`]: a user's terminal and the program that a job runs under it.
 //! - [`clock`]: reading the clocks, for the shells.
 //!
 //! The message types are plain data without IO: the cores and the simulator use them as they are.
@@ -19,3 +20,4 @@ pub mod files;
 pub mod frame;
 pub mod matchmaking;
 pub mod net;
+pub mod terminal;

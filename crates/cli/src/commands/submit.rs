@@ -4,6 +4,7 @@
 //! machine, `site`; getting it into the queue once and only once, `send`; what is printed, `show`.
 
 mod explain;
+mod interactive;
 mod send;
 mod show;
 mod spool;
@@ -24,7 +25,7 @@ use crate::verbs::{Call, Voice};
 
 /// Options of `condor_submit` that are not built.
 pub const NOT_YET: &[&str] =
-    &["remote", "addr", "interactive", "capabilities", "debug", "allow-crlf-script", "factory"];
+    &["remote", "addr", "capabilities", "debug", "allow-crlf-script", "factory"];
 
 /// Submit jobs: what a submit description asks for goes into the queue.
 #[derive(Debug, clap::Args)]
@@ -55,6 +56,9 @@ pub struct SubmitArgs {
     /// Copy the jobs' files to the schedd, and keep what they make there until it is fetched (transfer_data).
     #[arg(long)]
     spool: bool,
+    /// Run a shell instead of the executable, and be its terminal. Without a description, with what a job has by default.
+    #[arg(long, short = 'i', conflicts_with = "spool")]
+    interactive: bool,
     /// Do not look whether the executable is there.
     #[arg(long)]
     disable: bool,
@@ -125,6 +129,8 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         }
     };
     options.is_file = input.is_file;
+    let place = args.interactive.then(interactive::Place::new).transpose()?;
+    options.interactive = place.as_ref().map(interactive::Place::of_job).transpose()?;
     let manner = Manner { voice: call.voice, shape: shape(&args, &input) };
     manner.begin()?;
     let description = match submit::parse(&input.text, &input.name) {
@@ -134,7 +140,9 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     let site = RealSite::new()?;
     let is_sent = match &manner.shape {
         Shape::DryRun { .. } | Shape::Dump { .. } | Shape::Explain => false,
-        Shape::Plain | Shape::Terse | Shape::Verbose { .. } | Shape::Json => true,
+        Shape::Plain | Shape::Interactive | Shape::Terse | Shape::Verbose { .. } | Shape::Json => {
+            true
+        }
     };
     let outcome = match is_sent {
         false => expand_only(&description, &site, &options).map_err(anyhow::Error::from),
@@ -146,14 +154,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         }
         Ok(submission) => {
             let exit = manner.submitted(&submission, site.now())?;
-            if is_sent
-                && args.spool
-                && let Err(error) = spool::send_files(&submission)
-            {
-                eprintln!("\n{error:#}\nERROR: Failed to spool job files.");
-                return Ok(Exit::Failed.into());
-            }
-            Ok(exit)
+            if is_sent { attend(&args, place, &submission, exit, call.voice) } else { Ok(exit) }
         }
         Err(error) => match error.downcast::<Wrong>() {
             Ok(Wrong(diagnostics)) => manner.refuse(&diagnostics),
@@ -163,6 +164,26 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
             }
         },
     }
+}
+
+/// What a submission needs of this command while it is in the queue: its files, or a terminal.
+fn attend(
+    args: &SubmitArgs,
+    place: Option<interactive::Place>,
+    submission: &Submission,
+    exit: ExitCode,
+    voice: Voice,
+) -> Result<ExitCode> {
+    if args.spool
+        && let Err(error) = spool::send_files(submission)
+    {
+        eprintln!("\n{error:#}\nERROR: Failed to spool job files.");
+        return Ok(Exit::Failed.into());
+    }
+    if let (Some(place), Some((cluster, _))) = (place, submission.clusters.first()) {
+        interactive::attend(place, *cluster, voice)?;
+    }
+    Ok(exit)
 }
 
 /// A description that cannot be submitted.
@@ -190,6 +211,7 @@ fn shape(args: &SubmitArgs, input: &Input) -> Shape {
         (Some(file), _) => Shape::DryRun { file: file.clone(), full },
         (None, Some(file)) => Shape::Dump { file: file.clone() },
         (None, None) if args.explain => Shape::Explain,
+        (None, None) if args.interactive => Shape::Interactive,
         (None, None) if args.json => Shape::Json,
         (None, None) if args.terse => Shape::Terse,
         (None, None) if args.verbose || input.is_dash => {
@@ -232,7 +254,7 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
                 String::from_utf8(text).map_err(|error| format!("{file} is not text: {error}"))?;
             Ok(Input { text, name: file, is_file: true, is_dash })
         }
-        None if options.queue.is_some() => {
+        None if options.queue.is_some() || args.interactive => {
             Ok(Input { text: String::new(), name: "<none>".to_owned(), is_file: false, is_dash })
         }
         _ => {

@@ -161,7 +161,7 @@ fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
 }
 
 /// How a job ended, as far as `wait` cares.
-enum End {
+pub(crate) enum End {
     Good,
     Bad(String),
     Held(String),
@@ -254,7 +254,7 @@ fn worse(exit: Exit, end: &End) -> Exit {
 }
 
 /// The end of a job, if this is one.
-fn end(recorded: &Recorded) -> Option<(JobId, End)> {
+pub(crate) fn end(recorded: &Recorded) -> Option<(JobId, End)> {
     let Happening::Job { job, event } = &recorded.what else { return None };
     let end = match event {
         JobEvent::RunOver { end, next, .. } => match next {

@@ -9,6 +9,7 @@ mod goldens;
 mod guide;
 mod harness;
 mod hostile;
+mod interactive;
 mod limits;
 mod mail;
 mod one_command;

@@ -22,6 +22,7 @@ use model::{Universe, attr};
 pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
 use super::keywords::{self, Family, KEYWORDS, Keyword, Kind, Support};
+use super::submission::Interactive;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
@@ -41,6 +42,8 @@ pub(super) struct Job<'a> {
     disable_file_checks: bool,
     /// Whether its files are copied to the schedd first.
     spool: bool,
+    /// What it runs instead of its executable.
+    interactive: Option<Interactive>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -59,6 +62,8 @@ pub(super) struct Setting<'a> {
     pub(super) disable_file_checks: bool,
     /// `-spool`.
     pub(super) spool: bool,
+    /// `-interactive`.
+    pub(super) interactive: Option<&'a Interactive>,
 }
 
 /// Makes the ad of a job.
@@ -82,6 +87,7 @@ impl<'a> Job<'a> {
             transfer: Transfer::IfNeeded,
             disable_file_checks: setting.disable_file_checks,
             spool: setting.spool,
+            interactive: setting.interactive.cloned(),
             warnings: Vec::new(),
         }
     }

@@ -76,8 +76,6 @@ pub enum Family {
     JobSets,
     /// Programs beside a job, such as debuggers.
     Debugging,
-    /// Interactive jobs.
-    Interactive,
     /// Calls from the job back to the submit side.
     Chirp,
     /// Network isolation.
@@ -104,7 +102,6 @@ impl Family {
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
             Self::Debugging => "debuggers beside a job",
-            Self::Interactive => "interactive jobs",
             Self::Chirp => "calls from the job to the submit side",
             Self::Networking => "network isolation",
             Self::Accounts => "accounts and groups other than the user's own",
@@ -148,6 +145,8 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "shell" => "", Made;
     "arguments" ["args"] => "", Made;
     "arguments2" => "", Made;
+    "interactive_executable" => "", Made;
+    "interactive_args" => "", Made;
     "environment" => "", Made;
     "env" => "", Made;
     "environment2" => "", Made;
@@ -387,8 +386,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "tool_daemon_output" => "", Made, Debugging;
     "tool_daemon_error" => "", Made, Debugging;
     "suspend_job_at_exec" => "", Made, Debugging;
-    "interactive_executable" => "", Made, Interactive;
-    "interactive_args" => "", Made, Interactive;
     "want_io_proxy" => "", Made, Chirp;
     "want_job_networking" => "", Made, Networking;
     "run_as_owner" => "", Made, Accounts;

@@ -33,10 +33,21 @@ pub struct SubmitOptions {
     pub disable_file_checks: bool,
     /// `-spool`.
     pub spool: bool,
+    /// `-interactive`: what the job runs instead of its executable.
+    pub interactive: Option<Interactive>,
     /// Whether lines that nothing reads are warned of.
     pub warn_unused: bool,
     /// `--strict`: such a line is an error.
     pub strict: bool,
+}
+
+/// A program that is the job's end of its user's terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interactive {
+    /// Where it is on the machines.
+    pub program: String,
+    /// Its arguments. What the description says to run under the terminal follows them.
+    pub words: Vec<String>,
 }
 
 /// What a description comes to.
@@ -294,6 +305,10 @@ impl Maker<'_, '_> {
                 .form(Form::Spaced)
                 .hint(format!("there would be {total}")));
         }
+        if total > 1 && self.options.interactive.is_some() {
+            let message = format!("-interactive runs one job, and {total} are queued");
+            return Err(Diagnostic::error(message).form(Form::Spaced));
+        }
         if total > u64::from(queue::MAX_PROCS) {
             let limit = queue::MAX_PROCS;
             return Err(Diagnostic::error(format!(
@@ -332,7 +347,8 @@ impl Maker<'_, '_> {
         let Some((_, folder)) = self.clusters.last_mut() else { return Ok(()) };
         let file = self.options.is_file.then(|| self.description.name());
         let SubmitOptions { disable_file_checks, spool, .. } = *self.options;
-        let setting = Setting { file, disable_file_checks, spool };
+        let interactive = self.options.interactive.as_ref();
+        let setting = Setting { file, disable_file_checks, spool, interactive };
         let mut making = Making { reader, cluster, setting, place, common: None };
         if plan.items.is_none()
             && plan.count > 1

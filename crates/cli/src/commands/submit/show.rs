@@ -26,6 +26,8 @@ pub(super) struct Manner {
 pub(super) enum Shape {
     /// How many jobs went where.
     Plain,
+    /// `-interactive`: the same, and that the job is waited for.
+    Interactive,
     /// `-terse`: ranges of job ids.
     Terse,
     /// `-verbose`: every ad.
@@ -58,7 +60,9 @@ impl Manner {
     /// Says what is going on, before anything can go wrong. The line is not ended.
     pub(super) fn begin(&self) -> Result<()> {
         output::put(match &self.shape {
-            Shape::Plain | Shape::Verbose { announced: true } => "Submitting job(s)",
+            Shape::Plain | Shape::Interactive | Shape::Verbose { announced: true } => {
+                "Submitting job(s)"
+            }
             Shape::DryRun { .. } => "Dry-Run job(s)",
             Shape::Dump { .. } => "Storing job ClassAd(s)",
             Shape::Verbose { announced: false } | Shape::Terse | Shape::Explain | Shape::Json => "",
@@ -71,6 +75,7 @@ impl Manner {
         let open = matches!(
             self.shape,
             Shape::Plain
+                | Shape::Interactive
                 | Shape::Verbose { announced: true }
                 | Shape::DryRun { .. }
                 | Shape::Dump { .. }
@@ -101,6 +106,12 @@ impl Manner {
         let (text, watch) = match &self.shape {
             Shape::Plain => {
                 (format!("{}\n{}", self.dots(submission), counts(submission, "submitted")), true)
+            }
+            Shape::Interactive => {
+                let counts = counts(submission, "submitted");
+                let text =
+                    format!("{}\n{counts}Waiting for job to start...\n", self.dots(submission));
+                (text, false)
             }
             Shape::Terse => (ranges(submission), false),
             Shape::Verbose { announced } => (verbose(submission, now, *announced), false),

@@ -9,6 +9,7 @@ use super::{Job, words};
 use crate::diagnostic::{Diagnostic, Form};
 use crate::site::FileKind;
 use crate::submit::keywords::Family;
+use crate::submit::submission::Interactive;
 
 impl Job<'_> {
     pub(super) fn set_universe(&mut self) -> Result<(), Diagnostic> {
@@ -65,6 +66,9 @@ impl Job<'_> {
 
     /// The executable is looked for from where the user submits, not from the initial directory.
     pub(super) fn set_executable(&mut self) -> Result<(), Diagnostic> {
+        if let Some(interactive) = self.interactive.clone() {
+            return self.set_interactive(&interactive);
+        }
         if self.text("shell")?.is_some() {
             self.ad.set(attr::CMD, "/bin/sh");
             self.ad.set("TransferExecutable", false);
@@ -97,6 +101,40 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// An interactive job: what stands in for its executable, and runs what the description says, or a shell, under a terminal. The lines
+    /// about the executable are read, so that they are no typos.
+    fn set_interactive(&mut self, interactive: &Interactive) -> Result<(), Diagnostic> {
+        if self.universe != Universe::Vanilla {
+            let message = "-interactive needs a job of the vanilla universe";
+            return Err(Diagnostic::error(message).at(self.place("universe")));
+        }
+        for keyword in ["executable", "transfer_executable", "shell", "arguments", "arguments2"] {
+            self.text(keyword)?;
+        }
+        let mut words = interactive.words.clone();
+        let program = self.text("interactive_executable")?;
+        let arguments = self.text("interactive_args")?.unwrap_or_default();
+        if let Some(program) = program {
+            words.extend(["--".to_owned(), program]);
+            let read = cmdline::read_arguments(&arguments).and_then(|written| match written {
+                Written::V1(plain) => Ok(cmdline::parse_v1(&plain)),
+                Written::V2(inner) => cmdline::parse_v2(&inner),
+            });
+            words.extend(
+                read.map_err(|error| self.arguments_error(&error, "interactive_args", &arguments))?,
+            );
+        } else if !arguments.is_empty() {
+            let message = "interactive_args without interactive_executable";
+            return Err(Diagnostic::error(message).at(self.place("interactive_args")));
+        }
+        self.ad.set(attr::CMD, interactive.program.as_str());
+        self.ad.set("TransferExecutable", false);
+        self.ad.set("ExecutableSize", 0);
+        self.ad.set(attr::ARGUMENTS, cmdline::print_v2(words.iter().map(String::as_str)));
+        self.ad.set("InteractiveJob", true);
+        Ok(())
+    }
+
     /// The size of the executable, which must be there unless `-disable` was given.
     fn checked_size_kib(&self, path: &str, written: &str) -> Result<i64, Diagnostic> {
         match self.scope.site.file_kind(path) {
@@ -121,6 +159,9 @@ impl Job<'_> {
     }
 
     pub(super) fn set_arguments(&mut self) -> Result<(), Diagnostic> {
+        if self.interactive.is_some() {
+            return Ok(());
+        }
         if let Some(line) = self.text("shell")? {
             self.ad.set(attr::ARGUMENTS, cmdline::print_v2(["-c", line.as_str()]));
             return Ok(());

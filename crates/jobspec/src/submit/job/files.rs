@@ -48,7 +48,20 @@ impl Job<'_> {
     pub(super) fn set_streams(&mut self) -> Result<(), Diagnostic> {
         // read, so that it is no typo: HTCondor 25.14 looks at no stream's file at submit either way
         self.truth("skip_filechecks")?;
+        if self.interactive.is_some() {
+            return STREAMS.iter().try_for_each(|stream| self.set_no_stream(stream));
+        }
         STREAMS.iter().try_for_each(|stream| self.set_stream(stream))
+    }
+
+    /// An interactive job speaks to its user's terminal (HTCondor 25.14). The lines are read, so that they are no typos.
+    fn set_no_stream(&mut self, stream: &Stream) -> Result<(), Diagnostic> {
+        for keyword in [stream.keyword, stream.stream_keyword, stream.transfer_keyword] {
+            self.text(keyword)?;
+        }
+        self.ad.set(stream.attr, NULL_FILE);
+        self.ad.set(stream.transfer_attr, false);
+        Ok(())
     }
 
     fn set_stream(&mut self, stream: &Stream) -> Result<(), Diagnostic> {

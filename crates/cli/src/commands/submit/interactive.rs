@@ -1,0 +1,320 @@
+//! `-interactive`: waits until the submitted job runs, and then is its terminal. The job calls us (`updraft terminal`); when it is stopped or ends
+//! before it does, the record of the schedd tells. Everything that ends this process goes through [`Visit::leave`], which gives the
+//! terminal back as it was.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jobspec::submit::Interactive;
+use model::{AfterRun, ClusterId, JobEvent, JobId, Seq};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::termios::{self, SetArg, Termios};
+use proto::client::{Action, Answer, Ask, Happening, Recorded, Select, Selector};
+use proto::files::Blob;
+use proto::terminal::{FromJob, FromUser, Line, Size, Waiting};
+
+use crate::commands::wait::{self, End};
+use crate::connect;
+use crate::output;
+use crate::verbs::Voice;
+
+/// The socket's name in a folder of this command's own.
+const SOCKET: &str = "terminal";
+
+/// What is typed at a time.
+const TYPED: usize = 4096;
+
+/// How long the record is waited for when the connection to the job is lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the terminal sends for the end of input (Control-D).
+const END_OF_INPUT: u8 = 4;
+
+/// A place at which an interactive job will find this command.
+pub(super) struct Place {
+    folder: tempfile::TempDir,
+    waiting: Waiting,
+}
+
+impl Place {
+    /// A new one.
+    pub(super) fn new() -> Result<Self> {
+        let folder = tempfile::tempdir().context("make a folder for the terminal's socket")?;
+        let waiting = Waiting::at(&folder.path().join(SOCKET))?;
+        Ok(Self { folder, waiting })
+    }
+
+    /// What the job runs: this program, as its end of the terminal.
+    pub(super) fn of_job(&self) -> Result<Interactive> {
+        let program = std::env::current_exe().context("find this program")?;
+        let program = program.to_string_lossy().into_owned();
+        let socket = self.folder.path().join(SOCKET);
+        let words = ["terminal", "--to", &socket.to_string_lossy()].map(str::to_owned).to_vec();
+        Ok(Interactive { program, words })
+    }
+}
+
+/// One interactive job.
+struct Visit {
+    job: JobId,
+    voice: Voice,
+    folder: PathBuf,
+    /// The terminal as it was, if there is one.
+    before: Mutex<Option<Termios>>,
+    phase: Mutex<Phase>,
+}
+
+/// How far a visit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The job has not called.
+    Waiting,
+    /// We are its terminal.
+    Attached,
+    /// The user does not want to wait any more.
+    Leaving,
+}
+
+impl Visit {
+    /// Ends this process, with everything as it was before.
+    fn leave(&self, code: u8) -> ! {
+        if let Some(before) = &*self.before() {
+            // A terminal that has gone needs nothing.
+            let _ = termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, before);
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+        process::exit(code.into())
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn before(&self) -> MutexGuard<'_, Option<Termios>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the job out of the queue: nobody would be at its terminal.
+    fn remove(&self, why: &str) {
+        let action = Action::Remove { reason: Some(why.to_owned()), force: false };
+        let select = Select::Any(vec![Selector::Job(self.job)]);
+        let asked =
+            connect::schedd().and_then(|mut schedd| Ok(schedd.ask(Ask::Act { action, select })?));
+        if let Err(error) = asked {
+            eprintln!("\r\ncannot remove job {}: {error:#}", self.job);
+        }
+    }
+}
+
+/// Waits for the first job of the cluster and is its terminal. Does not return unless it fails.
+pub(super) fn attend(place: Place, cluster: ClusterId, voice: Voice) -> Result<()> {
+    let Place { folder, waiting } = place;
+    let stdin = io::stdin();
+    let before = stdin.is_terminal().then(|| termios::tcgetattr(&stdin)).transpose();
+    let visit = Arc::new(Visit {
+        job: JobId::new(cluster.0, 0),
+        voice,
+        folder: folder.keep(),
+        before: Mutex::new(before.context("look at the terminal")?),
+        phase: Mutex::new(Phase::Waiting),
+    });
+    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGWINCH];
+    let signals: SigSet = signals.into_iter().collect();
+    // Before any thread is there, so that all of them have it so.
+    signals.thread_block().context("take signals")?;
+    let line: Arc<Mutex<Option<Line>>> = Arc::default();
+    thread::spawn({
+        let (visit, line) = (Arc::clone(&visit), Arc::clone(&line));
+        move || heed(&visit, &signals, &line)
+    });
+    let (tell, over) = sync_channel(1);
+    thread::spawn({
+        let visit = Arc::clone(&visit);
+        move || follow(&visit, &tell)
+    });
+    let mut job = loop {
+        if let Some(job) = waiting.accept()? {
+            break job;
+        }
+    };
+    // Another run of the job would find nobody.
+    drop(waiting);
+    be_terminal(&visit, &mut job, &line, &over)
+}
+
+/// Signals: one that wants us to end removes a job that still waits. The job of a terminal that goes is hung up on.
+fn heed(visit: &Visit, signals: &SigSet, line: &Mutex<Option<Line>>) {
+    while let Ok(signal) = signals.wait() {
+        if signal == Signal::SIGWINCH {
+            say(line, &FromUser::Resized(size()));
+            continue;
+        }
+        let phase = std::mem::replace(&mut *visit.phase(), Phase::Leaving);
+        if phase == Phase::Waiting {
+            eprintln!("\nremoving job {}", visit.job);
+            visit.remove("its user did not wait for it");
+        }
+        visit.leave(128 + u8::try_from(signal as i32).unwrap_or(0));
+    }
+}
+
+fn say(line: &Mutex<Option<Line>>, message: &FromUser) {
+    if let Some(line) = line.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        // Who hears from the job notices that it has gone.
+        let _ = line.say(message);
+    }
+}
+
+/// The size of our terminal.
+fn size() -> Size {
+    match launcher::window_size(io::stdin().as_fd()) {
+        Ok((rows, columns)) if rows > 0 && columns > 0 => Size { rows, columns },
+        Ok(_) | Err(_) => Size::default(),
+    }
+}
+
+/// Follows the record of the job: says why it waits, and tells when it is over. Until the job has called, that ends everything.
+fn follow(visit: &Visit, tell: &SyncSender<End>) {
+    let mut next = Seq(0);
+    let followed = connect::persist(|schedd| {
+        let select = Select::Any(vec![Selector::Cluster(visit.job.cluster)]);
+        schedd.ask_each(Ask::Events { since: next, follow: true, select }, |answer| {
+            let Answer::Events(events) = answer else { return Ok(()) };
+            for event in events {
+                next = event.seq.next();
+                note(visit, &event, tell);
+            }
+            Ok::<(), anyhow::Error>(())
+        })
+    });
+    if let Err(error) = followed {
+        eprintln!("\r\ncannot follow job {}: {error:#}", visit.job);
+    }
+}
+
+fn note(visit: &Visit, event: &Recorded, tell: &SyncSender<End>) {
+    let phase = *visit.phase();
+    if let Happening::JobsWait { reason, .. } = &event.what
+        && phase == Phase::Waiting
+        && visit.voice == Voice::Updraft
+    {
+        eprintln!("{reason}");
+    }
+    if let Happening::Job {
+        event: JobEvent::RunOver { next: AfterRun::Requeue { reason }, .. },
+        ..
+    } = &event.what
+        && phase == Phase::Attached
+    {
+        visit.remove("its run is over, and its user was at that one's terminal");
+        let _ = tell.try_send(End::Bad(format!("was stopped: {reason}")));
+        return;
+    }
+    let Some((_, end)) = wait::end(event) else { return };
+    match phase {
+        Phase::Waiting => {}
+        Phase::Attached => {
+            // Whoever waits for it takes the first.
+            let _ = tell.try_send(end);
+            return;
+        }
+        Phase::Leaving => return,
+    }
+    match end {
+        End::Held(reason) => {
+            eprintln!("job {} is held: {reason}", visit.job);
+            visit.remove("it was held before its user could use it");
+        }
+        End::Bad(how) => eprintln!("job {} {how}", visit.job),
+        End::Good => eprintln!("job {} has ended", visit.job),
+    }
+    visit.leave(1);
+}
+
+/// Passes on what is typed and printed until the job's program has ended.
+fn be_terminal(
+    visit: &Arc<Visit>,
+    job: &mut Line,
+    line: &Arc<Mutex<Option<Line>>>,
+    over: &Receiver<End>,
+) -> Result<()> {
+    *visit.phase() = Phase::Attached;
+    if let Some(FromJob::Welcome(place)) = job.hear()? {
+        output::put(&format!("Welcome to {place}!\n"))?;
+    }
+    let term = std::env::var("TERM").ok();
+    job.say(&FromUser::Begin { size: size(), term })?;
+    *line.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.try_clone()?);
+    let before = visit.before().clone();
+    let is_terminal = before.is_some();
+    if let Some(before) = before {
+        let mut raw = before;
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &raw).context("take the terminal")?;
+    }
+    thread::spawn({
+        let line = Arc::clone(line);
+        move || type_on(&line, is_terminal)
+    });
+    let mut out = io::stdout().lock();
+    loop {
+        match job.hear() {
+            Ok(Some(FromJob::Printed(bytes))) => {
+                if out.write_all(&bytes.0).and_then(|()| out.flush()).is_err() {
+                    // Nobody sees it any more: the job is hung up on.
+                    visit.leave(1);
+                }
+            }
+            Ok(Some(FromJob::Ended(code))) => {
+                // What it made is where it belongs when this command has ended.
+                if let Ok(End::Held(reason)) = over.recv() {
+                    eprintln!("\r\njob {} is held: {reason}\r", visit.job);
+                }
+                visit.leave(code);
+            }
+            Ok(Some(FromJob::Failed(why))) => {
+                eprintln!("\r\njob {}: {why}\r", visit.job);
+                visit.leave(1);
+            }
+            Ok(Some(FromJob::Welcome(_))) => {}
+            Ok(None) | Err(_) => lost(visit, over),
+        }
+    }
+}
+
+/// The job has gone without a word: it was stopped, or its machine died. It does not get another run, which would find nobody.
+fn lost(visit: &Visit, over: &Receiver<End>) -> ! {
+    match over.recv_timeout(PATIENCE) {
+        Ok(End::Bad(how)) => eprintln!("\r\njob {} {how}\r", visit.job),
+        Ok(End::Held(reason)) => eprintln!("\r\njob {} is held: {reason}\r", visit.job),
+        Ok(End::Good) => eprintln!("\r\njob {} has ended\r", visit.job),
+        Err(_) => {
+            eprintln!("\r\nthe connection to job {} is lost; removing it\r", visit.job);
+            visit.remove("the connection to its terminal was lost");
+        }
+    }
+    visit.leave(1)
+}
+
+/// Sends what is typed. What is no terminal has an end, which is typed too.
+fn type_on(line: &Mutex<Option<Line>>, is_terminal: bool) {
+    let mut stdin = io::stdin().lock();
+    let mut bytes = vec![0; TYPED];
+    loop {
+        match stdin.read(&mut bytes) {
+            Ok(0) if is_terminal => return,
+            Ok(0) => return say(line, &FromUser::Typed(Blob(vec![END_OF_INPUT]))),
+            Ok(n) => say(line, &FromUser::Typed(Blob(bytes[..n].to_vec()))),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}

@@ -164,6 +164,8 @@ impl Client {
             lease_until_boot_ms: boot_clock_ms() + LEASE_MS,
             before: None,
             after: None,
+            beside: None,
+            stop_at_exec: false,
         };
         Ok(self.request(RequestBody::Start(Box::new(start))))
     }

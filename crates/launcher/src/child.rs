@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) umask: libc::mode_t,
     pub(crate) rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
     pub(crate) nice: Option<c_int>,
+    /// The program stands still before its first instruction.
+    pub(crate) stop_at_exec: bool,
     /// Unset if the process runs as whoever we are.
     pub(crate) user: Option<UserIds>,
     /// The open `cgroup.procs` of the run's cgroup.
@@ -70,6 +72,7 @@ impl Plan {
                 .map(|limit| (resource_number(limit.resource), both_limits(limit.max)))
                 .collect(),
             nice: start.limits.nice,
+            stop_at_exec: start.stop_at_exec,
             user: match identity {
                 Identity::Own => None,
                 Identity::Users { .. } => Some(user_ids(start.uid, start.gid)?),
@@ -101,7 +104,8 @@ pub(crate) fn path_of_stage(start: &Start, stage: Stage) -> OsBytes {
         | Stage::Groups
         | Stage::Gid
         | Stage::Uid
-        | Stage::NoNewPrivs => OsBytes::default(),
+        | Stage::NoNewPrivs
+        | Stage::Stop => OsBytes::default(),
     }
 }
 

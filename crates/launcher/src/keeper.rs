@@ -318,6 +318,9 @@ impl Keeper {
                 let entry = run.entry(pid, before_boot_ms);
                 // Should the disk be full, the end is still told while a launcher listens.
                 let _ = record::append(&mut run.file, &entry);
+                if matches!(step, Step::Main) {
+                    self.start_companion(&mut run, pid);
+                }
                 self.run = Some(run);
                 if matches!(step, Step::Main) {
                     self.report_started();
@@ -332,10 +335,29 @@ impl Keeper {
     }
 
     fn spawn_current(&mut self, run: &Run) -> Result<u32, Outcome> {
-        let process = run.steps.process();
-        let spawned = self.spawn(&process, run.cgroup.as_ref());
-        spawned.map_err(|SpawnError { stage, errno }| {
-            let path = path_of_stage(&process, stage);
+        self.execute(&run.steps.process(), run.cgroup.as_ref())
+    }
+
+    /// Starts what is to run beside the main process. Without it the run is not what was asked for.
+    fn start_companion(&mut self, run: &mut Run, main_pid: u32) {
+        let Some(companion) = run.steps.companion(main_pid) else {
+            return;
+        };
+        let started_boot_ms = sys::boot_clock_ms();
+        match self.execute(&companion, run.cgroup.as_ref()) {
+            Ok(pid) => {
+                let _ = record::append(&mut run.file, &Entry::Script { pid, started_boot_ms });
+            }
+            Err(outcome) => {
+                run.steps.companion_failed(outcome);
+                run.kill_all(sys::boot_clock_ms());
+            }
+        }
+    }
+
+    fn execute(&mut self, process: &Start, cgroup: Option<&RunCgroup>) -> Result<u32, Outcome> {
+        self.spawn(process, cgroup).map_err(|SpawnError { stage, errno }| {
+            let path = path_of_stage(process, stage);
             Outcome::StartFailed { stage, path, errno }
         })
     }
@@ -377,9 +399,9 @@ impl Keeper {
             return;
         };
         match run.next() {
-            Some(Step::Before | Step::Main) if run.suspended => {}
+            Some(Step::Before | Step::Main | Step::Beside) if run.suspended => {}
             Some(Step::After) if nothing_left && run.suspended => {}
-            Some(step @ (Step::Before | Step::Main)) => self.turn_to(step),
+            Some(step @ (Step::Before | Step::Main | Step::Beside)) => self.turn_to(step),
             Some(step @ Step::After) if nothing_left => self.turn_to(step),
             None if nothing_left => self.finish(),
             Some(Step::After) | None => match run.phase {
@@ -525,7 +547,7 @@ impl Run {
     /// The program whose turn it is executes: what is written down of it.
     fn entry(&mut self, pid: u32, started_boot_ms: u64) -> Entry {
         match self.steps.current() {
-            Step::Before | Step::After => Entry::Script { pid, started_boot_ms },
+            Step::Before | Step::Beside | Step::After => Entry::Script { pid, started_boot_ms },
             Step::Main => {
                 let started_ms = sys::wall_clock_ms();
                 self.main = Some(Main { pid, started_ms });

@@ -314,6 +314,8 @@ fn check_values(start: &Start, cgroups: Option<&Cgroups>) -> Result<(), Refusal>
         Some(("argv", "it must begin with the program's name"))
     } else if scripts.into_iter().any(|script| script.argv.is_empty()) {
         Some(("argv of a script", "it must begin with the program's name"))
+    } else if start.beside.as_ref().is_some_and(|beside| beside.argv.is_empty()) {
+        Some(("argv of a companion", "it must begin with the program's name"))
     } else if start.stdin == Stdio::SameAsStdout || start.stdout == Stdio::SameAsStdout {
         Some(("stdio", "only descriptor 2 can be the same as descriptor 1"))
     } else if start.umask > 0o777 {

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::wire::{End, FailedScript, KilledBy, Outcome, Script, Start, Stdio, Step, Success};
+use crate::wire::{
+    Companion, End, FailedScript, KilledBy, OsBytes, Outcome, Script, Start, Stdio, Step, Success,
+};
 
 /// How far a run has come with its programs.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ impl Steps {
     pub(crate) fn process(&self) -> Cow<'_, Start> {
         let script = match self.current {
             Step::Before => &self.start.before,
-            Step::Main => &None,
+            Step::Main | Step::Beside => &None,
             Step::After => &self.start.after,
         };
         match script {
@@ -44,7 +46,7 @@ impl Steps {
     pub(crate) fn ended(&mut self, outcome: Outcome, killed_by: Option<KilledBy>) {
         let script = match self.current {
             Step::Before => &self.start.before,
-            Step::Main => {
+            Step::Main | Step::Beside => {
                 self.main = Some(outcome);
                 return;
             }
@@ -63,13 +65,28 @@ impl Steps {
         }
         match self.current {
             Step::Before => Some(Step::Main),
-            Step::Main => {
+            Step::Main | Step::Beside => {
                 let executed =
                     matches!(self.main, Some(Outcome::Exited { .. } | Outcome::Signaled { .. }));
                 (executed && self.start.after.is_some()).then_some(Step::After)
             }
             Step::After => None,
         }
+    }
+
+    /// What is to be started beside the run's own program, which is this process.
+    pub(crate) fn companion(&self, main_pid: u32) -> Option<Start> {
+        let companion = self.start.beside.as_ref()?;
+        let Companion { program, argv, mut env, pid_variable, stdin, stdout, stderr } =
+            (**companion).clone();
+        env.push((pid_variable, OsBytes::from(main_pid.to_string())));
+        let rest = with_program(&self.start, program, argv, env);
+        Some(Start { stdin, stdout, stderr, ..rest })
+    }
+
+    /// It could not be executed.
+    pub(crate) fn companion_failed(&mut self, outcome: Outcome) {
+        self.failed = Some(FailedScript { step: Step::Beside, outcome });
     }
 
     /// Gives this program its turn.
@@ -98,6 +115,16 @@ fn is_success(outcome: &Outcome, success: Option<Success>) -> bool {
 /// A script as if it were the run's own program.
 fn as_start(script: &Script, start: &Start) -> Start {
     let Script { program, argv, env, success: _ } = script.clone();
+    with_program(start, program, argv, env)
+}
+
+/// Another program in the place of the run's own, without files.
+fn with_program(
+    start: &Start,
+    program: OsBytes,
+    argv: Vec<OsBytes>,
+    env: Vec<(OsBytes, OsBytes)>,
+) -> Start {
     Start {
         run_key: start.run_key.clone(),
         program,
@@ -115,5 +142,7 @@ fn as_start(script: &Script, start: &Start) -> Start {
         lease_until_boot_ms: start.lease_until_boot_ms,
         before: None,
         after: None,
+        beside: None,
+        stop_at_exec: false,
     }
 }

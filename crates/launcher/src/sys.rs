@@ -13,6 +13,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
@@ -307,8 +308,49 @@ pub(crate) fn spawn(plan: &Plan, stack: &mut ChildStack) -> Result<u32, SpawnErr
     let failed = unsafe { ptr::read_volatile(&raw const loan.failed) };
     match (failed, u32::try_from(pid)) {
         (Some(failed), _) => Err(failed),
-        (None, Ok(pid)) => Ok(pid),
+        (None, Ok(pid)) => {
+            if plan.stop_at_exec {
+                let_go_stopped(pid);
+            }
+            Ok(pid)
+        }
         (None, Err(_)) => Err(SpawnError { stage: Stage::Clone, errno: Errno::last_raw() }),
+    }
+}
+
+/// How often and for how long is looked whether a process stands still already: 100 ms in all, which only one that was woken meanwhile
+/// takes.
+const STOP_LOOKS: u32 = 1000;
+const STOP_LOOK_EVERY: Duration = Duration::from_micros(100);
+
+/// The child has asked to be traced, so the kernel stops it before the first instruction of its program. Nobody traces it from here
+/// on: it is let go with SIGSTOP, which lasts until somebody sends SIGCONT, and a debugger may have it.
+fn let_go_stopped(pid: u32) {
+    if change_of(pid, 0) != Some(libc::CLD_TRAPPED) {
+        return;
+    }
+    let no_address: *const c_void = ptr::null();
+    // SAFETY: plain integers. It fails only if the child was killed meanwhile.
+    unsafe {
+        libc::syscall(libc::SYS_ptrace, libc::PTRACE_DETACH, pid, no_address, libc::SIGSTOP);
+    }
+    // It still has to come to its stop: whoever is told of it finds it there.
+    for _ in 0..STOP_LOOKS {
+        if change_of(pid, libc::WNOHANG).is_some() {
+            break;
+        }
+        std::thread::sleep(STOP_LOOK_EVERY);
+    }
+}
+
+/// How a child stopped or ended, which stays to be collected; `None` if it has not.
+fn change_of(pid: u32, options: c_int) -> Option<c_int> {
+    // SAFETY: an all-zero siginfo is valid, and the pointer is to a live local; the pid in it is set by `waitid`, to 0 if there is none.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = options | libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
+        let waited = libc::waitid(libc::P_PID, pid, &raw mut info, options);
+        (waited == 0 && info.si_pid() != 0).then_some(info.si_code)
     }
 }
 
@@ -359,6 +401,13 @@ fn prepare_and_execute(loan: &Loan<'_>) -> SpawnError {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+        // Behind the mask: from here to `execve` a signal would stop this process, and with it the parent.
+        if plan.stop_at_exec
+            && let Err(failed) =
+                check(Stage::Stop, libc::syscall(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0))
+        {
+            return failed;
+        }
         libc::execve(plan.program.as_ptr(), loan.argv.as_ptr(), loan.env.as_ptr());
     }
     SpawnError { stage: Stage::Exec, errno: Errno::last_raw() }

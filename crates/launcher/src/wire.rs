@@ -11,13 +11,15 @@
 //! Nothing here does IO: [`encode`] appends to a buffer, [`Decoder`] is fed bytes, so the same code serves a blocking
 //! and an async client.
 
-use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+mod os_bytes;
 
-use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use self::os_bytes::OsBytes;
 
 /// The version of these messages; both sides say theirs in the handshake.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -150,6 +152,32 @@ pub struct Start {
     /// What runs once the program has ended by itself, however, and nothing of it is left.
     #[serde(default)]
     pub after: Option<Box<Script>>,
+    /// What runs beside the program, and ends with it. If it cannot be executed, the run is killed.
+    #[serde(default)]
+    pub beside: Option<Box<Companion>>,
+    /// The program stands still before its first instruction, until somebody sends it SIGCONT.
+    #[serde(default)]
+    pub stop_at_exec: bool,
+}
+
+/// A program that is executed as soon as a run's own is: in the same directory, as the same user, with the same limits. When the run's
+/// own has ended, it counts as what that left behind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Companion {
+    /// The file to execute; relative to [`Start::cwd`]; no search in PATH.
+    pub program: OsBytes,
+    /// The arguments, `argv[0]` first.
+    pub argv: Vec<OsBytes>,
+    /// The whole environment, to which only [`RUN_TAG`] and the next are added.
+    pub env: Vec<(OsBytes, OsBytes)>,
+    /// The variable that tells it the number of the run's main process.
+    pub pid_variable: OsBytes,
+    /// Descriptor 0.
+    pub stdin: Stdio,
+    /// Descriptor 1.
+    pub stdout: Stdio,
+    /// Descriptor 2.
+    pub stderr: Stdio,
 }
 
 /// A program that runs before or after a run's own: in the same directory, as the same user, with the same limits and the same
@@ -182,6 +210,8 @@ pub enum Step {
     Before,
     /// The run's own program.
     Main,
+    /// [`Start::beside`].
+    Beside,
     /// [`Start::after`].
     After,
 }
@@ -421,7 +451,7 @@ pub struct End {
     pub ended_ms: u64,
 }
 
-/// A script that failed.
+/// A script, or a companion, that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedScript {
     /// Which one.
@@ -493,6 +523,8 @@ pub enum Stage {
     Stdout,
     /// Opening descriptor 2.
     Stderr,
+    /// Asking to be stopped once the program executes ([`Start::stop_at_exec`]).
+    Stop,
     /// Executing the program.
     Exec,
 }
@@ -600,96 +632,6 @@ impl TryFrom<&str> for RunKey {
     "{0:?} cannot name a run: 1 to {RUN_KEY_MAX_BYTES} ASCII letters, digits, '-', '_' or '.', the first not '.'"
 )]
 pub struct RunKeyError(String);
-
-/// Bytes that Linux passes on as they are: an argument, a variable, a path. They need not be UTF-8.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OsBytes(Vec<u8>);
-
-impl OsBytes {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes as a path.
-    pub fn as_path(&self) -> &Path {
-        Path::new(OsStr::from_bytes(&self.0))
-    }
-}
-
-impl fmt::Debug for OsBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(OsStr::from_bytes(&self.0), f)
-    }
-}
-
-impl From<&str> for OsBytes {
-    fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
-    }
-}
-
-impl From<String> for OsBytes {
-    fn from(text: String) -> Self {
-        Self(text.into_bytes())
-    }
-}
-
-impl From<Vec<u8>> for OsBytes {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-}
-
-impl From<OsString> for OsBytes {
-    fn from(text: OsString) -> Self {
-        Self(text.into_vec())
-    }
-}
-
-impl From<&Path> for OsBytes {
-    fn from(path: &Path) -> Self {
-        Self(path.as_os_str().as_bytes().to_vec())
-    }
-}
-
-impl Serialize for OsBytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for OsBytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_byte_buf(BytesVisitor).map(Self)
-    }
-}
-
-struct BytesVisitor;
-
-impl<'de> Visitor<'de> for BytesVisitor {
-    type Value = Vec<u8>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("bytes")
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-        Ok(bytes.to_vec())
-    }
-
-    fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-        Ok(bytes)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        Ok(text.as_bytes().to_vec())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Vec<u8>, A::Error> {
-        Err(A::Error::custom("bytes are not sent as a list of numbers"))
-    }
-}
 
 /// Appends one frame holding `value` to `out`; on error `out` is as before.
 ///

@@ -122,10 +122,7 @@ pub fn argv_of(ad: &ClassAd) -> Result<Vec<String>, CmdlineError> {
 ///
 /// # Errors
 /// As [`argv_of`].
-pub(crate) fn argv_in(
-    ad: &ClassAd,
-    [new, old]: [&'static str; 2],
-) -> Result<Vec<String>, CmdlineError> {
+pub fn argv_in(ad: &ClassAd, [new, old]: [&'static str; 2]) -> Result<Vec<String>, CmdlineError> {
     let argv = match string_of(ad, new)? {
         Some(text) => parse_v2(text)?,
         None => match string_of(ad, old)? {

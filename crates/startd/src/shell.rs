@@ -12,6 +12,7 @@
 //!   keeps; `plugins`: programs that fetch and store files by URL.
 //! - `dataflow`: runs that need not be, because their outputs are newer than their inputs.
 //! - `account`: what a run's owner is told of it.
+//! - `tool`: the program that a job wants beside its own.
 //! - `manifest`: what a job found and left, if it wants to know.
 //! - `deferral`: runs that wait for the time at which their jobs are to start.
 //! - `tail`: files of runs, shown to their owners.
@@ -41,6 +42,7 @@ pub(crate) mod settings;
 mod speed;
 mod spool;
 mod tail;
+mod tool;
 mod transfer;
 mod translate;
 

@@ -109,3 +109,33 @@ fn daemons_that_die_in_a_script_change_nothing_and_what_stops_a_job_stops_its_sc
     pool.ok(&["hold", "2.0"]);
     pool.until("2.0", "HoldReasonCode", "1");
 }
+
+#[test]
+fn a_tool_beside_a_job_that_stands_still_lets_it_go_on_and_its_files_come_back() {
+    let pool = Pool::start(1);
+    let watch = "echo $1 $TDP_LASS_ADDRESS $MARK; read word; echo $word\n\
+                 read -r line < /proc/$TDP_AP_PID/stat; case \"$line\" in *') T '*) echo stands still;; esac\n\
+                 ls; kill -CONT $TDP_AP_PID; exec sleep 1000";
+    write_script(&pool, "watch", watch);
+    fs::write(pool.work().join("watch.in"), "hello\n").unwrap();
+    pool.submit(
+        "executable = /bin/sh\ntransfer_executable = false\nshould_transfer_files = yes\n\
+         arguments = \"-c 'echo ran > ran; exit 3'\"\nenvironment = \"MARK=x PATH=/usr/bin:/bin\"\n\
+         transfer_output_files = ran\ntool_daemon_cmd = watch\ntool_daemon_args = \"'a b'\"\n\
+         tool_daemon_input = watch.in\ntool_daemon_output = logs/watch.out\n\
+         tool_daemon_error = logs/watch.out\nsuspend_job_at_exec = true\nqueue\n",
+    );
+    pool.until("1.0", "JobStatus", "4");
+    let told = fs::read_to_string(pool.work().join("logs/watch.out")).unwrap();
+    assert_eq!(told, "a b ENV x\nhello\nstands still\nwatch\nwatch.in\nwatch.out\n");
+    assert_eq!(pool.attribute("1.0", "ExitCode"), ["3"]);
+    assert_eq!(fs::read_to_string(pool.work().join("ran")).unwrap(), "ran\n");
+
+    // Where files do not travel it is where the job is; one that is not there holds the job.
+    pool.submit(
+        "executable = /bin/sleep\narguments = 1000\ntool_daemon_cmd = no/watch\nlog = log\nqueue\n",
+    );
+    pool.until("2.0", "HoldReasonCode", "6");
+    let reason = &pool.attribute("2.0", "HoldReason")[0];
+    assert!(reason.contains("/no/watch"), "{reason}");
+}

@@ -74,8 +74,6 @@ pub enum Family {
     SharedInput,
     /// Job sets.
     JobSets,
-    /// Programs beside a job, such as debuggers.
-    Debugging,
     /// Calls from the job back to the submit side.
     Chirp,
     /// Network isolation.
@@ -101,7 +99,6 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
-            Self::Debugging => "debuggers beside a job",
             Self::Chirp => "calls from the job to the submit side",
             Self::Networking => "network isolation",
             Self::Accounts => "accounts and groups other than the user's own",
@@ -169,6 +166,13 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     // ---- what is told of it (job/debugging.rs)
     "starter_debug" => "JobStarterDebug", Made;
     "starter_log" => "JobStarterLog", Made;
+    // ---- what runs beside it (job/debugging.rs)
+    "tool_daemon_cmd" => "ToolDaemonCmd", Made;
+    "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => "ToolDaemonArgs", Made;
+    "tool_daemon_input" => "ToolDaemonInput", Made;
+    "tool_daemon_output" => "ToolDaemonOutput", Made;
+    "tool_daemon_error" => "ToolDaemonError", Made;
+    "suspend_job_at_exec" => "SuspendJobAtExec", Truth;
     // ---- its log
     "log" => "UserLog", Path;
     "log_xml" => "UserLogUseXML", Truth;
@@ -380,12 +384,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
     "skip_if_dataflow" => "SkipIfDataflow", Truth;
     "jobset" => "", Made, JobSets;
-    "tool_daemon_cmd" => "", Made, Debugging;
-    "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => "", Made, Debugging;
-    "tool_daemon_input" => "", Made, Debugging;
-    "tool_daemon_output" => "", Made, Debugging;
-    "tool_daemon_error" => "", Made, Debugging;
-    "suspend_job_at_exec" => "", Made, Debugging;
     "want_io_proxy" => "", Made, Chirp;
     "want_job_networking" => "", Made, Networking;
     "run_as_owner" => "", Made, Accounts;

@@ -273,6 +273,8 @@ pub(crate) fn start(run_key: &str, cwd: &Path, argv: &[&str]) -> Start {
         lease_until_boot_ms: launcher::boot_clock_ms() + LEASE_MS,
         before: None,
         after: None,
+        beside: None,
+        stop_at_exec: false,
     }
 }
 

@@ -70,7 +70,7 @@ fn a_script_fails_where_it_says_how_it_has_to_end_or_cannot_be_executed() {
             let mut start = host.script(&name, &format!("echo {name} >>executed"));
             match step {
                 Step::Before => start.before = script(text, success),
-                Step::Main | Step::After => start.after = script(text, success),
+                Step::Main | Step::Beside | Step::After => start.after = script(text, success),
             }
             let end = run(&mut host, start);
             let expected = failed.clone().map(|outcome| FailedScript { step, outcome });
@@ -91,7 +91,7 @@ fn a_script_fails_where_it_says_how_it_has_to_end_or_cannot_be_executed() {
         missing.program = path.clone();
         match step {
             Step::Before => start.before = Some(missing),
-            Step::Main | Step::After => start.after = Some(missing),
+            Step::Main | Step::Beside | Step::After => start.after = Some(missing),
         }
         let (stage, errno) = (Stage::Exec, libc::ENOENT);
         let outcome = Outcome::StartFailed { stage, path: path.clone(), errno };
@@ -221,7 +221,7 @@ fn a_launcher_that_is_killed_in_a_script_changes_nothing() {
         let held = script(&gated("script"), Some(Success::ExitCode(0)));
         match step {
             Step::Before => start.before = held,
-            Step::Main | Step::After => start.after = held,
+            Step::Main | Step::Beside | Step::After => start.after = held,
         }
         host.client.start(start);
         let pid = host.pid("script.pid");
@@ -231,7 +231,7 @@ fn a_launcher_that_is_killed_in_a_script_changes_nothing() {
         let state = host.client.list().remove(0).state;
         match step {
             Step::Before => assert_eq!(state, RunState::Starting),
-            Step::Main | Step::After => {
+            Step::Main | Step::Beside | Step::After => {
                 assert!(matches!(state, RunState::Running { .. }), "{state:?}");
             }
         }

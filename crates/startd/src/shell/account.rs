@@ -127,7 +127,10 @@ impl Account {
         self.say(|| {
             let (program, cwd) = (lossy(&start.program), lossy(&start.cwd));
             let (before, after) = (script("before", &start.before), script("after", &start.after));
-            format!("To be executed: {program} in {cwd}{before}{after}")
+            let beside = start.beside.as_ref().map(|beside| lossy(&beside.program));
+            let beside =
+                beside.map_or_else(String::new, |program| format!(", beside it {program}"));
+            format!("To be executed: {program} in {cwd}{before}{after}{beside}")
         });
         for (index, argument) in start.argv.iter().enumerate() {
             self.detail(|| format!("  argument {index}: {}", lossy(argument)));
@@ -150,9 +153,10 @@ impl Account {
         if let Some(wire::FailedScript { step, outcome }) = &end.failed {
             let which = match step {
                 wire::Step::Before => "before",
+                wire::Step::Beside => "beside",
                 wire::Step::Main | wire::Step::After => "after",
             };
-            self.say(|| format!("The script {which} it failed: it {}", how(outcome)));
+            self.say(|| format!("The program {which} it failed: it {}", how(outcome)));
         }
         self.say(|| {
             let wire::Usage { user_us, sys_us, peak_rss_kib, .. } = end.usage;

@@ -28,6 +28,7 @@ use super::manifest::Manifest;
 use super::nicknames::Nicknames;
 use super::plugins::Plugins;
 use super::spool::Spool;
+use super::tool;
 use super::transfer;
 use super::translate::wire_key;
 use crate::core::{RunKey, StartProcess};
@@ -209,6 +210,9 @@ impl Sandboxes {
             said: error.said.clone(),
             ..failure(error.stage(), &error.path, error.errno)
         })?;
+        if let Some(tool) = tool::brought(job, &scratch) {
+            transfer::make_executable(&tool).map_err(|error| unprepared(&tool, &error))?;
+        }
         let written = serde_json::to_vec(&expected).map_err(io::Error::from);
         written
             .and_then(|bytes| fs::write(plan, bytes))
@@ -240,6 +244,7 @@ impl Sandboxes {
         let env = environment::of(job, place).map_err(unreadable)?;
         let script = |script| script_of(script, job, place, layout);
         let (before, after) = (script(Script::Pre)?, script(Script::Post)?);
+        let beside = tool::of(job, place, layout.cwd == layout.scratch).map_err(unreadable)?;
         let argv = argv_of(job).map_err(unreadable)?.into_iter().map(OsBytes::from);
         let program = OsBytes::from(layout.program.as_path());
         let stdout = stdio(layout.stdout.as_deref(), layout.write);
@@ -265,6 +270,8 @@ impl Sandboxes {
             lease_until_boot_ms: run.lease_until_boot_ms,
             before,
             after,
+            beside,
+            stop_at_exec: tool::stops_at_exec(job, run.universe),
         })
     }
 
@@ -443,7 +450,8 @@ fn script_of(
     }))
 }
 
-fn pairs(environ: BTreeMap<String, String>) -> Vec<(OsBytes, OsBytes)> {
+/// Variables as the launcher takes them.
+pub(crate) fn pairs(environ: BTreeMap<String, String>) -> Vec<(OsBytes, OsBytes)> {
     environ.into_iter().map(|(name, value)| (OsBytes::from(name), OsBytes::from(value))).collect()
 }
 
@@ -455,7 +463,7 @@ fn failure(stage: StartStage, path: &Path, errno: i32) -> StartFailure {
     StartFailure::at(stage, path.to_string_lossy(), errno)
 }
 
-fn stdio(path: Option<&Path>, write: WriteMode) -> Stdio {
+pub(crate) fn stdio(path: Option<&Path>, write: WriteMode) -> Stdio {
     path.map_or(Stdio::Null, |path| Stdio::Path {
         path: OsBytes::from(path),
         write,

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ use super::manifest::Manifest;
 use super::plugins::{Errand, Plugins, Way};
 use super::sandbox::text;
 use super::spool::Spool;
+use super::tool;
 
 /// Standard output, in the scratch folder until it is brought back.
 pub(crate) const STDOUT: &str = "_condor_stdout";
@@ -65,6 +67,9 @@ pub(crate) struct Plan {
     /// What comes of the files when the job has taken a checkpoint.
     #[serde(default)]
     checkpoint: Option<Checkpoint>,
+    /// More files that come back if they are there.
+    #[serde(default)]
+    more: Vec<String>,
     /// What is told of the scratch folder, in a folder that comes back with the files.
     #[serde(default)]
     manifest: Option<Manifest>,
@@ -223,15 +228,30 @@ pub(crate) fn bring_in(
         most_bytes: most_bytes(job, "MaxTransferOutputMB"),
         iwd,
         files,
-        remaps: output_remaps(text(job, "TransferOutputRemaps").unwrap_or_default()),
+        remaps: all_remaps(job),
         preserve_relative_paths: preserve,
         destination: text(job, "OutputDestination").map(str::to_owned),
         only_after_exit_code: on_success.then_some(success),
         received_bytes,
         when_evicted,
         checkpoint,
+        more: tool::outputs(job).into_iter().map(|(name, _)| name).collect(),
         manifest: Manifest::of(job, scratch),
     })
+}
+
+/// New names for outputs: what the job says, and where those of its tool go.
+fn all_remaps(job: &ClassAd) -> BTreeMap<String, String> {
+    let mut all = output_remaps(text(job, "TransferOutputRemaps").unwrap_or_default());
+    for (name, path) in tool::outputs(job).into_iter().filter(|(name, path)| name != path) {
+        all.entry(name).or_insert(path);
+    }
+    all
+}
+
+/// Whatever it was where it came from, a program that was brought can be executed.
+pub(crate) fn make_executable(program: &Path) -> io::Result<()> {
+    fs::set_permissions(program, fs::Permissions::from_mode(EXECUTABLE_MODE))
 }
 
 /// Brings executable, standard input and the listed files, and says how many bytes they have.
@@ -265,8 +285,7 @@ fn bring_inputs(
         let target = program(job, scratch);
         let copy = || copy_file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target);
         received_bytes += account.moving(|| "Executable".to_owned(), copy)?;
-        let permissions = fs::Permissions::from_mode(EXECUTABLE_MODE);
-        fs::set_permissions(&target, permissions).map_err(|error| failed(&target, &error))?;
+        make_executable(&target).map_err(|error| failed(&target, &error))?;
     }
     Ok(received_bytes)
 }
@@ -520,10 +539,13 @@ impl Plan {
                 after.difference(before).map(|stamp| PathBuf::from(&stamp.name)).collect()
             }
         };
-        let manifest = self.manifest.as_ref().map(|manifest| PathBuf::from(manifest.name()));
-        // One that could not be written is no failure of the job's.
-        let manifest = manifest.filter(|name| scratch.join(name).is_dir());
-        files.extend(manifest.filter(|name| !files.contains(name)));
+        let manifest = self.manifest.as_ref().map(Manifest::name);
+        for name in self.more.iter().map(String::as_str).chain(manifest).map(PathBuf::from) {
+            // One that was not written is no failure of the job's.
+            if !files.contains(&name) && scratch.join(&name).exists() {
+                files.push(name);
+            }
+        }
         Ok(files)
     }
 

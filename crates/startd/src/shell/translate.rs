@@ -31,7 +31,8 @@ fn script_failed(failed: &wire::FailedScript, outcome: &wire::Outcome) -> RunEnd
     let ended = outcome_end(&failed.outcome, None);
     let script = match failed.step {
         wire::Step::Before => Script::Pre,
-        wire::Step::Main | wire::Step::After => Script::Post,
+        // A companion can only fail to be executed.
+        wire::Step::Main | wire::Step::Beside | wire::Step::After => Script::Post,
     };
     match ended {
         RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
@@ -104,7 +105,8 @@ fn start_stage(stage: wire::Stage) -> StartStage {
         | wire::Stage::Groups
         | wire::Stage::Gid
         | wire::Stage::Uid
-        | wire::Stage::NoNewPrivs => StartStage::Prepare,
+        | wire::Stage::NoNewPrivs
+        | wire::Stage::Stop => StartStage::Prepare,
     }
 }
 

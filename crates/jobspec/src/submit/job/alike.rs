@@ -37,7 +37,7 @@ const fn step(take: fn(&mut Job<'_>, Setting<'_>) -> Result<(), Diagnostic>, giv
 }
 
 /// In their order: see the head of `job`.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     step(|job, _| job.refuse_what_is_not_built(), Gives::Nothing),
     step(|job, setting| job.set_base(setting.file), Gives::Nothing),
     step(|job, _| job.set_universe(), Gives::Everything),
@@ -47,6 +47,7 @@ const STEPS: [Step; 16] = [
     step(|job, _| job.set_environment(), Gives::Nothing),
     step(|job, _| job.set_streams(), Gives::Nothing),
     step(|job, _| job.set_debugging(), Gives::Nothing),
+    step(|job, _| job.set_tool(), Gives::Nothing),
     step(|job, _| job.set_identity(), Gives::Attributes),
     step(|job, _| job.set_policy(), Gives::Attributes),
     step(|job, _| job.set_timing(), Gives::Attributes),

@@ -1,14 +1,66 @@
-//! What the machine tells of a run (`starter_debug`, `starter_log`).
+//! What the machine tells of a run (`starter_debug`, `starter_log`), and what it runs beside it, for example a debugger
+//! (`tool_daemon_cmd`).
+
+use model::cmdline::{self, CmdlineError, Written};
 
 use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
+
+/// Keyword and attribute of the tool and its files.
+const TOOL: (&str, &str) = ("tool_daemon_cmd", "ToolDaemonCmd");
+const TOOL_INPUT: (&str, &str) = ("tool_daemon_input", "ToolDaemonInput");
+const TOOL_OUTPUTS: [(&str, &str); 2] =
+    [("tool_daemon_output", "ToolDaemonOutput"), ("tool_daemon_error", "ToolDaemonError")];
+
+const TOOL_ARGUMENTS: &str = "tool_daemon_args";
 
 const DEBUG: &str = "starter_debug";
 
 const DEBUG_ATTR: &str = "JobStarterDebug";
 
 impl Job<'_> {
+    /// The program beside the job's own. Its files and arguments mean nothing without it.
+    pub(super) fn set_tool(&mut self) -> Result<(), Diagnostic> {
+        let files = [TOOL, TOOL_INPUT].into_iter().chain(TOOL_OUTPUTS);
+        if self.text(TOOL.0)?.is_none() {
+            let others = files.map(|(keyword, _)| keyword).chain([TOOL_ARGUMENTS]);
+            for keyword in others {
+                if self.text(keyword)?.is_some() {
+                    self.warn(keyword, format!("{keyword} does nothing without {}", TOOL.0));
+                }
+            }
+            return Ok(());
+        }
+        for (keyword, attr) in files {
+            if let Some(path) = self.text(keyword)? {
+                self.ad.set(attr, path);
+            }
+        }
+        let Some(text) = self.text(TOOL_ARGUMENTS)? else { return Ok(()) };
+        let wrong = |error: CmdlineError| {
+            let message = format!("{error}\nThe full arguments you specified were: {text}");
+            Diagnostic::error(message).at(self.place(TOOL_ARGUMENTS))
+        };
+        match cmdline::read_arguments(&text).map_err(wrong)? {
+            Written::V1(plain) => {
+                let words = cmdline::parse_v1(&plain);
+                self.ad.set("ToolDaemonArgs", words.join(" "));
+            }
+            Written::V2(inner) => {
+                let words = cmdline::parse_v2(&inner).map_err(wrong)?;
+                self.ad.set("ToolDaemonArguments", cmdline::print_v2(words));
+            }
+        }
+        Ok(())
+    }
+
+    /// What has to travel with the tool.
+    pub(super) fn tool_inputs(&self) -> Result<Vec<String>, Diagnostic> {
+        let Some(tool) = self.text(TOOL.0)? else { return Ok(Vec::new()) };
+        Ok([tool].into_iter().chain(self.text(TOOL_INPUT.0)?).collect())
+    }
+
     /// Who says where the account of a run goes wants one (HTCondor 25.14).
     pub(super) fn set_debugging(&mut self) -> Result<(), Diagnostic> {
         if let Some(path) = self.text("starter_log")? {

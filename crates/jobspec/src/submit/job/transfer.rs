@@ -129,7 +129,15 @@ impl Job<'_> {
         }
         let split =
             |text: &String| comma_items(unquoted(text)).map(str::to_owned).collect::<Vec<_>>();
-        let inputs = inputs.as_ref().map(split);
+        let mut inputs = inputs.as_ref().map(split);
+        if self.transfer != Transfer::Never {
+            for input in self.tool_inputs()? {
+                let listed = inputs.get_or_insert_default();
+                if !listed.contains(&input) {
+                    listed.push(input);
+                }
+            }
+        }
         if let Some(inputs) = &inputs {
             self.ad.set("TransferInput", inputs.join(","));
         }

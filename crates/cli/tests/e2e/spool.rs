@@ -193,3 +193,31 @@ fn a_job_whose_files_did_not_all_come_waits_through_restarts_until_it_is_removed
     eventually("nothing is left of it", || !folder(&pool, job).exists());
     assert_eq!(pool.attribute(job, "NumJobStarts"), ["0"]);
 }
+
+#[test]
+fn a_schedd_that_dies_while_files_come_gets_them_again() {
+    let pool = Pool::start(1);
+    let large = fs::File::create(pool.work().join("large")).unwrap();
+    large.set_len(LARGE_BYTES).unwrap();
+    let description = "executable = /bin/sh\ntransfer_executable = false\narguments = \"-c 'wc -c < large'\"\n\
+                       getenv = PATH\ntransfer_input_files = large\noutput = out\nqueue\n";
+    fs::write(pool.work().join("job.sub"), description).unwrap();
+    let mut submitting =
+        pool.command(&updraft(), &["submit", "-spool", "job.sub"]).spawn().unwrap();
+    let files = folder(&pool, "1.0").join("files");
+    eventually("the file is on its way", || {
+        let entries = fs::read_dir(&files).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.metadata().ok()).any(|found| found.len() > 0)
+    });
+    pool.kill_and_see_it_return("schedd");
+    assert!(submitting.wait().unwrap().success());
+    pool.until("1.0", "JobStatus", "4");
+    let names: Vec<_> = fs::read_dir(&files).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "the file and what was said, and nothing torn: {names:?}");
+    pool.ok(&["transfer_data", "1"]);
+    let counted = fs::read_to_string(pool.work().join("out")).unwrap();
+    assert_eq!(counted.trim(), LARGE_BYTES.to_string());
+}
+
+/// A file that takes a moment to come, in many pieces.
+const LARGE_BYTES: u64 = 16 << 20;

@@ -17,7 +17,7 @@ pub mod read;
 pub mod usage;
 pub mod write;
 
-pub use entry::{DateForm, EntryId, LogStyle};
+pub use entry::{AdForm, DateForm, EntryId, LogForm, LogStyle};
 pub use event::{
     Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
     UserLogEvent,

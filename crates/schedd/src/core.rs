@@ -57,6 +57,7 @@ pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use beside::{Beside, Starts};
 pub use eviction::Eviction;
+pub use log_files::{EventLog, LogTo};
 pub use log_view::{FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
 pub use mail_view::{MailEntry, MailNews};
 pub(crate) use query::project;

@@ -115,6 +115,7 @@ fn config(beside: Beside) -> Config {
         spool: "/pool/spool".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         beside,
+        event_log: None,
         system: vec![gives_up()],
     }
 }

@@ -133,6 +133,8 @@ fn schedd(home: &Home) -> Result<()> {
         )
         .context("find out what this machine is")?,
         starts: typed::starts(&pool::settings(home)?.configuration)?,
+        event_log: typed::event_log(&pool::settings(home)?.configuration)?,
+        log_forms: typed::log_forms(&pool::settings(home)?.configuration)?,
         system: typed::system_policies(&pool::settings(home)?.configuration)?,
         mail: mail_route().unwrap_or_else(|error| {
             tracing::error!(%error, "jobs get no mail");

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
+use jiff::tz::TimeZone;
 use jobspec::config::{integer, real};
+use model::userlog::{AdForm, LogForm};
 use negotiator::core::Policy;
-use schedd::core::{Starts, SystemAct, SystemPolicy};
+use schedd::core::{EventLog, Starts, SystemAct, SystemPolicy};
+use schedd::shell::server::{LogForms, PoolLog};
 use startd::{Inventory, NamedResource};
 
 use super::Effective;
@@ -43,6 +46,8 @@ pub fn check(all: &Effective) -> Result<(), SettingError> {
     machine(all)?;
     starts(all)?;
     system_policies(all)?;
+    event_log(all)?;
+    log_forms(all)?;
     Ok(())
 }
 
@@ -102,9 +107,7 @@ pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
 /// The programs that are listed, and behind them our own, which asks `curl` to do it.
 fn plugins(all: &Effective) -> Result<Vec<Vec<PathBuf>>, SettingError> {
     const ENABLE: &str = "ENABLE_URL_TRANSFERS";
-    let enable = all.get(ENABLE).unwrap_or("True");
-    let wanted = Expr::parse(enable).ok().and_then(|expr| expr.as_literal()?.as_bool());
-    if !wanted.ok_or_else(|| refused(ENABLE, enable, "True or False"))? {
+    if !truth(all, ENABLE)? {
         return Ok(Vec::new());
     }
     let listed = all.get("FILETRANSFER_PLUGINS").unwrap_or_default();
@@ -129,6 +132,54 @@ pub fn starts(all: &Effective) -> Result<Starts, SettingError> {
         }
     }
     Ok(starts)
+}
+
+/// The schedd's: the log of all jobs, if there is to be one.
+///
+/// # Errors
+///
+/// If its path is not absolute, or a number is none.
+pub fn event_log(all: &Effective) -> Result<Option<PoolLog>, SettingError> {
+    let Some(path) = all.get("EVENT_LOG").filter(|path| !path.is_empty()) else { return Ok(None) };
+    if !path.starts_with('/') {
+        return Err(refused("EVENT_LOG", path, "an absolute path, for example $(LOG)/EventLog"));
+    }
+    let names = ["EVENT_LOG_INFORMATION_ATTRS", "EVENT_LOG_JOB_AD_INFORMATION_ATTRS"];
+    let attributes = names.iter().filter_map(|name| all.get(name)).flat_map(words);
+    let attributes = attributes.map(str::to_owned).collect();
+    let most_bytes = whole(all, "EVENT_LOG_MAX_SIZE", 0)?.filter(|bytes| *bytes > 0);
+    let kept = whole(all, "EVENT_LOG_MAX_ROTATIONS", 0)?.unwrap_or(1);
+    let kept = u32::try_from(kept).unwrap_or(u32::MAX).min(MOST_OLD_LOGS);
+    Ok(Some(PoolLog { log: EventLog { path: path.into(), attributes }, most_bytes, kept }))
+}
+
+/// Old logs that are kept at most: each is renamed whenever a new one begins.
+const MOST_OLD_LOGS: u32 = 1000;
+
+/// The schedd's: the forms of logs.
+///
+/// # Errors
+///
+/// If an option is not known.
+pub fn log_forms(all: &Effective) -> Result<LogForms, SettingError> {
+    let zone = TimeZone::system();
+    let form = |name: &str| {
+        let options = all.get(name).unwrap_or_default();
+        LogForm::of_options(options, &zone).map_err(|option| {
+            refused(name, &option, "words of ISO_DATE, LEGACY, UTC, SUB_SECOND, XML, JSON")
+        })
+    };
+    let mut pool = form("EVENT_LOG_FORMAT_OPTIONS")?;
+    if truth(all, "EVENT_LOG_USE_XML")? {
+        pool.ads = Some(AdForm::Xml);
+    }
+    Ok(LogForms { users: form("DEFAULT_USERLOG_FORMAT_OPTIONS")?, pool })
+}
+
+fn truth(all: &Effective, name: &str) -> Result<bool, SettingError> {
+    let text = all.get(name).unwrap_or("False");
+    let wanted = Expr::parse(text).ok().and_then(|expr| expr.as_literal()?.as_bool());
+    wanted.ok_or_else(|| refused(name, text, "True or False"))
 }
 
 /// The schedd's: what is laid down for every job. Those with names of their own (`SYSTEM_PERIODIC_HOLD_NAMES`) come before the one without

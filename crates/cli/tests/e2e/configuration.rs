@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, text};
+use crate::harness::{Pool, eventually, text};
 
 #[test]
 fn a_configuration_counts_at_the_start_and_a_change_of_it_without_harm_to_what_runs() {
@@ -79,4 +79,37 @@ fn what_is_laid_down_for_every_job_is_followed() {
         "{}",
         text(&refused)
     );
+}
+
+#[test]
+fn logs_have_the_form_that_is_wanted_and_one_tells_of_all_jobs() {
+    let pool = Pool::start_with_config(
+        1,
+        "EVENT_LOG = $(LOG)/EventLog\nEVENT_LOG_FORMAT_OPTIONS = JSON, UTC\n\
+         EVENT_LOG_INFORMATION_ATTRS = Cmd\nDEFAULT_USERLOG_FORMAT_OPTIONS = LEGACY\n",
+    );
+    pool.submit("executable = /bin/true\nlog = log\nqueue\n");
+    pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    pool.until("1.0", "JobStatus", "4");
+    let log = pool.work().join("log");
+    eventually("the end is told", || fs::read_to_string(&log).unwrap().contains("\n005 "));
+    let first = fs::read_to_string(&log).unwrap().lines().next().unwrap().to_owned();
+    let date = first.strip_prefix("000 (001.000.000) ").unwrap().split(' ').next().unwrap();
+    assert!(date.len() == 5 && date.as_bytes()[2] == b'/', "{first}");
+
+    let all = fs::read_to_string(pool.home().join("log/EventLog")).unwrap();
+    let events = serde_json::Deserializer::from_str(&all).into_iter::<serde_json::Value>();
+    let events: Vec<serde_json::Value> = events.map(Result::unwrap).collect();
+    for (number, cluster, count) in [(0, 1, 1), (5, 1, 1), (0, 2, 1), (28, 2, 2), (12, 2, 1)] {
+        let is = |event: &&serde_json::Value| {
+            event["EventTypeNumber"] == number && event["Cluster"] == cluster
+        };
+        assert_eq!(events.iter().filter(is).count(), count, "{number} of {cluster} in {all}");
+    }
+    assert!(
+        events.iter().all(|event| event["EventTime"].as_str().unwrap().ends_with('Z')),
+        "{all}"
+    );
+    let about = events.iter().find(|event| event["EventTypeNumber"] == 28).unwrap();
+    assert_eq!(about["Cmd"], "/bin/true");
 }

@@ -62,6 +62,51 @@ impl LogStyle {
     }
 }
 
+/// The form of a whole log.
+#[derive(Clone, Debug)]
+pub struct LogForm {
+    /// Of the times.
+    pub style: LogStyle,
+    /// Set if events are written as ads instead of text.
+    pub ads: Option<AdForm>,
+}
+
+/// The form of events that are written as ads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdForm {
+    /// `XML`.
+    Xml,
+    /// `JSON`.
+    Json,
+}
+
+impl LogForm {
+    /// Reads a list of options (`DEFAULT_USERLOG_FORMAT_OPTIONS`): `ISO_DATE`, `LEGACY`, `UTC`, `SUB_SECOND`, `XML`, `JSON`, in any order, with
+    /// blanks, commas or `|` between them. What is not named is as in a log that nobody has a wish for.
+    ///
+    /// # Errors
+    ///
+    /// The first word that is no option.
+    pub fn of_options(options: &str, zone: &TimeZone) -> Result<Self, String> {
+        let mut form = Self { style: LogStyle::iso(zone), ads: None };
+        let is_between = |c: char| c.is_whitespace() || c == ',' || c == '|';
+        for option in options.split(is_between).filter(|option| !option.is_empty()) {
+            match option.to_ascii_uppercase().as_str() {
+                "ISO_DATE" => form.style.date = DateForm::Iso,
+                "LEGACY" => {
+                    form.style = LogStyle { date: DateForm::MonthDay, ..LogStyle::iso(zone) };
+                }
+                "UTC" => form.style.utc = true,
+                "SUB_SECOND" => form.style.sub_second = true,
+                "XML" => form.ads = Some(AdForm::Xml),
+                "JSON" => form.ads = Some(AdForm::Json),
+                _ => return Err(option.to_owned()),
+            }
+        }
+        Ok(form)
+    }
+}
+
 /// The frame's first part, up to and with the blank after the time.
 pub(super) fn write_head(number: u16, id: EntryId, at: Timestamp, style: &LogStyle) -> String {
     let proc = id.proc.map_or_else(|| "-01".to_owned(), |proc| format!("{:03}", proc.0));
@@ -143,4 +188,27 @@ fn read_time(text: &str, zone: &TimeZone, year: i16) -> Option<Timestamp> {
         };
     let instant = zone.to_ambiguous_timestamp(moment).compatible().ok()?;
     Some(Timestamp::from_millis(instant.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_options_is_a_form() {
+        let at = Timestamp::from_millis(1_763_828_668_832);
+        let check = |options: &str, time: &str, ads: Option<AdForm>| {
+            let form = LogForm::of_options(options, &TimeZone::UTC).unwrap();
+            assert_eq!((write_time(at, &form.style).as_str(), form.ads), (time, ads), "{options}");
+        };
+        check("", "2025-11-22 16:24:28", None);
+        check("LEGACY", "11/22 16:24:28", None);
+        check("legacy, ISO_DATE", "2025-11-22 16:24:28", None);
+        check("UTC|SUB_SECOND", "2025-11-22 16:24:28.832Z", None);
+        check("UTC LEGACY", "11/22 16:24:28", None);
+        check("XML", "2025-11-22 16:24:28", Some(AdForm::Xml));
+        check("JSON", "2025-11-22 16:24:28", Some(AdForm::Json));
+        let refused = LogForm::of_options("UTC, ROMAN", &TimeZone::UTC).map(|_| ());
+        assert_eq!(refused, Err("ROMAN".to_owned()));
+    }
 }

@@ -10,7 +10,7 @@ use model::{ClusterId, ClusterSpec, JobId, Now, ProcId};
 use proto::client::Happening;
 
 use super::index::{by_universe, idle_range};
-use super::log_view::{FactoryNews, LogEntry, about_cluster, submitted};
+use super::log_view::{FactoryNews, LogEntry};
 use super::ranges::Ranges;
 use super::state::{Cluster, Core};
 use super::submit::held_from_the_start;
@@ -178,7 +178,7 @@ impl Core {
         let Some(cluster) = self.clusters.get(&id) else { return };
         let news = match step {
             FactoryStep::Materialised(pieces) => {
-                submitted(&cluster.record, &cluster.ad, numbers(pieces), at, log);
+                self.submitted(&cluster.record, &cluster.ad, numbers(pieces), at, log);
                 return;
             }
             FactoryStep::Paused { reason, code } => {
@@ -190,7 +190,7 @@ impl Core {
             FactoryStep::Ended if u64::from(cluster.left) > cluster.later.len() => return,
             FactoryStep::Ended => cluster.removal(cluster.left),
         };
-        about_cluster(&cluster.record, &cluster.ad, at, news, log);
+        self.about_cluster(&cluster.record, &cluster.ad, at, news, log);
     }
 
     /// The last entry of a factory, if this job is the last of it.
@@ -204,7 +204,7 @@ impl Core {
             return;
         };
         if is_one(&cluster.record.spec) {
-            about_cluster(&cluster.record, &cluster.ad, at, cluster.removal(0), log);
+            self.about_cluster(&cluster.record, &cluster.ad, at, cluster.removal(0), log);
         }
     }
 }

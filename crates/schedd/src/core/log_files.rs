@@ -1,5 +1,5 @@
-//! Which files the entries about a job go to: its user's log, and the log of the workflow that it is a node of. Knows nothing of
-//! what the entries tell.
+//! Which files the entries about a job go to: its user's log, the log of the workflow that it is a node of, and the one that an
+//! administrator keeps of all jobs. Knows nothing of what the entries tell.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +18,29 @@ const WORKFLOW_MASK: &str = "DAGManNodesMask";
 /// The attributes that tell where entries go.
 pub(super) const LOG_NAMES: [&str; 2] = [attr::USER_LOG, WORKFLOW_LOG];
 
+/// A log of all jobs (`EVENT_LOG`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLog {
+    /// The file, absolute.
+    pub path: Arc<str>,
+    /// The attributes of the job that are told behind each entry (`EVENT_LOG_INFORMATION_ATTRS`).
+    pub attributes: Vec<String>,
+}
+
+/// Whose log an entry is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTo {
+    /// The user's.
+    User {
+        /// Whether it is to be XML (`UserLogUseXML`).
+        xml: bool,
+    },
+    /// The workflow's.
+    Workflow,
+    /// That of all jobs.
+    Pool,
+}
+
 /// The logs of a job.
 #[derive(Clone, Debug)]
 pub(super) struct Logs {
@@ -26,6 +49,8 @@ pub(super) struct Logs {
     user: Option<(Arc<str>, bool)>,
     /// The workflow's, which never is (HTCondor 25.14), and what it is to have.
     workflow: Option<(Arc<str>, Option<BTreeSet<u16>>)>,
+    /// That of all jobs.
+    pub(super) pool: Option<EventLog>,
 }
 
 /// Whether an attribute of this name tells where entries go.
@@ -34,8 +59,8 @@ pub(super) fn tells_log(name: &AttrName) -> bool {
 }
 
 impl Logs {
-    /// The logs that an ad names.
-    pub(super) fn of(ad: &ClassAd, owner: &UserName) -> Self {
+    /// The logs of a job with this ad.
+    pub(super) fn of(ad: &ClassAd, owner: &UserName, pool: Option<&EventLog>) -> Self {
         let xml = ad.literal("UserLogUseXML").is_some_and(Value::is_true);
         let mask = || {
             let mask = text_of(ad, WORKFLOW_MASK)?;
@@ -45,20 +70,41 @@ impl Logs {
             owner: owner.clone(),
             user: path_of(ad, attr::USER_LOG).map(|path| (path, xml)),
             workflow: path_of(ad, WORKFLOW_LOG).map(|path| (path, mask())),
+            pool: pool.cloned(),
         }
     }
 
     /// Whether nobody reads of the job.
     pub(super) fn is_none(&self) -> bool {
-        self.user.is_none() && self.workflow.is_none()
+        self.user.is_none() && self.workflow.is_none() && self.pool.is_none()
     }
 
-    /// Adds an entry to each.
+    /// Adds an entry to that of all jobs.
+    pub(super) fn add_to_pool(
+        &self,
+        job: JobId,
+        at: Timestamp,
+        kind: LogKind,
+        log: &mut Vec<LogEntry>,
+    ) {
+        if let Some(EventLog { path, .. }) = &self.pool {
+            log.push(self.entry(path, LogTo::Pool, job, at, kind));
+        }
+    }
+
+    fn entry(
+        &self,
+        path: &Arc<str>,
+        to: LogTo,
+        job: JobId,
+        at: Timestamp,
+        kind: LogKind,
+    ) -> LogEntry {
+        LogEntry { owner: self.owner.clone(), path: Arc::clone(path), to, job, at, kind }
+    }
+
+    /// Adds an entry to each of the job's own.
     pub(super) fn add(&self, job: JobId, at: Timestamp, kind: LogKind, log: &mut Vec<LogEntry>) {
-        let entry = |path: &Arc<str>, xml, kind| {
-            let (owner, path) = (self.owner.clone(), Arc::clone(path));
-            LogEntry { owner, path, xml, job, at, kind }
-        };
         let workflow = self
             .workflow
             .as_ref()
@@ -66,10 +112,10 @@ impl Logs {
         // A user who has named the workflow's log as the job's reads each entry there once, as HTCondor writes it.
         let same = |path| self.user.as_ref().is_some_and(|(user, _)| user == path);
         if let Some((path, _)) = workflow.filter(|(path, _)| !same(path)) {
-            log.push(entry(path, false, kind.clone()));
+            log.push(self.entry(path, LogTo::Workflow, job, at, kind.clone()));
         }
         if let Some((path, xml)) = &self.user {
-            log.push(entry(path, *xml, kind));
+            log.push(self.entry(path, LogTo::User { xml: *xml }, job, at, kind));
         }
     }
 }

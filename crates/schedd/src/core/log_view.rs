@@ -11,7 +11,7 @@ use model::{
 };
 
 use super::eviction::{Eviction, is_failure, stop_cause};
-use super::log_files::{Logs, tells_log, text_of};
+use super::log_files::{LogTo, Logs, tells_log, text_of};
 use super::rows::ClusterRecord;
 use super::runs::TOOK_CHECKPOINT;
 use super::state::{Core, JobRef};
@@ -32,8 +32,8 @@ pub struct LogEntry {
     pub owner: model::UserName,
     /// The file (`UserLog`), absolute.
     pub path: Arc<str>,
-    /// Whether it is to be XML (`UserLogUseXML`).
-    pub xml: bool,
+    /// Whose that file is.
+    pub to: LogTo,
     /// About which job.
     pub job: JobId,
     /// When.
@@ -262,30 +262,30 @@ impl Core {
                     let notes = text_of(&shared, "SubmitEventNotes");
                     let user_notes = text_of(&shared, "SubmitEventUserNotes");
                     let news = FactoryNews::Submitted { notes, user_notes };
-                    about_cluster(record, &shared, at, news, log);
+                    self.about_cluster(record, &shared, at, news, log);
                 }
-                submitted(record, &shared, record.body.untouched.iter(), at, log);
+                self.submitted(record, &shared, record.body.untouched.iter(), at, log);
             }
             Fact::Factory { cluster, step } => self.log_factory(*cluster, step, at, log),
             Fact::Job { job, event: what } => {
                 if let Some(job) = self.job(*job)
-                    && job.may_log()
+                    && self.may_log(&job)
                 {
                     let ad = ads::job_ad(job, event.at, self);
                     let kinds = self.kinds(job, &ad, what, event.at);
                     let ad = self.told_with(job, ad, what, event.at);
-                    push(log, job, &ad, event.at, kinds);
+                    self.push(log, job, &ad, event.at, kinds);
                 }
             }
             Fact::JobLeft { job } => self.log_last_of_factory(job.cluster, at, log),
             Fact::UsageSeen { run, usage } => {
                 if let Some(job) = self.job(run.job)
-                    && job.may_log()
+                    && self.may_log(&job)
                     && is_larger(job, usage.peak_rss_kib)
                 {
                     let ad = ads::job_ad(job, event.at, self);
                     let kind = grown(job, &ad, usage.peak_rss_kib);
-                    push(log, job, &ad, event.at, kind);
+                    self.push(log, job, &ad, event.at, kind);
                 }
             }
             Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, disconnected),
@@ -332,13 +332,13 @@ impl Core {
         log: &mut Vec<LogEntry>,
         kind: impl FnOnce(Arc<str>, String) -> LogKind,
     ) {
-        let Some(job) = self.job(run.job).filter(JobRef::may_log) else { return };
+        let Some(job) = self.job(run.job).filter(|job| self.may_log(job)) else { return };
         let state = job.state();
         let claim = state.running().and_then(|running| self.claims.get(&running.claim));
         // HTCondor 25.14 has nobody who could lose sight of a job beside the schedd.
         if let Some(claim) = claim.filter(|claim| !claim.record.universe.is_beside()) {
             let kind = kind(Arc::clone(&claim.record.slot), claim.record.address.clone());
-            push(log, job, &ads::job_ad(job, now, self), now, [kind]);
+            self.push(log, job, &ads::job_ad(job, now, self), now, [kind]);
         }
     }
 
@@ -409,19 +409,6 @@ impl Core {
     }
 }
 
-/// An entry about a cluster, in the log that its jobs share if they do.
-pub(super) fn about_cluster(
-    record: &ClusterRecord,
-    shared: &ClassAd,
-    at: Timestamp,
-    news: FactoryNews,
-    log: &mut Vec<LogEntry>,
-) {
-    // Such an entry is written without the number of a job.
-    let job = JobId { cluster: record.cluster, proc: ProcId(0) };
-    Logs::of(shared, &record.body.owner).add(job, at, LogKind::Factory(news), log);
-}
-
 /// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside the schedd.
 fn grown(job: JobRef<'_>, ad: &ClassAd, peak_rss_kib: u64) -> Option<LogKind> {
     let told = is_larger(job, peak_rss_kib) && !Universe::of(ad).is_beside();
@@ -440,31 +427,68 @@ fn reconnected(slot: Arc<str>, address: String) -> LogKind {
     LogKind::Reconnected { slot, address }
 }
 
-/// The submit entries of jobs that come into the queue.
-pub(super) fn submitted(
-    record: &ClusterRecord,
-    shared: &Arc<ClassAd>,
-    procs: impl Iterator<Item = ProcId>,
-    at: Timestamp,
-    log: &mut Vec<LogEntry>,
-) {
-    let shared_logs = Logs::of(shared, &record.body.owner);
-    // Most jobs of a large submission have no log: nothing is looked for in a million of them.
-    if shared_logs.is_none() && !record.spec.procs.any_own(tells_log) {
-        return;
+impl Core {
+    /// Whether anybody may read of a job. `false` is certain.
+    fn may_log(&self, job: &JobRef<'_>) -> bool {
+        self.config.event_log.is_some() || job.may_log()
     }
-    let now = Now { wall: at, boot_ms: 0 };
-    for proc in procs {
-        let mut ad = record.spec.delta(proc).unwrap_or_default();
-        let own = ad.iter().any(|(name, _)| tells_log(name) || *name == *attr::IWD);
-        ad.set_parent(Arc::clone(shared));
-        let logs = if own { Logs::of(&ad, &record.body.owner) } else { shared_logs.clone() };
-        if logs.is_none() {
-            continue;
+
+    /// An entry about a cluster, in the log that its jobs share if they do.
+    pub(super) fn about_cluster(
+        &self,
+        record: &ClusterRecord,
+        shared: &ClassAd,
+        at: Timestamp,
+        news: FactoryNews,
+        log: &mut Vec<LogEntry>,
+    ) {
+        // Such an entry is written without the number of a job.
+        let job = JobId { cluster: record.cluster, proc: ProcId(0) };
+        let logs = Logs::of(shared, &record.body.owner, self.config.event_log.as_ref());
+        logs.add_to_pool(job, at, LogKind::Factory(news.clone()), log);
+        logs.add(job, at, LogKind::Factory(news), log);
+    }
+
+    /// The submit entries of jobs that come into the queue.
+    pub(super) fn submitted(
+        &self,
+        record: &ClusterRecord,
+        shared: &Arc<ClassAd>,
+        procs: impl Iterator<Item = ProcId>,
+        at: Timestamp,
+        log: &mut Vec<LogEntry>,
+    ) {
+        let (owner, pool) = (&record.body.owner, self.config.event_log.as_ref());
+        let shared_logs = Logs::of(shared, owner, pool);
+        // Most jobs of a large submission have no log: nothing is looked for in a million of them.
+        if shared_logs.is_none() && !record.spec.procs.any_own(tells_log) {
+            return;
         }
-        let ad = ads::submitted_ad(record, &ad, proc);
-        let job = JobId { cluster: record.cluster, proc };
-        add_all(&logs, job, &ad, now, [submit_entry(&ad, now)], log);
+        let now = Now { wall: at, boot_ms: 0 };
+        for proc in procs {
+            let mut ad = record.spec.delta(proc).unwrap_or_default();
+            let own = ad.iter().any(|(name, _)| tells_log(name) || *name == *attr::IWD);
+            ad.set_parent(Arc::clone(shared));
+            let logs = if own { Logs::of(&ad, owner, pool) } else { shared_logs.clone() };
+            if logs.is_none() {
+                continue;
+            }
+            let ad = ads::submitted_ad(record, &ad, proc);
+            let job = JobId { cluster: record.cluster, proc };
+            add_all(&logs, job, &ad, now, [submit_entry(&ad, now)], log);
+        }
+    }
+
+    fn push(
+        &self,
+        log: &mut Vec<LogEntry>,
+        job: JobRef<'_>,
+        ad: &ClassAd,
+        now: Now,
+        kinds: impl IntoIterator<Item = LogKind>,
+    ) {
+        let logs = Logs::of(ad, job.cluster.owner(), self.config.event_log.as_ref());
+        add_all(&logs, job.job, ad, now, kinds, log);
     }
 }
 
@@ -557,17 +581,6 @@ fn summary(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) 
     }
 }
 
-fn push(
-    log: &mut Vec<LogEntry>,
-    job: JobRef<'_>,
-    ad: &ClassAd,
-    now: Now,
-    kinds: impl IntoIterator<Item = LogKind>,
-) {
-    let logs = Logs::of(ad, job.cluster.owner());
-    add_all(&logs, job.job, ad, now, kinds, log);
-}
-
 fn add_all(
     logs: &Logs,
     job: JobId,
@@ -576,23 +589,28 @@ fn add_all(
     kinds: impl IntoIterator<Item = LogKind>,
     log: &mut Vec<LogEntry>,
 ) {
+    let own = ad.get(AD_INFORMATION).map(|_| listed(ad, AD_INFORMATION, now));
+    let pool = logs.pool.as_ref().map(|pool| &pool.attributes).filter(|names| !names.is_empty());
     for kind in kinds {
-        let about = ad_information(&kind, ad, now);
+        let about = own.as_ref().map(|names| ad_information(&kind, ad, names, now));
+        let about_for_pool = pool.map(|names| ad_information(&kind, ad, names, now));
+        for kind in std::iter::once(kind.clone()).chain(about_for_pool) {
+            logs.add_to_pool(job, now.wall, kind, log);
+        }
         for kind in std::iter::once(kind).chain(about) {
             logs.add(job, now.wall, kind, log);
         }
     }
 }
 
-/// The entry that comes with each other, of a job that wants to be told of itself.
-fn ad_information(with: &LogKind, ad: &ClassAd, now: Now) -> Option<LogKind> {
-    ad.get(AD_INFORMATION)?;
+/// The entry that comes with each other, where more of the job is to be told.
+fn ad_information(with: &LogKind, ad: &ClassAd, names: &[String], now: Now) -> LogKind {
     let (number, name) = with.trigger();
-    let mut told = told_of(ad, None, &listed(ad, AD_INFORMATION, now), now);
+    let mut told = told_of(ad, None, names, now);
     told.push(("TriggerEventTypeName".to_owned(), Expr::from(name).to_string()));
     told.push(("TriggerEventTypeNumber".to_owned(), number.to_string()));
     told.sort();
-    Some(LogKind::AdInformation(told))
+    LogKind::AdInformation(told)
 }
 
 /// The names in a list of the job's.

@@ -15,7 +15,7 @@ use proto::matchmaking::Match;
 use super::ads;
 use super::beside::{Beside, Places};
 use super::classes::{Classes, Sorting};
-use super::log_files::LOG_NAMES;
+use super::log_files::{EventLog, LOG_NAMES};
 use super::ranges::Ranges;
 use super::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use super::system_policy::SystemPolicy;
@@ -37,6 +37,8 @@ pub struct Config {
     pub zone: jiff::tz::TimeZone,
     /// Where and when jobs run beside the schedd.
     pub beside: Beside,
+    /// A log of all jobs, if the administrator wants one.
+    pub event_log: Option<EventLog>,
     /// What the administrator lays down for every job, in order.
     pub system: Vec<SystemPolicy>,
 }

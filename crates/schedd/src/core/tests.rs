@@ -148,6 +148,7 @@ fn config() -> Config {
             starts: Starts::default(),
             life: 77,
         },
+        event_log: None,
         system: Vec::new(),
     }
 }

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use classad::ClassAd;
-use jiff::tz::TimeZone;
 use model::{JobId, Now, ProcId};
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::links::Links;
+use super::logtext::LogForms;
 use super::mail::{Letter, Mailer};
 use super::mail_text::Office;
 use super::spool::Spool;
@@ -79,7 +79,7 @@ pub(crate) struct Engine {
     last_outbox: u64,
     forgotten: u64,
     mail: Post,
-    zone: TimeZone,
+    log_forms: LogForms,
     /// The schedd's address, for event 000.
     host: String,
     /// Tells followers of the record that it has grown.
@@ -95,7 +95,7 @@ pub(crate) struct Parts {
     pub(crate) spool: Spool,
     pub(crate) logs: LogWriter,
     pub(crate) mail: Post,
-    pub(crate) zone: TimeZone,
+    pub(crate) log_forms: LogForms,
     pub(crate) host: String,
     pub(crate) recorded: watch::Sender<u64>,
 }
@@ -144,7 +144,7 @@ impl Post {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, spool, logs, mail, zone, host, recorded } = parts;
+        let Parts { core, store, links, spool, logs, mail, log_forms, host, recorded } = parts;
         let last_outbox = logs.written();
         Self {
             core,
@@ -155,7 +155,7 @@ impl Engine {
             last_outbox,
             forgotten: 0,
             mail,
-            zone,
+            log_forms,
             host,
             recorded,
             dropped: 0,
@@ -197,7 +197,7 @@ impl Engine {
         let taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
-        let mut texts = logtext::of_entries(&batch.log, &self.host, &self.zone);
+        let mut texts = logtext::of_entries(&batch.log, &self.host, &self.log_forms);
         let letters = self.mail.letters(&batch.mail);
         self.commit(&batch.dirty, &mut texts, &letters, taken.letters_done).await?;
         self.make_spools(&batch.effects);

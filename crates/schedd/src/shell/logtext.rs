@@ -3,40 +3,58 @@
 use std::sync::Arc;
 
 use classad::Order;
-use jiff::tz::TimeZone;
 use model::userlog::{
-    Amount, CpuTimes, Ending, EntryId, Evicted, EvictedHow, LogStyle, ResourceUsage, Terminated,
-    UserLogEvent,
+    AdForm, Amount, CpuTimes, DateForm, Ending, EntryId, Evicted, EvictedHow, LogForm, LogStyle,
+    ResourceUsage, Terminated, UserLogEvent,
 };
 use model::{Resources, RunEnd, attr};
 
 use super::userlog::LogBatch;
-use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
+use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, LogTo, RunSummary, SlotPlace};
 
 /// `JobMaterializePaused` of a factory that is held (HTCondor 25.14).
 const HELD_FACTORY: i32 = 1;
 
+/// The forms of logs.
+#[derive(Clone, Debug)]
+pub struct LogForms {
+    /// Of the users' logs (`DEFAULT_USERLOG_FORMAT_OPTIONS`).
+    pub users: LogForm,
+    /// Of that of all jobs (`EVENT_LOG_FORMAT_OPTIONS`).
+    pub pool: LogForm,
+}
+
 /// The texts of a batch's entries, gathered by log, in order.
-pub(crate) fn of_entries(entries: &[LogEntry], host: &str, zone: &TimeZone) -> LogBatch {
+pub(crate) fn of_entries(entries: &[LogEntry], host: &str, forms: &LogForms) -> LogBatch {
     let mut batch = LogBatch::default();
     for entry in entries {
         let event = event(&entry.kind, host);
-        let text = match entry.xml {
-            false => event.render(entry.job, entry.at, zone),
-            true => xml(event, entry, zone),
+        let (form, ads) = match entry.to {
+            LogTo::User { xml: true } => (&forms.users, Some(AdForm::Xml)),
+            LogTo::User { xml: false } => (&forms.users, forms.users.ads),
+            LogTo::Workflow => (&forms.users, None),
+            LogTo::Pool => (&forms.pool, forms.pool.ads),
+        };
+        let text = match ads {
+            None => event.render_as(entry.job.into(), entry.at, &form.style),
+            Some(ads) => ad_text(event, entry, &form.style, ads),
         };
         batch.add(Arc::clone(&entry.path), &text);
     }
     batch
 }
 
-/// An entry as HTCondor 25.14 writes it for `log_xml = true`: its ad, with milliseconds in the time.
-fn xml(event: UserLogEvent, entry: &LogEntry, zone: &TimeZone) -> String {
-    let style = LogStyle { sub_second: true, ..LogStyle::iso(zone) };
+/// An entry as HTCondor 25.14 writes it as an ad: with milliseconds in the time.
+fn ad_text(event: UserLogEvent, entry: &LogEntry, style: &LogStyle, ads: AdForm) -> String {
+    let style = LogStyle { sub_second: true, date: DateForm::Iso, ..style.clone() };
     let about_cluster = matches!(entry.kind, LogKind::Factory(_));
     let proc = (!about_cluster).then_some(entry.job.proc);
     let id = EntryId { proc, ..entry.job.into() };
-    model::userlog::LogEntry { id, at: entry.at, event }.ad(&style).to_xml_in(Order::ShorterFirst)
+    let ad = model::userlog::LogEntry { id, at: entry.at, event }.ad(&style);
+    match ads {
+        AdForm::Xml => ad.to_xml_in(Order::ShorterFirst),
+        AdForm::Json => format!("{}\n", ad.to_json_in(Order::ShorterFirst)),
+    }
 }
 
 fn event(kind: &LogKind, host: &str) -> UserLogEvent {
@@ -309,6 +327,7 @@ fn submit_notes(
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use jiff::tz::TimeZone;
     use model::{JobId, Timestamp, UserName};
 
     use super::*;
@@ -340,14 +359,16 @@ mod tests {
         let entry = |kind| LogEntry {
             owner: UserName::new("alice"),
             path: "/log".into(),
-            xml: true,
+            to: LogTo::User { xml: true },
             job: JobId::new(44, 0),
             at: Timestamp::from_millis(1_763_828_668_832),
             kind,
         };
         let released = LogKind::Released { reason: "<again>".to_owned() };
         let resumed = LogKind::Factory(FactoryNews::Resumed { reason: "go on".to_owned() });
-        let batch = of_entries(&[entry(released), entry(resumed)], "host", &TimeZone::UTC);
+        let plain = LogForm::of_options("", &TimeZone::UTC).unwrap();
+        let forms = LogForms { users: plain.clone(), pool: plain };
+        let batch = of_entries(&[entry(released), entry(resumed)], "host", &forms);
         expect![[r#"
             <c>
                 <a n="Proc"><i>0</i></a>

@@ -16,13 +16,14 @@ use super::clients::{self, Desk};
 use super::engine::{self, Engine, EngineInput, Parts, Post};
 use super::history::History;
 use super::links::Links;
+pub use super::logtext::LogForms;
 use super::mail::{MailRoute, Mailer};
 use super::mail_text::Office;
 use super::rows;
 use super::spool::Spool;
 use super::store::{Loaded, Store, StoreError};
-use super::userlog::{LogBatch, LogWriter};
-use crate::core::{Beside, Config as CoreConfig, Core, Starts, SystemPolicy};
+use super::userlog::{LogBatch, LogWriter, Rotation};
+use crate::core::{Beside, Config as CoreConfig, Core, EventLog, Starts, SystemPolicy};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
@@ -59,6 +60,28 @@ pub struct Config {
     pub starts: Starts,
     /// What the administrator lays down for every job.
     pub system: Vec<SystemPolicy>,
+    /// The log of all jobs that the administrator wants, if any.
+    pub event_log: Option<PoolLog>,
+    /// The forms of logs.
+    pub log_forms: LogForms,
+}
+
+/// A log of all jobs, and how long it may get.
+#[derive(Clone, Debug)]
+pub struct PoolLog {
+    /// Where it is, and what it tells.
+    pub log: EventLog,
+    /// How long it may get, bytes; without end if unset.
+    pub most_bytes: Option<u64>,
+    /// How many old ones are kept.
+    pub kept: u32,
+}
+
+impl PoolLog {
+    fn rotation(&self) -> Rotation {
+        let Self { log, most_bytes, kept } = self;
+        Rotation { path: Arc::clone(&log.path), most_bytes: *most_bytes, kept: *kept }
+    }
 }
 
 /// Why a schedd ended.
@@ -89,7 +112,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
     in_order(&spool, &core);
     let history = History::new(store.reader(), core_config);
-    let logs = LogWriter::start(pending_texts(&loaded));
+    let rotation = config.event_log.as_ref().map(PoolLog::rotation);
+    let logs = LogWriter::start(pending_texts(&loaded), rotation);
     tracing::info!(
         schedd = config.name,
         last_event = loaded.last_seq,
@@ -106,7 +130,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Office { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
     let mail = post(office, config.mail, &loaded, inputs.clone())?;
     let files = spool.clone();
-    let engine = Engine::new(Parts { core, store, links, spool, logs, mail, zone, host, recorded });
+    let log_forms = config.log_forms;
+    let engine =
+        Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, host, recorded });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener =
@@ -176,6 +202,7 @@ fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
             starts: config.starts.clone(),
             life: draw_life()?,
         },
+        event_log: config.event_log.as_ref().map(|pool| pool.log.clone()),
         system: config.system.clone(),
     })
 }

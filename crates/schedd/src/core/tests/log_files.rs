@@ -1,6 +1,7 @@
 //! Which logs the entries about a job go to.
 
 use super::*;
+use crate::core::{EventLog, LogTo};
 
 #[test]
 fn entries_go_to_the_users_log_and_to_the_workflows_where_it_wants_them() {
@@ -19,7 +20,11 @@ fn entries_go_to_the_users_log_and_to_the_workflows_where_it_wants_them() {
                 told.push(format!(
                     "{number} {}{}",
                     entry.path,
-                    if entry.xml { " XML" } else { "" }
+                    match entry.to {
+                        LogTo::User { xml: true } => " XML",
+                        LogTo::User { xml: false } | LogTo::Workflow => "",
+                        LogTo::Pool => " of all",
+                    }
                 ));
             }
         }
@@ -61,4 +66,29 @@ fn a_submit_entry_tells_the_attributes_that_the_job_asks_for() {
         "SubmitEventNotesAttrs = \"Twice procid, Missing\"\nTwice = 2 * Half\nHalf = 7",
         &[("procid", "0"), ("Twice", "14")],
     );
+}
+
+#[test]
+fn a_log_of_all_jobs_tells_of_each_and_as_much_of_it_as_the_administrator_wants() {
+    let mut trial = Trial::new();
+    trial.core.config.event_log =
+        Some(EventLog { path: "/all".into(), attributes: vec!["Owner".to_owned()] });
+    let mut told = Vec::new();
+    for (n, lines) in [(1, "UserLog = \"/log\""), (2, ""), (3, "JobMaterializeLimit = 1")] {
+        let (by, token) = (user("alice"), SubmitToken([n; 16]));
+        trial.take(&[Input::Reserve { by: by.clone(), token }]);
+        let spec = Arc::new(spec(1, lines));
+        let cluster = ClusterId(u32::from(n));
+        let batch = trial.take(&[Input::Submit { by, token, cluster, spec }]);
+        let numbers = entries(&batch);
+        told.extend(
+            numbers
+                .iter()
+                .zip(&batch.log)
+                .map(|(number, entry)| format!("{} {number} {}", entry.job.cluster.0, entry.path)),
+        );
+    }
+    let all = ["1 000 /all", "1 028 /all", "1 000 /log", "2 000 /all", "2 028 /all"];
+    assert_eq!(told[..5], all);
+    assert_eq!(told[5..], ["3 035 /all", "3 000 /all", "3 028 /all"]);
 }

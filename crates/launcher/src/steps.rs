@@ -53,7 +53,11 @@ impl Steps {
             Step::After => &self.start.after,
         };
         let success = script.as_ref().and_then(|script| script.success);
-        if killed_by.is_none() && !is_success(&outcome, success) {
+        let succeeded = match success {
+            Some(success) => is(&outcome, success),
+            None => matches!(outcome, Outcome::Exited { .. } | Outcome::Signaled { .. }),
+        };
+        if killed_by.is_none() && !succeeded {
             self.failed = Some(FailedScript { step: self.current, outcome });
         }
     }
@@ -66,9 +70,11 @@ impl Steps {
         match self.current {
             Step::Before => Some(Step::Main),
             Step::Main | Step::Beside => {
-                let executed =
-                    matches!(self.main, Some(Outcome::Exited { .. } | Outcome::Signaled { .. }));
-                (executed && self.start.after.is_some()).then_some(Step::After)
+                let main = self.main.as_ref()?;
+                let executed = matches!(main, Outcome::Exited { .. } | Outcome::Signaled { .. });
+                let after = self.start.after.as_ref().filter(|_| executed)?;
+                let pauses = after.unless.is_some_and(|pause| is(main, pause));
+                (!pauses).then_some(Step::After)
             }
             Step::After => None,
         }
@@ -101,20 +107,19 @@ impl Steps {
     }
 }
 
-fn is_success(outcome: &Outcome, success: Option<Success>) -> bool {
-    match (outcome, success) {
-        (Outcome::Exited { .. } | Outcome::Signaled { .. }, None) => true,
-        (Outcome::Exited { code }, Some(Success::ExitCode(good))) => *code == good,
-        (Outcome::Signaled { signal, .. }, Some(Success::Signal(good))) => *signal == good,
-        (Outcome::Exited { .. }, Some(Success::Signal(_)))
-        | (Outcome::Signaled { .. }, Some(Success::ExitCode(_)))
+fn is(outcome: &Outcome, said: Success) -> bool {
+    match (outcome, said) {
+        (Outcome::Exited { code }, Success::ExitCode(said)) => *code == said,
+        (Outcome::Signaled { signal, .. }, Success::Signal(said)) => *signal == said,
+        (Outcome::Exited { .. }, Success::Signal(_))
+        | (Outcome::Signaled { .. }, Success::ExitCode(_))
         | (Outcome::StartFailed { .. } | Outcome::NotExecuted | Outcome::Lost, _) => false,
     }
 }
 
 /// A script as if it were the run's own program.
 fn as_start(script: &Script, start: &Start) -> Start {
-    let Script { program, argv, env, success: _ } = script.clone();
+    let Script { program, argv, env, success: _, unless: _ } = script.clone();
     with_program(start, program, argv, env)
 }
 

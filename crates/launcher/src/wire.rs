@@ -192,6 +192,9 @@ pub struct Script {
     pub env: Vec<(OsBytes, OsBytes)>,
     /// How it has to end; unset: it only has to be executed.
     pub success: Option<Success>,
+    /// The one after the program has no turn if the program ended so: it has only paused.
+    #[serde(default)]
+    pub unless: Option<Success>,
 }
 
 /// How a script has to end.

@@ -139,3 +139,22 @@ fn a_tool_beside_a_job_that_stands_still_lets_it_go_on_and_its_files_come_back()
     let reason = &pool.attribute("2.0", "HoldReason")[0];
     assert!(reason.contains("/no/watch"), "{reason}");
 }
+
+#[test]
+fn a_job_that_took_a_checkpoint_has_not_ended_for_its_last_script() {
+    let pool = Pool::start(1);
+    let order = pool.work().join("order");
+    let note = |word: &str| format!("echo {word} >> {}", order.display());
+    write_script(&pool, "setup", &note("before"));
+    write_script(&pool, "tidy", &format!("{}; : > state", note("after")));
+    let part = "test -s state && exit 3; echo half > state; exit 85";
+    write_script(&pool, "part", &format!("{}; {part}", note("part")));
+    pool.submit(
+        "executable = part\nshould_transfer_files = yes\ncheckpoint_exit_code = 85\n\
+         transfer_input_files = setup, tidy\n+PreCmd = \"setup\"\n+PostCmd = \"tidy\"\nqueue\n",
+    );
+    pool.until("1.0", "JobStatus", "4");
+    assert_eq!(pool.attribute("1.0", "ExitCode"), ["3"]);
+    let order = fs::read_to_string(order).unwrap();
+    assert_eq!(order, "before\npart\nbefore\npart\nafter\n");
+}

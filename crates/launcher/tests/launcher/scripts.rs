@@ -13,7 +13,7 @@ const EXITED_0: Outcome = Outcome::Exited { code: 0 };
 fn script(text: &str, success: Option<Success>) -> Option<Box<Script>> {
     let argv = ["condor_script", "-c", text].map(OsBytes::from).to_vec();
     let env = vec![(OsBytes::from("PATH"), OsBytes::from("/usr/bin:/bin"))];
-    Some(Box::new(Script { program: OsBytes::from("/bin/sh"), argv, env, success }))
+    Some(Box::new(Script { program: OsBytes::from("/bin/sh"), argv, env, success, unless: None }))
 }
 
 fn run(host: &mut Host, start: Start) -> End {
@@ -108,6 +108,19 @@ fn what_cannot_be_executed_has_no_script_after_it() {
     let end = run(&mut host, start);
     assert!(matches!(end.outcome, Outcome::StartFailed { stage: Stage::Exec, .. }), "{end:?}");
     assert_eq!(host.read("after"), "");
+}
+
+#[test]
+fn a_program_that_only_pauses_has_no_script_after_it() {
+    let mut host = Host::new();
+    for (name, code, ran) in [("pauses", 85, ""), ("ends", 0, "after\n")] {
+        let mut start = host.script(name, &format!("exit {code}"));
+        start.after = script("echo after >>after", None);
+        start.after.as_mut().unwrap().unless = Some(Success::ExitCode(85));
+        let end = run(&mut host, start);
+        assert_eq!((end.outcome, end.failed), (Outcome::Exited { code }, None), "{name}");
+        assert_eq!(host.read("after"), ran, "{name}");
+    }
 }
 
 #[test]

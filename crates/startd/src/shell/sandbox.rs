@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use classad::{ClassAd, Env, Value};
 use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
-use model::{Script, ScriptSuccess, StartFailure, StartStage, Universe, attr};
+use model::{CheckpointEnd, Script, ScriptSuccess, StartFailure, StartStage, Universe, attr};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, User};
@@ -445,6 +445,11 @@ fn script_of(
             success: wanted.success.map(|success| match success {
                 ScriptSuccess::ExitCode(code) => wire::Success::ExitCode(code),
                 ScriptSuccess::Signal(signal) => wire::Success::Signal(signal),
+            }),
+            // A job that has taken a checkpoint goes on.
+            unless: CheckpointEnd::of(job).map(|end| match end {
+                CheckpointEnd::Exited(code) => wire::Success::ExitCode(code),
+                CheckpointEnd::Signaled(signal) => wire::Success::Signal(signal),
             }),
         })
     }))

@@ -107,7 +107,7 @@ pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
 /// The programs that are listed, and behind them our own, which asks `curl` to do it.
 fn plugins(all: &Effective) -> Result<Vec<Vec<PathBuf>>, SettingError> {
     const ENABLE: &str = "ENABLE_URL_TRANSFERS";
-    if !truth(all, ENABLE)? {
+    if !truth(all, ENABLE, true)? {
         return Ok(Vec::new());
     }
     let listed = all.get("FILETRANSFER_PLUGINS").unwrap_or_default();
@@ -170,14 +170,14 @@ pub fn log_forms(all: &Effective) -> Result<LogForms, SettingError> {
         })
     };
     let mut pool = form("EVENT_LOG_FORMAT_OPTIONS")?;
-    if truth(all, "EVENT_LOG_USE_XML")? {
+    if truth(all, "EVENT_LOG_USE_XML", false)? {
         pool.ads = Some(AdForm::Xml);
     }
     Ok(LogForms { users: form("DEFAULT_USERLOG_FORMAT_OPTIONS")?, pool })
 }
 
-fn truth(all: &Effective, name: &str) -> Result<bool, SettingError> {
-    let text = all.get(name).unwrap_or("False");
+fn truth(all: &Effective, name: &str, unset: bool) -> Result<bool, SettingError> {
+    let Some(text) = all.get(name) else { return Ok(unset) };
     let wanted = Expr::parse(text).ok().and_then(|expr| expr.as_literal()?.as_bool());
     wanted.ok_or_else(|| refused(name, text, "True or False"))
 }

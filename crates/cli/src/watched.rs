@@ -444,8 +444,8 @@ mod tests {
         }
         let claim = ClaimId { journal: 1, number: 1 };
         let attempt = Attempt(1);
-        watched.note(&event(0, JobEvent::RunAuthorised { attempt, claim, at: AT }));
-        watched.note(&event(1, JobEvent::RunAuthorised { attempt, claim, at: AT }));
+        watched.note(&event(0, JobEvent::RunAuthorised { attempt, claim, slot: None, at: AT }));
+        watched.note(&event(1, JobEvent::RunAuthorised { attempt, claim, slot: None, at: AT }));
         let (end, usage) = (RunEnd::Exited { code: 0 }, Usage::default());
         let next = AfterRun::Complete;
         watched.note(&event(1, JobEvent::RunOver { attempt, end, usage, next, at: AT }));
@@ -453,7 +453,7 @@ mod tests {
         let other = JobId::new(9, 0);
         let what = Happening::Job {
             job: other,
-            event: JobEvent::RunAuthorised { attempt, claim, at: AT },
+            event: JobEvent::RunAuthorised { attempt, claim, slot: None, at: AT },
         };
         watched.note(&Recorded { seq: Seq(1), at: AT, what });
         watched

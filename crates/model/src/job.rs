@@ -15,6 +15,8 @@
 //!   Running <--- Suspended, Continued ---> Suspended          (from which all leads on that leads on from Running)
 //! ```
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hold::{Hold, VacateCode};
@@ -130,6 +132,9 @@ pub enum JobEvent {
         attempt: Attempt,
         /// Where.
         claim: ClaimId,
+        /// The claim's slot (`slot1_2@host`); none beside the schedd.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Arc<str>>,
         /// When.
         at: Timestamp,
     },
@@ -343,7 +348,7 @@ impl JobState {
 
 fn idle(event: &JobEvent) -> Option<JobState> {
     match event {
-        JobEvent::RunAuthorised { attempt, claim, at } => Some(JobState::Running(Running {
+        JobEvent::RunAuthorised { attempt, claim, at, .. } => Some(JobState::Running(Running {
             attempt: *attempt,
             claim: *claim,
             since: *at,
@@ -552,7 +557,10 @@ mod tests {
 
     fn events() -> Vec<(&'static str, JobEvent)> {
         vec![
-            ("authorised", JobEvent::RunAuthorised { attempt: Attempt(2), claim: CLAIM, at: T }),
+            (
+                "authorised",
+                JobEvent::RunAuthorised { attempt: Attempt(2), claim: CLAIM, slot: None, at: T },
+            ),
             ("started", JobEvent::RunStarted { attempt: Attempt(2), at: T }),
             ("started, other attempt", JobEvent::RunStarted { attempt: Attempt(1), at: T }),
             ("pause", JobEvent::PauseRequested { pause: Pause::default().next(true), at: T }),

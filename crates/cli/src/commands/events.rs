@@ -119,7 +119,10 @@ fn text_line(event: &Recorded, zone: &TimeZone) -> String {
 
 fn sentence(event: &JobEvent) -> String {
     match event {
-        JobEvent::RunAuthorised { attempt, .. } => format!("run {attempt} begins"),
+        JobEvent::RunAuthorised { attempt, slot, .. } => {
+            let place = slot.as_ref().map(|slot| format!(" on {slot}")).unwrap_or_default();
+            format!("run {attempt} begins{place}")
+        }
         JobEvent::RunStarted { attempt, .. } => format!("run {attempt} executes"),
         JobEvent::PauseRequested { pause, .. } if pause.suspend => "is to be suspended".to_owned(),
         JobEvent::PauseRequested { .. } => "is to go on".to_owned(),

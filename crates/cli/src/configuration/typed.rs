@@ -147,7 +147,8 @@ pub fn event_log(all: &Effective) -> Result<Option<PoolLog>, SettingError> {
     let names = ["EVENT_LOG_INFORMATION_ATTRS", "EVENT_LOG_JOB_AD_INFORMATION_ATTRS"];
     let attributes = names.iter().filter_map(|name| all.get(name)).flat_map(words);
     let attributes = attributes.map(str::to_owned).collect();
-    let most_bytes = whole(all, "EVENT_LOG_MAX_SIZE", 0)?.filter(|bytes| *bytes > 0);
+    let most_bytes = whole(all, "EVENT_LOG_MAX_SIZE", 0)?.unwrap_or(1_000_000);
+    let most_bytes = Some(most_bytes).filter(|bytes| *bytes > 0);
     let kept = whole(all, "EVENT_LOG_MAX_ROTATIONS", 0)?.unwrap_or(1);
     let kept = u32::try_from(kept).unwrap_or(u32::MAX).min(MOST_OLD_LOGS);
     Ok(Some(PoolLog { log: EventLog { path: path.into(), attributes }, most_bytes, kept }))

@@ -32,7 +32,9 @@ impl Core {
     pub(super) fn authorise(&self, now: Now, id: JobId, claim: ClaimId) -> Vec<Fact> {
         let Some(job) = self.job(id) else { return Vec::new() };
         let attempt = Attempt(job.record().tally.attempt.0 + 1);
-        let event = JobEvent::RunAuthorised { attempt, claim, at: now.wall };
+        let held = self.claims.get(&claim).map(|claim| &claim.record);
+        let slot = held.filter(|held| !held.universe.is_beside()).map(|held| held.slot.clone());
+        let event = JobEvent::RunAuthorised { attempt, claim, slot, at: now.wall };
         match self.taken_from_machine(now, job, claim) {
             Ok(taken) => taken.into_iter().chain([Fact::Job { job: id, event }]).collect(),
             Err(instead) => vec![*instead],

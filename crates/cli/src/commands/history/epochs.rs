@@ -2,6 +2,7 @@
 //! comes from its events, everything else from the job.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use classad::ClassAd;
@@ -16,6 +17,7 @@ use crate::render::view::{Moment, View, status};
 #[derive(Clone, Debug, Default)]
 struct Run {
     authorised: Option<Timestamp>,
+    slot: Option<Arc<str>>,
     started: Option<Timestamp>,
     over: Option<Over>,
 }
@@ -61,8 +63,10 @@ pub(super) fn read(client: &mut Client, select: &Select, moment: &Moment) -> Res
 fn note(runs: &mut BTreeMap<(JobId, Attempt), Run>, recorded: &Recorded) {
     let Happening::Job { job, event } = &recorded.what else { return };
     match event {
-        JobEvent::RunAuthorised { attempt, at, .. } => {
-            runs.entry((*job, *attempt)).or_default().authorised = Some(*at);
+        JobEvent::RunAuthorised { attempt, at, slot, .. } => {
+            let run = runs.entry((*job, *attempt)).or_default();
+            run.authorised = Some(*at);
+            run.slot.clone_from(slot);
         }
         JobEvent::RunStarted { attempt, at } => {
             runs.entry((*job, *attempt)).or_default().started = Some(*at);
@@ -100,14 +104,11 @@ const OF_LAST_RUN: [&str; 12] = [
 
 fn ad(job: &ClassAd, attempt: Attempt, run: &Run, over: &Over) -> ClassAd {
     let mut ad = job.collapsed();
-    let is_last = job.literal(attr::NUM_SHADOW_STARTS).and_then(classad::Value::as_i64)
-        == Some(i64::from(attempt.0));
-    let host = ad.get(attr::LAST_REMOTE_HOST).or_else(|| ad.get(attr::REMOTE_HOST)).cloned();
     for name in OF_LAST_RUN {
         ad.remove(name);
     }
-    if let Some(host) = host.filter(|_| is_last) {
-        ad.set(attr::LAST_REMOTE_HOST, host);
+    if let Some(slot) = &run.slot {
+        ad.set(attr::LAST_REMOTE_HOST, &**slot);
     }
     ad.set("EpochAdType", "EPOCH");
     ad.set("RunInstanceId", i64::from(attempt.0));
@@ -180,6 +181,7 @@ mod tests {
         let id = JobId::new(7, 0);
         let at = |s: i64| Timestamp::from_secs(s);
         let claim = ClaimId { journal: 1, number: 1 };
+        let slot = |nth: u32| Some(format!("slot1_{nth}@h").into());
         let over = |attempt: u32, code: i32, next: AfterRun, end: i64| JobEvent::RunOver {
             attempt: Attempt(attempt),
             end: RunEnd::Exited { code },
@@ -189,10 +191,10 @@ mod tests {
         };
         let again = AfterRun::Requeue { reason: "exit code 3".to_owned() };
         let events = [
-            JobEvent::RunAuthorised { attempt: Attempt(1), claim, at: at(10) },
+            JobEvent::RunAuthorised { attempt: Attempt(1), claim, slot: slot(1), at: at(10) },
             JobEvent::RunStarted { attempt: Attempt(1), at: at(11) },
             over(1, 3, again, 15),
-            JobEvent::RunAuthorised { attempt: Attempt(2), claim, at: at(20) },
+            JobEvent::RunAuthorised { attempt: Attempt(2), claim, slot: slot(2), at: at(20) },
             over(2, 0, AfterRun::Complete, 28),
         ];
         let mut runs = BTreeMap::new();
@@ -200,7 +202,7 @@ mod tests {
             let what = Happening::Job { job: id, event };
             note(&mut runs, &Recorded { seq: Seq(1), at: at(0), what });
         }
-        let job = "ClusterId = 7\nProcId = 0\nExitCode = 0\nNumShadowStarts = 2\nLastRemoteHost = \"slot1_1@h\"\n";
+        let job = "ClusterId = 7\nProcId = 0\nExitCode = 0\nNumShadowStarts = 2\nLastRemoteHost = \"slot1_2@h\"\n";
         let job = ClassAd::parse_old(job).unwrap();
         let moment = Moment::new(100, TimeZone::UTC);
         let shown: Vec<String> = runs
@@ -221,6 +223,6 @@ mod tests {
                 .join("|")
             })
             .collect();
-        assert_eq!(shown, ["1|1|3|5||", "2|4|0|8|28|slot1_1@h"]);
+        assert_eq!(shown, ["1|1|3|5||slot1_1@h", "2|4|0|8|28|slot1_2@h"]);
     }
 }

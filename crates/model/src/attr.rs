@@ -43,7 +43,11 @@ attrs! {
     REQUEST_MEMORY = "RequestMemory";
     REQUEST_DISK = "RequestDisk";
     REQUEST_PREFIX = "Request";
+    PRE_JOB_PRIO1 = "PreJobPrio1";
+    PRE_JOB_PRIO2 = "PreJobPrio2";
     JOB_PRIO = "JobPrio";
+    POST_JOB_PRIO1 = "PostJobPrio1";
+    POST_JOB_PRIO2 = "PostJobPrio2";
     CONCURRENCY_LIMITS = "ConcurrencyLimits";
     ACCOUNTING_GROUP = "AccountingGroup";
     // standing

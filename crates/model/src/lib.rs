@@ -8,6 +8,7 @@ mod hold;
 mod ids;
 mod job;
 mod limits;
+mod priority;
 mod reason;
 mod resources;
 mod run;
@@ -33,6 +34,7 @@ pub use job::{
     AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
 };
 pub use limits::{BadLimit, LimitAmount, LimitUse};
+pub use priority::JobPriority;
 pub use reason::{Cause, IdleReason, Nearest, Verdict};
 pub use resources::{Devices, Resources};
 pub use run::{RunEnd, StartFailure, StartStage, Usage};

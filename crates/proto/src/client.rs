@@ -353,6 +353,8 @@ pub enum Edited {
     NotThisJob(JobId),
     /// The schedd keeps this attribute itself: nothing was set.
     Immutable(AttrName),
+    /// This attribute orders its owner's jobs, and such a value cannot: nothing was set.
+    NoPriority(AttrName),
 }
 
 /// Counts of jobs.

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{ClassId, IdleReason, JobId, LimitUse, MachineName, MatchId, Resources, UserName};
+use model::{
+    ClassId, IdleReason, JobId, JobPriority, LimitUse, MachineName, MatchId, Resources, UserName,
+};
 use serde::{Deserialize, Serialize};
 
 /// From a schedd to the negotiator.
@@ -41,8 +43,9 @@ pub struct ClassRequest {
     pub class: ClassId,
     /// In whose name: the jobs' submitter.
     pub owner: UserName,
-    /// `JobPrio` of its best job: orders the owner's own classes, higher first.
-    pub prio: i64,
+    /// That of its best job: orders the owner's own classes, higher first.
+    #[serde(default)]
+    pub priority: JobPriority,
     /// Its first job: orders classes of the same priority, lower first.
     pub first: JobId,
     /// Jobs that could start now, less those for which a match is being claimed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use classad::{ClassAd, Expr};
-use model::{ClassId, JobId, MachineName, Now, Resources, Timestamp, UserName};
+use model::{ClassId, JobId, JobPriority, MachineName, Now, Resources, Timestamp, UserName};
 use negotiator::core::{Accounts, Core, Effect, Input, Policy, ScheddName};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 
@@ -167,7 +167,7 @@ fn request(number: u32) -> ClassRequest {
     ClassRequest {
         class: ClassId(number),
         owner: UserName::new(&format!("user{}", number % USERS)),
-        prio: 0,
+        priority: JobPriority::default(),
         first: JobId::new(number, 0),
         idle: 100,
         ad: Arc::new(ad),

@@ -161,6 +161,8 @@ impl World {
             ("RequestMemory", "64"),
             ("Rank", "Memory"),
             ("JobPrio", "7"),
+            ("PreJobPrio1", "1"),
+            ("PostJobPrio2", "-1"),
             ("Comment", "\"x\""),
         ]);
         let value = value.parse().unwrap_or_else(|error| panic!("read {value}: {error}"));

@@ -135,6 +135,10 @@ fn own_ad(rng: &mut Rng, n: u32) -> ClassAd {
     if rng.percent(20) {
         ad.set(attr::JOB_PRIO, i64::try_from(rng.below(5)).unwrap_or(0));
     }
+    if rng.percent(10) {
+        let name = rng.pick(&model::JobPriority::ATTRIBUTES);
+        ad.set(name, rng.pick(&[-1, 1]));
+    }
     ad
 }
 

@@ -232,6 +232,15 @@ fn said<'a>(
             );
             (String::new(), said)
         }
+        Edited::NoPriority(name) => {
+            let said = format!(
+                "Attribute \"{name}\" orders jobs: its value must be an integer from {} to {}.\n\
+                 Transaction failed.  No attributes were set.\n",
+                i32::MIN,
+                i32::MAX
+            );
+            (String::new(), said)
+        }
     }
 }
 
@@ -306,6 +315,13 @@ mod tests {
             &[],
             "",
             "Update of immutable attribute \"Owner\" is not allowed.\nTransaction failed.  No attributes were set.\n",
+        );
+        check(
+            Edited::NoPriority(AttrName::from("PreJobPrio1")),
+            &[],
+            "",
+            "Attribute \"PreJobPrio1\" orders jobs: its value must be an integer from -2147483648 to 2147483647.\n\
+             Transaction failed.  No attributes were set.\n",
         );
         let words: Vec<String> = ["Foo", "a b ("].map(str::to_owned).to_vec();
         assert_eq!(

@@ -10,6 +10,7 @@ mod files;
 mod growing;
 mod identity;
 mod policy;
+mod priority;
 mod requirements;
 mod resources;
 mod scripts;
@@ -177,7 +178,8 @@ impl Job<'_> {
             let expr = self.parsed(name, expr, entry.place.clone())?;
             self.ad.set(name, expr);
         }
-        self.check_scripts()
+        self.check_scripts()?;
+        self.check_priorities()
     }
 
     // ---- values of keywords

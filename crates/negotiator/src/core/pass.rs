@@ -2,7 +2,7 @@
 //!
 //! Users take turns. The next part goes to the user who holds the least for their share, where shares are proportional to the
 //! inverse of the effective priority (HTCondor 25.14 cuts a pie by these shares and spins it again for what is left over; one
-//! part at a time is the limit of that). A user's classes come by `JobPrio`, then by their first job; a class that finds no
+//! part at a time is the limit of that). A user's classes come by priority, then by their first job; a class that finds no
 //! machine does not stand in the way of the user's next.
 //!
 //! A class looks at machines in the order of [`super::index`], or of Rank if machines differ in it. During a pass machines only
@@ -639,7 +639,7 @@ impl<'a> Users<'a> {
         for (index, (user, mut seekers)) in by_user.into_iter().enumerate() {
             seekers.sort_by_key(|seeker| {
                 let request = &seeker.class.request;
-                (Reverse(request.prio), request.first, seeker.schedd, seeker.id)
+                (Reverse(request.priority), request.first, seeker.schedd, seeker.id)
             });
             let user = User {
                 index,

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! machine NAME cpus=N memory=MIB [disk=KIB] [gpus=N] [static] [; Attr = expr]...    the machine advertises itself, empty
-//! job USER CLASS N [cpus=N] [memory=MIB] [gpus=N] [prio=N] [; Attr = expr]...        the schedd has N idle jobs of a class
+//! job USER CLASS N [cpus=N] [memory=MIB] [gpus=N] [prio=N[,N...]] [; Attr = expr]...        the schedd has N idle jobs of a class
 //! gone CLASS                  the schedd has no more of the class
 //! claimed NAME                the machine advertises again: all that was matched on it is claimed
 //! freed NAME                  the machine advertises again: nothing is claimed
@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use expect_test::{Expect, expect};
-use model::{ClassId, JobId, MachineName, MatchId, Now, Resources, Timestamp, UserName};
+use model::{
+    ClassId, JobId, JobPriority, MachineName, MatchId, Now, Resources, Timestamp, UserName,
+};
 use proto::matchmaking::{
     ClaimedPart, ClassRequest, FromMachine, FromSchedd, MachineState, Match, ToSchedd,
 };
@@ -180,7 +182,7 @@ impl World {
         let request = ClassRequest {
             class,
             owner: UserName::new(words[0]),
-            prio: field(words, "prio").unwrap_or(0),
+            priority: priority(words),
             first: JobId::new(class.0, 0),
             idle: words[2].parse().unwrap(),
             ad: Arc::new(ad),
@@ -280,6 +282,19 @@ fn schedd() -> ScheddName {
 fn field<T: std::str::FromStr>(words: &[&str], name: &str) -> Option<T> {
     let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     value.and_then(|value| value.parse().ok())
+}
+
+/// `prio=N` is `JobPrio`; five numbers are all that orders jobs, the weightiest first.
+fn priority(words: &[&str]) -> JobPriority {
+    let numbers: String = field(words, "prio").unwrap_or_default();
+    let numbers: Vec<i32> =
+        numbers.split(',').filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+    match numbers[..] {
+        [] => JobPriority::default(),
+        [job] => JobPriority { job, ..JobPriority::default() },
+        [pre1, pre2, job, post1, post2] => JobPriority { pre1, pre2, job, post1, post2 },
+        _ => panic!("one priority or five, not {numbers:?}"),
+    }
 }
 
 fn resources(words: &[&str], disk_kib: u64) -> Resources {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{ClassAd, Expr};
-use model::{ClassId, JobId, MachineName, Resources, UserName};
+use model::{ClassId, JobId, JobPriority, MachineName, Resources, UserName};
 use proto::client::{Answer, Ask, Query, Refusal, Request, Response, Select};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 use proto::net::{Admission, Connection, Role, connect_unix};
@@ -93,7 +93,7 @@ fn requests(idle: u32) -> FromSchedd {
     let request = ClassRequest {
         class: ClassId(1),
         owner: UserName::new("ann"),
-        prio: 0,
+        priority: JobPriority::default(),
         first: JobId::new(1, 0),
         idle,
         ad: Arc::new([("RequestCpus", 1)].into_iter().collect()),

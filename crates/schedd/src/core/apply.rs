@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobState, Now, RunEnd, RunId, Universe,
+    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, Now, RunEnd, RunId,
+    Universe,
 };
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
@@ -13,6 +14,7 @@ use proto::matchmaking::FromSchedd;
 use super::beside::RUN_AGAIN;
 use super::classes::Aside;
 use super::deferral::starts_at;
+use super::matching::told_of;
 use super::policy;
 use super::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
 use super::runs::backoff;
@@ -365,15 +367,15 @@ impl Core {
             negotiator.told.remove(class);
         }
         for request in changed {
-            let told = Told { prio: request.prio, first: request.first, idle: request.idle };
-            negotiator.told.insert(request.class, told);
+            negotiator.told.insert(request.class, told_of(request));
         }
     }
 
     /// The negotiator seems to believe something else of a class than what it was told.
     fn doubt(&mut self, class: ClassId) {
         if let Some(negotiator) = &mut self.negotiator {
-            let nothing = Told { prio: 0, first: JobId::new(0, 0), idle: 0 };
+            let nothing =
+                Told { priority: JobPriority::default(), first: JobId::new(0, 0), idle: 0 };
             negotiator.told.insert(class, nothing);
             self.classes.changed.insert(class);
         }

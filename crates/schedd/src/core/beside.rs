@@ -190,8 +190,12 @@ impl Core {
         ready.sort_by_cached_key(|(_, class)| {
             let counts = self.counts.get(&(class.owner.clone(), class.universe));
             let first = class.idle.first();
-            let prio = first.map_or(0, |(prio, _)| prio);
-            (counts.map_or(0, |counts| counts.running), Reverse(prio), first.map(|(_, job)| job))
+            let priority = first.map(|(priority, _)| priority);
+            (
+                counts.map_or(0, |counts| counts.running),
+                Reverse(priority),
+                first.map(|(_, job)| job),
+            )
         });
         ready
     }

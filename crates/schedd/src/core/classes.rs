@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, RefScope};
-use model::{ClaimId, ClassId, ClusterId, IdleReason, JobId, ProcId, Universe, UserName, attr};
+use model::{
+    ClaimId, ClassId, ClusterId, IdleReason, JobId, JobPriority, ProcId, Universe, UserName, attr,
+};
 
 use super::ranges::Ranges;
 
@@ -70,7 +72,7 @@ pub(super) struct Aside {
 /// The idle jobs of a class in their order: priority, cluster, proc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct IdleJobs {
-    jobs: BTreeMap<(Reverse<i64>, ClusterId), Ranges>,
+    jobs: BTreeMap<(Reverse<JobPriority>, ClusterId), Ranges>,
     count: u64,
 }
 
@@ -91,18 +93,24 @@ impl IdleJobs {
     }
 
     /// The first job, and its priority.
-    pub(super) fn first(&self) -> Option<(i64, JobId)> {
-        let ((Reverse(prio), cluster), procs) = self.jobs.first_key_value()?;
-        Some((*prio, JobId { cluster: *cluster, proc: procs.lowest()? }))
+    pub(super) fn first(&self) -> Option<(JobPriority, JobId)> {
+        let ((Reverse(priority), cluster), procs) = self.jobs.first_key_value()?;
+        Some((*priority, JobId { cluster: *cluster, proc: procs.lowest()? }))
     }
 
-    pub(super) fn insert_range(&mut self, prio: i64, cluster: ClusterId, start: u32, end: u32) {
+    pub(super) fn insert_range(
+        &mut self,
+        priority: JobPriority,
+        cluster: ClusterId,
+        start: u32,
+        end: u32,
+    ) {
         self.count += u64::from(end - start);
-        self.jobs.entry((Reverse(prio), cluster)).or_default().insert_range(start, end);
+        self.jobs.entry((Reverse(priority), cluster)).or_default().insert_range(start, end);
     }
 
-    fn remove(&mut self, prio: i64, job: JobId) -> bool {
-        let key = (Reverse(prio), job.cluster);
+    fn remove(&mut self, priority: JobPriority, job: JobId) -> bool {
+        let key = (Reverse(priority), job.cluster);
         let Some(procs) = self.jobs.get_mut(&key) else { return false };
         let removed = procs.remove(job.proc);
         if procs.is_empty() {
@@ -201,15 +209,15 @@ impl Classes {
             class.may_skip = place.may_skip;
             class.paces = place.paces;
             for (start, end) in pieces {
-                class.idle.insert_range(place.prio, cluster, start, end);
+                class.idle.insert_range(place.priority, cluster, start, end);
             }
         });
     }
 
-    pub(super) fn remove_idle(&mut self, key: &Arc<str>, owner: &UserName, prio: i64, job: JobId) {
-        self.change(key, owner, |class| {
+    pub(super) fn remove_idle(&mut self, place: &Place, owner: &UserName, job: JobId) {
+        self.change(&place.key, owner, |class| {
             assert!(
-                class.idle.remove(prio, job),
+                class.idle.remove(place.priority, job),
                 "job {job} leaves a class that it is not idle in"
             );
         });
@@ -228,7 +236,7 @@ pub(super) struct Sorting {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place {
     pub(super) key: Arc<str>,
-    pub(super) prio: i64,
+    pub(super) priority: JobPriority,
     pub(super) universe: Universe,
     /// Whether it may be that the job is not to run at all.
     pub(super) may_skip: bool,
@@ -249,7 +257,10 @@ impl Sorting {
         let usual = Place::of(owner, shared, significant);
         let matters = |name: &AttrName| {
             let is = |known: &str| name.as_str().eq_ignore_ascii_case(known);
-            tells(name) || names.contains(name) || is(attr::JOB_PRIO) || is(attr::JOB_UNIVERSE)
+            tells(name)
+                || names.contains(name)
+                || JobPriority::has(name.as_str())
+                || is(attr::JOB_UNIVERSE)
         };
         // Procs made from one template add the same attributes: if none of them matters, none need be looked at.
         if template.is_some_and(|template| !template.iter().any(matters)) {
@@ -288,7 +299,7 @@ impl Place {
         let names = telling_names(ad, significant);
         Self {
             key: key(owner, ad, &names),
-            prio: prio(ad),
+            priority: JobPriority::of(ad),
             universe: Universe::of(ad),
             may_skip: super::skip::may_skip(ad),
             paces: ad.get(super::pacing::START_DELAY).is_some(),
@@ -331,8 +342,4 @@ fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
         }
     }
     key.into()
-}
-
-fn prio(ad: &ClassAd) -> i64 {
-    ad.literal(attr::JOB_PRIO).and_then(classad::Value::as_i64).unwrap_or(0)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{ClusterId, JobId, Now, attr};
+use model::{ClusterId, JobId, JobPriority, Now, attr};
 use proto::client::{Answer, Edited, Priority, Select, Selector};
 
 use super::ads;
@@ -127,6 +127,12 @@ impl Core {
         if let Some((name, _)) = changes.iter().find(|(name, _)| kept(name)) {
             return (Vec::new(), Answer::Edited(Edited::Immutable(name.clone())));
         }
+        let orders_nothing = |(name, value): &&(AttrName, Expr)| {
+            JobPriority::has(name.as_str()) && JobPriority::value(value).is_none()
+        };
+        if let Some((name, _)) = changes.iter().find(orders_nothing) {
+            return (Vec::new(), Answer::Edited(Edited::NoPriority(name.clone())));
+        }
         let mut ad = ClassAd::new();
         for (name, expr) in changes {
             ad.set(name.clone(), expr.clone());
@@ -211,10 +217,10 @@ impl Core {
 
 /// Gives a job another `JobPrio`: it stands elsewhere among its owner's jobs at once.
 pub(super) fn prioritise(job: JobRef<'_>, priority: Priority) -> Vec<Fact> {
-    let now = job.cluster.sorting.place(job.job.proc).prio;
+    let now = job.cluster.sorting.place(job.job.proc).priority.job;
     let new = match priority {
-        Priority::Set(new) => i64::from(new),
-        Priority::Change(by) => now.saturating_add(i64::from(by)),
+        Priority::Set(new) => new,
+        Priority::Change(by) => now.saturating_add(by),
     };
     let mut changes = ClassAd::new();
     changes.set(attr::JOB_PRIO, new);

@@ -184,7 +184,7 @@ impl Core {
                 Some(until_ms) => {
                     self.backoff_ends.remove(&(until_ms, job));
                 }
-                None => self.classes.remove_idle(&place.key, &owner, place.prio, job),
+                None => self.classes.remove_idle(&place, &owner, job),
             },
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.remove(&job);

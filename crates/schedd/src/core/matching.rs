@@ -104,13 +104,13 @@ impl Core {
             return None;
         }
         let idle = u32::try_from(self.wanted(class)).unwrap_or(u32::MAX);
-        let (prio, first) = class.idle.first().filter(|_| idle > 0)?;
+        let (priority, first) = class.idle.first().filter(|_| idle > 0)?;
         let ad = ads::matching_ad(self.job(first)?, now, self);
         let owner = model::submitter(&ad, &class.owner);
-        Some(ClassRequest { class: id, owner, prio, first, idle, ad })
+        Some(ClassRequest { class: id, owner, priority, first, idle, ad })
     }
 }
 
-fn told_of(request: &ClassRequest) -> Told {
-    Told { prio: request.prio, first: request.first, idle: request.idle }
+pub(super) fn told_of(request: &ClassRequest) -> Told {
+    Told { priority: request.priority, first: request.first, idle: request.idle }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use classad::{AttrName, ClassAd};
 use model::{
-    Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobState, MachineName, MatchId,
-    ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, keeps_files, spooling,
+    Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobPriority, JobState, MachineName,
+    MatchId, ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, keeps_files,
+    spooling,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -174,7 +175,7 @@ pub(super) struct Negotiator {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
-    pub(super) prio: i64,
+    pub(super) priority: JobPriority,
     pub(super) first: JobId,
     pub(super) idle: u32,
 }

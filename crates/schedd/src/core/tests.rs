@@ -5,9 +5,9 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr};
 use model::userlog::TransferStep;
 use model::{
-    Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, MachineName, MatchId, Now,
-    Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, Script, StartFailure,
-    StartStage, SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
+    Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, JobPriority, MachineName,
+    MatchId, Now, Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, Script,
+    StartFailure, StartStage, SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
 };
 use proto::claiming::{ClaimGranted, FromStartd, StopHow, ToStartd};
 use proto::client::{
@@ -559,7 +559,7 @@ fn another_priority_is_another_place_at_once() {
     let action = Action::Prioritise(Priority::Change(2));
     trial.take(&[Input::Act { by: user("alice"), action, select }]);
     let first = trial.core.classes.by_id.values().next().and_then(|class| class.idle.first());
-    assert_eq!(first, Some((3, last)));
+    assert_eq!(first, Some((JobPriority { job: 3, ..JobPriority::default() }, last)));
     trial.matched();
     let ran = RunId { job: last, attempt: model::Attempt(1) };
     assert_eq!(starts(&trial.hears(granted(&trial))), [ran]);
@@ -701,6 +701,7 @@ mod grow;
 mod log_files;
 mod pacing;
 mod policies;
+mod priorities;
 mod run_record;
 mod spooling;
 mod staying;

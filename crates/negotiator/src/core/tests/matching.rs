@@ -216,6 +216,31 @@ fn better_jobs_of_a_user_come_first_and_a_hopeless_one_blocks_nobody() {
 }
 
 #[test]
+fn classes_of_a_user_come_by_five_priorities_and_then_by_their_first_job() {
+    check(
+        "machine m cpus=8 memory=8000
+         job ann 1 1
+         job ann 2 1 prio=0,0,0,0,1
+         job ann 3 1 prio=0,0,0,1,-9
+         job ann 4 1 prio=0,0,1,-9,-9
+         job ann 5 1 prio=0,1,-9,-9,-9
+         job ann 6 1 prio=1,-9,-9,-9,-9
+         job ann 7 1 prio=-1,9,9,9,9
+         job ann 8 1",
+        expect![[r#"
+            #1 6 on m: cpus=1 memory=128
+            #2 5 on m: cpus=1 memory=128
+            #3 4 on m: cpus=1 memory=128
+            #4 3 on m: cpus=1 memory=128
+            #5 2 on m: cpus=1 memory=128
+            #6 1 on m: cpus=1 memory=128
+            #7 8 on m: cpus=1 memory=128
+            #8 7 on m: cpus=1 memory=128
+        "#]],
+    );
+}
+
+#[test]
 fn an_offer_is_taken_off_until_it_expires() {
     check(
         "machine m cpus=1 memory=1000

@@ -1,6 +1,7 @@
 //! One file per verb: its options, what it asks of whom, and in which view the answer is shown. How answers look is the business
 //! of `render`; how options are spelt, of `args`.
 
+pub mod chirp;
 pub mod classad;
 pub mod config_val;
 pub mod continue_job;

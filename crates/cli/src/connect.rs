@@ -1,5 +1,6 @@
 //! The daemons of the user's pool, asked for ads and names.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -85,6 +86,21 @@ fn connect(role: DaemonRole) -> Result<Client> {
         }
     }
     Ok(Client::connect(&home.socket(role))?)
+}
+
+/// A connection to the schedd whose socket this is: a job of its runs, so if it does not answer it is being started again.
+///
+/// # Errors
+///
+/// If it does not answer for a while.
+pub fn schedd_of_job(socket: &Path) -> Result<Client, NetError> {
+    for _ in 0..RESTART_WAITS {
+        match Client::connect(socket) {
+            Err(NetError::Connect { .. }) => thread::sleep(RESTART_WAIT),
+            connected => return connected,
+        }
+    }
+    Client::connect(socket)
 }
 
 /// The job ads that answer a query.

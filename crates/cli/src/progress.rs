@@ -50,6 +50,7 @@ impl Progress {
             Happening::FactoryEnded { never, .. } => self.total -= u64::from(*never),
             Happening::ClusterSubmitted { .. }
             | Happening::JobEdited { .. }
+            | Happening::JobSaid { .. }
             | Happening::JobsWait { .. } => {}
         }
     }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use proto::command::AskError;
 use proto::net::NetError;
 
@@ -28,8 +28,8 @@ use crate::args::{self, ArgError};
 use crate::commands::help;
 use crate::commands::version::VersionArgs;
 use crate::commands::{
-    classad, config_val, continue_job, curl_plugin, daemon, events, history, hold, links, pool,
-    prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, terminal,
+    chirp, classad, config_val, continue_job, curl_plugin, daemon, events, history, hold, links,
+    pool, prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, terminal,
     transfer_data, userprio, vacate_job, version, wait, watch_q,
 };
 use crate::exit::Exit;
@@ -105,6 +105,7 @@ pub const VERBS: &[Verb] = &[
     verb!("userprio", ["condor_userprio"], userprio::UserprioArgs => ref userprio::run, not yet userprio::NOT_YET),
     verb!("config_val", ["condor_config_val"], config_val::ConfigValArgs => ref config_val::run, not yet config_val::NOT_YET),
     verb!("reconfig", ["condor_reconfig"], reconfig::ReconfigArgs => ref reconfig::run, not yet reconfig::NOT_YET),
+    verb!("chirp", ["condor_chirp"], chirp::ChirpArgs => ref chirp::run),
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
@@ -255,7 +256,9 @@ fn print_at(place: Place, text: &str) {
 
 /// The words in clap's spelling.
 fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>, SpellError> {
-    if verb.htcondor.is_empty() {
+    // Where everything from the first word on is the verb's own, a word with a dash need not be an option.
+    let takes_all = command.get_arguments().any(Arg::is_trailing_var_arg_set);
+    if verb.htcondor.is_empty() || takes_all {
         return Ok(words.to_vec());
     }
     args::to_clap(words, command).map_err(|error| match &error {

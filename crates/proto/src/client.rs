@@ -8,11 +8,12 @@ use std::ops::{AddAssign, Sub};
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, Seq, SubmitToken, Timestamp,
-    Universe, UserName,
+    ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, RunId, Seq, SubmitToken,
+    Timestamp, Universe, UserName,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::chirp::{ChirpAnswer, ChirpAsk};
 use crate::files::Piece;
 
 /// A numbered request.
@@ -116,6 +117,13 @@ pub enum Ask {
     },
     /// Files of a job that was submitted with `-spool`, in or out (asked of the schedd).
     Files(FilesAsk),
+    /// A job that runs speaks for itself (asked of the schedd). Answered by [`Answer::Chirped`].
+    Chirp {
+        /// As which run of which job.
+        run: RunId,
+        /// What it wants.
+        ask: ChirpAsk,
+    },
 }
 
 /// What is asked about the files of jobs that were submitted with `-spool`. The order of the first four brings their input in; that of
@@ -289,6 +297,8 @@ pub enum Answer {
     Acted(Vec<Acted>),
     /// What came of an edit.
     Edited(Edited),
+    /// What a job that spoke for itself is told.
+    Chirped(ChirpAnswer),
     /// Some ads.
     Ads(Vec<ClassAd>),
     /// Counts.
@@ -503,6 +513,13 @@ pub enum Happening {
         job: JobId,
         /// The attributes and their new values, as ClassAd text.
         changes: BTreeMap<String, String>,
+    },
+    /// A job that runs had something to say of itself.
+    JobSaid {
+        /// Which.
+        job: JobId,
+        /// What: one line.
+        text: String,
     },
 }
 

@@ -7,11 +7,13 @@
 //! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so neighbouring releases work together.
 //! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them. [`command`]: a command's.
 //!
+//! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
 //! - [`clock`]: reading the clocks, for the shells.
 //!
 //! The message types are plain data without IO: the cores and the simulator use them as they are.
 
+pub mod chirp;
 pub mod claiming;
 pub mod client;
 pub mod clock;

@@ -15,6 +15,7 @@ mod apply;
 mod batch;
 mod beside;
 mod checks;
+mod chirp;
 mod claims;
 mod classes;
 mod cron;

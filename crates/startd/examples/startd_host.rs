@@ -51,6 +51,7 @@ async fn startd(dir: &Path) -> Result<(), server::Error> {
         machine: "testhost".to_owned(),
         socket: dir.join("startd.sock"),
         negotiator: dir.join("negotiator.sock"),
+        schedd: dir.join("schedd.sock"),
         launcher: dir.join("launcher.sock"),
         state_dir: dir.to_owned(),
         execute_dir: dir.join("execute"),

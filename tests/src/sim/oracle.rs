@@ -257,7 +257,9 @@ impl Oracle {
                     self.factory_ended(*cluster, *never)?;
                 }
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
-                Happening::JobEdited { .. } | Happening::JobsWait { .. } => {}
+                Happening::JobEdited { .. }
+                | Happening::JobSaid { .. }
+                | Happening::JobsWait { .. } => {}
             }
         }
         Ok(())
@@ -397,7 +399,9 @@ impl Oracle {
                 | Happening::JobsWait { cluster, .. } => {
                     clusters.insert(*cluster);
                 }
-                Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
+                Happening::Job { job, .. }
+                | Happening::JobEdited { job, .. }
+                | Happening::JobSaid { job, .. } => {
                     jobs.insert(*job);
                 }
             }
@@ -563,6 +567,7 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         }
         Happening::ClusterSubmitted { .. }
         | Happening::FactoryEnded { .. }
+        | Happening::JobSaid { .. }
         | Happening::JobsWait { .. } => return false,
     };
     if *job != of {

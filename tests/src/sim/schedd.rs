@@ -202,6 +202,7 @@ impl World {
                 changes: changes.clone(),
                 dry_run: *dry_run,
             }),
+            Ask::Chirp { run, ask } => Some(Input::Chirp { by, run: *run, ask: ask.clone() }),
             Ask::StageProcs { .. }
             | Ask::QueryJobs(_)
             | Ask::QueryMachines(_)
@@ -393,6 +394,7 @@ impl World {
                 | Ask::Submit { .. }
                 | Ask::Act { .. }
                 | Ask::Edit { .. }
+                | Ask::Chirp { .. }
                 | Ask::QueryMachines(_)
                 | Ask::Events { .. }
                 | Ask::ReadRun { .. }

@@ -102,6 +102,7 @@ fn startd(home: &Home) -> Result<()> {
         machine: host()?,
         socket: home.socket(DaemonRole::Startd),
         negotiator: home.socket(DaemonRole::Negotiator),
+        schedd: home.socket(DaemonRole::Schedd),
         launcher: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Startd),
         execute_dir: home.execute_dir(),

@@ -80,6 +80,9 @@ fn json_line(event: &Recorded) -> String {
         Happening::Job { job, event } => {
             serde_json::json!({ "job": job.to_string(), "event": event })
         }
+        Happening::JobSaid { job, text } => {
+            serde_json::json!({ "job": job.to_string(), "event": { "Said": text } })
+        }
         Happening::JobEdited { job, changes } => {
             serde_json::json!({ "job": job.to_string(), "event": { "Edited": changes } })
         }
@@ -108,6 +111,7 @@ fn text_line(event: &Recorded, zone: &TimeZone) -> String {
             (cluster.to_string(), format!("{jobs} of its jobs wait, {reason}"))
         }
         Happening::Job { job, event } => (job.to_string(), sentence(event)),
+        Happening::JobSaid { job, text } => (job.to_string(), format!("says: {text}")),
         Happening::JobEdited { job, changes } => {
             let set: Vec<String> =
                 changes.iter().map(|(name, to)| format!("{name} = {to}")).collect();

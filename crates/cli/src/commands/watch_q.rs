@@ -413,6 +413,7 @@ fn cluster_came(recorded: &Recorded) -> Option<ClusterId> {
         Happening::ClusterSubmitted { cluster, .. } => Some(*cluster),
         Happening::Job { .. }
         | Happening::JobEdited { .. }
+        | Happening::JobSaid { .. }
         | Happening::JobsWait { .. }
         | Happening::FactoryEnded { .. } => None,
     }

@@ -2,6 +2,7 @@
 
 mod acting;
 mod beside;
+mod chirp;
 mod commands;
 mod configuration;
 mod devices;

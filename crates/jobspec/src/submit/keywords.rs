@@ -74,8 +74,6 @@ pub enum Family {
     SharedInput,
     /// Job sets.
     JobSets,
-    /// Calls from the job back to the submit side.
-    Chirp,
     /// Network isolation.
     Networking,
     /// Windows, and Unix groups other than the user's own.
@@ -99,7 +97,6 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
-            Self::Chirp => "calls from the job to the submit side",
             Self::Networking => "network isolation",
             Self::Accounts => "accounts and groups other than the user's own",
             Self::StandardUniverse => "the standard universe, which HTCondor gave up as well",
@@ -173,6 +170,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "tool_daemon_output" => "ToolDaemonOutput", Made;
     "tool_daemon_error" => "ToolDaemonError", Made;
     "suspend_job_at_exec" => "SuspendJobAtExec", Truth;
+    "want_io_proxy" => "WantIOProxy", Truth;
     // ---- its log
     "log" => "UserLog", Path;
     "log_xml" => "UserLogUseXML", Truth;
@@ -384,7 +382,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
     "skip_if_dataflow" => "SkipIfDataflow", Truth;
     "jobset" => "", Made, JobSets;
-    "want_io_proxy" => "", Made, Chirp;
     "want_job_networking" => "", Made, Networking;
     "run_as_owner" => "", Made, Accounts;
     "load_profile" => "", Made, Accounts;

@@ -189,6 +189,7 @@ async fn answer(ask: Ask, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, C
         | Ask::Submit { .. }
         | Ask::Act { .. }
         | Ask::Edit { .. }
+        | Ask::Chirp { .. }
         | Ask::QueryJobs(_)
         | Ask::Totals
         | Ask::ReadRun { .. }

@@ -36,6 +36,7 @@ impl Core {
             Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
+            Fact::JobSaid { job, text } => change.recorded = Some(self.job_said(at, *job, text)),
             // Its Requirements may look at what it took from its machine.
             Fact::JobMatched { job, changes } | Fact::JobSpooled { job, changes } => {
                 self.change_ad(*job, changes, &mut change);
@@ -268,6 +269,10 @@ impl Core {
         let happened =
             Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };
         change.recorded = Some(self.record(at, happened));
+    }
+
+    fn job_said(&mut self, at: Now, job: JobId, text: &str) -> Recorded {
+        self.record(at, Happening::JobSaid { job, text: text.to_owned() })
     }
 
     /// Gives a job its own record, if nothing has happened to it before.

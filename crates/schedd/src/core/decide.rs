@@ -22,9 +22,12 @@ impl Core {
                 return Ok(answered(now, self.act(now, by, action, select)));
             }
             Input::Edit { by, select, changes, dry_run } => {
-                let (facts, answer) = self.edit(now, by, select, changes);
+                let (facts, edited) = self.edit(now, by, select, changes);
                 let facts = if *dry_run { Vec::new() } else { facts };
-                return Ok(answered(now, (facts, answer)));
+                return Ok(answered(now, (facts, Answer::Edited(edited))));
+            }
+            Input::Chirp { by, run, ask } => {
+                return Ok(answered(now, self.chirp(now, by, *run, ask)));
             }
             Input::Spool { by, step } => return Ok(answered(now, self.spool_step(now, by, step))),
             Input::NegotiatorUp => vec![Fact::NegotiatorCame],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{ClusterId, JobId, JobPriority, Now, attr};
-use proto::client::{Answer, Edited, Priority, Select, Selector};
+use proto::client::{Edited, Priority, Select, Selector};
 
 use super::ads;
 use super::state::{Cluster, Core, JobRef};
@@ -121,17 +121,17 @@ impl Core {
         by: &Actor,
         select: &Select,
         changes: &[(AttrName, Expr)],
-    ) -> (Vec<Fact>, Answer) {
+    ) -> (Vec<Fact>, Edited) {
         let kept =
             |name: &AttrName| KEPT_HERE.iter().any(|k| name.as_str().eq_ignore_ascii_case(k));
         if let Some((name, _)) = changes.iter().find(|(name, _)| kept(name)) {
-            return (Vec::new(), Answer::Edited(Edited::Immutable(name.clone())));
+            return (Vec::new(), Edited::Immutable(name.clone()));
         }
         let orders_nothing = |(name, value): &&(AttrName, Expr)| {
             JobPriority::has(name.as_str()) && JobPriority::value(value).is_none()
         };
         if let Some((name, _)) = changes.iter().find(orders_nothing) {
-            return (Vec::new(), Answer::Edited(Edited::NoPriority(name.clone())));
+            return (Vec::new(), Edited::NoPriority(name.clone()));
         }
         let mut ad = ClassAd::new();
         for (name, expr) in changes {
@@ -139,7 +139,7 @@ impl Core {
         }
         let ad = Arc::new(ad);
         match self.editable(now, by, select) {
-            Err(refused) => (Vec::new(), Answer::Edited(refused)),
+            Err(refused) => (Vec::new(), refused),
             Ok(jobs) => {
                 let count = jobs.len() as u64;
                 let edited = |job| Fact::JobEdited { job, changes: Arc::clone(&ad) };
@@ -148,8 +148,8 @@ impl Core {
                     let step = FactoryStep::Edited(Arc::clone(&ad));
                     Fact::Factory { cluster, step }
                 }));
-                let answer = if facts.is_empty() { Edited::NoJobs } else { Edited::Done(count) };
-                (facts, Answer::Edited(answer))
+                let edited = if facts.is_empty() { Edited::NoJobs } else { Edited::Done(count) };
+                (facts, edited)
             }
         }
     }

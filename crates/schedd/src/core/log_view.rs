@@ -120,6 +120,8 @@ pub enum LogKind {
     },
     /// 028: what the job wants to be told of itself beside the entry before (`JobAdInformationAttrs`), as ClassAd text.
     AdInformation(Vec<(String, String)>),
+    /// 008: what the job said of itself.
+    Said(Arc<str>),
     /// 010.
     Suspended {
         /// How many processes were stopped.
@@ -203,6 +205,7 @@ impl LogKind {
             Self::Evicted { .. } => (4, "ULOG_JOB_EVICTED"),
             Self::Terminated(_) => (5, "ULOG_JOB_TERMINATED"),
             Self::ImageSize { .. } => (6, "ULOG_IMAGE_SIZE"),
+            Self::Said(_) => (8, "ULOG_GENERIC"),
             Self::Aborted { .. } => (9, "ULOG_JOB_ABORTED"),
             Self::Suspended { .. } => (10, "ULOG_JOB_SUSPENDED"),
             Self::Unsuspended => (11, "ULOG_JOB_UNSUSPENDED"),
@@ -277,17 +280,9 @@ impl Core {
                     self.push(log, job, &ad, event.at, kinds);
                 }
             }
+            Fact::JobSaid { job, text } => self.log_said(*job, text, event.at, log),
             Fact::JobLeft { job } => self.log_last_of_factory(job.cluster, at, log),
-            Fact::UsageSeen { run, usage } => {
-                if let Some(job) = self.job(run.job)
-                    && self.may_log(&job)
-                    && is_larger(job, usage.peak_rss_kib)
-                {
-                    let ad = ads::job_ad(job, event.at, self);
-                    let kind = grown(job, &ad, usage.peak_rss_kib);
-                    self.push(log, job, &ad, event.at, kind);
-                }
-            }
+            Fact::UsageSeen { run, usage } => self.log_usage(run.job, *usage, event.at, log),
             Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, disconnected),
             Fact::RunReconnected { run } => self.log_link(*run, event.at, log, reconnected),
             Fact::JobEdited { .. }
@@ -321,6 +316,22 @@ impl Core {
             | Fact::WaitsTold
             | Fact::StartsPaused { .. }
             | Fact::BackoffOver { .. } => {}
+        }
+    }
+
+    fn log_said(&self, job: JobId, text: &Arc<str>, now: Now, log: &mut Vec<LogEntry>) {
+        if let Some(job) = self.job(job).filter(|job| self.may_log(job)) {
+            let ad = ads::job_ad(job, now, self);
+            self.push(log, job, &ad, now, [LogKind::Said(Arc::clone(text))]);
+        }
+    }
+
+    fn log_usage(&self, job: JobId, usage: Usage, now: Now, log: &mut Vec<LogEntry>) {
+        let Some(job) = self.job(job).filter(|job| self.may_log(job)) else { return };
+        if is_larger(job, usage.peak_rss_kib) {
+            let ad = ads::job_ad(job, now, self);
+            let kind = grown(job, &ad, usage.peak_rss_kib);
+            self.push(log, job, &ad, now, kind);
         }
     }
 

@@ -127,7 +127,8 @@ fn news(kind: LogKind) -> Option<MailNews> {
         | LogKind::Suspended { .. }
         | LogKind::Unsuspended
         | LogKind::Disconnected { .. }
-        | LogKind::Reconnected { .. } => None,
+        | LogKind::Reconnected { .. }
+        | LogKind::Said(_) => None,
     }
 }
 

@@ -50,6 +50,7 @@ impl Core {
                 spooling::is_spooled(&record.spec).then_some(make).into_iter().collect()
             }
             Fact::JobEdited { .. }
+            | Fact::JobSaid { .. }
             | Fact::UsageSeen { .. }
             | Fact::RunPlaced { .. }
             | Fact::Factory { .. }

@@ -43,6 +43,7 @@ impl Happened {
             }
             Happening::Job { .. }
             | Happening::JobEdited { .. }
+            | Happening::JobSaid { .. }
             | Happening::JobsWait { .. }
             | Happening::FactoryEnded { .. } => {
                 return;

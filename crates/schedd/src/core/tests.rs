@@ -693,6 +693,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
 mod asked;
 mod beside;
 mod checkpoints;
+mod chirp;
 mod deferral;
 mod expand;
 mod factories;
@@ -742,6 +743,7 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
         LogKind::Disconnected { .. } => "022",
         LogKind::Reconnected { .. } => "023",
         LogKind::Lost { .. } => "024",
+        LogKind::Said(_) => "008",
         LogKind::Aborted { .. } => "009",
         LogKind::AdInformation(_) => "028",
         LogKind::Suspended { .. } => "010",

@@ -8,6 +8,7 @@ use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName,
     MatchId, Now, ProcId, RunId, SubmitToken, Usage, UserName,
 };
+use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
 use proto::client::{Action, Answer, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
@@ -54,6 +55,15 @@ pub enum Input {
         changes: Vec<(AttrName, Expr)>,
         /// Whether only to say what would come of it.
         dry_run: bool,
+    },
+    /// A job that runs speaks for itself.
+    Chirp {
+        /// Who, as the kernel says.
+        by: Actor,
+        /// As which run.
+        run: RunId,
+        /// What it wants.
+        ask: ChirpAsk,
     },
     /// Files of a job that was submitted with `-spool` travel, or have.
     Spool {
@@ -148,6 +158,13 @@ pub enum Fact {
         job: JobId,
         /// Their new values.
         changes: Arc<ClassAd>,
+    },
+    /// A job that runs had something to say of itself.
+    JobSaid {
+        /// Which.
+        job: JobId,
+        /// What: one line.
+        text: Arc<str>,
     },
     /// A job took something from the machine that it is to run on.
     JobMatched {

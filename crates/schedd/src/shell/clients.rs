@@ -140,6 +140,7 @@ impl Visit<'_> {
             Ask::Edit { select, changes, dry_run } => {
                 self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
             }
+            Ask::Chirp { run, ask } => self.through_core(id, Input::Chirp { by, run, ask }).await,
             Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
             Ask::QueryJobs(query) => self.queued(id, query).await,
             Ask::QueryMachines(_) | Ask::Accounts | Ask::EditAccounts { .. } => {

@@ -80,9 +80,9 @@ impl History {
             Happening::FactoryEnded { cluster, .. } | Happening::JobsWait { cluster, .. } => {
                 (*cluster, None, None)
             }
-            Happening::Job { job, .. } | Happening::JobEdited { job, .. } => {
-                (job.cluster, Some(*job), None)
-            }
+            Happening::Job { job, .. }
+            | Happening::JobEdited { job, .. }
+            | Happening::JobSaid { job, .. } => (job.cluster, Some(*job), None),
         };
         match select {
             // A constraint needs the ad as it was at the event, which is not kept: everything is given.

@@ -110,6 +110,7 @@ fn event(kind: &LogKind, host: &str) -> UserLogEvent {
             reason: reason.clone(),
             slot_name: slot.as_deref().unwrap_or_default().to_owned(),
         },
+        LogKind::Said(text) => UserLogEvent::Generic { text: text.to_string() },
         LogKind::Suspended { processes } => UserLogEvent::Suspended { processes: *processes },
         LogKind::AdInformation(attributes) => {
             UserLogEvent::AdInformation { attributes: attributes.clone() }

@@ -137,7 +137,8 @@ fn event_row(recorded: &Recorded) -> Result<EventRow, StoreError> {
         | Happening::FactoryEnded { cluster, .. }
         | Happening::JobsWait { cluster, .. } => (cluster.0, None),
         Happening::Job { job: JobId { cluster, proc }, .. }
-        | Happening::JobEdited { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
+        | Happening::JobEdited { job: JobId { cluster, proc }, .. }
+        | Happening::JobSaid { job: JobId { cluster, proc }, .. } => (cluster.0, Some(proc.0)),
     };
     Ok(EventRow {
         seq: recorded.seq.0,

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use classad::ClassAd;
+use classad::{ClassAd, Value};
 use model::cmdline::{CmdlineError, environ_of};
 use model::{JobId, Universe};
+use proto::chirp;
 
 use super::devices::GPUS;
 
@@ -49,6 +50,14 @@ const SCRATCH_MACRO: &str = "$$(CondorScratchDir)";
 /// `CLUSTER.PROC`, for jobs of the scheduler universe (HTCondor 25.14).
 const JOB_ID: &str = "CONDOR_ID";
 
+/// Which attributes may be set late, as a pattern (HTCondor 25.14).
+const DELAYED_NAMES: (&str, &str) = ("_CHIRP_DELAYED_UPDATE_PREFIX", "Chirp*");
+
+/// Whether a job's processes are told how to call its schedd.
+pub(crate) fn calls_schedd(job: &ClassAd) -> bool {
+    job.literal(chirp::WANTED).is_some_and(Value::is_true)
+}
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -70,6 +79,8 @@ pub(crate) struct Place<'a> {
     pub(crate) home: Option<&'a Path>,
     /// Its slot's ad.
     pub(crate) slot_ad: &'a ClassAd,
+    /// Whether its processes may call its schedd.
+    pub(crate) calls: bool,
 }
 
 /// The variables of a run. What the job asks for goes before what is only a convenience, and behind what says where it is. A job
@@ -93,6 +104,11 @@ pub(crate) fn around(
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let scratch = text(place.scratch);
     let job_ad = text(&place.scratch.join(JOB_AD));
+    if place.calls {
+        let config = text(&place.scratch.join(chirp::CONFIG_FILE));
+        environ.insert(chirp::CONFIG_VARIABLE.to_owned(), config);
+        environ.insert(DELAYED_NAMES.0.to_owned(), DELAYED_NAMES.1.to_owned());
+    }
     if place.universe == Universe::Scheduler {
         environ.insert(JOB_ID.to_owned(), place.job.to_string());
         environ.insert("_CONDOR_JOB_AD".to_owned(), job_ad);
@@ -142,7 +158,7 @@ fn devices(slot: &ClassAd) -> Vec<(String, String)> {
             gpus = Some(ids.to_owned());
         }
     }
-    let has_some = slot.literal("TotalGPUs").and_then(classad::Value::as_i64).unwrap_or(0) > 0;
+    let has_some = slot.literal("TotalGPUs").and_then(Value::as_i64).unwrap_or(0) > 0;
     if let Some(ids) = gpus.or_else(|| has_some.then(|| NO_GPU.to_owned())) {
         all.extend(GPU_VARIABLES.map(|name| (name.to_owned(), ids.clone())));
     }
@@ -170,6 +186,7 @@ mod tests {
             cpus: 4,
             home: Some(Path::new("/home/alice")),
             slot_ad: &ClassAd::new(),
+            calls: false,
         };
         let mut text = String::new();
         for (name, value) in of(&job, place).unwrap() {
@@ -266,8 +283,16 @@ mod tests {
             cpus: 2,
             home: None,
             slot_ad: &ClassAd::new(),
+            calls: false,
         };
         let environ = of(&job, place).unwrap();
+        assert!(!environ.contains_key(chirp::CONFIG_VARIABLE));
+        let calling = of(&job, Place { calls: true, ..place }).unwrap();
+        assert_eq!(
+            calling.get("_CONDOR_CHIRP_CONFIG").map(String::as_str),
+            Some("/s/.chirp.config")
+        );
+        assert_eq!(calling.get("_CHIRP_DELAYED_UPDATE_PREFIX").map(String::as_str), Some("Chirp*"));
         for (name, value) in [
             ("OMP_NUM_THREADS", "1"),
             ("MKL_NUM_THREADS", "2"),

@@ -15,10 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use classad::{ClassAd, Env, Value};
 use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
-use model::{CheckpointEnd, Script, ScriptSuccess, StartFailure, StartStage, Universe, attr};
+use model::{
+    CheckpointEnd, RunId, Script, ScriptSuccess, StartFailure, StartStage, Universe, attr,
+};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, User};
+use proto::chirp::{self, ChirpConfig};
 use proto::clock;
 use tokio::sync::mpsc;
 
@@ -74,6 +77,8 @@ pub(crate) struct Sandboxes {
     file_system_domain: String,
     plugins: Arc<Plugins>,
     nicknames: Nicknames,
+    /// Where jobs that call their schedd find it.
+    schedd: PathBuf,
     /// Folders of ended runs with nothing in them but what the next run's folder has too.
     spares: Arc<Mutex<Spares>>,
 }
@@ -121,8 +126,14 @@ impl Sandboxes {
             file_system_domain,
             plugins,
             nicknames: Nicknames::new(folder),
+            schedd: PathBuf::new(),
             spares: Arc::default(),
         })
+    }
+
+    /// For jobs that may call the schedd whose socket this is.
+    pub(crate) fn calling(self, schedd: &Path) -> Self {
+        Self { schedd: schedd.to_owned(), ..self }
     }
 
     /// The scratch folder of a run.
@@ -240,6 +251,7 @@ impl Sandboxes {
             cpus: processors(run),
             home: self.home.as_deref(),
             slot_ad: &run.slot_ad,
+            calls: environment::calls_schedd(job),
         };
         let env = environment::of(job, place).map_err(unreadable)?;
         let script = |script| script_of(script, job, place, layout);
@@ -350,7 +362,18 @@ impl Sandboxes {
             let path = scratch.join(name);
             write_over(&path, &ad.to_old()).map_err(|error| unprepared(&path, &error))?;
         }
+        if environment::calls_schedd(&run.job) {
+            self.tell_schedd(scratch, run.run)?;
+        }
         Ok(())
+    }
+
+    /// Writes down for the run's processes how they call their schedd.
+    fn tell_schedd(&self, scratch: &Path, run: RunId) -> Result<(), StartFailure> {
+        let path = scratch.join(chirp::CONFIG_FILE);
+        let config = ChirpConfig { schedd: self.schedd.clone(), run };
+        let text = serde_json::to_string(&config).map_err(io::Error::from);
+        text.and_then(|text| write_over(&path, &text)).map_err(|error| unprepared(&path, &error))
     }
 }
 

@@ -174,6 +174,7 @@ async fn serve_command(connection: Connection, desk: &Desk) -> Result<(), NetErr
             | Ask::Submit { .. }
             | Ask::Act { .. }
             | Ask::Edit { .. }
+            | Ask::Chirp { .. }
             | Ask::QueryJobs(_)
             | Ask::QueryMachines(_)
             | Ask::Totals

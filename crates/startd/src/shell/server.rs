@@ -51,6 +51,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Where the negotiator listens.
     pub negotiator: PathBuf,
+    /// Where the schedd of this machine listens: jobs that call it are told.
+    pub schedd: PathBuf,
     /// Where the launcher listens.
     pub launcher: PathBuf,
     /// Where its journal is.
@@ -101,6 +103,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let programs = config.settings.plugins.clone();
     let plugins = Arc::new(spawn_blocking(move || Plugins::find(&programs)).await?);
     let sandboxes = Sandboxes::new(&config.execute_dir, &config.machine, Arc::clone(&plugins))
+        .map(|sandboxes| sandboxes.calling(&config.schedd))
         .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
     let boot_id = boot_id()?;
     let (core, journal) = recover(&config, &plugins, &boot_id, now)?;

@@ -16,7 +16,7 @@ use model::{
     CheckpointEnd, OnEvict, RunEnd, attr, file_items, on_evict, output_remaps, url_scheme,
 };
 use nix::errno::Errno;
-use proto::clock;
+use proto::{chirp, clock};
 use serde::{Deserialize, Serialize};
 
 use super::account::{ACCOUNT, Account};
@@ -588,7 +588,7 @@ fn fetched(item: &str) -> Option<&str> {
 
 /// The job's files at the top of its scratch folder. Our own are not among them.
 fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
-    let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD, ACCOUNT];
+    let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD, ACCOUNT, chirp::CONFIG_FILE];
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(scratch).map_err(|error| failed(scratch, &error))? {
         let entry = entry.map_err(|error| failed(scratch, &error))?;

@@ -12,7 +12,8 @@ fn told_waiting(batch: &Batch) -> Vec<String> {
         Happening::ClusterSubmitted { .. }
         | Happening::FactoryEnded { .. }
         | Happening::Job { .. }
-        | Happening::JobEdited { .. } => None,
+        | Happening::JobEdited { .. }
+        | Happening::JobSaid { .. } => None,
     });
     entries.collect()
 }

@@ -99,8 +99,13 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
         ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
     }
     let place = job.cluster.sorting.place(job.job.proc);
-    if let Some(class) = core.classes.id_of(&place.key) {
-        ad.set("AutoClusterId", i64::from(class.0));
+    if let Some(id) = core.classes.id_of(&place.key) {
+        ad.set("AutoClusterId", i64::from(id.0));
+        let idle = matches!(record.state, JobState::Idle { .. });
+        let class = core.classes.by_id.get(&id).filter(|_| idle);
+        if let Some(heard) = class.and_then(|class| class.heard) {
+            ad.set(LAST_REJ_MATCH_TIME, heard.as_secs());
+        }
     }
     if let Some(running) = record.state.running() {
         set_place(&mut ad, core, running.claim);
@@ -469,6 +474,9 @@ fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
         }
     }
 }
+
+/// When the negotiator said last why an idle job does not run.
+const LAST_REJ_MATCH_TIME: &str = "LastRejMatchTime";
 
 /// Whether a job is not to run when what it makes is newer than what it is made from.
 pub(super) const SKIP_IF_DATAFLOW: &str = "SkipIfDataflow";

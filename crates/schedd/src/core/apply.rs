@@ -68,7 +68,7 @@ impl Core {
             Fact::NegotiatorCame => self.negotiator_came(),
             Fact::NegotiatorWent => self.negotiator = None,
             Fact::RequestsTold(message) => self.note_told(at, message),
-            Fact::ReasonsHeard(reasons) => self.reasons_heard(reasons),
+            Fact::ReasonsHeard(reasons) => self.reasons_heard(at, reasons),
             Fact::JobsWait { cluster, jobs, reason } => {
                 change.recorded = Some(self.jobs_wait(at, *cluster, *jobs, reason));
             }
@@ -144,10 +144,11 @@ impl Core {
         change.recorded = Some(self.record(at, happened));
     }
 
-    fn reasons_heard(&mut self, reasons: &[(ClassId, Option<IdleReason>)]) {
+    fn reasons_heard(&mut self, at: Now, reasons: &[(ClassId, Option<IdleReason>)]) {
         for (class, reason) in reasons {
             if let Some(class) = self.classes.by_id.get_mut(class) {
                 class.reason.clone_from(reason);
+                class.heard = reason.as_ref().map(|_| at.wall);
             }
         }
     }

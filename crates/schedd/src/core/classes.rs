@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, RefScope};
 use model::{
-    ClaimId, ClassId, ClusterId, IdleReason, JobId, JobPriority, ProcId, Universe, UserName, attr,
+    ClaimId, ClassId, ClusterId, IdleReason, JobId, JobPriority, ProcId, Timestamp, Universe,
+    UserName, attr,
 };
 
 use super::ranges::Ranges;
@@ -56,6 +57,8 @@ pub(super) struct Class {
     /// How many claims it has.
     pub(super) claims: u32,
     pub(super) reason: Option<IdleReason>,
+    /// When the negotiator said so last.
+    pub(super) heard: Option<Timestamp>,
     /// Set for a class of jobs that run beside the schedd and may not now.
     pub(super) aside: Option<Aside>,
 }
@@ -170,6 +173,7 @@ impl Classes {
             may_skip: false,
             paces: false,
             reason: None,
+            heard: None,
             aside: None,
         });
         change(class);

@@ -9,6 +9,7 @@ use model::{
     AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName, ProcId,
     Resources, RunEnd, RunId, Seq, Timestamp, Universe, UserName, attr,
 };
+use proto::chirp::{ChirpAnswer, ChirpAsk};
 use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
 use schedd::core::{ClusterRecord, Dirty, Input, Ranges};
 use startd::core::{RunKey, StartProcess};
@@ -30,6 +31,8 @@ pub(crate) struct Oracle {
     /// Where each job is to run.
     universes: BTreeMap<JobId, Universe>,
     last_seq: Seq,
+    /// What jobs have said of themselves.
+    said: BTreeSet<String>,
     /// Jobs that became final.
     pub(crate) finals: u64,
 }
@@ -84,6 +87,7 @@ impl Oracle {
             jobs: BTreeMap::new(),
             universes: BTreeMap::new(),
             last_seq: Seq(0),
+            said: BTreeSet::new(),
             finals: 0,
         }
     }
@@ -257,12 +261,23 @@ impl Oracle {
                     self.factory_ended(*cluster, *never)?;
                 }
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
-                Happening::JobEdited { .. }
-                | Happening::JobSaid { .. }
-                | Happening::JobsWait { .. } => {}
+                Happening::JobSaid { job, text } => self.job_said(*job, text)?,
+                Happening::JobEdited { .. } | Happening::JobsWait { .. } => {}
             }
         }
         Ok(())
+    }
+
+    /// Only its present run speaks for a job, and what it says is on the record once.
+    fn job_said(&mut self, job: JobId, text: &str) -> Result<(), String> {
+        let running = self.jobs.get(&job).and_then(|life| life.state.running());
+        let present = running.map(|running| RunId { job, attempt: running.attempt });
+        let by_present = present.is_some_and(|run| text.starts_with(&format!("{run} ")));
+        if by_present && self.said.insert(text.to_owned()) {
+            Ok(())
+        } else {
+            Err(format!("job {job}, whose run is {present:?}, says {text:?}"))
+        }
     }
 
     fn submitted(
@@ -505,6 +520,15 @@ impl Oracle {
                     }
                 }
                 Ok(())
+            }
+            (
+                Input::Chirp { run, ask: ChirpAsk::Log(text), .. },
+                Answer::Chirped(ChirpAnswer::Done),
+            ) => {
+                let known = self.said.contains(text);
+                known
+                    .then_some(())
+                    .ok_or_else(|| format!("what {run} says is answered and not durable"))
             }
             _ => Ok(()),
         }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{ClusterId, ClusterSpec, HoldCode, JobId, JobState, SubmitToken, UserName};
+use model::{
+    Attempt, ClusterId, ClusterSpec, HoldCode, JobId, JobState, RunId, SubmitToken, UserName,
+};
+use proto::chirp::ChirpAsk;
 use proto::client::{
     ActResult, Acted, Action, Answer, Ask, Priority, Query, Refusal, Select, Selector,
 };
@@ -86,7 +89,8 @@ impl World {
                 0..=44 => self.submit_new(),
                 45..=54 => self.submit_again(),
                 55..=59 => self.edit_some(),
-                60..=89 => self.act_on_some(),
+                60..=64 => self.job_calls(),
+                65..=89 => self.act_on_some(),
                 _ => self.look_at_queue(),
             }
         }
@@ -171,6 +175,25 @@ impl World {
         self.ask(ticket, by, Ask::Edit { select, changes, dry_run: self.now.is_multiple_of(7) });
     }
 
+    /// A process of some run says something of its job: of the present run, or of one that it has outlived.
+    fn job_calls(&mut self) {
+        let present = |(job, state): (JobId, &JobState)| Some((job, state.running()?.attempt));
+        let runs: Vec<_> = self.oracle.jobs().filter_map(present).collect();
+        if runs.is_empty() {
+            return;
+        }
+        let (job, present) = self.rng.pick(&runs);
+        let late = self.rng.percent(30);
+        let attempt = if late { Attempt(present.0.saturating_sub(1)) } else { present };
+        let run = RunId { job, attempt };
+        let Some(user) = self.oracle.owner_of(job).cloned() else { return };
+        let by = Actor { user, superuser: false };
+        let ticket = self.users.ticket(Purpose::Look);
+        // The oracle reads from it who said it, and that it did so once.
+        let ask = ChirpAsk::Log(format!("{run} {}", ticket.0));
+        self.ask(ticket, by, Ask::Chirp { run, ask });
+    }
+
     /// After the faults: what is suspended would be so for ever.
     pub(crate) fn continue_all(&mut self) {
         let by = Actor { user: UserName::new("root"), superuser: true };
@@ -252,7 +275,10 @@ impl World {
                 self.note(|| format!("{} did {action:?} to {selected:?}: {results:?}", by.user));
                 self.require(sound);
             }
-            (Purpose::Look, Answer::Ads(_) | Answer::Totals(_) | Answer::Edited(_)) => {}
+            (
+                Purpose::Look,
+                Answer::Ads(_) | Answer::Totals(_) | Answer::Edited(_) | Answer::Chirped(_),
+            ) => {}
             (purpose, answer) => self.fail(format!("{purpose:?} was answered {answer:?}")),
         }
     }

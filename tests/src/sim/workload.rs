@@ -10,6 +10,7 @@ use model::{
     Universe, attr,
 };
 use negotiator::core::Limits;
+use proto::chirp;
 use startd::core::{Custom, Device};
 
 use super::machine::MachineKind;
@@ -145,6 +146,7 @@ fn own_ad(rng: &mut Rng, n: u32) -> ClassAd {
 fn shared_ad(rng: &mut Rng) -> ClassAd {
     let mut ad = ClassAd::new();
     ad.set(attr::CMD, "/job");
+    ad.set(chirp::WANTED, true);
     ad.set(attr::JOB_UNIVERSE, universe(rng).number());
     ad.set(attr::REQUEST_CPUS, if rng.percent(80) { 1 } else { 2 });
     ad.set(attr::REQUEST_MEMORY, rng.pick(&[64, 128, 500, 1000]));

@@ -116,6 +116,8 @@ codes! {
         JobDurationExceeded = 46,
         /// `allowed_execute_duration`.
         JobExecuteExceeded = 47,
+        /// `primary_unix_group` is none that the job can have; subcode is the errno.
+        CannotSwitchPrimaryGroup = 49,
     }
 }
 

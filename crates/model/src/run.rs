@@ -103,6 +103,8 @@ pub enum StartStage {
     Execute,
     /// Waiting for the time at which the job was to start: it has passed (hold code 20).
     Deferral,
+    /// Taking the group that the job names as its first (`primary_unix_group`; hold code 49).
+    Group,
     /// Anything of ours: making the scratch folder, becoming the user. Not the user's fault: the job is tried again.
     Prepare,
 }

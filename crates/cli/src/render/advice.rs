@@ -209,6 +209,9 @@ fn remedy(code: i64, ids: &str) -> String {
         HoldCode::PreScriptFailed | HoldCode::PostScriptFailed => {
             "the command that runs before or after the job failed"
         }
+        HoldCode::CannotSwitchPrimaryGroup => {
+            "primary_unix_group must be the group that you have when the pool is started (id -gn)"
+        }
         HoldCode::JobDurationExceeded | HoldCode::JobExecuteExceeded => {
             "it ran longer than it was allowed to; allow more time"
         }

@@ -74,9 +74,7 @@ pub enum Family {
     SharedInput,
     /// Job sets.
     JobSets,
-    /// Network isolation.
-    Networking,
-    /// Windows, and Unix groups other than the user's own.
+    /// What only Windows has.
     Accounts,
     /// The standard universe, which is gone from HTCondor too.
     StandardUniverse,
@@ -97,8 +95,7 @@ impl Family {
             Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
-            Self::Networking => "network isolation",
-            Self::Accounts => "accounts and groups other than the user's own",
+            Self::Accounts => "profiles of Windows users",
             Self::StandardUniverse => "the standard universe, which HTCondor gave up as well",
         }
     }
@@ -382,10 +379,10 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
     "skip_if_dataflow" => "SkipIfDataflow", Truth;
     "jobset" => "", Made, JobSets;
-    "want_job_networking" => "", Made, Networking;
-    "run_as_owner" => "", Made, Accounts;
+    "want_job_networking" => "WantJobNetworking", Made;
+    "run_as_owner" => "RunAsOwner", Made;
     "load_profile" => "", Made, Accounts;
-    "primary_unix_group" => "", Made, Accounts;
+    "primary_unix_group" => "PrimaryUnixGroup", Text;
     "append_files" => "", Made, StandardUniverse;
     "buffer_block_size" => "", Made, StandardUniverse;
     "buffer_files" => "", Made, StandardUniverse;

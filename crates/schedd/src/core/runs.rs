@@ -315,6 +315,10 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
             let code = HoldCode::MissedDeferredExecutionTime;
             return AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall });
         }
+        StartStage::Group => (
+            HoldCode::CannotSwitchPrimaryGroup,
+            format!("Cannot switch to primary_unix_group '{path}': {cause} (errno {errno})"),
+        ),
         StartStage::Execute => (
             HoldCode::FailedToCreateProcess,
             format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),

@@ -285,6 +285,7 @@ fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
         ("", not_started(StartStage::Error), held(7)),
         ("", not_started(StartStage::Input), held(8)),
         ("", not_started(StartStage::Directory), held(14)),
+        ("", not_started(StartStage::Group), held(49)),
         ("", not_started(StartStage::Prepare), idle),
         ("", script_failed(Script::Pre, None), held(43)),
         ("OnExitHold = true", script_failed(Script::Post, Some(exited(0))), held(44)),

@@ -20,7 +20,7 @@ use model::{
 };
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User};
 use proto::chirp::{self, ChirpConfig};
 use proto::clock;
 use tokio::sync::mpsc;
@@ -235,6 +235,18 @@ impl Sandboxes {
         Ok(start)
     }
 
+    /// The job's first group. Where everything runs as one user nobody can change it, and so a job that names another cannot run.
+    fn group(&self, job: &ClassAd) -> Result<Gid, StartFailure> {
+        let Some(name) = text(job, "PrimaryUnixGroup") else { return Ok(self.gid) };
+        let found = Group::from_name(name)
+            .map_err(|errno| errno as i32)
+            .and_then(|found| found.ok_or(Errno::ENOENT as i32))
+            .and_then(|found| {
+                (found.gid == self.gid).then_some(found.gid).ok_or(Errno::EPERM as i32)
+            });
+        found.map_err(|errno| StartFailure::at(StartStage::Group, name, errno))
+    }
+
     fn process(&self, run: &StartProcess, layout: &Layout) -> Result<Start, StartFailure> {
         let job = &*run.job;
         let unreadable = |error: CmdlineError| {
@@ -275,7 +287,7 @@ impl Sandboxes {
                 false => stdio(layout.stderr.as_deref(), layout.write),
             },
             uid: self.uid.as_raw(),
-            gid: self.gid.as_raw(),
+            gid: self.group(job)?.as_raw(),
             umask: UMASK,
             limits: limits(job),
             kill_grace_ms: LEFTOVERS_GRACE_MS,

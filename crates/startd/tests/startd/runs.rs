@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use model::{RunEnd, StartStage, VacateCode};
+use model::{RunEnd, StartFailure, StartStage, VacateCode};
 use proto::claiming::{FromStartd, RunStatus, StopAim, StopHow, ToStartd};
 use proto::matchmaking::FromMachine;
 
@@ -70,6 +70,29 @@ async fn one_file_for_both_outputs_has_both() {
     schedd.start(&claim, 1, job).await;
     assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 0 });
     assert_eq!(host.read("out"), "first\nsecond\nthird\n");
+}
+
+#[tokio::test]
+async fn a_job_may_name_the_group_that_it_has_and_no_other() {
+    let host = Host::new();
+    let (mut schedd, _) = host.schedd().await;
+    let claim = schedd.claim(1, &host.job("true")).await;
+    let own = nix::unistd::Group::from_gid(nix::unistd::Gid::effective()).unwrap().unwrap().name;
+    let other = if own == "daemon" { "bin" } else { "daemon" };
+    let failed = |name: &str, errno| {
+        RunEnd::StartFailed(StartFailure::at(StartStage::Group, name.to_owned(), errno))
+    };
+    let cases = [
+        (own.as_str(), RunEnd::Exited { code: 0 }),
+        (other, failed(other, 1)),
+        ("no such group", failed("no such group", 2)),
+    ];
+    for (ordinal, (name, expected)) in (1..).zip(cases) {
+        let mut job = host.job("true");
+        job.set("PrimaryUnixGroup", name);
+        schedd.start(&claim, ordinal, job).await;
+        assert_eq!(ended(&mut schedd).await, expected, "{name}");
+    }
 }
 
 #[tokio::test]

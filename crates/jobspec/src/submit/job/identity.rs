@@ -12,7 +12,31 @@ impl Job<'_> {
     pub(super) fn set_identity(&mut self) -> Result<(), Diagnostic> {
         self.set_accounting_group()?;
         self.set_concurrency_limits()?;
+        self.set_what_holds_in_any_case()?;
         self.set_notification()
+    }
+
+    /// What is so whether the job says it or not: it may say so, and nothing else.
+    fn set_what_holds_in_any_case(&mut self) -> Result<(), Diagnostic> {
+        for (keyword, attribute, otherwise) in [
+            ("run_as_owner", "RunAsOwner", "jobs always run as who submitted them"),
+            (
+                "want_job_networking",
+                "WantJobNetworking",
+                "no machine can keep a job from its network",
+            ),
+        ] {
+            match self.truth(keyword)? {
+                Some(true) => self.ad.set(attribute, true),
+                Some(false) => {
+                    let message = format!("{keyword} = false is not supported yet");
+                    let hint = format!("{otherwise}; remove the line to submit without");
+                    return Err(Diagnostic::error(message).at(self.place(keyword)).hint(hint));
+                }
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     fn set_accounting_group(&mut self) -> Result<(), Diagnostic> {

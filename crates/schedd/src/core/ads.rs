@@ -101,9 +101,12 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
     let place = job.cluster.sorting.place(job.job.proc);
     if let Some(id) = core.classes.id_of(&place.key) {
         ad.set("AutoClusterId", i64::from(id.0));
+        let class = core.classes.by_id.get(&id);
+        if let Some(class) = class {
+            ad.set("AutoClusterAttrs", &*class.attrs);
+        }
         let idle = matches!(record.state, JobState::Idle { .. });
-        let class = core.classes.by_id.get(&id).filter(|_| idle);
-        if let Some(heard) = class.and_then(|class| class.heard) {
+        if let Some(heard) = class.filter(|_| idle).and_then(|class| class.heard) {
             ad.set(LAST_REJ_MATCH_TIME, heard.as_secs());
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Classes {
 #[derive(Clone, Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<str>,
+    /// The names of the attributes that it is made from (`AutoClusterAttrs`).
+    pub(super) attrs: Arc<str>,
     pub(super) owner: UserName,
     /// Where its jobs run. Known while it has idle jobs.
     pub(super) universe: Universe,
@@ -164,6 +166,7 @@ impl Classes {
         });
         let class = self.by_id.entry(id).or_insert_with(|| Class {
             key: Arc::clone(key),
+            attrs: names_in(key).join(",").into(),
             owner: owner.clone(),
             idle: IdleJobs::default(),
             claiming: 0,
@@ -332,6 +335,20 @@ fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<Att
                 open.push(reference);
             }
         }
+    }
+    names
+}
+
+/// The names of the attributes that a class is made from and its jobs have, from its key.
+fn names_in(key: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    // The owner's name has no newline.
+    let mut rest = key.split_once('\n').map_or("", |(_, rest)| rest);
+    while let Some((name, after)) = rest.split_once('=') {
+        let Some((length, after)) = after.split_once(':') else { break };
+        names.push(name);
+        let end = length.parse::<usize>().map_or(after.len(), |length| length + 1);
+        rest = after.get(end..).unwrap_or_default();
     }
     names
 }

@@ -12,7 +12,7 @@ use super::state::{Cluster, Core, JobRef};
 use super::words::{Actor, Fact, FactoryStep};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(super) const KEPT_HERE: [&str; 97] = [
+pub(super) const KEPT_HERE: [&str; 98] = [
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -67,6 +67,7 @@ pub(super) const KEPT_HERE: [&str; 97] = [
     "FirstJobMatchDate",
     "OrigMaxHosts",
     "AutoClusterId",
+    "AutoClusterAttrs",
     "StartdIpAddr",
     "RemoteSlotID",
     "LastRemoteWallClockTime",

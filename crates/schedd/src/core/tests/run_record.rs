@@ -39,6 +39,7 @@ fn the_record_tells_a_cluster_each_kind_of_reason_once() {
     assert_eq!(hears(Verdict::Never, Cause::NoMachines), told(["1: 3", "2: 1"], none));
     assert!(hears(Verdict::NotYet, busy(2)).is_empty(), "it was told");
     assert_eq!(shows(&trial, "LastRejMatchTime"), "1000000");
+    assert_eq!(shows(&trial, "AutoClusterAttrs"), "\"requestcpus\"");
 }
 
 #[test]

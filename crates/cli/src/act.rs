@@ -59,10 +59,24 @@ pub struct Words {
 
 /// A part of a request: one word, or everything.
 #[derive(Clone, Debug, PartialEq)]
-enum Part {
+pub enum Part {
+    /// What one word names.
     One(Selector),
+    /// The jobs for which an expression is true, as it was written and read.
     Constraint(String, Expr),
+    /// All jobs.
     All,
+}
+
+impl Part {
+    /// The jobs that are meant.
+    pub fn select(&self) -> Select {
+        match self {
+            Self::One(selector) => Select::Any(vec![selector.clone()]),
+            Self::Constraint(_, expr) => Select::Constraint(expr.clone()),
+            Self::All => Select::All,
+        }
+    }
 }
 
 /// What must be true of jobs with `-held`.
@@ -76,7 +90,7 @@ const HELD: &str = "JobStatus == 5";
 pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Result<ExitCode> {
     target.at.check()?;
     let also = target.held.then_some(HELD);
-    let parts = parts(target)?;
+    let parts = parts(&target.jobs, target.constraint.as_ref(), target.all)?;
     let mut client = connect::schedd()?;
     let mut report = Report::default();
     let mut answers = Vec::new();
@@ -134,12 +148,17 @@ fn totals(results: impl Iterator<Item = ActResult>) -> String {
     )
 }
 
-fn parts(target: &Target) -> Result<Vec<Part>> {
-    let mut parts: Vec<Part> = select::selectors(&target.jobs).into_iter().map(Part::One).collect();
-    if let Some(text) = &target.constraint {
+/// The parts of a request: words that name jobs, a constraint, or everything.
+///
+/// # Errors
+///
+/// If no jobs are named, everything and something else is, or the constraint is no expression.
+pub fn parts(jobs: &[String], constraint: Option<&String>, all: bool) -> Result<Vec<Part>> {
+    let mut parts: Vec<Part> = select::selectors(jobs).into_iter().map(Part::One).collect();
+    if let Some(text) = constraint {
         parts.push(Part::Constraint(text.clone(), connect::constraint(text)?));
     }
-    if target.all {
+    if all {
         if !parts.is_empty() {
             bail!("-all cannot be used with other constraints");
         }
@@ -152,13 +171,7 @@ fn parts(target: &Target) -> Result<Vec<Part>> {
 }
 
 fn selected(part: &Part, also: Option<&str>) -> Result<Select> {
-    let Some(also) = also else {
-        return Ok(match part {
-            Part::One(selector) => Select::Any(vec![selector.clone()]),
-            Part::Constraint(_, expr) => Select::Constraint(expr.clone()),
-            Part::All => Select::All,
-        });
-    };
+    let Some(also) = also else { return Ok(part.select()) };
     let part = match part {
         Part::One(Selector::Cluster(cluster)) => format!("ClusterId == {cluster}"),
         Part::One(Selector::Job(job)) => {

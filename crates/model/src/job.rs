@@ -310,6 +310,19 @@ impl JobState {
         }
     }
 
+    /// Why the job is held, if it is.
+    pub const fn hold(&self) -> Option<&Hold> {
+        match self {
+            Self::Held(hold) => Some(hold),
+            Self::Idle { .. }
+            | Self::Running(_)
+            | Self::Suspended { .. }
+            | Self::Stopping { .. }
+            | Self::Completed { .. }
+            | Self::Removed { .. } => None,
+        }
+    }
+
     /// Whether the job does not run any more. A completed one may still be removed, where it stays in the queue.
     pub const fn is_final(&self) -> bool {
         match self {

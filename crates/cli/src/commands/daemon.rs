@@ -116,6 +116,7 @@ fn startd(home: &Home) -> Result<()> {
 }
 
 fn schedd(home: &Home) -> Result<()> {
+    let settings = pool::settings(home)?.configuration;
     let config = schedd::Config {
         name: host()?,
         uid_domain: host()?,
@@ -133,10 +134,10 @@ fn schedd(home: &Home) -> Result<()> {
             proto::clock::now().wall,
         )
         .context("find out what this machine is")?,
-        starts: typed::starts(&pool::settings(home)?.configuration)?,
-        event_log: typed::event_log(&pool::settings(home)?.configuration)?,
-        log_forms: typed::log_forms(&pool::settings(home)?.configuration)?,
-        system: typed::system_policies(&pool::settings(home)?.configuration)?,
+        starts: typed::starts(&settings)?,
+        event_log: typed::event_log(&settings)?,
+        log_forms: typed::log_forms(&settings)?,
+        system: typed::system_policies(&settings)?,
         mail: mail_route().unwrap_or_else(|error| {
             tracing::error!(%error, "jobs get no mail");
             MailRoute::Nowhere

@@ -16,12 +16,12 @@ use proto::client::{Answer, Ask, FilesAsk, Query, Select};
 use proto::command::Client;
 use proto::files::{Content, Inbox, Piece};
 
+use crate::act::{self, Part};
 use crate::connect::{self, unexpected};
 use crate::exit::Exit;
+use crate::output;
 use crate::place::Where;
-use crate::usage::Mistake;
 use crate::verbs::{Call, Voice};
-use crate::{output, select};
 
 /// Options of `condor_transfer_data` that are not built.
 pub const NOT_YET: &[&str] = &["addr", "stm", "debug"];
@@ -60,16 +60,16 @@ struct Fetched {
 /// If no jobs are named, the schedd cannot be asked, or a file cannot be fetched.
 pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
-    let selects = selects(args)?;
+    let parts = act::parts(&args.jobs, args.constraint.as_ref(), args.all)?;
     let mut client = connect::schedd()?;
     if call.voice == Voice::HtCondor {
         output::put("Fetching data files...\n")?;
     }
     let mut ads = BTreeMap::new();
-    for select in selects {
+    for part in parts {
         // Without a name it is one's own that are meant.
-        let mine = !matches!(select, Select::Any(_));
-        for ad in connect::jobs(&mut client, query(select))? {
+        let mine = !matches!(part, Part::One(_));
+        for ad in connect::jobs(&mut client, query(part.select()))? {
             let is_mine = text(&ad, attr::OWNER) == Some(&connect::me());
             if let Some(job) = id(&ad).filter(|_| is_mine || !mine) {
                 ads.insert(job, ad);
@@ -117,24 +117,6 @@ fn report(fetched: &[Fetched], as_json: bool) -> Result<()> {
         output::put(&format!("Job {job}: {files} files, {bytes} bytes to {}\n", to.display()))?;
     }
     Ok(())
-}
-
-fn selects(args: &TransferDataArgs) -> Result<Vec<Select>> {
-    let mut selects: Vec<Select> =
-        args.jobs.iter().map(|word| Select::Any(vec![select::selector(word)])).collect();
-    if let Some(text) = &args.constraint {
-        selects.push(Select::Constraint(connect::constraint(text)?));
-    }
-    if args.all {
-        if !selects.is_empty() {
-            bail!("-all cannot be used with other constraints");
-        }
-        selects.push(Select::All);
-    }
-    if selects.is_empty() {
-        return Err(Mistake("You did not specify any jobs").into());
-    }
-    Ok(selects)
 }
 
 fn query(select: Select) -> Query {

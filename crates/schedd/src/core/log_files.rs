@@ -42,15 +42,15 @@ pub enum LogTo {
 }
 
 /// The logs of a job.
-#[derive(Clone, Debug)]
-pub(super) struct Logs {
-    owner: UserName,
+#[derive(Debug)]
+pub(super) struct Logs<'a> {
+    owner: &'a UserName,
     /// The user's, and whether it is XML.
     user: Option<(Arc<str>, bool)>,
     /// The workflow's, which never is (HTCondor 25.14), and what it is to have.
     workflow: Option<(Arc<str>, Option<BTreeSet<u16>>)>,
     /// That of all jobs.
-    pub(super) pool: Option<EventLog>,
+    pub(super) pool: Option<&'a EventLog>,
 }
 
 /// Whether an attribute of this name tells where entries go.
@@ -58,19 +58,19 @@ pub(super) fn tells_log(name: &AttrName) -> bool {
     LOG_NAMES.iter().any(|telling| *name == **telling)
 }
 
-impl Logs {
+impl<'a> Logs<'a> {
     /// The logs of a job with this ad.
-    pub(super) fn of(ad: &ClassAd, owner: &UserName, pool: Option<&EventLog>) -> Self {
+    pub(super) fn of(ad: &ClassAd, owner: &'a UserName, pool: Option<&'a EventLog>) -> Self {
         let xml = ad.literal("UserLogUseXML").is_some_and(Value::is_true);
         let mask = || {
             let mask = text_of(ad, WORKFLOW_MASK)?;
             Some(mask.split(',').filter_map(|number| number.trim().parse().ok()).collect())
         };
         Self {
-            owner: owner.clone(),
+            owner,
             user: path_of(ad, attr::USER_LOG).map(|path| (path, xml)),
             workflow: path_of(ad, WORKFLOW_LOG).map(|path| (path, mask())),
-            pool: pool.cloned(),
+            pool,
         }
     }
 
@@ -87,7 +87,7 @@ impl Logs {
         kind: LogKind,
         log: &mut Vec<LogEntry>,
     ) {
-        if let Some(EventLog { path, .. }) = &self.pool {
+        if let Some(EventLog { path, .. }) = self.pool {
             log.push(self.entry(path, LogTo::Pool, job, at, kind));
         }
     }

@@ -480,13 +480,14 @@ impl Core {
             let mut ad = record.spec.delta(proc).unwrap_or_default();
             let own = ad.iter().any(|(name, _)| tells_log(name) || *name == *attr::IWD);
             ad.set_parent(Arc::clone(shared));
-            let logs = if own { Logs::of(&ad, owner, pool) } else { shared_logs.clone() };
+            let own_logs = own.then(|| Logs::of(&ad, owner, pool));
+            let logs = own_logs.as_ref().unwrap_or(&shared_logs);
             if logs.is_none() {
                 continue;
             }
             let ad = ads::submitted_ad(record, &ad, proc);
             let job = JobId { cluster: record.cluster, proc };
-            add_all(&logs, job, &ad, now, [submit_entry(&ad, now)], log);
+            add_all(logs, job, &ad, now, [submit_entry(&ad, now)], log);
         }
     }
 
@@ -593,7 +594,7 @@ fn summary(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) 
 }
 
 fn add_all(
-    logs: &Logs,
+    logs: &Logs<'_>,
     job: JobId,
     ad: &ClassAd,
     now: Now,
@@ -601,12 +602,14 @@ fn add_all(
     log: &mut Vec<LogEntry>,
 ) {
     let own = ad.get(AD_INFORMATION).map(|_| listed(ad, AD_INFORMATION, now));
-    let pool = logs.pool.as_ref().map(|pool| &pool.attributes).filter(|names| !names.is_empty());
     for kind in kinds {
         let about = own.as_ref().map(|names| ad_information(&kind, ad, names, now));
-        let about_for_pool = pool.map(|names| ad_information(&kind, ad, names, now));
-        for kind in std::iter::once(kind.clone()).chain(about_for_pool) {
-            logs.add_to_pool(job, now.wall, kind, log);
+        if let Some(pool) = logs.pool {
+            let names = Some(&pool.attributes).filter(|names| !names.is_empty());
+            let about = names.map(|names| ad_information(&kind, ad, names, now));
+            for kind in std::iter::once(kind.clone()).chain(about) {
+                logs.add_to_pool(job, now.wall, kind, log);
+            }
         }
         for kind in std::iter::once(kind).chain(about) {
             logs.add(job, now.wall, kind, log);

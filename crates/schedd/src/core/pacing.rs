@@ -2,7 +2,6 @@
 //! read the same file server at once. HTCondor 25.14 has all users of an access point wait; here nobody waits for another's jobs.
 //! A pause is not kept over a restart of the schedd.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{Cause, IdleReason, JobEvent, JobId, Now, UserName, Verdict};
@@ -77,8 +76,7 @@ impl Core {
             None => self.pauses.remove(owner),
         };
         let classes = self.classes.by_id.iter().filter(|(_, class)| class.owner == *owner);
-        let ids: BTreeSet<_> = classes.map(|(id, _)| *id).collect();
-        self.classes.changed.extend(ids);
+        self.classes.changed.extend(classes.map(|(id, _)| *id));
         self.untold.owners.extend(until_ms.map(|_| owner.clone()));
     }
 

@@ -253,17 +253,8 @@ fn stopped(now: Now, job: JobRef<'_>, cause: StopCause) -> Fact {
 
 /// A user's own hold is only ever released by a user (HTCondor 25.14), and one for files by these alone.
 fn is_released_by_hand(state: &JobState) -> bool {
-    match state {
-        JobState::Held(hold) => {
-            [HoldCode::UserRequest, HoldCode::SpoolingInput].contains(&hold.code)
-        }
-        JobState::Idle { .. }
-        | JobState::Running(_)
-        | JobState::Suspended { .. }
-        | JobState::Stopping { .. }
-        | JobState::Completed { .. }
-        | JobState::Removed { .. } => false,
-    }
+    let by_hand = [HoldCode::UserRequest, HoldCode::SpoolingInput];
+    state.hold().is_some_and(|hold| by_hand.contains(&hold.code))
 }
 
 /// How long was allowed, as HTCondor 25.14 writes it: `00:03`, `20:00:00`, `3+00:00:00`.

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::ClassAd;
-use model::{
-    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Procs, spooling,
-};
+use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Now, ProcId, Procs, spooling};
 use proto::client::{Answer, Refusal};
 
 use super::state::{Cluster, Core, JobRef};
@@ -162,15 +160,7 @@ impl Core {
 impl JobRef<'_> {
     /// Whether its files are still to come.
     fn is_spooling(&self) -> bool {
-        match self.state() {
-            JobState::Held(hold) => hold.code == HoldCode::SpoolingInput,
-            JobState::Idle { .. }
-            | JobState::Running(_)
-            | JobState::Suspended { .. }
-            | JobState::Stopping { .. }
-            | JobState::Completed { .. }
-            | JobState::Removed { .. } => false,
-        }
+        self.state().hold().is_some_and(|hold| hold.code == HoldCode::SpoolingInput)
     }
 }
 

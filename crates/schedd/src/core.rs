@@ -9,64 +9,35 @@
 //! ```
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod act;
 mod ads;
 mod apply;
 mod batch;
-mod beside;
 mod checks;
-mod chirp;
-mod claims;
-mod classes;
-mod cron;
 mod decide;
-mod deferral;
-mod edit;
-mod eviction;
-mod expand;
-mod factory;
-mod groups;
-mod grow;
-mod index;
-mod log_files;
-mod log_view;
-mod mail_view;
-mod matching;
-mod pacing;
-mod periodic;
-mod policy;
-mod query;
-mod ranges;
+pub(crate) mod policy;
 mod react;
-mod retry;
-mod rows;
-mod runs;
-mod skip;
-mod spool;
-mod state;
-mod statistics;
-mod submit;
-mod system_policy;
-mod tally;
-mod tick;
-mod transfer_view;
-mod waiting;
-mod watch;
+pub(crate) mod runs;
+pub(crate) mod state;
+pub(crate) mod time;
+pub(crate) mod told;
+pub(crate) mod users;
 mod words;
 
+pub use crate::core::policy::system::{SystemAct, SystemPolicy};
+pub use crate::core::runs::beside::{Beside, Starts};
+pub use crate::core::state::core::{Config, Core};
+pub use crate::core::state::eviction::Eviction;
+pub use crate::core::state::ranges::Ranges;
+pub use crate::core::state::rows::{
+    ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally,
+};
+pub use crate::core::told::log_files::{EventLog, LogTo};
+pub use crate::core::told::log_view::{FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
+pub use crate::core::told::mail_view::{MailEntry, MailNews};
+pub(crate) use crate::core::users::query::project;
+pub(crate) use crate::core::users::spool::files_folder;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
-pub use beside::{Beside, Starts};
-pub use eviction::Eviction;
-pub use log_files::{EventLog, LogTo};
-pub use log_view::{FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
-pub use mail_view::{MailEntry, MailNews};
-pub(crate) use query::project;
-pub use ranges::Ranges;
-pub use rows::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally};
-pub(crate) use spool::files_folder;
-pub use state::{Config, Core};
-pub use system_policy::{SystemAct, SystemPolicy};
 pub use words::{
     Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat, SpoolStep,
 };

@@ -9,10 +9,10 @@ use model::{
     ScriptSuccess, StopCause, Timestamp, Universe, Usage, Verdict, attr, files_travel,
 };
 
-use super::deferral::start_of;
-use super::eviction::Eviction;
-use super::rows::{ClusterRecord, JobRecord, Tally};
-use super::state::{Cluster, Config, Core, JobRef};
+use crate::core::state::core::{Cluster, Config, Core, JobRef};
+use crate::core::state::eviction::Eviction;
+use crate::core::state::rows::{ClusterRecord, JobRecord, Tally};
+use crate::core::time::deferral::start_of;
 
 /// HTCondor 25.14's own expression.
 const MEMORY_USAGE: &str = "((ResidentSetSize + 1023) / 1024)";

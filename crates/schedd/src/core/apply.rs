@@ -11,17 +11,17 @@ use model::{
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
-use super::beside::RUN_AGAIN;
-use super::classes::Aside;
-use super::deferral::starts_at;
-use super::matching::told_of;
-use super::policy;
-use super::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
-use super::runs::backoff;
-use super::state::{Claiming, Core, Negotiator, Told};
-use super::waiting::Untold;
-use super::watch::Round;
-use super::words::{Change, Event, Fact};
+use crate::core::policy::policy;
+use crate::core::runs::beside::RUN_AGAIN;
+use crate::core::runs::matching::told_of;
+use crate::core::runs::over::backoff;
+use crate::core::state::classes::Aside;
+use crate::core::state::core::{Claiming, Core, Negotiator, Told};
+use crate::core::state::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
+use crate::core::state::waiting::Untold;
+use crate::core::time::deferral::starts_at;
+use crate::core::time::watch::Round;
+use crate::core::words::{Change, Event, Fact};
 
 impl Core {
     /// Makes an event true.

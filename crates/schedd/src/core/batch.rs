@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use model::Now;
 use proto::client::Answer;
 
-use super::log_view::LogEntry;
-use super::mail_view::MailEntry;
-use super::rows::Dirty;
-use super::state::Core;
-use super::words::{Effect, Input, Rejection};
+use crate::core::state::core::Core;
+use crate::core::state::rows::Dirty;
+use crate::core::told::log_view::LogEntry;
+use crate::core::told::mail_view::MailEntry;
+use crate::core::words::{Effect, Input, Rejection};
 
 /// What came of a batch.
 #[derive(Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{JobId, JobState, Now, Universe};
 use proto::client::Counts;
 
-use super::state::{Cluster, Core};
+use crate::core::state::core::{Cluster, Core};
 
 impl Core {
     /// Says what is inconsistent, if anything is.

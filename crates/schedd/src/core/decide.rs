@@ -3,8 +3,8 @@
 use model::Now;
 use proto::client::Answer;
 
-use super::state::Core;
-use super::words::{Decision, Event, Fact, Input, Rejection};
+use crate::core::state::core::Core;
+use crate::core::words::{Decision, Event, Fact, Input, Rejection};
 
 impl Core {
     /// What follows from an input. Changes nothing.

@@ -9,9 +9,9 @@ use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
-use super::expand::with_expansions;
-use super::state::{Core, JobRef};
-use super::words::{Change, Effect, Event, Fact, Repeat};
+use crate::core::runs::expand::with_expansions;
+use crate::core::state::core::{Core, JobRef};
+use crate::core::words::{Change, Effect, Event, Fact, Repeat};
 
 impl Core {
     /// The effects of an event that was just applied and gave this change.
@@ -82,9 +82,8 @@ impl Core {
 
     /// What is due after a restart: connections to the startds that hold something of ours. They say the rest.
     pub fn resume(&self) -> Vec<Effect> {
-        let connect = |(name, machine): (&MachineName, &super::state::Machine)| Effect::Connect {
-            machine: name.clone(),
-            address: machine.address.clone(),
+        let connect = |(name, machine): (&MachineName, &crate::core::state::core::Machine)| {
+            Effect::Connect { machine: name.clone(), address: machine.address.clone() }
         };
         self.machines.iter().map(connect).collect()
     }

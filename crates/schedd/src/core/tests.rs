@@ -15,8 +15,9 @@ use proto::client::{
 };
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
-use super::{
-    Actor, Batch, Beside, Config, Core, Effect, FactoryNews, Input, LogKind, Starts, run_batch,
+use super::run_batch;
+use crate::core::{
+    Actor, Batch, Beside, Config, Core, Effect, FactoryNews, Input, LogKind, Starts,
 };
 
 const JOB: JobId = JobId::new(1, 0);
@@ -519,7 +520,8 @@ fn an_edited_request_is_matched_with_its_new_value() {
     edit(&mut trial, "alice", Select::Any(vec![Selector::Job(JOB)]), &[("RequestCpus", "3")]);
     assert_eq!(trial.core.classes.by_id.len(), 2, "one of the jobs needs something else now");
     let cpus = |trial: &Trial| {
-        let first = |class: &super::classes::Class| class.idle.first().map(|(_, job)| job);
+        let first =
+            |class: &crate::core::state::classes::Class| class.idle.first().map(|(_, job)| job);
         let jobs = trial.core.classes.by_id.values().filter_map(first);
         let ads = jobs.map(|job| trial.core.job_ad(trial.now, job).unwrap());
         let mut requests: Vec<_> = ads
@@ -574,7 +576,7 @@ fn what_the_schedd_writes_itself_is_not_to_be_edited() {
     trial.acts("alice", release());
     for own in trial.core.job_ad(trial.now, JOB).unwrap().iter().map(|(name, _)| name.to_string()) {
         assert!(
-            super::edit::KEPT_HERE.iter().any(|kept| kept.eq_ignore_ascii_case(&own)),
+            crate::core::users::edit::KEPT_HERE.iter().any(|kept| kept.eq_ignore_ascii_case(&own)),
             "{own} would be written over"
         );
     }

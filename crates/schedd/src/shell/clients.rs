@@ -14,12 +14,12 @@ use proto::net::{Connection, Incoming, Listener, NetError, Peer, Sender};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::engine::{EngineInput, PageRequest};
-use super::files::{self, Arriving, Leaving, TravelError};
 use super::history::History;
 use super::spool::Spool;
 use super::store::StoreError;
 use crate::core::{Actor, Input, SpoolStep};
+use crate::shell::engine::{EngineInput, PageRequest};
+use crate::shell::files::{self, Arriving, Leaving, TravelError};
 
 /// Connections at a time: commands are short; a user's loop of a thousand `q` waits its turn.
 const CONNECTIONS: usize = 1024;

@@ -13,14 +13,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::links::Links;
+use super::logtext;
 use super::logtext::LogForms;
-use super::mail::{Letter, Mailer};
 use super::mail_text::Office;
+use super::rows;
 use super::spool::Spool;
-use super::store::{Store, StoreError};
-use super::userlog::{LogBatch, LogWriter};
-use super::{logtext, rows};
-use crate::core::{Core, Dirty, Effect, Input, MailEntry, run_batch};
+use crate::core::run_batch;
+use crate::core::{Core, Dirty, Effect, Input, MailEntry};
+use crate::shell::mail::{Letter, Mailer};
+use crate::shell::store::{Store, StoreError};
+use crate::shell::userlog::{LogBatch, LogWriter};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;

@@ -10,7 +10,7 @@ use proto::client::Refusal;
 use proto::files::{FilesError, Found, Inbox, Piece, Pieces, Root};
 use tokio::task::spawn_blocking;
 
-use super::spool::{Spool, Turn};
+use crate::shell::spool::{Spool, Turn};
 
 /// The input files of the job that a connection has begun with.
 #[derive(Debug, Default)]

@@ -10,8 +10,9 @@ use proto::client::{Happening, Query, Recorded, Select, Selector};
 use proto::clock;
 
 use super::rows;
-use super::store::{JobRow, Reader, StoreError};
-use crate::core::{ClusterRecord, Config, HistoryAds, project};
+use crate::core::project;
+use crate::core::{ClusterRecord, Config, HistoryAds};
+use crate::shell::store::{JobRow, Reader, StoreError};
 
 /// Clusters kept while a history is read: jobs of one stand together, so a few are enough.
 const CLUSTERS_KEPT: usize = 64;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::mail::Letter;
-use super::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluster, StoreError};
 use crate::core::{ClusterBody, ClusterRecord, Dirty, JobRecord, Rows};
+use crate::shell::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluster, StoreError};
 
 /// The name under which the core's numbers are kept.
 const NUMBERS: &str = "numbers";

@@ -12,18 +12,18 @@ use proto::clock;
 use proto::net::{Admission, Listener, NetError, Role};
 use tokio::sync::{mpsc, watch};
 
-use super::clients::{self, Desk};
-use super::engine::{self, Engine, EngineInput, Parts, Post};
 use super::history::History;
 use super::links::Links;
 pub use super::logtext::LogForms;
-use super::mail::{MailRoute, Mailer};
 use super::mail_text::Office;
 use super::rows;
 use super::spool::Spool;
-use super::store::{Loaded, Store, StoreError};
-use super::userlog::{LogBatch, LogWriter, Rotation};
 use crate::core::{Beside, Config as CoreConfig, Core, EventLog, Starts, SystemPolicy};
+use crate::shell::clients::{self, Desk};
+use crate::shell::engine::{self, Engine, EngineInput, Parts, Post};
+use crate::shell::mail::{MailRoute, Mailer};
+use crate::shell::store::{Loaded, Store, StoreError};
+use crate::shell::userlog::{LogBatch, LogWriter, Rotation};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";

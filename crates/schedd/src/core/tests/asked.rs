@@ -1,6 +1,6 @@
 //! What jobs ask for by an attribute of their own: to be told more in the log, to be stopped at once, to have their claim kept.
 
-use super::*;
+use crate::core::tests::*;
 
 const LOG: &str = "Iwd = \"/\"\nUserLog = \"/log\"";
 

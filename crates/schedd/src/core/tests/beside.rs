@@ -1,7 +1,7 @@
 //! Jobs that run beside the schedd: who is asked for claims, how many run at a time, and why the others wait.
 
-use super::*;
-use crate::core::log_view::SlotPlace;
+use crate::core::tests::*;
+use crate::core::told::log_view::SlotPlace;
 
 const SCHEDULER: &str = "JobUniverse = 7\nRequirements = true\n";
 const LOCAL: &str = "JobUniverse = 12\nRequirements = true\n";

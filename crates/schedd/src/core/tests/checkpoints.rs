@@ -1,6 +1,6 @@
 //! Jobs that end to say that they have taken a checkpoint.
 
-use super::*;
+use crate::core::tests::*;
 
 const TAKES: &str = "UserLog = \"/log\"\nSuccessCheckpointExitCode = 85\n";
 

@@ -2,7 +2,7 @@
 
 use proto::chirp::{ChirpAnswer, ChirpAsk, ChirpRefusal};
 
-use super::*;
+use crate::core::tests::*;
 
 const WANTS: &str = "WantIOProxy = true\nUserLog = \"/log\"";
 

@@ -1,7 +1,7 @@
 //! Jobs that start at a time: when they are offered for matching, and what becomes of those that miss it. The trial begins at
 //! second 1,000,000, which is 1970-01-12 13:46:40 UTC.
 
-use super::*;
+use crate::core::tests::*;
 
 /// Whether the first job waits for a match.
 fn is_offered(trial: &Trial) -> bool {

@@ -1,6 +1,6 @@
 //! What jobs take from the machine that they are matched with.
 
-use super::*;
+use crate::core::tests::*;
 
 /// The ad of the run that starts, if one does.
 fn run_of(batch: &Batch) -> Option<Arc<ClassAd>> {

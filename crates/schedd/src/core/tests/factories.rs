@@ -1,6 +1,6 @@
 //! Factories: how many of their jobs are in the queue, and what is done to the others.
 
-use super::*;
+use crate::core::tests::*;
 
 #[test]
 fn a_factory_has_no_more_jobs_in_the_queue_than_it_may() {

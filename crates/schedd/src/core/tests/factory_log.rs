@@ -1,7 +1,7 @@
 //! What factories say in their log.
 
-use super::*;
 use crate::core::LogEntry;
+use crate::core::tests::*;
 
 const LINES: &str = "Iwd = \"/home/alice\"\nUserLog = \"job.log\"\nJobMaterializeLimit = 2";
 

@@ -1,6 +1,6 @@
 //! Jobs that ask for more memory or disk after a run that used more than it was given.
 
-use super::*;
+use crate::core::tests::*;
 
 const WHEN: &str =
     "REQUIREMENTS (VacateReasonCode==21 || VacateReasonCode == 34) && VacateReasonSubCode == 102";

@@ -1,6 +1,6 @@
 //! Which logs the entries about a job go to.
 
-use super::*;
+use crate::core::tests::*;
 use crate::core::{EventLog, LogTo};
 
 #[test]

@@ -1,6 +1,6 @@
 //! Pauses after the start of a job.
 
-use super::*;
+use crate::core::tests::*;
 
 const SECOND: (ClaimId, MatchId) =
     (ClaimId { journal: 7, number: 2 }, MatchId { life: 9, number: 2 });

@@ -2,7 +2,7 @@
 
 use model::{JobEvent, Usage};
 
-use super::*;
+use crate::core::tests::*;
 use crate::core::{SystemAct, SystemPolicy};
 
 /// How the job stands before its policy is looked at.

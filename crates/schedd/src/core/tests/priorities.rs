@@ -1,6 +1,6 @@
 //! In which order one user's jobs start: the five attributes, and then submission.
 
-use super::*;
+use crate::core::tests::*;
 
 /// Submits a cluster whose jobs have these lines beside those of all.
 fn submit(trial: &mut Trial, nth: u8, shared: &str, own: &[&str]) {
@@ -130,7 +130,7 @@ fn a_million_jobs_with_priorities_are_one_range() {
     assert_eq!(cluster.untouched.pieces().count(), 1);
     assert_eq!(trial.core.rows().jobs.len(), 0);
     assert!(
-        size_of::<super::super::classes::Place>() <= 40,
+        size_of::<crate::core::state::classes::Place>() <= 40,
         "it is kept for each job that was edited"
     );
 }

@@ -2,7 +2,7 @@
 
 use proto::claiming::{ClaimStatus, RunStatus};
 
-use super::*;
+use crate::core::tests::*;
 
 fn told_waiting(batch: &Batch) -> Vec<String> {
     let entries = batch.dirty.recorded.iter().filter_map(|entry| match &entry.what {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use model::ProcId;
 
-use super::*;
 use crate::core::SpoolStep;
+use crate::core::tests::*;
 
 const SPOOLED: &str = "JobStatus = 5\nHoldReasonCode = 16\nCmd = \"/bin/prog\"\nIwd = \"/home\"\nOut = \"out\"\n\
                        PeriodicRelease = true\nLeaveJobInQueue = JobStatus == 4 && StageOutFinish =?= undefined";

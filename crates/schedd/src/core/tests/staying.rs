@@ -1,6 +1,6 @@
 //! Finished jobs that stay in the queue (`leave_in_queue`).
 
-use super::*;
+use crate::core::tests::*;
 
 #[test]
 fn a_completed_job_that_stays_is_removed_as_any_other_and_stays_until_it_is_forced_or_wants_to_go()

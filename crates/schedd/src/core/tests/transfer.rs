@@ -1,6 +1,6 @@
 //! What the log tells of files that travel.
 
-use super::*;
+use crate::core::tests::*;
 
 #[test]
 fn files_that_travel_are_told_of_before_001_and_005() {

@@ -1,0 +1,236 @@
+//! Startds: what they say, and what follows for claims and for the runs on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{Beat, ClaimId, MachineName, Now, RunEnd, RunId, Usage};
+use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, ToStartd};
+
+use crate::core::react::how_to_stop;
+use crate::core::state::core::{Claim, Core, JobRef, Machine};
+use crate::core::state::rows::ClaimRecord;
+use crate::core::words::{Fact, Rejection, Repeat};
+
+impl Core {
+    pub(crate) fn startd_said(
+        &self,
+        now: Now,
+        name: &MachineName,
+        message: &FromStartd,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let unknown = || Rejection::UnknownMachine { machine: name.clone() };
+        let machine = self.machines.get(name).ok_or_else(unknown)?;
+        match message {
+            FromStartd::Status { claims, beat, .. } => {
+                Ok(self.status(now, name, machine, claims, *beat))
+            }
+            FromStartd::Beat { beat } => Ok(vec![seen(name, *beat)]),
+            FromStartd::ClaimGranted(granted) => Ok(self.granted(name, granted)),
+            FromStartd::ClaimDenied { matched, reason } => {
+                if !self.claiming.contains_key(matched) {
+                    return Err(Rejection::NotClaiming { number: matched.number });
+                }
+                Ok(vec![Fact::ClaimFailed { matched: *matched, reason: reason.clone() }])
+            }
+            FromStartd::RunStarted { claim, run, at, scratch_dir } => {
+                self.current(name, *claim, *run)?;
+                self.run_started(*run, *at, scratch_dir)
+            }
+            FromStartd::RunPaused { claim, run, pause, processes } => {
+                self.current(name, *claim, *run)?;
+                self.run_paused(now, *run, *pause, *processes)
+            }
+            FromStartd::RunUsage { claim, run, usage } => {
+                self.current(name, *claim, *run)?;
+                self.usage_seen(now, *run, *usage)
+            }
+            FromStartd::RunEnded { claim, run, end, usage } => {
+                match self.current(name, *claim, *run) {
+                    Ok(_) => Ok(self.run_over(now, run.job, end, *usage)),
+                    // It is in the record, or was given up: either way the startd need not keep it.
+                    Err(_) => Ok(vec![self.recorded(name, *claim, *run)]),
+                }
+            }
+            FromStartd::ClaimGone { claim, reason } => {
+                let held = self.claims.get(claim).filter(|held| held.record.machine == *name);
+                let unknown = || Rejection::UnknownClaim { claim: *claim, machine: name.clone() };
+                Ok(self.gone(now, held.ok_or_else(unknown)?, reason))
+            }
+        }
+    }
+
+    /// The connection to a startd is closed. Nothing follows for its runs before their leases are over; their owners are told.
+    pub(crate) fn startd_down(&self, name: &MachineName) -> Vec<Fact> {
+        let machine = self.machines.get(name).filter(|machine| machine.up);
+        let claims = machine.into_iter().flat_map(|machine| &machine.claims);
+        let runs = claims.filter_map(|claim| self.claims.get(claim)?.record.run);
+        let executes = |run: &RunId| {
+            let state = self.job(run.job).map(|job| job.state());
+            let running = state.as_ref().and_then(|state| state.running());
+            running.is_some_and(|running| running.executing.is_some())
+        };
+        let cut_off = runs.filter(executes).map(|run| Fact::RunDisconnected { run });
+        [Fact::StartdWent { machine: name.clone() }].into_iter().chain(cut_off).collect()
+    }
+
+    /// Brings both sides in line: what the startd holds for us, against what we believe.
+    fn status(
+        &self,
+        now: Now,
+        name: &MachineName,
+        machine: &Machine,
+        listed: &[ClaimStatus],
+        beat: Beat,
+    ) -> Vec<Fact> {
+        let mut facts = vec![Fact::StartdCame { machine: name.clone() }, seen(name, beat)];
+        let listed: BTreeMap<ClaimId, &ClaimStatus> =
+            listed.iter().map(|status| (status.claim, status)).collect();
+        for id in &machine.claims {
+            let claim = &self.claims[id];
+            match listed.get(id) {
+                Some(status) => facts.extend(self.reconcile(now, name, claim, status)),
+                // A status that was sent before the claim was granted cannot know it.
+                None if beat <= claim.record.granted => {
+                    facts.extend(self.say_again(now, name, claim));
+                }
+                None => {
+                    let reason = "the startd does not hold the claim any more";
+                    facts.extend(self.gone(now, claim, reason));
+                }
+            }
+        }
+        for (id, status) in &listed {
+            if !self.claims.contains_key(id) && !self.claiming.contains_key(&status.matched) {
+                facts.push(release(name, *id, status.secret));
+            }
+        }
+        for matched in &machine.claiming {
+            let what = Repeat::RequestClaim(*matched);
+            facts.push(Fact::Repeated { machine: name.clone(), what });
+        }
+        facts
+    }
+
+    fn reconcile(
+        &self,
+        now: Now,
+        name: &MachineName,
+        claim: &Claim,
+        status: &ClaimStatus,
+    ) -> Vec<Fact> {
+        let record = &claim.record;
+        let Some(run) = record.run else {
+            return match &status.run {
+                Some((run, RunStatus::Ended(..))) => vec![self.recorded(name, status.claim, *run)],
+                Some((_, RunStatus::Starting | RunStatus::Executing(_) | RunStatus::Stopping))
+                | None => Vec::new(),
+            };
+        };
+        match &status.run {
+            Some((theirs, RunStatus::Ended(end, usage))) if *theirs == run => {
+                self.run_over(now, run.job, end, *usage)
+            }
+            Some((theirs, RunStatus::Starting | RunStatus::Executing(_) | RunStatus::Stopping))
+                if *theirs == run =>
+            {
+                let job = self.job(run.job);
+                let was_cut_off = job.is_some_and(|job| job.record().tally.disconnected.is_some());
+                let back = was_cut_off.then_some(Fact::RunReconnected { run });
+                back.into_iter().chain(self.say_again(now, name, claim)).collect()
+            }
+            Some(_) | None if status.last_ordinal < record.ordinal => {
+                self.say_again(now, name, claim)
+            }
+            // It accepted the run and does not have it any more.
+            Some(_) | None => {
+                let reason = "the startd has no record of the run".to_owned();
+                let end = RunEnd::Lost { reason };
+                self.run_over(now, run.job, &end, self.usage_of(run))
+            }
+        }
+    }
+
+    /// Says again what the claim's run shall do. The startd does an ordinal once, and answers with what came of it.
+    fn say_again(&self, now: Now, name: &MachineName, claim: &Claim) -> Vec<Fact> {
+        let Some(run) = claim.record.run else { return Vec::new() };
+        let id = claim.record.claim;
+        let job = self.job(run.job);
+        let repeated = |what| Fact::Repeated { machine: name.clone(), what };
+        if let Some(job) = job.filter(JobRef::is_stopping) {
+            return vec![repeated(Repeat::StopRun(id, how_to_stop(job, now)))];
+        }
+        let pause = job.and_then(|job| job.state().running().map(|running| running.pause));
+        let paused = pause.filter(|pause| pause.number > 0).map(|_| repeated(Repeat::PauseRun(id)));
+        [repeated(Repeat::StartRun(id))].into_iter().chain(paused).collect()
+    }
+
+    fn granted(&self, name: &MachineName, granted: &ClaimGranted) -> Vec<Fact> {
+        let mut facts = vec![seen(name, granted.beat)];
+        if self.claims.contains_key(&granted.claim) {
+            return facts;
+        }
+        let Some(claiming) = self.claiming.get(&granted.matched) else {
+            facts.push(release(name, granted.claim, granted.secret));
+            return facts;
+        };
+        facts.push(Fact::ClaimGranted(Box::new(ClaimRecord {
+            claim: granted.claim,
+            secret: granted.secret,
+            matched: granted.matched,
+            machine: name.clone(),
+            address: claiming.matched.address.clone(),
+            slot: granted.slot.as_str().into(),
+            resources: granted.resources.clone(),
+            devices: granted.devices.clone(),
+            limits: claiming.matched.limits.clone(),
+            owner: claiming.owner.clone(),
+            class_key: Arc::clone(&claiming.class_key),
+            universe: claiming.universe,
+            granted: granted.beat,
+            ordinal: 0,
+            run: None,
+            lease_s: 0,
+        })));
+        if !self.expanding.is_empty() {
+            let (claim, ad) = (granted.claim, Arc::clone(&granted.ad));
+            facts.push(Fact::SlotSeen { claim, ad });
+        }
+        facts
+    }
+
+    /// The claim is no more, and nothing of a run on it is alive.
+    pub(crate) fn gone(&self, now: Now, claim: &Claim, reason: &str) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if let Some(run) = claim.record.run {
+            let end = RunEnd::Lost { reason: reason.to_owned() };
+            facts.extend(self.run_over(now, run.job, &end, self.usage_of(run)));
+        }
+        facts.push(Fact::ClaimDropped { claim: claim.record.claim, release: false });
+        facts
+    }
+
+    /// What the run is known to have used.
+    fn usage_of(&self, run: RunId) -> Usage {
+        self.job(run.job).map_or_else(Usage::default, |job| job.record().tally.last_usage)
+    }
+
+    /// The claim, if this run is on it.
+    fn current(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Result<&Claim, Rejection> {
+        let held = self.claims.get(&claim).filter(|held| held.record.machine == *name);
+        held.filter(|held| held.record.run == Some(run)).ok_or(Rejection::OtherRun { run, claim })
+    }
+
+    fn recorded(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Fact {
+        let what = Repeat::Message(Box::new(ToStartd::RunRecorded { claim, run }));
+        Fact::Repeated { machine: name.clone(), what }
+    }
+}
+
+fn seen(name: &MachineName, beat: Beat) -> Fact {
+    Fact::BeatSeen { machine: name.clone(), beat }
+}
+
+fn release(name: &MachineName, claim: ClaimId, secret: model::ClaimSecret) -> Fact {
+    let what = Repeat::Message(Box::new(ToStartd::ReleaseClaim { claim, secret }));
+    Fact::Repeated { machine: name.clone(), what }
+}

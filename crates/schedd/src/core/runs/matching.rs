@@ -1,0 +1,116 @@
+//! The negotiator: what it is told of the idle jobs, and what is done with its matches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use model::{ClassId, Now};
+use proto::matchmaking::{ClassRequest, FromSchedd, Match, ToSchedd};
+
+use crate::core::ads;
+use crate::core::state::classes::Class;
+use crate::core::state::core::{Core, Told};
+use crate::core::words::{Fact, Rejection};
+
+/// How often the negotiator is told everything although it was told every change: a message that was overtaken by another
+/// would leave it wrong for ever.
+const RETELL_EVERY: Duration = Duration::from_secs(120);
+
+impl Core {
+    pub(crate) fn negotiator_said(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
+        match message {
+            ToSchedd::Matches(matches) => Ok(self.take_matches(matches)),
+            ToSchedd::Reasons(reasons) => {
+                let told = reasons.iter().filter_map(|(id, reason)| Some((*id, reason.as_ref()?)));
+                let news = told.flat_map(|(id, reason)| self.newly_waiting(id, reason));
+                Ok([Fact::ReasonsHeard(reasons.clone())].into_iter().chain(news).collect())
+            }
+            ToSchedd::Significant(names) => {
+                let names: BTreeSet<_> = names.iter().cloned().collect();
+                if names == self.classes.significant {
+                    return Err(Rejection::Stale);
+                }
+                Ok(vec![Fact::SignificantHeard(names.into_iter().collect())])
+            }
+        }
+    }
+
+    /// Claims each part that a job still waits for, and declines the rest.
+    fn take_matches(&self, matches: &[Match]) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let mut taken: BTreeMap<ClassId, u64> = BTreeMap::new();
+        let mut asked = BTreeSet::new();
+        for matched in matches {
+            let known = self.claiming.contains_key(&matched.id)
+                || self.has_claim_from(matched)
+                || !asked.insert(matched.id);
+            if known {
+                continue;
+            }
+            let class = self.classes.by_id.get(&matched.class);
+            let wanted = class.map_or(0, |class| self.wanted(class));
+            let taken = taken.entry(matched.class).or_default();
+            if *taken < wanted {
+                *taken += 1;
+                facts.push(Fact::ClaimRequested(matched.clone()));
+            } else {
+                let reason = "no job of the class waits any more".to_owned();
+                let class = matched.class;
+                facts.push(Fact::MatchDeclined { matched: matched.id, class, reason });
+            }
+        }
+        facts.extend(matches.iter().map(|m| m.id).max().map(|matched| Fact::MatchSeen { matched }));
+        facts
+    }
+
+    fn has_claim_from(&self, matched: &Match) -> bool {
+        let machine = self.machines.get(&matched.machine);
+        machine.into_iter().flat_map(|machine| &machine.claims).any(|claim| {
+            self.claims.get(claim).is_some_and(|claim| claim.record.matched == matched.id)
+        })
+    }
+
+    /// What the negotiator must be told now: everything on a new connection, afterwards what changed.
+    pub(crate) fn requests(&self, now: Now) -> Option<Fact> {
+        let negotiator = self.negotiator.as_ref()?;
+        let full = !negotiator.introduced || self.retell_ms().is_some_and(|due| now.boot_ms >= due);
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        let all = self.classes.by_id.keys().filter(|_| full);
+        for id in self.classes.changed.iter().filter(|_| !full).chain(all) {
+            let request =
+                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
+            let told = negotiator.told.get(id);
+            match request {
+                Some(request) if full || told != Some(&told_of(&request)) => changed.push(request),
+                None if told.is_some() && !full => gone.push(*id),
+                Some(_) | None => {}
+            }
+        }
+        if !full && changed.is_empty() && gone.is_empty() {
+            return None;
+        }
+        let seen = negotiator.seen;
+        Some(Fact::RequestsTold(FromSchedd::Requests { full, changed, gone, seen }))
+    }
+
+    /// When the negotiator is to be told everything again; not if it knows of nothing that waits.
+    pub(crate) fn retell_ms(&self) -> Option<u64> {
+        let negotiator = self.negotiator.as_ref().filter(|n| !n.told.is_empty())?;
+        let every = u64::try_from(RETELL_EVERY.as_millis()).unwrap_or(u64::MAX);
+        Some(negotiator.told_all_ms.saturating_add(every))
+    }
+
+    fn request(&self, id: ClassId, class: &Class, now: Now) -> Option<ClassRequest> {
+        if class.universe.is_beside() {
+            return None;
+        }
+        let idle = u32::try_from(self.wanted(class)).unwrap_or(u32::MAX);
+        let (priority, first) = class.idle.first().filter(|_| idle > 0)?;
+        let ad = ads::matching_ad(self.job(first)?, now, self);
+        let owner = model::submitter(&ad, &class.owner);
+        Some(ClassRequest { class: id, owner, priority, first, idle, ad })
+    }
+}
+
+pub(crate) fn told_of(request: &ClassRequest) -> Told {
+    Told { priority: request.priority, first: request.first, idle: request.idle }
+}

@@ -1,0 +1,384 @@
+//! Runs: who is authorised to start, and what follows when one is over.
+
+use std::time::Duration;
+
+use model::{
+    AfterRun, Attempt, CheckpointEnd, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now,
+    Pause, RunEnd, RunId, Script, StartFailure, StartStage, StopCause, Timestamp, Usage,
+    VacateCode,
+};
+
+use crate::core::ads;
+use crate::core::policy::policy;
+use crate::core::state::core::{Core, JobRef};
+use crate::core::words::{Fact, Rejection};
+
+/// What a job waits after its first, second, ... run in a row that failed through no doing of its own: soon enough for a
+/// machine that came back, rarely enough for one that eats jobs.
+const BACKOFF_S: [u64; 6] = [1, 5, 15, 60, 180, 600];
+
+/// How a run is over by which the job took a checkpoint.
+pub(crate) const TOOK_CHECKPOINT: RunEnd =
+    RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint };
+
+/// The back-off after so many failures in a row.
+pub(crate) fn backoff(failures: u32) -> Duration {
+    let last = BACKOFF_S.len() - 1;
+    let nth = usize::try_from(failures.saturating_sub(1)).unwrap_or(last).min(last);
+    Duration::from_secs(BACKOFF_S[nth])
+}
+
+impl Core {
+    pub(crate) fn authorise(&self, now: Now, id: JobId, claim: ClaimId) -> Vec<Fact> {
+        let Some(job) = self.job(id) else { return Vec::new() };
+        let attempt = Attempt(job.record().tally.attempt.0 + 1);
+        let held = self.claims.get(&claim).map(|claim| &claim.record);
+        let slot = held.filter(|held| !held.universe.is_beside()).map(|held| held.slot.clone());
+        let event = JobEvent::RunAuthorised { attempt, claim, slot, at: now.wall };
+        match self.taken_from_machine(now, job, claim) {
+            Ok(taken) => taken.into_iter().chain([Fact::Job { job: id, event }]).collect(),
+            Err(instead) => vec![*instead],
+        }
+    }
+
+    pub(crate) fn run_started(
+        &self,
+        run: RunId,
+        at: Timestamp,
+        scratch_dir: &str,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let state = self.job(run.job).map(|job| job.state());
+        let news = state
+            .as_ref()
+            .and_then(JobState::running)
+            .is_some_and(|running| running.attempt == run.attempt && running.executing.is_none());
+        if !news {
+            return Err(Rejection::Stale);
+        }
+        let event = JobEvent::RunStarted { attempt: run.attempt, at };
+        Ok(vec![
+            Fact::RunPlaced { run, scratch_dir: scratch_dir.into() },
+            Fact::Job { job: run.job, event },
+        ])
+    }
+
+    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last order counts.
+    pub(crate) fn run_paused(
+        &self,
+        now: Now,
+        run: RunId,
+        pause: Pause,
+        processes: u32,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let state = self.job(run.job).map(|job| job.state()).ok_or(Rejection::Stale)?;
+        let (attempt, at) = (run.attempt, now.wall);
+        let event = match &state {
+            JobState::Running(running) if running.pause == pause && pause.suspend => {
+                JobEvent::Suspended { attempt, processes, at }
+            }
+            JobState::Suspended { running, .. } if running.pause == pause && !pause.suspend => {
+                JobEvent::Continued { attempt, at }
+            }
+            JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Idle { .. }
+            | JobState::Stopping { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => return Err(Rejection::Stale),
+        };
+        Ok(vec![Fact::Job { job: run.job, event }])
+    }
+
+    pub(crate) fn usage_seen(
+        &self,
+        now: Now,
+        run: RunId,
+        usage: Usage,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let known = self.job(run.job).map(|job| job.record().tally.last_usage);
+        if known == Some(usage) {
+            return Err(Rejection::Stale);
+        }
+        let seen = Fact::UsageSeen { run, usage };
+        Ok([seen].into_iter().chain(self.out_of_resources(now, run, usage)).collect())
+    }
+
+    /// The job's run is surely over, in this way.
+    pub(crate) fn run_over(&self, now: Now, id: JobId, end: &RunEnd, usage: Usage) -> Vec<Fact> {
+        let Some(job) = self.job(id) else { return Vec::new() };
+        let state = job.state();
+        let Some(running) = state.running() else { return Vec::new() };
+        let end = if self.took_checkpoint(job, end, now) { &TOOK_CHECKPOINT } else { end };
+        // Its program may have been executed while nobody could tell us.
+        let unseen = usage.started.filter(|_| running.executing.is_none()).map(|at| Fact::Job {
+            job: id,
+            event: JobEvent::RunStarted { attempt: running.attempt, at },
+        });
+        let next = self.after_run(now, job, &state, end, usage);
+        let event = JobEvent::RunOver {
+            attempt: running.attempt,
+            end: end.clone(),
+            usage,
+            next: next.clone(),
+            at: now.wall,
+        };
+        let leaves = match next {
+            AfterRun::Complete | AfterRun::Remove { .. } => !policy::stays(self, job, &event, now),
+            AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
+        };
+        let mut facts: Vec<Fact> = unseen.into_iter().collect();
+        facts.push(Fact::Job { job: id, event });
+        facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
+        if *end == TOOK_CHECKPOINT && self.goes_on_in_place(now, job, &state, running.claim) {
+            facts.extend(self.authorise(now, id, running.claim));
+        }
+        facts
+    }
+
+    fn took_checkpoint(&self, job: JobRef<'_>, end: &RunEnd, now: Now) -> bool {
+        // Few jobs do: no ad is made for the others.
+        let may = job.has_one(&[CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL]);
+        may && CheckpointEnd::of(&ads::job_ad(job, now, self)).is_some_and(|took| took.is(end))
+    }
+
+    /// Whether a job that has taken a checkpoint is started from it again at once, where it was (HTCondor 25.14), and waits for nothing.
+    fn goes_on_in_place(
+        &self,
+        now: Now,
+        job: JobRef<'_>,
+        state: &JobState,
+        claim: ClaimId,
+    ) -> bool {
+        let is_left_alone = match state {
+            JobState::Running(_) | JobState::Suspended { .. } => true,
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => false,
+        };
+        is_left_alone && !self.timed.contains(&job.job.cluster) && self.is_usable(now, &claim)
+    }
+
+    fn after_run(
+        &self,
+        now: Now,
+        job: JobRef<'_>,
+        state: &JobState,
+        end: &RunEnd,
+        usage: Usage,
+    ) -> AfterRun {
+        match state {
+            JobState::Stopping { cause: StopCause::Hold(hold), .. } => AfterRun::Hold(hold.clone()),
+            JobState::Stopping { cause: StopCause::Remove { reason }, .. } => {
+                AfterRun::Remove { reason: reason.clone() }
+            }
+            JobState::Stopping { cause: StopCause::Vacate { reason, .. }, .. } => match end {
+                RunEnd::Vacated { .. } => AfterRun::Requeue { reason: reason.clone() },
+                RunEnd::Exited { .. }
+                | RunEnd::Signaled { .. }
+                | RunEnd::OutputFailed { .. }
+                | RunEnd::ScriptFailed { .. }
+                | RunEnd::UpToDate
+                | RunEnd::StartFailed(_)
+                | RunEnd::Lost { .. } => self.of_itself(now, job, end, usage),
+            },
+            JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Idle { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => self.of_itself(now, job, end, usage),
+        }
+    }
+
+    /// What follows when nobody had asked for the end.
+    fn of_itself(&self, now: Now, job: JobRef<'_>, end: &RunEnd, usage: Usage) -> AfterRun {
+        match end {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
+                policy::after_exit(self, job, end, usage, now)
+            }
+            RunEnd::OutputFailed { path, errno, over_limit: true, .. } => {
+                let reason = format!(
+                    "The maximum total output file transfer size was exceeded: {path} is beyond what MaxTransferOutputMB allows"
+                );
+                let code = HoldCode::MaxTransferOutputSizeExceeded;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::OutputFailed { end, path, errno, .. }
+                if self.took_checkpoint(job, end, now) =>
+            {
+                let reason = format!(
+                    "The job's checkpoint could not be kept: {path}: {}",
+                    errno_text(*errno)
+                );
+                let code = HoldCode::FailedToCheckpoint;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::OutputFailed { path, errno, over_limit: false, said, .. } => {
+                let [here, there] = self.both_ends(job);
+                let failed = TransferFailure { path, errno: *errno, said: said.as_deref() };
+                let reason = failed.reason("output", &there, &here, &there);
+                let code = HoldCode::TransferOutputError;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::StartFailed(StartFailure {
+                stage: StartStage::TransferInput,
+                path,
+                errno,
+                said,
+            }) => {
+                let [here, there] = self.both_ends(job);
+                let failed = TransferFailure { path, errno: *errno, said: said.as_deref() };
+                let reason = failed.reason("input", &here, &there, &there);
+                let code = HoldCode::TransferInputError;
+                AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::StartFailed(failure) => after_start_failure(failure, job, now),
+            RunEnd::ScriptFailed { script, .. } => {
+                let code = match script {
+                    Script::Pre => HoldCode::PreScriptFailed,
+                    Script::Post => HoldCode::PostScriptFailed,
+                };
+                let reason = error_from(job, format!("{script} script failed."));
+                AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall })
+            }
+            RunEnd::Vacated { code } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
+            RunEnd::Lost { reason } => AfterRun::Requeue { reason: reason.clone() },
+        }
+    }
+}
+
+impl Core {
+    /// The two places between which a job's files travel: this one, and where it ran.
+    fn both_ends(&self, job: JobRef<'_>) -> [String; 2] {
+        let slot = job.record().tally.slot.unwrap_or_default();
+        [format!("access point {}", self.config.name), format!("execution point {slot}")]
+    }
+}
+
+/// A file that could not be moved.
+struct TransferFailure<'a> {
+    path: &'a str,
+    errno: i32,
+    /// What a plug-in said of it.
+    said: Option<&'a str>,
+}
+
+impl TransferFailure<'_> {
+    /// HTCondor 25.14's words for it. A plug-in works on the machine, whichever way its files go.
+    fn reason(&self, which: &str, from: &str, to: &str, machine: &str) -> String {
+        let Self { path, errno, said } = self;
+        if let Some(said) = said {
+            let (protocol, _) = path.split_once("://").unwrap_or_default();
+            return format!(
+                "Transfer {which} files failure at {machine} using protocol {protocol}. Details: {said} (URL file = {path})"
+            );
+        }
+        let cause = errno_text(*errno);
+        format!(
+            "Transfer {which} files failure at {from} while sending files to {to}. Details: 1 total failures: first failure: \
+             reading from file {path}: (errno {errno}) {cause}"
+        )
+    }
+}
+
+/// A start that failed holds the job, with the code of the step, unless the step was ours (HTCondor 25.14's texts).
+fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> AfterRun {
+    let StartFailure { stage, path, errno, said: _ } = failure;
+    let cause = errno_text(*errno);
+    let (code, reason) = match stage {
+        StartStage::InputSize => (
+            HoldCode::MaxTransferInputSizeExceeded,
+            format!(
+                "The maximum total input file transfer size was exceeded: {path} is beyond what MaxTransferInputMB allows"
+            ),
+        ),
+        StartStage::Directory => {
+            (HoldCode::IwdError, format!("Cannot access initial working directory {path}: {cause}"))
+        }
+        StartStage::Input => (
+            HoldCode::UnableToOpenInput,
+            format!("Failed to open '{path}' as standard input: {cause} (errno {errno})"),
+        ),
+        StartStage::Output => (
+            HoldCode::UnableToOpenOutput,
+            format!("Failed to open '{path}' as standard output: {cause} (errno {errno})"),
+        ),
+        StartStage::Error => (
+            HoldCode::UnableToOpenOutput,
+            format!("Failed to open '{path}' as standard error: {cause} (errno {errno})"),
+        ),
+        StartStage::Deferral => {
+            let reason = "Job missed deferred execution time".to_owned();
+            let code = HoldCode::MissedDeferredExecutionTime;
+            return AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall });
+        }
+        StartStage::Group => (
+            HoldCode::CannotSwitchPrimaryGroup,
+            format!("Cannot switch to primary_unix_group '{path}': {cause} (errno {errno})"),
+        ),
+        StartStage::Execute => (
+            HoldCode::FailedToCreateProcess,
+            format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),
+        ),
+        StartStage::TransferInput | StartStage::Prepare => {
+            let reason = format!("the machine could not prepare the run ({path}: {cause})");
+            return AfterRun::Requeue { reason };
+        }
+    };
+    let reason = error_from(job, reason);
+    AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+}
+
+/// HTCondor 25.14's words for what a machine says went wrong.
+fn error_from(job: JobRef<'_>, reason: String) -> String {
+    match job.record().tally.slot {
+        Some(slot) => format!("Error from {slot}: {reason}"),
+        None => reason,
+    }
+}
+
+fn vacated(code: VacateCode) -> &'static str {
+    match code {
+        VacateCode::StartdShutdown => "the machine's startd stopped",
+        VacateCode::StartdDraining => "the machine is being drained",
+        VacateCode::ReconnectFailed => {
+            "the machine did not hear this schedd for the time of the lease"
+        }
+        VacateCode::ScratchDirError => "the scratch folder could not be made, or was lost",
+        VacateCode::JobOutOfResources => "the run used more than its slot has",
+        VacateCode::SuccessfulCheckpoint => "the job took a checkpoint",
+        VacateCode::UserRequest
+        | VacateCode::JobPolicyVacate
+        | VacateCode::SystemPolicyVacate
+        | VacateCode::UserVacateJob
+        | VacateCode::JobShouldRequeue
+        | VacateCode::ScheddVacate
+        | VacateCode::JobRemoved => "the run was stopped",
+    }
+}
+
+/// The kernel's own words for the errors that starting a program meets.
+fn errno_text(errno: i32) -> String {
+    let text = match errno {
+        1 => "Operation not permitted",
+        2 => "No such file or directory",
+        5 => "Input/output error",
+        7 => "Argument list too long",
+        8 => "Exec format error",
+        12 => "Cannot allocate memory",
+        13 => "Permission denied",
+        20 => "Not a directory",
+        21 => "Is a directory",
+        26 => "Text file busy",
+        28 => "No space left on device",
+        30 => "Read-only file system",
+        36 => "File name too long",
+        40 => "Too many levels of symbolic links",
+        122 => "Disk quota exceeded",
+        other => return format!("error {other}"),
+    };
+    text.to_owned()
+}

@@ -1,0 +1,51 @@
+//! Jobs that are not to run at all (`noop_job`): they count as ended as soon as they would wait for a match. DAGs and tests of
+//! workflows are made of them.
+
+use classad::{ClassAd, Value};
+use model::{JobEvent, JobId, Now, RunEnd};
+
+use crate::core::ads;
+use crate::core::policy::policy;
+use crate::core::state::core::Core;
+use crate::core::words::Fact;
+
+/// The attribute that says so; the classes of jobs differ by it.
+pub(crate) const IS_NOOP: &str = "IsNoopJob";
+
+/// Jobs that end in one batch: as many as start in one.
+const SKIPS_PER_TICK: usize = 5_000;
+
+/// Whether a job with this ad may say so: it does, or it must be asked.
+pub(crate) fn may_skip(ad: &ClassAd) -> bool {
+    ad.get(IS_NOOP).is_some_and(|expr| expr.as_literal().is_none_or(Value::is_true))
+}
+
+impl Core {
+    /// The ends of idle jobs that are not to run.
+    pub(crate) fn skips(&self, now: Now) -> Vec<Fact> {
+        let classes = self.classes.changed.iter().filter_map(|id| self.classes.by_id.get(id));
+        let jobs = classes.filter(|class| class.may_skip).flat_map(|class| class.idle.iter());
+        jobs.take(SKIPS_PER_TICK).flat_map(|job| self.skip(job, now)).collect()
+    }
+
+    fn skip(&self, id: JobId, now: Now) -> Vec<Fact> {
+        let Some(job) = self.job(id) else { return Vec::new() };
+        let (ad, env) = (ads::matching_ad(job, now, self), ads::env(now));
+        if !ad.eval(IS_NOOP, None, &env).is_true() {
+            return Vec::new();
+        }
+        let number = |name| {
+            let value = ad.eval(name, None, &env).as_i64();
+            value.and_then(|n| i32::try_from(n).ok())
+        };
+        // HTCondor 25.14: exit code 0, unless the user says otherwise.
+        let end = match number("NoopJobExitSignal").filter(|signal| *signal > 0) {
+            Some(signal) => RunEnd::Signaled { signal, core: false },
+            None => RunEnd::Exited { code: number("NoopJobExitCode").unwrap_or(0) },
+        };
+        let event = JobEvent::Skipped { end, at: now.wall };
+        let stays = policy::stays(self, job, &event, now);
+        let left = (!stays).then_some(Fact::JobLeft { job: id });
+        [Fact::Job { job: id, event }].into_iter().chain(left).collect()
+    }
+}

@@ -1,0 +1,366 @@
+//! Equivalence classes of jobs: jobs of one owner that no machine can tell apart. Matching is per class, and a claim serves
+//! every job of its class. What HTCondor calls autoclusters.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, RefScope};
+use model::{
+    ClaimId, ClassId, ClusterId, IdleReason, JobId, JobPriority, ProcId, Timestamp, Universe,
+    UserName, attr,
+};
+
+use crate::core::state::ranges::Ranges;
+
+/// What a class is made from, beside the attributes that begin with `Request`.
+const ROOTS: [&str; 6] = [
+    attr::REQUIREMENTS,
+    attr::RANK,
+    attr::CONCURRENCY_LIMITS,
+    attr::ACCOUNTING_GROUP,
+    crate::core::runs::skip::IS_NOOP,
+    crate::core::time::pacing::START_DELAY,
+];
+
+/// All classes that have an idle job, a claim, or a match under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Classes {
+    pub(crate) by_id: BTreeMap<ClassId, Class>,
+    by_key: BTreeMap<Arc<str>, ClassId>,
+    last: ClassId,
+    /// Classes in which something changed since the negotiator was told last.
+    pub(crate) changed: BTreeSet<ClassId>,
+    /// What machines' expressions refer to.
+    pub(crate) significant: BTreeSet<AttrName>,
+    /// Classes with idle jobs that run beside the schedd: no negotiator is told of them.
+    pub(crate) beside: BTreeSet<ClassId>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    pub(crate) key: Arc<str>,
+    /// The names of the attributes that it is made from (`AutoClusterAttrs`).
+    pub(crate) attrs: Arc<str>,
+    pub(crate) owner: UserName,
+    /// Where its jobs run. Known while it has idle jobs.
+    pub(crate) universe: Universe,
+    /// Whether some of its jobs may be not to run at all. Known while it has idle jobs.
+    pub(crate) may_skip: bool,
+    /// Whether the start of one of its jobs may make the next wait. Known while it has idle jobs.
+    pub(crate) paces: bool,
+    /// Jobs that may start now.
+    pub(crate) idle: IdleJobs,
+    /// Matches that are being claimed for it.
+    pub(crate) claiming: u32,
+    /// Its claims without a run.
+    pub(crate) free: BTreeSet<ClaimId>,
+    /// How many claims it has.
+    pub(crate) claims: u32,
+    pub(crate) reason: Option<IdleReason>,
+    /// When the negotiator said so last.
+    pub(crate) heard: Option<Timestamp>,
+    /// Set for a class of jobs that run beside the schedd and may not now.
+    pub(crate) aside: Option<Aside>,
+}
+
+/// Until when a class is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// Milliseconds of the boot clock.
+    pub(crate) until_ms: u64,
+    /// Whether it waits for others of its universe, and is looked at as soon as one of them has ended.
+    pub(crate) for_others: bool,
+}
+
+/// The idle jobs of a class in their order: priority, cluster, proc.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IdleJobs {
+    jobs: BTreeMap<(Reverse<JobPriority>, ClusterId), Ranges>,
+    count: u64,
+}
+
+impl IdleJobs {
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The clusters, with how many of their jobs wait here, in their order.
+    pub(crate) fn by_cluster(&self) -> impl Iterator<Item = (ClusterId, u64)> {
+        self.jobs.iter().map(|((_, cluster), procs)| (*cluster, procs.len()))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.iter().flat_map(|((_, cluster), procs)| {
+            procs.iter().map(|proc| JobId { cluster: *cluster, proc })
+        })
+    }
+
+    /// The first job, and its priority.
+    pub(crate) fn first(&self) -> Option<(JobPriority, JobId)> {
+        let ((Reverse(priority), cluster), procs) = self.jobs.first_key_value()?;
+        Some((*priority, JobId { cluster: *cluster, proc: procs.lowest()? }))
+    }
+
+    pub(crate) fn insert_range(
+        &mut self,
+        priority: JobPriority,
+        cluster: ClusterId,
+        start: u32,
+        end: u32,
+    ) {
+        self.count += u64::from(end - start);
+        self.jobs.entry((Reverse(priority), cluster)).or_default().insert_range(start, end);
+    }
+
+    fn remove(&mut self, priority: JobPriority, job: JobId) -> bool {
+        let key = (Reverse(priority), job.cluster);
+        let Some(procs) = self.jobs.get_mut(&key) else { return false };
+        let removed = procs.remove(job.proc);
+        if procs.is_empty() {
+            self.jobs.remove(&key);
+        }
+        self.count -= u64::from(removed);
+        removed
+    }
+}
+
+impl Class {
+    /// Idle jobs for which there is no claim and none is asked for.
+    pub(crate) fn needs(&self) -> u64 {
+        let wanted = self.idle.count().saturating_sub(u64::from(self.claiming));
+        wanted.saturating_sub(u64::try_from(self.free.len()).unwrap_or(u64::MAX))
+    }
+
+    /// How many of its idle jobs have a claim already.
+    pub(crate) fn free_for_idle(&self) -> u32 {
+        let free = u64::try_from(self.free.len()).unwrap_or(u64::MAX);
+        u32::try_from(free.min(self.idle.count())).unwrap_or(u32::MAX)
+    }
+
+    fn is_unused(&self) -> bool {
+        self.idle.count() == 0 && self.claiming == 0 && self.claims == 0
+    }
+}
+
+impl Classes {
+    pub(crate) fn id_of(&self, key: &str) -> Option<ClassId> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(crate) fn with_key(&self, key: &str) -> Option<&Class> {
+        self.by_id.get(self.by_key.get(key)?)
+    }
+
+    /// Changes a class, makes it if there is none, and forgets it once nothing is left of it.
+    pub(crate) fn change(
+        &mut self,
+        key: &Arc<str>,
+        owner: &UserName,
+        change: impl FnOnce(&mut Class),
+    ) {
+        let id = *self.by_key.entry(Arc::clone(key)).or_insert_with(|| {
+            self.last = self.last.next();
+            self.last
+        });
+        let class = self.by_id.entry(id).or_insert_with(|| Class {
+            key: Arc::clone(key),
+            attrs: names_in(key).join(",").into(),
+            owner: owner.clone(),
+            idle: IdleJobs::default(),
+            claiming: 0,
+            free: BTreeSet::new(),
+            claims: 0,
+            universe: Universe::default(),
+            may_skip: false,
+            paces: false,
+            reason: None,
+            heard: None,
+            aside: None,
+        });
+        change(class);
+        if class.universe.is_beside() && class.idle.count() > 0 {
+            self.beside.insert(id);
+        } else {
+            self.beside.remove(&id);
+        }
+        if class.is_unused() {
+            self.by_id.remove(&id);
+            self.by_key.remove(key);
+        }
+        self.changed.insert(id);
+    }
+
+    /// No class yet, but numbers that go on after those of `before`: none of them means something else here.
+    pub(crate) fn following(before: &Self, significant: BTreeSet<AttrName>) -> Self {
+        let changed = before.by_id.keys().chain(&before.changed).copied().collect();
+        Self { significant, last: before.last, changed, ..Self::default() }
+    }
+
+    pub(crate) fn add_idle(&mut self, place: &Place, owner: &UserName, job: JobId) {
+        let (start, end) = (job.proc.0, job.proc.0 + 1);
+        self.add_idle_ranges(place, owner, job.cluster, [(start, end)].into_iter());
+    }
+
+    /// The same for pieces of a cluster: from the first number to the one behind the last.
+    pub(crate) fn add_idle_ranges(
+        &mut self,
+        place: &Place,
+        owner: &UserName,
+        cluster: ClusterId,
+        pieces: impl Iterator<Item = (u32, u32)>,
+    ) {
+        self.change(&place.key, owner, |class| {
+            class.universe = place.universe;
+            class.may_skip = place.may_skip;
+            class.paces = place.paces;
+            for (start, end) in pieces {
+                class.idle.insert_range(place.priority, cluster, start, end);
+            }
+        });
+    }
+
+    pub(crate) fn remove_idle(&mut self, place: &Place, owner: &UserName, job: JobId) {
+        self.change(&place.key, owner, |class| {
+            assert!(
+                class.idle.remove(place.priority, job),
+                "job {job} leaves a class that it is not idle in"
+            );
+        });
+    }
+}
+
+/// How the procs of one cluster fall into classes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sorting {
+    /// Where a proc belongs that is not `special`.
+    pub(crate) usual: Place,
+    /// Procs whose own attributes matter.
+    pub(crate) special: BTreeMap<ProcId, Place>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) key: Arc<str>,
+    pub(crate) priority: JobPriority,
+    pub(crate) universe: Universe,
+    /// Whether it may be that the job is not to run at all.
+    pub(crate) may_skip: bool,
+    /// Whether its start may make its owner's next job wait.
+    pub(crate) paces: bool,
+}
+
+impl Sorting {
+    /// Sorts the procs of a cluster. `shared` is the cluster's ad; `own` gives what a proc adds to it.
+    pub(crate) fn new(
+        owner: &UserName,
+        shared: &Arc<ClassAd>,
+        significant: &BTreeSet<AttrName>,
+        own: impl Iterator<Item = (ProcId, ClassAd)>,
+        template: Option<&[AttrName]>,
+    ) -> Self {
+        let names = telling_names(shared, significant);
+        let usual = Place::of(owner, shared, significant);
+        let matters = |name: &AttrName| {
+            let is = |known: &str| name.as_str().eq_ignore_ascii_case(known);
+            tells(name)
+                || names.contains(name)
+                || JobPriority::has(name.as_str())
+                || is(attr::JOB_UNIVERSE)
+        };
+        // Procs made from one template add the same attributes: if none of them matters, none need be looked at.
+        if template.is_some_and(|template| !template.iter().any(matters)) {
+            return Self { usual, special: BTreeMap::new() };
+        }
+        let special = own
+            .filter(|(_, ad)| ad.iter().any(|(name, _)| matters(name)))
+            .map(|(proc, mut ad)| {
+                ad.set_parent(Arc::clone(shared));
+                (proc, Place::of(owner, &ad, significant))
+            })
+            .filter(|(_, place)| *place != usual)
+            .collect();
+        Self { usual, special }
+    }
+
+    /// Where a proc belongs from now on.
+    pub(crate) fn put(&mut self, proc: ProcId, place: Place) {
+        if place == self.usual {
+            self.special.remove(&proc);
+            return;
+        }
+        // Many jobs that were given another priority share one key.
+        let key = if place.key == self.usual.key { Arc::clone(&self.usual.key) } else { place.key };
+        self.special.insert(proc, Place { key, ..place });
+    }
+
+    pub(crate) fn place(&self, proc: ProcId) -> &Place {
+        self.special.get(&proc).unwrap_or(&self.usual)
+    }
+}
+
+impl Place {
+    /// Where a job with this ad belongs.
+    pub(crate) fn of(owner: &UserName, ad: &ClassAd, significant: &BTreeSet<AttrName>) -> Self {
+        let names = telling_names(ad, significant);
+        Self {
+            key: key(owner, ad, &names),
+            priority: JobPriority::of(ad),
+            universe: Universe::of(ad),
+            may_skip: crate::core::runs::skip::may_skip(ad),
+            paces: ad.get(crate::core::time::pacing::START_DELAY).is_some(),
+        }
+    }
+}
+
+fn tells(name: &AttrName) -> bool {
+    let head = name.as_str().get(..attr::REQUEST_PREFIX.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(attr::REQUEST_PREFIX))
+}
+
+/// The attributes that tell classes apart: the roots, and all that they refer to, whether the ad has it or not.
+fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<AttrName> {
+    let mut names: BTreeSet<AttrName> = ROOTS.iter().map(|name| AttrName::from(*name)).collect();
+    if Universe::of(ad).is_beside() {
+        names.insert(AttrName::from(attr::JOB_UNIVERSE));
+    }
+    names.extend(significant.iter().cloned());
+    names.extend(ad.iter_all().map(|(name, _)| name).filter(|name| tells(name)).cloned());
+    let mut open: Vec<AttrName> = names.iter().cloned().collect();
+    while let Some(name) = open.pop() {
+        let Some(expr) = ad.lookup(&name) else { continue };
+        for (scope, reference) in expr.references() {
+            if scope != RefScope::Target && names.insert(reference.clone()) {
+                open.push(reference);
+            }
+        }
+    }
+    names
+}
+
+/// The names of the attributes that a class is made from and its jobs have, from its key.
+fn names_in(key: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    // The owner's name has no newline.
+    let mut rest = key.split_once('\n').map_or("", |(_, rest)| rest);
+    while let Some((name, after)) = rest.split_once('=') {
+        let Some((length, after)) = after.split_once(':') else { break };
+        names.push(name);
+        let end = length.parse::<usize>().map_or(after.len(), |length| length + 1);
+        rest = after.get(end..).unwrap_or_default();
+    }
+    names
+}
+
+fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
+    let mut key = owner.to_string();
+    for name in names {
+        if let Some(expr) = ad.lookup(name) {
+            // The length keeps a value from looking like the next attribute. Writing to a String does not fail.
+            let text = expr.to_string();
+            let _ = write!(key, "\n{}={}:{text}", name.as_str().to_ascii_lowercase(), text.len());
+        }
+    }
+    key.into()
+}

@@ -1,0 +1,438 @@
+//! The indexes: the same few functions keep them in step under `apply` and build them at `load`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use classad::AttrName;
+use model::{
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, Timestamp,
+    Universe, UserName,
+};
+use proto::client::Counts;
+
+use crate::core::ads;
+use crate::core::runs::beside::Places;
+use crate::core::runs::expand::expands;
+use crate::core::state::classes::{Classes, Place, Sorting};
+use crate::core::state::core::{Claim, Cluster, Config, Core, Machine};
+use crate::core::state::ranges::Ranges;
+use crate::core::state::rows::{ClaimRecord, ClusterRecord, Rows};
+use crate::core::state::waiting::Untold;
+use crate::core::time::deferral::has_timed_jobs;
+use crate::core::time::watch::{Round, Watch};
+
+/// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine is matched anew, so that
+/// fair share is heard.
+const WORK_LIFE: Duration = Duration::from_secs(1200);
+
+impl Core {
+    /// A core without rows: the first start.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            meta: crate::core::state::rows::Meta::default(),
+            last_seq: model::Seq::default(),
+            clusters: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            submissions: BTreeMap::new(),
+            classes: Classes::default(),
+            counts: BTreeMap::new(),
+            all: Counts::default(),
+            by_universe: BTreeMap::new(),
+            factories: BTreeSet::new(),
+            staying: BTreeSet::new(),
+            retrying: BTreeSet::new(),
+            timed: BTreeSet::new(),
+            expanding: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            round: Round::default(),
+            kept_checked_ms: 0,
+            reserved: BTreeMap::new(),
+            next_reserved: crate::core::state::rows::Meta::default().next_cluster,
+            machines: BTreeMap::new(),
+            claiming: BTreeMap::new(),
+            beside: Places::default(),
+            negotiator: None,
+            happened: crate::core::state::statistics::Happened::default(),
+            backing_off: BTreeMap::new(),
+            backoff_ends: BTreeSet::new(),
+            untold: Untold::default(),
+            pauses: BTreeMap::new(),
+        }
+    }
+
+    /// A core with what the store holds. [`Core::resume`] says what is to be done next.
+    pub fn load(config: Config, rows: Rows, now: Now) -> Self {
+        let mut core = Self::new(config);
+        core.meta = rows.meta;
+        core.next_reserved = rows.meta.next_cluster;
+        core.last_seq = rows.last_seq;
+        for (token, cluster, procs) in rows.past_submissions {
+            core.submissions.insert(token, (cluster, procs));
+        }
+        for cluster in rows.clusters {
+            core.index_cluster(&Arc::new(cluster));
+        }
+        for record in rows.jobs {
+            let (job, state) = (record.job, record.state.clone());
+            if let Some(cluster) = core.clusters.get_mut(&job.cluster) {
+                cluster.jobs.insert(job.proc, record);
+                core.sort_edited(job);
+                let wait = core.time_to_wait(job, now).map(|wait| now.deadline(wait));
+                core.enter(job, &state, wait);
+            }
+        }
+        for claim in rows.claims {
+            core.index_claim(claim, now);
+        }
+        core
+    }
+
+    /// All rows as they are now: what [`Core::load`] would need.
+    pub fn rows(&self) -> Rows {
+        let live = |cluster: &ClusterId| self.clusters.contains_key(cluster);
+        let over = self.submissions.iter().filter(|(_, (cluster, _))| !live(cluster));
+        Rows {
+            clusters: self
+                .clusters
+                .values()
+                .map(|cluster| ClusterRecord { body: cluster.body(), ..(*cluster.record).clone() })
+                .collect(),
+            jobs: self.clusters.values().flat_map(|c| c.jobs.values().cloned()).collect(),
+            claims: self.claims.values().map(|claim| claim.record.clone()).collect(),
+            meta: self.meta,
+            last_seq: self.last_seq,
+            past_submissions: over.map(|(token, (cluster, n))| (*token, *cluster, *n)).collect(),
+        }
+    }
+
+    pub(crate) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
+        let ad = Arc::new(ads::cluster_ad(record, &self.config));
+        let sorting = sorting(record, &ad, &self.classes.significant);
+        if expands(&record.spec, &ad) {
+            self.expanding.insert(record.cluster);
+        }
+        if has_timed_jobs(&record.spec, &ad) {
+            self.timed.insert(record.cluster);
+        }
+        let watch = Watch::new(record, &ad, &BTreeSet::new(), &self.config.system);
+        if watch.is_some() {
+            self.watched.insert(record.cluster);
+        }
+        let cluster = Cluster {
+            ad,
+            sorting,
+            edited: BTreeSet::new(),
+            watch,
+            untouched: record.body.untouched.clone(),
+            later: record.body.later.clone(),
+            paused: record.body.paused,
+            later_edits: record.body.later_edits.clone(),
+            told_reasons: Vec::new(),
+            never: record.body.never,
+            waiting: record.body.untouched.len(),
+            jobs: BTreeMap::new(),
+            left: record.body.left,
+            record: Arc::clone(record),
+        };
+        self.submissions.insert(record.token, (record.cluster, record.spec.count()));
+        let untouched = by_universe(&cluster.sorting, cluster.untouched.pieces());
+        self.count_idle(cluster.owner(), untouched);
+        idle_untouched(&mut self.classes, record.cluster, &cluster);
+        self.clusters.insert(record.cluster, cluster);
+        self.note_factory(record.cluster);
+    }
+
+    /// No job of it is left.
+    pub(crate) fn forget_cluster(&mut self, id: ClusterId) {
+        self.clusters.remove(&id);
+        self.watched.remove(&id);
+        self.timed.remove(&id);
+        self.expanding.remove(&id);
+    }
+
+    /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
+    pub(crate) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
+        let (owner, place) = self.owner_and_place(job);
+        self.count(&owner, place.universe, state.status(), |n| *n += 1);
+        self.note_waiting(job, state, |waiting| *waiting += 1);
+        match state {
+            JobState::Idle { .. } => match backoff_until_ms {
+                Some(until_ms) => {
+                    self.backing_off.insert(job, until_ms);
+                    self.backoff_ends.insert((until_ms, job));
+                    self.untold.jobs.entry(job.cluster).or_insert(job);
+                }
+                None => self.classes.add_idle(&place, &owner, job),
+            },
+            JobState::Completed { .. } | JobState::Removed { .. } => {
+                self.staying.insert(job);
+            }
+            JobState::Held(_) => self.retrying.extend(self.retry_of(job)),
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {}
+        }
+    }
+
+    /// The counterpart of [`Core::enter`].
+    pub(crate) fn leave(&mut self, job: JobId, state: &JobState) {
+        let (owner, place) = self.owner_and_place(job);
+        self.count(&owner, place.universe, state.status(), |n| *n -= 1);
+        self.note_waiting(job, state, |waiting| *waiting -= 1);
+        match state {
+            JobState::Idle { .. } => match self.backing_off.remove(&job) {
+                Some(until_ms) => {
+                    self.backoff_ends.remove(&(until_ms, job));
+                }
+                None => self.classes.remove_idle(&place, &owner, job),
+            },
+            JobState::Completed { .. } | JobState::Removed { .. } => {
+                self.staying.remove(&job);
+            }
+            JobState::Held(_) => {
+                if let Some(retry) = self.retry_of(job) {
+                    self.retrying.remove(&retry);
+                }
+            }
+            JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {}
+        }
+    }
+
+    /// A job was edited: it may belong to another class now, and stand elsewhere in it.
+    pub(crate) fn sort_edited(&mut self, job: JobId) {
+        if let Some(cluster) = self.clusters.get_mut(&job.cluster) {
+            sort_edited(cluster, job.proc, &self.classes.significant);
+        }
+        self.watch_edited(job);
+    }
+
+    fn retry_of(&self, job: JobId) -> Option<(Timestamp, JobId)> {
+        let record = self.clusters.get(&job.cluster)?.jobs.get(&job.proc)?;
+        self.retry_at(record).map(|at| (at, job))
+    }
+
+    pub(crate) fn owner_and_place(&self, job: JobId) -> (UserName, Place) {
+        let cluster = &self.clusters[&job.cluster];
+        (cluster.owner().clone(), cluster.sorting.place(job.proc).clone())
+    }
+
+    fn note_waiting(&mut self, job: JobId, state: &JobState, change: impl Fn(&mut u64)) {
+        let waits = matches!(state.status(), JobStatus::Idle | JobStatus::Held);
+        if let Some(cluster) = self.clusters.get_mut(&job.cluster).filter(|_| waits) {
+            change(&mut cluster.waiting);
+        }
+    }
+
+    fn count(
+        &mut self,
+        owner: &UserName,
+        universe: Universe,
+        status: JobStatus,
+        change: impl Fn(&mut u64),
+    ) {
+        let key = (owner.clone(), universe);
+        let counts = self.counts.entry(key.clone()).or_default();
+        change(counter(counts, status));
+        if *counts == Counts::default() {
+            self.counts.remove(&key);
+        }
+        change(counter(self.by_universe.entry(universe).or_default(), status));
+        change(counter(&mut self.all, status));
+    }
+
+    /// These jobs are idle, and were not in the queue.
+    pub(crate) fn count_idle(&mut self, owner: &UserName, jobs: BTreeMap<Universe, u64>) {
+        for (universe, jobs) in jobs {
+            self.count(owner, universe, JobStatus::Idle, |n| *n += jobs);
+        }
+    }
+
+    pub(crate) fn index_claim(&mut self, record: ClaimRecord, now: Now) {
+        let id = record.claim;
+        let machine = self.machine(&record.machine, &record.address, now);
+        machine.claims.insert(id);
+        if record.run.is_some() {
+            self.beside.note_run(record.universe, true);
+        }
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.claims += 1;
+            if record.run.is_none() {
+                class.free.insert(id);
+            }
+        });
+        let work_until_ms = now.deadline(WORK_LIFE);
+        let claim =
+            Claim { record, work_until_ms, free_since_ms: now.boot_ms, keep: None, slot_ad: None };
+        self.claims.insert(id, claim);
+    }
+
+    pub(crate) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
+        let claim = self.claims.remove(&id);
+        let record =
+            claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
+        if let Some(machine) = self.machines.get_mut(&record.machine) {
+            machine.claims.remove(&id);
+        }
+        if record.run.is_some() {
+            self.beside.note_run(record.universe, false);
+        }
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.claims -= 1;
+            class.free.remove(&id);
+        });
+        record
+    }
+
+    pub(crate) fn machine(&mut self, name: &MachineName, address: &str, now: Now) -> &mut Machine {
+        let machine = self
+            .machines
+            .entry(name.clone())
+            .or_insert_with(|| Machine { heard_ms: now.boot_ms, ..Machine::default() });
+        address.clone_into(&mut machine.address);
+        machine
+    }
+
+    /// Claims that were got for what their jobs were before somebody edited them: they must not serve the jobs' new classes.
+    fn claims_of_edited_jobs(&self) -> BTreeSet<ClaimId> {
+        let astray = self.claims.iter().filter(|(_, claim)| {
+            let cluster = claim.record.run.and_then(|run| {
+                self.clusters.get(&run.job.cluster).map(|cluster| (cluster, run.job.proc))
+            });
+            cluster.is_some_and(|(cluster, proc)| {
+                cluster.sorting.place(proc).key != claim.record.class_key
+            })
+        });
+        astray.map(|(id, _)| *id).collect()
+    }
+
+    /// Sorts every job and claim into classes again: machines look at other attributes than before. Returns the claims whose rows
+    /// have changed.
+    pub(crate) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) -> Vec<ClaimRecord> {
+        let mut classes = Classes::following(&self.classes, significant);
+        let astray = self.claims_of_edited_jobs();
+        for cluster in self.clusters.values_mut() {
+            cluster.sorting = sorting(&cluster.record, &cluster.ad, &classes.significant);
+            let edited = cluster.jobs.values().filter(|record| record.edits.is_some());
+            for proc in edited.map(|record| record.job.proc).collect::<Vec<_>>() {
+                sort_edited(cluster, proc, &classes.significant);
+            }
+            idle_untouched(&mut classes, cluster.record.cluster, cluster);
+            for (proc, record) in &cluster.jobs {
+                let (job, place) = (record.job, cluster.sorting.place(*proc));
+                let waits = matches!(record.state, JobState::Idle { .. });
+                if waits && !self.backing_off.contains_key(&job) {
+                    classes.add_idle(place, cluster.owner(), job);
+                }
+            }
+        }
+        let mut changed = Vec::new();
+        for (id, claim) in &mut self.claims {
+            // A claim with a run goes with its job; one without serves on only if its class is still one.
+            if let Some(run) = claim.record.run
+                && !astray.contains(id)
+                && let Some(cluster) = self.clusters.get(&run.job.cluster)
+            {
+                let key = &cluster.sorting.place(run.job.proc).key;
+                if claim.record.class_key != *key {
+                    claim.record.class_key = Arc::clone(key);
+                    changed.push(claim.record.clone());
+                }
+            }
+            let record = &claim.record;
+            classes.change(&record.class_key, &record.owner, |class| {
+                class.claims += 1;
+                if record.run.is_none() {
+                    class.free.insert(*id);
+                }
+            });
+        }
+        for claiming in self.claiming.values() {
+            classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming += 1);
+        }
+        self.classes = classes;
+        changed
+    }
+}
+
+fn sort_edited(cluster: &mut Cluster, proc: ProcId, significant: &BTreeSet<AttrName>) {
+    let edits = cluster.jobs.get(&proc).and_then(|record| record.edits.as_deref());
+    if edits.is_none() {
+        return;
+    }
+    let ad = ads::described(&cluster.record, &cluster.ad, proc, edits);
+    let place = Place::of(cluster.owner(), &ad, significant);
+    cluster.sorting.put(proc, place);
+}
+
+fn idle_untouched(classes: &mut Classes, id: ClusterId, cluster: &Cluster) {
+    for (start, end) in cluster.untouched.pieces() {
+        idle_range(classes, id, cluster, start, end);
+    }
+}
+
+/// How many of these jobs of a cluster run where.
+pub(crate) fn by_universe(
+    sorting: &Sorting,
+    pieces: impl Iterator<Item = (u32, u32)>,
+) -> BTreeMap<Universe, u64> {
+    let mut jobs = BTreeMap::new();
+    for (start, end) in pieces {
+        let mut usual = u64::from(end - start);
+        for (_, place) in sorting.special.range(ProcId(start)..ProcId(end)) {
+            usual -= 1;
+            *jobs.entry(place.universe).or_default() += 1;
+        }
+        *jobs.entry(sorting.usual.universe).or_default() += usual;
+    }
+    jobs
+}
+
+/// Lets the jobs `start..end` of a cluster wait for a run.
+pub(crate) fn idle_range(
+    classes: &mut Classes,
+    id: ClusterId,
+    cluster: &Cluster,
+    start: u32,
+    end: u32,
+) {
+    let owner = cluster.owner();
+    let Sorting { usual, special } = &cluster.sorting;
+    let mut rest = Ranges::default();
+    rest.insert_range(start, end);
+    for (proc, place) in special.range(ProcId(start)..ProcId(end)) {
+        rest.remove(*proc);
+        classes.add_idle(place, owner, JobId { cluster: id, proc: *proc });
+    }
+    if !rest.is_empty() {
+        classes.add_idle_ranges(usual, owner, id, rest.pieces());
+    }
+}
+
+fn sorting(
+    record: &ClusterRecord,
+    ad: &Arc<classad::ClassAd>,
+    significant: &BTreeSet<AttrName>,
+) -> Sorting {
+    let spec = &record.spec;
+    let own = (0..spec.count())
+        .map(ProcId)
+        .filter_map(|proc| spec.delta(proc).map(|delta| (proc, delta)));
+    let template: Option<Vec<AttrName>> = match &spec.procs {
+        Procs::Counted { template, .. } => {
+            Some(template.0.iter().map(|(name, _)| name.clone()).collect())
+        }
+        Procs::Listed(_) => None,
+    };
+    Sorting::new(&record.body.owner, ad, significant, own, template.as_deref())
+}
+
+fn counter(counts: &mut Counts, status: JobStatus) -> &mut u64 {
+    match status {
+        JobStatus::Idle => &mut counts.idle,
+        JobStatus::Running => &mut counts.running,
+        JobStatus::Removed => &mut counts.removed,
+        JobStatus::Completed => &mut counts.completed,
+        JobStatus::Held => &mut counts.held,
+        JobStatus::Suspended => &mut counts.suspended,
+    }
+}

@@ -1,0 +1,150 @@
+//! What a job's events add up to: the counters and the memory from which its ad's changing attributes are made.
+
+use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
+
+use crate::core::runs::over::TOOK_CHECKPOINT;
+use crate::core::runs::retry::is_transient;
+use crate::core::state::eviction::Eviction;
+use crate::core::state::rows::{ClaimRecord, Tally};
+
+impl Tally {
+    /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
+    pub(crate) fn note(&mut self, from: &JobState, event: &JobEvent, claim: Option<&ClaimRecord>) {
+        self.note_suspension(from, event);
+        match event {
+            JobEvent::RunAuthorised { attempt, at, .. } => {
+                self.attempt = *attempt;
+                self.first_start.get_or_insert(*at);
+                self.last_start = Some(*at);
+                self.last_executing = None;
+                // Beside the schedd there is no slot.
+                let slot = claim.filter(|claim| !claim.universe.is_beside());
+                self.slot = slot.map(|claim| claim.slot.clone());
+                self.slot_resources = slot.map(|claim| claim.resources.clone());
+                self.slot_devices = slot.map(|claim| claim.devices.clone()).unwrap_or_default();
+                self.scratch_dir = None;
+                self.user_us += self.last_usage.user_us;
+                self.sys_us += self.last_usage.sys_us;
+                self.sent_bytes += self.last_usage.sent_bytes;
+                self.received_bytes += self.last_usage.received_bytes;
+                self.last_usage = Usage::default();
+            }
+            JobEvent::RunStarted { at, .. } => {
+                self.executions += 1;
+                self.last_executing = Some(*at);
+            }
+            JobEvent::PauseRequested { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
+            | JobEvent::StopRequested { .. } => {}
+            JobEvent::RunOver { end, usage, next, at, .. } => {
+                self.note_end(end, *usage);
+                // HTCondor counts the time for which the machine was the job's, and not only that of its program.
+                let since = self.last_start.unwrap_or(*at);
+                self.last_wall_ms = u64::try_from(at.since(since).as_millis()).unwrap_or(0);
+                self.wall_ms += self.last_wall_ms;
+                self.disconnected = None;
+                if *end == TOOK_CHECKPOINT {
+                    self.checkpoints += 1;
+                    self.last_checkpoint = Some(*at);
+                }
+                self.note_eviction(Eviction::of(from, end, next), *at);
+                match next {
+                    AfterRun::Hold(hold) => self.note_hold(hold),
+                    AfterRun::Complete => self.completed = Some(*at),
+                    AfterRun::Remove { .. } | AfterRun::Requeue { .. } => {}
+                }
+            }
+            JobEvent::Skipped { end, .. } => self.last_exit = Some(end.clone()),
+            JobEvent::Held(hold) => self.note_hold(hold),
+            JobEvent::Released { reason, .. } => {
+                if let JobState::Held(hold) = from {
+                    self.last_hold = Some(Box::new(hold.clone()));
+                }
+                self.release_reason = Some(reason.as_str().into());
+            }
+            JobEvent::Removed { .. } => {}
+        }
+    }
+
+    /// Counts suspensions, and how long they last.
+    fn note_suspension(&mut self, from: &JobState, event: &JobEvent) {
+        if let JobEvent::Suspended { at, .. } = event {
+            self.suspensions += 1;
+            self.last_suspension = Some(*at);
+        }
+        let (JobState::Suspended { since, .. }, Some(at)) = (from, ends_suspension(event)) else {
+            return;
+        };
+        self.suspended_ms += u64::try_from(at.since(*since).as_millis()).unwrap_or(0);
+    }
+
+    /// Takes note of how a run ended; also used to ask what policy would say of it.
+    pub(crate) fn note_end(&mut self, end: &RunEnd, usage: Usage) {
+        self.last_end = Some(end.clone());
+        self.last_usage = usage;
+        match end {
+            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
+                self.completions += 1;
+                self.transient_holds = 0;
+                self.last_exit = Some(end.clone());
+                self.failures = 0;
+            }
+            // It is not complete while its files are not where they belong; how it ended is shown all the same.
+            RunEnd::OutputFailed { end, .. } => {
+                self.last_exit = Some((**end).clone());
+                self.failures = 0;
+            }
+            // HTCondor 25.14 shows the script's code as the job's.
+            RunEnd::ScriptFailed { ended, .. } => {
+                self.last_exit = Some((**ended).clone());
+                self.failures = 0;
+            }
+            RunEnd::Vacated { .. } => self.failures = 0,
+            RunEnd::StartFailed(_) => self.failures += 1,
+            RunEnd::Lost { .. } => {
+                self.failures += 1;
+                self.losses += 1;
+            }
+        }
+    }
+
+    /// The machine of its run was not heard for a while, and is again.
+    pub(crate) fn note_reconnection(&mut self) {
+        self.disconnected = None;
+        self.reconnects += 1;
+    }
+
+    fn note_eviction(&mut self, eviction: Option<Eviction>, at: Timestamp) {
+        if let Some(eviction) = eviction {
+            *self.evictions_by_code.entry(eviction.code).or_default() += 1;
+            self.last_eviction = Some(Box::new((eviction, at)));
+        }
+    }
+
+    fn note_hold(&mut self, hold: &Hold) {
+        self.holds += 1;
+        *self.holds_by_code.entry(hold.code.number()).or_default() += 1;
+        self.system_holds += u32::from(hold.code != HoldCode::UserRequest);
+        if is_transient(hold) {
+            self.transient_holds += 1;
+        }
+    }
+}
+
+/// When the event ends a suspension, if it does.
+fn ends_suspension(event: &JobEvent) -> Option<Timestamp> {
+    match event {
+        JobEvent::Continued { at, .. }
+        | JobEvent::StopRequested { at, .. }
+        | JobEvent::RunOver { at, .. } => Some(*at),
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Skipped { .. }
+        | JobEvent::Held(_)
+        | JobEvent::Released { .. }
+        | JobEvent::Removed { .. } => None,
+    }
+}

@@ -1,0 +1,140 @@
+//! Jobs that start at a time: `DeferralTime`, given or made from a crontab. Such a job is offered for matching from its preparation
+//! time on; the machine that it was given waits for the time itself (`startd`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use classad::ClassAd;
+use model::{
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp,
+};
+
+use crate::core::ads;
+use crate::core::state::core::{Core, JobRef};
+use crate::core::time::cron::{CronError, Crontab, FIELDS};
+use crate::core::words::Fact;
+
+const DEFERRAL_TIME: &str = "DeferralTime";
+const DEFERRAL_WINDOW: &str = "DeferralWindow";
+const DEFERRAL_PREP_TIME: &str = "DeferralPrepTime";
+
+impl Core {
+    /// What follows when jobs come into the queue that start at a time: they wait for it, each by itself.
+    pub(crate) fn deferred_from_the_start(
+        &self,
+        now: Now,
+        cluster: ClusterId,
+        spec: &ClusterSpec,
+        jobs: impl Iterator<Item = ProcId>,
+    ) -> Vec<Fact> {
+        if !has_timed_jobs(spec, &spec.ad) {
+            return Vec::new();
+        }
+        let shared = Arc::new(spec.ad.clone());
+        let fact = |proc| {
+            let mut ad = spec.delta(proc).unwrap_or_default();
+            ad.set_parent(Arc::clone(&shared));
+            let job = JobId { cluster, proc };
+            match crontab(&ad, now).map(|tab| tab.and_then(|tab| self.next_time(&tab, now))) {
+                Some(Err(error)) => Fact::Job { job, event: JobEvent::Held(invalid(&error, now)) },
+                Some(Ok(_)) | None => Fact::JobTimed { job },
+            }
+        };
+        jobs.map(fact).collect()
+    }
+
+    /// The next start that a job's crontab names; `None` if it has none, or one that makes no sense.
+    pub(crate) fn cron_time(&self, job: JobRef<'_>, now: Now) -> Option<Timestamp> {
+        if !self.is_timed(job) {
+            return None;
+        }
+        let tab = crontab(&self.ad_of(job, now), now)?.ok()?;
+        self.next_time(&tab, now).ok()
+    }
+
+    fn next_time(&self, tab: &Crontab, now: Now) -> Result<Timestamp, CronError> {
+        tab.next(now.wall, &self.config.zone)
+    }
+
+    /// How long an idle job waits before it is offered for matching, if it does.
+    pub(crate) fn time_to_wait(&self, job: JobId, now: Now) -> Option<Duration> {
+        let job = self.job(job).filter(|job| self.is_timed(*job))?;
+        let ad = self.ad_of(job, now);
+        let from = seconds(&ad, DEFERRAL_TIME, now)?
+            .saturating_sub(seconds(&ad, DEFERRAL_PREP_TIME, now).unwrap_or(0).max(0));
+        let from = Timestamp::from_millis(from.saturating_mul(1000));
+        (from > now.wall).then(|| from.since(now.wall))
+    }
+
+    /// Idle jobs with a crontab whose time passed before a machine was free: they wait for their next time.
+    pub(crate) fn cron_times_missed(&self, now: Now) -> Vec<Fact> {
+        let timed = self.timed.iter().filter_map(|id| self.clusters.get(id));
+        let jobs = timed.flat_map(|cluster| cluster.jobs.values());
+        let idle = jobs.filter(|record| matches!(record.state, JobState::Idle { .. }));
+        let missed = idle.filter(|record| {
+            let Some(job) = self.job(record.job) else { return false };
+            let ad = self.ad_of(job, now);
+            let window = seconds(&ad, DEFERRAL_WINDOW, now).unwrap_or(0).max(0);
+            let last = seconds(&ad, DEFERRAL_TIME, now).map(|at| at.saturating_add(window));
+            last.is_some_and(|last| last < now.wall.as_secs()) && self.cron_time(job, now).is_some()
+        });
+        missed.map(|record| Fact::JobTimed { job: record.job }).collect()
+    }
+
+    fn is_timed(&self, job: JobRef<'_>) -> bool {
+        self.timed.contains(&job.job.cluster)
+    }
+
+    fn ad_of(&self, job: JobRef<'_>, now: Now) -> ClassAd {
+        ads::record_ad(job.cluster, &job.record(), now, &self.config)
+    }
+}
+
+/// Whether jobs of a cluster start at a time.
+pub(crate) fn has_timed_jobs(spec: &ClusterSpec, shared: &ClassAd) -> bool {
+    spec.procs.any_own(|name| is_timing(name.as_str())) || is_timed(shared)
+}
+
+/// The change that gives a job its next start.
+pub(crate) fn starts_at(at: Timestamp) -> ClassAd {
+    let mut changes = ClassAd::new();
+    changes.set(DEFERRAL_TIME, at.as_secs());
+    changes
+}
+
+/// When a job is to start, if it is deferred.
+pub(crate) fn start_of(ad: &ClassAd, now: Now) -> Option<Timestamp> {
+    seconds(ad, DEFERRAL_TIME, now).map(|at| Timestamp::from_millis(at.saturating_mul(1000)))
+}
+
+fn is_timed(ad: &ClassAd) -> bool {
+    ad.get(DEFERRAL_TIME).is_some() || FIELDS.iter().any(|(name, ..)| ad.get(name).is_some())
+}
+
+fn is_timing(name: &str) -> bool {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    is(DEFERRAL_TIME) || FIELDS.iter().any(|(known, ..)| is(known))
+}
+
+fn crontab(ad: &ClassAd, now: Now) -> Option<Result<Crontab, CronError>> {
+    let text = |name: &str| {
+        let value = ad.get(name).map(|_| ad.eval(name, None, &ads::env(now)))?;
+        Some(value.as_str().map_or_else(|| value.to_new(), str::to_owned))
+    };
+    let texts = FIELDS.map(|(name, ..)| text(name));
+    texts.iter().any(Option::is_some).then(|| Crontab::new(texts))
+}
+
+fn seconds(ad: &ClassAd, name: &str, now: Now) -> Option<i64> {
+    ad.get(name)?;
+    ad.eval(name, None, &ads::env(now)).as_i64()
+}
+
+fn invalid(error: &CronError, now: Now) -> Hold {
+    Hold {
+        code: HoldCode::InvalidCronSettings,
+        subcode: 0,
+        reason: format!("invalid cron settings: {error}"),
+        since: now.wall,
+    }
+}

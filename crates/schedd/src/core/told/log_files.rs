@@ -1,0 +1,136 @@
+//! Which files the entries about a job go to: its user's log, the log of the workflow that it is a node of, and the one that an
+//! administrator keeps of all jobs. Knows nothing of what the entries tell.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use classad::{AttrName, ClassAd, Value};
+use model::{JobId, Timestamp, UserName, attr};
+
+use crate::core::told::log_view::{LogEntry, LogKind};
+
+/// A second log, of the workflow (`dagman_log`).
+const WORKFLOW_LOG: &str = "DAGManNodesLog";
+
+/// The numbers of the events that it is to have, separated by commas; all if there is no such list.
+const WORKFLOW_MASK: &str = "DAGManNodesMask";
+
+/// The attributes that tell where entries go.
+pub(crate) const LOG_NAMES: [&str; 2] = [attr::USER_LOG, WORKFLOW_LOG];
+
+/// A log of all jobs (`EVENT_LOG`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLog {
+    /// The file, absolute.
+    pub path: Arc<str>,
+    /// The attributes of the job that are told behind each entry (`EVENT_LOG_INFORMATION_ATTRS`).
+    pub attributes: Vec<String>,
+}
+
+/// Whose log an entry is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTo {
+    /// The user's.
+    User {
+        /// Whether it is to be XML (`UserLogUseXML`).
+        xml: bool,
+    },
+    /// The workflow's.
+    Workflow,
+    /// That of all jobs.
+    Pool,
+}
+
+/// The logs of a job.
+#[derive(Debug)]
+pub(crate) struct Logs<'a> {
+    owner: &'a UserName,
+    /// The user's, and whether it is XML.
+    user: Option<(Arc<str>, bool)>,
+    /// The workflow's, which never is (HTCondor 25.14), and what it is to have.
+    workflow: Option<(Arc<str>, Option<BTreeSet<u16>>)>,
+    /// That of all jobs.
+    pub(crate) pool: Option<&'a EventLog>,
+}
+
+/// Whether an attribute of this name tells where entries go.
+pub(crate) fn tells_log(name: &AttrName) -> bool {
+    LOG_NAMES.iter().any(|telling| *name == **telling)
+}
+
+impl<'a> Logs<'a> {
+    /// The logs of a job with this ad.
+    pub(crate) fn of(ad: &ClassAd, owner: &'a UserName, pool: Option<&'a EventLog>) -> Self {
+        let xml = ad.literal("UserLogUseXML").is_some_and(Value::is_true);
+        let mask = || {
+            let mask = text_of(ad, WORKFLOW_MASK)?;
+            Some(mask.split(',').filter_map(|number| number.trim().parse().ok()).collect())
+        };
+        Self {
+            owner,
+            user: path_of(ad, attr::USER_LOG).map(|path| (path, xml)),
+            workflow: path_of(ad, WORKFLOW_LOG).map(|path| (path, mask())),
+            pool,
+        }
+    }
+
+    /// Whether nobody reads of the job.
+    pub(crate) fn is_none(&self) -> bool {
+        self.user.is_none() && self.workflow.is_none() && self.pool.is_none()
+    }
+
+    /// Adds an entry to that of all jobs.
+    pub(crate) fn add_to_pool(
+        &self,
+        job: JobId,
+        at: Timestamp,
+        kind: LogKind,
+        log: &mut Vec<LogEntry>,
+    ) {
+        if let Some(EventLog { path, .. }) = self.pool {
+            log.push(self.entry(path, LogTo::Pool, job, at, kind));
+        }
+    }
+
+    fn entry(
+        &self,
+        path: &Arc<str>,
+        to: LogTo,
+        job: JobId,
+        at: Timestamp,
+        kind: LogKind,
+    ) -> LogEntry {
+        LogEntry { owner: self.owner.clone(), path: Arc::clone(path), to, job, at, kind }
+    }
+
+    /// Adds an entry to each of the job's own.
+    pub(crate) fn add(&self, job: JobId, at: Timestamp, kind: LogKind, log: &mut Vec<LogEntry>) {
+        let workflow = self
+            .workflow
+            .as_ref()
+            .filter(|(_, mask)| mask.as_ref().is_none_or(|mask| mask.contains(&kind.number())));
+        // A user who has named the workflow's log as the job's reads each entry there once, as HTCondor writes it.
+        let same = |path| self.user.as_ref().is_some_and(|(user, _)| user == path);
+        if let Some((path, _)) = workflow.filter(|(path, _)| !same(path)) {
+            log.push(self.entry(path, LogTo::Workflow, job, at, kind.clone()));
+        }
+        if let Some((path, xml)) = &self.user {
+            log.push(self.entry(path, LogTo::User { xml: *xml }, job, at, kind));
+        }
+    }
+}
+
+/// A text that an ad has.
+pub(crate) fn text_of(ad: &ClassAd, name: &str) -> Option<String> {
+    ad.literal(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A path, from the initial directory where it is relative.
+fn path_of(ad: &ClassAd, name: &str) -> Option<Arc<str>> {
+    let log = text_of(ad, name)?;
+    if log.starts_with('/') {
+        return Some(log.into());
+    }
+    let iwd = text_of(ad, attr::IWD)?;
+    Some(format!("{iwd}/{log}").into())
+}

@@ -1,0 +1,10 @@
+//! What users ask for: submissions, acts, edits, questions, spooled files, and what a running job asks for itself.
+
+pub(crate) mod act;
+pub(crate) mod chirp;
+pub(crate) mod edit;
+pub(crate) mod factory;
+pub(crate) mod groups;
+pub(crate) mod query;
+pub(crate) mod spool;
+pub(crate) mod submit;

@@ -1,0 +1,343 @@
+//! What users do to jobs: remove, hold, release, vacate. Results are HTCondor 25.14's, job by job.
+
+use std::collections::BTreeSet;
+
+use model::{
+    AfterRun, ClusterId, Hold, HoldCode, JobEvent, JobId, JobState, Now, RunEnd, StopCause, Usage,
+    VacateCode,
+};
+use proto::claiming::StopHow;
+use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
+
+use crate::core::ads;
+use crate::core::policy::policy;
+use crate::core::state::core::{Core, JobRef};
+use crate::core::users::edit::prioritise;
+use crate::core::words::{Actor, Fact, FactoryStep, Repeat};
+
+impl Core {
+    pub(crate) fn act(
+        &self,
+        now: Now,
+        by: &Actor,
+        action: &Action,
+        select: &Select,
+    ) -> (Vec<Fact>, Answer) {
+        let mut act = Act {
+            core: self,
+            now,
+            by,
+            action,
+            facts: Vec::new(),
+            results: Vec::new(),
+            done: BTreeSet::new(),
+            factories: BTreeSet::new(),
+        };
+        match select {
+            Select::All => {
+                // "All" means all that one may touch, as in HTCondor.
+                let mine = self.clusters.values().filter(|c| by.superuser || *c.owner() == by.user);
+                for cluster in mine {
+                    cluster.procs().for_each(|job| act.on(None, job));
+                    act.factory(None, cluster.record.cluster);
+                }
+            }
+            Select::Any(selectors) => {
+                for selector in selectors {
+                    act.select(selector);
+                }
+            }
+            Select::Constraint(expr) => {
+                let env = ads::env(now);
+                for job in self.clusters.values().flat_map(crate::core::state::core::Cluster::procs)
+                {
+                    let ad = ads::job_ad(job, now, self);
+                    let mine = by.superuser || *job.cluster.owner() == by.user;
+                    if mine && ad.eval_expr(expr, None, &env).is_true() {
+                        act.on(None, job);
+                    }
+                }
+            }
+        }
+        (act.facts, Answer::Acted(act.results))
+    }
+}
+
+struct Act<'a> {
+    core: &'a Core,
+    now: Now,
+    by: &'a Actor,
+    action: &'a Action,
+    facts: Vec<Fact>,
+    results: Vec<Acted>,
+    /// Jobs that were acted on already: a second time in one request finds them in the new state.
+    done: BTreeSet<JobId>,
+    /// The same for the jobs of a cluster that are still to come.
+    factories: BTreeSet<ClusterId>,
+}
+
+impl Act<'_> {
+    /// What is done to all jobs of a cluster is done to those that are still to come: removed for good, or stopped for now.
+    fn factory(&mut self, selector: Option<&Selector>, id: ClusterId) {
+        let Some(cluster) = self.core.clusters.get(&id).filter(|c| c.is_factory()) else { return };
+        if !(self.by.superuser || *cluster.owner() == self.by.user) {
+            return;
+        }
+        let step = match self.action {
+            Action::Remove { .. } => FactoryStep::Ended,
+            Action::Hold { reason, code, .. } if !cluster.paused => FactoryStep::Paused {
+                reason: said(reason.as_deref(), "condor_hold", self.by),
+                code: *code,
+            },
+            Action::Release { reason } if cluster.paused => FactoryStep::Resumed {
+                reason: said(reason.as_deref(), "condor_release", self.by),
+            },
+            Action::Hold { .. }
+            | Action::Release { .. }
+            | Action::Vacate { .. }
+            | Action::Suspend
+            | Action::Continue
+            // A job that is still to come has the priority with which it was submitted.
+            | Action::Prioritise(_) => return,
+        };
+        if self.factories.insert(id) {
+            self.facts.push(Fact::Factory { cluster: id, step });
+        }
+        // A factory may have no job in the queue just now: it was found all the same.
+        if !self.results.iter().any(|acted| acted.job.is_some_and(|job| job.cluster == id)) {
+            let (selector, result) = (selector.cloned(), ActResult::Done);
+            self.results.push(Acted { selector, job: None, result });
+        }
+    }
+
+    fn select(&mut self, selector: &Selector) {
+        let before = self.results.len();
+        match selector {
+            Selector::Job(id) => {
+                if let Some(job) = self.core.job(*id) {
+                    self.on(Some(selector), job);
+                }
+            }
+            Selector::Cluster(id) => {
+                for job in self
+                    .core
+                    .clusters
+                    .get(id)
+                    .into_iter()
+                    .flat_map(crate::core::state::core::Cluster::procs)
+                {
+                    self.on(Some(selector), job);
+                }
+                self.factory(Some(selector), *id);
+            }
+            Selector::Owner(owner) => {
+                let theirs = self.core.clusters.values().filter(|c| c.owner() == owner);
+                for cluster in theirs {
+                    cluster.procs().for_each(|job| self.on(Some(selector), job));
+                    self.factory(Some(selector), cluster.record.cluster);
+                }
+            }
+        }
+        if self.results.len() == before {
+            let job = match selector {
+                Selector::Job(id) => Some(*id),
+                Selector::Cluster(_) | Selector::Owner(_) => None,
+            };
+            let selector = Some(selector.clone());
+            self.results.push(Acted { selector, job, result: ActResult::NotFound });
+        }
+    }
+
+    fn on(&mut self, selector: Option<&Selector>, job: JobRef<'_>) {
+        let permitted = self.by.superuser || *job.cluster.owner() == self.by.user;
+        let result = if !permitted {
+            ActResult::PermissionDenied
+        } else if !self.done.insert(job.job) {
+            ActResult::AlreadyDone
+        } else {
+            match self.follows(job) {
+                Ok(facts) => {
+                    self.facts.extend(facts);
+                    ActResult::Done
+                }
+                Err(result) => result,
+            }
+        };
+        self.results.push(Acted { selector: selector.cloned(), job: Some(job.job), result });
+    }
+
+    fn follows(&self, job: JobRef<'_>) -> Result<Vec<Fact>, ActResult> {
+        match self.action {
+            Action::Remove { reason, force } => {
+                self.remove(job, said(reason.as_deref(), "condor_rm", self.by), *force)
+            }
+            Action::Hold { reason, code, subcode } => {
+                let reason = said(reason.as_deref(), "condor_hold", self.by);
+                let since = self.now.wall;
+                self.hold(job, Hold { code: *code, subcode: *subcode, reason, since })
+            }
+            Action::Release { reason } => {
+                self.release(job, said(reason.as_deref(), "condor_release", self.by))
+            }
+            Action::Vacate { fast } => self.vacate(job, *fast),
+            Action::Suspend => self.pause(job, true),
+            Action::Continue => self.pause(job, false),
+            Action::Prioritise(priority) => Ok(prioritise(job, *priority)),
+        }
+    }
+
+    fn remove(&self, job: JobRef<'_>, reason: String, force: bool) -> Result<Vec<Fact>, ActResult> {
+        let at = self.now.wall;
+        let id = job.job;
+        let state = job.state();
+        if force {
+            return self.forget(job, &state);
+        }
+        match &state {
+            // Of a job that has completed it is asked anew whether it wants to stay.
+            JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
+                let event = JobEvent::Removed { reason, at };
+                let stays = policy::stays(self.core, job, &event, self.now);
+                let left = (!stays).then_some(Fact::JobLeft { job: id });
+                Ok([Fact::Job { job: id, event }].into_iter().chain(left).collect())
+            }
+            JobState::Running(_) | JobState::Suspended { .. } => {
+                Ok(vec![self.stop(id, StopCause::Remove { reason })])
+            }
+            JobState::Stopping { cause, .. } => match cause {
+                StopCause::Remove { .. } => Err(ActResult::AlreadyDone),
+                StopCause::Hold(_) | StopCause::Vacate { .. } => {
+                    Ok(vec![self.stop(id, StopCause::Remove { reason })])
+                }
+            },
+            JobState::Removed { .. } => Err(ActResult::AlreadyDone),
+        }
+    }
+
+    /// `-forcex`: only for jobs that are being removed, as in HTCondor.
+    fn forget(&self, job: JobRef<'_>, state: &JobState) -> Result<Vec<Fact>, ActResult> {
+        let id = job.job;
+        match state {
+            JobState::Stopping { running, cause: StopCause::Remove { reason }, .. } => {
+                let said = "removed by force while its machine had not answered".to_owned();
+                let event = JobEvent::RunOver {
+                    attempt: running.attempt,
+                    end: RunEnd::Lost { reason: said },
+                    usage: Usage::default(),
+                    next: AfterRun::Remove { reason: reason.clone() },
+                    at: self.now.wall,
+                };
+                Ok(vec![
+                    Fact::Job { job: id, event },
+                    Fact::JobLeft { job: id },
+                    // Whatever may still run there is to end.
+                    Fact::ClaimDropped { claim: running.claim, release: true },
+                ])
+            }
+            JobState::Removed { .. } => Ok(vec![Fact::JobLeft { job: id }]),
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn hold(&self, job: JobRef<'_>, hold: Hold) -> Result<Vec<Fact>, ActResult> {
+        let id = job.job;
+        match job.state() {
+            JobState::Idle { .. } => Ok(vec![Fact::Job { job: id, event: JobEvent::Held(hold) }]),
+            JobState::Running(_) | JobState::Suspended { .. } => {
+                Ok(vec![self.stop(id, StopCause::Hold(hold))])
+            }
+            JobState::Stopping { cause, .. } => match cause {
+                StopCause::Vacate { .. } => Ok(vec![self.stop(id, StopCause::Hold(hold))]),
+                StopCause::Hold(_) => Err(ActResult::AlreadyDone),
+                StopCause::Remove { .. } => Err(ActResult::BadStatus),
+            },
+            JobState::Held(_) => Err(ActResult::AlreadyDone),
+            JobState::Completed { .. } | JobState::Removed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn release(&self, job: JobRef<'_>, reason: String) -> Result<Vec<Fact>, ActResult> {
+        let (id, at) = (job.job, self.now.wall);
+        match job.state() {
+            // It would run with half of its files.
+            JobState::Held(hold) if hold.code == HoldCode::SpoolingInput => {
+                Err(ActResult::BadStatus)
+            }
+            JobState::Held(_) => {
+                Ok(vec![Fact::Job { job: id, event: JobEvent::Released { reason, at } }])
+            }
+            // It shows as held already, and is released before its run has ended: then it is only stopped.
+            JobState::Stopping { cause: StopCause::Hold(_), .. } => {
+                let cause = StopCause::Vacate { code: VacateCode::UserRequest, subcode: 0, reason };
+                Ok(vec![self.stop(id, cause)])
+            }
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    fn vacate(&self, job: JobRef<'_>, fast: bool) -> Result<Vec<Fact>, ActResult> {
+        let id = job.job;
+        match job.state() {
+            JobState::Running(running) | JobState::Suspended { running, .. } => {
+                let reason = format!("via condor_vacate_job (by user {})", self.by.user);
+                let cause =
+                    StopCause::Vacate { code: VacateCode::UserVacateJob, subcode: 0, reason };
+                let mut facts = vec![self.stop(id, cause)];
+                if fast && let Some(claim) = self.core.claims.get(&running.claim) {
+                    let machine = claim.record.machine.clone();
+                    let what = Repeat::StopRun(running.claim, StopHow::Fast);
+                    facts.push(Fact::Repeated { machine, what });
+                }
+                Ok(facts)
+            }
+            JobState::Stopping { .. }
+            | JobState::Idle { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => Err(ActResult::BadStatus),
+        }
+    }
+
+    /// The job shows as suspended, or as running again, when its machine has said so.
+    fn pause(&self, job: JobRef<'_>, suspend: bool) -> Result<Vec<Fact>, ActResult> {
+        let (running, is_suspended) = match job.state() {
+            JobState::Running(running) => (running, false),
+            JobState::Suspended { running, .. } => (running, true),
+            JobState::Idle { .. }
+            | JobState::Stopping { .. }
+            | JobState::Held(_)
+            | JobState::Completed { .. }
+            | JobState::Removed { .. } => return Err(ActResult::BadStatus),
+        };
+        if running.pause.suspend == suspend {
+            // A job that was never suspended cannot be continued.
+            let never = !suspend && !is_suspended;
+            return Err(if never { ActResult::BadStatus } else { ActResult::AlreadyDone });
+        }
+        let pause = running.pause.next(suspend);
+        let event = JobEvent::PauseRequested { pause, at: self.now.wall };
+        Ok(vec![Fact::Job { job: job.job, event }])
+    }
+
+    fn stop(&self, job: JobId, cause: StopCause) -> Fact {
+        Fact::Job { job, event: JobEvent::StopRequested { cause, at: self.now.wall } }
+    }
+}
+
+/// HTCondor 25.14's sentence for a hold, release or removal.
+fn said(reason: Option<&str>, command: &str, by: &Actor) -> String {
+    match reason {
+        Some(reason) => format!("{reason} (by user {})", by.user),
+        None => format!("via {command} (by user {})", by.user),
+    }
+}

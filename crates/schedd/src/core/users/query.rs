@@ -1,0 +1,132 @@
+//! Questions about the queue. They change nothing and are answered from what `apply` keeps in step.
+
+use std::collections::BTreeMap;
+
+use classad::{AttrName, ClassAd};
+use model::{ClusterId, JobId, Now, ProcId, UserName};
+use proto::client::{Counts, Query, Select, Selector, Totals};
+
+use crate::core::ads;
+use crate::core::state::core::{Cluster, Core, JobRef};
+use crate::core::users::groups::is_groupable;
+
+/// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing else.
+pub(crate) const PAGE_JOBS: usize = 2000;
+
+impl Core {
+    /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length see [`Self::query_page`].
+    pub fn query(&self, now: Now, query: &Query) -> Vec<ClassAd> {
+        self.page(now, query, None, usize::MAX).0
+    }
+
+    /// A part of what the query asks for: of the jobs after `after`, and from which to go on if there may be more.
+    pub fn query_page(
+        &self,
+        now: Now,
+        query: &Query,
+        after: Option<JobId>,
+    ) -> (Vec<ClassAd>, Option<JobId>) {
+        if is_groupable(query) {
+            return self.group_page(now, query, after);
+        }
+        self.page(now, query, after, PAGE_JOBS)
+    }
+
+    fn page(
+        &self,
+        now: Now,
+        query: &Query,
+        after: Option<JobId>,
+        jobs: usize,
+    ) -> (Vec<ClassAd>, Option<JobId>) {
+        let env = ads::env(now);
+        let limit = query.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let holds = |ad: &ClassAd, expr: &classad::Expr| ad.eval_expr(expr, None, &env).is_true();
+        let mut found = Vec::new();
+        for (n, job) in self.selected(&query.select, after).enumerate() {
+            if found.len() >= limit {
+                return (found, None);
+            }
+            let ad = ads::job_ad(job, now, self);
+            let selected = match &query.select {
+                Select::Constraint(expr) => holds(&ad, expr),
+                Select::All | Select::Any(_) => true,
+            };
+            if selected && query.constraint.as_ref().is_none_or(|c| holds(&ad, c)) {
+                found.push(project(&ad, &query.projection));
+            }
+            if n + 1 >= jobs {
+                return (found, Some(job.job));
+            }
+        }
+        (found, None)
+    }
+
+    /// A job's ad as it is now.
+    pub fn job_ad(&self, now: Now, job: JobId) -> Option<ClassAd> {
+        self.job(job).map(|job| ads::job_ad(job, now, self))
+    }
+
+    /// Counts of jobs, from counters.
+    pub fn totals(&self) -> Totals {
+        let mut by_owner: BTreeMap<UserName, Counts> = BTreeMap::new();
+        for ((owner, _), counts) in &self.counts {
+            *by_owner.entry(owner.clone()).or_default() += *counts;
+        }
+        let beside = self.counts.iter().filter(|((_, universe), _)| universe.is_beside());
+        let beside = beside.map(|((owner, universe), counts)| (*universe, owner.clone(), *counts));
+        Totals {
+            all: self.all,
+            by_owner: by_owner.into_iter().collect(),
+            beside: beside.collect(),
+            seq: self.last_seq,
+        }
+    }
+
+    /// Jobs after `after` that the selection names; all, for a constraint.
+    fn selected<'a>(
+        &'a self,
+        select: &'a Select,
+        after: Option<JobId>,
+    ) -> Box<dyn Iterator<Item = JobRef<'a>> + 'a> {
+        let first = after.map_or(JobId::new(0, 0), |job| JobId { proc: job.proc.next(), ..job });
+        let clusters = self.clusters.range(first.cluster..);
+        let jobs_of = move |(id, cluster): (&ClusterId, &'a Cluster)| {
+            cluster.procs_from(if *id == first.cluster { first.proc } else { ProcId(0) })
+        };
+        match select {
+            Select::All | Select::Constraint(_) => Box::new(clusters.flat_map(jobs_of)),
+            Select::Any(selectors) => {
+                let clusters = clusters.filter(|(_, cluster)| {
+                    selectors.iter().any(|selector| may_name(selector, cluster))
+                });
+                Box::new(clusters.flat_map(jobs_of).filter(|job| {
+                    let owner = job.cluster.owner();
+                    selectors.iter().any(|selector| names(selector, job.job, owner))
+                }))
+            }
+        }
+    }
+}
+
+/// Whether the selector names this job.
+pub(crate) fn names(selector: &Selector, job: JobId, owner: &UserName) -> bool {
+    match selector {
+        Selector::Cluster(cluster) => *cluster == job.cluster,
+        Selector::Job(id) => *id == job,
+        Selector::Owner(user) => user == owner,
+    }
+}
+
+pub(crate) fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
+    match selector {
+        Selector::Cluster(id) => *id == cluster.record.cluster,
+        Selector::Job(id) => id.cluster == cluster.record.cluster,
+        Selector::Owner(user) => user == cluster.owner(),
+    }
+}
+
+/// What a query wants of an ad: all, or some attributes with what they depend on.
+pub(crate) fn project(ad: &ClassAd, wanted: &[AttrName]) -> ClassAd {
+    if wanted.is_empty() { ad.collapsed() } else { ad.projected(wanted) }
+}

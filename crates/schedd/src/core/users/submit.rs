@@ -1,0 +1,145 @@
+//! Submission: a number first, then everything at once, once.
+
+use std::sync::Arc;
+
+use classad::{ClassAd, Expr, Value};
+use model::{
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
+    SubmitToken, Universe, attr, spooling,
+};
+use proto::client::{Answer, Refusal};
+
+use crate::core::state::core::Core;
+use crate::core::state::rows::{ClusterBody, ClusterRecord};
+use crate::core::users::factory;
+use crate::core::words::{Actor, Fact};
+
+/// Jobs of one submission. Beyond it a factory's numbers and counters would still work; nobody could wait for its end.
+const MAX_PROCS: u32 = 10_000_000;
+
+/// Numbers that are given and not used yet. A client uses its number within seconds; one that never does costs a few bytes
+/// until it is pushed out.
+const MAX_RESERVED: usize = 10_000;
+
+impl Core {
+    pub(crate) fn reserve(&self, _by: &Actor, token: SubmitToken) -> (Vec<Fact>, Answer) {
+        if let Some((cluster, _)) = self.submissions.get(&token) {
+            return (Vec::new(), Answer::Reserved(*cluster));
+        }
+        let known = self.reserved.iter().find(|(_, reserved)| **reserved == token);
+        if let Some((cluster, _)) = known {
+            return (Vec::new(), Answer::Reserved(*cluster));
+        }
+        let cluster = self.next_reserved;
+        let mut facts = Vec::new();
+        if self.reserved.len() >= MAX_RESERVED
+            && let Some(oldest) = self.reserved.keys().next()
+        {
+            facts.push(Fact::ReservationForgotten { cluster: *oldest });
+        }
+        facts.push(Fact::Reserved { token, cluster });
+        (facts, Answer::Reserved(cluster))
+    }
+
+    pub(crate) fn submit(
+        &self,
+        now: Now,
+        by: &Actor,
+        token: SubmitToken,
+        cluster: ClusterId,
+        spec: &Arc<ClusterSpec>,
+    ) -> (Vec<Fact>, Answer) {
+        if let Some((cluster, procs)) = self.submissions.get(&token) {
+            return (Vec::new(), Answer::Submitted { cluster: *cluster, procs: *procs });
+        }
+        if self.reserved.get(&cluster) != Some(&token) {
+            return (Vec::new(), Answer::Refused(Refusal::NotReserved(cluster)));
+        }
+        let procs = spec.count();
+        if procs == 0 {
+            let refusal = Refusal::Invalid("submit a cluster: it has no jobs".to_owned());
+            return (Vec::new(), Answer::Refused(refusal));
+        }
+        if procs > MAX_PROCS {
+            let what = format!("submit {procs} jobs at once");
+            let refusal = Refusal::Limit { what, limit: MAX_PROCS.to_string() };
+            return (Vec::new(), Answer::Refused(refusal));
+        }
+        if let Some(what) = not_built(spec) {
+            let refusal = Refusal::Invalid(format!("{what} is not supported yet"));
+            return (Vec::new(), Answer::Refused(refusal));
+        }
+        let spec = &match self.with_spool(cluster, spec) {
+            Ok(spec) => spec,
+            Err(refusal) => return (Vec::new(), Answer::Refused(refusal)),
+        };
+        let (untouched, later) = factory::split(spec);
+        let body = ClusterBody {
+            owner: by.user.clone(),
+            submitted: now.wall,
+            untouched,
+            later,
+            paused: false,
+            later_edits: None,
+            never: 0,
+            left: procs,
+        };
+        let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
+        let record = Arc::new(record);
+        let jobs = || record.body.untouched.iter();
+        let mut facts = vec![Fact::ClusterSubmitted(Arc::clone(&record))];
+        facts.extend(held_from_the_start(now, cluster, spec, jobs()));
+        if facts.len() == 1 {
+            facts.extend(self.deferred_from_the_start(now, cluster, spec, jobs()));
+        }
+        (facts, Answer::Submitted { cluster, procs })
+    }
+}
+
+/// What the submission asks for that nobody here would do. Refused, so that it is not silently ignored.
+fn not_built(spec: &ClusterSpec) -> Option<String> {
+    let mut ads: Vec<&ClassAd> = vec![&spec.ad];
+    match &spec.procs {
+        Procs::Listed(own) => ads.extend(own),
+        Procs::Counted { template, .. } => {
+            // What a template gives are texts.
+            if template.0.iter().any(|(name, _)| *name == *attr::JOB_UNIVERSE) {
+                return Some("JobUniverse from the number of a job".to_owned());
+            }
+        }
+    }
+    ads.into_iter().find_map(|ad| {
+        // Where a job runs must be known from its number alone, and stay so.
+        let universe = ad.get_own(attr::JOB_UNIVERSE);
+        let known = universe.and_then(Expr::as_literal).and_then(Value::as_i64);
+        let unknown = universe.filter(|_| known.and_then(Universe::from_number).is_none());
+        unknown.map(|expr| format!("JobUniverse = {expr}"))
+    })
+}
+
+/// `hold = true` in the submit file, or `-spool`: the ad says that the job is held, the cluster's or its own.
+pub(crate) fn held_from_the_start(
+    now: Now,
+    cluster: ClusterId,
+    spec: &ClusterSpec,
+    procs: impl Iterator<Item = ProcId>,
+) -> impl Iterator<Item = Fact> {
+    let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(Value::as_i64);
+    let shared = status(&spec.ad);
+    let held = move |proc: &ProcId| {
+        let own = match &spec.procs {
+            Procs::Listed(deltas) => deltas.get(proc.0 as usize).and_then(status),
+            Procs::Counted { .. } => None,
+        };
+        own.or(shared) == Some(JobStatus::Held.number())
+    };
+    let (code, reason) = match spooling::is_spooled(spec) {
+        true => (HoldCode::SpoolingInput, spooling::HOLD_REASON),
+        false => (HoldCode::SubmittedOnHold, "submitted on hold at user's request"),
+    };
+    let hold = Hold { code, subcode: 0, reason: reason.to_owned(), since: now.wall };
+    procs.filter(held).map(move |proc| Fact::Job {
+        job: JobId { cluster, proc },
+        event: JobEvent::Held(hold.clone()),
+    })
+}

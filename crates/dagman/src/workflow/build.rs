@@ -1,0 +1,338 @@
+//! Puts a workflow together, piece by piece. The language's assembly does it from DAG files; a test may by hand.
+//!
+//! Refuses nothing but a name that is taken: what may be said of which node is the assembly's business.
+
+use super::graph::{Graph, Pair};
+use super::node::{Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredVar, VarIndex};
+use super::settings::{Category, CategoryIndex, Settings};
+use super::text::{Names, Texts};
+use super::{
+    Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, Tolerance, Var, Workflow,
+};
+
+/// A node to add.
+#[derive(Clone, Copy, Debug)]
+pub struct NewNode<'a> {
+    /// Its full name.
+    pub name: &'a str,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Where its jobs are described. For [`Description::Named`] the text is not looked at: [`Builder::describe`] gives it.
+    pub description: Description<'a>,
+    /// DIR.
+    pub dir: Option<&'a str>,
+    /// NOOP.
+    pub noop: bool,
+    /// DONE.
+    pub done: bool,
+    /// The file it is written in, by its place in [`Workflow::files`].
+    pub file: u32,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl<'a> NewNode<'a> {
+    /// A JOB that is described in a file.
+    pub fn job(name: &'a str, submit_file: &'a str) -> Self {
+        Self {
+            name,
+            kind: NodeKind::Job,
+            description: Description::File(submit_file),
+            dir: None,
+            noop: false,
+            done: false,
+            file: 0,
+            line: 1,
+        }
+    }
+}
+
+/// A workflow in the making.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    workflow: Workflow,
+    edges: Vec<Pair>,
+}
+
+impl Builder {
+    /// An empty workflow, read from the files.
+    pub fn new(files: Vec<String>) -> Self {
+        let workflow = Workflow {
+            texts: Texts::default(),
+            names: Names::default(),
+            nodes: Vec::new(),
+            vars: Vec::new(),
+            rare: Vec::new(),
+            descriptions: Vec::new(),
+            categories: Vec::new(),
+            files,
+            graph: Graph::default(),
+            settings: Settings::default(),
+        };
+        Self { workflow, edges: Vec::new() }
+    }
+
+    /// What there is so far; edges are seen only when it is finished.
+    pub fn so_far(&self) -> &Workflow {
+        &self.workflow
+    }
+
+    /// What holds for the whole DAG.
+    pub fn settings(&mut self) -> &mut Settings {
+        &mut self.workflow.settings
+    }
+
+    /// One more file that something is read from.
+    pub fn add_file(&mut self, name: &str) -> u32 {
+        self.workflow.files.push(name.to_owned());
+        count(self.workflow.files.len() - 1)
+    }
+
+    /// Adds a node.
+    ///
+    /// # Errors
+    /// With the node that has the name already.
+    pub fn add_node(&mut self, new: &NewNode<'_>) -> Result<NodeIndex, NodeIndex> {
+        if let Some(taken) = self.workflow.find(new.name) {
+            return Err(taken);
+        }
+        let description = self.stored_description(new.description);
+        let Workflow { texts, names, nodes, .. } = &mut self.workflow;
+        let index = NodeIndex::new(nodes.len());
+        nodes.push(Stored {
+            name: texts.add(new.name),
+            description,
+            dir: new.dir.map(|dir| texts.add(dir)),
+            first_var: None,
+            rare: None,
+            file: new.file,
+            line: new.line,
+            kind: new.kind,
+            noop: new.noop,
+            done: new.done,
+        });
+        names.add(new.name, index, |index| texts.get(nodes[index.position()].name));
+        Ok(index)
+    }
+
+    fn stored_description(&mut self, description: Description<'_>) -> StoredDescription {
+        match description {
+            Description::Nothing => StoredDescription::Nothing,
+            Description::File(file) => {
+                StoredDescription::File(self.workflow.texts.add_repeated(file))
+            }
+            Description::Inline(text) => StoredDescription::Inline(self.workflow.texts.add(text)),
+            Description::Named { name, .. } => StoredDescription::Named(self.described(name)),
+        }
+    }
+
+    /// The place of a SUBMIT-DESCRIPTION, made with an empty text if there is none.
+    fn described(&mut self, name: &str) -> u32 {
+        let Workflow { texts, descriptions, .. } = &mut self.workflow;
+        let at = descriptions.iter().position(|(known, _)| texts.get(*known) == name);
+        count(at.unwrap_or_else(|| {
+            descriptions.push((texts.add(name), texts.add("")));
+            descriptions.len() - 1
+        }))
+    }
+
+    /// Gives a SUBMIT-DESCRIPTION its text; the last wins.
+    pub fn describe(&mut self, name: &str, text: &str) {
+        let at = self.described(name) as usize;
+        self.workflow.descriptions[at].1 = self.workflow.texts.add(text);
+    }
+
+    /// Has a node use a SUBMIT-DESCRIPTION.
+    pub fn use_description(&mut self, node: NodeIndex, name: &str) {
+        let at = self.described(name);
+        self.stored(node).description = StoredDescription::Named(at);
+    }
+
+    /// Adds an edge.
+    pub fn add_edge(&mut self, parent: NodeIndex, child: NodeIndex, weak: bool) {
+        self.edges.push(Pair { parent, child, weak });
+    }
+
+    /// Marks a node DONE.
+    pub fn set_done(&mut self, node: NodeIndex, done: bool) {
+        self.stored(node).done = done;
+    }
+
+    /// Gives a node a macro. The name is one macro in any case; the last value wins, in the place of the first.
+    ///
+    /// Returns whether there was one of the name.
+    pub fn set_var(&mut self, node: NodeIndex, var: Var<'_>) -> bool {
+        let Workflow { texts, nodes, vars, .. } = &mut self.workflow;
+        let mut last = None;
+        let mut at = nodes[node.position()].first_var;
+        while let Some(VarIndex(here)) = at {
+            let stored = &mut vars[here as usize];
+            if texts.get(stored.name).eq_ignore_ascii_case(var.name) {
+                stored.value = texts.add(var.value);
+                stored.place = var.place;
+                return true;
+            }
+            last = at;
+            at = stored.next;
+        }
+        let new = VarIndex(count(vars.len()));
+        let (name, value) = (texts.add_repeated(var.name), texts.add(var.value));
+        vars.push(StoredVar { name, value, place: var.place, next: None });
+        match last {
+            Some(VarIndex(last)) => vars[last as usize].next = Some(new),
+            None => nodes[node.position()].first_var = Some(new),
+        }
+        false
+    }
+
+    /// Gives a node a script. Returns whether it had one of the kind.
+    pub fn set_script(&mut self, node: NodeIndex, kind: ScriptKind, script: Script<'_>) -> bool {
+        let texts = &mut self.workflow.texts;
+        let stored = StoredScript {
+            command_line: texts.add(script.command_line),
+            defer: script.defer,
+            debug: script.debug.map(|debug| (texts.add(debug.file), debug.stream)),
+        };
+        let rare = self.rare(node);
+        let place = match kind {
+            ScriptKind::Pre => &mut rare.pre,
+            ScriptKind::Post => &mut rare.post,
+            ScriptKind::Hold => &mut rare.hold,
+        };
+        place.replace(stored).is_some()
+    }
+
+    /// RETRY.
+    pub fn set_retry(&mut self, node: NodeIndex, retry: Retry) {
+        self.rare(node).retry = Some(retry);
+    }
+
+    /// PRIORITY.
+    pub fn set_priority(&mut self, node: NodeIndex, priority: i32) {
+        self.rare(node).priority = priority;
+    }
+
+    /// CATEGORY.
+    pub fn set_category(&mut self, node: NodeIndex, name: &str) {
+        let category = self.category(name);
+        self.rare(node).category = Some(category);
+    }
+
+    /// MAXJOBS.
+    pub fn set_max_jobs(&mut self, name: &str, max_jobs: u32) {
+        let CategoryIndex(at) = self.category(name);
+        self.workflow.categories[at as usize].max_jobs = Some(max_jobs);
+    }
+
+    fn category(&mut self, name: &str) -> CategoryIndex {
+        let categories = &mut self.workflow.categories;
+        let at = categories.iter().position(|category| category.name == name);
+        CategoryIndex(count(at.unwrap_or_else(|| {
+            categories.push(Category { name: name.to_owned(), max_jobs: None });
+            categories.len() - 1
+        })))
+    }
+
+    /// PRE_SKIP.
+    pub fn set_pre_skip(&mut self, node: NodeIndex, exit: i32) {
+        self.rare(node).pre_skip = Some(exit);
+    }
+
+    /// ABORT-DAG-ON.
+    pub fn set_abort(&mut self, node: NodeIndex, abort: Abort) {
+        self.rare(node).abort = Some(abort);
+    }
+
+    /// TOLERANCE.
+    pub fn set_tolerance(&mut self, node: NodeIndex, tolerance: Tolerance) {
+        self.rare(node).tolerance = Some(tolerance);
+    }
+
+    /// SAVE_POINT_FILE.
+    pub fn set_save_point(&mut self, node: NodeIndex, file: &str) {
+        let file = self.workflow.texts.add(file);
+        self.rare(node).save_point = Some(file);
+    }
+
+    /// Sorts the edges, and gives the workflow.
+    pub fn finish(self) -> Workflow {
+        let Self { mut workflow, edges } = self;
+        workflow.graph = Graph::new(workflow.nodes.len(), &edges);
+        workflow.texts.shrink();
+        workflow.nodes.shrink_to_fit();
+        workflow.vars.shrink_to_fit();
+        workflow.rare.shrink_to_fit();
+        workflow
+    }
+
+    fn stored(&mut self, node: NodeIndex) -> &mut Stored {
+        &mut self.workflow.nodes[node.position()]
+    }
+
+    fn rare(&mut self, node: NodeIndex) -> &mut Rare {
+        let Workflow { nodes, rare, .. } = &mut self.workflow;
+        let RareIndex(at) = *nodes[node.position()].rare.get_or_insert_with(|| {
+            rare.push(Rare::default());
+            RareIndex(count(rare.len() - 1))
+        });
+        &mut rare[at as usize]
+    }
+}
+
+/// A place in one of the lists: fewer than 2^32, because every element comes from a byte of a file, and those are limited.
+fn count(at: usize) -> u32 {
+    u32::try_from(at).expect("lists of a workflow are shorter than 2^32")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Edge, VarPlace};
+    use super::*;
+
+    #[test]
+    fn an_edge_that_is_written_twice_is_one_and_a_strong_one_wins() {
+        let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+        let [a, b, c] =
+            ["A", "B", "C"].map(|n| builder.add_node(&NewNode::job(n, "n.sub")).unwrap());
+        for (parent, child, weak) in
+            [(a, b, true), (a, c, true), (b, c, false), (a, b, false), (a, c, true), (b, c, true)]
+        {
+            builder.add_edge(parent, child, weak);
+        }
+        let workflow = builder.finish();
+        let edge = |node, weak| Edge { node, weak };
+        assert_eq!(workflow.children(a).collect::<Vec<_>>(), [edge(b, false), edge(c, true)]);
+        assert_eq!(workflow.children(b).collect::<Vec<_>>(), [edge(c, false)]);
+        assert_eq!(workflow.parents(c).collect::<Vec<_>>(), [edge(a, true), edge(b, false)]);
+        assert_eq!(workflow.edge_count(), 3);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_refused_and_every_name_is_found() {
+        let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+        let names: Vec<String> = (0..1000).map(|n| format!("node{n}")).collect();
+        for name in &names {
+            builder.add_node(&NewNode::job(name, "n.sub")).unwrap();
+        }
+        assert_eq!(builder.add_node(&NewNode::job("node7", "x")), Err(NodeIndex::new(7)));
+        let workflow = builder.finish();
+        for (at, name) in names.iter().enumerate() {
+            assert_eq!(workflow.find(name), Some(NodeIndex::new(at)));
+        }
+        assert_eq!(workflow.find("NODE7"), None);
+        assert_eq!(workflow.node(NodeIndex::new(9)).description(), Description::File("n.sub"));
+    }
+
+    #[test]
+    fn a_macro_given_twice_keeps_its_place_and_takes_the_last_value() {
+        let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+        let a = builder.add_node(&NewNode::job("A", "n.sub")).unwrap();
+        let var = |name, value| Var { name, value, place: VarPlace::Default };
+        assert!(!builder.set_var(a, var("x", "1")));
+        assert!(!builder.set_var(a, var("y", "2")));
+        assert!(builder.set_var(a, var("X", "3")));
+        let workflow = builder.finish();
+        let vars: Vec<_> = workflow.node(a).vars().map(|v| (v.name, v.value)).collect();
+        assert_eq!(vars, [("x", "3"), ("y", "2")]);
+    }
+}

@@ -1,0 +1,98 @@
+//! The texts of a workflow in one buffer, and the table that finds a node by its name.
+//!
+//! A million names would else be a million allocations. Knows nothing of what the texts mean.
+
+use hashbrown::HashTable;
+
+use super::node::NodeIndex;
+
+/// A text in [`Texts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    start: u32,
+    length: u32,
+}
+
+/// All texts, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    buffer: String,
+    /// What was added last: submit files and folders repeat from line to line.
+    last: Option<Text>,
+}
+
+impl Texts {
+    /// # Panics
+    /// If all texts together are longer than 4 GiB: what is read is limited to less.
+    pub(super) fn add(&mut self, text: &str) -> Text {
+        if let Some(last) = self.last
+            && self.get(last) == text
+        {
+            return last;
+        }
+        let added = Text { start: small(self.buffer.len()), length: small(text.len()) };
+        self.buffer.push_str(text);
+        added
+    }
+
+    /// The same for a text that is likely to come again at once.
+    pub(super) fn add_repeated(&mut self, text: &str) -> Text {
+        let added = self.add(text);
+        self.last = Some(added);
+        added
+    }
+
+    pub(super) fn get(&self, text: Text) -> &str {
+        let start = text.start as usize;
+        &self.buffer[start..start + text.length as usize]
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.buffer.shrink_to_fit();
+    }
+}
+
+fn small(length: usize) -> u32 {
+    u32::try_from(length).expect("the texts of a workflow are shorter than 4 GiB")
+}
+
+/// Finds nodes by name. The names themselves are the nodes'.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    table: HashTable<NodeIndex>,
+}
+
+impl Names {
+    pub(super) fn find<'n>(
+        &self,
+        name: &str,
+        name_of: impl Fn(NodeIndex) -> &'n str,
+    ) -> Option<NodeIndex> {
+        self.table.find(hash(name), |index| name_of(*index) == name).copied()
+    }
+
+    /// Adds a node whose name nobody has.
+    pub(super) fn add<'n>(
+        &mut self,
+        name: &str,
+        index: NodeIndex,
+        name_of: impl Fn(NodeIndex) -> &'n str,
+    ) {
+        self.table.insert_unique(hash(name), index, |index| hash(name_of(*index)));
+    }
+}
+
+/// A fixed hash (no seed): the same DAG is stored the same way each time. Who writes a DAG to collide slows only his own.
+fn hash(text: &str) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    let mut chunks = text.as_bytes().chunks_exact(8);
+    let mut hash = text.len() as u64;
+    for chunk in &mut chunks {
+        let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        hash = mix(hash, word);
+    }
+    let rest = chunks.remainder().iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    hash = mix(hash, rest);
+    hash ^ hash >> 29
+}

@@ -17,7 +17,6 @@ use crate::run::root;
 pub(crate) struct Source {
     /// From the root, with `/`.
     pub(crate) path: String,
-    /// Its text.
     pub(crate) text: String,
 }
 

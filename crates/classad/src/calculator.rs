@@ -47,9 +47,7 @@ pub struct Answer {
 pub struct Step {
     /// How deep inside the expression the part is.
     pub depth: usize,
-    /// The part.
     pub expr: String,
-    /// Its value.
     pub value: String,
     /// What a person should know about the part, such as that the name is nowhere defined.
     pub note: Option<String>,
@@ -72,7 +70,6 @@ impl Calculation {
         })
     }
 
-    /// The value.
     pub fn value(&self, env: &Env) -> Value {
         match &self.expr {
             Some(expr) => self.my.eval_expr(expr, self.target.as_ref(), env),

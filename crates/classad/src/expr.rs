@@ -221,7 +221,7 @@ impl Expr {
         Expr::tree(Node::Call(name, function, args.into_iter().collect()))
     }
 
-    /// A list.
+    /// The list `{ a, b, ... }` of these items.
     pub fn list(items: impl IntoIterator<Item = Expr>) -> Expr {
         Expr::tree(Node::List(items.into_iter().collect()))
     }

@@ -30,9 +30,7 @@ pub enum Value {
     Integer(i64),
     /// A double-precision number.
     Real(f64),
-    /// A text.
     String(Arc<str>),
-    /// A moment.
     AbsTime(AbsTime),
     /// A length of time, in seconds.
     RelTime(f64),

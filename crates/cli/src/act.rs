@@ -64,7 +64,6 @@ pub enum Part {
     One(Selector),
     /// The jobs for which an expression is true, as it was written and read.
     Constraint(String, Expr),
-    /// All jobs.
     All,
 }
 

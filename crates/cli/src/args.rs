@@ -32,7 +32,6 @@ pub enum ArgError {
     /// The option needs more words.
     #[error("{word} needs {wanted}")]
     Missing {
-        /// The option.
         word: String,
         /// What is missing.
         wanted: String,

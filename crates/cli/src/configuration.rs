@@ -36,13 +36,11 @@ const COMMAND_LINE: &str = "<updraft pool start>";
 
 /// A pool's configuration as its files have it now.
 pub struct Loaded {
-    /// The settings.
     pub configuration: Configuration,
     /// The files that were read, in order.
     pub files: Vec<PathBuf>,
     /// What `warning :` lines said.
     pub warnings: Vec<Diagnostic>,
-    /// This machine.
     pub site: RealSite,
 }
 
@@ -54,7 +52,6 @@ pub struct Effective(pub BTreeMap<String, String>);
 /// A setting that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Changed {
-    /// Its name.
     pub name: String,
     /// What it was, if it was set.
     pub before: Option<String>,
@@ -68,9 +65,7 @@ pub enum ConfigurationError {
     /// A file cannot be read.
     #[error("read the configuration in {path}")]
     File {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -255,7 +250,6 @@ impl Loaded {
 }
 
 impl Effective {
-    /// A setting.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

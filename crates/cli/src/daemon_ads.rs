@@ -16,8 +16,8 @@ use crate::pool::ProcessStatus;
 pub fn scheduler(identity: &Identity, totals: &Totals, statistics: &ClassAd) -> ClassAd {
     let mut ad = daemon("Scheduler", identity);
     counts(&mut ad, "Total", &of_machines(totals, &totals.all, None));
-    ad.set("TotalHeldJobs", whole(totals.all.held));
-    ad.set("NumUsers", whole(totals.by_owner.len() as u64));
+    ad.set(attr::TOTAL_HELD_JOBS, whole(totals.all.held));
+    ad.set(attr::NUM_USERS, whole(totals.by_owner.len() as u64));
     ad.update(statistics);
     ad
 }
@@ -41,10 +41,10 @@ pub fn daemon(my_type: &str, identity: &Identity) -> ClassAd {
     ad.set(attr::MY_TYPE, my_type);
     ad.set(attr::NAME, identity.name.as_str());
     ad.set(attr::MACHINE, identity.name.as_str());
-    ad.set("MyAddress", identity.address.as_str());
-    ad.set("DaemonStartTime", identity.since.as_secs());
-    ad.set("CondorVersion", version::condor_version());
-    ad.set("CondorPlatform", version::condor_platform());
+    ad.set(attr::MY_ADDRESS, identity.address.as_str());
+    ad.set(attr::DAEMON_START_TIME, identity.since.as_secs());
+    ad.set(attr::CONDOR_VERSION, version::condor_version());
+    ad.set(attr::CONDOR_PLATFORM, version::condor_platform());
     ad.set("UpdraftVersion", identity.version.as_str());
     ad
 }
@@ -57,7 +57,7 @@ fn of_machines(totals: &Totals, all: &Counts, user: Option<&str>) -> Counts {
 
 fn counts(ad: &mut ClassAd, prefix: &str, of: &Counts) {
     // A submitter's ad has the old names (HTCondor 25.14).
-    let running = if prefix.is_empty() { "RunningJobs" } else { "TotalRunningJobs" };
+    let running = if prefix.is_empty() { attr::RUNNING_JOBS } else { attr::TOTAL_RUNNING_JOBS };
     ad.set(running, whole(of.running));
     ad.set(format!("{prefix}IdleJobs").as_str(), whole(of.idle));
     ad.set(format!("{prefix}HeldJobs").as_str(), whole(of.held));
@@ -72,8 +72,8 @@ pub fn collector(negotiator: &Identity, totals: &Totals, machines: &[ClassAd]) -
     let mut ad = daemon("Collector", negotiator);
     ad.set(attr::NAME, format!("My Pool - {0}@{0}", negotiator.name));
     ad.set("CollectorIpAddr", negotiator.address.as_str());
-    ad.set("RunningJobs", whole(totals.all.running));
-    ad.set("IdleJobs", whole(totals.all.idle));
+    ad.set(attr::RUNNING_JOBS, whole(totals.all.running));
+    ad.set(attr::IDLE_JOBS, whole(totals.all.idle));
     ad.set("SubmitterAds", whole(totals.by_owner.len() as u64));
     let state = |wanted: &str| {
         let is = |slot: &&ClassAd| {
@@ -81,7 +81,7 @@ pub fn collector(negotiator: &Identity, totals: &Totals, machines: &[ClassAd]) -
         };
         whole(machines.iter().filter(is).count() as u64)
     };
-    ad.set("HostsTotal", whole(machines.len() as u64));
+    ad.set(attr::HOSTS_TOTAL, whole(machines.len() as u64));
     for name in ["Owner", "Unclaimed", "Claimed"] {
         ad.set(format!("Hosts{name}").as_str(), state(name));
     }
@@ -99,15 +99,16 @@ pub fn master(
     let supervisor = processes.iter().find(|process| process.name == "supervisor")?;
     let pid = supervisor.pid?;
     let mut ad = daemon("DaemonMaster", schedd);
-    ad.remove("MyAddress");
+    ad.remove(attr::MY_ADDRESS);
     // It took its lock when it began.
     let since = fs::metadata(home.lock(supervisor.name)).and_then(|lock| lock.modified()).ok()?;
     let since = since.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    ad.set("DaemonStartTime", whole(since));
+    ad.set(attr::DAEMON_START_TIME, whole(since));
     ad.set("MasterPid", i64::from(pid));
     ad.set(attr::MY_CURRENT_TIME, now);
     let of_machine = |name: &str| machines.first().and_then(|slot| slot.get(name)).cloned();
-    let detected = [("DetectedCpus", attr::TOTAL_CPUS), ("DetectedMemory", attr::TOTAL_MEMORY)];
+    let detected =
+        [(attr::DETECTED_CPUS, attr::TOTAL_CPUS), (attr::DETECTED_MEMORY, attr::TOTAL_MEMORY)];
     for (name, of) in detected {
         if let Some(amount) = of_machine(name).or_else(|| of_machine(of)) {
             ad.set(name, amount);

@@ -25,21 +25,15 @@ pub enum Linked {
 /// Why links could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The folder.
     #[error("make the folder {dir} for the links")]
     Folder {
-        /// Which.
         dir: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
-    /// A link.
     #[error("make the link {path}")]
     Link {
-        /// Which.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },

@@ -56,7 +56,6 @@ pub enum PoolError {
     /// A file of the pool.
     #[error("use {path}")]
     File {
-        /// Which.
         path: PathBuf,
         /// What was wrong.
         #[source]
@@ -65,7 +64,6 @@ pub enum PoolError {
     /// The settings are not ours.
     #[error("read the settings in {path}")]
     Settings {
-        /// Which file.
         path: PathBuf,
         /// What was wrong.
         #[source]
@@ -97,9 +95,7 @@ pub enum PoolError {
     /// A process could not be signalled.
     #[error("stop the {daemon}, process {pid}")]
     Signal {
-        /// Which daemon.
         daemon: &'static str,
-        /// Its number.
         pid: i32,
         /// What the kernel said.
         #[source]
@@ -124,7 +120,6 @@ pub enum Started {
 /// A process of a pool, as `pool status` shows it.
 #[derive(Clone, Debug)]
 pub struct ProcessStatus {
-    /// Its name.
     pub name: &'static str,
     /// Its number, if it lives.
     pub pid: Option<i32>,

@@ -19,17 +19,13 @@ pub struct Progress {
 /// Where one job stands. A job that nothing has happened to yet is idle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Waiting again.
     Idle,
-    /// Running.
     Running,
-    /// Suspended.
     Suspended,
     /// Held, with the reason.
     Held(String),
     /// Ended by itself.
     Ended(RunEnd),
-    /// Removed.
     Removed,
 }
 

@@ -1,5 +1,6 @@
 //! The options by which `q`, `history` and `status` show whole ads or chosen values instead of their tables.
 
+use model::attr;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -55,7 +56,6 @@ pub struct Shape {
 /// What is shown instead of a table.
 #[derive(Clone, Debug)]
 pub enum Instead {
-    /// Whole ads.
     Ads(Form, Vec<AttrName>),
     /// Values in columns.
     Auto(Style, Vec<(String, Expr)>),
@@ -135,10 +135,13 @@ impl Instead {
     pub fn projection(&self) -> Vec<AttrName> {
         let (exprs, beside): (Vec<&Expr>, Vec<&str>) = match self {
             Self::Ads(_, names) => return names.clone(),
-            Self::Auto(_, columns) => {
-                (columns.iter().map(|(_, expr)| expr).collect(), vec!["ClusterId", "ProcId"])
+            Self::Auto(_, columns) => (
+                columns.iter().map(|(_, expr)| expr).collect(),
+                vec![attr::CLUSTER_ID, attr::PROC_ID],
+            ),
+            Self::Printf(pairs) => {
+                (pairs.iter().map(|(_, expr)| expr).collect(), vec![attr::PROC_ID])
             }
-            Self::Printf(pairs) => (pairs.iter().map(|(_, expr)| expr).collect(), vec!["ProcId"]),
             Self::Table(table) => {
                 let (exprs, needs) = table.needs();
                 (exprs, [&needs[..], &queue::SUMMARY_ATTRS].concat())

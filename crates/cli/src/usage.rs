@@ -1,12 +1,12 @@
 //! HTCondor's own usage texts, to the letter, for its commands of which they are recorded: what `-help` prints, and what follows a
 //! command line that makes no sense. Under our own names clap writes the help.
 
+use model::attr;
 use std::fmt::Write;
 
 /// How one of HTCondor's commands says how it is used.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    /// The text.
     pub text: String,
     /// Where `-help` prints it.
     pub help: Place,
@@ -56,9 +56,9 @@ impl Usage {
     /// Of the commands that do something to jobs: they are one program in HTCondor.
     fn of_acting(name: &str) -> Option<Self> {
         let (act, reason, more) = match name {
-            "condor_rm" => ("Remove", Some("RemoveReason"), &REMOVE_OPTIONS[..]),
-            "condor_hold" => ("Hold", Some("HoldReason"), &HOLD_OPTIONS[..]),
-            "condor_release" => ("Release", Some("ReleaseReason"), &[][..]),
+            "condor_rm" => ("Remove", Some(attr::REMOVE_REASON), &REMOVE_OPTIONS[..]),
+            "condor_hold" => ("Hold", Some(attr::HOLD_REASON), &HOLD_OPTIONS[..]),
+            "condor_release" => ("Release", Some(attr::RELEASE_REASON), &[][..]),
             "condor_suspend" => ("Suspend", None, &[][..]),
             "condor_continue" => ("Continue", None, &[][..]),
             "condor_vacate_job" => ("Vacate", None, &VACATE_OPTIONS[..]),

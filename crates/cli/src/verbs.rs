@@ -36,11 +36,9 @@ use crate::exit::Exit;
 use crate::output;
 use crate::usage::{Mistake, Place, Usage};
 
-/// A verb.
+/// One verb of `updraft`: its names, its flags, and the function that obeys it.
 pub struct Verb {
-    /// Our name.
     pub name: &'static str,
-    /// HTCondor's names.
     pub htcondor: &'static [&'static str],
     /// Options of HTCondor that are refused as not built yet.
     pub not_yet: &'static [&'static str],

@@ -25,7 +25,6 @@ pub struct Watched {
 /// A cluster, as rows are made from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// Its batch.
     pub batch: String,
     /// The log that its jobs write; none if they write none.
     pub log: Option<String>,
@@ -77,17 +76,12 @@ pub struct Shown {
 /// How many jobs of a batch, or of all, stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
-    /// Waiting.
     pub idle: u64,
-    /// Running.
     pub running: u64,
-    /// Suspended.
     pub suspended: u64,
-    /// Held.
     pub held: u64,
     /// Ended by themselves.
     pub done: u64,
-    /// Removed.
     pub removed: u64,
 }
 
@@ -118,7 +112,6 @@ enum Grouper {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
-    /// Not ended.
     Active,
     Done,
     Idle,
@@ -216,12 +209,10 @@ impl Watched {
         }
     }
 
-    /// All jobs.
     pub fn tally(&self) -> Tally {
         tally(self.jobs.values())
     }
 
-    /// One line.
     pub fn line(&self, summary: Summary) -> String {
         let all = self.tally();
         let Tally { idle, running, suspended, held, done, removed } = all;

@@ -18,7 +18,6 @@ pub struct Source {
 /// A place in a [`Source`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The text.
     pub source: Arc<Source>,
     /// Byte offset of the first character concerned.
     pub offset: usize,
@@ -57,7 +56,6 @@ pub struct Diagnostic {
     pub form: Form,
     /// What is wrong, in `condor_submit`'s words where it has any.
     pub message: String,
-    /// Where.
     pub place: Option<Place>,
     /// What would be right.
     pub hint: Option<String>,
@@ -74,7 +72,7 @@ impl Diagnostic {
         Self::new(Severity::Error, Form::Reading, message.into()).at(Some(place))
     }
 
-    /// A warning.
+    /// Something that may be meant otherwise than it is written; the submission goes on.
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, Form::Job, message.into())
     }

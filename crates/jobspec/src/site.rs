@@ -73,14 +73,12 @@ pub struct Host {
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A file.
     File {
         /// How long it is.
         size_bytes: u64,
         /// Whether the user may execute it.
         executable: bool,
     },
-    /// A directory.
     Directory,
 }
 

@@ -71,7 +71,6 @@ pub enum Error {
     StartUp {
         /// What was attempted.
         attempt: &'static str,
-        /// On what.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
@@ -82,7 +81,6 @@ pub enum Error {
     /// A run's file could not be read or written.
     #[error("could not update the file of run {run_key}")]
     Record {
-        /// Which run.
         run_key: RunKey,
         /// Why it failed.
         source: io::Error,

@@ -58,7 +58,6 @@ pub enum RequestBody {
     Start(Box<Start>),
     /// Send a signal to the main process, or to every process of the run.
     Signal {
-        /// Which run.
         run_key: RunKey,
         /// The signal's number.
         signal: i32,
@@ -68,7 +67,6 @@ pub enum RequestBody {
     /// End a run: `signal` to the main process (woken if suspended), and SIGKILL to every process once `grace_ms` has passed.
     /// Grace 0 sends SIGKILL at once. A second kill can only shorten the grace.
     Kill {
-        /// Which run.
         run_key: RunKey,
         /// The first signal's number.
         signal: i32,
@@ -76,34 +74,21 @@ pub enum RequestBody {
         grace_ms: u64,
     },
     /// Stop every process of the run until [`RequestBody::Continue`].
-    Suspend {
-        /// Which run.
-        run_key: RunKey,
-    },
+    Suspend { run_key: RunKey },
     /// Let a suspended run go on.
-    Continue {
-        /// Which run.
-        run_key: RunKey,
-    },
+    Continue { run_key: RunKey },
     /// Move the moment after which the keeper kills the run.
     ExtendLease {
-        /// Whose lease.
         scope: LeaseScope,
         /// The new end, on [`crate::boot_clock_ms`]'s clock.
         until_boot_ms: u64,
     },
     /// What a run uses now, or used if it has ended. Answered with [`Answer::Usage`].
-    Usage {
-        /// Which run.
-        run_key: RunKey,
-    },
+    Usage { run_key: RunKey },
     /// Every run that is not forgotten. Answered with [`Answer::Runs`].
     List,
     /// Remove what is kept about ended runs. A run that is not known is no error, so this may be repeated.
-    Forget {
-        /// Which runs.
-        run_keys: Vec<RunKey>,
-    },
+    Forget { run_keys: Vec<RunKey> },
 }
 
 /// The runs whose lease is extended.
@@ -111,7 +96,6 @@ pub enum RequestBody {
 pub enum LeaseScope {
     /// Every run that is alive.
     All,
-    /// These.
     Runs(Vec<RunKey>),
 }
 
@@ -395,9 +379,7 @@ pub enum Refusal {
     /// A value of the request cannot be used.
     #[error("{field} of run {run_key} cannot be used: {why}")]
     Invalid {
-        /// Which run.
         run_key: RunKey,
-        /// Which field.
         field: String,
         /// What is wrong with it, and what would be right.
         why: String,
@@ -420,7 +402,6 @@ pub enum Refusal {
 pub enum Event {
     /// The program is executing.
     Started {
-        /// Which run.
         run_key: RunKey,
         /// Its main process, which leads a session of its own.
         pid: u32,
@@ -428,12 +409,7 @@ pub enum Event {
         started_ms: u64,
     },
     /// Nothing of the run is left. Told once per connection and run.
-    Ended {
-        /// Which run.
-        run_key: RunKey,
-        /// How.
-        end: End,
-    },
+    Ended { run_key: RunKey, end: End },
 }
 
 /// How a run ended, and what it used.
@@ -457,7 +433,6 @@ pub struct End {
 /// A script, or a companion, that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedScript {
-    /// Which one.
     pub step: Step,
     /// How it ended.
     pub outcome: Outcome,
@@ -466,7 +441,6 @@ pub struct FailedScript {
 /// How the main process of a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// By itself.
     Exited {
         /// The exit code.
         code: i32,
@@ -560,9 +534,7 @@ pub struct Usage {
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// Its name.
     pub run_key: RunKey,
-    /// Its state.
     pub state: RunState,
 }
 

@@ -67,28 +67,16 @@ pub enum CmdlineError {
     },
     /// `A` instead of `A=value`.
     #[error("ERROR: Missing '=' after environment variable '{name}'.")]
-    MissingEquals {
-        /// The word.
-        name: String,
-    },
+    MissingEquals { name: String },
     /// `=value`.
     #[error("ERROR: missing variable in '{entry}'.")]
-    MissingName {
-        /// The word.
-        entry: String,
-    },
+    MissingName { entry: String },
     /// A NUL cannot be handed to a process.
     #[error("a NUL character cannot be part of an argument or of the environment: {text:?}")]
-    Nul {
-        /// The word.
-        text: String,
-    },
+    Nul { text: String },
     /// The attribute is there and is not a string.
     #[error("the attribute {attr} is not a string, so it says nothing about the command line")]
-    NotAString {
-        /// The attribute.
-        attr: &'static str,
-    },
+    NotAString { attr: &'static str },
 }
 
 impl CmdlineError {

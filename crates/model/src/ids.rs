@@ -98,9 +98,7 @@ impl FromStr for JobId {
 /// One attempt to run one job. Every message about a run carries it; one about another attempt is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId {
-    /// The job.
     pub job: JobId,
-    /// Which attempt.
     pub attempt: Attempt,
 }
 
@@ -200,7 +198,6 @@ macro_rules! name {
                 Self(text.into())
             }
 
-            /// Its text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

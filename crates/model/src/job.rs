@@ -36,14 +36,12 @@ pub enum JobState {
     Running(Running),
     /// Its run is alive and gets no processor, until somebody lets it go on.
     Suspended {
-        /// The run.
         running: Running,
         /// `EnteredCurrentStatus`.
         since: Timestamp,
     },
     /// The run is to end; nothing else may start until the machine says that it has, or its lease is over.
     Stopping {
-        /// The run.
         running: Running,
         /// Why, and so what follows.
         cause: StopCause,
@@ -71,7 +69,6 @@ pub enum JobState {
 /// An authorised run, as the schedd knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
-    /// Which attempt.
     pub attempt: Attempt,
     /// The claim that it runs on.
     pub claim: ClaimId,
@@ -130,17 +127,14 @@ pub enum JobEvent {
     RunAuthorised {
         /// Which attempt: one more than any before.
         attempt: Attempt,
-        /// Where.
         claim: ClaimId,
         /// The claim's slot (`slot1_2@host`); none beside the schedd.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<Arc<str>>,
-        /// When.
         at: Timestamp,
     },
     /// The startd said that the program runs.
     RunStarted {
-        /// Which attempt.
         attempt: Attempt,
         /// When the program was executed.
         at: Timestamp,
@@ -149,12 +143,10 @@ pub enum JobEvent {
     PauseRequested {
         /// What is wanted.
         pause: Pause,
-        /// When.
         at: Timestamp,
     },
     /// The machine said that it has suspended the run.
     Suspended {
-        /// Which attempt.
         attempt: Attempt,
         /// How many processes it stopped.
         processes: u32,
@@ -163,27 +155,19 @@ pub enum JobEvent {
     },
     /// The machine said that the run goes on.
     Continued {
-        /// Which attempt.
         attempt: Attempt,
         /// When the schedd learned it.
         at: Timestamp,
     },
     /// Somebody wants the run to end.
-    StopRequested {
-        /// Why.
-        cause: StopCause,
-        /// When.
-        at: Timestamp,
-    },
+    StopRequested { cause: StopCause, at: Timestamp },
     /// The run is surely over, and this is what became of the job.
     RunOver {
-        /// Which attempt.
         attempt: Attempt,
         /// How it ended.
         end: RunEnd,
         /// What it used.
         usage: Usage,
-        /// What follows.
         next: AfterRun,
         /// When the schedd learned it.
         at: Timestamp,
@@ -192,7 +176,6 @@ pub enum JobEvent {
     Skipped {
         /// As what it counts.
         end: RunEnd,
-        /// When.
         at: Timestamp,
     },
     /// A waiting job was held.
@@ -201,14 +184,12 @@ pub enum JobEvent {
     Released {
         /// `ReleaseReason`.
         reason: String,
-        /// When.
         at: Timestamp,
     },
     /// A job without a run was removed; also one that has completed and stays in the queue.
     Removed {
         /// `RemoveReason`.
         reason: String,
-        /// When.
         at: Timestamp,
     },
 }
@@ -261,9 +242,7 @@ impl JobStatus {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("apply {event:?} to a job that is {state:?}: no such transition")]
 pub struct IllegalTransition {
-    /// The state.
     pub state: Box<JobState>,
-    /// The event.
     pub event: Box<JobEvent>,
 }
 

@@ -29,7 +29,6 @@ pub struct LimitUse {
 pub struct BadLimit(pub String);
 
 impl LimitAmount {
-    /// One.
     pub const ONE: Self = Self(PER_UNIT);
 
     /// So much, to the nearest thousandth; nothing if it is below 0 or no number.
@@ -44,7 +43,7 @@ impl LimitAmount {
         Self(parts as u64)
     }
 
-    /// Both together.
+    /// The sum, which stops at the greatest amount that can be held.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))

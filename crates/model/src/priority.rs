@@ -40,7 +40,7 @@ impl JobPriority {
         attr::POST_JOB_PRIO2,
     ];
 
-    /// A job's.
+    /// The five numbers that order a job, from its ad.
     pub fn of(job: &ClassAd) -> Self {
         let of = |name| job.get(name).and_then(Self::value).unwrap_or(0);
         let [pre1, pre2, own, post1, post2] = Self::ATTRIBUTES.map(of);

@@ -85,7 +85,6 @@ pub enum Cause {
     },
     /// A pool-wide limit is reached.
     Limit {
-        /// Its name.
         name: String,
         /// How much of it is in use.
         #[serde(default)]
@@ -133,7 +132,6 @@ pub enum Cause {
 /// A slot that nearly suits a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nearest {
-    /// Its name.
     pub slot: String,
     /// What it has of that which the failing clause looks at: attributes and their values.
     pub has: Vec<(String, String)>,

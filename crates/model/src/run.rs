@@ -52,10 +52,7 @@ pub enum RunEnd {
     /// exit with 0.
     UpToDate,
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
-    Vacated {
-        /// Why.
-        code: VacateCode,
-    },
+    Vacated { code: VacateCode },
     /// Nobody can say how it ended: its keeper or its machine died. The run is surely over.
     Lost {
         /// What is known.

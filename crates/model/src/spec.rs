@@ -13,7 +13,6 @@ use crate::ids::{ClusterId, ProcId};
 pub struct ClusterSpec {
     /// What the jobs share.
     pub ad: ClassAd,
-    /// The jobs.
     pub procs: Procs,
 }
 
@@ -24,7 +23,6 @@ pub enum Procs {
     Listed(Vec<ClassAd>),
     /// Jobs that differ by their number only. A million of them cost one row until each is needed.
     Counted {
-        /// How many.
         count: u32,
         /// How to make one.
         template: ProcTemplate,

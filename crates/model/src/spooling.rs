@@ -30,9 +30,9 @@ pub const STAGE_OUT_FINISH: &str = "StageOutFinish";
 /// What stands before the name of an attribute that keeps what was submitted.
 const SUBMITTED: &str = "SUBMIT_";
 
-/// Standard output in the job's folder.
+/// Standard output in a folder of ours: the scratch folder of a run, the job's folder in the spool.
 pub const STDOUT: &str = "_condor_stdout";
-/// Standard error in the job's folder.
+/// Standard error there.
 pub const STDERR: &str = "_condor_stderr";
 /// The job's event log in its folder.
 pub const LOG: &str = "_condor_log";
@@ -41,8 +41,6 @@ pub const LOG: &str = "_condor_log";
 const CONTENTS: &str = "_condor_input_";
 
 const NULL: &str = "/dev/null";
-const TRANSFER_INPUT: &str = "TransferInput";
-const REMAPS: &str = "TransferOutputRemaps";
 
 /// Something that is copied to the job's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +75,7 @@ pub fn submitted<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
 
 /// The attributes of a spooled job in which what was submitted is kept, of those that say where things are or go.
 pub fn kept_names() -> impl Iterator<Item = AttrName> {
-    let names = [attr::IWD, attr::OUT, attr::ERR, attr::USER_LOG, REMAPS];
+    let names = [attr::IWD, attr::OUT, attr::ERR, attr::USER_LOG, attr::TRANSFER_OUTPUT_REMAPS];
     names.into_iter().map(|name| AttrName::from(format!("{SUBMITTED}{name}").as_str()))
 }
 
@@ -124,8 +122,8 @@ impl Plan<'_> {
 
     /// The listed files: each under its last name, as it comes to the machine; with `preserve_relative_paths` under its path.
     fn list(&mut self) {
-        let Some(list) = text(self.job, TRANSFER_INPUT) else { return };
-        let preserve = self.job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+        let Some(list) = text(self.job, attr::TRANSFER_INPUT) else { return };
+        let preserve = self.job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
         let mut items = Vec::new();
         for (n, item) in file_items(list).enumerate() {
             if url_scheme(item).is_some_and(|scheme| scheme != "file") {
@@ -147,19 +145,19 @@ impl Plan<'_> {
             self.take(path, to, false);
             items.push(new);
         }
-        self.change(TRANSFER_INPUT, &items.join(","));
+        self.change(attr::TRANSFER_INPUT, &items.join(","));
     }
 
     fn stdin(&mut self) {
         let input = text(self.job, attr::IN).filter(|path| *path != NULL);
-        if let Some(path) = input.filter(|_| !is_false(self.job, "TransferIn")) {
+        if let Some(path) = input.filter(|_| !is_false(self.job, attr::TRANSFER_IN)) {
             self.last_name(attr::IN, path, false);
         }
     }
 
     fn executable(&mut self) {
         if let Some(path) =
-            text(self.job, attr::CMD).filter(|_| !is_false(self.job, "TransferExecutable"))
+            text(self.job, attr::CMD).filter(|_| !is_false(self.job, attr::TRANSFER_EXECUTABLE))
         {
             self.last_name(attr::CMD, path, true);
         }
@@ -176,7 +174,8 @@ impl Plan<'_> {
         let wanted = |name, flag| {
             text(self.job, name).filter(|path| *path != NULL && !is_false(self.job, flag))
         };
-        let (out, err) = (wanted(attr::OUT, "TransferOut"), wanted(attr::ERR, "TransferErr"));
+        let (out, err) =
+            (wanted(attr::OUT, attr::TRANSFER_OUT), wanted(attr::ERR, attr::TRANSFER_ERR));
         if out.is_some() {
             self.change(attr::OUT, STDOUT);
         }
@@ -190,13 +189,13 @@ impl Plan<'_> {
 
     /// New names count where the outputs are fetched to; URLs where they are made.
     fn remaps(&mut self) {
-        let Some(remaps) = text(self.job, REMAPS) else { return };
+        let Some(remaps) = text(self.job, attr::TRANSFER_OUTPUT_REMAPS) else { return };
         let escaped =
             |text: &str| text.replace('\\', "\\\\").replace(';', "\\;").replace('=', "\\=");
         let urls = output_remaps(remaps).into_iter().filter(|(_, new)| url_scheme(new).is_some());
         let urls: Vec<String> =
             urls.map(|(name, url)| format!("{}={}", escaped(&name), escaped(&url))).collect();
-        self.change(REMAPS, &urls.join(";"));
+        self.change(attr::TRANSFER_OUTPUT_REMAPS, &urls.join(";"));
     }
 }
 
@@ -242,8 +241,8 @@ impl Destinations {
             stdout: kept(attr::OUT),
             stderr: kept(attr::ERR),
             log: kept(attr::USER_LOG),
-            remaps: output_remaps(submitted(job, REMAPS).unwrap_or_default()),
-            preserve: job.literal("PreserveRelativePaths").is_some_and(Value::is_true),
+            remaps: output_remaps(submitted(job, attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default()),
+            preserve: job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true),
             iwd,
         }
     }

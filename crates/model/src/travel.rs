@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
 
-use crate::{RunEnd, Universe};
+use crate::{RunEnd, Universe, attr};
 
 /// Whether the files of a job are brought to a machine of this `FileSystemDomain` and back (HTCondor 25.14:
 /// `should_transfer_files`; with `IF_NEEDED` the domains decide). A job that runs beside the schedd is where its files are.
@@ -15,10 +15,10 @@ pub fn files_travel(job: &ClassAd, file_system_domain: &str) -> bool {
         return false;
     }
     let text = |name| job.literal(name).and_then(classad::Value::as_str);
-    match text("ShouldTransferFiles") {
+    match text(attr::SHOULD_TRANSFER_FILES) {
         Some(should) if should.eq_ignore_ascii_case("YES") => true,
         Some(should) if should.eq_ignore_ascii_case("NO") => false,
-        Some(_) | None => text("FileSystemDomain")
+        Some(_) | None => text(attr::FILE_SYSTEM_DOMAIN)
             .is_some_and(|domain| !domain.eq_ignore_ascii_case(file_system_domain)),
     }
 }
@@ -83,7 +83,7 @@ pub fn on_evict(job: &ClassAd) -> OnEvict {
     if Universe::of(job).is_beside() {
         return OnEvict::Nothing;
     }
-    let when = job.literal("WhenToTransferOutput").and_then(classad::Value::as_str);
+    let when = job.literal(attr::WHEN_TO_TRANSFER_OUTPUT).and_then(classad::Value::as_str);
     if !when.is_some_and(|when| when.eq_ignore_ascii_case("ON_EXIT_OR_EVICT")) {
         return OnEvict::Nothing;
     }
@@ -105,7 +105,7 @@ pub enum CheckpointEnd {
 
 impl CheckpointEnd {
     /// The exit status that is one.
-    pub const EXIT_CODE: &str = "SuccessCheckpointExitCode";
+    pub const EXIT_CODE: &str = attr::SUCCESS_CHECKPOINT_EXIT_CODE;
 
     /// Whether a signal is one.
     pub const BY_SIGNAL: &str = "SuccessCheckpointExitBySignal";
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(files_travel(&job, "here"), travel, "{should} {domain}");
         }
         job.set("ShouldTransferFiles", "YES");
-        job.set(crate::attr::JOB_UNIVERSE, Universe::Local.number());
+        job.set(attr::JOB_UNIVERSE, Universe::Local.number());
         assert!(!files_travel(&job, "here"), "beside the schedd");
     }
 

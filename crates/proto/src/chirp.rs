@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use classad::{AttrName, Expr};
-use model::{JobId, RunId};
+use model::{JobId, RunId, attr};
 use serde::{Deserialize, Serialize};
 
 /// The file in a run's scratch folder from which its processes learn how to call ([`ChirpConfig`]). The name is HTCondor 25.14's, the text is not.
@@ -15,14 +15,13 @@ pub const CONFIG_FILE: &str = ".chirp.config";
 pub const CONFIG_VARIABLE: &str = "_CONDOR_CHIRP_CONFIG";
 
 /// The attribute of jobs that call.
-pub const WANTED: &str = "WantIOProxy";
+pub const WANTED: &str = attr::WANT_IO_PROXY;
 
 /// Whom a run calls, and as whom. Nothing of it is secret: the kernel says who calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChirpConfig {
     /// The schedd's socket.
     pub schedd: PathBuf,
-    /// The run.
     pub run: RunId,
 }
 
@@ -31,14 +30,12 @@ pub struct ChirpConfig {
 pub enum ChirpAsk {
     /// What an attribute of the job is. Answered by [`ChirpAnswer::Value`].
     Get {
-        /// Its name.
         name: AttrName,
         /// Whether it is asked as one of those that may be set late.
         is_delayed: bool,
     },
     /// Sets an attribute of the job.
     Set {
-        /// Its name.
         name: AttrName,
         /// Its new value.
         value: Expr,
@@ -83,12 +80,10 @@ pub enum ChirpRefusal {
         "attribute {name} cannot be read or set late: its name would have to begin with {prefix}"
     )]
     NotDelayed {
-        /// Its name.
         name: AttrName,
         /// How such names begin.
         prefix: String,
     },
-    /// A limit.
     #[error("{what}: {limit} is the limit")]
     Limit {
         /// What was tried.

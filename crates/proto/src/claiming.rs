@@ -65,15 +65,12 @@ pub enum ToStartd {
     StartRun(Box<StartRun>),
     /// Ends a run. Its end is reported as usual, with [`RunEnd::Vacated`] if the stop was its cause.
     StopRun {
-        /// Whose claim.
         claim: ClaimId,
         /// Proof that the claim is this schedd's.
         secret: ClaimSecret,
-        /// The run.
         run: RunId,
         /// Its ordinal on the claim.
         ordinal: u32,
-        /// How.
         how: StopHow,
         /// For what: the job may have a signal of its own for it.
         #[serde(default)]
@@ -82,25 +79,20 @@ pub enum ToStartd {
     /// Suspends a run, or lets it go on; answered with [`FromStartd::RunPaused`]. A number that is not higher than the last of the
     /// run is only answered.
     PauseRun {
-        /// Whose claim.
         claim: ClaimId,
         /// Proof that the claim is this schedd's.
         secret: ClaimSecret,
-        /// The run.
         run: RunId,
-        /// The order.
         pause: Pause,
     },
     /// The end of the run is in the schedd's record: the startd may forget it and clean up.
     RunRecorded {
         /// The claim that it ran on.
         claim: ClaimId,
-        /// The run.
         run: RunId,
     },
     /// Gives a claim back. A run on it is stopped.
     ReleaseClaim {
-        /// The claim.
         claim: ClaimId,
         /// Proof that it is this schedd's.
         secret: ClaimSecret,
@@ -114,7 +106,6 @@ pub struct RequestClaim {
     pub matched: MatchId,
     /// Whose jobs will run.
     pub owner: UserName,
-    /// How much.
     pub request: Resources,
     /// What its runs use of concurrency limits, as the match says.
     #[serde(default)]
@@ -138,7 +129,6 @@ pub struct StartRun {
     pub ordinal: u32,
     /// The last beat of this startd that the schedd saw.
     pub beat: Beat,
-    /// Which run.
     pub run: RunId,
     /// How long the run may live without an echo, seconds (`JobLeaseDuration`).
     pub lease_s: u32,
@@ -177,7 +167,6 @@ pub enum FromStartd {
     /// The first message on every connection: all that the startd holds for this schedd. A claim that is not listed is gone,
     /// and nothing of its runs is alive.
     Status {
-        /// The machine.
         machine: MachineName,
         /// This schedd's claims.
         claims: Vec<ClaimStatus>,
@@ -185,10 +174,7 @@ pub enum FromStartd {
         beat: Beat,
     },
     /// A heartbeat, to be echoed.
-    Beat {
-        /// Its number.
-        beat: Beat,
-    },
+    Beat { beat: Beat },
     /// A claim was granted (also answers a repeated request).
     ClaimGranted(Box<ClaimGranted>),
     /// A claim was refused.
@@ -200,40 +186,25 @@ pub enum FromStartd {
     },
     /// A run's program was executed.
     RunStarted {
-        /// The claim.
         claim: ClaimId,
-        /// The run.
         run: RunId,
-        /// When.
         at: Timestamp,
         /// The scratch folder (`CondorScratchDir` in the event log).
         scratch_dir: String,
     },
     /// A run is suspended, or goes on: the order with this number is carried out.
     RunPaused {
-        /// The claim.
         claim: ClaimId,
-        /// The run.
         run: RunId,
-        /// The order.
         pause: Pause,
         /// How many processes it is about.
         processes: u32,
     },
     /// What a run has used so far.
-    RunUsage {
-        /// The claim.
-        claim: ClaimId,
-        /// The run.
-        run: RunId,
-        /// So far.
-        usage: Usage,
-    },
+    RunUsage { claim: ClaimId, run: RunId, usage: Usage },
     /// A run is over and nothing of it is left. Repeated until it is recorded.
     RunEnded {
-        /// The claim.
         claim: ClaimId,
-        /// The run.
         run: RunId,
         /// How it ended.
         end: RunEnd,
@@ -243,7 +214,6 @@ pub enum FromStartd {
     /// The claim is no more: the answer to any message about a claim that the startd does not hold, or its own decision.
     /// Nothing of its runs is alive; a run whose end was not reported did not end by itself.
     ClaimGone {
-        /// The claim.
         claim: ClaimId,
         /// Why, as a sentence.
         reason: String,
@@ -253,7 +223,6 @@ pub enum FromStartd {
 /// One claim in a [`FromStartd::Status`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClaimStatus {
-    /// The claim.
     pub claim: ClaimId,
     /// The right to use it: a schedd that has forgotten the claim can give it back.
     pub secret: ClaimSecret,
@@ -272,7 +241,6 @@ pub enum RunStatus {
     Starting,
     /// The program runs since then.
     Executing(Timestamp),
-    /// Being stopped.
     Stopping,
     /// Over; waiting to be recorded.
     Ended(RunEnd, Usage),
@@ -283,7 +251,6 @@ pub enum RunStatus {
 pub struct ClaimGranted {
     /// The match that was asked for.
     pub matched: MatchId,
-    /// The claim.
     pub claim: ClaimId,
     /// The right to use it.
     pub secret: ClaimSecret,

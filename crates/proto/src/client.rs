@@ -61,15 +61,9 @@ pub enum Ask {
         spec: Box<ClusterSpec>,
     },
     /// Does something to jobs.
-    Act {
-        /// What.
-        action: Action,
-        /// To which.
-        select: Select,
-    },
+    Act { action: Action, select: Select },
     /// Sets attributes of jobs: in all of them or in none.
     Edit {
-        /// Of which.
         select: Select,
         /// Names and new values; the last of a name counts.
         changes: Vec<(AttrName, Expr)>,
@@ -97,11 +91,8 @@ pub enum Ask {
     Statistics,
     /// A part of a file of a job that runs (asked of the startd).
     ReadRun {
-        /// Which job.
         job: JobId,
-        /// Which file.
         file: RunFile,
-        /// From where.
         from: ReadFrom,
         /// At most so many bytes.
         max_bytes: u32,
@@ -112,7 +103,6 @@ pub enum Ask {
     EditAccounts {
         /// Whose; everybody's if not given.
         user: Option<UserName>,
-        /// How.
         edit: AccountEdit,
     },
     /// Files of a job that was submitted with `-spool`, in or out (asked of the schedd).
@@ -194,7 +184,6 @@ pub enum Action {
     Hold {
         /// What the user wrote, if anything.
         reason: Option<String>,
-        /// The code.
         code: HoldCode,
         /// `-subcode`.
         subcode: i32,
@@ -220,13 +209,12 @@ pub enum Action {
 /// A new `JobPrio`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Priority {
-    /// This one.
     Set(i32),
     /// So much more than it has, or less.
     Change(i32),
 }
 
-/// Which jobs.
+/// Which jobs of the queue a request is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Select {
     /// Every job that the user may touch or see.
@@ -288,7 +276,6 @@ pub enum Answer {
     Reserved(ClusterId),
     /// The cluster is durable. Also the answer to a token that was submitted before.
     Submitted {
-        /// Its number.
         cluster: ClusterId,
         /// How many jobs it has.
         procs: u32,
@@ -299,11 +286,8 @@ pub enum Answer {
     Edited(Edited),
     /// What a job that spoke for itself is told.
     Chirped(ChirpAnswer),
-    /// Some ads.
     Ads(Vec<ClassAd>),
-    /// Counts.
     Totals(Totals),
-    /// Some events.
     Events(Vec<Recorded>),
     /// A part of a file.
     FilePart {
@@ -318,11 +302,9 @@ pub enum Answer {
     Piece(Piece),
     /// Accounts, best priority first.
     Accounts(Vec<AccountLine>),
-    /// The daemon.
     Identity(Identity),
     /// Received; nothing to say.
     Done,
-    /// Refused.
     Refused(Refusal),
 }
 
@@ -370,7 +352,6 @@ pub enum Edited {
 /// Counts of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Of everybody.
     pub all: Counts,
     /// Of each user with jobs in the queue.
     pub by_owner: Vec<(UserName, Counts)>,
@@ -385,17 +366,13 @@ pub struct Totals {
 /// Jobs by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Idle.
     pub idle: u64,
-    /// Running.
     pub running: u64,
-    /// Held.
     pub held: u64,
     /// Completed, still in the queue.
     pub completed: u64,
     /// Removed, still in the queue.
     pub removed: u64,
-    /// Suspended.
     pub suspended: u64,
 }
 
@@ -443,13 +420,11 @@ impl Totals {
 /// One line of the report on the accounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccountLine {
-    /// Who.
     pub user: UserName,
     /// Real priority times factor: lower is better.
     pub effective_priority: f64,
     /// The decayed usage.
     pub real_priority: f64,
-    /// The factor.
     pub factor: f64,
     /// What the user holds now, by slot weight.
     pub held: f64,
@@ -464,59 +439,45 @@ pub struct AccountLine {
 /// One entry of the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// Its position.
     pub seq: Seq,
     /// When it was recorded.
     pub at: Timestamp,
-    /// What happened.
     pub what: Happening,
 }
 
-/// What happened.
+/// What a follower of events is told of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Happening {
     /// A cluster came into the queue.
     ClusterSubmitted {
-        /// Its number.
         cluster: ClusterId,
-        /// Whose.
         owner: UserName,
         /// How many jobs.
         procs: u32,
     },
     /// A factory was removed before all of its jobs had come into the queue.
     FactoryEnded {
-        /// Its cluster.
         cluster: ClusterId,
         /// How many jobs never came.
         never: u32,
     },
     /// Something happened to a job.
-    Job {
-        /// Which.
-        job: JobId,
-        /// What.
-        event: JobEvent,
-    },
+    Job { job: JobId, event: JobEvent },
     /// Idle jobs wait for a reason of a kind that is new to their cluster.
     JobsWait {
-        /// Their cluster.
         cluster: ClusterId,
         /// How many of its jobs wait for it now.
         jobs: u64,
-        /// Why.
         reason: IdleReason,
     },
     /// Somebody set attributes of a job.
     JobEdited {
-        /// Which.
         job: JobId,
         /// The attributes and their new values, as ClassAd text.
         changes: BTreeMap<String, String>,
     },
     /// A job that runs had something to say of itself.
     JobSaid {
-        /// Which.
         job: JobId,
         /// What: one line.
         text: String,
@@ -528,15 +489,12 @@ pub enum Happening {
 pub struct Identity {
     /// Its role and name, for example `schedd` and `localhost`.
     pub role: String,
-    /// Its name.
     pub name: String,
     /// Its program version.
     pub version: String,
     /// The address for people to see (`<127.0.0.1:9618?...`).
     pub address: String,
-    /// Its process.
     pub pid: u32,
-    /// Since when.
     pub since: Timestamp,
 }
 
@@ -546,7 +504,6 @@ pub enum Refusal {
     /// The number was not reserved by this token (the schedd restarted): reserve again with the same token.
     #[error("submit cluster {0}: that number is not reserved for this submission; reserve again")]
     NotReserved(ClusterId),
-    /// A limit.
     #[error("{what}: {limit} is the limit")]
     Limit {
         /// What was tried.

@@ -35,7 +35,6 @@ pub enum AskError {
     Unexpected {
         /// What was asked.
         ask: &'static str,
-        /// What came.
         answer: String,
     },
 }

@@ -43,9 +43,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// What a file holds, in short: its length and its SHA-256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
-    /// Its length.
     pub bytes: u64,
-    /// Its hash.
     pub sha256: [u8; 32],
 }
 
@@ -89,17 +87,13 @@ pub enum Content {
     /// A folder; files in folders need none.
     Folder,
     /// A link, that leads where it leads.
-    Link {
-        /// Its text.
-        to: OsString,
-    },
+    Link { to: OsString },
     /// A part of a file. All parts of a file come one behind the other.
     Part {
         /// The file's permissions.
         mode: u32,
         /// From which byte on.
         offset: u64,
-        /// The bytes.
         bytes: Blob,
         /// With the last part: what the whole file holds.
         end: Option<Sum>,
@@ -146,18 +140,13 @@ impl<'de> Deserialize<'de> for Blob {
 pub enum FilesError {
     /// The name leads elsewhere, or is one of ours.
     #[error("take {name:?}: that is no name below the folder that it is for")]
-    BadName {
-        /// The name.
-        name: OsString,
-    },
+    BadName { name: OsString },
     /// The kernel says no.
     #[error("{what} {}", path.display())]
     Io {
         /// What was tried.
         what: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -173,17 +162,10 @@ pub enum FilesError {
     },
     /// What came is not what was sent.
     #[error("put {} together: what has arrived is not what was sent", name.display())]
-    Differs {
-        /// Which file.
-        name: PathBuf,
-    },
+    Differs { name: PathBuf },
     /// The last file has not arrived as a whole.
     #[error("put {} together: its end has not come", name.display())]
-    Unfinished {
-        /// Which file.
-        name: PathBuf,
-    },
-    /// A limit.
+    Unfinished { name: PathBuf },
     #[error("take more than {MOST_ENTRIES} files and folders")]
     TooMany,
 }
@@ -216,13 +198,9 @@ pub struct Found {
 /// What something below a folder is. Nothing else travels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FoundKind {
-    /// A folder.
     Folder,
-    /// A link.
     Link,
-    /// A file.
     File {
-        /// Its length.
         bytes: u64,
         /// When it was written last, seconds and nanoseconds.
         modified: (i64, i64),

@@ -29,7 +29,6 @@ pub enum FromSchedd {
     /// A match is not used: its jobs are gone, or the startd refused. Also said of a match that counted against limits when its
     /// claim is over: nothing of it runs any more.
     Declined {
-        /// Which.
         matched: MatchId,
         /// Why: for the reason that the user sees.
         reason: String,
@@ -68,7 +67,6 @@ pub enum ToSchedd {
 /// One part of one machine for one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
-    /// Its identity.
     pub id: MatchId,
     /// For which class.
     pub class: ClassId,
@@ -89,16 +87,12 @@ pub enum FromMachine {
     /// All that is known of the machine now. Replaces what was said before.
     Advertise(Box<MachineState>),
     /// The machine leaves.
-    Withdraw {
-        /// Which.
-        machine: MachineName,
-    },
+    Withdraw { machine: MachineName },
 }
 
 /// A machine as it advertises itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MachineState {
-    /// Its name.
     pub machine: MachineName,
     /// Where its startd listens for schedds.
     pub address: String,
@@ -124,7 +118,6 @@ pub struct ClaimedPart {
     pub matched: MatchId,
     /// In whose name jobs run there: usage is charged to that submitter.
     pub owner: UserName,
-    /// How much.
     pub resources: Resources,
     /// What its runs use of concurrency limits.
     #[serde(default)]

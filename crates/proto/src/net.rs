@@ -42,7 +42,6 @@ pub enum Role {
     Command,
     /// A schedd, by name.
     Schedd(String),
-    /// A negotiator.
     Negotiator,
     /// The startd of a machine, by the machine's name.
     Startd(String),
@@ -72,18 +71,14 @@ pub enum NetError {
     /// The socket could not be made.
     #[error("listen on {path}")]
     Listen {
-        /// Where.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
     /// Nobody answers there.
     #[error("connect to {path}")]
     Connect {
-        /// Where.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -103,15 +98,12 @@ pub enum NetError {
     Protocol {
         /// What it is.
         role: Role,
-        /// Its version.
         version: String,
-        /// Its protocol.
         theirs: u32,
     },
     /// The peer is not admitted.
     #[error("refuse uid {uid}: this pool serves uid {only}, who started it")]
     NotAdmitted {
-        /// Who came.
         uid: u32,
         /// Who may come.
         only: u32,

@@ -23,9 +23,7 @@ use crate::net::{NetError, ShortPath};
 /// The size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
-    /// Lines.
     pub rows: u16,
-    /// Columns.
     pub columns: u16,
 }
 

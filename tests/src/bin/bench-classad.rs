@@ -4,6 +4,7 @@
 //! reference takes turns with ours, on the same texts: its C++ library where there is a compiler, else its Python module
 //! (`tests/classad_oracle/bench.{cpp,py}`), where the Python package `htcondor` is installed; otherwise the bench says so.
 
+use model::attr;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -249,9 +250,9 @@ fn resident_mib() -> Option<u64> {
 /// The real job, with the Requirements that is measured.
 fn job() -> Result<ClassAd> {
     let mut job = ClassAd::parse_old(JOB)?;
-    job.set("Requirements", Expr::parse(REQUIREMENTS)?);
+    job.set(attr::REQUIREMENTS, Expr::parse(REQUIREMENTS)?);
     // The real one depends on what is transferred, and does not reach the other clauses.
-    job.set("RequestDisk", 2_000);
+    job.set(attr::REQUEST_DISK, 2_000);
     Ok(job)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use classad::{ClassAd, Expr};
-use model::{ClassId, JobId, JobPriority, MachineName, Now, Resources, Timestamp, UserName};
+use model::{ClassId, JobId, JobPriority, MachineName, Now, Resources, Timestamp, UserName, attr};
 use negotiator::core::{Accounts, Core, Effect, Input, Policy, ScheddName};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 
@@ -153,15 +153,18 @@ fn request(number: u32) -> ClassRequest {
          ((TARGET.FileSystemDomain == MY.FileSystemDomain) || (TARGET.HasFileTransfer))"
     );
     let mut ad = ClassAd::new();
-    ad.set("Owner", format!("user{}", number % USERS));
-    ad.set("FileSystemDomain", "login.example");
-    ad.set("RequestCpus", 1 + number % 8);
-    ad.set("RequestMemory", 1024 + 64 * (number % 300));
-    ad.set("RequestDisk", 1_000_000 + number);
-    ad.set("Requirements", requirements.parse::<Expr>().expect("the expression is well formed"));
+    ad.set(attr::OWNER, format!("user{}", number % USERS));
+    ad.set(attr::FILE_SYSTEM_DOMAIN, "login.example");
+    ad.set(attr::REQUEST_CPUS, 1 + number % 8);
+    ad.set(attr::REQUEST_MEMORY, 1024 + 64 * (number % 300));
+    ad.set(attr::REQUEST_DISK, 1_000_000 + number);
+    ad.set(
+        attr::REQUIREMENTS,
+        requirements.parse::<Expr>().expect("the expression is well formed"),
+    );
     match number % 20 {
-        3 => ad.set("Rank", "TARGET.KFlops".parse::<Expr>().expect("well formed")),
-        13 => ad.set("Rank", "TARGET.Memory".parse::<Expr>().expect("well formed")),
+        3 => ad.set(attr::RANK, "TARGET.KFlops".parse::<Expr>().expect("well formed")),
+        13 => ad.set(attr::RANK, "TARGET.Memory".parse::<Expr>().expect("well formed")),
         _ => {}
     }
     ClassRequest {

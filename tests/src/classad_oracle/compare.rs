@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// An expression and the ads it is evaluated in, as texts in the new syntax.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// The expression.
     pub expr: String,
     /// The ad that `MY` means.
     pub my: Option<String>,
@@ -28,7 +27,7 @@ pub struct Answer {
     pub unparsed: String,
 }
 
-/// Our answer.
+/// What our evaluator answers, in the words of the recorded answers.
 pub fn answer(question: &Question) -> Answer {
     let read =
         Calculation::read(&question.expr, question.my.as_deref(), question.target.as_deref());

@@ -169,7 +169,6 @@ const VERSIONS: &[&str] = &[
     "1.5",
     r#""25.14.1-rc""#,
 ];
-/// Times.
 const MOMENTS: &[&str] = &[
     r#"absTime("2020-02-29T12:34:56Z")"#,
     r#"absTime("1999-12-31T23:59:59+05:30")"#,

@@ -31,7 +31,6 @@ enum Kind {
     OneWay,
     /// First nothing reaches the listener, then nothing the dialer: what the one said last is heard long after the other was.
     Lopsided,
-    /// Nothing passes.
     Partition,
     /// A machine is switched off and on again.
     Reboot,

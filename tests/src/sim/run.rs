@@ -48,7 +48,6 @@ pub struct Passed {
 /// The first thing that was wrong in a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// The seed.
     pub seed: u64,
     /// How it was run.
     steps: u64,

@@ -84,8 +84,8 @@ pub(crate) const SCHEDULER_MOST: usize = 3;
 /// What the machine of the schedd has for jobs that run beside it.
 fn found() -> ClassAd {
     let mut found = ClassAd::new();
-    found.set("Arch", "X86_64");
-    found.set("OpSys", "LINUX");
+    found.set(attr::ARCH, "X86_64");
+    found.set(attr::OP_SYS, "LINUX");
     found.set(attr::CPUS, 4);
     found.set(attr::MEMORY, 4096);
     found

@@ -59,7 +59,7 @@ impl World {
         let ad = self.schedd.core.as_ref().and_then(|core| core.job_ad(now, job));
         let Some(ad) = ad else { return Some(format!("idle job {job} has no ad")) };
         let said = |name: &str| ad.eval(name, None, &Env::at(0)).as_str().unwrap_or("").to_owned();
-        let verdict = said("IdleVerdict");
+        let verdict = said(attr::IDLE_VERDICT);
         let can_run = if self.oracle.is_beside(job) {
             self.can_run_beside(&ad, now)
         } else {

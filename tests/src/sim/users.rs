@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Attempt, ClusterId, ClusterSpec, HoldCode, JobId, JobState, RunId, SubmitToken, UserName,
+    Attempt, ClusterId, ClusterSpec, HoldCode, JobId, JobState, RunId, SubmitToken, UserName, attr,
 };
 use proto::chirp::ChirpAsk;
 use proto::client::{
@@ -160,13 +160,13 @@ impl World {
         let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false };
         let select = self.selection();
         let (name, value) = self.rng.pick(&[
-            ("RequestCpus", "1"),
-            ("RequestCpus", "2"),
-            ("RequestMemory", "64"),
+            (attr::REQUEST_CPUS, "1"),
+            (attr::REQUEST_CPUS, "2"),
+            (attr::REQUEST_MEMORY, "64"),
             ("Rank", "Memory"),
-            ("JobPrio", "7"),
-            ("PreJobPrio1", "1"),
-            ("PostJobPrio2", "-1"),
+            (attr::JOB_PRIO, "7"),
+            (attr::PRE_JOB_PRIO1, "1"),
+            (attr::POST_JOB_PRIO2, "-1"),
             ("Comment", "\"x\""),
         ]);
         let value = value.parse().unwrap_or_else(|error| panic!("read {value}: {error}"));

@@ -77,9 +77,9 @@ pub(crate) fn machines(rng: &mut Rng) -> Vec<MachineKind> {
 
 fn machine(rng: &mut Rng, n: u64) -> MachineKind {
     let mut found = ClassAd::new();
-    found.set("Arch", "X86_64");
-    found.set("OpSys", "LINUX");
-    found.set("KFlops", i64::try_from(rng.between(1, 9) * 1000).unwrap_or(0));
+    found.set(attr::ARCH, "X86_64");
+    found.set(attr::OP_SYS, "LINUX");
+    found.set(attr::KFLOPS, i64::try_from(rng.between(1, 9) * 1000).unwrap_or(0));
     found.set("HasTool", rng.percent(50));
     // The first machine takes everybody, so that not every job is refused in a small world.
     if n > 0 && rng.percent(15) {
@@ -174,7 +174,7 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
         }
     }
     if rng.percent(8) {
-        ad.set("NextJobStartDelay", expr(rng.pick(&["1", "7", "ProcId % 2", "0"])));
+        ad.set(attr::NEXT_JOB_START_DELAY, expr(rng.pick(&["1", "7", "ProcId % 2", "0"])));
     }
     if rng.percent(25) {
         ad.set(attr::CONCURRENCY_LIMITS, expr(rng.pick(&LIMITED)));
@@ -183,10 +183,10 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
         ad.set(attr::JOB_STATUS, model::JobStatus::Held.number());
     }
     if rng.percent(15) {
-        ad.set("JobMaterializeLimit", rng.pick(&[1, 2, 3]));
+        ad.set(attr::JOB_MATERIALIZE_LIMIT, rng.pick(&[1, 2, 3]));
     }
     if rng.percent(10) {
-        ad.set("JobMaterializeMaxIdle", rng.pick(&[1, 2]));
+        ad.set(attr::JOB_MATERIALIZE_MAX_IDLE, rng.pick(&[1, 2]));
     }
     ad.set(attr::USER_LOG, "/home/user/job.log");
     ad
@@ -235,7 +235,7 @@ fn behave(rng: &mut Rng, ad: &mut ClassAd) {
     if rng.percent(5) {
         let taking = rng.pick(&["NumCkpts < 2", "NumCkpts < 1 && NumJobStarts % 2 == 1"]);
         ad.set(SIM_END, expr(&format!("{taking} ? \"exit 85\" : \"{end}\"")));
-        ad.set("SuccessCheckpointExitCode", 85);
+        ad.set(attr::SUCCESS_CHECKPOINT_EXIT_CODE, 85);
     }
     ad.set(SIM_IGNORES_TERM, rng.percent(20));
 }

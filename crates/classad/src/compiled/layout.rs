@@ -86,7 +86,6 @@ impl<'p> Places<'p> {
         Places { ad, names, gathered: [None; MAX_GATHERED] }
     }
 
-    /// The ad.
     pub(crate) fn ad(&self) -> &'p ClassAd {
         self.ad
     }

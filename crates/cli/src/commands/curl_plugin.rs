@@ -1,6 +1,7 @@
 //! `updraft curl_plugin`: what the startd calls to fetch and store files by URL where no other plug-in speaks their protocol; not for
 //! people. It does the work with `curl`, and speaks as HTCondor's file-transfer plug-ins do (see startd's `plugins`).
 
+use model::attr;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ fn serve(orders: &Path, report: &Path, upload: bool) -> Result<ExitCode> {
     let (mut results, mut exit) = (String::new(), Exit::Done.into());
     for order in &orders {
         let text = |name| order.literal(name).and_then(Value::as_str).map(str::to_owned);
-        let (Some(url), Some(local)) = (text("Url"), text("LocalFileName")) else {
+        let (Some(url), Some(local)) = (text("Url"), text(attr::LOCAL_FILE_NAME)) else {
             bail!("move files: an order has no Url or no LocalFileName");
         };
         let local = PathBuf::from(local);
@@ -97,13 +98,13 @@ fn curl_words(url: &str, local: &Path, upload: bool) -> Vec<OsString> {
 
 fn result(url: &str, local: &Path, end: &Output) -> String {
     let mut ad = ClassAd::new();
-    ad.set("TransferUrl", url);
-    ad.set("TransferSuccess", end.status.success());
+    ad.set(attr::TRANSFER_URL, url);
+    ad.set(attr::TRANSFER_SUCCESS, end.status.success());
     if end.status.success() {
         let bytes = fs::metadata(local).map_or(0, |found| found.len());
         ad.set("TransferFileBytes", i64::try_from(bytes).unwrap_or(i64::MAX));
     } else {
-        ad.set("TransferError", String::from_utf8_lossy(&end.stderr).trim());
+        ad.set(attr::TRANSFER_ERROR, String::from_utf8_lossy(&end.stderr).trim());
     }
     format!("{}\n", ad.to_new())
 }

@@ -141,7 +141,7 @@ fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment) {
                 part(attr::CUMULATIVE_REMOTE_USER_CPU) + part(attr::CUMULATIVE_REMOTE_SYS_CPU);
             ad.set(attr::REMOTE_WALL_CLOCK_TIME, used);
             ad.set(attr::JOB_CURRENT_START_DATE, moment.now);
-            ad.set("ShadowBday", moment.now);
+            ad.set(attr::SHADOW_BDAY, moment.now);
         } else if layout.currentrun {
             ad.set(attr::REMOTE_WALL_CLOCK_TIME, 0.0);
         }

@@ -120,7 +120,7 @@ fn report(fetched: &[Fetched], as_json: bool) -> Result<()> {
 }
 
 fn query(select: Select) -> Query {
-    let names = [attr::CLUSTER_ID, attr::PROC_ID, attr::OWNER, "PreserveRelativePaths"];
+    let names = [attr::CLUSTER_ID, attr::PROC_ID, attr::OWNER, attr::PRESERVE_RELATIVE_PATHS];
     let names = names.into_iter().map(AttrName::from);
     Query { projection: names.chain(spooling::kept_names()).collect(), ..Query::of(select) }
 }

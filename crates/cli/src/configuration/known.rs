@@ -11,7 +11,6 @@ use crate::site::RealSite;
 /// A setting that a daemon reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    /// Its name.
     pub name: &'static str,
     /// What holds where it is not set; empty if nothing does.
     pub default: &'static str,

@@ -1,5 +1,6 @@
 //! What daemons make of their settings: texts become numbers, expressions and lists. The only place that knows what a value means.
 
+use model::attr;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,9 +29,7 @@ pub const STARTD_ATTRS: &str = "STARTD_ATTRS";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("set {name} to '{value}': expected {expected}")]
 pub struct SettingError {
-    /// Which setting.
     pub name: String,
-    /// Its value.
     pub value: String,
     /// What would be right.
     pub expected: &'static str,
@@ -91,7 +90,7 @@ pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
     let reserved_memory_mib = whole(all, "RESERVED_MEMORY", 0)?.unwrap_or(0);
     let mut attributes = ClassAd::new();
     if let Some(start) = all.get("START") {
-        attributes.set("Start", expression(start, "START", "an expression")?);
+        attributes.set(attr::START, expression(start, "START", "an expression")?);
     }
     for name in all.get(STARTD_ATTRS).into_iter().flat_map(words) {
         // a name that is listed and not set is not advertised (HTCondor 25.14)

@@ -2,6 +2,7 @@
 
 use classad::ClassAd;
 use jiff::tz::TimeZone;
+use model::attr;
 use proto::client::AccountLine;
 
 use super::time;
@@ -15,10 +16,9 @@ pub const RECENT_S: i64 = 86_400;
 
 const DAY_S: i64 = 86_400;
 
-/// The table.
+/// What a table of users shows: which columns, whose lines, and of how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// All columns.
     pub all_columns: bool,
     /// Everybody, and not only who has used something lately.
     pub everybody: bool,
@@ -139,10 +139,10 @@ fn date_with_year(seconds: i64, zone: &TimeZone) -> String {
 /// The account as an ad, under HTCondor's names.
 pub fn ad(line: &AccountLine, domain: &str, negotiator: &str, now: i64) -> ClassAd {
     let mut ad = ClassAd::new();
-    ad.set("MyType", "Accounting");
-    ad.set("Name", format!("{}@{domain}", line.user));
+    ad.set(attr::MY_TYPE, "Accounting");
+    ad.set(attr::NAME, format!("{}@{domain}", line.user));
     ad.set("NegotiatorName", negotiator);
-    ad.set("AccountingGroup", "<none>");
+    ad.set(attr::ACCOUNTING_GROUP, "<none>");
     ad.set("IsAccountingGroup", false);
     ad.set("Priority", line.effective_priority);
     ad.set("PriorityFactor", line.factor);

@@ -2,7 +2,7 @@
 
 use classad::{AttrName, ClassAd, Expr, Value};
 
-/// The forms.
+/// The forms in which whole ads are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `Name = expression`, one a line, an empty line behind each ad.

@@ -11,10 +11,6 @@ use super::paint::{Paint, Tone};
 use super::time::plain;
 use super::view::{Moment, Span, View, status};
 
-/// The sentence and the verdict that the schedd puts into the ad of an idle job.
-const IDLE_REASON: &str = "IdleReason";
-const IDLE_VERDICT: &str = "IdleVerdict";
-
 /// What the advice is made from.
 pub fn attributes() -> Vec<AttrName> {
     let names = [
@@ -25,8 +21,8 @@ pub fn attributes() -> Vec<AttrName> {
         attr::HOLD_REASON,
         attr::HOLD_REASON_CODE,
         attr::HOLD_RETRY_DATE,
-        IDLE_REASON,
-        IDLE_VERDICT,
+        attr::IDLE_REASON,
+        attr::IDLE_VERDICT,
     ];
     names.map(AttrName::from).to_vec()
 }
@@ -115,8 +111,8 @@ struct Held {
 fn idle(jobs: &[View<'_>], paint: Paint) -> String {
     let mut groups: BTreeMap<(String, String), Vec<Span>> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::IDLE) {
-        if let Some(reason) = job.text(IDLE_REASON) {
-            let verdict = job.text(IDLE_VERDICT).unwrap_or_default();
+        if let Some(reason) = job.text(attr::IDLE_REASON) {
+            let verdict = job.text(attr::IDLE_VERDICT).unwrap_or_default();
             groups.entry((verdict, reason)).or_default().extend(job.span());
         }
     }

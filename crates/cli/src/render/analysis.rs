@@ -77,7 +77,7 @@ pub fn reasons(jobs: &[ClassAd], slots: Option<&Slots>, verbose: bool, moment: &
 
 fn verdict(job: View<'_>) -> String {
     match job.status() {
-        status::IDLE => match (job.text("IdleVerdict"), job.text("IdleReason")) {
+        status::IDLE => match (job.text(attr::IDLE_VERDICT), job.text(attr::IDLE_REASON)) {
             (Some(verdict), Some(reason)) if !reason.starts_with(&verdict) => {
                 format!("Job is idle. {verdict}: {reason}")
             }

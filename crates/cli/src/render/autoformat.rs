@@ -42,7 +42,6 @@ pub enum ValueStyle {
 /// What stands between values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Between {
-    /// A blank.
     #[default]
     Blank,
     /// `,`: a comma and a blank.

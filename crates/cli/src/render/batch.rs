@@ -119,16 +119,16 @@ impl<'a> Batch<'a> {
     }
 
     fn add(&mut self, job: View<'a>) {
-        if job.int("DAG_NodesTotal").is_some() {
+        if job.int(attr::DAG_NODES_TOTAL).is_some() {
             self.dag = Some(job);
             return;
         }
         let Some(span) = job.span() else { return };
         self.jobs = Some(self.jobs.map_or(span, |jobs| jobs.and(span)));
         let submitted =
-            job.int("TotalSubmitProcs").and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+            job.int(attr::TOTAL_SUBMIT_PROCS).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         // Of a factory those that are still to come are not gone.
-        let come = job.int("JobMaterializeNextProcId").and_then(|n| u64::try_from(n).ok());
+        let come = job.int(attr::JOB_MATERIALIZE_NEXT_PROC_ID).and_then(|n| u64::try_from(n).ok());
         self.submitted.insert(span.first.cluster.0, come.unwrap_or(submitted));
         self.later
             .insert(span.first.cluster.0, submitted - come.unwrap_or(submitted).min(submitted));
@@ -151,9 +151,9 @@ impl<'a> Batch<'a> {
         let idle = here - self.running - self.held - self.done;
         let number = |name| self.dag.and_then(|dag| u64::try_from(dag.int(name)?).ok());
         let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
-        let done = number("DAG_NodesDone").unwrap_or(gone + self.done);
+        let done = number(attr::DAG_NODES_DONE).unwrap_or(gone + self.done);
         let later: u64 = self.later.values().sum();
-        let total = number("DAG_NodesTotal").unwrap_or(gone + here + later);
+        let total = number(attr::DAG_NODES_TOTAL).unwrap_or(gone + here + later);
         [done, self.running, idle, self.held, total]
             .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
     }

@@ -16,9 +16,9 @@ pub fn schedds(ads: &[ClassAd], moment: &Moment) -> String {
     format!(
         "{}\n{:>32}{:>19}{:>19}\n\n{:14}\n{:>14}{:>18}{:>19}{:>19}\n",
         list(&rows),
-        "TotalRunningJobs",
-        "TotalIdleJobs",
-        "TotalHeldJobs",
+        attr::TOTAL_RUNNING_JOBS,
+        attr::TOTAL_IDLE_JOBS,
+        attr::TOTAL_HELD_JOBS,
         "",
         "Total",
         sums[0],
@@ -45,7 +45,7 @@ pub fn submitter_table(ads: &[ClassAd], moment: &Moment) -> String {
 
 /// The table of `-any`: what there is an ad of.
 pub fn any(ads: &[ClassAd], moment: &Moment) -> String {
-    let mut out = format!("{:<18} {:<18} {:<41}\n\n", "MyType", "TargetType", "Name");
+    let mut out = format!("{:<18} {:<18} {:<41}\n\n", attr::MY_TYPE, attr::TARGET_TYPE, "Name");
     for ad in ads {
         let view = View::new(ad, moment);
         let my_type = view.text_or_undefined(attr::MY_TYPE);
@@ -61,13 +61,13 @@ pub fn masters(ads: &[ClassAd], moment: &Moment) -> String {
     named(ads, moment, MACHINE_WIDTH, &heading, |master| {
         let number = |name: &str| master.int(name).unwrap_or(0);
         let now = master.int(attr::MY_CURRENT_TIME).unwrap_or(moment.now);
-        let memory = master.real("DetectedMemory").unwrap_or(0.0) / MIB_PER_GIB;
+        let memory = master.real(attr::DETECTED_MEMORY).unwrap_or(0.0) / MIB_PER_GIB;
         format!(
             "{:<14} {:>4} {:>10} {:>13}",
-            short_version(&master.text_or_undefined("CondorVersion")),
-            number("DetectedCpus"),
+            short_version(&master.text_or_undefined(attr::CONDOR_VERSION)),
+            number(attr::DETECTED_CPUS),
             format!("{memory:.1} GB"),
-            time::length(now - number("DaemonStartTime"))
+            time::length(now - number(attr::DAEMON_START_TIME))
         )
     })
 }
@@ -90,9 +90,9 @@ pub fn collectors(ads: &[ClassAd], moment: &Moment) -> String {
         format!(
             "{:<18} {:>11} {:>10} {:>10}",
             collector.text_or_undefined(attr::MACHINE),
-            number("RunningJobs"),
-            number("IdleJobs"),
-            number("HostsTotal")
+            number(attr::RUNNING_JOBS),
+            number(attr::IDLE_JOBS),
+            number(attr::HOSTS_TOTAL)
         )
     })
 }
@@ -107,12 +107,12 @@ pub fn negotiators(ads: &[ClassAd], moment: &Moment) -> String {
             "{:>12} {:>5} {:>7} {:>8} {:>7} {:>7} {:>7} {:>10}",
             time::date(number("End"), &moment.zone),
             number("Duration"),
-            number("CandidateSlots"),
-            number("ActiveSubmitterCount"),
-            number("NumSchedulers"),
-            number("NumJobsConsidered"),
-            number("Matches"),
-            number("Rejections")
+            number(attr::CANDIDATE_SLOTS),
+            number(attr::ACTIVE_SUBMITTER_COUNT),
+            number(attr::NUM_SCHEDULERS),
+            number(attr::NUM_JOBS_CONSIDERED),
+            number(attr::MATCHES),
+            number(attr::REJECTIONS)
         )
     })
 }
@@ -124,10 +124,10 @@ pub fn running(ads: &[ClassAd], moment: &Moment) -> String {
         let number = |name: &str| schedd.int(name).unwrap_or(0);
         format!(
             "{:>9} {:>7} {:>10} {:>8} {:>8} {:>9}",
-            number("TotalJobAds"),
-            number("TotalRunningJobs"),
-            number("TotalSchedulerJobsRunning"),
-            number("TotalSchedulerJobsIdle"),
+            number(attr::TOTAL_JOB_ADS),
+            number(attr::TOTAL_RUNNING_JOBS),
+            number(attr::TOTAL_SCHEDULER_JOBS_RUNNING),
+            number(attr::TOTAL_SCHEDULER_JOBS_IDLE),
             number("RecentJobsCompleted"),
             number("RecentJobsStarted")
         )
@@ -167,7 +167,7 @@ fn rows(ads: &[ClassAd], prefix: &str, moment: &Moment) -> Vec<Row> {
         Row {
             name: view.text_or_undefined(attr::NAME),
             machine: view.text_or_undefined(attr::MACHINE),
-            counts: [number("RunningJobs"), number("IdleJobs"), number("HeldJobs")],
+            counts: [number(attr::RUNNING_JOBS), number(attr::IDLE_JOBS), number("HeldJobs")],
         }
     };
     ads.iter().map(row).collect()

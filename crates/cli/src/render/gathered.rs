@@ -12,9 +12,9 @@ use super::view::{View, status};
 /// What the view of factories is made from.
 pub(super) const FACTORY_ATTRS: [&str; 5] = [
     attr::Q_DATE,
-    "JobMaterializeLimit",
-    "JobMaterializeNextProcId",
-    "JobMaterializePaused",
+    attr::JOB_MATERIALIZE_LIMIT,
+    attr::JOB_MATERIALIZE_NEXT_PROC_ID,
+    attr::JOB_MATERIALIZE_PAUSED,
     "JobMaterializeDigestFile",
 ];
 
@@ -32,21 +32,21 @@ pub(super) fn factories(jobs: &[View<'_>]) -> Vec<String> {
             |wanted: &[i64]| jobs.iter().filter(|job| wanted.contains(&job.status())).count();
         let number = |name: &str| first.int(name).map(|n| n.to_string()).unwrap_or_default();
         // There is no next one when all have come.
-        let mode = match first.int("JobMaterializePaused") {
+        let mode = match first.int(attr::JOB_MATERIALIZE_PAUSED) {
             Some(paused) if paused != 0 => "Held",
-            Some(_) | None if first.int("JobMaterializeNextProcId").is_none() => "Done",
+            Some(_) | None if first.int(attr::JOB_MATERIALIZE_NEXT_PROC_ID).is_none() => "Done",
             Some(_) | None => "Norm",
         };
         format!(
             "{cluster:>4}.    {:<14.14} {} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {mode:<4} {}",
             first.owner(),
             time::date(first.int(attr::Q_DATE).unwrap_or(0), &first.moment.zone),
-            number("JobMaterializeLimit"),
+            number(attr::JOB_MATERIALIZE_LIMIT),
             jobs.len(),
             count(&[status::RUNNING, status::TRANSFERRING_OUTPUT, status::SUSPENDED]),
             count(&[status::IDLE]),
             count(&[status::HELD]),
-            number("JobMaterializeNextProcId"),
+            number(attr::JOB_MATERIALIZE_NEXT_PROC_ID),
             first.text("JobMaterializeDigestFile").unwrap_or_default()
         )
         .trim_end()

@@ -9,7 +9,7 @@ use super::paint::{Paint, Tone};
 use super::time;
 use super::view::{Moment, View};
 
-/// Which view.
+/// The tables that machines can be shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A line for each slot.
@@ -102,12 +102,12 @@ fn tone(slot: View<'_>) -> Tone {
 /// `slot1@host   LINUX   X86_64   `: how most lines begin.
 fn who(slot: View<'_>) -> String {
     let text = |name| slot.text_or_undefined(name);
-    format!("{:<34} {:<10} {:<8}", text(attr::NAME), text("OpSys"), text("Arch"))
+    format!("{:<34} {:<10} {:<8}", text(attr::NAME), text(attr::OP_SYS), text(attr::ARCH))
 }
 
 fn load(slot: View<'_>) -> f64 {
     // The column is named after the machine's load and shows the jobs' part of it (HTCondor 25.14).
-    slot.real("CondorLoadAvg").or_else(|| slot.real("LoadAvg")).unwrap_or(0.0)
+    slot.real(attr::CONDOR_LOAD_AVG).or_else(|| slot.real(attr::LOAD_AVG)).unwrap_or(0.0)
 }
 
 /// How long something lasts, by the machine's own clock.
@@ -148,7 +148,7 @@ fn claimed_heading(_: &Widths) -> String {
 
 fn claimed_line(slot: View<'_>, _: &Widths) -> String {
     let user = slot.text_or_undefined(attr::REMOTE_USER);
-    let client = slot.text_or_undefined("ClientMachine");
+    let client = slot.text_or_undefined(attr::CLIENT_MACHINE);
     format!("{} {:>6.3} {user:<20} {client:<16}", who(slot), load(slot))
 }
 
@@ -166,8 +166,8 @@ fn server_line(slot: View<'_>, _: &Widths) -> String {
         load(slot),
         whole(slot, attr::MEMORY),
         whole(slot, attr::DISK),
-        speed("Mips", "[?????]"),
-        speed("KFlops", "[???????]")
+        speed(attr::MIPS, "[?????]"),
+        speed(attr::KFLOPS, "[???????]")
     )
 }
 
@@ -183,7 +183,7 @@ fn state_line(slot: View<'_>, _: &Widths) -> String {
         // HTCondor 25.14 leaves this column empty.
         "",
         load(slot),
-        time::length(whole(slot, "KeyboardIdle")),
+        time::length(whole(slot, attr::KEYBOARD_IDLE)),
         slot.text_or_undefined(attr::STATE),
         lasts(slot, attr::ENTERED_CURRENT_STATE),
         slot.text_or_undefined(attr::ACTIVITY),
@@ -193,7 +193,7 @@ fn state_line(slot: View<'_>, _: &Widths) -> String {
 
 /// `X86_64/LINUX`.
 fn platform(slot: View<'_>) -> String {
-    format!("{}/{}", slot.text_or_undefined("Arch"), slot.text_or_undefined("OpSys"))
+    format!("{}/{}", slot.text_or_undefined(attr::ARCH), slot.text_or_undefined(attr::OP_SYS))
 }
 
 /// States in the order of the columns of most totals.
@@ -241,9 +241,14 @@ fn claimed_totals(slots: &[View<'_>]) -> String {
     let line = |slots: &[View<'_>]| {
         let sum = |name| slots.iter().map(|slot| whole(*slot, name)).sum::<i64>();
         #[expect(clippy::cast_precision_loss, reason = "counts of slots are small")]
-        let average = slots.iter().filter_map(|slot| slot.real("LoadAvg")).sum::<f64>()
+        let average = slots.iter().filter_map(|slot| slot.real(attr::LOAD_AVG)).sum::<f64>()
             / slots.len().max(1) as f64;
-        format!("{:>8} {:>12} {:>12} {average:>7.3}", slots.len(), sum("Mips"), sum("KFlops"))
+        format!(
+            "{:>8} {:>12} {:>12} {average:>7.3}",
+            slots.len(),
+            sum(attr::MIPS),
+            sum(attr::KFLOPS)
+        )
     };
     let heading = "Machines         MIPS       KFLOPS   AvgLoadAvg";
     grouped(slots, heading, &platform, &line) + &omitted(slots)
@@ -258,8 +263,8 @@ fn server_totals(slots: &[View<'_>]) -> String {
             slots.len(),
             sum(attr::MEMORY),
             sum(attr::DISK),
-            sum("Mips"),
-            sum("KFlops")
+            sum(attr::MIPS),
+            sum(attr::KFLOPS)
         )
     };
     let heading = "   Slots Avail  Memory        Disk        MIPS      KFLOPS";
@@ -270,7 +275,7 @@ fn server_totals(slots: &[View<'_>]) -> String {
 fn omitted(slots: &[View<'_>]) -> String {
     let silent = slots
         .iter()
-        .filter(|slot| slot.int("Mips").is_none() || slot.int("KFlops").is_none())
+        .filter(|slot| slot.int(attr::MIPS).is_none() || slot.int(attr::KFLOPS).is_none())
         .count();
     if silent == 0 {
         return String::new();
@@ -317,9 +322,10 @@ fn is_partitionable(slot: View<'_>) -> bool {
 
 /// `x64/Debian0`.
 fn short_platform(slot: View<'_>) -> String {
-    let arch = slot.text_or_undefined("Arch");
+    let arch = slot.text_or_undefined(attr::ARCH);
     let arch = if arch == "X86_64" { "x64" } else { &arch };
-    let system = slot.text("OpSysAndVer").or_else(|| slot.text("OpSys")).unwrap_or_default();
+    let system =
+        slot.text(attr::OP_SYS_AND_VER).or_else(|| slot.text(attr::OP_SYS)).unwrap_or_default();
     format!("{arch}/{system}")
 }
 
@@ -342,12 +348,12 @@ fn machine_line(name: &str, slots: &[View<'_>]) -> String {
         short_platform(whole_machine),
         carved.len(),
         whole(whole_machine, attr::TOTAL_CPUS),
-        whole(whole_machine, "TotalGPUs"),
+        whole(whole_machine, attr::TOTAL_GPUS),
         gib(attr::TOTAL_MEMORY),
         whole(whole_machine, attr::CPUS),
         gib(attr::MEMORY),
         // Of one processor (HTCondor 25.14).
-        number("TotalLoadAvg") / number(attr::TOTAL_CPUS).max(1.0),
+        number(attr::TOTAL_LOAD_AVG) / number(attr::TOTAL_CPUS).max(1.0),
         letter(first, attr::STATE, true),
         letter(first, attr::ACTIVITY, false),
         number("RecentJobStarts") / 20.0,

@@ -6,7 +6,6 @@ use anstyle::{AnsiColor, Style};
 /// What a piece of text is to whoever reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Like most.
     Plain,
     /// The line of headings.
     Heading,
@@ -26,7 +25,6 @@ pub enum Paint {
     /// It is not.
     #[default]
     Off,
-    /// It is.
     On,
 }
 

@@ -11,7 +11,7 @@ use super::print_format::Table;
 use super::view::{Moment, View, status, status_letter};
 use super::{autocluster, batch, command_line, gathered, time, totals};
 
-/// Which view.
+/// The tables that a queue can be shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A line for each batch.
@@ -61,7 +61,7 @@ impl Layout {
             Self::Batches => &BATCH_ATTRS,
             Self::Totals => &[],
             Self::Jobs => &JOB_ATTRS,
-            Self::Dag => &[&JOB_ATTRS[..], &["DAGManJobId", "DAGNodeName"]].concat(),
+            Self::Dag => &[&JOB_ATTRS[..], &[attr::DAGMAN_JOB_ID, attr::DAG_NODE_NAME]].concat(),
             Self::Held | Self::HoldCodes => &HELD_ATTRS,
             Self::Factories => &gathered::FACTORY_ATTRS,
             Self::Running => &[&TIME_ATTRS[..], &[attr::REMOTE_HOST]].concat(),
@@ -86,15 +86,15 @@ pub const SUMMARY_ATTRS: [&str; 6] = [
 const BATCH_ATTRS: [&str; 6] = [
     attr::JOB_BATCH_NAME,
     attr::Q_DATE,
-    "TotalSubmitProcs",
-    "JobMaterializeNextProcId",
-    "DAG_NodesTotal",
-    "DAG_NodesDone",
+    attr::TOTAL_SUBMIT_PROCS,
+    attr::JOB_MATERIALIZE_NEXT_PROC_ID,
+    attr::DAG_NODES_TOTAL,
+    attr::DAG_NODES_DONE,
 ];
 
 /// When a job came, and how long it has run.
 pub(super) const TIME_ATTRS: [&str; 4] =
-    [attr::Q_DATE, attr::REMOTE_WALL_CLOCK_TIME, "ShadowBday", attr::JOB_CURRENT_START_DATE];
+    [attr::Q_DATE, attr::REMOTE_WALL_CLOCK_TIME, attr::SHADOW_BDAY, attr::JOB_CURRENT_START_DATE];
 
 const JOB_ATTRS: [&str; 14] = [
     TIME_ATTRS[0],
@@ -109,7 +109,7 @@ const JOB_ATTRS: [&str; 14] = [
     attr::CMD,
     attr::ARGS,
     attr::ARGUMENTS,
-    "TransferringInput",
+    attr::TRANSFERRING_INPUT,
     "TransferringOutput",
 ];
 
@@ -128,11 +128,11 @@ const IO_ATTRS: [&str; 6] = [
     "FileWriteBytes",
     attr::REMOTE_WALL_CLOCK_TIME,
     attr::NUM_JOB_STARTS,
-    "TransferringInput",
+    attr::TRANSFERRING_INPUT,
     "TransferringOutput",
 ];
 
-/// Who answers.
+/// The schedd that a table of its jobs names in its head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The schedd's name.
@@ -144,7 +144,6 @@ pub struct Source {
 /// Everything that a view of the queue is made from.
 #[derive(Clone, Debug)]
 pub struct Answer<'a> {
-    /// Who answers.
     pub source: &'a Source,
     /// When and where.
     pub moment: &'a Moment,
@@ -314,7 +313,7 @@ pub(super) fn run_time(job: View<'_>) -> String {
     let before = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);
     let running =
         matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED);
-    let since = job.int("ShadowBday").or_else(|| job.int(attr::JOB_CURRENT_START_DATE));
+    let since = job.int(attr::SHADOW_BDAY).or_else(|| job.int(attr::JOB_CURRENT_START_DATE));
     let now = match since {
         Some(since) if running => job.moment.now.saturating_sub(since).max(0),
         Some(_) | None => 0,
@@ -326,7 +325,7 @@ pub(super) fn run_time(job: View<'_>) -> String {
 fn state(job: View<'_>) -> String {
     let says = |name: &str| job.value(name).is_true();
     match job.status() {
-        status::RUNNING if says("TransferringInput") => "<".to_owned(),
+        status::RUNNING if says(attr::TRANSFERRING_INPUT) => "<".to_owned(),
         status::RUNNING if says("TransferringOutput") => ">".to_owned(),
         number => status_letter(number).to_string(),
     }
@@ -421,7 +420,7 @@ pub(super) fn universe(number: i64) -> &'static str {
 /// Jobs under the DAG that submitted them, to any depth.
 fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     let heading = " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST PRI SIZE CMD";
-    let parent = |job: &View<'_>| job.int("DAGManJobId");
+    let parent = |job: &View<'_>| job.int(attr::DAGMAN_JOB_ID);
     let present: Vec<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
     let mut children: BTreeMap<i64, Vec<View<'_>>> = BTreeMap::new();
     let mut roots = Vec::new();
@@ -445,7 +444,7 @@ fn dag_branch<'a>(
     children: &mut BTreeMap<i64, Vec<View<'a>>>,
     lines: &mut Vec<(Tone, String)>,
 ) {
-    let name = match job.text("DAGNodeName") {
+    let name = match job.text(attr::DAG_NODE_NAME) {
         Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth)),
         Some(_) | None => job.owner(),
     };

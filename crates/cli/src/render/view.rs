@@ -60,7 +60,6 @@ impl Moment {
 /// An ad at a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The ad.
     pub ad: &'a ClassAd,
     /// When and where it is looked at.
     pub moment: &'a Moment,
@@ -87,12 +86,10 @@ impl<'a> View<'a> {
         self.value(name).as_i64()
     }
 
-    /// A number.
     pub fn real(self, name: &str) -> Option<f64> {
         self.value(name).as_f64()
     }
 
-    /// A string.
     pub fn text(self, name: &str) -> Option<String> {
         self.value(name).as_str().map(str::to_owned)
     }
@@ -142,9 +139,7 @@ impl<'a> View<'a> {
 /// Some jobs, by the lowest, the highest, and how many they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The lowest.
     pub first: JobId,
-    /// The highest.
     pub last: JobId,
     /// How many there are between them, both included.
     pub count: u64,

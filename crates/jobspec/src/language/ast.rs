@@ -11,7 +11,6 @@ pub struct Description {
     pub(crate) statements: Vec<Statement>,
 }
 
-/// One statement.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     /// Where it begins, in bytes.

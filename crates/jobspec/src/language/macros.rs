@@ -50,7 +50,6 @@ pub(crate) struct Macros {
 /// Of the numbers, those that are the same for all jobs of a `queue` statement.
 const SAME_FOR_ALL: [&str; 4] = ["cluster", "clusterid", "joblistid", "node"];
 
-/// An assignment.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// As the user spelt it.
@@ -168,7 +167,6 @@ impl Macros {
         self.varied.get()
     }
 
-    /// Forgets it.
     pub(crate) fn forget_varying(&self) {
         self.varied.set(false);
     }

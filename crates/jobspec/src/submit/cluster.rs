@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use classad::{AttrName, ClassAd, Expr, Value};
-use model::{ClusterSpec, Piece, ProcTemplate, Procs};
+use model::{ClusterSpec, Piece, ProcTemplate, Procs, attr};
 
 use crate::language::macros::MARK;
 
@@ -87,13 +87,13 @@ impl Folder {
 
     /// Takes note of where the jobs of a factory come from: so many items, and so many jobs for each (HTCondor 25.14).
     pub(super) fn note_items(&mut self, items: usize, each: u32) {
-        let is_factory = ["JobMaterializeLimit", "JobMaterializeMaxIdle"]
+        let is_factory = [attr::JOB_MATERIALIZE_LIMIT, attr::JOB_MATERIALIZE_MAX_IDLE]
             .iter()
             .any(|name| self.shared.get_own(name).is_some());
         if is_factory {
             let items = i64::try_from(items).unwrap_or(i64::MAX);
-            self.shared.set("JobMaterializeItemCount", items);
-            self.shared.set("JobMaterializeStepSize", i64::from(each));
+            self.shared.set(attr::JOB_MATERIALIZE_ITEM_COUNT, items);
+            self.shared.set(attr::JOB_MATERIALIZE_STEP_SIZE, i64::from(each));
         }
     }
 
@@ -106,7 +106,6 @@ impl Folder {
         }
     }
 
-    /// The cluster.
     pub(super) fn into_spec(self) -> ClusterSpec {
         let procs = match self.jobs {
             Jobs::Listed(deltas) => Procs::Listed(deltas),

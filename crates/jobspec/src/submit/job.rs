@@ -116,8 +116,8 @@ impl Job<'_> {
         let host = self.scope.site.host();
         self.ad.set(attr::MY_TYPE, "Job");
         self.ad.set(attr::TARGET_TYPE, "Machine");
-        self.ad.set("CondorVersion", host.version.as_str());
-        self.ad.set("CondorPlatform", host.platform.as_str());
+        self.ad.set(attr::CONDOR_VERSION, host.version.as_str());
+        self.ad.set(attr::CONDOR_PLATFORM, host.platform.as_str());
         self.ad.set("SubmitVersion", host.version.as_str());
         self.ad.set("JobSubmitMethod", 0);
         self.ad.set("MinHosts", 1);

@@ -4,7 +4,9 @@
 //! Every attribute's name is also a spelling of its keyword (`JobPrio = 5` is `priority = 5`), but for [`Kind::Made`].
 //! What a row cannot say is [`Kind::Made`] and has its code in a module of `job`.
 
-/// A command.
+use model::attr;
+
+/// One command of the language: its spellings, its attribute, how its value is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Keyword {
     /// As the manual spells it, in lower case.
@@ -43,7 +45,6 @@ pub enum Kind {
 /// Whether this version can do what a keyword asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
-    /// Yes.
     Here,
     /// Not yet: the keyword is refused by name, never ignored.
     Later(Family),
@@ -56,7 +57,6 @@ pub enum Family {
     Containers,
     /// Grid, cloud and batch back ends.
     Grid,
-    /// Virtual machines.
     VirtualMachines,
     /// The java universe.
     Java,
@@ -72,7 +72,6 @@ pub enum Family {
     UrlTransfers,
     /// Input that many jobs on a machine share.
     SharedInput,
-    /// Job sets.
     JobSets,
     /// What only Windows has.
     Accounts,
@@ -115,7 +114,7 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
 }
 
 macro_rules! keywords {
-    ($($name:literal $([$($alias:literal)+])? => $attr:literal, $kind:ident $(, $family:ident)?;)*) => {
+    ($($name:literal $([$($alias:literal)+])? => $attr:expr, $kind:ident $(, $family:ident)?;)*) => {
         &[$(Keyword {
             name: $name,
             aliases: &[$($($alias),+)?],
@@ -128,10 +127,10 @@ macro_rules! keywords {
     (@support $family:ident) => { Support::Later(Family::$family) };
 }
 
-/// The language.
+/// All commands, by what they are about; one that is not here is refused by name.
 pub const KEYWORDS: &[Keyword] = keywords! {
     // ---- what runs (job/command.rs)
-    "universe" => "JobUniverse", Made;
+    "universe" => attr::JOB_UNIVERSE, Made;
     "executable" => "", Made;
     "shell" => "", Made;
     "arguments" ["args"] => "", Made;
@@ -144,138 +143,138 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "getenv" ["get_env"] => "", Made;
     "allow_arguments_v1" => "", Made;
     "allow_environment_v1" => "", Made;
-    "initialdir" ["initial_dir" "job_iwd"] => "Iwd", Made;
-    "remote_initialdir" => "RemoteIwd", Text;
+    "initialdir" ["initial_dir" "job_iwd"] => attr::IWD, Made;
+    "remote_initialdir" => attr::REMOTE_IWD, Text;
     // ---- its streams (job/files.rs)
     "input" ["stdin"] => "", Made;
     "output" ["stdout"] => "", Made;
     "error" ["stderr"] => "", Made;
-    "stream_input" => "StreamIn", Made;
-    "stream_output" => "StreamOut", Made;
-    "stream_error" => "StreamErr", Made;
-    "transfer_input" => "TransferIn", Made;
-    "transfer_output" => "TransferOut", Made;
-    "transfer_error" => "TransferErr", Made;
+    "stream_input" => attr::STREAM_IN, Made;
+    "stream_output" => attr::STREAM_OUT, Made;
+    "stream_error" => attr::STREAM_ERR, Made;
+    "transfer_input" => attr::TRANSFER_IN, Made;
+    "transfer_output" => attr::TRANSFER_OUT, Made;
+    "transfer_error" => attr::TRANSFER_ERR, Made;
     "skip_filechecks" => "", Made;
     // ---- what is told of it (job/debugging.rs)
-    "starter_debug" => "JobStarterDebug", Made;
-    "starter_log" => "JobStarterLog", Made;
+    "starter_debug" => attr::JOB_STARTER_DEBUG, Made;
+    "starter_log" => attr::JOB_STARTER_LOG, Made;
     // ---- what runs beside it (job/debugging.rs)
-    "tool_daemon_cmd" => "ToolDaemonCmd", Made;
-    "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => "ToolDaemonArgs", Made;
-    "tool_daemon_input" => "ToolDaemonInput", Made;
-    "tool_daemon_output" => "ToolDaemonOutput", Made;
-    "tool_daemon_error" => "ToolDaemonError", Made;
-    "suspend_job_at_exec" => "SuspendJobAtExec", Truth;
-    "want_io_proxy" => "WantIOProxy", Truth;
+    "tool_daemon_cmd" => attr::TOOL_DAEMON_CMD, Made;
+    "tool_daemon_args" ["tool_daemon_arguments" "tool_daemon_arguments2"] => attr::TOOL_DAEMON_ARGS, Made;
+    "tool_daemon_input" => attr::TOOL_DAEMON_INPUT, Made;
+    "tool_daemon_output" => attr::TOOL_DAEMON_OUTPUT, Made;
+    "tool_daemon_error" => attr::TOOL_DAEMON_ERROR, Made;
+    "suspend_job_at_exec" => attr::SUSPEND_JOB_AT_EXEC, Truth;
+    "want_io_proxy" => attr::WANT_IO_PROXY, Truth;
     // ---- its log
-    "log" => "UserLog", Path;
-    "log_xml" => "UserLogUseXML", Truth;
-    "dagman_log" => "DAGManNodesLog", Path;
-    "submit_event_notes" => "SubmitEventNotes", Text;
-    "submit_event_user_notes" => "SubmitEventUserNotes", Text;
-    "submit_event_notes_attrs" => "SubmitEventNotesAttrs", Text;
-    "ulog_execute_attrs" => "UserLogExecuteEventAttrs", Text;
-    "job_ad_information_attrs" => "JobAdInformationAttrs", Text;
+    "log" => attr::USER_LOG, Path;
+    "log_xml" => attr::USER_LOG_USE_XML, Truth;
+    "dagman_log" => attr::DAGMAN_NODES_LOG, Path;
+    "submit_event_notes" => attr::SUBMIT_EVENT_NOTES, Text;
+    "submit_event_user_notes" => attr::SUBMIT_EVENT_USER_NOTES, Text;
+    "submit_event_notes_attrs" => attr::SUBMIT_EVENT_NOTES_ATTRS, Text;
+    "ulog_execute_attrs" => attr::USER_LOG_EXECUTE_EVENT_ATTRS, Text;
+    "job_ad_information_attrs" => attr::JOB_AD_INFORMATION_ATTRS, Text;
     // ---- how it is called and told of
-    "batch_name" => "JobBatchName", Unquoted;
+    "batch_name" => attr::JOB_BATCH_NAME, Unquoted;
     "batch_id" => "JobBatchId", Unquoted;
-    "description" => "JobDescription", Text;
+    "description" => attr::JOB_DESCRIPTION, Text;
     "project_name" => "ProjectName", Text;
-    "notification" => "JobNotification", Made;
-    "notify_user" => "NotifyUser", Made;
-    "email_attributes" => "EmailAttributes", List;
-    "dagman_job_id" => "DAGManJobId", Expression;
+    "notification" => attr::JOB_NOTIFICATION, Made;
+    "notify_user" => attr::NOTIFY_USER, Made;
+    "email_attributes" => attr::EMAIL_ATTRIBUTES, List;
+    "dagman_job_id" => attr::DAGMAN_JOB_ID, Expression;
     // ---- what it asks for (job/resources.rs, job/growing.rs, job/requirements.rs)
-    "request_cpus" => "RequestCpus", Made;
-    "request_memory" => "RequestMemory", Made;
-    "request_disk" => "RequestDisk", Made;
-    "request_gpus" => "RequestGPUs", Made;
-    "require_gpus" => "RequireGPUs", Made;
-    "gpus_minimum_capability" => "GPUsMinCapability", Made;
-    "gpus_maximum_capability" => "GPUsMaxCapability", Made;
-    "gpus_minimum_memory" => "GPUsMinMemory", Made;
-    "gpus_minimum_runtime" => "GPUsMinRuntime", Made;
-    "cuda_version" => "CUDAVersion", Made;
+    "request_cpus" => attr::REQUEST_CPUS, Made;
+    "request_memory" => attr::REQUEST_MEMORY, Made;
+    "request_disk" => attr::REQUEST_DISK, Made;
+    "request_gpus" => attr::REQUEST_GPUS, Made;
+    "require_gpus" => attr::REQUIRE_GPUS, Made;
+    "gpus_minimum_capability" => attr::GPUS_MIN_CAPABILITY, Made;
+    "gpus_maximum_capability" => attr::GPUS_MAX_CAPABILITY, Made;
+    "gpus_minimum_memory" => attr::GPUS_MIN_MEMORY, Made;
+    "gpus_minimum_runtime" => attr::GPUS_MIN_RUNTIME, Made;
+    "cuda_version" => attr::CUDA_VERSION, Made;
     "retry_request_memory" => "", Made;
     "retry_request_memory_increase" => "", Made;
     "retry_request_memory_max" => "", Made;
     "retry_request_disk" => "", Made;
     "retry_request_disk_increase" => "", Made;
     "retry_request_disk_max" => "", Made;
-    "requirements" => "Requirements", Made;
-    "rank" ["preferences"] => "Rank", Made;
-    "image_size" => "ImageSize", Made;
-    "disk_usage" => "DiskUsage", Made;
-    "job_machine_attrs" => "JobMachineAttrs", Text;
-    "job_machine_attrs_history_length" => "JobMachineAttrsHistoryLength", Integer;
-    "match_list_length" => "LastMatchListLength", Integer;
+    "requirements" => attr::REQUIREMENTS, Made;
+    "rank" ["preferences"] => attr::RANK, Made;
+    "image_size" => attr::IMAGE_SIZE, Made;
+    "disk_usage" => attr::DISK_USAGE, Made;
+    "job_machine_attrs" => attr::JOB_MACHINE_ATTRS, Text;
+    "job_machine_attrs_history_length" => attr::JOB_MACHINE_ATTRS_HISTORY_LENGTH, Integer;
+    "match_list_length" => attr::LAST_MATCH_LIST_LENGTH, Integer;
     "concurrency_limits" => "", Made;
     "concurrency_limits_expr" => "", Made;
-    "accounting_group" => "AccountingGroup", Made;
-    "accounting_group_user" => "AcctGroupUser", Made;
+    "accounting_group" => attr::ACCOUNTING_GROUP, Made;
+    "accounting_group_user" => attr::ACCT_GROUP_USER, Made;
     "nice_user" => "NiceUser", Made;
-    "priority" ["prio"] => "JobPrio", Integer;
-    "keep_claim_idle" => "KeepClaimIdle", Expression;
+    "priority" ["prio"] => attr::JOB_PRIO, Integer;
+    "keep_claim_idle" => attr::KEEP_CLAIM_IDLE, Expression;
     // ---- when it is held, run again, removed (job/policy.rs)
     "hold" => "", Made;
-    "leave_in_queue" => "LeaveJobInQueue", Expression;
-    "max_retries" => "JobMaxRetries", Made;
+    "leave_in_queue" => attr::LEAVE_JOB_IN_QUEUE, Expression;
+    "max_retries" => attr::JOB_MAX_RETRIES, Made;
     "retry_until" => "", Made;
-    "success_exit_code" => "JobSuccessExitCode", Made;
-    "on_exit_remove" => "OnExitRemove", Made;
-    "on_exit_hold" => "OnExitHold", Made;
+    "success_exit_code" => attr::JOB_SUCCESS_EXIT_CODE, Made;
+    "on_exit_remove" => attr::ON_EXIT_REMOVE, Made;
+    "on_exit_hold" => attr::ON_EXIT_HOLD, Made;
     "on_exit_hold_reason" => "OnExitHoldReason", Expression;
-    "on_exit_hold_subcode" => "OnExitHoldSubCode", Expression;
-    "periodic_hold" => "PeriodicHold", Expression;
+    "on_exit_hold_subcode" => attr::ON_EXIT_HOLD_SUB_CODE, Expression;
+    "periodic_hold" => attr::PERIODIC_HOLD, Expression;
     "periodic_hold_reason" => "PeriodicHoldReason", Expression;
-    "periodic_hold_subcode" => "PeriodicHoldSubCode", Expression;
-    "periodic_release" => "PeriodicRelease", Expression;
-    "periodic_remove" => "PeriodicRemove", Expression;
-    "periodic_vacate" => "PeriodicVacate", Expression;
-    "allowed_job_duration" => "AllowedJobDuration", Expression;
-    "allowed_execute_duration" => "AllowedExecuteDuration", Expression;
-    "kill_sig" => "KillSig", Made;
-    "remove_kill_sig" => "RemoveKillSig", Made;
-    "hold_kill_sig" => "HoldKillSig", Made;
-    "kill_sig_timeout" => "KillSigTimeout", Expression;
-    "job_max_vacate_time" => "JobMaxVacateTime", Expression;
-    "max_job_retirement_time" => "MaxJobRetirementTime", Expression;
-    "want_graceful_removal" => "WantGracefulRemoval", Expression;
-    "job_lease_duration" => "JobLeaseDuration", Made;
-    "next_job_start_delay" => "NextJobStartDelay", Expression;
-    "noop_job" => "IsNoopJob", Expression;
-    "noop_job_exit_code" => "NoopJobExitCode", Expression;
-    "noop_job_exit_signal" => "NoopJobExitSignal", Expression;
-    "erase_output_and_error_on_restart" => "EraseOutputAndErrorOnRestart", Truth;
-    "coresize" ["core_size"] => "CoreSize", Integer;
-    "stack_size" => "StackSize", Expression;
+    "periodic_hold_subcode" => attr::PERIODIC_HOLD_SUB_CODE, Expression;
+    "periodic_release" => attr::PERIODIC_RELEASE, Expression;
+    "periodic_remove" => attr::PERIODIC_REMOVE, Expression;
+    "periodic_vacate" => attr::PERIODIC_VACATE, Expression;
+    "allowed_job_duration" => attr::ALLOWED_JOB_DURATION, Expression;
+    "allowed_execute_duration" => attr::ALLOWED_EXECUTE_DURATION, Expression;
+    "kill_sig" => attr::KILL_SIG, Made;
+    "remove_kill_sig" => attr::REMOVE_KILL_SIG, Made;
+    "hold_kill_sig" => attr::HOLD_KILL_SIG, Made;
+    "kill_sig_timeout" => attr::KILL_SIG_TIMEOUT, Expression;
+    "job_max_vacate_time" => attr::JOB_MAX_VACATE_TIME, Expression;
+    "max_job_retirement_time" => attr::MAX_JOB_RETIREMENT_TIME, Expression;
+    "want_graceful_removal" => attr::WANT_GRACEFUL_REMOVAL, Expression;
+    "job_lease_duration" => attr::JOB_LEASE_DURATION, Made;
+    "next_job_start_delay" => attr::NEXT_JOB_START_DELAY, Expression;
+    "noop_job" => attr::IS_NOOP_JOB, Expression;
+    "noop_job_exit_code" => attr::NOOP_JOB_EXIT_CODE, Expression;
+    "noop_job_exit_signal" => attr::NOOP_JOB_EXIT_SIGNAL, Expression;
+    "erase_output_and_error_on_restart" => attr::ERASE_OUTPUT_AND_ERROR_ON_RESTART, Truth;
+    "coresize" ["core_size"] => attr::CORE_SIZE, Integer;
+    "stack_size" => attr::STACK_SIZE, Expression;
     // ---- when it starts (job/policy.rs)
-    "deferral_time" => "DeferralTime", Made;
-    "deferral_window" => "DeferralWindow", Made;
-    "deferral_prep_time" => "DeferralPrepTime", Made;
-    "cron_minute" => "CronMinute", Made;
-    "cron_hour" => "CronHour", Made;
-    "cron_day_of_month" => "CronDayOfMonth", Made;
-    "cron_month" => "CronMonth", Made;
-    "cron_day_of_week" => "CronDayOfWeek", Made;
+    "deferral_time" => attr::DEFERRAL_TIME, Made;
+    "deferral_window" => attr::DEFERRAL_WINDOW, Made;
+    "deferral_prep_time" => attr::DEFERRAL_PREP_TIME, Made;
+    "cron_minute" => attr::CRON_MINUTE, Made;
+    "cron_hour" => attr::CRON_HOUR, Made;
+    "cron_day_of_month" => attr::CRON_DAY_OF_MONTH, Made;
+    "cron_month" => attr::CRON_MONTH, Made;
+    "cron_day_of_week" => attr::CRON_DAY_OF_WEEK, Made;
     "cron_window" => "", Made;
     "cron_prep_time" => "", Made;
-    "max_materialize" => "JobMaterializeLimit", Integer;
-    "max_idle" ["materialize_max_idle"] => "JobMaterializeMaxIdle", Integer;
+    "max_materialize" => attr::JOB_MATERIALIZE_LIMIT, Integer;
+    "max_idle" ["materialize_max_idle"] => attr::JOB_MATERIALIZE_MAX_IDLE, Integer;
     // ---- its files (job/transfer.rs)
-    "should_transfer_files" => "ShouldTransferFiles", Made;
-    "when_to_transfer_output" => "WhenToTransferOutput", Made;
+    "should_transfer_files" => attr::SHOULD_TRANSFER_FILES, Made;
+    "when_to_transfer_output" => attr::WHEN_TO_TRANSFER_OUTPUT, Made;
     "transfer_input_files" ["transferinputfiles"] => "", Made;
     "transfer_output_files" ["transferoutputfiles"] => "", Made;
-    "transfer_output_remaps" => "TransferOutputRemaps", Unquoted;
-    "transfer_executable" => "TransferExecutable", Made;
-    "output_destination" => "OutputDestination", Text;
-    "preserve_relative_paths" => "PreserveRelativePaths", Truth;
-    "max_transfer_input_mb" => "MaxTransferInputMB", Expression;
-    "max_transfer_output_mb" => "MaxTransferOutputMB", Expression;
-    "manifest" => "ManifestDesired", Truth;
-    "manifest_dir" => "ManifestDir", Made;
+    "transfer_output_remaps" => attr::TRANSFER_OUTPUT_REMAPS, Unquoted;
+    "transfer_executable" => attr::TRANSFER_EXECUTABLE, Made;
+    "output_destination" => attr::OUTPUT_DESTINATION, Text;
+    "preserve_relative_paths" => attr::PRESERVE_RELATIVE_PATHS, Truth;
+    "max_transfer_input_mb" => attr::MAX_TRANSFER_INPUT_MB, Expression;
+    "max_transfer_output_mb" => attr::MAX_TRANSFER_OUTPUT_MB, Expression;
+    "manifest" => attr::MANIFEST_DESIRED, Truth;
+    "manifest_dir" => attr::MANIFEST_DIR, Made;
 
     // ---- known, and refused by name until their effect is built --------------------------------------------------------
     "docker_image" => "", Made, Containers;
@@ -365,9 +364,9 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "s3_secret_access_key_file" => "", Made, Credentials;
     "gs_access_key_id_file" => "", Made, Credentials;
     "gs_secret_access_key_file" => "", Made, Credentials;
-    "checkpoint_exit_code" => "SuccessCheckpointExitCode", Made;
+    "checkpoint_exit_code" => attr::SUCCESS_CHECKPOINT_EXIT_CODE, Made;
     "checkpoint_destination" => "CheckpointDestination", Made, Checkpoints;
-    "transfer_checkpoint_files" => "TransferCheckpoint", Made;
+    "transfer_checkpoint_files" => attr::TRANSFER_CHECKPOINT, Made;
     "encrypt_execute_directory" => "", Made, Encryption;
     "encrypt_input_files" => "", Made, Encryption;
     "encrypt_output_files" => "", Made, Encryption;
@@ -377,12 +376,12 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "transfer_plugins" => "", Made, UrlTransfers;
     "public_input_files" => "", Made, SharedInput;
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
-    "skip_if_dataflow" => "SkipIfDataflow", Truth;
+    "skip_if_dataflow" => attr::SKIP_IF_DATAFLOW, Truth;
     "jobset" => "", Made, JobSets;
-    "want_job_networking" => "WantJobNetworking", Made;
-    "run_as_owner" => "RunAsOwner", Made;
+    "want_job_networking" => attr::WANT_JOB_NETWORKING, Made;
+    "run_as_owner" => attr::RUN_AS_OWNER, Made;
     "load_profile" => "", Made, Accounts;
-    "primary_unix_group" => "PrimaryUnixGroup", Text;
+    "primary_unix_group" => attr::PRIMARY_UNIX_GROUP, Text;
     "append_files" => "", Made, StandardUniverse;
     "buffer_block_size" => "", Made, StandardUniverse;
     "buffer_files" => "", Made, StandardUniverse;

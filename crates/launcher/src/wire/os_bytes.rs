@@ -13,7 +13,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct OsBytes(Vec<u8>);
 
 impl OsBytes {
-    /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

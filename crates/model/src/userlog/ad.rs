@@ -1,5 +1,6 @@
 //! Events as ads, as HTCondor 25.14 writes them into logs in JSON and XML: one ad an event, under the names that its readers know.
 
+use crate::attr;
 use classad::{ClassAd, Expr};
 
 use super::entry::{EntryId, LogStyle, write_time};
@@ -13,7 +14,7 @@ impl LogEntry {
         let Self { id, at, event } = self;
         let mut ad = ClassAd::new();
         let EntryId { cluster, proc, subproc } = *id;
-        ad.set("MyType", my_type(event));
+        ad.set(attr::MY_TYPE, my_type(event));
         ad.set("EventTypeNumber", i64::from(event.number()));
         ad.set("EventTime", write_time(*at, style).replacen(' ', "T", 1));
         ad.set("Cluster", i64::from(cluster.0));
@@ -89,7 +90,7 @@ fn set_event(ad: &mut ClassAd, event: &UserLogEvent) {
         UserLogEvent::Terminated(terminated) => set_terminated(ad, terminated),
         UserLogEvent::PostScriptTerminated { ending, dag_node } => {
             set_ending(ad, ending);
-            texts(ad, &[("DAGNodeName", dag_node)]);
+            texts(ad, &[(attr::DAG_NODE_NAME, dag_node)]);
         }
         UserLogEvent::Checkpointed { run_remote, run_local, sent_bytes } => {
             times(ad, &[("RunRemoteUsage", *run_remote), ("RunLocalUsage", *run_local)]);
@@ -98,8 +99,8 @@ fn set_event(ad: &mut ClassAd, event: &UserLogEvent) {
         UserLogEvent::ImageSize { image_kib, memory_mib, resident_kib, proportional_kib } => {
             ad.set("Size", whole(*image_kib));
             for (name, size) in [
-                ("MemoryUsage", memory_mib),
-                ("ResidentSetSize", resident_kib),
+                (attr::MEMORY_USAGE, memory_mib),
+                (attr::RESIDENT_SET_SIZE, resident_kib),
                 ("ProportionalSetSize", proportional_kib),
             ] {
                 if let Some(size) = size {
@@ -113,9 +114,9 @@ fn set_event(ad: &mut ClassAd, event: &UserLogEvent) {
         }
         UserLogEvent::Suspended { processes } => ad.set("NumberOfPIDs", i64::from(*processes)),
         UserLogEvent::Held { reason, code, subcode } => {
-            texts(ad, &[("HoldReason", reason)]);
-            ad.set("HoldReasonCode", i64::from(*code));
-            ad.set("HoldReasonSubCode", i64::from(*subcode));
+            texts(ad, &[(attr::HOLD_REASON, reason)]);
+            ad.set(attr::HOLD_REASON_CODE, i64::from(*code));
+            ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(*subcode));
         }
         UserLogEvent::Aborted { reason }
         | UserLogEvent::Released { reason }
@@ -154,8 +155,8 @@ fn set_rare(ad: &mut ClassAd, event: &UserLogEvent) {
                 ad.set("CriticalError", false);
             }
             if let Some((code, subcode)) = hold {
-                ad.set("HoldReasonCode", i64::from(*code));
-                ad.set("HoldReasonSubCode", i64::from(*subcode));
+                ad.set(attr::HOLD_REASON_CODE, i64::from(*code));
+                ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(*subcode));
             }
         }
         UserLogEvent::Disconnected { reason, slot_name, startd } => {

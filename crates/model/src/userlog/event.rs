@@ -57,7 +57,6 @@ pub enum UserLogEvent {
     },
     /// 007: the submitting side of a run failed.
     ShadowException {
-        /// How.
         message: String,
         /// Bytes sent by the job in this run.
         sent_bytes: u64,
@@ -65,20 +64,14 @@ pub enum UserLogEvent {
         received_bytes: u64,
     },
     /// 008: free text.
-    Generic {
-        /// The text.
-        text: String,
-    },
+    Generic { text: String },
     /// 009: the job was removed.
     Aborted {
         /// `RemoveReason`.
         reason: Option<String>,
     },
     /// 010: the job's processes were stopped.
-    Suspended {
-        /// How many.
-        processes: u32,
-    },
+    Suspended { processes: u32 },
     /// 011: the job's processes go on.
     Unsuspended,
     /// 012: the job was held.
@@ -101,7 +94,6 @@ pub enum UserLogEvent {
         node: u32,
         /// The startd's address.
         host: String,
-        /// The slot.
         slot_name: Option<String>,
         /// Attributes of the slot with their values as ClassAd text.
         properties: Vec<(String, String)>,
@@ -135,16 +127,13 @@ pub enum UserLogEvent {
     },
     /// 022: the machine cannot be reached; the run may go on there.
     Disconnected {
-        /// Why.
         reason: String,
-        /// The slot.
         slot_name: String,
         /// The startd's address.
         startd: String,
     },
     /// 023: the machine was reached again, the run goes on.
     Reconnected {
-        /// The slot.
         slot_name: String,
         /// The startd's address.
         startd: String,
@@ -152,25 +141,13 @@ pub enum UserLogEvent {
         starter: String,
     },
     /// 024: the run is lost.
-    ReconnectFailed {
-        /// Why.
-        reason: String,
-        /// The slot.
-        slot_name: String,
-    },
+    ReconnectFailed { reason: String, slot_name: String },
     /// 025: a grid resource is back.
-    GridResourceUp {
-        /// Its name.
-        resource: String,
-    },
+    GridResourceUp { resource: String },
     /// 026: a grid resource is gone.
-    GridResourceDown {
-        /// Its name.
-        resource: String,
-    },
+    GridResourceDown { resource: String },
     /// 027: the job went to a grid resource.
     GridSubmitted {
-        /// Its name.
         resource: String,
         /// The job's name there.
         grid_job: String,
@@ -190,7 +167,6 @@ pub enum UserLogEvent {
     StageOut,
     /// 033: an attribute of the job was changed.
     AttributeUpdated {
-        /// Its name.
         name: String,
         /// The value it had, as ClassAd text.
         old: Option<String>,
@@ -219,12 +195,10 @@ pub enum UserLogEvent {
         items: u32,
         /// How far it came.
         completion: Completion,
-        /// More words.
         notes: Option<String>,
     },
     /// 037: a factory makes no more jobs for now.
     FactoryPaused {
-        /// Why.
         reason: Option<String>,
         /// `JobMaterializePaused`; 0 is none.
         pause_code: i32,
@@ -232,13 +206,9 @@ pub enum UserLogEvent {
         hold_code: i32,
     },
     /// 038: a factory makes jobs again.
-    FactoryResumed {
-        /// Why.
-        reason: Option<String>,
-    },
+    FactoryResumed { reason: Option<String> },
     /// 040: files travel.
     FileTransfer {
-        /// Which step.
         step: TransferStep,
         /// How long it waited for its turn, seconds.
         queued_s: Option<u64>,
@@ -246,10 +216,7 @@ pub enum UserLogEvent {
         host: Option<String>,
     },
     /// 046: the outputs were newer than the inputs, so the job was not run.
-    DataflowSkipped {
-        /// Why.
-        reason: Option<String>,
-    },
+    DataflowSkipped { reason: Option<String> },
     /// 047: files that the jobs of a cluster share travel.
     CommonFiles {
         /// The step, by HTCondor's name for it.
@@ -257,7 +224,6 @@ pub enum UserLogEvent {
     },
     /// Any other number: kept as text, as HTCondor's own readers do (`FutureEvent`).
     Other {
-        /// Its number.
         number: u16,
         /// What follows the time on the first line.
         head: String,
@@ -287,14 +253,12 @@ pub struct CpuTimes {
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
-    /// By itself.
     Exited {
         /// Its exit status.
         code: i32,
     },
     /// By a signal.
     Signaled {
-        /// The signal.
         signal: i32,
         /// The core file, if it left one.
         core_file: Option<String>,
@@ -316,7 +280,6 @@ pub struct Evicted {
     pub sent_bytes: u64,
     /// Bytes received by the job.
     pub received_bytes: u64,
-    /// Why.
     pub reason: Option<String>,
     /// What was asked for, given and used. HTCondor leaves it away when the job is queued again by its own policy.
     pub resources: Vec<ResourceUsage>,
@@ -376,13 +339,11 @@ pub enum Completion {
 pub enum TransferStep {
     /// Waiting to send input.
     InputQueued,
-    /// Sending input.
     InputStarted,
     /// Input is there.
     InputFinished,
     /// Waiting to fetch output.
     OutputQueued,
-    /// Fetching output.
     OutputStarted,
     /// Output is here.
     OutputFinished,

@@ -18,7 +18,6 @@ pub struct LogEntry {
     pub id: EntryId,
     /// When it was written.
     pub at: Timestamp,
-    /// What happened.
     pub event: UserLogEvent,
 }
 

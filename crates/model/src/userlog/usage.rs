@@ -2,6 +2,7 @@
 //!
 //! Columns are as wide as HTCondor 25.14 makes them, and its readers find them again by the headings.
 
+use crate::attr;
 use serde::{Deserialize, Serialize};
 
 /// One line of the table.
@@ -151,7 +152,7 @@ fn label(name: &str) -> String {
         "Memory" | "GpusMemory" => " (MB)",
         "Disk" => " (KB)",
         "Gpus" => " (Average)",
-        "TimeExecute" | "TimeSlotBusy" => " (s)",
+        attr::TIME_EXECUTE | attr::TIME_SLOT_BUSY => " (s)",
         _ => "",
     };
     format!("{name}{unit}")

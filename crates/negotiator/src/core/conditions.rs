@@ -16,7 +16,6 @@ const MOST: f64 = 1e15;
 /// `TARGET.Memory >= 1024`, alone or as one of several alternatives.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Floor {
-    /// Of what.
     pub(crate) amount: Wanted,
     /// At least how much.
     pub(crate) least: u64,

@@ -1,6 +1,7 @@
 //! What an expression depends on: attributes of the ad that it stands in, attributes of the other ad, or something that no ad
 //! holds, such as the time. Evaluates nothing.
 
+use model::attr;
 use std::collections::BTreeSet;
 
 use classad::{AttrName, ClassAd, Expr, RefScope};
@@ -46,7 +47,7 @@ impl Dependence {
                         true
                     }
                 };
-                self.unsteady |= name == "CurrentTime";
+                self.unsteady |= name == attr::CURRENT_TIME;
                 if reaches_other {
                     self.other.insert(name);
                 } else if self.own.insert(name) {

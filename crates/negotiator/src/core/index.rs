@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where a machine stands in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
-    /// Free processors.
     pub(crate) cpus: u32,
     /// Free memory, MiB.
     pub(crate) memory_mib: u64,

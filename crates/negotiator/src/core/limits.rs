@@ -101,7 +101,6 @@ enum Stage {
 /// A match that counts, as it is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedUse {
-    /// Which.
     pub matched: MatchId,
     /// On which machine.
     pub machine: MachineName,

@@ -62,7 +62,6 @@ impl Nature {
 enum Kind {
     /// In parts, cut to the request.
     Partitionable,
-    /// Whole.
     Static,
 }
 
@@ -218,7 +217,7 @@ fn devices(ad: &ClassAd, total: &Resources) -> BTreeMap<String, (AttrName, Expr)
 
 /// A resource as a machine that has it spells it.
 pub(crate) fn spelt<'a>(ad: &'a ClassAd, name: &'a str) -> &'a str {
-    let all = ad.literal("MachineResources").and_then(Value::as_str).unwrap_or_default();
+    let all = ad.literal(attr::MACHINE_RESOURCES).and_then(Value::as_str).unwrap_or_default();
     all.split(' ').find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name)
 }
 
@@ -252,7 +251,7 @@ fn integer(amount: u64) -> i64 {
 }
 
 fn kflops(ad: &ClassAd) -> u64 {
-    let value = ad.eval("KFlops", None, &Env::at(0)).as_i64();
+    let value = ad.eval(attr::KFLOPS, None, &Env::at(0)).as_i64();
     value.and_then(|kflops| u64::try_from(kflops).ok()).unwrap_or(0)
 }
 

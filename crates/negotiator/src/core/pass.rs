@@ -33,9 +33,7 @@ use super::words::ScheddName;
 /// All that a pass looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot<'a> {
-    /// The machines.
     pub pool: &'a Pool,
-    /// The requests.
     pub demand: &'a Demand,
     /// Who has used how much.
     pub accounts: &'a Accounts,
@@ -43,7 +41,6 @@ pub struct Snapshot<'a> {
     pub limits: &'a Limits,
     /// How much of each is in use.
     pub in_use: &'a InUse,
-    /// The present.
     pub now: Now,
     /// The identity of the first match.
     pub first: MatchId,
@@ -122,7 +119,6 @@ struct Seeker<'a> {
 
 /// Where a class stands in its search.
 enum Search<'a> {
-    /// Not begun.
     Fresh,
     /// By the least left; of machines that differ in Rank, among the best that have not been exhausted.
     ByPlace {

@@ -29,9 +29,7 @@ pub struct Plan {
 pub struct PlannedMatch {
     /// Whose schedd is told.
     pub schedd: ScheddName,
-    /// Whose jobs.
     pub owner: UserName,
-    /// The match.
     pub matched: Match,
 }
 
@@ -41,7 +39,6 @@ pub enum Fault {
     /// More of a machine was given than it has.
     #[error("check plan: {machine} was given {given:?} and has {free:?}")]
     Overcommitted {
-        /// Which machine.
         machine: MachineName,
         /// All parts together.
         given: Box<Resources>,
@@ -50,16 +47,11 @@ pub enum Fault {
     },
     /// A machine was given that does not exist.
     #[error("check plan: {machine} is not in the pool")]
-    UnknownMachine {
-        /// Which machine.
-        machine: MachineName,
-    },
+    UnknownMachine { machine: MachineName },
     /// A class got a match that it did not ask for.
     #[error("check plan: class {class} of {schedd} got {got} matches and wanted {wanted}")]
     TooMany {
-        /// Whose.
         schedd: ScheddName,
-        /// Which.
         class: ClassId,
         /// How many it got.
         got: u32,
@@ -69,31 +61,20 @@ pub enum Fault {
     /// A job and a machine were matched that do not suit each other.
     #[error("check plan: class {class} of {schedd} and {machine} do not suit each other")]
     Unsuitable {
-        /// Whose.
         schedd: ScheddName,
-        /// Which.
         class: ClassId,
         /// On which machine.
         machine: MachineName,
     },
     /// More of a concurrency limit was given than there is.
     #[error("check plan: {cause}, and class {class} of {schedd} was given some")]
-    LimitExceeded {
-        /// Whose.
-        schedd: ScheddName,
-        /// Which.
-        class: ClassId,
-        /// Which limit.
-        cause: Box<Cause>,
-    },
+    LimitExceeded { schedd: ScheddName, class: ClassId, cause: Box<Cause> },
     /// A class waits and nobody can say why, or has all and a reason to wait.
     #[error(
         "check plan: class {class} of {schedd} got {got} of {wanted} and its reason is {reason:?}"
     )]
     WrongReason {
-        /// Whose.
         schedd: ScheddName,
-        /// Which.
         class: ClassId,
         /// How many it got.
         got: u32,

@@ -23,20 +23,20 @@ const NEAREST_SAMPLE: usize = 16;
 
 /// Attributes of machines that change while nobody does anything: a clause that reaches one may become true by itself.
 const CHANGE_BY_THEMSELVES: [&str; 14] = [
-    "Activity",
+    attr::ACTIVITY,
     "ClockDay",
     "ClockMin",
-    "CondorLoadAvg",
-    "ConsoleIdle",
+    attr::CONDOR_LOAD_AVG,
+    attr::CONSOLE_IDLE,
     "CpuBusy",
-    "CurrentTime",
-    "EnteredCurrentActivity",
-    "EnteredCurrentState",
-    "KeyboardIdle",
-    "LoadAvg",
-    "MyCurrentTime",
-    "State",
-    "TotalLoadAvg",
+    attr::CURRENT_TIME,
+    attr::ENTERED_CURRENT_ACTIVITY,
+    attr::ENTERED_CURRENT_STATE,
+    attr::KEYBOARD_IDLE,
+    attr::LOAD_AVG,
+    attr::MY_CURRENT_TIME,
+    attr::STATE,
+    attr::TOTAL_LOAD_AVG,
 ];
 
 /// What is known of a class and the pool as it would be if nothing ran.
@@ -180,9 +180,9 @@ fn shares(asked: &Resources, free: &Resources) -> Vec<(String, f64)> {
 /// The amounts by attribute name.
 fn amounts(of: &Resources) -> Vec<(String, u64)> {
     let mut all = vec![
-        ("Cpus".to_owned(), u64::from(of.cpus)),
-        ("Memory".to_owned(), of.memory_mib),
-        ("Disk".to_owned(), of.disk_kib),
+        (attr::CPUS.to_owned(), u64::from(of.cpus)),
+        (attr::MEMORY.to_owned(), of.memory_mib),
+        (attr::DISK.to_owned(), of.disk_kib),
     ];
     all.extend(of.custom.iter().map(|(name, amount)| (shown(name), *amount)));
     all

@@ -214,7 +214,6 @@ impl Core {
         self.accounts.report(now, &self.policy)
     }
 
-    /// The machines.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use classad::ClassAd;
-use model::Now;
+use model::{Now, attr};
 
 use super::demand::Demand;
 use super::plan::Plan;
@@ -62,14 +62,14 @@ impl Core {
             let name = format!("LastNegotiationCycle{name}0");
             ad.set(name.as_str(), i64::try_from(n).unwrap_or(i64::MAX));
         };
-        set("TotalSlots", pass.slots as u64);
-        set("CandidateSlots", pass.slots as u64);
-        set("ActiveSubmitterCount", pass.submitters as u64);
-        set("NumSchedulers", pass.schedds as u64);
+        set(attr::TOTAL_SLOTS, pass.slots as u64);
+        set(attr::CANDIDATE_SLOTS, pass.slots as u64);
+        set(attr::ACTIVE_SUBMITTER_COUNT, pass.submitters as u64);
+        set(attr::NUM_SCHEDULERS, pass.schedds as u64);
         set("NumIdleJobs", pass.jobs);
-        set("NumJobsConsidered", pass.jobs);
-        set("Matches", pass.matches as u64);
-        set("Rejections", pass.rejections as u64);
+        set(attr::NUM_JOBS_CONSIDERED, pass.jobs);
+        set(attr::MATCHES, pass.matches as u64);
+        set(attr::REJECTIONS, pass.rejections as u64);
         ad
     }
 }

@@ -23,7 +23,6 @@ impl ScheddName {
         Self(text.into())
     }
 
-    /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,29 +42,17 @@ impl fmt::Display for ScheddName {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// A schedd says something. Its first message on a connection must be a full list of requests.
-    FromSchedd {
-        /// Which.
-        schedd: ScheddName,
-        /// What.
-        message: FromSchedd,
-    },
+    FromSchedd { schedd: ScheddName, message: FromSchedd },
     /// A schedd's connection is closed: its requests are gone. What it was offered stays offered until that expires.
-    ScheddDown {
-        /// Which.
-        schedd: ScheddName,
-    },
+    ScheddDown { schedd: ScheddName },
     /// A startd says something.
     FromMachine(FromMachine),
     /// A startd's connection is closed: nothing is matched to the machine until it comes back.
-    MachineDown {
-        /// Which.
-        machine: MachineName,
-    },
+    MachineDown { machine: MachineName },
     /// Somebody who may changes accounts.
     EditAccounts {
         /// Whose; everybody's if not given.
         user: Option<UserName>,
-        /// How.
         edit: AccountEdit,
     },
     /// The moment of [`super::Core::next_deadline`] has come. One that comes early does nothing.
@@ -75,25 +62,21 @@ pub enum Input {
 /// What follows from an input: facts to apply, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// The facts.
     pub events: Vec<Event>,
 }
 
 /// A fact, and when it became one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// When.
     pub at: Now,
-    /// What.
     pub fact: Fact,
 }
 
-/// What happened.
+/// What happened to the negotiator: the only thing that `apply` takes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     /// A schedd's requests changed.
     RequestsChanged {
-        /// Whose.
         schedd: ScheddName,
         /// Whether classes not named are gone.
         full: bool,
@@ -105,24 +88,13 @@ pub enum Fact {
         seen: Option<MatchId>,
     },
     /// A schedd left.
-    ScheddLeft {
-        /// Which.
-        schedd: ScheddName,
-    },
+    ScheddLeft { schedd: ScheddName },
     /// A match came to nothing.
-    MatchDeclined {
-        /// Which.
-        matched: MatchId,
-        /// Why.
-        reason: String,
-    },
+    MatchDeclined { matched: MatchId, reason: String },
     /// A machine advertised itself.
     MachineAdvertised(Box<MachineState>),
     /// A machine left, or was not heard of for the lifetime of its ad.
-    MachineLeft {
-        /// Which.
-        machine: MachineName,
-    },
+    MachineLeft { machine: MachineName },
     /// Matches that count no longer against concurrency limits, because nothing was heard of them.
     LimitsExpired(Vec<MatchId>),
     /// Matches that nobody took up in time, by number.
@@ -133,7 +105,6 @@ pub enum Fact {
     AccountsEdited {
         /// Whose; everybody's if not given.
         user: Option<UserName>,
-        /// How.
         edit: AccountEdit,
     },
     /// The accounts were handed out to be saved.
@@ -145,36 +116,24 @@ pub enum Fact {
 pub enum Rejection {
     /// A changed list came before a full one.
     #[error("take requests of schedd {schedd}: its first message must list all of them")]
-    NotIntroduced {
-        /// Which.
-        schedd: ScheddName,
-    },
+    NotIntroduced { schedd: ScheddName },
     /// An advertisement was overtaken by a later one.
     #[error("take ad {sequence} of machine {machine}: ad {known} is known already")]
     OldAd {
-        /// Whose.
         machine: MachineName,
-        /// Its number.
         sequence: u64,
         /// The number of the one that is known.
         known: u64,
     },
     /// An advertisement without a slot ad says nothing that could be matched.
     #[error("take ad of machine {machine}: it has no slot ad")]
-    NoSlot {
-        /// Whose.
-        machine: MachineName,
-    },
+    NoSlot { machine: MachineName },
     /// The match is unknown: it expired, was taken up, or is of another life of the negotiator.
     #[error("take back match {number}: it is not outstanding")]
-    UnknownMatch {
-        /// Its number.
-        number: u64,
-    },
+    UnknownMatch { number: u64 },
     /// The pool is as large as it may be.
     #[error("take ad of machine {machine}: the pool has {limit} machines, which is the limit")]
     PoolFull {
-        /// Whose.
         machine: MachineName,
         /// How many there may be.
         limit: usize,
@@ -197,12 +156,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Tell a schedd.
-    ToSchedd {
-        /// Which.
-        schedd: ScheddName,
-        /// What.
-        message: ToSchedd,
-    },
+    ToSchedd { schedd: ScheddName, message: ToSchedd },
     /// Save this where the next life finds it, before anything else is done: what is in use of concurrency limits.
     SaveLimits(Vec<SavedUse>),
     /// Save [`super::Core::accounts`] where the next life finds them.

@@ -19,7 +19,6 @@ const ADS_PER_ANSWER: usize = 500;
 pub(crate) struct Desk {
     /// Where the engine listens.
     pub(crate) engine: mpsc::Sender<EngineInput>,
-    /// Who answers.
     pub(crate) identity: Identity,
     /// The user that the pool runs as, who may do everything.
     pub(crate) pool_uid: u32,

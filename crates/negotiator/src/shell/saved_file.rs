@@ -24,9 +24,7 @@ pub enum SavedError {
     Read {
         /// What is in it.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -35,7 +33,6 @@ pub enum SavedError {
     Damaged {
         /// What should be in it.
         what: &'static str,
-        /// The file.
         path: PathBuf,
         /// Where it makes no sense.
         #[source]
@@ -46,9 +43,7 @@ pub enum SavedError {
     Write {
         /// What should be in it.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },

@@ -46,7 +46,6 @@ pub enum Error {
     /// A file of its.
     #[error(transparent)]
     Saved(#[from] SavedError),
-    /// Its socket.
     #[error(transparent)]
     Net(#[from] NetError),
     /// The kernel gave no random number.

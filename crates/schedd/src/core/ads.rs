@@ -35,16 +35,16 @@ pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
         attr::NUM_JOB_STARTS,
         attr::NUM_JOB_COMPLETIONS,
         attr::CURRENT_HOSTS,
-        "NumRestarts",
-        "NumSystemHolds",
-        "NumCkpts",
-        "TotalSuspensions",
-        "CommittedTime",
-        "CommittedSlotTime",
-        "CommittedSuspensionTime",
-        "CumulativeSlotTime",
-        "CumulativeSuspensionTime",
-        "LastSuspensionTime",
+        attr::NUM_RESTARTS,
+        attr::NUM_SYSTEM_HOLDS,
+        attr::NUM_CKPTS,
+        attr::TOTAL_SUSPENSIONS,
+        attr::COMMITTED_TIME,
+        attr::COMMITTED_SLOT_TIME,
+        attr::COMMITTED_SUSPENSION_TIME,
+        attr::CUMULATIVE_SLOT_TIME,
+        attr::CUMULATIVE_SUSPENSION_TIME,
+        attr::LAST_SUSPENSION_TIME,
         attr::EXIT_STATUS,
     ];
     for name in zero {
@@ -71,7 +71,7 @@ pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
     ad.set(attr::Q_DATE, submitted);
     ad.set(attr::ENTERED_CURRENT_STATUS, submitted);
     ad.set(attr::JOB_STATUS, model::JobStatus::Idle.number());
-    ad.set("TotalSubmitProcs", i64::from(record.spec.count()));
+    ad.set(attr::TOTAL_SUBMIT_PROCS, i64::from(record.spec.count()));
     ad
 }
 
@@ -87,23 +87,23 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
     ad.set(attr::SERVER_TIME, now.wall.as_secs());
     if let JobState::Idle { .. } = record.state {
         let reason = core.idle_reason(job, now);
-        ad.set("IdleReason", reason.cause.to_string());
-        ad.set("IdleVerdict", reason.verdict.to_string());
+        ad.set(attr::IDLE_REASON, reason.cause.to_string());
+        ad.set(attr::IDLE_VERDICT, reason.verdict.to_string());
         ad.set(attr::LAST_REJ_MATCH_REASON, reason.to_string());
     }
     if let Some(next) = job.cluster.later.lowest() {
-        ad.set("JobMaterializeNextProcId", i64::from(next.0));
-        ad.set("JobMaterializePaused", i64::from(job.cluster.paused));
+        ad.set(attr::JOB_MATERIALIZE_NEXT_PROC_ID, i64::from(next.0));
+        ad.set(attr::JOB_MATERIALIZE_PAUSED, i64::from(job.cluster.paused));
     }
     if let Some(at) = core.retry_at(&record) {
         ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
     }
     let place = job.cluster.sorting.place(job.job.proc);
     if let Some(id) = core.classes.id_of(&place.key) {
-        ad.set("AutoClusterId", i64::from(id.0));
+        ad.set(attr::AUTO_CLUSTER_ID, i64::from(id.0));
         let class = core.classes.by_id.get(&id);
         if let Some(class) = class {
-            ad.set("AutoClusterAttrs", &*class.attrs);
+            ad.set(attr::AUTO_CLUSTER_ATTRS, &*class.attrs);
         }
         let idle = matches!(record.state, JobState::Idle { .. });
         if let Some(heard) = class.filter(|_| idle).and_then(|class| class.heard) {
@@ -119,14 +119,14 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
 /// Where a running job runs.
 fn set_place(ad: &mut ClassAd, core: &Core, claim: ClaimId) {
     let Some(claim) = core.claims.get(&claim) else { return };
-    ad.set("StartdIpAddr", claim.record.address.as_str());
+    ad.set(attr::STARTD_IP_ADDR, claim.record.address.as_str());
     // `slot1_2@host`: the dynamic slot has the number of the slot that it was carved from.
     let number = claim.record.slot.strip_prefix("slot").and_then(|rest| {
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
         digits.parse::<i64>().ok()
     });
     if let Some(number) = number {
-        ad.set("RemoteSlotID", number);
+        ad.set(attr::REMOTE_SLOT_ID, number);
     }
 }
 
@@ -249,18 +249,18 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
     }
     if tally.holds > 0 {
         ad.set(attr::NUM_HOLDS, i64::from(tally.holds));
-        ad.set("NumSystemHolds", i64::from(tally.system_holds));
-        set_counts(ad, "NumHoldsByReason", &tally.holds_by_code);
+        ad.set(attr::NUM_SYSTEM_HOLDS, i64::from(tally.system_holds));
+        set_counts(ad, attr::NUM_HOLDS_BY_REASON, &tally.holds_by_code);
     }
     if let Some(at) = tally.last_suspension {
-        ad.set("TotalSuspensions", i64::from(tally.suspensions));
-        ad.set("LastSuspensionTime", at.as_secs());
-        ad.set("CumulativeSuspensionTime", whole(tally.suspended_ms / 1000));
+        ad.set(attr::TOTAL_SUSPENSIONS, i64::from(tally.suspensions));
+        ad.set(attr::LAST_SUSPENSION_TIME, at.as_secs());
+        ad.set(attr::CUMULATIVE_SUSPENSION_TIME, whole(tally.suspended_ms / 1000));
     }
     if let Some(hold) = &tally.last_hold {
-        ad.set("LastHoldReason", hold.reason.as_str());
-        ad.set("LastHoldReasonCode", i64::from(hold.code.number()));
-        ad.set("LastHoldReasonSubCode", i64::from(hold.subcode));
+        ad.set(attr::LAST_HOLD_REASON, hold.reason.as_str());
+        ad.set(attr::LAST_HOLD_REASON_CODE, i64::from(hold.code.number()));
+        ad.set(attr::LAST_HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
     }
     // A completed job that is removed afterwards was completed all the same.
     if let Some(at) = tally.completed {
@@ -290,7 +290,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
         ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
     }
     ad.set(attr::NUM_JOB_STARTS, i64::from(tally.executions));
-    ad.set("NumCkpts", i64::from(tally.checkpoints));
+    ad.set(attr::NUM_CKPTS, i64::from(tally.checkpoints));
     let mut time = |name: &str, at: Option<Timestamp>| {
         if let Some(at) = at {
             ad.set(name, at.as_secs());
@@ -298,13 +298,13 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     };
     time(attr::JOB_START_DATE, tally.first_start);
     time(attr::JOB_CURRENT_START_DATE, tally.last_start);
-    time("ShadowBday", tally.last_start);
-    time("LastMatchTime", tally.last_start.filter(|_| !beside));
-    time("FirstJobMatchDate", tally.first_start.filter(|_| !beside));
+    time(attr::SHADOW_BDAY, tally.last_start);
+    time(attr::LAST_MATCH_TIME, tally.last_start.filter(|_| !beside));
+    time(attr::FIRST_JOB_MATCH_DATE, tally.first_start.filter(|_| !beside));
     time(attr::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
     time("LastCkptTime", tally.last_checkpoint);
     ad.set(attr::CURRENT_HOSTS, i64::from(running));
-    ad.set("OrigMaxHosts", 1);
+    ad.set(attr::ORIG_MAX_HOSTS, 1);
     if let Some(slot) = &tally.slot {
         ad.set(if running { attr::REMOTE_HOST } else { attr::LAST_REMOTE_HOST }, &**slot);
     }
@@ -314,17 +314,17 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     let used = &tally.last_usage;
     ad.set(attr::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
     if tally.last_wall_ms > 0 {
-        ad.set("LastRemoteWallClockTime", millis(tally.last_wall_ms));
+        ad.set(attr::LAST_REMOTE_WALL_CLOCK_TIME, millis(tally.last_wall_ms));
     }
     if let Some(cpus) = cpus_used(used) {
-        ad.set("CpusUsage", cpus);
+        ad.set(attr::CPUS_USAGE, cpus);
     }
     ad.set(attr::REMOTE_USER_CPU, micros(used.user_us));
     ad.set(attr::REMOTE_SYS_CPU, micros(used.sys_us));
     ad.set(attr::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
     ad.set(attr::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us + used.sys_us));
-    ad.set("BytesSent", bytes(tally.sent_bytes + used.sent_bytes));
-    ad.set("BytesRecvd", bytes(tally.received_bytes + used.received_bytes));
+    ad.set(attr::BYTES_SENT, bytes(tally.sent_bytes + used.sent_bytes));
+    ad.set(attr::BYTES_RECVD, bytes(tally.received_bytes + used.received_bytes));
     if used.peak_rss_kib > 0 {
         ad.set(attr::RESIDENT_SET_SIZE, whole(used.peak_rss_kib));
         ad.set(attr::IMAGE_SIZE, whole(used.peak_rss_kib));
@@ -353,17 +353,20 @@ fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &Config) {
         return;
     };
     if let JobState::Running(running) = &record.state {
-        ad.set("TransferringInput", running.executing.is_none());
+        ad.set(attr::TRANSFERRING_INPUT, running.executing.is_none());
     }
     let is_over = record.state.running().is_none();
     let output = tally.last_usage.ended.filter(|_| is_over);
     let wall_ms = i64::try_from(tally.last_wall_ms).unwrap_or(0);
     let over = output.map(|_| Timestamp::from_millis(began.as_millis() + wall_ms));
     for (names, at) in [
-        (["JobCurrentStartTransferInputDate", "TransferInStarted"], Some(began)),
-        (["JobCurrentFinishTransferInputDate", "TransferInFinished"], tally.last_executing),
-        (["JobCurrentStartTransferOutputDate", "TransferOutStarted"], output),
-        (["JobCurrentFinishTransferOutputDate", "TransferOutFinished"], over),
+        ([attr::JOB_CURRENT_START_TRANSFER_INPUT_DATE, attr::TRANSFER_IN_STARTED], Some(began)),
+        (
+            [attr::JOB_CURRENT_FINISH_TRANSFER_INPUT_DATE, attr::TRANSFER_IN_FINISHED],
+            tally.last_executing,
+        ),
+        ([attr::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE, attr::TRANSFER_OUT_STARTED], output),
+        ([attr::JOB_CURRENT_FINISH_TRANSFER_OUTPUT_DATE, attr::TRANSFER_OUT_FINISHED], over),
     ] {
         if let Some(at) = at {
             names.into_iter().for_each(|name| ad.set(name, at.as_secs()));
@@ -378,20 +381,20 @@ fn set_troubles(ad: &mut ClassAd, tally: &Tally) {
         ad.set(attr::VACATE_REASON, eviction.reason.as_str());
         ad.set(attr::VACATE_REASON_CODE, i64::from(eviction.code));
         ad.set(attr::VACATE_REASON_SUB_CODE, i64::from(eviction.subcode));
-        ad.set("LastVacateTime", at.as_secs());
+        ad.set(attr::LAST_VACATE_TIME, at.as_secs());
         let count = tally.evictions_by_code.values().sum::<u32>();
-        ad.set("NumVacates", i64::from(count));
-        set_counts(ad, "NumVacatesByReason", &tally.evictions_by_code);
+        ad.set(attr::NUM_VACATES, i64::from(count));
+        set_counts(ad, attr::NUM_VACATES_BY_REASON, &tally.evictions_by_code);
     }
     for (name, count) in
-        [("NumShadowExceptions", tally.losses), ("NumJobReconnects", tally.reconnects)]
+        [(attr::NUM_SHADOW_EXCEPTIONS, tally.losses), (attr::NUM_JOB_RECONNECTS, tally.reconnects)]
     {
         if count > 0 {
             ad.set(name, i64::from(count));
         }
     }
     if let Some(at) = tally.disconnected {
-        ad.set("JobDisconnectedDate", at.as_secs());
+        ad.set(attr::JOB_DISCONNECTED_DATE, at.as_secs());
     }
 }
 
@@ -404,9 +407,9 @@ fn set_counts(ad: &mut ClassAd, name: &str, by_code: &BTreeMap<u16, u32>) {
 
 /// What the slot of the last run was given, as HTCondor 25.14 names it.
 fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::Devices) {
-    ad.set("CpusProvisioned", i64::from(slot.cpus));
-    ad.set("MemoryProvisioned", whole(slot.memory_mib));
-    ad.set("DiskProvisioned", whole(slot.disk_kib));
+    ad.set(attr::CPUS_PROVISIONED, i64::from(slot.cpus));
+    ad.set(attr::MEMORY_PROVISIONED, whole(slot.memory_mib));
+    ad.set(attr::DISK_PROVISIONED, whole(slot.disk_kib));
     for (name, amount) in &slot.custom {
         let tag = devices.keys().find(|tag| tag.eq_ignore_ascii_case(name)).unwrap_or(name);
         ad.set(format!("{tag}Provisioned"), whole(*amount));
@@ -416,7 +419,7 @@ fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::D
     }
     // HTCondor 25.14 notes these of every job's last machine (`SYSTEM_JOB_MACHINE_ATTRS`); a slot weighs what it has of processors.
     // A job that asks for them itself (`job_machine_attrs`) has them already, with those of earlier machines.
-    for name in ["MachineAttrCpus0", "MachineAttrSlotWeight0"] {
+    for name in [attr::MACHINE_ATTR_CPUS0, attr::MACHINE_ATTR_SLOT_WEIGHT0] {
         if ad.get_own(name).is_none() {
             ad.set(name, i64::from(slot.cpus));
         }
@@ -482,7 +485,7 @@ fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
 const LAST_REJ_MATCH_TIME: &str = "LastRejMatchTime";
 
 /// Whether a job is not to run when what it makes is newer than what it is made from.
-pub(super) const SKIP_IF_DATAFLOW: &str = "SkipIfDataflow";
+pub(super) const SKIP_IF_DATAFLOW: &str = attr::SKIP_IF_DATAFLOW;
 
 impl Core {
     /// Why an idle job waits.

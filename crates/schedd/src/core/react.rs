@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files, spooling,
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, attr, keeps_files,
+    spooling,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
@@ -220,13 +221,15 @@ fn limits_freed(change: &Change) -> Option<Effect> {
 /// Whether a run that is to end gets its signal and its grace. A job that is held or removed may say that it wants neither
 /// (HTCondor 25.14: `want_graceful_removal = false`).
 pub(super) fn how_to_stop(job: JobRef<'_>, now: Now) -> StopHow {
-    const WANTS: &str = "WantGracefulRemoval";
     let JobState::Stopping { cause: StopCause::Hold(_) | StopCause::Remove { .. }, .. } =
         job.state()
     else {
         return StopHow::Graceful;
     };
-    if job.has(WANTS) && job.described().eval(WANTS, None, &ads::env(now)).truth() == Some(false) {
+    if job.has(attr::WANT_GRACEFUL_REMOVAL)
+        && job.described().eval(attr::WANT_GRACEFUL_REMOVAL, None, &ads::env(now)).truth()
+            == Some(false)
+    {
         return StopHow::Fast;
     }
     StopHow::Graceful

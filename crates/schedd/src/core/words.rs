@@ -33,23 +33,19 @@ pub enum Input {
         token: SubmitToken,
         /// The number that was reserved.
         cluster: ClusterId,
-        /// What.
         spec: Arc<ClusterSpec>,
     },
     /// A client does something to jobs.
     Act {
         /// Who, as the kernel says.
         by: Actor,
-        /// What.
         action: Action,
-        /// To which.
         select: Select,
     },
     /// A client sets attributes of jobs.
     Edit {
         /// Who, as the kernel says.
         by: Actor,
-        /// Of which.
         select: Select,
         /// Names and new values.
         changes: Vec<(AttrName, Expr)>,
@@ -69,7 +65,6 @@ pub enum Input {
     Spool {
         /// Who, as the kernel says.
         by: Actor,
-        /// What.
         step: SpoolStep,
     },
     /// The connection to the negotiator is open.
@@ -79,17 +74,9 @@ pub enum Input {
     /// The negotiator says something.
     FromNegotiator(ToSchedd),
     /// A startd says something. Its first message on a connection is `Status`.
-    FromStartd {
-        /// Which.
-        machine: MachineName,
-        /// What.
-        message: FromStartd,
-    },
+    FromStartd { machine: MachineName, message: FromStartd },
     /// The connection to a startd is closed. The shell goes on trying until [`Effect::Disconnect`].
-    StartdDown {
-        /// Which.
-        machine: MachineName,
-    },
+    StartdDown { machine: MachineName },
     /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come. Everything that may be done for many
     /// inputs at once is decided here: jobs for free claims, what the negotiator is told, leases, back-off.
     Tick,
@@ -102,7 +89,6 @@ pub enum SpoolStep {
     Begun(JobId),
     /// The input of the cluster's jobs is all said to be there.
     Whole {
-        /// Which cluster.
         cluster: ClusterId,
         /// Of which of its jobs everything is on the disk.
         jobs: BTreeSet<ProcId>,
@@ -116,7 +102,6 @@ pub enum SpoolStep {
 /// Who asks, as the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The user.
     pub user: UserName,
     /// Whether it is root or the user that the pool runs as, who may do everything.
     pub superuser: bool,
@@ -134,9 +119,7 @@ pub struct Decision {
 /// A fact, and when it became one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// When.
     pub at: Now,
-    /// What.
     pub fact: Fact,
 }
 
@@ -146,36 +129,27 @@ pub enum Fact {
     /// A cluster came into the queue.
     ClusterSubmitted(Arc<ClusterRecord>),
     /// Something happened to a job. `RunAuthorised` and `RunOver` change its claim as well.
-    Job {
-        /// Which.
-        job: JobId,
-        /// What.
-        event: JobEvent,
-    },
+    Job { job: JobId, event: JobEvent },
     /// Attributes of a job were set.
     JobEdited {
-        /// Which.
         job: JobId,
         /// Their new values.
         changes: Arc<ClassAd>,
     },
     /// A job that runs had something to say of itself.
     JobSaid {
-        /// Which.
         job: JobId,
         /// What: one line.
         text: Arc<str>,
     },
     /// A job took something from the machine that it is to run on.
     JobMatched {
-        /// Which.
         job: JobId,
         /// The attributes that it keeps.
         changes: Arc<ClassAd>,
     },
     /// Files of a spooled job travel, or have.
     JobSpooled {
-        /// Which.
         job: JobId,
         /// The attributes that tell when.
         changes: Arc<ClassAd>,
@@ -188,32 +162,15 @@ pub enum Fact {
         ad: Arc<ClassAd>,
     },
     /// A job that starts at a time waits for it; one with a crontab, for its next.
-    JobTimed {
-        /// Which.
-        job: JobId,
-    },
+    JobTimed { job: JobId },
     /// A run has used so much by now.
-    UsageSeen {
-        /// Which run.
-        run: RunId,
-        /// So far.
-        usage: Usage,
-    },
+    UsageSeen { run: RunId, usage: Usage },
     /// The machine said where a run's scratch folder is.
-    RunPlaced {
-        /// Which run.
-        run: RunId,
-        /// The folder.
-        scratch_dir: Arc<str>,
-    },
+    RunPlaced { run: RunId, scratch_dir: Arc<str> },
     /// A finished job left the queue for the history.
-    JobLeft {
-        /// Which.
-        job: JobId,
-    },
+    JobLeft { job: JobId },
     /// A factory went a step further.
     Factory {
-        /// Which.
         cluster: ClusterId,
         /// What it did.
         step: FactoryStep,
@@ -222,24 +179,15 @@ pub enum Fact {
     ClaimGranted(Box<ClaimRecord>),
     /// A claim is no more ours. A run on it was recorded before.
     ClaimDropped {
-        /// Which.
         claim: ClaimId,
         /// Whether the startd must be told.
         release: bool,
     },
 
     /// A number was given to a submission that is to come.
-    Reserved {
-        /// Whose.
-        token: SubmitToken,
-        /// The number.
-        cluster: ClusterId,
-    },
+    Reserved { token: SubmitToken, cluster: ClusterId },
     /// A number was given long ago and is not waited for any more.
-    ReservationForgotten {
-        /// The number.
-        cluster: ClusterId,
-    },
+    ReservationForgotten { cluster: ClusterId },
     /// The connection to the negotiator opened: it knows nothing of us.
     NegotiatorCame,
     /// The connection to the negotiator closed.
@@ -249,21 +197,13 @@ pub enum Fact {
     /// The negotiator said why classes wait.
     ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
     /// Idle jobs wait for a reason of a kind that their cluster has not been told yet.
-    JobsWait {
-        /// Whose.
-        cluster: ClusterId,
-        /// How many.
-        jobs: u64,
-        /// Why.
-        reason: IdleReason,
-    },
+    JobsWait { cluster: ClusterId, jobs: u64, reason: IdleReason },
     /// The negotiator named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
     /// Jobs that run beside the schedd may not start now.
     ClassAside {
         /// Of which class.
         class: ClassId,
-        /// Why.
         reason: IdleReason,
         /// When they are looked at again, milliseconds of the boot clock.
         until_ms: u64,
@@ -271,67 +211,32 @@ pub enum Fact {
         for_others: bool,
     },
     /// Matches up to this one are known.
-    MatchSeen {
-        /// The last.
-        matched: MatchId,
-    },
+    MatchSeen { matched: MatchId },
     /// A match is being claimed.
     ClaimRequested(Match),
     /// A match came to nothing.
-    ClaimFailed {
-        /// Which.
-        matched: MatchId,
-        /// Why.
-        reason: String,
-    },
+    ClaimFailed { matched: MatchId, reason: String },
     /// A match is not taken up.
     MatchDeclined {
-        /// Which.
         matched: MatchId,
         /// For which class: the negotiator is told anew how it stands.
         class: ClassId,
-        /// Why.
         reason: String,
     },
     /// A startd said something new on a new connection.
-    StartdCame {
-        /// Which.
-        machine: MachineName,
-    },
+    StartdCame { machine: MachineName },
     /// A connection to a startd closed.
-    StartdWent {
-        /// Which.
-        machine: MachineName,
-    },
+    StartdWent { machine: MachineName },
     /// The machine of a run cannot be heard. The run may go on there.
-    RunDisconnected {
-        /// Which run.
-        run: RunId,
-    },
+    RunDisconnected { run: RunId },
     /// The machine of a run that could not be heard has said that it has the run.
-    RunReconnected {
-        /// Which run.
-        run: RunId,
-    },
+    RunReconnected { run: RunId },
     /// Nothing is wanted of a machine any more.
-    MachineForgotten {
-        /// Which.
-        machine: MachineName,
-    },
+    MachineForgotten { machine: MachineName },
     /// A beat was seen, and will be echoed.
-    BeatSeen {
-        /// Whose.
-        machine: MachineName,
-        /// Which.
-        beat: model::Beat,
-    },
+    BeatSeen { machine: MachineName, beat: model::Beat },
     /// A message must be said to a startd that follows from what is known already: an answer, or a repetition.
-    Repeated {
-        /// To which.
-        machine: MachineName,
-        /// What.
-        what: Repeat,
-    },
+    Repeated { machine: MachineName, what: Repeat },
     /// Finished jobs that stayed in the queue were asked whether they still want to.
     KeptChecked,
     /// Jobs were asked for the policies that time can make true.
@@ -345,16 +250,12 @@ pub enum Fact {
     WaitsTold,
     /// No job of an owner starts for a while, because one did that asks for that; or they may again.
     StartsPaused {
-        /// Whose.
         owner: UserName,
         /// Until this moment of the boot clock, milliseconds; unset when it is over.
         until_ms: Option<u64>,
     },
     /// A job waited long enough since its last failure.
-    BackoffOver {
-        /// Which.
-        job: JobId,
-    },
+    BackoffOver { job: JobId },
 }
 
 /// What a factory does.
@@ -408,7 +309,6 @@ pub struct Change {
     pub claim: Option<(ClaimId, Option<ClaimRecord>)>,
     /// More claims' rows: all whose class has another key now.
     pub claims: Vec<ClaimRecord>,
-    /// The numbers.
     pub meta: Option<Meta>,
     /// The entry of the record.
     pub recorded: Option<Recorded>,
@@ -426,16 +326,12 @@ pub enum Effect {
     ToNegotiator(FromSchedd),
     /// Keep a connection to this startd, from now until `Disconnect`; a new address replaces the old one.
     Connect {
-        /// Which.
         machine: MachineName,
         /// Where it listens.
         address: String,
     },
     /// The connection is not needed any more.
-    Disconnect {
-        /// Which.
-        machine: MachineName,
-    },
+    Disconnect { machine: MachineName },
     /// Make folders for these jobs, whose files are to come. To be done before anything is written to their logs: these are in there.
     MakeSpool {
         /// Of which cluster.
@@ -444,17 +340,9 @@ pub enum Effect {
         procs: u32,
     },
     /// Remove what a job kept when it was evicted, and the files that were sent with it.
-    RemoveSpool {
-        /// Which.
-        job: JobId,
-    },
+    RemoveSpool { job: JobId },
     /// Tell a startd, if it is connected; otherwise forget it.
-    ToStartd {
-        /// Which.
-        machine: MachineName,
-        /// What.
-        message: ToStartd,
-    },
+    ToStartd { machine: MachineName, message: ToStartd },
 }
 
 /// Why a message is dropped. It changes nothing; the driver counts it. (What a client does wrong is answered, not rejected.)
@@ -476,14 +364,10 @@ pub enum Rejection {
     },
     /// Nothing is known of the machine.
     #[error("take a message of machine {machine}: nothing was asked of it")]
-    UnknownMachine {
-        /// Which.
-        machine: MachineName,
-    },
+    UnknownMachine { machine: MachineName },
     /// The claim is not one of ours on that machine.
     #[error("take a message about claim {claim} of machine {machine}: it is not ours there")]
     UnknownClaim {
-        /// Which.
         claim: ClaimId,
         /// Of which machine.
         machine: MachineName,

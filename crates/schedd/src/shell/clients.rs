@@ -99,7 +99,6 @@ fn actor(peer: &Peer, superuser: bool) -> Actor {
     Actor { user: peer.user.clone(), superuser }
 }
 
-/// One connection.
 struct Visit<'a> {
     desk: &'a Desk,
     by: Actor,

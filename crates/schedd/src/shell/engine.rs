@@ -44,7 +44,6 @@ pub(crate) enum EngineInput {
     Page(Box<PageRequest>, oneshot::Sender<Page>),
     /// The letter of this number was sent, or given up.
     LetterDone(u64),
-    /// Counts.
     Totals(oneshot::Sender<Totals>),
     /// The schedd's own ad.
     Statistics(oneshot::Sender<ClassAd>),
@@ -64,7 +63,6 @@ pub(crate) struct PageRequest {
 /// A part of the queue.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The ads.
     pub(crate) ads: Vec<ClassAd>,
     /// Where to go on, if there is more.
     pub(crate) next: Option<JobId>,

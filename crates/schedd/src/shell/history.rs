@@ -139,9 +139,7 @@ pub(crate) struct Reading<'a> {
 enum Next {
     /// By time, before this event.
     Before(Option<u64>),
-    /// By name.
     Named(Vec<(ClusterId, Option<JobId>)>),
-    /// Nothing.
     Done,
 }
 

@@ -102,7 +102,6 @@ impl Links {
         self.startds.insert(machine, (address, link));
     }
 
-    /// Closes it.
     pub(crate) fn disconnect(&mut self, machine: &MachineName) {
         self.startds.remove(machine);
     }

@@ -154,7 +154,7 @@ fn of_factory(news: &FactoryNews, host: &str) -> UserLogEvent {
 fn properties(place: &SlotPlace) -> Vec<(String, String)> {
     let SlotPlace { scratch_dir, resources, more, .. } = place;
     let mut all = vec![
-        ("CondorScratchDir".to_owned(), quoted(scratch_dir)),
+        (attr::CONDOR_SCRATCH_DIR.to_owned(), quoted(scratch_dir)),
         ("Cpus".to_owned(), resources.cpus.to_string()),
         ("Disk".to_owned(), resources.disk_kib.to_string()),
         ("Memory".to_owned(), resources.memory_mib.to_string()),
@@ -275,8 +275,8 @@ fn table(run: &RunSummary) -> Vec<ResourceUsage> {
             run.request.memory_mib,
             allocated(|r| r.memory_mib),
         ),
-        time("TimeExecute", wall_s),
-        time("TimeSlotBusy", busy_s),
+        time(attr::TIME_EXECUTE, wall_s),
+        time(attr::TIME_SLOT_BUSY, busy_s),
     ];
     rows.extend(custom);
     rows
@@ -310,8 +310,9 @@ fn submit_notes(
 ) -> (Option<String>, Option<String>) {
     let batch_only = facts.iter().all(|(name, _)| name == attr::JOB_BATCH_NAME);
     let said = |node: &str| notes.is_some_and(|notes| *notes == format!("DAG Node: {node}"));
-    let is_node =
-        |(name, value): &(String, String)| name == "DAGNodeName" && said(value.trim_matches('"'));
+    let is_node = |(name, value): &(String, String)| {
+        name == attr::DAG_NODE_NAME && said(value.trim_matches('"'))
+    };
     let told = facts.iter().map(|(name, value)| format!("{name} = {value}"));
     let ad = (!facts.is_empty()).then(|| format!("[ {} ]", told.collect::<Vec<_>>().join("; ")));
     match notes.filter(|_| !facts.iter().any(is_node)) {

@@ -37,12 +37,7 @@ pub enum MailRoute {
     /// Through a program that behaves like sendmail.
     Sendmail(PathBuf),
     /// To a server that takes mail without a password, for example on this machine.
-    Smtp {
-        /// Its host.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
+    Smtp { host: String, port: u16 },
 }
 
 /// A route cannot be understood.
@@ -83,11 +78,8 @@ impl FromStr for MailRoute {
 pub(crate) struct Letter {
     /// The address, or several with commas between them.
     pub(crate) to: String,
-    /// From whom.
     pub(crate) from: String,
-    /// One line.
     pub(crate) subject: String,
-    /// The rest.
     pub(crate) text: String,
 }
 

@@ -53,7 +53,6 @@ pub(crate) fn letters_to_rows(letters: &[(u64, Letter)]) -> Result<Vec<(u64, Str
     letters.iter().map(|(id, letter)| Ok((*id, json(letter)?))).collect()
 }
 
-/// And back.
 pub(crate) fn letters_from_rows(rows: &[(u64, String)]) -> Result<Vec<(u64, Letter)>, StoreError> {
     rows.iter().map(|(id, body)| Ok((*id, parse(body)?))).collect()
 }

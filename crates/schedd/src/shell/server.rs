@@ -87,10 +87,8 @@ impl PoolLog {
 /// Why a schedd ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its file.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its socket.
     #[error(transparent)]
     Net(#[from] NetError),
     /// The kernel gave no random number.

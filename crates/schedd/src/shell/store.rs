@@ -82,7 +82,6 @@ pub struct Store {
 /// What one batch changes.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// New submissions.
     pub new_clusters: Vec<NewCluster>,
     /// Submissions whose changing part changed.
     pub clusters: Vec<ClusterRow>,
@@ -90,7 +89,6 @@ pub struct Batch {
     pub jobs: Vec<JobRow>,
     /// New, changed (`Some`) and dropped (`None`) claims.
     pub claims: Vec<(String, Option<String>)>,
-    /// What happened.
     pub events: Vec<EventRow>,
     /// Numbers and the like.
     pub meta: Vec<(&'static str, String)>,
@@ -107,7 +105,6 @@ pub struct Batch {
 /// A submission, when it is new.
 #[derive(Debug)]
 pub struct NewCluster {
-    /// Its number.
     pub cluster: u32,
     /// The client's token.
     pub token: [u8; 16],
@@ -115,25 +112,21 @@ pub struct NewCluster {
     pub procs: u32,
     /// What was submitted.
     pub spec: Vec<u8>,
-    /// What changes.
     pub body: String,
 }
 
 /// What changes of a submission.
 #[derive(Debug, Clone)]
 pub struct ClusterRow {
-    /// Its number.
     pub cluster: u32,
     /// As JSON; none if no job of it is in the queue any more.
     pub body: Option<String>,
 }
 
-/// A job.
+/// A job as its row holds it.
 #[derive(Debug, Clone)]
 pub struct JobRow {
-    /// Its cluster.
     pub cluster: u32,
-    /// Its number.
     pub proc: u32,
     /// The event that made it final.
     pub finished: Option<u64>,
@@ -144,7 +137,6 @@ pub struct JobRow {
 /// An entry of the record.
 #[derive(Debug, Clone)]
 pub struct EventRow {
-    /// Its position.
     pub seq: u64,
     /// When, milliseconds since the epoch.
     pub at_ms: i64,
@@ -163,7 +155,6 @@ pub struct Loaded {
     pub clusters: Vec<NewCluster>,
     /// Jobs that are not final, in order.
     pub jobs: Vec<JobRow>,
-    /// Claims.
     pub claims: Vec<String>,
     /// Numbers and the like.
     pub meta: Vec<(String, String)>,

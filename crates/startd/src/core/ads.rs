@@ -98,7 +98,7 @@ impl Core {
         ad.set(attr::ENTERED_CURRENT_ACTIVITY, busy_since.as_secs());
         ad.set(attr::REMOTE_OWNER, self.user(&claim.owner));
         ad.set(attr::REMOTE_USER, self.user(claim.charged()));
-        ad.set("ClientMachine", claim.schedd.as_str());
+        ad.set(attr::CLIENT_MACHINE, claim.schedd.as_str());
         if let Some(submitter) = &claim.submitter {
             ad.set(attr::ACCOUNTING_GROUP, self.user(submitter));
         }
@@ -118,7 +118,7 @@ impl Core {
             ad.set(attr::GLOBAL_JOB_ID, run.global_job_id.as_str());
             ad.set("JobStart", run.since.as_secs());
             if let Phase::Executing { scratch_dir, .. } = &run.phase {
-                ad.set("CondorScratchDir", scratch_dir.as_str());
+                ad.set(attr::CONDOR_SCRATCH_DIR, scratch_dir.as_str());
             }
         }
         Arc::new(ad)
@@ -150,16 +150,16 @@ impl Core {
             ad.set(format!("TotalSlot{tag}"), of(total));
             ad.set(format!("Total{tag}"), of(total));
         }
-        ad.set("TotalSlots", number(self.slots.len() + 1));
+        ad.set(attr::TOTAL_SLOTS, number(self.slots.len() + 1));
         ad.set(attr::MY_CURRENT_TIME, now.wall.as_secs());
-        ad.set("DaemonStartTime", self.machine.started.as_secs());
-        ad.set("LoadAvg", self.measured.load_avg);
-        ad.set("TotalLoadAvg", self.measured.load_avg);
-        ad.set("KeyboardIdle", whole(self.measured.keyboard_idle_s));
-        ad.set("ConsoleIdle", whole(self.measured.keyboard_idle_s));
+        ad.set(attr::DAEMON_START_TIME, self.machine.started.as_secs());
+        ad.set(attr::LOAD_AVG, self.measured.load_avg);
+        ad.set(attr::TOTAL_LOAD_AVG, self.measured.load_avg);
+        ad.set(attr::KEYBOARD_IDLE, whole(self.measured.keyboard_idle_s));
+        ad.set(attr::CONSOLE_IDLE, whole(self.measured.keyboard_idle_s));
         if let Some(speed) = self.measured.speed {
-            ad.set("Mips", whole(speed.mips));
-            ad.set("KFlops", whole(speed.kflops));
+            ad.set(attr::MIPS, whole(speed.mips));
+            ad.set(attr::KFLOPS, whole(speed.kflops));
         }
         self.set_policy(&mut ad);
         ad
@@ -181,7 +181,7 @@ impl Core {
 
     /// `alice@uid.domain`.
     fn user(&self, name: &UserName) -> String {
-        match self.machine.found.literal("UidDomain").and_then(|value| value.as_str()) {
+        match self.machine.found.literal(attr::UID_DOMAIN).and_then(|value| value.as_str()) {
             Some(domain) => format!("{name}@{domain}"),
             None => name.to_string(),
         }
@@ -217,7 +217,7 @@ pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
         seconds.and_then(|s| u32::try_from(s).ok()).map(|grace| grace.min(MAX_GRACE_S))
     };
     // The former is the newer name (HTCondor 25.14).
-    let grace = grace("JobMaxVacateTime").or_else(|| grace(attr::KILL_SIG_TIMEOUT));
+    let grace = grace(attr::JOB_MAX_VACATE_TIME).or_else(|| grace(attr::KILL_SIG_TIMEOUT));
     let otherwise = match universe {
         Universe::Scheduler => u32::MAX,
         Universe::Vanilla | Universe::Local => DEFAULT_GRACE_S,
@@ -225,8 +225,8 @@ pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
     Manner {
         signal: signal(attr::KILL_SIG).unwrap_or(SIGTERM),
         grace_s: grace.unwrap_or(otherwise),
-        hold_signal: signal("HoldKillSig"),
-        remove_signal: signal("RemoveKillSig"),
+        hold_signal: signal(attr::HOLD_KILL_SIG),
+        remove_signal: signal(attr::REMOVE_KILL_SIG),
     }
 }
 

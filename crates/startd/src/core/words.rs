@@ -58,22 +58,16 @@ pub struct Device {
 pub enum Input {
     /// A schedd connected. Before the launcher's first listing it is not answered.
     ScheddUp {
-        /// Which.
         schedd: ScheddName,
         /// Whether it is a process of this machine and of the startd's own user, as the kernel says: only such a schedd may
         /// run jobs beside itself here.
         near: bool,
     },
     /// A schedd's connection closed.
-    ScheddDown {
-        /// Which.
-        schedd: ScheddName,
-    },
+    ScheddDown { schedd: ScheddName },
     /// A schedd says something.
     FromSchedd {
-        /// Which.
         schedd: ScheddName,
-        /// What.
         message: ToStartd,
         /// 16 random bytes, for the claim that this may grant.
         fresh: ClaimSecret,
@@ -96,7 +90,6 @@ pub enum Input {
 /// The name under which the launcher keeps a run. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunKey {
-    /// The claim.
     pub claim: ClaimId,
     /// The run's ordinal on it.
     pub ordinal: u32,
@@ -134,32 +127,22 @@ pub enum FromLauncher {
     Started {
         /// Of which run.
         key: RunKey,
-        /// When.
         at: Timestamp,
         /// The scratch folder that the shell made for it.
         scratch_dir: String,
     },
     /// An order to suspend a run, or to let it go on, is carried out.
     Paused {
-        /// Which run.
         key: RunKey,
-        /// The order.
         pause: Pause,
         /// How many processes it was about.
         processes: u32,
     },
     /// What a run has used so far.
-    Used {
-        /// Which.
-        key: RunKey,
-        /// So far.
-        usage: Usage,
-    },
+    Used { key: RunKey, usage: Usage },
     /// Nothing of a run is left. Also said by the shell for a run that the launcher refused to take.
     Ended {
-        /// Which.
         key: RunKey,
-        /// How.
         end: RunEnd,
         /// What it used.
         usage: Usage,
@@ -169,7 +152,6 @@ pub enum FromLauncher {
 /// A run in the launcher's list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LauncherRun {
-    /// Which.
     pub key: RunKey,
     /// How it stands.
     pub state: LauncherState,
@@ -182,7 +164,6 @@ pub enum LauncherState {
     Starting,
     /// Its program runs.
     Executing {
-        /// Since when.
         at: Timestamp,
         /// Its scratch folder.
         scratch_dir: String,
@@ -216,16 +197,13 @@ pub struct Speed {
 /// What follows from an input: facts to apply, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// The facts.
     pub events: Vec<Event>,
 }
 
 /// A fact, and when it became one. The journal is a list of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
     pub at: Now,
-    /// What.
     pub fact: Fact,
 }
 
@@ -261,20 +239,16 @@ impl Event {
     }
 }
 
-/// What happened.
+/// What happened to the machine: the only thing that `apply` takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Fact {
     /// A part of the machine was carved out for a schedd.
     ClaimGranted {
-        /// The claim.
         claim: ClaimId,
         /// The right to use it.
         secret: ClaimSecret,
-        /// Whose.
         schedd: ScheddName,
-        /// The match.
         matched: MatchId,
-        /// Whose jobs.
         owner: UserName,
         /// In whose name they run; their owner's if it is not said.
         #[serde(default)]
@@ -295,27 +269,19 @@ pub enum Fact {
     },
     /// A claim without a live run is over: its slot is free.
     ClaimDropped {
-        /// Which.
         claim: ClaimId,
         /// Why, as a sentence.
         reason: String,
     },
     /// A schedd echoed a beat.
-    Echoed {
-        /// Which schedd.
-        schedd: ScheddName,
-        /// Which beat.
-        beat: Beat,
-    },
+    Echoed { schedd: ScheddName, beat: Beat },
     /// A run was accepted, and will be started.
     RunAccepted(Box<Accepted>),
     /// A run was accepted and is over at once: it was stopped before it came, or came after its lease.
     RunRefused {
         /// On which claim.
         claim: ClaimId,
-        /// Which run.
         run: RunId,
-        /// Its ordinal.
         ordinal: u32,
         /// How that counts.
         end: RunEnd,
@@ -333,7 +299,6 @@ pub enum Fact {
     RunUsed {
         /// On which claim.
         claim: ClaimId,
-        /// So far.
         usage: Usage,
     },
     /// The run is to end.
@@ -347,21 +312,18 @@ pub enum Fact {
     PauseOrdered {
         /// On which claim.
         claim: ClaimId,
-        /// The order.
         pause: Pause,
     },
     /// The order to suspend the run, or to let it go on, is carried out.
     RunPaused {
         /// On which claim.
         claim: ClaimId,
-        /// The order.
         pause: Pause,
         /// How many processes it was about.
         processes: u32,
     },
     /// The claim is to end as soon as its run has.
     ClaimDoomed {
-        /// Which.
         claim: ClaimId,
         /// Why, as a sentence.
         reason: String,
@@ -383,16 +345,12 @@ pub enum Fact {
 
     /// A schedd connected.
     ScheddCame {
-        /// Which.
         schedd: ScheddName,
         /// Whether it may run jobs beside itself here.
         near: bool,
     },
     /// A schedd's connection closed.
-    ScheddWent {
-        /// Which.
-        schedd: ScheddName,
-    },
+    ScheddWent { schedd: ScheddName },
     /// The launcher listed its runs.
     LauncherListed {
         /// Runs that nothing is known of, or that have ended.
@@ -411,15 +369,9 @@ pub enum Fact {
     /// The machine's ad would soon be taken for dead: it is sent again.
     AdRefreshed,
     /// A schedd must be told something that changes nothing.
-    Answered {
-        /// Which.
-        schedd: ScheddName,
-        /// What.
-        message: Box<FromStartd>,
-    },
+    Answered { schedd: ScheddName, message: Box<FromStartd> },
     /// The launcher reported a run that is not one of ours any more.
     StrayRun {
-        /// Which.
         key: RunKey,
         /// How it stands.
         stray: Stray,
@@ -440,9 +392,7 @@ pub enum Stray {
 pub struct Accepted {
     /// On which claim.
     pub claim: ClaimId,
-    /// Which run.
     pub run: RunId,
-    /// Its ordinal.
     pub ordinal: u32,
     /// How long it may live without an echo, seconds.
     pub lease_s: u32,
@@ -514,19 +464,13 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Tell a schedd, if it is connected; otherwise forget it.
-    ToSchedd {
-        /// Which.
-        schedd: ScheddName,
-        /// What.
-        message: FromStartd,
-    },
+    ToSchedd { schedd: ScheddName, message: FromStartd },
     /// Tell the negotiator `Core::machine_state`, soon. Many of these may become one.
     Advertise,
     /// Give a run to the launcher.
     StartProcess(Box<StartProcess>),
     /// End a run: `signal` to the job, SIGKILL to what is left after `grace_ms` (0: at once).
     StopProcess {
-        /// Which.
         key: RunKey,
         /// The first signal.
         signal: i32,
@@ -534,24 +478,15 @@ pub enum Effect {
         grace_ms: u64,
     },
     /// Suspend every process of a run, or let them go on, and say so with [`FromLauncher::Paused`].
-    PauseProcess {
-        /// Which.
-        key: RunKey,
-        /// The order.
-        pause: Pause,
-    },
+    PauseProcess { key: RunKey, pause: Pause },
     /// Move the moment at which the launcher kills these runs by itself.
     ExtendLease {
-        /// Which.
         keys: Vec<RunKey>,
         /// Milliseconds of `CLOCK_BOOTTIME`.
         until_boot_ms: u64,
     },
     /// Remove the scratch folder of an ended run, and let the launcher forget it.
-    CleanUp {
-        /// Which.
-        key: RunKey,
-    },
+    CleanUp { key: RunKey },
 }
 
 /// All that is needed to start a run.
@@ -559,9 +494,7 @@ pub enum Effect {
 pub struct StartProcess {
     /// Its name for the launcher.
     pub key: RunKey,
-    /// Which run.
     pub run: RunId,
-    /// As whom.
     pub owner: UserName,
     /// The slot, for example `slot1_2@host`.
     pub slot: String,
@@ -586,10 +519,7 @@ pub struct StartProcess {
 pub enum Rejection {
     /// The launcher has not listed its runs: nothing can be promised yet.
     #[error("take a message of schedd {schedd}: the launcher has not listed its runs yet")]
-    NotReady {
-        /// Whose.
-        schedd: ScheddName,
-    },
+    NotReady { schedd: ScheddName },
     /// The secret is wrong, or the claim is another schedd's.
     #[error("take a message about claim {claim} of schedd {schedd}: it has no right to that claim")]
     NotYours {
@@ -603,17 +533,12 @@ pub enum Rejection {
     ClaimBusy {
         /// The run that was to start.
         run: RunId,
-        /// The claim.
         claim: ClaimId,
-        /// Its run.
         busy: RunId,
     },
     /// A beat that this life of the machine did not send.
     #[error("take an echo of schedd {schedd}: that beat was not sent")]
-    UnknownBeat {
-        /// Whose.
-        schedd: ScheddName,
-    },
+    UnknownBeat { schedd: ScheddName },
     /// It says nothing new.
     #[error("take a message that says nothing new")]
     Stale,

@@ -26,7 +26,6 @@ use crate::core::{RunKey, StartProcess};
 /// The file in the scratch folder (HTCondor 25.14's name).
 pub(crate) const ACCOUNT: &str = ".starter.log";
 
-/// Its permissions.
 const MODE: u32 = 0o644;
 
 /// What in the value of `starter_debug` asks for more than the steps: arguments, variables.
@@ -46,7 +45,7 @@ struct Open {
 impl Account {
     /// What a job wants to be told of its run with this scratch folder.
     pub(crate) fn of(job: &ClassAd, scratch: &Path) -> Self {
-        let levels = match job.literal("JobStarterDebug") {
+        let levels = match job.literal(attr::JOB_STARTER_DEBUG) {
             Some(Value::Boolean(true)) => "",
             Some(value) => match value.as_str() {
                 Some(levels) => levels,
@@ -57,7 +56,7 @@ impl Account {
         let iwd = text(job, attr::IWD).unwrap_or("/");
         Self(Some(Arc::new(Open {
             file: scratch.join(ACCOUNT),
-            target: text(job, "JobStarterLog").map(|path| Path::new(iwd).join(path)),
+            target: text(job, attr::JOB_STARTER_LOG).map(|path| Path::new(iwd).join(path)),
             detailed: DETAILED.iter().any(|level| levels.contains(level)),
         })))
     }
@@ -76,7 +75,6 @@ impl Account {
         self.0.is_some()
     }
 
-    /// Tells something.
     pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         let Some(open) = &self.0 else { return };
         if let Err(error) = open.append(&what()) {

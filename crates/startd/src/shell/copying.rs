@@ -37,7 +37,6 @@ impl TransferError {
 /// What a copy has to outlive before it is said to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outlives {
-    /// This process.
     Us,
     /// The machine: it is on the disk.
     PowerCut,

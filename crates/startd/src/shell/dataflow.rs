@@ -12,7 +12,7 @@ use super::sandbox::{NULL, text};
 
 /// Whether the job wants to be skipped if it can be. Jobs that run beside the schedd are not (HTCondor 25.14).
 pub(crate) fn may_be_skipped(job: &ClassAd) -> bool {
-    let asks = job.literal("SkipIfDataflow").is_some_and(Value::is_true);
+    let asks = job.literal(attr::SKIP_IF_DATAFLOW).is_some_and(Value::is_true);
     asks && !Universe::of(job).is_beside()
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn may_be_skipped(job: &ClassAd) -> bool {
 /// stored elsewhere; and the oldest output is newer than the newest of inputs, executable and standard input. What has a URL does not
 /// count.
 pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
-    let elsewhere = ["TransferOutputRemaps", "OutputDestination"];
+    let elsewhere = [attr::TRANSFER_OUTPUT_REMAPS, attr::OUTPUT_DESTINATION];
     if elsewhere.iter().any(|name| text(job, name).is_some()) {
         return false;
     }
@@ -36,7 +36,7 @@ pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
 /// The files that the outputs are made from, besides the executable; `None` if no input is listed.
 fn made_from(job: &ClassAd) -> Option<Vec<PathBuf>> {
     let iwd = initial_directory(job);
-    let inputs = file_items(text(job, "TransferInput")?);
+    let inputs = file_items(text(job, attr::TRANSFER_INPUT)?);
     let inputs = inputs.map(|item| item.strip_prefix("file://").unwrap_or(item));
     let inputs = inputs.filter(|item| url_scheme(item).is_none());
     let stdin = text(job, attr::IN).filter(|path| *path != NULL);
@@ -46,12 +46,12 @@ fn made_from(job: &ClassAd) -> Option<Vec<PathBuf>> {
 /// Where the outputs are, if they are there.
 fn outputs(job: &ClassAd) -> Vec<PathBuf> {
     let iwd = initial_directory(job);
-    let keeps_path = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+    let keeps_path = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
     let place = |item: &str| match Path::new(item).file_name() {
         Some(name) if !keeps_path => iwd.join(name),
         Some(_) | None => iwd.join(item),
     };
-    file_items(text(job, "TransferOutput").unwrap_or_default()).map(place).collect()
+    file_items(text(job, attr::TRANSFER_OUTPUT).unwrap_or_default()).map(place).collect()
 }
 
 fn initial_directory(job: &ClassAd) -> &Path {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use classad::{ClassAd, Env};
 use launcher::wire::Start;
-use model::{Now, RunEnd, StartFailure, StartStage};
+use model::{Now, RunEnd, StartFailure, StartStage, attr};
 
 use crate::core::RunKey;
 
@@ -37,14 +37,14 @@ pub(crate) struct Deferrals {
 impl Deferrals {
     /// Takes note of when a run may start, if its job says.
     pub(crate) fn note(&mut self, key: RunKey, job: &ClassAd, now: Now) {
-        if job.get("DeferralTime").is_none() {
+        if job.get(attr::DEFERRAL_TIME).is_none() {
             return;
         }
         let env = Env::at(now.wall.as_secs());
         let seconds = |name| job.eval(name, None, &env).as_i64();
-        let window_s = seconds("DeferralWindow").unwrap_or(0).max(0);
+        let window_s = seconds(attr::DEFERRAL_WINDOW).unwrap_or(0).max(0);
         // A time that is no number has never come, and never will.
-        let from_s = seconds("DeferralTime").unwrap_or(i64::MIN);
+        let from_s = seconds(attr::DEFERRAL_TIME).unwrap_or(i64::MIN);
         self.times.insert(key, Times { from_s, until_s: from_s.saturating_add(window_s) });
     }
 

@@ -30,7 +30,6 @@ const LEVELS: [(&str, &[&str]); 3] = [
 /// A machine without a memory limit in its cgroup.
 const NO_LIMIT: &str = "max";
 
-/// The machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     /// What there is to share out.
@@ -55,7 +54,7 @@ pub fn submit_machine(
 ) -> io::Result<ClassAd> {
     let nothing = (&Settings::default(), Inventories::default());
     let Found { total, mut ad, .. } = look(name, address, folder, nothing, now)?;
-    for startds in ["StartdIpAddr", "LastBenchmark", "MachineResources"] {
+    for startds in [attr::STARTD_IP_ADDR, "LastBenchmark", attr::MACHINE_RESOURCES] {
         ad.remove(startds);
     }
     ad.set(attr::CPUS, i64::from(total.cpus));
@@ -103,19 +102,20 @@ fn look(
     let system = OsRelease::parse(&fs::read_to_string("/etc/os-release").unwrap_or_default());
     describe_system(&mut ad, &system);
     describe_processor(&mut ad, &fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
-    ad.set("DetectedCpus", i64::from(detected_cpus));
-    ad.set("DetectedMemory", whole(detected_mib));
+    ad.set(attr::DETECTED_CPUS, i64::from(detected_cpus));
+    ad.set(attr::DETECTED_MEMORY, whole(detected_mib));
     ad.set("TotalVirtualMemory", whole(virtual_memory_kib(&meminfo)));
     ad.set("VirtualMemory", whole(virtual_memory_kib(&meminfo)));
-    ad.set("MyAddress", address);
-    ad.set("StartdIpAddr", address);
-    ad.set("FileSystemDomain", name);
-    ad.set("UidDomain", name);
+    ad.set(attr::MY_ADDRESS, address);
+    ad.set(attr::STARTD_IP_ADDR, address);
+    ad.set(attr::FILE_SYSTEM_DOMAIN, name);
+    ad.set(attr::UID_DOMAIN, name);
     let named = customs.iter().map(|custom| custom.tag.as_str());
-    let names: Vec<&str> = ["Cpus", "Memory", "Disk"].into_iter().chain(named).collect();
-    ad.set("MachineResources", names.join(" "));
+    let names: Vec<&str> =
+        [attr::CPUS, attr::MEMORY, attr::DISK].into_iter().chain(named).collect();
+    ad.set(attr::MACHINE_RESOURCES, names.join(" "));
     ad.update(&inventory);
-    ad.set("HasFileTransfer", true);
+    ad.set(attr::HAS_FILE_TRANSFER, true);
     ad.set("HasJobDeferral", true);
     ad.set("HasReconnect", true);
     ad.set("HasJICLocalStdin", true);
@@ -135,16 +135,16 @@ fn describe_system(ad: &mut ClassAd, system: &OsRelease) {
         ad.set("UtsnameVersion", text(uts.version()));
         ad.set("UtsnameMachine", text(uts.machine()));
         let arch = arch(&text(uts.machine()));
-        ad.set("CondorPlatform", condor_platform(&arch, &system.name_and_version()));
-        ad.set("Arch", arch);
+        ad.set(attr::CONDOR_PLATFORM, condor_platform(&arch, &system.name_and_version()));
+        ad.set(attr::ARCH, arch);
     }
-    ad.set("CondorVersion", CONDOR_VERSION);
-    ad.set("OpSys", "LINUX");
-    ad.set("OpSysLegacy", "LINUX");
-    ad.set("OpSysName", system.short_name());
-    ad.set("OpSysShortName", system.short_name());
-    ad.set("OpSysLongName", system.pretty_name.as_str());
-    ad.set("OpSysAndVer", system.name_and_version());
+    ad.set(attr::CONDOR_VERSION, CONDOR_VERSION);
+    ad.set(attr::OP_SYS, "LINUX");
+    ad.set(attr::OP_SYS_LEGACY, "LINUX");
+    ad.set(attr::OP_SYS_NAME, system.short_name());
+    ad.set(attr::OP_SYS_SHORT_NAME, system.short_name());
+    ad.set(attr::OP_SYS_LONG_NAME, system.pretty_name.as_str());
+    ad.set(attr::OP_SYS_AND_VER, system.name_and_version());
     if let Some(major) = system.major() {
         ad.set("OpSysMajorVer", major);
         ad.set("OpSysVer", major * 100 + system.minor());

@@ -4,6 +4,7 @@
 //! `condor_gpu_discovery`): `DetectedGPUs` lists the ids, `GPUs_<id>` has the properties of each, and a property that all share is
 //! the machine's own attribute too (`GPUs_Capability`).
 
+use model::attr;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -199,7 +200,7 @@ fn gpu(line: &str, cuda: Option<(i64, i64)>) -> Option<(String, ClassAd)> {
         }
     }
     if let Some((major, minor)) = cuda {
-        ad.set("MaxSupportedVersion", major * 1000 + minor * 10);
+        ad.set(attr::MAX_SUPPORTED_VERSION, major * 1000 + minor * 10);
         if let Ok(number) = format!("{major}.{minor}").parse::<f64>() {
             ad.set("DriverVersion", number);
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use classad::{ClassAd, Value};
 use model::cmdline::{CmdlineError, environ_of};
-use model::{JobId, Universe};
+use model::{JobId, Universe, attr};
 use proto::chirp;
 
 use super::devices::GPUS;
@@ -73,7 +73,6 @@ pub(crate) struct Place<'a> {
     pub(crate) cwd: &'a Path,
     /// Its slot, for example `slot1_2@host`; runs beside a schedd have none.
     pub(crate) slot: &'a str,
-    /// Its processors.
     pub(crate) cpus: u32,
     /// The user's home, if they have one.
     pub(crate) home: Option<&'a Path>,
@@ -158,7 +157,7 @@ fn devices(slot: &ClassAd) -> Vec<(String, String)> {
             gpus = Some(ids.to_owned());
         }
     }
-    let has_some = slot.literal("TotalGPUs").and_then(Value::as_i64).unwrap_or(0) > 0;
+    let has_some = slot.literal(attr::TOTAL_GPUS).and_then(Value::as_i64).unwrap_or(0) > 0;
     if let Some(ids) = gpus.or_else(|| has_some.then(|| NO_GPU.to_owned())) {
         all.extend(GPU_VARIABLES.map(|name| (name.to_owned(), ids.clone())));
     }

@@ -50,7 +50,6 @@ pub(crate) struct Head {
     pub(crate) total: Resources,
 }
 
-/// One entry.
 #[derive(Serialize)]
 enum Record<'a> {
     State(&'a State),
@@ -66,14 +65,11 @@ enum OwnRecord {
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A file.
     #[error("{attempt} the startd's journal {path}")]
     File {
         /// What was attempted.
         attempt: &'static str,
-        /// Which file.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },

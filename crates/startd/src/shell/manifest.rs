@@ -34,8 +34,8 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// What a job wants; none if it wants nothing. It runs in `cwd`.
     pub(crate) fn of(job: &ClassAd, cwd: &Path) -> Option<Self> {
-        let named = text(job, "ManifestDir");
-        let desired = job.literal("ManifestDesired").is_some_and(Value::is_true);
+        let named = text(job, attr::MANIFEST_DIR);
+        let desired = job.literal(attr::MANIFEST_DESIRED).is_some_and(Value::is_true);
         if named.is_none() && !desired {
             return None;
         }

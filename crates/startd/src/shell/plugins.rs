@@ -5,6 +5,7 @@
 //! `-upload` in the other direction, it moves the files that the ads in IN name (`Url`, `LocalFileName`), and writes what came of each
 //! into OUT (`TransferSuccess`, `TransferError`, `TransferUrl`).
 
+use model::attr;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -47,7 +48,6 @@ pub(crate) enum Way {
 /// A file, and where it comes from or goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Errand {
-    /// The URL.
     pub(crate) url: String,
     /// The file on this machine, absolute.
     pub(crate) local: PathBuf,
@@ -170,7 +170,7 @@ fn send(
 fn written(errands: &[&Errand]) -> String {
     let ads = errands.iter().map(|errand| {
         let mut ad = ClassAd::new();
-        ad.set("LocalFileName", errand.local.to_string_lossy().as_ref());
+        ad.set(attr::LOCAL_FILE_NAME, errand.local.to_string_lossy().as_ref());
         ad.set("Url", errand.url.as_str());
         format!("{}\n", ad.to_new())
     });
@@ -187,14 +187,14 @@ fn judge(
 ) -> Result<(), TransferError> {
     let text = |ad: &ClassAd, name| ad.literal(name).and_then(Value::as_str).map(str::to_owned);
     let failed =
-        |ad: &&ClassAd| ad.literal("TransferSuccess").and_then(Value::as_bool) == Some(false);
+        |ad: &&ClassAd| ad.literal(attr::TRANSFER_SUCCESS).and_then(Value::as_bool) == Some(false);
     let bad = results.iter().find(failed);
     if status.success() && bad.is_none() {
         return Ok(());
     }
-    let url = bad.and_then(|ad| text(ad, "TransferUrl"));
+    let url = bad.and_then(|ad| text(ad, attr::TRANSFER_URL));
     let url = url.unwrap_or_else(|| errands[0].url.clone());
-    let error = bad.and_then(|ad| text(ad, "TransferError"));
+    let error = bad.and_then(|ad| text(ad, attr::TRANSFER_ERROR));
     let error = error.unwrap_or_else(|| String::from_utf8_lossy(said).trim().to_owned());
     let program = program[0].display();
     let said = match status.code() {

@@ -162,7 +162,8 @@ impl Sandboxes {
         let job = &*run.job;
         let iwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
         // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the initial one.
-        let cwd = text(job, "RemoteIwd").map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
+        let cwd =
+            text(job, attr::REMOTE_IWD).map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
         let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
         let layout = Layout {
             program: cwd.join(text(job, attr::CMD).unwrap_or_default()),
@@ -237,7 +238,7 @@ impl Sandboxes {
 
     /// The job's first group. Where everything runs as one user nobody can change it, and so a job that names another cannot run.
     fn group(&self, job: &ClassAd) -> Result<Gid, StartFailure> {
-        let Some(name) = text(job, "PrimaryUnixGroup") else { return Ok(self.gid) };
+        let Some(name) = text(job, attr::PRIMARY_UNIX_GROUP) else { return Ok(self.gid) };
         let found = Group::from_name(name)
             .map_err(|errno| errno as i32)
             .and_then(|found| found.ok_or(Errno::ENOENT as i32))
@@ -513,11 +514,11 @@ pub(crate) fn stdio(path: Option<&Path>, write: WriteMode) -> Stdio {
 
 /// `CoreSize`: submit sets it to the submitter's own limit; without it, no core file.
 fn limits(job: &ClassAd) -> Limits {
-    let core = job.literal("CoreSize").and_then(Value::as_i64).unwrap_or(0);
+    let core = job.literal(attr::CORE_SIZE).and_then(Value::as_i64).unwrap_or(0);
     let core = Rlimit { resource: Resource::Core, max: u64::try_from(core).ok() };
     // `StackSize`, in bytes; without it, what the pool was started with.
     let env = Env::at(clock::now().wall.as_secs());
-    let stack = job.eval("StackSize", None, &env).as_i64().and_then(|n| u64::try_from(n).ok());
+    let stack = job.eval(attr::STACK_SIZE, None, &env).as_i64().and_then(|n| u64::try_from(n).ok());
     let stack = stack.map(|max| Rlimit { resource: Resource::Stack, max: Some(max) });
     Limits { rlimits: [core].into_iter().chain(stack).collect(), ..Limits::default() }
 }

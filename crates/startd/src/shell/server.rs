@@ -70,10 +70,8 @@ pub struct Config {
 /// Why a startd ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// Its socket.
     #[error(transparent)]
     Net(#[from] NetError),
     /// Something else of the machine.

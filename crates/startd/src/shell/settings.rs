@@ -36,7 +36,6 @@ pub struct NamedResource {
 pub enum Inventory {
     /// So many, without names.
     Amount(u64),
-    /// These.
     Ids(Vec<String>),
     /// What this command line prints (`MACHINE_RESOURCE_INVENTORY_<name>`).
     Script(String),

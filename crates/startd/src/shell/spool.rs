@@ -34,7 +34,6 @@ const MODE: u32 = 0o700;
 pub(crate) struct Spool {
     /// The job's own folder; the schedd has chosen its name.
     pub(crate) folder: PathBuf,
-    /// The run.
     pub(crate) attempt: u32,
 }
 

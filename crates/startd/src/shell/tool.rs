@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Value};
 use launcher::wire::{Companion, OsBytes, Stdio, WriteMode};
-use model::Universe;
 use model::cmdline::{CmdlineError, argv_in};
+use model::{Universe, attr};
 
 use super::environment::{self, Place};
 use super::sandbox::{pairs, stdio, text};
 
-const CMD: &str = "ToolDaemonCmd";
-const INPUT: &str = "ToolDaemonInput";
-const OUTPUTS: [&str; 2] = ["ToolDaemonOutput", "ToolDaemonError"];
+const OUTPUTS: [&str; 2] = [attr::TOOL_DAEMON_OUTPUT, attr::TOOL_DAEMON_ERROR];
 
 /// The variable with the number of the job's main process, and the one that says that it is in a variable (HTCondor 25.14's).
 const PID_VARIABLE: &str = "TDP_AP_PID";
@@ -21,12 +19,13 @@ const WHERE_IT_IS: (&str, &str) = ("TDP_LASS_ADDRESS", "ENV");
 
 /// The program in the scratch folder, where a job's files are brought; none if it wants none.
 pub(crate) fn brought(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
-    text(job, CMD).map(|path| place_of(path, scratch, true))
+    text(job, attr::TOOL_DAEMON_CMD).map(|path| place_of(path, scratch, true))
 }
 
 /// Its outputs that come back: the name in the scratch folder, and where they go.
 pub(crate) fn outputs(job: &ClassAd) -> Vec<(String, String)> {
-    let path_of = |name: &&str| text(job, name).filter(|_| text(job, CMD).is_some());
+    let path_of =
+        |name: &&str| text(job, name).filter(|_| text(job, attr::TOOL_DAEMON_CMD).is_some());
     let outputs = OUTPUTS.iter().filter_map(path_of);
     let name = |path: &str| Path::new(path).file_name()?.to_str().map(str::to_owned);
     outputs.filter_map(|path| Some((name(path)?, path.to_owned()))).collect()
@@ -34,7 +33,8 @@ pub(crate) fn outputs(job: &ClassAd) -> Vec<(String, String)> {
 
 /// Whether the job's program is to stand still before its first instruction.
 pub(crate) fn stops_at_exec(job: &ClassAd, universe: Universe) -> bool {
-    universe != Universe::Scheduler && job.literal("SuspendJobAtExec").is_some_and(Value::is_true)
+    universe != Universe::Scheduler
+        && job.literal(attr::SUSPEND_JOB_AT_EXEC).is_some_and(Value::is_true)
 }
 
 /// What is to be started beside the job's program. `away`: its files are brought.
@@ -47,11 +47,13 @@ pub(crate) fn of(
     place: Place<'_>,
     away: bool,
 ) -> Result<Option<Box<Companion>>, CmdlineError> {
-    let Some(path) = text(job, CMD).filter(|_| place.universe != Universe::Scheduler) else {
+    let Some(path) =
+        text(job, attr::TOOL_DAEMON_CMD).filter(|_| place.universe != Universe::Scheduler)
+    else {
         return Ok(None);
     };
     let program = OsBytes::from(place_of(path, place.cwd, away).as_path());
-    let argv = argv_in(job, ["ToolDaemonArguments", "ToolDaemonArgs"])?;
+    let argv = argv_in(job, [attr::TOOL_DAEMON_ARGUMENTS, attr::TOOL_DAEMON_ARGS])?;
     let mut environ = environment::of(job, place)?;
     environ.insert(WHERE_IT_IS.0.to_owned(), WHERE_IT_IS.1.to_owned());
     let file = |name| text(job, name).map(|path| place_of(path, place.cwd, away));
@@ -63,7 +65,7 @@ pub(crate) fn of(
         program,
         env: pairs(environ),
         pid_variable: OsBytes::from(PID_VARIABLE),
-        stdin: stdio(file(INPUT).as_deref(), WriteMode::Truncate),
+        stdin: stdio(file(attr::TOOL_DAEMON_INPUT).as_deref(), WriteMode::Truncate),
         stdout: stdio(stdout.as_deref(), WriteMode::Truncate),
         stderr: match is_one {
             true => Stdio::SameAsStdout,

@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Env, Value};
+pub(crate) use model::spooling::{STDERR, STDOUT};
 use model::{
     CheckpointEnd, OnEvict, RunEnd, attr, file_items, on_evict, output_remaps, url_scheme,
 };
@@ -27,12 +28,6 @@ use super::plugins::{Errand, Plugins, Way};
 use super::sandbox::text;
 use super::spool::Spool;
 use super::tool;
-
-/// Standard output, in the scratch folder until it is brought back.
-pub(crate) const STDOUT: &str = "_condor_stdout";
-
-/// Standard error, in the scratch folder until it is brought back.
-pub(crate) const STDERR: &str = "_condor_stderr";
 
 /// The permissions of an executable that was brought (HTCondor 25.14 makes it executable whatever it was).
 const EXECUTABLE_MODE: u32 = 0o755;
@@ -114,7 +109,6 @@ pub(crate) enum Ended {
 enum Wanted {
     /// Those at the top of the scratch folder that are new, or not as they were.
     Changed(BTreeSet<Stamp>),
-    /// These.
     Listed(Vec<String>),
 }
 
@@ -138,7 +132,7 @@ pub(crate) fn program(job: &ClassAd, scratch: &Path) -> PathBuf {
 
 /// Standard input of a job whose files are brought.
 pub(crate) fn stdin(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
-    if is_streamed(job, "StreamIn") {
+    if is_streamed(job, attr::STREAM_IN) {
         return stream(job, attr::IN);
     }
     let name = Path::new(stream_path(job, attr::IN)?).file_name()?;
@@ -148,11 +142,11 @@ pub(crate) fn stdin(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
 /// Standard output and standard error of a job whose files are brought, while it runs. A file for both is one.
 pub(crate) fn outputs(job: &ClassAd, scratch: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
     let kept = |name, own| stream_path(job, name).map(|_| scratch.join(own));
-    let stdout = match is_streamed(job, "StreamOut") {
+    let stdout = match is_streamed(job, attr::STREAM_OUT) {
         true => stream(job, attr::OUT),
         false => kept(attr::OUT, STDOUT),
     };
-    let stderr = match is_streamed(job, "StreamErr") {
+    let stderr = match is_streamed(job, attr::STREAM_ERR) {
         _ if text(job, attr::OUT) == text(job, attr::ERR) => stdout.clone(),
         true => stream(job, attr::ERR),
         false => kept(attr::ERR, STDERR),
@@ -176,7 +170,7 @@ fn stream(job: &ClassAd, name: &str) -> Option<PathBuf> {
 }
 
 fn brings_executable(job: &ClassAd) -> bool {
-    job.literal("TransferExecutable").and_then(Value::as_bool) != Some(false)
+    job.literal(attr::TRANSFER_EXECUTABLE).and_then(Value::as_bool) != Some(false)
 }
 
 /// Brings executable, standard input, the listed files and what an earlier run has kept in `spool` into the scratch folder, and says
@@ -193,10 +187,10 @@ pub(crate) fn bring_in(
     account: &Account,
 ) -> Result<Plan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
-    let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+    let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
     check_input_size(job, &iwd)?;
     let received_bytes = bring_inputs(job, scratch, plugins, account)?;
-    let outputs = job.literal("TransferOutput").and_then(Value::as_str);
+    let outputs = job.literal(attr::TRANSFER_OUTPUT).and_then(Value::as_str);
     let files = match outputs {
         Some(list) => Wanted::Listed(file_items(list).map(str::to_owned).collect()),
         None => Wanted::Changed(top_level(scratch)?),
@@ -212,25 +206,25 @@ pub(crate) fn bring_in(
         (OnEvict::Keep, None) | (OnEvict::BringBack, _) => WhenEvicted::Back,
     };
     let checkpoint = CheckpointEnd::of(job).zip(spool).map(|(end, spool)| {
-        let files = job.literal("TransferCheckpoint").and_then(Value::as_str);
+        let files = job.literal(attr::TRANSFER_CHECKPOINT).and_then(Value::as_str);
         let files = files.map(|list| file_items(list).map(str::to_owned).collect());
         Checkpoint { end, files, spool: spool.clone() }
     });
-    let on_success = text(job, "WhenToTransferOutput")
+    let on_success = text(job, attr::WHEN_TO_TRANSFER_OUTPUT)
         .is_some_and(|when| when.eq_ignore_ascii_case("ON_SUCCESS"));
-    let success = job.literal("JobSuccessExitCode").and_then(Value::as_i64);
+    let success = job.literal(attr::JOB_SUCCESS_EXIT_CODE).and_then(Value::as_i64);
     let success = success.and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
     let (stdout, stderr) = (stream(job, attr::OUT), stream(job, attr::ERR));
     let stderr = stderr.filter(|path| stdout.as_ref() != Some(path));
     Ok(Plan {
-        stderr: stderr.filter(|_| !is_streamed(job, "StreamErr")),
-        stdout: stdout.filter(|_| !is_streamed(job, "StreamOut")),
-        most_bytes: most_bytes(job, "MaxTransferOutputMB"),
+        stderr: stderr.filter(|_| !is_streamed(job, attr::STREAM_ERR)),
+        stdout: stdout.filter(|_| !is_streamed(job, attr::STREAM_OUT)),
+        most_bytes: most_bytes(job, attr::MAX_TRANSFER_OUTPUT_MB),
         iwd,
         files,
         remaps: all_remaps(job),
         preserve_relative_paths: preserve,
-        destination: text(job, "OutputDestination").map(str::to_owned),
+        destination: text(job, attr::OUTPUT_DESTINATION).map(str::to_owned),
         only_after_exit_code: on_success.then_some(success),
         received_bytes,
         when_evicted,
@@ -242,7 +236,7 @@ pub(crate) fn bring_in(
 
 /// New names for outputs: what the job says, and where those of its tool go.
 fn all_remaps(job: &ClassAd) -> BTreeMap<String, String> {
-    let mut all = output_remaps(text(job, "TransferOutputRemaps").unwrap_or_default());
+    let mut all = output_remaps(text(job, attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default());
     for (name, path) in tool::outputs(job).into_iter().filter(|(name, path)| name != path) {
         all.entry(name).or_insert(path);
     }
@@ -262,10 +256,10 @@ fn bring_inputs(
     account: &Account,
 ) -> Result<u64, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
-    let preserve = job.literal("PreserveRelativePaths").is_some_and(Value::is_true);
+    let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
     let mut received_bytes = 0;
     let mut errands = Vec::new();
-    for item in file_items(text(job, "TransferInput").unwrap_or_default()) {
+    for item in file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default()) {
         match fetched(item) {
             Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
             None => {
@@ -297,13 +291,13 @@ pub(crate) fn goes_on_behind(job: &ClassAd) -> bool {
     if goes_on_from_checkpoint(job) {
         return true;
     }
-    let erases = job.literal("EraseOutputAndErrorOnRestart").and_then(Value::as_bool);
+    let erases = job.literal(attr::ERASE_OUTPUT_AND_ERROR_ON_RESTART).and_then(Value::as_bool);
     erases == Some(false) && on_evict(job) != OnEvict::Nothing
 }
 
 /// Whether the job has taken a checkpoint, and goes on from it.
 pub(crate) fn goes_on_from_checkpoint(job: &ClassAd) -> bool {
-    job.literal("NumCkpts").and_then(Value::as_i64).is_some_and(|taken| taken > 0)
+    job.literal(attr::NUM_CKPTS).and_then(Value::as_i64).is_some_and(|taken| taken > 0)
 }
 
 /// Brings back what came of a run: of one that was stopped only what it said, unless its job wants more. Every file that can be
@@ -466,10 +460,10 @@ fn most_bytes(job: &ClassAd, name: &str) -> Option<u64> {
 
 /// HTCondor 25.14's hold 32. Checked before anything is copied; what cannot be read is found when it is copied.
 fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
-    let Some(most) = most_bytes(job, "MaxTransferInputMB") else { return Ok(()) };
-    let input = stream(job, attr::IN).filter(|_| !is_streamed(job, "StreamIn"));
+    let Some(most) = most_bytes(job, attr::MAX_TRANSFER_INPUT_MB) else { return Ok(()) };
+    let input = stream(job, attr::IN).filter(|_| !is_streamed(job, attr::STREAM_IN));
     let program = text(job, attr::CMD).filter(|_| brings_executable(job));
-    let listed = file_items(text(job, "TransferInput").unwrap_or_default());
+    let listed = file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default());
     let listed = listed.map(|item| item.strip_prefix("file://").unwrap_or(item));
     let all =
         listed.map(|item| iwd.join(item)).chain(input).chain(program.map(|cmd| iwd.join(cmd)));

@@ -43,10 +43,7 @@ pub(super) enum Shape {
         full: bool,
     },
     /// `-dump`: the same, always to a file.
-    Dump {
-        /// Where to.
-        file: String,
-    },
+    Dump { file: String },
     /// `--explain`.
     Explain,
     /// `--json`.

@@ -24,7 +24,6 @@ struct Step {
 /// What other steps take from a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gives {
-    /// Nothing.
     Nothing,
     /// Attributes, to the steps that look back.
     Attributes,

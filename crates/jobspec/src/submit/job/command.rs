@@ -71,9 +71,9 @@ impl Job<'_> {
         }
         if self.text("shell")?.is_some() {
             self.ad.set(attr::CMD, "/bin/sh");
-            self.ad.set("TransferExecutable", false);
+            self.ad.set(attr::TRANSFER_EXECUTABLE, false);
             let size = self.checked_size_kib("/bin/sh", "/bin/sh")?;
-            self.ad.set("ExecutableSize", size);
+            self.ad.set(attr::EXECUTABLE_SIZE, size);
             return Ok(());
         }
         let Some(path) = self.text("executable")? else {
@@ -90,14 +90,14 @@ impl Job<'_> {
         let size = self.checked_size_kib(&absolute, &path);
         if !transferred {
             self.ad.set(attr::CMD, path);
-            self.ad.set("TransferExecutable", false);
+            self.ad.set(attr::TRANSFER_EXECUTABLE, false);
             // it need not be here
-            self.ad.set("ExecutableSize", size.unwrap_or(0));
+            self.ad.set(attr::EXECUTABLE_SIZE, size.unwrap_or(0));
             return Ok(());
         }
         let size = size?;
         self.ad.set(attr::CMD, absolute);
-        self.ad.set("ExecutableSize", size);
+        self.ad.set(attr::EXECUTABLE_SIZE, size);
         Ok(())
     }
 
@@ -128,8 +128,8 @@ impl Job<'_> {
             return Err(Diagnostic::error(message).at(self.place("interactive_args")));
         }
         self.ad.set(attr::CMD, interactive.program.as_str());
-        self.ad.set("TransferExecutable", false);
-        self.ad.set("ExecutableSize", 0);
+        self.ad.set(attr::TRANSFER_EXECUTABLE, false);
+        self.ad.set(attr::EXECUTABLE_SIZE, 0);
         self.ad.set(attr::ARGUMENTS, cmdline::print_v2(words.iter().map(String::as_str)));
         self.ad.set("InteractiveJob", true);
         Ok(())

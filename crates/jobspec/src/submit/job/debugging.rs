@@ -1,6 +1,7 @@
 //! What the machine tells of a run (`starter_debug`, `starter_log`), and what it runs beside it, for example a debugger
 //! (`tool_daemon_cmd`).
 
+use model::attr;
 use model::cmdline::{self, CmdlineError, Written};
 
 use super::Job;
@@ -8,16 +9,16 @@ use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
 
 /// Keyword and attribute of the tool and its files.
-const TOOL: (&str, &str) = ("tool_daemon_cmd", "ToolDaemonCmd");
-const TOOL_INPUT: (&str, &str) = ("tool_daemon_input", "ToolDaemonInput");
-const TOOL_OUTPUTS: [(&str, &str); 2] =
-    [("tool_daemon_output", "ToolDaemonOutput"), ("tool_daemon_error", "ToolDaemonError")];
+const TOOL: (&str, &str) = ("tool_daemon_cmd", attr::TOOL_DAEMON_CMD);
+const TOOL_INPUT: (&str, &str) = ("tool_daemon_input", attr::TOOL_DAEMON_INPUT);
+const TOOL_OUTPUTS: [(&str, &str); 2] = [
+    ("tool_daemon_output", attr::TOOL_DAEMON_OUTPUT),
+    ("tool_daemon_error", attr::TOOL_DAEMON_ERROR),
+];
 
 const TOOL_ARGUMENTS: &str = "tool_daemon_args";
 
 const DEBUG: &str = "starter_debug";
-
-const DEBUG_ATTR: &str = "JobStarterDebug";
 
 impl Job<'_> {
     /// The program beside the job's own. Its files and arguments mean nothing without it.
@@ -45,11 +46,11 @@ impl Job<'_> {
         match cmdline::read_arguments(&text).map_err(wrong)? {
             Written::V1(plain) => {
                 let words = cmdline::parse_v1(&plain);
-                self.ad.set("ToolDaemonArgs", words.join(" "));
+                self.ad.set(attr::TOOL_DAEMON_ARGS, words.join(" "));
             }
             Written::V2(inner) => {
                 let words = cmdline::parse_v2(&inner).map_err(wrong)?;
-                self.ad.set("ToolDaemonArguments", cmdline::print_v2(words));
+                self.ad.set(attr::TOOL_DAEMON_ARGUMENTS, cmdline::print_v2(words));
             }
         }
         Ok(())
@@ -65,12 +66,12 @@ impl Job<'_> {
     pub(super) fn set_debugging(&mut self) -> Result<(), Diagnostic> {
         if let Some(path) = self.text("starter_log")? {
             let path = self.absolute(&path);
-            self.ad.set("JobStarterLog", path);
-            self.ad.set(DEBUG_ATTR, true);
+            self.ad.set(attr::JOB_STARTER_LOG, path);
+            self.ad.set(attr::JOB_STARTER_DEBUG, true);
         }
         let Some(levels) = self.word(DEBUG)? else { return Ok(()) };
         if let Some(truth) = evaluate::truth(&levels) {
-            self.ad.set(DEBUG_ATTR, truth);
+            self.ad.set(attr::JOB_STARTER_DEBUG, truth);
             return Ok(());
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || "_:+-~|, \t".contains(c);
@@ -79,7 +80,7 @@ impl Job<'_> {
             let hint = "true, or levels as in D_FULLDEBUG, which tells more";
             return Err(Diagnostic::error(message).at(self.place(DEBUG)).hint(hint));
         }
-        self.ad.set(DEBUG_ATTR, levels);
+        self.ad.set(attr::JOB_STARTER_DEBUG, levels);
         Ok(())
     }
 }

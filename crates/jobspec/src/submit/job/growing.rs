@@ -11,9 +11,6 @@ use crate::diagnostic::Diagnostic;
 /// Stands between the lines of a transform that is kept in an attribute (HTCondor 25.14).
 const TRANSFORM_NEWLINE: char = '\u{1e}';
 
-/// The transforms that are applied, by name.
-const TRANSFORM_ON_EVICT: &str = "TransformOnEvict";
-
 /// A request that can grow.
 struct Growing {
     attr: &'static str,
@@ -83,9 +80,9 @@ impl Job<'_> {
         );
         self.ad
             .set(format!("TransformBody_{attr}").as_str(), format!("{when}{newline}{transform}"));
-        let others = self.ad.literal(TRANSFORM_ON_EVICT).and_then(classad::Value::as_str);
+        let others = self.ad.literal(attr::TRANSFORM_ON_EVICT).and_then(classad::Value::as_str);
         let all = others.map_or_else(|| (*attr).to_owned(), |others| format!("{others} {attr}"));
-        self.ad.set(TRANSFORM_ON_EVICT, all);
+        self.ad.set(attr::TRANSFORM_ON_EVICT, all);
         Ok(())
     }
 

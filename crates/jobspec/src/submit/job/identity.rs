@@ -1,5 +1,6 @@
 //! Whose the job is for accounting, who is told of it, and which limits count it.
 
+use model::attr;
 use std::collections::BTreeSet;
 
 use super::{Job, words};
@@ -19,10 +20,10 @@ impl Job<'_> {
     /// What is so whether the job says it or not: it may say so, and nothing else.
     fn set_what_holds_in_any_case(&mut self) -> Result<(), Diagnostic> {
         for (keyword, attribute, otherwise) in [
-            ("run_as_owner", "RunAsOwner", "jobs always run as who submitted them"),
+            ("run_as_owner", attr::RUN_AS_OWNER, "jobs always run as who submitted them"),
             (
                 "want_job_networking",
-                "WantJobNetworking",
+                attr::WANT_JOB_NETWORKING,
                 "no machine can keep a job from its network",
             ),
         ] {
@@ -44,7 +45,7 @@ impl Job<'_> {
         let mut group = self.word("accounting_group")?;
         let user = self.word("accounting_group_user")?;
         if nice {
-            self.ad.set("MaxJobRetirementTime", 0);
+            self.ad.set(attr::MAX_JOB_RETIREMENT_TIME, 0);
             if group.is_some() {
                 self.warn(
                     "nice_user",
@@ -69,14 +70,15 @@ impl Job<'_> {
         if let Some(group) = &group {
             self.ad.set("AcctGroup", group.as_str());
         }
-        self.ad.set("AcctGroupUser", user.as_str());
-        self.ad
-            .set("AccountingGroup", group.map_or(user.clone(), |group| format!("{group}.{user}")));
+        self.ad.set(attr::ACCT_GROUP_USER, user.as_str());
+        self.ad.set(
+            attr::ACCOUNTING_GROUP,
+            group.map_or(user.clone(), |group| format!("{group}.{user}")),
+        );
         Ok(())
     }
 
     fn set_concurrency_limits(&mut self) -> Result<(), Diagnostic> {
-        const ATTR: &str = "ConcurrencyLimits";
         let limits = self.word("concurrency_limits")?;
         let expression = self.text("concurrency_limits_expr")?;
         match (limits, expression) {
@@ -84,7 +86,9 @@ impl Job<'_> {
                 "concurrency_limits and concurrency_limits_expr can't be used together",
             )
             .at(self.place("concurrency_limits_expr"))),
-            (None, Some(text)) => self.set_expression("concurrency_limits_expr", ATTR, &text),
+            (None, Some(text)) => {
+                self.set_expression("concurrency_limits_expr", attr::CONCURRENCY_LIMITS, &text)
+            }
             (Some(limits), None) => {
                 let limits: BTreeSet<String> =
                     words(&limits).map(str::to_ascii_lowercase).collect();
@@ -94,7 +98,10 @@ impl Job<'_> {
                         .at(self.place("concurrency_limits"))
                         .hint("for example license, or license:2"));
                 }
-                self.ad.set(ATTR, limits.into_iter().collect::<Vec<_>>().join(","));
+                self.ad.set(
+                    attr::CONCURRENCY_LIMITS,
+                    limits.into_iter().collect::<Vec<_>>().join(","),
+                );
                 Ok(())
             }
             (None, None) => Ok(()),
@@ -115,7 +122,7 @@ impl Job<'_> {
                 return Err(Diagnostic::error(message).at(self.place("notification")));
             }
         };
-        self.ad.set("JobNotification", number);
+        self.ad.set(attr::JOB_NOTIFICATION, number);
         if let Some(user) = self.text("notify_user")? {
             if user.eq_ignore_ascii_case("never") || user.eq_ignore_ascii_case("false") {
                 let domain = &self.scope.site.host().uid_domain;
@@ -128,7 +135,7 @@ impl Job<'_> {
                 );
                 self.warn("notify_user", message);
             }
-            self.ad.set("NotifyUser", user);
+            self.ad.set(attr::NOTIFY_USER, user);
         }
         Ok(())
     }

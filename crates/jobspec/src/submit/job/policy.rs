@@ -62,7 +62,7 @@ impl Job<'_> {
             self.set_expression("on_exit_hold", attr::ON_EXIT_HOLD, text)?;
         }
         if let Some(code) = success {
-            self.ad.set("JobSuccessExitCode", code);
+            self.ad.set(attr::JOB_SUCCESS_EXIT_CODE, code);
         }
         if max_retries.is_none() && success.is_none() && until.is_none() {
             if let Some(text) = on_exit_remove {
@@ -70,8 +70,8 @@ impl Job<'_> {
             }
             return Ok(());
         }
-        self.ad.set("JobMaxRetries", max_retries.unwrap_or(DEFAULT_RETRIES));
-        let succeeded = if success.is_some() { "JobSuccessExitCode" } else { "0" };
+        self.ad.set(attr::JOB_MAX_RETRIES, max_retries.unwrap_or(DEFAULT_RETRIES));
+        let succeeded = if success.is_some() { attr::JOB_SUCCESS_EXIT_CODE } else { "0" };
         let mut clauses = format!("NumJobCompletions > JobMaxRetries || ExitCode =?= {succeeded}");
         for (keyword, text) in [("retry_until", until), ("on_exit_remove", on_exit_remove)] {
             let Some(text) = text else { continue };
@@ -91,8 +91,8 @@ impl Job<'_> {
     fn set_signals(&mut self) -> Result<(), Diagnostic> {
         for (keyword, attr) in [
             ("kill_sig", attr::KILL_SIG),
-            ("remove_kill_sig", "RemoveKillSig"),
-            ("hold_kill_sig", "HoldKillSig"),
+            ("remove_kill_sig", attr::REMOVE_KILL_SIG),
+            ("hold_kill_sig", attr::HOLD_KILL_SIG),
         ] {
             let Some(text) = self.word(keyword)? else { continue };
             let name = signal_name(&text).ok_or_else(|| {

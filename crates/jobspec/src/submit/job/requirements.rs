@@ -13,8 +13,14 @@ use super::transfer::Transfer;
 use crate::diagnostic::Diagnostic;
 
 /// Attributes of a machine that tell its operating system; naming any leaves out the clause about it.
-const OS_ATTRS: [&str; 6] =
-    ["OpSys", "OpSysAndVer", "OpSysLegacy", "OpSysLongName", "OpSysName", "OpSysShortName"];
+const OS_ATTRS: [&str; 6] = [
+    attr::OP_SYS,
+    attr::OP_SYS_AND_VER,
+    attr::OP_SYS_LEGACY,
+    attr::OP_SYS_LONG_NAME,
+    attr::OP_SYS_NAME,
+    attr::OP_SYS_SHORT_NAME,
+];
 
 /// Machines from this version on count disk themselves when they make a slot (HTCondor 25.14).
 const DISK_CLAUSE: &str =
@@ -52,7 +58,7 @@ impl Job<'_> {
         }
         self.add_deferral(&mut clauses);
         if let Some(cuda) =
-            self.ad.get("CUDAVersion").map(|_| "CUDAVersion <= TARGET.CUDAMaxSupportedVersion")
+            self.ad.get(attr::CUDA_VERSION).map(|_| "CUDAVersion <= TARGET.CUDAMaxSupportedVersion")
         {
             clauses.push(cuda.to_owned());
         }
@@ -76,7 +82,7 @@ impl Job<'_> {
 
     fn add_platform(&self, named: &Named, clauses: &mut Vec<String>) {
         let host = self.scope.site.host();
-        if !named.any("Arch") {
+        if !named.any(attr::ARCH) {
             clauses.push(format!("(TARGET.Arch == \"{}\")", host.arch));
         }
         if !OS_ATTRS.iter().any(|attr| named.any(attr)) {
@@ -86,7 +92,7 @@ impl Job<'_> {
 
     fn add_resources(&self, named: &Named, clauses: &mut Vec<String>) -> Result<(), Diagnostic> {
         if self.asks_for_more_than(attr::REQUEST_DISK, 0.0) {
-            let plain = named.any("Disk") || self.universe != Universe::Vanilla;
+            let plain = named.any(attr::DISK) || self.universe != Universe::Vanilla;
             clauses.push(if plain { PLAIN_DISK_CLAUSE } else { DISK_CLAUSE }.to_owned());
         }
         // HTCondor 25.14: one MiB counts as nothing
@@ -94,7 +100,8 @@ impl Job<'_> {
             clauses.push("(TARGET.Memory >= RequestMemory)".to_owned());
         }
         let cpus_given = self.text("request_cpus")?.is_some();
-        if cpus_given && !named.any("Cpus") && self.asks_for_more_than(attr::REQUEST_CPUS, 0.0) {
+        if cpus_given && !named.any(attr::CPUS) && self.asks_for_more_than(attr::REQUEST_CPUS, 0.0)
+        {
             clauses.push("(TARGET.Cpus >= RequestCpus)".to_owned());
         }
         for request in self.custom_requests()? {
@@ -107,8 +114,8 @@ impl Job<'_> {
                 false => format!("(TARGET.{name} >= {attr})"),
             });
         }
-        if !named.any("GPUs") && self.asks_for_more_than("RequestGPUs", 0.0) {
-            clauses.push(match self.ad.get("RequireGPUs") {
+        if !named.any(attr::GPUS) && self.asks_for_more_than(attr::REQUEST_GPUS, 0.0) {
+            clauses.push(match self.ad.get(attr::REQUIRE_GPUS) {
                 Some(_) => {
                     "(countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs)".to_owned()
                 }
@@ -130,11 +137,11 @@ impl Job<'_> {
         if self.universe != Universe::Vanilla {
             return Ok(());
         }
-        let shared = (!named.any("FileSystemDomain"))
+        let shared = (!named.any(attr::FILE_SYSTEM_DOMAIN))
             .then_some("(TARGET.FileSystemDomain == MY.FileSystemDomain)");
         let methods = self.transfer_capabilities()?;
-        let transferred =
-            (!named.any("HasFileTransfer")).then(|| format!("(TARGET.HasFileTransfer{methods})"));
+        let transferred = (!named.any(attr::HAS_FILE_TRANSFER))
+            .then(|| format!("(TARGET.HasFileTransfer{methods})"));
         let clause = match (self.transfer, shared, transferred) {
             (Transfer::Always, _, transferred) => transferred,
             (Transfer::Never, shared, _) => shared.map(str::to_owned),

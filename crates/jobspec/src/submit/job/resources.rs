@@ -78,7 +78,7 @@ impl Job<'_> {
 
     fn set_gpus(&mut self) -> Result<(), Diagnostic> {
         let Some(count) = self.text("request_gpus")? else { return Ok(()) };
-        self.set_request("request_gpus", "RequestGPUs", &count)?;
+        self.set_request("request_gpus", attr::REQUEST_GPUS, &count)?;
         let mut clauses: Vec<String> = self.text("require_gpus")?.into_iter().collect();
         let named = |clauses: &[String], property: &str| {
             clauses.first().is_some_and(|user| {
@@ -86,10 +86,10 @@ impl Job<'_> {
             })
         };
         for (keyword, attr, property, comparison) in [
-            ("gpus_minimum_capability", "GPUsMinCapability", "Capability", ">="),
-            ("gpus_maximum_capability", "GPUsMaxCapability", "Capability", "<="),
-            ("gpus_minimum_memory", "GPUsMinMemory", "GlobalMemoryMb", ">="),
-            ("gpus_minimum_runtime", "GPUsMinRuntime", "MaxSupportedVersion", ">="),
+            ("gpus_minimum_capability", attr::GPUS_MIN_CAPABILITY, "Capability", ">="),
+            ("gpus_maximum_capability", attr::GPUS_MAX_CAPABILITY, "Capability", "<="),
+            ("gpus_minimum_memory", attr::GPUS_MIN_MEMORY, "GlobalMemoryMb", ">="),
+            ("gpus_minimum_runtime", attr::GPUS_MIN_RUNTIME, attr::MAX_SUPPORTED_VERSION, ">="),
         ] {
             let Some(text) = self.text(keyword)? else { continue };
             let size_mib =
@@ -105,12 +105,12 @@ impl Job<'_> {
             }
         }
         if !clauses.is_empty() {
-            self.set_expression("require_gpus", "RequireGPUs", &clauses.join(" && "))?;
+            self.set_expression("require_gpus", attr::REQUIRE_GPUS, &clauses.join(" && "))?;
         }
         if let Some(text) = self.text("cuda_version")? {
             match runtime_version(&text) {
-                Some(version) => self.ad.set("CUDAVersion", version),
-                None => self.set_expression("cuda_version", "CUDAVersion", &text)?,
+                Some(version) => self.ad.set(attr::CUDA_VERSION, version),
+                None => self.set_expression("cuda_version", attr::CUDA_VERSION, &text)?,
             }
         }
         Ok(())
@@ -148,7 +148,7 @@ impl Job<'_> {
     /// What the job is known to need before it has run: its executable, or what the description says.
     fn set_sizes(&mut self) -> Result<(), Diagnostic> {
         let executable =
-            self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
+            self.ad.literal(attr::EXECUTABLE_SIZE).and_then(classad::Value::as_i64).unwrap_or(0);
         let image = match self.word("image_size")? {
             None => executable,
             Some(text) => size(unquoted(&text), KIB).filter(|kib| *kib > 0).ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! When the job may start: a fixed time, or a crontab.
 
-use model::Universe;
+use model::{Universe, attr};
 
 use super::Job;
 use crate::diagnostic::Diagnostic;
@@ -14,11 +14,11 @@ const SCHEDD_INTERVAL_SECONDS: i64 = 300;
 
 /// The fields of a crontab line.
 const CRON: [(&str, &str); 5] = [
-    ("cron_minute", "CronMinute"),
-    ("cron_hour", "CronHour"),
-    ("cron_day_of_month", "CronDayOfMonth"),
-    ("cron_month", "CronMonth"),
-    ("cron_day_of_week", "CronDayOfWeek"),
+    ("cron_minute", attr::CRON_MINUTE),
+    ("cron_hour", attr::CRON_HOUR),
+    ("cron_day_of_month", attr::CRON_DAY_OF_MONTH),
+    ("cron_month", attr::CRON_MONTH),
+    ("cron_day_of_week", attr::CRON_DAY_OF_WEEK),
 ];
 
 /// What a deferred job's Requirements add; the first clause only where a machine does the waiting.
@@ -37,18 +37,18 @@ impl Job<'_> {
             }
         }
         if let Some(text) = self.text("deferral_time")? {
-            self.set_seconds("deferral_time", "DeferralTime", &text)?;
+            self.set_seconds("deferral_time", attr::DEFERRAL_TIME, &text)?;
             needed = true;
             self.check_deferral_universe()?;
         }
         if !needed {
             return Ok(());
         }
-        self.set_margin("cron_window", "deferral_window", "DeferralWindow", 0)?;
+        self.set_margin("cron_window", "deferral_window", attr::DEFERRAL_WINDOW, 0)?;
         self.set_margin(
             "cron_prep_time",
             "deferral_prep_time",
-            "DeferralPrepTime",
+            attr::DEFERRAL_PREP_TIME,
             DEFAULT_PREP_SECONDS,
         )?;
         self.ad.set("ScheddInterval", SCHEDD_INTERVAL_SECONDS);

@@ -12,9 +12,7 @@ use crate::site::FileKind;
 pub(super) enum Transfer {
     /// Only if the machine does not see the same files.
     IfNeeded,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
@@ -30,18 +28,16 @@ impl Transfer {
 
 const WHEN: &str = "when_to_transfer_output";
 
-/// The files that a checkpoint is made of.
-const CHECKPOINT_FILES: &str = "TransferCheckpoint";
-
 /// What only machines from HTCondor 8.9.7 on can transfer.
 const NEWER_TRANSFER: &str = " && versioncmp(split(TARGET.CondorVersion)[1], \"8.9.7\") >= 0";
 
 impl Job<'_> {
     pub(super) fn set_transfer(&mut self) -> Result<(), Diagnostic> {
         self.set_when()?;
-        self.ad.set("ShouldTransferFiles", self.transfer.name());
+        self.ad.set(attr::SHOULD_TRANSFER_FILES, self.transfer.name());
         if self.transfer != Transfer::Always {
-            self.ad.set("FileSystemDomain", self.scope.site.host().filesystem_domain.as_str());
+            self.ad
+                .set(attr::FILE_SYSTEM_DOMAIN, self.scope.site.host().filesystem_domain.as_str());
         }
         let inputs = self.set_lists()?;
         self.set_input_size(&inputs)
@@ -106,7 +102,7 @@ impl Job<'_> {
             (None, _) => Transfer::IfNeeded,
         };
         if self.transfer != Transfer::Never {
-            self.ad.set("WhenToTransferOutput", when.unwrap_or("ON_EXIT"));
+            self.ad.set(attr::WHEN_TO_TRANSFER_OUTPUT, when.unwrap_or("ON_EXIT"));
         }
         Ok(())
     }
@@ -139,10 +135,10 @@ impl Job<'_> {
             }
         }
         if let Some(inputs) = &inputs {
-            self.ad.set("TransferInput", inputs.join(","));
+            self.ad.set(attr::TRANSFER_INPUT, inputs.join(","));
         }
         if let Some(outputs) = outputs.as_ref().map(split) {
-            self.ad.set("TransferOutput", outputs.join(","));
+            self.ad.set(attr::TRANSFER_OUTPUT, outputs.join(","));
         }
         self.set_checkpoint()?;
         self.set_manifest_folder()?;
@@ -156,7 +152,7 @@ impl Job<'_> {
             self.ad.set("WantFTOnCheckpoint", true);
         }
         if let Some(files) = self.text("transfer_checkpoint_files")? {
-            self.ad.set(CHECKPOINT_FILES, unquoted(&files));
+            self.ad.set(attr::TRANSFER_CHECKPOINT, unquoted(&files));
         }
         Ok(())
     }
@@ -171,14 +167,14 @@ impl Job<'_> {
             let hint = "a relative path without .., where the manifest is made and comes back to";
             return Err(Diagnostic::error(message).at(self.place(KEYWORD)).hint(hint));
         }
-        self.ad.set("ManifestDir", folder);
+        self.ad.set(attr::MANIFEST_DIR, folder);
         Ok(())
     }
 
     /// What the executable and the inputs take, as far as they are there already.
     fn set_input_size(&mut self, inputs: &[String]) -> Result<(), Diagnostic> {
         let mut total =
-            self.ad.literal("ExecutableSize").and_then(classad::Value::as_i64).unwrap_or(0);
+            self.ad.literal(attr::EXECUTABLE_SIZE).and_then(classad::Value::as_i64).unwrap_or(0);
         for input in inputs.iter().filter(|input| url_scheme(input).is_none()) {
             self.scope.check_mark(input);
             if let Ok(FileKind::File { size_bytes, .. }) =
@@ -232,9 +228,10 @@ impl Job<'_> {
     /// What a machine must be able to do besides plain transfer, as further terms of the clause about it.
     pub(super) fn transfer_capabilities(&self) -> Result<String, Diagnostic> {
         let mut terms = String::new();
-        let on_success = self.ad.literal("WhenToTransferOutput").and_then(classad::Value::as_str);
+        let on_success =
+            self.ad.literal(attr::WHEN_TO_TRANSFER_OUTPUT).and_then(classad::Value::as_str);
         let keeps_paths = self.truth("preserve_relative_paths")? == Some(true);
-        let lists_checkpoint = self.ad.get(CHECKPOINT_FILES).is_some();
+        let lists_checkpoint = self.ad.get(attr::TRANSFER_CHECKPOINT).is_some();
         if on_success == Some("ON_SUCCESS") || keeps_paths || lists_checkpoint {
             terms.push_str(NEWER_TRANSFER);
         }

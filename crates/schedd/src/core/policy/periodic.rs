@@ -175,7 +175,7 @@ impl Core {
             }
             Policy::Hold => {
                 let subcode =
-                    policy::subcode(&ad.eval("PeriodicHoldSubCode", None, &ads::env(now)));
+                    policy::subcode(&ad.eval(attr::PERIODIC_HOLD_SUB_CODE, None, &ads::env(now)));
                 held(now, job, hold(HoldCode::JobPolicy, subcode, text()))
             }
             Policy::Vacate => {

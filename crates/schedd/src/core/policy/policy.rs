@@ -30,7 +30,7 @@ pub(crate) fn after_exit(
     if hold.truth() == Some(true) {
         return AfterRun::Hold(Hold {
             code: HoldCode::JobPolicy,
-            subcode: subcode(&ad.eval("OnExitHoldSubCode", None, &env)),
+            subcode: subcode(&ad.eval(attr::ON_EXIT_HOLD_SUB_CODE, None, &env)),
             reason: reason(&ad, attr::ON_EXIT_HOLD, "TRUE", now),
             since: now.wall,
         });
@@ -87,11 +87,10 @@ pub(crate) fn lease_s(job: JobRef<'_>, now: Now) -> u32 {
 
 /// How long the claim of a job that has ended is kept for a job that is yet to be submitted (`keep_claim_idle`).
 pub(crate) fn keep_claim(job: JobRef<'_>, now: Now) -> Option<Duration> {
-    const KEEP: &str = "KeepClaimIdle";
-    if !job.has(KEEP) {
+    if !job.has(attr::KEEP_CLAIM_IDLE) {
         return None;
     }
-    let seconds = job.described().eval(KEEP, None, &ads::env(now)).as_i64()?;
+    let seconds = job.described().eval(attr::KEEP_CLAIM_IDLE, None, &ads::env(now)).as_i64()?;
     Some(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 

@@ -22,7 +22,6 @@ pub enum SystemAct {
 /// One of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SystemPolicy {
-    /// What follows.
     pub act: SystemAct,
     /// The setting that says it (`SYSTEM_PERIODIC_HOLD`).
     pub setting: String,

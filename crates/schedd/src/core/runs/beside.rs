@@ -135,7 +135,7 @@ impl Core {
         ad.set(attr::MY_TYPE, "Scheduler");
         ad.set(attr::NAME, self.config.name.as_str());
         ad.set(attr::MACHINE, beside.machine.as_str());
-        ad.set("MyAddress", self.config.address.as_str());
+        ad.set(attr::MY_ADDRESS, self.config.address.as_str());
         self.set_universes(&mut ad);
         ad
     }
@@ -148,12 +148,16 @@ impl Core {
         let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let of = |universe| self.by_universe.get(&universe).copied().unwrap_or_default();
         let vanilla: Counts = of(Universe::Vanilla);
-        ad.set("TotalRunningJobs", whole(vanilla.running));
-        ad.set("TotalIdleJobs", whole(vanilla.idle));
-        ad.set("TotalHeldJobs", whole(self.all.held));
+        ad.set(attr::TOTAL_RUNNING_JOBS, whole(vanilla.running));
+        ad.set(attr::TOTAL_IDLE_JOBS, whole(vanilla.idle));
+        ad.set(attr::TOTAL_HELD_JOBS, whole(self.all.held));
         for (universe, running, idle) in [
             (Universe::Local, TOTAL_LOCAL_RUNNING, "TotalLocalJobsIdle"),
-            (Universe::Scheduler, TOTAL_SCHEDULER_RUNNING, "TotalSchedulerJobsIdle"),
+            (
+                Universe::Scheduler,
+                attr::TOTAL_SCHEDULER_JOBS_RUNNING,
+                attr::TOTAL_SCHEDULER_JOBS_IDLE,
+            ),
         ] {
             ad.set(running, i64::from(taken(&self.beside.running, universe)));
             ad.set(idle, whole(of(universe).idle));
@@ -299,7 +303,6 @@ impl Core {
 }
 
 const TOTAL_LOCAL_RUNNING: &str = "TotalLocalJobsRunning";
-const TOTAL_SCHEDULER_RUNNING: &str = "TotalSchedulerJobsRunning";
 
 /// How many places are taken, while a tick takes more of them.
 pub(crate) struct Room<'a> {
@@ -327,7 +330,7 @@ impl<'a> Room<'a> {
         let beside = &self.core.config.beside;
         let (start, name) = match universe {
             Universe::Local => (&beside.starts.local, TOTAL_LOCAL_RUNNING),
-            Universe::Scheduler => (&beside.starts.scheduler, TOTAL_SCHEDULER_RUNNING),
+            Universe::Scheduler => (&beside.starts.scheduler, attr::TOTAL_SCHEDULER_JOBS_RUNNING),
             Universe::Vanilla => return true,
         };
         self.ad.set(name, i64::from(taken(&self.taken, universe)));

@@ -15,18 +15,12 @@ use crate::core::words::Fact;
 const OPEN: &str = "$$(";
 const MATCH: &str = "MATCH_";
 const MATCH_EXP: &str = "MATCH_EXP_";
-const JOB_MACHINE_ATTRS: &str = "JobMachineAttrs";
-const HISTORY_LENGTH: &str = "JobMachineAttrsHistoryLength";
-const MATCH_LIST_LENGTH: &str = "LastMatchListLength";
 
 /// How many machines are remembered if the job does not say (HTCondor 25.14).
 const DEFAULT_HISTORY: i64 = 1;
 
 /// The most machines that are remembered: each is an attribute in the job's row.
 const MAX_HISTORY: i64 = 100;
-
-/// The scratch folder is known on the machine only (`startd`), in the environment only (HTCondor 25.14).
-const ON_THE_MACHINE: &str = "CondorScratchDir";
 
 /// Whether a job of a cluster takes something from its machine.
 pub(crate) fn expands(spec: &ClusterSpec, shared: &ClassAd) -> bool {
@@ -44,7 +38,9 @@ pub(crate) fn expands(spec: &ClusterSpec, shared: &ClassAd) -> bool {
 
 fn asks(ad: &ClassAd) -> bool {
     let text = |expr: &Expr| expr.as_literal().and_then(Value::as_str).map(str::to_owned);
-    [JOB_MACHINE_ATTRS, MATCH_LIST_LENGTH, EXECUTE_ATTRS].iter().any(|name| ad.get(name).is_some())
+    [attr::JOB_MACHINE_ATTRS, attr::LAST_MATCH_LIST_LENGTH, EXECUTE_ATTRS]
+        .iter()
+        .any(|name| ad.get(name).is_some())
         || ad.iter().any(|(_, expr)| text(expr).is_some_and(|text| text.contains(OPEN)))
 }
 
@@ -126,7 +122,7 @@ fn expand(
         rest = behind;
         if inside.eq_ignore_ascii_case("DOLLARDOLLAR") {
             out += "$$";
-        } else if inside.eq_ignore_ascii_case(ON_THE_MACHINE) {
+        } else if inside.eq_ignore_ascii_case(attr::CONDOR_SCRATCH_DIR) {
             out += &format!("{OPEN}{inside})");
         } else {
             out += &value_of(inside, ad, slot, now, changes)?;
@@ -187,8 +183,11 @@ fn words(value: &Value) -> Option<String> {
 /// `MachineAttrName0` of this machine, `MachineAttrName1` of the one before it, and so on.
 fn machine_attrs(ad: &ClassAd, slot: &ClassAd, now: Now) -> ClassAd {
     let env = ads::env(now);
-    let names = ad.eval(JOB_MACHINE_ATTRS, None, &env);
-    let length = ad.eval(HISTORY_LENGTH, None, &env).as_i64().unwrap_or(DEFAULT_HISTORY);
+    let names = ad.eval(attr::JOB_MACHINE_ATTRS, None, &env);
+    let length = ad
+        .eval(attr::JOB_MACHINE_ATTRS_HISTORY_LENGTH, None, &env)
+        .as_i64()
+        .unwrap_or(DEFAULT_HISTORY);
     let mut changes = ClassAd::new();
     let separators = |c: char| c == ',' || c.is_whitespace();
     for name in names.as_str().unwrap_or_default().split(separators).filter(|name| !name.is_empty())
@@ -196,7 +195,7 @@ fn machine_attrs(ad: &ClassAd, slot: &ClassAd, now: Now) -> ClassAd {
         let now = slot.eval(name, Some(ad), &env);
         remember(ad, &format!("MachineAttr{name}"), length, now, &mut changes);
     }
-    let matches = ad.eval(MATCH_LIST_LENGTH, None, &env).as_i64().unwrap_or(0);
+    let matches = ad.eval(attr::LAST_MATCH_LIST_LENGTH, None, &env).as_i64().unwrap_or(0);
     remember(ad, "LastMatchName", matches, slot.eval(attr::NAME, None, &env), &mut changes);
     changes
 }

@@ -14,9 +14,6 @@ use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::Fact;
 
-/// Names the transforms: the part behind `TransformBody_` of each, with blanks between.
-const TRANSFORM_ON_EVICT: &str = "TransformOnEvict";
-
 /// Steps of a transform that are gone through at once: a list of requests is shorter.
 const MAX_STEPS: usize = 100;
 
@@ -86,7 +83,8 @@ impl Core {
 }
 
 fn grows(job: &JobRef<'_>) -> bool {
-    job.cluster.ad.get(TRANSFORM_ON_EVICT).is_some() || job.delta_has(TRANSFORM_ON_EVICT)
+    job.cluster.ad.get(attr::TRANSFORM_ON_EVICT).is_some()
+        || job.delta_has(attr::TRANSFORM_ON_EVICT)
 }
 
 fn text(ad: &ClassAd, name: &str) -> Option<String> {
@@ -96,7 +94,7 @@ fn text(ad: &ClassAd, name: &str) -> Option<String> {
 impl Growing {
     /// Whether the job says what to do if it uses too much of this.
     fn is_wanted(&self, ad: &ClassAd) -> bool {
-        let names = text(ad, TRANSFORM_ON_EVICT).unwrap_or_default();
+        let names = text(ad, attr::TRANSFORM_ON_EVICT).unwrap_or_default();
         names.split([',', ' ']).any(|name| name.eq_ignore_ascii_case(self.attr))
     }
 
@@ -125,7 +123,7 @@ impl Growing {
     fn transformed(&self, ad: &ClassAd, now: Now) -> ClassAd {
         let mut after = ad.clone();
         after.set(attr::VACATE_REASON_CODE, i64::from(HoldCode::JobOutOfResources.number()));
-        after.set("VacateReasonSubCode", i64::from(self.subcode));
+        after.set(attr::VACATE_REASON_SUB_CODE, i64::from(self.subcode));
         let mut changes = ClassAd::new();
         let body = text(ad, &format!("TransformBody_{}", self.attr)).unwrap_or_default();
         for line in body.split(NEWLINE) {

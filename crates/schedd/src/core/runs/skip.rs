@@ -2,7 +2,7 @@
 //! workflows are made of them.
 
 use classad::{ClassAd, Value};
-use model::{JobEvent, JobId, Now, RunEnd};
+use model::{JobEvent, JobId, Now, RunEnd, attr};
 
 use crate::core::ads;
 use crate::core::policy::policy;
@@ -10,7 +10,7 @@ use crate::core::state::core::Core;
 use crate::core::words::Fact;
 
 /// The attribute that says so; the classes of jobs differ by it.
-pub(crate) const IS_NOOP: &str = "IsNoopJob";
+pub(crate) const IS_NOOP: &str = attr::IS_NOOP_JOB;
 
 /// Jobs that end in one batch: as many as start in one.
 const SKIPS_PER_TICK: usize = 5_000;
@@ -39,9 +39,9 @@ impl Core {
             value.and_then(|n| i32::try_from(n).ok())
         };
         // HTCondor 25.14: exit code 0, unless the user says otherwise.
-        let end = match number("NoopJobExitSignal").filter(|signal| *signal > 0) {
+        let end = match number(attr::NOOP_JOB_EXIT_SIGNAL).filter(|signal| *signal > 0) {
             Some(signal) => RunEnd::Signaled { signal, core: false },
-            None => RunEnd::Exited { code: number("NoopJobExitCode").unwrap_or(0) },
+            None => RunEnd::Exited { code: number(attr::NOOP_JOB_EXIT_CODE).unwrap_or(0) },
         };
         let event = JobEvent::Skipped { end, at: now.wall };
         let stays = policy::stays(self, job, &event, now);

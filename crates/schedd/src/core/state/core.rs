@@ -7,8 +7,8 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd};
 use model::{
     Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobPriority, JobState, MachineName,
-    MatchId, ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, keeps_files,
-    spooling,
+    MatchId, ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, attr,
+    keeps_files, spooling,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -293,7 +293,7 @@ impl JobRef<'_> {
     pub(crate) fn keeps_files(&self) -> bool {
         // Nearly no cluster keeps anything: only where one does, or a job says more, are the job's own words looked at.
         const SAYS: [&str; 3] =
-            ["WhenToTransferOutput", CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL];
+            [attr::WHEN_TO_TRANSFER_OUTPUT, CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL];
         (keeps_files(&self.cluster.ad) || self.delta_has_one(&SAYS))
             && keeps_files(&self.described())
     }

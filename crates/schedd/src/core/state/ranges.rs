@@ -31,7 +31,6 @@ impl Ranges {
         self.0.is_empty()
     }
 
-    /// The lowest.
     pub fn lowest(&self) -> Option<ProcId> {
         self.0.keys().next().copied().map(ProcId)
     }

@@ -20,20 +20,17 @@ use proto::client::Recorded;
 /// A submission. `spec` is written once; `body` is what changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterRecord {
-    /// Its number.
     pub cluster: ClusterId,
     /// The client's token.
     pub token: SubmitToken,
     /// What was submitted.
     pub spec: Arc<ClusterSpec>,
-    /// The rest.
     pub body: ClusterBody,
 }
 
 /// What the schedd itself knows of a submission.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterBody {
-    /// Whose.
     pub owner: UserName,
     /// When it was submitted (`QDate`).
     pub submitted: Timestamp,
@@ -58,7 +55,6 @@ pub struct ClusterBody {
 /// A job that something has happened to. With `finished`, an entry of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
-    /// Which.
     pub job: JobId,
     /// Where it stands.
     pub state: JobState,
@@ -204,7 +200,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// A claim: the right to run jobs on a part of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClaimRecord {
-    /// Which.
     pub claim: ClaimId,
     /// The right to use it.
     pub secret: ClaimSecret,
@@ -224,7 +219,6 @@ pub struct ClaimRecord {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
-    /// Whose jobs.
     pub owner: UserName,
     /// What tells its class of jobs from others.
     pub class_key: Arc<str>,
@@ -235,7 +229,6 @@ pub struct ClaimRecord {
     pub granted: Beat,
     /// The ordinal of its last run, 0 before the first.
     pub ordinal: u32,
-    /// Its run.
     pub run: Option<RunId>,
     /// The lease of that run, seconds.
     pub lease_s: u32,
@@ -257,13 +250,10 @@ impl Default for Meta {
 /// All rows that a restart needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
-    /// Live clusters.
     pub clusters: Vec<ClusterRecord>,
     /// Jobs of the queue (not `finished`).
     pub jobs: Vec<JobRecord>,
-    /// Claims.
     pub claims: Vec<ClaimRecord>,
-    /// The numbers.
     pub meta: Meta,
     /// The last position of the record.
     pub last_seq: Seq,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use classad::ClassAd;
-use model::{AfterRun, JobEvent, Now, UserName};
+use model::{AfterRun, JobEvent, Now, UserName, attr};
 use proto::client::{Counts, Happening};
 
 use crate::core::state::core::Core;
@@ -84,10 +84,10 @@ impl Core {
         let mut ad = ClassAd::new();
         let mut set = |name: &str, n: u64| ad.set(name, i64::try_from(n).unwrap_or(i64::MAX));
         let Counts { idle, running, held, completed, removed, suspended } = self.all;
-        set("TotalJobAds", idle + running + held + completed + removed + suspended);
+        set(attr::TOTAL_JOB_ADS, idle + running + held + completed + removed + suspended);
         set("TotalRemovedJobs", removed);
         let users: BTreeSet<&UserName> = self.counts.keys().map(|(user, _)| user).collect();
-        set("NumUsers", users.len() as u64);
+        set(attr::NUM_USERS, users.len() as u64);
         set("Autoclusters", self.classes.by_id.len() as u64);
         let (ever, recent) = (self.happened.ever, self.happened.recent(now));
         for (prefix, sums) in [("Jobs", ever), ("RecentJobs", recent)] {

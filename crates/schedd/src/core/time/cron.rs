@@ -3,19 +3,19 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
-use model::Timestamp;
+use model::{Timestamp, attr};
 
 /// How many days are looked at for the next moment: 29 February comes back within 8 years, whatever the century.
 const HORIZON_DAYS: u32 = 8 * 366;
 
 /// The fields of a crontab line: the attribute, its least and its greatest value.
 pub(crate) const FIELDS: [(&str, u8, u8); 5] = [
-    ("CronMinute", 0, 59),
-    ("CronHour", 0, 23),
-    ("CronDayOfMonth", 1, 31),
-    ("CronMonth", 1, 12),
+    (attr::CRON_MINUTE, 0, 59),
+    (attr::CRON_HOUR, 0, 23),
+    (attr::CRON_DAY_OF_MONTH, 1, 31),
+    (attr::CRON_MONTH, 1, 12),
     // Sunday is 0 and 7.
-    ("CronDayOfWeek", 0, 7),
+    (attr::CRON_DAY_OF_WEEK, 0, 7),
 ];
 
 /// When a job is to start, again and again.

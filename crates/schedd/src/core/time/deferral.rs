@@ -6,17 +6,13 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{
-    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp,
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp, attr,
 };
 
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::time::cron::{CronError, Crontab, FIELDS};
 use crate::core::words::Fact;
-
-const DEFERRAL_TIME: &str = "DeferralTime";
-const DEFERRAL_WINDOW: &str = "DeferralWindow";
-const DEFERRAL_PREP_TIME: &str = "DeferralPrepTime";
 
 impl Core {
     /// What follows when jobs come into the queue that start at a time: they wait for it, each by itself.
@@ -60,8 +56,8 @@ impl Core {
     pub(crate) fn time_to_wait(&self, job: JobId, now: Now) -> Option<Duration> {
         let job = self.job(job).filter(|job| self.is_timed(*job))?;
         let ad = self.ad_of(job, now);
-        let from = seconds(&ad, DEFERRAL_TIME, now)?
-            .saturating_sub(seconds(&ad, DEFERRAL_PREP_TIME, now).unwrap_or(0).max(0));
+        let from = seconds(&ad, attr::DEFERRAL_TIME, now)?
+            .saturating_sub(seconds(&ad, attr::DEFERRAL_PREP_TIME, now).unwrap_or(0).max(0));
         let from = Timestamp::from_millis(from.saturating_mul(1000));
         (from > now.wall).then(|| from.since(now.wall))
     }
@@ -74,8 +70,8 @@ impl Core {
         let missed = idle.filter(|record| {
             let Some(job) = self.job(record.job) else { return false };
             let ad = self.ad_of(job, now);
-            let window = seconds(&ad, DEFERRAL_WINDOW, now).unwrap_or(0).max(0);
-            let last = seconds(&ad, DEFERRAL_TIME, now).map(|at| at.saturating_add(window));
+            let window = seconds(&ad, attr::DEFERRAL_WINDOW, now).unwrap_or(0).max(0);
+            let last = seconds(&ad, attr::DEFERRAL_TIME, now).map(|at| at.saturating_add(window));
             last.is_some_and(|last| last < now.wall.as_secs()) && self.cron_time(job, now).is_some()
         });
         missed.map(|record| Fact::JobTimed { job: record.job }).collect()
@@ -98,22 +94,22 @@ pub(crate) fn has_timed_jobs(spec: &ClusterSpec, shared: &ClassAd) -> bool {
 /// The change that gives a job its next start.
 pub(crate) fn starts_at(at: Timestamp) -> ClassAd {
     let mut changes = ClassAd::new();
-    changes.set(DEFERRAL_TIME, at.as_secs());
+    changes.set(attr::DEFERRAL_TIME, at.as_secs());
     changes
 }
 
 /// When a job is to start, if it is deferred.
 pub(crate) fn start_of(ad: &ClassAd, now: Now) -> Option<Timestamp> {
-    seconds(ad, DEFERRAL_TIME, now).map(|at| Timestamp::from_millis(at.saturating_mul(1000)))
+    seconds(ad, attr::DEFERRAL_TIME, now).map(|at| Timestamp::from_millis(at.saturating_mul(1000)))
 }
 
 fn is_timed(ad: &ClassAd) -> bool {
-    ad.get(DEFERRAL_TIME).is_some() || FIELDS.iter().any(|(name, ..)| ad.get(name).is_some())
+    ad.get(attr::DEFERRAL_TIME).is_some() || FIELDS.iter().any(|(name, ..)| ad.get(name).is_some())
 }
 
 fn is_timing(name: &str) -> bool {
     let is = |known: &str| name.eq_ignore_ascii_case(known);
-    is(DEFERRAL_TIME) || FIELDS.iter().any(|(known, ..)| is(known))
+    is(attr::DEFERRAL_TIME) || FIELDS.iter().any(|(known, ..)| is(known))
 }
 
 fn crontab(ad: &ClassAd, now: Now) -> Option<Result<Crontab, CronError>> {

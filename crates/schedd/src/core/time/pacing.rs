@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use model::{Cause, IdleReason, JobEvent, JobId, Now, UserName, Verdict};
+use model::{Cause, IdleReason, JobEvent, JobId, Now, UserName, Verdict, attr};
 
 use crate::core::ads;
 use crate::core::state::classes::Class;
@@ -12,7 +12,7 @@ use crate::core::state::core::Core;
 use crate::core::words::Fact;
 
 /// The attribute with the seconds; the classes of jobs differ by it.
-pub(crate) const START_DELAY: &str = "NextJobStartDelay";
+pub(crate) const START_DELAY: &str = attr::NEXT_JOB_START_DELAY;
 
 /// The longest pause, seconds: HTCondor 25.14's default of `MAX_NEXT_JOB_START_DELAY`.
 const LONGEST_S: f64 = 600.0;

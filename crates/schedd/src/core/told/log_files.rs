@@ -9,14 +9,11 @@ use model::{JobId, Timestamp, UserName, attr};
 
 use crate::core::told::log_view::{LogEntry, LogKind};
 
-/// A second log, of the workflow (`dagman_log`).
-const WORKFLOW_LOG: &str = "DAGManNodesLog";
-
 /// The numbers of the events that it is to have, separated by commas; all if there is no such list.
 const WORKFLOW_MASK: &str = "DAGManNodesMask";
 
 /// The attributes that tell where entries go.
-pub(crate) const LOG_NAMES: [&str; 2] = [attr::USER_LOG, WORKFLOW_LOG];
+pub(crate) const LOG_NAMES: [&str; 2] = [attr::USER_LOG, attr::DAGMAN_NODES_LOG];
 
 /// A log of all jobs (`EVENT_LOG`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +27,10 @@ pub struct EventLog {
 /// Whose log an entry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogTo {
-    /// The user's.
     User {
         /// Whether it is to be XML (`UserLogUseXML`).
         xml: bool,
     },
-    /// The workflow's.
     Workflow,
     /// That of all jobs.
     Pool,
@@ -61,7 +56,7 @@ pub(crate) fn tells_log(name: &AttrName) -> bool {
 impl<'a> Logs<'a> {
     /// The logs of a job with this ad.
     pub(crate) fn of(ad: &ClassAd, owner: &'a UserName, pool: Option<&'a EventLog>) -> Self {
-        let xml = ad.literal("UserLogUseXML").is_some_and(Value::is_true);
+        let xml = ad.literal(attr::USER_LOG_USE_XML).is_some_and(Value::is_true);
         let mask = || {
             let mask = text_of(ad, WORKFLOW_MASK)?;
             Some(mask.split(',').filter_map(|number| number.trim().parse().ok()).collect())
@@ -69,7 +64,7 @@ impl<'a> Logs<'a> {
         Self {
             owner,
             user: path_of(ad, attr::USER_LOG).map(|path| (path, xml)),
-            workflow: path_of(ad, WORKFLOW_LOG).map(|path| (path, mask())),
+            workflow: path_of(ad, attr::DAGMAN_NODES_LOG).map(|path| (path, mask())),
             pool,
         }
     }

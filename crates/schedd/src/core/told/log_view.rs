@@ -26,9 +26,7 @@ use crate::core::words::{Event, Fact};
 /// What HTCondor 25.14 says of a connection that closed by itself.
 const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
 
-/// Attributes of the job that are told with every entry, and of the slot that are told when a run begins.
-const AD_INFORMATION: &str = "JobAdInformationAttrs";
-pub(crate) const EXECUTE_ATTRS: &str = "UserLogExecuteEventAttrs";
+pub(crate) const EXECUTE_ATTRS: &str = attr::USER_LOG_EXECUTE_EVENT_ATTRS;
 
 /// An entry of a user's log.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +39,7 @@ pub struct LogEntry {
     pub to: LogTo,
     /// About which job.
     pub job: JobId,
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub kind: LogKind,
 }
 
@@ -69,12 +65,7 @@ pub enum LogKind {
         place: Option<SlotPlace>,
     },
     /// 040.
-    Transfer {
-        /// Which step.
-        step: TransferStep,
-        /// To where.
-        to: Option<String>,
-    },
+    Transfer { step: TransferStep, to: Option<String> },
     /// 006.
     ImageSize {
         /// The peak of resident memory, KiB.
@@ -91,7 +82,6 @@ pub enum LogKind {
     },
     /// 004: the run was ended, and the job was not; or it ended and is to run again.
     Evicted {
-        /// Why.
         eviction: Eviction,
         /// What it was.
         run: Box<RunSummary>,
@@ -102,16 +92,13 @@ pub enum LogKind {
     Checkpointed(Box<RunSummary>),
     /// 022: the machine that the run is on is not connected.
     Disconnected {
-        /// Why.
         reason: String,
-        /// The slot.
         slot: Arc<str>,
         /// The startd's address.
         address: String,
     },
     /// 023: it is again, and the run goes on.
     Reconnected {
-        /// The slot.
         slot: Arc<str>,
         /// The startd's address.
         address: String,
@@ -120,7 +107,6 @@ pub enum LogKind {
     Lost {
         /// What is known.
         reason: String,
-        /// The slot.
         slot: Option<Arc<str>>,
     },
     /// 028: what the job wants to be told of itself beside the entry before (`JobAdInformationAttrs`), as ClassAd text.
@@ -169,16 +155,12 @@ pub enum FactoryNews {
     },
     /// 037.
     Paused {
-        /// Why.
         reason: String,
         /// `HoldReasonCode` of its jobs.
         code: HoldCode,
     },
     /// 038.
-    Resumed {
-        /// Why.
-        reason: String,
-    },
+    Resumed { reason: String },
 }
 
 /// Where a program runs.
@@ -267,8 +249,8 @@ impl Core {
             Fact::ClusterSubmitted(record) => {
                 let shared = Arc::new(ads::cluster_ad(record, &self.config));
                 if factory::is_one(&record.spec) {
-                    let notes = text_of(&shared, "SubmitEventNotes");
-                    let user_notes = text_of(&shared, "SubmitEventUserNotes");
+                    let notes = text_of(&shared, attr::SUBMIT_EVENT_NOTES);
+                    let user_notes = text_of(&shared, attr::SUBMIT_EVENT_USER_NOTES);
                     let news = FactoryNews::Submitted { notes, user_notes };
                     self.about_cluster(record, &shared, at, news, log);
                 }
@@ -361,7 +343,7 @@ impl Core {
     /// What is told of a job beside the entries of an event: at the end of a run, with how that ended.
     fn told_with(&self, job: JobRef<'_>, ad: ClassAd, what: &JobEvent, now: Now) -> ClassAd {
         if let JobEvent::RunOver { end, usage, .. } = what
-            && ad.get(AD_INFORMATION).is_some()
+            && ad.get(attr::JOB_AD_INFORMATION_ATTRS).is_some()
         {
             let mut record = job.record();
             record.tally.note_end(end, *usage);
@@ -510,17 +492,17 @@ impl Core {
 }
 
 /// The names of the attributes that a submit entry tells without being asked (HTCondor 25.14).
-const SUBMIT_FACTS: [&str; 2] = ["DAGNodeName", attr::JOB_BATCH_NAME];
+const SUBMIT_FACTS: [&str; 2] = [attr::DAG_NODE_NAME, attr::JOB_BATCH_NAME];
 
 fn submit_entry(ad: &ClassAd, now: Now) -> LogKind {
     let mut names: Vec<String> = SUBMIT_FACTS.map(str::to_owned).into();
-    names.extend(listed(ad, "SubmitEventNotesAttrs", now));
+    names.extend(listed(ad, attr::SUBMIT_EVENT_NOTES_ATTRS, now));
     names.sort_by_key(|name| name.to_ascii_lowercase());
     names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
     LogKind::Submitted {
         facts: told_of(ad, None, &names, now),
-        notes: text_of(ad, "SubmitEventNotes"),
-        user_notes: text_of(ad, "SubmitEventUserNotes"),
+        notes: text_of(ad, attr::SUBMIT_EVENT_NOTES),
+        user_notes: text_of(ad, attr::SUBMIT_EVENT_USER_NOTES),
     }
 }
 
@@ -606,7 +588,9 @@ fn add_all(
     kinds: impl IntoIterator<Item = LogKind>,
     log: &mut Vec<LogEntry>,
 ) {
-    let own = ad.get(AD_INFORMATION).map(|_| listed(ad, AD_INFORMATION, now));
+    let own = ad
+        .get(attr::JOB_AD_INFORMATION_ATTRS)
+        .map(|_| listed(ad, attr::JOB_AD_INFORMATION_ATTRS, now));
     for kind in kinds {
         let about = own.as_ref().map(|names| ad_information(&kind, ad, names, now));
         if let Some(pool) = logs.pool {

@@ -22,7 +22,6 @@ pub struct MailEntry {
     pub submitted: Timestamp,
     /// `Cmd` and its arguments as the user wrote them.
     pub command: String,
-    /// What happened.
     pub news: MailNews,
     /// What `EmailAttributes` names, with the values as ClassAd text; attributes that the job does not have are left out.
     pub attributes: Vec<(String, String)>,
@@ -136,10 +135,10 @@ fn letter(job: JobRef<'_>, ad: &ClassAd, at: Timestamp, news: MailNews) -> MailE
     let text = |name| ad.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let arguments = text(attr::ARGUMENTS).or_else(|| text(attr::ARGS));
     let command = [text(attr::CMD), arguments];
-    let wanted = text("EmailAttributes").unwrap_or_default();
+    let wanted = text(attr::EMAIL_ATTRIBUTES).unwrap_or_default();
     let names = wanted.split([',', ' ']).filter(|name| !name.is_empty());
     MailEntry {
-        to: text("NotifyUser").unwrap_or(job.cluster.owner().as_str()).to_owned(),
+        to: text(attr::NOTIFY_USER).unwrap_or(job.cluster.owner().as_str()).to_owned(),
         job: job.job,
         at,
         submitted: job.cluster.record.body.submitted,

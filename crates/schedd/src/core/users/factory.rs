@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Value};
 use model::userlog::Completion;
-use model::{ClusterId, ClusterSpec, JobId, Now, ProcId};
+use model::{ClusterId, ClusterSpec, JobId, Now, ProcId, attr};
 use proto::client::Happening;
 
 use crate::core::state::core::{Cluster, Core};
@@ -16,10 +16,6 @@ use crate::core::state::ranges::Ranges;
 use crate::core::told::log_view::{FactoryNews, LogEntry};
 use crate::core::users::submit::held_from_the_start;
 use crate::core::words::{Change, Fact, FactoryStep};
-
-/// How many items the description has, and how many jobs there are for each: only of a factory that has items.
-const ITEM_COUNT: &str = "JobMaterializeItemCount";
-const STEP_SIZE: &str = "JobMaterializeStepSize";
 
 /// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held jobs wait too).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +31,8 @@ impl Limits {
             let limit = ad.literal(name).and_then(Value::as_i64)?;
             u64::try_from(limit).ok()
         };
-        let (in_queue, waiting) = (said("JobMaterializeLimit"), said("JobMaterializeMaxIdle"));
+        let (in_queue, waiting) =
+            (said(attr::JOB_MATERIALIZE_LIMIT), said(attr::JOB_MATERIALIZE_MAX_IDLE));
         (in_queue.is_some() || waiting.is_some()).then(|| Self {
             in_queue: in_queue.unwrap_or(u64::MAX),
             waiting: waiting.unwrap_or(u64::MAX),
@@ -226,7 +223,8 @@ impl Cluster {
             said.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
         };
         // A description without items has used none (HTCondor 25.14).
-        let each = number(ITEM_COUNT).and_then(|_| number(STEP_SIZE));
+        let each = number(attr::JOB_MATERIALIZE_ITEM_COUNT)
+            .and_then(|_| number(attr::JOB_MATERIALIZE_STEP_SIZE));
         let completion = match never {
             0 => Completion::Complete,
             _ if self.paused => Completion::Paused,

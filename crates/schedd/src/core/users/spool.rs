@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::ClassAd;
-use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Now, ProcId, Procs, spooling};
+use model::{
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Now, ProcId, Procs, attr, spooling,
+};
 use proto::client::{Answer, Refusal};
 
 use crate::core::state::core::{Cluster, Core, JobRef};
@@ -62,7 +64,7 @@ impl Core {
             let what = format!("spool the files of {procs} jobs at once");
             return Err(Refusal::Limit { what, limit: MAX_SPOOLED.to_string() });
         }
-        let comes_later = ["JobMaterializeLimit", "JobMaterializeMaxIdle"];
+        let comes_later = [attr::JOB_MATERIALIZE_LIMIT, attr::JOB_MATERIALIZE_MAX_IDLE];
         if comes_later.iter().any(|name| spec.ad.get(name).is_some()) {
             return Err(SpoolError::Factory.into());
         }

@@ -8,8 +8,8 @@ use model::{Now, Resources, Universe, UserName, attr};
 use proto::matchmaking::{ClaimedPart, MachineState};
 
 use super::devices::set_available;
-use super::state::{Claim, Core, Phase};
 use super::words::Manner;
+use crate::core::state::{Claim, Core, Phase};
 
 /// For how long an advertisement holds without another.
 const LIFETIME_S: u32 = 900;

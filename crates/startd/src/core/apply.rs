@@ -2,8 +2,8 @@
 
 use model::{ClaimId, Now, Pause, Usage};
 
-use super::state::{Activity, Claim, Core, Phase, Run};
-use super::words::{Accepted, Change, Event, Fact, RunKey, Stray};
+use crate::core::state::{Activity, Claim, Core, Phase, Run};
+use crate::core::words::{Accepted, Change, Event, Fact, RunKey, Stray};
 
 impl Core {
     /// Makes an event true.

@@ -3,7 +3,7 @@
 use model::Now;
 
 use super::state::Core;
-use super::words::{Effect, Event, Input, Rejection};
+use crate::core::words::{Effect, Event, Input, Rejection};
 
 /// What came of a batch.
 #[derive(Debug, Default, PartialEq)]

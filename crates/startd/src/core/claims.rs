@@ -8,8 +8,9 @@ use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow};
 
 use super::ads;
 use super::decide::gone;
-use super::state::{Activity, Claim, Core, Phase, lease_ms};
-use super::words::{Accepted, Fact, Rejection, Stop};
+use super::state::lease_ms;
+use crate::core::state::{Activity, Claim, Core, Phase};
+use crate::core::words::{Accepted, Fact, Rejection, Stop};
 
 impl Core {
     pub(super) fn echo(

@@ -3,8 +3,8 @@
 use model::{ClaimId, Now, ScheddName};
 use proto::claiming::{FromStartd, ToStartd};
 
-use super::state::{Claim, Core};
-use super::words::{Decision, Event, Fact, Input, Rejection};
+use crate::core::state::{Claim, Core};
+use crate::core::words::{Decision, Event, Fact, Input, Rejection};
 
 impl Core {
     /// What follows from an input. Changes nothing.

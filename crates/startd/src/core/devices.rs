@@ -4,7 +4,7 @@ use classad::{ClassAd, Env, Expr};
 use model::{Devices, Now, Resources};
 
 use super::state::Core;
-use super::words::{Custom, Device};
+use crate::core::words::{Custom, Device};
 
 impl Core {
     /// The pieces that a claim of so much gets: of those that no other claim has, the first that the job takes (`require_gpus`).

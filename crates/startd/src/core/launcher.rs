@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use model::{RunEnd, Usage};
 
-use super::state::{Claim, Core, Phase};
-use super::words::{Fact, FromLauncher, LauncherRun, LauncherState, Rejection, RunKey, Stray};
+use crate::core::state::{Claim, Core, Phase};
+use crate::core::words::{
+    Fact, FromLauncher, LauncherRun, LauncherState, Rejection, RunKey, Stray,
+};
 
 impl Core {
     pub(super) fn heard_from_launcher(

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use model::{ClaimId, Now, Pause, ScheddName};
 use proto::claiming::{ClaimGranted, FromStartd};
 
-use super::state::{Claim, Core, Phase, Run, lease_ms};
-use super::words::{Accepted, Change, Effect, Event, Fact, RunKey, StartProcess, Stray};
+use super::state::lease_ms;
+use crate::core::state::{Claim, Core, Phase, Run};
+use crate::core::words::{Accepted, Change, Effect, Event, Fact, RunKey, StartProcess, Stray};
 
 /// SIGKILL, for runs that get no grace.
 const SIGKILL: i32 = 9;

@@ -9,7 +9,7 @@ use model::{
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
 
-use super::words::{Machine, Manner, Measured, RunKey, Stop};
+use crate::core::words::{Machine, Manner, Measured, RunKey, Stop};
 
 /// One machine's claims and runs, and what follows from what is heard of them.
 ///

@@ -9,10 +9,10 @@ use model::{
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 
-use super::words::{Custom, Device};
-use super::{
+use super::run_batch;
+use crate::core::words::{Custom, Device};
+use crate::core::{
     Batch, Core, Effect, FromLauncher, Input, LauncherRun, LauncherState, Machine, RunKey, State,
-    run_batch,
 };
 
 const CLAIM: ClaimId = ClaimId { journal: 5, number: 1 };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use model::{ClaimId, Now, VacateCode};
 use proto::claiming::BEAT_EVERY;
 
-use super::state::{Activity, Claim, Core};
-use super::words::{Fact, Stop};
+use crate::core::state::{Activity, Claim, Core};
+use crate::core::words::{Fact, Stop};
 
 /// How long a claim may be without a run before it is dropped. A schedd gives a claim back, or uses it, within seconds; this
 /// is for the schedd that has forgotten it.

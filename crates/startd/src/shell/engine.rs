@@ -14,23 +14,24 @@ use proto::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::account::{Account, Accounts};
-use super::advertiser::{Advertiser, Haste};
-use super::dataflow::may_be_skipped;
-use super::deferral::{Deferrals, Ready};
-use super::disk::{DiskMeasured, DiskUse};
-use super::journal::{Journal, JournalError};
-use super::launcher_link::{Heard, Order};
-use super::manifest;
-use super::porter::{Carried, Porter};
-use super::sandbox::Sandboxes;
-use super::schedds::ScheddLink;
-use super::tail::RunPlace;
-use super::translate;
+use crate::core::run_batch;
 use crate::core::{
     Batch, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun, LauncherState, RunKey,
-    StartProcess, run_batch,
+    StartProcess,
 };
+use crate::shell::files::dataflow::may_be_skipped;
+use crate::shell::files::manifest;
+use crate::shell::files::starter_log::{Account, Accounts};
+use crate::shell::journal::{Journal, JournalError};
+use crate::shell::links::launcher::{Heard, Order};
+use crate::shell::links::negotiator::{Advertiser, Haste};
+use crate::shell::links::schedds::ScheddLink;
+use crate::shell::links::translate;
+use crate::shell::machine::disk::{DiskMeasured, DiskUse};
+use crate::shell::run::deferral::{Deferrals, Ready};
+use crate::shell::run::porter::{Carried, Porter};
+use crate::shell::run::sandbox::Sandboxes;
+use crate::shell::run::tail::RunPlace;
 
 /// Inputs that wait while a batch is worked on. When it is full, connections wait: nothing is lost, memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;

@@ -18,19 +18,18 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::advertiser::{self, Advertiser};
-use super::detect;
-use super::disk::DiskUse;
-use super::engine::{self, Engine, EngineInput, Parts};
-use super::journal::{Journal, JournalError, Opened};
-use super::launcher_link;
-use super::measure;
-use super::plugins::Plugins;
-use super::porter::Porter;
-use super::sandbox::Sandboxes;
-use super::schedds::{self, Desk, draw};
-use super::settings::Settings;
 use crate::core::{Core, Machine};
+use crate::shell::engine::{self, Engine, EngineInput, Parts};
+use crate::shell::files::plugins::Plugins;
+use crate::shell::journal::{Journal, JournalError, Opened};
+use crate::shell::links::launcher;
+use crate::shell::links::negotiator::{self, Advertiser};
+use crate::shell::links::schedds::{self, Desk, draw};
+use crate::shell::machine::disk::DiskUse;
+use crate::shell::machine::settings::Settings;
+use crate::shell::machine::{detect, measure};
+use crate::shell::run::porter::Porter;
+use crate::shell::run::sandbox::Sandboxes;
 
 /// The kernel's name for this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -134,8 +133,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         connections: AtomicU64::new(0),
         schedds: TaskTracker::new(),
     });
-    let telling = tokio::spawn(advertiser::keep_telling(config.negotiator, machine, latest));
-    let ordering = tokio::spawn(launcher_link::keep_open(config.launcher, inputs.clone()));
+    let telling = tokio::spawn(negotiator::keep_telling(config.negotiator, machine, latest));
+    let ordering = tokio::spawn(launcher::keep_open(config.launcher, inputs.clone()));
     tokio::spawn(measure::keep_measuring(
         config.execute_dir,
         config.state_dir,

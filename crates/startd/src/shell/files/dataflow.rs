@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use classad::{ClassAd, Value};
 use model::{Universe, attr, file_items, url_scheme};
 
-use super::sandbox::{NULL, text};
+use crate::shell::run::sandbox::{NULL, text};
 
 /// Whether the job wants to be skipped if it can be. Jobs that run beside the schedd are not (HTCondor 25.14).
 pub(crate) fn may_be_skipped(job: &ClassAd) -> bool {

@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::engine::EngineInput;
-use super::tail;
 use crate::core::Input;
+use crate::shell::engine::EngineInput;
+use crate::shell::run::tail;
 
 /// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine. When it is full the
 /// connection is closed, and the greeting of the next one makes good what was not said.

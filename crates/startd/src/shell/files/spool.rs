@@ -15,7 +15,9 @@ use nix::errno::Errno;
 use proto::files::{Sum, is_below};
 use serde::{Deserialize, Serialize};
 
-use super::copying::{Outlives, TransferError, copy_link, copy_summed, failed, make_parent};
+use crate::shell::files::copying::{
+    Outlives, TransferError, copy_link, copy_summed, failed, make_parent,
+};
 
 /// The list of what is in a folder. It is beside the files, so none of them can have its name.
 const LIST: &str = "list.json";

@@ -10,7 +10,7 @@ use model::cmdline::{CmdlineError, environ_of};
 use model::{JobId, Universe, attr};
 use proto::chirp;
 
-use super::devices::GPUS;
+use crate::shell::machine::devices::GPUS;
 
 /// Variables by which libraries learn how many threads to use (HTCondor 25.14: `STARTER_NUM_THREADS_ENV_VARS`). Without
 /// them, a job with one processor of sixty-four starts sixty-four threads.

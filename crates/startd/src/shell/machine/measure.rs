@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::engine::EngineInput;
-use super::speed;
 use crate::core::{Input, Measured, Speed};
+use crate::shell::engine::EngineInput;
+use crate::shell::machine::speed;
 
 /// How often. It also renews the machine's advertisement, which holds for fifteen times as long.
 const EVERY: Duration = Duration::from_secs(60);

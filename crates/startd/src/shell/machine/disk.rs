@@ -11,8 +11,8 @@ use proto::clock;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::engine::EngineInput;
 use crate::core::RunKey;
+use crate::shell::engine::EngineInput;
 
 /// How often folders are walked at most.
 const EVERY_MS: u64 = 5_000;

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr, Value};
 
-use super::settings::{Inventory, NamedResource};
 use crate::core::{Custom, Device};
+use crate::shell::machine::settings::{Inventory, NamedResource};
 
 /// The name of GPUs.
 pub(crate) const GPUS: &str = "GPUs";

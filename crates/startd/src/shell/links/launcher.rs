@@ -20,9 +20,9 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::engine::EngineInput;
-use super::translate::wire_key;
 use crate::core::RunKey;
+use crate::shell::engine::EngineInput;
+use crate::shell::links::translate::wire_key;
 
 /// Orders that wait for a launcher that reads slowly. When it is full the connection is given up, and the list of the next
 /// one says how things stand.

@@ -20,14 +20,14 @@ use nix::errno::Errno;
 use proto::{chirp, clock};
 use serde::{Deserialize, Serialize};
 
-use super::account::{ACCOUNT, Account};
-use super::copying::{TransferError, copy_file, copy_item, failed, make_parent};
-use super::environment::{JOB_AD, MACHINE_AD};
-use super::manifest::Manifest;
-use super::plugins::{Errand, Plugins, Way};
-use super::sandbox::text;
-use super::spool::Spool;
-use super::tool;
+use crate::shell::files::copying::{TransferError, copy_file, copy_item, failed, make_parent};
+use crate::shell::files::manifest::Manifest;
+use crate::shell::files::plugins::{Errand, Plugins, Way};
+use crate::shell::files::spool::Spool;
+use crate::shell::files::starter_log::{ACCOUNT, Account};
+use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
+use crate::shell::run::sandbox::text;
+use crate::shell::run::tool;
 
 /// The permissions of an executable that was brought (HTCondor 25.14 makes it executable whatever it was).
 const EXECUTABLE_MODE: u32 = 0o755;
@@ -161,7 +161,7 @@ fn is_streamed(job: &ClassAd, flag: &str) -> bool {
 
 /// What a stream's attribute names; `None` if it is nothing.
 fn stream_path<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
-    text(job, name).filter(|path| *path != super::sandbox::NULL)
+    text(job, name).filter(|path| *path != crate::shell::run::sandbox::NULL)
 }
 
 /// Where a stream is on the submitting side.

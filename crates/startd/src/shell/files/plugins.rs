@@ -21,8 +21,8 @@ use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::copying::TransferError;
-use super::environment::{JOB_AD, MACHINE_AD};
+use crate::shell::files::copying::TransferError;
+use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
 
 /// How long a plug-in may take to say what it can do (HTCondor 25.14: 20 s).
 const ASKING_TIME: Duration = Duration::from_secs(20);

@@ -11,10 +11,10 @@ use model::version::{CONDOR_VERSION, condor_platform};
 use model::{Resources, Timestamp, attr};
 use nix::sys::utsname::uname;
 
-use super::devices::{self, Inventories};
-use super::measure::free_disk_kib;
-use super::settings::Settings;
 use crate::core::Custom;
+use crate::shell::machine::devices::{self, Inventories};
+use crate::shell::machine::measure::free_disk_kib;
+use crate::shell::machine::settings::Settings;
 
 /// Processor features that are advertised, by their name in `/proc/cpuinfo`; the attribute is `has_<name>`.
 const FEATURES: [&str; 8] =

@@ -18,10 +18,10 @@ use model::{RunEnd, Usage, attr};
 use nix::fcntl::OFlag;
 use proto::clock;
 
-use super::copying::{TransferError, copy_file, make_parent};
-use super::environment::JOB_AD;
-use super::sandbox::text;
 use crate::core::{RunKey, StartProcess};
+use crate::shell::files::copying::{TransferError, copy_file, make_parent};
+use crate::shell::run::environment::JOB_AD;
+use crate::shell::run::sandbox::text;
 
 /// The file in the scratch folder (HTCondor 25.14's name).
 pub(crate) const ACCOUNT: &str = ".starter.log";

@@ -14,7 +14,7 @@ use launcher::wire::Start;
 use model::{attr, stays_inside};
 use serde::{Deserialize, Serialize};
 
-use super::sandbox::text;
+use crate::shell::run::sandbox::text;
 
 /// Where the manifest of a run is, in its scratch folder; only for runs whose files do not travel.
 const MARKER: &str = ".manifest";

@@ -8,8 +8,8 @@ use launcher::wire::{Companion, OsBytes, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_in};
 use model::{Universe, attr};
 
-use super::environment::{self, Place};
-use super::sandbox::{pairs, stdio, text};
+use crate::shell::run::environment::{self, Place};
+use crate::shell::run::sandbox::{pairs, stdio, text};
 
 const OUTPUTS: [&str; 2] = [attr::TOOL_DAEMON_OUTPUT, attr::TOOL_DAEMON_ERROR];
 

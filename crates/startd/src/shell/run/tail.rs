@@ -13,10 +13,10 @@ use proto::net::Peer;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
-use super::engine::EngineInput;
-use super::environment::JOB_AD;
-use super::sandbox::{NULL, text};
-use super::transfer::{STDERR, STDOUT};
+use crate::shell::engine::EngineInput;
+use crate::shell::files::transfer::{STDERR, STDOUT};
+use crate::shell::run::environment::JOB_AD;
+use crate::shell::run::sandbox::{NULL, text};
 
 /// The most bytes in one answer: far below the longest frame, and what a person can look at.
 const PART_MAX_BYTES: u32 = 256 << 10;

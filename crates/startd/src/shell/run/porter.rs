@@ -17,15 +17,15 @@ use nix::errno::Errno;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use super::account::Account;
-use super::dataflow::{is_up_to_date, may_be_skipped};
-use super::disk::{self, DiskUsed};
-use super::engine::EngineInput;
-use super::plugins::Plugins;
-use super::sandbox::Sandboxes;
-use super::transfer::{self, Ended, Plan};
-use super::translate;
 use crate::core::{RunKey, StartProcess};
+use crate::shell::engine::EngineInput;
+use crate::shell::files::dataflow::{is_up_to_date, may_be_skipped};
+use crate::shell::files::plugins::Plugins;
+use crate::shell::files::starter_log::Account;
+use crate::shell::files::transfer::{self, Ended, Plan};
+use crate::shell::links::translate;
+use crate::shell::machine::disk::{self, DiskUsed};
+use crate::shell::run::sandbox::Sandboxes;
 
 /// How many runs' files are copied at a time: more would only make the disk seek.
 const CARRIERS: usize = 4;

@@ -25,16 +25,16 @@ use proto::chirp::{self, ChirpConfig};
 use proto::clock;
 use tokio::sync::mpsc;
 
-use super::account::Account;
-use super::environment::{self, JOB_AD, MACHINE_AD, Place};
-use super::manifest::Manifest;
-use super::nicknames::Nicknames;
-use super::plugins::Plugins;
-use super::spool::Spool;
-use super::tool;
-use super::transfer;
-use super::translate::wire_key;
 use crate::core::{RunKey, StartProcess};
+use crate::shell::files::manifest::Manifest;
+use crate::shell::files::plugins::Plugins;
+use crate::shell::files::spool::Spool;
+use crate::shell::files::starter_log::Account;
+use crate::shell::files::transfer;
+use crate::shell::links::translate::wire_key;
+use crate::shell::run::environment::{self, JOB_AD, MACHINE_AD, Place};
+use crate::shell::run::nicknames::Nicknames;
+use crate::shell::run::tool;
 
 /// The file mode creation mask of jobs (HTCondor 25.14's).
 const UMASK: u32 = 0o022;

@@ -1,0 +1,10 @@
+//! Files that travel between the submitting side and a run's scratch folder: which (`transfer`), that each arrives whole (`copying`), by URL
+//! (`plugins`), what an evicted job keeps (`spool`), and whether any need travel (`dataflow`); what is told of them (`manifest`, `starter_log`).
+
+pub(crate) mod copying;
+pub(crate) mod dataflow;
+pub(crate) mod manifest;
+pub(crate) mod plugins;
+pub(crate) mod spool;
+pub(crate) mod starter_log;
+pub(crate) mod transfer;

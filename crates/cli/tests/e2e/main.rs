@@ -6,6 +6,7 @@ mod chirp;
 mod commands;
 mod configuration;
 mod devices;
+mod faults;
 mod goldens;
 mod guide;
 mod harness;

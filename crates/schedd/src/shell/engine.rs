@@ -22,7 +22,7 @@ use crate::core::run_batch;
 use crate::core::{Core, Dirty, Effect, Input, MailEntry};
 use crate::shell::mail::{Letter, Mailer};
 use crate::shell::store::{Store, StoreError};
-use crate::shell::userlog::{LogBatch, LogWriter};
+use crate::shell::userlog::{LogBatch, LogText, LogWriter};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;
@@ -44,6 +44,8 @@ pub(crate) enum EngineInput {
     Page(Box<PageRequest>, oneshot::Sender<Page>),
     /// The letter of this number was sent, or given up.
     LetterDone(u64),
+    /// Much stands in users' logs that the outbox still has.
+    LogsDone,
     Totals(oneshot::Sender<Totals>),
     /// The schedd's own ad.
     Statistics(oneshot::Sender<ClassAd>),
@@ -75,9 +77,6 @@ pub(crate) struct Engine {
     links: Links,
     spool: Spool,
     logs: LogWriter,
-    /// The last number given in the outbox, and the last that was forgotten.
-    last_outbox: u64,
-    forgotten: u64,
     mail: Post,
     log_forms: LogForms,
     /// The schedd's address, for event 000.
@@ -108,6 +107,7 @@ struct Taken {
     clients: Vec<Option<oneshot::Sender<Answer>>>,
     reads: Vec<EngineInput>,
     letters_done: Vec<u64>,
+    logs_done: bool,
     stop: bool,
 }
 
@@ -145,21 +145,7 @@ impl Post {
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { core, store, links, spool, logs, mail, log_forms, host, recorded } = parts;
-        let last_outbox = logs.written();
-        Self {
-            core,
-            store,
-            links,
-            spool,
-            logs,
-            last_outbox,
-            forgotten: 0,
-            mail,
-            log_forms,
-            host,
-            recorded,
-            dropped: 0,
-        }
+        Self { core, store, links, spool, logs, mail, log_forms, host, recorded, dropped: 0 }
     }
 
     /// Runs until it is told to stop.
@@ -197,9 +183,9 @@ impl Engine {
         let taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
-        let mut texts = logtext::of_entries(&batch.log, &self.host, &self.log_forms);
+        let texts = self.numbered(logtext::of_entries(&batch.log, &self.host, &self.log_forms));
         let letters = self.mail.letters(&batch.mail);
-        self.commit(&batch.dirty, &mut texts, &letters, taken.letters_done).await?;
+        self.commit(&batch.dirty, &texts, &letters, &taken).await?;
         self.make_spools(&batch.effects);
         self.logs.write(texts);
         self.mail.post(letters);
@@ -223,26 +209,28 @@ impl Engine {
         Ok(taken.stop)
     }
 
+    /// The texts, as the outbox has them.
+    fn numbered(&self, texts: LogBatch) -> Vec<LogText> {
+        let ids = self.logs.last() + 1..;
+        let numbered = ids.zip(texts.texts);
+        numbered.map(|(id, (path, text))| LogText { id, path, text }).collect()
+    }
+
     async fn commit(
         &mut self,
         dirty: &Dirty,
-        texts: &mut LogBatch,
+        texts: &[LogText],
         letters: &[(u64, Letter)],
-        letters_done: Vec<u64>,
+        taken: &Taken,
     ) -> Result<(), StoreError> {
         let mut batch = rows::to_batch(dirty)?;
         batch.letters = rows::letters_to_rows(letters)?;
-        batch.letters_done = letters_done;
-        for (path, text) in &texts.texts {
-            self.last_outbox += 1;
-            batch.outbox.push((self.last_outbox, path.to_string(), text.clone()));
-        }
-        texts.upto = self.last_outbox;
-        let written = self.logs.written();
-        if written > self.forgotten && !batch.is_empty() {
+        batch.letters_done.clone_from(&taken.letters_done);
+        let row = |text: &LogText| (text.id, text.path.to_string(), text.text.clone());
+        batch.outbox = texts.iter().map(row).collect();
+        if taken.logs_done || !batch.is_empty() {
             // Rides along. If no commit follows, a restart finds these texts in their logs and leaves them.
-            batch.outbox_done = Some(written);
-            self.forgotten = written;
+            batch.outbox_done = self.logs.take_done();
         }
         self.store.commit(&batch).await
     }
@@ -288,6 +276,7 @@ impl Engine {
             EngineInput::Core(_)
             | EngineInput::Ask(..)
             | EngineInput::LetterDone(_)
+            | EngineInput::LogsDone
             | EngineInput::Stop => {}
         }
     }
@@ -310,6 +299,7 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
                 taken.reads.push(read);
             }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),
+            EngineInput::LogsDone => taken.logs_done = true,
             EngineInput::Stop => taken.stop = true,
         }
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use classad::ClassAd;
 use jiff::tz::TimeZone;
@@ -22,14 +23,21 @@ use crate::core::{Beside, Config as CoreConfig, Core, EventLog, Starts, SystemPo
 use crate::shell::clients::{self, Desk};
 use crate::shell::engine::{self, Engine, EngineInput, Parts, Post};
 use crate::shell::mail::{MailRoute, Mailer};
-use crate::shell::store::{Loaded, Store, StoreError};
-use crate::shell::userlog::{LogBatch, LogWriter, Rotation};
+use crate::shell::store::{Loaded, Reader, Store, StoreError};
+use crate::shell::userlog::{LogText, LogWriter, Outbox, Pending, Rotation, Surroundings};
 
 /// The queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
 
 /// The folder in it of what evicted jobs keep, and of the files of spooled jobs.
 const SPOOL_FOLDER: &str = "spool";
+
+/// Texts for users' logs that are read at once, bytes, and how many threads may ask at a time before one waits.
+const OUTBOX_BYTES: usize = 1 << 20;
+const OUTBOX_ASKS: usize = 16;
+
+/// When they are read again after a failure.
+const OUTBOX_RETRY: Duration = Duration::from_secs(1);
 
 /// What a schedd is told at its start.
 #[derive(Clone, Debug)]
@@ -111,16 +119,27 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     in_order(&spool, &core);
     let history = History::new(store.reader(), core_config);
     let rotation = config.event_log.as_ref().map(PoolLog::rotation);
-    let logs = LogWriter::start(pending_texts(&loaded), rotation);
     tracing::info!(
         schedd = config.name,
         last_event = loaded.last_seq,
-        texts = loaded.outbox.len(),
+        logs = loaded.outbox_logs.len(),
         "loaded the queue"
     );
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let (recorded, follow) = watch::channel(loaded.last_seq);
+    let logs = LogWriter::start(
+        &pending_texts(&loaded),
+        Surroundings {
+            outbox: outbox(store.reader()),
+            remind: Box::new({
+                let engine = inputs.clone();
+                // If its queue is full, it commits soon.
+                move || drop(engine.try_send(EngineInput::LogsDone))
+            }),
+            rotation,
+        },
+    );
     let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
     let zone = TimeZone::system();
     let host = config.address.clone();
@@ -206,13 +225,37 @@ fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
 }
 
 /// Texts that the last life committed and may not have written.
-fn pending_texts(loaded: &Loaded) -> LogBatch {
-    let mut pending = LogBatch::default();
-    for (id, path, text) in &loaded.outbox {
-        pending.upto = *id;
-        pending.add(path.as_str().into(), text);
-    }
-    pending
+fn pending_texts(loaded: &Loaded) -> Pending {
+    let logs = loaded.outbox_logs.iter().map(|log| Arc::from(log.as_str())).collect();
+    Pending { upto: loaded.outbox_last, logs }
+}
+
+/// Reads the outbox for the threads that write logs.
+fn outbox(reader: Reader) -> Outbox {
+    let (asks, mut asked) = mpsc::channel::<(u64, std::sync::mpsc::SyncSender<_>)>(OUTBOX_ASKS);
+    tokio::spawn(async move {
+        while let Some((after, answer)) = asked.recv().await {
+            loop {
+                match reader.outbox(after, OUTBOX_BYTES).await {
+                    Ok(page) => {
+                        // Who asks waits for one answer.
+                        let _ = answer.try_send(page);
+                        break;
+                    }
+                    Err(error) => tracing::error!(%error, "users' event logs are behind"),
+                }
+                tokio::time::sleep(OUTBOX_RETRY).await;
+            }
+        }
+    });
+    Arc::new(move |after| {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        asks.blocking_send((after, answer)).ok()?;
+        let page: Vec<(u64, String, String)> = answered.recv().ok()?;
+        let text =
+            |(id, path, text): (u64, String, String)| LogText { id, path: path.into(), text };
+        Some(page.into_iter().map(text).collect())
+    })
 }
 
 /// Names this life of the schedd, in the matches that it makes itself.

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use futures_util::TryStreamExt;
 use serde_json::{Value as Json, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
@@ -44,6 +45,7 @@ const WRITE_META: &str = "\
     on conflict do update set body = excluded.body";
 const WRITE_OUTBOX: &str = "\
     insert into outbox (id, path, text) select value ->> 0, value ->> 1, value ->> 2 from json_each(?)";
+const DROP_OUTBOX: &str = "delete from outbox where id in (select value from json_each(?))";
 
 const WRITE_LETTERS: &str = "\
     insert into letter (id, body) select value ->> 0, value ->> 1 from json_each(?)";
@@ -94,8 +96,8 @@ pub struct Batch {
     pub meta: Vec<(&'static str, String)>,
     /// Texts for users' logs: number, file, text. Written after the commit, forgotten in a later one.
     pub outbox: Vec<(u64, String, String)>,
-    /// Up to which number the users' logs have been written.
-    pub outbox_done: Option<u64>,
+    /// The numbers of the texts that stand in the users' logs by now, or were given up.
+    pub outbox_done: Vec<u64>,
     /// Letters that are to be sent: number and JSON. Sent after the commit, forgotten in a later one.
     pub letters: Vec<(u64, String)>,
     /// Letters that are done with.
@@ -162,8 +164,10 @@ pub struct Loaded {
     pub past: Vec<([u8; 16], u32, u32)>,
     /// The last position of the record.
     pub last_seq: u64,
-    /// Texts for users' logs that may not have been written: number, file, text, in order.
-    pub outbox: Vec<(u64, String, String)>,
+    /// The users' logs that have texts in the outbox, which may not have been written.
+    pub outbox_logs: Vec<String>,
+    /// The last number there.
+    pub outbox_last: u64,
     /// Letters that may not have been sent: number and JSON, in order.
     pub letters: Vec<(u64, String)>,
 }
@@ -178,7 +182,7 @@ impl Batch {
             && self.events.is_empty()
             && self.meta.is_empty()
             && self.outbox.is_empty()
-            && self.outbox_done.is_none()
+            && self.outbox_done.is_empty()
             && self.letters.is_empty()
             && self.letters_done.is_empty()
     }
@@ -276,21 +280,22 @@ impl Store {
             .fetch_one(&mut *db)
             .await
             .map_err(failed("read the last event"))?;
-        let outbox: Vec<(i64, String, String)> =
-            sqlx::query_as("select id, path, text from outbox order by id")
-                .fetch_all(&mut *db)
-                .await
-                .map_err(failed("read texts for users' logs"))?;
+        let outbox_logs: Vec<String> = sqlx::query_scalar("select distinct path from outbox")
+            .fetch_all(&mut *db)
+            .await
+            .map_err(failed("read which users' logs have texts"))?;
+        let outbox_last: i64 = sqlx::query_scalar("select coalesce(max(id), 0) from outbox")
+            .fetch_one(&mut *db)
+            .await
+            .map_err(failed("read which users' logs have texts"))?;
         let letters: Vec<(i64, String)> = sqlx::query_as("select id, body from letter order by id")
             .fetch_all(&mut *db)
             .await
             .map_err(failed("read letters"))?;
         Ok(Loaded {
             letters: letters.into_iter().map(|(id, body)| (id.unsigned_abs(), body)).collect(),
-            outbox: outbox
-                .into_iter()
-                .map(|(id, path, text)| (id.unsigned_abs(), path, text))
-                .collect(),
+            outbox_logs,
+            outbox_last: outbox_last.unsigned_abs(),
             clusters: clusters
                 .iter()
                 .map(new_cluster)
@@ -375,6 +380,30 @@ impl Reader {
         row.as_ref().map(new_cluster).transpose().map_err(failed("read a cluster"))
     }
 
+    /// Texts for users' logs after a number, in order, at most so many bytes of them but one at least.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn outbox(
+        &self,
+        after: u64,
+        bytes: usize,
+    ) -> Result<Vec<(u64, String, String)>, StoreError> {
+        let mut rows = sqlx::query_as("select id, path, text from outbox where id > ? order by id")
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .fetch(&self.0);
+        let (mut page, mut read): (Vec<(u64, String, String)>, usize) = (Vec::new(), 0);
+        while read < bytes || page.is_empty() {
+            let next: Option<(i64, String, String)> =
+                rows.try_next().await.map_err(failed("read texts for users' logs"))?;
+            let Some((id, path, text)) = next else { break };
+            read += text.len();
+            page.push((id.unsigned_abs(), path, text));
+        }
+        Ok(page)
+    }
+
     /// Events from a position on, at most a page.
     ///
     /// # Errors
@@ -455,13 +484,8 @@ async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), Stor
 }
 
 async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    if let Some(done) = batch.outbox_done {
-        sqlx::query("delete from outbox where id <= ?")
-            .bind(i64::try_from(done).unwrap_or(i64::MAX))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("forget what stands in users' logs"))?;
-    }
+    let done = batch.outbox_done.iter().map(|id| json!(id)).collect();
+    each(tx, done, "forget what stands in users' logs", DROP_OUTBOX).await?;
     let texts = batch.outbox.iter().map(|(id, path, text)| json!([id, path, text])).collect();
     each(tx, texts, "keep texts for users' logs", WRITE_OUTBOX).await?;
     let done = batch.letters_done.iter().map(|id| json!(id)).collect();

@@ -1,27 +1,44 @@
-//! Writes users' event logs, on a thread of its own, behind the record: what is logged was committed before, and each event
+//! Writes users' event logs, on threads of their own, behind the record: what is logged was committed before, and each event
 //! stands in a log once, even if the schedd is killed between writing and remembering that it did.
 //!
-//! Texts are committed with the events they tell of (the store's outbox), and forgotten in a commit after they were appended.
-//! The truth is the record in the store; a log is a copy for people and for tools that read HTCondor's format. A log that cannot
-//! be written is reported and costs no job anything.
+//! Texts are committed with the events they tell of (the store's outbox), and forgotten in a commit after they were appended and
+//! synced. The truth is the record in the store; a log is a copy for people and for tools that read HTCondor's format. A log that
+//! cannot be written is reported and costs no job anything.
+//!
+//! **The engine never waits for a log.** Each file system has a thread of its own ([`lane`]): a server that does not answer delays
+//! the logs that are on it. What does not fit into a thread's memory is left in the outbox, and read again from there.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+mod file;
+mod lane;
+mod mounts;
 
-/// Batches that wait for a slow disk. When it is full the engine waits: logs never grow behind without bound.
-const QUEUE: usize = 64;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// Text for some logs, and its last number in the outbox.
+pub(crate) use file::Rotation;
+use file::{Opener, open_plain};
+use lane::{Lane, Tools};
+use mounts::Mounts;
+use proto::clock;
+
+/// Texts of one file system that wait in memory, bytes: seconds of work for a disk. More wait in the outbox.
+const LANE_BYTES: usize = 8 << 20;
+
+/// Texts that are written and that the outbox has not forgotten, bytes: what a restart compares with the ends of the logs.
+const UNFORGOTTEN_BYTES: usize = 4 << 20;
+
+/// How long a stop waits for logs. What is not written then is in the outbox, for the next start.
+const STOP_WAIT: Duration = Duration::from_secs(3);
+
+/// How often file systems that are new are looked for, milliseconds.
+const MOUNTS_EVERY_MS: u64 = 10_000;
+
+/// Text for some logs.
 #[derive(Debug, Default)]
 pub(crate) struct LogBatch {
-    /// The last number in the outbox that is in here.
-    pub(crate) upto: u64,
     /// What to append, by file, in order.
     pub(crate) texts: BTreeMap<Arc<str>, String>,
 }
@@ -33,176 +50,254 @@ impl LogBatch {
     }
 }
 
-/// When a log begins anew, and how many old ones are kept.
+/// Text for one log, as the outbox has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rotation {
+pub(crate) struct LogText {
+    /// Its number in the outbox.
+    pub(crate) id: u64,
     pub(crate) path: Arc<str>,
-    /// How long it may get, bytes; without end if unset.
-    pub(crate) most_bytes: Option<u64>,
-    /// How many old ones are kept: one as `NAME.old`, more as `NAME.1` (the last) and so on (HTCondor 25.14).
-    pub(crate) kept: u32,
+    /// What to append.
+    pub(crate) text: String,
 }
 
-impl Rotation {
-    /// The names of old logs, the last first.
-    fn old(&self) -> Vec<PathBuf> {
-        let name = |end: &str| PathBuf::from(format!("{}.{end}", self.path));
-        match self.kept {
-            0 => Vec::new(),
-            1 => vec![name("old")],
-            kept => (1..=kept).map(|nth| name(&nth.to_string())).collect(),
+/// Reads a part of the outbox after a number, in order; none when there is nobody left to ask. Blocks.
+pub(crate) type Outbox = Arc<dyn Fn(u64) -> Option<Vec<LogText>> + Send + Sync>;
+
+/// What the outbox had at a restart: some of it may stand in the logs already.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Its last number.
+    pub(crate) upto: u64,
+    /// The logs that have texts there.
+    pub(crate) logs: BTreeSet<Arc<str>>,
+}
+
+/// What a writer is made of.
+pub(crate) struct Surroundings {
+    /// How the outbox is read.
+    pub(crate) outbox: Outbox,
+    /// Asks the engine to forget what is written though nothing else happens.
+    pub(crate) remind: Box<dyn Fn() + Send + Sync>,
+    /// The log that begins anew when it is long.
+    pub(crate) rotation: Option<Rotation>,
+}
+
+/// What is written, and not forgotten yet.
+struct Tally {
+    state: Mutex<Done>,
+    forgotten: Condvar,
+    remind: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Done {
+    ids: Vec<u64>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Tally {
+    fn lock(&self) -> MutexGuard<'_, Done> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are written and synced, or given up.
+    fn done(&self, ids: &[u64], bytes: usize) {
+        let mut done = self.lock();
+        done.ids.extend(ids);
+        done.bytes += bytes;
+        let is_much = done.bytes >= UNFORGOTTEN_BYTES;
+        drop(done);
+        if is_much {
+            (self.remind)();
         }
     }
 
-    /// Makes room for so many bytes more.
-    fn make_room(&self, bytes: usize) -> io::Result<()> {
-        let path = Path::new(&*self.path);
-        let length = fs::metadata(path).map_or(0, |found| found.len());
-        let after = length.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if length == 0 || self.most_bytes.is_none_or(|most| after <= most) {
-            return Ok(());
-        }
-        let old = self.old();
-        for nth in (1..old.len()).rev() {
-            rename(&old[nth - 1], &old[nth])?;
-        }
-        match old.first() {
-            Some(last) => rename(path, last),
-            None => fs::remove_file(path),
+    fn wait_until_forgotten(&self) {
+        let mut done = self.lock();
+        while done.bytes >= UNFORGOTTEN_BYTES && !done.closed {
+            // The engine's queue may have been full when it was reminded.
+            (self.remind)();
+            let waited = self.forgotten.wait_timeout(done, Duration::from_secs(1));
+            done = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })
-}
-
-/// The writer's thread.
-#[derive(Debug)]
+/// The engine's end of the writers.
 pub(crate) struct LogWriter {
-    queue: Option<SyncSender<LogBatch>>,
-    written: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    lanes: BTreeMap<PathBuf, Lane>,
+    mounts: Arc<Mounts>,
+    mounts_read_ms: u64,
+    surroundings: (Outbox, Option<Rotation>, Opener),
+    tally: Arc<Tally>,
+    lane_bytes: usize,
+    last: u64,
+    alive: (Option<SyncSender<()>>, Receiver<()>),
 }
 
 impl LogWriter {
-    /// Starts it. `pending` is what the outbox had at a restart: some of it may stand in the logs already.
-    pub(crate) fn start(pending: LogBatch, rotation: Option<Rotation>) -> Self {
-        let (queue, batches) = sync_channel(QUEUE);
-        let written = Arc::new(AtomicU64::new(pending.upto));
-        let thread = thread::spawn({
-            let written = Arc::clone(&written);
-            move || {
-                write_pending(&pending, rotation.as_ref());
-                write_batches(&batches, &written, rotation.as_ref());
-            }
-        });
-        Self { queue: Some(queue), written, thread: Some(thread) }
+    /// Starts what is needed for `pending`.
+    pub(crate) fn start(pending: &Pending, surroundings: Surroundings) -> Self {
+        Self::start_with(pending, surroundings, LANE_BYTES, Arc::new(open_plain))
     }
 
-    /// Hands over a batch; waits if the disk is far behind.
-    pub(crate) fn write(&self, batch: LogBatch) {
-        if let Some(queue) = &self.queue {
-            // The thread ends only when the queue is dropped.
-            let _ = queue.send(batch);
+    fn start_with(
+        pending: &Pending,
+        Surroundings { outbox, remind, rotation }: Surroundings,
+        lane_bytes: usize,
+        open: Opener,
+    ) -> Self {
+        let tally = Tally { state: Mutex::default(), forgotten: Condvar::new(), remind };
+        let (alive, ended) = sync_channel(1);
+        let mut writer = Self {
+            lanes: BTreeMap::new(),
+            mounts: Arc::new(Mounts::read()),
+            mounts_read_ms: clock::now().boot_ms,
+            surroundings: (outbox, rotation, open),
+            tally: Arc::new(tally),
+            lane_bytes,
+            last: pending.upto,
+            alive: (Some(alive), ended),
+        };
+        for log in &pending.logs {
+            writer.lane(log, Some((0, pending.upto)));
+        }
+        writer
+    }
+
+    /// The last number that was given in the outbox.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Hands over texts that are committed. Never waits.
+    pub(crate) fn write(&mut self, texts: Vec<LogText>) {
+        if texts.is_empty() {
+            return;
+        }
+        self.look_for_mounts();
+        for text in texts {
+            self.last = text.id;
+            if let Some(lane) = self.lane(&text.path, None) {
+                lane.add(text);
+            }
         }
     }
 
-    /// Up to which number of the outbox the logs are written.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
+    /// The numbers of the texts that are written, or given up, since this was asked last: the next commit forgets them.
+    pub(crate) fn take_done(&self) -> Vec<u64> {
+        let mut done = self.tally.lock();
+        done.bytes = 0;
+        let ids = std::mem::take(&mut done.ids);
+        drop(done);
+        self.tally.forgotten.notify_all();
+        ids
+    }
+
+    /// A log's lane, which is started if there is none; none after the end.
+    fn lane(&mut self, log: &str, pending: Option<(u64, u64)>) -> Option<&Lane> {
+        let alive = self.alive.0.clone()?;
+        let mount = self.mounts.of(log);
+        if !self.lanes.contains_key(mount) {
+            let (outbox, rotation, open) = self.surroundings.clone();
+            let is_mine = {
+                let (mounts, mount) = (Arc::clone(&self.mounts), mount.to_owned());
+                Arc::new(move |log: &str| mounts.of(log) == mount)
+            };
+            let tally = Arc::clone(&self.tally);
+            let tools = Tools { outbox, is_mine, rotation, open, tally };
+            let lane = Lane::start(tools, pending, self.lane_bytes, alive);
+            self.lanes.insert(mount.to_owned(), lane);
+        }
+        self.lanes.get(mount)
+    }
+
+    /// A log must not change its lane while one of them has something of it: new file systems are taken note of in a pause.
+    fn look_for_mounts(&mut self) {
+        let now = clock::now().boot_ms;
+        if now < self.mounts_read_ms + MOUNTS_EVERY_MS || !self.lanes.values().all(Lane::is_idle) {
+            return;
+        }
+        self.mounts_read_ms = now;
+        let found = Mounts::read();
+        if found != *self.mounts {
+            self.lanes.values().for_each(Lane::close);
+            self.lanes.clear();
+            self.mounts = Arc::new(found);
+        }
     }
 }
 
 impl Drop for LogWriter {
-    /// Waits until all is written.
+    /// Waits until what is in memory is written, but not for ever.
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.lanes.values().for_each(Lane::close);
+        self.tally.lock().closed = true;
+        self.tally.forgotten.notify_all();
+        drop(self.alive.0.take());
+        if let Err(RecvTimeoutError::Timeout) = self.alive.1.recv_timeout(STOP_WAIT) {
+            tracing::warn!(
+                "some users' event logs do not take their entries: these are kept for the next start"
+            );
         }
     }
-}
-
-fn write_batches(batches: &Receiver<LogBatch>, written: &AtomicU64, rotation: Option<&Rotation>) {
-    for batch in batches {
-        for (path, text) in &batch.texts {
-            if let Err(error) = append(path, text, rotation) {
-                tracing::warn!(log = %path, %error, "cannot write a user's event log");
-            }
-        }
-        written.store(batch.upto, Ordering::Release);
-    }
-}
-
-/// After a restart: appends only what is not there yet.
-fn write_pending(pending: &LogBatch, rotation: Option<&Rotation>) {
-    for (path, text) in &pending.texts {
-        let log = Path::new(&**path);
-        let old = rotation.filter(|rotation| rotation.path == *path).map(Rotation::old);
-        let old = old.unwrap_or_default();
-        let missing = present(log, old.first().map(PathBuf::as_path), text).map(|n| &text[n..]);
-        let done = missing.and_then(|missing| {
-            if missing.is_empty() { Ok(()) } else { append(path, missing, rotation) }
-        });
-        if let Err(error) = done {
-            tracing::warn!(log = %path, %error, "cannot write a user's event log");
-        }
-    }
-}
-
-/// How many bytes of `text`'s beginning, in whole events, are the end of the file. The schedd is the only writer of its jobs'
-/// events, and it had written a beginning of the pending text when it was killed. A torn last event counts as written as far
-/// as it goes, so that the rest completes it.
-/// Of a log that has just begun anew, what stands in the one before counts too.
-fn present(path: &Path, old: Option<&Path>, text: &str) -> io::Result<usize> {
-    let mut tail = end_of(path, text.len())?;
-    if let Some(old) = old.filter(|_| tail.len() < text.len()) {
-        let before = end_of(old, text.len() - tail.len())?;
-        tail.splice(0..0, before);
-    }
-    let longest = (1..=tail.len())
-        .rev()
-        .find(|n| text.is_char_boundary(*n) && tail.ends_with(&text.as_bytes()[..*n]));
-    Ok(longest.unwrap_or(0))
-}
-
-/// The last bytes of a file, at most so many; nothing of one that is not there.
-fn end_of(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length - length.min(most as u64)))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    Ok(end)
-}
-
-fn append(path: &Arc<str>, text: &str, rotation: Option<&Rotation>) -> io::Result<()> {
-    if let Some(rotation) = rotation.filter(|rotation| rotation.path == *path) {
-        rotation.make_room(text.len())?;
-    }
-    let mut file = OpenOptions::new().append(true).create(true).open(&**path)?;
-    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    fn outbox(texts: &Arc<Mutex<Vec<LogText>>>) -> Outbox {
+        let texts = Arc::clone(texts);
+        Arc::new(move |after| {
+            let texts = texts.lock().unwrap();
+            // Parts of two, so that reading goes on from a part to the next.
+            Some(texts.iter().filter(|text| text.id > after).take(2).cloned().collect())
+        })
+    }
+
+    fn surroundings(texts: &Arc<Mutex<Vec<LogText>>>, rotation: Option<Rotation>) -> Surroundings {
+        Surroundings { outbox: outbox(texts), remind: Box::new(|| ()), rotation }
+    }
+
+    fn text(id: u64, path: &Arc<str>, text: &str) -> LogText {
+        LogText { id, path: Arc::clone(path), text: text.to_owned() }
+    }
+
+    fn until_done(writer: &LogWriter, wanted: &[u64]) {
+        let mut done = BTreeSet::new();
+        let begun = clock::now().boot_ms;
+        while !wanted.iter().all(|id| done.contains(id)) {
+            assert!(clock::now().boot_ms < begun + 60_000, "{done:?} are done of {wanted:?}");
+            done.extend(writer.take_done());
+            std::thread::yield_now();
+        }
+    }
+
+    /// A schedd that starts with these texts in its outbox.
+    fn start_again(texts: &[(&Arc<str>, &str)], rotation: Option<Rotation>) {
+        let texts: Vec<LogText> =
+            (1..).zip(texts).map(|(id, (path, all))| text(id, path, all)).collect();
+        let pending = Pending {
+            upto: texts.len() as u64,
+            logs: texts.iter().map(|text| Arc::clone(&text.path)).collect(),
+        };
+        let ids: Vec<u64> = texts.iter().map(|text| text.id).collect();
+        let texts = Arc::new(Mutex::new(texts));
+        until_done(&LogWriter::start(&pending, surroundings(&texts, rotation)), &ids);
+    }
 
     fn restart_with(before: &str, pending: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path: Arc<str> = dir.path().join("job.log").to_str().unwrap().into();
         fs::write(&*path, before).unwrap();
-        let mut batch = LogBatch { upto: 9, ..LogBatch::default() };
-        batch.add(Arc::clone(&path), pending);
-        drop(LogWriter::start(batch, None));
+        start_again(&[(&path, pending)], None);
         fs::read_to_string(&*path).unwrap()
     }
 
@@ -222,14 +317,90 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_written_stops_nobody() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = LogWriter::start(LogBatch::default(), None);
-        let mut batch = LogBatch { upto: 4, ..LogBatch::default() };
-        batch.add(dir.path().to_str().unwrap().into(), "x"); // a folder
-        let good: Arc<str> = dir.path().join("good").to_str().unwrap().into();
-        batch.add(Arc::clone(&good), "y");
-        writer.write(batch);
-        drop(writer);
-        assert_eq!(fs::read_to_string(&*good).unwrap(), "y");
+        let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+        nix::unistd::mkfifo(&*path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::create_dir(&*path("folder")).unwrap();
+        let writer =
+            &mut LogWriter::start(&Pending::default(), surroundings(&Arc::default(), None));
+        let mut ids = 1..;
+        for round in 0..200 {
+            let logs = ["fifo", "folder", "good", "missing/log"].map(path);
+            let all: Vec<LogText> = logs
+                .iter()
+                .chain([&"/dev/zero".into()])
+                .map(|log| text(ids.next().unwrap(), log, &format!("{round}\n")))
+                .collect();
+            writer.write(all);
+        }
+        until_done(writer, &(1..ids.next().unwrap()).collect::<Vec<_>>());
+        let expected: String = (0..200).map(|round| format!("{round}\n")).collect();
+        assert_eq!(fs::read_to_string(&*path("good")).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_into_memory_is_read_from_the_outbox_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
+        let texts = Arc::new(Mutex::new(Vec::new()));
+        let writer = &mut LogWriter::start_with(
+            &Pending::default(),
+            surroundings(&texts, None),
+            1,
+            Arc::new(open_plain),
+        );
+        for id in 1..=500 {
+            let new = text(id, &path, &format!("{id}\n"));
+            texts.lock().unwrap().push(new.clone());
+            writer.write(vec![new]);
+        }
+        until_done(writer, &(1..=500).collect::<Vec<_>>());
+        let expected: String = (1..=500).map(|id| format!("{id}\n")).collect();
+        assert_eq!(fs::read_to_string(&*path).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_a_full_disk_refused_is_written_when_there_is_room_and_others_are_not_kept_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+        let (full, good) = (path("full"), path("good"));
+        let texts = Arc::new(Mutex::new(Vec::new()));
+        let tries = Arc::new(AtomicUsize::new(0));
+        let open: Opener = {
+            let tries = Arc::clone(&tries);
+            Arc::new(move |path: &Path| {
+                // The second attempt fails too.
+                if path.ends_with("full") && tries.fetch_add(1, Ordering::Relaxed) < 2 {
+                    return Err(io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32));
+                }
+                open_plain(path)
+            })
+        };
+        let writer = &mut LogWriter::start_with(
+            &Pending::default(),
+            surroundings(&texts, None),
+            LANE_BYTES,
+            open,
+        );
+        for id in (1..=10).step_by(2) {
+            let new = [text(id, &full, &format!("{id}\n")), text(id + 1, &good, "x")];
+            texts.lock().unwrap().extend(new.clone());
+            writer.write(new.to_vec());
+        }
+        until_done(writer, &[2, 4, 6, 8, 10]);
+        until_done(writer, &[1, 3, 5, 7, 9]);
+        assert_eq!(fs::read_to_string(&*full).unwrap(), "1\n3\n5\n7\n9\n");
+        assert_eq!(fs::read_to_string(&*good).unwrap(), "xxxxx");
+        assert!(tries.load(Ordering::Relaxed) > 2);
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_what_is_in_the_outbox_only() {
+        let path: Arc<str> = "/nowhere/log".into();
+        let pending = Pending { upto: 9, logs: [Arc::clone(&path)].into() };
+        // Nobody answers: the schedd stops.
+        let outbox: Outbox = Arc::new(|_| None);
+        let remind = Box::new(|| ());
+        drop(LogWriter::start(&pending, Surroundings { outbox, remind, rotation: None }));
     }
 
     #[test]
@@ -238,13 +409,14 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
             let rotation = Rotation { path: Arc::clone(&path), most_bytes, kept };
-            let writer = LogWriter::start(LogBatch::default(), Some(rotation));
-            for (upto, text) in (1..).zip(["aaaa", "bb", "cccc", "dddddddd", "e"]) {
-                let mut batch = LogBatch { upto, ..LogBatch::default() };
-                batch.add(Arc::clone(&path), text);
-                writer.write(batch);
+            let writer = &mut LogWriter::start(
+                &Pending::default(),
+                surroundings(&Arc::default(), Some(rotation)),
+            );
+            for (id, all) in (1..).zip(["aaaa", "bb", "cccc", "dddddddd", "e"]) {
+                writer.write(vec![text(id, &path, all)]);
+                until_done(writer, &[id]);
             }
-            drop(writer);
             let mut found: Vec<(String, String)> = fs::read_dir(dir.path())
                 .unwrap()
                 .map(|entry| entry.unwrap())
@@ -278,9 +450,7 @@ mod tests {
             let rotation = Rotation { path: Arc::clone(&path), most_bytes: Some(9), kept: 1 };
             fs::write(format!("{path}.old"), format!("x{old}")).unwrap();
             fs::write(&*path, log).unwrap();
-            let mut batch = LogBatch { upto: 9, ..LogBatch::default() };
-            batch.add(Arc::clone(&path), "abcd");
-            drop(LogWriter::start(batch, Some(rotation)));
+            start_again(&[(&path, "abcd")], Some(rotation));
             assert_eq!(fs::read_to_string(&*path).unwrap(), format!("{log}d"), "{old} {log}");
         }
     }

@@ -1,0 +1,217 @@
+//! A user's log as a file: opened without waiting, only if it is a plain one, appended to, and begun anew when it is long. Knows
+//! nothing of the outbox and of who waits.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::OFlag;
+
+/// Where entries go that nobody wants: HTCondor takes it for no log at all.
+const NOWHERE: &str = "/dev/null";
+
+/// How a log is opened; a test can have another.
+pub(super) type Opener = Arc<dyn Fn(&Path) -> io::Result<File> + Send + Sync>;
+
+/// When a log begins anew, and how many old ones are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    /// Which log.
+    pub(crate) path: Arc<str>,
+    /// How long it may get, bytes; without end if unset.
+    pub(crate) most_bytes: Option<u64>,
+    /// How many old ones are kept: one as `NAME.old`, more as `NAME.1` (the last) and so on (HTCondor 25.14).
+    pub(crate) kept: u32,
+}
+
+impl Rotation {
+    /// The names of old logs, the last first.
+    pub(super) fn old(&self) -> Vec<PathBuf> {
+        let name = |end: &str| PathBuf::from(format!("{}.{end}", self.path));
+        match self.kept {
+            0 => Vec::new(),
+            1 => vec![name("old")],
+            kept => (1..=kept).map(|nth| name(&nth.to_string())).collect(),
+        }
+    }
+
+    /// Makes room for so many bytes more.
+    pub(super) fn make_room(&self, bytes: usize) -> io::Result<()> {
+        let path = Path::new(&*self.path);
+        let length = fs::metadata(path).map_or(0, |found| found.len());
+        let after = length.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if length == 0 || self.most_bytes.is_none_or(|most| after <= most) {
+            return Ok(());
+        }
+        let old = self.old();
+        for nth in (1..old.len()).rev() {
+            rename(&old[nth - 1], &old[nth])?;
+        }
+        match old.first() {
+            Some(last) => rename(path, last),
+            None => fs::remove_file(path),
+        }
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Opens a log for appending, and makes it if it is not there. A FIFO whose reader is gone, a device or a socket would keep the
+/// writer waiting, or take what is not for it: they are refused, whoever is at their other end.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let opened = OpenOptions::new().append(true).create(true).custom_flags(flags.bits()).open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(not_plain()),
+        // What the kernel says of a FIFO that nobody reads, and of a socket.
+        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32) => {
+            Err(not_plain())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn not_plain() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a log must be a plain file")
+}
+
+/// Whether it may work later what did not now: the disk or the user's share of it is full, or it does not answer.
+pub(super) fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        Interrupted, OutOfMemory, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
+        StaleNetworkFileHandle, StorageFull, TimedOut, WouldBlock,
+    };
+    // Too many files of ours are open, or the device fails.
+    const OURS: [nix::errno::Errno; 3] =
+        [nix::errno::Errno::EMFILE, nix::errno::Errno::ENFILE, nix::errno::Errno::EIO];
+    matches!(
+        error.kind(),
+        StorageFull
+            | QuotaExceeded
+            | ReadOnlyFilesystem
+            | StaleNetworkFileHandle
+            | TimedOut
+            | ResourceBusy
+            | WouldBlock
+            | OutOfMemory
+            | Interrupted
+    ) || error.raw_os_error().is_some_and(|raw| OURS.iter().any(|errno| *errno as i32 == raw))
+}
+
+/// Appends a text, and gives the file, which is yet to be synced; none where nothing is to be.
+pub(super) fn append(
+    path: &Arc<str>,
+    text: &str,
+    rotation: Option<&Rotation>,
+    open: &Opener,
+) -> io::Result<Option<File>> {
+    if **path == *NOWHERE {
+        return Ok(None);
+    }
+    if let Some(rotation) = rotation.filter(|rotation| rotation.path == *path) {
+        rotation.make_room(text.len())?;
+    }
+    let mut file = open(Path::new(&**path))?;
+    file.write_all(text.as_bytes())?;
+    Ok(Some(file))
+}
+
+/// Appends what of a text is not there yet: after a restart, and after a write that failed in its middle.
+pub(super) fn complete(
+    path: &Arc<str>,
+    text: &str,
+    rotation: Option<&Rotation>,
+    open: &Opener,
+) -> io::Result<Option<File>> {
+    if **path == *NOWHERE {
+        return Ok(None);
+    }
+    let old = rotation.filter(|rotation| rotation.path == *path).map(Rotation::old);
+    let old = old.unwrap_or_default();
+    let there = present(Path::new(&**path), old.first().map(PathBuf::as_path), text)?;
+    if there == text.len() {
+        // What stands there may not be on the disk yet.
+        return open(Path::new(&**path)).map(Some);
+    }
+    append(path, &text[there..], rotation, open)
+}
+
+/// How many bytes of `text`'s beginning, in whole events, are the end of the file. The schedd is the only writer of its jobs'
+/// events, and it had written a beginning of the pending text when it was killed. A torn last event counts as written as far
+/// as it goes, so that the rest completes it.
+/// Of a log that has just begun anew, what stands in the one before counts too.
+fn present(path: &Path, old: Option<&Path>, text: &str) -> io::Result<usize> {
+    let mut tail = end_of(path, text.len())?;
+    if let Some(old) = old.filter(|_| tail.len() < text.len()) {
+        let before = end_of(old, text.len() - tail.len())?;
+        tail.splice(0..0, before);
+    }
+    let longest = (1..=tail.len())
+        .rev()
+        .find(|n| text.is_char_boundary(*n) && tail.ends_with(&text.as_bytes()[..*n]));
+    Ok(longest.unwrap_or(0))
+}
+
+/// The last bytes of a file, at most so many; nothing of one that is not there.
+fn end_of(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) if file.metadata()?.is_file() => file,
+        Ok(_) => return Err(not_plain()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length - length.min(most as u64)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_files_are_opened_and_nobody_waits_for_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let socket = dir.path().join("socket");
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for path in [&fifo, &socket, Path::new("/dev/zero"), Path::new("/dev/full"), dir.path()] {
+            let error = open_plain(path).unwrap_err();
+            assert!(!may_pass(&error), "{}: {error}", path.display());
+        }
+        assert!(present(&fifo, None, "x").is_err());
+        // Nor where somebody reads it.
+        let _reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(&fifo)
+            .unwrap();
+        assert_eq!(open_plain(&fifo).unwrap_err().to_string(), "a log must be a plain file");
+        assert!(open_plain(&dir.path().join("new")).is_ok());
+    }
+
+    #[test]
+    fn a_full_disk_passes_and_a_folder_does_not() {
+        use nix::errno::Errno::{EACCES, EDQUOT, EIO, EISDIR, EMFILE, ENOENT, ENOSPC, ESTALE};
+        let check =
+            |errno: nix::errno::Errno| may_pass(&io::Error::from_raw_os_error(errno as i32));
+        for errno in [ENOSPC, EDQUOT, ESTALE, EMFILE, EIO] {
+            assert!(check(errno), "{errno}");
+        }
+        for errno in [EISDIR, EACCES, ENOENT] {
+            assert!(!check(errno), "{errno}");
+        }
+    }
+}

@@ -11,6 +11,16 @@ pub(crate) const TEST_COMMAND: &str = "cargo test --workspace";
 pub(crate) fn run(sim_seconds: u32) -> Result<()> {
     run::timed("format", || run::program("cargo", &["fmt", "--all", "--check"]))?;
     run::timed("tidy", tidy::run)?;
+    run::timed("what may be linked", || {
+        // Tidy has checked the same rules; building cargo-deny for a second opinion takes minutes (ADR 0020).
+        if run::is_there("cargo", &["deny", "--version"]) {
+            return run::program("cargo", &["deny", "check", "bans", "licenses", "sources"]);
+        }
+        println!(
+            "cargo-deny is not installed: tidy has checked the same rules; advisories are not checked"
+        );
+        Ok(())
+    })?;
     run::timed("lints", || {
         run::program(
             "cargo",

@@ -16,6 +16,11 @@ pub(crate) fn program(name: &str, args: &[&str]) -> Result<()> {
     run(Command::new(name).args(args), &format!("{name} {}", args.join(" ")))
 }
 
+/// Whether a program can be run so.
+pub(crate) fn is_there(name: &str, args: &[&str]) -> bool {
+    Command::new(name).args(args).output().is_ok_and(|output| output.status.success())
+}
+
 /// Runs one of the tools that live in the `tests` member, optimised.
 pub(crate) fn tool(bin: &str, args: &[String]) -> Result<()> {
     let mut command = Command::new("cargo");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::Source;
+use super::source::Source;
 
 const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 800;

@@ -39,6 +39,7 @@ attrs! {
     CONDOR_LOAD_AVG = "CondorLoadAvg";
     KEYBOARD_IDLE = "KeyboardIdle";
     CONSOLE_IDLE = "ConsoleIdle";
+    GLOBAL_MEMORY_MB = "GlobalMemoryMb";
     SLOT_TYPE = "SlotType";
     PARTITIONABLE_SLOT = "PartitionableSlot";
     DYNAMIC_SLOT = "DynamicSlot";

@@ -88,7 +88,7 @@ impl Job<'_> {
         for (keyword, attr, property, comparison) in [
             ("gpus_minimum_capability", attr::GPUS_MIN_CAPABILITY, "Capability", ">="),
             ("gpus_maximum_capability", attr::GPUS_MAX_CAPABILITY, "Capability", "<="),
-            ("gpus_minimum_memory", attr::GPUS_MIN_MEMORY, "GlobalMemoryMb", ">="),
+            ("gpus_minimum_memory", attr::GPUS_MIN_MEMORY, attr::GLOBAL_MEMORY_MB, ">="),
             ("gpus_minimum_runtime", attr::GPUS_MIN_RUNTIME, attr::MAX_SUPPORTED_VERSION, ">="),
         ] {
             let Some(text) = self.text(keyword)? else { continue };

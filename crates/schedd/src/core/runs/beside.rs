@@ -280,7 +280,7 @@ impl Core {
     }
 
     /// A class is not looked at for a while.
-    pub(crate) fn put_aside(&mut self, id: ClassId, reason: &IdleReason, aside: Aside) {
+    pub(in crate::core) fn put_aside(&mut self, id: ClassId, reason: &IdleReason, aside: Aside) {
         if let Some(class) = self.classes.by_id.get_mut(&id) {
             class.reason = Some(reason.clone());
             class.aside = Some(aside);
@@ -288,7 +288,7 @@ impl Core {
     }
 
     /// A place is free again: classes that waited for one are looked at.
-    pub(crate) fn place_freed(&mut self, universe: Universe) {
+    pub(in crate::core) fn place_freed(&mut self, universe: Universe) {
         if !universe.is_beside() {
             return;
         }

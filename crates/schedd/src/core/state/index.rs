@@ -107,7 +107,7 @@ impl Core {
         }
     }
 
-    pub(crate) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
+    pub(in crate::core) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
         let ad = Arc::new(ads::cluster_ad(record, &self.config));
         let sorting = sorting(record, &ad, &self.classes.significant);
         if expands(&record.spec, &ad) {
@@ -145,7 +145,7 @@ impl Core {
     }
 
     /// No job of it is left.
-    pub(crate) fn forget_cluster(&mut self, id: ClusterId) {
+    pub(in crate::core) fn forget_cluster(&mut self, id: ClusterId) {
         self.clusters.remove(&id);
         self.watched.remove(&id);
         self.timed.remove(&id);
@@ -153,7 +153,12 @@ impl Core {
     }
 
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
-    pub(crate) fn enter(&mut self, job: JobId, state: &JobState, backoff_until_ms: Option<u64>) {
+    pub(in crate::core) fn enter(
+        &mut self,
+        job: JobId,
+        state: &JobState,
+        backoff_until_ms: Option<u64>,
+    ) {
         let (owner, place) = self.owner_and_place(job);
         self.count(&owner, place.universe, state.status(), |n| *n += 1);
         self.note_waiting(job, state, |waiting| *waiting += 1);
@@ -175,7 +180,7 @@ impl Core {
     }
 
     /// The counterpart of [`Core::enter`].
-    pub(crate) fn leave(&mut self, job: JobId, state: &JobState) {
+    pub(in crate::core) fn leave(&mut self, job: JobId, state: &JobState) {
         let (owner, place) = self.owner_and_place(job);
         self.count(&owner, place.universe, state.status(), |n| *n -= 1);
         self.note_waiting(job, state, |waiting| *waiting -= 1);
@@ -199,7 +204,7 @@ impl Core {
     }
 
     /// A job was edited: it may belong to another class now, and stand elsewhere in it.
-    pub(crate) fn sort_edited(&mut self, job: JobId) {
+    pub(in crate::core) fn sort_edited(&mut self, job: JobId) {
         if let Some(cluster) = self.clusters.get_mut(&job.cluster) {
             sort_edited(cluster, job.proc, &self.classes.significant);
         }
@@ -241,13 +246,13 @@ impl Core {
     }
 
     /// These jobs are idle, and were not in the queue.
-    pub(crate) fn count_idle(&mut self, owner: &UserName, jobs: BTreeMap<Universe, u64>) {
+    pub(in crate::core) fn count_idle(&mut self, owner: &UserName, jobs: BTreeMap<Universe, u64>) {
         for (universe, jobs) in jobs {
             self.count(owner, universe, JobStatus::Idle, |n| *n += jobs);
         }
     }
 
-    pub(crate) fn index_claim(&mut self, record: ClaimRecord, now: Now) {
+    pub(in crate::core) fn index_claim(&mut self, record: ClaimRecord, now: Now) {
         let id = record.claim;
         let machine = self.machine(&record.machine, &record.address, now);
         machine.claims.insert(id);
@@ -266,7 +271,7 @@ impl Core {
         self.claims.insert(id, claim);
     }
 
-    pub(crate) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
+    pub(in crate::core) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
         let claim = self.claims.remove(&id);
         let record =
             claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
@@ -283,7 +288,12 @@ impl Core {
         record
     }
 
-    pub(crate) fn machine(&mut self, name: &MachineName, address: &str, now: Now) -> &mut Machine {
+    pub(in crate::core) fn machine(
+        &mut self,
+        name: &MachineName,
+        address: &str,
+        now: Now,
+    ) -> &mut Machine {
         let machine = self
             .machines
             .entry(name.clone())
@@ -307,7 +317,10 @@ impl Core {
 
     /// Sorts every job and claim into classes again: machines look at other attributes than before. Returns the claims whose rows
     /// have changed.
-    pub(crate) fn sort_anew(&mut self, significant: BTreeSet<AttrName>) -> Vec<ClaimRecord> {
+    pub(in crate::core) fn sort_anew(
+        &mut self,
+        significant: BTreeSet<AttrName>,
+    ) -> Vec<ClaimRecord> {
         let mut classes = Classes::following(&self.classes, significant);
         let astray = self.claims_of_edited_jobs();
         for cluster in self.clusters.values_mut() {

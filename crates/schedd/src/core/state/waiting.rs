@@ -62,7 +62,7 @@ impl Core {
     }
 
     /// Makes such an entry.
-    pub(crate) fn jobs_wait(
+    pub(in crate::core) fn jobs_wait(
         &mut self,
         at: Now,
         cluster: ClusterId,

@@ -70,7 +70,7 @@ impl Core {
     }
 
     /// Begins a pause of an owner's starts, or ends it: its classes are to be looked at.
-    pub(crate) fn set_pause(&mut self, owner: &UserName, until_ms: Option<u64>) {
+    pub(in crate::core) fn set_pause(&mut self, owner: &UserName, until_ms: Option<u64>) {
         match until_ms {
             Some(until_ms) => self.pauses.insert(owner.clone(), until_ms),
             None => self.pauses.remove(owner),

@@ -96,7 +96,7 @@ impl Watch {
 
 impl Core {
     /// A job was edited: it may have policies now that its cluster does not have.
-    pub(crate) fn watch_edited(&mut self, job: JobId) {
+    pub(in crate::core) fn watch_edited(&mut self, job: JobId) {
         let Some(cluster) = self.clusters.get_mut(&job.cluster) else { return };
         let edits = cluster.jobs.get(&job.proc).and_then(|record| record.edits.as_deref());
         let before = cluster.edited.len();

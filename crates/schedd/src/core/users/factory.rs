@@ -94,7 +94,7 @@ impl Core {
     }
 
     /// Makes a factory's step true.
-    pub(crate) fn factory(
+    pub(in crate::core) fn factory(
         &mut self,
         at: Now,
         id: ClusterId,
@@ -156,7 +156,7 @@ impl Core {
     }
 
     /// Keeps the list of factories that may have jobs to give.
-    pub(crate) fn note_factory(&mut self, id: ClusterId) {
+    pub(in crate::core) fn note_factory(&mut self, id: ClusterId) {
         let grows = |cluster: &Cluster| !cluster.later.is_empty() && !cluster.paused;
         if self.clusters.get(&id).is_some_and(grows) {
             self.factories.insert(id);

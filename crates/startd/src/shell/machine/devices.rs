@@ -28,7 +28,7 @@ const GPU_FIELDS: [(&str, &str); 6] = [
     ("uuid", "DeviceUuid"),
     ("name", "DeviceName"),
     ("compute_cap", "Capability"),
-    ("memory.total", "GlobalMemoryMb"),
+    ("memory.total", attr::GLOBAL_MEMORY_MB),
     ("clocks.max.sm", "ClockMhz"),
     ("pci.bus_id", "DevicePciBusId"),
 ];
@@ -191,7 +191,7 @@ fn gpu(line: &str, cuda: Option<(i64, i64)>) -> Option<(String, ClassAd)> {
                     ad.set(*name, number);
                 }
             }
-            "GlobalMemoryMb" | "ClockMhz" => {
+            attr::GLOBAL_MEMORY_MB | "ClockMhz" => {
                 if let Ok(number) = value.parse::<i64>() {
                     ad.set(*name, number);
                 }

@@ -1,9 +1,11 @@
 //! DAGMan: a workflow is a graph of nodes, each a cluster of jobs with scripts around it.
 //!
 //! - [`workflow`] is what a DAG file means: nodes, edges and settings, assembled and checked.
+//! - [`core`] decides what becomes of a workflow that runs.
 //!
 //! The language and the workflow are pure: files are reached through a trait, so a test needs none.
 
+pub mod core;
 pub mod workflow;
 
 pub use workflow::Workflow;

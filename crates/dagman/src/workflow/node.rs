@@ -7,7 +7,10 @@ use super::text::Text;
 use super::{Edge, Origin, Workflow};
 
 /// Which node: dense, from 0, in the order of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct NodeIndex(pub(super) u32);
 
 impl NodeIndex {
@@ -91,7 +94,9 @@ pub enum VarPlace {
 }
 
 /// When a script runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum ScriptKind {
     /// Before the jobs.
     Pre,

@@ -1,0 +1,123 @@
+//! The jobs of a node that are in the queue, and what came of them: counted as DAGMan counts.
+
+use model::{ClusterId, ProcId};
+use serde::{Deserialize, Serialize};
+
+/// A node's jobs in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Their number.
+    pub id: ClusterId,
+    /// Each, by its number in the cluster.
+    pub jobs: Vec<JobStanding>,
+    /// How many are not over.
+    pub left: u32,
+    /// How many failed so far.
+    pub failed: u32,
+    /// As what the first that failed did.
+    pub first_failure: Option<i32>,
+    /// How often one of them was held.
+    pub holds: u32,
+    /// Whether those that are left were told to go.
+    pub is_leaving: bool,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobStanding {
+    /// It waits for a machine.
+    Idle,
+    /// It runs.
+    Running,
+    /// It is held.
+    Held,
+    /// It is over.
+    Over(JobEnd),
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobEnd {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By a signal.
+    Signaled(i32),
+    /// Somebody removed it.
+    Removed,
+}
+
+/// `$RETURN` of a node whose jobs could not be submitted.
+pub(crate) const SUBMIT_FAILED: i32 = -1001;
+/// `$RETURN` of a node whose job was removed.
+pub(crate) const JOB_REMOVED: i32 = -1002;
+/// `$RETURN` of a node whose PRE script failed, so that its jobs were not submitted.
+pub(crate) const PRE_FAILED: i32 = -1004;
+
+impl JobEnd {
+    /// The number that stands for it: the exit code, minus the signal, or -1002.
+    pub const fn code(self) -> i32 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Signaled(signal) => -signal,
+            Self::Removed => JOB_REMOVED,
+        }
+    }
+}
+
+impl Cluster {
+    /// Jobs that wait.
+    pub(crate) fn new(id: ClusterId, jobs: u32) -> Self {
+        Self {
+            id,
+            jobs: vec![JobStanding::Idle; jobs as usize],
+            left: jobs,
+            failed: 0,
+            first_failure: None,
+            holds: 0,
+            is_leaving: false,
+        }
+    }
+
+    /// Where a job stands; none if it is not of the cluster.
+    pub(crate) fn job(&self, proc: ProcId) -> Option<JobStanding> {
+        self.jobs.get(proc.0 as usize).copied()
+    }
+
+    /// A job stands elsewhere. What is over stays so.
+    pub(crate) fn set(&mut self, proc: ProcId, standing: JobStanding) {
+        let Some(job) = self.jobs.get_mut(proc.0 as usize) else { return };
+        match (&job, standing) {
+            (JobStanding::Over(_), _) => return,
+            (_, JobStanding::Held) => self.holds += 1,
+            (_, JobStanding::Over(end)) => {
+                self.left -= 1;
+                if end.code() != 0 {
+                    self.failed += 1;
+                    self.first_failure.get_or_insert(end.code());
+                }
+            }
+            (_, JobStanding::Idle | JobStanding::Running) => {}
+        }
+        *job = standing;
+    }
+
+    /// What is left to know of them when all are over.
+    pub(crate) fn end(&self) -> JobsEnd {
+        let ends = self.jobs.iter().filter_map(|job| match job {
+            JobStanding::Over(end) => Some(*end),
+            JobStanding::Idle | JobStanding::Running | JobStanding::Held => None,
+        });
+        JobsEnd { cluster: Some(self.id), ends: ends.collect(), result: 0 }
+    }
+}
+
+/// What came of a node's jobs: what a POST script may ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobsEnd {
+    /// Their number; none if none were submitted.
+    pub cluster: Option<ClusterId>,
+    /// How each ended, by its number in the cluster.
+    pub ends: Vec<JobEnd>,
+    /// `$RETURN`.
+    pub result: i32,
+}

@@ -1,0 +1,157 @@
+//! What a node comes to when a part of it is over: the last part that runs decides; ABORT-DAG-ON beats RETRY.
+
+use super::jobs::{PRE_FAILED, SUBMIT_FAILED};
+use super::state::{Core, NodeState};
+use super::words::{Event, Failure, ScriptEnd};
+use crate::workflow::{NodeIndex, NodeKind, ScriptKind, ToleranceLimit, WhenExceeded};
+
+impl Core {
+    /// How many of a node's jobs may fail, and whether the others are removed when more do.
+    pub(super) fn tolerance(&self, node: NodeIndex, jobs: u32) -> (u32, bool) {
+        let by_default = self.options().remove_on_failure;
+        let Some(tolerance) = self.node(node).tolerance() else {
+            return (self.options().tolerance, by_default);
+        };
+        let limit = match tolerance.limit {
+            ToleranceLimit::Jobs(jobs) => jobs,
+            ToleranceLimit::Percent(percent) => {
+                let part = u64::from(jobs) * u64::from(percent) / 100;
+                u32::try_from(part).unwrap_or(u32::MAX)
+            }
+        };
+        let fail_fast = match tolerance.when_exceeded {
+            WhenExceeded::Default => by_default,
+            WhenExceeded::FailFast => true,
+            WhenExceeded::Wait => false,
+        };
+        (limit, fail_fast)
+    }
+
+    /// The PRE script is over. When it went well nothing more follows: the node waits for its turn.
+    pub(super) fn after_pre(&self, node: NodeIndex, end: &ScriptEnd) -> Vec<Event> {
+        let code = end.code();
+        if self.is_given_up(node) {
+            return vec![failed(node, code, pre_text(end))];
+        }
+        let skips = matches!(end, ScriptEnd::Exited(_))
+            && self.node(node).pre_skip().is_some_and(|skip| skip == code);
+        if skips {
+            return vec![Event::PreSkipped { node }, Event::Done { node }];
+        }
+        if code == 0 {
+            return Vec::new();
+        }
+        if let Some(aborted) = self.aborted(node, code) {
+            return aborted;
+        }
+        let has_post = self.node(node).script(ScriptKind::Post).is_some();
+        if has_post && self.options().always_run_post {
+            return vec![Event::PostReady { node, jobs_return: PRE_FAILED }];
+        }
+        self.failed_or_retried(node, code, pre_text(end))
+    }
+
+    /// All jobs are over, or count as over.
+    pub(super) fn after_jobs(&self, node: NodeIndex, result: i32, text: String) -> Vec<Event> {
+        if self.is_given_up(node) {
+            return vec![if result == 0 {
+                Event::Done { node }
+            } else {
+                failed(node, result, text)
+            }];
+        }
+        if self.node(node).script(ScriptKind::Post).is_some() {
+            return vec![Event::PostReady { node, jobs_return: result }];
+        }
+        if let Some(aborted) = self.aborted(node, result) {
+            return aborted;
+        }
+        if result == 0 {
+            return vec![Event::Done { node }];
+        }
+        self.failed_or_retried(node, result, text)
+    }
+
+    /// The jobs could not be submitted.
+    pub(super) fn not_submitted(&self, node: NodeIndex) -> Vec<Event> {
+        let given_up = self.is_given_up(node);
+        if !given_up && self.node(node).script(ScriptKind::Post).is_some() {
+            return vec![Event::PostReady { node, jobs_return: SUBMIT_FAILED }];
+        }
+        let text = "Job submit failed".to_owned();
+        let aborted = if given_up { None } else { self.aborted(node, SUBMIT_FAILED) };
+        aborted.unwrap_or_else(|| vec![failed(node, SUBMIT_FAILED, text)])
+    }
+
+    /// The POST script is over.
+    pub(super) fn after_post(&self, node: NodeIndex, end: &ScriptEnd) -> Vec<Event> {
+        let code = end.code();
+        let text = self.post_text(node, end);
+        if self.is_given_up(node) {
+            return vec![if code == 0 { Event::Done { node } } else { failed(node, code, text) }];
+        }
+        if let Some(aborted) = self.aborted(node, code) {
+            return aborted;
+        }
+        if code == 0 {
+            return vec![Event::Done { node }];
+        }
+        self.failed_or_retried(node, code, text)
+    }
+
+    /// Whether the workflow ends early, and the node with it.
+    fn is_given_up(&self, node: NodeIndex) -> bool {
+        self.progress().ending.is_some() && self.node(node).kind() != NodeKind::Final
+    }
+
+    fn aborted(&self, node: NodeIndex, code: i32) -> Option<Vec<Event>> {
+        let abort = self.node(node).abort().filter(|abort| abort.exit == code)?;
+        let status = abort.return_code.unwrap_or(code);
+        let text = format!("the workflow is aborted, because the node ended with {code}");
+        let over = if code == 0 { Event::Done { node } } else { failed(node, code, text) };
+        Some(vec![Event::Aborted { node, status }, over])
+    }
+
+    fn failed_or_retried(&self, node: NodeIndex, code: i32, text: String) -> Vec<Event> {
+        let used = self.retries(node);
+        let retry = self.node(node).retry();
+        let max = retry.map_or(0, |retry| retry.max);
+        let gives_up = retry.is_some_and(|retry| retry.unless_exit == Some(code));
+        if used < max && !gives_up {
+            return vec![Event::Retried { node, code }];
+        }
+        let text = if max > 0 { format!("{text} (after {used} node retries)") } else { text };
+        vec![failed(node, code, text)]
+    }
+
+    fn post_text(&self, node: NodeIndex, end: &ScriptEnd) -> String {
+        let post = match end {
+            ScriptEnd::Exited(code) => format!("failed with status {code}"),
+            ScriptEnd::Signaled(signal) => format!("died on signal {signal}"),
+            ScriptEnd::NotStarted(why) => format!("could not be started: {why}"),
+        };
+        let NodeState::Post(_, jobs) = self.state(node) else {
+            return format!("POST Script {post}");
+        };
+        match jobs.result {
+            0 => format!("POST Script {post}"),
+            code if code <= SUBMIT_FAILED => {
+                format!("Job failed due to DAGMAN error {code} and POST Script {post}")
+            }
+            code if code < 0 => format!("Job died on signal {} and POST Script {post}", -code),
+            code => format!("Job exited with status {code} and POST Script {post}"),
+        }
+    }
+}
+
+fn failed(node: NodeIndex, code: i32, text: String) -> Event {
+    Event::Failed { node, failure: Failure { code, text } }
+}
+
+fn pre_text(end: &ScriptEnd) -> String {
+    match end {
+        ScriptEnd::Exited(code) => format!("PRE Script failed with status {code}"),
+        ScriptEnd::Signaled(signal) => format!("PRE Script died on signal {signal}"),
+        ScriptEnd::NotStarted(why) => format!("PRE Script could not be started: {why}"),
+    }
+}

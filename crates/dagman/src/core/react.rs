@@ -1,0 +1,117 @@
+//! What the world must be told of an event that was applied, and after a restart.
+
+use super::state::{Core, Ending, NodeState, ScriptState};
+use super::words::{Effect, Event};
+use crate::workflow::{NodeIndex, ScriptKind};
+
+impl Core {
+    /// What is to be done because of an event, which has been applied.
+    pub fn react(&self, event: &Event) -> Vec<Effect> {
+        match event {
+            Event::ScriptStarted { node, script } => {
+                let save = self.save_point(*node).filter(|_| *script == ScriptKind::Pre);
+                save.into_iter().chain([self.run(*node, *script)]).collect()
+            }
+            Event::SubmitBegan { node } => {
+                let has_pre = self.node(*node).script(ScriptKind::Pre).is_some();
+                let save = self.save_point(*node).filter(|_| !has_pre);
+                save.into_iter().chain([self.submit(*node)]).collect()
+            }
+            Event::NothingToSubmit { node } => self.save_point(*node).into_iter().collect(),
+            Event::Submitted { cluster, .. }
+                if self.progress().ending.is_some() && !self.progress().final_begun =>
+            {
+                let reason = self.reason();
+                vec![Effect::RemoveCluster { cluster: *cluster, reason }]
+            }
+            Event::RestRemoved { node, why } => {
+                let NodeState::Queued(cluster) = self.state(*node) else { return Vec::new() };
+                vec![Effect::RemoveCluster { cluster: cluster.id, reason: why.clone() }]
+            }
+            Event::Aborted { .. } | Event::Removed | Event::Broke { .. } | Event::CycleFound => {
+                vec![Effect::RemoveAll { reason: self.reason() }]
+            }
+            Event::Finished { status, rescue } => {
+                vec![Effect::Finish { status: *status, rescue: *rescue }]
+            }
+            Event::Began
+            | Event::ScriptEnded { .. }
+            | Event::ScriptDeferred { .. }
+            | Event::PreSkipped { .. }
+            | Event::SubmitPostponed { .. }
+            | Event::Submitted { .. }
+            | Event::SubmitFailed { .. }
+            | Event::Job { .. }
+            | Event::PostReady { .. }
+            | Event::Done { .. }
+            | Event::Retried { .. }
+            | Event::Failed { .. }
+            | Event::Provided
+            | Event::Halted(_)
+            | Event::Throttled(_)
+            | Event::FinalBegan => Vec::new(),
+        }
+    }
+
+    /// After a restart: what was begun, and may not have been done.
+    pub fn resume(&self) -> Vec<Effect> {
+        if let Some((status, rescue)) = self.progress().finished {
+            return vec![Effect::Finish { status, rescue }];
+        }
+        let mut effects = Vec::new();
+        for node in (0..self.nodes.len()).map(NodeIndex::new) {
+            match self.state(node) {
+                NodeState::Pre(ScriptState::Running) => {
+                    effects.push(self.run(node, ScriptKind::Pre));
+                }
+                NodeState::Post(ScriptState::Running, _) => {
+                    effects.push(self.run(node, ScriptKind::Post));
+                }
+                NodeState::Submitting { until_ms: None, .. } => effects.push(self.submit(node)),
+                NodeState::Queued(cluster) if cluster.is_leaving => {
+                    let reason = "another job of the node failed".to_owned();
+                    effects.push(Effect::RemoveCluster { cluster: cluster.id, reason });
+                }
+                NodeState::Pre(ScriptState::Waiting { .. } | ScriptState::Deferred { .. })
+                | NodeState::Post(ScriptState::Waiting { .. } | ScriptState::Deferred { .. }, _)
+                | NodeState::Submitting { until_ms: Some(_), .. }
+                | NodeState::Queued(_)
+                | NodeState::Waiting { .. }
+                | NodeState::Ready { .. }
+                | NodeState::Done
+                | NodeState::Failed(_)
+                | NodeState::Futile => {}
+            }
+        }
+        if self.progress().ending.is_some() && !self.progress().final_begun {
+            effects.push(Effect::RemoveAll { reason: self.reason() });
+        }
+        effects
+    }
+
+    fn run(&self, node: NodeIndex, script: ScriptKind) -> Effect {
+        Effect::RunScript { node, retry: self.retries(node), script }
+    }
+
+    fn submit(&self, node: NodeIndex) -> Effect {
+        Effect::Submit { node, retry: self.retries(node) }
+    }
+
+    /// A save point is written when the node begins for the first time.
+    fn save_point(&self, node: NodeIndex) -> Option<Effect> {
+        let first = self.retries(node) == 0;
+        self.node(node).save_point().filter(|_| first).map(|_| Effect::SavePoint { node })
+    }
+
+    /// Why nodes are removed, in the words that their jobs' `RemoveReason` has.
+    fn reason(&self) -> String {
+        match &self.progress().ending {
+            Some(Ending::Removed) => {
+                "DAG Removed: User removed scheduler job from queue.".to_owned()
+            }
+            Some(Ending::Aborted(_) | Ending::Cycle | Ending::Broken(_)) | None => {
+                "DAG Abort: DAG is exiting and writing rescue file.".to_owned()
+            }
+        }
+    }
+}

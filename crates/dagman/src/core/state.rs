@@ -1,0 +1,403 @@
+//! What is kept: where each node stands, what waits for its turn, and counters that are in step with both.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::{ClusterId, Now};
+
+use super::jobs::{Cluster, JobsEnd};
+use super::words::{DagStatus, Failure, Options, Throttles};
+use crate::workflow::{CategoryIndex, Node, NodeIndex, NodeKind, Workflow};
+
+/// The state of a workflow, and all decisions about it.
+#[derive(Clone, Debug)]
+pub struct Core {
+    pub(super) workflow: Arc<Workflow>,
+    pub(super) options: Options,
+    pub(super) nodes: Vec<Standing>,
+    /// The nodes of the clusters that are in the queue.
+    pub(super) clusters: BTreeMap<ClusterId, NodeIndex>,
+    pub(super) turns: Turns,
+    pub(super) counts: Counts,
+    pub(super) throttles: Throttles,
+    pub(super) progress: Progress,
+    /// The nodes on a cycle, if there is one.
+    pub(super) cycle: Vec<NodeIndex>,
+}
+
+/// A node and its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) state: NodeState,
+    /// How often it was tried again.
+    pub(super) retries: u32,
+    /// As what its PRE script of this attempt ended, if it had one.
+    pub(super) pre: Option<i32>,
+}
+
+/// Where a node stands. Each state owns what is only true in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// So many of its parents are not over.
+    Waiting {
+        /// How many.
+        parents: u32,
+    },
+    /// Its jobs may be submitted when it is its turn.
+    Ready {
+        /// Its place in the line.
+        turn: i64,
+    },
+    /// Its PRE script is next, or runs.
+    Pre(ScriptState),
+    /// Its jobs are being submitted.
+    Submitting {
+        /// How often that failed.
+        tries: u32,
+        /// When it may be tried again, milliseconds of the boot clock; none while it is being tried.
+        until_ms: Option<u64>,
+    },
+    /// Its jobs are in the queue.
+    Queued(Box<Cluster>),
+    /// Its POST script is next, or runs.
+    Post(ScriptState, Box<JobsEnd>),
+    /// It is done well.
+    Done,
+    /// It failed for good.
+    Failed(Box<Failure>),
+    /// It cannot run, because of a parent that failed.
+    Futile,
+}
+
+/// Where a script stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptState {
+    /// It waits for its turn.
+    Waiting {
+        /// Its place in the line.
+        turn: i64,
+    },
+    /// It runs again later (DEFER).
+    Deferred {
+        /// When, milliseconds of the boot clock.
+        until_ms: u64,
+    },
+    /// It runs.
+    Running,
+}
+
+/// Ready nodes, the first first.
+pub(super) type Line = BTreeSet<(std::cmp::Reverse<i32>, i64, NodeIndex)>;
+
+/// Who waits for a turn. The lesser number is first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turns {
+    /// Ready nodes by category, in each the highest priority first: a full category is passed over at once.
+    pub(super) ready: BTreeMap<Option<CategoryIndex>, Line>,
+    pub(super) pre: BTreeSet<(i64, NodeIndex)>,
+    pub(super) post: BTreeSet<(i64, NodeIndex)>,
+    /// HOLD scripts; a node may be there several times.
+    pub(super) hold: std::collections::VecDeque<NodeIndex>,
+    /// Scripts and submissions that are to be tried at a moment.
+    pub(super) later: BTreeSet<(u64, NodeIndex)>,
+    /// The same, of HOLD scripts.
+    pub(super) hold_later: BTreeSet<(u64, NodeIndex)>,
+    pub(super) next: i64,
+    pub(super) front: i64,
+}
+
+impl Turns {
+    pub(super) fn at_end(&mut self) -> i64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn at_front(&mut self) -> i64 {
+        self.front -= 1;
+        self.front
+    }
+}
+
+/// How many there are of what. Nodes are counted without those that run beside the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All nodes, with FINAL.
+    pub total: u64,
+    /// Done well.
+    pub done: u64,
+    /// Their PRE script is next, or runs.
+    pub pre: u64,
+    /// Their jobs are being submitted, or in the queue.
+    pub queued: u64,
+    /// Their POST script is next, or runs.
+    pub post: u64,
+    /// Ready.
+    pub ready: u64,
+    /// They wait for parents.
+    pub waiting: u64,
+    /// Failed for good.
+    pub failed: u64,
+    /// They cannot run.
+    pub futile: u64,
+    /// SERVICE nodes, and the PROVISIONER, that are in progress.
+    pub services: u64,
+    /// Nodes with jobs in the queue or on the way there, of every kind.
+    pub nodes_in_queue: u64,
+    /// The same by category.
+    pub by_category: Vec<u32>,
+    /// Jobs that wait for a machine, or are on the way into the queue.
+    pub idle_jobs: u64,
+    /// Jobs that are held.
+    pub held_jobs: u64,
+    /// PRE scripts that run.
+    pub pre_running: u64,
+    /// POST scripts that run.
+    pub post_running: u64,
+    /// HOLD scripts that run.
+    pub hold_running: u64,
+    /// Jobs that were ever submitted.
+    pub jobs_submitted: u64,
+    /// Of them those that ended by themselves, however.
+    pub jobs_ended: u64,
+    /// Of them those that were removed.
+    pub jobs_removed: u64,
+    /// How often a node had to wait because of `-maxjobs`.
+    pub deferred_for_jobs: u64,
+    /// The same because of `-maxidle`.
+    pub deferred_for_idle: u64,
+    /// The same because of its category.
+    pub deferred_for_category: u64,
+}
+
+impl Counts {
+    /// Nodes that are in progress: begun and not over.
+    pub fn in_progress(&self) -> u64 {
+        self.pre + self.queued + self.post
+    }
+}
+
+/// How far the workflow is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether it has begun.
+    pub begun: bool,
+    /// How it stands.
+    pub status: DagStatus,
+    /// Why it ends before everything was tried.
+    pub ending: Option<Ending>,
+    /// Whether nothing new may begin.
+    pub halted: bool,
+    /// Whether others wait for the PROVISIONER.
+    pub awaits_provisioner: bool,
+    /// Whether FINAL has begun.
+    pub final_begun: bool,
+    /// What dagman exits with, and whether there is something to rescue.
+    pub finished: Option<(i32, bool)>,
+}
+
+/// Why a workflow ends before everything was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// ABORT-DAG-ON, with what dagman exits with.
+    Aborted(i32),
+    /// Somebody removed it.
+    Removed,
+    /// It has a cycle.
+    Cycle,
+    /// A mistake was found late.
+    Broken(String),
+}
+
+impl Core {
+    /// A workflow that has not begun.
+    pub fn new(workflow: Arc<Workflow>, options: Options) -> Self {
+        let standing = |node: Node<'_>| Standing {
+            state: NodeState::Waiting {
+                parents: u32::try_from(node.parents().len()).unwrap_or(u32::MAX),
+            },
+            retries: 0,
+            pre: None,
+        };
+        let mut nodes: Vec<Standing> = workflow.nodes().map(standing).collect();
+        for (node, used) in &options.retries_used {
+            nodes[node.position()].retries = *used;
+        }
+        let beside = workflow.services().count() + usize::from(workflow.provisioner().is_some());
+        let total = (nodes.len() - beside) as u64;
+        let counts = Counts {
+            total,
+            waiting: total,
+            by_category: vec![0; workflow.categories().len()],
+            ..Counts::default()
+        };
+        let progress = Progress {
+            awaits_provisioner: workflow.provisioner().is_some(),
+            ..Progress::default()
+        };
+        let cycle = cycle_of(&workflow);
+        let throttles = options.throttles;
+        Self {
+            workflow,
+            options,
+            nodes,
+            clusters: BTreeMap::new(),
+            turns: Turns::default(),
+            counts,
+            throttles,
+            progress,
+            cycle,
+        }
+    }
+
+    /// The workflow.
+    pub fn workflow(&self) -> &Arc<Workflow> {
+        &self.workflow
+    }
+
+    /// What does not change.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The limits that hold now.
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
+    /// Where a node stands.
+    pub fn state(&self, node: NodeIndex) -> &NodeState {
+        &self.nodes[node.position()].state
+    }
+
+    /// How often a node was tried again.
+    pub fn retries(&self, node: NodeIndex) -> u32 {
+        self.nodes[node.position()].retries
+    }
+
+    /// As what a node's PRE script of this attempt ended.
+    pub fn pre_result(&self, node: NodeIndex) -> Option<i32> {
+        self.nodes[node.position()].pre
+    }
+
+    /// How many there are of what.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The nodes on a cycle, each before the one that waits for it; none if there is none.
+    pub fn cycle(&self) -> &[NodeIndex] {
+        &self.cycle
+    }
+
+    /// The node of a cluster that is in the queue.
+    pub fn node_of(&self, cluster: ClusterId) -> Option<NodeIndex> {
+        self.clusters.get(&cluster).copied()
+    }
+
+    /// When the core is to be asked again though nothing came, milliseconds of the boot clock.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let first = |line: &BTreeSet<(u64, NodeIndex)>| line.first().map(|(at, _)| *at);
+        [first(&self.turns.later), first(&self.turns.hold_later)].into_iter().flatten().min()
+    }
+
+    /// Whether a deadline has come. One that lies too far ahead was made before the machine was started again.
+    pub(super) fn is_due(now: Now, until_ms: u64, at_most_s: u64) -> bool {
+        now.boot_ms >= until_ms || until_ms - now.boot_ms > at_most_s.saturating_mul(1000)
+    }
+
+    pub(super) fn node(&self, index: NodeIndex) -> Node<'_> {
+        self.workflow.node(index)
+    }
+
+    /// Whether a node counts among the workflow's.
+    pub(super) fn is_counted(&self, index: NodeIndex) -> bool {
+        !matches!(self.node(index).kind(), NodeKind::Service | NodeKind::Provisioner)
+    }
+}
+
+/// The nodes of one cycle, in the order in which they wait for each other.
+fn cycle_of(workflow: &Workflow) -> Vec<NodeIndex> {
+    let mut waiting: Vec<usize> = workflow.nodes().map(|node| node.parents().len()).collect();
+    let mut free: Vec<NodeIndex> =
+        workflow.nodes().filter(|n| n.parents().len() == 0).map(|n| n.index()).collect();
+    let mut seen = 0;
+    while let Some(node) = free.pop() {
+        seen += 1;
+        for child in workflow.children(node) {
+            let left = &mut waiting[child.node.position()];
+            *left -= 1;
+            if *left == 0 {
+                free.push(child.node);
+            }
+        }
+    }
+    if seen == workflow.len() {
+        return Vec::new();
+    }
+    // Every node that is left has a parent that is left: going up for long enough comes round.
+    let is_left = |node: NodeIndex| waiting[node.position()] > 0;
+    let up = |node: NodeIndex| workflow.parents(node).map(|e| e.node).find(|node| is_left(*node));
+    let Some(start) = workflow.nodes().map(|n| n.index()).find(|node| is_left(*node)) else {
+        return Vec::new();
+    };
+    let mut place: BTreeMap<NodeIndex, usize> = BTreeMap::new();
+    let mut path = Vec::new();
+    let mut at = start;
+    while !place.contains_key(&at) {
+        place.insert(at, path.len());
+        path.push(at);
+        let Some(parent) = up(at) else { return Vec::new() };
+        at = parent;
+    }
+    let mut cycle = path.split_off(place[&at]);
+    cycle.reverse();
+    cycle
+}
+
+#[cfg(test)]
+impl Core {
+    /// The counters are what one counts.
+    pub(super) fn check(&self) {
+        let mut counted = Counts { total: self.counts.total, ..Counts::default() };
+        counted.by_category = vec![0; self.counts.by_category.len()];
+        for index in (0..self.nodes.len()).map(NodeIndex::new).filter(|n| self.is_counted(*n)) {
+            *match self.state(index) {
+                NodeState::Waiting { .. } => &mut counted.waiting,
+                NodeState::Ready { .. } => &mut counted.ready,
+                NodeState::Pre(_) => &mut counted.pre,
+                NodeState::Submitting { .. } | NodeState::Queued(_) => &mut counted.queued,
+                NodeState::Post(..) => &mut counted.post,
+                NodeState::Done => &mut counted.done,
+                NodeState::Failed(_) => &mut counted.failed,
+                NodeState::Futile => &mut counted.futile,
+            } += 1;
+        }
+        let of = |c: &Counts| {
+            [c.total, c.waiting, c.ready, c.pre, c.queued, c.post, c.done, c.failed, c.futile]
+        };
+        assert_eq!(of(&self.counts), of(&counted));
+        assert_eq!(self.counts.total, of(&counted)[1..].iter().sum::<u64>());
+        let ready: usize = self.turns.ready.values().map(BTreeSet::len).sum();
+        let services = self.workflow.nodes().filter(|n| !self.is_counted(n.index()));
+        let waiting =
+            services.filter(|n| matches!(self.state(n.index()), NodeState::Ready { .. })).count();
+        assert_eq!(ready, usize::try_from(counted.ready).unwrap() + waiting);
+        let queued = self.nodes.iter().filter(|n| matches!(n.state, NodeState::Queued(_))).count();
+        assert_eq!(self.clusters.len(), queued);
+        for index in (0..self.nodes.len()).map(NodeIndex::new) {
+            let waits = matches!(
+                self.state(index),
+                NodeState::Pre(ScriptState::Deferred { .. })
+                    | NodeState::Post(ScriptState::Deferred { .. }, _)
+                    | NodeState::Submitting { until_ms: Some(_), .. }
+            );
+            assert_eq!(waits, self.turns.later.iter().any(|(_, n)| *n == index), "{index:?}");
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! One node: its parts, its retries, what counts as a failure.
+
+use expect_test::expect;
+
+use super::super::*;
+use super::world::{check, check_with};
+
+#[test]
+fn the_books_diamond_runs_in_order() {
+    check(
+        "JOB A; JOB B; JOB C; JOB D; PARENT A CHILD B C; PARENT B C CHILD D",
+        "begin; exit A 0; exit C 0; exit B 0; exit D 0",
+        &expect![[r#"
+            > begin
+            submit A
+            > exit A 0
+            A done
+            submit B
+            submit C
+            > exit C 0
+            C done
+            > exit B 0
+            B done
+            submit D
+            > exit D 0
+            D done
+            finished: status 0, 4 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn the_last_part_that_runs_decides() {
+    let dag = "JOB A; SCRIPT PRE A; SCRIPT POST A; JOB B; PARENT A CHILD B";
+    check(
+        dag,
+        "begin; pre A 0; exit A 3; post A 0; exit B 0",
+        &expect![[r#"
+        > begin
+        run Pre of A
+        > pre A 0
+        submit A
+        > exit A 3
+        A comes to POST with 3
+        run Post of A
+        > post A 0
+        A done
+        submit B
+        > exit B 0
+        B done
+        finished: status 0, 2 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+    check(
+        dag,
+        "begin; pre A 0; exit A 0; post A 2",
+        &expect![[r#"
+        > begin
+        run Pre of A
+        > pre A 0
+        submit A
+        > exit A 0
+        A comes to POST with 0
+        run Post of A
+        > post A 2
+        A failed (2): POST Script failed with status 2
+        finished: status 2, 0 done, 1 failed, 1 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn a_pre_that_fails_fails_the_node_without_jobs_and_post() {
+    check(
+        "JOB A; SCRIPT PRE A; SCRIPT POST A",
+        "begin; pre A 1",
+        &expect![[r#"
+        > begin
+        run Pre of A
+        > pre A 1
+        A failed (1): PRE Script failed with status 1
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn always_run_post_runs_it_after_a_failed_pre_and_its_result_counts() {
+    let options = Options { always_run_post: true, ..Options::default() };
+    let dag = "JOB A; SCRIPT PRE A; SCRIPT POST A";
+    check_with(
+        options,
+        dag,
+        "begin; pre A 1; post A 0",
+        &expect![[r#"
+        > begin
+        run Pre of A
+        > pre A 1
+        A comes to POST with -1004
+        run Post of A
+        > post A 0
+        A done
+        finished: status 0, 1 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_retry_is_of_the_whole_node() {
+    let dag = "JOB A; SCRIPT PRE A; SCRIPT POST A; RETRY A 2";
+    check(
+        dag,
+        "begin; pre A 0; exit A 0; post A 1; pre A 1; pre A 0; exit A 0; post A 0",
+        &expect![[r#"
+            > begin
+            run Pre of A
+            > pre A 0
+            submit A
+            > exit A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 1
+            A again, retry 1
+            run Pre of A
+            > pre A 1
+            A again, retry 2
+            run Pre of A
+            > pre A 0
+            submit A
+            > exit A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 0
+            A done
+            finished: status 0, 1 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_node_whose_retries_are_used_up_fails() {
+    check(
+        "JOB A; RETRY A 1",
+        "begin; exit A 1; signal A 9",
+        &expect![[r#"
+        > begin
+        submit A
+        > exit A 1
+        A again, retry 1
+        submit A
+        > signal A 9
+        A failed (-9): Job proc (2.0.0) failed with signal 9 (after 1 node retries)
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn unless_exit_ends_the_retries() {
+    check(
+        "JOB A; RETRY A 3 UNLESS-EXIT 2",
+        "begin; exit A 1; exit A 2",
+        &expect![[r#"
+        > begin
+        submit A
+        > exit A 1
+        A again, retry 1
+        submit A
+        > exit A 2
+        A failed (2): Job proc (2.0.0) failed with status 2 (after 1 node retries)
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn pre_skip_skips_jobs_and_post_and_beats_abort() {
+    check(
+        "JOB A; SCRIPT PRE A; SCRIPT POST A; PRE_SKIP A 4; ABORT A 4",
+        "begin; pre A 4",
+        &expect![[r#"
+            > begin
+            run Pre of A
+            > pre A 4
+            A skipped
+            A done
+            finished: status 0, 1 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_removed_job_fails_its_node_and_a_good_post_saves_it() {
+    check(
+        "JOB A",
+        "begin; gone A",
+        &expect![[r#"
+        > begin
+        submit A
+        > gone A
+        A failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (1.0.0)
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+    check(
+        "JOB A; SCRIPT POST A",
+        "begin; gone A; post A 0",
+        &expect![[r#"
+        > begin
+        submit A
+        > gone A
+        A comes to POST with -1002
+        run Post of A
+        > post A 0
+        A done
+        finished: status 0, 1 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_held_job_does_not_fail_its_node_until_it_was_held_too_often() {
+    let options = Options { max_job_holds: 2, ..Options::default() };
+    let dag = "JOB A; SCRIPT HOLD A";
+    check_with(
+        options,
+        dag,
+        "begin; run A; hold A; holdscript A 1; hold A; gone A",
+        &expect![[r#"
+        > begin
+        submit A
+        > run A
+        > hold A
+        run Hold of A
+        > holdscript A 1
+        > hold A
+        remove the jobs of A
+        run Hold of A
+        > gone A
+        A failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (1.0.0)
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn a_submission_that_fails_is_tried_again_and_then_fails_the_node_whatever_its_retries() {
+    let options = Options { max_submit_attempts: 3, ..Options::default() };
+    let script = "refuse A; begin; later 1; later 2";
+    check_with(
+        options.clone(),
+        "JOB A; RETRY A 5",
+        script,
+        &expect![[r#"
+        > refuse A
+        > begin
+        submit A: refused
+        A is submitted later
+        > later 1
+        submit A: refused
+        A is submitted later
+        > later 2
+        submit A: refused
+        A failed (-1001): Job submit failed
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+    check(
+        "JOB A; SCRIPT POST A",
+        "refuse A lasting; begin; post A 0",
+        &expect![[r#"
+        > refuse A lasting
+        > begin
+        submit A: refused
+        A comes to POST with -1001
+        run Post of A
+        > post A 0
+        A done
+        finished: status 0, 1 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+    check_with(
+        options,
+        "JOB A",
+        "refuse A; begin; accept A; later 1; exit A 0",
+        &expect![[r#"
+        > refuse A
+        > begin
+        submit A: refused
+        A is submitted later
+        > accept A
+        > later 1
+        submit A
+        > exit A 0
+        A done
+        finished: status 0, 1 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn the_first_failure_of_many_jobs_removes_the_others_and_is_the_result() {
+    let dag = "JOB A; SCRIPT POST A";
+    check(
+        dag,
+        "jobs A 3; begin; exit A.1 4; gone A.0; gone A.2; post A 1",
+        &expect![[r#"
+        > jobs A 3
+        > begin
+        submit A
+        > exit A.1 4
+        remove the jobs of A
+        > gone A.0
+        > gone A.2
+        A comes to POST with 4
+        run Post of A
+        > post A 1
+        A failed (1): Job exited with status 4 and POST Script failed with status 1
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn tolerance_lets_so_many_jobs_fail() {
+    let script = "jobs A 4; begin; exit A.0 1; exit A.1 1; exit A.2 0; exit A.3 0";
+    check(
+        "JOB A; TOLERANCE A 2",
+        script,
+        &expect![[r#"
+        > jobs A 4
+        > begin
+        submit A
+        > exit A.0 1
+        > exit A.1 1
+        > exit A.2 0
+        > exit A.3 0
+        A done
+        finished: status 0, 1 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+    check(
+        "JOB A; TOLERANCE A 25% WAIT",
+        script,
+        &expect![[r#"
+        > jobs A 4
+        > begin
+        submit A
+        > exit A.0 1
+        > exit A.1 1
+        > exit A.2 0
+        > exit A.3 0
+        A failed (1): Job proc (1.1.0) failed with status 1
+        finished: status 2, 0 done, 1 failed, 0 futile
+        exit 1 with a rescue file
+    "#]],
+    );
+}
+
+#[test]
+fn a_script_that_asks_to_be_put_off_runs_again_after_its_time() {
+    let dag = "JOB A; SCRIPT DEFER 4 300 PRE A; SCRIPT DEFER 1 10 POST A";
+    check(
+        dag,
+        "begin; pre A 4; later 299; later 1; pre A 0; exit A 0; post A 1; later 10; post A 0",
+        &expect![[r#"
+            > begin
+            run Pre of A
+            > pre A 4
+            > later 299
+            > later 1
+            run Pre of A
+            > pre A 0
+            submit A
+            > exit A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 1
+            > later 10
+            run Post of A
+            > post A 0
+            A done
+            finished: status 0, 1 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn noop_nodes_and_joins_run_nothing_but_scripts() {
+    check(
+        "JOB A NOOP; SCRIPT PRE A; SCRIPT POST A; JOIN J; JOB B; PARENT A CHILD J; PARENT J CHILD B",
+        "begin; pre A 0; post A 0; exit B 0",
+        &expect![[r#"
+            > begin
+            run Pre of A
+            > pre A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 0
+            A done
+            J done
+            submit B
+            > exit B 0
+            B done
+            finished: status 0, 3 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_save_point_is_written_when_its_node_begins_first() {
+    check(
+        "JOB A; RETRY A 1; SAVE A",
+        "begin; exit A 1; exit A 0",
+        &expect![[r#"
+        > begin
+        save point of A
+        submit A
+        > exit A 1
+        A again, retry 1
+        submit A
+        > exit A 0
+        A done
+        finished: status 0, 1 done, 0 failed, 0 futile
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_said_of_another_attempt_is_dropped() {
+    let dag = "JOB A; RETRY A 1; JOB B NOOP";
+    check(
+        dag,
+        "begin; exit A 1; exit A.7 0; run A; run A; pre A 0; exit A 0; exit A 0",
+        &expect![[r#"
+            > begin
+            B done
+            submit A
+            > exit A 1
+            A again, retry 1
+            submit A
+            > exit A.7 0
+            rejected: job 2.7 is of no node that has jobs in the queue
+            > run A
+            > run A
+            > pre A 0
+            rejected: node 0 does not wait for that
+            > exit A 0
+            A done
+            finished: status 0, 2 done, 0 failed, 0 futile
+            exit 0
+            > exit A 0
+            rejected: the workflow is past that
+        "#]],
+    );
+}

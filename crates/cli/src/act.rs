@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use classad::Expr;
-use proto::client::{ActResult, Acted, Action, Answer, Ask, Select, Selector};
-use proto::command::AskError;
+use proto::client::{ActResult, Acted, Action, Select, Selector};
 
 use crate::exit::Exit;
 use crate::place::Where;
@@ -95,16 +94,7 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     let mut answers = Vec::new();
     let (mut single, mut counted) = (Vec::new(), String::new());
     for part in parts {
-        let ask = Ask::Act { action: action.clone(), select: selected(&part, also)? };
-        let mut acted = Vec::new();
-        client.ask_each(ask, |answer| {
-            match answer {
-                Answer::Acted(part) => acted.extend(part),
-                Answer::Done => {}
-                other => return Err(connect::unexpected(words.act, &other)),
-            }
-            Ok::<(), AskError>(())
-        })?;
+        let acted = client.act(action.clone(), selected(&part, also)?)?;
         report.add(&part, &acted, words);
         match part {
             _ if !target.totals => {}

@@ -16,9 +16,9 @@ use jobspec::Diagnostic;
 use jobspec::config::{Assignment, Configuration, ExpandError, nearest};
 use serde::{Deserialize, Serialize};
 
-use crate::home::{DaemonRole, Home};
 use crate::pool::Settings;
-use crate::site::RealSite;
+use client::home::{DaemonRole, Home};
+use client::site::{RealSite, SightError};
 
 use self::typed::SettingError;
 
@@ -70,8 +70,8 @@ pub enum ConfigurationError {
         source: io::Error,
     },
     /// The machine cannot be looked at.
-    #[error("read the configuration: {0:#}")]
-    Machine(anyhow::Error),
+    #[error("read the configuration")]
+    Machine(#[source] SightError),
     /// A line is wrong.
     #[error("read the configuration: {}", in_one_line(.0))]
     Line(Box<Diagnostic>),

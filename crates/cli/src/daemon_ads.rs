@@ -9,8 +9,8 @@ use model::{Universe, UserName, attr};
 use proto::client::{Counts, Identity, Totals};
 
 use crate::commands::version;
-use crate::home::Home;
 use crate::pool::ProcessStatus;
+use client::home::Home;
 
 /// A schedd's ad, from what it says of itself and what it counts.
 pub fn scheduler(identity: &Identity, totals: &Totals, statistics: &ClassAd) -> ClassAd {

@@ -11,12 +11,11 @@
 //! - [`daemon_ads`]: the ads of the pool's daemons.
 //! - [`links`]: the links by which the binary answers to HTCondor's names. [`exit`]: all exit codes.
 //! - [`log_wait`]: waiting on an event log. [`log_jobs`]: jobs as a log tells of them.
-//! - [`follow`]: following the record until enough is known.
 //! - [`watched`]: the jobs that watch_q shows.
 //! - [`place`]: `-name` and `-pool`.
 //! - [`usage`]: HTCondor's own usage texts.
-//! - [`configuration`]: the pool's configuration files. [`site`]: this machine, as what users write sees it.
-//! - [`home`], [`pool`], [`progress`]: a personal pool, its folder, and how its jobs get on.
+//! - [`configuration`]: the pool's configuration files.
+//! - [`pool`]: a personal pool.
 
 pub mod act;
 pub mod ad_file;
@@ -26,19 +25,15 @@ pub mod configuration;
 pub mod connect;
 pub mod daemon_ads;
 pub mod exit;
-pub mod follow;
-pub mod home;
 pub mod links;
 pub mod log_jobs;
 pub mod log_wait;
 pub mod output;
 pub mod place;
 pub mod pool;
-pub mod progress;
 pub mod render;
 pub mod select;
 pub mod shape;
-pub mod site;
 pub mod usage;
 pub mod verbs;
 pub mod watched;

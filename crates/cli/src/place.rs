@@ -4,7 +4,7 @@
 use clap::Args;
 use nix::unistd::gethostname;
 
-use crate::home::Home;
+use client::home::Home;
 
 /// Where a command goes.
 #[derive(Clone, Debug, Default, Args)]

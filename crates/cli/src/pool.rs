@@ -2,7 +2,6 @@
 //! and says how they are; what they do is theirs. The verbs `pool` and `run` are thin callers of this.
 
 mod guard;
-mod lock;
 mod supervisor;
 
 use std::collections::BTreeMap;
@@ -15,15 +14,16 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto::client::{Answer, Ask, Identity, Query, Select};
-use proto::command::{AskError, Client};
+use proto::client::{Identity, Query, Select};
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::{self, Changed, ConfigurationError, Effective};
-use crate::home::{DaemonRole, Home};
+use client::home::{DaemonRole, Home};
+use client::lock;
+use client::{AskError, Negotiator, Schedd, Startd};
 
+pub use client::lock::{Lock, take as take_lock};
 pub use guard::{NAME as GUARD, own, run as guard};
-pub use lock::{Lock, take as take_lock};
 pub use supervisor::{NAME as SUPERVISOR, run as supervise};
 
 /// How long `start` waits for the pool to accept jobs. Generous: a laden machine is slow, and a failed start says why at once.
@@ -135,7 +135,7 @@ pub struct ProcessStatus {
 /// If its folder cannot be used or a daemon does not come up.
 pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, PoolError> {
     make_folders(home)?;
-    let supervised = is_supervised(home);
+    let supervised = home.is_supervised();
     keep_settings(home, wanted, supervised)?;
     let dead = DaemonRole::ALL
         .iter()
@@ -185,7 +185,7 @@ pub struct Reconfigured {
 ///
 /// If the pool does not run, or the configuration is wrong: then nothing changes.
 pub fn reconfigure(home: &Home) -> Result<Reconfigured, PoolError> {
-    if !is_supervised(home) {
+    if !home.is_supervised() {
         return Err(PoolError::NotRunning { dir: home.dir().to_owned() });
     }
     let mut settings = settings(home)?;
@@ -227,11 +227,6 @@ fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
     Ok(())
 }
 
-/// Whether somebody starts the pool's daemons again when they die.
-pub fn is_supervised(home: &Home) -> bool {
-    matches!(holder(home, SUPERVISOR), Ok(Some(_)))
-}
-
 /// How each process of the pool is.
 ///
 /// # Errors
@@ -242,9 +237,7 @@ pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
         vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
     for role in DaemonRole::ALL {
         let pid = holder(home, role.name())?;
-        // The launcher speaks to its startd only.
-        let asked = pid.filter(|_| role != DaemonRole::Launcher);
-        let identity = asked.and_then(|_| identify(home, role).ok());
+        let identity = pid.and_then(|_| identify(home, role).ok().flatten());
         all.push(ProcessStatus { name: role.name(), pid, identity });
     }
     Ok(all)
@@ -338,22 +331,18 @@ fn is_up(home: &Home, role: DaemonRole) -> bool {
 
 fn has_machine(home: &Home) -> Result<bool, AskError> {
     let query = Query { limit: Some(1), ..Query::of(Select::All) };
-    let mut found = false;
-    Client::connect(&home.socket(DaemonRole::Negotiator))?.ask_each(
-        Ask::QueryMachines(query),
-        |answer| {
-            found |= matches!(answer, Answer::Ads(ads) if !ads.is_empty());
-            Ok::<(), AskError>(())
-        },
-    )?;
-    Ok(found)
+    Ok(!Negotiator::at(&home.socket(DaemonRole::Negotiator))?.machines(query)?.is_empty())
 }
 
-fn identify(home: &Home, role: DaemonRole) -> Result<Identity, AskError> {
-    match Client::connect(&home.socket(role))?.ask(Ask::Identify)? {
-        Answer::Identity(identity) => Ok(identity),
-        other => Err(AskError::Unexpected { ask: "Identify", answer: format!("{other:?}") }),
-    }
+/// Who the daemon is; the launcher speaks to its startd only.
+fn identify(home: &Home, role: DaemonRole) -> Result<Option<Identity>, AskError> {
+    let socket = home.socket(role);
+    Ok(Some(match role {
+        DaemonRole::Launcher => return Ok(None),
+        DaemonRole::Negotiator => Negotiator::at(&socket)?.identity()?,
+        DaemonRole::Startd => Startd::at(&socket)?.identity()?,
+        DaemonRole::Schedd => Schedd::at(&socket)?.identity()?,
+    }))
 }
 
 /// Asks a process to end, waits, and kills it if it does not.

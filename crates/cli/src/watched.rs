@@ -8,8 +8,8 @@ use model::userlog::{Ending, LogEntry, UserLogEvent};
 use model::{ClusterId, JobId, RunEnd};
 use proto::client::{Happening, Recorded};
 
-use crate::progress::{Standing, standing_after};
 use crate::render::paint::{Paint, Tone};
+use client::progress::{Standing, standing_after};
 
 /// How many places a bar has.
 const BAR: usize = 30;

@@ -11,6 +11,7 @@ use model::{
     ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, RunId, Seq, SubmitToken,
     Timestamp, Universe, UserName,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chirp::{ChirpAnswer, ChirpAsk};
@@ -18,11 +19,11 @@ use crate::files::Piece;
 
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Request {
+pub struct Request<A> {
     /// Chosen by the client; answers carry it.
     pub id: u64,
     /// What is asked.
-    pub body: Ask,
+    pub body: A,
 }
 
 /// A part of the answer to a request.
@@ -36,9 +37,27 @@ pub struct Response {
     pub body: Answer,
 }
 
-/// What a client may ask.
+/// What may be asked of one kind of daemon. A question to another kind does not compile.
+pub trait Question: Serialize + DeserializeOwned {
+    /// Who the daemon is: every kind answers that. Answered by [`Answer::Identity`].
+    const IDENTIFY: Self;
+}
+
+impl Question for AskSchedd {
+    const IDENTIFY: Self = Self::Identify;
+}
+
+impl Question for AskNegotiator {
+    const IDENTIFY: Self = Self::Identify;
+}
+
+impl Question for AskStartd {
+    const IDENTIFY: Self = Self::Identify;
+}
+
+/// What a client may ask a schedd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Ask {
+pub enum AskSchedd {
     /// A cluster number for a submission that will carry the same token. The number is not durable: only `Submit` is.
     ReserveCluster {
         /// The submission's token.
@@ -72,8 +91,6 @@ pub enum Ask {
     },
     /// Job ads, from the queue, or from history.
     QueryJobs(Query),
-    /// Machine ads (asked of the negotiator).
-    QueryMachines(Query),
     /// Counts only: answered from counters, whatever the length of the queue.
     Totals,
     /// The record, from a position on.
@@ -85,11 +102,45 @@ pub enum Ask {
         /// Of which jobs.
         select: Select,
     },
-    /// Who the daemon is.
+    /// Who it is.
     Identify,
-    /// What the daemon counts of itself, as one ad (asked of the schedd or the negotiator).
+    /// What it counts of itself, as one ad.
     Statistics,
-    /// A part of a file of a job that runs (asked of the startd).
+    /// Files of a job that was submitted with `-spool`, in or out.
+    Files(FilesAsk),
+    /// A job that runs speaks for itself. Answered by [`Answer::Chirped`].
+    Chirp {
+        /// As which run of which job.
+        run: RunId,
+        /// What it wants.
+        ask: ChirpAsk,
+    },
+}
+
+/// What a client may ask a negotiator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AskNegotiator {
+    /// Machine ads.
+    QueryMachines(Query),
+    /// Everybody's account.
+    Accounts,
+    /// Changes accounts, for who may do everything.
+    EditAccounts {
+        /// Whose; everybody's if not given.
+        user: Option<UserName>,
+        /// How.
+        edit: AccountEdit,
+    },
+    /// Who it is.
+    Identify,
+    /// What it counts of itself, as one ad.
+    Statistics,
+}
+
+/// What a client may ask a startd.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AskStartd {
+    /// A part of a file of a job that runs.
     ReadRun {
         job: JobId,
         file: RunFile,
@@ -97,23 +148,8 @@ pub enum Ask {
         /// At most so many bytes.
         max_bytes: u32,
     },
-    /// Everybody's account (asked of the negotiator).
-    Accounts,
-    /// Changes accounts (asked of the negotiator, by who may do everything).
-    EditAccounts {
-        /// Whose; everybody's if not given.
-        user: Option<UserName>,
-        edit: AccountEdit,
-    },
-    /// Files of a job that was submitted with `-spool`, in or out (asked of the schedd).
-    Files(FilesAsk),
-    /// A job that runs speaks for itself (asked of the schedd). Answered by [`Answer::Chirped`].
-    Chirp {
-        /// As which run of which job.
-        run: RunId,
-        /// What it wants.
-        ask: ChirpAsk,
-    },
+    /// Who it is.
+    Identify,
 }
 
 /// What is asked about the files of jobs that were submitted with `-spool`. The order of the first four brings their input in; that of

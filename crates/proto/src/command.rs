@@ -2,6 +2,7 @@
 //! mean is the command's matter.
 
 use std::io::{self, Read, Write};
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,15 +11,16 @@ use bytes::BytesMut;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::{Answer, Ask, Refusal, Request, Response};
+use crate::client::{Answer, Question, Refusal, Request, Response};
 use crate::frame::{self, FrameError, MAX_FRAME_BYTES};
 use crate::net::{self, NetError, Role, ShortPath};
 
-/// A connection to a schedd or negotiator.
+/// A connection to a daemon that answers questions of the kind `A`.
 #[derive(Debug)]
-pub struct Client {
+pub struct Client<A> {
     wire: Wire,
     next_id: u64,
+    asks: PhantomData<A>,
 }
 
 /// Why a request got no answer.
@@ -39,7 +41,14 @@ pub enum AskError {
     },
 }
 
-impl Client {
+impl AskError {
+    /// An answer that does not fit what was asked.
+    pub fn unexpected(ask: &'static str, answer: &Answer) -> Self {
+        Self::Unexpected { ask, answer: format!("{answer:?}").chars().take(80).collect() }
+    }
+}
+
+impl<A: Question> Client<A> {
     /// Connects to the daemon whose socket is at `path`.
     ///
     /// # Errors
@@ -49,7 +58,7 @@ impl Client {
         let connect = |source| NetError::Connect { path: path.to_owned(), source };
         let short = ShortPath::of(path).map_err(connect)?;
         let stream = UnixStream::connect(short.path()).map_err(connect)?;
-        let mut client = Self { wire: Wire(stream), next_id: 1 };
+        let mut client = Self { wire: Wire(stream), next_id: 1, asks: PhantomData };
         client.wire.write(&net::hello(Role::Command))?;
         net::check(client.wire.read()?.ok_or(NetError::NoHello)?)?;
         Ok(client)
@@ -62,7 +71,7 @@ impl Client {
     /// If the connection fails or the daemon refuses; or what `each` says.
     pub fn ask_each<E: From<AskError>>(
         &mut self,
-        body: Ask,
+        body: A,
         mut each: impl FnMut(Answer) -> Result<(), E>,
     ) -> Result<(), E> {
         let id = self.next_id;
@@ -90,7 +99,7 @@ impl Client {
     /// # Errors
     ///
     /// If the connection fails or the daemon refuses.
-    pub fn ask(&mut self, body: Ask) -> Result<Answer, AskError> {
+    pub fn ask(&mut self, body: A) -> Result<Answer, AskError> {
         let mut answer = Answer::Done;
         self.ask_each(body, |part| {
             answer = part;

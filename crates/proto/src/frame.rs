@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::LengthDelimitedCodec;
 
-/// The longest frame that is read or written, bytes. A submission of more is staged in parts ([`crate::client::Ask::StageProcs`]);
+/// The longest frame that is read or written, bytes. A submission of more is staged in parts ([`crate::client::AskSchedd::StageProcs`]);
 /// a hostile length cannot make a daemon allocate more.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 

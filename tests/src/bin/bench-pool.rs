@@ -5,17 +5,17 @@
 
 use std::env;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use cli::home::{DaemonRole, Home};
 use cli::pool::{self, Settings};
-use cli::progress::Progress;
+use client::progress::Progress;
+use client::{AskError, Home};
 use model::{ClusterId, Seq};
-use proto::client::{Answer, Ask, Select, Selector};
-use proto::command::{AskError, Client};
+use proto::client::{Select, Selector};
 
 /// How long S is measured. Long enough for some thousand starts.
 const SPAWN_SECONDS: u64 = 2;
@@ -134,7 +134,7 @@ impl Bench {
         let begun = now();
         let output = Command::new(&self.program)
             .args(words)
-            .env(cli::home::HOME_VARIABLE, self.home.dir())
+            .env(client::HOME_VARIABLE, self.home.dir())
             .current_dir(&self.work)
             .stdin(Stdio::null())
             .output()?;
@@ -149,31 +149,19 @@ impl Bench {
     fn wait_for(&self, cluster: ClusterId, jobs: u64) -> Result<()> {
         let mut progress = Progress::of(jobs);
         let select = Select::Any(vec![Selector::Cluster(cluster)]);
-        let mut client = Client::connect(&self.home.socket(DaemonRole::Schedd))?;
-        let followed =
-            client.ask_each(Ask::Events { since: Seq(1), follow: true, select }, |answer| {
-                if let Answer::Events(events) = answer {
-                    events.iter().for_each(|event| progress.note(event));
-                }
-                if progress.is_settled() { Err(Stop::Settled) } else { Ok(()) }
-            });
-        match followed {
-            Ok(()) | Err(Stop::Settled) if progress.all_succeeded() => Ok(()),
-            Ok(()) | Err(Stop::Settled) => bail!("jobs failed: {}", progress.summary().join("; ")),
-            Err(Stop::Failed(error)) => Err(error.into()),
+        self.home.follow(Seq(1), select, |events| {
+            events.iter().for_each(|event| progress.note(event));
+            let is_over = progress.is_settled();
+            Ok::<_, AskError>(if is_over {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        if !progress.all_succeeded() {
+            bail!("jobs failed: {}", progress.summary().join("; "));
         }
-    }
-}
-
-/// Why following ended.
-enum Stop {
-    Settled,
-    Failed(AskError),
-}
-
-impl From<AskError> for Stop {
-    fn from(error: AskError) -> Self {
-        Self::Failed(error)
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{ClusterId, MachineName, ScheddName, SubmitToken, Universe, attr};
 use proto::claiming::FromStartd;
-use proto::client::{Answer, Ask, Refusal};
+use proto::client::{Answer, AskSchedd, Refusal};
 use proto::matchmaking::FromSchedd;
 use schedd::core::{
     Actor, Batch, Beside, ClaimRecord, Config, Core, Effect, Input, Rows, Starts, SystemAct,
@@ -52,7 +52,7 @@ pub(crate) struct ScheddHost {
 struct Waiting {
     input: Option<Input>,
     /// Who waits for the answer, and what was asked.
-    user: Option<(Ticket, Ask)>,
+    user: Option<(Ticket, AskSchedd)>,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ struct Pending {
     inputs: Vec<Input>,
     /// For each input, who waits for its answer.
     users: Vec<Option<Ticket>>,
-    reads: Vec<(Ticket, Ask)>,
+    reads: Vec<(Ticket, AskSchedd)>,
     batch: Batch,
 }
 
@@ -179,41 +179,37 @@ impl World {
     }
 
     /// A user asks the schedd; if it does not run, nobody answers.
-    pub(crate) fn ask(&mut self, ticket: Ticket, by: Actor, ask: Ask) {
+    pub(crate) fn ask(&mut self, ticket: Ticket, by: Actor, ask: AskSchedd) {
         if !self.is_alive(Daemon::Schedd) {
             self.agenda.put(self.now + CLIENT_DELAY, Event::Answer { ticket, answer: None });
             return;
         }
         self.note(|| format!("{} asks {ask:?}", by.user));
         let input = match &ask {
-            Ask::ReserveCluster { token } => Some(Input::Reserve { by, token: *token }),
-            Ask::Submit { token, cluster, spec } => Some(Input::Submit {
+            AskSchedd::ReserveCluster { token } => Some(Input::Reserve { by, token: *token }),
+            AskSchedd::Submit { token, cluster, spec } => Some(Input::Submit {
                 by,
                 token: *token,
                 cluster: *cluster,
                 spec: Arc::new((**spec).clone()),
             }),
-            Ask::Act { action, select } => {
+            AskSchedd::Act { action, select } => {
                 Some(Input::Act { by, action: action.clone(), select: select.clone() })
             }
-            Ask::Edit { select, changes, dry_run } => Some(Input::Edit {
+            AskSchedd::Edit { select, changes, dry_run } => Some(Input::Edit {
                 by,
                 select: select.clone(),
                 changes: changes.clone(),
                 dry_run: *dry_run,
             }),
-            Ask::Chirp { run, ask } => Some(Input::Chirp { by, run: *run, ask: ask.clone() }),
-            Ask::StageProcs { .. }
-            | Ask::QueryJobs(_)
-            | Ask::QueryMachines(_)
-            | Ask::Totals
-            | Ask::Events { .. }
-            | Ask::ReadRun { .. }
-            | Ask::Files(_)
-            | Ask::Accounts
-            | Ask::EditAccounts { .. }
-            | Ask::Statistics
-            | Ask::Identify => None,
+            AskSchedd::Chirp { run, ask } => Some(Input::Chirp { by, run: *run, ask: ask.clone() }),
+            AskSchedd::StageProcs { .. }
+            | AskSchedd::QueryJobs(_)
+            | AskSchedd::Totals
+            | AskSchedd::Events { .. }
+            | AskSchedd::Files(_)
+            | AskSchedd::Statistics
+            | AskSchedd::Identify => None,
         };
         self.schedd.waiting.insert(ticket);
         self.schedd.inbox.push(Waiting { input, user: Some((ticket, ask)) });
@@ -382,27 +378,23 @@ impl World {
         }
     }
 
-    fn give_reads(&mut self, reads: &[(Ticket, Ask)]) {
+    fn give_reads(&mut self, reads: &[(Ticket, AskSchedd)]) {
         let now = self.schedd.clock.now(self.now);
         for (ticket, ask) in reads {
             let Some(core) = &self.schedd.core else { return };
             let answer = match ask {
-                Ask::Totals => Answer::Totals(core.totals()),
-                Ask::QueryJobs(query) => Answer::Ads(core.query(now, query)),
-                Ask::ReserveCluster { .. }
-                | Ask::StageProcs { .. }
-                | Ask::Submit { .. }
-                | Ask::Act { .. }
-                | Ask::Edit { .. }
-                | Ask::Chirp { .. }
-                | Ask::QueryMachines(_)
-                | Ask::Events { .. }
-                | Ask::ReadRun { .. }
-                | Ask::Files(_)
-                | Ask::Accounts
-                | Ask::EditAccounts { .. }
-                | Ask::Statistics
-                | Ask::Identify => Answer::Done,
+                AskSchedd::Totals => Answer::Totals(core.totals()),
+                AskSchedd::QueryJobs(query) => Answer::Ads(core.query(now, query)),
+                AskSchedd::ReserveCluster { .. }
+                | AskSchedd::StageProcs { .. }
+                | AskSchedd::Submit { .. }
+                | AskSchedd::Act { .. }
+                | AskSchedd::Edit { .. }
+                | AskSchedd::Chirp { .. }
+                | AskSchedd::Events { .. }
+                | AskSchedd::Files(_)
+                | AskSchedd::Statistics
+                | AskSchedd::Identify => Answer::Done,
             };
             if let Answer::Totals(totals) = &answer {
                 let right = self.oracle.compare_totals(totals);

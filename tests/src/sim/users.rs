@@ -8,7 +8,7 @@ use model::{
 };
 use proto::chirp::ChirpAsk;
 use proto::client::{
-    ActResult, Acted, Action, Answer, Ask, Priority, Query, Refusal, Select, Selector,
+    ActResult, Acted, Action, Answer, AskSchedd, Priority, Query, Refusal, Select, Selector,
 };
 use schedd::core::Actor;
 
@@ -124,7 +124,7 @@ impl World {
     fn reserve(&mut self, nth: usize) {
         let (token, by) = (self.users.submissions[nth].token, self.actor_of(nth));
         let ticket = self.users.ticket(Purpose::Reserve(nth));
-        self.ask(ticket, by, Ask::ReserveCluster { token });
+        self.ask(ticket, by, AskSchedd::ReserveCluster { token });
     }
 
     fn submit(&mut self, nth: usize, cluster: ClusterId) {
@@ -132,7 +132,7 @@ impl World {
         let spec = Box::new(submission.spec.clone());
         let (token, by) = (submission.token, self.actor_of(nth));
         let ticket = self.users.ticket(Purpose::Submit(nth));
-        self.ask(ticket, by, Ask::Submit { token, cluster, spec });
+        self.ask(ticket, by, AskSchedd::Submit { token, cluster, spec });
     }
 
     fn actor_of(&self, nth: usize) -> Actor {
@@ -152,7 +152,7 @@ impl World {
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(ticket, by, Ask::Act { action, select: selected });
+        self.ask(ticket, by, AskSchedd::Act { action, select: selected });
     }
 
     /// Somebody asks for more or less than before, or for what no machine has.
@@ -172,7 +172,11 @@ impl World {
         let value = value.parse().unwrap_or_else(|error| panic!("read {value}: {error}"));
         let changes = vec![(name.into(), value)];
         let ticket = self.users.ticket(Purpose::Look);
-        self.ask(ticket, by, Ask::Edit { select, changes, dry_run: self.now.is_multiple_of(7) });
+        self.ask(
+            ticket,
+            by,
+            AskSchedd::Edit { select, changes, dry_run: self.now.is_multiple_of(7) },
+        );
     }
 
     /// A process of some run says something of its job: of the present run, or of one that it has outlived.
@@ -191,7 +195,7 @@ impl World {
         let ticket = self.users.ticket(Purpose::Look);
         // The oracle reads from it who said it, and that it did so once.
         let ask = ChirpAsk::Log(format!("{run} {}", ticket.0));
-        self.ask(ticket, by, Ask::Chirp { run, ask });
+        self.ask(ticket, by, AskSchedd::Chirp { run, ask });
     }
 
     /// After the faults: what is suspended would be so for ever.
@@ -209,7 +213,7 @@ impl World {
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: select.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(ticket, by, Ask::Act { action, select });
+        self.ask(ticket, by, AskSchedd::Act { action, select });
     }
 
     fn action(&mut self) -> Action {
@@ -250,8 +254,11 @@ impl World {
 
     fn look_at_queue(&mut self) {
         let by = Actor { user: UserName::new("alice"), superuser: false };
-        let ask =
-            if self.rng.percent(50) { Ask::Totals } else { Ask::QueryJobs(Query::of(Select::All)) };
+        let ask = if self.rng.percent(50) {
+            AskSchedd::Totals
+        } else {
+            AskSchedd::QueryJobs(Query::of(Select::All))
+        };
         let ticket = self.users.ticket(Purpose::Look);
         self.ask(ticket, by, ask);
     }

@@ -13,15 +13,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &["classad"]),
     ("jobspec", &["classad", "model"]),
     ("proto", &["classad", "model"]),
+    ("client", &["classad", "jobspec", "model", "proto"]),
     ("launcher", &[]),
     ("schedd", &["classad", "launcher", "model", "proto"]),
     ("negotiator", &["classad", "model", "proto"]),
     ("startd", &["classad", "launcher", "model", "proto"]),
-    ("dagman", &["classad", "jobspec", "launcher", "model", "proto"]),
+    ("dagman", &["classad", "client", "jobspec", "launcher", "model", "proto"]),
     (
         "cli",
         &[
             "classad",
+            "client",
             "dagman",
             "jobspec",
             "launcher",
@@ -37,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "classad",
             "cli",
+            "client",
             "dagman",
             "jobspec",
             "launcher",

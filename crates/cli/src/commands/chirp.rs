@@ -14,15 +14,15 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use classad::{AttrName, Value};
+use client::{AskError, Schedd};
 use model::attr;
 use proto::chirp::{CONFIG_FILE, CONFIG_VARIABLE, ChirpAnswer, ChirpAsk, ChirpConfig};
-use proto::client::{Answer, Ask};
-use proto::command::Client;
+use proto::client::{Answer, AskSchedd};
 
 use self::words::Errand;
 use crate::exit::Exit;
+use crate::output;
 use crate::verbs::{Call, Voice};
-use crate::{connect, output};
 
 /// What a job is told that has no file, or whose processes were not started by a machine at all.
 const HINT: &str = "only a running job whose description has want_io_proxy = true can call";
@@ -76,22 +76,22 @@ fn perform(errand: Errand, line: &mut Line) -> Result<()> {
 
 /// A connection to the schedd, as one run.
 struct Line {
-    client: Client,
+    client: Schedd,
     config: ChirpConfig,
 }
 
 impl Line {
     fn open() -> Result<Self> {
         let config = config()?;
-        let client = connect::schedd_of_job(&config.schedd).context("call the submit side")?;
+        let client = Schedd::at_restarting(&config.schedd).context("call the submit side")?;
         Ok(Self { client, config })
     }
 
     fn ask(&mut self, ask: ChirpAsk) -> Result<ChirpAnswer> {
-        match self.client.ask(Ask::Chirp { run: self.config.run, ask })? {
+        match self.client.ask(AskSchedd::Chirp { run: self.config.run, ask })? {
             Answer::Chirped(ChirpAnswer::Refused(refusal)) => Err(refusal.into()),
             Answer::Chirped(answer) => Ok(answer),
-            other => Err(connect::unexpected("a job's call", &other).into()),
+            other => Err(AskError::unexpected("a job's call", &other).into()),
         }
     }
 

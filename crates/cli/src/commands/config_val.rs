@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::commands::version;
 use crate::configuration::{self, Loaded, known};
 use crate::exit::Exit;
-use crate::home::Home;
 use crate::output;
 use crate::pool;
 use crate::verbs::{Call, Voice};
+use client::home::Home;
 
 /// Options of HTCondor's `condor_config_val` that are not built.
 pub const NOT_YET: &[&str] = &[
@@ -105,7 +105,7 @@ const DEFAULT: &str = "<Default>";
 pub fn run(args: &ConfigValArgs, call: &Call) -> Result<ExitCode> {
     let home = Home::from_environment();
     let mut settings = pool::settings(&home)?;
-    if !pool::is_supervised(&home) {
+    if !home.is_supervised() {
         // what the pool would have if it were started from here
         settings.environment = configuration::environment();
     }

@@ -14,8 +14,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::configuration::typed;
-use crate::home::{DaemonRole, Home};
 use crate::pool;
+use client::home::{DaemonRole, Home};
 
 /// Runs one daemon of a pool in the foreground.
 #[derive(Debug, Args)]

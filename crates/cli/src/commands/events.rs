@@ -1,18 +1,19 @@
 //! `updraft events`: the schedd's numbered record, so that nobody has to poll the queue or read logs to learn what happened.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use client::Home;
 use jiff::tz::TimeZone;
 use model::{AfterRun, JobEvent, RunEnd, Seq, StopCause};
-use proto::client::{Answer, Ask, Happening, Recorded, Select};
-use proto::command::AskError;
+use proto::client::{Happening, Recorded, Select};
 
 use crate::exit::Exit;
 use crate::render::time;
 use crate::verbs::Call;
-use crate::{connect, output, select};
+use crate::{output, select};
 
 /// List what happened to jobs, each event once, with its number in the record.
 #[derive(Debug, Args)]
@@ -39,24 +40,18 @@ pub struct EventsArgs {
 pub fn run(args: EventsArgs, _: &Call) -> Result<ExitCode> {
     let EventsArgs { jobs, since, follow, json } = args;
     let zone = TimeZone::system();
-    let ask = Ask::Events { since: Seq(since), follow, select: select::any_or(&jobs, Select::All) };
-    connect::schedd()?.ask_each(ask, |answer| {
-        if let Answer::Events(events) = answer {
-            let line =
-                |event: &Recorded| if json { json_line(event) } else { text_line(event, &zone) };
-            output::put(&events.iter().map(line).collect::<String>())?;
-        }
-        Ok::<(), Failure>(())
-    })?;
+    let (home, since, select) =
+        (Home::from_environment(), Seq(since), select::any_or(&jobs, Select::All));
+    let show = |events: &[Recorded]| {
+        let line = |event: &Recorded| if json { json_line(event) } else { text_line(event, &zone) };
+        output::put(&events.iter().map(line).collect::<String>())?;
+        Ok::<_, anyhow::Error>(ControlFlow::Continue(()))
+    };
+    match follow {
+        true => home.follow(since, select, show)?,
+        false => home.events(since, select, show)?,
+    }
     Ok(Exit::Done.into())
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Ask(#[from] AskError),
-    #[error(transparent)]
-    Write(#[from] std::io::Error),
 }
 
 /// The event as an object: `seq`, `at` (seconds), then `cluster` or `job` and what happened.

@@ -116,7 +116,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
     let query = query(args, instead.as_ref(), since.as_ref())?;
     let mut jobs = match elsewhere(args, &query, &moment)? {
         Some(jobs) => chosen(jobs, args, &query, &moment),
-        None => connect::jobs(&mut connect::schedd()?, query)?,
+        None => connect::schedd()?.jobs(query)?,
     };
     if let Some(since) = since {
         let keep = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment)));
@@ -195,7 +195,7 @@ fn elsewhere(args: &HistoryArgs, query: &Query, moment: &Moment) -> Result<Optio
     }
     let Some(scan) = args.scanlimit else { return Ok(None) };
     let last = Query { limit: Some(scan), finished: true, ..Query::of(Select::All) };
-    Ok(Some(connect::jobs(&mut connect::schedd()?, last)?))
+    Ok(Some(connect::schedd()?.jobs(last)?))
 }
 
 /// What the query asks for among these.

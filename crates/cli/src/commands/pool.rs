@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 
 use crate::commands::daemon::mail_route;
 use crate::commands::reconfig::{reconfig, warn};
-use crate::home::Home;
 use crate::output;
 use crate::pool::{self, Settings, Started};
 use crate::verbs::Voice;
+use client::home::Home;
 
 /// A personal pool on this machine: no root, and no configuration needed.
 #[derive(Debug, Args)]

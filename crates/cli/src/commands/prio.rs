@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use proto::client::{ActResult, Acted, Action, Answer, Ask, Priority, Select, Selector};
-use proto::command::AskError;
+use proto::client::{ActResult, Acted, Action, Priority, Select, Selector};
 
 use crate::exit::Exit;
 use crate::place::Where;
@@ -51,16 +50,7 @@ pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
         return Err(Mistake(what).into());
     };
     let select = if args.all { Select::All } else { Select::Any(select::selectors(jobs)) };
-    let mut acted: Vec<Acted> = Vec::new();
-    let ask = Ask::Act { action: Action::Prioritise(priority), select };
-    connect::schedd()?.ask_each(ask, |answer| {
-        match answer {
-            Answer::Acted(part) => acted.extend(part),
-            Answer::Done => {}
-            other => return Err(connect::unexpected("prio", &other)),
-        }
-        Ok::<(), AskError>(())
-    })?;
+    let acted = connect::schedd()?.act(Action::Prioritise(priority), select)?;
     if args.json && call.voice == Voice::Updraft {
         output::put(&act::json(&acted))?;
     } else {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use classad::ClassAd;
+use client::Schedd;
 use jiff::tz::TimeZone;
 use model::attr;
 use proto::client::Select;
-use proto::command::Client;
 
 pub use self::args::QArgs;
 use self::args::{Analysis, LayoutArgs};
@@ -40,7 +40,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
         && args.constraint.as_deref().is_some_and(|text| connect::constraint(text).is_err())
     {
         // There it is the schedd that cannot make sense of it.
-        let identity = connect::identity(&mut connect::schedd()?)?;
+        let identity = connect::schedd()?.identity()?;
         let from = format!("{} : {}", identity.address, identity.name);
         eprint!("\n-- Failed to fetch ads from: {from}\n\n\n");
         return Ok(Exit::Failed.into());
@@ -78,7 +78,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
 fn table(
     args: &QArgs,
     mut found: Found,
-    client: &mut Option<Client>,
+    client: &mut Option<Schedd>,
     select: Select,
     moment: &Moment,
     call: &Call,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use classad::{AttrName, ClassAd, Expr};
-use proto::client::{Answer, Ask, Edited, Select, Selector};
+use proto::client::{Edited, Select, Selector};
 
 use crate::exit::Exit;
 use crate::place::Where;
@@ -91,12 +91,8 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
         }
     };
     let select = selected(args, &jobs)?;
-    let ask =
-        Ask::Edit { select, changes: changes.clone().into_iter().collect(), dry_run: args.dry_run };
-    let edited = match connect::schedd()?.ask(ask)? {
-        Answer::Edited(edited) => edited,
-        other => return Err(connect::unexpected("qedit", &other).into()),
-    };
+    let wanted = changes.clone().into_iter().collect();
+    let edited = connect::schedd()?.edit(select, wanted, args.dry_run)?;
     let done = matches!(edited, Edited::Done(_));
     if args.json && call.voice == Voice::Updraft {
         output::put(&output::json(&serde_json::json!({ "edited": edited })))?;

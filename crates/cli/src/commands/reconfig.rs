@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::configuration;
 use crate::exit::Exit;
-use crate::home::Home;
 use crate::output;
 use crate::pool::{self, PoolError, Reconfigured};
 use crate::verbs::{Call, Voice};
+use client::home::Home;
 
 /// Options of `condor_reconfig` that are not built: there is one pool, on this machine, and all of it is told.
 pub const NOT_YET: &[&str] =

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -10,15 +11,14 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use classad::{AttrName, ClassAd};
+use client::progress::Progress;
+use client::{AskError, HOME_VARIABLE, Home};
 use model::{JobId, Seq, attr};
-use proto::client::{Answer, Ask, Query, Select};
-use proto::command::{AskError, Client};
+use proto::client::{Query, Select};
 
 use crate::exit::Exit;
-use crate::home::{DaemonRole, HOME_VARIABLE, Home};
 use crate::output;
 use crate::pool::{self, Settings};
-use crate::progress::Progress;
 use crate::verbs::Call;
 
 /// Run a submit description in a private pool, from start to end.
@@ -69,21 +69,14 @@ fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
     let jobs = submit(home, program, &args.file)?;
     let mut progress = Progress::of(jobs);
     let mut line = Line::new();
-    let mut client = Client::connect(&home.socket(DaemonRole::Schedd))?;
-    let followed = client.ask_each(
-        Ask::Events { since: Seq(1), follow: true, select: Select::All },
-        |answer| {
-            if let Answer::Events(events) = answer {
-                events.iter().for_each(|event| progress.note(event));
-                line.show(&progress.line());
-            }
-            if progress.is_settled() { Err(Followed::ToTheEnd) } else { Ok(()) }
-        },
-    );
+    let followed = home.follow(Seq(1), Select::All, |events| {
+        events.iter().for_each(|event| progress.note(event));
+        line.show(&progress.line());
+        let is_over = progress.is_settled();
+        Ok::<_, AskError>(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
     line.end();
-    if let Err(Followed::Failed(error)) = followed {
-        return Err(error).context("follow the jobs");
-    }
+    followed.context("follow the jobs")?;
     let places = outputs(home)?;
     if args.json {
         let ends: Vec<serde_json::Value> = progress
@@ -102,18 +95,6 @@ fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
         output::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     }
     Ok(progress)
-}
-
-/// Why following ended.
-enum Followed {
-    ToTheEnd,
-    Failed(AskError),
-}
-
-impl From<AskError> for Followed {
-    fn from(error: AskError) -> Self {
-        Self::Failed(error)
-    }
 }
 
 /// Submits with the ordinary command, so that what it says and refuses is what a user knows, from the folder of the
@@ -149,15 +130,9 @@ fn outputs(home: &Home) -> Result<Vec<String>> {
     let projection = [attr::IWD, attr::OUT, attr::ERR, attr::USER_LOG].map(AttrName::from).to_vec();
     let query = Query { projection, finished: true, ..Query::of(Select::All) };
     let mut places: BTreeMap<(&str, PathBuf), Vec<String>> = BTreeMap::new();
-    Client::connect(&home.socket(DaemonRole::Schedd))?.ask_each(
-        Ask::QueryJobs(query),
-        |answer| {
-            if let Answer::Ads(ads) = answer {
-                ads.iter().for_each(|ad| note_outputs(ad, &mut places));
-            }
-            Ok::<(), AskError>(())
-        },
-    )?;
+    for ad in home.schedd()?.jobs(query)? {
+        note_outputs(&ad, &mut places);
+    }
     Ok(places.into_iter().map(|((kind, folder), names)| place(kind, &folder, names)).collect())
 }
 

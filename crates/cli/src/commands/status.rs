@@ -10,7 +10,6 @@ use model::attr;
 use proto::client::{Query, Select};
 
 use crate::exit::Exit;
-use crate::home::Home;
 use crate::output::Colour;
 use crate::place::Where;
 use crate::render::machines::{self, Layout};
@@ -19,6 +18,7 @@ use crate::render::{accounts, daemons};
 use crate::shape::{Instead, Shape, first};
 use crate::verbs::{Call, Voice};
 use crate::{ad_file, connect, daemon_ads, output, pool};
+use client::home::Home;
 
 /// Options of HTCondor's `condor_status` that are not built.
 pub const NOT_YET: &[&str] =
@@ -242,7 +242,7 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
         Some(path) => ad_file::read(path, ad_file::Form::Auto)?,
         None if listed == Listed::Slots => {
             let query = Query { constraint: constraint.clone(), ..Query::of(Select::All) };
-            connect::machines(&mut connect::negotiator()?, query)?
+            connect::negotiator()?.machines(query)?
         }
         None => daemons_listed(listed, &moment)?,
     };
@@ -300,13 +300,13 @@ fn daemons_listed(listed: Listed, moment: &Moment) -> Result<Vec<ClassAd>> {
         return Ok(Vec::new());
     }
     let mut schedd = connect::schedd()?;
-    let (identity, totals) = (connect::identity(&mut schedd)?, connect::totals(&mut schedd)?);
+    let (identity, totals) = (schedd.identity()?, schedd.totals()?);
     let mut negotiator = connect::negotiator()?;
-    let matchmaker = connect::identity(&mut negotiator)?;
+    let matchmaker = negotiator.identity()?;
     let wants = |one: Listed| listed == one || listed == Listed::Any;
     let needs_machines = wants(Listed::Collectors) || wants(Listed::Masters);
     let machines = match needs_machines {
-        true => connect::machines(&mut negotiator, Query::of(Select::All))?,
+        true => negotiator.machines(Query::of(Select::All))?,
         false => Vec::new(),
     };
     let mut ads = Vec::new();
@@ -317,11 +317,11 @@ fn daemons_listed(listed: Listed, moment: &Moment) -> Result<Vec<ClassAd>> {
         ads.extend(daemon_ads::submitters(&identity, &totals));
     }
     if wants(Listed::Startds) {
-        let startd = connect::identity(&mut connect::startd()?)?;
+        let startd = connect::startd()?.identity()?;
         ads.push(daemon_ads::daemon("StartD", &startd));
     }
     if wants(Listed::Schedds) || listed == Listed::Running {
-        let counts = connect::statistics(&mut schedd)?;
+        let counts = schedd.statistics()?;
         ads.push(daemon_ads::scheduler(&identity, &totals, &counts));
     }
     if wants(Listed::Masters) {
@@ -331,14 +331,14 @@ fn daemons_listed(listed: Listed, moment: &Moment) -> Result<Vec<ClassAd>> {
     }
     if wants(Listed::Negotiators) {
         let mut ad = daemon_ads::daemon("Negotiator", &matchmaker);
-        ad.update(&connect::statistics(&mut negotiator)?);
+        ad.update(&negotiator.statistics()?);
         ads.push(ad);
     }
     if listed == Listed::Any {
         ads.extend(machines);
     }
     if wants(Listed::Accounts) {
-        let lines = connect::accounts(&mut negotiator)?;
+        let lines = negotiator.accounts()?;
         let name = &matchmaker.name;
         ads.extend(lines.iter().map(|line| accounts::ad(line, name, name, moment.now)));
     }

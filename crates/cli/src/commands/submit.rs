@@ -1,11 +1,10 @@
 //! `updraft submit`, `condor_submit`: a description becomes jobs in the queue.
 //!
 //! This file has the options and the order of things. What the description means is `jobspec`'s matter; how it sees this
-//! machine, `site`; getting it into the queue once and only once, `send`; what is printed, `show`.
+//! machine, and getting it into the queue once and only once, `client`'s; what is printed, `show`.
 
 mod explain;
 mod interactive;
-mod send;
 mod show;
 mod spool;
 
@@ -13,6 +12,9 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use client::Home;
+use client::site::{self, RealSite};
+use client::submit::{SubmitError, Wrong};
 use jobspec::submit::{self, Description, Submission, SubmitOptions};
 use jobspec::{Diagnostic, Form};
 use model::ClusterId;
@@ -20,7 +22,6 @@ use model::ClusterId;
 use self::show::{Manner, Shape};
 use crate::exit::Exit;
 use crate::place::Where;
-use crate::site::{self, RealSite};
 use crate::verbs::{Call, Voice};
 
 /// Options of `condor_submit` that are not built.
@@ -146,7 +147,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     };
     let outcome = match is_sent {
         false => expand_only(&description, &site, &options).map_err(anyhow::Error::from),
-        true => send::submit(&description, &site, &options),
+        true => Home::from_environment().submit(&description, &site, &options).map_err(to_error),
     };
     match outcome {
         Ok(submission) if submission.only_empty_queues => {
@@ -186,10 +187,14 @@ fn attend(
     Ok(exit)
 }
 
-/// A description that cannot be submitted.
-#[derive(Debug, thiserror::Error)]
-#[error("the description is wrong in {} places", .0.len())]
-struct Wrong(Vec<Diagnostic>);
+/// A description that is wrong is shown in its own way, whoever found that out.
+fn to_error(error: SubmitError) -> anyhow::Error {
+    match error {
+        SubmitError::Wrong(wrong) => wrong.into(),
+        SubmitError::Ask(error) => error.into(),
+        SubmitError::Unknown(_) => error.into(),
+    }
+}
 
 /// Makes the jobs of cluster 1, for nobody.
 fn expand_only(

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use client::{AskError, Startd};
 use jiff::tz::TimeZone;
 use model::{JobId, attr};
-use proto::client::{Answer, Ask, Query, ReadFrom, RunFile, Select, Selector};
-use proto::command::{AskError, Client};
+use proto::client::{Answer, AskStartd, Query, ReadFrom, RunFile, Select, Selector};
 
 use crate::connect;
 use crate::exit::Exit;
@@ -139,10 +139,10 @@ struct Outputs {
 fn running(job: JobId) -> Result<Outputs> {
     let mut schedd = connect::schedd()?;
     let select = Select::Any(vec![Selector::Job(job)]);
-    let found = connect::jobs(&mut schedd, Query::of(select.clone()))?;
+    let found = schedd.jobs(Query::of(select.clone()))?;
     let Some(ad) = found.first() else {
         let past = Query { finished: true, ..Query::of(select) };
-        if connect::jobs(&mut schedd, past)?.is_empty() {
+        if schedd.jobs(past)?.is_empty() {
             bail!("job {job} not found");
         }
         bail!("job {job} has ended: its output is where its submit file says");
@@ -164,26 +164,26 @@ fn running(job: JobId) -> Result<Outputs> {
 
 /// Shows what there is of a file from where it was shown last. Gives whether there may be more at once.
 fn show(
-    startd: &mut Client,
+    startd: &mut Startd,
     job: JobId,
     shown: &mut Shown,
     max_bytes: u32,
     form: Form,
 ) -> Result<bool> {
     let from = shown.next.map_or(ReadFrom::End, ReadFrom::Offset);
-    match startd.ask(Ask::ReadRun { job, file: shown.file.clone(), from, max_bytes })? {
+    match startd.ask(AskStartd::ReadRun { job, file: shown.file.clone(), from, max_bytes })? {
         Answer::FilePart { offset, bytes } => {
             put(&shown.file, offset, &bytes, form)?;
             shown.next = Some(offset + bytes.len() as u64);
             Ok(!bytes.is_empty())
         }
-        other => Err(connect::unexpected("tail", &other).into()),
+        other => Err(AskError::unexpected("tail", &other).into()),
     }
 }
 
 /// Goes on until the job does not run any more; then shows what it wrote last.
 fn follow(
-    startd: &mut Client,
+    startd: &mut Startd,
     job: JobId,
     files: &mut [Shown],
     outputs: &Outputs,

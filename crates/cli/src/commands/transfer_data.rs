@@ -10,14 +10,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use classad::{AttrName, ClassAd, Value};
+use client::site::me;
+use client::{AskError, Schedd};
 use model::spooling::{self, Destination, Destinations};
 use model::{JobId, attr};
-use proto::client::{Answer, Ask, FilesAsk, Query, Select};
-use proto::command::Client;
+use proto::client::{Answer, AskSchedd, FilesAsk, Query, Select};
 use proto::files::{Content, Inbox, Piece};
 
 use crate::act::{self, Part};
-use crate::connect::{self, unexpected};
+use crate::connect;
 use crate::exit::Exit;
 use crate::output;
 use crate::place::Where;
@@ -69,8 +70,8 @@ pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
     for part in parts {
         // Without a name it is one's own that are meant.
         let mine = !matches!(part, Part::One(_));
-        for ad in connect::jobs(&mut client, query(part.select()))? {
-            let is_mine = text(&ad, attr::OWNER) == Some(&connect::me());
+        for ad in client.jobs(query(part.select()))? {
+            let is_mine = text(&ad, attr::OWNER) == Some(&me());
             if let Some(job) = id(&ad).filter(|_| is_mine || !mine) {
                 ads.insert(job, ad);
             }
@@ -136,19 +137,19 @@ fn text<'a>(ad: &'a ClassAd, name: &str) -> Option<&'a str> {
 }
 
 /// Fetches all of a job, and says so only when it is on the disk.
-fn fetch(client: &mut Client, job: JobId, ad: &ClassAd) -> Result<Fetched> {
+fn fetch(client: &mut Schedd, job: JobId, ad: &ClassAd) -> Result<Fetched> {
     let mut place = Place::of(ad)?;
-    client.ask_each(Ask::Files(FilesAsk::Fetch(job)), |answer| match answer {
+    client.ask_each(AskSchedd::Files(FilesAsk::Fetch(job)), |answer| match answer {
         Answer::Piece(piece) => place.take(piece),
         Answer::Done => Ok(()),
-        other => Err(unexpected("a job's files", &other).into()),
+        other => Err(AskError::unexpected("a job's files", &other).into()),
     })?;
     let (files, bytes) = (place.files, place.bytes);
     let to = place.destinations.iwd().to_owned();
     place.settle()?;
-    match client.ask(Ask::Files(FilesAsk::Fetched(job)))? {
+    match client.ask(AskSchedd::Files(FilesAsk::Fetched(job)))? {
         Answer::Done => Ok(Fetched { job, files, bytes, to }),
-        other => Err(unexpected("what was fetched", &other).into()),
+        other => Err(AskError::unexpected("what was fetched", &other).into()),
     }
 }
 

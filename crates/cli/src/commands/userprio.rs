@@ -7,7 +7,7 @@ use clap::Args;
 use classad::ClassAd;
 use jiff::tz::TimeZone;
 use model::UserName;
-use proto::client::{AccountEdit, AccountLine, Answer, Ask};
+use proto::client::{AccountEdit, AccountLine};
 
 use crate::exit::Exit;
 use crate::place::Where;
@@ -100,9 +100,9 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     }
     let instead = args.shape.instead()?;
     let mut negotiator = connect::negotiator()?;
-    let name = connect::identity(&mut negotiator)?.name;
+    let name = negotiator.identity()?.name;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    let mut lines = connect::accounts(&mut negotiator)?;
+    let mut lines = negotiator.accounts()?;
     if !args.allusers && args.activefrom.is_empty() {
         let recent = |line: &AccountLine| {
             let last = line.last_used.map_or(0, model::Timestamp::as_secs);
@@ -194,10 +194,7 @@ fn edit(args: &UserprioArgs) -> Result<Option<Edit>> {
 fn change(edit: Edit) -> Result<ExitCode> {
     let Edit { user, edit, said } = edit;
     let name = |user: String| UserName::new(user.split('@').next().unwrap_or(&user));
-    let ask = Ask::EditAccounts { user: user.map(name), edit };
-    match connect::negotiator()?.ask(ask)? {
-        Answer::Done => output::put(&said)?,
-        other => return Err(connect::unexpected("a change of accounts", &other).into()),
-    }
+    connect::negotiator()?.edit_accounts(user.map(name), edit)?;
+    output::put(&said)?;
     Ok(Exit::Done.into())
 }

@@ -1,6 +1,7 @@
 //! `updraft wait`, `condor_wait`: returns when jobs have ended. HTCondor's way reads an event log; ours follows the schedd's record.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{self, ExitCode};
 use std::thread;
@@ -8,17 +9,17 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use client::{End, Home};
 use jiff::tz::TimeZone;
+use model::JobId;
 use model::userlog::{DateForm, LogStyle};
-use model::{AfterRun, HoldCode, JobEvent, JobId, RunEnd, Seq, StopCause};
-use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
+use proto::client::{Select, Selector};
 
 use crate::exit::Exit;
-use crate::follow::Stop;
 use crate::log_wait::{Echo, LogWait, Outcome, Wanted};
 use crate::render::ads::Form;
 use crate::verbs::{Call, Voice};
-use crate::{connect, output, select};
+use crate::{output, select};
 
 /// How often a log is looked at: soon for a person, cheap for a file system.
 const POLL: Duration = Duration::from_millis(100);
@@ -160,62 +161,30 @@ fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
     })
 }
 
-/// How a job ended, as far as `wait` cares.
-pub(crate) enum End {
-    Good,
-    Bad(String),
-    Held(String),
-}
-
 fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> {
     if let Some(limit) = args.wait {
         end_after(Duration::from_secs(limit));
     }
-    let mut client = connect::schedd()?;
-    let select = Select::Any(selectors);
-    let present = connect::jobs(&mut client, Query::of(select.clone()))?;
-    let past = connect::jobs(&mut client, Query { finished: true, ..Query::of(select.clone()) })?;
-    let ids = |ads: &[classad::ClassAd]| -> std::collections::BTreeSet<JobId> {
-        let id = |ad: &classad::ClassAd| {
-            let number = |name| u32::try_from(ad.literal(name)?.as_i64()?).ok();
-            Some(JobId::new(number(model::attr::CLUSTER_ID)?, number(model::attr::PROC_ID)?))
-        };
-        ads.iter().filter_map(id).collect()
-    };
-    let mut waiting = ids(&present);
-    waiting.extend(ids(&past));
-    if waiting.is_empty() {
+    let (mut exit, mut ended) = (Exit::Done, 0);
+    let all = Home::from_environment().wait(&Select::Any(selectors), |job, end| {
+        ended += 1;
+        exit = worse(exit, end);
+        if args.json {
+            output::put(&json(job, end))?;
+        } else if args.status || matches!(end, End::Held(_)) {
+            output::put(&format!("{job} {end}\n"))?;
+        }
+        let is_enough = args.num.is_some_and(|number| ended >= number);
+        Ok::<_, anyhow::Error>(if is_enough {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    if all == 0 {
         bail!("there is no such job, and there was none");
     }
-    let all = waiting.len();
-    let number = args.num.unwrap_or(all).min(all);
-    let mut exit = Exit::Done;
-    let mut ended = 0;
-    let ask = Ask::Events { since: Seq(0), follow: true, select };
-    let followed = client.ask_each(ask, |answer| {
-        let Answer::Events(events) = answer else { return Ok(()) };
-        for (job, end) in events.iter().filter_map(end) {
-            if !waiting.remove(&job) {
-                continue;
-            }
-            ended += 1;
-            exit = worse(exit, &end);
-            if args.json {
-                output::put(&json(job, &end))?;
-            } else if args.status || matches!(end, End::Held(_)) {
-                say(job, &end)?;
-            }
-            if ended >= number || (exit == Exit::Held && waiting.is_empty()) {
-                return Err(Stop::Enough);
-            }
-        }
-        Ok(())
-    });
-    match followed {
-        Ok(()) => bail!("the schedd ended the record before all jobs had ended"),
-        Err(Stop::Enough) => Ok(exit.into()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
+    Ok(exit.into())
 }
 
 /// Ends the whole process when the time is up: the connection blocks, and nothing is lost with it.
@@ -225,14 +194,6 @@ fn end_after(limit: Duration) {
         eprintln!("Time expired.");
         process::exit(Exit::TimedOut.code().into());
     });
-}
-
-fn say(job: JobId, end: &End) -> std::io::Result<()> {
-    output::put(&match end {
-        End::Good => format!("{job} ended with exit code 0\n"),
-        End::Bad(how) => format!("{job} {how}\n"),
-        End::Held(reason) => format!("{job} is held: {reason}\n"),
-    })
 }
 
 fn json(job: JobId, end: &End) -> String {
@@ -250,50 +211,5 @@ fn worse(exit: Exit, end: &End) -> Exit {
         (_, End::Held(_)) | (Exit::Held, _) => Exit::Held,
         (_, End::Bad(_)) => Exit::Failed,
         (exit, End::Good) => exit,
-    }
-}
-
-/// The end of a job, if this is one.
-pub(crate) fn end(recorded: &Recorded) -> Option<(JobId, End)> {
-    let Happening::Job { job, event } = &recorded.what else { return None };
-    let end = match event {
-        JobEvent::RunOver { end, next, .. } => match next {
-            AfterRun::Complete => how(end),
-            AfterRun::Hold(hold) => End::Held(hold.reason.clone()),
-            AfterRun::Remove { reason } => End::Bad(format!("was removed: {reason}")),
-            AfterRun::Requeue { .. } => return None,
-        },
-        JobEvent::Skipped { end, .. } => how(end),
-        // Its files come, and it goes on.
-        JobEvent::Held(hold) if hold.code == HoldCode::SpoolingInput => return None,
-        JobEvent::Held(hold) => End::Held(hold.reason.clone()),
-        JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
-        JobEvent::StopRequested { cause, .. } => match cause {
-            StopCause::Hold(_) | StopCause::Remove { .. } | StopCause::Vacate { .. } => {
-                return None;
-            }
-        },
-        JobEvent::RunAuthorised { .. }
-        | JobEvent::RunStarted { .. }
-        | JobEvent::PauseRequested { .. }
-        | JobEvent::Suspended { .. }
-        | JobEvent::Continued { .. }
-        | JobEvent::Released { .. } => return None,
-    };
-    Some((*job, end))
-}
-
-fn how(end: &RunEnd) -> End {
-    match end {
-        RunEnd::Exited { code: 0 } | RunEnd::UpToDate => End::Good,
-        RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
-        RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
-        RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
-        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
-        RunEnd::ScriptFailed { script, .. } => {
-            End::Bad(format!("was held: its {} failed", script.attribute()))
-        }
-        RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
-        RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,14 +14,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use classad::ClassAd;
+use client::progress::Standing;
+use client::site::me;
+use client::{AskError, Home};
 use jiff::tz::TimeZone;
 use model::userlog::{Entries, LogEntry};
 use model::{ClusterId, RunEnd, Seq, UserName, attr};
-use proto::client::{Answer, Ask, Happening, Query, Recorded, Select, Selector};
-use proto::command::Client;
+use proto::client::{Happening, Query, Recorded, Select, Selector};
 
 use crate::place::Where;
-use crate::progress::Standing;
 use crate::render::paint::Paint;
 use crate::render::time;
 use crate::render::view::{Moment, View, status};
@@ -135,13 +137,11 @@ pub fn run(args: &WatchArgs, call: &Call) -> Result<ExitCode> {
         args.exit.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let by_record = args.files.is_empty() || args.names_jobs();
     let (sender, news) = sync_channel(QUEUE);
-    let client = if by_record { Some(connect::schedd()?) } else { None };
-    let mut watch = Watch { args, call, client, watched: Watched::default(), lines: 0 };
+    let mut watch = Watch { args, call, by_record, watched: Watched::default(), lines: 0 };
     let mut follower = None;
     if by_record {
-        let mut client = connect::schedd()?;
         // What happens while the queue is read is read again from the record: the last word on a job counts.
-        follower = Some((connect::totals(&mut client)?.seq.next(), client));
+        follower = Some(connect::schedd()?.totals()?.seq.next());
         watch.begin()?;
     }
     let mut logs: Vec<Log> = args.files.iter().map(|path| Log::new(path)).collect();
@@ -157,9 +157,9 @@ pub fn run(args: &WatchArgs, call: &Call) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     end_on_interrupt();
-    if let Some((since, client)) = follower {
+    if let Some(since) = follower {
         let (sender, select) = (sender.clone(), watch.select());
-        thread::spawn(move || follow_record(client, since, select, &sender));
+        thread::spawn(move || follow_record(since, select, &sender));
     }
     if !logs.is_empty() {
         let every = Duration::try_from_secs_f64(args.interval).context("--interval")?;
@@ -186,15 +186,15 @@ fn end_on_interrupt() {
     });
 }
 
-fn follow_record(mut client: Client, since: Seq, select: Select, sender: &SyncSender<News>) {
-    let ask = Ask::Events { since, follow: true, select };
-    let followed = client.ask_each(ask, |answer| {
-        let Answer::Events(events) = answer else { return Ok(()) };
+fn follow_record(since: Seq, select: Select, sender: &SyncSender<News>) {
+    let followed = Home::from_environment().follow(since, select, |events| {
         // Nobody listens any more when the watch is over.
-        sender.send(News::Record(events)).context("the watch is over")
+        let is_over = sender.send(News::Record(events.to_vec())).is_err();
+        Ok::<_, AskError>(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     });
-    let error = followed.err().unwrap_or_else(|| anyhow::anyhow!("the schedd ended the record"));
-    let _ = sender.send(News::Failed(error));
+    if let Err(error) = followed {
+        let _ = sender.send(News::Failed(error.into()));
+    }
 }
 
 fn follow_logs(mut logs: Vec<Log>, every: Duration, sender: &SyncSender<News>) {
@@ -288,8 +288,8 @@ impl ShowArgs {
 struct Watch<'a> {
     args: &'a WatchArgs,
     call: &'a Call,
-    /// The schedd, if its record is followed.
-    client: Option<Client>,
+    /// Whether the schedd's record is followed.
+    by_record: bool,
     watched: Watched,
     /// How many lines of the terminal the last display took.
     lines: usize,
@@ -314,7 +314,7 @@ impl Watch<'_> {
         let users = self.args.users.iter().map(|user| crate::select::selector(user));
         let named: Vec<Selector> = clusters.chain(users).collect();
         if named.is_empty() {
-            return Select::Any(vec![Selector::Owner(UserName::new(&connect::me()))]);
+            return Select::Any(vec![Selector::Owner(UserName::new(&me()))]);
         }
         Select::Any(named)
     }
@@ -331,7 +331,9 @@ impl Watch<'_> {
     }
 
     fn add(&mut self, query: Query) -> Result<()> {
-        let Some(client) = &mut self.client else { return Ok(()) };
+        if !self.by_record {
+            return Ok(());
+        }
         let names = [
             attr::CLUSTER_ID,
             attr::PROC_ID,
@@ -342,7 +344,7 @@ impl Watch<'_> {
             attr::USER_LOG,
         ];
         let query = Query { projection: names.map(Into::into).to_vec(), ..query };
-        let jobs = connect::jobs(client, query)?;
+        let jobs = connect::persist(|schedd| Ok(schedd.jobs(query.clone())?))?;
         self.enter(&jobs);
         Ok(())
     }

@@ -5,8 +5,8 @@ use jobspec::config::Configuration;
 use schedd::core::Starts;
 
 use crate::commands::version;
-use crate::home::{DaemonRole, Home};
-use crate::site::RealSite;
+use client::home::{DaemonRole, Home};
+use client::site::RealSite;
 
 /// A setting that a daemon reads.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{PoolError, lock, stop, supervisor};
-use crate::home::Home;
+use super::{PoolError, stop, supervisor};
+use client::home::Home;
+use client::lock;
 
 /// The name of the guard's log, and of its role.
 pub const NAME: &str = "guard";

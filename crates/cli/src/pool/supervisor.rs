@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lock;
-use crate::home::{DaemonRole, Home};
+use client::home::{DaemonRole, Home};
+use client::lock;
 
 /// The name of the supervisor's lock and log.
 pub const NAME: &str = "supervisor";

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use client::Schedd;
 use model::SubmitToken;
-use proto::client::Ask;
-use proto::command::Client;
+use proto::client::AskSchedd;
 
 use crate::harness::{Pool, eventually, text};
 
@@ -170,11 +170,11 @@ fn running_jobs_are_acted_on(stage: &Stage) {
 fn spooled_jobs_are_answered_to_the_letter() {
     let stage = Stage::in_bare_pool();
     let pool = &stage.pool;
-    let mut schedd = Client::connect(&pool.home().join("run/schedd.sock")).unwrap();
+    let mut schedd = Schedd::at(&pool.home().join("run/schedd.sock")).unwrap();
     for n in 1..76 {
         // The job is to have the number that was recorded.
         let token = SubmitToken([n; 16]);
-        schedd.ask(Ask::ReserveCluster { token }).unwrap();
+        schedd.ask(AskSchedd::ReserveCluster { token }).unwrap();
     }
     fs::create_dir(pool.work().join("g")).unwrap();
     for (name, content) in [

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use proto::client::{Answer, Ask, FilesAsk};
-use proto::command::Client;
+use client::Schedd;
+use proto::client::{Answer, AskSchedd, FilesAsk};
 use proto::files::Pieces;
 
 use crate::harness::{Pool, events, eventually, text, updraft};
@@ -171,9 +171,9 @@ fn a_job_whose_files_did_not_all_come_waits_through_restarts_until_it_is_removed
     assert!(text(&early).contains("it waits for its input files itself"), "{}", text(&early));
 
     // What came is not taken for all, and what is begun again begins anew.
-    let mut client = Client::connect(&pool.home().join("run/schedd.sock")).unwrap();
+    let mut schedd = Schedd::at(&pool.home().join("run/schedd.sock")).unwrap();
     let id: model::JobId = job.parse().unwrap();
-    let mut ask = |ask: FilesAsk| client.ask(Ask::Files(ask));
+    let mut ask = |ask: FilesAsk| schedd.ask(AskSchedd::Files(ask));
     assert!(ask(FilesAsk::Release(id.cluster)).is_err(), "its files are not all there");
     assert_eq!(ask(FilesAsk::Begin(id)).unwrap(), Answer::Wanted(true));
     assert!(!files.join("deep").exists());

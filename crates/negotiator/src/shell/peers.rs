@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::MachineName;
-use proto::client::{Answer, Ask, Identity, Refusal, Request, Response};
+use proto::client::{Answer, AskNegotiator, Identity, Refusal, Request, Response};
 use proto::matchmaking::FromMachine;
 use proto::net::{Connection, Incoming, NetError, Receiver, Role, Sender};
 use tokio::sync::{mpsc, oneshot};
@@ -150,10 +150,10 @@ async fn answer_command(
 }
 
 /// The parts of the answer, at least one.
-async fn answer(ask: Ask, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, Closed> {
+async fn answer(ask: AskNegotiator, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, Closed> {
     match ask {
-        Ask::Identify => Ok(vec![Answer::Identity(desk.identity.clone())]),
-        Ask::QueryMachines(query) => {
+        AskNegotiator::Identify => Ok(vec![Answer::Identity(desk.identity.clone())]),
+        AskNegotiator::QueryMachines(query) => {
             let (answer, ads) = oneshot::channel();
             say(desk, EngineInput::QueryMachines { query: Box::new(query), answer }).await?;
             let mut ads = ads.await.map_err(|_| Closed::Stopping)?.into_iter().peekable();
@@ -163,39 +163,25 @@ async fn answer(ask: Ask, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, C
             }
             Ok(parts)
         }
-        Ask::Accounts => {
+        AskNegotiator::Accounts => {
             let (answer, report) = oneshot::channel();
             say(desk, EngineInput::Accounts { answer }).await?;
             Ok(vec![Answer::Accounts(report.await.map_err(|_| Closed::Stopping)?)])
         }
-        Ask::Statistics => {
+        AskNegotiator::Statistics => {
             let (answer, ad) = oneshot::channel();
             say(desk, EngineInput::Statistics { answer }).await?;
             Ok(vec![Answer::Ads(vec![ad.await.map_err(|_| Closed::Stopping)?])])
         }
-        Ask::EditAccounts { .. } if !superuser => {
+        AskNegotiator::EditAccounts { .. } if !superuser => {
             let refusal = "only root and the pool's own user may change accounts".to_owned();
             Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
         }
-        Ask::EditAccounts { user, edit } => {
+        AskNegotiator::EditAccounts { user, edit } => {
             let (answer, done) = oneshot::channel();
             say(desk, EngineInput::EditAccounts { user, edit, answer }).await?;
             done.await.map_err(|_| Closed::Stopping)?;
             Ok(vec![Answer::Done])
-        }
-        Ask::ReserveCluster { .. }
-        | Ask::StageProcs { .. }
-        | Ask::Submit { .. }
-        | Ask::Act { .. }
-        | Ask::Edit { .. }
-        | Ask::Chirp { .. }
-        | Ask::QueryJobs(_)
-        | Ask::Totals
-        | Ask::ReadRun { .. }
-        | Ask::Files(_)
-        | Ask::Events { .. } => {
-            let refusal = "a negotiator knows machines and no jobs: ask the schedd".to_owned();
-            Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
         }
     }
 }

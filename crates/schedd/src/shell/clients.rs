@@ -8,7 +8,7 @@ use std::time::Duration;
 use classad::ClassAd;
 use model::{ClusterSpec, JobId, Procs, Seq, SubmitToken};
 use proto::client::{
-    Acted, Answer, Ask, FilesAsk, Identity, Query, Refusal, Request, Response, Select,
+    Acted, Answer, AskSchedd, FilesAsk, Identity, Query, Refusal, Request, Response, Select,
 };
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Sender};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -109,17 +109,17 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    async fn answer(&mut self, id: u64, ask: Ask) -> Result<(), Broken> {
+    async fn answer(&mut self, id: u64, ask: AskSchedd) -> Result<(), Broken> {
         let by = self.by.clone();
         match ask {
-            Ask::ReserveCluster { token } => {
+            AskSchedd::ReserveCluster { token } => {
                 self.through_core(id, Input::Reserve { by, token }).await
             }
-            Ask::StageProcs { token, procs } => {
+            AskSchedd::StageProcs { token, procs } => {
                 let answer = self.stage(token, procs);
                 self.say(id, answer).await
             }
-            Ask::Submit { token, cluster, spec } => match self.with_staged(token, *spec) {
+            AskSchedd::Submit { token, cluster, spec } => match self.with_staged(token, *spec) {
                 Ok(spec) => {
                     self.through_core(
                         id,
@@ -129,38 +129,34 @@ impl Visit<'_> {
                 }
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
-            Ask::Act { action, select } => {
+            AskSchedd::Act { action, select } => {
                 let input = Input::Act { by, action, select };
                 match self.ask_engine(|client| EngineInput::Ask(input, client)).await? {
                     Answer::Acted(results) => self.say_acted(id, results).await,
                     other => self.say(id, other).await,
                 }
             }
-            Ask::Edit { select, changes, dry_run } => {
+            AskSchedd::Edit { select, changes, dry_run } => {
                 self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
             }
-            Ask::Chirp { run, ask } => self.through_core(id, Input::Chirp { by, run, ask }).await,
-            Ask::QueryJobs(query) if query.finished => self.finished(id, &query).await,
-            Ask::QueryJobs(query) => self.queued(id, query).await,
-            Ask::QueryMachines(_) | Ask::Accounts | Ask::EditAccounts { .. } => {
-                let why = "a schedd has no machines and no accounts; ask the negotiator";
-                self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
+            AskSchedd::Chirp { run, ask } => {
+                self.through_core(id, Input::Chirp { by, run, ask }).await
             }
-            Ask::ReadRun { .. } => {
-                let why = "a schedd has no files of runs; ask the startd";
-                self.say(id, Answer::Refused(Refusal::Invalid(why.to_owned()))).await
-            }
-            Ask::Files(ask) => self.files(id, ask).await,
-            Ask::Totals => {
+            AskSchedd::QueryJobs(query) if query.finished => self.finished(id, &query).await,
+            AskSchedd::QueryJobs(query) => self.queued(id, query).await,
+            AskSchedd::Files(ask) => self.files(id, ask).await,
+            AskSchedd::Totals => {
                 let totals = self.ask_engine(EngineInput::Totals).await?;
                 self.say(id, Answer::Totals(totals)).await
             }
-            Ask::Statistics => {
+            AskSchedd::Statistics => {
                 let ad = self.ask_engine(EngineInput::Statistics).await?;
                 self.say(id, Answer::Ads(vec![ad])).await
             }
-            Ask::Events { since, follow, select } => self.events(id, since, follow, &select).await,
-            Ask::Identify => {
+            AskSchedd::Events { since, follow, select } => {
+                self.events(id, since, follow, &select).await
+            }
+            AskSchedd::Identify => {
                 let identity = self.desk.identity.clone();
                 self.say(id, Answer::Identity(identity)).await
             }

@@ -2,15 +2,15 @@
 //! comes from its events, everything else from the job.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::Result;
 use classad::ClassAd;
+use client::{AskError, Home, Schedd};
 use model::{AfterRun, Attempt, JobEvent, JobId, RunEnd, Seq, Timestamp, Usage, attr};
-use proto::client::{Answer, Ask, Happening, Query, Recorded, Select};
-use proto::command::{AskError, Client};
+use proto::client::{Happening, Query, Recorded, Select};
 
-use crate::connect;
 use crate::render::view::{Moment, View, status};
 
 /// One run, as far as its events tell.
@@ -31,21 +31,16 @@ struct Over {
 }
 
 /// The runs of all jobs that `select` names, the last that ended first.
-pub(super) fn read(client: &mut Client, select: &Select, moment: &Moment) -> Result<Vec<ClassAd>> {
+pub(super) fn read(client: &mut Schedd, select: &Select, moment: &Moment) -> Result<Vec<ClassAd>> {
     let mut runs: BTreeMap<(JobId, Attempt), Run> = BTreeMap::new();
-    let ask = Ask::Events { since: Seq(0), follow: false, select: select.clone() };
-    client.ask_each(ask, |answer| {
-        match answer {
-            Answer::Events(events) => events.iter().for_each(|event| note(&mut runs, event)),
-            Answer::Done => {}
-            other => return Err(connect::unexpected("history -epochs", &other)),
-        }
-        Ok::<(), AskError>(())
+    Home::from_environment().events(Seq(0), select.clone(), |events| {
+        events.iter().for_each(|event| note(&mut runs, event));
+        Ok::<_, AskError>(ControlFlow::Continue(()))
     })?;
     let mut jobs: BTreeMap<JobId, ClassAd> = BTreeMap::new();
     for finished in [true, false] {
         let query = Query { finished, ..Query::of(select.clone()) };
-        for ad in connect::jobs(client, query)? {
+        for ad in client.jobs(query)? {
             if let Some(id) = View::new(&ad, moment).job() {
                 jobs.insert(id, ad);
             }

@@ -140,7 +140,7 @@ impl AnalysisArgs {
         let constraint = self.mconstraint.as_deref().map(connect::constraint).transpose()?;
         let mut slots = match &self.slotads {
             Some(path) => ad_file::read(path, ad_file::Form::named(self.slotads_form.as_deref())?)?,
-            None => connect::machines(&mut connect::negotiator()?, Query::of(Select::All))?,
+            None => connect::negotiator()?.machines(Query::of(Select::All))?,
         };
         let named = |ad: &ClassAd, name: &String| {
             let view = View::new(ad, moment);

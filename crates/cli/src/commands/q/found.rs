@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use classad::ClassAd;
+use client::Schedd;
+use client::site::me;
 use model::{UserName, attr};
 use proto::client::{Query, Select, Selector, Totals};
-use proto::command::Client;
 
 use super::args::{Analysis, LayoutArgs, QArgs, only};
 use crate::render::advice::{self, Advice};
@@ -46,7 +47,7 @@ pub(super) fn query(
     let only = connect::both(of_layout, instead.and_then(Instead::filter).cloned());
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
     let select = if is_mine(args) {
-        Select::Any(vec![Selector::Owner(UserName::new(&connect::me()))])
+        Select::Any(vec![Selector::Owner(UserName::new(&me()))])
     } else {
         let words = args.jobs.iter().chain(&args.submitter).cloned().collect::<Vec<_>>();
         select::any_or(&words, Select::All)
@@ -84,7 +85,7 @@ fn is_advised_apart(args: &QArgs) -> bool {
 /// What is said around the table: nothing is repeated of what stands in it.
 pub(super) fn advice(
     args: &QArgs,
-    client: &mut Client,
+    client: &mut Schedd,
     select: Select,
     found: &Found,
     moment: &Moment,
@@ -93,7 +94,7 @@ pub(super) fn advice(
         return Ok(advice::render(&found.jobs, moment));
     }
     let query = Query { projection: advice::attributes(), grouped: true, ..Query::of(select) };
-    let mut jobs = connect::jobs(client, query)?;
+    let mut jobs = client.jobs(query)?;
     if let Some(only) = only(args.layout.layout()).map(connect::constraint).transpose()? {
         jobs.retain(|ad| ad.eval_expr(&only, None, moment.env()).is_true());
     }
@@ -108,7 +109,7 @@ impl Found {
         moment: &Moment,
         view: impl FnOnce(&Answer<'_>) -> String,
     ) -> String {
-        let me = connect::me();
+        let me = me();
         let shown = format!("{me}@{}", domain(self));
         view(&Answer {
             source: &self.source,
@@ -121,16 +122,16 @@ impl Found {
     }
 }
 
-pub(super) fn from_schedd(client: &mut Client, query: Query, with_head: bool) -> Result<Found> {
+pub(super) fn from_schedd(client: &mut Schedd, query: Query, with_head: bool) -> Result<Found> {
     let mut found = Found {
         source: Source { name: String::new(), address: String::new() },
-        jobs: connect::jobs(client, query)?,
+        jobs: client.jobs(query)?,
         totals: Totals::default(),
     };
     if with_head {
-        let identity = connect::identity(client)?;
+        let identity = client.identity()?;
         found.source = Source { name: identity.name, address: identity.address };
-        found.totals = connect::totals(client)?;
+        found.totals = client.totals()?;
     }
     Ok(found)
 }
@@ -190,7 +191,7 @@ fn width(layout: &LayoutArgs) -> Option<usize> {
 
 /// What became of jobs that were named and are not in the queue any more.
 pub(super) fn finished_ones(
-    client: &mut Client,
+    client: &mut Schedd,
     words: &[String],
     found: &[ClassAd],
     moment: &Moment,
@@ -204,6 +205,6 @@ pub(super) fn finished_ones(
         return Ok(String::new());
     }
     let query = Query { finished: true, ..Query::of(Select::Any(missing.clone())) };
-    let history = connect::jobs(client, query)?;
+    let history = client.jobs(query)?;
     Ok(finished::render(&missing, &history, moment))
 }

@@ -66,5 +66,5 @@ fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
 /// The pool's slots; `None` if no pool answers.
 fn machines() -> Option<Vec<ClassAd>> {
     let mut client = connect::negotiator().ok()?;
-    connect::machines(&mut client, Query::of(Select::All)).ok()
+    client.machines(Query::of(Select::All)).ok()
 }

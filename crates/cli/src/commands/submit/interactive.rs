@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process;
@@ -13,15 +14,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use client::wait::{self, End};
+use client::{AskError, Home};
 use jobspec::submit::Interactive;
 use model::{AfterRun, ClusterId, JobEvent, JobId, Seq};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{self, SetArg, Termios};
-use proto::client::{Action, Answer, Ask, Happening, Recorded, Select, Selector};
+use proto::client::{Action, Happening, Recorded, Select, Selector};
 use proto::files::Blob;
 use proto::terminal::{FromJob, FromUser, Line, Size, Waiting};
 
-use crate::commands::wait::{self, End};
 use crate::connect;
 use crate::output;
 use crate::verbs::Voice;
@@ -106,8 +108,7 @@ impl Visit {
     fn remove(&self, why: &str) {
         let action = Action::Remove { reason: Some(why.to_owned()), force: false };
         let select = Select::Any(vec![Selector::Job(self.job)]);
-        let asked =
-            connect::schedd().and_then(|mut schedd| Ok(schedd.ask(Ask::Act { action, select })?));
+        let asked = connect::schedd().and_then(|mut schedd| Ok(schedd.act(action, select)?));
         if let Err(error) = asked {
             eprintln!("\r\ncannot remove job {}: {error:#}", self.job);
         }
@@ -183,20 +184,13 @@ fn size() -> Size {
 
 /// Follows the record of the job: says why it waits, and tells when it is over. Until the job has called, that ends everything.
 fn follow(visit: &Visit, tell: &SyncSender<End>) {
-    let mut next = Seq(0);
-    let followed = connect::persist(|schedd| {
-        let select = Select::Any(vec![Selector::Cluster(visit.job.cluster)]);
-        schedd.ask_each(Ask::Events { since: next, follow: true, select }, |answer| {
-            let Answer::Events(events) = answer else { return Ok(()) };
-            for event in events {
-                next = event.seq.next();
-                note(visit, &event, tell);
-            }
-            Ok::<(), anyhow::Error>(())
-        })
+    let select = Select::Any(vec![Selector::Cluster(visit.job.cluster)]);
+    let followed = Home::from_environment().follow(Seq(0), select, |events| {
+        events.iter().for_each(|event| note(visit, event, tell));
+        Ok::<_, AskError>(ControlFlow::Continue(()))
     });
     if let Err(error) = followed {
-        eprintln!("\r\ncannot follow job {}: {error:#}", visit.job);
+        eprintln!("\r\ncannot follow job {}: {error}", visit.job);
     }
 }
 

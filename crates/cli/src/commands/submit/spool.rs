@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use classad::{ClassAd, Value};
+use client::{AskError, Schedd};
 use jobspec::submit::Submission;
 use model::spooling::{self, Input};
 use model::{JobId, attr};
-use proto::client::{Action, Answer, Ask, FilesAsk, Select, Selector};
-use proto::command::Client;
+use proto::client::{Action, Answer, AskSchedd, FilesAsk, Select, Selector};
 use proto::files::{Content, Piece, Pieces};
 
-use crate::connect::{self, unexpected};
+use crate::connect;
 
 /// The permissions of a program that is copied (HTCondor 25.14 makes it executable whatever it was).
 const EXECUTABLE_MODE: u32 = 0o755;
@@ -31,8 +31,9 @@ pub(super) fn send_files(submission: &Submission) -> Result<()> {
     if sent.is_err() {
         let clusters = submission.clusters.iter().map(|(cluster, _)| Selector::Cluster(*cluster));
         let action = Action::Remove { reason: Some(FAILED.to_owned()), force: false };
-        let ask = Ask::Act { action, select: Select::Any(clusters.collect()) };
-        if let Err(error) = connect::schedd().and_then(|mut client| Ok(client.ask(ask)?)) {
+        let select = Select::Any(clusters.collect());
+        if let Err(error) = connect::schedd().and_then(|mut client| Ok(client.act(action, select)?))
+        {
             eprintln!("the jobs are held and wait for their files; remove them: {error:#}");
         }
     }
@@ -40,7 +41,7 @@ pub(super) fn send_files(submission: &Submission) -> Result<()> {
 }
 
 /// All of it. What is there already, from an attempt before, is not sent again.
-fn attempt(client: &mut Client, submission: &Submission) -> Result<()> {
+fn attempt(client: &mut Schedd, submission: &Submission) -> Result<()> {
     for (job, ad) in submission.jobs() {
         send_job(client, job, &ad).with_context(|| format!("copy the files of job {job}"))?;
     }
@@ -50,11 +51,11 @@ fn attempt(client: &mut Client, submission: &Submission) -> Result<()> {
     Ok(())
 }
 
-fn send_job(client: &mut Client, job: JobId, ad: &ClassAd) -> Result<()> {
-    match client.ask(Ask::Files(FilesAsk::Begin(job)))? {
+fn send_job(client: &mut Schedd, job: JobId, ad: &ClassAd) -> Result<()> {
+    match client.ask(AskSchedd::Files(FilesAsk::Begin(job)))? {
         Answer::Wanted(true) => {}
         Answer::Wanted(false) => return Ok(()),
-        other => return Err(unexpected("the beginning of a job's files", &other).into()),
+        other => return Err(AskError::unexpected("the beginning of a job's files", &other).into()),
     }
     let iwd = ad.literal(attr::IWD).and_then(Value::as_str).unwrap_or("/");
     for Input { from, to, is_executable } in spooling::plan(ad, "").inputs {
@@ -65,16 +66,16 @@ fn send_job(client: &mut Client, job: JobId, ad: &ClassAd) -> Result<()> {
     done(client, FilesAsk::End)
 }
 
-fn done(client: &mut Client, ask: FilesAsk) -> Result<()> {
-    match client.ask(Ask::Files(ask))? {
+fn done(client: &mut Schedd, ask: FilesAsk) -> Result<()> {
+    match client.ask(AskSchedd::Files(ask))? {
         Answer::Done => Ok(()),
-        other => Err(unexpected("a job's files", &other).into()),
+        other => Err(AskError::unexpected("a job's files", &other).into()),
     }
 }
 
 /// A file or folder on its way.
 struct Sending<'a> {
-    client: &'a mut Client,
+    client: &'a mut Schedd,
     /// The permissions, if not those that the file has.
     mode: Option<u32>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::{ClaimSecret, ScheddName};
 use nix::unistd::Uid;
 use proto::claiming::{FromStartd, ToStartd};
-use proto::client::{Answer, Ask, Identity, Refusal, Request, Response};
+use proto::client::{Answer, AskStartd, Identity, Request, Response};
 use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -164,27 +164,10 @@ async fn serve_command(connection: Connection, desk: &Desk) -> Result<(), NetErr
     let Connection { peer, mut sender, mut receiver } = connection;
     while let Some(Request { id, body }) = receiver.recv().await? {
         let body = match body {
-            Ask::Identify => Answer::Identity(desk.identity.clone()),
-            Ask::ReadRun { job, file, from, max_bytes } => {
+            AskStartd::Identify => Answer::Identity(desk.identity.clone()),
+            AskStartd::ReadRun { job, file, from, max_bytes } => {
                 let wanted = tail::Wanted { job, file, from, max_bytes };
                 tail::answer(&desk.engine, &peer, wanted).await
-            }
-            Ask::ReserveCluster { .. }
-            | Ask::StageProcs { .. }
-            | Ask::Submit { .. }
-            | Ask::Act { .. }
-            | Ask::Edit { .. }
-            | Ask::Chirp { .. }
-            | Ask::QueryJobs(_)
-            | Ask::QueryMachines(_)
-            | Ask::Totals
-            | Ask::Accounts
-            | Ask::EditAccounts { .. }
-            | Ask::Statistics
-            | Ask::Files(_)
-            | Ask::Events { .. } => {
-                let why = "a startd says who it is and shows files of its runs; ask the schedd for jobs and the negotiator for machines";
-                Answer::Refused(Refusal::Invalid(why.to_owned()))
             }
         };
         sender.send(&Response { id, last: true, body }).await?;

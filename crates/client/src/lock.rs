@@ -39,7 +39,7 @@ pub fn take(path: &Path) -> io::Result<Option<Lock>> {
 /// # Errors
 ///
 /// If the file cannot be made.
-pub(super) fn wait_until_free(path: &Path) -> io::Result<()> {
+pub fn wait_until_free(path: &Path) -> io::Result<()> {
     let file = open(path)?;
     loop {
         match fcntl(&file, FcntlArg::F_SETLKW(&whole_file(libc::F_WRLCK))) {
@@ -55,7 +55,7 @@ pub(super) fn wait_until_free(path: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// If the file cannot be read.
-pub(super) fn holder(path: &Path) -> io::Result<Option<i32>> {
+pub fn holder(path: &Path) -> io::Result<Option<i32>> {
     let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -4,6 +4,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::lock;
+
 /// The variable that chooses a pool for every command.
 pub const HOME_VARIABLE: &str = "UPDRAFT_HOME";
 
@@ -102,6 +104,16 @@ impl Home {
     /// The lock that a daemon holds while it lives; it contains its process number.
     pub fn lock(&self, name: &str) -> PathBuf {
         self.run_dir().join(format!("{name}.lock"))
+    }
+
+    /// The lock that a pool's supervisor holds: the one who starts its daemons again when they die.
+    pub fn supervisor_lock(&self) -> PathBuf {
+        self.lock("supervisor")
+    }
+
+    /// Whether somebody starts the pool's daemons again when they die.
+    pub fn is_supervised(&self) -> bool {
+        matches!(lock::holder(&self.supervisor_lock()), Ok(Some(_)))
     }
 
     /// Where daemons write their logs.

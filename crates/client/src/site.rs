@@ -8,25 +8,51 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
 use jobspec::{FileKind, Found, Host, Site, SiteError};
 
-use crate::connect;
+/// Why this machine cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum SightError {
+    /// The working directory is gone, or may not be seen.
+    #[error("find out the working directory")]
+    WorkingDirectory(#[source] io::Error),
+    /// The machine has no name.
+    #[error("find out this machine's name")]
+    Name(#[source] io::Error),
+    /// The clock shows a time that no calendar has.
+    #[error("read the clock")]
+    Clock(#[from] jiff::Error),
+}
+
+/// The user who runs this process.
+pub fn me() -> String {
+    proto::net::user_name(nix::unistd::Uid::current().as_raw()).to_string()
+}
 
 /// The real files, processes and environment.
+#[derive(Debug)]
 pub struct RealSite {
     host: Host,
     environ: BTreeMap<String, String>,
 }
 
 impl RealSite {
-    pub(crate) fn new() -> Result<Self> {
-        Self::in_folder(&env::current_dir().context("find out the working directory")?)
+    /// As seen from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// If the working directory or the machine's name cannot be found out.
+    pub fn new() -> Result<Self, SightError> {
+        Self::in_folder(&env::current_dir().map_err(SightError::WorkingDirectory)?)
     }
 
     /// The same, for a text whose relative paths mean this folder.
-    pub(crate) fn in_folder(cwd: &Path) -> Result<Self> {
-        let name = nix::unistd::gethostname().context("find out this machine's name")?;
+    ///
+    /// # Errors
+    ///
+    /// If the machine's name cannot be found out.
+    pub fn in_folder(cwd: &Path) -> Result<Self, SightError> {
+        let name = nix::unistd::gethostname().map_err(|errno| SightError::Name(errno.into()))?;
         let name = name.to_string_lossy().into_owned();
         let wall = proto::clock::now().wall.as_millis();
         let now = jiff::Timestamp::from_millisecond(wall)?.to_zoned(jiff::tz::TimeZone::system());
@@ -36,7 +62,7 @@ impl RealSite {
             model::version::condor_platform(&arch, &format!("{}{}", release.0, release.1));
         let host = Host {
             cwd: cwd.to_string_lossy().into_owned(),
-            user: connect::me(),
+            user: me(),
             arch,
             opsys: env::consts::OS.to_ascii_uppercase(),
             opsys_version: format!("{}00", release.1),
@@ -61,7 +87,7 @@ impl RealSite {
     }
 
     /// Seconds since the epoch.
-    pub(crate) fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         self.host.now
     }
 }
@@ -131,7 +157,7 @@ impl Site for RealSite {
 }
 
 /// An error of the operating system without its number.
-pub(crate) fn plain(error: &io::Error) -> String {
+pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),

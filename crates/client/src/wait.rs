@@ -1,0 +1,183 @@
+//! Waiting until jobs have ended: what counts as an end, judged by what is true now and then by what happens. How an end is shown is the
+//! caller's matter.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::ControlFlow;
+
+use classad::{ClassAd, Value};
+use model::{AfterRun, HoldCode, JobEvent, JobId, RunEnd, StopCause, attr};
+use proto::client::{Happening, Query, Recorded, Select};
+use proto::command::AskError;
+
+use crate::home::Home;
+
+/// How a job ended, as far as one who waits cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With exit code 0, or its outputs were up to date.
+    Good,
+    /// In another way, which the text says: `ended with exit code 3`.
+    Bad(String),
+    /// It is held, for this reason: nothing more happens by itself.
+    Held(String),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good => f.write_str("ended with exit code 0"),
+            Self::Bad(how) => f.write_str(how),
+            Self::Held(reason) => write!(f, "is held: {reason}"),
+        }
+    }
+}
+
+impl Home {
+    /// Waits until all jobs that `select` names have ended, and tells of each end once: first of those that have ended or are held now, then
+    /// of the others as it happens. Gives how many jobs there are. `each` may break off.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked, or the pool is stopped meanwhile; or what `each` says.
+    pub fn wait<E: From<AskError>>(
+        &self,
+        select: &Select,
+        mut each: impl FnMut(JobId, &End) -> Result<ControlFlow<()>, E>,
+    ) -> Result<usize, E> {
+        let mut schedd = self.schedd()?;
+        // What happens while it is asked is in the record, after this number.
+        let seen = schedd.totals()?.seq;
+        let mut ads = schedd.jobs(Query { finished: true, ..Query::of(select.clone()) })?;
+        ads.extend(schedd.jobs(Query::of(select.clone()))?);
+        let mut waiting: BTreeSet<JobId> = ads.iter().filter_map(id).collect();
+        let all = waiting.len();
+        for (job, end) in ads.iter().filter_map(|ad| Some((id(ad)?, now(ad)?))) {
+            if waiting.remove(&job) && each(job, &end)?.is_break() {
+                return Ok(all);
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(all);
+        }
+        self.follow::<E>(seen.next(), select.clone(), |events| {
+            for (job, end) in events.iter().filter_map(end) {
+                if waiting.remove(&job) && each(job, &end)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            let is_over = waiting.is_empty();
+            Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(all)
+    }
+}
+
+fn int(ad: &ClassAd, name: &str) -> Option<i64> {
+    ad.literal(name)?.as_i64()
+}
+
+fn text(ad: &ClassAd, name: &str) -> String {
+    ad.literal(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn id(ad: &ClassAd) -> Option<JobId> {
+    let number = |name| u32::try_from(int(ad, name)?).ok();
+    Some(JobId::new(number(attr::CLUSTER_ID)?, number(attr::PROC_ID)?))
+}
+
+/// The end of a job by its ad, if it has come to one.
+pub fn now(ad: &ClassAd) -> Option<End> {
+    match int(ad, attr::JOB_STATUS)? {
+        REMOVED => Some(End::Bad(format!("was removed: {}", text(ad, attr::REMOVE_REASON)))),
+        COMPLETED => Some(match (int(ad, attr::EXIT_CODE), int(ad, attr::EXIT_SIGNAL)) {
+            (_, Some(signal)) => End::Bad(format!("was ended by signal {signal}")),
+            (Some(0) | None, None) => End::Good,
+            (Some(code), None) => End::Bad(format!("ended with exit code {code}")),
+        }),
+        HELD if int(ad, attr::HOLD_REASON_CODE)
+            == Some(i64::from(HoldCode::SpoolingInput.number())) =>
+        {
+            None
+        }
+        HELD => Some(End::Held(text(ad, attr::HOLD_REASON))),
+        _ => None,
+    }
+}
+
+/// HTCondor's numbers in `JobStatus`.
+const REMOVED: i64 = 3;
+const COMPLETED: i64 = 4;
+const HELD: i64 = 5;
+
+/// The end of a job, if this is one.
+pub fn end(recorded: &Recorded) -> Option<(JobId, End)> {
+    let Happening::Job { job, event } = &recorded.what else { return None };
+    let end = match event {
+        JobEvent::RunOver { end, next, .. } => match next {
+            AfterRun::Complete => how(end),
+            AfterRun::Hold(hold) => End::Held(hold.reason.clone()),
+            AfterRun::Remove { reason } => End::Bad(format!("was removed: {reason}")),
+            AfterRun::Requeue { .. } => return None,
+        },
+        JobEvent::Skipped { end, .. } => how(end),
+        // Its files come, and it goes on.
+        JobEvent::Held(hold) if hold.code == HoldCode::SpoolingInput => return None,
+        JobEvent::Held(hold) => End::Held(hold.reason.clone()),
+        JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
+        JobEvent::StopRequested { cause, .. } => match cause {
+            StopCause::Hold(_) | StopCause::Remove { .. } | StopCause::Vacate { .. } => {
+                return None;
+            }
+        },
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::RunStarted { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
+        | JobEvent::Released { .. } => return None,
+    };
+    Some((*job, end))
+}
+
+fn how(end: &RunEnd) -> End {
+    match end {
+        RunEnd::Exited { code: 0 } | RunEnd::UpToDate => End::Good,
+        RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
+        RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
+        RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
+        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
+        RunEnd::ScriptFailed { script, .. } => {
+            End::Bad(format!("was held: its {} failed", script.attribute()))
+        }
+        RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
+        RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_true_now_says_whether_a_job_has_ended() {
+        let held = |reason: &str| Some(End::Held(reason.to_owned()));
+        let bad = |how: &str| Some(End::Bad(how.to_owned()));
+        for (ad, expected) in [
+            ("[ JobStatus = 1 ]", None),
+            ("[ JobStatus = 2; HoldReason = \"an old one\" ]", None),
+            ("[ JobStatus = 5; HoldReason = \"no luck\"; HoldReasonCode = 1 ]", held("no luck")),
+            ("[ JobStatus = 5; HoldReason = \"files come\"; HoldReasonCode = 16 ]", None),
+            ("[ JobStatus = 4; ExitCode = 0; ExitBySignal = false ]", Some(End::Good)),
+            ("[ JobStatus = 4; ExitCode = 3 ]", bad("ended with exit code 3")),
+            (
+                "[ JobStatus = 4; ExitSignal = 9; ExitBySignal = true ]",
+                bad("was ended by signal 9"),
+            ),
+            ("[ JobStatus = 3; RemoveReason = \"enough\" ]", bad("was removed: enough")),
+        ] {
+            let parsed = ClassAd::parse_new(ad).unwrap();
+            assert_eq!(now(&parsed), expected, "{ad}");
+        }
+    }
+}

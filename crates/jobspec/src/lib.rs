@@ -1,7 +1,7 @@
-//! Submit files become job descriptions, and configuration files become settings.
+//! Submit files and PBS scripts become job descriptions, and configuration files become settings.
 //!
 //! [`submit::parse`] reads a description, [`submit::Description::expand`] turns it into the [`model::ClusterSpec`]s that a
-//! schedd accepts. [`config::Configuration`] reads a pool's configuration, which is written in the same language. Everything
+//! schedd accepts; [`pbs::qsub`] does both for a script and its command line. [`config::Configuration`] reads a pool's configuration, which is written in the same language. Everything
 //! outside the text (files, commands, the environment, random numbers) comes through the [`Site`] trait, so that the same text
 //! on the same site always gives the same.
 //!
@@ -10,6 +10,7 @@
 pub mod config;
 mod diagnostic;
 mod language;
+pub mod pbs;
 mod site;
 pub mod submit;
 

@@ -132,6 +132,7 @@ fn print_piece(piece: &Piece) -> &str {
     match piece {
         Piece::Text(text) => text,
         Piece::ProcId => "<ProcId>",
+        Piece::Stepped { .. } => "<index>",
     }
 }
 

@@ -40,6 +40,13 @@ pub enum Piece {
     Text(String),
     /// `$(ProcId)`.
     ProcId,
+    /// The index that the job has in an array.
+    Stepped {
+        /// Of the first job.
+        start: i64,
+        /// From one job to the next.
+        step: i64,
+    },
 }
 
 impl ClusterSpec {
@@ -108,6 +115,7 @@ impl Piece {
         match self {
             Self::Text(text) => text.clone(),
             Self::ProcId => proc.to_string(),
+            Self::Stepped { start, step } => (start + step * i64::from(proc.0)).to_string(),
         }
     }
 }

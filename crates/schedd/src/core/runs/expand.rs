@@ -29,7 +29,7 @@ pub(crate) fn expands(spec: &ClusterSpec, shared: &ClassAd) -> bool {
         Procs::Counted { template, .. } => {
             template.0.iter().flat_map(|(_, pieces)| pieces).any(|piece| match piece {
                 Piece::Text(text) => text.contains(OPEN),
-                Piece::ProcId => false,
+                Piece::ProcId | Piece::Stepped { .. } => false,
             })
         }
     };

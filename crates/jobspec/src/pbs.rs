@@ -1,0 +1,46 @@
+//! The language of PBS: scripts with `#PBS` directives and the command line of `qsub` become a job description.
+//!
+//! [`qsub`] reads both and says what is wrong in OpenPBS's words and with its exit codes; the result, a [`Submission`], becomes a
+//! [`model::ClusterSpec`] for a schedd when it has a number ([`Submission::cluster`]). Texts are taken apart by `grammar/pbs.pest` (`text`).
+//! What the other commands read of job identifiers is in [`JobWord`].
+//!
+//! Knows nothing of queues, of a schedd, or of how a script is started.
+
+mod arrays;
+mod checks;
+mod cluster;
+mod depend;
+mod directives;
+mod identifiers;
+mod moments;
+mod options;
+mod refusal;
+mod resources;
+mod selects;
+mod submission;
+mod text;
+mod variables;
+
+pub use arrays::Indices;
+pub use cluster::{NumberedFor, WALLTIME_REASON, attribute};
+pub use depend::{Dependency, DependencyKind};
+pub use identifiers::{JobWord, NoJobWord, Subjobs};
+pub use moments::Moment;
+pub use refusal::{Refusal, code};
+pub use submission::{Caller, NoScript, Submission, Work, qsub};
+
+/// The queue that jobs are in. There is no other.
+pub const QUEUE: &str = "workq";
+
+/// What OpenPBS this follows; commands print it for `--version`.
+pub const VERSION: &str = "23.06.06";
+
+/// How `qsub` is used (OpenPBS 23.06).
+pub const QSUB_USAGE: &str = "usage: qsub [-a date_time] [-A account_string] [-c interval]
+\t[-C directive_prefix] [-e path] [-f ] [-h ] [-I [-X]] [-j oe|eo] [-J X-Y[:Z]]
+\t[-k keep] [-l resource_list] [-m mail_options] [-M user_list]
+\t[-N jobname] [-o path] [-p priority] [-P project] [-q queue] [-r y|n]
+\t[-R o|e|oe] [-S path] [-u user_list] [-W otherattributes=value...]
+\t[-v variable_list] [-V ] [-z] [script | -- command [arg1 ...]]
+       qsub --version
+";

@@ -1,0 +1,407 @@
+//! From a submission to a cluster of jobs, in both vocabularies: what matching, running and HTCondor's views need is said by a submit
+//! description, and what only PBS's commands show is in attributes that begin with `Pbs`.
+//!
+//! A job runs a program of ours, which finds the script in the job's own ad: so it is there byte for byte as it was submitted, as durable
+//! as the job, once for an array of any length.
+
+use classad::{ClassAd, Expr, Value, words};
+use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, attr, cmdline};
+
+use super::submission::{Caller, Submission, Work};
+use super::{QUEUE, resources, variables};
+use crate::diagnostic::Diagnostic;
+use crate::site::Site;
+use crate::submit::{self, SubmitOptions};
+
+/// Names of the attributes.
+pub mod attribute {
+    /// The job's name.
+    pub const NAME: &str = "PbsJobName";
+    /// The server, which ends its identifier.
+    pub const SERVER: &str = "PbsServer";
+    /// The queue.
+    pub const QUEUE: &str = "PbsQueue";
+    /// The script, if it is text.
+    pub const SCRIPT: &str = "PbsScript";
+    /// The script in hexadecimal digits, if it is not.
+    pub const SCRIPT_BYTES: &str = "PbsScriptBytes";
+    /// `-- command arguments`, as words of form 2.
+    pub const COMMAND: &str = "PbsCommand";
+    /// `Resource_List`: words `name=value` of form 2.
+    pub const RESOURCES: &str = "PbsResources";
+    /// `Variable_List`: words `name=value` of form 2.
+    pub const VARIABLES: &str = "PbsVariables";
+    /// The words behind `qsub`.
+    pub const ARGUMENTS: &str = "PbsSubmitArguments";
+    /// `Output_Path`.
+    pub const OUTPUT: &str = "PbsOutputPath";
+    /// `Error_Path`.
+    pub const ERROR: &str = "PbsErrorPath";
+    /// `Join_Path`.
+    pub const JOIN: &str = "PbsJoinPath";
+    /// `Keep_Files`.
+    pub const KEEP: &str = "PbsKeepFiles";
+    /// `Remove_Files`.
+    pub const REMOVE: &str = "PbsRemoveFiles";
+    /// `Mail_Points`.
+    pub const MAIL_POINTS: &str = "PbsMailPoints";
+    /// `Mail_Users`.
+    pub const MAIL_USERS: &str = "PbsMailUsers";
+    /// `Account_Name`.
+    pub const ACCOUNT: &str = "PbsAccountName";
+    /// `project`.
+    pub const PROJECT: &str = "PbsProject";
+    /// `Rerunable`.
+    pub const RERUNABLE: &str = "PbsRerunable";
+    /// `Checkpoint`.
+    pub const CHECKPOINT: &str = "PbsCheckpoint";
+    /// `Execution_Time`, seconds since the epoch.
+    pub const EXECUTION_TIME: &str = "PbsExecutionTime";
+    /// `depend`: what had to come of other jobs when it was submitted.
+    pub const DEPEND: &str = "PbsDepend";
+    /// `Shell_Path_List`.
+    pub const SHELLS: &str = "PbsShellPathList";
+    /// `User_List`.
+    pub const USERS: &str = "PbsUserList";
+    /// `group_list`.
+    pub const GROUPS: &str = "PbsGroupList";
+    /// `umask`: its octal digits, as a number.
+    pub const UMASK: &str = "PbsUmask";
+    /// `sandbox`.
+    pub const SANDBOX: &str = "PbsSandbox";
+    /// `array_indices_submitted`.
+    pub const INDICES: &str = "PbsArrayIndices";
+    /// `array_index`.
+    pub const INDEX: &str = "PbsArrayIndex";
+    /// `max_run_subjobs`.
+    pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
+    /// Lines of the file of nodes.
+    pub const RANKS: &str = "PbsRanks";
+    /// `NCPUS`.
+    pub const CPUS: &str = "PbsChunkCpus";
+    /// `OMP_NUM_THREADS`.
+    pub const THREADS: &str = "PbsChunkThreads";
+    /// Seconds that a run may take.
+    pub const WALLTIME: &str = "PbsWalltime";
+    /// The folder in which `qsub` was called.
+    pub const SUBMIT_DIR: &str = "PbsSubmitDir";
+}
+
+/// How the reason begins of a job that ran longer than it asked for.
+pub const WALLTIME_REASON: &str = "PBS: job killed: walltime";
+
+/// Where a description of ours goes into the job's own number.
+const INDEX_IN_PATHS: &str = "^array_index^";
+
+/// What a submission needs to become a cluster.
+#[derive(Clone, Debug)]
+pub struct NumberedFor<'a> {
+    /// The number.
+    pub cluster: ClusterId,
+    /// Our program on the machines.
+    pub program: &'a str,
+    /// Its first words.
+    pub words: &'a [String],
+}
+
+impl Submission {
+    /// The jobs.
+    ///
+    /// # Errors
+    /// If the description that is made of it is refused.
+    pub fn cluster(
+        &self,
+        numbered: &NumberedFor<'_>,
+        site: &dyn Site,
+        caller: &dyn Caller,
+    ) -> Result<ClusterSpec, Vec<Diagnostic>> {
+        let text = self.description(numbered);
+        let description = submit::parse(&text, "qsub")?;
+        let options = SubmitOptions { disable_file_checks: true, ..SubmitOptions::default() };
+        let submission = description.expand(site, &mut || Ok(numbered.cluster), &options)?;
+        let spec = submission.clusters.into_iter().next().map(|(_, spec)| spec);
+        let mut ad = spec.map(|spec| spec.ad).unwrap_or_default();
+        ad.remove("JobSubmitFile");
+        ad.set(attr::ARGUMENTS, words::print_v2(numbered.words.iter().map(String::as_str)));
+        ad.set(attr::IWD, caller.home());
+        ad.set("JobBatchName", self.name.as_str());
+        let environ = self.environ(caller);
+        ad.set(attr::ENVIRONMENT, cmdline::print_environ_v2(&environ.iter().cloned().collect()));
+        self.set_attributes(&mut ad, &environ, caller);
+        self.set_work(&mut ad);
+        Ok(self.with_streams(ad, numbered.cluster, caller))
+    }
+
+    /// What matching and running need, in the submit language.
+    fn description(&self, numbered: &NumberedFor<'_>) -> String {
+        let mut lines = vec![
+            format!("executable = {}", numbered.program),
+            "transfer_executable = false".to_owned(),
+            "should_transfer_files = NO".to_owned(),
+            format!("request_cpus = {}", self.asked.cpus.max(1)),
+            format!("priority = {}", self.priority),
+            format!("notification = {}", notification(&self.mail_points)),
+        ];
+        if let Some(bytes) = self.asked.memory_bytes {
+            lines.push(format!("request_memory = {}", bytes.div_ceil(1 << 20).max(1)));
+        }
+        if self.asked.gpus > 0 {
+            lines.push(format!("request_gpus = {}", self.asked.gpus));
+        }
+        if let Some(users) = &self.mail_users {
+            lines.push(format!("notify_user = {users}"));
+        }
+        let quoted = |text: &String| Value::from(text.as_str()).to_new();
+        let host =
+            self.asked.host.as_ref().map(|host| format!("TARGET.Machine == {}", quoted(host)));
+        let arch = self.asked.arch.as_ref().map(|arch| format!("TARGET.OpSys == {}", quoted(arch)));
+        let wanted: Vec<String> = host.into_iter().chain(arch).collect();
+        if !wanted.is_empty() {
+            lines.push(format!("requirements = {}", wanted.join(" && ")));
+        }
+        if self.is_held || self.not_before.is_some() || !self.depend.is_empty() {
+            lines.push("hold = true".to_owned());
+        }
+        if let Some(moment) = self.not_before {
+            lines.push(format!("periodic_release = time() >= {moment}"));
+        }
+        lines.extend(self.limits());
+        if let Some(most) = self.most_running {
+            lines.push(format!("max_materialize = {most}"));
+        }
+        lines.push("queue".to_owned());
+        lines.join("\n") + "\n"
+    }
+
+    /// What ends the job before its own end.
+    fn limits(&self) -> Vec<String> {
+        let walltime = self.asked.walltime_s.map(|limit| {
+            format!("(JobStatus == 2 && time() - JobCurrentStartExecutingDate >= {limit})")
+        });
+        let once = (!self.is_rerunable).then(|| "(JobStatus == 1 && NumJobStarts >= 1)".to_owned());
+        let ends: Vec<String> = walltime.into_iter().chain(once).collect();
+        if ends.is_empty() {
+            return Vec::new();
+        }
+        let limit = self.asked.walltime_s.unwrap_or(0);
+        let reason = format!(
+            "+PeriodicRemoveReason = JobStatus == 2 ? strcat(\"{WALLTIME_REASON} \", time() - JobCurrentStartExecutingDate, \
+             \" exceeded limit {limit}\") : \"the job is not rerunable (-r n), and its run was lost\""
+        );
+        vec![format!("periodic_remove = {}", ends.join(" || ")), reason]
+    }
+
+    /// What the job finds set, in the order in which `qstat -f` shows it. What only the machine knows is added there.
+    fn environ(&self, caller: &dyn Caller) -> Vec<(String, String)> {
+        let own = caller.environ();
+        let mut all: Vec<(String, String)> = Vec::new();
+        for (name, of) in [
+            ("PBS_O_HOME", "HOME"),
+            ("PBS_O_LANG", "LANG"),
+            ("PBS_O_LOGNAME", "LOGNAME"),
+            ("PBS_O_PATH", "PATH"),
+            ("PBS_O_MAIL", "MAIL"),
+            ("PBS_O_SHELL", "SHELL"),
+            ("PBS_O_TZ", "TZ"),
+        ] {
+            let value = own
+                .get(of)
+                .cloned()
+                .or_else(|| (of == "LOGNAME").then(|| caller.user().to_owned()));
+            all.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        let mut set = |name: &str, value: &str| all.push((name.to_owned(), value.to_owned()));
+        set("PBS_O_WORKDIR", caller.cwd());
+        set("PBS_O_SYSTEM", "Linux");
+        for (name, value) in &self.variables {
+            set(name, value);
+        }
+        set("PBS_O_QUEUE", QUEUE);
+        set("PBS_O_HOST", caller.server());
+        all
+    }
+
+    fn set_attributes(&self, ad: &mut ClassAd, environ: &[(String, String)], caller: &dyn Caller) {
+        use attribute as a;
+        let pairs = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
+            let all: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
+            words::print_v2(all.iter().map(String::as_str))
+        };
+        for (name, value) in [
+            (a::NAME, self.name.as_str()),
+            (a::SERVER, caller.server()),
+            (a::QUEUE, QUEUE),
+            (a::ARGUMENTS, &self.arguments),
+            (a::JOIN, &self.join),
+            (a::KEEP, &self.keep),
+            (a::MAIL_POINTS, &self.mail_points),
+            (a::SUBMIT_DIR, caller.cwd()),
+        ] {
+            ad.set(name, value);
+        }
+        ad.set(a::RESOURCES, pairs(&mut self.asked.listed.iter()));
+        ad.set(a::VARIABLES, pairs(&mut environ.iter().map(|(name, value)| (name, value))));
+        ad.set(a::RERUNABLE, self.is_rerunable);
+        let depend: Vec<String> = self.depend.iter().map(ToString::to_string).collect();
+        let depend = (!depend.is_empty()).then(|| depend.join(","));
+        let indices = self.array.as_ref().map(ToString::to_string);
+        let remove = Some(self.remove.clone()).filter(|remove| !remove.is_empty());
+        for (name, value) in [
+            (a::REMOVE, &remove),
+            (a::MAIL_USERS, &self.mail_users),
+            (a::ACCOUNT, &self.account),
+            (a::PROJECT, &self.project),
+            (a::CHECKPOINT, &self.checkpoint),
+            (a::SHELLS, &self.shell),
+            (a::USERS, &self.user_list),
+            (a::GROUPS, &self.group_list),
+            (a::SANDBOX, &self.sandbox),
+            (a::DEPEND, &depend),
+            (a::INDICES, &indices),
+        ] {
+            if let Some(value) = value {
+                ad.set(name, value.as_str());
+            }
+        }
+        let number = |number: Option<u32>| number.map(i64::from);
+        let walltime = self.asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());
+        for (name, value) in [
+            (a::RANKS, number(Some(self.asked.ranks))),
+            (a::CPUS, number(Some(self.asked.first_cpus))),
+            (a::THREADS, number(Some(self.asked.threads))),
+            (a::UMASK, number(self.umask)),
+            (a::MOST_RUNNING, number(self.most_running)),
+            (a::EXECUTION_TIME, self.not_before),
+            (a::WALLTIME, walltime),
+        ] {
+            if let Some(value) = value {
+                ad.set(name, value);
+            }
+        }
+    }
+
+    fn set_work(&self, ad: &mut ClassAd) {
+        match &self.work {
+            Work::Command(command) => {
+                ad.set(attribute::COMMAND, words::print_v2(command.iter().map(String::as_str)));
+            }
+            Work::Script(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) if !text.contains('\0') => ad.set(attribute::SCRIPT, text),
+                Ok(_) | Err(_) => {
+                    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                    ad.set(attribute::SCRIPT_BYTES, digits);
+                }
+            },
+        }
+    }
+
+    /// The jobs, each with the paths of its streams.
+    fn with_streams(
+        &self,
+        mut ad: ClassAd,
+        cluster: ClusterId,
+        caller: &dyn Caller,
+    ) -> ClusterSpec {
+        let (out, err) = (self.stream('o', cluster, caller), self.stream('e', cluster, caller));
+        ad.set(attribute::OUTPUT, format!("{}:{}", caller.server(), out.shown));
+        ad.set(attribute::ERROR, format!("{}:{}", caller.server(), err.shown));
+        let (out, err) = match self.join.as_str() {
+            "oe" => (out.path.clone(), out.path),
+            "eo" => (err.path.clone(), err.path),
+            _ => (out.path, err.path),
+        };
+        let Some(indices) = &self.array else {
+            ad.set(attr::OUT, out);
+            ad.set(attr::ERR, err);
+            return ClusterSpec { ad, procs: Procs::Listed(vec![ClassAd::new()]) };
+        };
+        let streams = [(attr::OUT, out), (attr::ERR, err)];
+        if let Some((start, step, count)) = indices.one_range() {
+            let template = streams.map(|(name, path)| (name.into(), pieces(&path, start, step)));
+            let index = format!("{start} + ProcId * {step}");
+            // The text is ours, and one.
+            ad.set(attribute::INDEX, Expr::parse(&index).unwrap_or_else(|_| Expr::from(start)));
+            let template = ProcTemplate(template.into());
+            return ClusterSpec { ad, procs: Procs::Counted { count, template } };
+        }
+        let job = |index: i64| {
+            let mut own = ClassAd::new();
+            for (name, path) in &streams {
+                own.set(*name, path.replace(INDEX_IN_PATHS, &index.to_string()));
+            }
+            own.set(attribute::INDEX, index);
+            own
+        };
+        ClusterSpec { ad, procs: Procs::Listed(indices.iter().map(job).collect()) }
+    }
+
+    /// Where a stream goes: `letter` is `o` or `e`.
+    fn stream(&self, letter: char, cluster: ClusterId, caller: &dyn Caller) -> Stream {
+        let given = if letter == 'o' { &self.output } else { &self.error };
+        let is_kept_at_home = self.keep.contains(letter) && !self.keep.contains('d');
+        let dot_index = if self.array.is_some() { ".^array_index^" } else { "" };
+        let own = format!("{}.{letter}{cluster}{dot_index}", self.name);
+        let named = |folder: &str| format!("{}/{own}", folder.trim_end_matches('/'));
+        let shown = given.clone().unwrap_or_else(|| named(caller.cwd()));
+        let path = match given {
+            _ if is_kept_at_home => named(caller.home()),
+            Some(folder) if folder.ends_with('/') => {
+                let suffix = if letter == 'o' { "OU" } else { "ER" };
+                let subjob = if self.array.is_some() { "[^array_index^]" } else { "" };
+                format!("{folder}{cluster}{subjob}.{}.{suffix}", caller.server())
+            }
+            Some(path) => path.clone(),
+            None => shown.clone(),
+        };
+        let is_removed = self.remove.contains(letter);
+        Stream { shown, path: if is_removed { "/dev/null".to_owned() } else { path } }
+    }
+}
+
+/// A stream's path as it is shown, and where it is written.
+struct Stream {
+    shown: String,
+    path: String,
+}
+
+/// A path with holes for the index.
+fn pieces(path: &str, start: i64, step: i64) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for (nth, part) in path.split(INDEX_IN_PATHS).enumerate() {
+        if nth > 0 {
+            pieces.push(Piece::Stepped { start, step });
+        }
+        if !part.is_empty() {
+            pieces.push(Piece::Text(part.to_owned()));
+        }
+    }
+    pieces
+}
+
+/// When mail is sent: HTCondor's word for the events that are asked for. Of a job that PBS would abort, and of which it tells by default, no
+/// mail is sent unless somebody wants more: its user finds it held, with the reason.
+fn notification(points: &str) -> &'static str {
+    match (points.contains('b'), points.contains('e'), points) {
+        (true, true, _) => "Always",
+        (true, false, _) => "Start",
+        (false, true, _) => "Complete",
+        (false, false, _) => "Never",
+    }
+}
+
+impl Submission {
+    /// `Variable_List` of an ad, as `qstat -f` writes it.
+    pub fn written_variables(ad_value: &str) -> Vec<String> {
+        let all = words::split_v2(ad_value).unwrap_or_default();
+        let written = |pair: &String| match pair.split_once('=') {
+            Some((name, value)) => format!("{name}={}", variables::quoted(value)),
+            None => pair.clone(),
+        };
+        all.iter().map(written).collect()
+    }
+
+    /// Seconds as PBS writes them.
+    pub fn written_seconds(seconds: u64) -> String {
+        resources::clock(seconds)
+    }
+}

@@ -1,0 +1,255 @@
+//! The resources that a job may ask for with `-l`: their names, what values they take, and how values are written.
+
+use super::refusal::{Refusal, code};
+use super::text::{Rule, number, read};
+
+/// What values a resource takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A number from 0.
+    Count,
+    /// A number.
+    Integer,
+    /// Bytes.
+    Size,
+    /// Seconds.
+    Duration,
+    /// Any text.
+    Text,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is seen to.
+    Built,
+    /// OpenPBS has it, and we do not; with what there is to say.
+    NotBuilt(&'static str),
+    /// Nobody but the server sets it.
+    ReadOnly,
+}
+
+/// A resource.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// Whether a chunk has it; otherwise the whole job.
+    pub(super) in_chunks: bool,
+    pub(super) standing: Standing,
+}
+
+const fn known(name: &'static str, kind: Kind, in_chunks: bool, standing: Standing) -> Known {
+    Known { name, kind, in_chunks, standing }
+}
+
+const NOT_MEASURED: Standing = Standing::NotBuilt(
+    "no job is ended for what all its processes use of it; ask for mem, or pvmem",
+);
+const NO_SUCH_PART: Standing = Standing::NotBuilt("machines do not say whether they have it");
+const NO_POWER: Standing = Standing::NotBuilt("the power of machines is not managed");
+
+/// All (OpenPBS 23.06), without `select`, `place` and `nodes`, which say how the others are spread (`selects`).
+const ALL: &[Known] = &[
+    known("accelerator", Kind::Text, true, NO_SUCH_PART),
+    known("accelerator_group", Kind::Text, true, NO_SUCH_PART),
+    known("accelerator_memory", Kind::Size, true, NO_SUCH_PART),
+    known("accelerator_model", Kind::Text, true, NO_SUCH_PART),
+    known("aoe", Kind::Text, true, Standing::NotBuilt("machines are not provisioned")),
+    known("arch", Kind::Text, true, Standing::Built),
+    known("cpupercent", Kind::Count, false, Standing::ReadOnly),
+    known("cput", Kind::Duration, false, NOT_MEASURED),
+    known("energy", Kind::Count, false, Standing::ReadOnly),
+    known("eoe", Kind::Text, true, NO_POWER),
+    known("exec_vnode", Kind::Text, false, Standing::ReadOnly),
+    known("file", Kind::Size, false, Standing::Built),
+    known("hbmem", Kind::Size, true, NO_SUCH_PART),
+    known("host", Kind::Text, true, Standing::Built),
+    known("hpm", Kind::Count, false, NO_SUCH_PART),
+    known("max_walltime", Kind::Duration, false, Standing::Built),
+    known("mem", Kind::Size, true, Standing::Built),
+    known("min_walltime", Kind::Duration, false, Standing::Built),
+    known("mpiprocs", Kind::Count, true, Standing::Built),
+    known("naccelerators", Kind::Count, true, Standing::Built),
+    known("nchunk", Kind::Count, true, Standing::ReadOnly),
+    known("ncpus", Kind::Count, true, Standing::Built),
+    known("nice", Kind::Integer, false, Standing::Built),
+    known("nodect", Kind::Count, false, Standing::ReadOnly),
+    known("nodemask", Kind::Text, false, Standing::ReadOnly),
+    known("ompthreads", Kind::Count, true, Standing::Built),
+    known("partition", Kind::Text, false, Standing::ReadOnly),
+    known("pcap_accelerator", Kind::Count, false, NO_POWER),
+    known("pcap_node", Kind::Count, false, NO_POWER),
+    known("pcput", Kind::Duration, false, Standing::Built),
+    known("pe_mask", Kind::Text, false, Standing::ReadOnly),
+    known("pgov", Kind::Text, false, NO_POWER),
+    known("pmem", Kind::Size, false, NOT_MEASURED),
+    known(
+        "preempt_targets",
+        Kind::Text,
+        false,
+        Standing::NotBuilt("no job is stopped for another's sake"),
+    ),
+    known("pstate", Kind::Text, false, NO_POWER),
+    known("pvmem", Kind::Size, false, Standing::Built),
+    known("resc", Kind::Text, false, NO_SUCH_PART),
+    known("site", Kind::Text, false, Standing::Built),
+    known("soft_walltime", Kind::Duration, false, Standing::ReadOnly),
+    known("software", Kind::Text, false, Standing::Built),
+    known("ssinodes", Kind::Count, false, NO_SUCH_PART),
+    known("start_time", Kind::Count, false, Standing::ReadOnly),
+    known("vmem", Kind::Size, true, NOT_MEASURED),
+    known("vnode", Kind::Text, true, Standing::Built),
+    known("vntype", Kind::Text, true, NO_SUCH_PART),
+    known("walltime", Kind::Duration, false, Standing::Built),
+];
+
+/// The resource of this name.
+pub(super) fn find(name: &str) -> Option<&'static Known> {
+    ALL.iter().find(|known| known.name == name)
+}
+
+/// A value of the job's, as it is written; `of` is what messages call it by.
+///
+/// # Errors
+/// If it is none for this resource.
+pub(super) fn value(known: &Known, text: &str, of: &str) -> Result<String, Refusal> {
+    let bad = || Refusal::bad_value(of);
+    let written = match known.kind {
+        Kind::Count => text.parse::<u32>().ok().map(|count| count.to_string()),
+        Kind::Integer => text.parse::<i32>().ok().map(|number| number.to_string()),
+        Kind::Size => Size::read(text).map(Size::written),
+        Kind::Duration => duration_s(text).map(clock),
+        Kind::Text => (!text.is_empty()).then(|| text.to_owned()),
+    };
+    let written = written.ok_or_else(bad)?;
+    match known.standing {
+        Standing::Built => Ok(written),
+        Standing::NotBuilt(why) => Err(Refusal::not_built(format!("-l {}", known.name), why)),
+        Standing::ReadOnly => Err(read_only(of)),
+    }
+}
+
+/// What no user sets.
+pub(super) fn read_only(of: &str) -> Refusal {
+    let message = format!("Cannot set attribute, read only or insufficient permission  {of}");
+    Refusal::new(code::READ_ONLY, message)
+}
+
+/// Seconds of `HH:MM:SS`, begun ones counted.
+pub(super) fn duration_s(text: &str) -> Option<u64> {
+    let mut seconds: u64 = 0;
+    for part in read(Rule::duration, text)? {
+        if part.as_rule() == Rule::fraction {
+            let begun = part.as_str().bytes().any(|digit| digit != b'0');
+            seconds = seconds.checked_add(u64::from(begun))?;
+        } else {
+            seconds = seconds.checked_mul(60)?.checked_add(number(&part)?)?;
+        }
+    }
+    Some(seconds)
+}
+
+/// Seconds as PBS writes them.
+pub(super) fn clock(seconds: u64) -> String {
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A size as it was written: OpenPBS keeps the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    count: u64,
+    /// Powers of 1024.
+    power: u32,
+    in_words: bool,
+}
+
+/// The bytes of a word.
+const WORD: u64 = 8;
+
+const POWERS: [(char, u32); 5] = [('k', 1), ('m', 2), ('g', 3), ('t', 4), ('p', 5)];
+
+impl Size {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = read(Rule::size, text)?.into_iter();
+        let count = number(&parts.next()?)?;
+        let unit = parts.next().map(|unit| unit.as_str().to_ascii_lowercase()).unwrap_or_default();
+        let first = unit.chars().next();
+        let power = POWERS.iter().find(|(letter, _)| Some(*letter) == first).map_or(0, |(_, p)| *p);
+        let size = Self { count, power, in_words: unit.ends_with('w') };
+        size.bytes().map(|_| size)
+    }
+
+    /// `None` if that is more than can be counted.
+    pub(super) fn bytes(self) -> Option<u64> {
+        let unit = 1024_u64.checked_pow(self.power)?;
+        self.count.checked_mul(unit)?.checked_mul(if self.in_words { WORD } else { 1 })
+    }
+
+    pub(super) fn written(self) -> String {
+        let letter = POWERS.iter().find(|(_, power)| *power == self.power);
+        let letter = letter.map(|(letter, _)| letter.to_string()).unwrap_or_default();
+        format!("{}{letter}{}", self.count, if self.in_words { 'w' } else { 'b' })
+    }
+
+    /// So many of this size.
+    pub(super) fn times(self, count: u64) -> Option<Self> {
+        Some(Self { count: self.count.checked_mul(count)?, ..self })
+    }
+
+    /// Both: in their unit if they have one, else in KiB.
+    pub(super) fn and(self, other: Self) -> Option<Self> {
+        if (self.power, self.in_words) == (other.power, other.in_words) {
+            return Some(Self { count: self.count.checked_add(other.count)?, ..self });
+        }
+        let bytes = self.bytes()?.checked_add(other.bytes()?)?;
+        Some(Self { count: bytes.div_ceil(1024), power: 1, in_words: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_clocks_and_seconds() {
+        for (text, expected) in [
+            ("60", "00:01:00"),
+            ("1:00", "00:01:00"),
+            ("1:2:3", "01:02:03"),
+            ("100:00:00", "100:00:00"),
+            ("60.5", "00:01:01"),
+            ("10.0", "00:00:10"),
+            ("1:99", "00:02:39"),
+            ("0", "00:00:00"),
+        ] {
+            assert_eq!(duration_s(text).map(clock).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["1:2:3:4", "abc", "-1", "", "1:", "99999999999999999999"] {
+            assert_eq!(duration_s(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_keep_their_unit() {
+        for (text, written, bytes) in [
+            ("100", "100b", 100),
+            ("100b", "100b", 100),
+            ("5g", "5gb", 5 << 30),
+            ("287MB", "287mb", 287 << 20),
+            ("2kw", "2kw", 2 << 13),
+            ("3w", "3w", 24),
+        ] {
+            let size = Size::read(text).unwrap();
+            assert_eq!((size.written().as_str(), size.bytes()), (written, Some(bytes)), "{text}");
+        }
+        for text in ["abc", "-1", "10xb", "", "1.5gb", "99999999999999pb"] {
+            assert_eq!(Size::read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_found_once_and_in_order() {
+        assert!(ALL.is_sorted_by(|a, b| a.name < b.name));
+    }
+}

@@ -1,0 +1,430 @@
+//! `qsub`, from its words to what is submitted: options and directives are put together and checked, as OpenPBS's command and server do.
+
+use std::collections::BTreeMap;
+
+use super::arrays::Indices;
+use super::checks::{self, LONGEST_NAME, split_path};
+use super::depend::{self, Dependency};
+use super::moments::Moment;
+use super::options::{Operands, Options};
+use super::refusal::{Refusal, code};
+use super::selects::{self, Asked};
+use super::{QUEUE, directives, resources, variables};
+
+/// Where `qsub` is called.
+pub trait Caller {
+    /// The environment.
+    fn environ(&self) -> &BTreeMap<String, String>;
+    /// Who calls.
+    fn user(&self) -> &str;
+    /// The caller's group.
+    fn group(&self) -> &str;
+    /// The caller's home.
+    fn home(&self) -> &str;
+    /// The caller's shell.
+    fn shell(&self) -> &str;
+    /// The folder in which it is called, absolute.
+    fn cwd(&self) -> &str;
+    /// The server's name, which ends every job's identifier.
+    fn server(&self) -> &str;
+    /// A script.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn script(&self, path: &str) -> Result<Vec<u8>, NoScript>;
+    /// What stands on standard input.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn stdin(&self) -> Result<Vec<u8>, NoScript>;
+    /// Whether standard input and output are a terminal.
+    fn is_terminal(&self) -> bool;
+    /// Whether this is a folder.
+    fn is_folder(&self, path: &str) -> bool;
+    /// Seconds since the epoch of a moment in the caller's time zone: the next if a part is missing. `None` if there is no such day.
+    fn seconds(&self, moment: Moment) -> Option<i64>;
+}
+
+/// Why there is no script.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoScript {
+    /// It cannot be opened; the text is the operating system's.
+    #[error("script file:: {0}")]
+    Unreadable(String),
+    /// It is a folder or a device.
+    #[error("script not a file")]
+    NotAFile,
+}
+
+/// What runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// The bytes of a script.
+    Script(Vec<u8>),
+    /// `-- command arguments`.
+    Command(Vec<String>),
+}
+
+/// A job or an array as it is to be submitted. Every value is one that can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    pub(super) work: Work,
+    pub(super) name: String,
+    pub(super) array: Option<Indices>,
+    pub(super) most_running: Option<u32>,
+    pub(super) asked: Asked,
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) depend: Vec<Dependency>,
+    pub(super) account: Option<String>,
+    pub(super) project: Option<String>,
+    pub(super) priority: i32,
+    pub(super) is_rerunable: bool,
+    pub(super) is_held: bool,
+    pub(super) not_before: Option<i64>,
+    pub(super) join: String,
+    pub(super) keep: String,
+    pub(super) remove: String,
+    pub(super) mail_points: String,
+    pub(super) mail_users: Option<String>,
+    pub(super) output: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) shell: Option<String>,
+    pub(super) user_list: Option<String>,
+    pub(super) group_list: Option<String>,
+    pub(super) umask: Option<u32>,
+    pub(super) sandbox: Option<String>,
+    pub(super) checkpoint: Option<String>,
+    pub(super) arguments: String,
+    /// `-z`: the job's identifier is not printed.
+    pub is_quiet: bool,
+    /// `-W block=true`: the command waits for the job.
+    pub is_waited_for: bool,
+}
+
+impl Submission {
+    /// What must come of other jobs first.
+    pub fn depends_on(&self) -> &[Dependency] {
+        &self.depend
+    }
+
+    /// Whether it is an array.
+    pub fn is_array(&self) -> bool {
+        self.array.is_some()
+    }
+}
+
+/// What the words of a command line, and the directives of the script that they name, come to.
+///
+/// # Errors
+/// With what `qsub` says of it.
+pub fn qsub(words: &[String], caller: &dyn Caller) -> Result<Submission, Refusal> {
+    check_server(caller)?;
+    let mut options = Options::default();
+    let operands = options.take_line(words, caller)?;
+    check_together(&options, caller)?;
+    let (work, script_name) = work(&operands, caller)?;
+    if let Work::Script(bytes) = &work {
+        let own = caller.environ().get("PBS_DPREFIX").map(String::as_str);
+        for directive in directives::find(bytes, options.get('C').or(own))? {
+            options.take_directive(&directive, caller)?;
+        }
+    }
+    check_together(&options, caller)?;
+    let arguments: Vec<&str> =
+        words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+    decide(&options, work, script_name, arguments.join(" "), caller)
+}
+
+/// Options that cannot be together, or alone.
+fn check_together(options: &Options, caller: &dyn Caller) -> Result<(), Refusal> {
+    let is_array = options.get('J').is_some();
+    if options.has('I') && !caller.is_terminal() {
+        let blocks =
+            options.attributes().iter().any(|(name, value)| name == "block" && is_true(value));
+        let warning = "qsub (Warning) : setting \"block\" attribute as \"true\" for an interactive job will \
+                       not return job's exit status\n";
+        let said = "qsub:\tstandard input and output must be a terminal for\n\tinteractive job submission\n";
+        let said = format!("{}{said}", if blocks { warning } else { "" });
+        return Err(Refusal { said, exit: code::FAILED });
+    }
+    if options.has('I') || options.has('X') {
+        let why = "updraft submit -interactive gives a shell in a slot";
+        return Err(Refusal::not_built("an interactive job (-I)", why));
+    }
+    if is_array && options.get('r') == Some("n") {
+        return Err(Refusal::usage(&[" cannot submit non-rerunable Array Job".to_owned()]));
+    }
+    if options.get('m').is_some_and(|points| points.contains('j')) && !is_array {
+        let message = "mail option 'j' can not be used without array job";
+        return Err(Refusal::new(code::FAILED, message));
+    }
+    if options.get('N').is_some_and(|name| name.len() > LONGEST_NAME) {
+        return Err(Refusal::new(code::USAGE, "Job name is too long "));
+    }
+    check_queue(options.get('q'), caller)
+}
+
+/// There is one server; whoever names another does not want this one.
+fn check_server(caller: &dyn Caller) -> Result<(), Refusal> {
+    let named = caller.environ().get("PBS_SERVER").map(String::as_str);
+    match named {
+        Some(server) if !server.is_empty() && !is_server(server, caller) => Err(no_host(server)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_server(name: &str, caller: &dyn Caller) -> bool {
+    name == caller.server() || name == "localhost"
+}
+
+fn no_host(server: &str) -> Refusal {
+    let said = format!("Unknown Host.\nqsub: cannot connect to server {server} (errno=15008)\n");
+    Refusal { said, exit: code::BAD_HOST }
+}
+
+fn check_queue(queue: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {
+    let Some(word) = queue else { return Ok(()) };
+    let (queue, server) = match word.split_once('@') {
+        Some((queue, server)) => (queue, Some(server)),
+        None => (word, None),
+    };
+    if server.is_some_and(|server| server.is_empty() || server.contains('@')) {
+        return Err(Refusal::new(code::USAGE, format!("illegally formed destination: {word}")));
+    }
+    if server.is_some_and(|server| !is_server(server, caller)) {
+        // OpenPBS 23.06 names the server that it would have asked.
+        return Err(no_host(caller.server()));
+    }
+    if !queue.is_empty() && queue != QUEUE {
+        return Err(Refusal::new(code::UNKNOWN_QUEUE, "Unknown queue"));
+    }
+    Ok(())
+}
+
+/// What runs, and the name of its script.
+fn work(operands: &Operands, caller: &dyn Caller) -> Result<(Work, Option<String>), Refusal> {
+    let cannot = |error: NoScript| Refusal::new(code::FAILED, error);
+    match (&operands.plain[..], &operands.command) {
+        ([], Some(command)) if command.first().is_some_and(|word| !word.is_empty()) => {
+            Ok((Work::Command(command.clone()), None))
+        }
+        ([], None) => Ok((Work::Script(caller.stdin().map_err(cannot)?), None)),
+        ([dash], None) if dash == "-" => Ok((Work::Script(caller.stdin().map_err(cannot)?), None)),
+        ([path], None) => {
+            let bytes = caller.script(path).map_err(cannot)?;
+            let name = path.rsplit('/').next().unwrap_or(path);
+            Ok((Work::Script(bytes), Some(name.to_owned())))
+        }
+        _ => Err(Refusal::usage(&[])),
+    }
+}
+
+fn decide(
+    options: &Options,
+    work: Work,
+    script_name: Option<String>,
+    arguments: String,
+    caller: &dyn Caller,
+) -> Result<Submission, Refusal> {
+    let name = options.get('N').map(str::to_owned).or(script_name);
+    let name = name.unwrap_or_else(|| "STDIN".to_owned());
+    if !checks::is_name(&name) {
+        return Err(Refusal::illegal('N'));
+    }
+    let given =
+        options.get('v').map_or(Ok(Vec::new()), |text| variables::named(text, caller.environ()));
+    let mut variables = given?;
+    if options.has('V') {
+        let named: Vec<String> = variables.iter().map(|(name, _)| name.clone()).collect();
+        let all = variables::all(caller.environ()).into_iter();
+        variables.extend(all.filter(|(name, _)| !named.contains(name)));
+    }
+    let array = options.get('J').map(Indices::read).transpose()?;
+    let (array, most_running) = match array {
+        Some((indices, most)) => (Some(indices), most),
+        None => (None, None),
+    };
+    let text = |option| options.get(option).filter(|text| !text.is_empty()).map(str::to_owned);
+    let or_none = |option| text(option).unwrap_or_else(|| "n".to_owned());
+    let mut submission = Submission {
+        work,
+        name,
+        array,
+        most_running,
+        asked: selects::decide(&options.resources())?,
+        variables,
+        depend: Vec::new(),
+        account: text('A'),
+        project: text('P'),
+        priority: options.get('p').and_then(|priority| priority.parse().ok()).unwrap_or(0),
+        is_rerunable: options.get('r') != Some("n"),
+        is_held: options.has('h'),
+        not_before: None,
+        join: or_none('j'),
+        keep: or_none('k'),
+        remove: text('R').unwrap_or_default(),
+        mail_points: text('m').unwrap_or_else(|| "a".to_owned()),
+        mail_users: text('M'),
+        output: path(options.get('o'), caller),
+        error: path(options.get('e'), caller),
+        shell: text('S'),
+        user_list: text('u'),
+        group_list: None,
+        umask: None,
+        sandbox: None,
+        checkpoint: text('c'),
+        arguments,
+        is_quiet: options.has('z'),
+        is_waited_for: false,
+    };
+    for (name, value) in options.attributes() {
+        submission.set_attribute(&name, &value, caller)?;
+    }
+    submission.check_with_server(caller)?;
+    submission.wait_for(options.get('a'), caller)?;
+    Ok(submission)
+}
+
+/// A stream's path, absolute; one that ends in a slash is a folder.
+fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
+    let path = split_path(word?, caller.server())?;
+    let absolute = match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{}/{path}", caller.cwd().trim_end_matches('/')),
+    };
+    let is_open = caller.is_folder(&absolute) && !absolute.ends_with('/');
+    Some(if is_open { format!("{absolute}/") } else { absolute })
+}
+
+fn is_true(value: &str) -> bool {
+    ["true", "1", "t", "y", "yes"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+/// Attributes that OpenPBS has and users do not set.
+const READ_ONLY: [&str; 12] = [
+    "comment",
+    "egroup",
+    "euser",
+    "exec_host",
+    "exec_vnode",
+    "hop_count",
+    "hashname",
+    "job_state",
+    "queue_rank",
+    "server",
+    "session_id",
+    "substate",
+];
+
+/// Attributes with options of their own, which are set with these.
+const HAVE_OPTIONS: [(&str, char); 13] = [
+    ("Account_Name", 'A'),
+    ("Checkpoint", 'c'),
+    ("Execution_Time", 'a'),
+    ("Hold_Types", 'h'),
+    ("Job_Name", 'N'),
+    ("Join_Path", 'j'),
+    ("Keep_Files", 'k'),
+    ("Mail_Points", 'm'),
+    ("Mail_Users", 'M'),
+    ("Priority", 'p'),
+    ("Rerunable", 'r'),
+    ("Shell_Path_List", 'S'),
+    ("project", 'P'),
+];
+
+impl Submission {
+    fn set_attribute(
+        &mut self,
+        name: &str,
+        value: &str,
+        caller: &dyn Caller,
+    ) -> Result<(), Refusal> {
+        let not_built = |why| Refusal::not_built(format!("-W {name}"), why);
+        match name {
+            "depend" => self.depend = depend::parse(value)?,
+            "umask" => self.umask = value.parse().ok(),
+            "block" => self.is_waited_for = is_true(value),
+            "group_list" => self.group_list = Some(value.to_owned()),
+            "remove_files" => self.remove = value.to_owned(),
+            "max_run_subjobs" => {
+                if self.array.is_none() {
+                    let message = "Attribute has to be set on an array job";
+                    return Err(Refusal::new(code::NOT_ARRAY, message));
+                }
+                let most = value.parse().map_err(|_| Refusal::bad_value(name))?;
+                self.most_running = Some(most).filter(|most| *most > 0);
+            }
+            "array_indices_submitted" => self.array = Some(Indices::read(value)?.0),
+            "sandbox" if value.eq_ignore_ascii_case("PRIVATE") => {
+                return Err(not_built(
+                    "a job runs in its home, or with O_WORKDIR where it was submitted",
+                ));
+            }
+            "sandbox" => self.sandbox = Some(value.to_ascii_uppercase()),
+            "Output_Path" => self.output = path(Some(value), caller),
+            "Error_Path" => self.error = path(Some(value), caller),
+            "stagein" | "stageout" => {
+                return Err(not_built(
+                    "a job sees the files that its user sees; copy them in the script",
+                ));
+            }
+            "run_count" => return Err(not_built("a job may run as often as it must")),
+            "release_nodes_on_stageout" | "create_resv_from_job" if !is_true(value) => {}
+            "release_nodes_on_stageout" => {
+                return Err(not_built("a job keeps its machine to its end"));
+            }
+            "create_resv_from_job" => return Err(not_built("there are no reservations")),
+            "tolerate_node_failures" if value == "none" => {}
+            "tolerate_node_failures" => return Err(not_built("a job has one machine")),
+            _ if READ_ONLY.contains(&name) => return Err(resources::read_only(name)),
+            _ if name.starts_with("Resource_List.") => {
+                return Err(Refusal::new(code::UNKNOWN_ATTRIBUTE, "Undefined attribute "));
+            }
+            _ => {
+                let option = HAVE_OPTIONS.iter().find(|(known, _)| *known == name);
+                return Err(match option {
+                    Some((_, option)) => not_built(&format!("say it with -{option}")),
+                    None => Refusal::new(code::UNKNOWN_ATTRIBUTE, "Error (15002) submitting job"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What OpenPBS's server looks at.
+    fn check_with_server(&self, caller: &dyn Caller) -> Result<(), Refusal> {
+        // Characters that would break the lines of its records.
+        let breaks = |c: char| "[]\"';:/\\|<>+,?*`".contains(c);
+        if self.project.as_ref().is_some_and(|project| project.contains(breaks)) {
+            return Err(Refusal::bad_value("project"));
+        }
+        let own =
+            |list: &str, me: &str| list.split(',').all(|entry| entry.split('@').next() == Some(me));
+        if self.user_list.as_ref().is_some_and(|users| !own(users, caller.user())) {
+            return Err(Refusal::new(code::BAD_USER, "Bad UID for job execution"));
+        }
+        if self.group_list.as_ref().is_some_and(|groups| !own(groups, caller.group())) {
+            return Err(Refusal::new(code::BAD_GROUP, "Bad GID for job execution"));
+        }
+        match self.checkpoint.as_deref() {
+            None | Some("n") => Ok(()),
+            Some("c=0" | "w=0") => Err(Refusal::bad_value("")),
+            Some(spec) => {
+                let why = "a job that can go on from a checkpoint takes it itself (checkpoint_exit_code of updraft submit)";
+                Err(Refusal::not_built(format!("-c {spec}"), why))
+            }
+        }
+    }
+
+    fn wait_for(&mut self, moment: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {
+        let Some(moment) = moment.and_then(Moment::read) else { return Ok(()) };
+        let seconds = caller.seconds(moment).ok_or_else(|| Refusal::illegal('a'))?;
+        if self.is_held || !self.depend.is_empty() {
+            let why = "a job waits for one thing; release a held one when its time has come";
+            return Err(Refusal::not_built("-a together with -h or -W depend", why));
+        }
+        self.not_before = Some(seconds);
+        Ok(())
+    }
+}

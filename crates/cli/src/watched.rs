@@ -330,8 +330,8 @@ fn standing_in_log(event: &UserLogEvent) -> Option<Standing> {
         UserLogEvent::Suspended { .. } => Standing::Suspended,
         UserLogEvent::Held { reason, .. } => Standing::Held(reason.clone().unwrap_or_default()),
         UserLogEvent::Terminated(terminated) => Standing::Ended(match &terminated.ending {
-            Ending::Exited { code } => RunEnd::Exited { code: *code },
-            Ending::Signaled { signal, .. } => RunEnd::Signaled { signal: *signal, core: false },
+            Ending::Exited { code } => RunEnd::exited(*code),
+            Ending::Signaled { signal, .. } => RunEnd::killed(*signal),
         }),
         UserLogEvent::Aborted { .. } => Standing::Removed,
         _ => return None,
@@ -437,7 +437,7 @@ mod tests {
         let attempt = Attempt(1);
         watched.note(&event(0, JobEvent::RunAuthorised { attempt, claim, slot: None, at: AT }));
         watched.note(&event(1, JobEvent::RunAuthorised { attempt, claim, slot: None, at: AT }));
-        let (end, usage) = (RunEnd::Exited { code: 0 }, Usage::default());
+        let (end, usage) = (RunEnd::exited(0), Usage::default());
         let next = AfterRun::Complete;
         watched.note(&event(1, JobEvent::RunOver { attempt, end, usage, next, at: AT }));
         // Nobody watches it.

@@ -105,7 +105,7 @@ impl Progress {
 impl Standing {
     /// Whether the job has done what it was to do.
     fn is_good(&self) -> bool {
-        matches!(self, Self::Ended(RunEnd::Exited { code: 0 } | RunEnd::UpToDate))
+        matches!(self, Self::Ended(end) if end.is_success())
     }
 }
 
@@ -116,20 +116,7 @@ impl std::fmt::Display for Standing {
             Self::Running => f.write_str("running"),
             Self::Suspended => f.write_str("suspended"),
             Self::Held(reason) => write!(f, "held: {reason}"),
-            Self::Ended(RunEnd::Exited { code }) => write!(f, "ended with exit code {code}"),
-            Self::Ended(RunEnd::Signaled { signal, .. }) => write!(f, "killed by signal {signal}"),
-            Self::Ended(RunEnd::StartFailed(failure)) => {
-                write!(f, "could not start {}", failure.path)
-            }
-            Self::Ended(RunEnd::OutputFailed { path, .. }) => {
-                write!(f, "could not bring back {path}")
-            }
-            Self::Ended(RunEnd::ScriptFailed { script, .. }) => {
-                write!(f, "its {} failed", script.attribute())
-            }
-            Self::Ended(RunEnd::UpToDate) => f.write_str("not run: its outputs are up to date"),
-            Self::Ended(RunEnd::Vacated { code }) => write!(f, "stopped ({code})"),
-            Self::Ended(RunEnd::Lost { reason }) => write!(f, "lost: {reason}"),
+            Self::Ended(end) => end.fmt(f),
             Self::Removed => f.write_str("removed"),
         }
     }
@@ -183,7 +170,7 @@ mod tests {
 
     fn ended(proc: u32, code: i32) -> Recorded {
         let at = Timestamp::from_secs(1);
-        let end = RunEnd::Exited { code };
+        let end = RunEnd::exited(code);
         let event = JobEvent::RunOver {
             attempt: Attempt(1),
             end,

@@ -141,18 +141,7 @@ pub fn end(recorded: &Recorded) -> Option<(JobId, End)> {
 }
 
 fn how(end: &RunEnd) -> End {
-    match end {
-        RunEnd::Exited { code: 0 } | RunEnd::UpToDate => End::Good,
-        RunEnd::Exited { code } => End::Bad(format!("ended with exit code {code}")),
-        RunEnd::Signaled { signal, .. } => End::Bad(format!("was ended by signal {signal}")),
-        RunEnd::StartFailed(failure) => End::Bad(format!("could not be started: {}", failure.path)),
-        RunEnd::OutputFailed { path, .. } => End::Bad(format!("could not bring back {path}")),
-        RunEnd::ScriptFailed { script, .. } => {
-            End::Bad(format!("was held: its {} failed", script.attribute()))
-        }
-        RunEnd::Vacated { code } => End::Bad(format!("was stopped (code {code})")),
-        RunEnd::Lost { reason } => End::Bad(format!("was lost: {reason}")),
-    }
+    if end.is_success() { End::Good } else { End::Bad(end.to_string()) }
 }
 
 #[cfg(test)]

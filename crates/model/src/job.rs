@@ -527,7 +527,7 @@ mod tests {
     }
 
     fn states() -> Vec<(&'static str, JobState)> {
-        let end = RunEnd::Exited { code: 0 };
+        let end = RunEnd::exited(0);
         vec![
             ("idle", JobState::Idle { since: T }),
             ("running", JobState::Running(running())),
@@ -543,7 +543,7 @@ mod tests {
     }
 
     fn over(attempt: u32, next: AfterRun) -> JobEvent {
-        let end = RunEnd::Exited { code: 0 };
+        let end = RunEnd::exited(0);
         JobEvent::RunOver { attempt: Attempt(attempt), end, usage: Usage::default(), next, at: T }
     }
 
@@ -576,7 +576,7 @@ mod tests {
             ("remove after run", over(2, AfterRun::Remove { reason: String::new() })),
             ("requeue", over(2, AfterRun::Requeue { reason: String::new() })),
             ("over, other attempt", over(1, AfterRun::Complete)),
-            ("skipped", JobEvent::Skipped { end: RunEnd::Exited { code: 0 }, at: T }),
+            ("skipped", JobEvent::Skipped { end: RunEnd::exited(0), at: T }),
             ("held", JobEvent::Held(hold())),
             ("released", JobEvent::Released { reason: String::new(), at: T }),
             ("removed", JobEvent::Removed { reason: String::new(), at: T }),

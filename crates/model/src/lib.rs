@@ -37,7 +37,7 @@ pub use limits::{BadLimit, LimitAmount, LimitUse};
 pub use priority::JobPriority;
 pub use reason::{Cause, IdleReason, Nearest, Verdict};
 pub use resources::{Devices, Resources};
-pub use run::{RunEnd, StartFailure, StartStage, Usage};
+pub use run::{ProgramEnd, RunEnd, StartFailure, StartStage, Usage, signal_text};
 pub use script::{Script, ScriptSuccess, ScriptWanted};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
 
-use crate::{RunEnd, Universe, attr};
+use crate::{ProgramEnd, Universe, attr};
 
 /// Whether the files of a job are brought to a machine of this `FileSystemDomain` and back (HTCondor 25.14:
 /// `should_transfer_files`; with `IF_NEEDED` the domains decide). A job that runs beside the schedd is where its files are.
@@ -123,10 +123,10 @@ impl CheckpointEnd {
     }
 
     /// Whether a run ended so.
-    pub fn is(self, end: &RunEnd) -> bool {
+    pub fn is(self, end: ProgramEnd) -> bool {
         match (self, end) {
-            (Self::Exited(said), RunEnd::Exited { code }) => said == *code,
-            (Self::Signaled(said), RunEnd::Signaled { signal, .. }) => said == *signal,
+            (Self::Exited(said), ProgramEnd::Exited { code }) => said == code,
+            (Self::Signaled(said), ProgramEnd::Signaled { signal, .. }) => said == signal,
             (Self::Exited(_) | Self::Signaled(_), _) => false,
         }
     }
@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn the_end_that_a_job_names_is_a_checkpoint() {
-        let exited = |code| RunEnd::Exited { code };
-        let killed = |signal| RunEnd::Signaled { signal, core: false };
+        let exited = |code| ProgramEnd::Exited { code };
+        let killed = |signal| ProgramEnd::Signaled { signal, core: false };
         let by_signal = "SuccessCheckpointExitBySignal = true\nSuccessCheckpointExitSignal = 10";
         for (text, end, expected) in [
             ("", exited(85), None),
@@ -203,7 +203,7 @@ mod tests {
             ("SuccessCheckpointExitBySignal = true", killed(0), None),
         ] {
             let job = ClassAd::parse_old(text).unwrap();
-            let is = CheckpointEnd::of(&job).map(|checkpoint| checkpoint.is(&end));
+            let is = CheckpointEnd::of(&job).map(|checkpoint| checkpoint.is(end));
             assert_eq!(is, expected, "{text} {end:?}");
             assert_eq!(keeps_files(&job), expected.is_some(), "{text}");
         }

@@ -3,7 +3,10 @@
 //! the oracle.
 
 use classad::{ClassAd, Env};
-use model::{Pause, RunEnd, RunId, Script, StartFailure, StartStage, Timestamp, Usage, VacateCode};
+use model::{
+    Pause, ProgramEnd, RunEnd, RunId, Script, StartFailure, StartStage, Timestamp, Usage,
+    VacateCode,
+};
 use startd::core::{FromLauncher, LauncherState, RunKey, StartProcess};
 
 use super::clock::{MILLISECOND, Micros, SECOND};
@@ -61,11 +64,11 @@ impl Behaviour {
 /// Reads what `workload` writes: `exit N`, `signal N`, the script or the step that fails.
 fn end_of(text: &str) -> RunEnd {
     let number = |text: &str| text.parse().unwrap_or(0);
-    let exited = |code| Box::new(RunEnd::Exited { code });
+    let exited = |code| ProgramEnd::Exited { code };
     if let Some(code) = text.strip_prefix("exit ") {
-        RunEnd::Exited { code: number(code) }
+        RunEnd::exited(number(code))
     } else if let Some(signal) = text.strip_prefix("signal ") {
-        RunEnd::Signaled { signal: number(signal), core: false }
+        RunEnd::killed(number(signal))
     } else if text == "pre" {
         RunEnd::ScriptFailed { script: Script::Pre, ended: exited(1), end: None }
     } else if text == "post" {
@@ -149,7 +152,7 @@ impl World {
             Fate::Execute => self.execute(m, key),
             Fate::End { end, by_itself, usage } => self.end_process(m, key, end, by_itself, usage),
             Fate::Kill => {
-                self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false });
+                self.kill_process(m, key, RunEnd::killed(SIGKILL));
             }
             Fate::LeaseEnd => {
                 let now = self.machines[m].clock.now(self.now).boot_ms;
@@ -157,7 +160,7 @@ impl World {
                     return;
                 }
                 self.note(|| format!("launcher{m} ends {key}: its lease is over"));
-                let end = RunEnd::Vacated { code: VacateCode::ReconnectFailed };
+                let end = RunEnd::vacated(VacateCode::ReconnectFailed);
                 self.kill_process(m, key, end);
             }
         }
@@ -197,7 +200,7 @@ impl World {
             return;
         }
         if grace_ms == 0 || signal == SIGKILL {
-            self.kill_process(m, key, RunEnd::Signaled { signal: SIGKILL, core: false });
+            self.kill_process(m, key, RunEnd::killed(SIGKILL));
             return;
         }
         self.wake(m, key);
@@ -206,16 +209,13 @@ impl World {
         // What has not become the program yet cannot ignore anything.
         let ignores = kept.behaviour.ignores_term && !starting;
         kept.dying |= starting;
+        let usage = kept.cut_short();
         self.put_fate(m, key, self.now + grace_ms * MILLISECOND, Fate::Kill);
         if !ignores {
             let cleans_up = !starting && self.rng.percent(30);
-            let end = if cleans_up {
-                RunEnd::Exited { code: 0 }
-            } else {
-                RunEnd::Signaled { signal, core: false }
-            };
+            let end = if cleans_up { RunEnd::exited(0) } else { RunEnd::killed(signal) };
             let at = self.now + self.rng.between(MILLISECOND, 800 * MILLISECOND);
-            self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage: Usage::default() });
+            self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage });
         }
     }
 
@@ -244,8 +244,9 @@ impl World {
     fn kill_process(&mut self, m: usize, key: RunKey, end: RunEnd) {
         let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
         kept.dying |= kept.state == LauncherState::Starting;
+        let usage = kept.cut_short();
         let at = self.now + kill_time(&mut self.rng);
-        self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage: Usage::default() });
+        self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage });
     }
 
     /// The process that watches over a run is killed, and with it all that is known of the run's end.
@@ -261,7 +262,7 @@ impl World {
         self.note(|| {
             format!("machine{m} has nothing left of run {run}: {end:?}, by itself: {by_itself}")
         });
-        self.oracle.ended(m, run, by_itself.then(|| end.clone()));
+        self.oracle.ended(m, run, &end, by_itself);
         self.report(m, FromLauncher::Ended { key, end, usage });
     }
 
@@ -290,6 +291,15 @@ impl Kept {
             LauncherState::Ended(..) => true,
             LauncherState::Starting | LauncherState::Executing { .. } => false,
         }
+    }
+
+    /// What a run has used that is made to end: all that is known is whether it was executed.
+    fn cut_short(&self) -> Usage {
+        let started = match self.state {
+            LauncherState::Executing { at, .. } => Some(at),
+            LauncherState::Starting | LauncherState::Ended(..) => None,
+        };
+        Usage { started, ..Usage::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use classad::{Expr, Value};
 use model::{
     AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName, ProcId,
-    Resources, RunEnd, RunId, Seq, Timestamp, Universe, UserName, attr,
+    ProgramEnd, Resources, RunEnd, RunId, Seq, Timestamp, Universe, UserName, attr,
 };
 use proto::chirp::{ChirpAnswer, ChirpAsk};
 use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
@@ -50,6 +50,8 @@ struct Execution {
     since: Micros,
     /// How it ended, if it did so by itself.
     own_end: Option<RunEnd>,
+    /// How its program ended, whoever had made it end.
+    program: Option<ProgramEnd>,
 }
 
 #[derive(Debug)]
@@ -132,8 +134,16 @@ impl Oracle {
         let beside = start.universe.is_beside();
         let limits = if beside { Vec::new() } else { workload::uses(&start.job, &start.slot_ad) };
         let arms = arms(start);
-        let execution =
-            Execution { machine, slot, resources, arms, limits, since: now, own_end: None };
+        let execution = Execution {
+            machine,
+            slot,
+            resources,
+            arms,
+            limits,
+            since: now,
+            own_end: None,
+            program: None,
+        };
         self.executions.insert(run, execution);
         self.keeps_limits()
     }
@@ -188,11 +198,13 @@ impl Oracle {
         }
     }
 
-    /// Nothing is left of a run. `own_end` if nobody had made it end.
-    pub(crate) fn ended(&mut self, machine: usize, run: RunId, own_end: Option<RunEnd>) {
+    /// Nothing is left of a run, that ended so; `by_itself` if nobody had made it end.
+    pub(crate) fn ended(&mut self, machine: usize, run: RunId, end: &RunEnd, by_itself: bool) {
         self.live.remove(&run);
+        let own_end = by_itself.then(|| end.clone());
         if let Some(execution) = self.executions.get_mut(&run) {
             execution.own_end = own_end;
+            execution.program = end.shown();
         } else if let Some(end @ (RunEnd::StartFailed(_) | RunEnd::ScriptFailed { .. })) = own_end {
             // It never executed, and the record may say that.
             let resources = Resources::default();
@@ -204,6 +216,7 @@ impl Oracle {
                 limits: Vec::new(),
                 since: 0,
                 own_end: Some(end),
+                program: None,
             };
             self.executions.insert(run, execution);
         }
@@ -385,10 +398,7 @@ impl Oracle {
         }
         let own_end = self.executions.get(&run).and_then(|execution| execution.own_end.as_ref());
         match end {
-            RunEnd::Exited { .. }
-            | RunEnd::Signaled { .. }
-            | RunEnd::ScriptFailed { .. }
-            | RunEnd::StartFailed(_) => {
+            RunEnd::Program(_) | RunEnd::ScriptFailed { .. } | RunEnd::StartFailed(_) => {
                 if own_end == Some(end) {
                     Ok(())
                 } else {
@@ -399,7 +409,15 @@ impl Oracle {
             RunEnd::OutputFailed { .. } | RunEnd::UpToDate => {
                 Err(format!("run {run} is recorded as {end:?} and had no output to fail"))
             }
-            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => Ok(()),
+            RunEnd::Vacated { ended: Some(said), .. } => {
+                let program = self.executions.get(&run).and_then(|execution| execution.program);
+                if program == Some(*said) {
+                    Ok(())
+                } else {
+                    Err(format!("run {run} is recorded as {end:?}, and really ended {program:?}"))
+                }
+            }
+            RunEnd::Vacated { ended: None, .. } | RunEnd::Lost { .. } => Ok(()),
         }
     }
 

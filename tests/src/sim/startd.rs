@@ -1,7 +1,7 @@
 //! A startd: its core, its journal, and what its shell does. The journal is replayed at a restart, of the same boot only, and its
 //! last record may be torn.
 
-use model::Now;
+use model::{Now, RunEnd};
 use proto::claiming::ToStartd;
 use proto::matchmaking::FromMachine;
 use startd::core::{
@@ -288,7 +288,8 @@ impl World {
         machine.boot += 1;
         for kept in std::mem::take(&mut machine.runs).into_values() {
             if !kept.is_over() {
-                self.oracle.ended(m, kept.run, None);
+                let end = RunEnd::Lost { reason: "its machine was turned off".to_owned() };
+                self.oracle.ended(m, kept.run, &end, false);
             }
         }
     }
@@ -327,15 +328,17 @@ fn count_lease_from_receipt(input: &mut Input, sent_ms: u64) {
 impl super::machine::Machine {
     /// The planted bug: the end of a run that was killed is not noticed. Whether the whole message is to be dropped.
     fn hides_end(&self, input: &mut Input) -> bool {
-        use model::RunEnd::Signaled;
+        use model::{ProgramEnd::Signaled, RunEnd::Program};
         use startd::core::LauncherState;
         match input {
             Input::FromLauncher(FromLauncher::Ended {
-                end: Signaled { signal: 9, .. }, ..
+                end: Program(Signaled { signal: 9, .. }),
+                ..
             }) => true,
             Input::FromLauncher(FromLauncher::Listed(runs)) => {
                 for run in runs {
-                    if let LauncherState::Ended(Signaled { signal: 9, .. }, _) = run.state {
+                    if let LauncherState::Ended(Program(Signaled { signal: 9, .. }), _) = run.state
+                    {
                         run.state = LauncherState::Starting;
                     }
                 }

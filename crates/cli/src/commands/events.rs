@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use client::Home;
 use jiff::tz::TimeZone;
-use model::{AfterRun, JobEvent, RunEnd, Seq, StopCause};
+use model::{AfterRun, JobEvent, Seq, StopCause};
 use proto::client::{Happening, Recorded, Select};
 
 use crate::exit::Exit;
@@ -133,25 +133,12 @@ fn sentence(event: &JobEvent) -> String {
             StopCause::Vacate { reason, .. } => format!("is stopped: {reason}"),
         },
         JobEvent::RunOver { attempt, end, next, .. } => {
-            format!("run {attempt} {}{}", ended(end), after(next))
+            format!("run {attempt} {end}{}", after(next))
         }
-        JobEvent::Skipped { end, .. } => format!("was not to run, and {}", ended(end)),
+        JobEvent::Skipped { end, .. } => format!("was not to run, and {end}"),
         JobEvent::Held(hold) => format!("held: {}", hold.reason),
         JobEvent::Released { reason, .. } => format!("released: {reason}"),
         JobEvent::Removed { reason, .. } => format!("removed: {reason}"),
-    }
-}
-
-fn ended(end: &RunEnd) -> String {
-    match end {
-        RunEnd::Exited { code } => format!("ended with exit code {code}"),
-        RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
-        RunEnd::StartFailed(failure) => format!("could not start: {}", failure.path),
-        RunEnd::OutputFailed { path, .. } => format!("could not bring back {path}"),
-        RunEnd::ScriptFailed { script, .. } => format!("its {} failed", script.attribute()),
-        RunEnd::UpToDate => "was not run, because its outputs are up to date".to_owned(),
-        RunEnd::Vacated { code } => format!("was stopped (code {code})"),
-        RunEnd::Lost { reason } => format!("was lost: {reason}"),
     }
 }
 

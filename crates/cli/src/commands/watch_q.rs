@@ -428,7 +428,7 @@ fn standing(job: View<'_>) -> Standing {
         status::HELD => Standing::Held(job.text_or_undefined(attr::HOLD_REASON)),
         status::COMPLETED => {
             let code = job.int(attr::EXIT_CODE).and_then(|code| i32::try_from(code).ok());
-            Standing::Ended(RunEnd::Exited { code: code.unwrap_or(-1) })
+            Standing::Ended(RunEnd::exited(code.unwrap_or(-1)))
         }
         status::REMOVED => Standing::Removed,
         _ => Standing::Idle,

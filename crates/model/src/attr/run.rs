@@ -16,6 +16,7 @@ attrs! {
     EXIT_BY_SIGNAL = "ExitBySignal";
     EXIT_CODE = "ExitCode";
     EXIT_SIGNAL = "ExitSignal";
+    EXIT_REASON = "ExitReason";
     EXIT_STATUS = "ExitStatus";
     FIRST_JOB_MATCH_DATE = "FirstJobMatchDate";
     LAST_MATCH_TIME = "LastMatchTime";

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, RunEnd, Script,
-    ScriptSuccess, StopCause, Timestamp, Universe, Usage, Verdict, attr, files_travel,
+    Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, ProgramEnd, RunEnd,
+    Script, ScriptSuccess, StopCause, Timestamp, Universe, Usage, Verdict, attr, files_travel,
+    signal_text,
 };
 
 use crate::core::state::core::{Cluster, Config, Core, JobRef};
@@ -427,24 +428,23 @@ fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::D
 }
 
 fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
-    match end {
-        RunEnd::Exited { code } => set_exit_code(ad, *code),
-        RunEnd::UpToDate => set_exit_code(ad, 0),
-        RunEnd::Signaled { signal, .. } => {
+    match end.shown() {
+        Some(ProgramEnd::Exited { code }) => {
+            ad.set(attr::EXIT_BY_SIGNAL, false);
+            ad.set(attr::EXIT_CODE, i64::from(code));
+            ad.set(attr::EXIT_STATUS, i64::from(code));
+        }
+        Some(ProgramEnd::Signaled { signal, .. }) => {
             ad.set(attr::EXIT_BY_SIGNAL, true);
-            ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
+            ad.set(attr::EXIT_SIGNAL, i64::from(signal));
         }
-        RunEnd::OutputFailed { end, .. } | RunEnd::ScriptFailed { ended: end, .. } => {
-            set_exit(ad, end);
-        }
-        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
+        None => {}
     }
-}
-
-fn set_exit_code(ad: &mut ClassAd, code: i32) {
-    ad.set(attr::EXIT_BY_SIGNAL, false);
-    ad.set(attr::EXIT_CODE, i64::from(code));
-    ad.set(attr::EXIT_STATUS, i64::from(code));
+    // HTCondor 25.14 says it in words where it was the schedd that ended the program.
+    if let RunEnd::Vacated { ended: Some(ProgramEnd::Signaled { signal, .. }), .. } = end {
+        let name = signal_text(*signal);
+        ad.set(attr::EXIT_REASON, format!("died on signal {signal} ({name})"));
+    }
 }
 
 /// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14 tells it then only): what has not
@@ -455,28 +455,30 @@ fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
             continue;
         };
         let good = match success {
-            ScriptSuccess::ExitCode(code) => RunEnd::Exited { code },
-            ScriptSuccess::Signal(signal) => RunEnd::Signaled { signal, core: false },
+            ScriptSuccess::ExitCode(code) => ProgramEnd::Exited { code },
+            ScriptSuccess::Signal(signal) => ProgramEnd::Signaled { signal, core: false },
         };
         let ended = match end {
-            RunEnd::ScriptFailed { script: failed, ended, .. } if *failed == script => ended,
+            RunEnd::ScriptFailed { script: failed, ended, .. } if *failed == script => *ended,
             RunEnd::ScriptFailed { script: Script::Pre, .. }
             | RunEnd::StartFailed(_)
             | RunEnd::UpToDate
             | RunEnd::Vacated { .. }
             | RunEnd::Lost { .. } => continue,
             RunEnd::ScriptFailed { script: Script::Post, .. }
-            | RunEnd::Exited { .. }
-            | RunEnd::Signaled { .. }
-            | RunEnd::OutputFailed { .. } => &good,
+            | RunEnd::Program(_)
+            | RunEnd::OutputFailed { .. } => good,
         };
         let [by_signal, signal_name, code_name] = script.end_attributes();
-        ad.set(by_signal, matches!(ended, RunEnd::Signaled { .. }));
-        if let RunEnd::Signaled { signal, .. } = ended {
-            ad.set(signal_name, i64::from(*signal));
-        }
-        if let RunEnd::Exited { code } = ended {
-            ad.set(code_name, i64::from(*code));
+        match ended {
+            ProgramEnd::Signaled { signal, .. } => {
+                ad.set(by_signal, true);
+                ad.set(signal_name, i64::from(signal));
+            }
+            ProgramEnd::Exited { code } => {
+                ad.set(by_signal, false);
+                ad.set(code_name, i64::from(code));
+            }
         }
     }
 }
@@ -503,7 +505,7 @@ impl Core {
                 Some(RunEnd::StartFailed(failure)) => {
                     format!("the machine could not prepare the run ({})", failure.path)
                 }
-                Some(RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate) => {
+                Some(RunEnd::Program(_) | RunEnd::UpToDate) => {
                     "its policy asks for another run".to_owned()
                 }
                 Some(

@@ -438,7 +438,7 @@ fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord, universe: Univer
         RunEnd::StartFailed(_) | RunEnd::Lost { .. } => {
             Some(at.deadline(backoff(record.tally.failures)))
         }
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
+        RunEnd::Program(_) | RunEnd::UpToDate => {
             universe.is_beside().then(|| at.deadline(RUN_AGAIN))
         }
         RunEnd::OutputFailed { .. } | RunEnd::ScriptFailed { .. } | RunEnd::Vacated { .. } => None,

@@ -6,8 +6,8 @@ use classad::{ClassAd, Expr};
 use model::userlog::TransferStep;
 use model::{
     Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, JobPriority, MachineName,
-    MatchId, Now, Pause, ProcTemplate, Procs, Resources, RunEnd, RunId, ScheddName, Script,
-    StartFailure, StartStage, SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
+    MatchId, Now, Pause, ProcTemplate, Procs, ProgramEnd, Resources, RunEnd, RunId, ScheddName,
+    Script, StartFailure, StartStage, SubmitToken, Timestamp, Usage, UserName, VacateCode, attr,
 };
 use proto::claiming::{ClaimGranted, FromStartd, StopHow, ToStartd};
 use proto::client::{
@@ -219,7 +219,7 @@ fn told(batch: &Batch) -> Vec<&FromSchedd> {
 }
 
 fn exited(code: i32) -> RunEnd {
-    RunEnd::Exited { code }
+    RunEnd::exited(code)
 }
 
 fn not_started(stage: StartStage) -> RunEnd {
@@ -238,8 +238,8 @@ fn a_program_that_was_executed_while_nobody_could_tell_counts_as_executed() {
     assert_eq!(starts, Some(1));
 }
 
-fn script_failed(script: Script, end: Option<RunEnd>) -> RunEnd {
-    RunEnd::ScriptFailed { script, ended: Box::new(exited(7)), end: end.map(Box::new) }
+fn script_failed(script: Script, end: Option<ProgramEnd>) -> RunEnd {
+    RunEnd::ScriptFailed { script, ended: ProgramEnd::Exited { code: 7 }, end }
 }
 
 #[test]
@@ -256,7 +256,12 @@ fn the_ad_of_a_job_tells_how_its_scripts_ended_where_it_says_how_they_have_to() 
     let both = "SuccessPreExitCode = 3\nSuccessPostExitCode = 4";
     check(both, exited(0), Some(3), Some(4));
     check(both, script_failed(Script::Pre, None), Some(7), None);
-    check(both, script_failed(Script::Post, Some(exited(0))), Some(3), Some(7));
+    check(
+        both,
+        script_failed(Script::Post, Some(ProgramEnd::Exited { code: 0 })),
+        Some(3),
+        Some(7),
+    );
     check(both, not_started(StartStage::Execute), None, None);
     check("", exited(0), None, None);
 }
@@ -266,7 +271,7 @@ fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
     let done = (0, None);
     let idle = (1, None);
     let held = |code| (5, Some(code));
-    let signal = RunEnd::Signaled { signal: 11, core: false };
+    let signal = RunEnd::killed(11);
     let cases = [
         ("", exited(0), done),
         ("", exited(13), done),
@@ -289,8 +294,12 @@ fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
         ("", not_started(StartStage::Group), held(49)),
         ("", not_started(StartStage::Prepare), idle),
         ("", script_failed(Script::Pre, None), held(43)),
-        ("OnExitHold = true", script_failed(Script::Post, Some(exited(0))), held(44)),
-        ("", RunEnd::Vacated { code: VacateCode::StartdDraining }, idle),
+        (
+            "OnExitHold = true",
+            script_failed(Script::Post, Some(ProgramEnd::Exited { code: 0 })),
+            held(44),
+        ),
+        ("", RunEnd::vacated(VacateCode::StartdDraining), idle),
         ("", RunEnd::Lost { reason: "gone".to_owned() }, idle),
     ];
     for (policy, end, expected) in cases {
@@ -375,7 +384,7 @@ fn an_action_has_the_result_and_the_effect_that_the_jobs_state_allows() {
 #[test]
 fn a_stopped_run_becomes_what_it_was_stopped_for_whatever_it_said_last() {
     for (action, expected) in [(hold(), (5, Some(1))), (remove(false), (0, None))] {
-        for end in [exited(0), RunEnd::Vacated { code: VacateCode::ScheddVacate }] {
+        for end in [exited(0), RunEnd::vacated(VacateCode::ScheddVacate)] {
             let mut trial = Trial::executing("");
             trial.acts("alice", action.clone());
             trial.ends(end.clone());
@@ -572,7 +581,8 @@ fn another_priority_is_another_place_at_once() {
 fn what_the_schedd_writes_itself_is_not_to_be_edited() {
     let mut trial = Trial::executing("LeaveJobInQueue = true");
     trial.acts("alice", hold());
-    trial.ends(RunEnd::Vacated { code: VacateCode::UserRequest });
+    let ended = Some(ProgramEnd::Signaled { signal: 15, core: false });
+    trial.ends(RunEnd::Vacated { code: VacateCode::UserRequest, ended });
     trial.acts("alice", release());
     for own in trial.core.job_ad(trial.now, JOB).unwrap().iter().map(|(name, _)| name.to_string()) {
         assert!(
@@ -618,14 +628,10 @@ fn a_job_is_suspended_when_its_machine_says_so_and_only_the_last_order_counts() 
 #[test]
 fn a_suspended_job_can_be_held_removed_vacated_and_may_end() {
     for (action, end, expected) in [
-        (Some(hold()), RunEnd::Vacated { code: VacateCode::UserRequest }, 5),
-        (Some(remove(false)), RunEnd::Vacated { code: VacateCode::JobRemoved }, 0),
-        (
-            Some(Action::Vacate { fast: true }),
-            RunEnd::Vacated { code: VacateCode::UserVacateJob },
-            2,
-        ),
-        (None, RunEnd::Signaled { signal: 9, core: false }, 0),
+        (Some(hold()), RunEnd::vacated(VacateCode::UserRequest), 5),
+        (Some(remove(false)), RunEnd::vacated(VacateCode::JobRemoved), 0),
+        (Some(Action::Vacate { fast: true }), RunEnd::vacated(VacateCode::UserVacateJob), 2),
+        (None, RunEnd::killed(9), 0),
     ] {
         let mut trial = Trial::executing("");
         trial.acts("alice", Action::Suspend);
@@ -709,6 +715,7 @@ mod priorities;
 mod run_record;
 mod spooling;
 mod staying;
+mod stopped;
 mod transfer;
 
 #[test]

@@ -7,7 +7,7 @@ use model::userlog::{
     AdForm, Amount, CpuTimes, DateForm, Ending, EntryId, Evicted, EvictedHow, LogForm, LogStyle,
     ResourceUsage, Terminated, UserLogEvent,
 };
-use model::{Resources, RunEnd, attr};
+use model::{ProgramEnd, Resources, RunEnd, attr};
 
 use super::userlog::LogBatch;
 use crate::core::{Eviction, FactoryNews, LogEntry, LogKind, LogTo, RunSummary, SlotPlace};
@@ -205,9 +205,9 @@ fn how_evicted(run: &RunSummary) -> EvictedHow {
 /// How the program ended, if it ended by itself.
 fn ending(end: &RunEnd) -> Option<Ending> {
     match end {
-        RunEnd::Exited { code } => Some(Ending::Exited { code: *code }),
+        RunEnd::Program(ProgramEnd::Exited { code }) => Some(Ending::Exited { code: *code }),
         RunEnd::UpToDate => Some(Ending::Exited { code: 0 }),
-        RunEnd::Signaled { signal, .. } => {
+        RunEnd::Program(ProgramEnd::Signaled { signal, .. }) => {
             Some(Ending::Signaled { signal: *signal, core_file: None })
         }
         RunEnd::OutputFailed { .. }

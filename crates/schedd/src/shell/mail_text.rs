@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
-use model::{RunEnd, Timestamp};
+use model::Timestamp;
 
 use super::mail::Letter;
 use crate::core::{MailEntry, MailNews, RunSummary};
@@ -85,16 +85,7 @@ fn usage(run: &RunSummary, line: &mut impl FnMut(&str, &str)) {
 fn headline(news: &MailNews) -> String {
     match news {
         MailNews::Started => "has started".to_owned(),
-        MailNews::Ended(run) => match &run.end {
-            RunEnd::Signaled { signal, .. } => format!("was ended by signal {signal}"),
-            RunEnd::UpToDate => "was skipped: its outputs are up to date".to_owned(),
-            RunEnd::Exited { code } => format!("ended with exit code {code}"),
-            RunEnd::OutputFailed { .. }
-            | RunEnd::ScriptFailed { .. }
-            | RunEnd::StartFailed(_)
-            | RunEnd::Vacated { .. }
-            | RunEnd::Lost { .. } => "has ended".to_owned(),
-        },
+        MailNews::Ended(run) => run.end.to_string(),
         MailNews::Held(hold) => format!("is held: {}", hold.reason),
         MailNews::Removed { .. } => "was removed".to_owned(),
     }

@@ -198,7 +198,7 @@ impl Core {
         let code = VacateCode::ScheddVacate;
         if ordinal > claim.last_ordinal {
             let mut facts = recorded_by_successor(id, claim, run)?;
-            let end = RunEnd::Vacated { code };
+            let end = RunEnd::vacated(code);
             facts.push(Fact::RunRefused { claim: id, run, ordinal, end });
             return Ok(facts);
         }

@@ -97,9 +97,9 @@ impl Core {
 fn ended(key: RunKey, claim: &Claim, end: &RunEnd, usage: Usage) -> Vec<Fact> {
     let stop = claim.run().and_then(|run| run.stop);
     let end = match (end, stop) {
-        // It ended because it was told to, whatever it said in the end.
-        (RunEnd::Exited { .. } | RunEnd::Signaled { .. }, Some(stop)) => {
-            RunEnd::Vacated { code: stop.code }
+        // It ended because it was told to, whatever it said in the end. One that was not executed has no end of its own.
+        (RunEnd::Program(program), Some(stop)) => {
+            RunEnd::Vacated { code: stop.code, ended: usage.started.map(|_| *program) }
         }
         (end, _) => end.clone(),
     };

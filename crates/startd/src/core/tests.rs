@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    Attempt, Beat, ClaimId, ClaimSecret, JobId, MachineName, MatchId, Now, Pause, Resources,
-    RunEnd, RunId, ScheddName, Timestamp, Universe, Usage, UserName,
+    Attempt, Beat, ClaimId, ClaimSecret, JobId, MachineName, MatchId, Now, Pause, ProgramEnd,
+    Resources, RunEnd, RunId, ScheddName, Timestamp, Universe, Usage, UserName,
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 
@@ -154,7 +154,7 @@ fn stop_to(ordinal: u32, how: StopHow, aim: StopAim) -> ToStartd {
 }
 
 fn ended(ordinal: u32, code: i32) -> FromLauncher {
-    FromLauncher::Ended { key: key(ordinal), end: RunEnd::Exited { code }, usage: Usage::default() }
+    FromLauncher::Ended { key: key(ordinal), end: RunEnd::exited(code), usage: Usage::default() }
 }
 
 fn pause_word(pause: Pause) -> String {
@@ -173,10 +173,10 @@ fn word(effect: &Effect) -> String {
             FromStartd::RunUsage { .. } => "said usage".to_owned(),
             FromStartd::RunPaused { pause, .. } => format!("said {}", pause_word(*pause)),
             FromStartd::RunEnded { end, .. } => match end {
-                RunEnd::Exited { code } => format!("said exited {code}"),
+                RunEnd::Program(ProgramEnd::Exited { code }) => format!("said exited {code}"),
                 RunEnd::Vacated { .. } => "said vacated".to_owned(),
                 RunEnd::Lost { .. } => "said lost".to_owned(),
-                RunEnd::Signaled { .. }
+                RunEnd::Program(ProgramEnd::Signaled { .. })
                 | RunEnd::StartFailed(_)
                 | RunEnd::UpToDate
                 | RunEnd::OutputFailed { .. }

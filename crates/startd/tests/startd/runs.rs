@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use model::{RunEnd, StartFailure, StartStage, VacateCode};
+use model::{ProgramEnd, RunEnd, StartFailure, StartStage, VacateCode};
 use proto::claiming::{FromStartd, RunStatus, StopAim, StopHow, ToStartd};
 use proto::matchmaking::FromMachine;
 
@@ -36,7 +36,7 @@ async fn a_run_finds_its_place_and_leaves_its_output_and_nothing_else() {
     };
     match schedd.hear().await {
         FromStartd::RunEnded { run: over, end, usage, .. } => {
-            assert_eq!((over, end), (run, RunEnd::Exited { code: 13 }));
+            assert_eq!((over, end), (run, RunEnd::exited(13)));
             assert!(usage.started <= usage.ended && usage.ended.is_some(), "{usage:?}");
         }
         other => panic!("not the end of the run: {other:?}"),
@@ -56,7 +56,7 @@ async fn a_run_finds_its_place_and_leaves_its_output_and_nothing_else() {
     let mut again = host.job("ls -a $_CONDOR_SCRATCH_DIR; grep ^Cl $_CONDOR_JOB_AD");
     again.set("ClusterId", 2);
     schedd.start(&claim, 2, again).await;
-    assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 0 });
+    assert_eq!(ended(&mut schedd).await, RunEnd::exited(0));
     assert_eq!(host.read("out"), ".\n..\n.job.ad\n.machine.ad\nClusterId = 2\n");
 }
 
@@ -68,7 +68,7 @@ async fn one_file_for_both_outputs_has_both() {
     job.set("Err", "out");
     let claim = schedd.claim(1, &job).await;
     schedd.start(&claim, 1, job).await;
-    assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 0 });
+    assert_eq!(ended(&mut schedd).await, RunEnd::exited(0));
     assert_eq!(host.read("out"), "first\nsecond\nthird\n");
 }
 
@@ -83,7 +83,7 @@ async fn a_job_may_name_the_group_that_it_has_and_no_other() {
         RunEnd::StartFailed(StartFailure::at(StartStage::Group, name.to_owned(), errno))
     };
     let cases = [
-        (own.as_str(), RunEnd::Exited { code: 0 }),
+        (own.as_str(), RunEnd::exited(0)),
         (other, failed(other, 1)),
         ("no such group", failed("no such group", 2)),
     ];
@@ -155,7 +155,7 @@ async fn a_job_whose_files_travel_finds_them_in_its_scratch_folder_and_gets_them
     host.restart_startd();
     let (mut schedd, _) = host.schedd().await;
     fs::write(&go, "").unwrap();
-    assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 7 });
+    assert_eq!(ended(&mut schedd).await, RunEnd::exited(7));
     let scratch = fs::canonicalize(scratch_dir).unwrap();
     assert_eq!(host.read("work/made/out"), format!("{}\n", scratch.display()));
     assert_eq!(host.read("work/result"), "data");
@@ -164,7 +164,7 @@ async fn a_job_whose_files_travel_finds_them_in_its_scratch_folder_and_gets_them
     schedd.start(&claim, 2, job.clone()).await;
     match ended(&mut schedd).await {
         RunEnd::OutputFailed { end, path, errno, over_limit: false, said: None } => {
-            assert_eq!((*end, errno), (RunEnd::Exited { code: 7 }, 2));
+            assert_eq!((end, errno), (ProgramEnd::Exited { code: 7 }, 2));
             assert!(path.ends_with("/missing"), "{path}");
         }
         other => panic!("not failed output: {other:?}"),
@@ -197,7 +197,7 @@ async fn a_run_outlives_its_startd_and_ends_once() {
     assert_eq!((status.claim, status.last_ordinal), (claim.claim, 1));
     assert!(matches!(status.run, Some((r, RunStatus::Executing(_))) if r == run), "{status:?}");
     fs::write(host.path("go"), "").unwrap();
-    assert_eq!(ended(&mut schedd).await, RunEnd::Exited { code: 3 });
+    assert_eq!(ended(&mut schedd).await, RunEnd::exited(3));
     assert_eq!(host.read("out"), "begun\nwent on\n");
 
     // An end that is not recorded is known to the next startd too; one that is, is not.
@@ -206,7 +206,7 @@ async fn a_run_outlives_its_startd_and_ends_once() {
     let (mut schedd, claims) = host.schedd().await;
     let end = claims.first().and_then(|status| status.run.clone());
     assert!(
-        matches!(&end, Some((r, RunStatus::Ended(RunEnd::Exited { code: 3 }, _))) if *r == run),
+        matches!(&end, Some((r, RunStatus::Ended(RunEnd::Program(ProgramEnd::Exited { code: 3 }), _))) if *r == run),
         "{end:?}"
     );
     schedd.say(ToStartd::RunRecorded { claim: claim.claim, run }).await;
@@ -233,11 +233,11 @@ async fn a_run_that_ends_while_there_is_no_startd_is_reported_by_the_next() {
     let (mut schedd, claims) = host.schedd().await;
     match claims.first().and_then(|status| status.run.clone()) {
         Some((r, RunStatus::Ended(end, _))) => {
-            assert_eq!((r, end), (run, RunEnd::Exited { code: 4 }));
+            assert_eq!((r, end), (run, RunEnd::exited(4)));
         }
         // Its shell may still have been on its way out.
         Some((r, RunStatus::Executing(_))) => {
-            assert_eq!((r, ended(&mut schedd).await), (run, RunEnd::Exited { code: 4 }));
+            assert_eq!((r, ended(&mut schedd).await), (run, RunEnd::exited(4)));
         }
         other => panic!("the run is forgotten: {other:?}"),
     }
@@ -287,7 +287,8 @@ async fn the_negotiator_knows_what_is_free_and_when_the_machine_leaves() {
     match schedd.hear().await {
         FromStartd::RunEnded { run, end, .. } => {
             let code = VacateCode::StartdShutdown;
-            assert_eq!((run, end), (busy, RunEnd::Vacated { code }));
+            let ended = Some(ProgramEnd::Signaled { signal: 15, core: false });
+            assert_eq!((run, end), (busy, RunEnd::Vacated { code, ended }));
         }
         other => panic!("not the end of the run: {other:?}"),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use classad::ClassAd;
 use client::{AskError, Home, Schedd};
-use model::{AfterRun, Attempt, JobEvent, JobId, RunEnd, Seq, Timestamp, Usage, attr};
+use model::{AfterRun, Attempt, JobEvent, JobId, ProgramEnd, RunEnd, Seq, Timestamp, Usage, attr};
 use proto::client::{Happening, Query, Recorded, Select};
 
 use crate::render::view::{Moment, View, status};
@@ -147,20 +147,16 @@ fn ad(job: &ClassAd, attempt: Attempt, run: &Run, over: &Over) -> ClassAd {
 }
 
 fn set_end(ad: &mut ClassAd, end: &RunEnd) {
-    match end {
-        RunEnd::Exited { code } => {
+    match end.shown() {
+        Some(ProgramEnd::Exited { code }) => {
             ad.set(attr::EXIT_BY_SIGNAL, false);
-            ad.set(attr::EXIT_CODE, i64::from(*code));
+            ad.set(attr::EXIT_CODE, i64::from(code));
         }
-        RunEnd::UpToDate => set_end(ad, &RunEnd::Exited { code: 0 }),
-        RunEnd::Signaled { signal, .. } => {
+        Some(ProgramEnd::Signaled { signal, .. }) => {
             ad.set(attr::EXIT_BY_SIGNAL, true);
-            ad.set(attr::EXIT_SIGNAL, i64::from(*signal));
+            ad.set(attr::EXIT_SIGNAL, i64::from(signal));
         }
-        RunEnd::OutputFailed { end, .. } | RunEnd::ScriptFailed { ended: end, .. } => {
-            set_end(ad, end);
-        }
-        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {}
+        None => {}
     }
 }
 
@@ -179,7 +175,7 @@ mod tests {
         let slot = |nth: u32| Some(format!("slot1_{nth}@h").into());
         let over = |attempt: u32, code: i32, next: AfterRun, end: i64| JobEvent::RunOver {
             attempt: Attempt(attempt),
-            end: RunEnd::Exited { code },
+            end: RunEnd::exited(code),
             usage: Usage::default(),
             next,
             at: at(end),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::{
     AfterRun, Attempt, CheckpointEnd, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now,
-    Pause, RunEnd, RunId, Script, StartFailure, StartStage, StopCause, Timestamp, Usage,
-    VacateCode,
+    Pause, ProgramEnd, RunEnd, RunId, Script, StartFailure, StartStage, StopCause, Timestamp,
+    Usage, VacateCode,
 };
 
 use crate::core::ads;
@@ -17,9 +17,10 @@ use crate::core::words::{Fact, Rejection};
 /// machine that came back, rarely enough for one that eats jobs.
 const BACKOFF_S: [u64; 6] = [1, 5, 15, 60, 180, 600];
 
-/// How a run is over by which the job took a checkpoint.
-pub(crate) const TOOK_CHECKPOINT: RunEnd =
-    RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint };
+/// Whether a run is over by which the job took a checkpoint.
+pub(crate) const fn is_checkpoint(end: &RunEnd) -> bool {
+    matches!(end, RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint, .. })
+}
 
 /// The back-off after so many failures in a row.
 pub(crate) fn backoff(failures: u32) -> Duration {
@@ -109,7 +110,13 @@ impl Core {
         let Some(job) = self.job(id) else { return Vec::new() };
         let state = job.state();
         let Some(running) = state.running() else { return Vec::new() };
-        let end = if self.took_checkpoint(job, end, now) { &TOOK_CHECKPOINT } else { end };
+        let end = match end {
+            RunEnd::Program(program) if self.took_checkpoint(job, *program, now) => {
+                let code = VacateCode::SuccessfulCheckpoint;
+                &RunEnd::Vacated { code, ended: Some(*program) }
+            }
+            end => end,
+        };
         // Its program may have been executed while nobody could tell us.
         let unseen = usage.started.filter(|_| running.executing.is_none()).map(|at| Fact::Job {
             job: id,
@@ -130,13 +137,13 @@ impl Core {
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
         facts.push(Fact::Job { job: id, event });
         facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
-        if *end == TOOK_CHECKPOINT && self.goes_on_in_place(now, job, &state, running.claim) {
+        if is_checkpoint(end) && self.goes_on_in_place(now, job, &state, running.claim) {
             facts.extend(self.authorise(now, id, running.claim));
         }
         facts
     }
 
-    fn took_checkpoint(&self, job: JobRef<'_>, end: &RunEnd, now: Now) -> bool {
+    fn took_checkpoint(&self, job: JobRef<'_>, end: ProgramEnd, now: Now) -> bool {
         // Few jobs do: no ad is made for the others.
         let may = job.has_one(&[CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL]);
         may && CheckpointEnd::of(&ads::job_ad(job, now, self)).is_some_and(|took| took.is(end))
@@ -176,8 +183,7 @@ impl Core {
             }
             JobState::Stopping { cause: StopCause::Vacate { reason, .. }, .. } => match end {
                 RunEnd::Vacated { .. } => AfterRun::Requeue { reason: reason.clone() },
-                RunEnd::Exited { .. }
-                | RunEnd::Signaled { .. }
+                RunEnd::Program(_)
                 | RunEnd::OutputFailed { .. }
                 | RunEnd::ScriptFailed { .. }
                 | RunEnd::UpToDate
@@ -196,9 +202,7 @@ impl Core {
     /// What follows when nobody had asked for the end.
     fn of_itself(&self, now: Now, job: JobRef<'_>, end: &RunEnd, usage: Usage) -> AfterRun {
         match end {
-            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
-                policy::after_exit(self, job, end, usage, now)
-            }
+            RunEnd::Program(_) | RunEnd::UpToDate => policy::after_exit(self, job, end, usage, now),
             RunEnd::OutputFailed { path, errno, over_limit: true, .. } => {
                 let reason = format!(
                     "The maximum total output file transfer size was exceeded: {path} is beyond what MaxTransferOutputMB allows"
@@ -207,7 +211,7 @@ impl Core {
                 AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
             RunEnd::OutputFailed { end, path, errno, .. }
-                if self.took_checkpoint(job, end, now) =>
+                if self.took_checkpoint(job, *end, now) =>
             {
                 let reason = format!(
                     "The job's checkpoint could not be kept: {path}: {}",
@@ -244,7 +248,7 @@ impl Core {
                 let reason = error_from(job, format!("{script} script failed."));
                 AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall })
             }
-            RunEnd::Vacated { code } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
+            RunEnd::Vacated { code, .. } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
             RunEnd::Lost { reason } => AfterRun::Requeue { reason: reason.clone() },
         }
     }

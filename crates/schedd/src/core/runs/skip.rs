@@ -40,8 +40,8 @@ impl Core {
         };
         // HTCondor 25.14: exit code 0, unless the user says otherwise.
         let end = match number(attr::NOOP_JOB_EXIT_SIGNAL).filter(|signal| *signal > 0) {
-            Some(signal) => RunEnd::Signaled { signal, core: false },
-            None => RunEnd::Exited { code: number(attr::NOOP_JOB_EXIT_CODE).unwrap_or(0) },
+            Some(signal) => RunEnd::killed(signal),
+            None => RunEnd::exited(number(attr::NOOP_JOB_EXIT_CODE).unwrap_or(0)),
         };
         let event = JobEvent::Skipped { end, at: now.wall };
         let stays = policy::stays(self, job, &event, now);

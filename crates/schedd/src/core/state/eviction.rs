@@ -1,7 +1,7 @@
 //! Whether the end of a run is an eviction, and with which code and words: what event 004 and the attributes `VacateReason...` tell.
 //! Knows nothing of how either is written.
 
-use crate::core::runs::over::TOOK_CHECKPOINT;
+use crate::core::runs::over::is_checkpoint;
 use model::{AfterRun, Hold, HoldCode, JobState, RunEnd, StopCause, VacateCode};
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +32,7 @@ impl Eviction {
                 }),
             },
             AfterRun::Remove { .. } => stop_cause(state).map(Self::asked_for),
-            AfterRun::Requeue { .. } if *end == TOOK_CHECKPOINT && stop_cause(state).is_none() => {
-                None
-            }
+            AfterRun::Requeue { .. } if is_checkpoint(end) && stop_cause(state).is_none() => None,
             AfterRun::Requeue { reason } => Some(match (end, stop_cause(state)) {
                 (RunEnd::Lost { reason }, _) => Self::with(VacateCode::ReconnectFailed, reason),
                 (_, Some(cause)) => Self::asked_for(cause),
@@ -96,10 +94,8 @@ pub(crate) fn is_failure(end: &RunEnd, hold: &Hold) -> bool {
 /// The code of a run that nobody had stopped, and that is to run again.
 fn own_code(end: &RunEnd) -> VacateCode {
     match end {
-        RunEnd::Vacated { code } => *code,
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
-            VacateCode::JobShouldRequeue
-        }
+        RunEnd::Vacated { code, .. } => *code,
+        RunEnd::Program(_) | RunEnd::UpToDate => VacateCode::JobShouldRequeue,
         RunEnd::StartFailed(_)
         | RunEnd::OutputFailed { .. }
         | RunEnd::ScriptFailed { .. }

@@ -2,7 +2,7 @@
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
-use crate::core::runs::over::TOOK_CHECKPOINT;
+use crate::core::runs::over::is_checkpoint;
 use crate::core::runs::retry::is_transient;
 use crate::core::state::eviction::Eviction;
 use crate::core::state::rows::{ClaimRecord, Tally};
@@ -44,7 +44,7 @@ impl Tally {
                 self.last_wall_ms = u64::try_from(at.since(since).as_millis()).unwrap_or(0);
                 self.wall_ms += self.last_wall_ms;
                 self.disconnected = None;
-                if *end == TOOK_CHECKPOINT {
+                if is_checkpoint(end) {
                     self.checkpoints += 1;
                     self.last_checkpoint = Some(*at);
                 }
@@ -84,23 +84,24 @@ impl Tally {
         self.last_end = Some(end.clone());
         self.last_usage = usage;
         match end {
-            RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::UpToDate => {
+            RunEnd::Program(_) | RunEnd::UpToDate => {
                 self.completions += 1;
                 self.transient_holds = 0;
                 self.last_exit = Some(end.clone());
                 self.failures = 0;
             }
             // It is not complete while its files are not where they belong; how it ended is shown all the same.
-            RunEnd::OutputFailed { end, .. } => {
-                self.last_exit = Some((**end).clone());
+            RunEnd::OutputFailed { .. } | RunEnd::ScriptFailed { .. } => {
+                self.last_exit = end.shown().map(RunEnd::Program);
                 self.failures = 0;
             }
-            // HTCondor 25.14 shows the script's code as the job's.
-            RunEnd::ScriptFailed { ended, .. } => {
-                self.last_exit = Some((**ended).clone());
+            // What a program said that was stopped is shown, in every way of stopping it.
+            RunEnd::Vacated { ended, .. } => {
+                if ended.is_some() && !is_checkpoint(end) {
+                    self.last_exit = Some(end.clone());
+                }
                 self.failures = 0;
             }
-            RunEnd::Vacated { .. } => self.failures = 0,
             RunEnd::StartFailed(_) => self.failures += 1,
             RunEnd::Lost { .. } => {
                 self.failures += 1;

@@ -37,7 +37,7 @@ fn what_follows_a_checkpoint_depends_on_what_was_asked_meanwhile() {
         assert_eq!(entries(&batch), told, "{lines} {act:?} {end:?}");
     };
     let failed = |code| RunEnd::OutputFailed {
-        end: Box::new(exited(code)),
+        end: ProgramEnd::Exited { code },
         path: "/scratch/state".to_owned(),
         errno: 2,
         over_limit: false,

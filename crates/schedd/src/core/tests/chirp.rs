@@ -63,7 +63,7 @@ fn a_process_that_outlived_its_run_does_not_speak_for_the_next() {
     // While a run is being stopped it may say its last words.
     trial.acts("alice", Action::Vacate { fast: false });
     assert_eq!(says(&mut trial, "alice", RAN, &set("Foo", "1", false)).0, ChirpAnswer::Done);
-    trial.ends(RunEnd::Exited { code: 0 });
+    trial.ends(RunEnd::exited(0));
     let over = ChirpAnswer::Refused(ChirpRefusal::RunOver(RAN));
     assert_eq!(says(&mut trial, "alice", RAN, &set("Foo", "2", false)).0, over);
     let second = RunId { attempt: model::Attempt(2), ..RAN };

@@ -25,7 +25,7 @@ fn jobs_that_start_or_leave_make_room_for_the_next_of_their_factory() {
     trial.matched();
     trial.hears(granted(&trial));
     assert_eq!((in_queue(&trial).idle, in_queue(&trial).running), (1, 1));
-    trial.ends(RunEnd::Exited { code: 0 });
+    trial.ends(RunEnd::exited(0));
     // The second runs on the claim, and the last waits.
     assert_eq!((in_queue(&trial).idle, in_queue(&trial).running), (1, 1));
 }

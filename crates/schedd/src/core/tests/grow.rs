@@ -62,7 +62,7 @@ fn a_run_that_uses_more_than_its_slot_has_is_tried_again_with_more_until_there_i
         ));
         uses(&mut trial, used);
         if trial.core.job(JOB).is_some_and(|job| job.is_stopping()) {
-            trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+            trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
         }
         let ad = trial.core.job_ad(trial.now, JOB).unwrap();
         let now = ad.eval("RequestMemory", None, &classad::Env::at(0)).as_i64();
@@ -97,7 +97,7 @@ fn a_run_that_uses_too_much_disk_is_tried_again_with_more_disk_and_only_if_it_as
         let usage = Usage { disk_kib: used_kib, scratch_files: 3, ..Usage::default() };
         trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage });
         if trial.core.job(JOB).is_some_and(|job| job.is_stopping()) {
-            trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+            trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
         }
         let ad = trial.core.job_ad(trial.now, JOB).unwrap();
         let number = |name| ad.eval(name, None, &classad::Env::at(0)).as_i64();

@@ -126,7 +126,7 @@ fn a_hold_by_policy_is_logged_without_an_eviction_and_a_vacate_with_one() {
     for (policy, expected) in cases {
         let mut trial = Trial::executing(&format!("UserLog = \"/log\"\n{policy}"));
         trial.waits(5);
-        let batch = trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+        let batch = trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
         assert_eq!(entries(&batch), expected, "{policy}");
     }
 }
@@ -217,7 +217,7 @@ fn a_hold_that_may_pass_by_itself_is_tried_again_and_no_other() {
     const ENOSPC: i32 = 28;
     let input = |errno| transferred(StartStage::TransferInput, errno);
     let lost = |errno| RunEnd::OutputFailed {
-        end: Box::new(exited(0)),
+        end: ProgramEnd::Exited { code: 0 },
         path: "/x".to_owned(),
         errno,
         over_limit: false,

@@ -119,7 +119,7 @@ fn a_run_that_ended_while_its_machine_could_not_be_heard_ends_as_usual() {
 fn evictions_and_holds_are_counted_by_the_names_of_their_codes() {
     let mut trial = Trial::executing("");
     trial.acts("alice", hold());
-    trial.ends(RunEnd::Vacated { code: VacateCode::ScheddVacate });
+    trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
     for (name, value) in [
         ("NumVacates", "1"),
         ("NumVacatesByReason", "[ UserRequest = 1 ]"),

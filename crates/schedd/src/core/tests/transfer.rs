@@ -18,7 +18,7 @@ fn files_that_travel_are_told_of_before_001_and_005() {
         let told = [placed, entries(&started), entries(&trial.ends(end))];
         assert_eq!(told, expected.map(<[&str]>::to_vec), "{should}");
     };
-    let exited = RunEnd::Exited { code: 0 };
+    let exited = RunEnd::exited(0);
     check(
         "YES",
         exited.clone(),
@@ -29,7 +29,7 @@ fn files_that_travel_are_told_of_before_001_and_005() {
         ],
     );
     check("NO", exited, [&[], &["001"], &["005"]]);
-    let lost = RunEnd::Vacated { code: VacateCode::StartdShutdown };
+    let lost = RunEnd::vacated(VacateCode::StartdShutdown);
     // It runs again, on the same claim.
     let again: &[&str] = &["004", "040 input started"];
     check("YES", lost, [&["040 input started"], &["040 input finished", "001"], again]);

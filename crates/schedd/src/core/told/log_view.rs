@@ -11,7 +11,7 @@ use model::{
 };
 
 use crate::core::ads;
-use crate::core::runs::over::TOOK_CHECKPOINT;
+use crate::core::runs::over::is_checkpoint;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::state::eviction::Eviction;
 use crate::core::state::eviction::is_failure;
@@ -526,15 +526,14 @@ fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogK
             let evicted = evicted.map(|eviction| LogKind::Evicted { eviction, run });
             evicted.into_iter().chain([LogKind::Aborted { reason: reason.clone() }]).collect()
         }
-        AfterRun::Requeue { .. } if run.end == TOOK_CHECKPOINT && evicted.is_none() => {
+        AfterRun::Requeue { .. } if is_checkpoint(&run.end) && evicted.is_none() => {
             vec![LogKind::Checkpointed(run)]
         }
         AfterRun::Requeue { .. } => match &run.end {
             RunEnd::Lost { reason } => {
                 vec![LogKind::Lost { reason: reason.clone(), slot: run.slot.clone() }]
             }
-            RunEnd::Exited { .. }
-            | RunEnd::Signaled { .. }
+            RunEnd::Program(_)
             | RunEnd::OutputFailed { .. }
             | RunEnd::ScriptFailed { .. }
             | RunEnd::StartFailed(_)

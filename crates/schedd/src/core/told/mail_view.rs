@@ -2,7 +2,7 @@
 //! Knows nothing of how a letter looks or travels.
 
 use classad::{ClassAd, Value};
-use model::{Hold, HoldCode, JobId, RunEnd, Timestamp, attr};
+use model::{Hold, HoldCode, JobId, ProgramEnd, RunEnd, Timestamp, attr};
 
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
@@ -91,7 +91,9 @@ impl Wish {
         match (self, news) {
             (_, MailNews::Started) => self == Self::Start,
             (Self::Always, _) | (Self::Complete, MailNews::Ended(_)) => true,
-            (Self::Error, MailNews::Ended(run)) => matches!(run.end, RunEnd::Signaled { .. }),
+            (Self::Error, MailNews::Ended(run)) => {
+                matches!(run.end, RunEnd::Program(ProgramEnd::Signaled { .. }))
+            }
             (Self::Error, MailNews::Held(hold)) => !wanted_hold(hold.code),
             (Self::Error, MailNews::Removed { .. })
             | (Self::Complete, MailNews::Held(_) | MailNews::Removed { .. })
@@ -188,8 +190,8 @@ mod tests {
         let removed = MailNews::Removed { reason: "x".to_owned() };
         for (news, wanted_by) in [
             (MailNews::Started, vec![start]),
-            (ended(RunEnd::Exited { code: 1 }), vec![always, complete]),
-            (ended(RunEnd::Signaled { signal: 9, core: false }), vec![always, complete, error]),
+            (ended(RunEnd::exited(1)), vec![always, complete]),
+            (ended(RunEnd::killed(9)), vec![always, complete, error]),
             (held(HoldCode::UserRequest), vec![always]),
             (held(HoldCode::JobPolicy), vec![always]),
             (held(HoldCode::TransferInputError), vec![always, error]),

@@ -6,7 +6,7 @@ use model::userlog::TransferStep;
 use model::{JobEvent, OnEvict, RunEnd, files_travel, on_evict};
 
 use crate::core::ads::SKIP_IF_DATAFLOW;
-use crate::core::runs::over::TOOK_CHECKPOINT;
+use crate::core::runs::over::is_checkpoint;
 use crate::core::state::core::Core;
 use crate::core::told::log_view::LogKind;
 
@@ -34,11 +34,11 @@ impl Core {
                 RunEnd::StartFailed(_) | RunEnd::ScriptFailed { end: None, .. } => {
                     vec![entry(TransferStep::InputFinished)]
                 }
-                RunEnd::Exited { .. } | RunEnd::Signaled { .. } | RunEnd::OutputFailed { .. } => {
+                RunEnd::Program(_) | RunEnd::OutputFailed { .. } => {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }
                 RunEnd::Vacated { .. }
-                    if began && (on_evict(ad) != OnEvict::Nothing || *end == TOOK_CHECKPOINT) =>
+                    if began && (on_evict(ad) != OnEvict::Nothing || is_checkpoint(end)) =>
                 {
                     [TransferStep::OutputStarted, TransferStep::OutputFinished].map(entry).into()
                 }

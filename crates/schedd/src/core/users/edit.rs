@@ -12,7 +12,7 @@ use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::words::{Actor, Fact, FactoryStep};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
-pub(crate) const KEPT_HERE: [&str; 98] = [
+pub(crate) const KEPT_HERE: &[&str] = &[
     attr::MY_TYPE,
     attr::TARGET_TYPE,
     attr::CLUSTER_ID,
@@ -98,6 +98,7 @@ pub(crate) const KEPT_HERE: [&str; 98] = [
     attr::EXIT_BY_SIGNAL,
     attr::EXIT_CODE,
     attr::EXIT_SIGNAL,
+    attr::EXIT_REASON,
     attr::EXIT_STATUS,
     attr::TOTAL_SUSPENSIONS,
     attr::LAST_SUSPENSION_TIME,

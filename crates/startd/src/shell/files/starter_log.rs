@@ -169,10 +169,7 @@ impl Account {
         let Some(open) = self.0.as_ref().filter(|_| *end != RunEnd::UpToDate) else { return };
         self.say(|| {
             let Usage { received_bytes, sent_bytes, .. } = usage;
-            format!(
-                "The run is over: {}; {received_bytes} bytes came, {sent_bytes} went",
-                told(end)
-            )
+            format!("The run {end}; {received_bytes} bytes came, {sent_bytes} went")
         });
         let Some(target) = &open.target else { return };
         let brought = make_parent(target).and_then(|()| copy_file(&open.file, target));
@@ -235,24 +232,6 @@ fn how(outcome: &wire::Outcome) -> String {
         }
         wire::Outcome::NotExecuted => "was not executed".to_owned(),
         wire::Outcome::Lost => "ended in a way that nobody knows".to_owned(),
-    }
-}
-
-fn told(end: &RunEnd) -> String {
-    match end {
-        RunEnd::Exited { code } => format!("exit code {code}"),
-        RunEnd::Signaled { signal, .. } => format!("signal {signal}"),
-        RunEnd::StartFailed(failure) => {
-            let error = io::Error::from_raw_os_error(failure.errno);
-            format!("it could not start ({:?} {}: {error})", failure.stage, failure.path)
-        }
-        RunEnd::OutputFailed { path, .. } => {
-            format!("its output could not be brought back ({path})")
-        }
-        RunEnd::ScriptFailed { script, .. } => format!("its {} failed", script.attribute()),
-        RunEnd::UpToDate => "its outputs are up to date".to_owned(),
-        RunEnd::Vacated { code } => format!("it was stopped (code {code})"),
-        RunEnd::Lost { reason } => format!("it is lost ({reason})"),
     }
 }
 

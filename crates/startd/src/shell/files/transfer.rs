@@ -325,12 +325,14 @@ pub(crate) fn bring_back(
         }
     }
     let checkpoint = plan.checkpoint.as_ref();
-    if let Some(taken) = checkpoint.filter(|taken| taken.end.is(end) && ended != Ended::Killed) {
+    let is_checkpoint =
+        |taken: CheckpointEnd| matches!(end, RunEnd::Program(program) if taken.is(*program));
+    if let Some(taken) = checkpoint.filter(|t| ended != Ended::Killed && is_checkpoint(t.end)) {
         note(account.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
         return (sent_bytes, first);
     }
     let began = match end {
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } => true,
+        RunEnd::Program(_) => true,
         // The lease was over.
         RunEnd::Vacated { .. } => ended == Ended::Stopped,
         RunEnd::StartFailed(_)
@@ -348,7 +350,7 @@ pub(crate) fn bring_back(
             if let Some(spool) = kept {
                 spool.forget();
             }
-            if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::Exited { code }) {
+            if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::exited(code)) {
                 bring_files_back(plan, scratch, plugins, account, &mut note);
             }
         }
@@ -717,7 +719,7 @@ mod tests {
         expected.assert_eq(&text);
     }
 
-    const GOOD: RunEnd = RunEnd::Exited { code: 0 };
+    const GOOD: RunEnd = RunEnd::exited(0);
 
     #[test]
     fn files_and_folders_arrive_by_their_last_name() {
@@ -829,7 +831,7 @@ mod tests {
         let on_success = [("WhenToTransferOutput", "ON_SUCCESS")];
         check_back(
             &on_success,
-            &RunEnd::Exited { code: 1 },
+            &RunEnd::exited(1),
             &expect![[r#"
                 new/out: said
                 9 bytes in, 4 back
@@ -859,7 +861,7 @@ mod tests {
         both.write("scratch/result", "half");
         let end = match ended {
             Ended::ByItself => GOOD,
-            Ended::Stopped | Ended::Killed => RunEnd::Signaled { signal: 15, core: false },
+            Ended::Stopped | Ended::Killed => RunEnd::killed(15),
         };
         bring_back(&plan, &scratch, &end, ended, &Plugins::default(), &Account::default())
             .1
@@ -924,7 +926,7 @@ mod tests {
         )
         .unwrap();
         both.write("scratch/result", "half");
-        let vacated = RunEnd::Vacated { code: model::VacateCode::ReconnectFailed };
+        let vacated = RunEnd::vacated(model::VacateCode::ReconnectFailed);
         bring_back(
             &plan,
             &both.path("scratch"),

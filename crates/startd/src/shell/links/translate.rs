@@ -1,7 +1,7 @@
 //! The launcher's words into the core's. Pure.
 
 use launcher::wire;
-use model::{RunEnd, Script, StartFailure, StartStage, Timestamp, Usage, VacateCode};
+use model::{ProgramEnd, RunEnd, Script, StartFailure, StartStage, Timestamp, Usage, VacateCode};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
@@ -28,23 +28,22 @@ pub(crate) fn run_end(end: &wire::End) -> RunEnd {
 
 /// One that a script before or after its program has ended. A script that could not be executed counts as a program that could not.
 fn script_failed(failed: &wire::FailedScript, outcome: &wire::Outcome) -> RunEnd {
-    let ended = outcome_end(&failed.outcome, None);
     let script = match failed.step {
         wire::Step::Before => Script::Pre,
         // A companion can only fail to be executed.
         wire::Step::Main | wire::Step::Beside | wire::Step::After => Script::Post,
     };
-    match ended {
-        RunEnd::Exited { .. } | RunEnd::Signaled { .. } => {
-            let end = (script == Script::Post).then(|| Box::new(outcome_end(outcome, None)));
-            RunEnd::ScriptFailed { script, ended: Box::new(ended), end }
+    match outcome_end(&failed.outcome, None) {
+        RunEnd::Program(ended) => {
+            let end = program_end(outcome).filter(|_| script == Script::Post);
+            RunEnd::ScriptFailed { script, ended, end }
         }
-        RunEnd::StartFailed(_)
+        ended @ (RunEnd::StartFailed(_)
         | RunEnd::OutputFailed { .. }
         | RunEnd::ScriptFailed { .. }
         | RunEnd::UpToDate
         | RunEnd::Vacated { .. }
-        | RunEnd::Lost { .. } => ended,
+        | RunEnd::Lost { .. }) => ended,
     }
 }
 
@@ -58,14 +57,27 @@ fn outcome_end(outcome: &wire::Outcome, killed_by: Option<wire::KilledBy>) -> Ru
             let path = path.as_path().to_string_lossy();
             RunEnd::StartFailed(StartFailure::at(start_stage(*stage), path, *errno))
         }
-        (_, Some(wire::KilledBy::Lease)) => RunEnd::Vacated { code: VacateCode::ReconnectFailed },
-        // It was told to end before its turn came; why is the core's knowledge.
-        (wire::Outcome::NotExecuted, _) => {
-            RunEnd::Signaled { signal: Signal::SIGTERM as i32, core: false }
+        (_, Some(wire::KilledBy::Lease)) => {
+            RunEnd::Vacated { code: VacateCode::ReconnectFailed, ended: program_end(outcome) }
         }
-        (wire::Outcome::Exited { code }, _) => RunEnd::Exited { code: *code },
+        // It was told to end before its turn came; why is the core's knowledge.
+        (wire::Outcome::NotExecuted, _) => RunEnd::killed(Signal::SIGTERM as i32),
+        (wire::Outcome::Exited { code }, _) => RunEnd::exited(*code),
         (wire::Outcome::Signaled { signal, core }, _) => {
-            RunEnd::Signaled { signal: *signal, core: *core }
+            RunEnd::Program(ProgramEnd::Signaled { signal: *signal, core: *core })
+        }
+    }
+}
+
+/// How the program itself ended, where that is known.
+fn program_end(outcome: &wire::Outcome) -> Option<ProgramEnd> {
+    match outcome {
+        wire::Outcome::Exited { code } => Some(ProgramEnd::Exited { code: *code }),
+        wire::Outcome::Signaled { signal, core } => {
+            Some(ProgramEnd::Signaled { signal: *signal, core: *core })
+        }
+        wire::Outcome::NotExecuted | wire::Outcome::StartFailed { .. } | wire::Outcome::Lost => {
+            None
         }
     }
 }
@@ -161,11 +173,11 @@ mod tests {
     fn a_script_that_failed_is_the_end_and_what_the_program_did_is_not_lost() {
         use wire::Outcome::{Exited, NotExecuted, StartFailed};
         use wire::Step::{After, Before};
-        let ended = Box::new(RunEnd::Exited { code: 7 });
+        let ended = ProgramEnd::Exited { code: 7 };
         let script = Script::Pre;
-        let failed = RunEnd::ScriptFailed { script, ended: ended.clone(), end: None };
+        let failed = RunEnd::ScriptFailed { script, ended, end: None };
         check_script(Before, Exited { code: 7 }, NotExecuted, &failed);
-        let (script, end) = (Script::Post, Some(Box::new(RunEnd::Exited { code: 1 })));
+        let (script, end) = (Script::Post, Some(ProgramEnd::Exited { code: 1 }));
         let failed = RunEnd::ScriptFailed { script, ended, end };
         check_script(After, Exited { code: 7 }, Exited { code: 1 }, &failed);
         let path = wire::OsBytes::from("x");
@@ -178,13 +190,15 @@ mod tests {
     #[test]
     fn an_end_says_who_was_at_fault() {
         use wire::KilledBy::{Lease, Request};
-        check(wire::Outcome::Exited { code: 13 }, None, &RunEnd::Exited { code: 13 });
+        check(wire::Outcome::Exited { code: 13 }, None, &RunEnd::exited(13));
         // Why it was asked for is the core's knowledge.
         let killed = wire::Outcome::Signaled { signal: 15, core: false };
-        check(killed.clone(), Some(Request), &RunEnd::Signaled { signal: 15, core: false });
-        let in_its_script = RunEnd::Signaled { signal: 15, core: false };
+        check(killed.clone(), Some(Request), &RunEnd::killed(15));
+        let in_its_script = RunEnd::killed(15);
         check(wire::Outcome::NotExecuted, Some(Request), &in_its_script);
-        check(killed, Some(Lease), &RunEnd::Vacated { code: VacateCode::ReconnectFailed });
+        let ended = Some(ProgramEnd::Signaled { signal: 15, core: false });
+        let stopped = RunEnd::Vacated { code: VacateCode::ReconnectFailed, ended };
+        check(killed, Some(Lease), &stopped);
         for (stage, expected) in [
             (wire::Stage::Stdout, StartStage::Output),
             (wire::Stage::Exec, StartStage::Execute),

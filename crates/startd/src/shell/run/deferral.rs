@@ -91,7 +91,7 @@ impl Deferrals {
         drop(start);
         self.times.remove(&key);
         // The core knows why it was stopped.
-        Some(RunEnd::Signaled { signal, core: false })
+        Some(RunEnd::killed(signal))
     }
 
     /// Moves the end of the leases of runs that wait.

@@ -129,9 +129,7 @@ impl Porter {
         let result = match (result, way) {
             (Err(end), _) => Err(end),
             // The core knows why it was stopped.
-            (Ok(_), Some(Way::In { stopped_by: Some(signal), .. })) => {
-                Err(RunEnd::Signaled { signal, core: false })
-            }
+            (Ok(_), Some(Way::In { stopped_by: Some(signal), .. })) => Err(RunEnd::killed(signal)),
             (Ok(start), Some(Way::In { lease_until_boot_ms, stopped_by: None })) => {
                 Ok(Start { lease_until_boot_ms, ..start })
             }
@@ -282,11 +280,9 @@ fn after_bringing_back(
     let end = match result {
         Ok(()) => end,
         Err(error) => match end {
-            end @ (RunEnd::Exited { .. } | RunEnd::Signaled { .. })
-                if how == Ended::ByItself || plan.wants_files_when_evicted() =>
-            {
+            RunEnd::Program(end) if how == Ended::ByItself || plan.wants_files_when_evicted() => {
                 RunEnd::OutputFailed {
-                    end: Box::new(end),
+                    end,
                     path: error.path.to_string_lossy().into_owned(),
                     errno: error.errno,
                     over_limit: error.over_limit,

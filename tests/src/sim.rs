@@ -19,6 +19,7 @@
 //! | `launcher`, `machine` | what really executes |
 //! | `users`, `workload` | who wants what |
 //! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
+//! | `scenario` | worlds that are directed step by step, for the bugs inside the cores |
 //! | `oracle`, `settle` | safety and liveness, seen from outside |
 //!
 //! Not simulated: sockets, SQLite, files, several schedds.
@@ -37,6 +38,7 @@ mod oracle;
 mod plant;
 mod rng;
 mod run;
+mod scenario;
 mod schedd;
 mod settle;
 mod startd;

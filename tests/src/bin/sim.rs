@@ -34,6 +34,9 @@ struct Cli {
     /// Plants a bug, to see it caught.
     #[arg(long)]
     plant: Option<Plant>,
+    /// Runs the directed world of a bug, without the bug.
+    #[arg(long, conflicts_with = "plant")]
+    directed: Option<Plant>,
     /// Goes on after a failure, up to so many.
     #[arg(long, default_value_t = 1)]
     failures: u64,
@@ -44,7 +47,8 @@ const DEFAULT_SEEDS: u64 = 1000;
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let options = Options { steps: cli.steps, plant: cli.plant, trace: cli.trace };
+    let options =
+        Options { steps: cli.steps, plant: cli.plant, directed: cli.directed, trace: cli.trace };
     if let Some(seed) = cli.seed {
         return Ok(one(seed, options));
     }

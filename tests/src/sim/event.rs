@@ -108,6 +108,8 @@ pub(crate) enum Event {
     Process { machine: usize, boot: u32, key: RunKey, fate: Fate },
     /// A startd measures its machine.
     Measure { machine: usize, life: u32 },
+    /// A step of a directed world, after one at that time.
+    Play { step: usize, since: Micros },
     /// Users do something.
     Users,
     /// The schedd answers a user, or its connection breaks.

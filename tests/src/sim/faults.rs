@@ -72,6 +72,17 @@ impl Faults {
         }
     }
 
+    /// Nothing but what a scenario directs.
+    pub(crate) fn directed() -> Self {
+        Self {
+            kinds: Vec::new(),
+            chaotic: false,
+            pace: SECOND,
+            longest_partition: SECOND,
+            longest_restart: 2 * SECOND,
+        }
+    }
+
     /// Whether nothing goes wrong in this world.
     pub(crate) fn is_calm(&self) -> bool {
         self.kinds.is_empty()

@@ -1,8 +1,10 @@
-//! Bugs planted on purpose, around the cores and never in them: each is a mistake that a scheduler could well have, and the tests
-//! show that the simulator catches it.
+//! Bugs planted on purpose, to show that the simulator catches them: around the cores (what a shell could do wrong), and inside
+//! them (`model::planted`).
 
 use std::fmt;
 use std::str::FromStr;
+
+use model::planted::Bug;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,39 +17,47 @@ pub enum Plant {
     SlotNeverFreed,
     /// Clients are answered before the transaction.
     AnswerBeforeCommit,
-    /// A startd counts leases from when an echo came, not from when its beat was sent.
-    LeaseFromReceipt,
     /// A job's leaving the queue is recorded and not written, so that a restart finds it there and ends it again.
     FinalTwice,
+    /// One of a core's own.
+    Inside(Bug),
 }
 
 impl Plant {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
+    /// Those around the cores.
+    const AROUND: [Self; 5] = [
         Self::TwoRuns,
         Self::LostSubmit,
         Self::SlotNeverFreed,
         Self::AnswerBeforeCommit,
-        Self::LeaseFromReceipt,
         Self::FinalTwice,
     ];
 
-    /// Its name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TwoRuns => "two-runs",
-            Self::LostSubmit => "lost-submit",
-            Self::SlotNeverFreed => "slot-never-freed",
-            Self::AnswerBeforeCommit => "answer-before-commit",
-            Self::LeaseFromReceipt => "lease-from-receipt",
-            Self::FinalTwice => "final-twice",
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::AROUND.into_iter().chain(Bug::ALL.map(Self::Inside))
+    }
+
+    /// Its name on the command line: `two-runs`.
+    fn name(self) -> String {
+        let words = match self {
+            Self::Inside(bug) => format!("{bug:?}"),
+            around => format!("{around:?}"),
+        };
+        let mut name = String::new();
+        for (n, c) in words.char_indices() {
+            if c.is_ascii_uppercase() && n > 0 {
+                name.push('-');
+            }
+            name.push(c.to_ascii_lowercase());
         }
+        name
     }
 }
 
 impl fmt::Display for Plant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 
@@ -55,8 +65,8 @@ impl FromStr for Plant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|plant| plant.name() == text).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|plant| plant.name()).collect();
+        Self::all().find(|plant| plant.name() == text).ok_or_else(|| {
+            let names: Vec<String> = Self::all().map(Self::name).collect();
             format!("'{text}' is no planted bug; there are {}", names.join(", "))
         })
     }

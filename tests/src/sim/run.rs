@@ -22,13 +22,15 @@ pub struct Options {
     pub steps: u64,
     /// A bug to plant.
     pub plant: Option<Plant>,
+    /// The directed world of this bug, whether it is planted or not; chance directs the world of a bug that has none.
+    pub directed: Option<Plant>,
     /// Whether to print what happens.
     pub trace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps: DEFAULT_STEPS, plant: None, trace: false }
+        Self { steps: DEFAULT_STEPS, plant: None, directed: None, trace: false }
     }
 }
 
@@ -66,10 +68,19 @@ pub struct Failed {
 ///
 /// If anything was wrong: a rule of the oracle, a check of a core, a panic, or something that never ended.
 pub fn run_seed(seed: u64, options: Options) -> Result<Passed, Box<Failed>> {
-    let mut world = World::new(Setup { seed, plant: options.plant, trace: options.trace });
+    model::planted::plant(match options.plant {
+        Some(Plant::Inside(bug)) => Some(bug),
+        Some(_) | None => None,
+    });
+    let mut world = World::new(Setup {
+        seed,
+        plant: options.plant,
+        directed: options.directed.or(options.plant),
+        trace: options.trace,
+    });
     let mut steps = 0;
     loop {
-        if steps == options.steps {
+        if steps == options.steps && world.scenario.is_none() {
             world.calm();
         }
         let going_on = catch_unwind(AssertUnwindSafe(|| world.step()));
@@ -87,7 +98,7 @@ pub fn run_seed(seed: u64, options: Options) -> Result<Passed, Box<Failed>> {
             world.fail(format!("{MAX_CALM_STEPS} steps after the faults: {what}"));
         }
     }
-    let calm = world.faults.is_calm();
+    let calm = world.faults.is_calm() && world.scenario.is_none();
     if calm && world.violation.is_none() {
         let gentle = world.nothing_was_lost();
         world.require(gentle);

@@ -2,7 +2,6 @@
 //! last record may be torn.
 
 use model::{Now, RunEnd};
-use proto::claiming::ToStartd;
 use proto::matchmaking::FromMachine;
 use startd::core::{
     Batch, Core, Effect, Event as Fact, FromLauncher, Input, Machine, State, run_batch,
@@ -158,10 +157,6 @@ impl World {
     }
 
     pub(crate) fn startd_hears(&mut self, m: usize, mut input: Input) {
-        if self.plant == Some(Plant::LeaseFromReceipt) {
-            let sent_ms = self.machines[m].clock.now(self.now).boot_ms;
-            count_lease_from_receipt(&mut input, sent_ms);
-        }
         if self.plant == Some(Plant::SlotNeverFreed) && self.machines[m].hides_end(&mut input) {
             return;
         }
@@ -306,21 +301,6 @@ impl World {
         for daemon in [Daemon::Launcher(m), Daemon::Startd(m)] {
             let at = self.now + self.rng.below(SECOND);
             self.agenda.put(at, Event::Start(daemon));
-        }
-    }
-}
-
-/// The planted bug: the lease counts from when a message came, not from when its beat was sent.
-fn count_lease_from_receipt(input: &mut Input, sent_ms: u64) {
-    if let Input::FromSchedd { message, .. } = input {
-        match message {
-            ToStartd::Echo { beat } => beat.sent_ms = sent_ms,
-            ToStartd::StartRun(start) => start.beat.sent_ms = sent_ms,
-            ToStartd::RequestClaim(_)
-            | ToStartd::StopRun { .. }
-            | ToStartd::PauseRun { .. }
-            | ToStartd::RunRecorded { .. }
-            | ToStartd::ReleaseClaim { .. } => {}
         }
     }
 }

@@ -102,10 +102,15 @@ impl World {
         if self.users.submissions.len() >= MAX_SUBMISSIONS {
             return;
         }
+        let spec = workload::cluster(&mut self.rng);
+        self.submit_this(spec);
+    }
+
+    pub(crate) fn submit_this(&mut self, spec: ClusterSpec) {
         let submission = Submission {
             token: SubmitToken(self.rng.bytes()),
             by: UserName::new(self.rng.pick(&NAMES)),
-            spec: workload::cluster(&mut self.rng),
+            spec,
             acknowledged: None,
             abandoned: false,
         };
@@ -114,7 +119,7 @@ impl World {
     }
 
     /// The same token twice: a command that is run again, or an answer that was not believed.
-    fn submit_again(&mut self) {
+    pub(crate) fn submit_again(&mut self) {
         if !self.users.submissions.is_empty() {
             let nth = self.rng.index(self.users.submissions.len());
             self.reserve(nth);
@@ -149,6 +154,16 @@ impl World {
         };
         let action = self.action();
         let selected = self.selection();
+        let purpose =
+            Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
+        let ticket = self.users.ticket(purpose);
+        self.ask(ticket, by, AskSchedd::Act { action, select: selected });
+    }
+
+    /// The administrator does something to every job.
+    pub(crate) fn act_on_all(&mut self, action: Action) {
+        let by = Actor { user: UserName::new("root"), superuser: true };
+        let selected = Select::All;
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);

@@ -15,6 +15,7 @@ use super::net::Net;
 use super::oracle::Oracle;
 use super::plant::Plant;
 use super::rng::Rng;
+use super::scenario::Scenario;
 use super::schedd::ScheddHost;
 use super::users::Users;
 use super::workload;
@@ -24,6 +25,7 @@ use super::workload;
 pub(crate) struct Setup {
     pub(crate) seed: u64,
     pub(crate) plant: Option<Plant>,
+    pub(crate) directed: Option<Plant>,
     pub(crate) trace: bool,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) oracle: Oracle,
     pub(crate) plant: Option<Plant>,
+    /// What happens, if that is directed.
+    pub(crate) scenario: Option<Scenario>,
     /// The first thing that was wrong.
     pub(crate) violation: Option<String>,
     /// Since when nothing goes wrong any more.
@@ -52,7 +56,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(setup: Setup) -> Self {
         let mut rng = Rng::new(setup.seed);
-        let machines = workload::machines(&mut rng);
+        let scenario = setup.directed.and_then(Scenario::of);
+        let drawn = workload::machines(&mut rng);
+        let machines = scenario.as_ref().map_or(drawn, |scenario| scenario.machines.clone());
         let clock = |rng: &mut Rng| HostClock::new(drift(rng));
         let mut world = Self {
             now: 0,
@@ -62,10 +68,14 @@ impl World {
             schedd: ScheddHost::new(clock(&mut rng)),
             negotiator: NegotiatorHost::new(clock(&mut rng)),
             users: Users::new(&mut rng),
-            faults: Faults::draw(&mut rng, setup.seed),
+            faults: match scenario {
+                Some(_) => Faults::directed(),
+                None => Faults::draw(&mut rng, setup.seed),
+            },
             oracle: Oracle::new(&machines),
             machines: Vec::new(),
             plant: setup.plant,
+            scenario,
             violation: None,
             calm_since: None,
             settled: false,
@@ -95,6 +105,10 @@ impl World {
             for m in machines {
                 self.net.link(Link::ScheddStartd(m)).chaotic = true;
             }
+        }
+        if self.scenario.is_some() {
+            self.agenda.put(SECOND / 5, Event::Play { step: 0, since: 0 });
+            return;
         }
         self.agenda.put(SECOND / 5, Event::Users);
         if !self.faults.is_calm() {
@@ -129,6 +143,7 @@ impl World {
                 }
             }
             Event::Measure { machine, life } => self.measure(machine, life),
+            Event::Play { step, since } => self.play(step, since),
             Event::Users => self.users_act(),
             Event::Answer { ticket, answer } => self.answered(ticket, answer),
             Event::Retry { ticket } => self.retry(ticket),

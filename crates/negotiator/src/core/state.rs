@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use classad::AttrName;
-use model::{ClassId, MatchId, Now};
+use model::{
+    ClassId, MatchId, Now,
+    planted::{Bug, planted},
+};
 use proto::client::AccountLine;
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 
@@ -441,7 +444,7 @@ impl Core {
         let mut news: BTreeMap<&ScheddName, Reasons> = BTreeMap::new();
         for (schedd, id, reason) in &plan.reasons {
             let Some(class) = self.demand.class_mut(schedd, *id) else { continue };
-            if class.told != *reason {
+            if class.told != *reason && !planted(Bug::ReasonForgotten) {
                 class.told.clone_from(reason);
                 news.entry(schedd).or_default().push((*id, reason.clone()));
             }

@@ -3,6 +3,7 @@
 use model::{
     Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, Universe,
     VacateCode,
+    planted::{Bug, planted},
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow};
 
@@ -26,6 +27,8 @@ impl Core {
         if !self.state.claims.values().any(|claim| claim.schedd == *schedd) {
             return Err(Rejection::Stale);
         }
+        let sent_ms = if planted(Bug::LeaseFromReceipt) { now.boot_ms } else { beat.sent_ms };
+        let beat = Beat { sent_ms, ..beat };
         self.newer_beat(schedd, beat).map(|fact| vec![fact]).ok_or(Rejection::Stale)
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{
     ClaimId, ClaimSecret, Devices, LimitUse, MatchId, Now, Pause, Resources, RunEnd, RunId,
     ScheddName, Timestamp, Universe, Usage, UserName,
+    planted::{Bug, planted},
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -215,7 +216,7 @@ impl Core {
     pub(super) fn index_claim(&mut self, id: ClaimId, claim: &Claim) {
         let (slot, part) = (claim.slot, &claim.resources);
         self.by_match.insert(claim.matched, id);
-        let fresh = self.numbers(claim.universe).insert(slot);
+        let fresh = planted(Bug::SlotTwice) || self.numbers(claim.universe).insert(slot);
         assert!(fresh, "slot {slot} is given to claim {id} while it is in use");
         let left = self.free.minus(part);
         self.free = left.unwrap_or_else(|| {

@@ -6,6 +6,7 @@ use model::{
     AfterRun, Attempt, CheckpointEnd, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now,
     Pause, ProgramEnd, RunEnd, RunId, Script, StartFailure, StartStage, StopCause, Timestamp,
     Usage, VacateCode,
+    planted::{Bug, planted},
 };
 
 use crate::core::ads;
@@ -32,7 +33,9 @@ pub(crate) fn backoff(failures: u32) -> Duration {
 impl Core {
     pub(crate) fn authorise(&self, now: Now, id: JobId, claim: ClaimId) -> Vec<Fact> {
         let Some(job) = self.job(id) else { return Vec::new() };
-        let attempt = Attempt(job.record().tally.attempt.0 + 1);
+        let last = job.record().tally.attempt.0;
+        let attempt = if planted(Bug::AttemptNotCounted) { last.max(1) } else { last + 1 };
+        let attempt = Attempt(attempt);
         let held = self.claims.get(&claim).map(|claim| &claim.record);
         let slot = held.filter(|held| !held.universe.is_beside()).map(|held| held.slot.clone());
         let event = JobEvent::RunAuthorised { attempt, claim, slot, at: now.wall };

@@ -8,6 +8,7 @@ use classad::AttrName;
 use model::{
     ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, Timestamp,
     Universe, UserName,
+    planted::{Bug, planted},
 };
 use proto::client::Counts;
 
@@ -136,7 +137,9 @@ impl Core {
             left: record.body.left,
             record: Arc::clone(record),
         };
-        self.submissions.insert(record.token, (record.cluster, record.spec.count()));
+        if !planted(Bug::TokenForgotten) {
+            self.submissions.insert(record.token, (record.cluster, record.spec.count()));
+        }
         let untouched = by_universe(&cluster.sorting, cluster.untouched.pieces());
         self.count_idle(cluster.owner(), untouched);
         idle_untouched(&mut self.classes, record.cluster, &cluster);
@@ -169,6 +172,7 @@ impl Core {
                     self.backoff_ends.insert((until_ms, job));
                     self.untold.jobs.entry(job.cluster).or_insert(job);
                 }
+                None if planted(Bug::LostRequeue) => {}
                 None => self.classes.add_idle(&place, &owner, job),
             },
             JobState::Completed { .. } | JobState::Removed { .. } => {

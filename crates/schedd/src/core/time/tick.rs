@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{ClaimId, JobId, Now, RunEnd, Universe};
+use model::{
+    ClaimId, JobId, Now, RunEnd, Universe,
+    planted::{Bug, planted},
+};
 use proto::claiming::{MIN_LEASE, lease_margin};
 
 use crate::core::policy::policy;
@@ -111,7 +114,8 @@ impl Core {
     fn lease_end_ms(&self, id: &ClaimId, machine: &Machine) -> Option<u64> {
         let record = &self.claims.get(id)?.record;
         let lease = Duration::from_secs(u64::from(record.lease_s)).max(MIN_LEASE);
-        Some(after(after(machine.heard_ms, lease), lease_margin(lease)))
+        let margin = if planted(Bug::NoMargin) { Duration::ZERO } else { lease_margin(lease) };
+        Some(after(after(machine.heard_ms, lease), margin))
     }
 
     fn forget_ms(&self, machine: &Machine) -> Option<u64> {

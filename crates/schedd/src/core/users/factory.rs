@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Value};
 use model::userlog::Completion;
-use model::{ClusterId, ClusterSpec, JobId, Now, ProcId, attr};
+use model::{
+    ClusterId, ClusterSpec, JobId, Now, ProcId, attr,
+    planted::{Bug, planted},
+};
 use proto::client::Happening;
 
 use crate::core::state::core::{Cluster, Core};
@@ -121,9 +124,12 @@ impl Core {
         let owner = cluster.owner().clone();
         for (start, end) in pieces {
             cluster.later.remove_range(*start, *end);
-            cluster.untouched.insert_range(*start, *end);
+            let first = if planted(Bug::FactorySkips) { start + 1 } else { *start };
+            cluster.untouched.insert_range(first, *end);
             cluster.waiting += u64::from(end - start);
-            idle_range(&mut self.classes, id, cluster, *start, *end);
+            if !planted(Bug::ClassForgets) {
+                idle_range(&mut self.classes, id, cluster, *start, *end);
+            }
         }
         let jobs = by_universe(&cluster.sorting, pieces.iter().copied());
         self.count_idle(&owner, jobs);

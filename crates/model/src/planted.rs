@@ -1,0 +1,81 @@
+//! Bugs that the simulator plants inside the cores, to show that it finds them. A core asks `planted(Bug::X)` at the place where the
+//! mistake would be made.
+//!
+//! Only with the feature `planted`, which the simulator switches on, can the answer be yes; without it, in the daemons as they are
+//! built for users, it is a constant no, and nothing of a bug is compiled.
+
+/// A mistake that a scheduler could well have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// The schedd waits for the lease, and not for the kill and the clocks after it.
+    NoMargin,
+    /// The schedd does not put a job whose run was lost or ended into its class again.
+    LostRequeue,
+    /// The schedd gives each attempt the number of the one before.
+    AttemptNotCounted,
+    /// The schedd forgets the tokens of what was submitted.
+    TokenForgotten,
+    /// A factory leaves out the first job of each step.
+    FactorySkips,
+    /// A class forgets the jobs that a factory makes after its first.
+    ClassForgets,
+    /// An end that a startd lists when it connects again is not read.
+    EndForgotten,
+    /// A stop is said once, and not again on the next connection.
+    StopNotRepeated,
+    /// The place of a job that ran beside the schedd stays taken.
+    PlaceNotFreed,
+    /// The startd does not note which numbers its slots have.
+    SlotTwice,
+    /// The startd counts a lease from when an echo came, not from when its beat was sent.
+    LeaseFromReceipt,
+    /// The startd does not look at which devices its claims have.
+    DeviceTwice,
+    /// The negotiator does not count what its matches use of limits.
+    LimitNotCounted,
+    /// The negotiator keeps to itself why a class has no machine.
+    ReasonForgotten,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NoMargin,
+        Self::LostRequeue,
+        Self::AttemptNotCounted,
+        Self::TokenForgotten,
+        Self::FactorySkips,
+        Self::ClassForgets,
+        Self::EndForgotten,
+        Self::StopNotRepeated,
+        Self::PlaceNotFreed,
+        Self::SlotTwice,
+        Self::LeaseFromReceipt,
+        Self::DeviceTwice,
+        Self::LimitNotCounted,
+        Self::ReasonForgotten,
+    ];
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in every core of this thread, or takes it out again.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether this bug is planted.
+#[cfg(feature = "planted")]
+pub fn planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// No bug is.
+#[cfg(not(feature = "planted"))]
+pub const fn planted(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,244 @@
+//! Directed worlds: for each planted bug, what has to happen for its rule to be broken, step by step. Chance still draws how long
+//! messages, commits and kills take, so that a scenario is a family of worlds; what users and faults do is written here and does
+//! not depend on the workload of the day.
+
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::planted::Bug;
+use model::{ClusterSpec, HoldCode, MachineName, ProcTemplate, Procs, Resources, Universe, attr};
+use proto::client::Action;
+
+use super::clock::{MILLISECOND, Micros, SECOND};
+use super::event::{Daemon, Event, Link, Side};
+use super::machine::MachineKind;
+use super::plant::Plant;
+use super::workload::{SIM_END, SIM_IGNORES_TERM, SIM_RUN_MS};
+use super::world::World;
+
+/// How often a step looks whether its time has come.
+const LOOK_EVERY: Micros = 20 * MILLISECOND;
+
+/// How long a step waits for it: what has not come then was stopped by the bug, and the end of the world says by what.
+const PATIENCE: Micros = 300 * SECOND;
+
+/// Longer than any world lasts.
+const FOR_EVER_MS: i64 = 1_000_000_000;
+
+const MINUTE: Micros = 60 * SECOND;
+
+/// What is done, and when: each step waits for the one before it.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) machines: Vec<MachineKind>,
+    steps: Vec<(When, Deed)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum When {
+    /// So long after the step before.
+    After(Micros),
+    /// When so many programs execute.
+    Live(usize),
+    /// When so many jobs are final.
+    Final(u64),
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Submit(Box<ClusterSpec>),
+    /// The same token again.
+    SubmitAgain,
+    Act(Action),
+    Crash(Daemon),
+    /// The first machine is off for some seconds.
+    Reboot,
+    /// Nothing reaches these ends of the first machine's link to the schedd for so long; the connection survives.
+    Block(&'static [Side], Micros),
+    /// The same, and the connection does not.
+    Cut(Micros),
+}
+
+use Deed::{Act, Block, Crash, Cut, Reboot, Submit, SubmitAgain};
+use When::{After, Final, Live};
+
+impl Scenario {
+    /// The world that shows this bug. Those around the cores show in any world.
+    pub(crate) fn of(plant: Plant) -> Option<Self> {
+        let Plant::Inside(bug) = plant else { return None };
+        let one = vec![machine(0, 4)];
+        let (machines, steps) = match bug {
+            Bug::NoMargin => (
+                one,
+                vec![
+                    submit(job(FOR_EVER_MS).with(SIM_IGNORES_TERM, true).procs(4)),
+                    (Live(4), Cut(2 * MINUTE)),
+                    (After(3 * MINUTE), Act(remove())),
+                ],
+            ),
+            Bug::LostRequeue => {
+                (one, vec![submit(job(5000)), (Live(1), Act(Action::Vacate { fast: true }))])
+            }
+            Bug::AttemptNotCounted => (one, vec![submit(job(5000)), (Live(1), Reboot)]),
+            Bug::TokenForgotten => (
+                one,
+                vec![
+                    submit(job(100)),
+                    (Live(1), Crash(Daemon::Schedd)),
+                    (After(4 * SECOND), SubmitAgain),
+                ],
+            ),
+            Bug::FactorySkips | Bug::ClassForgets => {
+                let factory = job(500).with(attr::JOB_MATERIALIZE_LIMIT, 2).procs(5);
+                (one, vec![submit(factory)])
+            }
+            Bug::EndForgotten => (one, vec![submit(job(5000)), (Live(1), Cut(12 * SECOND))]),
+            Bug::StopNotRepeated => (
+                one,
+                vec![
+                    submit(job(FOR_EVER_MS)),
+                    (Live(1), Cut(12 * SECOND)),
+                    (After(SECOND), Act(hold())),
+                ],
+            ),
+            Bug::PlaceNotFreed => {
+                let beside = job(500).with(attr::JOB_UNIVERSE, Universe::Local.number());
+                (one, vec![submit(beside.procs(5))])
+            }
+            Bug::SlotTwice => (one, vec![submit(job(20_000).procs(2))]),
+            Bug::LeaseFromReceipt => (
+                one,
+                vec![
+                    submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
+                    // The schedd echoes a beat; the echo is long under way, and no beat after it arrives.
+                    (Live(1), Block(&[Side::Listener], 35 * SECOND)),
+                    (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
+                    (After(4 * MINUTE), Act(remove())),
+                ],
+            ),
+            Bug::DeviceTwice => {
+                let armed = job(20_000).with("RequestArm", 1).procs(2);
+                (one, vec![submit(armed)])
+            }
+            Bug::LimitNotCounted => {
+                let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
+                (one, vec![submit(limited()), (Live(1), submit(limited()).1)])
+            }
+            Bug::ReasonForgotten => {
+                let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
+                (one, vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)])
+            }
+        };
+        Some(Self { machines, steps })
+    }
+}
+
+fn submit(job: Job) -> (When, Deed) {
+    (After(SECOND), Submit(Box::new(job.spec())))
+}
+
+fn remove() -> Action {
+    Action::Remove { reason: None, force: false }
+}
+
+fn hold() -> Action {
+    Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 }
+}
+
+fn machine(n: usize, cpus: u32) -> MachineKind {
+    let mut found = ClassAd::new();
+    found.set(attr::ARCH, "X86_64");
+    found.set(attr::OP_SYS, "LINUX");
+    found.set(attr::KFLOPS, 1000);
+    let custom = [("arm".to_owned(), 2)].into();
+    let total = Resources { cpus, memory_mib: 4096, disk_kib: 1 << 20, custom };
+    MachineKind { name: MachineName::new(&format!("machine{n}")), total, found: Arc::new(found) }
+}
+
+/// Jobs that are alike.
+struct Job {
+    ad: ClassAd,
+    procs: u32,
+}
+
+/// One that runs so long and exits with 0.
+fn job(run_ms: i64) -> Job {
+    let mut ad = ClassAd::new();
+    ad.set(attr::CMD, "/job");
+    ad.set(attr::REQUEST_CPUS, 1);
+    ad.set(attr::REQUEST_MEMORY, 64);
+    ad.set(attr::REQUEST_DISK, 1024);
+    ad.set(attr::JOB_LEASE_DURATION, 30);
+    ad.set(attr::USER_LOG, "/home/user/job.log");
+    let fits = "TARGET.Memory >= RequestMemory && TARGET.Cpus >= RequestCpus";
+    let fits = fits.parse::<classad::Expr>().unwrap_or_else(|error| panic!("{fits}: {error}"));
+    ad.set(attr::REQUIREMENTS, fits);
+    ad.set(SIM_RUN_MS, run_ms);
+    ad.set(SIM_END, "exit 0");
+    Job { ad, procs: 1 }
+}
+
+impl Job {
+    fn with(mut self, name: &str, value: impl Into<classad::Expr>) -> Self {
+        self.ad.set(name, value.into());
+        self
+    }
+
+    fn procs(self, procs: u32) -> Self {
+        Self { procs, ..self }
+    }
+
+    fn spec(self) -> ClusterSpec {
+        let template = ProcTemplate(Vec::new());
+        ClusterSpec { ad: self.ad, procs: Procs::Counted { count: self.procs, template } }
+    }
+}
+
+impl World {
+    /// The next step of the scenario, if its time has come; after the last, the calm.
+    pub(crate) fn play(&mut self, step: usize, since: Micros) {
+        let Some(scenario) = &self.scenario else { return };
+        let Some((when, deed)) = scenario.steps.get(step).cloned() else {
+            self.calm();
+            return;
+        };
+        let come = match when {
+            After(pause) => self.now >= since + pause,
+            Live(n) => self.oracle.live_runs().len() >= n,
+            Final(n) => self.oracle.finals >= n,
+        };
+        if !come && self.now < since + PATIENCE {
+            self.agenda.put(self.now + LOOK_EVERY, Event::Play { step, since });
+            return;
+        }
+        self.note(|| format!("STEP {deed:?}"));
+        self.do_deed(deed);
+        let since = self.now;
+        self.agenda.put(self.now + LOOK_EVERY, Event::Play { step: step + 1, since });
+    }
+
+    fn do_deed(&mut self, deed: Deed) {
+        let link = Link::ScheddStartd(0);
+        match deed {
+            Submit(spec) => self.submit_this(*spec),
+            SubmitAgain => self.submit_again(),
+            Act(action) => self.act_on_all(action),
+            Crash(daemon) => self.crash(daemon),
+            Reboot => {
+                self.power_off(0);
+                self.agenda.put(self.now + 5 * SECOND, Event::PowerOn { machine: 0 });
+            }
+            Block(ends, time) => {
+                for side in ends {
+                    self.block_until(link, *side, self.now + time);
+                }
+            }
+            Cut(time) => {
+                for side in Side::BOTH {
+                    self.block_until(link, side, self.now + time);
+                }
+                self.break_link(link);
+            }
+        }
+    }
+}

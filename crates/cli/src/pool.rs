@@ -1,6 +1,7 @@
 //! A personal pool: separate background processes that one user starts without configuration or root. It starts and stops them
 //! and says how they are; what they do is theirs. The verbs `pool` and `run` are thin callers of this.
 
+pub mod configuration;
 mod guard;
 mod supervisor;
 
@@ -17,7 +18,7 @@ use nix::unistd::Pid;
 use proto::client::{Identity, Query, Select};
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::{self, Changed, ConfigurationError, Effective};
+use crate::pool::configuration::{Changed, ConfigurationError, Effective};
 use client::home::{DaemonRole, Home};
 use client::lock;
 use client::{AskError, Negotiator, Schedd, Startd};

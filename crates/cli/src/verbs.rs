@@ -2,9 +2,9 @@
 //!
 //! # How to add a verb
 //!
-//! 1. Write `commands/<verb>.rs` with a struct that derives `clap::Args` (its doc comment becomes the help) and a function
-//!    `run(args, &Call) -> anyhow::Result<ExitCode>`. Print through [`crate::output`].
-//! 2. Declare the module in `commands.rs`.
+//! 1. Write `commands/<room>/<verb>.rs` with a struct that derives `clap::Args` (its doc comment becomes the help) and a function
+//!    `run(args, &Call) -> anyhow::Result<ExitCode>`. Print through [`crate::line::output`]. A new family of verbs is a new room.
+//! 2. Declare the module in the room's file (`commands/<room>.rs`).
 //! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`, with `ref` before the function if
 //!    it takes its options by reference. The names in brackets are
 //!    HTCondor's: the binary answers to them, `updraft links install` makes links for them, and options may be spelt with one
@@ -24,17 +24,42 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use proto::command::AskError;
 use proto::net::NetError;
 
-use crate::args::{self, ArgError};
-use crate::commands::help;
-use crate::commands::version::VersionArgs;
-use crate::commands::{
-    chirp, classad, config_val, continue_job, curl_plugin, daemon, events, history, hold, links,
-    pool, prio, q, qedit, reconfig, release, rm, run, status, submit, suspend, tail, terminal,
-    transfer_data, userprio, vacate_job, version, wait, watch_q,
-};
-use crate::exit::Exit;
-use crate::output;
-use crate::usage::{Mistake, Place, Usage};
+use crate::commands::acting::continue_job;
+use crate::commands::acting::hold;
+use crate::commands::acting::prio;
+use crate::commands::acting::qedit;
+use crate::commands::acting::release;
+use crate::commands::acting::rm;
+use crate::commands::acting::suspend;
+use crate::commands::acting::transfer_data;
+use crate::commands::acting::vacate_job;
+use crate::commands::machines::status;
+use crate::commands::machines::userprio;
+use crate::commands::pools::config_val;
+use crate::commands::pools::daemon;
+use crate::commands::pools::pool;
+use crate::commands::pools::reconfig;
+use crate::commands::pools::run;
+use crate::commands::running::chirp;
+use crate::commands::running::curl_plugin;
+use crate::commands::running::terminal;
+use crate::commands::submit;
+use crate::commands::tools::classad;
+use crate::commands::tools::help;
+use crate::commands::tools::links;
+use crate::commands::tools::version;
+use crate::commands::tools::version::VersionArgs;
+use crate::commands::watching::events;
+use crate::commands::watching::history;
+use crate::commands::watching::q;
+use crate::commands::watching::tail;
+use crate::commands::watching::wait;
+use crate::commands::watching::watch_q;
+use crate::line::args::{self, ArgError};
+use crate::line::call::{Call, Voice};
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::line::usage::{Mistake, Place, Usage};
 
 /// One verb of `updraft`: its names, its flags, and the function that obeys it.
 pub struct Verb {
@@ -44,24 +69,6 @@ pub struct Verb {
     pub not_yet: &'static [&'static str],
     options: fn(Command) -> Command,
     run: fn(&ArgMatches, &Call) -> Result<ExitCode>,
-}
-
-/// How a verb was called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The name that the user typed: `updraft q` or `condor_q`.
-    pub name: String,
-    /// In whose voice to answer.
-    pub voice: Voice,
-}
-
-/// In whose voice a command answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Voice {
-    /// Ours: reasons and advice are added, JSON is always JSON.
-    Updraft,
-    /// HTCondor's: its output to the letter, and nothing else.
-    HtCondor,
 }
 
 macro_rules! verb {

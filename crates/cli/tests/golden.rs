@@ -8,14 +8,15 @@ use std::path::Path;
 
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
-use cli::daemon_ads;
-use cli::render::ads::{self, Form};
+use cli::commands::machines::daemon_ads;
+use cli::line::call::Voice;
+use cli::line::shape::Shape;
+use cli::render::jobs::queue::{Answer, Layout, Source};
+use cli::render::jobs::{history, queue};
 use cli::render::paint::Paint;
-use cli::render::queue::{Answer, Layout, Source};
-use cli::render::view::Moment;
-use cli::render::{accounts, daemons, history, machines, queue};
-use cli::shape::Shape;
-use cli::verbs::Voice;
+use cli::render::pool::{accounts, daemons, machines};
+use cli::render::values::ads::{self, Form};
+use cli::render::values::view::Moment;
 use jiff::tz::TimeZone;
 use model::userlog::{Entries, LogEntry, LogStyle};
 use model::{Timestamp, UserName};
@@ -239,7 +240,7 @@ fn shape(words: &[&str]) -> Shape {
     let mut command = Shape::augment_args(Command::new("q").no_binary_name(true));
     command.build();
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let words = cli::args::to_clap(&words, &command).unwrap();
+    let words = cli::line::args::to_clap(&words, &command).unwrap();
     Shape::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap()
 }
 

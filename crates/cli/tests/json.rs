@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::Command as Clap;
 use classad::{AttrName, ClassAd};
-use cli::render::ads::{self, Form};
+use cli::render::values::ads::{self, Form};
 use cli::verbs;
 use proptest::prelude::*;
 

@@ -19,10 +19,10 @@ use jobspec::submit::{self, Description, Submission, SubmitOptions};
 use jobspec::{Diagnostic, Form};
 use model::ClusterId;
 
-use self::show::{Manner, Shape};
-use crate::exit::Exit;
-use crate::place::Where;
-use crate::verbs::{Call, Voice};
+use crate::commands::submit::show::{Manner, Shape};
+use crate::line::call::{Call, Voice};
+use crate::line::exit::Exit;
+use crate::line::place::Where;
 
 /// Options of `condor_submit` that are not built.
 pub const NOT_YET: &[&str] =

@@ -6,7 +6,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{PoolError, stop, supervisor};
+use super::stop;
+use super::supervisor;
+use crate::pool::PoolError;
 use client::home::Home;
 use client::lock;
 

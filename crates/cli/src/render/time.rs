@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use model::Timestamp;
 
-use super::view::Moment;
+use crate::render::values::view::Moment;
 
 const DAY_S: i64 = 86_400;
 

@@ -8,7 +8,7 @@ use jobspec::submit::Submission;
 use model::{Universe, attr, cmdline};
 use proto::client::{Query, Select};
 
-use crate::connect;
+use crate::line::connect;
 
 /// Explains the first job of each cluster.
 pub(super) fn explain(submission: &Submission) -> Result<String> {

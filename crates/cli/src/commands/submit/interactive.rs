@@ -24,9 +24,9 @@ use proto::client::{Action, Happening, Recorded, Select, Selector};
 use proto::files::Blob;
 use proto::terminal::{FromJob, FromUser, Line, Size, Waiting};
 
-use crate::connect;
-use crate::output;
-use crate::verbs::Voice;
+use crate::line::call::Voice;
+use crate::line::connect;
+use crate::line::output;
 
 /// The socket's name in a folder of this command's own.
 const SOCKET: &str = "terminal";

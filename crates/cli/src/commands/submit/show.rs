@@ -11,10 +11,11 @@ use jobspec::Diagnostic;
 use jobspec::submit::{Submission, schedd_attributes};
 use model::{ClusterSpec, JobId, ProcId, attr};
 
-use super::{explain, to_the_letter};
-use crate::exit::Exit;
-use crate::output;
-use crate::verbs::Voice;
+use super::explain;
+use super::to_the_letter;
+use crate::line::call::Voice;
+use crate::line::exit::Exit;
+use crate::line::output;
 
 /// How to print, and to whom.
 pub(super) struct Manner {

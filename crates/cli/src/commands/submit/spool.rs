@@ -13,7 +13,7 @@ use model::{JobId, attr};
 use proto::client::{Action, Answer, AskSchedd, FilesAsk, Select, Selector};
 use proto::files::{Content, Piece, Pieces};
 
-use crate::connect;
+use crate::line::connect;
 
 /// The permissions of a program that is copied (HTCondor 25.14 makes it executable whatever it was).
 const EXECUTABLE_MODE: u32 = 0o755;

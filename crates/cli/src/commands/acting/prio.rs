@@ -1,0 +1,145 @@
+//! `updraft prio`, `condor_prio`: which of one's jobs go first.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use proto::client::{ActResult, Acted, Action, Priority, Select, Selector};
+
+use crate::commands::acting::act;
+use crate::line::call::{Call, Voice};
+use crate::line::connect;
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::line::place::Where;
+use crate::line::select;
+use crate::line::usage::Mistake;
+
+/// Options of HTCondor's `condor_prio` that are not built.
+pub const NOT_YET: &[&str] = &["debug"];
+
+/// Change which of your jobs go first: the higher the priority, the sooner. It counts at once.
+#[derive(Debug, Args)]
+pub struct PrioArgs {
+    /// +N or -N (so much more or less than each job has), then jobs: CLUSTER, CLUSTER.PROC or USER.
+    #[arg(value_name = "[+|-]N JOBS", allow_hyphen_values = true)]
+    words: Vec<String>,
+    /// The new priority.
+    #[arg(long, short = 'p', value_name = "N", allow_hyphen_values = true)]
+    priority: Option<i32>,
+    #[command(flatten)]
+    at: Where,
+    /// All jobs that you may touch.
+    #[arg(long, short = 'a')]
+    all: bool,
+    /// Say what came of it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If no priority or no job is named, or the schedd cannot be asked.
+pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
+    let (priority, jobs) = wanted(args)?;
+    let (Some(priority), false) = (priority, jobs.is_empty() && !args.all) else {
+        let what = match call.voice {
+            Voice::HtCondor => "",
+            Voice::Updraft => "name a priority and jobs",
+        };
+        return Err(Mistake(what).into());
+    };
+    let select = if args.all { Select::All } else { Select::Any(select::selectors(jobs)) };
+    let acted = connect::schedd()?.act(Action::Prioritise(priority), select)?;
+    if args.json && call.voice == Voice::Updraft {
+        output::put(&act::json(&acted))?;
+    } else {
+        eprint!("{}", acted.iter().filter_map(complaint).collect::<String>());
+    }
+    let failed = acted.iter().any(|acted| acted.result != ActResult::Done);
+    // HTCondor 25.14 ends with 0 whatever came of it.
+    Ok(if failed && call.voice == Voice::Updraft { Exit::Failed } else { Exit::Done }.into())
+}
+
+/// The priority, and the words that name jobs.
+fn wanted(args: &PrioArgs) -> Result<(Option<Priority>, &[String])> {
+    let change = |word: &String| {
+        word.strip_prefix('+').or(Some(word)).filter(|_| word.starts_with(['+', '-']))?.parse().ok()
+    };
+    match (args.priority, args.words.split_first()) {
+        (Some(_), Some((first, _))) if first.starts_with(['+', '-']) => {
+            bail!("a new priority (-p) and a change ({first}) cannot be asked for at once")
+        }
+        (Some(new), _) => Ok((Some(Priority::Set(new)), &args.words)),
+        (None, Some((first, rest))) if first.starts_with(['+', '-']) => {
+            let by = change(first).with_context(|| format!("{first}: not a change of priority"))?;
+            Ok((Some(Priority::Change(by)), rest))
+        }
+        (None, _) => Ok((None, &args.words)),
+    }
+}
+
+/// HTCondor 25.14's words for a job whose priority stays.
+fn complaint(acted: &Acted) -> Option<String> {
+    let whose = || match (&acted.job, &acted.selector) {
+        (Some(job), _) => job.to_string(),
+        (None, Some(Selector::Cluster(cluster))) => cluster.to_string(),
+        (None, Some(Selector::Owner(user))) => user.to_string(),
+        (None, Some(Selector::Job(job))) => job.to_string(),
+        (None, None) => "any job".to_owned(),
+    };
+    match acted.result {
+        ActResult::Done | ActResult::AlreadyDone => None,
+        ActResult::NotFound => {
+            Some(format!("Couldn't retrieve current priority for {}.\n", whose()))
+        }
+        ActResult::PermissionDenied | ActResult::BadStatus => {
+            Some(format!("Couldn't set new priority for {}.\n", whose()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::JobId;
+
+    use super::*;
+
+    fn args(words: &[&str], priority: Option<i32>) -> PrioArgs {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        PrioArgs { words, priority, all: false, json: false, at: Where::default() }
+    }
+
+    #[test]
+    fn a_priority_is_set_or_changed() {
+        for (words, priority, expected, jobs) in [
+            (&["36.2"][..], Some(5), Some(Priority::Set(5)), 1),
+            (&["36.2"], Some(-5), Some(Priority::Set(-5)), 1),
+            (&["+2", "36.2", "37"], None, Some(Priority::Change(2)), 2),
+            (&["-2", "36.2"], None, Some(Priority::Change(-2)), 1),
+            (&["36.2"], None, None, 1),
+        ] {
+            let args = args(words, priority);
+            let (found, rest) = wanted(&args).unwrap();
+            assert_eq!((found, rest.len()), (expected, jobs), "{words:?}");
+        }
+        assert!(wanted(&args(&["+x", "1"], None)).is_err());
+        assert!(wanted(&args(&["+1", "1"], Some(2))).is_err());
+    }
+
+    /// Golden outputs of HTCondor 25.14.
+    #[test]
+    fn what_could_not_be_done_is_said_in_htcondors_words() {
+        let acted = |result| Acted { selector: None, job: Some(JobId::new(39, 0)), result };
+        for (result, said) in [
+            (ActResult::NotFound, Some("Couldn't retrieve current priority for 39.0.\n")),
+            (ActResult::PermissionDenied, Some("Couldn't set new priority for 39.0.\n")),
+            (ActResult::Done, None),
+        ] {
+            assert_eq!(complaint(&acted(result)).as_deref(), said);
+        }
+    }
+}

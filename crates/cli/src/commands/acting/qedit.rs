@@ -1,0 +1,332 @@
+//! `updraft qedit`, `condor_qedit`: sets attributes of jobs in the queue.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use classad::{AttrName, ClassAd, Expr};
+use proto::client::{Edited, Select, Selector};
+
+use crate::line::ad_file;
+use crate::line::call::{Call, Voice};
+use crate::line::connect;
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::line::place::Where;
+use crate::line::select;
+use crate::line::usage;
+
+/// Options of HTCondor's `condor_qedit` that are not built.
+pub const NOT_YET: &[&str] = &["debug", "forward"];
+
+const SAYS_TOO_LITTLE: &str = "name jobs, and what is to be set in them";
+
+/// Set attributes of jobs in the queue: in all of the jobs or in none. What a waiting job asks for counts at once, what a running
+/// one asks for when it runs again.
+#[derive(Debug, Args)]
+pub struct QeditArgs {
+    /// Jobs (CLUSTER, CLUSTER.PROC or USER; none with -owner, -jobids or -constraint), then ATTR VALUE or ATTR=VALUE, as many as you like.
+    #[arg(value_name = "JOBS EDITS", allow_hyphen_values = true)]
+    words: Vec<String>,
+    /// Jobs of this user.
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// Jobs: CLUSTER or CLUSTER.PROC, with commas between them.
+    #[arg(long, value_name = "IDS")]
+    jobids: Option<String>,
+    /// Those of your jobs for which this expression is true.
+    #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
+    constraint: Option<String>,
+    #[command(flatten)]
+    at: Where,
+    /// What is to be set, from a file: an ad in any form. The form may be named: -edits:json.
+    #[arg(long, value_name = "FILE")]
+    edits: Option<String>,
+    #[arg(long, hide = true, value_name = "FORM")]
+    edits_form: Option<String>,
+    /// Only say what would come of it.
+    #[arg(long)]
+    dry_run: bool,
+    /// Say what came of it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing was set.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Mistake {
+    #[error("{SAYS_TOO_LITTLE}")]
+    Usage,
+    #[error(
+        "Update aborted, illegal value for : {0}\nTransaction failed.  No attributes were set."
+    )]
+    Value(String),
+    #[error("{0} is no attribute's name\nTransaction failed.  No attributes were set.")]
+    Name(String),
+    #[error("Attribute {0} has no value: write {0} VALUE or {0}=VALUE")]
+    NoValue(String),
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If an expression is none, or the schedd cannot be asked.
+pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
+    let (jobs, edits) = divide(args);
+    let from_file = from_file(args)?;
+    let all = changes(edits).map(|changes| from_file.into_iter().chain(changes).collect());
+    let changes: Result<BTreeMap<AttrName, Expr>, Mistake> = match all {
+        _ if jobs.is_empty() && !has_restriction(args) => Err(Mistake::Usage),
+        Ok(changes) if BTreeMap::is_empty(&changes) => Err(Mistake::Usage),
+        changes => changes,
+    };
+    let changes = match changes {
+        Ok(changes) => changes,
+        Err(mistake) => {
+            if mistake == Mistake::Usage {
+                let what = if call.voice == Voice::HtCondor { "" } else { SAYS_TOO_LITTLE };
+                return Err(usage::Mistake(what).into());
+            }
+            eprintln!("{mistake}");
+            return Ok(Exit::Failed.into());
+        }
+    };
+    let select = selected(args, &jobs)?;
+    let wanted = changes.clone().into_iter().collect();
+    let edited = connect::schedd()?.edit(select, wanted, args.dry_run)?;
+    let done = matches!(edited, Edited::Done(_));
+    if args.json && call.voice == Voice::Updraft {
+        output::put(&output::json(&serde_json::json!({ "edited": edited })))?;
+    } else {
+        let (out, err) = said(&edited, &jobs, args, changes.keys());
+        output::put(&out)?;
+        eprint!("{err}");
+    }
+    Ok(if done { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// The attributes of the ads in the file that `-edits` names.
+fn from_file(args: &QeditArgs) -> Result<BTreeMap<AttrName, Expr>> {
+    let Some(path) = &args.edits else { return Ok(BTreeMap::new()) };
+    let form = ad_file::Form::named(args.edits_form.as_deref())?;
+    let ads = ad_file::read(path, form)?;
+    Ok(ads.iter().flat_map(ClassAd::iter).map(|(n, e)| (n.clone(), e.clone())).collect())
+}
+
+fn has_restriction(args: &QeditArgs) -> bool {
+    args.owner.is_some() || args.jobids.is_some() || args.constraint.is_some()
+}
+
+/// The words that name jobs, and those that say what is to be set. Without an option that names jobs the first word does, and
+/// more of them while they are numbers.
+fn divide(args: &QeditArgs) -> (Vec<Selector>, &[String]) {
+    let mut jobs: Vec<Selector> = Vec::new();
+    if let Some(ids) = &args.jobids {
+        let ids = ids.split([',', ' ']).filter(|id| !id.is_empty());
+        jobs.extend(ids.map(select::selector));
+    }
+    let mut rest = &args.words[..];
+    let owner_may_come = jobs.is_empty() && !has_restriction(args);
+    while let Some((first, tail)) = rest.split_first() {
+        let selector = select::selector(first);
+        let is_owner = matches!(selector, Selector::Owner(_));
+        if first.contains('=') || is_owner && !(owner_may_come && jobs.is_empty()) {
+            break;
+        }
+        jobs.push(selector);
+        rest = tail;
+        if is_owner {
+            break;
+        }
+    }
+    (jobs, rest)
+}
+
+/// What is to be set: `Attr=value` in one word, or a name and a value in two.
+fn changes(words: &[String]) -> Result<BTreeMap<AttrName, Expr>, Mistake> {
+    let mut changes = BTreeMap::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name.trim(), value),
+            None => {
+                let value = rest.next().ok_or_else(|| Mistake::NoValue(word.clone()))?;
+                (word.as_str(), value.as_str())
+            }
+        };
+        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        if !first || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(Mistake::Name(name.to_owned()));
+        }
+        let value = value.parse().map_err(|_| Mistake::Value(name.to_owned()))?;
+        changes.insert(AttrName::from(name), value);
+    }
+    Ok(changes)
+}
+
+/// Jobs that are named; all others must be one's own anyhow.
+fn selected(args: &QeditArgs, jobs: &[Selector]) -> Result<Select> {
+    if args.constraint.is_none() && args.owner.is_none() {
+        return Ok(Select::Any(jobs.to_vec()));
+    }
+    if let (Some(owner), None, true) = (&args.owner, &args.constraint, jobs.is_empty()) {
+        return Ok(Select::Any(vec![select::selector(owner)]));
+    }
+    let mut parts = Vec::new();
+    if !jobs.is_empty() {
+        parts.push(jobs.iter().map(condition).collect::<Vec<_>>().join(" || "));
+    }
+    parts.extend(args.owner.as_ref().map(|owner| condition(&select::selector(owner))));
+    parts.extend(args.constraint.clone());
+    let all = parts.iter().map(|part| format!("({part})")).collect::<Vec<_>>().join(" && ");
+    Ok(Select::Constraint(connect::constraint(&all)?))
+}
+
+/// HTCondor's own words for what a selector means.
+fn condition(selector: &Selector) -> String {
+    match selector {
+        Selector::Cluster(cluster) => format!("(ClusterId == {cluster} )"),
+        Selector::Job(job) => format!("(ClusterId == {} && ProcId == {})", job.cluster, job.proc),
+        Selector::Owner(user) => {
+            format!("(Owner == {})", Expr::from(classad::Value::from(user.as_str())))
+        }
+    }
+}
+
+/// HTCondor 25.14's sentences: what goes to standard output, and what to standard error.
+fn said<'a>(
+    edited: &Edited,
+    jobs: &[Selector],
+    args: &QeditArgs,
+    mut names: impl Iterator<Item = &'a AttrName>,
+) -> (String, String) {
+    const NOTHING: &str = "Queue transaction failed.  No attributes were set.\n";
+    match edited {
+        Edited::Done(count) => {
+            let would = if args.dry_run { "Would set" } else { "Set" };
+            let line = |name| format!("{would} attribute \"{name}\" for {count} matching jobs.\n");
+            (names.map(line).collect(), String::new())
+        }
+        Edited::NoJobs => {
+            let name = names.next().map(ToString::to_string).unwrap_or_default();
+            let conditions: Vec<String> = jobs.iter().map(condition).collect();
+            let constraint = match &args.constraint {
+                Some(text) => text.clone(),
+                None => format!("( {} )", conditions.join(" || ")),
+            };
+            let said = format!("Failed to set attribute \"{name}\" by constraint: {constraint}\n");
+            (String::new(), said + NOTHING)
+        }
+        Edited::NotThisJob(job) => {
+            let name = names.next().map(ToString::to_string).unwrap_or_default();
+            let said = format!("Failed to set attribute \"{name}\" for job {job}.\n");
+            (String::new(), said + NOTHING)
+        }
+        Edited::Immutable(name) => {
+            let said = format!(
+                "Update of immutable attribute \"{name}\" is not allowed.\n\
+                 Transaction failed.  No attributes were set.\n"
+            );
+            (String::new(), said)
+        }
+        Edited::NoPriority(name) => {
+            let said = format!(
+                "Attribute \"{name}\" orders jobs: its value must be an integer from {} to {}.\n\
+                 Transaction failed.  No attributes were set.\n",
+                i32::MIN,
+                i32::MAX
+            );
+            (String::new(), said)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ClusterId, JobId};
+
+    use super::*;
+
+    fn args(words: &[&str], constraint: Option<&str>) -> QeditArgs {
+        QeditArgs {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            owner: None,
+            jobids: None,
+            constraint: constraint.map(str::to_owned),
+            dry_run: false,
+            edits: None,
+            edits_form: None,
+            json: false,
+            at: Where::default(),
+        }
+    }
+
+    #[test]
+    fn words_are_jobs_first_and_then_edits() {
+        for (words, constraint, jobs, edits) in [
+            (&["36.3", "Foo", "42"][..], None, 1, vec![("Foo", "42")]),
+            (&["36", "Foo", "43", "Bar", "\"x\""], None, 1, vec![("Bar", "\"x\""), ("Foo", "43")]),
+            (&["36", "37.1", "Foo=43"], None, 2, vec![("Foo", "43")]),
+            (&["alice", "Foo", "43"], None, 1, vec![("Foo", "43")]),
+            (&["Foo=7"], Some("ProcId==1"), 0, vec![("Foo", "7")]),
+            (&["Foo", "7"], Some("ProcId==1"), 0, vec![("Foo", "7")]),
+            (&["1.0", "Foo", "-7"], None, 1, vec![("Foo", "-7")]),
+        ] {
+            let args = args(words, constraint);
+            let (named, rest) = divide(&args);
+            let set: Vec<(String, String)> = changes(rest)
+                .unwrap()
+                .into_iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect();
+            let set: Vec<(&str, &str)> = set.iter().map(|(n, v)| (&**n, &**v)).collect();
+            assert_eq!((named.len(), set), (jobs, edits), "{words:?}");
+        }
+    }
+
+    /// Golden outputs of HTCondor 25.14.
+    #[test]
+    fn what_came_of_it_is_said_in_htcondors_words() {
+        let foo = [AttrName::from("Foo")];
+        let cluster = [Selector::Cluster(ClusterId(99999))];
+        let check = |edited: Edited, jobs: &[Selector], out: &str, err: &str| {
+            let found = said(&edited, jobs, &args(&[], None), foo.iter());
+            assert_eq!((found.0.as_str(), found.1.as_str()), (out, err));
+        };
+        check(Edited::Done(1), &[], "Set attribute \"Foo\" for 1 matching jobs.\n", "");
+        check(
+            Edited::NoJobs,
+            &cluster,
+            "",
+            "Failed to set attribute \"Foo\" by constraint: ( (ClusterId == 99999 ) )\n\
+             Queue transaction failed.  No attributes were set.\n",
+        );
+        check(
+            Edited::NotThisJob(JobId::new(39, 0)),
+            &[],
+            "",
+            "Failed to set attribute \"Foo\" for job 39.0.\nQueue transaction failed.  No attributes were set.\n",
+        );
+        check(
+            Edited::Immutable(AttrName::from("Owner")),
+            &[],
+            "",
+            "Update of immutable attribute \"Owner\" is not allowed.\nTransaction failed.  No attributes were set.\n",
+        );
+        check(
+            Edited::NoPriority(AttrName::from("PreJobPrio1")),
+            &[],
+            "",
+            "Attribute \"PreJobPrio1\" orders jobs: its value must be an integer from -2147483648 to 2147483647.\n\
+             Transaction failed.  No attributes were set.\n",
+        );
+        let words: Vec<String> = ["Foo", "a b ("].map(str::to_owned).to_vec();
+        assert_eq!(
+            changes(&words).unwrap_err().to_string(),
+            "Update aborted, illegal value for : Foo\nTransaction failed.  No attributes were set."
+        );
+    }
+}

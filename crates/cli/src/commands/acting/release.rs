@@ -1,0 +1,39 @@
+//! `updraft release`, `condor_release`: lets held jobs run.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use proto::client::Action;
+
+use crate::commands::acting::act::{self, Target, Words};
+use crate::line::call::Call;
+
+/// HTCondor's words.
+pub const WORDS: Words = Words {
+    act: "release",
+    find: "find/release",
+    done: "released",
+    all_done: "released",
+    already: "released",
+    bad_status: "not held to be released",
+};
+
+/// Let held jobs run again.
+#[derive(Debug, clap::Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Why: kept in the job's log.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    reason: Option<String>,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If no jobs are named, or the schedd cannot be asked.
+pub fn run(args: ReleaseArgs, call: &Call) -> Result<ExitCode> {
+    let ReleaseArgs { target, reason } = args;
+    act::run(&target, &Action::Release { reason }, &WORDS, call)
+}

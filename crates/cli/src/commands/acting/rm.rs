@@ -1,0 +1,45 @@
+//! `updraft rm`, `condor_rm`: takes jobs out of the queue.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use proto::client::Action;
+
+use crate::commands::acting::act::{self, Target, Words};
+use crate::line::call::Call;
+
+/// Options of HTCondor's verbs that act on jobs which are not built.
+pub const NOT_YET: &[&str] = &["addr", "long", "transfer", "debug"];
+
+/// HTCondor's words.
+pub const WORDS: Words = Words {
+    act: "remove",
+    find: "find/remove",
+    done: "marked for removal",
+    all_done: "marked for removal",
+    already: "marked for removal",
+    bad_status: "not in a state to be removed",
+};
+
+/// Take jobs out of the queue. Running ones are stopped first.
+#[derive(Debug, clap::Args)]
+pub struct RmArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Why: kept in the job's history and log.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    reason: Option<String>,
+    /// Forget removed jobs whose runs cannot be confirmed over; they may still be running.
+    #[arg(long)]
+    forcex: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If no jobs are named, or the schedd cannot be asked.
+pub fn run(args: RmArgs, call: &Call) -> Result<ExitCode> {
+    let RmArgs { target, reason, forcex } = args;
+    act::run(&target, &Action::Remove { reason, force: forcex }, &WORDS, call)
+}

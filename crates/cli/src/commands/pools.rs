@@ -1,0 +1,7 @@
+//! Verbs that make, configure and end pools.
+
+pub mod config_val;
+pub mod daemon;
+pub mod pool;
+pub mod reconfig;
+pub mod run;

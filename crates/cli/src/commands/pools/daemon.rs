@@ -1,0 +1,203 @@
+//! `updraft daemon ROLE --home DIR`: what the supervisor starts; not for people. It takes the daemon's lock, reads the pool's
+//! settings, and runs the daemon until it is told to stop.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::unistd::{Uid, gethostname};
+use proto::net::{Admission, local_address};
+use schedd::MailRoute;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::pool;
+use crate::pool::configuration::typed;
+use client::home::{DaemonRole, Home};
+
+/// Runs one daemon of a pool in the foreground.
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub struct DaemonArgs {
+    /// launcher, negotiator, startd, schedd, supervisor or guard.
+    role: String,
+    /// The pool's folder.
+    #[arg(long)]
+    home: PathBuf,
+}
+
+/// What `status` of another process means when somebody else is already that daemon.
+const TAKEN: u8 = 75;
+
+/// The most runs alive at a time on one machine: far above its processors, far below its process table.
+const RUNS_MAX: usize = 4096;
+
+/// Runs it.
+///
+/// # Errors
+///
+/// If the daemon cannot start or fails.
+pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
+    let home = Home::at(&args.home);
+    log_to_stderr();
+    if args.role == pool::SUPERVISOR {
+        pool::supervise(&home)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.role == pool::GUARD {
+        pool::guard(&home)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(role) = DaemonRole::from_name(&args.role) else {
+        bail!(
+            "run daemon '{}': expected supervisor, guard, launcher, negotiator, startd or schedd",
+            args.role
+        );
+    };
+    let lock = home.lock(role.name());
+    let Some(_held) =
+        pool::take_lock(&lock).with_context(|| format!("take the lock {}", lock.display()))?
+    else {
+        tracing::warn!(daemon = role.name(), "another process is that daemon already");
+        return Ok(ExitCode::from(TAKEN));
+    };
+    match role {
+        DaemonRole::Launcher => launcher(&home)?,
+        DaemonRole::Negotiator => negotiator(&home)?,
+        DaemonRole::Startd => startd(&home)?,
+        DaemonRole::Schedd => schedd(&home)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn launcher(home: &Home) -> Result<()> {
+    launcher::run(launcher::Config {
+        socket: home.socket(DaemonRole::Launcher),
+        state_dir: home.state_dir(DaemonRole::Launcher),
+        identity: launcher::Identity::Own,
+        containment: launcher::ContainmentWish::Auto,
+        runs_max: RUNS_MAX,
+    })?;
+    Ok(())
+}
+
+fn negotiator(home: &Home) -> Result<()> {
+    let config = negotiator::Config {
+        socket: home.socket(DaemonRole::Negotiator),
+        state_dir: home.state_dir(DaemonRole::Negotiator),
+        name: host()?,
+        admission: admission(),
+        address: address(home, DaemonRole::Negotiator)?,
+        policy: typed::policy(&pool::settings(home)?.configuration)?,
+    };
+    one_thread()?.block_on(async {
+        negotiator::run(config, told_to_stop()?).await.context("run the negotiator")
+    })
+}
+
+fn startd(home: &Home) -> Result<()> {
+    let config = startd::shell::server::Config {
+        machine: host()?,
+        socket: home.socket(DaemonRole::Startd),
+        negotiator: home.socket(DaemonRole::Negotiator),
+        schedd: home.socket(DaemonRole::Schedd),
+        launcher: home.socket(DaemonRole::Launcher),
+        state_dir: home.state_dir(DaemonRole::Startd),
+        execute_dir: home.execute_dir(),
+        admission: admission(),
+        address: address(home, DaemonRole::Startd)?,
+        settings: typed::machine(&pool::settings(home)?.configuration)?,
+    };
+    one_thread()?.block_on(async {
+        startd::shell::server::run(config, told_to_stop()?).await.context("run the startd")
+    })
+}
+
+fn schedd(home: &Home) -> Result<()> {
+    let settings = pool::settings(home)?.configuration;
+    let config = schedd::Config {
+        name: host()?,
+        uid_domain: host()?,
+        socket: home.socket(DaemonRole::Schedd),
+        negotiator: home.socket(DaemonRole::Negotiator),
+        state_dir: home.state_dir(DaemonRole::Schedd),
+        admission: admission(),
+        address: address(home, DaemonRole::Schedd)?,
+        machine: host()?,
+        startd: address(home, DaemonRole::Startd)?,
+        found: startd::shell::submit_machine(
+            &host()?,
+            &address(home, DaemonRole::Startd)?,
+            &home.execute_dir(),
+            proto::clock::now().wall,
+        )
+        .context("find out what this machine is")?,
+        starts: typed::starts(&settings)?,
+        event_log: typed::event_log(&settings)?,
+        log_forms: typed::log_forms(&settings)?,
+        system: typed::system_policies(&settings)?,
+        mail: mail_route().unwrap_or_else(|error| {
+            tracing::error!(%error, "jobs get no mail");
+            MailRoute::Nowhere
+        }),
+    };
+    // Two: long answers are written beside the engine.
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async { schedd::run(config, told_to_stop()?).await.context("run the schedd") })
+}
+
+/// `UPDRAFT_MAIL`, else sendmail where it usually is, else no way at all.
+///
+/// # Errors
+///
+/// If the variable says nothing that can be understood.
+pub fn mail_route() -> Result<MailRoute> {
+    const SENDMAIL: &str = "/usr/sbin/sendmail";
+    match std::env::var("UPDRAFT_MAIL") {
+        Ok(text) => text.parse().context("read UPDRAFT_MAIL"),
+        Err(_) if Path::new(SENDMAIL).exists() => Ok(MailRoute::Sendmail(SENDMAIL.into())),
+        Err(_) => Ok(MailRoute::Nowhere),
+    }
+}
+
+fn one_thread() -> Result<Runtime> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Ready when somebody asks the daemon to end.
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A personal pool serves who started it, root included, and nobody else.
+fn admission() -> Admission {
+    Admission::OnlyUid(Uid::effective().as_raw())
+}
+
+fn host() -> Result<String> {
+    Ok(gethostname().context("read the host's name")?.to_string_lossy().into_owned())
+}
+
+/// A daemon's address, for people, logs, and the daemons that look for it.
+fn address(home: &Home, role: DaemonRole) -> Result<String> {
+    Ok(local_address(&host()?, &home.socket(role)))
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("UPDRAFT_LOG")
+        .unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

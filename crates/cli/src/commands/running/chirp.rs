@@ -1,0 +1,138 @@
+//! `updraft chirp`, `condor_chirp`: what a running job's processes call to talk to the submit side. It finds the schedd by the file that the
+//! startd wrote for the run; whether the job may do what it asks, the schedd decides. How command lines read is in `words`, what is done
+//! with files in `files`.
+
+mod files;
+mod words;
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use classad::{AttrName, Value};
+use client::{AskError, Schedd};
+use model::attr;
+use proto::chirp::{CONFIG_FILE, CONFIG_VARIABLE, ChirpAnswer, ChirpAsk, ChirpConfig};
+use proto::client::{Answer, AskSchedd};
+
+use crate::commands::running::chirp::words::Errand;
+use crate::line::call::{Call, Voice};
+use crate::line::exit::Exit;
+use crate::line::output;
+
+/// What a job is told that has no file, or whose processes were not started by a machine at all.
+const HINT: &str = "only a running job whose description has want_io_proxy = true can call";
+
+/// Called by a running job with want_io_proxy = true: reads and sets its own attributes, writes to its log, and copies files from
+/// and to the folder that it was submitted from.
+#[derive(Debug, Args)]
+#[command(override_usage = "updraft chirp COMMAND ARGUMENTS", after_help = words::COMMANDS)]
+pub struct ChirpArgs {
+    /// A command and what it takes; see below.
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    words: Vec<String>,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If this is no process of a job that may call, the schedd refuses, or a file cannot be used.
+pub fn run(args: &ChirpArgs, call: &Call) -> Result<ExitCode> {
+    let errand = match words::read(&args.words) {
+        Ok(errand) => errand,
+        Err(mistake) => {
+            eprintln!("{}: {mistake}", call.name);
+            let wrong = if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage };
+            return Ok(wrong.into());
+        }
+    };
+    perform(errand, &mut Line::open()?)?;
+    Ok(Exit::Done.into())
+}
+
+fn perform(errand: Errand, line: &mut Line) -> Result<()> {
+    match errand {
+        Errand::Get { name, is_delayed } => {
+            let value = line.get(name, is_delayed)?;
+            Ok(output::put(&format!("{value}\n"))?)
+        }
+        Errand::Set { name, value, is_delayed } => {
+            line.done(ChirpAsk::Set { name, value, is_delayed })
+        }
+        Errand::Log(text) => line.done(ChirpAsk::Log(text)),
+        Errand::OnFiles(what) => files::perform(what, &line.folder()?),
+    }
+}
+
+/// A connection to the schedd, as one run.
+struct Line {
+    client: Schedd,
+    config: ChirpConfig,
+}
+
+impl Line {
+    fn open() -> Result<Self> {
+        let config = config()?;
+        let client = Schedd::at_restarting(&config.schedd).context("call the submit side")?;
+        Ok(Self { client, config })
+    }
+
+    fn ask(&mut self, ask: ChirpAsk) -> Result<ChirpAnswer> {
+        match self.client.ask(AskSchedd::Chirp { run: self.config.run, ask })? {
+            Answer::Chirped(ChirpAnswer::Refused(refusal)) => Err(refusal.into()),
+            Answer::Chirped(answer) => Ok(answer),
+            other => Err(AskError::unexpected("a job's call", &other).into()),
+        }
+    }
+
+    fn done(&mut self, ask: ChirpAsk) -> Result<()> {
+        self.ask(ask).map(drop)
+    }
+
+    /// The text of an attribute. HTCondor 25.14 says of one that the job does not have what stands here.
+    fn get(&mut self, name: AttrName, is_delayed: bool) -> Result<String> {
+        match self.ask(ChirpAsk::Get { name, is_delayed })? {
+            ChirpAnswer::Value(Some(value)) => Ok(value.to_string()),
+            ChirpAnswer::Value(None) | ChirpAnswer::Done | ChirpAnswer::Refused(_) => {
+                Ok("UNDEFINED".to_owned())
+            }
+        }
+    }
+
+    /// The folder that the job was submitted from. It is asked for, and so is whether this run may still speak for the job.
+    fn folder(&mut self) -> Result<PathBuf> {
+        let iwd = ChirpAsk::Get { name: attr::IWD.into(), is_delayed: false };
+        let folder = match self.ask(iwd)? {
+            ChirpAnswer::Value(Some(value)) => {
+                value.as_literal().and_then(Value::as_str).map(PathBuf::from)
+            }
+            ChirpAnswer::Value(None) | ChirpAnswer::Done | ChirpAnswer::Refused(_) => None,
+        };
+        folder.ok_or_else(|| anyhow!("the job does not say which folder it was submitted from"))
+    }
+}
+
+/// Whom to call, as the startd wrote it down.
+fn config() -> Result<ChirpConfig> {
+    let named = env::var_os(CONFIG_VARIABLE).map(PathBuf::from);
+    let scratch = || Some(Path::new(&env::var_os("_CONDOR_SCRATCH_DIR")?).join(CONFIG_FILE));
+    let path = named.or_else(scratch).ok_or_else(|| anyhow!("nobody to call: {HINT}"))?;
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(anyhow!("nobody to call, for there is no {}: {HINT}", path.display()));
+        }
+        read => read.with_context(|| format!("read {}", path.display()))?,
+    };
+    let what = || format!("read {}: it does not say whom this job calls", path.display());
+    serde_json::from_str(&text).with_context(what)
+}

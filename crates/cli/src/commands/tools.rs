@@ -1,0 +1,6 @@
+//! Verbs that need no pool.
+
+pub mod classad;
+pub mod help;
+pub mod links;
+pub mod version;

@@ -1,0 +1,173 @@
+//! `updraft help`: what the commands are, as text, as manual pages, and as completions for a shell. All of it comes from the same
+//! definitions as the commands themselves; nothing is written twice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Command};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::verbs::{self, VERBS};
+
+/// Say what the commands are.
+#[derive(Debug, Args)]
+pub struct HelpArgs {
+    /// The command to tell of (default: all, a line for each)
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+    /// List the commands as JSON, with all their names
+    #[arg(long, conflicts_with_all = ["command", "man", "completions"])]
+    json: bool,
+    /// Write manual pages into the folder DIR/man1: one for each command, under its own name and HTCondor's
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["command", "completions"])]
+    man: Option<PathBuf>,
+    /// Print a script that completes command lines in this shell
+    #[arg(long, value_name = "SHELL", conflicts_with = "command")]
+    completions: Option<Shell>,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If there is no such command, or the pages cannot be written.
+pub fn run(args: HelpArgs) -> Result<ExitCode> {
+    if args.json {
+        output::put(&output::json(&list()))?;
+        return Ok(Exit::Done.into());
+    }
+    let text = match (args.man, args.completions, args.command) {
+        (Some(dir), _, _) => format!("{} pages in {}\n", write_pages(&dir)?, dir.display()),
+        (None, Some(shell), _) => completions(shell),
+        (None, None, Some(name)) => one(&name)?,
+        (None, None, None) => verbs::program().render_long_help().to_string(),
+    };
+    output::put(&text)?;
+    Ok(Exit::Done.into())
+}
+
+/// All commands: their names and what they are for.
+fn list() -> serde_json::Value {
+    let row = |verb: &verbs::Verb| {
+        let about = verbs::whole_command(verb).get_about().map(ToString::to_string);
+        serde_json::json!({ "name": verb.name, "also": verb.htcondor, "about": about })
+    };
+    VERBS.iter().map(row).collect::<Vec<_>>().into()
+}
+
+/// The help of all commands as a page of the user guide.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Commands\n\nWhat each command's `--help` says. This page is made from the commands themselves. Under their own names\n\
+         commands take options in either spelling (`--long`, `-long`), and any beginning of a name that fits one option only.\n",
+    );
+    for verb in VERBS {
+        let (mut command, also) = (verbs::whole_command(verb), verb.htcondor.join(", "));
+        page += &format!("\n## updraft {}\n\n", verb.name);
+        if !also.is_empty() {
+            page += &format!("Also called {also}.\n\n");
+        }
+        page += &format!("```text\n{}```\n", plain(&mut command));
+        for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+            page += &format!("\n```text\n{}```\n", plain(sub));
+        }
+    }
+    page
+}
+
+/// Its help, whatever the terminal is, without blanks at the ends of lines.
+fn plain(command: &mut Command) -> String {
+    let help = command.clone().term_width(REFERENCE_COLUMNS).render_long_help().to_string();
+    help.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The width of the reference: that of a terminal that nobody has widened.
+const REFERENCE_COLUMNS: usize = 100;
+
+fn one(name: &str) -> Result<String> {
+    let Some(verb) = VERBS.iter().find(|verb| verb.name == name || verb.htcondor.contains(&name))
+    else {
+        bail!("there is no command {name}; updraft help lists them all");
+    };
+    Ok(verbs::whole_command(verb).render_long_help().to_string())
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut verbs::program(), "updraft", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Writes all pages; returns how many.
+fn write_pages(dir: &Path) -> Result<usize> {
+    let dir = dir.join("man1");
+    fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+    let mut count = 0;
+    let mut write = |name: &str, page: &[u8]| {
+        let path = dir.join(format!("{name}.1"));
+        count += 1;
+        fs::write(&path, page).with_context(|| format!("write {}", path.display()))
+    };
+    write("updraft", &page(verbs::program(), "updraft")?)?;
+    for verb in VERBS {
+        let name = format!("updraft-{}", verb.name);
+        write(&name, &page(verbs::whole_command(verb), &name)?)?;
+        for also in verb.htcondor {
+            write(also, format!(".so man1/{name}.1\n").as_bytes())?;
+        }
+    }
+    Ok(count)
+}
+
+fn page(command: Command, name: &str) -> Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let source = concat!("Updraft ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command).title(name).source(source).manual("Updraft's commands");
+    man.render(&mut page).with_context(|| format!("render the manual page {name}"))?;
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_manual_page_under_each_of_its_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let count = write_pages(dir.path()).unwrap();
+        let names = VERBS.iter().flat_map(|verb| {
+            verb.htcondor
+                .iter()
+                .map(|name| (*name).to_owned())
+                .chain([format!("updraft-{}", verb.name)])
+        });
+        let all: Vec<String> = names.chain(["updraft".to_owned()]).collect();
+        assert_eq!(count, all.len());
+        for name in all {
+            let page = fs::read_to_string(dir.path().join(format!("man1/{name}.1"))).unwrap();
+            assert!(page.starts_with(".so man1/") || page.contains(".SH NAME"), "{name}: {page}");
+        }
+        let page = fs::read_to_string(dir.path().join("man1/updraft-q.1")).unwrap();
+        assert!(page.contains("\\-\\-nobatch"), "{page}");
+    }
+
+    #[test]
+    fn the_guide_s_reference_is_what_the_commands_say() {
+        expect_test::expect_file!["../../../../../docs/user/commands.md"].assert_eq(&reference());
+    }
+
+    #[test]
+    fn every_shell_gets_completions_of_every_command() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = completions(shell);
+            for verb in VERBS {
+                assert!(script.contains(verb.name), "{shell}: {}", verb.name);
+            }
+        }
+    }
+}

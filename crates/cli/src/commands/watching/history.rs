@@ -1,0 +1,296 @@
+//! `updraft history`, `condor_history`: jobs that have left the queue.
+
+mod epochs;
+mod files;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use classad::{ClassAd, Expr};
+use jiff::tz::TimeZone;
+use model::{JobId, attr};
+use proto::client::{Query, Select};
+
+use crate::commands::watching::log_jobs;
+use crate::line::call::{Call, Voice};
+use crate::line::connect;
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::line::output::Colour;
+use crate::line::place::Where;
+use crate::line::select;
+use crate::line::shape::{Instead, Shape};
+use crate::render::jobs::finished;
+use crate::render::jobs::history;
+use crate::render::values::view::{Moment, View};
+
+/// Options of HTCondor's `condor_history` that are not built.
+pub const NOT_YET: &[&str] = &["transfer-history", "inherit", "debug"];
+
+/// List jobs that have left the queue, the last one first.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Jobs: CLUSTER, CLUSTER.PROC or USER.
+    #[arg(value_name = "JOBS")]
+    jobs: Vec<String>,
+    /// Jobs for which this expression is true.
+    #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
+    constraint: Option<String>,
+    /// At most so many.
+    #[arg(long, visible_alias = "match", value_name = "N")]
+    limit: Option<u64>,
+    /// Look at so many of the last jobs only.
+    #[arg(long, value_name = "N")]
+    scanlimit: Option<u64>,
+    /// Only what came after this job, or after the last one for which this expression is true.
+    #[arg(long, value_name = "JOB|EXPR", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Only what came after the last job that completed at this time (seconds since the epoch, or an expression) or before.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "since")]
+    completedsince: Option<String>,
+    /// The oldest first.
+    #[arg(long)]
+    forwards: bool,
+    /// The newest first (the default).
+    #[arg(long, conflicts_with = "forwards")]
+    backwards: bool,
+    /// Every run of each job, also of jobs in the queue.
+    #[arg(long, help_heading = "Which history")]
+    epochs: bool,
+    #[arg(long, hide = true, value_name = "FORM")]
+    epochs_form: Option<String>,
+    /// What ran on this machine: every run, as with -epochs.
+    #[arg(long, help_heading = "Which history")]
+    startd: bool,
+    /// Which kind: job (the default) or epoch.
+    #[arg(long = "type", value_name = "KIND", help_heading = "Which history")]
+    kind: Option<String>,
+    /// Read history from this file instead of asking: HTCondor's own, or ads in any form.
+    #[arg(long, value_name = "FILE", help_heading = "Which history")]
+    file: Option<String>,
+    /// Read history from this file and those that it was rotated to (FILE.*).
+    #[arg(long, value_name = "FILE", help_heading = "Which history", conflicts_with = "file")]
+    search: Option<String>,
+    /// With -search: it is a folder, and every file in it is read.
+    #[arg(long, visible_alias = "directory", help_heading = "Which history", requires = "search")]
+    dir: bool,
+    /// Read history from an event log.
+    #[arg(long, value_name = "LOG", help_heading = "Which history", conflicts_with_all = ["file", "search"])]
+    userlog: Option<String>,
+    /// Write the ads into this file, as HTCondor keeps them, instead of showing them.
+    #[arg(long, value_name = "FILE")]
+    extract: Option<PathBuf>,
+    /// Accepted: lines are never cut.
+    #[arg(long, short = 'w', hide = true)]
+    wide: bool,
+    /// Accepted: there is one store, and it is the schedd's.
+    #[arg(long, hide = true)]
+    schedd: bool,
+    /// Accepted: there is one store, and it is local.
+    #[arg(long, hide = true)]
+    local: bool,
+    /// Accepted: jobs are printed in order anyhow.
+    #[arg(long, hide = true)]
+    stream_results: bool,
+    /// Accepted: nobody keeps an index beside the store.
+    #[arg(long, hide = true)]
+    no_librarian: bool,
+    #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
+    colour: Colour,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If an expression is none, a file cannot be read, or the schedd cannot be asked.
+pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
+    args.at.check()?;
+    let instead = args.shape.instead()?;
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
+        .with_paint(args.colour.paint(call));
+    let since = since(args)?;
+    let query = query(args, instead.as_ref(), since.as_ref())?;
+    let mut jobs = match elsewhere(args, &query, &moment)? {
+        Some(jobs) => chosen(jobs, args, &query, &moment),
+        None => connect::schedd()?.jobs(query)?,
+    };
+    if let Some(since) = since {
+        let keep = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment)));
+        jobs.truncate(keep.unwrap_or(usize::MAX));
+    }
+    if args.forwards {
+        jobs.reverse();
+    }
+    jobs.truncate(size(args.limit));
+    if let Some(path) = &args.extract {
+        let newest_first: Vec<ClassAd> =
+            if args.forwards { jobs.into_iter().rev().collect() } else { jobs };
+        return extract(path, &newest_first, &moment, call);
+    }
+    let text = match instead {
+        Some(instead) => instead.render(&jobs, &moment, call.voice),
+        None => history::render(&jobs, &moment),
+    };
+    output::put(&text)?;
+    Ok(Exit::Done.into())
+}
+
+fn size(limit: Option<u64>) -> usize {
+    limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
+}
+
+/// What to ask for.
+fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Since>) -> Result<Query> {
+    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
+    // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
+    let limit_here = since.is_some() || args.forwards;
+    Ok(Query {
+        constraint: connect::both(wanted, instead.and_then(|i| i.filter().cloned())),
+        limit: args.limit.filter(|_| !limit_here),
+        // `since` may look at any attribute, and an extract has all.
+        projection: match (instead, since, &args.extract) {
+            (Some(instead), None, None) => instead.projection(),
+            (None, None, None) => history::attributes(),
+            _ => Vec::new(),
+        },
+        finished: true,
+        ..Query::of(select::any_or(&args.jobs, Select::All))
+    })
+}
+
+/// Jobs that do not come from the store as they are, the newest first: from files, every run, or only the last ones.
+fn elsewhere(args: &HistoryArgs, query: &Query, moment: &Moment) -> Result<Option<Vec<ClassAd>>> {
+    let runs = match args.kind.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("job" | "history" | "all") => args.epochs || args.startd,
+        Some("epoch") => true,
+        Some(other) => bail!("-type {other}: not supported yet; the kinds are job and epoch"),
+    };
+    if args.epochs_form.as_deref().is_some_and(|form| !form.is_empty()) {
+        bail!("-epochs:d: the record of runs is not deleted");
+    }
+    let files = match (&args.file, &args.search) {
+        (Some(file), _) => vec![PathBuf::from(file)],
+        (None, Some(path)) => files::search(path, args.dir)?,
+        (None, None) => Vec::new(),
+    };
+    let mut oldest_first = Vec::new();
+    for file in &files {
+        oldest_first.extend(files::read(file)?);
+    }
+    if let Some(log) = &args.userlog {
+        oldest_first = log_jobs::read(log, moment)?;
+        oldest_first.retain(|ad| log_jobs::has_left(ad, moment));
+        oldest_first.sort_by_key(|ad| View::new(ad, moment).int(attr::ENTERED_CURRENT_STATUS));
+    }
+    if !files.is_empty() || args.userlog.is_some() {
+        oldest_first.reverse();
+        return Ok(Some(oldest_first));
+    }
+    if runs {
+        return Ok(Some(epochs::read(&mut connect::schedd()?, &query.select, moment)?));
+    }
+    let Some(scan) = args.scanlimit else { return Ok(None) };
+    let last = Query { limit: Some(scan), finished: true, ..Query::of(Select::All) };
+    Ok(Some(connect::schedd()?.jobs(last)?))
+}
+
+/// What the query asks for among these.
+fn chosen(
+    mut jobs: Vec<ClassAd>,
+    args: &HistoryArgs,
+    query: &Query,
+    moment: &Moment,
+) -> Vec<ClassAd> {
+    jobs.truncate(size(args.scanlimit));
+    jobs.retain(|ad| {
+        let selected = match &query.select {
+            Select::Any(words) => {
+                words.iter().any(|word| finished::names(word, View::new(ad, moment)))
+            }
+            Select::All | Select::Constraint(_) => true,
+        };
+        let holds = |expr: &Expr| ad.eval_expr(expr, None, moment.env()).is_true();
+        selected && query.constraint.as_ref().is_none_or(holds)
+    });
+    jobs.truncate(size(query.limit));
+    jobs
+}
+
+fn extract(
+    path: &Path,
+    newest_first: &[ClassAd],
+    moment: &Moment,
+    call: &Call,
+) -> Result<ExitCode> {
+    fs::write(path, files::kept(newest_first, moment))
+        .with_context(|| format!("write history into {}", path.display()))?;
+    if call.voice == Voice::Updraft {
+        output::put(&format!("{} ads in {}\n", newest_first.len(), path.display()))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+fn since(args: &HistoryArgs) -> Result<Option<Since>> {
+    if let Some(time) = &args.completedsince {
+        // A job that was removed has not completed.
+        let stop = format!("CompletionDate > 0 && CompletionDate <= ({time})");
+        return Ok(Some(Since::Expr(Box::new(connect::constraint(&stop)?))));
+    }
+    args.since.as_deref().map(Since::parse).transpose()
+}
+
+/// Where `-since` stops.
+enum Since {
+    Job(JobId),
+    Expr(Box<Expr>),
+}
+
+impl Since {
+    fn parse(text: &str) -> Result<Self> {
+        Ok(match text.parse() {
+            Ok(job) => Self::Job(job),
+            Err(_) => match text.parse::<u32>() {
+                Ok(cluster) => {
+                    Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?))
+                }
+                Err(_) => Self::Expr(Box::new(connect::constraint(text)?)),
+            },
+        })
+    }
+
+    fn is_met(&self, job: View<'_>) -> bool {
+        match self {
+            Self::Job(id) => job.job() == Some(*id),
+            Self::Expr(expr) => job.ad.eval_expr(expr, None, job.moment.env()).is_true(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_job_a_cluster_or_an_expression() {
+        let jobs =
+            ClassAd::parse_old_ads("ClusterId = 3\nProcId = 0\n\nClusterId = 2\nProcId = 1\n")
+                .unwrap();
+        let moment = Moment::new(0, TimeZone::UTC);
+        for (since, met) in [("2.1", 1), ("2", 1), ("ProcId == 0", 0), ("9.9", 2)] {
+            let since = Since::parse(since).unwrap();
+            let at = jobs
+                .iter()
+                .position(|ad| since.is_met(View::new(ad, &moment)))
+                .unwrap_or(jobs.len());
+            assert_eq!(at, met);
+        }
+    }
+}

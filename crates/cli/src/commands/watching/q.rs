@@ -1,0 +1,153 @@
+//! `updraft q`, `condor_q`: the jobs in the queue.
+
+mod args;
+mod found;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use classad::ClassAd;
+use client::Schedd;
+use jiff::tz::TimeZone;
+use model::attr;
+use proto::client::Select;
+
+pub use crate::commands::watching::q::args::QArgs;
+use crate::commands::watching::q::args::{Analysis, LayoutArgs};
+use crate::commands::watching::q::found::Found;
+use crate::line::call::{Call, Voice};
+use crate::line::connect;
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::line::shape::{self, Instead};
+use crate::render::jobs::gathered;
+use crate::render::jobs::queue;
+use crate::render::reasons::advice;
+use crate::render::reasons::analysis;
+use crate::render::values::view::{Moment, View};
+
+/// Options of HTCondor's `condor_q` that are not built.
+pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "userprios", "debug"];
+
+/// Does it.
+///
+/// # Errors
+///
+/// If an expression is none, or the schedd cannot be asked.
+pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
+    if let Err(elsewhere) = args.at.check() {
+        // HTCondor 25.14 has begun its table by then.
+        output::put(if call.voice == Voice::HtCondor { "\n" } else { "" })?;
+        return Err(elsewhere.into());
+    }
+    if call.voice == Voice::HtCondor
+        && args.constraint.as_deref().is_some_and(|text| connect::constraint(text).is_err())
+    {
+        // There it is the schedd that cannot make sense of it.
+        let identity = connect::schedd()?.identity()?;
+        let from = format!("{} : {}", identity.address, identity.name);
+        eprint!("\n-- Failed to fetch ads from: {from}\n\n\n");
+        return Ok(Exit::Failed.into());
+    }
+    let instead = args.shape.instead()?;
+    let wanted = args.analysis.wanted()?;
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
+        .with_paint(args.colour.paint(call));
+    let query = found::query(args, instead.as_ref(), wanted)?;
+    let select = query.select.clone();
+    let mut client = None;
+    let found = match found::elsewhere(args, &query, &moment)? {
+        Some(found) => found,
+        None => {
+            let with_head = found::has_head(instead.as_ref());
+            found::from_schedd(client.insert(connect::schedd()?), query, with_head)?
+        }
+    };
+    let text = match (&instead, wanted) {
+        (Some(Instead::Table(table)), _) => {
+            found.show(args, &moment, |answer| queue::render_table(answer, table))
+        }
+        (Some(instead), _) => instead.render(&found.jobs, &moment, call.voice),
+        (None, Some(wanted)) => analysed(args, wanted, &found, &moment)?,
+        (None, None) => match &args.layout.group_by {
+            Some(names) => by_values(args, names, &found, &moment, call)?,
+            None => table(args, found, &mut client, select, &moment, call)?,
+        },
+    };
+    output::put(&text)?;
+    Ok(Exit::Done.into())
+}
+
+/// One of the tables; under our own name with what is said below it.
+fn table(
+    args: &QArgs,
+    mut found: Found,
+    client: &mut Option<Schedd>,
+    select: Select,
+    moment: &Moment,
+    call: &Call,
+) -> Result<String> {
+    retime(&args.layout, &mut found.jobs, moment);
+    let mut table = found.show(args, moment, |answer| queue::render(answer, args.layout.layout()));
+    if args.layout.cputime {
+        table = table.replacen("RUN_TIME", "CPU_TIME", 1);
+    }
+    Ok(match (call.voice, client) {
+        (Voice::HtCondor, _) => table,
+        (Voice::Updraft, None) => advice::render(&found.jobs, moment).around(&table),
+        (Voice::Updraft, Some(client)) => {
+            let finished = found::finished_ones(client, &args.jobs, &found.jobs, moment)?;
+            found::advice(args, client, select, &found, moment)?.around(&table) + &finished
+        }
+    })
+}
+
+/// How many jobs have the same values. HTCondor's own command shows none.
+fn by_values(
+    args: &QArgs,
+    names: &str,
+    found: &Found,
+    moment: &Moment,
+    call: &Call,
+) -> Result<String> {
+    let columns = shape::columns(names.split(',').map(str::trim).filter(|name| !name.is_empty()))?;
+    Ok(match call.voice {
+        Voice::HtCondor => found.show(args, moment, queue::render_group_by),
+        Voice::Updraft => {
+            let jobs: Vec<View<'_>> = found.jobs.iter().map(|ad| View::new(ad, moment)).collect();
+            gathered::by_values(&jobs, &columns)
+        }
+    })
+}
+
+/// Why jobs do not run.
+fn analysed(args: &QArgs, wanted: Analysis, found: &Found, moment: &Moment) -> Result<String> {
+    let head = format!("\n\n-- Schedd: {}\n", found.source.shown());
+    let (jobs, verbose) = (&found.jobs, args.analysis.verbose);
+    Ok(head
+        + &match wanted {
+            Analysis::Reasons => "\n".to_owned() + &analysis::reasons(jobs, None, verbose, moment),
+            Analysis::Conditions => {
+                analysis::reasons(jobs, Some(&args.analysis.slots(moment)?), verbose, moment)
+            }
+            Analysis::Summary => analysis::summary(jobs, &args.analysis.slots(moment)?, moment),
+            Analysis::Reverse => analysis::reverse(jobs, &args.analysis.slots(moment)?, moment),
+        })
+}
+
+/// Makes the time that tables show the one that was asked for.
+fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment) {
+    for ad in jobs {
+        if layout.cputime {
+            let job = View::new(ad, moment);
+            let part = |name| job.real(name).unwrap_or(0.0);
+            let used =
+                part(attr::CUMULATIVE_REMOTE_USER_CPU) + part(attr::CUMULATIVE_REMOTE_SYS_CPU);
+            ad.set(attr::REMOTE_WALL_CLOCK_TIME, used);
+            ad.set(attr::JOB_CURRENT_START_DATE, moment.now);
+            ad.set(attr::SHADOW_BDAY, moment.now);
+        } else if layout.currentrun {
+            ad.set(attr::REMOTE_WALL_CLOCK_TIME, 0.0);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What `q` asks, of whom, and what comes of it.
+
+use anyhow::Result;
+use classad::ClassAd;
+use client::Schedd;
+use client::site::me;
+use model::{UserName, attr};
+use proto::client::{Query, Select, Selector, Totals};
+
+use crate::commands::watching::log_jobs;
+use crate::commands::watching::q::args::only;
+use crate::commands::watching::q::args::{Analysis, LayoutArgs, QArgs};
+use crate::line::ad_file;
+use crate::line::connect;
+use crate::line::output;
+use crate::line::select;
+use crate::line::shape;
+use crate::line::shape::Instead;
+use crate::render::jobs::finished;
+use crate::render::jobs::queue::{Answer, Source};
+use crate::render::jobs::totals;
+use crate::render::reasons::advice::{self, Advice};
+use crate::render::values::view::{Moment, View};
+
+/// Everything that the answer is made from, wherever it came from.
+pub(crate) struct Found {
+    pub(crate) source: Source,
+    pub(crate) jobs: Vec<ClassAd>,
+    pub(crate) totals: Totals,
+}
+
+/// Whether the answer says who gave it, and counts.
+pub(crate) fn has_head(instead: Option<&Instead>) -> bool {
+    match instead {
+        None | Some(Instead::Table(_)) => true,
+        Some(Instead::Ads(..) | Instead::Auto(..) | Instead::Printf(_)) => false,
+    }
+}
+
+/// Whether only the user's own jobs are wanted.
+pub(crate) fn is_mine(args: &QArgs) -> bool {
+    let anybodys = args.allusers || args.submitter.is_some();
+    args.jobs.is_empty() && !anybodys && args.jobads.is_none() && args.userlog.is_none()
+}
+
+/// What to ask for.
+pub(crate) fn query(
+    args: &QArgs,
+    instead: Option<&Instead>,
+    analysis: Option<Analysis>,
+) -> Result<Query> {
+    // `-run -af X` shows X of running jobs: which jobs, and how they are shown, are two things.
+    let of_layout = only(args.layout.layout()).map(connect::constraint).transpose()?;
+    let only = connect::both(of_layout, instead.and_then(Instead::filter).cloned());
+    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
+    let select = if is_mine(args) {
+        Select::Any(vec![Selector::Owner(UserName::new(&me()))])
+    } else {
+        let words = args.jobs.iter().chain(&args.submitter).cloned().collect::<Vec<_>>();
+        select::any_or(&words, Select::All)
+    };
+    let layout = args.layout.layout();
+    let never = args.unmatchable.then(|| connect::constraint("IdleVerdict == \"never\""));
+    let constraint = connect::both(connect::both(wanted, only), never.transpose()?);
+    let is_table = instead.is_none() && analysis.is_none();
+    let mut projection = match (instead, analysis) {
+        (Some(instead), _) => instead.projection(),
+        (None, Some(Analysis::Reasons)) => advice::attributes(),
+        // Requirements of slots may look at any attribute.
+        (None, Some(Analysis::Conditions | Analysis::Summary | Analysis::Reverse)) => Vec::new(),
+        (None, None) => layout.attributes(),
+    };
+    if let Some(names) = args.layout.group_by.as_deref().filter(|_| is_table) {
+        let columns = shape::columns(names.split(','))?;
+        let named = columns.iter().flat_map(|(_, expr)| expr.references());
+        projection.extend(named.map(|(_, name)| name));
+    }
+    let grouped = is_table && layout.is_of_groups();
+    if is_table && !is_advised_apart(args) {
+        projection.extend(advice::attributes());
+    }
+    Ok(Query { constraint, limit: args.limit, projection, grouped, ..Query::of(select) })
+}
+
+/// Whether the advice below the table comes from a question of its own, that tells jobs that are alike once.
+fn is_advised_apart(args: &QArgs) -> bool {
+    let per_job = !args.layout.layout().is_of_groups();
+    let all = args.constraint.is_none() && args.limit.is_none() && !args.unmatchable;
+    per_job && all && args.jobads.is_none() && args.userlog.is_none()
+}
+
+/// What is said around the table: nothing is repeated of what stands in it.
+pub(crate) fn advice(
+    args: &QArgs,
+    client: &mut Schedd,
+    select: Select,
+    found: &Found,
+    moment: &Moment,
+) -> Result<Advice> {
+    if !is_advised_apart(args) {
+        return Ok(advice::render(&found.jobs, moment));
+    }
+    let query = Query { projection: advice::attributes(), grouped: true, ..Query::of(select) };
+    let mut jobs = client.jobs(query)?;
+    if let Some(only) = only(args.layout.layout()).map(connect::constraint).transpose()? {
+        jobs.retain(|ad| ad.eval_expr(&only, None, moment.env()).is_true());
+    }
+    Ok(advice::render(&jobs, moment))
+}
+
+impl Found {
+    /// The answer, handed to a view.
+    pub(crate) fn show(
+        &self,
+        args: &QArgs,
+        moment: &Moment,
+        view: impl FnOnce(&Answer<'_>) -> String,
+    ) -> String {
+        let me = me();
+        let shown = format!("{me}@{}", domain(self));
+        view(&Answer {
+            source: &self.source,
+            moment,
+            jobs: &self.jobs,
+            totals: &self.totals,
+            me: is_mine(args).then_some((&me, &shown)),
+            width: width(&args.layout),
+        })
+    }
+}
+
+pub(crate) fn from_schedd(client: &mut Schedd, query: Query, with_head: bool) -> Result<Found> {
+    let mut found = Found {
+        source: Source { name: String::new(), address: String::new() },
+        jobs: client.jobs(query)?,
+        totals: Totals::default(),
+    };
+    if with_head {
+        let identity = client.identity()?;
+        found.source = Source { name: identity.name, address: identity.address };
+        found.totals = client.totals()?;
+    }
+    Ok(found)
+}
+
+/// Jobs that are read from a file, if they are: of ads, or an event log.
+pub(crate) fn elsewhere(args: &QArgs, query: &Query, moment: &Moment) -> Result<Option<Found>> {
+    let (path, all) = match (&args.jobads, &args.userlog) {
+        (Some(path), _) => {
+            (path, ad_file::read(path, ad_file::Form::named(args.jobads_form.as_deref())?)?)
+        }
+        (None, Some(path)) => {
+            let mut jobs = log_jobs::read(path, moment)?;
+            jobs.retain(|ad| !log_jobs::has_left(ad, moment));
+            (path, jobs)
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(of_ads(path, all, query, moment)))
+}
+
+fn of_ads(path: &str, all: Vec<ClassAd>, query: &Query, moment: &Moment) -> Found {
+    let chosen = |ad: &ClassAd| {
+        let constraint = query.constraint.as_ref();
+        constraint.is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
+            && is_selected(&query.select, View::new(ad, moment))
+    };
+    let mut jobs: Vec<ClassAd> = all.into_iter().filter(chosen).collect();
+    jobs.truncate(query.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
+    let all = totals::count(jobs.iter().map(|ad| View::new(ad, moment)));
+    let source = Source { name: path.to_owned(), address: path.to_owned() };
+    Found { source, jobs, totals: Totals { all, ..Totals::default() } }
+}
+
+fn is_selected(select: &Select, job: View<'_>) -> bool {
+    match select {
+        Select::All => true,
+        Select::Any(words) => words.iter().any(|word| finished::names(word, job)),
+        Select::Constraint(expr) => job.ad.eval_expr(expr, None, job.moment.env()).is_true(),
+    }
+}
+
+/// The domain in which users are shown: that of the jobs, or else the schedd's name.
+fn domain(found: &Found) -> String {
+    let user =
+        found.jobs.first().and_then(|ad| ad.literal(attr::USER)?.as_str().map(str::to_owned));
+    let domain = user.and_then(|user| user.split_once('@').map(|(_, domain)| domain.to_owned()));
+    domain.unwrap_or_else(|| found.source.name.clone())
+}
+
+/// The width to which lines are cut: the one that was asked for (`-wide:120`); else output that no person reads is never cut.
+fn width(layout: &LayoutArgs) -> Option<usize> {
+    if layout.wide_form.is_some() || layout.wide || !output::is_terminal() {
+        return layout.wide_form;
+    }
+    std::env::var("COLUMNS").ok()?.parse().ok()
+}
+
+/// What became of jobs that were named and are not in the queue any more.
+pub(crate) fn finished_ones(
+    client: &mut Schedd,
+    words: &[String],
+    found: &[ClassAd],
+    moment: &Moment,
+) -> Result<String> {
+    let named =
+        select::selectors(words).into_iter().filter(|word| !matches!(word, Selector::Owner(_)));
+    let missing: Vec<Selector> = named
+        .filter(|word| !found.iter().any(|ad| finished::names(word, View::new(ad, moment))))
+        .collect();
+    if missing.is_empty() {
+        return Ok(String::new());
+    }
+    let query = Query { finished: true, ..Query::of(Select::Any(missing.clone())) };
+    let history = client.jobs(query)?;
+    Ok(finished::render(&missing, &history, moment))
+}

@@ -1,0 +1,216 @@
+//! `updraft wait`, `condor_wait`: returns when jobs have ended. HTCondor's way reads an event log; ours follows the schedd's record.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{self, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use client::{End, Home};
+use jiff::tz::TimeZone;
+use model::JobId;
+use model::userlog::{DateForm, LogStyle};
+use proto::client::{Select, Selector};
+
+use crate::commands::watching::log_wait::{Echo, LogWait, Outcome, Wanted};
+use crate::line::call::{Call, Voice};
+use crate::line::exit::Exit;
+use crate::line::output;
+use crate::line::select;
+use crate::render::values::ads::Form;
+
+/// How often a log is looked at: soon for a person, cheap for a file system.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Wait until jobs have ended.
+///
+/// With job ids it follows the pool's record; exit code 0 if every job ended with exit code 0, 1 if one failed or was removed,
+/// 5 if one was held. With a log file it watches that, as condor_wait does.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Jobs (CLUSTER or CLUSTER.PROC), or a log file.
+    #[arg(value_name = "JOBS|LOG", required = true)]
+    what: Vec<String>,
+    /// No longer than this, seconds.
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+    /// Until so many jobs have ended.
+    #[arg(long, value_name = "N")]
+    num: Option<usize>,
+    /// Say when jobs start and end.
+    #[arg(long)]
+    status: bool,
+    /// Repeat the log's events. Forms after a colon, with commas: ISO_DATE, UTC, SUB_SECOND of dates; JSON or XML of all.
+    #[arg(long)]
+    echo: bool,
+    #[arg(long, hide = true, value_name = "FORMS")]
+    echo_form: Option<String>,
+    /// Go on when all jobs have ended.
+    #[arg(long, conflicts_with = "num")]
+    allevents: bool,
+    /// Say how each job ended as JSON, one a line. Needs jobs, not a log.
+    #[arg(long)]
+    json: bool,
+    /// Accepted: there is nothing to debug.
+    #[arg(long, hide = true)]
+    debug: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If the log cannot be read, or the schedd cannot be asked.
+pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
+    let selectors = select::selectors(&args.what);
+    let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
+    if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
+        follow_record(args, selectors)
+    } else if args.json {
+        bail!("--json tells how jobs end: name jobs, not a log")
+    } else {
+        watch_log(args, call)
+    }
+}
+
+fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
+    let (path, job) = match args.what.as_slice() {
+        [path] => (path, None),
+        [path, job] => (path, Some(job_words(job)?)),
+        _ => bail!("wait needs one log file, and at most one job of it"),
+    };
+    if let Err(error) = fs::metadata(path) {
+        eprintln!("Couldn't open {path}: {}", reason(&error));
+        return Ok(Exit::Failed.into());
+    }
+    let mut wait = LogWait::new(wanted(args, job)?);
+    let start = proto::clock::now().boot_ms;
+    let limit = args.wait.map(|s| start.saturating_add(s.saturating_mul(1000)));
+    loop {
+        let bytes = fs::read(path)?;
+        let (text, outcome) = wait.feed(&String::from_utf8_lossy(&bytes));
+        output::put(&text)?;
+        match outcome {
+            Outcome::Waiting => {}
+            Outcome::AllDone => output::put("All jobs done.\n")?,
+            // The misspelling is HTCondor's, and to the letter.
+            Outcome::NumberDone(n) => {
+                output::put(&format!("Specifed number of jobs ({n}) done.\n"))?;
+            }
+        }
+        if outcome != Outcome::Waiting {
+            let failed = call.voice == Voice::Updraft && wait.any_failed();
+            return Ok(if failed { Exit::Failed } else { Exit::Done }.into());
+        }
+        if limit.is_some_and(|limit| proto::clock::now().boot_ms >= limit) {
+            output::put("Time expired.\n")?;
+            return Ok(
+                if call.voice == Voice::Updraft { Exit::TimedOut } else { Exit::Failed }.into()
+            );
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// An IO error in the words of `strerror`.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// `13`, `13.25` or `13.25.3`.
+fn job_words(text: &str) -> Result<(u32, Option<u32>)> {
+    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([cluster]) => Ok((*cluster, None)),
+        Some([cluster, proc] | [cluster, proc, _]) => Ok((*cluster, Some(*proc))),
+        Some(_) | None => bail!("'{text}' is no job: write CLUSTER or CLUSTER.PROC"),
+    }
+}
+
+fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
+    let zone = TimeZone::system();
+    let mut style = LogStyle { date: DateForm::MonthDay, ..LogStyle::iso(&zone) };
+    let mut whole = None;
+    for form in args.echo_form.iter().flat_map(|forms| forms.split(',')) {
+        match form.to_ascii_uppercase().as_str() {
+            "ISO_DATE" => style.date = DateForm::Iso,
+            "UTC" => style.utc = true,
+            "SUB_SECOND" => style.sub_second = true,
+            "XML" => whole = Some(Form::Xml),
+            "JSON" => whole = Some(Form::Json),
+            _ => bail!("-echo:{form}: the forms are ISO_DATE, UTC, SUB_SECOND, XML and JSON"),
+        }
+    }
+    if whole.is_some() {
+        style.date = DateForm::Iso;
+    }
+    let echo = (args.echo || args.echo_form.is_some()).then_some(Echo { style, form: whole });
+    let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
+    let year = now.to_zoned(zone.clone()).year();
+    Ok(Wanted {
+        job,
+        number: args.num,
+        status: args.status,
+        echo,
+        all_events: args.allevents,
+        zone,
+        year,
+    })
+}
+
+fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> {
+    if let Some(limit) = args.wait {
+        end_after(Duration::from_secs(limit));
+    }
+    let (mut exit, mut ended) = (Exit::Done, 0);
+    let all = Home::from_environment().wait(&Select::Any(selectors), |job, end| {
+        ended += 1;
+        exit = worse(exit, end);
+        if args.json {
+            output::put(&json(job, end))?;
+        } else if args.status || matches!(end, End::Held(_)) {
+            output::put(&format!("{job} {end}\n"))?;
+        }
+        let is_enough = args.num.is_some_and(|number| ended >= number);
+        Ok::<_, anyhow::Error>(if is_enough {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    if all == 0 {
+        bail!("there is no such job, and there was none");
+    }
+    Ok(exit.into())
+}
+
+/// Ends the whole process when the time is up: the connection blocks, and nothing is lost with it.
+fn end_after(limit: Duration) {
+    thread::spawn(move || {
+        thread::sleep(limit);
+        eprintln!("Time expired.");
+        process::exit(Exit::TimedOut.code().into());
+    });
+}
+
+fn json(job: JobId, end: &End) -> String {
+    let (ended, detail) = match end {
+        End::Good => ("success", None),
+        End::Bad(how) => ("failure", Some(how)),
+        End::Held(reason) => ("held", Some(reason)),
+    };
+    let line = serde_json::json!({ "job": job.to_string(), "ended": ended, "detail": detail });
+    format!("{line}\n")
+}
+
+fn worse(exit: Exit, end: &End) -> Exit {
+    match (exit, end) {
+        (_, End::Held(_)) | (Exit::Held, _) => Exit::Held,
+        (_, End::Bad(_)) => Exit::Failed,
+        (exit, End::Good) => exit,
+    }
+}

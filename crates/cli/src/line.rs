@@ -1,0 +1,15 @@
+//! The command line and the two outputs: how options are spelt, which jobs and which pool are meant, in whose voice a command answers,
+//! where it prints, how it ends. It knows no verb.
+
+pub mod ad_file;
+pub mod args;
+pub mod call;
+pub mod connect;
+pub mod exit;
+pub mod links;
+pub mod output;
+pub mod place;
+pub mod release;
+pub mod select;
+pub mod shape;
+pub mod usage;

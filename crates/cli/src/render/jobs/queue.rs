@@ -1,0 +1,463 @@
+//! The views of the queue, as HTCondor 25.14 prints them: batches, jobs, jobs under their DAG, held, running, idle, I/O.
+
+use std::collections::BTreeMap;
+
+use classad::AttrName;
+use model::{Universe, attr};
+use proto::client::{Counts, Totals};
+
+use crate::render::jobs::autocluster;
+use crate::render::jobs::batch;
+use crate::render::jobs::gathered;
+use crate::render::jobs::totals;
+use crate::render::paint::Tone;
+use crate::render::time;
+use crate::render::values::command_line;
+use crate::render::values::print_format::Table;
+use crate::render::values::view::status;
+use crate::render::values::view::status_letter;
+use crate::render::values::view::{Moment, View};
+
+/// The tables that a queue can be shown in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// A line for each batch.
+    Batches,
+    /// A line for each job (`-nobatch`).
+    Jobs,
+    /// A line for each job, those of a DAG below it (`-dag`).
+    Dag,
+    /// Held jobs with their reasons (`-hold`).
+    Held,
+    /// Running jobs with their machines (`-run`).
+    Running,
+    /// Idle jobs with their requests (`-idle`).
+    Idle,
+    /// What jobs read and wrote (`-io`).
+    Io,
+    /// How many jobs ask for the same (`-autocluster`).
+    Autoclusters,
+    /// Factories (`-factory`).
+    Factories,
+    /// Held jobs by cause (`-hold-codes`).
+    HoldCodes,
+    /// Counts only (`-totals`).
+    Totals,
+}
+
+impl Layout {
+    /// Whether it counts jobs, so that those that are alike need be told only once.
+    pub fn is_of_groups(self) -> bool {
+        match self {
+            Self::Batches | Self::Totals => true,
+            Self::Jobs
+            | Self::Dag
+            | Self::Held
+            | Self::Running
+            | Self::Idle
+            | Self::Io
+            | Self::Autoclusters
+            | Self::Factories
+            | Self::HoldCodes => false,
+        }
+    }
+
+    /// The attributes that it is made from.
+    pub fn attributes(self) -> Vec<AttrName> {
+        let own: &[&str] = match self {
+            Self::Batches => &BATCH_ATTRS,
+            Self::Totals => &[],
+            Self::Jobs => &JOB_ATTRS,
+            Self::Dag => &[&JOB_ATTRS[..], &[attr::DAGMAN_JOB_ID, attr::DAG_NODE_NAME]].concat(),
+            Self::Held | Self::HoldCodes => &HELD_ATTRS,
+            Self::Factories => &gathered::FACTORY_ATTRS,
+            Self::Running => &[&TIME_ATTRS[..], &[attr::REMOTE_HOST]].concat(),
+            Self::Idle => &IDLE_ATTRS,
+            Self::Io => &IO_ATTRS,
+            Self::Autoclusters => &autocluster::ATTRS,
+        };
+        SUMMARY_ATTRS.iter().chain(own).copied().map(AttrName::from).collect()
+    }
+}
+
+/// What every line of a job and the totals below a table are made from.
+pub const SUMMARY_ATTRS: [&str; 6] = [
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    attr::OWNER,
+    attr::USER,
+    attr::JOB_STATUS,
+    attr::JOB_UNIVERSE,
+];
+
+const BATCH_ATTRS: [&str; 6] = [
+    attr::JOB_BATCH_NAME,
+    attr::Q_DATE,
+    attr::TOTAL_SUBMIT_PROCS,
+    attr::JOB_MATERIALIZE_NEXT_PROC_ID,
+    attr::DAG_NODES_TOTAL,
+    attr::DAG_NODES_DONE,
+];
+
+/// When a job came, and how long it has run.
+pub(crate) const TIME_ATTRS: [&str; 4] =
+    [attr::Q_DATE, attr::REMOTE_WALL_CLOCK_TIME, attr::SHADOW_BDAY, attr::JOB_CURRENT_START_DATE];
+
+const JOB_ATTRS: [&str; 14] = [
+    TIME_ATTRS[0],
+    TIME_ATTRS[1],
+    TIME_ATTRS[2],
+    TIME_ATTRS[3],
+    attr::CUMULATIVE_REMOTE_USER_CPU,
+    attr::CUMULATIVE_REMOTE_SYS_CPU,
+    attr::JOB_PRIO,
+    attr::IMAGE_SIZE,
+    attr::MEMORY_USAGE,
+    attr::CMD,
+    attr::ARGS,
+    attr::ARGUMENTS,
+    attr::TRANSFERRING_INPUT,
+    "TransferringOutput",
+];
+
+const HELD_ATTRS: [&str; 4] = [
+    attr::ENTERED_CURRENT_STATUS,
+    attr::HOLD_REASON,
+    attr::HOLD_REASON_CODE,
+    attr::HOLD_REASON_SUB_CODE,
+];
+
+const IDLE_ATTRS: [&str; 4] =
+    [attr::REQUEST_CPUS, attr::REQUEST_MEMORY, attr::NUM_JOB_STARTS, attr::LAST_REMOTE_HOST];
+
+const IO_ATTRS: [&str; 6] = [
+    "FileReadBytes",
+    "FileWriteBytes",
+    attr::REMOTE_WALL_CLOCK_TIME,
+    attr::NUM_JOB_STARTS,
+    attr::TRANSFERRING_INPUT,
+    "TransferringOutput",
+];
+
+/// The schedd that a table of its jobs names in its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The schedd's name.
+    pub name: String,
+    /// Its address, for people.
+    pub address: String,
+}
+
+/// Everything that a view of the queue is made from.
+#[derive(Clone, Debug)]
+pub struct Answer<'a> {
+    pub source: &'a Source,
+    /// When and where.
+    pub moment: &'a Moment,
+    /// The jobs that were asked for, in order.
+    pub jobs: &'a [classad::ClassAd],
+    /// The schedd's counts.
+    pub totals: &'a Totals,
+    /// The user of whom a line of totals is wanted: name and how it is shown (`alice@localhost`).
+    pub me: Option<(&'a str, &'a str)>,
+    /// The longest line, if the output is a terminal.
+    pub width: Option<usize>,
+}
+
+const JOBS_HEADING: &str = " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD";
+
+/// The view as text.
+pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
+    let mut out = head(answer);
+    let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
+    let lines = match layout {
+        Layout::Batches => batch::lines(&jobs),
+        Layout::Jobs => table(JOBS_HEADING, &jobs, job_line),
+        Layout::Dag => dag_lines(&jobs),
+        Layout::Held => {
+            table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line)
+        }
+        Layout::Running => {
+            let heading = " ID      OWNER            SUBMITTED     RUN_TIME HOST(S)";
+            table(heading, &jobs, |job| running_line(job, answer.source))
+        }
+        Layout::Idle => table(
+            " ID      OWNER          UNIVERSE  CPUS MEMORY   STARTS LAST_HOST",
+            &jobs,
+            idle_line,
+        ),
+        Layout::Io => {
+            table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
+        }
+        Layout::Autoclusters => plain(autocluster::lines(&jobs)),
+        Layout::Factories => plain(gathered::factories(&jobs)),
+        Layout::HoldCodes => plain(gathered::hold_codes(&jobs)),
+        Layout::Totals => Vec::new(),
+    };
+    for (tone, line) in &lines {
+        out += &answer.moment.paint.text(*tone, cut(line, answer.width));
+        out.push('\n');
+    }
+    match layout {
+        Layout::Running | Layout::Idle | Layout::Autoclusters | Layout::Factories => {}
+        Layout::Totals => write_totals(answer, &jobs, &mut out),
+        Layout::Batches
+        | Layout::Jobs
+        | Layout::Dag
+        | Layout::Held
+        | Layout::HoldCodes
+        | Layout::Io => {
+            out.push('\n');
+            write_totals(answer, &jobs, &mut out);
+        }
+    }
+    out
+}
+
+/// A table of the user's own, with the same lines before and after it unless it does without.
+pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
+    let mut out = String::new();
+    if table.title {
+        out += &head(answer);
+    }
+    out += &table.render(answer.jobs, answer.moment);
+    if table.summary {
+        out.push('\n');
+        let jobs: Vec<View<'_>> =
+            answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
+        write_totals(answer, &jobs, &mut out);
+    }
+    out
+}
+
+/// What HTCondor 25.14 prints for `-group-by`: it neither groups nor counts any job.
+pub fn render_group_by(answer: &Answer<'_>) -> String {
+    const LEFT_OVER: usize = 51;
+    let none = Answer { jobs: &[], ..answer.clone() };
+    let totals = totals::line("query", &Counts::default());
+    format!("{}{JOBS_HEADING}\n\n{totals}{}\n\n", head(&none), " ".repeat(LEFT_OVER))
+}
+
+/// The line that says who answers.
+fn head(answer: &Answer<'_>) -> String {
+    format!("\n\n-- Schedd: {} @ {}\n", answer.source.shown(), time::head(answer.moment))
+}
+
+impl Source {
+    /// Name and address; HTCondor leaves the details of an address away.
+    pub fn shown(&self) -> String {
+        let Self { name, address } = self;
+        match address.split_once('?') {
+            Some((place, _)) => format!("{name} : {place}?..."),
+            None => format!("{name} : {address}"),
+        }
+    }
+}
+
+/// The beginning of a line that fits into the terminal.
+fn cut(line: &str, width: Option<usize>) -> &str {
+    let end =
+        width.and_then(|width| line.char_indices().nth(width)).map_or(line.len(), |(at, _)| at);
+    &line[..end]
+}
+
+fn write_totals(answer: &Answer<'_>, jobs: &[View<'_>], out: &mut String) {
+    *out += &totals::line("query", &totals::count(jobs.iter().copied()));
+    *out += " \n";
+    if let Some((owner, shown)) = answer.me {
+        *out += &totals::line(shown, &totals::of(answer.totals, Some(owner)));
+        *out += " \n";
+    }
+    *out += &totals::line("all users", &totals::of(answer.totals, None));
+    *out += "\n\n";
+}
+
+/// Lines with their tones: headings first, then a line for each job.
+fn table(
+    heading: &str,
+    jobs: &[View<'_>],
+    line: impl Fn(View<'_>) -> String,
+) -> Vec<(Tone, String)> {
+    let rows = jobs.iter().map(|job| (job.tone(), line(*job)));
+    std::iter::once((Tone::Heading, heading.to_owned())).chain(rows).collect()
+}
+
+/// Plain lines below their headings.
+fn plain(lines: Vec<String>) -> Vec<(Tone, String)> {
+    let tone = |i: usize| if i == 0 { Tone::Heading } else { Tone::Plain };
+    lines.into_iter().enumerate().map(|(i, line)| (tone(i), line)).collect()
+}
+
+/// `  36.0   `: how every line of a job begins.
+fn id(job: View<'_>) -> String {
+    let cluster = job.int(attr::CLUSTER_ID).unwrap_or(0);
+    format!("{cluster:>4}.{:<3}", job.int(attr::PROC_ID).unwrap_or(0))
+}
+
+fn job_line(job: View<'_>) -> String {
+    format!("{} {:<14.14} {}", id(job), job.owner(), facts(job))
+}
+
+/// What the views of jobs and of DAGs have in common.
+fn facts(job: View<'_>) -> String {
+    format!(
+        "{} {:>12} {:<2} {:<3} {:>4.1} {}",
+        submitted(job),
+        run_time(job),
+        state(job),
+        job.int(attr::JOB_PRIO).unwrap_or(0),
+        size_mib(job),
+        command_line::of_job(job)
+    )
+}
+
+fn submitted(job: View<'_>) -> String {
+    time::date(job.int(attr::Q_DATE).unwrap_or(0), &job.moment.zone)
+}
+
+/// The time of all runs, and of the one under way.
+pub(crate) fn run_time(job: View<'_>) -> String {
+    let before = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);
+    let running =
+        matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED);
+    let since = job.int(attr::SHADOW_BDAY).or_else(|| job.int(attr::JOB_CURRENT_START_DATE));
+    let now = match since {
+        Some(since) if running => job.moment.now.saturating_sub(since).max(0),
+        Some(_) | None => 0,
+    };
+    time::length(now.saturating_add(time::whole_seconds(before)))
+}
+
+/// The letter, and the direction in which files travel.
+fn state(job: View<'_>) -> String {
+    let says = |name: &str| job.value(name).is_true();
+    match job.status() {
+        status::RUNNING if says(attr::TRANSFERRING_INPUT) => "<".to_owned(),
+        status::RUNNING if says("TransferringOutput") => ">".to_owned(),
+        number => status_letter(number).to_string(),
+    }
+}
+
+/// Memory in use, or else the size of the image, MiB.
+pub(crate) fn size_mib(job: View<'_>) -> f64 {
+    let image = || job.real(attr::IMAGE_SIZE).map(|kib| kib / 1024.0);
+    job.real(attr::MEMORY_USAGE).or_else(image).unwrap_or(0.0)
+}
+
+fn held_line(job: View<'_>) -> String {
+    let since = job.int(attr::ENTERED_CURRENT_STATUS).unwrap_or(0);
+    let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
+    let sub = job.int(attr::HOLD_REASON_SUB_CODE).map(|sub| format!("/{sub}")).unwrap_or_default();
+    let reason = job.text_or_undefined(attr::HOLD_REASON);
+    let since = time::date(since, &job.moment.zone);
+    format!("{} {:<14.14} {since} {code:>4}{sub:<4} {reason}", id(job), job.owner())
+}
+
+fn running_line(job: View<'_>, source: &Source) -> String {
+    let universe = job.int(attr::JOB_UNIVERSE).and_then(Universe::from_number);
+    let host = match job.text(attr::REMOTE_HOST) {
+        // It runs beside the schedd.
+        _ if universe.is_some_and(Universe::is_beside) => source.name.clone(),
+        Some(host) => host,
+        None => "[????????????????]".to_owned(),
+    };
+    format!("{} {:<14.14} {} {:>12} {host}", id(job), job.owner(), submitted(job), run_time(job))
+}
+
+fn idle_line(job: View<'_>) -> String {
+    let number =
+        |name: &str| job.int(name).map_or_else(|| "undefined".to_owned(), |n| n.to_string());
+    format!(
+        "{} {:<14.14} {:<9} {:>4} {:>8} {:>6} {}",
+        id(job),
+        job.owner(),
+        universe(job.int(attr::JOB_UNIVERSE).unwrap_or(0)),
+        number(attr::REQUEST_CPUS),
+        number(attr::REQUEST_MEMORY),
+        job.int(attr::NUM_JOB_STARTS).unwrap_or(0),
+        job.text_or_undefined(attr::LAST_REMOTE_HOST)
+    )
+}
+
+fn io_line(job: View<'_>) -> String {
+    let read = job.real("FileReadBytes").unwrap_or(0.0);
+    let written = job.real("FileWriteBytes").unwrap_or(0.0);
+    let wall = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0).max(1.0);
+    format!(
+        "{} {:<14.14} {:>4} {:<2} {:>6} {:>7} {:>7}/s",
+        id(job),
+        job.owner(),
+        job.int(attr::NUM_JOB_STARTS).unwrap_or(0),
+        state(job),
+        metric(read),
+        metric(written),
+        metric((read + written) / wall)
+    )
+}
+
+/// `12.3 MB`.
+fn metric(bytes: f64) -> String {
+    let mut value = bytes;
+    let mut unit = "B";
+    for next in ["KB", "MB", "GB", "TB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// `JobUniverse` by name.
+pub(crate) fn universe(number: i64) -> &'static str {
+    match number {
+        5 => "Vanilla",
+        7 => "Scheduler",
+        8 => "MPI",
+        9 => "Grid",
+        10 => "Java",
+        11 => "Parallel",
+        12 => "Local",
+        13 => "VM",
+        _ => "Unknown",
+    }
+}
+
+/// Jobs under the DAG that submitted them, to any depth.
+fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
+    let heading = " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST PRI SIZE CMD";
+    let parent = |job: &View<'_>| job.int(attr::DAGMAN_JOB_ID);
+    let present: Vec<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
+    let mut children: BTreeMap<i64, Vec<View<'_>>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for job in jobs {
+        match parent(job).filter(|id| present.contains(id)) {
+            Some(id) => children.entry(id).or_default().push(*job),
+            None => roots.push(*job),
+        }
+    }
+    let mut lines = vec![(Tone::Heading, heading.to_owned())];
+    for root in roots {
+        dag_branch(root, 0, &mut children, &mut lines);
+    }
+    lines
+}
+
+/// One job and what is below it. A DAG's children are taken out of the map, so that a cycle in a hostile answer ends.
+fn dag_branch<'a>(
+    job: View<'a>,
+    depth: usize,
+    children: &mut BTreeMap<i64, Vec<View<'a>>>,
+    lines: &mut Vec<(Tone, String)>,
+) {
+    let name = match job.text(attr::DAG_NODE_NAME) {
+        Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth)),
+        Some(_) | None => job.owner(),
+    };
+    lines.push((job.tone(), format!("{} {name:<17} {}", id(job), facts(job))));
+    let below = job.int(attr::CLUSTER_ID).and_then(|id| children.remove(&id)).unwrap_or_default();
+    for child in below {
+        dag_branch(child, depth + 1, children, lines);
+    }
+}

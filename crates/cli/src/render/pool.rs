@@ -1,0 +1,5 @@
+//! Tables of machines, daemons and accounts.
+
+pub mod accounts;
+pub mod daemons;
+pub mod machines;

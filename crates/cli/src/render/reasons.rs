@@ -1,0 +1,4 @@
+//! Why jobs wait, and what would help.
+
+pub mod advice;
+pub mod analysis;

@@ -2,7 +2,7 @@
 //!
 //! - [`server`]: puts the parts together and runs them.
 //! - `engine`: the one task that owns core and store; a batch at a time: decide, apply, commit, perform.
-//! - `clients`: users' commands, one task each.
+//! - `clients`: users' commands, one task each; `places`: how many of them at a time; `recent`: the record's end, for all who follow it.
 //! - `history`: reading finished jobs and the record beside the engine.
 //! - `links`: connections to the negotiator and to startds.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
@@ -18,6 +18,8 @@ mod links;
 mod logtext;
 pub mod mail;
 mod mail_text;
+mod places;
+mod recent;
 mod rows;
 pub mod server;
 mod spool;

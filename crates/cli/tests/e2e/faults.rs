@@ -1,10 +1,15 @@
 //! What users, disks and peers do wrong must hold up nobody else: paths that never answer, clients that die, files that are damaged.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 
 use nix::sys::stat::Mode;
+use proto::client::{Ask, Request, Select};
+use proto::frame::encode;
+use proto::net::{Hello, PROTOCOL, Role};
 
-use crate::harness::{Pool, events, eventually};
+use crate::harness::{Pool, events, eventually, text, updraft};
 
 #[test]
 fn a_log_that_takes_nothing_holds_up_no_other_job_and_no_command() {
@@ -28,4 +33,52 @@ fn a_log_that_takes_nothing_holds_up_no_other_job_and_no_command() {
     assert_eq!(events(&log, "000"), 4, "of {cluster} and the last");
     let said = fs::read_to_string(pool.home().join("log/schedd.log")).unwrap();
     assert!(said.contains("a log must be a plain file"), "{said}");
+}
+
+/// A client that asks to follow the record, and has read nothing yet.
+fn follower(pool: &Pool) -> UnixStream {
+    let mut stream = UnixStream::connect(pool.home().join("run/schedd.sock")).unwrap();
+    let hello = Hello { protocol: PROTOCOL, version: String::new(), role: Role::Command };
+    let body = Ask::Events { since: model::Seq(1), follow: true, select: Select::All };
+    for frame in [encode(&hello).unwrap(), encode(&Request { id: 1, body }).unwrap()] {
+        stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes()).unwrap();
+        stream.write_all(&frame).unwrap();
+    }
+    stream
+}
+
+/// How many descriptors a process has open.
+fn descriptors(pid: i64) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn followers_that_died_and_followers_that_read_nothing_leave_places_for_others() {
+    let pool = Pool::start(1);
+    let schedd = pool.pid("schedd").unwrap();
+    let before = descriptors(schedd);
+    let limit = ["60", updraft().to_str().unwrap(), "q"].map(str::to_owned);
+    let answers = || {
+        let words: Vec<&str> = limit.iter().map(String::as_str).collect();
+        let out = pool.program("timeout".as_ref(), &words);
+        assert!(out.status.success(), "{}", text(&out));
+    };
+    let most = fs::read_to_string(format!("/proc/{schedd}/limits")).unwrap();
+    let most = most.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let most: usize = most.split_whitespace().nth(3).unwrap().parse().unwrap();
+    // More in all than there can be places, while nothing happens that they could be told of.
+    for _ in 0..6 {
+        let some: Vec<UnixStream> = (0..800.min(most / 8)).map(|_| follower(&pool)).collect();
+        drop(some);
+        answers();
+    }
+    eventually("those that died have given back their places", || {
+        descriptors(schedd) < before + 50
+    });
+    // Those that live and read nothing are refused before they have every place.
+    let living: Vec<UnixStream> = (0..(most / 2).min(900)).map(|_| follower(&pool)).collect();
+    answers();
+    pool.submit("executable = /bin/true\nqueue\n");
+    pool.until("1.0", "JobStatus", "4");
+    drop(living);
 }

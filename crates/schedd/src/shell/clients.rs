@@ -10,19 +10,25 @@ use model::{ClusterSpec, JobId, Procs, Seq, SubmitToken};
 use proto::client::{
     Acted, Answer, AskSchedd, FilesAsk, Identity, Query, Refusal, Request, Response, Select,
 };
-use proto::net::{Connection, Incoming, Listener, NetError, Peer, Sender};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Sender};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::history::History;
+use super::places::{Place, Places};
+use super::recent::Recent;
 use super::spool::Spool;
 use super::store::StoreError;
 use crate::core::{Actor, Input, SpoolStep};
 use crate::shell::engine::{EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 
-/// Connections at a time: commands are short; a user's loop of a thousand `q` waits its turn.
-const CONNECTIONS: usize = 1024;
+/// Requests that may wait while one is answered: commands ask one thing after the other.
+const PIPELINED: usize = 2;
+
+/// How long a peer may take to read a part of an answer: the time that somebody takes over a page of `q | less`, and not the rest
+/// of the schedd's life.
+pub(crate) const READING: Duration = Duration::from_secs(600);
 
 /// How long a peer may take to say who it is.
 const GREETING: Duration = Duration::from_secs(5);
@@ -42,8 +48,10 @@ pub(crate) struct Desk {
     pub(crate) engine: mpsc::Sender<EngineInput>,
     pub(crate) history: History,
     pub(crate) spool: Spool,
-    /// The last position of the record, as it grows.
-    pub(crate) follow: watch::Receiver<u64>,
+    /// The latest of the record.
+    pub(crate) recent: Arc<Recent>,
+    /// How long a peer may take to read ([`READING`]).
+    pub(crate) patience: Duration,
     pub(crate) identity: Identity,
     pub(crate) pool_uid: u32,
 }
@@ -55,21 +63,26 @@ enum Broken {
     Net(#[from] NetError),
     #[error("the schedd stops")]
     Stopping,
+    #[error("the peer has gone")]
+    Gone,
+    #[error("the peer did not read its answer within {0:?}")]
+    Deaf(Duration),
+    #[error("the peer asks without waiting for answers")]
+    Impatient,
 }
 
 /// Takes connections for ever.
 pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Some(room) = places.room().await else { return };
         match listener.accept().await {
             Ok(incoming) => {
-                let desk = Arc::clone(&desk);
+                let (desk, places) = (Arc::clone(&desk), Arc::clone(&places));
                 tokio::spawn(async move {
-                    if let Err(error) = attend(incoming, &desk).await {
+                    if let Err(error) = attend(incoming, &desk, &places, room).await {
                         tracing::debug!(%error, "a connection ended");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -80,18 +93,56 @@ pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
     }
 }
 
-async fn attend(incoming: Incoming, desk: &Desk) -> Result<(), Broken> {
+async fn attend(
+    incoming: Incoming,
+    desk: &Desk,
+    places: &Arc<Places>,
+    room: OwnedSemaphorePermit,
+) -> Result<(), Broken> {
     let Ok(greeted) = timeout(GREETING, incoming.greet()).await else {
         return Err(NetError::NoHello.into());
     };
-    let Connection { peer, sender, mut receiver } = greeted?;
+    let Connection { peer, sender, receiver } = greeted?;
+    let place = places.take(peer.uid, room);
     let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
     let by = actor(&peer, superuser);
-    let mut visit =
-        Visit { desk, by, sender, staged: BTreeMap::new(), arriving: Arriving::default() };
-    while let Some(Request { id, body }) = receiver.recv().await? {
-        visit.answer(id, body).await?;
+    let (left, gone) = watch::channel(false);
+    let (asks, mut asked) = mpsc::channel(PIPELINED);
+    let mut visit = Visit {
+        desk,
+        by,
+        sender,
+        place,
+        gone,
+        staged: BTreeMap::new(),
+        arriving: Arriving::default(),
+    };
+    let answering = async {
+        while let Some(Request { id, body }) = asked.recv().await {
+            visit.answer(id, body).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(hear(receiver, asks, left), answering).map(|_| ())
+}
+
+/// Takes requests, also while one is answered: only who listens notices that the peer has gone. What it asked before is done.
+async fn hear(
+    mut receiver: Receiver,
+    asks: mpsc::Sender<Request>,
+    left: watch::Sender<bool>,
+) -> Result<(), Broken> {
+    loop {
+        match receiver.recv().await {
+            Ok(Some(request)) => asks.try_send(request).map_err(|_| Broken::Impatient)?,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::debug!(%error, "a connection broke");
+                break;
+            }
+        }
     }
+    left.send_replace(true);
     Ok(())
 }
 
@@ -103,6 +154,10 @@ struct Visit<'a> {
     desk: &'a Desk,
     by: Actor,
     sender: Sender,
+    /// Why it has none, if it has none.
+    place: Result<Place, Refusal>,
+    /// Whether the peer has closed its end.
+    gone: watch::Receiver<bool>,
     staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
     /// The files that come with a spooled job.
     arriving: Arriving,
@@ -110,6 +165,10 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn answer(&mut self, id: u64, ask: AskSchedd) -> Result<(), Broken> {
+        if let Err(refusal) = &self.place {
+            let refusal = refusal.clone();
+            return self.say(id, Answer::Refused(refusal)).await;
+        }
         let by = self.by.clone();
         match ask {
             AskSchedd::ReserveCluster { token } => {
@@ -303,12 +362,24 @@ impl Visit<'_> {
         follow: bool,
         select: &Select,
     ) -> Result<(), Broken> {
-        let mut follower = self.desk.follow.clone();
+        let following = match (follow, &self.place) {
+            (true, Ok(place)) => match place.follow() {
+                Ok(following) => Some(following),
+                Err(refusal) => return self.say(id, Answer::Refused(refusal)).await,
+            },
+            (false, _) | (true, Err(_)) => None,
+        };
+        let mut grown = self.desk.recent.grown();
+        let mut finding = self.desk.history.finding(select);
         let mut next = since;
         loop {
-            let grown_to = *follower.borrow_and_update();
+            let grown_to = *grown.borrow_and_update();
             while next.0 <= grown_to {
-                match self.desk.history.events(next, Seq(grown_to), select).await {
+                let found = match self.desk.recent.since(next) {
+                    Some(page) => finding.among(&page, next).await,
+                    None => finding.stored(next, Seq(grown_to)).await,
+                };
+                match found {
                     Ok((events, after)) => {
                         if !events.is_empty() {
                             self.say_part(id, Answer::Events(events)).await?;
@@ -318,10 +389,18 @@ impl Visit<'_> {
                     Err(error) => return self.say(id, cannot_read(&error)).await,
                 }
             }
-            if !follow {
-                return self.say(id, Answer::Done).await;
+            let Some(following) = &following else { return self.say(id, Answer::Done).await };
+            tokio::select! {
+                ended = self.gone.wait_for(|gone| *gone) => {
+                    return Err(ended.map_or(Broken::Stopping, |_| Broken::Gone));
+                }
+                news = async {
+                    if let Some(pause) = following.pause() {
+                        sleep(pause).await;
+                    }
+                    grown.changed().await
+                } => news.map_err(|_| Broken::Stopping)?,
             }
-            follower.changed().await.map_err(|_| Broken::Stopping)?;
         }
     }
 
@@ -345,11 +424,19 @@ impl Visit<'_> {
     }
 
     async fn say(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
-        Ok(self.sender.send(&Response { id, last: true, body }).await?)
+        self.send(&Response { id, last: true, body }).await
     }
 
     async fn say_part(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
-        Ok(self.sender.send(&Response { id, last: false, body }).await?)
+        self.send(&Response { id, last: false, body }).await
+    }
+
+    async fn send(&mut self, response: &Response) -> Result<(), Broken> {
+        let patience = self.desk.patience;
+        match timeout(patience, self.sender.send(response)).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(Broken::Deaf(patience)),
+        }
     }
 }
 

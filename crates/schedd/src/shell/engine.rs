@@ -3,19 +3,21 @@
 //!
 //! A commit that fails ends the process: what is in memory is then not true, and a restart loads what is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
 use model::{JobId, Now, ProcId};
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::links::Links;
 use super::logtext;
 use super::logtext::LogForms;
 use super::mail_text::Office;
+use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
 use crate::core::run_batch;
@@ -81,8 +83,8 @@ pub(crate) struct Engine {
     log_forms: LogForms,
     /// The schedd's address, for event 000.
     host: String,
-    /// Tells followers of the record that it has grown.
-    recorded: watch::Sender<u64>,
+    /// Where followers of the record find what is new.
+    recent: Arc<Recent>,
     dropped: u64,
 }
 
@@ -96,7 +98,7 @@ pub(crate) struct Parts {
     pub(crate) mail: Post,
     pub(crate) log_forms: LogForms,
     pub(crate) host: String,
-    pub(crate) recorded: watch::Sender<u64>,
+    pub(crate) recent: Arc<Recent>,
 }
 
 /// A batch as it came in, taken apart.
@@ -144,8 +146,8 @@ impl Post {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, spool, logs, mail, log_forms, host, recorded } = parts;
-        Self { core, store, links, spool, logs, mail, log_forms, host, recorded, dropped: 0 }
+        let Parts { core, store, links, spool, logs, mail, log_forms, host, recent } = parts;
+        Self { core, store, links, spool, logs, mail, log_forms, host, recent, dropped: 0 }
     }
 
     /// Runs until it is told to stop.
@@ -189,9 +191,7 @@ impl Engine {
         self.make_spools(&batch.effects);
         self.logs.write(texts);
         self.mail.post(letters);
-        if let Some(last) = batch.dirty.recorded.last() {
-            self.recorded.send_replace(last.seq.0);
-        }
+        self.recent.add(batch.dirty.recorded);
         self.perform(batch.effects);
         for (client, answer) in taken.clients.into_iter().zip(batch.answers) {
             if let Some(client) = client {

@@ -45,20 +45,35 @@ impl History {
         }
     }
 
-    /// Events from `since` to at most `last` that concern the selected jobs, and where to go on.
-    pub(crate) async fn events(
-        &self,
+    /// Starts to look for events that concern the selected jobs.
+    pub(crate) fn finding<'a>(&'a self, select: &'a Select) -> Finding<'a> {
+        Finding { history: self, select, owners: BTreeMap::new() }
+    }
+}
+
+/// Events that concern some jobs.
+pub(crate) struct Finding<'a> {
+    history: &'a History,
+    select: &'a Select,
+    /// Whose some clusters are.
+    owners: BTreeMap<ClusterId, Option<UserName>>,
+}
+
+impl Finding<'_> {
+    /// Those of the store, from `since` to at most `last`, and where to go on.
+    pub(crate) async fn stored(
+        &mut self,
         since: Seq,
         last: Seq,
-        select: &Select,
     ) -> Result<(Vec<Recorded>, Seq), StoreError> {
-        let (page, after) = match clusters_of(select) {
+        let reader = &self.history.reader;
+        let (page, after) = match clusters_of(self.select) {
             Some(clusters) => {
-                let (page, after) = self.reader.events_of(since.0, last.0, &clusters).await?;
+                let (page, after) = reader.events_of(since.0, last.0, &clusters).await?;
                 (page, Seq(after))
             }
             None => {
-                let page = self.reader.events(since.0).await?;
+                let page = reader.events(since.0).await?;
                 let after = page.last().map_or(since.next(), |row| Seq(row.seq).next());
                 (page, after)
             }
@@ -66,18 +81,31 @@ impl History {
         let mut chosen = Vec::new();
         for row in &page {
             let recorded = rows::recorded(row)?;
-            if self.concerns(select, &recorded).await? {
+            if self.concerns(&recorded).await? {
                 chosen.push(recorded);
             }
         }
         Ok((chosen, after))
     }
 
-    async fn concerns(&self, select: &Select, recorded: &Recorded) -> Result<bool, StoreError> {
-        let (cluster, job, owner) = match &recorded.what {
-            Happening::ClusterSubmitted { cluster, owner, .. } => {
-                (*cluster, None, Some(owner.clone()))
+    /// Those among these, which begin at `since`, and where to go on.
+    pub(crate) async fn among(
+        &mut self,
+        page: &[Arc<Recorded>],
+        since: Seq,
+    ) -> Result<(Vec<Recorded>, Seq), StoreError> {
+        let mut chosen = Vec::new();
+        for recorded in page {
+            if self.concerns(recorded).await? {
+                chosen.push((**recorded).clone());
             }
+        }
+        Ok((chosen, page.last().map_or(since.next(), |last| last.seq.next())))
+    }
+
+    async fn concerns(&mut self, recorded: &Recorded) -> Result<bool, StoreError> {
+        let (cluster, job, owner) = match &recorded.what {
+            Happening::ClusterSubmitted { cluster, owner, .. } => (*cluster, None, Some(owner)),
             Happening::FactoryEnded { cluster, .. } | Happening::JobsWait { cluster, .. } => {
                 (*cluster, None, None)
             }
@@ -85,7 +113,7 @@ impl History {
             | Happening::JobEdited { job, .. }
             | Happening::JobSaid { job, .. } => (job.cluster, Some(*job), None),
         };
-        match select {
+        match self.select {
             // A constraint needs the ad as it was at the event, which is not kept: everything is given.
             Select::All | Select::Constraint(_) => Ok(true),
             Select::Any(selectors) => {
@@ -95,9 +123,10 @@ impl History {
                         Selector::Job(wanted) => {
                             job.map_or(wanted.cluster == cluster, |job| job == *wanted)
                         }
-                        Selector::Owner(wanted) => {
-                            self.is_owner(wanted, cluster, owner.as_ref()).await?
-                        }
+                        Selector::Owner(wanted) => match owner {
+                            Some(owner) => owner == wanted,
+                            None => self.owner(cluster).await? == Some(wanted),
+                        },
                     };
                     if named {
                         return Ok(true);
@@ -108,21 +137,16 @@ impl History {
         }
     }
 
-    async fn is_owner(
-        &self,
-        wanted: &UserName,
-        cluster: ClusterId,
-        known: Option<&UserName>,
-    ) -> Result<bool, StoreError> {
-        if let Some(owner) = known {
-            return Ok(owner == wanted);
+    async fn owner(&mut self, cluster: ClusterId) -> Result<Option<&UserName>, StoreError> {
+        if !self.owners.contains_key(&cluster) {
+            let row = self.history.reader.cluster(cluster.0).await?;
+            let record = row.as_ref().map(rows::cluster_record).transpose()?;
+            if self.owners.len() >= CLUSTERS_KEPT {
+                self.owners.clear();
+            }
+            self.owners.insert(cluster, record.map(|record| record.body.owner));
         }
-        let row = self.reader.cluster(cluster.0).await?;
-        Ok(row
-            .as_ref()
-            .map(rows::cluster_record)
-            .transpose()?
-            .is_some_and(|record| record.body.owner == *wanted))
+        Ok(self.owners.get(&cluster).and_then(Option::as_ref))
     }
 }
 

@@ -11,12 +11,13 @@ use model::{MachineName, ScheddName};
 use proto::client::Identity;
 use proto::clock;
 use proto::net::{Admission, Listener, NetError, Role};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::history::History;
 use super::links::Links;
 pub use super::logtext::LogForms;
 use super::mail_text::Office;
+use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
 use crate::core::{Beside, Config as CoreConfig, Core, EventLog, Starts, SystemPolicy};
@@ -127,7 +128,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     );
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
-    let (recorded, follow) = watch::channel(loaded.last_seq);
+    let recent = Arc::new(Recent::new(loaded.last_seq));
     let logs = LogWriter::start(
         &pending_texts(&loaded),
         Surroundings {
@@ -148,8 +149,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let mail = post(office, config.mail, &loaded, inputs.clone())?;
     let files = spool.clone();
     let log_forms = config.log_forms;
+    let news = Arc::clone(&recent);
     let engine =
-        Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, host, recorded });
+        Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, host, recent });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener =
@@ -167,7 +169,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         engine: inputs.clone(),
         history,
         spool: files,
-        follow,
+        recent: news,
+        patience: clients::READING,
         identity,
         pool_uid: uid,
     });

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, gethostname};
 use proto::net::{Admission, local_address};
 use schedd::MailRoute;
@@ -33,6 +34,9 @@ const TAKEN: u8 = 75;
 
 /// The most runs alive at a time on one machine: far above its processors, far below its process table.
 const RUNS_MAX: usize = 4096;
+
+/// Descriptors that a daemon wants: a connection for each of thousands of commands and machines.
+const DESCRIPTORS: u64 = 65_536;
 
 /// Runs it.
 ///
@@ -63,6 +67,9 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
         tracing::warn!(daemon = role.name(), "another process is that daemon already");
         return Ok(ExitCode::from(TAKEN));
     };
+    if role != DaemonRole::Launcher {
+        raise_descriptors();
+    }
     match role {
         DaemonRole::Launcher => launcher(&home)?,
         DaemonRole::Negotiator => negotiator(&home)?,
@@ -146,6 +153,15 @@ fn schedd(home: &Home) -> Result<()> {
     // Two: long answers are written beside the engine.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async { schedd::run(config, told_to_stop()?).await.context("run the schedd") })
+}
+
+/// As many descriptors as the system lets the process have: each connection takes one. Not for the launcher: jobs have its limits.
+fn raise_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of descriptors");
+    }
 }
 
 /// `UPDRAFT_MAIL`, else sendmail where it usually is, else no way at all.

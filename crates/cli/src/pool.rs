@@ -2,8 +2,11 @@
 //! and says how they are; what they do is theirs. The verbs `pool` and `run` are thin callers of this.
 
 pub mod configuration;
+mod failure;
 mod guard;
+mod restore;
 mod supervisor;
+pub mod trust;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,6 +28,7 @@ use client::{AskError, Negotiator, Schedd, Startd};
 
 pub use client::lock::{Lock, take as take_lock};
 pub use guard::{NAME as GUARD, own, run as guard};
+pub use restore::{backup, restore};
 pub use supervisor::{NAME as SUPERVISOR, run as supervise};
 
 /// How long `start` waits for the pool to accept jobs. Generous: a laden machine is slow, and a failed start says why at once.
@@ -82,7 +86,9 @@ pub enum PoolError {
         dir: PathBuf,
     },
     /// It did not come up.
-    #[error("start the pool in {dir}: the {daemon} does not answer after {seconds} s; see {log}")]
+    #[error(
+        "start the pool in {dir}: the {daemon} does not answer after {seconds} s; it said last: {said}; see {log}"
+    )]
     NotUp {
         /// The pool's folder.
         dir: PathBuf,
@@ -90,9 +96,28 @@ pub enum PoolError {
         daemon: &'static str,
         /// For how long.
         seconds: u64,
+        /// The last line of its log.
+        said: String,
         /// Where it says why.
         log: PathBuf,
     },
+    /// It ends again and again.
+    #[error("start the pool in {dir}: the {daemon} ends: {said}; see {log}")]
+    Ends {
+        dir: PathBuf,
+        /// The daemon that does.
+        daemon: &'static str,
+        /// The last line of its log.
+        said: String,
+        /// Where it says more.
+        log: PathBuf,
+    },
+    /// Its folder is not to be trusted.
+    #[error(transparent)]
+    Untrusted(#[from] trust::Untrusted),
+    /// Its queue was not copied or put back.
+    #[error(transparent)]
+    Backup(#[from] schedd::BackupError),
     /// A process could not be signalled.
     #[error("stop the {daemon}, process {pid}")]
     Signal {
@@ -136,6 +161,7 @@ pub struct ProcessStatus {
 /// If its folder cannot be used or a daemon does not come up.
 pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, PoolError> {
     make_folders(home)?;
+    failure::forget(home);
     let supervised = home.is_supervised();
     keep_settings(home, wanted, supervised)?;
     let dead = DaemonRole::ALL
@@ -146,7 +172,12 @@ pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, 
         supervisor::start_role(home, program, SUPERVISOR)
             .map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
     }
-    wait_until_up(home)?;
+    let up = wait_until_up(home);
+    if up.is_err() && !supervised && dead == DaemonRole::ALL.len() {
+        // Half a pool is none.
+        stop(home)?;
+    }
+    up?;
     Ok(match (supervised, dead) {
         (true, 0) => Started::Already,
         (false, n) if n == DaemonRole::ALL.len() => Started::Fresh,
@@ -262,6 +293,7 @@ pub fn settings(home: &Home) -> Result<Settings, PoolError> {
 
 fn make_folders(home: &Home) -> Result<(), PoolError> {
     use std::os::unix::fs::DirBuilderExt;
+    trust::check(home)?;
     for path in home.folders() {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|source| PoolError::File { path, source })?;
@@ -306,6 +338,10 @@ fn wait_until_up(home: &Home) -> Result<(), PoolError> {
     let start = Instant::now();
     for role in [DaemonRole::Negotiator, DaemonRole::Schedd, DaemonRole::Startd] {
         while !is_up(home, role) {
+            if let Some((failed, said)) = failure::find(home) {
+                let (dir, log) = (home.dir().to_owned(), home.log(failed.name()));
+                return Err(PoolError::Ends { dir, daemon: failed.name(), said, log });
+            }
             if start.elapsed() > START_LIMIT {
                 let log = home.log(role.name());
                 let dir = home.dir().to_owned();
@@ -313,6 +349,7 @@ fn wait_until_up(home: &Home) -> Result<(), PoolError> {
                     dir,
                     daemon: role.name(),
                     seconds: START_LIMIT.as_secs(),
+                    said: failure::last_line(home, role),
                     log,
                 });
             }

@@ -4,8 +4,9 @@
 //! sends garbage or does not read is cut off; nobody else notices.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -165,7 +166,7 @@ impl Server {
         };
         let mut server = Self {
             signals: block_signals().map_err(kernel("take signals by descriptor"))?,
-            keepers_listener: listen_in(&state_dir, KEEPERS_SOCKET)?,
+            keepers_listener: listen_in(&state_dir, KEEPERS_SOCKET.as_ref())?,
             clients_listener: listen_to_clients(&config)?,
             clients: BTreeMap::new(),
             next_client: 0,
@@ -607,9 +608,9 @@ fn occupy(state_dir: &Path) -> Result<(File, PathBuf), Error> {
 }
 
 /// Listens in a directory of any length: a socket's own path may be 107 bytes at most.
-fn listen_in(dir: &Path, name: &str) -> Result<UnixListener, Error> {
+fn listen_in(dir: &Path, name: &OsStr) -> Result<UnixListener, Error> {
     let opened = File::open(dir).map_err(start_up("open", dir))?;
-    listen(Path::new(&format!("/proc/self/fd/{}/{name}", opened.as_raw_fd())))
+    listen(&PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())).join(name))
 }
 
 /// Who may ask is checked on every connection; the socket's permissions only have to let them in.
@@ -618,7 +619,14 @@ fn listen_to_clients(config: &Config) -> Result<UnixListener, Error> {
         Identity::Own => 0o600,
         Identity::Users { .. } => 0o666,
     };
-    let listener = listen(&config.socket)?;
+    let (folder, name) = match (config.socket.parent(), config.socket.file_name()) {
+        (Some(folder), Some(name)) => (folder, name),
+        (None, _) | (_, None) => {
+            let source = io::Error::from(io::ErrorKind::InvalidInput);
+            return Err(start_up("listen on", &config.socket)(source));
+        }
+    };
+    let listener = listen_in(folder, name)?;
     fs::set_permissions(&config.socket, Permissions::from_mode(mode))
         .map_err(start_up("set the permissions of", &config.socket))?;
     Ok(listener)
@@ -654,7 +662,12 @@ fn peer(stream: &UnixStream) -> Option<(u32, u32)> {
 
 fn report_cut_off(error: &LinkError) {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    eprintln!("launcher: a client is cut off: {error}{}", cause.unwrap_or_default());
+    say(&format!("a client is cut off: {error}{}", cause.unwrap_or_default()));
+}
+
+/// Into the daemon's log. A full disk must not end the launcher, as `eprintln!` would.
+fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "launcher: {what}");
 }
 
 fn start_up(attempt: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {

@@ -3,5 +3,6 @@
 pub mod core;
 pub mod shell;
 
+pub use shell::backup::{BackupError, backup, restore};
 pub use shell::mail::{MailRoute, MailRouteError};
 pub use shell::server::{Config, Error, run};

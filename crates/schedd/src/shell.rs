@@ -8,8 +8,9 @@
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
 //! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these files on their way in and out.
-//! - `store`, `rows`: the SQLite file, and what its rows mean.
+//! - `store`, `rows`: the SQLite file, and what its rows mean; `mark`: what it must at least have; `backup`: a copy of it, and back.
 
+pub(crate) mod backup;
 mod clients;
 mod engine;
 mod files;
@@ -18,6 +19,7 @@ mod links;
 mod logtext;
 pub mod mail;
 mod mail_text;
+mod mark;
 mod places;
 mod recent;
 mod rows;

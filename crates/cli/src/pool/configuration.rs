@@ -17,6 +17,7 @@ use jobspec::config::{Assignment, Configuration, ExpandError, nearest};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::Settings;
+use crate::pool::trust::{self, Untrusted};
 use client::home::{DaemonRole, Home};
 use client::site::{RealSite, SightError};
 
@@ -69,6 +70,9 @@ pub enum ConfigurationError {
         #[source]
         source: io::Error,
     },
+    /// It may be somebody else's.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     /// The machine cannot be looked at.
     #[error("read the configuration")]
     Machine(#[source] SightError),
@@ -94,6 +98,7 @@ pub enum ConfigurationError {
 ///
 /// If a file cannot be read or has a line that is no setting.
 pub fn load(home: &Home, settings: &Settings) -> Result<Loaded, ConfigurationError> {
+    trust::check(home)?;
     let site = RealSite::in_folder(home.dir()).map_err(ConfigurationError::Machine)?;
     let mut configuration = Configuration::default();
     known::predefine(&mut configuration, home, &site);

@@ -6,13 +6,17 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use client::home::{DaemonRole, Home};
 use client::lock;
+use nix::fcntl::OFlag;
+
+use super::failure;
 
 /// The name of the supervisor's lock and log.
 pub const NAME: &str = "supervisor";
@@ -29,6 +33,9 @@ const BACK_OFF: [Duration; 6] = [
     Duration::from_secs(10),
     Duration::from_secs(30),
 ];
+
+/// A daemon that ended by itself so often in a row, soon after its start, does not start: whoever waits for it is told.
+const HOPELESS: u32 = 3;
 
 /// Supervises until it is killed.
 ///
@@ -61,29 +68,48 @@ pub fn run(home: &Home) -> io::Result<()> {
     reason = "how long a daemon lived decides how long to wait; this is a shell"
 )]
 fn keep(home: &Home, program: &Path, role: DaemonRole) {
-    let mut deaths = 0;
+    let (mut deaths, mut failures) = (0, 0);
     loop {
         let born = Instant::now();
-        match live(home, program, role) {
-            Ok(how) => tracing::warn!(daemon = role.name(), how, "a daemon ended"),
+        let end = live(home, program, role);
+        let was_short = born.elapsed() <= SETTLED;
+        match &end {
+            Ok(End::FoundDead) => {
+                tracing::warn!(daemon = role.name(), "a daemon that was found alive ended")
+            }
+            Ok(End::Exited(how)) => tracing::warn!(daemon = role.name(), %how, "a daemon ended"),
             Err(error) => tracing::error!(daemon = role.name(), %error, "cannot start a daemon"),
         }
-        deaths = if born.elapsed() > SETTLED { 0 } else { deaths + 1 };
+        // What was killed is no failure of its own.
+        let failed =
+            matches!(&end, Ok(End::Exited(how)) if how.code().is_some_and(|code| code != 0));
+        failures = if failed && was_short { failures + 1 } else { 0 };
+        if failures >= HOPELESS {
+            failure::note(home, role);
+        }
+        deaths = if was_short { deaths + 1 } else { 0 };
         thread::sleep(BACK_OFF[usize::min(deaths, BACK_OFF.len() - 1)]);
     }
 }
 
+/// How a life of a daemon ended.
+enum End {
+    /// Somebody else's child: how is not known.
+    FoundDead,
+    Exited(ExitStatus),
+}
+
 /// One life of a daemon: started by us, or found alive.
-fn live(home: &Home, program: &Path, role: DaemonRole) -> io::Result<String> {
+fn live(home: &Home, program: &Path, role: DaemonRole) -> io::Result<End> {
     let lock_path = home.lock(role.name());
     if let Some(pid) = lock::holder(&lock_path)? {
         tracing::info!(daemon = role.name(), pid, "found alive");
         lock::wait_until_free(&lock_path)?;
-        return Ok("found dead".to_owned());
+        return Ok(End::FoundDead);
     }
     let mut child = role_command(home, program, role.name())?.spawn()?;
     tracing::info!(daemon = role.name(), pid = child.id(), "started");
-    Ok(child.wait()?.to_string())
+    Ok(End::Exited(child.wait()?))
 }
 
 /// Starts a process of the pool that goes on when this one ends: the supervisor, or the guard of a private pool.
@@ -106,7 +132,13 @@ fn role_command(home: &Home, program: &Path, name: &str) -> io::Result<Command> 
 }
 
 fn log_to(command: &mut Command, path: &PathBuf) -> io::Result<()> {
-    let log = OpenOptions::new().create(true).append(true).open(path)?;
+    // Never where somebody else's link leads.
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path)?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(())
 }

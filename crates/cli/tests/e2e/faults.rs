@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
 use nix::sys::stat::Mode;
-use proto::client::{Ask, Request, Select};
+use proto::client::{AskSchedd, Request, Select};
 use proto::frame::encode;
 use proto::net::{Hello, PROTOCOL, Role};
 
@@ -39,7 +39,7 @@ fn a_log_that_takes_nothing_holds_up_no_other_job_and_no_command() {
 fn follower(pool: &Pool) -> UnixStream {
     let mut stream = UnixStream::connect(pool.home().join("run/schedd.sock")).unwrap();
     let hello = Hello { protocol: PROTOCOL, version: String::new(), role: Role::Command };
-    let body = Ask::Events { since: model::Seq(1), follow: true, select: Select::All };
+    let body = AskSchedd::Events { since: model::Seq(1), follow: true, select: Select::All };
     for frame in [encode(&hello).unwrap(), encode(&Request { id: 1, body }).unwrap()] {
         stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes()).unwrap();
         stream.write_all(&frame).unwrap();
@@ -81,4 +81,100 @@ fn followers_that_died_and_followers_that_read_nothing_leave_places_for_others()
     pool.submit("executable = /bin/true\nqueue\n");
     pool.until("1.0", "JobStatus", "4");
     drop(living);
+}
+
+#[test]
+fn a_queue_that_was_damaged_is_refused_and_a_backup_brings_it_back() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/true\nhold = true\nqueue 3\n");
+    let saved = pool.work().join("saved");
+    pool.ok(&["pool", "backup", "saved"]);
+    pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    let queue = pool.home().join("schedd/queue.db");
+    // The next submission is not acknowledged: the file that it would be written to is gone.
+    fs::remove_file(&queue).unwrap();
+    let refused =
+        pool.program("timeout".as_ref(), &["20", updraft().to_str().unwrap(), "submit", "job.sub"]);
+    assert!(!refused.status.success(), "{}", text(&refused));
+    pool.ok(&["pool", "stop"]);
+    let said = text(&pool.updraft(&["pool", "start"]));
+    assert!(said.contains("the schedd ends") && said.contains("is missing"), "{said}");
+    assert!(said.contains("updraft pool restore"), "{said}");
+    assert_eq!(pool.updraft(&["pool", "status"]).status.code(), Some(3));
+    assert!(["negotiator", "startd", "launcher"].iter().all(|daemon| pool.pid(daemon).is_none()));
+    fs::write(&queue, "").unwrap();
+    assert!(text(&pool.updraft(&["pool", "start"])).contains("is empty"));
+    pool.ok(&["pool", "restore", saved.to_str().unwrap()]);
+    pool.ok(&["pool", "start"]);
+    assert_eq!(pool.ok(&["q", "-af", "ClusterId"]), "1\n1\n1\n");
+}
+
+#[test]
+fn a_backup_is_made_and_put_back_while_jobs_run() {
+    let pool = Pool::start(1);
+    pool.submit("executable = /bin/sleep\narguments = 300\nqueue\n");
+    pool.until("1.0", "JobStatus", "2");
+    pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    pool.ok(&["pool", "backup", "saved"]);
+    pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    pool.ok(&["pool", "restore", "saved"]);
+    eventually("the pool goes on with the queue of then", || {
+        pool.updraft(&["q", "-af", "ClusterId"]).stdout == b"1\n2\n"
+    });
+    pool.ok(&["rm", "2"]);
+    pool.until("1.0", "JobStatus", "2");
+    pool.ok(&["rm", "1"]);
+}
+
+#[test]
+fn a_pool_in_a_very_long_path_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("d".repeat(120));
+    let pool = |words: &[&str]| {
+        let mut command = std::process::Command::new(updraft());
+        command.args(words).env("UPDRAFT_HOME", &home).env("UPDRAFT_MAIL", "none").output().unwrap()
+    };
+    let started = pool(&["pool", "start", "--cpus", "1"]);
+    let ran = pool(&["q"]);
+    let stopped = pool(&["pool", "stop"]);
+    for out in [started, ran, stopped] {
+        assert!(out.status.success(), "{}", text(&out));
+    }
+}
+
+#[test]
+fn a_daemon_that_ends_is_named_with_what_it_said_and_nothing_half_started_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("pool");
+    let pool = |words: &[&str]| {
+        let mut command = std::process::Command::new(updraft());
+        command.args(words).env("UPDRAFT_HOME", &home).env("UPDRAFT_MAIL", "none").output().unwrap()
+    };
+    // A folder where the launcher's socket is to be.
+    fs::create_dir_all(home.join("run/launcher.sock/x")).unwrap();
+    let said = text(&pool(&["pool", "start", "--cpus", "1"]));
+    assert!(said.contains("the launcher ends: updraft daemon: could not"), "{said}");
+    let status = text(&pool(&["pool", "status"]));
+    assert!(!status.contains("process "), "{status}");
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_is_no_pool() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("pool");
+    fs::create_dir(&home).unwrap();
+    fs::write(
+        home.join("config"),
+        format!("include command : touch {}/ran\n", dir.path().display()),
+    )
+    .unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+    for words in [&["pool", "start"][..], &["condor_config_val", "NUM_CPUS"]] {
+        let mut command = std::process::Command::new(updraft());
+        let out = command.args(words).env("UPDRAFT_HOME", &home).output().unwrap();
+        assert!(!out.status.success(), "{}", text(&out));
+        assert!(text(&out).contains("others may write to it"), "{}", text(&out));
+    }
+    assert!(!dir.path().join("ran").exists());
 }

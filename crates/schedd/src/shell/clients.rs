@@ -129,7 +129,7 @@ async fn attend(
 /// Takes requests, also while one is answered: only who listens notices that the peer has gone. What it asked before is done.
 async fn hear(
     mut receiver: Receiver,
-    asks: mpsc::Sender<Request>,
+    asks: mpsc::Sender<Request<AskSchedd>>,
     left: watch::Sender<bool>,
 ) -> Result<(), Broken> {
     loop {

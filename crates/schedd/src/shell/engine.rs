@@ -35,6 +35,9 @@ const BATCH: usize = 4096;
 /// The longest sleep without an input; only bounds how late a wrong deadline could be.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// So long without an input is a pause, in which the store tidies up.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// What reaches the engine.
 #[derive(Debug)]
 pub(crate) enum EngineInput {
@@ -164,20 +167,28 @@ impl Engine {
         let mut waiting = Vec::with_capacity(BATCH);
         loop {
             let patience = self.patience();
-            if let Ok(0) = timeout(patience, inputs.recv_many(&mut waiting, BATCH)).await {
-                return Ok(());
+            match timeout(patience, inputs.recv_many(&mut waiting, BATCH)).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) if !self.store.is_rested() => self.store.rest().await,
+                Err(_) => {}
             }
             if self.batch(&mut waiting).await? {
-                return Ok(());
+                break;
             }
         }
+        if let Err(error) = self.store.close().await {
+            tracing::warn!(%error, "the queue's file is left with its write-ahead log");
+        }
+        Ok(())
     }
 
     /// How long to wait for an input before the core wants to be asked again.
     fn patience(&self) -> Duration {
         let until =
             |deadline: u64| Duration::from_millis(deadline.saturating_sub(clock::now().boot_ms));
-        self.core.next_deadline().map_or(IDLE, until).min(IDLE)
+        let most = if self.store.is_rested() { IDLE } else { PAUSE };
+        self.core.next_deadline().map_or(IDLE, until).min(most)
     }
 
     /// One batch; whether it was the last.

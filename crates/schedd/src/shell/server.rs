@@ -28,7 +28,7 @@ use crate::shell::store::{Loaded, Reader, Store, StoreError};
 use crate::shell::userlog::{LogText, LogWriter, Outbox, Pending, Rotation, Surroundings};
 
 /// The queue's file in the state folder.
-const QUEUE_FILE: &str = "queue.db";
+pub(super) const QUEUE_FILE: &str = "queue.db";
 
 /// The folder in it of what evicted jobs keep, and of the files of spooled jobs.
 const SPOOL_FOLDER: &str = "spool";
@@ -123,6 +123,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     tracing::info!(
         schedd = config.name,
         last_event = loaded.last_seq,
+        generation = store.generation(),
         logs = loaded.outbox_logs.len(),
         "loaded the queue"
     );

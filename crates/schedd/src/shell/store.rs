@@ -4,17 +4,36 @@
 //! Every write goes through [`Store::commit`]: one transaction, one statement a table, whatever the batch's length, because
 //! sqlx costs 20 to 30 us a statement (docs/adr/0003). `synchronous=FULL`: what was committed survives a loss of power.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use futures_util::TryStreamExt;
+use proto::clock;
 use serde_json::{Value as Json, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 
+use super::mark::{self, FileId, Mark, Unfit};
+
 /// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving them stalls the commit that
 /// happens to trigger it.
 const CHECKPOINT_PAGES: u32 = 8000;
+
+/// What the write-ahead log keeps of the disk after much was written at once, bytes.
+const WAL_BYTES: u64 = 64 << 20;
+
+/// How often the mark is written while there is no pause, milliseconds: what was lost without a trace is at most that long ago.
+const MARK_EVERY_MS: u64 = 1000;
+
+const CHECKPOINT_ALL: &str = "pragma wal_checkpoint(truncate)";
+const CHECKPOINT_SOME: &str = "pragma wal_checkpoint(passive)";
+
+/// The name of the generation among the numbers.
+pub(super) const GENERATION: &str = "generation";
+pub(super) const READ_GENERATION: &str = "select body from meta where key = ?";
+pub(super) const WRITE_GENERATION: &str = "\
+    insert into meta (key, body) values (?, ?) on conflict do update set body = excluded.body";
+pub(super) const READ_LAST_EVENT: &str = "select coalesce(max(seq), 0) from event";
 
 /// How many past submissions are remembered by token in memory: a client that missed its answer asks again within minutes.
 const PAST_SUBMISSIONS: i64 = 10_000;
@@ -70,6 +89,12 @@ impl StoreError {
     }
 }
 
+impl From<Unfit> for StoreError {
+    fn from(unfit: Unfit) -> Self {
+        Self { doing: "find all that must be", source: unfit.into() }
+    }
+}
+
 fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |source| StoreError { doing, source: source.into() }
 }
@@ -79,6 +104,15 @@ fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
 pub struct Store {
     writer: SqliteConnection,
     readers: SqlitePool,
+    path: PathBuf,
+    /// Which files were opened: the queue's, and its write-ahead log.
+    opened: [Option<FileId>; 2],
+    /// What was committed last.
+    now: Mark,
+    marked: Mark,
+    marked_ms: u64,
+    /// Whether everything is in the main file.
+    rested: bool,
 }
 
 /// What one batch changes.
@@ -195,6 +229,8 @@ impl Store {
     ///
     /// If it cannot be opened, or a newer release wrote it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let mark = mark::read(path)?;
+        mark::check_file(path, mark)?;
         let options = SqliteConnectOptions::from_str("sqlite://")
             .map_err(failed("set options"))?
             .filename(path)
@@ -202,17 +238,89 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("journal_size_limit", WAL_BYTES.to_string())
             .pragma("cache_size", "-65536");
         let readers = SqlitePoolOptions::new()
             .max_connections(2)
             .min_connections(0)
             .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
-        let mut writer = sqlx::ConnectOptions::connect(&options).await.map_err(failed("open"))?;
+        let damaged = |source: sqlx::Error| mark::damaged(path, source);
+        let mut writer = sqlx::ConnectOptions::connect(&options).await.map_err(damaged)?;
         sqlx::migrate!()
             .run(&mut writer)
             .await
             .map_err(|e| failed("bring the tables up to date")(e.into()))?;
-        Ok(Self { writer, readers })
+        let now = content(&mut writer, path, mark).await?;
+        let mut store = Self {
+            writer,
+            readers,
+            path: path.to_owned(),
+            opened: [None; 2],
+            now,
+            marked: Mark::default(),
+            marked_ms: 0,
+            rested: false,
+        };
+        // Everything is in the main file, so that what is copied by hand is worth something.
+        store.checkpoint(CHECKPOINT_ALL).await?;
+        store.mark();
+        store.opened = store.files();
+        Ok(store)
+    }
+
+    /// Which of the queues that were put in this place it is: each restore makes a new one.
+    pub fn generation(&self) -> u64 {
+        self.now.generation
+    }
+
+    /// The queue's file and its write-ahead log, as they are in their folder now.
+    fn files(&self) -> [Option<FileId>; 2] {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        [mark::id_of(&self.path), mark::id_of(Path::new(&log))]
+    }
+
+    async fn checkpoint(&mut self, how: &'static str) -> Result<(), StoreError> {
+        sqlx::query(how).execute(&mut self.writer).await.map_err(failed("make a checkpoint"))?;
+        self.rested = true;
+        Ok(())
+    }
+
+    /// Notes beside the file what it has. That this fails (the disk is full) is no reason to stop: an earlier mark is true too.
+    fn mark(&mut self) {
+        self.marked_ms = clock::now().boot_ms;
+        match mark::write(&self.path, self.now, true) {
+            Ok(()) => self.marked = self.now,
+            Err(error) => tracing::warn!(%error, "the mark beside the queue stays as it was"),
+        }
+    }
+
+    /// Whether there is nothing to do in a pause.
+    pub fn is_rested(&self) -> bool {
+        self.rested && self.marked == self.now
+    }
+
+    /// In a pause: everything into the main file, and the mark as it is.
+    pub async fn rest(&mut self) {
+        if let Err(error) = self.checkpoint(CHECKPOINT_SOME).await {
+            tracing::warn!(%error, "the write-ahead log stays as it is");
+            // Not again until something has changed.
+            self.rested = true;
+        }
+        if self.marked != self.now {
+            self.mark();
+        }
+    }
+
+    /// At the end.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written. Nothing is lost by that.
+    pub async fn close(mut self) -> Result<(), StoreError> {
+        self.checkpoint(CHECKPOINT_ALL).await?;
+        self.mark();
+        Ok(())
     }
 
     /// A handle for reading beside the writer: never waits for it, never makes it wait.
@@ -229,6 +337,10 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
+        if self.files() != self.opened {
+            // What would be written now would be gone with the file.
+            return Err(Unfit::Replaced { path: self.path.clone() }.into());
+        }
         let mut tx = self.writer.begin().await.map_err(failed("begin a transaction"))?;
         for new in &batch.new_clusters {
             sqlx::query("insert into cluster (cluster, token, procs, live, spec, body) values (?, ?, ?, 1, ?, ?)")
@@ -242,7 +354,15 @@ impl Store {
                 .map_err(failed("add a cluster"))?;
         }
         write_rows(&mut tx, batch).await?;
-        tx.commit().await.map_err(failed("commit a transaction"))
+        tx.commit().await.map_err(failed("commit a transaction"))?;
+        self.rested = false;
+        if let Some(last) = batch.events.last() {
+            self.now.last_event = last.seq;
+        }
+        if clock::now().boot_ms >= self.marked_ms + MARK_EVERY_MS && self.marked != self.now {
+            self.mark();
+        }
+        Ok(())
     }
 
     /// Reads what is in the queue.
@@ -276,7 +396,7 @@ impl Store {
                 .fetch_all(&mut *db)
                 .await
                 .map_err(failed("read the past clusters"))?;
-        let last_seq: i64 = sqlx::query_scalar("select coalesce(max(seq), 0) from event")
+        let last_seq: i64 = sqlx::query_scalar(READ_LAST_EVENT)
             .fetch_one(&mut *db)
             .await
             .map_err(failed("read the last event"))?;
@@ -455,6 +575,36 @@ impl Reader {
         let next = rows.last().filter(|_| is_full).map_or(end, |row| row.seq + 1);
         Ok((rows, next))
     }
+}
+
+/// What the file has, compared with what the mark tells of. A new file begins the first generation.
+async fn content(
+    db: &mut SqliteConnection,
+    path: &Path,
+    mark: Option<Mark>,
+) -> Result<Mark, StoreError> {
+    let damaged = |source: sqlx::Error| mark::damaged(path, source);
+    let generation: Option<String> = sqlx::query_scalar(READ_GENERATION)
+        .bind(GENERATION)
+        .fetch_optional(&mut *db)
+        .await
+        .map_err(damaged)?;
+    let last: i64 =
+        sqlx::query_scalar(READ_LAST_EVENT).fetch_one(&mut *db).await.map_err(damaged)?;
+    let known = generation.and_then(|text| text.parse().ok());
+    // A file of an earlier release has none.
+    let generation = known.unwrap_or(1);
+    let found = Mark { generation, last_event: last.unsigned_abs() };
+    mark::check_content(path, found, mark)?;
+    if known.is_none() {
+        sqlx::query(WRITE_GENERATION)
+            .bind(GENERATION)
+            .bind(generation.to_string())
+            .execute(db)
+            .await
+            .map_err(failed("write the generation"))?;
+    }
+    Ok(found)
 }
 
 async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
@@ -652,6 +802,69 @@ mod tests {
         assert!(store.load().await.unwrap().jobs.iter().all(|j| j.cluster == 7));
         assert_eq!(store.reader().cluster(7).await.unwrap().unwrap().token, [1; 16]);
         assert!(store.reader().cluster(8).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_lost_its_end_or_was_replaced_is_not_taken_for_the_present_one() {
+        let (dir, mut store) = fresh().await;
+        let path = dir.path().join("queue.db");
+        let old = std::fs::read(&path).unwrap();
+        store.commit(&batch()).await.unwrap();
+        store.rest().await;
+        // What is copied by hand in a pause has everything.
+        let copy = dir.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        assert_eq!(Store::open(&copy).await.unwrap().load().await.unwrap().last_seq, 1);
+        store.close().await.unwrap();
+        let why = |result: Result<Store, StoreError>| {
+            let error = result.expect_err("it is refused");
+            std::error::Error::source(&error).unwrap().to_string()
+        };
+        std::fs::write(&path, &old).unwrap();
+        assert!(why(Store::open(&path).await).contains("ends with event 0"));
+        std::fs::write(&path, b"").unwrap();
+        assert!(why(Store::open(&path).await).contains("is empty"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(why(Store::open(&path).await).contains("is missing"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_acknowledged_when_the_file_is_gone() {
+        for name in ["queue.db", "queue.db-wal"] {
+            let (dir, mut store) = fresh().await;
+            store.commit(&batch()).await.unwrap();
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+            let meta = vec![("next", "9".to_owned())];
+            assert!(store.commit(&Batch { meta, ..Batch::default() }).await.is_err(), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_restored_as_a_generation_of_its_own() {
+        use crate::shell::backup::{backup, restore};
+        let (dir, mut store) = fresh().await;
+        let saved = dir.path().join("saved");
+        store.commit(&batch()).await.unwrap();
+        // While the schedd works, from the write-ahead log.
+        backup(dir.path(), &saved).await.unwrap();
+        assert!(backup(dir.path(), &saved).await.is_err(), "nothing is overwritten");
+        let event = EventRow { seq: 2, at_ms: 6, cluster: 7, proc: None, body: "{}".to_owned() };
+        store.commit(&Batch { events: vec![event], ..Batch::default() }).await.unwrap();
+        store.close().await.unwrap();
+        restore(dir.path(), &saved).await.unwrap();
+        let path = dir.path().join("queue.db");
+        let mut store = Store::open(&path).await.unwrap();
+        assert_eq!(store.generation(), 2);
+        assert_eq!(store.load().await.unwrap().last_seq, 1);
+        store.close().await.unwrap();
+        // The queue of before is not the present one.
+        std::fs::rename(dir.path().join("queue.db.replaced"), &path).unwrap();
+        assert!(Store::open(&path).await.is_err());
+        restore(dir.path(), &saved).await.unwrap();
+        assert_eq!(Store::open(&path).await.unwrap().generation(), 3);
+        std::fs::write(&saved, b"SQLite format 3\0 and not").unwrap();
+        assert!(restore(dir.path(), &saved).await.is_err());
+        assert_eq!(Store::open(&path).await.unwrap().generation(), 3, "nothing has changed");
     }
 
     #[tokio::test]

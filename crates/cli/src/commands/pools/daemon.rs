@@ -46,6 +46,7 @@ const DESCRIPTORS: u64 = 65_536;
 pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
     let home = Home::at(&args.home);
     log_to_stderr();
+    pool::trust::check(&home)?;
     if args.role == pool::SUPERVISOR {
         pool::supervise(&home)?;
         return Ok(ExitCode::SUCCESS);
@@ -215,5 +216,7 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would say on the same descriptor that this failed, and end the thread: a full disk must not.
+        .log_internal_errors(false)
         .init();
 }

@@ -56,6 +56,23 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Copies the queue, with history and record, into one file, while the pool works or not.
+    Backup {
+        /// The file to write; it must not exist.
+        file: PathBuf,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Puts a copy of the queue back. What runs is ended first, because the queue that comes back does not know of it; the queue
+    /// that was there is kept beside it.
+    Restore {
+        /// The file that `pool backup` wrote.
+        file: PathBuf,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Says how each process of the pool is. Exit code 3 if the pool does not run.
     Status {
         /// Its folder.
@@ -82,6 +99,17 @@ pub fn run(args: PoolArgs) -> Result<ExitCode> {
         }
         Action::Stop { dir, json } => stop(&home(dir), json),
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, Voice::Updraft),
+        Action::Backup { file, dir } => {
+            pool::backup(&home(dir), &file)?;
+            println!("The queue is copied to {}.", file.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Restore { file, dir } => {
+            let home = home(dir);
+            pool::restore(&home, &file)?;
+            println!("The queue in {} is that of {}.", home.dir().display(), file.display());
+            Ok(ExitCode::SUCCESS)
+        }
         Action::Status { dir, json } => status(&home(dir), json),
     }
 }

@@ -6,13 +6,18 @@
 //!
 //! Knows nothing of the text that it was read from, but for the [`Origin`] that messages name, and does no IO.
 
+mod assemble;
 mod build;
+mod check;
+mod cycle;
 mod graph;
 mod node;
 mod settings;
 mod text;
 
+pub use assemble::{Assembled, FileError, Files, Options, assemble};
 pub use build::{Builder, NewNode};
+pub use check::check;
 pub use graph::Edge;
 pub use node::{
     Abort, Defer, Description, Node, NodeIndex, NodeKind, Retry, Script, ScriptDebug, ScriptKind,

@@ -5,7 +5,7 @@
 use super::graph::{Graph, Pair};
 use super::node::{Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredVar, VarIndex};
 use super::settings::{Category, CategoryIndex, Settings};
-use super::text::{Names, Texts};
+use super::text::{Names, Text, Texts};
 use super::{
     Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, Tolerance, Var, Workflow,
 };
@@ -136,10 +136,52 @@ impl Builder {
         }))
     }
 
-    /// Gives a SUBMIT-DESCRIPTION its text; the last wins.
-    pub fn describe(&mut self, name: &str, text: &str) {
+    /// Gives a SUBMIT-DESCRIPTION its text; the last wins. Returns whether there was one of the name.
+    pub fn describe(&mut self, name: &str, text: &str) -> bool {
+        let known = self.workflow.descriptions.len();
         let at = self.described(name) as usize;
         self.workflow.descriptions[at].1 = self.workflow.texts.add(text);
+        at < known
+    }
+
+    /// Has every node whose file is the name of a SUBMIT-DESCRIPTION use that: it may stand behind the node.
+    pub fn name_descriptions(&mut self) {
+        let Workflow { texts, nodes, descriptions, .. } = &mut self.workflow;
+        if descriptions.is_empty() {
+            return;
+        }
+        for node in nodes.iter_mut().filter(|node| node.kind != NodeKind::Subdag) {
+            if let StoredDescription::File(file) = node.description {
+                let is = |(name, _): &(Text, Text)| texts.get(*name) == texts.get(file);
+                if let Some(at) = descriptions.iter().position(is) {
+                    node.description = StoredDescription::Named(count(at));
+                }
+            }
+        }
+    }
+
+    /// Puts the nodes into another order: `order[n]` becomes the node `n`.
+    ///
+    /// # Panics
+    /// If it is not an order of all nodes.
+    pub fn reorder(&mut self, order: &[NodeIndex]) {
+        let Self { workflow, edges } = self;
+        assert_eq!(order.len(), workflow.nodes.len(), "an order names every node");
+        let mut new_place = vec![NodeIndex::new(0); order.len()];
+        for (place, node) in order.iter().enumerate() {
+            new_place[node.position()] = NodeIndex::new(place);
+        }
+        workflow.nodes = order.iter().map(|node| workflow.nodes[node.position()].clone()).collect();
+        for edge in edges {
+            edge.parent = new_place[edge.parent.position()];
+            edge.child = new_place[edge.child.position()];
+        }
+        let Workflow { texts, names, nodes, .. } = workflow;
+        *names = Names::default();
+        for (place, node) in nodes.iter().enumerate() {
+            let name_of = |index: NodeIndex| texts.get(nodes[index.position()].name);
+            names.add(texts.get(node.name), NodeIndex::new(place), name_of);
+        }
     }
 
     /// Has a node use a SUBMIT-DESCRIPTION.

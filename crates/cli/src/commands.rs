@@ -3,6 +3,7 @@
 
 pub mod acting;
 pub mod machines;
+pub mod pbs;
 pub mod pools;
 pub mod running;
 pub mod submit;

@@ -3,6 +3,7 @@
 
 pub mod jobs;
 pub mod paint;
+pub mod pbs;
 pub mod pool;
 pub mod reasons;
 pub mod time;

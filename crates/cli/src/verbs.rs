@@ -35,6 +35,7 @@ use crate::commands::acting::transfer_data;
 use crate::commands::acting::vacate_job;
 use crate::commands::machines::status;
 use crate::commands::machines::userprio;
+use crate::commands::pbs;
 use crate::commands::pools::config_val;
 use crate::commands::pools::daemon;
 use crate::commands::pools::pool;
@@ -142,6 +143,9 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&called.as_str())) {
         return perform(verb, &Call { name: called, voice: Voice::HtCondor }, &rest);
     }
+    if let Some(command) = pbs::find(&called) {
+        return command.run(&rest);
+    }
     if let Some((_, why)) = NOT_YET.iter().find(|(known, _)| *known == called) {
         return refuse(&format!("{called}: not supported yet{why}"));
     }
@@ -165,6 +169,12 @@ fn by_first_word(word: &str, rest: &[String]) -> ExitCode {
     }
     if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&word)) {
         return perform(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
+    }
+    if let Some(command) = pbs::find(word) {
+        return command.run(rest);
+    }
+    if word == pbs::RUNNER {
+        return pbs::run_job();
     }
     let not_yet = |known: &str| known == word || known.strip_prefix("condor_") == Some(word);
     if let Some((_, why)) = NOT_YET.iter().find(|(known, _)| not_yet(known)) {
@@ -344,7 +354,7 @@ pub(crate) fn program() -> Command {
         .about("A batch scheduler: runs HTCondor submit files, PBS scripts and DAGs, on a laptop or on many machines.")
         .after_help(
             "Every command tells more with --help. HTCondor's names work too: updraft links install DIR makes links\n\
-             (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do.",
+             (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do, and those of PBS (qsub, qstat, ...).",
         )
         .disable_help_subcommand(true)
         .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "curl_plugin", "terminal"].contains(&verb.name))))

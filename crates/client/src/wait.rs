@@ -96,7 +96,7 @@ pub fn now(ad: &ClassAd) -> Option<End> {
             (Some(code), None) => End::Bad(format!("ended with exit code {code}")),
         }),
         HELD if int(ad, attr::HOLD_REASON_CODE)
-            == Some(i64::from(HoldCode::SpoolingInput.number())) =>
+            .is_some_and(|code| GO_ON.iter().any(|own| i64::from(own.number()) == code)) =>
         {
             None
         }
@@ -104,6 +104,9 @@ pub fn now(ad: &ClassAd) -> Option<End> {
         _ => None,
     }
 }
+
+/// Holds that end by themselves: its files come, or the jobs that it waits for end.
+const GO_ON: [HoldCode; 2] = [HoldCode::SpoolingInput, HoldCode::WaitsForJobs];
 
 /// HTCondor's numbers in `JobStatus`.
 const REMOVED: i64 = 3;
@@ -121,8 +124,7 @@ pub fn end(recorded: &Recorded) -> Option<(JobId, End)> {
             AfterRun::Requeue { .. } => return None,
         },
         JobEvent::Skipped { end, .. } => how(end),
-        // Its files come, and it goes on.
-        JobEvent::Held(hold) if hold.code == HoldCode::SpoolingInput => return None,
+        JobEvent::Held(hold) if GO_ON.contains(&hold.code) => return None,
         JobEvent::Held(hold) => End::Held(hold.reason.clone()),
         JobEvent::Removed { reason, .. } => End::Bad(format!("was removed: {reason}")),
         JobEvent::StopRequested { cause, .. } => match cause {

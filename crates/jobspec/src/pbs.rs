@@ -22,11 +22,12 @@ mod text;
 mod variables;
 
 pub use arrays::Indices;
-pub use cluster::{NumberedFor, WALLTIME_REASON, attribute};
-pub use depend::{Dependency, DependencyKind};
+pub use cluster::{NumberedFor, WALLTIME_REASON, attribute, folded, unfolded};
+pub use depend::shown as shown_dependencies;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Refusal, code};
+pub use resources::amount;
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 
 /// The queue that jobs are in. There is no other.

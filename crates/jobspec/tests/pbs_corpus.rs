@@ -19,7 +19,7 @@ use std::{env, fs};
 use classad::words::split_v2;
 use classad::{ClassAd, Value};
 use jobspec::pbs::{
-    self, Caller, Dependency, Moment, NoScript, NumberedFor, QSUB_USAGE, Submission, attribute,
+    self, Caller, Moment, NoScript, NumberedFor, QSUB_USAGE, Submission, attribute,
 };
 use model::{ClusterId, ClusterSpec, attr};
 
@@ -107,8 +107,8 @@ fn print(submission: &Submission, world: &World) -> String {
     say("Job_Name", text(attribute::NAME), "");
     say("Account_Name", text(attribute::ACCOUNT), "");
     say("Checkpoint", text(attribute::CHECKPOINT), "u");
-    let depend = text(attribute::DEPEND).and_then(|text| Dependency::written(&text));
-    say("depend", depend.map(|all| Dependency::shown(&all, "pbshost")), "");
+    let depend = text(attribute::DEPEND).and_then(|text| model::depend::read(&text));
+    say("depend", depend.map(|all| pbs::shown_dependencies(&all, "pbshost")), "");
     say("Error_Path", path(attribute::ERROR), "");
     say("group_list", text(attribute::GROUPS), "");
     say("Join_Path", text(attribute::JOIN), "n");
@@ -130,7 +130,7 @@ fn print(submission: &Submission, world: &World) -> String {
     let variables = Submission::written_variables(&text(attribute::VARIABLES).unwrap());
     let own = variables.into_iter().filter(|pair| !pair.starts_with("PBS_O_"));
     say("Variable_List", Some(own.collect::<Vec<_>>().join(",")), "");
-    say("Submit_arguments", text(attribute::ARGUMENTS), "");
+    say("Submit_arguments", text(attribute::ARGUMENTS).map(|text| pbs::unfolded(&text)), "");
     say("project", text(attribute::PROJECT), "_pbs_project_default");
     say("array_indices_submitted", text(attribute::INDICES), "");
     say("Remove_Files", text(attribute::REMOVE), "");

@@ -118,6 +118,8 @@ codes! {
         JobExecuteExceeded = 47,
         /// `primary_unix_group` is none that the job can have; subcode is the errno.
         CannotSwitchPrimaryGroup = 49,
+        /// It waits for other jobs (`WaitsForJobs`). Ours: HTCondor's numbers end far below.
+        WaitsForJobs = 900,
     }
 }
 

@@ -21,6 +21,7 @@ mod universe;
 
 pub mod attr;
 pub mod cmdline;
+pub mod depend;
 pub mod planted;
 pub mod spooling;
 pub mod userlog;

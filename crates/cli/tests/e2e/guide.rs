@@ -82,6 +82,7 @@ fn every_page_says_what_works() {
         "files.md",
         "events.md",
         "troubleshooting.md",
+        "from-pbs.md",
     ] {
         ran += run_page(page);
     }

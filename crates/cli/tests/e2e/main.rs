@@ -15,6 +15,7 @@ mod interactive;
 mod limits;
 mod mail;
 mod one_command;
+mod pbs;
 mod policies;
 mod reliability;
 mod scripts;

@@ -21,17 +21,17 @@ pub mod attribute {
     pub const SERVER: &str = "PbsServer";
     /// The queue.
     pub const QUEUE: &str = "PbsQueue";
-    /// The script, if it is text.
+    /// The script, if it is text, folded.
     pub const SCRIPT: &str = "PbsScript";
     /// The script in hexadecimal digits, if it is not.
     pub const SCRIPT_BYTES: &str = "PbsScriptBytes";
-    /// `-- command arguments`, as words of form 2.
+    /// `-- command arguments`, as words of form 2, folded.
     pub const COMMAND: &str = "PbsCommand";
     /// `Resource_List`: words `name=value` of form 2.
     pub const RESOURCES: &str = "PbsResources";
-    /// `Variable_List`: words `name=value` of form 2.
+    /// `Variable_List`: words `name=value` of form 2, folded.
     pub const VARIABLES: &str = "PbsVariables";
-    /// The words behind `qsub`.
+    /// The words behind `qsub`, folded.
     pub const ARGUMENTS: &str = "PbsSubmitArguments";
     /// `Output_Path`.
     pub const OUTPUT: &str = "PbsOutputPath";
@@ -87,6 +87,26 @@ pub mod attribute {
     pub const SUBMIT_DIR: &str = "PbsSubmitDir";
 }
 
+/// A text without line ends, for attributes that may have some: ads are written down with a line for each attribute.
+pub fn folded(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+/// What [`folded`] has made, as it was.
+pub fn unfolded(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match if c == '\\' { chars.next() } else { None } {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some(other) => out.push(other),
+            None => out.push(c),
+        }
+    }
+    out
+}
+
 /// How the reason begins of a job that ran longer than it asked for.
 pub const WALLTIME_REASON: &str = "PBS: job killed: walltime";
 
@@ -124,7 +144,7 @@ impl Submission {
         ad.remove("JobSubmitFile");
         ad.set(attr::ARGUMENTS, words::print_v2(numbered.words.iter().map(String::as_str)));
         ad.set(attr::IWD, caller.home());
-        ad.set("JobBatchName", self.name.as_str());
+        ad.set(attr::JOB_BATCH_NAME, self.name.as_str());
         let environ = self.environ(caller);
         ad.set(attr::ENVIRONMENT, cmdline::print_environ_v2(&environ.iter().cloned().collect()));
         self.set_attributes(&mut ad, &environ, caller);
@@ -225,13 +245,13 @@ impl Submission {
         use attribute as a;
         let pairs = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
             let all: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
-            words::print_v2(all.iter().map(String::as_str))
+            folded(&words::print_v2(all.iter().map(String::as_str)))
         };
         for (name, value) in [
             (a::NAME, self.name.as_str()),
             (a::SERVER, caller.server()),
             (a::QUEUE, QUEUE),
-            (a::ARGUMENTS, &self.arguments),
+            (a::ARGUMENTS, &folded(&self.arguments)),
             (a::JOIN, &self.join),
             (a::KEEP, &self.keep),
             (a::MAIL_POINTS, &self.mail_points),
@@ -242,8 +262,7 @@ impl Submission {
         ad.set(a::RESOURCES, pairs(&mut self.asked.listed.iter()));
         ad.set(a::VARIABLES, pairs(&mut environ.iter().map(|(name, value)| (name, value))));
         ad.set(a::RERUNABLE, self.is_rerunable);
-        let depend: Vec<String> = self.depend.iter().map(ToString::to_string).collect();
-        let depend = (!depend.is_empty()).then(|| depend.join(","));
+        let depend = (!self.depend.is_empty()).then(|| model::depend::written(&self.depend));
         let indices = self.array.as_ref().map(ToString::to_string);
         let remove = Some(self.remove.clone()).filter(|remove| !remove.is_empty());
         for (name, value) in [
@@ -283,10 +302,11 @@ impl Submission {
     fn set_work(&self, ad: &mut ClassAd) {
         match &self.work {
             Work::Command(command) => {
-                ad.set(attribute::COMMAND, words::print_v2(command.iter().map(String::as_str)));
+                let command = words::print_v2(command.iter().map(String::as_str));
+                ad.set(attribute::COMMAND, folded(&command));
             }
             Work::Script(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) if !text.contains('\0') => ad.set(attribute::SCRIPT, text),
+                Ok(text) if !text.contains('\0') => ad.set(attribute::SCRIPT, folded(text)),
                 Ok(_) | Err(_) => {
                     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                     ad.set(attribute::SCRIPT_BYTES, digits);
@@ -392,7 +412,7 @@ fn notification(points: &str) -> &'static str {
 impl Submission {
     /// `Variable_List` of an ad, as `qstat -f` writes it.
     pub fn written_variables(ad_value: &str) -> Vec<String> {
-        let all = words::split_v2(ad_value).unwrap_or_default();
+        let all = words::split_v2(&unfolded(ad_value)).unwrap_or_default();
         let written = |pair: &String| match pair.split_once('=') {
             Some((name, value)) => format!("{name}={}", variables::quoted(value)),
             None => pair.clone(),
@@ -403,5 +423,18 @@ impl Submission {
     /// Seconds as PBS writes them.
     pub fn written_seconds(seconds: u64) -> String {
         resources::clock(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_folded_is_as_it_was() {
+        for text in ["", "a\nb\\n\r", "\\", "if true; then\n\techo \"x\"\nfi\n"] {
+            assert_eq!(unfolded(&folded(text)), text);
+            assert!(!folded(text).contains('\n'));
+        }
     }
 }

@@ -1,61 +1,17 @@
 //! `-W depend=afterok:12:13,afterany:14`: what other jobs must have come to before this one may run.
 
-use std::fmt;
+use model::ClusterId;
+use model::depend::{Dependency, DependencyKind};
 
 use super::identifiers::{JobWord, Subjobs};
 use super::refusal::Refusal;
 use super::text::{Rule, read};
-
-/// What must have come of the other job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DependencyKind {
-    /// It has started.
-    After,
-    /// It has ended well, with 0.
-    AfterOk,
-    /// It has ended in any other way.
-    AfterNotOk,
-    /// It has ended.
-    AfterAny,
-}
-
-impl DependencyKind {
-    const ALL: [Self; 4] = [Self::After, Self::AfterOk, Self::AfterNotOk, Self::AfterAny];
-
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::After => "after",
-            Self::AfterOk => "afterok",
-            Self::AfterNotOk => "afternotok",
-            Self::AfterAny => "afterany",
-        }
-    }
-}
 
 /// Kinds of OpenPBS that this program does not have.
 const NOT_BUILT: [&str; 6] = ["before", "beforeok", "beforenotok", "beforeany", "on", "runone"];
 
 /// Kinds that OpenPBS knows by name and refuses at the server.
 const REFUSED: [&str; 2] = ["synccount", "syncwith"];
-
-/// One other job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Dependency {
-    /// What must have come of it.
-    pub kind: DependencyKind,
-    /// Its number.
-    pub on: u32,
-    /// Whether it is an array.
-    pub is_array: bool,
-}
-
-impl fmt::Display for Dependency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let brackets = if self.is_array { "[]" } else { "" };
-        write!(f, "{}:{}{brackets}", self.kind.name(), self.on)
-    }
-}
 
 /// What `depend=` says.
 ///
@@ -77,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Dependency>, Refusal> {
                 Subjobs::Whole => true,
                 Subjobs::Some { .. } => return Err(illegal()),
             };
-            all.push(Dependency { kind, on: word.number, is_array });
+            all.push(Dependency { kind, on: ClusterId(word.number), is_array });
         }
     }
     Ok(all)
@@ -100,25 +56,18 @@ fn without_kind(name: &str, targets: &[&str]) -> Refusal {
     Refusal::illegal('W')
 }
 
-impl Dependency {
-    /// The same from what [`fmt::Display`] has written, a comma between two.
-    pub fn written(text: &str) -> Option<Vec<Self>> {
-        parse(text).ok()
-    }
-
-    /// As `qstat -f` shows them: those of a kind together, each with its server.
-    pub fn shown(all: &[Self], server: &str) -> String {
-        let mut text = String::new();
-        let mut before = None;
-        for Self { kind, on, is_array } in all {
-            if before != Some(*kind) {
-                text += if before.is_some() { "," } else { "" };
-                text += kind.name();
-            }
-            before = Some(*kind);
-            let brackets = if *is_array { "[]" } else { "" };
-            text += &format!(":{on}{brackets}.{server}@{server}");
+/// As `qstat -f` shows them: those of a kind together, each with its server.
+pub fn shown(all: &[Dependency], server: &str) -> String {
+    let mut text = String::new();
+    let mut before = None;
+    for Dependency { kind, on, is_array } in all {
+        if before != Some(*kind) {
+            text += if before.is_some() { "," } else { "" };
+            text += kind.name();
         }
-        text
+        before = Some(*kind);
+        let brackets = if *is_array { "[]" } else { "" };
+        text += &format!(":{on}{brackets}.{server}@{server}");
     }
+    text
 }

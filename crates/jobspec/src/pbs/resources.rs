@@ -73,7 +73,12 @@ const ALL: &[Known] = &[
     known("naccelerators", Kind::Count, true, Standing::Built),
     known("nchunk", Kind::Count, true, Standing::ReadOnly),
     known("ncpus", Kind::Count, true, Standing::Built),
-    known("nice", Kind::Integer, false, Standing::Built),
+    known(
+        "nice",
+        Kind::Integer,
+        false,
+        Standing::NotBuilt("say nice_user in a submit description"),
+    ),
     known("nodect", Kind::Count, false, Standing::ReadOnly),
     known("nodemask", Kind::Text, false, Standing::ReadOnly),
     known("ompthreads", Kind::Count, true, Standing::Built),
@@ -134,6 +139,11 @@ pub(super) fn value(known: &Known, text: &str, of: &str) -> Result<String, Refus
 pub(super) fn read_only(of: &str) -> Refusal {
     let message = format!("Cannot set attribute, read only or insufficient permission  {of}");
     Refusal::new(code::READ_ONLY, message)
+}
+
+/// How many bytes, or seconds, a written value is.
+pub fn amount(text: &str) -> Option<u64> {
+    if text.contains(':') { duration_s(text) } else { Size::read(text)?.bytes() }
 }
 
 /// Seconds of `HH:MM:SS`, begun ones counted.

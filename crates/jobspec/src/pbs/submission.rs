@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use model::depend::Dependency;
+
 use super::arrays::Indices;
 use super::checks::{self, LONGEST_NAME, split_path};
-use super::depend::{self, Dependency};
+use super::depend;
 use super::moments::Moment;
 use super::options::{Operands, Options};
 use super::refusal::{Refusal, code};
@@ -281,6 +283,7 @@ fn decide(
         submission.set_attribute(&name, &value, caller)?;
     }
     submission.check_with_server(caller)?;
+    submission.check_waits()?;
     submission.wait_for(options.get('a'), caller)?;
     Ok(submission)
 }
@@ -295,6 +298,8 @@ fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
     let is_open = caller.is_folder(&absolute) && !absolute.ends_with('/');
     Some(if is_open { format!("{absolute}/") } else { absolute })
 }
+
+const ONE_THING: &str = "a job waits for one thing at a time";
 
 fn is_true(value: &str) -> bool {
     ["true", "1", "t", "y", "yes"].contains(&value.to_ascii_lowercase().as_str())
@@ -417,12 +422,26 @@ impl Submission {
         }
     }
 
+    /// What would have to be remembered of a job that is held for two reasons is not.
+    fn check_waits(&self) -> Result<(), Refusal> {
+        if self.depend.is_empty() {
+            return Ok(());
+        }
+        match (self.is_held, self.most_running) {
+            (true, _) => Err(Refusal::not_built("-h together with -W depend", ONE_THING)),
+            (false, Some(_)) => {
+                let why = "an array that waits for others may run at once";
+                Err(Refusal::not_built("max_run_subjobs together with -W depend", why))
+            }
+            (false, None) => Ok(()),
+        }
+    }
+
     fn wait_for(&mut self, moment: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {
         let Some(moment) = moment.and_then(Moment::read) else { return Ok(()) };
         let seconds = caller.seconds(moment).ok_or_else(|| Refusal::illegal('a'))?;
         if self.is_held || !self.depend.is_empty() {
-            let why = "a job waits for one thing; release a held one when its time has come";
-            return Err(Refusal::not_built("-a together with -h or -W depend", why));
+            return Err(Refusal::not_built("-a together with -h or -W depend", ONE_THING));
         }
         self.not_before = Some(seconds);
         Ok(())

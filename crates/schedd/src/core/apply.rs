@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
+use model::depend::WAITS_FOR;
 use model::{
     AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, Now, RunEnd, RunId,
     Universe,
@@ -37,6 +38,7 @@ impl Core {
             Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
             Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
             Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
+            Fact::DependenciesSeen => self.dependencies.seen(),
             Fact::JobSaid { job, text } => change.recorded = Some(self.job_said(at, *job, text)),
             // Its Requirements may look at what it took from its machine.
             Fact::JobMatched { job, changes } | Fact::JobSpooled { job, changes } => {
@@ -219,6 +221,7 @@ impl Core {
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => {}
         }
+        self.note_progress(id, event);
         change.job = Some(written);
         change.recorded = Some(recorded);
     }
@@ -267,6 +270,9 @@ impl Core {
 
     fn apply_edit(&mut self, at: Now, id: JobId, changes: &ClassAd, change: &mut Change) {
         self.change_ad(id, changes, change);
+        if changes.get(WAITS_FOR).is_some() {
+            self.note_waits(id.cluster);
+        }
         let text = |(name, expr): (&AttrName, &Expr)| (name.to_string(), expr.to_string());
         let happened =
             Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };

@@ -70,6 +70,7 @@ impl Core {
             | Fact::RunDisconnected { .. }
             | Fact::RunReconnected { .. }
             | Fact::KeptChecked
+            | Fact::DependenciesSeen
             | Fact::JobTimed { .. }
             | Fact::JobMatched { .. }
             | Fact::JobSpooled { .. }

@@ -2,6 +2,7 @@
 
 pub(crate) mod classes;
 pub(crate) mod core;
+pub(crate) mod dependencies;
 pub(crate) mod eviction;
 pub(crate) mod index;
 pub(crate) mod ranges;

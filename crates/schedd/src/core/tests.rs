@@ -704,6 +704,7 @@ mod beside;
 mod checkpoints;
 mod chirp;
 mod deferral;
+mod dependencies;
 mod expand;
 mod factories;
 mod factory_log;

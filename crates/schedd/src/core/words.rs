@@ -184,6 +184,8 @@ pub enum Fact {
         release: bool,
     },
 
+    /// What had become known of jobs that others wait for was looked at.
+    DependenciesSeen,
     /// A number was given to a submission that is to come.
     Reserved { token: SubmitToken, cluster: ClusterId },
     /// A number was given long ago and is not waited for any more.

@@ -1,4 +1,4 @@
-//! `updraft links install DIR`: links by which this binary answers to HTCondor's names. How they are made: [`crate::line::links`].
+//! `updraft links install DIR`: links by which this binary answers to HTCondor's and PBS's names. How they are made: [`crate::line::links`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 
+use crate::commands::pbs;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::links::Linked;
@@ -13,7 +14,7 @@ use crate::line::links::install;
 use crate::line::output;
 use crate::verbs::VERBS;
 
-/// Links by which this program answers to HTCondor's names.
+/// Links by which this program answers to HTCondor's and PBS's names.
 #[derive(Debug, clap::Args)]
 pub struct LinksArgs {
     #[command(subcommand)]
@@ -44,7 +45,9 @@ enum Action {
 ///
 /// If the folder or a link cannot be made.
 pub fn run(args: LinksArgs, _: &Call) -> Result<ExitCode> {
-    let names: Vec<&'static str> = VERBS.iter().flat_map(|verb| verb.htcondor).copied().collect();
+    let of_pbs = pbs::COMMANDS.iter().map(|command| command.name);
+    let names: Vec<&'static str> =
+        VERBS.iter().flat_map(|verb| verb.htcondor).copied().chain(of_pbs).collect();
     match args.action {
         Action::List { json: true } => {
             output::put(&output::json(&serde_json::json!(names)))?;

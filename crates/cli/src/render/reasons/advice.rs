@@ -171,6 +171,9 @@ fn remedy(code: i64, ids: &str) -> String {
         HoldCode::SpoolingInput => {
             return "its input is still being sent; nothing to do".to_owned();
         }
+        HoldCode::WaitsForJobs => {
+            return "it is let go by what it waits for; to give it up: updraft rm".to_owned();
+        }
         HoldCode::InvalidCronSettings => {
             return "correct the cron_* lines and submit again".to_owned();
         }

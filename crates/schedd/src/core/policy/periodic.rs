@@ -218,7 +218,7 @@ impl Core {
         }
     }
 
-    fn removed_by_policy(&self, now: Now, job: JobRef<'_>, reason: String) -> Vec<Fact> {
+    pub(crate) fn removed_by_policy(&self, now: Now, job: JobRef<'_>, reason: String) -> Vec<Fact> {
         match job.state() {
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at: now.wall };
@@ -251,9 +251,9 @@ fn stopped(now: Now, job: JobRef<'_>, cause: StopCause) -> Fact {
     Fact::Job { job: job.job, event: JobEvent::StopRequested { cause, at: now.wall } }
 }
 
-/// A user's own hold is only ever released by a user (HTCondor 25.14), and one for files by these alone.
+/// A user's own hold is only ever released by a user (HTCondor 25.14), one for files by these alone, and one for other jobs by them.
 fn is_released_by_hand(state: &JobState) -> bool {
-    let by_hand = [HoldCode::UserRequest, HoldCode::SpoolingInput];
+    let by_hand = [HoldCode::UserRequest, HoldCode::SpoolingInput, HoldCode::WaitsForJobs];
     state.hold().is_some_and(|hold| by_hand.contains(&hold.code))
 }
 

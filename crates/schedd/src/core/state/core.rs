@@ -17,6 +17,7 @@ use crate::core::ads;
 use crate::core::policy::system::SystemPolicy;
 use crate::core::runs::beside::{Beside, Places};
 use crate::core::state::classes::{Classes, Sorting};
+use crate::core::state::dependencies::Dependencies;
 use crate::core::state::ranges::Ranges;
 use crate::core::state::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::state::waiting::{Kind, Untold};
@@ -75,6 +76,8 @@ pub struct Core {
     pub(crate) timed: BTreeSet<ClusterId>,
     /// Clusters whose jobs have policies that time can make true.
     pub(crate) watched: BTreeSet<ClusterId>,
+    /// Jobs that wait for others.
+    pub(crate) dependencies: Dependencies,
 
     // Learnt again after a restart.
     /// What was recorded in this life, counted.

@@ -17,6 +17,7 @@ use crate::core::runs::beside::Places;
 use crate::core::runs::expand::expands;
 use crate::core::state::classes::{Classes, Place, Sorting};
 use crate::core::state::core::{Claim, Cluster, Config, Core, Machine};
+use crate::core::state::dependencies::Dependencies;
 use crate::core::state::ranges::Ranges;
 use crate::core::state::rows::{ClaimRecord, ClusterRecord, Rows};
 use crate::core::state::waiting::Untold;
@@ -47,6 +48,7 @@ impl Core {
             timed: BTreeSet::new(),
             expanding: BTreeSet::new(),
             watched: BTreeSet::new(),
+            dependencies: Dependencies::default(),
             round: Round::default(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
@@ -87,6 +89,8 @@ impl Core {
         for claim in rows.claims {
             core.index_claim(claim, now);
         }
+        let clusters: Vec<ClusterId> = core.clusters.keys().copied().collect();
+        clusters.into_iter().for_each(|cluster| core.note_waits(cluster));
         core
     }
 
@@ -153,6 +157,7 @@ impl Core {
         self.watched.remove(&id);
         self.timed.remove(&id);
         self.expanding.remove(&id);
+        self.note_left(id);
     }
 
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.

@@ -32,6 +32,8 @@ const STARTS_PER_TICK: usize = 5_000;
 impl Core {
     pub(crate) fn tick(&self, now: Now) -> Vec<Fact> {
         let steps = [
+            // First, so that what follows from an end is written with it.
+            Self::dependencies_due,
             Self::waits,
             Self::leases_over,
             Self::backoffs_over,

@@ -295,6 +295,7 @@ impl Core {
             | Fact::BeatSeen { .. }
             | Fact::Repeated { .. }
             | Fact::KeptChecked
+            | Fact::DependenciesSeen
             | Fact::JobTimed { .. }
             | Fact::JobMatched { .. }
             | Fact::JobSpooled { .. }

@@ -103,8 +103,14 @@ impl Wish {
 }
 
 fn wanted_hold(code: HoldCode) -> bool {
-    [HoldCode::UserRequest, HoldCode::JobPolicy, HoldCode::SubmittedOnHold, HoldCode::SpoolingInput]
-        .contains(&code)
+    [
+        HoldCode::UserRequest,
+        HoldCode::JobPolicy,
+        HoldCode::SubmittedOnHold,
+        HoldCode::SpoolingInput,
+        HoldCode::WaitsForJobs,
+    ]
+    .contains(&code)
 }
 
 fn news(kind: LogKind) -> Option<MailNews> {

@@ -265,7 +265,10 @@ impl Act<'_> {
         let (id, at) = (job.job, self.now.wall);
         match job.state() {
             // It would run with half of its files.
-            JobState::Held(hold) if hold.code == HoldCode::SpoolingInput => {
+            // And the other before what it waits for.
+            JobState::Held(hold)
+                if [HoldCode::SpoolingInput, HoldCode::WaitsForJobs].contains(&hold.code) =>
+            {
                 Err(ActResult::BadStatus)
             }
             JobState::Held(_) => {

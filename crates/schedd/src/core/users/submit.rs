@@ -10,6 +10,7 @@ use model::{
 use proto::client::{Answer, Refusal};
 
 use crate::core::state::core::Core;
+use crate::core::state::dependencies;
 use crate::core::state::rows::{ClusterBody, ClusterRecord};
 use crate::core::users::factory;
 use crate::core::words::{Actor, Fact};
@@ -67,6 +68,9 @@ impl Core {
         }
         if let Some(what) = not_built(spec) {
             let refusal = Refusal::Invalid(format!("{what} is not supported yet"));
+            return (Vec::new(), Answer::Refused(refusal));
+        }
+        if let Err(refusal) = self.check_waits(spec) {
             return (Vec::new(), Answer::Refused(refusal));
         }
         let spec = &match self.with_spool(cluster, spec) {
@@ -133,11 +137,14 @@ pub(crate) fn held_from_the_start(
         };
         own.or(shared) == Some(JobStatus::Held.number())
     };
-    let (code, reason) = match spooling::is_spooled(spec) {
-        true => (HoldCode::SpoolingInput, spooling::HOLD_REASON),
-        false => (HoldCode::SubmittedOnHold, "submitted on hold at user's request"),
+    let (code, reason) = match (spooling::is_spooled(spec), dependencies::of(spec)) {
+        (true, _) => (HoldCode::SpoolingInput, spooling::HOLD_REASON.to_owned()),
+        (false, Some(waits)) => (HoldCode::WaitsForJobs, dependencies::hold_reason(&waits)),
+        (false, None) => {
+            (HoldCode::SubmittedOnHold, "submitted on hold at user's request".to_owned())
+        }
     };
-    let hold = Hold { code, subcode: 0, reason: reason.to_owned(), since: now.wall };
+    let hold = Hold { code, subcode: 0, reason, since: now.wall };
     procs.filter(held).map(move |proc| Fact::Job {
         job: JobId { cluster, proc },
         event: JobEvent::Held(hold.clone()),

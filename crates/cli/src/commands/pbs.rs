@@ -1,0 +1,71 @@
+//! PBS's commands: `qsub`, `qstat`, `qdel` and their kin, under their own names and as `updraft qsub`.
+//!
+//! They read their command lines themselves, as OpenPBS does (`words`): options may be bundled, and `--` is a word of its own. What
+//! `qsub` makes of its words and a script is `jobspec::pbs`'s matter. The others name jobs by identifiers, which `found` looks up, and
+//! show them as PBS has them (`crate::render::pbs`). `runner` is what a job runs: it is no command for people.
+
+mod acting;
+mod block;
+mod depending;
+mod found;
+mod qstat;
+mod qsub;
+mod runner;
+mod server;
+mod words;
+
+use std::process::ExitCode;
+
+use jobspec::pbs::VERSION;
+
+/// A command of PBS.
+#[derive(Clone, Copy)]
+pub struct PbsCommand {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    run: fn(&[String]) -> u8,
+}
+
+/// All of them, in the order in which help lists them.
+pub const COMMANDS: &[PbsCommand] = &[
+    PbsCommand {
+        name: "qsub",
+        about: "Submit a PBS script, or a command, as a job or an array",
+        run: qsub::run,
+    },
+    PbsCommand { name: "qstat", about: "Show jobs as PBS does", run: qstat::run },
+    PbsCommand { name: "qdel", about: "Delete jobs", run: acting::delete },
+    PbsCommand { name: "qhold", about: "Hold jobs", run: acting::hold },
+    PbsCommand { name: "qrls", about: "Release held jobs", run: acting::release },
+    PbsCommand {
+        name: "qsig",
+        about: "Suspend running jobs, or let them go on",
+        run: acting::signal,
+    },
+];
+
+/// What a job that `qsub` has submitted runs.
+pub const RUNNER: &str = "pbs_job";
+
+/// The command of this name.
+pub fn find(name: &str) -> Option<&'static PbsCommand> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+impl PbsCommand {
+    /// Runs it with these words.
+    pub fn run(&self, words: &[String]) -> ExitCode {
+        if words == ["--version"] {
+            println!("pbs_version = {VERSION}");
+            return ExitCode::SUCCESS;
+        }
+        (self.run)(words).into()
+    }
+}
+
+/// Runs the script or the command of the job that this process is the run of.
+pub fn run_job() -> ExitCode {
+    runner::run().into()
+}

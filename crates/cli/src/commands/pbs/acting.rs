@@ -1,0 +1,279 @@
+//! `qdel`, `qhold`, `qrls`, `qsig`: something is done to each job that is named; those that cannot be are told, and the others done.
+
+use std::collections::BTreeSet;
+
+use client::{Action, Schedd, Select, Selector};
+use jobspec::pbs::{JobWord, Subjobs, code};
+use model::{ClusterId, HoldCode, JobId, ProcId};
+use proto::client::ActResult;
+
+use super::found;
+use super::words::Line;
+use crate::render::pbs::Here;
+use crate::render::pbs::job::Cluster;
+
+const DELETE_USAGE: &str =
+    "usage:\n\tqdel [-W force|suppress_email=X] [-x] job_identifier...\n\tqdel --version\n";
+
+/// `qdel`.
+pub(super) fn delete(words: &[String]) -> u8 {
+    let here = Here::new("qdel");
+    let line = match read(&here, words, "W:x", DELETE_USAGE) {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
+    let how = line.value('W').unwrap_or("suppress_email=0");
+    let is_count = how.strip_prefix("suppress_email=").unwrap_or(how).parse::<i32>().is_ok();
+    if how != "force" && !how.starts_with("suppress_email=") && !is_count {
+        here.say("illegal -W value");
+        eprint!("{DELETE_USAGE}");
+        return code::USAGE;
+    }
+    if line.has('x') {
+        here.say("-x is not supported yet: what has happened is kept for as long as the pool's configuration says");
+        return code::NOT_SUPPORTED;
+    }
+    let reason = format!("Job deleted at request of {}@{}", client::site::me(), here.server);
+    let force = how == "force";
+    let verb = Verb { finished_with_id: true, subjobs: true, ..Verb::PLAIN };
+    verb.run(&here, &line.operands, |_| Action::Remove { reason: Some(reason.clone()), force })
+}
+
+/// `qhold`.
+pub(super) fn hold(words: &[String]) -> u8 {
+    let here = Here::new("qhold");
+    let usage = "usage: qhold [-h hold_list] job_identifier...\n       qhold --version\n";
+    let line = match read(&here, words, "h:", usage) {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
+    let reason = format!("Job held by {}", client::site::me());
+    let verb = Verb { spares_running: true, ..Verb::PLAIN };
+    match hold_list(&here, &line, usage) {
+        Ok(false) => verb.only_look(&here, &line.operands),
+        Err(exit) => exit,
+        Ok(true) => verb.run(&here, &line.operands, |_| Action::Hold {
+            reason: Some(reason.clone()),
+            code: HoldCode::UserRequest,
+            subcode: 0,
+        }),
+    }
+}
+
+/// `qrls`.
+pub(super) fn release(words: &[String]) -> u8 {
+    let here = Here::new("qrls");
+    let usage = "usage: qrls [-h hold_list] job_identifier...\n       qrls --version\n";
+    let line = match read(&here, words, "h:", usage) {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
+    let verb = Verb::PLAIN;
+    match hold_list(&here, &line, usage) {
+        Ok(false) => verb.only_look(&here, &line.operands),
+        Err(exit) => exit,
+        Ok(true) => verb.run(&here, &line.operands, |_| Action::Release { reason: None }),
+    }
+}
+
+/// Whether the user's own hold is meant: `u` is, `n` is none.
+fn hold_list(here: &Here, line: &Line, usage: &str) -> Result<bool, u8> {
+    let list = line.value('h').unwrap_or("u");
+    if list.is_empty() || !list.chars().all(|kind| "unosp".contains(kind)) {
+        here.say("illegal -h value");
+        eprint!("{usage}");
+        return Err(code::USAGE);
+    }
+    if list.contains(['o', 's', 'p']) {
+        let first = line.operands.first().map_or("", String::as_str);
+        let told = found::read(here, first).map(|word| found::full(here, &word));
+        here.say(format_args!("Unauthorized Request  {}", told?));
+        return Err(code::NOT_PERMITTED);
+    }
+    Ok(list != "n")
+}
+
+/// `qsig`.
+pub(super) fn signal(words: &[String]) -> u8 {
+    let here = Here::new("qsig");
+    let usage = "usage: qsig [-s signal] job_identifier...\n       qsig --version\n";
+    let line = match read(&here, words, "s:", usage) {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
+    let action = match line.value('s') {
+        Some("suspend" | "STOP" | "SIGSTOP") => Action::Suspend,
+        Some("resume" | "CONT" | "SIGCONT") => Action::Continue,
+        other => {
+            let signal = other.unwrap_or("SIGTERM");
+            here.say(format_args!(
+                "-s {signal} is not supported yet: suspend and resume are; qdel ends a job"
+            ));
+            return code::NOT_SUPPORTED;
+        }
+    };
+    let verb = Verb { subjobs: true, state_does_not_matter: false, ..Verb::PLAIN };
+    verb.run(&here, &line.operands, |_| action.clone())
+}
+
+fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line, u8> {
+    match Line::read(words, known) {
+        Ok(line) if !line.operands.is_empty() => Ok(line),
+        Ok(_) => {
+            eprint!("{usage}");
+            Err(code::USAGE)
+        }
+        Err(wrong) => {
+            for message in wrong {
+                here.say(message);
+            }
+            eprint!("{usage}");
+            Err(code::USAGE)
+        }
+    }
+}
+
+/// What OpenPBS's commands differ in.
+#[derive(Clone, Copy)]
+struct Verb {
+    /// Whether a finished job is told of with its identifier.
+    finished_with_id: bool,
+    /// Whether subjobs may be named.
+    subjobs: bool,
+    /// Whether a job that is so already, or in another state, is no mistake.
+    state_does_not_matter: bool,
+    /// Whether it is done only to what does not run.
+    spares_running: bool,
+}
+
+impl Verb {
+    /// What most of them have in common.
+    const PLAIN: Self = Self {
+        finished_with_id: false,
+        subjobs: false,
+        state_does_not_matter: true,
+        spares_running: false,
+    };
+
+    /// Does it to each; the exit code of the last that failed.
+    fn run(self, here: &Here, words: &[String], action: impl Fn(&JobWord) -> Action) -> u8 {
+        let mut schedd = match here.connect() {
+            Ok(schedd) => schedd,
+            Err(exit) => return exit,
+        };
+        let mut exit = 0;
+        for text in words {
+            let done = self.one(here, &mut schedd, text, Some(&action));
+            exit = done.err().unwrap_or(exit);
+        }
+        exit
+    }
+
+    /// Only says what of the jobs there is not.
+    fn only_look(self, here: &Here, words: &[String]) -> u8 {
+        let mut schedd = match here.connect() {
+            Ok(schedd) => schedd,
+            Err(exit) => return exit,
+        };
+        let nothing: Option<&fn(&JobWord) -> Action> = None;
+        let exits =
+            words.iter().filter_map(|text| self.one(here, &mut schedd, text, nothing).err());
+        exits.last().unwrap_or(0)
+    }
+
+    fn one(
+        self,
+        here: &Here,
+        schedd: &mut Schedd,
+        text: &str,
+        action: Option<&impl Fn(&JobWord) -> Action>,
+    ) -> Result<(), u8> {
+        let word = found::read(here, text)?;
+        let id = found::full(here, &word);
+        let refuse = |exit: u8, message: &str| {
+            here.say(message);
+            Err(exit)
+        };
+        let numbers = BTreeSet::from([word.number]);
+        let clusters = found::look_up(schedd, Some(&numbers), true);
+        let clusters = clusters.map_err(|error| here.cannot_connect(&error))?;
+        let Some(cluster) = clusters.get(&word.number) else {
+            return refuse(code::UNKNOWN_JOB, &format!("Unknown Job Id {id}"));
+        };
+        let selectors = match self.selectors(&word, cluster) {
+            Ok(selectors) => selectors,
+            Err((exit, said)) => return refuse(exit, &format!("{said} {id}")),
+        };
+        if cluster.is_over() {
+            let id = if self.finished_with_id { format!(" {id}") } else { String::new() };
+            return refuse(code::FINISHED, &format!("Job has finished{id}"));
+        }
+        let Some(action) = action else { return Ok(()) };
+        let selectors = match (self.spares_running && cluster.runs(), cluster.indices()) {
+            (false, _) => selectors,
+            // OpenPBS 23.06 lets the subjobs that run go on.
+            (true, Some(_)) => cluster.waiting().map(Selector::Job).collect(),
+            (true, None) => {
+                let why = "a hold would end the run; hold it before, or delete it";
+                let said = format!("a running job ({id}) is not supported yet: {why}");
+                return refuse(code::NOT_SUPPORTED, &said);
+            }
+        };
+        let acted = schedd.act(action(&word), Select::Any(selectors));
+        let acted = acted.map_err(|error| here.cannot_connect(&error))?;
+        let has = |wanted| acted.iter().any(|acted| acted.result == wanted);
+        if has(ActResult::Done) {
+            return Ok(());
+        }
+        if has(ActResult::PermissionDenied) {
+            return refuse(code::NOT_PERMITTED, &format!("Unauthorized Request  {id}"));
+        }
+        if self.state_does_not_matter || !has(ActResult::BadStatus) {
+            return Ok(());
+        }
+        refuse(code::BAD_STATE, &format!("Request invalid for state of job {id}"))
+    }
+
+    /// The jobs of the cluster that the word names.
+    fn selectors(
+        self,
+        word: &JobWord,
+        cluster: &Cluster,
+    ) -> Result<Vec<Selector>, (u8, &'static str)> {
+        let id = ClusterId(word.number);
+        let (start, end, step) = match word.subjobs {
+            Subjobs::Some { start, end, step } => (start, end, step),
+            // Beyond OpenPBS, the number alone names an array too.
+            Subjobs::None => return Ok(vec![Selector::Cluster(id)]),
+            Subjobs::Whole if cluster.indices().is_some() => {
+                return Ok(vec![Selector::Cluster(id)]);
+            }
+            Subjobs::Whole => return Err((code::UNKNOWN_JOB, "Unknown Job Id")),
+        };
+        let Some(indices) = cluster.indices() else {
+            return Err((code::UNKNOWN_JOB, "Unknown Job Id"));
+        };
+        if !self.subjobs {
+            return Err((code::INVALID_REQUEST, "Invalid request"));
+        }
+        let step = usize::try_from(step).unwrap_or(usize::MAX);
+        let procs: Vec<u32> =
+            (start..=end).step_by(step).filter_map(|index| indices.position(index)).collect();
+        if procs.is_empty() {
+            let range = start != end;
+            return Err(match range {
+                true => (code::UNKNOWN_JOB, "Unknown Job Id"),
+                false => (code::INVALID_REQUEST, "Invalid request"),
+            });
+        }
+        let job = |proc: &u32| Selector::Job(JobId { cluster: id, proc: ProcId(*proc) });
+        let live: Vec<u32> =
+            procs.iter().copied().filter(|proc| !cluster.has_ended(*proc)).collect();
+        if live.is_empty() && !cluster.is_over() {
+            const SUBJOB_ENDED: u8 = 55;
+            let exit = if self.finished_with_id { SUBJOB_ENDED } else { code::BAD_STATE };
+            return Err((exit, "Request invalid for finished array subjob"));
+        }
+        Ok(live.iter().map(job).collect())
+    }
+}

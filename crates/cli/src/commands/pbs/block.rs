@@ -1,0 +1,66 @@
+//! `qsub -W block=true`: waits for the end of the job, and ends as it did.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::Duration;
+
+use client::{AskError, End, Home, Select, Selector};
+use jobspec::pbs::code;
+use model::{ClusterId, JobId};
+
+use super::found;
+use crate::render::pbs::Here;
+
+/// The exit code for a job that was deleted.
+const DELETED: u8 = 3;
+
+/// How often a held job is looked at again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Waits; gives the exit code.
+pub(super) fn wait(here: &Here, cluster: ClusterId) -> u8 {
+    let mut held = BTreeSet::new();
+    loop {
+        match look(here, cluster, &mut held) {
+            Some(exit) => return exit,
+            None => thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// Waits until all of it have ended or are held; the exit code if all have ended.
+fn look(here: &Here, cluster: ClusterId, held: &mut BTreeSet<JobId>) -> Option<u8> {
+    let select = Select::Any(vec![Selector::Cluster(cluster)]);
+    let waited = Home::from_environment().wait(&select, |job, end| {
+        // Somebody may let it go again.
+        if let End::Held(reason) = end
+            && held.insert(job)
+        {
+            here.say(format_args!("job {cluster}.{} is held: {reason}", here.server));
+        }
+        Ok::<_, AskError>(ControlFlow::Continue(()))
+    });
+    if let Err(error) = waited {
+        return Some(here.cannot_connect(&error));
+    }
+    let looked = here.connect().and_then(|mut schedd| {
+        let numbers = BTreeSet::from([cluster.0]);
+        found::look_up(&mut schedd, Some(&numbers), true)
+            .map_err(|error| here.cannot_connect(&error))
+    });
+    let clusters = match looked {
+        Ok(clusters) => clusters,
+        Err(exit) => return Some(exit),
+    };
+    let found = clusters.get(&cluster.0)?;
+    if !found.is_over() {
+        return None;
+    }
+    Some(match found.whole(cluster.0, here.now).exit_status {
+        // A shell sees eight bits.
+        Some(status) if status >= 256 || status < 0 => DELETED,
+        Some(status) => u8::try_from(status).unwrap_or(code::FAILED),
+        None => DELETED,
+    })
+}

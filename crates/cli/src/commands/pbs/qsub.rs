@@ -1,0 +1,250 @@
+//! `qsub`: what is called here, read by `jobspec::pbs`, and put into the queue once and only once.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use client::submit::SubmitError;
+use client::{AskError, Home, RealSite};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
+use jobspec::pbs::{self, Caller, Moment, NoScript, NumberedFor, Refusal, Submission, code};
+use jobspec::{Diagnostic, Site};
+use model::{ClusterId, ClusterSpec, Procs};
+use nix::unistd::{Gid, Group, Uid, User};
+use proto::client::Refusal as Refused;
+
+use super::{RUNNER, block, depending};
+use crate::render::pbs::Here;
+
+/// How often a dependency is looked up again that ended while the job was being submitted.
+const ATTEMPTS: usize = 5;
+
+/// Does it.
+pub(super) fn run(words: &[String]) -> u8 {
+    let here = Here::new("qsub");
+    match submit(&here, words) {
+        Ok(exit) => exit,
+        Err(Refusal { said, exit }) => {
+            eprint!("{said}");
+            exit
+        }
+    }
+}
+
+fn submit(here: &Here, words: &[String]) -> Result<u8, Refusal> {
+    let site = RealSite::new().map_err(|error| failed(&error))?;
+    let caller = RealCaller::new(here, &site);
+    let submission = pbs::qsub(words, &caller)?;
+    let mut attempts = ATTEMPTS;
+    let cluster = loop {
+        attempts -= 1;
+        match attempt(here, &submission, &site, &caller) {
+            Err(Failure::Ended) if attempts > 0 => {}
+            Err(Failure::Ended) => {
+                let message = "the jobs that this one depends on end as it is submitted; try again";
+                return Err(Refusal::new(code::FAILED, message));
+            }
+            Err(Failure::Lasting(refusal)) => return Err(refusal),
+            Ok(cluster) => break cluster,
+        }
+    };
+    if !submission.is_quiet {
+        let brackets = if submission.is_array() { "[]" } else { "" };
+        println!("{cluster}{brackets}.{}", here.server);
+    }
+    match submission.is_waited_for {
+        true => Ok(block::wait(here, cluster)),
+        false => Ok(0),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal::new(code::FAILED, error)
+}
+
+enum Failure {
+    /// A job that this one depends on has ended meanwhile: what came of it is in history now.
+    Ended,
+    Lasting(Refusal),
+}
+
+fn attempt(
+    here: &Here,
+    submission: &Submission,
+    site: &RealSite,
+    caller: &RealCaller<'_>,
+) -> Result<ClusterId, Failure> {
+    let lasting = |error: &dyn std::fmt::Display| Failure::Lasting(failed(error));
+    let standing = depending::look_up(here, submission.depends_on());
+    let standing = standing.map_err(Failure::Lasting)?;
+    let program = env::current_exe().map_err(|error| lasting(&error))?;
+    let program = program.to_string_lossy();
+    let words = [RUNNER.to_owned()];
+    let make = |cluster| -> Result<ClusterSpec, Vec<Diagnostic>> {
+        let numbered = NumberedFor { cluster, program: &program, words: &words };
+        let mut spec = submission.cluster(&numbered, site, caller)?;
+        standing.note(&mut spec.ad);
+        Ok(spec)
+    };
+    // What is wrong is wrong whatever the number.
+    if let Err(wrong) = make(ClusterId(1)) {
+        let said: String = wrong.iter().map(Diagnostic::condor).collect();
+        return Err(Failure::Lasting(Refusal { said, exit: code::FAILED }));
+    }
+    let token = client::new_token().map_err(|error| lasting(&error))?;
+    let none = || ClusterSpec { ad: classad::ClassAd::new(), procs: Procs::Listed(Vec::new()) };
+    let taken = Home::from_environment()
+        .submit_cluster(token, |cluster| make(cluster).unwrap_or_else(|_| none()));
+    taken.map_err(|error| match error {
+        SubmitError::Ask(AskError::Refused(Refused::Invalid(why)))
+            if why.starts_with(model::depend::HAS_LEFT) =>
+        {
+            Failure::Ended
+        }
+        SubmitError::Ask(error) => {
+            let exit = here.cannot_connect(&error);
+            Failure::Lasting(Refusal { said: String::new(), exit })
+        }
+        error @ (SubmitError::Wrong(_) | SubmitError::Unknown(_)) => lasting(&error),
+    })
+}
+
+/// The process that calls.
+struct RealCaller<'a> {
+    here: &'a Here,
+    site: &'a RealSite,
+    user: String,
+    group: String,
+    home: String,
+    shell: String,
+}
+
+impl<'a> RealCaller<'a> {
+    fn new(here: &'a Here, site: &'a RealSite) -> Self {
+        let entry = User::from_uid(Uid::current()).ok().flatten();
+        let group = Group::from_gid(Gid::current()).ok().flatten();
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let home =
+            entry.as_ref().map(|user| path(&user.dir)).filter(|home| Path::new(home).is_dir());
+        let shell = entry.as_ref().map(|user| path(&user.shell));
+        Self {
+            here,
+            site,
+            user: client::site::me(),
+            group: group.map(|group| group.name).unwrap_or_default(),
+            home: home.unwrap_or_else(|| "/".to_owned()),
+            shell: shell.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()),
+        }
+    }
+}
+
+impl Caller for RealCaller<'_> {
+    fn environ(&self) -> &BTreeMap<String, String> {
+        self.site.environ()
+    }
+
+    fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn home(&self) -> &str {
+        &self.home
+    }
+
+    fn shell(&self) -> &str {
+        &self.shell
+    }
+
+    fn cwd(&self) -> &str {
+        &self.site.host().cwd
+    }
+
+    fn server(&self) -> &str {
+        &self.here.server
+    }
+
+    fn script(&self, path: &str) -> Result<Vec<u8>, NoScript> {
+        let unreadable = |error: io::Error| NoScript::Unreadable(client::site::plain(&error));
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(NoScript::NotAFile);
+        }
+        fs::read(path).map_err(unreadable)
+    }
+
+    fn stdin(&self) -> Result<Vec<u8>, NoScript> {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.map_err(|error| NoScript::Unreadable(client::site::plain(&error)))?;
+        Ok(bytes)
+    }
+
+    fn is_terminal(&self) -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        Path::new(path).is_dir()
+    }
+
+    fn seconds(&self, moment: Moment) -> Option<i64> {
+        let now = jiff::Timestamp::from_second(self.here.now).ok()?;
+        seconds(moment, &now.to_zoned(TimeZone::system()))
+    }
+}
+
+/// The next such moment: a time that is over today is tomorrow's, a day that is over this month's next.
+fn seconds(moment: Moment, now: &Zoned) -> Option<i64> {
+    let Moment { year, month, day, hour, minute, second } = moment;
+    let second = second.min(59);
+    let made = DateTime::new(
+        year.unwrap_or(now.year()),
+        month.unwrap_or(now.month()),
+        day.unwrap_or(now.day()),
+        hour,
+        minute,
+        second,
+        0,
+    );
+    let mut at = made.ok()?;
+    if at < now.datetime() {
+        at = match (year, month, day) {
+            (Some(_), _, _) => at,
+            (None, Some(_), _) => at.checked_add(1.year()).ok()?,
+            (None, None, Some(_)) => at.checked_add(1.month()).ok()?,
+            (None, None, None) => at.checked_add(1.day()).ok()?,
+        };
+    }
+    Some(at.to_zoned(now.time_zone().clone()).ok()?.timestamp().as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_the_next_that_fits() {
+        let now: Zoned = "2026-11-22T16:00:00[UTC]".parse().unwrap();
+        for (text, expected) in [
+            ("2359", "2026-11-22T23:59:00Z"),
+            ("0000", "2026-11-23T00:00:00Z"),
+            ("211200", "2026-12-21T12:00:00Z"),
+            ("01020304", "2027-01-02T03:04:00Z"),
+            ("202001010000", "2020-01-01T00:00:00Z"),
+        ] {
+            let found = seconds(Moment::read(text).unwrap(), &now).unwrap();
+            assert_eq!(
+                jiff::Timestamp::from_second(found).unwrap().to_string(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}

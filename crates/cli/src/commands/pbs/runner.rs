@@ -1,0 +1,231 @@
+//! What a job of `qsub`'s runs: finds its script in the job's ad, writes it and the file of nodes into the scratch folder, and becomes the
+//! shell that runs it, or the command. Everything is said by the ad, so that a run is the same wherever and whenever it is.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use classad::{ClassAd, words};
+use jobspec::pbs::{attribute, unfolded};
+use model::attr;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Uid, User};
+
+use crate::render::pbs::job::{index, int, pairs, text};
+
+/// Where the startd says that the job's ad is, and its scratch folder.
+const JOB_AD: &str = "_CONDOR_JOB_AD";
+const SCRATCH: &str = "_CONDOR_SCRATCH_DIR";
+
+/// What PBS's jobs find if they do not say otherwise.
+const UMASK: i64 = 77;
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
+
+/// Exit code of a command that cannot be executed (OpenPBS 23.06).
+const NOT_EXECUTED: u8 = 254;
+
+/// Shells that take `-l -c LINE NAME`.
+const LOGIN_SHELLS: [&str; 6] = ["bash", "sh", "dash", "ksh", "zsh", "ash"];
+
+/// Returns only if it cannot.
+pub(super) fn run() -> u8 {
+    match prepare() {
+        Ok(mut command) => {
+            let error = command.exec();
+            let program = command.get_program().to_string_lossy().into_owned();
+            let told = client::site::plain(&error);
+            eprintln!("pbs: exec of {program} failed with error: {told}");
+        }
+        Err(Cannot { what, error }) => {
+            eprintln!("pbs: cannot {what}: {}", client::site::plain(&error));
+        }
+    }
+    NOT_EXECUTED
+}
+
+/// What could not be prepared.
+struct Cannot {
+    what: String,
+    error: io::Error,
+}
+
+fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> Cannot {
+    let what = what.into();
+    move |error| Cannot { what, error }
+}
+
+fn prepare() -> Result<Command, Cannot> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let folder = |name: &str| env::var_os(name).map(PathBuf::from).ok_or_else(missing);
+    let path = folder(JOB_AD).map_err(cannot("find the job's ad"))?;
+    let scratch = folder(SCRATCH).map_err(cannot("find the scratch folder"))?;
+    let ad = own_attributes(&fs::read(&path).map_err(cannot("read the job's ad"))?);
+    let id = identifier(&ad);
+    let nodes = scratch.join("pbs.nodes");
+    write(&nodes, node_lines(&ad).as_bytes(), 0o644).map_err(cannot("write the file of nodes"))?;
+    let cwd = match text(&ad, attribute::SANDBOX) {
+        Some("O_WORKDIR") => text(&ad, attribute::SUBMIT_DIR),
+        Some(_) | None => text(&ad, attr::IWD),
+    };
+    let cwd = cwd.unwrap_or("/").to_owned();
+    let script = match (text(&ad, attribute::COMMAND), script(&ad)) {
+        (Some(_), _) => None,
+        (None, bytes) => {
+            let path = scratch.join(format!("{id}.SC"));
+            write(&path, &bytes, 0o700).map_err(cannot("write the script"))?;
+            Some(path)
+        }
+    };
+    let mut command = match &script {
+        Some(script) => shell(&ad, script),
+        None => {
+            let all = unfolded(text(&ad, attribute::COMMAND).unwrap_or_default());
+            let all = words::split_v2(&all);
+            let mut all = all.unwrap_or_default().into_iter();
+            let mut command = Command::new(all.next().unwrap_or_default());
+            command.args(all);
+            command
+        }
+    };
+    environment(&mut command, &ad, &id, &cwd, &nodes);
+    command.current_dir(&cwd);
+    limit(&ad).map_err(cannot("set the job's limits"))?;
+    let mask = int(&ad, attribute::UMASK).unwrap_or(UMASK);
+    let mask = u32::from_str_radix(&mask.to_string(), 8).unwrap_or(0o77);
+    umask(Mode::from_bits_truncate(mask));
+    Ok(command)
+}
+
+/// What is asked of the job's ad here. It has a line for each attribute; values of other attributes may be longer than one, and nobody
+/// says where they end.
+fn own_attributes(text: &[u8]) -> ClassAd {
+    let mut own = ClassAd::new();
+    for line in String::from_utf8_lossy(text).lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        let is_own =
+            name.starts_with("Pbs") || [attr::CLUSTER_ID, attr::PROC_ID, attr::IWD].contains(&name);
+        if is_own && let Ok(ad) = ClassAd::parse_old(line) {
+            own.update(&ad);
+        }
+    }
+    own
+}
+
+/// `12.host`, `12[4].host`.
+fn identifier(ad: &ClassAd) -> String {
+    let server = text(ad, attribute::SERVER).unwrap_or_default();
+    let cluster = int(ad, attr::CLUSTER_ID).unwrap_or(0);
+    match index(ad).filter(|_| is_array(ad)) {
+        Some(index) => format!("{cluster}[{index}].{server}"),
+        None => format!("{cluster}.{server}"),
+    }
+}
+
+fn is_array(ad: &ClassAd) -> bool {
+    text(ad, attribute::INDICES).is_some()
+}
+
+/// The script's bytes.
+fn script(ad: &ClassAd) -> Vec<u8> {
+    if let Some(digits) = text(ad, attribute::SCRIPT_BYTES) {
+        let pairs = digits.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+        return pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
+    }
+    unfolded(text(ad, attribute::SCRIPT).unwrap_or_default()).into_bytes()
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+    file.write_all(bytes)
+}
+
+/// A line for each rank, all on this machine.
+fn node_lines(ad: &ClassAd) -> String {
+    let ranks = int(ad, attribute::RANKS).unwrap_or(1);
+    let line = format!("{}\n", super::server::server_name());
+    line.repeat(usize::try_from(ranks).unwrap_or(1))
+}
+
+/// The shell that runs the script: a login shell, which starts what the script's first line names, or reads it itself.
+fn shell(ad: &ClassAd, script: &Path) -> Command {
+    let given = text(ad, attribute::SHELLS).and_then(|list| list.split([',', '@']).next());
+    let own = || {
+        let user = User::from_uid(Uid::current()).ok().flatten();
+        user.map(|user| user.shell.to_string_lossy().into_owned())
+    };
+    let shell = given.map(str::to_owned).or_else(own).filter(|shell| !shell.is_empty());
+    let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
+    let name = shell.rsplit('/').next().unwrap_or_default();
+    let mut command = Command::new(&shell);
+    if LOGIN_SHELLS.contains(&name) {
+        command.args(["-l", "-c", "\"$0\""]);
+    }
+    command.arg(script);
+    command
+}
+
+fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: &Path) {
+    let user = User::from_uid(Uid::current()).ok().flatten();
+    let given: Vec<(String, String)> =
+        text(ad, attribute::VARIABLES).map(pairs).unwrap_or_default();
+    let mut unless_given = |name: &str, value: &str| {
+        if !given.iter().any(|(known, _)| known == name) {
+            command.env(name, value);
+        }
+    };
+    unless_given("PATH", PATH);
+    let number = |name, otherwise: i64| int(ad, name).unwrap_or(otherwise).to_string();
+    unless_given("NCPUS", &number(attribute::CPUS, 1));
+    unless_given("OMP_NUM_THREADS", &number(attribute::THREADS, 1));
+    if let Some(user) = &user {
+        let shell = user.shell.to_string_lossy();
+        command.env("HOME", user.dir.as_os_str()).env("LOGNAME", &user.name);
+        command.env("USER", &user.name).env("SHELL", &*shell);
+    }
+    let queue = text(ad, attribute::QUEUE).unwrap_or_default();
+    for (name, value) in [
+        ("ENVIRONMENT", "BATCH"),
+        ("PBS_ENVIRONMENT", "PBS_BATCH"),
+        ("PBS_JOBID", id),
+        ("PBS_JOBNAME", text(ad, attribute::NAME).unwrap_or_default()),
+        ("PBS_JOBDIR", cwd),
+        ("PBS_QUEUE", queue),
+        ("PBS_NODENUM", "0"),
+        ("PBS_TASKNUM", "1"),
+    ] {
+        command.env(name, value);
+    }
+    command.env("PBS_NODEFILE", nodes);
+    if let Some(account) = text(ad, attribute::ACCOUNT) {
+        command.env("PBS_ACCOUNT", account);
+    }
+    if let Some(index) = index(ad).filter(|_| is_array(ad)) {
+        let server = text(ad, attribute::SERVER).unwrap_or_default();
+        let cluster = int(ad, attr::CLUSTER_ID).unwrap_or(0);
+        command.env("PBS_ARRAY_INDEX", index.to_string());
+        command.env("PBS_ARRAY_ID", format!("{cluster}[].{server}"));
+    }
+}
+
+/// Limits of each process: what is asked for, or less where less is allowed.
+fn limit(ad: &ClassAd) -> io::Result<()> {
+    for (name, value) in text(ad, attribute::RESOURCES).map(pairs).unwrap_or_default() {
+        let resource = match name.as_str() {
+            "pcput" => Resource::RLIMIT_CPU,
+            "pvmem" => Resource::RLIMIT_AS,
+            "file" => Resource::RLIMIT_FSIZE,
+            _ => continue,
+        };
+        let Some(wanted) = jobspec::pbs::amount(&value) else { continue };
+        let (_, most) = getrlimit(resource)?;
+        let limit = wanted.min(most);
+        setrlimit(resource, limit, limit)?;
+    }
+    Ok(())
+}

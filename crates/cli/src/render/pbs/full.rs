@@ -1,0 +1,554 @@
+//! `qstat -f` in its three forms: text, JSON, and values with a separator. The attributes and their order are OpenPBS 23.06's; JSON is
+//! valid whatever the values are.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use jobspec::pbs::{QUEUE, Submission, VERSION, attribute, shown_dependencies, unfolded};
+use model::{HoldCode, attr, depend};
+use serde_json::Value as Json;
+
+use crate::render::pbs::table::clock;
+use crate::render::pbs::{Here, Job, Kind, State};
+
+/// An attribute as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    name: &'static str,
+    value: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    /// One value.
+    One(String),
+    /// Values with names: `Resource_List.mem`.
+    Parts(Vec<(String, String)>),
+    /// `NAME=value` pairs in one value.
+    Pairs(Vec<String>),
+}
+
+/// All attributes of a job, in PBS's order.
+struct Attributes<'a> {
+    job: &'a Job,
+    here: &'a Here,
+    all: Vec<Shown>,
+}
+
+impl Attributes<'_> {
+    fn one(&mut self, name: &'static str, value: impl Into<String>) {
+        self.all.push(Shown { name, value: Value::One(value.into()) });
+    }
+
+    fn text(&mut self, name: &'static str, attr: &str) {
+        if let Some(text) = self.job.text(attr) {
+            let text = text.to_owned();
+            self.one(name, text);
+        }
+    }
+
+    fn number(&mut self, name: &'static str, attr: &str) {
+        if let Some(number) = self.job.int(attr) {
+            self.one(name, number.to_string());
+        }
+    }
+
+    fn date(&mut self, name: &'static str, attr: &str) {
+        if let Some(seconds) = self.job.int(attr).filter(|seconds| *seconds > 0) {
+            self.one(name, date(seconds, &self.here.zone));
+        }
+    }
+
+    fn parts(&mut self, name: &'static str, parts: Vec<(String, String)>) {
+        if !parts.is_empty() {
+            self.all.push(Shown { name, value: Value::Parts(parts) });
+        }
+    }
+
+    fn begin(&mut self) {
+        let job = self.job;
+        self.one("Job_Name", job.name());
+        self.one("Job_Owner", format!("{}@{}", job.owner(), self.here.server));
+        if !matches!(job.kind, Kind::Array { .. }) && job.has_run() {
+            self.parts("resources_used", used(job, self.here));
+        }
+        self.one("job_state", job.state.letter().to_string());
+        self.one("queue", QUEUE);
+        self.one("server", self.here.server.clone());
+        self.text("Account_Name", attribute::ACCOUNT);
+        let checkpoint = job.text(attribute::CHECKPOINT).unwrap_or("u").to_owned();
+        self.one("Checkpoint", checkpoint);
+        self.date("ctime", attr::Q_DATE);
+        if let Some(all) = job.text(attribute::DEPEND).and_then(depend::read) {
+            self.one("depend", shown_dependencies(&all, &self.here.server));
+        }
+        self.path("Error_Path", attribute::ERROR, attr::ERR);
+        if let Some(host) = exec_host(job) {
+            self.one("exec_host", host);
+            self.one("exec_vnode", vnode(job, self.here));
+        }
+        self.date("Execution_Time", attribute::EXECUTION_TIME);
+        self.text("group_list", attribute::GROUPS);
+        self.one("Hold_Types", holds(job));
+        for (name, attr) in [("Join_Path", attribute::JOIN), ("Keep_Files", attribute::KEEP)] {
+            self.one(name, job.text(attr).unwrap_or("n"));
+        }
+        self.one("Mail_Points", job.text(attribute::MAIL_POINTS).unwrap_or("a"));
+        self.text("Mail_Users", attribute::MAIL_USERS);
+    }
+
+    fn middle(&mut self) {
+        let job = self.job;
+        self.date("mtime", attr::ENTERED_CURRENT_STATUS);
+        self.path("Output_Path", attribute::OUTPUT, attr::OUT);
+        self.one("Priority", job.int(attr::JOB_PRIO).unwrap_or(0).to_string());
+        self.date("qtime", attr::Q_DATE);
+        let rerunable = job.ad.literal(attribute::RERUNABLE).and_then(classad::Value::as_bool);
+        self.one("Rerunable", if rerunable == Some(false) { "False" } else { "True" });
+        self.parts("Resource_List", job.resources());
+        if job.has_run() {
+            self.date("stime", attr::JOB_CURRENT_START_DATE);
+        }
+        self.text("Shell_Path_List", attribute::SHELLS);
+        if exec_host(job).is_some() {
+            self.text("jobdir", attr::IWD);
+        }
+        self.text("sandbox", attribute::SANDBOX);
+        self.one("substate", substate(job).to_string());
+        self.text("User_List", attribute::USERS);
+        if let Some(list) = job.text(attribute::VARIABLES) {
+            let pairs = Submission::written_variables(list);
+            self.all.push(Shown { name: "Variable_List", value: Value::Pairs(pairs) });
+        }
+        self.number("umask", attribute::UMASK);
+        if let Some(comment) = comment(job, self.here) {
+            self.one("comment", comment);
+        }
+        if !matches!(job.state, State::Held | State::Waiting) {
+            self.date("etime", attr::Q_DATE);
+        }
+    }
+
+    fn end(&mut self) {
+        let job = self.job;
+        if !matches!(job.kind, Kind::Array { .. }) && job.has_run() {
+            self.number("run_count", attr::NUM_JOB_STARTS);
+        }
+        if let Some(status) = job.exit_status {
+            self.one("Exit_status", status.to_string());
+        }
+        if let Some(arguments) = job.text(attribute::ARGUMENTS) {
+            self.one("Submit_arguments", unfolded(arguments));
+        }
+        if job.state == State::Finished {
+            self.date("history_timestamp", attr::ENTERED_CURRENT_STATUS);
+            // A number, not a date.
+            if let (Some(last), Some(at)) =
+                (self.all.last_mut(), job.int(attr::ENTERED_CURRENT_STATUS))
+            {
+                last.value = Value::One(at.to_string());
+            }
+        }
+        if let Some(words) = job.text(attribute::COMMAND) {
+            let mut words =
+                classad::words::split_v2(&unfolded(words)).unwrap_or_default().into_iter();
+            let tagged =
+                |tag: &str, word: String| format!("<jsdl-hpcpa:{tag}>{word}</jsdl-hpcpa:{tag}>");
+            self.one("executable", tagged("Executable", words.next().unwrap_or_default()));
+            let arguments: String = words.map(|word| tagged("Argument", word)).collect();
+            if !arguments.is_empty() {
+                self.one("argument_list", arguments);
+            }
+        }
+        match &job.kind {
+            Kind::Single => {}
+            Kind::Array { indices, counts, remaining } => {
+                self.one("array", "True");
+                let (queued, running, expired) = (counts.queued, counts.running, counts.expired);
+                self.one(
+                    "array_state_count",
+                    format!("Queued:{queued} Running:{running} Exiting:0 Expired:{expired}"),
+                );
+                self.one("array_indices_submitted", indices.to_string());
+                self.one("array_indices_remaining", ranges(remaining));
+            }
+            Kind::Subjob(index) => {
+                self.one("array_id", format!("{}[].{}", job.number, self.here.server));
+                self.one("array_index", index.to_string());
+            }
+        }
+        self.one("project", job.text(attribute::PROJECT).unwrap_or("_pbs_project_default"));
+        self.text("Remove_Files", attribute::REMOVE);
+        self.one("Submit_Host", self.here.server.clone());
+        self.number("max_run_subjobs", attribute::MOST_RUNNING);
+    }
+
+    /// Where a stream goes; of a subjob that has begun, with its index.
+    fn path(&mut self, name: &'static str, shown: &str, own: &str) {
+        let given = self.job.text(shown).map(str::to_owned);
+        let other = || self.job.text(own).map(|path| format!("{}:{path}", self.here.server));
+        let Some(path) = given.or_else(other) else { return };
+        let path = match self.job.kind {
+            Kind::Subjob(index) if self.job.has_run() => {
+                path.replace("^array_index^", &index.to_string())
+            }
+            Kind::Subjob(_) | Kind::Single | Kind::Array { .. } => path,
+        };
+        self.one(name, path);
+    }
+}
+
+fn attributes(job: &Job, here: &Here) -> Vec<Shown> {
+    let mut attributes = Attributes { job, here, all: Vec::new() };
+    attributes.begin();
+    attributes.middle();
+    attributes.end();
+    attributes.all
+}
+
+/// `host/slot*cpus`, while it runs or where it ran.
+pub fn exec_host(job: &Job) -> Option<String> {
+    if matches!(job.kind, Kind::Array { .. }) || !job.has_run() {
+        return None;
+    }
+    let slot = job.text(attr::REMOTE_HOST).or_else(|| job.text(attr::LAST_REMOTE_HOST))?;
+    let (slot, host) = slot.split_once('@').unwrap_or(("slot1", slot));
+    let host = host.split('.').next().unwrap_or(host);
+    let number: u32 = slot.rsplit('_').next().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let cpus = job.resource("ncpus").filter(|cpus| cpus != "1");
+    let times = cpus.map_or_else(String::new, |cpus| format!("*{cpus}"));
+    Some(format!("{host}/{}{times}", number.saturating_sub(1)))
+}
+
+fn vnode(job: &Job, here: &Here) -> String {
+    let cpus = job.resource("ncpus").unwrap_or_else(|| "1".to_owned());
+    let memory = job.int(attr::REQUEST_MEMORY).filter(|_| job.resource("mem").is_some());
+    let memory = memory.map_or_else(String::new, |mib| format!(":mem={}kb", mib * 1024));
+    format!("({}:ncpus={cpus}{memory})", here.server)
+}
+
+fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
+    let kib = |name| job.int(name).unwrap_or(0);
+    let wall = job.wall_s(here.now);
+    let percent = (job.cpu_s() * 100).checked_div(wall).unwrap_or(0);
+    let cpus = job.resource("ncpus").unwrap_or_else(|| "1".to_owned());
+    [
+        ("cpupercent", percent.to_string()),
+        ("cput", clock(job.cpu_s())),
+        ("mem", format!("{}kb", kib(attr::RESIDENT_SET_SIZE))),
+        ("ncpus", cpus),
+        ("vmem", format!("{}kb", kib(attr::IMAGE_SIZE))),
+        ("walltime", clock(wall)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// `u`: its user's; `s`: the system's, for what it waits for or because something is wrong.
+fn holds(job: &Job) -> &'static str {
+    let code = job.int(attr::HOLD_REASON_CODE);
+    let is = |wanted: HoldCode| code == Some(i64::from(wanted.number()));
+    match job.state {
+        State::Held if is(HoldCode::UserRequest) || is(HoldCode::SubmittedOnHold) => "u",
+        State::Held => "s",
+        State::Queued
+        | State::Running
+        | State::Waiting
+        | State::Suspended
+        | State::Begun
+        | State::Expired
+        | State::Finished => "n",
+    }
+}
+
+/// OpenPBS's numbers.
+fn substate(job: &Job) -> u32 {
+    match (job.state, job.exit_status) {
+        (State::Queued, _) => 10,
+        (State::Held, _) if holds(job) == "u" => 20,
+        (State::Held, _) => 22,
+        (State::Waiting, _) => 30,
+        (State::Running, _) => 42,
+        (State::Suspended, _) => 43,
+        (State::Begun, _) => 70,
+        (State::Finished | State::Expired, Some(0)) => 92,
+        (State::Finished | State::Expired, None | Some(271)) => 91,
+        (State::Finished | State::Expired, Some(_)) => 93,
+    }
+}
+
+/// What there is to say of it: PBS's words where it has any, and ours on why it waits.
+pub fn comment(job: &Job, here: &Here) -> Option<String> {
+    let at = |seconds: i64| moment(seconds, &here.zone);
+    let started = job.int(attr::JOB_CURRENT_START_DATE);
+    if matches!(job.kind, Kind::Array { .. }) {
+        let first = job.int(attr::JOB_START_DATE).or(started);
+        let begun = matches!(job.state, State::Begun | State::Finished);
+        return first.filter(|_| begun).map(|first| format!("Job Array Began at {}", at(first)));
+    }
+    let run = || Some(format!("Job run at {} on {}", at(started?), vnode(job, here)));
+    match job.state {
+        State::Running | State::Suspended => run(),
+        State::Held => job.text(attr::HOLD_REASON).map(str::to_owned),
+        State::Queued => job.text(attr::IDLE_REASON).map(|why| format!("Not Running: {why}")),
+        State::Waiting | State::Begun => None,
+        State::Finished | State::Expired => {
+            let how = match job.exit_status {
+                None => return job.text(attr::REMOVE_REASON).map(str::to_owned),
+                Some(0) => "finished",
+                Some(-29) => "exceeded ",
+                Some(271) => "terminated",
+                Some(_) => "failed",
+            };
+            run().map(|run| format!("{run} and {how}"))
+        }
+    }
+}
+
+/// `1-3,7`.
+fn ranges(indices: &[i64]) -> String {
+    let mut parts: Vec<(i64, i64)> = Vec::new();
+    for index in indices {
+        match parts.last_mut() {
+            Some((_, end)) if *end + 1 == *index => *end = *index,
+            Some(_) | None => parts.push((*index, *index)),
+        }
+    }
+    let part = |(start, end): &(i64, i64)| match start == end {
+        true => start.to_string(),
+        false => format!("{start}-{end}"),
+    };
+    match parts.is_empty() {
+        true => "-".to_owned(),
+        false => parts.iter().map(part).collect::<Vec<_>>().join(","),
+    }
+}
+
+fn zoned(seconds: i64, zone: &TimeZone) -> jiff::Zoned {
+    let instant = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    instant.to_zoned(zone.clone())
+}
+
+/// `Sun Nov 22 16:34:16 2026`.
+fn date(seconds: i64, zone: &TimeZone) -> String {
+    zoned(seconds, zone).strftime("%a %b %e %H:%M:%S %Y").to_string()
+}
+
+/// `Sun Nov 22 at 16:34`.
+fn moment(seconds: i64, zone: &TimeZone) -> String {
+    zoned(seconds, zone).strftime("%a %b %d at %H:%M").to_string()
+}
+
+/// The columns of a line of text.
+const COLUMNS: usize = 79;
+
+/// As text; `wide` lines are not folded.
+pub fn text(jobs: &[Job], here: &Here, wide: bool) -> String {
+    let mut out = String::new();
+    for job in jobs {
+        let _ = writeln!(out, "Job Id: {}", job.id(&here.server));
+        for Shown { name, value } in attributes(job, here) {
+            match value {
+                Value::One(value) => fold(&mut out, name, &visible(&value), wide, false),
+                Value::Pairs(pairs) => fold(&mut out, name, &visible(&pairs.join(",")), wide, true),
+                Value::Parts(parts) => {
+                    for (part, value) in parts {
+                        fold(&mut out, &format!("{name}.{part}"), &visible(&value), wide, false);
+                    }
+                }
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Control characters as a terminal shows them. A tab stays.
+fn visible(value: &str) -> String {
+    let mut out = String::new();
+    for c in value.chars() {
+        match u8::try_from(c) {
+            Ok(byte) if byte < 0x20 && c != '\t' => out.extend(['^', char::from(byte + 0x40)]),
+            Ok(0x7f) => out += "^?",
+            Ok(_) | Err(_) => out.push(c),
+        }
+    }
+    out
+}
+
+/// A line, and those that go on with it, which begin with a tab. Lists are broken behind commas.
+fn fold(out: &mut String, name: &str, value: &str, wide: bool, is_list: bool) {
+    let head = format!("    {name} = ");
+    if wide {
+        let _ = writeln!(out, "{head}{value}");
+        return;
+    }
+    let mut column = head.chars().count();
+    out.push_str(&head);
+    let pieces: Vec<&str> = if is_list || value.contains(',') {
+        value.split_inclusive(',').collect()
+    } else {
+        vec![value]
+    };
+    for (nth, piece) in pieces.into_iter().enumerate() {
+        let length = piece.chars().count();
+        if nth > 0 && column + length > COLUMNS {
+            out.push_str("\n\t");
+            column = 1;
+        }
+        for c in piece.chars() {
+            // A word of a list stays whole; anything else is cut where the line ends.
+            if column >= COLUMNS && !is_list {
+                out.push_str("\n\t");
+                column = 1;
+            }
+            out.push(c);
+            column += 1;
+        }
+    }
+    out.push('\n');
+}
+
+/// One line for each job.
+pub fn separated(jobs: &[Job], here: &Here, separator: &str) -> String {
+    let mut out = String::new();
+    let escaped = |value: &str| value.replace(separator, &format!("\\{separator}"));
+    for job in jobs {
+        let _ = write!(out, "Job Id: {}", job.id(&here.server));
+        for Shown { name, value } in attributes(job, here) {
+            let pairs = match value {
+                Value::One(value) => vec![(name.to_owned(), value)],
+                Value::Pairs(pairs) => vec![(name.to_owned(), pairs.join(","))],
+                Value::Parts(parts) => parts
+                    .into_iter()
+                    .map(|(part, value)| (format!("{name}.{part}"), value))
+                    .collect(),
+            };
+            for (name, value) in pairs {
+                let _ = write!(out, "{separator}{name}={}", escaped(&visible(&value)));
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Attributes whose values stay text even where they look like numbers.
+const ALWAYS_TEXT: [&str; 4] = ["Job_Name", "Account_Name", "Submit_arguments", "project"];
+
+/// As JSON. Without jobs there is no `Jobs`.
+pub fn json(jobs: &[Job], here: &Here) -> String {
+    let mut members = vec![
+        format!("\t\"timestamp\":\t{}", here.now),
+        format!("\t\"pbs_version\":\t{}", string(VERSION)),
+        format!("\t\"pbs_server\":\t{}", string(&here.server)),
+    ];
+    let one = |job: &Job| {
+        let attributes = attributes(job, here).into_iter().map(member).collect::<Vec<_>>();
+        let id = string(&job.id(&here.server));
+        format!("\t\t{id}:\t{{\n{}\n\t\t}}", attributes.join(",\n"))
+    };
+    if !jobs.is_empty() {
+        let all: Vec<String> = jobs.iter().map(one).collect();
+        members.push(format!("\t\"Jobs\":\t{{\n{}\n\t}}", all.join(",\n")));
+    }
+    format!("{{\n{}\n}}\n", members.join(",\n"))
+}
+
+fn member(Shown { name, value }: Shown) -> String {
+    let object = |parts: Vec<(String, String)>| {
+        let parts: Vec<String> = parts
+            .into_iter()
+            .map(|(part, value)| format!("\t\t\t\t{}:\t{}", string(&part), literal(&value)))
+            .collect();
+        format!("{{\n{}\n\t\t\t}}", parts.join(",\n"))
+    };
+    let value = match value {
+        Value::One(value) if ALWAYS_TEXT.contains(&name) => string(&value),
+        Value::One(value) => literal(&value),
+        Value::Parts(parts) => object(parts),
+        Value::Pairs(pairs) => object(
+            pairs
+                .iter()
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(name, value)| (name.to_owned(), value.replace("\\,", ",")))
+                .collect(),
+        ),
+    };
+    format!("\t\t\t{}:\t{value}", string(name))
+}
+
+fn string(text: &str) -> String {
+    Json::from(text).to_string()
+}
+
+/// The longest number that every reader of JSON takes as it is.
+const MOST_DIGITS: usize = 15;
+
+/// What looks like a number or a truth is one (OpenPBS 23.06); what would lose digits stays text.
+fn literal(value: &str) -> String {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_integer
+        && digits.len() <= MOST_DIGITS
+        && let Ok(number) = value.parse::<i64>()
+    {
+        return number.to_string();
+    }
+    if ["true", "false"].contains(&value) {
+        return value.to_owned();
+    }
+    let is_short = value.len() <= MOST_DIGITS && value.starts_with(|c: char| c.is_ascii_digit());
+    match serde_json::from_str::<Json>(value) {
+        Ok(number @ Json::Number(_)) if is_short => number.to_string(),
+        Ok(_) | Err(_) => string(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_number_is_one_as_far_as_it_keeps_its_digits() {
+        for (value, expected) in [
+            ("1", "1"),
+            ("007", "7"),
+            ("-29", "-29"),
+            ("1.5", "1.5"),
+            ("true", "true"),
+            ("True", "\"True\""),
+            ("00:10:00", "\"00:10:00\""),
+            ("12345678901234567890123456789012345", "\"12345678901234567890123456789012345\""),
+            ("a\n\"b\"\u{3}", "\"a\\n\\\"b\\\"\\u0003\""),
+            ("", "\"\""),
+            ("-", "\"-\""),
+        ] {
+            assert_eq!(literal(value), expected, "{value:?}");
+            serde_json::from_str::<Json>(&literal(value)).unwrap();
+        }
+    }
+
+    #[test]
+    fn long_lines_go_on_behind_a_tab() {
+        let mut out = String::new();
+        let value = "PBS_O_HOME=/home/alice,PBS_O_LANG=C.UTF-8,PBS_O_LOGNAME=alice";
+        fold(&mut out, "Variable_List", value, false, true);
+        let first = "    Variable_List = PBS_O_HOME=/home/alice,PBS_O_LANG=C.UTF-8,";
+        assert_eq!(out, format!("{first}\n\tPBS_O_LOGNAME=alice\n"));
+        out.clear();
+        fold(&mut out, "Submit_arguments", &"x".repeat(100), false, false);
+        assert_eq!(out.lines().next().unwrap().len(), 79);
+    }
+
+    #[test]
+    fn indices_are_written_as_ranges() {
+        assert_eq!(ranges(&[1, 2, 3, 7]), "1-3,7");
+        assert_eq!(ranges(&[]), "-");
+    }
+
+    #[test]
+    fn control_characters_are_seen() {
+        assert_eq!(visible("a\u{3}b\tc\nd"), "a^Cb\tc^Jd");
+    }
+}

@@ -1,0 +1,393 @@
+//! A job as PBS sees it, from its ads: HTCondor's jobs too. A cluster of several jobs is an array, its jobs the subjobs.
+
+use std::collections::BTreeMap;
+
+use classad::{ClassAd, Env, Value, words};
+use jobspec::pbs::{Indices, WALLTIME_REASON, attribute, unfolded};
+use model::{HoldCode, JobId, JobStatus, attr};
+
+use crate::render::time;
+
+/// PBS's states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waits.
+    Queued,
+    /// Runs.
+    Running,
+    /// Held.
+    Held,
+    /// Waits for its time.
+    Waiting,
+    /// Suspended.
+    Suspended,
+    /// An array of which some subjob has begun.
+    Begun,
+    /// A subjob that is over while its array is not.
+    Expired,
+    /// Over.
+    Finished,
+}
+
+impl State {
+    /// PBS's letter.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Queued => 'Q',
+            Self::Running => 'R',
+            Self::Held => 'H',
+            Self::Waiting => 'W',
+            Self::Suspended => 'S',
+            Self::Begun => 'B',
+            Self::Expired => 'X',
+            Self::Finished => 'F',
+        }
+    }
+}
+
+/// What a line of `qstat` is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A job of its own.
+    Single,
+    /// An array as one.
+    Array {
+        /// The indices of its subjobs.
+        indices: Indices,
+        /// How many wait, run, and are over.
+        counts: Counts,
+        /// The indices that have not begun.
+        remaining: Vec<i64>,
+    },
+    /// A subjob.
+    Subjob(i64),
+}
+
+/// Subjobs by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Not begun.
+    pub queued: usize,
+    /// Running or suspended.
+    pub running: usize,
+    /// Over.
+    pub expired: usize,
+}
+
+/// A job, an array, or a subjob.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its number.
+    pub number: u32,
+    /// Which of them it is.
+    pub kind: Kind,
+    /// Its state.
+    pub state: State,
+    /// Its ad; of an array, that of some subjob.
+    pub ad: ClassAd,
+    /// `Exit_status`, of what is over.
+    pub exit_status: Option<i64>,
+}
+
+/// Everything that is known of a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Cluster {
+    queued: Vec<ClassAd>,
+    finished: Vec<ClassAd>,
+}
+
+/// The clusters that these ads are of.
+pub(crate) fn clusters(queued: Vec<ClassAd>, finished: Vec<ClassAd>) -> BTreeMap<u32, Cluster> {
+    let mut all: BTreeMap<u32, Cluster> = BTreeMap::new();
+    for ad in queued {
+        let cluster = all.entry(number(&ad)).or_default();
+        // A job that is over may stay in the queue until somebody has seen it.
+        let is_over = matches!(status(&ad), Some(JobStatus::Completed | JobStatus::Removed));
+        if is_over { &mut cluster.finished } else { &mut cluster.queued }.push(ad);
+    }
+    for ad in finished {
+        all.entry(number(&ad)).or_default().finished.push(ad);
+    }
+    all
+}
+
+impl Cluster {
+    /// Whether nothing of it is in the queue.
+    pub(crate) fn is_over(&self) -> bool {
+        self.queued.is_empty()
+    }
+
+    fn ad(&self) -> &ClassAd {
+        static NONE: std::sync::LazyLock<ClassAd> = std::sync::LazyLock::new(ClassAd::new);
+        self.queued.first().or(self.finished.first()).unwrap_or(&NONE)
+    }
+
+    /// The indices of an array.
+    pub(crate) fn indices(&self) -> Option<Indices> {
+        if let Some(written) = text(self.ad(), attribute::INDICES) {
+            return Indices::written(written);
+        }
+        let jobs = int(self.ad(), attr::TOTAL_SUBMIT_PROCS).unwrap_or(1);
+        (jobs > 1).then(|| Indices::written(&format!("0-{}", jobs - 1))).flatten()
+    }
+
+    /// Whether any of it runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.queued.iter().any(is_running)
+    }
+
+    /// Its jobs in the queue that do not run.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = JobId> {
+        let waiting = self.queued.iter().filter(|ad| !is_running(ad));
+        waiting.filter_map(|ad| {
+            let proc = int(ad, attr::PROC_ID).and_then(|proc| u32::try_from(proc).ok())?;
+            Some(JobId::new(number(ad), proc))
+        })
+    }
+
+    /// Whether this job of the cluster is over.
+    pub(crate) fn has_ended(&self, proc: u32) -> bool {
+        self.finished.iter().any(|ad| int(ad, attr::PROC_ID) == Some(i64::from(proc)))
+    }
+
+    /// The job, or the array as one.
+    pub(crate) fn whole(&self, number: u32, now: i64) -> Job {
+        let ad = self.ad().clone();
+        let Some(indices) = self.indices() else {
+            let state = state(&ad, now);
+            let exit_status = exit_status(&ad);
+            return Job { number, kind: Kind::Single, state, ad, exit_status };
+        };
+        let running = self.queued.iter().filter(|ad| is_running(ad)).count();
+        let all = indices.iter().count();
+        // Subjobs that are not in the queue yet count as waiting.
+        let made =
+            int(&ad, attr::JOB_MATERIALIZE_NEXT_PROC_ID).and_then(|n| usize::try_from(n).ok());
+        let later = made.map_or(0, |made| all.saturating_sub(made));
+        let expired = all.saturating_sub(self.queued.len() + later);
+        let counts = Counts { queued: all - running - expired, running, expired };
+        let waiting: Vec<i64> =
+            self.queued.iter().filter(|ad| !is_running(ad)).filter_map(index).collect();
+        let remaining = match later {
+            0 => waiting,
+            _ => waiting.into_iter().chain(indices.iter().skip(all - later)).collect(),
+        };
+        let is = |wanted| self.queued.iter().any(|ad| state(ad, now) == wanted);
+        let whole = match () {
+            () if self.is_over() => State::Finished,
+            () if is(State::Held) => State::Held,
+            () if running + expired > 0 => State::Begun,
+            () if is(State::Waiting) => State::Waiting,
+            () => State::Queued,
+        };
+        // 1 if any ended badly; none if none ever ran.
+        let worst =
+            self.finished.iter().filter_map(exit_status).map(|code| i64::from(code != 0)).max();
+        let exit_status = worst.filter(|_| self.is_over());
+        Job {
+            number,
+            kind: Kind::Array { indices, counts, remaining },
+            state: whole,
+            ad,
+            exit_status,
+        }
+    }
+
+    /// All subjobs of an array, in the order of their indices.
+    pub(crate) fn subjobs(&self, number: u32, now: i64) -> Vec<Job> {
+        let Some(indices) = self.indices() else { return Vec::new() };
+        let mut known: BTreeMap<i64, (&ClassAd, bool)> = BTreeMap::new();
+        known.extend(self.finished.iter().filter_map(|ad| Some((index(ad)?, (ad, true)))));
+        known.extend(self.queued.iter().filter_map(|ad| Some((index(ad)?, (ad, false)))));
+        let subjob = |index: i64| {
+            let found = known.get(&index);
+            let (ad, is_over) = found.copied().unwrap_or((self.ad(), false));
+            let state = match (is_over, found) {
+                (true, _) if self.is_over() => State::Finished,
+                (true, _) => State::Expired,
+                (false, None) => State::Queued,
+                // What is held is the array (OpenPBS 23.06).
+                (false, Some(_)) => match state(ad, now) {
+                    State::Held | State::Waiting => State::Queued,
+                    state => state,
+                },
+            };
+            let exit_status = if is_over { exit_status(ad) } else { None };
+            Job { number, kind: Kind::Subjob(index), state, ad: ad.clone(), exit_status }
+        };
+        indices.iter().map(subjob).collect()
+    }
+}
+
+impl Job {
+    /// `12.host`, `12[].host`, `12[4].host`.
+    pub fn id(&self, server: &str) -> String {
+        let number = self.number;
+        match &self.kind {
+            Kind::Single => format!("{number}.{server}"),
+            Kind::Array { .. } => format!("{number}[].{server}"),
+            Kind::Subjob(index) => format!("{number}[{index}].{server}"),
+        }
+    }
+
+    /// Its name: of a job of HTCondor's, that of its batch or its program.
+    pub fn name(&self) -> String {
+        let own = text(&self.ad, attribute::NAME).or_else(|| text(&self.ad, attr::JOB_BATCH_NAME));
+        let program = || text(&self.ad, attr::CMD).and_then(|path| path.rsplit('/').next());
+        own.or_else(program).unwrap_or_default().to_owned()
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> String {
+        text(&self.ad, attr::OWNER).unwrap_or_default().to_owned()
+    }
+
+    /// A text of its ad.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        text(&self.ad, name)
+    }
+
+    /// A number of its ad.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        int(&self.ad, name)
+    }
+
+    /// `Resource_List`. A job of HTCondor's has what it asks a machine for.
+    pub fn resources(&self) -> Vec<(String, String)> {
+        if let Some(list) = self.text(attribute::RESOURCES) {
+            return pairs(list);
+        }
+        let cpus = self.int(attr::REQUEST_CPUS).unwrap_or(1);
+        let memory = self.int(attr::REQUEST_MEMORY);
+        let chunk = memory.map_or_else(String::new, |mib| format!(":mem={mib}mb"));
+        let mut all =
+            vec![("ncpus".to_owned(), cpus.to_string()), ("nodect".to_owned(), "1".to_owned())];
+        if let Some(mib) = memory {
+            all.insert(0, ("mem".to_owned(), format!("{mib}mb")));
+        }
+        all.push(("select".to_owned(), format!("1:ncpus={cpus}{chunk}")));
+        all
+    }
+
+    /// One of `Resource_List`.
+    pub fn resource(&self, name: &str) -> Option<String> {
+        self.resources().into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Whether a run of it was under way, now or at its end.
+    pub fn has_run(&self) -> bool {
+        self.int(attr::NUM_JOB_STARTS).unwrap_or(0) > 0
+            || matches!(self.state, State::Running | State::Suspended)
+    }
+
+    /// Seconds of processor time.
+    pub fn cpu_s(&self) -> u64 {
+        let of = |name| self.ad.literal(name).and_then(Value::as_f64).unwrap_or(0.0);
+        let seconds = of(attr::REMOTE_USER_CPU) + of(attr::REMOTE_SYS_CPU);
+        u64::try_from(time::whole_seconds(seconds)).unwrap_or(0)
+    }
+
+    /// Seconds since its run began, or that its run took.
+    pub fn wall_s(&self, now: i64) -> u64 {
+        let running = matches!(self.state, State::Running | State::Suspended);
+        let since = running.then(|| self.int(attr::JOB_CURRENT_START_DATE)).flatten();
+        let before = || {
+            let total = self.ad.literal(attr::REMOTE_WALL_CLOCK_TIME).and_then(Value::as_f64);
+            time::whole_seconds(total.unwrap_or(0.0))
+        };
+        u64::try_from(since.map_or_else(before, |since| now - since)).unwrap_or(0)
+    }
+}
+
+/// `name=value` words.
+pub(crate) fn pairs(list: &str) -> Vec<(String, String)> {
+    let all = words::split_v2(&unfolded(list)).unwrap_or_default().into_iter();
+    all.filter_map(|pair| pair.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()))).collect()
+}
+
+/// A string of an ad.
+pub(crate) fn text<'a>(ad: &'a ClassAd, name: &str) -> Option<&'a str> {
+    ad.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// A number of an ad.
+pub(crate) fn int(ad: &ClassAd, name: &str) -> Option<i64> {
+    ad.literal(name).and_then(Value::as_i64)
+}
+
+fn number(ad: &ClassAd) -> u32 {
+    int(ad, attr::CLUSTER_ID).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
+}
+
+/// The index of a subjob: that of its array, or its number in the cluster.
+pub(crate) fn index(ad: &ClassAd) -> Option<i64> {
+    let own = ad.eval(attribute::INDEX, None, &Env::at(0)).as_i64();
+    own.or_else(|| int(ad, attr::PROC_ID))
+}
+
+fn status(ad: &ClassAd) -> Option<JobStatus> {
+    let number = int(ad, attr::JOB_STATUS)?;
+    [
+        JobStatus::Idle,
+        JobStatus::Running,
+        JobStatus::Removed,
+        JobStatus::Completed,
+        JobStatus::Held,
+        JobStatus::Suspended,
+    ]
+    .into_iter()
+    .find(|status| status.number() == number)
+}
+
+fn is_running(ad: &ClassAd) -> bool {
+    matches!(status(ad), Some(JobStatus::Running | JobStatus::Suspended))
+}
+
+fn state(ad: &ClassAd, now: i64) -> State {
+    match status(ad) {
+        None | Some(JobStatus::Idle) => State::Queued,
+        Some(JobStatus::Running) => State::Running,
+        Some(JobStatus::Removed | JobStatus::Completed) => State::Finished,
+        Some(JobStatus::Suspended) => State::Suspended,
+        Some(JobStatus::Held) => {
+            let own = i64::from(HoldCode::SubmittedOnHold.number());
+            let is_first = int(ad, attr::HOLD_REASON_CODE) == Some(own);
+            let waits = int(ad, attribute::EXECUTION_TIME).is_some_and(|moment| moment > now);
+            if is_first && waits { State::Waiting } else { State::Held }
+        }
+    }
+}
+
+/// What PBS adds to the number of the signal that ended a command, and that ended a shell.
+const OF_A_COMMAND: i64 = 256;
+const OF_A_SHELL: i64 = 128;
+
+/// A job that was deleted while it ran: by SIGTERM.
+const DELETED: i64 = OF_A_COMMAND + 15;
+
+/// A job that ran longer than it asked for.
+const TOO_LONG: i64 = -29;
+
+/// `Exit_status` of a job that is over; none if it never ran.
+fn exit_status(ad: &ClassAd) -> Option<i64> {
+    match status(ad)? {
+        JobStatus::Completed => match int(ad, attr::EXIT_SIGNAL) {
+            Some(signal) if text(ad, attribute::COMMAND).is_some() => Some(OF_A_COMMAND + signal),
+            Some(signal) => Some(OF_A_SHELL + signal),
+            None => int(ad, attr::EXIT_CODE),
+        },
+        JobStatus::Removed => {
+            let is_late = text(ad, attr::REMOVE_REASON)
+                .is_some_and(|reason| reason.starts_with(WALLTIME_REASON));
+            let ran = [JobStatus::Running.number(), JobStatus::Suspended.number()];
+            let was_running =
+                int(ad, attr::LAST_JOB_STATUS).is_some_and(|status| ran.contains(&status));
+            match (is_late, was_running) {
+                (true, _) => Some(TOO_LONG),
+                (false, true) => Some(DELETED),
+                (false, false) => None,
+            }
+        }
+        JobStatus::Idle | JobStatus::Running | JobStatus::Held | JobStatus::Suspended => None,
+    }
+}

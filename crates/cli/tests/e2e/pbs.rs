@@ -1,0 +1,256 @@
+//! PBS's commands against a pool: the examples of the book, and what real clients call and read.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Pool, eventually, text, updraft};
+
+fn stdout(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Runs a command, which must end with this code, and gives its standard output.
+fn run(pool: &Pool, code: i32, words: &[&str]) -> String {
+    let out = pool.updraft(words);
+    assert_eq!(out.status.code(), Some(code), "{}: {}", words.join(" "), text(&out));
+    stdout(&out)
+}
+
+/// Submits a script from standard input, and gives the job's identifier.
+fn submit(pool: &Pool, options: &[&str], script: &str) -> String {
+    let mut command = pool.command(&updraft(), &["qsub"]);
+    command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success(), "qsub {}: {}", options.join(" "), text(&out));
+    stdout(&out).trim().to_owned()
+}
+
+/// The attributes of a job, finished or not.
+fn full(pool: &Pool, id: &str) -> Value {
+    let out = run(pool, 0, &["qstat", "-x", "-f", "-F", "json", id]);
+    let all: Value = serde_json::from_str(&out).unwrap();
+    let (_, job) = all["Jobs"].as_object().unwrap().iter().next().unwrap();
+    job.clone()
+}
+
+fn until(pool: &Pool, id: &str, state: &str) {
+    eventually(&format!("job {id} is {state}"), || full(pool, id)["job_state"] == state);
+}
+
+fn number(id: &str) -> &str {
+    id.split(['.', '[']).next().unwrap()
+}
+
+/// What a job has written to a file of its submit folder.
+fn written(pool: &Pool, name: &str) -> String {
+    fs::read_to_string(pool.work().join(name)).unwrap_or_default()
+}
+
+fn example(pool: &Pool, folder: &str) -> PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/pbs").join(folder);
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), pool.work().join(entry.file_name())).unwrap();
+    }
+    pool.work()
+}
+
+#[test]
+fn the_books_script_and_its_array_of_a_hundred_run_unchanged() {
+    let pool = Pool::start(4);
+    example(&pool, "simple");
+    example(&pool, "script");
+    let id = run(&pool, 0, &["qsub", "simple.sh"]);
+    let id = id.trim();
+    until(&pool, id, "F");
+    let n = number(id);
+    assert_eq!(written(&pool, &format!("simple.sh.o{n}")), "Hello, HTCondor!\n");
+    assert_eq!(written(&pool, &format!("simple.sh.e{n}")), "");
+    assert_eq!(full(&pool, id)["Exit_status"], 0);
+    let out = pool.updraft(&["qstat", id]);
+    assert_eq!(out.status.code(), Some(35));
+    assert!(text(&out).contains("Job has finished"), "{}", text(&out));
+
+    let mut command = pool.command(&updraft(), &["qsub", "test.py"]);
+    let out = command.env("MYVAR1", "foo").env("MYVAR2", "bar").output().unwrap();
+    let id = stdout(&out).trim().to_owned();
+    assert!(id.contains("[]."), "{}", text(&out));
+    let queued = full(&pool, &id);
+    assert_eq!(queued["array_indices_submitted"], "0-99");
+    until(&pool, &id, "F");
+    let n = number(&id);
+    for index in [0, 42, 99] {
+        let said = written(&pool, &format!("test.py.o{n}.{index}"));
+        assert!(said.starts_with(&format!("I am process {index} of cluster {n}\n")), "{said}");
+        assert!(said.ends_with("MYVAR1 = foo\nMYVAR2 = bar\n"), "{said}");
+    }
+    assert_eq!(full(&pool, &id)["array_state_count"], "Queued:0 Running:0 Exiting:0 Expired:100");
+    assert_eq!(full(&pool, &id)["Exit_status"], 0);
+}
+
+#[test]
+fn the_books_workflow_runs_in_its_order_and_a_failure_ends_what_waits_for_success() {
+    let pool = Pool::start(4);
+    let work = example(&pool, "dag");
+    let bin = work.parent().unwrap().join("bin");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    let out = pool.program(Path::new("/bin/bash"), &["dag.sh"]);
+    assert!(out.status.success(), "{}", text(&out));
+    let said = stdout(&out);
+    let id = said.lines().last().unwrap().rsplit(' ').next().unwrap();
+    until(&pool, id, "F");
+    assert_eq!(written(&pool, &format!("D.o{}", number(id))), "I am job D\n");
+    let d = full(&pool, id);
+    assert_eq!((&d["Exit_status"], &d["job_state"]), (&Value::from(0), &Value::from("F")));
+
+    let gate = work.join("gate");
+    let wait = format!("while ! test -e {}; do sleep 0.1; done; exit 1", gate.display());
+    let parent = submit(&pool, &["-N", "parent"], &wait);
+    let on = |kind: &str| format!("depend={kind}:{parent}");
+    let ok = submit(&pool, &["-W", &on("afterok")], "true");
+    let not_ok = submit(&pool, &["-W", &on("afternotok")], "true");
+    let held = full(&pool, &ok);
+    assert_eq!((&held["job_state"], &held["Hold_Types"]), (&Value::from("H"), &Value::from("s")));
+    run(&pool, 0, &["qrls", &ok]);
+    assert_eq!(full(&pool, &ok)["job_state"], "H", "only what it waits for lets it go");
+    fs::write(gate, "").unwrap();
+    until(&pool, &not_ok, "F");
+    until(&pool, &ok, "F");
+    assert_eq!(full(&pool, &not_ok)["Exit_status"], 0);
+    let never = full(&pool, &ok);
+    assert_eq!(never["Exit_status"], Value::Null);
+    assert!(never["comment"].as_str().unwrap().contains("can never be"), "{never}");
+    let late = submit(&pool, &["-W", &on("afterok")], "true");
+    until(&pool, &late, "F");
+    assert_eq!(full(&pool, &late)["Exit_status"], Value::Null);
+}
+
+#[test]
+fn a_job_has_its_script_as_it_was_and_finds_what_pbs_sets() {
+    let pool = Pool::start(2);
+    let script = pool.work().join("env.sh");
+    let text = "#PBS -l select=1:ncpus=2:mpiprocs=3 -j oe -N envjob\n#PBS -W umask=022\necho here\n\
+                echo \"$A|$PBS_JOBNAME|$PBS_ENVIRONMENT|$PBS_QUEUE|$NCPUS|$0\"; wc -l < $PBS_NODEFILE\n\
+                echo $PBS_JOBID; echo $PBS_O_WORKDIR; pwd; umask; test -d $TMPDIR && echo $TMPDIR\n";
+    fs::write(&script, text).unwrap();
+    let id = run(&pool, 0, &["qsub", "-h", "-v", "A='x,y' \"z\"", "env.sh"]);
+    let id = id.trim();
+    fs::write(&script, "echo changed").unwrap();
+    assert_eq!(full(&pool, id)["job_state"], "H");
+    run(&pool, 0, &["qrls", number(id)]);
+    until(&pool, id, "F");
+    let said = written(&pool, &format!("envjob.o{}", number(id)));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "here", "{said}");
+    assert!(lines[1].starts_with("x,y z|envjob|PBS_BATCH|workq|2|"), "{said}");
+    assert_eq!((lines[2].trim(), lines[3]), ("3", id), "{said}");
+    let work = fs::canonicalize(pool.work()).unwrap();
+    assert_eq!(fs::canonicalize(lines[4]).unwrap(), work, "{said}");
+    assert_ne!(lines[5], lines[4], "a job runs in its user's home");
+    assert_eq!(lines[6], "0022");
+    assert!(!Path::new(lines[7]).exists(), "{} is removed", lines[7]);
+    assert!(!pool.work().join(format!("envjob.e{}", number(id))).exists());
+}
+
+#[test]
+fn what_clients_call_is_answered_as_they_read_it() {
+    let pool = Pool::start(2);
+    let sleeping =
+        submit(&pool, &["-rn", "-Nclient", "-o", "/dev/null", "-e", "/dev/null"], "sleep 600");
+    let n = number(&sleeping);
+    until(&pool, &sleeping, "R");
+    let table = run(&pool, 0, &["qstat", n]);
+    let row = table.lines().last().unwrap();
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!((columns[0], columns[1], columns[4]), (sleeping.as_str(), "client", "R"));
+    let out = pool.updraft(&["qstat", &sleeping, "9999999"]);
+    assert_eq!(out.status.code(), Some(153));
+    assert!(text(&out).contains("Unknown Job Id 9999999.") && text(&out).contains(" R workq"));
+    let both: Value =
+        serde_json::from_str(&run(&pool, 153, &["qstat", "-Efx", "-Fjson", "9999999", n])).unwrap();
+    assert_eq!(both["Jobs"].as_object().unwrap().len(), 1);
+    let none: Value =
+        serde_json::from_str(&run(&pool, 153, &["qstat", "-f", "-F", "json", "9999999"])).unwrap();
+    assert_eq!(none["Jobs"], Value::Null);
+    let full_text = run(&pool, 0, &["qstat", "-xf", &sleeping]);
+    assert!(full_text.starts_with(&format!("Job Id: {sleeping}\n    Job_Name = client\n")));
+    assert!(run(&pool, 0, &["qstat", "-u", "nosuch"]).is_empty());
+    assert!(run(&pool, 0, &["qstat", "-awx"]).contains(&sleeping));
+    assert!(run(&pool, 0, &["qstat", "-Q"]).contains("workq"));
+    assert!(run(&pool, 0, &["qstat", "--version"]).starts_with("pbs_version = "));
+    run(&pool, 0, &["qsig", "-s", "suspend", &sleeping]);
+    until(&pool, &sleeping, "S");
+    run(&pool, 0, &["qsig", "-s", "resume", &sleeping]);
+    until(&pool, &sleeping, "R");
+    run(&pool, 0, &["qdel", n]);
+    until(&pool, &sleeping, "F");
+    assert_eq!(full(&pool, &sleeping)["Exit_status"], 271);
+    run(&pool, 35, &["qdel", n]);
+    run(&pool, 153, &["qdel", "9999999"]);
+    run(&pool, 1, &["qdel", "abc"]);
+    run(&pool, 170, &["qstat", "abc"]);
+}
+
+#[test]
+fn ends_have_pbss_exit_statuses() {
+    let pool = Pool::start(4);
+    let waited = |options: &[&str], script: &str, expected: i64| {
+        let id = submit(&pool, options, script);
+        until(&pool, &id, "F");
+        assert_eq!(full(&pool, &id)["Exit_status"], expected, "{script}");
+    };
+    waited(&[], "exit 3", 3);
+    waited(&[], "kill -9 $$", 137);
+    waited(&["-l", "walltime=1"], "trap '' TERM; sleep 600", -29);
+    let out = pool.updraft(&["qsub", "-N", "none", "--", "/no/such/program"]);
+    let id = stdout(&out).trim().to_owned();
+    until(&pool, &id, "F");
+    assert_eq!(full(&pool, &id)["Exit_status"], 254);
+    let blocked = pool.updraft(&["qsub", "-W", "block=true", "--", "/bin/sh", "-c", "exit 2"]);
+    assert_eq!(blocked.status.code(), Some(2), "{}", text(&blocked));
+}
+
+#[test]
+fn an_array_is_held_let_go_and_deleted_in_parts() {
+    let pool = Pool::start(2);
+    let out = pool.updraft(&["qsub", "-h", "-J", "1-9:2", "-N", "arr", "--", "/bin/sleep", "600"]);
+    let id = stdout(&out).trim().to_owned();
+    let n = number(&id).to_owned();
+    assert_eq!(full(&pool, &id)["job_state"], "H");
+    run(&pool, 156, &["qhold", &format!("{n}[3]")]);
+    run(&pool, 0, &["qdel", &format!("{n}[3-6]")]);
+    let states = |words: &[&str]| -> Vec<String> {
+        let table = run(&pool, 0, words);
+        let column = |line: &str| line.split_whitespace().nth(4).unwrap().to_owned();
+        table.lines().skip(2).map(column).collect()
+    };
+    assert_eq!(states(&["qstat", "-t", &id]), ["H", "Q", "X", "X", "Q", "Q"]);
+    run(&pool, 55, &["qdel", &format!("{n}[3]")]);
+    run(&pool, 0, &["qrls", &id]);
+    until(&pool, &id, "B");
+    let counted = full(&pool, &id);
+    assert!(counted["array_state_count"].as_str().unwrap().contains("Expired:2"), "{counted}");
+    run(&pool, 0, &["qdel", &n]);
+    until(&pool, &id, "F");
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    let pool = Pool::start(1);
+    for (words, told) in [
+        (&["qsub", "-W", "stagein=a@h:b", "--", "/bin/true"][..], "stagein"),
+        (&["qsub", "-l", "cput=10", "--", "/bin/true"], "cput"),
+        (&["qstat", "-T"], "-T"),
+        (&["qsig", "-s", "USR1", "1"], "USR1"),
+    ] {
+        let out = pool.updraft(words);
+        assert_eq!(out.status.code(), Some(181), "{}", text(&out));
+        assert!(text(&out).contains(told) && text(&out).contains("not supported yet"));
+    }
+}

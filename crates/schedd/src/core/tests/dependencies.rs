@@ -1,0 +1,101 @@
+//! Jobs that wait for others.
+
+use model::depend::WAITS_FOR;
+
+use crate::core::tests::*;
+
+/// One job that is held for what it waits for.
+fn waiting(waits: &str) -> ClusterSpec {
+    spec(1, &format!("JobStatus = 5\n{WAITS_FOR} = \"{waits}\""))
+}
+
+/// Job 1.0 runs, and jobs 2.0 and on wait for it.
+fn trial(waits: &[&str]) -> Trial {
+    let mut trial = Trial::executing("");
+    for (nth, waits) in waits.iter().enumerate() {
+        let token = SubmitToken([u8::try_from(nth).unwrap() + 2; 16]);
+        let answer = trial.submit(token, waiting(waits));
+        assert!(matches!(answer, Answer::Submitted { .. }), "{answer:?}");
+    }
+    trial
+}
+
+/// How the job of each cluster from the second on stands: 5 if it is held, 1 if it was let go, 0 if it has left.
+fn stands(trial: &Trial, count: u32) -> Vec<i64> {
+    let status = |n| {
+        let ad = trial.core.job_ad(trial.now, JobId::new(n, 0));
+        let status = ad.and_then(|ad| ad.literal("JobStatus").and_then(classad::Value::as_i64));
+        // It may run at once.
+        status.map_or(0, |status| if status == 2 { 1 } else { status })
+    };
+    (2..2 + count).map(status).collect()
+}
+
+const KINDS: [&str; 4] = ["after:1", "afterok:1", "afternotok:1", "afterany:1"];
+
+#[test]
+fn who_waits_for_an_end_is_let_go_by_it_or_removed() {
+    let mut well = trial(&KINDS);
+    assert_eq!(stands(&well, 4), [1, 5, 5, 5], "it has started");
+    well.ends(exited(0));
+    assert_eq!(stands(&well, 4), [1, 1, 0, 1]);
+    let mut badly = trial(&KINDS);
+    badly.ends(exited(3));
+    assert_eq!(stands(&badly, 4), [1, 0, 1, 1]);
+}
+
+#[test]
+fn a_job_that_is_removed_before_it_ran_did_not_end_well() {
+    let mut trial = Trial::with_jobs(1, "");
+    for (nth, waits) in KINDS.iter().enumerate() {
+        trial.submit(SubmitToken([u8::try_from(nth).unwrap() + 2; 16]), waiting(waits));
+    }
+    assert_eq!(stands(&trial, 4), [5, 5, 5, 5]);
+    trial.acts("alice", Action::Remove { reason: None, force: false });
+    assert_eq!(stands(&trial, 4), [1, 0, 1, 1]);
+}
+
+#[test]
+fn what_can_never_be_is_passed_on() {
+    let mut trial = trial(&["afterok:1", "afterok:2", "afterany:3"]);
+    trial.ends(exited(1));
+    assert_eq!(stands(&trial, 3), [0, 0, 1]);
+}
+
+#[test]
+fn one_of_two_that_has_been_is_remembered_by_the_next_life() {
+    let mut trial = trial(&[]);
+    trial.submit(SubmitToken([2; 16]), spec(1, "JobStatus = 5"));
+    trial.submit(SubmitToken([3; 16]), waiting("afterok:1,afterok:2"));
+    trial.ends(exited(0));
+    let three = JobId::new(3, 0);
+    let ad = trial.core.job_ad(trial.now, three).unwrap();
+    assert_eq!(ad.literal(WAITS_FOR).and_then(classad::Value::as_str), Some("afterok:2"));
+    trial.core = Core::load(config(), trial.core.rows(), trial.now);
+    trial.take(&[]);
+    assert_eq!(stands(&trial, 2), [5, 5]);
+    let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
+    let action = Action::Remove { reason: None, force: false };
+    trial.take(&[Input::Act { by: user("alice"), action, select }]);
+    assert_eq!(stands(&trial, 2), [0, 0]);
+}
+
+#[test]
+fn nobody_lets_a_job_go_that_waits_for_another() {
+    let mut trial = trial(&["afterok:1"]);
+    let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
+    let action = Action::Release { reason: None };
+    let answers = trial.take(&[Input::Act { by: user("alice"), action, select }]).answers;
+    let Some(Answer::Acted(acted)) = &answers[0] else { panic!("{answers:?}") };
+    assert_eq!(acted[0].result, ActResult::BadStatus);
+    assert_eq!(stands(&trial, 1), [5]);
+}
+
+#[test]
+fn what_is_not_in_the_queue_cannot_be_waited_for() {
+    let mut trial = trial(&[]);
+    for waits in ["afterok:7", "later:1", ""] {
+        let answer = trial.submit(SubmitToken([9; 16]), waiting(waits));
+        assert!(matches!(answer, Answer::Refused(_)), "{waits}: {answer:?}");
+    }
+}

@@ -31,8 +31,7 @@ pub use crate::core::state::ranges::Ranges;
 pub use crate::core::state::rows::{
     ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally,
 };
-pub use crate::core::told::log_files::{EventLog, LogTo};
-pub use crate::core::told::log_view::{FactoryNews, LogEntry, LogKind, RunSummary, SlotPlace};
+pub use crate::core::told::log_files::{EventLog, LogEntry, LogTo};
 pub use crate::core::told::mail_view::{MailEntry, MailNews};
 pub(crate) use crate::core::users::query::project;
 pub(crate) use crate::core::users::spool::files_folder;

@@ -394,6 +394,62 @@ impl UserLogEvent {
             Self::Other { number, .. } => *number,
         }
     }
+
+    /// HTCondor 25.14's name for its number: what event 028 says that it came with.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Submitted { .. } => "ULOG_SUBMIT",
+            Self::Executing { .. } => "ULOG_EXECUTE",
+            Self::ExecutableError(_) => "ULOG_EXECUTABLE_ERROR",
+            Self::Checkpointed { .. } => "ULOG_CHECKPOINTED",
+            Self::Evicted(_) => "ULOG_JOB_EVICTED",
+            Self::Terminated(_) => "ULOG_JOB_TERMINATED",
+            Self::ImageSize { .. } => "ULOG_IMAGE_SIZE",
+            Self::ShadowException { .. } => "ULOG_SHADOW_EXCEPTION",
+            Self::Generic { .. } => "ULOG_GENERIC",
+            Self::Aborted { .. } => "ULOG_JOB_ABORTED",
+            Self::Suspended { .. } => "ULOG_JOB_SUSPENDED",
+            Self::Unsuspended => "ULOG_JOB_UNSUSPENDED",
+            Self::Held { .. } => "ULOG_JOB_HELD",
+            Self::Released { .. } => "ULOG_JOB_RELEASED",
+            Self::NodeExecuting { .. } => "ULOG_NODE_EXECUTE",
+            Self::NodeTerminated { .. } => "ULOG_NODE_TERMINATED",
+            Self::PostScriptTerminated { .. } => "ULOG_POST_SCRIPT_TERMINATED",
+            Self::RemoteError { .. } => "ULOG_REMOTE_ERROR",
+            Self::Disconnected { .. } => "ULOG_JOB_DISCONNECTED",
+            Self::Reconnected { .. } => "ULOG_JOB_RECONNECTED",
+            Self::ReconnectFailed { .. } => "ULOG_JOB_RECONNECT_FAILED",
+            Self::GridResourceUp { .. } => "ULOG_GRID_RESOURCE_UP",
+            Self::GridResourceDown { .. } => "ULOG_GRID_RESOURCE_DOWN",
+            Self::GridSubmitted { .. } => "ULOG_GRID_SUBMIT",
+            Self::AdInformation { .. } => "ULOG_JOB_AD_INFORMATION",
+            Self::StatusUnknown => "ULOG_JOB_STATUS_UNKNOWN",
+            Self::StatusKnown => "ULOG_JOB_STATUS_KNOWN",
+            Self::StageIn => "ULOG_JOB_STAGE_IN",
+            Self::StageOut => "ULOG_JOB_STAGE_OUT",
+            Self::AttributeUpdated { .. } => "ULOG_ATTRIBUTE_UPDATE",
+            Self::PreSkipped { .. } => "ULOG_PRESKIP",
+            Self::ClusterSubmitted { .. } => "ULOG_CLUSTER_SUBMIT",
+            Self::ClusterRemoved { .. } => "ULOG_CLUSTER_REMOVE",
+            Self::FactoryPaused { .. } => "ULOG_FACTORY_PAUSED",
+            Self::FactoryResumed { .. } => "ULOG_FACTORY_RESUMED",
+            Self::FileTransfer { .. } => "ULOG_FILE_TRANSFER",
+            Self::DataflowSkipped { .. } => "ULOG_DATAFLOW_JOB_SKIPPED",
+            Self::CommonFiles { .. } => "ULOG_COMMON_FILES",
+            Self::Other { .. } => "ULOG_NONE",
+        }
+    }
+
+    /// Whether it is about a whole cluster, and none of its jobs.
+    pub const fn is_about_cluster(&self) -> bool {
+        matches!(
+            self,
+            Self::ClusterSubmitted { .. }
+                | Self::ClusterRemoved { .. }
+                | Self::FactoryPaused { .. }
+                | Self::FactoryResumed { .. }
+        )
+    }
 }
 
 impl TransferStep {

@@ -36,16 +36,6 @@ impl UserLogEvent {
         out
     }
 
-    const fn is_about_cluster(&self) -> bool {
-        matches!(
-            self,
-            Self::ClusterSubmitted { .. }
-                | Self::ClusterRemoved { .. }
-                | Self::FactoryPaused { .. }
-                | Self::FactoryResumed { .. }
-        )
-    }
-
     /// What stands behind the time.
     fn first_line(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
-use model::userlog::TransferStep;
+use model::userlog::{TransferStep, UserLogEvent};
 use model::{
     Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, HoldCode, JobId, JobPriority, MachineName,
     MatchId, Now, Pause, ProcTemplate, Procs, ProgramEnd, Resources, RunEnd, RunId, ScheddName,
@@ -16,9 +16,7 @@ use proto::client::{
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
 use super::run_batch;
-use crate::core::{
-    Actor, Batch, Beside, Config, Core, Effect, FactoryNews, Input, LogKind, Starts,
-};
+use crate::core::{Actor, Batch, Beside, Config, Core, Effect, Input, Starts};
 
 const JOB: JobId = JobId::new(1, 0);
 const CLAIM: ClaimId = ClaimId { journal: 7, number: 1 };
@@ -610,16 +608,16 @@ fn a_job_is_suspended_when_its_machine_says_so_and_only_the_last_order_counts() 
     let batch = trial.hears(paused(3, true));
     assert_eq!(trial.stands().0, 7);
     assert_eq!(trial.core.totals().all.suspended, 1);
-    let logged: Vec<_> = batch.log.iter().map(|entry| entry.kind.clone()).collect();
-    assert_eq!(logged, [LogKind::Suspended { processes: 3 }]);
+    let logged: Vec<_> = batch.log.iter().map(|entry| entry.event.clone()).collect();
+    assert_eq!(logged, [UserLogEvent::Suspended { processes: 3 }]);
     assert_eq!(trial.acts("alice", Action::Suspend), ActResult::AlreadyDone);
     trial.waits(60);
     trial.acts("alice", Action::Continue);
     assert_eq!(trial.stands().0, 7, "its machine has not said so");
     let batch = trial.hears(paused(4, false));
     assert_eq!(trial.stands().0, 2);
-    let logged: Vec<_> = batch.log.iter().map(|entry| entry.kind.clone()).collect();
-    assert_eq!(logged, [LogKind::Unsuspended]);
+    let logged: Vec<_> = batch.log.iter().map(|entry| entry.event.clone()).collect();
+    assert_eq!(logged, [UserLogEvent::Unsuspended]);
     let ad = trial.core.job_ad(trial.now, JOB).unwrap();
     let value = |name| ad.literal(name).and_then(classad::Value::as_i64);
     assert_eq!((value("TotalSuspensions"), value("CumulativeSuspensionTime")), (Some(1), Some(60)));
@@ -739,30 +737,8 @@ fn what_nobody_would_do_is_refused_and_not_ignored() {
 
 /// The names of the entries of a batch.
 fn entries(batch: &Batch) -> Vec<&'static str> {
-    let name = |kind: &LogKind| match kind {
-        LogKind::Submitted { .. } => "000",
-        LogKind::Factory(FactoryNews::Submitted { .. }) => "035",
-        LogKind::Factory(FactoryNews::Removed { .. }) => "036",
-        LogKind::Factory(FactoryNews::Paused { .. }) => "037",
-        LogKind::Factory(FactoryNews::Resumed { .. }) => "038",
-        LogKind::Executing { .. } => "001",
-        LogKind::UpToDate => "046",
-        LogKind::Checkpointed(_) => "003",
-        LogKind::Evicted { .. } => "004",
-        LogKind::Terminated(_) => "005",
-        LogKind::ImageSize { .. } => "006",
-        LogKind::Disconnected { .. } => "022",
-        LogKind::Reconnected { .. } => "023",
-        LogKind::Lost { .. } => "024",
-        LogKind::Said(_) => "008",
-        LogKind::Aborted { .. } => "009",
-        LogKind::AdInformation(_) => "028",
-        LogKind::Suspended { .. } => "010",
-        LogKind::Unsuspended => "011",
-        LogKind::Held(_) => "012",
-        LogKind::Released { .. } => "013",
-        LogKind::StartError { .. } => "021",
-        LogKind::Transfer { step, .. } => match step {
+    let name = |event: &UserLogEvent| match event {
+        UserLogEvent::FileTransfer { step, .. } => match step {
             TransferStep::InputQueued => "040 input queued",
             TransferStep::InputStarted => "040 input started",
             TransferStep::InputFinished => "040 input finished",
@@ -770,8 +746,33 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
             TransferStep::OutputStarted => "040 output started",
             TransferStep::OutputFinished => "040 output finished",
         },
+        other => match other.number() {
+            0 => "000",
+            1 => "001",
+            3 => "003",
+            4 => "004",
+            5 => "005",
+            6 => "006",
+            8 => "008",
+            9 => "009",
+            10 => "010",
+            11 => "011",
+            12 => "012",
+            13 => "013",
+            21 => "021",
+            22 => "022",
+            23 => "023",
+            24 => "024",
+            28 => "028",
+            35 => "035",
+            36 => "036",
+            37 => "037",
+            38 => "038",
+            46 => "046",
+            number => panic!("event {number} is none of the schedd's"),
+        },
     };
-    batch.log.iter().map(|entry| name(&entry.kind)).collect()
+    batch.log.iter().map(|entry| name(&entry.event)).collect()
 }
 
 #[test]

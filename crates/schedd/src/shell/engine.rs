@@ -84,8 +84,6 @@ pub(crate) struct Engine {
     logs: LogWriter,
     mail: Post,
     log_forms: LogForms,
-    /// The schedd's address, for event 000.
-    host: String,
     /// Where followers of the record find what is new.
     recent: Arc<Recent>,
     dropped: u64,
@@ -100,7 +98,6 @@ pub(crate) struct Parts {
     pub(crate) logs: LogWriter,
     pub(crate) mail: Post,
     pub(crate) log_forms: LogForms,
-    pub(crate) host: String,
     pub(crate) recent: Arc<Recent>,
 }
 
@@ -149,8 +146,8 @@ impl Post {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, spool, logs, mail, log_forms, host, recent } = parts;
-        Self { core, store, links, spool, logs, mail, log_forms, host, recent, dropped: 0 }
+        let Parts { core, store, links, spool, logs, mail, log_forms, recent } = parts;
+        Self { core, store, links, spool, logs, mail, log_forms, recent, dropped: 0 }
     }
 
     /// Runs until it is told to stop.
@@ -196,7 +193,7 @@ impl Engine {
         let taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
-        let texts = self.numbered(logtext::of_entries(&batch.log, &self.host, &self.log_forms));
+        let texts = self.numbered(logtext::of_entries(&batch.log, &self.log_forms));
         let letters = self.mail.letters(&batch.mail);
         self.commit(&batch.dirty, &texts, &letters, &taken).await?;
         self.make_spools(&batch.effects);

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
-use model::Timestamp;
+use model::{Timestamp, Usage};
 
 use super::mail::Letter;
-use crate::core::{MailEntry, MailNews, RunSummary};
+use crate::core::{MailEntry, MailNews};
 
 /// Who writes, and where times are told.
 #[derive(Clone, Debug)]
@@ -46,7 +46,9 @@ impl Office {
         line("Submitted:", &self.time(entry.submitted));
         line("Now:", &self.time(entry.at));
         match &entry.news {
-            MailNews::Ended(run) => usage(run, &mut line),
+            MailNews::Ended { usage, slot, .. } => {
+                tell_usage(usage, slot.as_deref(), &mut line);
+            }
             MailNews::Held(hold) => line("Reason:", &hold.reason),
             MailNews::Removed { reason } => line("Reason:", reason),
             MailNews::Started => {}
@@ -71,12 +73,12 @@ impl Office {
     }
 }
 
-fn usage(run: &RunSummary, line: &mut impl FnMut(&str, &str)) {
+fn tell_usage(usage: &Usage, slot: Option<&str>, line: &mut impl FnMut(&str, &str)) {
     let seconds = |us: u64| format!("{:.1} s", std::time::Duration::from_micros(us).as_secs_f64());
-    line("Ran for:", &format!("{} s", run.usage.wall_ms() / 1000));
-    line("Processors:", &seconds(run.usage.user_us + run.usage.sys_us));
-    line("Memory:", &format!("{} MiB", run.usage.peak_rss_kib.div_ceil(1024)));
-    if let Some(slot) = &run.slot {
+    line("Ran for:", &format!("{} s", usage.wall_ms() / 1000));
+    line("Processors:", &seconds(usage.user_us + usage.sys_us));
+    line("Memory:", &format!("{} MiB", usage.peak_rss_kib.div_ceil(1024)));
+    if let Some(slot) = slot {
         line("On:", slot);
     }
 }
@@ -85,7 +87,7 @@ fn usage(run: &RunSummary, line: &mut impl FnMut(&str, &str)) {
 fn headline(news: &MailNews) -> String {
     match news {
         MailNews::Started => "has started".to_owned(),
-        MailNews::Ended(run) => run.end.to_string(),
+        MailNews::Ended { end, .. } => end.to_string(),
         MailNews::Held(hold) => format!("is held: {}", hold.reason),
         MailNews::Removed { .. } => "was removed".to_owned(),
     }

@@ -144,15 +144,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     );
     let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
     let zone = TimeZone::system();
-    let host = config.address.clone();
     let office =
         Office { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
     let mail = post(office, config.mail, &loaded, inputs.clone())?;
     let files = spool.clone();
     let log_forms = config.log_forms;
     let news = Arc::clone(&recent);
-    let engine =
-        Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, host, recent });
+    let engine = Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, recent });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener =

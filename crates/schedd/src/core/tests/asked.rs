@@ -24,7 +24,7 @@ fn a_job_is_told_of_itself_with_every_entry_as_it_is_then() {
         ("TriggerEventTypeNumber", "5"),
     ];
     let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(batch.log[1].kind, LogKind::AdInformation(told.into()));
+    assert_eq!(batch.log[1].event, UserLogEvent::AdInformation { attributes: told.into() });
 }
 
 #[test]
@@ -39,10 +39,12 @@ fn a_job_is_told_of_its_slot_when_it_begins_and_remembers_its_matches() {
     trial.hears(FromStartd::ClaimGranted(claim));
     let (run, at, scratch_dir) = (RAN, trial.now.wall, "/scratch".to_owned());
     let batch = trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
-    let LogKind::Executing { place: Some(place), .. } = &batch.log[0].kind else {
+    let UserLogEvent::Executing { properties, .. } = &batch.log[0].event else {
         panic!("{:?}", batch.log)
     };
-    assert_eq!(place.more, [("Arch".to_owned(), "\"X86_64\"".to_owned())]);
+    let names: Vec<&str> = properties.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["Arch", "CondorScratchDir", "Cpus", "Disk", "Memory"]);
+    assert_eq!(properties[0].1, "\"X86_64\"");
     let ad = trial.core.job_ad(trial.now, JOB).unwrap();
     assert_eq!(ad.literal("LastMatchName0").and_then(classad::Value::as_str), Some("slot1@m"));
 }

@@ -1,7 +1,6 @@
 //! Jobs that run beside the schedd: who is asked for claims, how many run at a time, and why the others wait.
 
 use crate::core::tests::*;
-use crate::core::told::log_view::SlotPlace;
 
 const SCHEDULER: &str = "JobUniverse = 7\nRequirements = true\n";
 const LOCAL: &str = "JobUniverse = 12\nRequirements = true\n";
@@ -177,8 +176,9 @@ fn a_job_beside_the_schedd_shows_no_slot_and_counts_no_completions() {
         let (at, scratch_dir) = (trial.now.wall, "/scratch".to_owned());
         let batch = trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
         let address = "<127.0.0.1:9618>".to_owned();
-        let place: Option<SlotPlace> = None;
-        assert_eq!(batch.log[0].kind, LogKind::Executing { address, place });
+        let executing =
+            UserLogEvent::Executing { host: address, slot_name: None, properties: Vec::new() };
+        assert_eq!(batch.log[0].event, executing);
         let usage = Usage { peak_rss_kib: 4096, ..Usage::default() };
         let batch = trial.hears(FromStartd::RunEnded { claim: CLAIM, run, end: exited(1), usage });
         // It counts all the same, so that retries come to an end.

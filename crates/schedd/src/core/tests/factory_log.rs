@@ -7,18 +7,16 @@ const LINES: &str = "Iwd = \"/home/alice\"\nUserLog = \"job.log\"\nJobMaterializ
 
 /// The entries of a batch, those about the cluster with what they tell.
 fn told(batch: &Batch) -> Vec<String> {
-    let tell = |(number, entry): (&'static str, &LogEntry)| {
-        let LogKind::Factory(news) = &entry.kind else {
-            return format!("{number} {}", entry.job.proc);
-        };
-        match news {
-            FactoryNews::Submitted { .. } => number.to_owned(),
-            FactoryNews::Removed { jobs, items, completion } => {
-                format!("{number} {jobs} jobs from {items} items, {completion:?}")
-            }
-            FactoryNews::Paused { reason, code } => format!("{number} {code}: {reason}"),
-            FactoryNews::Resumed { reason } => format!("{number} {reason}"),
+    let tell = |(number, entry): (&'static str, &LogEntry)| match &entry.event {
+        UserLogEvent::ClusterSubmitted { .. } => number.to_owned(),
+        UserLogEvent::ClusterRemoved { jobs, items, completion, .. } => {
+            format!("{number} {jobs} jobs from {items} items, {completion:?}")
         }
+        UserLogEvent::FactoryPaused { reason: Some(reason), hold_code, .. } => {
+            format!("{number} {hold_code}: {reason}")
+        }
+        UserLogEvent::FactoryResumed { reason: Some(reason) } => format!("{number} {reason}"),
+        _ => format!("{number} {}", entry.job.proc),
     };
     entries(batch).into_iter().zip(&batch.log).map(tell).collect()
 }

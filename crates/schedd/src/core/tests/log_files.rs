@@ -46,25 +46,26 @@ fn entries_go_to_the_users_log_and_to_the_workflows_where_it_wants_them() {
 
 #[test]
 fn a_submit_entry_tells_the_attributes_that_the_job_asks_for() {
-    let check = |lines: &str, expected: &[(&str, &str)]| {
+    let check = |lines: &str, expected: Option<&str>| {
         let mut trial = Trial::new();
         let (by, token) = (user("alice"), SubmitToken([1; 16]));
         trial.take(&[Input::Reserve { by: by.clone(), token }]);
         let spec = Arc::new(spec(1, &format!("UserLog = \"/log\"\n{lines}")));
         let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(1), spec }]);
-        let LogKind::Submitted { facts, .. } = &batch.log[0].kind else { panic!("{batch:?}") };
-        let facts: Vec<_> = facts.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        assert_eq!(facts, expected, "{lines}");
+        let UserLogEvent::Submitted { log_notes, .. } = &batch.log[0].event else {
+            panic!("{batch:?}")
+        };
+        assert_eq!(log_notes.as_deref(), expected, "{lines}");
     };
-    check("", &[]);
-    check("JobBatchName = \"b\"", &[("JobBatchName", "\"b\"")]);
+    check("", None);
+    check("JobBatchName = \"b\"", Some("[ JobBatchName = \"b\" ]"));
     check(
         "JobBatchName = \"b\"\nDAGNodeName = \"A\"",
-        &[("DAGNodeName", "\"A\""), ("JobBatchName", "\"b\"")],
+        Some("[ DAGNodeName = \"A\"; JobBatchName = \"b\" ]"),
     );
     check(
         "SubmitEventNotesAttrs = \"Twice procid, Missing\"\nTwice = 2 * Half\nHalf = 7",
-        &[("procid", "0"), ("Twice", "14")],
+        Some("[ procid = 0; Twice = 14 ]"),
     );
 }
 

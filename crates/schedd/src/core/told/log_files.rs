@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Value};
+use model::userlog::UserLogEvent;
 use model::{JobId, Timestamp, UserName, attr};
-
-use crate::core::told::log_view::{LogEntry, LogKind};
 
 /// The numbers of the events that it is to have, separated by commas; all if there is no such list.
 const WORKFLOW_MASK: &str = "DAGManNodesMask";
@@ -34,6 +33,21 @@ pub enum LogTo {
     Workflow,
     /// That of all jobs.
     Pool,
+}
+
+/// An entry of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEntry {
+    /// Whose log: the file belongs to the job's owner.
+    pub owner: UserName,
+    /// The file (`UserLog`), absolute.
+    pub path: Arc<str>,
+    /// Whose that file is.
+    pub to: LogTo,
+    /// About which job.
+    pub job: JobId,
+    pub at: Timestamp,
+    pub event: UserLogEvent,
 }
 
 /// The logs of a job.
@@ -79,11 +93,11 @@ impl<'a> Logs<'a> {
         &self,
         job: JobId,
         at: Timestamp,
-        kind: LogKind,
+        event: UserLogEvent,
         log: &mut Vec<LogEntry>,
     ) {
         if let Some(EventLog { path, .. }) = self.pool {
-            log.push(self.entry(path, LogTo::Pool, job, at, kind));
+            log.push(self.entry(path, LogTo::Pool, job, at, event));
         }
     }
 
@@ -93,24 +107,30 @@ impl<'a> Logs<'a> {
         to: LogTo,
         job: JobId,
         at: Timestamp,
-        kind: LogKind,
+        event: UserLogEvent,
     ) -> LogEntry {
-        LogEntry { owner: self.owner.clone(), path: Arc::clone(path), to, job, at, kind }
+        LogEntry { owner: self.owner.clone(), path: Arc::clone(path), to, job, at, event }
     }
 
     /// Adds an entry to each of the job's own.
-    pub(crate) fn add(&self, job: JobId, at: Timestamp, kind: LogKind, log: &mut Vec<LogEntry>) {
+    pub(crate) fn add(
+        &self,
+        job: JobId,
+        at: Timestamp,
+        event: UserLogEvent,
+        log: &mut Vec<LogEntry>,
+    ) {
         let workflow = self
             .workflow
             .as_ref()
-            .filter(|(_, mask)| mask.as_ref().is_none_or(|mask| mask.contains(&kind.number())));
+            .filter(|(_, mask)| mask.as_ref().is_none_or(|mask| mask.contains(&event.number())));
         // A user who has named the workflow's log as the job's reads each entry there once, as HTCondor writes it.
         let same = |path| self.user.as_ref().is_some_and(|(user, _)| user == path);
         if let Some((path, _)) = workflow.filter(|(path, _)| !same(path)) {
-            log.push(self.entry(path, LogTo::Workflow, job, at, kind.clone()));
+            log.push(self.entry(path, LogTo::Workflow, job, at, event.clone()));
         }
         if let Some((path, xml)) = &self.user {
-            log.push(self.entry(path, LogTo::User { xml: *xml }, job, at, kind));
+            log.push(self.entry(path, LogTo::User { xml: *xml }, job, at, event));
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What an event means for the users' event logs: structured data, from which the shell writes the text. Knows what each entry
-//! must tell; where it goes is in `log_files`, and nothing here knows the format.
+//! What an event means for the users' event logs: which entries are written, in which order. Where they go is in `log_files`, what
+//! longer ones tell in `run_entry` and `submit_entry`; nothing here knows the format.
 
 use std::sync::Arc;
 
-use classad::{ClassAd, Expr, Value};
-use model::userlog::{Completion, TransferStep};
+use classad::{ClassAd, Expr};
+use model::userlog::UserLogEvent;
 use model::{
-    AfterRun, Devices, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd,
-    RunId, Timestamp, Universe, Usage, attr,
+    AfterRun, Hold, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId, Timestamp,
+    Universe, Usage, attr,
 };
 
 use crate::core::ads;
@@ -19,7 +19,10 @@ use crate::core::state::eviction::stop_cause;
 use crate::core::state::rows::ClusterRecord;
 use crate::core::told::log_files::tells_log;
 use crate::core::told::log_files::text_of;
-use crate::core::told::log_files::{LogTo, Logs};
+use crate::core::told::log_files::{LogEntry, Logs};
+use crate::core::told::run_entry::EndedRun;
+use crate::core::told::submit_entry::submit_entry;
+use crate::core::told::told_of::{listed, told_of};
 use crate::core::users::factory;
 use crate::core::words::{Event, Fact};
 
@@ -27,219 +30,6 @@ use crate::core::words::{Event, Fact};
 const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
 
 pub(crate) const EXECUTE_ATTRS: &str = attr::USER_LOG_EXECUTE_EVENT_ATTRS;
-
-/// An entry of a user's log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogEntry {
-    /// Whose log: the file belongs to the job's owner.
-    pub owner: model::UserName,
-    /// The file (`UserLog`), absolute.
-    pub path: Arc<str>,
-    /// Whose that file is.
-    pub to: LogTo,
-    /// About which job.
-    pub job: JobId,
-    pub at: Timestamp,
-    pub kind: LogKind,
-}
-
-/// What an entry tells.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LogKind {
-    /// 000.
-    Submitted {
-        /// Attributes of the job that stand in it, by name, as ClassAd text.
-        facts: Vec<(String, String)>,
-        /// `SubmitEventNotes`.
-        notes: Option<String>,
-        /// `SubmitEventUserNotes`.
-        user_notes: Option<String>,
-    },
-    /// 035 to 038: about a factory, and none of its jobs.
-    Factory(FactoryNews),
-    /// 001.
-    Executing {
-        /// The startd's address; of a job that runs beside the schedd, the schedd's.
-        address: String,
-        /// The slot, where there is one.
-        place: Option<SlotPlace>,
-    },
-    /// 040.
-    Transfer { step: TransferStep, to: Option<String> },
-    /// 006.
-    ImageSize {
-        /// The peak of resident memory, KiB.
-        peak_rss_kib: u64,
-    },
-    /// 005: the run ended by itself, and the job with it.
-    Terminated(Box<RunSummary>),
-    /// 021: the machine could not start it, and so the job is held.
-    StartError {
-        /// `slot1_1@host`.
-        slot: Option<Arc<str>>,
-        /// The hold that follows.
-        hold: Hold,
-    },
-    /// 004: the run was ended, and the job was not; or it ended and is to run again.
-    Evicted {
-        eviction: Eviction,
-        /// What it was.
-        run: Box<RunSummary>,
-    },
-    /// 046: what the job makes was newer than what it is made from; 005 follows.
-    UpToDate,
-    /// 003: the job took a checkpoint, and goes on from it.
-    Checkpointed(Box<RunSummary>),
-    /// 022: the machine that the run is on is not connected.
-    Disconnected {
-        reason: String,
-        slot: Arc<str>,
-        /// The startd's address.
-        address: String,
-    },
-    /// 023: it is again, and the run goes on.
-    Reconnected {
-        slot: Arc<str>,
-        /// The startd's address.
-        address: String,
-    },
-    /// 024 or 007: nobody can say how the run ended.
-    Lost {
-        /// What is known.
-        reason: String,
-        slot: Option<Arc<str>>,
-    },
-    /// 028: what the job wants to be told of itself beside the entry before (`JobAdInformationAttrs`), as ClassAd text.
-    AdInformation(Vec<(String, String)>),
-    /// 008: what the job said of itself.
-    Said(Arc<str>),
-    /// 010.
-    Suspended {
-        /// How many processes were stopped.
-        processes: u32,
-    },
-    /// 011.
-    Unsuspended,
-    /// 012.
-    Held(Hold),
-    /// 013.
-    Released {
-        /// `ReleaseReason`.
-        reason: String,
-    },
-    /// 009.
-    Aborted {
-        /// `RemoveReason`.
-        reason: String,
-    },
-}
-
-/// What an entry tells of a factory.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FactoryNews {
-    /// 035.
-    Submitted {
-        /// `SubmitEventNotes`.
-        notes: Option<String>,
-        /// `SubmitEventUserNotes`.
-        user_notes: Option<String>,
-    },
-    /// 036: nothing of it is left.
-    Removed {
-        /// How many jobs it made.
-        jobs: u32,
-        /// From how many items.
-        items: u32,
-        /// Whether these are all.
-        completion: Completion,
-    },
-    /// 037.
-    Paused {
-        reason: String,
-        /// `HoldReasonCode` of its jobs.
-        code: HoldCode,
-    },
-    /// 038.
-    Resumed { reason: String },
-}
-
-/// Where a program runs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SlotPlace {
-    /// `slot1_1@host`.
-    pub slot: Arc<str>,
-    /// The scratch folder.
-    pub scratch_dir: Arc<str>,
-    /// What the slot has.
-    pub resources: Resources,
-    /// What else the job wants to be told of it (`UserLogExecuteEventAttrs`), as ClassAd text.
-    pub more: Vec<(String, String)>,
-}
-
-impl LogKind {
-    /// The number of its event.
-    pub(crate) fn number(&self) -> u16 {
-        self.trigger().0
-    }
-
-    /// Its number, and HTCondor's name for it.
-    fn trigger(&self) -> (u16, &'static str) {
-        match self {
-            Self::Submitted { .. } => (0, "ULOG_SUBMIT"),
-            Self::Executing { .. } => (1, "ULOG_EXECUTE"),
-            Self::UpToDate => (46, "ULOG_DATAFLOW_JOB_SKIPPED"),
-            Self::Checkpointed(_) => (3, "ULOG_CHECKPOINTED"),
-            Self::Evicted { .. } => (4, "ULOG_JOB_EVICTED"),
-            Self::Terminated(_) => (5, "ULOG_JOB_TERMINATED"),
-            Self::ImageSize { .. } => (6, "ULOG_IMAGE_SIZE"),
-            Self::Said(_) => (8, "ULOG_GENERIC"),
-            Self::Aborted { .. } => (9, "ULOG_JOB_ABORTED"),
-            Self::Suspended { .. } => (10, "ULOG_JOB_SUSPENDED"),
-            Self::Unsuspended => (11, "ULOG_JOB_UNSUSPENDED"),
-            Self::Held(_) => (12, "ULOG_JOB_HELD"),
-            Self::Released { .. } => (13, "ULOG_JOB_RELEASED"),
-            Self::StartError { .. } => (21, "ULOG_REMOTE_ERROR"),
-            Self::Disconnected { .. } => (22, "ULOG_JOB_DISCONNECTED"),
-            Self::Reconnected { .. } => (23, "ULOG_JOB_RECONNECTED"),
-            Self::Lost { .. } => (24, "ULOG_JOB_RECONNECT_FAILED"),
-            Self::AdInformation(_) => (28, "ULOG_JOB_AD_INFORMATION"),
-            Self::Factory(FactoryNews::Submitted { .. }) => (35, "ULOG_CLUSTER_SUBMIT"),
-            Self::Factory(FactoryNews::Removed { .. }) => (36, "ULOG_CLUSTER_REMOVE"),
-            Self::Factory(FactoryNews::Paused { .. }) => (37, "ULOG_FACTORY_PAUSED"),
-            Self::Factory(FactoryNews::Resumed { .. }) => (38, "ULOG_FACTORY_RESUMED"),
-            Self::Transfer { .. } => (40, "ULOG_FILE_TRANSFER"),
-        }
-    }
-}
-
-/// A run that is over, as a log entry tells it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunSummary {
-    /// How it ended.
-    pub end: RunEnd,
-    /// What it used.
-    pub usage: Usage,
-    /// Processor time of all runs in user mode, microseconds.
-    pub total_user_us: u64,
-    /// Processor time of all runs in the kernel, microseconds.
-    pub total_sys_us: u64,
-    /// What all runs sent with their files, bytes.
-    pub total_sent_bytes: u64,
-    /// What all runs received with their files, bytes.
-    pub total_received_bytes: u64,
-    /// When the machine was given to it.
-    pub since: Option<Timestamp>,
-    /// What the job asked for.
-    pub request: Resources,
-    /// Where it ran.
-    pub slot: Option<Arc<str>>,
-    /// What it got.
-    pub allocated: Option<Resources>,
-    /// Where it ran: of a run beside the schedd no use of a slot is told.
-    pub universe: Universe,
-    /// Which ones of the custom resources.
-    pub devices: Devices,
-}
 
 impl Core {
     /// Adds what an event that is about to be applied means for logs.
@@ -249,9 +39,10 @@ impl Core {
             Fact::ClusterSubmitted(record) => {
                 let shared = Arc::new(ads::cluster_ad(record, &self.config));
                 if factory::is_one(&record.spec) {
-                    let notes = text_of(&shared, attr::SUBMIT_EVENT_NOTES);
+                    let log_notes = text_of(&shared, attr::SUBMIT_EVENT_NOTES);
                     let user_notes = text_of(&shared, attr::SUBMIT_EVENT_USER_NOTES);
-                    let news = FactoryNews::Submitted { notes, user_notes };
+                    let host = self.config.address.clone();
+                    let news = UserLogEvent::ClusterSubmitted { host, log_notes, user_notes };
                     self.about_cluster(record, &shared, at, news, log);
                 }
                 self.submitted(record, &shared, record.body.untouched.iter(), at, log);
@@ -262,7 +53,7 @@ impl Core {
                     && self.may_log(&job)
                 {
                     let ad = ads::job_ad(job, event.at, self);
-                    let kinds = self.kinds(job, &ad, what, event.at);
+                    let kinds = self.entries(job, &ad, what, event.at);
                     let ad = self.told_with(job, ad, what, event.at);
                     self.push(log, job, &ad, event.at, kinds);
                 }
@@ -310,7 +101,7 @@ impl Core {
     fn log_said(&self, job: JobId, text: &Arc<str>, now: Now, log: &mut Vec<LogEntry>) {
         if let Some(job) = self.job(job).filter(|job| self.may_log(job)) {
             let ad = ads::job_ad(job, now, self);
-            self.push(log, job, &ad, now, [LogKind::Said(Arc::clone(text))]);
+            self.push(log, job, &ad, now, [UserLogEvent::Generic { text: text.to_string() }]);
         }
     }
 
@@ -329,14 +120,14 @@ impl Core {
         run: RunId,
         now: Now,
         log: &mut Vec<LogEntry>,
-        kind: impl FnOnce(Arc<str>, String) -> LogKind,
+        kind: impl FnOnce(&str, &str) -> UserLogEvent,
     ) {
         let Some(job) = self.job(run.job).filter(|job| self.may_log(job)) else { return };
         let state = job.state();
         let claim = state.running().and_then(|running| self.claims.get(&running.claim));
         // HTCondor 25.14 has nobody who could lose sight of a job beside the schedd.
         if let Some(claim) = claim.filter(|claim| !claim.record.universe.is_beside()) {
-            let kind = kind(Arc::clone(&claim.record.slot), claim.record.address.clone());
+            let kind = kind(&claim.record.slot, &claim.record.address);
             self.push(log, job, &ads::job_ad(job, now, self), now, [kind]);
         }
     }
@@ -353,77 +144,127 @@ impl Core {
         ad
     }
 
-    pub(crate) fn kinds(
+    fn entries(
         &self,
         job: JobRef<'_>,
         ad: &ClassAd,
         event: &JobEvent,
         now: Now,
-    ) -> Vec<LogKind> {
+    ) -> Vec<UserLogEvent> {
         let running = job.state().running().cloned();
         let began = running.is_some_and(|running| running.executing.is_some());
         match event {
             JobEvent::RunAuthorised { .. } => self.transfers(ad, began, event),
             JobEvent::PauseRequested { .. } | JobEvent::StopRequested { .. } => Vec::new(),
             JobEvent::Suspended { processes, .. } => {
-                vec![LogKind::Suspended { processes: *processes }]
+                vec![UserLogEvent::Suspended { processes: *processes }]
             }
-            JobEvent::Continued { .. } => vec![LogKind::Unsuspended],
+            JobEvent::Continued { .. } => vec![UserLogEvent::Unsuspended],
             JobEvent::RunStarted { .. } => {
-                let record = job.record();
-                let claim = record.state.running().and_then(|r| self.claims.get(&r.claim));
-                let executing = claim.map(|claim| match claim.record.universe {
-                    Universe::Scheduler | Universe::Local => {
-                        LogKind::Executing { address: self.config.address.clone(), place: None }
-                    }
-                    Universe::Vanilla => LogKind::Executing {
-                        address: claim.record.address.clone(),
-                        place: Some(SlotPlace {
-                            slot: Arc::clone(&claim.record.slot),
-                            scratch_dir: record.tally.scratch_dir.unwrap_or_else(|| "".into()),
-                            resources: claim.record.resources.clone(),
-                            more: claim.slot_ad.as_deref().map_or_else(Vec::new, |slot| {
-                                told_of(slot, Some(ad), &listed(ad, EXECUTE_ATTRS, now), now)
-                            }),
-                        }),
-                    },
-                });
+                let executing = self.executing(job, ad, now);
                 self.transfers(ad, began, event).into_iter().chain(executing).collect()
             }
             JobEvent::RunOver { end, usage, next, .. } => {
-                let run = Box::new(summary(job, ad, end, *usage, now));
+                let run = EndedRun::of(job, ad, end, *usage, now);
                 let image = grown(job, ad, usage.peak_rss_kib);
                 let transfers = self.transfers(ad, began, event);
-                let over = run_over(&job.state(), run, next);
+                let over = run_over(&job.state(), &run, next);
                 image.into_iter().chain(transfers).chain(over).collect()
             }
             JobEvent::Skipped { end, .. } => {
-                let run = summary(job, ad, end, Usage::default(), now);
-                vec![LogKind::Terminated(Box::new(run))]
+                vec![EndedRun::of(job, ad, end, Usage::default(), now).terminated()]
             }
-            JobEvent::Held(hold) => vec![LogKind::Held(hold.clone())],
-            JobEvent::Released { reason, .. } => vec![LogKind::Released { reason: reason.clone() }],
-            JobEvent::Removed { reason, .. } => vec![LogKind::Aborted { reason: reason.clone() }],
+            JobEvent::Held(hold) => vec![held(hold)],
+            JobEvent::Released { reason, .. } => {
+                vec![UserLogEvent::Released { reason: Some(reason.clone()) }]
+            }
+            JobEvent::Removed { reason, .. } => vec![aborted(reason)],
         }
+    }
+
+    /// 001, with what is told of the slot: of a job that runs beside the schedd nothing but the schedd's address.
+    fn executing(&self, job: JobRef<'_>, ad: &ClassAd, now: Now) -> Option<UserLogEvent> {
+        let record = job.record();
+        let claim = record.state.running().and_then(|run| self.claims.get(&run.claim))?;
+        Some(match claim.record.universe {
+            Universe::Scheduler | Universe::Local => UserLogEvent::Executing {
+                host: self.config.address.clone(),
+                slot_name: None,
+                properties: Vec::new(),
+            },
+            Universe::Vanilla => {
+                let asked = claim.slot_ad.as_deref().map_or_else(Vec::new, |slot| {
+                    told_of(slot, Some(ad), &listed(ad, EXECUTE_ATTRS, now), now)
+                });
+                let scratch_dir = record.tally.scratch_dir.as_deref().unwrap_or_default();
+                UserLogEvent::Executing {
+                    host: claim.record.address.clone(),
+                    slot_name: Some(claim.record.slot.to_string()),
+                    properties: properties(scratch_dir, &claim.record.resources, asked),
+                }
+            }
+        })
     }
 }
 
 /// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside the schedd.
-fn grown(job: JobRef<'_>, ad: &ClassAd, peak_rss_kib: u64) -> Option<LogKind> {
+fn grown(job: JobRef<'_>, ad: &ClassAd, peak_rss_kib: u64) -> Option<UserLogEvent> {
     let told = is_larger(job, peak_rss_kib) && !Universe::of(ad).is_beside();
-    told.then_some(LogKind::ImageSize { peak_rss_kib })
+    told.then(|| UserLogEvent::ImageSize {
+        image_kib: peak_rss_kib,
+        memory_mib: Some(peak_rss_kib.div_ceil(1024)),
+        resident_kib: Some(peak_rss_kib),
+        proportional_kib: None,
+    })
 }
 
 fn is_larger(job: JobRef<'_>, peak_rss_kib: u64) -> bool {
     peak_rss_kib > job.record().tally.last_usage.peak_rss_kib
 }
 
-fn disconnected(slot: Arc<str>, address: String) -> LogKind {
-    LogKind::Disconnected { reason: CONNECTION_LOST.to_owned(), slot, address }
+fn disconnected(slot: &str, address: &str) -> UserLogEvent {
+    UserLogEvent::Disconnected {
+        reason: CONNECTION_LOST.to_owned(),
+        slot_name: slot.to_owned(),
+        startd: address.to_owned(),
+    }
 }
 
-fn reconnected(slot: Arc<str>, address: String) -> LogKind {
-    LogKind::Reconnected { slot, address }
+/// The startd is the way to a run's keeper, too.
+fn reconnected(slot: &str, address: &str) -> UserLogEvent {
+    let [startd, starter] = [address, address].map(str::to_owned);
+    UserLogEvent::Reconnected { slot_name: slot.to_owned(), startd, starter }
+}
+
+fn held(hold: &Hold) -> UserLogEvent {
+    UserLogEvent::Held {
+        reason: Some(hold.reason.clone()),
+        code: i32::from(hold.code.number()),
+        subcode: hold.subcode,
+    }
+}
+
+fn aborted(reason: &str) -> UserLogEvent {
+    UserLogEvent::Aborted { reason: Some(reason.to_owned()) }
+}
+
+/// What HTCondor tells of a slot at event 001, sorted; what the job asked for beside it comes with it.
+fn properties(
+    scratch_dir: &str,
+    resources: &Resources,
+    asked: Vec<(String, String)>,
+) -> Vec<(String, String)> {
+    let mut all = vec![
+        (attr::CONDOR_SCRATCH_DIR.to_owned(), Expr::from(scratch_dir).to_string()),
+        ("Cpus".to_owned(), resources.cpus.to_string()),
+        ("Disk".to_owned(), resources.disk_kib.to_string()),
+        ("Memory".to_owned(), resources.memory_mib.to_string()),
+    ];
+    all.extend(resources.custom.iter().map(|(name, n)| (name.clone(), n.to_string())));
+    let known: Vec<String> = all.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    all.extend(asked.into_iter().filter(|(name, _)| !known.contains(&name.to_ascii_lowercase())));
+    all.sort();
+    all
 }
 
 impl Core {
@@ -438,14 +279,14 @@ impl Core {
         record: &ClusterRecord,
         shared: &ClassAd,
         at: Timestamp,
-        news: FactoryNews,
+        news: UserLogEvent,
         log: &mut Vec<LogEntry>,
     ) {
         // Such an entry is written without the number of a job.
         let job = JobId { cluster: record.cluster, proc: ProcId(0) };
         let logs = Logs::of(shared, &record.body.owner, self.config.event_log.as_ref());
-        logs.add_to_pool(job, at, LogKind::Factory(news.clone()), log);
-        logs.add(job, at, LogKind::Factory(news), log);
+        logs.add_to_pool(job, at, news.clone(), log);
+        logs.add(job, at, news, log);
     }
 
     /// The submit entries of jobs that come into the queue.
@@ -475,7 +316,7 @@ impl Core {
             }
             let ad = ads::submitted_ad(record, &ad, proc);
             let job = JobId { cluster: record.cluster, proc };
-            add_all(logs, job, &ad, now, [submit_entry(&ad, now)], log);
+            add_all(logs, job, &ad, now, [submit_entry(&ad, &self.config.address, now)], log);
         }
     }
 
@@ -485,98 +326,56 @@ impl Core {
         job: JobRef<'_>,
         ad: &ClassAd,
         now: Now,
-        kinds: impl IntoIterator<Item = LogKind>,
+        kinds: impl IntoIterator<Item = UserLogEvent>,
     ) {
         let logs = Logs::of(ad, job.cluster.owner(), self.config.event_log.as_ref());
         add_all(&logs, job.job, ad, now, kinds, log);
     }
 }
 
-/// The names of the attributes that a submit entry tells without being asked (HTCondor 25.14).
-const SUBMIT_FACTS: [&str; 2] = [attr::DAG_NODE_NAME, attr::JOB_BATCH_NAME];
-
-fn submit_entry(ad: &ClassAd, now: Now) -> LogKind {
-    let mut names: Vec<String> = SUBMIT_FACTS.map(str::to_owned).into();
-    names.extend(listed(ad, attr::SUBMIT_EVENT_NOTES_ATTRS, now));
-    names.sort_by_key(|name| name.to_ascii_lowercase());
-    names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
-    LogKind::Submitted {
-        facts: told_of(ad, None, &names, now),
-        notes: text_of(ad, attr::SUBMIT_EVENT_NOTES),
-        user_notes: text_of(ad, attr::SUBMIT_EVENT_USER_NOTES),
-    }
-}
-
 /// The entries for the end of a run, in HTCondor's order: 004 before 012 and 009 where somebody stopped the run; 012 alone
 /// where the job's own policy or a failed start holds it.
-fn run_over(state: &JobState, run: Box<RunSummary>, next: &AfterRun) -> Vec<LogKind> {
-    let evicted = Eviction::of(state, &run.end, next);
+fn run_over(state: &JobState, run: &EndedRun, next: &AfterRun) -> Vec<UserLogEvent> {
+    let eviction = Eviction::of(state, &run.end, next);
+    let evicted = eviction.as_ref().map(|eviction| run.evicted(eviction));
     match next {
         AfterRun::Complete => {
-            let skipped = (run.end == RunEnd::UpToDate).then_some(LogKind::UpToDate);
-            skipped.into_iter().chain([LogKind::Terminated(run)]).collect()
+            let skipped = UserLogEvent::DataflowSkipped { reason: None };
+            let skipped = (run.end == RunEnd::UpToDate).then_some(skipped);
+            skipped.into_iter().chain([run.terminated()]).collect()
         }
         AfterRun::Hold(hold) => {
             let failed = stop_cause(state).is_none() && is_failure(&run.end, hold);
-            let slot = run.slot.clone();
-            let error = failed.then(|| LogKind::StartError { slot, hold: hold.clone() });
-            let evicted = evicted.map(|eviction| LogKind::Evicted { eviction, run });
-            error.into_iter().chain(evicted).chain([LogKind::Held(hold.clone())]).collect()
+            let error = failed.then(|| start_error(run, hold));
+            error.into_iter().chain(evicted).chain([held(hold)]).collect()
         }
-        AfterRun::Remove { reason } => {
-            let evicted = evicted.map(|eviction| LogKind::Evicted { eviction, run });
-            evicted.into_iter().chain([LogKind::Aborted { reason: reason.clone() }]).collect()
-        }
+        AfterRun::Remove { reason } => evicted.into_iter().chain([aborted(reason)]).collect(),
         AfterRun::Requeue { .. } if is_checkpoint(&run.end) && evicted.is_none() => {
-            vec![LogKind::Checkpointed(run)]
+            vec![run.checkpointed()]
         }
         AfterRun::Requeue { .. } => match &run.end {
-            RunEnd::Lost { reason } => {
-                vec![LogKind::Lost { reason: reason.clone(), slot: run.slot.clone() }]
-            }
+            RunEnd::Lost { reason } => vec![UserLogEvent::ReconnectFailed {
+                reason: reason.clone(),
+                slot_name: run.slot.as_deref().unwrap_or_default().to_owned(),
+            }],
             RunEnd::Program(_)
             | RunEnd::OutputFailed { .. }
             | RunEnd::ScriptFailed { .. }
             | RunEnd::StartFailed(_)
             | RunEnd::UpToDate
-            | RunEnd::Vacated { .. } => {
-                evicted.map(|eviction| LogKind::Evicted { eviction, run }).into_iter().collect()
-            }
+            | RunEnd::Vacated { .. } => evicted.into_iter().collect(),
         },
     }
 }
 
-fn summary(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) -> RunSummary {
-    let tally = job.record().tally;
-    let env = ads::env(now);
-    let amount = |name: &str| {
-        // `int()` truncates, as HTCondor's log does with a request that is a real number.
-        let whole =
-            Expr::parse(&format!("int({name})")).map(|whole| ad.eval_expr(&whole, None, &env));
-        u64::try_from(whole.ok().and_then(|whole| whole.as_i64()).unwrap_or(0)).unwrap_or(0)
-    };
-    RunSummary {
-        end: end.clone(),
-        usage,
-        total_user_us: tally.user_us + usage.user_us,
-        total_sys_us: tally.sys_us + usage.sys_us,
-        total_sent_bytes: tally.sent_bytes + usage.sent_bytes,
-        total_received_bytes: tally.received_bytes + usage.received_bytes,
-        since: tally.last_start,
-        request: Resources {
-            cpus: u32::try_from(amount(attr::REQUEST_CPUS)).unwrap_or(u32::MAX),
-            memory_mib: amount(attr::REQUEST_MEMORY),
-            disk_kib: amount(attr::REQUEST_DISK),
-            custom: tally
-                .slot_devices
-                .keys()
-                .map(|tag| (tag.to_ascii_lowercase(), amount(&format!("Request{tag}"))))
-                .collect(),
-        },
-        slot: tally.slot,
-        allocated: tally.slot_resources,
-        universe: Universe::of(ad),
-        devices: tally.slot_devices,
+/// 021: the machine could not do its part, and so the job is held.
+fn start_error(run: &EndedRun, hold: &Hold) -> UserLogEvent {
+    UserLogEvent::RemoteError {
+        critical: true,
+        daemon: "starter".to_owned(),
+        host: run.slot.as_deref().unwrap_or_default().to_owned(),
+        message: vec![hold.reason.clone()],
+        hold: Some((i32::from(hold.code.number()), hold.subcode)),
     }
 }
 
@@ -585,7 +384,7 @@ fn add_all(
     job: JobId,
     ad: &ClassAd,
     now: Now,
-    kinds: impl IntoIterator<Item = LogKind>,
+    kinds: impl IntoIterator<Item = UserLogEvent>,
     log: &mut Vec<LogEntry>,
 ) {
     let own = ad
@@ -607,39 +406,10 @@ fn add_all(
 }
 
 /// The entry that comes with each other, where more of the job is to be told.
-fn ad_information(with: &LogKind, ad: &ClassAd, names: &[String], now: Now) -> LogKind {
-    let (number, name) = with.trigger();
+fn ad_information(with: &UserLogEvent, ad: &ClassAd, names: &[String], now: Now) -> UserLogEvent {
     let mut told = told_of(ad, None, names, now);
-    told.push(("TriggerEventTypeName".to_owned(), Expr::from(name).to_string()));
-    told.push(("TriggerEventTypeNumber".to_owned(), number.to_string()));
+    told.push(("TriggerEventTypeName".to_owned(), Expr::from(with.name()).to_string()));
+    told.push(("TriggerEventTypeNumber".to_owned(), with.number().to_string()));
     told.sort();
-    LogKind::AdInformation(told)
-}
-
-/// The names in a list of the job's.
-fn listed(ad: &ClassAd, list: &str, now: Now) -> Vec<String> {
-    let names = ad.eval(list, None, &ads::env(now));
-    let names = names.as_str().unwrap_or_default().to_owned();
-    let separator = |c: char| c == ',' || c.is_whitespace();
-    names.split(separator).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-/// What these attributes of an ad come to, where they come to anything that stands on one line.
-fn told_of(
-    ad: &ClassAd,
-    other: Option<&ClassAd>,
-    names: &[String],
-    now: Now,
-) -> Vec<(String, String)> {
-    let env = ads::env(now);
-    let value = |name: &String| match ad.eval(name, other, &env) {
-        Value::Undefined | Value::Error | Value::List(_) | Value::Ad(_) => None,
-        value @ (Value::Boolean(_)
-        | Value::Integer(_)
-        | Value::Real(_)
-        | Value::String(_)
-        | Value::AbsTime(_)
-        | Value::RelTime(_)) => Some((name.clone(), value.to_new())),
-    };
-    names.iter().filter_map(value).collect()
+    UserLogEvent::AdInformation { attributes: told }
 }

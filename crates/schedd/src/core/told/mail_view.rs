@@ -1,12 +1,15 @@
 //! What an event means for the mail that a job asked for (`notification`): whether there is a letter, to whom, and what it tells.
 //! Knows nothing of how a letter looks or travels.
 
+use std::sync::Arc;
+
 use classad::{ClassAd, Value};
-use model::{Hold, HoldCode, JobId, ProgramEnd, RunEnd, Timestamp, attr};
+use model::{
+    AfterRun, Hold, HoldCode, JobEvent, JobId, ProgramEnd, RunEnd, Timestamp, Usage, attr,
+};
 
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::told::log_view::{LogKind, RunSummary};
 use crate::core::words::{Event, Fact};
 
 /// A letter about a job.
@@ -33,7 +36,13 @@ pub enum MailNews {
     /// The program runs.
     Started,
     /// The job is done.
-    Ended(Box<RunSummary>),
+    Ended {
+        end: RunEnd,
+        /// What its last run used.
+        usage: Usage,
+        /// Where that was.
+        slot: Option<Arc<str>>,
+    },
     /// The job is held.
     Held(Hold),
     /// The job was removed.
@@ -59,8 +68,7 @@ impl Core {
         let Some(job) = self.job(*job).filter(JobRef::may_mail) else { return };
         let ad = ads::job_ad(job, event.at, self);
         let Some(wish) = wish(&ad) else { return };
-        let kinds = self.kinds(job, &ad, what, event.at);
-        let news = kinds.into_iter().filter_map(news).filter(|news| wish.wants(news));
+        let news = news(job, what).filter(|news| wish.wants(news));
         mail.extend(news.map(|news| letter(job, &ad, event.at.wall, news)));
     }
 }
@@ -90,9 +98,9 @@ impl Wish {
     fn wants(self, news: &MailNews) -> bool {
         match (self, news) {
             (_, MailNews::Started) => self == Self::Start,
-            (Self::Always, _) | (Self::Complete, MailNews::Ended(_)) => true,
-            (Self::Error, MailNews::Ended(run)) => {
-                matches!(run.end, RunEnd::Program(ProgramEnd::Signaled { .. }))
+            (Self::Always, _) | (Self::Complete, MailNews::Ended { .. }) => true,
+            (Self::Error, MailNews::Ended { end, .. }) => {
+                matches!(end, RunEnd::Program(ProgramEnd::Signaled { .. }))
             }
             (Self::Error, MailNews::Held(hold)) => !wanted_hold(hold.code),
             (Self::Error, MailNews::Removed { .. })
@@ -113,29 +121,28 @@ fn wanted_hold(code: HoldCode) -> bool {
     .contains(&code)
 }
 
-fn news(kind: LogKind) -> Option<MailNews> {
-    match kind {
-        LogKind::Executing { .. } => Some(MailNews::Started),
-        LogKind::Terminated(run) => Some(MailNews::Ended(run)),
-        LogKind::Held(hold) => Some(MailNews::Held(hold)),
-        LogKind::Aborted { reason } => Some(MailNews::Removed { reason }),
-        // The job goes on, or a hold or removal follows and tells it.
-        LogKind::Submitted { .. }
-        | LogKind::Factory(_)
-        | LogKind::AdInformation(_)
-        | LogKind::Transfer { .. }
-        | LogKind::ImageSize { .. }
-        | LogKind::StartError { .. }
-        | LogKind::UpToDate
-        | LogKind::Checkpointed(_)
-        | LogKind::Evicted { .. }
-        | LogKind::Lost { .. }
-        | LogKind::Released { .. }
-        | LogKind::Suspended { .. }
-        | LogKind::Unsuspended
-        | LogKind::Disconnected { .. }
-        | LogKind::Reconnected { .. }
-        | LogKind::Said(_) => None,
+/// What a letter would tell of the event. Of a run that ended before its job did nothing: the job goes on, or a hold or removal tells it.
+fn news(job: JobRef<'_>, event: &JobEvent) -> Option<MailNews> {
+    match event {
+        JobEvent::RunStarted { .. } => Some(MailNews::Started),
+        JobEvent::RunOver { end, usage, next: AfterRun::Complete, .. } => {
+            Some(MailNews::Ended { end: end.clone(), usage: *usage, slot: job.record().tally.slot })
+        }
+        JobEvent::Skipped { end, .. } => {
+            Some(MailNews::Ended { end: end.clone(), usage: Usage::default(), slot: None })
+        }
+        JobEvent::RunOver { next: AfterRun::Hold(hold), .. } | JobEvent::Held(hold) => {
+            Some(MailNews::Held(hold.clone()))
+        }
+        JobEvent::RunOver { next: AfterRun::Remove { reason }, .. }
+        | JobEvent::Removed { reason, .. } => Some(MailNews::Removed { reason: reason.clone() }),
+        JobEvent::RunOver { next: AfterRun::Requeue { .. }, .. }
+        | JobEvent::RunAuthorised { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
+        | JobEvent::StopRequested { .. }
+        | JobEvent::Released { .. } => None,
     }
 }
 
@@ -160,25 +167,10 @@ fn letter(job: JobRef<'_>, ad: &ClassAd, at: Timestamp, news: MailNews) -> MailE
 
 #[cfg(test)]
 mod tests {
-    use model::{Resources, Usage};
-
     use super::*;
 
     fn ended(end: RunEnd) -> MailNews {
-        MailNews::Ended(Box::new(RunSummary {
-            end,
-            usage: Usage::default(),
-            total_user_us: 0,
-            total_sys_us: 0,
-            total_sent_bytes: 0,
-            total_received_bytes: 0,
-            since: None,
-            request: Resources::default(),
-            slot: None,
-            allocated: None,
-            universe: model::Universe::Vanilla,
-            devices: model::Devices::new(),
-        }))
+        MailNews::Ended { end, usage: Usage::default(), slot: None }
     }
 
     fn held(code: HoldCode) -> MailNews {

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Value};
-use model::userlog::Completion;
 use model::{
     ClusterId, ClusterSpec, JobId, Now, ProcId, attr,
     planted::{Bug, planted},
@@ -16,7 +15,6 @@ use crate::core::state::core::{Cluster, Core};
 use crate::core::state::index::by_universe;
 use crate::core::state::index::idle_range;
 use crate::core::state::ranges::Ranges;
-use crate::core::told::log_view::{FactoryNews, LogEntry};
 use crate::core::users::submit::held_from_the_start;
 use crate::core::words::{Change, Fact, FactoryStep};
 
@@ -170,47 +168,6 @@ impl Core {
             self.factories.remove(&id);
         }
     }
-
-    /// What a factory's step means for the users' logs.
-    pub(crate) fn log_factory(
-        &self,
-        id: ClusterId,
-        step: &FactoryStep,
-        at: model::Timestamp,
-        log: &mut Vec<LogEntry>,
-    ) {
-        let Some(cluster) = self.clusters.get(&id) else { return };
-        let news = match step {
-            FactoryStep::Materialised(pieces) => {
-                self.submitted(&cluster.record, &cluster.ad, numbers(pieces), at, log);
-                return;
-            }
-            FactoryStep::Paused { reason, code } => {
-                FactoryNews::Paused { reason: reason.clone(), code: *code }
-            }
-            FactoryStep::Resumed { reason } => FactoryNews::Resumed { reason: reason.clone() },
-            FactoryStep::Edited(_) => return,
-            // Its jobs in the queue are its last: with the last of them it is over.
-            FactoryStep::Ended if u64::from(cluster.left) > cluster.later.len() => return,
-            FactoryStep::Ended => cluster.removal(cluster.left),
-        };
-        self.about_cluster(&cluster.record, &cluster.ad, at, news, log);
-    }
-
-    /// The last entry of a factory, if this job is the last of it.
-    pub(crate) fn log_last_of_factory(
-        &self,
-        id: ClusterId,
-        at: model::Timestamp,
-        log: &mut Vec<LogEntry>,
-    ) {
-        let Some(cluster) = self.clusters.get(&id).filter(|cluster| cluster.left == 1) else {
-            return;
-        };
-        if is_one(&cluster.record.spec) {
-            self.about_cluster(&cluster.record, &cluster.ad, at, cluster.removal(0), log);
-        }
-    }
 }
 
 impl Cluster {
@@ -218,28 +175,8 @@ impl Cluster {
     pub(crate) fn is_factory(&self) -> bool {
         !self.later.is_empty()
     }
-
-    /// How far it came, if so many more of its jobs will never come.
-    fn removal(&self, never: u32) -> FactoryNews {
-        let spec = &self.record.spec;
-        let never = self.never + never;
-        let jobs = spec.count().saturating_sub(never);
-        let number = |name| {
-            let said = spec.ad.literal(name).and_then(Value::as_i64);
-            said.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
-        };
-        // A description without items has used none (HTCondor 25.14).
-        let each = number(attr::JOB_MATERIALIZE_ITEM_COUNT)
-            .and_then(|_| number(attr::JOB_MATERIALIZE_STEP_SIZE));
-        let completion = match never {
-            0 => Completion::Complete,
-            _ if self.paused => Completion::Paused,
-            _ => Completion::Incomplete,
-        };
-        FactoryNews::Removed { jobs, items: each.map_or(0, |each| jobs.div_ceil(each)), completion }
-    }
 }
 
-fn numbers(pieces: &[(u32, u32)]) -> impl Iterator<Item = ProcId> {
+pub(crate) fn numbers(pieces: &[(u32, u32)]) -> impl Iterator<Item = ProcId> {
     pieces.iter().flat_map(|(start, end)| *start..*end).map(ProcId)
 }

@@ -1,0 +1,330 @@
+//! `<dag>.dagman.out`: what happened, a line each. The shapes are what pegasus-monitord and people's own scripts match; HTCondor
+//! 25.14's, to the letter.
+
+use model::JobId;
+
+use super::Stamp;
+use super::jobstate::script_name;
+use crate::core::{Core, Event, JobEnd, JobFact, JobsEnd, NodeState, ScriptEnd};
+use crate::workflow::{Description, Node, NodeIndex, ScriptKind};
+
+/// What dagman says of itself when it begins.
+#[derive(Clone, Debug)]
+pub struct Banner<'b> {
+    /// The program.
+    pub program: &'b str,
+    /// Its command line, with its name.
+    pub argv: &'b [String],
+    /// Its process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its own job.
+    pub job: &'b str,
+    /// The batch name of its job.
+    pub batch_name: &'b str,
+    /// The nodes' log.
+    pub nodes_log: &'b str,
+    /// The lock.
+    pub lock: &'b str,
+    /// The DAG files.
+    pub dag_files: &'b [String],
+}
+
+/// What is said first, before the DAG files are read.
+pub fn banner(banner: &Banner<'_>) -> Vec<String> {
+    let stars = "*".repeat(54);
+    let mut lines = vec![
+        stars.clone(),
+        "** condor_dagman (CONDOR_DAGMAN) STARTING UP".to_owned(),
+        // pegasus-monitord takes the DAG's own id from this one
+        format!("** condor_scheduniv_exec.{} (CONDOR_DAGMAN) STARTING UP", banner.job),
+        format!("** {}", banner.program),
+        format!("** {}", model::version::CONDOR_VERSION),
+        format!("** PID = {} RealUID = {}", banner.pid, banner.uid),
+        stars,
+    ];
+    let argv = banner.argv.iter().enumerate();
+    lines.extend(argv.map(|(at, word)| format!("argv[{at}] == \"{word}\"")));
+    lines.push(format!("Workflow batch-id: <{}>", banner.job));
+    lines.push(format!("Workflow batch-name: <{}>", banner.batch_name));
+    lines.push(format!("Default node log file is: <{}>", banner.nodes_log));
+    lines.push(format!("DAG Lockfile will be written to {}", banner.lock));
+    lines.extend(banner.dag_files.iter().map(|file| format!("DAG Input file is {file}")));
+    lines
+}
+
+/// The limits, and what was read.
+pub fn loaded(core: &Core, dag_files: &[String]) -> Vec<String> {
+    let throttles = core.throttles();
+    let mut lines = vec!["Setting DAGMan throttles:".to_owned()];
+    for (name, value) in [
+        ("Maximum Idle Jobs-------------", throttles.idle),
+        ("Maximum Pre Scripts-----------", throttles.pre),
+        ("Maximum Hold Scripts----------", throttles.hold),
+        ("Maximum Post Scripts----------", throttles.post),
+        ("Maximum Submitted Nodes-------", throttles.jobs),
+    ] {
+        lines.push(format!("\t{name}: {value}"));
+    }
+    lines.push(format!("Parsing {} dagfiles", dag_files.len()));
+    lines.extend(dag_files.iter().map(|file| format!("Parsing {file} ...")));
+    lines.push("Adjusting edges".to_owned());
+    lines.push(format!("Dag contains {} total nodes", core.counts().total));
+    lines.push("Bootstrapping...".to_owned());
+    let done = core.workflow().nodes().filter(Node::is_done).count();
+    lines.push(format!("Number of pre-completed nodes: {done}"));
+    lines
+}
+
+/// The lines of an event, which has not been applied yet.
+pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
+    let name = |node: &NodeIndex| core.workflow().node(*node).name();
+    match event {
+        Event::ScriptStarted { node, script } => {
+            vec![format!("Running {} script of Node {}...", script_name(*script), name(node))]
+        }
+        Event::ScriptEnded { node, script, end } => script_ended(core, *node, *script, end, now),
+        Event::ScriptDeferred { node, script, .. } => {
+            let (script, name) = (script_name(*script), name(node));
+            vec![format!(
+                "Deferring {script} script of node {name} for some time, as it asked (DEFER)"
+            )]
+        }
+        Event::PreSkipped { node } => {
+            vec![format!("PRE_SKIP return value indicates we are done with node {}", name(node))]
+        }
+        Event::SubmitBegan { node } => vec![
+            format!("Submitting HTCondor Node {} job(s)...", name(node)),
+            format!(
+                "Submitting node {} from file {} using direct job submission",
+                name(node),
+                file(&core.workflow().node(*node))
+            ),
+        ],
+        Event::SubmitPostponed { why, .. } => vec![format!("ERROR: submit attempt failed, {why}")],
+        Event::Submitted { node, cluster, jobs } => {
+            let mut lines = vec![format!("\tassigned HTCondor ID ({cluster}.0.0)")];
+            lines.extend((0..*jobs).map(|proc| {
+                let id = format!("{cluster}.{proc}.0");
+                ulog("ULOG_SUBMIT", name(node), &id, now)
+            }));
+            // The node itself counted as one while its jobs were on their way.
+            let idle = core.counts().idle_jobs.saturating_sub(1) + u64::from(*jobs);
+            lines.push(format!("Number of idle job procs: {idle}"));
+            lines
+        }
+        Event::SubmitFailed { node, tries, why } => {
+            let times = if *tries == 1 { "try" } else { "tries" };
+            let failure = ulog("ULOG_SUBMIT_FAILURE", name(node), "-1.-1.-1", now);
+            let mut lines = vec![
+                format!("ERROR: submit attempt failed, {why}"),
+                format!("{failure} {why}"),
+                format!("Node submit failed after {tries} {times}."),
+            ];
+            lines.push(format!(
+                "Shortcutting node {} retries because of submit failure(s)",
+                name(node)
+            ));
+            lines
+        }
+        Event::NothingToSubmit { node } => {
+            vec![format!("Node {} has no jobs to submit (NOOP)", name(node))]
+        }
+        Event::Job { node, job, fact } => job_lines(core, *node, *job, fact, now),
+        Event::RestRemoved { node, why } => {
+            vec![format!("Removing the other job proc(s) of node {}: {why}", name(node))]
+        }
+        Event::Retried { node, .. } => {
+            let max = core.workflow().node(*node).retry().map_or(0, |retry| retry.max);
+            let next = core.retries(*node) + 1;
+            vec![format!("Retrying node {} (retry #{next} of {max})...", name(node))]
+        }
+        Event::Aborted { node, .. } => {
+            vec![format!(
+                "Aborting DAG because we got the ABORT exit value from node {}",
+                name(node)
+            )]
+        }
+        Event::Removed => vec!["Received SIGUSR1".to_owned(), "Aborting DAG...".to_owned()],
+        Event::CycleFound => {
+            let nodes: Vec<&str> = core.cycle().iter().map(name).collect();
+            vec![
+                "... ERROR: a cycle exists in the dag, please check input".to_owned(),
+                format!("Cycle: {} -> {}", nodes.join(" -> "), nodes.first().unwrap_or(&"")),
+            ]
+        }
+        Event::Broke { why } => vec![format!("ERROR: {why}")],
+        Event::Halted(true) => {
+            vec!["DAG is halted because a halt was asked for; jobs that run go on".to_owned()]
+        }
+        Event::Halted(false) => vec!["DAG is resumed".to_owned()],
+        Event::Provided => vec!["The PROVISIONER is ready: nodes may begin".to_owned()],
+        Event::FinalBegan => vec!["All other nodes are over: starting the FINAL node".to_owned()],
+        Event::Throttled(_) => vec!["Throttles were changed".to_owned()],
+        Event::Began
+        | Event::PostReady { .. }
+        | Event::Done { .. }
+        | Event::Failed { .. }
+        | Event::Finished { .. } => Vec::new(),
+    }
+}
+
+/// The table of states, after a batch that changed something.
+pub fn table(core: &Core) -> Vec<String> {
+    let counts = core.counts();
+    let status = core.progress().status;
+    vec![
+        format!("DAG status: {} ({})", status.number(), status.name()),
+        format!("Of {} nodes total:", counts.total),
+        " Done     Pre   Queued    Post   Ready   Un-Ready   Failed   Futile".to_owned(),
+        "  ===     ===      ===     ===     ===        ===      ===      ===".to_owned(),
+        format!(
+            "{:>5} {:>7} {:>8} {:>7} {:>7} {:>10} {:>8} {:>8}",
+            counts.done,
+            counts.pre,
+            counts.queued,
+            counts.post,
+            counts.ready,
+            counts.waiting,
+            counts.failed,
+            counts.futile
+        ),
+        format!("{} job proc(s) currently held", counts.held_jobs),
+    ]
+}
+
+/// The nodes that failed, before everything ends.
+pub fn failures(core: &Core) -> Vec<String> {
+    let failed = core.workflow().nodes().filter_map(|node| match core.state(node.index()) {
+        NodeState::Failed(failure) => Some((node, failure)),
+        NodeState::Waiting { .. }
+        | NodeState::Ready { .. }
+        | NodeState::Pre(_)
+        | NodeState::Submitting { .. }
+        | NodeState::Queued(_)
+        | NodeState::Post(..)
+        | NodeState::Done
+        | NodeState::Futile => None,
+    });
+    let mut lines = Vec::new();
+    for (node, failure) in failed {
+        if lines.is_empty() {
+            lines.push("ERROR: the following job(s) failed:".to_owned());
+        }
+        let names = |edges: &mut dyn Iterator<Item = crate::workflow::Edge>| {
+            let names = edges.map(|edge| core.workflow().node(edge.node).name());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        lines.push("---------------------- Node ----------------------".to_owned());
+        lines.push(format!("      Node Name: {}", node.name()));
+        lines.push(format!("           Noop: {}", node.is_noop()));
+        lines.push(format!("         NodeID: {}", node.index().position()));
+        lines.push("    Node Status: STATUS_ERROR    ".to_owned());
+        lines.push(format!("Node return val: {}", failure.code));
+        lines.push(format!("          Error: {}", failure.text));
+        lines.push(format!("Job Submit File: {}", file(&node)));
+        let retries = core.retries(node.index());
+        if retries > 0 {
+            lines.push(format!("          Retry: {retries}"));
+        }
+        lines.push(format!(
+            "PARENTS: {} WAITING: 0 CHILDREN: {}",
+            names(&mut node.parents()),
+            names(&mut node.children())
+        ));
+    }
+    if !lines.is_empty() {
+        lines.push("---------------------------------------\t<END>".to_owned());
+    }
+    lines
+}
+
+/// How often nodes had to wait, and the last line of all.
+pub fn end(pid: u32, status: i32) -> String {
+    format!("**** condor_dagman (condor_DAGMAN) pid {pid} EXITING WITH STATUS {status}")
+}
+
+fn script_ended(
+    core: &Core,
+    node: NodeIndex,
+    script: ScriptKind,
+    end: &ScriptEnd,
+    now: &Stamp,
+) -> Vec<String> {
+    let name = core.workflow().node(node).name();
+    let which = script_name(script);
+    let how = match end {
+        ScriptEnd::Exited(0) => "completed successfully.".to_owned(),
+        ScriptEnd::Exited(code) => format!("failed with status {code}"),
+        ScriptEnd::Signaled(signal) => format!("died on signal {signal}"),
+        ScriptEnd::NotStarted(why) => format!("could not be started: {why}"),
+    };
+    let mut lines = Vec::new();
+    if let (ScriptKind::Post, NodeState::Post(_, jobs)) = (script, core.state(node)) {
+        let JobsEnd { cluster, .. } = &**jobs;
+        let id = cluster.map_or("-1.-1.-1".to_owned(), |cluster| format!("{cluster}.0.0"));
+        lines.push(ulog("ULOG_POST_SCRIPT_TERMINATED", name, &id, now));
+    }
+    lines.push(format!("{which} Script of node {name} {how}"));
+    lines
+}
+
+fn job_lines(core: &Core, node: NodeIndex, job: JobId, fact: &JobFact, now: &Stamp) -> Vec<String> {
+    let name = core.workflow().node(node).name();
+    let id = format!("{job}.0");
+    let mut lines = Vec::new();
+    let NodeState::Queued(cluster) = core.state(node) else { return lines };
+    let was_idle = cluster.job(job.proc) == Some(crate::core::JobStanding::Idle);
+    let idle = core.counts().idle_jobs - u64::from(was_idle);
+    match fact {
+        JobFact::Executing => {
+            lines.push(ulog("ULOG_EXECUTE", name, &id, now));
+            lines.push(format!("Number of idle job procs: {idle}"));
+        }
+        JobFact::Evicted => {
+            lines.push(ulog("ULOG_JOB_EVICTED", name, &id, now));
+            lines.push(format!("Number of idle job procs: {}", idle + 1));
+        }
+        JobFact::Held { reason, code, subcode } => {
+            lines.push(ulog("ULOG_JOB_HELD", name, &id, now));
+            lines.push(format!("  Hold reason: {reason} (code {code}, subcode {subcode})"));
+        }
+        JobFact::Released => lines.push(ulog("ULOG_JOB_RELEASED", name, &id, now)),
+        JobFact::Provides => {}
+        JobFact::Over(end) => {
+            let (event, how) = match end {
+                JobEnd::Exited(0) => {
+                    ("ULOG_JOB_TERMINATED", Some("completed successfully.".to_owned()))
+                }
+                JobEnd::Exited(code) => {
+                    ("ULOG_JOB_TERMINATED", Some(format!("failed with status {code}.")))
+                }
+                JobEnd::Signaled(signal) => {
+                    ("ULOG_JOB_TERMINATED", Some(format!("failed with signal {signal}.")))
+                }
+                JobEnd::Removed => ("ULOG_JOB_ABORTED", None),
+            };
+            lines.push(ulog(event, name, &id, now));
+            lines.push(format!("Number of idle job procs: {idle}"));
+            lines.extend(how.map(|how| format!("Node {name} job proc ({id}) {how}")));
+            if cluster.left == 1 {
+                lines.push(format!("Node {name} job(s) have exited the queue"));
+            }
+        }
+    }
+    lines
+}
+
+fn ulog(event: &str, node: &str, id: &str, now: &Stamp) -> String {
+    format!("Event: {event} for HTCondor Node {node} ({id}) {{{}}}", now.in_log())
+}
+
+fn file<'w>(node: &Node<'w>) -> &'w str {
+    match node.description() {
+        Description::Nothing => "",
+        Description::File(file) => file,
+        Description::Inline(_) => "<inline>",
+        Description::Named { name, .. } => name,
+    }
+}

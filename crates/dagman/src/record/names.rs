@@ -1,0 +1,115 @@
+//! The names of a DAG's files. Knows nothing of what is in them.
+
+/// The files of one run, named after the first DAG file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    primary: String,
+    many: bool,
+    out_dir: Option<String>,
+}
+
+/// A rescue file's number has three digits.
+pub const MAX_RESCUE: u32 = 999;
+
+impl Names {
+    /// Of these DAG files, of which the first gives the name.
+    pub fn new(primary: &str, many: bool) -> Self {
+        Self { primary: primary.to_owned(), many, out_dir: None }
+    }
+
+    /// The same with dagman.out elsewhere (`-outfile_dir`).
+    #[must_use]
+    pub fn with_out_dir(mut self, dir: Option<String>) -> Self {
+        self.out_dir = dir;
+        self
+    }
+
+    /// The first DAG file.
+    pub fn primary(&self) -> &str {
+        &self.primary
+    }
+
+    /// Its name without folders.
+    pub fn base(&self) -> &str {
+        self.primary.rsplit('/').next().unwrap_or(&self.primary)
+    }
+
+    /// The description of the DAG's own job.
+    pub fn condor_sub(&self) -> String {
+        self.with("condor.sub")
+    }
+
+    /// What happened.
+    pub fn dagman_out(&self) -> String {
+        match &self.out_dir {
+            Some(dir) => format!("{dir}/{}.dagman.out", self.base()),
+            None => self.with("dagman.out"),
+        }
+    }
+
+    /// The standard output of dagman.
+    pub fn lib_out(&self) -> String {
+        self.with("lib.out")
+    }
+
+    /// Its standard error.
+    pub fn lib_err(&self) -> String {
+        self.with("lib.err")
+    }
+
+    /// The event log of the DAG's own job.
+    pub fn dagman_log(&self) -> String {
+        self.with("dagman.log")
+    }
+
+    /// The event log of all nodes.
+    pub fn nodes_log(&self) -> String {
+        self.with("nodes.log")
+    }
+
+    /// One dagman at a time runs a DAG.
+    pub fn lock(&self) -> String {
+        self.with("lock")
+    }
+
+    /// What a run counted.
+    pub fn metrics(&self) -> String {
+        self.with("metrics")
+    }
+
+    /// While it is there, nothing new begins.
+    pub fn halt(&self) -> String {
+        self.with("halt")
+    }
+
+    /// What dagman needs to go on after it died.
+    pub fn journal(&self) -> String {
+        self.with("journal")
+    }
+
+    /// Wishes of the user for a run that goes on (`updraft dag`).
+    pub fn wishes(&self) -> String {
+        self.with("wishes")
+    }
+
+    /// What all rescue files' names begin with.
+    pub fn rescue_stem(&self) -> String {
+        format!("{}{}.rescue", self.primary, if self.many { "_multi" } else { "" })
+    }
+
+    /// A rescue file.
+    pub fn rescue(&self, number: u32) -> String {
+        format!("{}{number:03}", self.rescue_stem())
+    }
+
+    fn with(&self, suffix: &str) -> String {
+        format!("{}.{suffix}", self.primary)
+    }
+}
+
+/// The number in the name of a rescue file, if it is one of a stem.
+pub fn rescue_number(name: &str, stem: &str) -> Option<u32> {
+    let digits = name.strip_prefix(stem)?;
+    let number = digits.parse().ok().filter(|number| (1..=MAX_RESCUE).contains(number))?;
+    (digits.len() == 3).then_some(number)
+}

@@ -1,0 +1,89 @@
+//! `NODE_STATUS_FILE`: how every node stands, as new ClassAds one behind the other.
+
+use super::Stamp;
+use crate::core::{Core, JobStanding, NodeState};
+
+/// The file. `next` is when it is written again, in seconds since the epoch; none at the end.
+pub fn text(core: &Core, dag_files: &[String], now: &Stamp, next: Option<i64>) -> String {
+    let (counts, seconds) = (core.counts(), now.at().as_secs());
+    let progress = core.progress();
+    let status = match progress.finished {
+        Some((0, _)) => (5, "STATUS_DONE"),
+        Some(_) => (6, "STATUS_ERROR"),
+        None => (3, "STATUS_SUBMITTED"),
+    };
+    let files: Vec<String> = dag_files.iter().map(|file| format!("    {}", quoted(file))).collect();
+    let mut out = format!(
+        "[\n  Type = \"DagStatus\";\n  DagFiles = {{\n{}\n  }};\n  Timestamp = {seconds}; /* \"{}\" */\n  DagStatus = {}; /* \"{} ({})\" */\n",
+        files.join(",\n"),
+        now.in_log(),
+        status.0,
+        status.1,
+        progress.status.name()
+    );
+    for (name, value) in [
+        ("NodesTotal", counts.total),
+        ("NodesDone", counts.done),
+        ("NodesPre", counts.pre),
+        ("NodesQueued", counts.queued),
+        ("NodesPost", counts.post),
+        ("NodesReady", counts.ready),
+        ("NodesUnready", counts.waiting),
+        ("NodesFutile", counts.futile),
+        ("NodesFailed", counts.failed),
+        ("JobProcsHeld", counts.held_jobs),
+        ("JobProcsIdle", counts.idle_jobs),
+    ] {
+        out += &format!("  {name} = {value};\n");
+    }
+    out += "]\n";
+    for node in core.workflow().nodes() {
+        out += &node_text(core, node.index(), node.name());
+    }
+    let (next, comment) = match next {
+        Some(next) => (next, "next"),
+        None => (0, "none"),
+    };
+    out += &format!(
+        "[\n  Type = \"StatusEnd\";\n  EndTime = {seconds}; /* \"{}\" */\n  NextUpdate = {next}; /* \"{comment}\" */\n]\n",
+        now.in_log()
+    );
+    out
+}
+
+fn node_text(core: &Core, node: crate::workflow::NodeIndex, name: &str) -> String {
+    let (number, word, details) = standing(core.state(node));
+    let (mut queued, mut held) = (0, 0);
+    if let NodeState::Queued(cluster) = core.state(node) {
+        held = cluster.jobs.iter().filter(|job| **job == JobStanding::Held).count();
+        queued = cluster.left;
+    }
+    format!(
+        "[\n  Type = \"NodeStatus\";\n  Node = {};\n  NodeStatus = {number}; /* \"{word}\" */\n  StatusDetails = {};\n  RetryCount = {};\n  JobProcsQueued = {queued};\n  JobProcsHeld = {held};\n]\n",
+        quoted(name),
+        quoted(&details),
+        core.retries(node)
+    )
+}
+
+/// The number and the name of a node's state, and what more there is to say.
+pub fn standing(state: &NodeState) -> (i32, &'static str, String) {
+    match state {
+        NodeState::Waiting { .. } => (0, "STATUS_NOT_READY", String::new()),
+        NodeState::Ready { .. } => (1, "STATUS_READY", String::new()),
+        NodeState::Pre(_) => (2, "STATUS_PRERUN", String::new()),
+        NodeState::Submitting { .. } => (3, "STATUS_SUBMITTED", "not_idle".to_owned()),
+        NodeState::Queued(cluster) => {
+            let idle = cluster.jobs.iter().all(|job| *job == JobStanding::Idle);
+            (3, "STATUS_SUBMITTED", if idle { "idle" } else { "not_idle" }.to_owned())
+        }
+        NodeState::Post(..) => (4, "STATUS_POSTRUN", String::new()),
+        NodeState::Done => (5, "STATUS_DONE", String::new()),
+        NodeState::Failed(failure) => (6, "STATUS_ERROR", failure.text.clone()),
+        NodeState::Futile => (7, "STATUS_FUTILE", String::new()),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,347 @@
+//! The files against those that HTCondor 25.14 wrote, and the shapes that their readers match.
+
+use std::sync::Arc;
+
+use expect_test::expect;
+use jiff::tz::TimeZone;
+use model::{ClusterId, JobId, Now, Timestamp};
+
+use super::condor_sub::{DagJob, Program};
+use super::*;
+use crate::core::{Core, Event, Input, JobEnd, JobFact, Options, run_batch};
+use crate::workflow::{Builder, NewNode, NodeIndex, Retry, Script, ScriptKind};
+
+fn stamp() -> Stamp {
+    Stamp::new(Timestamp::from_secs(1_795_364_771), TimeZone::UTC)
+}
+
+/// The DAG whose files HTCondor's are recorded of: a diamond, whose C fails twice.
+fn diamond(mut note: impl FnMut(&Core, &Event)) -> Core {
+    let mut builder = Builder::new(vec!["diamond.dag".to_owned()]);
+    let [a, b, c, d] =
+        ["A", "B", "C", "D"].map(|n| builder.add_node(&NewNode::job(n, "node.sub")).unwrap());
+    for (parent, child) in [(a, b), (a, c), (b, d), (c, d)] {
+        builder.add_edge(parent, child, false);
+    }
+    builder.set_retry(c, Retry { max: 1, unless_exit: None });
+    let script = |command_line| Script { command_line, defer: None, debug: None };
+    builder.set_script(a, ScriptKind::Pre, script("pre.sh"));
+    builder.set_script(b, ScriptKind::Post, script("post.sh"));
+    let mut core = Core::new(Arc::new(builder.finish()), Options::default());
+    let over = |cluster, code| {
+        let fact = JobFact::Over(JobEnd::Exited(code));
+        Input::Job { job: JobId::new(cluster, 0), fact }
+    };
+    let runs = |cluster| Input::Job { job: JobId::new(cluster, 0), fact: JobFact::Executing };
+    let submitted = |node: NodeIndex, retry, cluster| Input::Submitted {
+        node,
+        retry,
+        cluster: ClusterId(cluster),
+        jobs: 1,
+    };
+    let ended = |node, script| Input::ScriptEnded {
+        node,
+        retry: 0,
+        script,
+        end: crate::core::ScriptEnd::Exited(0),
+    };
+    for input in [
+        Input::Begin,
+        ended(a, ScriptKind::Pre),
+        submitted(a, 0, 63),
+        runs(63),
+        over(63, 0),
+        submitted(b, 0, 65),
+        submitted(c, 0, 66),
+        over(65, 0),
+        over(66, 1),
+        submitted(c, 1, 69),
+        ended(b, ScriptKind::Post),
+        over(69, 1),
+    ] {
+        run_batch(&mut core, Now::default(), vec![input], &mut note);
+    }
+    core
+}
+
+#[test]
+fn a_rescue_file_is_what_htcondor_writes() {
+    let core = diamond(|_, _| {});
+    expect![[r#"
+        # Rescue DAG file, created after running
+        #   the diamond.dag DAG file
+        # Created 11/22/2026 16:26:11 UTC
+        # Rescue DAG version: 2.1.0
+        #
+        # Total number of Nodes: 4
+        # Nodes premarked DONE: 2
+        # Nodes that failed: 1
+        #   C,<ENDLIST>
+
+        DONE A
+        DONE B
+    "#]]
+    .assert_eq(&rescue::text(&core, "diamond.dag", &stamp(), true));
+    let kept = rescue::text(&core, "diamond.dag", &stamp(), false);
+    assert!(kept.ends_with("DONE A\nDONE B\nRETRY C 0\n"), "{kept}");
+}
+
+#[test]
+fn metrics_are_what_htcondor_counts() {
+    let core = diamond(|_, _| {});
+    let start = Stamp::new(Timestamp::from_millis(1_795_364_740_501), TimeZone::UTC);
+    let end = Stamp::new(Timestamp::from_millis(1_795_364_771_897), TimeZone::UTC);
+    let run = metrics::Run {
+        start: &start,
+        end: &end,
+        exit: 1,
+        dagman_id: "57",
+        parent_id: "",
+        rescue: 0,
+    };
+    let golden = r#"{
+    "client":"condor_dagman",
+    "version":"25.14.1",
+    "type":"metrics",
+    "metrics_version":2,
+    "start_time":1795364740.501,
+    "end_time":1795364771.897,
+    "duration":31.396,
+    "exitcode":1,
+    "dagman_id":"57",
+    "parent_dagman_id":"",
+    "rescue_dag_number":0,
+    "has_final_node":false,
+    "nodes":4,
+    "nodes_failed":1,
+    "nodes_succeeded":2,
+    "dag_nodes":0,
+    "dag_nodes_failed":0,
+    "dag_nodes_succeeded":0,
+    "provisioner_nodes":0,
+    "service_nodes":0,
+    "service_nodes_failed":0,
+    "service_nodes_succeeded":0,
+    "total_nodes":4,
+    "total_nodes_run":3,
+    "jobs_submitted":4,
+    "jobs_succeeded":4,
+    "jobs_failed":0,
+    "DagStatus":2
+}
+"#;
+    assert_eq!(metrics::text(&core, &run), golden);
+}
+
+#[test]
+fn dagman_out_has_the_lines_that_monitord_matches() {
+    let mut lines = Vec::new();
+    let core = diamond(|core, event| lines.extend(dagman_out::lines(core, event, &stamp())));
+    lines.extend(dagman_out::table(&core));
+    lines.extend(dagman_out::failures(&core));
+    lines.push(dagman_out::end(7, 1));
+    expect![[r#"
+        Running PRE script of Node A...
+        PRE Script of node A completed successfully.
+        Submitting HTCondor Node A job(s)...
+        Submitting node A from file node.sub using direct job submission
+        	assigned HTCondor ID (63.0.0)
+        Event: ULOG_SUBMIT for HTCondor Node A (63.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 1
+        Event: ULOG_EXECUTE for HTCondor Node A (63.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 0
+        Event: ULOG_JOB_TERMINATED for HTCondor Node A (63.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 0
+        Node A job proc (63.0.0) completed successfully.
+        Node A job(s) have exited the queue
+        Submitting HTCondor Node B job(s)...
+        Submitting node B from file node.sub using direct job submission
+        Submitting HTCondor Node C job(s)...
+        Submitting node C from file node.sub using direct job submission
+        	assigned HTCondor ID (65.0.0)
+        Event: ULOG_SUBMIT for HTCondor Node B (65.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 2
+        	assigned HTCondor ID (66.0.0)
+        Event: ULOG_SUBMIT for HTCondor Node C (66.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 2
+        Event: ULOG_JOB_TERMINATED for HTCondor Node B (65.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 1
+        Node B job proc (65.0.0) completed successfully.
+        Node B job(s) have exited the queue
+        Running POST script of Node B...
+        Event: ULOG_JOB_TERMINATED for HTCondor Node C (66.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 0
+        Node C job proc (66.0.0) failed with status 1.
+        Node C job(s) have exited the queue
+        Retrying node C (retry #1 of 1)...
+        Submitting HTCondor Node C job(s)...
+        Submitting node C from file node.sub using direct job submission
+        	assigned HTCondor ID (69.0.0)
+        Event: ULOG_SUBMIT for HTCondor Node C (69.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 1
+        Event: ULOG_POST_SCRIPT_TERMINATED for HTCondor Node B (65.0.0) {11/22/26 16:26:11}
+        POST Script of node B completed successfully.
+        Event: ULOG_JOB_TERMINATED for HTCondor Node C (69.0.0) {11/22/26 16:26:11}
+        Number of idle job procs: 0
+        Node C job proc (69.0.0) failed with status 1.
+        Node C job(s) have exited the queue
+        DAG status: 2 (DAG_STATUS_NODE_FAILED)
+        Of 4 nodes total:
+         Done     Pre   Queued    Post   Ready   Un-Ready   Failed   Futile
+          ===     ===      ===     ===     ===        ===      ===      ===
+            2       0        0       0       0          0        1        1
+        0 job proc(s) currently held
+        ERROR: the following job(s) failed:
+        ---------------------- Node ----------------------
+              Node Name: C
+                   Noop: false
+                 NodeID: 2
+            Node Status: STATUS_ERROR    
+        Node return val: 1
+                  Error: Job proc (69.0.0) failed with status 1 (after 1 node retries)
+        Job Submit File: node.sub
+                  Retry: 1
+        PARENTS: A WAITING: 0 CHILDREN: D
+        ---------------------------------------	<END>
+        **** condor_dagman (condor_DAGMAN) pid 7 EXITING WITH STATUS 1
+    "#]].assert_eq(&(lines.join("\n") + "\n"));
+}
+
+#[test]
+fn jobstate_log_has_a_line_for_each_step() {
+    let mut text = String::new();
+    diamond(|core, event| text.extend(jobstate::lines(core, event, &stamp())));
+    expect![[r#"
+        1795364771 A PRE_SCRIPT_STARTED - - - 1
+        1795364771 A PRE_SCRIPT_SUCCESS - - - 1
+        1795364771 A SUBMIT 63.0 - - 1
+        1795364771 A EXECUTE 63.0 - - 1
+        1795364771 A JOB_TERMINATED 63.0 - - 1
+        1795364771 A JOB_SUCCESS 63.0 - - 1
+        1795364771 B SUBMIT 65.0 - - 1
+        1795364771 C SUBMIT 66.0 - - 1
+        1795364771 B JOB_TERMINATED 65.0 - - 1
+        1795364771 B JOB_SUCCESS 65.0 - - 1
+        1795364771 B POST_SCRIPT_STARTED 65.0 - - 1
+        1795364771 C JOB_TERMINATED 66.0 - - 1
+        1795364771 C JOB_FAILURE 66.0 - - 1
+        1795364771 C SUBMIT 69.0 - - 2
+        1795364771 B POST_SCRIPT_TERMINATED 65.0 - - 1
+        1795364771 B POST_SCRIPT_SUCCESS 65.0 - - 1
+        1795364771 C JOB_TERMINATED 69.0 - - 2
+        1795364771 C JOB_FAILURE 69.0 - - 2
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn the_node_status_file_is_new_classads() {
+    let core = diamond(|_, _| {});
+    let text = node_status::text(&core, &["diamond.dag".to_owned()], &stamp(), None);
+    expect![[r#"
+        [
+          Type = "DagStatus";
+          DagFiles = {
+            "diamond.dag"
+          };
+          Timestamp = 1795364771; /* "11/22/26 16:26:11" */
+          DagStatus = 6; /* "STATUS_ERROR (DAG_STATUS_NODE_FAILED)" */
+          NodesTotal = 4;
+          NodesDone = 2;
+          NodesPre = 0;
+          NodesQueued = 0;
+          NodesPost = 0;
+          NodesReady = 0;
+          NodesUnready = 0;
+          NodesFutile = 1;
+          NodesFailed = 1;
+          JobProcsHeld = 0;
+          JobProcsIdle = 0;
+        ]
+        [
+          Type = "NodeStatus";
+          Node = "A";
+          NodeStatus = 5; /* "STATUS_DONE" */
+          StatusDetails = "";
+          RetryCount = 0;
+          JobProcsQueued = 0;
+          JobProcsHeld = 0;
+        ]
+        [
+          Type = "NodeStatus";
+          Node = "B";
+          NodeStatus = 5; /* "STATUS_DONE" */
+          StatusDetails = "";
+          RetryCount = 0;
+          JobProcsQueued = 0;
+          JobProcsHeld = 0;
+        ]
+        [
+          Type = "NodeStatus";
+          Node = "C";
+          NodeStatus = 6; /* "STATUS_ERROR" */
+          StatusDetails = "Job proc (69.0.0) failed with status 1 (after 1 node retries)";
+          RetryCount = 1;
+          JobProcsQueued = 0;
+          JobProcsHeld = 0;
+        ]
+        [
+          Type = "NodeStatus";
+          Node = "D";
+          NodeStatus = 7; /* "STATUS_FUTILE" */
+          StatusDetails = "";
+          RetryCount = 0;
+          JobProcsQueued = 0;
+          JobProcsHeld = 0;
+        ]
+        [
+          Type = "StatusEnd";
+          EndTime = 1795364771; /* "11/22/26 16:26:11" */
+          NextUpdate = 0; /* "none" */
+        ]
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn the_description_of_the_dags_job_is_htcondors() {
+    let job = DagJob {
+        dag_files: vec!["good.dag".to_owned()],
+        dagman: Program { path: "/usr/bin/condor_dagman".to_owned(), words: Vec::new() },
+        options: vec!["-AutoRescue".to_owned(), "1".to_owned()],
+        made_by: "condor_submit_dag good.dag".to_owned(),
+        ..DagJob::default()
+    };
+    expect![[r##"
+        # Filename: good.dag.condor.sub
+        # Generated by condor_submit_dag good.dag 
+        universe    = scheduler
+        executable  = /usr/bin/condor_dagman
+        getenv      = CONDOR_CONFIG,_CONDOR_*,PATH,PYTHONPATH,PERL*,PEGASUS_*,TZ,HOME,USER,LANG,LC_ALL,ASAN_OPTIONS,LSAN_OPTIONS,BEARER_TOKEN,BEARER_TOKEN_FILE
+        output      = good.dag.lib.out
+        error       = good.dag.lib.err
+        log         = good.dag.dagman.log
+        remove_kill_sig = SIGUSR1
+        My.OtherJobRemoveRequirements = "DAGManJobId =?= $(cluster)"
+        My.IsDaemonCore = True
+        # Note: default on_exit_remove expression:
+        # (ExitSignal =?= 11 || (ExitCode =!= UNDEFINED && ExitCode >=0 && ExitCode <= 2))
+        # attempts to ensure that DAGMan is automatically
+        # requeued by the schedd if it exits abnormally or
+        # is killed (e.g., during a reboot).
+        on_exit_remove = (ExitSignal =?= 11 || (ExitCode =!= UNDEFINED && ExitCode >=0 && ExitCode <= 2))
+        arguments = "-f -l . -Lockfile good.dag.lock -Dag good.dag -CsdVersion $CondorVersion:' '25.14.1' '2026-10-16' 'PackageID:' 'Updraft-0.1.0' '$ -dagman /usr/bin/condor_dagman -AutoRescue 1"
+        environment = "_CONDOR_DAGMAN_LOG=good.dag.dagman.out _CONDOR_MAX_DAGMAN_LOG=0"
+        queue
+    "##]].assert_eq(&job.text());
+}
+
+#[test]
+fn rescue_numbers_rise_and_the_last_is_written_anew() {
+    let stem = "a.dag.rescue";
+    let names = ["a.dag.rescue001", "a.dag.rescue004", "a.dag.rescue002.old", "b.dag.rescue009"];
+    let numbers = names.iter().filter_map(|name| names::rescue_number(name, stem));
+    assert_eq!(numbers.clone().collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(rescue::next_number(numbers.clone(), 100), 5);
+    assert_eq!(rescue::next_number(numbers, 4), 4);
+    assert_eq!(rescue::next_number(std::iter::empty(), 100), 1);
+    assert_eq!(Names::new("d/a.dag", true).rescue(7), "d/a.dag_multi.rescue007");
+}

@@ -94,17 +94,14 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         Event::PreSkipped { node } => {
             vec![format!("PRE_SKIP return value indicates we are done with node {}", name(node))]
         }
-        Event::SubmitBegan { node } => vec![
-            format!("Submitting HTCondor Node {} job(s)...", name(node)),
-            format!(
-                "Submitting node {} from file {} using direct job submission",
-                name(node),
-                file(&core.workflow().node(*node))
-            ),
-        ],
-        Event::SubmitPostponed { why, .. } => vec![format!("ERROR: submit attempt failed, {why}")],
+        Event::SubmitPostponed { node, why, .. } => {
+            let mut lines = submitting(core, *node);
+            lines.push(format!("ERROR: submit attempt failed, {why}"));
+            lines
+        }
         Event::Submitted { node, cluster, jobs } => {
-            let mut lines = vec![format!("\tassigned HTCondor ID ({cluster}.0.0)")];
+            let mut lines = submitting(core, *node);
+            lines.push(format!("\tassigned HTCondor ID ({cluster}.0.0)"));
             lines.extend((0..*jobs).map(|proc| {
                 let id = format!("{cluster}.{proc}.0");
                 ulog("ULOG_SUBMIT", name(node), &id, now)
@@ -117,11 +114,10 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         Event::SubmitFailed { node, tries, why } => {
             let times = if *tries == 1 { "try" } else { "tries" };
             let failure = ulog("ULOG_SUBMIT_FAILURE", name(node), "-1.-1.-1", now);
-            let mut lines = vec![
-                format!("ERROR: submit attempt failed, {why}"),
-                format!("{failure} {why}"),
-                format!("Node submit failed after {tries} {times}."),
-            ];
+            let mut lines = submitting(core, *node);
+            lines.push(format!("ERROR: submit attempt failed, {why}"));
+            lines.push(format!("{failure} {why}"));
+            lines.push(format!("Node submit failed after {tries} {times}."));
             lines.push(format!(
                 "Shortcutting node {} retries because of submit failure(s)",
                 name(node)
@@ -163,11 +159,22 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         Event::FinalBegan => vec!["All other nodes are over: starting the FINAL node".to_owned()],
         Event::Throttled(_) => vec!["Throttles were changed".to_owned()],
         Event::Began
+        | Event::SubmitBegan { .. }
         | Event::PostReady { .. }
         | Event::Done { .. }
         | Event::Failed { .. }
         | Event::Finished { .. } => Vec::new(),
     }
+}
+
+/// What is said before what came of a submission: readers take the two together.
+fn submitting(core: &Core, node: NodeIndex) -> Vec<String> {
+    let node = core.workflow().node(node);
+    let name = node.name();
+    vec![
+        format!("Submitting HTCondor Node {name} job(s)..."),
+        format!("Submitting node {name} from file {} using direct job submission", file(&node)),
+    ]
 }
 
 /// The table of states, after a batch that changed something.

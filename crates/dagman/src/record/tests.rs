@@ -204,7 +204,8 @@ fn dagman_out_has_the_lines_that_monitord_matches() {
         PARENTS: A WAITING: 0 CHILDREN: D
         ---------------------------------------	<END>
         **** condor_dagman (condor_DAGMAN) pid 7 EXITING WITH STATUS 1
-    "#]].assert_eq(&(lines.join("\n") + "\n"));
+    "#]]
+    .assert_eq(&(lines.join("\n") + "\n"));
 }
 
 #[test]
@@ -230,7 +231,8 @@ fn jobstate_log_has_a_line_for_each_step() {
         1795364771 B POST_SCRIPT_SUCCESS 65.0 - - 1
         1795364771 C JOB_TERMINATED 69.0 - - 2
         1795364771 C JOB_FAILURE 69.0 - - 2
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]
@@ -298,7 +300,8 @@ fn the_node_status_file_is_new_classads() {
           EndTime = 1795364771; /* "11/22/26 16:26:11" */
           NextUpdate = 0; /* "none" */
         ]
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! The process that runs a workflow: an ordinary job of the scheduler universe, under a keeper.
+//!
+//! - [`engine`]: the loop around the core. What happens to jobs comes from the schedd's numbered record; what happens to scripts, from
+//!   waiting for them.
+//! - [`journal`]: the core's events on disk, written before anything is done because of them.
+//! - [`submit`]: a node's description becomes a cluster; [`scripts`] and [`macros`]: its scripts; [`facts`]: what the record says of jobs.
+//! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are there.
+//!
+//! `kill -9` at any instant: the next life reads the journal, and asks for everything again that had been asked for. A submission has a
+//! token that is made from the DAG's job, the node and its attempt, so a schedd that has it already says so and makes no second one. A
+//! script that was running is run again: nobody can say how far it came.
+
+mod engine;
+mod facts;
+mod files;
+mod journal;
+mod macros;
+mod records;
+mod rescues;
+mod scripts;
+mod submit;
+
+use std::path::PathBuf;
+
+use client::Home;
+use model::ClusterId;
+
+use crate::Workflow;
+use crate::core::Options;
+use crate::record::Names;
+use crate::record::condor_sub::Program;
+
+pub use engine::run;
+pub use rescues::{Start, choose, rename_all, rename_newer};
+pub use submit::pool_variables;
+
+/// A workflow that is to be run.
+#[derive(Debug)]
+pub struct Setup {
+    /// The pool.
+    pub home: Home,
+    /// The DAG's own cluster.
+    pub job: ClusterId,
+    /// The DAG files, as they were named.
+    pub dag_files: Vec<String>,
+    /// The names of its files.
+    pub names: Names,
+    /// `-Lockfile`.
+    pub lock: String,
+    /// dagman.out.
+    pub out: String,
+    /// What the core is told.
+    pub options: Options,
+    /// What the shell needs besides.
+    pub manner: Manner,
+    /// Where the run begins, if no run is there to go on with.
+    pub start: Start,
+    /// The command line, for dagman.out.
+    pub argv: Vec<String>,
+    /// Reads the DAG files. What is wrong is told a line each.
+    pub load: fn(&[String], &Manner) -> Result<Workflow, Vec<String>>,
+}
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// The program that runs sub-DAGs.
+    pub dagman: Program,
+    /// Options that sub-DAGs inherit, in the spelling of dagman's.
+    pub inherited: Vec<String>,
+    /// `-priority`: added to that of each node.
+    pub priority: i32,
+    /// `DAGMAN_DEFAULT_APPEND_VARS`.
+    pub append_vars: bool,
+    /// `DAGMAN_USE_STRICT`: 1 makes warnings about scripts fatal.
+    pub strict: u32,
+    /// `DAGMAN_MAX_RESCUE_NUM`.
+    pub max_rescue: u32,
+    /// `DAGMAN_RESET_RETRIES_UPON_RESCUE`.
+    pub reset_retries: bool,
+    /// `DAGMAN_SUPPRESS_JOB_LOGS`: jobs have no logs of their own.
+    pub suppress_job_logs: bool,
+    /// `-suppress_notification`.
+    pub suppress_notification: bool,
+    /// `DAGMAN_MUNGE_NODE_NAMES`.
+    pub munge_node_names: bool,
+    /// `-UseDagDir`.
+    pub use_dag_dir: bool,
+    /// `DAGMAN_MAX_SUBMITS_PER_INTERVAL` and `DAGMAN_USER_LOG_SCAN_INTERVAL` seconds, where somebody set the first: so many nodes in that time.
+    pub pace: Option<(u32, u32)>,
+}
+
+/// Why a run could not be made. The DAG is where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ShellError {
+    /// A file could not be read or written.
+    #[error("{what} {path}", path = path.display())]
+    File {
+        /// What was tried: `write the journal`.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another dagman runs the DAG.
+    #[error("{path} is locked: another dagman runs this DAG", path = path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The DAG files say nothing that can be run.
+    #[error("{}", .0.join("\n"))]
+    Dag(Vec<String>),
+    /// The journal is of another DAG: the files were changed while it ran.
+    #[error(
+        "the DAG files were changed while this DAG ran: the nodes that run are those of before; remove the job, and submit the DAG anew"
+    )]
+    Changed,
+    /// The schedd cannot be asked.
+    #[error("the schedd")]
+    Ask(#[from] proto::command::AskError),
+    /// There is no job of dagman's own.
+    #[error("there is no job {0} in the queue: a DAG is run by submit_dag")]
+    NoJob(ClusterId),
+    /// A rescue file says something that rescue files do not say.
+    #[error("{path}:{line}: a rescue file has lines DONE and RETRY, not '{text}'")]
+    Rescue {
+        /// Which.
+        path: String,
+        /// Where, from 1.
+        line: usize,
+        /// What.
+        text: String,
+    },
+    /// The runtime.
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl ShellError {
+    fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { what, path, source }
+    }
+}

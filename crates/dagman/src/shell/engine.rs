@@ -1,0 +1,581 @@
+//! The loop around the core: what happened goes in, is written down, and what follows is done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use classad::{ClassAd, Expr, Value};
+use client::asynchronous::{Following, Schedd};
+use client::{Action, Query, Select, Selector, SubmitError};
+use futures_util::future::join_all;
+use model::{ClusterId, ClusterSpec, Now, Procs, Seq, attr};
+use proto::client::Refusal;
+use proto::command::AskError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::facts::{self, GENERATION, NODE_RETRY, OWN_JOBS};
+use super::journal::{self, Head, Journal};
+use super::records::Records;
+use super::rescues::{self, Start};
+use super::scripts::{Scripts, Which};
+use super::submit::{Prepared, Submitter, add_parents};
+use super::{Setup, ShellError, files, macros};
+use crate::core::{Core, Effect, Event, Input, run_batch};
+use crate::record::{Stamp, dagman_out, metrics, rescue};
+use crate::workflow::NodeIndex;
+
+/// How often it is looked whether a halt is wished, or a file is to be written anew.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the DAG's own job is told how far it is: people look at it.
+const TELL_MS: u64 = 2000;
+
+/// What dagman exits with to be started again where it was.
+pub const RESTART: i32 = 3;
+
+/// Runs a workflow to its end, or until its process is to end; gives the exit status.
+///
+/// # Errors
+/// If the files cannot be read or written, or the schedd refuses what it must give. The DAG is where it was.
+pub fn run(setup: Setup) -> Result<i32, ShellError> {
+    let _lock = lock(&setup.lock)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(ShellError::Runtime)?;
+    runtime.block_on(async {
+        let mut engine = Engine::begin(setup).await?;
+        engine.run().await
+    })
+}
+
+/// Only one dagman runs a DAG. The lock goes with the process, however that ends.
+fn lock(path: &str) -> Result<nix::fcntl::Flock<File>, ShellError> {
+    let file = File::create(path).map_err(ShellError::file("make the lock", path))?;
+    match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(ShellError::Locked { path: path.into() }),
+        Err((_, errno)) => {
+            Err(ShellError::File { what: "lock", path: path.into(), source: errno.into() })
+        }
+    }
+}
+
+struct Engine {
+    setup: Setup,
+    core: Core,
+    journal: Journal,
+    records: Records,
+    submitter: Submitter,
+    scripts: Scripts,
+    schedd: Schedd,
+    following: Following,
+    /// Up to where the schedd's record was taken.
+    next: Seq,
+    /// Clusters that an earlier life submitted, by node and attempt.
+    known: BTreeMap<(String, u32), (ClusterId, u32)>,
+    inputs: Vec<Input>,
+    began: Stamp,
+    rescue: u32,
+    parent: String,
+    told: (u64, u64),
+    removal: Signal,
+    ending: Signal,
+}
+
+impl Engine {
+    async fn begin(mut setup: Setup) -> Result<Self, ShellError> {
+        let now = now();
+        let removal = signal(SignalKind::user_defined1()).map_err(ShellError::Runtime)?;
+        let ending = signal(SignalKind::terminate()).map_err(ShellError::Runtime)?;
+        let schedd = Schedd::of(&setup.home);
+        let own = own_ad(&schedd, setup.job).await?;
+        let text = |name: &str| own.literal(name).and_then(Value::as_str).map(str::to_owned);
+        let fallback = format!("{}+{}", setup.names.base(), setup.job);
+        let batch_name = text(attr::JOB_BATCH_NAME).unwrap_or(fallback);
+        let parent = own.literal(attr::DAGMAN_JOB_ID).and_then(Value::as_i64);
+        let nodes_log = absolute(&setup.names.nodes_log())?;
+        let mut out = files::append_to(&setup.out)?;
+        let zone = jiff::tz::TimeZone::system();
+        let stamp = Stamp::new(now.wall, zone.clone());
+        say_banner(&mut out, &setup, &stamp, &batch_name, &nodes_log)?;
+        let workflow = (setup.load)(&setup.dag_files, &setup.manner).map_err(|problems| {
+            say_problems(&mut out, &setup, &stamp, &problems);
+            ShellError::Dag(problems)
+        })?;
+        let workflow = Arc::new(workflow);
+        let shape = journal::shape(&workflow);
+        let path = setup.names.journal();
+        let past = journal::read(&path)?.filter(|past| past.head.job == setup.job.0);
+        let (past, generation) = match past {
+            Some(past) if matches!(past.events.last(), Some(Event::Finished { .. })) => {
+                (None, past.head.generation + 1)
+            }
+            Some(past) if past.head.shape != shape => return Err(ShellError::Changed),
+            Some(past) => {
+                let generation = past.head.generation;
+                (Some(past), generation)
+            }
+            None => (None, 0),
+        };
+        let (number, from) = match (&past, &setup.start) {
+            (Some(past), _) => (None, past.head.rescue.clone()),
+            (None, Start::From(number, path)) => (*number, Some(path.clone())),
+            (None, Start::Fresh) => (None, None),
+        };
+        if let Some(from) = &from {
+            rescues::apply(from, &workflow, &mut setup.options)?;
+        }
+        let mut core = Core::new(workflow, setup.options.clone());
+        let mut records = Records::open(
+            &setup.out,
+            &nodes_log,
+            core.workflow().settings().jobstate_log.as_deref(),
+            &setup.dag_files,
+            past.is_none(),
+        )?;
+        if let (None, Some(from)) = (&past, &from) {
+            let number = number.map(|number| format!(" number {number}")).unwrap_or_default();
+            let dag = setup.names.primary();
+            records.say(now.wall, [format!(
+                "Found rescue DAG{number}; running {from} in combination with normal DAG file {dag}"
+            )]);
+        }
+        records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
+        let first = first_of(&setup, &schedd).await?;
+        let (journal, inputs, next, began_ms) = match &past {
+            Some(past) => {
+                records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
+                records.say_internal(now.wall, "RECOVERY_STARTED");
+                past.events.iter().for_each(|event| core.apply(event));
+                records.say_internal(now.wall, "RECOVERY_FINISHED");
+                let next = past.next.unwrap_or(first);
+                (Journal::go_on(&path, past)?, Vec::new(), next, past.head.began_ms)
+            }
+            None => {
+                records.say_internal(now.wall, &format!("DAGMAN_STARTED {}.0", setup.job));
+                let began_ms = now.wall.as_millis();
+                let job = setup.job.0;
+                let head = Head { job, generation, shape, rescue: from, began_ms };
+                (Journal::begin(&path, &head)?, vec![Input::Begin], first, began_ms)
+            }
+        };
+        let known = known_jobs(&schedd, setup.job, generation).await?;
+        let submitter = Submitter::new(&setup, generation, batch_name, nodes_log);
+        let following = schedd.follow(next, Select::All);
+        Ok(Self {
+            core,
+            journal,
+            records,
+            submitter,
+            scripts: Scripts::new(),
+            schedd,
+            following,
+            next,
+            known,
+            inputs,
+            began: Stamp::new(model::Timestamp::from_millis(began_ms), zone),
+            rescue: number.unwrap_or(0),
+            parent: parent.map(|id| id.to_string()).unwrap_or_default(),
+            told: (0, u64::MAX),
+            removal,
+            ending,
+            setup,
+        })
+    }
+
+    async fn run(&mut self) -> Result<i32, ShellError> {
+        let mut effects: VecDeque<Effect> = self.core.resume().into();
+        loop {
+            if let Some(status) = self.perform(&mut effects).await? {
+                return Ok(status);
+            }
+            let now = now();
+            let inputs = std::mem::take(&mut self.inputs);
+            let records = &mut self.records;
+            let batch = run_batch(&mut self.core, now, inputs, |core, event| {
+                records.note(core, event, now.wall);
+            });
+            self.journal.append(&batch.events, Some(self.next))?;
+            self.records.flush(&self.core, now.wall, !batch.events.is_empty())?;
+            self.records.write_status(&self.core, now.wall, now.boot_ms, false)?;
+            effects.extend(batch.effects);
+            if effects.is_empty() && self.inputs.is_empty() && !batch.more {
+                self.tell(now).await;
+                if let Some(status) = self.wait(now).await? {
+                    return Ok(status);
+                }
+            }
+        }
+    }
+
+    /// Waits for what comes next. Some status if the process is to end.
+    async fn wait(&mut self, now: Now) -> Result<Option<i32>, ShellError> {
+        let deadline = self.core.next_deadline();
+        let pause = deadline
+            .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
+        tokio::select! {
+            biased;
+            _ = self.removal.recv() => self.inputs.push(Input::Remove),
+            _ = self.ending.recv() => {
+                let text = "Received SIGTERM: dagman ends, and goes on from here when its job runs again";
+                self.records.say(now.wall, [text.to_owned()]);
+                self.records.say(now.wall, [dagman_out::end(std::process::id(), RESTART)]);
+                self.records.flush(&self.core, now.wall, false)?;
+                self.scripts.stop();
+                return Ok(Some(RESTART));
+            }
+            end = self.scripts.next() => self.inputs.extend(end),
+            events = self.following.next() => match events {
+                Ok(events) => {
+                    if let Some(last) = events.last() {
+                        self.next = last.seq.next();
+                    }
+                    let facts = events.iter().filter_map(facts::fact);
+                    let ours = facts.filter(|(job, _)| self.core.node_of(job.cluster).is_some());
+                    self.inputs.extend(ours.map(|(job, fact)| Input::Job { job, fact }));
+                }
+                // It is asked again for as long as the DAG lives: without a schedd there is nothing else to do.
+                Err(AskError::Net(error)) => {
+                    self.records.say(now.wall, [format!("The schedd does not answer: {error}")]);
+                    self.following = self.schedd.follow(self.next, Select::All);
+                }
+                Err(error) => return Err(error.into()),
+            },
+            () = tokio::time::sleep(pause) => {
+                let halted = files::is_there(&self.setup.names.halt());
+                self.inputs.push(Input::Halt(halted));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does what is to be done, in order; submissions that stand together are made together. Some status at the end of all.
+    async fn perform(&mut self, effects: &mut VecDeque<Effect>) -> Result<Option<i32>, ShellError> {
+        let mut submissions = Vec::new();
+        while let Some(effect) = effects.pop_front() {
+            if let Effect::Submit { node, retry } = effect {
+                submissions.push((node, retry));
+                continue;
+            }
+            self.submit(std::mem::take(&mut submissions)).await;
+            match effect {
+                Effect::Submit { .. } => {}
+                Effect::RunScript { node, retry, script } => {
+                    self.run_script(Which { node, retry, script });
+                }
+                Effect::RemoveCluster { cluster, reason } => {
+                    self.remove(Select::Any(vec![Selector::Cluster(cluster)]), reason).await;
+                }
+                Effect::RemoveAll { reason } => {
+                    self.scripts.stop();
+                    self.remove_all(reason).await;
+                }
+                Effect::SavePoint { node } => self.save_point(node)?,
+                Effect::Finish { status, rescue } => {
+                    self.finish(status, rescue).await?;
+                    return Ok(Some(status));
+                }
+            }
+        }
+        self.submit(submissions).await;
+        Ok(None)
+    }
+
+    async fn submit(&mut self, nodes: Vec<(NodeIndex, u32)>) {
+        let mut prepared = Vec::new();
+        for (node, retry) in nodes {
+            let name = self.core.workflow().node(node).name().to_owned();
+            if let Some((cluster, jobs)) = self.known.get(&(name, retry)) {
+                let (cluster, jobs) = (*cluster, *jobs);
+                self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
+                continue;
+            }
+            match self.submitter.prepare(&self.core, node, retry) {
+                Ok(one) => prepared.push(one),
+                Err(why) => {
+                    self.inputs.push(Input::SubmitFailed { node, retry, lasting: true, why });
+                }
+            }
+        }
+        let (schedd, core) = (&self.schedd, &self.core);
+        let all = prepared.iter().map(|one| submit_one(schedd, core, one));
+        let inputs = join_all(all).await;
+        self.inputs.extend(inputs);
+    }
+
+    fn run_script(&mut self, which: Which) {
+        let Which { node, script: kind, .. } = which;
+        let view = self.core.workflow().node(node);
+        let Some(script) = view.script(kind) else { return };
+        let id = self.setup.job.to_string();
+        let strict = self.setup.manner.strict >= 1;
+        let words = match macros::expand(&self.core, node, &script, kind, &id, strict) {
+            Ok(words) => words,
+            Err(error) => {
+                self.inputs.push(Input::Fail { why: error.to_string() });
+                return;
+            }
+        };
+        let dir = Path::new(view.dir().unwrap_or("."));
+        let ended = self.scripts.start(which, &script, &words, dir);
+        self.inputs.extend(ended);
+    }
+
+    async fn remove_all(&mut self, reason: String) {
+        let constraint = format!("{} == {}", attr::DAGMAN_JOB_ID, self.setup.job);
+        match constraint.parse::<Expr>() {
+            Ok(expr) => self.remove(Select::Constraint(expr), reason).await,
+            Err(error) => self.records.say(now().wall, [format!("ERROR: {constraint}: {error}")]),
+        }
+    }
+
+    async fn remove(&mut self, select: Select, reason: String) {
+        let action = Action::Remove { reason: Some(reason), force: false };
+        if let Err(error) = self.schedd.act(action, select).await {
+            let text = format!("ERROR: the jobs could not be removed: {error}");
+            self.records.say(now().wall, [text]);
+        }
+    }
+
+    fn save_point(&mut self, node: NodeIndex) -> Result<(), ShellError> {
+        let Some(path) = self.core.workflow().node(node).save_point() else { return Ok(()) };
+        if let Some(folder) = Path::new(path).parent() {
+            std::fs::create_dir_all(folder).map_err(ShellError::file("make the folder", folder))?;
+        }
+        if files::is_there(path) {
+            let aside = format!("{path}.old");
+            std::fs::rename(path, aside).map_err(ShellError::file("rename", path))?;
+        }
+        let stamp = self.records.stamp(now().wall);
+        let text = rescue::text(&self.core, self.setup.names.primary(), &stamp, true);
+        files::replace(path, &text)
+    }
+
+    /// Tells the DAG's own job how far it is.
+    async fn tell(&mut self, now: Now) {
+        let counts = self.core.counts();
+        let sum = counts.done * 31 + counts.failed * 17 + counts.queued * 7 + counts.ready;
+        if self.told.1 == sum || now.boot_ms < self.told.0.saturating_add(TELL_MS) {
+            return;
+        }
+        self.told = (now.boot_ms, sum);
+        let whole = |n: u64| Expr::from(i64::try_from(n).unwrap_or(i64::MAX));
+        let status = i64::from(self.core.progress().status.number());
+        let changes = [
+            (attr::DAG_NODES_TOTAL, whole(counts.total)),
+            (attr::DAG_NODES_DONE, whole(counts.done)),
+            ("DAG_NodesPrerun", whole(counts.pre)),
+            ("DAG_NodesQueued", whole(counts.queued)),
+            ("DAG_NodesPostrun", whole(counts.post)),
+            ("DAG_NodesReady", whole(counts.ready)),
+            ("DAG_NodesUnready", whole(counts.waiting)),
+            ("DAG_NodesFailed", whole(counts.failed)),
+            ("DAG_NodesFutile", whole(counts.futile)),
+            ("DAG_JobsSubmitted", whole(counts.jobs_submitted)),
+            ("DAG_JobsIdle", whole(counts.idle_jobs)),
+            ("DAG_JobsHeld", whole(counts.held_jobs)),
+            ("DAG_JobsCompleted", whole(counts.jobs_ended)),
+            ("DAG_Status", Expr::from(status)),
+            ("DAG_InRecovery", Expr::from(0i64)),
+        ];
+        let changes = changes.map(|(name, value)| (name.into(), value)).to_vec();
+        let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
+        // Who looks sees it the next time: nothing depends on it.
+        if let Ok(mut schedd) = self.setup.home.schedd() {
+            let _ = schedd.edit(own, changes, false);
+        }
+    }
+
+    async fn finish(&mut self, status: i32, has_rescue: bool) -> Result<(), ShellError> {
+        let now = now();
+        let stamp = self.records.stamp(now.wall);
+        self.records.say(now.wall, dagman_out::failures(&self.core));
+        if has_rescue {
+            let present = rescues::numbers(&self.setup.names);
+            let number = rescue::next_number(present.into_iter(), self.setup.manner.max_rescue);
+            let path = self.setup.names.rescue(number);
+            let (primary, reset) = (self.setup.names.primary(), self.setup.manner.reset_retries);
+            self.records.say(now.wall, [format!("Writing Rescue DAG to {path}...")]);
+            files::replace(&path, &rescue::text(&self.core, primary, &stamp, reset))?;
+        }
+        self.scripts.stop();
+        self.records.say(now.wall, ["Removing any/all submitted HTCondor jobs...".to_owned()]);
+        let reason = "DAG Abort: DAG is exiting and writing rescue file.".to_owned();
+        let has_jobs = self.core.counts().nodes_in_queue > 0
+            || self.core.workflow().services().next().is_some();
+        if has_jobs {
+            self.remove_all(reason).await;
+        }
+        let counts = self.core.counts();
+        let throttles = self.core.throttles();
+        self.records.say(
+            now.wall,
+            [
+                format!(
+                    "Note: {} total node deferrals because of -MaxJobs limit ({})",
+                    counts.deferred_for_jobs, throttles.jobs
+                ),
+                format!(
+                    "Note: {} total node deferrals because of -MaxIdle limit ({})",
+                    counts.deferred_for_idle, throttles.idle
+                ),
+                format!(
+                    "Note: {} total node deferrals because of node category throttles",
+                    counts.deferred_for_category
+                ),
+            ],
+        );
+        self.told.0 = 0;
+        self.tell(now).await;
+        let id = self.setup.job.to_string();
+        let run = metrics::Run {
+            start: &self.began,
+            end: &stamp,
+            exit: status,
+            dagman_id: &id,
+            parent_id: &self.parent,
+            rescue: self.rescue,
+        };
+        let path = self.setup.names.metrics();
+        files::replace(&path, &metrics::text(&self.core, &run))?;
+        self.records.say(now.wall, [format!("Wrote metrics file {path}.")]);
+        self.records.write_status(&self.core, now.wall, now.boot_ms, true)?;
+        self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
+        self.records.flush(&self.core, now.wall, true)?;
+        self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
+        self.records.flush(&self.core, now.wall, false)?;
+        // A job that leaves the queue leaves nothing to go on with; one that is queued again begins anew, and must know that it does.
+        if (0..=2).contains(&status) {
+            let path = self.setup.names.journal();
+            std::fs::remove_file(&path).map_err(ShellError::file("remove", &path))?;
+        }
+        let lock = &self.setup.lock;
+        std::fs::remove_file(lock).map_err(ShellError::file("remove", lock))
+    }
+}
+
+/// Submits one node, for as long as no schedd answers.
+async fn submit_one(schedd: &Schedd, core: &Core, one: &Prepared) -> Input {
+    let (node, retry) = (one.node, one.retry);
+    loop {
+        let mut jobs = 0;
+        let mut wrong = None;
+        let made = schedd.submit(one.token, |cluster| match one.make(cluster) {
+            Ok(mut spec) => {
+                add_parents(core, node, &mut spec);
+                jobs = spec.count();
+                spec
+            }
+            Err(why) => {
+                wrong = Some(why);
+                // Refused by the schedd, so that nothing is in the queue.
+                ClusterSpec { ad: ClassAd::new(), procs: Procs::Listed(Vec::new()) }
+            }
+        });
+        match (made.await, wrong) {
+            (Ok(cluster), _) => return Input::Submitted { node, retry, cluster, jobs },
+            (Err(_), Some(why)) => return Input::SubmitFailed { node, retry, lasting: true, why },
+            (Err(SubmitError::Unknown(_) | SubmitError::Ask(AskError::Net(_))), None) => {}
+            (Err(error), None) => {
+                let lasting = matches!(
+                    &error,
+                    SubmitError::Wrong(_)
+                        | SubmitError::Ask(AskError::Refused(Refusal::Invalid(_)))
+                );
+                return Input::SubmitFailed { node, retry, lasting, why: error.to_string() };
+            }
+        }
+    }
+}
+
+/// The DAG's own job.
+async fn own_ad(schedd: &Schedd, job: ClusterId) -> Result<ClassAd, ShellError> {
+    let select = Select::Any(vec![Selector::Cluster(job)]);
+    let ads = schedd.jobs(Query::of(select)).await?;
+    ads.into_iter().next().ok_or(ShellError::NoJob(job))
+}
+
+/// The first entry of the record that can concern the workflow: the one of its own job.
+async fn first_of(setup: &Setup, schedd: &Schedd) -> Result<Seq, ShellError> {
+    let own = Select::Any(vec![Selector::Cluster(setup.job)]);
+    let mut following = schedd.follow(Seq(0), own);
+    Ok(following.next().await?.first().map_or(Seq(0), |event| event.seq))
+}
+
+/// The clusters of the workflow's nodes that the schedd knows, in the queue and past it.
+async fn known_jobs(
+    schedd: &Schedd,
+    job: ClusterId,
+    generation: u32,
+) -> Result<BTreeMap<(String, u32), (ClusterId, u32)>, ShellError> {
+    let mut known: BTreeMap<(String, u32), (ClusterId, u32)> = BTreeMap::new();
+    for finished in [false, true] {
+        let constraint = format!("{} == {job}", attr::DAGMAN_JOB_ID).parse::<Expr>().ok();
+        let projection = OWN_JOBS.into_iter().map(Into::into).collect();
+        let query = Query { constraint, projection, finished, ..Query::of(Select::All) };
+        for ad in schedd.jobs(query).await? {
+            let number = |name: &str| {
+                ad.literal(name).and_then(Value::as_i64).and_then(|n| u32::try_from(n).ok())
+            };
+            let name = ad.literal(attr::DAG_NODE_NAME).and_then(Value::as_str);
+            let (Some(name), Some(cluster)) = (name, number(attr::CLUSTER_ID)) else { continue };
+            if number(GENERATION).unwrap_or(0) != generation {
+                continue;
+            }
+            let retry = number(NODE_RETRY).unwrap_or(0);
+            let jobs = number(attr::PROC_ID).unwrap_or(0) + 1;
+            let entry = known.entry((name.to_owned(), retry)).or_insert((ClusterId(cluster), jobs));
+            entry.1 = entry.1.max(jobs);
+        }
+    }
+    Ok(known)
+}
+
+fn say_banner(
+    out: &mut File,
+    setup: &Setup,
+    stamp: &Stamp,
+    batch_name: &str,
+    nodes_log: &str,
+) -> Result<(), ShellError> {
+    let job = format!("{}.0", setup.job);
+    let banner = dagman_out::Banner {
+        program: &setup.manner.dagman.path,
+        argv: &setup.argv,
+        pid: std::process::id(),
+        uid: nix::unistd::Uid::current().as_raw(),
+        job: &job,
+        batch_name,
+        nodes_log,
+        lock: &setup.lock,
+        dag_files: &setup.dag_files,
+    };
+    put(out, stamp, &dagman_out::banner(&banner)).map_err(ShellError::file("write", &setup.out))
+}
+
+/// What is wrong with the DAG files, where everybody looks for it. The error tells it too.
+fn say_problems(out: &mut File, setup: &Setup, stamp: &Stamp, problems: &[String]) {
+    let mut lines: Vec<String> =
+        problems.iter().flat_map(|text| text.lines().map(str::to_owned)).collect();
+    lines.push(format!("Failed to parse {}", setup.names.primary()));
+    lines.push(dagman_out::end(std::process::id(), 1));
+    // It is told on standard error in any case.
+    let _ = put(out, stamp, &lines);
+}
+
+fn put(out: &mut File, stamp: &Stamp, lines: &[String]) -> std::io::Result<()> {
+    use std::io::Write;
+    let stamp = stamp.in_log();
+    let text: String = lines.iter().map(|line| format!("{stamp} {line}\n")).collect();
+    out.write_all(text.as_bytes())
+}
+
+fn absolute(path: &str) -> Result<String, ShellError> {
+    let absolute = std::path::absolute(path).map_err(ShellError::file("find", path))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+fn now() -> Now {
+    proto::clock::now()
+}

@@ -1,0 +1,77 @@
+//! What an entry of the schedd's record says of a job, in the core's words.
+
+use model::{AfterRun, Hold, JobEvent, JobId, RunEnd, attr};
+use proto::client::{Happening, Recorded};
+
+use crate::core::{JobEnd, JobFact};
+
+/// A PROVISIONER's job sets this to 2 when what it provides is there.
+const PROVISIONER_STATE: &str = "ProvisionerState";
+const PROVIDES: &str = "2";
+
+/// The job that an entry is about, and what it says of it; none if it says nothing that a workflow cares about.
+pub(super) fn fact(recorded: &Recorded) -> Option<(JobId, JobFact)> {
+    match &recorded.what {
+        Happening::Job { job, event } => Some((*job, of_event(event)?)),
+        Happening::JobEdited { job, changes } => {
+            let state =
+                changes.iter().find(|(name, _)| name.eq_ignore_ascii_case(PROVISIONER_STATE));
+            (state?.1 == PROVIDES).then_some((*job, JobFact::Provides))
+        }
+        Happening::ClusterSubmitted { .. }
+        | Happening::FactoryEnded { .. }
+        | Happening::JobsWait { .. }
+        | Happening::JobSaid { .. } => None,
+    }
+}
+
+fn of_event(event: &JobEvent) -> Option<JobFact> {
+    match event {
+        JobEvent::RunStarted { .. } => Some(JobFact::Executing),
+        JobEvent::RunOver { end, next, .. } => Some(match next {
+            AfterRun::Complete => JobFact::Over(of_end(end)),
+            AfterRun::Hold(hold) => held(hold),
+            AfterRun::Remove { .. } => JobFact::Over(JobEnd::Removed),
+            AfterRun::Requeue { .. } => JobFact::Evicted,
+        }),
+        JobEvent::Skipped { end, .. } => Some(JobFact::Over(of_end(end))),
+        JobEvent::Held(hold) => Some(held(hold)),
+        JobEvent::Released { .. } => Some(JobFact::Released),
+        JobEvent::Removed { .. } => Some(JobFact::Over(JobEnd::Removed)),
+        JobEvent::RunAuthorised { .. }
+        | JobEvent::PauseRequested { .. }
+        | JobEvent::Suspended { .. }
+        | JobEvent::Continued { .. }
+        | JobEvent::StopRequested { .. } => None,
+    }
+}
+
+fn held(hold: &Hold) -> JobFact {
+    JobFact::Held {
+        reason: hold.reason.clone(),
+        code: i32::from(u16::from(hold.code)),
+        subcode: hold.subcode,
+    }
+}
+
+/// The end of a job that completed. Ends that name no code are failures.
+fn of_end(end: &RunEnd) -> JobEnd {
+    match end {
+        RunEnd::Exited { code } => JobEnd::Exited(*code),
+        RunEnd::Signaled { signal, .. } => JobEnd::Signaled(*signal),
+        RunEnd::UpToDate => JobEnd::Exited(0),
+        RunEnd::OutputFailed { end, .. } => of_end(end),
+        RunEnd::ScriptFailed { ended, .. } => of_end(ended),
+        RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => JobEnd::Exited(1),
+    }
+}
+
+/// What a node's job carries, so that its DAG finds it again.
+pub(super) const OWN_JOBS: [&str; 5] =
+    [attr::CLUSTER_ID, attr::PROC_ID, attr::DAG_NODE_NAME, NODE_RETRY, GENERATION];
+
+/// The attempt of the node, from 0.
+pub(super) const NODE_RETRY: &str = "DAGManNodeRetry";
+
+/// The run of the DAG, where its job was queued again after one had ended.
+pub(super) const GENERATION: &str = "DAGManGeneration";

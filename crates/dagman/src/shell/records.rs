@@ -1,0 +1,166 @@
+//! The files that people and programs read while a workflow runs: dagman.out, jobstate.log, the nodes' log, the node status file.
+//! What is in them, `record` says; when they are written, this.
+
+use std::fs::File;
+use std::io::Write;
+
+use jiff::tz::TimeZone;
+use model::userlog::{Ending, UserLogEvent};
+use model::{JobId, ProcId, Timestamp};
+
+use super::{ShellError, files};
+use crate::core::{Core, Event, NodeState, ScriptEnd};
+use crate::record::{Stamp, dagman_out, jobstate, node_status};
+use crate::workflow::ScriptKind;
+
+/// The files.
+pub(super) struct Records {
+    out: File,
+    nodes_log: File,
+    jobstate: Option<File>,
+    zone: TimeZone,
+    /// The text of a batch, for each file.
+    lines: String,
+    states: String,
+    log: String,
+    status: StatusFile,
+    dag_files: Vec<String>,
+}
+
+/// When the node status file was written, and whether something has changed since.
+#[derive(Debug, Default)]
+struct StatusFile {
+    written_ms: Option<u64>,
+    changed: bool,
+}
+
+impl Records {
+    /// Opens them. Without a run to go on with, the nodes' log begins empty.
+    pub(super) fn open(
+        out: &str,
+        nodes_log: &str,
+        jobstate: Option<&str>,
+        dag_files: &[String],
+        fresh: bool,
+    ) -> Result<Self, ShellError> {
+        if fresh {
+            std::fs::write(nodes_log, "").map_err(ShellError::file("begin the log", nodes_log))?;
+        }
+        Ok(Self {
+            out: files::append_to(out)?,
+            nodes_log: files::append_to(nodes_log)?,
+            jobstate: jobstate.map(files::append_to).transpose()?,
+            zone: TimeZone::system(),
+            lines: String::new(),
+            states: String::new(),
+            log: String::new(),
+            status: StatusFile::default(),
+            dag_files: dag_files.to_vec(),
+        })
+    }
+
+    /// A moment as these files show it.
+    pub(super) fn stamp(&self, at: Timestamp) -> Stamp {
+        Stamp::new(at, self.zone.clone())
+    }
+
+    /// Lines for dagman.out.
+    pub(super) fn say(&mut self, at: Timestamp, lines: impl IntoIterator<Item = String>) {
+        let stamp = self.stamp(at).in_log();
+        for line in lines {
+            self.lines += &format!("{stamp} {line}\n");
+        }
+    }
+
+    /// A line about dagman itself in jobstate.log.
+    pub(super) fn say_internal(&mut self, at: Timestamp, what: &str) {
+        self.states += &jobstate::internal(what, &self.stamp(at));
+    }
+
+    /// What an event adds, which has not been applied yet.
+    pub(super) fn note(&mut self, core: &Core, event: &Event, at: Timestamp) {
+        let stamp = self.stamp(at);
+        self.say(at, dagman_out::lines(core, event, &stamp));
+        if self.jobstate.is_some() {
+            self.states.extend(jobstate::lines(core, event, &stamp));
+        }
+        if let Some((job, entry)) = log_entry(core, event) {
+            self.log += &entry.render(job, at, &self.zone);
+        }
+        self.status.changed = true;
+    }
+
+    /// Writes what was noted. After a batch that changed something, with the table of states.
+    pub(super) fn flush(
+        &mut self,
+        core: &Core,
+        at: Timestamp,
+        changed: bool,
+    ) -> Result<(), ShellError> {
+        if changed {
+            self.say(at, dagman_out::table(core));
+        }
+        write(&mut self.out, &mut self.lines, "dagman.out")?;
+        write(&mut self.nodes_log, &mut self.log, "the nodes' log")?;
+        match &mut self.jobstate {
+            Some(jobstate) => write(jobstate, &mut self.states, "jobstate.log"),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the node status file, if it is wanted and time; at the end in any case.
+    pub(super) fn write_status(
+        &mut self,
+        core: &Core,
+        at: Timestamp,
+        boot_ms: u64,
+        last: bool,
+    ) -> Result<(), ShellError> {
+        let Some(wanted) = &core.workflow().settings().node_status_file else { return Ok(()) };
+        let pause_ms = u64::from(wanted.min_seconds) * 1000;
+        let is_time = self.status.written_ms.is_none_or(|then| boot_ms >= then + pause_ms);
+        if !last && !(is_time && (self.status.changed || wanted.always_update)) {
+            return Ok(());
+        }
+        let next = (!last).then(|| at.as_secs() + i64::from(wanted.min_seconds));
+        let text = node_status::text(core, &self.dag_files, &self.stamp(at), next);
+        files::replace(&wanted.file, &text)?;
+        self.status = StatusFile { written_ms: Some(boot_ms), changed: false };
+        Ok(())
+    }
+}
+
+fn write(file: &mut File, text: &mut String, name: &'static str) -> Result<(), ShellError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let written = file.write_all(text.as_bytes());
+    text.clear();
+    written.map_err(ShellError::file("write", name))
+}
+
+/// What dagman itself writes into the nodes' log: all else the schedd does.
+fn log_entry(core: &Core, event: &Event) -> Option<(JobId, UserLogEvent)> {
+    match event {
+        Event::ScriptEnded { node, script: ScriptKind::Post, end } => {
+            let NodeState::Post(_, jobs) = core.state(*node) else { return None };
+            let cluster = jobs.cluster?;
+            let last = u32::try_from(jobs.ends.len().saturating_sub(1)).unwrap_or(u32::MAX);
+            let ending = match end {
+                ScriptEnd::Exited(code) => Ending::Exited { code: *code },
+                ScriptEnd::Signaled(signal) => {
+                    Ending::Signaled { signal: *signal, core_file: None }
+                }
+                ScriptEnd::NotStarted(_) => Ending::Exited { code: -1 },
+            };
+            let dag_node = Some(core.workflow().node(*node).name().to_owned());
+            let entry = UserLogEvent::PostScriptTerminated { ending, dag_node };
+            Some((JobId { cluster, proc: ProcId(last) }, entry))
+        }
+        Event::PreSkipped { node } => {
+            let notes = format!("DAG Node: {}", core.workflow().node(*node).name());
+            Some((JobId::new(0, 0), UserLogEvent::PreSkipped { notes }))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,322 @@
+//! A node's description becomes a cluster: with the node's macros before or behind it, and what its jobs carry so that everybody knows
+//! whose they are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use classad::{ClassAd, Expr};
+use client::RealSite;
+use jobspec::submit::{Description as SubmitDescription, SubmitOptions};
+use model::{ClusterId, ClusterSpec, SubmitToken, attr};
+use sha2::Digest;
+
+use super::facts::{GENERATION, NODE_RETRY};
+use super::{Manner, Setup};
+use crate::core::Core;
+use crate::record::condor_sub::DagJob;
+use crate::workflow::{Description, Node, NodeIndex, NodeKind, VarPlace};
+
+/// Attributes of a node's job that no other crate names.
+const PARENT_NAMES: &str = "DAGParentNodeNames";
+
+/// What is the same for all nodes of a run.
+pub(super) struct Submitter {
+    pub(super) dag: ClusterId,
+    pub(super) generation: u32,
+    /// The batch that all jobs of the workflow belong to.
+    pub(super) batch_name: String,
+    /// Absolute.
+    pub(super) nodes_log: String,
+    pub(super) manner: Manner,
+    /// Sites by folder, and descriptions by their text: a million nodes share a few.
+    sites: BTreeMap<PathBuf, Arc<RealSite>>,
+    parsed: BTreeMap<(String, String), Arc<SubmitDescription>>,
+}
+
+/// Descriptions that are kept. More are parsed again.
+const PARSED_KEPT: usize = 1000;
+
+/// A node that is to be submitted.
+pub(super) struct Prepared {
+    pub(super) node: NodeIndex,
+    pub(super) retry: u32,
+    pub(super) token: SubmitToken,
+    description: Arc<SubmitDescription>,
+    site: Arc<RealSite>,
+    options: SubmitOptions,
+    own: ClassAd,
+    batch_name: String,
+    without_log: bool,
+}
+
+impl Submitter {
+    pub(super) fn new(
+        setup: &Setup,
+        generation: u32,
+        batch_name: String,
+        nodes_log: String,
+    ) -> Self {
+        Self {
+            dag: setup.job,
+            generation,
+            batch_name,
+            nodes_log,
+            manner: setup.manner.clone(),
+            sites: BTreeMap::new(),
+            parsed: BTreeMap::new(),
+        }
+    }
+
+    /// What a node's jobs are made from. What is wrong with it is told in one text: it stays wrong.
+    pub(super) fn prepare(
+        &mut self,
+        core: &Core,
+        index: NodeIndex,
+        retry: u32,
+    ) -> Result<Prepared, String> {
+        let node = core.workflow().node(index);
+        let site = self.site(Path::new(node.dir().unwrap_or(".")))?;
+        let (name, text) = self.text(&node)?;
+        let description = match self.parsed.get(&(name.clone(), text.clone())) {
+            Some(description) => Arc::clone(description),
+            None => {
+                let parsed =
+                    jobspec::submit::parse(&text, &name).map_err(|problems| told(&problems))?;
+                let parsed = Arc::new(parsed);
+                if self.parsed.len() >= PARSED_KEPT {
+                    self.parsed.clear();
+                }
+                self.parsed.insert((name, text), Arc::clone(&parsed));
+                parsed
+            }
+        };
+        Ok(Prepared {
+            node: index,
+            retry,
+            token: token(self.dag, self.generation, node.name(), retry),
+            description,
+            site,
+            options: self.options(core, &node, retry),
+            own: self.own_attributes(&node, retry),
+            batch_name: self.batch_name.clone(),
+            without_log: self.manner.suppress_job_logs,
+        })
+    }
+
+    /// The site of a node's folder.
+    fn site(&mut self, dir: &Path) -> Result<Arc<RealSite>, String> {
+        if let Some(site) = self.sites.get(dir) {
+            return Ok(Arc::clone(site));
+        }
+        let here = std::env::current_dir().map_err(|error| error.to_string())?;
+        let folder = if dir == Path::new(".") { here } else { here.join(dir) };
+        let site = RealSite::in_folder(&folder).map_err(|error| error.to_string())?;
+        let site = Arc::new(site);
+        self.sites.insert(dir.to_owned(), Arc::clone(&site));
+        Ok(site)
+    }
+
+    /// The name and the text of a node's description.
+    fn text(&self, node: &Node<'_>) -> Result<(String, String), String> {
+        if node.kind() == NodeKind::Subdag {
+            return self.subdag(node);
+        }
+        match node.description() {
+            Description::Nothing => Err("the node has nothing to submit".to_owned()),
+            Description::File(file) => {
+                let path = Path::new(node.dir().unwrap_or(".")).join(file);
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    let why = plain(&error);
+                    format!("Failed to open submit file: can't open file {file}: {why}")
+                })?;
+                Ok((file.to_owned(), text))
+            }
+            Description::Inline(text) => Ok((format!("{}-inline", node.name()), text.to_owned())),
+            Description::Named { name, text } => Ok((name.to_owned(), text.to_owned())),
+        }
+    }
+
+    /// A sub-DAG is a job that runs a dagman: its description is written anew each time it starts, for a PRE script may have changed the DAG.
+    fn subdag(&self, node: &Node<'_>) -> Result<(String, String), String> {
+        let Description::File(dag) = node.description() else {
+            return Err("a sub-DAG needs a DAG file".to_owned());
+        };
+        let dir = Path::new(node.dir().unwrap_or("."));
+        if !dir.join(dag).exists() {
+            return Err(format!("Failed to open DAG file {dag}: No such file or directory"));
+        }
+        let mut options = self.manner.inherited.clone();
+        let priority = self.manner.priority + node.priority();
+        if priority != 0 {
+            options.extend(["-Priority".to_owned(), priority.to_string()]);
+        }
+        let job = DagJob {
+            dag_files: vec![dag.to_owned()],
+            dagman: self.manner.dagman.clone(),
+            options,
+            environment: pool_variables(),
+            made_by: format!("dagman for node {}", node.name()),
+            ..DagJob::default()
+        };
+        let names = job.names();
+        let text = job.text();
+        let path = dir.join(names.condor_sub());
+        std::fs::write(&path, &text)
+            .map_err(|error| format!("Failed to write {}: {error}", path.display()))?;
+        Ok((names.condor_sub(), text))
+    }
+
+    fn options(&self, core: &Core, node: &Node<'_>, retry: u32) -> SubmitOptions {
+        let counts = core.counts();
+        let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
+        let parents = parent_names(core, node);
+        for (name, value) in [
+            ("JOB", node.name().to_owned()),
+            ("NODE", node.name().to_owned()),
+            ("RETRY", retry.to_string()),
+            ("MAX_RETRIES", node.retry().map_or(0, |retry| retry.max).to_string()),
+            ("DAG_STATUS", core.progress().status.number().to_string()),
+            ("FAILED_COUNT", counts.failed.to_string()),
+            ("DAGManJobId", self.dag.to_string()),
+            ("DAG_PARENT_NAMES", parents),
+        ] {
+            options.assignments.push((name.to_owned(), value));
+        }
+        for var in node.vars() {
+            let value = with_macros(var.value, node.name(), retry);
+            let is_behind = match var.place {
+                VarPlace::Append => true,
+                VarPlace::Prepend => false,
+                VarPlace::Default => self.manner.append_vars,
+            };
+            if is_behind {
+                options.appends.push(format!("{} = {value}", var.name));
+            } else {
+                options.assignments.push((var.name.to_owned(), value));
+            }
+        }
+        options
+    }
+
+    /// What the jobs carry besides what the description says.
+    fn own_attributes(&self, node: &Node<'_>, retry: u32) -> ClassAd {
+        let mut own = ClassAd::new();
+        own.set(attr::DAGMAN_JOB_ID, i64::from(self.dag.0));
+        own.set(attr::DAG_NODE_NAME, node.name());
+        own.set(attr::DAGMAN_NODES_LOG, self.nodes_log.as_str());
+        own.set("DAGManNodesMask", MASK);
+        own.set(NODE_RETRY, i64::from(retry));
+        own.set(attr::SUBMIT_EVENT_NOTES, format!("DAG Node: {}", node.name()));
+        if self.generation > 0 {
+            own.set(GENERATION, i64::from(self.generation));
+        }
+        let priority = self.manner.priority + node.priority();
+        if priority != 0 {
+            own.set(attr::JOB_PRIO, i64::from(priority));
+        }
+        if self.manner.suppress_notification {
+            own.set(attr::JOB_NOTIFICATION, 0);
+        }
+        own
+    }
+}
+
+/// The events that HTCondor 25.14's dagman has written to the nodes' log.
+const MASK: &str = "0,1,2,4,5,7,9,10,11,12,13,16,17,24,27,35,36,40";
+
+impl Prepared {
+    /// The node's cluster, once its number is known.
+    pub(super) fn make(&self, cluster: ClusterId) -> Result<ClusterSpec, String> {
+        let mut numbers = std::iter::once(cluster);
+        let mut next = || {
+            numbers.next().ok_or_else(|| {
+                jobspec::Diagnostic::error("a node's jobs are one cluster: the executable changes between queue statements")
+            })
+        };
+        let made = self.description.expand(&*self.site, &mut next, &self.options);
+        let made = made.map_err(|problems| told(&problems))?;
+        let Some((_, mut spec)) = made.clusters.into_iter().next() else {
+            return Err("the description queues no jobs".to_owned());
+        };
+        if spec.ad.get(attr::JOB_BATCH_NAME).is_none() {
+            spec.ad.set(attr::JOB_BATCH_NAME, self.batch_name.as_str());
+        }
+        spec.ad.update(&self.own);
+        if self.without_log {
+            spec.ad.remove(attr::USER_LOG);
+        }
+        Ok(spec)
+    }
+}
+
+/// `A,B`, and the attribute that has it.
+fn parent_names(core: &Core, node: &Node<'_>) -> String {
+    let names = node.parents().map(|edge| core.workflow().node(edge.node).name());
+    names.collect::<Vec<_>>().join(",")
+}
+
+/// The names of a node's parents as an attribute.
+pub(super) fn add_parents(core: &Core, node: NodeIndex, spec: &mut ClusterSpec) {
+    let node = core.workflow().node(node);
+    if node.parents().len() > 0 {
+        spec.ad.set(PARENT_NAMES, Expr::from(parent_names(core, &node).as_str()));
+    }
+}
+
+/// VARS may use the node's own macros.
+fn with_macros(value: &str, name: &str, retry: u32) -> String {
+    value.replace("$(JOB)", name).replace("$(RETRY)", &retry.to_string())
+}
+
+fn told(problems: &[jobspec::Diagnostic]) -> String {
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    let texts: Vec<String> = errors.map(|problem| problem.render().trim().to_owned()).collect();
+    texts.join("; ").replace('\n', " ")
+}
+
+/// The token of a node's attempt: asked twice, the schedd has one cluster.
+fn token(dag: ClusterId, generation: u32, name: &str, retry: u32) -> SubmitToken {
+    let mut hash = sha2::Sha256::new();
+    hash.update(name.as_bytes());
+    hash.update([0]);
+    for number in [dag.0, generation, retry] {
+        hash.update(number.to_le_bytes());
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    SubmitToken(bytes)
+}
+
+/// What a dagman needs to find its pool.
+pub fn pool_variables() -> Vec<(String, String)> {
+    let home = std::env::var(client::HOME_VARIABLE).ok().filter(|home| !home.is_empty());
+    home.map(|home| (client::HOME_VARIABLE.to_owned(), home)).into_iter().collect()
+}
+
+/// An error of the operating system without its number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attempt_of_every_node_has_a_token_of_its_own() {
+        let mut tokens = std::collections::BTreeSet::new();
+        for dag in 1..5 {
+            for generation in 0..3 {
+                for name in ["A", "B", "A0", "B+A"] {
+                    for retry in 0..5 {
+                        tokens.insert(token(ClusterId(dag), generation, name, retry));
+                    }
+                }
+            }
+        }
+        assert_eq!(tokens.len(), 4 * 3 * 4 * 5);
+        assert_eq!(token(ClusterId(1), 0, "A", 0), token(ClusterId(1), 0, "A", 0));
+    }
+}

@@ -14,6 +14,7 @@ mod engine;
 mod facts;
 mod files;
 mod journal;
+mod knobs;
 mod macros;
 mod records;
 mod rescues;
@@ -31,11 +32,11 @@ use crate::record::Names;
 use crate::record::condor_sub::Program;
 
 pub use engine::run;
+pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
 pub use rescues::{Start, choose, rename_all, rename_newer};
 pub use submit::pool_variables;
 
 /// A workflow that is to be run.
-#[derive(Debug)]
 pub struct Setup {
     /// The pool.
     pub home: Home,
@@ -57,8 +58,8 @@ pub struct Setup {
     pub start: Start,
     /// The command line, for dagman.out.
     pub argv: Vec<String>,
-    /// Reads the DAG files. What is wrong is told a line each.
-    pub load: fn(&[String], &Manner) -> Result<Workflow, Vec<String>>,
+    /// Reads the DAG files.
+    pub load: Box<Load>,
 }
 
 /// How a run is made.
@@ -86,9 +87,28 @@ pub struct Manner {
     pub munge_node_names: bool,
     /// `-UseDagDir`.
     pub use_dag_dir: bool,
-    /// `DAGMAN_MAX_SUBMITS_PER_INTERVAL` and `DAGMAN_USER_LOG_SCAN_INTERVAL` seconds, where somebody set the first: so many nodes in that time.
-    pub pace: Option<(u32, u32)>,
 }
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            dagman: Program::default(),
+            inherited: Vec::new(),
+            priority: 0,
+            append_vars: false,
+            strict: 1,
+            max_rescue: 100,
+            reset_retries: true,
+            suppress_job_logs: false,
+            suppress_notification: false,
+            munge_node_names: true,
+            use_dag_dir: false,
+        }
+    }
+}
+
+/// Reads the DAG files, with the rescue file that the run begins from. What is wrong, or odd, is told a line each.
+pub type Load = dyn Fn(Option<&str>) -> Result<(Workflow, Vec<String>), Vec<String>>;
 
 /// Why a run could not be made. The DAG is where it was.
 #[derive(Debug, thiserror::Error)]
@@ -124,16 +144,6 @@ pub enum ShellError {
     /// There is no job of dagman's own.
     #[error("there is no job {0} in the queue: a DAG is run by submit_dag")]
     NoJob(ClusterId),
-    /// A rescue file says something that rescue files do not say.
-    #[error("{path}:{line}: a rescue file has lines DONE and RETRY, not '{text}'")]
-    Rescue {
-        /// Which.
-        path: String,
-        /// Where, from 1.
-        line: usize,
-        /// What.
-        text: String,
-    },
     /// The runtime.
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),

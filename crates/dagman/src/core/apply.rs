@@ -90,13 +90,8 @@ impl Core {
 
     fn begin(&mut self) {
         let nodes = |core: &Self| (0..core.nodes.len()).map(NodeIndex::new);
-        let before: Vec<NodeIndex> = nodes(self)
-            .filter(|node| self.node(*node).is_done())
-            .chain(self.options.done.clone())
-            .collect();
-        for node in before {
-            let is_new = !matches!(self.state(node), NodeState::Done);
-            if is_new && self.node(node).kind() != NodeKind::Final {
+        for node in nodes(self) {
+            if self.node(node).is_done() && self.node(node).kind() != NodeKind::Final {
                 self.done(node);
             }
         }

@@ -219,10 +219,7 @@ impl Core {
             retries: 0,
             pre: None,
         };
-        let mut nodes: Vec<Standing> = workflow.nodes().map(standing).collect();
-        for (node, used) in &options.retries_used {
-            nodes[node.position()].retries = *used;
-        }
+        let nodes: Vec<Standing> = workflow.nodes().map(standing).collect();
         let beside = workflow.services().count() + usize::from(workflow.provisioner().is_some());
         let total = (nodes.len() - beside) as u64;
         let counts = Counts {

@@ -407,10 +407,6 @@ pub struct Options {
     pub max_job_holds: u32,
     /// How often a submission is tried (`DAGMAN_MAX_SUBMIT_ATTEMPTS`).
     pub max_submit_attempts: u32,
-    /// Nodes that are done before it begins, as a rescue file says, besides those that the workflow itself says so of.
-    pub done: Vec<NodeIndex>,
-    /// The attempts that nodes had used before, of a rescue that keeps them (`DAGMAN_RESET_RETRIES_UPON_RESCUE = false`).
-    pub retries_used: Vec<(NodeIndex, u32)>,
 }
 
 impl Default for Options {
@@ -424,8 +420,6 @@ impl Default for Options {
             tolerance: 0,
             max_job_holds: 100,
             max_submit_attempts: 6,
-            done: Vec::new(),
-            retries_used: Vec::new(),
         }
     }
 }

@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const TELL_MS: u64 = 2000;
 
 /// What dagman exits with to be started again where it was.
-pub const RESTART: i32 = 3;
+pub(super) const RESTART: i32 = 3;
 
 /// Runs a workflow to its end, or until its process is to end; gives the exit status.
 ///
@@ -84,7 +84,7 @@ struct Engine {
 }
 
 impl Engine {
-    async fn begin(mut setup: Setup) -> Result<Self, ShellError> {
+    async fn begin(setup: Setup) -> Result<Self, ShellError> {
         let now = now();
         let removal = signal(SignalKind::user_defined1()).map_err(ShellError::Runtime)?;
         let ending = signal(SignalKind::terminate()).map_err(ShellError::Runtime)?;
@@ -99,19 +99,12 @@ impl Engine {
         let zone = jiff::tz::TimeZone::system();
         let stamp = Stamp::new(now.wall, zone.clone());
         say_banner(&mut out, &setup, &stamp, &batch_name, &nodes_log)?;
-        let workflow = (setup.load)(&setup.dag_files, &setup.manner).map_err(|problems| {
-            say_problems(&mut out, &setup, &stamp, &problems);
-            ShellError::Dag(problems)
-        })?;
-        let workflow = Arc::new(workflow);
-        let shape = journal::shape(&workflow);
         let path = setup.names.journal();
         let past = journal::read(&path)?.filter(|past| past.head.job == setup.job.0);
         let (past, generation) = match past {
             Some(past) if matches!(past.events.last(), Some(Event::Finished { .. })) => {
                 (None, past.head.generation + 1)
             }
-            Some(past) if past.head.shape != shape => return Err(ShellError::Changed),
             Some(past) => {
                 let generation = past.head.generation;
                 (Some(past), generation)
@@ -123,8 +116,15 @@ impl Engine {
             (None, Start::From(number, path)) => (*number, Some(path.clone())),
             (None, Start::Fresh) => (None, None),
         };
-        if let Some(from) = &from {
-            rescues::apply(from, &workflow, &mut setup.options)?;
+        let (workflow, warnings) = (setup.load)(from.as_deref()).map_err(|problems| {
+            say_problems(&mut out, &setup, &stamp, &problems);
+            ShellError::Dag(problems)
+        })?;
+        put(&mut out, &stamp, &warnings).map_err(ShellError::file("write", &setup.out))?;
+        let workflow = Arc::new(workflow);
+        let shape = journal::shape(&workflow);
+        if past.as_ref().is_some_and(|past| past.head.shape != shape) {
+            return Err(ShellError::Changed);
         }
         let mut core = Core::new(workflow, setup.options.clone());
         let mut records = Records::open(
@@ -160,7 +160,10 @@ impl Engine {
                 (Journal::begin(&path, &head)?, vec![Input::Begin], first, began_ms)
             }
         };
-        let known = known_jobs(&schedd, setup.job, generation).await?;
+        // What is past is looked through only where nothing else is left of an earlier life.
+        let starts = own.literal(attr::NUM_JOB_STARTS).and_then(Value::as_i64).unwrap_or(0);
+        let with_past = past.is_none() && starts > 1;
+        let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
         let submitter = Submitter::new(&setup, generation, batch_name, nodes_log);
         let following = schedd.follow(next, Select::All);
         Ok(Self {
@@ -508,9 +511,13 @@ async fn known_jobs(
     schedd: &Schedd,
     job: ClusterId,
     generation: u32,
+    with_past: bool,
 ) -> Result<BTreeMap<(String, u32), (ClusterId, u32)>, ShellError> {
     let mut known: BTreeMap<(String, u32), (ClusterId, u32)> = BTreeMap::new();
     for finished in [false, true] {
+        if finished && !with_past {
+            continue;
+        }
         let constraint = format!("{} == {job}", attr::DAGMAN_JOB_ID).parse::<Expr>().ok();
         let projection = OWN_JOBS.into_iter().map(Into::into).collect();
         let query = Query { constraint, projection, finished, ..Query::of(Select::All) };

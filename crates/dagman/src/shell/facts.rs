@@ -1,6 +1,6 @@
 //! What an entry of the schedd's record says of a job, in the core's words.
 
-use model::{AfterRun, Hold, JobEvent, JobId, RunEnd, attr};
+use model::{AfterRun, Hold, JobEvent, JobId, ProgramEnd, RunEnd, attr};
 use proto::client::{Happening, Recorded};
 
 use crate::core::{JobEnd, JobFact};
@@ -57,12 +57,18 @@ fn held(hold: &Hold) -> JobFact {
 /// The end of a job that completed. Ends that name no code are failures.
 fn of_end(end: &RunEnd) -> JobEnd {
     match end {
-        RunEnd::Exited { code } => JobEnd::Exited(*code),
-        RunEnd::Signaled { signal, .. } => JobEnd::Signaled(*signal),
+        RunEnd::Program(end) => of_program(end),
         RunEnd::UpToDate => JobEnd::Exited(0),
-        RunEnd::OutputFailed { end, .. } => of_end(end),
-        RunEnd::ScriptFailed { ended, .. } => of_end(ended),
+        RunEnd::OutputFailed { end, .. } => of_program(end),
+        RunEnd::ScriptFailed { ended, .. } => of_program(ended),
         RunEnd::StartFailed(_) | RunEnd::Vacated { .. } | RunEnd::Lost { .. } => JobEnd::Exited(1),
+    }
+}
+
+fn of_program(end: &ProgramEnd) -> JobEnd {
+    match end {
+        ProgramEnd::Exited { code } => JobEnd::Exited(*code),
+        ProgramEnd::Signaled { signal, .. } => JobEnd::Signaled(*signal),
     }
 }
 

@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use super::{ShellError, files};
-use crate::Workflow;
-use crate::core::Options;
 use crate::record::{Names, names};
 
 /// Where a run begins.
@@ -71,32 +69,4 @@ pub fn rename_newer(names: &Names, number: u32) -> Result<(), ShellError> {
 /// If one cannot be renamed.
 pub fn rename_all(names: &Names) -> Result<(), ShellError> {
     rename_newer(names, 0)
-}
-
-/// Has the core begin where a rescue file says.
-pub(super) fn apply(
-    path: &str,
-    workflow: &Workflow,
-    options: &mut Options,
-) -> Result<(), ShellError> {
-    let text = std::fs::read_to_string(path).map_err(ShellError::file("read", path))?;
-    for (at, line) in text.lines().enumerate() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let unreadable =
-            || ShellError::Rescue { path: path.to_owned(), line: at + 1, text: line.to_owned() };
-        let node = |name: &str| workflow.find(name).ok_or_else(unreadable);
-        match words.as_slice() {
-            [] => {}
-            [first, ..] if first.starts_with('#') => {}
-            [word, name] if word.eq_ignore_ascii_case("DONE") => options.done.push(node(name)?),
-            [word, name, left, ..] if word.eq_ignore_ascii_case("RETRY") => {
-                let node = node(name)?;
-                let left: u32 = left.parse().map_err(|_| unreadable())?;
-                let max = workflow.node(node).retry().map_or(left, |retry| retry.max);
-                options.retries_used.push((node, max.saturating_sub(left)));
-            }
-            _ => return Err(unreadable()),
-        }
-    }
-    Ok(())
 }

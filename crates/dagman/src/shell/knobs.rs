@@ -1,0 +1,130 @@
+//! DAGMan's settings by their names in HTCondor's configuration. Where they are written, the caller knows.
+
+use super::Manner;
+use crate::core::Options;
+
+/// What the settings come to.
+#[derive(Clone, Debug)]
+pub struct Knobs {
+    /// For the core.
+    pub options: Options,
+    /// For the shell.
+    pub manner: Manner,
+    /// `DAGMAN_AUTO_RESCUE`.
+    pub auto_rescue: bool,
+    /// `DAGMAN_USE_JOIN_NODES`.
+    pub join_nodes: bool,
+    /// `DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS`.
+    pub any_name_characters: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            options: Options::default(),
+            manner: Manner::default(),
+            auto_rescue: true,
+            join_nodes: true,
+            any_name_characters: false,
+        }
+    }
+}
+
+/// A setting that is not of its kind.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} = {value}: {wanted} is wanted")]
+pub struct KnobError {
+    name: String,
+    value: String,
+    wanted: &'static str,
+}
+
+/// The settings that are read, in order.
+pub const NAMES: &[&str] = &[
+    "DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS",
+    "DAGMAN_ALWAYS_RUN_POST",
+    "DAGMAN_AUTO_RESCUE",
+    "DAGMAN_DEFAULT_APPEND_VARS",
+    "DAGMAN_DEFAULT_PRIORITY",
+    "DAGMAN_MAX_HOLD_SCRIPTS",
+    "DAGMAN_MAX_JOBS_IDLE",
+    "DAGMAN_MAX_JOBS_SUBMITTED",
+    "DAGMAN_MAX_JOB_HOLDS",
+    "DAGMAN_MAX_POST_SCRIPTS",
+    "DAGMAN_MAX_PRE_SCRIPTS",
+    "DAGMAN_MAX_RESCUE_NUM",
+    "DAGMAN_MAX_SUBMIT_ATTEMPTS",
+    "DAGMAN_MUNGE_NODE_NAMES",
+    "DAGMAN_NODE_JOB_FAILURE_TOLERANCE",
+    "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE",
+    "DAGMAN_RESET_RETRIES_UPON_RESCUE",
+    "DAGMAN_RETRY_NODE_FIRST",
+    "DAGMAN_SUBMIT_DEPTH_FIRST",
+    "DAGMAN_SUPPRESS_JOB_LOGS",
+    "DAGMAN_SUPPRESS_NOTIFICATION",
+    "DAGMAN_USE_JOIN_NODES",
+    "DAGMAN_USE_STRICT",
+];
+
+impl Knobs {
+    /// Sets one. Whether there is such a setting.
+    ///
+    /// # Errors
+    /// If the value is not of its kind.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<bool, KnobError> {
+        let error = |wanted| KnobError { name: name.to_owned(), value: value.to_owned(), wanted };
+        let number = || value.trim().parse::<u32>().map_err(|_| error("a number"));
+        let truth = || match value.trim().to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "1" => Ok(true),
+            "false" | "f" | "no" | "0" => Ok(false),
+            _ => Err(error("True or False")),
+        };
+        let (options, manner) = (&mut self.options, &mut self.manner);
+        match name.to_ascii_uppercase().as_str() {
+            "DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS" => self.any_name_characters = truth()?,
+            "DAGMAN_ALWAYS_RUN_POST" => options.always_run_post = truth()?,
+            "DAGMAN_AUTO_RESCUE" => self.auto_rescue = truth()?,
+            "DAGMAN_DEFAULT_APPEND_VARS" => manner.append_vars = truth()?,
+            "DAGMAN_DEFAULT_PRIORITY" => {
+                manner.priority = value.trim().parse().map_err(|_| error("a number"))?;
+            }
+            "DAGMAN_MAX_HOLD_SCRIPTS" => options.throttles.hold = number()?,
+            "DAGMAN_MAX_JOBS_IDLE" => options.throttles.idle = number()?,
+            "DAGMAN_MAX_JOBS_SUBMITTED" => options.throttles.jobs = number()?,
+            "DAGMAN_MAX_JOB_HOLDS" => options.max_job_holds = number()?,
+            "DAGMAN_MAX_POST_SCRIPTS" => options.throttles.post = number()?,
+            "DAGMAN_MAX_PRE_SCRIPTS" => options.throttles.pre = number()?,
+            "DAGMAN_MAX_RESCUE_NUM" => {
+                manner.max_rescue = number()?.min(crate::record::names::MAX_RESCUE);
+            }
+            "DAGMAN_MAX_SUBMIT_ATTEMPTS" => options.max_submit_attempts = number()?.clamp(1, 16),
+            "DAGMAN_MUNGE_NODE_NAMES" => manner.munge_node_names = truth()?,
+            "DAGMAN_NODE_JOB_FAILURE_TOLERANCE" => options.tolerance = number()?,
+            "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE" => options.remove_on_failure = truth()?,
+            "DAGMAN_RESET_RETRIES_UPON_RESCUE" => manner.reset_retries = truth()?,
+            "DAGMAN_RETRY_NODE_FIRST" => options.retry_node_first = truth()?,
+            "DAGMAN_SUBMIT_DEPTH_FIRST" => options.depth_first = truth()?,
+            "DAGMAN_SUPPRESS_JOB_LOGS" => manner.suppress_job_logs = truth()?,
+            "DAGMAN_SUPPRESS_NOTIFICATION" => manner.suppress_notification = truth()?,
+            "DAGMAN_USE_JOIN_NODES" => self.join_nodes = truth()?,
+            "DAGMAN_USE_STRICT" => manner.strict = number()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_a_setting_and_says_what_it_wants() {
+        for name in NAMES {
+            let mut knobs = Knobs::default();
+            assert_eq!(knobs.set(name, "1"), Ok(true), "{name}");
+            assert!(knobs.set(name, "many").is_err(), "{name}");
+        }
+        assert_eq!(Knobs::default().set("DAGMAN_USE_SHARED_PORT", "1"), Ok(false));
+    }
+}

@@ -173,9 +173,7 @@ impl Submitter {
         let parents = parent_names(core, node);
         for (name, value) in [
             ("JOB", node.name().to_owned()),
-            ("NODE", node.name().to_owned()),
             ("RETRY", retry.to_string()),
-            ("MAX_RETRIES", node.retry().map_or(0, |retry| retry.max).to_string()),
             ("DAG_STATUS", core.progress().status.number().to_string()),
             ("FAILED_COUNT", counts.failed.to_string()),
             ("DAGManJobId", self.dag.to_string()),

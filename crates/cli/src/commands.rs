@@ -9,3 +9,4 @@ pub mod running;
 pub mod submit;
 pub mod tools;
 pub mod watching;
+pub mod workflows;

@@ -56,6 +56,8 @@ use crate::commands::watching::q;
 use crate::commands::watching::tail;
 use crate::commands::watching::wait;
 use crate::commands::watching::watch_q;
+use crate::commands::workflows::dagman;
+use crate::commands::workflows::submit_dag;
 use crate::line::args::{self, ArgError};
 use crate::line::call::{Call, Voice};
 use crate::line::exit::Exit;
@@ -93,6 +95,7 @@ macro_rules! verb {
 /// All verbs, in the order in which help lists them.
 pub const VERBS: &[Verb] = &[
     verb!("submit", ["condor_submit"], submit::SubmitArgs => submit::run, not yet submit::NOT_YET),
+    verb!("submit_dag", ["condor_submit_dag"], submit_dag::SubmitDagArgs => ref submit_dag::run, not yet submit_dag::NOT_YET),
     verb!("q", ["condor_q"], q::QArgs => ref q::run, not yet q::NOT_YET),
     verb!("status", ["condor_status"], status::StatusArgs => ref status::run, not yet status::NOT_YET),
     verb!("history", ["condor_history"], history::HistoryArgs => ref history::run, not yet history::NOT_YET),
@@ -121,6 +124,7 @@ pub const VERBS: &[Verb] = &[
     verb!("help", [], help::HelpArgs => |args, _| help::run(args)),
     verb!("curl_plugin", [], curl_plugin::CurlPluginArgs => |args, _| curl_plugin::run(&args)),
     verb!("terminal", [], terminal::TerminalArgs => |args, _| terminal::run(&args)),
+    verb!("dagman", ["condor_dagman"], dagman::DagmanArgs => ref dagman::run),
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
@@ -357,7 +361,7 @@ pub(crate) fn program() -> Command {
              (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do, and those of PBS (qsub, qstat, ...).",
         )
         .disable_help_subcommand(true)
-        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "curl_plugin", "terminal"].contains(&verb.name))))
+        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "dagman", "curl_plugin", "terminal"].contains(&verb.name))))
 }
 
 #[cfg(test)]

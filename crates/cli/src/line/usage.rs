@@ -45,6 +45,12 @@ impl Usage {
                 (include_str!("usage/condor_status.txt"), err, err, Some("Error:  Unknown option "))
             }
             "condor_submit" => (include_str!("usage/condor_submit.txt"), out, err, None),
+            "condor_submit_dag" => (
+                include_str!("usage/condor_submit_dag.txt"),
+                out,
+                out,
+                Some("Error: Unknown flag '"),
+            ),
             "condor_qedit" => (include_str!("usage/condor_qedit.txt"), err, err, None),
             "condor_prio" => (include_str!("usage/condor_prio.txt"), err, err, None),
             "condor_wait" => (include_str!("usage/condor_wait.txt"), err, err, None),
@@ -90,7 +96,8 @@ impl Usage {
 
     /// What is said of an option that does not exist.
     pub fn unknown(&self, option: &str) -> String {
-        self.unknown.map(|before| format!("{before}{option}")).unwrap_or_default()
+        let close = |before: &str| if before.ends_with('\'') { "' provided" } else { "" };
+        self.unknown.map(|before| format!("{before}{option}{}", close(before))).unwrap_or_default()
     }
 }
 

@@ -5,6 +5,7 @@ mod beside;
 mod chirp;
 mod commands;
 mod configuration;
+mod dag;
 mod devices;
 mod faults;
 mod goldens;

@@ -1,0 +1,5 @@
+//! Workflows: a DAG becomes a job that runs it.
+
+mod dag_files;
+pub mod dagman;
+pub mod submit_dag;

@@ -1,0 +1,174 @@
+//! `updraft dagman`, `condor_dagman`: the process that runs a workflow. A user does not call it: `submit_dag` makes a job that does. Its
+//! options are those that `.condor.sub` files have.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use client::Home;
+use dagman::record::Names;
+use dagman::record::condor_sub::Program;
+use dagman::shell::{self, Knobs, Setup, ShellError, Start};
+use model::{ClusterId, JobId};
+
+use crate::commands::workflows::dag_files::{self, Reading};
+use crate::line::call::Call;
+
+/// Run a workflow: what the job of a DAG does.
+#[derive(Debug, clap::Args)]
+pub struct DagmanArgs {
+    /// Options in HTCondor's spelling, as `.condor.sub` files have them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    words: Vec<String>,
+}
+
+/// The job that this process is: the schedd says it to jobs of the scheduler universe.
+const JOB_ID: &str = "CONDOR_ID";
+
+/// What the options say.
+#[derive(Debug, Default)]
+struct Options {
+    dag_files: Vec<String>,
+    lock: Option<String>,
+    config: Option<String>,
+    rescue_from: Option<u32>,
+    rescue_file: Option<String>,
+    use_dag_dir: bool,
+    settings: Vec<(&'static str, String)>,
+    inherited: Vec<String>,
+    dagman: Option<String>,
+    /// Without a job of its own: `-help` and the like.
+    version: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If it is no job of a pool, or its files cannot be read or written.
+pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
+    let options = read(&args.words)?;
+    if options.version {
+        println!("{}\n{}", crate::line::release::condor_version(), crate::line::release::condor_platform());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(primary) = options.dag_files.first().cloned() else {
+        bail!("no DAG file is named: a DAG is run by submit_dag")
+    };
+    let home = Home::from_environment();
+    let job = std::env::var(JOB_ID).unwrap_or_default();
+    let job: JobId = job.parse().with_context(|| {
+        format!("{JOB_ID} names no job: dagman runs as a job, which submit_dag makes")
+    })?;
+    let mut knobs = Knobs::default();
+    dag_files::configure(&home, &mut knobs, options.config.as_deref())?;
+    for (name, value) in &options.settings {
+        knobs.set(name, value)?;
+    }
+    if options.rescue_from.is_some() || options.rescue_file.is_some() {
+        knobs.auto_rescue = false;
+    }
+    let names = Names::new(&primary, options.dag_files.len() > 1);
+    let start = match &options.rescue_file {
+        Some(path) => Start::From(None, path.clone()),
+        None => shell::choose(&names, knobs.auto_rescue, options.rescue_from)?,
+    };
+    let reading = Reading {
+        files: options.dag_files.clone(),
+        use_dag_dir: options.use_dag_dir,
+        knobs: knobs.clone(),
+    };
+    let mut manner = knobs.manner;
+    manner.dagman = own_program(options.dagman.as_deref())?;
+    manner.inherited = options.inherited;
+    let out = std::env::var("_CONDOR_DAGMAN_LOG").ok().filter(|path| !path.is_empty());
+    let setup = Setup {
+        home,
+        job: ClusterId(job.cluster.0),
+        lock: options.lock.unwrap_or_else(|| names.lock()),
+        out: out.unwrap_or_else(|| names.dagman_out()),
+        dag_files: options.dag_files,
+        names,
+        options: knobs.options,
+        manner,
+        start,
+        argv: std::iter::once("condor_dagman".to_owned()).chain(args.words.clone()).collect(),
+        load: Box::new(move |rescue| reading.load(rescue)),
+    };
+    println!("Executing condor dagman ... ");
+    match shell::run(setup) {
+        Ok(status) => Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1))),
+        // What is wrong with a DAG stays wrong: the job leaves the queue.
+        Err(error @ (ShellError::Dag(_) | ShellError::Locked { .. } | ShellError::Changed)) => {
+            eprintln!("ERROR: {error}");
+            Ok(ExitCode::from(1))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The program that runs this one's sub-DAGs: the same.
+fn own_program(named: Option<&str>) -> Result<Program> {
+    let own = std::env::current_exe().context("find this program's own file")?;
+    let own = own.to_string_lossy().into_owned();
+    match named {
+        Some(path) if path != own => Ok(Program { path: path.to_owned(), words: Vec::new() }),
+        Some(_) | None => Ok(Program { path: own, words: vec!["condor_dagman".to_owned()] }),
+    }
+}
+
+/// Options with a value that set a setting, in lower case.
+const SETTINGS: [(&str, &str); 8] = [
+    ("-maxjobs", "DAGMAN_MAX_JOBS_SUBMITTED"),
+    ("-maxidle", "DAGMAN_MAX_JOBS_IDLE"),
+    ("-maxpre", "DAGMAN_MAX_PRE_SCRIPTS"),
+    ("-maxpost", "DAGMAN_MAX_POST_SCRIPTS"),
+    ("-maxhold", "DAGMAN_MAX_HOLD_SCRIPTS"),
+    ("-autorescue", "DAGMAN_AUTO_RESCUE"),
+    ("-priority", "DAGMAN_DEFAULT_PRIORITY"),
+    ("-suppress_notification", "DAGMAN_SUPPRESS_NOTIFICATION"),
+];
+
+fn read(words: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let name = word.to_ascii_lowercase();
+        let mut value = || {
+            let value = rest.next().cloned();
+            value.with_context(|| format!("{word} needs a value"))
+        };
+        match name.as_str() {
+            "-dag" => options.dag_files.push(value()?),
+            "-lockfile" => options.lock = Some(value()?),
+            "-config" => options.config = Some(value()?),
+            "-dorescuefrom" => {
+                let number = value()?;
+                let number = number.parse().with_context(|| format!("{word} {number}"))?;
+                options.rescue_from = Some(number).filter(|number| *number > 0);
+            }
+            "-rescuefile" | "-load_save" => options.rescue_file = Some(value()?),
+            "-dagman" => options.dagman = Some(value()?),
+            "-usedagdir" => options.use_dag_dir = true,
+            "-alwaysrunpost" => {
+                options.settings.push(("DAGMAN_ALWAYS_RUN_POST", "True".to_owned()));
+            }
+            "-dontalwaysrunpost" => {
+                options.settings.push(("DAGMAN_ALWAYS_RUN_POST", "False".to_owned()));
+            }
+            "-suppress_notification" | "-dont_suppress_notification" => {
+                let value = (name == "-suppress_notification").to_string();
+                options.settings.push(("DAGMAN_SUPPRESS_NOTIFICATION", value));
+                options.inherited.push(word.clone());
+            }
+            // Of daemon core and of condor_submit_dag: what they say of this program holds anyway.
+            "-f" | "-t" | "-force" | "-dorecovery" | "-allowversionmismatch" | "-waitfordebug" => {}
+            "-l" | "-csdversion" | "-debug" | "-a" => drop(value()?),
+            "-version" => options.version = true,
+            other => match SETTINGS.iter().find(|(option, _)| *option == other) {
+                Some((_, setting)) => options.settings.push((setting, value()?)),
+                None => bail!("{word}: dagman has no such option"),
+            },
+        }
+    }
+    Ok(options)
+}

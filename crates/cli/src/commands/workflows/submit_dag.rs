@@ -1,0 +1,337 @@
+//! `updraft submit_dag`, `condor_submit_dag`: a DAG becomes a job that runs it. This file has the options and the order of things; the
+//! description of the job is `dagman::record::condor_sub`'s.
+
+mod say;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use client::{Home, RealSite};
+use dagman::Workflow;
+use dagman::record::Names;
+use dagman::record::condor_sub::{DagJob, Program};
+use dagman::shell::{self, Knobs};
+use jobspec::submit::SubmitOptions;
+use model::ClusterId;
+
+use crate::commands::workflows::dag_files::{self, Reading};
+use crate::line::exit::Exit;
+use crate::line::usage::Mistake;
+use crate::line::call::{Call, Voice};
+
+/// Options of `condor_submit_dag` that are not built.
+pub const NOT_YET: &[&str] =
+    &["remote", "r", "valgrind", "schedd-daemon-ad-file", "schedd-address-file", "do_recurse"];
+
+/// Submit a DAG: a job that runs a workflow goes into the queue.
+#[derive(Debug, clap::Args)]
+pub struct SubmitDagArgs {
+    /// The DAG files. Several are one workflow, with numbers before their nodes' names.
+    #[arg(value_name = "DAG")]
+    dags: Vec<String>,
+    /// Write the description of the DAG's job, and do not submit it.
+    #[arg(long = "no_submit")]
+    no_submit: bool,
+    /// Print only the id of the DAG's job.
+    #[arg(long)]
+    terse: bool,
+    /// Accepted: more is said where there is more to say.
+    #[arg(long, short = 'v', hide = true)]
+    verbose: bool,
+    /// Overwrite what an earlier run has left, and put its rescue files aside.
+    #[arg(long, short = 'f')]
+    force: bool,
+    /// Write the description of the DAG's job anew, and go on.
+    #[arg(long = "update_submit")]
+    update_submit: bool,
+    /// So many nodes in the queue at a time; 0 is no limit.
+    #[arg(long, value_name = "N")]
+    maxjobs: Option<u32>,
+    /// No more nodes into the queue while so many jobs wait.
+    #[arg(long, value_name = "N")]
+    maxidle: Option<u32>,
+    /// So many PRE scripts at a time.
+    #[arg(long, value_name = "N")]
+    maxpre: Option<u32>,
+    /// So many POST scripts at a time.
+    #[arg(long, value_name = "N")]
+    maxpost: Option<u32>,
+    /// So many HOLD scripts at a time.
+    #[arg(long, value_name = "N")]
+    maxhold: Option<u32>,
+    /// Added to the priority of every node.
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    priority: Option<i32>,
+    /// Begin from the newest rescue file if there is one (1, the default), or do not (0).
+    #[arg(long, value_name = "0|1")]
+    autorescue: Option<u8>,
+    /// Begin from this rescue file; later ones are put aside.
+    #[arg(long, value_name = "N")]
+    dorescuefrom: Option<u32>,
+    /// Begin from this file with DONE lines.
+    #[arg(long, value_name = "FILE")]
+    rescuefile: Option<String>,
+    /// Begin from this save point.
+    #[arg(long = "load_save", value_name = "FILE")]
+    load_save: Option<String>,
+    /// Accepted: a run that was interrupted goes on by itself.
+    #[arg(long, hide = true)]
+    dorecovery: bool,
+    /// POST scripts run after a failed PRE.
+    #[arg(long, conflicts_with = "dontalwaysrunpost")]
+    alwaysrunpost: bool,
+    /// They do not (the default).
+    #[arg(long)]
+    dontalwaysrunpost: bool,
+    /// A file with settings for this DAG.
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+    /// The lock of the run.
+    #[arg(long, value_name = "FILE")]
+    lockfile: Option<String>,
+    /// The folder of dagman.out.
+    #[arg(long = "outfile_dir", value_name = "DIR")]
+    outfile_dir: Option<String>,
+    /// What a DAG file names is in the file's own folder.
+    #[arg(long)]
+    usedagdir: bool,
+    /// Another program that runs the DAG.
+    #[arg(long, value_name = "PATH")]
+    dagman: Option<String>,
+    /// Put LINE into the description of the DAG's job. May be given several times.
+    #[arg(long, short = 'a', value_name = "LINE")]
+    append: Vec<String>,
+    /// Put the lines of FILE there.
+    #[arg(long = "insert_sub_file", value_name = "FILE")]
+    insert_sub_file: Option<String>,
+    /// Call the batch of all jobs NAME.
+    #[arg(long = "batch-name", value_name = "NAME")]
+    batch_name: Option<String>,
+    /// When the user gets mail about the DAG's job.
+    #[arg(long, value_name = "WHEN")]
+    notification: Option<String>,
+    /// No mail about the nodes' jobs.
+    #[arg(long = "suppress_notification", conflicts_with = "dont_suppress_notification")]
+    suppress_notification: bool,
+    /// Mail about the nodes' jobs, as they ask for it.
+    #[arg(long = "dont_suppress_notification")]
+    dont_suppress_notification: bool,
+    /// The DAG's job takes over the whole environment.
+    #[arg(long = "import_env")]
+    import_env: bool,
+    /// It takes over these variables too.
+    #[arg(long = "include_env", value_name = "NAMES")]
+    include_env: Vec<String>,
+    /// These variables are set: KEY=VALUE;KEY=VALUE.
+    #[arg(long = "insert_env", value_name = "PAIRS")]
+    insert_env: Vec<String>,
+    /// Accepted: sub-DAGs' descriptions are made when they start.
+    #[arg(long = "no_recurse", hide = true)]
+    no_recurse: bool,
+    /// Accepted: dagman.out has everything.
+    #[arg(long, hide = true, value_name = "LEVEL")]
+    debug: Option<u32>,
+    /// Accepted: any release reads any description.
+    #[arg(long = "allowversionmismatch", hide = true)]
+    allow_version_mismatch: bool,
+    /// 1, the only one: nodes are submitted directly.
+    #[arg(long = "submitmethod", value_name = "METHOD", hide = true)]
+    submit_method: Option<u8>,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If a file cannot be read or written, no pool answers, or it refuses.
+pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<ExitCode> {
+    if args.dags.is_empty() {
+        return Err(Mistake("ERROR: no dag file specified; aborting.").into());
+    }
+    if args.submit_method == Some(0) {
+        bail!("-SubmitMethod 0: nodes are submitted directly; no program is run for each");
+    }
+    if let Some(missing) = args.dags.iter().find(|dag| !Path::new(dag).is_file()) {
+        return Ok(say::missing(missing, call.voice));
+    }
+    let workflow = match read(args, call.voice)? {
+        Ok(workflow) => workflow,
+        Err(exit) => return Ok(exit),
+    };
+    let job = job(args, call, workflow.as_ref())?;
+    let names = job.names();
+    if let Err(exit) = make_room(args, &names, call.voice)? {
+        return Ok(exit);
+    }
+    let description = names.condor_sub();
+    std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
+    if args.no_submit {
+        say::written(&names, call.voice)?;
+        return Ok(Exit::Done.into());
+    }
+    let cluster = submit(args, &names)?;
+    say::submitted(&names, cluster, workflow.as_ref(), args.terse, call.voice)?;
+    Ok(Exit::Done.into())
+}
+
+/// Reads the DAG before anything is written. Under HTCondor's name only what its own command refuses is refused: the rest is told by
+/// dagman. Under ours nothing is submitted that could not run.
+fn read(args: &SubmitDagArgs, voice: Voice) -> Result<Result<Option<Workflow>, ExitCode>> {
+    let mut knobs = Knobs::default();
+    dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
+    let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
+    match reading.assemble(None) {
+        Ok(assembled) => {
+            if voice == Voice::Updraft {
+                assembled.warnings.iter().for_each(|warning| eprint!("{}", warning.render()));
+            }
+            Ok(Ok(Some(assembled.workflow)))
+        }
+        Err(problems) => Ok(say::problems(&problems, voice).map_or(Ok(None), Err)),
+    }
+}
+
+/// The job that runs the DAG.
+fn job(args: &SubmitDagArgs, call: &Call, workflow: Option<&Workflow>) -> Result<DagJob> {
+    let settings = workflow.map(Workflow::settings);
+    let mut appended = Vec::new();
+    if let Some(file) = &args.insert_sub_file {
+        appended.push(std::fs::read_to_string(file).with_context(|| format!("read {file}"))?);
+    }
+    let attributes = settings.iter().flat_map(|settings| &settings.job_attributes);
+    appended.extend(attributes.map(|(name, value)| format!("My.{name} = {value}")));
+    appended.extend(args.append.iter().cloned());
+    let mut get_env = args.include_env.clone();
+    get_env.extend(settings.iter().flat_map(|settings| settings.environment.get.clone()));
+    let mut environment = shell::pool_variables();
+    let set = settings.iter().flat_map(|settings| &settings.environment.set);
+    for pair in args.insert_env.iter().chain(set).flat_map(|pairs| pairs.split(';')) {
+        let (name, value) =
+            pair.split_once('=').with_context(|| format!("{pair} is no KEY=VALUE"))?;
+        environment.push((name.trim().to_owned(), value.to_owned()));
+    }
+    let own_config = settings.and_then(|settings| settings.config.clone());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words = words.iter().map(String::as_str).filter(|word| *word != "submit_dag");
+    Ok(DagJob {
+        dag_files: args.dags.clone(),
+        dagman: program(args, call)?,
+        options: options(args, own_config),
+        lock: args.lockfile.clone(),
+        out_dir: args.outfile_dir.clone(),
+        get_env,
+        import_env: args.import_env,
+        environment,
+        notification: args.notification.clone(),
+        appended,
+        made_by: format!("condor_submit_dag {}", words.collect::<Vec<_>>().join(" ")),
+    })
+}
+
+/// The program that runs the DAG: what was named; else the neighbour of the link that this was called by; else this program.
+fn program(args: &SubmitDagArgs, call: &Call) -> Result<Program> {
+    if let Some(path) = &args.dagman {
+        return Ok(Program { path: path.clone(), words: Vec::new() });
+    }
+    if call.voice == Voice::HtCondor {
+        let called = std::env::args().next().unwrap_or_default();
+        let neighbour = Path::new(&called).with_file_name("condor_dagman");
+        if neighbour.is_absolute() && neighbour.exists() {
+            let path = neighbour.to_string_lossy().into_owned();
+            return Ok(Program { path, words: Vec::new() });
+        }
+    }
+    let own = std::env::current_exe().context("find this program's own file")?;
+    let path = own.to_string_lossy().into_owned();
+    Ok(Program { path, words: vec!["condor_dagman".to_owned()] })
+}
+
+/// The options of dagman.
+fn options(args: &SubmitDagArgs, own_config: Option<String>) -> Vec<String> {
+    let mut options = Vec::new();
+    let mut pair = |name: &str, value: Option<String>| {
+        options.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
+    };
+    let number = |value: Option<u32>| value.map(|value| value.to_string());
+    pair("-MaxIdle", number(args.maxidle));
+    pair("-MaxJobs", number(args.maxjobs));
+    pair("-MaxPre", number(args.maxpre));
+    pair("-MaxPost", number(args.maxpost));
+    pair("-MaxHold", number(args.maxhold));
+    pair("-Priority", args.priority.map(|priority| priority.to_string()));
+    pair("-AutoRescue", Some(args.autorescue.unwrap_or(1).to_string()));
+    pair("-DoRescueFrom", number(args.dorescuefrom));
+    pair("-RescueFile", args.rescuefile.clone());
+    pair("-load_save", args.load_save.clone());
+    pair("-Config", args.config.clone().or(own_config));
+    let flags = [
+        (args.alwaysrunpost, "-AlwaysRunPost"),
+        (args.dontalwaysrunpost, "-DontAlwaysRunPost"),
+        (args.usedagdir, "-UseDagDir"),
+        (args.suppress_notification, "-Suppress_notification"),
+        (args.dont_suppress_notification, "-Dont_Suppress_notification"),
+    ];
+    options.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_owned()));
+    if args.force {
+        options.push("-force".to_owned());
+    }
+    options
+}
+
+/// Puts away what an earlier run has left, or says what is in the way.
+fn make_room(args: &SubmitDagArgs, names: &Names, voice: Voice) -> Result<Result<(), ExitCode>> {
+    if let Some(number) = args.dorescuefrom {
+        if !Path::new(&names.rescue(number)).exists() {
+            eprintln!("ERROR: there is no rescue file {}", names.rescue(number));
+            return Ok(Err(Exit::Failed.into()));
+        }
+        shell::rename_newer(names, number)?;
+    } else if args.force {
+        if voice == Voice::HtCondor {
+            eprintln!("Renaming rescue DAGs newer than number 0");
+        }
+        shell::rename_all(names)?;
+    }
+    if args.force {
+        for path in [names.condor_sub(), names.lib_out(), names.lib_err()] {
+            if Path::new(&path).exists() {
+                std::fs::remove_file(&path).with_context(|| format!("remove {path}"))?;
+            }
+        }
+        return Ok(Ok(()));
+    }
+    let auto = args.autorescue.unwrap_or(1) == 1;
+    let rescue = shell::choose(names, auto, args.dorescuefrom)?;
+    if let shell::Start::From(Some(number), _) = rescue {
+        say::rescue(number, args.terse)?;
+        return Ok(Ok(()));
+    }
+    if args.update_submit || args.no_submit && !Path::new(&names.condor_sub()).exists() {
+        return Ok(Ok(()));
+    }
+    let in_the_way: Vec<String> = [names.condor_sub(), names.dagman_log()]
+        .into_iter()
+        .filter(|path| Path::new(path).exists())
+        .collect();
+    if in_the_way.is_empty() {
+        return Ok(Ok(()));
+    }
+    say::in_the_way(&in_the_way);
+    Ok(Err(Exit::Failed.into()))
+}
+
+fn submit(args: &SubmitDagArgs, names: &Names) -> Result<ClusterId> {
+    let path = names.condor_sub();
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let description = client::parse(&text, &path)?;
+    let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
+    let batch = match &args.batch_name {
+        Some(name) => name.clone(),
+        None => format!("{}+$(cluster)", names.base()),
+    };
+    options.appends.push(format!("batch_name = {batch}"));
+    let submission = Home::from_environment().submit(&description, &RealSite::new()?, &options)?;
+    let first = submission.clusters.first().map(|(cluster, _)| *cluster);
+    first.context("the DAG's description queues no job")
+}

@@ -1,0 +1,212 @@
+//! Workflows: their nodes run in order, each as often as the DAG says, whatever is killed meanwhile.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Pool, eventually, signal};
+
+/// The example of the repository, where the pool submits from.
+fn example(pool: &Pool) -> PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/dag");
+    for entry in fs::read_dir(&from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), pool.work().join(entry.file_name())).unwrap();
+    }
+    pool.work()
+}
+
+fn write(pool: &Pool, name: &str, text: &str) {
+    fs::write(pool.work().join(name), text).unwrap();
+}
+
+fn script(pool: &Pool, name: &str, text: &str) {
+    let path = pool.work().join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Submits a DAG, and gives its job.
+fn submit(pool: &Pool, words: &[&str]) -> String {
+    let said = pool.ok(&[&["submit_dag", "-terse"], words].concat());
+    said.lines().last().unwrap().split(' ').next().unwrap().to_owned()
+}
+
+/// Waits for the end of a DAG, and says with what dagman exited.
+fn exit_of(pool: &Pool, job: &str) -> String {
+    eventually(&format!("the DAG {job} ends\n{}", said(pool)), || {
+        let status = pool.attribute(job, "JobStatus");
+        status == ["4"] || status == ["3"]
+    });
+    pool.attribute(job, "ExitCode").join(" ")
+}
+
+/// What dagman said, for a failure's reader.
+fn said(pool: &Pool) -> String {
+    let files = fs::read_dir(pool.work()).unwrap().flatten().map(|entry| entry.path());
+    let told = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        name.ends_with(".dagman.out") || name.ends_with(".lib.err")
+    };
+    files.filter(told).map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
+}
+
+/// The nodes' names in the order of these events in the nodes' log.
+fn order(pool: &Pool, log: &str, number: &str) -> Vec<String> {
+    let text = fs::read_to_string(pool.work().join(log)).unwrap();
+    let mut names = std::collections::BTreeMap::new();
+    let mut order = Vec::new();
+    for entry in text.split("...\n") {
+        let Some(id) = entry.split(['(', ')']).nth(1) else { continue };
+        if let Some((_, rest)) = entry.split_once("DAGNodeName = \"") {
+            names.insert(id.to_owned(), rest.split('"').next().unwrap().to_owned());
+        }
+        if entry.starts_with(number) {
+            order.push(names[id].clone());
+        }
+    }
+    order
+}
+
+#[test]
+fn the_books_diamond_runs_a_then_b_and_c_then_d() {
+    let pool = Pool::start(2);
+    let work = example(&pool);
+    let job = submit(&pool, &["simple.dag"]);
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    let ends = order(&pool, "simple.dag.nodes.log", "005");
+    assert_eq!((ends[0].as_str(), ends[3].as_str(), ends.len()), ("A", "D", 4), "{ends:?}");
+    let starts = order(&pool, "simple.dag.nodes.log", "001");
+    assert_eq!((starts[0].as_str(), starts[3].as_str()), ("A", "D"), "{starts:?}");
+    for (node, text) in [("a", "I am job A\n"), ("d", "I am job D\n")] {
+        let out = fs::read_to_string(work.join(format!("{node}_stdout.txt"))).unwrap();
+        assert_eq!(out, text);
+    }
+    let out = fs::read_to_string(work.join("simple.dag.dagman.out")).unwrap();
+    assert!(out.trim_end().ends_with("EXITING WITH STATUS 0"), "{out}");
+    assert!(out.contains("Node D job proc"), "{out}");
+    for left in ["simple.dag.metrics", "simple.dag.lib.out", "simple.dag.condor.sub"] {
+        assert!(work.join(left).exists(), "{left}");
+    }
+    for gone in ["simple.dag.lock", "simple.dag.journal", "simple.dag.rescue001"] {
+        assert!(!work.join(gone).exists(), "{gone}");
+    }
+}
+
+#[test]
+fn a_failure_leaves_a_rescue_file_and_the_rerun_runs_the_rest() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    script(&pool, "pre.sh", "#!/bin/sh\necho pre $* >> scripts\n");
+    script(&pool, "post.sh", "#!/bin/sh\necho post $* >> scripts\n[ $2 = 0 ]\n");
+    write(
+        &pool,
+        "node.sub",
+        "executable = /bin/sh\narguments = \"-c 'echo $(JOB) $(RETRY) >> runs; test -e go-$(JOB)'\"\nqueue\n",
+    );
+    write(
+        &pool,
+        "main.dag",
+        "JOB A node.sub\nJOB B node.sub\nJOB C node.sub\nPARENT A CHILD B\nPARENT B CHILD C\nRETRY B 1\n\
+         SCRIPT PRE A pre.sh $JOB $RETRY\nSCRIPT POST B post.sh $JOB $RETURN $MAX_RETRIES\n",
+    );
+    write(&pool, "go-A", "");
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "1", "{}", said(&pool));
+    assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "A 0\nB 0\nB 1\n");
+    let scripts = fs::read_to_string(work.join("scripts")).unwrap();
+    assert_eq!(scripts, "pre A 0\npost B 1 1\npost B 1 1\n");
+    let rescue = fs::read_to_string(work.join("main.dag.rescue001")).unwrap();
+    assert!(rescue.ends_with("# Nodes that failed: 1\n#   B,<ENDLIST>\n\nDONE A\n"), "{rescue}");
+    let metrics = fs::read_to_string(work.join("main.dag.metrics")).unwrap();
+    assert!(
+        metrics.contains("\"jobs_submitted\":3") && metrics.contains("\"DagStatus\":2"),
+        "{metrics}"
+    );
+    for node in ["B", "C"] {
+        write(&pool, &format!("go-{node}"), "");
+    }
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "A 0\nB 0\nB 1\nB 0\nC 0\n");
+}
+
+#[test]
+fn dagman_and_the_schedd_are_killed_and_every_node_runs_once() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    write(
+        &pool,
+        "node.sub",
+        "executable = /bin/sh\narguments = \"-c 'echo $(JOB) >> runs; sleep 0.2'\"\nqueue\n",
+    );
+    let mut dag: String = (0..12).map(|n| format!("JOB N{n} node.sub\n")).collect();
+    for n in 2..12 {
+        dag += &format!("PARENT N{} CHILD N{n}\n", n - 2);
+    }
+    write(&pool, "main.dag", &dag);
+    let job = submit(&pool, &["main.dag"]);
+    let runs = || fs::read_to_string(work.join("runs")).unwrap_or_default().lines().count();
+    let dagman = || -> Option<i64> {
+        let out = fs::read_to_string(work.join("main.dag.dagman.out")).unwrap_or_default();
+        out.lines()
+            .rev()
+            .find_map(|line| line.split("** PID = ").nth(1))?
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    };
+    eventually("nodes run", || runs() >= 2);
+    let first = dagman().unwrap();
+    signal(first, "KILL");
+    eventually(&format!("another dagman goes on\n{}", said(&pool)), || {
+        dagman().is_some_and(|pid| pid != first) || runs() == 12
+    });
+    pool.kill_and_see_it_return("schedd");
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    let text = fs::read_to_string(work.join("runs")).unwrap();
+    let mut names: Vec<&str> = text.lines().collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((names.len(), text.lines().count()), (12, 12), "{text}");
+}
+
+#[test]
+fn a_dag_that_is_removed_takes_its_nodes_with_it_and_leaves_a_rescue_file() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    write(&pool, "node.sub", "executable = /bin/sleep\narguments = 600\nqueue\n");
+    write(&pool, "main.dag", "JOB A node.sub\nJOB B node.sub\nPARENT A CHILD B\n");
+    let job = submit(&pool, &["main.dag"]);
+    eventually("a node runs", || {
+        pool.ok(&["q", "-af", "DAGNodeName", "JobStatus"]).contains("A 2")
+    });
+    pool.ok(&["rm", &job]);
+    eventually(&format!("the queue is empty\n{}", said(&pool)), || {
+        pool.ok(&["q", "-af", "ClusterId"]).is_empty()
+    });
+    let rescue = fs::read_to_string(work.join("main.dag.rescue001")).unwrap();
+    assert!(rescue.contains("# Nodes premarked DONE: 0\n"), "{rescue}");
+    assert!(said(&pool).contains("EXITING WITH STATUS 2"));
+}
+
+#[test]
+fn a_sub_dag_is_a_node() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    write(
+        &pool,
+        "node.sub",
+        "executable = /bin/sh\narguments = \"-c 'echo $(JOB) >> runs'\"\nqueue\n",
+    );
+    write(&pool, "inner.dag", "JOB X node.sub\nJOB Y node.sub\nPARENT X CHILD Y\n");
+    write(
+        &pool,
+        "outer.dag",
+        "JOB A node.sub\nSUBDAG EXTERNAL S inner.dag\nJOB B node.sub\nPARENT A CHILD S\nPARENT S CHILD B\n",
+    );
+    let job = submit(&pool, &["outer.dag"]);
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "A\nX\nY\nB\n");
+}

@@ -9,6 +9,7 @@
 //! The language and the workflow are pure: files are reached through a trait, so a test needs none.
 
 pub mod core;
+pub mod language;
 pub mod record;
 pub mod shell;
 pub mod workflow;

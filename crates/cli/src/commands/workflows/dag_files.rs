@@ -10,8 +10,8 @@ use dagman::shell::{KNOBS, Knobs};
 use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::config::Configuration;
 
-use crate::pool::configuration;
 use crate::pool::Settings;
+use crate::pool::configuration;
 
 /// The real files.
 pub(super) struct Disk;

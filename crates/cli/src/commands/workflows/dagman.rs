@@ -48,7 +48,11 @@ struct Options {
 pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let options = read(&args.words)?;
     if options.version {
-        println!("{}\n{}", crate::line::release::condor_version(), crate::line::release::condor_platform());
+        println!(
+            "{}\n{}",
+            crate::line::release::condor_version(),
+            crate::line::release::condor_platform()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let Some(primary) = options.dag_files.first().cloned() else {

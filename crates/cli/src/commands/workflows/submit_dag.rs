@@ -16,9 +16,9 @@ use jobspec::submit::SubmitOptions;
 use model::ClusterId;
 
 use crate::commands::workflows::dag_files::{self, Reading};
+use crate::line::call::{Call, Voice};
 use crate::line::exit::Exit;
 use crate::line::usage::Mistake;
-use crate::line::call::{Call, Voice};
 
 /// Options of `condor_submit_dag` that are not built.
 pub const NOT_YET: &[&str] =

@@ -8,9 +8,9 @@ use dagman::language::Diagnostic;
 use dagman::record::Names;
 use model::ClusterId;
 
+use crate::line::call::Voice;
 use crate::line::exit::Exit;
 use crate::line::output;
-use crate::line::call::Voice;
 
 /// In HTCondor 25.14's words; its own command looks for nothing else.
 const UNKNOWN_COMMAND: &str = "is not a valid DAG command";

@@ -184,6 +184,32 @@ fn catastrophic_patterns_end() {
 }
 
 #[test]
+fn a_pattern_that_is_too_large_is_refused_once_and_not_once_an_evaluation() {
+    in_small_stack(|| {
+        let expr = Expr::parse_new(r#"regexp("((((a{100}){100}){100}){100})", "a")"#).unwrap();
+        for _ in 0..20_000 {
+            assert_eq!(ClassAd::new().eval_expr(&expr, None, &Env::at(0)), Value::Error);
+        }
+    });
+}
+
+#[test]
+fn an_evaluation_that_makes_ever_new_patterns_runs_out_of_steps() {
+    in_small_stack(|| {
+        let steps = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let env = Env::at(0).with_meter(std::sync::Arc::clone(&steps));
+        let large = |n: u32| format!(r#"regexp("(((a{{100}}){{100}}){{100}}){n}", "a") isnt true"#);
+        let text: Vec<String> = (0..1000).map(large).collect();
+        let expr = Expr::parse_new(&text.join(" && ")).unwrap();
+        ClassAd::new().eval_expr(&expr, None, &env);
+        assert_eq!(
+            steps.load(std::sync::atomic::Ordering::Relaxed),
+            classad::limits::MAX_EVAL_STEPS
+        );
+    });
+}
+
+#[test]
 fn a_string_of_64_mib_is_read_or_refused() {
     in_small_stack(|| {
         let half = format!("\"{}\"", "x".repeat(32 << 20));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,6 +23,9 @@ pub enum SightError {
     #[error("read the clock")]
     Clock(#[from] jiff::Error),
 }
+
+/// The longest text that is taken from a file or a program, bytes: a million items. What never ends (`/dev/zero`, `yes`) is longer.
+const TEXT_MOST_BYTES: u64 = 64 << 20;
 
 /// The user who runs this process.
 pub fn me() -> String {
@@ -98,7 +101,8 @@ impl Site for RealSite {
     }
 
     fn read_file(&self, path: &str) -> Result<String, SiteError> {
-        fs::read_to_string(self.path(path)).map_err(|error| SiteError(plain(&error)))
+        let file = fs::File::open(self.path(path)).map_err(|error| SiteError(plain(&error)))?;
+        read_bounded(file, path)
     }
 
     fn write_file(&self, path: &str, text: &str) -> Result<(), SiteError> {
@@ -109,6 +113,9 @@ impl Site for RealSite {
         let found = fs::metadata(self.path(path)).map_err(|error| SiteError(plain(&error)))?;
         if found.is_dir() {
             return Ok(FileKind::Directory);
+        }
+        if !found.is_file() {
+            return Ok(FileKind::Other);
         }
         let executable = found.permissions().mode() & 0o111 != 0;
         Ok(FileKind::File { size_bytes: found.len(), executable })
@@ -123,19 +130,27 @@ impl Site for RealSite {
     }
 
     fn run_command(&self, command: &str) -> Result<String, SiteError> {
+        let failed = |error: io::Error| SiteError(format!("{command}: {}", plain(&error)));
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(command).current_dir(&self.host.cwd).stderr(Stdio::inherit());
-        let output =
-            shell.output().map_err(|error| SiteError(format!("{command}: {}", plain(&error))))?;
-        if !output.status.success() {
+        let mut child = shell.stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let said = child.stdout.take().map_or(Ok(String::new()), |out| {
+            read_bounded(out, &format!("the output of {command}"))
+        });
+        if said.is_err() {
+            // It may go on for ever; whatever it started notices that nobody reads.
+            let _ = child.kill();
+        }
+        let status = child.wait().map_err(failed)?;
+        let said = said?;
+        if !status.success() {
             // HTCondor 25.14 prints the status as wait() gives it
-            let status = std::os::unix::process::ExitStatusExt::into_raw(output.status);
+            let status = std::os::unix::process::ExitStatusExt::into_raw(status);
             return Err(SiteError(format!(
                 "Error \"{command} |\": command terminated with exit code {status}"
             )));
         }
-        String::from_utf8(output.stdout)
-            .map_err(|_| SiteError(format!("the output of {command} is not text")))
+        Ok(said)
     }
 
     fn environ(&self) -> &BTreeMap<String, String> {
@@ -154,6 +169,17 @@ impl Site for RealSite {
         }
         u64::from_le_bytes(bytes) % bound
     }
+}
+
+/// Reads a text that has an end.
+fn read_bounded(from: impl Read, what: &str) -> Result<String, SiteError> {
+    let mut text = Vec::new();
+    let read = from.take(TEXT_MOST_BYTES + 1).read_to_end(&mut text);
+    let read = read.map_err(|error| SiteError(plain(&error)))?;
+    if read as u64 > TEXT_MOST_BYTES {
+        return Err(SiteError(format!("{what} is longer than {} MiB", TEXT_MOST_BYTES >> 20)));
+    }
+    String::from_utf8(text).map_err(|_| SiteError(format!("{what} is not text")))
 }
 
 /// An error of the operating system without its number.

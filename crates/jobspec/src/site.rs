@@ -80,6 +80,8 @@ pub enum FileKind {
         executable: bool,
     },
     Directory,
+    /// A device, a FIFO or a socket: it may never end, or never begin.
+    Other,
 }
 
 /// A match of a pattern.

@@ -1,6 +1,7 @@
 //! What an evaluation may know of the world: it is handed in, never looked up.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use jiff::tz::TimeZone;
 
@@ -23,6 +24,8 @@ pub struct Env {
     pub users: Option<Arc<dyn UserDirectory>>,
     /// Called with one line for each `debug(...)`.
     pub on_debug: Option<DebugReport>,
+    /// Counts the steps of evaluations, so that who makes many of them can stop in between.
+    pub meter: Option<Arc<AtomicU64>>,
 }
 
 /// What is called with the text of each `debug(...)`.
@@ -39,7 +42,7 @@ pub trait UserDirectory: Send + Sync {
 impl Env {
     /// The world at a moment (seconds since 1970-01-01 00:00 UTC), in UTC, without users.
     pub fn at(now: i64) -> Env {
-        Env { now, seed: 0, zone: TimeZone::UTC, users: None, on_debug: None }
+        Env { now, seed: 0, zone: TimeZone::UTC, users: None, on_debug: None, meter: None }
     }
 
     /// The same world with another beginning for `random()`.
@@ -51,6 +54,12 @@ impl Env {
     /// The same world in another time zone.
     pub fn with_zone(mut self, zone: TimeZone) -> Env {
         self.zone = zone;
+        self
+    }
+
+    /// The same world, in which steps are counted there.
+    pub fn with_meter(mut self, meter: Arc<AtomicU64>) -> Env {
+        self.meter = Some(meter);
         self
     }
 

@@ -4,6 +4,7 @@
 //! depth has the value `error`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::eval::operators::{self, combine, unary};
 use crate::eval::{Env, Scope};
@@ -40,6 +41,14 @@ pub(crate) struct Evaluator<'e> {
     bytes_left: u64,
     /// How many random numbers were drawn.
     pub(crate) draws: u64,
+}
+
+impl Drop for Evaluator<'_> {
+    fn drop(&mut self) {
+        if let Some(meter) = &self.env.meter {
+            meter.fetch_add(MAX_EVAL_STEPS - self.steps_left, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<'e> Evaluator<'e> {

@@ -178,3 +178,27 @@ fn a_folder_that_others_may_write_to_is_no_pool() {
     }
     assert!(!dir.path().join("ran").exists());
 }
+
+#[test]
+fn what_has_no_end_is_refused_by_name_when_it_is_submitted() {
+    let pool = Pool::start(1);
+    nix::unistd::mkfifo(&pool.work().join("fifo"), Mode::S_IRWXU).unwrap();
+    let check = |lines: &str, said: &str| {
+        fs::write(pool.work().join("job.sub"), lines).unwrap();
+        let program = updraft();
+        let words = ["60", program.to_str().unwrap(), "submit", "job.sub"];
+        let out = pool.program("timeout".as_ref(), &words);
+        assert!(!out.status.success(), "{lines}: {}", text(&out));
+        assert!(text(&out).contains(said), "{lines}: {}", text(&out));
+    };
+    check("executable = /dev/zero\nqueue\n", "executable /dev/zero is not a plain file");
+    check("executable = fifo\nqueue\n", "executable fifo is not a plain file");
+    let cat = "executable = /bin/cat\n";
+    check(&format!("{cat}input = /dev/zero\nqueue\n"), "input: /dev/zero");
+    check(&format!("{cat}input = fifo\nqueue\n"), "input: fifo");
+    let transfer = "should_transfer_files = yes\ntransfer_input_files";
+    check(&format!("{cat}{transfer} = /dev/zero\nqueue\n"), "transfer_input_files: /dev/zero");
+    check(&format!("{cat}queue x from yes |\n"), "the output of yes is longer than 64 MiB");
+    check(&format!("{cat}queue x from /dev/zero\n"), "/dev/zero is longer than 64 MiB");
+    assert!(pool.ok(&["q", "-af", "ClusterId"]).is_empty());
+}

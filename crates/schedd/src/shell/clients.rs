@@ -322,6 +322,10 @@ impl Visit<'_> {
     async fn queued(&mut self, id: u64, mut query: Query) -> Result<(), Broken> {
         let mut after = None;
         loop {
+            // A question that nobody waits for any more ends, also while it finds nothing.
+            if *self.gone.borrow() {
+                return Err(Broken::Gone);
+            }
             let request = Box::new(PageRequest { query: query.clone(), after });
             let page = self.ask_engine(|client| EngineInput::Page(request, client)).await?;
             if let Some(limit) = &mut query.limit {

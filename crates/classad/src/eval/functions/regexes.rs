@@ -20,12 +20,19 @@ const MAX_COMPILED_BYTES: usize = 1 << 20;
 /// What matching one text with one pattern costs at least, in steps of evaluation.
 const MATCH_STEPS: u64 = 20;
 
+/// What compiling a pattern costs, in steps of evaluation: on its own, for each byte, and if it turns out to be too large, which takes
+/// milliseconds.
+const COMPILE_STEPS: u64 = 2_000;
+const COMPILE_BYTE_STEPS: u64 = 20;
+const TOO_LARGE_STEPS: u64 = 200_000;
+
 thread_local! {
-    static CACHE: RefCell<Vec<(String, Regex)>> = const { RefCell::new(Vec::new()) };
+    /// What is no pattern, or too large a one, is remembered too: that it is costs more than most patterns.
+    static CACHE: RefCell<Vec<(String, Option<Regex>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Compiles `pattern`, or finds it compiled. `None` if it is not a pattern.
-fn compile(pattern: &str, options: &str) -> Option<Regex> {
+fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, options: &str) -> Option<Regex> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return None;
     }
@@ -35,8 +42,11 @@ fn compile(pattern: &str, options: &str) -> Option<Regex> {
     let known = CACHE.with_borrow(|cache| {
         cache.iter().find(|(cached, _)| *cached == key).map(|(_, regex)| regex.clone())
     });
-    if known.is_some() {
+    if let Some(known) = known {
         return known;
+    }
+    if !evaluator.spend_steps(COMPILE_STEPS + COMPILE_BYTE_STEPS * pattern.len() as u64) {
+        return None;
     }
     let regex = RegexBuilder::new(pattern)
         .case_insensitive(flags.contains('i'))
@@ -46,14 +56,17 @@ fn compile(pattern: &str, options: &str) -> Option<Regex> {
         .backtrack_limit(MAX_BACKTRACK_STEPS)
         .delegate_size_limit(MAX_COMPILED_BYTES)
         .build()
-        .ok()?;
+        .ok();
+    if regex.is_none() {
+        evaluator.spend_steps(TOO_LARGE_STEPS);
+    }
     CACHE.with_borrow_mut(|cache| {
         if cache.len() >= CACHED_PATTERNS {
             cache.remove(0);
         }
         cache.push((key, regex.clone()));
     });
-    Some(regex)
+    regex
 }
 
 /// Whether a pattern cannot be matched in linear time: it looks around, refers back, or does not give back what it took.
@@ -117,7 +130,7 @@ pub(super) fn regexp(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope
         }
         _ => return Val::Error,
     };
-    match compile(pattern, options) {
+    match compile(evaluator, pattern, options) {
         Some(regex) => is_match(evaluator, &regex, text).map_or(Val::Error, Val::Boolean),
         None => Val::Error,
     }
@@ -139,7 +152,7 @@ pub(super) fn regexp_member(evaluator: &mut Evaluator<'_>, args: &[Expr], scope:
         }
         _ => return Val::Error,
     };
-    let regex = compile(pattern, options);
+    let regex = compile(evaluator, pattern, options);
     let mut undefined = false;
     for item in items.iter() {
         match evaluator.eval_element(item, inner, scope) {
@@ -178,7 +191,7 @@ pub(super) fn string_list_regexp_member(
     }
     let separators = texts.get(2).copied().unwrap_or(string_lists::SEPARATORS);
     let options = texts.get(3).map_or(String::new(), |options| options.to_ascii_lowercase());
-    let Some(regex) = compile(texts[0], &options) else { return Val::Error };
+    let Some(regex) = compile(evaluator, texts[0], &options) else { return Val::Error };
     let items = string_lists::items(texts[1], separators);
     if items.is_empty() {
         return Val::Undefined;
@@ -229,7 +242,7 @@ fn substitute(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope, alway
         ] => (pattern, text, replacement, format!("{options}{always}")),
         _ => return Val::Error,
     };
-    let Some(regex) = compile(pattern, &options) else { return Val::Error };
+    let Some(regex) = compile(evaluator, pattern, &options) else { return Val::Error };
     match substituted(evaluator, &regex, text, replacement, &options) {
         Some(whole) => Val::String(whole.into()),
         None => Val::Error,

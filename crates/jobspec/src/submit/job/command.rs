@@ -140,6 +140,10 @@ impl Job<'_> {
         match self.scope.site.file_kind(path) {
             Ok(FileKind::File { size_bytes, .. }) => Ok(kib(size_bytes)),
             Ok(FileKind::Directory) => Ok(0),
+            Ok(FileKind::Other) => {
+                let message = format!("executable {written} is not a plain file");
+                Err(Diagnostic::error(message).at(self.place("executable")))
+            }
             Err(_) if self.disable_file_checks => Ok(0),
             Err(why) => {
                 let message = format!("Can't access executable file {written}: {why}");

@@ -4,6 +4,7 @@ use model::attr;
 
 use super::Job;
 use crate::diagnostic::Diagnostic;
+use crate::site::FileKind;
 
 const NULL_FILE: &str = "/dev/null";
 
@@ -67,6 +68,12 @@ impl Job<'_> {
     fn set_stream(&mut self, stream: &Stream) -> Result<(), Diagnostic> {
         let path = self.text(stream.keyword)?.unwrap_or_else(|| NULL_FILE.to_owned());
         let transferred = self.truth(stream.transfer_keyword)?.unwrap_or(true) && path != NULL_FILE;
+        if transferred
+            && stream.keyword == "input"
+            && self.scope.site.file_kind(&self.absolute(&path)) == Ok(FileKind::Other)
+        {
+            return Err(self.endless(stream.keyword, &path));
+        }
         let streamed = self.truth(stream.stream_keyword)?.unwrap_or(false);
         self.ad.set(stream.attr, path);
         if transferred {

@@ -177,10 +177,10 @@ impl Job<'_> {
             self.ad.literal(attr::EXECUTABLE_SIZE).and_then(classad::Value::as_i64).unwrap_or(0);
         for input in inputs.iter().filter(|input| url_scheme(input).is_none()) {
             self.scope.check_mark(input);
-            if let Ok(FileKind::File { size_bytes, .. }) =
-                self.scope.site.file_kind(&self.absolute(input))
-            {
-                total += kib(size_bytes);
+            match self.scope.site.file_kind(&self.absolute(input)) {
+                Ok(FileKind::File { size_bytes, .. }) => total += kib(size_bytes),
+                Ok(FileKind::Other) => return Err(self.endless("transfer_input_files", input)),
+                Ok(FileKind::Directory) | Err(_) => {}
             }
         }
         match self.word("disk_usage")? {
@@ -214,6 +214,12 @@ impl Job<'_> {
     }
 
     /// A URL is fetched where files are transferred, and with `IF_NEEDED` they are not where the disk is the same.
+    /// A device or a FIFO has no end that a copy could come to.
+    pub(super) fn endless(&self, keyword: &'static str, path: &str) -> Diagnostic {
+        let message = format!("{keyword}: {path} is neither a plain file nor a folder");
+        Diagnostic::error(message).at(self.place(keyword)).hint("name a file that has an end")
+    }
+
     fn advise_of_urls(&mut self, inputs: &[String]) {
         let url =
             inputs.iter().find(|input| url_scheme(input).is_some_and(|scheme| scheme != "file"));

@@ -84,3 +84,22 @@ fn a_claim_is_kept_for_as_long_as_its_last_job_wants() {
         assert_eq!(trial.core.rows().claims.len(), 0, "{lines}");
     }
 }
+
+#[test]
+fn a_dear_question_is_answered_in_many_small_parts() {
+    let trial = Trial::with_jobs(20, "");
+    let pages = |constraint: &str| {
+        let constraint = Some(constraint.parse::<Expr>().unwrap());
+        let query = Query { constraint, ..Query::of(Select::All) };
+        let mut next = trial.core.query_page(trial.now, &query, None).1;
+        let mut pages = 1;
+        while let Some(after) = next {
+            next = trial.core.query_page(trial.now, &query, Some(after)).1;
+            pages += 1;
+        }
+        pages
+    };
+    assert_eq!(pages("regexp(\"a{100}\", string(ProcId))"), 1);
+    // A pattern for each job, too large to be compiled.
+    assert!(pages("regexp(strcat(\"(((a{100}){100}){100}){100}\", ProcId), \"a\")") >= 20);
+}

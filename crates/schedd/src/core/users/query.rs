@@ -1,6 +1,8 @@
 //! Questions about the queue. They change nothing and are answered from what `apply` keeps in step.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use classad::{AttrName, ClassAd};
 use model::{ClusterId, JobId, Now, ProcId, UserName};
@@ -13,10 +15,20 @@ use crate::core::users::groups::is_groupable;
 /// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing else.
 pub(crate) const PAGE_JOBS: usize = 2000;
 
+/// How many steps of evaluation one page may take, but for the last job's: five milliseconds.
+const PAGE_STEPS: u64 = 200_000;
+
 impl Core {
     /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length see [`Self::query_page`].
     pub fn query(&self, now: Now, query: &Query) -> Vec<ClassAd> {
-        self.page(now, query, None, usize::MAX).0
+        let (mut found, mut next) = self.page(now, query, None, usize::MAX);
+        while let Some(after) = next {
+            let (more, rest) = self.page(now, query, Some(after), usize::MAX);
+            found.extend(more);
+            next = rest;
+        }
+        found.truncate(limit_of(query));
+        found
     }
 
     /// A part of what the query asks for: of the jobs after `after`, and from which to go on if there may be more.
@@ -39,8 +51,9 @@ impl Core {
         after: Option<JobId>,
         jobs: usize,
     ) -> (Vec<ClassAd>, Option<JobId>) {
-        let env = ads::env(now);
-        let limit = query.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let spent = Arc::new(AtomicU64::new(0));
+        let env = ads::env(now).with_meter(Arc::clone(&spent));
+        let limit = limit_of(query);
         let holds = |ad: &ClassAd, expr: &classad::Expr| ad.eval_expr(expr, None, &env).is_true();
         let mut found = Vec::new();
         for (n, job) in self.selected(&query.select, after).enumerate() {
@@ -55,7 +68,7 @@ impl Core {
             if selected && query.constraint.as_ref().is_none_or(|c| holds(&ad, c)) {
                 found.push(project(&ad, &query.projection));
             }
-            if n + 1 >= jobs {
+            if n + 1 >= jobs || spent.load(Ordering::Relaxed) >= PAGE_STEPS {
                 return (found, Some(job.job));
             }
         }
@@ -107,6 +120,10 @@ impl Core {
             }
         }
     }
+}
+
+fn limit_of(query: &Query) -> usize {
+    query.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 /// Whether the selector names this job.

@@ -10,20 +10,25 @@ mod assemble;
 mod build;
 mod check;
 mod cycle;
+mod dot;
 mod graph;
 mod node;
 mod settings;
 mod text;
+mod write;
 
 pub use assemble::{Assembled, FileError, Files, Options, assemble};
 pub use build::{Builder, NewNode};
 pub use check::check;
+pub use dot::{DotState, dot};
 pub use graph::Edge;
 pub use node::{
     Abort, Defer, Description, Node, NodeIndex, NodeKind, Retry, Script, ScriptDebug, ScriptKind,
     ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace, WhenExceeded,
 };
 pub use settings::{Category, CategoryIndex, Dot, Environment, NodeStatusFile, Settings};
+
+pub use write::write;
 
 use graph::Graph;
 use node::{Rare, Stored, StoredVar};

@@ -30,6 +30,21 @@ pub use refusal::{Refusal, code};
 pub use resources::amount;
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 
+/// Attributes of OpenPBS's that `-W` takes and `qstat` shows.
+pub mod shown {
+    pub const ACCOUNT_NAME: &str = "Account_Name";
+    pub const ERROR_PATH: &str = "Error_Path";
+    pub const EXECUTION_TIME: &str = "Execution_Time";
+    pub const HOLD_TYPES: &str = "Hold_Types";
+    pub const JOB_NAME: &str = "Job_Name";
+    pub const JOIN_PATH: &str = "Join_Path";
+    pub const KEEP_FILES: &str = "Keep_Files";
+    pub const MAIL_POINTS: &str = "Mail_Points";
+    pub const MAIL_USERS: &str = "Mail_Users";
+    pub const OUTPUT_PATH: &str = "Output_Path";
+    pub const SHELL_PATH_LIST: &str = "Shell_Path_List";
+}
+
 /// The queue that jobs are in. There is no other.
 pub const QUEUE: &str = "workq";
 

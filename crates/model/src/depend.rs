@@ -27,7 +27,6 @@ pub enum DependencyKind {
 }
 
 impl DependencyKind {
-    /// All.
     pub const ALL: [Self; 4] = [Self::After, Self::AfterOk, Self::AfterNotOk, Self::AfterAny];
 
     /// As PBS writes it.
@@ -46,7 +45,6 @@ impl DependencyKind {
 pub struct Dependency {
     /// What must have come of it.
     pub kind: DependencyKind,
-    /// Its number.
     pub on: ClusterId,
     /// Whether it was named as an array.
     pub is_array: bool,

@@ -21,7 +21,6 @@ use jobspec::pbs::VERSION;
 /// A command of PBS.
 #[derive(Clone, Copy)]
 pub struct PbsCommand {
-    /// Its name.
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,

@@ -19,7 +19,6 @@ pub mod attribute {
     pub const NAME: &str = "PbsJobName";
     /// The server, which ends its identifier.
     pub const SERVER: &str = "PbsServer";
-    /// The queue.
     pub const QUEUE: &str = "PbsQueue";
     /// The script, if it is text, folded.
     pub const SCRIPT: &str = "PbsScript";
@@ -116,7 +115,6 @@ const INDEX_IN_PATHS: &str = "^array_index^";
 /// What a submission needs to become a cluster.
 #[derive(Clone, Debug)]
 pub struct NumberedFor<'a> {
-    /// The number.
     pub cluster: ClusterId,
     /// Our program on the machines.
     pub program: &'a str,

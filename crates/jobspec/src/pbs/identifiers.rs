@@ -26,7 +26,6 @@ pub enum Subjobs {
     Some {
         /// The first index.
         start: i64,
-        /// The last.
         end: i64,
         /// From one to the next.
         step: i64,

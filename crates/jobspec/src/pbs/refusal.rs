@@ -40,9 +40,7 @@ pub mod code {
     pub const READ_ONLY: u8 = 155;
     /// Not for this job.
     pub const INVALID_REQUEST: u8 = 156;
-    /// Somebody else's.
     pub const NOT_PERMITTED: u8 = 159;
-    /// Another host.
     pub const BAD_HOST: u8 = 160;
     /// A signal that does not exist.
     pub const UNKNOWN_SIGNAL: u8 = 165;

@@ -8,13 +8,9 @@ use super::text::{Rule, number, read};
 pub(super) enum Kind {
     /// A number from 0.
     Count,
-    /// A number.
     Integer,
-    /// Bytes.
     Size,
-    /// Seconds.
     Duration,
-    /// Any text.
     Text,
 }
 
@@ -29,7 +25,7 @@ pub(super) enum Standing {
     ReadOnly,
 }
 
-/// A resource.
+/// A resource of OpenPBS 23.06, whether we have it or not.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) name: &'static str,

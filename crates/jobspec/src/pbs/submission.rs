@@ -11,13 +11,11 @@ use super::moments::Moment;
 use super::options::{Operands, Options};
 use super::refusal::{Refusal, code};
 use super::selects::{self, Asked};
-use super::{QUEUE, directives, resources, variables};
+use super::{QUEUE, directives, resources, shown, variables};
 
 /// Where `qsub` is called.
 pub trait Caller {
-    /// The environment.
     fn environ(&self) -> &BTreeMap<String, String>;
-    /// Who calls.
     fn user(&self) -> &str;
     /// The caller's group.
     fn group(&self) -> &str;
@@ -58,7 +56,7 @@ pub enum NoScript {
     NotAFile,
 }
 
-/// What runs.
+/// What runs: a script, kept as it was, or a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// The bytes of a script.
@@ -323,18 +321,18 @@ const READ_ONLY: [&str; 12] = [
 
 /// Attributes with options of their own, which are set with these.
 const HAVE_OPTIONS: [(&str, char); 13] = [
-    ("Account_Name", 'A'),
+    (shown::ACCOUNT_NAME, 'A'),
     ("Checkpoint", 'c'),
-    ("Execution_Time", 'a'),
-    ("Hold_Types", 'h'),
-    ("Job_Name", 'N'),
-    ("Join_Path", 'j'),
-    ("Keep_Files", 'k'),
-    ("Mail_Points", 'm'),
-    ("Mail_Users", 'M'),
+    (shown::EXECUTION_TIME, 'a'),
+    (shown::HOLD_TYPES, 'h'),
+    (shown::JOB_NAME, 'N'),
+    (shown::JOIN_PATH, 'j'),
+    (shown::KEEP_FILES, 'k'),
+    (shown::MAIL_POINTS, 'm'),
+    (shown::MAIL_USERS, 'M'),
     ("Priority", 'p'),
     ("Rerunable", 'r'),
-    ("Shell_Path_List", 'S'),
+    (shown::SHELL_PATH_LIST, 'S'),
     ("project", 'P'),
 ];
 
@@ -367,8 +365,8 @@ impl Submission {
                 ));
             }
             "sandbox" => self.sandbox = Some(value.to_ascii_uppercase()),
-            "Output_Path" => self.output = path(Some(value), caller),
-            "Error_Path" => self.error = path(Some(value), caller),
+            shown::OUTPUT_PATH => self.output = path(Some(value), caller),
+            shown::ERROR_PATH => self.error = path(Some(value), caller),
             "stagein" | "stageout" => {
                 return Err(not_built(
                     "a job sees the files that its user sees; copy them in the script",

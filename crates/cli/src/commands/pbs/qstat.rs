@@ -36,7 +36,7 @@ const NOT_BUILT: &[(char, &str)] = &[
     ('W', "all attributes are shown with -f"),
 ];
 
-/// Does it.
+/// Shows what the words ask for; gives the exit code.
 pub(super) fn run(words: &[String]) -> u8 {
     let here = Here::new("qstat");
     let line = match Line::read(words, OPTIONS) {

@@ -23,7 +23,7 @@ use crate::render::pbs::Here;
 /// How often a dependency is looked up again that ended while the job was being submitted.
 const ATTEMPTS: usize = 5;
 
-/// Does it.
+/// Submits what the words and the script say; gives the exit code.
 pub(super) fn run(words: &[String]) -> u8 {
     let here = Here::new("qsub");
     match submit(&here, words) {

@@ -188,6 +188,12 @@ fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: 
         command.env("HOME", user.dir.as_os_str()).env("LOGNAME", &user.name);
         command.env("USER", &user.name).env("SHELL", &*shell);
     }
+    // With `-V` the submitter's own came along.
+    if given.iter().any(|(name, _)| name == "TMPDIR")
+        && let Some(scratch) = env::var_os(SCRATCH)
+    {
+        command.env("TMPDIR", scratch);
+    }
     let queue = text(ad, attribute::QUEUE).unwrap_or_default();
     for (name, value) in [
         ("ENVIRONMENT", "BATCH"),

@@ -7,7 +7,7 @@ use jobspec::pbs::code;
 use crate::render::pbs::Here;
 
 impl Here {
-    /// Here.
+    /// This machine, now, in the voice of a command.
     pub fn new(command: &'static str) -> Self {
         Self {
             command,

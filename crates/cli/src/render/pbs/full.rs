@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use jobspec::pbs::{QUEUE, Submission, VERSION, attribute, shown_dependencies, unfolded};
+use jobspec::pbs::{QUEUE, Submission, VERSION, attribute, shown, shown_dependencies, unfolded};
 use model::{HoldCode, attr, depend};
 use serde_json::Value as Json;
 
@@ -20,7 +20,6 @@ struct Shown {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
-    /// One value.
     One(String),
     /// Values with names: `Resource_List.mem`.
     Parts(Vec<(String, String)>),
@@ -67,7 +66,7 @@ impl Attributes<'_> {
 
     fn begin(&mut self) {
         let job = self.job;
-        self.one("Job_Name", job.name());
+        self.one(shown::JOB_NAME, job.name());
         self.one("Job_Owner", format!("{}@{}", job.owner(), self.here.server));
         if !matches!(job.kind, Kind::Array { .. }) && job.has_run() {
             self.parts("resources_used", used(job, self.here));
@@ -75,32 +74,34 @@ impl Attributes<'_> {
         self.one("job_state", job.state.letter().to_string());
         self.one("queue", QUEUE);
         self.one("server", self.here.server.clone());
-        self.text("Account_Name", attribute::ACCOUNT);
+        self.text(shown::ACCOUNT_NAME, attribute::ACCOUNT);
         let checkpoint = job.text(attribute::CHECKPOINT).unwrap_or("u").to_owned();
         self.one("Checkpoint", checkpoint);
         self.date("ctime", attr::Q_DATE);
         if let Some(all) = job.text(attribute::DEPEND).and_then(depend::read) {
             self.one("depend", shown_dependencies(&all, &self.here.server));
         }
-        self.path("Error_Path", attribute::ERROR, attr::ERR);
+        self.path(shown::ERROR_PATH, attribute::ERROR, attr::ERR);
         if let Some(host) = exec_host(job) {
             self.one("exec_host", host);
             self.one("exec_vnode", vnode(job, self.here));
         }
-        self.date("Execution_Time", attribute::EXECUTION_TIME);
+        self.date(shown::EXECUTION_TIME, attribute::EXECUTION_TIME);
         self.text("group_list", attribute::GROUPS);
-        self.one("Hold_Types", holds(job));
-        for (name, attr) in [("Join_Path", attribute::JOIN), ("Keep_Files", attribute::KEEP)] {
+        self.one(shown::HOLD_TYPES, holds(job));
+        for (name, attr) in
+            [(shown::JOIN_PATH, attribute::JOIN), (shown::KEEP_FILES, attribute::KEEP)]
+        {
             self.one(name, job.text(attr).unwrap_or("n"));
         }
-        self.one("Mail_Points", job.text(attribute::MAIL_POINTS).unwrap_or("a"));
-        self.text("Mail_Users", attribute::MAIL_USERS);
+        self.one(shown::MAIL_POINTS, job.text(attribute::MAIL_POINTS).unwrap_or("a"));
+        self.text(shown::MAIL_USERS, attribute::MAIL_USERS);
     }
 
     fn middle(&mut self) {
         let job = self.job;
         self.date("mtime", attr::ENTERED_CURRENT_STATUS);
-        self.path("Output_Path", attribute::OUTPUT, attr::OUT);
+        self.path(shown::OUTPUT_PATH, attribute::OUTPUT, attr::OUT);
         self.one("Priority", job.int(attr::JOB_PRIO).unwrap_or(0).to_string());
         self.date("qtime", attr::Q_DATE);
         let rerunable = job.ad.literal(attribute::RERUNABLE).and_then(classad::Value::as_bool);
@@ -109,7 +110,7 @@ impl Attributes<'_> {
         if job.has_run() {
             self.date("stime", attr::JOB_CURRENT_START_DATE);
         }
-        self.text("Shell_Path_List", attribute::SHELLS);
+        self.text(shown::SHELL_PATH_LIST, attribute::SHELLS);
         if exec_host(job).is_some() {
             self.text("jobdir", attr::IWD);
         }
@@ -261,7 +262,7 @@ fn holds(job: &Job) -> &'static str {
     }
 }
 
-/// OpenPBS's numbers.
+/// OpenPBS 23.06 numbers what a state has on its way.
 fn substate(job: &Job) -> u32 {
     match (job.state, job.exit_status) {
         (State::Queued, _) => 10,
@@ -434,7 +435,8 @@ pub fn separated(jobs: &[Job], here: &Here, separator: &str) -> String {
 }
 
 /// Attributes whose values stay text even where they look like numbers.
-const ALWAYS_TEXT: [&str; 4] = ["Job_Name", "Account_Name", "Submit_arguments", "project"];
+const ALWAYS_TEXT: [&str; 4] =
+    [shown::JOB_NAME, shown::ACCOUNT_NAME, "Submit_arguments", "project"];
 
 /// As JSON. Without jobs there is no `Jobs`.
 pub fn json(jobs: &[Job], here: &Here) -> String {

@@ -8,29 +8,24 @@ use model::{HoldCode, JobId, JobStatus, attr};
 
 use crate::render::time;
 
-/// PBS's states.
+/// The states that `qstat` tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Waits.
     Queued,
-    /// Runs.
     Running,
-    /// Held.
     Held,
     /// Waits for its time.
     Waiting,
-    /// Suspended.
     Suspended,
     /// An array of which some subjob has begun.
     Begun,
     /// A subjob that is over while its array is not.
     Expired,
-    /// Over.
     Finished,
 }
 
 impl State {
-    /// PBS's letter.
+    /// As the column `S` shows it.
     pub const fn letter(self) -> char {
         match self {
             Self::Queued => 'Q',
@@ -59,29 +54,24 @@ pub enum Kind {
         /// The indices that have not begun.
         remaining: Vec<i64>,
     },
-    /// A subjob.
     Subjob(i64),
 }
 
 /// Subjobs by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Not begun.
     pub queued: usize,
     /// Running or suspended.
     pub running: usize,
-    /// Over.
     pub expired: usize,
 }
 
 /// A job, an array, or a subjob.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its number.
     pub number: u32,
     /// Which of them it is.
     pub kind: Kind,
-    /// Its state.
     pub state: State,
     /// Its ad; of an array, that of some subjob.
     pub ad: ClassAd,

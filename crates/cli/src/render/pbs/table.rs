@@ -142,13 +142,10 @@ fn hours(seconds: u64) -> String {
 /// Jobs by state, of a queue or a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All.
     pub total: usize,
     /// Waiting for a machine.
     pub queued: usize,
-    /// Running.
     pub running: usize,
-    /// Held.
     pub held: usize,
     /// Waiting for their time.
     pub waiting: usize,

@@ -9,7 +9,7 @@ use proto::client::{
     Acted, Action, Answer, AskSchedd, Query, Question, Recorded, Request, Response, Select, Totals,
 };
 use proto::command::AskError;
-use proto::net::{self, Connection, NetError, Role};
+use proto::net::{self, Address, Connection, NetError, Role};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
@@ -178,7 +178,8 @@ impl Schedd {
     }
 
     async fn connect(&self) -> Result<Connection, NetError> {
-        net::connect_unix(&self.shared.home.socket(DaemonRole::Schedd), Role::Command).await
+        let schedd = Address::Unix(self.shared.home.socket(DaemonRole::Schedd));
+        net::connect(&schedd, Role::Command).await
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

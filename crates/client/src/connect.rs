@@ -11,7 +11,7 @@ use proto::client::{
     Identity, Query, Question, Select, Totals,
 };
 use proto::command::{AskError, Client};
-use proto::net::NetError;
+use proto::net::{Address, NetError};
 
 use crate::home::{DaemonRole, Home};
 use crate::patience::Patience;
@@ -101,7 +101,7 @@ impl<A: Question> Daemon<A> {
     ///
     /// If it does not answer.
     pub fn at(socket: &Path) -> Result<Self, AskError> {
-        Ok(Self { client: Client::connect(socket)? })
+        Ok(Self { client: Client::connect(&Address::unix(socket))? })
     }
 
     /// The same, for a process that lives by this daemon: if it does not answer, it is being started again, which is waited for.

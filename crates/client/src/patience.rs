@@ -72,10 +72,14 @@ impl Patience {
 fn kind(error: &AskError) -> Kind {
     match error {
         AskError::Net(NetError::Connect { .. }) => Kind::Silent,
-        AskError::Net(NetError::Broken(_) | NetError::NoHello) => Kind::Passing,
+        AskError::Net(NetError::Broken(_) | NetError::NoHello | NetError::TooSlow { .. }) => {
+            Kind::Passing
+        }
         AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => Kind::Passing,
         AskError::Net(
             NetError::Listen { .. }
+            | NetError::Unauthenticated(_)
+            | NetError::Impostor { .. }
             | NetError::Frame(_)
             | NetError::Protocol { .. }
             | NetError::NotAdmitted { .. },
@@ -90,11 +94,13 @@ mod tests {
     use std::io;
     use std::path::Path;
 
+    use proto::net::Address;
+
     use super::*;
 
     fn silent() -> AskError {
         let source = io::ErrorKind::ConnectionRefused.into();
-        NetError::Connect { path: "/pool/run/schedd.sock".into(), source }.into()
+        NetError::Connect { address: Address::Unix("/pool/run/schedd.sock".into()), source }.into()
     }
 
     #[test]

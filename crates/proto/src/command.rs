@@ -3,17 +3,22 @@
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket};
+use nix::sys::time::{TimeVal, TimeValLike};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::{Answer, Question, Refusal, Request, Response};
 use crate::frame::{self, FrameError, MAX_FRAME_BYTES};
-use crate::net::{self, NetError, Role, ShortPath};
+use crate::net::{self, Address, DAEMON_READS, GREETING, NetError, Role, ShortPath};
 
 /// A connection to a daemon that answers questions of the kind `A`.
 #[derive(Debug)]
@@ -49,19 +54,19 @@ impl AskError {
 }
 
 impl<A: Question> Client<A> {
-    /// Connects to the daemon whose socket is at `path`.
+    /// Connects to the daemon at `address`.
     ///
     /// # Errors
     ///
-    /// If nobody listens there, or it is not one of ours.
-    pub fn connect(path: &Path) -> Result<Self, NetError> {
-        let connect = |source| NetError::Connect { path: path.to_owned(), source };
-        let short = ShortPath::of(path).map_err(connect)?;
-        let stream = UnixStream::connect(short.path()).map_err(connect)?;
-        let mut client = Self { wire: Wire(stream), next_id: 1, asks: PhantomData };
-        client.wire.write(&net::hello(Role::Command))?;
-        net::check(client.wire.read()?.ok_or(NetError::NoHello)?)?;
-        Ok(client)
+    /// If nobody listens there, it is not one of ours, or takes too long.
+    pub fn connect(address: &Address) -> Result<Self, NetError> {
+        let mut wire = Wire(Stream::connect(address)?);
+        wire.0.read_within(Some(GREETING))?;
+        wire.write(&net::hello(Role::Command))?;
+        net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
+        // What is asked may take its time, and whoever follows the record waits for ever.
+        wire.0.read_within(None)?;
+        Ok(Self { wire, next_id: 1, asks: PhantomData })
     }
 
     /// Asks, and gives each part of the answer to `each` as it comes.
@@ -109,17 +114,75 @@ impl<A: Question> Client<A> {
     }
 }
 
+/// A connection, as bytes, blocking.
+#[derive(Debug)]
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    /// Connects, in time, to a peer that must read in time.
+    fn connect(address: &Address) -> Result<Self, NetError> {
+        let cannot = |source| NetError::Connect { address: address.clone(), source };
+        let stream = match address {
+            Address::Unix(path) => connect_unix(path).map(Self::Unix),
+            Address::Tcp(to) => TcpStream::connect_timeout(to, GREETING).map(Self::Tcp),
+        };
+        let stream = stream.map_err(cannot)?;
+        match &stream {
+            Self::Unix(stream) => stream.set_write_timeout(Some(DAEMON_READS))?,
+            Self::Tcp(stream) => stream.set_write_timeout(Some(DAEMON_READS))?,
+        }
+        Ok(stream)
+    }
+
+    fn bytes_in(&mut self) -> &mut dyn Read {
+        match self {
+            Self::Unix(stream) => stream,
+            Self::Tcp(stream) => stream,
+        }
+    }
+
+    fn bytes_out(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Unix(stream) => stream,
+            Self::Tcp(stream) => stream,
+        }
+    }
+
+    fn read_within(&self, limit: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(limit),
+            Self::Tcp(stream) => stream.set_read_timeout(limit),
+        }
+    }
+}
+
+/// Connects to a Unix socket. One whose owner takes no more connections is waited for, but not for ever.
+fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let short = ShortPath::of(path)?;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let limit = TimeVal::seconds(i64::try_from(GREETING.as_secs()).unwrap_or(i64::MAX));
+    setsockopt(&socket, SendTimeout, &limit)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(short.path())?)?;
+    Ok(UnixStream::from(socket))
+}
+
 /// Messages in frames over a stream, one after the other, blocking.
 #[derive(Debug)]
-pub(crate) struct Wire(UnixStream);
+pub(crate) struct Wire(Stream);
 
 impl Wire {
     pub(crate) fn of(stream: UnixStream) -> Self {
-        Self(stream)
+        Self(Stream::Unix(stream))
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+        match &self.0 {
+            Stream::Unix(stream) => stream.try_clone().map(Stream::Unix).map(Self),
+            Stream::Tcp(stream) => stream.try_clone().map(Stream::Tcp).map(Self),
+        }
     }
 
     pub(crate) fn write<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
@@ -129,12 +192,12 @@ impl Wire {
         let mut framed = Vec::with_capacity(payload.len() + 4);
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(&payload);
-        Ok(self.0.write_all(&framed)?)
+        Ok(self.0.bytes_out().write_all(&framed)?)
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, NetError> {
         let mut head = [0; 4];
-        match self.0.read_exact(&mut head) {
+        match self.0.bytes_in().read_exact(&mut head) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other?,
         }
@@ -143,14 +206,17 @@ impl Wire {
             return Err(FrameError::TooLong(length).into());
         }
         let mut payload = BytesMut::zeroed(length);
-        self.0.read_exact(&mut payload)?;
+        self.0.bytes_in().read_exact(&mut payload)?;
         Ok(Some(frame::decode(&payload)?))
     }
 }
 
 impl AsFd for Wire {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        match &self.0 {
+            Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tcp(stream) => stream.as_fd(),
+        }
     }
 }
 

@@ -1,24 +1,35 @@
-//! Sockets of the daemons: listening, connecting, and who the peer is. The only file with asynchronous sockets; a command's own,
-//! blocking, are in [`crate::command`].
+//! Who is at the other end of a connection, and how two daemons greet each other. Where daemons are is in [`address`], how bytes get
+//! there in [`stream`], how a connection is kept in [`keep`]. The daemons' sockets are asynchronous; a command's own, blocking, are in
+//! [`crate::command`].
 //!
-//! Local peers are known by what the kernel says (`SO_PEERCRED`), never by what they send. A pool that one user started serves
-//! that user only ([`Admission::OnlyUid`]).
+//! Who a peer is comes from the transport, never from what the peer says: of a process of this machine the kernel says it
+//! (`SO_PEERCRED`). What it says it is ([`Role`]) must be what such a peer may be ([`Identity::may_be`]). A pool that one user started
+//! serves that user only ([`Admission::OnlyUid`]).
 
-use std::fs;
+pub mod address;
+pub mod keep;
+pub(crate) mod stream;
+
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use model::UserName;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Uid, User};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
+pub use self::address::Address;
+pub use self::keep::{BackOff, Reconnecting};
+pub(crate) use self::stream::ShortPath;
+use self::stream::{Accepting, ReadHalf, Stream, WriteHalf};
 use crate::frame::{self, FrameError};
 
 /// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for what may change within one.
@@ -50,35 +61,101 @@ pub enum Role {
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The user, as the system names them.
-    pub user: UserName,
-    /// The user's number, as the kernel says.
-    pub uid: u32,
-    /// What it says it is: decides which messages follow, never what it may do.
+    /// Who that is, as the transport says.
+    pub identity: Identity,
+    /// What it says it is, which it may be: decides which messages follow.
     pub role: Role,
 }
+
+/// Who somebody is, as a transport says. A certificate will be another way to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A process of this machine, as the kernel says.
+    Local {
+        /// Its user's number.
+        uid: u32,
+        /// Its user, as the system names them.
+        user: UserName,
+    },
+    /// Nobody knows: TCP without TLS. No daemon can be made to listen there.
+    #[cfg(test)]
+    Unknown,
+}
+
+impl Identity {
+    fn of(uid: u32) -> Self {
+        Self::Local { uid, user: user_name(uid) }
+    }
+
+    /// Whether this is a process of this machine that has this user's number.
+    pub fn is_local(&self, of: u32) -> bool {
+        match self {
+            Self::Local { uid, .. } => *uid == of,
+            #[cfg(test)]
+            Self::Unknown => false,
+        }
+    }
+
+    /// Whether such a peer may be what it says it is, in a pool of this user: anybody who is admitted may ask as a command; a daemon is a
+    /// process of the pool's own user, or of root.
+    pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
+        match role {
+            Role::Command => true,
+            Role::Schedd(_) | Role::Negotiator | Role::Startd(_) => {
+                self.is_local(pool_uid) || self.is_local(0)
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// The number of its user on this machine; of nobody, if it is not from here.
+    pub fn uid(&self) -> u32 {
+        match &self.identity {
+            Identity::Local { uid, .. } => *uid,
+            #[cfg(test)]
+            Identity::Unknown => NOBODY,
+        }
+    }
+
+    /// Its user.
+    pub fn user(&self) -> UserName {
+        match &self.identity {
+            Identity::Local { user, .. } => user.clone(),
+            #[cfg(test)]
+            Identity::Unknown => user_name(NOBODY),
+        }
+    }
+}
+
+/// The user who may do nothing (`nobody`).
+#[cfg(test)]
+const NOBODY: u32 = 65_534;
 
 /// Who may connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Only processes of this user: a personal pool.
     OnlyUid(u32),
+    /// Whoever comes, by whatever transport. Only this crate's tests can say so.
+    #[cfg(test)]
+    Anybody,
 }
 
 /// Why a connection did not come about or broke.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// The socket could not be made.
-    #[error("listen on {path}")]
+    #[error("listen on {address}")]
     Listen {
-        path: PathBuf,
+        address: Address,
         #[source]
         source: io::Error,
     },
     /// Nobody answers there.
-    #[error("connect to {path}")]
+    #[error("connect to {address}")]
     Connect {
-        path: PathBuf,
+        address: Address,
         #[source]
         source: io::Error,
     },
@@ -101,6 +178,15 @@ pub enum NetError {
         version: String,
         theirs: u32,
     },
+    /// The transport does not say who comes.
+    #[error("listen on {0}: without TLS nobody is known there, so it is refused")]
+    Unauthenticated(Address),
+    /// The peer takes too long.
+    #[error("{what}: the peer took longer than {} s", .limit.as_secs())]
+    TooSlow { what: &'static str, limit: Duration },
+    /// The peer says it is what it may not be.
+    #[error("refuse {identity:?}: it says it is {role:?}, which only the pool's own user may be")]
+    Impostor { identity: Identity, role: Role },
     /// The peer is not admitted.
     #[error("refuse uid {uid}: this pool serves uid {only}, who started it")]
     NotAdmitted {
@@ -110,50 +196,92 @@ pub enum NetError {
     },
 }
 
+/// How long a peer may take for each step of getting to know it.
+pub(crate) const GREETING: Duration = Duration::from_secs(10);
+
+/// How long a daemon may take to read what waits for it. It reads all the time; one that does not is stuck, and finds all it needs in the
+/// greeting of its next connection.
+pub(crate) const DAEMON_READS: Duration = Duration::from_secs(30);
+
+/// How long a command may take: the time that somebody takes over a page of `q | less`.
+const COMMAND_READS: Duration = Duration::from_secs(600);
+
+/// Connections of one daemon at a time, if it may have the descriptors (files need some too); more wait for a place. A negotiator has one
+/// for each machine and schedd.
+const CONNECTIONS: u64 = 60_000;
+
+/// How long to wait when no connection can be accepted (out of descriptors).
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: UnixListener,
+    socket: Accepting,
     admission: Admission,
     hello: Hello,
+    places: Arc<Semaphore>,
 }
 
 impl Listener {
-    /// Listens on a Unix socket at `path`, replacing a dead one. The caller holds the lock that makes it the only daemon there.
+    /// Listens at `address`, replacing a dead Unix socket. The caller holds the lock that makes it the only daemon there.
     ///
     /// # Errors
     ///
-    /// If the socket cannot be made.
-    pub fn bind_unix(path: &Path, role: Role, admission: Admission) -> Result<Self, NetError> {
-        let listen = |source| NetError::Listen { path: path.to_owned(), source };
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(listen(error)),
-            Ok(()) | Err(_) => {}
+    /// If the socket cannot be made, or would not say who comes.
+    pub fn bind(address: &Address, role: Role, admission: Admission) -> Result<Self, NetError> {
+        match (address, admission) {
+            (Address::Unix(_), _) => {}
+            #[cfg(test)]
+            (Address::Tcp(_), Admission::Anybody) => {}
+            (Address::Tcp(_), Admission::OnlyUid(_)) => {
+                return Err(NetError::Unauthenticated(address.clone()));
+            }
         }
-        let short = ShortPath::of(path).map_err(listen)?;
-        let socket = UnixListener::bind(short.path()).map_err(listen)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(listen)?;
-        Ok(Self { socket, admission, hello: hello(role) })
+        let listen = |source| NetError::Listen { address: address.clone(), source };
+        let socket = Accepting::at(address).map_err(listen)?;
+        let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+        let places = usize::try_from(CONNECTIONS.min(descriptors / 2)).unwrap_or(1);
+        let places = Arc::new(Semaphore::new(places));
+        Ok(Self { socket, admission, hello: hello(role), places })
     }
 
-    /// The next connection, not yet greeted: call [`Incoming::greet`] in a task of its own, so that a peer that says nothing
-    /// delays nobody.
+    /// Where it listens: of a port that was chosen by the system, which one.
     ///
     /// # Errors
     ///
-    /// If the socket fails (out of descriptors): wait a little and go on.
-    pub async fn accept(&self) -> Result<Incoming, NetError> {
-        let (stream, _) = self.socket.accept().await?;
-        Ok(Incoming { stream, admission: self.admission, hello: self.hello.clone() })
+    /// If the system does not say.
+    pub fn address(&self) -> io::Result<Address> {
+        self.socket.address()
+    }
+
+    /// The next connection that there is a place for, not yet greeted: call [`Incoming::greet`] in a task of its own, so that a peer that
+    /// says nothing delays nobody. While none can be accepted (out of descriptors), it waits.
+    pub async fn accept(&self) -> Incoming {
+        let place = loop {
+            // Nobody closes it.
+            if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+                break place;
+            }
+        };
+        loop {
+            match self.socket.accept().await {
+                Ok(stream) => {
+                    let (admission, hello) = (self.admission, self.hello.clone());
+                    return Incoming { stream, admission, hello, place };
+                }
+                Err(_) => sleep(ACCEPT_AGAIN).await,
+            }
+        }
     }
 }
 
 /// A connection that has not said what it is.
 #[derive(Debug)]
 pub struct Incoming {
-    stream: UnixStream,
+    stream: Stream,
     admission: Admission,
     hello: Hello,
+    place: OwnedSemaphorePermit,
 }
 
 impl Incoming {
@@ -161,38 +289,61 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// If it may not connect, speaks another protocol, or goes away.
+    /// If it may not connect, says that it is what it may not be, speaks another protocol, takes too long, or goes away.
     pub async fn greet(self) -> Result<Connection, NetError> {
-        let uid = self.stream.peer_cred()?.uid();
-        let Admission::OnlyUid(only) = self.admission;
-        if uid != only {
-            return Err(NetError::NotAdmitted { uid, only });
+        let Self { stream, admission, hello, place } = self;
+        let identity = stream.identity()?;
+        match admission {
+            Admission::OnlyUid(only) if !identity.is_local(only) => {
+                let uid = Peer { identity, role: Role::Command }.uid();
+                return Err(NetError::NotAdmitted { uid, only });
+            }
+            Admission::OnlyUid(_) => {}
+            #[cfg(test)]
+            Admission::Anybody => {}
         }
-        shake(self.stream, &self.hello).await
+        let mut connection = shake(stream, identity, &hello).await?;
+        let Peer { identity, role } = &connection.peer;
+        match admission {
+            Admission::OnlyUid(pool) if !identity.may_be(role, pool) => {
+                return Err(NetError::Impostor { identity: identity.clone(), role: role.clone() });
+            }
+            Admission::OnlyUid(_) => {}
+            #[cfg(test)]
+            Admission::Anybody => {}
+        }
+        connection.receiver.place = Some(place);
+        Ok(connection)
     }
 }
 
-/// Connects to the daemon at `path`, as `role`.
+/// Connects to the daemon at `address`, as `role`.
 ///
 /// # Errors
 ///
-/// If nobody listens there, or it is not one of ours.
-pub async fn connect_unix(path: &Path, role: Role) -> Result<Connection, NetError> {
-    let connect = |source| NetError::Connect { path: path.to_owned(), source };
-    let short = ShortPath::of(path).map_err(connect)?;
-    let stream = UnixStream::connect(short.path()).await.map_err(connect)?;
-    shake(stream, &hello(role)).await
+/// If nobody listens there, it is not one of ours, or takes too long.
+pub async fn connect(address: &Address, role: Role) -> Result<Connection, NetError> {
+    let stream = stream::connect(address).await?;
+    let identity = stream.identity()?;
+    shake(stream, identity, &hello(role)).await
 }
 
-/// Connects to something at `path` that has a protocol of its own: the launcher.
+/// Connects to something on this machine that has a protocol of its own: the launcher.
 ///
 /// # Errors
 ///
 /// If nobody listens there.
-pub async fn connect_stream(path: &Path) -> Result<UnixStream, NetError> {
-    let connect = |source| NetError::Connect { path: path.to_owned(), source };
-    let short = ShortPath::of(path).map_err(connect)?;
-    UnixStream::connect(short.path()).await.map_err(connect)
+pub async fn connect_plain(path: &Path) -> Result<UnixStream, NetError> {
+    stream::connect_unix(path).await
+}
+
+/// What was to be done, if it is done in time.
+async fn in_time<T>(
+    limit: Duration,
+    what: &'static str,
+    work: impl Future<Output = Result<T, NetError>>,
+) -> Result<T, NetError> {
+    timeout(limit, work).await.unwrap_or(Err(NetError::TooSlow { what, limit }))
 }
 
 /// A greeted connection.
@@ -206,9 +357,16 @@ pub struct Connection {
     pub receiver: Receiver,
 }
 
-/// The writing half.
+/// What a peer that is written to fails in.
+const READING: &str = "write to the peer";
+
+/// The writing half. A peer that does not read loses its connection.
 #[derive(Debug)]
-pub struct Sender(FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>);
+pub struct Sender {
+    frames: FramedWrite<WriteHalf, LengthDelimitedCodec>,
+    /// How long the peer may take to read.
+    patience: Duration,
+}
 
 impl Sender {
     /// Writes one message and flushes.
@@ -227,7 +385,8 @@ impl Sender {
     ///
     /// If it cannot be encoded or the connection is broken.
     pub async fn feed<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
-        Ok(self.0.feed(frame::encode(message)?).await?)
+        let frame = frame::encode(message)?;
+        in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await
     }
 
     /// Sends what is in the buffer.
@@ -236,13 +395,18 @@ impl Sender {
     ///
     /// If the connection is broken.
     pub async fn flush(&mut self) -> Result<(), NetError> {
-        Ok(<FramedWrite<_, _> as SinkExt<bytes::Bytes>>::flush(&mut self.0).await?)
+        let flushed = <FramedWrite<_, _> as SinkExt<bytes::Bytes>>::flush(&mut self.frames);
+        in_time(self.patience, READING, async { Ok(flushed.await?) }).await
     }
 }
 
 /// The reading half.
 #[derive(Debug)]
-pub struct Receiver(FramedRead<OwnedReadHalf, LengthDelimitedCodec>);
+pub struct Receiver {
+    frames: FramedRead<ReadHalf, LengthDelimitedCodec>,
+    /// What the connection has of the listener's places.
+    place: Option<OwnedSemaphorePermit>,
+}
 
 impl Receiver {
     /// The next message, or `None` when the peer has closed. Safe to cancel.
@@ -251,55 +415,11 @@ impl Receiver {
     ///
     /// If the connection is broken or what came is no `T`.
     pub async fn recv<T: DeserializeOwned>(&mut self) -> Result<Option<T>, NetError> {
-        match self.0.next().await {
+        match self.frames.next().await {
             None => Ok(None),
             Some(payload) => Ok(Some(frame::decode(&payload?)?)),
         }
     }
-}
-
-/// A name for a socket that fits into a socket address (108 bytes), however deep its folder is: long ones go through a
-/// descriptor of the folder, which this keeps open.
-#[derive(Debug)]
-pub(crate) struct ShortPath {
-    path: PathBuf,
-    _folder: Option<fs::File>,
-}
-
-impl ShortPath {
-    /// The longest path that is used as it stands, bytes.
-    const FITS: usize = 100;
-
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a socket needs a folder and a name",
-            ));
-        };
-        if path.as_os_str().len() <= Self::FITS {
-            return Ok(Self { path: path.to_owned(), _folder: None });
-        }
-        let folder = fs::File::open(folder)?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
-        Ok(Self { path, _folder: Some(folder) })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// The address of a daemon on this machine, in the form that HTCondor gives addresses, so that logs and ads look alike. The
-/// daemon has no port; what follows `sock=` is its socket.
-pub fn local_address(host: &str, socket: &Path) -> String {
-    format!("<127.0.0.1:0?alias={host}&noUDP&sock={}>", socket.display())
-}
-
-/// The socket in an address that [`local_address`] made.
-pub fn socket_of(address: &str) -> Option<PathBuf> {
-    let (_, socket) = address.strip_suffix('>')?.split_once("sock=")?;
-    Some(PathBuf::from(socket))
 }
 
 /// The user with that number, by name if the system has one.
@@ -328,25 +448,101 @@ pub(crate) fn check(theirs: Hello) -> Result<Role, NetError> {
     }
 }
 
-async fn shake(stream: UnixStream, ours: &Hello) -> Result<Connection, NetError> {
-    let uid = stream.peer_cred()?.uid();
+async fn shake(stream: Stream, identity: Identity, ours: &Hello) -> Result<Connection, NetError> {
     let (read, write) = stream.into_split();
-    let mut sender = Sender(FramedWrite::new(write, frame::codec()));
-    let mut receiver = Receiver(FramedRead::new(read, frame::codec()));
+    let frames = FramedWrite::new(write, frame::codec());
+    let mut sender = Sender { frames, patience: GREETING };
+    let mut receiver = Receiver { frames: FramedRead::new(read, frame::codec()), place: None };
     sender.send(ours).await?;
-    let role = check(receiver.recv().await?.ok_or(NetError::NoHello)?)?;
-    Ok(Connection { peer: Peer { user: user_name(uid), uid, role }, sender, receiver })
+    let theirs = in_time(GREETING, "shake hands", receiver.recv()).await?;
+    let role = check(theirs.ok_or(NetError::NoHello)?)?;
+    sender.patience = match role {
+        Role::Command => COMMAND_READS,
+        Role::Schedd(_) | Role::Negotiator | Role::Startd(_) => DAEMON_READS,
+    };
+    Ok(Connection { peer: Peer { identity, role }, sender, receiver })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
+    fn loopback() -> Address {
+        Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    async fn pair(listener: &Listener, role: Role) -> (Connection, Result<Connection, NetError>) {
+        let address = listener.address().unwrap();
+        let accepted = async { listener.accept().await.greet().await };
+        let (ours, theirs) = tokio::join!(connect(&address, role), accepted);
+        (ours.unwrap(), theirs)
+    }
+
     #[test]
-    fn a_local_address_leads_back_to_its_socket() {
-        let socket = Path::new("/home/a b/pool>&sock=x/run/startd.sock");
-        let address = local_address("host", socket);
-        assert_eq!(socket_of(&address).as_deref(), Some(socket));
-        assert_eq!(socket_of("<10.0.0.1:9618>"), None);
+    fn a_daemon_cannot_be_made_to_listen_where_nobody_is_known() {
+        let refused = Listener::bind(&loopback(), Role::Negotiator, Admission::OnlyUid(0));
+        assert!(matches!(refused, Err(NetError::Unauthenticated(_))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn messages_travel_over_tcp_and_nobody_is_known_by_it() {
+        let listener = Listener::bind(&loopback(), Role::Negotiator, Admission::Anybody).unwrap();
+        let (mut ours, theirs) = pair(&listener, Role::Schedd("s".to_owned())).await;
+        let mut theirs = theirs.unwrap();
+        assert_eq!(theirs.peer.role, Role::Schedd("s".to_owned()));
+        assert_eq!((&theirs.peer.identity, theirs.peer.uid()), (&Identity::Unknown, NOBODY));
+        ours.sender.send(&"a word".to_owned()).await.unwrap();
+        assert_eq!(theirs.receiver.recv::<String>().await.unwrap().as_deref(), Some("a word"));
+        drop(ours);
+        assert_eq!(theirs.receiver.recv::<String>().await.unwrap(), None);
+    }
+
+    #[test]
+    fn only_the_pool_s_own_user_and_root_may_be_daemons() {
+        let schedd = Role::Schedd("s".to_owned());
+        for (identity, role, may) in [
+            (Identity::of(7), &Role::Command, true),
+            (Identity::of(7), &schedd, true),
+            (Identity::of(0), &schedd, true),
+            (Identity::of(8), &Role::Command, true),
+            (Identity::of(8), &schedd, false),
+            (Identity::of(8), &Role::Startd("m".to_owned()), false),
+            (Identity::Unknown, &schedd, false),
+        ] {
+            assert_eq!(identity.may_be(role, 7), may, "{identity:?} as {role:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_loses_its_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("s.sock"));
+        let admission = Admission::OnlyUid(Uid::effective().as_raw());
+        let listener = Listener::bind(&address, Role::Negotiator, admission).unwrap();
+        let (_deaf, theirs) = pair(&listener, Role::Schedd("s".to_owned())).await;
+        let mut theirs = theirs.unwrap();
+        theirs.sender.patience = Duration::from_millis(20);
+        let much = "x".repeat(1 << 20);
+        let ended = loop {
+            if let Err(error) = theirs.sender.send(&much).await {
+                break error;
+            }
+        };
+        assert!(matches!(ended, NetError::TooSlow { what: READING, .. }), "{ended}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_a_place_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("s.sock"));
+        let admission = Admission::OnlyUid(Uid::effective().as_raw());
+        let mut listener = Listener::bind(&address, Role::Negotiator, admission).unwrap();
+        listener.places = Arc::new(Semaphore::new(1));
+        let (_ours, theirs) = pair(&listener, Role::Command).await;
+        assert_eq!(listener.places.available_permits(), 0);
+        drop(theirs.unwrap());
+        assert_eq!(listener.places.available_permits(), 1);
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Wire;
 use crate::files::Blob;
-use crate::net::{NetError, ShortPath};
+use crate::net::{Address, NetError, ShortPath};
 
 /// The size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl Waiting {
     ///
     /// If the socket cannot be made.
     pub fn at(path: &Path) -> Result<Self, NetError> {
-        let listen = |source| NetError::Listen { path: path.to_owned(), source };
+        let listen = |source| NetError::Listen { address: Address::unix(path), source };
         let short = ShortPath::of(path).map_err(listen)?;
         let socket = UnixListener::bind(short.path()).map_err(listen)?;
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(listen)?;
@@ -113,7 +113,7 @@ impl Line {
     ///
     /// If nobody of this user waits there.
     pub fn call(path: &Path) -> Result<Self, NetError> {
-        let connect = |source| NetError::Connect { path: path.to_owned(), source };
+        let connect = |source| NetError::Connect { address: Address::unix(path), source };
         let short = ShortPath::of(path).map_err(connect)?;
         let stream = UnixStream::connect(short.path()).map_err(connect)?;
         match is_ours(&stream).map_err(connect)? {

@@ -58,7 +58,7 @@ async fn talk(connection: Connection, id: ConnectionId, desk: &Desk) -> Result<(
     let Connection { peer, sender, receiver } = connection;
     match peer.role {
         Role::Command => {
-            let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
+            let superuser = peer.uid() == 0 || peer.uid() == desk.pool_uid;
             answer_command(sender, receiver, superuser, desk).await
         }
         Role::Schedd(name) => {

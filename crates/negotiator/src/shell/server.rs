@@ -3,25 +3,16 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proto::client::Identity;
 use proto::clock;
-use proto::net::{Admission, Listener, NetError, Role};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep;
+use proto::net::{Address, Admission, Listener, NetError, Role};
+use tokio::sync::mpsc;
 
 use super::engine::{self, ConnectionId, Engine, EngineInput};
 use super::peers::{self, Desk};
 use super::saved_file::{SavedError, SavedFile};
 use crate::core::{Core, Policy};
-
-/// Connections that may be open. One per machine and schedd and a few commands; below the usual limit of descriptors of a
-/// daemon (65,536), so that reaching it makes the next one wait and breaks nothing.
-const MAX_CONNECTIONS: usize = 60_000;
-
-/// How long to wait after the socket failed to accept: out of descriptors, which pass by.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a negotiator is told at its start.
 #[derive(Clone, Debug)]
@@ -66,7 +57,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let limits = SavedFile::limits(&config.state_dir);
     let core = Core::new(draw_life()?, file.load()?, config.policy)
         .remembering(limits.load()?, clock::now());
-    let listener = Listener::bind_unix(&config.socket, Role::Negotiator, config.admission)?;
+    let listener =
+        Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission)?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let mut engine = tokio::spawn(Engine::new(core, file, limits).run(queue));
     let identity = Identity {
@@ -92,25 +84,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
 /// Gives each connection a task of its own; never ends.
 async fn accept(listener: &Listener, desk: &Arc<Desk>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     for number in 0.. {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok(incoming) => {
-                let desk = Arc::clone(desk);
-                tokio::spawn(async move {
-                    peers::serve(incoming, ConnectionId(number), desk).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "could not accept a connection"
-                );
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let incoming = listener.accept().await;
+        tokio::spawn(peers::serve(incoming, ConnectionId(number), Arc::clone(desk)));
     }
 }
 

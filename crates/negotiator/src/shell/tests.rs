@@ -8,7 +8,7 @@ use classad::{ClassAd, Expr};
 use model::{ClassId, JobId, JobPriority, MachineName, Resources, UserName};
 use proto::client::{Answer, AskNegotiator, AskSchedd, Query, Request, Response, Select};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
-use proto::net::{Admission, Connection, Role, connect_unix};
+use proto::net::{Address, Admission, Connection, Role, connect};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -47,7 +47,7 @@ impl Running {
         let path = self.folder.path().join("negotiator.sock");
         let connected = async {
             loop {
-                match connect_unix(&path, role.clone()).await {
+                match connect(&Address::unix(&path), role.clone()).await {
                     Ok(connection) => return connection,
                     Err(_) => tokio::task::yield_now().await,
                 }

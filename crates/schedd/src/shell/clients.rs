@@ -30,9 +30,6 @@ const PIPELINED: usize = 2;
 /// of the schedd's life.
 pub(crate) const READING: Duration = Duration::from_secs(600);
 
-/// How long a peer may take to say who it is.
-const GREETING: Duration = Duration::from_secs(5);
-
 /// Jobs of one submission that may be staged on a connection: what a user may submit at once, as separate jobs.
 const STAGED_PROCS: usize = 5_000_000;
 
@@ -76,20 +73,13 @@ pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
     let places = Places::new();
     loop {
         let Some(room) = places.room().await else { return };
-        match listener.accept().await {
-            Ok(incoming) => {
-                let (desk, places) = (Arc::clone(&desk), Arc::clone(&places));
-                tokio::spawn(async move {
-                    if let Err(error) = attend(incoming, &desk, &places, room).await {
-                        tracing::debug!(%error, "a connection ended");
-                    }
-                });
+        let incoming = listener.accept().await;
+        let (desk, places) = (Arc::clone(&desk), Arc::clone(&places));
+        tokio::spawn(async move {
+            if let Err(error) = attend(incoming, &desk, &places, room).await {
+                tracing::debug!(%error, "a connection ended");
             }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(Duration::from_millis(100)).await;
-            }
-        }
+        });
     }
 }
 
@@ -99,12 +89,9 @@ async fn attend(
     places: &Arc<Places>,
     room: OwnedSemaphorePermit,
 ) -> Result<(), Broken> {
-    let Ok(greeted) = timeout(GREETING, incoming.greet()).await else {
-        return Err(NetError::NoHello.into());
-    };
-    let Connection { peer, sender, receiver } = greeted?;
-    let place = places.take(peer.uid, room);
-    let superuser = peer.uid == 0 || peer.uid == desk.pool_uid;
+    let Connection { peer, sender, receiver } = incoming.greet().await?;
+    let place = places.take(peer.uid(), room);
+    let superuser = peer.uid() == 0 || peer.uid() == desk.pool_uid;
     let by = actor(&peer, superuser);
     let (left, gone) = watch::channel(false);
     let (asks, mut asked) = mpsc::channel(PIPELINED);
@@ -147,7 +134,7 @@ async fn hear(
 }
 
 fn actor(peer: &Peer, superuser: bool) -> Actor {
-    Actor { user: peer.user.clone(), superuser }
+    Actor { user: peer.user(), superuser }
 }
 
 struct Visit<'a> {

@@ -2,18 +2,16 @@
 //! it is dropped, and tells the engine when it opens, what it hears, and when it closes. What is said over it is the core's matter.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use model::MachineName;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::matchmaking::{FromSchedd, ToSchedd};
-use proto::net::{Connection, NetError, Role, connect_unix, socket_of};
+use proto::net::{Address, Connection, NetError, Reconnecting, Role};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::engine::EngineInput;
 use crate::core::Input;
@@ -24,15 +22,6 @@ const QUEUE: usize = 8192;
 
 /// How many queued messages are written before the buffer is flushed.
 const BURST: usize = 256;
-
-/// The waits before the first, second, ... attempt to connect in a row. The last goes on.
-const BACK_OFF: [Duration; 5] = [
-    Duration::from_millis(5),
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-];
 
 /// The links of one schedd.
 #[derive(Debug)]
@@ -63,7 +52,7 @@ impl Links {
         engine: mpsc::Sender<EngineInput>,
     ) -> Self {
         let negotiator = open(
-            negotiator,
+            Address::Unix(negotiator),
             schedd.clone(),
             engine.clone(),
             Ends {
@@ -80,13 +69,13 @@ impl Links {
         if self.startds.get(&machine).is_some_and(|(known, _)| *known == address) {
             return;
         }
-        let Some(socket) = socket_of(&address) else {
-            tracing::error!(%machine, address, "an address without a socket: cannot connect");
+        let Some(at) = Address::of_ads(&address) else {
+            tracing::error!(%machine, address, "no address that can be connected to");
             return;
         };
         let name = machine.clone();
         let link = open(
-            socket,
+            at,
             self.schedd.clone(),
             self.engine.clone(),
             Ends {
@@ -135,7 +124,7 @@ struct Ends<Hear> {
 }
 
 fn open<In, Out, Hear>(
-    address: PathBuf,
+    address: Address,
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
@@ -151,7 +140,7 @@ where
 }
 
 async fn keep_open<In, Out, Hear>(
-    address: PathBuf,
+    address: Address,
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
@@ -161,33 +150,22 @@ async fn keep_open<In, Out, Hear>(
     Out: Serialize + Send + Sync,
     Hear: Fn(In) -> Input + Send + Sync,
 {
-    let mut failures = 0;
+    let mut link = Reconnecting::to(address.clone(), Role::Schedd(schedd));
     loop {
-        match connect(&address, &schedd).await {
-            Ok(connection) => {
-                failures = 0;
-                // What was queued for an earlier connection is void: the greeting of this one makes it good.
-                while outgoing.try_recv().is_ok() {}
-                if let Some(up) = &ends.up
-                    && engine.send(EngineInput::Core(up.clone())).await.is_err()
-                {
-                    return;
-                }
-                let end = talk(connection, &engine, &ends.heard, &mut outgoing).await;
-                tracing::info!(address = %address.display(), ?end, "a connection closed");
-                if engine.send(EngineInput::Core(ends.down.clone())).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => tracing::debug!(address = %address.display(), %error, "cannot connect"),
+        let connection = link.next().await;
+        // What was queued for an earlier connection is void: the greeting of this one makes it good.
+        while outgoing.try_recv().is_ok() {}
+        if let Some(up) = &ends.up
+            && engine.send(EngineInput::Core(up.clone())).await.is_err()
+        {
+            return;
         }
-        sleep(BACK_OFF[usize::min(failures, BACK_OFF.len() - 1)]).await;
-        failures += 1;
+        let end = talk(connection, &engine, &ends.heard, &mut outgoing).await;
+        tracing::info!(%address, ?end, "a connection closed");
+        if engine.send(EngineInput::Core(ends.down.clone())).await.is_err() {
+            return;
+        }
     }
-}
-
-async fn connect(address: &Path, schedd: &str) -> Result<Connection, NetError> {
-    connect_unix(address, Role::Schedd(schedd.to_owned())).await
 }
 
 async fn talk<In, Out>(

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use model::{MachineName, ScheddName};
 use proto::client::Identity;
 use proto::clock;
-use proto::net::{Admission, Listener, NetError, Role};
+use proto::net::{Address, Admission, Listener, NetError, Role};
 use tokio::sync::mpsc;
 
 use super::history::History;
@@ -153,8 +153,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let engine = Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, recent });
     let mut engine = tokio::spawn(engine.run(queue));
 
-    let listener =
-        Listener::bind_unix(&config.socket, Role::Schedd(config.name.clone()), config.admission)?;
+    let listener = Listener::bind(
+        &Address::unix(&config.socket),
+        Role::Schedd(config.name.clone()),
+        config.admission,
+    )?;
     let identity = Identity {
         role: "schedd".to_owned(),
         name: config.name,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use model::{MachineName, Now};
 use proto::client::Identity;
 use proto::clock;
-use proto::net::{Admission, Listener, NetError, Role};
+use proto::net::{Address, Admission, Listener, NetError, Role};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -126,7 +126,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Parts { core, machine: name, journal, sandboxes, porter, disk, advertiser, sweeper };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
-    let listener = Listener::bind_unix(&config.socket, role, config.admission)?;
+    let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission)?;
     let desk = Arc::new(Desk {
         engine: inputs.clone(),
         identity: identity(&config, now),

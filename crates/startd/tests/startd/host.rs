@@ -11,7 +11,7 @@ use classad::ClassAd;
 use model::{Attempt, JobId, MatchId, Resources, RunId, Universe, UserName};
 use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RequestClaim, StartRun, ToStartd};
 use proto::matchmaking::{FromMachine, MachineState};
-use proto::net::{Admission, Connection, Listener, Role, connect_unix};
+use proto::net::{Address, Admission, Connection, Listener, Role, connect};
 use tokio::time::{sleep, timeout};
 
 /// After this long a condition that was waited for is taken to be never met.
@@ -47,14 +47,15 @@ impl Host {
 
     pub(crate) fn negotiator(&self) -> Listener {
         let admission = Admission::OnlyUid(nix::unistd::geteuid().as_raw());
-        Listener::bind_unix(&self.path("negotiator.sock"), Role::Negotiator, admission).unwrap()
+        Listener::bind(&Address::unix(&self.path("negotiator.sock")), Role::Negotiator, admission)
+            .unwrap()
     }
 
     /// Connects as a schedd; also says what the startd holds for it.
     pub(crate) async fn schedd(&self) -> (Schedd, Vec<ClaimStatus>) {
         let socket = self.path("startd.sock");
         let connection = until("the startd accepts connections", async || {
-            connect_unix(&socket, Role::Schedd("schedd".to_owned())).await.ok()
+            connect(&Address::unix(&socket), Role::Schedd("schedd".to_owned())).await.ok()
         })
         .await;
         let mut schedd = Schedd { connection, beat: model::Beat::default() };

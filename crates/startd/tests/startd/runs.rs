@@ -265,7 +265,7 @@ async fn a_stopped_run_is_vacated_with_all_its_processes() {
 async fn the_negotiator_knows_what_is_free_and_when_the_machine_leaves() {
     let mut host = Host::new();
     let listener = host.negotiator();
-    let mut negotiator = listener.accept().await.unwrap().greet().await.unwrap();
+    let mut negotiator = listener.accept().await.greet().await.unwrap();
     let first = advertised(&mut negotiator, |_| true).await;
     assert_eq!((first.machine.as_str(), first.free.cpus, first.slots.len()), ("testhost", 4, 1));
     assert_eq!(first.address, "<127.0.0.1:0>");

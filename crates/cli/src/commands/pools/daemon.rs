@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, gethostname};
-use proto::net::{Admission, local_address};
+use proto::net::{Address, Admission};
 use schedd::MailRoute;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -206,7 +206,7 @@ fn host() -> Result<String> {
 
 /// A daemon's address, for people, logs, and the daemons that look for it.
 fn address(home: &Home, role: DaemonRole) -> Result<String> {
-    Ok(local_address(&host()?, &home.socket(role)))
+    Ok(Address::Unix(home.socket(role)).in_ads(&host()?))
 }
 
 fn log_to_stderr() {

@@ -101,17 +101,22 @@ pub fn run(args: PoolArgs) -> Result<ExitCode> {
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, Voice::Updraft),
         Action::Backup { file, dir } => {
             pool::backup(&home(dir), &file)?;
-            println!("The queue is copied to {}.", file.display());
+            say(&format!("The queue is copied to {}.", file.display()))?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Restore { file, dir } => {
             let home = home(dir);
             pool::restore(&home, &file)?;
-            println!("The queue in {} is that of {}.", home.dir().display(), file.display());
+            say(&format!("The queue in {} is that of {}.", home.dir().display(), file.display()))?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Status { dir, json } => status(&home(dir), json),
     }
+}
+
+/// One line, for whoever still reads.
+fn say(line: &str) -> std::io::Result<()> {
+    output::put(&format!("{line}\n"))
 }
 
 fn home(dir: Option<PathBuf>) -> Home {
@@ -139,22 +144,24 @@ fn start(home: &Home, settings: &Settings, json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     match started {
-        Started::Fresh => println!("The pool in {dir} accepts jobs."),
+        Started::Fresh => say(&format!("The pool in {dir} accepts jobs."))?,
         Started::Already => {
-            println!("The pool in {dir} runs already.");
+            say(&format!("The pool in {dir} runs already."))?;
             if !pool::configuration_changes(home)?.is_empty() {
-                println!("Its configuration has changed since:  updraft pool reconfig");
+                say("Its configuration has changed since:  updraft pool reconfig")?;
             }
         }
         Started::Revived { processes } => {
-            println!("The pool in {dir} ran; {processes} of its processes had died and run again.");
+            say(&format!(
+                "The pool in {dir} ran; {processes} of its processes had died and run again."
+            ))?;
         }
     }
     if home != &Home::from_environment() {
-        println!("Choose it for your commands:  export UPDRAFT_HOME={dir}");
+        say(&format!("Choose it for your commands:  export UPDRAFT_HOME={dir}"))?;
     }
-    println!("Submit a job:                 updraft submit FILE");
-    println!("See how it goes:              updraft q");
+    say("Submit a job:                 updraft submit FILE")?;
+    say("See how it goes:              updraft q")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,9 +171,9 @@ fn stop(home: &Home, json: bool) -> Result<ExitCode> {
         let said = serde_json::json!({ "dir": home.dir().display().to_string(), "ran": ran });
         output::put(&output::json(&said))?;
     } else if ran {
-        println!("The pool in {} is stopped. Its queue is kept.", home.dir().display());
+        say(&format!("The pool in {} is stopped. Its queue is kept.", home.dir().display()))?;
     } else {
-        println!("The pool in {} does not run.", home.dir().display());
+        say(&format!("The pool in {} does not run.", home.dir().display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -189,14 +196,14 @@ fn status(home: &Home, json: bool) -> Result<ExitCode> {
         let dir = home.dir().display().to_string();
         output::put(&output::json(&serde_json::json!({ "dir": dir, "processes": rows })))?;
     } else {
-        println!("Pool in {}", home.dir().display());
+        say(&format!("Pool in {}", home.dir().display()))?;
         for p in &all {
             let state =
                 p.pid.map_or_else(|| "not running".to_owned(), |pid| format!("process {pid}"));
-            println!("  {:<12} {state}", p.name);
+            say(&format!("  {:<12} {state}", p.name))?;
         }
         if all.iter().any(|p| p.pid.is_none()) {
-            println!("Start what does not run:  updraft pool start");
+            say("Start what does not run:  updraft pool start")?;
         }
     }
     let up = all.iter().all(|p| p.pid.is_some());

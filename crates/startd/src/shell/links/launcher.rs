@@ -14,11 +14,11 @@ use launcher::wire::{
     RunInfo, Start, Usage, WireError, encode,
 };
 use model::Pause;
-use proto::net::{NetError, connect_stream};
+use proto::net::{BackOff, NetError, connect_plain};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::core::RunKey;
 use crate::shell::engine::EngineInput;
@@ -36,15 +36,6 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// How long the launcher may take for its greeting and its list. It answers in microseconds unless the machine is stuck.
 const GREETING_LIMIT: Duration = Duration::from_secs(30);
-
-/// The waits before the first, second, ... attempt to connect in a row. The last goes on.
-const BACK_OFF: [Duration; 5] = [
-    Duration::from_millis(5),
-    Duration::from_millis(20),
-    Duration::from_millis(100),
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-];
 
 /// What the launcher is to do.
 #[derive(Debug)]
@@ -106,11 +97,11 @@ enum LinkError {
 
 /// Keeps a connection to the launcher at `socket` until the engine has ended.
 pub(crate) async fn keep_open(socket: PathBuf, engine: mpsc::Sender<EngineInput>) {
-    let mut failures = 0;
+    let mut back_off = BackOff::default();
     while !engine.is_closed() {
         match open(&socket).await {
             Ok((link, runs)) => {
-                failures = 0;
+                back_off.renew();
                 let (orders, queue) = mpsc::channel(QUEUE);
                 if tell(&engine, Heard::Up { runs, orders }).await.is_err() {
                     return;
@@ -123,8 +114,7 @@ pub(crate) async fn keep_open(socket: PathBuf, engine: mpsc::Sender<EngineInput>
             }
             Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "no launcher"),
         }
-        sleep(BACK_OFF[usize::min(failures, BACK_OFF.len() - 1)]).await;
-        failures += 1;
+        back_off.wait().await;
     }
 }
 
@@ -133,7 +123,7 @@ async fn tell(engine: &mpsc::Sender<EngineInput>, heard: Heard) -> Result<(), Li
 }
 
 async fn open(socket: &Path) -> Result<(Link, Vec<RunInfo>), LinkError> {
-    let stream = connect_stream(socket).await?;
+    let stream = connect_plain(socket).await?;
     let mut link = Link {
         stream,
         decoder: Decoder::default(),

@@ -3,15 +3,13 @@
 //! Only the latest state counts, so it is kept in one place that the connection reads from: a slow negotiator gets fewer
 //! advertisements, never older ones.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use model::{MachineName, Now};
 use proto::matchmaking::{FromMachine, MachineState};
-use proto::net::{NetError, Role, connect_unix};
+use proto::net::{Address, Connection, NetError, Reconnecting, Role};
 use serde::de::IgnoredAny;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 /// Between two advertisements, when what is free has changed: a few matches may become one.
 const SOON_MS: u64 = 3;
@@ -21,15 +19,6 @@ const SOON_PER_SLOT_MS: u64 = 1;
 
 /// When only something has changed that people look at (which slot is busy).
 const LATER_MS: u64 = 500;
-
-/// The waits before the first, second, ... attempt to connect in a row. The last goes on.
-const BACK_OFF: [Duration; 5] = [
-    Duration::from_millis(5),
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-];
 
 /// What the negotiator is to know.
 #[derive(Clone, Debug)]
@@ -107,17 +96,15 @@ pub(crate) async fn keep_telling(
     machine: MachineName,
     mut latest: watch::Receiver<Announcement>,
 ) {
-    let mut failures = 0;
+    let role = Role::Startd(machine.to_string());
+    let mut link = Reconnecting::to(Address::Unix(negotiator), role);
     loop {
-        match tell(&negotiator, &machine, &mut latest).await {
+        match tell(link.next().await, &mut latest).await {
             Ok(End::AllSaid) => return,
-            Err(NetError::Connect { .. }) => failures += 1,
             closed @ (Ok(End::Closed) | Err(_)) => {
                 tracing::info!(?closed, "the connection to the negotiator closed");
-                failures = 0;
             }
         }
-        sleep(BACK_OFF[usize::min(failures, BACK_OFF.len() - 1)]).await;
     }
 }
 
@@ -131,12 +118,9 @@ enum End {
 }
 
 async fn tell(
-    negotiator: &Path,
-    machine: &MachineName,
+    mut connection: Connection,
     latest: &mut watch::Receiver<Announcement>,
 ) -> Result<End, NetError> {
-    let role = Role::Startd(machine.to_string());
-    let mut connection = connect_unix(negotiator, role).await?;
     // What is known already is news to a new connection.
     latest.mark_changed();
     loop {

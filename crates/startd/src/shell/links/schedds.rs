@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use model::{ClaimSecret, ScheddName};
 use nix::unistd::Uid;
@@ -11,7 +10,6 @@ use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, AskStartd, Identity, Request, Response};
 use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::core::Input;
@@ -24,12 +22,6 @@ const QUEUE: usize = 8192;
 
 /// How many queued messages are written before the buffer is flushed.
 const BURST: usize = 256;
-
-/// How long a peer may take to say who it is.
-const GREETING_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long to wait when no connection can be accepted (out of descriptors).
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// What connections need.
 #[derive(Debug)]
@@ -64,23 +56,15 @@ impl ScheddLink {
 /// Accepts connections for ever.
 pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
     loop {
-        match listener.accept().await {
-            Ok(incoming) => {
-                tokio::spawn(greet(incoming, Arc::clone(&desk)));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_AGAIN).await;
-            }
-        }
+        let incoming = listener.accept().await;
+        tokio::spawn(greet(incoming, Arc::clone(&desk)));
     }
 }
 
 async fn greet(incoming: Incoming, desk: Arc<Desk>) {
-    let connection = match timeout(GREETING_LIMIT, incoming.greet()).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return tracing::info!(%error, "refused a connection"),
-        Err(_) => return tracing::info!("a peer did not say who it is"),
+    let connection = match incoming.greet().await {
+        Ok(connection) => connection,
+        Err(error) => return tracing::info!(%error, "refused a connection"),
     };
     match connection.peer.role.clone() {
         Role::Schedd(name) => {
@@ -99,8 +83,7 @@ async fn greet(incoming: Incoming, desk: Arc<Desk>) {
 
 async fn serve_schedd(connection: Connection, schedd: ScheddName, desk: Arc<Desk>) {
     let Connection { peer, sender, receiver } = connection;
-    // Every peer of a Unix socket is on this machine; whose it is, the kernel says.
-    let near = peer.uid == Uid::effective().as_raw();
+    let near = peer.identity.is_local(Uid::effective().as_raw());
     let (queue, outgoing) = mpsc::channel(QUEUE);
     let number = desk.connections.fetch_add(1, Ordering::Relaxed);
     let up = EngineInput::ScheddUp {

@@ -72,7 +72,7 @@ pub(crate) async fn answer(
         return stopping();
     }
     let Ok(place) = place.await else { return stopping() };
-    let (uid, user) = (peer.uid, peer.user.clone());
+    let (uid, user) = (peer.uid(), peer.user());
     let read = spawn_blocking(move || {
         let place = place.ok_or(TailError::NoRun(wanted.job))?;
         may_read(wanted.job, uid, &user, &place)?;

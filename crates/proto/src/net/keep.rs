@@ -1,0 +1,98 @@
+//! Keeping a connection: how long to wait between attempts, in one place for all daemons. What is said over it, and what its end means, is
+//! the caller's matter.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Address, Connection, Role, connect};
+
+/// The waits before the first, second, ... attempt to connect in a row. The last goes on.
+const BACK_OFF: [Duration; 5] = [
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+];
+
+/// Waits that grow with each failure in a row.
+#[derive(Clone, Debug, Default)]
+pub struct BackOff {
+    failures: usize,
+}
+
+impl BackOff {
+    /// Waits, longer each time.
+    pub async fn wait(&mut self) {
+        sleep(BACK_OFF[self.failures.min(BACK_OFF.len() - 1)]).await;
+        self.failures += 1;
+    }
+
+    /// It has succeeded: the next wait is short again.
+    pub fn renew(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// A connection that is opened again whenever it has closed.
+#[derive(Clone, Debug)]
+pub struct Reconnecting {
+    address: Address,
+    role: Role,
+    back_off: BackOff,
+    is_first: bool,
+}
+
+impl Reconnecting {
+    /// To the daemon at this address, as `role`.
+    pub fn to(address: Address, role: Role) -> Self {
+        Self { address, role, back_off: BackOff::default(), is_first: true }
+    }
+
+    /// The next connection, after as many attempts as it takes.
+    pub async fn next(&mut self) -> Connection {
+        loop {
+            if !self.is_first {
+                self.back_off.wait().await;
+            }
+            self.is_first = false;
+            if let Ok(connection) = connect(&self.address, self.role.clone()).await {
+                self.back_off.renew();
+                return connection;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::Uid;
+
+    use super::super::{Admission, Listener};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_comes_about_once_somebody_listens_and_again_after_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("s.sock"));
+        let mut link = Reconnecting::to(address.clone(), Role::Negotiator);
+        let listening = async {
+            // The first attempt has found nobody.
+            let admission = Admission::OnlyUid(Uid::effective().as_raw());
+            let listener = Listener::bind(&address, Role::Negotiator, admission).unwrap();
+            for _ in 0..2 {
+                drop(listener.accept().await.greet().await.unwrap());
+            }
+        };
+        let connecting = async {
+            for _ in 0..2 {
+                let mut connection = link.next().await;
+                assert!(
+                    connection.receiver.recv::<String>().await.is_ok_and(|word| word.is_none())
+                );
+            }
+        };
+        tokio::join!(connecting, listening);
+    }
+}

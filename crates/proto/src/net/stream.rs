@@ -1,0 +1,209 @@
+//! How bytes get to an address: one type for all transports, and its two halves. It knows no messages.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
+
+use super::{Address, GREETING, Identity, NetError, in_time};
+
+/// A connection, as bytes.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// What is read of it.
+#[derive(Debug)]
+pub(crate) enum ReadHalf {
+    Unix(unix::OwnedReadHalf),
+    Tcp(tcp::OwnedReadHalf),
+}
+
+/// What is written to it.
+#[derive(Debug)]
+pub(crate) enum WriteHalf {
+    Unix(unix::OwnedWriteHalf),
+    Tcp(tcp::OwnedWriteHalf),
+}
+
+/// A socket that takes connections.
+#[derive(Debug)]
+pub(crate) enum Accepting {
+    Unix(UnixListener, PathBuf),
+    Tcp(TcpListener),
+}
+
+/// Connects to an address.
+pub(crate) async fn connect(address: &Address) -> Result<Stream, NetError> {
+    let connected = async {
+        match address {
+            Address::Unix(path) => connect_unix(path).await.map(Stream::Unix),
+            Address::Tcp(to) => {
+                let stream = TcpStream::connect(to)
+                    .await
+                    .map_err(|source| NetError::Connect { address: address.clone(), source })?;
+                // Messages are flushed whole.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+        }
+    };
+    in_time(GREETING, "connect", connected).await
+}
+
+/// Connects to a socket of this machine.
+pub(super) async fn connect_unix(path: &Path) -> Result<UnixStream, NetError> {
+    let cannot = |source| NetError::Connect { address: Address::unix(path), source };
+    let short = ShortPath::of(path).map_err(cannot)?;
+    UnixStream::connect(short.path()).await.map_err(cannot)
+}
+
+impl Stream {
+    /// Who is at the other end.
+    pub(crate) fn identity(&self) -> io::Result<Identity> {
+        match self {
+            Self::Unix(stream) => Ok(Identity::of(stream.peer_cred()?.uid())),
+            #[cfg(test)]
+            Self::Tcp(_) => Ok(Identity::Unknown),
+            #[cfg(not(test))]
+            Self::Tcp(_) => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "without TLS nobody is known over TCP",
+            )),
+        }
+    }
+
+    pub(crate) fn into_split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Unix(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Unix(read), WriteHalf::Unix(write))
+            }
+            Self::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+        }
+    }
+}
+
+impl Accepting {
+    /// Listens at an address, replacing a dead Unix socket.
+    pub(crate) fn at(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Unix(path) => {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
+                let short = ShortPath::of(path)?;
+                let socket = UnixListener::bind(short.path())?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                Ok(Self::Unix(socket, path.clone()))
+            }
+            Address::Tcp(at) => {
+                let socket = std::net::TcpListener::bind(at)?;
+                socket.set_nonblocking(true)?;
+                TcpListener::from_std(socket).map(Self::Tcp)
+            }
+        }
+    }
+
+    pub(crate) fn address(&self) -> io::Result<Address> {
+        match self {
+            Self::Unix(_, path) => Ok(Address::Unix(path.clone())),
+            Self::Tcp(socket) => socket.local_addr().map(Address::Tcp),
+        }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Unix(socket, _) => Ok(Stream::Unix(socket.accept().await?.0)),
+            Self::Tcp(socket) => {
+                let (stream, _) = socket.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+        }
+    }
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
+            Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for WriteHalf {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Unix(half) => Pin::new(half).poll_write(cx, buf),
+            Self::Tcp(half) => Pin::new(half).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(half) => Pin::new(half).poll_flush(cx),
+            Self::Tcp(half) => Pin::new(half).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
+            Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A name for a socket that fits into a socket address (108 bytes), however deep its folder is: long ones go through a
+/// descriptor of the folder, which this keeps open.
+#[derive(Debug)]
+pub(crate) struct ShortPath {
+    path: PathBuf,
+    _folder: Option<fs::File>,
+}
+
+impl ShortPath {
+    /// The longest path that is used as it stands, bytes.
+    const FITS: usize = 100;
+
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a socket needs a folder and a name",
+            ));
+        };
+        if path.as_os_str().len() <= Self::FITS {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = fs::File::open(folder)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -17,14 +17,16 @@
 //! | `net`, `links`, `life` | connections and processes, and how they end |
 //! | `schedd`, `store`, `startd`, `negotiator` | what the daemons' shells do, and what survives them |
 //! | `launcher`, `machine` | what really executes |
+//! | `carrier` | what really becomes of the files that travel, and what goes wrong with them |
 //! | `users`, `workload` | who wants what |
 //! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
 //! | `scenario` | worlds that are directed step by step, for the bugs inside the cores |
 //! | `oracle`, `settle` | safety and liveness, seen from outside |
 //!
-//! Not simulated: sockets, SQLite, files, several schedds.
+//! Not simulated: sockets, SQLite, what is in files, several schedds.
 
 mod agenda;
+mod carrier;
 mod clock;
 mod event;
 mod faults;

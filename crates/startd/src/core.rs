@@ -15,22 +15,30 @@
 mod ads;
 mod apply;
 mod batch;
+mod carrier;
 mod checks;
 mod claims;
 mod decide;
 mod devices;
+mod files;
 mod launcher;
+mod planted;
 mod react;
 mod state;
 mod tick;
 mod words;
 
 pub use batch::{Batch, run_batch};
+pub use files::{
+    BringBack, Cause, DiskUsed, Fetched, Freight, FromCarrier, StartOrder, StarterLog, Store,
+    StoreFailure, Stored, Window,
+};
+pub use planted::Planted;
 pub use state::{Core, State};
 pub use words::{
-    Accepted, Change, Custom, Decision, Device, Effect, Event, Fact, FromLauncher, Input,
-    LauncherRun, LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed, StartProcess,
-    Stop, Stray,
+    Accepted, Change, ClosedLog, Custom, Decision, Device, Effect, Event, Fact, FromLauncher,
+    Input, LauncherRun, LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed,
+    StartProcess, Stop, Stray,
 };
 
 #[cfg(test)]

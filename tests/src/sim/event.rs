@@ -7,7 +7,7 @@ use model::{Pause, RunEnd, Usage};
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::Answer;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
-use startd::core::{FromLauncher, RunKey, StartProcess};
+use startd::core::{FromCarrier, FromLauncher, RunKey, StartProcess};
 
 use super::clock::Micros;
 
@@ -106,6 +106,8 @@ pub(crate) enum Event {
     Arrive { conn: ConnId, to: Side, seen: Seen },
     /// Something becomes of a process, if the machine has not booted since.
     Process { machine: usize, boot: u32, key: RunKey, fate: Fate },
+    /// A machine's carrier of files has done something, if its startd lives.
+    Carried { machine: usize, life: u32, report: FromCarrier },
     /// A startd measures its machine.
     Measure { machine: usize, life: u32 },
     /// A step of a directed world, after one at that time.

@@ -17,6 +17,8 @@ pub(crate) struct Faults {
     pace: Micros,
     longest_partition: Micros,
     longest_restart: Micros,
+    /// Until when transfers of files go wrong.
+    pub(crate) files_until: Micros,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +42,11 @@ enum Kind {
     LostKeeper,
     /// Somebody sets a wall clock.
     WallClock,
+    /// Transfers of files go wrong for a while.
+    Files,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Crash,
     Kind::CrashInBatch,
     Kind::Break,
@@ -53,6 +57,7 @@ const KINDS: [Kind; 10] = [
     Kind::ScheddReboot,
     Kind::LostKeeper,
     Kind::WallClock,
+    Kind::Files,
 ];
 
 impl Faults {
@@ -69,6 +74,7 @@ impl Faults {
             pace: rng.pick(&[300 * MILLISECOND, 2 * SECOND, 8 * SECOND]),
             longest_partition: rng.pick(&[2 * SECOND, 30 * SECOND, 120 * SECOND]),
             longest_restart: rng.pick(&[50 * MILLISECOND, 2 * SECOND, 90 * SECOND]),
+            files_until: 0,
         }
     }
 
@@ -136,6 +142,10 @@ impl World {
             }
             Kind::LostKeeper => self.lose_some_keeper(),
             Kind::WallClock => self.set_some_clock(),
+            Kind::Files => {
+                let trouble = self.rng.between(SECOND, 60 * SECOND);
+                self.faults.files_until = self.now + trouble;
+            }
         }
         let pause = self.rng.between(1, 2 * self.faults.pace);
         self.agenda.put(self.now + pause, Event::Fault);

@@ -118,7 +118,9 @@ impl World {
             self.report(m, FromLauncher::Ended { key, end, usage: Usage::default() });
             return;
         }
-        self.oracle.given(key);
+        self.machines[m].scratch.insert(key);
+        let given = self.oracle.given(&start);
+        self.require(given);
         let kept = Kept {
             run,
             state: LauncherState::Starting,

@@ -117,7 +117,10 @@ impl World {
         match daemon {
             Daemon::Schedd => self.schedd_died(),
             Daemon::Negotiator => self.negotiator.died(),
-            Daemon::Startd(m) => self.machines[m].startd.died(),
+            Daemon::Startd(m) => {
+                self.machines[m].startd.died();
+                self.oracle.files.died(m);
+            }
             Daemon::Launcher(_) => {}
         }
         for (conn, side) in self.conns_of(daemon) {

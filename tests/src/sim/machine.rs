@@ -1,6 +1,6 @@
 //! A simulated machine: what it has, its clock, what survives its startd, and the processes that its launcher keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::ClassAd;
@@ -29,12 +29,22 @@ pub(crate) struct Machine {
     pub(crate) startd: StartdHost,
     /// What the launcher keeps; it survives launcher and startd.
     pub(crate) runs: BTreeMap<RunKey, Kept>,
+    /// Scratch folders.
+    pub(crate) scratch: BTreeSet<RunKey>,
 }
 
 impl Machine {
     pub(crate) fn new(rng: &mut Rng, kind: MachineKind, clock: HostClock) -> Self {
         let startd = StartdHost::first(rng);
-        Self { kind, clock, on: true, boot: 1, startd, runs: BTreeMap::new() }
+        Self {
+            kind,
+            clock,
+            on: true,
+            boot: 1,
+            startd,
+            runs: BTreeMap::new(),
+            scratch: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn name(&self) -> MachineName {

@@ -14,6 +14,7 @@ use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Tota
 use schedd::core::{ClusterRecord, Dirty, Input, Ranges};
 use startd::core::{RunKey, StartProcess};
 
+use super::carrier::Files;
 use super::clock::Micros;
 use super::links::HERE;
 use super::machine::MachineKind;
@@ -24,6 +25,7 @@ use super::workload;
 pub(crate) struct Oracle {
     machines: Vec<(MachineName, Resources)>,
     given: BTreeSet<RunKey>,
+    pub(crate) files: Files,
     executions: BTreeMap<RunId, Execution>,
     live: BTreeSet<RunId>,
     clusters: BTreeMap<ClusterId, Submitted>,
@@ -83,6 +85,7 @@ impl Oracle {
         Self {
             machines: machines.collect(),
             given: BTreeSet::new(),
+            files: Files::default(),
             executions: BTreeMap::new(),
             live: BTreeSet::new(),
             clusters: BTreeMap::new(),
@@ -100,8 +103,14 @@ impl Oracle {
         self.given.contains(&key)
     }
 
-    pub(crate) fn given(&mut self, key: RunKey) {
-        self.given.insert(key);
+    pub(crate) fn given(&mut self, start: &StartProcess) -> Result<(), String> {
+        self.given.insert(start.key);
+        self.files.may_start(start)
+    }
+
+    /// What a startd has written down.
+    pub(crate) fn read_journal(&mut self, facts: &[startd::core::Event]) {
+        self.files.read_journal(facts, &self.given);
     }
 
     /// A program is executed. It must be the job's only one, authorised by the record, and fit its machine.
@@ -128,6 +137,7 @@ impl Oracle {
         }
         self.is_where_it_belongs(machine, start)?;
         self.fits(machine, start)?;
+        self.files.have_left(machine, start)?;
         self.live.insert(run);
         let (slot, resources) = (start.slot.clone(), start.resources.clone());
         // What runs beside the schedd was not matched, and uses no limit of matching.
@@ -191,6 +201,11 @@ impl Oracle {
                 return Err(format!("two programs run in {} at a time", start.slot));
             }
             left = left.and_then(|left| left.minus(&other.resources));
+        }
+        for (run, resources) in self.files.held(machine) {
+            if run != start.run && !self.live.contains(&run) {
+                left = left.and_then(|left| left.minus(resources));
+            }
         }
         match left.and_then(|left| left.minus(&start.resources)) {
             Some(_) => Ok(()),
@@ -397,28 +412,8 @@ impl Oracle {
             return Err(format!("run {run} is recorded as over ({end:?}) and lives"));
         }
         let own_end = self.executions.get(&run).and_then(|execution| execution.own_end.as_ref());
-        match end {
-            RunEnd::Program(_) | RunEnd::ScriptFailed { .. } | RunEnd::StartFailed(_) => {
-                if own_end == Some(end) {
-                    Ok(())
-                } else {
-                    Err(format!("run {run} is recorded as {end:?}, and really had {own_end:?}"))
-                }
-            }
-            // The simulated machines bring no files back, so no end can be that; it would hide how the program ended.
-            RunEnd::OutputFailed { .. } | RunEnd::UpToDate => {
-                Err(format!("run {run} is recorded as {end:?} and had no output to fail"))
-            }
-            RunEnd::Vacated { ended: Some(said), .. } => {
-                let program = self.executions.get(&run).and_then(|execution| execution.program);
-                if program == Some(*said) {
-                    Ok(())
-                } else {
-                    Err(format!("run {run} is recorded as {end:?}, and really ended {program:?}"))
-                }
-            }
-            RunEnd::Vacated { ended: None, .. } | RunEnd::Lost { .. } => Ok(()),
-        }
+        let program = self.executions.get(&run).and_then(|execution| execution.program);
+        self.files.run_over(run, end, own_end, program)
     }
 
     /// What was written agrees with the record, and no job is in two places or in none.

@@ -104,6 +104,9 @@ impl World {
             if let Some((key, kept)) = machine.runs.first_key_value() {
                 return Some(format!("launcher{m} still keeps {key}, run {}", kept.run));
             }
+            if let Some(key) = machine.scratch.first() {
+                return Some(format!("machine{m} still has the folder of {key}"));
+            }
             if !self.is_alive(Daemon::Launcher(m)) {
                 return Some(format!("launcher{m} does not run"));
             }

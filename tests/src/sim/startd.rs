@@ -4,7 +4,7 @@
 use model::{Now, RunEnd};
 use proto::matchmaking::FromMachine;
 use startd::core::{
-    Batch, Core, Effect, Event as Fact, FromLauncher, Input, Machine, State, run_batch,
+    Batch, Core, DiskUsed, Effect, Event as Fact, FromLauncher, Input, Machine, State, run_batch,
 };
 
 use super::clock::{Micros, SECOND};
@@ -127,9 +127,14 @@ impl World {
         let now = self.machines[m].clock.now(self.now);
         let machine = self.machine_words(m, now);
         match self.machines[m].startd.journal.replay(machine) {
-            Ok(core) => {
+            Ok(mut core) => {
+                if let Some(Plant::Startd(bug)) = self.plant {
+                    core.plant(bug);
+                }
                 self.require(core.check().map_err(|what| format!("startd{m}, replayed: {what}")));
+                let effects = core.resume(now);
                 self.machines[m].startd.core = Some(core);
+                self.startd_resumes(m, now, effects);
             }
             Err(what) => self.fail(format!("startd{m}: {what}")),
         }
@@ -191,8 +196,10 @@ impl World {
         }
         let written = self.machines[m].startd.journal.append(&batch.journal);
         self.require(written);
+        self.oracle.read_journal(&batch.journal);
         self.compare_replay(m, now);
-        let deadline = self.machines[m].startd.core.as_ref().and_then(Core::next_deadline);
+        let deadline =
+            self.machines[m].startd.core.as_ref().and_then(|core| core.next_deadline(now));
         self.startd_performs(m, now, batch, doom);
         if doom.is_some() {
             self.crash(daemon);
@@ -228,6 +235,12 @@ impl World {
         self.require(result);
     }
 
+    /// What a startd does first: no schedd and no launcher is there yet.
+    fn startd_resumes(&mut self, m: usize, now: Now, effects: Vec<Effect>) {
+        let batch = Batch { effects, ..Batch::default() };
+        self.startd_performs(m, now, batch, None);
+    }
+
     fn startd_performs(&mut self, m: usize, now: Now, batch: Batch, doom: Option<CrashPoint>) {
         let count = batch.effects.len();
         let done = if doom.is_some() { self.rng.index(count + 1) } else { count };
@@ -242,6 +255,26 @@ impl World {
                     advertise = true;
                     continue;
                 }
+                Effect::BringIn(start) => {
+                    self.bring_in(m, &start);
+                    continue;
+                }
+                Effect::BringBack(over) => {
+                    self.bring_back(m, &over);
+                    continue;
+                }
+                Effect::MeasureRuns { keys, disk: true } => {
+                    let used = DiskUsed { kib: 8, files: 2 };
+                    let used = keys.into_iter().map(|key| (key, used)).collect();
+                    self.startd_hears(m, Input::DiskMeasured { used, took_ms: 1 });
+                    continue;
+                }
+                // Nothing hangs on what a launcher answers, and nothing on what owners are told.
+                Effect::MeasureRuns { disk: false, .. } | Effect::CloseLog(_) => continue,
+                Effect::Sweep { kept } => {
+                    self.sweep_scratch(m, &kept);
+                    continue;
+                }
                 Effect::StartProcess(start) => Order::Start(start),
                 Effect::StopProcess { key, signal, grace_ms } => {
                     Order::Stop { key, signal, grace_ms }
@@ -250,7 +283,10 @@ impl World {
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     Order::ExtendLease { keys, until_boot_ms }
                 }
-                Effect::CleanUp { key } => Order::Forget { key },
+                Effect::CleanUp { key } => {
+                    self.clear_scratch(m, key);
+                    Order::Forget { key }
+                }
             };
             self.say(Link::StartdLauncher(m), Side::Dialer, Message::ToLauncher(order));
         }
@@ -329,6 +365,8 @@ impl super::machine::Machine {
             | Input::ScheddDown { .. }
             | Input::FromSchedd { .. }
             | Input::LauncherDown
+            | Input::FromCarrier(_)
+            | Input::DiskMeasured { .. }
             | Input::Measured(_)
             | Input::Shutdown { .. }
             | Input::Tick => false,

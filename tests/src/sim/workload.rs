@@ -188,8 +188,24 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
     if rng.percent(10) {
         ad.set(attr::JOB_MATERIALIZE_MAX_IDLE, rng.pick(&[1, 2]));
     }
+    if rng.percent(35) {
+        let_files_travel(rng, &mut ad);
+    }
+    if rng.percent(5) {
+        ad.set(attr::DEFERRAL_TIME, expr(rng.pick(&["QDate", "QDate + 5", "QDate + 30"])));
+        ad.set(attr::DEFERRAL_WINDOW, rng.pick(&[1_000_000, 1_000_000, 10]));
+    }
     ad.set(attr::USER_LOG, "/home/user/job.log");
     ad
+}
+
+fn let_files_travel(rng: &mut Rng, ad: &mut ClassAd) {
+    ad.set(attr::SHOULD_TRANSFER_FILES, "YES");
+    if rng.percent(30) {
+        ad.set(attr::WHEN_TO_TRANSFER_OUTPUT, "ON_EXIT_OR_EVICT");
+    }
+    ad.set(attr::SKIP_IF_DATAFLOW, rng.percent(10));
+    ad.set(attr::MANIFEST_DESIRED, rng.percent(10));
 }
 
 /// One job in four runs beside the schedd.

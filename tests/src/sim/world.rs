@@ -142,6 +142,7 @@ impl World {
                     self.fate(machine, key, fate);
                 }
             }
+            Event::Carried { machine, life, report } => self.carried(machine, life, report),
             Event::Measure { machine, life } => self.measure(machine, life),
             Event::Play { step, since } => self.play(step, since),
             Event::Users => self.users_act(),

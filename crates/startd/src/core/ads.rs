@@ -9,7 +9,7 @@ use proto::matchmaking::{ClaimedPart, MachineState};
 
 use super::devices::set_available;
 use super::words::Manner;
-use crate::core::state::{Claim, Core, Phase};
+use crate::core::state::{Claim, Core};
 
 /// For how long an advertisement holds without another.
 const LIFETIME_S: u32 = 900;
@@ -117,7 +117,7 @@ impl Core {
             ad.set(attr::JOB_ID, run.id.job.to_string());
             ad.set(attr::GLOBAL_JOB_ID, run.global_job_id.as_str());
             ad.set("JobStart", run.since.as_secs());
-            if let Phase::Executing { scratch_dir, .. } = &run.phase {
+            if let Some((_, scratch_dir)) = run.started() {
                 ad.set(attr::CONDOR_SCRATCH_DIR, scratch_dir.as_str());
             }
         }

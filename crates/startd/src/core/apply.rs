@@ -1,8 +1,12 @@
 //! The only place where the core's state changes. Live and on replay alike.
 
+use std::time::Duration;
+
 use model::{ClaimId, Now, Pause, Usage};
 
-use crate::core::state::{Activity, Claim, Core, Phase, Run};
+use super::files::DiskUsed;
+use super::tick::{MEASURE_EVERY, PEACE, SHUTDOWN_GRACE, SHUTDOWN_KILL};
+use crate::core::state::{Activity, Claim, Closing, Core, Phase, Run};
 use crate::core::words::{Accepted, Change, Event, Fact, RunKey, Stray};
 
 impl Core {
@@ -22,6 +26,24 @@ impl Core {
                 self.state.leased_from_ms.insert(schedd.clone(), beat.sent_ms);
             }
             Fact::RunAccepted(accepted) => self.accept(at, accepted),
+            Fact::RunFetched { claim } => {
+                let run = self.run_mut(*claim);
+                run.phase = match std::mem::replace(&mut run.phase, Phase::Starting) {
+                    Phase::Fetching(order) => Phase::Waiting(order),
+                    other => panic!("files are there of a run that is {other:?}"),
+                };
+            }
+            Fact::RunBegun { claim } => {
+                let run = self.run_mut(*claim);
+                change.begun = match std::mem::replace(&mut run.phase, Phase::Starting) {
+                    Phase::Waiting(order) => Some(order),
+                    other => panic!("a run begins that is {other:?}"),
+                };
+            }
+            Fact::ProgramOver { claim, end, usage } => {
+                let run = self.run_mut(*claim);
+                run.phase = Phase::Storing(Box::new(run.program_over(end.clone(), *usage)));
+            }
             Fact::RunRefused { claim, run, ordinal, end } => {
                 let held = self.claim_mut(*claim);
                 held.last_ordinal = *ordinal;
@@ -42,8 +64,10 @@ impl Core {
             }
             Fact::RunRecorded { claim } => {
                 let held = self.claim_mut(*claim);
-                change.recorded = Some(held.key(*claim));
+                let key = held.key(*claim);
                 held.activity = Activity::Idle { since_ms: at.boot_ms };
+                change.recorded = Some(key);
+                self.disk.remove(&key);
             }
             Fact::ScheddCame { schedd, near } => {
                 self.connected.insert(schedd.clone(), *near);
@@ -61,7 +85,16 @@ impl Core {
             }
             Fact::Opened => self.open = true,
             Fact::Measured(measured) => self.measured = *measured,
-            Fact::Closed => self.closed = true,
+            Fact::RunsMeasured { disk } => {
+                self.measure_ms = at.deadline(MEASURE_EVERY);
+                self.disk_ms = self.disk_ms.filter(|_| !disk);
+            }
+            Fact::DiskMeasured { used, took_ms } => self.take_measures(at, used, *took_ms),
+            Fact::Closed { graceful } => {
+                let patience = if *graceful { SHUTDOWN_GRACE } else { SHUTDOWN_KILL };
+                let until_ms = at.deadline(patience);
+                self.closing = Some(Closing { graceful: *graceful, until_ms });
+            }
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
             Fact::AdRefreshed
             | Fact::RunUsed { .. }
@@ -124,7 +157,21 @@ impl Core {
             self.state.leased_from_ms.remove(&claim.schedd);
         }
         let key = claim.run().map(|_| claim.key(id));
+        if let Some(key) = &key {
+            self.disk.remove(key);
+        }
         (claim.schedd, key)
+    }
+
+    fn take_measures(&mut self, at: Now, used: &[(RunKey, DiskUsed)], took_ms: u64) {
+        let peace = Duration::from_millis(took_ms.saturating_mul(PEACE));
+        self.disk_ms = Some(at.deadline(peace.max(MEASURE_EVERY)));
+        for (key, used) in used {
+            if self.claim_with(*key).is_some_and(|claim| claim.alive().is_some()) {
+                let known = self.disk.entry(*key).or_default();
+                *known = known.or_more(*used);
+            }
+        }
     }
 
     fn accept(&mut self, at: Now, accepted: &Accepted) {
@@ -143,9 +190,15 @@ impl Core {
             manner: accepted.manner,
             global_job_id: accepted.global_job_id.clone(),
             since: at.wall,
-            phase: Phase::Starting,
+            phase: match &accepted.order {
+                Some(order) if accepted.freight.is_fetched() => Phase::Fetching(order.clone()),
+                Some(order) => Phase::Waiting(order.clone()),
+                None => Phase::Starting,
+            },
             stop: None,
             pause: Pause::default(),
+            freight: accepted.freight,
+            log: accepted.log.clone(),
         }));
     }
 
@@ -183,6 +236,11 @@ impl Core {
             Fact::Echoed { .. }
             | Fact::RunAccepted(_)
             | Fact::RunRefused { .. }
+            | Fact::RunFetched { .. }
+            | Fact::RunBegun { .. }
+            | Fact::ProgramOver { .. }
+            | Fact::RunsMeasured { .. }
+            | Fact::DiskMeasured { .. }
             | Fact::StopOrdered { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::RunRecorded { .. }
@@ -192,7 +250,7 @@ impl Core {
             | Fact::ScheddWent { .. }
             | Fact::LauncherListed { .. }
             | Fact::LauncherWent
-            | Fact::Closed
+            | Fact::Closed { .. }
             | Fact::Beaten
             | Fact::Answered { .. }
             | Fact::StrayRun { .. } => false,

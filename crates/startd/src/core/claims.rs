@@ -2,15 +2,16 @@
 
 use model::{
     Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, Universe,
-    VacateCode,
+    VacateCode, attr,
     planted::{Bug, planted},
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow};
 
 use super::ads;
 use super::decide::gone;
+use super::files::{Freight, StartOrder, StarterLog, Window};
 use super::state::lease_ms;
-use crate::core::state::{Activity, Claim, Core, Phase};
+use crate::core::state::{Activity, Claim, Core};
 use crate::core::words::{Accepted, Fact, Rejection, Stop};
 
 impl Core {
@@ -59,7 +60,7 @@ impl Core {
             let message = FromStartd::ClaimGranted(Box::new(self.granted(now, *id, claim)));
             return vec![Fact::Answered { schedd: schedd.clone(), message: Box::new(message) }];
         }
-        if self.closed {
+        if self.closing.is_some() {
             return denied("the startd is stopping".to_owned());
         }
         let part = match self.part(now, schedd, request) {
@@ -132,6 +133,11 @@ impl Core {
             });
             return Ok(facts);
         }
+        let freight = Freight::of(&start.ad, self.file_system_domain());
+        let window = Window::of(&start.ad, now);
+        let order = (freight.is_fetched() || window.is_some()).then(|| {
+            Box::new(StartOrder { job: start.ad.clone(), spool: start.spool.clone(), window })
+        });
         facts.push(Fact::RunAccepted(Box::new(Accepted {
             claim: start.claim,
             run: start.run,
@@ -140,10 +146,18 @@ impl Core {
             beat: start.beat,
             manner: ads::manner(&start.ad, claim.universe, now),
             global_job_id: ads::global_job_id(&start.ad),
+            freight,
+            log: StarterLog::of(&start.ad),
+            order,
             ad: start.ad.clone(),
-            spool: start.spool.clone(),
         })));
         Ok(facts)
+    }
+
+    /// The machines with which files are shared.
+    fn file_system_domain(&self) -> &str {
+        let said = self.machine.found.literal(attr::FILE_SYSTEM_DOMAIN);
+        said.and_then(|value| value.as_str()).unwrap_or_else(|| self.machine.name.as_str())
     }
 
     fn cannot_start(&self, now: Now, schedd: &ScheddName, start: &StartRun) -> Option<String> {
@@ -153,7 +167,7 @@ impl Core {
             known.max(said).is_none_or(|from| now.boot_ms >= from + lease_ms(start.lease_s));
         if lease_over {
             Some("the order to start it came after its lease was over".to_owned())
-        } else if self.closed {
+        } else if self.closing.is_some() {
             Some("the startd is stopping".to_owned())
         } else if !self.launcher_listed {
             Some("the machine's launcher cannot be reached".to_owned())
@@ -171,27 +185,14 @@ impl Core {
         ordinal: u32,
     ) -> Result<Vec<Fact>, Rejection> {
         let current = claim.run().filter(|_| ordinal == claim.last_ordinal);
-        let message = current.and_then(|run| match &run.phase {
-            Phase::Starting => None,
-            Phase::Executing { at, scratch_dir } => Some(FromStartd::RunStarted {
-                claim: id,
-                run: run.id,
-                at: *at,
-                scratch_dir: scratch_dir.clone(),
-            }),
-            Phase::Ended { end, usage } => Some(FromStartd::RunEnded {
-                claim: id,
-                run: run.id,
-                end: end.clone(),
-                usage: *usage,
-            }),
-        });
+        let message = current.and_then(|run| run.news(id));
         let message = Box::new(message.ok_or(Rejection::Stale)?);
         Ok(vec![Fact::Answered { schedd: schedd.clone(), message }])
     }
 
     /// Ends a run. An order that overtook its start makes the start void.
     pub(super) fn stop_run(
+        &self,
         id: ClaimId,
         claim: &Claim,
         run: RunId,
@@ -212,7 +213,7 @@ impl Core {
             aim > before.aim && signal(aim) != signal(before.aim)
         };
         match alive.map(|run| run.stop) {
-            Some(None) => Ok(vec![Fact::StopOrdered { claim: id, stop }]),
+            Some(None) => Ok(self.stopped(id, claim, Some(stop), None)),
             // In earnest now, or for something that may have a signal of its own.
             Some(Some(before)) if before.graceful && (!stop.graceful || signals_again(before)) => {
                 Ok(vec![Fact::StopOrdered { claim: id, stop: Stop { code: before.code, ..stop } }])
@@ -251,45 +252,37 @@ impl Core {
     pub(super) fn shut_down(&self, graceful: bool) -> Vec<Fact> {
         let reason = "the startd is stopping".to_owned();
         let stop = Stop { graceful, code: VacateCode::StartdShutdown, aim: StopAim::default() };
-        let mut facts = vec![Fact::Closed];
+        let mut facts = vec![Fact::Closed { graceful }];
         for (id, claim) in &self.state.claims {
             let Some(run) = claim.alive() else {
                 facts.push(Fact::ClaimDropped { claim: *id, reason: reason.clone() });
                 continue;
             };
-            if claim.doomed.is_none() {
-                facts.push(Fact::ClaimDoomed { claim: *id, reason: reason.clone() });
-            }
-            if run.stop.is_none_or(|before| before.graceful && !graceful) {
-                let code = run.stop.map_or(stop.code, |before| before.code);
-                let aim = run.stop.map_or(stop.aim, |before| before.aim);
-                facts.push(Fact::StopOrdered { claim: *id, stop: Stop { code, aim, ..stop } });
-            }
+            let again = run.stop.is_none_or(|before| before.graceful && !graceful);
+            let code = run.stop.map_or(stop.code, |before| before.code);
+            let aim = run.stop.map_or(stop.aim, |before| before.aim);
+            let stop = again.then_some(Stop { code, aim, ..stop });
+            facts.extend(self.stopped(*id, claim, stop, Some(&reason)));
         }
         facts
     }
 
-    pub(super) fn release_claim(id: ClaimId, claim: &Claim) -> Result<Vec<Fact>, Rejection> {
+    pub(super) fn release_claim(&self, id: ClaimId, claim: &Claim) -> Result<Vec<Fact>, Rejection> {
         let reason = "the schedd gave it back".to_owned();
         match claim.alive() {
             None => Ok(vec![Fact::ClaimDropped { claim: id, reason }]),
             Some(_) if claim.doomed.is_some() => Err(Rejection::Stale),
             Some(run) => {
-                let mut facts = Vec::new();
-                let stop = |graceful, aim| {
-                    let stop = Stop { graceful, code: VacateCode::ScheddVacate, aim };
-                    Fact::StopOrdered { claim: id, stop }
-                };
-                match run.stop {
-                    None => facts.push(stop(true, StopAim::default())),
+                let stop = |graceful, aim| Stop { graceful, code: VacateCode::ScheddVacate, aim };
+                let stop = match run.stop {
+                    None => Some(stop(true, StopAim::default())),
                     // It may have all the time it wants, and nobody waits for it any more.
                     Some(before) if before.graceful && claim.universe == Universe::Scheduler => {
-                        facts.push(stop(false, before.aim));
+                        Some(stop(false, before.aim))
                     }
-                    Some(_) => {}
-                }
-                facts.push(Fact::ClaimDoomed { claim: id, reason });
-                Ok(facts)
+                    Some(_) => None,
+                };
+                Ok(self.stopped(id, claim, stop, Some(&reason)))
             }
         }
     }

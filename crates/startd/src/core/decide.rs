@@ -29,7 +29,7 @@ impl Core {
                     let Some(held) = self.claim_of(schedd, *claim, Some(secret))? else {
                         return Ok(decision(now, vec![gone(schedd, *claim)]));
                     };
-                    Self::stop_run(*claim, held, *run, *ordinal, (*how, *aim))?
+                    self.stop_run(*claim, held, *run, *ordinal, (*how, *aim))?
                 }
                 ToStartd::PauseRun { claim, secret, run, pause } => {
                     let Some(held) = self.claim_of(schedd, *claim, Some(secret))? else {
@@ -44,12 +44,16 @@ impl Core {
                 ToStartd::ReleaseClaim { claim, secret } => {
                     match self.claim_of(schedd, *claim, Some(secret))? {
                         None => vec![gone(schedd, *claim)],
-                        Some(held) => Self::release_claim(*claim, held)?,
+                        Some(held) => self.release_claim(*claim, held)?,
                     }
                 }
             },
             Input::FromLauncher(message) => self.heard_from_launcher(message)?,
             Input::LauncherDown => vec![Fact::LauncherWent],
+            Input::FromCarrier(message) => self.heard_from_carrier(message)?,
+            Input::DiskMeasured { used, took_ms } => {
+                vec![Fact::DiskMeasured { used: used.clone(), took_ms: *took_ms }]
+            }
             Input::Measured(measured) => vec![Fact::Measured(*measured)],
             Input::Shutdown { graceful } => self.shut_down(*graceful),
             Input::Tick => self.tick(now),

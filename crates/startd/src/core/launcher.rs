@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{RunEnd, Usage};
 
+use super::planted::Planted;
 use crate::core::state::{Claim, Core, Phase};
 use crate::core::words::{
     Fact, FromLauncher, LauncherRun, LauncherState, Rejection, RunKey, Stray,
@@ -16,15 +17,23 @@ impl Core {
     ) -> Result<Vec<Fact>, Rejection> {
         match message {
             FromLauncher::Listed(runs) => Ok(self.listed(runs)),
-            FromLauncher::Started { key, at, scratch_dir } => match self.alive_with(*key) {
-                Some((claim, Phase::Starting)) => Ok(vec![Fact::RunStarted {
-                    claim: claim.0,
-                    at: *at,
-                    scratch_dir: scratch_dir.clone(),
-                }]),
-                Some((_, Phase::Executing { .. } | Phase::Ended { .. })) => Err(Rejection::Stale),
-                None => Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Alive }]),
-            },
+            FromLauncher::Started { key, at, scratch_dir } => {
+                let Some(run) = self.claim_with(*key).and_then(Claim::run) else {
+                    return Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Alive }]);
+                };
+                match run.phase {
+                    Phase::Starting => Ok(vec![Fact::RunStarted {
+                        claim: key.claim,
+                        at: *at,
+                        scratch_dir: scratch_dir.clone(),
+                    }]),
+                    Phase::Fetching(_)
+                    | Phase::Waiting(_)
+                    | Phase::Executing { .. }
+                    | Phase::Storing(_)
+                    | Phase::Ended { .. } => Err(Rejection::Stale),
+                }
+            }
             FromLauncher::Paused { key, pause, processes } => {
                 let claim = self.claim_with(*key).ok_or(Rejection::Stale)?;
                 match claim.alive() {
@@ -36,14 +45,21 @@ impl Core {
                 }
             }
             FromLauncher::Used { key, usage } => {
-                let ((claim, _), _) = self.alive_with(*key).ok_or(Rejection::Stale)?;
-                Ok(vec![Fact::RunUsed { claim, usage: *usage }])
+                let claim = self.claim_with(*key).ok_or(Rejection::Stale)?;
+                claim.alive().ok_or(Rejection::Stale)?;
+                let usage = self.disk_of(*key).within(*usage);
+                Ok(vec![Fact::RunUsed { claim: key.claim, usage }])
             }
-            FromLauncher::Ended { key, end, usage } => match self.claim_with(*key) {
-                Some(claim) if claim.alive().is_some() => Ok(ended(*key, claim, end, *usage)),
-                Some(claim) if claim.run().is_some() => Err(Rejection::Stale),
-                Some(_) | None => Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Ended }]),
-            },
+            FromLauncher::Ended { key, end, usage } => {
+                let claim = self.claim_with(*key).filter(|claim| claim.run().is_some());
+                let Some(claim) = claim else {
+                    return Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Ended }]);
+                };
+                match claim.alive().filter(|run| run.is_with_launcher()) {
+                    Some(run) => Ok(self.program_over(key.claim, claim, run, end, *usage)),
+                    None => Err(Rejection::Stale),
+                }
+            }
         }
     }
 
@@ -60,15 +76,17 @@ impl Core {
             }
         }
         for (id, claim) in &self.state.claims {
-            let Some(run) = claim.alive() else { continue };
-            let key = claim.key(*id);
-            match listed.get(&key) {
+            // The launcher knows nothing yet of one whose files are brought, and nothing more of one whose files are brought back.
+            let Some(run) = claim.alive().filter(|run| run.is_with_launcher()) else { continue };
+            match listed.get(&claim.key(*id)) {
                 None => {
                     let reason = "the machine's launcher does not have it any more".to_owned();
-                    facts.extend(ended(key, claim, &RunEnd::Lost { reason }, Usage::default()));
+                    facts.extend(self.over(*id, claim, RunEnd::Lost { reason }, Usage::default()));
                 }
                 Some(LauncherState::Ended(end, usage)) => {
-                    facts.extend(ended(key, claim, end, *usage));
+                    if !self.has(Planted::EndForgotten) {
+                        facts.extend(self.program_over(*id, claim, run, end, *usage));
+                    }
                 }
                 Some(LauncherState::Executing { at, scratch_dir }) => {
                     if run.phase == Phase::Starting {
@@ -82,32 +100,6 @@ impl Core {
         facts.push(Fact::LauncherListed { strays });
         facts
     }
-
-    fn claim_with(&self, key: RunKey) -> Option<&Claim> {
-        self.state.claims.get(&key.claim).filter(|claim| claim.last_ordinal == key.ordinal)
-    }
-
-    fn alive_with(&self, key: RunKey) -> Option<((model::ClaimId, &Claim), &Phase)> {
-        let claim = self.claim_with(key)?;
-        claim.run().map(|run| ((key.claim, claim), &run.phase))
-    }
-}
-
-/// The end of a run, and of its claim if that waits for it.
-fn ended(key: RunKey, claim: &Claim, end: &RunEnd, usage: Usage) -> Vec<Fact> {
-    let stop = claim.run().and_then(|run| run.stop);
-    let end = match (end, stop) {
-        // It ended because it was told to, whatever it said in the end. One that was not executed has no end of its own.
-        (RunEnd::Program(program), Some(stop)) => {
-            RunEnd::Vacated { code: stop.code, ended: usage.started.map(|_| *program) }
-        }
-        (end, _) => end.clone(),
-    };
-    let mut facts = vec![Fact::RunEnded { claim: key.claim, end, usage }];
-    if let Some(reason) = &claim.doomed {
-        facts.push(Fact::ClaimDropped { claim: key.claim, reason: reason.clone() });
-    }
-    facts
 }
 
 fn stray_of(state: &LauncherState) -> Stray {

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use model::{ClaimId, Now, Pause, ScheddName};
 use proto::claiming::{ClaimGranted, FromStartd};
 
+use super::files::{Freight, StartOrder};
+use super::planted::Planted;
 use super::state::lease_ms;
 use crate::core::state::{Claim, Core, Phase, Run};
-use crate::core::words::{Accepted, Change, Effect, Event, Fact, RunKey, StartProcess, Stray};
+use crate::core::words::{
+    Accepted, Change, ClosedLog, Effect, Event, Fact, RunKey, StartProcess, Stray,
+};
 
 /// SIGKILL, for runs that get no grace.
 const SIGKILL: i32 = 9;
@@ -23,7 +27,9 @@ impl Core {
             }
             Fact::ClaimDropped { claim, reason } => dropped(change, *claim, reason),
             Fact::Echoed { schedd, .. } => self.extend_leases(schedd),
-            Fact::RunAccepted(accepted) => vec![self.start_process(now, accepted)],
+            Fact::RunAccepted(accepted) => self.accepted(now, accepted).into_iter().collect(),
+            Fact::ProgramOver { claim, .. } => self.carry(now, *claim).into_iter().collect(),
+            Fact::RunBegun { claim } => self.begun(now, change, *claim).into_iter().collect(),
             Fact::RunStarted { claim, .. } => {
                 // It may have been suspended before there was anything to suspend.
                 let pause = self.pause_process(*claim);
@@ -31,8 +37,9 @@ impl Core {
             }
             Fact::PauseOrdered { claim, .. } => self.pause_process(*claim).into_iter().collect(),
             Fact::RunPaused { claim, pause, processes } => self.paused(*claim, *pause, *processes),
-            Fact::RunRefused { claim, .. } | Fact::RunEnded { claim, .. } => {
-                self.said_of_run(*claim)
+            Fact::RunRefused { claim, .. } => self.said_of_run(*claim),
+            Fact::RunEnded { claim, .. } => {
+                self.said_of_run(*claim).into_iter().chain(self.close_log(*claim)).collect()
             }
             Fact::StopOrdered { claim, .. } => self.stop_process(*claim).into_iter().collect(),
             Fact::RunRecorded { .. } => {
@@ -40,16 +47,21 @@ impl Core {
             }
             Fact::RunUsed { claim, usage } => self.used(*claim, usage),
             Fact::ScheddCame { schedd, .. } if self.open => vec![self.status(now, schedd)],
-            Fact::Opened => self.connected.keys().map(|s| self.status(now, s)).collect(),
+            Fact::Opened => self.opened(now),
             Fact::LauncherListed { strays } => self.after_listing(strays),
             Fact::StrayRun { key, stray } => vec![clear(*key, *stray)],
             Fact::Beaten => self.beats(now),
+            Fact::RunsMeasured { disk } => {
+                vec![Effect::MeasureRuns { keys: self.executing().collect(), disk: *disk }]
+            }
             Fact::Answered { schedd, message } => vec![tell(schedd, (**message).clone())],
             Fact::ScheddCame { .. }
             | Fact::ScheddWent { .. }
             | Fact::ClaimDoomed { .. }
+            | Fact::RunFetched { .. }
             | Fact::LauncherWent
-            | Fact::Closed
+            | Fact::DiskMeasured { .. }
+            | Fact::Closed { .. }
             | Fact::AdRefreshed
             | Fact::Measured(_) => Vec::new(),
         };
@@ -63,9 +75,39 @@ impl Core {
         effects
     }
 
-    /// What is due after a restart, once the journal is applied: nothing before the launcher has listed its runs.
-    pub fn resume(&self) -> Vec<Effect> {
-        Vec::new()
+    /// What is due after a restart, once the journal is applied: files that were under way are carried again, and logs closed. Nothing
+    /// is said, and nothing of the launcher's concern done, before it has listed its runs.
+    pub fn resume(&self, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for id in self.state.claims.keys() {
+            let forgotten = |effect: &Effect| {
+                self.has(Planted::StoringForgotten) && matches!(effect, Effect::BringBack(_))
+            };
+            effects.extend(self.carry(now, *id).filter(|effect| !forgotten(effect)));
+            effects.extend(self.close_log(*id));
+        }
+        effects
+    }
+
+    /// Every schedd is told how things stand. What is left of runs that nobody knows any more has gone by now, but for files.
+    fn opened(&self, now: Now) -> Vec<Effect> {
+        let claims = self.state.claims.iter();
+        let kept = claims.filter(|(_, claim)| claim.run().is_some());
+        let sweep = Effect::Sweep { kept: kept.map(|(id, claim)| claim.key(*id)).collect() };
+        let told = self.connected.keys().map(|schedd| self.status(now, schedd));
+        told.chain([sweep]).collect()
+    }
+
+    fn close_log(&self, id: ClaimId) -> Option<Effect> {
+        let claim = &self.state.claims[&id];
+        let run = claim.run()?;
+        let Phase::Ended { end, usage } = &run.phase else { return None };
+        Some(Effect::CloseLog(Box::new(ClosedLog {
+            key: claim.key(id),
+            log: run.log.clone()?,
+            end: end.clone(),
+            usage: *usage,
+        })))
     }
 
     fn status(&self, now: Now, schedd: &ScheddName) -> Effect {
@@ -88,40 +130,54 @@ impl Core {
         }
     }
 
-    fn start_process(&self, now: Now, accepted: &Accepted) -> Effect {
+    /// A run whose files are to be brought is the carrier's first; one that waits is nobody's.
+    fn accepted(&self, now: Now, accepted: &Accepted) -> Option<Effect> {
         let claim = &self.state.claims[&accepted.claim];
-        Effect::StartProcess(Box::new(StartProcess {
-            key: claim.key(accepted.claim),
-            run: accepted.run,
+        let run = claim.alive()?;
+        if run.phase != Phase::Starting {
+            return self.carry(now, accepted.claim);
+        }
+        let order = StartOrder { job: accepted.ad.clone(), spool: None, window: None };
+        let start = self.process(now, accepted.claim, claim, run, &order);
+        Some(Effect::StartProcess(Box::new(start)))
+    }
+
+    fn begun(&self, now: Now, change: &Change, id: ClaimId) -> Option<Effect> {
+        let claim = &self.state.claims[&id];
+        let start = self.process(now, id, claim, claim.alive()?, change.begun.as_ref()?);
+        Some(Effect::StartProcess(Box::new(start)))
+    }
+
+    /// What carrier and launcher are told of a run.
+    pub(super) fn process(
+        &self,
+        now: Now,
+        id: ClaimId,
+        claim: &Claim,
+        run: &Run,
+        order: &StartOrder,
+    ) -> StartProcess {
+        StartProcess {
+            key: claim.key(id),
+            run: run.id,
             owner: claim.owner.clone(),
             slot: self.slot_name(claim),
             resources: claim.resources.clone(),
             universe: claim.universe,
-            job: accepted.ad.clone(),
-            spool: accepted.spool.clone(),
+            job: order.job.clone(),
+            spool: order.spool.clone(),
             slot_ad: self.dynamic_slot_ad(now, claim),
-            manner: accepted.manner,
-            lease_until_boot_ms: self.lease_end_ms(&claim.schedd, accepted.lease_s),
-        }))
+            manner: run.manner,
+            freight: run.freight,
+            lease_until_boot_ms: self.lease_end_ms(&claim.schedd, run.lease_s),
+        }
     }
 
     /// Tells the schedd how the run of a claim stands, if that is news.
     fn said_of_run(&self, id: ClaimId) -> Vec<Effect> {
         let claim = &self.state.claims[&id];
         let Some(run) = claim.run() else { return Vec::new() };
-        let message = match &run.phase {
-            Phase::Starting => return Vec::new(),
-            Phase::Executing { at, scratch_dir } => FromStartd::RunStarted {
-                claim: id,
-                run: run.id,
-                at: *at,
-                scratch_dir: scratch_dir.clone(),
-            },
-            Phase::Ended { end, usage } => {
-                FromStartd::RunEnded { claim: id, run: run.id, end: end.clone(), usage: *usage }
-            }
-        };
-        vec![tell(&claim.schedd, message)]
+        run.news(id).map(|message| tell(&claim.schedd, message)).into_iter().collect()
     }
 
     fn used(&self, id: ClaimId, usage: &model::Usage) -> Vec<Effect> {
@@ -133,7 +189,8 @@ impl Core {
 
     fn stop_process(&self, id: ClaimId) -> Option<Effect> {
         let claim = &self.state.claims[&id];
-        let run = claim.alive()?;
+        // In its other phases the launcher has nothing of it.
+        let run = claim.alive().filter(|run| run.is_with_launcher())?;
         let stop = run.stop?;
         let key = claim.key(id);
         Some(if stop.graceful {
@@ -175,7 +232,7 @@ impl Core {
         let mut keys: BTreeMap<u64, Vec<RunKey>> = BTreeMap::new();
         let held = self.state.claims.iter().filter(|(_, claim)| claim.schedd == *schedd);
         for (id, claim) in held {
-            if let Some(run) = claim.alive() {
+            if let Some(run) = claim.alive().filter(|run| run.is_with_launcher()) {
                 keys.entry(lease_ms(run.lease_s)).or_default().push(claim.key(*id));
             }
         }
@@ -215,6 +272,28 @@ impl Run {
             phase,
             stop: None,
             pause: Pause::default(),
+            freight: Freight::default(),
+            log: None,
+        }
+    }
+
+    /// What its schedd is told of it, if there is anything to be told.
+    pub(super) fn news(&self, claim: ClaimId) -> Option<FromStartd> {
+        let run = self.id;
+        match &self.phase {
+            Phase::Ended { end, usage } => {
+                Some(FromStartd::RunEnded { claim, run, end: end.clone(), usage: *usage })
+            }
+            Phase::Fetching(_)
+            | Phase::Waiting(_)
+            | Phase::Starting
+            | Phase::Executing { .. }
+            | Phase::Storing(_) => self.started().map(|(at, scratch_dir)| FromStartd::RunStarted {
+                claim,
+                run,
+                at,
+                scratch_dir: scratch_dir.clone(),
+            }),
         }
     }
 }

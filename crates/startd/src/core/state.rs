@@ -10,6 +10,9 @@ use model::{
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
 
+use super::files::{DiskUsed, Freight, Over, StartOrder, StarterLog};
+#[cfg(feature = "planted")]
+use super::planted::Planted;
 use crate::core::words::{Machine, Manner, Measured, RunKey, Stop};
 
 /// One machine's claims and runs, and what follows from what is heard of them.
@@ -35,8 +38,8 @@ pub struct Core {
     pub(super) strays: BTreeSet<RunKey>,
     /// Whether schedds are answered.
     pub(super) open: bool,
-    /// Whether the startd is about to end.
-    pub(super) closed: bool,
+    /// The startd is about to end.
+    pub(super) closing: Option<Closing>,
     pub(super) measured: Measured,
     /// When beats were sent last, milliseconds of the boot clock.
     pub(super) beaten_ms: Option<u64>,
@@ -44,6 +47,23 @@ pub struct Core {
     pub(super) ad_changes: u64,
     /// When the ad was due to be sent last, milliseconds of the boot clock.
     pub(super) advertised_ms: u64,
+    /// When it may be measured again what runs use, milliseconds of the boot clock.
+    pub(super) measure_ms: u64,
+    /// The same for what their folders take; none while that is being measured.
+    pub(super) disk_ms: Option<u64>,
+    /// The most that the scratch folders of runs were seen to take. A restart begins anew.
+    pub(super) disk: BTreeMap<RunKey, DiskUsed>,
+    #[cfg(feature = "planted")]
+    pub(super) planted: Option<Planted>,
+}
+
+/// A startd that is about to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closing {
+    /// Whether the runs get their grace; otherwise they are being killed.
+    pub(super) graceful: bool,
+    /// How long they have for that, on the boot clock.
+    pub(super) until_ms: u64,
 }
 
 /// What the journal makes: it can be stored whole, in the journal's place.
@@ -130,19 +150,34 @@ pub(super) struct Run {
     /// The last order to suspend it, or to let it go on.
     #[serde(default)]
     pub(super) pause: Pause,
+    /// What there is to do for its files.
+    #[serde(default = "Freight::of_earlier")]
+    pub(super) freight: Freight,
+    /// The log of it that its owner wants.
+    #[serde(default)]
+    pub(super) log: Option<StarterLog>,
 }
 
 /// ```text
-/// Starting --Started--> Executing
-///     '-------Ended---------'----> Ended --RunRecorded--> (the claim is idle)
+/// Fetching --> Waiting --> Starting --> Executing --> Storing --> Ended --RunRecorded--> (the claim is idle)
 /// ```
+/// A run without files to bring begins behind `Fetching`, one whose time has come behind `Waiting`. From each phase it may end:
+/// in `Fetching` when the carrier has said what came of it, in `Waiting` at once, in the next two when the launcher has said that
+/// nothing of it is left. `Storing` is left out where nothing is to be brought back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
+    /// The carrier brings its files, or looks whether it need be.
+    Fetching(Box<StartOrder>),
+    /// Its files are there; its time has not come, or the launcher is away.
+    Waiting(Box<StartOrder>),
+    /// The launcher has it.
     Starting,
     Executing {
         at: Timestamp,
         scratch_dir: String,
     },
+    /// Nothing of its processes is left; the carrier brings back what came of it.
+    Storing(Box<Over>),
     /// Nothing of it is left; the schedd has not said yet that it knows.
     Ended {
         end: RunEnd,
@@ -164,11 +199,16 @@ impl Core {
             launcher_listed: false,
             strays: BTreeSet::new(),
             open: false,
-            closed: false,
+            closing: None,
             measured: Measured::default(),
             beaten_ms: None,
             ad_changes: 0,
             advertised_ms: 0,
+            measure_ms: 0,
+            disk_ms: Some(0),
+            disk: BTreeMap::new(),
+            #[cfg(feature = "planted")]
+            planted: None,
         };
         for (id, claim) in &state.claims {
             core.index_claim(*id, claim);
@@ -191,6 +231,18 @@ impl Core {
             })
         })?;
         Some((claim.key(*id), &claim.owner))
+    }
+
+    /// The log that the owner of a run wants.
+    pub fn log_of(&self, key: RunKey) -> Option<&StarterLog> {
+        self.claim_with(key)?.run()?.log.as_ref()
+    }
+
+    /// Whether a startd that was told to end may do so: nothing is left to be waited for, or it has been waited long enough.
+    pub fn may_end(&self, now: Now) -> bool {
+        self.closing.is_some_and(|closing| {
+            self.is_idle() || !closing.graceful && now.boot_ms >= closing.until_ms
+        })
     }
 
     /// Whether no claim is held: the machine does nothing for anybody.
@@ -228,6 +280,16 @@ impl Core {
         self.by_match.remove(&claim.matched);
         self.numbers(claim.universe).remove(&claim.slot);
         self.free = self.free.plus(&claim.resources);
+    }
+
+    /// The claim of a run, if it is the last on it.
+    pub(super) fn claim_with(&self, key: RunKey) -> Option<&Claim> {
+        self.state.claims.get(&key.claim).filter(|claim| claim.last_ordinal == key.ordinal)
+    }
+
+    /// The most that a run's scratch folder was seen to take.
+    pub(super) fn disk_of(&self, key: RunKey) -> DiskUsed {
+        self.disk.get(&key).copied().unwrap_or_default()
     }
 
     /// The moment at which the run's lease is over, if no echo comes.
@@ -312,16 +374,40 @@ impl Run {
     pub(super) fn is_over(&self) -> bool {
         match self.phase {
             Phase::Ended { .. } => true,
-            Phase::Starting | Phase::Executing { .. } => false,
+            Phase::Fetching(_)
+            | Phase::Waiting(_)
+            | Phase::Starting
+            | Phase::Executing { .. }
+            | Phase::Storing(_) => false,
+        }
+    }
+
+    /// Whether the launcher has processes of it, or is about to.
+    pub(super) fn is_with_launcher(&self) -> bool {
+        match self.phase {
+            Phase::Starting | Phase::Executing { .. } => true,
+            Phase::Fetching(_) | Phase::Waiting(_) | Phase::Storing(_) | Phase::Ended { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Since when its program executes, or executed, and where.
+    pub(super) fn started(&self) -> Option<(Timestamp, &String)> {
+        match &self.phase {
+            Phase::Executing { at, scratch_dir } => Some((*at, scratch_dir)),
+            Phase::Storing(over) => over.started.as_ref().map(|(at, folder)| (*at, folder)),
+            Phase::Fetching(_) | Phase::Waiting(_) | Phase::Starting | Phase::Ended { .. } => None,
         }
     }
 
     fn status(&self) -> RunStatus {
         match (&self.phase, self.stop) {
             (Phase::Ended { end, usage }, _) => RunStatus::Ended(end.clone(), *usage),
-            (Phase::Starting | Phase::Executing { .. }, Some(_)) => RunStatus::Stopping,
-            (Phase::Starting, None) => RunStatus::Starting,
-            (Phase::Executing { at, .. }, None) => RunStatus::Executing(*at),
+            (_, Some(_)) => RunStatus::Stopping,
+            (_, None) => {
+                self.started().map_or(RunStatus::Starting, |(at, _)| RunStatus::Executing(at))
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use model::{ClaimId, Now, VacateCode};
 use proto::claiming::BEAT_EVERY;
 
-use crate::core::state::{Activity, Claim, Core};
-use crate::core::words::{Fact, Stop};
+use crate::core::state::{Activity, Claim, Core, Phase};
+use crate::core::words::{Fact, RunKey, Stop};
 
 /// How long a claim may be without a run before it is dropped. A schedd gives a claim back, or uses it, within seconds; this
 /// is for the schedd that has forgotten it.
@@ -15,9 +15,27 @@ pub(super) const UNUSED_CLAIM: Duration = Duration::from_secs(60);
 /// How often the machine is advertised while nothing changes: a third of the time for which an ad holds, so that two may be lost.
 const ADVERTISE_EVERY: Duration = Duration::from_secs(300);
 
+/// How often the launcher is asked what the runs use, and their folders are walked at most.
+pub(super) const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
+/// For how many times as long as it took to walk them, folders are left in peace: one of a hundred thousand files takes most of a
+/// second.
+pub(super) const PEACE: u64 = 50;
+
+/// How long jobs get to end when the startd is told to. Shorter than the patience of who stops a pool (20 s), which would otherwise kill
+/// the startd before its jobs.
+pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// And how long SIGKILL may take after that, before the startd ends without having seen its runs gone. Their leases end them.
+pub(super) const SHUTDOWN_KILL: Duration = Duration::from_secs(5);
+
 impl Core {
     pub(super) fn tick(&self, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
+        if self.closing.is_some_and(|closing| closing.graceful && now.boot_ms >= closing.until_ms) {
+            facts.extend(self.shut_down(false));
+            return facts;
+        }
         if !self.open && self.launcher_listed && self.strays.is_empty() {
             facts.push(Fact::Opened);
         }
@@ -32,19 +50,62 @@ impl Core {
         }
         for (id, claim) in &self.state.claims {
             if self.ends_ms(claim).is_some_and(|end| now.boot_ms >= end) {
-                facts.extend(expire(*id, claim));
+                facts.extend(self.expire(*id, claim));
+            } else {
+                facts.extend(self.begin(now, *id, claim));
             }
+        }
+        if self.measures_ms().is_some_and(|due| now.boot_ms >= due) {
+            facts.push(Fact::RunsMeasured { disk: self.disk_is_due(now) });
         }
         facts
     }
 
+    fn expire(&self, id: ClaimId, claim: &Claim) -> Vec<Fact> {
+        let reason = match claim.run() {
+            Some(_) => "the schedd was not heard for the time of the job's lease",
+            None => "the schedd did not use it",
+        };
+        let Some(run) = claim.alive() else {
+            return vec![Fact::ClaimDropped { claim: id, reason: reason.to_owned() }];
+        };
+        let code = run.stop.map_or(VacateCode::ReconnectFailed, |stop| stop.code);
+        let aim = run.stop.map(|stop| stop.aim).unwrap_or_default();
+        self.stopped(id, claim, Some(Stop { graceful: false, code, aim }), Some(reason))
+    }
+
+    /// When it is to be measured what runs use: while some execute and the launcher is there to be asked.
+    fn measures_ms(&self) -> Option<u64> {
+        (self.launcher_listed && self.executing().next().is_some()).then_some(self.measure_ms)
+    }
+
+    /// Whether folders may be walked. A run that nothing is known of yet may be over before the next time.
+    fn disk_is_due(&self, now: Now) -> bool {
+        let news = || self.executing().any(|key| !self.disk.contains_key(&key));
+        self.disk_ms.is_some_and(|due| now.boot_ms >= due || news())
+    }
+
+    /// The runs whose program executes.
+    pub(super) fn executing(&self) -> impl Iterator<Item = RunKey> {
+        let runs = self
+            .state
+            .claims
+            .iter()
+            .filter_map(|(id, claim)| claim.alive().map(|run| (claim.key(*id), &run.phase)));
+        runs.filter(|(_, phase)| matches!(phase, Phase::Executing { .. })).map(|(key, _)| key)
+    }
+
     /// The moment, on the boot clock, at which the next [`super::Input::Tick`] has something to decide.
-    pub fn next_deadline(&self) -> Option<u64> {
+    pub fn next_deadline(&self, now: Now) -> Option<u64> {
+        let closing = self.closing.map(|closing| closing.until_ms);
         if !self.open {
-            return (self.launcher_listed && self.strays.is_empty()).then_some(0);
+            let opens = self.launcher_listed && self.strays.is_empty();
+            return opens.then_some(0).or(closing);
         }
         let ends = self.state.claims.values().filter_map(|claim| self.ends_ms(claim));
-        ends.chain(self.next_beat_ms()).chain([self.next_ad_ms()]).min()
+        let begins = self.state.claims.values().filter_map(|claim| self.begins_ms(now, claim));
+        let beats = self.next_beat_ms().into_iter().chain([self.next_ad_ms()]);
+        ends.chain(begins).chain(beats).chain(self.measures_ms()).chain(closing).min()
     }
 
     fn next_ad_ms(&self) -> u64 {
@@ -69,27 +130,6 @@ impl Core {
                 let killed = claim.doomed.is_some() && run.stop.is_some_and(|stop| !stop.graceful);
                 (!killed).then(|| self.lease_end_ms(&claim.schedd, run.lease_s))
             }
-        }
-    }
-}
-
-fn expire(id: ClaimId, claim: &Claim) -> Vec<Fact> {
-    let reason = match claim.run() {
-        Some(_) => "the schedd was not heard for the time of the job's lease",
-        None => "the schedd did not use it",
-    };
-    let reason = reason.to_owned();
-    match claim.alive() {
-        None => vec![Fact::ClaimDropped { claim: id, reason }],
-        Some(run) => {
-            let code = run.stop.map_or(VacateCode::ReconnectFailed, |stop| stop.code);
-            let aim = run.stop.map(|stop| stop.aim).unwrap_or_default();
-            let stop = Stop { graceful: false, code, aim };
-            let mut facts = vec![Fact::StopOrdered { claim: id, stop }];
-            if claim.doomed.is_none() {
-                facts.push(Fact::ClaimDoomed { claim: id, reason });
-            }
-            facts
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it. No logic.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use model::{
 };
 use proto::claiming::{FromStartd, StopAim, ToStartd};
 use serde::{Deserialize, Serialize};
+
+use super::files::{BringBack, DiskUsed, Freight, FromCarrier, StartOrder, StarterLog};
 
 /// A machine as it was found when the startd started: what does not change in its life.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,9 +79,13 @@ pub enum Input {
     FromLauncher(FromLauncher),
     /// The connection to the launcher closed.
     LauncherDown,
+    /// The carrier of files says something.
+    FromCarrier(FromCarrier),
+    /// Scratch folders were measured: what they take, and how long the measuring took.
+    DiskMeasured { used: Vec<(RunKey, DiskUsed)>, took_ms: u64 },
     /// The machine was measured.
     Measured(Measured),
-    /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when [`super::Core::is_idle`].
+    /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when [`super::Core::may_end`].
     Shutdown {
         /// Whether the jobs get their signal and their grace.
         graceful: bool,
@@ -216,7 +223,10 @@ impl Event {
             | Fact::Echoed { .. }
             | Fact::RunAccepted(_)
             | Fact::RunRefused { .. }
+            | Fact::RunFetched { .. }
+            | Fact::RunBegun { .. }
             | Fact::RunStarted { .. }
+            | Fact::ProgramOver { .. }
             | Fact::StopOrdered { .. }
             | Fact::PauseOrdered { .. }
             | Fact::ClaimDoomed { .. }
@@ -230,7 +240,9 @@ impl Event {
             | Fact::LauncherWent
             | Fact::Opened
             | Fact::Measured(_)
-            | Fact::Closed
+            | Fact::RunsMeasured { .. }
+            | Fact::DiskMeasured { .. }
+            | Fact::Closed { .. }
             | Fact::Beaten
             | Fact::AdRefreshed
             | Fact::Answered { .. }
@@ -275,7 +287,7 @@ pub enum Fact {
     },
     /// A schedd echoed a beat.
     Echoed { schedd: ScheddName, beat: Beat },
-    /// A run was accepted, and will be started.
+    /// A run was accepted: its files are brought, or it waits, or it is given to the launcher.
     RunAccepted(Box<Accepted>),
     /// A run was accepted and is over at once: it was stopped before it came, or came after its lease.
     RunRefused {
@@ -286,6 +298,16 @@ pub enum Fact {
         /// How that counts.
         end: RunEnd,
     },
+    /// The run's files are there. It begins when its time has come.
+    RunFetched {
+        /// On which claim.
+        claim: ClaimId,
+    },
+    /// The run was given to the launcher, after its files had come or its time.
+    RunBegun {
+        /// On which claim.
+        claim: ClaimId,
+    },
     /// The program runs.
     RunStarted {
         /// On which claim.
@@ -294,6 +316,15 @@ pub enum Fact {
         at: Timestamp,
         /// The scratch folder.
         scratch_dir: String,
+    },
+    /// Nothing of the program is left; its files are brought back.
+    ProgramOver {
+        /// On which claim.
+        claim: ClaimId,
+        /// How it ended.
+        end: RunEnd,
+        /// What it used.
+        usage: Usage,
     },
     /// A run has used so much by now.
     RunUsed {
@@ -362,8 +393,18 @@ pub enum Fact {
     Opened,
     /// The machine was measured.
     Measured(Measured),
+    /// It is being measured what the runs use.
+    RunsMeasured {
+        /// And what their scratch folders take.
+        disk: bool,
+    },
+    /// Scratch folders were measured.
+    DiskMeasured { used: Vec<(RunKey, DiskUsed)>, took_ms: u64 },
     /// The startd is to end: no claim is granted and no run is started any more.
-    Closed,
+    Closed {
+        /// Whether the runs get their grace.
+        graceful: bool,
+    },
     /// Beats were sent to every schedd that has a claim here.
     Beaten,
     /// The machine's ad would soon be taken for dead: it is sent again.
@@ -402,12 +443,19 @@ pub struct Accepted {
     pub manner: Manner,
     /// For the slot's ad.
     pub global_job_id: String,
-    /// The job's whole ad. Not in the journal: a run that has not reached the launcher when the startd dies is never started.
+    /// What there is to do for its files.
+    #[serde(default = "Freight::of_earlier")]
+    pub freight: Freight,
+    /// The log of it that its owner wants.
+    #[serde(default)]
+    pub log: Option<StarterLog>,
+    /// Where something is to be done or waited for before its process can start: what is kept for that.
+    #[serde(default)]
+    pub order: Option<Box<StartOrder>>,
+    /// The job's whole ad. Not in the journal: a run that is given to the launcher at once, and has not reached it when the startd dies,
+    /// is never started.
     #[serde(skip)]
     pub ad: Arc<ClassAd>,
-    /// Where the job keeps what it has when it is evicted. Not in the journal either.
-    #[serde(skip)]
-    pub spool: Option<Arc<str>>,
 }
 
 /// How a job wants to be stopped.
@@ -456,6 +504,8 @@ pub struct Change {
     pub ad: bool,
     /// A claim that was dropped: whose it was, and the key of a run on it that was not recorded.
     pub dropped: Option<(ScheddName, Option<RunKey>)>,
+    /// A run that begins: what was kept for that.
+    pub begun: Option<Box<StartOrder>>,
     /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may have a new run already.)
     pub recorded: Option<RunKey>,
 }
@@ -467,7 +517,11 @@ pub enum Effect {
     ToSchedd { schedd: ScheddName, message: FromStartd },
     /// Tell the negotiator `Core::machine_state`, soon. Many of these may become one.
     Advertise,
-    /// Give a run to the launcher.
+    /// Bring a run's files, or look whether it need be; [`FromCarrier::BroughtIn`] follows.
+    BringIn(Box<StartProcess>),
+    /// Bring back what came of a run; [`FromCarrier::BroughtBack`] follows.
+    BringBack(Box<BringBack>),
+    /// Give a run to the launcher. Its files are there.
     StartProcess(Box<StartProcess>),
     /// End a run: `signal` to the job, SIGKILL to what is left after `grace_ms` (0: at once).
     StopProcess {
@@ -485,8 +539,29 @@ pub enum Effect {
         /// Milliseconds of `CLOCK_BOOTTIME`.
         until_boot_ms: u64,
     },
-    /// Remove the scratch folder of an ended run, and let the launcher forget it.
+    /// Ask the launcher what these runs use.
+    MeasureRuns {
+        keys: Vec<RunKey>,
+        /// Find out what their scratch folders take too; [`Input::DiskMeasured`] follows.
+        disk: bool,
+    },
+    /// Complete the log of a run that is over, and bring it to where its job wants it.
+    CloseLog(Box<ClosedLog>),
+    /// Remove the scratch folder of an ended run and all that is kept of it, and let the launcher forget it.
     CleanUp { key: RunKey },
+    /// Remove what is left of all runs but these: what earlier lives of this startd did not get to.
+    Sweep { kept: BTreeSet<RunKey> },
+}
+
+/// The log of a run that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClosedLog {
+    pub key: RunKey,
+    /// What its owner wants.
+    pub log: StarterLog,
+    /// How the run ended.
+    pub end: RunEnd,
+    pub usage: Usage,
 }
 
 /// All that is needed to start a run.
@@ -510,6 +585,8 @@ pub struct StartProcess {
     pub slot_ad: Arc<ClassAd>,
     /// How it is stopped gracefully.
     pub manner: Manner,
+    /// What there is to do for its files.
+    pub freight: Freight,
     /// When the launcher kills it by itself, milliseconds of `CLOCK_BOOTTIME`.
     pub lease_until_boot_ms: u64,
 }

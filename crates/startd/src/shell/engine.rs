@@ -3,33 +3,29 @@
 //!
 //! A journal that cannot be written ends the process: the file is then not what the memory says, and a restart reads the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use launcher::wire::{self, Start};
+use launcher::wire;
 use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::core::run_batch;
 use crate::core::{
-    Batch, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun, LauncherState, RunKey,
-    StartProcess,
+    Batch, ClosedLog, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun, LauncherState,
+    RunKey, StartProcess, run_batch,
 };
-use crate::shell::files::dataflow::may_be_skipped;
-use crate::shell::files::manifest;
-use crate::shell::files::starter_log::{Account, Accounts};
+use crate::shell::files::carrier::Carrier;
+use crate::shell::files::starter_log::Account;
 use crate::shell::journal::{Journal, JournalError};
 use crate::shell::links::launcher::{Heard, Order};
 use crate::shell::links::negotiator::{Advertiser, Haste};
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
-use crate::shell::machine::disk::{DiskMeasured, DiskUse};
-use crate::shell::run::deferral::{Deferrals, Ready};
-use crate::shell::run::porter::{Carried, Porter};
+use crate::shell::machine::disk;
 use crate::shell::run::sandbox::Sandboxes;
 use crate::shell::run::tail::RunPlace;
 
@@ -42,16 +38,6 @@ const BATCH: usize = 1024;
 /// The longest sleep without an input; only bounds how late a wrong deadline could be.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How often the launcher is asked what the runs use.
-const MEASURE_EVERY_MS: u64 = 5_000;
-
-/// How long jobs get to end when the startd is told to. Shorter than the patience of who stops a pool (20 s), which would
-/// otherwise kill the startd before its jobs.
-const SHUTDOWN_GRACE_MS: u64 = 10_000;
-
-/// And how long SIGKILL may take after that, before the startd ends without having seen its runs gone. Their leases end them.
-const SHUTDOWN_KILL_MS: u64 = 5_000;
-
 /// What reaches the engine.
 #[derive(Debug)]
 pub(crate) enum EngineInput {
@@ -63,10 +49,6 @@ pub(crate) enum EngineInput {
     ScheddDown { schedd: ScheddName, connection: u64 },
     /// From the launcher.
     Launcher(Heard),
-    /// Files have travelled.
-    Carried(Carried),
-    /// How much scratch space runs use.
-    DiskMeasured(DiskMeasured),
     /// A command asks for a run of this job.
     WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Stop all runs, and end.
@@ -79,8 +61,9 @@ pub(crate) struct Parts {
     pub(crate) machine: MachineName,
     pub(crate) journal: Journal,
     pub(crate) sandboxes: Sandboxes,
-    pub(crate) porter: Porter,
-    pub(crate) disk: DiskUse,
+    pub(crate) carrier: Carrier,
+    /// Where what was measured is to be reported.
+    pub(crate) own: mpsc::Sender<EngineInput>,
     pub(crate) advertiser: Advertiser,
     /// Scratch folders to remove.
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
@@ -92,43 +75,12 @@ pub(crate) struct Engine {
     /// Where the launcher's orders go, while it is there.
     orders: Option<mpsc::Sender<Order>>,
     schedds: BTreeMap<ScheddName, ScheddLink>,
-    /// Runs whose program is executing.
-    executing: BTreeSet<RunKey>,
-    measure_at_ms: u64,
-    /// Runs that are to start at a time.
-    deferrals: Deferrals,
-    /// What performing effects has led to: the next batch begins with it.
-    follow_up: Vec<Input>,
-    swept: bool,
-    accounts: Accounts,
-    /// Runs whose files are back, and whose end is not in the journal yet.
-    brought_back: Vec<RunKey>,
-    stopping: Option<Stopping>,
     dropped: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stopping {
-    Gracefully { until_ms: u64 },
-    Killing { until_ms: u64 },
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self {
-            parts,
-            orders: None,
-            schedds: BTreeMap::new(),
-            executing: BTreeSet::new(),
-            measure_at_ms: 0,
-            deferrals: Deferrals::default(),
-            follow_up: Vec::new(),
-            swept: false,
-            accounts: Accounts::default(),
-            brought_back: Vec::new(),
-            stopping: None,
-            dropped: 0,
-        }
+        Self { parts, orders: None, schedds: BTreeMap::new(), dropped: 0 }
     }
 
     /// Runs until it was told to stop and nothing is left to be stopped.
@@ -140,7 +92,7 @@ impl Engine {
         mut self,
         mut inputs: mpsc::Receiver<EngineInput>,
     ) -> Result<(), JournalError> {
-        let effects = self.parts.core.resume();
+        let effects = self.parts.core.resume(clock::now());
         self.perform(effects).await;
         let mut waiting = Vec::with_capacity(BATCH);
         loop {
@@ -151,9 +103,20 @@ impl Engine {
             loop {
                 let later = waiting.split_off(end_of_batch(&waiting));
                 let now = clock::now();
-                let inputs = self.take_apart(now, &mut waiting).await;
-                self.batch(now, &inputs).await?;
-                if self.is_over(now) {
+                let mut inputs = self.take_apart(&mut waiting);
+                // What could not be done is news before anything else is.
+                loop {
+                    inputs = self.batch(now, &inputs).await?;
+                    if inputs.is_empty() {
+                        break;
+                    }
+                }
+                if self.parts.core.may_end(now) {
+                    if !self.parts.core.is_idle() {
+                        tracing::error!(
+                            "some runs could not be seen to end; their leases end them"
+                        );
+                    }
                     let machine = self.parts.machine.clone();
                     self.parts.advertiser.withdraw(machine);
                     return Ok(());
@@ -168,29 +131,17 @@ impl Engine {
 
     /// How long to wait for an input.
     fn patience(&self, now: Now) -> Duration {
-        if !self.follow_up.is_empty() {
-            return Duration::ZERO;
-        }
-        let measure = (!self.executing.is_empty()).then_some(self.measure_at_ms);
-        let stop = self.stopping.map(|stopping| match stopping {
-            Stopping::Gracefully { until_ms } | Stopping::Killing { until_ms } => until_ms,
-        });
-        let core = self.parts.core.next_deadline();
-        let deferred = self.deferrals.next_ms(now).map(|ms| now.boot_ms.saturating_add(ms));
-        let due = [core, self.advertise_at_ms(), measure, stop, deferred];
-        let due = due.into_iter().flatten().min();
+        let due = [self.parts.core.next_deadline(now), self.advertise_at_ms()];
         let until = |due: u64| Duration::from_millis(due.saturating_sub(now.boot_ms));
-        due.map_or(IDLE, until).min(IDLE)
+        due.into_iter().flatten().min().map_or(IDLE, until).min(IDLE)
     }
 
-    async fn batch(&mut self, now: Now, inputs: &[Input]) -> Result<(), JournalError> {
+    /// Decides, writes and performs; says what of it could not be performed.
+    async fn batch(&mut self, now: Now, inputs: &[Input]) -> Result<Vec<Input>, JournalError> {
         let Batch { journal, effects, rejected } = run_batch(&mut self.parts.core, now, inputs);
         if !journal.is_empty() {
             self.parts.journal.append(&journal)?;
             self.parts.journal.compact_if_long(self.parts.core.state())?;
-        }
-        for key in std::mem::take(&mut self.brought_back) {
-            self.parts.porter.forget(key);
         }
         for rejection in &rejected {
             self.dropped += 1;
@@ -204,11 +155,9 @@ impl Engine {
             let haste = if journal.iter().any(frees) { Haste::Soon } else { Haste::Later };
             self.parts.advertiser.want(now, haste);
         }
-        self.perform(effects).await;
+        let failed = self.perform(effects).await;
         self.advertise(now);
-        self.measure_runs(now);
-        self.start_deferred(now);
-        Ok(())
+        Ok(failed)
     }
 
     /// A machine whose launcher cannot be reached is not offered to anybody.
@@ -223,20 +172,8 @@ impl Engine {
         }
     }
 
-    fn measure_runs(&mut self, now: Now) {
-        if self.executing.is_empty() || now.boot_ms < self.measure_at_ms {
-            return;
-        }
-        self.measure_at_ms = now.boot_ms + MEASURE_EVERY_MS;
-        let runs: Vec<RunKey> = self.executing.iter().copied().collect();
-        let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
-        let folders = runs.iter().map(folder).collect();
-        self.parts.disk.measure(now.boot_ms, folders);
-        self.order(Order::Measure(runs));
-    }
-
     /// What the core is to decide on; the rest is done here.
-    async fn take_apart(&mut self, now: Now, waiting: &mut Vec<EngineInput>) -> Vec<Input> {
+    fn take_apart(&mut self, waiting: &mut Vec<EngineInput>) -> Vec<Input> {
         let mut inputs = Vec::with_capacity(waiting.len());
         for input in waiting.drain(..) {
             match input {
@@ -254,21 +191,7 @@ impl Engine {
                         inputs.push(Input::ScheddDown { schedd });
                     }
                 }
-                EngineInput::Launcher(heard) => {
-                    let message = self.heard(heard).await;
-                    inputs.extend(message);
-                }
-                EngineInput::Carried(Carried::In { key, result }) => {
-                    inputs.extend(self.brought_in(key, *result));
-                }
-                EngineInput::Carried(Carried::Back { key, end, usage, disk }) => {
-                    self.parts.porter.brought_back(key);
-                    self.brought_back.push(key);
-                    let usage = disk.or_more(self.parts.disk.of(key)).within(usage);
-                    self.accounts.close(key, &end, &usage);
-                    let message = FromLauncher::Ended { key, end, usage };
-                    inputs.push(Input::FromLauncher(message));
-                }
+                EngineInput::Launcher(heard) => inputs.extend(self.heard(heard)),
                 EngineInput::WhichRun { job, answer } => {
                     let place = self.parts.core.run_of(job).map(|(key, owner)| RunPlace {
                         owner: owner.clone(),
@@ -277,275 +200,152 @@ impl Engine {
                     // Who asked may have gone.
                     let _ = answer.send(place);
                 }
-                EngineInput::DiskMeasured(measured) => {
-                    self.parts.disk.take(now, measured);
-                }
-                EngineInput::Stop => {
-                    let until_ms = now.boot_ms + SHUTDOWN_GRACE_MS;
-                    self.stopping = Some(Stopping::Gracefully { until_ms });
-                    inputs.push(Input::Shutdown { graceful: true });
-                }
+                EngineInput::Stop => inputs.push(Input::Shutdown { graceful: true }),
             }
-        }
-        // Behind the rest: the batch may begin with a new connection, and these are about older ones.
-        inputs.append(&mut self.follow_up);
-        if let Some(Stopping::Gracefully { until_ms }) = self.stopping
-            && now.boot_ms >= until_ms
-        {
-            let until_ms = now.boot_ms + SHUTDOWN_KILL_MS;
-            self.stopping = Some(Stopping::Killing { until_ms });
-            inputs.push(Input::Shutdown { graceful: false });
         }
         inputs
     }
 
-    /// Whether the startd may end.
-    fn is_over(&self, now: Now) -> bool {
-        match self.stopping {
-            None => false,
-            Some(_) if self.parts.core.is_idle() => true,
-            Some(Stopping::Gracefully { .. }) => false,
-            Some(Stopping::Killing { until_ms }) => {
-                let over = now.boot_ms >= until_ms;
-                if over {
-                    tracing::error!("some runs could not be seen to end; their leases end them");
-                }
-                over
-            }
-        }
-    }
-
-    async fn heard(&mut self, heard: Heard) -> Option<Input> {
+    fn heard(&mut self, heard: Heard) -> Option<Input> {
         let message = match heard {
             Heard::Up { runs, orders } => {
                 self.orders = Some(orders);
-                self.listed(&runs).await
+                // Other daemons have runs with the launcher too.
+                let runs = runs.iter().filter_map(|run| self.listed(run));
+                FromLauncher::Listed(runs.collect())
             }
             Heard::Down => {
                 self.orders = None;
-                self.executing.clear();
                 return Some(Input::LauncherDown);
             }
             Heard::Event(wire::Event::Started { run_key, started_ms, pid }) => {
                 let key = translate::core_key(&run_key)?;
-                self.accounts.of(key).say(|| format!("Its program executes, pid {pid}"));
-                self.executing.insert(key);
+                self.account(key).say(|| format!("Its program executes, pid {pid}"));
                 let at = translate::timestamp(started_ms);
                 FromLauncher::Started { key, at, scratch_dir: self.scratch_dir(key) }
             }
             Heard::Event(wire::Event::Ended { run_key, end }) => {
                 let key = translate::core_key(&run_key)?;
-                self.executing.remove(&key);
-                let account = self.accounts.of(key);
-                account.ended(&end);
-                if self.parts.porter.bring_back(key, &end, account) {
-                    return None;
-                }
-                self.complete_manifest(key);
-                let usage = self.parts.disk.of(key).within(translate::usage_of_end(&end));
-                let end = translate::run_end(&end);
-                self.accounts.close(key, &end, &usage);
+                self.account(key).ended(&end);
+                let (end, usage) = (translate::run_end(&end), translate::usage_of_end(&end));
                 FromLauncher::Ended { key, end, usage }
             }
             Heard::Refused { key, refusal } => {
                 tracing::warn!(%key, %refusal, "the launcher did not take a run");
                 let (end, usage) = (translate::refused(&refusal), Usage::default());
-                self.accounts.close(key, &end, &usage);
                 FromLauncher::Ended { key, end, usage }
             }
             Heard::Paused { key, pause, processes } => {
                 let word = if pause.suspend { "stand still" } else { "go on" };
-                self.accounts.of(key).say(|| format!("Its {processes} processes {word}"));
+                self.account(key).say(|| format!("Its {processes} processes {word}"));
                 FromLauncher::Paused { key, pause, processes }
             }
             Heard::Used { key, usage } => {
-                let usage = self.parts.disk.of(key).within(translate::usage(&usage));
-                FromLauncher::Used { key, usage }
+                FromLauncher::Used { key, usage: translate::usage(&usage) }
             }
         };
         Some(Input::FromLauncher(message))
     }
 
-    /// A run was there before this startd.
-    fn take_over_account(&mut self, key: RunKey) {
-        let account = Account::of_earlier(&self.parts.sandboxes.path(key));
-        account.say(|| "Another startd goes on with this run".to_owned());
-        self.accounts.note(key, account);
-    }
-
-    /// A run whose files do not travel has ended.
-    fn complete_manifest(&self, key: RunKey) {
-        if let Some(manifest) = manifest::of_ended(&self.parts.sandboxes.path(key)) {
-            manifest.write_out();
-        }
-    }
-
-    async fn listed(&mut self, runs: &[wire::RunInfo]) -> FromLauncher {
-        let mut listed = Vec::new();
-        for run in runs {
-            // Other daemons have runs with the launcher too.
-            if let Some(key) = translate::core_key(&run.run_key) {
-                if !self.swept {
-                    self.take_over_account(key);
-                }
-                listed.push(LauncherRun { key, state: self.launcher_state(key, &run.state) });
-            }
-        }
-        for key in self.parts.porter.coming().chain(self.deferrals.coming()) {
-            listed.push(LauncherRun { key, state: LauncherState::Starting });
-        }
-        for run in &listed {
-            match run.state {
-                LauncherState::Executing { .. } => {
-                    self.executing.insert(run.key);
-                }
-                LauncherState::Starting | LauncherState::Ended(..) => {}
-            }
-        }
-        if !self.swept {
-            self.swept = true;
-            let kept: BTreeSet<RunKey> = listed.iter().map(|run| run.key).collect();
-            match self.parts.sandboxes.strays(&kept) {
-                Ok(folders) => self.sweep(folders).await,
-                Err(error) => tracing::warn!(%error, "cannot list the scratch folders"),
-            }
-        }
-        FromLauncher::Listed(listed)
-    }
-
-    fn launcher_state(&mut self, key: RunKey, state: &wire::RunState) -> LauncherState {
-        match state {
+    fn listed(&self, run: &wire::RunInfo) -> Option<LauncherRun> {
+        let key = translate::core_key(&run.run_key)?;
+        let state = match &run.state {
             wire::RunState::Starting | wire::RunState::Clearing => LauncherState::Starting,
             wire::RunState::Running { started_ms, .. } => LauncherState::Executing {
                 at: translate::timestamp(*started_ms),
                 scratch_dir: self.scratch_dir(key),
             },
             wire::RunState::Ended(end) => {
-                let account = self.accounts.of(key);
-                if self.parts.porter.bring_back(key, end, account.clone()) {
-                    LauncherState::Starting
-                } else {
-                    account.ended(end);
-                    self.complete_manifest(key);
-                    let (end, usage) = (translate::run_end(end), translate::usage_of_end(end));
-                    self.accounts.close(key, &end, &usage);
-                    LauncherState::Ended(end, usage)
-                }
+                LauncherState::Ended(translate::run_end(end), translate::usage_of_end(end))
             }
-        }
+        };
+        Some(LauncherRun { key, state })
+    }
+
+    /// What a run's owner is told of it.
+    fn account(&self, key: RunKey) -> Account {
+        let log = self.parts.core.log_of(key);
+        log.map(|log| Account::new(Some(log), &self.parts.sandboxes.path(key))).unwrap_or_default()
     }
 
     fn scratch_dir(&self, key: RunKey) -> String {
         self.parts.sandboxes.path(key).to_string_lossy().into_owned()
     }
 
-    async fn perform(&mut self, effects: Vec<Effect>) {
-        let mut clean = Vec::new();
+    /// Does what is to be done; says what could not be done.
+    async fn perform(&mut self, effects: Vec<Effect>) -> Vec<Input> {
+        let (mut failed, mut clean) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
                 Effect::ToSchedd { schedd, message } => self.tell_schedd(&schedd, message),
                 // Taken note of already: many are one.
                 Effect::Advertise => {}
-                Effect::StartProcess(run) => self.start(run),
+                Effect::BringIn(run) => self.parts.carrier.bring_in(run),
+                Effect::BringBack(over) => self.parts.carrier.bring_back(over),
+                Effect::StartProcess(run) => failed.extend(self.start(&run)),
                 Effect::StopProcess { key, signal, grace_ms } => {
                     let told =
                         || format!("Told to end: signal {signal}, and SIGKILL after {grace_ms} ms");
-                    self.accounts.of(key).say(told);
-                    if let Some(end) = self.deferrals.stop(key, signal) {
-                        self.never_began(key, end);
-                    } else if !self.parts.porter.stop(key, signal, grace_ms) {
-                        self.order(Order::Kill { key, signal, grace_ms });
-                    }
+                    self.account(key).say(told);
+                    self.order(Order::Kill { key, signal, grace_ms });
                 }
                 Effect::PauseProcess { key, pause } => self.order(Order::Pause { key, pause }),
                 Effect::ExtendLease { keys, until_boot_ms } => {
-                    self.parts.porter.extend_lease(&keys, until_boot_ms);
-                    self.deferrals.extend_lease(&keys, until_boot_ms);
                     self.order(Order::ExtendLease { keys, until_boot_ms });
                 }
+                Effect::MeasureRuns { keys, disk } => self.measure(keys, disk),
+                Effect::CloseLog(closed) => {
+                    let ClosedLog { key, log, end, usage } = *closed;
+                    let scratch = self.parts.sandboxes.path(key);
+                    Account::new(Some(&log), &scratch).close(&end, &usage);
+                }
                 Effect::CleanUp { key } => clean.push(key),
-            }
-        }
-        if !clean.is_empty() {
-            self.order(Order::Forget(clean.clone()));
-            for key in &clean {
-                let reason = "nothing of it was found".to_owned();
-                self.accounts.close(*key, &RunEnd::Lost { reason }, &Usage::default());
-                self.deferrals.forget(*key);
-                self.parts.disk.forget(*key);
-                if self.parts.porter.expects(*key) {
-                    self.parts.porter.forget(*key);
+                Effect::Sweep { kept } => {
+                    self.parts.carrier.sweep(&kept);
+                    match self.parts.sandboxes.strays(&kept) {
+                        Ok(folders) => self.sweep(folders).await,
+                        Err(error) => tracing::warn!(%error, "cannot list the scratch folders"),
+                    }
                 }
             }
-            let folders = clean.iter().map(|key| self.parts.sandboxes.path(*key)).collect();
-            self.sweep(folders).await;
         }
+        self.clean_up(clean).await;
+        failed
     }
 
-    fn start(&mut self, run: Box<StartProcess>) {
-        self.deferrals.note(run.key, &run.job, clock::now());
-        let account = Account::of(&run.job, &self.parts.sandboxes.path(run.key));
-        self.accounts.note(run.key, account);
-        // Files are copied, or looked at, while other runs go on.
-        if self.parts.sandboxes.is_away(&run.job) || may_be_skipped(&run.job) {
-            self.parts.porter.bring_in(run);
+    async fn clean_up(&mut self, keys: Vec<RunKey>) {
+        if keys.is_empty() {
             return;
         }
+        let folders = keys.iter().map(|key| self.parts.sandboxes.path(*key)).collect();
+        for key in &keys {
+            self.parts.carrier.forget(*key);
+        }
+        self.order(Order::Forget(keys));
+        self.sweep(folders).await;
+    }
+
+    /// Gives a run to the launcher, or says that it is over.
+    fn start(&mut self, run: &StartProcess) -> Option<Input> {
         let key = run.key;
-        match self.parts.sandboxes.prepare(&run) {
-            Ok(start) => self.begin(key, Box::new(start)),
-            Err(failure) => {
-                self.never_began(key, RunEnd::StartFailed(failure));
-            }
-        }
-    }
-
-    /// Starts a run whose files are there. If the launcher has gone meanwhile, it is over: nobody else would start it.
-    fn brought_in(&mut self, key: RunKey, result: Result<Start, RunEnd>) -> Option<Input> {
-        match self.parts.porter.brought_in(key, result) {
-            Err(end) => {
-                self.never_began(key, end);
-                None
-            }
-            Ok(_) if self.orders.is_none() => {
-                let reason = "the machine's launcher cannot be reached".to_owned();
-                self.never_began(key, RunEnd::Lost { reason });
-                None
-            }
+        match self.parts.sandboxes.prepare(run) {
             Ok(start) => {
-                self.begin(key, Box::new(start));
+                self.order(Order::Start { key, start: Box::new(start) });
                 None
             }
-        }
-    }
-
-    /// A run is over of which nothing was ever started.
-    fn never_began(&mut self, key: RunKey, end: RunEnd) {
-        let usage = Usage::default();
-        self.accounts.close(key, &end, &usage);
-        let message = FromLauncher::Ended { key, end, usage };
-        self.follow_up.push(Input::FromLauncher(message));
-    }
-
-    /// Starts a run whose files are there, now or when its time comes.
-    fn begin(&mut self, key: RunKey, start: Box<Start>) {
-        match self.deferrals.ready(key, start, clock::now()) {
-            Ready::Now(start) => self.order(Order::Start { key, start }),
-            Ready::Waits => {}
-            Ready::Missed(end) => self.never_began(key, end),
-        }
-    }
-
-    /// Starts the runs whose time has come. Without a launcher they are over: nobody else would start them.
-    fn start_deferred(&mut self, now: Now) {
-        for (key, start) in self.deferrals.due(now) {
-            if self.orders.is_some() {
-                self.begin(key, start);
-            } else {
-                let reason = "the machine's launcher cannot be reached".to_owned();
-                self.never_began(key, RunEnd::Lost { reason });
+            Err(failure) => {
+                let (end, usage) = (RunEnd::StartFailed(failure), Usage::default());
+                Some(Input::FromLauncher(FromLauncher::Ended { key, end, usage }))
             }
         }
+    }
+
+    fn measure(&mut self, keys: Vec<RunKey>, disk: bool) {
+        if disk {
+            let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
+            disk::measure(self.parts.own.clone(), keys.iter().map(folder).collect());
+        }
+        self.order(Order::Measure(keys));
     }
 
     /// Gives the launcher an order. Without a launcher it is void: the next list says how things stand, and the core

@@ -1,10 +1,8 @@
 //! A run on this machine, but for the files that travel: its folder and what its process is started with (`sandbox`, `environment`,
-//! `tool`, short names for deep folders in `nicknames`), its order (`porter`, `deferral`), and what its owner looks at (`tail`).
+//! `tool`, short names for deep folders in `nicknames`), and what its owner looks at (`tail`).
 
-pub(crate) mod deferral;
 pub(crate) mod environment;
 pub(crate) mod nicknames;
-pub(crate) mod porter;
 pub(crate) mod sandbox;
 pub(crate) mod tail;
 pub(crate) mod tool;

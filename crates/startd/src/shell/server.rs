@@ -20,15 +20,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::core::{Core, Machine};
 use crate::shell::engine::{self, Engine, EngineInput, Parts};
+use crate::shell::files::carrier::Carrier;
 use crate::shell::files::plugins::Plugins;
 use crate::shell::journal::{Journal, JournalError, Opened};
 use crate::shell::links::launcher;
 use crate::shell::links::negotiator::{self, Advertiser};
 use crate::shell::links::schedds::{self, Desk, draw};
-use crate::shell::machine::disk::DiskUse;
 use crate::shell::machine::settings::Settings;
 use crate::shell::machine::{detect, measure};
-use crate::shell::run::porter::Porter;
 use crate::shell::run::sandbox::Sandboxes;
 
 /// The kernel's name for this boot.
@@ -99,7 +98,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let now = clock::now();
     let programs = config.settings.plugins.clone();
     let plugins = Arc::new(spawn_blocking(move || Plugins::find(&programs)).await?);
-    let sandboxes = Sandboxes::new(&config.execute_dir, &config.machine, Arc::clone(&plugins))
+    let sandboxes = Sandboxes::new(&config.execute_dir, Arc::clone(&plugins))
         .map(|sandboxes| sandboxes.calling(&config.schedd))
         .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
     let boot_id = boot_id()?;
@@ -117,13 +116,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         let _ = swept.send(());
     });
     let (advertiser, latest) = Advertiser::new();
-    let number = journal.head().journal;
-    let porter = Porter::new(&config.state_dir, sandboxes.clone(), number, inputs.clone())
+    let carrier = Carrier::new(&config.state_dir, sandboxes.clone(), inputs.clone())
         .map_err(|source| failed("use the transfers in", &config.state_dir, source))?;
     let name = machine.clone();
-    let disk = DiskUse::new(inputs.clone());
+    let own = inputs.clone();
     let parts =
-        Parts { core, machine: name, journal, sandboxes, porter, disk, advertiser, sweeper };
+        Parts { core, machine: name, journal, sandboxes, carrier, own, advertiser, sweeper };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
     let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission)?;

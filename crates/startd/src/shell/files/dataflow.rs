@@ -6,17 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use classad::{ClassAd, Value};
-use model::{Universe, attr, file_items, url_scheme};
+use model::{attr, file_items, url_scheme};
 
 use crate::shell::run::sandbox::{NULL, text};
 
-/// Whether the job wants to be skipped if it can be. Jobs that run beside the schedd are not (HTCondor 25.14).
-pub(crate) fn may_be_skipped(job: &ClassAd) -> bool {
-    let asks = job.literal(attr::SKIP_IF_DATAFLOW).is_some_and(Value::is_true);
-    asks && !Universe::of(job).is_beside()
-}
-
-/// Whether it can be, by HTCondor 25.14's rules: inputs and outputs are listed and are files, and not links; nothing is renamed or
+/// Whether a job that wants to be skipped can be, by HTCondor 25.14's rules: inputs and outputs are listed and are files, and not links; nothing is renamed or
 /// stored elsewhere; and the oldest output is newer than the newest of inputs, executable and standard input. What has a URL does not
 /// count.
 pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {

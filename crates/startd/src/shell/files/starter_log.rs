@@ -4,32 +4,26 @@
 //! HTCondor 25.14 copies the log of its starter. Here the startd does a starter's work, and tells what it does for this run. What cannot
 //! be written is told in the startd's own log, and is no failure of the run.
 
-use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use classad::{ClassAd, Value};
+use classad::ClassAd;
 use jiff::tz::TimeZone;
 use launcher::wire::{self, OsBytes, Start};
-use model::{RunEnd, Usage, attr};
+use model::{RunEnd, Usage};
 use nix::fcntl::OFlag;
 use proto::clock;
 
-use crate::core::{RunKey, StartProcess};
+use crate::core::{StartProcess, StarterLog};
 use crate::shell::files::copying::{TransferError, copy_file, make_parent};
-use crate::shell::run::environment::JOB_AD;
-use crate::shell::run::sandbox::text;
 
 /// The file in the scratch folder (HTCondor 25.14's name).
 pub(crate) const ACCOUNT: &str = ".starter.log";
 
 const MODE: u32 = 0o644;
-
-/// What in the value of `starter_debug` asks for more than the steps: arguments, variables.
-const DETAILED: [&str; 4] = ["D_FULLDEBUG", "D_ALL", "D_ANY", ":2"];
 
 /// The account of one run; of most nothing is told.
 #[derive(Clone, Debug, Default)]
@@ -43,32 +37,20 @@ struct Open {
 }
 
 impl Account {
-    /// What a job wants to be told of its run with this scratch folder.
-    pub(crate) fn of(job: &ClassAd, scratch: &Path) -> Self {
-        let levels = match job.literal(attr::JOB_STARTER_DEBUG) {
-            Some(Value::Boolean(true)) => "",
-            Some(value) => match value.as_str() {
-                Some(levels) => levels,
-                None => return Self::default(),
-            },
-            None => return Self::default(),
-        };
-        let iwd = text(job, attr::IWD).unwrap_or("/");
-        Self(Some(Arc::new(Open {
-            file: scratch.join(ACCOUNT),
-            target: text(job, attr::JOB_STARTER_LOG).map(|path| Path::new(iwd).join(path)),
-            detailed: DETAILED.iter().any(|level| levels.contains(level)),
-        })))
+    /// That of a run with this scratch folder, if its owner wants one.
+    pub(crate) fn new(log: Option<&StarterLog>, scratch: &Path) -> Self {
+        Self(log.map(|log| {
+            Arc::new(Open {
+                file: scratch.join(ACCOUNT),
+                target: log.target.as_ref().map(PathBuf::from),
+                detailed: log.detailed,
+            })
+        }))
     }
 
-    /// That of a run which another startd began.
-    pub(crate) fn of_earlier(scratch: &Path) -> Self {
-        if !scratch.join(ACCOUNT).exists() {
-            return Self::default();
-        }
-        let job = fs::read_to_string(scratch.join(JOB_AD));
-        let job = job.ok().and_then(|job| ClassAd::parse_old(&job).ok());
-        job.map_or_else(Self::default, |job| Self::of(&job, scratch))
+    /// What a job wants to be told of its run with this scratch folder.
+    pub(crate) fn of(job: &ClassAd, scratch: &Path) -> Self {
+        Self::new(StarterLog::of(job).as_ref(), scratch)
     }
 
     fn is_wanted(&self) -> bool {
@@ -164,7 +146,7 @@ impl Account {
     }
 
     /// The last lines; then it is brought to where the job wants it.
-    fn close(&self, end: &RunEnd, usage: &Usage) {
+    pub(crate) fn close(&self, end: &RunEnd, usage: &Usage) {
         // One that was not needed has no folder, and nothing to tell.
         let Some(open) = self.0.as_ref().filter(|_| *end != RunEnd::UpToDate) else { return };
         self.say(|| {
@@ -187,31 +169,6 @@ impl Open {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
         options.open(&self.file)?.write_all(line.as_bytes())
-    }
-}
-
-/// The accounts of the runs that have one.
-#[derive(Debug, Default)]
-pub(crate) struct Accounts(BTreeMap<RunKey, Account>);
-
-impl Accounts {
-    /// Takes a run's account into its care.
-    pub(crate) fn note(&mut self, key: RunKey, account: Account) {
-        if account.is_wanted() {
-            self.0.insert(key, account);
-        }
-    }
-
-    /// A run's account.
-    pub(crate) fn of(&self, key: RunKey) -> Account {
-        self.0.get(&key).cloned().unwrap_or_default()
-    }
-
-    /// The run is over.
-    pub(crate) fn close(&mut self, key: RunKey, end: &RunEnd, usage: &Usage) {
-        if let Some(account) = self.0.remove(&key) {
-            account.close(end, usage);
-        }
     }
 }
 

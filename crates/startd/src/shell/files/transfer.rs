@@ -1,5 +1,5 @@
 //! File transfer between a job's initial directory and its scratch folder: which files go. It blocks; who calls it, and when, is
-//! `porter`'s matter.
+//! `carrier`'s matter.
 //!
 //! Submitter and machine see the same disk here: both directions are copies (`copying`). What an evicted job keeps goes to its
 //! `spool`.
@@ -20,6 +20,7 @@ use nix::errno::Errno;
 use proto::{chirp, clock};
 use serde::{Deserialize, Serialize};
 
+use crate::core::Cause;
 use crate::shell::files::copying::{TransferError, copy_file, copy_item, failed, make_parent};
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::{Errand, Plugins, Way};
@@ -91,17 +92,6 @@ enum WhenEvicted {
     Back,
     /// The job's next run finds them.
     Kept(Spool),
-}
-
-/// How it came that a run has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Nobody had asked for it.
-    ByItself,
-    /// It was stopped.
-    Stopped,
-    /// It was killed at once: nothing is waited for (HTCondor 25.14: `condor_vacate_job -fast`).
-    Killed,
 }
 
 /// Which files are brought back.
@@ -307,7 +297,7 @@ pub(crate) fn bring_back(
     plan: &Plan,
     scratch: &Path,
     end: &RunEnd,
-    ended: Ended,
+    cause: Cause,
     plugins: &Plugins,
     account: &Account,
 ) -> (u64, Result<(), TransferError>) {
@@ -327,22 +317,22 @@ pub(crate) fn bring_back(
     let checkpoint = plan.checkpoint.as_ref();
     let is_checkpoint =
         |taken: CheckpointEnd| matches!(end, RunEnd::Program(program) if taken.is(*program));
-    if let Some(taken) = checkpoint.filter(|t| ended != Ended::Killed && is_checkpoint(t.end)) {
+    if let Some(taken) = checkpoint.filter(|t| cause != Cause::Killed && is_checkpoint(t.end)) {
         note(account.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
         return (sent_bytes, first);
     }
     let began = match end {
         RunEnd::Program(_) => true,
         // The lease was over.
-        RunEnd::Vacated { .. } => ended == Ended::Stopped,
+        RunEnd::Vacated { .. } => cause == Cause::Stopped,
         RunEnd::StartFailed(_)
         | RunEnd::ScriptFailed { .. }
         | RunEnd::OutputFailed { .. }
         | RunEnd::UpToDate
         | RunEnd::Lost { .. } => false,
     };
-    match (ended, &plan.when_evicted) {
-        (Ended::ByItself, kept) if began => {
+    match (cause, &plan.when_evicted) {
+        (Cause::ByItself, kept) if began => {
             let kept = match kept {
                 WhenEvicted::Kept(spool) => Some(spool),
                 WhenEvicted::Lost | WhenEvicted::Back => checkpoint.map(|taken| &taken.spool),
@@ -354,10 +344,10 @@ pub(crate) fn bring_back(
                 bring_files_back(plan, scratch, plugins, account, &mut note);
             }
         }
-        (Ended::Stopped, WhenEvicted::Back) if began => {
+        (Cause::Stopped, WhenEvicted::Back) if began => {
             bring_files_back(plan, scratch, plugins, account, &mut note);
         }
-        (Ended::Stopped, WhenEvicted::Kept(spool)) if began => {
+        (Cause::Stopped, WhenEvicted::Kept(spool)) if began => {
             let keep = |files: Vec<PathBuf>| {
                 let streams = [STDOUT, STDERR].map(PathBuf::from);
                 // What is kept has not been sent to anybody.
@@ -366,7 +356,7 @@ pub(crate) fn bring_back(
             note(plan.files(scratch).and_then(keep));
             account.say(|| "What the job has is kept for its next run".to_owned());
         }
-        (Ended::ByItself | Ended::Stopped | Ended::Killed, _) => {}
+        (Cause::ByItself | Cause::Stopped | Cause::Killed, _) => {}
     }
     (sent_bytes, first)
 }
@@ -519,11 +509,6 @@ impl Plan {
     /// How many bytes were brought in.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes
-    }
-
-    /// Whether more than what was said is expected of a run that was stopped.
-    pub(crate) fn wants_files_when_evicted(&self) -> bool {
-        self.when_evicted != WhenEvicted::Lost
     }
 
     /// What comes back besides the streams, by its path in the scratch folder.
@@ -700,7 +685,7 @@ mod tests {
             &plan,
             &scratch,
             end,
-            Ended::ByItself,
+            Cause::ByItself,
             &Plugins::default(),
             &Account::default(),
         );
@@ -837,7 +822,7 @@ mod tests {
                 9 bytes in, 4 back
             "#]],
         );
-        for ended in [Ended::Stopped, Ended::Killed] {
+        for ended in [Cause::Stopped, Cause::Killed] {
             let both = Both::new();
             evict(&both, &[], 1, ended);
             assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
@@ -846,7 +831,7 @@ mod tests {
     }
 
     /// A run says something and makes a file, and ends in this way.
-    fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Ended) {
+    fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Cause) {
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let job = both.job(attributes);
         let plan = bring_in(
@@ -860,8 +845,8 @@ mod tests {
         both.write("scratch/_condor_stdout", "said");
         both.write("scratch/result", "half");
         let end = match ended {
-            Ended::ByItself => GOOD,
-            Ended::Stopped | Ended::Killed => RunEnd::killed(15),
+            Cause::ByItself => GOOD,
+            Cause::Stopped | Cause::Killed => RunEnd::killed(15),
         };
         bring_back(&plan, &scratch, &end, ended, &Plugins::default(), &Account::default())
             .1
@@ -874,11 +859,11 @@ mod tests {
     fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_its_end() {
         let both = Both::new();
         let attributes = [("WhenToTransferOutput", "ON_EXIT_OR_EVICT"), ("TransferInput", "a.txt")];
-        evict(&both, &attributes, 1, Ended::Stopped);
+        evict(&both, &attributes, 1, Cause::Stopped);
         assert!(!both.path("iwd/result").exists(), "they are kept and not brought");
         assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
         // The next run is killed at once: what was kept stays.
-        evict(&both, &attributes, 2, Ended::Killed);
+        evict(&both, &attributes, 2, Cause::Killed);
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let spool = Spool { folder, attempt: 3 };
         let plan = bring_in(
@@ -900,7 +885,7 @@ mod tests {
             &plan,
             &scratch,
             &GOOD,
-            Ended::ByItself,
+            Cause::ByItself,
             &Plugins::default(),
             &Account::default(),
         )
@@ -931,7 +916,7 @@ mod tests {
             &plan,
             &both.path("scratch"),
             &vacated,
-            Ended::Stopped,
+            Cause::Stopped,
             &Plugins::default(),
             &Account::default(),
         )

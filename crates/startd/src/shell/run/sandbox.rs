@@ -74,7 +74,6 @@ pub(crate) struct Sandboxes {
     uid: Uid,
     gid: Gid,
     home: Option<PathBuf>,
-    file_system_domain: String,
     plugins: Arc<Plugins>,
     nicknames: Nicknames,
     /// Where jobs that call their schedd find it.
@@ -103,27 +102,21 @@ struct Layout {
 }
 
 impl Sandboxes {
-    /// Folders below `folder`, for runs as the present user on a machine of this `FileSystemDomain` with these plug-ins.
+    /// Folders below `folder`, for runs as the present user with these plug-ins.
     ///
     /// # Errors
     ///
     /// If the folder cannot be made.
-    pub(crate) fn new(
-        folder: &Path,
-        file_system_domain: &str,
-        plugins: Arc<Plugins>,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(folder: &Path, plugins: Arc<Plugins>) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
         let uid = Uid::effective();
         let user = User::from_uid(uid).ok().flatten();
         let home = user.map(|user| user.dir);
-        let file_system_domain = file_system_domain.to_owned();
         Ok(Self {
             folder: folder.to_owned(),
             uid,
             gid: Gid::effective(),
             home,
-            file_system_domain,
             plugins,
             nicknames: Nicknames::new(folder),
             schedd: PathBuf::new(),
@@ -146,18 +139,23 @@ impl Sandboxes {
         Arc::clone(&self.plugins)
     }
 
-    /// Whether the files of a job must be brought to it.
-    pub(crate) fn is_away(&self, job: &ClassAd) -> bool {
-        model::files_travel(job, &self.file_system_domain)
-    }
-
-    /// Makes a run's scratch folder with the two ads in it, and says how its process is to be started in the job's initial
-    /// directory.
+    /// Says how a run's process is to be started, and makes what that needs and is not there yet.
     ///
     /// # Errors
     ///
     /// What the run's end is, if it cannot begin.
     pub(crate) fn prepare(&self, run: &StartProcess) -> Result<Start, StartFailure> {
+        let scratch = self.path(run.key);
+        let start = match run.freight.travels {
+            true => self.process(run, &away(run, &scratch))?,
+            false => self.prepare_in_place(run)?,
+        };
+        Account::of(&run.job, &scratch).prepared(&start);
+        Ok(start)
+    }
+
+    /// Makes the scratch folder with the two ads in it, for a job that runs in its initial directory.
+    fn prepare_in_place(&self, run: &StartProcess) -> Result<Start, StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
         let iwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
@@ -175,44 +173,30 @@ impl Sandboxes {
             scratch: scratch.clone(),
         };
         self.make_folder(&scratch, run)?;
-        let account = Account::of(job, &scratch);
-        account.begin(run, &scratch);
+        Account::of(job, &scratch).begin(run, &scratch);
         let start = self.process(run, &layout)?;
         if let Some(manifest) = Manifest::of(job, &cwd) {
             manifest.write_in(&start);
             manifest.mark(&scratch);
         }
-        account.prepared(&start);
         Ok(start)
     }
 
-    /// The same for a job whose files are brought: it runs in its scratch folder, and what is to be brought back is
-    /// written to `plan`. Copies files, so it may take long.
+    /// Makes the scratch folder of a job that runs in it, and brings its files; what is to be brought back is written to `plan`. It
+    /// may take long. What an earlier startd has begun is done anew.
     ///
     /// # Errors
     ///
     /// What the run's end is, if it cannot begin.
-    pub(crate) fn prepare_away(
-        &self,
-        run: &StartProcess,
-        plan: &Path,
-    ) -> Result<Start, StartFailure> {
+    pub(crate) fn fill(&self, run: &StartProcess, plan: &Path) -> Result<(), StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
-        let (stdout, stderr) = transfer::outputs(job, &scratch);
-        let layout = Layout {
-            program: transfer::program(job, &scratch),
-            stdin: transfer::stdin(job, &scratch),
-            stdout,
-            stderr,
-            write: write_mode(transfer::goes_on_behind(job)),
-            cwd: scratch.clone(),
-            scratch: scratch.clone(),
-        };
+        remove(&scratch);
         self.make_folder(&scratch, run)?;
         let account = Account::of(job, &scratch);
         account.begin(run, &scratch);
-        let start = self.process(run, &layout)?;
+        // What cannot be started for other reasons is not worth a transfer.
+        let start = self.process(run, &away(run, &scratch))?;
         let spool = run
             .spool
             .as_ref()
@@ -232,8 +216,7 @@ impl Sandboxes {
         if let Some(manifest) = expected.manifest() {
             manifest.write_in(&start);
         }
-        account.prepared(&start);
-        Ok(start)
+        Ok(())
     }
 
     /// The job's first group. Where everything runs as one user nobody can change it, and so a job that names another cannot run.
@@ -448,6 +431,21 @@ fn processors(run: &StartProcess) -> u32 {
 /// A string attribute that says something.
 pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
     job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Where the files of a run are that are brought.
+fn away(run: &StartProcess, scratch: &Path) -> Layout {
+    let job = &*run.job;
+    let (stdout, stderr) = transfer::outputs(job, scratch);
+    Layout {
+        program: transfer::program(job, scratch),
+        stdin: transfer::stdin(job, scratch),
+        stdout,
+        stderr,
+        write: write_mode(transfer::goes_on_behind(job)),
+        cwd: scratch.to_owned(),
+        scratch: scratch.to_owned(),
+    }
 }
 
 fn write_mode(goes_on_behind: bool) -> WriteMode {

@@ -89,10 +89,24 @@ struct Place {
     keeps: bool,
 }
 
+impl Place {
+    fn of(machine: usize, start: &StartProcess) -> Self {
+        Self {
+            machine,
+            run: start.run,
+            slot: start.slot.clone(),
+            resources: start.resources.clone(),
+            travels: start.freight.travels,
+            keeps: start.freight.keeps,
+        }
+    }
+}
+
 impl Files {
     /// A run is given to the launcher: its files are there, and nobody has told it to end.
-    pub(crate) fn may_start(&self, start: &StartProcess) -> Result<(), String> {
+    pub(crate) fn may_start(&mut self, machine: usize, start: &StartProcess) -> Result<(), String> {
         let (key, run) = (start.key, start.run);
+        self.places.entry(key).or_insert_with(|| Place::of(machine, start));
         let carried = start.freight.travels || start.freight.looks;
         if carried && self.fetched.get(&key) != Some(&Fetched::There) {
             let found = self.fetched.get(&key);
@@ -132,7 +146,8 @@ impl Files {
         own_end: Option<&RunEnd>,
         program: Option<ProgramEnd>,
     ) -> Result<(), String> {
-        if self.under_way.iter().any(|key| self.places[key].run == run) {
+        let mut under_way = self.under_way.iter().filter_map(|key| self.places.get(key));
+        if under_way.any(|place| place.run == run) {
             return Err(format!("run {run} is recorded as over ({end:?}), and its files travel"));
         }
         let place = self.places.iter().find(|(_, place)| place.run == run);
@@ -193,15 +208,7 @@ impl World {
     pub(crate) fn bring_in(&mut self, m: usize, start: &StartProcess) {
         let key = start.key;
         self.machines[m].scratch.insert(key);
-        let place = Place {
-            machine: m,
-            run: start.run,
-            slot: start.slot.clone(),
-            resources: start.resources.clone(),
-            travels: start.freight.travels,
-            keeps: start.freight.keeps,
-        };
-        self.oracle.files.places.insert(key, place);
+        self.oracle.files.places.insert(key, Place::of(m, start));
         if !self.oracle.files.under_way.insert(key) {
             self.fail(format!("the files of {key} are brought twice at a time"));
         }

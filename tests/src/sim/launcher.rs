@@ -119,7 +119,7 @@ impl World {
             return;
         }
         self.machines[m].scratch.insert(key);
-        let given = self.oracle.given(&start);
+        let given = self.oracle.given(m, &start);
         self.require(given);
         let kept = Kept {
             run,

@@ -103,9 +103,9 @@ impl Oracle {
         self.given.contains(&key)
     }
 
-    pub(crate) fn given(&mut self, start: &StartProcess) -> Result<(), String> {
+    pub(crate) fn given(&mut self, machine: usize, start: &StartProcess) -> Result<(), String> {
         self.given.insert(start.key);
-        self.files.may_start(start)
+        self.files.may_start(machine, start)
     }
 
     /// What a startd has written down.

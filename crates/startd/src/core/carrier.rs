@@ -45,9 +45,7 @@ impl Core {
         let stop = run.stop.filter(|_| !self.has(Planted::StopForgotten));
         let end = match (result, stop) {
             (Fetched::UpToDate, _) => RunEnd::UpToDate,
-            (Fetched::There | Fetched::Failed(_), Some(stop)) => {
-                RunEnd::Vacated { code: stop.code }
-            }
+            (Fetched::There | Fetched::Failed(_), Some(stop)) => RunEnd::vacated(stop.code),
             (Fetched::Failed(failure), None) => RunEnd::StartFailed(failure.clone()),
             (Fetched::There, None) => return vec![Fact::RunFetched { claim: key.claim }],
         };

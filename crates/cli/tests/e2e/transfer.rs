@@ -195,6 +195,7 @@ sed -n 's/.*Url = "\([^"]*\)".*LocalFileName = "\([^"]*\)".*/\2 \1/p' "$2" | whi
     -upload*) cp "$file" "$(dirname "$0")/$(echo "${url#toy://}" | tr / _)";;
     *) printf '%s' "${url#toy://}" > "$file";;
     esac
+    echo "[ TransferSuccess = true; TransferUrl = \"$url\" ]" >> "$4"
 done
 "#;
 

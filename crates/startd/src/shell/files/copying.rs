@@ -10,6 +10,9 @@ use model::StartStage;
 use nix::errno::Errno;
 use proto::files::{PARTIAL, Sum, Summing, is_below};
 
+/// The longest name of a file on Linux.
+const NAME_MAX_BYTES: usize = 255;
+
 /// What is read at a time.
 const CHUNK_BYTES: usize = 128 * 1024;
 
@@ -70,9 +73,21 @@ pub(crate) fn copy_item(
     if found.is_dir() { copy_folder(&source, &target) } else { copy_file(&source, &target) }
 }
 
-fn copy_folder(source: &Path, target: &Path) -> Result<u64, TransferError> {
+/// Copies a folder and all that is in it. One that is there already keeps its permissions.
+///
+/// # Errors
+///
+/// The first file that cannot be copied.
+pub(crate) fn copy_folder(source: &Path, target: &Path) -> Result<u64, TransferError> {
+    let is_new = !target.exists();
     fs::create_dir_all(target).map_err(|error| failed(target, &error))?;
-    copy_contents(source, target)
+    let bytes = copy_contents(source, target)?;
+    if is_new {
+        // Last: it may be one that nothing can be made in.
+        let found = fs::metadata(source).map_err(|error| failed(source, &error))?;
+        fs::set_permissions(target, found.permissions()).map_err(|error| failed(target, &error))?;
+    }
+    Ok(bytes)
 }
 
 /// Links to files are followed, links to folders are copied as links: a folder may lie in itself that way.
@@ -140,15 +155,26 @@ pub(crate) fn copy_summed(
     }
     // A link at the target stays one: what it leads to is replaced.
     let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-    let mut partial = target.clone().into_os_string();
-    partial.push(PARTIAL);
-    let partial = PathBuf::from(partial);
+    let partial = beside(&target);
     let copied = write_beside(&mut from, &found, &partial, outlives);
     copied.and_then(|sum| fs::rename(&partial, &target).map(|()| sum)).map_err(|error| {
         // It may not even have been made.
         let _ = fs::remove_file(&partial);
         failed(&target, &error)
     })
+}
+
+/// Where a file is written before it has its name. A long name is replaced by its sum: there is no room for more of it.
+fn beside(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    if name.len() + PARTIAL.len() > NAME_MAX_BYTES {
+        let mut sum = Summing::default();
+        sum.add(name.as_encoded_bytes());
+        let hex = sum.finish().sha256.map(|byte| format!("{byte:02x}")).concat();
+        name = format!(".{hex}").into();
+    }
+    name.push(PARTIAL);
+    target.with_file_name(name)
 }
 
 /// Writes what is read into a new file, reads that again, and compares.
@@ -210,7 +236,50 @@ pub(crate) fn failed(path: &Path, error: &io::Error) -> TransferError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_name_may_be_as_long_as_names_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        fs::write(&source, "text").unwrap();
+        for length in [1, 239, 240, 250, 255] {
+            let target = folder.path().join("n".repeat(length));
+            copy_file(&source, &target).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), "text", "{length}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+    }
+
+    #[test]
+    fn a_folder_has_the_permissions_that_it_had_where_it_came_from() {
+        let both = tempfile::tempdir().unwrap();
+        let path = |name: &str| both.path().join(name);
+        fs::create_dir_all(path("from/data/closed")).unwrap();
+        fs::create_dir_all(path("to")).unwrap();
+        fs::write(path("from/data/closed/file"), "text").unwrap();
+        let modes = [("data/closed", 0o555), ("data", 0o711)];
+        for (name, mode) in modes {
+            fs::set_permissions(path("from").join(name), Permissions::from_mode(mode)).unwrap();
+        }
+        copy_item(&path("from"), "data", &path("to"), false).unwrap();
+        for (name, mode) in modes {
+            let found = fs::metadata(path("to").join(name)).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, mode, "{name}");
+        }
+        // One that is there is the user's own.
+        fs::set_permissions(path("from/data"), Permissions::from_mode(0o700)).unwrap();
+        copy_item(&path("from"), "data", &path("to"), false).unwrap_or_default();
+        let found = fs::metadata(path("to/data")).unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, 0o711);
+        for folder in ["from", "to"] {
+            let closed = path(folder).join("data/closed");
+            fs::set_permissions(closed, Permissions::from_mode(0o755)).unwrap();
+        }
+    }
 
     #[test]
     fn a_file_that_cannot_be_written_leaves_the_old_one_whole() {

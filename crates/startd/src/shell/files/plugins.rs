@@ -189,8 +189,17 @@ fn judge(
     let failed =
         |ad: &&ClassAd| ad.literal(attr::TRANSFER_SUCCESS).and_then(Value::as_bool) == Some(false);
     let bad = results.iter().find(failed);
+    let is_done =
+        |ad: &&ClassAd| ad.literal(attr::TRANSFER_SUCCESS).and_then(Value::as_bool) == Some(true);
+    let done = results.iter().filter(is_done).count();
     if status.success() && bad.is_none() {
-        return Ok(());
+        if done >= errands.len() {
+            return Ok(());
+        }
+        // What nobody reports is not known to have happened.
+        let (program, all) = (program[0].display(), errands.len());
+        let said = format!("{program} reported {done} of {all} transfers");
+        return Err(refused(&errands[0].url, said, Errno::EPROTO as i32));
     }
     let url = bad.and_then(|ad| text(ad, attr::TRANSFER_URL));
     let url = url.unwrap_or_else(|| errands[0].url.clone());
@@ -260,8 +269,10 @@ sed -n 's/.*Url = "\([^"]*\)".*LocalFileName = "\([^"]*\)".*/\2 \1/p' "$in" | wh
         echo "[ TransferSuccess = false; TransferError = \"no such toy\"; TransferUrl = \"$url\" ]" > "$out"
         exit 3;;
     -upload*) cp "$file" "$(dirname "$file")/stored";;
+    *silent*) printf '%s' half > "$file"; continue;;
     *) printf '%s' "${url#toy://}" > "$file";;
     esac
+    echo "[ TransferSuccess = true; TransferUrl = \"$url\" ]" >> "$out"
 done
 "#;
 
@@ -297,6 +308,9 @@ done
             let said = error.said.unwrap();
             assert!(said.ends_with("Error: no such toy"), "{said}");
             assert_eq!(error.path, Path::new("toy://bad"));
+            let error = run(Way::Fetch, "toy://silent").unwrap_err();
+            let said = error.said.unwrap();
+            assert!(said.ends_with("reported 0 of 1 transfers"), "{said}");
             let error = run(Way::Fetch, "ftp://x").unwrap_err();
             assert_eq!(error.said.as_deref(), Some("this machine has no plug-in for ftp"));
         });

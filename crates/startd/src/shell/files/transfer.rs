@@ -5,7 +5,7 @@
 //! `spool`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -21,7 +21,9 @@ use proto::{chirp, clock};
 use serde::{Deserialize, Serialize};
 
 use crate::core::Cause;
-use crate::shell::files::copying::{TransferError, copy_file, copy_item, failed, make_parent};
+use crate::shell::files::copying::{
+    TransferError, copy_file, copy_folder, copy_item, failed, make_parent,
+};
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::{Errand, Plugins, Way};
 use crate::shell::files::spool::Spool;
@@ -63,6 +65,9 @@ pub(crate) struct Plan {
     /// What comes of the files when the job has taken a checkpoint.
     #[serde(default)]
     checkpoint: Option<Checkpoint>,
+    /// The program that was brought: whatever has become of it, it is no output.
+    #[serde(default)]
+    program: Option<OsString>,
     /// More files that come back if they are there.
     #[serde(default)]
     more: Vec<String>,
@@ -206,13 +211,23 @@ pub(crate) fn bring_in(
     let success = success.and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
     let (stdout, stderr) = (stream(job, attr::OUT), stream(job, attr::ERR));
     let stderr = stderr.filter(|path| stdout.as_ref() != Some(path));
+    let remaps = all_remaps(job);
+    // A stream is an output like the others: it may have another name at home.
+    let renamed = |name, path: Option<PathBuf>| {
+        let new = stream_path(job, name).and_then(|said| remaps.get(said));
+        let new = new.filter(|new| url_scheme(new).is_none()).map(|new| iwd.join(new));
+        path.map(|path| new.unwrap_or(path))
+    };
+    let (stdout, stderr) = (renamed(attr::OUT, stdout), renamed(attr::ERR, stderr));
+    let brought = brings_executable(job).then(|| program(job, scratch));
     Ok(Plan {
         stderr: stderr.filter(|_| !is_streamed(job, attr::STREAM_ERR)),
         stdout: stdout.filter(|_| !is_streamed(job, attr::STREAM_OUT)),
         most_bytes: most_bytes(job, attr::MAX_TRANSFER_OUTPUT_MB),
         iwd,
         files,
-        remaps: all_remaps(job),
+        remaps,
+        program: brought.and_then(|path| path.file_name().map(OsStr::to_owned)),
         preserve_relative_paths: preserve,
         destination: text(job, attr::OUTPUT_DESTINATION).map(str::to_owned),
         only_after_exit_code: on_success.then_some(success),
@@ -517,7 +532,8 @@ impl Plan {
             Wanted::Listed(names) => names.iter().map(PathBuf::from).collect(),
             Wanted::Changed(before) => {
                 let after = top_level(scratch)?;
-                after.difference(before).map(|stamp| PathBuf::from(&stamp.name)).collect()
+                let new = after.difference(before).map(|stamp| &stamp.name);
+                new.filter(|name| self.program.as_ref() != Some(*name)).map(PathBuf::from).collect()
             }
         };
         let manifest = self.manifest.as_ref().map(Manifest::name);
@@ -537,12 +553,21 @@ impl Plan {
 
     /// The URL that an output is stored at, if it does not come back.
     fn stored(&self, name: &Path) -> Option<String> {
-        let remapped = name.to_str().and_then(|name| self.remaps.get(name));
+        let remapped = self.remapped(name);
         if let Some(url) = remapped.filter(|new| url_scheme(new).is_some()) {
             return Some(url.clone());
         }
         let below = self.destination.as_ref()?;
         Some(format!("{}/{}", below.trim_end_matches('/'), name.display()))
+    }
+
+    /// The new name of an output: it is known by its last name, or by its path where paths are kept (HTCondor 25.14).
+    fn remapped(&self, name: &Path) -> Option<&String> {
+        let known_by = match self.preserve_relative_paths {
+            true => name.to_str(),
+            false => name.file_name().and_then(OsStr::to_str),
+        };
+        known_by.and_then(|known_by| self.remaps.get(known_by))
     }
 
     /// Brings one output back.
@@ -552,9 +577,13 @@ impl Plan {
             let target = self.iwd.join(name);
             return copy_file(&scratch.join(name), &target);
         };
-        if let Some(new) = self.remaps.get(item) {
-            let target = self.iwd.join(new);
-            return make_parent(&target).and_then(|()| copy_file(&scratch.join(item), &target));
+        if let Some(new) = self.remapped(name) {
+            let (source, target) = (scratch.join(item), self.iwd.join(new));
+            make_parent(&target)?;
+            return match source.is_dir() {
+                true => copy_folder(&source, &target),
+                false => copy_file(&source, &target),
+            };
         }
         copy_item(scratch, item, &self.iwd, self.preserve_relative_paths)
     }
@@ -733,6 +762,36 @@ mod tests {
             run.sh: #!/bin/sh
         "#]],
         );
+    }
+
+    #[test]
+    fn an_output_is_renamed_by_its_last_name_be_it_a_folder_or_a_stream() {
+        let remaps = ("TransferOutputRemaps", "result=keep/r;sub=keep/box;more=m;new/out=said");
+        check_back(
+            &[("TransferOutput", "result,sub,sub/more"), remaps],
+            &GOOD,
+            &expect![[r#"
+                keep/box/more: 43
+                keep/r: 42
+                m: 43
+                said: said
+                9 bytes in, 10 back
+            "#]],
+        );
+    }
+
+    #[test]
+    fn the_program_is_no_output_whatever_it_has_done_to_itself() {
+        let both = Both::new();
+        let scratch = both.path("scratch");
+        let job = both.job(&[]);
+        let (plugins, account) = (Plugins::default(), Account::default());
+        let plan = bring_in(&job, &scratch, None, &plugins, &account).unwrap();
+        both.write("scratch/run.sh", "#!/bin/sh, and more");
+        both.write("scratch/result", "42");
+        bring_back(&plan, &scratch, &GOOD, Cause::ByItself, &plugins, &account).1.unwrap();
+        assert_eq!(fs::read_to_string(both.path("iwd/run.sh")).unwrap(), "#!/bin/sh");
+        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "42");
     }
 
     #[test]

@@ -6,9 +6,9 @@
 //! there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -379,13 +379,33 @@ fn run_of(folder: &Path) -> Option<RunKey> {
 }
 
 fn remove(folder: &Path) {
-    match fs::remove_dir_all(folder) {
+    let removed = fs::remove_dir_all(folder).or_else(|error| {
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return Err(error);
+        }
+        open_up(folder)?;
+        fs::remove_dir_all(folder)
+    });
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let folder = folder.display();
             tracing::warn!(%folder, %error, "cannot remove a scratch folder; the next start tries again");
         }
         Ok(()) | Err(_) => {}
     }
+}
+
+/// Makes folders removable that a job has closed, as Go does with its module cache.
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A link to a folder is none.
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a folder is as it was made: the job has added nothing to it and changed nothing that the next run's ads do not
@@ -523,12 +543,32 @@ fn limits(job: &ClassAd) -> Limits {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
     /// What a job may have done to its folder.
     type Spoiler = (&'static str, fn(&Path));
+
+    #[test]
+    fn folders_that_a_job_has_closed_are_removed_and_what_links_lead_to_is_left_alone() {
+        let both = tempfile::tempdir().unwrap();
+        let (folder, other) = (both.path().join("dir_1"), both.path().join("other"));
+        for path in [folder.join("pkg/mod/cache"), other.clone()] {
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("file"), "").unwrap();
+        }
+        symlink(&other, folder.join("pkg/mod/link")).unwrap();
+        for name in ["pkg/mod/cache", "pkg/mod", "pkg"] {
+            fs::set_permissions(folder.join(name), Permissions::from_mode(0o555)).unwrap();
+        }
+        fs::set_permissions(&other, Permissions::from_mode(0o555)).unwrap();
+        remove(&folder);
+        assert!(!folder.exists());
+        assert_eq!(fs::metadata(&other).unwrap().mode() & PERMISSIONS, 0o555);
+        assert!(other.join("file").exists());
+        fs::set_permissions(&other, Permissions::from_mode(0o755)).unwrap();
+    }
 
     #[test]
     fn only_a_folder_as_it_was_made_is_used_again() {
@@ -543,7 +583,7 @@ mod tests {
                 fs::hard_link(folder.join(JOB_AD), folder.with_extension("kept")).unwrap();
             }),
             ("other permissions", |folder| {
-                fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+                fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
             }),
         ];
         for (what, spoil) in spoilers {

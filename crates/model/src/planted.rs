@@ -27,6 +27,14 @@ pub enum Bug {
     PlaceNotFreed,
     /// The startd does not note which numbers its slots have.
     SlotTwice,
+    /// The startd reports a run that ended by itself before its files are back.
+    EndBeforeStored,
+    /// The startd forgets, when a run's files are there, that it was to end.
+    StopForgotten,
+    /// The startd takes a run whose files are being brought back for over, if its claim waits for that.
+    SlotFreedWhileStoring,
+    /// A startd that is started again does not bring back what its predecessor was bringing back.
+    StoringForgotten,
     /// The startd counts a lease from when an echo came, not from when its beat was sent.
     LeaseFromReceipt,
     /// The startd does not look at which devices its claims have.
@@ -39,7 +47,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -50,6 +58,10 @@ impl Bug {
         Self::StopNotRepeated,
         Self::PlaceNotFreed,
         Self::SlotTwice,
+        Self::EndBeforeStored,
+        Self::StopForgotten,
+        Self::SlotFreedWhileStoring,
+        Self::StoringForgotten,
         Self::LeaseFromReceipt,
         Self::DeviceTwice,
         Self::LimitNotCounted,

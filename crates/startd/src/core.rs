@@ -22,7 +22,6 @@ mod decide;
 mod devices;
 mod files;
 mod launcher;
-mod planted;
 mod react;
 mod state;
 mod tick;
@@ -33,7 +32,6 @@ pub use files::{
     BringBack, Cause, DiskUsed, Fetched, Freight, FromCarrier, StartOrder, StarterLog, Store,
     StoreFailure, Stored, Window,
 };
-pub use planted::Planted;
 pub use state::{Core, State};
 pub use words::{
     Accepted, Change, ClosedLog, Custom, Decision, Device, Effect, Event, Fact, FromLauncher,

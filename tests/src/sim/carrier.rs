@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ProgramEnd, Resources, RunEnd, RunId, StartFailure, StartStage};
+use classad::Env;
+use model::{ClaimId, ProgramEnd, Resources, RunEnd, RunId, StartFailure, StartStage};
 use startd::core::{
     BringBack, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess, Store, StoreFailure,
     Stored,
@@ -13,6 +14,7 @@ use startd::core::{
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Daemon, Event};
 use super::rng::Rng;
+use super::workload::SIM_FILES_MS;
 use super::world::World;
 
 /// Of the transfers in troubled times, how many percent come to nothing.
@@ -75,8 +77,8 @@ pub(crate) struct Files {
     stored: BTreeMap<RunId, Result<(), StoreFailure>>,
     /// Runs that were to end before they began.
     stopped: BTreeSet<RunKey>,
-    /// The last run of each claim.
-    last: BTreeMap<model::ClaimId, RunKey>,
+    /// By claim, runs that are not with the launcher yet.
+    coming: BTreeMap<ClaimId, RunKey>,
 }
 
 #[derive(Debug)]
@@ -87,10 +89,13 @@ struct Place {
     resources: Resources,
     travels: bool,
     keeps: bool,
+    /// How long its files take at least.
+    least: Micros,
 }
 
 impl Place {
     fn of(machine: usize, start: &StartProcess) -> Self {
+        let least_ms = start.job.eval(SIM_FILES_MS, None, &Env::at(0)).as_i64();
         Self {
             machine,
             run: start.run,
@@ -98,6 +103,7 @@ impl Place {
             resources: start.resources.clone(),
             travels: start.freight.travels,
             keeps: start.freight.keeps,
+            least: least_ms.map_or(0, i64::unsigned_abs) * MILLISECOND,
         }
     }
 }
@@ -183,18 +189,26 @@ impl Files {
         ))
     }
 
-    /// What a startd has written down.
-    pub(crate) fn read_journal(&mut self, facts: &[startd::core::Event], given: &BTreeSet<RunKey>) {
+    /// What a startd has written down: which runs were told to end before they were given to the launcher.
+    pub(crate) fn read_journal(&mut self, facts: &[startd::core::Event]) {
         use startd::core::Fact;
-        for fact in facts {
-            if let Fact::RunAccepted(accepted) = &fact.fact {
+        for event in facts {
+            if let Fact::RunAccepted(accepted) = &event.fact {
                 let key = RunKey { claim: accepted.claim, ordinal: accepted.ordinal };
-                self.last.insert(accepted.claim, key);
-            } else if let Fact::StopOrdered { claim, .. } = &fact.fact {
-                let key = self.last.get(claim).filter(|key| !given.contains(*key));
-                self.stopped.extend(key);
+                self.coming.remove(&accepted.claim);
+                self.coming.extend(accepted.order.as_ref().map(|_| (accepted.claim, key)));
+            } else if let Fact::RunBegun { claim } = &event.fact {
+                self.coming.remove(claim);
+            } else if let Fact::StopOrdered { claim, .. } = &event.fact {
+                self.stopped.extend(self.coming.get(claim));
             }
         }
+    }
+
+    /// How many runs' files are being brought, and brought back.
+    pub(crate) fn travelling(&self) -> (usize, usize) {
+        let back = self.under_way.iter().filter(|key| self.fetched.contains_key(*key)).count();
+        (self.under_way.len() - back, back)
     }
 
     /// The carrier of a machine is gone, and with it what it was doing.
@@ -297,7 +311,11 @@ impl World {
         if let Some(mishap) = mishap {
             self.note(|| format!("machine{m} has trouble with files: {mishap:?}, {report:?}"));
         }
-        let takes = takes(&mut self.rng, mishap);
+        let key = match &report {
+            FromCarrier::BroughtIn { key, .. } | FromCarrier::BroughtBack { key, .. } => key,
+        };
+        let least = self.oracle.files.places.get(key).map_or(0, |place| place.least);
+        let takes = takes(&mut self.rng, mishap).max(least);
         let life = self.life_of(Daemon::Startd(m));
         let event = Event::Carried { machine: m, life, report };
         self.agenda.put(self.now + takes, event);

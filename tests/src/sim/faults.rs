@@ -86,6 +86,7 @@ impl Faults {
             pace: SECOND,
             longest_partition: SECOND,
             longest_restart: 2 * SECOND,
+            files_until: 0,
         }
     }
 

@@ -108,11 +108,6 @@ impl Oracle {
         self.files.may_start(machine, start)
     }
 
-    /// What a startd has written down.
-    pub(crate) fn read_journal(&mut self, facts: &[startd::core::Event]) {
-        self.files.read_journal(facts, &self.given);
-    }
-
     /// A program is executed. It must be the job's only one, authorised by the record, and fit its machine.
     pub(crate) fn executed(
         &mut self,

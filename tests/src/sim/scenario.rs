@@ -13,7 +13,7 @@ use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Daemon, Event, Link, Side};
 use super::machine::MachineKind;
 use super::plant::Plant;
-use super::workload::{SIM_END, SIM_IGNORES_TERM, SIM_RUN_MS};
+use super::workload::{SIM_END, SIM_FILES_MS, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::world::World;
 
 /// How often a step looks whether its time has come.
@@ -42,6 +42,10 @@ enum When {
     Live(usize),
     /// When so many jobs are final.
     Final(u64),
+    /// When files of a run are being brought.
+    Fetching,
+    /// When files of a run are being brought back.
+    Storing,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +64,7 @@ enum Deed {
 }
 
 use Deed::{Act, Block, Crash, Cut, Reboot, Submit, SubmitAgain};
-use When::{After, Final, Live};
+use When::{After, Fetching, Final, Live, Storing};
 
 impl Scenario {
     /// The world that shows this bug. Those around the cores show in any world.
@@ -106,6 +110,21 @@ impl Scenario {
                 (one, vec![submit(beside.procs(5))])
             }
             Bug::SlotTwice => (one, vec![submit(job(20_000).procs(2))]),
+            Bug::EndBeforeStored => (one, vec![submit(job(500).travels())]),
+            Bug::StopForgotten => {
+                (one, vec![submit(job(FOR_EVER_MS).travels()), (Fetching, Act(hold()))])
+            }
+            Bug::SlotFreedWhileStoring => (
+                one,
+                vec![
+                    submit(job(FOR_EVER_MS).travels()),
+                    (Live(1), Cut(2 * MINUTE)),
+                    (After(3 * MINUTE), Act(remove())),
+                ],
+            ),
+            Bug::StoringForgotten => {
+                (one, vec![submit(job(500).travels()), (Storing, Crash(Daemon::Startd(0)))])
+            }
             Bug::LeaseFromReceipt => (
                 one,
                 vec![
@@ -184,6 +203,11 @@ impl Job {
         self
     }
 
+    /// Its files are brought, and take some seconds each way.
+    fn travels(self) -> Self {
+        self.with(attr::SHOULD_TRANSFER_FILES, "YES").with(SIM_FILES_MS, 3000)
+    }
+
     fn procs(self, procs: u32) -> Self {
         Self { procs, ..self }
     }
@@ -206,6 +230,8 @@ impl World {
             After(pause) => self.now >= since + pause,
             Live(n) => self.oracle.live_runs().len() >= n,
             Final(n) => self.oracle.finals >= n,
+            Fetching => self.oracle.files.travelling().0 > 0,
+            Storing => self.oracle.files.travelling().1 > 0,
         };
         if !come && self.now < since + PATIENCE {
             self.agenda.put(self.now + LOOK_EVERY, Event::Play { step, since });

@@ -127,10 +127,7 @@ impl World {
         let now = self.machines[m].clock.now(self.now);
         let machine = self.machine_words(m, now);
         match self.machines[m].startd.journal.replay(machine) {
-            Ok(mut core) => {
-                if let Some(Plant::Startd(bug)) = self.plant {
-                    core.plant(bug);
-                }
+            Ok(core) => {
                 self.require(core.check().map_err(|what| format!("startd{m}, replayed: {what}")));
                 let effects = core.resume(now);
                 self.machines[m].startd.core = Some(core);
@@ -196,7 +193,7 @@ impl World {
         }
         let written = self.machines[m].startd.journal.append(&batch.journal);
         self.require(written);
-        self.oracle.read_journal(&batch.journal);
+        self.oracle.files.read_journal(&batch.journal);
         self.compare_replay(m, now);
         let deadline =
             self.machines[m].startd.core.as_ref().and_then(|core| core.next_deadline(now));

@@ -22,6 +22,9 @@ pub(crate) const SIM_RUN_MS: &str = "SimRunMs";
 /// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that fails), `pre` or `post` (the script that fails).
 pub(crate) const SIM_END: &str = "SimEnd";
 
+/// How long its files take at least, each way, milliseconds.
+pub(crate) const SIM_FILES_MS: &str = "SimFilesMs";
+
 /// Whether SIGTERM does nothing to it.
 pub(crate) const SIM_IGNORES_TERM: &str = "SimIgnoresTerm";
 

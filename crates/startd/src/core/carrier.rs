@@ -1,10 +1,10 @@
 //! The files of runs: when they are brought, when a run whose files are there may begin, when they are brought back, and what all that
 //! makes of the run's end. No copying is done here.
 
+use model::planted::{Bug, planted};
 use model::{ClaimId, Now, RunEnd, StartFailure, StartStage, Usage};
 
 use super::files::{BringBack, Cause, Fetched, FromCarrier, Over, Store, StoreFailure, Stored};
-use super::planted::Planted;
 use crate::core::state::{Claim, Core, Phase, Run};
 use crate::core::words::{Effect, Fact, Rejection, RunKey, Stop};
 
@@ -42,7 +42,7 @@ impl Core {
     }
 
     fn fetched(&self, key: RunKey, claim: &Claim, run: &Run, result: &Fetched) -> Vec<Fact> {
-        let stop = run.stop.filter(|_| !self.has(Planted::StopForgotten));
+        let stop = run.stop.filter(|_| !planted(Bug::StopForgotten));
         let end = match (result, stop) {
             (Fetched::UpToDate, _) => RunEnd::UpToDate,
             (Fetched::There | Fetched::Failed(_), Some(stop)) => RunEnd::vacated(stop.code),
@@ -61,11 +61,11 @@ impl Core {
         end: &RunEnd,
         usage: Usage,
     ) -> Vec<Fact> {
-        let early = self.has(Planted::EndBeforeStored) && run.stop.is_none();
+        let early = planted(Bug::EndBeforeStored) && run.stop.is_none();
         match run.freight.store {
             Store::Manifest | Store::Files | Store::AsPlanned if !early => {
                 let mut facts = vec![Fact::ProgramOver { claim: id, end: end.clone(), usage }];
-                if self.has(Planted::SlotFreedWhileStoring) && claim.doomed.is_some() {
+                if planted(Bug::SlotFreedWhileStoring) && claim.doomed.is_some() {
                     facts.extend(self.over(id, claim, as_stopped(end, run.stop, usage), usage));
                 }
                 facts

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use model::{RunEnd, Usage};
 
-use super::planted::Planted;
 use crate::core::state::{Claim, Core, Phase};
 use crate::core::words::{
     Fact, FromLauncher, LauncherRun, LauncherState, Rejection, RunKey, Stray,
@@ -84,9 +83,7 @@ impl Core {
                     facts.extend(self.over(*id, claim, RunEnd::Lost { reason }, Usage::default()));
                 }
                 Some(LauncherState::Ended(end, usage)) => {
-                    if !self.has(Planted::EndForgotten) {
-                        facts.extend(self.program_over(*id, claim, run, end, *usage));
-                    }
+                    facts.extend(self.program_over(*id, claim, run, end, *usage));
                 }
                 Some(LauncherState::Executing { at, scratch_dir }) => {
                     if run.phase == Phase::Starting {

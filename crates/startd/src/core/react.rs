@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use model::planted::{Bug, planted};
 use model::{ClaimId, Now, Pause, ScheddName};
 use proto::claiming::{ClaimGranted, FromStartd};
 
 use super::files::{Freight, StartOrder};
-use super::planted::Planted;
 use super::state::lease_ms;
 use crate::core::state::{Claim, Core, Phase, Run};
 use crate::core::words::{
@@ -81,7 +81,7 @@ impl Core {
         let mut effects = Vec::new();
         for id in self.state.claims.keys() {
             let forgotten = |effect: &Effect| {
-                self.has(Planted::StoringForgotten) && matches!(effect, Effect::BringBack(_))
+                planted(Bug::StoringForgotten) && matches!(effect, Effect::BringBack(_))
             };
             effects.extend(self.carry(now, *id).filter(|effect| !forgotten(effect)));
             effects.extend(self.close_log(*id));

@@ -11,8 +11,6 @@ use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
 
 use super::files::{DiskUsed, Freight, Over, StartOrder, StarterLog};
-#[cfg(feature = "planted")]
-use super::planted::Planted;
 use crate::core::words::{Machine, Manner, Measured, RunKey, Stop};
 
 /// One machine's claims and runs, and what follows from what is heard of them.
@@ -53,8 +51,6 @@ pub struct Core {
     pub(super) disk_ms: Option<u64>,
     /// The most that the scratch folders of runs were seen to take. A restart begins anew.
     pub(super) disk: BTreeMap<RunKey, DiskUsed>,
-    #[cfg(feature = "planted")]
-    pub(super) planted: Option<Planted>,
 }
 
 /// A startd that is about to end.
@@ -207,8 +203,6 @@ impl Core {
             measure_ms: 0,
             disk_ms: Some(0),
             disk: BTreeMap::new(),
-            #[cfg(feature = "planted")]
-            planted: None,
         };
         for (id, claim) in &state.claims {
             core.index_claim(*id, claim);

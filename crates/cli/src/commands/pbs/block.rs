@@ -59,7 +59,7 @@ fn look(here: &Here, cluster: ClusterId, held: &mut BTreeSet<JobId>) -> Option<u
     }
     Some(match found.whole(cluster.0, here.now).exit_status {
         // A shell sees eight bits.
-        Some(status) if status >= 256 || status < 0 => DELETED,
+        Some(status) if !(0..256).contains(&status) => DELETED,
         Some(status) => u8::try_from(status).unwrap_or(code::FAILED),
         None => DELETED,
     })

@@ -33,7 +33,7 @@ impl Line {
                     wrong.push(format!("invalid option -- '{option}'"));
                     continue;
                 };
-                if !known[place..].chars().nth(1).is_some_and(|next| next == ':') {
+                if known[place..].chars().nth(1).is_none_or(|next| next != ':') {
                     line.options.push((option, None));
                     continue;
                 }

@@ -26,12 +26,13 @@ mod words;
 pub use crate::core::policy::system::{SystemAct, SystemPolicy};
 pub use crate::core::runs::beside::{Beside, Starts};
 pub use crate::core::state::core::{Config, Core};
+pub use crate::core::state::event_log::EventLog;
 pub use crate::core::state::eviction::Eviction;
 pub use crate::core::state::ranges::Ranges;
 pub use crate::core::state::rows::{
     ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally,
 };
-pub use crate::core::told::log_files::{EventLog, LogEntry, LogTo};
+pub use crate::core::told::log_files::{LogEntry, LogTo};
 pub use crate::core::told::mail_view::{MailEntry, MailNews};
 pub(crate) use crate::core::users::query::project;
 pub(crate) use crate::core::users::spool::files_folder;

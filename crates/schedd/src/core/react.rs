@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use model::{
-    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, attr, keeps_files,
-    spooling,
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files, spooling,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
 use crate::core::runs::expand::with_expansions;
-use crate::core::state::core::{Core, JobRef};
+use crate::core::runs::over::how_to_stop;
+use crate::core::state::core::Core;
 use crate::core::words::{Change, Effect, Event, Fact, Repeat};
 
 impl Core {
@@ -217,23 +217,6 @@ fn release_effect(change: &Change, release: bool) -> Vec<Effect> {
 fn limits_freed(change: &Change) -> Option<Effect> {
     let record = change.dropped.as_ref()?;
     (!record.limits.is_empty()).then(|| declined(record.matched, "its claim is over"))
-}
-
-/// Whether a run that is to end gets its signal and its grace. A job that is held or removed may say that it wants neither
-/// (HTCondor 25.14: `want_graceful_removal = false`).
-pub(super) fn how_to_stop(job: JobRef<'_>, now: Now) -> StopHow {
-    let JobState::Stopping { cause: StopCause::Hold(_) | StopCause::Remove { .. }, .. } =
-        job.state()
-    else {
-        return StopHow::Graceful;
-    };
-    if job.has(attr::WANT_GRACEFUL_REMOVAL)
-        && job.described().eval(attr::WANT_GRACEFUL_REMOVAL, None, &ads::env(now)).truth()
-            == Some(false)
-    {
-        return StopHow::Fast;
-    }
-    StopHow::Graceful
 }
 
 fn declined(matched: MatchId, reason: &str) -> Effect {

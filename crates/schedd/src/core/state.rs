@@ -3,6 +3,7 @@
 pub(crate) mod classes;
 pub(crate) mod core;
 pub(crate) mod dependencies;
+pub(crate) mod event_log;
 pub(crate) mod eviction;
 pub(crate) mod index;
 pub(crate) mod ranges;

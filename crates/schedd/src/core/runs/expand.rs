@@ -9,7 +9,6 @@ use model::{ClaimId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, Now, Piece, P
 
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::told::log_view::EXECUTE_ATTRS;
 use crate::core::words::Fact;
 
 const OPEN: &str = "$$(";
@@ -38,7 +37,7 @@ pub(crate) fn expands(spec: &ClusterSpec, shared: &ClassAd) -> bool {
 
 fn asks(ad: &ClassAd) -> bool {
     let text = |expr: &Expr| expr.as_literal().and_then(Value::as_str).map(str::to_owned);
-    [attr::JOB_MACHINE_ATTRS, attr::LAST_MATCH_LIST_LENGTH, EXECUTE_ATTRS]
+    [attr::JOB_MACHINE_ATTRS, attr::LAST_MATCH_LIST_LENGTH, attr::USER_LOG_EXECUTE_EVENT_ATTRS]
         .iter()
         .any(|name| ad.get(name).is_some())
         || ad.iter().any(|(_, expr)| text(expr).is_some_and(|text| text.contains(OPEN)))

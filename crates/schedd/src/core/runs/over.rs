@@ -5,23 +5,20 @@ use std::time::Duration;
 use model::{
     AfterRun, Attempt, CheckpointEnd, ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, Now,
     Pause, ProgramEnd, RunEnd, RunId, Script, StartFailure, StartStage, StopCause, Timestamp,
-    Usage, VacateCode,
+    Usage, VacateCode, attr,
     planted::{Bug, planted},
 };
+use proto::claiming::StopHow;
 
 use crate::core::ads;
 use crate::core::policy::policy;
 use crate::core::state::core::{Core, JobRef};
+use crate::core::state::eviction::is_checkpoint;
 use crate::core::words::{Fact, Rejection};
 
 /// What a job waits after its first, second, ... run in a row that failed through no doing of its own: soon enough for a
 /// machine that came back, rarely enough for one that eats jobs.
 const BACKOFF_S: [u64; 6] = [1, 5, 15, 60, 180, 600];
-
-/// Whether a run is over by which the job took a checkpoint.
-pub(crate) const fn is_checkpoint(end: &RunEnd) -> bool {
-    matches!(end, RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint, .. })
-}
 
 /// The back-off after so many failures in a row.
 pub(crate) fn backoff(failures: u32) -> Duration {
@@ -263,6 +260,23 @@ impl Core {
         let slot = job.record().tally.slot.unwrap_or_default();
         [format!("access point {}", self.config.name), format!("execution point {slot}")]
     }
+}
+
+/// Whether a run that is to end gets its signal and its grace. A job that is held or removed may say that it wants neither
+/// (HTCondor 25.14: `want_graceful_removal = false`).
+pub(crate) fn how_to_stop(job: JobRef<'_>, now: Now) -> StopHow {
+    let JobState::Stopping { cause: StopCause::Hold(_) | StopCause::Remove { .. }, .. } =
+        job.state()
+    else {
+        return StopHow::Graceful;
+    };
+    if job.has(attr::WANT_GRACEFUL_REMOVAL)
+        && job.described().eval(attr::WANT_GRACEFUL_REMOVAL, None, &ads::env(now)).truth()
+            == Some(false)
+    {
+        return StopHow::Fast;
+    }
+    StopHow::Graceful
 }
 
 /// A file that could not be moved.

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use model::{Hold, HoldCode, JobEvent, JobId, JobState, Now, Timestamp, attr};
+use model::{JobEvent, JobId, JobState, Now, Timestamp, attr};
 
 use crate::core::state::core::Core;
 use crate::core::state::rows::JobRecord;
+use crate::core::state::tally::is_transient;
 use crate::core::words::Fact;
 
 /// How long a job stays held after its first, second, ... transient hold in a row, seconds: long enough for a file server that
@@ -15,27 +16,6 @@ const RETRY_S: [u64; 5] = [60, 300, 900, 1800, 3600];
 
 /// What a job that is tried again was released for.
 const REASON: &str = "tried again after a hold that may pass by itself";
-
-/// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE,
-/// ETXTBSY, ENOSPC, the network's from ENETDOWN to EHOSTUNREACH, ESTALE, EREMOTEIO, EDQUOT.
-const PASSING_ERRNOS: [i32; 24] = [
-    4, 5, 11, 12, 16, 23, 24, 26, 28, 100, 101, 102, 103, 104, 105, 107, 108, 110, 111, 112, 113,
-    116, 121, 122,
-];
-
-/// Whether a hold may pass by itself: a step of the run failed, with an error that says nothing of the job.
-pub(crate) fn is_transient(hold: &Hold) -> bool {
-    let step = matches!(
-        hold.code,
-        HoldCode::FailedToCreateProcess
-            | HoldCode::UnableToOpenOutput
-            | HoldCode::UnableToOpenInput
-            | HoldCode::TransferOutputError
-            | HoldCode::TransferInputError
-            | HoldCode::IwdError
-    );
-    step && PASSING_ERRNOS.contains(&hold.subcode)
-}
 
 impl Core {
     /// When a held job is tried again by itself.

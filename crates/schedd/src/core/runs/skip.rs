@@ -1,7 +1,6 @@
 //! Jobs that are not to run at all (`noop_job`): they count as ended as soon as they would wait for a match. DAGs and tests of
 //! workflows are made of them.
 
-use classad::{ClassAd, Value};
 use model::{JobEvent, JobId, Now, RunEnd, attr};
 
 use crate::core::ads;
@@ -14,11 +13,6 @@ pub(crate) const IS_NOOP: &str = attr::IS_NOOP_JOB;
 
 /// Jobs that end in one batch: as many as start in one.
 const SKIPS_PER_TICK: usize = 5_000;
-
-/// Whether a job with this ad may say so: it does, or it must be asked.
-pub(crate) fn may_skip(ad: &ClassAd) -> bool {
-    ad.get(IS_NOOP).is_some_and(|expr| expr.as_literal().is_none_or(Value::is_true))
-}
 
 impl Core {
     /// The ends of idle jobs that are not to run.

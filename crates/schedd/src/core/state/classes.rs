@@ -20,8 +20,8 @@ const ROOTS: [&str; 6] = [
     attr::RANK,
     attr::CONCURRENCY_LIMITS,
     attr::ACCOUNTING_GROUP,
-    crate::core::runs::skip::IS_NOOP,
-    crate::core::time::pacing::START_DELAY,
+    attr::IS_NOOP_JOB,
+    attr::NEXT_JOB_START_DELAY,
 ];
 
 /// All classes that have an idle job, a claim, or a match under way.
@@ -308,8 +308,8 @@ impl Place {
             key: key(owner, ad, &names),
             priority: JobPriority::of(ad),
             universe: Universe::of(ad),
-            may_skip: crate::core::runs::skip::may_skip(ad),
-            paces: ad.get(crate::core::time::pacing::START_DELAY).is_some(),
+            may_skip: may_skip(ad),
+            paces: ad.get(attr::NEXT_JOB_START_DELAY).is_some(),
         }
     }
 }
@@ -363,4 +363,10 @@ fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
         }
     }
     key.into()
+}
+
+/// Whether a job with this ad may say that it is not to run at all: it does, or it must be asked.
+fn may_skip(ad: &ClassAd) -> bool {
+    ad.get(attr::IS_NOOP_JOB)
+        .is_some_and(|expr| expr.as_literal().is_none_or(classad::Value::is_true))
 }

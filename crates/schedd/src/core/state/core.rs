@@ -18,11 +18,11 @@ use crate::core::policy::system::SystemPolicy;
 use crate::core::runs::beside::{Beside, Places};
 use crate::core::state::classes::{Classes, Sorting};
 use crate::core::state::dependencies::Dependencies;
+use crate::core::state::event_log::{EventLog, LOG_NAMES};
 use crate::core::state::ranges::Ranges;
 use crate::core::state::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::state::waiting::{Kind, Untold};
 use crate::core::time::watch::{Round, Watch};
-use crate::core::told::log_files::{EventLog, LOG_NAMES};
 
 /// What a core is told about its daemon.
 #[derive(Clone, Debug, PartialEq)]

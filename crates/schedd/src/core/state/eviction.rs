@@ -1,7 +1,6 @@
 //! Whether the end of a run is an eviction, and with which code and words: what event 004 and the attributes `VacateReason...` tell.
 //! Knows nothing of how either is written.
 
-use crate::core::runs::over::is_checkpoint;
 use model::{AfterRun, Hold, HoldCode, JobState, RunEnd, StopCause, VacateCode};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +79,11 @@ pub(crate) fn stop_cause(state: &JobState) -> Option<&StopCause> {
         | JobState::Completed { .. }
         | JobState::Removed { .. } => None,
     }
+}
+
+/// Whether a run is over by which the job took a checkpoint.
+pub(crate) const fn is_checkpoint(end: &RunEnd) -> bool {
+    matches!(end, RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint, .. })
 }
 
 /// Whether the machine could not do its part, and so the job is held. Nothing went wrong where a deferred start came too late.

@@ -2,10 +2,16 @@
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
-use crate::core::runs::over::is_checkpoint;
-use crate::core::runs::retry::is_transient;
 use crate::core::state::eviction::Eviction;
+use crate::core::state::eviction::is_checkpoint;
 use crate::core::state::rows::{ClaimRecord, Tally};
+
+/// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE,
+/// ETXTBSY, ENOSPC, the network's from ENETDOWN to EHOSTUNREACH, ESTALE, EREMOTEIO, EDQUOT.
+const PASSING_ERRNOS: [i32; 24] = [
+    4, 5, 11, 12, 16, 23, 24, 26, 28, 100, 101, 102, 103, 104, 105, 107, 108, 110, 111, 112, 113,
+    116, 121, 122,
+];
 
 impl Tally {
     /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
@@ -148,4 +154,18 @@ fn ends_suspension(event: &JobEvent) -> Option<Timestamp> {
         | JobEvent::Released { .. }
         | JobEvent::Removed { .. } => None,
     }
+}
+
+/// Whether a hold may pass by itself: a step of the run failed, with an error that says nothing of the job.
+pub(crate) fn is_transient(hold: &Hold) -> bool {
+    let step = matches!(
+        hold.code,
+        HoldCode::FailedToCreateProcess
+            | HoldCode::UnableToOpenOutput
+            | HoldCode::UnableToOpenInput
+            | HoldCode::TransferOutputError
+            | HoldCode::TransferInputError
+            | HoldCode::IwdError
+    );
+    step && PASSING_ERRNOS.contains(&hold.subcode)
 }

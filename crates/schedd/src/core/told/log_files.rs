@@ -8,20 +8,10 @@ use classad::{AttrName, ClassAd, Value};
 use model::userlog::UserLogEvent;
 use model::{JobId, Timestamp, UserName, attr};
 
+use crate::core::state::event_log::{EventLog, LOG_NAMES};
+
 /// The numbers of the events that it is to have, separated by commas; all if there is no such list.
 const WORKFLOW_MASK: &str = "DAGManNodesMask";
-
-/// The attributes that tell where entries go.
-pub(crate) const LOG_NAMES: [&str; 2] = [attr::USER_LOG, attr::DAGMAN_NODES_LOG];
-
-/// A log of all jobs (`EVENT_LOG`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventLog {
-    /// The file, absolute.
-    pub path: Arc<str>,
-    /// The attributes of the job that are told behind each entry (`EVENT_LOG_INFORMATION_ATTRS`).
-    pub attributes: Vec<String>,
-}
 
 /// Whose log an entry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

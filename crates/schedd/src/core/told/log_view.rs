@@ -11,9 +11,9 @@ use model::{
 };
 
 use crate::core::ads;
-use crate::core::runs::over::is_checkpoint;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::state::eviction::Eviction;
+use crate::core::state::eviction::is_checkpoint;
 use crate::core::state::eviction::is_failure;
 use crate::core::state::eviction::stop_cause;
 use crate::core::state::rows::ClusterRecord;
@@ -28,8 +28,6 @@ use crate::core::words::{Event, Fact};
 
 /// What HTCondor 25.14 says of a connection that closed by itself.
 const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
-
-pub(crate) const EXECUTE_ATTRS: &str = attr::USER_LOG_EXECUTE_EVENT_ATTRS;
 
 impl Core {
     /// Adds what an event that is about to be applied means for logs.
@@ -194,7 +192,12 @@ impl Core {
             },
             Universe::Vanilla => {
                 let asked = claim.slot_ad.as_deref().map_or_else(Vec::new, |slot| {
-                    told_of(slot, Some(ad), &listed(ad, EXECUTE_ATTRS, now), now)
+                    told_of(
+                        slot,
+                        Some(ad),
+                        &listed(ad, attr::USER_LOG_EXECUTE_EVENT_ATTRS, now),
+                        now,
+                    )
                 });
                 let scratch_dir = record.tally.scratch_dir.as_deref().unwrap_or_default();
                 UserLogEvent::Executing {

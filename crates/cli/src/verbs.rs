@@ -56,6 +56,7 @@ use crate::commands::watching::q;
 use crate::commands::watching::tail;
 use crate::commands::watching::wait;
 use crate::commands::watching::watch_q;
+use crate::commands::workflows::dag;
 use crate::commands::workflows::dagman;
 use crate::commands::workflows::submit_dag;
 use crate::line::args::{self, ArgError};
@@ -96,6 +97,8 @@ macro_rules! verb {
 pub const VERBS: &[Verb] = &[
     verb!("submit", ["condor_submit"], submit::SubmitArgs => submit::run, not yet submit::NOT_YET),
     verb!("submit_dag", ["condor_submit_dag"], submit_dag::SubmitDagArgs => ref submit_dag::run, not yet submit_dag::NOT_YET),
+    verb!("dag", [], dag::DagArgs => ref dag::run),
+    verb!("dag_checker", ["condor_dag_checker"], dag::CheckArgs => ref dag::check),
     verb!("q", ["condor_q"], q::QArgs => ref q::run, not yet q::NOT_YET),
     verb!("status", ["condor_status"], status::StatusArgs => ref status::run, not yet status::NOT_YET),
     verb!("history", ["condor_history"], history::HistoryArgs => ref history::run, not yet history::NOT_YET),

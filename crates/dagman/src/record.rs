@@ -3,12 +3,13 @@
 //! - [`names`]: which files there are.
 //! - [`condor_sub`]: the description of the DAG's own job.
 //! - [`dagman_out`]: what happened, in the lines that pegasus-monitord and others match.
-//! - [`rescue`]: what is done, for another run; [`metrics`]; [`node_status`]; [`jobstate`].
+//! - [`rescue`]: what is done, for another run; [`metrics`]; [`node_status`]; [`jobstate`]; [`dot`].
 //!
 //! Nothing here drives anything: the schedd's record and the journal do. Nothing here opens a file.
 
 pub mod condor_sub;
 pub mod dagman_out;
+pub mod dot;
 pub mod jobstate;
 pub mod metrics;
 pub mod names;

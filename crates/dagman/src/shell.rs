@@ -31,7 +31,7 @@ use crate::core::Options;
 use crate::record::Names;
 use crate::record::condor_sub::Program;
 
-pub use engine::run;
+pub use engine::{RESTART, run};
 pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
 pub use rescues::{Start, choose, rename_all, rename_newer};
 pub use submit::pool_variables;

@@ -1,5 +1,6 @@
 //! Workflows: a DAG becomes a job that runs it.
 
+pub mod dag;
 mod dag_files;
 pub mod dagman;
 pub mod submit_dag;

@@ -214,7 +214,9 @@ impl Loaded {
             match (reader, subsystem) {
                 (Some(role), Some(subsystem)) => role.subsystem() != subsystem,
                 (Some(_), None) => false,
-                (None, _) => !known::is_predefined(&name),
+                (None, _) => {
+                    !known::is_predefined(&name) && !dagman::shell::KNOBS.contains(&name.as_str())
+                }
             }
         });
         unread

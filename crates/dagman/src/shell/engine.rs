@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const TELL_MS: u64 = 2000;
 
 /// What dagman exits with to be started again where it was.
-pub(super) const RESTART: i32 = 3;
+pub const RESTART: u8 = 3;
 
 /// Runs a workflow to its end, or until its process is to end; gives the exit status.
 ///
@@ -44,8 +44,21 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ShellError::Runtime)?;
     runtime.block_on(async {
-        let mut engine = Engine::begin(setup).await?;
-        engine.run().await
+        let (schedd, job) = (Schedd::of(&setup.home), setup.job);
+        match Engine::begin(setup).await {
+            Ok(mut engine) => engine.run().await,
+            Err(error @ (ShellError::Dag(_) | ShellError::Changed)) => {
+                // Nobody could tell what becomes of nodes that an earlier life has submitted.
+                let reason =
+                    "Startup Error: DAGMan failed to parse DAG file. Was likely in recovery mode.";
+                let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
+                if let Ok(expr) = format!("{} == {job}", attr::DAGMAN_JOB_ID).parse() {
+                    schedd.act(action, Select::Constraint(expr)).await?;
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
     })
 }
 
@@ -202,6 +215,7 @@ impl Engine {
             self.journal.append(&batch.events, Some(self.next))?;
             self.records.flush(&self.core, now.wall, !batch.events.is_empty())?;
             self.records.write_status(&self.core, now.wall, now.boot_ms, false)?;
+            self.records.draw(&self.core, now.boot_ms, false)?;
             effects.extend(batch.effects);
             if effects.is_empty() && self.inputs.is_empty() && !batch.more {
                 self.tell(now).await;
@@ -223,10 +237,10 @@ impl Engine {
             _ = self.ending.recv() => {
                 let text = "Received SIGTERM: dagman ends, and goes on from here when its job runs again";
                 self.records.say(now.wall, [text.to_owned()]);
-                self.records.say(now.wall, [dagman_out::end(std::process::id(), RESTART)]);
+                self.records.say(now.wall, [dagman_out::end(std::process::id(), i32::from(RESTART))]);
                 self.records.flush(&self.core, now.wall, false)?;
                 self.scripts.stop();
-                return Ok(Some(RESTART));
+                return Ok(Some(i32::from(RESTART)));
             }
             end = self.scripts.next() => self.inputs.extend(end),
             events = self.following.next() => match events {
@@ -444,6 +458,7 @@ impl Engine {
         files::replace(&path, &metrics::text(&self.core, &run))?;
         self.records.say(now.wall, [format!("Wrote metrics file {path}.")]);
         self.records.write_status(&self.core, now.wall, now.boot_ms, true)?;
+        self.records.draw(&self.core, now.boot_ms, true)?;
         self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
         self.records.flush(&self.core, now.wall, true)?;
         self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);

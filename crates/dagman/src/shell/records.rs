@@ -10,7 +10,7 @@ use model::{JobId, ProcId, Timestamp};
 
 use super::{ShellError, files};
 use crate::core::{Core, Event, NodeState, ScriptEnd};
-use crate::record::{Stamp, dagman_out, jobstate, node_status};
+use crate::record::{Stamp, dagman_out, dot, jobstate, node_status};
 use crate::workflow::ScriptKind;
 
 /// The files.
@@ -24,6 +24,8 @@ pub(super) struct Records {
     states: String,
     log: String,
     status: StatusFile,
+    /// When the picture was drawn last.
+    drawn_ms: Option<u64>,
     dag_files: Vec<String>,
 }
 
@@ -55,6 +57,7 @@ impl Records {
             states: String::new(),
             log: String::new(),
             status: StatusFile::default(),
+            drawn_ms: None,
             dag_files: dag_files.to_vec(),
         })
     }
@@ -128,7 +131,34 @@ impl Records {
         self.status = StatusFile { written_ms: Some(boot_ms), changed: false };
         Ok(())
     }
+
+    /// Draws the picture (DOT), if one is wanted: once, or again and again but not more often than anybody looks.
+    pub(super) fn draw(&mut self, core: &Core, boot_ms: u64, last: bool) -> Result<(), ShellError> {
+        let Some(wanted) = &core.workflow().settings().dot else { return Ok(()) };
+        let is_time = match self.drawn_ms {
+            None => true,
+            Some(then) => wanted.update && (last || boot_ms >= then + DRAW_MS),
+        };
+        if !is_time {
+            return Ok(());
+        }
+        self.drawn_ms = Some(boot_ms);
+        let include = wanted.include.as_deref();
+        let include = include.map(std::fs::read_to_string).transpose();
+        let include =
+            include.map_err(ShellError::file("read what DOT includes in", &wanted.file))?;
+        let path = if wanted.overwrite {
+            wanted.file.clone()
+        } else {
+            let numbered = |number: u32| format!("{}.{number}", wanted.file);
+            (0..).map(numbered).find(|path| !files::is_there(path)).unwrap_or_default()
+        };
+        files::replace(&path, &dot::text(core, include.as_deref()))
+    }
 }
+
+/// Between two pictures, milliseconds.
+const DRAW_MS: u64 = 5000;
 
 fn write(file: &mut File, text: &mut String, name: &'static str) -> Result<(), ShellError> {
     if text.is_empty() {

@@ -99,12 +99,18 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         load: Box::new(move |rescue| reading.load(rescue)),
     };
     println!("Executing condor dagman ... ");
+    let journal = setup.names.journal();
     match shell::run(setup) {
         Ok(status) => Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1))),
         // What is wrong with a DAG stays wrong: the job leaves the queue.
         Err(error @ (ShellError::Dag(_) | ShellError::Locked { .. } | ShellError::Changed)) => {
             eprintln!("ERROR: {error}");
             Ok(ExitCode::from(1))
+        }
+        // A run that has begun is not given up: its job is queued again, and goes on where it was.
+        Err(error) if std::path::Path::new(&journal).exists() => {
+            eprintln!("ERROR: {:#}", anyhow::Error::from(error));
+            Ok(ExitCode::from(shell::RESTART))
         }
         Err(error) => Err(error.into()),
     }

@@ -1,0 +1,228 @@
+//! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is its `check` under HTCondor's name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use classad::{ClassAd, Value};
+use client::{Home, Query, Select, Selector};
+use dagman::record::Names;
+use dagman::shell::Knobs;
+use dagman::workflow;
+use model::{ClusterId, attr};
+
+use crate::commands::workflows::dag_files::{self, Disk, Reading};
+use crate::line::call::{Call, Voice};
+use crate::line::exit::Exit;
+use crate::line::output;
+
+/// Look at a DAG, or steer one that runs.
+#[derive(Debug, clap::Args)]
+pub struct DagArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say everything that is wrong or odd about DAG files, without running them.
+    Check(CheckArgs),
+    /// Say how far a DAG is: its nodes by state, and those that failed.
+    Status {
+        /// The DAG's job.
+        job: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the nodes of a DAG that run end, and begin no others.
+    Halt {
+        /// The DAG's job.
+        job: u32,
+    },
+    /// Take that back.
+    Resume {
+        /// The DAG's job.
+        job: u32,
+    },
+}
+
+/// Say everything that is wrong or odd about DAG files.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The DAG files: one workflow.
+    #[arg(value_name = "DAG", required = true)]
+    dags: Vec<String>,
+    /// What a DAG file names is in the file's own folder.
+    #[arg(long)]
+    usedagdir: bool,
+    /// A file with settings for the DAG.
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+}
+
+/// Does it.
+///
+/// # Errors
+///
+/// If a file cannot be read, or no pool answers.
+pub fn run(args: &DagArgs, call: &Call) -> Result<ExitCode> {
+    match &args.action {
+        Action::Check(args) => check(args, call),
+        Action::Status { job, json } => status(ClusterId(*job), *json),
+        Action::Halt { job } => halt(ClusterId(*job), true),
+        Action::Resume { job } => halt(ClusterId(*job), false),
+    }
+}
+
+/// `updraft dag check`, `condor_dag_checker`.
+///
+/// # Errors
+///
+/// If the settings cannot be read. What is wrong with the DAG is printed, and gives [`Exit::Failed`].
+pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
+    let mut knobs = Knobs::default();
+    dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
+    let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
+    let (found, workflow) = match reading.assemble(None) {
+        Ok(assembled) => {
+            let mut found = assembled.warnings;
+            found.extend(workflow::check(&assembled.workflow, &Disk));
+            (found, Some(assembled.workflow))
+        }
+        Err(found) => (found, None),
+    };
+    for one in &found {
+        output::put(&match call.voice {
+            Voice::Updraft => one.render(),
+            Voice::HtCondor => format!("{}\n", one.condor()),
+        })?;
+    }
+    let errors = found.iter().filter(|one| one.is_error()).count();
+    match workflow {
+        Some(workflow) if errors == 0 => {
+            let (nodes, edges) = (workflow.len(), workflow.edge_count());
+            output::put(&format!(
+                "{}: {nodes} nodes, {edges} edges; it can run\n",
+                args.dags.join(" ")
+            ))?;
+            Ok(Exit::Done.into())
+        }
+        Some(_) | None => {
+            output::put(&format!("{}: {errors} errors\n", args.dags.join(" ")))?;
+            Ok(Exit::Failed.into())
+        }
+    }
+}
+
+/// The nodes of a DAG by state, as its job's ad has them.
+const STATES: [(&str, &str); 8] = [
+    ("done", attr::DAG_NODES_DONE),
+    ("in the queue", "DAG_NodesQueued"),
+    ("in their PRE script", "DAG_NodesPrerun"),
+    ("in their POST script", "DAG_NodesPostrun"),
+    ("ready", "DAG_NodesReady"),
+    ("waiting for parents", "DAG_NodesUnready"),
+    ("failed", "DAG_NodesFailed"),
+    ("futile", "DAG_NodesFutile"),
+];
+
+/// How wide a bar is that stands for all nodes.
+const BAR: i64 = 40;
+
+fn status(job: ClusterId, json: bool) -> Result<ExitCode> {
+    let ad = dag_ad(job)?;
+    let number = |name: &str| ad.literal(name).and_then(Value::as_i64).unwrap_or(0);
+    let total = number(attr::DAG_NODES_TOTAL);
+    let failed = failed_nodes(&ad)?;
+    if json {
+        let states: BTreeMap<&str, i64> =
+            STATES.iter().map(|(name, attribute)| (*name, number(attribute))).collect();
+        let value = serde_json::json!({
+            "job": job.0,
+            "nodes": total,
+            "states": states,
+            "failed": failed.iter().map(|(node, why)| serde_json::json!({ "node": node, "why": why })).collect::<Vec<_>>(),
+        });
+        output::put(&output::json(&value))?;
+        return Ok(Exit::Done.into());
+    }
+    let mut text = format!("DAG {job}, {total} nodes\n");
+    for (name, attribute) in STATES {
+        let count = number(attribute);
+        let width = if total > 0 { (count * BAR + total - 1) / total } else { 0 };
+        let bar = "#".repeat(usize::try_from(width).unwrap_or(0));
+        text += &format!("{name:>20} {count:>8} {bar}\n");
+    }
+    for (node, why) in failed {
+        text += &format!("{node} failed: {why}\n");
+    }
+    output::put(&text)?;
+    Ok(Exit::Done.into())
+}
+
+/// The ad of a DAG's job, in the queue or past it.
+fn dag_ad(job: ClusterId) -> Result<ClassAd> {
+    let select = || Select::Any(vec![Selector::Cluster(job)]);
+    let mut schedd = Home::from_environment().schedd()?;
+    let mut found = schedd.jobs(Query::of(select()))?;
+    if found.is_empty() {
+        found = schedd.jobs(Query { finished: true, ..Query::of(select()) })?;
+    }
+    let ad = found.pop().with_context(|| format!("there is no job {job}, and there was none"))?;
+    if ad.get(attr::DAG_NODES_TOTAL).is_none() && dag_file(&ad).is_none() {
+        bail!("job {job} is no DAG");
+    }
+    Ok(ad)
+}
+
+/// The first DAG file in a DAG's arguments, absolute.
+fn dag_file(ad: &ClassAd) -> Option<String> {
+    let words = model::cmdline::argv_of(ad).ok()?;
+    let at = words.iter().position(|word| word.eq_ignore_ascii_case("-dag"))?;
+    let folder = ad.literal(attr::IWD).and_then(Value::as_str)?;
+    let path = Path::new(folder).join(words.get(at + 1)?);
+    Some(path.to_string_lossy().into_owned())
+}
+
+/// The nodes that failed, and why, as dagman has said it last.
+fn failed_nodes(ad: &ClassAd) -> Result<Vec<(String, String)>> {
+    let Some(file) = dag_file(ad) else { return Ok(Vec::new()) };
+    let path = Names::new(&file, false).dagman_out();
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(Vec::new()) };
+    let begin = text.rfind("STARTING UP").unwrap_or(0);
+    let mut failed = Vec::new();
+    let mut node = None;
+    for line in text[begin..].lines() {
+        if let Some((_, name)) = line.split_once(" Node Name: ") {
+            node = Some(name.to_owned());
+        }
+        if let (Some((_, why)), Some(name)) =
+            (line.split_once("   Error: "), node.take_if(|_| line.contains("   Error: ")))
+        {
+            failed.push((name, why.to_owned()));
+        }
+    }
+    Ok(failed)
+}
+
+/// A halt is a file beside the DAG: whoever may write there may halt it, as with HTCondor's dagman.
+fn halt(job: ClusterId, halted: bool) -> Result<ExitCode> {
+    let ad = dag_ad(job)?;
+    let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
+    let path = Names::new(&file, false).halt();
+    if halted {
+        std::fs::write(&path, "").with_context(|| format!("write {path}"))?;
+        output::put(&format!(
+            "The DAG {job} begins nothing new. Take it back:  updraft dag resume {job}\n"
+        ))?;
+    } else if Path::new(&path).exists() {
+        std::fs::remove_file(&path).with_context(|| format!("remove {path}"))?;
+        output::put(&format!("The DAG {job} goes on.\n"))?;
+    } else {
+        bail!("the DAG {job} is not halted: there is no file {path}");
+    }
+    Ok(Exit::Done.into())
+}

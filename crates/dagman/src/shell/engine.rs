@@ -22,7 +22,7 @@ use super::rescues::{self, Start};
 use super::scripts::{Scripts, Which};
 use super::submit::{Prepared, Submitter, add_parents};
 use super::{Setup, ShellError, files, macros};
-use crate::core::{Core, Effect, Event, Input, run_batch};
+use crate::core::{Core, Effect, Input, run_batch};
 use crate::record::{Stamp, dagman_out, metrics, rescue};
 use crate::workflow::NodeIndex;
 
@@ -115,9 +115,8 @@ impl Engine {
         let path = setup.names.journal();
         let past = journal::read(&path)?.filter(|past| past.head.job == setup.job.0);
         let (past, generation) = match past {
-            Some(past) if matches!(past.events.last(), Some(Event::Finished { .. })) => {
-                (None, past.head.generation + 1)
-            }
+            // Nothing has happened yet in this run.
+            Some(past) if past.events.is_empty() => (None, past.head.generation),
             Some(past) => {
                 let generation = past.head.generation;
                 (Some(past), generation)
@@ -464,9 +463,15 @@ impl Engine {
         self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
         self.records.flush(&self.core, now.wall, false)?;
         // A job that leaves the queue leaves nothing to go on with; one that is queued again begins anew, and must know that it does.
+        let path = self.setup.names.journal();
         if (0..=2).contains(&status) {
-            let path = self.setup.names.journal();
             std::fs::remove_file(&path).map_err(ShellError::file("remove", &path))?;
+        } else {
+            let generation = self.submitter.generation + 1;
+            let (job, began_ms) = (self.setup.job.0, now.wall.as_millis());
+            let shape = journal::shape(self.core.workflow());
+            let head = Head { job, generation, shape, rescue: None, began_ms };
+            Journal::begin(&path, &head)?;
         }
         let lock = &self.setup.lock;
         std::fs::remove_file(lock).map_err(ShellError::file("remove", lock))

@@ -329,7 +329,7 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
             "Its program executes, pid ",
             "its program ended with exit code 3",
             "Output made: 4 bytes in ",
-            "The run is over: exit code 3; 4 bytes came, 4 went",
+            "The run ended with exit code 3; 4 bytes came, 4 went",
         ],
     );
     assert!(!told.contains("variable "), "{told}");
@@ -338,7 +338,7 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
     // A run that cannot begin, and one whose files do not travel and which is removed.
     pool.submit(&away("true", "transfer_input_files = missing\nstarter_log = logs/2"));
     pool.until("2.0", "HoldReasonCode", "13");
-    has(&account("logs/2"), &["Input missing: failed after ", "it could not start"]);
+    has(&account("logs/2"), &["Input missing: failed after ", "could not be started"]);
     pool.submit(
         "executable = /bin/sleep\narguments = 1000\nenvironment = \"A=b\"\nlog = log\n\
          starter_log = logs/3\nstarter_debug = D_FULLDEBUG\nqueue\n",
@@ -359,7 +359,7 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
             "Another startd goes on with this run",
             "Told to end: signal 15",
             "left, told to: its program was ended by signal 15",
-            "The run is over: signal 15",
+            "The run was stopped",
         ],
     );
 }

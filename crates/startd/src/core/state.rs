@@ -232,6 +232,13 @@ impl Core {
         self.claim_with(key)?.run()?.log.as_ref()
     }
 
+    /// The runs that are not over, and whose owners want a log.
+    pub fn logged(&self) -> Vec<RunKey> {
+        let claims = self.state.claims.iter();
+        let logged = claims.filter(|(_, claim)| claim.alive().is_some_and(|run| run.log.is_some()));
+        logged.map(|(id, claim)| claim.key(*id)).collect()
+    }
+
     /// Whether a startd that was told to end may do so: nothing is left to be waited for, or it has been waited long enough.
     pub fn may_end(&self, now: Now) -> bool {
         self.closing.is_some_and(|closing| {

@@ -92,6 +92,9 @@ impl Engine {
         mut self,
         mut inputs: mpsc::Receiver<EngineInput>,
     ) -> Result<(), JournalError> {
+        for key in self.parts.core.logged() {
+            self.account(key).say(|| "Another startd goes on with this run".to_owned());
+        }
         let effects = self.parts.core.resume(clock::now());
         self.perform(effects).await;
         let mut waiting = Vec::with_capacity(BATCH);

@@ -22,6 +22,9 @@ const CHECKPOINT_PAGES: u32 = 8000;
 /// What the write-ahead log keeps of the disk after much was written at once, bytes.
 const WAL_BYTES: u64 = 64 << 20;
 
+/// How long the rows of one statement may be, bytes, but for the last of them.
+const STATEMENT_BYTES: usize = 4 << 20;
+
 /// How often the mark is written while there is no pause, milliseconds: what was lost without a trace is at most that long ago.
 const MARK_EVERY_MS: u64 = 1000;
 
@@ -608,54 +611,75 @@ async fn content(
 }
 
 async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body])).collect();
+    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body]));
     each(tx, clusters, "update the clusters", UPDATE_CLUSTERS).await?;
-    let jobs = batch
-        .jobs
-        .iter()
-        .map(|row| json!([row.cluster, row.proc, row.finished, row.body]))
-        .collect();
+    let jobs = batch.jobs.iter().map(|row| json!([row.cluster, row.proc, row.finished, row.body]));
     each(tx, jobs, "write the jobs", WRITE_JOBS).await?;
     let (kept, dropped): (Vec<_>, Vec<_>) =
         batch.claims.iter().partition(|(_, body)| body.is_some());
-    let kept = kept.iter().map(|(claim, body)| json!([claim, body])).collect();
+    let kept = kept.iter().map(|(claim, body)| json!([claim, body]));
     each(tx, kept, "write the claims", WRITE_CLAIMS).await?;
-    let dropped = dropped.iter().map(|(claim, _)| json!(claim)).collect();
+    let dropped = dropped.iter().map(|(claim, _)| json!(claim));
     each(tx, dropped, "drop the claims", DROP_CLAIMS).await?;
-    let events = batch
-        .events
-        .iter()
-        .map(|row| json!([row.seq, row.at_ms, row.cluster, row.proc, row.body]))
-        .collect();
+    let events =
+        batch.events.iter().map(|row| json!([row.seq, row.at_ms, row.cluster, row.proc, row.body]));
     each(tx, events, "write the record", WRITE_EVENTS).await?;
-    let meta = batch.meta.iter().map(|(key, body)| json!([key, body])).collect();
+    let meta = batch.meta.iter().map(|(key, body)| json!([key, body]));
     each(tx, meta, "write the numbers", WRITE_META).await?;
     write_outbox(tx, batch).await
 }
 
 async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let done = batch.outbox_done.iter().map(|id| json!(id)).collect();
+    let done = batch.outbox_done.iter().map(|id| json!(id));
     each(tx, done, "forget what stands in users' logs", DROP_OUTBOX).await?;
-    let texts = batch.outbox.iter().map(|(id, path, text)| json!([id, path, text])).collect();
+    let texts = batch.outbox.iter().map(|(id, path, text)| json!([id, path, text]));
     each(tx, texts, "keep texts for users' logs", WRITE_OUTBOX).await?;
-    let done = batch.letters_done.iter().map(|id| json!(id)).collect();
+    let done = batch.letters_done.iter().map(|id| json!(id));
     each(tx, done, "forget letters that are done with", DROP_LETTERS).await?;
-    let letters = batch.letters.iter().map(|(id, body)| json!([id, body])).collect();
+    let letters = batch.letters.iter().map(|(id, body)| json!([id, body]));
     each(tx, letters, "keep letters", WRITE_LETTERS).await
 }
 
-/// One statement for all rows of a table.
+/// A statement for all rows of a table, or a few if they are very long together: SQLite takes a gigabyte at most, and each
+/// byte of it is in memory several times.
 async fn each(
     tx: &mut SqliteConnection,
-    rows: Vec<Json>,
+    rows: impl Iterator<Item = Json>,
     doing: &'static str,
     sql: &'static str,
 ) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
+    for rows in Arrays::of(rows, STATEMENT_BYTES) {
+        sqlx::query(sql).bind(rows).execute(&mut *tx).await.map_err(failed(doing))?;
     }
-    sqlx::query(sql).bind(Json::from(rows).to_string()).execute(tx).await.map_err(failed(doing))?;
     Ok(())
+}
+
+/// JSON arrays of rows, none of which is longer than it must be.
+struct Arrays<I> {
+    rows: I,
+    most_bytes: usize,
+}
+
+impl<I: Iterator<Item = Json>> Arrays<I> {
+    fn of(rows: I, most_bytes: usize) -> Self {
+        Self { rows, most_bytes }
+    }
+}
+
+impl<I: Iterator<Item = Json>> Iterator for Arrays<I> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut array = format!("[{}", self.rows.next()?);
+        while array.len() < self.most_bytes
+            && let Some(row) = self.rows.next()
+        {
+            array.push(',');
+            array.push_str(&row.to_string());
+        }
+        array.push(']');
+        Some(array)
+    }
 }
 
 type SqliteRow = sqlx::sqlite::SqliteRow;
@@ -743,7 +767,7 @@ mod tests {
         assert_eq!(loaded.clusters.len(), 1);
         assert_eq!(loaded.jobs[2].body, r#"{"n":"a'\"2"}"#);
         assert_eq!((loaded.claims.len(), loaded.last_seq), (1, 1));
-        assert_eq!(loaded.meta, [("next".to_owned(), "8".to_owned())]);
+        assert!(loaded.meta.contains(&("next".to_owned(), "8".to_owned())), "{:?}", loaded.meta);
     }
 
     #[tokio::test]
@@ -826,6 +850,16 @@ mod tests {
         assert!(why(Store::open(&path).await).contains("is empty"));
         std::fs::remove_file(&path).unwrap();
         assert!(why(Store::open(&path).await).contains("is missing"));
+    }
+
+    #[test]
+    fn rows_that_are_long_together_are_written_in_parts_and_each_once() {
+        let arrays =
+            |most| -> Vec<String> { Arrays::of((0..5).map(|n| json!([n])), most).collect() };
+        assert_eq!(arrays(1), ["[[0]]", "[[1]]", "[[2]]", "[[3]]", "[[4]]"]);
+        assert_eq!(arrays(8), ["[[0],[1]]", "[[2],[3]]", "[[4]]"]);
+        assert_eq!(arrays(1000), ["[[0],[1],[2],[3],[4]]"]);
+        assert!(Arrays::of(std::iter::empty(), 8).next().is_none());
     }
 
     #[tokio::test]

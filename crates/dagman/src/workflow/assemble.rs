@@ -10,6 +10,7 @@ mod declare;
 mod relate;
 mod whole;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Builder;
@@ -126,6 +127,8 @@ struct Assembler<'a> {
     open: Vec<String>,
     /// Names of nodes and splices whose own lines are wrong: that they are missing is no second mistake.
     broken: BTreeSet<String>,
+    /// The nodes that were found last.
+    last_found: Cell<[Option<NodeIndex>; 2]>,
     /// The nodes in their final order, if it is not that in which they were added.
     order: Vec<NodeIndex>,
     in_order: bool,
@@ -225,6 +228,7 @@ impl<'a> Assembler<'a> {
             provisioner: None,
             open: Vec::new(),
             broken: BTreeSet::new(),
+            last_found: Cell::new([None; 2]),
             order: Vec::new(),
             in_order: true,
         }
@@ -441,10 +445,19 @@ impl<'a> Assembler<'a> {
 
     /// The node that a word of a scope means.
     fn find(&self, scope: &Scope, name: &str) -> Option<NodeIndex> {
+        let so_far = self.builder.so_far();
         if scope.path.is_empty() && scope.munge.is_empty() {
-            return self.builder.so_far().find(name);
+            // a parent's edges mostly stand together
+            let [last, before] = self.last_found.get();
+            let is = |node: &NodeIndex| so_far.node(*node).name() == name;
+            if last.as_ref().is_some_and(is) {
+                return last;
+            }
+            let found = before.filter(is).or_else(|| so_far.find(name));
+            self.last_found.set([found, last]);
+            return found;
         }
-        self.builder.so_far().find(&scope.full_name(name))
+        so_far.find(&scope.full_name(name))
     }
 
     /// The node, or all nodes, that a command is about; says it if there is none.

@@ -93,12 +93,11 @@ impl Builder {
     /// # Errors
     /// With the node that has the name already.
     pub fn add_node(&mut self, new: &NewNode<'_>) -> Result<NodeIndex, NodeIndex> {
-        if let Some(taken) = self.workflow.find(new.name) {
-            return Err(taken);
-        }
-        let description = self.stored_description(new.description);
         let Workflow { texts, names, nodes, .. } = &mut self.workflow;
         let index = NodeIndex::new(nodes.len());
+        names.add(new.name, index, |index| texts.get(nodes[index.position()].name))?;
+        let description = self.stored_description(new.description);
+        let Workflow { texts, nodes, .. } = &mut self.workflow;
         nodes.push(Stored {
             name: texts.add(new.name),
             description,
@@ -111,7 +110,6 @@ impl Builder {
             noop: new.noop,
             done: new.done,
         });
-        names.add(new.name, index, |index| texts.get(nodes[index.position()].name));
         Ok(index)
     }
 
@@ -180,7 +178,8 @@ impl Builder {
         *names = Names::default();
         for (place, node) in nodes.iter().enumerate() {
             let name_of = |index: NodeIndex| texts.get(nodes[index.position()].name);
-            names.add(texts.get(node.name), NodeIndex::new(place), name_of);
+            let added = names.add(texts.get(node.name), NodeIndex::new(place), name_of);
+            assert_eq!(added, Ok(()), "every node has a name of its own");
         }
     }
 

@@ -3,6 +3,7 @@
 //! A million names would else be a million allocations. Knows nothing of what the texts mean.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::node::NodeIndex;
 
@@ -56,10 +57,17 @@ fn small(length: usize) -> u32 {
     u32::try_from(length).expect("the texts of a workflow are shorter than 4 GiB")
 }
 
-/// Finds nodes by name. The names themselves are the nodes'.
+/// Finds nodes by name. The names themselves are the nodes'; of their hashes a half is kept, so that growing the table, and passing
+/// a node by, touch no name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    table: HashTable<NodeIndex>,
+    table: HashTable<Named>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    hash: u32,
+    node: NodeIndex,
 }
 
 impl Names {
@@ -68,31 +76,43 @@ impl Names {
         name: &str,
         name_of: impl Fn(NodeIndex) -> &'n str,
     ) -> Option<NodeIndex> {
-        self.table.find(hash(name), |index| name_of(*index) == name).copied()
+        let hash = hash(name);
+        let is = |named: &Named| named.hash == hash && name_of(named.node) == name;
+        self.table.find(spread(hash), is).map(|named| named.node)
     }
 
-    /// Adds a node whose name nobody has.
+    /// Adds a node, unless one has its name already: then that is the error.
     pub(super) fn add<'n>(
         &mut self,
         name: &str,
-        index: NodeIndex,
+        node: NodeIndex,
         name_of: impl Fn(NodeIndex) -> &'n str,
-    ) {
-        self.table.insert_unique(hash(name), index, |index| hash(name_of(*index)));
+    ) -> Result<(), NodeIndex> {
+        let hash = hash(name);
+        let is = |named: &Named| named.hash == hash && name_of(named.node) == name;
+        match self.table.entry(spread(hash), is, |named| spread(named.hash)) {
+            Entry::Occupied(taken) => Err(taken.get().node),
+            Entry::Vacant(free) => {
+                free.insert(Named { hash, node });
+                Ok(())
+            }
+        }
     }
 }
 
+/// The table looks at the top bits and at the bottom ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(FACTOR)
+}
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A fixed hash (no seed): the same DAG is stored the same way each time. Who writes a DAG to collide slows only his own.
-fn hash(text: &str) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+fn hash(text: &str) -> u32 {
     let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
-    let mut chunks = text.as_bytes().chunks_exact(8);
-    let mut hash = text.len() as u64;
-    for chunk in &mut chunks {
-        let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        hash = mix(hash, word);
-    }
-    let rest = chunks.remainder().iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    hash = mix(hash, rest);
-    hash ^ hash >> 29
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let hash = words.iter().fold(text.len() as u64, |hash, w| mix(hash, u64::from_le_bytes(*w)));
+    let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let [a, b, c, d, ..] = mix(hash, rest).to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }

@@ -14,7 +14,8 @@ use super::clock::Micros;
 /// A process of the system under test, or its stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Daemon {
-    Schedd,
+    /// This one of them.
+    Schedd(usize),
     Negotiator,
     /// Of this machine.
     Startd(usize),
@@ -25,8 +26,9 @@ pub(crate) enum Daemon {
 /// A connection that two daemons keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Link {
-    ScheddNegotiator,
-    ScheddStartd(usize),
+    ScheddNegotiator(usize),
+    /// Between this schedd and the startd of this machine.
+    ScheddStartd(usize, usize),
     StartdNegotiator(usize),
     StartdLauncher(usize),
 }
@@ -96,8 +98,8 @@ pub(crate) enum Fate {
 pub(crate) enum Event {
     /// A daemon looks at what waits, or its deadline has come.
     Batch { daemon: Daemon, life: u32 },
-    /// The schedd's transaction is done.
-    Committed { life: u32 },
+    /// A schedd's transaction is done.
+    Committed { schedd: usize, life: u32 },
     /// A daemon that died starts again.
     Start(Daemon),
     /// A connection is tried.
@@ -143,11 +145,13 @@ impl Link {
     /// Which daemon is at that end.
     pub(crate) fn end(self, side: Side) -> Daemon {
         match (self, side) {
-            (Self::ScheddNegotiator | Self::ScheddStartd(_), Side::Dialer) => Daemon::Schedd,
-            (Self::ScheddNegotiator | Self::StartdNegotiator(_), Side::Listener) => {
+            (Self::ScheddNegotiator(s) | Self::ScheddStartd(s, _), Side::Dialer) => {
+                Daemon::Schedd(s)
+            }
+            (Self::ScheddNegotiator(_) | Self::StartdNegotiator(_), Side::Listener) => {
                 Daemon::Negotiator
             }
-            (Self::ScheddStartd(m), Side::Listener)
+            (Self::ScheddStartd(_, m), Side::Listener)
             | (Self::StartdNegotiator(m) | Self::StartdLauncher(m), Side::Dialer) => {
                 Daemon::Startd(m)
             }
@@ -159,7 +163,7 @@ impl Link {
     pub(crate) fn is_local(self) -> bool {
         match self {
             Self::StartdLauncher(_) => true,
-            Self::ScheddNegotiator | Self::ScheddStartd(_) | Self::StartdNegotiator(_) => false,
+            Self::ScheddNegotiator(_) | Self::ScheddStartd(..) | Self::StartdNegotiator(_) => false,
         }
     }
 }
@@ -167,7 +171,7 @@ impl Link {
 impl fmt::Display for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Schedd => f.write_str("schedd"),
+            Self::Schedd(s) => write!(f, "schedd{s}"),
             Self::Negotiator => f.write_str("negotiator"),
             Self::Startd(m) => write!(f, "startd{m}"),
             Self::Launcher(m) => write!(f, "launcher{m}"),

@@ -138,8 +138,9 @@ impl World {
             }
             Kind::Reboot => self.reboot_some(),
             Kind::ScheddReboot => {
-                self.crash(Daemon::Schedd);
-                self.schedd.clock.reboot(self.now);
+                let s = self.some_schedd();
+                self.crash(Daemon::Schedd(s));
+                self.schedds[s].clock.reboot(self.now);
             }
             Kind::LostKeeper => self.lose_some_keeper(),
             Kind::WallClock => self.set_some_clock(),
@@ -152,11 +153,16 @@ impl World {
         self.agenda.put(self.now + pause, Event::Fault);
     }
 
+    fn some_schedd(&mut self) -> usize {
+        self.rng.index(self.schedds.len())
+    }
+
     fn some_daemon(&mut self) -> Daemon {
+        let s = self.some_schedd();
         let m = self.rng.index(self.machines.len());
         self.rng.pick(&[
-            Daemon::Schedd,
-            Daemon::Schedd,
+            Daemon::Schedd(s),
+            Daemon::Schedd(s),
             Daemon::Negotiator,
             Daemon::Startd(m),
             Daemon::Launcher(m),
@@ -174,11 +180,12 @@ impl World {
     }
 
     fn some_link(&mut self) -> Link {
+        let s = self.some_schedd();
         let m = self.rng.index(self.machines.len());
         let links = [
-            Link::ScheddStartd(m),
-            Link::ScheddStartd(m),
-            Link::ScheddNegotiator,
+            Link::ScheddStartd(s, m),
+            Link::ScheddStartd(s, m),
+            Link::ScheddNegotiator(s),
             Link::StartdNegotiator(m),
         ];
         self.rng.pick(&links)
@@ -197,7 +204,8 @@ impl World {
 
     /// A startd's beats still reach the schedd, which echoes them; the echoes come when the beats do not any more.
     fn block_lopsided(&mut self) {
-        let link = Link::ScheddStartd(self.rng.index(self.machines.len()));
+        let s = self.some_schedd();
+        let link = Link::ScheddStartd(s, self.rng.index(self.machines.len()));
         let listener_until = self.now + self.rng.between(15 * SECOND, 60 * SECOND);
         self.block_until(link, Side::Listener, listener_until);
         let beat = u64::try_from(BEAT_EVERY.as_micros()).unwrap_or(SECOND);
@@ -234,7 +242,10 @@ impl World {
         let by_ms = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
         let m = self.rng.index(self.machines.len());
         match self.rng.below(3) {
-            0 => self.schedd.clock.set_wall(by_ms),
+            0 => {
+                let s = self.some_schedd();
+                self.schedds[s].clock.set_wall(by_ms);
+            }
             1 => self.negotiator.clock.set_wall(by_ms),
             _ => self.machines[m].clock.set_wall(by_ms),
         }

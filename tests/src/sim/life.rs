@@ -67,7 +67,7 @@ impl World {
 
     pub(crate) fn clock(&self, daemon: Daemon) -> &HostClock {
         match daemon {
-            Daemon::Schedd => &self.schedd.clock,
+            Daemon::Schedd(s) => &self.schedds[s].clock,
             Daemon::Negotiator => &self.negotiator.clock,
             Daemon::Startd(m) | Daemon::Launcher(m) => &self.machines[m].clock,
         }
@@ -77,7 +77,7 @@ impl World {
     pub(crate) fn start(&mut self, daemon: Daemon) {
         let on = match daemon {
             Daemon::Startd(m) | Daemon::Launcher(m) => self.machines[m].on,
-            Daemon::Schedd | Daemon::Negotiator => true,
+            Daemon::Schedd(_) | Daemon::Negotiator => true,
         };
         if !on || self.is_alive(daemon) {
             return;
@@ -87,7 +87,7 @@ impl World {
         }
         self.note(|| format!("{daemon} starts"));
         match daemon {
-            Daemon::Schedd => self.schedd_starts(),
+            Daemon::Schedd(s) => self.schedd_starts(s),
             Daemon::Negotiator => self.negotiator_starts(),
             Daemon::Startd(m) => self.startd_starts(m),
             Daemon::Launcher(m) => {
@@ -115,7 +115,7 @@ impl World {
             *process = Process { life: process.life + 1, ..Process::default() };
         }
         match daemon {
-            Daemon::Schedd => self.schedd_died(),
+            Daemon::Schedd(s) => self.schedd_died(s),
             Daemon::Negotiator => self.negotiator.died(),
             Daemon::Startd(m) => {
                 self.machines[m].startd.died();

@@ -7,13 +7,30 @@ use startd::core::FromLauncher;
 use super::event::{ConnId, Event, Link, Message, Seen, Side};
 use super::world::World;
 
-/// What the one schedd is called.
-pub(crate) const SCHEDD: &str = "schedd";
+/// What a schedd is called.
+pub(crate) fn name_of(s: usize) -> ScheddName {
+    ScheddName::new(&format!("schedd{s}"))
+}
 
-/// The machine on which it is, and on which jobs run beside it.
-pub(crate) const HERE: usize = 0;
+/// The machine on which a schedd is, and on which its jobs run beside it.
+pub(crate) fn home(s: usize, machines: usize) -> usize {
+    s % machines
+}
+
+fn name_for_negotiator(s: usize) -> negotiator::core::ScheddName {
+    negotiator::core::ScheddName::new(name_of(s).as_str())
+}
 
 impl World {
+    /// The schedd of that name.
+    pub(crate) fn schedd_named(&mut self, name: &str) -> Option<usize> {
+        let found = (0..self.schedds.len()).find(|s| name_of(*s).as_str() == name);
+        if found.is_none() {
+            self.fail(format!("somebody speaks to {name}, which does not exist"));
+        }
+        found
+    }
+
     /// The dialer wants the link from now on.
     pub(crate) fn want(&mut self, link: Link) {
         let state = self.net.link(link);
@@ -107,13 +124,12 @@ impl World {
         }
         self.note(|| format!("{} has {link:?} open", link.end(side)));
         match (link, side) {
-            (Link::ScheddNegotiator, Side::Dialer) => {
-                self.schedd_hears(schedd::core::Input::NegotiatorUp);
+            (Link::ScheddNegotiator(s), Side::Dialer) => {
+                self.schedd_hears(s, schedd::core::Input::NegotiatorUp);
             }
-            (Link::ScheddStartd(m), Side::Listener) => {
-                let schedd = ScheddName::new(SCHEDD);
-                // The schedd is on the first machine.
-                let near = m == HERE;
+            (Link::ScheddStartd(s, m), Side::Listener) => {
+                let schedd = name_of(s);
+                let near = m == home(s, self.machines.len());
                 self.startd_hears(m, startd::core::Input::ScheddUp { schedd, near });
             }
             (Link::StartdNegotiator(m), Side::Dialer) => self.advertise_if_open(m),
@@ -122,8 +138,8 @@ impl World {
                 self.say(link, side, Message::FromLauncher(listed));
             }
             // Their peers speak first.
-            (Link::ScheddNegotiator | Link::StartdNegotiator(_), Side::Listener)
-            | (Link::ScheddStartd(_) | Link::StartdLauncher(_), Side::Dialer) => {}
+            (Link::ScheddNegotiator(_) | Link::StartdNegotiator(_), Side::Listener)
+            | (Link::ScheddStartd(..) | Link::StartdLauncher(_), Side::Dialer) => {}
         }
     }
 
@@ -149,20 +165,20 @@ impl World {
 
     fn tell_down(&mut self, link: Link, side: Side) {
         match (link, side) {
-            (Link::ScheddNegotiator, Side::Dialer) => {
-                self.schedd_hears(schedd::core::Input::NegotiatorDown);
+            (Link::ScheddNegotiator(s), Side::Dialer) => {
+                self.schedd_hears(s, schedd::core::Input::NegotiatorDown);
             }
-            (Link::ScheddNegotiator, Side::Listener) => {
+            (Link::ScheddNegotiator(s), Side::Listener) => {
                 self.negotiator_hears(negotiator::core::Input::ScheddDown {
-                    schedd: negotiator::core::ScheddName::new(SCHEDD),
+                    schedd: name_for_negotiator(s),
                 });
             }
-            (Link::ScheddStartd(m), Side::Dialer) => {
+            (Link::ScheddStartd(s, m), Side::Dialer) => {
                 let machine = self.machines[m].name();
-                self.schedd_hears(schedd::core::Input::StartdDown { machine });
+                self.schedd_hears(s, schedd::core::Input::StartdDown { machine });
             }
-            (Link::ScheddStartd(m), Side::Listener) => {
-                let schedd = ScheddName::new(SCHEDD);
+            (Link::ScheddStartd(s, m), Side::Listener) => {
+                let schedd = name_of(s);
                 self.startd_hears(m, startd::core::Input::ScheddDown { schedd });
             }
             (Link::StartdNegotiator(m), Side::Listener) => {
@@ -179,21 +195,21 @@ impl World {
 
     fn hear(&mut self, link: Link, message: Message) {
         match (link, message) {
-            (Link::ScheddStartd(m), Message::ToStartd(message)) => {
+            (Link::ScheddStartd(s, m), Message::ToStartd(message)) => {
                 let fresh = model::ClaimSecret::new(self.rng.bytes());
-                let schedd = ScheddName::new(SCHEDD);
+                let schedd = name_of(s);
                 self.startd_hears(m, startd::core::Input::FromSchedd { schedd, message, fresh });
             }
-            (Link::ScheddStartd(m), Message::FromStartd(message)) => {
+            (Link::ScheddStartd(s, m), Message::FromStartd(message)) => {
                 let machine = self.machines[m].name();
-                self.schedd_hears(schedd::core::Input::FromStartd { machine, message });
+                self.schedd_hears(s, schedd::core::Input::FromStartd { machine, message });
             }
-            (_, Message::FromSchedd(message)) => {
-                let schedd = negotiator::core::ScheddName::new(SCHEDD);
+            (Link::ScheddNegotiator(s), Message::FromSchedd(message)) => {
+                let schedd = name_for_negotiator(s);
                 self.negotiator_hears(negotiator::core::Input::FromSchedd { schedd, message });
             }
-            (_, Message::ToSchedd(message)) => {
-                self.schedd_hears(schedd::core::Input::FromNegotiator(message));
+            (Link::ScheddNegotiator(s), Message::ToSchedd(message)) => {
+                self.schedd_hears(s, schedd::core::Input::FromNegotiator(message));
             }
             (_, Message::FromMachine(message)) => {
                 self.negotiator_hears(negotiator::core::Input::FromMachine(message));

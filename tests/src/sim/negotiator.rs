@@ -106,8 +106,11 @@ impl World {
         self.require(sound);
         for effect in effects {
             match effect {
-                Effect::ToSchedd { schedd: _, message } => {
-                    self.say(Link::ScheddNegotiator, Side::Listener, Message::ToSchedd(message));
+                Effect::ToSchedd { schedd, message } => {
+                    if let Some(s) = self.schedd_named(schedd.as_str()) {
+                        let link = Link::ScheddNegotiator(s);
+                        self.say(link, Side::Listener, Message::ToSchedd(message));
+                    }
                 }
                 Effect::SaveAccounts => self.save_accounts(),
                 Effect::SaveLimits(in_use) => self.negotiator.limits = in_use,

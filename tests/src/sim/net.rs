@@ -63,11 +63,16 @@ pub(crate) struct Conn {
 }
 
 impl Net {
-    pub(crate) fn new(machines: usize) -> Self {
-        let mut links = BTreeMap::from([(Link::ScheddNegotiator, LinkState::default())]);
+    pub(crate) fn new(schedds: usize, machines: usize) -> Self {
+        let mut links = BTreeMap::new();
+        for s in 0..schedds {
+            links.insert(Link::ScheddNegotiator(s), LinkState::default());
+            for m in 0..machines {
+                links.insert(Link::ScheddStartd(s, m), LinkState::default());
+            }
+        }
         for m in 0..machines {
-            for link in [Link::ScheddStartd(m), Link::StartdNegotiator(m), Link::StartdLauncher(m)]
-            {
+            for link in [Link::StartdNegotiator(m), Link::StartdLauncher(m)] {
                 links.insert(link, LinkState::default());
             }
         }
@@ -203,10 +208,10 @@ fn delay(rng: &mut Rng, link: Link) -> Micros {
 mod tests {
     use super::*;
 
-    const LINK: Link = Link::ScheddStartd(0);
+    const LINK: Link = Link::ScheddStartd(0, 0);
 
     fn arrivals(chaotic: bool) -> Vec<Micros> {
-        let (mut net, mut rng) = (Net::new(1), Rng::new(1));
+        let (mut net, mut rng) = (Net::new(1, 1), Rng::new(1));
         net.link(LINK).chaotic = chaotic;
         let (conn, _) = net.open(&mut rng, 0, LINK);
         (0..200).flat_map(|n| net.arrivals(&mut rng, n, conn, Side::Listener)).collect()
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_is_said_on_a_closed_connection_is_lost() {
-        let (mut net, mut rng) = (Net::new(1), Rng::new(1));
+        let (mut net, mut rng) = (Net::new(1, 1), Rng::new(1));
         let (conn, _) = net.open(&mut rng, 0, LINK);
         assert!(net.close(&mut rng, 0, conn, Side::Dialer).is_some());
         assert!(net.arrivals(&mut rng, 1, conn, Side::Listener).is_empty());

@@ -16,9 +16,9 @@ use startd::core::{RunKey, StartProcess};
 
 use super::carrier::Files;
 use super::clock::Micros;
-use super::links::HERE;
+use super::links::home;
 use super::machine::MachineKind;
-use super::schedd::{LOCAL_MOST, SCHEDULER_MOST};
+use super::schedd::{LOCAL_MOST, SCHEDULER_MOST, schedd_of};
 use super::store::Store;
 use super::workload;
 
@@ -32,7 +32,8 @@ pub(crate) struct Oracle {
     jobs: BTreeMap<JobId, Life>,
     /// Where each job is to run.
     universes: BTreeMap<JobId, Universe>,
-    last_seq: Seq,
+    /// Of each schedd.
+    last_seq: BTreeMap<usize, Seq>,
     /// What jobs have said of themselves.
     said: BTreeSet<String>,
     /// Jobs that became final.
@@ -91,7 +92,7 @@ impl Oracle {
             clusters: BTreeMap::new(),
             jobs: BTreeMap::new(),
             universes: BTreeMap::new(),
-            last_seq: Seq(0),
+            last_seq: BTreeMap::new(),
             said: BTreeSet::new(),
             finals: 0,
         }
@@ -166,7 +167,8 @@ impl Oracle {
         let beside = submitted.is_beside();
         let nothing = start.resources == Resources::default();
         let own = start.slot.starts_with("beside");
-        let here = !beside || machine == HERE;
+        let owner = schedd_of(start.run.job.cluster);
+        let here = !beside || machine == home(owner, self.machines.len());
         if start.universe == submitted && (nothing, own) == (beside, beside) && here {
             return Ok(());
         }
@@ -254,7 +256,8 @@ impl Oracle {
     fn has_room(&self, job: JobId) -> Result<(), String> {
         let universe = self.universe(job);
         let running = self.jobs.iter().filter(|(other, life)| {
-            life.state.running().is_some() && self.universe(**other) == universe
+            let same = schedd_of(other.cluster) == schedd_of(job.cluster);
+            same && life.state.running().is_some() && self.universe(**other) == universe
         });
         let most = match universe {
             Universe::Local => LOCAL_MOST,
@@ -268,14 +271,16 @@ impl Oracle {
     /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.
     pub(crate) fn read_record(
         &mut self,
+        s: usize,
         recorded: &[Recorded],
         forced: bool,
     ) -> Result<(), String> {
         for entry in recorded {
-            if entry.seq <= self.last_seq {
-                return Err(format!("the record has {} after {}", entry.seq, self.last_seq));
+            let last = self.last_seq.get(&s).copied().unwrap_or(Seq(0));
+            if entry.seq <= last {
+                return Err(format!("the record has {} after {last}", entry.seq));
             }
-            self.last_seq = entry.seq;
+            self.last_seq.insert(s, entry.seq);
             match &entry.what {
                 Happening::ClusterSubmitted { cluster, owner, procs } => {
                     self.submitted(*cluster, owner, *procs, entry.at)?;
@@ -474,9 +479,11 @@ impl Oracle {
     }
 
     /// Counts that a user is shown are those of the record.
-    pub(crate) fn compare_totals(&self, totals: &Totals) -> Result<(), String> {
+    pub(crate) fn compare_totals(&self, s: usize, totals: &Totals) -> Result<(), String> {
         let mut all = Counts::default();
-        for life in self.jobs.values().filter(|life| !life.left) {
+        let own = |cluster: ClusterId| schedd_of(cluster) == s;
+        let jobs = self.jobs.iter().filter(|(job, life)| own(job.cluster) && !life.left);
+        for (_, life) in jobs {
             let n = match life.state.status() {
                 model::JobStatus::Idle => &mut all.idle,
                 model::JobStatus::Running => &mut all.running,
@@ -487,7 +494,8 @@ impl Oracle {
             };
             *n += 1;
         }
-        all.idle -= self.clusters.values().map(|cluster| cluster.later.len()).sum::<u64>();
+        let clusters = self.clusters.iter().filter(|(id, _)| own(**id));
+        all.idle -= clusters.map(|(_, cluster)| cluster.later.len()).sum::<u64>();
         if totals.all == all {
             Ok(())
         } else {
@@ -500,6 +508,7 @@ impl Oracle {
     /// An answer leaves the schedd: what it says must be durable.
     pub(crate) fn answer_is_durable(
         &self,
+        s: usize,
         input: &Input,
         answer: &Answer,
         recorded: &[Recorded],
@@ -514,12 +523,13 @@ impl Oracle {
                 }
             }
             (Input::Act { action, .. }, Answer::Acted(results)) => {
+                let last = self.last_seq.get(&s).copied().unwrap_or(Seq(0));
                 for acted in results {
                     let done = acted.job.filter(|_| acted.result == ActResult::Done);
                     let Some(job) = done else { continue };
                     let said = recorded
                         .iter()
-                        .any(|entry| entry.seq <= self.last_seq && shows(&entry.what, job, action));
+                        .any(|entry| entry.seq <= last && shows(&entry.what, job, action));
                     // A removed or completed job that stayed in the queue leaves it without an entry of the record.
                     let left = self.jobs.get(&job).is_some_and(|life| life.left);
                     let removed = left && matches!(action, Action::Remove { .. });

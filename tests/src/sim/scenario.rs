@@ -88,7 +88,7 @@ impl Scenario {
                 one,
                 vec![
                     submit(job(100)),
-                    (Live(1), Crash(Daemon::Schedd)),
+                    (Live(1), Crash(Daemon::Schedd(0))),
                     (After(4 * SECOND), SubmitAgain),
                 ],
             ),
@@ -244,7 +244,7 @@ impl World {
     }
 
     fn do_deed(&mut self, deed: Deed) {
-        let link = Link::ScheddStartd(0);
+        let link = Link::ScheddStartd(0, 0);
         match deed {
             Submit(spec) => self.submit_this(*spec),
             SubmitAgain => self.submit_again(),

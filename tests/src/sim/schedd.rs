@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use classad::ClassAd;
-use model::{ClusterId, MachineName, ScheddName, SubmitToken, Universe, attr};
+use model::{ClusterId, MachineName, SubmitToken, Universe, attr};
 use proto::claiming::FromStartd;
 use proto::client::{Answer, AskSchedd, Refusal};
 use proto::matchmaking::FromSchedd;
@@ -18,7 +18,7 @@ use schedd::core::{
 use super::clock::{HostClock, MILLISECOND, Micros};
 use super::event::{Daemon, Event, Link, Message, Side, Ticket};
 use super::life::CrashPoint;
-use super::links::{HERE, SCHEDD};
+use super::links::{home, name_of};
 use super::plant::Plant;
 use super::store::Store;
 use super::world::World;
@@ -65,17 +65,30 @@ struct Pending {
 }
 
 impl ScheddHost {
-    pub(crate) fn new(clock: HostClock) -> Self {
+    pub(crate) fn new(s: usize, clock: HostClock) -> Self {
         Self {
             clock,
             core: None,
-            store: Store::default(),
+            store: Store::from_cluster(first_cluster(s)),
             inbox: Vec::new(),
             pending: None,
             waiting: BTreeSet::new(),
         }
     }
 }
+
+/// Each schedd numbers its clusters from here, so that a cluster says whose it is.
+fn first_cluster(s: usize) -> ClusterId {
+    ClusterId(u32::try_from(s).unwrap_or(0) * CLUSTERS_EACH + 1)
+}
+
+/// Whose cluster that is.
+pub(crate) fn schedd_of(cluster: ClusterId) -> usize {
+    usize::try_from((cluster.0 - 1) / CLUSTERS_EACH).unwrap_or(0)
+}
+
+/// More than any world's users submit.
+const CLUSTERS_EACH: u32 = 10_000;
 
 /// Small enough that a world reaches them.
 pub(crate) const LOCAL_MOST: usize = 2;
@@ -107,9 +120,9 @@ fn beside(machine: &MachineName, life: u64) -> Beside {
     }
 }
 
-fn config(beside: Beside) -> Config {
+fn config(s: usize, beside: Beside) -> Config {
     Config {
-        name: ScheddName::new(SCHEDD),
+        name: name_of(s),
         uid_domain: "example.org".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),
         spool: "/pool/spool".to_owned(),
@@ -133,54 +146,55 @@ fn gives_up() -> SystemPolicy {
 }
 
 impl World {
-    pub(crate) fn schedd_starts(&mut self) {
-        let now = self.schedd.clock.now(self.now);
+    pub(crate) fn schedd_starts(&mut self, s: usize) {
+        let now = self.schedds[s].clock.now(self.now);
         let life = self.rng.next();
-        let config = config(beside(&self.machines[HERE].kind.name, life));
-        let core = match self.schedd.store.load() {
+        let here = home(s, self.machines.len());
+        let config = config(s, beside(&self.machines[here].kind.name, life));
+        let core = match self.schedds[s].store.load() {
             Ok(rows) => Core::load(config, rows, now),
             Err(what) => return self.fail(what),
         };
-        self.require(core.check().map_err(|what| format!("schedd, loaded: {what}")));
+        self.require(core.check().map_err(|what| format!("schedd{s}, loaded: {what}")));
         let effects = core.resume();
         let deadline = core.next_deadline();
-        self.schedd.core = Some(core);
+        self.schedds[s].core = Some(core);
         for m in 0..self.machines.len() {
             // The links of an earlier life are gone with it.
-            self.net.link(Link::ScheddStartd(m)).wanted = false;
+            self.net.link(Link::ScheddStartd(s, m)).wanted = false;
         }
-        self.want(Link::ScheddNegotiator);
-        self.schedd_performs(effects, None);
-        self.wake_by_clock(Daemon::Schedd, deadline);
+        self.want(Link::ScheddNegotiator(s));
+        self.schedd_performs(s, effects, None);
+        self.wake_by_clock(Daemon::Schedd(s), deadline);
     }
 
     /// The process is gone: a transaction that was under way is written or not, and every user loses the connection.
-    pub(crate) fn schedd_died(&mut self) {
-        if let Some(pending) = self.schedd.pending.take()
+    pub(crate) fn schedd_died(&mut self, s: usize) {
+        if let Some(pending) = self.schedds[s].pending.take()
             && self.rng.percent(50)
         {
             self.note(|| "  its transaction was written".to_owned());
-            self.write(&pending);
+            self.write(s, &pending);
         }
-        self.schedd.core = None;
-        self.schedd.inbox.clear();
-        for ticket in std::mem::take(&mut self.schedd.waiting) {
+        self.schedds[s].core = None;
+        self.schedds[s].inbox.clear();
+        for ticket in std::mem::take(&mut self.schedds[s].waiting) {
             let at = self.now + self.rng.below(CLIENT_DELAY);
             self.agenda.put(at, Event::Answer { ticket, answer: None });
         }
     }
 
-    pub(crate) fn schedd_hears(&mut self, input: Input) {
+    pub(crate) fn schedd_hears(&mut self, s: usize, input: Input) {
         if self.plant == Some(Plant::TwoRuns) {
-            self.take_closed_for_over(&input);
+            self.take_closed_for_over(s, &input);
         }
-        self.schedd.inbox.push(Waiting { input: Some(input), user: None });
-        self.wake_soon(Daemon::Schedd);
+        self.schedds[s].inbox.push(Waiting { input: Some(input), user: None });
+        self.wake_soon(Daemon::Schedd(s));
     }
 
     /// A user asks the schedd; if it does not run, nobody answers.
-    pub(crate) fn ask(&mut self, ticket: Ticket, by: Actor, ask: AskSchedd) {
-        if !self.is_alive(Daemon::Schedd) {
+    pub(crate) fn ask(&mut self, s: usize, ticket: Ticket, by: Actor, ask: AskSchedd) {
+        if !self.is_alive(Daemon::Schedd(s)) {
             self.agenda.put(self.now + CLIENT_DELAY, Event::Answer { ticket, answer: None });
             return;
         }
@@ -211,18 +225,18 @@ impl World {
             | AskSchedd::Statistics
             | AskSchedd::Identify => None,
         };
-        self.schedd.waiting.insert(ticket);
-        self.schedd.inbox.push(Waiting { input, user: Some((ticket, ask)) });
-        self.wake_soon(Daemon::Schedd);
+        self.schedds[s].waiting.insert(ticket);
+        self.schedds[s].inbox.push(Waiting { input, user: Some((ticket, ask)) });
+        self.wake_soon(Daemon::Schedd(s));
     }
 
-    pub(crate) fn schedd_batch(&mut self) {
-        if self.schedd.pending.is_some() {
+    pub(crate) fn schedd_batch(&mut self, s: usize) {
+        if self.schedds[s].pending.is_some() {
             return;
         }
-        let now = self.schedd.clock.now(self.now);
+        let now = self.schedds[s].clock.now(self.now);
         let (mut inputs, mut users, mut reads) = (Vec::new(), Vec::new(), Vec::new());
-        for waiting in std::mem::take(&mut self.schedd.inbox) {
+        for waiting in std::mem::take(&mut self.schedds[s].inbox) {
             match (waiting.input, waiting.user) {
                 (Some(input), user) => {
                     inputs.push(input);
@@ -232,61 +246,62 @@ impl World {
                 (None, None) => {}
             }
         }
-        let Some(core) = &mut self.schedd.core else { return };
+        let Some(core) = &mut self.schedds[s].core else { return };
         let batch = run_batch(core, now, &inputs);
         // It makes everything anew, which would take most of the time if it were done each time.
         let checked = self.rng.below(CHECKED) == 0;
         let sound = if checked { core.check() } else { Ok(()) };
-        self.require(sound.map_err(|what| format!("schedd: {what}")));
+        self.require(sound.map_err(|what| format!("schedd{s}: {what}")));
         for rejection in &batch.rejected {
-            self.note(|| format!("  schedd drops an input: {rejection}"));
+            self.note(|| format!("  schedd{s} drops an input: {rejection}"));
         }
         let nothing = batch.dirty.is_empty();
         let mut pending = Pending { inputs, users, reads, batch };
         if self.plant == Some(Plant::AnswerBeforeCommit) {
-            self.give_answers(&mut pending);
+            self.give_answers(s, &mut pending);
         }
-        self.schedd.pending = Some(pending);
+        self.schedds[s].pending = Some(pending);
         if nothing {
-            self.schedd_committed(self.life_of(Daemon::Schedd));
+            self.schedd_committed(s, self.life_of(Daemon::Schedd(s)));
         } else {
             let (low, high) = if self.rng.percent(3) { (0, SLOW_COMMIT) } else { COMMIT };
             let at = self.now + self.rng.between(low, high);
-            self.agenda.put(at, Event::Committed { life: self.life_of(Daemon::Schedd) });
+            self.agenda
+                .put(at, Event::Committed { schedd: s, life: self.life_of(Daemon::Schedd(s)) });
         }
     }
 
-    pub(crate) fn schedd_committed(&mut self, life: u32) {
-        if !self.is_life(Daemon::Schedd, life) {
+    pub(crate) fn schedd_committed(&mut self, s: usize, life: u32) {
+        if !self.is_life(Daemon::Schedd(s), life) {
             return;
         }
-        let Some(mut pending) = self.schedd.pending.take() else { return };
+        let Some(mut pending) = self.schedds[s].pending.take() else { return };
         let idle = pending.batch.dirty.is_empty() && pending.batch.effects.is_empty();
-        let doom = if idle { None } else { self.take_doom(Daemon::Schedd) };
+        let doom = if idle { None } else { self.take_doom(Daemon::Schedd(s)) };
         if doom == Some(CrashPoint::InCommit) {
             self.note(|| "  its transaction is lost".to_owned());
-            self.crash(Daemon::Schedd);
+            self.crash(Daemon::Schedd(s));
             return;
         }
-        self.write(&pending);
-        self.compare_rows();
+        self.write(s, &pending);
+        self.compare_rows(s);
         let effects = std::mem::take(&mut pending.batch.effects);
-        self.schedd_performs(effects, doom);
+        self.schedd_performs(s, effects, doom);
         if doom.is_some() {
-            self.crash(Daemon::Schedd);
+            self.crash(Daemon::Schedd(s));
             return;
         }
-        self.give_answers(&mut pending);
-        self.give_reads(&pending.reads);
-        let deadline = self.schedd.core.as_ref().and_then(Core::next_deadline);
-        if !self.schedd.inbox.is_empty() {
-            self.wake_soon(Daemon::Schedd);
+        self.give_answers(s, &mut pending);
+        self.give_reads(s, &pending.reads);
+        let deadline = self.schedds[s].core.as_ref().and_then(Core::next_deadline);
+        if !self.schedds[s].inbox.is_empty() {
+            self.wake_soon(Daemon::Schedd(s));
         }
-        self.wake_by_clock(Daemon::Schedd, deadline);
+        self.wake_by_clock(Daemon::Schedd(s), deadline);
     }
 
     /// The transaction. The oracle reads the record that it makes durable.
-    fn write(&mut self, pending: &Pending) {
+    fn write(&mut self, s: usize, pending: &Pending) {
         let mut dirty = pending.batch.dirty.clone();
         match self.plant {
             Some(Plant::LostSubmit) if dirty.new_clusters.len() > 1 => {
@@ -301,51 +316,55 @@ impl World {
             self.note(|| format!("RECORDED {} {:?}", recorded.seq, recorded.what));
         }
         self.oracle.submitted_as(&dirty.new_clusters);
-        let written = self.schedd.store.commit(&dirty);
+        let written = self.schedds[s].store.commit(&dirty);
         self.require(written);
         let forced = pending.inputs.iter().any(is_forced_removal);
-        let read = self.oracle.read_record(&dirty.recorded, forced);
+        let read = self.oracle.read_record(s, &dirty.recorded, forced);
         self.require(read);
-        let agrees = self.oracle.compare_rows(&dirty, &self.schedd.store);
+        let agrees = self.oracle.compare_rows(&dirty, &self.schedds[s].store);
         self.require(agrees);
     }
 
     /// What a restart would find is what is live.
-    fn compare_rows(&mut self) {
+    fn compare_rows(&mut self, s: usize) {
         if self.rng.below(COMPARED) != 0 {
             return;
         }
-        let Some(core) = &self.schedd.core else { return };
-        let stored = self.schedd.store.load();
+        let Some(core) = &self.schedds[s].core else { return };
+        let stored = self.schedds[s].store.load();
         let result = stored.and_then(|stored| compare(stored, core.rows()));
-        let result = result.and_then(|()| self.oracle.compare_totals(&core.totals()));
+        let result = result.and_then(|()| self.oracle.compare_totals(s, &core.totals()));
         self.require(result);
     }
 
-    fn schedd_performs(&mut self, effects: Vec<Effect>, doom: Option<CrashPoint>) {
+    fn schedd_performs(&mut self, s: usize, effects: Vec<Effect>, doom: Option<CrashPoint>) {
         let count = effects.len();
         let done = if doom.is_some() { self.rng.index(count + 1) } else { count };
         for effect in effects.into_iter().take(done) {
             match effect {
                 Effect::ToNegotiator(message) => {
                     self.require(concerns_machines(&message));
-                    self.say(Link::ScheddNegotiator, Side::Dialer, Message::FromSchedd(message));
+                    self.say(Link::ScheddNegotiator(s), Side::Dialer, Message::FromSchedd(message));
                 }
                 Effect::Connect { machine, address: _ } => {
                     if let Some(m) = self.machine_named(&machine) {
-                        self.want(Link::ScheddStartd(m));
+                        self.want(Link::ScheddStartd(s, m));
                     }
                 }
                 Effect::Disconnect { machine } => {
                     if let Some(m) = self.machine_named(&machine) {
-                        self.unwant(Link::ScheddStartd(m));
+                        self.unwant(Link::ScheddStartd(s, m));
                     }
                 }
                 // No simulated machine writes files.
                 Effect::MakeSpool { .. } | Effect::RemoveSpool { .. } => {}
                 Effect::ToStartd { machine, message } => {
                     if let Some(m) = self.machine_named(&machine) {
-                        self.say(Link::ScheddStartd(m), Side::Dialer, Message::ToStartd(message));
+                        self.say(
+                            Link::ScheddStartd(s, m),
+                            Side::Dialer,
+                            Message::ToStartd(message),
+                        );
                     }
                 }
             }
@@ -360,7 +379,7 @@ impl World {
         found
     }
 
-    fn give_answers(&mut self, pending: &mut Pending) {
+    fn give_answers(&mut self, s: usize, pending: &mut Pending) {
         let answers = std::mem::take(&mut pending.batch.answers);
         for ((user, input), answer) in pending.users.iter().zip(&pending.inputs).zip(answers) {
             let Some(ticket) = user else { continue };
@@ -368,20 +387,21 @@ impl World {
                 Answer::Refused(Refusal::Invalid("the schedd has no answer".to_owned()))
             });
             let durable = self.oracle.answer_is_durable(
+                s,
                 input,
                 &answer,
                 &pending.batch.dirty.recorded,
-                &self.schedd.store,
+                &self.schedds[s].store,
             );
             self.require(durable);
-            self.give(*ticket, answer);
+            self.give(s, *ticket, answer);
         }
     }
 
-    fn give_reads(&mut self, reads: &[(Ticket, AskSchedd)]) {
-        let now = self.schedd.clock.now(self.now);
+    fn give_reads(&mut self, s: usize, reads: &[(Ticket, AskSchedd)]) {
+        let now = self.schedds[s].clock.now(self.now);
         for (ticket, ask) in reads {
-            let Some(core) = &self.schedd.core else { return };
+            let Some(core) = &self.schedds[s].core else { return };
             let answer = match ask {
                 AskSchedd::Totals => Answer::Totals(core.totals()),
                 AskSchedd::QueryJobs(query) => Answer::Ads(core.query(now, query)),
@@ -397,28 +417,28 @@ impl World {
                 | AskSchedd::Identify => Answer::Done,
             };
             if let Answer::Totals(totals) = &answer {
-                let right = self.oracle.compare_totals(totals);
+                let right = self.oracle.compare_totals(s, totals);
                 self.require(right);
             }
-            self.give(*ticket, answer);
+            self.give(s, *ticket, answer);
         }
     }
 
-    fn give(&mut self, ticket: Ticket, answer: Answer) {
-        self.schedd.waiting.remove(&ticket);
+    fn give(&mut self, s: usize, ticket: Ticket, answer: Answer) {
+        self.schedds[s].waiting.remove(&ticket);
         let at = self.now + self.rng.below(CLIENT_DELAY);
         self.agenda.put(at, Event::Answer { ticket, answer: Some(answer) });
     }
 
     /// The planted bug: a connection that closed means that the runs behind it are over.
-    fn take_closed_for_over(&mut self, input: &Input) {
+    fn take_closed_for_over(&mut self, s: usize, input: &Input) {
         let Input::StartdDown { machine } = input else { return };
-        let claims = self.schedd.store.claim_records().unwrap_or_default();
+        let claims = self.schedds[s].store.claim_records().unwrap_or_default();
         for record in claims.into_iter().filter(|record| record.machine == *machine) {
             let reason = "its machine is not connected".to_owned();
             let message = FromStartd::ClaimGone { claim: record.claim, reason };
             let input = Input::FromStartd { machine: machine.clone(), message };
-            self.schedd.inbox.push(Waiting { input: Some(input), user: None });
+            self.schedds[s].inbox.push(Waiting { input: Some(input), user: None });
         }
     }
 }

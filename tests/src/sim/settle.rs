@@ -5,6 +5,7 @@ use model::{JobId, JobState, Now, attr};
 
 use super::clock::{Micros, SECOND};
 use super::event::{Daemon, Event};
+use super::schedd::schedd_of;
 use super::workload;
 use super::world::World;
 
@@ -55,13 +56,14 @@ impl World {
 
     /// A job may stay idle only if it cannot run, and then it says so.
     fn unfinished_idle(&self, job: JobId) -> Option<String> {
-        let now = self.schedd.clock.now(self.now);
-        let ad = self.schedd.core.as_ref().and_then(|core| core.job_ad(now, job));
+        let schedd = &self.schedds[schedd_of(job.cluster)];
+        let now = schedd.clock.now(self.now);
+        let ad = schedd.core.as_ref().and_then(|core| core.job_ad(now, job));
         let Some(ad) = ad else { return Some(format!("idle job {job} has no ad")) };
         let said = |name: &str| ad.eval(name, None, &Env::at(0)).as_str().unwrap_or("").to_owned();
         let verdict = said(attr::IDLE_VERDICT);
         let can_run = if self.oracle.is_beside(job) {
-            self.can_run_beside(&ad, now)
+            self.can_run_beside(job, &ad, now)
         } else {
             (0..self.machines.len()).any(|m| self.can_run(m, &ad, now))
         };
@@ -85,17 +87,19 @@ impl World {
     }
 
     /// Whether the schedd's machine suits a job that is to run beside the schedd.
-    fn can_run_beside(&self, job: &classad::ClassAd, now: Now) -> bool {
+    fn can_run_beside(&self, id: JobId, job: &classad::ClassAd, now: Now) -> bool {
         let env = Env::at(now.wall.as_secs());
-        self.schedd
+        self.schedds[schedd_of(id.cluster)]
             .core
             .as_ref()
             .is_some_and(|core| requirements_hold(job, &core.schedd_ad(), &env))
     }
 
     fn unfinished_claims(&self) -> Option<String> {
-        if let Some(claim) = self.schedd.store.claims().next() {
-            return Some(format!("the schedd still has claim {claim}"));
+        for (s, schedd) in self.schedds.iter().enumerate() {
+            if let Some(claim) = schedd.store.claims().next() {
+                return Some(format!("schedd{s} still has claim {claim}"));
+            }
         }
         for (m, machine) in self.machines.iter().enumerate() {
             if !machine.startd.is_idle() {

@@ -244,8 +244,11 @@ impl World {
         let mut advertise = false;
         for effect in batch.effects.into_iter().take(done) {
             let order = match effect {
-                Effect::ToSchedd { schedd: _, message } => {
-                    self.say(Link::ScheddStartd(m), Side::Listener, Message::FromStartd(message));
+                Effect::ToSchedd { schedd, message } => {
+                    if let Some(s) = self.schedd_named(schedd.as_str()) {
+                        let link = Link::ScheddStartd(s, m);
+                        self.say(link, Side::Listener, Message::FromStartd(message));
+                    }
                     continue;
                 }
                 Effect::Advertise => {

@@ -9,7 +9,7 @@ use schedd::core::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Me
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     clusters: BTreeMap<ClusterId, StoredCluster>,
     jobs: BTreeMap<JobId, String>,
@@ -19,7 +19,7 @@ pub(crate) struct Store {
     last_seq: Seq,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct StoredCluster {
     token: SubmitToken,
     spec: Vec<u8>,
@@ -39,6 +39,11 @@ pub(crate) struct Census {
 }
 
 impl Store {
+    /// An empty one of a schedd that numbers its clusters from here.
+    pub(crate) fn from_cluster(next_cluster: ClusterId) -> Self {
+        Self { meta: json(&Meta { next_cluster }).ok(), ..Self::default() }
+    }
+
     /// Writes what a batch changed.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use schedd::core::Actor;
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Event, Ticket};
 use super::rng::Rng;
+use super::schedd::schedd_of;
 use super::workload;
 use super::world::World;
 
@@ -37,6 +38,7 @@ pub(crate) struct Users {
 
 #[derive(Debug)]
 struct Submission {
+    schedd: usize,
     token: SubmitToken,
     by: UserName,
     spec: ClusterSpec,
@@ -108,6 +110,7 @@ impl World {
 
     pub(crate) fn submit_this(&mut self, spec: ClusterSpec) {
         let submission = Submission {
+            schedd: self.rng.index(self.schedds.len()),
             token: SubmitToken(self.rng.bytes()),
             by: UserName::new(self.rng.pick(&NAMES)),
             spec,
@@ -129,15 +132,16 @@ impl World {
     fn reserve(&mut self, nth: usize) {
         let (token, by) = (self.users.submissions[nth].token, self.actor_of(nth));
         let ticket = self.users.ticket(Purpose::Reserve(nth));
-        self.ask(ticket, by, AskSchedd::ReserveCluster { token });
+        let s = self.users.submissions[nth].schedd;
+        self.ask(s, ticket, by, AskSchedd::ReserveCluster { token });
     }
 
     fn submit(&mut self, nth: usize, cluster: ClusterId) {
         let submission = &self.users.submissions[nth];
         let spec = Box::new(submission.spec.clone());
-        let (token, by) = (submission.token, self.actor_of(nth));
+        let (s, token, by) = (submission.schedd, submission.token, self.actor_of(nth));
         let ticket = self.users.ticket(Purpose::Submit(nth));
-        self.ask(ticket, by, AskSchedd::Submit { token, cluster, spec });
+        self.ask(s, ticket, by, AskSchedd::Submit { token, cluster, spec });
     }
 
     fn actor_of(&self, nth: usize) -> Actor {
@@ -153,27 +157,27 @@ impl World {
             },
         };
         let action = self.action();
-        let selected = self.selection();
+        let (s, selected) = self.selection();
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(ticket, by, AskSchedd::Act { action, select: selected });
+        self.ask(s, ticket, by, AskSchedd::Act { action, select: selected });
     }
 
-    /// The administrator does something to every job.
+    /// The administrator of the first schedd does something to every job.
     pub(crate) fn act_on_all(&mut self, action: Action) {
         let by = Actor { user: UserName::new("root"), superuser: true };
         let selected = Select::All;
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(ticket, by, AskSchedd::Act { action, select: selected });
+        self.ask(0, ticket, by, AskSchedd::Act { action, select: selected });
     }
 
     /// Somebody asks for more or less than before, or for what no machine has.
     fn edit_some(&mut self) {
         let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false };
-        let select = self.selection();
+        let (s, select) = self.selection();
         let (name, value) = self.rng.pick(&[
             (attr::REQUEST_CPUS, "1"),
             (attr::REQUEST_CPUS, "2"),
@@ -188,6 +192,7 @@ impl World {
         let changes = vec![(name.into(), value)];
         let ticket = self.users.ticket(Purpose::Look);
         self.ask(
+            s,
             ticket,
             by,
             AskSchedd::Edit { select, changes, dry_run: self.now.is_multiple_of(7) },
@@ -210,14 +215,21 @@ impl World {
         let ticket = self.users.ticket(Purpose::Look);
         // The oracle reads from it who said it, and that it did so once.
         let ask = ChirpAsk::Log(format!("{run} {}", ticket.0));
-        self.ask(ticket, by, AskSchedd::Chirp { run, ask });
+        self.ask(schedd_of(job.cluster), ticket, by, AskSchedd::Chirp { run, ask });
     }
 
     /// After the faults: what is suspended would be so for ever.
     pub(crate) fn continue_all(&mut self) {
+        for s in 0..self.schedds.len() {
+            self.continue_all_of(s);
+        }
+    }
+
+    fn continue_all_of(&mut self, s: usize) {
         let by = Actor { user: UserName::new("root"), superuser: true };
-        let suspended = self.oracle.jobs().filter(|(_, state)| {
-            matches!(state, JobState::Running(_) | JobState::Suspended { .. })
+        let suspended = self.oracle.jobs().filter(|(job, state)| {
+            schedd_of(job.cluster) == s
+                && matches!(state, JobState::Running(_) | JobState::Suspended { .. })
                 && state.running().is_some_and(|running| running.pause.suspend)
         });
         let jobs: Vec<Selector> = suspended.map(|(job, _)| Selector::Job(job)).collect();
@@ -228,7 +240,7 @@ impl World {
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: select.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(ticket, by, AskSchedd::Act { action, select });
+        self.ask(s, ticket, by, AskSchedd::Act { action, select });
     }
 
     fn action(&mut self) -> Action {
@@ -247,11 +259,12 @@ impl World {
         }
     }
 
-    fn selection(&mut self) -> Select {
+    /// Some jobs, and the schedd that has them.
+    fn selection(&mut self) -> (usize, Select) {
         let known = self.users.known_cluster(&mut self.rng);
         let (cluster, procs) = known.unwrap_or((ClusterId(1), 1));
         let proc = u32::try_from(self.rng.below(u64::from(procs))).unwrap_or(0);
-        match self.rng.below(20) {
+        let select = match self.rng.below(20) {
             0 => Select::All,
             1 => Select::Constraint(
                 "JobStatus == 2".parse().unwrap_or_else(|error| panic!("a constraint: {error}")),
@@ -264,7 +277,8 @@ impl World {
                 Selector::Cluster(ClusterId(9999)),
             ]),
             _ => Select::Any(vec![Selector::Job(JobId::new(cluster.0, proc))]),
-        }
+        };
+        (schedd_of(cluster), select)
     }
 
     fn look_at_queue(&mut self) {
@@ -275,7 +289,8 @@ impl World {
             AskSchedd::QueryJobs(Query::of(Select::All))
         };
         let ticket = self.users.ticket(Purpose::Look);
-        self.ask(ticket, by, ask);
+        let s = self.rng.index(self.schedds.len());
+        self.ask(s, ticket, by, ask);
     }
 
     /// An answer reaches its user, or the connection broke.

@@ -35,7 +35,7 @@ pub(crate) struct World {
     pub(crate) agenda: Agenda<Event>,
     pub(crate) net: Net,
     pub(crate) processes: BTreeMap<Daemon, Process>,
-    pub(crate) schedd: ScheddHost,
+    pub(crate) schedds: Vec<ScheddHost>,
     pub(crate) negotiator: NegotiatorHost,
     pub(crate) machines: Vec<Machine>,
     pub(crate) users: Users,
@@ -59,13 +59,15 @@ impl World {
         let scenario = setup.directed.and_then(Scenario::of);
         let drawn = workload::machines(&mut rng);
         let machines = scenario.as_ref().map_or(drawn, |scenario| scenario.machines.clone());
+        // Two or three schedds that share the machines, in half of the worlds.
+        let schedds = if scenario.is_some() { 1 } else { rng.pick(&[1, 1, 2, 3]) };
         let clock = |rng: &mut Rng| HostClock::new(drift(rng));
         let mut world = Self {
             now: 0,
             agenda: Agenda::new(),
-            net: Net::new(machines.len()),
+            net: Net::new(schedds, machines.len()),
             processes: BTreeMap::new(),
-            schedd: ScheddHost::new(clock(&mut rng)),
+            schedds: (0..schedds).map(|s| ScheddHost::new(s, clock(&mut rng))).collect(),
             negotiator: NegotiatorHost::new(clock(&mut rng)),
             users: Users::new(&mut rng),
             faults: match scenario {
@@ -94,8 +96,9 @@ impl World {
     fn begin(&mut self) {
         let machines = 0..self.machines.len();
         let hosts = machines.clone().flat_map(|m| [Daemon::Launcher(m), Daemon::Startd(m)]);
+        let schedds = (0..self.schedds.len()).map(Daemon::Schedd);
         let daemons: Vec<Daemon> =
-            [Daemon::Negotiator, Daemon::Schedd].into_iter().chain(hosts).collect();
+            [Daemon::Negotiator].into_iter().chain(schedds).chain(hosts).collect();
         for daemon in daemons {
             self.processes.insert(daemon, Process::default());
             let at = self.rng.below(SECOND / 10);
@@ -103,7 +106,9 @@ impl World {
         }
         if self.faults.is_chaotic() {
             for m in machines {
-                self.net.link(Link::ScheddStartd(m)).chaotic = true;
+                for s in 0..self.schedds.len() {
+                    self.net.link(Link::ScheddStartd(s, m)).chaotic = true;
+                }
             }
         }
         if self.scenario.is_some() {
@@ -133,7 +138,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Batch { daemon, life } => self.batch(daemon, life),
-            Event::Committed { life } => self.schedd_committed(life),
+            Event::Committed { schedd, life } => self.schedd_committed(schedd, life),
             Event::Start(daemon) => self.start(daemon),
             Event::Dial(link) => self.dial(link),
             Event::Arrive { conn, to, seen } => self.arrive(conn, to, seen),
@@ -163,7 +168,7 @@ impl World {
             process.awake(self.now);
         }
         match daemon {
-            Daemon::Schedd => self.schedd_batch(),
+            Daemon::Schedd(s) => self.schedd_batch(s),
             Daemon::Negotiator => self.negotiator_batch(),
             Daemon::Startd(m) => self.startd_batch(m),
             // It acts on each order at once.

@@ -53,12 +53,12 @@ fn a_final_record_that_is_written_twice_is_caught() {
     check(Plant::FinalTwice, 0..5, "the record makes it");
 }
 
-/// A bug inside a core is caught in its directed world, within the first so many seeds, by the rule that it breaks.
+/// A bug inside a core is caught in its directed world, within the first so many seeds, by one of the rules that it breaks.
 const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::NoMargin, 10, "and lives"),
     (Bug::LostRequeue, 3, "is idle, can run: true"),
     (Bug::AttemptNotCounted, 3, "has attempt 1 after 1"),
-    (Bug::TokenForgotten, 3, "its token is another cluster's"),
+    (Bug::TokenForgotten, 3, "a restart would find [(SubmitToken|its token is another cluster's"),
     (Bug::FactorySkips, 3, "has 5 jobs"),
     (Bug::ClassForgets, 3, "the rows make"),
     (Bug::EndForgotten, 3, "is Running"),
@@ -83,7 +83,8 @@ fn each_bug_inside_a_core_is_caught() {
         let plant = Some(Plant::Inside(*bug));
         let failed = first_failure(0..*seeds, Options { plant, ..Options::default() });
         let found = failed.map(|failed| (failed.seed, failed.what));
-        if !found.as_ref().is_some_and(|(_, what)| what.contains(rule)) {
+        if !found.as_ref().is_some_and(|(_, what)| rule.split('|').any(|rule| what.contains(rule)))
+        {
             missed.push(format!("{bug:?}: {found:?} does not say '{rule}'"));
         }
     }
@@ -97,4 +98,16 @@ fn the_directed_worlds_are_sound_without_their_bugs() {
         let failed = first_failure(0..5, Options { directed, ..Options::default() });
         assert_eq!(failed.map(|failed| failed.to_string()), None, "{bug:?}");
     }
+}
+
+/// Two accidents that nothing mends yet. What they lead to is known and written down (docs/simulator.md); these tests say when it is no
+/// longer so.
+#[test]
+fn an_older_queue_that_is_put_back_runs_a_job_twice() {
+    check(Plant::OlderQueue, 0..5, "is executed");
+}
+
+#[test]
+fn a_guest_that_is_paused_for_longer_than_the_margin_runs_a_job_twice() {
+    check(Plant::PausedGuest, 0..5, "and lives");
 }

@@ -40,7 +40,7 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Fuzzes the entry points of the ClassAd language with mutated texts of the corpus: `fuzz [TARGET] --seconds N --seed N`.
+    /// Fuzzes every reader of what others have written with mutated texts of the corpus: `fuzz [TARGET] --seconds N --seed N`.
     Fuzz {
         /// For the fuzzer.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,4 +1,4 @@
-//! Fuzzes the entry points of the ClassAd language: `cargo xtask fuzz [TARGET] --seconds N` calls it.
+//! Fuzzes every reader of what others have written: `cargo xtask fuzz [TARGET] --seconds N` calls it.
 //!
 //! An input that a target panics on, or that takes too long, is printed with the seed and case that make it again.
 
@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use updraft_tests::fuzz::TARGETS;
 use updraft_tests::fuzz::mutate::Corpus;
-use updraft_tests::fuzz::targets::{TARGETS, Target};
+use updraft_tests::fuzz::targets::Target;
 
 /// Far less stack than any thread of a daemon has.
 const STACK_BYTES: usize = 256 << 10;
@@ -36,13 +37,13 @@ struct Cli {
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let chosen: Vec<(&str, Target)> = TARGETS
+    let chosen: Vec<(&str, Target, fn() -> Corpus)> = TARGETS
         .iter()
-        .filter(|(name, _)| cli.target.as_deref().is_none_or(|wanted| wanted == *name))
+        .filter(|(name, ..)| cli.target.as_deref().is_none_or(|wanted| wanted == *name))
         .copied()
         .collect();
     if chosen.is_empty() {
-        let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = TARGETS.iter().map(|(name, ..)| *name).collect();
         bail!("there is no such target; there are {}", names.join(", "));
     }
     let small = std::thread::Builder::new().stack_size(STACK_BYTES);
@@ -52,10 +53,10 @@ fn main() -> Result<ExitCode> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a fuzzer runs for a time and finds what is slow")]
-fn run(cli: &Cli, chosen: &[(&str, Target)]) -> u64 {
-    let corpus = Corpus::new();
+fn run(cli: &Cli, chosen: &[(&str, Target, fn() -> Corpus)]) -> u64 {
     let mut failures = 0;
-    for (name, target) in chosen {
+    for (name, target, corpus) in chosen {
+        let corpus = corpus();
         let start = Instant::now();
         let (mut cases, mut slowest) = (0, Duration::ZERO);
         let mut failed = 0;

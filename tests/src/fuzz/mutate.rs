@@ -1,5 +1,8 @@
 //! Inputs for the fuzz targets: texts of the corpus, changed at random, from a seed.
 
+use std::fs;
+use std::path::Path;
+
 use classad::ClassAd;
 
 use crate::classad_oracle::generate::{Chance, question};
@@ -94,12 +97,52 @@ const PIECES: &[&str] = &[
     "\u{b}",
 ];
 
+/// Settings of every form.
+const CONFIGURATIONS: &[&str] = &[
+    "A = 1\nB = $(A) $(C:2)\nSCHEDD.A = $INT(A)\nif defined A\n  C = $ENV(HOME)\nelse\nendif\n",
+    "use ROLE : Personal\ninclude : /etc/more\nLIST @=end\n a\n b\n@end\n",
+    "NEGOTIATOR_INTERVAL = 60\n# a comment\nSTART = TARGET.Owner == \"a\" \\\n  && TRUE\n",
+];
+
 /// The texts that inputs are made from.
 pub struct Corpus(Vec<Vec<u8>>);
 
 impl Corpus {
+    /// Of this folder, every file.
+    fn of_folder(folder: &str) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = files.map(|file| file.path()).filter(|p| p.is_file()).collect();
+        paths.sort();
+        paths.iter().filter_map(|path| fs::read(path).ok()).collect()
+    }
+
+    /// Submit descriptions, right and wrong ones.
+    pub fn of_descriptions() -> Corpus {
+        let mut texts = Self::of_folder("../grammar/corpus/submit/ok");
+        texts.extend(Self::of_folder("../grammar/corpus/submit/err"));
+        Corpus(texts)
+    }
+
+    /// Configurations; descriptions are written in the same language.
+    pub fn of_configurations() -> Corpus {
+        let Corpus(mut texts) = Self::of_descriptions();
+        texts.extend(CONFIGURATIONS.iter().map(|text| text.as_bytes().to_vec()));
+        Corpus(texts)
+    }
+
+    /// Event logs as HTCondor and we write them.
+    pub fn of_event_logs() -> Corpus {
+        Corpus(Self::of_folder("../crates/model/tests/userlog"))
+    }
+
+    /// Messages of the wire.
+    pub fn of_messages() -> Corpus {
+        Corpus(super::readers::some_messages())
+    }
+
     /// The corpus of the grammar, and generated expressions with their ads in every format.
-    pub fn new() -> Corpus {
+    pub fn of_classads() -> Corpus {
         let mut texts: Vec<Vec<u8>> = Vec::new();
         for lines in [
             include_str!("../../../grammar/corpus/classad/ok.txt"),
@@ -162,11 +205,5 @@ impl Corpus {
                 input.splice(at..at, piece.bytes());
             }
         }
-    }
-}
-
-impl Default for Corpus {
-    fn default() -> Corpus {
-        Corpus::new()
     }
 }

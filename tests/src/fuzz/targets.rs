@@ -13,18 +13,6 @@ use classad::{ClassAd, Env, Expr, matches, rank, requirements_hold, words};
 /// One target: takes any bytes.
 pub type Target = fn(&[u8]);
 
-/// Every target, by name.
-pub const TARGETS: &[(&str, Target)] = &[
-    ("classad_expression", expression),
-    ("classad_ad_text", ad_text),
-    ("classad_interchange", interchange),
-    ("classad_message", message),
-    ("classad_evaluate", evaluate),
-    ("classad_compiled", compiled),
-    ("classad_calculator", calculator),
-    ("classad_words", command_words),
-];
-
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -44,7 +44,7 @@ impl HostClock {
         let world_ms = i64::try_from(at / MILLISECOND).unwrap_or(i64::MAX);
         Now {
             wall: Timestamp::from_millis(WALL_MS + self.wall_offset_ms + world_ms),
-            boot_ms: self.uptime_ms + self.counted(at - self.booted) / MILLISECOND,
+            boot_ms: self.uptime_ms + self.counted(at.saturating_sub(self.booted)) / MILLISECOND,
         }
     }
 
@@ -69,6 +69,12 @@ impl HostClock {
     pub(crate) fn reboot(&mut self, at: Micros) {
         self.booted = at;
         self.uptime_ms = BOOT_MS;
+    }
+
+    /// The host is a guest that its hypervisor pauses: its boot clock stands still until then, and the world goes on.
+    pub(crate) fn pause(&mut self, from: Micros, until: Micros) {
+        self.uptime_ms = self.now(from).boot_ms;
+        self.booted = until;
     }
 
     fn counted(&self, elapsed: Micros) -> u64 {
@@ -101,6 +107,16 @@ mod tests {
         let after = clock.now(5 * SECOND);
         assert_eq!(before.boot_ms, after.boot_ms);
         assert_eq!(before.wall.as_secs() - after.wall.as_secs(), 3600);
+    }
+
+    #[test]
+    fn the_boot_clock_of_a_paused_guest_stands_still() {
+        let mut clock = HostClock::new(0);
+        clock.pause(10 * SECOND, 70 * SECOND);
+        let boot_ms = |at| clock.now(at).boot_ms;
+        assert_eq!(boot_ms(10 * SECOND), boot_ms(70 * SECOND));
+        assert_eq!(boot_ms(70 * SECOND) + 1000, boot_ms(71 * SECOND));
+        assert_eq!(clock.moment_of(UPTIME_MS + 11_000), 71 * SECOND);
     }
 
     #[test]

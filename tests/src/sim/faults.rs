@@ -9,6 +9,9 @@ use super::life::CrashPoint;
 use super::rng::Rng;
 use super::world::World;
 
+/// What the margin of the shortest lease has left beside the longest kill and two clocks that differ by all that is allowed.
+const LONGEST_PAUSE: Micros = 1500 * MILLISECOND;
+
 #[derive(Debug)]
 pub(crate) struct Faults {
     kinds: Vec<Kind>,
@@ -44,9 +47,11 @@ enum Kind {
     WallClock,
     /// Transfers of files go wrong for a while.
     Files,
+    /// A hypervisor pauses a guest, for less than leases allow for.
+    Pause,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Crash,
     Kind::CrashInBatch,
     Kind::Break,
@@ -58,6 +63,7 @@ const KINDS: [Kind; 11] = [
     Kind::LostKeeper,
     Kind::WallClock,
     Kind::Files,
+    Kind::Pause,
 ];
 
 impl Faults {
@@ -148,6 +154,7 @@ impl World {
                 let trouble = self.rng.between(SECOND, 60 * SECOND);
                 self.faults.files_until = self.now + trouble;
             }
+            Kind::Pause => self.pause_some(),
         }
         let pause = self.rng.between(1, 2 * self.faults.pace);
         self.agenda.put(self.now + pause, Event::Fault);
@@ -236,6 +243,21 @@ impl World {
             let key = self.rng.pick(&alive);
             self.lose_keeper(m, key);
         }
+    }
+
+    fn pause_some(&mut self) {
+        let m = self.rng.index(self.machines.len());
+        // Once: what is paused again and again adds up to more than the margin of one lease.
+        if self.machines[m].paused_until == 0 {
+            let time = self.rng.between(1, LONGEST_PAUSE);
+            self.pause(m, time);
+        }
+    }
+
+    pub(crate) fn pause(&mut self, m: usize, time: Micros) {
+        let until = self.now + time;
+        self.machines[m].clock.pause(self.now, until);
+        self.machines[m].paused_until = until;
     }
 
     fn set_some_clock(&mut self) {

@@ -7,7 +7,7 @@ use classad::ClassAd;
 use model::{MachineName, Resources};
 use startd::core::{LauncherRun, RunKey};
 
-use super::clock::HostClock;
+use super::clock::{HostClock, Micros};
 use super::launcher::Kept;
 use super::rng::Rng;
 use super::startd::StartdHost;
@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) kind: MachineKind,
     pub(crate) clock: HostClock,
     pub(crate) on: bool,
+    /// Until when its hypervisor does not let it run.
+    pub(crate) paused_until: Micros,
     /// Counts its boots: a process of an earlier one is gone.
     pub(crate) boot: u32,
     pub(crate) startd: StartdHost,
@@ -40,6 +42,7 @@ impl Machine {
             kind,
             clock,
             on: true,
+            paused_until: 0,
             boot: 1,
             startd,
             runs: BTreeMap::new(),

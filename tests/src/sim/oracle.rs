@@ -22,6 +22,7 @@ use super::schedd::{LOCAL_MOST, SCHEDULER_MOST, schedd_of};
 use super::store::Store;
 use super::workload;
 
+#[derive(Clone)]
 pub(crate) struct Oracle {
     machines: Vec<(MachineName, Resources)>,
     given: BTreeSet<RunKey>,
@@ -41,7 +42,7 @@ pub(crate) struct Oracle {
 }
 
 /// A program that really ran.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Execution {
     machine: usize,
     slot: String,
@@ -57,7 +58,7 @@ struct Execution {
     program: Option<ProgramEnd>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Submitted {
     owner: UserName,
     procs: u32,
@@ -70,7 +71,7 @@ struct Submitted {
 }
 
 /// A job as the record tells it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Life {
     state: JobState,
     last: Attempt,
@@ -96,6 +97,12 @@ impl Oracle {
             said: BTreeSet::new(),
             finals: 0,
         }
+    }
+
+    /// The record is what it was at that time; what happened has happened.
+    pub(crate) fn forget_back_to(&mut self, then: Self) {
+        let now = std::mem::replace(self, then);
+        (self.given, self.executions, self.live) = (now.given, now.executions, now.live);
     }
 
     // What really happens.

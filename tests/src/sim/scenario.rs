@@ -11,6 +11,7 @@ use proto::client::Action;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Daemon, Event, Link, Side};
+use super::life::Death;
 use super::machine::MachineKind;
 use super::plant::Plant;
 use super::workload::{SIM_END, SIM_FILES_MS, SIM_IGNORES_TERM, SIM_RUN_MS};
@@ -55,6 +56,12 @@ enum Deed {
     SubmitAgain,
     Act(Action),
     Crash(Daemon),
+    /// Somebody copies the queue of the first schedd.
+    Keep,
+    /// He puts the copy in the place of the queue, and the schedd starts on it.
+    PutBack,
+    /// The first machine is paused for so long.
+    Pause(Micros),
     /// The first machine is off for some seconds.
     Reboot,
     /// Nothing reaches these ends of the first machine's link to the schedd for so long; the connection survives.
@@ -63,92 +70,92 @@ enum Deed {
     Cut(Micros),
 }
 
-use Deed::{Act, Block, Crash, Cut, Reboot, Submit, SubmitAgain};
+use Deed::{Act, Block, Crash, Cut, Keep, Pause, PutBack, Reboot, Submit, SubmitAgain};
 use When::{After, Fetching, Final, Live, Storing};
 
 impl Scenario {
     /// The world that shows this bug. Those around the cores show in any world.
     pub(crate) fn of(plant: Plant) -> Option<Self> {
-        let Plant::Inside(bug) = plant else { return None };
-        let one = vec![machine(0, 4)];
-        let (machines, steps) = match bug {
-            Bug::NoMargin => (
-                one,
-                vec![
-                    submit(job(FOR_EVER_MS).with(SIM_IGNORES_TERM, true).procs(4)),
-                    (Live(4), Cut(2 * MINUTE)),
-                    (After(3 * MINUTE), Act(remove())),
-                ],
-            ),
-            Bug::LostRequeue => {
-                (one, vec![submit(job(5000)), (Live(1), Act(Action::Vacate { fast: true }))])
-            }
-            Bug::AttemptNotCounted => (one, vec![submit(job(5000)), (Live(1), Reboot)]),
-            Bug::TokenForgotten => (
-                one,
-                vec![
-                    submit(job(100)),
-                    (Live(1), Crash(Daemon::Schedd(0))),
-                    (After(4 * SECOND), SubmitAgain),
-                ],
-            ),
-            Bug::FactorySkips | Bug::ClassForgets => {
-                let factory = job(500).with(attr::JOB_MATERIALIZE_LIMIT, 2).procs(5);
-                (one, vec![submit(factory)])
-            }
-            Bug::EndForgotten => (one, vec![submit(job(5000)), (Live(1), Cut(12 * SECOND))]),
-            Bug::StopNotRepeated => (
-                one,
-                vec![
-                    submit(job(FOR_EVER_MS)),
-                    (Live(1), Cut(12 * SECOND)),
-                    (After(SECOND), Act(hold())),
-                ],
-            ),
-            Bug::PlaceNotFreed => {
-                let beside = job(500).with(attr::JOB_UNIVERSE, Universe::Local.number());
-                (one, vec![submit(beside.procs(5))])
-            }
-            Bug::SlotTwice => (one, vec![submit(job(20_000).procs(2))]),
-            Bug::EndBeforeStored => (one, vec![submit(job(500).travels())]),
-            Bug::StopForgotten => {
-                (one, vec![submit(job(FOR_EVER_MS).travels()), (Fetching, Act(hold()))])
-            }
-            Bug::SlotFreedWhileStoring => (
-                one,
-                vec![
-                    submit(job(FOR_EVER_MS).travels()),
-                    (Live(1), Cut(2 * MINUTE)),
-                    (After(3 * MINUTE), Act(remove())),
-                ],
-            ),
-            Bug::StoringForgotten => {
-                (one, vec![submit(job(500).travels()), (Storing, Crash(Daemon::Startd(0)))])
-            }
-            Bug::LeaseFromReceipt => (
-                one,
-                vec![
-                    submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
-                    // The schedd echoes a beat; the echo is long under way, and no beat after it arrives.
-                    (Live(1), Block(&[Side::Listener], 35 * SECOND)),
-                    (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
-                    (After(4 * MINUTE), Act(remove())),
-                ],
-            ),
-            Bug::DeviceTwice => {
-                let armed = job(20_000).with("RequestArm", 1).procs(2);
-                (one, vec![submit(armed)])
-            }
-            Bug::LimitNotCounted => {
-                let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
-                (one, vec![submit(limited()), (Live(1), submit(limited()).1)])
-            }
-            Bug::ReasonForgotten => {
-                let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
-                (one, vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)])
-            }
+        let machines = vec![machine(0, 4)];
+        let steps = match plant {
+            Plant::Inside(bug) => steps_for(bug),
+            Plant::OlderQueue => vec![
+                submit(job(FOR_EVER_MS)),
+                (After(50 * MILLISECOND), Keep),
+                (Live(1), PutBack),
+                (After(4 * MINUTE), Act(remove())),
+            ],
+            Plant::PausedGuest => vec![
+                submit(job(FOR_EVER_MS)),
+                (Live(1), Pause(2 * MINUTE)),
+                (After(4 * MINUTE), Act(remove())),
+            ],
+            Plant::TwoRuns
+            | Plant::LostSubmit
+            | Plant::SlotNeverFreed
+            | Plant::AnswerBeforeCommit
+            | Plant::FinalTwice => return None,
         };
         Some(Self { machines, steps })
+    }
+}
+
+fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
+        Bug::NoMargin => vec![
+            submit(job(FOR_EVER_MS).with(SIM_IGNORES_TERM, true).procs(4)),
+            (Live(4), Cut(2 * MINUTE)),
+            (After(3 * MINUTE), Act(remove())),
+        ],
+        Bug::LostRequeue => vec![submit(job(5000)), (Live(1), Act(Action::Vacate { fast: true }))],
+        Bug::AttemptNotCounted => vec![submit(job(5000)), (Live(1), Reboot)],
+        Bug::TokenForgotten => vec![
+            submit(job(100)),
+            (Live(1), Crash(Daemon::Schedd(0))),
+            (After(4 * SECOND), SubmitAgain),
+        ],
+        Bug::FactorySkips | Bug::ClassForgets => {
+            vec![submit(job(500).with(attr::JOB_MATERIALIZE_LIMIT, 2).procs(5))]
+        }
+        Bug::EndForgotten => vec![submit(job(5000)), (Live(1), Cut(12 * SECOND))],
+        Bug::StopNotRepeated => vec![
+            submit(job(FOR_EVER_MS)),
+            (Live(1), Cut(12 * SECOND)),
+            (After(SECOND), Act(hold())),
+        ],
+        Bug::PlaceNotFreed => {
+            let beside = job(500).with(attr::JOB_UNIVERSE, Universe::Local.number());
+            vec![submit(beside.procs(5))]
+        }
+        Bug::SlotTwice => vec![submit(job(20_000).procs(2))],
+        Bug::EndBeforeStored => vec![submit(job(500).travels())],
+        Bug::StopForgotten => {
+            vec![submit(job(FOR_EVER_MS).travels()), (Fetching, Act(hold()))]
+        }
+        Bug::SlotFreedWhileStoring => vec![
+            submit(job(FOR_EVER_MS).travels()),
+            (Live(1), Cut(2 * MINUTE)),
+            (After(3 * MINUTE), Act(remove())),
+        ],
+        Bug::StoringForgotten => {
+            vec![submit(job(500).travels()), (Storing, Crash(Daemon::Startd(0)))]
+        }
+        Bug::LeaseFromReceipt => vec![
+            submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
+            // The schedd echoes a beat; the echo is long under way, and no beat after it arrives.
+            (Live(1), Block(&[Side::Listener], 35 * SECOND)),
+            (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
+            (After(4 * MINUTE), Act(remove())),
+        ],
+        Bug::DeviceTwice => vec![submit(job(20_000).with("RequestArm", 1).procs(2))],
+        Bug::LimitNotCounted => {
+            let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
+            vec![submit(limited()), (Live(1), submit(limited()).1)]
+        }
+        Bug::ReasonForgotten => {
+            let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
+            vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
+        }
     }
 }
 
@@ -250,6 +257,9 @@ impl World {
             SubmitAgain => self.submit_again(),
             Act(action) => self.act_on_all(action),
             Crash(daemon) => self.crash(daemon),
+            Keep => self.kept = Some((self.schedds[0].store.clone(), self.oracle.clone())),
+            PutBack => self.put_back(),
+            Pause(time) => self.pause(0, time),
             Reboot => {
                 self.power_off(0);
                 self.agenda.put(self.now + 5 * SECOND, Event::PowerOn { machine: 0 });
@@ -266,5 +276,14 @@ impl World {
                 self.break_link(link);
             }
         }
+    }
+
+    /// The queue is what it was, and so is the record; what executes is what executes.
+    fn put_back(&mut self) {
+        let Some((store, oracle)) = self.kept.take() else { return };
+        self.kill(Daemon::Schedd(0), Death::Process);
+        self.schedds[0].store = store;
+        self.oracle.forget_back_to(oracle);
+        self.agenda.put(self.now + SECOND, Event::Start(Daemon::Schedd(0)));
     }
 }

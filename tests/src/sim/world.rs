@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use super::agenda::Agenda;
 use super::clock::{HostClock, MAX_DRIFT_PPM, Micros, SECOND};
-use super::event::{Daemon, Event, Link};
+use super::event::{Daemon, Event, Link, Side};
 use super::faults::Faults;
 use super::life::Process;
 use super::machine::Machine;
@@ -17,6 +17,7 @@ use super::plant::Plant;
 use super::rng::Rng;
 use super::scenario::Scenario;
 use super::schedd::ScheddHost;
+use super::store::Store;
 use super::users::Users;
 use super::workload;
 
@@ -44,6 +45,8 @@ pub(crate) struct World {
     pub(crate) plant: Option<Plant>,
     /// What happens, if that is directed.
     pub(crate) scenario: Option<Scenario>,
+    /// A copy of the first schedd's queue, and what was on the record then.
+    pub(crate) kept: Option<(Store, Oracle)>,
     /// The first thing that was wrong.
     pub(crate) violation: Option<String>,
     /// Since when nothing goes wrong any more.
@@ -78,6 +81,7 @@ impl World {
             machines: Vec::new(),
             plant: setup.plant,
             scenario,
+            kept: None,
             violation: None,
             calm_since: None,
             settled: false,
@@ -135,7 +139,30 @@ impl World {
         self.violation.is_none()
     }
 
+    /// When the event can happen, if the machine that it is about is paused.
+    fn waits_until(&self, event: &Event) -> Option<Micros> {
+        let of = |daemon: Daemon| match daemon {
+            Daemon::Startd(m) | Daemon::Launcher(m) => Some(m),
+            Daemon::Schedd(_) | Daemon::Negotiator => None,
+        };
+        let machine = match event {
+            Event::Batch { daemon, .. } | Event::Start(daemon) => of(*daemon),
+            Event::Process { machine, .. } | Event::Measure { machine, .. } => Some(*machine),
+            Event::Arrive { conn, to, .. } => {
+                self.net.conns.get(conn).and_then(|conn| of(conn.link.end(*to)))
+            }
+            Event::Dial(link) => of(link.end(Side::Dialer)),
+            _ => None,
+        };
+        let until = self.machines[machine?].paused_until;
+        (until > self.now).then_some(until)
+    }
+
     fn happen(&mut self, event: Event) {
+        if let Some(until) = self.waits_until(&event) {
+            self.agenda.put(until, event);
+            return;
+        }
         match event {
             Event::Batch { daemon, life } => self.batch(daemon, life),
             Event::Committed { schedd, life } => self.schedd_committed(schedd, life),

@@ -168,7 +168,8 @@ fn split_time(line: &str) -> Option<(&str, &str)> {
     let end = if line[..first].contains('T') {
         first
     } else {
-        line[first + 1..].find(' ').map_or(line.len(), |at| first + 1 + at)
+        let second = line.get(first + 1..).unwrap_or_default();
+        second.find(' ').map_or(line.len(), |at| first + 1 + at)
     };
     Some((&line[..end], line.get(end + 1..).unwrap_or_default()))
 }

@@ -80,7 +80,7 @@ impl Entries<'_> {
         let first = lines.first().copied().unwrap_or_default();
         let read = || {
             let head = read_head(first, self.zone, self.year)?;
-            let event = read_event(head.number, head.rest, &lines[1..])?;
+            let event = read_event(head.number, head.rest, lines.get(1..)?)?;
             Some(LogEntry { id: head.id, at: head.at, event })
         };
         read().ok_or_else(|| LogError { line, text: first.to_owned() })

@@ -65,7 +65,7 @@ impl Mishap {
 }
 
 /// What was really done for the files of runs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Files {
     /// Where runs are whose files travel.
     places: BTreeMap<RunKey, Place>,
@@ -81,7 +81,7 @@ pub(crate) struct Files {
     coming: BTreeMap<ClaimId, RunKey>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Place {
     machine: usize,
     run: RunId,

@@ -103,6 +103,7 @@ impl Oracle {
     pub(crate) fn forget_back_to(&mut self, then: Self) {
         let now = std::mem::replace(self, then);
         (self.given, self.executions, self.live) = (now.given, now.executions, now.live);
+        self.files = now.files;
     }
 
     // What really happens.

@@ -619,12 +619,9 @@ fn listen_to_clients(config: &Config) -> Result<UnixListener, Error> {
         Identity::Own => 0o600,
         Identity::Users { .. } => 0o666,
     };
-    let (folder, name) = match (config.socket.parent(), config.socket.file_name()) {
-        (Some(folder), Some(name)) => (folder, name),
-        (None, _) | (_, None) => {
-            let source = io::Error::from(io::ErrorKind::InvalidInput);
-            return Err(start_up("listen on", &config.socket)(source));
-        }
+    let (Some(folder), Some(name)) = (config.socket.parent(), config.socket.file_name()) else {
+        let source = io::Error::from(io::ErrorKind::InvalidInput);
+        return Err(start_up("listen on", &config.socket)(source));
     };
     let listener = listen_in(folder, name)?;
     fs::set_permissions(&config.socket, Permissions::from_mode(mode))

@@ -120,15 +120,12 @@ pub enum AskSchedd {
 /// What a client may ask a negotiator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AskNegotiator {
-    /// Machine ads.
     QueryMachines(Query),
-    /// Everybody's account.
     Accounts,
     /// Changes accounts, for who may do everything.
     EditAccounts {
         /// Whose; everybody's if not given.
         user: Option<UserName>,
-        /// How.
         edit: AccountEdit,
     },
     /// Who it is.

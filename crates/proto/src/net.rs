@@ -118,7 +118,6 @@ impl Peer {
         }
     }
 
-    /// Its user.
     pub fn user(&self) -> UserName {
         match &self.identity {
             Identity::Local { user, .. } => user.clone(),

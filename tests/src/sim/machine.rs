@@ -31,7 +31,6 @@ pub(crate) struct Machine {
     pub(crate) startd: StartdHost,
     /// What the launcher keeps; it survives launcher and startd.
     pub(crate) runs: BTreeMap<RunKey, Kept>,
-    /// Scratch folders.
     pub(crate) scratch: BTreeSet<RunKey>,
 }
 

@@ -195,7 +195,7 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
         let_files_travel(rng, &mut ad);
     }
     if rng.percent(5) {
-        ad.set(attr::DEFERRAL_TIME, expr(rng.pick(&["QDate", "QDate + 5", "QDate + 30"])));
+        ad.set(attr::DEFERRAL_TIME, expr(rng.pick(&[attr::Q_DATE, "QDate + 5", "QDate + 30"])));
         ad.set(attr::DEFERRAL_WINDOW, rng.pick(&[1_000_000, 1_000_000, 10]));
     }
     ad.set(attr::USER_LOG, "/home/user/job.log");

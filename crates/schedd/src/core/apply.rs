@@ -13,7 +13,7 @@ use model::{
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
-use crate::core::policy::policy;
+use crate::core::policy::at_end;
 use crate::core::runs::beside::RUN_AGAIN;
 use crate::core::runs::matching::told_of;
 use crate::core::runs::over::backoff;
@@ -202,12 +202,12 @@ impl Core {
         self.enter(id, &next, backoff_until_ms.max(self.waits_until(at, id)));
         match event {
             JobEvent::RunAuthorised { attempt, claim, .. } => {
-                let lease_s = self.job(id).map_or(0, |job| policy::lease_s(job, at));
+                let lease_s = self.job(id).map_or(0, |job| at_end::lease_s(job, at));
                 self.occupy(*claim, RunId { job: id, attempt: *attempt }, lease_s, change);
             }
             JobEvent::RunOver { .. } => {
                 if let Some(running) = state.running() {
-                    let keep = self.job(id).and_then(|job| policy::keep_claim(job, at));
+                    let keep = self.job(id).and_then(|job| at_end::keep_claim(job, at));
                     self.vacate(at, running.claim, keep, change);
                 }
             }

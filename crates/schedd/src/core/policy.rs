@@ -1,6 +1,6 @@
 //! What policies of jobs and of the administrator say about a job. Knows neither claims nor users' commands.
 
+pub(crate) mod at_end;
 pub(crate) mod dependencies;
 pub(crate) mod periodic;
-pub(crate) mod policy;
 pub(crate) mod system;

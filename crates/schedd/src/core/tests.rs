@@ -737,16 +737,18 @@ fn what_nobody_would_do_is_refused_and_not_ignored() {
 
 /// The names of the entries of a batch.
 fn entries(batch: &Batch) -> Vec<&'static str> {
-    let name = |event: &UserLogEvent| match event {
-        UserLogEvent::FileTransfer { step, .. } => match step {
-            TransferStep::InputQueued => "040 input queued",
-            TransferStep::InputStarted => "040 input started",
-            TransferStep::InputFinished => "040 input finished",
-            TransferStep::OutputQueued => "040 output queued",
-            TransferStep::OutputStarted => "040 output started",
-            TransferStep::OutputFinished => "040 output finished",
-        },
-        other => match other.number() {
+    let name = |event: &UserLogEvent| {
+        if let UserLogEvent::FileTransfer { step, .. } = event {
+            return match step {
+                TransferStep::InputQueued => "040 input queued",
+                TransferStep::InputStarted => "040 input started",
+                TransferStep::InputFinished => "040 input finished",
+                TransferStep::OutputQueued => "040 output queued",
+                TransferStep::OutputStarted => "040 output started",
+                TransferStep::OutputFinished => "040 output finished",
+            };
+        }
+        match event.number() {
             0 => "000",
             1 => "001",
             3 => "003",
@@ -770,7 +772,7 @@ fn entries(batch: &Batch) -> Vec<&'static str> {
             38 => "038",
             46 => "046",
             number => panic!("event {number} is none of the schedd's"),
-        },
+        }
     };
     batch.log.iter().map(|entry| name(&entry.event)).collect()
 }

@@ -9,9 +9,9 @@ use std::str::FromStr;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::mark::{self, Mark, Unfit};
 use super::server::QUEUE_FILE;
-use super::store::{GENERATION, READ_GENERATION, READ_LAST_EVENT, WRITE_GENERATION};
+use crate::shell::mark::{self, Mark, Unfit};
+use crate::shell::store::{GENERATION, READ_GENERATION, READ_LAST_EVENT, WRITE_GENERATION};
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]

@@ -15,13 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::history::History;
-use super::places::{Place, Places};
 use super::recent::Recent;
 use super::spool::Spool;
 use super::store::StoreError;
 use crate::core::{Actor, Input, SpoolStep};
 use crate::shell::engine::{EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
+use crate::shell::places::{Place, Places};
 
 /// Requests that may wait while one is answered: commands ask one thing after the other.
 const PIPELINED: usize = 2;

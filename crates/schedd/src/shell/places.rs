@@ -17,7 +17,6 @@ const CONNECTIONS: usize = 4096;
 /// of waking for every one.
 const PAUSE_PER_FOLLOWER: Duration = Duration::from_micros(100);
 
-/// The latest.
 const PAUSE_MOST: Duration = Duration::from_millis(100);
 
 /// So few are told at once.

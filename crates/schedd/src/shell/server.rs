@@ -105,6 +105,16 @@ pub enum Error {
     Random(#[source] getrandom::Error),
 }
 
+fn say_what_is_loaded(schedd: &str, store: &Store, loaded: &Loaded) {
+    tracing::info!(
+        schedd,
+        last_event = loaded.last_seq,
+        generation = store.generation(),
+        logs = loaded.outbox_logs.len(),
+        "loaded the queue"
+    );
+}
+
 /// Runs a schedd until `shutdown` is ready. What was committed by then is all that matters: nothing else is saved.
 ///
 /// # Errors
@@ -120,13 +130,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     in_order(&spool, &core);
     let history = History::new(store.reader(), core_config);
     let rotation = config.event_log.as_ref().map(PoolLog::rotation);
-    tracing::info!(
-        schedd = config.name,
-        last_event = loaded.last_seq,
-        generation = store.generation(),
-        logs = loaded.outbox_logs.len(),
-        "loaded the queue"
-    );
+    say_what_is_loaded(&config.name, &store, &loaded);
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let recent = Arc::new(Recent::new(loaded.last_seq));

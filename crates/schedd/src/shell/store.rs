@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 
-use super::mark::{self, FileId, Mark, Unfit};
+use crate::shell::mark::{self, FileId, Mark, Unfit};
 
 /// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving them stalls the commit that
 /// happens to trigger it.
@@ -875,7 +875,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_backup_is_restored_as_a_generation_of_its_own() {
-        use crate::shell::backup::{backup, restore};
+        use crate::shell::backup::backup;
+        use crate::shell::backup::restore;
         let (dir, mut store) = fresh().await;
         let saved = dir.path().join("saved");
         store.commit(&batch()).await.unwrap();

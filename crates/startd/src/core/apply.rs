@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{ClaimId, Now, Pause, Usage};
 
-use super::files::DiskUsed;
+use super::files::{DiskUsed, StartOrder};
 use super::tick::{MEASURE_EVERY, PEACE, SHUTDOWN_GRACE, SHUTDOWN_KILL};
 use crate::core::state::{Activity, Claim, Closing, Core, Phase, Run};
 use crate::core::words::{Accepted, Change, Event, Fact, RunKey, Stray};
@@ -26,29 +26,15 @@ impl Core {
                 self.state.leased_from_ms.insert(schedd.clone(), beat.sent_ms);
             }
             Fact::RunAccepted(accepted) => self.accept(at, accepted),
-            Fact::RunFetched { claim } => {
-                let run = self.run_mut(*claim);
-                run.phase = match std::mem::replace(&mut run.phase, Phase::Starting) {
-                    Phase::Fetching(order) => Phase::Waiting(order),
-                    other => panic!("files are there of a run that is {other:?}"),
-                };
-            }
-            Fact::RunBegun { claim } => {
-                let run = self.run_mut(*claim);
-                change.begun = match std::mem::replace(&mut run.phase, Phase::Starting) {
-                    Phase::Waiting(order) => Some(order),
-                    other => panic!("a run begins that is {other:?}"),
-                };
-            }
+            Fact::RunFetched { claim } => self.files_are_there(*claim),
+            Fact::RunBegun { claim } => change.begun = Some(self.take_order(*claim)),
             Fact::ProgramOver { claim, end, usage } => {
                 let run = self.run_mut(*claim);
                 run.phase = Phase::Storing(Box::new(run.program_over(end.clone(), *usage)));
             }
             Fact::RunRefused { claim, run, ordinal, end } => {
-                let held = self.claim_mut(*claim);
-                held.last_ordinal = *ordinal;
                 let phase = Phase::Ended { end: end.clone(), usage: Usage::default() };
-                held.activity = Activity::Run(Box::new(Run::refused(*run, at, phase)));
+                self.refuse(*claim, *ordinal, Run::refused(*run, at, phase));
             }
             Fact::RunStarted { claim, at, scratch_dir } => {
                 let scratch_dir = scratch_dir.clone();
@@ -62,13 +48,7 @@ impl Core {
             Fact::RunEnded { claim, end, usage } => {
                 self.run_mut(*claim).phase = Phase::Ended { end: end.clone(), usage: *usage };
             }
-            Fact::RunRecorded { claim } => {
-                let held = self.claim_mut(*claim);
-                let key = held.key(*claim);
-                held.activity = Activity::Idle { since_ms: at.boot_ms };
-                change.recorded = Some(key);
-                self.disk.remove(&key);
-            }
+            Fact::RunRecorded { claim } => change.recorded = Some(self.recorded(at, *claim)),
             Fact::ScheddCame { schedd, near } => {
                 self.connected.insert(schedd.clone(), *near);
             }
@@ -90,11 +70,7 @@ impl Core {
                 self.disk_ms = self.disk_ms.filter(|_| !disk);
             }
             Fact::DiskMeasured { used, took_ms } => self.take_measures(at, used, *took_ms),
-            Fact::Closed { graceful } => {
-                let patience = if *graceful { SHUTDOWN_GRACE } else { SHUTDOWN_KILL };
-                let until_ms = at.deadline(patience);
-                self.closing = Some(Closing { graceful: *graceful, until_ms });
-            }
+            Fact::Closed { graceful } => self.close(at, *graceful),
             Fact::Beaten => self.beaten_ms = Some(at.boot_ms),
             Fact::AdRefreshed
             | Fact::RunUsed { .. }
@@ -107,6 +83,42 @@ impl Core {
             self.advertised_ms = at.boot_ms;
         }
         change
+    }
+
+    fn files_are_there(&mut self, id: ClaimId) {
+        let run = self.run_mut(id);
+        let Phase::Fetching(order) = std::mem::replace(&mut run.phase, Phase::Starting) else {
+            panic!("the files of run {} are there, and it was not fetching any", run.id);
+        };
+        run.phase = Phase::Waiting(order);
+    }
+
+    fn take_order(&mut self, id: ClaimId) -> Box<StartOrder> {
+        let run = self.run_mut(id);
+        let Phase::Waiting(order) = std::mem::replace(&mut run.phase, Phase::Starting) else {
+            panic!("run {} begins, and it was not waiting", run.id);
+        };
+        order
+    }
+
+    fn refuse(&mut self, id: ClaimId, ordinal: u32, run: Run) {
+        let held = self.claim_mut(id);
+        held.last_ordinal = ordinal;
+        held.activity = Activity::Run(Box::new(run));
+    }
+
+    /// Gives the claim back to idleness; the key of the run that was on it.
+    fn recorded(&mut self, at: Now, id: ClaimId) -> RunKey {
+        let held = self.claim_mut(id);
+        let key = held.key(id);
+        held.activity = Activity::Idle { since_ms: at.boot_ms };
+        self.disk.remove(&key);
+        key
+    }
+
+    fn close(&mut self, at: Now, graceful: bool) {
+        let patience = if graceful { SHUTDOWN_GRACE } else { SHUTDOWN_KILL };
+        self.closing = Some(Closing { graceful, until_ms: at.deadline(patience) });
     }
 
     fn grant(&mut self, at: Now, id: ClaimId, fact: &Fact) {

@@ -68,9 +68,7 @@ impl Freight {
 /// When a job may start, seconds since 1970 by the machine's own clock (`DeferralTime`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Not before.
     pub from_s: i64,
-    /// Nor after.
     pub until_s: i64,
 }
 
@@ -108,10 +106,8 @@ impl StarterLog {
 
     /// What a job wants.
     pub fn of(job: &ClassAd) -> Option<Self> {
-        let levels = match job.literal(attr::JOB_STARTER_DEBUG)? {
-            Value::Boolean(true) => "",
-            value => value.as_str()?,
-        };
+        let wanted = job.literal(attr::JOB_STARTER_DEBUG)?;
+        let levels = if *wanted == Value::Boolean(true) { "" } else { wanted.as_str()? };
         let iwd = text(job, attr::IWD).unwrap_or("/");
         let target = text(job, attr::JOB_STARTER_LOG);
         Some(Self {
@@ -167,7 +163,6 @@ pub struct BringBack {
     pub store: Store,
     /// How its program ended.
     pub end: RunEnd,
-    /// And why.
     pub cause: Cause,
     /// What its owner is told.
     pub log: Option<StarterLog>,

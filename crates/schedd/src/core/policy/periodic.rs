@@ -7,7 +7,7 @@ use classad::{ClassAd, Expr, Value};
 use model::{Hold, HoldCode, JobEvent, JobState, JobStatus, Now, StopCause, VacateCode, attr};
 
 use crate::core::ads;
-use crate::core::policy::policy;
+use crate::core::policy::at_end;
 use crate::core::policy::system::{SystemAct, SystemPolicy};
 use crate::core::state::core::{Core, JobRef};
 use crate::core::state::rows::JobRecord;
@@ -158,7 +158,7 @@ impl Core {
 
     fn follows_from(&self, now: Now, job: JobRef<'_>, policy: Policy, ad: &ClassAd) -> Vec<Fact> {
         let text =
-            || policy.attr().map_or_else(String::new, |name| policy::reason(ad, name, "TRUE", now));
+            || policy.attr().map_or_else(String::new, |name| at_end::reason(ad, name, "TRUE", now));
         let hold = |code, subcode, reason| Hold { code, subcode, reason, since: now.wall };
         match policy {
             Policy::JobDuration => {
@@ -175,7 +175,7 @@ impl Core {
             }
             Policy::Hold => {
                 let subcode =
-                    policy::subcode(&ad.eval(attr::PERIODIC_HOLD_SUB_CODE, None, &ads::env(now)));
+                    at_end::subcode(&ad.eval(attr::PERIODIC_HOLD_SUB_CODE, None, &ads::env(now)));
                 held(now, job, hold(HoldCode::JobPolicy, subcode, text()))
             }
             Policy::Vacate => {
@@ -222,7 +222,7 @@ impl Core {
         match job.state() {
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at: now.wall };
-                let stays = policy::stays(self, job, &event, now);
+                let stays = at_end::stays(self, job, &event, now);
                 let left = (!stays).then_some(Fact::JobLeft { job: job.job });
                 [Fact::Job { job: job.job, event }].into_iter().chain(left).collect()
             }

@@ -49,6 +49,6 @@ impl SystemPolicy {
     /// The number that goes with it; 0 if there is none.
     pub(crate) fn subcode(&self, job: &ClassAd, now: Now) -> i32 {
         let value = self.subcode.as_ref().map(|expr| job.eval_expr(expr, None, &ads::env(now)));
-        value.map_or(0, |value| crate::core::policy::policy::subcode(&value))
+        value.map_or(0, |value| crate::core::policy::at_end::subcode(&value))
     }
 }

@@ -11,7 +11,7 @@ use model::{
 use proto::claiming::StopHow;
 
 use crate::core::ads;
-use crate::core::policy::policy;
+use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::state::eviction::is_checkpoint;
 use crate::core::words::{Fact, Rejection};
@@ -110,13 +110,15 @@ impl Core {
         let Some(job) = self.job(id) else { return Vec::new() };
         let state = job.state();
         let Some(running) = state.running() else { return Vec::new() };
-        let end = match end {
-            RunEnd::Program(program) if self.took_checkpoint(job, *program, now) => {
-                let code = VacateCode::SuccessfulCheckpoint;
-                &RunEnd::Vacated { code, ended: Some(*program) }
-            }
-            end => end,
+        let checkpointed = if let RunEnd::Program(program) = end
+            && self.took_checkpoint(job, *program, now)
+        {
+            let code = VacateCode::SuccessfulCheckpoint;
+            Some(RunEnd::Vacated { code, ended: Some(*program) })
+        } else {
+            None
         };
+        let end = checkpointed.as_ref().unwrap_or(end);
         // Its program may have been executed while nobody could tell us.
         let unseen = usage.started.filter(|_| running.executing.is_none()).map(|at| Fact::Job {
             job: id,
@@ -131,7 +133,7 @@ impl Core {
             at: now.wall,
         };
         let leaves = match next {
-            AfterRun::Complete | AfterRun::Remove { .. } => !policy::stays(self, job, &event, now),
+            AfterRun::Complete | AfterRun::Remove { .. } => !at_end::stays(self, job, &event, now),
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
         };
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
@@ -202,7 +204,7 @@ impl Core {
     /// What follows when nobody had asked for the end.
     fn of_itself(&self, now: Now, job: JobRef<'_>, end: &RunEnd, usage: Usage) -> AfterRun {
         match end {
-            RunEnd::Program(_) | RunEnd::UpToDate => policy::after_exit(self, job, end, usage, now),
+            RunEnd::Program(_) | RunEnd::UpToDate => at_end::after_exit(self, job, end, usage, now),
             RunEnd::OutputFailed { path, errno, over_limit: true, .. } => {
                 let reason = format!(
                     "The maximum total output file transfer size was exceeded: {path} is beyond what MaxTransferOutputMB allows"

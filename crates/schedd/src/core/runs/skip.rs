@@ -4,7 +4,7 @@
 use model::{JobEvent, JobId, Now, RunEnd, attr};
 
 use crate::core::ads;
-use crate::core::policy::policy;
+use crate::core::policy::at_end;
 use crate::core::state::core::Core;
 use crate::core::words::Fact;
 
@@ -38,7 +38,7 @@ impl Core {
             None => RunEnd::exited(number(attr::NOOP_JOB_EXIT_CODE).unwrap_or(0)),
         };
         let event = JobEvent::Skipped { end, at: now.wall };
-        let stays = policy::stays(self, job, &event, now);
+        let stays = at_end::stays(self, job, &event, now);
         let left = (!stays).then_some(Fact::JobLeft { job: id });
         [Fact::Job { job: id, event }].into_iter().chain(left).collect()
     }

@@ -7,16 +7,19 @@ const LINES: &str = "Iwd = \"/home/alice\"\nUserLog = \"job.log\"\nJobMaterializ
 
 /// The entries of a batch, those about the cluster with what they tell.
 fn told(batch: &Batch) -> Vec<String> {
-    let tell = |(number, entry): (&'static str, &LogEntry)| match &entry.event {
-        UserLogEvent::ClusterSubmitted { .. } => number.to_owned(),
-        UserLogEvent::ClusterRemoved { jobs, items, completion, .. } => {
+    let tell = |(number, entry): (&'static str, &LogEntry)| {
+        let event = &entry.event;
+        if let UserLogEvent::ClusterSubmitted { .. } = event {
+            number.to_owned()
+        } else if let UserLogEvent::ClusterRemoved { jobs, items, completion, .. } = event {
             format!("{number} {jobs} jobs from {items} items, {completion:?}")
-        }
-        UserLogEvent::FactoryPaused { reason: Some(reason), hold_code, .. } => {
+        } else if let UserLogEvent::FactoryPaused { reason: Some(reason), hold_code, .. } = event {
             format!("{number} {hold_code}: {reason}")
+        } else if let UserLogEvent::FactoryResumed { reason: Some(reason) } = event {
+            format!("{number} {reason}")
+        } else {
+            format!("{number} {}", entry.job.proc)
         }
-        UserLogEvent::FactoryResumed { reason: Some(reason) } => format!("{number} {reason}"),
-        _ => format!("{number} {}", entry.job.proc),
     };
     entries(batch).into_iter().zip(&batch.log).map(tell).collect()
 }

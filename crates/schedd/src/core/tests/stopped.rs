@@ -8,9 +8,8 @@ use crate::core::tests::*;
 fn exit_of(trial: &Trial) -> String {
     let ad = trial.core.job_ad(trial.now, JOB).unwrap();
     let names = ["JobStatus", "ExitBySignal", "ExitCode", "ExitSignal", "ExitReason"];
-    let shown = names.map(|name| {
-        ad.literal(name).map_or_else(|| "undefined".to_owned(), |value| value.to_string())
-    });
+    let shown = names
+        .map(|name| ad.literal(name).map_or_else(|| "undefined".to_owned(), ToString::to_string));
     shown.join(" ")
 }
 

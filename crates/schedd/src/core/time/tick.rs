@@ -10,7 +10,7 @@ use model::{
 };
 use proto::claiming::{MIN_LEASE, lease_margin};
 
-use crate::core::policy::policy;
+use crate::core::policy::at_end;
 use crate::core::state::core::{Claim, Core, Machine};
 use crate::core::words::Fact;
 
@@ -204,7 +204,7 @@ impl Core {
             return Vec::new();
         }
         let kept = self.staying.iter().filter_map(|job| self.job(*job));
-        let leaving = kept.filter(|job| !policy::still_stays(self, *job, now));
+        let leaving = kept.filter(|job| !at_end::still_stays(self, *job, now));
         let left = leaving.map(|job| Fact::JobLeft { job: job.job });
         [Fact::KeptChecked].into_iter().chain(left).collect()
     }

@@ -22,7 +22,8 @@ use crate::core::told::log_files::text_of;
 use crate::core::told::log_files::{LogEntry, Logs};
 use crate::core::told::run_entry::EndedRun;
 use crate::core::told::submit_entry::submit_entry;
-use crate::core::told::told_of::{listed, told_of};
+use crate::core::told::told_of::listed;
+use crate::core::told::told_of::told_of;
 use crate::core::users::factory;
 use crate::core::words::{Event, Fact};
 

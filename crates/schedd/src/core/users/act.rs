@@ -10,7 +10,7 @@ use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
 use crate::core::ads;
-use crate::core::policy::policy;
+use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::users::edit::prioritise;
 use crate::core::words::{Actor, Fact, FactoryStep, Repeat};
@@ -197,7 +197,7 @@ impl Act<'_> {
             // Of a job that has completed it is asked anew whether it wants to stay.
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at };
-                let stays = policy::stays(self.core, job, &event, self.now);
+                let stays = at_end::stays(self.core, job, &event, self.now);
                 let left = (!stays).then_some(Fact::JobLeft { job: id });
                 Ok([Fact::Job { job: id, event }].into_iter().chain(left).collect())
             }

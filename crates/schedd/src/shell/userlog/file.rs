@@ -18,7 +18,6 @@ pub(super) type Opener = Arc<dyn Fn(&Path) -> io::Result<File> + Send + Sync>;
 /// When a log begins anew, and how many old ones are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rotation {
-    /// Which log.
     pub(crate) path: Arc<str>,
     /// How long it may get, bytes; without end if unset.
     pub(crate) most_bytes: Option<u64>,

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use proto::clock;
 
-use super::file::{Opener, Rotation, append, complete, may_pass};
-use super::{LogText, Outbox, Tally};
+use super::file::append;
+use super::file::complete;
+use super::file::may_pass;
+use crate::shell::userlog::file::{Opener, Rotation};
+use crate::shell::userlog::{LogText, Outbox, Tally};
 
 /// How much is written at once, bytes: texts that came meanwhile are written, and synced, together.
 const ROUND_BYTES: usize = 1 << 20;
@@ -140,7 +143,6 @@ struct Unsynced {
     bytes: usize,
 }
 
-/// The thread.
 struct Writer {
     waiting: Arc<(Mutex<Waiting>, Condvar)>,
     tools: Tools,

@@ -177,8 +177,7 @@ fn a_run_begins_in_its_window_and_is_over_if_that_has_passed() {
         let (mut trial, said) = Trial::given(ad);
         assert!(said.is_empty() || after_s == 0, "{said:?}");
         trial.now.wall = Timestamp::from_secs(1_000_000 + after_s);
-        let said = quiet(trial.waits(1));
-        said
+        quiet(trial.waits(1))
     };
     let window = "DeferralTime = 1000010\nDeferralWindow = 5\n";
     assert!(at(window, 9).is_empty());

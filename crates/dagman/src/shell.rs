@@ -38,7 +38,6 @@ pub use submit::pool_variables;
 
 /// A workflow that is to be run.
 pub struct Setup {
-    /// The pool.
     pub home: Home,
     /// The DAG's own cluster.
     pub job: ClusterId,
@@ -48,7 +47,7 @@ pub struct Setup {
     pub names: Names,
     /// `-Lockfile`.
     pub lock: String,
-    /// dagman.out.
+    /// The path of dagman.out.
     pub out: String,
     /// What the core is told.
     pub options: Options,
@@ -118,18 +117,13 @@ pub enum ShellError {
     File {
         /// What was tried: `write the journal`.
         what: &'static str,
-        /// Which file.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: std::io::Error,
     },
     /// Another dagman runs the DAG.
     #[error("{path} is locked: another dagman runs this DAG", path = path.display())]
-    Locked {
-        /// The lock.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// The DAG files say nothing that can be run.
     #[error("{}", .0.join("\n"))]
     Dag(Vec<String>),
@@ -144,7 +138,6 @@ pub enum ShellError {
     /// There is no job of dagman's own.
     #[error("there is no job {0} in the queue: a DAG is run by submit_dag")]
     NoJob(ClusterId),
-    /// The runtime.
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use dagman::language::Diagnostic;
 use dagman::workflow::{
     Abort, Builder, Defer, Description, FileError, Files, NewNode, NodeIndex, NodeKind, Options,
     Retry, Script, ScriptDebug, ScriptKind, ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace,
@@ -28,11 +29,14 @@ fn read(text: &str) -> Workflow {
     match assemble(&options, &One(text.to_owned())) {
         Ok(assembled) => assembled.workflow,
         Err(diagnostics) => {
-            let all: String = diagnostics.iter().map(|d| d.render()).collect();
+            let all: String = diagnostics.iter().map(Diagnostic::render).collect();
             panic!("{all}\n{text}")
         }
     }
 }
+
+/// Which script, its command line, DEFER and DEBUG.
+type SaidScript = (ScriptKind, String, Option<Defer>, Option<(String, ScriptStream)>);
 
 /// What is said of one node.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ struct Said {
     noop: bool,
     done: bool,
     vars: Vec<(String, String, VarPlace)>,
-    script: Option<(ScriptKind, String, Option<Defer>, Option<(String, ScriptStream)>)>,
+    script: Option<SaidScript>,
     retry: Option<Retry>,
     priority: i32,
     category: Option<String>,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::jobs::{Cluster, JobEnd, JobStanding, JobsEnd};
 use super::state::{Core, Ending, NodeState, ScriptState};
-use super::words::{DagStatus, Event, JobFact};
+use super::words::{DagStatus, Event, Failure, JobFact};
 use crate::workflow::{NodeIndex, NodeKind, ScriptKind};
 
 impl Core {
@@ -24,30 +24,14 @@ impl Core {
             }
             Event::PreSkipped { .. } => {}
             Event::SubmitBegan { node } => self.submit_began(*node),
-            Event::SubmitPostponed { node, until_ms, .. } => {
-                let NodeState::Submitting { tries, .. } = *self.state(*node) else {
-                    panic!("{event:?} of {:?}", self.state(*node))
-                };
-                self.turns.later.insert((*until_ms, *node));
-                let until_ms = Some(*until_ms);
-                self.enter(*node, NodeState::Submitting { tries: tries + 1, until_ms });
-            }
+            Event::SubmitPostponed { node, until_ms, .. } => self.postpone(*node, *until_ms),
             Event::Submitted { node, cluster, jobs } => {
                 self.clusters.insert(*cluster, *node);
                 self.counts.jobs_submitted += u64::from(*jobs);
                 self.enter(*node, NodeState::Queued(Box::new(Cluster::new(*cluster, *jobs))));
             }
-            Event::SubmitFailed { node, .. } => {
-                // What cannot be submitted is not submitted again: its retries count as used.
-                let max = self.node(*node).retry().map_or(0, |retry| retry.max);
-                self.standing(*node).retries = max.max(self.retries(*node));
-            }
-            Event::NothingToSubmit { node } => {
-                if self.node(*node).kind() != NodeKind::Join {
-                    self.counts.jobs_submitted += 1;
-                    self.counts.jobs_ended += 1;
-                }
-            }
+            Event::SubmitFailed { node, .. } => self.use_up_retries(*node),
+            Event::NothingToSubmit { node } => self.nothing_submitted(*node),
             Event::Job { node, job, fact } => self.job(*node, job.proc, fact),
             Event::RestRemoved { node, .. } => {
                 if let NodeState::Queued(cluster) = &mut self.standing(*node).state {
@@ -57,14 +41,8 @@ impl Core {
             Event::PostReady { node, jobs_return } => self.post_ready(*node, *jobs_return),
             Event::Done { node } => self.done(*node),
             Event::Retried { node, .. } => self.retry(*node),
-            Event::Failed { node, failure } => {
-                self.enter(*node, NodeState::Failed(Box::new(failure.clone())));
-                if self.is_counted(*node) && self.progress.status == DagStatus::Ok {
-                    self.progress.status = DagStatus::NodeFailed;
-                }
-                self.release_children(*node, true);
-            }
-            Event::Provided => self.progress.awaits_provisioner = false,
+            Event::Failed { node, failure } => self.failed(*node, failure),
+            Event::Provided => self.progress.waits_for_provisioner = false,
             Event::Aborted { status, .. } => {
                 self.end_early(DagStatus::Aborted, Ending::Aborted(*status));
             }
@@ -127,6 +105,29 @@ impl Core {
         let tries =
             if let NodeState::Submitting { tries, .. } = self.state(node) { *tries } else { 0 };
         self.enter(node, NodeState::Submitting { tries, until_ms: None });
+    }
+
+    fn postpone(&mut self, node: NodeIndex, until_ms: u64) {
+        let NodeState::Submitting { tries, .. } = *self.state(node) else {
+            panic!("a submission is put off of a node that is {:?}", self.state(node))
+        };
+        self.turns.later.insert((until_ms, node));
+        let until_ms = Some(until_ms);
+        self.enter(node, NodeState::Submitting { tries: tries + 1, until_ms });
+    }
+
+    /// What cannot be submitted is not submitted again: its retries count as used.
+    fn use_up_retries(&mut self, node: NodeIndex) {
+        let max = self.node(node).retry().map_or(0, |retry| retry.max);
+        self.standing(node).retries = max.max(self.retries(node));
+    }
+
+    /// A NOOP counts as a job that was done well; a join is no job of anybody's.
+    fn nothing_submitted(&mut self, node: NodeIndex) {
+        if self.node(node).kind() != NodeKind::Join {
+            self.counts.jobs_submitted += 1;
+            self.counts.jobs_ended += 1;
+        }
     }
 
     fn script_started(&mut self, node: NodeIndex, script: ScriptKind) {
@@ -211,6 +212,14 @@ impl Core {
         self.release_children(node, false);
     }
 
+    fn failed(&mut self, node: NodeIndex, failure: &Failure) {
+        self.enter(node, NodeState::Failed(Box::new(failure.clone())));
+        if self.is_counted(node) && self.progress.status == DagStatus::Ok {
+            self.progress.status = DagStatus::NodeFailed;
+        }
+        self.release_children(node, true);
+    }
+
     fn retry(&mut self, node: NodeIndex) {
         let standing = self.standing(node);
         standing.retries += 1;
@@ -286,7 +295,14 @@ impl Core {
     fn take_jobs_end(&mut self, node: NodeIndex) -> Box<JobsEnd> {
         match &mut self.standing(node).state {
             NodeState::Post(_, end) => std::mem::take(end),
-            other => panic!("a POST script of a node that is {other:?}"),
+            other @ (NodeState::Waiting { .. }
+            | NodeState::Ready { .. }
+            | NodeState::Pre(_)
+            | NodeState::Submitting { .. }
+            | NodeState::Queued(_)
+            | NodeState::Done
+            | NodeState::Failed(_)
+            | NodeState::Futile) => panic!("a POST script of a node that is {other:?}"),
         }
     }
 

@@ -27,11 +27,11 @@ const MAX_TICKS: usize = 16;
 pub fn run_batch(
     core: &mut Core,
     now: Now,
-    inputs: Vec<Input>,
+    inputs: &[Input],
     mut watch: impl FnMut(&Core, &Event),
 ) -> Batch {
     let mut batch = Batch::default();
-    for input in &inputs {
+    for input in inputs {
         step(core, now, input, &mut batch, &mut watch);
     }
     batch.more = (0..MAX_TICKS).all(|_| step(core, now, &Input::Tick, &mut batch, &mut watch));

@@ -33,11 +33,11 @@ impl Core {
             Input::Begin if progress.begun => Err(Rejection::Past),
             Input::Begin => Ok(vec![Event::Began]),
             Input::Submitted { node, retry, cluster, jobs } => {
-                self.awaits_submission(*node, *retry)?;
+                self.waits_for_submission(*node, *retry)?;
                 Ok(vec![Event::Submitted { node: *node, cluster: *cluster, jobs: *jobs }])
             }
             Input::SubmitFailed { node, retry, lasting, why } => {
-                let tries = self.awaits_submission(*node, *retry)? + 1;
+                let tries = self.waits_for_submission(*node, *retry)? + 1;
                 Ok(self.submit_failed(now, *node, tries, *lasting, why))
             }
             Input::Job { job, fact } => self.job_fact(*job, fact),
@@ -57,7 +57,7 @@ impl Core {
     }
 
     /// How often the submission that a node waits for failed before.
-    fn awaits_submission(&self, node: NodeIndex, retry: u32) -> Result<u32, Rejection> {
+    fn waits_for_submission(&self, node: NodeIndex, retry: u32) -> Result<u32, Rejection> {
         match self.state(node) {
             NodeState::Submitting { tries, until_ms: None } if self.retries(node) == retry => {
                 Ok(*tries)
@@ -130,7 +130,7 @@ impl Core {
             }
             JobFact::Provides => {
                 let provides = self.node(node).kind() == NodeKind::Provisioner;
-                if provides && self.progress().awaits_provisioner {
+                if provides && self.progress().waits_for_provisioner {
                     events.push(Event::Provided);
                 }
             }

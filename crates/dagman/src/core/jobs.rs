@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// A node's jobs in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// Their number.
     pub id: ClusterId,
     /// Each, by its number in the cluster.
     pub jobs: Vec<JobStanding>,
@@ -27,7 +26,6 @@ pub struct Cluster {
 pub enum JobStanding {
     /// It waits for a machine.
     Idle,
-    /// It runs.
     Running,
     /// It is held.
     Held,

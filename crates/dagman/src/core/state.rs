@@ -40,10 +40,7 @@ pub(super) struct Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeState {
     /// So many of its parents are not over.
-    Waiting {
-        /// How many.
-        parents: u32,
-    },
+    Waiting { parents: u32 },
     /// Its jobs may be submitted when it is its turn.
     Ready {
         /// Its place in the line.
@@ -83,7 +80,6 @@ pub enum ScriptState {
         /// When, milliseconds of the boot clock.
         until_ms: u64,
     },
-    /// It runs.
     Running,
 }
 
@@ -124,7 +120,6 @@ impl Turns {
 pub struct Counts {
     /// All nodes, with FINAL.
     pub total: u64,
-    /// Done well.
     pub done: u64,
     /// Their PRE script is next, or runs.
     pub pre: u64,
@@ -132,7 +127,6 @@ pub struct Counts {
     pub queued: u64,
     /// Their POST script is next, or runs.
     pub post: u64,
-    /// Ready.
     pub ready: u64,
     /// They wait for parents.
     pub waiting: u64,
@@ -189,7 +183,7 @@ pub struct Progress {
     /// Whether nothing new may begin.
     pub halted: bool,
     /// Whether others wait for the PROVISIONER.
-    pub awaits_provisioner: bool,
+    pub waits_for_provisioner: bool,
     /// Whether FINAL has begun.
     pub final_begun: bool,
     /// What dagman exits with, and whether there is something to rescue.
@@ -229,7 +223,7 @@ impl Core {
             ..Counts::default()
         };
         let progress = Progress {
-            awaits_provisioner: workflow.provisioner().is_some(),
+            waits_for_provisioner: workflow.provisioner().is_some(),
             ..Progress::default()
         };
         let cycle = cycle_of(&workflow);
@@ -247,7 +241,6 @@ impl Core {
         }
     }
 
-    /// The workflow.
     pub fn workflow(&self) -> &Arc<Workflow> {
         &self.workflow
     }

@@ -45,7 +45,8 @@ impl Core {
         if !self.cycle().is_empty() {
             return Some(Event::CycleFound);
         }
-        let provisioner = self.workflow().provisioner().filter(|_| progress.awaits_provisioner)?;
+        let provisioner =
+            self.workflow().provisioner().filter(|_| progress.waits_for_provisioner)?;
         let is_over = matches!(self.state(provisioner), NodeState::Done | NodeState::Failed(_));
         let why = "the PROVISIONER ended before it had said that it was ready".to_owned();
         is_over.then_some(Event::Broke { why })
@@ -57,7 +58,7 @@ impl Core {
         if progress.ending.is_some() || progress.halted || progress.final_begun {
             return Some(self.workflow().final_node().into_iter().collect());
         }
-        if progress.awaits_provisioner {
+        if progress.waits_for_provisioner {
             let services = self.workflow().services();
             return Some(self.workflow().provisioner().into_iter().chain(services).collect());
         }

@@ -13,42 +13,30 @@ pub enum Input {
     Begin,
     /// A node's jobs are in the queue.
     Submitted {
-        /// Which node.
         node: NodeIndex,
         /// Its attempt, from 0.
         retry: u32,
         /// Under which number.
         cluster: ClusterId,
-        /// How many.
         jobs: u32,
     },
     /// A node's jobs could not be submitted.
     SubmitFailed {
-        /// Which node.
         node: NodeIndex,
         /// Its attempt, from 0.
         retry: u32,
         /// Whether another try cannot help: the description is wrong.
         lasting: bool,
-        /// Why.
         why: String,
     },
     /// Something happened to a job.
-    Job {
-        /// Which.
-        job: JobId,
-        /// What.
-        fact: JobFact,
-    },
+    Job { job: JobId, fact: JobFact },
     /// A script is over.
     ScriptEnded {
-        /// Whose.
         node: NodeIndex,
         /// Of which attempt, from 0.
         retry: u32,
-        /// Which.
         script: ScriptKind,
-        /// How.
         end: ScriptEnd,
     },
     /// The workflow's own job is to end: its nodes are removed.
@@ -58,10 +46,7 @@ pub enum Input {
     /// Other limits hold from now on.
     Throttle(Throttles),
     /// The workflow cannot go on: a mistake that was found late.
-    Fail {
-        /// Which.
-        why: String,
-    },
+    Fail { why: String },
     /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come: what is ready is begun.
     Tick,
 }
@@ -118,43 +103,22 @@ pub enum Event {
     /// The workflow began: nodes that were done before are done.
     Began,
     /// A script is to run now.
-    ScriptStarted {
-        /// Whose.
-        node: NodeIndex,
-        /// Which.
-        script: ScriptKind,
-    },
+    ScriptStarted { node: NodeIndex, script: ScriptKind },
     /// A script is over.
-    ScriptEnded {
-        /// Whose.
-        node: NodeIndex,
-        /// Which.
-        script: ScriptKind,
-        /// How.
-        end: ScriptEnd,
-    },
+    ScriptEnded { node: NodeIndex, script: ScriptKind, end: ScriptEnd },
     /// A script asked by its exit code to run again later (DEFER).
     ScriptDeferred {
-        /// Whose.
         node: NodeIndex,
-        /// Which.
         script: ScriptKind,
         /// Until when, milliseconds of the boot clock.
         until_ms: u64,
     },
     /// The PRE script said that the node is done (PRE_SKIP).
-    PreSkipped {
-        /// Which node.
-        node: NodeIndex,
-    },
+    PreSkipped { node: NodeIndex },
     /// The node's jobs are to be submitted now.
-    SubmitBegan {
-        /// Which node.
-        node: NodeIndex,
-    },
+    SubmitBegan { node: NodeIndex },
     /// That failed, and is tried again.
     SubmitPostponed {
-        /// Which node.
         node: NodeIndex,
         /// Until when, milliseconds of the boot clock.
         until_ms: u64,
@@ -163,74 +127,44 @@ pub enum Event {
     },
     /// The node's jobs are in the queue.
     Submitted {
-        /// Which node.
         node: NodeIndex,
         /// Under which number.
         cluster: ClusterId,
-        /// How many.
         jobs: u32,
     },
     /// The node's jobs cannot be submitted.
     SubmitFailed {
-        /// Which node.
         node: NodeIndex,
         /// How often it was tried.
         tries: u32,
-        /// Why.
         why: String,
     },
     /// The node has no jobs to submit (NOOP, or a join): they count as done well.
-    NothingToSubmit {
-        /// Which node.
-        node: NodeIndex,
-    },
+    NothingToSubmit { node: NodeIndex },
     /// Something happened to a job of the node.
-    Job {
-        /// Which node.
-        node: NodeIndex,
-        /// Which job.
-        job: JobId,
-        /// What.
-        fact: JobFact,
-    },
+    Job { node: NodeIndex, job: JobId, fact: JobFact },
     /// The jobs of the node that are left are to be removed.
-    RestRemoved {
-        /// Which node.
-        node: NodeIndex,
-        /// Why.
-        why: String,
-    },
+    RestRemoved { node: NodeIndex, why: String },
     /// The node's POST script is next.
     PostReady {
-        /// Which node.
         node: NodeIndex,
         /// What came before it, as `$RETURN`.
         jobs_return: i32,
     },
     /// The node is done well.
-    Done {
-        /// Which.
-        node: NodeIndex,
-    },
+    Done { node: NodeIndex },
     /// The node failed and is tried again from its beginning.
     Retried {
-        /// Which.
         node: NodeIndex,
         /// As what it ended.
         code: i32,
     },
     /// The node failed for good: what depends on it cannot run.
-    Failed {
-        /// Which.
-        node: NodeIndex,
-        /// How.
-        failure: Failure,
-    },
+    Failed { node: NodeIndex, failure: Failure },
     /// The PROVISIONER provides: the others may begin.
     Provided,
     /// A node ended as ABORT-DAG-ON says.
     Aborted {
-        /// Which.
         node: NodeIndex,
         /// What dagman exits with.
         status: i32,
@@ -240,10 +174,7 @@ pub enum Event {
     /// There is a cycle, so that nothing may begin.
     CycleFound,
     /// A mistake was found late.
-    Broke {
-        /// Which.
-        why: String,
-    },
+    Broke { why: String },
     /// Nothing new begins, or may again.
     Halted(bool),
     /// Other limits hold.
@@ -273,40 +204,26 @@ pub struct Failure {
 pub enum Effect {
     /// Submit the node's jobs, and say what came of it.
     Submit {
-        /// Which node.
         node: NodeIndex,
         /// Its attempt, from 0.
         retry: u32,
     },
     /// Run a script, and say how it ended.
     RunScript {
-        /// Whose.
         node: NodeIndex,
         /// Of which attempt, from 0.
         retry: u32,
-        /// Which.
         script: ScriptKind,
     },
     /// Remove the jobs of a cluster.
-    RemoveCluster {
-        /// Which.
-        cluster: ClusterId,
-        /// Why.
-        reason: String,
-    },
+    RemoveCluster { cluster: ClusterId, reason: String },
     /// Remove all jobs of the workflow, and end its scripts.
-    RemoveAll {
-        /// Why.
-        reason: String,
-    },
+    RemoveAll { reason: String },
     /// Write the node's save point.
-    SavePoint {
-        /// Whose.
-        node: NodeIndex,
-    },
+    SavePoint { node: NodeIndex },
     /// Write what is to be written at the end, and exit.
     Finish {
-        /// With this.
+        /// dagman's exit status.
         status: i32,
         /// Whether a rescue file is written.
         rescue: bool,
@@ -348,7 +265,6 @@ pub enum DagStatus {
 }
 
 impl DagStatus {
-    /// Its number.
     pub const fn number(self) -> i32 {
         self as i32
     }

@@ -15,7 +15,7 @@ pub struct Word<'l> {
     pub at: usize,
 }
 
-/// One command.
+/// What one command of a DAG file says, as it is written: no name is looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command<'l> {
     /// JOB, FINAL, SERVICE, PROVISIONER, SUBDAG EXTERNAL.
@@ -24,7 +24,6 @@ pub enum Command<'l> {
     SubmitDescription {
         /// What nodes call it.
         name: Word<'l>,
-        /// The text.
         text: Cow<'l, str>,
     },
     /// SPLICE.
@@ -61,7 +60,6 @@ pub enum Command<'l> {
     Pin {
         /// Which of the two.
         side: PinSide,
-        /// The node.
         node: Word<'l>,
         /// The pin, from 1.
         number: u32,
@@ -81,7 +79,6 @@ pub enum Command<'l> {
         node: Word<'l>,
         /// PREPEND or APPEND.
         place: VarPlace,
-        /// The macros.
         pairs: Vec<Pair<'l>>,
     },
     /// PRIORITY.
@@ -95,12 +92,10 @@ pub enum Command<'l> {
     Category {
         /// The node, or ALL_NODES.
         node: Word<'l>,
-        /// The category.
         category: Word<'l>,
     },
     /// MAXJOBS.
     MaxJobs {
-        /// The category.
         category: Word<'l>,
         /// How many at a time.
         limit: u32,
@@ -127,22 +122,11 @@ pub enum Command<'l> {
         tolerance: Tolerance,
     },
     /// DONE.
-    Done {
-        /// The node.
-        node: Word<'l>,
-    },
+    Done { node: Word<'l> },
     /// SAVE_POINT_FILE.
-    SavePoint {
-        /// The node.
-        node: Word<'l>,
-        /// The file.
-        file: Option<Word<'l>>,
-    },
+    SavePoint { node: Word<'l>, file: Option<Word<'l>> },
     /// CONFIG.
-    Config {
-        /// The file.
-        file: Word<'l>,
-    },
+    Config { file: Word<'l> },
     /// ENV GET: as written.
     EnvGet(Cow<'l, str>),
     /// ENV SET: as written.
@@ -151,7 +135,6 @@ pub enum Command<'l> {
     SetJobAttr(Cow<'l, str>),
     /// DOT.
     Dot {
-        /// The file.
         file: Word<'l>,
         /// UPDATE or DONT-UPDATE.
         update: OptionalOnOff,
@@ -162,7 +145,6 @@ pub enum Command<'l> {
     },
     /// NODE_STATUS_FILE.
     NodeStatusFile {
-        /// The file.
         file: Word<'l>,
         /// The shortest time between two writings.
         seconds: Option<i32>,
@@ -170,10 +152,7 @@ pub enum Command<'l> {
         always_update: bool,
     },
     /// JOBSTATE_LOG.
-    JobstateLog {
-        /// The file.
-        file: Word<'l>,
-    },
+    JobstateLog { file: Word<'l> },
     /// REJECT.
     Reject,
 }
@@ -193,7 +172,6 @@ pub enum PinSide {
 /// A command that makes a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeCommand<'l> {
-    /// What kind.
     pub kind: NodeKind,
     /// Its name in its file.
     pub name: Word<'l>,
@@ -212,7 +190,6 @@ pub struct NodeCommand<'l> {
 pub enum Work<'l> {
     /// A file, or the name of a SUBMIT-DESCRIPTION.
     File(Word<'l>),
-    /// A text.
     Inline(Cow<'l, str>),
 }
 
@@ -236,7 +213,6 @@ pub struct ScriptCommand<'l> {
 pub struct Pair<'l> {
     /// Its name, with `My.` for `+`.
     pub name: Word<'l>,
-    /// Its value.
     pub value: Cow<'l, str>,
 }
 

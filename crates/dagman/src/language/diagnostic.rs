@@ -11,7 +11,7 @@ pub enum Severity {
     Advice,
     /// It runs all the same.
     Warning,
-    /// Nothing runs.
+    /// No node of the DAG runs.
     Error,
 }
 

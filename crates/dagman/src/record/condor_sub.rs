@@ -32,9 +32,8 @@ pub struct DagJob {
 /// A program, and words that come before its arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
-    /// Its path.
     pub path: String,
-    /// The words.
+    /// What stands before its options: a program of several names is told which it is.
     pub words: Vec<String>,
 }
 
@@ -52,7 +51,7 @@ impl DagJob {
         Names::new(primary, self.dag_files.len() > 1).with_out_dir(self.out_dir.clone())
     }
 
-    /// The description.
+    /// The text of the `.condor.sub` file.
     pub fn text(&self) -> String {
         let names = self.names();
         let get_env = if self.import_env {

@@ -1,7 +1,7 @@
 //! `<dag>.dagman.out`: what happened, a line each. The shapes are what pegasus-monitord and people's own scripts match; HTCondor
 //! 25.14's, to the letter.
 
-use model::JobId;
+use model::{ClusterId, JobId};
 
 use super::Stamp;
 use super::jobstate::script_name;
@@ -11,13 +11,10 @@ use crate::workflow::{Description, Node, NodeIndex, ScriptKind};
 /// What dagman says of itself when it begins.
 #[derive(Clone, Debug)]
 pub struct Banner<'b> {
-    /// The program.
     pub program: &'b str,
     /// Its command line, with its name.
     pub argv: &'b [String],
-    /// Its process.
     pub pid: u32,
-    /// Its user.
     pub uid: u32,
     /// Its own job.
     pub job: &'b str,
@@ -25,7 +22,6 @@ pub struct Banner<'b> {
     pub batch_name: &'b str,
     /// The nodes' log.
     pub nodes_log: &'b str,
-    /// The lock.
     pub lock: &'b str,
     /// The DAG files.
     pub dag_files: &'b [String],
@@ -99,31 +95,8 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             lines.push(format!("ERROR: submit attempt failed, {why}"));
             lines
         }
-        Event::Submitted { node, cluster, jobs } => {
-            let mut lines = submitting(core, *node);
-            lines.push(format!("\tassigned HTCondor ID ({cluster}.0.0)"));
-            lines.extend((0..*jobs).map(|proc| {
-                let id = format!("{cluster}.{proc}.0");
-                ulog("ULOG_SUBMIT", name(node), &id, now)
-            }));
-            // The node itself counted as one while its jobs were on their way.
-            let idle = core.counts().idle_jobs.saturating_sub(1) + u64::from(*jobs);
-            lines.push(format!("Number of idle job procs: {idle}"));
-            lines
-        }
-        Event::SubmitFailed { node, tries, why } => {
-            let times = if *tries == 1 { "try" } else { "tries" };
-            let failure = ulog("ULOG_SUBMIT_FAILURE", name(node), "-1.-1.-1", now);
-            let mut lines = submitting(core, *node);
-            lines.push(format!("ERROR: submit attempt failed, {why}"));
-            lines.push(format!("{failure} {why}"));
-            lines.push(format!("Node submit failed after {tries} {times}."));
-            lines.push(format!(
-                "Shortcutting node {} retries because of submit failure(s)",
-                name(node)
-            ));
-            lines
-        }
+        Event::Submitted { node, cluster, jobs } => submitted(core, *node, *cluster, *jobs, now),
+        Event::SubmitFailed { node, tries, why } => submit_failed(core, *node, *tries, why, now),
         Event::NothingToSubmit { node } => {
             vec![format!("Node {} has no jobs to submit (NOOP)", name(node))]
         }
@@ -143,13 +116,7 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             )]
         }
         Event::Removed => vec!["Received SIGUSR1".to_owned(), "Aborting DAG...".to_owned()],
-        Event::CycleFound => {
-            let nodes: Vec<&str> = core.cycle().iter().map(name).collect();
-            vec![
-                "... ERROR: a cycle exists in the dag, please check input".to_owned(),
-                format!("Cycle: {} -> {}", nodes.join(" -> "), nodes.first().unwrap_or(&"")),
-            ]
-        }
+        Event::CycleFound => cycle(core),
         Event::Broke { why } => vec![format!("ERROR: {why}")],
         Event::Halted(true) => {
             vec!["DAG is halted because a halt was asked for; jobs that run go on".to_owned()]
@@ -174,6 +141,45 @@ fn submitting(core: &Core, node: NodeIndex) -> Vec<String> {
     vec![
         format!("Submitting HTCondor Node {name} job(s)..."),
         format!("Submitting node {name} from file {} using direct job submission", file(&node)),
+    ]
+}
+
+fn submitted(
+    core: &Core,
+    node: NodeIndex,
+    cluster: ClusterId,
+    jobs: u32,
+    now: &Stamp,
+) -> Vec<String> {
+    let name = core.workflow().node(node).name();
+    let mut lines = submitting(core, node);
+    lines.push(format!("\tassigned HTCondor ID ({cluster}.0.0)"));
+    let ids = (0..jobs).map(|proc| format!("{cluster}.{proc}.0"));
+    lines.extend(ids.map(|id| ulog("ULOG_SUBMIT", name, &id, now)));
+    // The node itself counted as one while its jobs were on their way.
+    let idle = core.counts().idle_jobs.saturating_sub(1) + u64::from(jobs);
+    lines.push(format!("Number of idle job procs: {idle}"));
+    lines
+}
+
+fn submit_failed(core: &Core, node: NodeIndex, tries: u32, why: &str, now: &Stamp) -> Vec<String> {
+    let name = core.workflow().node(node).name();
+    let times = if tries == 1 { "try" } else { "tries" };
+    let failure = ulog("ULOG_SUBMIT_FAILURE", name, "-1.-1.-1", now);
+    let mut lines = submitting(core, node);
+    lines.push(format!("ERROR: submit attempt failed, {why}"));
+    lines.push(format!("{failure} {why}"));
+    lines.push(format!("Node submit failed after {tries} {times}."));
+    lines.push(format!("Shortcutting node {name} retries because of submit failure(s)"));
+    lines
+}
+
+fn cycle(core: &Core) -> Vec<String> {
+    let nodes = core.cycle();
+    let names: Vec<&str> = nodes.iter().map(|node| core.workflow().node(*node).name()).collect();
+    vec![
+        "... ERROR: a cycle exists in the dag, please check input".to_owned(),
+        format!("Cycle: {} -> {}", names.join(" -> "), names.first().unwrap_or(&"")),
     ]
 }
 
@@ -247,7 +253,25 @@ pub fn failures(core: &Core) -> Vec<String> {
     lines
 }
 
-/// How often nodes had to wait, and the last line of all.
+/// From which rescue file a run begins.
+pub fn rescued(number: Option<u32>, from: &str, dag: &str) -> String {
+    let number = number.map(|number| format!(" number {number}")).unwrap_or_default();
+    format!("Found rescue DAG{number}; running {from} in combination with normal DAG file {dag}")
+}
+
+/// How often nodes had to wait because of a limit.
+pub fn deferrals(core: &Core) -> [String; 3] {
+    let (counts, throttles) = (core.counts(), core.throttles());
+    let note =
+        |count: u64, cause: &str| format!("Note: {count} total node deferrals because of {cause}");
+    [
+        note(counts.deferred_for_jobs, &format!("-MaxJobs limit ({})", throttles.jobs)),
+        note(counts.deferred_for_idle, &format!("-MaxIdle limit ({})", throttles.idle)),
+        note(counts.deferred_for_category, "node category throttles"),
+    ]
+}
+
+/// The last line of all.
 pub fn end(pid: u32, status: i32) -> String {
     format!("**** condor_dagman (condor_DAGMAN) pid {pid} EXITING WITH STATUS {status}")
 }

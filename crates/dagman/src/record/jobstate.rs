@@ -11,23 +11,8 @@ pub fn internal(what: &str, now: &Stamp) -> String {
 
 /// The lines of an event, which has not been applied yet.
 pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
-    let line = |node: NodeIndex, what: &str, id: Option<String>| {
-        let name = core.workflow().node(node).name();
-        let attempt = core.retries(node) + 1;
-        let id = id.unwrap_or_else(|| "-".to_owned());
-        format!("{} {name} {what} {id} - - {attempt}\n", now.at().as_secs())
-    };
-    let cluster = |node: NodeIndex| match core.state(node) {
-        NodeState::Queued(cluster) => Some(format!("{}.0", cluster.id)),
-        NodeState::Post(_, end) => end.cluster.map(|cluster| format!("{cluster}.0")),
-        NodeState::Waiting { .. }
-        | NodeState::Ready { .. }
-        | NodeState::Pre(_)
-        | NodeState::Submitting { .. }
-        | NodeState::Done
-        | NodeState::Failed(_)
-        | NodeState::Futile => None,
-    };
+    let line = |node: NodeIndex, what: &str, id: Option<String>| line(core, node, what, id, now);
+    let cluster = |node: NodeIndex| first_job(core.state(node));
     let over = |script: ScriptKind, end: &ScriptEnd| {
         let how = if end.code() == 0 { "SUCCESS" } else { "FAILURE" };
         format!("{}_SCRIPT_{how}", script_name(script))
@@ -46,21 +31,8 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             .collect(),
         Event::SubmitFailed { node, .. } => vec![line(*node, "SUBMIT_FAILURE", None)],
         Event::Job { node, job, fact } => {
-            let id = Some(job.to_string());
-            match fact {
-                JobFact::Executing => vec![line(*node, "EXECUTE", id)],
-                JobFact::Evicted => vec![line(*node, "JOB_EVICTED", id)],
-                JobFact::Held { .. } => vec![line(*node, "JOB_HELD", id)],
-                JobFact::Released => vec![line(*node, "JOB_RELEASED", id)],
-                JobFact::Over(JobEnd::Removed) => {
-                    vec![line(*node, "JOB_ABORTED", id.clone()), line(*node, "JOB_FAILURE", id)]
-                }
-                JobFact::Over(end) => {
-                    let how = if end.code() == 0 { "JOB_SUCCESS" } else { "JOB_FAILURE" };
-                    vec![line(*node, "JOB_TERMINATED", id.clone()), line(*node, how, id)]
-                }
-                JobFact::Provides => Vec::new(),
-            }
+            let id = job.to_string();
+            job_steps(fact).iter().map(|what| line(*node, what, Some(id.clone()))).collect()
         }
         Event::Began
         | Event::ScriptDeferred { .. }
@@ -82,6 +54,44 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         | Event::Throttled(_)
         | Event::FinalBegan
         | Event::Finished { .. } => Vec::new(),
+    }
+}
+
+fn line(core: &Core, node: NodeIndex, what: &str, id: Option<String>, now: &Stamp) -> String {
+    let name = core.workflow().node(node).name();
+    let attempt = core.retries(node) + 1;
+    let id = id.unwrap_or_else(|| "-".to_owned());
+    format!("{} {name} {what} {id} - - {attempt}\n", now.at().as_secs())
+}
+
+/// The first job of a node that has jobs, or had them: it stands for all where a script is told of.
+fn first_job(state: &NodeState) -> Option<String> {
+    match state {
+        NodeState::Queued(cluster) => Some(format!("{}.0", cluster.id)),
+        NodeState::Post(_, end) => end.cluster.map(|cluster| format!("{cluster}.0")),
+        NodeState::Waiting { .. }
+        | NodeState::Ready { .. }
+        | NodeState::Pre(_)
+        | NodeState::Submitting { .. }
+        | NodeState::Done
+        | NodeState::Failed(_)
+        | NodeState::Futile => None,
+    }
+}
+
+/// What Pegasus calls what happened to a job, a line each.
+fn job_steps(fact: &JobFact) -> &'static [&'static str] {
+    match fact {
+        JobFact::Executing => &["EXECUTE"],
+        JobFact::Evicted => &["JOB_EVICTED"],
+        JobFact::Held { .. } => &["JOB_HELD"],
+        JobFact::Released => &["JOB_RELEASED"],
+        JobFact::Over(JobEnd::Removed) => &["JOB_ABORTED", "JOB_FAILURE"],
+        JobFact::Over(JobEnd::Exited(0)) => &["JOB_TERMINATED", "JOB_SUCCESS"],
+        JobFact::Over(JobEnd::Exited(_) | JobEnd::Signaled(_)) => {
+            &["JOB_TERMINATED", "JOB_FAILURE"]
+        }
+        JobFact::Provides => &[],
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Run<'r> {
     pub rescue: u32,
 }
 
-/// The file.
+/// The text of the `.metrics` file.
 pub fn text(core: &Core, run: &Run<'_>) -> String {
     let count = |kinds: &[NodeKind], of: fn(&NodeState) -> bool| {
         let nodes = core.workflow().nodes();

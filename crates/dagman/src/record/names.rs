@@ -39,7 +39,7 @@ impl Names {
         self.with("condor.sub")
     }
 
-    /// What happened.
+    /// What happened, a line each.
     pub fn dagman_out(&self) -> String {
         match &self.out_dir {
             Some(dir) => format!("{dir}/{}.dagman.out", self.base()),

@@ -16,7 +16,6 @@ impl Stamp {
         Self { at, zone }
     }
 
-    /// The moment.
     pub fn at(&self) -> Timestamp {
         self.at
     }

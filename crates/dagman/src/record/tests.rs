@@ -59,7 +59,7 @@ fn diamond(mut note: impl FnMut(&Core, &Event)) -> Core {
         ended(b, ScriptKind::Post),
         over(69, 1),
     ] {
-        run_batch(&mut core, Now::default(), vec![input], &mut note);
+        run_batch(&mut core, Now::default(), &[input], &mut note);
     }
     core
 }
@@ -136,10 +136,7 @@ fn metrics_are_what_htcondor_counts() {
 #[test]
 fn dagman_out_has_the_lines_that_monitord_matches() {
     let mut lines = Vec::new();
-    let core = diamond(|core, event| lines.extend(dagman_out::lines(core, event, &stamp())));
-    lines.extend(dagman_out::table(&core));
-    lines.extend(dagman_out::failures(&core));
-    lines.push(dagman_out::end(7, 1));
+    diamond(|core, event| lines.extend(dagman_out::lines(core, event, &stamp())));
     expect![[r#"
         Running PRE script of Node A...
         PRE Script of node A completed successfully.
@@ -156,11 +153,11 @@ fn dagman_out_has_the_lines_that_monitord_matches() {
         Node A job(s) have exited the queue
         Submitting HTCondor Node B job(s)...
         Submitting node B from file node.sub using direct job submission
-        Submitting HTCondor Node C job(s)...
-        Submitting node C from file node.sub using direct job submission
         	assigned HTCondor ID (65.0.0)
         Event: ULOG_SUBMIT for HTCondor Node B (65.0.0) {11/22/26 16:26:11}
         Number of idle job procs: 2
+        Submitting HTCondor Node C job(s)...
+        Submitting node C from file node.sub using direct job submission
         	assigned HTCondor ID (66.0.0)
         Event: ULOG_SUBMIT for HTCondor Node C (66.0.0) {11/22/26 16:26:11}
         Number of idle job procs: 2
@@ -185,6 +182,17 @@ fn dagman_out_has_the_lines_that_monitord_matches() {
         Number of idle job procs: 0
         Node C job proc (69.0.0) failed with status 1.
         Node C job(s) have exited the queue
+    "#]]
+    .assert_eq(&(lines.join("\n") + "\n"));
+}
+
+#[test]
+fn dagman_out_ends_with_the_table_and_the_nodes_that_failed() {
+    let core = diamond(|_, _| {});
+    let mut lines = dagman_out::table(&core);
+    lines.extend(dagman_out::failures(&core));
+    lines.push(dagman_out::end(7, 1));
+    expect![[r#"
         DAG status: 2 (DAG_STATUS_NODE_FAILED)
         Of 4 nodes total:
          Done     Pre   Queued    Post   Ready   Un-Ready   Failed   Futile

@@ -16,12 +16,13 @@ use proto::command::AskError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::facts::{self, GENERATION, NODE_RETRY, OWN_JOBS};
-use super::journal::{self, Head, Journal};
+use super::journal::{self, Head, Journal, Past};
 use super::records::Records;
 use super::rescues::{self, Start};
 use super::scripts::{Scripts, Which};
 use super::submit::{Prepared, Submitter, add_parents};
 use super::{Setup, ShellError, files, macros};
+use crate::Workflow;
 use crate::core::{Core, Effect, Input, run_batch};
 use crate::record::{Stamp, dagman_out, metrics, rescue};
 use crate::workflow::NodeIndex;
@@ -102,81 +103,48 @@ impl Engine {
         let removal = signal(SignalKind::user_defined1()).map_err(ShellError::Runtime)?;
         let ending = signal(SignalKind::terminate()).map_err(ShellError::Runtime)?;
         let schedd = Schedd::of(&setup.home);
-        let own = own_ad(&schedd, setup.job).await?;
-        let text = |name: &str| own.literal(name).and_then(Value::as_str).map(str::to_owned);
-        let fallback = format!("{}+{}", setup.names.base(), setup.job);
-        let batch_name = text(attr::JOB_BATCH_NAME).unwrap_or(fallback);
-        let parent = own.literal(attr::DAGMAN_JOB_ID).and_then(Value::as_i64);
+        let own = own_job(&schedd, &setup).await?;
         let nodes_log = absolute(&setup.names.nodes_log())?;
         let mut out = files::append_to(&setup.out)?;
         let zone = jiff::tz::TimeZone::system();
         let stamp = Stamp::new(now.wall, zone.clone());
-        say_banner(&mut out, &setup, &stamp, &batch_name, &nodes_log)?;
+        say_banner(&mut out, &setup, &stamp, &own.batch_name, &nodes_log)?;
         let path = setup.names.journal();
-        let past = journal::read(&path)?.filter(|past| past.head.job == setup.job.0);
-        let (past, generation) = match past {
-            // Nothing has happened yet in this run.
-            Some(past) if past.events.is_empty() => (None, past.head.generation),
-            Some(past) => {
-                let generation = past.head.generation;
-                (Some(past), generation)
-            }
-            None => (None, 0),
-        };
-        let (number, from) = match (&past, &setup.start) {
-            (Some(past), _) => (None, past.head.rescue.clone()),
-            (None, Start::From(number, path)) => (*number, Some(path.clone())),
-            (None, Start::Fresh) => (None, None),
-        };
-        let (workflow, warnings) = (setup.load)(from.as_deref()).map_err(|problems| {
-            say_problems(&mut out, &setup, &stamp, &problems);
-            ShellError::Dag(problems)
-        })?;
-        put(&mut out, &stamp, &warnings).map_err(ShellError::file("write", &setup.out))?;
-        let workflow = Arc::new(workflow);
-        let shape = journal::shape(&workflow);
-        if past.as_ref().is_some_and(|past| past.head.shape != shape) {
-            return Err(ShellError::Changed);
-        }
-        let mut core = Core::new(workflow, setup.options.clone());
-        let mut records = Records::open(
-            &setup.out,
-            &nodes_log,
-            core.workflow().settings().jobstate_log.as_deref(),
-            &setup.dag_files,
-            past.is_none(),
-        )?;
+        let (past, generation) = earlier_life(&path, setup.job)?;
+        let (number, from) = begins_from(&setup.start, past.as_ref());
+        let workflow = load(&mut out, &setup, &stamp, from.as_deref(), past.as_ref())?;
+        let mut core = Core::new(Arc::new(workflow), setup.options.clone());
+        let states = core.workflow().settings().jobstate_log.as_deref();
+        let (out, is_new) = (&setup.out, past.is_none());
+        let mut records = Records::open(out, &nodes_log, states, &setup.dag_files, is_new)?;
         if let (None, Some(from)) = (&past, &from) {
-            let number = number.map(|number| format!(" number {number}")).unwrap_or_default();
             let dag = setup.names.primary();
-            records.say(now.wall, [format!(
-                "Found rescue DAG{number}; running {from} in combination with normal DAG file {dag}"
-            )]);
+            records.say(now.wall, [dagman_out::rescued(number, from, dag)]);
         }
         records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
         let first = first_of(&setup, &schedd).await?;
+        let fresh = Head {
+            job: setup.job.0,
+            generation,
+            shape: journal::shape(core.workflow()),
+            rescue: from,
+            began_ms: now.wall.as_millis(),
+        };
         let (journal, inputs, next, began_ms) = match &past {
             Some(past) => {
-                records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
-                records.say_internal(now.wall, "RECOVERY_STARTED");
-                past.events.iter().for_each(|event| core.apply(event));
-                records.say_internal(now.wall, "RECOVERY_FINISHED");
+                recover(&mut core, &mut records, now, past);
                 let next = past.next.unwrap_or(first);
                 (Journal::go_on(&path, past)?, Vec::new(), next, past.head.began_ms)
             }
             None => {
                 records.say_internal(now.wall, &format!("DAGMAN_STARTED {}.0", setup.job));
-                let began_ms = now.wall.as_millis();
-                let job = setup.job.0;
-                let head = Head { job, generation, shape, rescue: from, began_ms };
-                (Journal::begin(&path, &head)?, vec![Input::Begin], first, began_ms)
+                (Journal::begin(&path, &fresh)?, vec![Input::Begin], first, fresh.began_ms)
             }
         };
         // What is past is looked through only where nothing else is left of an earlier life.
-        let starts = own.literal(attr::NUM_JOB_STARTS).and_then(Value::as_i64).unwrap_or(0);
-        let with_past = past.is_none() && starts > 1;
+        let with_past = past.is_none() && own.starts > 1;
         let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
-        let submitter = Submitter::new(&setup, generation, batch_name, nodes_log);
+        let submitter = Submitter::new(&setup, generation, own.batch_name, nodes_log);
         let following = schedd.follow(next, Select::All);
         Ok(Self {
             core,
@@ -191,7 +159,7 @@ impl Engine {
             inputs,
             began: Stamp::new(model::Timestamp::from_millis(began_ms), zone),
             rescue: number.unwrap_or(0),
-            parent: parent.map(|id| id.to_string()).unwrap_or_default(),
+            parent: own.parent,
             told: (0, u64::MAX),
             removal,
             ending,
@@ -208,7 +176,7 @@ impl Engine {
             let now = now();
             let inputs = std::mem::take(&mut self.inputs);
             let records = &mut self.records;
-            let batch = run_batch(&mut self.core, now, inputs, |core, event| {
+            let batch = run_batch(&mut self.core, now, &inputs, |core, event| {
                 records.note(core, event, now.wall);
             });
             self.journal.append(&batch.events, Some(self.next))?;
@@ -381,13 +349,13 @@ impl Engine {
         let changes = [
             (attr::DAG_NODES_TOTAL, whole(counts.total)),
             (attr::DAG_NODES_DONE, whole(counts.done)),
-            ("DAG_NodesPrerun", whole(counts.pre)),
-            ("DAG_NodesQueued", whole(counts.queued)),
-            ("DAG_NodesPostrun", whole(counts.post)),
-            ("DAG_NodesReady", whole(counts.ready)),
-            ("DAG_NodesUnready", whole(counts.waiting)),
-            ("DAG_NodesFailed", whole(counts.failed)),
-            ("DAG_NodesFutile", whole(counts.futile)),
+            (attr::DAG_NODES_PRERUN, whole(counts.pre)),
+            (attr::DAG_NODES_QUEUED, whole(counts.queued)),
+            (attr::DAG_NODES_POSTRUN, whole(counts.post)),
+            (attr::DAG_NODES_READY, whole(counts.ready)),
+            (attr::DAG_NODES_UNREADY, whole(counts.waiting)),
+            (attr::DAG_NODES_FAILED, whole(counts.failed)),
+            (attr::DAG_NODES_FUTILE, whole(counts.futile)),
             ("DAG_JobsSubmitted", whole(counts.jobs_submitted)),
             ("DAG_JobsIdle", whole(counts.idle_jobs)),
             ("DAG_JobsHeld", whole(counts.held_jobs)),
@@ -408,12 +376,7 @@ impl Engine {
         let stamp = self.records.stamp(now.wall);
         self.records.say(now.wall, dagman_out::failures(&self.core));
         if has_rescue {
-            let present = rescues::numbers(&self.setup.names);
-            let number = rescue::next_number(present.into_iter(), self.setup.manner.max_rescue);
-            let path = self.setup.names.rescue(number);
-            let (primary, reset) = (self.setup.names.primary(), self.setup.manner.reset_retries);
-            self.records.say(now.wall, [format!("Writing Rescue DAG to {path}...")]);
-            files::replace(&path, &rescue::text(&self.core, primary, &stamp, reset))?;
+            self.write_rescue(now, &stamp)?;
         }
         self.scripts.stop();
         self.records.say(now.wall, ["Removing any/all submitted HTCondor jobs...".to_owned()]);
@@ -423,31 +386,35 @@ impl Engine {
         if has_jobs {
             self.remove_all(reason).await;
         }
-        let counts = self.core.counts();
-        let throttles = self.core.throttles();
-        self.records.say(
-            now.wall,
-            [
-                format!(
-                    "Note: {} total node deferrals because of -MaxJobs limit ({})",
-                    counts.deferred_for_jobs, throttles.jobs
-                ),
-                format!(
-                    "Note: {} total node deferrals because of -MaxIdle limit ({})",
-                    counts.deferred_for_idle, throttles.idle
-                ),
-                format!(
-                    "Note: {} total node deferrals because of node category throttles",
-                    counts.deferred_for_category
-                ),
-            ],
-        );
+        self.records.say(now.wall, dagman_out::deferrals(&self.core));
         self.told.0 = 0;
         self.tell(now).await;
+        self.write_metrics(now, &stamp, status)?;
+        self.records.write_status(&self.core, now.wall, now.boot_ms, true)?;
+        self.records.draw(&self.core, now.boot_ms, true)?;
+        self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
+        self.records.flush(&self.core, now.wall, true)?;
+        self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
+        self.records.flush(&self.core, now.wall, false)?;
+        self.end_journal(now, status)?;
+        let lock = &self.setup.lock;
+        std::fs::remove_file(lock).map_err(ShellError::file("remove", lock))
+    }
+
+    fn write_rescue(&mut self, now: Now, stamp: &Stamp) -> Result<(), ShellError> {
+        let present = rescues::numbers(&self.setup.names);
+        let number = rescue::next_number(present.into_iter(), self.setup.manner.max_rescue);
+        let path = self.setup.names.rescue(number);
+        let (primary, reset) = (self.setup.names.primary(), self.setup.manner.reset_retries);
+        self.records.say(now.wall, [format!("Writing Rescue DAG to {path}...")]);
+        files::replace(&path, &rescue::text(&self.core, primary, stamp, reset))
+    }
+
+    fn write_metrics(&mut self, now: Now, end: &Stamp, status: i32) -> Result<(), ShellError> {
         let id = self.setup.job.to_string();
         let run = metrics::Run {
             start: &self.began,
-            end: &stamp,
+            end,
             exit: status,
             dagman_id: &id,
             parent_id: &self.parent,
@@ -456,26 +423,66 @@ impl Engine {
         let path = self.setup.names.metrics();
         files::replace(&path, &metrics::text(&self.core, &run))?;
         self.records.say(now.wall, [format!("Wrote metrics file {path}.")]);
-        self.records.write_status(&self.core, now.wall, now.boot_ms, true)?;
-        self.records.draw(&self.core, now.boot_ms, true)?;
-        self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
-        self.records.flush(&self.core, now.wall, true)?;
-        self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
-        self.records.flush(&self.core, now.wall, false)?;
-        // A job that leaves the queue leaves nothing to go on with; one that is queued again begins anew, and must know that it does.
+        Ok(())
+    }
+
+    /// A job that leaves the queue leaves nothing to go on with; one that is queued again begins anew, and must know that it does.
+    fn end_journal(&self, now: Now, status: i32) -> Result<(), ShellError> {
         let path = self.setup.names.journal();
         if (0..=2).contains(&status) {
-            std::fs::remove_file(&path).map_err(ShellError::file("remove", &path))?;
-        } else {
-            let generation = self.submitter.generation + 1;
-            let (job, began_ms) = (self.setup.job.0, now.wall.as_millis());
-            let shape = journal::shape(self.core.workflow());
-            let head = Head { job, generation, shape, rescue: None, began_ms };
-            Journal::begin(&path, &head)?;
+            return std::fs::remove_file(&path).map_err(ShellError::file("remove", &path));
         }
-        let lock = &self.setup.lock;
-        std::fs::remove_file(lock).map_err(ShellError::file("remove", lock))
+        let generation = self.submitter.generation + 1;
+        let (job, began_ms) = (self.setup.job.0, now.wall.as_millis());
+        let shape = journal::shape(self.core.workflow());
+        let head = Head { job, generation, shape, rescue: None, began_ms };
+        Journal::begin(&path, &head)?;
+        Ok(())
     }
+}
+
+/// What the journal at `path` has of this job's run, and the number of the run. A run in which nothing has happened yet is begun
+/// again under its number.
+fn earlier_life(path: &str, job: ClusterId) -> Result<(Option<Past>, u32), ShellError> {
+    let past = journal::read(path)?.filter(|past| past.head.job == job.0);
+    let generation = past.as_ref().map_or(0, |past| past.head.generation);
+    Ok((past.filter(|past| !past.events.is_empty()), generation))
+}
+
+/// The rescue file that a run begins from, with its number where it has one. A run that goes on has its own.
+fn begins_from(start: &Start, past: Option<&Past>) -> (Option<u32>, Option<String>) {
+    match (past, start) {
+        (Some(past), _) => (None, past.head.rescue.clone()),
+        (None, Start::From(number, path)) => (*number, Some(path.clone())),
+        (None, Start::Fresh) => (None, None),
+    }
+}
+
+/// Reads the DAG files; dagman.out has what is odd or wrong about them. A DAG that runs must be what it was.
+fn load(
+    out: &mut File,
+    setup: &Setup,
+    stamp: &Stamp,
+    rescue: Option<&str>,
+    past: Option<&Past>,
+) -> Result<Workflow, ShellError> {
+    let (workflow, warnings) = (setup.load)(rescue).map_err(|problems| {
+        say_problems(out, setup, stamp, &problems);
+        ShellError::Dag(problems)
+    })?;
+    put(out, stamp, &warnings).map_err(ShellError::file("write", &setup.out))?;
+    match past {
+        Some(past) if past.head.shape != journal::shape(&workflow) => Err(ShellError::Changed),
+        Some(_) | None => Ok(workflow),
+    }
+}
+
+/// Brings the core to where an earlier life left it.
+fn recover(core: &mut Core, records: &mut Records, now: Now, past: &Past) {
+    records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
+    records.say_internal(now.wall, "RECOVERY_STARTED");
+    past.events.iter().for_each(|event| core.apply(event));
+    records.say_internal(now.wall, "RECOVERY_FINISHED");
 }
 
 /// Submits one node, for as long as no schedd answers.
@@ -512,11 +519,26 @@ async fn submit_one(schedd: &Schedd, core: &Core, one: &Prepared) -> Input {
     }
 }
 
-/// The DAG's own job.
-async fn own_ad(schedd: &Schedd, job: ClusterId) -> Result<ClassAd, ShellError> {
-    let select = Select::Any(vec![Selector::Cluster(job)]);
+/// What the DAG's own job says.
+struct OwnJob {
+    batch_name: String,
+    /// The DAG that it is a sub-DAG of; empty if it is of none.
+    parent: String,
+    /// How often it was started, with this time.
+    starts: i64,
+}
+
+async fn own_job(schedd: &Schedd, setup: &Setup) -> Result<OwnJob, ShellError> {
+    let select = Select::Any(vec![Selector::Cluster(setup.job)]);
     let ads = schedd.jobs(Query::of(select)).await?;
-    ads.into_iter().next().ok_or(ShellError::NoJob(job))
+    let ad = ads.into_iter().next().ok_or(ShellError::NoJob(setup.job))?;
+    let number = |name: &str| ad.literal(name).and_then(Value::as_i64);
+    let batch_name = ad.literal(attr::JOB_BATCH_NAME).and_then(Value::as_str).map(str::to_owned);
+    Ok(OwnJob {
+        batch_name: batch_name.unwrap_or_else(|| format!("{}+{}", setup.names.base(), setup.job)),
+        parent: number(attr::DAGMAN_JOB_ID).map(|id| id.to_string()).unwrap_or_default(),
+        starts: number(attr::NUM_JOB_STARTS).unwrap_or(0),
+    })
 }
 
 /// The first entry of the record that can concern the workflow: the one of its own job.

@@ -28,7 +28,7 @@ pub(super) struct Head {
     pub(super) began_ms: i64,
 }
 
-/// A line.
+/// A line of the journal.
 #[derive(Debug, Serialize, Deserialize)]
 enum Line {
     Head(Head),

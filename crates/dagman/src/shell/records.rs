@@ -13,7 +13,7 @@ use crate::core::{Core, Event, NodeState, ScriptEnd};
 use crate::record::{Stamp, dagman_out, dot, jobstate, node_status};
 use crate::workflow::ScriptKind;
 
-/// The files.
+/// The files that people and programs read while the DAG runs.
 pub(super) struct Records {
     out: File,
     nodes_log: File,

@@ -26,7 +26,7 @@ pub(super) struct Submitter {
     pub(super) generation: u32,
     /// The batch that all jobs of the workflow belong to.
     pub(super) batch_name: String,
-    /// Absolute.
+    /// The absolute path of the nodes' log.
     pub(super) nodes_log: String,
     pub(super) manner: Manner,
     /// Sites by folder, and descriptions by their text: a million nodes share a few.
@@ -176,7 +176,7 @@ impl Submitter {
             ("RETRY", retry.to_string()),
             ("DAG_STATUS", core.progress().status.number().to_string()),
             ("FAILED_COUNT", counts.failed.to_string()),
-            ("DAGManJobId", self.dag.to_string()),
+            (attr::DAGMAN_JOB_ID, self.dag.to_string()),
             ("DAG_PARENT_NAMES", parents),
         ] {
             options.assignments.push((name.to_owned(), value));
@@ -203,7 +203,7 @@ impl Submitter {
         own.set(attr::DAGMAN_JOB_ID, i64::from(self.dag.0));
         own.set(attr::DAG_NODE_NAME, node.name());
         own.set(attr::DAGMAN_NODES_LOG, self.nodes_log.as_str());
-        own.set("DAGManNodesMask", MASK);
+        own.set(attr::DAGMAN_NODES_MASK, MASK);
         own.set(NODE_RETRY, i64::from(retry));
         own.set(attr::SUBMIT_EVENT_NOTES, format!("DAG Node: {}", node.name()));
         if self.generation > 0 {

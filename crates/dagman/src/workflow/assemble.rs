@@ -87,7 +87,6 @@ impl Options {
 /// A workflow, and what is odd about its files.
 #[derive(Clone, Debug)]
 pub struct Assembled {
-    /// The workflow.
     pub workflow: Workflow,
     /// Warnings, in the order of the files.
     pub warnings: Vec<Diagnostic>,

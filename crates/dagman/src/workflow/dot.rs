@@ -19,7 +19,6 @@ pub enum DotState {
     Post,
     /// It was done well.
     Done,
-    /// It failed.
     Failed,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Pair {
     pub(super) weak: bool,
 }
 
-/// All edges.
+/// All edges between nodes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
     children: Adjacency,

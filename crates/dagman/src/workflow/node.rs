@@ -63,12 +63,7 @@ pub enum Description<'w> {
     /// The text between `{` and `}`, or `@=TAG` and `@TAG`, behind JOB.
     Inline(&'w str),
     /// A SUBMIT-DESCRIPTION that several nodes may share.
-    Named {
-        /// Its name.
-        name: &'w str,
-        /// Its text.
-        text: &'w str,
-    },
+    Named { name: &'w str, text: &'w str },
 }
 
 /// One macro of a VARS line.
@@ -149,7 +144,6 @@ pub enum ScriptStream {
     Stdout,
     /// The standard error.
     Stderr,
-    /// Both.
     All,
 }
 
@@ -174,7 +168,6 @@ pub struct Abort {
 /// `TOLERANCE NODE LIMIT [FAIL-FAST|WAIT]`: how many jobs of the node may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
-    /// How many.
     pub limit: ToleranceLimit,
     /// What happens when there are more.
     pub when_exceeded: WhenExceeded,

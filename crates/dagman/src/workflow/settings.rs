@@ -42,7 +42,6 @@ pub struct Environment {
 /// `DOT FILE [UPDATE] [OVERWRITE] [INCLUDE HEADER]`: a picture of the DAG in Graphviz's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dot {
-    /// Where to.
     pub file: String,
     /// Whether it is written again whenever a node's state changes. Default false.
     pub update: bool,
@@ -55,7 +54,6 @@ pub struct Dot {
 /// `NODE_STATUS_FILE FILE [SECONDS] [ALWAYS-UPDATE]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatusFile {
-    /// Where to.
     pub file: String,
     /// At least so many seconds lie between two writings. Default 60.
     pub min_seconds: u32,

@@ -120,13 +120,13 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
 /// The nodes of a DAG by state, as its job's ad has them.
 const STATES: [(&str, &str); 8] = [
     ("done", attr::DAG_NODES_DONE),
-    ("in the queue", "DAG_NodesQueued"),
-    ("in their PRE script", "DAG_NodesPrerun"),
-    ("in their POST script", "DAG_NodesPostrun"),
-    ("ready", "DAG_NodesReady"),
-    ("waiting for parents", "DAG_NodesUnready"),
-    ("failed", "DAG_NodesFailed"),
-    ("futile", "DAG_NodesFutile"),
+    ("in the queue", attr::DAG_NODES_QUEUED),
+    ("in their PRE script", attr::DAG_NODES_PRERUN),
+    ("in their POST script", attr::DAG_NODES_POSTRUN),
+    ("ready", attr::DAG_NODES_READY),
+    ("waiting for parents", attr::DAG_NODES_UNREADY),
+    ("failed", attr::DAG_NODES_FAILED),
+    ("futile", attr::DAG_NODES_FUTILE),
 ];
 
 /// How wide a bar is that stands for all nodes.

@@ -28,7 +28,17 @@ fn check(dag: &str, script: &str) {
                     | NodeState::Post(ScriptState::Running, _)
                     | NodeState::Submitting { until_ms: None, .. } => true,
                     NodeState::Queued(cluster) => cluster.is_leaving,
-                    _ => false,
+                    NodeState::Pre(ScriptState::Waiting { .. } | ScriptState::Deferred { .. })
+                    | NodeState::Post(
+                        ScriptState::Waiting { .. } | ScriptState::Deferred { .. },
+                        _,
+                    )
+                    | NodeState::Submitting { until_ms: Some(_), .. }
+                    | NodeState::Waiting { .. }
+                    | NodeState::Ready { .. }
+                    | NodeState::Done
+                    | NodeState::Failed(_)
+                    | NodeState::Futile => false,
                 })
                 .count()
         };

@@ -134,7 +134,8 @@ impl World {
     /// Runs batches until nothing more follows.
     pub(super) fn take(&mut self, mut inputs: Vec<Input>) {
         loop {
-            let batch = run_batch(&mut self.core, self.now, std::mem::take(&mut inputs), |_, _| {});
+            let batch =
+                run_batch(&mut self.core, self.now, &std::mem::take(&mut inputs), |_, _| {});
             for rejection in &batch.rejected {
                 self.said.push(format!("rejected: {rejection}"));
             }
@@ -186,7 +187,20 @@ impl World {
                     counts.futile
                 )
             }
-            _ => return,
+            Event::Began
+            | Event::ScriptStarted { .. }
+            | Event::ScriptEnded { .. }
+            | Event::ScriptDeferred { .. }
+            | Event::SubmitBegan { .. }
+            | Event::Submitted { .. }
+            | Event::SubmitFailed { .. }
+            | Event::NothingToSubmit { .. }
+            | Event::Job { .. }
+            | Event::RestRemoved { .. }
+            | Event::Removed
+            | Event::Halted(_)
+            | Event::Throttled(_)
+            | Event::FinalBegan => return,
         };
         self.said.push(line);
     }
@@ -240,26 +254,20 @@ pub(super) fn read(text: &str) -> crate::Workflow {
     let mut builder = Builder::new(vec!["test.dag".to_owned()]);
     for line in text.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            [kind @ ("JOB" | "FINAL" | "SERVICE" | "PROVISIONER" | "JOIN"), name, rest @ ..] => {
-                let kind = match *kind {
-                    "JOB" => NodeKind::Job,
-                    "FINAL" => NodeKind::Final,
-                    "SERVICE" => NodeKind::Service,
-                    "JOIN" => NodeKind::Join,
-                    _ => NodeKind::Provisioner,
-                };
-                let description = if kind == NodeKind::Join {
-                    Description::Nothing
-                } else {
-                    Description::File("n.sub")
-                };
-                let (noop, done) = (rest.contains(&"NOOP"), rest.contains(&"DONE"));
-                let new = NewNode { kind, description, noop, done, ..NewNode::job(name, "") };
-                builder.add_node(&new).unwrap();
-            }
-            _ => {}
-        }
+        let [kind, name, rest @ ..] = words.as_slice() else { continue };
+        let kind = match *kind {
+            "JOB" => NodeKind::Job,
+            "FINAL" => NodeKind::Final,
+            "SERVICE" => NodeKind::Service,
+            "JOIN" => NodeKind::Join,
+            "PROVISIONER" => NodeKind::Provisioner,
+            _ => continue,
+        };
+        let description =
+            if kind == NodeKind::Join { Description::Nothing } else { Description::File("n.sub") };
+        let (noop, done) = (rest.contains(&"NOOP"), rest.contains(&"DONE"));
+        let new = NewNode { kind, description, noop, done, ..NewNode::job(name, "") };
+        builder.add_node(&new).unwrap();
     }
     for line in text.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -8,7 +8,8 @@ use dagman::Workflow;
 use dagman::language::Diagnostic;
 use dagman::shell::{KNOBS, Knobs};
 use dagman::workflow::{self, Assembled, FileError, Files};
-use jobspec::config::Configuration;
+use jobspec::Site;
+use jobspec::config::{Assignment, Configuration};
 
 use crate::pool::Settings;
 use crate::pool::configuration;
@@ -70,11 +71,21 @@ impl Reading {
     }
 }
 
-/// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file.
+/// What loading said, after what was said of the settings.
+pub(super) fn with_warnings(
+    warnings: &[String],
+    loaded: Result<(Workflow, Vec<String>), Vec<String>>,
+) -> Result<(Workflow, Vec<String>), Vec<String>> {
+    let all = |said: Vec<String>| warnings.iter().cloned().chain(said).collect();
+    loaded.map(|(workflow, said)| (workflow, all(said))).map_err(all)
+}
+
+/// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file. What that file sets and dagman does not
+/// know is told on standard error, and given back for dagman.out, a line each.
 ///
 /// # Errors
 /// If a file cannot be read, or a value is not of its setting's kind.
-pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> Result<()> {
+pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> Result<Vec<String>> {
     let settings = Settings { environment: configuration::environment(), ..Settings::default() };
     let pool = configuration::load(home, &settings)?;
     for name in KNOBS {
@@ -82,19 +93,65 @@ pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> R
             knobs.set(name, &value)?;
         }
     }
-    let Some(file) = file else { return Ok(()) };
+    let Some(file) = file else { return Ok(Vec::new()) };
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("read the configuration of the DAG in {file}"))?;
-    let site = RealSite::new()?;
+    let unknown = own_settings(knobs, &text, file, &RealSite::new()?)?;
+    for line in &unknown {
+        eprintln!("{line}");
+    }
+    Ok(unknown)
+}
+
+/// Reads the settings in a DAG's own file; gives a line for each that is neither a setting of dagman's nor a macro in another. HTCondor's
+/// dagman reads its whole configuration from there and passes over what is not its own, so that none of it is an error.
+fn own_settings(knobs: &mut Knobs, text: &str, file: &str, site: &dyn Site) -> Result<Vec<String>> {
     let mut own = Configuration::default();
-    own.read(&text, file, &site).map_err(|error| anyhow!("{}", error.render()))?;
-    for assignment in own.assignments() {
-        let value = own.value(None, &assignment.name, &site)?.unwrap_or_default();
-        let is_known = knobs.set(&assignment.name, &value)?;
-        // Other settings of HTCondor's dagman have nothing to act on here; a slip in a name would be read by nobody.
-        if !is_known && !assignment.name.to_ascii_uppercase().starts_with("DAGMAN_") {
-            eprintln!("WARNING: {file}: dagman reads no setting {}", assignment.name);
+    own.read(text, file, site).map_err(|error| anyhow!("{}", error.render()))?;
+    for name in KNOBS {
+        if own.assignment(None, name).is_some() {
+            knobs.set(name, &own.value(None, name, site)?.unwrap_or_default())?;
         }
     }
-    Ok(())
+    let line = |unknown: &Assignment| {
+        let place = unknown.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        format!("Warning: {}{place}: dagman has no setting {}", unknown.source, unknown.name)
+    };
+    Ok(own.unused(site).iter().map(line).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The warnings about a DAG's own settings, as dagman.out has them.
+    fn check(text: &str, expected: &[&str]) -> Knobs {
+        let mut knobs = Knobs::default();
+        let site = RealSite::new().unwrap();
+        let unknown = own_settings(&mut knobs, text, "own.conf", &site).unwrap();
+        let reading =
+            Reading { files: vec!["no.dag".to_owned()], use_dag_dir: false, knobs: knobs.clone() };
+        let problems = with_warnings(&unknown, reading.load(None)).unwrap_err();
+        assert_eq!(unknown, expected, "{text}");
+        assert_eq!(problems[..problems.len() - 1], unknown, "before what is wrong with the DAG");
+        knobs
+    }
+
+    #[test]
+    fn a_setting_that_dagman_does_not_know_is_told_with_its_line_and_the_others_hold() {
+        let knobs = check(
+            "DAGMAN_MAX_JOBS_IDEL = 5\n# a comment\ndagman_max_jobs_idle = 7\nSCHEDD_INTERVAL = 60\n",
+            &[
+                "Warning: own.conf, line 1: dagman has no setting DAGMAN_MAX_JOBS_IDEL",
+                "Warning: own.conf, line 4: dagman has no setting SCHEDD_INTERVAL",
+            ],
+        );
+        assert_eq!(knobs.options.throttles.idle, 7);
+    }
+
+    #[test]
+    fn a_macro_that_a_setting_is_made_of_is_no_unknown_setting() {
+        let knobs = check("MANY = 9\nDAGMAN_MAX_JOBS_IDLE = $(MANY)\n", &[]);
+        assert_eq!(knobs.options.throttles.idle, 9);
+    }
 }

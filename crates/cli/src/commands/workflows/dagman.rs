@@ -64,7 +64,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         format!("{JOB_ID} names no job: dagman runs as a job, which submit_dag makes")
     })?;
     let mut knobs = Knobs::default();
-    dag_files::configure(&home, &mut knobs, options.config.as_deref())?;
+    let unknown = dag_files::configure(&home, &mut knobs, options.config.as_deref())?;
     for (name, value) in &options.settings {
         knobs.set(name, value)?;
     }
@@ -96,7 +96,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         manner,
         start,
         argv: std::iter::once("condor_dagman".to_owned()).chain(args.words.clone()).collect(),
-        load: Box::new(move |rescue| reading.load(rescue)),
+        load: Box::new(move |rescue| dag_files::with_warnings(&unknown, reading.load(rescue))),
     };
     println!("Executing condor dagman ... ");
     let journal = setup.names.journal();

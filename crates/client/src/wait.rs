@@ -48,8 +48,9 @@ impl Home {
         let mut schedd = self.schedd()?;
         // What happens while it is asked is in the record, after this number.
         let seen = schedd.totals()?.seq;
-        let mut ads = schedd.jobs(Query { finished: true, ..Query::of(select.clone()) })?;
-        ads.extend(schedd.jobs(Query::of(select.clone()))?);
+        // The queue first: a job that leaves it in between is then found twice, and else it would be found nowhere.
+        let mut ads = schedd.jobs(Query::of(select.clone()))?;
+        ads.extend(schedd.jobs(Query { finished: true, ..Query::of(select.clone()) })?);
         let mut waiting: BTreeSet<JobId> = ads.iter().filter_map(id).collect();
         let all = waiting.len();
         for (job, end) in ads.iter().filter_map(|ad| Some((id(ad)?, now(ad)?))) {

@@ -149,10 +149,10 @@ fn a_job_that_wants_to_go_when_it_is_fetched_goes_and_one_in_the_folder_itself_r
 fn a_job_whose_files_did_not_all_come_waits_through_restarts_until_it_is_removed() {
     let pool = Pool::start(1);
     make_inputs(&pool);
-    // The pieces stop coming: the last input is a pipe into which nobody writes.
-    let fifo = pool.work().join("in/fifo");
-    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let description = DESCRIPTION.replace("in/deep,", "in/deep, in/fifo,");
+    // The last input does not end before its submission is killed: it is long, and takes no room.
+    let endless = fs::File::create(pool.work().join("in/endless")).unwrap();
+    endless.set_len(1 << 35).unwrap();
+    let description = DESCRIPTION.replace("in/deep,", "in/deep, in/endless,");
     fs::write(pool.work().join("job.sub"), format!("{description}queue\n")).unwrap();
     let mut submitting =
         pool.command(&updraft(), &["submit", "-spool", "job.sub"]).spawn().unwrap();

@@ -1,6 +1,6 @@
 //! `updraft pool start | stop | status | reconfig`: a personal pool. What a pool is, is in [`crate::pool`]; this reads words and prints some.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -63,6 +63,9 @@ enum Action {
         /// The pool's folder.
         #[arg(long)]
         dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Puts a copy of the queue back. What runs is ended first, because the queue that comes back does not know of it; the queue
     /// that was there is kept beside it.
@@ -72,6 +75,9 @@ enum Action {
         /// The pool's folder.
         #[arg(long)]
         dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Says how each process of the pool is. Exit code 3 if the pool does not run.
     Status {
@@ -99,19 +105,30 @@ pub fn run(args: PoolArgs) -> Result<ExitCode> {
         }
         Action::Stop { dir, json } => stop(&home(dir), json),
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, Voice::Updraft),
-        Action::Backup { file, dir } => {
-            pool::backup(&home(dir), &file)?;
-            say(&format!("The queue is copied to {}.", file.display()))?;
-            Ok(ExitCode::SUCCESS)
+        Action::Backup { file, dir, json } => {
+            let home = home(dir);
+            pool::backup(&home, &file)?;
+            copied(json, home.dir(), &file, &format!("The queue is copied to {}.", file.display()))
         }
-        Action::Restore { file, dir } => {
+        Action::Restore { file, dir, json } => {
             let home = home(dir);
             pool::restore(&home, &file)?;
-            say(&format!("The queue in {} is that of {}.", home.dir().display(), file.display()))?;
-            Ok(ExitCode::SUCCESS)
+            let words =
+                format!("The queue in {} is that of {}.", home.dir().display(), file.display());
+            copied(json, home.dir(), &file, &words)
         }
         Action::Status { dir, json } => status(&home(dir), json),
     }
+}
+
+/// Says that a queue was copied, from or to a file.
+fn copied(json: bool, pool: &Path, file: &Path, words: &str) -> Result<ExitCode> {
+    if json {
+        output::put(&output::json(&serde_json::json!({ "pool": pool, "file": file })))?;
+    } else {
+        say(words)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One line, for whoever still reads.

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use classad::{ClassAd, Value};
 use client::{Home, Query, Select, Selector};
+use dagman::Workflow;
+use dagman::language::Diagnostic;
 use dagman::record::Names;
 use dagman::shell::Knobs;
 use dagman::workflow;
@@ -41,11 +43,17 @@ enum Action {
     Halt {
         /// The DAG's job.
         job: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Take that back.
     Resume {
         /// The DAG's job.
         job: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -61,6 +69,9 @@ pub struct CheckArgs {
     /// A file with settings for the DAG.
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
+    /// As JSON: what was found, and how large the DAG is if it can run.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Does it.
@@ -72,8 +83,8 @@ pub fn run(args: &DagArgs, call: &Call) -> Result<ExitCode> {
     match &args.action {
         Action::Check(args) => check(args, call),
         Action::Status { job, json } => status(ClusterId(*job), *json),
-        Action::Halt { job } => halt(ClusterId(*job), true),
-        Action::Resume { job } => halt(ClusterId(*job), false),
+        Action::Halt { job, json } => halt(ClusterId(*job), true, *json),
+        Action::Resume { job, json } => halt(ClusterId(*job), false, *json),
     }
 }
 
@@ -94,13 +105,17 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
         }
         Err(found) => (found, None),
     };
+    let errors = found.iter().filter(|one| one.is_error()).count();
+    if args.json {
+        output::put(&output::json(&found_as_json(&args.dags, &found, workflow.as_ref())))?;
+        return Ok(if errors == 0 { Exit::Done } else { Exit::Failed }.into());
+    }
     for one in &found {
         output::put(&match call.voice {
             Voice::Updraft => one.render(),
             Voice::HtCondor => format!("{}\n", one.condor()),
         })?;
     }
-    let errors = found.iter().filter(|one| one.is_error()).count();
     match workflow {
         Some(workflow) if errors == 0 => {
             let (nodes, edges) = (workflow.len(), workflow.edge_count());
@@ -115,6 +130,29 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
             Ok(Exit::Failed.into())
         }
     }
+}
+
+fn found_as_json(
+    files: &[String],
+    found: &[Diagnostic],
+    workflow: Option<&Workflow>,
+) -> serde_json::Value {
+    let problem = |one: &Diagnostic| {
+        serde_json::json!({
+            "error": one.is_error(),
+            "message": one.message,
+            "hint": one.hint,
+            "file": one.file,
+            "line": one.line,
+            "column": one.column,
+        })
+    };
+    serde_json::json!({
+        "files": files,
+        "problems": found.iter().map(problem).collect::<Vec<_>>(),
+        "nodes": workflow.map(Workflow::len),
+        "edges": workflow.map(Workflow::edge_count),
+    })
 }
 
 /// The nodes of a DAG by state, as its job's ad has them.
@@ -209,20 +247,23 @@ fn failed_nodes(ad: &ClassAd) -> Result<Vec<(String, String)>> {
 }
 
 /// A halt is a file beside the DAG: whoever may write there may halt it, as with HTCondor's dagman.
-fn halt(job: ClusterId, halted: bool) -> Result<ExitCode> {
+fn halt(job: ClusterId, halted: bool, json: bool) -> Result<ExitCode> {
     let ad = dag_ad(job)?;
     let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
     let path = Names::new(&file, false).halt();
     if halted {
         std::fs::write(&path, "").with_context(|| format!("write {path}"))?;
-        output::put(&format!(
-            "The DAG {job} begins nothing new. Take it back:  updraft dag resume {job}\n"
-        ))?;
     } else if Path::new(&path).exists() {
         std::fs::remove_file(&path).with_context(|| format!("remove {path}"))?;
-        output::put(&format!("The DAG {job} goes on.\n"))?;
     } else {
         bail!("the DAG {job} is not halted: there is no file {path}");
     }
+    output::put(&match (json, halted) {
+        (true, _) => output::json(&serde_json::json!({ "job": job.0, "halted": halted })),
+        (false, true) => {
+            format!("The DAG {job} begins nothing new. Take it back:  updraft dag resume {job}\n")
+        }
+        (false, false) => format!("The DAG {job} goes on.\n"),
+    })?;
     Ok(Exit::Done.into())
 }

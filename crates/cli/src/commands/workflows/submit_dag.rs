@@ -36,6 +36,9 @@ pub struct SubmitDagArgs {
     /// Print only the id of the DAG's job.
     #[arg(long)]
     terse: bool,
+    /// As JSON: the DAG's job, how many nodes, and which files tell of it.
+    #[arg(long, conflicts_with = "terse")]
+    json: bool,
     /// Accepted: more is said where there is more to say.
     #[arg(long, short = 'v', hide = true)]
     verbose: bool,
@@ -167,12 +170,25 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<ExitCode> {
     let description = names.condor_sub();
     std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
     if args.no_submit {
-        say::written(&names, call.voice)?;
+        say::written(&names, args.form(call))?;
         return Ok(Exit::Done.into());
     }
     let cluster = submit(args, &names)?;
-    say::submitted(&names, cluster, workflow.as_ref(), args.terse, call.voice)?;
+    say::submitted(&names, cluster, workflow.as_ref(), args.form(call))?;
     Ok(Exit::Done.into())
+}
+
+impl SubmitDagArgs {
+    /// How what was done is told.
+    fn form(&self, call: &Call) -> say::Form {
+        if self.json {
+            say::Form::Json
+        } else if self.terse {
+            say::Form::Terse
+        } else {
+            say::Form::Words(call.voice)
+        }
+    }
 }
 
 /// Reads the DAG before anything is written. Under HTCondor's name only what its own command refuses is refused: the rest is told by
@@ -304,7 +320,7 @@ fn make_room(args: &SubmitDagArgs, names: &Names, voice: Voice) -> Result<Result
     let auto = args.autorescue.unwrap_or(1) == 1;
     let rescue = shell::choose(names, auto, args.dorescuefrom)?;
     if let shell::Start::From(Some(number), _) = rescue {
-        say::rescue(number, args.terse)?;
+        say::rescue(number, args.terse || args.json)?;
         return Ok(Ok(()));
     }
     if args.update_submit || args.no_submit && !Path::new(&names.condor_sub()).exists() {

@@ -15,6 +15,16 @@ use crate::line::output;
 /// In HTCondor 25.14's words; its own command looks for nothing else.
 const UNKNOWN_COMMAND: &str = "is not a valid DAG command";
 
+/// In which form it is told what was done.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// One JSON object.
+    Json,
+    /// The id of the DAG's job alone.
+    Terse,
+    Words(Voice),
+}
+
 /// A DAG file is not there.
 pub(super) fn missing(path: &str, voice: Voice) -> ExitCode {
     match voice {
@@ -29,7 +39,10 @@ pub(super) fn problems(problems: &[Diagnostic], voice: Voice) -> Option<ExitCode
     if voice == Voice::Updraft {
         problems.iter().for_each(|problem| eprint!("{}", problem.render()));
         let errors = problems.iter().filter(|problem| problem.is_error()).count();
-        eprintln!("updraft submit_dag: nothing was submitted: the DAG is wrong in {errors} places");
+        eprintln!(
+            "updraft submit_dag: nothing was submitted: the DAG has {errors} mistake{}",
+            if errors == 1 { "" } else { "s" }
+        );
         return Some(Exit::Failed.into());
     }
     let unknown = problems.iter().find(|problem| problem.message.contains(UNKNOWN_COMMAND))?;
@@ -38,8 +51,8 @@ pub(super) fn problems(problems: &[Diagnostic], voice: Voice) -> Option<ExitCode
 }
 
 /// A rescue file is there, and used.
-pub(super) fn rescue(number: u32, terse: bool) -> Result<()> {
-    if !terse {
+pub(super) fn rescue(number: u32, quiet: bool) -> Result<()> {
+    if !quiet {
         output::put(&format!("Running rescue DAG {number}\n"))?;
     }
     Ok(())
@@ -56,16 +69,17 @@ pub(super) fn in_the_way(paths: &[String]) {
 }
 
 /// `-no_submit`: the description is written.
-pub(super) fn written(names: &Names, voice: Voice) -> Result<()> {
+pub(super) fn written(names: &Names, form: Form) -> Result<()> {
     let description = names.condor_sub();
-    let text = match voice {
-        Voice::HtCondor => {
+    let text = match form {
+        Form::Json => output::json(&json(names, None, None)),
+        Form::Terse | Form::Words(Voice::HtCondor) => {
             format!(
                 "{}\n-no_submit given, not submitting DAG to HTCondor. You can do this with:\n\"condor_submit {description}\"\n{RULE}",
                 table(names)
             )
         }
-        Voice::Updraft => {
+        Form::Words(Voice::Updraft) => {
             format!("Wrote {description}. Submit it with:  updraft submit {description}\n")
         }
     };
@@ -77,21 +91,19 @@ pub(super) fn submitted(
     names: &Names,
     cluster: ClusterId,
     workflow: Option<&Workflow>,
-    terse: bool,
-    voice: Voice,
+    form: Form,
 ) -> Result<()> {
-    if terse {
-        return Ok(output::put(&format!("{cluster}.0 - {cluster}.0\n"))?);
-    }
-    match voice {
-        Voice::HtCondor => {
+    match form {
+        Form::Json => output::put(&output::json(&json(names, Some(cluster), workflow)))?,
+        Form::Terse => output::put(&format!("{cluster}.0 - {cluster}.0\n"))?,
+        Form::Words(Voice::HtCondor) => {
             output::put(&format!(
                 "Submitting job(s).\n1 job(s) submitted to cluster {cluster}.\n{}\n{RULE}",
                 table(names)
             ))?;
             eprintln!("To monitor your job(s), run: condor_watch_q -clusters {cluster}");
         }
-        Voice::Updraft => {
+        Form::Words(Voice::Updraft) => {
             let nodes = workflow.map(|workflow| format!(", {} nodes", workflow.len()));
             let nodes = nodes.unwrap_or_default();
             output::put(&format!(
@@ -102,6 +114,21 @@ pub(super) fn submitted(
         }
     }
     Ok(())
+}
+
+/// The DAG's job, if it is in the queue, and the files that tell of it.
+fn json(
+    names: &Names,
+    cluster: Option<ClusterId>,
+    workflow: Option<&Workflow>,
+) -> serde_json::Value {
+    serde_json::json!({
+        "cluster": cluster.map(|cluster| cluster.0),
+        "nodes": workflow.map(Workflow::len),
+        "description": names.condor_sub(),
+        "dagman_out": names.dagman_out(),
+        "log": names.dagman_log(),
+    })
 }
 
 const RULE: &str = "-----------------------------------------------------------------------\n";

@@ -361,7 +361,8 @@ fn wait_until_up(home: &Home) -> Result<(), PoolError> {
 
 fn is_up(home: &Home, role: DaemonRole) -> bool {
     match role {
-        DaemonRole::Startd => has_machine(home).unwrap_or(false),
+        // The negotiator may still have the machine of a startd that has ended.
+        DaemonRole::Startd => identify(home, role).is_ok() && has_machine(home).unwrap_or(false),
         DaemonRole::Schedd | DaemonRole::Negotiator => identify(home, role).is_ok(),
         DaemonRole::Launcher => matches!(holder(home, role.name()), Ok(Some(_))),
     }

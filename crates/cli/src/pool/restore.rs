@@ -21,17 +21,22 @@ pub fn backup(home: &Home, to: &Path) -> Result<(), PoolError> {
 }
 
 /// Puts a copy back. If the pool runs, its runs are ended first: the queue that comes back does not know them, and would start their
-/// jobs beside them. The schedd goes on with the queue that was put back.
+/// jobs beside them. The schedd goes on with the queue that was put back; a pool that runs accepts jobs again when this returns.
 ///
 /// # Errors
 ///
 /// If the copy is damaged, or cannot be put in its place.
 pub fn restore(home: &Home, from: &Path) -> Result<(), PoolError> {
     super::make_folders(home)?;
-    let _schedd = without_schedd(home)?;
+    let no_schedd = without_schedd(home)?;
     end_process(home, DaemonRole::Startd.name())?;
     let state = home.state_dir(DaemonRole::Schedd);
-    blocking(home, schedd::restore(&state, from))
+    blocking(home, schedd::restore(&state, from))?;
+    drop(no_schedd);
+    if home.is_supervised() {
+        super::wait_until_up(home)?;
+    }
+    Ok(())
 }
 
 /// Ends the schedd, and keeps another from starting: the supervisor waits for the lock.

@@ -75,7 +75,7 @@ fn keep(home: &Home, program: &Path, role: DaemonRole) {
         let was_short = born.elapsed() <= SETTLED;
         match &end {
             Ok(End::FoundDead) => {
-                tracing::warn!(daemon = role.name(), "a daemon that was found alive ended")
+                tracing::warn!(daemon = role.name(), "a daemon that was found alive ended");
             }
             Ok(End::Exited(how)) => tracing::warn!(daemon = role.name(), %how, "a daemon ended"),
             Err(error) => tracing::error!(daemon = role.name(), %error, "cannot start a daemon"),

@@ -10,9 +10,6 @@ use model::{JobId, Timestamp, UserName, attr};
 
 use crate::core::state::event_log::{EventLog, LOG_NAMES};
 
-/// The numbers of the events that it is to have, separated by commas; all if there is no such list.
-const WORKFLOW_MASK: &str = "DAGManNodesMask";
-
 /// Whose log an entry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogTo {
@@ -62,7 +59,8 @@ impl<'a> Logs<'a> {
     pub(crate) fn of(ad: &ClassAd, owner: &'a UserName, pool: Option<&'a EventLog>) -> Self {
         let xml = ad.literal(attr::USER_LOG_USE_XML).is_some_and(Value::is_true);
         let mask = || {
-            let mask = text_of(ad, WORKFLOW_MASK)?;
+            // The numbers of the events that it is to have, separated by commas; all if there is no such list.
+            let mask = text_of(ad, attr::DAGMAN_NODES_MASK)?;
             Some(mask.split(',').filter_map(|number| number.trim().parse().ok()).collect())
         };
         Self {

@@ -1,7 +1,9 @@
-//! Fuzzing without a nightly compiler: mutated texts from the corpus, thrown at every reader of what others have written.
+//! Fuzzing without a nightly compiler: mutated texts from the corpus, thrown at every reader of
+//! what others have written.
 //!
-//! `targets` (the ClassAd language) and `readers` (all others) are what must hold for any input; the programs in `fuzz/`, which
-//! libFuzzer guides by coverage, include the same files. `mutate` makes inputs from a seed.
+//! `targets` (the ClassAd language) and `readers` (all others) are what must hold for any input;
+//! the programs in `fuzz/`, which libFuzzer guides by coverage, include the same files. `mutate`
+//! makes inputs from a seed.
 
 pub mod mutate;
 pub mod readers;

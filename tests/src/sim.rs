@@ -1,5 +1,6 @@
-//! The deterministic simulator: all three cores in one thread, from one seed, in a world that loses messages, breaks connections,
-//! kills daemons in the middle of a commit, and switches machines off.
+//! The deterministic simulator: all three cores in one thread, from one seed, in a world that loses
+//! messages, breaks connections, kills daemons in the middle of a commit, and switches machines
+//! off.
 //!
 //! ```text
 //!  users ---- schedd ---- negotiator          the real cores, driven by what their shells do (schedd, startd, negotiator)

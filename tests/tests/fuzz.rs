@@ -1,4 +1,5 @@
-//! Each fuzz target for some thousand inputs of one seed. `cargo xtask fuzz` runs them for as long as is wanted.
+//! Each fuzz target for some thousand inputs of one seed. `cargo xtask fuzz` runs them for as long
+//! as is wanted.
 
 use updraft_tests::fuzz::TARGETS;
 

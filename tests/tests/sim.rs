@@ -1,4 +1,5 @@
-//! The simulator in the ordinary tests: some hundred short seeds, and each planted bug is caught. `cargo xtask sim` runs many more.
+//! The simulator in the ordinary tests: some hundred short seeds, and each planted bug is caught.
+//! `cargo xtask sim` runs many more.
 
 use std::ops::Range;
 
@@ -53,7 +54,8 @@ fn a_final_record_that_is_written_twice_is_caught() {
     check(Plant::FinalTwice, 0..5, "the record makes it");
 }
 
-/// A bug inside a core is caught in its directed world, within the first so many seeds, by one of the rules that it breaks.
+/// A bug inside a core is caught in its directed world, within the first so many seeds, by one of
+/// the rules that it breaks.
 const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::NoMargin, 10, "and lives"),
     (Bug::LostRequeue, 3, "is idle, can run: true"),
@@ -100,8 +102,8 @@ fn the_directed_worlds_are_sound_without_their_bugs() {
     }
 }
 
-/// An accident that nothing mends yet. What it leads to is known and written down (docs/simulator.md);
-/// this test says when it is no longer so.
+/// An accident that nothing mends yet. What it leads to is known and written down
+/// (docs/simulator.md); this test says when it is no longer so.
 #[test]
 fn a_guest_that_is_paused_for_longer_than_the_margin_runs_a_job_twice() {
     check(Plant::PausedGuest, 0..5, "and lives");

@@ -12,7 +12,8 @@ pub(crate) fn run(sim_seconds: u32) -> Result<()> {
     run::timed("format", || run::program("cargo", &["fmt", "--all", "--check"]))?;
     run::timed("tidy", tidy::run)?;
     run::timed("what may be linked", || {
-        // Tidy has checked the same rules; building cargo-deny for a second opinion takes minutes (ADR 0020).
+        // Tidy has checked the same rules; building cargo-deny for a second opinion takes minutes
+        // (ADR 0020).
         if run::is_there("cargo", &["deny", "--version"]) {
             return run::program("cargo", &["deny", "check", "bans", "licenses", "sources"]);
         }

@@ -1,9 +1,11 @@
-//! `cargo xtask clients [NAME ...]`: real programs that drive a batch system through HTCondor's commands, against a pool of ours.
+//! `cargo xtask clients [NAME ...]`: real programs that drive a batch system through HTCondor's
+//! commands, against a pool of ours.
 //!
-//! Each client is two files in `tests/clients`: `NAME.py`, a driver that ends with an error where the client did not get what it
-//! needs, and `NAME.requirements.txt`, the client and all that it brings, in pinned versions. This installs them (PyPI; kept in
-//! the target folder), starts a pool that only this run sees, and runs the driver with HTCondor's commands first in its PATH.
-//! What a client is asked to do is the driver's matter.
+//! Each client is two files in `tests/clients`: `NAME.py`, a driver that ends with an error where
+//! the client did not get what it needs, and `NAME.requirements.txt`, the client and all that it
+//! brings, in pinned versions. This installs them (PyPI; kept in the target folder), starts a pool
+//! that only this run sees, and runs the driver with HTCondor's commands first in its PATH. What a
+//! client is asked to do is the driver's matter.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,12 +18,14 @@ use crate::run::{self, root, target_dir};
 /// The client that CI runs: the one that is installed and done soonest.
 const IN_CI: &str = "law_condor";
 
-/// How long a driver may take, seconds. Each takes some seconds; a driver that waits has shorter deadlines of its own.
+/// How long a driver may take, seconds. Each takes some seconds; a driver that waits has shorter
+/// deadlines of its own.
 const DRIVER_LIMIT_S: &str = "240";
 
 const REQUIREMENTS: &str = ".requirements.txt";
 
-/// Builds the program and runs the clients of these names, all if there is none; stops at the first that fails.
+/// Builds the program and runs the clients of these names, all if there is none; stops at the first
+/// that fails.
 pub(crate) fn run(names: &[String]) -> Result<()> {
     let known = clients()?;
     let names = if names.is_empty() { &known } else { names };
@@ -32,8 +36,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     names.iter().try_for_each(|name| run::timed(&format!("client {name}"), || one(name)))
 }
 
-/// Runs one client with the program that the end-to-end tests have just built: building it alone would choose other features of
-/// its libraries, and build them all again.
+/// Runs one client with the program that the end-to-end tests have just built: building it alone
+/// would choose other features of its libraries, and build them all again.
 pub(crate) fn run_in_ci() -> Result<()> {
     one(IN_CI)
 }
@@ -87,7 +91,8 @@ fn drive(name: &str, python: &Path, work: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A virtual environment with exactly what the client's list says; made anew when the list has changed.
+/// A virtual environment with exactly what the client's list says; made anew when the list has
+/// changed.
 fn install(name: &str, venv: &Path) -> Result<PathBuf> {
     let list = folder().join(format!("{name}{REQUIREMENTS}"));
     let wanted = fs::read_to_string(&list).with_context(|| format!("read {}", list.display()))?;

@@ -28,25 +28,29 @@ enum Verb {
     },
     /// The rules of docs/STYLE.md that a program can check.
     Tidy,
-    /// Runs the simulator: one seed, or many. Arguments after `--` go to it (`--seed N --steps M --seeds K --seconds S`).
+    /// Runs the simulator: one seed, or many. Arguments after `--` go to it (`--seed N --steps M
+    /// --seeds K --seconds S`).
     Sim {
         /// For the simulator.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Measures; each figure as a ratio to something measured in the same run. `bench`, `bench classad`, `bench match`.
+    /// Measures; each figure as a ratio to something measured in the same run. `bench`, `bench
+    /// classad`, `bench match`.
     Bench {
         /// What, and its own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Fuzzes every reader of what others have written with mutated texts of the corpus: `fuzz [TARGET] --seconds N --seed N`.
+    /// Fuzzes every reader of what others have written with mutated texts of the corpus: `fuzz
+    /// [TARGET] --seconds N --seed N`.
     Fuzz {
         /// For the fuzzer.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in tests/clients, or those named.
+    /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in
+    /// tests/clients, or those named.
     Clients {
         /// The drivers' names without `.py`.
         names: Vec<String>,

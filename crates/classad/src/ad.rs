@@ -1,7 +1,8 @@
 //! The ad: a set of named expressions, with an optional parent whose attributes show through.
 //!
-//! Knows how ads are stored so that a pool of 100,000 machine ads fits in memory: the names of ads that have the same
-//! attributes are stored once, and literals sit in the ad itself. Does not parse, print or evaluate.
+//! Knows how ads are stored so that a pool of 100,000 machine ads fits in memory: the names of ads
+//! that have the same attributes are stored once, and literals sit in the ad itself. Does not
+//! parse, print or evaluate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub struct ClassAd {
     parent: Option<Arc<ClassAd>>,
 }
 
-/// The names of an ad's attributes, in the order of their keys. Shared by ads that have the same ones.
+/// The names of an ad's attributes, in the order of their keys. Shared by ads that have the same
+/// ones.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
     keys: Vec<u64>,
@@ -80,7 +82,8 @@ impl ClassAd {
         ClassAd::default()
     }
 
-    /// Sets an attribute, replacing one of the same name in whatever case. The new spelling of the name is kept.
+    /// Sets an attribute, replacing one of the same name in whatever case. The new spelling of the
+    /// name is kept.
     pub fn set(&mut self, name: impl Into<AttrName>, expr: impl Into<Expr>) {
         let (name, expr) = (name.into(), expr.into());
         match self.shape.position_of(&name) {
@@ -140,12 +143,14 @@ impl ClassAd {
         Some(self.exprs.remove(index))
     }
 
-    /// This ad's own attributes, shorter names first and then by letter: the order in which ads are printed.
+    /// This ad's own attributes, shorter names first and then by letter: the order in which ads are
+    /// printed.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&AttrName, &Expr)> + ExactSizeIterator {
         self.shape.names.iter().zip(&self.exprs)
     }
 
-    /// Every attribute that is visible in this ad, its own and the chain's, in the order of [`ClassAd::iter`].
+    /// Every attribute that is visible in this ad, its own and the chain's, in the order of
+    /// [`ClassAd::iter`].
     pub fn iter_all(&self) -> impl Iterator<Item = (&AttrName, &Expr)> {
         let mut all: Vec<_> = self.iter().collect();
         let mut ad = self.parent.as_deref();
@@ -173,7 +178,8 @@ impl ClassAd {
         self.exprs.is_empty()
     }
 
-    /// Chains this ad to another, whose attributes show through where this ad has none: a job's ad to its cluster's.
+    /// Chains this ad to another, whose attributes show through where this ad has none: a job's ad
+    /// to its cluster's.
     pub fn set_parent(&mut self, parent: Arc<ClassAd>) {
         self.parent = Some(parent);
     }
@@ -209,8 +215,9 @@ impl ClassAd {
         ad
     }
 
-    /// The attributes `names`, and whatever else of the ad their values depend on: enough to evaluate them, and to print them. Where
-    /// an expression reads text as an expression (`eval`), it may name anything: then it is the whole ad.
+    /// The attributes `names`, and whatever else of the ad their values depend on: enough to
+    /// evaluate them, and to print them. Where an expression reads text as an expression (`eval`),
+    /// it may name anything: then it is the whole ad.
     pub fn projected<'n>(&self, names: impl IntoIterator<Item = &'n AttrName>) -> ClassAd {
         let mut some = ClassAd::new();
         let mut more: Vec<AttrName> = Vec::new();

@@ -1,4 +1,5 @@
-//! Why an ad matches so few others: which clause of its Requirements fails on how many, and which ad comes nearest.
+//! Why an ad matches so few others: which clause of its Requirements fails on how many, and which
+//! ad comes nearest.
 
 use crate::eval::{Env, Evaluator, Scope};
 use crate::expr::RefScope;

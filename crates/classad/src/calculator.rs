@@ -1,7 +1,7 @@
 //! The calculator for people who write Requirements: `updraft classad eval`.
 //!
-//! Knows how to show a value, the value of each part of an expression, and the protocol of one JSON object a line. Does no
-//! IO: the command passes lines in and prints lines out.
+//! Knows how to show a value, the value of each part of an expression, and the protocol of one JSON
+//! object a line. Does no IO: the command passes lines in and prints lines out.
 
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,8 @@ impl Calculation {
         Answer { kind: value.type_name(), text: value.to_new() }
     }
 
-    /// The value of the expression and of every part of it that is not a literal, from the outside in.
+    /// The value of the expression and of every part of it that is not a literal, from the outside
+    /// in.
     pub fn explain(&self, env: &Env) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(expr) = &self.expr {

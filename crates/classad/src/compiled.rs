@@ -1,12 +1,14 @@
 //! One Requirements against very many ads, at once or one after the other.
 //!
-//! A [`CompiledExpr`] is any expression of an ad, evaluated against one other ad after the other: names of the other ad are
-//! looked up once per shape of ad. The rest is for asking all machines at once.
+//! A [`CompiledExpr`] is any expression of an ad, evaluated against one other ad after the other:
+//! names of the other ad are looked up once per shape of ad. The rest is for asking all machines at
+//! once.
 //!
-//! The ads of the machines are kept in a [`MachineTable`], whose columns hold the literal values of the attributes that
-//! Requirements ask for. A [`CompiledRequirements`] is made once per job class: the job's side is folded away and the rest
-//! becomes a tree of predicates over columns, whose answers are bitmaps. What is no simple predicate is evaluated once per
-//! different value of the one attribute it depends on, and only what depends on several attributes once per machine.
+//! The ads of the machines are kept in a [`MachineTable`], whose columns hold the literal values of
+//! the attributes that Requirements ask for. A [`CompiledRequirements`] is made once per job class:
+//! the job's side is folded away and the rest becomes a tree of predicates over columns, whose
+//! answers are bitmaps. What is no simple predicate is evaluated once per different value of the
+//! one attribute it depends on, and only what depends on several attributes once per machine.
 //!
 //! ```
 //! use std::sync::Arc;

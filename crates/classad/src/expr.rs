@@ -1,8 +1,9 @@
 //! The tree of an expression.
 //!
-//! Knows the shapes of the language and how to build and walk them. Does not parse, print or evaluate.
-//! A run of binary operators of one precedence (`a || b || c`) is one flat node, so that the height of a tree is bounded
-//! by how deep its text nests, and nothing that walks it can run out of stack.
+//! Knows the shapes of the language and how to build and walk them. Does not parse, print or
+//! evaluate. A run of binary operators of one precedence (`a || b || c`) is one flat node, so that
+//! the height of a tree is bounded by how deep its text nests, and nothing that walks it can run
+//! out of stack.
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ pub(crate) enum Node {
     Unary(UnaryOp, Expr),
     /// `a == b`.
     Binary(BinaryOp, Expr, Expr),
-    /// `a || b || c`: three or more operands whose operators have one precedence, grouped from the left.
+    /// `a || b || c`: three or more operands whose operators have one precedence, grouped from the
+    /// left.
     Chain(Expr, Box<[(BinaryOp, Expr)]>),
     /// `a ?: b`.
     Elvis(Expr, Expr),
@@ -231,7 +233,8 @@ impl Expr {
         Expr::tree(Node::Paren(self))
     }
 
-    /// `self && other`; neither is put in parentheses, so neither may be a `||` or `? :` of its own.
+    /// `self && other`; neither is put in parentheses, so neither may be a `||` or `? :` of its
+    /// own.
     pub fn and(self, other: Expr) -> Expr {
         Expr::binary(BinaryOp::And, self, other)
     }
@@ -261,8 +264,9 @@ impl Expr {
         Expr::tree(Node::Chain(first, rest.into()))
     }
 
-    /// The operands of the top-level `&&`, in order; the expression itself if there is none. Parentheses around a whole
-    /// conjunction are looked through, because clauses are what people think in.
+    /// The operands of the top-level `&&`, in order; the expression itself if there is none.
+    /// Parentheses around a whole conjunction are looked through, because clauses are what people
+    /// think in.
     pub fn clauses(&self) -> Vec<&Expr> {
         let mut found = Vec::new();
         let mut waiting = vec![self];
@@ -289,7 +293,8 @@ impl Expr {
         }
     }
 
-    /// Every attribute that the expression names, with the scope it names it in, in order of appearance, each once.
+    /// Every attribute that the expression names, with the scope it names it in, in order of
+    /// appearance, each once.
     pub fn references(&self) -> Vec<(RefScope, AttrName)> {
         let mut found = Vec::new();
         self.visit(&mut |expr| {
@@ -314,7 +319,8 @@ impl Expr {
         found
     }
 
-    /// The names of the functions that the expression calls and that do not exist: each call is an error.
+    /// The names of the functions that the expression calls and that do not exist: each call is an
+    /// error.
     pub fn unknown_functions(&self) -> Vec<AttrName> {
         let mut found = Vec::new();
         self.visit(&mut |expr| {
@@ -345,7 +351,8 @@ impl Expr {
         !self.reads_text()
     }
 
-    /// Calls `look` for this expression and everything inside it, from the outside in and from left to right.
+    /// Calls `look` for this expression and everything inside it, from the outside in and from left
+    /// to right.
     pub(crate) fn visit<'e>(&'e self, look: &mut impl FnMut(&'e Expr)) {
         look(self);
         with_room(|| self.for_each_child(&mut |child| child.visit(look)));
@@ -377,7 +384,8 @@ impl Expr {
     }
 }
 
-/// Whether a name means something where no attribute has it, so that it does not simply fall through to the other ad.
+/// Whether a name means something where no attribute has it, so that it does not simply fall
+/// through to the other ad.
 pub(crate) fn is_special(name: &AttrName) -> bool {
     ["CurrentTime", "parent", "root", "toplevel", "ad", "left", "right"]
         .iter()

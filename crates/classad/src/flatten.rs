@@ -1,14 +1,17 @@
-//! Partial evaluation: what one ad decides alone is folded away, what depends on the other ad is left.
+//! Partial evaluation: what one ad decides alone is folded away, what depends on the other ad is
+//! left.
 //!
-//! The flattened expression has, in a match, the same truth as the original against every ad. Time and chance are left in
-//! place, so it stays right later. Names that the ad does not have are left in place, so diagnostics can name them.
+//! The flattened expression has, in a match, the same truth as the original against every ad. Time
+//! and chance are left in place, so it stays right later. Names that the ad does not have are left
+//! in place, so diagnostics can name them.
 
 use crate::eval::{Env, Evaluator, Function};
 use crate::expr::{BinaryOp, Node, RefScope, scope_of};
 use crate::stack::with_room;
 use crate::{AttrName, ClassAd, Expr, Value};
 
-/// How many attributes deep a chain of references is followed; a longer one is left for evaluation to refuse.
+/// How many attributes deep a chain of references is followed; a longer one is left for evaluation
+/// to refuse.
 const MAX_REFERENCE_DEPTH: usize = 64;
 
 impl Expr {
@@ -26,7 +29,8 @@ impl Expr {
     }
 }
 
-/// The value of an expression that `my` alone decides, if it is a literal; `depth` levels are around the expression.
+/// The value of an expression that `my` alone decides, if it is a literal; `depth` levels are
+/// around the expression.
 pub(crate) fn local_value(expr: &Expr, my: &ClassAd, env: &Env, depth: u32) -> Option<Value> {
     let local = Flattener { my, env }.is_local(expr, 0);
     if local { evaluated(expr, my, env, depth) } else { None }
@@ -98,8 +102,8 @@ impl Flattener<'_> {
         }
     }
 
-    /// A run of operators: what stands before the first operand that is left is folded into one value, and in a
-    /// conjunction what is true is dropped.
+    /// A run of operators: what stands before the first operand that is left is folded into one
+    /// value, and in a conjunction what is true is dropped.
     fn chain(&self, first: &Expr, rest: &[(BinaryOp, Expr)]) -> Expr {
         let mut folded = self.fold(first);
         for (op, operand) in rest {

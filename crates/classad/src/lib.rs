@@ -1,8 +1,9 @@
 //! The ClassAd language: parse, print, evaluate, match. Knows nothing of jobs; does no IO.
 //!
-//! An [`Expr`] is read from text, a [`ClassAd`] is a set of named ones, and evaluating one gives a [`Value`]. Two ads are evaluated
-//! against each other: `MY` is the one, `TARGET` the other, and a name that the one does not have is looked for in the other.
-//! Whatever an evaluation may know of the world (the time, chance, the users) is in its [`Env`].
+//! An [`Expr`] is read from text, a [`ClassAd`] is a set of named ones, and evaluating one gives a
+//! [`Value`]. Two ads are evaluated against each other: `MY` is the one, `TARGET` the other, and a
+//! name that the one does not have is looked for in the other. Whatever an evaluation may know of
+//! the world (the time, chance, the users) is in its [`Env`].
 //!
 //! ```
 //! use classad::{ClassAd, Env, Expr, Value, analyze::analyze, matches, rank};
@@ -28,8 +29,9 @@
 //! - [`words`] are command lines and environments as ads carry them.
 //! - [`limits`] bounds everything that a hostile text, message or ad could do.
 //!
-//! The language is defined by `grammar/classad.pest`; its behaviour is that of HTCondor 25.14, case by case
-//! (`grammar/corpus/classad/reference.jsonl`), and `docs/user/classads.md` lists where it differs on purpose.
+//! The language is defined by `grammar/classad.pest`; its behaviour is that of HTCondor 25.14, case
+//! by case (`grammar/corpus/classad/reference.jsonl`), and `docs/user/classads.md` lists where it
+//! differs on purpose.
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -4,8 +4,8 @@ use crate::eval::{Env, Evaluator, Scope};
 use crate::{ClassAd, Expr, Value};
 
 impl ClassAd {
-    /// The value of an attribute of this ad, in a match with `target` if there is one. Undefined if there is no such
-    /// attribute, here or up the chain.
+    /// The value of an attribute of this ad, in a match with `target` if there is one. Undefined if
+    /// there is no such attribute, here or up the chain.
     pub fn eval(&self, attr: &str, target: Option<&ClassAd>, env: &Env) -> Value {
         match self.get(attr) {
             Some(expr) => self.eval_expr(expr, target, env),
@@ -21,7 +21,8 @@ impl ClassAd {
     }
 }
 
-/// Whether the Requirements of each ad hold for the other. An absent or undefined Requirements does not hold.
+/// Whether the Requirements of each ad hold for the other. An absent or undefined Requirements does
+/// not hold.
 ///
 /// ```
 /// use classad::{ClassAd, Env, matches};

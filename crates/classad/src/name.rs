@@ -1,7 +1,7 @@
 //! Attribute names: compared without regard to case, printed as they were first written.
 //!
-//! Knows how to share one copy of a name between the many ads that use it, and the order in which an ad keeps its
-//! attributes. Knows nothing of values.
+//! Knows how to share one copy of a name between the many ads that use it, and the order in which
+//! an ad keeps its attributes. Knows nothing of values.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Slots of the per-thread cache of names. A pool uses a few hundred different names; a name that collides with another
-/// is simply stored again, so the cache is bounded whatever a hostile client sends.
+/// Slots of the per-thread cache of names. A pool uses a few hundred different names; a name that
+/// collides with another is simply stored again, so the cache is bounded whatever a hostile client
+/// sends.
 const CACHE_SLOTS: usize = 4096;
 
 /// Longer names are not worth sharing (and are what a hostile client would send).
@@ -44,7 +45,8 @@ impl AttrName {
         self.0.key
     }
 
-    /// Whether the two are the same spelling stored once: a cheap test that answers most comparisons.
+    /// Whether the two are the same spelling stored once: a cheap test that answers most
+    /// comparisons.
     pub(crate) fn is_same_copy(&self, other: &AttrName) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -54,8 +56,9 @@ impl AttrName {
     }
 }
 
-/// The length, then the first seven letters in lower case: ads are kept in this order (shorter names first, then
-/// alphabetical), which is the order the reference prints, and a look-up compares one integer per step.
+/// The length, then the first seven letters in lower case: ads are kept in this order (shorter
+/// names first, then alphabetical), which is the order the reference prints, and a look-up compares
+/// one integer per step.
 pub(crate) fn sort_key(text: &str) -> u64 {
     let length = u64::try_from(text.len().min(255)).unwrap_or(255);
     let mut key = length << 56;

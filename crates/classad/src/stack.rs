@@ -1,9 +1,11 @@
 //! Room on the stack, whoever's thread it is.
 //!
-//! Nesting is bounded (`limits`), but how much stack a level takes depends on the build, and how much is left on the caller.
-//! Everything that walks a tree asks for room here; more is mapped in the rare case that it is short.
+//! Nesting is bounded (`limits`), but how much stack a level takes depends on the build, and how
+//! much is left on the caller. Everything that walks a tree asks for room here; more is mapped in
+//! the rare case that it is short.
 
-/// With less than this left, the walk goes on in a new piece of stack. One level of the deepest walk takes a tenth of it.
+/// With less than this left, the walk goes on in a new piece of stack. One level of the deepest
+/// walk takes a tenth of it.
 const NEEDED_BYTES: usize = 128 << 10;
 
 /// The size of such a piece.

@@ -1,5 +1,6 @@
-//! What others may see of the shape of an expression: its alternatives, a comparison, a bare reference. For callers that treat
-//! common shapes faster than by evaluating them; whatever they do not recognise, they evaluate.
+//! What others may see of the shape of an expression: its alternatives, a comparison, a bare
+//! reference. For callers that treat common shapes faster than by evaluating them; whatever they do
+//! not recognise, they evaluate.
 
 use crate::expr::{BinaryOp, Node, scope_of};
 use crate::{AttrName, Expr, RefScope};
@@ -45,8 +46,9 @@ impl Expr {
         expr
     }
 
-    /// The operands of the top-level `||`, in order; the expression itself if there is none. Parentheses around the whole or
-    /// around an operand that is itself such a list are looked through.
+    /// The operands of the top-level `||`, in order; the expression itself if there is none.
+    /// Parentheses around the whole or around an operand that is itself such a list are looked
+    /// through.
     ///
     /// ```
     /// let expr: classad::Expr = "((a && b) || (c || d))".parse().unwrap();
@@ -92,7 +94,8 @@ impl Expr {
         Some((left.unparenthesised(), comparison, right.unparenthesised()))
     }
 
-    /// The attribute, if the expression is a bare reference: `Memory`, `MY.Memory` or `TARGET.Memory`.
+    /// The attribute, if the expression is a bare reference: `Memory`, `MY.Memory` or
+    /// `TARGET.Memory`.
     ///
     /// ```
     /// use classad::{Expr, RefScope};

@@ -7,8 +7,9 @@ use crate::parse::{self, Syntax};
 use crate::{AttrName, ClassAd, Expr, ParseError, print};
 
 impl Expr {
-    /// Reads an expression as submit files, constraints and the lines of an ad in the old syntax hold it: in a string,
-    /// a backslash is itself (`regexp("^node\d+$", Machine)`) except before a quote.
+    /// Reads an expression as submit files, constraints and the lines of an ad in the old syntax
+    /// hold it: in a string, a backslash is itself (`regexp("^node\d+$", Machine)`) except before a
+    /// quote.
     ///
     /// # Errors
     /// Says where the text leaves the language, and what would be right there.
@@ -16,7 +17,8 @@ impl Expr {
         parse::parse_expression(text, Syntax::Old)
     }
 
-    /// Reads an expression as it stands in an ad in the new syntax, where strings have the escapes of C (`"^node\\d+$"`).
+    /// Reads an expression as it stands in an ad in the new syntax, where strings have the escapes
+    /// of C (`"^node\\d+$"`).
     ///
     /// # Errors
     /// As [`Expr::parse`].
@@ -40,7 +42,8 @@ impl FromStr for Expr {
     }
 }
 
-/// As it stands in an ad in the old syntax, one blank on each side of an operator; [`Expr::parse`] reads it back.
+/// As it stands in an ad in the old syntax, one blank on each side of an operator; [`Expr::parse`]
+/// reads it back.
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -111,7 +114,8 @@ impl ClassAd {
         parse::parse_xml_ads(text)
     }
 
-    /// Every visible attribute, one `Name = expression` a line, in alphabetical order, as the tools print it.
+    /// Every visible attribute, one `Name = expression` a line, in alphabetical order, as the tools
+    /// print it.
     pub fn to_old(&self) -> String {
         self.to_old_in(Order::Alphabetical)
     }
@@ -133,7 +137,8 @@ impl ClassAd {
         text
     }
 
-    /// A JSON object over several lines, in alphabetical order, as the tools print it; without a newline at the end.
+    /// A JSON object over several lines, in alphabetical order, as the tools print it; without a
+    /// newline at the end.
     ///
     /// ```
     /// let ad = classad::ClassAd::parse_old("Rank = 0.0\nCmd = \"/bin/true\"\nStart = Owner == \"al\"\n").unwrap();
@@ -162,7 +167,8 @@ impl ClassAd {
         print::ad_json_line(self.ordered(order))
     }
 
-    /// The `<c>` element of the ad, in alphabetical order, as the tools print it, with a newline at the end.
+    /// The `<c>` element of the ad, in alphabetical order, as the tools print it, with a newline at
+    /// the end.
     pub fn to_xml(&self) -> String {
         self.to_xml_in(Order::Alphabetical)
     }

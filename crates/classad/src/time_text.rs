@@ -1,7 +1,7 @@
 //! Times as text: `2026-11-22T19:00:00+01:00` and `1+02:03:04`.
 //!
-//! Knows how the reference reads and prints the two kinds of time. Reads no clock and no time-zone database: a moment
-//! without an offset is in UTC.
+//! Knows how the reference reads and prints the two kinds of time. Reads no clock and no time-zone
+//! database: a moment without an offset is in UTC.
 
 use crate::Value;
 use crate::value::AbsTime;
@@ -9,8 +9,8 @@ use crate::value::AbsTime;
 /// Seconds in a day.
 const DAY_S: i64 = 86_400;
 
-/// The value of `absTime("...")`, `relTime("...")` and of the reals that have no digits, when they stand in a text:
-/// such calls are literals, and printed as they were read.
+/// The value of `absTime("...")`, `relTime("...")` and of the reals that have no digits, when they
+/// stand in a text: such calls are literals, and printed as they were read.
 pub(crate) fn literal(function: &str, text: &str) -> Option<Value> {
     if function.eq_ignore_ascii_case("absTime") {
         parse_abs_time(text).map(Value::AbsTime)
@@ -28,8 +28,8 @@ pub(crate) fn literal(function: &str, text: &str) -> Option<Value> {
     }
 }
 
-/// What the text of a call that must be a literal looks like. HTCondor 25.14 does not read an expression in which such a text
-/// is no time.
+/// What the text of a call that must be a literal looks like. HTCondor 25.14 does not read an
+/// expression in which such a text is no time.
 pub(crate) fn expected_literal(function: &str) -> Option<&'static str> {
     if function.eq_ignore_ascii_case("absTime") {
         Some("a moment such as `absTime(\"2026-11-22T19:00:00+01:00\")`")
@@ -91,7 +91,8 @@ pub(crate) fn rel_time(seconds: f64) -> String {
     text
 }
 
-/// Reads a moment: a date, optionally a time of day, optionally `Z` or an offset; the separators may be left out.
+/// Reads a moment: a date, optionally a time of day, optionally `Z` or an offset; the separators
+/// may be left out.
 pub(crate) fn parse_abs_time(text: &str) -> Option<AbsTime> {
     let mut reader = Digits { rest: text.trim_start() };
     let year = reader.number(4)?;
@@ -121,7 +122,8 @@ impl Digits<'_> {
     fn number(&mut self, width: usize) -> Option<i64> {
         let start = self.rest.trim_start_matches(['-', ':', 'T', 't', ' ', '/']);
         if self.rest.starts_with(['-', '+']) && width == 2 && start.len() < self.rest.len() {
-            // A sign after the time of day begins the offset, unless it separates parts of the date.
+            // A sign after the time of day begins the offset, unless it separates parts of the
+            // date.
             let is_offset =
                 self.rest.starts_with('+') || self.rest.contains(':') && !self.rest.contains('T');
             if is_offset && self.rest.len() <= 6 {

@@ -1,7 +1,7 @@
 //! What an expression evaluates to.
 //!
-//! Knows the ten types of the language and how each converts to a Rust type. Does not evaluate, and does not print
-//! (see `print`).
+//! Knows the ten types of the language and how each converts to a Rust type. Does not evaluate, and
+//! does not print (see `print`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +34,8 @@ pub enum Value {
     AbsTime(AbsTime),
     /// A length of time, in seconds.
     RelTime(f64),
-    /// A list. Its elements are evaluated when they are looked at, as in the reference, and printed as written.
+    /// A list. Its elements are evaluated when they are looked at, as in the reference, and printed
+    /// as written.
     List(Arc<[Expr]>),
     /// A nested ad.
     Ad(Arc<ClassAd>),
@@ -111,7 +112,8 @@ impl Value {
         self.truth() == Some(true)
     }
 
-    /// The boolean that this value stands for as a condition: itself, or whether a number is not zero.
+    /// The boolean that this value stands for as a condition: itself, or whether a number is not
+    /// zero.
     pub fn truth(&self) -> Option<bool> {
         self.as_bool().or_else(|| self.as_f64().map(|number| number != 0.0))
     }
@@ -142,7 +144,8 @@ impl Value {
         }
     }
 
-    /// The text in the new syntax, exactly as the reference's own unparser writes it (reals as `1.500000000000000E+00`).
+    /// The text in the new syntax, exactly as the reference's own unparser writes it (reals as
+    /// `1.500000000000000E+00`).
     pub fn to_new(&self) -> String {
         let mut text = String::new();
         print::value(&mut text, self, print::Style::New);

@@ -1,8 +1,9 @@
 //! Ads and expressions as structured messages: nothing is parsed as text on arrival.
 //!
-//! A literal is the format's own boolean, number, string or nil. Everything else is a sequence that begins with a small
-//! number saying what it is. An ad is a map; the entry with the empty name, if any, is the parent. Works with every
-//! self-describing format (MessagePack, JSON). Nesting is bounded while reading, before anything else sees the tree.
+//! A literal is the format's own boolean, number, string or nil. Everything else is a sequence that
+//! begins with a small number saying what it is. An ad is a map; the entry with the empty name, if
+//! any, is the parent. Works with every self-describing format (MessagePack, JSON). Nesting is
+//! bounded while reading, before anything else sees the tree.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! Lists of words as one text, in the two forms in which ads carry command lines and environments.
 //!
-//! Form 1 ("V1") splits at blanks and quotes nothing. Form 2 ("V2") splits at blanks; single quotes keep blanks, and two of
-//! them inside quotes are one. `argsToList`, `listToArgs`, `mergeEnvironment` and `envV1ToV2` speak them, and so does
-//! whoever writes or reads the attributes. Knows nothing of `NAME=value`.
+//! Form 1 ("V1") splits at blanks and quotes nothing. Form 2 ("V2") splits at blanks; single quotes
+//! keep blanks, and two of them inside quotes are one. `argsToList`, `listToArgs`,
+//! `mergeEnvironment` and `envV1ToV2` speak them, and so does whoever writes or reads the
+//! attributes. Knows nothing of `NAME=value`.
 
 /// A text of form 2 in which a quote is not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +13,8 @@ pub struct UnbalancedQuote {
     pub offset: usize,
 }
 
-/// What separates words: HTCondor 25.14 takes neither the vertical tab nor the form feed for a blank here.
+/// What separates words: HTCondor 25.14 takes neither the vertical tab nor the form feed for a
+/// blank here.
 fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
@@ -60,13 +62,15 @@ pub fn split_v2(text: &str) -> Result<Vec<String>, UnbalancedQuote> {
     Ok(words)
 }
 
-/// The words as a text of form 1; `None` where one of them holds a blank, which that form cannot say.
+/// The words as a text of form 1; `None` where one of them holds a blank, which that form cannot
+/// say.
 pub fn print_v1<W: AsRef<str>>(words: &[W]) -> Option<String> {
     let sayable = words.iter().all(|word| !word.as_ref().contains(is_blank));
     sayable.then(|| words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "))
 }
 
-/// The words as a text of form 2, written as HTCondor 25.14 writes it: only the characters that need it stand in quotes.
+/// The words as a text of form 2, written as HTCondor 25.14 writes it: only the characters that
+/// need it stand in quotes.
 ///
 /// ```
 /// assert_eq!(classad::words::print_v2(["a b", "", "it's"]), "a' 'b '' it''''s");

@@ -11,7 +11,8 @@ const JOB: &str = "[ RequestMemory = 500; Half = RequestMemory / 2; Arch = \"X86
     List = { 1, Half, Memory }; Inner = [ k = 1; m = Memory ]; Round = Round + 1; There = TARGET.Back; Text = \"linux\"; Bad = error;
     Length = relTime(\"1:00\"); Twice = random(100); Target = 5 ]";
 
-/// Machines of four shapes, with every type of value, attributes that must be evaluated, and one of the job's names.
+/// Machines of four shapes, with every type of value, attributes that must be evaluated, and one of
+/// the job's names.
 const MACHINES: [&str; 6] = [
     "[ Memory = 2048; OpSys = \"LINUX\"; Cpus = 4; HasGpu = true; x = 5; Load = 0.5 ]",
     "[ Memory = 100.5; OpSys = \"Linux\"; Cpus = Total - 1; HasGpu = undefined; x = TARGET.RequestMemory; Load = { 1, 2 } ]",
@@ -109,7 +110,8 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
-/// Evaluates against every machine, twice over, so that shapes are met again and each comes after each other.
+/// Evaluates against every machine, twice over, so that shapes are met again and each comes after
+/// each other.
 fn check(text: &str) {
     let job = Arc::new(ClassAd::parse_new(JOB).unwrap());
     let env = Env::at(1_795_000_000).with_seed(3);

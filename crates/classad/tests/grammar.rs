@@ -1,7 +1,7 @@
 //! The hand-written parser accepts exactly the language of `grammar/classad.pest`.
 //!
-//! Compared on the corpus in `grammar/corpus/classad/`, and on a great many texts put together from pieces at random, most of
-//! them wrong.
+//! Compared on the corpus in `grammar/corpus/classad/`, and on a great many texts put together from
+//! pieces at random, most of them wrong.
 
 use classad::{ClassAd, Expr, ParseError};
 use pest::Parser;
@@ -19,7 +19,8 @@ fn in_grammar(text: &str) -> bool {
     Grammar::parse(Rule::whole_new, text).is_ok()
 }
 
-/// Whether the parser takes the text for one of the language. That the text of `absTime("...")` is a time is beyond a grammar.
+/// Whether the parser takes the text for one of the language. That the text of `absTime("...")` is
+/// a time is beyond a grammar.
 fn in_language<T>(read: &Result<T, ParseError>) -> bool {
     read.as_ref().err().is_none_or(|error| error.message.ends_with("is no time"))
 }
@@ -208,7 +209,8 @@ fn strings_of_the_old_syntax_are_judged_alike() {
         }
         let ours = Expr::parse(&text);
         let theirs = Grammar::parse(Rule::whole_string_old, &text).is_ok();
-        // The text may also go on with more of an expression; then only the grammar's refusal is expected.
+        // The text may also go on with more of an expression; then only the grammar's refusal is
+        // expected.
         if theirs {
             assert!(ours.is_ok(), "{text:?}: {ours:?}");
         }

@@ -1,4 +1,5 @@
-//! Hostile texts, messages and ads are refused or give an error in bounded time, memory and stack. Nothing panics.
+//! Hostile texts, messages and ads are refused or give an error in bounded time, memory and stack.
+//! Nothing panics.
 
 use std::time::Duration;
 

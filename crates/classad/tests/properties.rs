@@ -1,4 +1,5 @@
-//! Properties that hold for every text and every tree: nothing panics, and what is printed reads back.
+//! Properties that hold for every text and every tree: nothing panics, and what is printed reads
+//! back.
 
 use classad::{ClassAd, Env, Expr};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! The recorded answers of HTCondor 25.14: type, value and printed form, case by case.
 //!
-//! The random cases were recorded with `cargo xtask classad-oracle --record`, the formats of whole ads with
-//! `tests/classad_oracle/formats.cpp`.
+//! The random cases were recorded with `cargo xtask classad-oracle --record`, the formats of whole
+//! ads with `tests/classad_oracle/formats.cpp`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use classad::calculator::Calculation;
 use classad::compiled::CompiledExpr;
 use classad::{ClassAd, Env, Expr, Order, Value};
 
-/// Random cases: the ads of the following cases as an object, and each case as an array of its expression, the type and
-/// text of its value, and the expression as it is printed.
+/// Random cases: the ads of the following cases as an object, and each case as an array of its
+/// expression, the type and text of its value, and the expression as it is printed.
 const CASES: &str = include_str!("../../../grammar/corpus/classad/reference.jsonl");
 
-/// In the same form: every operator with every two types, every function with every type, and every way to look a name up.
+/// In the same form: every operator with every two types, every function with every type, and every
+/// way to look a name up.
 const BY_TYPE: &str = include_str!("../../../grammar/corpus/classad/by-type.jsonl");
 
 /// The hard cases, each under the claim that it shows.

@@ -6,8 +6,8 @@
 //! - [`line`]: the command line and the two outputs.
 //! - [`pool`]: a personal pool: its processes, its configuration.
 //! - [`commands`]: the verbs, one file each, in rooms by what they are about.
-//! - [`verbs`]: the table of verbs, and the way from a command line to one of them. **A new verb is a line in that table** and a
-//!   file in a room of [`commands`].
+//! - [`verbs`]: the table of verbs, and the way from a command line to one of them. **A new verb is
+//!   a line in that table** and a file in a room of [`commands`].
 //!
 //! What commands ask of daemons is in the crate `client`, which knows nothing of any of this.
 

@@ -1,5 +1,6 @@
-//! A personal pool: separate background processes that one user starts without configuration or root. It starts and stops them
-//! and says how they are; what they do is theirs. The verbs `pool` and `run` are thin callers of this.
+//! A personal pool: separate background processes that one user starts without configuration or
+//! root. It starts and stops them and says how they are; what they do is theirs. The verbs `pool`
+//! and `run` are thin callers of this.
 
 pub mod configuration;
 mod failure;
@@ -31,10 +32,12 @@ pub use guard::{NAME as GUARD, own, run as guard};
 pub use restore::{backup, restore};
 pub use supervisor::{NAME as SUPERVISOR, run as supervise};
 
-/// How long `start` waits for the pool to accept jobs. Generous: a laden machine is slow, and a failed start says why at once.
+/// How long `start` waits for the pool to accept jobs. Generous: a laden machine is slow, and a
+/// failed start says why at once.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long `stop` waits for a daemon before it kills it. Longer than a startd gives its jobs to end.
+/// How long `stop` waits for a daemon before it kills it. Longer than a startd gives its jobs to
+/// end.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often a state that others bring about is looked at.
@@ -153,8 +156,8 @@ pub struct ProcessStatus {
     pub identity: Option<Identity>,
 }
 
-/// Starts the pool, or what of it has died, as processes of `program` (this binary, or another build of it), and returns when it
-/// accepts jobs.
+/// Starts the pool, or what of it has died, as processes of `program` (this binary, or another
+/// build of it), and returns when it accepts jobs.
 ///
 /// # Errors
 ///
@@ -186,7 +189,8 @@ pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, 
     })
 }
 
-/// Stops the pool: the supervisor, then the startd with its jobs, then the rest. Says whether anything ran.
+/// Stops the pool: the supervisor, then the startd with its jobs, then the rest. Says whether
+/// anything ran.
 ///
 /// # Errors
 ///
@@ -210,8 +214,9 @@ pub struct Reconfigured {
     pub restarted: Vec<DaemonRole>,
 }
 
-/// Makes the pool take its configuration as the files have it now. Daemons whose settings have changed are killed, and started
-/// again by the supervisor: they may be killed at any moment, and runs belong to their keepers.
+/// Makes the pool take its configuration as the files have it now. Daemons whose settings have
+/// changed are killed, and started again by the supervisor: they may be killed at any moment, and
+/// runs belong to their keepers.
 ///
 /// # Errors
 ///

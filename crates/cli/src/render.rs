@@ -1,5 +1,6 @@
-//! Answers as text. Every function here takes plain data (ads, counts, a moment) and gives a string, so that what users see is
-//! tested without a daemon. What is asked, and of whom, is the business of `commands`.
+//! Answers as text. Every function here takes plain data (ads, counts, a moment) and gives a
+//! string, so that what users see is tested without a daemon. What is asked, and of whom, is the
+//! business of `commands`.
 
 pub mod jobs;
 pub mod paint;

@@ -2,15 +2,18 @@
 //!
 //! # How to add a verb
 //!
-//! 1. Write `commands/<room>/<verb>.rs` with a struct that derives `clap::Args` (its doc comment becomes the help) and a function
-//!    `run(args, &Call) -> anyhow::Result<ExitCode>`. Print through [`crate::line::output`]. A new family of verbs is a new room.
+//! 1. Write `commands/<room>/<verb>.rs` with a struct that derives `clap::Args` (its doc comment
+//!    becomes the help) and a function `run(args, &Call) -> anyhow::Result<ExitCode>`. Print
+//!    through [`crate::line::output`]. A new family of verbs is a new room.
 //! 2. Declare the module in the room's file (`commands/<room>.rs`).
-//! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`, with `ref` before the function if
-//!    it takes its options by reference. The names in brackets are
-//!    HTCondor's: the binary answers to them, `updraft links install` makes links for them, and options may be spelt with one
-//!    dash under both names. A verb whose list is empty takes clap's spelling only.
-//! 4. Options of HTCondor that are known and not built go into the module's `NOT_YET` and behind the arrow's function:
-//!    `..., not yet module::NOT_YET)`. They are refused by name, never ignored.
+//! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`,
+//!    with `ref` before the function if it takes its options by reference. The names in brackets
+//!    are HTCondor's: the binary answers to them, `updraft links install` makes links for them, and
+//!    options may be spelt with one dash under both names. A verb whose list is empty takes clap's
+//!    spelling only.
+//! 4. Options of HTCondor that are known and not built go into the module's `NOT_YET` and behind
+//!    the arrow's function: `..., not yet module::NOT_YET)`. They are refused by name, never
+//!    ignored.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -131,7 +134,8 @@ pub const VERBS: &[Verb] = &[
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
-/// HTCondor's commands that are known and not built yet, and why if there is more to say: refused by name.
+/// HTCondor's commands that are known and not built yet, and why if there is more to say: refused
+/// by name.
 const NOT_YET: &[(&str, &str)] = &[
     ("condor_ssh_to_job", ""),
     ("condor_run", ""),
@@ -278,7 +282,8 @@ fn print_at(place: Place, text: &str) {
 
 /// The words in clap's spelling.
 fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>, SpellError> {
-    // Where everything from the first word on is the verb's own, a word with a dash need not be an option.
+    // Where everything from the first word on is the verb's own, a word with a dash need not be an
+    // option.
     let takes_all = command.get_arguments().any(Arg::is_trailing_var_arg_set);
     if verb.htcondor.is_empty() || takes_all {
         return Ok(words.to_vec());

@@ -1,5 +1,6 @@
-//! What our commands print, against what HTCondor 25.14 printed: `golden/*.out` are its outputs, `golden/*.ads` the ads that they
-//! were made from (the attributes that matter). No daemon is needed.
+//! What our commands print, against what HTCondor 25.14 printed: `golden/*.out` are its outputs,
+//! `golden/*.ads` the ads that they were made from (the attributes that matter). No daemon is
+//! needed.
 //!
 //! `golden/COMMANDS` says where every recorded answer is compared, or why it cannot be.
 
@@ -587,7 +588,8 @@ fn events_are_ads_as_htcondor_writes_them() {
     for (entry, mut expected) in entries.iter().zip(expected) {
         let ours = ads::one(&entry.ad(&LogStyle::iso(&zone)), Form::JsonLines);
         let mut ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
-        // The log has whole seconds, and cannot tell a whole number from one with a fraction of zero.
+        // The log has whole seconds, and cannot tell a whole number from one with a fraction of
+        // zero.
         for ad in [&mut ours, &mut expected] {
             let seconds = ad["EventTime"].as_str().unwrap()[..19].to_owned();
             ad["EventTime"] = seconds.into();

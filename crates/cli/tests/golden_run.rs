@@ -1,6 +1,6 @@
-//! The real binary under HTCondor's names, against what HTCondor 25.14 answered to the same command lines: standard output, standard
-//! error and exit code. `golden/COMMANDS` lists every answer that was recorded of a command that we have; here are those
-//! that need no pool.
+//! The real binary under HTCondor's names, against what HTCondor 25.14 answered to the same command
+//! lines: standard output, standard error and exit code. `golden/COMMANDS` lists every answer that
+//! was recorded of a command that we have; here are those that need no pool.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -35,7 +35,8 @@ fn recorded() -> Vec<Recorded> {
     golden("COMMANDS").lines().filter(|line| !line.starts_with('#')).map(line).collect()
 }
 
-/// A folder to run commands in: links under HTCondor's names in `bin`, the log that the outputs of `condor_wait` show in `g`.
+/// A folder to run commands in: links under HTCondor's names in `bin`, the log that the outputs of
+/// `condor_wait` show in `g`.
 fn place() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for part in ["bin", "g"] {

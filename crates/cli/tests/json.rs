@@ -30,7 +30,8 @@ fn every_verb_has_json() {
     }
 }
 
-/// Strings as a user, a file name or a log may bring them. None has a NUL: no text that the kernel passes on has.
+/// Strings as a user, a file name or a log may bring them. None has a NUL: no text that the kernel
+/// passes on has.
 fn hostile() -> impl Strategy<Value = String> {
     let any = prop_oneof![
         any::<String>(),

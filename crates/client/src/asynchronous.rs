@@ -1,4 +1,5 @@
-//! A schedd without blocking, for programs with tokio. It does what the blocking form does, in the same steps; only waiting is different.
+//! A schedd without blocking, for programs with tokio. It does what the blocking form does, in the
+//! same steps; only waiting is different.
 
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +19,8 @@ use crate::home::{DaemonRole, Home};
 use crate::patience::Patience;
 use crate::submit::{self, SubmitError};
 
-/// How many questions are under way at once; more wait for their turn. A schedd answers those of one connection one after the other, and
-/// commits what comes over several together.
+/// How many questions are under way at once; more wait for their turn. A schedd answers those of
+/// one connection one after the other, and commits what comes over several together.
 const CONNECTIONS: usize = 16;
 
 /// A schedd. Clones share their connections; none is made before the first question.
@@ -42,12 +43,14 @@ impl Schedd {
         Self { shared: Arc::new(Shared { home, idle, places: Semaphore::new(CONNECTIONS) }) }
     }
 
-    /// Submits one cluster, which `make` describes once its number is known; more than once, if the number is lost with a schedd that is
-    /// started again. The same token again is the same submission: it gives the same number and makes no new jobs.
+    /// Submits one cluster, which `make` describes once its number is known; more than once, if the
+    /// number is lost with a schedd that is started again. The same token again is the same
+    /// submission: it gives the same number and makes no new jobs.
     ///
     /// # Errors
     ///
-    /// If no schedd answers or it refuses; then nothing is in the queue. [`SubmitError::Unknown`] if that is not certain.
+    /// If no schedd answers or it refuses; then nothing is in the queue. [`SubmitError::Unknown`]
+    /// if that is not certain.
     pub async fn submit(
         &self,
         token: SubmitToken,
@@ -77,8 +80,9 @@ impl Schedd {
         }
     }
 
-    /// Does something to jobs, and says what came of it for each. If the schedd is started again meanwhile it is asked again: what was done
-    /// the first time is then [`proto::client::ActResult::AlreadyDone`].
+    /// Does something to jobs, and says what came of it for each. If the schedd is started again
+    /// meanwhile it is asked again: what was done the first time is then
+    /// [`proto::client::ActResult::AlreadyDone`].
     ///
     /// # Errors
     ///
@@ -112,7 +116,8 @@ impl Schedd {
         Ok(all)
     }
 
-    /// How many jobs there are, and the last number of the record when they were counted: follow from the next to see what changes.
+    /// How many jobs there are, and the last number of the record when they were counted: follow
+    /// from the next to see what changes.
     ///
     /// # Errors
     ///
@@ -154,8 +159,8 @@ impl Schedd {
         Ok(self.converse(vec![ask]).await?.pop().unwrap_or(Answer::Done))
     }
 
-    /// Asks over one connection, one after the other, and gives all answers. A connection on which something goes wrong is not used again,
-    /// nor is one whose question was given up.
+    /// Asks over one connection, one after the other, and gives all answers. A connection on which
+    /// something goes wrong is not used again, nor is one whose question was given up.
     async fn converse(&self, asks: Vec<AskSchedd>) -> Result<Vec<Answer>, AskError> {
         let _place = self.shared.places.acquire().await;
         let idle = self.idle().pop();
@@ -221,7 +226,8 @@ pub struct Following {
 }
 
 impl Following {
-    /// The next events: at least one. When the schedd is started again, it goes on after the last number. May be cancelled; nothing is lost.
+    /// The next events: at least one. When the schedd is started again, it goes on after the last
+    /// number. May be cancelled; nothing is lost.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Blocking connections to the daemons of a pool, one type for each kind of daemon, with what can be asked of it. What the answers mean is
-//! the caller's matter.
+//! Blocking connections to the daemons of a pool, one type for each kind of daemon, with what can
+//! be asked of it. What the answers mean is the caller's matter.
 
 use std::path::Path;
 use std::thread;
@@ -16,7 +16,8 @@ use proto::net::{Address, NetError};
 use crate::home::{DaemonRole, Home};
 use crate::patience::Patience;
 
-/// How often, and how many times, a daemon that is being started again is looked for before the first word: five seconds.
+/// How often, and how many times, a daemon that is being started again is looked for before the
+/// first word: five seconds.
 const RESTART_WAIT: Duration = Duration::from_millis(20);
 const RESTART_WAITS: u32 = 250;
 
@@ -39,7 +40,8 @@ pub fn is_not_running(error: &AskError) -> bool {
 }
 
 impl Home {
-    /// A connection to the pool's schedd. If the pool runs and the schedd does not answer, it is being started again: that is waited for.
+    /// A connection to the pool's schedd. If the pool runs and the schedd does not answer, it is
+    /// being started again: that is waited for.
     ///
     /// # Errors
     ///
@@ -71,8 +73,9 @@ impl Home {
         connect_while(&socket, || self.is_supervised())
     }
 
-    /// Does something that may be done again with the schedd, until it is done or fails for another reason than that the schedd is not
-    /// there for a while. `ask_in` finds the failure of a question in an error of `work`.
+    /// Does something that may be done again with the schedd, until it is done or fails for another
+    /// reason than that the schedd is not there for a while. `ask_in` finds the failure of a
+    /// question in an error of `work`.
     ///
     /// # Errors
     ///
@@ -104,7 +107,8 @@ impl<A: Question> Daemon<A> {
         Ok(Self { client: Client::connect(&Address::unix(socket))? })
     }
 
-    /// The same, for a process that lives by this daemon: if it does not answer, it is being started again, which is waited for.
+    /// The same, for a process that lives by this daemon: if it does not answer, it is being
+    /// started again, which is waited for.
     ///
     /// # Errors
     ///
@@ -214,7 +218,8 @@ impl Schedd {
         Ok(all)
     }
 
-    /// Sets attributes of jobs: in all of them or in none. With `dry_run`, only says what would come of it.
+    /// Sets attributes of jobs: in all of them or in none. With `dry_run`, only says what would
+    /// come of it.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Following the schedd's record, by number: an event is told once, also when the schedd is started again meanwhile. What an event means is
-//! the caller's matter.
+//! Following the schedd's record, by number: an event is told once, also when the schedd is started
+//! again meanwhile. What an event means is the caller's matter.
 
 use std::ops::ControlFlow;
 use std::thread;
@@ -73,8 +73,8 @@ impl Home {
         self.read_record(Cursor::new(since, select), false, each)
     }
 
-    /// The same, and every later event as it happens, until `each` breaks off. When the schedd is started again, it
-    /// goes on after the last number.
+    /// The same, and every later event as it happens, until `each` breaks off. When the schedd is
+    /// started again, it goes on after the last number.
     ///
     /// # Errors
     ///

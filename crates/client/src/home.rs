@@ -1,5 +1,5 @@
-//! Where a pool keeps its things: one folder, chosen by `UPDRAFT_HOME`, else the user's state folder. It names paths and knows
-//! nothing of what is in them.
+//! Where a pool keeps its things: one folder, chosen by `UPDRAFT_HOME`, else the user's state
+//! folder. It names paths and knows nothing of what is in them.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,14 @@
-//! A library for programs that use a pool: find it, submit, act on jobs, ask about them, follow what happens to them.
+//! A library for programs that use a pool: find it, submit, act on jobs, ask about them, follow
+//! what happens to them.
 //!
-//! It is what Updraft's own commands stand on. Everything goes over the pool's Unix sockets; who you are, the kernel says, so there is
-//! nothing to log in to. It prints nothing and reads no command line.
+//! It is what Updraft's own commands stand on. Everything goes over the pool's Unix sockets; who
+//! you are, the kernel says, so there is nothing to log in to. It prints nothing and reads no
+//! command line.
 //!
 //! # A first program
 //!
-//! A pool must run (`updraft pool start`). This submits ten jobs, waits for them, and says how each ended:
+//! A pool must run (`updraft pool start`). This submits ten jobs, waits for them, and says how each
+//! ended:
 //!
 //! ```no_run
 //! use client::jobspec::submit::SubmitOptions;
@@ -27,13 +30,15 @@
 //!
 //! # What you can rely on
 //!
-//! - **A submission is in the queue once or not at all.** It carries a token. If the schedd dies before it has answered, the same token is
-//!   asked about again until it answers. Only if it does not come back in time is the outcome unknown, and the error says so
+//! - **A submission is in the queue once or not at all.** It carries a token. If the schedd dies
+//!   before it has answered, the same token is asked about again until it answers. Only if it does
+//!   not come back in time is the outcome unknown, and the error says so
 //!   ([`SubmitError::Unknown`]).
-//! - **Following misses nothing and tells nothing twice.** Every event has a number ([`Seq`]). When the schedd is started again, following
-//!   goes on with the number after the last one ([`Home::follow`]). Keep the number, and your program can do the same after its own restart.
-//! - **A daemon that is being started again is waited for**: a pool does that within a second. A pool that does not run is an error at once
-//!   ([`is_not_running`]).
+//! - **Following misses nothing and tells nothing twice.** Every event has a number ([`Seq`]). When
+//!   the schedd is started again, following goes on with the number after the last one
+//!   ([`Home::follow`]). Keep the number, and your program can do the same after its own restart.
+//! - **A daemon that is being started again is waited for**: a pool does that within a second. A
+//!   pool that does not run is an error at once ([`is_not_running`]).
 //!
 //! # Asking and acting
 //!
@@ -55,8 +60,9 @@
 //!
 //! # In a program with tokio
 //!
-//! [`asynchronous::Schedd`] does the same without blocking. It can be cloned; clones share a few connections, over which many submissions
-//! are under way at once, so that they share the schedd's commits.
+//! [`asynchronous::Schedd`] does the same without blocking. It can be cloned; clones share a few
+//! connections, over which many submissions are under way at once, so that they share the schedd's
+//! commits.
 //!
 //! ```no_run
 //! use client::{Home, Select, asynchronous::Schedd};
@@ -79,12 +85,15 @@
 //!
 //! - [`home`]: the folder of a pool, and how it is found. [`lock`]: which of its processes live.
 //! - [`connect`]: connections to its daemons, and what can be asked over each.
-//! - [`submit`]: descriptions and clusters into the queue. [`site`]: this machine, as a description sees it.
-//! - [`follow`]: the record, by number. [`wait`]: until jobs have ended. [`progress`]: how a set of jobs gets on.
+//! - [`submit`]: descriptions and clusters into the queue. [`site`]: this machine, as a description
+//!   sees it.
+//! - [`follow`]: the record, by number. [`wait`]: until jobs have ended. [`progress`]: how a set of
+//!   jobs gets on.
 //! - [`patience`]: which failures pass, and how long to wait for that.
 //! - [`asynchronous`]: the form for programs with tokio.
 //!
-//! The words of the questions and answers are in `proto::client` and `model`; the most used are here too.
+//! The words of the questions and answers are in `proto::client` and `model`; the most used are
+//! here too.
 
 pub mod asynchronous;
 pub mod connect;

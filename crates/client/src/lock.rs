@@ -1,8 +1,9 @@
-//! One process at a time: a record lock that a daemon holds for its life. It tells whether a daemon lives and which process it
-//! is, and lets a supervisor wait for the end of one that it did not start.
+//! One process at a time: a record lock that a daemon holds for its life. It tells whether a daemon
+//! lives and which process it is, and lets a supervisor wait for the end of one that it did not
+//! start.
 //!
-//! A record lock (`fcntl`) and not `flock`: a forked child does not inherit it, so a keeper that outlives its launcher does not
-//! pass for the launcher, and the kernel itself names the holder.
+//! A record lock (`fcntl`) and not `flock`: a forked child does not inherit it, so a keeper that
+//! outlives its launcher does not pass for the launcher, and the kernel itself names the holder.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -19,8 +20,8 @@ pub struct Lock {
     _held: File,
 }
 
-/// Takes the lock, or says that another process holds it. A process must not take the same lock twice: the second would
-/// succeed, and dropping either releases both.
+/// Takes the lock, or says that another process holds it. A process must not take the same lock
+/// twice: the second would succeed, and dropping either releases both.
 ///
 /// # Errors
 ///
@@ -84,8 +85,8 @@ fn whole_file(kind: i32) -> libc::flock {
 mod tests {
     use super::*;
 
-    // A process does not see its own record locks: that two processes exclude each other is shown by the end-to-end test of
-    // `pool start` called twice.
+    // A process does not see its own record locks: that two processes exclude each other is shown
+    // by the end-to-end test of `pool start` called twice.
     #[test]
     fn a_lock_that_nobody_holds_can_be_taken_and_waited_for() {
         let dir = tempfile::tempdir().unwrap();

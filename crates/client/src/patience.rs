@@ -1,5 +1,5 @@
-//! Which failures pass by themselves, and how long they are waited for. It does not wait: the blocking and the asynchronous form each have
-//! their own way to.
+//! Which failures pass by themselves, and how long they are waited for. It does not wait: the
+//! blocking and the asynchronous form each have their own way to.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use proto::net::NetError;
 
 use crate::home::Home;
 
-/// How long a daemon may take to come back, milliseconds. A pool starts a daemon that died within one second; a schedd with a queue of a
-/// million jobs reads it in less.
+/// How long a daemon may take to come back, milliseconds. A pool starts a daemon that died within
+/// one second; a schedd with a queue of a million jobs reads it in less.
 pub const LIMIT_MS: u64 = 60_000;
 
 /// The first pause between two attempts, and the longest.
@@ -47,8 +47,9 @@ impl Patience {
         (self.until_ms, self.pause) = (None, SHORTEST);
     }
 
-    /// How long to wait before trying again; `None` if that is of no use or has gone on for too long. With `is_unsure`, whether something
-    /// was done is not known yet, so a pool is waited for even if nobody seems to start it again.
+    /// How long to wait before trying again; `None` if that is of no use or has gone on for too
+    /// long. With `is_unsure`, whether something was done is not known yet, so a pool is waited for
+    /// even if nobody seems to start it again.
     pub fn pause_after(&mut self, error: &AskError, is_unsure: bool) -> Option<Duration> {
         let is_supervised = || is_unsure || self.home.is_supervised();
         let passes = match kind(error) {

@@ -1,4 +1,5 @@
-//! How a set of jobs gets on, from the event stream to a line of text. Pure: what is printed where is the caller's matter.
+//! How a set of jobs gets on, from the event stream to a line of text. Pure: what is printed where
+//! is the caller's matter.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

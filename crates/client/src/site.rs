@@ -24,7 +24,8 @@ pub enum SightError {
     Clock(#[from] jiff::Error),
 }
 
-/// The longest text that is taken from a file or a program, bytes: a million items. What never ends (`/dev/zero`, `yes`) is longer.
+/// The longest text that is taken from a file or a program, bytes: a million items. What never ends
+/// (`/dev/zero`, `yes`) is longer.
 const TEXT_MOST_BYTES: u64 = 64 << 20;
 
 /// The user who runs this process.

@@ -1,8 +1,9 @@
 //! Gets clusters into the queue: each once, however often the connection fails.
 //!
-//! Every cluster has a token. A schedd that has seen a token's `Submit` gives the same answer again, so everything may be
-//! repeated until an answer comes. A number that was reserved is lost when the schedd restarts; then the jobs are made again
-//! for another, because their values may contain it.
+//! Every cluster has a token. A schedd that has seen a token's `Submit` gives the same answer
+//! again, so everything may be repeated until an answer comes. A number that was reserved is lost
+//! when the schedd restarts; then the jobs are made again for another, because their values may
+//! contain it.
 
 use std::fmt;
 use std::thread;
@@ -17,7 +18,8 @@ use crate::connect::Schedd;
 use crate::home::Home;
 use crate::patience::Patience;
 
-/// How many jobs travel in one message. With 4 kB of their own each they fill half of the longest frame.
+/// How many jobs travel in one message. With 4 kB of their own each they fill half of the longest
+/// frame.
 const JOBS_PER_MESSAGE: usize = 2000;
 
 /// Why nothing was submitted, or perhaps something.
@@ -29,7 +31,8 @@ pub enum SubmitError {
     /// The schedd refuses or is not there. Nothing is in the queue.
     #[error(transparent)]
     Ask(AskError),
-    /// The schedd was asked to take the jobs, has not answered, and does not come back: look into the queue before you submit again.
+    /// The schedd was asked to take the jobs, has not answered, and does not come back: look into
+    /// the queue before you submit again.
     #[error(
         "submit: the schedd has gone before it said whether it took the jobs; look into the queue before you submit them again"
     )]
@@ -77,12 +80,13 @@ pub fn new_token() -> Result<SubmitToken, TokenError> {
 pub struct TokenError(#[from] getrandom::Error);
 
 impl Home {
-    /// Submits what a description asks for, and says what that was: the clusters with their numbers, and warnings.
+    /// Submits what a description asks for, and says what that was: the clusters with their
+    /// numbers, and warnings.
     ///
     /// # Errors
     ///
-    /// If the description is wrong, no pool answers or it refuses; then nothing is in the queue. [`SubmitError::Unknown`] if that is not
-    /// certain.
+    /// If the description is wrong, no pool answers or it refuses; then nothing is in the queue.
+    /// [`SubmitError::Unknown`] if that is not certain.
     pub fn submit(
         &self,
         description: &Description,
@@ -97,8 +101,9 @@ impl Home {
         })
     }
 
-    /// Submits one cluster, which `make` describes once its number is known; more than once, if the number is lost with a schedd that is
-    /// started again. The same token again is the same submission.
+    /// Submits one cluster, which `make` describes once its number is known; more than once, if the
+    /// number is lost with a schedd that is started again. The same token again is the same
+    /// submission.
     ///
     /// # Errors
     ///
@@ -114,7 +119,8 @@ impl Home {
         })
     }
 
-    /// Tries until an answer comes. Each try says whether it has come as far as to ask that jobs be taken.
+    /// Tries until an answer comes. Each try says whether it has come as far as to ask that jobs be
+    /// taken.
     fn until_answered<T>(
         &self,
         mut attempt: impl FnMut(&mut Schedd, &mut bool) -> Result<T, Failure>,
@@ -139,7 +145,8 @@ impl Home {
 }
 
 impl SubmitError {
-    /// The last error of a submission. An answer is certain, whatever it is; silence after jobs were sent is not.
+    /// The last error of a submission. An answer is certain, whatever it is; silence after jobs
+    /// were sent is not.
     pub(crate) fn after(error: AskError, is_sent: bool) -> Self {
         match &error {
             AskError::Net(_) if is_sent => Self::Unknown(error),
@@ -227,7 +234,8 @@ pub(crate) fn submitted(answer: Answer) -> Result<ClusterId, AskError> {
     }
 }
 
-/// What to ask to submit a cluster, in order and over one connection: listed jobs that are too many for one message go before.
+/// What to ask to submit a cluster, in order and over one connection: listed jobs that are too many
+/// for one message go before.
 pub(crate) fn asks(
     token: SubmitToken,
     cluster: ClusterId,

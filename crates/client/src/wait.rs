@@ -1,5 +1,5 @@
-//! Waiting until jobs have ended: what counts as an end, judged by what is true now and then by what happens. How an end is shown is the
-//! caller's matter.
+//! Waiting until jobs have ended: what counts as an end, judged by what is true now and then by
+//! what happens. How an end is shown is the caller's matter.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,8 +34,9 @@ impl fmt::Display for End {
 }
 
 impl Home {
-    /// Waits until all jobs that `select` names have ended, and tells of each end once: first of those that have ended or are held now, then
-    /// of the others as it happens. Gives how many jobs there are. `each` may break off.
+    /// Waits until all jobs that `select` names have ended, and tells of each end once: first of
+    /// those that have ended or are held now, then of the others as it happens. Gives how many jobs
+    /// there are. `each` may break off.
     ///
     /// # Errors
     ///
@@ -48,7 +49,8 @@ impl Home {
         let mut schedd = self.schedd()?;
         // What happens while it is asked is in the record, after this number.
         let seen = schedd.totals()?.seq;
-        // The queue first: a job that leaves it in between is then found twice, and else it would be found nowhere.
+        // The queue first: a job that leaves it in between is then found twice, and else it would
+        // be found nowhere.
         let mut ads = schedd.jobs(Query::of(select.clone()))?;
         ads.extend(schedd.jobs(Query { finished: true, ..Query::of(select.clone()) })?);
         let mut waiting: BTreeSet<JobId> = ads.iter().filter_map(id).collect();

@@ -1,5 +1,6 @@
-//! What becomes of a workflow: which node's script or jobs come next, and how it all ends. No IO, no clock, no chance. Read
-//! [`words`] for what goes in and out, [`state`] for what is kept, [`batch`] for how a shell drives it.
+//! What becomes of a workflow: which node's script or jobs come next, and how it all ends. No IO,
+//! no clock, no chance. Read [`words`] for what goes in and out, [`state`] for what is kept,
+//! [`batch`] for how a shell drives it.
 //!
 //! ```text
 //! shell: inputs --> run_batch --> Batch { events, effects }
@@ -8,8 +9,9 @@
 //!                                   3. run a batch (empty if need be) at `next_deadline`
 //! ```
 //!
-//! A restart makes `Core::new`, applies the journal's events again, and performs what `resume` says: everything that had been
-//! begun is begun again, which is why submissions carry a token that is made from the node and its attempt.
+//! A restart makes `Core::new`, applies the journal's events again, and performs what `resume`
+//! says: everything that had been begun is begun again, which is why submissions carry a token that
+//! is made from the node and its attempt.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod apply;

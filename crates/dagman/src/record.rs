@@ -1,9 +1,11 @@
-//! What a workflow leaves for people and programs to read, as HTCondor 25.14 writes it: texts, made from the core and its events.
+//! What a workflow leaves for people and programs to read, as HTCondor 25.14 writes it: texts, made
+//! from the core and its events.
 //!
 //! - [`names`]: which files there are.
 //! - [`condor_sub`]: the description of the DAG's own job.
 //! - [`dagman_out`]: what happened, in the lines that pegasus-monitord and others match.
-//! - [`rescue`]: what is done, for another run; [`metrics`]; [`node_status`]; [`jobstate`]; [`dot`].
+//! - [`rescue`]: what is done, for another run; [`metrics`]; [`node_status`]; [`jobstate`];
+//!   [`dot`].
 //!
 //! Nothing here drives anything: the schedd's record and the journal do. Nothing here opens a file.
 

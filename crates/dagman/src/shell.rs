@@ -1,14 +1,17 @@
 //! The process that runs a workflow: an ordinary job of the scheduler universe, under a keeper.
 //!
-//! - [`engine`]: the loop around the core. What happens to jobs comes from the schedd's numbered record; what happens to scripts, from
-//!   waiting for them.
+//! - [`engine`]: the loop around the core. What happens to jobs comes from the schedd's numbered
+//!   record; what happens to scripts, from waiting for them.
 //! - [`journal`]: the core's events on disk, written before anything is done because of them.
-//! - [`submit`]: a node's description becomes a cluster; [`scripts`] and [`macros`]: its scripts; [`facts`]: what the record says of jobs.
-//! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are there.
+//! - [`submit`]: a node's description becomes a cluster; [`scripts`] and [`macros`]: its scripts;
+//!   [`facts`]: what the record says of jobs.
+//! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are
+//!   there.
 //!
-//! `kill -9` at any instant: the next life reads the journal, and asks for everything again that had been asked for. A submission has a
-//! token that is made from the DAG's job, the node and its attempt, so a schedd that has it already says so and makes no second one. A
-//! script that was running is run again: nobody can say how far it came.
+//! `kill -9` at any instant: the next life reads the journal, and asks for everything again that
+//! had been asked for. A submission has a token that is made from the DAG's job, the node and its
+//! attempt, so a schedd that has it already says so and makes no second one. A script that was
+//! running is run again: nobody can say how far it came.
 
 mod engine;
 mod facts;
@@ -106,7 +109,8 @@ impl Default for Manner {
     }
 }
 
-/// Reads the DAG files, with the rescue file that the run begins from. What is wrong, or odd, is told a line each.
+/// Reads the DAG files, with the rescue file that the run begins from. What is wrong, or odd, is
+/// told a line each.
 pub type Load = dyn Fn(Option<&str>) -> Result<(Workflow, Vec<String>), Vec<String>>;
 
 /// Why a run could not be made. The DAG is where it was.

@@ -1,10 +1,13 @@
-//! What a DAG file means: nodes by dense index, the edges between them, and what holds for the whole DAG.
+//! What a DAG file means: nodes by dense index, the edges between them, and what holds for the
+//! whole DAG.
 //!
-//! A [`Workflow`] does not change once it is made: what became of a node is the engine's business. It is stored for a million
-//! nodes (texts in one buffer, edges in two flat lists), and looked at through [`Node`], a view that costs nothing. Paths are
-//! as the files wrote them; they mean the folder that dagman runs in, or the node's [`Node::dir`] where it has one.
+//! A [`Workflow`] does not change once it is made: what became of a node is the engine's business.
+//! It is stored for a million nodes (texts in one buffer, edges in two flat lists), and looked at
+//! through [`Node`], a view that costs nothing. Paths are as the files wrote them; they mean the
+//! folder that dagman runs in, or the node's [`Node::dir`] where it has one.
 //!
-//! Knows nothing of the text that it was read from, but for the [`Origin`] that messages name, and does no IO.
+//! Knows nothing of the text that it was read from, but for the [`Origin`] that messages name, and
+//! does no IO.
 
 mod assemble;
 mod build;
@@ -128,7 +131,8 @@ impl Workflow {
         &self.settings
     }
 
-    /// The DAG files that the workflow was read from: those that were asked for, then what they include and splice.
+    /// The DAG files that the workflow was read from: those that were asked for, then what they
+    /// include and splice.
     pub fn files(&self) -> &[String] {
         &self.files
     }

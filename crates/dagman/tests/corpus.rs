@@ -1,8 +1,9 @@
-//! The corpus of the DAG language: `grammar/corpus/dag/{ok,err}/NAME.dag`, each with what comes of it beside it in
-//! `NAME.expected`. `UPDATE_EXPECT=1` writes the expectations anew; read the diff.
+//! The corpus of the DAG language: `grammar/corpus/dag/{ok,err}/NAME.dag`, each with what comes of
+//! it beside it in `NAME.expected`. `UPDATE_EXPECT=1` writes the expectations anew; read the diff.
 //!
-//! Lines that begin with `#:` are for this test: `#: -usedagdir`, `#: -dag FILE` (one more DAG file), `#: -rescue FILE`,
-//! `#: -nojoin`, `#: -anychars`. Files that a DAG names are in `grammar/corpus/dag/files/NAME`, or in `files` for all.
+//! Lines that begin with `#:` are for this test: `#: -usedagdir`, `#: -dag FILE` (one more DAG
+//! file), `#: -rescue FILE`, `#: -nojoin`, `#: -anychars`. Files that a DAG names are in
+//! `grammar/corpus/dag/files/NAME`, or in `files` for all.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

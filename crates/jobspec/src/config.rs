@@ -1,8 +1,10 @@
-//! A pool's configuration: files in the language of submit descriptions, without `queue`, and after them the environment.
+//! A pool's configuration: files in the language of submit descriptions, without `queue`, and after
+//! them the environment.
 //!
-//! HTCondor 25.14, "Introduction to Configuration": names are case-insensitive, values are bound late, a reference of a value to
-//! itself is filled in at once, the last assignment wins, `SUBSYS.NAME` is for one daemon only. What the names mean is the caller's
-//! business: this keeps texts, where each comes from, and which of them nobody has asked for.
+//! HTCondor 25.14, "Introduction to Configuration": names are case-insensitive, values are bound
+//! late, a reference of a value to itself is filled in at once, the last assignment wins,
+//! `SUBSYS.NAME` is for one daemon only. What the names mean is the caller's business: this keeps
+//! texts, where each comes from, and which of them nobody has asked for.
 
 use std::sync::Arc;
 
@@ -33,7 +35,8 @@ pub struct Assignment {
     pub line: Option<usize>,
 }
 
-/// What [`Assignment::source`] says of a variable of the environment, as `condor_config_val -verbose` 25.14 does.
+/// What [`Assignment::source`] says of a variable of the environment, as `condor_config_val
+/// -verbose` 25.14 does.
 pub const ENVIRONMENT: &str = "<Environment>";
 
 /// A value cannot be expanded.
@@ -52,10 +55,12 @@ impl Configuration {
         self.macros.predefine(name, value);
     }
 
-    /// Reads a file's text. `name` is what messages call the file by. Answers what `warning :` lines said.
+    /// Reads a file's text. `name` is what messages call the file by. Answers what `warning :`
+    /// lines said.
     ///
     /// # Errors
-    /// The first line that is no statement, asks for what is not supported, or names a file that cannot be read.
+    /// The first line that is no statement, asks for what is not supported, or names a file that
+    /// cannot be read.
     pub fn read(
         &mut self,
         text: &str,
@@ -75,8 +80,8 @@ impl Configuration {
         self.macros.assign_from_outside(name, value);
     }
 
-    /// The value of a setting for a daemon (`STARTD`), expanded: that of `STARTD.NAME`, if there is one, else that of `NAME`. Marks it
-    /// as asked for.
+    /// The value of a setting for a daemon (`STARTD`), expanded: that of `STARTD.NAME`, if there is
+    /// one, else that of `NAME`. Marks it as asked for.
     ///
     /// # Errors
     /// If macros refer to each other in a circle, or too deep.
@@ -114,8 +119,8 @@ impl Configuration {
         self.macros.in_order().into_iter().map(Assignment::of).collect()
     }
 
-    /// The assignments that nobody has asked for: neither by [`Self::value`], nor as a macro in the value of another, whether that is
-    /// asked for or not.
+    /// The assignments that nobody has asked for: neither by [`Self::value`], nor as a macro in the
+    /// value of another, whether that is asked for or not.
     pub fn unused(&self, site: &dyn Site) -> Vec<Assignment> {
         let scope = Scope::new(&self.macros, site);
         for entry in self.macros.in_order() {
@@ -146,7 +151,8 @@ impl Assignment {
         Self { name: entry.name.clone(), raw: entry.value.clone(), source, line }
     }
 
-    /// The place, for a [`Diagnostic`]: the assignment alone stands for the file's text, which is not kept.
+    /// The place, for a [`Diagnostic`]: the assignment alone stands for the file's text, which is
+    /// not kept.
     pub fn place(&self) -> Place {
         let lines = "\n".repeat(self.line.unwrap_or(1) - 1);
         let offset = lines.len();

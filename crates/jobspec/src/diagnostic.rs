@@ -1,7 +1,8 @@
 //! What is wrong, or odd, about a description: the message, where it is, and what would be right.
 //!
-//! One diagnostic prints two ways: [`Diagnostic::render`] with the line and a caret, and [`Diagnostic::condor`] word for word
-//! as `condor_submit` 25.14 writes it to its standard error. Knows nothing of what is being diagnosed.
+//! One diagnostic prints two ways: [`Diagnostic::render`] with the line and a caret, and
+//! [`Diagnostic::condor`] word for word as `condor_submit` 25.14 writes it to its standard error.
+//! Knows nothing of what is being diagnosed.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -43,7 +44,8 @@ pub enum Form {
     Job,
     /// Printed at once, with a blank line in front.
     Spaced,
-    /// A macro function's complaint, `ERROR at Queue statement on Line 3: ...`; the jobs are made all the same.
+    /// A macro function's complaint, `ERROR at Queue statement on Line 3: ...`; the jobs are made
+    /// all the same.
     Function,
 }
 

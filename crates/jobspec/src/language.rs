@@ -1,8 +1,11 @@
-//! The language that submit descriptions and the pool's configuration have in common: lines `NAME = VALUE`, macros that are
-//! expanded when they are asked for, `if`, `include`, continuation lines and comments.
+//! The language that submit descriptions and the pool's configuration have in common: lines `NAME =
+//! VALUE`, macros that are expanded when they are asked for, `if`, `include`, continuation lines
+//! and comments.
 //!
-//! 1. `parse`: the text, by `grammar/submit.pest`, to statements that know where they stand (`ast`).
-//! 2. `read`: the statements in order; `if` and `include` are decided here, assignments go into the table of macros.
+//! 1. `parse`: the text, by `grammar/submit.pest`, to statements that know where they stand
+//!    (`ast`).
+//! 2. `read`: the statements in order; `if` and `include` are decided here, assignments go into the
+//!    table of macros.
 //! 3. `macros`, with `functions` and `evaluate`: a value, expanded.
 //!
 //! What the names mean is not known here.

@@ -1,8 +1,10 @@
-//! The language of PBS: scripts with `#PBS` directives and the command line of `qsub` become a job description.
+//! The language of PBS: scripts with `#PBS` directives and the command line of `qsub` become a job
+//! description.
 //!
-//! [`qsub`] reads both and says what is wrong in OpenPBS's words and with its exit codes; the result, a [`Submission`], becomes a
-//! [`model::ClusterSpec`] for a schedd when it has a number ([`Submission::cluster`]). Texts are taken apart by `grammar/pbs.pest` (`text`).
-//! What the other commands read of job identifiers is in [`JobWord`].
+//! [`qsub`] reads both and says what is wrong in OpenPBS's words and with its exit codes; the
+//! result, a [`Submission`], becomes a [`model::ClusterSpec`] for a schedd when it has a number
+//! ([`Submission::cluster`]). Texts are taken apart by `grammar/pbs.pest` (`text`). What the other
+//! commands read of job identifiers is in [`JobWord`].
 //!
 //! Knows nothing of queues, of a schedd, or of how a script is started.
 

@@ -1,6 +1,7 @@
 //! What a description can see of the world outside its own text.
 //!
-//! The command line implements it with the real files, processes and environment; tests with a made-up site.
+//! The command line implements it with the real files, processes and environment; tests with a
+//! made-up site.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +94,8 @@ pub struct Found {
     pub is_dir: bool,
 }
 
-/// Why the world did not answer; the text is the operating system's, as in `No such file or directory`.
+/// Why the world did not answer; the text is the operating system's, as in `No such file or
+/// directory`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SiteError(pub String);

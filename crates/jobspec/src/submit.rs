@@ -1,8 +1,9 @@
-//! The submit language, from text to jobs. The text is read and its macros are expanded by `crate::language`; then:
+//! The submit language, from text to jobs. The text is read and its macros are expanded by
+//! `crate::language`; then:
 //!
 //! 1. `queue`: at each `queue`, which items there are.
-//! 2. `job`, a table of keywords (`keywords`) with one module per family that a table cannot say, makes the ad of each job;
-//!    `cluster` folds the ads into what is shared and what differs.
+//! 2. `job`, a table of keywords (`keywords`) with one module per family that a table cannot say,
+//!    makes the ad of each job; `cluster` folds the ads into what is shared and what differs.
 
 mod cluster;
 mod job;

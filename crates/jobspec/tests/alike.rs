@@ -1,4 +1,5 @@
-//! What the jobs of a statement have in common is made once; each must come out as if it had been made alone.
+//! What the jobs of a statement have in common is made once; each must come out as if it had been
+//! made alone.
 
 #[path = "bare/site.rs"]
 mod site;
@@ -16,8 +17,8 @@ fn ads(text: &str) -> Option<Vec<ClassAd>> {
     Some(made.ok()?.jobs().map(|(_, ad)| ad).collect())
 }
 
-/// The jobs of one statement, the first of which teaches the others; and the same jobs behind another statement, where none
-/// does.
+/// The jobs of one statement, the first of which teaches the others; and the same jobs behind
+/// another statement, where none does.
 fn check(lines: &str) {
     let mut compared = 0;
     for items in [

@@ -6,7 +6,8 @@ mod site;
 use jobspec::config::{Configuration, ENVIRONMENT};
 use site::Bare;
 
-/// Reads `text`, and compares `NAME=value` of each wanted setting; a setting without a value is not there.
+/// Reads `text`, and compares `NAME=value` of each wanted setting; a setting without a value is not
+/// there.
 #[track_caller]
 fn check(text: &str, wanted: &[&str]) {
     let site = Bare::new();

@@ -1,8 +1,10 @@
-//! The corpus of the submit language: `grammar/corpus/submit/{ok,err}/NAME.sub`, each with what comes of it beside it in
-//! `NAME.expected`. `UPDATE_EXPECT=1` writes the expectations anew; read the diff.
+//! The corpus of the submit language: `grammar/corpus/submit/{ok,err}/NAME.sub`, each with what
+//! comes of it beside it in `NAME.expected`. `UPDATE_EXPECT=1` writes the expectations anew; read
+//! the diff.
 //!
-//! Lines that begin with `#:` are for this test: `#: -append LINE`, `#: -queue ARGUMENTS`, `#: NAME=VALUE`, `#: -maxjobs N`,
-//! `#: -single-cluster`, `#: -disable`, `#: --strict`. The world is made up: see [`World`].
+//! Lines that begin with `#:` are for this test: `#: -append LINE`, `#: -queue ARGUMENTS`, `#:
+//! NAME=VALUE`, `#: -maxjobs N`, `#: -single-cluster`, `#: -disable`, `#: --strict`. The world is
+//! made up: see [`World`].
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -136,7 +138,8 @@ fn print_piece(piece: &Piece) -> &str {
     }
 }
 
-/// The attributes of the plainest job: they are not printed again for every other, but what lacks them is.
+/// The attributes of the plainest job: they are not printed again for every other, but what lacks
+/// them is.
 fn shared_by_all(spec: &ClusterSpec) -> ClassAd {
     if spec.ad.get("JobDescription").and_then(|e| e.as_literal()).and_then(|v| v.as_str())
         == Some("print all")

@@ -1,6 +1,6 @@
-//! The corpus of `qsub`: `grammar/corpus/pbs/FAMILY.txt` has command lines, each with the exit code, what is said, or what the job is, as
-//! OpenPBS 23.06 answered; where we answer otherwise on purpose, the line before says why. `UPDATE_EXPECT=1` writes the answers anew;
-//! read the diff.
+//! The corpus of `qsub`: `grammar/corpus/pbs/FAMILY.txt` has command lines, each with the exit
+//! code, what is said, or what the job is, as OpenPBS 23.06 answered; where we answer otherwise on
+//! purpose, the line before says why. `UPDATE_EXPECT=1` writes the answers anew; read the diff.
 //!
 //! ```text
 //! $ qsub -N 'a b' plain.sh

@@ -1,7 +1,9 @@
-//! Whatever words a user wants as arguments and environment: written in a submit file by the rules of either syntax, they arrive
-//! bit for bit in what the machine hands to the program, through the ad's own text as well.
+//! Whatever words a user wants as arguments and environment: written in a submit file by the rules
+//! of either syntax, they arrive bit for bit in what the machine hands to the program, through the
+//! ad's own text as well.
 //!
-//! The writers here are the rules as a user would follow them, on purpose not the printers of `model::cmdline`.
+//! The writers here are the rules as a user would follow them, on purpose not the printers of
+//! `model::cmdline`.
 
 use std::collections::BTreeMap;
 
@@ -30,15 +32,17 @@ fn dollars(text: &str) -> String {
     text.replace('$', "$(DOLLAR)")
 }
 
-/// The new syntax: every word in single quotes, quotes of both kinds doubled, double quotes around all.
+/// The new syntax: every word in single quotes, quotes of both kinds doubled, double quotes around
+/// all.
 fn new_syntax<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let quoted = words.into_iter().map(|word| format!("'{}'", word.replace('\'', "''")));
     let all = quoted.collect::<Vec<_>>().join(" ");
     dollars(&format!("\"{}\"", all.replace('"', "\"\"")))
 }
 
-/// The old syntax: words with blanks between them, double quotes behind a backslash. It has no way to write blanks or an empty
-/// word; and a line does not end in a backslash, which would continue it.
+/// The old syntax: words with blanks between them, double quotes behind a backslash. It has no way
+/// to write blanks or an empty word; and a line does not end in a backslash, which would continue
+/// it.
 fn old_syntax(words: &[String]) -> String {
     dollars(&words.join(" ").replace('"', "\\\""))
 }
@@ -96,7 +100,8 @@ proptest! {
     fn the_environment_in_the_old_syntax_arrives_bit_for_bit(
         environ in prop::collection::btree_map("[A-Za-z_][A-Za-z0-9_]{0,6}", "[^\0\r\n;]{0,12}", 0..6),
     ) {
-        // Nothing is quoted, and the last entry keeps blanks and a backslash from the end of the line.
+        // Nothing is quoted, and the last entry keeps blanks and a backslash from the end of the
+        // line.
         let words: Vec<String> = environ.iter().map(|(name, value)| format!("{name}={value};")).collect();
         check_environ(&dollars(&words.concat()), &environ)?;
     }

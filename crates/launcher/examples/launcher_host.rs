@@ -1,5 +1,6 @@
-//! A launcher as a process of its own, for tests and measurements: forking and becoming a subreaper must not happen inside a
-//! test process with many threads. The real one is the `launcher` role of the `updraft` binary.
+//! A launcher as a process of its own, for tests and measurements: forking and becoming a subreaper
+//! must not happen inside a test process with many threads. The real one is the `launcher` role of
+//! the `updraft` binary.
 //!
 //! `launcher_host SOCKET STATE_DIR [--cgroup PARENT] [--users CLIENT_UID]`
 

@@ -1,5 +1,6 @@
-//! Measures what a start through the launcher costs: `/bin/true` per second with K runs in flight, beside K processes that each
-//! start and wait for `/bin/true` in a loop (`posix_spawn` as the standard library does it), in turns, in one run.
+//! Measures what a start through the launcher costs: `/bin/true` per second with K runs in flight,
+//! beside K processes that each start and wait for `/bin/true` in a loop (`posix_spawn` as the
+//! standard library does it), in turns, in one run.
 //!
 //! `cargo run --release -p launcher --example spawn_rate [K] [RUNS] [ROUNDS]`
 
@@ -112,7 +113,8 @@ impl Client {
         }
     }
 
-    /// Keeps `in_flight` runs going until `runs` have ended, forgetting each, as a daemon would after its commit.
+    /// Keeps `in_flight` runs going until `runs` have ended, forgetting each, as a daemon would
+    /// after its commit.
     fn run(&mut self, in_flight: usize, runs: usize) -> Result<(), Box<dyn Error>> {
         let (mut started, mut ended) = (0, 0);
         let mut decoder = Decoder::default();

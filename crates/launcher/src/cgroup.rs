@@ -1,7 +1,8 @@
-//! One cgroup v2 per run, where there is one to be had: exact killing, memory and process limits, and exact usage.
+//! One cgroup v2 per run, where there is one to be had: exact killing, memory and process limits,
+//! and exact usage.
 //!
-//! Whether there is one is decided once, at start-up. Everything here is reading and writing small files below one
-//! directory, so that tests can give it an ordinary directory.
+//! Whether there is one is decided once, at start-up. Everything here is reading and writing small
+//! files below one directory, so that tests can give it an ordinary directory.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 use crate::config::ContainmentWish;
 use crate::wire::{Containment, Limits, RunKey};
 
-/// The cgroup beside the runs' that the launcher and its keepers live in: a cgroup with controllers for its children may hold no
-/// process itself.
+/// The cgroup beside the runs' that the launcher and its keepers live in: a cgroup with controllers
+/// for its children may hold no process itself.
 const OWN_CGROUP: &str = "launcher";
 
 /// Where runs' cgroups are made, and what can be limited in them.
@@ -32,7 +33,8 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// Carries out the wish of the configuration. Moves this process into its own cgroup if it makes cgroups.
+    /// Carries out the wish of the configuration. Moves this process into its own cgroup if it
+    /// makes cgroups.
     pub(crate) fn choose(wish: &ContainmentWish) -> io::Result<Self> {
         match wish {
             ContainmentWish::Subreaper => {
@@ -112,7 +114,8 @@ pub(crate) struct RunCgroup {
     dir: PathBuf,
 }
 
-/// What a cgroup says about its processes. A value is unset where the kernel or the controller does not tell.
+/// What a cgroup says about its processes. A value is unset where the kernel or the controller does
+/// not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct CgroupUsage {
     pub(crate) user_us: Option<u64>,
@@ -126,7 +129,8 @@ impl RunCgroup {
         make_dir(&self.dir)?;
         if let Some(max) = limits.memory_max_bytes {
             write(&self.dir.join("memory.max"), &max.to_string())?;
-            // A run that is out of memory dies as a whole: half a run is of no use, and looks like a failure of the program.
+            // A run that is out of memory dies as a whole: half a run is of no use, and looks like
+            // a failure of the program.
             write(&self.dir.join("memory.oom.group"), "1")?;
         }
         if let Some(max) = limits.pids_max {
@@ -178,7 +182,8 @@ impl RunCgroup {
     }
 }
 
-/// The directory of the cgroup v2 that this process is in; if a launcher was in it before us, the one above.
+/// The directory of the cgroup v2 that this process is in; if a launcher was in it before us, the
+/// one above.
 fn own_cgroup() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let mount = mounts.lines().find_map(|line| {

@@ -1,5 +1,6 @@
-//! Turns a start request into what the new process needs, laid out so that nothing has to be allocated or looked up between
-//! `clone` and `execve`. It changes nothing; `sys.rs` carries the plan out.
+//! Turns a start request into what the new process needs, laid out so that nothing has to be
+//! allocated or looked up between `clone` and `execve`. It changes nothing; `sys.rs` carries the
+//! plan out.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::OwnedFd;

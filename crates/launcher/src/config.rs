@@ -1,4 +1,5 @@
-//! What the launcher is told when it starts. It knows no file format: the caller has read the configuration already.
+//! What the launcher is told when it starts. It knows no file format: the caller has read the
+//! configuration already.
 
 use std::path::PathBuf;
 
@@ -20,8 +21,9 @@ pub struct Config {
 /// For whom processes are started, and who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// A personal pool: every process runs as the launcher's own uid and gid, and only that uid may ask. Nothing is changed on
-    /// the way to `execve`. Root's own personal pool (a container, a CI machine) is this one too.
+    /// A personal pool: every process runs as the launcher's own uid and gid, and only that uid may
+    /// ask. Nothing is changed on the way to `execve`. Root's own personal pool (a container, a CI
+    /// machine) is this one too.
     Own,
     /// A shared pool: the launcher is root, and starts processes as the uid in the request.
     Users {
@@ -35,11 +37,13 @@ pub enum Identity {
 /// Whether runs are put into cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainmentWish {
-    /// A cgroup per run if the launcher's own cgroup v2 is writable and offers the memory and pids controllers.
+    /// A cgroup per run if the launcher's own cgroup v2 is writable and offers the memory and pids
+    /// controllers.
     Auto,
     /// No cgroups: the keeper finds a run's processes as their subreaper.
     Subreaper,
-    /// A cgroup per run below this directory of a cgroup v2 hierarchy; an error at start-up if that cannot be had.
+    /// A cgroup per run below this directory of a cgroup v2 hierarchy; an error at start-up if that
+    /// cannot be had.
     Cgroup {
         /// An existing cgroup that the launcher may write to.
         parent: PathBuf,

@@ -1,7 +1,9 @@
-//! The keepers: forking them, using them again, finding those of a launcher before us, and noticing when one dies.
+//! The keepers: forking them, using them again, finding those of a launcher before us, and noticing
+//! when one dies.
 //!
-//! A keeper that we forked is our child: its end comes as SIGCHLD. One that an earlier launcher forked is not: a pidfd
-//! tells, and it is not used again, because what it would leave behind if killed would not become ours.
+//! A keeper that we forked is our child: its end comes as SIGCHLD. One that an earlier launcher
+//! forked is not: a pidfd tells, and it is not used again, because what it would leave behind if
+//! killed would not become ours.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,7 +19,8 @@ use crate::sys::{self, Fork};
 use crate::tree;
 use crate::wire::RunKey;
 
-/// The most keepers that wait for a run. Each costs a process and some 200 KiB; forking one costs about a quarter of a start.
+/// The most keepers that wait for a run. Each costs a process and some 200 KiB; forking one costs
+/// about a quarter of a start.
 const IDLE_MAX: usize = 64;
 
 /// The most orders that wait for an adopted keeper to find us, which takes it a tenth of a second.
@@ -121,8 +124,8 @@ impl Fleet {
         keeper.channel = Channel::Open(link);
     }
 
-    /// Sends an order with the next [`Fleet::flush`]. An order to a keeper that is about to be found dead is dropped: its run is lost
-    /// anyway.
+    /// Sends an order with the next [`Fleet::flush`]. An order to a keeper that is about to be
+    /// found dead is dropped: its run is lost anyway.
     pub(crate) fn send(&mut self, pid: u32, order: Order) -> Result<(), LinkError> {
         match self.keepers.get_mut(&pid).map(|keeper| &mut keeper.channel) {
             Some(Channel::Open(link)) => link.queue(&order),
@@ -179,7 +182,8 @@ impl Fleet {
         }
     }
 
-    /// A process has ended; if it was a keeper it is forgotten, and its last reports and the run that it had are returned.
+    /// A process has ended; if it was a keeper it is forgotten, and its last reports and the run
+    /// that it had are returned.
     pub(crate) fn bury(&mut self, pid: u32) -> (Vec<Report>, Option<RunKey>) {
         let reports = self.receive(pid);
         self.idle.retain(|idle| *idle != pid);

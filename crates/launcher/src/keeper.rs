@@ -1,4 +1,5 @@
-//! One keeper: a fork of the launcher that starts one run at a time and is its processes' subreaper.
+//! One keeper: a fork of the launcher that starts one run at a time and is its processes'
+//! subreaper.
 //!
 //! ```text
 //!   idle --Run--> running -----last ended--------> leftovers --none left--> idle
@@ -7,13 +8,15 @@
 //!                    `--lease over---'----grace over--'--> killing ----------'
 //! ```
 //!
-//! A run may have a script before its program and one after it (`steps.rs`): each is *the current process* in its turn, and all
-//! of this holds for it. What the script before leaves running stays while the program runs; the script after begins when
-//! nothing is left. Between two of them a suspended run waits, without a process, until it may go on.
+//! A run may have a script before its program and one after it (`steps.rs`): each is *the current
+//! process* in its turn, and all of this holds for it. What the script before leaves running stays
+//! while the program runs; the script after begins when nothing is left. Between two of them a
+//! suspended run waits, without a process, until it may go on.
 //!
-//! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the launcher: without one it goes on
-//! reaping and enforcing lease and grace, writes the end into the run's file, and looks for a new launcher at
-//! `state_dir/keepers.sock`. An idle keeper without a launcher ends.
+//! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the
+//! launcher: without one it goes on reaping and enforcing lease and grace, writes the end into the
+//! run's file, and looks for a new launcher at `state_dir/keepers.sock`. An idle keeper without a
+//! launcher ends.
 
 use std::fs::File;
 use std::io;
@@ -45,20 +48,24 @@ use crate::wire::{End, KilledBy, Outcome, RunKey, Stage, Start, Step, Usage};
 /// The socket in the state directory where keepers find a new launcher.
 pub(crate) const KEEPERS_SOCKET: &str = "keepers.sock";
 
-/// How often a keeper whose launcher died looks for another: often enough that a restart is not felt, and a few hundred keepers
-/// cost about a percent of a processor meanwhile.
+/// How often a keeper whose launcher died looks for another: often enough that a restart is not
+/// felt, and a few hundred keepers cost about a percent of a processor meanwhile.
 const RECONNECT_MS: u16 = 100;
 
-/// How often SIGKILL is repeated while processes are left: for those forked between the look at `/proc` and the kill.
+/// How often SIGKILL is repeated while processes are left: for those forked between the look at
+/// `/proc` and the kill.
 const KILL_AGAIN_MS: u64 = 50;
 
-/// The farthest moment the timer is set to, some thirty years after boot: what means "never" must not overflow a `timespec`.
+/// The farthest moment the timer is set to, some thirty years after boot: what means "never" must
+/// not overflow a `timespec`.
 const TIMER_MAX_MS: u64 = 1_000_000_000_000;
 
-/// How often the tree is looked at in one go while killing; a process that cannot die must not keep the keeper here.
+/// How often the tree is looked at in one go while killing; a process that cannot die must not keep
+/// the keeper here.
 const KILL_PASSES: usize = 16;
 
-/// What the launcher tells a keeper. Orders about another run than the present one are late, and dropped.
+/// What the launcher tells a keeper. Orders about another run than the present one are late, and
+/// dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Order {
     Run(Box<Start>),
@@ -93,7 +100,8 @@ pub(crate) fn main(channel: UnixStream, post: &Post) -> ! {
         Ok(mut keeper) => keeper.keep(),
         Err(error) => Err(error),
     };
-    // There is nobody to tell: our standard error is /dev/null. The launcher sees us end, and the run as lost.
+    // There is nobody to tell: our standard error is /dev/null. The launcher sees us end, and the
+    // run as lost.
     sys::exit_now(i32::from(kept.is_err()))
 }
 
@@ -281,7 +289,8 @@ impl Keeper {
     /// Starts the run; one that cannot be started ends at once.
     fn start(&mut self, start: Box<Start>) {
         let Ok(file) = self.post.records.open_run(&start.run_key) else {
-            // Without its file the run's end could not outlive us: leave, so that the launcher counts it as lost.
+            // Without its file the run's end could not outlive us: leave, so that the launcher
+            // counts it as lost.
             sys::exit_now(1);
         };
         let cgroup = self.post.cgroups.as_ref().map(|cgroups| cgroups.of_run(&start.run_key));
@@ -381,7 +390,8 @@ impl Keeper {
         sys::spawn(&plan, &mut self.stack)
     }
 
-    /// Collects what has ended. The next program gets its turn, or, if there is none and nothing is left, the run is over.
+    /// Collects what has ended. The next program gets its turn, or, if there is none and nothing is
+    /// left, the run is over.
     fn reap(&mut self) {
         let nothing_left = loop {
             match sys::reap() {
@@ -447,8 +457,8 @@ impl Keeper {
         self.go_on_if_waiting();
     }
 
-    /// Sets the timer to the run's next deadline. A timer that is set too early is left: firing for nothing once a lease costs less
-    /// than setting it for every run.
+    /// Sets the timer to the run's next deadline. A timer that is set too early is left: firing for
+    /// nothing once a lease costs less than setting it for every run.
     fn set_timer(&mut self) -> io::Result<()> {
         let Some(deadline) = self.run.as_ref().map(Run::deadline) else {
             return Ok(());
@@ -503,7 +513,8 @@ fn connect(state_dir: &File) -> Result<Link, LinkError> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let stream = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)
         .map_err(io::Error::from)?;
-    // Through the open directory: a socket's path may be 107 bytes at most, a state directory's is the user's choice.
+    // Through the open directory: a socket's path may be 107 bytes at most, a state directory's is
+    // the user's choice.
     let path = format!("/proc/self/fd/{}/{KEEPERS_SOCKET}", state_dir.as_raw_fd());
     let address = UnixAddr::new(path.as_str()).map_err(io::Error::from)?;
     socket::connect(stream.as_raw_fd(), &address).map_err(io::Error::from)?;
@@ -619,7 +630,8 @@ impl Run {
         self.signal_tree(libc::SIGCONT);
     }
 
-    /// Kills whatever there is, and looks again soon. The run's processes are exactly our descendants.
+    /// Kills whatever there is, and looks again soon. The run's processes are exactly our
+    /// descendants.
     fn kill_all(&mut self, now: u64) {
         self.phase = Phase::Killing { again_at: now.saturating_add(KILL_AGAIN_MS) };
         if let Some(cgroup) = &self.cgroup {

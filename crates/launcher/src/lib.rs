@@ -1,4 +1,5 @@
-//! Starts processes as a user, keeps them, and reports their end. The only code that may run as root.
+//! Starts processes as a user, keeps them, and reports their end. The only code that may run as
+//! root.
 //!
 //! ```text
 //!   startd --unix socket--> launcher --socketpair--> keeper --vfork+exec--> the job, and all it forks
@@ -6,17 +7,19 @@
 //!                              `--- state_dir/runs/KEY -'    one small file per run, written by both
 //! ```
 //!
-//! The **launcher** ([`run`]) is a small, single-threaded process that listens on one Unix socket and speaks the fixed
-//! messages of [`wire`]. It never starts a job itself. For each run it takes a **keeper**: a fork of itself, used again
-//! run after run, that is a child subreaper and therefore the parent of everything the job leaves behind. A run is over
-//! only when the keeper has no child left.
+//! The **launcher** ([`run`]) is a small, single-threaded process that listens on one Unix socket
+//! and speaks the fixed messages of [`wire`]. It never starts a job itself. For each run it takes a
+//! **keeper**: a fork of itself, used again run after run, that is a child subreaper and therefore
+//! the parent of everything the job leaves behind. A run is over only when the keeper has no child
+//! left.
 //!
-//! A keeper and its job outlive both the launcher and its client. What happened to a run is appended to its file in
-//! `state_dir/runs` before it is reported, so a restarted launcher knows every run it was ever given and every end
-//! that was not yet forgotten. A run whose lease passes is killed by its keeper, whoever else is dead.
+//! A keeper and its job outlive both the launcher and its client. What happened to a run is
+//! appended to its file in `state_dir/runs` before it is reported, so a restarted launcher knows
+//! every run it was ever given and every end that was not yet forgotten. A run whose lease passes
+//! is killed by its keeper, whoever else is dead.
 //!
-//! What this crate does not know: jobs, slots, claims, ClassAds, the network, configuration files. It depends on no
-//! other crate of the workspace.
+//! What this crate does not know: jobs, slots, claims, ClassAds, the network, configuration files.
+//! It depends on no other crate of the workspace.
 //!
 //! The code map:
 //!

@@ -1,4 +1,5 @@
-//! A framed, buffered, non-blocking stream: what connects clients, the launcher and keepers. It knows no message.
+//! A framed, buffered, non-blocking stream: what connects clients, the launcher and keepers. It
+//! knows no message.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,8 +14,8 @@ use crate::wire::{self, Decoder, FRAME_MAX_BYTES, WireError};
 /// The most that is read from one peer before the others have their turn.
 const READ_MAX_BYTES: usize = 256 * 1024;
 
-/// The most that waits for a peer that does not read: room for a list of every run and the events meanwhile. A peer further behind
-/// than this is cut off; it connects again and asks for the list.
+/// The most that waits for a peer that does not read: room for a list of every run and the events
+/// meanwhile. A peer further behind than this is cut off; it connects again and asks for the list.
 const UNSENT_MAX_BYTES: usize = 4 * FRAME_MAX_BYTES;
 
 /// One end of a stream of frames.

@@ -1,9 +1,10 @@
 //! The run files: `state_dir/runs/KEY`, one per run, to which entries are only appended.
 //!
-//! The launcher creates the file before it hands the run to a keeper, so no restarted launcher can take a run that is about to start
-//! for one that was never asked for. The keeper appends what happens before it reports it. An entry is one `write` of
-//! less than a page, which a SIGKILL does not tear; nothing is synced, because a reboot ends every run anyway and the
-//! boot id in the first entry tells.
+//! The launcher creates the file before it hands the run to a keeper, so no restarted launcher can
+//! take a run that is about to start for one that was never asked for. The keeper appends what
+//! happens before it reports it. An entry is one `write` of less than a page, which a SIGKILL does
+//! not tear; nothing is synced, because a reboot ends every run anyway and the boot id in the first
+//! entry tells.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -71,7 +72,8 @@ impl Records {
         }
     }
 
-    /// Every run that has a file. A file whose name is no run key is none of ours, and is left alone.
+    /// Every run that has a file. A file whose name is no run key is none of ours, and is left
+    /// alone.
     pub(crate) fn keys(&self) -> io::Result<Vec<RunKey>> {
         let mut keys = Vec::new();
         for file in fs::read_dir(&self.dir)? {
@@ -97,7 +99,8 @@ pub(crate) fn append(file: &mut File, entry: &Entry) -> io::Result<()> {
     file.write_all(&bytes)
 }
 
-/// The entries up to the first that is incomplete or damaged: what a power failure spoilt belongs to an older boot.
+/// The entries up to the first that is incomplete or damaged: what a power failure spoilt belongs
+/// to an older boot.
 fn entries(bytes: &[u8]) -> Vec<Entry> {
     let mut decoder = Decoder::default();
     decoder.feed(bytes);

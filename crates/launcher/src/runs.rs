@@ -1,6 +1,7 @@
 //! Which runs exist and in which state, and what a client may ask of them.
 //!
-//! Every run that was accepted and is not forgotten is here and in the run files; the two agree whenever a client is answered.
+//! Every run that was accepted and is not forgotten is here and in the run files; the two agree
+//! whenever a client is answered.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,8 +16,8 @@ use crate::wire::{
     End, Event, Limits, Outcome, Refusal, RunInfo, RunKey, RunState, Start, Stdio, Usage,
 };
 
-/// The most runs that may be known, ended ones included: their list must fit a frame, at less than 500 bytes each. Reached only by a
-/// client that does not forget.
+/// The most runs that may be known, ended ones included: their list must fit a frame, at less than
+/// 500 bytes each. Reached only by a client that does not forget.
 const KNOWN_MAX: usize = 16_384;
 
 /// The largest signal number.
@@ -51,8 +52,8 @@ impl Runs {
         Self { records, boot_id, alive_max, alive: 0, runs: BTreeMap::new() }
     }
 
-    /// Reads the run files. Returned are the runs whose keeper may still be alive: each must be followed by [`Runs::adopted`] or
-    /// [`Runs::keeper_died`].
+    /// Reads the run files. Returned are the runs whose keeper may still be alive: each must be
+    /// followed by [`Runs::adopted`] or [`Runs::keeper_died`].
     pub(crate) fn load(&mut self) -> io::Result<Vec<Orphaned>> {
         let mut orphaned = Vec::new();
         for run_key in self.records.keys()? {
@@ -176,7 +177,8 @@ impl Runs {
         }
     }
 
-    /// The keeper of a run is gone. If it wrote the end down before, that is the end; otherwise what is left must be killed.
+    /// The keeper of a run is gone. If it wrote the end down before, that is the end; otherwise
+    /// what is left must be killed.
     pub(crate) fn keeper_died(&mut self, run_key: &RunKey) -> io::Result<Option<Event>> {
         for entry in self.records.load(run_key)? {
             match entry {

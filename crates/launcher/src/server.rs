@@ -1,7 +1,8 @@
-//! The launcher's loop: clients, keepers and signals, in one thread that never waits for any one of them.
+//! The launcher's loop: clients, keepers and signals, in one thread that never waits for any one of
+//! them.
 //!
-//! Each turn takes what has arrived from everybody, then sends each peer what there is for it as one frame. A client that
-//! sends garbage or does not read is cut off; nobody else notices.
+//! Each turn takes what has arrived from everybody, then sends each peer what there is for it as
+//! one frame. A client that sends garbage or does not read is cut off; nobody else notices.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -40,12 +41,13 @@ const CLIENTS_MAX: usize = 32;
 /// How often the remains of a run whose keeper was killed are looked for and killed again.
 const CLEARING_MS: u16 = 10;
 
-/// How long after its grace a run that is to be killed may still be about to execute (its files may be on a server that does not
-/// answer) before its process is killed from outside; its keeper cannot do it, being suspended until then.
+/// How long after its grace a run that is to be killed may still be about to execute (its files may
+/// be on a server that does not answer) before its process is killed from outside; its keeper
+/// cannot do it, being suspended until then.
 const STUCK_START_MS: u64 = 1000;
 
-/// Serves until SIGTERM or SIGINT. Runs that are alive then go on, kept by their keepers, and the next launcher on the same state
-/// directory finds them.
+/// Serves until SIGTERM or SIGINT. Runs that are alive then go on, kept by their keepers, and the
+/// next launcher on the same state directory finds them.
 ///
 /// The calling process must have no other thread, and becomes a child subreaper.
 ///
@@ -344,7 +346,8 @@ impl Server {
         Ok(())
     }
 
-    /// A start that hangs in the kernel suspends its keeper: what the keeper would kill is killed from here.
+    /// A start that hangs in the kernel suspends its keeper: what the keeper would kill is killed
+    /// from here.
     fn kill_stuck_starts(&mut self) {
         let now = sys::boot_clock_ms();
         let due: Vec<RunKey> =
@@ -461,7 +464,8 @@ impl Server {
         }))
     }
 
-    /// Writes the run down, then tells its keeper: in this order, so that no restarted launcher can miss it.
+    /// Writes the run down, then tells its keeper: in this order, so that no restarted launcher can
+    /// miss it.
     fn start_run(&mut self, start: Box<Start>) -> Result<(), Refusal> {
         self.runs.check(&start, self.config.identity, self.mode.cgroups())?;
         let run_key = start.run_key.clone();

@@ -1,5 +1,6 @@
-//! The programs of one run, and which of them has its turn: the script before, the run's own program, the script after. Pure:
-//! it starts nothing and does not know what else of the run is alive.
+//! The programs of one run, and which of them has its turn: the script before, the run's own
+//! program, the script after. Pure: it starts nothing and does not know what else of the run is
+//! alive.
 
 use std::borrow::Cow;
 
@@ -42,7 +43,8 @@ impl Steps {
         }
     }
 
-    /// The program whose turn it is has ended. A run that is being killed is not failed by its scripts.
+    /// The program whose turn it is has ended. A run that is being killed is not failed by its
+    /// scripts.
     pub(crate) fn ended(&mut self, outcome: Outcome, killed_by: Option<KilledBy>) {
         let script = match self.current {
             Step::Before => &self.start.before,

@@ -1,9 +1,12 @@
-//! Every `unsafe` line of this crate: the calls to the kernel that no safe wrapper offers in the shape we need.
+//! Every `unsafe` line of this crate: the calls to the kernel that no safe wrapper offers in the
+//! shape we need.
 //!
-//! The heart is [`spawn`]: `clone(CLONE_VM | CLONE_VFORK)` on a stack of its own, so that no page table is copied and the cost
-//! of a start does not depend on the parent. The child shares the parent's memory while the parent is suspended, so the code
-//! between `clone` and `execve` allocates nothing, takes no lock, and changes ids by raw system calls: the C library's
-//! `setresuid` and its like are allowed to signal the other threads of the process, which here would be the parent.
+//! The heart is [`spawn`]: `clone(CLONE_VM | CLONE_VFORK)` on a stack of its own, so that no page
+//! table is copied and the cost of a start does not depend on the parent. The child shares the
+//! parent's memory while the parent is suspended, so the code between `clone` and `execve`
+//! allocates nothing, takes no lock, and changes ids by raw system calls: the C library's
+//! `setresuid` and its like are allowed to signal the other threads of the process, which here
+//! would be the parent.
 //!
 //! This file decides nothing; who may become whom is checked before.
 
@@ -21,7 +24,8 @@ use nix::time::{ClockId, clock_gettime};
 use crate::child::{Descriptor, Plan, UserIds};
 use crate::wire::Stage;
 
-/// Enough for the child's few frames and the kernel's signal frame; `posix_spawn` of glibc uses 32 KiB as well.
+/// Enough for the child's few frames and the kernel's signal frame; `posix_spawn` of glibc uses 32
+/// KiB as well.
 const CHILD_STACK_BYTES: usize = 64 * 1024;
 
 /// Linux numbers its signals 1 to 64.
@@ -80,7 +84,8 @@ pub(crate) enum Fork {
 
 /// Duplicates this process. It must have one thread only.
 pub(crate) fn fork() -> io::Result<Fork> {
-    // SAFETY: the launcher is single-threaded (see `server::run`), so the child may use everything that the parent might.
+    // SAFETY: the launcher is single-threaded (see `server::run`), so the child may use everything
+    // that the parent might.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Fork::Child),
@@ -100,8 +105,8 @@ pub(crate) fn keep_only(keep: &OwnedFd) -> io::Result<()> {
     if kept <= 2 {
         return Err(io::Error::other("a descriptor to keep must not be a standard one"));
     }
-    // SAFETY: the path is a C string; the descriptors closed belong to the parent's objects, which the child never touches again
-    // (`keeper::main` does not return).
+    // SAFETY: the path is a C string; the descriptors closed belong to the parent's objects, which
+    // the child never touches again (`keeper::main` does not return).
     unsafe {
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
         if null < 0 {
@@ -127,14 +132,16 @@ fn close_range(first: c_uint, last: c_uint) -> io::Result<()> {
     }
 }
 
-/// Gives every signal its default effect, so that started processes inherit nothing of ours. By raw calls, because the C library
-/// hides two signals, and whoever started us may have had them ignored.
+/// Gives every signal its default effect, so that started processes inherit nothing of ours. By raw
+/// calls, because the C library hides two signals, and whoever started us may have had them
+/// ignored.
 pub(crate) fn reset_signal_dispositions() {
     // The kernel's `struct sigaction` is at most this large, and all zero it means the default.
     let default = [0_u64; 4];
     let no_old: *mut u64 = ptr::null_mut();
     for signal in 1..=SIGNAL_MAX {
-        // SAFETY: the structure is live and large enough; KILL and STOP are refused, which is right.
+        // SAFETY: the structure is live and large enough; KILL and STOP are refused, which is
+        // right.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), no_old, 8_usize) };
     }
 }
@@ -142,7 +149,8 @@ pub(crate) fn reset_signal_dispositions() {
 /// A descriptor that stands for exactly this process, whatever becomes of its number.
 pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
-    // SAFETY: the call takes two integers; the descriptor it returns is new and ours, and close-on-exec.
+    // SAFETY: the call takes two integers; the descriptor it returns is new and ours, and
+    // close-on-exec.
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0 as c_uint);
         match RawFd::try_from(fd) {
@@ -272,7 +280,8 @@ impl ChildStack {
     }
 
     fn top(&mut self) -> *mut c_void {
-        // SAFETY: one past the end of the mapping, where a stack that grows downwards begins; it is 16-byte aligned.
+        // SAFETY: one past the end of the mapping, where a stack that grows downwards begins; it is
+        // 16-byte aligned.
         unsafe { self.base.byte_add(CHILD_STACK_BYTES) }
     }
 }
@@ -294,17 +303,19 @@ struct Loan<'a> {
 
 /// Starts a process that executes `plan`, and returns its pid once it does.
 ///
-/// The caller must be single-threaded and have every signal blocked. On error the child has ended already and is still to be
-/// reaped, unless the stage is [`Stage::Clone`].
+/// The caller must be single-threaded and have every signal blocked. On error the child has ended
+/// already and is still to be reaped, unless the stage is [`Stage::Clone`].
 pub(crate) fn spawn(plan: &Plan, stack: &mut ChildStack) -> Result<u32, SpawnError> {
     let argv = pointers(&plan.argv);
     let env = pointers(&plan.env);
     let mut loan = Loan { plan, argv: &argv, env: &env, failed: None };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: with CLONE_VFORK this thread, the only one, sleeps until the child has executed or exited, so `loan` and `stack`
-    // outlive the child's use of them and nobody else touches them meanwhile.
+    // SAFETY: with CLONE_VFORK this thread, the only one, sleeps until the child has executed or
+    // exited, so `loan` and `stack` outlive the child's use of them and nobody else touches them
+    // meanwhile.
     let pid = unsafe { libc::clone(child_main, stack.top(), flags, (&raw mut loan).cast()) };
-    // SAFETY: `loan` is a live local; the read is volatile because the child wrote it behind the compiler's back.
+    // SAFETY: `loan` is a live local; the read is volatile because the child wrote it behind the
+    // compiler's back.
     let failed = unsafe { ptr::read_volatile(&raw const loan.failed) };
     match (failed, u32::try_from(pid)) {
         (Some(failed), _) => Err(failed),
@@ -318,13 +329,14 @@ pub(crate) fn spawn(plan: &Plan, stack: &mut ChildStack) -> Result<u32, SpawnErr
     }
 }
 
-/// How often and for how long is looked whether a process stands still already: 100 ms in all, which only one that was woken meanwhile
-/// takes.
+/// How often and for how long is looked whether a process stands still already: 100 ms in all,
+/// which only one that was woken meanwhile takes.
 const STOP_LOOKS: u32 = 1000;
 const STOP_LOOK_EVERY: Duration = Duration::from_micros(100);
 
-/// The child has asked to be traced, so the kernel stops it before the first instruction of its program. Nobody traces it from here
-/// on: it is let go with SIGSTOP, which lasts until somebody sends SIGCONT, and a debugger may have it.
+/// The child has asked to be traced, so the kernel stops it before the first instruction of its
+/// program. Nobody traces it from here on: it is let go with SIGSTOP, which lasts until somebody
+/// sends SIGCONT, and a debugger may have it.
 fn let_go_stopped(pid: u32) {
     if change_of(pid, 0) != Some(libc::CLD_TRAPPED) {
         return;
@@ -345,7 +357,8 @@ fn let_go_stopped(pid: u32) {
 
 /// How a child stopped or ended, which stays to be collected; `None` if it has not.
 fn change_of(pid: u32, options: c_int) -> Option<c_int> {
-    // SAFETY: an all-zero siginfo is valid, and the pointer is to a live local; the pid in it is set by `waitid`, to 0 if there is none.
+    // SAFETY: an all-zero siginfo is valid, and the pointer is to a live local; the pid in it is
+    // set by `waitid`, to 0 if there is none.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let options = options | libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
@@ -394,14 +407,16 @@ fn prepare_and_execute(loan: &Loan<'_>) -> SpawnError {
     if let Err(failed) = prepared {
         return failed;
     }
-    // SAFETY: the arrays end with null and point to C strings of the plan; the set is initialised before it is used. Every
-    // descriptor above 2 is close-on-exec already: closing them here is the second lock on that door.
+    // SAFETY: the arrays end with null and point to C strings of the plan; the set is initialised
+    // before it is used. Every descriptor above 2 is close-on-exec already: closing them here is
+    // the second lock on that door.
     unsafe {
         libc::syscall(libc::SYS_close_range, 3 as c_uint, c_uint::MAX, 0 as c_uint);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
-        // Behind the mask: from here to `execve` a signal would stop this process, and with it the parent.
+        // Behind the mask: from here to `execve` a signal would stop this process, and with it the
+        // parent.
         if plan.stop_at_exec
             && let Err(failed) =
                 check(Stage::Stop, libc::syscall(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0))
@@ -417,7 +432,8 @@ fn check(stage: Stage, result: impl Into<c_long>) -> Result<(), SpawnError> {
     if result.into() < 0 { Err(SpawnError { stage, errno: Errno::last_raw() }) } else { Ok(()) }
 }
 
-/// Joins the run's cgroup while still privileged to, so that not one instruction of the program runs outside.
+/// Joins the run's cgroup while still privileged to, so that not one instruction of the program
+/// runs outside.
 fn join_cgroup(plan: &Plan) -> Result<(), SpawnError> {
     let Some(procs) = &plan.cgroup_procs else {
         return Ok(());
@@ -430,7 +446,8 @@ fn join_cgroup(plan: &Plan) -> Result<(), SpawnError> {
 fn set_limits(plan: &Plan) -> Result<(), SpawnError> {
     for (resource, limit) in &plan.rlimits {
         let no_old: *mut libc::rlimit = ptr::null_mut();
-        // SAFETY: `limit` is a live rlimit; pid 0 is this process alone, whose limits are not shared with the parent.
+        // SAFETY: `limit` is a live rlimit; pid 0 is this process alone, whose limits are not
+        // shared with the parent.
         let set = unsafe {
             libc::syscall(libc::SYS_prlimit64, 0, *resource, ptr::from_ref(limit), no_old)
         };
@@ -444,9 +461,11 @@ fn set_limits(plan: &Plan) -> Result<(), SpawnError> {
     Ok(())
 }
 
-/// Becomes the user for good: groups, gid, uid, then proof that there is no way back, then no new privileges.
+/// Becomes the user for good: groups, gid, uid, then proof that there is no way back, then no new
+/// privileges.
 fn become_user(user: &UserIds) -> Result<(), SpawnError> {
-    // SAFETY: raw calls on integers and one live array; see the head of this file for why they are raw.
+    // SAFETY: raw calls on integers and one live array; see the head of this file for why they are
+    // raw.
     unsafe {
         let groups = libc::syscall(libc::SYS_setgroups, user.groups.len(), user.groups.as_ptr());
         check(Stage::Groups, groups)?;
@@ -475,8 +494,8 @@ fn open_standard(stage: Stage, wanted: &Descriptor, number: c_int) -> Result<(),
     }
 }
 
-/// Opens without waiting (a FIFO without a reader would keep the suspended keeper from everything else), then makes the
-/// descriptor an ordinary, waiting one.
+/// Opens without waiting (a FIFO without a reader would keep the suspended keeper from everything
+/// else), then makes the descriptor an ordinary, waiting one.
 fn open_file(
     stage: Stage,
     path: &CStr,
@@ -485,7 +504,8 @@ fn open_file(
     number: c_int,
 ) -> Result<(), SpawnError> {
     let flags = flags | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: a C string of the plan and plain integers. The table of descriptors is the child's own copy.
+    // SAFETY: a C string of the plan and plain integers. The table of descriptors is the child's
+    // own copy.
     unsafe {
         let opened = libc::open(path.as_ptr(), flags, mode);
         check(stage, opened)?;

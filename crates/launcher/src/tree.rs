@@ -1,6 +1,8 @@
-//! Process trees as `/proc` shows them: who descends from whom, what they use, and which strangers carry a run's mark.
+//! Process trees as `/proc` shows them: who descends from whom, what they use, and which strangers
+//! carry a run's mark.
 //!
-//! A number read from `/proc` may name another process by the time it is used; [`signal`] makes sure that it does not.
+//! A number read from `/proc` may name another process by the time it is used; [`signal`] makes
+//! sure that it does not.
 
 use std::ffi::c_int;
 use std::fs;
@@ -97,7 +99,8 @@ pub(crate) fn all() -> Vec<Process> {
 pub(crate) struct Mark<'a> {
     pub(crate) key: &'a RunKey,
     pub(crate) uid: u32,
-    /// The run's sessions, which are those of its programs, and when those were started, in clock ticks since boot.
+    /// The run's sessions, which are those of its programs, and when those were started, in clock
+    /// ticks since boot.
     pub(crate) sessions: &'a [ProcessId],
 }
 
@@ -125,7 +128,8 @@ fn has_tag(pid: u32, key: &RunKey) -> bool {
         .is_ok_and(|environment| environment.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
 }
 
-/// Sends a signal to this very process, and not to a later one with its number. A process that has ended is no error.
+/// Sends a signal to this very process, and not to a later one with its number. A process that has
+/// ended is no error.
 pub(crate) fn signal(target: ProcessId, signal: c_int) {
     let Ok(pidfd) = sys::pidfd_open(target.pid) else {
         return;
@@ -137,7 +141,8 @@ pub(crate) fn signal(target: ProcessId, signal: c_int) {
     }
 }
 
-/// Parses a line of `/proc/PID/stat`; the name in parentheses may hold anything, even parentheses and newlines.
+/// Parses a line of `/proc/PID/stat`; the name in parentheses may hold anything, even parentheses
+/// and newlines.
 fn parse_stat(line: &str) -> Option<Process> {
     let (pid, rest) = line.split_once(" (")?;
     let (_, rest) = rest.rsplit_once(") ")?;

@@ -1,15 +1,17 @@
 //! The launcher's messages and their framing: all that a client needs.
 //!
-//! A frame is a big-endian `u32` length and that many bytes of MessagePack with named fields (unknown fields are ignored).
-//! A client sends frames of `Vec<`[`Request`]`>` and receives frames of `Vec<`[`Message`]`>`: batches both ways, pipelined;
-//! answers carry the request's id, events come by themselves on every connection.
+//! A frame is a big-endian `u32` length and that many bytes of MessagePack with named fields
+//! (unknown fields are ignored). A client sends frames of `Vec<`[`Request`]`>` and receives frames
+//! of `Vec<`[`Message`]`>`: batches both ways, pipelined; answers carry the request's id, events
+//! come by themselves on every connection.
 //!
-//! How a client keeps its own record straight: connect, [`RequestBody::Hello`], then [`RequestBody::List`]. What changes
-//! after that list was made arrives as an [`Event`] on the same connection, so nothing is missed and nothing is told twice.
-//! A run that ended stays in the list until [`RequestBody::Forget`]; forget it only after its end is committed.
+//! How a client keeps its own record straight: connect, [`RequestBody::Hello`], then
+//! [`RequestBody::List`]. What changes after that list was made arrives as an [`Event`] on the same
+//! connection, so nothing is missed and nothing is told twice. A run that ended stays in the list
+//! until [`RequestBody::Forget`]; forget it only after its end is committed.
 //!
-//! Nothing here does IO: [`encode`] appends to a buffer, [`Decoder`] is fed bytes, so the same code serves a blocking
-//! and an async client.
+//! Nothing here does IO: [`encode`] appends to a buffer, [`Decoder`] is fed bytes, so the same code
+//! serves a blocking and an async client.
 
 mod os_bytes;
 
@@ -24,15 +26,16 @@ pub use self::os_bytes::OsBytes;
 /// The version of these messages; both sides say theirs in the handshake.
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// The longest frame body accepted. One start carries at most the kernel's 2 MiB of arguments and environment (a quarter of the
-/// usual 8 MiB stack limit); this leaves room for batching small ones.
+/// The longest frame body accepted. One start carries at most the kernel's 2 MiB of arguments and
+/// environment (a quarter of the usual 8 MiB stack limit); this leaves room for batching small
+/// ones.
 pub const FRAME_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The longest run key; with it a run file's name stays far below the 255 bytes of a file name.
 pub const RUN_KEY_MAX_BYTES: usize = 128;
 
-/// The environment variable that every started process finds, holding its run key. It is how the launcher recognises what is
-/// left of a run whose keeper was killed.
+/// The environment variable that every started process finds, holding its run key. It is how the
+/// launcher recognises what is left of a run whose keeper was killed.
 pub const RUN_TAG: &str = "_UPDRAFT_RUN";
 
 const LENGTH_BYTES: usize = 4;
@@ -54,7 +57,8 @@ pub enum RequestBody {
         /// The client's [`PROTOCOL_VERSION`].
         version: u32,
     },
-    /// Start a run. [`Answer::Accepted`] says that the launcher owns it from now on: exactly one [`Event::Ended`] follows.
+    /// Start a run. [`Answer::Accepted`] says that the launcher owns it from now on: exactly one
+    /// [`Event::Ended`] follows.
     Start(Box<Start>),
     /// Send a signal to the main process, or to every process of the run.
     Signal {
@@ -64,8 +68,9 @@ pub enum RequestBody {
         /// Every process of the run, not only the first.
         whole_tree: bool,
     },
-    /// End a run: `signal` to the main process (woken if suspended), and SIGKILL to every process once `grace_ms` has passed.
-    /// Grace 0 sends SIGKILL at once. A second kill can only shorten the grace.
+    /// End a run: `signal` to the main process (woken if suspended), and SIGKILL to every process
+    /// once `grace_ms` has passed. Grace 0 sends SIGKILL at once. A second kill can only shorten
+    /// the grace.
     Kill {
         run_key: RunKey,
         /// The first signal's number.
@@ -87,7 +92,8 @@ pub enum RequestBody {
     Usage { run_key: RunKey },
     /// Every run that is not forgotten. Answered with [`Answer::Runs`].
     List,
-    /// Remove what is kept about ended runs. A run that is not known is no error, so this may be repeated.
+    /// Remove what is kept about ended runs. A run that is not known is no error, so this may be
+    /// repeated.
     Forget { run_keys: Vec<RunKey> },
 }
 
@@ -120,17 +126,20 @@ pub struct Start {
     pub stderr: Stdio,
     /// The uid to run as. In a personal pool it must be the launcher's own.
     pub uid: u32,
-    /// The gid to run as: one of the user's groups. In a personal pool it must be the launcher's own.
+    /// The gid to run as: one of the user's groups. In a personal pool it must be the launcher's
+    /// own.
     pub gid: u32,
     /// The file mode creation mask.
     pub umask: u32,
     /// Limits on the process or the run.
     pub limits: Limits,
-    /// How long the processes that outlive the main one may take to end after SIGTERM, in milliseconds.
+    /// How long the processes that outlive the main one may take to end after SIGTERM, in
+    /// milliseconds.
     pub kill_grace_ms: u64,
     /// The run is killed after this moment on [`crate::boot_clock_ms`]'s clock.
     pub lease_until_boot_ms: u64,
-    /// What runs first. The program is executed only if it succeeds; what it leaves running stays with the program.
+    /// What runs first. The program is executed only if it succeeds; what it leaves running stays
+    /// with the program.
     #[serde(default)]
     pub before: Option<Box<Script>>,
     /// What runs once the program has ended by itself, however, and nothing of it is left.
@@ -144,8 +153,8 @@ pub struct Start {
     pub stop_at_exec: bool,
 }
 
-/// A program that is executed as soon as a run's own is: in the same directory, as the same user, with the same limits. When the run's
-/// own has ended, it counts as what that left behind.
+/// A program that is executed as soon as a run's own is: in the same directory, as the same user,
+/// with the same limits. When the run's own has ended, it counts as what that left behind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Companion {
     /// The file to execute; relative to [`Start::cwd`]; no search in PATH.
@@ -164,8 +173,8 @@ pub struct Companion {
     pub stderr: Stdio,
 }
 
-/// A program that runs before or after a run's own: in the same directory, as the same user, with the same limits and the same
-/// lease. Its standard descriptors are `/dev/null`.
+/// A program that runs before or after a run's own: in the same directory, as the same user, with
+/// the same limits and the same lease. Its standard descriptors are `/dev/null`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Script {
     /// The file to execute; relative to [`Start::cwd`]; no search in PATH.
@@ -203,8 +212,8 @@ pub enum Step {
     After,
 }
 
-/// Where a standard descriptor leads. Files are opened as the job's user, after the change to its working directory; one that
-/// would wait (a FIFO that nobody reads) fails to open instead.
+/// Where a standard descriptor leads. Files are opened as the job's user, after the change to its
+/// working directory; one that would wait (a FIFO that nobody reads) fails to open instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stdio {
     /// `/dev/null`.
@@ -241,7 +250,8 @@ pub struct Limits {
     pub nice: Option<i32>,
     /// The memory of the whole run in bytes. Refused where [`Welcome::memory_max`] is false.
     pub memory_max_bytes: Option<u64>,
-    /// The number of processes and threads of the whole run. Refused where [`Welcome::pids_max`] is false.
+    /// The number of processes and threads of the whole run. Refused where [`Welcome::pids_max`] is
+    /// false.
     pub pids_max: Option<u64>,
 }
 
@@ -318,7 +328,8 @@ pub struct Welcome {
     pub pid: u32,
     /// The uid it runs as.
     pub uid: u32,
-    /// The kernel's id of this boot; a client that knows another one knows that every older run is lost.
+    /// The kernel's id of this boot; a client that knows another one knows that every older run is
+    /// lost.
     pub boot_id: String,
     /// How a run's processes are held together.
     pub containment: Containment,
@@ -417,14 +428,16 @@ pub enum Event {
 pub struct End {
     /// How the main process ended.
     pub outcome: Outcome,
-    /// The script that could not be executed or did not end as it had to. None if the run was killed meanwhile.
+    /// The script that could not be executed or did not end as it had to. None if the run was
+    /// killed meanwhile.
     #[serde(default)]
     pub failed: Option<FailedScript>,
     /// Why the run was killed, if the launcher killed it.
     pub killed_by: Option<KilledBy>,
     /// What all its processes used.
     pub usage: Usage,
-    /// When the program began to execute, in milliseconds of Unix time; unset if it did not, or if that is lost.
+    /// When the program began to execute, in milliseconds of Unix time; unset if it did not, or if
+    /// that is lost.
     pub started_ms: Option<u64>,
     /// When the last process was gone, in milliseconds of Unix time.
     pub ended_ms: u64,
@@ -463,7 +476,8 @@ pub enum Outcome {
     },
     /// The script before it failed, or the run was killed before its turn came.
     NotExecuted,
-    /// The run's keeper was killed, or the machine rebooted: nothing of the run is left, and how it ended is not known.
+    /// The run's keeper was killed, or the machine rebooted: nothing of the run is left, and how it
+    /// ended is not known.
     Lost,
 }
 
@@ -522,10 +536,11 @@ pub struct Usage {
     pub user_us: u64,
     /// Processor time in the kernel, of every process, in microseconds.
     pub sys_us: u64,
-    /// Time since the program (before it does, the first script) began to execute, in milliseconds, the machine's sleep included.
+    /// Time since the program (before it does, the first script) began to execute, in milliseconds,
+    /// the machine's sleep included.
     pub wall_ms: u64,
-    /// The most memory seen resident: of the whole run where a cgroup tells; otherwise the larger of its largest process and the
-    /// largest sum seen when usage was asked for.
+    /// The most memory seen resident: of the whole run where a cgroup tells; otherwise the larger
+    /// of its largest process and the largest sum seen when usage was asked for.
     pub peak_rss_kib: u64,
     /// Processes alive now; 0 once ended.
     pub processes: u32,
@@ -538,8 +553,8 @@ pub struct RunInfo {
     pub state: RunState,
 }
 
-/// The states of a run: `Starting -> Running -> Ended`, where `Running` may be skipped, and `Clearing` comes before an end as
-/// lost.
+/// The states of a run: `Starting -> Running -> Ended`, where `Running` may be skipped, and
+/// `Clearing` comes before an end as lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunState {
     /// A keeper has it; whether the program executes already is not known yet.
@@ -557,7 +572,8 @@ pub enum RunState {
     Ended(End),
 }
 
-/// The name of a run: opaque, unique, and fit for a file name (ASCII letters, digits, `-`, `_`, and `.` but not first).
+/// The name of a run: opaque, unique, and fit for a file name (ASCII letters, digits, `-`, `_`, and
+/// `.` but not first).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunKey(String);
@@ -644,8 +660,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes bytes as they were read. Call [`Decoder::next_frame`] until it returns `None` before feeding more, so that no more than one
-    /// frame is ever held.
+    /// Takes bytes as they were read. Call [`Decoder::next_frame`] until it returns `None` before
+    /// feeding more, so that no more than one frame is ever held.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.taken > 0 {
             self.buffer.drain(..self.taken);

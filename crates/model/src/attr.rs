@@ -1,7 +1,9 @@
-//! Names of ClassAd attributes that more than one file reads or writes, spelt as HTCondor spells them, by family.
+//! Names of ClassAd attributes that more than one file reads or writes, spelt as HTCondor spells
+//! them, by family.
 //!
-//! A family is a file and not a path: all are `attr::NAME`, and the compiler refuses a name that two families have. `cargo xtask tidy`
-//! refuses a name that is spelt again elsewhere. What an attribute means is not known here.
+//! A family is a file and not a path: all are `attr::NAME`, and the compiler refuses a name that
+//! two families have. `cargo xtask tidy` refuses a name that is spelt again elsewhere. What an
+//! attribute means is not known here.
 
 macro_rules! attrs {
     ($($const_name:ident = $text:literal;)*) => {

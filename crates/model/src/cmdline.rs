@@ -1,13 +1,15 @@
-//! A job's argument vector and environment as they stand in a job ad, and how both are written down.
+//! A job's argument vector and environment as they stand in a job ad, and how both are written
+//! down.
 //!
-//! HTCondor has two syntaxes for each. The old one ("V1") cannot say everything: arguments are split at white space, and
-//! environment entries at `;`, with no way to escape either. The new one ("V2") is white-space separated words in which
-//! `'...'` keeps white space and `''` inside quotes is one quote. In a submit file the whole V2 value stands between double
-//! quotes, in which `""` is one double quote; in the job ad those outer quotes are gone.
+//! HTCondor has two syntaxes for each. The old one ("V1") cannot say everything: arguments are
+//! split at white space, and environment entries at `;`, with no way to escape either. The new one
+//! ("V2") is white-space separated words in which `'...'` keeps white space and `''` inside quotes
+//! is one quote. In a submit file the whole V2 value stands between double quotes, in which `""` is
+//! one double quote; in the job ad those outer quotes are gone.
 //!
-//! The new syntax's words are the language's own (`classad::words`); what is here is what jobs make of them.
-//! Knows nothing of submit files (`jobspec` calls this for the text behind `arguments =`) nor of processes (`startd` calls it
-//! for the ad of a job that it is about to start).
+//! The new syntax's words are the language's own (`classad::words`); what is here is what jobs make
+//! of them. Knows nothing of submit files (`jobspec` calls this for the text behind `arguments =`)
+//! nor of processes (`startd` calls it for the ad of a job that it is about to start).
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,8 @@ pub const ENV_DELIM: &str = "EnvDelim";
 /// What separates entries of an old-syntax environment on Unix.
 pub const V1_DELIMITER: char = ';';
 
-/// Why a command line or an environment could not be read. Offsets are bytes into the text that was given.
+/// Why a command line or an environment could not be read. Offsets are bytes into the text that was
+/// given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CmdlineError {
     /// `"a b` without the closing quote.
@@ -96,8 +99,8 @@ impl CmdlineError {
     }
 }
 
-/// The arguments that the job of this ad is started with, without the program's own name: `Arguments` if it is there, else
-/// `Args`, else none.
+/// The arguments that the job of this ad is started with, without the program's own name:
+/// `Arguments` if it is there, else `Args`, else none.
 ///
 /// # Errors
 /// If the attribute is not a string or its quotes do not match, or an argument holds a NUL.
@@ -105,8 +108,8 @@ pub fn argv_of(ad: &ClassAd) -> Result<Vec<String>, CmdlineError> {
     argv_in(ad, [attr::ARGUMENTS, attr::ARGS])
 }
 
-/// The arguments in a pair of attributes: the first is in the new syntax, the second, for which an ad without the first is asked, in
-/// the old.
+/// The arguments in a pair of attributes: the first is in the new syntax, the second, for which an
+/// ad without the first is asked, in the old.
 ///
 /// # Errors
 /// As [`argv_of`].
@@ -121,10 +124,12 @@ pub fn argv_in(ad: &ClassAd, [new, old]: [&'static str; 2]) -> Result<Vec<String
     argv.into_iter().map(no_nul).collect()
 }
 
-/// The environment that the job of this ad asks for: `Environment` if it is there, else `Env`, else nothing.
+/// The environment that the job of this ad asks for: `Environment` if it is there, else `Env`, else
+/// nothing.
 ///
 /// # Errors
-/// If the attribute is not a string, its quotes do not match, an entry is not `NAME=VALUE`, or one holds a NUL.
+/// If the attribute is not a string, its quotes do not match, an entry is not `NAME=VALUE`, or one
+/// holds a NUL.
 pub fn environ_of(ad: &ClassAd) -> Result<BTreeMap<String, String>, CmdlineError> {
     environ_in(ad, [attr::ENVIRONMENT, attr::ENV])
 }
@@ -193,8 +198,8 @@ pub enum Written {
     V2(String),
 }
 
-/// Reads a submit file's `arguments`: the new syntax if it starts with a double quote, else the old one, in which `\"` is a
-/// double quote and a bare double quote is a mistake.
+/// Reads a submit file's `arguments`: the new syntax if it starts with a double quote, else the old
+/// one, in which `\"` is a double quote and a bare double quote is a mistake.
 ///
 /// # Errors
 /// If the double quotes do not match.
@@ -220,8 +225,8 @@ pub fn read_arguments(text: &str) -> Result<Written, CmdlineError> {
     Ok(Written::V1(plain))
 }
 
-/// Reads a submit file's `environment`: the new syntax if it starts with a double quote, else the old one, which has no
-/// escapes at all.
+/// Reads a submit file's `environment`: the new syntax if it starts with a double quote, else the
+/// old one, which has no escapes at all.
 ///
 /// # Errors
 /// If the double quotes do not match.
@@ -232,7 +237,8 @@ pub fn read_environment(text: &str) -> Result<Written, CmdlineError> {
     })
 }
 
-/// What stands between the outer double quotes of a V2 value; `None` if the text does not start with one.
+/// What stands between the outer double quotes of a V2 value; `None` if the text does not start
+/// with one.
 ///
 /// # Errors
 /// If the quotes do not match, or something follows the closing one.
@@ -290,7 +296,8 @@ pub fn print_environ_v2(environ: &BTreeMap<String, String>) -> String {
     print_v2(environ.iter().map(|(name, value)| format!("{name}={value}")))
 }
 
-/// Writes an environment in the old syntax, sorted by name; `None` if it cannot say it, because a part holds the separator.
+/// Writes an environment in the old syntax, sorted by name; `None` if it cannot say it, because a
+/// part holds the separator.
 pub fn print_environ_v1(environ: &BTreeMap<String, String>) -> Option<String> {
     let entries: Vec<_> = environ.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let sayable = entries.iter().all(|entry| !entry.contains([V1_DELIMITER, '\n']));

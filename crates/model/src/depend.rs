@@ -1,10 +1,12 @@
-//! Jobs that wait for others: what must have come of which job, and how that is written in a job's ad.
+//! Jobs that wait for others: what must have come of which job, and how that is written in a job's
+//! ad.
 
 use std::fmt;
 
 use crate::ids::ClusterId;
 
-/// The attribute that says what a job still waits for, of what is in the queue. The schedd takes out what has been.
+/// The attribute that says what a job still waits for, of what is in the queue. The schedd takes
+/// out what has been.
 pub const WAITS_FOR: &str = "WaitsForJobs";
 
 /// How a schedd's refusal begins of a submission that names a job which is not in the queue.

@@ -1,4 +1,5 @@
-//! Why a job is held, and why a run was stopped: HTCondor's `HoldReasonCode` and `VacateReasonCode` tables.
+//! Why a job is held, and why a run was stopped: HTCondor's `HoldReasonCode` and `VacateReasonCode`
+//! tables.
 
 use std::fmt;
 
@@ -32,7 +33,8 @@ macro_rules! codes {
                 self as u16
             }
 
-            /// The name that HTCondor 25.14 counts it under (`NumHoldsByReason`, `NumVacatesByReason`).
+            /// The name that HTCondor 25.14 counts it under (`NumHoldsByReason`,
+            /// `NumVacatesByReason`).
             pub const fn label(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($variant),)*
@@ -150,7 +152,8 @@ codes! {
         JobRemoved = 1023,
         /// The scratch folder could not be made or was lost.
         ScratchDirError = 1024,
-        /// The job took a checkpoint and ended, to be started from it again (`checkpoint_exit_code`).
+        /// The job took a checkpoint and ended, to be started from it again
+        /// (`checkpoint_exit_code`).
         SuccessfulCheckpoint = 1025,
     }
 }

@@ -1,4 +1,5 @@
-//! Identities. Each is its own type, so that a cluster number cannot stand where a proc number is meant.
+//! Identities. Each is its own type, so that a cluster number cannot stand where a proc number is
+//! meant.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,7 +39,8 @@ number! {
     ProcId(u32)
 }
 number! {
-    /// Counts the attempts to run one job, from 1. It only grows: a requeued job's next run has the next number.
+    /// Counts the attempts to run one job, from 1. It only grows: a requeued job's next run has the
+    /// next number.
     Attempt(u32)
 }
 number! {
@@ -46,17 +48,20 @@ number! {
     Seq(u64)
 }
 number! {
-    /// An equivalence class of jobs: jobs that no machine can tell apart when it is matched. Local to one life of a schedd.
+    /// An equivalence class of jobs: jobs that no machine can tell apart when it is matched. Local
+    /// to one life of a schedd.
     ClassId(u32)
 }
 
-/// A heartbeat that a startd sent to a schedd: when it was sent, by the startd's own clock. See `proto::claiming` for the lease
-/// that rests on it. Later beats of one machine are greater, over reboots too.
+/// A heartbeat that a startd sent to a schedd: when it was sent, by the startd's own clock. See
+/// `proto::claiming` for the lease that rests on it. Later beats of one machine are greater, over
+/// reboots too.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Beat {
-    /// The life of the startd's journal, which rises with each boot: a clock that starts again at zero is told apart.
+    /// The life of the startd's journal, which rises with each boot: a clock that starts again at
+    /// zero is told apart.
     pub life: u64,
     /// When it was sent, milliseconds of the startd's `CLOCK_BOOTTIME`.
     pub sent_ms: u64,
@@ -95,7 +100,8 @@ impl FromStr for JobId {
     }
 }
 
-/// One attempt to run one job. Every message about a run carries it; one about another attempt is dropped.
+/// One attempt to run one job. Every message about a run carries it; one about another attempt is
+/// dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId {
     pub job: JobId,
@@ -134,10 +140,12 @@ impl IdError {
     }
 }
 
-/// The public name of a claim: which life of the startd's journal granted it, and its number therein.
+/// The public name of a claim: which life of the startd's journal granted it, and its number
+/// therein.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClaimId {
-    /// Drawn at random when the startd's journal was created, so that numbers of a lost journal are not met again.
+    /// Drawn at random when the startd's journal was created, so that numbers of a lost journal are
+    /// not met again.
     pub journal: u64,
     /// Counts the claims of that journal, from 1.
     pub number: u64,
@@ -158,8 +166,9 @@ pub struct MatchId {
     pub number: u64,
 }
 
-/// The right to start runs on a claim: 128 random bits. It travels between daemons and rests in the schedd's store and the
-/// startd's journal; it has no `Display`, its `Debug` is blank, and it cannot become a ClassAd value.
+/// The right to start runs on a claim: 128 random bits. It travels between daemons and rests in the
+/// schedd's store and the startd's journal; it has no `Display`, its `Debug` is blank, and it
+/// cannot become a ClassAd value.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimSecret([u8; 16]);
 
@@ -181,7 +190,8 @@ impl fmt::Debug for ClaimSecret {
     }
 }
 
-/// Drawn by a client for one submission. The same token sent twice is one cluster, whatever happened in between.
+/// Drawn by a client for one submission. The same token sent twice is one cluster, whatever
+/// happened in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SubmitToken(pub [u8; 16]);
 

@@ -1,5 +1,5 @@
-//! The life of a job. One table, [`JobState::next`], says which event may happen in which state and what follows; the schedd,
-//! the simulator and `wait` all use it.
+//! The life of a job. One table, [`JobState::next`], says which event may happen in which state and
+//! what follows; the schedd, the simulator and `wait` all use it.
 //!
 //! ```text
 //!            RunAuthorised            RunOver{Complete}
@@ -32,7 +32,8 @@ pub enum JobState {
         /// `EnteredCurrentStatus`.
         since: Timestamp,
     },
-    /// A run is authorised: its machine has been told to start it, or runs it, or cannot be reached and may still run it.
+    /// A run is authorised: its machine has been told to start it, or runs it, or cannot be reached
+    /// and may still run it.
     Running(Running),
     /// Its run is alive and gets no processor, until somebody lets it go on.
     Suspended {
@@ -40,7 +41,8 @@ pub enum JobState {
         /// `EnteredCurrentStatus`.
         since: Timestamp,
     },
-    /// The run is to end; nothing else may start until the machine says that it has, or its lease is over.
+    /// The run is to end; nothing else may start until the machine says that it has, or its lease
+    /// is over.
     Stopping {
         running: Running,
         /// Why, and so what follows.
@@ -81,8 +83,8 @@ pub struct Running {
     pub pause: Pause,
 }
 
-/// An order to suspend a run, or to let it go on. A machine carries out the one with the highest number that it heard, so a late
-/// one does no harm.
+/// An order to suspend a run, or to let it go on. A machine carries out the one with the highest
+/// number that it heard, so a late one does no harm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// Rises by one with each order, from 1; 0 before the first.
@@ -302,7 +304,8 @@ impl JobState {
         }
     }
 
-    /// Whether the job does not run any more. A completed one may still be removed, where it stays in the queue.
+    /// Whether the job does not run any more. A completed one may still be removed, where it stays
+    /// in the queue.
     pub const fn is_final(&self) -> bool {
         match self {
             Self::Completed { .. } | Self::Removed { .. } => true,
@@ -453,7 +456,8 @@ fn from_held(event: &JobEvent) -> Option<JobState> {
     }
 }
 
-/// A completed job that stays in the queue (`leave_in_queue`) can be removed: it stays then as a removed one, if it wants to.
+/// A completed job that stays in the queue (`leave_in_queue`) can be removed: it stays then as a
+/// removed one, if it wants to.
 fn from_completed(event: &JobEvent) -> Option<JobState> {
     match event {
         JobEvent::Removed { reason, at } => {

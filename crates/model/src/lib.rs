@@ -1,8 +1,9 @@
-//! The words of the program, shared by every daemon and command: ids, time, the life cycle of a job, resources, claims,
-//! why a job waits, and the text of the user's event log.
+//! The words of the program, shared by every daemon and command: ids, time, the life cycle of a
+//! job, resources, claims, why a job waits, and the text of the user's event log.
 //!
-//! Nothing here reads a clock, a file or a socket, and nothing here knows how a word travels (`proto`) or is stored
-//! (`schedd`). A word that is not in `docs/ARCHITECTURE.md` or HTCondor's manual does not belong here.
+//! Nothing here reads a clock, a file or a socket, and nothing here knows how a word travels
+//! (`proto`) or is stored (`schedd`). A word that is not in `docs/ARCHITECTURE.md` or HTCondor's
+//! manual does not belong here.
 
 mod hold;
 mod ids;

@@ -1,10 +1,12 @@
-//! Concurrency limits: how much of each pool-wide limit a job uses while it runs, as `ConcurrencyLimits` says.
+//! Concurrency limits: how much of each pool-wide limit a job uses while it runs, as
+//! `ConcurrencyLimits` says.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Parts of one that are told apart: HTCondor counts in floating point, and jobs are given halves, not millionths.
+/// Parts of one that are told apart: HTCondor counts in floating point, and jobs are given halves,
+/// not millionths.
 const PER_UNIT: u64 = 1000;
 
 /// How much of a limit, in thousandths: sums of it are exact.
@@ -17,7 +19,8 @@ pub struct LimitAmount(u64);
 /// A use of one limit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LimitUse {
-    /// The limit's name, in lower case: names are case-insensitive. `set.member` is a member of a set.
+    /// The limit's name, in lower case: names are case-insensitive. `set.member` is a member of a
+    /// set.
     pub name: String,
     /// How much of it.
     pub amount: LimitAmount,
@@ -73,8 +76,8 @@ impl fmt::Display for LimitAmount {
 }
 
 impl LimitUse {
-    /// Reads `XSW, DB:3, set.member`: sorted, and what is named twice counts twice. An amount that is no number above 0 is 1
-    /// (HTCondor 25.14: `ParseConcurrencyLimit`).
+    /// Reads `XSW, DB:3, set.member`: sorted, and what is named twice counts twice. An amount that
+    /// is no number above 0 is 1 (HTCondor 25.14: `ParseConcurrencyLimit`).
     ///
     /// # Errors
     ///

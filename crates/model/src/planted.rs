@@ -1,8 +1,9 @@
-//! Bugs that the simulator plants inside the cores, to show that it finds them. A core asks `planted(Bug::X)` at the place where the
-//! mistake would be made.
+//! Bugs that the simulator plants inside the cores, to show that it finds them. A core asks
+//! `planted(Bug::X)` at the place where the mistake would be made.
 //!
-//! Only with the feature `planted`, which the simulator switches on, can the answer be yes; without it, in the daemons as they are
-//! built for users, it is a constant no, and nothing of a bug is compiled.
+//! Only with the feature `planted`, which the simulator switches on, can the answer be yes; without
+//! it, in the daemons as they are built for users, it is a constant no, and nothing of a bug is
+//! compiled.
 
 /// A mistake that a scheduler could well have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub enum Bug {
     EndBeforeStored,
     /// The startd forgets, when a run's files are there, that it was to end.
     StopForgotten,
-    /// The startd takes a run whose files are being brought back for over, if its claim waits for that.
+    /// The startd takes a run whose files are being brought back for over, if its claim waits for
+    /// that.
     SlotFreedWhileStoring,
     /// A startd that is started again does not bring back what its predecessor was bringing back.
     StoringForgotten,

@@ -1,13 +1,14 @@
-//! Which of one user's jobs comes first: HTCondor's five attributes of a job, and their order. What users are to each other
-//! is the negotiator's matter.
+//! Which of one user's jobs comes first: HTCondor's five attributes of a job, and their order. What
+//! users are to each other is the negotiator's matter.
 
 use classad::{ClassAd, Expr, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::attr;
 
-/// Where a job stands among its owner's: the greater, the sooner. The fields are compared from the first to the last, as
-/// HTCondor's schedd does; what a job does not say counts 0. Only what is not 0 travels.
+/// Where a job stands among its owner's: the greater, the sooner. The fields are compared from the
+/// first to the last, as HTCondor's schedd does; what a job does not say counts 0. Only what is not
+/// 0 travels.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -52,8 +53,8 @@ impl JobPriority {
         Self::ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 
-    /// What one of the attributes counts with this value: an integer of 32 bits, as in HTCondor, or `undefined`, which is 0.
-    /// Anything else does not count, and is refused where it is set.
+    /// What one of the attributes counts with this value: an integer of 32 bits, as in HTCondor, or
+    /// `undefined`, which is 0. Anything else does not count, and is refused where it is set.
     pub fn value(expr: &Expr) -> Option<i32> {
         match expr.as_literal()? {
             Value::Undefined => Some(0),

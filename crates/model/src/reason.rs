@@ -1,4 +1,5 @@
-//! Why a job waits: data first, one sentence second. The negotiator fills it, and every command shows the same words.
+//! Why a job waits: data first, one sentence second. The negotiator fills it, and every command
+//! shows the same words.
 
 use std::fmt;
 
@@ -33,7 +34,8 @@ pub enum Cause {
     NoNegotiator,
     /// The pool has no machines at all.
     NoMachines,
-    /// A clause of the job's Requirements is not true on any machine that passes the clauses before it.
+    /// A clause of the job's Requirements is not true on any machine that passes the clauses before
+    /// it.
     ClauseFails {
         /// The clause, as the user would write it.
         clause: String,
@@ -101,7 +103,8 @@ pub enum Cause {
         /// The setting that says so.
         setting: String,
     },
-    /// A job that is to run beside the schedd, and a clause of its Requirements is not true of the submit machine.
+    /// A job that is to run beside the schedd, and a clause of its Requirements is not true of the
+    /// submit machine.
     NotHere {
         /// The clause, as the user would write it.
         clause: String,

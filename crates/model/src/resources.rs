@@ -1,10 +1,12 @@
-//! What a job asks for and a slot has: processors, memory, disk, and whatever else a machine counts.
+//! What a job asks for and a slot has: processors, memory, disk, and whatever else a machine
+//! counts.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Which ones of each custom resource, by the name that its administrator gave it (`GPUs`): their ids, or none where they have none.
+/// Which ones of each custom resource, by the name that its administrator gave it (`GPUs`): their
+/// ids, or none where they have none.
 pub type Devices = BTreeMap<String, Vec<String>>;
 
 /// An amount of each thing that a machine shares out.
@@ -27,7 +29,8 @@ impl Resources {
         self.shortage(request).is_none()
     }
 
-    /// The first resource that `request` wants more of than there is, by its attribute name; a custom one by its lower-case name.
+    /// The first resource that `request` wants more of than there is, by its attribute name; a
+    /// custom one by its lower-case name.
     pub fn shortage<'r>(&self, request: &'r Self) -> Option<&'r str> {
         if request.cpus > self.cpus {
             Some("Cpus")
@@ -77,7 +80,8 @@ impl Resources {
         }
     }
 
-    /// Rounded up to the steps in which HTCondor's startd carves (`MODIFY_REQUEST_EXPR_*`: 1 cpu, 128 MiB, 1024 KiB).
+    /// Rounded up to the steps in which HTCondor's startd carves (`MODIFY_REQUEST_EXPR_*`: 1 cpu,
+    /// 128 MiB, 1024 KiB).
     #[must_use]
     pub fn quantized(&self) -> Self {
         Self {

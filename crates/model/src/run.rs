@@ -25,13 +25,14 @@ pub enum ProgramEnd {
     },
 }
 
-/// How a run ended, as the startd saw it. It says what happened, not what follows for the job: that is the schedd's decision.
+/// How a run ended, as the startd saw it. It says what happened, not what follows for the job: that
+/// is the schedd's decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunEnd {
     /// The job could not be started: the user's doing (a missing executable), so the job is held.
     StartFailed(StartFailure),
-    /// The program ended, and its output files could not all be brought back: the user's doing (a file that it did not write),
-    /// so the job is held (code 12). How it ended is not lost.
+    /// The program ended, and its output files could not all be brought back: the user's doing (a
+    /// file that it did not write), so the job is held (code 12). How it ended is not lost.
     OutputFailed {
         /// How the program ended.
         end: ProgramEnd,
@@ -39,14 +40,16 @@ pub enum RunEnd {
         path: String,
         /// The kernel's error number.
         errno: i32,
-        /// Whether nothing failed but that the files are more than `MaxTransferOutputMB` allows (code 33).
+        /// Whether nothing failed but that the files are more than `MaxTransferOutputMB` allows
+        /// (code 33).
         #[serde(default)]
         over_limit: bool,
         /// What a plug-in said of it, if one was to move it: then the path is a URL.
         #[serde(default)]
         said: Option<String>,
     },
-    /// A program before or after the job's own did not end as its job says that it has to: so the job is held (codes 43, 44).
+    /// A program before or after the job's own did not end as its job says that it has to: so the
+    /// job is held (codes 43, 44).
     ScriptFailed {
         /// Which of them.
         script: Script,
@@ -55,13 +58,14 @@ pub enum RunEnd {
         /// How the job's own program had ended; none if it was not executed.
         end: Option<ProgramEnd>,
     },
-    /// Nothing was executed, because what the job makes is there and newer than what it is made from (`skip_if_dataflow`). It counts as an
-    /// exit with 0.
+    /// Nothing was executed, because what the job makes is there and newer than what it is made
+    /// from (`skip_if_dataflow`). It counts as an exit with 0.
     UpToDate,
     /// The run was stopped because the schedd, the machine's owner or its policy said so.
     Vacated {
         code: VacateCode,
-        /// How the program ended when it was stopped; none if it was not executed, or nobody saw its end.
+        /// How the program ended when it was stopped; none if it was not executed, or nobody saw
+        /// its end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ended: Option<ProgramEnd>,
     },
@@ -70,8 +74,8 @@ pub enum RunEnd {
         /// What is known.
         reason: String,
     },
-    /// The program ended, and nobody had asked for it. Written as the [`ProgramEnd`] alone, which is what stores and journals have
-    /// always had.
+    /// The program ended, and nobody had asked for it. Written as the [`ProgramEnd`] alone, which
+    /// is what stores and journals have always had.
     #[serde(untagged)]
     Program(ProgramEnd),
 }
@@ -97,7 +101,8 @@ impl RunEnd {
         matches!(self, Self::Program(ProgramEnd::Exited { code: 0 }) | Self::UpToDate)
     }
 
-    /// What the job's exit attributes say of it, if it changes them. HTCondor 25.14 shows a failed script's end as the job's.
+    /// What the job's exit attributes say of it, if it changes them. HTCondor 25.14 shows a failed
+    /// script's end as the job's.
     pub const fn shown(&self) -> Option<ProgramEnd> {
         match self {
             Self::Program(end)
@@ -179,7 +184,8 @@ pub enum StartStage {
     Deferral,
     /// Taking the group that the job names as its first (`primary_unix_group`; hold code 49).
     Group,
-    /// Anything of ours: making the scratch folder, becoming the user. Not the user's fault: the job is tried again.
+    /// Anything of ours: making the scratch folder, becoming the user. Not the user's fault: the
+    /// job is tried again.
     Prepare,
 }
 

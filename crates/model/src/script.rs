@@ -1,4 +1,5 @@
-//! The programs that run before and after a job's own on its machine (`PreCmd`, `PostCmd`), as its ad describes them.
+//! The programs that run before and after a job's own on its machine (`PreCmd`, `PostCmd`), as its
+//! ad describes them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,7 +102,8 @@ impl Script {
         Ok(Some(ScriptWanted { program, argv, environ, success: self.success(job) }))
     }
 
-    /// How a job says that it has to end. (HTCondor 25.14: it cannot fail where neither the code nor the signal is given.)
+    /// How a job says that it has to end. (HTCondor 25.14: it cannot fail where neither the code
+    /// nor the signal is given.)
     pub fn success(self, job: &ClassAd) -> Option<ScriptSuccess> {
         let [by_signal, signal, code] = self.names().success;
         // Nobody writes a code that depends on the time.

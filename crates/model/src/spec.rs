@@ -1,4 +1,5 @@
-//! A submission as it reaches the schedd: one ad for what the jobs share, and what differs from job to job.
+//! A submission as it reaches the schedd: one ad for what the jobs share, and what differs from job
+//! to job.
 
 use classad::{AttrName, ClassAd, Expr};
 use serde::{Deserialize, Serialize};
@@ -7,8 +8,8 @@ use crate::ids::{ClusterId, ProcId};
 
 /// What a client submits as one cluster.
 ///
-/// The shared ad has every attribute that submit gives a job but those that the schedd owns: `Owner`, `User`, `ClusterId`,
-/// `ProcId`, `QDate`, `GlobalJobId`, `JobStatus` and the counters.
+/// The shared ad has every attribute that submit gives a job but those that the schedd owns:
+/// `Owner`, `User`, `ClusterId`, `ProcId`, `QDate`, `GlobalJobId`, `JobStatus` and the counters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterSpec {
     /// What the jobs share.
@@ -80,7 +81,8 @@ impl ClusterSpec {
 }
 
 impl Procs {
-    /// The attributes that jobs have of their own, some of them many times. Those of a template are few whatever its count.
+    /// The attributes that jobs have of their own, some of them many times. Those of a template are
+    /// few whatever its count.
     pub fn own_names(&self) -> impl Iterator<Item = &AttrName> {
         let (ads, template) = match self {
             Self::Listed(ads) => (&ads[..], None),

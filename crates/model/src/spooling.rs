@@ -1,7 +1,9 @@
-//! Jobs that are submitted with `-spool`: which of their files are copied to the schedd, under which names they lie there, and how the
-//! job's ad names them from then on. The command that sends them and the schedd that takes them go by the same rules, these.
+//! Jobs that are submitted with `-spool`: which of their files are copied to the schedd, under
+//! which names they lie there, and how the job's ad names them from then on. The command that sends
+//! them and the schedd that takes them go by the same rules, these.
 //!
-//! What an attribute said when the job was submitted is kept under its name with [`SUBMITTED`] before it (HTCondor 25.14).
+//! What an attribute said when the job was submitted is kept under its name with [`SUBMITTED`]
+//! before it (HTCondor 25.14).
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -37,7 +39,8 @@ pub const STDERR: &str = "_condor_stderr";
 /// The job's event log in its folder.
 pub const LOG: &str = "_condor_log";
 
-/// What is in a folder whose contents were listed as input: in the job's folder each such list item has one of its own.
+/// What is in a folder whose contents were listed as input: in the job's folder each such list item
+/// has one of its own.
 const CONTENTS: &str = "_condor_input_";
 
 const NULL: &str = "/dev/null";
@@ -45,7 +48,8 @@ const NULL: &str = "/dev/null";
 /// Something that is copied to the job's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Where it is: a path of the submitter's, from the initial directory if it is relative. A file or a folder.
+    /// Where it is: a path of the submitter's, from the initial directory if it is relative. A file
+    /// or a folder.
     pub from: String,
     /// Where it goes: below the job's folder.
     pub to: PathBuf,
@@ -56,13 +60,15 @@ pub struct Input {
 /// What spooling a job means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spooling {
-    /// What is copied, in order: a later one takes the place of an earlier one of the same name, as where a job's files are brought.
+    /// What is copied, in order: a later one takes the place of an earlier one of the same name, as
+    /// where a job's files are brought.
     pub inputs: Vec<Input>,
     /// The attributes that the job gets.
     pub changes: ClassAd,
 }
 
-/// Whether the jobs of a submission are spooled: all of them say that they are held for that, and so it stands in what they share.
+/// Whether the jobs of a submission are spooled: all of them say that they are held for that, and
+/// so it stands in what they share.
 pub fn is_spooled(spec: &ClusterSpec) -> bool {
     let code = spec.ad.get_own(attr::HOLD_REASON_CODE).and_then(|expr| expr.as_literal());
     code.and_then(Value::as_i64) == Some(i64::from(HoldCode::SpoolingInput.number()))
@@ -73,7 +79,8 @@ pub fn submitted<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
     text(job, &format!("{SUBMITTED}{name}")).or_else(|| text(job, name))
 }
 
-/// The attributes of a spooled job in which what was submitted is kept, of those that say where things are or go.
+/// The attributes of a spooled job in which what was submitted is kept, of those that say where
+/// things are or go.
 pub fn kept_names() -> impl Iterator<Item = AttrName> {
     let names = [attr::IWD, attr::OUT, attr::ERR, attr::USER_LOG, attr::TRANSFER_OUTPUT_REMAPS];
     names.into_iter().map(|name| AttrName::from(format!("{SUBMITTED}{name}").as_str()))
@@ -120,7 +127,8 @@ impl Plan<'_> {
         self.spooling.inputs.push(Input { from: from.to_owned(), to, is_executable });
     }
 
-    /// The listed files: each under its last name, as it comes to the machine; with `preserve_relative_paths` under its path.
+    /// The listed files: each under its last name, as it comes to the machine; with
+    /// `preserve_relative_paths` under its path.
     fn list(&mut self) {
         let Some(list) = text(self.job, attr::TRANSFER_INPUT) else { return };
         let preserve = self.job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
@@ -262,7 +270,8 @@ impl Destinations {
         if let Some(log) = self.log.as_ref().filter(|_| name == Path::new(LOG)) {
             return Destination::Log(log.clone());
         }
-        // An output came under its last name, unless paths are kept; the new name is given to the one that was listed.
+        // An output came under its last name, unless paths are kept; the new name is given to the
+        // one that was listed.
         let is_named = |listed: &&str| {
             let listed = Path::new(listed);
             name == listed || (!self.preserve && listed.file_name() == Some(name.as_os_str()))

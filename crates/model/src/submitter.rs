@@ -8,7 +8,8 @@ use crate::ids::UserName;
 /// What the names of submitters who let everybody else go first begin with (`nice_user`).
 const NICE: &str = "nice-user.";
 
-/// A job's submitter (HTCondor 25.14): its accounting group with its user, `physics.alice`, or else its owner.
+/// A job's submitter (HTCondor 25.14): its accounting group with its user, `physics.alice`, or else
+/// its owner.
 pub fn submitter(job: &ClassAd, owner: &UserName) -> UserName {
     let group = job.literal(attr::ACCOUNTING_GROUP).and_then(Value::as_str);
     group.filter(|group| !group.is_empty()).map_or_else(|| owner.clone(), UserName::new)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment of the wall clock, in milliseconds since 1970-01-01 UTC. For display and for job attributes only: it may jump.
+/// A moment of the wall clock, in milliseconds since 1970-01-01 UTC. For display and for job
+/// attributes only: it may jump.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -44,13 +45,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// What a core is told about the present: the wall clock for the record, and a clock that never jumps for every deadline.
+/// What a core is told about the present: the wall clock for the record, and a clock that never
+/// jumps for every deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// The wall clock.
     pub wall: Timestamp,
-    /// Milliseconds of `CLOCK_BOOTTIME`: counts suspension, never steps. Leases and timers use this and nothing else, so that
-    /// a clock that is set does not end a run (anchors, fault class 5).
+    /// Milliseconds of `CLOCK_BOOTTIME`: counts suspension, never steps. Leases and timers use this
+    /// and nothing else, so that a clock that is set does not end a run (anchors, fault class 5).
     pub boot_ms: u64,
 }
 

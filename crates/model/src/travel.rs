@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ProgramEnd, Universe, attr};
 
-/// Whether the files of a job are brought to a machine of this `FileSystemDomain` and back (HTCondor 25.14:
-/// `should_transfer_files`; with `IF_NEEDED` the domains decide). A job that runs beside the schedd is where its files are.
+/// Whether the files of a job are brought to a machine of this `FileSystemDomain` and back
+/// (HTCondor 25.14: `should_transfer_files`; with `IF_NEEDED` the domains decide). A job that runs
+/// beside the schedd is where its files are.
 pub fn files_travel(job: &ClassAd, file_system_domain: &str) -> bool {
     if Universe::of(job).is_beside() {
         return false;
@@ -23,7 +24,8 @@ pub fn files_travel(job: &ClassAd, file_system_domain: &str) -> bool {
     }
 }
 
-/// The protocol of a URL, in lower case: what speaks it moves the file (HTCondor: a transfer plug-in). `None` if the text is no URL.
+/// The protocol of a URL, in lower case: what speaks it moves the file (HTCondor: a transfer
+/// plug-in). `None` if the text is no URL.
 pub fn url_scheme(text: &str) -> Option<String> {
     let (scheme, _) = text.split_once("://")?;
     let is_scheme = !scheme.is_empty()
@@ -36,7 +38,8 @@ pub fn file_items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// New names for outputs, from `TransferOutputRemaps`: `"a = b; c = d/e"`, where `\` takes the meaning from the character after it.
+/// New names for outputs, from `TransferOutputRemaps`: `"a = b; c = d/e"`, where `\` takes the
+/// meaning from the character after it.
 pub fn output_remaps(text: &str) -> BTreeMap<String, String> {
     let mut remaps = BTreeMap::new();
     let mut parts = vec![String::new()];
@@ -60,7 +63,8 @@ pub fn output_remaps(text: &str) -> BTreeMap<String, String> {
     remaps
 }
 
-/// Whether a path names something below the folder that it starts from, and neither that folder nor anything outside.
+/// Whether a path names something below the folder that it starts from, and neither that folder nor
+/// anything outside.
 pub fn stays_inside(path: &str) -> bool {
     let mut parts = Path::new(path).components().filter(|part| *part != Component::CurDir);
     parts.clone().next().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
@@ -77,8 +81,8 @@ pub enum OnEvict {
     BringBack,
 }
 
-/// What a job says of that (HTCondor 25.14: `when_to_transfer_output = ON_EXIT_OR_EVICT`, and `SpoolOnEvict`, true if the job does
-/// not say).
+/// What a job says of that (HTCondor 25.14: `when_to_transfer_output = ON_EXIT_OR_EVICT`, and
+/// `SpoolOnEvict`, true if the job does not say).
 pub fn on_evict(job: &ClassAd) -> OnEvict {
     if Universe::of(job).is_beside() {
         return OnEvict::Nothing;
@@ -93,8 +97,8 @@ pub fn on_evict(job: &ClassAd) -> OnEvict {
     }
 }
 
-/// The end of a run by which a job says that it has taken a checkpoint, and wants to be started from it again (HTCondor 25.14:
-/// `checkpoint_exit_code`).
+/// The end of a run by which a job says that it has taken a checkpoint, and wants to be started
+/// from it again (HTCondor 25.14: `checkpoint_exit_code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckpointEnd {
     /// This exit status.
@@ -132,7 +136,8 @@ impl CheckpointEnd {
     }
 }
 
-/// Whether the schedd keeps files of a job from one run to the next: when it is evicted, or when it has taken a checkpoint.
+/// Whether the schedd keeps files of a job from one run to the next: when it is evicted, or when it
+/// has taken a checkpoint.
 pub fn keeps_files(job: &ClassAd) -> bool {
     on_evict(job) == OnEvict::Keep || CheckpointEnd::of(job).is_some()
 }

@@ -45,7 +45,8 @@ impl Universe {
         number.and_then(Self::from_number).unwrap_or_default()
     }
 
-    /// Whether its jobs run beside the schedd: on the submit machine, without a slot and without a match.
+    /// Whether its jobs run beside the schedd: on the submit machine, without a slot and without a
+    /// match.
     pub const fn is_beside(self) -> bool {
         match self {
             Self::Vanilla => false,

@@ -1,4 +1,5 @@
-//! The text of the user's event log (`log = FILE`): what HTCondor calls the job event log, to the letter.
+//! The text of the user's event log (`log = FILE`): what HTCondor calls the job event log, to the
+//! letter.
 //!
 //! - [`event`]: the events and what each of them tells.
 //! - [`entry`]: the frame around an event: number, job, time, and the `...` line that ends it.
@@ -7,8 +8,8 @@
 //! - [`read`]: text as events; forgiving, because users' logs come from many versions.
 //! - [`usage`]: the table of requested, allocated and used resources, both ways.
 //!
-//! Nothing here opens, locks or syncs a file: that is the work of whoever owns the log. The log is a by-product for people and
-//! for tools written against HTCondor; nothing of ours is driven by it.
+//! Nothing here opens, locks or syncs a file: that is the work of whoever owns the log. The log is
+//! a by-product for people and for tools written against HTCondor; nothing of ours is driven by it.
 
 mod ad;
 pub mod entry;

@@ -1,5 +1,6 @@
-//! Whose behaviour this program follows, in the words in which HTCondor names its own version. Submit files and Requirements
-//! compare them (`versionGE(split(TARGET.CondorVersion)[1], "25.12.0")`), so the number is that of HTCondor's release.
+//! Whose behaviour this program follows, in the words in which HTCondor names its own version.
+//! Submit files and Requirements compare them (`versionGE(split(TARGET.CondorVersion)[1],
+//! "25.12.0")`), so the number is that of HTCondor's release.
 
 /// The release of HTCondor whose behaviour is followed, and its date.
 pub const FOLLOWS: &str = "25.14.1 2026-10-16";
@@ -11,7 +12,8 @@ pub const CONDOR_VERSION: &str = concat!(
     " $"
 );
 
-/// `CondorPlatform`, for an architecture and an operating system as the machine's ad names them (`X86_64`, `Debian12`).
+/// `CondorPlatform`, for an architecture and an operating system as the machine's ad names them
+/// (`X86_64`, `Debian12`).
 pub fn condor_platform(arch: &str, system: &str) -> String {
     format!("$CondorPlatform: {arch}-{system} $")
 }

@@ -1,4 +1,5 @@
-//! The event log's text against logs that HTCondor 25.14 wrote, and back; and every event of ours as the reference reads it.
+//! The event log's text against logs that HTCondor 25.14 wrote, and back; and every event of ours
+//! as the reference reads it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

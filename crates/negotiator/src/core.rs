@@ -1,4 +1,5 @@
-//! The negotiator's decisions, without IO, clock or chance. Read [`Core`] for the state, [`negotiate`] for the matching.
+//! The negotiator's decisions, without IO, clock or chance. Read [`Core`] for the state,
+//! [`negotiate`] for the matching.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod accounts;

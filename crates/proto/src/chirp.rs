@@ -1,6 +1,6 @@
-//! What the processes of a running job say to its schedd (`condor_chirp`;
-//! [ADR 0019](../../../docs/adr/0019-a-job-calls-its-schedd.md)), and the file by which they find it. What of it is granted is the schedd's
-//! matter.
+//! What the processes of a running job say to its schedd (`condor_chirp`; [ADR
+//! 0019](../../../docs/adr/0019-a-job-calls-its-schedd.md)), and the file by which they find it.
+//! What of it is granted is the schedd's matter.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use classad::{AttrName, Expr};
 use model::{JobId, RunId, attr};
 use serde::{Deserialize, Serialize};
 
-/// The file in a run's scratch folder from which its processes learn how to call ([`ChirpConfig`]). The name is HTCondor 25.14's, the text is not.
+/// The file in a run's scratch folder from which its processes learn how to call ([`ChirpConfig`]).
+/// The name is HTCondor 25.14's, the text is not.
 pub const CONFIG_FILE: &str = ".chirp.config";
 
 /// The variable that names this file.

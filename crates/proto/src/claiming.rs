@@ -2,26 +2,30 @@
 //!
 //! # The lease
 //!
-//! A startd sends [`FromStartd::Beat`], which says when it was sent; the schedd answers with [`ToStartd::Echo`] of the beat it
-//! saw. The startd counts a run's lease from the moment at which it **sent** the beat that
-//! was echoed last. The schedd saw that beat no earlier than it was sent, so by the schedd's own clock the run is surely over
-//! `lease` after it last **saw** a beat that it went on to echo, however long messages were under way; it waits
-//! [`lease_margin`] more, for clocks that drift and for the kill itself. [`StartRun`] carries the last beat that the schedd
-//! saw, so a start that was delayed beyond its lease is refused. Both sides count on `CLOCK_BOOTTIME`.
+//! A startd sends [`FromStartd::Beat`], which says when it was sent; the schedd answers with
+//! [`ToStartd::Echo`] of the beat it saw. The startd counts a run's lease from the moment at which
+//! it **sent** the beat that was echoed last. The schedd saw that beat no earlier than it was sent,
+//! so by the schedd's own clock the run is surely over `lease` after it last **saw** a beat that it
+//! went on to echo, however long messages were under way; it waits [`lease_margin`] more, for
+//! clocks that drift and for the kill itself. [`StartRun`] carries the last beat that the schedd
+//! saw, so a start that was delayed beyond its lease is refused. Both sides count on
+//! `CLOCK_BOOTTIME`.
 //!
 //! # Repetition
 //!
-//! Every message may be lost with its connection, and is then said again after [`FromStartd::Status`] opens the next one; a
-//! network that reorders and duplicates is survived too (the simulator does both). `StartRun` has an ordinal that rises within
-//! its claim, and a startd starts an ordinal once. `RunEnded` is repeated until [`ToStartd::RunRecorded`] comes back; the start
-//! of a higher ordinal says the same. `StopRun` carries the ordinal too: where it overtakes its start, the start is not done
-//! any more. A `Status` that is older than a claim's grant ([`ClaimGranted::beat`]) says nothing about that claim.
+//! Every message may be lost with its connection, and is then said again after
+//! [`FromStartd::Status`] opens the next one; a network that reorders and duplicates is survived
+//! too (the simulator does both). `StartRun` has an ordinal that rises within its claim, and a
+//! startd starts an ordinal once. `RunEnded` is repeated until [`ToStartd::RunRecorded`] comes
+//! back; the start of a higher ordinal says the same. `StopRun` carries the ordinal too: where it
+//! overtakes its start, the start is not done any more. A `Status` that is older than a claim's
+//! grant ([`ClaimGranted::beat`]) says nothing about that claim.
 //!
 //! # Claims beside the schedd
 //!
-//! Jobs of the local and scheduler universes run on claims that take nothing from the machine ([`RequestClaim::universe`]). Their match
-//! is the schedd's own, and a startd grants them only to a schedd that the kernel says to be of its machine and its user. In all
-//! else they are claims.
+//! Jobs of the local and scheduler universes run on claims that take nothing from the machine
+//! ([`RequestClaim::universe`]). Their match is the schedd's own, and a startd grants them only to
+//! a schedd that the kernel says to be of its machine and its user. In all else they are claims.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +37,12 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What the killing of a run may take after its lease is over: SIGKILL to its whole tree, on a machine that is busy.
+/// What the killing of a run may take after its lease is over: SIGKILL to its whole tree, on a
+/// machine that is busy.
 const KILL_TIME: Duration = Duration::from_secs(10);
 
-/// How much longer than the lease a schedd waits before it takes a run for over: the time for the kill, and two clocks that
-/// differ by one part in fifty.
+/// How much longer than the lease a schedd waits before it takes a run for over: the time for the
+/// kill, and two clocks that differ by one part in fifty.
 pub fn lease_margin(lease: Duration) -> Duration {
     KILL_TIME + lease / 50
 }
@@ -63,7 +68,8 @@ pub enum ToStartd {
     RequestClaim(Box<RequestClaim>),
     /// Starts a run on a claim.
     StartRun(Box<StartRun>),
-    /// Ends a run. Its end is reported as usual, with [`RunEnd::Vacated`] if the stop was its cause.
+    /// Ends a run. Its end is reported as usual, with [`RunEnd::Vacated`] if the stop was its
+    /// cause.
     StopRun {
         claim: ClaimId,
         /// Proof that the claim is this schedd's.
@@ -76,8 +82,8 @@ pub enum ToStartd {
         #[serde(default)]
         aim: StopAim,
     },
-    /// Suspends a run, or lets it go on; answered with [`FromStartd::RunPaused`]. A number that is not higher than the last of the
-    /// run is only answered.
+    /// Suspends a run, or lets it go on; answered with [`FromStartd::RunPaused`]. A number that is
+    /// not higher than the last of the run is only answered.
     PauseRun {
         claim: ClaimId,
         /// Proof that the claim is this schedd's.
@@ -112,8 +118,9 @@ pub struct RequestClaim {
     pub limits: Vec<LimitUse>,
     /// A job of the class, for the machine's own Requirements.
     pub ad: Arc<ClassAd>,
-    /// Where the jobs run: on a part of the machine, or, if they run beside the schedd, on a claim that takes nothing from the
-    /// machine. Such a claim needs no match by the negotiator; it is granted only to a schedd that is here too.
+    /// Where the jobs run: on a part of the machine, or, if they run beside the schedd, on a claim
+    /// that takes nothing from the machine. Such a claim needs no match by the negotiator; it is
+    /// granted only to a schedd that is here too.
     #[serde(default)]
     pub universe: Universe,
 }
@@ -125,7 +132,8 @@ pub struct StartRun {
     pub claim: ClaimId,
     /// Proof that it is this schedd's.
     pub secret: ClaimSecret,
-    /// Rises by one with each run on this claim, from 1. A startd starts an ordinal once and refuses a lower one.
+    /// Rises by one with each run on this claim, from 1. A startd starts an ordinal once and
+    /// refuses a lower one.
     pub ordinal: u32,
     /// The last beat of this startd that the schedd saw.
     pub beat: Beat,
@@ -134,7 +142,8 @@ pub struct StartRun {
     pub lease_s: u32,
     /// The whole job ad.
     pub ad: Arc<ClassAd>,
-    /// The schedd's folder for what the job keeps when it is evicted, if it keeps anything. It need not be there yet.
+    /// The schedd's folder for what the job keeps when it is evicted, if it keeps anything. It need
+    /// not be there yet.
     #[serde(default)]
     pub spool: Option<Arc<str>>,
 }
@@ -148,8 +157,8 @@ pub enum StopHow {
     Fast,
 }
 
-/// What a run is stopped for. The last word counts, and a later one is stronger: a run that is stopped to be held may still be
-/// removed.
+/// What a run is stopped for. The last word counts, and a later one is stronger: a run that is
+/// stopped to be held may still be removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum StopAim {
     /// The job goes back to the queue (`KillSig`).
@@ -164,8 +173,8 @@ pub enum StopAim {
 /// From a startd to a schedd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromStartd {
-    /// The first message on every connection: all that the startd holds for this schedd. A claim that is not listed is gone,
-    /// and nothing of its runs is alive.
+    /// The first message on every connection: all that the startd holds for this schedd. A claim
+    /// that is not listed is gone, and nothing of its runs is alive.
     Status {
         machine: MachineName,
         /// This schedd's claims.
@@ -211,8 +220,9 @@ pub enum FromStartd {
         /// What it used.
         usage: Usage,
     },
-    /// The claim is no more: the answer to any message about a claim that the startd does not hold, or its own decision.
-    /// Nothing of its runs is alive; a run whose end was not reported did not end by itself.
+    /// The claim is no more: the answer to any message about a claim that the startd does not hold,
+    /// or its own decision. Nothing of its runs is alive; a run whose end was not reported did not
+    /// end by itself.
     ClaimGone {
         claim: ClaimId,
         /// Why, as a sentence.

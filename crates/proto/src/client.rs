@@ -1,5 +1,5 @@
-//! A user's command and a daemon. Each request has a number; its answers carry it, and the last one says so. Requests are
-//! pipelined; answers to different requests may interleave.
+//! A user's command and a daemon. Each request has a number; its answers carry it, and the last one
+//! says so. Requests are pipelined; answers to different requests may interleave.
 //!
 //! No message names its sender: who the user is, the kernel says.
 
@@ -58,19 +58,22 @@ impl Question for AskStartd {
 /// What a client may ask a schedd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AskSchedd {
-    /// A cluster number for a submission that will carry the same token. The number is not durable: only `Submit` is.
+    /// A cluster number for a submission that will carry the same token. The number is not durable:
+    /// only `Submit` is.
     ReserveCluster {
         /// The submission's token.
         token: SubmitToken,
     },
-    /// A part of the listed jobs of a submission that is too long for one frame. Kept by the connection until `Submit`.
+    /// A part of the listed jobs of a submission that is too long for one frame. Kept by the
+    /// connection until `Submit`.
     StageProcs {
         /// The submission's token.
         token: SubmitToken,
         /// The next jobs, in order.
         procs: Vec<ClassAd>,
     },
-    /// Submits a cluster: all of it or nothing, answered when it is durable. The same token again gets the same answer.
+    /// Submits a cluster: all of it or nothing, answered when it is durable. The same token again
+    /// gets the same answer.
     Submit {
         /// The submission's token.
         token: SubmitToken,
@@ -149,18 +152,20 @@ pub enum AskStartd {
     Identify,
 }
 
-/// What is asked about the files of jobs that were submitted with `-spool`. The order of the first four brings their input in; that of
-/// the last two brings their output out.
+/// What is asked about the files of jobs that were submitted with `-spool`. The order of the first
+/// four brings their input in; that of the last two brings their output out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FilesAsk {
-    /// The input files of this job follow, and nothing else on this connection until its end. Answered by [`Answer::Wanted`]. What came
-    /// before of a job that is not whole yet is forgotten.
+    /// The input files of this job follow, and nothing else on this connection until its end.
+    /// Answered by [`Answer::Wanted`]. What came before of a job that is not whole yet is
+    /// forgotten.
     Begin(JobId),
     /// A part of a file of the job that was begun.
     Piece(Piece),
     /// All files of the job that was begun are there. Answered when they are on the disk.
     End,
-    /// All files of all jobs of the cluster are there: its jobs may run. Answered when that is durable.
+    /// All files of all jobs of the cluster are there: its jobs may run. Answered when that is
+    /// durable.
     Release(ClusterId),
     /// What this job has made so far, and what it said. Answered by [`Answer::Piece`]s.
     Fetch(JobId),
@@ -210,7 +215,8 @@ pub enum Action {
     Remove {
         /// What the user wrote, if anything.
         reason: Option<String>,
-        /// `-forcex`: forget a removed job whose run cannot be confirmed over. It may still be running.
+        /// `-forcex`: forget a removed job whose run cannot be confirmed over. It may still be
+        /// running.
         force: bool,
     },
     /// `condor_hold`.
@@ -282,8 +288,9 @@ pub struct Query {
     pub limit: Option<u64>,
     /// Finished jobs, newest first, or those in the queue, in order.
     pub finished: bool,
-    /// Jobs of a cluster that agree in the projection, in status and in reason may be told once: as the ad of the first, with
-    /// `GroupLastProcId` and `GroupCount`. Asked for what differs from job to job, the answer is one of them.
+    /// Jobs of a cluster that agree in the projection, in status and in reason may be told once: as
+    /// the ad of the first, with `GroupLastProcId` and `GroupCount`. Asked for what differs from
+    /// job to job, the answer is one of them.
     #[serde(default)]
     pub grouped: bool,
 }
@@ -534,7 +541,8 @@ pub struct Identity {
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
-    /// The number was not reserved by this token (the schedd restarted): reserve again with the same token.
+    /// The number was not reserved by this token (the schedd restarted): reserve again with the
+    /// same token.
     #[error("submit cluster {0}: that number is not reserved for this submission; reserve again")]
     NotReserved(ClusterId),
     #[error("{what}: {limit} is the limit")]

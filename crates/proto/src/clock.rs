@@ -1,4 +1,5 @@
-//! Reading the two clocks, for the daemons' shells: the only place that does. A core gets [`Now`] as an argument.
+//! Reading the two clocks, for the daemons' shells: the only place that does. A core gets [`Now`]
+//! as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

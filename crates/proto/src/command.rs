@@ -1,5 +1,5 @@
-//! A command's connection to a daemon: blocking, one request at a time, no runtime to start. What is asked and what the answers
-//! mean is the command's matter.
+//! A command's connection to a daemon: blocking, one request at a time, no runtime to start. What
+//! is asked and what the answers mean is the command's matter.
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
@@ -159,7 +159,8 @@ impl Stream {
     }
 }
 
-/// Connects to a Unix socket. One whose owner takes no more connections is waited for, but not for ever.
+/// Connects to a Unix socket. One whose owner takes no more connections is waited for, but not for
+/// ever.
 fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     let short = ShortPath::of(path)?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;

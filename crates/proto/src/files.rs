@@ -1,8 +1,9 @@
-//! Files that travel over a connection: cut into pieces at one end, put together at the other, each whole at its place or not there
-//! at all. At most one piece is in memory at either end.
+//! Files that travel over a connection: cut into pieces at one end, put together at the other, each
+//! whole at its place or not there at all. At most one piece is in memory at either end.
 //!
-//! Whose files they are, and which are sent, is not decided here. What is: a name that somebody else has sent never leads out of the
-//! folder that it is for, and no link below that folder is followed.
+//! Whose files they are, and which are sent, is not decided here. What is: a name that somebody
+//! else has sent never leads out of the folder that it is for, and no link below that folder is
+//! followed.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -25,10 +26,12 @@ use sha2::{Digest, Sha256};
 /// The end of the name of a file that is not whole yet.
 pub const PARTIAL: &str = ".updraft-partial";
 
-/// The most bytes of a file in one message: far below the limit of a frame, and enough that a message's cost does not count.
+/// The most bytes of a file in one message: far below the limit of a frame, and enough that a
+/// message's cost does not count.
 pub const PIECE_BYTES: usize = 1 << 20;
 
-/// The most files, folders and links that one folder takes from a peer: what a peer could fill a disk's inodes with.
+/// The most files, folders and links that one folder takes from a peer: what a peer could fill a
+/// disk's inodes with.
 const MOST_ENTRIES: u64 = 5_000_000;
 
 /// How deep folders may lie in each other: each takes a descriptor while it is read.
@@ -222,7 +225,8 @@ impl Root {
         Ok(Self { folder: folder.into(), path: path.to_owned() })
     }
 
-    /// All that is below it, folders before what is in them. What is not whole yet, and what is neither file, folder nor link, is left out.
+    /// All that is below it, folders before what is in them. What is not whole yet, and what is
+    /// neither file, folder nor link, is left out.
     ///
     /// # Errors
     ///
@@ -439,12 +443,13 @@ impl Inbox {
         })
     }
 
-    /// Takes the next piece. A file takes its name, in place of what had it, when its last piece is there and is what was sent, and
-    /// all of it is on the disk.
+    /// Takes the next piece. A file takes its name, in place of what had it, when its last piece is
+    /// there and is what was sent, and all of it is on the disk.
     ///
     /// # Errors
     ///
-    /// If the name leads elsewhere, the pieces do not fit together, or the disk does not take it. What was there before stays.
+    /// If the name leads elsewhere, the pieces do not fit together, or the disk does not take it.
+    /// What was there before stays.
     pub fn take(&mut self, piece: Piece) -> Result<(), FilesError> {
         let name = proper(&piece.name)?;
         if let Some(open) = self.arriving.as_ref().filter(|open| open.name != name) {

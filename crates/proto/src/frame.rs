@@ -1,13 +1,14 @@
-//! Frames: a length, then one message as MessagePack with named fields. Unknown fields are ignored on reading, so a release can
-//! add one (see docs/adr/0004). What a frame means is the reader's matter.
+//! Frames: a length, then one message as MessagePack with named fields. Unknown fields are ignored
+//! on reading, so a release can add one (see docs/adr/0004). What a frame means is the reader's
+//! matter.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::LengthDelimitedCodec;
 
-/// The longest frame that is read or written, bytes. A submission of more is staged in parts ([`crate::client::AskSchedd::StageProcs`]);
-/// a hostile length cannot make a daemon allocate more.
+/// The longest frame that is read or written, bytes. A submission of more is staged in parts
+/// ([`crate::client::AskSchedd::StageProcs`]); a hostile length cannot make a daemon allocate more.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
 /// A message that cannot travel.

@@ -4,8 +4,10 @@
 //! - [`matchmaking`]: schedds and startds with the negotiator.
 //! - [`claiming`]: a schedd with a startd, and the lease that keeps a job from running twice.
 //! - [`files`]: files that travel over a connection, in pieces.
-//! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so neighbouring releases work together.
-//! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them. [`command`]: a command's.
+//! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so
+//!   neighbouring releases work together.
+//! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them.
+//!   [`command`]: a command's.
 //!
 //! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.

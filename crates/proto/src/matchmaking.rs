@@ -1,7 +1,8 @@
 //! Schedds and startds with the negotiator: ads in, matches and reasons out.
 //!
-//! A match is an offer: the startd has the last word when the schedd claims, and the negotiator learns what came of it from
-//! the machine's next ad (or from [`FromSchedd::Declined`]). Until then it counts the matched part as taken.
+//! A match is an offer: the startd has the last word when the schedd claims, and the negotiator
+//! learns what came of it from the machine's next ad (or from [`FromSchedd::Declined`]). Until then
+//! it counts the matched part as taken.
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 /// From a schedd to the negotiator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromSchedd {
-    /// What the schedd's idle jobs need. The first on a connection has all classes; later ones what changed.
+    /// What the schedd's idle jobs need. The first on a connection has all classes; later ones what
+    /// changed.
     Requests {
         /// Whether this is everything: classes not named are gone.
         full: bool,
@@ -22,12 +24,13 @@ pub enum FromSchedd {
         changed: Vec<ClassRequest>,
         /// Classes without idle jobs.
         gone: Vec<ClassId>,
-        /// The last match that the schedd had received when it counted. The counts do not know of later ones, so the
-        /// negotiator subtracts those itself; without this every submission that crosses a match is matched twice.
+        /// The last match that the schedd had received when it counted. The counts do not know of
+        /// later ones, so the negotiator subtracts those itself; without this every submission that
+        /// crosses a match is matched twice.
         seen: Option<MatchId>,
     },
-    /// A match is not used: its jobs are gone, or the startd refused. Also said of a match that counted against limits when its
-    /// claim is over: nothing of it runs any more.
+    /// A match is not used: its jobs are gone, or the startd refused. Also said of a match that
+    /// counted against limits when its claim is over: nothing of it runs any more.
     Declined {
         matched: MatchId,
         /// Why: for the reason that the user sees.
@@ -60,7 +63,8 @@ pub enum ToSchedd {
     Matches(Vec<Match>),
     /// Why classes wait. Sent when it changes; a class that got all it asked for has none.
     Reasons(Vec<(ClassId, Option<IdleReason>)>),
-    /// Attributes of jobs that some machine's expressions refer to: they tell classes apart, whatever the jobs themselves say.
+    /// Attributes of jobs that some machine's expressions refer to: they tell classes apart,
+    /// whatever the jobs themselves say.
     Significant(Vec<AttrName>),
 }
 
@@ -96,8 +100,8 @@ pub struct MachineState {
     pub machine: MachineName,
     /// Where its startd listens for schedds.
     pub address: String,
-    /// Rises with each advertisement, over restarts of the startd too (it starts from the wall clock in milliseconds): an
-    /// older one that comes late is dropped.
+    /// Rises with each advertisement, over restarts of the startd too (it starts from the wall
+    /// clock in milliseconds): an older one that comes late is dropped.
     pub sequence: u64,
     /// For how long this holds without another, seconds.
     pub lifetime_s: u32,

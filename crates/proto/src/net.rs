@@ -1,10 +1,11 @@
-//! Who is at the other end of a connection, and how two daemons greet each other. Where daemons are is in [`address`], how bytes get
-//! there in [`stream`], how a connection is kept in [`keep`]. The daemons' sockets are asynchronous; a command's own, blocking, are in
-//! [`crate::command`].
+//! Who is at the other end of a connection, and how two daemons greet each other. Where daemons are
+//! is in [`address`], how bytes get there in [`stream`], how a connection is kept in [`keep`]. The
+//! daemons' sockets are asynchronous; a command's own, blocking, are in [`crate::command`].
 //!
-//! Who a peer is comes from the transport, never from what the peer says: of a process of this machine the kernel says it
-//! (`SO_PEERCRED`). What it says it is ([`Role`]) must be what such a peer may be ([`Identity::may_be`]). A pool that one user started
-//! serves that user only ([`Admission::OnlyUid`]).
+//! Who a peer is comes from the transport, never from what the peer says: of a process of this
+//! machine the kernel says it (`SO_PEERCRED`). What it says it is ([`Role`]) must be what such a
+//! peer may be ([`Identity::may_be`]). A pool that one user started serves that user only
+//! ([`Admission::OnlyUid`]).
 
 pub mod address;
 pub mod keep;
@@ -32,7 +33,8 @@ pub(crate) use self::stream::ShortPath;
 use self::stream::{Accepting, ReadHalf, Stream, WriteHalf};
 use crate::frame::{self, FrameError};
 
-/// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for what may change within one.
+/// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for
+/// what may change within one.
 pub const PROTOCOL: u32 = 1;
 
 /// The first frame on every connection, both ways.
@@ -96,8 +98,8 @@ impl Identity {
         }
     }
 
-    /// Whether such a peer may be what it says it is, in a pool of this user: anybody who is admitted may ask as a command; a daemon is a
-    /// process of the pool's own user, or of root.
+    /// Whether such a peer may be what it says it is, in a pool of this user: anybody who is
+    /// admitted may ask as a command; a daemon is a process of the pool's own user, or of root.
     pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
         match role {
             Role::Command => true,
@@ -198,15 +200,15 @@ pub enum NetError {
 /// How long a peer may take for each step of getting to know it.
 pub(crate) const GREETING: Duration = Duration::from_secs(10);
 
-/// How long a daemon may take to read what waits for it. It reads all the time; one that does not is stuck, and finds all it needs in the
-/// greeting of its next connection.
+/// How long a daemon may take to read what waits for it. It reads all the time; one that does not
+/// is stuck, and finds all it needs in the greeting of its next connection.
 pub(crate) const DAEMON_READS: Duration = Duration::from_secs(30);
 
 /// How long a command may take: the time that somebody takes over a page of `q | less`.
 const COMMAND_READS: Duration = Duration::from_secs(600);
 
-/// Connections of one daemon at a time, if it may have the descriptors (files need some too); more wait for a place. A negotiator has one
-/// for each machine and schedd.
+/// Connections of one daemon at a time, if it may have the descriptors (files need some too); more
+/// wait for a place. A negotiator has one for each machine and schedd.
 const CONNECTIONS: u64 = 60_000;
 
 /// How long to wait when no connection can be accepted (out of descriptors).
@@ -222,7 +224,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at `address`, replacing a dead Unix socket. The caller holds the lock that makes it the only daemon there.
+    /// Listens at `address`, replacing a dead Unix socket. The caller holds the lock that makes it
+    /// the only daemon there.
     ///
     /// # Errors
     ///
@@ -253,8 +256,9 @@ impl Listener {
         self.socket.address()
     }
 
-    /// The next connection that there is a place for, not yet greeted: call [`Incoming::greet`] in a task of its own, so that a peer that
-    /// says nothing delays nobody. While none can be accepted (out of descriptors), it waits.
+    /// The next connection that there is a place for, not yet greeted: call [`Incoming::greet`] in
+    /// a task of its own, so that a peer that says nothing delays nobody. While none can be
+    /// accepted (out of descriptors), it waits.
     pub async fn accept(&self) -> Incoming {
         let place = loop {
             // Nobody closes it.
@@ -288,7 +292,8 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// If it may not connect, says that it is what it may not be, speaks another protocol, takes too long, or goes away.
+    /// If it may not connect, says that it is what it may not be, speaks another protocol, takes
+    /// too long, or goes away.
     pub async fn greet(self) -> Result<Connection, NetError> {
         let Self { stream, admission, hello, place } = self;
         let identity = stream.identity()?;

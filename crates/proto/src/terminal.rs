@@ -1,6 +1,7 @@
-//! A user's terminal and the program that a job runs under it (`submit -interactive`): what the two ends say to each other, and how they
-//! find each other. The command listens in a folder that is its user's alone; the job calls it when it runs. So a job whose command has
-//! gone finds nobody and ends.
+//! A user's terminal and the program that a job runs under it (`submit -interactive`): what the two
+//! ends say to each other, and how they find each other. The command listens in a folder that is
+//! its user's alone; the job calls it when it runs. So a job whose command has gone finds nobody
+//! and ends.
 //!
 //! Both ends block: each is a process of its own with nothing else to do.
 

@@ -1,5 +1,5 @@
-//! The schedd's decisions, without IO, clock or chance. Read [`words`] for what goes in and out, [`state`] for what is kept,
-//! [`batch`] for how a shell drives it.
+//! The schedd's decisions, without IO, clock or chance. Read [`words`] for what goes in and out,
+//! [`state`] for what is kept, [`batch`] for how a shell drives it.
 //!
 //! ```text
 //! shell: inputs --> run_batch --> Batch { answers, dirty, log, mail, effects }

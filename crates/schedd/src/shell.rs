@@ -1,14 +1,19 @@
-//! The schedd's surroundings: sockets, the file, the users' logs, the clock. It decides nothing about jobs: `core` does.
+//! The schedd's surroundings: sockets, the file, the users' logs, the clock. It decides nothing
+//! about jobs: `core` does.
 //!
 //! - [`server`]: puts the parts together and runs them.
-//! - `engine`: the one task that owns core and store; a batch at a time: decide, apply, commit, perform.
-//! - `clients`: users' commands, one task each; `places`: how many of them at a time; `recent`: the record's end, for all who follow it.
+//! - `engine`: the one task that owns core and store; a batch at a time: decide, apply, commit,
+//!   perform.
+//! - `clients`: users' commands, one task each; `places`: how many of them at a time; `recent`: the
+//!   record's end, for all who follow it.
 //! - `history`: reading finished jobs and the record beside the engine.
 //! - `links`: connections to the negotiator and to startds.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
-//! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these files on their way in and out.
-//! - `store`, `rows`: the SQLite file, and what its rows mean; `mark`: what it must at least have; `backup`: a copy of it, and back.
+//! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these
+//!   files on their way in and out.
+//! - `store`, `rows`: the SQLite file, and what its rows mean; `mark`: what it must at least have;
+//!   `backup`: a copy of it, and back.
 
 pub(crate) mod backup;
 mod clients;

@@ -1,5 +1,6 @@
-//! A launcher or a startd as a process of its own, for tests and measurements: both are killed there, and a launcher must not
-//! fork inside a test process. The real ones are roles of the `updraft` binary.
+//! A launcher or a startd as a process of its own, for tests and measurements: both are killed
+//! there, and a launcher must not fork inside a test process. The real ones are roles of the
+//! `updraft` binary.
 //!
 //! `startd_host (launcher|startd) DIR`: sockets and state are in DIR.
 

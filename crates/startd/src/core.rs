@@ -1,5 +1,5 @@
-//! The startd's decisions, without IO, clock or chance. Read [`words`] for what goes in and out, [`state`] for what is kept,
-//! [`batch`] for how a shell drives it.
+//! The startd's decisions, without IO, clock or chance. Read [`words`] for what goes in and out,
+//! [`state`] for what is kept, [`batch`] for how a shell drives it.
 //!
 //! ```text
 //! shell: inputs --> run_batch --> Batch { journal, effects }
@@ -8,8 +8,9 @@
 //!                                   3. run a batch (empty if need be) at `next_deadline`
 //! ```
 //!
-//! A restart makes `Core::new` (or reads a snapshot of its `Core::state`) and applies the journal's events again; then it
-//! connects to the launcher. A new boot starts a new journal: no run survives one.
+//! A restart makes `Core::new` (or reads a snapshot of its `Core::state`) and applies the journal's
+//! events again; then it connects to the launcher. A new boot starts a new journal: no run survives
+//! one.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod ads;

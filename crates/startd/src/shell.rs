@@ -1,11 +1,13 @@
-//! The startd's surroundings: sockets, the journal, folders and files of runs, the machine itself. It decides nothing about
-//! claims and runs: `core` does.
+//! The startd's surroundings: sockets, the journal, folders and files of runs, the machine itself.
+//! It decides nothing about claims and runs: `core` does.
 //!
 //! - [`server`]: puts the parts together, runs them, and takes them apart.
-//! - `engine`: the one task that owns core and journal; a batch at a time: decide, apply, append, perform.
+//! - `engine`: the one task that owns core and journal; a batch at a time: decide, apply, append,
+//!   perform.
 //! - `journal`: the file that makes a restarted startd know its claims.
 //! - `links`: the connections to schedds, negotiator and launcher.
-//! - `machine`: what is found out about it, once and again, and what its administrator wants otherwise.
+//! - `machine`: what is found out about it, once and again, and what its administrator wants
+//!   otherwise.
 //! - `run`: folders and processes of runs. `files`: what travels to them and back.
 
 mod engine;

@@ -1,8 +1,10 @@
 //! How fast ClassAds are read, evaluated and matched, and how that compares with the reference.
 //!
-//! Each figure is the median of several rounds, in processor time of one core, so that a busy machine does not decide it. The
-//! reference takes turns with ours, on the same texts: its C++ library where there is a compiler, else its Python module
-//! (`tests/classad_oracle/bench.{cpp,py}`), where the Python package `htcondor` is installed; otherwise the bench says so.
+//! Each figure is the median of several rounds, in processor time of one core, so that a busy
+//! machine does not decide it. The reference takes turns with ours, on the same texts: its C++
+//! library where there is a compiler, else its Python module
+//! (`tests/classad_oracle/bench.{cpp,py}`), where the Python package `htcondor` is installed;
+//! otherwise the bench says so.
 
 use model::attr;
 use std::hint::black_box;
@@ -36,7 +38,8 @@ const EVALUATE: usize = 5;
 /// Machines that one call asks.
 const ADS_IN_TURN: usize = 1000;
 
-/// What it is, how many times as fast as the reference it must be, its number there and how often one call does it, and how.
+/// What it is, how many times as fast as the reference it must be, its number there and how often
+/// one call does it, and how.
 type Operation<'o> = (&'static str, f64, (usize, usize), &'o mut dyn FnMut());
 
 /// Rounds, of which the median is printed, and how long an operation is repeated in each.
@@ -73,7 +76,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The operations that both can do, one after the other. Returns how often a second the reference evaluates, if it was asked.
+/// The operations that both can do, one after the other. Returns how often a second the reference
+/// evaluates, if it was asked.
 fn compare(
     job: &ClassAd,
     table: &MachineTable,
@@ -131,7 +135,8 @@ fn compare(
     measure(&mut operations, reference)
 }
 
-/// Measures each operation in turns with the reference. Returns how often a second the reference does the last.
+/// Measures each operation in turns with the reference. Returns how often a second the reference
+/// does the last.
 fn measure(
     operations: &mut [Operation<'_>],
     mut reference: Option<&mut Reference>,
@@ -166,7 +171,8 @@ fn measure(
     Ok(last)
 }
 
-/// Repeats a function, which does something `repeats` times, for a round; returns how often a second it is done.
+/// Repeats a function, which does something `repeats` times, for a round; returns how often a
+/// second it is done.
 fn rate(repeats: usize, operation: &mut dyn FnMut()) -> f64 {
     let mut calls = 0_u32;
     let start = cpu_time();

@@ -1,6 +1,7 @@
-//! How long a full matching pass takes: `bench-match [CLASSES] [MACHINES]` fills a pool with machines of twenty kinds and
-//! with classes of jobs whose Requirements are HTCondor's defaults and, for some, clauses and a Rank of their own, and prints
-//! seconds. Knows the negotiator's core and no network.
+//! How long a full matching pass takes: `bench-match [CLASSES] [MACHINES]` fills a pool with
+//! machines of twenty kinds and with classes of jobs whose Requirements are HTCondor's defaults
+//! and, for some, clauses and a Rank of their own, and prints seconds. Knows the negotiator's core
+//! and no network.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +11,8 @@ use model::{ClassId, JobId, JobPriority, MachineName, Now, Resources, Timestamp,
 use negotiator::core::{Accounts, Core, Effect, Input, Policy, ScheddName};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 
-/// The design's target (docs/ARCHITECTURE.md): 1,000 classes of jobs and 100,000 slots in one second.
+/// The design's target (docs/ARCHITECTURE.md): 1,000 classes of jobs and 100,000 slots in one
+/// second.
 const CLASSES: u32 = 1_000;
 const MACHINES: u32 = 100_000;
 
@@ -138,7 +140,8 @@ fn requests(classes: u32) -> Input {
     Input::FromSchedd { schedd: ScheddName::new("schedd"), message }
 }
 
-/// The default Requirements; every fifth class has a clause of its own, every tenth a Rank, every twentieth fits nowhere.
+/// The default Requirements; every fifth class has a clause of its own, every tenth a Rank, every
+/// twentieth fits nowhere.
 fn request(number: u32) -> ClassRequest {
     let own = match number % 20 {
         5 => format!("TARGET.KFlops > {} && ", 1_000_000 + 100 * number),

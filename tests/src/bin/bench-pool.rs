@@ -1,7 +1,9 @@
-//! Measures a personal pool end to end, and S, what this machine can do at all, in the same run: `cargo xtask bench`.
+//! Measures a personal pool end to end, and S, what this machine can do at all, in the same run:
+//! `cargo xtask bench`.
 //!
-//! S is the number of `/bin/true` a second that two small processes start and wait for. Every rate of ours is printed as a
-//! part of S, because the machines that this runs on differ and are shared. It measures and judges nothing.
+//! S is the number of `/bin/true` a second that two small processes start and wait for. Every rate
+//! of ours is printed as a part of S, because the machines that this runs on differ and are shared.
+//! It measures and judges nothing.
 
 use std::env;
 use std::fs;
@@ -26,7 +28,8 @@ const JOBS: u32 = 2000;
 /// Jobs of the queue measurements.
 const QUEUED: u32 = 10_000;
 
-/// Processors that the pool offers: more than there are, so that starting is the limit and not waiting.
+/// Processors that the pool offers: more than there are, so that starting is the limit and not
+/// waiting.
 const SLOTS: u32 = 32;
 
 fn main() -> Result<()> {
@@ -100,7 +103,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Jobs a second from the submission's acknowledgement to the last recorded end, and the time of a single one.
+    /// Jobs a second from the submission's acknowledgement to the last recorded end, and the time
+    /// of a single one.
     fn end_to_end(&self) -> Result<(f64, Duration)> {
         self.submit("warm", &format!("executable = /bin/true\nqueue {SLOTS}\n"))?;
         self.wait_for(ClusterId(1), u64::from(SLOTS))?;

@@ -1,8 +1,8 @@
 //! Compares ClassAds with the reference implementation, live.
 //!
-//! `classad-oracle --seed N --cases M [--record FILE]` generates M cases, asks both, and prints where they differ. With
-//! `--record` the cases and the reference's answers are written to a file instead of being thrown away. Needs Python 3 with
-//! the package `htcondor`.
+//! `classad-oracle --seed N --cases M [--record FILE]` generates M cases, asks both, and prints
+//! where they differ. With `--record` the cases and the reference's answers are written to a file
+//! instead of being thrown away. Needs Python 3 with the package `htcondor`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -87,7 +87,8 @@ fn options() -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// Asks both about the cases from `first` on, until all are done or the reference has crashed; returns how many it answered.
+/// Asks both about the cases from `first` on, until all are done or the reference has crashed;
+/// returns how many it answered.
 fn run(
     options: &Options,
     first: u64,
@@ -103,8 +104,8 @@ fn run(
     let mut answered = 0;
     let mut recorded_ads = None;
     std::thread::scope(|threads| -> anyhow::Result<()> {
-        // A thread of its own, so that neither side waits for the other with both pipes full. It ends early, with an error of
-        // no interest, where the reference crashes.
+        // A thread of its own, so that neither side waits for the other with both pipes full. It
+        // ends early, with an error of no interest, where the reference crashes.
         threads.spawn(move || -> anyhow::Result<()> {
             for index in first..cases {
                 serde_json::to_writer(&mut questions, &question(seed, index))?;
@@ -130,8 +131,9 @@ fn run(
     Ok(answered)
 }
 
-/// Writes the ads as an object where they change, and each case as an array: the expression, the type and text of its value,
-/// and the expression as the reference prints it. What Python could not hold is left out.
+/// Writes the ads as an object where they change, and each case as an array: the expression, the
+/// type and text of its value, and the expression as the reference prints it. What Python could not
+/// hold is left out.
 fn write_record(
     record: &mut BufWriter<File>,
     question: &Question,

@@ -1,6 +1,8 @@
-//! Fuzzes every reader of what others have written: `cargo xtask fuzz [TARGET] --seconds N` calls it.
+//! Fuzzes every reader of what others have written: `cargo xtask fuzz [TARGET] --seconds N` calls
+//! it.
 //!
-//! An input that a target panics on, or that takes too long, is printed with the seed and case that make it again.
+//! An input that a target panics on, or that takes too long, is printed with the seed and case that
+//! make it again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

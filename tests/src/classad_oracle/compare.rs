@@ -17,7 +17,8 @@ pub struct Question {
 /// What an implementation makes of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The type of the value; `parse-error`, or `failed` where the reference gave up without a value.
+    /// The type of the value; `parse-error`, or `failed` where the reference gave up without a
+    /// value.
     #[serde(rename = "type")]
     pub kind: String,
     /// The value as printed in the new syntax.
@@ -76,12 +77,14 @@ fn is_listed_difference(question: &Question, ours: &Answer, reference: &Answer) 
     {
         return true;
     }
-    // After `unresolved()` of an attribute of the other ad, the reference looks later names up there.
+    // After `unresolved()` of an attribute of the other ad, the reference looks later names up
+    // there.
     let forgets = mentions("unresolved(") && question.target.is_some();
     if forgets && ours.unparsed == reference.unparsed {
         return true;
     }
-    // `=?=` of a written list and a computed one is false to the reference, and error where both are of one sort.
+    // `=?=` of a written list and a computed one is false to the reference, and error where both
+    // are of one sort.
     let identity = ["=?=", "=!=", " is ", " isnt ", "\"is", "identicalMember"]
         .iter()
         .any(|word| mentions(word));

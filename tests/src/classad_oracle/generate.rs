@@ -1,8 +1,8 @@
 //! Expressions and ads from a seed.
 //!
-//! Covers every operator, type and function, with arguments that are mostly of the right type and sometimes not. Leaves out
-//! what cannot be compared (the clock, chance, the users of the machine) and the deliberate differences that
-//! `docs/user/classads.md` lists.
+//! Covers every operator, type and function, with arguments that are mostly of the right type and
+//! sometimes not. Leaves out what cannot be compared (the clock, chance, the users of the machine)
+//! and the deliberate differences that `docs/user/classads.md` lists.
 
 use super::compare::Question;
 
@@ -246,7 +246,8 @@ enum Kind {
     List,
     /// One of the texts of a pool, and now and then something else.
     OneOf(&'static [&'static str]),
-    /// One of the texts of a pool: the differences of other things are known and listed, or cannot be compared.
+    /// One of the texts of a pool: the differences of other things are known and listed, or cannot
+    /// be compared.
     Only(&'static [&'static str]),
 }
 

@@ -1,5 +1,6 @@
-//! What must hold for any input of the readers beside ClassAd's: submit descriptions, the configuration, the user's event log, and
-//! what comes over the wire. `fuzz/fuzz_targets/` includes this file too.
+//! What must hold for any input of the readers beside ClassAd's: submit descriptions, the
+//! configuration, the user's event log, and what comes over the wire. `fuzz/fuzz_targets/` includes
+//! this file too.
 
 use std::fmt::Debug;
 
@@ -54,7 +55,8 @@ pub fn configuration(bytes: &[u8]) {
     drop(settings.unused(&site));
 }
 
-/// Any text is events and pieces that are none; no more is consumed than there is, and what was read can be written.
+/// Any text is events and pieces that are none; no more is consumed than there is, and what was
+/// read can be written.
 pub fn event_log(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let zone = TimeZone::UTC;
@@ -74,7 +76,8 @@ pub fn event_log(bytes: &[u8]) {
     }
 }
 
-/// Any bytes are a message of the wire or are refused; what was read can be sent, and arrives as it was.
+/// Any bytes are a message of the wire or are refused; what was read can be sent, and arrives as it
+/// was.
 pub fn wire(bytes: &[u8]) {
     arrives::<Hello>(bytes);
     arrives::<Request<AskSchedd>>(bytes);

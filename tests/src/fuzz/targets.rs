@@ -1,4 +1,5 @@
-//! What must hold for any input, entry point by entry point. A target panics where it does not hold.
+//! What must hold for any input, entry point by entry point. A target panics where it does not
+//! hold.
 //!
 //! Knows only the `classad` crate: `fuzz/fuzz_targets/` includes this file.
 
@@ -17,12 +18,14 @@ fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The old syntax cannot say every string: a backslash before the closing quote hides it, and a line is an attribute.
+/// The old syntax cannot say every string: a backslash before the closing quote hides it, and a
+/// line is an attribute.
 fn sayable(printed: &str) -> bool {
     !printed.contains(['\\', '\n'])
 }
 
-/// Any text is an expression or is refused; what is printed reads back as the same expression, in both syntaxes.
+/// Any text is an expression or is refused; what is printed reads back as the same expression, in
+/// both syntaxes.
 pub fn expression(bytes: &[u8]) {
     let text = text_of(bytes);
     if let Ok(expr) = Expr::parse_new(&text) {
@@ -115,7 +118,8 @@ pub fn evaluate(bytes: &[u8]) {
     }
 }
 
-/// Requirements asked of a whole table say what they say of each machine, and a compiled expression has the evaluator's value.
+/// Requirements asked of a whole table say what they say of each machine, and a compiled expression
+/// has the evaluator's value.
 pub fn compiled(bytes: &[u8]) {
     let Some((expr, my, target)) = expression_and_ads(bytes) else { return };
     if expr.to_new().to_ascii_lowercase().contains("random") || my.to_new().contains("random") {
@@ -135,7 +139,8 @@ pub fn compiled(bytes: &[u8]) {
     let mut compiled = CompiledExpr::new(Arc::new(my.clone()), &expr, &env);
     for machine in &machines {
         let expected = my.eval_expr(&expr, Some(machine), &env);
-        // What is folded away has a step limit of its own, so a value may be where the evaluator runs out.
+        // What is folded away has a step limit of its own, so a value may be where the evaluator
+        // runs out.
         if !expected.is_error() {
             let (found, expected) = (compiled.eval(machine).to_new(), expected.to_new());
             assert_eq!(found, expected, "{} on {machine:?}", expr.to_new());

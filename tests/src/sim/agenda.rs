@@ -1,5 +1,5 @@
-//! What is to happen, in the order of (moment, sequence): two things of one moment happen in the order in which they were put
-//! down.
+//! What is to happen, in the order of (moment, sequence): two things of one moment happen in the
+//! order in which they were put down.
 
 use std::collections::BTreeMap;
 

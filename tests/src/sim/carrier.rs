@@ -1,6 +1,7 @@
-//! The carrier of files in the simulated world: it brings a run's files and brings back what came of it, late, cut off, refused, onto a
-//! full disk, with a plug-in that dies, from a spool that is gone. It dies with its startd. What it really did is written down here,
-//! and the rules that follow from that are in [`Files`].
+//! The carrier of files in the simulated world: it brings a run's files and brings back what came
+//! of it, late, cut off, refused, onto a full disk, with a plug-in that dies, from a spool that is
+//! gone. It dies with its startd. What it really did is written down here, and the rules that
+//! follow from that are in [`Files`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,8 +144,8 @@ impl Files {
             .map(|place| (place.run, &place.resources))
     }
 
-    /// A run is recorded as over. `own_end` is how its program ended by itself, if it did, `program` how
-    /// it ended.
+    /// A run is recorded as over. `own_end` is how its program ended by itself, if it did,
+    /// `program` how it ended.
     pub(crate) fn run_over(
         &self,
         run: RunId,
@@ -189,7 +190,8 @@ impl Files {
         ))
     }
 
-    /// What a startd has written down: which runs were told to end before they were given to the launcher.
+    /// What a startd has written down: which runs were told to end before they were given to the
+    /// launcher.
     pub(crate) fn read_journal(&mut self, facts: &[startd::core::Event]) {
         use startd::core::Fact;
         for event in facts {

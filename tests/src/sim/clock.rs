@@ -1,5 +1,6 @@
-//! The clocks of a simulated host, as a function of the world's own time: each runs a little fast or slow, starts again at a
-//! boot, and its wall clock may be set. Knows nothing of what happens on the host.
+//! The clocks of a simulated host, as a function of the world's own time: each runs a little fast
+//! or slow, starts again at a boot, and its wall clock may be set. Knows nothing of what happens on
+//! the host.
 
 use model::{Now, Timestamp};
 
@@ -12,8 +13,9 @@ pub(crate) const SECOND: Micros = 1_000_000;
 /// One millisecond of the world.
 pub(crate) const MILLISECOND: Micros = 1000;
 
-/// How much a host's clock may run fast or slow, parts in a million. `proto::claiming::lease_margin` allows for two clocks that
-/// differ by one part in fifty, and for the kill, of which the world's launchers leave a part.
+/// How much a host's clock may run fast or slow, parts in a million.
+/// `proto::claiming::lease_margin` allows for two clocks that differ by one part in fifty, and for
+/// the kill, of which the world's launchers leave a part.
 pub(crate) const MAX_DRIFT_PPM: i64 = 9000;
 
 /// Where the hosts' boot clocks stand when the world begins.
@@ -71,7 +73,8 @@ impl HostClock {
         self.uptime_ms = BOOT_MS;
     }
 
-    /// The host is a guest that its hypervisor pauses: its boot clock stands still until then, and the world goes on.
+    /// The host is a guest that its hypervisor pauses: its boot clock stands still until then, and
+    /// the world goes on.
     pub(crate) fn pause(&mut self, from: Micros, until: Micros) {
         self.uptime_ms = self.now(from).boot_ms;
         self.booted = until;

@@ -1,5 +1,5 @@
-//! The names of the simulated world: daemons, links, messages, and what can be on the agenda. No logic but which daemon is at
-//! which end of a link.
+//! The names of the simulated world: daemons, links, messages, and what can be on the agenda. No
+//! logic but which daemon is at which end of a link.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What goes wrong, how often, and when it stops. Each seed draws its own mixture: a world in which everything happens at once
-//! hides what a world with one kind of trouble shows.
+//! What goes wrong, how often, and when it stops. Each seed draws its own mixture: a world in which
+//! everything happens at once hides what a world with one kind of trouble shows.
 
 use proto::claiming::BEAT_EVERY;
 
@@ -9,7 +9,8 @@ use super::life::CrashPoint;
 use super::rng::Rng;
 use super::world::World;
 
-/// What the margin of the shortest lease has left beside the longest kill and two clocks that differ by all that is allowed.
+/// What the margin of the shortest lease has left beside the longest kill and two clocks that
+/// differ by all that is allowed.
 const LONGEST_PAUSE: Micros = 1500 * MILLISECOND;
 
 #[derive(Debug)]
@@ -34,7 +35,8 @@ enum Kind {
     Break,
     /// Nothing passes one way.
     OneWay,
-    /// First nothing reaches the listener, then nothing the dialer: what the one said last is heard long after the other was.
+    /// First nothing reaches the listener, then nothing the dialer: what the one said last is heard
+    /// long after the other was.
     Lopsided,
     Partition,
     /// A machine is switched off and on again.
@@ -209,7 +211,8 @@ impl World {
         }
     }
 
-    /// A startd's beats still reach the schedd, which echoes them; the echoes come when the beats do not any more.
+    /// A startd's beats still reach the schedd, which echoes them; the echoes come when the beats
+    /// do not any more.
     fn block_lopsided(&mut self) {
         let s = self.some_schedd();
         let link = Link::ScheddStartd(s, self.rng.index(self.machines.len()));
@@ -273,7 +276,8 @@ impl World {
         }
     }
 
-    /// From now on nothing goes wrong anew, and nobody asks for anything new. Partitions end in their time.
+    /// From now on nothing goes wrong anew, and nobody asks for anything new. Partitions end in
+    /// their time.
     pub(crate) fn calm(&mut self) {
         self.note(|| "the faults are over".to_owned());
         self.calm_since = Some(self.now);

@@ -1,6 +1,6 @@
-//! The launcher's world: the processes that really run. It stands in for the launcher with its keepers: it executes, enforces
-//! leases, kills what ignores SIGTERM, and survives launcher and startd; only a reboot ends it. What really happens is told to
-//! the oracle.
+//! The launcher's world: the processes that really run. It stands in for the launcher with its
+//! keepers: it executes, enforces leases, kills what ignores SIGTERM, and survives launcher and
+//! startd; only a reboot ends it. What really happens is told to the oracle.
 
 use classad::{ClassAd, Env};
 use model::{
@@ -15,8 +15,8 @@ use super::rng::Rng;
 use super::workload::{SIM_END, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::world::World;
 
-/// The longest that SIGKILL takes on a busy machine. `proto::claiming::lease_margin` allows for ten seconds, of which two clocks
-/// that differ by all that is allowed use a little.
+/// The longest that SIGKILL takes on a busy machine. `proto::claiming::lease_margin` allows for ten
+/// seconds, of which two clocks that differ by all that is allowed use a little.
 const LONGEST_KILL: Micros = 8 * SECOND;
 
 /// Percent of the starts that the launcher refuses (too many runs).
@@ -251,7 +251,8 @@ impl World {
         self.put_fate(m, key, at, Fate::End { end, by_itself: false, usage });
     }
 
-    /// The process that watches over a run is killed, and with it all that is known of the run's end.
+    /// The process that watches over a run is killed, and with it all that is known of the run's
+    /// end.
     pub(crate) fn lose_keeper(&mut self, m: usize, key: RunKey) {
         self.note(|| format!("machine{m} loses the keeper of {key}"));
         self.kill_process(m, key, RunEnd::Lost { reason: "its keeper was killed".to_owned() });

@@ -1,5 +1,5 @@
-//! Processes: they start, wake, and die at any moment. What a daemon does when it starts, and what it loses when it dies, is in
-//! the daemon's own file.
+//! Processes: they start, wake, and die at any moment. What a daemon does when it starts, and what
+//! it loses when it dies, is in the daemon's own file.
 
 use super::clock::{HostClock, MILLISECOND, Micros, SECOND};
 use super::event::{ConnId, Daemon, Event, Side};

@@ -1,5 +1,5 @@
-//! What the daemons' shells do with connections: open them, open them again, say and hear things over them, and tell the cores
-//! when they come and go.
+//! What the daemons' shells do with connections: open them, open them again, say and hear things
+//! over them, and tell the cores when they come and go.
 
 use model::ScheddName;
 use startd::core::FromLauncher;

@@ -1,4 +1,5 @@
-//! A simulated machine: what it has, its clock, what survives its startd, and the processes that its launcher keeps.
+//! A simulated machine: what it has, its clock, what survives its startd, and the processes that
+//! its launcher keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The negotiator: its core, its accounts at rest, and what its shell does. Nothing else of it survives a restart.
+//! The negotiator: its core, its accounts at rest, and what its shell does. Nothing else of it
+//! survives a restart.
 
 use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse};
 

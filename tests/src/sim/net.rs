@@ -1,5 +1,6 @@
-//! Connections between daemons: which are open, how long a message is under way, what a break loses. On one connection messages
-//! arrive in order, unless the link is chaotic. Decides when and whether something arrives; what it means there is not known here.
+//! Connections between daemons: which are open, how long a message is under way, what a break
+//! loses. On one connection messages arrive in order, unless the link is chaotic. Decides when and
+//! whether something arrives; what it means there is not known here.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,8 @@ const CHAOS_DELAY: Micros = 4 * SECOND;
 /// Percent of the messages of a chaotic link that are much delayed, and that arrive twice.
 const CHAOS_PERCENT: u64 = 15;
 
-/// The waits before the first, second, ... attempt to connect in a row; as the daemons' shells have them.
+/// The waits before the first, second, ... attempt to connect in a row; as the daemons' shells have
+/// them.
 const BACK_OFF: [Micros; 5] =
     [5 * MILLISECOND, 50 * MILLISECOND, 200 * MILLISECOND, 500 * MILLISECOND, SECOND];
 
@@ -142,7 +144,8 @@ impl Net {
         arrivals
     }
 
-    /// The process at that end closes the connection, or dies. When the other end hears of it, if it does not know already.
+    /// The process at that end closes the connection, or dies. When the other end hears of it, if
+    /// it does not know already.
     pub(crate) fn close(
         &mut self,
         rng: &mut Rng,
@@ -155,7 +158,8 @@ impl Net {
         self.cut(rng, now, id, side.other())
     }
 
-    /// What is under way to that end is lost from some moment on, and the end hears then that the connection is closed.
+    /// What is under way to that end is lost from some moment on, and the end hears then that the
+    /// connection is closed.
     pub(crate) fn cut(
         &mut self,
         rng: &mut Rng,

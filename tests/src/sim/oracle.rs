@@ -1,5 +1,6 @@
-//! What is true, seen from outside: what really executed, what the durable record says, what was promised to users. It believes
-//! no core; each rule here is one of the promises of docs/ARCHITECTURE.md.
+//! What is true, seen from outside: what really executed, what the durable record says, what was
+//! promised to users. It believes no core; each rule here is one of the promises of
+//! docs/ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -117,7 +118,8 @@ impl Oracle {
         self.files.may_start(machine, start)
     }
 
-    /// A program is executed. It must be the job's only one, authorised by the record, and fit its machine.
+    /// A program is executed. It must be the job's only one, authorised by the record, and fit its
+    /// machine.
     pub(crate) fn executed(
         &mut self,
         machine: usize,
@@ -169,7 +171,8 @@ impl Oracle {
         exceeded.map_or(Ok(()), |sum| Err(format!("all that runs uses {sum} of its limit")))
     }
 
-    /// Jobs run beside the schedd if they were submitted so, on its machine and on nothing of it, and no others do.
+    /// Jobs run beside the schedd if they were submitted so, on its machine and on nothing of it,
+    /// and no others do.
     fn is_where_it_belongs(&self, machine: usize, start: &StartProcess) -> Result<(), String> {
         let submitted = self.universe(start.run.job);
         let beside = submitted.is_beside();
@@ -345,7 +348,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// The jobs that had not come into the queue are the last of the cluster; nothing can have happened to them.
+    /// The jobs that had not come into the queue are the last of the cluster; nothing can have
+    /// happened to them.
     fn factory_ended(&mut self, id: ClusterId, never: u32) -> Result<(), String> {
         let cluster = self.clusters.get_mut(&id);
         let cluster = cluster.ok_or_else(|| format!("factory {id} ended and never was"))?;
@@ -414,7 +418,8 @@ impl Oracle {
         }
     }
 
-    /// A run is recorded as over: nothing of it lives, and if it is said to have ended by itself, it has, in that way.
+    /// A run is recorded as over: nothing of it lives, and if it is said to have ended by itself,
+    /// it has, in that way.
     fn run_over(&self, run: RunId, end: &RunEnd) -> Result<(), String> {
         if self.live.contains(&run) {
             return Err(format!("run {run} is recorded as over ({end:?}) and lives"));
@@ -538,7 +543,8 @@ impl Oracle {
                     let said = recorded
                         .iter()
                         .any(|entry| entry.seq <= last && shows(&entry.what, job, action));
-                    // A removed or completed job that stayed in the queue leaves it without an entry of the record.
+                    // A removed or completed job that stayed in the queue leaves it without an
+                    // entry of the record.
                     let left = self.jobs.get(&job).is_some_and(|life| life.left);
                     let removed = left && matches!(action, Action::Remove { .. });
                     if !(said || removed) {

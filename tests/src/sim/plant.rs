@@ -1,5 +1,5 @@
-//! Bugs planted on purpose, to show that the simulator catches them: around the cores (what a shell could do wrong), and inside
-//! them (`model::planted`).
+//! Bugs planted on purpose, to show that the simulator catches them: around the cores (what a shell
+//! could do wrong), and inside them (`model::planted`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,8 @@ use model::planted::Bug;
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
-    /// A closed connection is taken for the end of the runs behind it, so a second run is authorised while the first lives.
+    /// A closed connection is taken for the end of the runs behind it, so a second run is
+    /// authorised while the first lives.
     TwoRuns,
     /// Of the clusters of one transaction the last is not written.
     LostSubmit,
@@ -17,11 +18,14 @@ pub enum Plant {
     SlotNeverFreed,
     /// Clients are answered before the transaction.
     AnswerBeforeCommit,
-    /// A job's leaving the queue is recorded and not written, so that a restart finds it there and ends it again.
+    /// A job's leaving the queue is recorded and not written, so that a restart finds it there and
+    /// ends it again.
     FinalTwice,
-    /// An accident that nothing mends yet: an older copy of the queue is put back, and nothing tells it from the present.
+    /// An accident that nothing mends yet: an older copy of the queue is put back, and nothing
+    /// tells it from the present.
     OlderQueue,
-    /// Another: a guest is paused for longer than the margin of a lease, and goes on as if no time had passed.
+    /// Another: a guest is paused for longer than the margin of a lease, and goes on as if no time
+    /// had passed.
     PausedGuest,
     /// One of a core's own.
     Inside(Bug),

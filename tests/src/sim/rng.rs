@@ -1,6 +1,8 @@
-//! The one source of chance of a simulation: SplitMix64. The same seed gives the same world on every machine.
+//! The one source of chance of a simulation: SplitMix64. The same seed gives the same world on
+//! every machine.
 
-/// A small deterministic generator (Steele, Lea and Flood: "Fast splittable pseudorandom number generators", 2014).
+/// A small deterministic generator (Steele, Lea and Flood: "Fast splittable pseudorandom number
+/// generators", 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
     state: u64,

@@ -1,4 +1,5 @@
-//! Runs one seed from its first event to the last: so many steps with faults, then without until all is done.
+//! Runs one seed from its first event to the last: so many steps with faults, then without until
+//! all is done.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +23,8 @@ pub struct Options {
     pub steps: u64,
     /// A bug to plant.
     pub plant: Option<Plant>,
-    /// The directed world of this bug, whether it is planted or not; chance directs the world of a bug that has none.
+    /// The directed world of this bug, whether it is planted or not; chance directs the world of a
+    /// bug that has none.
     pub directed: Option<Plant>,
     /// Whether to print what happens.
     pub trace: bool,
@@ -66,7 +68,8 @@ pub struct Failed {
 ///
 /// # Errors
 ///
-/// If anything was wrong: a rule of the oracle, a check of a core, a panic, or something that never ended.
+/// If anything was wrong: a rule of the oracle, a check of a core, a panic, or something that never
+/// ended.
 pub fn run_seed(seed: u64, options: Options) -> Result<Passed, Box<Failed>> {
     model::planted::plant(match options.plant {
         Some(Plant::Inside(bug)) => Some(bug),
@@ -127,7 +130,8 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl World {
-    /// Without faults no run may come to nothing but by a user's doing, and no job may end in a lost run.
+    /// Without faults no run may come to nothing but by a user's doing, and no job may end in a
+    /// lost run.
     fn nothing_was_lost(&self) -> Result<(), String> {
         for (job, state) in self.oracle.jobs() {
             if let JobState::Completed {

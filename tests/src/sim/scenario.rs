@@ -1,6 +1,7 @@
-//! Directed worlds: for each planted bug, what has to happen for its rule to be broken, step by step. Chance still draws how long
-//! messages, commits and kills take, so that a scenario is a family of worlds; what users and faults do is written here and does
-//! not depend on the workload of the day.
+//! Directed worlds: for each planted bug, what has to happen for its rule to be broken, step by
+//! step. Chance still draws how long messages, commits and kills take, so that a scenario is a
+//! family of worlds; what users and faults do is written here and does not depend on the workload
+//! of the day.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use super::world::World;
 /// How often a step looks whether its time has come.
 const LOOK_EVERY: Micros = 20 * MILLISECOND;
 
-/// How long a step waits for it: what has not come then was stopped by the bug, and the end of the world says by what.
+/// How long a step waits for it: what has not come then was stopped by the bug, and the end of the
+/// world says by what.
 const PATIENCE: Micros = 300 * SECOND;
 
 /// Longer than any world lasts.
@@ -64,7 +66,8 @@ enum Deed {
     Pause(Micros),
     /// The first machine is off for some seconds.
     Reboot,
-    /// Nothing reaches these ends of the first machine's link to the schedd for so long; the connection survives.
+    /// Nothing reaches these ends of the first machine's link to the schedd for so long; the
+    /// connection survives.
     Block(&'static [Side], Micros),
     /// The same, and the connection does not.
     Cut(Micros),

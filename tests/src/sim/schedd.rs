@@ -1,5 +1,5 @@
-//! The schedd: its core, its store, and what its shell does: one batch at a time, first the transaction, then effects and answers.
-//! It dies anywhere in between.
+//! The schedd: its core, its store, and what its shell does: one batch at a time, first the
+//! transaction, then effects and answers. It dies anywhere in between.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -168,7 +168,8 @@ impl World {
         self.wake_by_clock(Daemon::Schedd(s), deadline);
     }
 
-    /// The process is gone: a transaction that was under way is written or not, and every user loses the connection.
+    /// The process is gone: a transaction that was under way is written or not, and every user
+    /// loses the connection.
     pub(crate) fn schedd_died(&mut self, s: usize) {
         if let Some(pending) = self.schedds[s].pending.take()
             && self.rng.percent(50)
@@ -459,8 +460,9 @@ fn is_forced_removal(input: &Input) -> bool {
     }
 }
 
-/// Whether a restart would find what is live. The next number may be ahead of what is stored, by numbers that were only reserved;
-/// and the class of a claim is a hint, made again when the negotiator names other attributes.
+/// Whether a restart would find what is live. The next number may be ahead of what is stored, by
+/// numbers that were only reserved; and the class of a claim is a hint, made again when the
+/// negotiator names other attributes.
 fn compare(stored: Rows, live: Rows) -> Result<(), String> {
     let class_free = |mut claim: ClaimRecord| {
         claim.class_key = "".into();

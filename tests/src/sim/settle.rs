@@ -1,4 +1,5 @@
-//! Liveness: once the faults are over, everything must come to its end within a bound. Says what has not.
+//! Liveness: once the faults are over, everything must come to its end within a bound. Says what
+//! has not.
 
 use classad::{Env, requirements_hold};
 use model::{JobId, JobState, Now, attr};
@@ -12,8 +13,8 @@ use super::world::World;
 /// How often it is looked whether all is done.
 const LOOK_EVERY: Micros = 2 * SECOND;
 
-/// In what time all must be done: the longest jobs of all users one after the other on one slot, every lease, and the longest
-/// back-off. Far more than is ever needed; what is stuck stays stuck.
+/// In what time all must be done: the longest jobs of all users one after the other on one slot,
+/// every lease, and the longest back-off. Far more than is ever needed; what is stuck stays stuck.
 const BOUND: Micros = 3 * 3600 * SECOND;
 
 impl World {

@@ -1,5 +1,5 @@
-//! A startd: its core, its journal, and what its shell does. The journal is replayed at a restart, of the same boot only, and its
-//! last record may be torn.
+//! A startd: its core, its journal, and what its shell does. The journal is replayed at a restart,
+//! of the same boot only, and its last record may be torn.
 
 use model::{Now, RunEnd};
 use proto::matchmaking::FromMachine;
@@ -15,7 +15,8 @@ use super::rng::Rng;
 use super::workload;
 use super::world::World;
 
-/// How often a startd measures its machine: rarely, so that the core alone must see to it that its ad does not expire.
+/// How often a startd measures its machine: rarely, so that the core alone must see to it that its
+/// ad does not expire.
 const MEASURE_EVERY: Micros = 1300 * SECOND;
 
 /// One of so many batches is compared with a replay of the journal.
@@ -342,7 +343,8 @@ impl World {
 }
 
 impl super::machine::Machine {
-    /// The planted bug: the end of a run that was killed is not noticed. Whether the whole message is to be dropped.
+    /// The planted bug: the end of a run that was killed is not noticed. Whether the whole message
+    /// is to be dropped.
     fn hides_end(&self, input: &mut Input) -> bool {
         use model::{ProgramEnd::Signaled, RunEnd::Program};
         use startd::core::LauncherState;

@@ -1,5 +1,6 @@
-//! What survives the schedd: rows as the real store keeps them, written and read back through serde, in memory. Stands in for
-//! SQLite, so a commit is all or nothing; knows no rules about jobs but that a row is in one place.
+//! What survives the schedd: rows as the real store keeps them, written and read back through
+//! serde, in memory. Stands in for SQLite, so a commit is all or nothing; knows no rules about jobs
+//! but that a row is in one place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ struct StoredCluster {
     body: Option<String>,
 }
 
-/// Where the jobs of a cluster are: in its row as untouched or to come later, in rows of the queue, in rows of the history.
+/// Where the jobs of a cluster are: in its row as untouched or to come later, in rows of the queue,
+/// in rows of the history.
 #[derive(Debug)]
 pub(crate) struct Census {
     pub(crate) untouched: u32,

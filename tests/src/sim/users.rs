@@ -1,5 +1,5 @@
-//! The users: they submit, hold, release, remove, vacate, look, lose answers, ask again, and give up. Each submission is theirs
-//! until its answer came: then the oracle holds the schedd to it.
+//! The users: they submit, hold, release, remove, vacate, look, lose answers, ask again, and give
+//! up. Each submission is theirs until its answer came: then the oracle holds the schedd to it.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,8 @@ use super::world::World;
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 
-/// The most submissions of a world: what its machines can work off in the time that is given for it.
+/// The most submissions of a world: what its machines can work off in the time that is given for
+/// it.
 const MAX_SUBMISSIONS: usize = 30;
 
 /// Percent of the answers that their users do not see, because the command was interrupted.
@@ -199,7 +200,8 @@ impl World {
         );
     }
 
-    /// A process of some run says something of its job: of the present run, or of one that it has outlived.
+    /// A process of some run says something of its job: of the present run, or of one that it has
+    /// outlived.
     fn job_calls(&mut self) {
         let present = |(job, state): (JobId, &JobState)| Some((job, state.running()?.attempt));
         let runs: Vec<_> = self.oracle.jobs().filter_map(present).collect();

@@ -1,5 +1,5 @@
-//! What is drawn for a world: its machines, and the submissions of its users: mixed requests, ranks, priorities, leases,
-//! behaviours, and requirements that no machine meets.
+//! What is drawn for a world: its machines, and the submissions of its users: mixed requests,
+//! ranks, priorities, leases, behaviours, and requirements that no machine meets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use super::rng::Rng;
 /// For how long a job runs when it is left alone, milliseconds.
 pub(crate) const SIM_RUN_MS: &str = "SimRunMs";
 
-/// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that fails), `pre` or `post` (the script that fails).
+/// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that
+/// fails), `pre` or `post` (the script that fails).
 pub(crate) const SIM_END: &str = "SimEnd";
 
 /// How long its files take at least, each way, milliseconds.

@@ -1,5 +1,5 @@
-//! The simulated world: every daemon, link, process, user and clock, and the agenda of what happens next. Hands each event to
-//! the file that knows what follows; decides nothing itself.
+//! The simulated world: every daemon, link, process, user and clock, and the agenda of what happens
+//! next. Hands each event to the file that knows what follows; decides nothing itself.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -1,8 +1,10 @@
-//! Who imports whom among the files of a crate: how many arrows there are, how many go up between the rooms of a core, and how
-//! large the largest circle is. `xtask/tidy-arrows.txt` keeps today's numbers, and they may only shrink.
+//! Who imports whom among the files of a crate: how many arrows there are, how many go up between
+//! the rooms of a core, and how large the largest circle is. `xtask/tidy-arrows.txt` keeps today's
+//! numbers, and they may only shrink.
 //!
-//! An arrow leads from a file to the file that holds what it names: through re-exports, which make none themselves. Tests make
-//! none. What the compiler resolves by inference (a method of a type that is never named) is not seen.
+//! An arrow leads from a file to the file that holds what it names: through re-exports, which make
+//! none themselves. Tests make none. What the compiler resolves by inference (a method of a type
+//! that is never named) is not seen.
 
 mod code;
 mod tree;
@@ -20,8 +22,9 @@ use tree::{Module, Tree};
 
 const TABLE: &str = "xtask/tidy-arrows.txt";
 
-/// The rooms of a core from the ground up: a file of one room imports from its own and from those below. What lies in the core
-/// itself and is not named here is the roof. A core without folders has no rooms.
+/// The rooms of a core from the ground up: a file of one room imports from its own and from those
+/// below. What lies in the core itself and is not named here is the roof. A core without folders
+/// has no rooms.
 const ROOMS: &[(&str, &[&str])] =
     &[("schedd", &["words", "state", "ads", "policy", "runs", "time", "users", "told"])];
 

@@ -1,5 +1,5 @@
-//! An attribute of an ad is spelt once: what `model::attr` names is written as its constant, and an attribute that two crates
-//! write is named there. Test code spells what it expects.
+//! An attribute of an ad is spelt once: what `model::attr` names is written as its constant, and an
+//! attribute that two crates write is named there. Test code spells what it expects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +18,8 @@ const WITHOUT_MODEL: &[&str] = &[
     "tests/src/classad_oracle",
 ];
 
-/// Names of attributes that are words of other kinds too (a table's head, a state, a type of ad, a device's name): they are
-/// refused only where an ad is asked for them.
+/// Names of attributes that are words of other kinds too (a table's head, a state, a type of ad, a
+/// device's name): they are refused only where an ad is asked for them.
 const ALSO_WORDS: &[&str] = &[
     "Activity",
     "Args",
@@ -101,7 +101,8 @@ fn names(sources: &[Source]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The string literals that could be an attribute's name: line, what stands before it on the line, and the text.
+/// The string literals that could be an attribute's name: line, what stands before it on the line,
+/// and the text.
 fn literals(code: &str) -> Vec<(usize, String, String)> {
     let mut found = Vec::new();
     for (n, line) in code.lines().enumerate() {

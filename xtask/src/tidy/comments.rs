@@ -1,5 +1,5 @@
-//! Rules about comments: none is wider than code may be, none says nothing, and what is public at the top of a file says what it
-//! is.
+//! Rules about comments: none is wider than code may be, none says nothing, and what is public at
+//! the top of a file says what it is.
 
 use super::arrows::without_tests;
 use super::source::Source;
@@ -11,15 +11,21 @@ const FEW_WORDS: usize = 2;
 const NEEDS_ONE: &[&str] =
     &["pub fn ", "pub async fn ", "pub const fn ", "pub struct ", "pub enum ", "pub trait "];
 
-/// Checks every file; `width` is what rustfmt.toml gives code, where comments are held to it.
-pub(super) fn check(sources: &[Source], width: Option<usize>) -> Vec<String> {
+/// Checks every file; `width` is what rustfmt.toml gives code.
+pub(super) fn check(sources: &[Source], width: usize) -> Vec<String> {
     let mut violations = Vec::new();
     for source in sources {
-        violations.extend(width.into_iter().flat_map(|width| wide(source, width)));
+        violations.extend(wide(source, width));
         violations.extend(empty(source));
         violations.extend(missing(source));
     }
     violations
+}
+
+/// The width that rustfmt.toml gives code.
+pub(super) fn width(rustfmt: &str) -> Option<usize> {
+    let line = rustfmt.lines().find(|line| line.starts_with("max_width"))?;
+    line.split_once('=')?.1.trim().parse().ok()
 }
 
 fn wide(source: &Source, width: usize) -> Vec<String> {
@@ -122,7 +128,7 @@ mod tests {
 
     fn violations(text: &str) -> usize {
         let source = Source { path: "crates/a/src/b.rs".to_owned(), text: text.to_owned() };
-        check(&[source], Some(40)).len()
+        check(&[source], 40).len()
     }
 
     #[test]
@@ -134,6 +140,12 @@ mod tests {
         assert_eq!(violations(&format!("//! | {} |\n", words.repeat(2))), 0);
         assert_eq!(violations(&format!("// see https://{}\n", "x".repeat(40))), 0);
         assert_eq!(violations(&format!("/// ```text\n/// {}\n/// ```\n", words.repeat(2))), 0);
+    }
+
+    #[test]
+    fn the_width_is_what_rustfmt_is_told() {
+        assert_eq!(width("edition = \"2024\"\nmax_width = 100\n"), Some(100));
+        assert_eq!(width("edition = \"2024\"\n"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Dependencies point one way (design: `classad <- model <- {jobspec, proto}`; no daemon depends on a daemon), and each heavy
-//! library has one home. Read from `cargo metadata`, so what is checked is what is linked.
+//! Dependencies point one way (design: `classad <- model <- {jobspec, proto}`; no daemon depends on
+//! a daemon), and each heavy library has one home. Read from `cargo metadata`, so what is checked
+//! is what is linked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,7 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
-/// Which of our crates each of our crates may use. A crate that is not named here is refused until it is.
+/// Which of our crates each of our crates may use. A crate that is not named here is refused until
+/// it is.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("classad", &[]),
     ("model", &["classad"]),
@@ -64,7 +66,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("libc", &["launcher", "updraft-tests"]),
 ];
 
-/// Crates that must not reach these libraries, even through others: what makes "no IO" a fact and not a habit.
+/// Crates that must not reach these libraries, even through others: what makes "no IO" a fact and
+/// not a habit.
 const PURE: &[&str] = &["classad", "model", "jobspec"];
 const IMPURE: &[&str] = &["tokio", "sqlx", "nix", "rustls"];
 

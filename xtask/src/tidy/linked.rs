@@ -1,9 +1,9 @@
-//! What may be linked: the rules of `deny.toml` (licenses, sources, bans), checked on what `cargo metadata` resolves, and
-//! dependencies that nobody names in his code.
+//! What may be linked: the rules of `deny.toml` (licenses, sources, bans), checked on what `cargo
+//! metadata` resolves, and dependencies that nobody names in his code.
 //!
-//! These are the rules of `cargo deny check bans licenses sources`, without three minutes to build it (ADR 0020). Advisories need a
-//! database from the network: `cargo deny check advisories` is for a maintainer. How a license's text compares with its name is
-//! not looked at.
+//! These are the rules of `cargo deny check bans licenses sources`, without three minutes to build
+//! it (ADR 0020). Advisories need a database from the network: `cargo deny check advisories` is for
+//! a maintainer. How a license's text compares with its name is not looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

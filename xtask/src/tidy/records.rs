@@ -1,5 +1,5 @@
-//! The decisions in `docs/adr`: each has a number of its own and a line in the index, and each number that is missing is explained
-//! there.
+//! The decisions in `docs/adr`: each has a number of its own and a line in the index, and each
+//! number that is missing is explained there.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,6 @@
-//! Functions fit a screen, files fit a mind: 70 and 800 lines. What is larger today stands in `xtask/tidy-exceptions.txt` with
-//! its size and may only shrink: a file or function that grew, or an entry that is no longer needed, is a violation.
+//! Functions fit a screen, files fit a mind: 70 and 800 lines. What is larger today stands in
+//! `xtask/tidy-exceptions.txt` with its size and may only shrink: a file or function that grew, or
+//! an entry that is no longer needed, is a violation.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +39,8 @@ fn measure(sources: &[Source]) -> BTreeMap<String, usize> {
     large
 }
 
-/// The functions of a file with their lengths, by indentation: rustfmt closes a function where its `fn` began.
+/// The functions of a file with their lengths, by indentation: rustfmt closes a function where its
+/// `fn` began.
 fn functions(code: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     let mut open: Option<(String, usize, usize)> = None;

@@ -1,8 +1,10 @@
-//! Rules about the text of a file: its head, the purity of cores, where `unsafe` may stand, names that say nothing.
+//! Rules about the text of a file: its head, the purity of cores, where `unsafe` may stand, names
+//! that say nothing.
 
 use super::source::Source;
 
-/// Words that a core must not contain: IO, clocks, randomness, tasks. `clippy.toml` bans the calls; this bans the imports too.
+/// Words that a core must not contain: IO, clocks, randomness, tasks. `clippy.toml` bans the calls;
+/// this bans the imports too.
 const NOT_IN_A_CORE: &[&str] = &[
     "tokio",
     "sqlx",
@@ -45,8 +47,8 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
     violations
 }
 
-/// What changes a core is its `apply`: everything else in `impl Core` that takes `&mut self` is visible in the core only, so that the
-/// compiler lets no shell call it.
+/// What changes a core is its `apply`: everything else in `impl Core` that takes `&mut self` is
+/// visible in the core only, so that the compiler lets no shell call it.
 fn one_mutator(source: &Source) -> Vec<String> {
     if !is_core(source) {
         return Vec::new();

@@ -1,16 +1,19 @@
 //! Where the attributes that an expression reads stand in ads of one shape.
 //!
-//! The ads of a pool have few shapes, and ads in a table share them; so a name is looked up once per shape and not once per ad.
+//! The ads of a pool have few shapes, and ads in a table share them; so a name is looked up once
+//! per shape and not once per ad.
 
 use std::sync::Arc;
 
 use crate::ad::Shape;
 use crate::{AttrName, ClassAd, Expr, Value};
 
-/// Shapes remembered: more than the sorts of machines that take turns in a pool, and few enough to search.
+/// Shapes remembered: more than the sorts of machines that take turns in a pool, and few enough to
+/// search.
 const MAX_LAYOUTS: usize = 8;
 
-/// Attributes of an ad that are looked at before the evaluation begins. Most expressions name fewer.
+/// Attributes of an ad that are looked at before the evaluation begins. Most expressions name
+/// fewer.
 const MAX_GATHERED: usize = 12;
 
 /// The shapes seen last.
@@ -34,8 +37,9 @@ struct Layout {
 pub(crate) struct Places<'p> {
     ad: &'p ClassAd,
     names: &'p [AttrName],
-    /// The first of the attributes. They are all looked at before any of them is needed, because an ad is seldom in the
-    /// processor's cache: so memory is waited for once, and not once for each attribute.
+    /// The first of the attributes. They are all looked at before any of them is needed, because an
+    /// ad is seldom in the processor's cache: so memory is waited for once, and not once for each
+    /// attribute.
     gathered: [Option<&'p Value>; MAX_GATHERED],
 }
 

@@ -1,8 +1,9 @@
 //! One expression of one ad, prepared once and asked of other ads one after the other.
 //!
-//! What the ad decides alone is a constant, names of the other ad are places in its list of expressions (see `layout`), and
-//! values are compared where they are stored. What is neither an operator nor such a name is left to the evaluator, so the
-//! values are the evaluator's own, type and all. (`flatten` keeps only the truth, and so is not used here.)
+//! What the ad decides alone is a constant, names of the other ad are places in its list of
+//! expressions (see `layout`), and values are compared where they are stored. What is neither an
+//! operator nor such a name is left to the evaluator, so the values are the evaluator's own, type
+//! and all. (`flatten` keeps only the truth, and so is not used here.)
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -14,18 +15,21 @@ use crate::expr::{BinaryOp, Node, OpKind, RefScope, UnaryOp, is_special, scope_o
 use crate::flatten::local_value;
 use crate::{AttrName, ClassAd, Expr, Value};
 
-/// Parts nested deeper are left to the evaluator, which minds the stack. What people write nests less than ten levels.
+/// Parts nested deeper are left to the evaluator, which minds the stack. What people write nests
+/// less than ten levels.
 const MAX_COMPILED_DEPTH: u32 = 64;
 
-/// A longer expression is left to the evaluator as a whole, which counts its steps. A long Requirements has a hundred parts.
+/// A longer expression is left to the evaluator as a whole, which counts its steps. A long
+/// Requirements has a hundred parts.
 const MAX_COMPILED_PARTS: usize = 10_000;
 
-/// Ads whose attributes are looked at before the first of them is evaluated: as many as a processor waits for at once.
+/// Ads whose attributes are looked at before the first of them is evaluated: as many as a processor
+/// waits for at once.
 const BLOCK_ADS: usize = 8;
 
-/// An expression of one ad, to be evaluated against one ad after the other, several times faster than by
-/// [`ClassAd::eval_expr`] and with the same values. Only the limits of an evaluation are more generous: what the ad decides
-/// alone is paid for once, when it is compiled.
+/// An expression of one ad, to be evaluated against one ad after the other, several times faster
+/// than by [`ClassAd::eval_expr`] and with the same values. Only the limits of an evaluation are
+/// more generous: what the ad decides alone is paid for once, when it is compiled.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,8 +60,9 @@ impl CompiledExpr {
         self.program.eval(&places)
     }
 
-    /// Calls `each` with the value in a match with each of the ads, in their order. Much faster than one by one where the
-    /// ads do not fit the processor's cache: several are waited for at once.
+    /// Calls `each` with the value in a match with each of the ads, in their order. Much faster
+    /// than one by one where the ads do not fit the processor's cache: several are waited for at
+    /// once.
     pub fn eval_each<'t>(
         &mut self,
         targets: impl IntoIterator<Item = &'t ClassAd>,
@@ -101,8 +106,8 @@ enum Part {
     Column(usize, u32),
     /// A comparison, or a test of identity.
     Compare(Box<Compared>),
-    /// A comparison of an attribute of the other ad, by number, with a constant, as nearly all are: quick for values of the
-    /// constant's type.
+    /// A comparison of an attribute of the other ad, by number, with a constant, as nearly all are:
+    /// quick for values of the constant's type.
     Test(usize, Test, Box<Compared>),
     /// `a && b && c`, or the same of `||`: two operands or more.
     Logic(BinaryOp, Box<[Part]>),
@@ -167,7 +172,8 @@ impl Program {
     }
 }
 
-/// One evaluation. What is left to the evaluator is left to the same one, which counts steps and random numbers.
+/// One evaluation. What is left to the evaluator is left to the same one, which counts steps and
+/// random numbers.
 struct Run<'r> {
     program: &'r Program,
     places: &'r Places<'r>,
@@ -214,7 +220,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The value as a condition. What has no other use, comparisons and logic, is never made into a value.
+    /// The value as a condition. What has no other use, comparisons and logic, is never made into a
+    /// value.
     fn truth(&mut self, part: &'r Part) -> Truth {
         match part {
             Part::Compare(compared) => self.compare(compared),
@@ -309,7 +316,8 @@ struct Compiler<'c> {
 }
 
 impl Compiler<'_> {
-    /// `depth` is how many levels of the expression are around this one, as the evaluator counts them.
+    /// `depth` is how many levels of the expression are around this one, as the evaluator counts
+    /// them.
     fn compile(&mut self, expr: &Expr, depth: u32) -> Part {
         let Some(node) = expr.node() else {
             return expr.as_literal().map_or_else(

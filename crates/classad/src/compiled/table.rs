@@ -8,7 +8,8 @@ use crate::compiled::{CompiledRequirements, RowSet};
 use crate::expr::{Expr, Repr};
 use crate::{AttrName, ClassAd, Value};
 
-/// Shapes and values remembered for sharing; a pool has a few hundred of either. Beyond that, ads are stored as they come.
+/// Shapes and values remembered for sharing; a pool has a few hundred of either. Beyond that, ads
+/// are stored as they come.
 const MAX_SHARED: usize = 1 << 16;
 
 /// Many ads of one sort, with the attributes that Requirements ask for in columns.
@@ -44,7 +45,8 @@ pub(crate) enum Kind {
     Expression,
 }
 
-/// The different strings of all columns, numbered; those that differ only in case share their second number.
+/// The different strings of all columns, numbered; those that differ only in case share their
+/// second number.
 #[derive(Default)]
 pub(crate) struct Strings {
     exact: BTreeMap<Arc<str>, u32>,
@@ -130,7 +132,8 @@ impl MachineTable {
         RowSet::from_fn(self.rows.len(), |row| self.rows[row].is_some())
     }
 
-    /// Makes the columns that the Requirements ask for. Without them its answers are the same, only slower.
+    /// Makes the columns that the Requirements ask for. Without them its answers are the same, only
+    /// slower.
     pub fn prepare(&mut self, requirements: &CompiledRequirements) {
         for name in requirements.columns() {
             if !self.columns.contains_key(name) {
@@ -157,7 +160,8 @@ impl MachineTable {
         }
     }
 
-    /// The same ad, with its names, strings and expressions shared with the ads that have equal ones.
+    /// The same ad, with its names, strings and expressions shared with the ads that have equal
+    /// ones.
     fn shared(&mut self, mut ad: Arc<ClassAd>) -> Arc<ClassAd> {
         let names: Vec<AttrName> = ad.iter().map(|(name, _)| name.clone()).collect();
         let Some(ad_mut) = Arc::get_mut(&mut ad) else { return ad };

@@ -1,7 +1,7 @@
 //! The evaluator: walks an expression, looks names up, and keeps within its limits.
 //!
-//! Operators on values are in `operators`, functions in `functions`. An evaluation that runs out of steps, memory or
-//! depth has the value `error`.
+//! Operators on values are in `operators`, functions in `functions`. An evaluation that runs out of
+//! steps, memory or depth has the value `error`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,8 @@ use crate::stack::with_room;
 use crate::value::AbsTime;
 use crate::{AttrName, ClassAd, Value};
 
-/// A value while it is being worked with: a list or an ad still knows where its own names are looked up.
+/// A value while it is being worked with: a list or an ad still knows where its own names are
+/// looked up.
 #[derive(Clone, Debug)]
 pub(crate) enum Val {
     Undefined,
@@ -34,7 +35,8 @@ pub(crate) struct Evaluator<'e> {
     pub(crate) env: &'e Env,
     my: &'e ClassAd,
     target: Option<&'e ClassAd>,
-    /// The expressions of the attributes being evaluated, by address: meeting one again is a circle.
+    /// The expressions of the attributes being evaluated, by address: meeting one again is a
+    /// circle.
     in_progress: Vec<usize>,
     depth: u32,
     steps_left: u64,
@@ -74,7 +76,8 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// The value of a part of an expression that `depth` levels are around, whose other parts are evaluated elsewhere.
+    /// The value of a part of an expression that `depth` levels are around, whose other parts are
+    /// evaluated elsewhere.
     pub(crate) fn eval_part(&mut self, part: &Expr, depth: u32) -> Val {
         let outside = std::mem::replace(&mut self.depth, depth);
         let value = self.eval(part, &Scope::My);
@@ -124,8 +127,9 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// An element of a list that a function looks at: a list or an ad belongs where it is written, but names are looked up
-    /// where the function is called. (A subscript looks them up where the list is written.)
+    /// An element of a list that a function looks at: a list or an ad belongs where it is written,
+    /// but names are looked up where the function is called. (A subscript looks them up where the
+    /// list is written.)
     pub(crate) fn eval_element(&mut self, item: &Expr, written: &Scope, called: &Scope) -> Val {
         match item.node() {
             Some(Node::List(_) | Node::Ad(_)) => self.eval(item, written),
@@ -134,7 +138,8 @@ impl<'e> Evaluator<'e> {
     }
 
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope) -> Val {
-        // Comparing literals and literal attributes, which is most of what ads do, needs no copy of either.
+        // Comparing literals and literal attributes, which is most of what ads do, needs no copy of
+        // either.
         if op.precedence() >= 6
             && let Some(left) = self.peek(left, scope)
             && let Some(right) = self.peek(right, scope)
@@ -222,7 +227,8 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// Looks in the scope's ad and then outwards. An attribute is evaluated in the ad where it is found.
+    /// Looks in the scope's ad and then outwards. An attribute is evaluated in the ad where it is
+    /// found.
     fn find(&mut self, name: &AttrName, scope: &Scope) -> Option<Val> {
         let mut level = scope;
         loop {
@@ -246,7 +252,8 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// The expression that an unscoped name stands for, here, further out, or in the other ad, and where it was found.
+    /// The expression that an unscoped name stands for, here, further out, or in the other ad, and
+    /// where it was found.
     pub(crate) fn find_scoped(&self, name: &AttrName, scope: &Scope) -> Option<(Expr, Scope)> {
         self.find_outwards(name, scope).or_else(|| {
             let other = scope.falls_through().then(|| self.other_side(scope))??;
@@ -254,7 +261,8 @@ impl<'e> Evaluator<'e> {
         })
     }
 
-    /// The expression that an unscoped name stands for, here or further out, and where it was found.
+    /// The expression that an unscoped name stands for, here or further out, and where it was
+    /// found.
     pub(crate) fn find_outwards(&self, name: &AttrName, scope: &Scope) -> Option<(Expr, Scope)> {
         let mut level = Some(scope);
         while let Some(at) = level {
@@ -424,7 +432,8 @@ impl<'e> Evaluator<'e> {
         enough
     }
 
-    /// Pays for something about to be created; false once there is no more. Making a byte also takes a little time.
+    /// Pays for something about to be created; false once there is no more. Making a byte also
+    /// takes a little time.
     pub(crate) fn spend_bytes(&mut self, bytes: usize) -> bool {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let enough = self.bytes_left >= bytes;
@@ -509,7 +518,8 @@ impl From<&Value> for Val {
             Value::Real(value) => Val::Real(*value),
             Value::String(text) => Val::String(Arc::clone(text)),
             Value::AbsTime(time) => Val::AbsTime(*time),
-            // HTCondor 25.14: a `relTime("...")` in a text is a real number of seconds when it is evaluated.
+            // HTCondor 25.14: a `relTime("...")` in a text is a real number of seconds when it is
+            // evaluated.
             Value::RelTime(seconds) => Val::Real(*seconds),
             Value::List(items) => Val::List(Arc::clone(items), Scope::My),
             Value::Ad(ad) => Val::Ad(Scope::nested(Arc::clone(ad), Scope::My)),

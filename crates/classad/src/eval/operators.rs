@@ -1,4 +1,5 @@
-//! Operators on values: undefined and error propagation, promotion of types, arithmetic that never panics.
+//! Operators on values: undefined and error propagation, promotion of types, arithmetic that never
+//! panics.
 //!
 //! Follows HTCondor 25.14, which the differential tests compare with case by case.
 
@@ -124,7 +125,8 @@ pub(crate) fn compare(op: BinaryOp, left: &Val, right: &Val) -> Option<bool> {
     Some(holds(op, order))
 }
 
-/// Whether a comparison operator holds for operands in this order; numbers that are not in any order only differ.
+/// Whether a comparison operator holds for operands in this order; numbers that are not in any
+/// order only differ.
 pub(crate) fn holds(op: BinaryOp, order: Option<Ordering>) -> bool {
     match op {
         BinaryOp::Equal | BinaryOp::Is => order == Some(Ordering::Equal),
@@ -211,7 +213,8 @@ pub(crate) fn number(value: &Val) -> Option<f64> {
 fn bitwise(op: BinaryOp, left: &Val, right: &Val) -> Val {
     let (Val::Integer(left), Val::Integer(right)) = (left, right) else { return Val::Error };
     let (left, right) = (*left, *right);
-    // Shift counts beyond the width behave as x86-64 does, where the reference was compiled: modulo 64.
+    // Shift counts beyond the width behave as x86-64 does, where the reference was compiled: modulo
+    // 64.
     let modulo_64 = |count: i64| u32::try_from(count.rem_euclid(64)).unwrap_or(0);
     Val::Integer(match op {
         BinaryOp::BitOr => left | right,

@@ -1,7 +1,8 @@
 //! Where names are looked up.
 //!
-//! A scope is one of the two ads of a match, or an ad nested inside one. An unscoped name is looked for in the ad, then
-//! outwards in the ads around it, and then (from the two outermost ads only) in the other ad of the match.
+//! A scope is one of the two ads of a match, or an ad nested inside one. An unscoped name is looked
+//! for in the ad, then outwards in the ads around it, and then (from the two outermost ads only) in
+//! the other ad of the match.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,8 +22,9 @@ pub(crate) struct Nested {
     pub(crate) ad: Arc<ClassAd>,
     /// The ad around it; `None` for an ad that a function made.
     pub(crate) parent: Option<Scope>,
-    /// Whether names that are not found outwards are looked for in the other ad of the match, as from an outermost ad: so
-    /// it is for the ads that `evalInEachContext` goes through, and what they hold.
+    /// Whether names that are not found outwards are looked for in the other ad of the match, as
+    /// from an outermost ad: so it is for the ads that `evalInEachContext` goes through, and what
+    /// they hold.
     falls_through: bool,
 }
 

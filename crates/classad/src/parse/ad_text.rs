@@ -43,7 +43,8 @@ pub(crate) fn parse_old(text: &str) -> Result<ClassAd, ParseError> {
     Ok(attributes.into_iter().collect())
 }
 
-/// Reads ads in the old syntax with empty lines between them, as `condor_q -long` and `condor_status -long` print them.
+/// Reads ads in the old syntax with empty lines between them, as `condor_q -long` and
+/// `condor_status -long` print them.
 pub(crate) fn parse_ads_old(text: &str) -> Result<Vec<ClassAd>, ParseError> {
     check_length(text)?;
     let mut ads = Vec::new();
@@ -93,7 +94,8 @@ pub(crate) fn old_line(line: &str) -> Result<Option<(AttrName, Expr)>, ParseErro
     Ok(Some((AttrName::from(name.as_ref()), expr)))
 }
 
-/// The name that a line begins with, plain or in quotes, and what follows it; an empty name where there is none.
+/// The name that a line begins with, plain or in quotes, and what follows it; an empty name where
+/// there is none.
 fn name_and_rest(line: &str) -> (Cow<'_, str>, &str) {
     if line.starts_with('\'') {
         let mut lexer = Lexer::new(line, Syntax::New);
@@ -109,7 +111,8 @@ fn name_and_rest(line: &str) -> (Cow<'_, str>, &str) {
     if starts_well { (name.into(), rest) } else { ("".into(), line) }
 }
 
-/// The literals that make up nearly all of an ad, recognised without the parser: whole numbers, plain strings, booleans.
+/// The literals that make up nearly all of an ad, recognised without the parser: whole numbers,
+/// plain strings, booleans.
 fn simple_literal(text: &str) -> Option<Value> {
     let bytes = text.as_bytes();
     match bytes.first()? {

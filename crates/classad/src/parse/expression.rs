@@ -1,6 +1,7 @@
 //! Tokens into expressions: one pass, by precedence.
 //!
-//! Hand-written for speed (docs/adr/0010-classad-parser.md); the language is defined by `grammar/classad.pest`.
+//! Hand-written for speed (docs/adr/0010-classad-parser.md); the language is defined by
+//! `grammar/classad.pest`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -209,8 +210,8 @@ impl<'t> Parser<'t> {
         Ok(Expr::tree(Node::Unary(op, operand)))
     }
 
-    /// `a ?: b` binds tighter than every other operator, and its right side takes no prefix operator: so HTCondor 25.14
-    /// reads it, whatever its manual says.
+    /// `a ?: b` binds tighter than every other operator, and its right side takes no prefix
+    /// operator: so HTCondor 25.14 reads it, whatever its manual says.
     fn elvis(&mut self) -> Result<Expr, ParseError> {
         let mut left = self.postfix()?;
         let mut levels = 0;

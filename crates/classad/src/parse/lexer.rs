@@ -1,7 +1,8 @@
 //! Text into tokens.
 //!
-//! Knows literals, comments, and the two ways to escape a character in a string. Knows nothing of how tokens combine.
-//! `grammar/classad.pest` says the same as this file, readably; `tests/grammar.rs` proves that the two agree.
+//! Knows literals, comments, and the two ways to escape a character in a string. Knows nothing of
+//! how tokens combine. `grammar/classad.pest` says the same as this file, readably;
+//! `tests/grammar.rs` proves that the two agree.
 
 use std::borrow::Cow;
 
@@ -458,8 +459,8 @@ impl<'t> Lexer<'t> {
         Ok(value)
     }
 
-    /// In the old syntax only `\"` (and `\'` in a name) is an escape, and not at the end of a line: there the backslash is the last character
-    /// of the string (`"C:\dir\"`).
+    /// In the old syntax only `\"` (and `\'` in a name) is an escape, and not at the end of a line:
+    /// there the backslash is the last character of the string (`"C:\dir\"`).
     fn string_old(&mut self, quote: u8) -> Result<Cow<'t, str>, ParseError> {
         let start = self.position;
         self.position += 1;

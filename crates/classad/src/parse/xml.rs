@@ -80,7 +80,8 @@ impl<'t> Reader<'t> {
         Ok(unescaped(raw))
     }
 
-    /// The same for a string or a name, in which C's escapes are undone too: so HTCondor 25.14 prints them.
+    /// The same for a string or a name, in which C's escapes are undone too: so HTCondor 25.14
+    /// prints them.
     fn string_until(&mut self, end: &str) -> Result<String, ParseError> {
         let start = self.position;
         let raw = self.text_until(end)?;

@@ -1,7 +1,7 @@
 //! Ads as JSON, as the reference prints it.
 //!
-//! Literals are JSON's own; every other expression is a string `"\/Expr(...)\/"`. The attributes of an ad stand on a line
-//! each, or, for JSON lines, everything on one.
+//! Literals are JSON's own; every other expression is a string `"\/Expr(...)\/"`. The attributes of
+//! an ad stand on a line each, or, for JSON lines, everything on one.
 
 use crate::expr::Node;
 use crate::print::{self, Style};

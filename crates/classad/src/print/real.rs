@@ -1,4 +1,5 @@
-//! Real numbers in the formats of C's `printf`, which the reference prints with and Rust does not have.
+//! Real numbers in the formats of C's `printf`, which the reference prints with and Rust does not
+//! have.
 
 /// `%1.{digits}E`: `1.500000000000000E+00`.
 pub(crate) fn c_exponent(value: f64, digits: usize) -> String {

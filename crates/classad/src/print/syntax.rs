@@ -1,7 +1,8 @@
 //! The two syntaxes of ads and expressions, as the reference prints them.
 //!
-//! Old: `Attr = expr` lines, `=?=`, short reals, only `"` escaped. New: `[ a = 1; b = 2 ]`, `is`, reals with fifteen
-//! decimals and an exponent, C escapes. The nesting of what is printed is bounded by how it was read.
+//! Old: `Attr = expr` lines, `=?=`, short reals, only `"` escaped. New: `[ a = 1; b = 2 ]`, `is`,
+//! reals with fifteen decimals and an exponent, C escapes. The nesting of what is printed is
+//! bounded by how it was read.
 
 use crate::expr::{BinaryOp, Node, UnaryOp};
 use crate::print::{c_exponent, c_general};
@@ -323,8 +324,8 @@ fn escaped(out: &mut String, text: &str, quote: char, style: Style) {
     c_escaped(out, text, Some(quote));
 }
 
-/// The text with C's escapes: of control characters, of the backslash, of the quote it will stand in, and of every byte that is
-/// not ASCII.
+/// The text with C's escapes: of control characters, of the backslash, of the quote it will stand
+/// in, and of every byte that is not ASCII.
 pub(crate) fn c_escaped(out: &mut String, text: &str, quote: Option<char>) {
     for byte in text.bytes() {
         let letter = match byte {

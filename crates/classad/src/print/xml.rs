@@ -1,4 +1,5 @@
-//! Ads as XML, as the reference prints it: one element per type (`<i>`, `<s>`, `<e>` for expressions, ...).
+//! Ads as XML, as the reference prints it: one element per type (`<i>`, `<s>`, `<e>` for
+//! expressions, ...).
 
 use crate::expr::Node;
 use crate::print::{self, Style, c_exponent};

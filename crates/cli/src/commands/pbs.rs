@@ -1,8 +1,10 @@
-//! PBS's commands: `qsub`, `qstat`, `qdel` and their kin, under their own names and as `updraft qsub`.
+//! PBS's commands: `qsub`, `qstat`, `qdel` and their kin, under their own names and as `updraft
+//! qsub`.
 //!
-//! They read their command lines themselves, as OpenPBS does (`words`): options may be bundled, and `--` is a word of its own. What
-//! `qsub` makes of its words and a script is `jobspec::pbs`'s matter. The others name jobs by identifiers, which `found` looks up, and
-//! show them as PBS has them (`crate::render::pbs`). `runner` is what a job runs: it is no command for people.
+//! They read their command lines themselves, as OpenPBS does (`words`): options may be bundled, and
+//! `--` is a word of its own. What `qsub` makes of its words and a script is `jobspec::pbs`'s
+//! matter. The others name jobs by identifiers, which `found` looks up, and show them as PBS has
+//! them (`crate::render::pbs`). `runner` is what a job runs: it is no command for people.
 
 mod acting;
 mod block;

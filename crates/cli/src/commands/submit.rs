@@ -1,7 +1,8 @@
 //! `updraft submit`, `condor_submit`: a description becomes jobs in the queue.
 //!
-//! This file has the options and the order of things. What the description means is `jobspec`'s matter; how it sees this
-//! machine, and getting it into the queue once and only once, `client`'s; what is printed, `show`.
+//! This file has the options and the order of things. What the description means is `jobspec`'s
+//! matter; how it sees this machine, and getting it into the queue once and only once, `client`'s;
+//! what is printed, `show`.
 
 mod explain;
 mod interactive;
@@ -31,7 +32,8 @@ pub const NOT_YET: &[&str] =
 /// Submit jobs: what a submit description asks for goes into the queue.
 #[derive(Debug, clap::Args)]
 pub struct SubmitArgs {
-    /// `NAME=VALUE` to set before the description is read, and the description's file; `-` or none is standard input.
+    /// `NAME=VALUE` to set before the description is read, and the description's file; `-` or none
+    /// is standard input.
     #[arg(value_name = "NAME=VALUE | FILE")]
     words: Vec<String>,
     /// The description's file.
@@ -54,10 +56,12 @@ pub struct SubmitArgs {
     /// Call the batch NAME.
     #[arg(long, value_name = "NAME")]
     batch_name: Option<String>,
-    /// Copy the jobs' files to the schedd, and keep what they make there until it is fetched (transfer_data).
+    /// Copy the jobs' files to the schedd, and keep what they make there until it is fetched
+    /// (transfer_data).
     #[arg(long)]
     spool: bool,
-    /// Run a shell instead of the executable, and be its terminal. Without a description, with what a job has by default.
+    /// Run a shell instead of the executable, and be its terminal. Without a description, with what
+    /// a job has by default.
     #[arg(long, short = 'i', conflicts_with = "spool")]
     interactive: bool,
     /// Do not look whether the executable is there.
@@ -105,7 +109,8 @@ struct Input {
 ///
 /// # Errors
 ///
-/// If no pool answers or it refuses. What is wrong with the description is printed, and gives [`Exit::Failed`].
+/// If no pool answers or it refuses. What is wrong with the description is printed, and gives
+/// [`Exit::Failed`].
 pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let mut options = SubmitOptions {

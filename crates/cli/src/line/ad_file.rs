@@ -1,4 +1,5 @@
-//! Ads in a file, in any of the forms in which `-long`, `-json`, `-jsonl` and `-xml` print them: `-jobads`, `-ads`, `-slotads`, `-file`, `-edits`.
+//! Ads in a file, in any of the forms in which `-long`, `-json`, `-jsonl` and `-xml` print them:
+//! `-jobads`, `-ads`, `-slotads`, `-file`, `-edits`.
 
 use std::fs;
 

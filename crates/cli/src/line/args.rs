@@ -1,6 +1,8 @@
-//! HTCondor's way to write options, turned into clap's: `-long`, `-lo`, `-af:jr A B C`, `-format F A`.
+//! HTCondor's way to write options, turned into clap's: `-long`, `-lo`, `-af:jr A B C`, `-format F
+//! A`.
 //!
-//! The options of a verb are defined once, as a clap struct. This file knows how HTCondor's users spell them:
+//! The options of a verb are defined once, as a clap struct. This file knows how HTCondor's users
+//! spell them:
 //! - one dash or two before the name, and any prefix of a name that fits one option only;
 //! - a list option takes all words up to the next one with a dash (`-af A B C`);
 //! - a form after a colon (`-af:jr`) goes to the hidden option `--af-form` beside it;
@@ -137,7 +139,8 @@ fn value_names(arg: &Arg) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The option that `spelt` names: by its whole name, by its letter, or by a prefix that fits no other.
+/// The option that `spelt` names: by its whole name, by its letter, or by a prefix that fits no
+/// other.
 fn find<'c>(word: &str, spelt: &str, command: &'c Command) -> Result<&'c Arg, ArgError> {
     let names = names(command);
     let spelt = spelt.to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! The daemons of the pool that the environment chooses, and the words of a command line that say which ads of theirs are wanted.
+//! The daemons of the pool that the environment chooses, and the words of a command line that say
+//! which ads of theirs are wanted.
 
 use anyhow::{Result, bail};
 use classad::{AttrName, Expr};
@@ -31,7 +32,8 @@ pub fn startd() -> Result<Startd> {
     Ok(Home::from_environment().startd()?)
 }
 
-/// Does something that may be done again with the schedd, as long as only the connection fails: a pool restarts a daemon that died.
+/// Does something that may be done again with the schedd, as long as only the connection fails: a
+/// pool restarts a daemon that died.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The exit codes of every command, in one place. HTCondor's tools know 0 and 1 only; under their names ours keep to that.
+//! The exit codes of every command, in one place. HTCondor's tools know 0 and 1 only; under their
+//! names ours keep to that.
 
 use std::process::ExitCode;
 

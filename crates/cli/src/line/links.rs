@@ -1,5 +1,5 @@
-//! Links by which the one binary answers to HTCondor's names: `condor_q -> updraft`. It makes and reports them, and never replaces
-//! a file that is not such a link.
+//! Links by which the one binary answers to HTCondor's names: `condor_q -> updraft`. It makes and
+//! reports them, and never replaces a file that is not such a link.
 
 use std::fs;
 use std::io;
@@ -43,7 +43,8 @@ pub enum LinkError {
 ///
 /// # Errors
 ///
-/// If the folder or a link cannot be made. A name that is taken is no error: see [`Linked::Refused`].
+/// If the folder or a link cannot be made. A name that is taken is no error: see
+/// [`Linked::Refused`].
 pub fn install(
     dir: &Path,
     binary: &Path,

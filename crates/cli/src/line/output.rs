@@ -1,4 +1,5 @@
-//! Where commands print: standard output in one piece, what kind of place that is, and whether colour is wanted there.
+//! Where commands print: standard output in one piece, what kind of place that is, and whether
+//! colour is wanted there.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -1,5 +1,5 @@
-//! `-name` and `-pool`: which schedd or pool a command means. There is one of each today, the user's own: its names are accepted, and
-//! any other is an error instead of being taken for it.
+//! `-name` and `-pool`: which schedd or pool a command means. There is one of each today, the
+//! user's own: its names are accepted, and any other is an error instead of being taken for it.
 
 use clap::Args;
 use nix::unistd::gethostname;
@@ -70,7 +70,8 @@ impl Where {
     }
 }
 
-/// This host's name, whole or short, `localhost` or its address; with a port, or a name before an `@`.
+/// This host's name, whole or short, `localhost` or its address; with a port, or a name before an
+/// `@`.
 fn is_host(name: &str, host: &str) -> bool {
     let name = name.rsplit('@').next().unwrap_or(name).trim_matches(['<', '>']);
     let name = name.split(['?', ':']).next().unwrap_or(name);

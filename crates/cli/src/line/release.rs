@@ -1,4 +1,5 @@
-//! Which HTCondor this program behaves like, in the words that ads and `condor_version` have for it.
+//! Which HTCondor this program behaves like, in the words that ads and `condor_version` have for
+//! it.
 
 use std::env::consts::{ARCH, OS};
 

@@ -3,7 +3,8 @@
 use model::{ClusterId, UserName};
 use proto::client::{Select, Selector};
 
-/// What each word names. A word that is neither a cluster nor a job is a user, even `1.2.3` (HTCondor 25.14).
+/// What each word names. A word that is neither a cluster nor a job is a user, even `1.2.3`
+/// (HTCondor 25.14).
 pub fn selectors(words: &[String]) -> Vec<Selector> {
     words.iter().map(|word| selector(word)).collect()
 }

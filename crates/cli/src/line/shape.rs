@@ -1,4 +1,5 @@
-//! The options by which `q`, `history` and `status` show whole ads or chosen values instead of their tables.
+//! The options by which `q`, `history` and `status` show whole ads or chosen values instead of
+//! their tables.
 
 use model::attr;
 use std::collections::BTreeSet;
@@ -38,7 +39,8 @@ pub struct Shape {
     /// Only these attributes of whole ads: A,B,C.
     #[arg(long, value_name = "NAMES")]
     pub attributes: Vec<String>,
-    /// The values of these attributes or expressions, an ad a line. Letters after a colon (-af:jlhVrTY,tng) choose how.
+    /// The values of these attributes or expressions, an ad a line. Letters after a colon
+    /// (-af:jlhVrTY,tng) choose how.
     #[arg(long, alias = "af", num_args = 1.., action = clap::ArgAction::Append, value_name = "EXPR",
           allow_hyphen_values = true)]
     pub autoformat: Vec<String>,
@@ -112,7 +114,8 @@ impl Shape {
     }
 }
 
-/// The first of the options that is given; `otherwise` if none is. Which of several tables is shown, if more are asked for.
+/// The first of the options that is given; `otherwise` if none is. Which of several tables is
+/// shown, if more are asked for.
 pub fn first<T>(options: impl IntoIterator<Item = (bool, T)>, otherwise: T) -> T {
     options.into_iter().find_map(|(given, what)| given.then_some(what)).unwrap_or(otherwise)
 }
@@ -155,7 +158,8 @@ impl Instead {
         all.into_iter().collect()
     }
 
-    /// The same for ads of daemons: HTCondor 25.14's `condor_status` has an empty line behind each ad in XML, `condor_q` has none.
+    /// The same for ads of daemons: HTCondor 25.14's `condor_status` has an empty line behind each
+    /// ad in XML, `condor_q` has none.
     pub fn of_status(self) -> Self {
         match self {
             Self::Ads(Form::Xml, names) => Self::Ads(Form::XmlApart, names),

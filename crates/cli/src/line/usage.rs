@@ -1,5 +1,6 @@
-//! HTCondor's own usage texts, to the letter, for its commands of which they are recorded: what `-help` prints, and what follows a
-//! command line that makes no sense. Under our own names clap writes the help.
+//! HTCondor's own usage texts, to the letter, for its commands of which they are recorded: what
+//! `-help` prints, and what follows a command line that makes no sense. Under our own names clap
+//! writes the help.
 
 use model::attr;
 use std::fmt::Write;
@@ -12,7 +13,8 @@ pub struct Usage {
     pub help: Place,
     /// Where it is printed behind a mistake.
     pub mistake: Place,
-    /// What is said of an option that does not exist, before the text: what stands before the option's name.
+    /// What is said of an option that does not exist, before the text: what stands before the
+    /// option's name.
     unknown: Option<&'static str>,
 }
 

@@ -1,8 +1,11 @@
-//! The pool's configuration: `config` and `config.d/*` in its folder, then `_CONDOR_NAME` variables of the process that started it.
+//! The pool's configuration: `config` and `config.d/*` in its folder, then `_CONDOR_NAME` variables
+//! of the process that started it.
 //!
-//! `pool start` and `reconfig` read it, check all of it, and keep what it comes to with the pool's other settings; daemons read that
-//! and never the files ([ADR 0012](../../../docs/adr/0012-the-pool-s-configuration.md)). Texts and macros are `jobspec::config`'s
-//! matter, which settings there are is in [`known`], what daemons make of them in [`typed`].
+//! `pool start` and `reconfig` read it, check all of it, and keep what it comes to with the pool's
+//! other settings; daemons read that and never the files ([ADR
+//! 0012](../../../docs/adr/0012-the-pool-s-configuration.md)). Texts and macros are
+//! `jobspec::config`'s matter, which settings there are is in [`known`], what daemons make of them
+//! in [`typed`].
 
 pub mod known;
 pub mod typed;
@@ -26,7 +29,8 @@ use crate::pool::configuration::typed::SettingError;
 /// What the environment's settings are called: HTCondor 25.14 knows both spellings.
 const PREFIXES: [&str; 2] = ["_CONDOR_", "_condor_"];
 
-/// What a job finds in its environment under the same prefix: no settings, should a job start a pool.
+/// What a job finds in its environment under the same prefix: no settings, should a job start a
+/// pool.
 const OF_JOBS: [&str; 6] = ["JOB_AD", "JOB_IWD", "JOB_PIDS", "MACHINE_AD", "SCRATCH_DIR", "SLOT"];
 
 /// The same, of the devices that a job has: `_CONDOR_AssignedGPUs`.
@@ -45,7 +49,8 @@ pub struct Loaded {
     pub site: RealSite,
 }
 
-/// What a configuration comes to: every setting that a daemon reads and that is set, by its name in upper case, expanded.
+/// What a configuration comes to: every setting that a daemon reads and that is set, by its name in
+/// upper case, expanded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Effective(pub BTreeMap<String, String>);
@@ -153,8 +158,8 @@ fn files(home: &Home) -> Result<Vec<PathBuf>, ConfigurationError> {
     Ok(files)
 }
 
-/// Whether a file is one of the configuration, and not an editor's or a package manager's leaving (HTCondor 25.14:
-/// `LOCAL_CONFIG_DIR_EXCLUDE_REGEXP`).
+/// Whether a file is one of the configuration, and not an editor's or a package manager's leaving
+/// (HTCondor 25.14: `LOCAL_CONFIG_DIR_EXCLUDE_REGEXP`).
 fn counts(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     !name.starts_with(['.', '#'])
@@ -164,7 +169,8 @@ fn counts(path: &Path) -> bool {
 }
 
 impl Loaded {
-    /// What it comes to. Everything that a daemon would refuse is refused here, where somebody reads it.
+    /// What it comes to. Everything that a daemon would refuse is refused here, where somebody
+    /// reads it.
     ///
     /// # Errors
     ///
@@ -292,7 +298,8 @@ fn subsystem(name: &str) -> Option<&'static str> {
     known::reader(&name.to_ascii_uppercase()).map(DaemonRole::subsystem)
 }
 
-/// The key of a setting: its name in upper case, but for what the user has called a resource of the machine: ads show that.
+/// The key of a setting: its name in upper case, but for what the user has called a resource of the
+/// machine: ads show that.
 fn spelt(name: String, assignment: &Assignment) -> String {
     let Some(tag) = name.strip_prefix(typed::RESOURCE) else { return name };
     let tag = tag.strip_prefix(typed::INVENTORY).unwrap_or(tag);

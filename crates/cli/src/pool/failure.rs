@@ -1,4 +1,5 @@
-//! Why a daemon does not start, from the supervisor, who sees it end, to the command that waits for it.
+//! Why a daemon does not start, from the supervisor, who sees it end, to the command that waits for
+//! it.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -13,7 +14,8 @@ fn path(home: &Home, role: DaemonRole) -> PathBuf {
     home.run_dir().join(format!("{}.failed", role.name()))
 }
 
-/// Notes that the daemon does not start. If that cannot be written (the disk is full), who waits is told later, without it.
+/// Notes that the daemon does not start. If that cannot be written (the disk is full), who waits is
+/// told later, without it.
 pub(super) fn note(home: &Home, role: DaemonRole) {
     let _ = fs::write(path(home, role), last_line(home, role));
 }

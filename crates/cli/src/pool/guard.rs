@@ -1,6 +1,7 @@
-//! Ends a private pool whose owner is gone: `updraft run` stops its own pool, but a command that was killed with SIGKILL
-//! cannot. The owner holds a lock for its life; a process of its own waits for that lock and cleans up after its holder. It
-//! does not know how the owner ended, and finds nothing to do when it ended well.
+//! Ends a private pool whose owner is gone: `updraft run` stops its own pool, but a command that
+//! was killed with SIGKILL cannot. The owner holds a lock for its life; a process of its own waits
+//! for that lock and cleans up after its holder. It does not know how the owner ended, and finds
+//! nothing to do when it ended well.
 
 use std::fs;
 use std::io;
@@ -18,7 +19,8 @@ pub const NAME: &str = "guard";
 /// The name of the lock that the owner of a private pool holds.
 const OWNER: &str = "owner";
 
-/// Makes this process the owner of a private pool: it ends when the process does, or drops what this returns.
+/// Makes this process the owner of a private pool: it ends when the process does, or drops what
+/// this returns.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Copies the queue of a pool into one file, and puts such a copy back. What is in the file is the schedd's matter; this makes sure that
-//! no schedd works with the queue while it is replaced.
+//! Copies the queue of a pool into one file, and puts such a copy back. What is in the file is the
+//! schedd's matter; this makes sure that no schedd works with the queue while it is replaced.
 
 use std::path::Path;
 use std::thread;
@@ -20,8 +20,9 @@ pub fn backup(home: &Home, to: &Path) -> Result<(), PoolError> {
     blocking(home, schedd::backup(&state, to))
 }
 
-/// Puts a copy back. If the pool runs, its runs are ended first: the queue that comes back does not know them, and would start their
-/// jobs beside them. The schedd goes on with the queue that was put back; a pool that runs accepts jobs again when this returns.
+/// Puts a copy back. If the pool runs, its runs are ended first: the queue that comes back does not
+/// know them, and would start their jobs beside them. The schedd goes on with the queue that was
+/// put back; a pool that runs accepts jobs again when this returns.
 ///
 /// # Errors
 ///

@@ -1,8 +1,9 @@
-//! Keeps a personal pool's daemons alive: starts each, and starts it again when it dies, within a second, backing off while it
-//! keeps dying. It does not stop them: `pool stop` does, after it has stopped the supervisor.
+//! Keeps a personal pool's daemons alive: starts each, and starts it again when it dies, within a
+//! second, backing off while it keeps dying. It does not stop them: `pool stop` does, after it has
+//! stopped the supervisor.
 //!
-//! One thread a daemon, and no state but the locks: a supervisor that was killed and started again finds the daemons that live
-//! by the locks they hold, and waits for those like for its own.
+//! One thread a daemon, and no state but the locks: a supervisor that was killed and started again
+//! finds the daemons that live by the locks they hold, and waits for those like for its own.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -34,7 +35,8 @@ const BACK_OFF: [Duration; 6] = [
     Duration::from_secs(30),
 ];
 
-/// A daemon that ended by itself so often in a row, soon after its start, does not start: whoever waits for it is told.
+/// A daemon that ended by itself so often in a row, soon after its start, does not start: whoever
+/// waits for it is told.
 const HOPELESS: u32 = 3;
 
 /// Supervises until it is killed.
@@ -112,7 +114,8 @@ fn live(home: &Home, program: &Path, role: DaemonRole) -> io::Result<End> {
     Ok(End::Exited(child.wait()?))
 }
 
-/// Starts a process of the pool that goes on when this one ends: the supervisor, or the guard of a private pool.
+/// Starts a process of the pool that goes on when this one ends: the supervisor, or the guard of a
+/// private pool.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Whether a pool's folder may be used: what others can write is not ours, and its configuration can name programs to run.
+//! Whether a pool's folder may be used: what others can write is not ours, and its configuration
+//! can name programs to run.
 
 use std::fs::{self, Metadata};
 use std::io;

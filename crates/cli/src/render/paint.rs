@@ -1,5 +1,6 @@
-//! Colour: what stands out in what people read. Lines are painted when they are laid out and cut, so that columns stay in line. Whether there
-//! is any colour at all, `line::output` decides; under HTCondor's names there never is.
+//! Colour: what stands out in what people read. Lines are painted when they are laid out and cut,
+//! so that columns stay in line. Whether there is any colour at all, `line::output` decides; under
+//! HTCondor's names there never is.
 
 use anstyle::{AnsiColor, Style};
 

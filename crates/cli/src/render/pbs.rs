@@ -1,4 +1,5 @@
-//! Jobs as PBS shows them: what they are in its words (`job`), and `qstat`'s tables and lists of them.
+//! Jobs as PBS shows them: what they are in its words (`job`), and `qstat`'s tables and lists of
+//! them.
 
 pub mod full;
 pub mod here;

@@ -1,4 +1,5 @@
-//! Commands that change jobs or look into them while they run: suspend, continue, prio, qedit, tail, userprio, watch_q, config_val.
+//! Commands that change jobs or look into them while they run: suspend, continue, prio, qedit,
+//! tail, userprio, watch_q, config_val.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -36,7 +37,8 @@ fn burner(pool: &Pool) -> String {
 }
 
 fn gets_no_processor(pool: &Pool, pid: &str) {
-    // A signal may still be under way when the job says that it is suspended. Each question takes longer than a tick.
+    // A signal may still be under way when the job says that it is suspended. Each question takes
+    // longer than a tick.
     eventually("the processes stand still", || {
         let before = cpu_ticks(pid);
         (0..3).for_each(|_| drop(pool.ok(&["q"])));

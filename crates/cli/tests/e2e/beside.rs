@@ -1,4 +1,5 @@
-//! Jobs that run beside the schedd: they outlive the daemons, and are stopped by the signals that they ask for.
+//! Jobs that run beside the schedd: they outlive the daemons, and are stopped by the signals that
+//! they ask for.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

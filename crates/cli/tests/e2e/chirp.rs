@@ -1,4 +1,5 @@
-//! Jobs that talk to the submit side: what they may, what they may not, and that what they said is on the record once.
+//! Jobs that talk to the submit side: what they may, what they may not, and that what they said is
+//! on the record once.
 
 use std::fs;
 

@@ -90,7 +90,8 @@ fn removing_a_job_ends_what_it_left_behind() {
     });
     let pid = fs::read_to_string(&orphan).unwrap();
     pool.ok(&["rm", "1"]);
-    // `q` says X as soon as the removal is ordered; the job leaves the queue when nothing of it is left.
+    // `q` says X as soon as the removal is ordered; the job leaves the queue when nothing of it is
+    // left.
     eventually("the job has left the queue", || {
         pool.ok(&["history", "1", "-af", "JobStatus"]) == "3\n"
     });

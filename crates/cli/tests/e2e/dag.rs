@@ -1,4 +1,5 @@
-//! Workflows: their nodes run in order, each as often as the DAG says, whatever is killed meanwhile.
+//! Workflows: their nodes run in order, each as often as the DAG says, whatever is killed
+//! meanwhile.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! What users, disks and peers do wrong must hold up nobody else: paths that never answer, clients that die, files that are damaged.
+//! What users, disks and peers do wrong must hold up nobody else: paths that never answer, clients
+//! that die, files that are damaged.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,5 +1,6 @@
-//! What HTCondor 25.14 answered to a user who acts on jobs, against ours: the same commands, on clusters of the same numbers, in the
-//! order in which they make sense. `golden/COMMANDS` has the command lines.
+//! What HTCondor 25.14 answered to a user who acts on jobs, against ours: the same commands, on
+//! clusters of the same numbers, in the order in which they make sense. `golden/COMMANDS` has the
+//! command lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use proto::client::AskSchedd;
 
 use crate::harness::{Pool, eventually, text};
 
-/// A pool whose jobs have the numbers that the recorded answers show, and links under HTCondor's names.
+/// A pool whose jobs have the numbers that the recorded answers show, and links under HTCondor's
+/// names.
 struct Stage {
     pool: Pool,
     bin: PathBuf,

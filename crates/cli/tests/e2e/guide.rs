@@ -1,7 +1,9 @@
-//! The user guide is true: its submit files are written and its commands are run, page by page, each in a pool of its own.
+//! The user guide is true: its submit files are written and its commands are run, page by page,
+//! each in a pool of its own.
 //!
-//! A page's fenced blocks: `submit file=NAME` is a submit file of that name; `sh` is run by a shell, in order, and must succeed;
-//! `sh,ignore` is run by nobody (it would stop the pool, or never end); anything else is only shown.
+//! A page's fenced blocks: `submit file=NAME` is a submit file of that name; `sh` is run by a
+//! shell, in order, and must succeed; `sh,ignore` is run by nobody (it would stop the pool, or
+//! never end); anything else is only shown.
 
 use std::fmt::Write as _;
 use std::fs;

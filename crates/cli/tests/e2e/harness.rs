@@ -1,4 +1,5 @@
-//! A pool in a temporary folder, commands against it, and waiting for a stated condition. It knows no rule that a test checks.
+//! A pool in a temporary folder, commands against it, and waiting for a stated condition. It knows
+//! no rule that a test checks.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take to become true. Generous: these machines are shared. A test that passes waits much less.
+/// How long a condition may take to become true. Generous: these machines are shared. A test that
+/// passes waits much less.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A personal pool that is stopped when this is dropped.

@@ -1,11 +1,13 @@
-//! Strings that quoting, shells and JSON trip over, from a submit file to a real program and back to every command.
+//! Strings that quoting, shells and JSON trip over, from a submit file to a real program and back
+//! to every command.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use crate::harness::Pool;
 
-/// As arguments, and as values of the environment. With NUL a process cannot be started; everything else has to arrive.
+/// As arguments, and as values of the environment. With NUL a process cannot be started; everything
+/// else has to arrive.
 const HOSTILE: [&str; 12] = [
     "",
     " two  blanks ",
@@ -38,7 +40,8 @@ fn lines_of(nul_separated: &[u8]) -> Vec<String> {
 #[test]
 fn hostile_arguments_and_environment_reach_the_program_bit_for_bit() {
     let pool = Pool::start(1);
-    // The shell's own command line and environment, as it was started with them: the kernel keeps both.
+    // The shell's own command line and environment, as it was started with them: the kernel keeps
+    // both.
     let script = "cat /proc/$$/cmdline > argv; cat /proc/$$/environ > environ; true";
     let argv: Vec<String> = ["-c", script].into_iter().chain(HOSTILE).map(str::to_owned).collect();
     let environ: Vec<String> =

@@ -1,4 +1,5 @@
-//! Interactive jobs (`submit -interactive`): a terminal that the test makes stands in for the user's.
+//! Interactive jobs (`submit -interactive`): a terminal that the test makes stands in for the
+//! user's.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

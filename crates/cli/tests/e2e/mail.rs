@@ -1,4 +1,5 @@
-//! `notification`: a letter arrives, even if the mail server and the schedd were away when it was written.
+//! `notification`: a letter arrives, even if the mail server and the schedd were away when it was
+//! written.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};

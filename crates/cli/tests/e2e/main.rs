@@ -1,4 +1,5 @@
-//! End to end: the real binary, real processes, a pool of its own for each test. Few and broad; rules are tested on the cores.
+//! End to end: the real binary, real processes, a pool of its own for each test. Few and broad;
+//! rules are tested on the cores.
 
 mod acting;
 mod beside;

@@ -1,4 +1,5 @@
-//! What jobs say about their own life, with real processes: their usage is measured, and their policies see it.
+//! What jobs say about their own life, with real processes: their usage is measured, and their
+//! policies see it.
 
 use std::fs;
 

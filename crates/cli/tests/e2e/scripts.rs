@@ -1,11 +1,13 @@
-//! Programs before and after a job's own: that they run where its files are, hold it when they fail, and outlive daemons.
+//! Programs before and after a job's own: that they run where its files are, hold it when they
+//! fail, and outlive daemons.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::{Pool, events, eventually};
 
-/// A job with both, whose files are brought. The scripts have no PATH: the job's environment is not theirs.
+/// A job with both, whose files are brought. The scripts have no PATH: the job's environment is not
+/// theirs.
 fn job(more: &str) -> String {
     format!(
         "executable = /bin/sh\ntransfer_executable = false\ngetenv = PATH\nshould_transfer_files = yes\n\

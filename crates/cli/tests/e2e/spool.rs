@@ -1,5 +1,6 @@
-//! Jobs whose files are copied to the schedd (`submit -spool`) and fetched from there (`transfer_data`). Which files these are, and where they
-//! go, is tested in `model`; that none leads elsewhere, in `proto`.
+//! Jobs whose files are copied to the schedd (`submit -spool`) and fetched from there
+//! (`transfer_data`). Which files these are, and where they go, is tested in `model`; that none
+//! leads elsewhere, in `proto`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -100,7 +100,8 @@ fn an_evicted_job_goes_on_with_what_it_had_and_leaves_nothing_behind() {
     assert_eq!(fs::read_to_string(pool.work().join("state")).unwrap(), "3\n");
     eventually("nothing is kept of it", || !kept.exists());
 
-    // By default what a run has said is erased by the next, and a removed job leaves nothing behind either.
+    // By default what a run has said is erased by the next, and a removed job leaves nothing behind
+    // either.
     let cluster = pool.submit(&away(script, evicting));
     let kept = pool.home().join("schedd/spool").join(format!("{cluster}.0"));
     pool.until("2.0", "JobStatus", "2");
@@ -130,7 +131,8 @@ fn a_job_that_takes_checkpoints_goes_on_from_the_last_one_where_it_is() {
     assert_eq!(ended, [2, 0, 0], "no checkpoint is an end");
     assert_eq!(pool.ok(&["q", "1.0", "-af", "NumCkpts", "NumJobCompletions"]), "2 0\n");
     assert!(!pool.work().join("state").exists(), "it is kept, and not brought back");
-    // A run that ends without a checkpoint of its own is begun again from the last, whoever has forgotten it.
+    // A run that ends without a checkpoint of its own is begun again from the last, whoever has
+    // forgotten it.
     pool.kill_and_see_it_return("startd");
     pool.kill_and_see_it_return("schedd");
     pool.ok(&["vacate_job", "1.0"]);
@@ -181,7 +183,8 @@ fn a_job_whose_outputs_are_newer_than_its_inputs_is_not_run() {
     }
 }
 
-/// A plug-in for `toy://`: fetches the URL's path as a file's content, keeps what it stores beside itself, and knows no `bad`.
+/// A plug-in for `toy://`: fetches the URL's path as a file's content, keeps what it stores beside
+/// itself, and knows no `bad`.
 const TOY: &str = r#"#!/bin/sh
 if test "$1" = -classad; then
     printf 'MultipleFileSupport = true\nPluginType = "FileTransfer"\nSupportedMethods = "toy"\n'

@@ -1,4 +1,5 @@
-//! The only function that changes the core. Every counter and every line of waiters is kept in step here.
+//! The only function that changes the core. Every counter and every line of waiters is kept in step
+//! here.
 
 use std::cmp::Reverse;
 
@@ -227,7 +228,8 @@ impl Core {
         self.make_ready(node, true);
     }
 
-    /// Children wait for one parent fewer; those that cannot run any more, and what is below them, are futile.
+    /// Children wait for one parent fewer; those that cannot run any more, and what is below them,
+    /// are futile.
     fn release_children(&mut self, node: NodeIndex, failed: bool) {
         let workflow = std::sync::Arc::clone(&self.workflow);
         let mut futile = Vec::new();

@@ -1,4 +1,5 @@
-//! Drives the core through one batch of inputs. Shell and tests both use it, so that both do the same.
+//! Drives the core through one batch of inputs. Shell and tests both use it, so that both do the
+//! same.
 
 use model::Now;
 
@@ -18,12 +19,12 @@ pub struct Batch {
     pub more: bool,
 }
 
-/// Ticks of one batch. A few settle everything but long rows of nodes without jobs; the rest waits for the next batch, so that
-/// the list of events stays short.
+/// Ticks of one batch. A few settle everything but long rows of nodes without jobs; the rest waits
+/// for the next batch, so that the list of events stays short.
 const MAX_TICKS: usize = 16;
 
-/// Decides and applies each input, and then ticks until nothing more follows. `watch` sees the core before each event is
-/// applied, and the event: that is where records are made.
+/// Decides and applies each input, and then ticks until nothing more follows. `watch` sees the core
+/// before each event is applied, and the event: that is where records are made.
 pub fn run_batch(
     core: &mut Core,
     now: Now,

@@ -9,7 +9,8 @@ use super::state::{Core, NodeState, ScriptState};
 use super::words::{Event, Input, JobFact, Rejection, ScriptEnd};
 use crate::workflow::{NodeIndex, NodeKind, ScriptKind};
 
-/// What is waited before a submission that failed is tried again, the first time; it doubles each time.
+/// What is waited before a submission that failed is tried again, the first time; it doubles each
+/// time.
 const SUBMIT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest that is waited before a submission is tried again.

@@ -1,4 +1,5 @@
-//! What a node comes to when a part of it is over: the last part that runs decides; ABORT-DAG-ON beats RETRY.
+//! What a node comes to when a part of it is over: the last part that runs decides; ABORT-DAG-ON
+//! beats RETRY.
 
 use super::jobs::{PRE_FAILED, SUBMIT_FAILED};
 use super::state::{Core, NodeState};

@@ -1,4 +1,5 @@
-//! What is kept: where each node stands, what waits for its turn, and counters that are in step with both.
+//! What is kept: where each node stands, what waits for its turn, and counters that are in step
+//! with both.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -52,7 +53,8 @@ pub enum NodeState {
     Submitting {
         /// How often that failed.
         tries: u32,
-        /// When it may be tried again, milliseconds of the boot clock; none while it is being tried.
+        /// When it may be tried again, milliseconds of the boot clock; none while it is being
+        /// tried.
         until_ms: Option<u64>,
     },
     /// Its jobs are in the queue.
@@ -89,7 +91,8 @@ pub(super) type Line = BTreeSet<(std::cmp::Reverse<i32>, i64, NodeIndex)>;
 /// Who waits for a turn. The lesser number is first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
-    /// Ready nodes by category, in each the highest priority first: a full category is passed over at once.
+    /// Ready nodes by category, in each the highest priority first: a full category is passed over
+    /// at once.
     pub(super) ready: BTreeMap<Option<CategoryIndex>, Line>,
     pub(super) pre: BTreeSet<(i64, NodeIndex)>,
     pub(super) post: BTreeSet<(i64, NodeIndex)>,
@@ -296,7 +299,8 @@ impl Core {
         [first(&self.turns.later), first(&self.turns.hold_later)].into_iter().flatten().min()
     }
 
-    /// Whether a deadline has come. One that lies too far ahead was made before the machine was started again.
+    /// Whether a deadline has come. One that lies too far ahead was made before the machine was
+    /// started again.
     pub(super) fn is_due(now: Now, until_ms: u64, at_most_s: u64) -> bool {
         now.boot_ms >= until_ms || until_ms - now.boot_ms > at_most_s.saturating_mul(1000)
     }

@@ -11,7 +11,8 @@ use super::state::{Core, Ending, NodeState, ScriptState};
 use super::words::Event;
 use crate::workflow::{CategoryIndex, NodeIndex, NodeKind, ScriptKind};
 
-/// Nodes that are begun in one tick: enough for one round trip to the schedd, few enough to keep lists of events short.
+/// Nodes that are begun in one tick: enough for one round trip to the schedd, few enough to keep
+/// lists of events short.
 const NODES_PER_TICK: usize = 2000;
 
 /// The longest time that a script may ask to be put off: the number is 32 bits long.

@@ -47,7 +47,8 @@ pub enum Input {
     Throttle(Throttles),
     /// The workflow cannot go on: a mistake that was found late.
     Fail { why: String },
-    /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come: what is ready is begun.
+    /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come: what
+    /// is ready is begun.
     Tick,
 }
 
@@ -87,7 +88,8 @@ pub enum ScriptEnd {
 }
 
 impl ScriptEnd {
-    /// The number that stands for it: the exit code, or minus the signal; minus one where it did not start.
+    /// The number that stands for it: the exit code, or minus the signal; minus one where it did
+    /// not start.
     pub fn code(&self) -> i32 {
         match self {
             Self::Exited(code) => *code,
@@ -233,7 +235,8 @@ pub enum Effect {
 /// An input that was dropped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// About a job that is of no node that waits for one: of an earlier attempt, or somebody else's.
+    /// About a job that is of no node that waits for one: of an earlier attempt, or somebody
+    /// else's.
     #[error("job {0} is of no node that has jobs in the queue")]
     NotOurs(JobId),
     /// About another attempt, or something that the node does not wait for.
@@ -317,7 +320,8 @@ pub struct Options {
     pub depth_first: bool,
     /// The other jobs of a node are removed when one failed (`DAGMAN_REMOVE_JOB_LIST_ON_FAILURE`).
     pub remove_on_failure: bool,
-    /// So many jobs of a node may fail, where TOLERANCE says nothing (`DAGMAN_NODE_JOB_FAILURE_TOLERANCE`).
+    /// So many jobs of a node may fail, where TOLERANCE says nothing
+    /// (`DAGMAN_NODE_JOB_FAILURE_TOLERANCE`).
     pub tolerance: u32,
     /// After so many holds a node's jobs are removed; 0 is never (`DAGMAN_MAX_JOB_HOLDS`).
     pub max_job_holds: u32,

@@ -1,4 +1,5 @@
-//! The commands of a DAG file, each word with its place in the line. Nothing is looked up or decided yet.
+//! The commands of a DAG file, each word with its place in the line. Nothing is looked up or
+//! decided yet.
 
 use std::borrow::Cow;
 

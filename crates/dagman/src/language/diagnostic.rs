@@ -1,6 +1,7 @@
 //! What is wrong, or odd, about a DAG: the message, where it is, and what would be right.
 //!
-//! It owns the line that it is about, not the text: files are large, and messages few. Knows nothing of what is diagnosed.
+//! It owns the line that it is about, not the text: files are large, and messages few. Knows
+//! nothing of what is diagnosed.
 
 use std::fmt::Write as _;
 

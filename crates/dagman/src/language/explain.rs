@@ -1,4 +1,5 @@
-//! Why a line is no command: the grammar's furthest place, and what it would have liked there, in words.
+//! Why a line is no command: the grammar's furthest place, and what it would have liked there, in
+//! words.
 //!
 //! The words are those of `condor_dag_checker` 25.14, where it has any for the case.
 
@@ -122,7 +123,8 @@ fn open_quote(text: &str) -> Option<usize> {
     open.map(|(at, _)| at)
 }
 
-/// What is missing, and what is wrong if something else stands there (nothing: it is just not expected).
+/// What is missing, and what is wrong if something else stands there (nothing: it is just not
+/// expected).
 fn words_of(keyword: Keyword, rule: Rule) -> Option<(&'static str, &'static str)> {
     Some(match rule {
         Rule::node if keyword_makes_node(keyword) => ("Missing node name", ""),

@@ -1,7 +1,9 @@
-//! The two commands that a large DAG is made of, in their plainest form, taken apart without the grammar.
+//! The two commands that a large DAG is made of, in their plainest form, taken apart without the
+//! grammar.
 //!
-//! A million `JOB NAME FILE` and two million `PARENT A CHILD B` take the grammar some 6 seconds, and this some 0.3. It takes only
-//! what the grammar takes, with the same result; the tests hold the two against each other.
+//! A million `JOB NAME FILE` and two million `PARENT A CHILD B` take the grammar some 6 seconds,
+//! and this some 0.3. It takes only what the grammar takes, with the same result; the tests hold
+//! the two against each other.
 
 use std::borrow::Cow;
 

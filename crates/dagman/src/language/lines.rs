@@ -1,5 +1,5 @@
-//! Where commands begin and end: continued lines are joined, comments and empty lines skipped, and a description between `{`
-//! and `}` belongs to the command in front of it.
+//! Where commands begin and end: continued lines are joined, comments and empty lines skipped, and
+//! a description between `{` and `}` belongs to the command in front of it.
 //!
 //! Knows the keywords that may have a description, and nothing else of commands.
 
@@ -17,7 +17,8 @@ pub struct Line<'s> {
     pub keyword: Option<Keyword>,
     /// The number of its first line, from 1.
     pub number: u32,
-    /// Where the pieces of a joined text begin: there, and in the source. Empty if nothing was joined.
+    /// Where the pieces of a joined text begin: there, and in the source. Empty if nothing was
+    /// joined.
     pieces: Vec<(usize, usize)>,
     /// Where it begins in the source.
     start: usize,
@@ -104,7 +105,8 @@ impl<'s> Lines<'s> {
         Some((start, line.strip_suffix('\r').unwrap_or(line)))
     }
 
-    /// Takes the lines up to the one that closes a description; `None` and nothing taken if there is none.
+    /// Takes the lines up to the one that closes a description; `None` and nothing taken if there
+    /// is none.
     fn closing(&mut self, closes: impl Fn(&str) -> bool) -> Option<usize> {
         let mut ahead = self.clone();
         while let Some((start, line)) = ahead.physical() {

@@ -1,4 +1,5 @@
-//! `<dag>.condor.sub`: the description of the DAG's own job, as condor_submit_dag 25.14 writes it. Knows no file.
+//! `<dag>.condor.sub`: the description of the DAG's own job, as condor_submit_dag 25.14 writes it.
+//! Knows no file.
 
 use super::Names;
 
@@ -40,7 +41,8 @@ pub struct Program {
 /// What a DAG's job takes over from whoever submits it.
 const GET_ENV: &str = "CONDOR_CONFIG,_CONDOR_*,PATH,PYTHONPATH,PERL*,PEGASUS_*,TZ,HOME,USER,LANG,LC_ALL,ASAN_OPTIONS,LSAN_OPTIONS,BEARER_TOKEN,BEARER_TOKEN_FILE";
 
-/// When the job leaves the queue: other ends are of dagman, not of the DAG, and it goes on where it was.
+/// When the job leaves the queue: other ends are of dagman, not of the DAG, and it goes on where it
+/// was.
 const ON_EXIT_REMOVE: &str =
     "(ExitSignal =?= 11 || (ExitCode =!= UNDEFINED && ExitCode >=0 && ExitCode <= 2))";
 
@@ -111,7 +113,8 @@ impl DagJob {
     }
 }
 
-/// A word in the double-quoted form of arguments: blanks are put between single quotes, one by one, as HTCondor does.
+/// A word in the double-quoted form of arguments: blanks are put between single quotes, one by one,
+/// as HTCondor does.
 fn in_arguments(word: &str) -> String {
     if word.is_empty() {
         return "''".to_owned();

@@ -1,5 +1,5 @@
-//! `<dag>.dagman.out`: what happened, a line each. The shapes are what pegasus-monitord and people's own scripts match; HTCondor
-//! 25.14's, to the letter.
+//! `<dag>.dagman.out`: what happened, a line each. The shapes are what pegasus-monitord and
+//! people's own scripts match; HTCondor 25.14's, to the letter.
 
 use model::{ClusterId, JobId};
 

@@ -1,4 +1,5 @@
-//! `DOT`: a picture of the workflow in Graphviz's language, each node with the letter of its state. Knows no file.
+//! `DOT`: a picture of the workflow in Graphviz's language, each node with the letter of its state.
+//! Knows no file.
 
 use crate::core::{Core, NodeState};
 

@@ -1,5 +1,5 @@
-//! Rescue files and save points: what is done, so that another run does the rest. HTCondor 25.14 writes "partial" ones: `DONE` lines
-//! that are read behind the DAG file.
+//! Rescue files and save points: what is done, so that another run does the rest. HTCondor 25.14
+//! writes "partial" ones: `DONE` lines that are read behind the DAG file.
 
 use std::fmt::Write;
 
@@ -48,7 +48,8 @@ fn is_listed(node: &Node<'_>) -> bool {
     }
 }
 
-/// Whether a rerun passes a node over: it is done, or it failed and nobody but weak children waited for it.
+/// Whether a rerun passes a node over: it is done, or it failed and nobody but weak children waited
+/// for it.
 fn is_done(core: &Core, node: &Node<'_>) -> bool {
     match core.state(node.index()) {
         NodeState::Done => true,

@@ -39,7 +39,8 @@ pub const RESTART: u8 = 3;
 /// Runs a workflow to its end, or until its process is to end; gives the exit status.
 ///
 /// # Errors
-/// If the files cannot be read or written, or the schedd refuses what it must give. The DAG is where it was.
+/// If the files cannot be read or written, or the schedd refuses what it must give. The DAG is
+/// where it was.
 pub fn run(setup: Setup) -> Result<i32, ShellError> {
     let _lock = lock(&setup.lock)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -219,7 +220,8 @@ impl Engine {
                     let ours = facts.filter(|(job, _)| self.core.node_of(job.cluster).is_some());
                     self.inputs.extend(ours.map(|(job, fact)| Input::Job { job, fact }));
                 }
-                // It is asked again for as long as the DAG lives: without a schedd there is nothing else to do.
+                // It is asked again for as long as the DAG lives: without a schedd there is nothing
+                // else to do.
                 Err(AskError::Net(error)) => {
                     self.records.say(now.wall, [format!("The schedd does not answer: {error}")]);
                     self.following = self.schedd.follow(self.next, Select::All);
@@ -234,7 +236,8 @@ impl Engine {
         Ok(None)
     }
 
-    /// Does what is to be done, in order; submissions that stand together are made together. Some status at the end of all.
+    /// Does what is to be done, in order; submissions that stand together are made together. Some
+    /// status at the end of all.
     async fn perform(&mut self, effects: &mut VecDeque<Effect>) -> Result<Option<i32>, ShellError> {
         let mut submissions = Vec::new();
         while let Some(effect) = effects.pop_front() {
@@ -426,7 +429,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A job that leaves the queue leaves nothing to go on with; one that is queued again begins anew, and must know that it does.
+    /// A job that leaves the queue leaves nothing to go on with; one that is queued again begins
+    /// anew, and must know that it does.
     fn end_journal(&self, now: Now, status: i32) -> Result<(), ShellError> {
         let path = self.setup.names.journal();
         if (0..=2).contains(&status) {
@@ -441,15 +445,16 @@ impl Engine {
     }
 }
 
-/// What the journal at `path` has of this job's run, and the number of the run. A run in which nothing has happened yet is begun
-/// again under its number.
+/// What the journal at `path` has of this job's run, and the number of the run. A run in which
+/// nothing has happened yet is begun again under its number.
 fn earlier_life(path: &str, job: ClusterId) -> Result<(Option<Past>, u32), ShellError> {
     let past = journal::read(path)?.filter(|past| past.head.job == job.0);
     let generation = past.as_ref().map_or(0, |past| past.head.generation);
     Ok((past.filter(|past| !past.events.is_empty()), generation))
 }
 
-/// The rescue file that a run begins from, with its number where it has one. A run that goes on has its own.
+/// The rescue file that a run begins from, with its number where it has one. A run that goes on has
+/// its own.
 fn begins_from(start: &Start, past: Option<&Past>) -> (Option<u32>, Option<String>) {
     match (past, start) {
         (Some(past), _) => (None, past.head.rescue.clone()),
@@ -458,7 +463,8 @@ fn begins_from(start: &Start, past: Option<&Past>) -> (Option<u32>, Option<Strin
     }
 }
 
-/// Reads the DAG files; dagman.out has what is odd or wrong about them. A DAG that runs must be what it was.
+/// Reads the DAG files; dagman.out has what is odd or wrong about them. A DAG that runs must be
+/// what it was.
 fn load(
     out: &mut File,
     setup: &Setup,

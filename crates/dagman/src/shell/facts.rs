@@ -9,7 +9,8 @@ use crate::core::{JobEnd, JobFact};
 const PROVISIONER_STATE: &str = "ProvisionerState";
 const PROVIDES: &str = "2";
 
-/// The job that an entry is about, and what it says of it; none if it says nothing that a workflow cares about.
+/// The job that an entry is about, and what it says of it; none if it says nothing that a workflow
+/// cares about.
 pub(super) fn fact(recorded: &Recorded) -> Option<(JobId, JobFact)> {
     match &recorded.what {
         Happening::Job { job, event } => Some((*job, of_event(event)?)),

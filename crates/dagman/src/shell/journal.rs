@@ -1,7 +1,8 @@
 //! The core's events on disk: a line each, appended before anything is done because of them.
 //!
-//! A line that was not written whole is the last one, and is forgotten: nothing was done because of it. What a script said cannot be
-//! asked for again, so it is synced; all else the schedd says again.
+//! A line that was not written whole is the last one, and is forgotten: nothing was done because of
+//! it. What a script said cannot be asked for again, so it is synced; all else the schedd says
+//! again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -85,7 +86,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Goes on with a journal that was read: what is whole of it is written again, so that nothing follows a torn line.
+    /// Goes on with a journal that was read: what is whole of it is written again, so that nothing
+    /// follows a torn line.
     pub(super) fn go_on(path: &str, past: &Past) -> Result<Self, ShellError> {
         let beside = format!("{path}.new");
         let mut journal = Self::begin(&beside, &past.head)?;

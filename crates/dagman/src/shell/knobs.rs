@@ -1,4 +1,5 @@
-//! DAGMan's settings by their names in HTCondor's configuration. Where they are written, the caller knows.
+//! DAGMan's settings by their names in HTCondor's configuration. Where they are written, the caller
+//! knows.
 
 use super::Manner;
 use crate::core::Options;

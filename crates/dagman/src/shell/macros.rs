@@ -1,4 +1,5 @@
-//! The macros in the arguments of scripts: whole words that begin with `$`, in any case. Knows no process.
+//! The macros in the arguments of scripts: whole words that begin with `$`, in any case. Knows no
+//! process.
 
 use crate::core::{Core, JobEnd, JobsEnd, NodeState};
 use crate::workflow::{NodeIndex, Script, ScriptKind};

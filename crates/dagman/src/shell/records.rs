@@ -1,5 +1,5 @@
-//! The files that people and programs read while a workflow runs: dagman.out, jobstate.log, the nodes' log, the node status file.
-//! What is in them, `record` says; when they are written, this.
+//! The files that people and programs read while a workflow runs: dagman.out, jobstate.log, the
+//! nodes' log, the node status file. What is in them, `record` says; when they are written, this.
 
 use std::fs::File;
 use std::io::Write;
@@ -132,7 +132,8 @@ impl Records {
         Ok(())
     }
 
-    /// Draws the picture (DOT), if one is wanted: once, or again and again but not more often than anybody looks.
+    /// Draws the picture (DOT), if one is wanted: once, or again and again but not more often than
+    /// anybody looks.
     pub(super) fn draw(&mut self, core: &Core, boot_ms: u64, last: bool) -> Result<(), ShellError> {
         let Some(wanted) = &core.workflow().settings().dot else { return Ok(()) };
         let is_time = match self.drawn_ms {

@@ -31,7 +31,8 @@ pub(super) fn numbers(names: &Names) -> Vec<u32> {
     numbers
 }
 
-/// Where a run begins: with the rescue file that was asked for, else with the newest if that is wanted.
+/// Where a run begins: with the rescue file that was asked for, else with the newest if that is
+/// wanted.
 ///
 /// # Errors
 /// If the one that was asked for is not there.

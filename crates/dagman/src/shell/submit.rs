@@ -1,5 +1,5 @@
-//! A node's description becomes a cluster: with the node's macros before or behind it, and what its jobs carry so that everybody knows
-//! whose they are.
+//! A node's description becomes a cluster: with the node's macros before or behind it, and what its
+//! jobs carry so that everybody knows whose they are.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -137,7 +137,8 @@ impl Submitter {
         }
     }
 
-    /// A sub-DAG is a job that runs a dagman: its description is written anew each time it starts, for a PRE script may have changed the DAG.
+    /// A sub-DAG is a job that runs a dagman: its description is written anew each time it starts,
+    /// for a PRE script may have changed the DAG.
     fn subdag(&self, node: &Node<'_>) -> Result<(String, String), String> {
         let Description::File(dag) = node.description() else {
             return Err("a sub-DAG needs a DAG file".to_owned());

@@ -1,7 +1,9 @@
-//! DAG files to a [`Workflow`]: the names are found, splices unfolded, edges drawn, and everything that is wrong is said at once.
+//! DAG files to a [`Workflow`]: the names are found, splices unfolded, edges drawn, and everything
+//! that is wrong is said at once.
 //!
-//! A file is gone through twice, so that a command may name what stands below it: first what it declares (nodes, descriptions,
-//! splices), then what it says of them. A splice is a scope inside a scope. Files are reached through [`Files`].
+//! A file is gone through twice, so that a command may name what stands below it: first what it
+//! declares (nodes, descriptions, splices), then what it says of them. A splice is a scope inside a
+//! scope. Files are reached through [`Files`].
 //!
 //! Knows nothing of running.
 
@@ -48,7 +50,8 @@ pub trait Files {
     fn exists(&self, path: &str) -> bool;
 }
 
-/// Why a file cannot be read; the text is the operating system's, as in `No such file or directory`.
+/// Why a file cannot be read; the text is the operating system's, as in `No such file or
+/// directory`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FileError(pub String);
@@ -124,7 +127,8 @@ struct Assembler<'a> {
     provisioner: Option<NodeIndex>,
     /// Files that are being read: one that comes again would never end.
     open: Vec<String>,
-    /// Names of nodes and splices whose own lines are wrong: that they are missing is no second mistake.
+    /// Names of nodes and splices whose own lines are wrong: that they are missing is no second
+    /// mistake.
     broken: BTreeSet<String>,
     /// The nodes that were found last.
     last_found: Cell<[Option<NodeIndex>; 2]>,

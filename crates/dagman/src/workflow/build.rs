@@ -1,6 +1,8 @@
-//! Puts a workflow together, piece by piece. The language's assembly does it from DAG files; a test may by hand.
+//! Puts a workflow together, piece by piece. The language's assembly does it from DAG files; a test
+//! may by hand.
 //!
-//! Refuses nothing but a name that is taken: what may be said of which node is the assembly's business.
+//! Refuses nothing but a name that is taken: what may be said of which node is the assembly's
+//! business.
 
 use super::graph::{Graph, Pair};
 use super::node::{Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredVar, VarIndex};
@@ -17,7 +19,8 @@ pub struct NewNode<'a> {
     pub name: &'a str,
     /// What it is.
     pub kind: NodeKind,
-    /// Where its jobs are described. For [`Description::Named`] the text is not looked at: [`Builder::describe`] gives it.
+    /// Where its jobs are described. For [`Description::Named`] the text is not looked at:
+    /// [`Builder::describe`] gives it.
     pub description: Description<'a>,
     /// DIR.
     pub dir: Option<&'a str>,
@@ -134,7 +137,8 @@ impl Builder {
         }))
     }
 
-    /// Gives a SUBMIT-DESCRIPTION its text; the last wins. Returns whether there was one of the name.
+    /// Gives a SUBMIT-DESCRIPTION its text; the last wins. Returns whether there was one of the
+    /// name.
     pub fn describe(&mut self, name: &str, text: &str) -> bool {
         let known = self.workflow.descriptions.len();
         let at = self.described(name) as usize;
@@ -142,7 +146,8 @@ impl Builder {
         at < known
     }
 
-    /// Has every node whose file is the name of a SUBMIT-DESCRIPTION use that: it may stand behind the node.
+    /// Has every node whose file is the name of a SUBMIT-DESCRIPTION use that: it may stand behind
+    /// the node.
     pub fn name_descriptions(&mut self) {
         let Workflow { texts, nodes, descriptions, .. } = &mut self.workflow;
         if descriptions.is_empty() {
@@ -199,7 +204,8 @@ impl Builder {
         self.stored(node).done = done;
     }
 
-    /// Gives a node a macro. The name is one macro in any case; the last value wins, in the place of the first.
+    /// Gives a node a macro. The name is one macro in any case; the last value wins, in the place
+    /// of the first.
     ///
     /// Returns whether there was one of the name.
     pub fn set_var(&mut self, node: NodeIndex, var: Var<'_>) -> bool {
@@ -320,7 +326,8 @@ impl Builder {
     }
 }
 
-/// A place in one of the lists: fewer than 2^32, because every element comes from a byte of a file, and those are limited.
+/// A place in one of the lists: fewer than 2^32, because every element comes from a byte of a file,
+/// and those are limited.
 fn count(at: usize) -> u32 {
     u32::try_from(at).expect("lists of a workflow are shorter than 2^32")
 }

@@ -1,7 +1,7 @@
 //! What is odd about a workflow that runs all the same: `dag check`.
 //!
-//! The findings are data; how they are shown is the caller's. Reads submit files, to say what is missing and which macros nobody
-//! uses; knows nothing of submit files but how a macro is written.
+//! The findings are data; how they are shown is the caller's. Reads submit files, to say what is
+//! missing and which macros nobody uses; knows nothing of submit files but how a macro is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,7 +142,8 @@ fn submit_text<'t>(
     texts[&path].as_deref()
 }
 
-/// A macro of VARS that the description does not mention does nothing. Includes may mention it: then nothing is said.
+/// A macro of VARS that the description does not mention does nothing. Includes may mention it:
+/// then nothing is said.
 fn macros(node: Node<'_>, text: &str, found: &mut Vec<Diagnostic>) {
     let lower = text.to_lowercase();
     if lower.contains("include") {
@@ -168,7 +169,8 @@ fn macros(node: Node<'_>, text: &str, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Whether the text has the word, not as a part of a longer one: as `$(name)`, `defined name`, or a command that VARS sets.
+/// Whether the text has the word, not as a part of a longer one: as `$(name)`, `defined name`, or a
+/// command that VARS sets.
 fn mentions(text: &str, name: &str) -> bool {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(name).any(|(at, _)| {

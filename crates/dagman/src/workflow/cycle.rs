@@ -27,7 +27,8 @@ pub(super) fn find(workflow: &Workflow) -> Option<Vec<NodeIndex>> {
     if left == 0 {
         return None;
     }
-    // whoever is left waits for somebody who is left: going back from parent to parent comes to a node twice
+    // whoever is left waits for somebody who is left: going back from parent to parent comes to a
+    // node twice
     let stuck = |node: &NodeIndex| waits_for[node.position()] > 0;
     let mut seen_at = vec![u32::MAX; workflow.len()];
     let mut way: Vec<NodeIndex> = Vec::new();

@@ -22,8 +22,9 @@ pub enum DotState {
     Failed,
 }
 
-/// The text of a DOT file. `when` is as in `Sat Nov 28 20:29:40 2026`; `header` is the name and the text of the file that DOT's
-/// INCLUDE names. SERVICE nodes are not in it, as they have no place in the order.
+/// The text of a DOT file. `when` is as in `Sat Nov 28 20:29:40 2026`; `header` is the name and the
+/// text of the file that DOT's INCLUDE names. SERVICE nodes are not in it, as they have no place in
+/// the order.
 pub fn dot(
     workflow: &Workflow,
     when: &str,

@@ -1,5 +1,5 @@
-//! The edges of a DAG in two flat lists, by parent and by child, so that a million nodes with two million edges take 24 bytes a
-//! node.
+//! The edges of a DAG in two flat lists, by parent and by child, so that a million nodes with two
+//! million edges take 24 bytes a node.
 //!
 //! Knows nothing of nodes but their numbers.
 
@@ -39,7 +39,8 @@ struct Adjacency {
 const WEAK: u32 = 1 << 31;
 
 impl Graph {
-    /// Sorts edges by their ends. An edge that is written twice is one; it is weak if every writing says so.
+    /// Sorts edges by their ends. An edge that is written twice is one; it is weak if every writing
+    /// says so.
     pub(super) fn new(node_count: usize, pairs: &[Pair]) -> Self {
         let children =
             Adjacency::new(node_count, pairs.iter().map(|p| (p.parent, p.child, p.weak)));

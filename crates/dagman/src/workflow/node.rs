@@ -1,6 +1,7 @@
 //! A node: its kind, its job, its scripts, and what was said about it.
 //!
-//! [`Node`] is the view; [`Stored`] and [`Rare`] are how it is kept. Knows nothing of what happens to a node.
+//! [`Node`] is the view; [`Stored`] and [`Rare`] are how it is kept. Knows nothing of what happens
+//! to a node.
 
 use super::settings::CategoryIndex;
 use super::text::Text;
@@ -41,7 +42,8 @@ impl NodeIndex {
 pub enum NodeKind {
     /// JOB: a cluster of jobs.
     Job,
-    /// SUBDAG EXTERNAL: a DAG of its own, run by a dagman of its own. Its description is the DAG file.
+    /// SUBDAG EXTERNAL: a DAG of its own, run by a dagman of its own. Its description is the DAG
+    /// file.
     Subdag,
     /// FINAL: runs last, whatever came of the others.
     Final,
@@ -49,7 +51,8 @@ pub enum NodeKind {
     Service,
     /// PROVISIONER: all wait until it says that it is ready.
     Provisioner,
-    /// Made by dagman in the middle of `PARENT many CHILD many`: nothing runs, and it has no description.
+    /// Made by dagman in the middle of `PARENT many CHILD many`: nothing runs, and it has no
+    /// description.
     Join,
 }
 
@@ -250,7 +253,8 @@ impl<'w> Node<'w> {
         }
     }
 
-    /// The folder that its description, scripts and jobs are in, as seen from the folder that dagman runs in.
+    /// The folder that its description, scripts and jobs are in, as seen from the folder that
+    /// dagman runs in.
     pub fn dir(&self) -> Option<&'w str> {
         self.stored().dir.map(|dir| self.text(dir))
     }
@@ -307,7 +311,8 @@ impl<'w> Node<'w> {
         self.rare()?.category
     }
 
-    /// PRE_SKIP: the exit code of the PRE script that makes the node done well without its jobs. Never 0.
+    /// PRE_SKIP: the exit code of the PRE script that makes the node done well without its jobs.
+    /// Never 0.
     pub fn pre_skip(&self) -> Option<i32> {
         self.rare()?.pre_skip
     }
@@ -322,7 +327,8 @@ impl<'w> Node<'w> {
         self.rare()?.tolerance
     }
 
-    /// SAVE_POINT_FILE: the file that is written when the node first starts, as [`super::Builder`] was told it.
+    /// SAVE_POINT_FILE: the file that is written when the node first starts, as [`super::Builder`]
+    /// was told it.
     pub fn save_point(&self) -> Option<&'w str> {
         self.rare()?.save_point.map(|file| self.text(file))
     }

@@ -7,9 +7,11 @@ pub struct CategoryIndex(pub u32);
 /// Nodes that share a throttle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Category {
-    /// As CATEGORY and MAXJOBS call it; that of a splice is `SPLICE+CATEGORY` unless its own name begins with `+`.
+    /// As CATEGORY and MAXJOBS call it; that of a splice is `SPLICE+CATEGORY` unless its own name
+    /// begins with `+`.
     pub name: String,
-    /// How many of its nodes may be in the queue at a time (MAXJOBS); without a limit, it throttles nothing.
+    /// How many of its nodes may be in the queue at a time (MAXJOBS); without a limit, it throttles
+    /// nothing.
     pub max_jobs: Option<u32>,
 }
 

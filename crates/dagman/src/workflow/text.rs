@@ -57,8 +57,8 @@ fn small(length: usize) -> u32 {
     u32::try_from(length).expect("the texts of a workflow are shorter than 4 GiB")
 }
 
-/// Finds nodes by name. The names themselves are the nodes'; of their hashes a half is kept, so that growing the table, and passing
-/// a node by, touch no name.
+/// Finds nodes by name. The names themselves are the nodes'; of their hashes a half is kept, so
+/// that growing the table, and passing a node by, touch no name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     table: HashTable<Named>,
@@ -107,7 +107,8 @@ fn spread(hash: u32) -> u64 {
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A fixed hash (no seed): the same DAG is stored the same way each time. Who writes a DAG to collide slows only his own.
+/// A fixed hash (no seed): the same DAG is stored the same way each time. Who writes a DAG to
+/// collide slows only his own.
 fn hash(text: &str) -> u32 {
     let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
     let (words, rest) = text.as_bytes().as_chunks::<8>();

@@ -1,6 +1,7 @@
 //! A workflow as one DAG file, splices unfolded, that reads back as the same workflow.
 //!
-//! Nodes of splices have a `+` in their names, which only DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS lets a DAG file have.
+//! Nodes of splices have a `+` in their names, which only DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS
+//! lets a DAG file have.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! The statements of a description, each with its place in the text. Nothing is expanded or decided yet.
+//! The statements of a description, each with its place in the text. Nothing is expanded or decided
+//! yet.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Constant ClassAd expressions, and `printf` formats for one number or text, as the macro functions and a few keywords use
-//! them. Knows nothing of jobs.
+//! Constant ClassAd expressions, and `printf` formats for one number or text, as the macro
+//! functions and a few keywords use them. Knows nothing of jobs.
 
 use classad::{ClassAd, Env, Expr, Value};
 

@@ -1,6 +1,7 @@
 //! The macro functions: `$ENV()`, `$INT()`, `$F()` and the others. Their names are case-sensitive.
 //!
-//! A mistake in an argument is a complaint, not an error: HTCondor 25.14 prints it and submits what came out.
+//! A mistake in an argument is a complaint, not an error: HTCondor 25.14 prints it and submits what
+//! came out.
 
 use super::evaluate::{self, Format};
 use super::macros::{Expansion, MacroError, balanced_body};
@@ -22,7 +23,8 @@ pub(crate) enum Function<'t> {
     File(&'t str),
 }
 
-/// Splits `$NAME(body)rest`. The body ends at the first `)`: parentheses do not nest (HTCondor 25.14), but for `$ENV()`.
+/// Splits `$NAME(body)rest`. The body ends at the first `)`: parentheses do not nest (HTCondor
+/// 25.14), but for `$ENV()`.
 pub(crate) fn split_call(from: &str) -> Option<(Function<'_>, &str, &str)> {
     let (name, _) = from.strip_prefix('$')?.split_once('(')?;
     let function = match name {
@@ -146,7 +148,8 @@ fn random_integer(expansion: &mut Expansion<'_, '_>, body: &str) -> String {
     }
 }
 
-/// `$CHOICE(index, list)` with the name of a list, or `$CHOICE(index, a, b, c)`. Positions count from 0.
+/// `$CHOICE(index, list)` with the name of a list, or `$CHOICE(index, a, b, c)`. Positions count
+/// from 0.
 fn choice(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, MacroError> {
     let (index, items) = body.split_once(',').unwrap_or((body, ""));
     let index = value_or_text(expansion, index.trim())?;
@@ -222,7 +225,8 @@ fn string(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
     }
 }
 
-/// `$SUBSTR(name,start[,length])`: a negative start counts from the end, a negative length drops from the end.
+/// `$SUBSTR(name,start[,length])`: a negative start counts from the end, a negative length drops
+/// from the end.
 fn substr(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, MacroError> {
     let mut arguments = body.splitn(3, ',');
     let name = arguments.next().unwrap_or_default();
@@ -254,9 +258,9 @@ fn substr(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
 
 /// The parts of a path that the letters ask for.
 ///
-/// `p` its folder, `d` the last folder of it (`dd` the last two), `n` the name without, `x` with extension; no part means all
-/// of it. `f` makes it absolute, `b` drops a trailing slash or the dot of an extension, `u` and `w` turn the slashes, `q`
-/// quotes.
+/// `p` its folder, `d` the last folder of it (`dd` the last two), `n` the name without, `x` with
+/// extension; no part means all of it. `f` makes it absolute, `b` drops a trailing slash or the dot
+/// of an extension, `u` and `w` turn the slashes, `q` quotes.
 fn file(path: &str, letters: &str, cwd: &str) -> String {
     let has = |letter: char| letters.contains(letter);
     let path = path.trim_matches('"');

@@ -1,10 +1,12 @@
 //! The table of macros, and expansion of `$(name)`.
 //!
-//! Values are bound late: the table keeps texts, and a text is expanded each time it is asked for. Only a reference of a macro
-//! to itself (`path = $(path):/opt`) is filled in at once. Functions such as `$INT()` live in `functions`.
+//! Values are bound late: the table keeps texts, and a text is expanded each time it is asked for.
+//! Only a reference of a macro to itself (`path = $(path):/opt`) is filled in at once. Functions
+//! such as `$INT()` live in `functions`.
 //!
-//! A job's number may be given as [`MARK`] instead of digits: what comes out is then a template of the value for every job.
-//! Whoever looks closer at a text with the mark in it says so with [`Scope::depends_on_number`].
+//! A job's number may be given as [`MARK`] instead of digits: what comes out is then a template of
+//! the value for every job. Whoever looks closer at a text with the mark in it says so with
+//! [`Scope::depends_on_number`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,10 +15,12 @@ use super::functions;
 use crate::diagnostic::{Diagnostic, Form, Place};
 use crate::site::Site;
 
-/// Stands for the job's number in a template. A private-use character that no description may contain.
+/// Stands for the job's number in a template. A private-use character that no description may
+/// contain.
 pub(crate) const MARK: char = '\u{F0B5}';
 
-/// How deep macros may refer to macros. Every level is a call on the stack; HTCondor's own files stay below ten.
+/// How deep macros may refer to macros. Every level is a call on the stack; HTCondor's own files
+/// stay below ten.
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// How long a value may become. Doubling macros (`b = $(a)$(a)`) would otherwise fill the memory.
@@ -99,7 +103,8 @@ impl Macros {
         self.entries.insert(key, Entry { name, value, place, used, order, from_outside });
     }
 
-    /// Names the loop variables of a `queue` statement; their values follow with [`Self::set_item`].
+    /// Names the loop variables of a `queue` statement; their values follow with
+    /// [`Self::set_item`].
     pub(crate) fn set_loop_variables(&mut self, names: &[String]) {
         self.loop_variables = names
             .iter()
@@ -157,7 +162,8 @@ impl Macros {
         self.predefined(&key)
     }
 
-    /// Notes that something was looked at, or said, that is not the same for every job of a statement.
+    /// Notes that something was looked at, or said, that is not the same for every job of a
+    /// statement.
     pub(crate) fn vary(&self) {
         self.varied.set(true);
     }
@@ -294,7 +300,8 @@ impl<'a> Scope<'a> {
         self.complaints.take()
     }
 
-    /// Notes that a value depends on the job's number in a way that a template cannot say, if it has the mark in it.
+    /// Notes that a value depends on the job's number in a way that a template cannot say, if it
+    /// has the mark in it.
     pub(crate) fn check_mark(&self, text: &str) {
         if text.contains(MARK) {
             self.depends_on_number();
@@ -360,7 +367,8 @@ impl Expansion<'_, '_> {
         Ok(done)
     }
 
-    /// Handles what begins with the `$` that `from` begins with; gives back what is left to look at.
+    /// Handles what begins with the `$` that `from` begins with; gives back what is left to look
+    /// at.
     fn one(&mut self, from: &str, done: &mut String) -> Result<String, MacroError> {
         if let Some(rest) = from.strip_prefix("$$") {
             done.push_str("$$");

@@ -1,4 +1,5 @@
-//! Text to statements, by `grammar/submit.pest`. Says what is wrong with lines that are no statement.
+//! Text to statements, by `grammar/submit.pest`. Says what is wrong with lines that are no
+//! statement.
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub(crate) const MAX_TEXT_BYTES: usize = 64 << 20;
 /// Reads a description. `name` is what messages call it by.
 ///
 /// # Errors
-/// Only if the text is too long: lines that are no statements are told by `expand`, because one behind a false `if` does no
-/// harm.
+/// Only if the text is too long: lines that are no statements are told by `expand`, because one
+/// behind a false `if` does no harm.
 pub fn parse(text: &str, name: &str) -> Result<Description, Vec<Diagnostic>> {
     if text.len() > MAX_TEXT_BYTES {
         let length = text.len();

@@ -1,4 +1,5 @@
-//! Goes through the statements in order: assigns, decides `if`, follows `include`, stops for `queue`.
+//! Goes through the statements in order: assigns, decides `if`, follows `include`, stops for
+//! `queue`.
 //!
 //! What to do at a `queue` is its caller's business.
 
@@ -173,7 +174,8 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Whether a condition holds: `defined NAME`, `version >= 9.0`, a truth value or number, each after any number of `!`.
+    /// Whether a condition holds: `defined NAME`, `version >= 9.0`, a truth value or number, each
+    /// after any number of `!`.
     fn holds(&self, text: &Text, description: &Description) -> Result<bool, Diagnostic> {
         let place = description.place(text.offset);
         let scope = Scope::new(&self.macros, self.site);

@@ -1,4 +1,5 @@
-//! Arrays: `-J 0-99:2%10`. Beyond PBS, one index (`-J 5`) and lists (`-J 1,5,9-20:2`) are arrays too.
+//! Arrays: `-J 0-99:2%10`. Beyond PBS, one index (`-J 5`) and lists (`-J 1,5,9-20:2`) are arrays
+//! too.
 
 use std::fmt;
 
@@ -93,7 +94,8 @@ impl Indices {
         Some((range.start, range.step, u32::try_from(range.count()).ok()?))
     }
 
-    /// All of them, in the order in which they were written: the index of job N of the cluster is the N-th.
+    /// All of them, in the order in which they were written: the index of job N of the cluster is
+    /// the N-th.
     pub fn iter(&self) -> impl Iterator<Item = i64> + '_ {
         self.ranges.iter().flat_map(|range| {
             (range.start..=range.end).step_by(usize::try_from(range.step).unwrap_or(usize::MAX))

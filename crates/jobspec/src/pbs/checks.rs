@@ -1,4 +1,5 @@
-//! Whether a value is one that `qsub` takes for its option: what can be said without a server (OpenPBS 23.06).
+//! Whether a value is one that `qsub` takes for its option: what can be said without a server
+//! (OpenPBS 23.06).
 
 use super::depend;
 use super::moments::Moment;
@@ -34,7 +35,8 @@ pub(super) fn is_value(option: char, value: &str, caller: &dyn Caller) -> bool {
     }
 }
 
-/// Whether `-W` takes the attribute with the value. Names that nobody knows are the server's matter.
+/// Whether `-W` takes the attribute with the value. Names that nobody knows are the server's
+/// matter.
 pub(super) fn is_attribute(name: &str, value: &str) -> bool {
     let truth = ["true", "false", "1", "0", "t", "f", "y", "n", "yes", "no"];
     match name {
@@ -96,7 +98,8 @@ fn is_backward(value: &str) -> bool {
     })
 }
 
-/// Letters, digits, and `-_.+`, which a shell and a file name take as they are. How long it may be is said in other words.
+/// Letters, digits, and `-_.+`, which a shell and a file name take as they are. How long it may be
+/// is said in other words.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c))
 }

@@ -1,8 +1,9 @@
-//! From a submission to a cluster of jobs, in both vocabularies: what matching, running and HTCondor's views need is said by a submit
-//! description, and what only PBS's commands show is in attributes that begin with `Pbs`.
+//! From a submission to a cluster of jobs, in both vocabularies: what matching, running and
+//! HTCondor's views need is said by a submit description, and what only PBS's commands show is in
+//! attributes that begin with `Pbs`.
 //!
-//! A job runs a program of ours, which finds the script in the job's own ad: so it is there byte for byte as it was submitted, as durable
-//! as the job, once for an array of any length.
+//! A job runs a program of ours, which finds the script in the job's own ad: so it is there byte
+//! for byte as it was submitted, as durable as the job, once for an array of any length.
 
 use classad::{ClassAd, Expr, Value, words};
 use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, attr, cmdline};
@@ -86,7 +87,8 @@ pub mod attribute {
     pub const SUBMIT_DIR: &str = "PbsSubmitDir";
 }
 
-/// A text without line ends, for attributes that may have some: ads are written down with a line for each attribute.
+/// A text without line ends, for attributes that may have some: ads are written down with a line
+/// for each attribute.
 pub fn folded(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
 }
@@ -209,7 +211,8 @@ impl Submission {
         vec![format!("periodic_remove = {}", ends.join(" || ")), reason]
     }
 
-    /// What the job finds set, in the order in which `qstat -f` shows it. What only the machine knows is added there.
+    /// What the job finds set, in the order in which `qstat -f` shows it. What only the machine
+    /// knows is added there.
     fn environ(&self, caller: &dyn Caller) -> Vec<(String, String)> {
         let own = caller.environ();
         let mut all: Vec<(String, String)> = Vec::new();
@@ -396,8 +399,9 @@ fn pieces(path: &str, start: i64, step: i64) -> Vec<Piece> {
     pieces
 }
 
-/// When mail is sent: HTCondor's word for the events that are asked for. Of a job that PBS would abort, and of which it tells by default, no
-/// mail is sent unless somebody wants more: its user finds it held, with the reason.
+/// When mail is sent: HTCondor's word for the events that are asked for. Of a job that PBS would
+/// abort, and of which it tells by default, no mail is sent unless somebody wants more: its user
+/// finds it held, with the reason.
 fn notification(points: &str) -> &'static str {
     match (points.contains('b'), points.contains('e'), points) {
         (true, true, _) => "Always",

@@ -1,4 +1,5 @@
-//! `-W depend=afterok:12:13,afterany:14`: what other jobs must have come to before this one may run.
+//! `-W depend=afterok:12:13,afterany:14`: what other jobs must have come to before this one may
+//! run.
 
 use model::ClusterId;
 use model::depend::{Dependency, DependencyKind};

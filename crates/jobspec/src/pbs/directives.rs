@@ -1,5 +1,6 @@
-//! Which lines of a script are directives: those that begin with the prefix, up to the first line that a shell would run. A directive
-//! that ends in a backslash goes on in the next line, whatever that is.
+//! Which lines of a script are directives: those that begin with the prefix, up to the first line
+//! that a shell would run. A directive that ends in a backslash goes on in the next line, whatever
+//! that is.
 
 use super::refusal::{Refusal, code};
 

@@ -1,4 +1,5 @@
-//! How commands name jobs: `12`, `12.host`, `12[].host`, `12[4]`, `12[1-9:2]`, each also with `@host`.
+//! How commands name jobs: `12`, `12.host`, `12[].host`, `12[4]`, `12[1-9:2]`, each also with
+//! `@host`.
 
 use super::text::{Rule, number, read};
 

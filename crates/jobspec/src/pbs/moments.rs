@@ -1,4 +1,5 @@
-//! `-a [[[[CC]YY]MM]DD]hhmm[.SS]`: when a job may run, in the time zone of whoever says it. What is not written is the next that fits.
+//! `-a [[[[CC]YY]MM]DD]hhmm[.SS]`: when a job may run, in the time zone of whoever says it. What is
+//! not written is the next that fits.
 
 /// A moment as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

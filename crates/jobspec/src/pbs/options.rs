@@ -1,5 +1,6 @@
-//! The options of `qsub`, from its command line and from directives: which there are, in what forms they are written, and whose word
-//! counts. The command line goes before directives; resources and attributes are compared one by one.
+//! The options of `qsub`, from its command line and from directives: which there are, in what forms
+//! they are written, and whose word counts. The command line goes before directives; resources and
+//! attributes are compared one by one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -178,7 +179,8 @@ impl Options {
         self.values.get(&option).map(|(_, value)| value.as_str())
     }
 
-    /// The resources that are asked for, each once: of the command line the last word counts, of directives the first.
+    /// The resources that are asked for, each once: of the command line the last word counts, of
+    /// directives the first.
     pub(super) fn resources(&self) -> Vec<(String, Option<String>)> {
         let mut all: Vec<(Rank, String, Option<String>)> = Vec::new();
         for (rank, name, value) in &self.resources {

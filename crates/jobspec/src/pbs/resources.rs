@@ -1,4 +1,5 @@
-//! The resources that a job may ask for with `-l`: their names, what values they take, and how values are written.
+//! The resources that a job may ask for with `-l`: their names, what values they take, and how
+//! values are written.
 
 use super::refusal::{Refusal, code};
 use super::text::{Rule, number, read};
@@ -45,7 +46,8 @@ const NOT_MEASURED: Standing = Standing::NotBuilt(
 const NO_SUCH_PART: Standing = Standing::NotBuilt("machines do not say whether they have it");
 const NO_POWER: Standing = Standing::NotBuilt("the power of machines is not managed");
 
-/// All (OpenPBS 23.06), without `select`, `place` and `nodes`, which say how the others are spread (`selects`).
+/// All (OpenPBS 23.06), without `select`, `place` and `nodes`, which say how the others are spread
+/// (`selects`).
 const ALL: &[Known] = &[
     known("accelerator", Kind::Text, true, NO_SUCH_PART),
     known("accelerator_group", Kind::Text, true, NO_SUCH_PART),

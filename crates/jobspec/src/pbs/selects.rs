@@ -1,7 +1,8 @@
-//! How what a job asks for is spread over machines: `select` and `place`, or the forms before them, `nodes` and resources of the job.
+//! How what a job asks for is spread over machines: `select` and `place`, or the forms before them,
+//! `nodes` and resources of the job.
 //!
-//! All chunks of a job are one run on one machine: it gets what they ask for together, all or nothing. What would need several
-//! machines is refused by name.
+//! All chunks of a job are one run on one machine: it gets what they ask for together, all or
+//! nothing. What would need several machines is refused by name.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +104,8 @@ pub(super) fn decide(given: &[(String, Option<String>)]) -> Result<Asked, Refusa
     sum(job, &chunks)
 }
 
-/// `ncpus=2:mem=10mb`, as programs write it that join what a chunk has (ert 23.0): the same as two resources of the job.
+/// `ncpus=2:mem=10mb`, as programs write it that join what a chunk has (ert 23.0): the same as two
+/// resources of the job.
 fn separate(given: &[(String, Option<String>)]) -> Vec<(String, Option<String>)> {
     let mut all = Vec::new();
     for (name, value) in given {

@@ -1,4 +1,5 @@
-//! `qsub`, from its words to what is submitted: options and directives are put together and checked, as OpenPBS's command and server do.
+//! `qsub`, from its words to what is submitted: options and directives are put together and
+//! checked, as OpenPBS's command and server do.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,8 @@ pub trait Caller {
     fn is_terminal(&self) -> bool;
     /// Whether this is a folder.
     fn is_folder(&self, path: &str) -> bool;
-    /// Seconds since the epoch of a moment in the caller's time zone: the next if a part is missing. `None` if there is no such day.
+    /// Seconds since the epoch of a moment in the caller's time zone: the next if a part is
+    /// missing. `None` if there is no such day.
     fn seconds(&self, moment: Moment) -> Option<i64>;
 }
 

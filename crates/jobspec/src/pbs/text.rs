@@ -1,4 +1,5 @@
-//! Texts taken apart by `grammar/pbs.pest`. The rules stay below this module's siblings; what a text means is their matter.
+//! Texts taken apart by `grammar/pbs.pest`. The rules stay below this module's siblings; what a
+//! text means is their matter.
 
 use pest::Parser;
 use pest::iterators::Pair;

@@ -1,5 +1,6 @@
-//! `-v A=1,B,LIST=1\,2` and `-V`: which variables of the submitter's environment go with the job, and which are set. Values are kept byte
-//! for byte: newlines, quotes, backslashes and the shell's functions.
+//! `-v A=1,B,LIST=1\,2` and `-V`: which variables of the submitter's environment go with the job,
+//! and which are set. Values are kept byte for byte: newlines, quotes, backslashes and the shell's
+//! functions.
 
 use std::collections::BTreeMap;
 

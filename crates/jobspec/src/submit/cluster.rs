@@ -35,8 +35,9 @@ impl Folder {
         }
     }
 
-    /// Takes `count` jobs that differ by their number only: they are the first of the cluster, and `ad` has [`MARK`] where the
-    /// number belongs. `false`, and nothing taken, if the mark stands anywhere but in a string.
+    /// Takes `count` jobs that differ by their number only: they are the first of the cluster, and
+    /// `ad` has [`MARK`] where the number belongs. `false`, and nothing taken, if the mark stands
+    /// anywhere but in a string.
     pub(super) fn count_up(&mut self, ad: &ClassAd, count: u32) -> bool {
         let mut shared = ClassAd::new();
         let mut template = ProcTemplate::default();
@@ -74,7 +75,8 @@ impl Folder {
         deltas.push(differing.map(|(name, expr)| (name.clone(), expr.clone())).collect());
     }
 
-    /// Takes the next job, of which `own` is what may differ from others: attributes that are `varying`. The rest is as before.
+    /// Takes the next job, of which `own` is what may differ from others: attributes that are
+    /// `varying`. The rest is as before.
     pub(super) fn push_own(&mut self, own: &ClassAd, varying: &BTreeSet<AttrName>) {
         self.list();
         let Jobs::Listed(deltas) = &mut self.jobs else { return };
@@ -85,7 +87,8 @@ impl Folder {
         deltas.push(differing.map(|(name, expr)| (name.clone(), expr.clone())).collect());
     }
 
-    /// Takes note of where the jobs of a factory come from: so many items, and so many jobs for each (HTCondor 25.14).
+    /// Takes note of where the jobs of a factory come from: so many items, and so many jobs for
+    /// each (HTCondor 25.14).
     pub(super) fn note_items(&mut self, items: usize, each: u32) {
         let is_factory = [attr::JOB_MATERIALIZE_LIMIT, attr::JOB_MATERIALIZE_MAX_IDLE]
             .iter()

@@ -1,7 +1,7 @@
 //! One job's ad, from the values that the macros have for it.
 //!
-//! The order matters in places: resources before requirements, which look at them, and `+Attr` last, because what the user
-//! writes as an attribute beats what a keyword made of it.
+//! The order matters in places: resources before requirements, which look at them, and `+Attr`
+//! last, because what the user writes as an attribute beats what a keyword made of it.
 
 mod alike;
 mod command;
@@ -28,7 +28,8 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
 
-/// A spooled job that has completed waits ten days for whoever fetches what it has made (HTCondor 25.14).
+/// A spooled job that has completed waits ten days for whoever fetches what it has made (HTCondor
+/// 25.14).
 const STAYS_TO_BE_FETCHED: &str = "JobStatus == 4 && (CompletionDate =?= UNDEFINED || CompletionDate == 0 || ((time() - CompletionDate) < 864000))";
 
 /// A job being made.
@@ -206,7 +207,8 @@ impl Job<'_> {
         Ok(None)
     }
 
-    /// The value of a keyword whose meaning depends on what it says, so that no template may be made of it.
+    /// The value of a keyword whose meaning depends on what it says, so that no template may be
+    /// made of it.
     fn word(&self, name: &str) -> Result<Option<String>, Diagnostic> {
         let text = self.text(name)?;
         if let Some(text) = &text {

@@ -1,8 +1,9 @@
-//! The commands of the submit language, in one table: keyword, other spellings, attribute of the job, kind of value, and
-//! whether this version can do it.
+//! The commands of the submit language, in one table: keyword, other spellings, attribute of the
+//! job, kind of value, and whether this version can do it.
 //!
-//! Every attribute's name is also a spelling of its keyword (`JobPrio = 5` is `priority = 5`), but for [`Kind::Made`].
-//! What a row cannot say is [`Kind::Made`] and has its code in a module of `job`.
+//! Every attribute's name is also a spelling of its keyword (`JobPrio = 5` is `priority = 5`), but
+//! for [`Kind::Made`]. What a row cannot say is [`Kind::Made`] and has its code in a module of
+//! `job`.
 
 use model::attr;
 
@@ -38,7 +39,8 @@ pub enum Kind {
     Integer,
     /// A ClassAd expression.
     Expression,
-    /// Made by code, together with other keywords. The attribute's name is a spelling too if it is given.
+    /// Made by code, together with other keywords. The attribute's name is a spelling too if it is
+    /// given.
     Made,
 }
 
@@ -276,7 +278,8 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "manifest" => attr::MANIFEST_DESIRED, Truth;
     "manifest_dir" => attr::MANIFEST_DIR, Made;
 
-    // ---- known, and refused by name until their effect is built --------------------------------------------------------
+    // ---- known, and refused by name until their effect is built
+    // --------------------------------------------------------
     "docker_image" => "", Made, Containers;
     "docker_network_type" => "", Made, Containers;
     "docker_pull_policy" => "", Made, Containers;

@@ -1,4 +1,5 @@
-//! What a `queue` statement asks for: how many jobs for each item, which loop variables, which items.
+//! What a `queue` statement asks for: how many jobs for each item, which loop variables, which
+//! items.
 
 use pest::Parser;
 use pest::iterators::Pair;
@@ -8,8 +9,8 @@ use crate::language::evaluate;
 use crate::language::macros::{MacroError, Scope};
 use crate::language::parse::{Rule, SubmitParser};
 
-/// No statement queues more jobs. A cluster's procs are numbered by a `u32`, and a slip of the keyboard
-/// (`queue 1000000000000`) should not get near its end.
+/// No statement queues more jobs. A cluster's procs are numbered by a `u32`, and a slip of the
+/// keyboard (`queue 1000000000000`) should not get near its end.
 pub(super) const MAX_PROCS: u32 = 100_000_000;
 
 /// Parentheses in a count expression nest no deeper: the grammar recurses there.

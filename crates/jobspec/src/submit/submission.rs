@@ -53,8 +53,8 @@ pub struct Interactive {
 /// What a description comes to.
 #[derive(Debug)]
 pub struct Submission {
-    /// The clusters, in order, with the numbers that they were made for. More than one only if the executable changes between
-    /// `queue` statements.
+    /// The clusters, in order, with the numbers that they were made for. More than one only if the
+    /// executable changes between `queue` statements.
     pub clusters: Vec<(ClusterId, ClusterSpec)>,
     /// What the user should know, in the order it was found.
     pub warnings: Vec<Diagnostic>,
@@ -63,7 +63,8 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// All jobs with their ads as they are submitted; the ads lack what the schedd adds ([`schedd_attributes`]).
+    /// All jobs with their ads as they are submitted; the ads lack what the schedd adds
+    /// ([`schedd_attributes`]).
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, ClassAd)> {
         self.clusters.iter().flat_map(|(cluster, spec)| {
             (0..spec.count()).filter_map(move |proc| {
@@ -80,10 +81,12 @@ impl Submission {
 pub type NextCluster<'a> = dyn FnMut() -> Result<ClusterId, Diagnostic> + 'a;
 
 impl Description {
-    /// Makes the jobs. `next_cluster` is asked for a number when the first job of a cluster is about to be made.
+    /// Makes the jobs. `next_cluster` is asked for a number when the first job of a cluster is
+    /// about to be made.
     ///
     /// # Errors
-    /// Everything that is wrong, and the warnings so far, in the order it was found: at least one is an error.
+    /// Everything that is wrong, and the warnings so far, in the order it was found: at least one
+    /// is an error.
     pub fn expand(
         &self,
         site: &dyn Site,
@@ -318,7 +321,8 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
-    /// The number of the cluster that the next jobs belong to: a new one if the executable has changed.
+    /// The number of the cluster that the next jobs belong to: a new one if the executable has
+    /// changed.
     fn cluster_for(&mut self, reader: &Reader<'_>) -> Result<ClusterId, Diagnostic> {
         let executable = reader.macros.entry("executable").map(|entry| entry.value.clone());
         if let Some((cluster, _)) = self.clusters.last()
@@ -382,7 +386,8 @@ struct Making<'m, 'r> {
 }
 
 impl Making<'_, '_> {
-    /// Makes all jobs of `queue N` at once, as a template. `false` if they differ by more than their number in a text.
+    /// Makes all jobs of `queue N` at once, as a template. `false` if they differ by more than
+    /// their number in a text.
     fn counted(&mut self, folder: &mut Folder, count: u32) -> bool {
         if self.reader.macros.mention_mark() {
             return false;
@@ -418,7 +423,8 @@ impl Making<'_, '_> {
                     made.warnings
                 }),
                 None => job::make_first(&scope, self.setting).map(|(made, common)| {
-                    // what another statement has said of the cluster's jobs may not hold for this one's
+                    // what another statement has said of the cluster's jobs may not hold for this
+                    // one's
                     self.common = common.filter(|_| folder.count() == 0);
                     folder.push(made.ad);
                     made.warnings
@@ -458,7 +464,8 @@ fn refused(error: &queue::QueueError, place: &Place) -> Diagnostic {
     }
 }
 
-/// What the schedd adds to every job that it accepts, as HTCondor 25.14 shows it in a dry run: identity, state and counters.
+/// What the schedd adds to every job that it accepts, as HTCondor 25.14 shows it in a dry run:
+/// identity, state and counters.
 pub fn schedd_attributes(job: JobId, now: i64) -> ClassAd {
     let mut ad = ClassAd::new();
     ad.set(attr::OWNER, classad::Value::Undefined);

@@ -1,5 +1,5 @@
-//! What runs beside a program: that it knows the program, and ends with it; and programs that stand still until somebody lets them
-//! go on.
+//! What runs beside a program: that it knows the program, and ends with it; and programs that stand
+//! still until somebody lets them go on.
 
 use launcher::wire::{
     Answer, Companion, FailedScript, KilledBy, OsBytes, Outcome, RequestBody, Stage, Stdio, Step,

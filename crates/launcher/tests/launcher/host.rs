@@ -1,4 +1,5 @@
-//! A launcher process with a client, and ways to wait for a stated condition. Knows nothing of what a test wants to show.
+//! A launcher process with a client, and ways to wait for a stated condition. Knows nothing of what
+//! a test wants to show.
 
 use std::collections::VecDeque;
 use std::fs;

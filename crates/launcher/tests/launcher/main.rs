@@ -1,4 +1,5 @@
-//! The launcher as a process of its own, with real jobs. The process is `examples/launcher_host.rs`, which a plain `cargo test` builds.
+//! The launcher as a process of its own, with real jobs. The process is
+//! `examples/launcher_host.rs`, which a plain `cargo test` builds.
 
 mod companions;
 mod host;

@@ -248,8 +248,8 @@ fn a_process_that_ignores_the_signal_is_killed_when_its_grace_is_over() {
     assert_eq!(tagged("deaf"), []);
 }
 
-/// A lease on the program makes the kernel hold `execve`, as a file server that does not answer would; the keeper is
-/// suspended all the while.
+/// A lease on the program makes the kernel hold `execve`, as a file server that does not answer
+/// would; the keeper is suspended all the while.
 #[test]
 fn a_start_that_hangs_in_the_kernel_can_be_killed() {
     let mut host = Host::new();

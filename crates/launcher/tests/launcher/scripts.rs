@@ -1,5 +1,5 @@
-//! What runs before and after a program: in which order, under which conditions, and that whatever ends a run ends it in the
-//! middle of a script too.
+//! What runs before and after a program: in which order, under which conditions, and that whatever
+//! ends a run ends it in the middle of a script too.
 
 use launcher::wire::{
     Answer, End, FailedScript, KilledBy, OsBytes, Outcome, RequestBody, RunState, Script, Stage,

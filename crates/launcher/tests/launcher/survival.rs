@@ -107,8 +107,8 @@ fn a_lease_ends_a_run_that_nobody_watches() {
     assert!(tagged("unwatched").is_empty());
 }
 
-/// A main process, a child in its session without environment, a tagged daemon in a session of its own. Its run needs a key that
-/// no other test has: what bears the tag of a lost run is killed.
+/// A main process, a child in its session without environment, a tagged daemon in a session of its
+/// own. Its run needs a key that no other test has: what bears the tag of a lost run is killed.
 const FAMILY: &str = "env -i /bin/sleep 1000 & echo $! >child
     (setsid sh -c 'echo $$ >daemon; exec sleep 1000' &)
     while ! [ -s daemon ]; do :; done; echo $$ >main; while :; do sleep 1000; done";
@@ -172,7 +172,8 @@ fn a_keeper_killed_while_there_is_no_launcher_is_noticed_by_the_next() {
     }
 }
 
-/// Rewrites a run's file as another machine state would have left it, and shows that the run is lost and that nobody is harmed.
+/// Rewrites a run's file as another machine state would have left it, and shows that the run is
+/// lost and that nobody is harmed.
 fn check_stale_record(change: impl Fn(Vec<u8>) -> Vec<u8>) {
     let mut host = Host::new();
     let request = host.script("stale", "exec sleep 1000");
@@ -219,7 +220,8 @@ fn two_launchers_never_share_a_state_directory() {
     assert!(complaint.contains("another launcher is using"), "{complaint}");
 }
 
-/// The cgroup path with a real kernel, where this machine lets us: the hybrid hierarchy's v2 part kills although it limits nothing.
+/// The cgroup path with a real kernel, where this machine lets us: the hybrid hierarchy's v2 part
+/// kills although it limits nothing.
 #[test]
 fn a_cgroup_holds_and_kills_a_run() {
     let hierarchy = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]

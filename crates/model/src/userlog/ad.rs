@@ -1,4 +1,5 @@
-//! Events as ads, as HTCondor 25.14 writes them into logs in JSON and XML: one ad an event, under the names that its readers know.
+//! Events as ads, as HTCondor 25.14 writes them into logs in JSON and XML: one ad an event, under
+//! the names that its readers know.
 
 use crate::attr;
 use classad::{ClassAd, Expr};
@@ -233,7 +234,8 @@ fn set_executing(
     }
 }
 
-/// Attributes whose values stand in the log as ClassAd text. What is no expression is kept as a string.
+/// Attributes whose values stand in the log as ClassAd text. What is no expression is kept as a
+/// string.
 fn set_written(ad: &mut ClassAd, attributes: &[(String, String)]) {
     for (name, text) in attributes {
         match text.parse::<Expr>() {

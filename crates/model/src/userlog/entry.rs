@@ -1,4 +1,5 @@
-//! The frame around an event: `NNN (CCC.PPP.SSS) YYYY-MM-DD HH:MM:SS ` before it and a line of three dots after it.
+//! The frame around an event: `NNN (CCC.PPP.SSS) YYYY-MM-DD HH:MM:SS ` before it and a line of
+//! three dots after it.
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -81,8 +82,9 @@ pub enum AdForm {
 }
 
 impl LogForm {
-    /// Reads a list of options (`DEFAULT_USERLOG_FORMAT_OPTIONS`): `ISO_DATE`, `LEGACY`, `UTC`, `SUB_SECOND`, `XML`, `JSON`, in any order, with
-    /// blanks, commas or `|` between them. What is not named is as in a log that nobody has a wish for.
+    /// Reads a list of options (`DEFAULT_USERLOG_FORMAT_OPTIONS`): `ISO_DATE`, `LEGACY`, `UTC`,
+    /// `SUB_SECOND`, `XML`, `JSON`, in any order, with blanks, commas or `|` between them. What is
+    /// not named is as in a log that nobody has a wish for.
     ///
     /// # Errors
     ///
@@ -115,7 +117,8 @@ pub(super) fn write_head(number: u16, id: EntryId, at: Timestamp, style: &LogSty
 }
 
 pub(super) fn write_time(at: Timestamp, style: &LogStyle) -> String {
-    // A time outside of jiff's range (years -9999 to 9999) cannot be a job's: it is written as the epoch.
+    // A time outside of jiff's range (years -9999 to 9999) cannot be a job's: it is written as the
+    // epoch.
     let instant =
         jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let zone = if style.utc { TimeZone::UTC } else { style.zone.clone() };

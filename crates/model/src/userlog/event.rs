@@ -1,12 +1,15 @@
-//! The events of a user's log and what each of them tells. How they look as text is the business of `write` and `read`.
+//! The events of a user's log and what each of them tells. How they look as text is the business of
+//! `write` and `read`.
 
 use serde::{Deserialize, Serialize};
 
 use super::usage::ResourceUsage;
 
-/// One event of a job, without the job and the time. Numbers and names are those of HTCondor 25.14's `ULogEventNumber`.
+/// One event of a job, without the job and the time. Numbers and names are those of HTCondor
+/// 25.14's `ULogEventNumber`.
 ///
-/// Texts are single lines: a line end inside one is written as `|`, as HTCondor does, so that no text can forge an event.
+/// Texts are single lines: a line end inside one is written as `|`, as HTCondor does, so that no
+/// text can forge an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum UserLogEvent {
     /// 000: the job came into the queue.
@@ -281,7 +284,8 @@ pub struct Evicted {
     /// Bytes received by the job.
     pub received_bytes: u64,
     pub reason: Option<String>,
-    /// What was asked for, given and used. HTCondor leaves it away when the job is queued again by its own policy.
+    /// What was asked for, given and used. HTCondor leaves it away when the job is queued again by
+    /// its own policy.
     pub resources: Vec<ResourceUsage>,
 }
 

@@ -1,5 +1,6 @@
-//! Text as events. Forgiving: either form of date, missing optional lines, unknown lines and unknown numbers are accepted;
-//! an event that makes no sense is an error of its own, and reading goes on behind it.
+//! Text as events. Forgiving: either form of date, missing optional lines, unknown lines and
+//! unknown numbers are accepted; an event that makes no sense is an error of its own, and reading
+//! goes on behind it.
 
 use jiff::tz::TimeZone;
 
@@ -31,7 +32,8 @@ pub struct LogError {
     pub text: String,
 }
 
-/// The events of a text, in order. An event whose last line is not there yet is not returned: see [`Entries::consumed`].
+/// The events of a text, in order. An event whose last line is not there yet is not returned: see
+/// [`Entries::consumed`].
 #[derive(Debug)]
 pub struct Entries<'a> {
     text: &'a str,

@@ -1,6 +1,8 @@
-//! The table of resources at the end of events 004 and 005: what was used, requested, allocated and assigned.
+//! The table of resources at the end of events 004 and 005: what was used, requested, allocated and
+//! assigned.
 //!
-//! Columns are as wide as HTCondor 25.14 makes them, and its readers find them again by the headings.
+//! Columns are as wide as HTCondor 25.14 makes them, and its readers find them again by the
+//! headings.
 
 use crate::attr;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// One line of the table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResourceUsage {
-    /// The resource: `Cpus`, `Disk` (KiB), `Memory` (MiB), `GPUs`, `TimeExecute` (s), `TimeSlotBusy` (s).
+    /// The resource: `Cpus`, `Disk` (KiB), `Memory` (MiB), `GPUs`, `TimeExecute` (s),
+    /// `TimeSlotBusy` (s).
     pub name: String,
     /// Peak or average use.
     pub used: Option<Amount>,
@@ -52,7 +55,8 @@ const HEADING: &str = "\tPartitionable Resources :";
 const NUMBER_WIDTH: usize = 8;
 const ALLOCATED_WIDTH: usize = 9;
 
-/// Room for the name: HTCondor takes the longest name, at least `Memory (MB)` with its terminator, and 8 more for the unit.
+/// Room for the name: HTCondor takes the longest name, at least `Memory (MB)` with its terminator,
+/// and 8 more for the unit.
 const NAME_WIDTH: usize = 12;
 const UNIT_WIDTH: usize = 8;
 
@@ -103,7 +107,8 @@ struct Column {
 }
 
 impl Column {
-    /// The cells of a column. If one has a fraction, whole numbers are moved left so that the points stand in line.
+    /// The cells of a column. If one has a fraction, whole numbers are moved left so that the
+    /// points stand in line.
     fn of(
         resources: &[&ResourceUsage],
         pick: impl Fn(&ResourceUsage) -> Option<&Amount>,

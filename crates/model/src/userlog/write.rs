@@ -1,4 +1,5 @@
-//! An event as text, exactly as HTCondor 25.14 writes it: a first line, then what belongs to it, then three dots.
+//! An event as text, exactly as HTCondor 25.14 writes it: a first line, then what belongs to it,
+//! then three dots.
 
 use std::borrow::Cow;
 
@@ -392,7 +393,8 @@ fn completion_word(completion: Completion) -> String {
 }
 
 fn write_pause(reason: Option<&str>, pause_code: i32, hold_code: i32, out: &mut String) {
-    // With a pause code the reason's line is there even if empty, because HTCondor's reader takes the next line for it.
+    // With a pause code the reason's line is there even if empty, because HTCondor's reader takes
+    // the next line for it.
     if reason.is_some() || pause_code != 0 {
         put(out, "\t", reason.unwrap_or_default());
     }

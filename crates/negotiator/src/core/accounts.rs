@@ -1,7 +1,8 @@
 //! Who has used how much: the decayed usage that decides whose turn it is.
 //!
-//! HTCondor 25.14, "User Priorities": a user's real priority follows the weight that the user holds, with a half-life; the
-//! effective priority is the real one times a factor; lower is better, and shares are proportional to its inverse.
+//! HTCondor 25.14, "User Priorities": a user's real priority follows the weight that the user
+//! holds, with a half-life; the effective priority is the real one times a factor; lower is better,
+//! and shares are proportional to its inverse.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -108,7 +109,8 @@ impl Accounts {
         self.as_of_ms = Some(now.boot_ms);
     }
 
-    /// Books a change of what a user holds. [`Self::advance`] must have brought the accounts up to the moment of the change.
+    /// Books a change of what a user holds. [`Self::advance`] must have brought the accounts up to
+    /// the moment of the change.
     pub(crate) fn hold(&mut self, user: &UserName, weight: f64) {
         let account = self.users.entry(user.clone()).or_default();
         // Sums of fractions leave dust behind: it must not keep an account alive or below nothing.
@@ -153,8 +155,8 @@ impl Default for Account {
 }
 
 impl Account {
-    /// The account after some time in which nothing changed hands: `RUP(t) = b * RUP + (1 - b) * held` with
-    /// `b = 0.5 ^ (elapsed / half-life)`.
+    /// The account after some time in which nothing changed hands: `RUP(t) = b * RUP + (1 - b) *
+    /// held` with `b = 0.5 ^ (elapsed / half-life)`.
     fn after(self, elapsed: Duration, half_life: Duration) -> Self {
         let seconds = elapsed.as_secs_f64();
         let kept = 0.5_f64.powf(seconds / half_life.as_secs_f64());
@@ -195,7 +197,8 @@ mod tests {
         Now { wall: Timestamp::from_millis(1_000_000_000 + wall_ms), boot_ms: 5_000 + ms }
     }
 
-    /// `steps`: the moment, and what alice holds from then on. Returns her real priority at `end_ms`.
+    /// `steps`: the moment, and what alice holds from then on. Returns her real priority at
+    /// `end_ms`.
     fn priority(steps: &[(u64, f64)], end_ms: u64) -> f64 {
         let policy = Policy::default();
         let alice = UserName::new("alice");

@@ -1,5 +1,5 @@
-//! Sets of machines, by row number: one bit each, so that a condition over 100,000 machines is 12 kB and two are joined in
-//! microseconds.
+//! Sets of machines, by row number: one bit each, so that a condition over 100,000 machines is 12
+//! kB and two are joined in microseconds.
 
 /// A set of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

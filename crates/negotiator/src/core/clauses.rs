@@ -1,12 +1,14 @@
-//! Clauses of jobs' Requirements, and Ranks, each evaluated once per kind of machine, whatever number of classes and machines
-//! share it.
+//! Clauses of jobs' Requirements, and Ranks, each evaluated once per kind of machine, whatever
+//! number of classes and machines share it.
 //!
-//! Two classes share a clause when its text and everything of the job that it reaches are equal. Two machines are of one kind
-//! for it when everything of the machine that it reaches is equal. What it reaches of the machines is kept in columns of
-//! numbers that stand for values, so that telling kinds apart compares numbers.
+//! Two classes share a clause when its text and everything of the job that it reaches are equal.
+//! Two machines are of one kind for it when everything of the machine that it reaches is equal.
+//! What it reaches of the machines is kept in columns of numbers that stand for values, so that
+//! telling kinds apart compares numbers.
 //!
-//! A clause that reaches what is left of a machine, the time, or back into the job is not kept as a set: it is *live*, and
-//! evaluated for one candidate at a time. So is a Rank that has too many values.
+//! A clause that reaches what is left of a machine, the time, or back into the job is not kept as a
+//! set: it is *live*, and evaluated for one candidate at a time. So is a Rank that has too many
+//! values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,7 +80,8 @@ enum Outcome {
 /// Machines on which a Rank has one value.
 pub(crate) type Level = (Ordered, Bits);
 
-/// A Rank with more values than this is live: a set of machines for each value would cost more than evaluating it.
+/// A Rank with more values than this is live: a set of machines for each value would cost more than
+/// evaluating it.
 const MAX_LEVELS: usize = 64;
 
 /// One attribute of every machine.
@@ -184,7 +187,8 @@ impl Clauses {
         self.clauses.iter().flatten().any(|clause| clause.unsteady)
     }
 
-    /// Takes note of a machine's new, changed or vanished ad. Tells whether a clause may see the difference.
+    /// Takes note of a machine's new, changed or vanished ad. Tells whether a clause may see the
+    /// difference.
     pub(crate) fn machine_changed(&mut self, row: u32, ads: &dyn Ads) -> bool {
         let ad = ads.ad(row);
         let mut concerned = BTreeSet::new();
@@ -287,7 +291,8 @@ impl Clauses {
 }
 
 impl Clause {
-    /// A condition is 1 where it is true and 0 elsewhere. Steady clauses only: the time makes no difference to them.
+    /// A condition is 1 where it is true and 0 elsewhere. Steady clauses only: the time makes no
+    /// difference to them.
     fn evaluate(&self, machine: &ClassAd) -> f64 {
         let value = self.job.eval_expr(&self.expr, Some(machine), &Env::at(0));
         match self.sense {
@@ -400,7 +405,8 @@ impl Values {
                 .is_some_and(|(_, expr, _)| expr.as_literal().is_none())
     }
 
-    /// Adds to `reached` what the column's values refer to; tells whether one of them refers to the job or to the time.
+    /// Adds to `reached` what the column's values refer to; tells whether one of them refers to the
+    /// job or to the time.
     fn computed_in(&self, column: &Column, reached: &mut Vec<AttrName>) -> bool {
         let distinct: BTreeSet<u32> =
             column.ids.iter().copied().filter(|id| self.is_computed(*id)).collect();

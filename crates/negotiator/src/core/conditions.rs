@@ -1,5 +1,6 @@
-//! Conditions of common shapes, told apart from the rest: a clause that asks for at least so much of an amount, and machines
-//! that refuse only what does not fit. Both are decided by comparing numbers. What is not recognised is evaluated.
+//! Conditions of common shapes, told apart from the rest: a clause that asks for at least so much
+//! of an amount, and machines that refuse only what does not fit. Both are decided by comparing
+//! numbers. What is not recognised is evaluated.
 
 use classad::{ClassAd, Comparison, Env, Expr, RefScope};
 use model::Resources;
@@ -7,7 +8,8 @@ use model::Resources;
 use super::demand::Wanted;
 use super::dependence::Dependence;
 
-/// How deep names are followed when a machine's Requirements are read: `Start && WithinResourceLimits` is one step.
+/// How deep names are followed when a machine's Requirements are read: `Start &&
+/// WithinResourceLimits` is one step.
 const NAMES_FOLLOWED: usize = 4;
 
 /// Numbers from here on are no amounts of anything.
@@ -58,7 +60,8 @@ impl Floor {
 pub(crate) struct RequestSet(u8);
 
 impl RequestSet {
-    /// Requests that a job states as numbers of its own, so that comparing them with an amount is true when they fit.
+    /// Requests that a job states as numbers of its own, so that comparing them with an amount is
+    /// true when they fit.
     pub(crate) fn stated(job: &ClassAd) -> Self {
         let number = |expr: &Expr| {
             let value = || job.eval_expr(expr, None, &Env::at(0)).as_f64();
@@ -92,7 +95,8 @@ impl RequestSet {
     }
 }
 
-/// A machine that refuses only jobs that do not fit: what a job must state for that to follow from its request.
+/// A machine that refuses only jobs that do not fit: what a job must state for that to follow from
+/// its request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits(pub(crate) RequestSet);
 
@@ -149,7 +153,8 @@ impl Limits {
     }
 }
 
-/// `amount >= number` and its like, where the amount is the machine's: `side` says where that is, seen from `own`.
+/// `amount >= number` and its like, where the amount is the machine's: `side` says where that is,
+/// seen from `own`.
 fn at_least(expr: &Expr, side: RefScope, own: &ClassAd) -> Option<(Wanted, u64)> {
     let (left, comparison, right) = expr.as_comparison()?;
     let (amount, comparison, number) = match right.as_literal() {

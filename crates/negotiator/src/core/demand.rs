@@ -39,7 +39,8 @@ pub(crate) struct Class {
     pub(crate) uses: Uses,
     /// Its Rank, if machines can differ in it, with the shared evaluation of it.
     pub(crate) rank: Option<(ClauseId, Expr)>,
-    /// Whether its Rank looks at nothing of a machine but the processors and the memory that are left.
+    /// Whether its Rank looks at nothing of a machine but the processors and the memory that are
+    /// left.
     pub(crate) ranks_by_amounts: bool,
     /// Whether its expressions ask for the time.
     pub(crate) unsteady: bool,
@@ -47,7 +48,8 @@ pub(crate) struct Class {
     pub(crate) unseen: BTreeSet<u64>,
     /// Whether every machine must be searched, not only those that changed.
     pub(crate) fresh: bool,
-    /// Machines of which a match was declined: by which ad of theirs, and until when they are left alone.
+    /// Machines of which a match was declined: by which ad of theirs, and until when they are left
+    /// alone.
     pub(crate) declined: BTreeMap<MachineName, (u64, u64)>,
     /// The reason that its schedd was told last.
     pub(crate) told: Option<IdleReason>,
@@ -60,7 +62,8 @@ pub(crate) struct Class {
 pub(crate) struct JobClause {
     /// As the user wrote it.
     pub(crate) written: Expr,
-    /// Whether it asks for no more than the class's request does: then it holds wherever the request fits.
+    /// Whether it asks for no more than the class's request does: then it holds wherever the
+    /// request fits.
     pub(crate) implied: bool,
     condition: Condition,
 }
@@ -70,7 +73,8 @@ pub(crate) struct JobClause {
 enum Condition {
     /// By the shared evaluation.
     Shared(ClauseId),
-    /// By comparing an amount, and then by the shared evaluation of what is left of the clause, if anything is.
+    /// By comparing an amount, and then by the shared evaluation of what is left of the clause, if
+    /// anything is.
     Floor { floor: Floor, met: Option<ClauseId>, unmet: Option<ClauseId> },
 }
 
@@ -115,7 +119,8 @@ impl Demand {
         self.avoided.contains(machine)
     }
 
-    /// When the first machine that a class leaves alone may be asked again, in milliseconds of the steady clock.
+    /// When the first machine that a class leaves alone may be asked again, in milliseconds of the
+    /// steady clock.
     pub(crate) fn next_pause_end(&self) -> Option<u64> {
         if self.avoided.is_empty() {
             return None;
@@ -128,7 +133,8 @@ impl Demand {
         self.classes().any(|class| class.unsteady && class.told.is_some())
     }
 
-    /// The machines have resources that they had not, or the other way round: what counts as a request has changed.
+    /// The machines have resources that they had not, or the other way round: what counts as a
+    /// request has changed.
     pub(crate) fn resources_changed(&mut self, machines: &Rows) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
             class.asked = Asked::of(&class.request.ad, machines);
@@ -207,8 +213,9 @@ impl Class {
         }
     }
 
-    /// Whether it may fit a machine just because less is left of that: `TARGET.Cpus <= 2`, or a request that is a part of what is
-    /// left. Whoever is not so is sure that a machine that did not suit it does not suit it when there is less of it.
+    /// Whether it may fit a machine just because less is left of that: `TARGET.Cpus <= 2`, or a
+    /// request that is a part of what is left. Whoever is not so is sure that a machine that did
+    /// not suit it does not suit it when there is less of it.
     pub(crate) fn is_erratic(&self, clauses: &Clauses) -> bool {
         let live = |clause: &JobClause| match &clause.condition {
             Condition::Shared(id) => clauses.holds(*id).is_none(),
@@ -222,7 +229,8 @@ impl Class {
         self.request.owner == request.owner && self.request.ad == request.ad
     }
 
-    /// Takes over a new count. A class that waits knows that it finds nothing; one that had all it wanted must search again.
+    /// Takes over a new count. A class that waits knows that it finds nothing; one that had all it
+    /// wanted must search again.
     pub(crate) fn recount(&mut self, request: &ClassRequest) {
         self.fresh |= self.told.is_none();
         self.request = request.clone();
@@ -281,7 +289,8 @@ impl JobClause {
         }
     }
 
-    /// Where it holds, if that does not depend on what is left: then [`Self::admit`] has said all that there is to say.
+    /// Where it holds, if that does not depend on what is left: then [`Self::admit`] has said all
+    /// that there is to say.
     pub(crate) fn settled<'c>(&self, clauses: &'c Clauses) -> Option<&'c Bits> {
         match &self.condition {
             Condition::Shared(id) => clauses.holds(*id),
@@ -318,8 +327,9 @@ impl JobClause {
 }
 
 impl Asked {
-    /// Of attributes that look like requests, those count whose resource some machine has: `RequestRuntime` is a note of the
-    /// user's. `RequestGPUs` always counts, because a job that wants one must not run without.
+    /// Of attributes that look like requests, those count whose resource some machine has:
+    /// `RequestRuntime` is a note of the user's. `RequestGPUs` always counts, because a job that
+    /// wants one must not run without.
     pub(crate) fn of(job: &Arc<ClassAd>, machines: &Rows) -> Self {
         let known = |wanted: &Wanted| match wanted {
             Wanted::Cpus | Wanted::Memory | Wanted::Disk => true,
@@ -367,8 +377,8 @@ impl Wanted {
 }
 
 impl Wanted {
-    /// The resource of which an attribute of a slot tells how much is left. Of the custom ones only GPUs, which every pool that
-    /// has them calls so.
+    /// The resource of which an attribute of a slot tells how much is left. Of the custom ones only
+    /// GPUs, which every pool that has them calls so.
     pub(crate) fn by_amount(name: &AttrName) -> Option<Self> {
         match name.as_str().to_ascii_lowercase().as_str() {
             "cpus" => Some(Self::Cpus),

@@ -1,12 +1,13 @@
-//! What an expression depends on: attributes of the ad that it stands in, attributes of the other ad, or something that no ad
-//! holds, such as the time. Evaluates nothing.
+//! What an expression depends on: attributes of the ad that it stands in, attributes of the other
+//! ad, or something that no ad holds, such as the time. Evaluates nothing.
 
 use model::attr;
 use std::collections::BTreeSet;
 
 use classad::{AttrName, ClassAd, Expr, RefScope};
 
-/// Functions whose value differs from call to call, or whose references cannot be seen in the expression.
+/// Functions whose value differs from call to call, or whose references cannot be seen in the
+/// expression.
 const UNSTEADY: [&str; 3] = ["time(", "random(", "eval("];
 
 /// What an expression depends on.

@@ -1,7 +1,9 @@
-//! Machines in the order in which room is given away: the least left first, so that large holes stay for large jobs.
+//! Machines in the order in which room is given away: the least left first, so that large holes
+//! stay for large jobs.
 //!
-//! The order is HTCondor's default for machines that are equal in rank (25.14: `NEGOTIATOR_PRE_JOB_RANK`, fewest `Cpus`, then
-//! least `Memory`; `NEGOTIATOR_POST_JOB_RANK`, most `KFlops`), with the row number to make it total.
+//! The order is HTCondor's default for machines that are equal in rank (25.14:
+//! `NEGOTIATOR_PRE_JOB_RANK`, fewest `Cpus`, then least `Memory`; `NEGOTIATOR_POST_JOB_RANK`, most
+//! `KFlops`), with the row number to make it total.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +19,8 @@ pub(crate) struct Place {
     pub(crate) row: u32,
 }
 
-/// Machines with something left, in order. Processors are a level of their own, so that a search skips every machine that has
-/// enough of them and too little memory without looking at it.
+/// Machines with something left, in order. Processors are a level of their own, so that a search
+/// skips every machine that has enough of them and too little memory without looking at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FreeIndex {
     by_cpus: BTreeMap<u32, BTreeSet<(u64, u64, u32)>>,
@@ -90,7 +92,8 @@ impl FreeIndex {
         })
     }
 
-    /// The first machine with exactly so many processors and so much memory, not before `from`, that `accept` takes.
+    /// The first machine with exactly so many processors and so much memory, not before `from`,
+    /// that `accept` takes.
     pub(crate) fn first_at(
         &self,
         (cpus, memory_mib): (u32, u64),

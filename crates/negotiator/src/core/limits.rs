@@ -1,14 +1,19 @@
-//! Concurrency limits: how much of each there is, how much of it is in use, and what a class's jobs use of which.
+//! Concurrency limits: how much of each there is, how much of it is in use, and what a class's jobs
+//! use of which.
 //!
-//! A limit is never exceeded by runs that are authorised. What is in use are matches, from the moment at which they are made:
+//! A limit is never exceeded by runs that are authorised. What is in use are matches, from the
+//! moment at which they are made:
 //!
-//! - one that no ad of its machine has shown yet counts until its schedd says that nothing came of it, or is over, and at most for
-//!   [`OFFER_COUNTS`], which is longer than a schedd goes on asking for a claim;
-//! - one that an ad has shown as a claim counts until an ad of that machine does not show it any more;
-//! - if the machine leaves, its claims count until it comes back and does not show them, until their schedd says that they are over, or
-//!   for [`AWAY_COUNTS`].
+//! - one that no ad of its machine has shown yet counts until its schedd says that nothing came of
+//!   it, or is over, and at most for [`OFFER_COUNTS`], which is longer than a schedd goes on asking
+//!   for a claim;
+//! - one that an ad has shown as a claim counts until an ad of that machine does not show it any
+//!   more;
+//! - if the machine leaves, its claims count until it comes back and does not show them, until
+//!   their schedd says that they are over, or for [`AWAY_COUNTS`].
 //!
-//! What is in use is saved before a match that counts is told ([`super::Effect::SaveLimits`]), so that a restart does not forget it.
+//! What is in use is saved before a match that counts is told ([`super::Effect::SaveLimits`]), so
+//! that a restart does not forget it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,10 +28,12 @@ use serde::{Deserialize, Serialize};
 
 use super::dependence::Dependence;
 
-/// How long a match counts that nobody says anything of. A schedd asks for its claim for twenty seconds.
+/// How long a match counts that nobody says anything of. A schedd asks for its claim for twenty
+/// seconds.
 const OFFER_COUNTS: Duration = Duration::from_secs(60);
 
-/// How long claims of a machine count that does not come back: longer than any lease that jobs usually have (HTCondor 25.14: 2400 s).
+/// How long claims of a machine count that does not come back: longer than any lease that jobs
+/// usually have (HTCondor 25.14: 2400 s).
 const AWAY_COUNTS: Duration = Duration::from_secs(3600);
 
 /// How much there is of a limit that nobody has set (HTCondor 25.14: `CONCURRENCY_LIMIT_DEFAULT`).
@@ -56,7 +63,8 @@ impl Limits {
         self.default = LimitAmount::of(amount);
     }
 
-    /// How much there is of a limit. Its set is what stands before the last dot of its name (HTCondor 25.14: `GetLimitMax`).
+    /// How much there is of a limit. Its set is what stands before the last dot of its name
+    /// (HTCondor 25.14: `GetLimitMax`).
     pub fn of(&self, name: &str) -> LimitAmount {
         let name = name.to_ascii_lowercase();
         let of_set = || self.sets.get(name.rsplit_once('.')?.0).copied();
@@ -114,7 +122,8 @@ pub struct SavedUse {
 }
 
 impl InUse {
-    /// What was saved by a life that is over: all of it counts until its machine has spoken, as if the machine were away.
+    /// What was saved by a life that is over: all of it counts until its machine has spoken, as if
+    /// the machine were away.
     pub fn recover(saved: Vec<SavedUse>, now: Now) -> Self {
         let mut recovered = Self::default();
         for SavedUse { matched, machine, uses, made } in saved {
@@ -186,8 +195,9 @@ impl InUse {
         }
     }
 
-    /// Its schedd says that nothing came of a match, or that its claim is over. While the machine shows the claim, the machine is
-    /// believed: it may still have to end what runs there. Whether that frees anything.
+    /// Its schedd says that nothing came of a match, or that its claim is over. While the machine
+    /// shows the claim, the machine is believed: it may still have to end what runs there. Whether
+    /// that frees anything.
     pub(crate) fn over(&mut self, id: MatchId) -> bool {
         let counts = self.entries.get(&id).is_some_and(|entry| entry.until_boot_ms.is_some());
         if counts {

@@ -1,4 +1,5 @@
-//! One machine as the matchmaker sees it: its slot ad, what is left of it now, and whether it takes a job.
+//! One machine as the matchmaker sees it: its slot ad, what is left of it now, and whether it takes
+//! a job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,12 +29,13 @@ pub(crate) struct Row {
     slowness: u64,
     willing: Willing,
     weight: Weight,
-    /// Of each custom resource whose pieces have ids, the attribute that lists those that are free, and the list of all.
+    /// Of each custom resource whose pieces have ids, the attribute that lists those that are free,
+    /// and the list of all.
     devices: BTreeMap<String, (AttrName, Expr)>,
 }
 
-/// What matching compares of a machine, whatever is in use of it: kept apart from the rest, so that looking at 100,000 machines
-/// reads little memory.
+/// What matching compares of a machine, whatever is in use of it: kept apart from the rest, so that
+/// looking at 100,000 machines reads little memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Nature {
     /// What it has when nothing runs.
@@ -117,7 +119,8 @@ impl Row {
         Place { cpus: free.cpus, memory_mib: free.memory_mib, slowness: self.slowness, row }
     }
 
-    /// The slot ad with so much left: what HTCondor's negotiator evaluates against when it cuts a slot several times.
+    /// The slot ad with so much left: what HTCondor's negotiator evaluates against when it cuts a
+    /// slot several times.
     pub(crate) fn ad_with(&self, left: &Resources) -> ClassAd {
         let mut ad = ClassAd::new();
         ad.set_parent(Arc::clone(self.ad()));
@@ -197,7 +200,8 @@ impl Row {
     }
 }
 
-/// The lists of all devices, from what the ad says was detected (`DetectedGPUs = "GPU-a, GPU-b"`, `GPUs_GPU_a = [...]`).
+/// The lists of all devices, from what the ad says was detected (`DetectedGPUs = "GPU-a, GPU-b"`,
+/// `GPUs_GPU_a = [...]`).
 fn devices(ad: &ClassAd, total: &Resources) -> BTreeMap<String, (AttrName, Expr)> {
     let list = |name: &String| {
         let available = AttrName::from(format!("Available{name}"));
@@ -221,7 +225,8 @@ pub(crate) fn spelt<'a>(ad: &'a ClassAd, name: &'a str) -> &'a str {
     all.split(' ').find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name)
 }
 
-/// The custom resource, by its lower-case name, whose free devices an attribute lists: `AvailableGPUs`.
+/// The custom resource, by its lower-case name, whose free devices an attribute lists:
+/// `AvailableGPUs`.
 pub(crate) fn available_of(name: &AttrName) -> Option<String> {
     let (head, rest) = name.as_str().split_at_checked("Available".len())?;
     head.eq_ignore_ascii_case("Available").then(|| rest.to_ascii_lowercase())

@@ -1,13 +1,15 @@
 //! One matching pass: [`negotiate`].
 //!
-//! Users take turns. The next part goes to the user who holds the least for their share, where shares are proportional to the
-//! inverse of the effective priority (HTCondor 25.14 cuts a pie by these shares and spins it again for what is left over; one
-//! part at a time is the limit of that). A user's classes come by priority, then by their first job; a class that finds no
-//! machine does not stand in the way of the user's next.
+//! Users take turns. The next part goes to the user who holds the least for their share, where
+//! shares are proportional to the inverse of the effective priority (HTCondor 25.14 cuts a pie by
+//! these shares and spins it again for what is left over; one part at a time is the limit of that).
+//! A user's classes come by priority, then by their first job; a class that finds no machine does
+//! not stand in the way of the user's next.
 //!
-//! A class looks at machines in the order of [`super::index`], or of Rank if machines differ in it. During a pass machines only
-//! shrink, so a class that found nothing is done, and one that goes on starts where it stopped. A class that found nothing in an
-//! earlier pass looks only at the machines that improved since.
+//! A class looks at machines in the order of [`super::index`], or of Rank if machines differ in it.
+//! During a pass machines only shrink, so a class that found nothing is done, and one that goes on
+//! starts where it stopped. A class that found nothing in an earlier pass looks only at the
+//! machines that improved since.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -120,7 +122,8 @@ struct Seeker<'a> {
 /// Where a class stands in its search.
 enum Search<'a> {
     Fresh,
-    /// By the least left; of machines that differ in Rank, among the best that have not been exhausted.
+    /// By the least left; of machines that differ in Rank, among the best that have not been
+    /// exhausted.
     ByPlace {
         among: Among,
         levels: Option<&'a [Level]>,
@@ -145,11 +148,13 @@ struct Taken {
     more: bool,
 }
 
-/// How many of the machines that were taken from before it began a class looks up at a time, where their order is known. A
-/// class usually needs one or two of them, and there may be tens of thousands.
+/// How many of the machines that were taken from before it began a class looks up at a time, where
+/// their order is known. A class usually needs one or two of them, and there may be tens of
+/// thousands.
 const TAKEN_AT_A_TIME: usize = 64;
 
-/// A search by a Rank that looks at processors and memory only: machines with equally much of both are equal in rank.
+/// A search by a Rank that looks at processors and memory only: machines with equally much of both
+/// are equal in rank.
 struct ByAmounts {
     among: Among,
     ranks: BTreeMap<(u32, u64), Ordered>,
@@ -185,12 +190,12 @@ fn least(class: &Class) -> (u32, u64) {
     }
 }
 
-/// A machine by how much it is liked: the machine's own Rank first, as in HTCondor 25.14 (`10000000 * My.Rank` in
-/// `NEGOTIATOR_PRE_JOB_RANK`), then the job's.
+/// A machine by how much it is liked: the machine's own Rank first, as in HTCondor 25.14
+/// (`10000000 * My.Rank` in `NEGOTIATOR_PRE_JOB_RANK`), then the job's.
 ///
-/// HTCondor puts the fewest `Cpus` before the job's Rank, so that a Rank only decides between machines with equally much left.
-/// Here the job's Rank comes first: with partitionable slots, of which hardly two have equally much left, a user's Rank would
-/// otherwise mean nothing.
+/// HTCondor puts the fewest `Cpus` before the job's Rank, so that a Rank only decides between
+/// machines with equally much left. Here the job's Rank comes first: with partitionable slots, of
+/// which hardly two have equally much left, a user's Rank would otherwise mean nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ranked {
     machine_rank: Ordered,
@@ -213,7 +218,8 @@ struct Pass<'a> {
     matches: Vec<PlannedMatch>,
 }
 
-/// What is left of machines that the pass has taken from: looked up for every machine that a search passes over.
+/// What is left of machines that the pass has taken from: looked up for every machine that a search
+/// passes over.
 #[derive(Default)]
 struct Left {
     /// By row, one more than the position in `amounts`; 0 for a machine that is as it was.
@@ -260,7 +266,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Makes the class's next match and returns what it counts; `None` if there is nothing for it or it has all it wants.
+    /// Makes the class's next match and returns what it counts; `None` if there is nothing for it
+    /// or it has all it wants.
     fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
         if seeker.wants == 0 {
             return None;
@@ -300,7 +307,8 @@ impl<'a> Pass<'a> {
 
     fn begin(&self, class: &Class) -> Search<'a> {
         let pool = self.snapshot.pool;
-        // A class with limits may have found nothing because of them, and not because of the machines that it saw.
+        // A class with limits may have found nothing because of them, and not because of the
+        // machines that it saw.
         let all = class.fresh
             || !class.uses.is_nothing()
             || self.snapshot.anew
@@ -308,7 +316,8 @@ impl<'a> Pass<'a> {
             || class.is_erratic(&pool.clauses);
         let among = || if all { Among::All(self.admitted(class)) } else { Among::Improved };
         let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
-        // What a class uses of limits on this machine or that one changes while the machines do not.
+        // What a class uses of limits on this machine or that one changes while the machines do
+        // not.
         let any_order = pool.has_rank() || matches!(class.uses, Uses::PerMachine(_));
         if any_order || (levels == Some(None) && !class.ranks_by_amounts) {
             let rows: Vec<u32> = match among() {
@@ -409,8 +418,9 @@ impl<'a> Pass<'a> {
         touched.into_iter().chain(untouched).min().map(|(_, place)| place.row)
     }
 
-    /// The best of the machines that the pass has taken from, for a class that reads the record where it stopped: what did not
-    /// suit it does not suit it now, unless it is in the record again, and then there is even less of it.
+    /// The best of the machines that the pass has taken from, for a class that reads the record
+    /// where it stopped: what did not suit it does not suit it now, unless it is in the record
+    /// again, and then there is even less of it.
     fn best_taken(
         &self,
         class: &Class,
@@ -476,7 +486,8 @@ impl<'a> Pass<'a> {
     fn next_by_rank(&self, class: &Class, heap: &mut BinaryHeap<Ranked>) -> Option<u32> {
         while let Some(best) = heap.pop() {
             let number = best.place.0.row;
-            // Somebody may have taken from it since it was ranked, and Rank may look at what is left.
+            // Somebody may have taken from it since it was ranked, and Rank may look at what is
+            // left.
             let Some(now) = self.ranked(class, number) else { continue };
             heap.push(now);
             if now == best {
@@ -509,7 +520,8 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// What the class gets of a machine with so much left: there must be enough, and both sides' Requirements must be true.
+    /// What the class gets of a machine with so much left: there must be enough, and both sides'
+    /// Requirements must be true.
     fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
         if let Asked::Fixed(asked) = &class.asked
             && !left.covers(asked)
@@ -670,8 +682,9 @@ impl<'a> Users<'a> {
 }
 
 impl User<'_> {
-    /// What the user holds divided by the share that is due: lower comes first, then the better priority, then the name. Nice
-    /// submitters come behind everybody, even those who hold nothing yet.
+    /// What the user holds divided by the share that is due: lower comes first, then the better
+    /// priority, then the name. Nice submitters come behind everybody, even those who hold nothing
+    /// yet.
     fn key(&self) -> Turn {
         let filled = self.held * self.effective_priority;
         (is_nice(self.user), Ordered(filled), Ordered(self.effective_priority), self.index)

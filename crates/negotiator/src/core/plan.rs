@@ -1,4 +1,5 @@
-//! What a matching pass decided: data, that [`super::Core::apply`] carries out as it is. And the check that it is sound.
+//! What a matching pass decided: data, that [`super::Core::apply`] carries out as it is. And the
+//! check that it is sound.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,11 @@ pub struct Plan {
     pub matches: Vec<PlannedMatch>,
     /// Every class with jobs that could start, and why it waits; `None` if it got all it asked for.
     pub reasons: Vec<(ScheddName, ClassId, Option<IdleReason>)>,
-    /// What was found out about classes and the pool as it would be if nothing ran: kept for the next pass.
+    /// What was found out about classes and the pool as it would be if nothing ran: kept for the
+    /// next pass.
     pub(crate) standings: Vec<(ScheddName, ClassId, Standing)>,
-    /// Whether some reasons rest on what the pool was a while ago, because finding out anew took too long for one pass.
+    /// Whether some reasons rest on what the pool was a while ago, because finding out anew took
+    /// too long for one pass.
     pub(crate) stale: bool,
 }
 
@@ -86,7 +89,8 @@ pub enum Fault {
 }
 
 impl Plan {
-    /// Whether the plan may be carried out: evaluated from scratch, by none of the short cuts by which it was made.
+    /// Whether the plan may be carried out: evaluated from scratch, by none of the short cuts by
+    /// which it was made.
     ///
     /// # Errors
     ///

@@ -6,24 +6,30 @@ use model::{UserName, is_nice};
 
 use super::limits::Limits;
 
-/// How long a match may stay unanswered before its part of the machine is offered again. Claiming takes two messages; ten
-/// seconds forgive a slow network and delay the next job on that part by no more.
+/// How long a match may stay unanswered before its part of the machine is offered again. Claiming
+/// takes two messages; ten seconds forgive a slow network and delay the next job on that part by no
+/// more.
 pub(crate) const MATCH_EXPIRY: Duration = Duration::from_secs(10);
 
-/// How long a class leaves a machine alone of which it declined a match. Whatever the machine's reason to refuse was, asking
-/// again at once would have the two talk of nothing else; an ad of the machine ends it early.
+/// How long a class leaves a machine alone of which it declined a match. Whatever the machine's
+/// reason to refuse was, asking again at once would have the two talk of nothing else; an ad of the
+/// machine ends it early.
 pub(crate) const DECLINE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often accounts are saved while they change. What a crash loses is a minute of a half-life of a day.
+/// How often accounts are saved while they change. What a crash loses is a minute of a half-life of
+/// a day.
 pub(crate) const SAVE_ACCOUNTS_EVERY: Duration = Duration::from_secs(60);
 
-/// How often classes whose expressions ask for the time are looked at again. HTCondor looks once per cycle of 60 s.
+/// How often classes whose expressions ask for the time are looked at again. HTCondor looks once
+/// per cycle of 60 s.
 pub(crate) const RECONSIDER_EVERY: Duration = Duration::from_secs(20);
 
-/// When reasons that are out of date are looked at again, if nothing else makes a pass: bounds what that costs.
+/// When reasons that are out of date are looked at again, if nothing else makes a pass: bounds what
+/// that costs.
 pub(crate) const REFRESH_REASONS_EVERY: Duration = Duration::from_secs(1);
 
-/// Machines of one pool. Row numbers and bit sets are sized by it; three times the largest HTCondor pool known.
+/// Machines of one pool. Row numbers and bit sets are sized by it; three times the largest HTCondor
+/// pool known.
 pub(crate) const MAX_MACHINES: usize = 1_000_000;
 
 /// How sharing between users works.
@@ -31,19 +37,23 @@ pub(crate) const MAX_MACHINES: usize = 1_000_000;
 pub struct Policy {
     /// In what time past usage counts half (HTCondor 25.14: `PRIORITY_HALFLIFE`, 86400 s).
     pub half_life: Duration,
-    /// What a user's real priority is multiplied with (HTCondor 25.14: `DEFAULT_PRIO_FACTOR`, 1000).
+    /// What a user's real priority is multiplied with (HTCondor 25.14: `DEFAULT_PRIO_FACTOR`,
+    /// 1000).
     pub prio_factor: f64,
-    /// The same of a submitter who lets everybody else go first (HTCondor 25.14: `NICE_USER_PRIO_FACTOR`, 1e10).
+    /// The same of a submitter who lets everybody else go first (HTCondor 25.14:
+    /// `NICE_USER_PRIO_FACTOR`, 1e10).
     pub nice_prio_factor: f64,
     /// How much there is of each concurrency limit.
     pub limits: Limits,
-    /// How many machines may be looked at in one pass to bring old reasons up to date. The default takes some 20 ms. In a pool
-    /// in which that is not enough, `q` may name for some seconds a number of machines that has changed since.
+    /// How many machines may be looked at in one pass to bring old reasons up to date. The default
+    /// takes some 20 ms. In a pool in which that is not enough, `q` may name for some seconds a
+    /// number of machines that has changed since.
     pub looks_per_pass: usize,
 }
 
 impl Policy {
-    /// What a submitter's real priority is multiplied with, unless an administrator gave the submitter a factor.
+    /// What a submitter's real priority is multiplied with, unless an administrator gave the
+    /// submitter a factor.
     pub(crate) fn factor_of(&self, submitter: &UserName) -> f64 {
         if is_nice(submitter) { self.nice_prio_factor } else { self.prio_factor }
     }

@@ -1,5 +1,5 @@
-//! The machines of the pool, by row, with every index that matching needs. [`super::Core::apply`] is its only caller that
-//! changes it.
+//! The machines of the pool, by row, with every index that matching needs. [`super::Core::apply`]
+//! is its only caller that changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub struct Pool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     rows: Vec<Option<Row>>,
-    /// What is left of each: what it says is free, less what was offered and not taken up yet. Of a vacant row, what was there
-    /// last; so with the natures.
+    /// What is left of each: what it says is free, less what was offered and not taken up yet. Of a
+    /// vacant row, what was there last; so with the natures.
     free: Vec<Resources>,
     natures: Vec<Nature>,
     /// Resources that administrators named, with how many machines have each.
@@ -78,7 +78,8 @@ impl Pool {
         self.rows.get(row).expect("indexes name rows that exist")
     }
 
-    /// What matching compares of the machine in a row that an index named, whatever is in use of it.
+    /// What matching compares of the machine in a row that an index named, whatever is in use of
+    /// it.
     pub(crate) fn nature(&self, row: u32) -> &Nature {
         &self.rows.natures[row as usize]
     }
@@ -242,8 +243,8 @@ impl Pool {
         self.rows.free[number as usize] = free;
     }
 
-    /// What the machine says is free, less what is offered of it. An ad that is older than an offer may leave less than the
-    /// offer: then nothing is left.
+    /// What the machine says is free, less what is offered of it. An ad that is older than an offer
+    /// may leave less than the offer: then nothing is left.
     fn free_of(&self, row: &Row) -> Resources {
         let offers = self.offered_on.get(&row.state.machine).into_iter().flatten();
         let parts = offers.filter_map(|number| self.offers.get(number));
@@ -344,7 +345,8 @@ impl Rows {
         Some(old)
     }
 
-    /// Tells whether the machine brings a resource that no other has: then what was an attribute is now an amount.
+    /// Tells whether the machine brings a resource that no other has: then what was an attribute is
+    /// now an amount.
     fn put(&mut self, row: u32, new: Row, free: Resources) -> bool {
         let mut new_resource = false;
         for name in new.state.total.custom.keys() {

@@ -10,7 +10,8 @@ use super::state::Core;
 const LAST_HEARD_FROM: &str = "LastHeardFrom";
 
 impl Core {
-    /// The slot ads that a query asks for, by machine, the partitionable slot before its dynamic ones.
+    /// The slot ads that a query asks for, by machine, the partitionable slot before its dynamic
+    /// ones.
     pub fn machine_ads(&self, query: &Query, now: Now) -> Vec<ClassAd> {
         let env = Env::at(now.wall.as_secs());
         let limit =

@@ -1,5 +1,5 @@
-//! Why a class waits. First what it could run on if nothing ran, which changes only when machines do and is remembered; then,
-//! for a class that could run somewhere, what stands in its way now.
+//! Why a class waits. First what it could run on if nothing ran, which changes only when machines
+//! do and is remembered; then, for a class that could run somewhere, what stands in its way now.
 
 use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Nearest, Resources, Verdict, attr};
@@ -14,14 +14,17 @@ use super::machine::{self, Row, available_of};
 use super::pass::Snapshot;
 use super::pool::Pool;
 
-/// How many of the machines that could run a class are asked what they are short of. The answer names one resource; a
-/// thousand machines are enough to find a near one, and a hundred thousand would be too many for each waiting class.
+/// How many of the machines that could run a class are asked what they are short of. The answer
+/// names one resource; a thousand machines are enough to find a near one, and a hundred thousand
+/// would be too many for each waiting class.
 const SHORTAGE_SAMPLE: usize = 1_000;
 
-/// How many machines that meet the other clauses are looked at for the one that is named: each is an ad to be made.
+/// How many machines that meet the other clauses are looked at for the one that is named: each is
+/// an ad to be made.
 const NEAREST_SAMPLE: usize = 16;
 
-/// Attributes of machines that change while nobody does anything: a clause that reaches one may become true by itself.
+/// Attributes of machines that change while nobody does anything: a clause that reaches one may
+/// become true by itself.
 const CHANGE_BY_THEMSELVES: [&str; 14] = [
     attr::ACTIVITY,
     "ClockDay",
@@ -107,7 +110,8 @@ impl Standing {
         matches!(&self.outcome, Outcome::Hopeless(reason) if reason.cause == Cause::NoMachines)
     }
 
-    /// The concurrency limit for which the class waits, if it is for one: of a class that could run somewhere.
+    /// The concurrency limit for which the class waits, if it is for one: of a class that could run
+    /// somewhere.
     pub(crate) fn limit(
         &self,
         snapshot: &Snapshot<'_>,
@@ -150,7 +154,8 @@ impl Standing {
     }
 }
 
-/// The resource that the nearest machine is short of: the one for which the largest part of the request is free.
+/// The resource that the nearest machine is short of: the one for which the largest part of the
+/// request is free.
 fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
     let nearest = sample.iter().filter_map(|number| {
         let row = pool.rows.get(*number)?;
@@ -259,7 +264,8 @@ impl<'a> Survey<'a> {
         self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held))
     }
 
-    /// The machines that suit the job and are large enough for it when empty: those that would take it, and those that refuse.
+    /// The machines that suit the job and are large enough for it when empty: those that would take
+    /// it, and those that refuse.
     fn runs_when_empty(&self) -> (Bits, Bits) {
         let (pool, class) = (self.snapshot.pool, self.class);
         let mut admitted = pool.clauses.present().clone();
@@ -312,8 +318,8 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Machines that would suit the job if they were large enough for its request: then size is what it fails on, however
-    /// many clauses of Requirements say so.
+    /// Machines that would suit the job if they were large enough for its request: then size is
+    /// what it fails on, however many clauses of Requirements say so.
     fn too_large(&self, suits: &Bits) -> Option<Outcome> {
         let pool = self.snapshot.pool;
         let mut suitable = suits.clone();
@@ -330,7 +336,8 @@ impl<'a> Survey<'a> {
         self.shortest(&suitable)
     }
 
-    /// Names the resource that the nearest of these machines is short of, even when empty; `None` if one is large enough.
+    /// Names the resource that the nearest of these machines is short of, even when empty; `None`
+    /// if one is large enough.
     fn shortest(&self, suitable: &Bits) -> Option<Outcome> {
         let rows = || suitable.rows().map(|number| self.snapshot.pool.row(number));
         let mut nearest: Option<(String, f64, Resources, u64)> = None;
@@ -389,7 +396,8 @@ impl<'a> Survey<'a> {
         hopeless(self.verdict(&[clause]), cause)
     }
 
-    /// The machine that meets as many of the other clauses as any, and what it has of that which this one looks at.
+    /// The machine that meets as many of the other clauses as any, and what it has of that which
+    /// this one looks at.
     fn nearest(&self, clause: &Expr) -> Option<Nearest> {
         let pool = self.snapshot.pool;
         let mut candidates = pool.clauses.present().clone();
@@ -414,7 +422,8 @@ impl<'a> Survey<'a> {
             let name = slot.eval(attr::NAME, None, &self.env).as_str().map(str::to_owned);
             Nearest { slot: name.unwrap_or_else(|| row.state.machine.to_string()), has: values }
         };
-        // The last of the best would be as good; the first is the one that stays when machines come.
+        // The last of the best would be as good; the first is the one that stays when machines
+        // come.
         let sample = candidates.rows().take(NEAREST_SAMPLE).map(has);
         let nearest =
             sample.reduce(|best, next| if next.has.len() > best.has.len() { next } else { best });
@@ -459,7 +468,8 @@ impl<'a> Survey<'a> {
         verdict(&dependence)
     }
 
-    /// Whether a clause looks at what is left of a machine in another way than to ask for at least so much.
+    /// Whether a clause looks at what is left of a machine in another way than to ask for at least
+    /// so much.
     fn may_hold_in_use(&self, clause: &Expr) -> bool {
         let reached = Dependence::of(clause, &self.class.request.ad).other;
         // Of a list of devices there is the more the less runs.
@@ -484,7 +494,8 @@ impl<'a> Survey<'a> {
         hopeless(verdict(&own), Cause::MachinesRefuse { refusing: refusing.count(), expression })
     }
 
-    /// The clause of the machine's Requirements that is not true, spelt out if it is a mere name such as `Start`.
+    /// The clause of the machine's Requirements that is not true, spelt out if it is a mere name
+    /// such as `Start`.
     fn refusal(&self, row: &Row, requirements: &Expr) -> String {
         let slot = row.ad_with(&row.state.total);
         let job = &self.class.request.ad;

@@ -25,8 +25,9 @@ use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Reject
 
 /// The negotiator: machines, requests, accounts, and whether a pass is due.
 ///
-/// The driver's loop: `decide` an input, `apply` each event of the decision, do what `react` says. After a batch of inputs, and
-/// whenever the moment of [`Core::next_deadline`] has come, it says [`Input::Tick`], until that moment lies ahead again.
+/// The driver's loop: `decide` an input, `apply` each event of the decision, do what `react` says.
+/// After a batch of inputs, and whenever the moment of [`Core::next_deadline`] has come, it says
+/// [`Input::Tick`], until that moment lies ahead again.
 #[derive(Clone, Debug)]
 pub struct Core {
     policy: Policy,
@@ -64,7 +65,8 @@ impl Core {
         }
     }
 
-    /// The same, with what an earlier life has saved of the use of concurrency limits ([`Effect::SaveLimits`]).
+    /// The same, with what an earlier life has saved of the use of concurrency limits
+    /// ([`Effect::SaveLimits`]).
     #[must_use]
     pub fn remembering(self, saved: Vec<SavedUse>, now: Now) -> Self {
         Self { in_use: InUse::recover(saved, now), ..self }
@@ -187,13 +189,14 @@ impl Core {
         effects
     }
 
-    /// What a restart implies: nothing, because nobody is connected yet, and everybody who connects says all again.
+    /// What a restart implies: nothing, because nobody is connected yet, and everybody who connects
+    /// says all again.
     pub fn resume(&self) -> Vec<Effect> {
         Vec::new()
     }
 
-    /// When the driver must say [`Input::Tick`], in milliseconds of the steady clock. A moment that has passed means at once:
-    /// a pass is due.
+    /// When the driver must say [`Input::Tick`], in milliseconds of the steady clock. A moment that
+    /// has passed means at once: a pass is due.
     pub fn next_deadline(&self) -> Option<u64> {
         if self.due {
             return Some(0);
@@ -279,7 +282,8 @@ impl Core {
         }
     }
 
-    /// What has ended comes first, then the pass that may use what became free: that is the next tick's, at once.
+    /// What has ended comes first, then the pass that may use what became free: that is the next
+    /// tick's, at once.
     fn decide_tick(&self, now: Now) -> Vec<Fact> {
         let expired = self.pool.expired_machines(now);
         let mut facts: Vec<Fact> =
@@ -376,7 +380,8 @@ impl Core {
         Change { significant: Some((everybody, significant)), ..Change::default() }
     }
 
-    /// What an ad says of the use of limits. Where less is in use than before, somebody may wait for it.
+    /// What an ad says of the use of limits. Where less is in use than before, somebody may wait
+    /// for it.
     fn limits_listed(&mut self, state: &MachineState, at: Now) {
         let before = self.in_use.count();
         self.in_use.listed(&state.machine, &state.claims, at);
@@ -390,7 +395,8 @@ impl Core {
         }
     }
 
-    /// Takes an offer back. `declined` says when it was declined; one that expired may have been lost, and is offered again.
+    /// Takes an offer back. `declined` says when it was declined; one that expired may have been
+    /// lost, and is offered again.
     fn end_offer(&mut self, number: u64, declined: Option<Now>) {
         let Some(offer) = self.pool.end_offer(number) else { return };
         self.due = true;

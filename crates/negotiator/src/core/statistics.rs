@@ -1,5 +1,6 @@
-//! What the negotiator counts of its last pass, as the ad that `status -negotiator` shows. A pass is what HTCondor calls a
-//! negotiation cycle; here one is made when something has changed, and not every so often.
+//! What the negotiator counts of its last pass, as the ad that `status -negotiator` shows. A pass
+//! is what HTCondor calls a negotiation cycle; here one is made when something has changed, and not
+//! every so often.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +51,8 @@ impl LastPass {
 }
 
 impl Core {
-    /// The negotiator's own counts, under HTCondor's names; without those of a pass before the first.
+    /// The negotiator's own counts, under HTCondor's names; without those of a pass before the
+    /// first.
     pub fn statistics(&self) -> ClassAd {
         let mut ad = ClassAd::new();
         let Some(pass) = self.last_pass() else { return ad };

@@ -1,6 +1,7 @@
 //! Tables: a pool and requests go in as text, what the schedds are told comes out as text.
 //!
-//! Each line of a script is one thing that happens, except that an empty line lets everything happen that is due:
+//! Each line of a script is one thing that happens, except that an empty line lets everything
+//! happen that is due:
 //!
 //! ```text
 //! machine NAME cpus=N memory=MIB [disk=KIB] [gpus=N] [static] [; Attr = expr]...    the machine advertises itself, empty
@@ -149,7 +150,8 @@ impl World {
         state.sequence = self.sequence;
         state.claims.clear();
         state.free = state.total.clone();
-        // Of matches that expired and were offered again, the machine takes what fits: it has the last word.
+        // Of matches that expired and were offered again, the machine takes what fits: it has the
+        // last word.
         self.matches.retain(|(owner, matched)| {
             if matched.machine.as_str() != machine {
                 return true;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::limits::SavedUse;
 use super::plan::Plan;
 
-/// A schedd, as it named itself when it connected. The shell keeps two connections from having one name.
+/// A schedd, as it named itself when it connected. The shell keeps two connections from having one
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ScheddName(Arc<str>);
@@ -36,14 +37,16 @@ impl fmt::Display for ScheddName {
 
 /// What reaches the core.
 ///
-/// Matching is not done in the `decide` of the input that makes it possible, so that a hundred inputs that wait together cost
-/// one pass: such an input makes [`super::Core::next_deadline`] return a moment that has passed, and the driver then says
-/// [`Input::Tick`] at once. No clock is waited for.
+/// Matching is not done in the `decide` of the input that makes it possible, so that a hundred
+/// inputs that wait together cost one pass: such an input makes [`super::Core::next_deadline`]
+/// return a moment that has passed, and the driver then says [`Input::Tick`] at once. No clock is
+/// waited for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// A schedd says something. Its first message on a connection must be a full list of requests.
     FromSchedd { schedd: ScheddName, message: FromSchedd },
-    /// A schedd's connection is closed: its requests are gone. What it was offered stays offered until that expires.
+    /// A schedd's connection is closed: its requests are gone. What it was offered stays offered
+    /// until that expires.
     ScheddDown { schedd: ScheddName },
     /// A startd says something.
     FromMachine(FromMachine),
@@ -157,7 +160,8 @@ pub struct Change {
 pub enum Effect {
     /// Tell a schedd.
     ToSchedd { schedd: ScheddName, message: ToSchedd },
-    /// Save this where the next life finds it, before anything else is done: what is in use of concurrency limits.
+    /// Save this where the next life finds it, before anything else is done: what is in use of
+    /// concurrency limits.
     SaveLimits(Vec<SavedUse>),
     /// Save [`super::Core::accounts`] where the next life finds them.
     SaveAccounts,

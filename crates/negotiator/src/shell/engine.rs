@@ -1,5 +1,5 @@
-//! The one task that owns the core: takes what waits, decides and applies each, lets a pass be made if one is due, and tells
-//! the schedds.
+//! The one task that owns the core: takes what waits, decides and applies each, lets a pass be made
+//! if one is due, and tells the schedds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,20 +16,24 @@ use tokio::time::sleep;
 use super::saved_file::{SavedError, SavedFile};
 use crate::core::{Core, Effect, Input, ScheddName};
 
-/// Inputs that may wait for the engine. Beyond that, connections wait, and TCP or the socket makes their peers wait.
+/// Inputs that may wait for the engine. Beyond that, connections wait, and TCP or the socket makes
+/// their peers wait.
 pub(crate) const QUEUE: usize = 1024;
 
-/// Inputs that are decided before a pass is made: enough that a thousand ads cost one pass, few enough that the first of them
-/// does not wait noticeably.
+/// Inputs that are decided before a pass is made: enough that a thousand ads cost one pass, few
+/// enough that the first of them does not wait noticeably.
 const BATCH: usize = 256;
 
-/// Messages that may wait for a schedd to read them. A schedd that is so far behind is disconnected.
+/// Messages that may wait for a schedd to read them. A schedd that is so far behind is
+/// disconnected.
 pub(crate) const OUTBOX: usize = 256;
 
-/// The longest sleep: a deadline further away is looked at again then. Keeps the arithmetic of the timer out of its limits.
+/// The longest sleep: a deadline further away is looked at again then. Keeps the arithmetic of the
+/// timer out of its limits.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-/// Counts connections, so that the end of an old one is not taken for the end of a new one of the same name.
+/// Counts connections, so that the end of an old one is not taken for the end of a new one of the
+/// same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(pub(crate) u64);
 
@@ -205,7 +209,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Nobody waits for a schedd: one that does not read loses its connection, and hears everything when it is back.
+    /// Nobody waits for a schedd: one that does not read loses its connection, and hears everything
+    /// when it is back.
     fn tell(&mut self, schedd: &ScheddName, message: ToSchedd) {
         let Some((_, outbox)) = self.schedds.get(schedd) else { return };
         if let Err(mpsc::error::TrySendError::Full(_)) = outbox.try_send(message) {

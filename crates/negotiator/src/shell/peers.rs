@@ -1,4 +1,5 @@
-//! Connections: one task each. What a peer is decides what it may say here; who it is, the socket has checked.
+//! Connections: one task each. What a peer is decides what it may say here; who it is, the socket
+//! has checked.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::engine::{ConnectionId, EngineInput, OUTBOX};
 use crate::core::ScheddName;
 
-/// Ads in one answer. A machine ad has about 5 kB, so that an answer stays far below the longest frame.
+/// Ads in one answer. A machine ad has about 5 kB, so that an answer stays far below the longest
+/// frame.
 const ADS_PER_ANSWER: usize = 500;
 
 /// What every connection needs.
@@ -104,7 +106,8 @@ async fn talk_to_schedd(
         }
         Err(Closed::Replaced { schedd: schedd.clone() })
     };
-    // Whichever ends first ends the connection. Both may be cancelled: nothing that is cut off is needed any more.
+    // Whichever ends first ends the connection. Both may be cancelled: nothing that is cut off is
+    // needed any more.
     tokio::select! {
         ended = hear => ended,
         ended = tell => ended,

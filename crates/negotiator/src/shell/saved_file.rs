@@ -1,5 +1,6 @@
-//! What a negotiator keeps for its next life, the accounts and what is in use of concurrency limits: files that are read once, and then
-//! replaced as a whole, so that a crash leaves the old one or the new one.
+//! What a negotiator keeps for its next life, the accounts and what is in use of concurrency
+//! limits: files that are read once, and then replaced as a whole, so that a crash leaves the old
+//! one or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

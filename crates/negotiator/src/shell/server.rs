@@ -1,4 +1,5 @@
-//! Puts a negotiator together: file, core, engine, socket; and takes it apart when it is told to stop.
+//! Puts a negotiator together: file, core, engine, socket; and takes it apart when it is told to
+//! stop.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ pub struct Config {
     pub name: String,
     /// Where it listens.
     pub socket: PathBuf,
-    /// Where the files are that the next life reads. The folder exists, and is locked by the caller.
+    /// Where the files are that the next life reads. The folder exists, and is locked by the
+    /// caller.
     pub state_dir: PathBuf,
     /// Who may connect.
     pub admission: Admission,

@@ -1,4 +1,5 @@
-//! A negotiator behind a real socket, with a schedd, a startd and a command that are played by the test.
+//! A negotiator behind a real socket, with a schedd, a startd and a command that are played by the
+//! test.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Where a daemon is, and how that is written in ads: in the form that HTCondor gives addresses, so that logs and ads look alike.
+//! Where a daemon is, and how that is written in ads: in the form that HTCondor gives addresses, so
+//! that logs and ads look alike.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,8 +20,8 @@ impl Address {
         Self::Unix(path.to_owned())
     }
 
-    /// How the address of a daemon on `host` is written: `<ADDRESS:PORT?alias=HOST&noUDP>`. A Unix socket has no port; what follows
-    /// `sock=` is its path.
+    /// How the address of a daemon on `host` is written: `<ADDRESS:PORT?alias=HOST&noUDP>`. A Unix
+    /// socket has no port; what follows `sock=` is its path.
     pub fn in_ads(&self, host: &str) -> String {
         match self {
             Self::Unix(path) => {

@@ -1,5 +1,5 @@
-//! Keeping a connection: how long to wait between attempts, in one place for all daemons. What is said over it, and what its end means, is
-//! the caller's matter.
+//! Keeping a connection: how long to wait between attempts, in one place for all daemons. What is
+//! said over it, and what its end means, is the caller's matter.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! How bytes get to an address: one type for all transports, and its two halves. It knows no messages.
+//! How bytes get to an address: one type for all transports, and its two halves. It knows no
+//! messages.
 
 use std::fs;
 use std::io;
@@ -176,8 +177,8 @@ impl AsyncWrite for WriteHalf {
     }
 }
 
-/// A name for a socket that fits into a socket address (108 bytes), however deep its folder is: long ones go through a
-/// descriptor of the folder, which this keeps open.
+/// A name for a socket that fits into a socket address (108 bytes), however deep its folder is:
+/// long ones go through a descriptor of the folder, which this keeps open.
 #[derive(Debug)]
 pub(crate) struct ShortPath {
     path: PathBuf,

@@ -28,7 +28,8 @@ pub(super) fn env(now: Now) -> Env {
     Env::at(now.wall.as_secs())
 }
 
-/// The ad that the jobs of a cluster are chained to: what submit gave them all, and what is so until something happens.
+/// The ad that the jobs of a cluster are chained to: what submit gave them all, and what is so
+/// until something happens.
 pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
     let submitted = record.body.submitted.as_secs();
     let mut ad = ClassAd::new();
@@ -76,7 +77,8 @@ pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
     ad
 }
 
-/// A job's ad as the negotiator and the machines see it before it is matched: without what changes by itself.
+/// A job's ad as the negotiator and the machines see it before it is matched: without what changes
+/// by itself.
 pub(super) fn matching_ad(job: JobRef<'_>, _now: Now, core: &Core) -> Arc<ClassAd> {
     Arc::new(own_ad(&job.cluster.record, &job.cluster.ad, job.job, job.edits(), &core.config))
 }
@@ -186,7 +188,8 @@ fn own_ad(
     ad
 }
 
-/// A description says that its jobs are held at first; what is said of a hold that is, is [`set_hold`]'s.
+/// A description says that its jobs are held at first; what is said of a hold that is, is
+/// [`set_hold`]'s.
 fn forget_submitted_hold(ad: &mut ClassAd) {
     for name in [attr::HOLD_REASON, attr::HOLD_REASON_CODE] {
         ad.remove(name);
@@ -346,8 +349,8 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     }
 }
 
-/// When the files of the last run travelled: the input between the order to start it and its program, the output between the
-/// end of its program and its own.
+/// When the files of the last run travelled: the input between the order to start it and its
+/// program, the output between the end of its program and its own.
 fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &Config) {
     let tally = &record.tally;
     let Some(began) = tally.last_start.filter(|_| files_travel(ad, config.name.as_str())) else {
@@ -418,8 +421,9 @@ fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::D
     for (tag, ids) in devices.iter().filter(|(_, ids)| !ids.is_empty()) {
         ad.set(format!("Assigned{tag}"), ids.join(","));
     }
-    // HTCondor 25.14 notes these of every job's last machine (`SYSTEM_JOB_MACHINE_ATTRS`); a slot weighs what it has of processors.
-    // A job that asks for them itself (`job_machine_attrs`) has them already, with those of earlier machines.
+    // HTCondor 25.14 notes these of every job's last machine (`SYSTEM_JOB_MACHINE_ATTRS`); a slot
+    // weighs what it has of processors. A job that asks for them itself (`job_machine_attrs`) has
+    // them already, with those of earlier machines.
     for name in [attr::MACHINE_ATTR_CPUS0, attr::MACHINE_ATTR_SLOT_WEIGHT0] {
         if ad.get_own(name).is_none() {
             ad.set(name, i64::from(slot.cpus));
@@ -447,8 +451,8 @@ fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
     }
 }
 
-/// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14 tells it then only): what has not
-/// failed ended so.
+/// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14
+/// tells it then only): what has not failed ended so.
 fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
     for script in Script::ALL {
         let Some(success) = ad.get(script.attribute()).and_then(|_| script.success(ad)) else {

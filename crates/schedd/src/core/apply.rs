@@ -30,7 +30,8 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If the event cannot follow from the state: then the core is wrong, and going on would make the record wrong too.
+    /// If the event cannot follow from the state: then the core is wrong, and going on would make
+    /// the record wrong too.
     pub fn apply(&mut self, event: &Event) -> Change {
         let at = event.at;
         let mut change = Change::default();
@@ -439,8 +440,8 @@ impl Core {
     }
 }
 
-/// A job whose run failed through no doing of its own is not tried again at once; nor is one that runs beside the schedd and
-/// asked for another run.
+/// A job whose run failed through no doing of its own is not tried again at once; nor is one that
+/// runs beside the schedd and asked for another run.
 fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord, universe: Universe) -> Option<u64> {
     let JobEvent::RunOver { end, next: AfterRun::Requeue { .. }, .. } = event else { return None };
     match end {

@@ -1,4 +1,5 @@
-//! Drives the core through one batch of inputs. Shell and simulator both use it, so that both do the same.
+//! Drives the core through one batch of inputs. Shell and simulator both use it, so that both do
+//! the same.
 
 use std::collections::BTreeSet;
 
@@ -28,11 +29,12 @@ pub struct Batch {
     pub rejected: Vec<Rejection>,
 }
 
-/// Ticks of one batch. A few settle everything; beyond this the rest waits for the next batch, at once.
+/// Ticks of one batch. A few settle everything; beyond this the rest waits for the next batch, at
+/// once.
 const MAX_TICKS: usize = 16;
 
-/// Decides and applies each input, and then [`Input::Tick`]. Nothing of the result may leave the process before `dirty` is
-/// committed.
+/// Decides and applies each input, and then [`Input::Tick`]. Nothing of the result may leave the
+/// process before `dirty` is committed.
 pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
     let mut batch = Batch::default();
     let mut clusters = BTreeSet::new();

@@ -11,7 +11,8 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// If a message is about something that is not so (any more). It is dropped. What a client does wrong is answered.
+    /// If a message is about something that is not so (any more). It is dropped. What a client does
+    /// wrong is answered.
     pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
         let facts = match input {
             Input::Reserve { by, token } => return Ok(answered(now, self.reserve(by, *token))),

@@ -1,4 +1,5 @@
-//! What policies of jobs and of the administrator say about a job. Knows neither claims nor users' commands.
+//! What policies of jobs and of the administrator say about a job. Knows neither claims nor users'
+//! commands.
 
 pub(crate) mod at_end;
 pub(crate) mod dependencies;

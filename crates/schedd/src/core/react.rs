@@ -82,7 +82,8 @@ impl Core {
         }
     }
 
-    /// What is due after a restart: connections to the startds that hold something of ours. They say the rest.
+    /// What is due after a restart: connections to the startds that hold something of ours. They
+    /// say the rest.
     pub fn resume(&self) -> Vec<Effect> {
         let connect = |(name, machine): (&MachineName, &crate::core::state::core::Machine)| {
             Effect::Connect { machine: name.clone(), address: machine.address.clone() }
@@ -173,7 +174,8 @@ impl Core {
     fn claim_effects(&self, now: Now, matched: &Match) -> Vec<Effect> {
         let (machine, address) = (matched.machine.clone(), matched.address.clone());
         let message = self.request_claim(now, matched.id);
-        // On a connection that is open already the request can go out at once; on a new one the startd's `Status` asks for it.
+        // On a connection that is open already the request can go out at once; on a new one the
+        // startd's `Status` asks for it.
         let request = message.map(|message| tell(&machine, message));
         [Effect::Connect { machine: machine.clone(), address }].into_iter().chain(request).collect()
     }
@@ -212,8 +214,8 @@ fn release_effect(change: &Change, release: bool) -> Vec<Effect> {
         .collect()
 }
 
-/// The negotiator is told that a claim is over that counted against limits, lest it waits for an ad of the machine that shows it: one
-/// that came and went between two ads is never shown.
+/// The negotiator is told that a claim is over that counted against limits, lest it waits for an ad
+/// of the machine that shows it: one that came and went between two ads is never shown.
 fn limits_freed(change: &Change) -> Option<Effect> {
     let record = change.dropped.as_ref()?;
     (!record.limits.is_empty()).then(|| declined(record.matched, "its claim is over"))

@@ -1,4 +1,5 @@
-//! What the schedd keeps: the queue as rows, classes, ranges and indexes. Decides nothing; imports no other room.
+//! What the schedd keeps: the queue as rows, classes, ranges and indexes. Decides nothing; imports
+//! no other room.
 
 pub(crate) mod classes;
 pub(crate) mod core;

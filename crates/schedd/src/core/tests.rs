@@ -1,4 +1,5 @@
-//! Tables: what is done to a queue of one cluster on one machine, and what becomes of its first job.
+//! Tables: what is done to a queue of one cluster on one machine, and what becomes of its first
+//! job.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What the passing of time brings: the tick, starts at a time, crontabs, pacing, and which jobs are asked when.
+//! What the passing of time brings: the tick, starts at a time, crontabs, pacing, and which jobs
+//! are asked when.
 
 pub(crate) mod cron;
 pub(crate) mod deferral;

@@ -1,4 +1,5 @@
-//! What users ask for: submissions, acts, edits, questions, spooled files, and what a running job asks for itself.
+//! What users ask for: submissions, acts, edits, questions, spooled files, and what a running job
+//! asks for itself.
 
 pub(crate) mod act;
 pub(crate) mod chirp;

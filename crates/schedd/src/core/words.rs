@@ -77,8 +77,9 @@ pub enum Input {
     FromStartd { machine: MachineName, message: FromStartd },
     /// The connection to a startd is closed. The shell goes on trying until [`Effect::Disconnect`].
     StartdDown { machine: MachineName },
-    /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come. Everything that may be done for many
-    /// inputs at once is decided here: jobs for free claims, what the negotiator is told, leases, back-off.
+    /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come.
+    /// Everything that may be done for many inputs at once is decided here: jobs for free claims,
+    /// what the negotiator is told, leases, back-off.
     Tick,
 }
 
@@ -209,7 +210,8 @@ pub enum Fact {
         reason: IdleReason,
         /// When they are looked at again, milliseconds of the boot clock.
         until_ms: u64,
-        /// Whether they only wait for others of their universe: then sooner, when one of these has ended.
+        /// Whether they only wait for others of their universe: then sooner, when one of these has
+        /// ended.
         for_others: bool,
     },
     /// Matches up to this one are known.
@@ -237,7 +239,8 @@ pub enum Fact {
     MachineForgotten { machine: MachineName },
     /// A beat was seen, and will be echoed.
     BeatSeen { machine: MachineName, beat: model::Beat },
-    /// A message must be said to a startd that follows from what is known already: an answer, or a repetition.
+    /// A message must be said to a startd that follows from what is known already: an answer, or a
+    /// repetition.
     Repeated { machine: MachineName, what: Repeat },
     /// Finished jobs that stayed in the queue were asked whether they still want to.
     KeptChecked,
@@ -250,7 +253,8 @@ pub enum Fact {
     },
     /// It was told why jobs wait that began to.
     WaitsTold,
-    /// No job of an owner starts for a while, because one did that asks for that; or they may again.
+    /// No job of an owner starts for a while, because one did that asks for that; or they may
+    /// again.
     StartsPaused {
         owner: UserName,
         /// Until this moment of the boot clock, milliseconds; unset when it is over.
@@ -320,13 +324,14 @@ pub struct Change {
     pub kept: bool,
 }
 
-/// What the shell must do, once the batch is committed. Doing it twice does no harm; not doing it is made good by the next
-/// connection, or by `Core::resume`.
+/// What the shell must do, once the batch is committed. Doing it twice does no harm; not doing it
+/// is made good by the next connection, or by `Core::resume`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Tell the negotiator, if it is connected.
     ToNegotiator(FromSchedd),
-    /// Keep a connection to this startd, from now until `Disconnect`; a new address replaces the old one.
+    /// Keep a connection to this startd, from now until `Disconnect`; a new address replaces the
+    /// old one.
     Connect {
         machine: MachineName,
         /// Where it listens.
@@ -334,7 +339,8 @@ pub enum Effect {
     },
     /// The connection is not needed any more.
     Disconnect { machine: MachineName },
-    /// Make folders for these jobs, whose files are to come. To be done before anything is written to their logs: these are in there.
+    /// Make folders for these jobs, whose files are to come. To be done before anything is written
+    /// to their logs: these are in there.
     MakeSpool {
         /// Of which cluster.
         cluster: ClusterId,
@@ -347,7 +353,8 @@ pub enum Effect {
     ToStartd { machine: MachineName, message: ToStartd },
 }
 
-/// Why a message is dropped. It changes nothing; the driver counts it. (What a client does wrong is answered, not rejected.)
+/// Why a message is dropped. It changes nothing; the driver counts it. (What a client does wrong is
+/// answered, not rejected.)
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The run is not the one that the claim has.

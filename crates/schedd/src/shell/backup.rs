@@ -1,5 +1,5 @@
-//! A copy of the queue in one file, made while the schedd works or not, and put back while it does not. What stands beside the queue
-//! (the files of spooled jobs) is not in it.
+//! A copy of the queue in one file, made while the schedd works or not, and put back while it does
+//! not. What stands beside the queue (the files of spooled jobs) is not in it.
 
 use std::fs::{self, File};
 use std::io;
@@ -55,7 +55,8 @@ async fn open(path: &Path, writes: bool) -> Result<SqliteConnection, BackupError
     options.connect().await.map_err(queue("open", path))
 }
 
-/// Copies the queue in `state_dir`, as it is at one moment, to `to`, which must not exist. The schedd may run.
+/// Copies the queue in `state_dir`, as it is at one moment, to `to`, which must not exist. The
+/// schedd may run.
 ///
 /// # Errors
 ///
@@ -103,13 +104,13 @@ async fn content(path: &Path) -> Result<Mark, BackupError> {
     Ok(Mark { generation, last_event: last.unsigned_abs() })
 }
 
-/// Puts a backup in the place of the queue in `state_dir`, as a generation of its own. The caller holds the schedd's lock. The queue
-/// that was there is kept beside it.
+/// Puts a backup in the place of the queue in `state_dir`, as a generation of its own. The caller
+/// holds the schedd's lock. The queue that was there is kept beside it.
 ///
 /// # Errors
 ///
-/// If the backup is damaged, or a file cannot be written. If it fails half-way the schedd refuses to start until a restore is
-/// complete.
+/// If the backup is damaged, or a file cannot be written. If it fails half-way the schedd refuses
+/// to start until a restore is complete.
 pub async fn restore(state_dir: &Path, from: &Path) -> Result<Mark, BackupError> {
     let place = state_dir.join(QUEUE_FILE);
     let found = content(from).await?;

@@ -1,5 +1,5 @@
-//! Users' commands: one task a connection, which takes requests and writes answers. What changes the queue goes through the
-//! engine; history and the record are read beside it.
+//! Users' commands: one task a connection, which takes requests and writes answers. What changes
+//! the queue goes through the engine; history and the record are read beside it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,17 +26,19 @@ use crate::shell::places::{Place, Places};
 /// Requests that may wait while one is answered: commands ask one thing after the other.
 const PIPELINED: usize = 2;
 
-/// How long a peer may take to read a part of an answer: the time that somebody takes over a page of `q | less`, and not the rest
-/// of the schedd's life.
+/// How long a peer may take to read a part of an answer: the time that somebody takes over a page
+/// of `q | less`, and not the rest of the schedd's life.
 pub(crate) const READING: Duration = Duration::from_secs(600);
 
-/// Jobs of one submission that may be staged on a connection: what a user may submit at once, as separate jobs.
+/// Jobs of one submission that may be staged on a connection: what a user may submit at once, as
+/// separate jobs.
 const STAGED_PROCS: usize = 5_000_000;
 
 /// Ads in one answer: well below the limit of a frame.
 const ADS_PER_ANSWER: usize = 500;
 
-/// Results of an action in one answer: below the limit of a frame, even if each names the longest user.
+/// Results of an action in one answer: below the limit of a frame, even if each names the longest
+/// user.
 const ACTED_PER_ANSWER: usize = 20_000;
 
 /// What every connection needs.
@@ -113,7 +115,8 @@ async fn attend(
     tokio::try_join!(hear(receiver, asks, left), answering).map(|_| ())
 }
 
-/// Takes requests, also while one is answered: only who listens notices that the peer has gone. What it asked before is done.
+/// Takes requests, also while one is answered: only who listens notices that the peer has gone.
+/// What it asked before is done.
 async fn hear(
     mut receiver: Receiver,
     asks: mpsc::Sender<Request<AskSchedd>>,

@@ -1,7 +1,9 @@
-//! The one task that owns the core and the store. It takes a batch of waiting inputs, lets the core decide and apply each,
-//! commits what changed in one transaction, and only then performs the effects and answers the clients.
+//! The one task that owns the core and the store. It takes a batch of waiting inputs, lets the core
+//! decide and apply each, commits what changed in one transaction, and only then performs the
+//! effects and answers the clients.
 //!
-//! A commit that fails ends the process: what is in memory is then not true, and a restart loads what is.
+//! A commit that fails ends the process: what is in memory is then not true, and a restart loads
+//! what is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +28,8 @@ use crate::shell::mail::{Letter, Mailer};
 use crate::shell::store::{Store, StoreError};
 use crate::shell::userlog::{LogBatch, LogText, LogWriter};
 
-/// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is lost, memory stays bounded.
+/// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is
+/// lost, memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;
 
 /// The most inputs in a batch: bounds the time that a client waits behind others.
@@ -237,7 +240,8 @@ impl Engine {
         let row = |text: &LogText| (text.id, text.path.to_string(), text.text.clone());
         batch.outbox = texts.iter().map(row).collect();
         if taken.logs_done || !batch.is_empty() {
-            // Rides along. If no commit follows, a restart finds these texts in their logs and leaves them.
+            // Rides along. If no commit follows, a restart finds these texts in their logs and
+            // leaves them.
             batch.outbox_done = self.logs.take_done();
         }
         self.store.commit(&batch).await

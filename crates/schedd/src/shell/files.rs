@@ -1,5 +1,6 @@
-//! The files of spooled jobs on their way in and out, over one command's connection. A piece is in memory at a time; the disk is touched
-//! outside of the tasks that others wait for. Whose files they are, and whether the job waits for them, the core says first.
+//! The files of spooled jobs on their way in and out, over one command's connection. A piece is in
+//! memory at a time; the disk is touched outside of the tasks that others wait for. Whose files
+//! they are, and whether the job waits for them, the core says first.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;

@@ -1,5 +1,5 @@
-//! Reading what is over, beside the engine: finished jobs as ads, newest first, and the record of events. It sees what was
-//! committed, and never delays a commit.
+//! Reading what is over, beside the engine: finished jobs as ads, newest first, and the record of
+//! events. It sees what was committed, and never delays a commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +114,8 @@ impl Finding<'_> {
             | Happening::JobSaid { job, .. } => (job.cluster, Some(*job), None),
         };
         match self.select {
-            // A constraint needs the ad as it was at the event, which is not kept: everything is given.
+            // A constraint needs the ad as it was at the event, which is not kept: everything is
+            // given.
             Select::All | Select::Constraint(_) => Ok(true),
             Select::Any(selectors) => {
                 for selector in selectors {
@@ -245,7 +246,8 @@ fn clusters_of(select: &Select) -> Option<Vec<u32>> {
     by_id(selectors).map(|ids| ids.into_iter().map(|(cluster, _)| cluster.0).collect())
 }
 
-/// If every selector is an id, the ids, so that a job is found without reading the whole history. Last asked is read first.
+/// If every selector is an id, the ids, so that a job is found without reading the whole history.
+/// Last asked is read first.
 fn by_id(selectors: &[Selector]) -> Option<Vec<(ClusterId, Option<JobId>)>> {
     let id = |selector: &Selector| match selector {
         Selector::Cluster(cluster) => Some((*cluster, None)),

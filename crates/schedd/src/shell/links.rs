@@ -1,5 +1,6 @@
-//! Connections that the schedd opens: one to the negotiator, one to each startd that it has a claim on. A link reconnects until
-//! it is dropped, and tells the engine when it opens, what it hears, and when it closes. What is said over it is the core's matter.
+//! Connections that the schedd opens: one to the negotiator, one to each startd that it has a claim
+//! on. A link reconnects until it is dropped, and tells the engine when it opens, what it hears,
+//! and when it closes. What is said over it is the core's matter.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,8 +17,9 @@ use tokio::task::JoinHandle;
 use super::engine::EngineInput;
 use crate::core::Input;
 
-/// Messages that wait for a peer that reads slowly. More than one pass of starts on a large machine; when it is full the
-/// connection is closed, and the greeting of the next one makes good what was not said.
+/// Messages that wait for a peer that reads slowly. More than one pass of starts on a large
+/// machine; when it is full the connection is closed, and the greeting of the next one makes good
+/// what was not said.
 const QUEUE: usize = 8192;
 
 /// How many queued messages are written before the buffer is flushed.
@@ -153,7 +155,8 @@ async fn keep_open<In, Out, Hear>(
     let mut link = Reconnecting::to(address.clone(), Role::Schedd(schedd));
     loop {
         let connection = link.next().await;
-        // What was queued for an earlier connection is void: the greeting of this one makes it good.
+        // What was queued for an earlier connection is void: the greeting of this one makes it
+        // good.
         while outgoing.try_recv().is_ok() {}
         if let Some(up) = &ends.up
             && engine.send(EngineInput::Core(up.clone())).await.is_err()

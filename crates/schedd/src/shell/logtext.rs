@@ -1,5 +1,5 @@
-//! The forms of logs: which entries are text, XML or JSON, and with which dates. What an entry says is the core's, and how an event
-//! looks: `model::userlog`.
+//! The forms of logs: which entries are text, XML or JSON, and with which dates. What an entry says
+//! is the core's, and how an event looks: `model::userlog`.
 
 use std::sync::Arc;
 

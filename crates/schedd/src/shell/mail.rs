@@ -1,8 +1,9 @@
 //! Sends the letters that jobs asked for, on a thread of its own, behind the record.
 //!
-//! A letter is committed with the event that it tells of, and forgotten in a commit after it was sent: it is sent at least once,
-//! whatever is killed in between. A mail server that is away delays letters and nothing else; one that is away for long, or that
-//! refuses a letter, costs that letter and a line in the daemon's log. What a letter says is made in `mail_text`.
+//! A letter is committed with the event that it tells of, and forgotten in a commit after it was
+//! sent: it is sent at least once, whatever is killed in between. A mail server that is away delays
+//! letters and nothing else; one that is away for long, or that refuses a letter, costs that letter
+//! and a line in the daemon's log. What a letter says is made in `mail_text`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,11 +20,12 @@ use tokio::sync::mpsc;
 
 use super::engine::EngineInput;
 
-/// Letters that wait for a slow server. Beyond it a letter waits in the queue's file for the schedd's next start.
+/// Letters that wait for a slow server. Beyond it a letter waits in the queue's file for the
+/// schedd's next start.
 const QUEUE: usize = 10_000;
 
-/// How long to wait after each failure, seconds. After the last the letter is given up: more than an hour, as long as a reboot of
-/// a mail server may take; others wait behind it meanwhile.
+/// How long to wait after each failure, seconds. After the last the letter is given up: more than
+/// an hour, as long as a reboot of a mail server may take; others wait behind it meanwhile.
 const PATIENCE_S: [u64; 7] = [1, 5, 30, 60, 300, 900, 3600];
 
 /// How long a server may take to answer.
@@ -90,7 +92,8 @@ pub(crate) struct Mailer {
 }
 
 impl Mailer {
-    /// Starts it. `pending` is what the file had at a restart; of each letter that is done with, `engine` is told the number.
+    /// Starts it. `pending` is what the file had at a restart; of each letter that is done with,
+    /// `engine` is told the number.
     pub(crate) fn start(
         route: MailRoute,
         pending: Vec<(u64, Letter)>,
@@ -144,7 +147,8 @@ fn deliver(route: &MailRoute, letter: &Letter) {
     tracing::warn!(to = letter.to, subject = letter.subject, "a letter was given up");
 }
 
-/// Why a letter did not go. The mail library's errors are of several types; here they are for the daemon's log only.
+/// Why a letter did not go. The mail library's errors are of several types; here they are for the
+/// daemon's log only.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error("{0}")]

@@ -1,5 +1,6 @@
-//! What the queue file must at least contain, kept in a small file beside it: so that a queue that was removed, emptied, cut off or
-//! put back from long ago is refused, and not taken for a new or the present one. Knows no SQL.
+//! What the queue file must at least contain, kept in a small file beside it: so that a queue that
+//! was removed, emptied, cut off or put back from long ago is refused, and not taken for a new or
+//! the present one. Knows no SQL.
 
 use std::fs;
 use std::io::{self, Write};

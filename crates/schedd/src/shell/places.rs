@@ -1,5 +1,6 @@
-//! How many may be connected at a time, and how many of one user; and of those how many may stay to follow the record, so that
-//! short commands always find a place. It knows users by number, and nothing of what they ask.
+//! How many may be connected at a time, and how many of one user; and of those how many may stay to
+//! follow the record, so that short commands always find a place. It knows users by number, and
+//! nothing of what they ask.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +10,12 @@ use nix::sys::resource::{Resource, getrlimit};
 use proto::client::Refusal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Connections at a time, if the process may have the descriptors: commands are short; a user's loop of a thousand `q` waits its
-/// turn.
+/// Connections at a time, if the process may have the descriptors: commands are short; a user's
+/// loop of a thousand `q` waits its turn.
 const CONNECTIONS: usize = 4096;
 
-/// How much later news come for each follower that there is: with hundreds of them, each looks at several events at a time instead
-/// of waking for every one.
+/// How much later news come for each follower that there is: with hundreds of them, each looks at
+/// several events at a time instead of waking for every one.
 const PAUSE_PER_FOLLOWER: Duration = Duration::from_micros(100);
 
 const PAUSE_MOST: Duration = Duration::from_millis(100);

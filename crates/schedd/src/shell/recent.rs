@@ -1,5 +1,5 @@
-//! The latest events of the record, in memory: all who follow it read them here, so that an event is decoded once and not once a
-//! follower. Who is further behind reads the store.
+//! The latest events of the record, in memory: all who follow it read them here, so that an event
+//! is decoded once and not once a follower. Who is further behind reads the store.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! Between the core's records and the store's rows: what is JSON, what is MessagePack, and under which names. Knows no SQL.
+//! Between the core's records and the store's rows: what is JSON, what is MessagePack, and under
+//! which names. Knows no SQL.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Puts a schedd together: file, core, links, engine, socket; and takes it apart when it is told to stop.
+//! Puts a schedd together: file, core, links, engine, socket; and takes it apart when it is told to
+//! stop.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -33,7 +34,8 @@ pub(super) const QUEUE_FILE: &str = "queue.db";
 /// The folder in it of what evicted jobs keep, and of the files of spooled jobs.
 const SPOOL_FOLDER: &str = "spool";
 
-/// Texts for users' logs that are read at once, bytes, and how many threads may ask at a time before one waits.
+/// Texts for users' logs that are read at once, bytes, and how many threads may ask at a time
+/// before one waits.
 const OUTBOX_BYTES: usize = 1 << 20;
 const OUTBOX_ASKS: usize = 16;
 
@@ -115,7 +117,8 @@ fn say_what_is_loaded(schedd: &str, store: &Store, loaded: &Loaded) {
     );
 }
 
-/// Runs a schedd until `shutdown` is ready. What was committed by then is all that matters: nothing else is saved.
+/// Runs a schedd until `shutdown` is ready. What was committed by then is all that matters: nothing
+/// else is saved.
 ///
 /// # Errors
 ///
@@ -190,7 +193,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     flatten(engine.await)
 }
 
-/// The folders of the jobs that are queued, and no others: before anything is written to the logs that are in there.
+/// The folders of the jobs that are queued, and no others: before anything is written to the logs
+/// that are in there.
 fn in_order(spool: &Spool, core: &Core) {
     spool.remove_all_but(|job| core.is_queued(job));
     spool.make(core.spooling());

@@ -1,5 +1,6 @@
-//! The folder of what evicted jobs keep (`when_to_transfer_output = ON_EXIT_OR_EVICT`), which machines write and read, and of the files
-//! of spooled jobs (`submit -spool`). Each job has a folder in it, which is removed when the job leaves the queue.
+//! The folder of what evicted jobs keep (`when_to_transfer_output = ON_EXIT_OR_EVICT`), which
+//! machines write and read, and of the files of spooled jobs (`submit -spool`). Each job has a
+//! folder in it, which is removed when the job leaves the queue.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ use crate::core::files_folder;
 /// The permissions of folders: their owner's alone.
 const MODE: u32 = 0o700;
 
-/// The list of a spooled job's input files, beside the folder that they are in: that it is there means that they all are.
+/// The list of a spooled job's input files, beside the folder that they are in: that it is there
+/// means that they all are.
 const INPUT: &str = "input.json";
 
 /// How often it is tried to remove a folder into which somebody still writes.
@@ -33,7 +35,8 @@ pub(crate) struct Spool {
     coming: Arc<Mutex<BTreeSet<JobId>>>,
 }
 
-/// The right to bring a spooled job's files: a connection that broke may still be at its last one when the next begins.
+/// The right to bring a spooled job's files: a connection that broke may still be at its last one
+/// when the next begins.
 #[derive(Debug)]
 pub(crate) struct Turn {
     job: JobId,
@@ -76,7 +79,8 @@ impl Spool {
         is_new.then(|| Turn { job, coming: Arc::clone(&self.coming) })
     }
 
-    /// Empties the folder of a spooled job whose files did not all come, but for its log. False if they did: then it stays as it is.
+    /// Empties the folder of a spooled job whose files did not all come, but for its log. False if
+    /// they did: then it stays as it is.
     ///
     /// # Errors
     ///
@@ -155,7 +159,8 @@ impl Spool {
         self.folder.join(job.to_string()).join(INPUT)
     }
 
-    /// Begins to remove what these jobs have. A job may have kept millions of files: nobody waits for it.
+    /// Begins to remove what these jobs have. A job may have kept millions of files: nobody waits
+    /// for it.
     pub(crate) fn remove(&self, jobs: Vec<JobId>) {
         if jobs.is_empty() {
             return;
@@ -167,7 +172,8 @@ impl Spool {
         }));
     }
 
-    /// Removes what jobs have that are not in the queue: they left it in an earlier life of the schedd, or a machine was late.
+    /// Removes what jobs have that are not in the queue: they left it in an earlier life of the
+    /// schedd, or a machine was late.
     pub(crate) fn remove_all_but(&self, is_queued: impl Fn(JobId) -> bool) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let job = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());

@@ -1,8 +1,10 @@
-//! The schedd's file: a few functions over SQLite, and the only place with SQL. It moves rows; what they mean is the core's
-//! matter. A second implementation (PostgreSQL) would replace this struct and nothing else.
+//! The schedd's file: a few functions over SQLite, and the only place with SQL. It moves rows; what
+//! they mean is the core's matter. A second implementation (PostgreSQL) would replace this struct
+//! and nothing else.
 //!
-//! Every write goes through [`Store::commit`]: one transaction, one statement a table, whatever the batch's length, because
-//! sqlx costs 20 to 30 us a statement (docs/adr/0003). `synchronous=FULL`: what was committed survives a loss of power.
+//! Every write goes through [`Store::commit`]: one transaction, one statement a table, whatever the
+//! batch's length, because sqlx costs 20 to 30 us a statement (docs/adr/0003). `synchronous=FULL`:
+//! what was committed survives a loss of power.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,8 +17,8 @@ use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 
 use crate::shell::mark::{self, FileId, Mark, Unfit};
 
-/// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving them stalls the commit that
-/// happens to trigger it.
+/// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving
+/// them stalls the commit that happens to trigger it.
 const CHECKPOINT_PAGES: u32 = 8000;
 
 /// What the write-ahead log keeps of the disk after much was written at once, bytes.
@@ -25,7 +27,8 @@ const WAL_BYTES: u64 = 64 << 20;
 /// How long the rows of one statement may be, bytes, but for the last of them.
 const STATEMENT_BYTES: usize = 4 << 20;
 
-/// How often the mark is written while there is no pause, milliseconds: what was lost without a trace is at most that long ago.
+/// How often the mark is written while there is no pause, milliseconds: what was lost without a
+/// trace is at most that long ago.
 const MARK_EVERY_MS: u64 = 1000;
 
 const CHECKPOINT_ALL: &str = "pragma wal_checkpoint(truncate)";
@@ -38,13 +41,16 @@ pub(super) const WRITE_GENERATION: &str = "\
     insert into meta (key, body) values (?, ?) on conflict do update set body = excluded.body";
 pub(super) const READ_LAST_EVENT: &str = "select coalesce(max(seq), 0) from event";
 
-/// How many past submissions are remembered by token in memory: a client that missed its answer asks again within minutes.
+/// How many past submissions are remembered by token in memory: a client that missed its answer
+/// asks again within minutes.
 const PAST_SUBMISSIONS: i64 = 10_000;
 
-/// How many rows a history query reads at a time: enough to amortise the statement, little enough to hold.
+/// How many rows a history query reads at a time: enough to amortise the statement, little enough
+/// to hold.
 const HISTORY_PAGE: i64 = 1000;
 
-/// Positions of the record that are looked through at once for the events of some clusters: tens of milliseconds.
+/// Positions of the record that are looked through at once for the events of some clusters: tens of
+/// milliseconds.
 const RECORD_WINDOW: u64 = 100_000;
 
 // One statement a table: its argument is a JSON array of rows.
@@ -131,11 +137,13 @@ pub struct Batch {
     pub events: Vec<EventRow>,
     /// Numbers and the like.
     pub meta: Vec<(&'static str, String)>,
-    /// Texts for users' logs: number, file, text. Written after the commit, forgotten in a later one.
+    /// Texts for users' logs: number, file, text. Written after the commit, forgotten in a later
+    /// one.
     pub outbox: Vec<(u64, String, String)>,
     /// The numbers of the texts that stand in the users' logs by now, or were given up.
     pub outbox_done: Vec<u64>,
-    /// Letters that are to be sent: number and JSON. Sent after the commit, forgotten in a later one.
+    /// Letters that are to be sent: number and JSON. Sent after the commit, forgotten in a later
+    /// one.
     pub letters: Vec<(u64, String)>,
     /// Letters that are done with.
     pub letters_done: Vec<u64>,
@@ -289,7 +297,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes beside the file what it has. That this fails (the disk is full) is no reason to stop: an earlier mark is true too.
+    /// Notes beside the file what it has. That this fails (the disk is full) is no reason to stop:
+    /// an earlier mark is true too.
     fn mark(&mut self) {
         self.marked_ms = clock::now().boot_ms;
         match mark::write(&self.path, self.now, true) {
@@ -447,7 +456,8 @@ impl Store {
 pub struct Reader(SqlitePool);
 
 impl Reader {
-    /// Finished jobs before the event `before` (exclusive), newest first, at most a page. Give the last one's `finished` to go on.
+    /// Finished jobs before the event `before` (exclusive), newest first, at most a page. Give the
+    /// last one's `finished` to go on.
     ///
     /// # Errors
     ///
@@ -503,7 +513,8 @@ impl Reader {
         row.as_ref().map(new_cluster).transpose().map_err(failed("read a cluster"))
     }
 
-    /// Texts for users' logs after a number, in order, at most so many bytes of them but one at least.
+    /// Texts for users' logs after a number, in order, at most so many bytes of them but one at
+    /// least.
     ///
     /// # Errors
     ///
@@ -544,8 +555,9 @@ impl Reader {
         rows.iter().map(event_row).collect::<Result<_, _>>().map_err(failed("read the record"))
     }
 
-    /// Events of these clusters from a position on, as many as a part of the record up to `last` holds, at most a page; and where
-    /// to go on. The record has no index by cluster, because every event would pay for it: it is looked through.
+    /// Events of these clusters from a position on, as many as a part of the record up to `last`
+    /// holds, at most a page; and where to go on. The record has no index by cluster, because every
+    /// event would pay for it: it is looked through.
     ///
     /// # Errors
     ///
@@ -640,8 +652,8 @@ async fn write_outbox(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), St
     each(tx, letters, "keep letters", WRITE_LETTERS).await
 }
 
-/// A statement for all rows of a table, or a few if they are very long together: SQLite takes a gigabyte at most, and each
-/// byte of it is in memory several times.
+/// A statement for all rows of a table, or a few if they are very long together: SQLite takes a
+/// gigabyte at most, and each byte of it is in memory several times.
 async fn each(
     tx: &mut SqliteConnection,
     rows: impl Iterator<Item = Json>,

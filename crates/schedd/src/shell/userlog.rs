@@ -1,12 +1,15 @@
-//! Writes users' event logs, on threads of their own, behind the record: what is logged was committed before, and each event
-//! stands in a log once, even if the schedd is killed between writing and remembering that it did.
+//! Writes users' event logs, on threads of their own, behind the record: what is logged was
+//! committed before, and each event stands in a log once, even if the schedd is killed between
+//! writing and remembering that it did.
 //!
-//! Texts are committed with the events they tell of (the store's outbox), and forgotten in a commit after they were appended and
-//! synced. The truth is the record in the store; a log is a copy for people and for tools that read HTCondor's format. A log that
-//! cannot be written is reported and costs no job anything.
+//! Texts are committed with the events they tell of (the store's outbox), and forgotten in a commit
+//! after they were appended and synced. The truth is the record in the store; a log is a copy for
+//! people and for tools that read HTCondor's format. A log that cannot be written is reported and
+//! costs no job anything.
 //!
-//! **The engine never waits for a log.** Each file system has a thread of its own ([`lane`]): a server that does not answer delays
-//! the logs that are on it. What does not fit into a thread's memory is left in the outbox, and read again from there.
+//! **The engine never waits for a log.** Each file system has a thread of its own ([`lane`]): a
+//! server that does not answer delays the logs that are on it. What does not fit into a thread's
+//! memory is left in the outbox, and read again from there.
 
 mod file;
 mod lane;
@@ -24,10 +27,12 @@ use lane::{Lane, Tools};
 use mounts::Mounts;
 use proto::clock;
 
-/// Texts of one file system that wait in memory, bytes: seconds of work for a disk. More wait in the outbox.
+/// Texts of one file system that wait in memory, bytes: seconds of work for a disk. More wait in
+/// the outbox.
 const LANE_BYTES: usize = 8 << 20;
 
-/// Texts that are written and that the outbox has not forgotten, bytes: what a restart compares with the ends of the logs.
+/// Texts that are written and that the outbox has not forgotten, bytes: what a restart compares
+/// with the ends of the logs.
 const UNFORGOTTEN_BYTES: usize = 4 << 20;
 
 /// How long a stop waits for logs. What is not written then is in the outbox, for the next start.
@@ -60,7 +65,8 @@ pub(crate) struct LogText {
     pub(crate) text: String,
 }
 
-/// Reads a part of the outbox after a number, in order; none when there is nobody left to ask. Blocks.
+/// Reads a part of the outbox after a number, in order; none when there is nobody left to ask.
+/// Blocks.
 pub(crate) type Outbox = Arc<dyn Fn(u64) -> Option<Vec<LogText>> + Send + Sync>;
 
 /// What the outbox had at a restart: some of it may stand in the logs already.
@@ -185,7 +191,8 @@ impl LogWriter {
         }
     }
 
-    /// The numbers of the texts that are written, or given up, since this was asked last: the next commit forgets them.
+    /// The numbers of the texts that are written, or given up, since this was asked last: the next
+    /// commit forgets them.
     pub(crate) fn take_done(&self) -> Vec<u64> {
         let mut done = self.tally.lock();
         done.bytes = 0;
@@ -213,7 +220,8 @@ impl LogWriter {
         self.lanes.get(mount)
     }
 
-    /// A log must not change its lane while one of them has something of it: new file systems are taken note of in a pause.
+    /// A log must not change its lane while one of them has something of it: new file systems are
+    /// taken note of in a pause.
     fn look_for_mounts(&mut self) {
         let now = clock::now().boot_ms;
         if now < self.mounts_read_ms + MOUNTS_EVERY_MS || !self.lanes.values().all(Lane::is_idle) {

@@ -1,5 +1,6 @@
-//! The ads of the machine: what every user sees of it with `status`, and what jobs' Requirements look at. Knows which
-//! attributes HTCondor 25.14's startd advertises; what was found out about the machine itself is given to it.
+//! The ads of the machine: what every user sees of it with `status`, and what jobs' Requirements
+//! look at. Knows which attributes HTCondor 25.14's startd advertises; what was found out about the
+//! machine itself is given to it.
 
 use std::sync::Arc;
 
@@ -79,7 +80,8 @@ impl Core {
         ad
     }
 
-    /// What a claim has: a slot that was carved out; or, for a job that runs beside its schedd, the whole machine.
+    /// What a claim has: a slot that was carved out; or, for a job that runs beside its schedd, the
+    /// whole machine.
     pub(super) fn dynamic_slot_ad(&self, now: Now, claim: &Claim) -> Arc<ClassAd> {
         let beside = claim.universe.is_beside();
         let has = if beside { &self.machine.total } else { &claim.resources };
@@ -200,8 +202,9 @@ pub(super) fn suits(slot: &ClassAd, job: &ClassAd, now: Now) -> Result<(), Strin
     }
 }
 
-/// How the job wants to be stopped. One of the scheduler universe has all the time that it needs, unless it says otherwise: it
-/// manages other jobs, and clears up behind them (HTCondor 25.14 never kills one that was asked to end).
+/// How the job wants to be stopped. One of the scheduler universe has all the time that it needs,
+/// unless it says otherwise: it manages other jobs, and clears up behind them (HTCondor 25.14 never
+/// kills one that was asked to end).
 pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
     let env = Env::at(now.wall.as_secs());
     let signal = |name| {

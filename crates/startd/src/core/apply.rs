@@ -14,7 +14,8 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If the event cannot follow from the state: then the journal is not this core's, or the core is wrong.
+    /// If the event cannot follow from the state: then the journal is not this core's, or the core
+    /// is wrong.
     pub fn apply(&mut self, event: &Event) -> Change {
         let at = event.at;
         let ad = self.changes_ad(&event.fact);

@@ -1,4 +1,5 @@
-//! Drives the core through one batch of inputs. Shell and simulator both use it, so that both do the same.
+//! Drives the core through one batch of inputs. Shell and simulator both use it, so that both do
+//! the same.
 
 use model::Now;
 
@@ -16,8 +17,8 @@ pub struct Batch {
     pub rejected: Vec<Rejection>,
 }
 
-/// Decides and applies each input, and then [`Input::Tick`]. Nothing of the result may leave the process before `journal` is
-/// written.
+/// Decides and applies each input, and then [`Input::Tick`]. Nothing of the result may leave the
+/// process before `journal` is written.
 pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
     let mut batch = Batch::default();
     for input in inputs.iter().chain([&Input::Tick]) {

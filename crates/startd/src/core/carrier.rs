@@ -1,5 +1,5 @@
-//! The files of runs: when they are brought, when a run whose files are there may begin, when they are brought back, and what all that
-//! makes of the run's end. No copying is done here.
+//! The files of runs: when they are brought, when a run whose files are there may begin, when they
+//! are brought back, and what all that makes of the run's end. No copying is done here.
 
 use model::planted::{Bug, planted};
 use model::{ClaimId, Now, RunEnd, StartFailure, StartStage, Usage};
@@ -120,7 +120,8 @@ impl Core {
         facts
     }
 
-    /// What follows when a run is to end, and its claim with it if there is a reason for that. One that waits has nothing to be waited for.
+    /// What follows when a run is to end, and its claim with it if there is a reason for that. One
+    /// that waits has nothing to be waited for.
     pub(super) fn stopped(
         &self,
         id: ClaimId,
@@ -217,7 +218,8 @@ impl Run {
     }
 }
 
-/// It ended because it was told to, whatever it said in the end. One that was not executed has no end of its own.
+/// It ended because it was told to, whatever it said in the end. One that was not executed has no
+/// end of its own.
 fn as_stopped(end: &RunEnd, stop: Option<Stop>, usage: Usage) -> RunEnd {
     match (end, stop) {
         (RunEnd::Program(program), Some(stop)) => {

@@ -1,4 +1,5 @@
-//! Recomputes from scratch what `apply` keeps in step. Tests and the simulator call it after every event.
+//! Recomputes from scratch what `apply` keeps in step. Tests and the simulator call it after every
+//! event.
 
 use std::collections::{BTreeMap, BTreeSet};
 

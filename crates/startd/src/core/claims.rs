@@ -87,8 +87,8 @@ impl Core {
         }]
     }
 
-    /// What a request gets of the machine. Jobs that run beside their schedd take nothing, and the schedd has asked its own ad
-    /// whether they may run.
+    /// What a request gets of the machine. Jobs that run beside their schedd take nothing, and the
+    /// schedd has asked its own ad whether they may run.
     fn part(
         &self,
         now: Now,
@@ -222,7 +222,8 @@ impl Core {
         }
     }
 
-    /// Suspends a run, or lets it go on. An order that overtook its start is dropped; it is said again.
+    /// Suspends a run, or lets it go on. An order that overtook its start is dropped; it is said
+    /// again.
     pub(super) fn pause_run(
         id: ClaimId,
         claim: &Claim,
@@ -288,7 +289,8 @@ impl Core {
     }
 }
 
-/// A schedd has one run at a time on a claim: a word about a later one says that it has recorded the one before.
+/// A schedd has one run at a time on a claim: a word about a later one says that it has recorded
+/// the one before.
 fn recorded_by_successor(
     id: ClaimId,
     claim: &Claim,

@@ -10,7 +10,8 @@ use super::state::Core;
 use crate::core::words::{Custom, Device};
 
 impl Core {
-    /// The pieces that a claim of so much gets: of those that no other claim has, the first that the job takes (`require_gpus`).
+    /// The pieces that a claim of so much gets: of those that no other claim has, the first that
+    /// the job takes (`require_gpus`).
     ///
     /// # Errors
     ///
@@ -67,7 +68,8 @@ pub(super) fn set_available(ad: &mut ClassAd, custom: &Custom, has: impl Fn(&str
     ad.set(format!("Available{}", custom.tag), Expr::list(references));
 }
 
-/// Whether the job takes this one: by the function with which its Requirements count them (HTCondor 25.14).
+/// Whether the job takes this one: by the function with which its Requirements count them (HTCondor
+/// 25.14).
 fn suits(job: &ClassAd, tag: &str, device: &Device, now: Now) -> bool {
     if job.get(&format!("Require{tag}")).is_none() {
         return true;

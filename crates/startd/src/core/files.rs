@@ -1,5 +1,6 @@
-//! What is said of a run's files: what there is to be seen to, what the carrier is told to do, and what came of it. Read from the job's
-//! ad once, when the run is accepted. Which files they are, and how they are moved, is the carrier's matter.
+//! What is said of a run's files: what there is to be seen to, what the carrier is told to do, and
+//! what came of it. Read from the job's ad once, when the run is accepted. Which files they are,
+//! and how they are moved, is the carrier's matter.
 
 use std::sync::Arc;
 
@@ -14,11 +15,13 @@ use super::words::{RunKey, Stop};
 pub struct Freight {
     /// The files are brought to the run's scratch folder, and what came of it is brought back.
     pub travels: bool,
-    /// It is looked first whether the run need be: its outputs may be newer than its inputs (`skip_if_dataflow`).
+    /// It is looked first whether the run need be: its outputs may be newer than its inputs
+    /// (`skip_if_dataflow`).
     pub looks: bool,
     /// What there is to do when the program has ended.
     pub store: Store,
-    /// More than what the job has said is expected of a run that is stopped (`when_to_transfer_output = ON_EXIT_OR_EVICT`).
+    /// More than what the job has said is expected of a run that is stopped
+    /// (`when_to_transfer_output = ON_EXIT_OR_EVICT`).
     pub keeps: bool,
 }
 
@@ -120,7 +123,8 @@ impl StarterLog {
     }
 }
 
-/// What is kept of the order to start a run until its process starts. It is in the journal: a startd that is restarted goes on.
+/// What is kept of the order to start a run until its process starts. It is in the journal: a
+/// startd that is restarted goes on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StartOrder {
     /// The job's whole ad.
@@ -168,7 +172,8 @@ pub struct BringBack {
     pub log: Option<StarterLog>,
 }
 
-/// What the carrier of files reports. It holds nothing but the work in hand: what it does not report is ordered again by the next startd.
+/// What the carrier of files reports. It holds nothing but the work in hand: what it does not
+/// report is ordered again by the next startd.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FromCarrier {
     /// Its work before a program begins is done.

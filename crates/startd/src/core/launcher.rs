@@ -1,4 +1,5 @@
-//! What the launcher reports of the runs. A slot is free only when the launcher has said that nothing of its run is left.
+//! What the launcher reports of the runs. A slot is free only when the launcher has said that
+//! nothing of its run is left.
 
 use std::collections::BTreeMap;
 
@@ -62,8 +63,9 @@ impl Core {
         }
     }
 
-    /// Brings what is known in line with what the launcher has. A run that it does not have never reached it, or is lost with an
-    /// earlier launcher; either way nothing of it is alive, and it must not be started now.
+    /// Brings what is known in line with what the launcher has. A run that it does not have never
+    /// reached it, or is lost with an earlier launcher; either way nothing of it is alive, and it
+    /// must not be started now.
     fn listed(&self, runs: &[LauncherRun]) -> Vec<Fact> {
         let listed: BTreeMap<RunKey, &LauncherState> =
             runs.iter().map(|run| (run.key, &run.state)).collect();
@@ -75,7 +77,8 @@ impl Core {
             }
         }
         for (id, claim) in &self.state.claims {
-            // The launcher knows nothing yet of one whose files are brought, and nothing more of one whose files are brought back.
+            // The launcher knows nothing yet of one whose files are brought, and nothing more of
+            // one whose files are brought back.
             let Some(run) = claim.alive().filter(|run| run.is_with_launcher()) else { continue };
             match listed.get(&claim.key(*id)) {
                 None => {

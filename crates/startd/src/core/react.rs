@@ -75,8 +75,9 @@ impl Core {
         effects
     }
 
-    /// What is due after a restart, once the journal is applied: files that were under way are carried again, and logs closed. Nothing
-    /// is said, and nothing of the launcher's concern done, before it has listed its runs.
+    /// What is due after a restart, once the journal is applied: files that were under way are
+    /// carried again, and logs closed. Nothing is said, and nothing of the launcher's concern done,
+    /// before it has listed its runs.
     pub fn resume(&self, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         for id in self.state.claims.keys() {
@@ -89,7 +90,8 @@ impl Core {
         effects
     }
 
-    /// Every schedd is told how things stand. What is left of runs that nobody knows any more has gone by now, but for files.
+    /// Every schedd is told how things stand. What is left of runs that nobody knows any more has
+    /// gone by now, but for files.
     fn opened(&self, now: Now) -> Vec<Effect> {
         let claims = self.state.claims.iter();
         let kept = claims.filter(|(_, claim)| claim.run().is_some());

@@ -15,7 +15,8 @@ use crate::core::words::{Machine, Manner, Measured, RunKey, Stop};
 
 /// One machine's claims and runs, and what follows from what is heard of them.
 ///
-/// The functions are in the files of their concern: `decide` (with `claims`, `launcher`, `tick`), `apply`, `react`, and `ads`.
+/// The functions are in the files of their concern: `decide` (with `claims`, `launcher`, `tick`),
+/// `apply`, `react`, and `ads`.
 #[derive(Clone, Debug)]
 pub struct Core {
     pub(super) machine: Machine,
@@ -70,7 +71,8 @@ pub struct State {
     /// Stored as a list: the stored form may be JSON, whose maps have strings for keys.
     #[serde(with = "as_list")]
     pub(super) claims: BTreeMap<ClaimId, Claim>,
-    /// When the beat was sent that each schedd echoed last, milliseconds of the boot clock. Its runs' leases count from there.
+    /// When the beat was sent that each schedd echoed last, milliseconds of the boot clock. Its
+    /// runs' leases count from there.
     pub(super) leased_from_ms: BTreeMap<ScheddName, u64>,
 }
 
@@ -112,7 +114,8 @@ pub(super) struct Claim {
     /// Which ones of the custom resources.
     #[serde(default)]
     pub(super) devices: Devices,
-    /// The number of its dynamic slot; among themselves for claims beside a schedd, which have none.
+    /// The number of its dynamic slot; among themselves for claims beside a schedd, which have
+    /// none.
     pub(super) slot: u32,
     /// Where its jobs run.
     #[serde(default)]
@@ -157,9 +160,10 @@ pub(super) struct Run {
 /// ```text
 /// Fetching --> Waiting --> Starting --> Executing --> Storing --> Ended --RunRecorded--> (the claim is idle)
 /// ```
-/// A run without files to bring begins behind `Fetching`, one whose time has come behind `Waiting`. From each phase it may end:
-/// in `Fetching` when the carrier has said what came of it, in `Waiting` at once, in the next two when the launcher has said that
-/// nothing of it is left. `Storing` is left out where nothing is to be brought back.
+/// A run without files to bring begins behind `Fetching`, one whose time has come behind `Waiting`.
+/// From each phase it may end: in `Fetching` when the carrier has said what came of it, in
+/// `Waiting` at once, in the next two when the launcher has said that nothing of it is left.
+/// `Storing` is left out where nothing is to be brought back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// The carrier brings its files, or looks whether it need be.
@@ -182,7 +186,8 @@ pub(super) enum Phase {
 }
 
 impl Core {
-    /// A machine without claims, or what was stored of it with [`Core::state`]. The journal's events are applied next.
+    /// A machine without claims, or what was stored of it with [`Core::state`]. The journal's
+    /// events are applied next.
     pub fn new(machine: Machine, state: State) -> Self {
         let mut core = Self {
             free: machine.total.clone(),
@@ -239,7 +244,8 @@ impl Core {
         logged.map(|(id, claim)| claim.key(*id)).collect()
     }
 
-    /// Whether a startd that was told to end may do so: nothing is left to be waited for, or it has been waited long enough.
+    /// Whether a startd that was told to end may do so: nothing is left to be waited for, or it has
+    /// been waited long enough.
     pub fn may_end(&self, now: Now) -> bool {
         self.closing.is_some_and(|closing| {
             self.is_idle() || !closing.graceful && now.boot_ms >= closing.until_ms
@@ -251,8 +257,9 @@ impl Core {
         self.state.claims.is_empty()
     }
 
-    /// What the machine may share out from now on if it is found to have `found`; `None` if its claims hold more than that. While
-    /// there are claims, the disk is what it was: their jobs have filled some of it.
+    /// What the machine may share out from now on if it is found to have `found`; `None` if its
+    /// claims hold more than that. While there are claims, the disk is what it was: their jobs have
+    /// filled some of it.
     pub fn total_as(&self, found: &Resources) -> Option<Resources> {
         if self.is_idle() {
             return Some(found.clone());

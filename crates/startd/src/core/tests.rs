@@ -1,4 +1,5 @@
-//! Tables: orders of one schedd to a machine of two processors, in every order, and what the machine does.
+//! Tables: orders of one schedd to a machine of two processors, in every order, and what the
+//! machine does.
 
 use std::sync::Arc;
 

@@ -8,25 +8,27 @@ use proto::claiming::BEAT_EVERY;
 use crate::core::state::{Activity, Claim, Core, Phase};
 use crate::core::words::{Fact, RunKey, Stop};
 
-/// How long a claim may be without a run before it is dropped. A schedd gives a claim back, or uses it, within seconds; this
-/// is for the schedd that has forgotten it.
+/// How long a claim may be without a run before it is dropped. A schedd gives a claim back, or uses
+/// it, within seconds; this is for the schedd that has forgotten it.
 pub(super) const UNUSED_CLAIM: Duration = Duration::from_secs(60);
 
-/// How often the machine is advertised while nothing changes: a third of the time for which an ad holds, so that two may be lost.
+/// How often the machine is advertised while nothing changes: a third of the time for which an ad
+/// holds, so that two may be lost.
 const ADVERTISE_EVERY: Duration = Duration::from_secs(300);
 
 /// How often the launcher is asked what the runs use, and their folders are walked at most.
 pub(super) const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// For how many times as long as it took to walk them, folders are left in peace: one of a hundred thousand files takes most of a
-/// second.
+/// For how many times as long as it took to walk them, folders are left in peace: one of a hundred
+/// thousand files takes most of a second.
 pub(super) const PEACE: u64 = 50;
 
-/// How long jobs get to end when the startd is told to. Shorter than the patience of who stops a pool (20 s), which would otherwise kill
-/// the startd before its jobs.
+/// How long jobs get to end when the startd is told to. Shorter than the patience of who stops a
+/// pool (20 s), which would otherwise kill the startd before its jobs.
 pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
-/// And how long SIGKILL may take after that, before the startd ends without having seen its runs gone. Their leases end them.
+/// And how long SIGKILL may take after that, before the startd ends without having seen its runs
+/// gone. Their leases end them.
 pub(super) const SHUTDOWN_KILL: Duration = Duration::from_secs(5);
 
 impl Core {
@@ -74,12 +76,14 @@ impl Core {
         self.stopped(id, claim, Some(Stop { graceful: false, code, aim }), Some(reason))
     }
 
-    /// When it is to be measured what runs use: while some execute and the launcher is there to be asked.
+    /// When it is to be measured what runs use: while some execute and the launcher is there to be
+    /// asked.
     fn measures_ms(&self) -> Option<u64> {
         (self.launcher_listed && self.executing().next().is_some()).then_some(self.measure_ms)
     }
 
-    /// Whether folders may be walked. A run that nothing is known of yet may be over before the next time.
+    /// Whether folders may be walked. A run that nothing is known of yet may be over before the
+    /// next time.
     fn disk_is_due(&self, now: Now) -> bool {
         let news = || self.executing().any(|key| !self.disk.contains_key(&key));
         self.disk_ms.is_some_and(|due| now.boot_ms >= due || news())
@@ -95,7 +99,8 @@ impl Core {
         runs.filter(|(_, phase)| matches!(phase, Phase::Executing { .. })).map(|(key, _)| key)
     }
 
-    /// The moment, on the boot clock, at which the next [`super::Input::Tick`] has something to decide.
+    /// The moment, on the boot clock, at which the next [`super::Input::Tick`] has something to
+    /// decide.
     pub fn next_deadline(&self, now: Now) -> Option<u64> {
         let closing = self.closing.map(|closing| closing.until_ms);
         if !self.open {

@@ -23,14 +23,17 @@ pub struct Machine {
     pub address: String,
     /// What it shares out.
     pub total: Resources,
-    /// The resources that an administrator named, and GPUs. How many there are is in `total`, under their lower-case names.
+    /// The resources that an administrator named, and GPUs. How many there are is in `total`, under
+    /// their lower-case names.
     pub customs: Vec<Custom>,
-    /// What was found out about it: `Arch`, `OpSys`, `KFlops`, `CpuFamily`, `FileSystemDomain` and the like, and the
-    /// administrator's own attributes and expressions (`Start`, `Rank`). The core adds what it knows itself.
+    /// What was found out about it: `Arch`, `OpSys`, `KFlops`, `CpuFamily`, `FileSystemDomain` and
+    /// the like, and the administrator's own attributes and expressions (`Start`, `Rank`). The core
+    /// adds what it knows itself.
     pub found: Arc<ClassAd>,
     /// When the startd started (`DaemonStartTime`).
     pub started: Timestamp,
-    /// Numbers this machine's journal (see [`model::Beat`]): greater than that of any earlier journal of the machine.
+    /// Numbers this machine's journal (see [`model::Beat`]): greater than that of any earlier
+    /// journal of the machine.
     pub life: u64,
     /// Drawn at random for this journal (see [`ClaimId`]).
     pub journal: u64,
@@ -62,8 +65,8 @@ pub enum Input {
     /// A schedd connected. Before the launcher's first listing it is not answered.
     ScheddUp {
         schedd: ScheddName,
-        /// Whether it is a process of this machine and of the startd's own user, as the kernel says: only such a schedd may
-        /// run jobs beside itself here.
+        /// Whether it is a process of this machine and of the startd's own user, as the kernel
+        /// says: only such a schedd may run jobs beside itself here.
         near: bool,
     },
     /// A schedd's connection closed.
@@ -85,7 +88,8 @@ pub enum Input {
     DiskMeasured { used: Vec<(RunKey, DiskUsed)>, took_ms: u64 },
     /// The machine was measured.
     Measured(Measured),
-    /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when [`super::Core::may_end`].
+    /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when
+    /// [`super::Core::may_end`].
     Shutdown {
         /// Whether the jobs get their signal and their grace.
         graceful: bool,
@@ -147,7 +151,8 @@ pub enum FromLauncher {
     },
     /// What a run has used so far.
     Used { key: RunKey, usage: Usage },
-    /// Nothing of a run is left. Also said by the shell for a run that the launcher refused to take.
+    /// Nothing of a run is left. Also said by the shell for a run that the launcher refused to
+    /// take.
     Ended {
         key: RunKey,
         end: RunEnd,
@@ -215,7 +220,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether it must be in the journal before its effects are performed. Others need not be in it at all.
+    /// Whether it must be in the journal before its effects are performed. Others need not be in it
+    /// at all.
     pub fn is_durable(&self) -> bool {
         match &self.fact {
             Fact::ClaimGranted { .. }
@@ -289,7 +295,8 @@ pub enum Fact {
     Echoed { schedd: ScheddName, beat: Beat },
     /// A run was accepted: its files are brought, or it waits, or it is given to the launcher.
     RunAccepted(Box<Accepted>),
-    /// A run was accepted and is over at once: it was stopped before it came, or came after its lease.
+    /// A run was accepted and is over at once: it was stopped before it came, or came after its
+    /// lease.
     RunRefused {
         /// On which claim.
         claim: ClaimId,
@@ -449,11 +456,12 @@ pub struct Accepted {
     /// The log of it that its owner wants.
     #[serde(default)]
     pub log: Option<StarterLog>,
-    /// Where something is to be done or waited for before its process can start: what is kept for that.
+    /// Where something is to be done or waited for before its process can start: what is kept for
+    /// that.
     #[serde(default)]
     pub order: Option<Box<StartOrder>>,
-    /// The job's whole ad. Not in the journal: a run that is given to the launcher at once, and has not reached it when the startd dies,
-    /// is never started.
+    /// The job's whole ad. Not in the journal: a run that is given to the launcher at once, and has
+    /// not reached it when the startd dies, is never started.
     #[serde(skip)]
     pub ad: Arc<ClassAd>,
 }
@@ -506,7 +514,8 @@ pub struct Change {
     pub dropped: Option<(ScheddName, Option<RunKey>)>,
     /// A run that begins: what was kept for that.
     pub begun: Option<Box<StartOrder>>,
-    /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may have a new run already.)
+    /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may
+    /// have a new run already.)
     pub recorded: Option<RunKey>,
 }
 
@@ -547,7 +556,8 @@ pub enum Effect {
     },
     /// Complete the log of a run that is over, and bring it to where its job wants it.
     CloseLog(Box<ClosedLog>),
-    /// Remove the scratch folder of an ended run and all that is kept of it, and let the launcher forget it.
+    /// Remove the scratch folder of an ended run and all that is kept of it, and let the launcher
+    /// forget it.
     CleanUp { key: RunKey },
     /// Remove what is left of all runs but these: what earlier lives of this startd did not get to.
     Sweep { kept: BTreeSet<RunKey> },

@@ -1,7 +1,9 @@
-//! The one task that owns the core and the journal. It takes a batch of waiting inputs, lets the core decide and apply each,
-//! appends what must survive to the journal, and only then performs the effects.
+//! The one task that owns the core and the journal. It takes a batch of waiting inputs, lets the
+//! core decide and apply each, appends what must survive to the journal, and only then performs the
+//! effects.
 //!
-//! A journal that cannot be written ends the process: the file is then not what the memory says, and a restart reads the file.
+//! A journal that cannot be written ends the process: the file is then not what the memory says,
+//! and a restart reads the file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +31,8 @@ use crate::shell::machine::disk;
 use crate::shell::run::sandbox::Sandboxes;
 use crate::shell::run::tail::RunPlace;
 
-/// Inputs that wait while a batch is worked on. When it is full, connections wait: nothing is lost, memory stays bounded.
+/// Inputs that wait while a batch is worked on. When it is full, connections wait: nothing is lost,
+/// memory stays bounded.
 pub(crate) const QUEUE: usize = 16_384;
 
 /// The most inputs in a batch: bounds how long an end waits behind many starts.
@@ -351,8 +354,8 @@ impl Engine {
         self.order(Order::Measure(keys));
     }
 
-    /// Gives the launcher an order. Without a launcher it is void: the next list says how things stand, and the core
-    /// orders again what is to be done then.
+    /// Gives the launcher an order. Without a launcher it is void: the next list says how things
+    /// stand, and the core orders again what is to be done then.
     fn order(&mut self, order: Order) {
         let Some(orders) = &self.orders else { return };
         if orders.try_send(order).is_err() {
@@ -375,8 +378,9 @@ impl Engine {
     }
 }
 
-/// A batch ends before a new connection: what follows from earlier inputs must not be said over it. A start from before the
-/// launcher's list would otherwise be ordered after it, when the core has taken the run for lost already.
+/// A batch ends before a new connection: what follows from earlier inputs must not be said over it.
+/// A start from before the launcher's list would otherwise be ordered after it, when the core has
+/// taken the run for lost already.
 fn end_of_batch(waiting: &[EngineInput]) -> usize {
     let opens = |input: &EngineInput| {
         matches!(input, EngineInput::ScheddUp { .. } | EngineInput::Launcher(Heard::Up { .. }))

@@ -1,5 +1,7 @@
-//! Files that travel between the submitting side and a run's scratch folder: when and how many at a time (`carrier`), which (`transfer`), that each arrives whole (`copying`), by URL
-//! (`plugins`), what an evicted job keeps (`spool`), and whether any need travel (`dataflow`); what is told of them (`manifest`, `starter_log`).
+//! Files that travel between the submitting side and a run's scratch folder: when and how many at a
+//! time (`carrier`), which (`transfer`), that each arrives whole (`copying`), by URL (`plugins`),
+//! what an evicted job keeps (`spool`), and whether any need travel (`dataflow`); what is told of
+//! them (`manifest`, `starter_log`).
 
 pub(crate) mod carrier;
 pub(crate) mod copying;

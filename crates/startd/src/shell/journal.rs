@@ -1,8 +1,9 @@
-//! The file that makes a restarted startd know its claims and runs: the core's durable events, in order, behind a head.
-//! It knows frames and files, and nothing of what an event means.
+//! The file that makes a restarted startd know its claims and runs: the core's durable events, in
+//! order, behind a head. It knows frames and files, and nothing of what an event means.
 //!
-//! It is not synced (docs/adr/0003): what a process wrote survives that process, and no run survives a reboot, which the boot
-//! id in the head tells. Where the file ends in the middle of an event, that event was not acted upon, and is dropped.
+//! It is not synced (docs/adr/0003): what a process wrote survives that process, and no run
+//! survives a reboot, which the boot id in the head tells. Where the file ends in the middle of an
+//! event, that event was not acted upon, and is dropped.
 //!
 //! ```text
 //! [length: u32, big-endian][Head]  ([length][Record])*       each in MessagePack
@@ -28,10 +29,12 @@ const NEW_FILE: &str = "startd.journal.new";
 /// Where a journal is kept that could not be read, for whoever wants to know why.
 const DAMAGED_FILE: &str = "startd.journal.damaged";
 
-/// The journal is written anew beyond this size: some ten thousand runs, replayed in a fraction of a second.
+/// The journal is written anew beyond this size: some ten thousand runs, replayed in a fraction of
+/// a second.
 const COMPACT_BYTES: u64 = 8 << 20;
 
-/// And not before it is so many times as long as what it was rewritten to: each byte is written a bounded number of times.
+/// And not before it is so many times as long as what it was rewritten to: each byte is written a
+/// bounded number of times.
 const COMPACT_FACTOR: u64 = 4;
 
 const LENGTH_BYTES: usize = 4;
@@ -45,8 +48,8 @@ pub(crate) struct Head {
     pub(crate) journal: u64,
     /// See [`crate::core::Machine::life`].
     pub(crate) life: u64,
-    /// What the machine had to share out when it was begun. The claims in it were carved from that, however much of the disk
-    /// their jobs have filled since.
+    /// What the machine had to share out when it was begun. The claims in it were carved from that,
+    /// however much of the disk their jobs have filled since.
     pub(crate) total: Resources,
 }
 
@@ -99,13 +102,13 @@ pub(crate) struct Opened {
 }
 
 impl Journal {
-    /// Opens the journal of this boot, or begins one if there is none: then `fresh` is its number, and its life is the
-    /// present time in milliseconds, or more.
+    /// Opens the journal of this boot, or begins one if there is none: then `fresh` is its number,
+    /// and its life is the present time in milliseconds, or more.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or written. A journal that makes no sense is put aside, and a new one begun: the runs of
-    /// the old one are then killed as strays, and their jobs run again.
+    /// If a file cannot be read or written. A journal that makes no sense is put aside, and a new
+    /// one begun: the runs of the old one are then killed as strays, and their jobs run again.
     pub(crate) fn open(
         folder: &Path,
         boot_id: &str,
@@ -156,7 +159,8 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// If they cannot be written. The file is then not what the core believes: the process must end.
+    /// If they cannot be written. The file is then not what the core believes: the process must
+    /// end.
     pub(crate) fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
         let mut bytes = Vec::new();
         for event in events {
@@ -180,7 +184,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the file anew, with the state in the place of the events that made it, if it has become long.
+    /// Writes the file anew, with the state in the place of the events that made it, if it has
+    /// become long.
     ///
     /// # Errors
     ///

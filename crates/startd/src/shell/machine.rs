@@ -1,5 +1,5 @@
-//! What is found out about the machine, once (`detect`, `devices`, `speed`) and again (`measure`, `disk`), and what an administrator wants
-//! otherwise (`settings`). It knows nothing of claims.
+//! What is found out about the machine, once (`detect`, `devices`, `speed`) and again (`measure`,
+//! `disk`), and what an administrator wants otherwise (`settings`). It knows nothing of claims.
 
 pub(crate) mod detect;
 pub(crate) mod devices;

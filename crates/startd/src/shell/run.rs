@@ -1,5 +1,6 @@
-//! A run on this machine, but for the files that travel: its folder and what its process is started with (`sandbox`, `environment`,
-//! `tool`, short names for deep folders in `nicknames`), and what its owner looks at (`tail`).
+//! A run on this machine, but for the files that travel: its folder and what its process is started
+//! with (`sandbox`, `environment`, `tool`, short names for deep folders in `nicknames`), and what
+//! its owner looks at (`tail`).
 
 pub(crate) mod environment;
 pub(crate) mod nicknames;

@@ -1,4 +1,5 @@
-//! Puts a startd together: machine, journal, core, connections, engine; and takes it apart when it is told to stop.
+//! Puts a startd together: machine, journal, core, connections, engine; and takes it apart when it
+//! is told to stop.
 
 use std::fs;
 use std::future::Future;
@@ -33,8 +34,8 @@ use crate::shell::run::sandbox::Sandboxes;
 /// The kernel's name for this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Lists of scratch folders that wait to be removed. When it is full, the engine waits: folders are then made faster than the
-/// disk can remove them, and more of them would not help.
+/// Lists of scratch folders that wait to be removed. When it is full, the engine waits: folders are
+/// then made faster than the disk can remove them, and more of them would not help.
 const SWEEPS: usize = 4096;
 
 /// How long what was said last may take to leave the process, when it ends.
@@ -88,8 +89,9 @@ pub enum Error {
     Panicked(#[from] JoinError),
 }
 
-/// Runs a startd until `shutdown` is ready; then stops all runs, waits until they have ended and that was said, takes the
-/// machine out of the pool, and returns. What kills it otherwise leaves the runs alone: its successor finds them again.
+/// Runs a startd until `shutdown` is ready; then stops all runs, waits until they have ended and
+/// that was said, takes the machine out of the pool, and returns. What kills it otherwise leaves
+/// the runs alone: its successor finds them again.
 ///
 /// # Errors
 ///
@@ -157,7 +159,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     Ok(())
 }
 
-/// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the disk is clean.
+/// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the
+/// disk is clean.
 async fn farewell(
     desk: &Desk,
     telling: JoinHandle<()>,

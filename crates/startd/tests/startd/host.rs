@@ -1,5 +1,5 @@
-//! The processes, a schedd and a negotiator to talk to them, and ways to wait for a stated condition. Knows nothing of what a
-//! test wants to show.
+//! The processes, a schedd and a negotiator to talk to them, and ways to wait for a stated
+//! condition. Knows nothing of what a test wants to show.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The text of a Rust file without its comments, the contents of its strings and its tests. Knows as much of the language as that
-//! needs.
+//! The text of a Rust file without its comments, the contents of its strings and its tests. Knows
+//! as much of the language as that needs.
 
 /// What is compiled into the program, with the words of strings blanked out.
 pub(super) fn of(text: &str) -> String {

@@ -25,8 +25,8 @@ pub(super) fn eval(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) 
     }
 }
 
-/// `unparse(Attr)`: the expression of an attribute of this ad, printed over several lines if it is a list or an ad; empty
-/// if there is none.
+/// `unparse(Attr)`: the expression of an attribute of this ad, printed over several lines if it is
+/// a list or an ad; empty if there is none.
 pub(super) fn unparse(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let [only] = args else { return Val::Error };
     match only.node() {
@@ -39,8 +39,8 @@ pub(super) fn unparse(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scop
     }
 }
 
-/// `unresolved(Attr [, pattern])`: the names, in alphabetical order, that the attribute's value would need and that no ad
-/// has; with a pattern, whether one of them matches it.
+/// `unresolved(Attr [, pattern])`: the names, in alphabetical order, that the attribute's value
+/// would need and that no ad has; with a pattern, whether one of them matches it.
 pub(super) fn unresolved(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let (attr, pattern) = match args {
         [attr] => (attr, None),
@@ -58,7 +58,8 @@ pub(super) fn unresolved(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &S
     };
     let Some((expr, scope)) = found else { return Val::Undefined };
     let mut missing = Missing { evaluator, names: BTreeMap::new(), depth: 0 };
-    // HTCondor 25.14: nothing is said of an attribute that goes round in a circle, or selects from what is no ad.
+    // HTCondor 25.14: nothing is said of an attribute that goes round in a circle, or selects from
+    // what is no ad.
     let whole = missing.collect(&expr, &scope);
     let names = if whole { missing.names } else { BTreeMap::new() };
     match pattern {
@@ -111,7 +112,8 @@ impl Missing<'_, '_> {
             Some(_) | None => {
                 let mut parts = Vec::new();
                 expr.for_each_child(&mut |part| parts.push(part));
-                // The attributes of a nested ad are looked up around it, not in it: so the reference does it.
+                // The attributes of a nested ad are looked up around it, not in it: so the
+                // reference does it.
                 parts.into_iter().all(|part| self.collect(part, scope))
             }
         }
@@ -146,15 +148,16 @@ impl Missing<'_, '_> {
         }
     }
 
-    /// Notes a name, without as many bytes in front. It keeps its place in the order as if they were there.
+    /// Notes a name, without as many bytes in front. It keeps its place in the order as if they
+    /// were there.
     fn insert(&mut self, name: &str, skipped: usize) {
         let key = name.to_ascii_lowercase();
         self.names.entry(key).or_insert_with(|| name[skipped..].to_owned());
     }
 }
 
-/// The expression that is to be evaluated in each ad: an attribute that this ad (or the other) has stands for its own
-/// expression.
+/// The expression that is to be evaluated in each ad: an attribute that this ad (or the other) has
+/// stands for its own expression.
 fn dereferenced(evaluator: &Evaluator<'_>, expr: &Expr, scope: &Scope) -> Expr {
     let found = match expr.node() {
         Some(Node::Attr(name)) => evaluator.find_scoped(name, scope).map(|(expr, _)| expr),
@@ -206,7 +209,8 @@ fn in_context(
     }
 }
 
-/// `countMatches(expr, list)`: in how many ads of the list the expression is true; none in an undefined list.
+/// `countMatches(expr, list)`: in how many ads of the list the expression is true; none in an
+/// undefined list.
 pub(super) fn count_matches(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let [expr, list] = args else { return Val::Error };
     let expr = dereferenced(evaluator, expr, scope);

@@ -13,7 +13,8 @@ pub(super) enum Text {
     Error,
 }
 
-/// A value as text: strings without quotes, times without their function, everything else as the new syntax prints it.
+/// A value as text: strings without quotes, times without their function, everything else as the
+/// new syntax prints it.
 pub(super) fn text_of(evaluator: &mut Evaluator<'_>, value: Val) -> Text {
     match value {
         Val::Undefined => Text::Undefined,
@@ -32,7 +33,8 @@ pub(super) fn text_of(evaluator: &mut Evaluator<'_>, value: Val) -> Text {
     }
 }
 
-/// A value as a real number; `None` where the conversion is an error (or, for undefined, undefined).
+/// A value as a real number; `None` where the conversion is an error (or, for undefined,
+/// undefined).
 #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53 seconds")]
 pub(super) fn real_of(value: &Val) -> Option<f64> {
     match value {
@@ -89,7 +91,8 @@ pub(super) fn bool(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) 
     }
 }
 
-/// A real as an integer, as the reference's machine code has it: what does not fit becomes the smallest integer.
+/// A real as an integer, as the reference's machine code has it: what does not fit becomes the
+/// smallest integer.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -100,7 +103,8 @@ pub(super) fn to_integer(value: f64) -> i64 {
     if fits { value as i64 } else { i64::MIN }
 }
 
-/// C's `strtod`: the longest beginning that is a number, and how many bytes it has. `None` if there is none.
+/// C's `strtod`: the longest beginning that is a number, and how many bytes it has. `None` if there
+/// is none.
 pub(super) fn strtod(text: &str) -> Option<(f64, usize)> {
     let trimmed = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let blanks = text.len() - trimmed.len();

@@ -1,6 +1,8 @@
-//! Functions on environments and argument lists in the two forms in which jobs carry them, and on what is known of users.
+//! Functions on environments and argument lists in the two forms in which jobs carry them, and on
+//! what is known of users.
 //!
-//! The forms themselves are in `words`; only that an environment of form 1 is split at semicolons is known here.
+//! The forms themselves are in `words`; only that an environment of form 1 is split at semicolons
+//! is known here.
 
 use std::collections::BTreeMap;
 
@@ -139,8 +141,8 @@ pub(super) fn user_home(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Sc
     }
 }
 
-/// `userMap(map, user [, preferred [, default]])`: the whole of what the map gives; with a preferred name, that name if the
-/// map gives it, else the first one.
+/// `userMap(map, user [, preferred [, default]])`: the whole of what the map gives; with a
+/// preferred name, that name if the map gives it, else the first one.
 pub(super) fn user_map(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     if !(2..=4).contains(&args.len()) {
         return Val::Error;

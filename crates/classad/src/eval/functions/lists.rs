@@ -86,7 +86,8 @@ pub(super) fn all_compare(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &
     list_compare(evaluator, args, scope, true)
 }
 
-/// The numbers (and booleans) of the only argument, a list, without those that are undefined; else the result.
+/// The numbers (and booleans) of the only argument, a list, without those that are undefined; else
+/// the result.
 fn numbers(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Result<Vec<Val>, Val> {
     let [only] = args else { return Err(Val::Error) };
     let (items, inner) = match evaluator.eval(only, scope) {

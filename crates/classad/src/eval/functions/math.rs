@@ -50,8 +50,8 @@ pub(super) fn pow(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -
     }
 }
 
-/// `quantize(value, step)`: up to a multiple of the step. With a list: up to the first element that is large enough,
-/// else to a multiple of the last.
+/// `quantize(value, step)`: up to a multiple of the step. With a list: up to the first element that
+/// is large enough, else to a multiple of the last.
 pub(super) fn quantize(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let [value, step] = args else { return Val::Error };
     let (value, mut step) = (evaluator.eval(value, scope), evaluator.eval(step, scope));

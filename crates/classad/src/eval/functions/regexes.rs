@@ -1,6 +1,7 @@
 //! Regular expressions, with the options of PCRE that the language knows.
 //!
-//! Patterns without back-references and look-around are matched in linear time; the others within a number of steps.
+//! Patterns without back-references and look-around are matched in linear time; the others within a
+//! number of steps.
 
 use std::cell::RefCell;
 
@@ -11,7 +12,8 @@ use crate::eval::functions::string_lists;
 use crate::eval::{Evaluator, Scope, Val};
 use crate::limits::{MAX_BACKTRACK_STEPS, MAX_BACKTRACK_TEXT_BYTES, MAX_PATTERN_BYTES};
 
-/// Compiled patterns kept per thread: a Requirements is evaluated against thousands of ads in a row.
+/// Compiled patterns kept per thread: a Requirements is evaluated against thousands of ads in a
+/// row.
 const CACHED_PATTERNS: usize = 32;
 
 /// Bytes that one compiled pattern may take: `(a{1000}){1000}` is refused.
@@ -20,14 +22,15 @@ const MAX_COMPILED_BYTES: usize = 1 << 20;
 /// What matching one text with one pattern costs at least, in steps of evaluation.
 const MATCH_STEPS: u64 = 20;
 
-/// What compiling a pattern costs, in steps of evaluation: on its own, for each byte, and if it turns out to be too large, which takes
-/// milliseconds.
+/// What compiling a pattern costs, in steps of evaluation: on its own, for each byte, and if it
+/// turns out to be too large, which takes milliseconds.
 const COMPILE_STEPS: u64 = 2_000;
 const COMPILE_BYTE_STEPS: u64 = 20;
 const TOO_LARGE_STEPS: u64 = 200_000;
 
 thread_local! {
-    /// What is no pattern, or too large a one, is remembered too: that it is costs more than most patterns.
+    /// What is no pattern, or too large a one, is remembered too: that it is costs more than most
+    /// patterns.
     static CACHE: RefCell<Vec<(String, Option<Regex>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -69,7 +72,8 @@ fn compile(evaluator: &mut Evaluator<'_>, pattern: &str, options: &str) -> Optio
     regex
 }
 
-/// Whether a pattern cannot be matched in linear time: it looks around, refers back, or does not give back what it took.
+/// Whether a pattern cannot be matched in linear time: it looks around, refers back, or does not
+/// give back what it took.
 fn backtracks(pattern: &str) -> bool {
     let marks = [
         "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?(", "\\k", "\\g", "\\K", "\\G", "*+", "++", "?+",
@@ -136,7 +140,8 @@ pub(super) fn regexp(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope
     }
 }
 
-/// `regexpMember(pattern, list [, options])`: an undefined element makes the answer undefined unless another matches.
+/// `regexpMember(pattern, list [, options])`: an undefined element makes the answer undefined
+/// unless another matches.
 pub(super) fn regexp_member(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     if !(2..=3).contains(&args.len()) {
         return Val::Error;
@@ -158,7 +163,8 @@ pub(super) fn regexp_member(evaluator: &mut Evaluator<'_>, args: &[Expr], scope:
         match evaluator.eval_element(item, inner, scope) {
             Val::Undefined => undefined = true,
             Val::String(text) => {
-                // A pattern that cannot be compiled matches nothing here, though it is an error in `regexp`.
+                // A pattern that cannot be compiled matches nothing here, though it is an error in
+                // `regexp`.
                 let Some(regex) = &regex else { continue };
                 match is_match(evaluator, regex, &text) {
                     Some(true) => return Val::Boolean(true),
@@ -206,8 +212,8 @@ pub(super) fn string_list_regexp_member(
     Val::Boolean(false)
 }
 
-/// `regexps(pattern, text, replacement [, options])`: what the replacement makes of the match, or the empty string;
-/// with `f` the whole text with the match replaced, with `g` for every match.
+/// `regexps(pattern, text, replacement [, options])`: what the replacement makes of the match, or
+/// the empty string; with `f` the whole text with the match replaced, with `g` for every match.
 pub(super) fn regexps(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     substitute(evaluator, args, scope, "")
 }

@@ -1,6 +1,7 @@
 //! Which functions there are.
 //!
-//! A call is resolved once, when its text is read; a name that is not here parses and is an error when it is evaluated.
+//! A call is resolved once, when its text is read; a name that is not here parses and is an error
+//! when it is evaluated.
 
 use crate::Expr;
 use crate::eval::functions::{
@@ -9,7 +10,8 @@ use crate::eval::functions::{
 };
 use crate::eval::{Evaluator, Scope, Val};
 
-/// How every function is called: with its arguments unevaluated, because some do not evaluate all of them.
+/// How every function is called: with its arguments unevaluated, because some do not evaluate all
+/// of them.
 pub(crate) type Body = fn(&mut Evaluator<'_>, &[Expr], &Scope) -> Val;
 
 /// A function that exists.

@@ -50,8 +50,8 @@ struct Flags {
     width: usize,
 }
 
-/// The text of the conversion at the beginning of `directive`, and how many bytes it takes there. What is not a conversion
-/// stands for itself.
+/// The text of the conversion at the beginning of `directive`, and how many bytes it takes there.
+/// What is not a conversion stands for itself.
 fn conversion(time: &Broken, directive: &str) -> (String, usize) {
     let mut flags = Flags::default();
     let mut length = 1;

@@ -106,7 +106,8 @@ pub(super) fn min(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -
     summary(evaluator, args, scope, &how)
 }
 
-/// HTCondor 25.14 begins with the smallest positive float, so the greatest of negative numbers is about zero.
+/// HTCondor 25.14 begins with the smallest positive float, so the greatest of negative numbers is
+/// about zero.
 pub(super) fn max(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let step = |item: f64, most: f64| if item > most { item } else { most };
     let how = Summary {
@@ -118,8 +119,8 @@ pub(super) fn max(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -
     summary(evaluator, args, scope, &how)
 }
 
-/// The arguments of a membership test, an undefined one standing for an empty text (and undefined separators for the
-/// usual ones); else the result, which is undefined if both texts are.
+/// The arguments of a membership test, an undefined one standing for an empty text (and undefined
+/// separators for the usual ones); else the result, which is undefined if both texts are.
 fn texts(
     evaluator: &mut Evaluator<'_>,
     args: &[Expr],
@@ -150,7 +151,8 @@ fn membership(
         Ok(texts) => texts,
         Err(result) => return result,
     };
-    // HTCondor 25.14: here, and only where no separators are given, other white space separates too.
+    // HTCondor 25.14: here, and only where no separators are given, other white space separates
+    // too.
     let separators = if args.len() == 2 { MEMBER_SEPARATORS } else { &separators };
     Val::Boolean(items(&list, separators).into_iter().any(|candidate| same(candidate, &item)))
 }
@@ -198,7 +200,8 @@ fn subset(
     Val::Boolean(true)
 }
 
-/// `stringListSubsetMatch(part, whole [, separators])`: whether every element of the first is one of the second.
+/// `stringListSubsetMatch(part, whole [, separators])`: whether every element of the first is one
+/// of the second.
 pub(super) fn subset_match(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     subset(evaluator, args, scope, |left, right| left == right)
 }

@@ -181,7 +181,8 @@ pub(super) fn stricmp(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scop
     compared(evaluator, args, scope, compare_text)
 }
 
-/// `split(text [, separators])`: at each separator character; blanks next to a separator belong to it.
+/// `split(text [, separators])`: at each separator character; blanks next to a separator belong to
+/// it.
 pub(super) fn split(evaluator: &mut Evaluator<'_>, args: &[Expr], scope: &Scope) -> Val {
     let (text, separators) = match args {
         [text] => (evaluator.eval(text, scope), Val::String(SPLIT_SEPARATORS.into())),

@@ -54,9 +54,9 @@ pub(super) fn version_in_range(evaluator: &mut Evaluator<'_>, args: &[Expr], sco
     }
 }
 
-/// Below zero if `left` comes first. Runs of digits compare as numbers, by their length first; with leading zeros they
-/// compare as fractions: more zeros come first. Other characters compare by their code. The size of the result is that of the
-/// reference, which shows it.
+/// Below zero if `left` comes first. Runs of digits compare as numbers, by their length first; with
+/// leading zeros they compare as fractions: more zeros come first. Other characters compare by
+/// their code. The size of the result is that of the reference, which shows it.
 fn compare(left: &[u8], right: &[u8]) -> i64 {
     let at = |text: &[u8], index: usize| text.get(index).copied().unwrap_or(0);
     let longest = left.len().max(right.len());

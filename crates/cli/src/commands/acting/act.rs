@@ -1,4 +1,5 @@
-//! Doing something to jobs: the request that all such verbs make, and what they say of each answer, in HTCondor's words.
+//! Doing something to jobs: the request that all such verbs make, and what they say of each answer,
+//! in HTCondor's words.
 
 use std::process::ExitCode;
 

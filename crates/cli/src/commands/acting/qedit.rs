@@ -22,11 +22,12 @@ pub const NOT_YET: &[&str] = &["debug", "forward"];
 
 const SAYS_TOO_LITTLE: &str = "name jobs, and what is to be set in them";
 
-/// Set attributes of jobs in the queue: in all of the jobs or in none. What a waiting job asks for counts at once, what a running
-/// one asks for when it runs again.
+/// Set attributes of jobs in the queue: in all of the jobs or in none. What a waiting job asks for
+/// counts at once, what a running one asks for when it runs again.
 #[derive(Debug, Args)]
 pub struct QeditArgs {
-    /// Jobs (CLUSTER, CLUSTER.PROC or USER; none with -owner, -jobids or -constraint), then ATTR VALUE or ATTR=VALUE, as many as you like.
+    /// Jobs (CLUSTER, CLUSTER.PROC or USER; none with -owner, -jobids or -constraint), then ATTR
+    /// VALUE or ATTR=VALUE, as many as you like.
     #[arg(value_name = "JOBS EDITS", allow_hyphen_values = true)]
     words: Vec<String>,
     /// Jobs of this user.
@@ -120,8 +121,8 @@ fn has_restriction(args: &QeditArgs) -> bool {
     args.owner.is_some() || args.jobids.is_some() || args.constraint.is_some()
 }
 
-/// The words that name jobs, and those that say what is to be set. Without an option that names jobs the first word does, and
-/// more of them while they are numbers.
+/// The words that name jobs, and those that say what is to be set. Without an option that names
+/// jobs the first word does, and more of them while they are numbers.
 fn divide(args: &QeditArgs) -> (Vec<Selector>, &[String]) {
     let mut jobs: Vec<Selector> = Vec::new();
     if let Some(ids) = &args.jobids {

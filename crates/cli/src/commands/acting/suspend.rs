@@ -18,7 +18,8 @@ pub const WORDS: Words = Words {
     bad_status: "not running to be suspended",
 };
 
-/// Stop running jobs where they are, with all their processes, until they are continued. They keep their slots.
+/// Stop running jobs where they are, with all their processes, until they are continued. They keep
+/// their slots.
 #[derive(Debug, clap::Args)]
 pub struct SuspendArgs {
     #[command(flatten)]

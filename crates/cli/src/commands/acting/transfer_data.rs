@@ -1,5 +1,5 @@
-//! `updraft transfer_data`, `condor_transfer_data`: fetches what jobs that were submitted with `-spool` have made, to where it would have gone
-//! without.
+//! `updraft transfer_data`, `condor_transfer_data`: fetches what jobs that were submitted with
+//! `-spool` have made, to where it would have gone without.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -222,7 +222,8 @@ impl Place {
     }
 }
 
-/// Adds the entries to a log that are not in it: other jobs may write it too, and these may have been fetched before.
+/// Adds the entries to a log that are not in it: other jobs may write it too, and these may have
+/// been fetched before.
 fn add_to_log(from: &Path, log: &Path) -> io::Result<()> {
     if let Some(folder) = log.parent() {
         fs::create_dir_all(folder)?;

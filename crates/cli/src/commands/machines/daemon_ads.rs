@@ -1,5 +1,5 @@
-//! The ads of the pool's daemons and of who submits, under HTCondor's names: made from what each says of itself, and from nothing
-//! else. What HTCondor counts and ours does not is not in them.
+//! The ads of the pool's daemons and of who submits, under HTCondor's names: made from what each
+//! says of itself, and from nothing else. What HTCondor counts and ours does not is not in them.
 
 use std::fs;
 use std::time::UNIX_EPOCH;

@@ -1,4 +1,5 @@
-//! `qdel`, `qhold`, `qrls`, `qsig`: something is done to each job that is named; those that cannot be are told, and the others done.
+//! `qdel`, `qhold`, `qrls`, `qsig`: something is done to each job that is named; those that cannot
+//! be are told, and the others done.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! What has become already of the jobs that a new one depends on. Of those that are in the queue the schedd will see to it; of the others
-//! history knows.
+//! What has become already of the jobs that a new one depends on. Of those that are in the queue
+//! the schedd will see to it; of the others history knows.
 
 use std::collections::BTreeSet;
 

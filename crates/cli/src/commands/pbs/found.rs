@@ -1,4 +1,5 @@
-//! The jobs that a command line names: what each word means, and what is said of those that there are not.
+//! The jobs that a command line names: what each word means, and what is said of those that there
+//! are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -200,7 +200,8 @@ impl Caller for RealCaller<'_> {
     }
 }
 
-/// The next such moment: a time that is over today is tomorrow's, a day that is over this month's next.
+/// The next such moment: a time that is over today is tomorrow's, a day that is over this month's
+/// next.
 fn seconds(moment: Moment, now: &Zoned) -> Option<i64> {
     let Moment { year, month, day, hour, minute, second } = moment;
     let second = second.min(59);

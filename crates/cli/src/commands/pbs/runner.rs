@@ -1,5 +1,6 @@
-//! What a job of `qsub`'s runs: finds its script in the job's ad, writes it and the file of nodes into the scratch folder, and becomes the
-//! shell that runs it, or the command. Everything is said by the ad, so that a run is the same wherever and whenever it is.
+//! What a job of `qsub`'s runs: finds its script in the job's ad, writes it and the file of nodes
+//! into the scratch folder, and becomes the shell that runs it, or the command. Everything is said
+//! by the ad, so that a run is the same wherever and whenever it is.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -101,8 +102,8 @@ fn prepare() -> Result<Command, Cannot> {
     Ok(command)
 }
 
-/// What is asked of the job's ad here. It has a line for each attribute; values of other attributes may be longer than one, and nobody
-/// says where they end.
+/// What is asked of the job's ad here. It has a line for each attribute; values of other attributes
+/// may be longer than one, and nobody says where they end.
 fn own_attributes(text: &[u8]) -> ClassAd {
     let mut own = ClassAd::new();
     for line in String::from_utf8_lossy(text).lines() {
@@ -152,7 +153,8 @@ fn node_lines(ad: &ClassAd) -> String {
     line.repeat(usize::try_from(ranks).unwrap_or(1))
 }
 
-/// The shell that runs the script: a login shell, which starts what the script's first line names, or reads it itself.
+/// The shell that runs the script: a login shell, which starts what the script's first line names,
+/// or reads it itself.
 fn shell(ad: &ClassAd, script: &Path) -> Command {
     let given = text(ad, attribute::SHELLS).and_then(|list| list.split([',', '@']).next());
     let own = || {

@@ -1,4 +1,5 @@
-//! The server as PBS's commands name it, and the connection to it. The server is the pool's schedd; its name is this machine's.
+//! The server as PBS's commands name it, and the connection to it. The server is the pool's schedd;
+//! its name is this machine's.
 
 use client::{Home, Schedd};
 use jiff::tz::TimeZone;

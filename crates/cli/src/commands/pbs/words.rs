@@ -1,4 +1,5 @@
-//! How the command lines of PBS's commands read, but that of `qsub`, which also reads directives (`jobspec::pbs`).
+//! How the command lines of PBS's commands read, but that of `qsub`, which also reads directives
+//! (`jobspec::pbs`).
 
 /// What a command line says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -42,7 +42,8 @@ pub const NOT_YET: &[&str] = &[
     "negotiator",
 ];
 
-/// Print settings of the pool, as its configuration has them now. A name that is not known is "Not defined", as in HTCondor.
+/// Print settings of the pool, as its configuration has them now. A name that is not known is "Not
+/// defined", as in HTCondor.
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -1,5 +1,5 @@
-//! `updraft daemon ROLE --home DIR`: what the supervisor starts; not for people. It takes the daemon's lock, reads the pool's
-//! settings, and runs the daemon until it is told to stop.
+//! `updraft daemon ROLE --home DIR`: what the supervisor starts; not for people. It takes the
+//! daemon's lock, reads the pool's settings, and runs the daemon until it is told to stop.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,8 @@ pub struct DaemonArgs {
 /// What `status` of another process means when somebody else is already that daemon.
 const TAKEN: u8 = 75;
 
-/// The most runs alive at a time on one machine: far above its processors, far below its process table.
+/// The most runs alive at a time on one machine: far above its processors, far below its process
+/// table.
 const RUNS_MAX: usize = 4096;
 
 /// Descriptors that a daemon wants: a connection for each of thousands of commands and machines.
@@ -156,7 +157,8 @@ fn schedd(home: &Home) -> Result<()> {
     runtime.block_on(async { schedd::run(config, told_to_stop()?).await.context("run the schedd") })
 }
 
-/// As many descriptors as the system lets the process have: each connection takes one. Not for the launcher: jobs have its limits.
+/// As many descriptors as the system lets the process have: each connection takes one. Not for the
+/// launcher: jobs have its limits.
 fn raise_descriptors() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard));
@@ -216,7 +218,8 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        // It would say on the same descriptor that this failed, and end the thread: a full disk must not.
+        // It would say on the same descriptor that this failed, and end the thread: a full disk
+        // must not.
         .log_internal_errors(false)
         .init();
 }

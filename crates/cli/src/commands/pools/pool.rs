@@ -1,4 +1,5 @@
-//! `updraft pool start | stop | status | reconfig`: a personal pool. What a pool is, is in [`crate::pool`]; this reads words and prints some.
+//! `updraft pool start | stop | status | reconfig`: a personal pool. What a pool is, is in
+//! [`crate::pool`]; this reads words and prints some.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -47,7 +48,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Makes a pool that runs take its configuration (`config` and `config.d` in its folder) as it is now. Running jobs go on.
+    /// Makes a pool that runs take its configuration (`config` and `config.d` in its folder) as it
+    /// is now. Running jobs go on.
     Reconfig {
         /// Its folder.
         #[arg(long)]
@@ -67,8 +69,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Puts a copy of the queue back. What runs is ended first, because the queue that comes back does not know of it; the queue
-    /// that was there is kept beside it.
+    /// Puts a copy of the queue back. What runs is ended first, because the queue that comes back
+    /// does not know of it; the queue that was there is kept beside it.
     Restore {
         /// The file that `pool backup` wrote.
         file: PathBuf,

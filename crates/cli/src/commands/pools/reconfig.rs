@@ -1,5 +1,5 @@
-//! `updraft reconfig`, `updraft pool reconfig`, `condor_reconfig`: a pool that runs takes its configuration as the files have it now.
-//! What that means is in [`crate::pool::reconfigure`].
+//! `updraft reconfig`, `updraft pool reconfig`, `condor_reconfig`: a pool that runs takes its
+//! configuration as the files have it now. What that means is in [`crate::pool::reconfigure`].
 
 use std::process::ExitCode;
 
@@ -14,7 +14,8 @@ use crate::pool::configuration;
 use crate::pool::{self, PoolError, Reconfigured};
 use client::home::Home;
 
-/// Options of `condor_reconfig` that are not built: there is one pool, on this machine, and all of it is told.
+/// Options of `condor_reconfig` that are not built: there is one pool, on this machine, and all of
+/// it is told.
 pub const NOT_YET: &[&str] =
     &["daemon", "subsystem", "name", "pool", "addr", "constraint", "full", "debug"];
 

@@ -1,5 +1,6 @@
-//! `updraft run FILE`: a private pool for one submission. It starts one in a temporary folder, submits, shows how the jobs get on,
-//! says how each ended and where the output is, and takes the pool away again. What a pool is: [`crate::pool`].
+//! `updraft run FILE`: a private pool for one submission. It starts one in a temporary folder,
+//! submits, shows how the jobs get on, says how each ended and where the output is, and takes the
+//! pool away again. What a pool is: [`crate::pool`].
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -23,7 +24,8 @@ use crate::pool::{self, Settings};
 
 /// Run a submit description in a private pool, from start to end.
 ///
-/// It is submitted from the folder that it is in: what it names is looked for there, and the output comes there.
+/// It is submitted from the folder that it is in: what it names is looked for there, and the output
+/// comes there.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The submit description.
@@ -97,8 +99,8 @@ fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
     Ok(progress)
 }
 
-/// Submits with the ordinary command, so that what it says and refuses is what a user knows, from the folder of the
-/// description, which may be run from anywhere. Gives the number of jobs.
+/// Submits with the ordinary command, so that what it says and refuses is what a user knows, from
+/// the folder of the description, which may be run from anywhere. Gives the number of jobs.
 fn submit(home: &Home, program: &Path, file: &Path) -> Result<u64> {
     let name =
         file.file_name().with_context(|| format!("submit {}: it is no file", file.display()))?;

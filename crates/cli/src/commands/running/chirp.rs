@@ -1,6 +1,7 @@
-//! `updraft chirp`, `condor_chirp`: what a running job's processes call to talk to the submit side. It finds the schedd by the file that the
-//! startd wrote for the run; whether the job may do what it asks, the schedd decides. How command lines read is in `words`, what is done
-//! with files in `files`.
+//! `updraft chirp`, `condor_chirp`: what a running job's processes call to talk to the submit side.
+//! It finds the schedd by the file that the startd wrote for the run; whether the job may do what
+//! it asks, the schedd decides. How command lines read is in `words`, what is done with files in
+//! `files`.
 
 mod files;
 mod words;
@@ -27,8 +28,8 @@ use crate::line::output;
 /// What a job is told that has no file, or whose processes were not started by a machine at all.
 const HINT: &str = "only a running job whose description has want_io_proxy = true can call";
 
-/// Called by a running job with want_io_proxy = true: reads and sets its own attributes, writes to its log, and copies files from
-/// and to the folder that it was submitted from.
+/// Called by a running job with want_io_proxy = true: reads and sets its own attributes, writes to
+/// its log, and copies files from and to the folder that it was submitted from.
 #[derive(Debug, Args)]
 #[command(override_usage = "updraft chirp COMMAND ARGUMENTS", after_help = words::COMMANDS)]
 pub struct ChirpArgs {
@@ -99,7 +100,8 @@ impl Line {
         self.ask(ask).map(drop)
     }
 
-    /// The text of an attribute. HTCondor 25.14 says of one that the job does not have what stands here.
+    /// The text of an attribute. HTCondor 25.14 says of one that the job does not have what stands
+    /// here.
     fn get(&mut self, name: AttrName, is_delayed: bool) -> Result<String> {
         match self.ask(ChirpAsk::Get { name, is_delayed })? {
             ChirpAnswer::Value(Some(value)) => Ok(value.to_string()),
@@ -109,7 +111,8 @@ impl Line {
         }
     }
 
-    /// The folder that the job was submitted from. It is asked for, and so is whether this run may still speak for the job.
+    /// The folder that the job was submitted from. It is asked for, and so is whether this run may
+    /// still speak for the job.
     fn folder(&mut self) -> Result<PathBuf> {
         let iwd = ChirpAsk::Get { name: attr::IWD.into(), is_delayed: false };
         let folder = match self.ask(iwd)? {

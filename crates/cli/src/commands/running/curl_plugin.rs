@@ -1,5 +1,6 @@
-//! `updraft curl_plugin`: what the startd calls to fetch and store files by URL where no other plug-in speaks their protocol; not for
-//! people. It does the work with `curl`, and speaks as HTCondor's file-transfer plug-ins do (see startd's `plugins`).
+//! `updraft curl_plugin`: what the startd calls to fetch and store files by URL where no other
+//! plug-in speaks their protocol; not for people. It does the work with `curl`, and speaks as
+//! HTCondor's file-transfer plug-ins do (see startd's `plugins`).
 
 use model::attr;
 use std::ffi::OsString;

@@ -1,8 +1,10 @@
-//! `updraft terminal`: what an interactive job runs (`submit -interactive`); not for people. It calls the command of the job's user, runs a
-//! program under a terminal of its own, and passes on what is typed and printed. When the connection is lost the program is hung up on.
+//! `updraft terminal`: what an interactive job runs (`submit -interactive`); not for people. It
+//! calls the command of the job's user, runs a program under a terminal of its own, and passes on
+//! what is typed and printed. When the connection is lost the program is hung up on.
 //!
-//! The terminal must be the program's controlling one. No safe call makes it that in another process: so this binary is run once more, as the
-//! leader of a new session, opens the terminal, and becomes the program.
+//! The terminal must be the program's controlling one. No safe call makes it that in another
+//! process: so this binary is run once more, as the leader of a new session, opens the terminal,
+//! and becomes the program.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -27,7 +29,8 @@ use proto::terminal::{FromJob, FromUser, Line, Size};
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub struct TerminalArgs {
-    /// Where the job's user waits; without it, standard input is the terminal, and the program takes this process.
+    /// Where the job's user waits; without it, standard input is the terminal, and the program
+    /// takes this process.
     #[arg(long, value_name = "SOCKET")]
     to: Option<PathBuf>,
     /// The program and its arguments; the user's shell if there is none.
@@ -35,7 +38,8 @@ pub struct TerminalArgs {
     program: Vec<String>,
 }
 
-/// What was typed and the program has not read: beyond it nothing more is taken from the user's end.
+/// What was typed and the program has not read: beyond it nothing more is taken from the user's
+/// end.
 const MOST_TYPED: usize = 64 * 1024;
 
 /// What is printed at a time.
@@ -253,7 +257,8 @@ impl Session {
         code[0]
     }
 
-    /// The user's end has gone: the kernel hangs up on all that have the terminal when our end is closed.
+    /// The user's end has gone: the kernel hangs up on all that have the terminal when our end is
+    /// closed.
     fn hang_up(self) -> u8 {
         let Self { master, pid, mut ended, .. } = self;
         drop(master);

@@ -1,6 +1,7 @@
-//! `-interactive`: waits until the submitted job runs, and then is its terminal. The job calls us (`updraft terminal`); when it is stopped or ends
-//! before it does, the record of the schedd tells. Everything that ends this process goes through [`Visit::leave`], which gives the
-//! terminal back as it was.
+//! `-interactive`: waits until the submitted job runs, and then is its terminal. The job calls us
+//! (`updraft terminal`); when it is stopped or ends before it does, the record of the schedd tells.
+//! Everything that ends this process goes through [`Visit::leave`], which gives the terminal back
+//! as it was.
 
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
@@ -151,7 +152,8 @@ pub(super) fn attend(place: Place, cluster: ClusterId, voice: Voice) -> Result<(
     be_terminal(&visit, &mut job, &line, &over)
 }
 
-/// Signals: one that wants us to end removes a job that still waits. The job of a terminal that goes is hung up on.
+/// Signals: one that wants us to end removes a job that still waits. The job of a terminal that
+/// goes is hung up on.
 fn heed(visit: &Visit, signals: &SigSet, line: &Mutex<Option<Line>>) {
     while let Ok(signal) = signals.wait() {
         if signal == Signal::SIGWINCH {
@@ -182,7 +184,8 @@ fn size() -> Size {
     }
 }
 
-/// Follows the record of the job: says why it waits, and tells when it is over. Until the job has called, that ends everything.
+/// Follows the record of the job: says why it waits, and tells when it is over. Until the job has
+/// called, that ends everything.
 fn follow(visit: &Visit, tell: &SyncSender<End>) {
     let select = Select::Any(vec![Selector::Cluster(visit.job.cluster)]);
     let followed = Home::from_environment().follow(Seq(0), select, |events| {
@@ -284,7 +287,8 @@ fn be_terminal(
     }
 }
 
-/// The job has gone without a word: it was stopped, or its machine died. It does not get another run, which would find nobody.
+/// The job has gone without a word: it was stopped, or its machine died. It does not get another
+/// run, which would find nobody.
 fn lost(visit: &Visit, over: &Receiver<End>) -> ! {
     match over.recv_timeout(PATIENCE) {
         Ok(End::Bad(how)) => eprintln!("\r\njob {} {how}\r", visit.job),

@@ -1,5 +1,5 @@
-//! What `submit` prints: HTCondor's words on standard output, and, in our own voice, where a description is wrong and what
-//! would be right.
+//! What `submit` prints: HTCondor's words on standard output, and, in our own voice, where a
+//! description is wrong and what would be right.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -68,7 +68,8 @@ impl Manner {
         Ok(())
     }
 
-    /// Ends the line that [`Self::begin`] began, in our own voice; HTCondor's command leaves it open before an error.
+    /// Ends the line that [`Self::begin`] began, in our own voice; HTCondor's command leaves it
+    /// open before an error.
     pub(super) fn end_line(&self) -> Result<()> {
         let open = matches!(
             self.shape,
@@ -250,8 +251,8 @@ fn full_ads(submission: &Submission, now: i64) -> String {
     submission.jobs().map(|(job, ad)| format!("\n{}", sorted(&whole_ad(job, &ad, now)))).collect()
 }
 
-/// Attributes as HTCondor 25.14 sets them: those of the cluster with its first job, then what differs; each name by its
-/// length and then by its letters, a job's number and state last.
+/// Attributes as HTCondor 25.14 sets them: those of the cluster with its first job, then what
+/// differs; each name by its length and then by its letters, a job's number and state last.
 fn as_set(submission: &Submission, now: i64, after_each: &str) -> String {
     let mut text = String::new();
     for (cluster, spec) in &submission.clusters {

@@ -1,5 +1,6 @@
-//! `-spool`: copies the files of submitted jobs to the schedd, over the command's connection, and lets the jobs go when all are there. Which
-//! files these are, and their names there, is `model::spooling`'s matter.
+//! `-spool`: copies the files of submitted jobs to the schedd, over the command's connection, and
+//! lets the jobs go when all are there. Which files these are, and their names there, is
+//! `model::spooling`'s matter.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,13 +16,15 @@ use proto::files::{Content, Piece, Pieces};
 
 use crate::line::connect;
 
-/// The permissions of a program that is copied (HTCondor 25.14 makes it executable whatever it was).
+/// The permissions of a program that is copied (HTCondor 25.14 makes it executable whatever it
+/// was).
 const EXECUTABLE_MODE: u32 = 0o755;
 
 /// Why jobs are removed whose files cannot be copied (HTCondor 25.14).
 const FAILED: &str = "Staging of job files failed";
 
-/// Copies the files of all jobs, and releases them. If that fails, the jobs are removed: nobody would ever send the rest.
+/// Copies the files of all jobs, and releases them. If that fails, the jobs are removed: nobody
+/// would ever send the rest.
 ///
 /// # Errors
 ///
@@ -81,8 +84,8 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends a file, or a folder with all that is in it. Links to files are followed, those to folders stay links: as everywhere that a
-    /// job's files travel.
+    /// Sends a file, or a folder with all that is in it. Links to files are followed, those to
+    /// folders stay links: as everywhere that a job's files travel.
     fn below(mut self, from: &Path, to: &Path) -> Result<()> {
         let mut open = vec![(from.to_owned(), to.to_owned(), true)];
         while let Some((from, to, is_named)) = open.pop() {

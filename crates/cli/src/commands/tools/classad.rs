@@ -1,6 +1,7 @@
 //! `updraft classad eval`: a calculator for people who write Requirements.
 //!
-//! The language and everything that is shown live in the `classad` crate; here are only files, lines and the clock.
+//! The language and everything that is shown live in the `classad` crate; here are only files,
+//! lines and the clock.
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,8 @@ struct EvalArgs {
     /// Also print the value of each part of the expression.
     #[arg(long, conflicts_with = "jsonl")]
     explain: bool,
-    /// Read `{"expr": E, "my": AD, "target": AD}` a line from standard input, and print `{"type": T, "text": V}` a line.
+    /// Read `{"expr": E, "my": AD, "target": AD}` a line from standard input, and print `{"type":
+    /// T, "text": V}` a line.
     #[arg(long)]
     jsonl: bool,
 }
@@ -107,7 +109,8 @@ fn explanation(calculation: &Calculation) -> String {
     text
 }
 
-/// The line protocol. A line that is no question gets the answer `parse-error`; the rest are still answered.
+/// The line protocol. A line that is no question gets the answer `parse-error`; the rest are still
+/// answered.
 fn answer_lines(mut input: impl BufRead, mut output: impl Write) -> Result<ExitCode> {
     let env = env();
     let mut line = String::new();

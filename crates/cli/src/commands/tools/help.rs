@@ -1,5 +1,5 @@
-//! `updraft help`: what the commands are, as text, as manual pages, and as completions for a shell. All of it comes from the same
-//! definitions as the commands themselves; nothing is written twice.
+//! `updraft help`: what the commands are, as text, as manual pages, and as completions for a shell.
+//! All of it comes from the same definitions as the commands themselves; nothing is written twice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ pub struct HelpArgs {
     /// List the commands as JSON, with all their names
     #[arg(long, conflicts_with_all = ["command", "man", "completions"])]
     json: bool,
-    /// Write manual pages into the folder DIR/man1: one for each command, under its own name and HTCondor's
+    /// Write manual pages into the folder DIR/man1: one for each command, under its own name and
+    /// HTCondor's
     #[arg(long, value_name = "DIR", conflicts_with_all = ["command", "completions"])]
     man: Option<PathBuf>,
     /// Print a script that completes command lines in this shell

@@ -1,4 +1,5 @@
-//! `updraft links install DIR`: links by which this binary answers to HTCondor's and PBS's names. How they are made: [`crate::line::links`].
+//! `updraft links install DIR`: links by which this binary answers to HTCondor's and PBS's names.
+//! How they are made: [`crate::line::links`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! `updraft events`: the schedd's numbered record, so that nobody has to poll the queue or read logs to learn what happened.
+//! `updraft events`: the schedd's numbered record, so that nobody has to poll the queue or read
+//! logs to learn what happened.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ pub struct EventsArgs {
     /// Jobs: CLUSTER, CLUSTER.PROC or USER (default: all).
     #[arg(value_name = "JOBS")]
     jobs: Vec<String>,
-    /// Only events with this number and later ones. Remember the last number you saw, and ask for the next.
+    /// Only events with this number and later ones. Remember the last number you saw, and ask for
+    /// the next.
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     since: u64,
     /// Go on as events happen.

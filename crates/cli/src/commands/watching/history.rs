@@ -48,7 +48,8 @@ pub struct HistoryArgs {
     /// Only what came after this job, or after the last one for which this expression is true.
     #[arg(long, value_name = "JOB|EXPR", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Only what came after the last job that completed at this time (seconds since the epoch, or an expression) or before.
+    /// Only what came after the last job that completed at this time (seconds since the epoch, or
+    /// an expression) or before.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "since")]
     completedsince: Option<String>,
     /// The oldest first.
@@ -150,7 +151,8 @@ fn size(limit: Option<u64>) -> usize {
 /// What to ask for.
 fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Since>) -> Result<Query> {
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
-    // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot be left to the store.
+    // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot
+    // be left to the store.
     let limit_here = since.is_some() || args.forwards;
     Ok(Query {
         constraint: connect::both(wanted, instead.and_then(|i| i.filter().cloned())),
@@ -166,7 +168,8 @@ fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Since>) -
     })
 }
 
-/// Jobs that do not come from the store as they are, the newest first: from files, every run, or only the last ones.
+/// Jobs that do not come from the store as they are, the newest first: from files, every run, or
+/// only the last ones.
 fn elsewhere(args: &HistoryArgs, query: &Query, moment: &Moment) -> Result<Option<Vec<ClassAd>>> {
     let runs = match args.kind.as_deref().map(str::to_ascii_lowercase).as_deref() {
         None | Some("job" | "history" | "all") => args.epochs || args.startd,

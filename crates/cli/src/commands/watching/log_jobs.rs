@@ -1,5 +1,5 @@
-//! Jobs as a user's event log tells of them: `q -userlog`, `history -userlog`. A log does not know everything: what it does not tell is not
-//! in the ad.
+//! Jobs as a user's event log tells of them: `q -userlog`, `history -userlog`. A log does not know
+//! everything: what it does not tell is not in the ad.
 
 use std::collections::BTreeMap;
 use std::fs;

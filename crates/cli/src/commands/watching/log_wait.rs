@@ -1,5 +1,5 @@
-//! Waiting on an event log, as `condor_wait` does: what is said of each event, and when the wait is over. The file itself, and how
-//! long to wait for more of it, are the business of the verb.
+//! Waiting on an event log, as `condor_wait` does: what is said of each event, and when the wait is
+//! over. The file itself, and how long to wait for more of it, are the business of the verb.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +74,8 @@ impl LogWait {
         Self { wanted, read: 0, seen_any: false, waiting: BTreeSet::new(), ended: 0, failed: false }
     }
 
-    /// Takes the log as it is now, all of it; gives what is to be said of the events that are new, and how things stand.
+    /// Takes the log as it is now, all of it; gives what is to be said of the events that are new,
+    /// and how things stand.
     pub fn feed(&mut self, log: &str) -> (String, Outcome) {
         let mut out = String::new();
         let zone = self.wanted.zone.clone();

@@ -131,7 +131,8 @@ struct NotYet {
     why: &'static str,
 }
 
-/// Where a job's two outputs are when it has ended. (HTCondor's command waits for ever for a job that does not run.)
+/// Where a job's two outputs are when it has ended. (HTCondor's command waits for ever for a job
+/// that does not run.)
 struct Outputs {
     stdout: Option<PathBuf>,
     stderr: Option<PathBuf>,
@@ -163,7 +164,8 @@ fn running(job: JobId) -> Result<Outputs> {
     Err(NotYet { job, why }.into())
 }
 
-/// Shows what there is of a file from where it was shown last. Gives whether there may be more at once.
+/// Shows what there is of a file from where it was shown last. Gives whether there may be more at
+/// once.
 fn show(
     startd: &mut Startd,
     job: JobId,

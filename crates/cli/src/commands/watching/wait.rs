@@ -1,4 +1,5 @@
-//! `updraft wait`, `condor_wait`: returns when jobs have ended. HTCondor's way reads an event log; ours follows the schedd's record.
+//! `updraft wait`, `condor_wait`: returns when jobs have ended. HTCondor's way reads an event log;
+//! ours follows the schedd's record.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -27,8 +28,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Wait until jobs have ended.
 ///
-/// With job ids it follows the pool's record; exit code 0 if every job ended with exit code 0, 1 if one failed or was removed,
-/// 5 if one was held. With a log file it watches that, as condor_wait does.
+/// With job ids it follows the pool's record; exit code 0 if every job ended with exit code 0, 1 if
+/// one failed or was removed, 5 if one was held. With a log file it watches that, as condor_wait
+/// does.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Jobs (CLUSTER or CLUSTER.PROC), or a log file.
@@ -43,7 +45,8 @@ pub struct WaitArgs {
     /// Say when jobs start and end.
     #[arg(long)]
     status: bool,
-    /// Repeat the log's events. Forms after a colon, with commas: ISO_DATE, UTC, SUB_SECOND of dates; JSON or XML of all.
+    /// Repeat the log's events. Forms after a colon, with commas: ISO_DATE, UTC, SUB_SECOND of
+    /// dates; JSON or XML of all.
     #[arg(long)]
     echo: bool,
     #[arg(long, hide = true, value_name = "FORMS")]

@@ -1,5 +1,5 @@
-//! `updraft watch_q`, `condor_watch_q`: a table of the queue that changes as things happen. It follows the schedd's record, where nothing
-//! is polled, and event logs if they are named.
+//! `updraft watch_q`, `condor_watch_q`: a table of the queue that changes as things happen. It
+//! follows the schedd's record, where nothing is polled, and event logs if they are named.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,7 +56,8 @@ pub struct WatchArgs {
     /// How often event logs are looked at, seconds. The record is not looked at: it tells.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
     interval: f64,
-    /// End when (all, any or none) of the jobs are (active, done, idle, running or held), with this exit code. May be repeated.
+    /// End when (all, any or none) of the jobs are (active, done, idle, running or held), with this
+    /// exit code. May be repeated.
     #[arg(long, value_name = "GROUPER,STATUS[,CODE]")]
     exit: Vec<String>,
     /// The schedd (only this pool's own).
@@ -142,7 +143,8 @@ pub fn run(args: &WatchArgs, call: &Call) -> Result<ExitCode> {
     let mut watch = Watch { args, call, by_record, watched: Watched::default(), lines: 0 };
     let mut follower = None;
     if by_record {
-        // What happens while the queue is read is read again from the record: the last word on a job counts.
+        // What happens while the queue is read is read again from the record: the last word on a
+        // job counts.
         follower = Some(connect::schedd()?.totals()?.seq.next());
         watch.begin()?;
     }
@@ -389,7 +391,8 @@ impl Watch<'_> {
         met.map(|when| ExitCode::from(when.code))
     }
 
-    /// On a terminal the display is written over the last one; elsewhere ours is a line for each change.
+    /// On a terminal the display is written over the last one; elsewhere ours is a line for each
+    /// change.
     fn show(&mut self) -> io::Result<()> {
         let show = &self.args.show;
         if self.args.json && self.call.voice == Voice::Updraft {

@@ -1,5 +1,5 @@
-//! The jobs that `watch_q` shows: where each stands, kept up to date from the event stream or from event logs, and what is shown of
-//! them. Pure.
+//! The jobs that `watch_q` shows: where each stands, kept up to date from the event stream or from
+//! event logs, and what is shown of them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -338,7 +338,8 @@ fn standing_in_log(event: &UserLogEvent) -> Option<Standing> {
     })
 }
 
-/// Shortens each part of a path but its last to the fewest characters that no other path has in that place.
+/// Shortens each part of a path but its last to the fewest characters that no other path has in
+/// that place.
 fn abbreviate(rows: &mut [Row]) {
     let parts = |name: &str| name.split('/').map(str::to_owned).collect::<Vec<_>>();
     let all: Vec<Vec<String>> = rows.iter().map(|row| parts(&row.name)).collect();

@@ -1,4 +1,5 @@
-//! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is its `check` under HTCondor's name.
+//! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is its `check`
+//! under HTCondor's name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -92,7 +93,8 @@ pub fn run(args: &DagArgs, call: &Call) -> Result<ExitCode> {
 ///
 /// # Errors
 ///
-/// If the settings cannot be read. What is wrong with the DAG is printed, and gives [`Exit::Failed`].
+/// If the settings cannot be read. What is wrong with the DAG is printed, and gives
+/// [`Exit::Failed`].
 pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;

@@ -1,4 +1,5 @@
-//! DAG files as the commands see them: read from this machine's disk, with the settings that hold for them.
+//! DAG files as the commands see them: read from this machine's disk, with the settings that hold
+//! for them.
 
 use std::path::Path;
 
@@ -52,7 +53,8 @@ impl Reading {
         workflow::assemble(&options, &Disk)
     }
 
-    /// The same, told in lines for dagman.out. Settings that the DAG itself names were applied before.
+    /// The same, told in lines for dagman.out. Settings that the DAG itself names were applied
+    /// before.
     pub(super) fn load(
         &self,
         rescue: Option<&str>,
@@ -80,8 +82,9 @@ pub(super) fn with_warnings(
     loaded.map(|(workflow, said)| (workflow, all(said))).map_err(all)
 }
 
-/// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file. What that file sets and dagman does not
-/// know is told on standard error, and given back for dagman.out, a line each.
+/// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file.
+/// What that file sets and dagman does not know is told on standard error, and given back for
+/// dagman.out, a line each.
 ///
 /// # Errors
 /// If a file cannot be read, or a value is not of its setting's kind.
@@ -103,8 +106,9 @@ pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> R
     Ok(unknown)
 }
 
-/// Reads the settings in a DAG's own file; gives a line for each that is neither a setting of dagman's nor a macro in another. HTCondor's
-/// dagman reads its whole configuration from there and passes over what is not its own, so that none of it is an error.
+/// Reads the settings in a DAG's own file; gives a line for each that is neither a setting of
+/// dagman's nor a macro in another. HTCondor's dagman reads its whole configuration from there and
+/// passes over what is not its own, so that none of it is an error.
 fn own_settings(knobs: &mut Knobs, text: &str, file: &str, site: &dyn Site) -> Result<Vec<String>> {
     let mut own = Configuration::default();
     own.read(text, file, site).map_err(|error| anyhow!("{}", error.render()))?;

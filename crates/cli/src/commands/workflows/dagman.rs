@@ -1,5 +1,5 @@
-//! `updraft dagman`, `condor_dagman`: the process that runs a workflow. A user does not call it: `submit_dag` makes a job that does. Its
-//! options are those that `.condor.sub` files have.
+//! `updraft dagman`, `condor_dagman`: the process that runs a workflow. A user does not call it:
+//! `submit_dag` makes a job that does. Its options are those that `.condor.sub` files have.
 
 use std::process::ExitCode;
 

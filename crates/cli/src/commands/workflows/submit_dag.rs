@@ -1,5 +1,5 @@
-//! `updraft submit_dag`, `condor_submit_dag`: a DAG becomes a job that runs it. This file has the options and the order of things; the
-//! description of the job is `dagman::record::condor_sub`'s.
+//! `updraft submit_dag`, `condor_submit_dag`: a DAG becomes a job that runs it. This file has the
+//! options and the order of things; the description of the job is `dagman::record::condor_sub`'s.
 
 mod say;
 
@@ -191,8 +191,9 @@ impl SubmitDagArgs {
     }
 }
 
-/// Reads the DAG before anything is written. Under HTCondor's name only what its own command refuses is refused: the rest is told by
-/// dagman. Under ours nothing is submitted that could not run.
+/// Reads the DAG before anything is written. Under HTCondor's name only what its own command
+/// refuses is refused: the rest is told by dagman. Under ours nothing is submitted that could not
+/// run.
 fn read(args: &SubmitDagArgs, voice: Voice) -> Result<Result<Option<Workflow>, ExitCode>> {
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
@@ -245,7 +246,8 @@ fn job(args: &SubmitDagArgs, call: &Call, workflow: Option<&Workflow>) -> Result
     })
 }
 
-/// The program that runs the DAG: what was named; else the neighbour of the link that this was called by; else this program.
+/// The program that runs the DAG: what was named; else the neighbour of the link that this was
+/// called by; else this program.
 fn program(args: &SubmitDagArgs, call: &Call) -> Result<Program> {
     if let Some(path) = &args.dagman {
         return Ok(Program { path: path.clone(), words: Vec::new() });

@@ -1,4 +1,5 @@
-//! Which settings there are: who reads each, and what holds where none is set. Names and defaults are HTCondor 25.14's.
+//! Which settings there are: who reads each, and what holds where none is set. Names and defaults
+//! are HTCondor 25.14's.
 
 use jobspec::Site;
 use jobspec::config::Configuration;
@@ -51,7 +52,8 @@ pub const KNOWN: &[Known] = &[
     known("SYSTEM_PERIODIC_VACATE", "", DaemonRole::Schedd),
 ];
 
-/// Settings whose names have the user's own part in them: how they begin, how they end, who reads them.
+/// Settings whose names have the user's own part in them: how they begin, how they end, who reads
+/// them.
 const FAMILIES: [(&str, &str, DaemonRole); 7] = [
     ("CONCURRENCY_LIMIT_DEFAULT_", "", DaemonRole::Negotiator),
     ("", "_LIMIT", DaemonRole::Negotiator),

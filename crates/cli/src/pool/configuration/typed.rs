@@ -1,4 +1,5 @@
-//! What daemons make of their settings: texts become numbers, expressions and lists. The only place that knows what a value means.
+//! What daemons make of their settings: texts become numbers, expressions and lists. The only place
+//! that knows what a value means.
 
 use model::attr;
 use std::collections::BTreeSet;
@@ -182,8 +183,8 @@ fn truth(all: &Effective, name: &str, unset: bool) -> Result<bool, SettingError>
     wanted.ok_or_else(|| refused(name, text, "True or False"))
 }
 
-/// The schedd's: what is laid down for every job. Those with names of their own (`SYSTEM_PERIODIC_HOLD_NAMES`) come before the one without
-/// (HTCondor 25.14).
+/// The schedd's: what is laid down for every job. Those with names of their own
+/// (`SYSTEM_PERIODIC_HOLD_NAMES`) come before the one without (HTCondor 25.14).
 ///
 /// # Errors
 ///
@@ -231,7 +232,8 @@ fn system_policy(
     Ok(Some(SystemPolicy { act, setting: setting.to_owned(), when, reason, subcode }))
 }
 
-/// The resources that `MACHINE_RESOURCE_<name>` and `MACHINE_RESOURCE_INVENTORY_<name>` name. The former is believed.
+/// The resources that `MACHINE_RESOURCE_<name>` and `MACHINE_RESOURCE_INVENTORY_<name>` name. The
+/// former is believed.
 fn resources(all: &Effective) -> Result<Vec<NamedResource>, SettingError> {
     let mut found: Vec<NamedResource> = Vec::new();
     let settings =

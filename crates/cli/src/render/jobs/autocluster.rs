@@ -1,5 +1,5 @@
-//! The view of `q -autocluster`: how many jobs ask for the same. The schedd's own classes have more to tell jobs apart; this is what
-//! HTCondor 25.14 shows of its.
+//! The view of `q -autocluster`: how many jobs ask for the same. The schedd's own classes have more
+//! to tell jobs apart; this is what HTCondor 25.14 shows of its.
 
 use std::collections::BTreeMap;
 

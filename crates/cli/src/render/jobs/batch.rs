@@ -1,4 +1,5 @@
-//! The batch view: one line for the jobs that belong together, by their batch name or else their cluster.
+//! The batch view: one line for the jobs that belong together, by their batch name or else their
+//! cluster.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use crate::render::time;
 use crate::render::values::view::status;
 use crate::render::values::view::{Span, View};
 
-/// The narrowest column of owners; names shorter than the heading make it wider (HTCondor 25.14: `bob` gives 8, `alice` 5).
+/// The narrowest column of owners; names shorter than the heading make it wider (HTCondor 25.14:
+/// `bob` gives 8, `alice` 5).
 const OWNER_WIDTH: usize = 5;
 const SHORT_OWNER_WIDTH: usize = 8;
 

@@ -1,4 +1,5 @@
-//! What our own `q` says of jobs that have left the queue: how each ended, with exit code or reason.
+//! What our own `q` says of jobs that have left the queue: how each ended, with exit code or
+//! reason.
 
 use classad::ClassAd;
 use model::attr;

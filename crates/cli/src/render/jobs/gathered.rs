@@ -1,5 +1,5 @@
-//! Views of the queue in which jobs are gathered by something else than their batch: factories (`-factory`), causes of holds (`-hold-codes`),
-//! values of attributes (`-group-by`).
+//! Views of the queue in which jobs are gathered by something else than their batch: factories
+//! (`-factory`), causes of holds (`-hold-codes`), values of attributes (`-group-by`).
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,8 @@ pub(crate) fn hold_codes(jobs: &[View<'_>]) -> Vec<String> {
     std::iter::once(heading.to_owned()).chain(groups.iter().map(line)).collect()
 }
 
-/// How many jobs have the same values of these expressions, the most first; as text with a line for each.
+/// How many jobs have the same values of these expressions, the most first; as text with a line for
+/// each.
 pub fn by_values(jobs: &[View<'_>], columns: &[(String, Expr)]) -> String {
     let mut groups: BTreeMap<Vec<String>, u64> = BTreeMap::new();
     for job in jobs {

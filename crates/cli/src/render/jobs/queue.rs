@@ -1,4 +1,5 @@
-//! The views of the queue, as HTCondor 25.14 prints them: batches, jobs, jobs under their DAG, held, running, idle, I/O.
+//! The views of the queue, as HTCondor 25.14 prints them: batches, jobs, jobs under their DAG,
+//! held, running, idle, I/O.
 
 use std::collections::BTreeMap;
 
@@ -444,7 +445,8 @@ fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     lines
 }
 
-/// One job and what is below it. A DAG's children are taken out of the map, so that a cycle in a hostile answer ends.
+/// One job and what is below it. A DAG's children are taken out of the map, so that a cycle in a
+/// hostile answer ends.
 fn dag_branch<'a>(
     job: View<'a>,
     depth: usize,

@@ -6,7 +6,8 @@ use proto::client::{Counts, Totals};
 use crate::render::values::view::View;
 use crate::render::values::view::status;
 
-/// Counts the jobs of an answer. HTCondor 25.14 leaves out those of the scheduler universe: they manage the others.
+/// Counts the jobs of an answer. HTCondor 25.14 leaves out those of the scheduler universe: they
+/// manage the others.
 pub fn count<'a>(jobs: impl Iterator<Item = View<'a>>) -> Counts {
     let mut counts = Counts::default();
     let scheduler = Some(Universe::Scheduler.number());
@@ -25,7 +26,8 @@ pub fn count<'a>(jobs: impl Iterator<Item = View<'a>>) -> Counts {
     counts
 }
 
-/// The schedd's counts of everybody's jobs, or of one user's; without those of the scheduler universe.
+/// The schedd's counts of everybody's jobs, or of one user's; without those of the scheduler
+/// universe.
 pub fn of(totals: &Totals, user: Option<&str>) -> Counts {
     let owner = |user: &str| totals.by_owner.iter().find(|(name, _)| name.as_str() == user);
     let all = match user {

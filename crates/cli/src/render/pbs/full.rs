@@ -1,5 +1,5 @@
-//! `qstat -f` in its three forms: text, JSON, and values with a separator. The attributes and their order are OpenPBS 23.06's; JSON is
-//! valid whatever the values are.
+//! `qstat -f` in its three forms: text, JSON, and values with a separator. The attributes and their
+//! order are OpenPBS 23.06's; JSON is valid whatever the values are.
 
 use std::fmt::Write;
 

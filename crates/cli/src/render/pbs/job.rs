@@ -1,4 +1,5 @@
-//! A job as PBS sees it, from its ads: HTCondor's jobs too. A cluster of several jobs is an array, its jobs the subjobs.
+//! A job as PBS sees it, from its ads: HTCondor's jobs too. A cluster of several jobs is an array,
+//! its jobs the subjobs.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The tables of `qstat`, column for column as OpenPBS 23.06 prints them. An identifier is never cut: programs act on it.
+//! The tables of `qstat`, column for column as OpenPBS 23.06 prints them. An identifier is never
+//! cut: programs act on it.
 
 use std::fmt::Write;
 

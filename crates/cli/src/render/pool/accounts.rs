@@ -49,7 +49,8 @@ const SINCE: usize = 7;
 const IN_USE: usize = 3;
 const USED: usize = 4;
 
-/// Accounts with users shown as `user@domain`, best priority last as HTCondor lists them first: the lowest number.
+/// Accounts with users shown as `user@domain`, best priority last as HTCondor lists them first: the
+/// lowest number.
 pub fn table(lines: &[AccountLine], domain: &str, wanted: Wanted, moment: &Moment) -> String {
     let name = |line: &AccountLine| format!("{}@{domain}", line.user);
     let width = lines.iter().map(|line| name(line).len()).max().unwrap_or(0).max(NAME_WIDTH);

@@ -1,4 +1,5 @@
-//! The daemons of the pool and who submits, in HTCondor 25.14's tables: `status -schedd`, `-submitters`, `-master` and the like.
+//! The daemons of the pool and who submits, in HTCondor 25.14's tables: `status -schedd`,
+//! `-submitters`, `-master` and the like.
 
 use crate::render::time;
 use crate::render::values::view::{Moment, View};
@@ -74,7 +75,8 @@ pub fn masters(ads: &[ClassAd], moment: &Moment) -> String {
 
 const MIB_PER_GIB: f64 = 1024.0;
 
-/// Of `$CondorVersion: 25.14.1 2026-10-16 PackageID: ...` the second and the fourth word, as HTCondor 25.14 shows them.
+/// Of `$CondorVersion: 25.14.1 2026-10-16 PackageID: ...` the second and the fourth word, as
+/// HTCondor 25.14 shows them.
 fn short_version(version: &str) -> String {
     let words: Vec<&str> = version.split(' ').collect();
     let word = |i: usize| words.get(i).copied().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The views of machines, as HTCondor 25.14 prints them: slots, claimed slots, servers, states, machines, totals.
+//! The views of machines, as HTCondor 25.14 prints them: slots, claimed slots, servers, states,
+//! machines, totals.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,8 @@
-//! What our own `q` says around the table: above it, why jobs are held and what to do about it; below it, why idle jobs wait.
+//! What our own `q` says around the table: above it, why jobs are held and what to do about it;
+//! below it, why idle jobs wait.
 //!
-//! Never shown under HTCondor's names. The reasons are the schedd's; only the remedies are written here.
+//! Never shown under HTCondor's names. The reasons are the schedd's; only the remedies are written
+//! here.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +39,8 @@ const MOST_LINES: usize = 10;
 /// What is said of jobs that do not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// Of held jobs, which somebody must help: it stands above the table. Nothing if there are none.
+    /// Of held jobs, which somebody must help: it stands above the table. Nothing if there are
+    /// none.
     pub held: String,
     /// Of idle jobs: it stands below.
     pub idle: String,

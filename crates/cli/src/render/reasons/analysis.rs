@@ -1,6 +1,8 @@
-//! `q -analyze`, `-better-analyze`: why jobs do not run. The reasons are the schedd's own; what is added is how each condition of a job
-//! fares on the slots (`-better-analyze`), a line for each kind of job (`:summary`), and a line for each slot (`:reverse`). The tables of both
-//! have HTCondor 25.14's columns; the counts are ours, because its own are wrong where slots are partitionable.
+//! `q -analyze`, `-better-analyze`: why jobs do not run. The reasons are the schedd's own; what is
+//! added is how each condition of a job fares on the slots (`-better-analyze`), a line for each
+//! kind of job (`:summary`), and a line for each slot (`:reverse`). The tables of both have
+//! HTCondor 25.14's columns; the counts are ours, because its own are wrong where slots are
+//! partitionable.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +62,8 @@ fn text(ad: &ClassAd, name: &str) -> String {
     ad.literal(name).and_then(classad::Value::as_str).unwrap_or("undefined").to_owned()
 }
 
-/// Why each job does not run, in the schedd's words; with slots, also how each of its conditions fares on them.
+/// Why each job does not run, in the schedd's words; with slots, also how each of its conditions
+/// fares on them.
 pub fn reasons(jobs: &[ClassAd], slots: Option<&Slots>, verbose: bool, moment: &Moment) -> String {
     let mut out = String::new();
     for ad in jobs {

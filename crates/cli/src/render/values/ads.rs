@@ -1,4 +1,5 @@
-//! Whole ads: `-long`, `-json`, `-jsonl`, `-xml`. One writer for every command, so that JSON is always JSON.
+//! Whole ads: `-long`, `-json`, `-jsonl`, `-xml`. One writer for every command, so that JSON is
+//! always JSON.
 
 use classad::{AttrName, ClassAd, Expr, Value};
 
@@ -21,7 +22,8 @@ pub enum Form {
 
 /// Ads in a form; only the attributes in `projection`, unless it is empty.
 ///
-/// HTCondor's tools print nothing at all when there are no ads and JSON is wanted; `empty_array` makes it `[]`.
+/// HTCondor's tools print nothing at all when there are no ads and JSON is wanted; `empty_array`
+/// makes it `[]`.
 pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array: bool) -> String {
     let mut out = String::new();
     match form {

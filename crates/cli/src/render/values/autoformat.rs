@@ -110,7 +110,8 @@ pub fn render(
         write_row(&headings, &widths[..widths.len() - 1], style, &mut out);
     }
     for row in &rows {
-        // HTCondor leaves undefined values out when it measures, and widens the column when it meets one.
+        // HTCondor leaves undefined values out when it measures, and widens the column when it
+        // meets one.
         widen(&mut widths, row);
         write_row(row, &widths, style, &mut out);
     }

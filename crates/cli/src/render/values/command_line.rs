@@ -1,4 +1,5 @@
-//! A job's command as the CMD column shows it: the name of the program and its arguments, quoted only where it must be.
+//! A job's command as the CMD column shows it: the name of the program and its arguments, quoted
+//! only where it must be.
 
 use model::attr;
 
@@ -15,7 +16,8 @@ pub(crate) fn of_job(job: View<'_>) -> String {
     if arguments.is_empty() { name } else { format!("{name} {arguments}") }
 }
 
-/// The words of an `Arguments` attribute: blanks separate, single quotes keep, two of them in quotes are one.
+/// The words of an `Arguments` attribute: blanks separate, single quotes keep, two of them in
+/// quotes are one.
 fn split(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -39,7 +41,8 @@ fn split(text: &str) -> Vec<String> {
     words
 }
 
-/// HTCondor quotes each special character by itself, and joins quotes that meet: `echo' 'a` is one word.
+/// HTCondor quotes each special character by itself, and joins quotes that meet: `echo' 'a` is one
+/// word.
 fn join(words: &[String]) -> String {
     let mut out = String::new();
     for word in words {

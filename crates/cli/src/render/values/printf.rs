@@ -52,8 +52,8 @@ impl Format {
         Self { before: before + rest, conversion: None, after: String::new() }
     }
 
-    /// The value of `expr` for an ad. A value that the conversion cannot show gives nothing at all, text included
-    /// (HTCondor 25.14).
+    /// The value of `expr` for an ad. A value that the conversion cannot show gives nothing at all,
+    /// text included (HTCondor 25.14).
     pub fn apply(&self, expr: &Expr, view: View<'_>) -> String {
         let Some(conversion) = &self.conversion else {
             return format!("{}{}", self.before, self.after);

@@ -1,4 +1,5 @@
-//! An ad as the tables see it: attributes evaluated at the moment of the answer, with the words that HTCondor's tools use.
+//! An ad as the tables see it: attributes evaluated at the moment of the answer, with the words
+//! that HTCondor's tools use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -175,7 +176,8 @@ impl fmt::Display for Span {
     }
 }
 
-/// `JobStatus` numbers, as far as tables tell them apart. Suspended and transferring jobs exist in HTCondor's ads only.
+/// `JobStatus` numbers, as far as tables tell them apart. Suspended and transferring jobs exist in
+/// HTCondor's ads only.
 pub mod status {
     /// `I`.
     pub const IDLE: i64 = 1;

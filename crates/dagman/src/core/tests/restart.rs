@@ -3,8 +3,8 @@
 use super::super::*;
 use super::world::World;
 
-/// Plays a script, and after each event of its journal starts another core from what was written so far: it must stand where
-/// the first stood, and its own next steps must be those of the first.
+/// Plays a script, and after each event of its journal starts another core from what was written so
+/// far: it must stand where the first stood, and its own next steps must be those of the first.
 fn check(dag: &str, script: &str) {
     let mut whole = World::new(dag, Options::default());
     whole.play(script);

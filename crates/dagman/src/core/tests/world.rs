@@ -1,5 +1,5 @@
-//! A pretended schedd and pretended scripts: submissions are answered at once, everything else is told by the test's script. It
-//! knows no rule of DAGMan's.
+//! A pretended schedd and pretended scripts: submissions are answered at once, everything else is
+//! told by the test's script. It knows no rule of DAGMan's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,8 +60,9 @@ impl World {
         self.said.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `begin`, `exit A[.proc] CODE`, `signal A N`, `gone A` (removed), `hold A`,
-    /// `run A`, `ready A` (provides), `pre A CODE`, `post A CODE`, `holdscript A CODE`, `remove`, `halt`, `resume`, `later SECONDS`.
+    /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `begin`, `exit A[.proc] CODE`, `signal A N`,
+    /// `gone A` (removed), `hold A`, `run A`, `ready A` (provides), `pre A CODE`, `post A CODE`,
+    /// `holdscript A CODE`, `remove`, `halt`, `resume`, `later SECONDS`.
     pub(super) fn play(&mut self, script: &str) {
         for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             self.said.push(format!("> {line}"));

@@ -1,4 +1,5 @@
-//! What is said of nodes: scripts, macros, retries, priorities, categories, and when the DAG ends early.
+//! What is said of nodes: scripts, macros, retries, priorities, categories, and when the DAG ends
+//! early.
 
 use super::{Assembler, At, Scope, Target};
 use crate::language::{Command, Pair, ScriptCommand, Word};

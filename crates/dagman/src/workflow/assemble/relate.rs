@@ -1,4 +1,5 @@
-//! Edges: PARENT and CHILD, the joins between many parents and many children, and the pins of splices.
+//! Edges: PARENT and CHILD, the joins between many parents and many children, and the pins of
+//! splices.
 
 use super::{Assembler, At, MAX_EDGES, Marks, Scope, Splice};
 use crate::language::{Diagnostic, PinSide, Severity, Word};
@@ -174,7 +175,8 @@ impl Assembler<'_> {
         scope.connected.push((child.text.to_string(), error));
     }
 
-    /// A connected splice's first nodes must wait for somebody: else they would not run behind the other splice.
+    /// A connected splice's first nodes must wait for somebody: else they would not run behind the
+    /// other splice.
     pub(super) fn check_connected(&mut self, scope: &mut Scope) {
         for (name, error) in std::mem::take(&mut scope.connected) {
             let Some(Splice { initial, .. }) = scope.splices.get(&name) else { continue };

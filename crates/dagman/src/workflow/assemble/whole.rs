@@ -1,4 +1,5 @@
-//! What is said of the whole DAG. In a splice most of it means nothing: its DAG is not one of its own.
+//! What is said of the whole DAG. In a splice most of it means nothing: its DAG is not one of its
+//! own.
 
 use super::{Assembler, At, Scope, join};
 use crate::language::{Command, Word};

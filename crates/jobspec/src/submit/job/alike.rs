@@ -1,6 +1,7 @@
-//! What the jobs of one `queue` statement have in common. The first job is made in full, and each step of making it is watched:
-//! a step that has looked at nothing that changes from job to job comes out the same for all of them and is not taken again.
-//! A hundred thousand jobs that differ in their arguments cost a hundred thousand arguments.
+//! What the jobs of one `queue` statement have in common. The first job is made in full, and each
+//! step of making it is watched: a step that has looked at nothing that changes from job to job
+//! comes out the same for all of them and is not taken again. A hundred thousand jobs that differ
+//! in their arguments cost a hundred thousand arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,7 +57,8 @@ const STEPS: [Step; 17] = [
     Step { take: |job, _| job.set_requirements(), gives: Gives::Nothing, looks_back: true },
 ];
 
-/// Whatever an earlier step has made of an attribute, what the user writes as one beats it: always the last step.
+/// Whatever an earlier step has made of an attribute, what the user writes as one beats it: always
+/// the last step.
 const LAST: Step = step(|job, _| job.set_forced(), Gives::Nothing);
 
 /// What the first job of a statement has told about all of them.
@@ -70,12 +72,13 @@ pub(in crate::submit) struct Common {
     each: Vec<(usize, &'static Step)>,
     /// Attributes that those steps have made for any job so far.
     varying: BTreeSet<AttrName>,
-    /// Which step, of those that come out the same, has made an attribute: it beats what a step before it makes of it.
+    /// Which step, of those that come out the same, has made an attribute: it beats what a step
+    /// before it makes of it.
     made_by: BTreeMap<AttrName, usize>,
 }
 
-/// Makes the first job of a statement, and says what the others have in common with it: nothing can be said if even the
-/// executable differs.
+/// Makes the first job of a statement, and says what the others have in common with it: nothing can
+/// be said if even the executable differs.
 pub(in crate::submit) fn make_first(
     scope: &Scope<'_>,
     setting: Setting<'_>,
@@ -84,7 +87,8 @@ pub(in crate::submit) fn make_first(
     let mut watch = Watch::default();
     let mut made = Arc::new(ClassAd::new());
     for (n, step) in STEPS.iter().chain([&LAST]).enumerate() {
-        // The step writes into an ad of its own, behind which it sees what the others have made: so what it says again is seen.
+        // The step writes into an ad of its own, behind which it sees what the others have made: so
+        // what it says again is seen.
         job.ad = chained(&made);
         scope.macros.forget_varying();
         if let Err(error) = (step.take)(&mut job, setting) {
@@ -142,7 +146,8 @@ fn chained(behind: &Arc<ClassAd>) -> ClassAd {
 }
 
 impl Common {
-    /// Makes the next job: only what is its own. The second are the attributes in which jobs of the statement may differ.
+    /// Makes the next job: only what is its own. The second are the attributes in which jobs of the
+    /// statement may differ.
     pub(in crate::submit) fn make(
         &mut self,
         scope: &Scope<'_>,

@@ -101,8 +101,9 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// An interactive job: what stands in for its executable, and runs what the description says, or a shell, under a terminal. The lines
-    /// about the executable are read, so that they are no typos.
+    /// An interactive job: what stands in for its executable, and runs what the description says,
+    /// or a shell, under a terminal. The lines about the executable are read, so that they are no
+    /// typos.
     fn set_interactive(&mut self, interactive: &Interactive) -> Result<(), Diagnostic> {
         if self.universe != Universe::Vanilla {
             let message = "-interactive needs a job of the vanilla universe";
@@ -286,7 +287,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What `getenv` takes: everything, nothing, or what the patterns name. `!pattern` leaves out, wherever it stands.
+    /// What `getenv` takes: everything, nothing, or what the patterns name. `!pattern` leaves out,
+    /// wherever it stands.
     fn inherited(&mut self) -> Result<BTreeMap<String, String>, Diagnostic> {
         let environ = self.scope.site.environ();
         let Some(text) = self.word("getenv")? else { return Ok(BTreeMap::new()) };

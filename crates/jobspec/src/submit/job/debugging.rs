@@ -1,5 +1,5 @@
-//! What the machine tells of a run (`starter_debug`, `starter_log`), and what it runs beside it, for example a debugger
-//! (`tool_daemon_cmd`).
+//! What the machine tells of a run (`starter_debug`, `starter_log`), and what it runs beside it,
+//! for example a debugger (`tool_daemon_cmd`).
 
 use model::attr;
 use model::cmdline::{self, CmdlineError, Written};

@@ -47,7 +47,8 @@ const STREAMS: [Stream; 3] = [
 
 impl Job<'_> {
     pub(super) fn set_streams(&mut self) -> Result<(), Diagnostic> {
-        // read, so that it is no typo: HTCondor 25.14 looks at no stream's file at submit either way
+        // read, so that it is no typo: HTCondor 25.14 looks at no stream's file at submit either
+        // way
         self.truth("skip_filechecks")?;
         if self.interactive.is_some() {
             return STREAMS.iter().try_for_each(|stream| self.set_no_stream(stream));
@@ -55,7 +56,8 @@ impl Job<'_> {
         STREAMS.iter().try_for_each(|stream| self.set_stream(stream))
     }
 
-    /// An interactive job speaks to its user's terminal (HTCondor 25.14). The lines are read, so that they are no typos.
+    /// An interactive job speaks to its user's terminal (HTCondor 25.14). The lines are read, so
+    /// that they are no typos.
     fn set_no_stream(&mut self, stream: &Stream) -> Result<(), Diagnostic> {
         for keyword in [stream.keyword, stream.stream_keyword, stream.transfer_keyword] {
             self.text(keyword)?;

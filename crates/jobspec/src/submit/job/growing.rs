@@ -1,5 +1,6 @@
-//! Requests that grow: what a job asks for when it is run again because it used more than it had been given. It becomes a transform
-//! in the job's ad, in the words of HTCondor 25.14; the schedd applies it.
+//! Requests that grow: what a job asks for when it is run again because it used more than it had
+//! been given. It becomes a transform in the job's ad, in the words of HTCondor 25.14; the schedd
+//! applies it.
 
 use classad::Expr;
 use model::attr;
@@ -86,7 +87,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What is asked for one after the other: sizes, each larger than the one before, or expressions.
+    /// What is asked for one after the other: sizes, each larger than the one before, or
+    /// expressions.
     fn steps(&self, growing: &Growing) -> Result<Vec<String>, Diagnostic> {
         let asked = self.word(growing.keyword)?;
         let rest = asked.as_deref().and_then(|text| first_of_list(text, growing.unit_bytes));

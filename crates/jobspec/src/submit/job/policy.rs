@@ -1,4 +1,5 @@
-//! What happens when the job ends, is held, loses contact or must go: retries, hold at submit, signals, lease.
+//! What happens when the job ends, is held, loses contact or must go: retries, hold at submit,
+//! signals, lease.
 
 use classad::Expr;
 use model::{HoldCode, Universe, attr, spooling};
@@ -7,7 +8,8 @@ use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
 
-/// How often a job is run again when a description asks for retries without saying how many (HTCondor 25.14).
+/// How often a job is run again when a description asks for retries without saying how many
+/// (HTCondor 25.14).
 const DEFAULT_RETRIES: i64 = 2;
 
 /// How long an execute machine goes on without word from the schedd, in seconds (HTCondor 25.14).
@@ -51,7 +53,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Retries become `OnExitRemove`: gone after the last retry, or with the right exit code, or when the user says so.
+    /// Retries become `OnExitRemove`: gone after the last retry, or with the right exit code, or
+    /// when the user says so.
     fn set_retries(&mut self) -> Result<(), Diagnostic> {
         let max_retries = self.integer("max_retries")?;
         let success = self.integer("success_exit_code")?;

@@ -1,5 +1,6 @@
-//! Where the job stands among its owner's: `priority`, and the four attributes around it that have no keyword
-//! (`+PreJobPrio1 = 5`). What they weigh is `model`'s matter; here is seen to it that they are numbers.
+//! Where the job stands among its owner's: `priority`, and the four attributes around it that have
+//! no keyword (`+PreJobPrio1 = 5`). What they weigh is `model`'s matter; here is seen to it that
+//! they are numbers.
 
 use model::{JobPriority, attr};
 
@@ -8,8 +9,9 @@ use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
 
 impl Job<'_> {
-    /// A constant expression becomes its value, as with `priority`. The schedd sorts whole clusters by what is written there, so
-    /// that a value which differs with the time or the job's state could not count.
+    /// A constant expression becomes its value, as with `priority`. The schedd sorts whole clusters
+    /// by what is written there, so that a value which differs with the time or the job's state
+    /// could not count.
     pub(super) fn check_priorities(&mut self) -> Result<(), Diagnostic> {
         for name in JobPriority::ATTRIBUTES {
             let Some(value) = self.ad.get(name) else { continue };

@@ -1,8 +1,9 @@
 //! The job's Requirements: the user's expression, and what HTCondor 25.14 adds to it.
 //!
-//! A clause is added only where the user's expression does not already talk about its subject: naming `Arch` or `OpSys`,
-//! `Cpus`, `GPUs` or a custom resource, whichever ad it is looked for in, leaves that clause out. `Memory` and `Disk` are
-//! different: their clauses stay, and a warning says that naming them is obsolete.
+//! A clause is added only where the user's expression does not already talk about its subject:
+//! naming `Arch` or `OpSys`, `Cpus`, `GPUs` or a custom resource, whichever ad it is looked for in,
+//! leaves that clause out. `Memory` and `Disk` are different: their clauses stay, and a warning
+//! says that naming them is obsolete.
 
 use classad::{Expr, RefScope, Value};
 use model::{CheckpointEnd, Universe, attr};
@@ -12,7 +13,8 @@ use super::timing::DEFERRAL_CLAUSES;
 use super::transfer::Transfer;
 use crate::diagnostic::Diagnostic;
 
-/// Attributes of a machine that tell its operating system; naming any leaves out the clause about it.
+/// Attributes of a machine that tell its operating system; naming any leaves out the clause about
+/// it.
 const OS_ATTRS: [&str; 6] = [
     attr::OP_SYS,
     attr::OP_SYS_AND_VER,
@@ -148,7 +150,8 @@ impl Job<'_> {
             (Transfer::IfNeeded, Some(shared), Some(transferred)) => {
                 Some(format!("({shared} || {transferred})"))
             }
-            // one of the two was named: HTCondor 25.14 leaves the other one out only if it is the shared file system
+            // one of the two was named: HTCondor 25.14 leaves the other one out only if it is the
+            // shared file system
             (Transfer::IfNeeded, None, transferred) => transferred,
             (Transfer::IfNeeded, Some(_), None) => None,
         };

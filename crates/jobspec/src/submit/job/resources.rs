@@ -1,4 +1,5 @@
-//! What the job asks a machine for: cpus, memory, disk, GPUs, and whatever else the pool's machines offer.
+//! What the job asks a machine for: cpus, memory, disk, GPUs, and whatever else the pool's machines
+//! offer.
 
 use model::attr;
 
@@ -12,7 +13,8 @@ pub(super) const KIB: f64 = 1024.0;
 /// What a job gets that asks for no memory, in MiB (HTCondor 25.14).
 const DEFAULT_MEMORY_MIB: i64 = 128;
 
-/// What a job gets that asks for no disk, in KiB: room for its input and a quarter more (HTCondor 25.14).
+/// What a job gets that asks for no disk, in KiB: room for its input and a quarter more (HTCondor
+/// 25.14).
 const DEFAULT_DISK: &str = "MAX({ 1024,(TransferInputSizeMB + 1) * 1.25 }) * 1024";
 
 /// Without a unit, fewer MiB of memory than this look like a forgotten `GB`.
@@ -145,7 +147,8 @@ impl Job<'_> {
         Ok(found)
     }
 
-    /// What the job is known to need before it has run: its executable, or what the description says.
+    /// What the job is known to need before it has run: its executable, or what the description
+    /// says.
     fn set_sizes(&mut self) -> Result<(), Diagnostic> {
         let executable =
             self.ad.literal(attr::EXECUTABLE_SIZE).and_then(classad::Value::as_i64).unwrap_or(0);
@@ -188,15 +191,16 @@ impl Job<'_> {
     }
 }
 
-/// The first of several sizes, and the others: what to ask for at first, and when that was not enough (HTCondor 25.14 takes
-/// `request_memory = 1GB, 2GB` so).
+/// The first of several sizes, and the others: what to ask for at first, and when that was not
+/// enough (HTCondor 25.14 takes `request_memory = 1GB, 2GB` so).
 pub(super) fn first_of_list(text: &str, unit_bytes: f64) -> Option<(&str, &str)> {
     let (first, rest) = text.split_once(',')?;
     size(first.trim_ascii(), unit_bytes).map(|_| (first.trim_ascii(), rest.trim_ascii()))
 }
 
-/// A number with a unit (`K`, `M`, `G`, `T`, with or without `B`), in units of `unit_bytes`, rounded up as HTCondor 25.14
-/// rounds: towards zero after adding almost a unit. `None` if it is something else, such as an expression.
+/// A number with a unit (`K`, `M`, `G`, `T`, with or without `B`), in units of `unit_bytes`,
+/// rounded up as HTCondor 25.14 rounds: towards zero after adding almost a unit. `None` if it is
+/// something else, such as an expression.
 pub(super) fn size(text: &str, unit_bytes: f64) -> Option<i64> {
     let number_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+')));
     let (number, unit) = text.split_at(number_end.unwrap_or(text.len()));

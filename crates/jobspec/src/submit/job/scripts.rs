@@ -1,5 +1,6 @@
-//! What a job says of the programs before and after its own (`+PreCmd`, `+PostCmd`), which have attributes only and no keywords:
-//! whether it can be done. Where the machine would find nothing to run, the user is told here.
+//! What a job says of the programs before and after its own (`+PreCmd`, `+PostCmd`), which have
+//! attributes only and no keywords: whether it can be done. Where the machine would find nothing to
+//! run, the user is told here.
 
 use classad::Value;
 use model::{Script, Universe};

@@ -213,8 +213,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// A URL is fetched where files are transferred, and with `IF_NEEDED` they are not where the disk is the same.
-    /// A device or a FIFO has no end that a copy could come to.
+    /// A URL is fetched where files are transferred, and with `IF_NEEDED` they are not where the
+    /// disk is the same. A device or a FIFO has no end that a copy could come to.
     pub(super) fn endless(&self, keyword: &'static str, path: &str) -> Diagnostic {
         let message = format!("{keyword}: {path} is neither a plain file nor a folder");
         Diagnostic::error(message).at(self.place(keyword)).hint("name a file that has an end")
@@ -231,7 +231,8 @@ impl Job<'_> {
         }
     }
 
-    /// What a machine must be able to do besides plain transfer, as further terms of the clause about it.
+    /// What a machine must be able to do besides plain transfer, as further terms of the clause
+    /// about it.
     pub(super) fn transfer_capabilities(&self) -> Result<String, Diagnostic> {
         let mut terms = String::new();
         let on_success =
@@ -265,7 +266,8 @@ const INCOMPATIBLE: &str = "\"when_to_transfer_output = ON_EXIT_OR_EVICT\" and \
      ON_EXIT\". If you really want \"ON_EXIT_OR_EVICT\", please set \"should_transfer_files = YES\". After you have \
      corrected this incompatibility, please try running condor_submit again.\n";
 
-/// Breaks a message as `condor_submit` 25.14 does: every word with a blank behind it, lines of at most 77 columns.
+/// Breaks a message as `condor_submit` 25.14 does: every word with a blank behind it, lines of at
+/// most 77 columns.
 fn wrap(message: &str) -> String {
     const COLUMNS: usize = 77;
     let mut wrapped = String::new();

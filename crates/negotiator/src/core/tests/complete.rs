@@ -1,5 +1,5 @@
-//! The short cuts of a pass against the plain rule, over pools and histories made at random: whoever waits fits nowhere, and
-//! whoever is alone gets the best machine there is.
+//! The short cuts of a pass against the plain rule, over pools and histories made at random:
+//! whoever waits fits nowhere, and whoever is alone gets the best machine there is.
 
 use classad::Env;
 use proptest::prelude::*;

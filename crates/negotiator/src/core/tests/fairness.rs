@@ -69,7 +69,8 @@ fn a_user_alone_gets_all_whatever_the_past() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What is given is all that there is; a user who used more never gets more; equals differ by one at most.
+    /// What is given is all that there is; a user who used more never gets more; equals differ by
+    /// one at most.
     #[test]
     fn shares_follow_priorities(used in prop::collection::vec(0u32..5, 2..5), slots in 1u32..40) {
         let names = ["ann", "bob", "cay", "dee", "eve"];

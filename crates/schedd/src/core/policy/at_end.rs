@@ -1,4 +1,5 @@
-//! The job's own word on what follows: `on_exit_hold`, `on_exit_remove`, `leave_in_queue`, the lease.
+//! The job's own word on what follows: `on_exit_hold`, `on_exit_remove`, `leave_in_queue`, the
+//! lease.
 
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use model::{AfterRun, Hold, HoldCode, JobEvent, Now, RunEnd, Usage, attr};
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
 
-/// What follows when a run ended by itself (HTCondor 25.14): `OnExitHold` first, where only what is true holds; then
-/// `OnExitRemove`, where everything but false removes. `NumJobCompletions` counts this run already.
+/// What follows when a run ended by itself (HTCondor 25.14): `OnExitHold` first, where only what is
+/// true holds; then `OnExitRemove`, where everything but false removes. `NumJobCompletions` counts
+/// this run already.
 pub(crate) fn after_exit(
     core: &Core,
     job: JobRef<'_>,
@@ -23,7 +25,8 @@ pub(crate) fn after_exit(
     let mut record = job.record();
     record.tally.note_end(end, usage);
     let mut ad = ads::record_ad(job.cluster, &record, now, &core.config);
-    // Also beside the schedd, where the job's ad shows none: `max_retries` has an end (in HTCondor 25.14 it has none there).
+    // Also beside the schedd, where the job's ad shows none: `max_retries` has an end (in HTCondor
+    // 25.14 it has none there).
     ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(record.tally.completions));
     let env = ads::env(now);
     let hold = ad.eval(attr::ON_EXIT_HOLD, None, &env);
@@ -85,7 +88,8 @@ pub(crate) fn lease_s(job: JobRef<'_>, now: Now) -> u32 {
     said.and_then(|s| u32::try_from(s).ok()).unwrap_or(default)
 }
 
-/// How long the claim of a job that has ended is kept for a job that is yet to be submitted (`keep_claim_idle`).
+/// How long the claim of a job that has ended is kept for a job that is yet to be submitted
+/// (`keep_claim_idle`).
 pub(crate) fn keep_claim(job: JobRef<'_>, now: Now) -> Option<Duration> {
     if !job.has(attr::KEEP_CLAIM_IDLE) {
         return None;
@@ -99,7 +103,8 @@ pub(crate) fn subcode(value: &Value) -> i32 {
     value.as_i64().and_then(|n| i32::try_from(n).ok()).unwrap_or(0)
 }
 
-/// Why a policy does something: the job's own words (`PeriodicHoldReason` for `PeriodicHold`), or else HTCondor 25.14's.
+/// Why a policy does something: the job's own words (`PeriodicHoldReason` for `PeriodicHold`), or
+/// else HTCondor 25.14's.
 pub(crate) fn reason(ad: &classad::ClassAd, policy: &str, truth: &str, now: Now) -> String {
     let said = ad.eval(&format!("{policy}Reason"), None, &ads::env(now));
     let text = || ad.get(policy).map(ToString::to_string).unwrap_or_default();

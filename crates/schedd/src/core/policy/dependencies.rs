@@ -1,8 +1,10 @@
-//! Jobs that wait for others (`WaitsForJobs`): they are held until what they wait for has been, and removed if it can never be.
+//! Jobs that wait for others (`WaitsForJobs`): they are held until what they wait for has been, and
+//! removed if it can never be.
 //!
-//! A cluster waits as one, and so do all jobs of the one that it waits for count as one. What has been is taken out of the waiting jobs'
-//! ads in the batch in which it happens, so that a restart goes on with what is left. Only live clusters are waited for: what became of the
-//! others, whoever submits finds in the history.
+//! A cluster waits as one, and so do all jobs of the one that it waits for count as one. What has
+//! been is taken out of the waiting jobs' ads in the batch in which it happens, so that a restart
+//! goes on with what is left. Only live clusters are waited for: what became of the others, whoever
+//! submits finds in the history.
 
 use std::sync::Arc;
 
@@ -33,7 +35,8 @@ impl Core {
         }
     }
 
-    /// Notes what the held jobs of a cluster wait for: one that has come, that is loaded, or whose jobs were edited.
+    /// Notes what the held jobs of a cluster wait for: one that has come, that is loaded, or whose
+    /// jobs were edited.
     pub(in crate::core) fn note_waits(&mut self, id: ClusterId) {
         let Some(cluster) = self.clusters.get(&id) else { return };
         if cluster.ad.get(WAITS_FOR).is_none() {
@@ -45,7 +48,8 @@ impl Core {
         self.dependencies.wait(id, known);
     }
 
-    /// What is known of a cluster from its rows. Of one that has left unseen nothing good is supposed.
+    /// What is known of a cluster from its rows. Of one that has left unseen nothing good is
+    /// supposed.
     fn progress(&self, id: ClusterId) -> Progress {
         match self.clusters.get(&id) {
             None => Progress { started: true, failed: true, over: true },

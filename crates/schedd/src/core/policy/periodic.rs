@@ -1,5 +1,6 @@
-//! Policies that become true while nothing else happens: `PeriodicHold` and its kin, `TimerRemove`, and how long a run may take.
-//! What is asked of one job, in which order, and what follows. Knows nothing of which jobs are asked, and when: that is `watch`.
+//! Policies that become true while nothing else happens: `PeriodicHold` and its kin, `TimerRemove`,
+//! and how long a run may take. What is asked of one job, in which order, and what follows. Knows
+//! nothing of which jobs are asked, and when: that is `watch`.
 
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
-    /// Those that a job may have, in the order in which HTCondor 25.14 looks at them, each with what the administrator's like it do. The
-    /// first that is true decides.
+    /// Those that a job may have, in the order in which HTCondor 25.14 looks at them, each with
+    /// what the administrator's like it do. The first that is true decides.
     const ORDER: [(Self, Option<SystemAct>); 7] = [
         (Self::JobDuration, None),
         (Self::ExecuteDuration, None),
@@ -251,7 +252,8 @@ fn stopped(now: Now, job: JobRef<'_>, cause: StopCause) -> Fact {
     Fact::Job { job: job.job, event: JobEvent::StopRequested { cause, at: now.wall } }
 }
 
-/// A user's own hold is only ever released by a user (HTCondor 25.14), one for files by these alone, and one for other jobs by them.
+/// A user's own hold is only ever released by a user (HTCondor 25.14), one for files by these
+/// alone, and one for other jobs by them.
 fn is_released_by_hand(state: &JobState) -> bool {
     let by_hand = [HoldCode::UserRequest, HoldCode::SpoolingInput, HoldCode::WaitsForJobs];
     state.hold().is_some_and(|hold| by_hand.contains(&hold.code))

@@ -1,5 +1,5 @@
-//! What an administrator lays down for every job (`SYSTEM_PERIODIC_HOLD` and its kin). When they are looked at, and in which order with
-//! the job's own, is `watch`'s and `periodic`'s matter.
+//! What an administrator lays down for every job (`SYSTEM_PERIODIC_HOLD` and its kin). When they
+//! are looked at, and in which order with the job's own, is `watch`'s and `periodic`'s matter.
 
 use classad::{ClassAd, Expr};
 use model::Now;

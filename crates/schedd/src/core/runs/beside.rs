@@ -1,6 +1,7 @@
-//! Jobs that run beside the schedd (`universe = local`, `universe = scheduler`): how many may run, where they get their claims,
-//! and why they wait. The negotiator is not asked: the schedd's own ad is what their Requirements look at, and the startd of
-//! this machine grants a claim that takes nothing from the machine. From then on they are runs like all others.
+//! Jobs that run beside the schedd (`universe = local`, `universe = scheduler`): how many may run,
+//! where they get their claims, and why they wait. The negotiator is not asked: the schedd's own ad
+//! is what their Requirements look at, and the startd of this machine grants a claim that takes
+//! nothing from the machine. From then on they are runs like all others.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -24,14 +25,16 @@ use crate::core::words::Fact;
 /// How often it is asked again whether a class may run: its expressions may name the time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What a job waits that ended and asked for another run: a workflow that cannot start must not write its log a thousand times a
-/// second. (HTCondor 25.14 looks at such jobs no more often.)
+/// What a job waits that ended and asked for another run: a workflow that cannot start must not
+/// write its log a thousand times a second. (HTCondor 25.14 looks at such jobs no more often.)
 pub(crate) const RUN_AGAIN: Duration = Duration::from_secs(5);
 
-/// What is waited after the startd of this machine refused a claim, or did not answer: it stops, or is starting.
+/// What is waited after the startd of this machine refused a claim, or did not answer: it stops, or
+/// is starting.
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 
-/// Claims asked for in one tick: more than may run at a time, unless an administrator wants very many.
+/// Claims asked for in one tick: more than may run at a time, unless an administrator wants very
+/// many.
 const CLAIMS_PER_TICK: usize = 1000;
 
 /// Where and when jobs run beside the schedd.
@@ -45,12 +48,13 @@ pub struct Beside {
     pub found: Arc<ClassAd>,
     /// Whether one more may start.
     pub starts: Starts,
-    /// Drawn at random for this life of the schedd: names the matches that it makes itself, so that none is like one of the
-    /// negotiator's or of another life.
+    /// Drawn at random for this life of the schedd: names the matches that it makes itself, so that
+    /// none is like one of the negotiator's or of another life.
     pub life: u64,
 }
 
-/// Whether one more job may start beside the schedd: asked of the schedd's ad, with the job as its target.
+/// Whether one more job may start beside the schedd: asked of the schedd's ad, with the job as its
+/// target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Starts {
     /// `START_LOCAL_UNIVERSE`.
@@ -83,7 +87,8 @@ pub(crate) struct Places {
     asked: BTreeMap<Universe, u32>,
     /// The number of the last match that this life of the schedd made.
     last_match: u64,
-    /// When a claim may be asked for again, milliseconds of the boot clock; and why the last was not granted.
+    /// When a claim may be asked for again, milliseconds of the boot clock; and why the last was
+    /// not granted.
     refused: Option<(u64, String)>,
 }
 
@@ -164,7 +169,8 @@ impl Core {
         }
     }
 
-    /// Asks the startd of this machine for claims, as many as jobs may run, and says why the others wait.
+    /// Asks the startd of this machine for claims, as many as jobs may run, and says why the others
+    /// wait.
     pub(crate) fn beside(&self, now: Now) -> Vec<Fact> {
         let refused = self.beside.refused.as_ref().is_some_and(|(until, _)| now.boot_ms < *until);
         if refused || self.classes.beside.is_empty() {
@@ -183,7 +189,8 @@ impl Core {
         facts
     }
 
-    /// The classes that may be looked at: whose owner has the fewest running first, then by priority and age.
+    /// The classes that may be looked at: whose owner has the fewest running first, then by
+    /// priority and age.
     fn in_turn(&self, now: Now) -> Vec<(ClassId, &Class)> {
         let classes =
             self.classes.beside.iter().filter_map(|id| Some((*id, self.classes.by_id.get(id)?)));

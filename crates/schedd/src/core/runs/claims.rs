@@ -62,7 +62,8 @@ impl Core {
         }
     }
 
-    /// The connection to a startd is closed. Nothing follows for its runs before their leases are over; their owners are told.
+    /// The connection to a startd is closed. Nothing follows for its runs before their leases are
+    /// over; their owners are told.
     pub(crate) fn startd_down(&self, name: &MachineName) -> Vec<Fact> {
         let machine = self.machines.get(name).filter(|machine| machine.up);
         let claims = machine.into_iter().flat_map(|machine| &machine.claims);
@@ -154,7 +155,8 @@ impl Core {
         }
     }
 
-    /// Says again what the claim's run shall do. The startd does an ordinal once, and answers with what came of it.
+    /// Says again what the claim's run shall do. The startd does an ordinal once, and answers with
+    /// what came of it.
     fn say_again(&self, now: Now, name: &MachineName, claim: &Claim) -> Vec<Fact> {
         let Some(run) = claim.record.run else { return Vec::new() };
         let id = claim.record.claim;

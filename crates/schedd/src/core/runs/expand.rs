@@ -1,6 +1,7 @@
-//! What a job takes from the machine that it is matched with: `$$(Name)`, `$$(Name:default)` and `$$([expression])` in its texts,
-//! and the attributes that `JobMachineAttrs` names. Worked out when a run is authorised, and kept in the job's ad (`MATCH_Name`,
-//! `MATCH_EXP_Attribute`, `MachineAttrName0`), so that a run that is ordered again is ordered alike.
+//! What a job takes from the machine that it is matched with: `$$(Name)`, `$$(Name:default)` and
+//! `$$([expression])` in its texts, and the attributes that `JobMachineAttrs` names. Worked out
+//! when a run is authorised, and kept in the job's ad (`MATCH_Name`, `MATCH_EXP_Attribute`,
+//! `MachineAttrName0`), so that a run that is ordered again is ordered alike.
 
 use std::sync::Arc;
 
@@ -44,8 +45,8 @@ fn asks(ad: &ClassAd) -> bool {
 }
 
 impl Core {
-    /// What comes before the run: what the job takes from its machine; a hold where it cannot have it. `Err` is what happens
-    /// instead of the run.
+    /// What comes before the run: what the job takes from its machine; a hold where it cannot have
+    /// it. `Err` is what happens instead of the run.
     pub(crate) fn taken_from_machine(
         &self,
         now: Now,
@@ -130,7 +131,8 @@ fn expand(
     Ok(out + rest)
 }
 
-/// What stands before the parenthesis that closes, and behind it. Between brackets parentheses count for nothing.
+/// What stands before the parenthesis that closes, and behind it. Between brackets parentheses
+/// count for nothing.
 fn closed(text: &str) -> Option<(&str, &str)> {
     let end =
         if text.starts_with('[') { text.find("])").map(|at| at + 1) } else { text.find(')') }?;

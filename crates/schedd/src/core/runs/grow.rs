@@ -1,7 +1,8 @@
-//! Requests that grow: a run that uses more memory or disk than it was given is stopped, and its job asks for more the next time
-//! (`retry_request_memory`, `retry_request_disk`). What "more" is stands in the job's ad as HTCondor 25.14's transforms: the lines
-//! `REQUIREMENTS EXPRESSION`, `SET NAME EXPRESSION` and `EVALSET NAME EXPRESSION`. Jobs without one are never stopped for what
-//! they use.
+//! Requests that grow: a run that uses more memory or disk than it was given is stopped, and its
+//! job asks for more the next time (`retry_request_memory`, `retry_request_disk`). What "more" is
+//! stands in the job's ad as HTCondor 25.14's transforms: the lines `REQUIREMENTS EXPRESSION`, `SET
+//! NAME EXPRESSION` and `EVALSET NAME EXPRESSION`. Jobs without one are never stopped for what they
+//! use.
 
 use std::sync::Arc;
 
@@ -52,7 +53,8 @@ const GROWING: [Growing; 2] = [
 ];
 
 impl Core {
-    /// What follows if a run uses more than its slot has: the next try with more, or the end of trying.
+    /// What follows if a run uses more than its slot has: the next try with more, or the end of
+    /// trying.
     pub(crate) fn out_of_resources(&self, now: Now, run: RunId, usage: Usage) -> Vec<Fact> {
         let Some(job) = self.job(run.job).filter(grows) else { return Vec::new() };
         let running = matches!(job.state(), JobState::Running(_) | JobState::Suspended { .. });
@@ -98,8 +100,8 @@ impl Growing {
         names.split([',', ' ']).any(|name| name.eq_ignore_ascii_case(self.attr))
     }
 
-    /// What the job's transform changes until the request is larger than what was given; nothing if it does not get there. (What a slot
-    /// has may be more than was asked for.)
+    /// What the job's transform changes until the request is larger than what was given; nothing if
+    /// it does not get there. (What a slot has may be more than was asked for.)
     fn grown(&self, mut ad: ClassAd, given: u64, now: Now) -> ClassAd {
         let mut changes = ClassAd::new();
         let given = Expr::from(i64::try_from(given).unwrap_or(i64::MAX));
@@ -119,7 +121,8 @@ impl Growing {
         ClassAd::new()
     }
 
-    /// What the job's transform changes in its ad; nothing if none applies, or it changes nothing any more.
+    /// What the job's transform changes in its ad; nothing if none applies, or it changes nothing
+    /// any more.
     fn transformed(&self, ad: &ClassAd, now: Now) -> ClassAd {
         let mut after = ad.clone();
         after.set(attr::VACATE_REASON_CODE, i64::from(HoldCode::JobOutOfResources.number()));
@@ -141,7 +144,8 @@ impl Growing {
     }
 }
 
-/// What one line sets, or that it is a condition that holds; `None` if nothing is to be done, or the line makes no sense.
+/// What one line sets, or that it is a condition that holds; `None` if nothing is to be done, or
+/// the line makes no sense.
 fn change<'line>(line: &'line str, ad: &ClassAd, now: Now) -> Option<(Option<&'line str>, Expr)> {
     let (word, rest) = line.split_once(' ')?;
     let env = ads::env(now);

@@ -11,8 +11,8 @@ use crate::core::state::classes::Class;
 use crate::core::state::core::{Core, Told};
 use crate::core::words::{Fact, Rejection};
 
-/// How often the negotiator is told everything although it was told every change: a message that was overtaken by another
-/// would leave it wrong for ever.
+/// How often the negotiator is told everything although it was told every change: a message that
+/// was overtaken by another would leave it wrong for ever.
 const RETELL_EVERY: Duration = Duration::from_secs(120);
 
 impl Core {
@@ -69,7 +69,8 @@ impl Core {
         })
     }
 
-    /// What the negotiator must be told now: everything on a new connection, afterwards what changed.
+    /// What the negotiator must be told now: everything on a new connection, afterwards what
+    /// changed.
     pub(crate) fn requests(&self, now: Now) -> Option<Fact> {
         let negotiator = self.negotiator.as_ref()?;
         let full = !negotiator.introduced || self.retell_ms().is_some_and(|due| now.boot_ms >= due);

@@ -16,8 +16,8 @@ use crate::core::state::core::{Core, JobRef};
 use crate::core::state::eviction::is_checkpoint;
 use crate::core::words::{Fact, Rejection};
 
-/// What a job waits after its first, second, ... run in a row that failed through no doing of its own: soon enough for a
-/// machine that came back, rarely enough for one that eats jobs.
+/// What a job waits after its first, second, ... run in a row that failed through no doing of its
+/// own: soon enough for a machine that came back, rarely enough for one that eats jobs.
 const BACKOFF_S: [u64; 6] = [1, 5, 15, 60, 180, 600];
 
 /// The back-off after so many failures in a row.
@@ -63,7 +63,8 @@ impl Core {
         ])
     }
 
-    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last order counts.
+    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last
+    /// order counts.
     pub(crate) fn run_paused(
         &self,
         now: Now,
@@ -151,7 +152,8 @@ impl Core {
         may && CheckpointEnd::of(&ads::job_ad(job, now, self)).is_some_and(|took| took.is(end))
     }
 
-    /// Whether a job that has taken a checkpoint is started from it again at once, where it was (HTCondor 25.14), and waits for nothing.
+    /// Whether a job that has taken a checkpoint is started from it again at once, where it was
+    /// (HTCondor 25.14), and waits for nothing.
     fn goes_on_in_place(
         &self,
         now: Now,
@@ -264,8 +266,8 @@ impl Core {
     }
 }
 
-/// Whether a run that is to end gets its signal and its grace. A job that is held or removed may say that it wants neither
-/// (HTCondor 25.14: `want_graceful_removal = false`).
+/// Whether a run that is to end gets its signal and its grace. A job that is held or removed may
+/// say that it wants neither (HTCondor 25.14: `want_graceful_removal = false`).
 pub(crate) fn how_to_stop(job: JobRef<'_>, now: Now) -> StopHow {
     let JobState::Stopping { cause: StopCause::Hold(_) | StopCause::Remove { .. }, .. } =
         job.state()
@@ -307,7 +309,8 @@ impl TransferFailure<'_> {
     }
 }
 
-/// A start that failed holds the job, with the code of the step, unless the step was ours (HTCondor 25.14's texts).
+/// A start that failed holds the job, with the code of the step, unless the step was ours (HTCondor
+/// 25.14's texts).
 fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> AfterRun {
     let StartFailure { stage, path, errno, said: _ } = failure;
     let cause = errno_text(*errno);

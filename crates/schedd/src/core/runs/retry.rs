@@ -1,5 +1,5 @@
-//! Holds that pass: which ones are transient, and when the job is tried again. The default policy of a job that has no
-//! `PeriodicRelease` of its own; see docs/adr/0011.
+//! Holds that pass: which ones are transient, and when the job is tried again. The default policy
+//! of a job that has no `PeriodicRelease` of its own; see docs/adr/0011.
 
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use crate::core::state::rows::JobRecord;
 use crate::core::state::tally::is_transient;
 use crate::core::words::Fact;
 
-/// How long a job stays held after its first, second, ... transient hold in a row, seconds: long enough for a file server that
-/// restarts, and an hour for a disk that somebody must clear. After the last it stays held.
+/// How long a job stays held after its first, second, ... transient hold in a row, seconds: long
+/// enough for a file server that restarts, and an hour for a disk that somebody must clear. After
+/// the last it stays held.
 const RETRY_S: [u64; 5] = [60, 300, 900, 1800, 3600];
 
 /// What a job that is tried again was released for.

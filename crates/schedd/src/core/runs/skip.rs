@@ -1,5 +1,5 @@
-//! Jobs that are not to run at all (`noop_job`): they count as ended as soon as they would wait for a match. DAGs and tests of
-//! workflows are made of them.
+//! Jobs that are not to run at all (`noop_job`): they count as ended as soon as they would wait for
+//! a match. DAGs and tests of workflows are made of them.
 
 use model::{JobEvent, JobId, Now, RunEnd, attr};
 

@@ -1,5 +1,5 @@
-//! Equivalence classes of jobs: jobs of one owner that no machine can tell apart. Matching is per class, and a claim serves
-//! every job of its class. What HTCondor calls autoclusters.
+//! Equivalence classes of jobs: jobs of one owner that no machine can tell apart. Matching is per
+//! class, and a claim serves every job of its class. What HTCondor calls autoclusters.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +70,8 @@ pub(crate) struct Class {
 pub(crate) struct Aside {
     /// Milliseconds of the boot clock.
     pub(crate) until_ms: u64,
-    /// Whether it waits for others of its universe, and is looked at as soon as one of them has ended.
+    /// Whether it waits for others of its universe, and is looked at as soon as one of them has
+    /// ended.
     pub(crate) for_others: bool,
 }
 
@@ -192,7 +193,8 @@ impl Classes {
         self.changed.insert(id);
     }
 
-    /// No class yet, but numbers that go on after those of `before`: none of them means something else here.
+    /// No class yet, but numbers that go on after those of `before`: none of them means something
+    /// else here.
     pub(crate) fn following(before: &Self, significant: BTreeSet<AttrName>) -> Self {
         let changed = before.by_id.keys().chain(&before.changed).copied().collect();
         Self { significant, last: before.last, changed, ..Self::default() }
@@ -252,7 +254,8 @@ pub(crate) struct Place {
 }
 
 impl Sorting {
-    /// Sorts the procs of a cluster. `shared` is the cluster's ad; `own` gives what a proc adds to it.
+    /// Sorts the procs of a cluster. `shared` is the cluster's ad; `own` gives what a proc adds to
+    /// it.
     pub(crate) fn new(
         owner: &UserName,
         shared: &Arc<ClassAd>,
@@ -269,7 +272,8 @@ impl Sorting {
                 || JobPriority::has(name.as_str())
                 || is(attr::JOB_UNIVERSE)
         };
-        // Procs made from one template add the same attributes: if none of them matters, none need be looked at.
+        // Procs made from one template add the same attributes: if none of them matters, none need
+        // be looked at.
         if template.is_some_and(|template| !template.iter().any(matters)) {
             return Self { usual, special: BTreeMap::new() };
         }
@@ -319,7 +323,8 @@ fn tells(name: &AttrName) -> bool {
     head.is_some_and(|head| head.eq_ignore_ascii_case(attr::REQUEST_PREFIX))
 }
 
-/// The attributes that tell classes apart: the roots, and all that they refer to, whether the ad has it or not.
+/// The attributes that tell classes apart: the roots, and all that they refer to, whether the ad
+/// has it or not.
 fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<AttrName> {
     let mut names: BTreeSet<AttrName> = ROOTS.iter().map(|name| AttrName::from(*name)).collect();
     if Universe::of(ad).is_beside() {
@@ -357,7 +362,8 @@ fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
     let mut key = owner.to_string();
     for name in names {
         if let Some(expr) = ad.lookup(name) {
-            // The length keeps a value from looking like the next attribute. Writing to a String does not fail.
+            // The length keeps a value from looking like the next attribute. Writing to a String
+            // does not fail.
             let text = expr.to_string();
             let _ = write!(key, "\n{}={}:{text}", name.as_str().to_ascii_lowercase(), text.len());
         }

@@ -1,4 +1,5 @@
-//! What the core keeps: the rows, and the indexes that are made from them or learnt again after a restart.
+//! What the core keeps: the rows, and the indexes that are made from them or learnt again after a
+//! restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,8 +48,9 @@ pub struct Config {
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
 ///
-/// The functions are in the files of their concern: `decide` (with `submit`, `act`, `matching`, `claims`, `runs`, `tick`),
-/// `apply` (with `index`), `react`, and for reading `ads`, `query`, `log_view`.
+/// The functions are in the files of their concern: `decide` (with `submit`, `act`, `matching`,
+/// `claims`, `runs`, `tick`), `apply` (with `index`), `react`, and for reading `ads`, `query`,
+/// `log_view`.
 #[derive(Clone, Debug)]
 pub struct Core {
     pub(crate) config: Config,
@@ -294,7 +296,8 @@ impl JobRef<'_> {
 
     /// Whether something of it is kept from one run to the next.
     pub(crate) fn keeps_files(&self) -> bool {
-        // Nearly no cluster keeps anything: only where one does, or a job says more, are the job's own words looked at.
+        // Nearly no cluster keeps anything: only where one does, or a job says more, are the job's
+        // own words looked at.
         const SAYS: [&str; 3] =
             [attr::WHEN_TO_TRANSFER_OUTPUT, CheckpointEnd::EXIT_CODE, CheckpointEnd::BY_SIGNAL];
         (keeps_files(&self.cluster.ad) || self.delta_has_one(&SAYS))
@@ -322,7 +325,8 @@ impl JobRef<'_> {
         ads::described(&cluster.record, &cluster.ad, self.job.proc, self.edits())
     }
 
-    /// Whether it may have a log: most jobs of a large submission have none, and nothing is computed for them.
+    /// Whether it may have a log: most jobs of a large submission have none, and nothing is
+    /// computed for them.
     pub(crate) fn may_log(&self) -> bool {
         self.has_one(&LOG_NAMES)
     }

@@ -1,4 +1,5 @@
-//! Who waits for whom, for what, and how that stands. Data only: what follows from it is in `policy::dependencies`.
+//! Who waits for whom, for what, and how that stands. Data only: what follows from it is in
+//! `policy::dependencies`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,8 @@ use classad::{ClassAd, Value};
 use model::depend::{self, Dependency, Progress, Standing, WAITS_FOR};
 use model::{ClusterId, ClusterSpec};
 
-/// Made from the rows, but for how others have ended of whom a part is left: then what follows from it is in the rows already.
+/// Made from the rows, but for how others have ended of whom a part is left: then what follows from
+/// it is in the rows already.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dependencies {
     waiting: BTreeMap<ClusterId, Vec<Dependency>>,
@@ -91,7 +93,8 @@ impl Dependencies {
         !self.changed.is_empty()
     }
 
-    /// Those who wait for somebody of whom something has become known, each with what it waits for and how that stands.
+    /// Those who wait for somebody of whom something has become known, each with what it waits for
+    /// and how that stands.
     pub(crate) fn concerned(
         &self,
     ) -> impl Iterator<Item = (ClusterId, Vec<(Dependency, Standing)>)> + '_ {

@@ -1,4 +1,5 @@
-//! Which log an administrator keeps of all jobs, and the attributes by which a job has one of its own.
+//! Which log an administrator keeps of all jobs, and the attributes by which a job has one of its
+//! own.
 
 use std::sync::Arc;
 

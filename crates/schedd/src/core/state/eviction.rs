@@ -1,5 +1,5 @@
-//! Whether the end of a run is an eviction, and with which code and words: what event 004 and the attributes `VacateReason...` tell.
-//! Knows nothing of how either is written.
+//! Whether the end of a run is an eviction, and with which code and words: what event 004 and the
+//! attributes `VacateReason...` tell. Knows nothing of how either is written.
 
 use model::{AfterRun, Hold, HoldCode, JobState, RunEnd, StopCause, VacateCode};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ pub struct Eviction {
 }
 
 impl Eviction {
-    /// What the end of a run is, for a job in this state, if this follows; `None` where the job's own end or policy is all there is
-    /// to tell.
+    /// What the end of a run is, for a job in this state, if this follows; `None` where the job's
+    /// own end or policy is all there is to tell.
     pub(crate) fn of(state: &JobState, end: &RunEnd, next: &AfterRun) -> Option<Self> {
         match next {
             AfterRun::Complete => None,
@@ -86,7 +86,8 @@ pub(crate) const fn is_checkpoint(end: &RunEnd) -> bool {
     matches!(end, RunEnd::Vacated { code: VacateCode::SuccessfulCheckpoint, .. })
 }
 
-/// Whether the machine could not do its part, and so the job is held. Nothing went wrong where a deferred start came too late.
+/// Whether the machine could not do its part, and so the job is held. Nothing went wrong where a
+/// deferred start came too late.
 pub(crate) fn is_failure(end: &RunEnd, hold: &Hold) -> bool {
     let failed = matches!(
         end,

@@ -24,8 +24,8 @@ use crate::core::state::waiting::Untold;
 use crate::core::time::deferral::has_timed_jobs;
 use crate::core::time::watch::{Round, Watch};
 
-/// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine is matched anew, so that
-/// fair share is heard.
+/// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine
+/// is matched anew, so that fair share is heard.
 const WORK_LIFE: Duration = Duration::from_secs(1200);
 
 impl Core {
@@ -160,7 +160,8 @@ impl Core {
         self.note_left(id);
     }
 
-    /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for its back-off.
+    /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for
+    /// its back-off.
     pub(in crate::core) fn enter(
         &mut self,
         job: JobId,
@@ -311,7 +312,8 @@ impl Core {
         machine
     }
 
-    /// Claims that were got for what their jobs were before somebody edited them: they must not serve the jobs' new classes.
+    /// Claims that were got for what their jobs were before somebody edited them: they must not
+    /// serve the jobs' new classes.
     fn claims_of_edited_jobs(&self) -> BTreeSet<ClaimId> {
         let astray = self.claims.iter().filter(|(_, claim)| {
             let cluster = claim.record.run.and_then(|run| {
@@ -324,8 +326,8 @@ impl Core {
         astray.map(|(id, _)| *id).collect()
     }
 
-    /// Sorts every job and claim into classes again: machines look at other attributes than before. Returns the claims whose rows
-    /// have changed.
+    /// Sorts every job and claim into classes again: machines look at other attributes than before.
+    /// Returns the claims whose rows have changed.
     pub(in crate::core) fn sort_anew(
         &mut self,
         significant: BTreeSet<AttrName>,
@@ -349,7 +351,8 @@ impl Core {
         }
         let mut changed = Vec::new();
         for (id, claim) in &mut self.claims {
-            // A claim with a run goes with its job; one without serves on only if its class is still one.
+            // A claim with a run goes with its job; one without serves on only if its class is
+            // still one.
             if let Some(run) = claim.record.run
                 && !astray.contains(id)
                 && let Some(cluster) = self.clusters.get(&run.job.cluster)

@@ -1,5 +1,5 @@
-//! What the store keeps: the rows from which [`crate::core::Core::load`] builds everything else. Field names are the stored form:
-//! they may be added to (with a default) and never be renamed.
+//! What the store keeps: the rows from which [`crate::core::Core::load`] builds everything else.
+//! Field names are the stored form: they may be added to (with a default) and never be renamed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ pub struct ClusterBody {
     /// The attributes that were set since for those of its jobs that are still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later_edits: Option<Arc<ClassAd>>,
-    /// How many jobs are not final or have not left the queue, those of `later` included. The cluster is live until none is.
+    /// How many jobs are not final or have not left the queue, those of `later` included. The
+    /// cluster is live until none is.
     pub left: u32,
 }
 
@@ -64,7 +65,8 @@ pub struct JobRecord {
     /// What its life so far amounts to.
     #[serde(default)]
     pub tally: Tally,
-    /// The attributes that were set since it was submitted: they go before those that it was submitted with.
+    /// The attributes that were set since it was submitted: they go before those that it was
+    /// submitted with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edits: Option<Arc<ClassAd>>,
 }
@@ -257,7 +259,8 @@ pub struct Rows {
     pub meta: Meta,
     /// The last position of the record.
     pub last_seq: Seq,
-    /// The submissions of clusters that are over: token, number, count of jobs. A client that missed its answer asks again.
+    /// The submissions of clusters that are over: token, number, count of jobs. A client that
+    /// missed its answer asks again.
     pub past_submissions: Vec<(SubmitToken, ClusterId, u32)>,
 }
 

@@ -1,5 +1,5 @@
-//! What the schedd counts of itself, as the ad that `status -schedd` shows. Nothing of it is kept over a restart: as in HTCondor, the
-//! counters are those of this life.
+//! What the schedd counts of itself, as the ad that `status -schedd` shows. Nothing of it is kept
+//! over a restart: as in HTCondor, the counters are those of this life.
 
 use std::collections::{BTreeSet, VecDeque};
 

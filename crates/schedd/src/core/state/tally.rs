@@ -1,4 +1,5 @@
-//! What a job's events add up to: the counters and the memory from which its ad's changing attributes are made.
+//! What a job's events add up to: the counters and the memory from which its ad's changing
+//! attributes are made.
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
@@ -6,15 +7,17 @@ use crate::core::state::eviction::Eviction;
 use crate::core::state::eviction::is_checkpoint;
 use crate::core::state::rows::{ClaimRecord, Tally};
 
-/// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO, EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE,
-/// ETXTBSY, ENOSPC, the network's from ENETDOWN to EHOSTUNREACH, ESTALE, EREMOTEIO, EDQUOT.
+/// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO,
+/// EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, the network's from ENETDOWN to
+/// EHOSTUNREACH, ESTALE, EREMOTEIO, EDQUOT.
 const PASSING_ERRNOS: [i32; 24] = [
     4, 5, 11, 12, 16, 23, 24, 26, 28, 100, 101, 102, 103, 104, 105, 107, 108, 110, 111, 112, 113,
     116, 121, 122,
 ];
 
 impl Tally {
-    /// Takes note of an event, before the state changes. `claim` is the one that a run is authorised on.
+    /// Takes note of an event, before the state changes. `claim` is the one that a run is
+    /// authorised on.
     pub(crate) fn note(&mut self, from: &JobState, event: &JobEvent, claim: Option<&ClaimRecord>) {
         self.note_suspension(from, event);
         match event {
@@ -45,7 +48,8 @@ impl Tally {
             | JobEvent::StopRequested { .. } => {}
             JobEvent::RunOver { end, usage, next, at, .. } => {
                 self.note_end(end, *usage);
-                // HTCondor counts the time for which the machine was the job's, and not only that of its program.
+                // HTCondor counts the time for which the machine was the job's, and not only that
+                // of its program.
                 let since = self.last_start.unwrap_or(*at);
                 self.last_wall_ms = u64::try_from(at.since(since).as_millis()).unwrap_or(0);
                 self.wall_ms += self.last_wall_ms;
@@ -96,7 +100,8 @@ impl Tally {
                 self.last_exit = Some(end.clone());
                 self.failures = 0;
             }
-            // It is not complete while its files are not where they belong; how it ended is shown all the same.
+            // It is not complete while its files are not where they belong; how it ended is shown
+            // all the same.
             RunEnd::OutputFailed { .. } | RunEnd::ScriptFailed { .. } => {
                 self.last_exit = end.shown().map(RunEnd::Program);
                 self.failures = 0;
@@ -156,7 +161,8 @@ fn ends_suspension(event: &JobEvent) -> Option<Timestamp> {
     }
 }
 
-/// Whether a hold may pass by itself: a step of the run failed, with an error that says nothing of the job.
+/// Whether a hold may pass by itself: a step of the run failed, with an error that says nothing of
+/// the job.
 pub(crate) fn is_transient(hold: &Hold) -> bool {
     let step = matches!(
         hold.code,

@@ -1,5 +1,6 @@
-//! Why jobs wait, as entries of the record: whoever follows the events learns it without asking for the queue again and again. A cluster is told
-//! each kind of reason once, so that two reasons that take turns fill no disk.
+//! Why jobs wait, as entries of the record: whoever follows the events learns it without asking for
+//! the queue again and again. A cluster is told each kind of reason once, so that two reasons that
+//! take turns fill no disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
@@ -10,7 +11,8 @@ use proto::client::{Happening, Recorded};
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::Fact;
 
-/// Clusters of one class that are told at a time: the next to run. Of very many that are alike the rest learn it as they get there.
+/// Clusters of one class that are told at a time: the next to run. Of very many that are alike the
+/// rest learn it as they get there.
 const CLUSTERS_TOLD: usize = 100;
 
 /// What makes a reason another one: not its numbers.

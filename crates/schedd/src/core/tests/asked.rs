@@ -1,4 +1,5 @@
-//! What jobs ask for by an attribute of their own: to be told more in the log, to be stopped at once, to have their claim kept.
+//! What jobs ask for by an attribute of their own: to be told more in the log, to be stopped at
+//! once, to have their claim kept.
 
 use crate::core::tests::*;
 

@@ -1,11 +1,13 @@
-//! Jobs that run beside the schedd: who is asked for claims, how many run at a time, and why the others wait.
+//! Jobs that run beside the schedd: who is asked for claims, how many run at a time, and why the
+//! others wait.
 
 use crate::core::tests::*;
 
 const SCHEDULER: &str = "JobUniverse = 7\nRequirements = true\n";
 const LOCAL: &str = "JobUniverse = 12\nRequirements = true\n";
 
-/// A trial whose schedd allows so many of each universe, with a cluster of so many jobs. The startd of its machine is connected.
+/// A trial whose schedd allows so many of each universe, with a cluster of so many jobs. The startd
+/// of its machine is connected.
 fn trial(most: u32, count: u32, lines: &str) -> (Trial, Batch) {
     let mut config = config();
     let start = |name: &str| format!("Total{name}JobsRunning < {most}").parse::<Expr>().unwrap();

@@ -22,7 +22,8 @@ fn a_job_that_has_taken_a_checkpoint_goes_on_where_it_is() {
 
 #[test]
 fn what_follows_a_checkpoint_depends_on_what_was_asked_meanwhile() {
-    // What the job says, what is done to it while it runs, how it ends; how it stands, and what its log tells of the end.
+    // What the job says, what is done to it while it runs, how it ends; how it stands, and what its
+    // log tells of the end.
     let check = |lines: &str,
                  act: Option<Action>,
                  end: RunEnd,

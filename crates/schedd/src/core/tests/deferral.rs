@@ -1,5 +1,5 @@
-//! Jobs that start at a time: when they are offered for matching, and what becomes of those that miss it. The trial begins at
-//! second 1,000,000, which is 1970-01-12 13:46:40 UTC.
+//! Jobs that start at a time: when they are offered for matching, and what becomes of those that
+//! miss it. The trial begins at second 1,000,000, which is 1970-01-12 13:46:40 UTC.
 
 use crate::core::tests::*;
 

@@ -20,7 +20,8 @@ fn trial(waits: &[&str]) -> Trial {
     trial
 }
 
-/// How the job of each cluster from the second on stands: 5 if it is held, 1 if it was let go, 0 if it has left.
+/// How the job of each cluster from the second on stands: 5 if it is held, 1 if it was let go, 0 if
+/// it has left.
 fn stands(trial: &Trial, count: u32) -> Vec<i64> {
     let status = |n| {
         let ad = trial.core.job_ad(trial.now, JobId::new(n, 0));

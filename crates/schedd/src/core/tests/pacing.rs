@@ -5,7 +5,8 @@ use crate::core::tests::*;
 const SECOND: (ClaimId, MatchId) =
     (ClaimId { journal: 7, number: 2 }, MatchId { life: 9, number: 2 });
 
-/// How many idle jobs the negotiator was told of last, class by class; nothing if it was told nothing.
+/// How many idle jobs the negotiator was told of last, class by class; nothing if it was told
+/// nothing.
 fn asked(batch: &Batch) -> Option<u32> {
     let FromSchedd::Requests { changed, .. } = told(batch).pop()? else { return None };
     Some(changed.iter().map(|request| request.idle).sum())

@@ -51,7 +51,8 @@ fn a_policy_that_becomes_true_is_followed_within_five_seconds() {
         (Idle, "PeriodicRemove = true", gone),
         (Idle, "PeriodicRelease = true", idle),
         (Idle, "PeriodicVacate = true", idle),
-        // The order: hold before remove; timer before hold; vacate before hold; durations before all.
+        // The order: hold before remove; timer before hold; vacate before hold; durations before
+        // all.
         (Idle, "PeriodicHold = true\nPeriodicRemove = JobStatus == 1", held(3)),
         (Idle, "PeriodicHold = true\nTimerRemove = 5", gone),
         (Idle, "TimerRemove = 5000000000", idle),
@@ -160,7 +161,8 @@ fn jobs_without_policies_cost_nothing_and_constant_ones_neither() {
 
 #[test]
 fn a_round_over_many_jobs_goes_on_until_it_is_over() {
-    // Each of the first is asked by itself, as the policy names its number; of the second all are asked at once.
+    // Each of the first is asked by itself, as the policy names its number; of the second all are
+    // asked at once.
     for (policy, held) in [("ProcId % 2 == 0", 5_000), ("true", 10_000)] {
         let mut trial = Trial::with_jobs(10_000, &format!("PeriodicHold = {policy}"));
         while trial.core.round.next.is_some() {

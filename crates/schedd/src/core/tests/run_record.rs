@@ -1,4 +1,5 @@
-//! What a job's ad and log tell of its runs: evictions, holds, and machines that could not be heard for a while.
+//! What a job's ad and log tell of its runs: evictions, holds, and machines that could not be heard
+//! for a while.
 
 use proto::claiming::{ClaimStatus, RunStatus};
 

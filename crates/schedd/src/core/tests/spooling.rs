@@ -1,4 +1,5 @@
-//! Jobs that wait for their files (`submit -spool`), and stay until what they have made was fetched.
+//! Jobs that wait for their files (`submit -spool`), and stay until what they have made was
+//! fetched.
 
 use std::collections::BTreeSet;
 

@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
 use model::{Timestamp, attr};
 
-/// How many days are looked at for the next moment: 29 February comes back within 8 years, whatever the century.
+/// How many days are looked at for the next moment: 29 February comes back within 8 years, whatever
+/// the century.
 const HORIZON_DAYS: u32 = 8 * 366;
 
 /// The fields of a crontab line: the attribute, its least and its greatest value.
@@ -63,8 +64,8 @@ impl Crontab {
         })
     }
 
-    /// The first moment after this one, by the clocks of the zone. A moment that a clock's change leaves out counts as the one
-    /// that comes instead.
+    /// The first moment after this one, by the clocks of the zone. A moment that a clock's change
+    /// leaves out counts as the one that comes instead.
     pub(crate) fn next(&self, after: Timestamp, zone: &TimeZone) -> Result<Timestamp, CronError> {
         let instant =
             jiff::Timestamp::from_second(after.as_secs()).map_err(|_| CronError::Never)?;

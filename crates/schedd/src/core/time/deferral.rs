@@ -1,5 +1,6 @@
-//! Jobs that start at a time: `DeferralTime`, given or made from a crontab. Such a job is offered for matching from its preparation
-//! time on; the machine that it was given waits for the time itself (`startd`).
+//! Jobs that start at a time: `DeferralTime`, given or made from a crontab. Such a job is offered
+//! for matching from its preparation time on; the machine that it was given waits for the time
+//! itself (`startd`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::core::time::cron::{CronError, Crontab, FIELDS};
 use crate::core::words::Fact;
 
 impl Core {
-    /// What follows when jobs come into the queue that start at a time: they wait for it, each by itself.
+    /// What follows when jobs come into the queue that start at a time: they wait for it, each by
+    /// itself.
     pub(crate) fn deferred_from_the_start(
         &self,
         now: Now,
@@ -39,7 +41,8 @@ impl Core {
         jobs.map(fact).collect()
     }
 
-    /// The next start that a job's crontab names; `None` if it has none, or one that makes no sense.
+    /// The next start that a job's crontab names; `None` if it has none, or one that makes no
+    /// sense.
     pub(crate) fn cron_time(&self, job: JobRef<'_>, now: Now) -> Option<Timestamp> {
         if !self.is_timed(job) {
             return None;
@@ -62,7 +65,8 @@ impl Core {
         (from > now.wall).then(|| from.since(now.wall))
     }
 
-    /// Idle jobs with a crontab whose time passed before a machine was free: they wait for their next time.
+    /// Idle jobs with a crontab whose time passed before a machine was free: they wait for their
+    /// next time.
     pub(crate) fn cron_times_missed(&self, now: Now) -> Vec<Fact> {
         let timed = self.timed.iter().filter_map(|id| self.clusters.get(id));
         let jobs = timed.flat_map(|cluster| cluster.jobs.values());

@@ -1,6 +1,7 @@
-//! Pauses after the start of a job (`next_job_start_delay`): the other jobs of its owner wait, so that a thousand of them do not
-//! read the same file server at once. HTCondor 25.14 has all users of an access point wait; here nobody waits for another's jobs.
-//! A pause is not kept over a restart of the schedd.
+//! Pauses after the start of a job (`next_job_start_delay`): the other jobs of its owner wait, so
+//! that a thousand of them do not read the same file server at once. HTCondor 25.14 has all users
+//! of an access point wait; here nobody waits for another's jobs. A pause is not kept over a
+//! restart of the schedd.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub(crate) const START_DELAY: &str = attr::NEXT_JOB_START_DELAY;
 const LONGEST_S: f64 = 600.0;
 
 impl Core {
-    /// Idle jobs of a class that a claim is wanted for. Where each start makes the next wait, for one at a time.
+    /// Idle jobs of a class that a claim is wanted for. Where each start makes the next wait, for
+    /// one at a time.
     pub(crate) fn wanted(&self, class: &Class) -> u64 {
         if self.is_paused(class) {
             return 0;
@@ -27,8 +29,8 @@ impl Core {
         jobs.saturating_sub(u64::from(class.claiming))
     }
 
-    /// Whether no job of the class starts now because another of its owner did. Jobs that run beside the schedd do not wait
-    /// (HTCondor 25.14).
+    /// Whether no job of the class starts now because another of its owner did. Jobs that run
+    /// beside the schedd do not wait (HTCondor 25.14).
     pub(crate) fn is_paused(&self, class: &Class) -> bool {
         !class.universe.is_beside() && self.pauses.contains_key(&class.owner)
     }

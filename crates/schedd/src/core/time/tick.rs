@@ -1,5 +1,5 @@
-//! What is decided for many inputs at once, and what time alone brings. Each tick decides the first of these that has
-//! anything to decide; the driver goes on until none has.
+//! What is decided for many inputs at once, and what time alone brings. Each tick decides the first
+//! of these that has anything to decide; the driver goes on until none has.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,10 +14,12 @@ use crate::core::policy::at_end;
 use crate::core::state::core::{Claim, Core, Machine};
 use crate::core::words::Fact;
 
-/// How long a claim is kept without a job while nobody else waits: the next submission of a burst starts without matching.
+/// How long a claim is kept without a job while nobody else waits: the next submission of a burst
+/// starts without matching.
 const KEEP_CLAIM: Duration = Duration::from_secs(2);
 
-/// How long a startd may take to answer a request for a claim. The negotiator offers the part again after ten seconds.
+/// How long a startd may take to answer a request for a claim. The negotiator offers the part again
+/// after ten seconds.
 const CLAIMING_TIME: Duration = Duration::from_secs(20);
 
 /// How long a connection outlives its last use: the next match on that machine saves a handshake.
@@ -26,7 +28,8 @@ const KEEP_CONNECTION: Duration = Duration::from_secs(60);
 /// How often finished jobs that stay in the queue are asked whether they still want to.
 const CHECK_KEPT: Duration = Duration::from_secs(5);
 
-/// Jobs started in one batch, so that a million idle jobs and a thousand new claims do not make one endless commit.
+/// Jobs started in one batch, so that a million idle jobs and a thousand new claims do not make one
+/// endless commit.
 const STARTS_PER_TICK: usize = 5_000;
 
 impl Core {
@@ -55,7 +58,8 @@ impl Core {
         self.requests(now).into_iter().collect()
     }
 
-    /// The moment, on the boot clock, at which the next [`crate::core::Input::Tick`] has something to decide.
+    /// The moment, on the boot clock, at which the next [`crate::core::Input::Tick`] has something
+    /// to decide.
     pub fn next_deadline(&self) -> Option<u64> {
         let machines = self.machines.values().flat_map(|machine| {
             let runs = machine.claims.iter().filter_map(|claim| self.lease_end_ms(claim, machine));
@@ -76,8 +80,8 @@ impl Core {
             .min()
     }
 
-    /// Runs and claims whose startd was not heard for so long that nothing of them can be alive; requests that were not
-    /// answered; machines that nothing is wanted of.
+    /// Runs and claims whose startd was not heard for so long that nothing of them can be alive;
+    /// requests that were not answered; machines that nothing is wanted of.
     fn leases_over(&self, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
         for (name, machine) in &self.machines {

@@ -1,6 +1,7 @@
-//! Which jobs have policies that time can make true, and when they are looked at. A cluster whose policies are constant is never
-//! looked at; of the others, each expression is reduced once for each way a job can stand, and the jobs to which nothing
-//! has happened are looked at as one, unless the policy asks for what tells them apart.
+//! Which jobs have policies that time can make true, and when they are looked at. A cluster whose
+//! policies are constant is never looked at; of the others, each expression is reduced once for
+//! each way a job can stand, and the jobs to which nothing has happened are looked at as one,
+//! unless the policy asks for what tells them apart.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +17,12 @@ use crate::core::state::core::{Cluster, Core};
 use crate::core::state::rows::ClusterRecord;
 use crate::core::words::Fact;
 
-/// How often policies are looked at: HTCondor's users wait up to a minute, ours not longer than this.
+/// How often policies are looked at: HTCondor's users wait up to a minute, ours not longer than
+/// this.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// Jobs asked in one tick. A round goes on in the next tick, so that a cluster of a million jobs does not make everybody wait.
+/// Jobs asked in one tick. A round goes on in the next tick, so that a cluster of a million jobs
+/// does not make everybody wait.
 const JOBS_PER_TICK: usize = 2_000;
 
 /// Every way a queued job can stand in which a policy concerns it.
@@ -50,8 +53,8 @@ pub(crate) struct Round {
 }
 
 impl Watch {
-    /// `None` if no policy of the cluster can ever be true. `ad` is what its jobs share, `edited` what any of them was given since it
-    /// was submitted.
+    /// `None` if no policy of the cluster can ever be true. `ad` is what its jobs share, `edited`
+    /// what any of them was given since it was submitted.
     pub(crate) fn new(
         record: &ClusterRecord,
         ad: &ClassAd,
@@ -233,7 +236,8 @@ impl Look<'_> {
     }
 }
 
-/// Whether the policy may be true for a job that stands like this: reduces the expression by that alone.
+/// Whether the policy may be true for a job that stands like this: reduces the expression by that
+/// alone.
 fn may_fire(policy: Policy, expr: &Expr, status: JobStatus) -> bool {
     let mut ad = ClassAd::new();
     ad.set(attr::JOB_STATUS, status.number());

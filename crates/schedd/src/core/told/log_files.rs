@@ -1,5 +1,6 @@
-//! Which files the entries about a job go to: its user's log, the log of the workflow that it is a node of, and the one that an
-//! administrator keeps of all jobs. Knows nothing of what the entries tell.
+//! Which files the entries about a job go to: its user's log, the log of the workflow that it is a
+//! node of, and the one that an administrator keeps of all jobs. Knows nothing of what the entries
+//! tell.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ impl<'a> Logs<'a> {
     pub(crate) fn of(ad: &ClassAd, owner: &'a UserName, pool: Option<&'a EventLog>) -> Self {
         let xml = ad.literal(attr::USER_LOG_USE_XML).is_some_and(Value::is_true);
         let mask = || {
-            // The numbers of the events that it is to have, separated by commas; all if there is no such list.
+            // The numbers of the events that it is to have, separated by commas; all if there is no
+            // such list.
             let mask = text_of(ad, attr::DAGMAN_NODES_MASK)?;
             Some(mask.split(',').filter_map(|number| number.trim().parse().ok()).collect())
         };
@@ -112,7 +114,8 @@ impl<'a> Logs<'a> {
             .workflow
             .as_ref()
             .filter(|(_, mask)| mask.as_ref().is_none_or(|mask| mask.contains(&event.number())));
-        // A user who has named the workflow's log as the job's reads each entry there once, as HTCondor writes it.
+        // A user who has named the workflow's log as the job's reads each entry there once, as
+        // HTCondor writes it.
         let same = |path| self.user.as_ref().is_some_and(|(user, _)| user == path);
         if let Some((path, _)) = workflow.filter(|(path, _)| !same(path)) {
             log.push(self.entry(path, LogTo::Workflow, job, at, event.clone()));

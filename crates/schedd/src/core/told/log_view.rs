@@ -1,5 +1,6 @@
-//! What an event means for the users' event logs: which entries are written, in which order. Where they go is in `log_files`, what
-//! longer ones tell in `run_entry` and `submit_entry`; nothing here knows the format.
+//! What an event means for the users' event logs: which entries are written, in which order. Where
+//! they go is in `log_files`, what longer ones tell in `run_entry` and `submit_entry`; nothing here
+//! knows the format.
 
 use std::sync::Arc;
 
@@ -131,7 +132,8 @@ impl Core {
         }
     }
 
-    /// What is told of a job beside the entries of an event: at the end of a run, with how that ended.
+    /// What is told of a job beside the entries of an event: at the end of a run, with how that
+    /// ended.
     fn told_with(&self, job: JobRef<'_>, ad: ClassAd, what: &JobEvent, now: Now) -> ClassAd {
         if let JobEvent::RunOver { end, usage, .. } = what
             && ad.get(attr::JOB_AD_INFORMATION_ATTRS).is_some()
@@ -181,7 +183,8 @@ impl Core {
         }
     }
 
-    /// 001, with what is told of the slot: of a job that runs beside the schedd nothing but the schedd's address.
+    /// 001, with what is told of the slot: of a job that runs beside the schedd nothing but the
+    /// schedd's address.
     fn executing(&self, job: JobRef<'_>, ad: &ClassAd, now: Now) -> Option<UserLogEvent> {
         let record = job.record();
         let claim = record.state.running().and_then(|run| self.claims.get(&run.claim))?;
@@ -211,7 +214,8 @@ impl Core {
     }
 }
 
-/// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside the schedd.
+/// The entry for a run that has become larger. HTCondor 25.14 writes none for jobs that run beside
+/// the schedd.
 fn grown(job: JobRef<'_>, ad: &ClassAd, peak_rss_kib: u64) -> Option<UserLogEvent> {
     let told = is_larger(job, peak_rss_kib) && !Universe::of(ad).is_beside();
     told.then(|| UserLogEvent::ImageSize {
@@ -252,7 +256,8 @@ fn aborted(reason: &str) -> UserLogEvent {
     UserLogEvent::Aborted { reason: Some(reason.to_owned()) }
 }
 
-/// What HTCondor tells of a slot at event 001, sorted; what the job asked for beside it comes with it.
+/// What HTCondor tells of a slot at event 001, sorted; what the job asked for beside it comes with
+/// it.
 fn properties(
     scratch_dir: &str,
     resources: &Resources,
@@ -337,8 +342,8 @@ impl Core {
     }
 }
 
-/// The entries for the end of a run, in HTCondor's order: 004 before 012 and 009 where somebody stopped the run; 012 alone
-/// where the job's own policy or a failed start holds it.
+/// The entries for the end of a run, in HTCondor's order: 004 before 012 and 009 where somebody
+/// stopped the run; 012 alone where the job's own policy or a failed start holds it.
 fn run_over(state: &JobState, run: &EndedRun, next: &AfterRun) -> Vec<UserLogEvent> {
     let eviction = Eviction::of(state, &run.end, next);
     let evicted = eviction.as_ref().map(|eviction| run.evicted(eviction));

@@ -1,5 +1,5 @@
-//! What an event means for the mail that a job asked for (`notification`): whether there is a letter, to whom, and what it tells.
-//! Knows nothing of how a letter looks or travels.
+//! What an event means for the mail that a job asked for (`notification`): whether there is a
+//! letter, to whom, and what it tells. Knows nothing of how a letter looks or travels.
 
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub struct MailEntry {
     /// `Cmd` and its arguments as the user wrote them.
     pub command: String,
     pub news: MailNews,
-    /// What `EmailAttributes` names, with the values as ClassAd text; attributes that the job does not have are left out.
+    /// What `EmailAttributes` names, with the values as ClassAd text; attributes that the job does
+    /// not have are left out.
     pub attributes: Vec<(String, String)>,
 }
 
@@ -94,7 +95,8 @@ fn wish(ad: &ClassAd) -> Option<Wish> {
 }
 
 impl Wish {
-    /// HTCondor 25.14: `Error` means a signal, or a hold that neither the user nor the job's own policy wanted.
+    /// HTCondor 25.14: `Error` means a signal, or a hold that neither the user nor the job's own
+    /// policy wanted.
     fn wants(self, news: &MailNews) -> bool {
         match (self, news) {
             (_, MailNews::Started) => self == Self::Start,
@@ -121,7 +123,8 @@ fn wanted_hold(code: HoldCode) -> bool {
     .contains(&code)
 }
 
-/// What a letter would tell of the event. Of a run that ended before its job did nothing: the job goes on, or a hold or removal tells it.
+/// What a letter would tell of the event. Of a run that ended before its job did nothing: the job
+/// goes on, or a hold or removal tells it.
 fn news(job: JobRef<'_>, event: &JobEvent) -> Option<MailNews> {
     match event {
         JobEvent::RunStarted { .. } => Some(MailNews::Started),

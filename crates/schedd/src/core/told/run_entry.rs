@@ -1,5 +1,5 @@
-//! What the entries about a run that is over tell: how it ended, and what it asked for, got and used. Knows nothing of which entries
-//! are written, nor where.
+//! What the entries about a run that is over tell: how it ended, and what it asked for, got and
+//! used. Knows nothing of which entries are written, nor where.
 
 use std::sync::Arc;
 
@@ -106,7 +106,8 @@ impl EndedRun {
     /// 004: the run was ended, and the job was not; or it ended and is to run again.
     pub(crate) fn evicted(&self, eviction: &Eviction) -> UserLogEvent {
         let how = self.ending().map_or(EvictedHow::Stopped, EvictedHow::Requeued);
-        // HTCondor 25.14 writes neither code nor table where the program ended by itself and runs again.
+        // HTCondor 25.14 writes neither code nor table where the program ended by itself and runs
+        // again.
         let stopped = matches!(how, EvictedHow::Stopped);
         UserLogEvent::Evicted(Box::new(Evicted {
             code: stopped.then_some((i32::from(eviction.code), eviction.subcode)),
@@ -201,7 +202,8 @@ impl EndedRun {
     }
 }
 
-/// Processors used on average; nothing for a run too short to tell, as HTCondor leaves it empty then.
+/// Processors used on average; nothing for a run too short to tell, as HTCondor leaves it empty
+/// then.
 fn cpus_used(cpu_us: u64, wall_ms: u64) -> Option<Amount> {
     let hundredths = (cpu_us / 10).checked_div(wall_ms).filter(|_| wall_ms >= 1000)?;
     Some(Amount::from(f64::from(u32::try_from(hundredths).ok()?) / 100.0))

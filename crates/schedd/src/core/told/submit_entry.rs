@@ -24,8 +24,9 @@ pub(crate) fn submit_entry(ad: &ClassAd, host: &str, now: Now) -> UserLogEvent {
     UserLogEvent::Submitted { host: host.to_owned(), log_notes, user_notes, warnings: None }
 }
 
-/// What stands below the first line of a submit entry: a line of DAGMan's or submit's, and one of the user's. A batch name alone gives
-/// way to the user's note; attributes that were asked for do not, because readers of 25.14 take them from the first line only.
+/// What stands below the first line of a submit entry: a line of DAGMan's or submit's, and one of
+/// the user's. A batch name alone gives way to the user's note; attributes that were asked for do
+/// not, because readers of 25.14 take them from the first line only.
 fn submit_notes(
     facts: &[(String, String)],
     notes: Option<&String>,

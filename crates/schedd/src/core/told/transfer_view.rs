@@ -1,5 +1,6 @@
-//! What the log tells of files that travel (event 040). A machine begins with the input when it is told to start the run, and
-//! says that the run has started when the input is there; the output is here when the end is told.
+//! What the log tells of files that travel (event 040). A machine begins with the input when it is
+//! told to start the run, and says that the run has started when the input is there; the output is
+//! here when the end is told.
 
 use classad::ClassAd;
 use model::userlog::{TransferStep, UserLogEvent};
@@ -10,8 +11,9 @@ use crate::core::state::core::Core;
 use crate::core::state::eviction::is_checkpoint;
 
 impl Core {
-    /// Entries before those of the event itself: HTCondor 25.14 tells of the input before 001, of the output before 005 and
-    /// 021; where files of a run that was stopped travel, before 004. (`began`: whether the run had begun before this.)
+    /// Entries before those of the event itself: HTCondor 25.14 tells of the input before 001, of
+    /// the output before 005 and 021; where files of a run that was stopped travel, before 004.
+    /// (`began`: whether the run had begun before this.)
     pub(crate) fn transfers(
         &self,
         ad: &ClassAd,

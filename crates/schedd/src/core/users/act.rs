@@ -77,7 +77,8 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
-    /// What is done to all jobs of a cluster is done to those that are still to come: removed for good, or stopped for now.
+    /// What is done to all jobs of a cluster is done to those that are still to come: removed for
+    /// good, or stopped for now.
     fn factory(&mut self, selector: Option<&Selector>, id: ClusterId) {
         let Some(cluster) = self.core.clusters.get(&id).filter(|c| c.is_factory()) else { return };
         if !(self.by.superuser || *cluster.owner() == self.by.user) {
@@ -274,7 +275,8 @@ impl Act<'_> {
             JobState::Held(_) => {
                 Ok(vec![Fact::Job { job: id, event: JobEvent::Released { reason, at } }])
             }
-            // It shows as held already, and is released before its run has ended: then it is only stopped.
+            // It shows as held already, and is released before its run has ended: then it is only
+            // stopped.
             JobState::Stopping { cause: StopCause::Hold(_), .. } => {
                 let cause = StopCause::Vacate { code: VacateCode::UserRequest, subcode: 0, reason };
                 Ok(vec![self.stop(id, cause)])

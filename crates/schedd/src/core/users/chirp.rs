@@ -1,5 +1,6 @@
-//! What a running job may do for itself (`condor_chirp`). Decides who may speak for a job: the job's owner, as the run that the job has now, if
-//! the job said that it wants to. What a set attribute moves is `edit`'s matter.
+//! What a running job may do for itself (`condor_chirp`). Decides who may speak for a job: the
+//! job's owner, as the run that the job has now, if the job said that it wants to. What a set
+//! attribute moves is `edit`'s matter.
 
 use std::sync::Arc;
 
@@ -12,13 +13,15 @@ use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Actor, Fact};
 
-/// How the names of attributes begin that may be set late (HTCondor 25.14: `CHIRP_DELAYED_UPDATE_PREFIX`).
+/// How the names of attributes begin that may be set late (HTCondor 25.14:
+/// `CHIRP_DELAYED_UPDATE_PREFIX`).
 const DELAYED_PREFIX: &str = "Chirp";
 
 /// How many of these a job may have (HTCondor 25.14: `CHIRP_DELAYED_UPDATE_MAX_ATTRS`).
 const DELAYED_MAX: usize = 100;
 
-/// How many attributes may differ from what was submitted before a job may add no more: its row is written again with each change.
+/// How many attributes may differ from what was submitted before a job may add no more: its row is
+/// written again with each change.
 const CHANGED_MAX: usize = 1000;
 
 /// How long a value may be, as text: for the same reason.

@@ -1,5 +1,6 @@
-//! What users change in jobs that are in the queue: attributes (`condor_qedit`) and priorities (`condor_prio`). Decides what may
-//! be set; what an edit moves in the classes of jobs is `index`'s matter.
+//! What users change in jobs that are in the queue: attributes (`condor_qedit`) and priorities
+//! (`condor_prio`). Decides what may be set; what an edit moves in the classes of jobs is `index`'s
+//! matter.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::core::ads;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::words::{Actor, Fact, FactoryStep};
 
-/// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an edit of it would not be seen.
+/// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an
+/// edit of it would not be seen.
 pub(crate) const KEPT_HERE: &[&str] = &[
     attr::MY_TYPE,
     attr::TARGET_TYPE,
@@ -156,8 +158,8 @@ impl Core {
         }
     }
 
-    /// The factories that are named whole: what is set counts for their jobs that are still to come too (HTCondor 25.14). A
-    /// constraint asks jobs, and those that are to come cannot be asked.
+    /// The factories that are named whole: what is set counts for their jobs that are still to come
+    /// too (HTCondor 25.14). A constraint asks jobs, and those that are to come cannot be asked.
     fn factories_of<'a>(
         &'a self,
         by: &'a Actor,
@@ -177,7 +179,8 @@ impl Core {
         factories.filter(move |(id, cluster)| named(**id, cluster)).map(|(id, _)| *id)
     }
 
-    /// The selected jobs, each once. A constraint means those of one's own; a job that is named must be one's own.
+    /// The selected jobs, each once. A constraint means those of one's own; a job that is named
+    /// must be one's own.
     fn editable(&self, now: Now, by: &Actor, select: &Select) -> Result<Vec<JobId>, Edited> {
         let mine = |job: &JobRef<'_>| by.superuser || *job.cluster.owner() == by.user;
         let all = || self.clusters.values().flat_map(Cluster::procs);

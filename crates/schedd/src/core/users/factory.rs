@@ -1,6 +1,6 @@
-//! Factories: submissions that put only so many of their jobs into the queue at a time (`max_materialize`, `max_idle`). The
-//! rest is a range of numbers that nobody is told of; it becomes jobs as others leave. What HTCondor calls late
-//! materialisation.
+//! Factories: submissions that put only so many of their jobs into the queue at a time
+//! (`max_materialize`, `max_idle`). The rest is a range of numbers that nobody is told of; it
+//! becomes jobs as others leave. What HTCondor calls late materialisation.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use crate::core::state::ranges::Ranges;
 use crate::core::users::submit::held_from_the_start;
 use crate::core::words::{Change, Fact, FactoryStep};
 
-/// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held jobs wait too).
+/// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held
+/// jobs wait too).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     in_queue: u64,

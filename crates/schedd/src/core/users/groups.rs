@@ -1,5 +1,6 @@
-//! Jobs that a question cannot tell apart are told once, with how many they are: what keeps `q` of a million jobs short. A
-//! group is the ad of its first job with [`attr::GROUP_LAST_PROC`] and [`attr::GROUP_COUNT`].
+//! Jobs that a question cannot tell apart are told once, with how many they are: what keeps `q` of
+//! a million jobs short. A group is the ad of its first job with [`attr::GROUP_LAST_PROC`] and
+//! [`attr::GROUP_COUNT`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use crate::core::users::query::PAGE_JOBS;
 use crate::core::users::query::may_name;
 use crate::core::users::query::project;
 
-/// What decides which group of its cluster a job is in. Everything else that a job's ad says differs from job to job, and
-/// nobody asks for it in groups.
+/// What decides which group of its cluster a job is in. Everything else that a job's ad says
+/// differs from job to job, and nobody asks for it in groups.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Likeness {
     status: i64,
@@ -35,7 +36,8 @@ struct Members {
     count: u64,
 }
 
-/// Whether the question can be answered in groups: it names whole clusters, and what it wants to know of each job.
+/// Whether the question can be answered in groups: it names whole clusters, and what it wants to
+/// know of each job.
 pub(crate) fn is_groupable(query: &Query) -> bool {
     let whole = match &query.select {
         Select::All => true,
@@ -47,7 +49,8 @@ pub(crate) fn is_groupable(query: &Query) -> bool {
 }
 
 impl Core {
-    /// As [`Core::query_page`], in groups. A page ends with a cluster, but for one whose jobs differ in what is asked.
+    /// As [`Core::query_page`], in groups. A page ends with a cluster, but for one whose jobs
+    /// differ in what is asked.
     pub(crate) fn group_page(
         &self,
         now: Now,
@@ -161,7 +164,8 @@ fn names_whole(select: &Select, cluster: &Cluster) -> bool {
     }
 }
 
-/// Whether the cluster's jobs were submitted with different values of what is asked, or have got them since.
+/// Whether the cluster's jobs were submitted with different values of what is asked, or have got
+/// them since.
 fn differs(cluster: &Cluster, asked: &[AttrName]) -> bool {
     let mut edits = cluster.jobs.values().filter_map(|record| record.edits.as_deref());
     if edits.any(|edits| asked.iter().any(|name| edits.get_own(name.as_str()).is_some())) {

@@ -12,14 +12,16 @@ use crate::core::ads;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::users::groups::is_groupable;
 
-/// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing else.
+/// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing
+/// else.
 pub(crate) const PAGE_JOBS: usize = 2000;
 
 /// How many steps of evaluation one page may take, but for the last job's: five milliseconds.
 const PAGE_STEPS: u64 = 200_000;
 
 impl Core {
-    /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length see [`Self::query_page`].
+    /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length
+    /// see [`Self::query_page`].
     pub fn query(&self, now: Now, query: &Query) -> Vec<ClassAd> {
         let (mut found, mut next) = self.page(now, query, None, usize::MAX);
         while let Some(after) = next {
@@ -31,7 +33,8 @@ impl Core {
         found
     }
 
-    /// A part of what the query asks for: of the jobs after `after`, and from which to go on if there may be more.
+    /// A part of what the query asks for: of the jobs after `after`, and from which to go on if
+    /// there may be more.
     pub fn query_page(
         &self,
         now: Now,

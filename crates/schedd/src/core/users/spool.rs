@@ -1,5 +1,6 @@
-//! Jobs that are submitted with `-spool`: they have a folder of the schedd's for their files, wait until these are there, and stay until what
-//! they have made was fetched. How the files come and go is the shell's matter; what is copied, and under which names, `model::spooling`'s.
+//! Jobs that are submitted with `-spool`: they have a folder of the schedd's for their files, wait
+//! until these are there, and stay until what they have made was fetched. How the files come and go
+//! is the shell's matter; what is copied, and under which names, `model::spooling`'s.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

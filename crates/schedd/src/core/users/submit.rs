@@ -15,11 +15,12 @@ use crate::core::state::rows::{ClusterBody, ClusterRecord};
 use crate::core::users::factory;
 use crate::core::words::{Actor, Fact};
 
-/// Jobs of one submission. Beyond it a factory's numbers and counters would still work; nobody could wait for its end.
+/// Jobs of one submission. Beyond it a factory's numbers and counters would still work; nobody
+/// could wait for its end.
 const MAX_PROCS: u32 = 10_000_000;
 
-/// Numbers that are given and not used yet. A client uses its number within seconds; one that never does costs a few bytes
-/// until it is pushed out.
+/// Numbers that are given and not used yet. A client uses its number within seconds; one that never
+/// does costs a few bytes until it is pushed out.
 const MAX_RESERVED: usize = 10_000;
 
 impl Core {
@@ -100,7 +101,8 @@ impl Core {
     }
 }
 
-/// What the submission asks for that nobody here would do. Refused, so that it is not silently ignored.
+/// What the submission asks for that nobody here would do. Refused, so that it is not silently
+/// ignored.
 fn not_built(spec: &ClusterSpec) -> Option<String> {
     let mut ads: Vec<&ClassAd> = vec![&spec.ad];
     match &spec.procs {
@@ -121,7 +123,8 @@ fn not_built(spec: &ClusterSpec) -> Option<String> {
     })
 }
 
-/// `hold = true` in the submit file, or `-spool`: the ad says that the job is held, the cluster's or its own.
+/// `hold = true` in the submit file, or `-spool`: the ad says that the job is held, the cluster's
+/// or its own.
 pub(crate) fn held_from_the_start(
     now: Now,
     cluster: ClusterId,

@@ -1,5 +1,5 @@
-//! A user's log as a file: opened without waiting, only if it is a plain one, appended to, and begun anew when it is long. Knows
-//! nothing of the outbox and of who waits.
+//! A user's log as a file: opened without waiting, only if it is a plain one, appended to, and
+//! begun anew when it is long. Knows nothing of the outbox and of who waits.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -21,7 +21,8 @@ pub(crate) struct Rotation {
     pub(crate) path: Arc<str>,
     /// How long it may get, bytes; without end if unset.
     pub(crate) most_bytes: Option<u64>,
-    /// How many old ones are kept: one as `NAME.old`, more as `NAME.1` (the last) and so on (HTCondor 25.14).
+    /// How many old ones are kept: one as `NAME.old`, more as `NAME.1` (the last) and so on
+    /// (HTCondor 25.14).
     pub(crate) kept: u32,
 }
 
@@ -62,8 +63,9 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
-/// Opens a log for appending, and makes it if it is not there. A FIFO whose reader is gone, a device or a socket would keep the
-/// writer waiting, or take what is not for it: they are refused, whoever is at their other end.
+/// Opens a log for appending, and makes it if it is not there. A FIFO whose reader is gone, a
+/// device or a socket would keep the writer waiting, or take what is not for it: they are refused,
+/// whoever is at their other end.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let opened = OpenOptions::new().append(true).create(true).custom_flags(flags.bits()).open(path);
@@ -82,7 +84,8 @@ fn not_plain() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "a log must be a plain file")
 }
 
-/// Whether it may work later what did not now: the disk or the user's share of it is full, or it does not answer.
+/// Whether it may work later what did not now: the disk or the user's share of it is full, or it
+/// does not answer.
 pub(super) fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{
         Interrupted, OutOfMemory, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
@@ -123,7 +126,8 @@ pub(super) fn append(
     Ok(Some(file))
 }
 
-/// Appends what of a text is not there yet: after a restart, and after a write that failed in its middle.
+/// Appends what of a text is not there yet: after a restart, and after a write that failed in its
+/// middle.
 pub(super) fn complete(
     path: &Arc<str>,
     text: &str,
@@ -143,10 +147,10 @@ pub(super) fn complete(
     append(path, &text[there..], rotation, open)
 }
 
-/// How many bytes of `text`'s beginning, in whole events, are the end of the file. The schedd is the only writer of its jobs'
-/// events, and it had written a beginning of the pending text when it was killed. A torn last event counts as written as far
-/// as it goes, so that the rest completes it.
-/// Of a log that has just begun anew, what stands in the one before counts too.
+/// How many bytes of `text`'s beginning, in whole events, are the end of the file. The schedd is
+/// the only writer of its jobs' events, and it had written a beginning of the pending text when it
+/// was killed. A torn last event counts as written as far as it goes, so that the rest completes
+/// it. Of a log that has just begun anew, what stands in the one before counts too.
 fn present(path: &Path, old: Option<&Path>, text: &str) -> io::Result<usize> {
     let mut tail = end_of(path, text.len())?;
     if let Some(old) = old.filter(|_| tail.len() < text.len()) {

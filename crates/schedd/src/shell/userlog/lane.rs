@@ -1,6 +1,6 @@
-//! The logs of one file system, written by one thread: a server that does not answer delays the logs that are on it, and no
-//! others. What does not fit into memory waits in the outbox, and is read again from there; what a full disk refuses is tried
-//! again. Knows nothing of jobs.
+//! The logs of one file system, written by one thread: a server that does not answer delays the
+//! logs that are on it, and no others. What does not fit into memory waits in the outbox, and is
+//! read again from there; what a full disk refuses is tried again. Knows nothing of jobs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -21,12 +21,12 @@ use crate::shell::userlog::{LogText, Outbox, Tally};
 /// How much is written at once, bytes: texts that came meanwhile are written, and synced, together.
 const ROUND_BYTES: usize = 1 << 20;
 
-/// How much of what the last life left is compared with the ends of the logs, bytes: more than it can have written without that the
-/// outbox forgot it.
+/// How much of what the last life left is compared with the ends of the logs, bytes: more than it
+/// can have written without that the outbox forgot it.
 const UNSURE_BYTES: usize = 16 << 20;
 
-/// How long what is written may stay unsynced, milliseconds. Syncing is dear and its delay costs nothing: the outbox has the
-/// texts until then.
+/// How long what is written may stay unsynced, milliseconds. Syncing is dear and its delay costs
+/// nothing: the outbox has the texts until then.
 const SYNC_EVERY_MS: u64 = 200;
 
 /// Files that wait to be synced together: far below the limit of descriptors.
@@ -70,8 +70,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lane {
-    /// Starts its thread. `pending` are the numbers that the outbox had at a restart: some of them may stand in the logs already.
-    /// What it is given last of `alive` is dropped when the thread has written everything after [`Self::close`].
+    /// Starts its thread. `pending` are the numbers that the outbox had at a restart: some of them
+    /// may stand in the logs already. What it is given last of `alive` is dropped when the thread
+    /// has written everything after [`Self::close`].
     pub(super) fn start(
         tools: Tools,
         pending: Option<(u64, u64)>,
@@ -97,7 +98,8 @@ impl Lane {
         Self { waiting, most_bytes }
     }
 
-    /// Hands over a text. Never waits: what does not fit stays in the outbox until the thread has caught up.
+    /// Hands over a text. Never waits: what does not fit stays in the outbox until the thread has
+    /// caught up.
     pub(super) fn add(&self, text: LogText) {
         let mut waiting = lock(&self.waiting.0);
         waiting.idle = false;
@@ -221,7 +223,8 @@ impl Writer {
 
     /// A part of what is in the outbox only; whether the schedd still goes on.
     fn read_spilled(&mut self, after: u64, upto: u64) -> bool {
-        // What may be written twice after a crash stays bounded: the outbox forgets before more is taken from it.
+        // What may be written twice after a crash stays bounded: the outbox forgets before more is
+        // taken from it.
         self.sync();
         self.tools.tally.wait_until_forgotten();
         let unsure = std::mem::take(&mut self.unsure);
@@ -282,7 +285,8 @@ impl Writer {
     fn written(&mut self, log: Arc<str>, file: Option<File>, ids: &[u64], bytes: usize) {
         let new = Unsynced { file: None, ids: Vec::new(), bytes: 0 };
         let unsynced = self.unsynced.entry(log).or_insert(new);
-        // A log that began anew is synced through its last file; the one before is an old one by now.
+        // A log that began anew is synced through its last file; the one before is an old one by
+        // now.
         if let (Some(old), true) = (unsynced.file.take(), self.tools.rotation.is_some()) {
             let _ = old.sync_data();
         }

@@ -1,4 +1,5 @@
-//! Which file system a path is on, by the mount table alone: asking the file system itself waits for a server that does not answer.
+//! Which file system a path is on, by the mount table alone: asking the file system itself waits
+//! for a server that does not answer.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Tables: runs whose files travel, or that wait for their time, through every phase, stopped and restarted in each.
+//! Tables: runs whose files travel, or that wait for their time, through every phase, stopped and
+//! restarted in each.
 
 use model::{RunEnd, StartFailure, StartStage};
 

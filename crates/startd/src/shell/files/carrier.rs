@@ -1,8 +1,9 @@
-//! Brings the files of runs and brings them back, some runs at a time, away from the engine. It holds nothing but the work in hand: when
-//! what is carried is the core's matter, which files go is `transfer`'s.
+//! Brings the files of runs and brings them back, some runs at a time, away from the engine. It
+//! holds nothing but the work in hand: when what is carried is the core's matter, which files go is
+//! `transfer`'s.
 //!
-//! What is to come back is found out when a run's files are brought, and lies in a file per run until the run is forgotten: it is too
-//! long for the journal, and the job must not reach it.
+//! What is to come back is found out when a run's files are brought, and lies in a file per run
+//! until the run is forgotten: it is too long for the journal, and the job must not reach it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -115,7 +116,8 @@ impl Carrier {
         self.plans.join(key.to_string())
     }
 
-    /// Does the work when its turn has come, and reports it; `otherwise` if it panics, so that its slot is free again.
+    /// Does the work when its turn has come, and reports it; `otherwise` if it panics, so that its
+    /// slot is free again.
     fn carry(&self, otherwise: FromCarrier, work: impl FnOnce() -> FromCarrier + Send + 'static) {
         let (engine, turns) = (self.engine.clone(), Arc::clone(&self.turns));
         tokio::spawn(async move {

@@ -1,5 +1,6 @@
-//! Copying files so that each is at its destination whole or not at all: it is written beside, its length and its hash are compared
-//! with what was read, and only then does it take its name. Which files are copied, and where to, is not decided here.
+//! Copying files so that each is at its destination whole or not at all: it is written beside, its
+//! length and its hash are compared with what was read, and only then does it take its name. Which
+//! files are copied, and where to, is not decided here.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -24,7 +25,8 @@ pub(crate) struct TransferError {
     pub(crate) path: PathBuf,
     /// The kernel's error number.
     pub(crate) errno: i32,
-    /// Whether nothing failed but that this file is beyond what the job allows (`MaxTransferInputMB`, `MaxTransferOutputMB`).
+    /// Whether nothing failed but that this file is beyond what the job allows
+    /// (`MaxTransferInputMB`, `MaxTransferOutputMB`).
     pub(crate) over_limit: bool,
     /// What a plug-in said of it, if one was to move it: then the path is a URL.
     pub(crate) said: Option<String>,
@@ -45,8 +47,8 @@ pub(crate) enum Outlives {
     PowerCut,
 }
 
-/// Copies what one item of a list names, from below one folder into another: `dir` is the folder, `dir/` what is in it. Says how many
-/// bytes that were.
+/// Copies what one item of a list names, from below one folder into another: `dir` is the folder,
+/// `dir/` what is in it. Says how many bytes that were.
 ///
 /// # Errors
 ///
@@ -90,7 +92,8 @@ pub(crate) fn copy_folder(source: &Path, target: &Path) -> Result<u64, TransferE
     Ok(bytes)
 }
 
-/// Links to files are followed, links to folders are copied as links: a folder may lie in itself that way.
+/// Links to files are followed, links to folders are copied as links: a folder may lie in itself
+/// that way.
 fn copy_contents(source: &Path, target: &Path) -> Result<u64, TransferError> {
     let mut bytes = 0;
     for entry in fs::read_dir(source).map_err(|error| failed(source, &error))? {
@@ -122,8 +125,8 @@ pub(crate) fn copy_link(from: &Path, to: &Path) -> Result<(), TransferError> {
     }
 }
 
-/// Copies a file so that the target is the old one or the whole new one at any moment. What is no plain file (`/dev/...`, a
-/// pipe) is written to as it stands. Says how many bytes there were.
+/// Copies a file so that the target is the old one or the whole new one at any moment. What is no
+/// plain file (`/dev/...`, a pipe) is written to as it stands. Says how many bytes there were.
 ///
 /// # Errors
 ///
@@ -164,7 +167,8 @@ pub(crate) fn copy_summed(
     })
 }
 
-/// Where a file is written before it has its name. A long name is replaced by its sum: there is no room for more of it.
+/// Where a file is written before it has its name. A long name is replaced by its sum: there is no
+/// room for more of it.
 fn beside(target: &Path) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     if name.len() + PARTIAL.len() > NAME_MAX_BYTES {

@@ -1,5 +1,6 @@
-//! Whether a job need not run because what it makes is there, and newer than all that it is made from (`skip_if_dataflow`). It looks at
-//! files of the submitting side; what follows is not its matter.
+//! Whether a job need not run because what it makes is there, and newer than all that it is made
+//! from (`skip_if_dataflow`). It looks at files of the submitting side; what follows is not its
+//! matter.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,10 @@ use model::{attr, file_items, url_scheme};
 
 use crate::shell::run::sandbox::{NULL, text};
 
-/// Whether a job that wants to be skipped can be, by HTCondor 25.14's rules: inputs and outputs are listed and are files, and not links; nothing is renamed or
-/// stored elsewhere; and the oldest output is newer than the newest of inputs, executable and standard input. What has a URL does not
-/// count.
+/// Whether a job that wants to be skipped can be, by HTCondor 25.14's rules: inputs and outputs are
+/// listed and are files, and not links; nothing is renamed or stored elsewhere; and the oldest
+/// output is newer than the newest of inputs, executable and standard input. What has a URL does
+/// not count.
 pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
     let elsewhere = [attr::TRANSFER_OUTPUT_REMAPS, attr::OUTPUT_DESTINATION];
     if elsewhere.iter().any(|name| text(job, name).is_some()) {

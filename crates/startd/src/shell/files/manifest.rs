@@ -1,8 +1,10 @@
-//! The folder that tells what a job found and left (`manifest = true`): `in`, the names at the top of its folder before its program
-//! began; `out`, those when it had ended; `environment`, the variables that it was started with. It lies in the folder in which the
-//! job runs: where that is its scratch folder, `transfer` brings it back.
+//! The folder that tells what a job found and left (`manifest = true`): `in`, the names at the top
+//! of its folder before its program began; `out`, those when it had ended; `environment`, the
+//! variables that it was started with. It lies in the folder in which the job runs: where that is
+//! its scratch folder, `transfer` brings it back.
 //!
-//! A manifest that cannot be written is told in the startd's own log, and is no failure of the run (as in HTCondor 25.14).
+//! A manifest that cannot be written is told in the startd's own log, and is no failure of the run
+//! (as in HTCondor 25.14).
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -40,7 +42,8 @@ impl Manifest {
             return None;
         }
         let number = |name| job.literal(name).and_then(Value::as_i64).unwrap_or(0);
-        // What leads out of the folder can have come in by an edit only: such a name is refused at submission.
+        // What leads out of the folder can have come in by an edit only: such a name is refused at
+        // submission.
         let name = named.filter(|name| stays_inside(name)).map(str::to_owned);
         let name = name.unwrap_or_else(|| {
             format!("{}_{}_manifest", number(attr::CLUSTER_ID), number(attr::PROC_ID))

@@ -1,9 +1,11 @@
-//! Programs that fetch and store files by URL: HTCondor's file-transfer plug-ins, called as HTCondor 25.14 calls them. Which files travel
-//! is `transfer`'s matter; how a protocol works is the programs'.
+//! Programs that fetch and store files by URL: HTCondor's file-transfer plug-ins, called as
+//! HTCondor 25.14 calls them. Which files travel is `transfer`'s matter; how a protocol works is
+//! the programs'.
 //!
-//! A plug-in that is called with `-classad` says which protocols it speaks (`SupportedMethods`). With `-infile IN -outfile OUT`, and
-//! `-upload` in the other direction, it moves the files that the ads in IN name (`Url`, `LocalFileName`), and writes what came of each
-//! into OUT (`TransferSuccess`, `TransferError`, `TransferUrl`).
+//! A plug-in that is called with `-classad` says which protocols it speaks (`SupportedMethods`).
+//! With `-infile IN -outfile OUT`, and `-upload` in the other direction, it moves the files that
+//! the ads in IN name (`Url`, `LocalFileName`), and writes what came of each into OUT
+//! (`TransferSuccess`, `TransferError`, `TransferUrl`).
 
 use model::attr;
 use std::collections::BTreeMap;
@@ -27,7 +29,8 @@ use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
 /// How long a plug-in may take to say what it can do (HTCondor 25.14: 20 s).
 const ASKING_TIME: Duration = Duration::from_secs(20);
 
-/// How long it may take to move files (HTCondor 25.14: `MAX_FILE_TRANSFER_PLUGIN_LIFETIME`, 72000 s).
+/// How long it may take to move files (HTCondor 25.14: `MAX_FILE_TRANSFER_PLUGIN_LIFETIME`, 72000
+/// s).
 const MOVING_TIME: Duration = Duration::from_secs(72_000);
 
 /// The subcode of a hold for a plug-in that took too long (HTCondor 25.14: `ETIME`).
@@ -60,8 +63,9 @@ pub(crate) struct Plugins {
 }
 
 impl Plugins {
-    /// Asks each program (with its first arguments) what it can do. Of several that speak one protocol the first is used; one that
-    /// cannot be asked is not used. It blocks, on a thread of the runtime's that may.
+    /// Asks each program (with its first arguments) what it can do. Of several that speak one
+    /// protocol the first is used; one that cannot be asked is not used. It blocks, on a thread of
+    /// the runtime's that may.
     pub(crate) fn find(programs: &[Vec<PathBuf>]) -> Self {
         let mut by_method = BTreeMap::new();
         for program in programs {
@@ -79,13 +83,15 @@ impl Plugins {
         Self { by_method }
     }
 
-    /// The protocols, as the machine's ad lists them (`HasFileTransferPluginMethods`); `None` if there is none.
+    /// The protocols, as the machine's ad lists them (`HasFileTransferPluginMethods`); `None` if
+    /// there is none.
     pub(crate) fn methods(&self) -> Option<String> {
         let methods: Vec<&str> = self.by_method.keys().map(String::as_str).collect();
         (!methods.is_empty()).then(|| methods.join(","))
     }
 
-    /// Moves files for a run with this scratch folder, and says how many bytes they have. It blocks, as [`Plugins::find`].
+    /// Moves files for a run with this scratch folder, and says how many bytes they have. It
+    /// blocks, as [`Plugins::find`].
     ///
     /// # Errors
     ///
@@ -215,8 +221,8 @@ fn judge(
     Err(refused(&url, said, status.code().unwrap_or(0) << 8))
 }
 
-/// Calls a program: its end, `None` if it had to be killed; and the beginning of what it said. It blocks, on a thread of the runtime's
-/// that may.
+/// Calls a program: its end, `None` if it had to be killed; and the beginning of what it said. It
+/// blocks, on a thread of the runtime's that may.
 fn call(
     program: &[PathBuf],
     words: &[OsString],
@@ -256,7 +262,8 @@ mod tests {
 
     use super::*;
 
-    /// A plug-in for `toy://`: fetches a file with the URL's path as its content, fails for `bad`, and notes what it stores.
+    /// A plug-in for `toy://`: fetches a file with the URL's path as its content, fails for `bad`,
+    /// and notes what it stores.
     const TOY: &str = r#"#!/bin/sh
 if test "$1" = -classad; then
     printf 'MultipleFileSupport = true\nPluginType = "FileTransfer"\nSupportedMethods = "toy, TOYS"\n'

@@ -1,9 +1,10 @@
-//! What an evicted job keeps (`when_to_transfer_output = ON_EXIT_OR_EVICT`): its files, in a folder of the schedd that is the job's
-//! own, from one run to the next. Who keeps what, and when, is `transfer`'s matter; the schedd removes the folder when the job
-//! leaves the queue.
+//! What an evicted job keeps (`when_to_transfer_output = ON_EXIT_OR_EVICT`): its files, in a folder
+//! of the schedd that is the job's own, from one run to the next. Who keeps what, and when, is
+//! `transfer`'s matter; the schedd removes the folder when the job leaves the queue.
 //!
-//! Each eviction has a folder, named by the attempt that was evicted; it gets that name when all in it is on the disk and stands in
-//! its list with length and hash. So a torn one is never taken for a whole one, and one that comes late never hides a newer one.
+//! Each eviction has a folder, named by the attempt that was evicted; it gets that name when all in
+//! it is on the disk and stands in its list with length and hash. So a torn one is never taken for
+//! a whole one, and one that comes late never hides a newer one.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
@@ -47,8 +48,8 @@ struct Kept {
 }
 
 impl Spool {
-    /// Keeps these files and folders of a scratch folder, whole or not at all; what earlier runs kept goes. Those that are not there
-    /// are left out: the run had not come so far.
+    /// Keeps these files and folders of a scratch folder, whole or not at all; what earlier runs
+    /// kept goes. Those that are not there are left out: the run had not come so far.
     ///
     /// # Errors
     ///
@@ -104,7 +105,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Puts what the last evicted run has kept into the scratch folder of this one. Nothing is there for a first run.
+    /// Puts what the last evicted run has kept into the scratch folder of this one. Nothing is
+    /// there for a first run.
     ///
     /// # Errors
     ///
@@ -127,7 +129,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Forgets what this run and those before it have kept: the job has come to an end by itself, and would begin anew.
+    /// Forgets what this run and those before it have kept: the job has come to an end by itself,
+    /// and would begin anew.
     pub(crate) fn forget(&self) {
         self.remove_up_to(self.attempt);
     }
@@ -152,7 +155,8 @@ impl Spool {
     }
 }
 
-/// Keeps a file, or a folder with all in it. Links to folders stay links, as everywhere that files travel.
+/// Keeps a file, or a folder with all in it. Links to folders stay links, as everywhere that files
+/// travel.
 fn keep_one(
     scratch: &Path,
     name: &Path,

@@ -1,8 +1,10 @@
-//! The account of a run, for its job's owner (`starter_debug`, `starter_log`): lines with the time, in a file in the run's scratch
-//! folder, which is brought to where the job wants it when the run is over, whatever came of it.
+//! The account of a run, for its job's owner (`starter_debug`, `starter_log`): lines with the time,
+//! in a file in the run's scratch folder, which is brought to where the job wants it when the run
+//! is over, whatever came of it.
 //!
-//! HTCondor 25.14 copies the log of its starter. Here the startd does a starter's work, and tells what it does for this run. What cannot
-//! be written is told in the startd's own log, and is no failure of the run.
+//! HTCondor 25.14 copies the log of its starter. Here the startd does a starter's work, and tells
+//! what it does for this run. What cannot be written is told in the startd's own log, and is no
+//! failure of the run.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

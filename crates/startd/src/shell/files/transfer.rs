@@ -1,8 +1,8 @@
-//! File transfer between a job's initial directory and its scratch folder: which files go. It blocks; who calls it, and when, is
-//! `carrier`'s matter.
+//! File transfer between a job's initial directory and its scratch folder: which files go. It
+//! blocks; who calls it, and when, is `carrier`'s matter.
 //!
-//! Submitter and machine see the same disk here: both directions are copies (`copying`). What an evicted job keeps goes to its
-//! `spool`.
+//! Submitter and machine see the same disk here: both directions are copies (`copying`). What an
+//! evicted job keeps goes to its `spool`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -32,10 +32,12 @@ use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
 use crate::shell::run::sandbox::text;
 use crate::shell::run::tool;
 
-/// The permissions of an executable that was brought (HTCondor 25.14 makes it executable whatever it was).
+/// The permissions of an executable that was brought (HTCondor 25.14 makes it executable whatever
+/// it was).
 const EXECUTABLE_MODE: u32 = 0o755;
 
-/// What is to be brought back at the end of a run. Kept in a file while the run lasts, outside the job's reach.
+/// What is to be brought back at the end of a run. Kept in a file while the run lasts, outside the
+/// job's reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// The initial directory.
@@ -134,7 +136,8 @@ pub(crate) fn stdin(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
     Some(scratch.join(name))
 }
 
-/// Standard output and standard error of a job whose files are brought, while it runs. A file for both is one.
+/// Standard output and standard error of a job whose files are brought, while it runs. A file for
+/// both is one.
 pub(crate) fn outputs(job: &ClassAd, scratch: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
     let kept = |name, own| stream_path(job, name).map(|_| scratch.join(own));
     let stdout = match is_streamed(job, attr::STREAM_OUT) {
@@ -149,7 +152,8 @@ pub(crate) fn outputs(job: &ClassAd, scratch: &Path) -> (Option<PathBuf>, Option
     (stdout, stderr)
 }
 
-/// Whether a stream is read or written at its place all the time (`stream_output = true`), instead of being brought.
+/// Whether a stream is read or written at its place all the time (`stream_output = true`), instead
+/// of being brought.
 fn is_streamed(job: &ClassAd, flag: &str) -> bool {
     job.literal(flag).is_some_and(Value::is_true)
 }
@@ -168,8 +172,8 @@ fn brings_executable(job: &ClassAd) -> bool {
     job.literal(attr::TRANSFER_EXECUTABLE).and_then(Value::as_bool) != Some(false)
 }
 
-/// Brings executable, standard input, the listed files and what an earlier run has kept in `spool` into the scratch folder, and says
-/// what is to come back.
+/// Brings executable, standard input, the listed files and what an earlier run has kept in `spool`
+/// into the scratch folder, and says what is to come back.
 ///
 /// # Errors
 ///
@@ -289,9 +293,10 @@ fn bring_inputs(
     Ok(received_bytes)
 }
 
-/// Whether what a job's last run has said stays, and the next one goes on behind it (HTCondor 25.14:
-/// `erase_output_and_error_on_restart = false`, which means something with `ON_EXIT_OR_EVICT` only). A job that goes on from a
-/// checkpoint of its own does so in any case: nothing that it has said is lost.
+/// Whether what a job's last run has said stays, and the next one goes on behind it (HTCondor
+/// 25.14: `erase_output_and_error_on_restart = false`, which means something with
+/// `ON_EXIT_OR_EVICT` only). A job that goes on from a checkpoint of its own does so in any case:
+/// nothing that it has said is lost.
 pub(crate) fn goes_on_behind(job: &ClassAd) -> bool {
     if goes_on_from_checkpoint(job) {
         return true;
@@ -305,9 +310,10 @@ pub(crate) fn goes_on_from_checkpoint(job: &ClassAd) -> bool {
     job.literal(attr::NUM_CKPTS).and_then(Value::as_i64).is_some_and(|taken| taken > 0)
 }
 
-/// Brings back what came of a run: of one that was stopped only what it said, unless its job wants more. Every file that can be
-/// brought is, whatever happens to others; doing it again does no harm. Says how many bytes came back, and which was the first file
-/// that could not be brought, if any.
+/// Brings back what came of a run: of one that was stopped only what it said, unless its job wants
+/// more. Every file that can be brought is, whatever happens to others; doing it again does no
+/// harm. Says how many bytes came back, and which was the first file that could not be brought, if
+/// any.
 pub(crate) fn bring_back(
     plan: &Plan,
     scratch: &Path,
@@ -377,8 +383,8 @@ pub(crate) fn bring_back(
 }
 
 impl Checkpoint {
-    /// Keeps it for the job's next run, with what the job has said so far, and says how many bytes it has. A file that is not there
-    /// makes it none.
+    /// Keeps it for the job's next run, with what the job has said so far, and says how many bytes
+    /// it has. A file that is not there makes it none.
     fn keep(&self, plan: &Plan, scratch: &Path) -> Result<u64, TransferError> {
         let files = match &self.files {
             Some(names) => names.iter().map(PathBuf::from).collect(),
@@ -465,7 +471,8 @@ fn most_bytes(job: &ClassAd, name: &str) -> Option<u64> {
     Some(u64::try_from(most_mib).ok()?.saturating_mul(MIB))
 }
 
-/// HTCondor 25.14's hold 32. Checked before anything is copied; what cannot be read is found when it is copied.
+/// HTCondor 25.14's hold 32. Checked before anything is copied; what cannot be read is found when
+/// it is copied.
 fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
     let Some(most) = most_bytes(job, attr::MAX_TRANSFER_INPUT_MB) else { return Ok(()) };
     let input = stream(job, attr::IN).filter(|_| !is_streamed(job, attr::STREAM_IN));
@@ -507,7 +514,8 @@ fn check_sizes(
     Ok(())
 }
 
-/// What a file, or a folder with all that is below it, takes. What cannot be read counts nothing here.
+/// What a file, or a folder with all that is below it, takes. What cannot be read counts nothing
+/// here.
 fn bytes_below(path: &Path) -> u64 {
     let Ok(found) = fs::metadata(path) else { return 0 };
     if !found.is_dir() {
@@ -561,7 +569,8 @@ impl Plan {
         Some(format!("{}/{}", below.trim_end_matches('/'), name.display()))
     }
 
-    /// The new name of an output: it is known by its last name, or by its path where paths are kept (HTCondor 25.14).
+    /// The new name of an output: it is known by its last name, or by its path where paths are kept
+    /// (HTCondor 25.14).
     fn remapped(&self, name: &Path) -> Option<&String> {
         let known_by = match self.preserve_relative_paths {
             true => name.to_str(),
@@ -589,7 +598,8 @@ impl Plan {
     }
 }
 
-/// The name in the scratch folder of an input that a plug-in fetches; `None` for one that is on the submitter's disk.
+/// The name in the scratch folder of an input that a plug-in fetches; `None` for one that is on the
+/// submitter's disk.
 fn fetched(item: &str) -> Option<&str> {
     url_scheme(item).filter(|scheme| scheme != "file")?;
     let name = item.trim_end_matches('/').rsplit('/').next();

@@ -1,9 +1,10 @@
-//! The connection to the launcher: kept open, greeted, listed. It carries orders and reports; what they are about is the
-//! engine's matter.
+//! The connection to the launcher: kept open, greeted, listed. It carries orders and reports; what
+//! they are about is the engine's matter.
 //!
-//! Each connection has a channel of orders of its own, which the engine gets together with the list of runs. An order given
-//! before that list was made, for a connection that broke, can therefore never reach the launcher after it: a run that the
-//! list does not have is surely not started by something that was still under way.
+//! Each connection has a channel of orders of its own, which the engine gets together with the list
+//! of runs. An order given before that list was made, for a connection that broke, can therefore
+//! never reach the launcher after it: a run that the list does not have is surely not started by
+//! something that was still under way.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ use crate::core::RunKey;
 use crate::shell::engine::EngineInput;
 use crate::shell::links::translate::wire_key;
 
-/// Orders that wait for a launcher that reads slowly. When it is full the connection is given up, and the list of the next
-/// one says how things stand.
+/// Orders that wait for a launcher that reads slowly. When it is full the connection is given up,
+/// and the list of the next one says how things stand.
 const QUEUE: usize = 16_384;
 
 /// The most orders that are written at once.
@@ -34,7 +35,8 @@ const BURST: usize = 256;
 /// What is read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How long the launcher may take for its greeting and its list. It answers in microseconds unless the machine is stuck.
+/// How long the launcher may take for its greeting and its list. It answers in microseconds unless
+/// the machine is stuck.
 const GREETING_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the launcher is to do.
@@ -266,7 +268,8 @@ impl Link {
                 } else {
                     RequestBody::Continue { run_key }
                 })?;
-                // A keeper does one thing after the other: when it says what the run uses it has done the first.
+                // A keeper does one thing after the other: when it says what the run uses it has
+                // done the first.
                 let id = self.queue(RequestBody::Usage { run_key: wire_key(key) })?;
                 self.pausing.insert(id, (key, pause));
             }

@@ -1,7 +1,8 @@
-//! Tells the negotiator about the machine: when, and over which connection. What is told is the core's matter.
+//! Tells the negotiator about the machine: when, and over which connection. What is told is the
+//! core's matter.
 //!
-//! Only the latest state counts, so it is kept in one place that the connection reads from: a slow negotiator gets fewer
-//! advertisements, never older ones.
+//! Only the latest state counts, so it is kept in one place that the connection reads from: a slow
+//! negotiator gets fewer advertisements, never older ones.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ use tokio::sync::watch;
 /// Between two advertisements, when what is free has changed: a few matches may become one.
 const SOON_MS: u64 = 3;
 
-/// And so much more for each slot: every one is in the advertisement, and its cost must stay a small part of the work.
+/// And so much more for each slot: every one is in the advertisement, and its cost must stay a
+/// small part of the work.
 const SOON_PER_SLOT_MS: u64 = 1;
 
 /// When only something has changed that people look at (which slot is busy).
@@ -90,7 +92,8 @@ impl Advertiser {
     }
 }
 
-/// Keeps a connection to the negotiator, and says what is to be known, until that the machine is withdrawn.
+/// Keeps a connection to the negotiator, and says what is to be known, until that the machine is
+/// withdrawn.
 pub(crate) async fn keep_telling(
     negotiator: PathBuf,
     machine: MachineName,

@@ -1,5 +1,5 @@
-//! The startd's own socket: connections from schedds, and from commands that ask who it is. What a schedd says goes to the
-//! engine; what it is told comes from there.
+//! The startd's own socket: connections from schedds, and from commands that ask who it is. What a
+//! schedd says goes to the engine; what it is told comes from there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +16,9 @@ use crate::core::Input;
 use crate::shell::engine::EngineInput;
 use crate::shell::run::tail;
 
-/// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine. When it is full the
-/// connection is closed, and the greeting of the next one makes good what was not said.
+/// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine.
+/// When it is full the connection is closed, and the greeting of the next one makes good what was
+/// not said.
 const QUEUE: usize = 8192;
 
 /// How many queued messages are written before the buffer is flushed.
@@ -28,7 +29,8 @@ const BURST: usize = 256;
 pub(crate) struct Desk {
     pub(crate) engine: mpsc::Sender<EngineInput>,
     pub(crate) identity: Identity,
-    /// Numbers the connections, so that the end of an old one is not taken for that of its successor.
+    /// Numbers the connections, so that the end of an old one is not taken for that of its
+    /// successor.
     pub(crate) connections: AtomicU64,
     /// The connections of schedds: each ends when what it was given to say is said.
     pub(crate) schedds: TaskTracker,
@@ -43,7 +45,8 @@ pub(crate) struct ScheddLink {
 }
 
 impl ScheddLink {
-    /// Says something; false if the schedd reads too slowly or is gone. Then the connection is closed.
+    /// Says something; false if the schedd reads too slowly or is gone. Then the connection is
+    /// closed.
     pub(crate) fn tell(&mut self, message: FromStartd) -> bool {
         let said = self.queue.as_ref().is_some_and(|queue| queue.try_send(message).is_ok());
         if !said {
@@ -94,7 +97,8 @@ async fn serve_schedd(connection: Connection, schedd: ScheddName, desk: Arc<Desk
     if desk.engine.send(up).await.is_err() {
         return;
     }
-    // Both directions make progress whatever the other waits for: two ends that only wrote would wait for ever.
+    // Both directions make progress whatever the other waits for: two ends that only wrote would
+    // wait for ever.
     let end = tokio::select! {
         end = listen(receiver, &schedd, &desk.engine) => end,
         end = speak(sender, outgoing) => end,

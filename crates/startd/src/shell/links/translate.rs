@@ -26,7 +26,8 @@ pub(crate) fn run_end(end: &wire::End) -> RunEnd {
     }
 }
 
-/// One that a script before or after its program has ended. A script that could not be executed counts as a program that could not.
+/// One that a script before or after its program has ended. A script that could not be executed
+/// counts as a program that could not.
 fn script_failed(failed: &wire::FailedScript, outcome: &wire::Outcome) -> RunEnd {
     let script = match failed.step {
         wire::Step::Before => Script::Pre,

@@ -1,5 +1,6 @@
-//! What is found out about the machine when the startd starts: the attributes that Requirements of jobs look at, as HTCondor
-//! 25.14's startd names them. Only what this program really does is claimed (`HasFileTransfer` and the like).
+//! What is found out about the machine when the startd starts: the attributes that Requirements of
+//! jobs look at, as HTCondor 25.14's startd names them. Only what this program really does is
+//! claimed (`HasFileTransfer` and the like).
 
 use std::fs;
 use std::io;
@@ -16,7 +17,8 @@ use crate::shell::machine::devices::{self, Inventories};
 use crate::shell::machine::measure::free_disk_kib;
 use crate::shell::machine::settings::Settings;
 
-/// Processor features that are advertised, by their name in `/proc/cpuinfo`; the attribute is `has_<name>`.
+/// Processor features that are advertised, by their name in `/proc/cpuinfo`; the attribute is
+/// `has_<name>`.
 const FEATURES: [&str; 8] =
     ["ssse3", "sse4_1", "sse4_2", "avx", "avx2", "avx512f", "avx512dq", "avx512_vnni"];
 
@@ -40,8 +42,8 @@ pub(crate) struct Found {
     pub(crate) ad: ClassAd,
 }
 
-/// The machine as a schedd on it advertises itself: what the Requirements of jobs look at that run beside it. The disk is that of
-/// `folder`.
+/// The machine as a schedd on it advertises itself: what the Requirements of jobs look at that run
+/// beside it. The disk is that of `folder`.
 ///
 /// # Errors
 ///

@@ -1,8 +1,10 @@
-//! Custom machine resources and GPUs: what there is of each, as settings, inventory scripts and `nvidia-smi` tell it.
+//! Custom machine resources and GPUs: what there is of each, as settings, inventory scripts and
+//! `nvidia-smi` tell it.
 //!
-//! Names and properties are those of HTCondor 25.14 (`MACHINE_RESOURCE_<name>`, `MACHINE_RESOURCE_INVENTORY_<name>`,
-//! `condor_gpu_discovery`): `DetectedGPUs` lists the ids, `GPUs_<id>` has the properties of each, and a property that all share is
-//! the machine's own attribute too (`GPUs_Capability`).
+//! Names and properties are those of HTCondor 25.14 (`MACHINE_RESOURCE_<name>`,
+//! `MACHINE_RESOURCE_INVENTORY_<name>`, `condor_gpu_discovery`): `DetectedGPUs` lists the ids,
+//! `GPUs_<id>` has the properties of each, and a property that all share is the machine's own
+//! attribute too (`GPUs_Capability`).
 
 use model::attr;
 use std::collections::BTreeMap;
@@ -20,7 +22,8 @@ use crate::shell::machine::settings::{Inventory, NamedResource};
 /// The name of GPUs.
 pub(crate) const GPUS: &str = "GPUs";
 
-/// How long an inventory may take. A driver that hangs must not keep the machine from doing anything else.
+/// How long an inventory may take. A driver that hangs must not keep the machine from doing
+/// anything else.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// What `nvidia-smi` is asked of each GPU, and the property that the answer is.
@@ -43,8 +46,8 @@ pub(crate) struct Inventories {
     pub(crate) ad: ClassAd,
 }
 
-/// Finds out. An inventory that fails is told in the log, and its resource is not there. GPUs are looked for with `nvidia-smi`
-/// unless a setting is about them.
+/// Finds out. An inventory that fails is told in the log, and its resource is not there. GPUs are
+/// looked for with `nvidia-smi` unless a setting is about them.
 pub(crate) fn find(settings: &[NamedResource]) -> Inventories {
     let mut found = Inventories::default();
     for resource in settings {
@@ -94,8 +97,9 @@ impl Inventories {
         self.customs.push(Custom { tag: tag.to_owned(), devices: all });
     }
 
-    /// What an inventory script prints: `Detected<name>` with a number or a list of ids, for each id an ad of its properties, and
-    /// `Common` with what all share. Anything else becomes an attribute of the machine.
+    /// What an inventory script prints: `Detected<name>` with a number or a list of ids, for each
+    /// id an ad of its properties, and `Common` with what all share. Anything else becomes an
+    /// attribute of the machine.
     fn add_inventory(&mut self, tag: &str, text: &str) {
         let ad = match ClassAd::parse_old(text) {
             Ok(ad) => ad,

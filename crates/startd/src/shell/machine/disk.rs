@@ -1,5 +1,5 @@
-//! How much scratch space runs use: their folders are walked, away from the engine. When that is done, and what follows, is the core's
-//! matter.
+//! How much scratch space runs use: their folders are walked, away from the engine. When that is
+//! done, and what follows, is the core's matter.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -32,8 +32,8 @@ pub(crate) fn measure(engine: mpsc::Sender<EngineInput>, runs: Vec<(RunKey, Path
     });
 }
 
-/// What a folder and all in it take on the disk. What cannot be read, or vanishes meanwhile, counts for nothing; links are not
-/// followed.
+/// What a folder and all in it take on the disk. What cannot be read, or vanishes meanwhile, counts
+/// for nothing; links are not followed.
 pub(crate) fn used(folder: &Path) -> DiskUsed {
     let (mut blocks, mut files) = (0, 0);
     let mut open = vec![folder.to_owned()];

@@ -1,4 +1,5 @@
-//! What is measured of the machine from time to time: load, free disk, how long nobody has touched it.
+//! What is measured of the machine from time to time: load, free disk, how long nobody has touched
+//! it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +20,8 @@ use crate::shell::machine::speed;
 /// How often. It also renews the machine's advertisement, which holds for fifteen times as long.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Measures until the engine has ended: at once, again when the machine's speed is known, and then as time goes by.
+/// Measures until the engine has ended: at once, again when the machine's speed is known, and then
+/// as time goes by.
 pub(crate) async fn keep_measuring(
     execute_dir: PathBuf,
     state_dir: PathBuf,

@@ -13,8 +13,8 @@ pub struct Settings {
     pub memory_mib: Option<u64>,
     /// Memory that is not offered of that found, MiB (`RESERVED_MEMORY`).
     pub reserved_memory_mib: u64,
-    /// Programs that fetch and store files by URL, each with its first arguments; the first that speaks a protocol is used for it
-    /// (`FILETRANSFER_PLUGINS`).
+    /// Programs that fetch and store files by URL, each with its first arguments; the first that
+    /// speaks a protocol is used for it (`FILETRANSFER_PLUGINS`).
     pub plugins: Vec<Vec<PathBuf>>,
     /// Resources that an administrator named (`MACHINE_RESOURCE_<name>`).
     pub resources: Vec<NamedResource>,

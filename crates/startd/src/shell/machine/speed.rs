@@ -1,5 +1,6 @@
-//! How fast this machine is: `KFlops` and `Mips`, measured once a boot and kept in a file. Two small programs of our own, in the
-//! manner of those that HTCondor's startd runs: they compare the machines of a pool, and nothing else.
+//! How fast this machine is: `KFlops` and `Mips`, measured once a boot and kept in a file. Two
+//! small programs of our own, in the manner of those that HTCondor's startd runs: they compare the
+//! machines of a pool, and nothing else.
 
 use std::fs;
 use std::hint::black_box;
@@ -11,13 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::Speed;
 
-/// How long each measurement takes: long enough for a processor to leave its idle frequency, short enough not to be felt.
+/// How long each measurement takes: long enough for a processor to leave its idle frequency, short
+/// enough not to be felt.
 const MEASURE_MS: u64 = 120;
 
 /// The file in the state folder.
 const FILE: &str = "speed.json";
 
-/// The order of the system of equations: its matrix fits into the second-level cache of any machine of today.
+/// The order of the system of equations: its matrix fits into the second-level cache of any machine
+/// of today.
 const EQUATIONS: usize = 100;
 
 /// Dhrystones a second of a VAX 11/780, which is one MIPS by convention.
@@ -29,7 +32,8 @@ struct Kept {
     speed: Speed,
 }
 
-/// What was measured in this boot, or is measured now. Takes a quarter of a second: not for an async task.
+/// What was measured in this boot, or is measured now. Takes a quarter of a second: not for an
+/// async task.
 pub(crate) fn of_this_boot(folder: &Path, boot_id: &str) -> Speed {
     let path = folder.join(FILE);
     let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
@@ -45,7 +49,8 @@ pub(crate) fn of_this_boot(folder: &Path, boot_id: &str) -> Speed {
     speed
 }
 
-/// Thousands of floating-point operations a second in solving linear equations, as LINPACK counts them.
+/// Thousands of floating-point operations a second in solving linear equations, as LINPACK counts
+/// them.
 fn kflops() -> u64 {
     let n = EQUATIONS;
     let operations = u64::try_from(2 * n * n * n / 3 + 2 * n * n).unwrap_or(u64::MAX);
@@ -92,8 +97,8 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64]) {
     }
 }
 
-/// Millions of instructions a second, in VAX terms: a round does about what a round of Dhrystone does (copying records,
-/// comparing texts, calls, branches, a little arithmetic).
+/// Millions of instructions a second, in VAX terms: a round does about what a round of Dhrystone
+/// does (copying records, comparing texts, calls, branches, a little arithmetic).
 fn mips() -> u64 {
     let rounds = repeat_many(10_000, |round| {
         let first = Entry { kind: round % 3, value: 5, text: *b"DHRYSTONE PROGRAM, 1'ST STRING" };

@@ -1,6 +1,7 @@
 //! The environment in which a job finds itself. Pure: from the job's ad and where it runs.
 //!
-//! It is empty but for what the job asked for and what is here (HTCondor 25.14 gives no PATH either).
+//! It is empty but for what the job asked for and what is here (HTCondor 25.14 gives no PATH
+//! either).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +13,9 @@ use proto::chirp;
 
 use crate::shell::machine::devices::GPUS;
 
-/// Variables by which libraries learn how many threads to use (HTCondor 25.14: `STARTER_NUM_THREADS_ENV_VARS`). Without
-/// them, a job with one processor of sixty-four starts sixty-four threads.
+/// Variables by which libraries learn how many threads to use (HTCondor 25.14:
+/// `STARTER_NUM_THREADS_ENV_VARS`). Without them, a job with one processor of sixty-four starts
+/// sixty-four threads.
 const THREAD_COUNTS: [&str; 12] = [
     "CUBACORES",
     "GOMAXPROCS",
@@ -82,8 +84,9 @@ pub(crate) struct Place<'a> {
     pub(crate) calls: bool,
 }
 
-/// The variables of a run. What the job asks for goes before what is only a convenience, and behind what says where it is. A job
-/// of the scheduler universe is told of itself, and nothing of a slot or a folder: it has neither.
+/// The variables of a run. What the job asks for goes before what is only a convenience, and behind
+/// what says where it is. A job of the scheduler universe is told of itself, and nothing of a slot
+/// or a folder: it has neither.
 ///
 /// # Errors
 ///
@@ -141,8 +144,9 @@ pub(crate) fn around(
     environ
 }
 
-/// Which devices the run has: `_CONDOR_AssignedGPUs` and its like, and for GPUs what their libraries look at. A run without one on
-/// a machine that has some is told of one that does not exist (HTCondor 25.14: `ENVIRONMENT_VALUE_FOR_UnAssignedGPUs`).
+/// Which devices the run has: `_CONDOR_AssignedGPUs` and its like, and for GPUs what their
+/// libraries look at. A run without one on a machine that has some is told of one that does not
+/// exist (HTCondor 25.14: `ENVIRONMENT_VALUE_FOR_UnAssignedGPUs`).
 fn devices(slot: &ClassAd) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut gpus = None;

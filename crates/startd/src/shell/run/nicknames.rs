@@ -1,8 +1,9 @@
-//! Short names for scratch folders that lie deep: what a job makes in `TMPDIR` may be a socket, whose whole path has at most 107
-//! bytes. See docs/adr/0014.
+//! Short names for scratch folders that lie deep: what a job makes in `TMPDIR` may be a socket,
+//! whose whole path has at most 107 bytes. See docs/adr/0014.
 //!
-//! A short name is a link below a folder in `/tmp` that is this startd's alone: nobody else can make, change or follow anything in it.
-//! Where that folder is stands in a link beside the scratch folders, so that a startd that is restarted finds it again.
+//! A short name is a link below a folder in `/tmp` that is this startd's alone: nobody else can
+//! make, change or follow anything in it. Where that folder is stands in a link beside the scratch
+//! folders, so that a startd that is restarted finds it again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +15,8 @@ use nix::unistd::{Uid, mkdtemp};
 
 use crate::core::RunKey;
 
-/// Scratch folders with longer paths get a short name: this leaves 47 bytes for what programs add. (Python's multiprocessing adds 33.)
+/// Scratch folders with longer paths get a short name: this leaves 47 bytes for what programs add.
+/// (Python's multiprocessing adds 33.)
 const LONG_BYTES: usize = 60;
 
 /// What a scratch folder's own name may take, with the slash before it.
@@ -49,7 +51,8 @@ impl Nicknames {
         Self { base: base.ok() }
     }
 
-    /// A name for a run's scratch folder: a short one where it needs one, or else its own. Said twice it is the same.
+    /// A name for a run's scratch folder: a short one where it needs one, or else its own. Said
+    /// twice it is the same.
     pub(crate) fn of(&self, key: RunKey, scratch: &Path) -> PathBuf {
         let Some(link) = self.link(key) else { return scratch.to_owned() };
         if fs::read_link(&link).is_ok_and(|target| target == scratch) {

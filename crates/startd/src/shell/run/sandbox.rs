@@ -1,9 +1,9 @@
-//! A run's scratch folder, and what its process is started with. It knows paths and attributes of the job's ad; when a run
-//! starts and ends is not its matter.
+//! A run's scratch folder, and what its process is started with. It knows paths and attributes of
+//! the job's ad; when a run starts and ends is not its matter.
 //!
-//! A job runs in its initial directory, with its files where its ad says; or, where its files are brought to it, in its scratch
-//! folder. Beside its schedd it is always the former; then the folder only has its ad, and what a job of the local universe puts
-//! there.
+//! A job runs in its initial directory, with its files where its ad says; or, where its files are
+//! brought to it, in its scratch folder. Beside its schedd it is always the former; then the folder
+//! only has its ad, and what a job of the local universe puts there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
@@ -42,14 +42,16 @@ const UMASK: u32 = 0o022;
 /// The permissions of output files, before the mask.
 const OUTPUT_MODE: u32 = 0o644;
 
-/// What a job leaves running when its main process ends gets SIGTERM, and SIGKILL after this. (HTCondor kills at once.)
+/// What a job leaves running when its main process ends gets SIGTERM, and SIGKILL after this.
+/// (HTCondor kills at once.)
 const LEFTOVERS_GRACE_MS: u64 = 500;
 
 /// What the folders of runs begin with; the run's key follows.
 const FOLDER_PREFIX: &str = "dir_";
 
-/// How many folders are kept for the next run. Ext4 looks at every inode that was freed in the last seconds before it gives a
-/// new one: making and removing three for each short run costs more than the run. Enough for the slots of a large machine.
+/// How many folders are kept for the next run. Ext4 looks at every inode that was freed in the last
+/// seconds before it gives a new one: making and removing three for each short run costs more than
+/// the run. Enough for the slots of a large machine.
 const SPARES_MAX: usize = 256;
 
 /// What their names begin with; a number follows.
@@ -154,12 +156,14 @@ impl Sandboxes {
         Ok(start)
     }
 
-    /// Makes the scratch folder with the two ads in it, for a job that runs in its initial directory.
+    /// Makes the scratch folder with the two ads in it, for a job that runs in its initial
+    /// directory.
     fn prepare_in_place(&self, run: &StartProcess) -> Result<Start, StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
         let iwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
-        // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the initial one.
+        // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the
+        // initial one.
         let cwd =
             text(job, attr::REMOTE_IWD).map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
         let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
@@ -182,8 +186,9 @@ impl Sandboxes {
         Ok(start)
     }
 
-    /// Makes the scratch folder of a job that runs in it, and brings its files; what is to be brought back is written to `plan`. It
-    /// may take long. What an earlier startd has begun is done anew.
+    /// Makes the scratch folder of a job that runs in it, and brings its files; what is to be
+    /// brought back is written to `plan`. It may take long. What an earlier startd has begun is
+    /// done anew.
     ///
     /// # Errors
     ///
@@ -219,7 +224,8 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// The job's first group. Where everything runs as one user nobody can change it, and so a job that names another cannot run.
+    /// The job's first group. Where everything runs as one user nobody can change it, and so a job
+    /// that names another cannot run.
     fn group(&self, job: &ClassAd) -> Result<Gid, StartFailure> {
         let Some(name) = text(job, attr::PRIMARY_UNIX_GROUP) else { return Ok(self.gid) };
         let found = Group::from_name(name)
@@ -304,7 +310,8 @@ impl Sandboxes {
         Ok(strays)
     }
 
-    /// Clears scratch folders away as they come: a thread of its own, because a job may leave millions of files.
+    /// Clears scratch folders away as they come: a thread of its own, because a job may leave
+    /// millions of files.
     pub(crate) fn sweep(&self, mut folders: mpsc::Receiver<Vec<PathBuf>>) {
         while let Some(folders) = folders.blocking_recv() {
             for folder in folders {
@@ -408,8 +415,8 @@ fn open_up(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a folder is as it was made: the job has added nothing to it and changed nothing that the next run's ads do not
-/// overwrite.
+/// Whether a folder is as it was made: the job has added nothing to it and changed nothing that the
+/// next run's ads do not overwrite.
 fn is_as_made(folder: &Path) -> io::Result<bool> {
     let is = |found: &Metadata, mode: u32| found.mode() & PERMISSIONS == mode;
     let found = fs::symlink_metadata(folder)?;
@@ -430,7 +437,8 @@ fn is_as_made(folder: &Path) -> io::Result<bool> {
     Ok(files == 2)
 }
 
-/// Writes a file that may be there already, without emptying it first: ext4 writes a file that was emptied to the disk at once.
+/// Writes a file that may be there already, without emptying it first: ext4 writes a file that was
+/// emptied to the disk at once.
 fn write_over(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(AD_MODE);
@@ -439,7 +447,8 @@ fn write_over(path: &Path, text: &str) -> io::Result<()> {
     file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
-/// How many processors a run is to use. One beside its schedd has no slot: it is taken at its word, as others are at theirs.
+/// How many processors a run is to use. One beside its schedd has no slot: it is taken at its word,
+/// as others are at theirs.
 fn processors(run: &StartProcess) -> u32 {
     if !run.universe.is_beside() {
         return run.resources.cpus;
@@ -472,8 +481,9 @@ fn write_mode(goes_on_behind: bool) -> WriteMode {
     if goes_on_behind { WriteMode::Append } else { WriteMode::Truncate }
 }
 
-/// What is to run before or after the job's program, if its ad says so. HTCondor 25.14 knows them where it has a starter: not in the
-/// scheduler universe. A relative path leads from the folder in which the job runs, which in HTCondor is always the scratch folder.
+/// What is to run before or after the job's program, if its ad says so. HTCondor 25.14 knows them
+/// where it has a starter: not in the scheduler universe. A relative path leads from the folder in
+/// which the job runs, which in HTCondor is always the scratch folder.
 fn script_of(
     script: Script,
     job: &ClassAd,

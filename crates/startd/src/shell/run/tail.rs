@@ -1,5 +1,5 @@
-//! Reads files of a run that executes, for `tail`. It opens what the job writes to and files in the folder in which it runs, and
-//! nothing else; it changes nothing.
+//! Reads files of a run that executes, for `tail`. It opens what the job writes to and files in the
+//! folder in which it runs, and nothing else; it changes nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -116,7 +116,8 @@ fn read(scratch: &Path, wanted: &Wanted) -> Result<(u64, Vec<u8>), TailError> {
     part(&path, wanted.from, wanted.max_bytes).map_err(failed(&path))
 }
 
-/// Where a file is: where files are brought to the job, it runs in its scratch folder; otherwise in its initial directory.
+/// Where a file is: where files are brought to the job, it runs in its scratch folder; otherwise in
+/// its initial directory.
 fn path(scratch: &Path, job: &ClassAd, file: &RunFile) -> Result<PathBuf, TailError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     // What the job writes to is in its scratch folder only where it is brought back from there.

@@ -1,5 +1,5 @@
-//! The program that a job wants beside its own, a debugger for example (`tool_daemon_cmd`): where it and its files are, and what it is
-//! started with. HTCondor 25.14 calls it a tool daemon.
+//! The program that a job wants beside its own, a debugger for example (`tool_daemon_cmd`): where
+//! it and its files are, and what it is started with. HTCondor 25.14 calls it a tool daemon.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,8 @@ use crate::shell::run::sandbox::{pairs, stdio, text};
 
 const OUTPUTS: [&str; 2] = [attr::TOOL_DAEMON_OUTPUT, attr::TOOL_DAEMON_ERROR];
 
-/// The variable with the number of the job's main process, and the one that says that it is in a variable (HTCondor 25.14's).
+/// The variable with the number of the job's main process, and the one that says that it is in a
+/// variable (HTCondor 25.14's).
 const PID_VARIABLE: &str = "TDP_AP_PID";
 const WHERE_IT_IS: (&str, &str) = ("TDP_LASS_ADDRESS", "ENV");
 

@@ -1,5 +1,5 @@
-//! What a job does with files of the submit side. Today job and schedd are on one host and the job runs as its owner: so it opens them
-//! itself, and the kernel says what its owner may.
+//! What a job does with files of the submit side. Today job and schedd are on one host and the job
+//! runs as its owner: so it opens them itself, and the kernel says what its owner may.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};

@@ -1,4 +1,5 @@
-//! The command lines of `condor_chirp`. They have a form of their own: a command, its options with one dash, and its words.
+//! The command lines of `condor_chirp`. They have a form of their own: a command, its options with
+//! one dash, and its words.
 
 use std::path::PathBuf;
 

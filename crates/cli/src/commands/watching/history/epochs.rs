@@ -1,5 +1,5 @@
-//! `history -epochs`: every run of a job, made from the schedd's record. What a run has of its own (when it was, how it ended, what it used)
-//! comes from its events, everything else from the job.
+//! `history -epochs`: every run of a job, made from the schedd's record. What a run has of its own
+//! (when it was, how it ended, what it used) comes from its events, everything else from the job.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,5 +1,5 @@
-//! History in files: ads as HTCondor keeps them, each followed by a line that begins with three stars, or in any form in which ads are
-//! printed. `history -file`, `-search`, `-extract`.
+//! History in files: ads as HTCondor keeps them, each followed by a line that begins with three
+//! stars, or in any form in which ads are printed. `history -file`, `-search`, `-extract`.
 
 use std::fmt::Write;
 use std::fs;
@@ -35,8 +35,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<ClassAd>> {
     Ok(ads)
 }
 
-/// The files that `-search PATH` means: the path itself and its rotations (`PATH.*`), the oldest first; all files of a folder with
-/// `-dir`.
+/// The files that `-search PATH` means: the path itself and its rotations (`PATH.*`), the oldest
+/// first; all files of a folder with `-dir`.
 pub(crate) fn search(path: &str, is_folder: bool) -> Result<Vec<PathBuf>> {
     let path = Path::new(path);
     let folder = if is_folder { path } else { path.parent().unwrap_or(Path::new("")) };
@@ -64,7 +64,8 @@ pub(crate) fn search(path: &str, is_folder: bool) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Ads, the newest first, as HTCondor keeps a history: the oldest first, a line of stars behind each.
+/// Ads, the newest first, as HTCondor keeps a history: the oldest first, a line of stars behind
+/// each.
 pub(crate) fn kept(newest_first: &[ClassAd], moment: &Moment) -> String {
     let mut out = String::new();
     for ad in newest_first.iter().rev() {

@@ -43,7 +43,8 @@ pub struct QArgs {
     /// Idle jobs that no machine of the pool can ever run.
     #[arg(long, help_heading = "Which jobs")]
     pub(crate) unmatchable: bool,
-    /// Read jobs from a file of ads, as -long prints them, instead of asking. A form may be named: -jobads:json.
+    /// Read jobs from a file of ads, as -long prints them, instead of asking. A form may be named:
+    /// -jobads:json.
     #[arg(long, value_name = "FILE", help_heading = "Which jobs")]
     pub(crate) jobads: Option<String>,
     #[arg(long, hide = true, value_name = "FORM")]
@@ -70,7 +71,8 @@ pub struct QArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Why jobs do not run")]
 pub(crate) struct AnalysisArgs {
-    /// Why idle jobs wait, in the schedd's words. After a colon: summary (a line for each kind of job), reverse (a line for each slot).
+    /// Why idle jobs wait, in the schedd's words. After a colon: summary (a line for each kind of
+    /// job), reverse (a line for each slot).
     #[arg(long)]
     pub(crate) analyze: bool,
     #[arg(long, hide = true, value_name = "HOW")]
@@ -184,7 +186,8 @@ pub(crate) struct LayoutArgs {
     /// How many jobs ask for the same.
     #[arg(long)]
     pub(crate) autocluster: bool,
-    /// A line for each job, with the processor time that it has used instead of the time that it has run.
+    /// A line for each job, with the processor time that it has used instead of the time that it
+    /// has run.
     #[arg(long)]
     pub(crate) cputime: bool,
     /// A line for each job, with the time of the run under way only.

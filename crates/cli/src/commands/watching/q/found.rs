@@ -82,7 +82,8 @@ pub(crate) fn query(
     Ok(Query { constraint, limit: args.limit, projection, grouped, ..Query::of(select) })
 }
 
-/// Whether the advice below the table comes from a question of its own, that tells jobs that are alike once.
+/// Whether the advice below the table comes from a question of its own, that tells jobs that are
+/// alike once.
 fn is_advised_apart(args: &QArgs) -> bool {
     let per_job = !args.layout.layout().is_of_groups();
     let all = args.constraint.is_none() && args.limit.is_none() && !args.unmatchable;
@@ -188,7 +189,8 @@ fn domain(found: &Found) -> String {
     domain.unwrap_or_else(|| found.source.name.clone())
 }
 
-/// The width to which lines are cut: the one that was asked for (`-wide:120`); else output that no person reads is never cut.
+/// The width to which lines are cut: the one that was asked for (`-wide:120`); else output that no
+/// person reads is never cut.
 fn width(layout: &LayoutArgs) -> Option<usize> {
     if layout.wide_form.is_some() || layout.wide || !output::is_terminal() {
         return layout.wide_form;

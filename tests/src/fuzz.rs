@@ -12,8 +12,11 @@ pub mod targets;
 use self::mutate::Corpus;
 use self::targets::Target;
 
+/// What makes the texts that a target begins with.
+pub type MakeCorpus = fn() -> Corpus;
+
 /// Every target, by name, with the texts that its inputs are made from.
-pub const TARGETS: &[(&str, Target, fn() -> Corpus)] = &[
+pub const TARGETS: &[(&str, Target, MakeCorpus)] = &[
     ("classad_expression", targets::expression, Corpus::of_classads),
     ("classad_ad_text", targets::ad_text, Corpus::of_classads),
     ("classad_interchange", targets::interchange, Corpus::of_classads),

@@ -12,11 +12,11 @@ pub mod targets;
 use self::mutate::Corpus;
 use self::targets::Target;
 
-/// What makes the texts that a target begins with.
-pub type MakeCorpus = fn() -> Corpus;
+/// A target, its name, and what makes the texts that it begins with.
+pub type Named = (&'static str, Target, fn() -> Corpus);
 
 /// Every target, by name, with the texts that its inputs are made from.
-pub const TARGETS: &[(&str, Target, MakeCorpus)] = &[
+pub const TARGETS: &[Named] = &[
     ("classad_expression", targets::expression, Corpus::of_classads),
     ("classad_ad_text", targets::ad_text, Corpus::of_classads),
     ("classad_interchange", targets::interchange, Corpus::of_classads),

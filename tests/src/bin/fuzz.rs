@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use updraft_tests::fuzz::TARGETS;
-use updraft_tests::fuzz::mutate::Corpus;
-use updraft_tests::fuzz::targets::Target;
+use updraft_tests::fuzz::{Named, TARGETS};
 
 /// Far less stack than any thread of a daemon has.
 const STACK_BYTES: usize = 256 << 10;
@@ -39,7 +37,7 @@ struct Cli {
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let chosen: Vec<(&str, Target, fn() -> Corpus)> = TARGETS
+    let chosen: Vec<Named> = TARGETS
         .iter()
         .filter(|(name, ..)| cli.target.as_deref().is_none_or(|wanted| wanted == *name))
         .copied()
@@ -55,7 +53,7 @@ fn main() -> Result<ExitCode> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a fuzzer runs for a time and finds what is slow")]
-fn run(cli: &Cli, chosen: &[(&str, Target, fn() -> Corpus)]) -> u64 {
+fn run(cli: &Cli, chosen: &[Named]) -> u64 {
     let mut failures = 0;
     for (name, target, corpus) in chosen {
         let corpus = corpus();

@@ -193,6 +193,26 @@ fn a_dag_that_is_removed_takes_its_nodes_with_it_and_leaves_a_rescue_file() {
 }
 
 #[test]
+fn a_dag_that_is_held_and_then_removed_takes_its_nodes_with_it() {
+    let pool = Pool::start(2);
+    write(&pool, "node.sub", "executable = /bin/sleep\narguments = 600\nqueue\n");
+    write(&pool, "main.dag", "JOB A node.sub\n");
+    let job = submit(&pool, &["main.dag"]);
+    eventually("a node runs", || {
+        pool.ok(&["q", "-af", "DAGNodeName", "JobStatus"]).contains("A 2")
+    });
+    pool.ok(&["hold", &job]);
+    eventually("the DAG is held", || {
+        let standing = pool.ok(&["q", "-af", "DAGNodeName", "JobStatus"]);
+        standing.contains("undefined 5") && standing.contains("A 2")
+    });
+    pool.ok(&["rm", &job]);
+    eventually(&format!("the queue is empty\n{}", said(&pool)), || {
+        pool.ok(&["q", "-af", "ClusterId"]).is_empty()
+    });
+}
+
+#[test]
 fn a_sub_dag_is_a_node() {
     let pool = Pool::start(2);
     let work = pool.work();

@@ -13,6 +13,7 @@ attrs! {
     PRIMARY_UNIX_GROUP = "PrimaryUnixGroup";
     JOB_BATCH_NAME = "JobBatchName";
     JOB_DESCRIPTION = "JobDescription";
+    OTHER_JOB_REMOVE_REQUIREMENTS = "OtherJobRemoveRequirements";
     MY_TYPE = "MyType";
     TARGET_TYPE = "TargetType";
     JOB_STATUS = "JobStatus";

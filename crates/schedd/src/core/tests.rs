@@ -698,6 +698,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
     check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
 }
 
+mod along;
 mod asked;
 mod beside;
 mod checkpoints;

@@ -25,6 +25,7 @@ pub fn attributes() -> Vec<AttrName> {
         attr::CMD,
         attr::ARGS,
         attr::ARGUMENTS,
+        attr::JOB_DESCRIPTION,
     ];
     names.map(AttrName::from).to_vec()
 }

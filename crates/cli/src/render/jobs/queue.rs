@@ -104,7 +104,7 @@ const BATCH_ATTRS: [&str; 6] = [
 pub(crate) const TIME_ATTRS: [&str; 4] =
     [attr::Q_DATE, attr::REMOTE_WALL_CLOCK_TIME, attr::SHADOW_BDAY, attr::JOB_CURRENT_START_DATE];
 
-const JOB_ATTRS: [&str; 14] = [
+const JOB_ATTRS: [&str; 15] = [
     TIME_ATTRS[0],
     TIME_ATTRS[1],
     TIME_ATTRS[2],
@@ -117,6 +117,7 @@ const JOB_ATTRS: [&str; 14] = [
     attr::CMD,
     attr::ARGS,
     attr::ARGUMENTS,
+    attr::JOB_DESCRIPTION,
     attr::TRANSFERRING_INPUT,
     "TransferringOutput",
 ];

@@ -1,5 +1,5 @@
-//! A job's command as the CMD column shows it: the name of the program and its arguments, quoted
-//! only where it must be.
+//! A job's command as the CMD column shows it: how the job is described (`description`), if it is;
+//! else the name of the program and its arguments, quoted only where it must be.
 
 use model::attr;
 
@@ -7,6 +7,9 @@ use crate::render::values::view::View;
 
 /// The command of a job.
 pub(crate) fn of_job(job: View<'_>) -> String {
+    if let Some(description) = job.text(attr::JOB_DESCRIPTION).filter(|text| !text.is_empty()) {
+        return format!("({description})");
+    }
     let program = job.text(attr::CMD).unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default().to_owned();
     let arguments = match job.text(attr::ARGUMENTS) {
@@ -83,7 +86,25 @@ impl PopQuote for String {
 
 #[cfg(test)]
 mod tests {
+    use classad::ClassAd;
+    use jiff::tz::TimeZone;
+
     use super::*;
+    use crate::render::values::view::Moment;
+
+    #[test]
+    fn a_description_stands_in_place_of_the_command() {
+        let moment = Moment::new(0, TimeZone::UTC);
+        for (more, shown) in [
+            ("", "run -v"),
+            ("JobDescription = \"\"", "run -v"),
+            ("JobDescription = \"my fit\"", "(my fit)"),
+        ] {
+            let text = format!("[ Cmd = \"/bin/run\"; Arguments = \"-v\"; {more} ]");
+            let ad = ClassAd::parse_new(&text).unwrap();
+            assert_eq!(of_job(View::new(&ad, &moment)), shown, "{more}");
+        }
+    }
 
     #[test]
     fn arguments_are_shown_as_htcondor_quotes_them() {

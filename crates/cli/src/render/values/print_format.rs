@@ -106,9 +106,11 @@ const FUNCTIONS: [Function; 12] = [
     of_ad("MEMORY_USAGE", &[attr::MEMORY_USAGE, attr::IMAGE_SIZE], |view, _| {
         format!("{:.1}", queue::size_mib(view))
     }),
-    of_ad("JOB_DESCRIPTION", &[attr::CMD, attr::ARGS, attr::ARGUMENTS], |view, _| {
-        command_line::of_job(view)
-    }),
+    of_ad(
+        "JOB_DESCRIPTION",
+        &[attr::CMD, attr::ARGS, attr::ARGUMENTS, attr::JOB_DESCRIPTION],
+        |view, _| command_line::of_job(view),
+    ),
     of_ad("JOB_ID", &[attr::CLUSTER_ID, attr::PROC_ID], |view, _| {
         view.job().map(|id| id.to_string()).unwrap_or_default()
     }),

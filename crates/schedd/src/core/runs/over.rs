@@ -1,5 +1,6 @@
 //! Runs: who is authorised to start, and what follows when one is over.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{
@@ -133,6 +134,10 @@ impl Core {
             next: next.clone(),
             at: now.wall,
         };
+        let along = match next {
+            AfterRun::Remove { .. } => self.removed_along(now, vec![id], &mut BTreeSet::new()),
+            AfterRun::Complete | AfterRun::Hold(_) | AfterRun::Requeue { .. } => Vec::new(),
+        };
         let leaves = match next {
             AfterRun::Complete | AfterRun::Remove { .. } => !at_end::stays(self, job, &event, now),
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
@@ -140,6 +145,7 @@ impl Core {
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
         facts.push(Fact::Job { job: id, event });
         facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
+        facts.extend(along);
         if is_checkpoint(end) && self.goes_on_in_place(now, job, &state, running.claim) {
             facts.extend(self.authorise(now, id, running.claim));
         }

@@ -10,6 +10,7 @@ use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
 use crate::core::ads;
+use crate::core::policy::along::removed_by;
 use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::users::edit::prioritise;
@@ -58,6 +59,10 @@ impl Core {
                     }
                 }
             }
+        }
+        let removed: Vec<JobId> = removed_by(&act.facts).collect();
+        if !removed.is_empty() {
+            act.facts.extend(self.removed_along(now, removed, &mut act.done));
         }
         (act.facts, Answer::Acted(act.results))
     }

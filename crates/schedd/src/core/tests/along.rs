@@ -1,0 +1,63 @@
+//! Jobs that go with another (`OtherJobRemoveRequirements`).
+
+use crate::core::tests::*;
+
+const DRIVER: &str = "OtherJobRemoveRequirements = \"DAGManJobId =?= 1\"";
+const NODE: &str = "DAGManJobId = 1";
+
+fn removal() -> Action {
+    Action::Remove { reason: None, force: false }
+}
+
+/// Job 1.0 as given; 2.0 is one of its nodes, 3.0 is a node that drives others, 4.0 is one of these,
+/// 5.0 is nobody's, and 6.0 looks like a node and is another user's.
+fn with_nodes(mut trial: Trial) -> Trial {
+    let deeper = format!("{NODE}\nOtherJobRemoveRequirements = \"DAGManJobId =?= 3\"");
+    let ads = [NODE, deeper.as_str(), "DAGManJobId = 3", ""];
+    for (nth, ad) in ads.iter().enumerate() {
+        let token = SubmitToken([u8::try_from(nth).unwrap() + 2; 16]);
+        trial.submit(token, spec(1, &format!("JobStatus = 5\n{ad}")));
+    }
+    let (by, token) = (user("bob"), SubmitToken([9; 16]));
+    trial.take(&[Input::Reserve { by: by.clone(), token }]);
+    let spec = Arc::new(spec(1, &format!("JobStatus = 5\n{NODE}")));
+    trial.take(&[Input::Submit { by, token, cluster: ClusterId(6), spec }]);
+    trial
+}
+
+/// The clusters of the jobs that are left.
+fn left(trial: &Trial) -> Vec<u32> {
+    let is_left = |n: &u32| trial.core.job_ad(trial.now, JobId::new(*n, 0)).is_some();
+    (1..=6).filter(is_left).collect()
+}
+
+#[test]
+fn nodes_go_with_a_job_that_is_removed_before_it_runs_and_theirs_with_them() {
+    let mut trial = with_nodes(Trial::with_jobs(1, DRIVER));
+    assert_eq!(left(&trial), [1, 2, 3, 4, 5, 6]);
+    trial.acts("alice", removal());
+    assert_eq!(left(&trial), [5, 6]);
+}
+
+#[test]
+fn nodes_of_a_job_that_runs_go_when_it_has_been_stopped() {
+    let mut trial = with_nodes(Trial::executing(DRIVER));
+    trial.acts("alice", removal());
+    assert_eq!(left(&trial), [1, 2, 3, 4, 5, 6]);
+    trial.ends(exited(0));
+    assert_eq!(left(&trial), [5, 6]);
+}
+
+#[test]
+fn nodes_stay_when_their_job_ends_by_itself() {
+    let mut trial = with_nodes(Trial::executing(DRIVER));
+    trial.ends(exited(0));
+    assert_eq!(left(&trial), [2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_job_that_is_asked_for_and_meant_by_another_goes_once() {
+    let mut trial = with_nodes(Trial::with_jobs(1, DRIVER));
+    trial.take(&[Input::Act { by: user("alice"), action: removal(), select: Select::All }]);
+    assert_eq!(left(&trial), [6]);
+}

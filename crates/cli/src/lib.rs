@@ -3,7 +3,7 @@
 //! Words below, rooms above; a room uses those above it in this list, never one below.
 //!
 //! - [`render`]: answers as text, from plain data.
-//! - [`line`]: the command line and the two outputs.
+//! - [`mod@line`]: the command line and the two outputs.
 //! - [`pool`]: a personal pool: its processes, its configuration.
 //! - [`commands`]: the verbs, one file each, in rooms by what they are about.
 //! - [`verbs`]: the table of verbs, and the way from a command line to one of them. **A new verb is

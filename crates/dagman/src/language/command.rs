@@ -222,7 +222,7 @@ macro_rules! keywords {
         /// The first word of a command.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Keyword {
-            $(#[doc = $syntax] $keyword,)*
+            $(#[doc = concat!("`", $syntax, "`")] $keyword,)*
         }
 
         impl Keyword {

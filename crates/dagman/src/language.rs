@@ -1,9 +1,9 @@
 //! The DAG language: text becomes commands, one after the other, or what is wrong with a line and
 //! what would be right.
 //!
-//! The grammar is `grammar/dag.pest`. [`Lines`] finds where a command begins and ends, [`mod@parse`]
-//! takes it apart. Nothing is kept of a command that was dealt with, so that a file of millions of
-//! lines takes no more than its text.
+//! The grammar is `grammar/dag.pest`. [`Lines`] finds where a command begins and ends,
+//! [`mod@parse`] takes it apart. Nothing is kept of a command that was dealt with, so that a file
+//! of millions of lines takes no more than its text.
 //!
 //! Knows nothing of what commands mean to each other: whether a node exists is found out by
 //! `workflow::assemble`.

@@ -145,7 +145,8 @@ impl Submission {
         ad.set(attr::ARGUMENTS, words::print_v2(numbered.words.iter().map(String::as_str)));
         ad.set(attr::IWD, caller.home());
         ad.set(attr::JOB_BATCH_NAME, self.name.as_str());
-        // HTCondor's tables show the job by its name and not by the program that brings its script to a shell.
+        // HTCondor's tables show the job by its name and not by the program that brings its script
+        // to a shell.
         ad.set(attr::JOB_DESCRIPTION, self.name.as_str());
         let environ = self.environ(caller);
         ad.set(attr::ENVIRONMENT, cmdline::print_environ_v2(&environ.iter().cloned().collect()));

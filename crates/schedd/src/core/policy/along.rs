@@ -1,5 +1,5 @@
-//! Which jobs go with a job that is removed (`OtherJobRemoveRequirements`): those of a workflow with
-//! the one that drives it, when that cannot see to it itself because it does not run any more.
+//! Which jobs go with a job that is removed (`OtherJobRemoveRequirements`): those of a workflow
+//! with the one that drives it, when that cannot see to it itself because it does not run any more.
 //!
 //! Knows nothing of workflows: the job says by an expression which of its owner's jobs it means.
 

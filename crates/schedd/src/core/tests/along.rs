@@ -9,8 +9,8 @@ fn removal() -> Action {
     Action::Remove { reason: None, force: false }
 }
 
-/// Job 1.0 as given; 2.0 is one of its nodes, 3.0 is a node that drives others, 4.0 is one of these,
-/// 5.0 is nobody's, and 6.0 looks like a node and is another user's.
+/// Job 1.0 as given; 2.0 is one of its nodes, 3.0 is a node that drives others, 4.0 is one of
+/// these, 5.0 is nobody's, and 6.0 looks like a node and is another user's.
 fn with_nodes(mut trial: Trial) -> Trial {
     let deeper = format!("{NODE}\nOtherJobRemoveRequirements = \"DAGManJobId =?= 3\"");
     let ads = [NODE, deeper.as_str(), "DAGManJobId = 3", ""];

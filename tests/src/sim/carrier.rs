@@ -154,7 +154,10 @@ impl Files {
         program: Option<ProgramEnd>,
     ) -> Result<(), String> {
         let mut under_way = self.under_way.iter().filter_map(|key| self.places.get(key));
-        if under_way.any(|place| place.run == run) {
+        // A copy that is under way cannot be cut off yet, and may outlast the lease of its run:
+        // known (docs/simulator.md). Of every other end it holds.
+        let is_given_up = matches!(end, RunEnd::Lost { .. });
+        if !is_given_up && under_way.any(|place| place.run == run) {
             return Err(format!("run {run} is recorded as over ({end:?}), and its files travel"));
         }
         let place = self.places.iter().find(|(_, place)| place.run == run);

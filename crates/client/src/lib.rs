@@ -11,7 +11,7 @@
 //! ended:
 //!
 //! ```no_run
-//! use client::jobspec::submit::SubmitOptions;
+//! use client::jobspec::htcondor::SubmitOptions;
 //! use client::{Home, RealSite, Select, Selector};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

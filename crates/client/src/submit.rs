@@ -8,8 +8,9 @@
 use std::fmt;
 use std::thread;
 
-use jobspec::submit::{Description, Submission, SubmitOptions};
-use jobspec::{Diagnostic, Form, Site};
+use jobspec::htcondor::{Description, Submission, SubmitOptions};
+use jobspec::{Diagnostic, Site};
+use model::diagnostic::About;
 use model::{ClusterId, ClusterSpec, Procs, SubmitToken};
 use proto::client::{Answer, AskSchedd};
 use proto::command::AskError;
@@ -59,7 +60,7 @@ impl std::error::Error for Wrong {}
 ///
 /// If it is none.
 pub fn parse(text: &str, name: &str) -> Result<Description, Wrong> {
-    jobspec::submit::parse(text, name).map_err(Wrong)
+    jobspec::htcondor::parse(text, name).map_err(Wrong)
 }
 
 /// A token for a submission: nobody else has it.
@@ -179,7 +180,7 @@ fn submit_once(
 ) -> Result<Submission, Failure> {
     let mut reserved = 0;
     let mut failure = None;
-    let spaced = |error: String| Diagnostic::error(error).form(Form::Spaced);
+    let spaced = |error: String| Diagnostic::error(error).about(About::Submission);
     let made = expand(&mut || {
         if tokens.len() == reserved {
             tokens.push(new_token().map_err(|error| spaced(error.to_string()))?);

@@ -18,9 +18,10 @@ mod parse;
 pub use command::{
     Command, Keyword, NodeCommand, OptionalOnOff, Pair, PinSide, ScriptCommand, Word, Work,
 };
+pub use diagnostic::listed;
 pub(crate) use diagnostic::nearest;
-pub use diagnostic::{Diagnostic, Severity};
 pub use lines::{Line, Lines};
+pub use model::diagnostic::{Diagnostic, Severity};
 pub use parse::{Refusal, parse};
 
 /// A DAG file longer than this is none. Ten million nodes with their edges fit.

@@ -6,55 +6,24 @@
 //! `grammar/corpus/dag/files/NAME`, or in `files` for all.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use dagman::language::Diagnostic;
 use dagman::workflow::{
     Description, FileError, Files, Node, NodeKind, Options, ScriptKind, Workflow, assemble, check,
 };
 
+#[path = "../../../grammar/corpus/corpus.rs"]
+mod corpus;
+
 #[test]
 fn every_dag_comes_to_what_is_written_beside_it() {
-    let mut wrong = Vec::new();
-    let mut count = 0;
-    for (folder, should_fail) in [("ok", false), ("err", true)] {
-        for file in dags(folder) {
-            count += 1;
-            compare(&file, should_fail, &mut wrong);
-        }
-    }
-    assert!(count >= 150, "only {count} DAGs in the corpus");
-    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+    corpus::check("dag", "dag", outcome);
 }
 
-fn corpus() -> PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grammar/corpus/dag")
-}
-
-fn dags(folder: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(corpus().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        entries.filter(|path| path.extension().is_some_and(|e| e == "dag")).collect();
-    files.sort();
-    files
-}
-
-fn compare(file: &Path, should_fail: bool, wrong: &mut Vec<String>) {
-    let name = file.file_name().unwrap().to_string_lossy().into_owned();
-    let (fails, actual) = outcome(file);
-    if fails != should_fail {
-        wrong.push(format!("{name}: {}\n{actual}", if fails { "refused" } else { "accepted" }));
-        return;
-    }
-    let expected_file = file.with_extension("expected");
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&expected_file, &actual).unwrap();
-    }
-    let expected = fs::read_to_string(&expected_file).unwrap_or_default();
-    if actual != expected {
-        wrong.push(format!("{name}: expected\n{expected}\nbut it is\n{actual}"));
-    }
 }
 
 /// Whether the DAG is refused, and all that there is to say of it.
@@ -100,8 +69,8 @@ impl Folder {
         if path == name {
             return Some(self.dag.clone());
         }
-        let own = corpus().join("files").join(name.trim_end_matches(".dag"));
-        [own, corpus().join("files")]
+        let own = folder().join("files").join(name.trim_end_matches(".dag"));
+        [own, folder().join("files")]
             .into_iter()
             .map(|folder| folder.join(path))
             .find(|path| path.is_file())

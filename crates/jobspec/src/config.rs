@@ -6,15 +6,15 @@
 //! `SUBSYS.NAME` is for one daemon only. What the names mean is the caller's business: this keeps
 //! texts, where each comes from, and which of them nobody has asked for.
 
-use std::sync::Arc;
+use model::diagnostic::{Diagnostic, Location, Spot};
 
-use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::language::ast::Queue;
 use crate::language::evaluate;
 use crate::language::macros::{Entry, MacroError, Macros, Scope};
 use crate::language::parse::parse;
-use crate::language::read::{AtQueue, Reader};
+use crate::language::read::{AtQueue, NO_STATEMENT, Reader};
 use crate::site::Site;
+use crate::source::Place;
 
 /// What a configuration assigns.
 #[derive(Debug, Default)]
@@ -151,13 +151,11 @@ impl Assignment {
         Self { name: entry.name.clone(), raw: entry.value.clone(), source, line }
     }
 
-    /// The place, for a [`Diagnostic`]: the assignment alone stands for the file's text, which is
-    /// not kept.
-    pub fn place(&self) -> Place {
-        let lines = "\n".repeat(self.line.unwrap_or(1) - 1);
-        let offset = lines.len();
-        let text = format!("{lines}{} = {}", self.name, self.raw);
-        Place { source: Arc::new(Source { name: self.source.clone(), text }), offset }
+    /// Where it is, for a [`Diagnostic`].
+    pub fn location(&self) -> Location {
+        let line = self.line.and_then(|line| u32::try_from(line).ok()).unwrap_or(1);
+        let text = format!("{} = {}", self.name, self.raw);
+        Location { file: self.source.clone(), spot: Spot::Column { line, column: 1, text } }
     }
 }
 
@@ -184,7 +182,7 @@ impl AtQueue for NoQueue {
 
 /// What the language says of a line that is none is said of submit descriptions.
 fn of_a_configuration(error: Diagnostic) -> Diagnostic {
-    if !error.message.is_empty() {
+    if error.message != NO_STATEMENT {
         return error;
     }
     Diagnostic { message: "this line is no setting".to_owned(), ..error }

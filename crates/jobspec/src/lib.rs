@@ -1,6 +1,6 @@
 //! Submit files and PBS scripts become job descriptions, and configuration files become settings.
 //!
-//! [`submit::parse`] reads a description, [`submit::Description::expand`] turns it into the
+//! [`htcondor::parse`] reads a description, [`htcondor::Description::expand`] turns it into the
 //! [`model::ClusterSpec`]s that a schedd accepts; [`pbs::qsub`] does both for a script and its
 //! command line. [`config::Configuration`] reads a pool's configuration, which is written in the
 //! same language. Everything outside the text (files, commands, the environment, random numbers)
@@ -9,11 +9,12 @@
 //! No tokio, no sockets, and no knowledge of how a schedd stores or runs a job.
 
 pub mod config;
-mod diagnostic;
+pub mod htcondor;
 mod language;
 pub mod pbs;
 mod site;
-pub mod submit;
+mod source;
 
-pub use diagnostic::{Diagnostic, Form, Place, Severity, Source};
+pub use model::diagnostic::Diagnostic;
 pub use site::{FileKind, Found, Host, Site, SiteError};
+pub use source::{Place, Source};

@@ -28,7 +28,7 @@ pub use cluster::{NumberedFor, WALLTIME_REASON, attribute, folded, unfolded};
 pub use depend::shown as shown_dependencies;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
-pub use refusal::{Refusal, code};
+pub use refusal::{Beside, Refusal, code, said};
 pub use resources::amount;
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 

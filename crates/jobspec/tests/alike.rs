@@ -5,13 +5,13 @@
 mod site;
 
 use classad::ClassAd;
-use jobspec::submit::{self, SubmitOptions};
+use jobspec::htcondor::{self, SubmitOptions};
 use model::ClusterId;
 use site::Bare;
 
 /// The jobs' ads; `None` if the description is refused.
 fn ads(text: &str) -> Option<Vec<ClassAd>> {
-    let description = submit::parse(text, "any.sub").ok()?;
+    let description = htcondor::parse(text, "any.sub").ok()?;
     let options = SubmitOptions { disable_file_checks: true, ..SubmitOptions::default() };
     let made = description.expand(&Bare::new(), &mut || Ok(ClusterId(1)), &options);
     Some(made.ok()?.jobs().map(|(_, ad)| ad).collect())

@@ -60,7 +60,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ("a line\n", "this line is no setting"),
     ] {
         let error = Configuration::default().read(text, "config", &Bare::new()).unwrap_err();
-        let line = error.place.as_ref().map(|place| place.line_column().0);
+        let line = error.location.as_ref().map(|_| error.line() as usize);
         assert_eq!((error.message.as_str(), line), (message, Some(text.lines().count())));
     }
 }

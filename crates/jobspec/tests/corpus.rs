@@ -8,57 +8,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::fs;
 
 use classad::ClassAd;
-use jobspec::submit::{self, Interactive, Submission, SubmitOptions};
-use jobspec::{Diagnostic, FileKind, Form, Found, Host, Site, SiteError};
+use jobspec::htcondor::{self, Interactive, Submission, SubmitOptions};
+use jobspec::{Diagnostic, FileKind, Found, Host, Site, SiteError};
+use model::diagnostic::About;
 use model::{ClusterId, ClusterSpec, Piece, Procs};
+
+#[path = "../../../grammar/corpus/corpus.rs"]
+mod corpus;
 
 /// The number of the first cluster that a description makes.
 const FIRST_CLUSTER: u32 = 7;
 
 #[test]
 fn every_description_comes_to_what_is_written_beside_it() {
-    let mut wrong = Vec::new();
-    let mut count = 0;
-    for (folder, should_fail) in [("ok", false), ("err", true)] {
-        for file in descriptions(folder) {
-            count += 1;
-            check(&file, should_fail, &mut wrong);
-        }
-    }
-    assert!(count >= 150, "only {count} descriptions in the corpus");
-    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-fn descriptions(folder: &str) -> Vec<PathBuf> {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grammar/corpus/submit").join(folder);
-    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        entries.filter(|path| path.extension().is_some_and(|e| e == "sub")).collect();
-    files.sort();
-    files
-}
-
-fn check(file: &Path, should_fail: bool, wrong: &mut Vec<String>) {
-    let text = fs::read_to_string(file).unwrap();
-    let name = file.file_name().unwrap().to_string_lossy().into_owned();
-    let (fails, actual) = outcome(&text, &name);
-    if fails != should_fail {
-        wrong.push(format!("{name}: {}\n{actual}", if fails { "refused" } else { "accepted" }));
-        return;
-    }
-    let expected_file = file.with_extension("expected");
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&expected_file, &actual).unwrap();
-    }
-    let expected = fs::read_to_string(&expected_file).unwrap_or_default();
-    if actual != expected {
-        wrong.push(format!("{name}: expected\n{expected}\nbut it is\n{actual}"));
-    }
+    corpus::check("submit", "sub", |file| {
+        outcome(&fs::read_to_string(file).unwrap(), &file.file_name().unwrap().to_string_lossy())
+    });
 }
 
 /// Whether the description is refused, and all that there is to say of it.
@@ -66,7 +34,7 @@ fn outcome(text: &str, name: &str) -> (bool, String) {
     let world = World::new();
     let mut clusters = FIRST_CLUSTER..;
     let mut next = || Ok(ClusterId(clusters.next().unwrap()));
-    let description = submit::parse(text, name).unwrap();
+    let description = htcondor::parse(text, name).unwrap();
     match description.expand(&world, &mut next, &options(text)) {
         Ok(submission) => {
             (false, print_submission(&submission) + &print_diagnostics(&submission.warnings))
@@ -147,7 +115,7 @@ fn shared_by_all(spec: &ClusterSpec) -> ClassAd {
         return ClassAd::new();
     }
     let world = World::new();
-    let description = submit::parse("executable = /bin/true\nqueue", "plain").unwrap();
+    let description = htcondor::parse("executable = /bin/true\nqueue", "plain").unwrap();
     let mut next = || Ok(ClusterId(1));
     let mut plain = description.expand(&world, &mut next, &SubmitOptions::default()).unwrap();
     let mut ad = plain.clusters.remove(0).1.ad;
@@ -171,11 +139,11 @@ fn print_ad(ad: &ClassAd, plain: &ClassAd) -> String {
 fn print_diagnostics(diagnostics: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in diagnostics {
-        if diagnostic.form == Form::Function {
+        if diagnostic.about == About::Macro {
             out += "complaint: ";
         }
         out += &diagnostic.render();
-        let condor = diagnostic.condor();
+        let condor = htcondor::said(diagnostic);
         if !condor.is_empty() {
             writeln!(out, "  as condor_submit: {condor:?}").unwrap();
         }

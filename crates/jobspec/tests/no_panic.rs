@@ -1,6 +1,6 @@
 //! Whatever a user writes, the answer is jobs or a message: never a panic, and never without end.
 
-use jobspec::submit::{self, SubmitOptions};
+use jobspec::htcondor::{self, SubmitOptions};
 use model::ClusterId;
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ mod site;
 const MOST_JOBS: u32 = 200;
 
 fn submit_it(text: &str) {
-    let Ok(description) = submit::parse(text, "any.sub") else { return };
+    let Ok(description) = htcondor::parse(text, "any.sub") else { return };
     let options =
         SubmitOptions { max_jobs: Some(MOST_JOBS), warn_unused: true, ..SubmitOptions::default() };
     let diagnostics =
@@ -24,7 +24,7 @@ fn submit_it(text: &str) {
         };
     for diagnostic in diagnostics {
         assert!(!diagnostic.render().is_empty());
-        let _ = diagnostic.condor();
+        let _ = htcondor::said(&diagnostic);
     }
 }
 

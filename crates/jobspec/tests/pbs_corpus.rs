@@ -85,7 +85,7 @@ fn outcome(line: &str, script: Option<String>) -> String {
     match pbs::qsub(&words, &world) {
         Ok(submission) => format!("exit 0\n{}", print(&submission, &world)),
         Err(refusal) => {
-            let said = refusal.said.replace(QSUB_USAGE, "<usage>\n");
+            let said = refusal.to_string().replace(QSUB_USAGE, "<usage>\n");
             format!("exit {}\n{said}", refusal.exit)
         }
     }

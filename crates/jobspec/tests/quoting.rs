@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use classad::ClassAd;
-use jobspec::submit::{self, SubmitOptions};
+use jobspec::htcondor::{self, SubmitOptions};
 use model::ClusterId;
 use model::cmdline::{argv_of, environ_of};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ mod site;
 
 /// The ad of the one job that comes of a description, printed and parsed again.
 fn ad_of(description: &str) -> ClassAd {
-    let parsed = submit::parse(description, "quoting.sub").unwrap();
+    let parsed = htcondor::parse(description, "quoting.sub").unwrap();
     let made =
         parsed.expand(&site::Bare::new(), &mut || Ok(ClusterId(1)), &SubmitOptions::default());
     let made = made.unwrap_or_else(|why| panic!("{description:?}: {why:?}"));

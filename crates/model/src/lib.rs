@@ -23,6 +23,7 @@ mod universe;
 pub mod attr;
 pub mod cmdline;
 pub mod depend;
+pub mod diagnostic;
 pub mod planted;
 pub mod spooling;
 pub mod userlog;

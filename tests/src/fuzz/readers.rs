@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use jiff::tz::TimeZone;
 use jobspec::config::Configuration;
-use jobspec::submit::{self, SubmitOptions};
+use jobspec::htcondor::{self, SubmitOptions};
 use model::ClusterId;
 use model::userlog::Entries;
 use proto::claiming::{FromStartd, ToStartd};
@@ -26,7 +26,7 @@ const MOST_JOBS: u32 = 200;
 /// Any text is jobs or messages, and each message can be shown.
 pub fn submit_description(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let Ok(description) = submit::parse(&text, "any.sub") else { return };
+    let Ok(description) = htcondor::parse(&text, "any.sub") else { return };
     let options =
         SubmitOptions { max_jobs: Some(MOST_JOBS), warn_unused: true, ..SubmitOptions::default() };
     let expanded = description.expand(&site::Bare::new(), &mut || Ok(ClusterId(1)), &options);

@@ -16,9 +16,10 @@ use anyhow::Result;
 use client::Home;
 use client::site::{self, RealSite};
 use client::submit::{SubmitError, Wrong};
-use jobspec::submit::{self, Description, Submission, SubmitOptions};
-use jobspec::{Diagnostic, Form};
+use jobspec::Diagnostic;
+use jobspec::htcondor::{self, Description, Submission, SubmitOptions};
 use model::ClusterId;
+use model::diagnostic::About;
 
 use crate::commands::submit::show::{Manner, Shape};
 use crate::line::call::{Call, Voice};
@@ -139,7 +140,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     options.interactive = place.as_ref().map(interactive::Place::of_job).transpose()?;
     let manner = Manner { voice: call.voice, shape: shape(&args, &input) };
     manner.begin()?;
-    let description = match submit::parse(&input.text, &input.name) {
+    let description = match htcondor::parse(&input.text, &input.name) {
         Ok(description) => description,
         Err(diagnostics) => return manner.refuse(&diagnostics),
     };
@@ -209,7 +210,7 @@ fn expand_only(
 ) -> Result<Submission, Wrong> {
     let mut clusters = 1..;
     let mut next = || {
-        let too_many = || Diagnostic::error("there are too many clusters").form(Form::Spaced);
+        let too_many = || Diagnostic::error("there are too many clusters").about(About::Submission);
         clusters.next().map(ClusterId).ok_or_else(too_many)
     };
     description.expand(site, &mut next, options).map_err(Wrong)

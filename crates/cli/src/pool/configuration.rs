@@ -233,7 +233,7 @@ impl Loaded {
         let unread = self.unread().into_iter().map(|assignment| {
             let (_, name) = base(&assignment.name);
             let message = format!("nothing reads the setting {}", assignment.name);
-            let warning = Diagnostic::warning(message).at(Some(assignment.place()));
+            let warning = Diagnostic::warning(message).at(Some(assignment.location()));
             let names = known::KNOWN.iter().map(|known| known.name);
             match nearest(&name, names) {
                 Some(meant) if meant != name => warning.hint(format!("did you mean {meant}?")),
@@ -321,8 +321,8 @@ fn base(name: &str) -> (Option<String>, String) {
 
 fn in_one_line(diagnostic: &Diagnostic) -> String {
     let mut text = String::new();
-    if let Some(place) = &diagnostic.place {
-        text = format!("{}, line {}: ", place.source.name, place.line_column().0);
+    if diagnostic.location.is_some() {
+        text = format!("{}, line {}: ", diagnostic.file(), diagnostic.line());
     }
     text += &diagnostic.message;
     match &diagnostic.hint {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::command::Keyword;
-use super::diagnostic::{Diagnostic, Severity};
+use model::diagnostic::{About, Diagnostic, Location, Severity, Spot};
 
 /// A command's text: one line, but for a description in it.
 #[derive(Clone, Debug)]
@@ -55,16 +55,15 @@ impl<'s> Line<'s> {
         let skipped = source[self.start.min(offset)..offset].matches('\n').count();
         let column = source[line_start..offset].chars().count() + 1;
         let text = source[line_start..line_end].trim_end();
-        Diagnostic {
-            severity,
-            command: self.keyword.map(Keyword::label),
-            message: message.into(),
-            hint: None,
-            file: file.to_owned(),
-            line: self.number + u32::try_from(skipped).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
-            text: shortened(text).to_owned(),
-        }
+        let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let line = self.number.saturating_add(short(skipped));
+        let spot = match shortened(text) {
+            "" => Spot::Line(line),
+            text => Spot::Column { line, column: short(column), text: text.to_owned() },
+        };
+        let about = self.keyword.map_or(About::Line, |keyword| About::Command(keyword.label()));
+        let location = Location { file: file.to_owned(), spot };
+        Diagnostic::new(severity, about, message).at(Some(location))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use client::RealSite;
-use jobspec::submit::{Description as SubmitDescription, SubmitOptions};
+use jobspec::htcondor::{Description as SubmitDescription, SubmitOptions};
 use model::{ClusterId, ClusterSpec, SubmitToken, attr};
 use sha2::Digest;
 
@@ -82,7 +82,7 @@ impl Submitter {
             Some(description) => Arc::clone(description),
             None => {
                 let parsed =
-                    jobspec::submit::parse(&text, &name).map_err(|problems| told(&problems))?;
+                    jobspec::htcondor::parse(&text, &name).map_err(|problems| told(&problems))?;
                 let parsed = Arc::new(parsed);
                 if self.parsed.len() >= PARSED_KEPT {
                     self.parsed.clear();

@@ -15,6 +15,8 @@ mod whole;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::diagnostic::About;
+
 use super::build::Builder;
 use super::{NodeIndex, NodeKind, Workflow, cycle};
 use crate::language::{
@@ -237,7 +239,8 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    // ---- files and scopes ----------------------------------------------------------------------------------------------
+    // ---- files and scopes
+    // ----------------------------------------------------------------------------------------------
 
     fn top_level(&mut self, file: &str, munge: String) {
         let (dir, name) = match (self.options.use_dag_dir, file.rsplit_once('/')) {
@@ -351,7 +354,7 @@ impl<'a> Assembler<'a> {
                 None => {
                     let refusal = parse(&line).err();
                     let diagnostic = refusal.map(|refusal| refused(at, refusal));
-                    let diagnostic = diagnostic.map(|d| Diagnostic { command: None, ..d });
+                    let diagnostic = diagnostic.map(|d| d.about(About::Line));
                     self.diagnostics_of(diagnostic);
                 }
             }
@@ -444,7 +447,8 @@ impl<'a> Assembler<'a> {
         self.builder.reorder(&order);
     }
 
-    // ---- names ---------------------------------------------------------------------------------------------------------
+    // ---- names
+    // ---------------------------------------------------------------------------------------------------------
 
     /// The node that a word of a scope means.
     fn find(&self, scope: &Scope, name: &str) -> Option<NodeIndex> {
@@ -517,7 +521,8 @@ impl<'a> Assembler<'a> {
         splices.chain([full.as_str()]).any(|name| self.broken.contains(name))
     }
 
-    // ---- messages ------------------------------------------------------------------------------------------------------
+    // ---- messages
+    // ------------------------------------------------------------------------------------------------------
 
     fn refuse(&mut self, at: At<'_>, refusal: Refusal) {
         self.say(refused(at, refusal));

@@ -38,7 +38,7 @@ pub fn check(workflow: &Workflow, files: &dyn Files) -> Vec<Diagnostic> {
 
 fn at(node: Node<'_>, severity: Severity, message: String) -> Diagnostic {
     let origin = node.origin();
-    Diagnostic { line: origin.line, ..Diagnostic::about_file(severity, origin.file, message) }
+    Diagnostic::about_line(severity, origin.file, origin.line, message)
 }
 
 fn about_dag(workflow: &Workflow, severity: Severity, message: String) -> Diagnostic {

@@ -62,5 +62,5 @@ pub(super) fn diagnose(workflow: &Workflow, cycle: &[NodeIndex]) -> Diagnostic {
     let (file, line) = origin.map_or(("", 0), |origin| (origin.file, origin.line));
     let hint =
         "each of these nodes waits for the one before it: take one PARENT ... CHILD ... away";
-    Diagnostic { line, ..Diagnostic::about_file(Severity::Error, file, message) }.hint(hint)
+    Diagnostic::about_line(Severity::Error, file, line, message).hint(hint)
 }

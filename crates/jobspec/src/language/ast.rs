@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Place, Source};
+use crate::source::{Place, Source};
 
 /// A description that has been parsed.
 #[derive(Clone, Debug)]

@@ -12,8 +12,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::functions;
-use crate::diagnostic::{Diagnostic, Form, Place};
 use crate::site::Site;
+use crate::source::Place;
+use model::diagnostic::{About, Diagnostic};
 
 /// Stands for the job's number in a template. A private-use character that no description may
 /// contain.
@@ -292,7 +293,7 @@ impl<'a> Scope<'a> {
     /// A complaint of a macro function. HTCondor 25.14 prints it and submits all the same.
     pub(crate) fn complain(&self, message: String) {
         self.macros.vary();
-        self.complaints.borrow_mut().push(Diagnostic::error(message).form(Form::Function));
+        self.complaints.borrow_mut().push(Diagnostic::error(message).about(About::Macro));
     }
 
     /// Takes the complaints made so far.

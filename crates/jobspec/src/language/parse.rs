@@ -7,7 +7,8 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::ast::{Description, Include, Queue, Statement, StatementKind, Text};
-use crate::diagnostic::{Diagnostic, Source};
+use crate::source::Source;
+use model::diagnostic::Diagnostic;
 
 /// The parser that pest makes of the grammar. Its rules stay inside this module and `queue`.
 #[derive(pest_derive::Parser)]

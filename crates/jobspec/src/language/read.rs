@@ -6,8 +6,9 @@
 use super::ast::{Description, Include, Queue, Statement, StatementKind, Text};
 use super::macros::{MacroError, Macros, Scope};
 use super::parse::parse;
-use crate::diagnostic::{Diagnostic, Place};
 use crate::site::Site;
+use crate::source::Place;
+use model::diagnostic::Diagnostic;
 
 /// Files include files no deeper than this, so that a file that includes itself ends.
 pub(crate) const MAX_INCLUDES: usize = 16;
@@ -300,9 +301,11 @@ fn use_refused(text: &Text, place: Place) -> Diagnostic {
     Diagnostic::reading(place, message).hint("write out the commands that the template stands for")
 }
 
+/// What is said of a line that is no statement.
+pub(crate) const NO_STATEMENT: &str = "this is not a submit statement";
+
 fn unknown(line: &str, place: Place) -> Diagnostic {
-    // HTCondor 25.14 says only where
-    let diagnostic = Diagnostic::reading(place, "");
+    let diagnostic = Diagnostic::reading(place, NO_STATEMENT);
     if line.starts_with('+') && line.contains("@=") {
         return diagnostic.hint("a value of several lines needs the spelling MY.Name @=tag");
     }

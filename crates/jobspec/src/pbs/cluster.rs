@@ -10,9 +10,9 @@ use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, attr, cmdline};
 
 use super::submission::{Caller, Submission, Work};
 use super::{QUEUE, resources, variables};
-use crate::diagnostic::Diagnostic;
+use crate::htcondor::{self, SubmitOptions};
 use crate::site::Site;
-use crate::submit::{self, SubmitOptions};
+use model::diagnostic::Diagnostic;
 
 /// Names of the attributes.
 pub mod attribute {
@@ -136,7 +136,7 @@ impl Submission {
         caller: &dyn Caller,
     ) -> Result<ClusterSpec, Vec<Diagnostic>> {
         let text = self.description(numbered);
-        let description = submit::parse(&text, "qsub")?;
+        let description = htcondor::parse(&text, "qsub")?;
         let options = SubmitOptions { disable_file_checks: true, ..SubmitOptions::default() };
         let submission = description.expand(site, &mut || Ok(numbered.cluster), &options)?;
         let spec = submission.clusters.into_iter().next().map(|(_, spec)| spec);

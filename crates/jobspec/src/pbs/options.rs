@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::diagnostic::Diagnostic;
+
 use super::checks;
 use super::refusal::{Refusal, code};
 use super::submission::Caller;
@@ -77,8 +79,7 @@ impl Options {
             },
         };
         wrong.push(format!("directive error: {told}"));
-        let said = wrong.iter().map(|message| format!("qsub: {message}\n")).collect();
-        Err(Refusal { said, exit: code::FAILED })
+        Err(Refusal::of(code::FAILED, wrong.into_iter().map(Diagnostic::error).collect()))
     }
 
     fn take(

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use model::diagnostic::{Diagnostic, Severity};
+
 use super::QSUB_USAGE;
 
 /// Exit codes: OpenPBS's error numbers without 15000, of which a command's caller sees eight bits.
@@ -64,26 +66,72 @@ pub mod code {
     pub const NO_CONNECTION: u8 = 255;
 }
 
+/// What a command of PBS writes to its standard error about something, a whole line.
+pub fn said(command: &str, diagnostic: &Diagnostic) -> String {
+    let message = &diagnostic.message;
+    match diagnostic.severity {
+        Severity::Advice => String::new(),
+        Severity::Warning => format!("{command} (Warning) : {message}\n"),
+        Severity::Error if message.starts_with('\t') => format!("{command}:{message}\n"),
+        Severity::Error => format!("{command}: {message}\n"),
+    }
+}
+
 /// Nothing is submitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{said}")]
 pub struct Refusal {
-    /// What is written to standard error, whole lines.
-    pub said: String,
+    /// What is wrong. None if that was told already.
+    pub problems: Vec<Diagnostic>,
+    /// What else is told, and not in `qsub`'s name.
+    pub beside: Beside,
     /// The exit code.
     pub exit: u8,
 }
 
+/// What is told beside the problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    Nothing,
+    /// Before them, by PBS's library.
+    Before(&'static str),
+    /// Behind them, how `qsub` is used.
+    Usage,
+}
+
+impl fmt::Display for Refusal {
+    /// As `qsub` writes it to its standard error, whole lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Beside::Before(line) = self.beside {
+            writeln!(f, "{line}")?;
+        }
+        self.problems.iter().try_for_each(|problem| f.write_str(&said("qsub", problem)))?;
+        match self.beside {
+            Beside::Usage => f.write_str(QSUB_USAGE),
+            Beside::Nothing | Beside::Before(_) => Ok(()),
+        }
+    }
+}
+
 impl Refusal {
-    /// `qsub: MESSAGE`.
+    /// For one reason.
     pub fn new(exit: u8, message: impl fmt::Display) -> Self {
-        Self { said: format!("qsub: {message}\n"), exit }
+        Self::of(exit, vec![Diagnostic::error(message.to_string())])
+    }
+
+    /// For several reasons, in the order in which they are told.
+    pub fn of(exit: u8, problems: Vec<Diagnostic>) -> Self {
+        Self { problems, beside: Beside::Nothing, exit }
+    }
+
+    /// What is wrong was told already.
+    pub fn told(exit: u8) -> Self {
+        Self::of(exit, Vec::new())
     }
 
     /// Wrong use of the command line: the messages, and how it is used.
     pub(super) fn usage(messages: &[String]) -> Self {
-        let lines: String = messages.iter().map(|message| format!("qsub: {message}\n")).collect();
-        Self { said: lines + QSUB_USAGE, exit: code::USAGE }
+        let problems = messages.iter().map(Diagnostic::error).collect();
+        Self { beside: Beside::Usage, ..Self::of(code::USAGE, problems) }
     }
 
     /// A value that the option cannot have.

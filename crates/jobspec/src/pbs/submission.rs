@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use model::depend::Dependency;
+use model::diagnostic::Diagnostic;
 
 use super::arrays::Indices;
 use super::checks::{self, LONGEST_NAME, split_path};
 use super::depend;
 use super::moments::Moment;
 use super::options::{Operands, Options};
-use super::refusal::{Refusal, code};
+use super::refusal::{Beside, Refusal, code};
 use super::selects::{self, Asked};
 use super::{QUEUE, directives, resources, shown, variables};
 
@@ -143,11 +144,13 @@ fn check_together(options: &Options, caller: &dyn Caller) -> Result<(), Refusal>
     if options.has('I') && !caller.is_terminal() {
         let blocks =
             options.attributes().iter().any(|(name, value)| name == "block" && is_true(value));
-        let warning = "qsub (Warning) : setting \"block\" attribute as \"true\" for an interactive job will \
-                       not return job's exit status\n";
-        let said = "qsub:\tstandard input and output must be a terminal for\n\tinteractive job submission\n";
-        let said = format!("{}{said}", if blocks { warning } else { "" });
-        return Err(Refusal { said, exit: code::FAILED });
+        let warning = "setting \"block\" attribute as \"true\" for an interactive job will \
+                       not return job's exit status";
+        let error =
+            "\tstandard input and output must be a terminal for\n\tinteractive job submission";
+        let warning = blocks.then(|| Diagnostic::warning(warning));
+        let problems = warning.into_iter().chain([Diagnostic::error(error)]).collect();
+        return Err(Refusal::of(code::FAILED, problems));
     }
     if options.has('I') || options.has('X') {
         let why = "updraft submit -interactive gives a shell in a slot";
@@ -180,8 +183,8 @@ fn is_server(name: &str, caller: &dyn Caller) -> bool {
 }
 
 fn no_host(server: &str) -> Refusal {
-    let said = format!("Unknown Host.\nqsub: cannot connect to server {server} (errno=15008)\n");
-    Refusal { said, exit: code::BAD_HOST }
+    let message = format!("cannot connect to server {server} (errno=15008)");
+    Refusal { beside: Beside::Before("Unknown Host."), ..Refusal::new(code::BAD_HOST, message) }
 }
 
 fn check_queue(queue: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {

@@ -26,11 +26,10 @@ pub(super) fn look_up(here: &Here, all: &[Dependency]) -> Result<Standing, Refus
     if all.is_empty() {
         return Ok(standing);
     }
-    let silent = |exit| Refusal { said: String::new(), exit };
-    let mut schedd = here.connect().map_err(silent)?;
+    let mut schedd = here.connect().map_err(Refusal::told)?;
     let numbers: BTreeSet<u32> = all.iter().map(|dependency| dependency.on.0).collect();
     let known = found::look_up(&mut schedd, Some(&numbers), true)
-        .map_err(|error| silent(here.cannot_connect(&error)))?;
+        .map_err(|error| Refusal::told(here.cannot_connect(&error)))?;
     for dependency in all {
         let Some(cluster) = known.get(&dependency.on.0) else {
             standing.never = Some(format!("{dependency} can never be: there is no such job"));

@@ -28,9 +28,9 @@ pub(super) fn run(words: &[String]) -> u8 {
     let here = Here::new("qsub");
     match submit(&here, words) {
         Ok(exit) => exit,
-        Err(Refusal { said, exit }) => {
-            eprint!("{said}");
-            exit
+        Err(refusal) => {
+            eprint!("{refusal}");
+            refusal.exit
         }
     }
 }
@@ -92,8 +92,7 @@ fn attempt(
     };
     // What is wrong is wrong whatever the number.
     if let Err(wrong) = make(ClusterId(1)) {
-        let said: String = wrong.iter().map(Diagnostic::condor).collect();
-        return Err(Failure::Lasting(Refusal { said, exit: code::FAILED }));
+        return Err(Failure::Lasting(Refusal::of(code::FAILED, wrong)));
     }
     let token = client::new_token().map_err(|error| lasting(&error))?;
     let none = || ClusterSpec { ad: classad::ClassAd::new(), procs: Procs::Listed(Vec::new()) };
@@ -105,10 +104,7 @@ fn attempt(
         {
             Failure::Ended
         }
-        SubmitError::Ask(error) => {
-            let exit = here.cannot_connect(&error);
-            Failure::Lasting(Refusal { said: String::new(), exit })
-        }
+        SubmitError::Ask(error) => Failure::Lasting(Refusal::told(here.cannot_connect(&error))),
         error @ (SubmitError::Wrong(_) | SubmitError::Unknown(_)) => lasting(&error),
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use classad::{ClassAd, Env};
-use jobspec::submit::Submission;
+use jobspec::htcondor::Submission;
 use model::{Universe, attr, cmdline};
 use proto::client::{Query, Select};
 

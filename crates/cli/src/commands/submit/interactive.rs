@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use client::wait::{self, End};
 use client::{AskError, Home};
-use jobspec::submit::Interactive;
+use jobspec::htcondor::Interactive;
 use model::{AfterRun, ClusterId, JobEvent, JobId, Seq};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{self, SetArg, Termios};

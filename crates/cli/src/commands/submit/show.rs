@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use classad::ClassAd;
 use jobspec::Diagnostic;
-use jobspec::submit::{Submission, schedd_attributes};
+use jobspec::htcondor::{self, Submission, schedd_attributes};
 use model::{ClusterSpec, JobId, ProcId, attr};
 
 use super::explain;
@@ -166,7 +166,7 @@ impl Manner {
             match self.voice {
                 Voice::Updraft => text += &diagnostic.render(),
                 Voice::HtCondor => {
-                    text += &diagnostic.condor();
+                    text += &htcondor::said(diagnostic);
                     // not HTCondor's, and worth a line under any name: which keyword was meant
                     if !diagnostic.is_error()
                         && let Some(hint) =
@@ -215,9 +215,9 @@ fn json(submission: &Submission) -> String {
         .warnings
         .iter()
         .map(|warning| {
-            let place = warning.place.as_ref().map(|place| {
-                let (line, column) = place.line_column();
-                serde_json::json!({ "file": place.source.name, "line": line, "column": column })
+            let place = warning.location.as_ref().map(|_| {
+                let (line, column) = (warning.line(), warning.column());
+                serde_json::json!({ "file": warning.file(), "line": line, "column": column })
             });
             serde_json::json!({ "message": warning.message, "hint": warning.hint, "at": place })
         })

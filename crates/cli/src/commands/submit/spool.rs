@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use classad::{ClassAd, Value};
 use client::{AskError, Schedd};
-use jobspec::submit::Submission;
+use jobspec::htcondor::Submission;
 use model::spooling::{self, Input};
 use model::{JobId, attr};
 use proto::client::{Action, Answer, AskSchedd, FilesAsk, Select, Selector};

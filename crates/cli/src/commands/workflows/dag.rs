@@ -10,7 +10,7 @@ use clap::Subcommand;
 use classad::{ClassAd, Value};
 use client::{Home, Query, Select, Selector};
 use dagman::Workflow;
-use dagman::language::Diagnostic;
+use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use dagman::shell::Knobs;
 use dagman::workflow;
@@ -115,7 +115,7 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
     for one in &found {
         output::put(&match call.voice {
             Voice::Updraft => one.render(),
-            Voice::HtCondor => format!("{}\n", one.condor()),
+            Voice::HtCondor => format!("{}\n", listed(one)),
         })?;
     }
     match workflow {
@@ -144,9 +144,9 @@ fn found_as_json(
             "error": one.is_error(),
             "message": one.message,
             "hint": one.hint,
-            "file": one.file,
-            "line": one.line,
-            "column": one.column,
+            "file": one.file(),
+            "line": one.line(),
+            "column": one.column(),
         })
     };
     serde_json::json!({

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use client::{Home, RealSite};
 use dagman::Workflow;
-use dagman::language::Diagnostic;
+use dagman::language::{Diagnostic, listed};
 use dagman::shell::{KNOBS, Knobs};
 use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::Site;
@@ -62,7 +62,7 @@ impl Reading {
         let told = |all: &[Diagnostic]| -> Vec<String> {
             let one = |found: &Diagnostic| {
                 let word = if found.is_error() { "ERROR" } else { "Warning" };
-                format!("{word}: {}", found.condor())
+                format!("{word}: {}", listed(found))
             };
             all.iter().map(one).collect()
         };

@@ -12,7 +12,7 @@ use dagman::Workflow;
 use dagman::record::Names;
 use dagman::record::condor_sub::{DagJob, Program};
 use dagman::shell::{self, Knobs};
-use jobspec::submit::SubmitOptions;
+use jobspec::htcondor::SubmitOptions;
 use model::ClusterId;
 
 use crate::commands::workflows::dag_files::{self, Reading};

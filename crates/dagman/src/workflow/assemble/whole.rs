@@ -4,6 +4,7 @@
 use super::{Assembler, At, Scope, join};
 use crate::language::{Command, Word};
 use crate::workflow::{Dot, NodeStatusFile};
+use model::diagnostic::About;
 
 /// NODE_STATUS_FILE without a time.
 const DEFAULT_STATUS_SECONDS: u32 = 60;
@@ -17,7 +18,7 @@ impl Assembler<'_> {
                     0,
                     "DAG marked with REJECT command",
                 );
-                let error = crate::language::Diagnostic { command: None, ..error };
+                let error = error.about(About::Line);
                 self.say(error.hint(
                     "the file was written by a DAGMan that could not read it: it is not to be run",
                 ));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use dagman::Workflow;
-use dagman::language::Diagnostic;
+use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use model::ClusterId;
 
@@ -46,7 +46,7 @@ pub(super) fn problems(problems: &[Diagnostic], voice: Voice) -> Option<ExitCode
         return Some(Exit::Failed.into());
     }
     let unknown = problems.iter().find(|problem| problem.message.contains(UNKNOWN_COMMAND))?;
-    eprintln!("ERROR: {}", unknown.condor());
+    eprintln!("ERROR: {}", listed(unknown));
     Some(Exit::Failed.into())
 }
 

@@ -4,7 +4,7 @@ use model::attr;
 use std::collections::BTreeSet;
 
 use super::{Job, words};
-use crate::diagnostic::Diagnostic;
+use model::diagnostic::Diagnostic;
 
 /// The group of jobs that only want what nobody else does.
 const NICE_GROUP: &str = "nice-user";

@@ -7,7 +7,7 @@ use model::attr;
 
 use super::resources::{KIB, first_of_list, size};
 use super::{Job, comma_items};
-use crate::diagnostic::Diagnostic;
+use model::diagnostic::Diagnostic;
 
 /// Stands between the lines of a transform that is kept in an attribute (HTCondor 25.14).
 const TRANSFORM_NEWLINE: char = '\u{1e}';

@@ -4,9 +4,9 @@
 use model::attr;
 
 use super::{Job, unquoted};
-use crate::diagnostic::Diagnostic;
+use crate::htcondor::keywords;
 use crate::language::evaluate;
-use crate::submit::keywords;
+use model::diagnostic::Diagnostic;
 
 pub(super) const KIB: f64 = 1024.0;
 

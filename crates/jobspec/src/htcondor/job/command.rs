@@ -6,10 +6,10 @@ use model::cmdline::{self, CmdlineError, Written};
 use model::{Universe, attr};
 
 use super::{Job, words};
-use crate::diagnostic::{Diagnostic, Form};
+use crate::htcondor::keywords::Family;
+use crate::htcondor::submission::Interactive;
 use crate::site::FileKind;
-use crate::submit::keywords::Family;
-use crate::submit::submission::Interactive;
+use model::diagnostic::{About, Diagnostic};
 
 impl Job<'_> {
     pub(super) fn set_universe(&mut self) -> Result<(), Diagnostic> {
@@ -148,8 +148,9 @@ impl Job<'_> {
             Err(_) if self.disable_file_checks => Ok(0),
             Err(why) => {
                 let message = format!("Can't access executable file {written}: {why}");
-                let error =
-                    Diagnostic::error(message).form(Form::Spaced).at(self.place("executable"));
+                let error = Diagnostic::error(message)
+                    .about(About::Submission)
+                    .at(self.place("executable"));
                 let cwd = &self.scope.site.host().cwd;
                 Err(match written.starts_with('/') {
                     true => error.hint(

@@ -6,7 +6,7 @@ use classad::Value;
 use model::{Script, Universe};
 
 use super::Job;
-use crate::diagnostic::Diagnostic;
+use model::diagnostic::Diagnostic;
 
 impl Job<'_> {
     pub(super) fn check_scripts(&mut self) -> Result<(), Diagnostic> {

@@ -24,9 +24,10 @@ pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
 use super::keywords::{self, Family, KEYWORDS, Keyword, Kind, Support};
 use super::submission::Interactive;
-use crate::diagnostic::{Diagnostic, Place};
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
+use crate::source::Place;
+use model::diagnostic::Diagnostic;
 
 /// A spooled job that has completed waits ten days for whoever fetches what it has made (HTCondor
 /// 25.14).

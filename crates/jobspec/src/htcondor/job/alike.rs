@@ -10,8 +10,8 @@ use classad::{AttrName, ClassAd, Expr};
 use model::Universe;
 
 use super::{Job, Made, Refused, Setting, Transfer};
-use crate::diagnostic::Diagnostic;
 use crate::language::macros::Scope;
+use model::diagnostic::Diagnostic;
 
 /// A part of making a job.
 struct Step {
@@ -62,7 +62,7 @@ const STEPS: [Step; 17] = [
 const LAST: Step = step(|job, _| job.set_forced(), Gives::Nothing);
 
 /// What the first job of a statement has told about all of them.
-pub(in crate::submit) struct Common {
+pub(in crate::htcondor) struct Common {
     universe: Universe,
     iwd: String,
     transfer: Transfer,
@@ -79,7 +79,7 @@ pub(in crate::submit) struct Common {
 
 /// Makes the first job of a statement, and says what the others have in common with it: nothing can
 /// be said if even the executable differs.
-pub(in crate::submit) fn make_first(
+pub(in crate::htcondor) fn make_first(
     scope: &Scope<'_>,
     setting: Setting<'_>,
 ) -> Result<(Made, Option<Common>), Box<Refused>> {
@@ -148,7 +148,7 @@ fn chained(behind: &Arc<ClassAd>) -> ClassAd {
 impl Common {
     /// Makes the next job: only what is its own. The second are the attributes in which jobs of the
     /// statement may differ.
-    pub(in crate::submit) fn make(
+    pub(in crate::htcondor) fn make(
         &mut self,
         scope: &Scope<'_>,
         setting: Setting<'_>,

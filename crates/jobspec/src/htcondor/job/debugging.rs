@@ -5,8 +5,8 @@ use model::attr;
 use model::cmdline::{self, CmdlineError, Written};
 
 use super::Job;
-use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
+use model::diagnostic::Diagnostic;
 
 /// Keyword and attribute of the tool and its files.
 const TOOL: (&str, &str) = ("tool_daemon_cmd", attr::TOOL_DAEMON_CMD);

@@ -7,12 +7,13 @@ use super::cluster::Folder;
 use super::job::{self, Common, Setting};
 use super::keywords;
 use super::queue::{self, Plan};
-use crate::diagnostic::{Diagnostic, Form, Place};
 use crate::language::ast::{Description, Queue, Statement, StatementKind};
 use crate::language::macros::{MARK, Macros, Scope};
 use crate::language::parse::parse;
 use crate::language::read::{AtQueue, Reader};
 use crate::site::Site;
+use crate::source::Place;
+use model::diagnostic::{About, Diagnostic};
 
 /// What the command line adds to a description.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +120,7 @@ impl Description {
         if !clusters.is_empty() {
             warn_of_unused(&reader.macros, &unused_variables, options, &mut warnings);
         }
-        if warnings.iter().any(|d| d.is_error() && d.form != Form::Function) {
+        if warnings.iter().any(|d| d.is_error() && d.about != About::Macro) {
             return Err(warnings);
         }
         if statements > 1 {
@@ -305,12 +306,12 @@ impl Maker<'_, '_> {
         if let Some(limit) = self.options.max_jobs.filter(|limit| total > u64::from(*limit)) {
             let message = format!("Number of submitted jobs would exceed -maxjobs ({limit})");
             return Err(Diagnostic::error(message)
-                .form(Form::Spaced)
+                .about(About::Submission)
                 .hint(format!("there would be {total}")));
         }
         if total > 1 && self.options.interactive.is_some() {
             let message = format!("-interactive runs one job, and {total} are queued");
-            return Err(Diagnostic::error(message).form(Form::Spaced));
+            return Err(Diagnostic::error(message).about(About::Submission));
         }
         if total > u64::from(queue::MAX_PROCS) {
             let limit = queue::MAX_PROCS;
@@ -333,7 +334,7 @@ impl Maker<'_, '_> {
         if self.options.single_cluster && !self.clusters.is_empty() {
             let message =
                 "Number of submitted clusters would exceed 1 and -single-cluster was specified";
-            return Err(Diagnostic::error(message).form(Form::Spaced));
+            return Err(Diagnostic::error(message).about(About::Submission));
         }
         let cluster = (self.next_cluster)()?;
         self.clusters.push((cluster, Folder::default()));

@@ -5,8 +5,8 @@ use classad::Expr;
 use model::{HoldCode, Universe, attr, spooling};
 
 use super::Job;
-use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
+use model::diagnostic::Diagnostic;
 
 /// How often a job is run again when a description asks for retries without saying how many
 /// (HTCondor 25.14).

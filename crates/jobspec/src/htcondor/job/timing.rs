@@ -3,8 +3,8 @@
 use model::{Universe, attr};
 
 use super::Job;
-use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
+use model::diagnostic::Diagnostic;
 
 /// How long before its time a deferred job may take a slot, in seconds (HTCondor 25.14).
 const DEFAULT_PREP_SECONDS: i64 = 300;

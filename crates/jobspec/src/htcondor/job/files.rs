@@ -3,8 +3,8 @@
 use model::attr;
 
 use super::Job;
-use crate::diagnostic::Diagnostic;
 use crate::site::FileKind;
+use model::diagnostic::Diagnostic;
 
 const NULL_FILE: &str = "/dev/null";
 

@@ -11,7 +11,7 @@ use model::{CheckpointEnd, Universe, attr};
 use super::Job;
 use super::timing::DEFERRAL_CLAUSES;
 use super::transfer::Transfer;
-use crate::diagnostic::Diagnostic;
+use model::diagnostic::Diagnostic;
 
 /// Attributes of a machine that tell its operating system; naming any leaves out the clause about
 /// it.
@@ -74,7 +74,8 @@ impl Job<'_> {
             let place = self
                 .parsed(attr::REQUIREMENTS, user, self.place("requirements"))
                 .err()
-                .and_then(|e| e.place);
+                .and_then(|error| error.location)
+                .map(|location| *location);
             let hint = format!("{}; expected {}", error.message, error.expected);
             return Err(Diagnostic::error(message).at(place).hint(hint));
         }

@@ -5,8 +5,8 @@
 use model::{JobPriority, attr};
 
 use super::Job;
-use crate::diagnostic::Diagnostic;
 use crate::language::evaluate;
+use model::diagnostic::Diagnostic;
 
 impl Job<'_> {
     /// A constant expression becomes its value, as with `priority`. The schedd sorts whole clusters

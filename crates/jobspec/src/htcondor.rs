@@ -1,5 +1,5 @@
-//! The submit language, from text to jobs. The text is read and its macros are expanded by
-//! `crate::language`; then:
+//! HTCondor's dialect: the submit language, from text to jobs. The text is read and its macros are
+//! expanded by `crate::language`; then:
 //!
 //! 1. `queue`: at each `queue`, which items there are.
 //! 2. `job`, a table of keywords (`keywords`) with one module per family that a table cannot say,
@@ -9,9 +9,11 @@ mod cluster;
 mod job;
 mod keywords;
 mod queue;
+mod said;
 mod submission;
 
 pub use crate::language::ast::Description;
 pub use crate::language::parse::parse;
 pub use keywords::{Family, KEYWORDS, Keyword, Kind, Support};
+pub use said::said;
 pub use submission::{Interactive, NextCluster, Submission, SubmitOptions, schedd_attributes};

@@ -4,8 +4,8 @@ use model::{CheckpointEnd, attr, stays_inside, url_scheme};
 
 use super::command::kib;
 use super::{Job, comma_items, unquoted};
-use crate::diagnostic::{Diagnostic, Form};
 use crate::site::FileKind;
+use model::diagnostic::{About, Diagnostic};
 
 /// `should_transfer_files`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ impl Job<'_> {
 
     /// An error that `condor_submit` breaks into lines.
     fn wrapped(&self, keyword: &str, message: &str) -> Diagnostic {
-        Diagnostic::error(wrap(message)).form(Form::Spaced).at(self.place(keyword))
+        Diagnostic::error(wrap(message)).about(About::Submission).at(self.place(keyword))
     }
 }
 

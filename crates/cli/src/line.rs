@@ -1,5 +1,5 @@
 //! The command line and the two outputs: how options are spelt, which jobs and which pool are
-//! meant, in whose voice a command answers, where it prints, how it ends. It knows no verb.
+//! meant, in which dialect a command answers, where it prints, how it ends. It knows no verb.
 
 pub mod ad_file;
 pub mod args;

@@ -2,6 +2,7 @@
 //! string, so that what users see is tested without a daemon. What is asked, and of whom, is the
 //! business of `commands`.
 
+pub mod dialect;
 pub mod jobs;
 pub mod paint;
 pub mod pbs;

@@ -38,7 +38,7 @@ use crate::commands::acting::transfer_data;
 use crate::commands::acting::vacate_job;
 use crate::commands::machines::status;
 use crate::commands::machines::userprio;
-use crate::commands::pbs;
+use crate::commands::pbs::{self, PbsCommand};
 use crate::commands::pools::config_val;
 use crate::commands::pools::daemon;
 use crate::commands::pools::pool;
@@ -63,10 +63,11 @@ use crate::commands::workflows::dag;
 use crate::commands::workflows::dagman;
 use crate::commands::workflows::submit_dag;
 use crate::line::args::{self, ArgError};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::usage::{Mistake, Place, Usage};
+use crate::render::dialect::Dialect;
 
 /// One verb of `updraft`: its names, its flags, and the function that obeys it.
 pub struct Verb {
@@ -149,55 +150,84 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned());
     let called = words.next().unwrap_or_default();
     let called = Path::new(&called).file_name().map(|name| name.to_string_lossy().into_owned());
-    let called = called.unwrap_or_default();
     let rest: Vec<String> = words.collect();
-    if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&called.as_str())) {
-        return perform(verb, &Call { name: called, voice: Voice::HtCondor }, &rest);
+    if let Some(meaning) = called.and_then(|name| Meaning::of(&name, Spoken::AsProgram)) {
+        return meaning.perform(&rest);
     }
-    if let Some(command) = pbs::find(&called) {
-        return command.run(&rest);
-    }
-    if let Some((_, why)) = NOT_YET.iter().find(|(known, _)| *known == called) {
-        return refuse(&format!("{called}: not supported yet{why}"));
-    }
-    match rest.split_first() {
-        None => by_first_word("help", &[]),
-        Some((word, _)) if ["-h", "-help", "--help"].contains(&word.as_str()) => {
-            by_first_word("help", &[])
+    let (word, rest) = match rest.split_first() {
+        None => ("help", &[][..]),
+        Some((word, _)) if ["-h", "-help", "--help"].contains(&word.as_str()) => ("help", &[][..]),
+        Some((word, _)) if ["--version", "-version", "-V"].contains(&word.as_str()) => {
+            ("version", &rest[1..])
         }
-        Some((word, rest)) => by_first_word(word, rest),
+        Some((word, rest)) => (word.as_str(), rest),
+    };
+    match Meaning::of(word, Spoken::AsWord) {
+        Some(meaning) => meaning.perform(rest),
+        None => refuse(&there_is_no(word)),
     }
 }
 
-fn by_first_word(word: &str, rest: &[String]) -> ExitCode {
-    let word = if ["--version", "-version", "-V"].contains(&word) { "version" } else { word };
-    if let Some(verb) = VERBS.iter().find(|verb| verb.name == word) {
-        return perform(
-            verb,
-            &Call { name: format!("updraft {word}"), voice: Voice::Updraft },
-            rest,
-        );
+/// Where a command's name stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    /// `condor_q`: it is the program's.
+    AsProgram,
+    /// `updraft q`: it follows the program's.
+    AsWord,
+}
+
+/// What a name means: which command, in which dialect.
+enum Meaning {
+    Verb(&'static Verb, Call),
+    Pbs(&'static PbsCommand, Call),
+    /// What a job of PBS's runs.
+    PbsRunner,
+    /// A command of HTCondor's that is not built.
+    NotYet(String),
+}
+
+impl Meaning {
+    /// The one place that knows whose name is whose.
+    fn of(name: &str, spoken: Spoken) -> Option<Self> {
+        let is_word = spoken == Spoken::AsWord;
+        let call = |name: String, dialect| Call { name, dialect };
+        if let Some(verb) = VERBS.iter().find(|verb| is_word && verb.name == name) {
+            return Some(Self::Verb(verb, call(format!("updraft {name}"), Dialect::Updraft)));
+        }
+        if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&name)) {
+            return Some(Self::Verb(verb, call(name.to_owned(), Dialect::HtCondor)));
+        }
+        if let Some(command) = pbs::COMMANDS.iter().find(|command| command.name == name) {
+            return Some(Self::Pbs(command, call(name.to_owned(), Dialect::Pbs)));
+        }
+        if is_word && name == pbs::RUNNER {
+            return Some(Self::PbsRunner);
+        }
+        let short = |known: &str| is_word && known.strip_prefix("condor_") == Some(name);
+        let (_, why) = NOT_YET.iter().find(|(known, _)| *known == name || short(known))?;
+        let name = if is_word { format!("updraft {name}") } else { name.to_owned() };
+        Some(Self::NotYet(format!("{name}: not supported yet{why}")))
     }
-    if let Some(verb) = VERBS.iter().find(|verb| verb.htcondor.contains(&word)) {
-        return perform(verb, &Call { name: word.to_owned(), voice: Voice::HtCondor }, rest);
+
+    fn perform(self, words: &[String]) -> ExitCode {
+        match self {
+            Self::Verb(verb, call) => perform(verb, &call, words),
+            Self::Pbs(command, call) => command.run(words, &call),
+            Self::PbsRunner => pbs::run_job(),
+            Self::NotYet(why) => refuse(&why),
+        }
     }
-    if let Some(command) = pbs::find(word) {
-        return command.run(rest);
-    }
-    if word == pbs::RUNNER {
-        return pbs::run_job();
-    }
-    let not_yet = |known: &str| known == word || known.strip_prefix("condor_") == Some(word);
-    if let Some((_, why)) = NOT_YET.iter().find(|(known, _)| not_yet(known)) {
-        return refuse(&format!("updraft {word}: not supported yet{why}"));
-    }
+}
+
+fn there_is_no(word: &str) -> String {
     let nearest = VERBS
         .iter()
         .map(|verb| (strsim::jaro_winkler(word, verb.name), verb.name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(score, _)| *score > args::SIMILAR);
     let hint = nearest.map(|(_, name)| format!(" (did you mean {name}?)")).unwrap_or_default();
-    refuse(&format!("updraft {word}: there is no such command{hint}; see updraft --help"))
+    format!("updraft {word}: there is no such command{hint}; see updraft --help")
 }
 
 fn refuse(message: &str) -> ExitCode {
@@ -215,7 +245,7 @@ fn command(verb: &Verb, call: &Call) -> Command {
 }
 
 fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
-    let of_htcondor = call.voice == Voice::HtCondor;
+    let of_htcondor = call.dialect == Dialect::HtCondor;
     let wrong = if of_htcondor { Exit::Failed } else { Exit::Usage };
     let usage = if of_htcondor { Usage::of(&call.name) } else { None };
     let command = command(verb, call);
@@ -336,17 +366,15 @@ fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
         let _ = error.print();
         return Exit::Usage.into();
     }
-    let lead = if call.voice == Voice::HtCondor { "Error" } else { &call.name };
+    let lead = if call.dialect == Dialect::HtCondor { "Error" } else { &call.name };
     eprintln!("{lead}: {error:#}");
     let silent = matches!(error.downcast_ref(), Some(AskError::Net(NetError::Connect { .. })))
         || matches!(error.downcast_ref(), Some(NetError::Connect { .. }));
-    match (call.voice, silent) {
-        (Voice::Updraft, true) => {
-            eprintln!("Start a pool of your own:  updraft pool start");
-            Exit::NotRunning.into()
-        }
-        (Voice::Updraft, false) | (Voice::HtCondor, _) => Exit::Failed.into(),
+    if silent && call.dialect == Dialect::Updraft {
+        eprintln!("Start a pool of your own:  updraft pool start");
+        return Exit::NotRunning.into();
     }
+    Exit::Failed.into()
 }
 
 /// The commands of all verbs under their own names.
@@ -356,7 +384,7 @@ pub fn commands() -> Vec<Command> {
 
 /// The command of a verb under its own name.
 pub(crate) fn whole_command(verb: &Verb) -> Command {
-    command(verb, &Call { name: format!("updraft {}", verb.name), voice: Voice::Updraft })
+    command(verb, &Call { name: format!("updraft {}", verb.name), dialect: Dialect::Updraft })
 }
 
 /// The whole program with all of its verbs.
@@ -380,7 +408,7 @@ mod tests {
     fn every_verb_is_sound_for_clap_and_named_once() {
         let mut names = Vec::new();
         for verb in VERBS {
-            let call = Call { name: verb.name.to_owned(), voice: Voice::Updraft };
+            let call = Call { name: verb.name.to_owned(), dialect: Dialect::Updraft };
             command(verb, &call).debug_assert();
             names.push(verb.name);
             names.extend(verb.htcondor);
@@ -398,7 +426,7 @@ mod tests {
     #[test]
     fn an_option_that_is_not_built_is_not_an_option_that_is() {
         for verb in VERBS {
-            let call = Call { name: verb.name.to_owned(), voice: Voice::Updraft };
+            let call = Call { name: verb.name.to_owned(), dialect: Dialect::Updraft };
             let command = command(verb, &call);
             for name in verb.not_yet {
                 let words = [format!("-{name}")];

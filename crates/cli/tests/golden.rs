@@ -10,8 +10,8 @@ use std::path::Path;
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
 use cli::commands::machines::daemon_ads;
-use cli::line::call::Voice;
 use cli::line::shape::Shape;
+use cli::render::dialect::Dialect;
 use cli::render::jobs::queue::{Answer, Layout, Source};
 use cli::render::jobs::{history, queue};
 use cli::render::paint::Paint;
@@ -252,7 +252,7 @@ fn projected(ads: &[ClassAd], names: &[AttrName]) -> Vec<ClassAd> {
 fn check_shape(file: &str, ads: &[ClassAd], words: &[&str]) {
     let instead = shape(words).instead().unwrap().expect("not a table");
     let ads = projected(ads, &instead.projection());
-    assert_eq!(instead.render(&ads, &moment(NOW), Voice::HtCondor), golden(file), "{file}");
+    assert_eq!(instead.render(&ads, &moment(NOW), Dialect::HtCondor), golden(file), "{file}");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn what_clients_parse_is_what_they_expect() {
         shape(words).instead().unwrap().expect("not a table").render(
             &jobs,
             &moment(NOW),
-            Voice::HtCondor,
+            Dialect::HtCondor,
         )
     };
     // parsl: `C.P N`.
@@ -344,7 +344,7 @@ fn views_of_machines_are_htcondors() {
     );
     let xml =
         shape(&["-xml", "-attributes", "Name,State"]).instead().unwrap().expect("not a table");
-    let xml = xml.of_status().render(&slots, &moment(NOW), Voice::HtCondor);
+    let xml = xml.of_status().render(&slots, &moment(NOW), Dialect::HtCondor);
     assert_eq!(xml, golden("condor_status.xml.out"));
     check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
 }

@@ -20,13 +20,16 @@ use std::process::ExitCode;
 
 use jobspec::pbs::VERSION;
 
+use crate::line::call::Call;
+use crate::render::pbs::Here;
+
 /// A command of PBS.
 #[derive(Clone, Copy)]
 pub struct PbsCommand {
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
-    run: fn(&[String]) -> u8,
+    run: fn(&[String], &Here) -> u8,
 }
 
 /// All of them, in the order in which help lists them.
@@ -50,19 +53,14 @@ pub const COMMANDS: &[PbsCommand] = &[
 /// What a job that `qsub` has submitted runs.
 pub const RUNNER: &str = "pbs_job";
 
-/// The command of this name.
-pub fn find(name: &str) -> Option<&'static PbsCommand> {
-    COMMANDS.iter().find(|command| command.name == name)
-}
-
 impl PbsCommand {
     /// Runs it with these words.
-    pub fn run(&self, words: &[String]) -> ExitCode {
+    pub fn run(&self, words: &[String], call: &Call) -> ExitCode {
         if words == ["--version"] {
             println!("pbs_version = {VERSION}");
             return ExitCode::SUCCESS;
         }
-        (self.run)(words).into()
+        (self.run)(words, &Here::new(call)).into()
     }
 }
 

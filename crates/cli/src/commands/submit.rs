@@ -22,9 +22,10 @@ use model::ClusterId;
 use model::diagnostic::About;
 
 use crate::commands::submit::show::{Manner, Shape};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::place::Where;
+use crate::render::dialect::Dialect;
 
 /// Options of `condor_submit` that are not built.
 pub const NOT_YET: &[&str] =
@@ -138,7 +139,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     options.is_file = input.is_file;
     let place = args.interactive.then(interactive::Place::new).transpose()?;
     options.interactive = place.as_ref().map(interactive::Place::of_job).transpose()?;
-    let manner = Manner { voice: call.voice, shape: shape(&args, &input) };
+    let manner = Manner { dialect: call.dialect, shape: shape(&args, &input) };
     manner.begin()?;
     let description = match htcondor::parse(&input.text, &input.name) {
         Ok(description) => description,
@@ -161,7 +162,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
         }
         Ok(submission) => {
             let exit = manner.submitted(&submission, site.now())?;
-            if is_sent { attend(&args, place, &submission, exit, call.voice) } else { Ok(exit) }
+            if is_sent { attend(&args, place, &submission, exit, call.dialect) } else { Ok(exit) }
         }
         Err(error) => match error.downcast::<Wrong>() {
             Ok(Wrong(diagnostics)) => manner.refuse(&diagnostics),
@@ -179,7 +180,7 @@ fn attend(
     place: Option<interactive::Place>,
     submission: &Submission,
     exit: ExitCode,
-    voice: Voice,
+    dialect: Dialect,
 ) -> Result<ExitCode> {
     if args.spool
         && let Err(error) = spool::send_files(submission)
@@ -188,7 +189,7 @@ fn attend(
         return Ok(Exit::Failed.into());
     }
     if let (Some(place), Some((cluster, _))) = (place, submission.clusters.first()) {
-        interactive::attend(place, *cluster, voice)?;
+        interactive::attend(place, *cluster, dialect)?;
     }
     Ok(exit)
 }
@@ -284,6 +285,6 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Whether messages are HTCondor's, to the letter.
-fn to_the_letter(voice: Voice) -> bool {
-    voice == Voice::HtCondor
+fn to_the_letter(dialect: Dialect) -> bool {
+    dialect == Dialect::HtCondor
 }

@@ -1,19 +1,12 @@
-//! How a command was called: by which name, and so in whose voice it answers. It knows no verb.
+//! How a command was called: by which name, and so in which dialect it answers. It knows no verb.
+
+use crate::render::dialect::Dialect;
 
 /// How a verb was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The name that the user typed: `updraft q` or `condor_q`.
+    /// The name that the user typed: `updraft q`, `condor_q` or `qstat`.
     pub name: String,
-    /// In whose voice to answer.
-    pub voice: Voice,
-}
-
-/// In whose voice a command answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Voice {
-    /// Ours: reasons and advice are added, JSON is always JSON.
-    Updraft,
-    /// HTCondor's: its output to the letter, and nothing else.
-    HtCondor,
+    /// In which dialect to answer.
+    pub dialect: Dialect,
 }

@@ -6,7 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use anstream::AutoStream;
 use clap::{Args, ColorChoice};
 
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
+use crate::render::dialect::Dialect;
 use crate::render::paint::Paint;
 
 /// Whether a command paints what it prints.
@@ -20,10 +21,12 @@ pub struct Colour {
 impl Colour {
     /// The decision. HTCondor's commands print to the letter, so there is none under their names.
     pub fn paint(self, call: &Call) -> Paint {
-        match (call.voice, self.color) {
-            (Voice::HtCondor, _) | (Voice::Updraft, ColorChoice::Never) => Paint::Off,
-            (Voice::Updraft, ColorChoice::Always) => Paint::On,
-            (Voice::Updraft, ColorChoice::Auto) => automatic(),
+        match (call.dialect, self.color) {
+            (Dialect::HtCondor | Dialect::Pbs, _) | (Dialect::Updraft, ColorChoice::Never) => {
+                Paint::Off
+            }
+            (Dialect::Updraft, ColorChoice::Always) => Paint::On,
+            (Dialect::Updraft, ColorChoice::Auto) => automatic(),
         }
     }
 }

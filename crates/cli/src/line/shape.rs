@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use classad::{AttrName, ClassAd, Expr};
 
-use crate::line::call::Voice;
 use crate::line::connect;
+use crate::render::dialect::Dialect;
 use crate::render::jobs::queue;
 use crate::render::values::ads::{self, Form};
 use crate::render::values::autoformat::{self, Style};
@@ -176,9 +176,9 @@ impl Instead {
     }
 
     /// The ads in this shape.
-    pub fn render(&self, ads: &[ClassAd], moment: &Moment, voice: Voice) -> String {
+    pub fn render(&self, ads: &[ClassAd], moment: &Moment, dialect: Dialect) -> String {
         match self {
-            Self::Ads(form, names) => ads::render(ads, *form, names, voice == Voice::Updraft),
+            Self::Ads(form, names) => ads::render(ads, *form, names, dialect == Dialect::Updraft),
             Self::Auto(style, columns) => autoformat::render(ads, columns, *style, moment),
             Self::Table(table) => table.render(ads, moment),
             Self::Printf(pairs) => {

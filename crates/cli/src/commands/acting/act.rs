@@ -8,13 +8,14 @@ use clap::Args;
 use classad::Expr;
 use proto::client::{ActResult, Acted, Action, Select, Selector};
 
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage::Mistake;
+use crate::render::dialect::Dialect;
 
 /// Which jobs: what all these verbs have in common.
 #[derive(Debug, Args)]
@@ -114,7 +115,7 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
         counted.insert_str(0, &totals(single.into_iter()));
     }
     report.out.insert_str(0, &counted);
-    if target.json && call.voice == Voice::Updraft {
+    if target.json && call.dialect == Dialect::Updraft {
         output::put(&json(&answers))?;
     } else {
         output::put(&report.out)?;

@@ -7,13 +7,14 @@ use clap::Args;
 use proto::client::{ActResult, Acted, Action, Priority, Select, Selector};
 
 use crate::commands::acting::act;
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage::Mistake;
+use crate::render::dialect::Dialect;
 
 /// Options of HTCondor's `condor_prio` that are not built.
 pub const NOT_YET: &[&str] = &["debug"];
@@ -46,22 +47,22 @@ pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let (priority, jobs) = wanted(args)?;
     let (Some(priority), false) = (priority, jobs.is_empty() && !args.all) else {
-        let what = match call.voice {
-            Voice::HtCondor => "",
-            Voice::Updraft => "name a priority and jobs",
+        let what = match call.dialect {
+            Dialect::HtCondor => "",
+            Dialect::Updraft | Dialect::Pbs => "name a priority and jobs",
         };
         return Err(Mistake(what).into());
     };
     let select = if args.all { Select::All } else { Select::Any(select::selectors(jobs)) };
     let acted = connect::schedd()?.act(Action::Prioritise(priority), select)?;
-    if args.json && call.voice == Voice::Updraft {
+    if args.json && call.dialect == Dialect::Updraft {
         output::put(&act::json(&acted))?;
     } else {
         eprint!("{}", acted.iter().filter_map(complaint).collect::<String>());
     }
     let failed = acted.iter().any(|acted| acted.result != ActResult::Done);
     // HTCondor 25.14 ends with 0 whatever came of it.
-    Ok(if failed && call.voice == Voice::Updraft { Exit::Failed } else { Exit::Done }.into())
+    Ok(if failed && call.dialect == Dialect::Updraft { Exit::Failed } else { Exit::Done }.into())
 }
 
 /// The priority, and the words that name jobs.

@@ -9,13 +9,14 @@ use classad::{AttrName, ClassAd, Expr};
 use proto::client::{Edited, Select, Selector};
 
 use crate::line::ad_file;
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage;
+use crate::render::dialect::Dialect;
 
 /// Options of HTCondor's `condor_qedit` that are not built.
 pub const NOT_YET: &[&str] = &["debug", "forward"];
@@ -88,7 +89,7 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
         Ok(changes) => changes,
         Err(mistake) => {
             if mistake == Mistake::Usage {
-                let what = if call.voice == Voice::HtCondor { "" } else { SAYS_TOO_LITTLE };
+                let what = if call.dialect == Dialect::HtCondor { "" } else { SAYS_TOO_LITTLE };
                 return Err(usage::Mistake(what).into());
             }
             eprintln!("{mistake}");
@@ -99,7 +100,7 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
     let wanted = changes.clone().into_iter().collect();
     let edited = connect::schedd()?.edit(select, wanted, args.dry_run)?;
     let done = matches!(edited, Edited::Done(_));
-    if args.json && call.voice == Voice::Updraft {
+    if args.json && call.dialect == Dialect::Updraft {
         output::put(&output::json(&serde_json::json!({ "edited": edited })))?;
     } else {
         let (out, err) = said(&edited, &jobs, args, changes.keys());

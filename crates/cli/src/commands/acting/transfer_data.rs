@@ -18,11 +18,12 @@ use proto::client::{Answer, AskSchedd, FilesAsk, Query, Select};
 use proto::files::{Content, Inbox, Piece};
 
 use crate::commands::acting::act::{self, Part};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::place::Where;
+use crate::render::dialect::Dialect;
 
 /// Options of `condor_transfer_data` that are not built.
 pub const NOT_YET: &[&str] = &["addr", "stm", "debug"];
@@ -63,7 +64,7 @@ pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
     args.at.check()?;
     let parts = act::parts(&args.jobs, args.constraint.as_ref(), args.all)?;
     let mut client = connect::schedd()?;
-    if call.voice == Voice::HtCondor {
+    if call.dialect == Dialect::HtCondor {
         output::put("Fetching data files...\n")?;
     }
     let mut ads = BTreeMap::new();
@@ -83,7 +84,7 @@ pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
     for (job, ad) in ads.iter().filter(|(_, ad)| spooling::was_spooled(ad)) {
         match connect::persist(|client| fetch(client, *job, ad)) {
             Ok(done) => fetched.push(done),
-            Err(error) if call.voice == Voice::HtCondor => {
+            Err(error) if call.dialect == Dialect::HtCondor => {
                 eprintln!("\n{error:#}\nERROR: Failed to spool job files.");
                 return Ok(Exit::Failed.into());
             }
@@ -93,7 +94,7 @@ pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
             }
         }
     }
-    if call.voice == Voice::Updraft {
+    if call.dialect == Dialect::Updraft {
         report(&fetched, args.json)?;
         if fetched.is_empty() && !refused {
             let none = match ads.len() {

@@ -11,7 +11,7 @@ use proto::client::{Query, Select};
 
 use crate::commands::machines::daemon_ads;
 use crate::line::ad_file;
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
@@ -20,6 +20,7 @@ use crate::line::place::Where;
 use crate::line::shape::first;
 use crate::line::shape::{Instead, Shape};
 use crate::pool;
+use crate::render::dialect::Dialect;
 use crate::render::pool::accounts;
 use crate::render::pool::daemons;
 use crate::render::pool::machines::{self, Layout};
@@ -266,11 +267,11 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
     }
     ads.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let text = match instead {
-        Some(instead) => instead.render(&ads, &moment, call.voice),
+        Some(instead) => instead.render(&ads, &moment, call.dialect),
         None => table(listed, &ads, args.layout.layout(), &moment),
     };
     output::put(&text)?;
-    if ads.is_empty() && call.voice == Voice::Updraft && text.is_empty() {
+    if ads.is_empty() && call.dialect == Dialect::Updraft && text.is_empty() {
         eprintln!("There is nothing to show.");
     }
     Ok(Exit::Done.into())

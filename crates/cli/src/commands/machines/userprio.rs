@@ -125,7 +125,7 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
     let text = if let Some(instead) = instead {
         let ads: Vec<ClassAd> =
             lines.iter().map(|line| accounts::ad(line, &name, &name, moment.now)).collect();
-        instead.render(&ads, &moment, call.voice)
+        instead.render(&ads, &moment, call.dialect)
     } else {
         let wanted = Wanted { all_columns: args.all, everybody: args.allusers };
         accounts::table(&lines, &name, wanted, &moment)

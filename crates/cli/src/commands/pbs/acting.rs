@@ -17,9 +17,8 @@ const DELETE_USAGE: &str =
     "usage:\n\tqdel [-W force|suppress_email=X] [-x] job_identifier...\n\tqdel --version\n";
 
 /// `qdel`.
-pub(super) fn delete(words: &[String]) -> u8 {
-    let here = Here::new("qdel");
-    let line = match read(&here, words, "W:x", DELETE_USAGE) {
+pub(super) fn delete(words: &[String], here: &Here) -> u8 {
+    let line = match read(here, words, "W:x", DELETE_USAGE) {
         Ok(line) => line,
         Err(exit) => return exit,
     };
@@ -37,23 +36,22 @@ pub(super) fn delete(words: &[String]) -> u8 {
     let reason = format!("Job deleted at request of {}@{}", client::site::me(), here.server);
     let force = how == "force";
     let verb = Verb { finished_with_id: true, subjobs: true, ..Verb::PLAIN };
-    verb.run(&here, &line.operands, |_| Action::Remove { reason: Some(reason.clone()), force })
+    verb.run(here, &line.operands, |_| Action::Remove { reason: Some(reason.clone()), force })
 }
 
 /// `qhold`.
-pub(super) fn hold(words: &[String]) -> u8 {
-    let here = Here::new("qhold");
+pub(super) fn hold(words: &[String], here: &Here) -> u8 {
     let usage = "usage: qhold [-h hold_list] job_identifier...\n       qhold --version\n";
-    let line = match read(&here, words, "h:", usage) {
+    let line = match read(here, words, "h:", usage) {
         Ok(line) => line,
         Err(exit) => return exit,
     };
     let reason = format!("Job held by {}", client::site::me());
     let verb = Verb { spares_running: true, ..Verb::PLAIN };
-    match hold_list(&here, &line, usage) {
-        Ok(false) => verb.only_look(&here, &line.operands),
+    match hold_list(here, &line, usage) {
+        Ok(false) => verb.only_look(here, &line.operands),
         Err(exit) => exit,
-        Ok(true) => verb.run(&here, &line.operands, |_| Action::Hold {
+        Ok(true) => verb.run(here, &line.operands, |_| Action::Hold {
             reason: Some(reason.clone()),
             code: HoldCode::UserRequest,
             subcode: 0,
@@ -62,18 +60,17 @@ pub(super) fn hold(words: &[String]) -> u8 {
 }
 
 /// `qrls`.
-pub(super) fn release(words: &[String]) -> u8 {
-    let here = Here::new("qrls");
+pub(super) fn release(words: &[String], here: &Here) -> u8 {
     let usage = "usage: qrls [-h hold_list] job_identifier...\n       qrls --version\n";
-    let line = match read(&here, words, "h:", usage) {
+    let line = match read(here, words, "h:", usage) {
         Ok(line) => line,
         Err(exit) => return exit,
     };
     let verb = Verb::PLAIN;
-    match hold_list(&here, &line, usage) {
-        Ok(false) => verb.only_look(&here, &line.operands),
+    match hold_list(here, &line, usage) {
+        Ok(false) => verb.only_look(here, &line.operands),
         Err(exit) => exit,
-        Ok(true) => verb.run(&here, &line.operands, |_| Action::Release { reason: None }),
+        Ok(true) => verb.run(here, &line.operands, |_| Action::Release { reason: None }),
     }
 }
 
@@ -95,10 +92,9 @@ fn hold_list(here: &Here, line: &Line, usage: &str) -> Result<bool, u8> {
 }
 
 /// `qsig`.
-pub(super) fn signal(words: &[String]) -> u8 {
-    let here = Here::new("qsig");
+pub(super) fn signal(words: &[String], here: &Here) -> u8 {
     let usage = "usage: qsig [-s signal] job_identifier...\n       qsig --version\n";
-    let line = match read(&here, words, "s:", usage) {
+    let line = match read(here, words, "s:", usage) {
         Ok(line) => line,
         Err(exit) => return exit,
     };
@@ -114,7 +110,7 @@ pub(super) fn signal(words: &[String]) -> u8 {
         }
     };
     let verb = Verb { subjobs: true, state_does_not_matter: false, ..Verb::PLAIN };
-    verb.run(&here, &line.operands, |_| action.clone())
+    verb.run(here, &line.operands, |_| action.clone())
 }
 
 fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line, u8> {

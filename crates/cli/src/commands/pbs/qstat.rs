@@ -37,8 +37,7 @@ const NOT_BUILT: &[(char, &str)] = &[
 ];
 
 /// Shows what the words ask for; gives the exit code.
-pub(super) fn run(words: &[String]) -> u8 {
-    let here = Here::new("qstat");
+pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, OPTIONS) {
         Ok(line) => line,
         Err(wrong) => {
@@ -52,10 +51,10 @@ pub(super) fn run(words: &[String]) -> u8 {
         here.say(format_args!("-{option} is not supported yet: {why}"));
         return code::NOT_SUPPORTED;
     }
-    if let Some(exit) = refuse(&here, &line) {
+    if let Some(exit) = refuse(here, &line) {
         return exit;
     }
-    let shown = if line.any("QB") { counts(&here, &line) } else { jobs(&here, &line) };
+    let shown = if line.any("QB") { counts(here, &line) } else { jobs(here, &line) };
     match shown {
         Ok(Answer { out, exit }) => match output::put(&out) {
             // Whoever read our output has seen enough.

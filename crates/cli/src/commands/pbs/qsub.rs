@@ -24,9 +24,8 @@ use crate::render::pbs::Here;
 const ATTEMPTS: usize = 5;
 
 /// Submits what the words and the script say; gives the exit code.
-pub(super) fn run(words: &[String]) -> u8 {
-    let here = Here::new("qsub");
-    match submit(&here, words) {
+pub(super) fn run(words: &[String], here: &Here) -> u8 {
+    match submit(here, words) {
         Ok(exit) => exit,
         Err(refusal) => {
             eprint!("{refusal}");

@@ -5,13 +5,14 @@ use client::{Home, Schedd};
 use jiff::tz::TimeZone;
 use jobspec::pbs::code;
 
+use crate::line::call::Call;
 use crate::render::pbs::Here;
 
 impl Here {
-    /// This machine, now, in the voice of a command.
-    pub fn new(command: &'static str) -> Self {
+    /// This machine, now, and the command that was called.
+    pub fn new(call: &Call) -> Self {
         Self {
-            command,
+            command: call.name.clone(),
             server: server_name(),
             zone: TimeZone::system(),
             now: proto::clock::now().wall.as_secs(),

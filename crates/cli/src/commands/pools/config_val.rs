@@ -8,13 +8,14 @@ use clap::Args;
 use classad::{ClassAd, Env, Expr};
 use serde_json::{Value, json};
 
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::release;
 use crate::pool;
 use crate::pool::configuration::known;
 use crate::pool::configuration::{self, Loaded};
+use crate::render::dialect::Dialect;
 use client::home::Home;
 
 /// Options of HTCondor's `condor_config_val` that are not built.
@@ -117,7 +118,7 @@ pub fn run(args: &ConfigValArgs, call: &Call) -> Result<ExitCode> {
         return Ok(Exit::Done.into());
     }
     let all = view.selected();
-    if args.json && call.voice == Voice::Updraft {
+    if args.json && call.dialect == Dialect::Updraft {
         let some: Result<BTreeMap<String, Value>> =
             all.iter().map(|shown| Ok((shown.name.clone(), view.json(shown)?))).collect();
         output::put(&format!("{:#}\n", serde_json::to_value(some?)?))?;
@@ -134,7 +135,9 @@ pub fn run(args: &ConfigValArgs, call: &Call) -> Result<ExitCode> {
     }
     if args.names.is_empty() {
         eprintln!("Usage: {} [-dump] [-summary] [-verbose] NAMES", call.name);
-        return Ok(if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage }.into());
+        return Ok(
+            if call.dialect == Dialect::HtCondor { Exit::Failed } else { Exit::Usage }.into()
+        );
     }
     let mut exit = Exit::Done;
     for name in &args.names {

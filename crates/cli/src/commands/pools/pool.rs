@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 use crate::commands::pools::daemon::mail_route;
 use crate::commands::pools::reconfig::reconfig;
 use crate::commands::pools::reconfig::warn;
-use crate::line::call::Voice;
 use crate::line::output;
 use crate::pool::{self, Settings, Started};
+use crate::render::dialect::Dialect;
 use client::home::Home;
 
 /// A personal pool on this machine: no root, and no configuration needed.
@@ -106,7 +106,7 @@ pub fn run(args: PoolArgs) -> Result<ExitCode> {
             start(&home(dir), &Settings { cpus, memory_mib: memory, ..Settings::default() }, json)
         }
         Action::Stop { dir, json } => stop(&home(dir), json),
-        Action::Reconfig { dir, json } => reconfig(&home(dir), json, Voice::Updraft),
+        Action::Reconfig { dir, json } => reconfig(&home(dir), json, Dialect::Updraft),
         Action::Backup { file, dir, json } => {
             let home = home(dir);
             pool::backup(&home, &file)?;

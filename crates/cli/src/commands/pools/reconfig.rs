@@ -7,11 +7,12 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::pool::configuration;
 use crate::pool::{self, PoolError, Reconfigured};
+use crate::render::dialect::Dialect;
 use client::home::Home;
 
 /// Options of `condor_reconfig` that are not built: there is one pool, on this machine, and all of
@@ -36,30 +37,30 @@ pub struct ReconfigArgs {
 ///
 /// If the configuration is wrong: then nothing changes.
 pub fn run(args: &ReconfigArgs, call: &Call) -> Result<ExitCode> {
-    reconfig(&Home::from_environment(), args.json, call.voice)
+    reconfig(&Home::from_environment(), args.json, call.dialect)
 }
 
 /// The same for a pool that is chosen otherwise.
-pub(crate) fn reconfig(home: &Home, json: bool, voice: Voice) -> Result<ExitCode> {
+pub(crate) fn reconfig(home: &Home, json: bool, dialect: Dialect) -> Result<ExitCode> {
     let done = match pool::reconfigure(home) {
         Ok(done) => done,
         Err(error @ PoolError::NotRunning { .. }) => {
             eprintln!("{error}");
-            let htcondor = voice == Voice::HtCondor;
+            let htcondor = dialect == Dialect::HtCondor;
             return Ok(if htcondor { Exit::Failed } else { Exit::NotRunning }.into());
         }
         Err(error) => return Err(error.into()),
     };
     warn(home)?;
-    match voice {
+    match dialect {
         // HTCondor 25.14's words
-        Voice::HtCondor => output::put("Sent \"Reconfig\" command to local master\n")?,
-        Voice::Updraft if json => {
+        Dialect::HtCondor => output::put("Sent \"Reconfig\" command to local master\n")?,
+        Dialect::Updraft | Dialect::Pbs if json => {
             let restarted: Vec<_> = done.restarted.iter().map(|role| role.name()).collect();
             let all = json!({ "dir": home.dir(), "changed": done.changed, "restarted": restarted });
             output::put(&format!("{all:#}\n"))?;
         }
-        Voice::Updraft => output::put(&text(home, &done))?,
+        Dialect::Updraft | Dialect::Pbs => output::put(&text(home, &done))?,
     }
     Ok(Exit::Done.into())
 }

@@ -21,9 +21,10 @@ use proto::chirp::{CONFIG_FILE, CONFIG_VARIABLE, ChirpAnswer, ChirpAsk, ChirpCon
 use proto::client::{Answer, AskSchedd};
 
 use crate::commands::running::chirp::words::Errand;
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::render::dialect::Dialect;
 
 /// What a job is told that has no file, or whose processes were not started by a machine at all.
 const HINT: &str = "only a running job whose description has want_io_proxy = true can call";
@@ -53,7 +54,7 @@ pub fn run(args: &ChirpArgs, call: &Call) -> Result<ExitCode> {
         Ok(errand) => errand,
         Err(mistake) => {
             eprintln!("{}: {mistake}", call.name);
-            let wrong = if call.voice == Voice::HtCondor { Exit::Failed } else { Exit::Usage };
+            let wrong = if call.dialect == Dialect::HtCondor { Exit::Failed } else { Exit::Usage };
             return Ok(wrong.into());
         }
     };

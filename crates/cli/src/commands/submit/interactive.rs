@@ -25,9 +25,9 @@ use proto::client::{Action, Happening, Recorded, Select, Selector};
 use proto::files::Blob;
 use proto::terminal::{FromJob, FromUser, Line, Size, Waiting};
 
-use crate::line::call::Voice;
 use crate::line::connect;
 use crate::line::output;
+use crate::render::dialect::Dialect;
 
 /// The socket's name in a folder of this command's own.
 const SOCKET: &str = "terminal";
@@ -68,7 +68,7 @@ impl Place {
 /// One interactive job.
 struct Visit {
     job: JobId,
-    voice: Voice,
+    dialect: Dialect,
     folder: PathBuf,
     /// The terminal as it was, if there is one.
     before: Mutex<Option<Termios>>,
@@ -117,13 +117,13 @@ impl Visit {
 }
 
 /// Waits for the first job of the cluster and is its terminal. Does not return unless it fails.
-pub(super) fn attend(place: Place, cluster: ClusterId, voice: Voice) -> Result<()> {
+pub(super) fn attend(place: Place, cluster: ClusterId, dialect: Dialect) -> Result<()> {
     let Place { folder, waiting } = place;
     let stdin = io::stdin();
     let before = stdin.is_terminal().then(|| termios::tcgetattr(&stdin)).transpose();
     let visit = Arc::new(Visit {
         job: JobId::new(cluster.0, 0),
-        voice,
+        dialect,
         folder: folder.keep(),
         before: Mutex::new(before.context("look at the terminal")?),
         phase: Mutex::new(Phase::Waiting),
@@ -201,7 +201,7 @@ fn note(visit: &Visit, event: &Recorded, tell: &SyncSender<End>) {
     let phase = *visit.phase();
     if let Happening::JobsWait { reason, .. } = &event.what
         && phase == Phase::Waiting
-        && visit.voice == Voice::Updraft
+        && visit.dialect == Dialect::Updraft
     {
         eprintln!("{reason}");
     }

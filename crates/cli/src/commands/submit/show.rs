@@ -1,4 +1,4 @@
-//! What `submit` prints: HTCondor's words on standard output, and, in our own voice, where a
+//! What `submit` prints: HTCondor's words on standard output, and, in our own words, where a
 //! description is wrong and what would be right.
 
 use std::fmt::Write as _;
@@ -7,19 +7,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use classad::ClassAd;
-use jobspec::Diagnostic;
 use jobspec::htcondor::{self, Submission, schedd_attributes};
+use jobspec::{Diagnostic, pbs};
 use model::{ClusterSpec, JobId, ProcId, attr};
 
 use super::explain;
 use super::to_the_letter;
-use crate::line::call::Voice;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::render::dialect::Dialect;
 
 /// How to print, and to whom.
 pub(super) struct Manner {
-    pub(super) voice: Voice,
+    pub(super) dialect: Dialect,
     pub(super) shape: Shape,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Shape {
     Json,
 }
 
-/// In our own voice, a submission prints no more dots than this.
+/// In our own words, a submission prints no more dots than this.
 const MOST_DOTS: usize = 60;
 
 impl Manner {
@@ -68,7 +68,7 @@ impl Manner {
         Ok(())
     }
 
-    /// Ends the line that [`Self::begin`] began, in our own voice; HTCondor's command leaves it
+    /// Ends the line that [`Self::begin`] began, in our own words; HTCondor's command leaves it
     /// open before an error.
     pub(super) fn end_line(&self) -> Result<()> {
         let open = matches!(
@@ -79,7 +79,7 @@ impl Manner {
                 | Shape::DryRun { .. }
                 | Shape::Dump { .. }
         );
-        if open && !to_the_letter(self.voice) {
+        if open && !to_the_letter(self.dialect) {
             output::put("\n")?;
         }
         Ok(())
@@ -145,17 +145,17 @@ impl Manner {
         let clusters: Vec<String> =
             submission.clusters.iter().map(|(cluster, _)| cluster.to_string()).collect();
         let clusters = clusters.join(" ");
-        match self.voice {
-            Voice::HtCondor => format!("condor_watch_q -clusters {clusters}"),
-            Voice::Updraft => format!("updraft q {clusters}"),
+        match self.dialect {
+            Dialect::HtCondor => format!("condor_watch_q -clusters {clusters}"),
+            Dialect::Updraft | Dialect::Pbs => format!("updraft q {clusters}"),
         }
     }
 
     fn dots(&self, submission: &Submission) -> String {
         let dots = dots(submission);
-        match self.voice {
-            Voice::HtCondor => dots,
-            Voice::Updraft => dots[..dots.len().min(MOST_DOTS)].to_owned(),
+        match self.dialect {
+            Dialect::HtCondor => dots,
+            Dialect::Updraft | Dialect::Pbs => dots[..dots.len().min(MOST_DOTS)].to_owned(),
         }
     }
 
@@ -163,9 +163,10 @@ impl Manner {
     fn messages(&self, diagnostics: &[Diagnostic]) -> String {
         let mut text = String::new();
         for diagnostic in diagnostics.iter().rev() {
-            match self.voice {
-                Voice::Updraft => text += &diagnostic.render(),
-                Voice::HtCondor => {
+            match self.dialect {
+                Dialect::Updraft => text += &diagnostic.render(),
+                Dialect::Pbs => text += &pbs::said("qsub", diagnostic),
+                Dialect::HtCondor => {
                     text += &htcondor::said(diagnostic);
                     // not HTCondor's, and worth a line under any name: which keyword was meant
                     if !diagnostic.is_error()

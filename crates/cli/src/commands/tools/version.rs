@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::release::condor_platform;
 use crate::line::release::condor_version;
+use crate::render::dialect::Dialect;
 use model::version::FOLLOWS;
 
 /// Say which program this is, and which HTCondor it behaves like.
@@ -27,12 +28,14 @@ pub struct VersionArgs {
 pub fn run(args: &VersionArgs, call: &Call) -> Result<ExitCode> {
     let ours = env!("CARGO_PKG_VERSION");
     let follows = FOLLOWS.split(' ').next().unwrap_or_default();
-    let text = match call.voice {
-        Voice::HtCondor => htcondor(),
-        Voice::Updraft if args.json => {
+    let text = match call.dialect {
+        Dialect::HtCondor => htcondor(),
+        Dialect::Updraft | Dialect::Pbs if args.json => {
             output::json(&serde_json::json!({ "version": ours, "follows_htcondor": follows }))
         }
-        Voice::Updraft => format!("updraft {ours} (behaves like HTCondor {follows})\n"),
+        Dialect::Updraft | Dialect::Pbs => {
+            format!("updraft {ours} (behaves like HTCondor {follows})\n")
+        }
     };
     output::put(&text)?;
     Ok(Exit::Done.into())

@@ -15,7 +15,7 @@ use model::{JobId, attr};
 use proto::client::{Query, Select};
 
 use crate::commands::watching::log_jobs;
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
@@ -23,6 +23,7 @@ use crate::line::output::Colour;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::shape::{Instead, Shape};
+use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
 use crate::render::jobs::history;
 use crate::render::values::view::{Moment, View};
@@ -137,7 +138,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
         return extract(path, &newest_first, &moment, call);
     }
     let text = match instead {
-        Some(instead) => instead.render(&jobs, &moment, call.voice),
+        Some(instead) => instead.render(&jobs, &moment, call.dialect),
         None => history::render(&jobs, &moment),
     };
     output::put(&text)?;
@@ -235,7 +236,7 @@ fn extract(
 ) -> Result<ExitCode> {
     fs::write(path, files::kept(newest_first, moment))
         .with_context(|| format!("write history into {}", path.display()))?;
-    if call.voice == Voice::Updraft {
+    if call.dialect == Dialect::Updraft {
         output::put(&format!("{} ads in {}\n", newest_first.len(), path.display()))?;
     }
     Ok(Exit::Done.into())

@@ -15,11 +15,12 @@ use proto::client::Select;
 pub use crate::commands::watching::q::args::QArgs;
 use crate::commands::watching::q::args::{Analysis, LayoutArgs};
 use crate::commands::watching::q::found::Found;
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::shape::{self, Instead};
+use crate::render::dialect::Dialect;
 use crate::render::jobs::gathered;
 use crate::render::jobs::queue;
 use crate::render::reasons::advice;
@@ -37,10 +38,10 @@ pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "u
 pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
     if let Err(elsewhere) = args.at.check() {
         // HTCondor 25.14 has begun its table by then.
-        output::put(if call.voice == Voice::HtCondor { "\n" } else { "" })?;
+        output::put(if call.dialect == Dialect::HtCondor { "\n" } else { "" })?;
         return Err(elsewhere.into());
     }
-    if call.voice == Voice::HtCondor
+    if call.dialect == Dialect::HtCondor
         && args.constraint.as_deref().is_some_and(|text| connect::constraint(text).is_err())
     {
         // There it is the schedd that cannot make sense of it.
@@ -67,7 +68,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
         (Some(Instead::Table(table)), _) => {
             found.show(args, &moment, |answer| queue::render_table(answer, table))
         }
-        (Some(instead), _) => instead.render(&found.jobs, &moment, call.voice),
+        (Some(instead), _) => instead.render(&found.jobs, &moment, call.dialect),
         (None, Some(wanted)) => analysed(args, wanted, &found, &moment)?,
         (None, None) => match &args.layout.group_by {
             Some(names) => by_values(args, names, &found, &moment, call)?,
@@ -92,10 +93,12 @@ fn table(
     if args.layout.cputime {
         table = table.replacen("RUN_TIME", "CPU_TIME", 1);
     }
-    Ok(match (call.voice, client) {
-        (Voice::HtCondor, _) => table,
-        (Voice::Updraft, None) => advice::render(&found.jobs, moment).around(&table),
-        (Voice::Updraft, Some(client)) => {
+    Ok(match (call.dialect, client) {
+        (Dialect::HtCondor, _) => table,
+        (Dialect::Updraft | Dialect::Pbs, None) => {
+            advice::render(&found.jobs, moment).around(&table)
+        }
+        (Dialect::Updraft | Dialect::Pbs, Some(client)) => {
             let finished = found::finished_ones(client, &args.jobs, &found.jobs, moment)?;
             found::advice(args, client, select, &found, moment)?.around(&table) + &finished
         }
@@ -111,9 +114,9 @@ fn by_values(
     call: &Call,
 ) -> Result<String> {
     let columns = shape::columns(names.split(',').map(str::trim).filter(|name| !name.is_empty()))?;
-    Ok(match call.voice {
-        Voice::HtCondor => found.show(args, moment, queue::render_group_by),
-        Voice::Updraft => {
+    Ok(match call.dialect {
+        Dialect::HtCondor => found.show(args, moment, queue::render_group_by),
+        Dialect::Updraft | Dialect::Pbs => {
             let jobs: Vec<View<'_>> = found.jobs.iter().map(|ad| View::new(ad, moment)).collect();
             gathered::by_values(&jobs, &columns)
         }

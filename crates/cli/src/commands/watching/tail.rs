@@ -14,10 +14,11 @@ use jiff::tz::TimeZone;
 use model::{JobId, attr};
 use proto::client::{Answer, AskStartd, Query, ReadFrom, RunFile, Select, Selector};
 
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::place::Where;
+use crate::render::dialect::Dialect;
 use crate::render::values::view::status;
 use crate::render::values::view::{Moment, View};
 
@@ -82,7 +83,7 @@ pub fn run(args: &TailArgs, call: &Call) -> Result<ExitCode> {
             found => break found?,
         }
     };
-    let form = if args.json && call.voice == Voice::Updraft { Form::Json } else { Form::Bytes };
+    let form = if args.json && call.dialect == Dialect::Updraft { Form::Json } else { Form::Bytes };
     let mut files: Vec<Shown> = files(args, names);
     let mut startd = connect::startd()?;
     for shown in &mut files {

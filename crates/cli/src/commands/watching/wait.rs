@@ -17,10 +17,11 @@ use model::userlog::{DateForm, LogStyle};
 use proto::client::{Select, Selector};
 
 use crate::commands::watching::log_wait::{Echo, LogWait, Outcome, Wanted};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::select;
+use crate::render::dialect::Dialect;
 use crate::render::values::ads::Form;
 
 /// How often a log is looked at: soon for a person, cheap for a file system.
@@ -70,7 +71,7 @@ pub struct WaitArgs {
 pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     let selectors = select::selectors(&args.what);
     let are_jobs = selectors.iter().all(|word| !matches!(word, Selector::Owner(_)));
-    if are_jobs && call.voice == Voice::Updraft && !Path::new(&args.what[0]).exists() {
+    if are_jobs && call.dialect == Dialect::Updraft && !Path::new(&args.what[0]).exists() {
         follow_record(args, selectors)
     } else if args.json {
         bail!("--json tells how jobs end: name jobs, not a log")
@@ -105,14 +106,17 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
             }
         }
         if outcome != Outcome::Waiting {
-            let failed = call.voice == Voice::Updraft && wait.any_failed();
+            let failed = call.dialect == Dialect::Updraft && wait.any_failed();
             return Ok(if failed { Exit::Failed } else { Exit::Done }.into());
         }
         if limit.is_some_and(|limit| proto::clock::now().boot_ms >= limit) {
             output::put("Time expired.\n")?;
-            return Ok(
-                if call.voice == Voice::Updraft { Exit::TimedOut } else { Exit::Failed }.into()
-            );
+            return Ok(if call.dialect == Dialect::Updraft {
+                Exit::TimedOut
+            } else {
+                Exit::Failed
+            }
+            .into());
         }
         thread::sleep(POLL);
     }

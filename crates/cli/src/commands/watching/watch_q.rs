@@ -23,10 +23,11 @@ use model::{ClusterId, RunEnd, Seq, UserName, attr};
 use proto::client::{Happening, Query, Recorded, Select, Selector};
 
 use crate::commands::watching::watched::{Cluster, ExitWhen, GroupBy, Shown, Summary, Watched};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::output;
 use crate::line::place::Where;
+use crate::render::dialect::Dialect;
 use crate::render::paint::Paint;
 use crate::render::time;
 use crate::render::values::view::status;
@@ -156,7 +157,7 @@ pub fn run(args: &WatchArgs, call: &Call) -> Result<ExitCode> {
     if let Some(code) = watch.is_over(&exits) {
         return Ok(code);
     }
-    if watch.watched.is_empty() && call.voice == Voice::HtCondor {
+    if watch.watched.is_empty() && call.dialect == Dialect::HtCondor {
         // It tracks what is there when it begins.
         return Ok(ExitCode::SUCCESS);
     }
@@ -258,7 +259,7 @@ impl ShowArgs {
     fn shown(&self, call: &Call, now: i64) -> Shown {
         let updated_at = || time::plain(model::Timestamp::from_secs(now), &TimeZone::system());
         // Our own is shorter unless more is asked for.
-        let of_htcondor = call.voice == Voice::HtCondor;
+        let of_htcondor = call.dialect == Dialect::HtCondor;
         let on = |yes: bool, no: bool, otherwise: bool| yes || (otherwise && !no);
         let paint = match (self.color, self.no_color) {
             (true, _) => Paint::On,
@@ -395,10 +396,10 @@ impl Watch<'_> {
     /// change.
     fn show(&mut self) -> io::Result<()> {
         let show = &self.args.show;
-        if self.args.json && self.call.voice == Voice::Updraft {
+        if self.args.json && self.call.dialect == Dialect::Updraft {
             return output::put(&format!("{}\n", self.watched.json(show.groupby)));
         }
-        let short = self.call.voice == Voice::Updraft && !show.says_anything();
+        let short = self.call.dialect == Dialect::Updraft && !show.says_anything();
         if short && !output::is_terminal() {
             return output::put(&format!("{}\n", self.watched.line(show.summary_type)));
         }

@@ -17,9 +17,10 @@ use dagman::workflow;
 use model::{ClusterId, attr};
 
 use crate::commands::workflows::dag_files::{self, Disk, Reading};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::render::dialect::Dialect;
 
 /// Look at a DAG, or steer one that runs.
 #[derive(Debug, clap::Args)]
@@ -113,9 +114,9 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
         return Ok(if errors == 0 { Exit::Done } else { Exit::Failed }.into());
     }
     for one in &found {
-        output::put(&match call.voice {
-            Voice::Updraft => one.render(),
-            Voice::HtCondor => format!("{}\n", listed(one)),
+        output::put(&match call.dialect {
+            Dialect::Updraft | Dialect::Pbs => one.render(),
+            Dialect::HtCondor => format!("{}\n", listed(one)),
         })?;
     }
     match workflow {

@@ -16,9 +16,10 @@ use jobspec::htcondor::SubmitOptions;
 use model::ClusterId;
 
 use crate::commands::workflows::dag_files::{self, Reading};
-use crate::line::call::{Call, Voice};
+use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::usage::Mistake;
+use crate::render::dialect::Dialect;
 
 /// Options of `condor_submit_dag` that are not built.
 pub const NOT_YET: &[&str] =
@@ -156,15 +157,15 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<ExitCode> {
         bail!("-SubmitMethod 0: nodes are submitted directly; no program is run for each");
     }
     if let Some(missing) = args.dags.iter().find(|dag| !Path::new(dag).is_file()) {
-        return Ok(say::missing(missing, call.voice));
+        return Ok(say::missing(missing, call.dialect));
     }
-    let workflow = match read(args, call.voice)? {
+    let workflow = match read(args, call.dialect)? {
         Ok(workflow) => workflow,
         Err(exit) => return Ok(exit),
     };
     let job = job(args, call, workflow.as_ref())?;
     let names = job.names();
-    if let Err(exit) = make_room(args, &names, call.voice)? {
+    if let Err(exit) = make_room(args, &names, call.dialect)? {
         return Ok(exit);
     }
     let description = names.condor_sub();
@@ -186,7 +187,7 @@ impl SubmitDagArgs {
         } else if self.terse {
             say::Form::Terse
         } else {
-            say::Form::Words(call.voice)
+            say::Form::Words(call.dialect)
         }
     }
 }
@@ -194,18 +195,18 @@ impl SubmitDagArgs {
 /// Reads the DAG before anything is written. Under HTCondor's name only what its own command
 /// refuses is refused: the rest is told by dagman. Under ours nothing is submitted that could not
 /// run.
-fn read(args: &SubmitDagArgs, voice: Voice) -> Result<Result<Option<Workflow>, ExitCode>> {
+fn read(args: &SubmitDagArgs, dialect: Dialect) -> Result<Result<Option<Workflow>, ExitCode>> {
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
     let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
     match reading.assemble(None) {
         Ok(assembled) => {
-            if voice == Voice::Updraft {
+            if dialect == Dialect::Updraft {
                 assembled.warnings.iter().for_each(|warning| eprint!("{}", warning.render()));
             }
             Ok(Ok(Some(assembled.workflow)))
         }
-        Err(problems) => Ok(say::problems(&problems, voice).map_or(Ok(None), Err)),
+        Err(problems) => Ok(say::problems(&problems, dialect).map_or(Ok(None), Err)),
     }
 }
 
@@ -252,7 +253,7 @@ fn program(args: &SubmitDagArgs, call: &Call) -> Result<Program> {
     if let Some(path) = &args.dagman {
         return Ok(Program { path: path.clone(), words: Vec::new() });
     }
-    if call.voice == Voice::HtCondor {
+    if call.dialect == Dialect::HtCondor {
         let called = std::env::args().next().unwrap_or_default();
         let neighbour = Path::new(&called).with_file_name("condor_dagman");
         if neighbour.is_absolute() && neighbour.exists() {
@@ -298,7 +299,11 @@ fn options(args: &SubmitDagArgs, own_config: Option<String>) -> Vec<String> {
 }
 
 /// Puts away what an earlier run has left, or says what is in the way.
-fn make_room(args: &SubmitDagArgs, names: &Names, voice: Voice) -> Result<Result<(), ExitCode>> {
+fn make_room(
+    args: &SubmitDagArgs,
+    names: &Names,
+    dialect: Dialect,
+) -> Result<Result<(), ExitCode>> {
     if let Some(number) = args.dorescuefrom {
         if !Path::new(&names.rescue(number)).exists() {
             eprintln!("ERROR: there is no rescue file {}", names.rescue(number));
@@ -306,7 +311,7 @@ fn make_room(args: &SubmitDagArgs, names: &Names, voice: Voice) -> Result<Result
         }
         shell::rename_newer(names, number)?;
     } else if args.force {
-        if voice == Voice::HtCondor {
+        if dialect == Dialect::HtCondor {
             eprintln!("Renaming rescue DAGs newer than number 0");
         }
         shell::rename_all(names)?;

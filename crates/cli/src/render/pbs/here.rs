@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 #[derive(Clone, Debug)]
 pub struct Here {
     /// `qstat`: how its messages begin.
-    pub command: &'static str,
+    pub command: String,
     /// The server's name, which ends every job's identifier.
     pub server: String,
     /// The time zone in which times are shown.

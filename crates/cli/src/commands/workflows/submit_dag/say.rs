@@ -8,9 +8,9 @@ use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use model::ClusterId;
 
-use crate::line::call::Voice;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::render::dialect::Dialect;
 
 /// In HTCondor 25.14's words; its own command looks for nothing else.
 const UNKNOWN_COMMAND: &str = "is not a valid DAG command";
@@ -22,21 +22,21 @@ pub(super) enum Form {
     Json,
     /// The id of the DAG's job alone.
     Terse,
-    Words(Voice),
+    Words(Dialect),
 }
 
 /// A DAG file is not there.
-pub(super) fn missing(path: &str, voice: Voice) -> ExitCode {
-    match voice {
-        Voice::HtCondor => eprintln!("ERROR: Provided file path does not exist"),
-        Voice::Updraft => eprintln!("updraft submit_dag: there is no file {path}"),
+pub(super) fn missing(path: &str, dialect: Dialect) -> ExitCode {
+    match dialect {
+        Dialect::HtCondor => eprintln!("ERROR: Provided file path does not exist"),
+        Dialect::Updraft | Dialect::Pbs => eprintln!("updraft submit_dag: there is no file {path}"),
     }
     Exit::Failed.into()
 }
 
 /// The DAG is wrong. Some exit status if nothing is submitted.
-pub(super) fn problems(problems: &[Diagnostic], voice: Voice) -> Option<ExitCode> {
-    if voice == Voice::Updraft {
+pub(super) fn problems(problems: &[Diagnostic], dialect: Dialect) -> Option<ExitCode> {
+    if dialect == Dialect::Updraft {
         problems.iter().for_each(|problem| eprint!("{}", problem.render()));
         let errors = problems.iter().filter(|problem| problem.is_error()).count();
         eprintln!(
@@ -73,13 +73,13 @@ pub(super) fn written(names: &Names, form: Form) -> Result<()> {
     let description = names.condor_sub();
     let text = match form {
         Form::Json => output::json(&json(names, None, None)),
-        Form::Terse | Form::Words(Voice::HtCondor) => {
+        Form::Terse | Form::Words(Dialect::HtCondor) => {
             format!(
                 "{}\n-no_submit given, not submitting DAG to HTCondor. You can do this with:\n\"condor_submit {description}\"\n{RULE}",
                 table(names)
             )
         }
-        Form::Words(Voice::Updraft) => {
+        Form::Words(Dialect::Updraft | Dialect::Pbs) => {
             format!("Wrote {description}. Submit it with:  updraft submit {description}\n")
         }
     };
@@ -96,14 +96,14 @@ pub(super) fn submitted(
     match form {
         Form::Json => output::put(&output::json(&json(names, Some(cluster), workflow)))?,
         Form::Terse => output::put(&format!("{cluster}.0 - {cluster}.0\n"))?,
-        Form::Words(Voice::HtCondor) => {
+        Form::Words(Dialect::HtCondor) => {
             output::put(&format!(
                 "Submitting job(s).\n1 job(s) submitted to cluster {cluster}.\n{}\n{RULE}",
                 table(names)
             ))?;
             eprintln!("To monitor your job(s), run: condor_watch_q -clusters {cluster}");
         }
-        Form::Words(Voice::Updraft) => {
+        Form::Words(Dialect::Updraft | Dialect::Pbs) => {
             let nodes = workflow.map(|workflow| format!(", {} nodes", workflow.len()));
             let nodes = nodes.unwrap_or_default();
             output::put(&format!(

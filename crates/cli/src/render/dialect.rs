@@ -1,0 +1,20 @@
+//! The dialects in which commands answer. A dialect has its own commands, its own words for what is
+//! wrong and its own exit codes; what it has no words for is said in ours.
+
+/// Whose command was called, and so in whose words it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Ours: reasons and advice are added.
+    Updraft,
+    /// HTCondor's: its output to the letter, and nothing else.
+    HtCondor,
+    /// OpenPBS's, to the letter too. It has no verb in common with the others.
+    Pbs,
+}
+
+impl Dialect {
+    /// Whether somebody else's program says, to the letter, what is printed.
+    pub fn is_to_the_letter(self) -> bool {
+        self != Self::Updraft
+    }
+}

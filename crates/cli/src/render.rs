@@ -2,11 +2,13 @@
 //! string, so that what users see is tested without a daemon. What is asked, and of whom, is the
 //! business of `commands`.
 
+pub mod acting;
 pub mod dialect;
 pub mod jobs;
 pub mod paint;
 pub mod pbs;
 pub mod pool;
 pub mod reasons;
+pub mod said;
 pub mod time;
 pub mod values;

@@ -65,6 +65,7 @@ use crate::commands::workflows::submit_dag;
 use crate::line::args::{self, ArgError};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::usage::{Mistake, Place, Usage};
 use crate::render::dialect::Dialect;
@@ -76,7 +77,7 @@ pub struct Verb {
     /// Options of HTCondor that are refused as not built yet.
     pub not_yet: &'static [&'static str],
     options: fn(Command) -> Command,
-    run: fn(&ArgMatches, &Call) -> Result<ExitCode>,
+    run: fn(&ArgMatches, &Call) -> Result<Outcome>,
 }
 
 macro_rules! verb {
@@ -92,7 +93,9 @@ macro_rules! verb {
             htcondor: &[$($htcondor),*],
             not_yet: $not_yet,
             options: <$args as Args>::augment_args,
-            run: |matches, call| ($run)(<$args>::from_arg_matches(matches)?, call),
+            run: |matches, call| {
+                ($run)(<$args>::from_arg_matches(matches)?, call).map(Outcome::from)
+            },
         }
     };
 }
@@ -280,8 +283,9 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
             return if error.use_stderr() { wrong.into() } else { Exit::Done.into() };
         }
     };
-    match (verb.run)(&matches, call) {
-        Ok(code) => code,
+    let printed = (verb.run)(&matches, call).and_then(|outcome| Ok(outcome.print()?));
+    match printed {
+        Ok(exit) => exit,
         Err(error) => match (error.downcast_ref::<Mistake>(), &usage) {
             (Some(Mistake(what)), Some(usage)) => say_usage(usage, what, wrong),
             (Some(mistake), None) => {

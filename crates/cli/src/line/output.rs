@@ -52,11 +52,6 @@ pub fn put(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// A value as the JSON that commands print: the one form of what is no ad.
-pub fn json(value: &serde_json::Value) -> String {
-    format!("{value:#}\n")
-}
-
 /// Whether a person reads standard output.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -1,21 +1,19 @@
-//! Doing something to jobs: the request that all such verbs make, and what they say of each answer,
-//! in HTCondor's words.
-
-use std::process::ExitCode;
+//! Doing something to jobs: the request that all such verbs make. What they say of each answer is
+//! `render::acting`'s.
 
 use anyhow::{Result, bail};
 use clap::Args;
 use classad::Expr;
-use proto::client::{ActResult, Acted, Action, Select, Selector};
+use proto::client::{Action, Select, Selector};
 
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage::Mistake;
-use crate::render::dialect::Dialect;
+use crate::render::acting::{Acts, Part, Words};
 
 /// Which jobs: what all these verbs have in common.
 #[derive(Debug, Args)]
@@ -43,33 +41,6 @@ pub struct Target {
     pub at: Where,
 }
 
-/// The words that a verb uses.
-#[derive(Clone, Copy, Debug)]
-pub struct Words {
-    /// `remove`: the plain verb.
-    pub act: &'static str,
-    /// `find/remove`: how a selector without jobs is reported.
-    pub find: &'static str,
-    /// `marked for removal`: what became of one job.
-    pub done: &'static str,
-    /// `marked for removal`, `held`: what became of many (`have been ...`).
-    pub all_done: &'static str,
-    /// What is said of a job that is already so: `Job 1.0 already held`.
-    pub already: &'static str,
-    /// What is said of a job in another state: `Job 1.0 not held to be released`.
-    pub bad_status: &'static str,
-}
-
-/// A part of a request: one word, or everything.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Part {
-    /// What one word names.
-    One(Selector),
-    /// The jobs for which an expression is true, as it was written and read.
-    Constraint(String, Expr),
-    All,
-}
-
 impl Part {
     /// The jobs that are meant.
     pub fn select(&self) -> Select {
@@ -89,56 +60,18 @@ const HELD: &str = "JobStatus == 5";
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Result<ExitCode> {
+pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Result<Outcome> {
     target.at.check()?;
     let also = target.held.then_some(HELD);
     let parts = parts(&target.jobs, target.constraint.as_ref(), target.all)?;
     let mut client = connect::schedd()?;
-    let mut report = Report::default();
-    let mut answers = Vec::new();
-    let (mut single, mut counted) = (Vec::new(), String::new());
+    let mut acts = Acts { words: *words, with_totals: target.totals, parts: Vec::new() };
     for part in parts {
         let acted = client.act(action.clone(), selected(&part, also)?)?;
-        report.add(&part, &acted, words);
-        match part {
-            _ if !target.totals => {}
-            // Single jobs are counted together.
-            Part::One(Selector::Job(_)) if acted.is_empty() => single.push(ActResult::NotFound),
-            Part::One(Selector::Job(_)) => single.extend(acted.iter().map(|acted| acted.result)),
-            Part::One(_) | Part::Constraint(..) | Part::All => {
-                counted += &totals(acted.iter().map(|acted| acted.result));
-            }
-        }
-        answers.extend(acted);
+        acts.parts.push((part, acted));
     }
-    if !single.is_empty() {
-        counted.insert_str(0, &totals(single.into_iter()));
-    }
-    report.out.insert_str(0, &counted);
-    if target.json && call.dialect == Dialect::Updraft {
-        output::put(&json(&answers))?;
-    } else {
-        output::put(&report.out)?;
-        if !report.err.is_empty() {
-            // HTCondor puts an empty line before what it could not do.
-            eprint!("\n{}", report.err);
-        }
-    }
-    Ok(if report.err.is_empty() { Exit::Done } else { Exit::Failed }.into())
-}
-
-/// HTCondor's line of counts.
-fn totals(results: impl Iterator<Item = ActResult>) -> String {
-    let results: Vec<ActResult> = results.collect();
-    let count = |wanted: ActResult| results.iter().filter(|result| **result == wanted).count();
-    format!(
-        "{} Succeeded, 0 Failed, {} Not Found, {} Bad Status, {} Already Done, {} Permission Denied\n",
-        count(ActResult::Done),
-        count(ActResult::NotFound),
-        count(ActResult::BadStatus),
-        count(ActResult::AlreadyDone),
-        count(ActResult::PermissionDenied)
-    )
+    let exit = if acts.is_done() { Exit::Done } else { Exit::Failed };
+    Ok(Outcome::of(&acts, target.json, call, exit))
 }
 
 /// The parts of a request: words that name jobs, a constraint, or everything.
@@ -179,69 +112,10 @@ fn selected(part: &Part, also: Option<&str>) -> Result<Select> {
     Ok(Select::Constraint(connect::constraint(&format!("({part}) && ({also})"))?))
 }
 
-/// What is said on each of the two outputs.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Report {
-    out: String,
-    err: String,
-}
-
-impl Report {
-    /// A single job has a sentence of its own; of many, only whether any was done.
-    fn add(&mut self, part: &Part, acted: &[Acted], words: &Words) {
-        if let Part::One(Selector::Job(job)) = part {
-            let result =
-                acted.iter().map(|acted| acted.result).next().unwrap_or(ActResult::NotFound);
-            match result {
-                ActResult::Done => self.out += &format!("Job {job} {}\n", words.done),
-                ActResult::NotFound => self.err += &format!("Job {job} not found\n"),
-                ActResult::PermissionDenied => {
-                    self.err += &format!("Permission denied to {} job {job}\n", words.act);
-                }
-                ActResult::AlreadyDone => {
-                    self.err += &format!("Job {job} already {}\n", words.already);
-                }
-                ActResult::BadStatus => self.err += &format!("Job {job} {}\n", words.bad_status),
-            }
-            return;
-        }
-        let whose = match part {
-            Part::One(Selector::Cluster(cluster)) => format!(" in cluster {cluster}"),
-            Part::One(Selector::Owner(name)) => format!(" of user \"{name}\""),
-            Part::One(Selector::Job(_)) | Part::All => String::new(),
-            Part::Constraint(text, _) => format!(" matching constraint ({text})"),
-        };
-        if acted.iter().any(|acted| acted.result == ActResult::Done) {
-            self.out += &format!("All jobs{whose} have been {}\n", words.all_done);
-        } else {
-            self.err += &format!("Couldn't {} all jobs{whose}\n", words.find);
-        }
-    }
-}
-
-/// What came of it, job by job, as JSON.
-pub fn json(acted: &[Acted]) -> String {
-    let rows: Vec<serde_json::Value> = acted
-        .iter()
-        .map(|acted| {
-            serde_json::json!({
-                "job": acted.job.map(|job| job.to_string()),
-                "result": match acted.result {
-                    ActResult::Done => "done",
-                    ActResult::NotFound => "not found",
-                    ActResult::PermissionDenied => "permission denied",
-                    ActResult::AlreadyDone => "already done",
-                    ActResult::BadStatus => "bad status",
-                },
-            })
-        })
-        .collect();
-    output::json(&serde_json::Value::Array(rows))
-}
-
 #[cfg(test)]
 mod tests {
     use model::JobId;
+    use proto::client::{ActResult, Acted};
 
     use super::*;
     use crate::commands::acting::continue_job;
@@ -250,6 +124,8 @@ mod tests {
     use crate::commands::acting::rm;
     use crate::commands::acting::suspend;
     use crate::commands::acting::vacate_job;
+    use crate::render::dialect::Dialect;
+    use crate::render::said::{Said, Tell};
 
     fn check(words: &Words, word: &str, results: &[ActResult], out: &str, err: &str) {
         let part = match word {
@@ -261,9 +137,10 @@ mod tests {
             .iter()
             .map(|result| Acted { selector: None, job: Some(JobId::new(1, 0)), result: *result })
             .collect();
-        let mut report = Report::default();
-        report.add(&part, &acted, words);
-        assert_eq!((report.out.as_str(), report.err.as_str()), (out, err), "{word}");
+        let acts = Acts { words: *words, with_totals: false, parts: vec![(part, acted)] };
+        let err = if err.is_empty() { String::new() } else { format!("\n{err}") };
+        assert_eq!(acts.tell(Dialect::HtCondor), Said { out: out.to_owned(), err }, "{word}");
+        assert_eq!(acts.is_done(), results.contains(&ActResult::Done), "{word}");
     }
 
     /// Each line is a golden output of HTCondor 25.14.

@@ -1,12 +1,12 @@
 //! `updraft continue`, `condor_continue`: lets suspended jobs go on.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use proto::client::Action;
 
-use crate::commands::acting::act::{self, Target, Words};
+use crate::commands::acting::act::{self, Target};
 use crate::line::call::Call;
+use crate::line::outcome::Outcome;
+use crate::render::acting::Words;
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {
@@ -30,6 +30,6 @@ pub struct ContinueArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: &ContinueArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &ContinueArgs, call: &Call) -> Result<Outcome> {
     act::run(&args.target, &Action::Continue, &WORDS, call)
 }

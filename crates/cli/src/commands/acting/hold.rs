@@ -1,13 +1,13 @@
 //! `updraft hold`, `condor_hold`: keeps jobs from running until they are released.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use model::HoldCode;
 use proto::client::Action;
 
-use crate::commands::acting::act::{self, Target, Words};
+use crate::commands::acting::act::{self, Target};
 use crate::line::call::Call;
+use crate::line::outcome::Outcome;
+use crate::render::acting::Words;
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {
@@ -37,7 +37,7 @@ pub struct HoldArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: HoldArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: HoldArgs, call: &Call) -> Result<Outcome> {
     let HoldArgs { target, reason, subcode } = args;
     let action = Action::Hold { reason, code: HoldCode::UserRequest, subcode };
     act::run(&target, &action, &WORDS, call)

@@ -1,19 +1,17 @@
 //! `updraft prio`, `condor_prio`: which of one's jobs go first.
 
-use std::process::ExitCode;
-
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use proto::client::{ActResult, Acted, Action, Priority, Select, Selector};
+use proto::client::{ActResult, Action, Priority, Select};
 
-use crate::commands::acting::act;
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage::Mistake;
+use crate::render::acting::Prioritised;
 use crate::render::dialect::Dialect;
 
 /// Options of HTCondor's `condor_prio` that are not built.
@@ -43,7 +41,7 @@ pub struct PrioArgs {
 /// # Errors
 ///
 /// If no priority or no job is named, or the schedd cannot be asked.
-pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &PrioArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     let (priority, jobs) = wanted(args)?;
     let (Some(priority), false) = (priority, jobs.is_empty() && !args.all) else {
@@ -55,14 +53,11 @@ pub fn run(args: &PrioArgs, call: &Call) -> Result<ExitCode> {
     };
     let select = if args.all { Select::All } else { Select::Any(select::selectors(jobs)) };
     let acted = connect::schedd()?.act(Action::Prioritise(priority), select)?;
-    if args.json && call.dialect == Dialect::Updraft {
-        output::put(&act::json(&acted))?;
-    } else {
-        eprint!("{}", acted.iter().filter_map(complaint).collect::<String>());
-    }
-    let failed = acted.iter().any(|acted| acted.result != ActResult::Done);
     // HTCondor 25.14 ends with 0 whatever came of it.
-    Ok(if failed && call.dialect == Dialect::Updraft { Exit::Failed } else { Exit::Done }.into())
+    let failed = call.dialect == Dialect::Updraft
+        && acted.iter().any(|acted| acted.result != ActResult::Done);
+    let exit = if failed { Exit::Failed } else { Exit::Done };
+    Ok(Outcome::of(&Prioritised(acted), args.json, call, exit))
 }
 
 /// The priority, and the words that name jobs.
@@ -83,30 +78,8 @@ fn wanted(args: &PrioArgs) -> Result<(Option<Priority>, &[String])> {
     }
 }
 
-/// HTCondor 25.14's words for a job whose priority stays.
-fn complaint(acted: &Acted) -> Option<String> {
-    let whose = || match (&acted.job, &acted.selector) {
-        (Some(job), _) => job.to_string(),
-        (None, Some(Selector::Cluster(cluster))) => cluster.to_string(),
-        (None, Some(Selector::Owner(user))) => user.to_string(),
-        (None, Some(Selector::Job(job))) => job.to_string(),
-        (None, None) => "any job".to_owned(),
-    };
-    match acted.result {
-        ActResult::Done | ActResult::AlreadyDone => None,
-        ActResult::NotFound => {
-            Some(format!("Couldn't retrieve current priority for {}.\n", whose()))
-        }
-        ActResult::PermissionDenied | ActResult::BadStatus => {
-            Some(format!("Couldn't set new priority for {}.\n", whose()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use model::JobId;
-
     use super::*;
 
     fn args(words: &[&str], priority: Option<i32>) -> PrioArgs {
@@ -129,18 +102,5 @@ mod tests {
         }
         assert!(wanted(&args(&["+x", "1"], None)).is_err());
         assert!(wanted(&args(&["+1", "1"], Some(2))).is_err());
-    }
-
-    /// Golden outputs of HTCondor 25.14.
-    #[test]
-    fn what_could_not_be_done_is_said_in_htcondors_words() {
-        let acted = |result| Acted { selector: None, job: Some(JobId::new(39, 0)), result };
-        for (result, said) in [
-            (ActResult::NotFound, Some("Couldn't retrieve current priority for 39.0.\n")),
-            (ActResult::PermissionDenied, Some("Couldn't set new priority for 39.0.\n")),
-            (ActResult::Done, None),
-        ] {
-            assert_eq!(complaint(&acted(result)).as_deref(), said);
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! `updraft qedit`, `condor_qedit`: sets attributes of jobs in the queue.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
@@ -12,10 +11,11 @@ use crate::line::ad_file;
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage;
+use crate::render::acting::Edits;
 use crate::render::dialect::Dialect;
 
 /// Options of HTCondor's `condor_qedit` that are not built.
@@ -75,7 +75,7 @@ enum Mistake {
 /// # Errors
 ///
 /// If an expression is none, or the schedd cannot be asked.
-pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &QeditArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     let (jobs, edits) = divide(args);
     let from_file = from_file(args)?;
@@ -92,22 +92,17 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<ExitCode> {
                 let what = if call.dialect == Dialect::HtCondor { "" } else { SAYS_TOO_LITTLE };
                 return Err(usage::Mistake(what).into());
             }
-            eprintln!("{mistake}");
-            return Ok(Exit::Failed.into());
+            return Ok(Outcome::failed(format!("{mistake}\n")));
         }
     };
     let select = selected(args, &jobs)?;
-    let wanted = changes.clone().into_iter().collect();
+    let names = changes.keys().cloned().collect();
+    let wanted = changes.into_iter().collect();
     let edited = connect::schedd()?.edit(select, wanted, args.dry_run)?;
-    let done = matches!(edited, Edited::Done(_));
-    if args.json && call.dialect == Dialect::Updraft {
-        output::put(&output::json(&serde_json::json!({ "edited": edited })))?;
-    } else {
-        let (out, err) = said(&edited, &jobs, args, changes.keys());
-        output::put(&out)?;
-        eprint!("{err}");
-    }
-    Ok(if done { Exit::Done } else { Exit::Failed }.into())
+    let exit = if matches!(edited, Edited::Done(_)) { Exit::Done } else { Exit::Failed };
+    let constraint = args.constraint.clone().unwrap_or_else(|| any_of(&jobs));
+    let edits = Edits { edited, names, constraint, dry_run: args.dry_run };
+    Ok(Outcome::of(&edits, args.json, call, exit))
 }
 
 /// The attributes of the ads in the file that `-edits` names.
@@ -198,52 +193,9 @@ fn condition(selector: &Selector) -> String {
     }
 }
 
-/// HTCondor 25.14's sentences: what goes to standard output, and what to standard error.
-fn said<'a>(
-    edited: &Edited,
-    jobs: &[Selector],
-    args: &QeditArgs,
-    mut names: impl Iterator<Item = &'a AttrName>,
-) -> (String, String) {
-    const NOTHING: &str = "Queue transaction failed.  No attributes were set.\n";
-    match edited {
-        Edited::Done(count) => {
-            let would = if args.dry_run { "Would set" } else { "Set" };
-            let line = |name| format!("{would} attribute \"{name}\" for {count} matching jobs.\n");
-            (names.map(line).collect(), String::new())
-        }
-        Edited::NoJobs => {
-            let name = names.next().map(ToString::to_string).unwrap_or_default();
-            let conditions: Vec<String> = jobs.iter().map(condition).collect();
-            let constraint = match &args.constraint {
-                Some(text) => text.clone(),
-                None => format!("( {} )", conditions.join(" || ")),
-            };
-            let said = format!("Failed to set attribute \"{name}\" by constraint: {constraint}\n");
-            (String::new(), said + NOTHING)
-        }
-        Edited::NotThisJob(job) => {
-            let name = names.next().map(ToString::to_string).unwrap_or_default();
-            let said = format!("Failed to set attribute \"{name}\" for job {job}.\n");
-            (String::new(), said + NOTHING)
-        }
-        Edited::Immutable(name) => {
-            let said = format!(
-                "Update of immutable attribute \"{name}\" is not allowed.\n\
-                 Transaction failed.  No attributes were set.\n"
-            );
-            (String::new(), said)
-        }
-        Edited::NoPriority(name) => {
-            let said = format!(
-                "Attribute \"{name}\" orders jobs: its value must be an integer from {} to {}.\n\
-                 Transaction failed.  No attributes were set.\n",
-                i32::MIN,
-                i32::MAX
-            );
-            (String::new(), said)
-        }
-    }
+/// Any of these jobs, as HTCondor writes it.
+fn any_of(jobs: &[Selector]) -> String {
+    format!("( {} )", jobs.iter().map(condition).collect::<Vec<_>>().join(" || "))
 }
 
 #[cfg(test)]
@@ -251,6 +203,7 @@ mod tests {
     use model::{ClusterId, JobId};
 
     use super::*;
+    use crate::render::said::Tell;
 
     fn args(words: &[&str], constraint: Option<&str>) -> QeditArgs {
         QeditArgs {
@@ -295,8 +248,9 @@ mod tests {
         let foo = [AttrName::from("Foo")];
         let cluster = [Selector::Cluster(ClusterId(99999))];
         let check = |edited: Edited, jobs: &[Selector], out: &str, err: &str| {
-            let found = said(&edited, jobs, &args(&[], None), foo.iter());
-            assert_eq!((found.0.as_str(), found.1.as_str()), (out, err));
+            let (names, constraint) = (foo.to_vec(), any_of(jobs));
+            let found = Edits { edited, names, constraint, dry_run: false }.tell(Dialect::HtCondor);
+            assert_eq!((found.out.as_str(), found.err.as_str()), (out, err));
         };
         check(Edited::Done(1), &[], "Set attribute \"Foo\" for 1 matching jobs.\n", "");
         check(

@@ -1,12 +1,12 @@
 //! `updraft release`, `condor_release`: lets held jobs run.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use proto::client::Action;
 
-use crate::commands::acting::act::{self, Target, Words};
+use crate::commands::acting::act::{self, Target};
 use crate::line::call::Call;
+use crate::line::outcome::Outcome;
+use crate::render::acting::Words;
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {
@@ -33,7 +33,7 @@ pub struct ReleaseArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: ReleaseArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: ReleaseArgs, call: &Call) -> Result<Outcome> {
     let ReleaseArgs { target, reason } = args;
     act::run(&target, &Action::Release { reason }, &WORDS, call)
 }

@@ -1,12 +1,12 @@
 //! `updraft rm`, `condor_rm`: takes jobs out of the queue.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use proto::client::Action;
 
-use crate::commands::acting::act::{self, Target, Words};
+use crate::commands::acting::act::{self, Target};
 use crate::line::call::Call;
+use crate::line::outcome::Outcome;
+use crate::render::acting::Words;
 
 /// Options of HTCondor's verbs that act on jobs which are not built.
 pub const NOT_YET: &[&str] = &["addr", "long", "transfer", "debug"];
@@ -39,7 +39,7 @@ pub struct RmArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: RmArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: RmArgs, call: &Call) -> Result<Outcome> {
     let RmArgs { target, reason, forcex } = args;
     act::run(&target, &Action::Remove { reason, force: forcex }, &WORDS, call)
 }

@@ -1,12 +1,12 @@
 //! `updraft suspend`, `condor_suspend`: lets running jobs wait where they are.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use proto::client::Action;
 
-use crate::commands::acting::act::{self, Target, Words};
+use crate::commands::acting::act::{self, Target};
 use crate::line::call::Call;
+use crate::line::outcome::Outcome;
+use crate::render::acting::Words;
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {
@@ -31,6 +31,6 @@ pub struct SuspendArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: &SuspendArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &SuspendArgs, call: &Call) -> Result<Outcome> {
     act::run(&args.target, &Action::Suspend, &WORDS, call)
 }

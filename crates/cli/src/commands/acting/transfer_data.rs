@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use classad::{AttrName, ClassAd, Value};
@@ -17,12 +16,13 @@ use model::{JobId, attr};
 use proto::client::{Answer, AskSchedd, FilesAsk, Query, Select};
 use proto::files::{Content, Inbox, Piece};
 
-use crate::commands::acting::act::{self, Part};
+use crate::commands::acting::act;
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::place::Where;
+use crate::render::acting::{Fetched, FetchedAll, Part};
 use crate::render::dialect::Dialect;
 
 /// Options of `condor_transfer_data` that are not built.
@@ -47,26 +47,15 @@ pub struct TransferDataArgs {
     at: Where,
 }
 
-/// What was fetched of a job.
-struct Fetched {
-    job: JobId,
-    files: usize,
-    bytes: u64,
-    to: PathBuf,
-}
-
 /// Does it.
 ///
 /// # Errors
 ///
 /// If no jobs are named, the schedd cannot be asked, or a file cannot be fetched.
-pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &TransferDataArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     let parts = act::parts(&args.jobs, args.constraint.as_ref(), args.all)?;
     let mut client = connect::schedd()?;
-    if call.dialect == Dialect::HtCondor {
-        output::put("Fetching data files...\n")?;
-    }
     let mut ads = BTreeMap::new();
     for part in parts {
         // Without a name it is one's own that are meant.
@@ -79,46 +68,29 @@ pub fn run(args: &TransferDataArgs, call: &Call) -> Result<ExitCode> {
         }
     }
     drop(client);
-    let mut fetched = Vec::new();
-    let mut refused = false;
+    let of_htcondor = call.dialect == Dialect::HtCondor;
+    let mut all = FetchedAll {
+        command: call.name.clone(),
+        fetched: Vec::new(),
+        missing: Vec::new(),
+        any_job: !ads.is_empty(),
+    };
     for (job, ad) in ads.iter().filter(|(_, ad)| spooling::was_spooled(ad)) {
         match connect::persist(|client| fetch(client, *job, ad)) {
-            Ok(done) => fetched.push(done),
-            Err(error) if call.dialect == Dialect::HtCondor => {
-                eprintln!("\n{error:#}\nERROR: Failed to spool job files.");
-                return Ok(Exit::Failed.into());
-            }
-            Err(error) => {
-                refused = true;
-                eprintln!("{}: fetch the files of job {job}: {error:#}", call.name);
-            }
+            Ok(done) => all.fetched.push(done),
+            Err(error) => all.missing.push((*job, format!("{error:#}"))),
+        }
+        if of_htcondor && !all.missing.is_empty() {
+            break;
         }
     }
-    if call.dialect == Dialect::Updraft {
-        report(&fetched, args.json)?;
-        if fetched.is_empty() && !refused {
-            let none = match ads.len() {
-                0 => "no such job is in the queue",
-                _ => "no such job was submitted with -spool",
-            };
-            eprintln!("{}: there is nothing to fetch: {none}", call.name);
-            refused = true;
-        }
+    let is_done = all.is_done() || of_htcondor && all.missing.is_empty();
+    let exit = if is_done { Exit::Done } else { Exit::Failed };
+    let mut outcome = Outcome::of(&all, args.json, call, exit);
+    if args.json {
+        outcome.said.err = all.complaints();
     }
-    Ok(if refused { Exit::Failed } else { Exit::Done }.into())
-}
-
-fn report(fetched: &[Fetched], as_json: bool) -> Result<()> {
-    if as_json {
-        let rows = fetched.iter().map(|Fetched { job, files, bytes, to }| {
-            serde_json::json!({ "job": job.to_string(), "files": files, "bytes": bytes, "to": to })
-        });
-        return Ok(output::put(&output::json(&serde_json::Value::Array(rows.collect())))?);
-    }
-    for Fetched { job, files, bytes, to } in fetched {
-        output::put(&format!("Job {job}: {files} files, {bytes} bytes to {}\n", to.display()))?;
-    }
-    Ok(())
+    Ok(outcome)
 }
 
 fn query(select: Select) -> Query {

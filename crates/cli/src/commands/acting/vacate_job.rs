@@ -1,12 +1,12 @@
 //! `updraft vacate_job`, `condor_vacate_job`: stops running jobs and puts them back into the queue.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use proto::client::Action;
 
-use crate::commands::acting::act::{self, Target, Words};
+use crate::commands::acting::act::{self, Target};
 use crate::line::call::Call;
+use crate::line::outcome::Outcome;
+use crate::render::acting::Words;
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {
@@ -43,7 +43,7 @@ pub struct VacateArgs {
 /// # Errors
 ///
 /// If no jobs are named, or the schedd cannot be asked.
-pub fn run(args: VacateArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: VacateArgs, call: &Call) -> Result<Outcome> {
     let VacateArgs { target, fast } = args;
     let words = if fast { &FAST_WORDS } else { &WORDS };
     act::run(&target, &Action::Vacate { fast }, words, call)

@@ -13,6 +13,7 @@ use crate::commands::pools::reconfig::warn;
 use crate::line::output;
 use crate::pool::{self, Settings, Started};
 use crate::render::dialect::Dialect;
+use crate::render::said;
 use client::home::Home;
 
 /// A personal pool on this machine: no root, and no configuration needed.
@@ -126,7 +127,7 @@ pub fn run(args: PoolArgs) -> Result<ExitCode> {
 /// Says that a queue was copied, from or to a file.
 fn copied(json: bool, pool: &Path, file: &Path, words: &str) -> Result<ExitCode> {
     if json {
-        output::put(&output::json(&serde_json::json!({ "pool": pool, "file": file })))?;
+        output::put(&said::json(&serde_json::json!({ "pool": pool, "file": file })))?;
     } else {
         say(words)?;
     }
@@ -159,7 +160,7 @@ fn start(home: &Home, settings: &Settings, json: bool) -> Result<ExitCode> {
         };
         let said =
             serde_json::json!({ "dir": dir.to_string(), "started": started, "revived": processes });
-        output::put(&output::json(&said))?;
+        output::put(&said::json(&said))?;
         return Ok(ExitCode::SUCCESS);
     }
     match started {
@@ -188,7 +189,7 @@ fn stop(home: &Home, json: bool) -> Result<ExitCode> {
     let ran = pool::stop(home)?;
     if json {
         let said = serde_json::json!({ "dir": home.dir().display().to_string(), "ran": ran });
-        output::put(&output::json(&said))?;
+        output::put(&said::json(&said))?;
     } else if ran {
         say(&format!("The pool in {} is stopped. Its queue is kept.", home.dir().display()))?;
     } else {
@@ -213,7 +214,7 @@ fn status(home: &Home, json: bool) -> Result<ExitCode> {
             })
             .collect();
         let dir = home.dir().display().to_string();
-        output::put(&output::json(&serde_json::json!({ "dir": dir, "processes": rows })))?;
+        output::put(&said::json(&serde_json::json!({ "dir": dir, "processes": rows })))?;
     } else {
         say(&format!("Pool in {}", home.dir().display()))?;
         for p in &all {

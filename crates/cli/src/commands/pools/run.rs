@@ -21,6 +21,7 @@ use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::pool::{self, Settings};
+use crate::render::said;
 
 /// Run a submit description in a private pool, from start to end.
 ///
@@ -91,7 +92,7 @@ fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
             "output": places,
             "all_succeeded": progress.all_succeeded(),
         });
-        output::put(&output::json(&said))?;
+        output::put(&said::json(&said))?;
     } else {
         let lines: Vec<String> = progress.summary().into_iter().chain(places).collect();
         output::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;

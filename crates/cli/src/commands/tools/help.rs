@@ -12,6 +12,7 @@ use clap_mangen::Man;
 
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::render::said;
 use crate::verbs::{self, VERBS};
 
 /// Say what the commands are.
@@ -39,7 +40,7 @@ pub struct HelpArgs {
 /// If there is no such command, or the pages cannot be written.
 pub fn run(args: HelpArgs) -> Result<ExitCode> {
     if args.json {
-        output::put(&output::json(&list()))?;
+        output::put(&said::json(&list()))?;
         return Ok(Exit::Done.into());
     }
     let text = match (args.man, args.completions, args.command) {

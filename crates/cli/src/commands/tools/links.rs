@@ -13,6 +13,7 @@ use crate::line::exit::Exit;
 use crate::line::links::Linked;
 use crate::line::links::install;
 use crate::line::output;
+use crate::render::said;
 use crate::verbs::VERBS;
 
 /// Links by which this program answers to HTCondor's and PBS's names.
@@ -51,7 +52,7 @@ pub fn run(args: LinksArgs, _: &Call) -> Result<ExitCode> {
         VERBS.iter().flat_map(|verb| verb.htcondor).copied().chain(of_pbs).collect();
     match args.action {
         Action::List { json: true } => {
-            output::put(&output::json(&serde_json::json!(names)))?;
+            output::put(&said::json(&serde_json::json!(names)))?;
             Ok(Exit::Done.into())
         }
         Action::List { json: false } => {
@@ -76,7 +77,7 @@ pub fn run(args: LinksArgs, _: &Call) -> Result<ExitCode> {
                 let rows: Vec<_> = said
                     .map(|(name, what)| serde_json::json!({ "name": name, "link": what }))
                     .collect();
-                output::put(&output::json(&serde_json::json!(rows)))?;
+                output::put(&said::json(&serde_json::json!(rows)))?;
             } else {
                 let lines = said.map(|(name, what)| format!("{name}: {what}\n"));
                 output::put(&lines.collect::<String>())?;

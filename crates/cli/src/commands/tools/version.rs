@@ -10,6 +10,7 @@ use crate::line::output;
 use crate::line::release::condor_platform;
 use crate::line::release::condor_version;
 use crate::render::dialect::Dialect;
+use crate::render::said;
 use model::version::FOLLOWS;
 
 /// Say which program this is, and which HTCondor it behaves like.
@@ -31,7 +32,7 @@ pub fn run(args: &VersionArgs, call: &Call) -> Result<ExitCode> {
     let text = match call.dialect {
         Dialect::HtCondor => htcondor(),
         Dialect::Updraft | Dialect::Pbs if args.json => {
-            output::json(&serde_json::json!({ "version": ours, "follows_htcondor": follows }))
+            said::json(&serde_json::json!({ "version": ours, "follows_htcondor": follows }))
         }
         Dialect::Updraft | Dialect::Pbs => {
             format!("updraft {ours} (behaves like HTCondor {follows})\n")

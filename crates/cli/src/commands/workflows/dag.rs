@@ -21,6 +21,7 @@ use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::render::dialect::Dialect;
+use crate::render::said;
 
 /// Look at a DAG, or steer one that runs.
 #[derive(Debug, clap::Args)]
@@ -110,7 +111,7 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
     };
     let errors = found.iter().filter(|one| one.is_error()).count();
     if args.json {
-        output::put(&output::json(&found_as_json(&args.dags, &found, workflow.as_ref())))?;
+        output::put(&said::json(&found_as_json(&args.dags, &found, workflow.as_ref())))?;
         return Ok(if errors == 0 { Exit::Done } else { Exit::Failed }.into());
     }
     for one in &found {
@@ -187,7 +188,7 @@ fn status(job: ClusterId, json: bool) -> Result<ExitCode> {
             "states": states,
             "failed": failed.iter().map(|(node, why)| serde_json::json!({ "node": node, "why": why })).collect::<Vec<_>>(),
         });
-        output::put(&output::json(&value))?;
+        output::put(&said::json(&value))?;
         return Ok(Exit::Done.into());
     }
     let mut text = format!("DAG {job}, {total} nodes\n");
@@ -262,7 +263,7 @@ fn halt(job: ClusterId, halted: bool, json: bool) -> Result<ExitCode> {
         bail!("the DAG {job} is not halted: there is no file {path}");
     }
     output::put(&match (json, halted) {
-        (true, _) => output::json(&serde_json::json!({ "job": job.0, "halted": halted })),
+        (true, _) => said::json(&serde_json::json!({ "job": job.0, "halted": halted })),
         (false, true) => {
             format!("The DAG {job} begins nothing new. Take it back:  updraft dag resume {job}\n")
         }

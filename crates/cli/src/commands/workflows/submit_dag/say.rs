@@ -11,6 +11,7 @@ use model::ClusterId;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::render::dialect::Dialect;
+use crate::render::said;
 
 /// In HTCondor 25.14's words; its own command looks for nothing else.
 const UNKNOWN_COMMAND: &str = "is not a valid DAG command";
@@ -72,7 +73,7 @@ pub(super) fn in_the_way(paths: &[String]) {
 pub(super) fn written(names: &Names, form: Form) -> Result<()> {
     let description = names.condor_sub();
     let text = match form {
-        Form::Json => output::json(&json(names, None, None)),
+        Form::Json => said::json(&json(names, None, None)),
         Form::Terse | Form::Words(Dialect::HtCondor) => {
             format!(
                 "{}\n-no_submit given, not submitting DAG to HTCondor. You can do this with:\n\"condor_submit {description}\"\n{RULE}",
@@ -94,7 +95,7 @@ pub(super) fn submitted(
     form: Form,
 ) -> Result<()> {
     match form {
-        Form::Json => output::put(&output::json(&json(names, Some(cluster), workflow)))?,
+        Form::Json => output::put(&said::json(&json(names, Some(cluster), workflow)))?,
         Form::Terse => output::put(&format!("{cluster}.0 - {cluster}.0\n"))?,
         Form::Words(Dialect::HtCondor) => {
             output::put(&format!(

@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod paint;
 pub mod pbs;
 pub mod pool;
+pub mod pools;
 pub mod reasons;
 pub mod said;
 pub mod time;

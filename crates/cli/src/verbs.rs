@@ -128,7 +128,7 @@ pub const VERBS: &[Verb] = &[
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
-    verb!("pool", [], pool::PoolArgs => |args, _| pool::run(args)),
+    verb!("pool", [], pool::PoolArgs => pool::run),
     verb!("links", [], links::LinksArgs => links::run),
     verb!("version", ["condor_version"], VersionArgs => ref version::run),
     verb!("help", [], help::HelpArgs => |args, _| help::run(args)),
@@ -255,8 +255,8 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
     let words = match spell(verb, &command, words) {
         Ok(words) => words,
         Err(SpellError::Version) => {
-            return version::run(&VersionArgs::default(), call)
-                .unwrap_or_else(|error| report(&error, call));
+            let told = version::run(&VersionArgs::default(), call);
+            return finish(told, call, &usage, wrong);
         }
         Err(error) => {
             if let (SpellError::Args(ArgError::Unknown { word, .. }), Some(usage)) =
@@ -283,10 +283,14 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
             return if error.use_stderr() { wrong.into() } else { Exit::Done.into() };
         }
     };
-    let printed = (verb.run)(&matches, call).and_then(|outcome| Ok(outcome.print()?));
-    match printed {
+    finish((verb.run)(&matches, call), call, &usage, wrong)
+}
+
+/// Says what a verb has to say. Nothing else prints a verb's outcome.
+fn finish(told: Result<Outcome>, call: &Call, usage: &Option<Usage>, wrong: Exit) -> ExitCode {
+    match told.and_then(|outcome| Ok(outcome.print()?)) {
         Ok(exit) => exit,
-        Err(error) => match (error.downcast_ref::<Mistake>(), &usage) {
+        Err(error) => match (error.downcast_ref::<Mistake>(), usage) {
             (Some(Mistake(what)), Some(usage)) => say_usage(usage, what, wrong),
             (Some(mistake), None) => {
                 eprintln!("{}: {mistake}; see {} --help", call.name, call.name);

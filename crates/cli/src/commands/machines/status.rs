@@ -1,7 +1,5 @@
 //! `updraft status`, `condor_status`: the machines of the pool and their slots.
 
-use std::process::ExitCode;
-
 use anyhow::{Result, bail};
 use clap::Args;
 use classad::{ClassAd, Expr};
@@ -13,8 +11,7 @@ use crate::commands::machines::daemon_ads;
 use crate::line::ad_file;
 use crate::line::call::Call;
 use crate::line::connect;
-use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::output::Colour;
 use crate::line::place::Where;
 use crate::line::shape::first;
@@ -235,7 +232,7 @@ impl LayoutArgs {
 /// # Errors
 ///
 /// If an expression is none, a name is no machine, or a daemon cannot be asked.
-pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     args.at.also(args.direct.as_deref()).check()?;
     let instead = args.shape.instead()?.map(Instead::of_status);
@@ -259,8 +256,7 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
         });
     }
     if let Err(NoSuchHost(word)) = named(&args.names, &mut ads, &moment) {
-        eprintln!("{}: unknown host {word}", call.name);
-        return Ok(Exit::Failed.into());
+        return Ok(Outcome::failed(format!("{}: unknown host {word}\n", call.name)));
     }
     if listed != Listed::Any {
         order(&mut ads, &sort, &moment);
@@ -270,11 +266,12 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<ExitCode> {
         Some(instead) => instead.render(&ads, &moment, call.dialect),
         None => table(listed, &ads, args.layout.layout(), &moment),
     };
-    output::put(&text)?;
-    if ads.is_empty() && call.dialect == Dialect::Updraft && text.is_empty() {
-        eprintln!("There is nothing to show.");
+    let nothing = ads.is_empty() && call.dialect == Dialect::Updraft && text.is_empty();
+    let mut outcome = Outcome::done(text);
+    if nothing {
+        outcome.said.err = "There is nothing to show.\n".to_owned();
     }
-    Ok(Exit::Done.into())
+    Ok(outcome)
 }
 
 /// The present, with the other ad of expressions if one is given.

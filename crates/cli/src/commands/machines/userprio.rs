@@ -1,7 +1,5 @@
 //! `updraft userprio`, `condor_userprio`: whose turn it is, from the negotiator's accounts.
 
-use std::process::ExitCode;
-
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use classad::ClassAd;
@@ -11,8 +9,7 @@ use proto::client::{AccountEdit, AccountLine};
 
 use crate::line::call::Call;
 use crate::line::connect;
-use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::place::Where;
 use crate::line::shape::Shape;
 use crate::render::pool::accounts::{self, Wanted};
@@ -93,7 +90,7 @@ pub struct UserprioArgs {
 /// # Errors
 ///
 /// If the negotiator cannot be asked, or refuses a change.
-pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &UserprioArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     args.at.also(args.negotiator.as_deref()).check()?;
     if let Some(edit) = edit(args)? {
@@ -130,8 +127,7 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<ExitCode> {
         let wanted = Wanted { all_columns: args.all, everybody: args.allusers };
         accounts::table(&lines, &name, wanted, &moment)
     };
-    output::put(&text)?;
-    Ok(Exit::Done.into())
+    Ok(Outcome::done(text))
 }
 
 /// The beginning of the day that `-activefrom` names, seconds since the epoch.
@@ -192,10 +188,9 @@ fn edit(args: &UserprioArgs) -> Result<Option<Edit>> {
     Ok(args.resetall.then_some(Edit { user: None, edit: AccountEdit::Reset, said }))
 }
 
-fn change(edit: Edit) -> Result<ExitCode> {
+fn change(edit: Edit) -> Result<Outcome> {
     let Edit { user, edit, said } = edit;
     let name = |user: String| UserName::new(user.split('@').next().unwrap_or(&user));
     connect::negotiator()?.edit_accounts(user.map(name), edit)?;
-    output::put(&said)?;
-    Ok(Exit::Done.into())
+    Ok(Outcome::done(said))
 }

@@ -1,7 +1,6 @@
 //! `updraft config_val`, `condor_config_val`: the settings of the pool, and where each comes from.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -10,12 +9,13 @@ use serde_json::{Value, json};
 
 use crate::line::call::Call;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::release;
 use crate::pool;
 use crate::pool::configuration::known;
 use crate::pool::configuration::{self, Loaded};
 use crate::render::dialect::Dialect;
+use crate::render::said::{self, Said};
 use client::home::Home;
 
 /// Options of HTCondor's `condor_config_val` that are not built.
@@ -105,7 +105,7 @@ const DEFAULT: &str = "<Default>";
 /// # Errors
 ///
 /// If the configuration cannot be read.
-pub fn run(args: &ConfigValArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &ConfigValArgs, call: &Call) -> Result<Outcome> {
     let home = Home::from_environment();
     let mut settings = pool::settings(&home)?;
     if !home.is_supervised() {
@@ -114,43 +114,28 @@ pub fn run(args: &ConfigValArgs, call: &Call) -> Result<ExitCode> {
     }
     let view = View { loaded: configuration::load(&home, &settings)?, args };
     if args.config {
-        output::put(&view.files(&home))?;
-        return Ok(Exit::Done.into());
+        return Ok(Outcome::done(view.files(&home)));
     }
     let all = view.selected();
     if args.json && call.dialect == Dialect::Updraft {
         let some: Result<BTreeMap<String, Value>> =
             all.iter().map(|shown| Ok((shown.name.clone(), view.json(shown)?))).collect();
-        output::put(&format!("{:#}\n", serde_json::to_value(some?)?))?;
-        return Ok(Exit::Done.into());
+        return Ok(Outcome::done(said::json(&some?)));
     }
     if args.summary {
-        output::put(&view.summary(&all)?)?;
-        return Ok(Exit::Done.into());
+        return Ok(Outcome::done(view.summary(&all)?));
     }
     if args.dump || args.unused {
         let lines: Result<String> = all.iter().map(|shown| view.line(shown)).collect();
-        output::put(&lines?)?;
-        return Ok(Exit::Done.into());
+        return Ok(Outcome::done(lines?));
     }
     if args.names.is_empty() {
-        eprintln!("Usage: {} [-dump] [-summary] [-verbose] NAMES", call.name);
-        return Ok(
-            if call.dialect == Dialect::HtCondor { Exit::Failed } else { Exit::Usage }.into()
-        );
+        let usage = format!("Usage: {} [-dump] [-summary] [-verbose] NAMES\n", call.name);
+        let of_htcondor = call.dialect == Dialect::HtCondor;
+        let exit = if of_htcondor { Exit::Failed } else { Exit::Usage };
+        return Ok(Outcome { said: Said::err(usage), exit: exit.into() });
     }
-    let mut exit = Exit::Done;
-    for name in &args.names {
-        match view.find(name) {
-            Some(shown) if args.verbose => output::put(&view.line(&shown)?)?,
-            Some(shown) => output::put(&format!("{}\n", view.value(&shown)?))?,
-            None => {
-                eprintln!("Not defined: {name}");
-                exit = Exit::Failed;
-            }
-        }
-    }
-    Ok(exit.into())
+    view.values()
 }
 
 /// The configuration, and what is wanted of it.
@@ -182,6 +167,20 @@ impl View<'_> {
         });
         // an empty value is none (HTCondor 25.14)
         assigned.filter(|shown| !shown.raw.is_empty()).or(default)
+    }
+
+    /// The settings that are named, one after the other.
+    fn values(&self) -> Result<Outcome> {
+        let mut said = Said::default();
+        for name in &self.args.names {
+            match self.find(name) {
+                Some(shown) if self.args.verbose => said.out += &self.line(&shown)?,
+                Some(shown) => said.out += &format!("{}\n", self.value(&shown)?),
+                None => said.err += &format!("Not defined: {name}\n"),
+            }
+        }
+        let exit = if said.err.is_empty() { Exit::Done } else { Exit::Failed };
+        Ok(Outcome { said, exit: exit.into() })
     }
 
     /// The settings that the options and the parts of names select.

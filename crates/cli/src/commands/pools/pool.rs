@@ -1,20 +1,20 @@
 //! `updraft pool start | stop | status | reconfig`: a personal pool. What a pool is, is in
 //! [`crate::pool`]; this reads words and prints some.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use client::home::Home;
 
 use crate::commands::pools::daemon::mail_route;
 use crate::commands::pools::reconfig::reconfig;
 use crate::commands::pools::reconfig::warn;
-use crate::line::output;
-use crate::pool::{self, Settings, Started};
-use crate::render::dialect::Dialect;
-use crate::render::said;
-use client::home::Home;
+use crate::line::call::Call;
+use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
+use crate::pool::{self, ProcessStatus, Settings, Started};
+use crate::render::pools::{self, Copied, Process, Start, Status};
 
 /// A personal pool on this machine: no root, and no configuration needed.
 #[derive(Debug, Args)]
@@ -93,50 +93,46 @@ enum Action {
     },
 }
 
-/// What `status` says of a pool that does not run, as `systemctl status` does.
-const NOT_RUNNING: u8 = 3;
-
 /// Does what the words say.
 ///
 /// # Errors
 ///
 /// If the pool cannot be started, stopped or asked.
-pub fn run(args: PoolArgs) -> Result<ExitCode> {
+pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
     match args.action {
         Action::Start { dir, cpus, memory, json } => {
-            start(&home(dir), &Settings { cpus, memory_mib: memory, ..Settings::default() }, json)
+            let settings = Settings { cpus, memory_mib: memory, ..Settings::default() };
+            Ok(Outcome::of(&start(&home(dir), &settings)?, json, call, Exit::Done))
         }
-        Action::Stop { dir, json } => stop(&home(dir), json),
-        Action::Reconfig { dir, json } => reconfig(&home(dir), json, Dialect::Updraft),
+        Action::Stop { dir, json } => {
+            let home = home(dir);
+            let stop = pools::Stop { ran: pool::stop(&home)?, dir: shown(&home) };
+            Ok(Outcome::of(&stop, json, call, Exit::Done))
+        }
+        Action::Reconfig { dir, json } => reconfig(&home(dir), json, call),
         Action::Backup { file, dir, json } => {
             let home = home(dir);
             pool::backup(&home, &file)?;
-            copied(json, home.dir(), &file, &format!("The queue is copied to {}.", file.display()))
+            let copied = Copied { pool: home.dir().to_owned(), file, is_back: false };
+            Ok(Outcome::of(&copied, json, call, Exit::Done))
         }
         Action::Restore { file, dir, json } => {
             let home = home(dir);
             pool::restore(&home, &file)?;
-            let words =
-                format!("The queue in {} is that of {}.", home.dir().display(), file.display());
-            copied(json, home.dir(), &file, &words)
+            let copied = Copied { pool: home.dir().to_owned(), file, is_back: true };
+            Ok(Outcome::of(&copied, json, call, Exit::Done))
         }
-        Action::Status { dir, json } => status(&home(dir), json),
+        Action::Status { dir, json } => {
+            let status = status(&home(dir))?;
+            // As `systemctl status` does.
+            let exit = if status.is_up() { Exit::Done } else { Exit::NotRunning };
+            Ok(Outcome::of(&status, json, call, exit))
+        }
     }
 }
 
-/// Says that a queue was copied, from or to a file.
-fn copied(json: bool, pool: &Path, file: &Path, words: &str) -> Result<ExitCode> {
-    if json {
-        output::put(&said::json(&serde_json::json!({ "pool": pool, "file": file })))?;
-    } else {
-        say(words)?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// One line, for whoever still reads.
-fn say(line: &str) -> std::io::Result<()> {
-    output::put(&format!("{line}\n"))
+fn shown(home: &Home) -> String {
+    home.dir().display().to_string()
 }
 
 fn home(dir: Option<PathBuf>) -> Home {
@@ -146,86 +142,29 @@ fn home(dir: Option<PathBuf>) -> Home {
     })
 }
 
-fn start(home: &Home, settings: &Settings, json: bool) -> Result<ExitCode> {
+fn start(home: &Home, settings: &Settings) -> Result<Start> {
     // A mistake is told here, where somebody reads it, and not in a daemon's log.
     mail_route()?;
     let started = pool::start(home, settings, &std::env::current_exe()?)?;
     warn(home)?;
-    let dir = home.dir().display();
-    if json {
-        let (started, processes) = match started {
-            Started::Fresh => ("fresh", None),
-            Started::Already => ("already", None),
-            Started::Revived { processes } => ("revived", Some(processes)),
-        };
-        let said =
-            serde_json::json!({ "dir": dir.to_string(), "started": started, "revived": processes });
-        output::put(&said::json(&said))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    match started {
-        Started::Fresh => say(&format!("The pool in {dir} accepts jobs."))?,
-        Started::Already => {
-            say(&format!("The pool in {dir} runs already."))?;
-            if !pool::configuration_changes(home)?.is_empty() {
-                say("Its configuration has changed since:  updraft pool reconfig")?;
-            }
-        }
-        Started::Revived { processes } => {
-            say(&format!(
-                "The pool in {dir} ran; {processes} of its processes had died and run again."
-            ))?;
-        }
-    }
-    if home != &Home::from_environment() {
-        say(&format!("Choose it for your commands:  export UPDRAFT_HOME={dir}"))?;
-    }
-    say("Submit a job:                 updraft submit FILE")?;
-    say("See how it goes:              updraft q")?;
-    Ok(ExitCode::SUCCESS)
+    let (started, revived) = match started {
+        Started::Fresh => (pools::Started::Fresh, None),
+        Started::Already => (pools::Started::Already, None),
+        Started::Revived { processes } => (pools::Started::Revived, Some(processes)),
+    };
+    let has_changed =
+        started == pools::Started::Already && !pool::configuration_changes(home)?.is_empty();
+    let is_elsewhere = home != &Home::from_environment();
+    Ok(Start { dir: shown(home), started, revived, has_changed, is_elsewhere })
 }
 
-fn stop(home: &Home, json: bool) -> Result<ExitCode> {
-    let ran = pool::stop(home)?;
-    if json {
-        let said = serde_json::json!({ "dir": home.dir().display().to_string(), "ran": ran });
-        output::put(&said::json(&said))?;
-    } else if ran {
-        say(&format!("The pool in {} is stopped. Its queue is kept.", home.dir().display()))?;
-    } else {
-        say(&format!("The pool in {} does not run.", home.dir().display()))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn status(home: &Home, json: bool) -> Result<ExitCode> {
-    let all = pool::status(home)?;
-    if json {
-        let rows: Vec<_> = all
-            .iter()
-            .map(|p| {
-                let identity = p.identity.as_ref();
-                serde_json::json!({
-                    "process": p.name,
-                    "pid": p.pid,
-                    "version": identity.map(|i| &i.version),
-                    "since": identity.map(|i| i.since.as_secs()),
-                })
-            })
-            .collect();
-        let dir = home.dir().display().to_string();
-        output::put(&said::json(&serde_json::json!({ "dir": dir, "processes": rows })))?;
-    } else {
-        say(&format!("Pool in {}", home.dir().display()))?;
-        for p in &all {
-            let state =
-                p.pid.map_or_else(|| "not running".to_owned(), |pid| format!("process {pid}"));
-            say(&format!("  {:<12} {state}", p.name))?;
-        }
-        if all.iter().any(|p| p.pid.is_none()) {
-            say("Start what does not run:  updraft pool start")?;
-        }
-    }
-    let up = all.iter().all(|p| p.pid.is_some());
-    Ok(if up { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+fn status(home: &Home) -> Result<Status> {
+    let process = |found: ProcessStatus| Process {
+        process: found.name,
+        pid: found.pid,
+        since: found.identity.as_ref().map(|identity| identity.since.as_secs()),
+        version: found.identity.map(|identity| identity.version),
+    };
+    let processes = pool::status(home)?.into_iter().map(process).collect();
+    Ok(Status { dir: shown(home), processes })
 }

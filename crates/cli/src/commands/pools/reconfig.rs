@@ -1,19 +1,18 @@
 //! `updraft reconfig`, `updraft pool reconfig`, `condor_reconfig`: a pool that runs takes its
 //! configuration as the files have it now. What that means is in [`crate::pool::reconfigure`].
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
+use client::home::Home;
 
 use crate::line::call::Call;
 use crate::line::exit::Exit;
-use crate::line::output;
-use crate::pool::configuration;
-use crate::pool::{self, PoolError, Reconfigured};
+use crate::line::outcome::Outcome;
+use crate::pool::configuration::{self, Changed};
+use crate::pool::{self, PoolError};
 use crate::render::dialect::Dialect;
-use client::home::Home;
+use crate::render::pools::{Reconfigured, Setting};
+use crate::render::said::Said;
 
 /// Options of `condor_reconfig` that are not built: there is one pool, on this machine, and all of
 /// it is told.
@@ -36,33 +35,29 @@ pub struct ReconfigArgs {
 /// # Errors
 ///
 /// If the configuration is wrong: then nothing changes.
-pub fn run(args: &ReconfigArgs, call: &Call) -> Result<ExitCode> {
-    reconfig(&Home::from_environment(), args.json, call.dialect)
+pub fn run(args: &ReconfigArgs, call: &Call) -> Result<Outcome> {
+    reconfig(&Home::from_environment(), args.json, call)
 }
 
 /// The same for a pool that is chosen otherwise.
-pub(crate) fn reconfig(home: &Home, json: bool, dialect: Dialect) -> Result<ExitCode> {
+pub(crate) fn reconfig(home: &Home, json: bool, call: &Call) -> Result<Outcome> {
     let done = match pool::reconfigure(home) {
         Ok(done) => done,
         Err(error @ PoolError::NotRunning { .. }) => {
-            eprintln!("{error}");
-            let htcondor = dialect == Dialect::HtCondor;
-            return Ok(if htcondor { Exit::Failed } else { Exit::NotRunning }.into());
+            let htcondor = call.dialect == Dialect::HtCondor;
+            let exit = if htcondor { Exit::Failed } else { Exit::NotRunning };
+            return Ok(Outcome { said: Said::err(format!("{error}\n")), exit: exit.into() });
         }
         Err(error) => return Err(error.into()),
     };
     warn(home)?;
-    match dialect {
-        // HTCondor 25.14's words
-        Dialect::HtCondor => output::put("Sent \"Reconfig\" command to local master\n")?,
-        Dialect::Updraft | Dialect::Pbs if json => {
-            let restarted: Vec<_> = done.restarted.iter().map(|role| role.name()).collect();
-            let all = json!({ "dir": home.dir(), "changed": done.changed, "restarted": restarted });
-            output::put(&format!("{all:#}\n"))?;
-        }
-        Dialect::Updraft | Dialect::Pbs => output::put(&text(home, &done))?,
-    }
-    Ok(Exit::Done.into())
+    let setting = |Changed { name, before, after }: Changed| Setting { name, before, after };
+    let reconfigured = Reconfigured {
+        dir: home.dir().to_owned(),
+        changed: done.changed.into_iter().map(setting).collect(),
+        restarted: done.restarted.iter().map(|role| role.name()).collect(),
+    };
+    Ok(Outcome::of(&reconfigured, json, call, Exit::Done))
 }
 
 /// Says on the standard error what is odd about the configuration of a pool.
@@ -76,19 +71,4 @@ pub(crate) fn warn(home: &Home) -> Result<()> {
         eprint!("{}", warning.render());
     }
     Ok(())
-}
-
-fn text(home: &Home, done: &Reconfigured) -> String {
-    let dir = home.dir().display();
-    if done.changed.is_empty() {
-        return format!("The configuration of the pool in {dir} has not changed.\n");
-    }
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
-    let mut text = format!("The pool in {dir} has a new configuration:\n");
-    for changed in &done.changed {
-        let (before, after) = (shown(&changed.before), shown(&changed.after));
-        text += &format!("  {}: {before} -> {after}\n", changed.name);
-    }
-    let names: Vec<_> = done.restarted.iter().map(|role| role.name()).collect();
-    text + &format!("Started again: {}. Running jobs go on.\n", names.join(", "))
 }

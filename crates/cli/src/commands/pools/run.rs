@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -19,9 +19,9 @@ use proto::client::{Query, Select};
 
 use crate::line::call::Call;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::pool::{self, Settings};
-use crate::render::said;
+use crate::render::pools::{Ends, Ran};
 
 /// Run a submit description in a private pool, from start to end.
 ///
@@ -50,7 +50,7 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 ///
 /// If the pool does not come up or the description cannot be submitted.
-pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
+pub fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     let program = std::env::current_exe().context("find this program's own file")?;
     let folder = tempfile::Builder::new()
         .prefix("updraft-run-")
@@ -62,13 +62,14 @@ pub fn run(args: &RunArgs, _: &Call) -> Result<ExitCode> {
     stop_when_interrupted(home.clone());
     let settings = Settings { cpus: args.cpus, memory_mib: args.memory, ..Settings::default() };
     pool::start(&home, &settings, &program)?;
-    let outcome = run_in(&home, &program, args);
+    let ran = run_in(&home, &program, args);
     pool::stop(&home)?;
-    let progress = outcome?;
-    Ok(if progress.all_succeeded() { Exit::Done } else { Exit::Failed }.into())
+    let ran = ran?;
+    let exit = if ran.all_succeeded { Exit::Done } else { Exit::Failed };
+    Ok(Outcome::of(&ran, args.json, call, exit))
 }
 
-fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
+fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Ran> {
     let jobs = submit(home, program, &args.file)?;
     let mut progress = Progress::of(jobs);
     let mut line = Line::new();
@@ -80,24 +81,12 @@ fn run_in(home: &Home, program: &Path, args: &RunArgs) -> Result<Progress> {
     });
     line.end();
     followed.context("follow the jobs")?;
-    let places = outputs(home)?;
-    if args.json {
-        let ends: Vec<serde_json::Value> = progress
-            .ways()
-            .iter()
-            .map(|(jobs, how)| serde_json::json!({ "jobs": jobs, "how": how }))
-            .collect();
-        let said = serde_json::json!({
-            "ends": ends,
-            "output": places,
-            "all_succeeded": progress.all_succeeded(),
-        });
-        output::put(&said::json(&said))?;
-    } else {
-        let lines: Vec<String> = progress.summary().into_iter().chain(places).collect();
-        output::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-    }
-    Ok(progress)
+    Ok(Ran {
+        all_succeeded: progress.all_succeeded(),
+        ends: progress.ways().into_iter().map(|(jobs, how)| Ends { jobs, how }).collect(),
+        output: outputs(home)?,
+        summary: progress.summary(),
+    })
 }
 
 /// Submits with the ordinary command, so that what it says and refuses is what a user knows, from

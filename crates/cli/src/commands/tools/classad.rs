@@ -15,7 +15,7 @@ use classad::{ClassAd, Env, UserDirectory};
 
 use crate::line::call::Call;
 use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 
 /// The longest line of the line protocol: an expression and two ads of the longest kind.
 const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -61,10 +61,11 @@ struct EvalArgs {
 /// # Errors
 ///
 /// If a file cannot be read, or a text is not in the language.
-pub fn run(args: ClassadArgs, _: &Call) -> Result<ExitCode> {
+pub fn run(args: ClassadArgs, _: &Call) -> Result<Outcome> {
     let Action::Eval(args) = args.action;
     if args.jsonl {
-        return answer_lines(std::io::stdin().lock(), std::io::stdout().lock());
+        let exit = answer_lines(std::io::stdin().lock(), std::io::stdout().lock())?;
+        return Ok(exit.into());
     }
     let text = args.expr.as_deref().unwrap_or_default();
     let read = |path: &Option<PathBuf>| path.as_deref().map(read_file).transpose();
@@ -78,14 +79,12 @@ pub fn run(args: ClassadArgs, _: &Call) -> Result<ExitCode> {
         target: ad(target, &args.target)?,
     };
     let answer = calculation.answer(&env());
-    if args.json {
-        output::put(&format!("{}\n", serde_json::to_string(&answer)?))?;
-    } else if args.explain {
-        output::put(&explanation(&calculation))?;
-    } else {
-        output::put(&format!("{}\n", answer.text))?;
-    }
-    Ok(Exit::Done.into())
+    Ok(Outcome::done(match (args.json, args.explain) {
+        // One line, as in the line protocol.
+        (true, _) => format!("{}\n", serde_json::to_string(&answer)?),
+        (false, true) => explanation(&calculation),
+        (false, false) => format!("{}\n", answer.text),
+    }))
 }
 
 fn read_file(path: &Path) -> Result<String> {

@@ -3,15 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use serde::Serialize;
 
-use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::render::said;
 use crate::verbs::{self, VERBS};
 
@@ -38,10 +37,9 @@ pub struct HelpArgs {
 /// # Errors
 ///
 /// If there is no such command, or the pages cannot be written.
-pub fn run(args: HelpArgs) -> Result<ExitCode> {
+pub fn run(args: HelpArgs) -> Result<Outcome> {
     if args.json {
-        output::put(&said::json(&list()))?;
-        return Ok(Exit::Done.into());
+        return Ok(Outcome::done(said::json(&list())));
     }
     let text = match (args.man, args.completions, args.command) {
         (Some(dir), _, _) => format!("{} pages in {}\n", write_pages(&dir)?, dir.display()),
@@ -49,17 +47,25 @@ pub fn run(args: HelpArgs) -> Result<ExitCode> {
         (None, None, Some(name)) => one(&name)?,
         (None, None, None) => verbs::program().render_long_help().to_string(),
     };
-    output::put(&text)?;
-    Ok(Exit::Done.into())
+    Ok(Outcome::done(text))
 }
 
 /// All commands: their names and what they are for.
-fn list() -> serde_json::Value {
-    let row = |verb: &verbs::Verb| {
-        let about = verbs::whole_command(verb).get_about().map(ToString::to_string);
-        serde_json::json!({ "name": verb.name, "also": verb.htcondor, "about": about })
+fn list() -> Vec<Listed> {
+    let row = |verb: &verbs::Verb| Listed {
+        name: verb.name,
+        also: verb.htcondor,
+        about: verbs::whole_command(verb).get_about().map(ToString::to_string),
     };
-    VERBS.iter().map(row).collect::<Vec<_>>().into()
+    VERBS.iter().map(row).collect()
+}
+
+/// A command in the list of all.
+#[derive(Serialize)]
+struct Listed {
+    name: &'static str,
+    also: &'static [&'static str],
+    about: Option<String>,
 }
 
 /// The help of all commands as a page of the user guide.

@@ -2,18 +2,19 @@
 //! How they are made: [`crate::line::links`].
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use serde::Serialize;
 
 use crate::commands::pbs;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::links::Linked;
 use crate::line::links::install;
-use crate::line::output;
-use crate::render::said;
+use crate::line::outcome::Outcome;
+use crate::render::dialect::Dialect;
+use crate::render::said::{Said, Tell};
 use crate::verbs::VERBS;
 
 /// Links by which this program answers to HTCondor's and PBS's names.
@@ -46,44 +47,57 @@ enum Action {
 /// # Errors
 ///
 /// If the folder or a link cannot be made.
-pub fn run(args: LinksArgs, _: &Call) -> Result<ExitCode> {
+pub fn run(args: LinksArgs, call: &Call) -> Result<Outcome> {
     let of_pbs = pbs::COMMANDS.iter().map(|command| command.name);
     let names: Vec<&'static str> =
         VERBS.iter().flat_map(|verb| verb.htcondor).copied().chain(of_pbs).collect();
     match args.action {
-        Action::List { json: true } => {
-            output::put(&said::json(&serde_json::json!(names)))?;
-            Ok(Exit::Done.into())
-        }
-        Action::List { json: false } => {
-            output::put(&(names.join("\n") + "\n"))?;
-            Ok(Exit::Done.into())
-        }
+        Action::List { json } => Ok(Outcome::of(&Names(names), json, call, Exit::Done)),
         Action::Install { dir, json } => {
             let binary = std::env::current_exe().context("find this program's own file")?;
             let linked = install(&dir, &binary, &names)?;
-            let said = linked.iter().map(|(name, what)| {
-                let what = match what {
-                    Linked::Made => "made".to_owned(),
-                    Linked::Already => "was there".to_owned(),
-                    Linked::Moved { from } => {
-                        format!("led to {}, leads here now", from.display())
-                    }
-                    Linked::Refused => "something else has this name; left alone".to_owned(),
-                };
-                (name, what)
-            });
-            if json {
-                let rows: Vec<_> = said
-                    .map(|(name, what)| serde_json::json!({ "name": name, "link": what }))
-                    .collect();
-                output::put(&said::json(&serde_json::json!(rows)))?;
-            } else {
-                let lines = said.map(|(name, what)| format!("{name}: {what}\n"));
-                output::put(&lines.collect::<String>())?;
-            }
             let refused = linked.iter().any(|(_, what)| *what == Linked::Refused);
-            Ok(if refused { Exit::Failed } else { Exit::Done }.into())
+            let links = Links(linked.iter().map(|(name, what)| Link::of(name, what)).collect());
+            let exit = if refused { Exit::Failed } else { Exit::Done };
+            Ok(Outcome::of(&links, json, call, exit))
         }
+    }
+}
+
+#[derive(Serialize)]
+struct Names(Vec<&'static str>);
+
+impl Tell for Names {
+    fn tell(&self, _: Dialect) -> Said {
+        Said::out(self.0.join("\n") + "\n")
+    }
+}
+
+#[derive(Serialize)]
+struct Links(Vec<Link>);
+
+/// What became of a link.
+#[derive(Serialize)]
+struct Link {
+    name: &'static str,
+    link: String,
+}
+
+impl Link {
+    fn of(name: &'static str, what: &Linked) -> Self {
+        let link = match what {
+            Linked::Made => "made".to_owned(),
+            Linked::Already => "was there".to_owned(),
+            Linked::Moved { from } => format!("led to {}, leads here now", from.display()),
+            Linked::Refused => "something else has this name; left alone".to_owned(),
+        };
+        Self { name, link }
+    }
+}
+
+impl Tell for Links {
+    fn tell(&self, _: Dialect) -> Said {
+        let lines = self.0.iter().map(|Link { name, link }| format!("{name}: {link}\n"));
+        Said::out(lines.collect::<String>())
     }
 }

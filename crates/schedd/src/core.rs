@@ -14,8 +14,10 @@ mod apply;
 mod batch;
 mod checks;
 mod decide;
+pub(crate) mod job;
 pub(crate) mod policy;
 mod react;
+pub(crate) mod records;
 pub(crate) mod runs;
 pub(crate) mod state;
 pub(crate) mod time;
@@ -23,15 +25,16 @@ pub(crate) mod told;
 pub(crate) mod users;
 mod words;
 
-pub use crate::core::policy::system::{SystemAct, SystemPolicy};
-pub use crate::core::runs::beside::{Beside, Starts};
-pub use crate::core::state::core::{Config, Core};
-pub use crate::core::state::event_log::EventLog;
-pub use crate::core::state::eviction::Eviction;
-pub use crate::core::state::ranges::Ranges;
-pub use crate::core::state::rows::{
-    ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Rows, Tally,
+pub use crate::core::job::system::{SystemAct, SystemPolicy};
+pub use crate::core::records::eviction::Eviction;
+pub use crate::core::records::ranges::Ranges;
+pub use crate::core::records::rows::{
+    ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta, Rows, Tally,
 };
+pub use crate::core::state::config::{Beside, Config, Starts};
+pub use crate::core::state::core::Core;
+pub use crate::core::state::dirty::Dirty;
+pub use crate::core::state::event_log::EventLog;
 pub use crate::core::told::log_files::{LogEntry, LogTo};
 pub use crate::core::told::mail_view::{MailEntry, MailNews};
 pub(crate) use crate::core::users::query::project;

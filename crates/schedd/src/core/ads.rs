@@ -3,79 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use classad::{ClassAd, Env, Expr};
+use classad::{ClassAd, Expr};
 use model::{
     Cause, ClaimId, Hold, HoldCode, IdleReason, JobId, JobState, Now, ProcId, ProgramEnd, RunEnd,
     Script, ScriptSuccess, StopCause, Timestamp, Universe, Usage, Verdict, attr, files_travel,
     signal_text,
 };
 
-use crate::core::state::core::{Cluster, Config, Core, JobRef};
-use crate::core::state::eviction::Eviction;
-use crate::core::state::rows::{ClusterRecord, JobRecord, Tally};
-use crate::core::time::deferral::start_of;
+use crate::core::job::description::cluster_ad;
+use crate::core::job::description::described;
+use crate::core::job::description::forget_submitted_hold;
+use crate::core::job::timing::start_of;
+use crate::core::records::eviction::Eviction;
+use crate::core::records::rows::{ClusterRecord, JobRecord, Tally};
+use crate::core::state::config::Config;
+use crate::core::state::core::{Cluster, Core, JobRef};
 
 /// HTCondor 25.14's own expression.
 const MEMORY_USAGE: &str = "((ResidentSetSize + 1023) / 1024)";
-
-/// `alice@domain`.
-fn user(record: &ClusterRecord, config: &Config) -> String {
-    format!("{}@{}", record.body.owner, config.uid_domain)
-}
-
-/// Where expressions of job ads are evaluated.
-pub(super) fn env(now: Now) -> Env {
-    Env::at(now.wall.as_secs())
-}
-
-/// The ad that the jobs of a cluster are chained to: what submit gave them all, and what is so
-/// until something happens.
-pub(super) fn cluster_ad(record: &ClusterRecord, config: &Config) -> ClassAd {
-    let submitted = record.body.submitted.as_secs();
-    let mut ad = ClassAd::new();
-    let zero = [
-        attr::NUM_JOB_STARTS,
-        attr::NUM_JOB_COMPLETIONS,
-        attr::CURRENT_HOSTS,
-        attr::NUM_RESTARTS,
-        attr::NUM_SYSTEM_HOLDS,
-        attr::NUM_CKPTS,
-        attr::TOTAL_SUSPENSIONS,
-        attr::COMMITTED_TIME,
-        attr::COMMITTED_SLOT_TIME,
-        attr::COMMITTED_SUSPENSION_TIME,
-        attr::CUMULATIVE_SLOT_TIME,
-        attr::CUMULATIVE_SUSPENSION_TIME,
-        attr::LAST_SUSPENSION_TIME,
-        attr::EXIT_STATUS,
-    ];
-    for name in zero {
-        ad.set(name, 0);
-    }
-    let none = [
-        attr::REMOTE_WALL_CLOCK_TIME,
-        attr::REMOTE_USER_CPU,
-        attr::REMOTE_SYS_CPU,
-        attr::CUMULATIVE_REMOTE_USER_CPU,
-        attr::CUMULATIVE_REMOTE_SYS_CPU,
-    ];
-    for name in none {
-        ad.set(name, 0.0);
-    }
-    ad.set(attr::EXIT_BY_SIGNAL, false);
-    ad.update(&record.spec.ad);
-    forget_submitted_hold(&mut ad);
-    ad.set(attr::MY_TYPE, "Job");
-    ad.set(attr::TARGET_TYPE, "Machine");
-    ad.set(attr::CLUSTER_ID, i64::from(record.cluster.0));
-    ad.set(attr::OWNER, record.body.owner.as_str());
-    ad.set(attr::USER, user(record, config));
-    ad.set(attr::Q_DATE, submitted);
-    ad.set(attr::ENTERED_CURRENT_STATUS, submitted);
-    ad.set(attr::JOB_STATUS, model::JobStatus::Idle.number());
-    ad.set(attr::TOTAL_SUBMIT_PROCS, i64::from(record.spec.count()));
-    ad
-}
 
 /// A job's ad as the negotiator and the machines see it before it is matched: without what changes
 /// by itself.
@@ -159,7 +104,7 @@ pub struct HistoryAds<'a> {
 impl<'a> HistoryAds<'a> {
     /// Of this cluster.
     pub fn new(cluster: &'a ClusterRecord, config: &'a Config) -> Self {
-        Self { cluster, shared: Arc::new(cluster_ad(cluster, config)), config }
+        Self { cluster, shared: Arc::new(cluster_ad(cluster, &config.uid_domain)), config }
     }
 
     /// Of this job.
@@ -185,29 +130,6 @@ fn own_ad(
     ad.set(attr::PROC_ID, i64::from(job.proc.0));
     let submitted = record.body.submitted.as_secs();
     ad.set(attr::GLOBAL_JOB_ID, format!("{}#{job}#{submitted}", config.name));
-    ad
-}
-
-/// A description says that its jobs are held at first; what is said of a hold that is, is
-/// [`set_hold`]'s.
-fn forget_submitted_hold(ad: &mut ClassAd) {
-    for name in [attr::HOLD_REASON, attr::HOLD_REASON_CODE] {
-        ad.remove(name);
-    }
-}
-
-/// What users have said of a job: when it was submitted, and since.
-pub(super) fn described(
-    record: &ClusterRecord,
-    shared: &Arc<ClassAd>,
-    proc: ProcId,
-    edits: Option<&ClassAd>,
-) -> ClassAd {
-    let mut ad = record.spec.delta(proc).unwrap_or_default();
-    if let Some(edits) = edits {
-        ad.update(edits);
-    }
-    ad.set_parent(Arc::clone(shared));
     ad
 }
 

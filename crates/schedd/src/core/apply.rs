@@ -13,16 +13,16 @@ use model::{
 use proto::client::{Happening, Recorded};
 use proto::matchmaking::FromSchedd;
 
+use crate::core::job::timing::starts_at;
 use crate::core::policy::at_end;
+use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
 use crate::core::runs::beside::RUN_AGAIN;
 use crate::core::runs::matching::told_of;
 use crate::core::runs::over::backoff;
 use crate::core::state::classes::Aside;
 use crate::core::state::core::{Claiming, Core, Negotiator, Told};
-use crate::core::state::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
+use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
-use crate::core::time::deferral::starts_at;
-use crate::core::time::watch::Round;
 use crate::core::words::{Change, Event, Fact};
 
 impl Core {

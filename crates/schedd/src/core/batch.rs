@@ -7,7 +7,7 @@ use model::Now;
 use proto::client::Answer;
 
 use crate::core::state::core::Core;
-use crate::core::state::rows::Dirty;
+use crate::core::state::dirty::Dirty;
 use crate::core::told::log_files::LogEntry;
 use crate::core::told::mail_view::MailEntry;
 use crate::core::words::{Effect, Input, Rejection};

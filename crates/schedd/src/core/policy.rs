@@ -5,4 +5,3 @@ pub(crate) mod along;
 pub(crate) mod at_end;
 pub(crate) mod dependencies;
 pub(crate) mod periodic;
-pub(crate) mod system;

@@ -1,14 +1,14 @@
-//! What the schedd keeps: the queue as rows, classes, ranges and indexes. Decides nothing; imports
-//! no other room.
+//! What the schedd keeps: the queue, classes, places and indexes. Decides nothing; imports only
+//! what is stored (`records`), the core's `words`, and what jobs are by themselves (`job`).
 
 pub(crate) mod classes;
+pub(crate) mod config;
 pub(crate) mod core;
 pub(crate) mod dependencies;
+pub(crate) mod dirty;
 pub(crate) mod event_log;
-pub(crate) mod eviction;
 pub(crate) mod index;
-pub(crate) mod ranges;
-pub(crate) mod rows;
+pub(crate) mod places;
+pub(crate) mod round;
 pub(crate) mod statistics;
-pub(crate) mod tally;
 pub(crate) mod waiting;

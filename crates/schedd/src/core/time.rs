@@ -1,7 +1,6 @@
 //! What the passing of time brings: the tick, starts at a time, crontabs, pacing, and which jobs
 //! are asked when.
 
-pub(crate) mod cron;
 pub(crate) mod deferral;
 pub(crate) mod pacing;
 pub(crate) mod tick;

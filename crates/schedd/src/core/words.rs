@@ -13,7 +13,7 @@ use proto::claiming::{FromStartd, StopHow, ToStartd};
 use proto::client::{Action, Answer, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
-use crate::core::state::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
+use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
 
 /// What reaches the core.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,6 +9,7 @@ use classad::Expr;
 use model::{JobEvent, JobId, Now, attr};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::words::Fact;
 
@@ -26,7 +27,7 @@ impl Core {
         while let Some(id) = waiting.pop() {
             let Some(job) = self.job(id) else { continue };
             let Some(wanted) = self.others_wanted(now, job) else { continue };
-            let env = ads::env(now);
+            let env = env(now);
             let theirs = self.clusters.values().filter(|c| c.owner() == job.cluster.owner());
             for other in theirs.flat_map(Cluster::procs) {
                 let is_meant =
@@ -51,7 +52,7 @@ impl Core {
             return None;
         }
         let ad = ads::job_ad(job, now, self);
-        let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &ads::env(now));
+        let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &env(now));
         said.as_str().and_then(|text| text.parse().ok())
     }
 }

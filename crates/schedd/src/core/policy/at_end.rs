@@ -7,6 +7,9 @@ use classad::Value;
 use model::{AfterRun, Hold, HoldCode, JobEvent, Now, RunEnd, Usage, attr};
 
 use crate::core::ads;
+use crate::core::job::description::env;
+use crate::core::job::policies::reason;
+use crate::core::job::policies::subcode;
 use crate::core::state::core::{Core, JobRef};
 
 /// What follows when a run ended by itself (HTCondor 25.14): `OnExitHold` first, where only what is
@@ -28,7 +31,7 @@ pub(crate) fn after_exit(
     // Also beside the schedd, where the job's ad shows none: `max_retries` has an end (in HTCondor
     // 25.14 it has none there).
     ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(record.tally.completions));
-    let env = ads::env(now);
+    let env = env(now);
     let hold = ad.eval(attr::ON_EXIT_HOLD, None, &env);
     if hold.truth() == Some(true) {
         return AfterRun::Hold(Hold {
@@ -70,11 +73,11 @@ pub(crate) fn still_stays(core: &Core, job: JobRef<'_>, now: Now) -> bool {
 fn wants_to_stay(
     core: &Core,
     job: JobRef<'_>,
-    record: &crate::core::state::rows::JobRecord,
+    record: &crate::core::records::rows::JobRecord,
     now: Now,
 ) -> bool {
     let ad = ads::record_ad(job.cluster, record, now, &core.config);
-    ad.eval(attr::LEAVE_JOB_IN_QUEUE, None, &ads::env(now)).truth() == Some(true)
+    ad.eval(attr::LEAVE_JOB_IN_QUEUE, None, &env(now)).truth() == Some(true)
 }
 
 /// `JobLeaseDuration`, seconds.
@@ -83,7 +86,7 @@ pub(crate) fn lease_s(job: JobRef<'_>, now: Now) -> u32 {
     let Some(expr) = job.cluster.ad.get(attr::JOB_LEASE_DURATION) else { return default };
     let said = match expr.as_literal() {
         Some(value) => value.as_i64(),
-        None => job.cluster.ad.eval(attr::JOB_LEASE_DURATION, None, &ads::env(now)).as_i64(),
+        None => job.cluster.ad.eval(attr::JOB_LEASE_DURATION, None, &env(now)).as_i64(),
     };
     said.and_then(|s| u32::try_from(s).ok()).unwrap_or(default)
 }
@@ -94,22 +97,6 @@ pub(crate) fn keep_claim(job: JobRef<'_>, now: Now) -> Option<Duration> {
     if !job.has(attr::KEEP_CLAIM_IDLE) {
         return None;
     }
-    let seconds = job.described().eval(attr::KEEP_CLAIM_IDLE, None, &ads::env(now)).as_i64()?;
+    let seconds = job.described().eval(attr::KEEP_CLAIM_IDLE, None, &env(now)).as_i64()?;
     Some(Duration::from_secs(u64::try_from(seconds).ok()?))
-}
-
-/// The number that goes with a hold: 0 if the job says none.
-pub(crate) fn subcode(value: &Value) -> i32 {
-    value.as_i64().and_then(|n| i32::try_from(n).ok()).unwrap_or(0)
-}
-
-/// Why a policy does something: the job's own words (`PeriodicHoldReason` for `PeriodicHold`), or
-/// else HTCondor 25.14's.
-pub(crate) fn reason(ad: &classad::ClassAd, policy: &str, truth: &str, now: Now) -> String {
-    let said = ad.eval(&format!("{policy}Reason"), None, &ads::env(now));
-    let text = || ad.get(policy).map(ToString::to_string).unwrap_or_default();
-    said.as_str().map_or_else(
-        || format!("The job attribute {policy} expression '{}' evaluated to {truth}", text()),
-        str::to_owned,
-    )
 }

@@ -10,14 +10,12 @@ use std::time::Duration;
 
 use classad::analyze::analyze;
 use classad::{ClassAd, Expr, requirements_hold};
-use model::{
-    Cause, ClassId, IdleReason, JobId, MachineName, MatchId, Now, Resources, Universe, Verdict,
-    attr,
-};
+use model::{Cause, ClassId, IdleReason, JobId, MatchId, Now, Resources, Universe, Verdict, attr};
 use proto::client::Counts;
 use proto::matchmaking::Match;
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::classes::{Aside, Class};
 use crate::core::state::core::Core;
 use crate::core::words::Fact;
@@ -29,107 +27,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// write its log a thousand times a second. (HTCondor 25.14 looks at such jobs no more often.)
 pub(crate) const RUN_AGAIN: Duration = Duration::from_secs(5);
 
-/// What is waited after the startd of this machine refused a claim, or did not answer: it stops, or
-/// is starting.
-const CLAIM_AGAIN: Duration = Duration::from_secs(2);
-
 /// Claims asked for in one tick: more than may run at a time, unless an administrator wants very
 /// many.
 const CLAIMS_PER_TICK: usize = 1000;
-
-/// Where and when jobs run beside the schedd.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Beside {
-    /// This machine, as its startd is named.
-    pub machine: MachineName,
-    /// Where that startd listens.
-    pub address: String,
-    /// What this machine is (`Arch`, `Memory`, `HasFileTransfer`): the schedd's ad begins with it.
-    pub found: Arc<ClassAd>,
-    /// Whether one more may start.
-    pub starts: Starts,
-    /// Drawn at random for this life of the schedd: names the matches that it makes itself, so that
-    /// none is like one of the negotiator's or of another life.
-    pub life: u64,
-}
-
-/// Whether one more job may start beside the schedd: asked of the schedd's ad, with the job as its
-/// target.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Starts {
-    /// `START_LOCAL_UNIVERSE`.
-    pub local: Expr,
-    /// `START_SCHEDULER_UNIVERSE`.
-    pub scheduler: Expr,
-}
-
-impl Starts {
-    /// HTCondor 25.14's default of `START_LOCAL_UNIVERSE`.
-    pub const LOCAL: &str = "TotalLocalJobsRunning < 200";
-
-    /// HTCondor 25.14's default of `START_SCHEDULER_UNIVERSE`.
-    pub const SCHEDULER: &str = "TotalSchedulerJobsRunning < 500";
-}
-
-impl Default for Starts {
-    fn default() -> Self {
-        let expr = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
-        Self { local: expr(Self::LOCAL), scheduler: expr(Self::SCHEDULER) }
-    }
-}
-
-/// How many places beside the schedd are taken, and what became of the last request for one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Places {
-    /// Runs that are authorised.
-    running: BTreeMap<Universe, u32>,
-    /// Claims that are asked for.
-    asked: BTreeMap<Universe, u32>,
-    /// The number of the last match that this life of the schedd made.
-    last_match: u64,
-    /// When a claim may be asked for again, milliseconds of the boot clock; and why the last was
-    /// not granted.
-    refused: Option<(u64, String)>,
-}
-
-impl Places {
-    /// A run began, or is over.
-    pub(crate) fn note_run(&mut self, universe: Universe, begins: bool) {
-        note(&mut self.running, universe, begins);
-    }
-
-    /// A claim is asked for.
-    pub(crate) fn note_asked(&mut self, matched: MatchId, universe: Universe) {
-        if universe.is_beside() {
-            note(&mut self.asked, universe, true);
-            self.last_match = self.last_match.max(matched.number);
-        }
-    }
-
-    /// That came to an end; with a reason if there is no claim.
-    pub(crate) fn note_answered(&mut self, now: Now, universe: Universe, refused: Option<&str>) {
-        if universe.is_beside() {
-            note(&mut self.asked, universe, false);
-            self.refused = refused.map(|reason| (now.deadline(CLAIM_AGAIN), reason.to_owned()));
-        }
-    }
-
-    /// What is counted, for the check of the core.
-    pub(crate) fn counted(&self) -> [&BTreeMap<Universe, u32>; 2] {
-        [&self.running, &self.asked]
-    }
-}
-
-fn note(counts: &mut BTreeMap<Universe, u32>, universe: Universe, more: bool) {
-    if !universe.is_beside() {
-        return;
-    }
-    let count = counts.entry(universe).or_default();
-    *count = if more { *count + 1 } else { *count - 1 };
-    if *count == 0 {
-        counts.remove(&universe);
-    }
-}
 
 impl Core {
     /// The schedd's ad: what it is asked whether jobs may run beside it, and what they ask it.
@@ -341,7 +241,7 @@ impl<'a> Room<'a> {
             Universe::Vanilla => return true,
         };
         self.ad.set(name, i64::from(taken(&self.taken, universe)));
-        let may = self.ad.eval_expr(start, Some(job), &ads::env(self.now)).is_true();
+        let may = self.ad.eval_expr(start, Some(job), &env(self.now)).is_true();
         if may {
             self.add(universe, 1);
         }
@@ -359,7 +259,7 @@ fn taken(places: &BTreeMap<Universe, u32>, universe: Universe) -> u32 {
 
 /// The first clause of the job's Requirements that is not true of the schedd's ad.
 fn failing_clause(job: &ClassAd, schedd: &ClassAd, now: Now) -> Option<Cause> {
-    let env = ads::env(now);
+    let env = env(now);
     if requirements_hold(job, schedd, &env) {
         return None;
     }

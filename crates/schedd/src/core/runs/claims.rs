@@ -9,9 +9,9 @@ use model::{
 };
 use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, ToStartd};
 
+use crate::core::records::rows::ClaimRecord;
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::{Claim, Core, JobRef, Machine};
-use crate::core::state::rows::ClaimRecord;
 use crate::core::words::{Fact, Rejection, Repeat};
 
 impl Core {

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env, Expr, Value};
-use model::{ClaimId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, Now, Piece, Procs, attr};
+use model::{ClaimId, Hold, HoldCode, JobEvent, JobId, Now, attr};
 
 use crate::core::ads;
+use crate::core::job::description::env;
+use crate::core::job::expansion::OPEN;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::Fact;
 
-const OPEN: &str = "$$(";
 const MATCH: &str = "MATCH_";
 const MATCH_EXP: &str = "MATCH_EXP_";
 
@@ -21,28 +22,6 @@ const DEFAULT_HISTORY: i64 = 1;
 
 /// The most machines that are remembered: each is an attribute in the job's row.
 const MAX_HISTORY: i64 = 100;
-
-/// Whether a job of a cluster takes something from its machine.
-pub(crate) fn expands(spec: &ClusterSpec, shared: &ClassAd) -> bool {
-    let own = match &spec.procs {
-        Procs::Listed(ads) => ads.iter().any(asks),
-        Procs::Counted { template, .. } => {
-            template.0.iter().flat_map(|(_, pieces)| pieces).any(|piece| match piece {
-                Piece::Text(text) => text.contains(OPEN),
-                Piece::ProcId | Piece::Stepped { .. } => false,
-            })
-        }
-    };
-    own || asks(shared)
-}
-
-fn asks(ad: &ClassAd) -> bool {
-    let text = |expr: &Expr| expr.as_literal().and_then(Value::as_str).map(str::to_owned);
-    [attr::JOB_MACHINE_ATTRS, attr::LAST_MATCH_LIST_LENGTH, attr::USER_LOG_EXECUTE_EVENT_ATTRS]
-        .iter()
-        .any(|name| ad.get(name).is_some())
-        || ad.iter().any(|(_, expr)| text(expr).is_some_and(|text| text.contains(OPEN)))
-}
 
 impl Core {
     /// What comes before the run: what the job takes from its machine; a hold where it cannot have
@@ -146,7 +125,7 @@ fn value_of(
     now: Now,
     changes: &mut ClassAd,
 ) -> Result<String, String> {
-    let env: Env = ads::env(now);
+    let env: Env = env(now);
     if let Some(expr) = inside.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let value = Expr::parse(expr).map(|expr| ad.eval_expr(&expr, Some(slot), &env));
         return value.ok().and_then(|value| words(&value)).ok_or_else(|| inside.to_owned());
@@ -183,7 +162,7 @@ fn words(value: &Value) -> Option<String> {
 
 /// `MachineAttrName0` of this machine, `MachineAttrName1` of the one before it, and so on.
 fn machine_attrs(ad: &ClassAd, slot: &ClassAd, now: Now) -> ClassAd {
-    let env = ads::env(now);
+    let env = env(now);
     let names = ad.eval(attr::JOB_MACHINE_ATTRS, None, &env);
     let length = ad
         .eval(attr::JOB_MACHINE_ATTRS_HISTORY_LENGTH, None, &env)

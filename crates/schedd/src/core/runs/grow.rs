@@ -12,6 +12,7 @@ use model::{
 };
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::Fact;
 
@@ -113,7 +114,7 @@ impl Growing {
             }
             ad.update(&step);
             changes.update(&step);
-            let is_enough = |larger: &Expr| ad.eval_expr(larger, None, &ads::env(now)).is_true();
+            let is_enough = |larger: &Expr| ad.eval_expr(larger, None, &env(now)).is_true();
             if larger.as_ref().is_ok_and(is_enough) {
                 return changes;
             }
@@ -138,8 +139,8 @@ impl Growing {
             after.set(name, expr);
         }
         // Only where the request itself has changed is there something new to try.
-        let before = ad.eval(self.attr, None, &ads::env(now));
-        let more = after.eval(self.attr, None, &ads::env(now));
+        let before = ad.eval(self.attr, None, &env(now));
+        let more = after.eval(self.attr, None, &env(now));
         if before == more { ClassAd::new() } else { changes }
     }
 }
@@ -148,7 +149,7 @@ impl Growing {
 /// the line makes no sense.
 fn change<'line>(line: &'line str, ad: &ClassAd, now: Now) -> Option<(Option<&'line str>, Expr)> {
     let (word, rest) = line.split_once(' ')?;
-    let env = ads::env(now);
+    let env = env(now);
     if word == "REQUIREMENTS" {
         let condition = Expr::parse(rest).ok()?;
         return ad.eval_expr(&condition, None, &env).is_true().then_some((None, condition));

@@ -12,9 +12,10 @@ use model::{
 use proto::claiming::StopHow;
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::policy::at_end;
+use crate::core::records::eviction::is_checkpoint;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::state::eviction::is_checkpoint;
 use crate::core::words::{Fact, Rejection};
 
 /// What a job waits after its first, second, ... run in a row that failed through no doing of its
@@ -281,8 +282,7 @@ pub(crate) fn how_to_stop(job: JobRef<'_>, now: Now) -> StopHow {
         return StopHow::Graceful;
     };
     if job.has(attr::WANT_GRACEFUL_REMOVAL)
-        && job.described().eval(attr::WANT_GRACEFUL_REMOVAL, None, &ads::env(now)).truth()
-            == Some(false)
+        && job.described().eval(attr::WANT_GRACEFUL_REMOVAL, None, &env(now)).truth() == Some(false)
     {
         return StopHow::Fast;
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use model::{JobEvent, JobId, JobState, Now, Timestamp, attr};
 
+use crate::core::records::rows::JobRecord;
+use crate::core::records::tally::is_transient;
 use crate::core::state::core::Core;
-use crate::core::state::rows::JobRecord;
-use crate::core::state::tally::is_transient;
 use crate::core::words::Fact;
 
 /// How long a job stays held after its first, second, ... transient hold in a row, seconds: long

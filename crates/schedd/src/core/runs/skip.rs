@@ -4,6 +4,7 @@
 use model::{JobEvent, JobId, Now, RunEnd, attr};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::policy::at_end;
 use crate::core::state::core::Core;
 use crate::core::words::Fact;
@@ -24,7 +25,7 @@ impl Core {
 
     fn skip(&self, id: JobId, now: Now) -> Vec<Fact> {
         let Some(job) = self.job(id) else { return Vec::new() };
-        let (ad, env) = (ads::matching_ad(job, now, self), ads::env(now));
+        let (ad, env) = (ads::matching_ad(job, now, self), env(now));
         if !ad.eval(IS_NOOP, None, &env).is_true() {
             return Vec::new();
         }

@@ -12,7 +12,7 @@ use model::{
     UserName, attr,
 };
 
-use crate::core::state::ranges::Ranges;
+use crate::core::records::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
 const ROOTS: [&str; 6] = [

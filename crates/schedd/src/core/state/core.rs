@@ -8,43 +8,22 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd};
 use model::{
     Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobPriority, JobState, MachineName,
-    MatchId, ProcId, ScheddName, Seq, SubmitToken, Timestamp, Universe, UserName, attr,
-    keeps_files, spooling,
+    MatchId, ProcId, Seq, SubmitToken, Timestamp, Universe, UserName, attr, keeps_files, spooling,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
 
-use crate::core::ads;
-use crate::core::policy::system::SystemPolicy;
-use crate::core::runs::beside::{Beside, Places};
+use crate::core::job::description::described;
+use crate::core::job::watch::Watch;
+use crate::core::records::ranges::Ranges;
+use crate::core::records::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::state::classes::{Classes, Sorting};
+use crate::core::state::config::Config;
 use crate::core::state::dependencies::Dependencies;
-use crate::core::state::event_log::{EventLog, LOG_NAMES};
-use crate::core::state::ranges::Ranges;
-use crate::core::state::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
+use crate::core::state::event_log::LOG_NAMES;
+use crate::core::state::places::Places;
+use crate::core::state::round::Round;
 use crate::core::state::waiting::{Kind, Untold};
-use crate::core::time::watch::{Round, Watch};
-
-/// What a core is told about its daemon.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The schedd's name (`localhost`): the first part of `GlobalJobId`.
-    pub name: ScheddName,
-    /// What follows the `@` in `User`.
-    pub uid_domain: String,
-    /// The address for people to see (`<127.0.0.1:9618?...>`), for the users' logs.
-    pub address: String,
-    /// The folder in which jobs keep what they have when they are evicted. Made when it is needed.
-    pub spool: String,
-    /// Whose clocks crontabs mean.
-    pub zone: jiff::tz::TimeZone,
-    /// Where and when jobs run beside the schedd.
-    pub beside: Beside,
-    /// A log of all jobs, if the administrator wants one.
-    pub event_log: Option<EventLog>,
-    /// What the administrator lays down for every job, in order.
-    pub system: Vec<SystemPolicy>,
-}
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
 ///
@@ -273,7 +252,7 @@ impl JobRef<'_> {
             job: self.job,
             state: JobState::Idle { since: self.cluster.record.body.submitted },
             finished: None,
-            tally: crate::core::state::rows::Tally::default(),
+            tally: crate::core::records::rows::Tally::default(),
             edits: None,
         })
     }
@@ -322,7 +301,7 @@ impl JobRef<'_> {
     /// What users have said of it: when it was submitted, and since.
     pub(crate) fn described(&self) -> ClassAd {
         let cluster = self.cluster;
-        ads::described(&cluster.record, &cluster.ad, self.job.proc, self.edits())
+        described(&cluster.record, &cluster.ad, self.job.proc, self.edits())
     }
 
     /// Whether it may have a log: most jobs of a large submission have none, and nothing is

@@ -12,17 +12,20 @@ use model::{
 };
 use proto::client::Counts;
 
-use crate::core::ads;
-use crate::core::runs::beside::Places;
-use crate::core::runs::expand::expands;
+use crate::core::job::description::cluster_ad;
+use crate::core::job::description::described;
+use crate::core::job::expansion::expands;
+use crate::core::job::timing::has_timed_jobs;
+use crate::core::job::watch::Watch;
+use crate::core::records::ranges::Ranges;
+use crate::core::records::rows::{ClaimRecord, ClusterRecord, Rows};
 use crate::core::state::classes::{Classes, Place, Sorting};
-use crate::core::state::core::{Claim, Cluster, Config, Core, Machine};
+use crate::core::state::config::Config;
+use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
-use crate::core::state::ranges::Ranges;
-use crate::core::state::rows::{ClaimRecord, ClusterRecord, Rows};
+use crate::core::state::places::Places;
+use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
-use crate::core::time::deferral::has_timed_jobs;
-use crate::core::time::watch::{Round, Watch};
 
 /// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine
 /// is matched anew, so that fair share is heard.
@@ -33,7 +36,7 @@ impl Core {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            meta: crate::core::state::rows::Meta::default(),
+            meta: crate::core::records::rows::Meta::default(),
             last_seq: model::Seq::default(),
             clusters: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -52,7 +55,7 @@ impl Core {
             round: Round::default(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
-            next_reserved: crate::core::state::rows::Meta::default().next_cluster,
+            next_reserved: crate::core::records::rows::Meta::default().next_cluster,
             machines: BTreeMap::new(),
             claiming: BTreeMap::new(),
             beside: Places::default(),
@@ -113,7 +116,7 @@ impl Core {
     }
 
     pub(in crate::core) fn index_cluster(&mut self, record: &Arc<ClusterRecord>) {
-        let ad = Arc::new(ads::cluster_ad(record, &self.config));
+        let ad = Arc::new(cluster_ad(record, &self.config.uid_domain));
         let sorting = sorting(record, &ad, &self.classes.significant);
         if expands(&record.spec, &ad) {
             self.expanding.insert(record.cluster);
@@ -384,7 +387,7 @@ fn sort_edited(cluster: &mut Cluster, proc: ProcId, significant: &BTreeSet<AttrN
     if edits.is_none() {
         return;
     }
-    let ad = ads::described(&cluster.record, &cluster.ad, proc, edits);
+    let ad = described(&cluster.record, &cluster.ad, proc, edits);
     let place = Place::of(cluster.owner(), &ad, significant);
     cluster.sorting.put(proc, place);
 }

@@ -11,8 +11,11 @@ use model::{
 };
 
 use crate::core::ads;
+use crate::core::job::cron::{CronError, Crontab};
+use crate::core::job::timing::crontab;
+use crate::core::job::timing::has_timed_jobs;
+use crate::core::job::timing::seconds;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::time::cron::{CronError, Crontab, FIELDS};
 use crate::core::words::Fact;
 
 impl Core {
@@ -88,46 +91,6 @@ impl Core {
     fn ad_of(&self, job: JobRef<'_>, now: Now) -> ClassAd {
         ads::record_ad(job.cluster, &job.record(), now, &self.config)
     }
-}
-
-/// Whether jobs of a cluster start at a time.
-pub(crate) fn has_timed_jobs(spec: &ClusterSpec, shared: &ClassAd) -> bool {
-    spec.procs.any_own(|name| is_timing(name.as_str())) || is_timed(shared)
-}
-
-/// The change that gives a job its next start.
-pub(crate) fn starts_at(at: Timestamp) -> ClassAd {
-    let mut changes = ClassAd::new();
-    changes.set(attr::DEFERRAL_TIME, at.as_secs());
-    changes
-}
-
-/// When a job is to start, if it is deferred.
-pub(crate) fn start_of(ad: &ClassAd, now: Now) -> Option<Timestamp> {
-    seconds(ad, attr::DEFERRAL_TIME, now).map(|at| Timestamp::from_millis(at.saturating_mul(1000)))
-}
-
-fn is_timed(ad: &ClassAd) -> bool {
-    ad.get(attr::DEFERRAL_TIME).is_some() || FIELDS.iter().any(|(name, ..)| ad.get(name).is_some())
-}
-
-fn is_timing(name: &str) -> bool {
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
-    is(attr::DEFERRAL_TIME) || FIELDS.iter().any(|(known, ..)| is(known))
-}
-
-fn crontab(ad: &ClassAd, now: Now) -> Option<Result<Crontab, CronError>> {
-    let text = |name: &str| {
-        let value = ad.get(name).map(|_| ad.eval(name, None, &ads::env(now)))?;
-        Some(value.as_str().map_or_else(|| value.to_new(), str::to_owned))
-    };
-    let texts = FIELDS.map(|(name, ..)| text(name));
-    texts.iter().any(Option::is_some).then(|| Crontab::new(texts))
-}
-
-fn seconds(ad: &ClassAd, name: &str, now: Now) -> Option<i64> {
-    ad.get(name)?;
-    ad.eval(name, None, &ads::env(now)).as_i64()
 }
 
 fn invalid(error: &CronError, now: Now) -> Hold {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::{Cause, IdleReason, JobEvent, JobId, Now, UserName, Verdict, attr};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::classes::Class;
 use crate::core::state::core::Core;
 use crate::core::words::Fact;
@@ -48,7 +49,7 @@ impl Core {
             return None;
         }
         let ad = ads::matching_ad(self.job(id)?, now, self);
-        let seconds = ad.eval(START_DELAY, None, &ads::env(now)).as_f64()?;
+        let seconds = ad.eval(START_DELAY, None, &env(now)).as_f64()?;
         let pause = Duration::from_secs_f64(Some(seconds).filter(|n| *n > 0.0)?.min(LONGEST_S));
         let until_ms = Some(now.deadline(pause));
         Some(Fact::StartsPaused { owner: class.owner.clone(), until_ms })

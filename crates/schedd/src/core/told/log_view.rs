@@ -12,12 +12,13 @@ use model::{
 };
 
 use crate::core::ads;
+use crate::core::job::description::cluster_ad;
+use crate::core::records::eviction::Eviction;
+use crate::core::records::eviction::is_checkpoint;
+use crate::core::records::eviction::is_failure;
+use crate::core::records::eviction::stop_cause;
+use crate::core::records::rows::ClusterRecord;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::state::eviction::Eviction;
-use crate::core::state::eviction::is_checkpoint;
-use crate::core::state::eviction::is_failure;
-use crate::core::state::eviction::stop_cause;
-use crate::core::state::rows::ClusterRecord;
 use crate::core::told::log_files::tells_log;
 use crate::core::told::log_files::text_of;
 use crate::core::told::log_files::{LogEntry, Logs};
@@ -37,7 +38,7 @@ impl Core {
         let at = event.at.wall;
         match &event.fact {
             Fact::ClusterSubmitted(record) => {
-                let shared = Arc::new(ads::cluster_ad(record, &self.config));
+                let shared = Arc::new(cluster_ad(record, &self.config.uid_domain));
                 if factory::is_one(&record.spec) {
                     let log_notes = text_of(&shared, attr::SUBMIT_EVENT_NOTES);
                     let user_notes = text_of(&shared, attr::SUBMIT_EVENT_USER_NOTES);

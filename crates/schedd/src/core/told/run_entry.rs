@@ -9,9 +9,9 @@ use model::userlog::{
 };
 use model::{Devices, Now, ProgramEnd, Resources, RunEnd, Timestamp, Universe, Usage, attr};
 
-use crate::core::ads;
+use crate::core::job::description::env;
+use crate::core::records::eviction::Eviction;
 use crate::core::state::core::JobRef;
-use crate::core::state::eviction::Eviction;
 
 /// A run that is over, as a log entry tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ impl EndedRun {
     /// The run of this job that ends so.
     pub(crate) fn of(job: JobRef<'_>, ad: &ClassAd, end: &RunEnd, usage: Usage, now: Now) -> Self {
         let tally = job.record().tally;
-        let env = ads::env(now);
+        let env = env(now);
         let amount = |name: &str| {
             // `int()` truncates, as HTCondor's log does with a request that is a real number.
             let whole =

@@ -3,11 +3,11 @@
 use classad::{ClassAd, Value};
 use model::Now;
 
-use crate::core::ads;
+use crate::core::job::description::env;
 
 /// The names in a list of the job's.
 pub(crate) fn listed(ad: &ClassAd, list: &str, now: Now) -> Vec<String> {
-    let names = ad.eval(list, None, &ads::env(now));
+    let names = ad.eval(list, None, &env(now));
     let names = names.as_str().unwrap_or_default().to_owned();
     let separator = |c: char| c == ',' || c.is_whitespace();
     names.split(separator).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -20,7 +20,7 @@ pub(crate) fn told_of(
     names: &[String],
     now: Now,
 ) -> Vec<(String, String)> {
-    let env = ads::env(now);
+    let env = env(now);
     let value = |name: &String| match ad.eval(name, other, &env) {
         Value::Undefined | Value::Error | Value::List(_) | Value::Ad(_) => None,
         value @ (Value::Boolean(_)

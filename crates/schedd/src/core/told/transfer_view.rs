@@ -7,8 +7,8 @@ use model::userlog::{TransferStep, UserLogEvent};
 use model::{JobEvent, OnEvict, RunEnd, files_travel, on_evict};
 
 use crate::core::ads::SKIP_IF_DATAFLOW;
+use crate::core::records::eviction::is_checkpoint;
 use crate::core::state::core::Core;
-use crate::core::state::eviction::is_checkpoint;
 
 impl Core {
     /// Entries before those of the event itself: HTCondor 25.14 tells of the input before 001, of

@@ -10,6 +10,7 @@ use proto::claiming::StopHow;
 use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::policy::along::removed_by;
 use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
@@ -49,7 +50,7 @@ impl Core {
                 }
             }
             Select::Constraint(expr) => {
-                let env = ads::env(now);
+                let env = env(now);
                 for job in self.clusters.values().flat_map(crate::core::state::core::Cluster::procs)
                 {
                     let ad = ads::job_ad(job, now, self);

@@ -10,6 +10,7 @@ use proto::chirp::{self, ChirpAnswer, ChirpAsk, ChirpRefusal};
 use proto::client::{Answer, Edited, Select, Selector};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Actor, Fact};
 
@@ -71,7 +72,7 @@ impl Core {
             return Err(ChirpRefusal::RunOver(run));
         }
         let wants = job.has(chirp::WANTED)
-            && job.described().eval(chirp::WANTED, None, &ads::env(now)).is_true();
+            && job.described().eval(chirp::WANTED, None, &env(now)).is_true();
         if wants { Ok(job) } else { Err(ChirpRefusal::NotWanted(run.job)) }
     }
 

@@ -9,6 +9,7 @@ use model::{ClusterId, JobId, JobPriority, Now, attr};
 use proto::client::{Edited, Priority, Select, Selector};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::words::{Actor, Fact, FactoryStep};
 
@@ -187,7 +188,7 @@ impl Core {
         match select {
             Select::All => Ok(all().filter(mine).map(|job| job.job).collect()),
             Select::Constraint(expr) => {
-                let env = ads::env(now);
+                let env = env(now);
                 let holds = |job: &JobRef<'_>| {
                     ads::job_ad(*job, now, self).eval_expr(expr, None, &env).is_true()
                 };

@@ -11,10 +11,10 @@ use model::{
 };
 use proto::client::Happening;
 
+use crate::core::records::ranges::Ranges;
 use crate::core::state::core::{Cluster, Core};
 use crate::core::state::index::by_universe;
 use crate::core::state::index::idle_range;
-use crate::core::state::ranges::Ranges;
 use crate::core::users::submit::held_from_the_start;
 use crate::core::words::{Change, Fact, FactoryStep};
 

@@ -9,6 +9,7 @@ use model::{ClusterId, JobId, Now, ProcId, UserName};
 use proto::client::{Counts, Query, Select, Selector, Totals};
 
 use crate::core::ads;
+use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::users::groups::is_groupable;
 
@@ -55,7 +56,7 @@ impl Core {
         jobs: usize,
     ) -> (Vec<ClassAd>, Option<JobId>) {
         let spent = Arc::new(AtomicU64::new(0));
-        let env = ads::env(now).with_meter(Arc::clone(&spent));
+        let env = env(now).with_meter(Arc::clone(&spent));
         let limit = limit_of(query);
         let holds = |ad: &ClassAd, expr: &classad::Expr| ad.eval_expr(expr, None, &env).is_true();
         let mut found = Vec::new();

@@ -9,9 +9,9 @@ use model::{
 };
 use proto::client::{Answer, Refusal};
 
+use crate::core::records::rows::{ClusterBody, ClusterRecord};
 use crate::core::state::core::Core;
 use crate::core::state::dependencies;
-use crate::core::state::rows::{ClusterBody, ClusterRecord};
 use crate::core::users::factory;
 use crate::core::words::{Actor, Fact};
 

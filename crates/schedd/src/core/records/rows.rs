@@ -12,10 +12,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::core::state::eviction::Eviction;
-use crate::core::state::ranges::Ranges;
-use crate::core::words::Change;
-use proto::client::Recorded;
+use crate::core::records::eviction::Eviction;
+use crate::core::records::ranges::Ranges;
 
 /// A submission. `spec` is written once; `body` is what changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -262,45 +260,4 @@ pub struct Rows {
     /// The submissions of clusters that are over: token, number, count of jobs. A client that
     /// missed its answer asks again.
     pub past_submissions: Vec<(SubmitToken, ClusterId, u32)>,
-}
-
-/// What a batch changes: what the shell writes in one transaction.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Dirty {
-    /// New clusters, to insert.
-    pub new_clusters: BTreeMap<ClusterId, Arc<ClusterRecord>>,
-    /// Clusters whose body changed; `None`: no job of it is left, it is not live any more.
-    pub clusters: BTreeMap<ClusterId, Option<ClusterBody>>,
-    /// Jobs to write.
-    pub jobs: BTreeMap<JobId, JobRecord>,
-    /// Claims to write, or to delete.
-    pub claims: BTreeMap<ClaimId, Option<ClaimRecord>>,
-    /// The numbers, if they changed.
-    pub meta: Option<Meta>,
-    /// Entries of the record, in order.
-    pub recorded: Vec<Recorded>,
-}
-
-impl Dirty {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Adds what one event changed. The bodies of clusters are added once, at the end of the batch.
-    pub(crate) fn add(&mut self, change: Change) {
-        if let Some(new) = change.new_cluster {
-            self.new_clusters.insert(new.cluster, new);
-        }
-        if let Some(job) = change.job {
-            self.jobs.insert(job.job, job);
-        }
-        if let Some((claim, record)) = change.claim {
-            self.claims.insert(claim, record);
-        }
-        let claims = change.claims.into_iter().map(|record| (record.claim, Some(record)));
-        self.claims.extend(claims);
-        self.meta = change.meta.or(self.meta);
-        self.recorded.extend(change.recorded);
-    }
 }

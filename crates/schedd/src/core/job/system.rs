@@ -4,7 +4,8 @@
 use classad::{ClassAd, Expr};
 use model::Now;
 
-use crate::core::ads;
+use crate::core::job::description::env;
+use crate::core::job::policies::subcode;
 
 /// What follows if a policy is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct SystemPolicy {
 impl SystemPolicy {
     /// What the job is told (HTCondor 25.14's words, if the administrator has none).
     pub(crate) fn reason(&self, job: &ClassAd, now: Now) -> String {
-        let said = self.reason.as_ref().map(|expr| job.eval_expr(expr, None, &ads::env(now)));
+        let said = self.reason.as_ref().map(|expr| job.eval_expr(expr, None, &env(now)));
         let said = said.as_ref().and_then(|value| value.as_str()).map(str::to_owned);
         said.unwrap_or_else(|| {
             format!(
@@ -48,7 +49,7 @@ impl SystemPolicy {
 
     /// The number that goes with it; 0 if there is none.
     pub(crate) fn subcode(&self, job: &ClassAd, now: Now) -> i32 {
-        let value = self.subcode.as_ref().map(|expr| job.eval_expr(expr, None, &ads::env(now)));
-        value.map_or(0, |value| crate::core::policy::at_end::subcode(&value))
+        let value = self.subcode.as_ref().map(|expr| job.eval_expr(expr, None, &env(now)));
+        value.map_or(0, |value| subcode(&value))
     }
 }

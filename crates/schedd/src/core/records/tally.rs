@@ -3,9 +3,9 @@
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
-use crate::core::state::eviction::Eviction;
-use crate::core::state::eviction::is_checkpoint;
-use crate::core::state::rows::{ClaimRecord, Tally};
+use crate::core::records::eviction::Eviction;
+use crate::core::records::eviction::is_checkpoint;
+use crate::core::records::rows::{ClaimRecord, Tally};
 
 /// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO,
 /// EAGAIN, ENOMEM, EBUSY, ENFILE, EMFILE, ETXTBSY, ENOSPC, the network's from ENETDOWN to

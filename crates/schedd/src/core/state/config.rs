@@ -1,0 +1,72 @@
+//! What a core is told about its daemon. Read by the shell from the pool's configuration; nothing
+//! here changes while the daemon lives.
+
+use std::sync::Arc;
+
+use classad::{ClassAd, Expr};
+use model::{MachineName, ScheddName};
+
+use crate::core::job::system::SystemPolicy;
+use crate::core::state::event_log::EventLog;
+
+/// What a core is told about its daemon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The schedd's name (`localhost`): the first part of `GlobalJobId`.
+    pub name: ScheddName,
+    /// What follows the `@` in `User`.
+    pub uid_domain: String,
+    /// The address for people to see (`<127.0.0.1:9618?...>`), for the users' logs.
+    pub address: String,
+    /// The folder in which jobs keep what they have when they are evicted. Made when it is needed.
+    pub spool: String,
+    /// Whose clocks crontabs mean.
+    pub zone: jiff::tz::TimeZone,
+    /// Where and when jobs run beside the schedd.
+    pub beside: Beside,
+    /// A log of all jobs, if the administrator wants one.
+    pub event_log: Option<EventLog>,
+    /// What the administrator lays down for every job, in order.
+    pub system: Vec<SystemPolicy>,
+}
+
+/// Where and when jobs run beside the schedd.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beside {
+    /// This machine, as its startd is named.
+    pub machine: MachineName,
+    /// Where that startd listens.
+    pub address: String,
+    /// What this machine is (`Arch`, `Memory`, `HasFileTransfer`): the schedd's ad begins with it.
+    pub found: Arc<ClassAd>,
+    /// Whether one more may start.
+    pub starts: Starts,
+    /// Drawn at random for this life of the schedd: names the matches that it makes itself, so that
+    /// none is like one of the negotiator's or of another life.
+    pub life: u64,
+}
+
+/// Whether one more job may start beside the schedd: asked of the schedd's ad, with the job as its
+/// target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Starts {
+    /// `START_LOCAL_UNIVERSE`.
+    pub local: Expr,
+    /// `START_SCHEDULER_UNIVERSE`.
+    pub scheduler: Expr,
+}
+
+impl Starts {
+    /// HTCondor 25.14's default of `START_LOCAL_UNIVERSE`.
+    pub const LOCAL: &str = "TotalLocalJobsRunning < 200";
+
+    /// HTCondor 25.14's default of `START_SCHEDULER_UNIVERSE`.
+    pub const SCHEDULER: &str = "TotalSchedulerJobsRunning < 500";
+}
+
+impl Default for Starts {
+    fn default() -> Self {
+        let expr = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        Self { local: expr(Self::LOCAL), scheduler: expr(Self::SCHEDULER) }
+    }
+}

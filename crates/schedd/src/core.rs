@@ -42,7 +42,8 @@ pub(crate) use crate::core::users::spool::files_folder;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use words::{
-    Actor, Change, Decision, Effect, Event, Fact, FactoryStep, Input, Rejection, Repeat, SpoolStep,
+    Actor, Change, ClaimFact, ClusterFact, Decision, Effect, Event, Fact, FactoryStep, Input,
+    JobFact, MachineFact, NegotiatorFact, Rejection, Repeat, RoundFact, RunFact, SpoolStep,
 };
 
 #[cfg(test)]

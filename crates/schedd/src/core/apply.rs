@@ -23,7 +23,10 @@ use crate::core::state::classes::Aside;
 use crate::core::state::core::{Claiming, Core, Negotiator, Told};
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
-use crate::core::words::{Change, Event, Fact};
+use crate::core::words::{
+    Change, ClaimFact, ClusterFact, Event, Fact, JobFact, MachineFact, NegotiatorFact, RoundFact,
+    RunFact,
+};
 
 impl Core {
     /// Makes an event true.
@@ -36,71 +39,107 @@ impl Core {
         let at = event.at;
         let mut change = Change::default();
         match &event.fact {
-            Fact::ClusterSubmitted(record) => self.cluster_submitted(at, record, &mut change),
-            Fact::Job { job, event } => self.apply_job(at, *job, event, &mut change),
-            Fact::JobEdited { job, changes } => self.apply_edit(at, *job, changes, &mut change),
-            Fact::DependenciesSeen => self.dependencies.seen(),
-            Fact::JobSaid { job, text } => change.recorded = Some(self.job_said(at, *job, text)),
-            // Its Requirements may look at what it took from its machine.
-            Fact::JobMatched { job, changes } | Fact::JobSpooled { job, changes } => {
-                self.change_ad(*job, changes, &mut change);
-            }
-            Fact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
-            Fact::JobTimed { job } => self.job_timed(at, *job, &mut change),
-            Fact::UsageSeen { run, usage } => self.tally(*run, &mut change, |tally| {
-                tally.last_usage = *usage;
-            }),
-            Fact::RunPlaced { run, scratch_dir } => self.tally(*run, &mut change, |tally| {
-                tally.scratch_dir = Some(scratch_dir.clone());
-            }),
-            Fact::RunDisconnected { run } => self.tally(*run, &mut change, |tally| {
-                tally.disconnected = Some(at.wall);
-            }),
-            Fact::RunReconnected { run } => self.tally(*run, &mut change, Tally::note_reconnection),
-            Fact::JobLeft { job } => self.job_left(*job, &mut change),
-            Fact::Factory { cluster, step } => self.factory(at, *cluster, step, &mut change),
-            Fact::ClaimGranted(record) => self.claim_granted(at, record, &mut change),
-            Fact::ClaimDropped { claim, .. } => {
-                change.dropped = Some(Box::new(self.unindex_claim(*claim)));
-                change.claim = Some((*claim, None));
-            }
-            Fact::Reserved { token, cluster } => {
+            Fact::Cluster(fact) => self.apply_to_cluster(at, fact, &mut change),
+            Fact::Job { job, fact } => self.apply_to_job(at, *job, fact, &mut change),
+            Fact::Run { run, fact } => self.apply_to_run(at, *run, fact, &mut change),
+            Fact::Claim(fact) => self.apply_to_claim(at, fact, &mut change),
+            Fact::Machine { machine, fact } => self.apply_to_machine(at, machine, fact),
+            Fact::Negotiator(fact) => self.apply_to_negotiator(at, fact, &mut change),
+            Fact::Round(fact) => self.apply_to_round(at, fact),
+        }
+        change
+    }
+
+    fn apply_to_cluster(&mut self, at: Now, fact: &ClusterFact, change: &mut Change) {
+        match fact {
+            ClusterFact::Reserved { token, cluster } => {
                 self.reserved.insert(*cluster, *token);
                 self.next_reserved = cluster.next();
             }
-            Fact::ReservationForgotten { cluster } => drop(self.reserved.remove(cluster)),
-            Fact::NegotiatorCame => self.negotiator_came(),
-            Fact::NegotiatorWent => self.negotiator = None,
-            Fact::RequestsTold(message) => self.note_told(at, message),
-            Fact::ReasonsHeard(reasons) => self.reasons_heard(at, reasons),
-            Fact::JobsWait { cluster, jobs, reason } => {
+            ClusterFact::ReservationForgotten { cluster } => drop(self.reserved.remove(cluster)),
+            ClusterFact::Submitted(record) => self.cluster_submitted(at, record, change),
+            ClusterFact::Factory { cluster, step } => self.factory(at, *cluster, step, change),
+            ClusterFact::JobsWait { cluster, jobs, reason } => {
                 change.recorded = Some(self.jobs_wait(at, *cluster, *jobs, reason));
             }
-            Fact::SignificantHeard(names) => {
+        }
+    }
+
+    fn apply_to_job(&mut self, at: Now, job: JobId, fact: &JobFact, change: &mut Change) {
+        match fact {
+            JobFact::Happened(event) => self.apply_job(at, job, event, change),
+            JobFact::Edited { changes } => self.apply_edit(at, job, changes, change),
+            JobFact::Said { text } => change.recorded = Some(self.job_said(at, job, text)),
+            // Its Requirements may look at what it took from its machine.
+            JobFact::Matched { changes } | JobFact::Spooled { changes } => {
+                self.change_ad(job, changes, change);
+            }
+            JobFact::Timed => self.job_timed(at, job, change),
+            JobFact::BackoffOver => self.backoff_over(job),
+            JobFact::Left => self.job_left(job, change),
+        }
+    }
+
+    fn apply_to_run(&mut self, at: Now, run: RunId, fact: &RunFact, change: &mut Change) {
+        self.tally(run, change, |tally| match fact {
+            RunFact::Placed { scratch_dir } => tally.scratch_dir = Some(scratch_dir.clone()),
+            RunFact::UsageSeen { usage } => tally.last_usage = *usage,
+            RunFact::Disconnected => tally.disconnected = Some(at.wall),
+            RunFact::Reconnected => tally.note_reconnection(),
+        });
+    }
+
+    fn apply_to_claim(&mut self, at: Now, fact: &ClaimFact, change: &mut Change) {
+        match fact {
+            ClaimFact::Requested(matched) => self.claim_requested(at, matched),
+            ClaimFact::Failed { matched, reason } => self.end_claiming(at, *matched, Some(reason)),
+            ClaimFact::Granted(record) => self.claim_granted(at, record, change),
+            ClaimFact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
+            ClaimFact::Dropped { claim, release: _ } => {
+                change.dropped = Some(Box::new(self.unindex_claim(*claim)));
+                change.claim = Some((*claim, None));
+            }
+        }
+    }
+
+    fn apply_to_machine(&mut self, at: Now, machine: &model::MachineName, fact: &MachineFact) {
+        match fact {
+            MachineFact::Came => self.set_up(machine, true),
+            MachineFact::Went => self.set_up(machine, false),
+            MachineFact::BeatSeen { beat } => self.beat_seen(at, machine, *beat),
+            MachineFact::Repeated { .. } => {}
+            MachineFact::Forgotten => drop(self.machines.remove(machine)),
+        }
+    }
+
+    fn apply_to_negotiator(&mut self, at: Now, fact: &NegotiatorFact, change: &mut Change) {
+        match fact {
+            NegotiatorFact::Came => self.negotiator_came(),
+            NegotiatorFact::Went => self.negotiator = None,
+            NegotiatorFact::Told(message) => self.note_told(at, message),
+            NegotiatorFact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
             }
-            Fact::MatchSeen { matched } => self.match_seen(*matched),
-            Fact::ClaimRequested(matched) => self.claim_requested(at, matched),
-            Fact::ClaimFailed { matched, reason } => self.end_claiming(at, *matched, Some(reason)),
-            Fact::ClassAside { class, reason, until_ms, for_others } => {
+            NegotiatorFact::ReasonsHeard(reasons) => self.reasons_heard(at, reasons),
+            NegotiatorFact::MatchSeen { matched } => self.match_seen(*matched),
+            NegotiatorFact::MatchDeclined { class, .. } => self.doubt(*class),
+        }
+    }
+
+    fn apply_to_round(&mut self, at: Now, fact: &RoundFact) {
+        match fact {
+            RoundFact::DependenciesSeen => self.dependencies.seen(),
+            RoundFact::KeptChecked => self.kept_checked_ms = at.boot_ms,
+            RoundFact::PoliciesChecked { began_ms, next } => {
+                self.round = Round { began_ms: *began_ms, next: *next };
+            }
+            RoundFact::WaitsTold => self.untold = Untold::default(),
+            RoundFact::ClassAside { class, reason, until_ms, for_others } => {
                 let aside = Aside { until_ms: *until_ms, for_others: *for_others };
                 self.put_aside(*class, reason, aside);
             }
-            Fact::StartdCame { machine } => self.set_up(machine, true),
-            Fact::StartdWent { machine } => self.set_up(machine, false),
-            Fact::MachineForgotten { machine } => drop(self.machines.remove(machine)),
-            Fact::BeatSeen { machine, beat } => self.beat_seen(at, machine, *beat),
-            Fact::BackoffOver { job } => self.backoff_over(*job),
-            Fact::WaitsTold => self.untold = Untold::default(),
-            Fact::StartsPaused { owner, until_ms } => self.set_pause(owner, *until_ms),
-            Fact::KeptChecked => self.kept_checked_ms = at.boot_ms,
-            Fact::PoliciesChecked { began_ms, next } => {
-                self.round = Round { began_ms: *began_ms, next: *next };
-            }
-            Fact::MatchDeclined { class, .. } => self.doubt(*class),
-            Fact::Repeated { .. } => {}
+            RoundFact::StartsPaused { owner, until_ms } => self.set_pause(owner, *until_ms),
         }
-        change
     }
 
     /// It is to be told of every class.

@@ -4,7 +4,7 @@ use model::Now;
 use proto::client::Answer;
 
 use crate::core::state::core::Core;
-use crate::core::words::{Decision, Event, Fact, Input, Rejection};
+use crate::core::words::{Decision, Event, Fact, Input, NegotiatorFact, Rejection};
 
 impl Core {
     /// What follows from an input. Changes nothing.
@@ -31,8 +31,8 @@ impl Core {
                 return Ok(answered(now, self.chirp(now, by, *run, ask)));
             }
             Input::Spool { by, step } => return Ok(answered(now, self.spool_step(now, by, step))),
-            Input::NegotiatorUp => vec![Fact::NegotiatorCame],
-            Input::NegotiatorDown => vec![Fact::NegotiatorWent],
+            Input::NegotiatorUp => vec![Fact::Negotiator(NegotiatorFact::Came)],
+            Input::NegotiatorDown => vec![Fact::Negotiator(NegotiatorFact::Went)],
             Input::FromNegotiator(message) => self.negotiator_said(message)?,
             Input::FromStartd { machine, message } => self.startd_said(now, machine, message)?,
             Input::StartdDown { machine } => self.startd_down(machine),

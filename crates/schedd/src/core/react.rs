@@ -12,73 +12,69 @@ use super::ads;
 use crate::core::runs::expand::with_expansions;
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::Core;
-use crate::core::words::{Change, Effect, Event, Fact, Repeat};
+use crate::core::words::{
+    Change, ClaimFact, ClusterFact, Effect, Event, Fact, JobFact, MachineFact, NegotiatorFact,
+    Repeat,
+};
 
 impl Core {
     /// The effects of an event that was just applied and gave this change.
     pub fn react(&self, change: &Change, event: &Event) -> Vec<Effect> {
         let now = event.at;
         match &event.fact {
-            Fact::Job { job, event } => self.of_job(now, *job, event, change).into_iter().collect(),
-            Fact::JobLeft { job } => {
-                change.kept.then_some(Effect::RemoveSpool { job: *job }).into_iter().collect()
-            }
-            Fact::ClaimDropped { release, .. } => {
-                let told = limits_freed(change);
-                release_effect(change, *release).into_iter().chain(told).collect()
-            }
-            Fact::RequestsTold(message) => vec![Effect::ToNegotiator(message.clone())],
-            Fact::ClaimRequested(matched) => self.claim_effects(now, matched),
-            // The negotiator knows nothing of a match that was made here.
-            Fact::ClaimFailed { matched, .. } if matched.life == self.config.beside.life => {
-                Vec::new()
-            }
-            Fact::ClaimFailed { matched, reason } | Fact::MatchDeclined { matched, reason, .. } => {
-                vec![declined(*matched, reason)]
-            }
-            Fact::MachineForgotten { machine } => {
-                vec![Effect::Disconnect { machine: machine.clone() }]
-            }
-            Fact::BeatSeen { machine, beat } => {
-                vec![tell(machine, ToStartd::Echo { beat: *beat })]
-            }
-            Fact::Repeated { machine, what } => {
-                self.repeat(now, what).map(|message| tell(machine, message)).into_iter().collect()
-            }
-            Fact::ClusterSubmitted(record) => {
+            Fact::Cluster(ClusterFact::Submitted(record)) => {
                 let procs = record.spec.count();
                 let make = Effect::MakeSpool { cluster: record.cluster, procs };
                 spooling::is_spooled(&record.spec).then_some(make).into_iter().collect()
             }
-            Fact::JobEdited { .. }
-            | Fact::JobSaid { .. }
-            | Fact::UsageSeen { .. }
-            | Fact::RunPlaced { .. }
-            | Fact::Factory { .. }
-            | Fact::ClaimGranted(_)
-            | Fact::Reserved { .. }
-            | Fact::ReservationForgotten { .. }
-            | Fact::NegotiatorCame
-            | Fact::NegotiatorWent
-            | Fact::ReasonsHeard(_)
-            | Fact::JobsWait { .. }
-            | Fact::SignificantHeard(_)
-            | Fact::ClassAside { .. }
-            | Fact::MatchSeen { .. }
-            | Fact::StartdCame { .. }
-            | Fact::StartdWent { .. }
-            | Fact::RunDisconnected { .. }
-            | Fact::RunReconnected { .. }
-            | Fact::KeptChecked
-            | Fact::DependenciesSeen
-            | Fact::JobTimed { .. }
-            | Fact::JobMatched { .. }
-            | Fact::JobSpooled { .. }
-            | Fact::SlotSeen { .. }
-            | Fact::PoliciesChecked { .. }
-            | Fact::WaitsTold
-            | Fact::StartsPaused { .. }
-            | Fact::BackoffOver { .. } => Vec::new(),
+            Fact::Job { job, fact: JobFact::Happened(event) } => {
+                self.of_job(now, *job, event, change).into_iter().collect()
+            }
+            Fact::Job { job, fact: JobFact::Left } => {
+                change.kept.then_some(Effect::RemoveSpool { job: *job }).into_iter().collect()
+            }
+            Fact::Claim(fact) => self.of_claim(now, fact, change),
+            Fact::Machine { machine, fact } => {
+                self.of_machine(now, machine, fact).into_iter().collect()
+            }
+            Fact::Negotiator(NegotiatorFact::Told(message)) => {
+                vec![Effect::ToNegotiator(message.clone())]
+            }
+            Fact::Negotiator(NegotiatorFact::MatchDeclined { matched, reason, .. }) => {
+                vec![declined(*matched, reason)]
+            }
+            Fact::Cluster(_)
+            | Fact::Job { .. }
+            | Fact::Run { .. }
+            | Fact::Negotiator(_)
+            | Fact::Round(_) => Vec::new(),
+        }
+    }
+
+    fn of_claim(&self, now: Now, fact: &ClaimFact, change: &Change) -> Vec<Effect> {
+        match fact {
+            ClaimFact::Requested(matched) => self.claim_effects(now, matched),
+            // The negotiator knows nothing of a match that was made here.
+            ClaimFact::Failed { matched, .. } if matched.life == self.config.beside.life => {
+                Vec::new()
+            }
+            ClaimFact::Failed { matched, reason } => vec![declined(*matched, reason)],
+            ClaimFact::Dropped { release, .. } => {
+                let told = limits_freed(change);
+                release_effect(change, *release).into_iter().chain(told).collect()
+            }
+            ClaimFact::Granted(_) | ClaimFact::SlotSeen { .. } => Vec::new(),
+        }
+    }
+
+    fn of_machine(&self, now: Now, machine: &MachineName, fact: &MachineFact) -> Option<Effect> {
+        match fact {
+            MachineFact::BeatSeen { beat } => Some(tell(machine, ToStartd::Echo { beat: *beat })),
+            MachineFact::Repeated { what } => {
+                self.repeat(now, what).map(|message| tell(machine, message))
+            }
+            MachineFact::Forgotten => Some(Effect::Disconnect { machine: machine.clone() }),
+            MachineFact::Came | MachineFact::Went => None,
         }
     }
 

@@ -124,102 +124,143 @@ pub struct Event {
     pub fact: Fact,
 }
 
-/// What happened. The first group changes rows; the second only what a restart learns again.
+/// What happened, by what it happened to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// A cluster came into the queue.
-    ClusterSubmitted(Arc<ClusterRecord>),
-    /// Something happened to a job. `RunAuthorised` and `RunOver` change its claim as well.
-    Job { job: JobId, event: JobEvent },
-    /// Attributes of a job were set.
-    JobEdited {
-        job: JobId,
-        /// Their new values.
-        changes: Arc<ClassAd>,
-    },
-    /// A job that runs had something to say of itself.
-    JobSaid {
-        job: JobId,
-        /// What: one line.
-        text: Arc<str>,
-    },
-    /// A job took something from the machine that it is to run on.
-    JobMatched {
-        job: JobId,
-        /// The attributes that it keeps.
-        changes: Arc<ClassAd>,
-    },
-    /// Files of a spooled job travel, or have.
-    JobSpooled {
-        job: JobId,
-        /// The attributes that tell when.
-        changes: Arc<ClassAd>,
-    },
-    /// A startd said what the slot of a claim is like.
-    SlotSeen {
-        /// Of which claim.
-        claim: ClaimId,
-        /// The slot's ad.
-        ad: Arc<ClassAd>,
-    },
-    /// A job that starts at a time waits for it; one with a crontab, for its next.
-    JobTimed { job: JobId },
-    /// A run has used so much by now.
-    UsageSeen { run: RunId, usage: Usage },
-    /// The machine said where a run's scratch folder is.
-    RunPlaced { run: RunId, scratch_dir: Arc<str> },
-    /// A finished job left the queue for the history.
-    JobLeft { job: JobId },
+    /// To a cluster, or to a number that is reserved for one.
+    Cluster(ClusterFact),
+    /// To a job.
+    Job { job: JobId, fact: JobFact },
+    /// To a run, while it lasts.
+    Run { run: RunId, fact: RunFact },
+    /// To a claim, or to a match that is to become one.
+    Claim(ClaimFact),
+    /// To a machine and the connection to it. No row changes.
+    Machine { machine: MachineName, fact: MachineFact },
+    /// Between us and the negotiator. No row changes, but for classes' keys in claims.
+    Negotiator(NegotiatorFact),
+    /// What is looked at again and again was looked at. No row changes.
+    Round(RoundFact),
+}
+
+/// What happens to a cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClusterFact {
+    /// A number was given to a submission that is to come. No row changes.
+    Reserved { token: SubmitToken, cluster: ClusterId },
+    /// A number was given long ago and is not waited for any more. No row changes.
+    ReservationForgotten { cluster: ClusterId },
+    /// It came into the queue.
+    Submitted(Arc<ClusterRecord>),
     /// A factory went a step further.
     Factory {
         cluster: ClusterId,
         /// What it did.
         step: FactoryStep,
     },
-    /// A startd granted a claim.
-    ClaimGranted(Box<ClaimRecord>),
-    /// A claim is no more ours. A run on it was recorded before.
-    ClaimDropped {
+    /// Idle jobs wait for a reason of a kind that their cluster has not been told yet.
+    JobsWait { cluster: ClusterId, jobs: u64, reason: IdleReason },
+}
+
+/// What happens to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobFact {
+    /// Something that changes its state. `RunAuthorised` and `RunOver` change its claim as well.
+    Happened(JobEvent),
+    /// Attributes were set.
+    Edited {
+        /// Their new values.
+        changes: Arc<ClassAd>,
+    },
+    /// It runs, and had something to say of itself.
+    Said {
+        /// What: one line.
+        text: Arc<str>,
+    },
+    /// It took something from the machine that it is to run on.
+    Matched {
+        /// The attributes that it keeps.
+        changes: Arc<ClassAd>,
+    },
+    /// It is spooled, and files of it travel, or have.
+    Spooled {
+        /// The attributes that tell when.
+        changes: Arc<ClassAd>,
+    },
+    /// It starts at a time, and waits for it; one with a crontab, for its next.
+    Timed,
+    /// It waited long enough since its last failure. No row changes.
+    BackoffOver,
+    /// It is finished, and left the queue for the history.
+    Left,
+}
+
+/// What becomes known of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunFact {
+    /// Where its scratch folder is.
+    Placed { scratch_dir: Arc<str> },
+    /// It has used so much by now.
+    UsageSeen { usage: Usage },
+    /// Its machine cannot be heard. The run may go on there.
+    Disconnected,
+    /// Its machine has said that it has the run still.
+    Reconnected,
+}
+
+/// What becomes of a match, and of the claim that it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClaimFact {
+    /// A match is being claimed. No row changes.
+    Requested(Match),
+    /// A match came to nothing. No row changes.
+    Failed { matched: MatchId, reason: String },
+    /// A startd granted it.
+    Granted(Box<ClaimRecord>),
+    /// A startd said what its slot is like. No row changes.
+    SlotSeen {
+        claim: ClaimId,
+        /// The slot's ad.
+        ad: Arc<ClassAd>,
+    },
+    /// It is no more ours. A run on it was recorded before.
+    Dropped {
         claim: ClaimId,
         /// Whether the startd must be told.
         release: bool,
     },
+}
 
-    /// What had become known of jobs that others wait for was looked at.
-    DependenciesSeen,
-    /// A number was given to a submission that is to come.
-    Reserved { token: SubmitToken, cluster: ClusterId },
-    /// A number was given long ago and is not waited for any more.
-    ReservationForgotten { cluster: ClusterId },
-    /// The connection to the negotiator opened: it knows nothing of us.
-    NegotiatorCame,
-    /// The connection to the negotiator closed.
-    NegotiatorWent,
-    /// The negotiator was told what the idle jobs need.
-    RequestsTold(FromSchedd),
-    /// The negotiator said why classes wait.
-    ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
-    /// Idle jobs wait for a reason of a kind that their cluster has not been told yet.
-    JobsWait { cluster: ClusterId, jobs: u64, reason: IdleReason },
-    /// The negotiator named attributes that tell classes apart.
+/// What happens on the connection to a startd.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MachineFact {
+    /// It said something new on a new connection.
+    Came,
+    /// The connection closed.
+    Went,
+    /// A beat was seen, and will be echoed.
+    BeatSeen { beat: model::Beat },
+    /// A message must be said that follows from what is known already: an answer, or a repetition.
+    Repeated { what: Repeat },
+    /// Nothing is wanted of it any more.
+    Forgotten,
+}
+
+/// What passes between us and the negotiator.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NegotiatorFact {
+    /// The connection opened: it knows nothing of us.
+    Came,
+    /// The connection closed.
+    Went,
+    /// It was told what the idle jobs need.
+    Told(FromSchedd),
+    /// It named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
-    /// Jobs that run beside the schedd may not start now.
-    ClassAside {
-        /// Of which class.
-        class: ClassId,
-        reason: IdleReason,
-        /// When they are looked at again, milliseconds of the boot clock.
-        until_ms: u64,
-        /// Whether they only wait for others of their universe: then sooner, when one of these has
-        /// ended.
-        for_others: bool,
-    },
-    /// Matches up to this one are known.
+    /// It said why classes wait.
+    ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
+    /// Its matches up to this one are known.
     MatchSeen { matched: MatchId },
-    /// A match is being claimed.
-    ClaimRequested(Match),
-    /// A match came to nothing.
-    ClaimFailed { matched: MatchId, reason: String },
     /// A match is not taken up.
     MatchDeclined {
         matched: MatchId,
@@ -227,21 +268,13 @@ pub enum Fact {
         class: ClassId,
         reason: String,
     },
-    /// A startd said something new on a new connection.
-    StartdCame { machine: MachineName },
-    /// A connection to a startd closed.
-    StartdWent { machine: MachineName },
-    /// The machine of a run cannot be heard. The run may go on there.
-    RunDisconnected { run: RunId },
-    /// The machine of a run that could not be heard has said that it has the run.
-    RunReconnected { run: RunId },
-    /// Nothing is wanted of a machine any more.
-    MachineForgotten { machine: MachineName },
-    /// A beat was seen, and will be echoed.
-    BeatSeen { machine: MachineName, beat: model::Beat },
-    /// A message must be said to a startd that follows from what is known already: an answer, or a
-    /// repetition.
-    Repeated { machine: MachineName, what: Repeat },
+}
+
+/// What was looked at, and how far.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RoundFact {
+    /// What had become known of jobs that others wait for was looked at.
+    DependenciesSeen,
     /// Finished jobs that stayed in the queue were asked whether they still want to.
     KeptChecked,
     /// Jobs were asked for the policies that time can make true.
@@ -253,6 +286,17 @@ pub enum Fact {
     },
     /// It was told why jobs wait that began to.
     WaitsTold,
+    /// Jobs that run beside the schedd may not start now.
+    ClassAside {
+        /// Of which class.
+        class: ClassId,
+        reason: IdleReason,
+        /// When they are looked at again, milliseconds of the boot clock.
+        until_ms: u64,
+        /// Whether they only wait for others of their universe: then sooner, when one of these has
+        /// ended.
+        for_others: bool,
+    },
     /// No job of an owner starts for a while, because one did that asks for that; or they may
     /// again.
     StartsPaused {
@@ -260,8 +304,6 @@ pub enum Fact {
         /// Until this moment of the boot clock, milliseconds; unset when it is over.
         until_ms: Option<u64>,
     },
-    /// A job waited long enough since its last failure.
-    BackoffOver { job: JobId },
 }
 
 /// What a factory does.

@@ -11,7 +11,7 @@ use model::{JobEvent, JobId, Now, attr};
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact};
 
 impl Core {
     /// What follows for others from the removal of these jobs. Jobs in `done` are left alone; those
@@ -60,7 +60,9 @@ impl Core {
 /// The jobs that are removed by some facts.
 pub(crate) fn removed_by(facts: &[Fact]) -> impl Iterator<Item = JobId> {
     facts.iter().filter_map(|fact| {
-        let Fact::Job { job, event: JobEvent::Removed { .. } } = fact else { return None };
+        let Fact::Job { job, fact: JobFact::Happened(JobEvent::Removed { .. }) } = fact else {
+            return None;
+        };
         Some(*job)
     })
 }

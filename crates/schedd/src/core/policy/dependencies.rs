@@ -16,7 +16,7 @@ use proto::client::Refusal;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::dependencies::of;
 use crate::core::state::dependencies::said;
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact, RoundFact};
 
 /// Why they are let go.
 const RELEASE_REASON: &str = "what the job waited for has been";
@@ -84,7 +84,7 @@ impl Core {
         if !self.dependencies.has_news() {
             return Vec::new();
         }
-        let mut facts = vec![Fact::DependenciesSeen];
+        let mut facts = vec![Fact::Round(RoundFact::DependenciesSeen)];
         for (id, waits) in self.dependencies.concerned() {
             if let Some(cluster) = self.clusters.get(&id) {
                 facts.extend(self.follows_for_waiting(now, cluster, &waits));
@@ -111,7 +111,7 @@ impl Core {
         }
         let release = |job: JobRef<'_>| {
             let event = JobEvent::Released { reason: RELEASE_REASON.to_owned(), at: now.wall };
-            Fact::Job { job: job.job, event }
+            Fact::Job { job: job.job, fact: JobFact::Happened(event) }
         };
         if left.is_empty() {
             return cluster.waiting_jobs().map(release).collect();
@@ -119,8 +119,10 @@ impl Core {
         let mut changes = ClassAd::new();
         changes.set(WAITS_FOR, depend::written(&left));
         let changes = Arc::new(changes);
-        let edit =
-            |job: JobRef<'_>| Fact::JobEdited { job: job.job, changes: Arc::clone(&changes) };
+        let edit = |job: JobRef<'_>| Fact::Job {
+            job: job.job,
+            fact: JobFact::Edited { changes: Arc::clone(&changes) },
+        };
         cluster.waiting_jobs().map(edit).collect()
     }
 }

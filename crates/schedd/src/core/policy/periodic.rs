@@ -15,7 +15,7 @@ use crate::core::job::policies::subcode;
 use crate::core::job::system::SystemAct;
 use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact};
 
 impl Core {
     /// What follows for a job from the first of these policies that is true.
@@ -61,7 +61,7 @@ impl Core {
             }
             Policy::Release => {
                 let event = JobEvent::Released { reason: text(), at: now.wall };
-                vec![Fact::Job { job: job.job, event }]
+                vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }]
             }
             Policy::Timer | Policy::Remove => self.removed_by_policy(now, job, text()),
             Policy::System(nth, act) => self.follows_from_system(now, job, nth, act, ad),
@@ -89,7 +89,7 @@ impl Core {
             }
             SystemAct::Release => {
                 let event = JobEvent::Released { reason, at: now.wall };
-                vec![Fact::Job { job: job.job, event }]
+                vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }]
             }
             SystemAct::Remove => self.removed_by_policy(now, job, reason),
         }
@@ -100,8 +100,11 @@ impl Core {
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at: now.wall };
                 let stays = at_end::stays(self, job, &event, now);
-                let left = (!stays).then_some(Fact::JobLeft { job: job.job });
-                [Fact::Job { job: job.job, event }].into_iter().chain(left).collect()
+                let left = (!stays).then_some(Fact::Job { job: job.job, fact: JobFact::Left });
+                [Fact::Job { job: job.job, fact: JobFact::Happened(event) }]
+                    .into_iter()
+                    .chain(left)
+                    .collect()
             }
             JobState::Running(_) | JobState::Suspended { .. } => {
                 vec![stopped(now, job, StopCause::Remove { reason })]
@@ -113,7 +116,9 @@ impl Core {
 
 fn held(now: Now, job: JobRef<'_>, hold: Hold) -> Vec<Fact> {
     match job.state() {
-        JobState::Idle { .. } => vec![Fact::Job { job: job.job, event: JobEvent::Held(hold) }],
+        JobState::Idle { .. } => {
+            vec![Fact::Job { job: job.job, fact: JobFact::Happened(JobEvent::Held(hold)) }]
+        }
         JobState::Running(_) | JobState::Suspended { .. } => {
             vec![stopped(now, job, StopCause::Hold(hold))]
         }
@@ -125,7 +130,10 @@ fn held(now: Now, job: JobRef<'_>, hold: Hold) -> Vec<Fact> {
 }
 
 fn stopped(now: Now, job: JobRef<'_>, cause: StopCause) -> Fact {
-    Fact::Job { job: job.job, event: JobEvent::StopRequested { cause, at: now.wall } }
+    Fact::Job {
+        job: job.job,
+        fact: JobFact::Happened(JobEvent::StopRequested { cause, at: now.wall }),
+    }
 }
 
 /// How long was allowed, as HTCondor 25.14 writes it: `00:03`, `20:00:00`, `3+00:00:00`.

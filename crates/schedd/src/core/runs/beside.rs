@@ -18,7 +18,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::classes::{Aside, Class};
 use crate::core::state::core::Core;
-use crate::core::words::Fact;
+use crate::core::words::{ClaimFact, Fact, RoundFact};
 
 /// How often it is asked again whether a class may run: its expressions may name the time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -124,14 +124,14 @@ impl Core {
         let mut facts = Vec::new();
         while (facts.len() as u64) < most && room.takes(class.universe, &ad) {
             room.asked += 1;
-            facts.push(Fact::ClaimRequested(Match {
+            facts.push(Fact::Claim(ClaimFact::Requested(Match {
                 id: MatchId { life: self.config.beside.life, number: room.asked },
                 class: id,
                 machine: self.config.beside.machine.clone(),
                 address: self.config.beside.address.clone(),
                 resources: Resources::default(),
                 limits: Vec::new(),
-            }));
+            })));
         }
         if (facts.len() as u64) < most {
             let setting = match class.universe {
@@ -249,7 +249,12 @@ impl<'a> Room<'a> {
     }
 
     fn aside(&self, class: ClassId, reason: IdleReason, for_others: bool) -> Fact {
-        Fact::ClassAside { class, reason, until_ms: self.now.deadline(LOOK_AGAIN), for_others }
+        Fact::Round(RoundFact::ClassAside {
+            class,
+            reason,
+            until_ms: self.now.deadline(LOOK_AGAIN),
+            for_others,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, ToStartd
 use crate::core::records::rows::ClaimRecord;
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::{Claim, Core, JobRef, Machine};
-use crate::core::words::{Fact, Rejection, Repeat};
+use crate::core::words::{ClaimFact, Fact, MachineFact, Rejection, Repeat, RunFact};
 
 impl Core {
     pub(crate) fn startd_said(
@@ -33,7 +33,10 @@ impl Core {
                 if !self.claiming.contains_key(matched) {
                     return Err(Rejection::NotClaiming { number: matched.number });
                 }
-                Ok(vec![Fact::ClaimFailed { matched: *matched, reason: reason.clone() }])
+                Ok(vec![Fact::Claim(ClaimFact::Failed {
+                    matched: *matched,
+                    reason: reason.clone(),
+                })])
             }
             FromStartd::RunStarted { claim, run, at, scratch_dir } => {
                 self.current(name, *claim, *run)?;
@@ -73,8 +76,12 @@ impl Core {
             let running = state.as_ref().and_then(|state| state.running());
             running.is_some_and(|running| running.executing.is_some())
         };
-        let cut_off = runs.filter(executes).map(|run| Fact::RunDisconnected { run });
-        [Fact::StartdWent { machine: name.clone() }].into_iter().chain(cut_off).collect()
+        let cut_off =
+            runs.filter(executes).map(|run| Fact::Run { run, fact: RunFact::Disconnected });
+        [Fact::Machine { machine: name.clone(), fact: MachineFact::Went }]
+            .into_iter()
+            .chain(cut_off)
+            .collect()
     }
 
     /// Brings both sides in line: what the startd holds for us, against what we believe.
@@ -86,7 +93,10 @@ impl Core {
         listed: &[ClaimStatus],
         beat: Beat,
     ) -> Vec<Fact> {
-        let mut facts = vec![Fact::StartdCame { machine: name.clone() }, seen(name, beat)];
+        let mut facts = vec![
+            Fact::Machine { machine: name.clone(), fact: MachineFact::Came },
+            seen(name, beat),
+        ];
         let listed: BTreeMap<ClaimId, &ClaimStatus> =
             listed.iter().map(|status| (status.claim, status)).collect();
         for id in &machine.claims {
@@ -110,7 +120,10 @@ impl Core {
         }
         for matched in &machine.claiming {
             let what = Repeat::RequestClaim(*matched);
-            facts.push(Fact::Repeated { machine: name.clone(), what });
+            facts.push(Fact::Machine {
+                machine: name.clone(),
+                fact: MachineFact::Repeated { what },
+            });
         }
         facts
     }
@@ -140,7 +153,7 @@ impl Core {
             {
                 let job = self.job(run.job);
                 let was_cut_off = job.is_some_and(|job| job.record().tally.disconnected.is_some());
-                let back = was_cut_off.then_some(Fact::RunReconnected { run });
+                let back = was_cut_off.then_some(Fact::Run { run, fact: RunFact::Reconnected });
                 back.into_iter().chain(self.say_again(now, name, claim)).collect()
             }
             Some(_) | None if status.last_ordinal < record.ordinal => {
@@ -161,7 +174,8 @@ impl Core {
         let Some(run) = claim.record.run else { return Vec::new() };
         let id = claim.record.claim;
         let job = self.job(run.job);
-        let repeated = |what| Fact::Repeated { machine: name.clone(), what };
+        let repeated =
+            |what| Fact::Machine { machine: name.clone(), fact: MachineFact::Repeated { what } };
         if job.as_ref().is_some_and(JobRef::is_stopping) && planted(Bug::StopNotRepeated) {
             return Vec::new();
         }
@@ -182,7 +196,7 @@ impl Core {
             facts.push(release(name, granted.claim, granted.secret));
             return facts;
         };
-        facts.push(Fact::ClaimGranted(Box::new(ClaimRecord {
+        facts.push(Fact::Claim(ClaimFact::Granted(Box::new(ClaimRecord {
             claim: granted.claim,
             secret: granted.secret,
             matched: granted.matched,
@@ -199,10 +213,10 @@ impl Core {
             ordinal: 0,
             run: None,
             lease_s: 0,
-        })));
+        }))));
         if !self.expanding.is_empty() {
             let (claim, ad) = (granted.claim, Arc::clone(&granted.ad));
-            facts.push(Fact::SlotSeen { claim, ad });
+            facts.push(Fact::Claim(ClaimFact::SlotSeen { claim, ad }));
         }
         facts
     }
@@ -214,7 +228,7 @@ impl Core {
             let end = RunEnd::Lost { reason: reason.to_owned() };
             facts.extend(self.run_over(now, run.job, &end, self.usage_of(run)));
         }
-        facts.push(Fact::ClaimDropped { claim: claim.record.claim, release: false });
+        facts.push(Fact::Claim(ClaimFact::Dropped { claim: claim.record.claim, release: false }));
         facts
     }
 
@@ -231,15 +245,15 @@ impl Core {
 
     fn recorded(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Fact {
         let what = Repeat::Message(Box::new(ToStartd::RunRecorded { claim, run }));
-        Fact::Repeated { machine: name.clone(), what }
+        Fact::Machine { machine: name.clone(), fact: MachineFact::Repeated { what } }
     }
 }
 
 fn seen(name: &MachineName, beat: Beat) -> Fact {
-    Fact::BeatSeen { machine: name.clone(), beat }
+    Fact::Machine { machine: name.clone(), fact: MachineFact::BeatSeen { beat } }
 }
 
 fn release(name: &MachineName, claim: ClaimId, secret: model::ClaimSecret) -> Fact {
     let what = Repeat::Message(Box::new(ToStartd::ReleaseClaim { claim, secret }));
-    Fact::Repeated { machine: name.clone(), what }
+    Fact::Machine { machine: name.clone(), fact: MachineFact::Repeated { what } }
 }

@@ -12,7 +12,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::job::expansion::OPEN;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::Fact;
+use crate::core::words::{ClaimFact, Fact, JobFact};
 
 const MATCH: &str = "MATCH_";
 const MATCH_EXP: &str = "MATCH_EXP_";
@@ -37,14 +37,17 @@ impl Core {
         }
         // Of a claim from before a restart the machine's ad is not known any more.
         let slot = self.claims.get(&claim).and_then(|claim| claim.slot_ad.clone());
-        let slot = slot.ok_or_else(|| Box::new(Fact::ClaimDropped { claim, release: true }))?;
+        let slot =
+            slot.ok_or_else(|| Box::new(Fact::Claim(ClaimFact::Dropped { claim, release: true })))?;
         let ad = ads::record_ad(job.cluster, &job.record(), now, &self.config);
         let mut changes = machine_attrs(&ad, &slot, now);
         let expanded =
             expanded(&ad, &slot, now).map_err(|name| Box::new(cannot(job.job, &name, now)))?;
         changes.update(&expanded);
-        Ok((!changes.is_empty())
-            .then(|| Fact::JobMatched { job: job.job, changes: Arc::new(changes) }))
+        Ok((!changes.is_empty()).then(|| Fact::Job {
+            job: job.job,
+            fact: JobFact::Matched { changes: Arc::new(changes) },
+        }))
     }
 }
 
@@ -65,7 +68,7 @@ pub(crate) fn with_expansions(ad: &mut ClassAd) {
 fn cannot(job: JobId, name: &str, now: Now) -> Fact {
     let reason = format!("Cannot expand $$ expression ({name}).");
     let hold = Hold { code: HoldCode::Unspecified, subcode: 0, reason, since: now.wall };
-    Fact::Job { job, event: JobEvent::Held(hold) }
+    Fact::Job { job, fact: JobFact::Happened(JobEvent::Held(hold)) }
 }
 
 /// The job's texts, expanded; the name that cannot be.

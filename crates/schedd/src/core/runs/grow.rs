@@ -14,7 +14,7 @@ use model::{
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact};
 
 /// Steps of a transform that are gone through at once: a list of requests is shorter.
 const MAX_STEPS: usize = 100;
@@ -79,9 +79,14 @@ impl Core {
             StopCause::Vacate { code: VacateCode::JobOutOfResources, subcode, reason }
         };
         let event = JobEvent::StopRequested { cause, at: now.wall };
-        let edited = (!changes.is_empty())
-            .then(|| Fact::JobEdited { job: run.job, changes: Arc::new(changes) });
-        edited.into_iter().chain([Fact::Job { job: run.job, event }]).collect()
+        let edited = (!changes.is_empty()).then(|| Fact::Job {
+            job: run.job,
+            fact: JobFact::Edited { changes: Arc::new(changes) },
+        });
+        edited
+            .into_iter()
+            .chain([Fact::Job { job: run.job, fact: JobFact::Happened(event) }])
+            .collect()
     }
 }
 

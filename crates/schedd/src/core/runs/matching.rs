@@ -9,7 +9,7 @@ use proto::matchmaking::{ClassRequest, FromSchedd, Match, ToSchedd};
 use crate::core::ads;
 use crate::core::state::classes::Class;
 use crate::core::state::core::{Core, Told};
-use crate::core::words::{Fact, Rejection};
+use crate::core::words::{ClaimFact, Fact, NegotiatorFact, Rejection};
 
 /// How often the negotiator is told everything although it was told every change: a message that
 /// was overtaken by another would leave it wrong for ever.
@@ -22,14 +22,19 @@ impl Core {
             ToSchedd::Reasons(reasons) => {
                 let told = reasons.iter().filter_map(|(id, reason)| Some((*id, reason.as_ref()?)));
                 let news = told.flat_map(|(id, reason)| self.newly_waiting(id, reason));
-                Ok([Fact::ReasonsHeard(reasons.clone())].into_iter().chain(news).collect())
+                Ok([Fact::Negotiator(NegotiatorFact::ReasonsHeard(reasons.clone()))]
+                    .into_iter()
+                    .chain(news)
+                    .collect())
             }
             ToSchedd::Significant(names) => {
                 let names: BTreeSet<_> = names.iter().cloned().collect();
                 if names == self.classes.significant {
                     return Err(Rejection::Stale);
                 }
-                Ok(vec![Fact::SignificantHeard(names.into_iter().collect())])
+                Ok(vec![Fact::Negotiator(NegotiatorFact::SignificantHeard(
+                    names.into_iter().collect(),
+                ))])
             }
         }
     }
@@ -51,14 +56,24 @@ impl Core {
             let taken = taken.entry(matched.class).or_default();
             if *taken < wanted {
                 *taken += 1;
-                facts.push(Fact::ClaimRequested(matched.clone()));
+                facts.push(Fact::Claim(ClaimFact::Requested(matched.clone())));
             } else {
                 let reason = "no job of the class waits any more".to_owned();
                 let class = matched.class;
-                facts.push(Fact::MatchDeclined { matched: matched.id, class, reason });
+                facts.push(Fact::Negotiator(NegotiatorFact::MatchDeclined {
+                    matched: matched.id,
+                    class,
+                    reason,
+                }));
             }
         }
-        facts.extend(matches.iter().map(|m| m.id).max().map(|matched| Fact::MatchSeen { matched }));
+        facts.extend(
+            matches
+                .iter()
+                .map(|m| m.id)
+                .max()
+                .map(|matched| Fact::Negotiator(NegotiatorFact::MatchSeen { matched })),
+        );
         facts
     }
 
@@ -90,7 +105,12 @@ impl Core {
             return None;
         }
         let seen = negotiator.seen;
-        Some(Fact::RequestsTold(FromSchedd::Requests { full, changed, gone, seen }))
+        Some(Fact::Negotiator(NegotiatorFact::Told(FromSchedd::Requests {
+            full,
+            changed,
+            gone,
+            seen,
+        })))
     }
 
     /// When the negotiator is to be told everything again; not if it knows of nothing that waits.

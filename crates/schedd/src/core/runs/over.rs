@@ -16,7 +16,7 @@ use crate::core::job::description::env;
 use crate::core::policy::at_end;
 use crate::core::records::eviction::is_checkpoint;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::{Fact, Rejection};
+use crate::core::words::{Fact, JobFact, Rejection, RunFact};
 
 /// What a job waits after its first, second, ... run in a row that failed through no doing of its
 /// own: soon enough for a machine that came back, rarely enough for one that eats jobs.
@@ -39,7 +39,10 @@ impl Core {
         let slot = held.filter(|held| !held.universe.is_beside()).map(|held| held.slot.clone());
         let event = JobEvent::RunAuthorised { attempt, claim, slot, at: now.wall };
         match self.taken_from_machine(now, job, claim) {
-            Ok(taken) => taken.into_iter().chain([Fact::Job { job: id, event }]).collect(),
+            Ok(taken) => taken
+                .into_iter()
+                .chain([Fact::Job { job: id, fact: JobFact::Happened(event) }])
+                .collect(),
             Err(instead) => vec![*instead],
         }
     }
@@ -60,8 +63,8 @@ impl Core {
         }
         let event = JobEvent::RunStarted { attempt: run.attempt, at };
         Ok(vec![
-            Fact::RunPlaced { run, scratch_dir: scratch_dir.into() },
-            Fact::Job { job: run.job, event },
+            Fact::Run { run, fact: RunFact::Placed { scratch_dir: scratch_dir.into() } },
+            Fact::Job { job: run.job, fact: JobFact::Happened(event) },
         ])
     }
 
@@ -91,7 +94,7 @@ impl Core {
             | JobState::Completed { .. }
             | JobState::Removed { .. } => return Err(Rejection::Stale),
         };
-        Ok(vec![Fact::Job { job: run.job, event }])
+        Ok(vec![Fact::Job { job: run.job, fact: JobFact::Happened(event) }])
     }
 
     pub(crate) fn usage_seen(
@@ -104,7 +107,7 @@ impl Core {
         if known == Some(usage) {
             return Err(Rejection::Stale);
         }
-        let seen = Fact::UsageSeen { run, usage };
+        let seen = Fact::Run { run, fact: RunFact::UsageSeen { usage } };
         Ok([seen].into_iter().chain(self.out_of_resources(now, run, usage)).collect())
     }
 
@@ -125,7 +128,7 @@ impl Core {
         // Its program may have been executed while nobody could tell us.
         let unseen = usage.started.filter(|_| running.executing.is_none()).map(|at| Fact::Job {
             job: id,
-            event: JobEvent::RunStarted { attempt: running.attempt, at },
+            fact: JobFact::Happened(JobEvent::RunStarted { attempt: running.attempt, at }),
         });
         let next = self.after_run(now, job, &state, end, usage);
         let event = JobEvent::RunOver {
@@ -144,8 +147,8 @@ impl Core {
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
         };
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
-        facts.push(Fact::Job { job: id, event });
-        facts.extend(leaves.then_some(Fact::JobLeft { job: id }));
+        facts.push(Fact::Job { job: id, fact: JobFact::Happened(event) });
+        facts.extend(leaves.then_some(Fact::Job { job: id, fact: JobFact::Left }));
         facts.extend(along);
         if is_checkpoint(end) && self.goes_on_in_place(now, job, &state, running.claim) {
             facts.extend(self.authorise(now, id, running.claim));

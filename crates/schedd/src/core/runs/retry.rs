@@ -8,7 +8,7 @@ use model::{JobEvent, JobId, JobState, Now, Timestamp, attr};
 use crate::core::records::rows::JobRecord;
 use crate::core::records::tally::is_transient;
 use crate::core::state::core::Core;
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact};
 
 /// How long a job stays held after its first, second, ... transient hold in a row, seconds: long
 /// enough for a file server that restarts, and an hour for a disk that somebody must clear. After
@@ -44,7 +44,7 @@ impl Core {
         let due = self.retrying.iter().take_while(move |(at, _)| *at <= now.wall);
         due.map(move |(_, job)| {
             let event = JobEvent::Released { reason: REASON.to_owned(), at: now.wall };
-            Fact::Job { job: *job, event }
+            Fact::Job { job: *job, fact: JobFact::Happened(event) }
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::policy::at_end;
 use crate::core::state::core::Core;
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact};
 
 /// The attribute that says so; the classes of jobs differ by it.
 pub(crate) const IS_NOOP: &str = attr::IS_NOOP_JOB;
@@ -40,7 +40,7 @@ impl Core {
         };
         let event = JobEvent::Skipped { end, at: now.wall };
         let stays = at_end::stays(self, job, &event, now);
-        let left = (!stays).then_some(Fact::JobLeft { job: id });
-        [Fact::Job { job: id, event }].into_iter().chain(left).collect()
+        let left = (!stays).then_some(Fact::Job { job: id, fact: JobFact::Left });
+        [Fact::Job { job: id, fact: JobFact::Happened(event) }].into_iter().chain(left).collect()
     }
 }

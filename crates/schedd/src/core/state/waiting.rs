@@ -9,7 +9,7 @@ use model::{Cause, ClassId, ClusterId, IdleReason, JobId, Now, UserName, Verdict
 use proto::client::{Happening, Recorded};
 
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::Fact;
+use crate::core::words::{ClusterFact, Fact, RoundFact};
 
 /// Clusters of one class that are told at a time: the next to run. Of very many that are alike the
 /// rest learn it as they get there.
@@ -41,7 +41,9 @@ impl Core {
             cluster.is_some_and(|cluster| !cluster.told_reasons.contains(&kind(reason)))
         };
         let next = class.idle.by_cluster().take(CLUSTERS_TOLD);
-        let entry = |(cluster, jobs)| Fact::JobsWait { cluster, jobs, reason: reason.clone() };
+        let entry = |(cluster, jobs)| {
+            Fact::Cluster(ClusterFact::JobsWait { cluster, jobs, reason: reason.clone() })
+        };
         next.filter(|(cluster, _)| is_new(cluster)).map(entry).collect()
     }
 
@@ -55,11 +57,12 @@ impl Core {
             let jobs = self.backing_off.range(JobId::new(cluster.0, 0)..);
             let jobs = jobs.take_while(|(job, _)| job.cluster == cluster).count() as u64;
             let is_new = !job.cluster.told_reasons.contains(&kind(&reason));
-            is_new.then_some(Fact::JobsWait { cluster, jobs, reason })
+            is_new.then_some(Fact::Cluster(ClusterFact::JobsWait { cluster, jobs, reason }))
         };
         let told = waiting.filter_map(|job| self.job(*job)).filter_map(entry);
         let paused = owners.iter().flat_map(|owner| self.waiting_for_pause(owner, now));
-        let done = (!jobs.is_empty() || !owners.is_empty()).then_some(Fact::WaitsTold);
+        let done =
+            (!jobs.is_empty() || !owners.is_empty()).then_some(Fact::Round(RoundFact::WaitsTold));
         told.chain(paused).chain(done).collect()
     }
 

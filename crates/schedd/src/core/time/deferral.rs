@@ -16,7 +16,7 @@ use crate::core::job::timing::crontab;
 use crate::core::job::timing::has_timed_jobs;
 use crate::core::job::timing::seconds;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact};
 
 impl Core {
     /// What follows when jobs come into the queue that start at a time: they wait for it, each by
@@ -37,8 +37,10 @@ impl Core {
             ad.set_parent(Arc::clone(&shared));
             let job = JobId { cluster, proc };
             match crontab(&ad, now).map(|tab| tab.and_then(|tab| self.next_time(&tab, now))) {
-                Some(Err(error)) => Fact::Job { job, event: JobEvent::Held(invalid(&error, now)) },
-                Some(Ok(_)) | None => Fact::JobTimed { job },
+                Some(Err(error)) => {
+                    Fact::Job { job, fact: JobFact::Happened(JobEvent::Held(invalid(&error, now))) }
+                }
+                Some(Ok(_)) | None => Fact::Job { job, fact: JobFact::Timed },
             }
         };
         jobs.map(fact).collect()
@@ -81,7 +83,7 @@ impl Core {
             let last = seconds(&ad, attr::DEFERRAL_TIME, now).map(|at| at.saturating_add(window));
             last.is_some_and(|last| last < now.wall.as_secs()) && self.cron_time(job, now).is_some()
         });
-        missed.map(|record| Fact::JobTimed { job: record.job }).collect()
+        missed.map(|record| Fact::Job { job: record.job, fact: JobFact::Timed }).collect()
     }
 
     fn is_timed(&self, job: JobRef<'_>) -> bool {

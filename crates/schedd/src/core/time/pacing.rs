@@ -11,7 +11,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::classes::Class;
 use crate::core::state::core::Core;
-use crate::core::words::Fact;
+use crate::core::words::{Fact, JobFact, RoundFact};
 
 /// The attribute with the seconds; the classes of jobs differ by it.
 pub(crate) const START_DELAY: &str = attr::NEXT_JOB_START_DELAY;
@@ -44,7 +44,7 @@ impl Core {
         id: JobId,
         facts: &[Fact],
     ) -> Option<Fact> {
-        let starts = |fact: &Fact| matches!(fact, Fact::Job { job, event: JobEvent::RunAuthorised { .. } } if *job == id);
+        let starts = |fact: &Fact| matches!(fact, Fact::Job { job, fact: JobFact::Happened(JobEvent::RunAuthorised { .. }) } if *job == id);
         if !class.paces || class.universe.is_beside() || !facts.iter().any(starts) {
             return None;
         }
@@ -52,7 +52,7 @@ impl Core {
         let seconds = ad.eval(START_DELAY, None, &env(now)).as_f64()?;
         let pause = Duration::from_secs_f64(Some(seconds).filter(|n| *n > 0.0)?.min(LONGEST_S));
         let until_ms = Some(now.deadline(pause));
-        Some(Fact::StartsPaused { owner: class.owner.clone(), until_ms })
+        Some(Fact::Round(RoundFact::StartsPaused { owner: class.owner.clone(), until_ms }))
     }
 
     /// Entries that tell why an owner's jobs wait during a pause.
@@ -65,9 +65,8 @@ impl Core {
     /// The pauses that are over.
     pub(crate) fn pauses_over(&self, now: Now) -> Vec<Fact> {
         let due = self.pauses.iter().filter(|(_, until_ms)| now.boot_ms >= **until_ms);
-        let over = |(owner, _): (&UserName, _)| Fact::StartsPaused {
-            owner: owner.clone(),
-            until_ms: None,
+        let over = |(owner, _): (&UserName, _)| {
+            Fact::Round(RoundFact::StartsPaused { owner: owner.clone(), until_ms: None })
         };
         due.map(over).collect()
     }

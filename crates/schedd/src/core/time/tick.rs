@@ -12,7 +12,7 @@ use proto::claiming::{MIN_LEASE, lease_margin};
 
 use crate::core::policy::at_end;
 use crate::core::state::core::{Claim, Core, Machine};
-use crate::core::words::Fact;
+use crate::core::words::{ClaimFact, Fact, JobFact, MachineFact, RoundFact};
 
 /// How long a claim is kept without a job while nobody else waits: the next submission of a burst
 /// starts without matching.
@@ -91,14 +91,14 @@ impl Core {
                 }
             }
             if self.forget_ms(machine).is_some_and(|end| now.boot_ms >= end) {
-                facts.push(Fact::MachineForgotten { machine: name.clone() });
+                facts.push(Fact::Machine { machine: name.clone(), fact: MachineFact::Forgotten });
             }
         }
         for (matched, claiming) in &self.claiming {
             if now.boot_ms >= after(claiming.since_ms, CLAIMING_TIME) {
                 let machine = &claiming.matched.machine;
                 let reason = format!("{machine} did not answer the request for a claim");
-                facts.push(Fact::ClaimFailed { matched: *matched, reason });
+                facts.push(Fact::Claim(ClaimFact::Failed { matched: *matched, reason }));
             }
         }
         facts
@@ -112,7 +112,7 @@ impl Core {
             let end = RunEnd::Lost { reason };
             facts.extend(self.run_over(now, run.job, &end, usage.unwrap_or_default()));
         }
-        facts.push(Fact::ClaimDropped { claim: id, release: true });
+        facts.push(Fact::Claim(ClaimFact::Dropped { claim: id, release: true }));
         facts
     }
 
@@ -131,7 +131,7 @@ impl Core {
 
     fn backoffs_over(&self, now: Now) -> Vec<Fact> {
         let due = self.backoff_ends.iter().take_while(|(until_ms, _)| *until_ms <= now.boot_ms);
-        due.map(|(_, job)| Fact::BackoffOver { job: *job }).collect()
+        due.map(|(_, job)| Fact::Job { job: *job, fact: JobFact::BackoffOver }).collect()
     }
 
     /// The next jobs of each class on the claims that are free for it.
@@ -176,7 +176,7 @@ impl Core {
     /// Free claims that nothing is to be done with.
     fn releases(&self, now: Now) -> Vec<Fact> {
         let due = self.free_claims().filter(|(_, claim)| now.boot_ms >= self.release_ms(claim));
-        due.map(|(id, _)| Fact::ClaimDropped { claim: *id, release: true }).collect()
+        due.map(|(id, _)| Fact::Claim(ClaimFact::Dropped { claim: *id, release: true })).collect()
     }
 
     fn vanilla_idle(&self) -> u64 {
@@ -209,8 +209,8 @@ impl Core {
         }
         let kept = self.staying.iter().filter_map(|job| self.job(*job));
         let leaving = kept.filter(|job| !at_end::still_stays(self, *job, now));
-        let left = leaving.map(|job| Fact::JobLeft { job: job.job });
-        [Fact::KeptChecked].into_iter().chain(left).collect()
+        let left = leaving.map(|job| Fact::Job { job: job.job, fact: JobFact::Left });
+        [Fact::Round(RoundFact::KeptChecked)].into_iter().chain(left).collect()
     }
 
     fn kept_due_ms(&self) -> Option<u64> {

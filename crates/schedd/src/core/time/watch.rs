@@ -10,7 +10,7 @@ use model::{ClusterId, JobId, JobState, JobStatus, Now, ProcId};
 
 use crate::core::job::watch::Watch;
 use crate::core::state::core::{Cluster, Core};
-use crate::core::words::Fact;
+use crate::core::words::{Fact, RoundFact};
 
 /// How often policies are looked at: HTCondor's users wait up to a minute, ours not longer than
 /// this.
@@ -48,7 +48,7 @@ impl Core {
         };
         let mut look = Look { core: self, now, left: JOBS_PER_TICK, facts: Vec::new() };
         let next = look.at_clusters(from);
-        let checked = Fact::PoliciesChecked { began_ms, next };
+        let checked = Fact::Round(RoundFact::PoliciesChecked { began_ms, next });
         let mut facts: Vec<Fact> = [checked].into_iter().chain(self.retries_due(now)).collect();
         if look.facts.is_empty() && next.is_none() {
             facts.extend(self.cron_times_missed(now));

@@ -27,7 +27,7 @@ use crate::core::told::submit_entry::submit_entry;
 use crate::core::told::told_of::listed;
 use crate::core::told::told_of::told_of;
 use crate::core::users::factory;
-use crate::core::words::{Event, Fact};
+use crate::core::words::{ClusterFact, Event, Fact, JobFact, RunFact};
 
 /// What HTCondor 25.14 says of a connection that closed by itself.
 const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed unexpectedly";
@@ -35,9 +35,23 @@ const CONNECTION_LOST: &str = "Socket between submit and execute hosts closed un
 impl Core {
     /// Adds what an event that is about to be applied means for logs.
     pub(crate) fn log_before(&self, event: &Event, log: &mut Vec<LogEntry>) {
-        let at = event.at.wall;
         match &event.fact {
-            Fact::ClusterSubmitted(record) => {
+            Fact::Cluster(fact) => self.log_cluster(fact, event.at, log),
+            Fact::Job { job, fact } => self.log_job(*job, fact, event.at, log),
+            Fact::Run { run, fact } => match fact {
+                RunFact::UsageSeen { usage } => self.log_usage(run.job, *usage, event.at, log),
+                RunFact::Disconnected => self.log_link(*run, event.at, log, disconnected),
+                RunFact::Reconnected => self.log_link(*run, event.at, log, reconnected),
+                RunFact::Placed { .. } => {}
+            },
+            Fact::Claim(_) | Fact::Machine { .. } | Fact::Negotiator(_) | Fact::Round(_) => {}
+        }
+    }
+
+    fn log_cluster(&self, fact: &ClusterFact, now: Now, log: &mut Vec<LogEntry>) {
+        let at = now.wall;
+        match fact {
+            ClusterFact::Submitted(record) => {
                 let shared = Arc::new(cluster_ad(record, &self.config.uid_domain));
                 if factory::is_one(&record.spec) {
                     let log_notes = text_of(&shared, attr::SUBMIT_EVENT_NOTES);
@@ -48,54 +62,32 @@ impl Core {
                 }
                 self.submitted(record, &shared, record.body.untouched.iter(), at, log);
             }
-            Fact::Factory { cluster, step } => self.log_factory(*cluster, step, at, log),
-            Fact::Job { job, event: what } => {
-                if let Some(job) = self.job(*job)
+            ClusterFact::Factory { cluster, step } => self.log_factory(*cluster, step, at, log),
+            ClusterFact::Reserved { .. }
+            | ClusterFact::ReservationForgotten { .. }
+            | ClusterFact::JobsWait { .. } => {}
+        }
+    }
+
+    fn log_job(&self, job: JobId, fact: &JobFact, now: Now, log: &mut Vec<LogEntry>) {
+        match fact {
+            JobFact::Happened(what) => {
+                if let Some(job) = self.job(job)
                     && self.may_log(&job)
                 {
-                    let ad = ads::job_ad(job, event.at, self);
-                    let kinds = self.entries(job, &ad, what, event.at);
-                    let ad = self.told_with(job, ad, what, event.at);
-                    self.push(log, job, &ad, event.at, kinds);
+                    let ad = ads::job_ad(job, now, self);
+                    let kinds = self.entries(job, &ad, what, now);
+                    let ad = self.told_with(job, ad, what, now);
+                    self.push(log, job, &ad, now, kinds);
                 }
             }
-            Fact::JobSaid { job, text } => self.log_said(*job, text, event.at, log),
-            Fact::JobLeft { job } => self.log_last_of_factory(job.cluster, at, log),
-            Fact::UsageSeen { run, usage } => self.log_usage(run.job, *usage, event.at, log),
-            Fact::RunDisconnected { run } => self.log_link(*run, event.at, log, disconnected),
-            Fact::RunReconnected { run } => self.log_link(*run, event.at, log, reconnected),
-            Fact::JobEdited { .. }
-            | Fact::RunPlaced { .. }
-            | Fact::ClaimGranted(_)
-            | Fact::ClaimDropped { .. }
-            | Fact::Reserved { .. }
-            | Fact::ReservationForgotten { .. }
-            | Fact::NegotiatorCame
-            | Fact::NegotiatorWent
-            | Fact::RequestsTold(_)
-            | Fact::ReasonsHeard(_)
-            | Fact::JobsWait { .. }
-            | Fact::SignificantHeard(_)
-            | Fact::ClassAside { .. }
-            | Fact::MatchSeen { .. }
-            | Fact::ClaimRequested(_)
-            | Fact::ClaimFailed { .. }
-            | Fact::MatchDeclined { .. }
-            | Fact::StartdCame { .. }
-            | Fact::StartdWent { .. }
-            | Fact::MachineForgotten { .. }
-            | Fact::BeatSeen { .. }
-            | Fact::Repeated { .. }
-            | Fact::KeptChecked
-            | Fact::DependenciesSeen
-            | Fact::JobTimed { .. }
-            | Fact::JobMatched { .. }
-            | Fact::JobSpooled { .. }
-            | Fact::SlotSeen { .. }
-            | Fact::PoliciesChecked { .. }
-            | Fact::WaitsTold
-            | Fact::StartsPaused { .. }
-            | Fact::BackoffOver { .. } => {}
+            JobFact::Said { text } => self.log_said(job, text, now, log),
+            JobFact::Left => self.log_last_of_factory(job.cluster, now.wall, log),
+            JobFact::Edited { .. }
+            | JobFact::Matched { .. }
+            | JobFact::Spooled { .. }
+            | JobFact::Timed
+            | JobFact::BackoffOver => {}
         }
     }
 

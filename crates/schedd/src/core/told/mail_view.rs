@@ -10,7 +10,7 @@ use model::{
 
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::{Event, Fact};
+use crate::core::words::{Event, Fact, JobFact};
 
 /// A letter about a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ enum Wish {
 impl Core {
     /// Adds the letters that an event which is about to be applied is worth.
     pub(crate) fn mail_before(&self, event: &Event, mail: &mut Vec<MailEntry>) {
-        let Fact::Job { job, event: what } = &event.fact else { return };
+        let Fact::Job { job, fact: JobFact::Happened(what) } = &event.fact else { return };
         let Some(job) = self.job(*job).filter(JobRef::may_mail) else { return };
         let ad = ads::job_ad(job, event.at, self);
         let Some(wish) = wish(&ad) else { return };

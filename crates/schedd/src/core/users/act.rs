@@ -15,7 +15,9 @@ use crate::core::policy::along::removed_by;
 use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::users::edit::prioritise;
-use crate::core::words::{Actor, Fact, FactoryStep, Repeat};
+use crate::core::words::{
+    Actor, ClaimFact, ClusterFact, Fact, FactoryStep, JobFact, MachineFact, Repeat,
+};
 
 impl Core {
     pub(crate) fn act(
@@ -108,7 +110,7 @@ impl Act<'_> {
             | Action::Prioritise(_) => return,
         };
         if self.factories.insert(id) {
-            self.facts.push(Fact::Factory { cluster: id, step });
+            self.facts.push(Fact::Cluster(ClusterFact::Factory { cluster: id, step }));
         }
         // A factory may have no job in the queue just now: it was found all the same.
         if !self.results.iter().any(|acted| acted.job.is_some_and(|job| job.cluster == id)) {
@@ -205,8 +207,11 @@ impl Act<'_> {
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at };
                 let stays = at_end::stays(self.core, job, &event, self.now);
-                let left = (!stays).then_some(Fact::JobLeft { job: id });
-                Ok([Fact::Job { job: id, event }].into_iter().chain(left).collect())
+                let left = (!stays).then_some(Fact::Job { job: id, fact: JobFact::Left });
+                Ok([Fact::Job { job: id, fact: JobFact::Happened(event) }]
+                    .into_iter()
+                    .chain(left)
+                    .collect())
             }
             JobState::Running(_) | JobState::Suspended { .. } => {
                 Ok(vec![self.stop(id, StopCause::Remove { reason })])
@@ -235,13 +240,13 @@ impl Act<'_> {
                     at: self.now.wall,
                 };
                 Ok(vec![
-                    Fact::Job { job: id, event },
-                    Fact::JobLeft { job: id },
+                    Fact::Job { job: id, fact: JobFact::Happened(event) },
+                    Fact::Job { job: id, fact: JobFact::Left },
                     // Whatever may still run there is to end.
-                    Fact::ClaimDropped { claim: running.claim, release: true },
+                    Fact::Claim(ClaimFact::Dropped { claim: running.claim, release: true }),
                 ])
             }
-            JobState::Removed { .. } => Ok(vec![Fact::JobLeft { job: id }]),
+            JobState::Removed { .. } => Ok(vec![Fact::Job { job: id, fact: JobFact::Left }]),
             JobState::Stopping { .. }
             | JobState::Idle { .. }
             | JobState::Running(_)
@@ -254,7 +259,9 @@ impl Act<'_> {
     fn hold(&self, job: JobRef<'_>, hold: Hold) -> Result<Vec<Fact>, ActResult> {
         let id = job.job;
         match job.state() {
-            JobState::Idle { .. } => Ok(vec![Fact::Job { job: id, event: JobEvent::Held(hold) }]),
+            JobState::Idle { .. } => {
+                Ok(vec![Fact::Job { job: id, fact: JobFact::Happened(JobEvent::Held(hold)) }])
+            }
             JobState::Running(_) | JobState::Suspended { .. } => {
                 Ok(vec![self.stop(id, StopCause::Hold(hold))])
             }
@@ -278,9 +285,10 @@ impl Act<'_> {
             {
                 Err(ActResult::BadStatus)
             }
-            JobState::Held(_) => {
-                Ok(vec![Fact::Job { job: id, event: JobEvent::Released { reason, at } }])
-            }
+            JobState::Held(_) => Ok(vec![Fact::Job {
+                job: id,
+                fact: JobFact::Happened(JobEvent::Released { reason, at }),
+            }]),
             // It shows as held already, and is released before its run has ended: then it is only
             // stopped.
             JobState::Stopping { cause: StopCause::Hold(_), .. } => {
@@ -307,7 +315,7 @@ impl Act<'_> {
                 if fast && let Some(claim) = self.core.claims.get(&running.claim) {
                     let machine = claim.record.machine.clone();
                     let what = Repeat::StopRun(running.claim, StopHow::Fast);
-                    facts.push(Fact::Repeated { machine, what });
+                    facts.push(Fact::Machine { machine, fact: MachineFact::Repeated { what } });
                 }
                 Ok(facts)
             }
@@ -337,11 +345,14 @@ impl Act<'_> {
         }
         let pause = running.pause.next(suspend);
         let event = JobEvent::PauseRequested { pause, at: self.now.wall };
-        Ok(vec![Fact::Job { job: job.job, event }])
+        Ok(vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }])
     }
 
     fn stop(&self, job: JobId, cause: StopCause) -> Fact {
-        Fact::Job { job, event: JobEvent::StopRequested { cause, at: self.now.wall } }
+        Fact::Job {
+            job,
+            fact: JobFact::Happened(JobEvent::StopRequested { cause, at: self.now.wall }),
+        }
     }
 }
 

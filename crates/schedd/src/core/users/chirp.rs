@@ -12,7 +12,7 @@ use proto::client::{Answer, Edited, Select, Selector};
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::words::{Actor, Fact};
+use crate::core::words::{Actor, Fact, JobFact};
 
 /// How the names of attributes begin that may be set late (HTCondor 25.14:
 /// `CHIRP_DELAYED_UPDATE_PREFIX`).
@@ -54,7 +54,10 @@ impl Core {
             }
             ChirpAsk::Log(text) => {
                 check_line(text)?;
-                let said = Fact::JobSaid { job: run.job, text: Arc::from(text.as_str()) };
+                let said = Fact::Job {
+                    job: run.job,
+                    fact: JobFact::Said { text: Arc::from(text.as_str()) },
+                };
                 Ok((vec![said], ChirpAnswer::Done))
             }
         });

@@ -11,7 +11,7 @@ use proto::client::{Edited, Priority, Select, Selector};
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::{Actor, Fact, FactoryStep};
+use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 
 /// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an
 /// edit of it would not be seen.
@@ -147,11 +147,12 @@ impl Core {
             Err(refused) => (Vec::new(), refused),
             Ok(jobs) => {
                 let count = jobs.len() as u64;
-                let edited = |job| Fact::JobEdited { job, changes: Arc::clone(&ad) };
+                let edited =
+                    |job| Fact::Job { job, fact: JobFact::Edited { changes: Arc::clone(&ad) } };
                 let mut facts: Vec<Fact> = jobs.into_iter().map(edited).collect();
                 facts.extend(self.factories_of(by, select).map(|cluster| {
                     let step = FactoryStep::Edited(Arc::clone(&ad));
-                    Fact::Factory { cluster, step }
+                    Fact::Cluster(ClusterFact::Factory { cluster, step })
                 }));
                 let edited = if facts.is_empty() { Edited::NoJobs } else { Edited::Done(count) };
                 (facts, edited)
@@ -230,5 +231,5 @@ pub(crate) fn prioritise(job: JobRef<'_>, priority: Priority) -> Vec<Fact> {
     };
     let mut changes = ClassAd::new();
     changes.set(attr::JOB_PRIO, new);
-    vec![Fact::JobEdited { job: job.job, changes: Arc::new(changes) }]
+    vec![Fact::Job { job: job.job, fact: JobFact::Edited { changes: Arc::new(changes) } }]
 }

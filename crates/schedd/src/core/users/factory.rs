@@ -16,7 +16,7 @@ use crate::core::state::core::{Cluster, Core};
 use crate::core::state::index::by_universe;
 use crate::core::state::index::idle_range;
 use crate::core::users::submit::held_from_the_start;
-use crate::core::words::{Change, Fact, FactoryStep};
+use crate::core::words::{Change, ClusterFact, Fact, FactoryStep, JobFact};
 
 /// How many jobs of a cluster may be in the queue, and how many of those may wait (HTCondor: held
 /// jobs wait too).
@@ -86,13 +86,16 @@ impl Core {
         let edited = cluster.later_edits.iter().flat_map(|changes| {
             let edited = |proc| {
                 let job = JobId { cluster: id, proc };
-                Fact::JobEdited { job, changes: Arc::clone(changes) }
+                Fact::Job { job, fact: JobFact::Edited { changes: Arc::clone(changes) } }
             };
             numbers(&pieces).map(edited)
         });
         then.extend(edited);
         let step = FactoryStep::Materialised(pieces);
-        [Fact::Factory { cluster: id, step }].into_iter().chain(then).collect()
+        [Fact::Cluster(ClusterFact::Factory { cluster: id, step })]
+            .into_iter()
+            .chain(then)
+            .collect()
     }
 
     /// Makes a factory's step true.

@@ -12,7 +12,7 @@ use model::{
 use proto::client::{Answer, Refusal};
 
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::{Actor, Fact, SpoolStep};
+use crate::core::words::{Actor, Fact, JobFact, SpoolStep};
 
 /// Jobs of one spooled submission: each has a folder of its own, with its files.
 const MAX_SPOOLED: u32 = 10_000;
@@ -139,7 +139,10 @@ impl Core {
             }
             let reason = spooling::RELEASE_REASON.to_owned();
             facts.push(at(job, spooling::STAGE_IN_FINISH, now));
-            facts.push(Fact::Job { job, event: JobEvent::Released { reason, at: now.wall } });
+            facts.push(Fact::Job {
+                job,
+                fact: JobFact::Happened(JobEvent::Released { reason, at: now.wall }),
+            });
         }
         // Without any they were released before, and the answer was lost.
         Ok((facts, Answer::Done))
@@ -170,5 +173,5 @@ impl JobRef<'_> {
 fn at(job: JobId, name: &str, now: Now) -> Fact {
     let mut changes = ClassAd::new();
     changes.set(name, now.wall.as_secs());
-    Fact::JobSpooled { job, changes: Arc::new(changes) }
+    Fact::Job { job, fact: JobFact::Spooled { changes: Arc::new(changes) } }
 }

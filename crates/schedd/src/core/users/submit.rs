@@ -13,7 +13,7 @@ use crate::core::records::rows::{ClusterBody, ClusterRecord};
 use crate::core::state::core::Core;
 use crate::core::state::dependencies;
 use crate::core::users::factory;
-use crate::core::words::{Actor, Fact};
+use crate::core::words::{Actor, ClusterFact, Fact, JobFact};
 
 /// Jobs of one submission. Beyond it a factory's numbers and counters would still work; nobody
 /// could wait for its end.
@@ -37,9 +37,9 @@ impl Core {
         if self.reserved.len() >= MAX_RESERVED
             && let Some(oldest) = self.reserved.keys().next()
         {
-            facts.push(Fact::ReservationForgotten { cluster: *oldest });
+            facts.push(Fact::Cluster(ClusterFact::ReservationForgotten { cluster: *oldest }));
         }
-        facts.push(Fact::Reserved { token, cluster });
+        facts.push(Fact::Cluster(ClusterFact::Reserved { token, cluster }));
         (facts, Answer::Reserved(cluster))
     }
 
@@ -92,7 +92,7 @@ impl Core {
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
         let record = Arc::new(record);
         let jobs = || record.body.untouched.iter();
-        let mut facts = vec![Fact::ClusterSubmitted(Arc::clone(&record))];
+        let mut facts = vec![Fact::Cluster(ClusterFact::Submitted(Arc::clone(&record)))];
         facts.extend(held_from_the_start(now, cluster, spec, jobs()));
         if facts.len() == 1 {
             facts.extend(self.deferred_from_the_start(now, cluster, spec, jobs()));
@@ -150,6 +150,6 @@ pub(crate) fn held_from_the_start(
     let hold = Hold { code, subcode: 0, reason, since: now.wall };
     procs.filter(held).map(move |proc| Fact::Job {
         job: JobId { cluster, proc },
-        event: JobEvent::Held(hold.clone()),
+        fact: JobFact::Happened(JobEvent::Held(hold.clone())),
     })
 }

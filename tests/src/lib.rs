@@ -4,4 +4,5 @@
 
 pub mod classad_oracle;
 pub mod fuzz;
+pub mod measure;
 pub mod sim;

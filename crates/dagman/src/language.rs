@@ -22,7 +22,7 @@ pub use diagnostic::listed;
 pub(crate) use diagnostic::nearest;
 pub use lines::{Line, Lines};
 pub use model::diagnostic::{Diagnostic, Severity};
-pub use parse::{Refusal, parse};
+pub use parse::{Refusal, by_grammar, parse};
 
 /// A DAG file longer than this is none. Ten million nodes with their edges fit.
 pub const MAX_TEXT_BYTES: usize = 2 << 30;

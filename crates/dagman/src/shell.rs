@@ -16,7 +16,7 @@
 mod engine;
 mod facts;
 mod files;
-mod journal;
+pub mod journal;
 mod knobs;
 mod macros;
 mod records;
@@ -35,9 +35,10 @@ use crate::record::Names;
 use crate::record::condor_sub::Program;
 
 pub use engine::{RESTART, run};
+pub use facts::{NODE_RETRY, fact};
 pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
 pub use rescues::{Start, choose, rename_all, rename_newer};
-pub use submit::pool_variables;
+pub use submit::{pool_variables, token};
 
 /// A workflow that is to be run.
 pub struct Setup {

@@ -4,12 +4,12 @@
 //! and no network.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use classad::{ClassAd, Expr};
 use model::{ClassId, JobId, JobPriority, MachineName, Now, Resources, Timestamp, UserName, attr};
 use negotiator::core::{Accounts, Core, Effect, Input, Policy, ScheddName};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
+use updraft_tests::measure::{cpu_seconds, now};
 
 /// The design's target (docs/ARCHITECTURE.md): 1,000 classes of jobs and 100,000 slots in one
 /// second.
@@ -44,12 +44,12 @@ fn measure(classes: u32, ads: &[Input], one_more: &Input) {
     report(&timed("pass for it", || pass(&mut core)));
 }
 
-fn now() -> Now {
+fn moment() -> Now {
     Now { wall: Timestamp::from_secs(1_000_000), boot_ms: 1_000 }
 }
 
 fn feed(core: &mut Core, input: &Input) -> Vec<Effect> {
-    let decision = core.decide(now(), input).expect("the input is in order");
+    let decision = core.decide(moment(), input).expect("the input is in order");
     let mut effects = Vec::new();
     for event in decision.events {
         let change = core.apply(&event);
@@ -60,7 +60,7 @@ fn feed(core: &mut Core, input: &Input) -> Vec<Effect> {
 
 fn pass(core: &mut Core) -> Vec<Effect> {
     let mut effects = Vec::new();
-    while core.next_deadline().is_some_and(|deadline| deadline <= now().boot_ms) {
+    while core.next_deadline().is_some_and(|deadline| deadline <= moment().boot_ms) {
         effects.extend(feed(core, &Input::Tick));
     }
     effects
@@ -80,20 +80,12 @@ fn report(effects: &[Effect]) {
     println!("    {matches} matches, {reasons} reasons");
 }
 
-#[expect(clippy::disallowed_methods, reason = "this program measures")]
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let (begun, on_cpu) = (Instant::now(), cpu_seconds());
+    let (begun, on_cpu) = (now(), cpu_seconds());
     let result = work();
     let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - on_cpu);
     println!("{wall:>10.4} s ({cpu:>8.4} s on a processor)  {what}");
     result
-}
-
-/// What this thread has computed so far: the figure to compare on a machine that others use too.
-fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
-    nanoseconds.unwrap_or(0.0) / 1e9
 }
 
 /// Machines of twenty kinds; disk, name and load differ on each.

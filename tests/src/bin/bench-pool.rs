@@ -10,7 +10,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cli::pool::{self, Settings};
@@ -18,9 +18,7 @@ use client::progress::Progress;
 use client::{AskError, Home};
 use model::{ClusterId, Seq};
 use proto::client::{Select, Selector};
-
-/// How long S is measured. Long enough for some thousand starts.
-const SPAWN_SECONDS: u64 = 2;
+use updraft_tests::measure::{SPAWN_LOOP, now, raw_spawn_rate, spawn_loop};
 
 /// Jobs of the end-to-end measurement.
 const JOBS: u32 = 2000;
@@ -35,10 +33,7 @@ const SLOTS: u32 = 32;
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--spawn-loop"] => {
-            println!("{}", spawn_loop(Duration::from_secs(SPAWN_SECONDS))?);
-            Ok(())
-        }
+        [SPAWN_LOOP] => spawn_loop(),
         ["--updraft", program] => measure(Path::new(program)),
         _ => bail!("usage: bench-pool --updraft PROGRAM (cargo xtask bench gives it)"),
     }
@@ -169,36 +164,6 @@ impl Bench {
     }
 }
 
-/// Two processes that do nothing but start `/bin/true`.
-fn raw_spawn_rate() -> Result<f64> {
-    let me = env::current_exe()?;
-    let loops: Vec<_> = (0..2)
-        .map(|_| Command::new(&me).arg("--spawn-loop").stdout(Stdio::piped()).spawn())
-        .collect::<Result<_, _>>()?;
-    let mut total = 0.0;
-    for child in loops {
-        let text = String::from_utf8(child.wait_with_output()?.stdout)?;
-        total +=
-            text.trim().parse::<f64>().with_context(|| format!("read a rate from '{text}'"))?;
-    }
-    Ok(total)
-}
-
-fn spawn_loop(time: Duration) -> Result<f64> {
-    let begun = now();
-    let mut n = 0.0;
-    while begun.elapsed() < time {
-        Command::new("/bin/true").stdin(Stdio::null()).spawn()?.wait()?;
-        n += 1.0;
-    }
-    Ok(n / begun.elapsed().as_secs_f64())
-}
-
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -61,7 +61,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lettre", &["schedd"]),
     ("rustls", &["proto"]),
     ("tokio-rustls", &["proto"]),
-    ("petgraph", &["dagman"]),
     ("pest", &["classad", "jobspec", "dagman"]),
     ("libc", &["launcher", "updraft-tests"]),
 ];

@@ -45,7 +45,11 @@ pub fn parse<'l>(line: &'l Line<'_>) -> Result<Command<'l>, Refusal> {
     }
 }
 
-pub(super) fn by_grammar<'l>(line: &'l Line<'_>) -> Result<Command<'l>, Refusal> {
+/// The same by the grammar alone, which says what a line means: [`parse`] only is faster.
+///
+/// # Errors
+/// If it is no command, with what would be one.
+pub fn by_grammar<'l>(line: &'l Line<'_>) -> Result<Command<'l>, Refusal> {
     let Some(keyword) = line.keyword else { return Err(explain::unknown_command(line)) };
     if let Some(closer) = &line.unclosed {
         return Err(explain::unclosed(line, closer));
@@ -413,31 +417,107 @@ mod tests {
     use super::super::Lines;
     use super::*;
 
+    /// Each line that the fast path takes, the grammar takes too, and the same. Says how many it
+    /// took.
+    fn agree(text: &str) -> usize {
+        let mut taken = 0;
+        for line in Lines::new(text) {
+            if let Some(fast) = fast::parse(&line) {
+                taken += 1;
+                assert_eq!(Ok(fast), by_grammar(&line), "{:?}", line.text);
+            }
+        }
+        taken
+    }
+
+    const WORDS: [&str; 26] = [
+        "A",
+        "x.sub",
+        "CHILD",
+        "child",
+        "\"a b\"",
+        "{",
+        "@=t",
+        "NOOP",
+        "DIR",
+        "a\\b",
+        "+",
+        "#",
+        "'",
+        "done",
+        "3",
+        "-3",
+        "+3",
+        "3x",
+        "4294967296",
+        "x=\"1\"",
+        "x=\"1 2\"y",
+        "queue1=\"\"",
+        "+x=\"a\"",
+        "PREPEND",
+        "POST",
+        "=",
+    ];
+
     #[test]
     fn the_fast_path_takes_only_what_the_grammar_takes_and_takes_it_the_same() {
-        let words = [
-            "A", "x.sub", "CHILD", "child", "\"a b\"", "{", "@=t", "NOOP", "DIR", "a\\b", "+", "#",
-            "'",
+        let keywords = [
+            "JOB",
+            "job",
+            "PARENT",
+            "Parent",
+            "VARS",
+            "SCRIPT",
+            "SCRIPT PRE",
+            "RETRY",
+            "PRIORITY",
+            "CATEGORY",
+            "PRE-SKIP",
+            "ABORT_DAG_ON",
+            "DONE",
         ];
-        let mut taken = 0;
-        for keyword in ["JOB", "job", "PARENT", "Parent"] {
-            for count in 0..5_u32 {
-                for mut choice in 0..words.len().pow(count) {
+        for keyword in keywords {
+            let mut taken = 0;
+            for count in 0..4_u32 {
+                for mut choice in 0..WORDS.len().pow(count) {
                     let mut text = keyword.to_owned();
                     for _ in 0..count {
                         text += if choice % 2 == 0 { " " } else { "\t " };
-                        text += words[choice % words.len()];
-                        choice /= words.len();
+                        text += WORDS[choice % WORDS.len()];
+                        choice /= WORDS.len();
                     }
-                    for line in Lines::new(&text) {
-                        if let Some(fast) = fast::parse(&line) {
-                            taken += 1;
-                            assert_eq!(Ok(fast), by_grammar(&line), "{text}");
-                        }
-                    }
+                    taken += agree(&text);
                 }
             }
+            assert!(taken > 10, "only {taken} lines of {keyword} were taken");
         }
-        assert!(taken > 1000, "only {taken} lines were taken");
+    }
+
+    #[test]
+    fn the_fast_path_and_the_grammar_agree_on_the_whole_corpus() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../grammar/corpus/dag");
+        let mut taken = 0;
+        for folder in ["ok", "err"] {
+            let folder = std::path::Path::new(corpus).join(folder);
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                // some are no text at all
+                taken += std::fs::read_to_string(&path).map_or(0, |text| agree(&text));
+            }
+        }
+        assert!(taken > 400, "only {taken} lines of the corpus were taken");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_fast_path_and_the_grammar_agree_on_random_lines(
+            lines in proptest::collection::vec(
+                "(JOB|PARENT|VARS|SCRIPT|SCRIPT PRE|SCRIPT post|RETRY|PRIORITY|CATEGORY|PRE_SKIP|ABORT-DAG-ON|DONE)\
+                 ( |\t|\r)( )?[A-Za-z_+{@]{1,3}(( |\t|  )([a-z0-9+-]{0,4}=\"[ -~\\\\]{0,5}\"|[-+]?[0-9]{1,10}|CHILD|DIR|NOOP|[ -~\t\r]{0,6})){0,4}",
+                1..40,
+            ),
+        ) {
+            agree(&lines.join("\n"));
+        }
     }
 }

@@ -131,11 +131,12 @@ impl Engine {
             rescue: from,
             began_ms: now.wall.as_millis(),
         };
-        let (journal, inputs, next, began_ms) = match &past {
+        let is_first = past.is_none();
+        let (journal, inputs, next, began_ms) = match past {
             Some(past) => {
-                recover(&mut core, &mut records, now, past);
-                let next = past.next.unwrap_or(first);
-                (Journal::go_on(&path, past)?, Vec::new(), next, past.head.began_ms)
+                let began_ms = past.head.began_ms;
+                let (journal, next) = recover(&mut core, &mut records, now, past)?;
+                (journal, Vec::new(), next.unwrap_or(first), began_ms)
             }
             None => {
                 records.say_internal(now.wall, &format!("DAGMAN_STARTED {}.0", setup.job));
@@ -143,7 +144,7 @@ impl Engine {
             }
         };
         // What is past is looked through only where nothing else is left of an earlier life.
-        let with_past = past.is_none() && own.starts > 1;
+        let with_past = is_first && own.starts > 1;
         let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
         let submitter = Submitter::new(&setup, generation, own.batch_name, nodes_log);
         let following = schedd.follow(next, Select::All);
@@ -448,9 +449,9 @@ impl Engine {
 /// What the journal at `path` has of this job's run, and the number of the run. A run in which
 /// nothing has happened yet is begun again under its number.
 fn earlier_life(path: &str, job: ClusterId) -> Result<(Option<Past>, u32), ShellError> {
-    let past = journal::read(path)?.filter(|past| past.head.job == job.0);
+    let past = journal::open(path)?.filter(|past| past.head.job == job.0);
     let generation = past.as_ref().map_or(0, |past| past.head.generation);
-    Ok((past.filter(|past| !past.events.is_empty()), generation))
+    Ok((past.filter(Past::is_begun), generation))
 }
 
 /// The rescue file that a run begins from, with its number where it has one. A run that goes on has
@@ -483,12 +484,19 @@ fn load(
     }
 }
 
-/// Brings the core to where an earlier life left it.
-fn recover(core: &mut Core, records: &mut Records, now: Now, past: &Past) {
+/// Brings the core to where an earlier life left it; gives the journal to go on with, and up to
+/// where the schedd's record was taken.
+fn recover(
+    core: &mut Core,
+    records: &mut Records,
+    now: Now,
+    past: Past,
+) -> Result<(Journal, Option<Seq>), ShellError> {
     records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
     records.say_internal(now.wall, "RECOVERY_STARTED");
-    past.events.iter().for_each(|event| core.apply(event));
+    let gone_on = past.replay(|event| core.apply(event))?;
     records.say_internal(now.wall, "RECOVERY_FINISHED");
+    Ok(gone_on)
 }
 
 /// Submits one node, for as long as no schedd answers.

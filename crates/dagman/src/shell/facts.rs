@@ -11,7 +11,7 @@ const PROVIDES: &str = "2";
 
 /// The job that an entry is about, and what it says of it; none if it says nothing that a workflow
 /// cares about.
-pub(super) fn fact(recorded: &Recorded) -> Option<(JobId, JobFact)> {
+pub fn fact(recorded: &Recorded) -> Option<(JobId, JobFact)> {
     match &recorded.what {
         Happening::Job { job, event } => Some((*job, of_event(event)?)),
         Happening::JobEdited { job, changes } => {
@@ -78,7 +78,7 @@ pub(super) const OWN_JOBS: [&str; 5] =
     [attr::CLUSTER_ID, attr::PROC_ID, attr::DAG_NODE_NAME, NODE_RETRY, GENERATION];
 
 /// The attempt of the node, from 0.
-pub(super) const NODE_RETRY: &str = "DAGManNodeRetry";
+pub const NODE_RETRY: &str = "DAGManNodeRetry";
 
 /// The run of the DAG, where its job was queued again after one had ended.
 pub(super) const GENERATION: &str = "DAGManGeneration";

@@ -5,7 +5,7 @@
 //! again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 
 use model::Seq;
 use serde::{Deserialize, Serialize};
@@ -16,17 +16,17 @@ use crate::core::Event;
 
 /// Who a journal belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
+pub struct Head {
     /// The DAG's own cluster.
-    pub(super) job: u32,
+    pub job: u32,
     /// Counts the runs of the DAG in one job: one that ended and was queued again begins anew.
-    pub(super) generation: u32,
+    pub generation: u32,
     /// Stands for the DAG's nodes and edges.
-    pub(super) shape: u64,
+    pub shape: u64,
     /// The rescue file that the run began from; none if it began from nothing.
-    pub(super) rescue: Option<String>,
+    pub rescue: Option<String>,
     /// When it began, milliseconds since the epoch.
-    pub(super) began_ms: i64,
+    pub began_ms: i64,
 }
 
 /// A line of the journal.
@@ -38,47 +38,105 @@ enum Line {
     Next(Seq),
 }
 
-/// What a journal says.
+/// A journal of an earlier life, read up to its first event: whose it is decides whether the rest is
+/// read.
 #[derive(Debug)]
-pub(super) struct Past {
-    pub(super) head: Head,
-    pub(super) events: Vec<Event>,
-    pub(super) next: Option<Seq>,
+pub struct Past {
+    pub head: Head,
+    path: String,
+    lines: BufReader<File>,
+    /// So many bytes are whole lines that were read.
+    whole: u64,
+    /// The first line behind the head.
+    first: Option<Line>,
+    /// The line that is read; its room is used again.
+    text: Vec<u8>,
 }
 
-/// Reads a journal; none if there is none, or nothing in it.
-pub(super) fn read(path: &str) -> Result<Option<Past>, ShellError> {
+/// Opens a journal; none if there is none, or nothing in it.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn open(path: &str) -> Result<Option<Past>, ShellError> {
     let error = |source| ShellError::File { what: "read the journal", path: path.into(), source };
-    let file = match File::open(path) {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(error(source)),
     };
-    let mut lines = BufReader::new(file).lines();
-    let parse =
-        |text: io::Result<String>| -> Option<Line> { serde_json::from_str(&text.ok()?).ok() };
-    let Some(Line::Head(head)) = lines.next().and_then(parse) else { return Ok(None) };
-    let mut past = Past { head, events: Vec::new(), next: None };
-    for line in lines {
-        match parse(line) {
-            Some(Line::Event(event)) => past.events.push(event),
-            Some(Line::Next(next)) => past.next = Some(next),
-            Some(Line::Head(_)) | None => break,
-        }
+    let mut lines = BufReader::with_capacity(READ_AT_ONCE, file);
+    let (mut whole, mut text) = (0, Vec::new());
+    let head = next_line(&mut lines, &mut text, &mut whole).map_err(error)?;
+    let Some(Line::Head(head)) = head else { return Ok(None) };
+    let first = next_line(&mut lines, &mut text, &mut whole).map_err(error)?;
+    Ok(Some(Past { head, path: path.to_owned(), lines, whole, first, text }))
+}
+
+/// Read at once: a journal may be hundreds of megabytes.
+const READ_AT_ONCE: usize = 1 << 20;
+
+/// The next line, if it is whole and says something.
+fn next_line(
+    lines: &mut BufReader<File>,
+    text: &mut Vec<u8>,
+    whole: &mut u64,
+) -> io::Result<Option<Line>> {
+    text.clear();
+    let length = lines.read_until(b'\n', text)?;
+    let Some(line) = text.strip_suffix(b"\n") else { return Ok(None) };
+    let line = serde_json::from_slice(line).ok();
+    *whole += if line.is_some() { length as u64 } else { 0 };
+    Ok(line)
+}
+
+impl Past {
+    /// Whether anything happened in that life.
+    pub fn is_begun(&self) -> bool {
+        matches!(self.first, Some(Line::Event(_)))
     }
-    Ok(Some(past))
+
+    /// Gives all events, in order, and then the journal to go on with: what is torn at its end is
+    /// cut off, so that nothing follows it. Also says up to where the schedd's record was taken.
+    ///
+    /// # Errors
+    /// If it cannot be read, or not cut.
+    pub fn replay(
+        mut self,
+        mut each: impl FnMut(&Event),
+    ) -> Result<(Journal, Option<Seq>), ShellError> {
+        let path = self.path;
+        let (mut line, mut next) = (self.first.take(), None);
+        let mut whole = self.whole;
+        loop {
+            match line {
+                Some(Line::Event(event)) => each(&event),
+                Some(Line::Next(seq)) => next = Some(seq),
+                Some(Line::Head(_)) | None => break,
+            }
+            let read = next_line(&mut self.lines, &mut self.text, &mut whole);
+            line = read.map_err(ShellError::file("read the journal", &path))?;
+        }
+        let mut file = self.lines.into_inner();
+        let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::End(0)));
+        cut.and_then(|_| file.sync_data())
+            .map_err(ShellError::file("go on with the journal", &path))?;
+        Ok((Journal { path, file }, next))
+    }
 }
 
 /// A journal that is written.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub struct Journal {
     path: String,
     file: File,
 }
 
 impl Journal {
     /// Begins a journal, in the place of any that is there.
-    pub(super) fn begin(path: &str, head: &Head) -> Result<Self, ShellError> {
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(path: &str, head: &Head) -> Result<Self, ShellError> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(path);
         let file = file.map_err(ShellError::file("begin the journal", path))?;
         let mut journal = Self { path: path.to_owned(), file };
@@ -86,20 +144,11 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Goes on with a journal that was read: what is whole of it is written again, so that nothing
-    /// follows a torn line.
-    pub(super) fn go_on(path: &str, past: &Past) -> Result<Self, ShellError> {
-        let beside = format!("{path}.new");
-        let mut journal = Self::begin(&beside, &past.head)?;
-        journal.append(&past.events, past.next)?;
-        journal.file.sync_data().map_err(ShellError::file("write the journal", path))?;
-        std::fs::rename(&beside, path).map_err(ShellError::file("write the journal", path))?;
-        journal.path = path.to_owned();
-        Ok(journal)
-    }
-
     /// Appends what happened, and up to where the record was read.
-    pub(super) fn append(&mut self, events: &[Event], next: Option<Seq>) -> Result<(), ShellError> {
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn append(&mut self, events: &[Event], next: Option<Seq>) -> Result<(), ShellError> {
         if events.is_empty() {
             return Ok(());
         }
@@ -127,7 +176,7 @@ impl Journal {
 }
 
 /// A number that stands for a DAG's nodes and edges: numbers in a journal mean those.
-pub(super) fn shape(workflow: &Workflow) -> u64 {
+pub fn shape(workflow: &Workflow) -> u64 {
     let mut hash = Fnv::new();
     for node in workflow.nodes() {
         hash.add(node.name().as_bytes());
@@ -163,21 +212,28 @@ mod tests {
     fn a_torn_line_and_what_is_behind_it_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.dag.journal").to_string_lossy().into_owned();
-        assert!(read(&path).unwrap().is_none());
+        assert!(open(&path).unwrap().is_none());
         let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5 };
         let mut journal = Journal::begin(&path, &head).unwrap();
         let events = [Event::Began, Event::Done { node: NodeIndex::new(4) }];
         journal.append(&events, Some(Seq(9))).unwrap();
         let whole = std::fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            let Some(past) = read(&path).unwrap() else { continue };
+        let all = |path: &str| {
+            let past = open(path).unwrap()?;
             assert_eq!(past.head, head);
-            assert!(events.starts_with(&past.events), "{length}: {past:?}");
-            let mut again = Journal::go_on(&path, &past).unwrap();
+            let (mut read, begun) = (Vec::new(), past.is_begun());
+            let (journal, next) = past.replay(|event| read.push(event.clone())).unwrap();
+            assert_eq!(begun, !read.is_empty());
+            Some((journal, read, next))
+        };
+        for length in 0..=whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let Some((mut again, read, next)) = all(&path) else { continue };
+            assert!(events.starts_with(&read), "{length}: {read:?}");
+            assert_eq!(next, (length == whole.len()).then_some(Seq(9)));
             again.append(&[Event::Removed], None).unwrap();
-            let last = read(&path).unwrap().unwrap().events.pop();
-            assert_eq!(last, Some(Event::Removed));
+            let (_, after, _) = all(&path).unwrap();
+            assert_eq!(after, [read, vec![Event::Removed]].concat());
         }
     }
 }

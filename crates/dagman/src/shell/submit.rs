@@ -275,7 +275,7 @@ fn told(problems: &[jobspec::Diagnostic]) -> String {
 }
 
 /// The token of a node's attempt: asked twice, the schedd has one cluster.
-fn token(dag: ClusterId, generation: u32, name: &str, retry: u32) -> SubmitToken {
+pub fn token(dag: ClusterId, generation: u32, name: &str, retry: u32) -> SubmitToken {
     let mut hash = sha2::Sha256::new();
     hash.update(name.as_bytes());
     hash.update([0]);

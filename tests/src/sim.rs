@@ -20,6 +20,7 @@
 //! | `launcher`, `machine` | what really executes |
 //! | `carrier` | what really becomes of the files that travel, and what goes wrong with them |
 //! | `users`, `workload` | who wants what |
+//! | `dag` | a DAG with the real core of dagman, and what must come of it |
 //! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
 //! | `scenario` | worlds that are directed step by step, for the bugs inside the cores |
 //! | `oracle`, `settle` | safety and liveness, seen from outside |
@@ -29,6 +30,7 @@
 mod agenda;
 mod carrier;
 mod clock;
+mod dag;
 mod event;
 mod faults;
 mod launcher;

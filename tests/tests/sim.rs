@@ -75,6 +75,14 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::DeviceTwice, 3, "is given twice"),
     (Bug::LimitNotCounted, 3, "of its limit"),
     (Bug::ReasonForgotten, 3, "is idle, can run: false"),
+    (Bug::DagChildTooEarly, 3, "and N1 is Open(0)"),
+    (Bug::DagFailureReleases, 3, "and N0 is Failed(0)"),
+    (Bug::DagRetryNotCounted, 3, "the DAG is not over"),
+    (Bug::DagRetriesOnceMore, 3, "begins the Jobs of attempt 2"),
+    (Bug::DagPostIgnored, 3, "ended with (0, false)"),
+    (Bug::DagSubmissionForgotten, 3, "the DAG is not over"),
+    (Bug::DagScriptForgotten, 3, "the DAG is not over"),
+    (Bug::DagIdleNotFreed, 3, "the DAG is not over"),
 ];
 
 #[test]

@@ -45,11 +45,27 @@ pub enum Bug {
     LimitNotCounted,
     /// The negotiator keeps to itself why a class has no machine.
     ReasonForgotten,
+    /// dagman takes a node for ready when the first of its parents is done.
+    DagChildTooEarly,
+    /// dagman takes a parent that failed for one that is over.
+    DagFailureReleases,
+    /// dagman begins a node again under the number of the attempt that failed.
+    DagRetryNotCounted,
+    /// dagman tries a node once more than it may.
+    DagRetriesOnceMore,
+    /// dagman takes a node for done whose POST script failed.
+    DagPostIgnored,
+    /// A dagman that is started again does not submit what its predecessor was submitting.
+    DagSubmissionForgotten,
+    /// A dagman that is started again does not run the script that its predecessor ran.
+    DagScriptForgotten,
+    /// dagman counts a job that runs among those that wait for a machine.
+    DagIdleNotFreed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -68,6 +84,14 @@ impl Bug {
         Self::DeviceTwice,
         Self::LimitNotCounted,
         Self::ReasonForgotten,
+        Self::DagChildTooEarly,
+        Self::DagFailureReleases,
+        Self::DagRetryNotCounted,
+        Self::DagRetriesOnceMore,
+        Self::DagPostIgnored,
+        Self::DagSubmissionForgotten,
+        Self::DagScriptForgotten,
+        Self::DagIdleNotFreed,
     ];
 }
 

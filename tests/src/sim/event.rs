@@ -10,6 +10,7 @@ use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use startd::core::{FromCarrier, FromLauncher, RunKey, StartProcess};
 
 use super::clock::Micros;
+use super::dag::DagEvent;
 
 /// A process of the system under test, or its stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +121,8 @@ pub(crate) enum Event {
     Answer { ticket: Ticket, answer: Option<Answer> },
     /// A user whose request came to nothing tries again.
     Retry { ticket: Ticket },
+    /// Something happens to the DAG.
+    Dag(DagEvent),
     /// Something goes wrong.
     Fault,
     /// The second part of what goes wrong: nothing reaches that end for a while.

@@ -149,6 +149,9 @@ impl World {
                 let s = self.some_schedd();
                 self.crash(Daemon::Schedd(s));
                 self.schedds[s].clock.reboot(self.now);
+                if s == 0 {
+                    self.kill_dag(true);
+                }
             }
             Kind::LostKeeper => self.lose_some_keeper(),
             Kind::WallClock => self.set_some_clock(),

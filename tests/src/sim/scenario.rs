@@ -11,6 +11,7 @@ use model::{ClusterSpec, HoldCode, MachineName, ProcTemplate, Procs, Resources, 
 use proto::client::Action;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
+use super::dag::{DagDoom, NodePlan, Plan};
 use super::event::{Daemon, Event, Link, Side};
 use super::life::Death;
 use super::machine::MachineKind;
@@ -71,9 +72,15 @@ enum Deed {
     Block(&'static [Side], Micros),
     /// The same, and the connection does not.
     Cut(Micros),
+    /// A DAG begins.
+    Dag(Box<Plan>),
+    /// dagman dies in its next batch.
+    DoomDag(DagDoom),
 }
 
-use Deed::{Act, Block, Crash, Cut, Keep, Pause, PutBack, Reboot, Submit, SubmitAgain};
+use Deed::{
+    Act, Block, Crash, Cut, Dag, DoomDag, Keep, Pause, PutBack, Reboot, Submit, SubmitAgain,
+};
 use When::{After, Fetching, Final, Live, Storing};
 
 impl Scenario {
@@ -159,7 +166,37 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
             vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
         }
+        Bug::DagChildTooEarly => {
+            let parents = [node(&[0]), NodePlan { run_ms: 60_000, ..node(&[0]) }];
+            vec![dag(&[&parents[..], &[node(&[0])]].concat(), &[(0, 2), (1, 2)])]
+        }
+        Bug::DagFailureReleases => vec![dag(&[node(&[1]), node(&[0])], &[(0, 1)])],
+        Bug::DagRetryNotCounted => vec![dag(&[NodePlan { retries: 2, ..node(&[1, 0]) }], &[])],
+        Bug::DagRetriesOnceMore => vec![dag(&[NodePlan { retries: 1, ..node(&[1]) }], &[])],
+        Bug::DagPostIgnored => vec![dag(&[NodePlan { post: Some(vec![3]), ..node(&[0]) }], &[])],
+        Bug::DagSubmissionForgotten => vec![
+            dag(&[node(&[0]), node(&[0])], &[(0, 1)]),
+            (After(MILLISECOND), DoomDag(DagDoom::BeforeEffects)),
+        ],
+        Bug::DagScriptForgotten => vec![
+            dag(&[NodePlan { pre: Some(vec![0]), post: Some(vec![0]), ..node(&[0]) }], &[]),
+            (After(MILLISECOND), DoomDag(DagDoom::BeforeEffects)),
+        ],
+        Bug::DagIdleNotFreed => {
+            let nodes = vec![node(&[0]), node(&[0])];
+            vec![(After(0), Dag(Box::new(Plan { nodes, max_idle: 1, ..Plan::default() })))]
+        }
     }
+}
+
+/// A node whose attempts end so.
+fn node(ends: &[i32]) -> NodePlan {
+    NodePlan { ends: ends.to_vec(), ..NodePlan::default() }
+}
+
+fn dag(nodes: &[NodePlan], edges: &[(usize, usize)]) -> (When, Deed) {
+    let plan = Plan { nodes: nodes.to_vec(), edges: edges.to_vec(), max_idle: 0 };
+    (After(0), Dag(Box::new(plan)))
 }
 
 fn submit(job: Job) -> (When, Deed) {
@@ -185,13 +222,13 @@ fn machine(n: usize, cpus: u32) -> MachineKind {
 }
 
 /// Jobs that are alike.
-struct Job {
+pub(super) struct Job {
     ad: ClassAd,
     procs: u32,
 }
 
 /// One that runs so long and exits with 0.
-fn job(run_ms: i64) -> Job {
+pub(super) fn job(run_ms: i64) -> Job {
     let mut ad = ClassAd::new();
     ad.set(attr::CMD, "/job");
     ad.set(attr::REQUEST_CPUS, 1);
@@ -208,7 +245,7 @@ fn job(run_ms: i64) -> Job {
 }
 
 impl Job {
-    fn with(mut self, name: &str, value: impl Into<classad::Expr>) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl Into<classad::Expr>) -> Self {
         self.ad.set(name, value.into());
         self
     }
@@ -218,11 +255,11 @@ impl Job {
         self.with(attr::SHOULD_TRANSFER_FILES, "YES").with(SIM_FILES_MS, 3000)
     }
 
-    fn procs(self, procs: u32) -> Self {
+    pub(super) fn procs(self, procs: u32) -> Self {
         Self { procs, ..self }
     }
 
-    fn spec(self) -> ClusterSpec {
+    pub(super) fn spec(self) -> ClusterSpec {
         let template = ProcTemplate(Vec::new());
         ClusterSpec { ad: self.ad, procs: Procs::Counted { count: self.procs, template } }
     }
@@ -259,6 +296,8 @@ impl World {
             Submit(spec) => self.submit_this(*spec),
             SubmitAgain => self.submit_again(),
             Act(action) => self.act_on_all(action),
+            Dag(plan) => self.begin_dag(*plan, None),
+            DoomDag(doom) => self.doom_dag(doom),
             Crash(daemon) => self.crash(daemon),
             Keep => self.kept = Some((self.schedds[0].store.clone(), self.oracle.clone())),
             PutBack => self.put_back(),

@@ -322,6 +322,7 @@ impl World {
         let forced = pending.inputs.iter().any(is_forced_removal);
         let read = self.oracle.read_record(s, &dirty.recorded, forced);
         self.require(read);
+        self.dag_hears(s, &dirty.recorded);
         let agrees = self.oracle.compare_rows(&dirty, &self.schedds[s].store);
         self.require(agrees);
     }

@@ -21,7 +21,12 @@ impl World {
     pub(crate) fn look(&mut self) {
         let Some(since) = self.calm_since else { return };
         match self.unfinished() {
-            None => self.settled = true,
+            None => {
+                self.settled = true;
+                let dag = self.dag.as_ref();
+                let right = dag.map_or(Ok(()), |dag| dag.check.is_right(&self.oracle));
+                self.require(right);
+            }
             Some(what) if self.now > since + BOUND => {
                 self.fail(format!("{} s after the faults: {what}", (self.now - since) / SECOND));
             }
@@ -36,6 +41,9 @@ impl World {
     pub(crate) fn unfinished(&self) -> Option<String> {
         if self.users.are_waiting() {
             return Some("a user still waits for the answer to a submission".to_owned());
+        }
+        if self.dag.as_ref().is_some_and(|dag| !dag.is_over()) {
+            return Some("the DAG is not over".to_owned());
         }
         if let Some(run) = self.oracle.live_runs().first() {
             return Some(format!("run {run} still runs"));

@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use super::agenda::Agenda;
 use super::clock::{HostClock, MAX_DRIFT_PPM, Micros, SECOND};
+use super::dag::{self, DagHost};
 use super::event::{Daemon, Event, Link, Side};
 use super::faults::Faults;
 use super::life::Process;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) negotiator: NegotiatorHost,
     pub(crate) machines: Vec<Machine>,
     pub(crate) users: Users,
+    pub(crate) dag: Option<DagHost>,
     pub(crate) faults: Faults,
     pub(crate) oracle: Oracle,
     pub(crate) plant: Option<Plant>,
@@ -73,6 +75,7 @@ impl World {
             schedds: (0..schedds).map(|s| ScheddHost::new(s, clock(&mut rng))).collect(),
             negotiator: NegotiatorHost::new(clock(&mut rng)),
             users: Users::new(&mut rng),
+            dag: None,
             faults: match scenario {
                 Some(_) => Faults::directed(),
                 None => Faults::draw(&mut rng, setup.seed),
@@ -94,6 +97,9 @@ impl World {
             world.machines.push(machine);
         }
         world.begin();
+        if world.scenario.is_none() {
+            world.draw_dag(setup.seed);
+        }
         world
     }
 
@@ -178,7 +184,11 @@ impl World {
             Event::Measure { machine, life } => self.measure(machine, life),
             Event::Play { step, since } => self.play(step, since),
             Event::Users => self.users_act(),
+            Event::Answer { ticket, answer } if dag::is_dags(ticket) => {
+                self.dag_answered(ticket, answer);
+            }
             Event::Answer { ticket, answer } => self.answered(ticket, answer),
+            Event::Dag(event) => self.dag_happens(event),
             Event::Retry { ticket } => self.retry(ticket),
             Event::Fault => self.fault(),
             Event::Block { link, to, until } => self.block_until(link, to, until),

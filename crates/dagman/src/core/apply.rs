@@ -7,6 +7,7 @@ use super::jobs::{Cluster, JobEnd, JobStanding, JobsEnd};
 use super::state::{Core, Ending, NodeState, ScriptState};
 use super::words::{DagStatus, Event, Failure, JobFact};
 use crate::workflow::{NodeIndex, NodeKind, ScriptKind};
+use model::planted::{Bug, planted};
 
 impl Core {
     /// What follows of an event for what is kept.
@@ -223,7 +224,7 @@ impl Core {
 
     fn retry(&mut self, node: NodeIndex) {
         let standing = self.standing(node);
-        standing.retries += 1;
+        standing.retries += u32::from(!planted(Bug::DagRetryNotCounted));
         standing.pre = None;
         self.make_ready(node, true);
     }
@@ -235,11 +236,11 @@ impl Core {
         let mut futile = Vec::new();
         for edge in workflow.children(node) {
             let NodeState::Waiting { parents } = *self.state(edge.node) else { continue };
-            if failed && !edge.weak {
+            if failed && !edge.weak && !planted(Bug::DagFailureReleases) {
                 futile.push(edge.node);
                 continue;
             }
-            let parents = parents - 1;
+            let parents = if planted(Bug::DagChildTooEarly) { 0 } else { parents - 1 };
             self.standing(edge.node).state = NodeState::Waiting { parents };
             if parents == 0 && self.progress.begun {
                 self.make_ready(edge.node, false);
@@ -265,6 +266,7 @@ impl Core {
         let before = cluster.job(proc);
         cluster.set(proc, standing);
         match before {
+            Some(JobStanding::Idle) if planted(Bug::DagIdleNotFreed) => {}
             Some(JobStanding::Idle) => self.counts.idle_jobs -= 1,
             Some(JobStanding::Held) => self.counts.held_jobs -= 1,
             Some(JobStanding::Running | JobStanding::Over(_)) | None => {}

@@ -1,5 +1,7 @@
 //! What the world must be told of an event that was applied, and after a restart.
 
+use model::planted::{Bug, planted};
+
 use super::state::{Core, Ending, NodeState, ScriptState};
 use super::words::{Effect, Event};
 use crate::workflow::{NodeIndex, ScriptKind};
@@ -61,6 +63,9 @@ impl Core {
         let mut effects = Vec::new();
         for node in (0..self.nodes.len()).map(NodeIndex::new) {
             match self.state(node) {
+                NodeState::Pre(ScriptState::Running) | NodeState::Post(ScriptState::Running, _)
+                    if planted(Bug::DagScriptForgotten) => {}
+                NodeState::Submitting { .. } if planted(Bug::DagSubmissionForgotten) => {}
                 NodeState::Pre(ScriptState::Running) => {
                     effects.push(self.run(node, ScriptKind::Pre));
                 }

@@ -2,6 +2,7 @@
 //!
 //! It depends on nothing of ours: a broken crate must not break the tool that says so.
 
+mod chaos;
 mod ci;
 mod clients;
 mod run;
@@ -36,7 +37,7 @@ enum Verb {
         args: Vec<String>,
     },
     /// Measures; each figure as a ratio to something measured in the same run. `bench`, `bench
-    /// classad`, `bench match`.
+    /// classad`, `bench match`, `bench dag [PART...]`.
     Bench {
         /// What, and its own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -48,6 +49,16 @@ enum Verb {
         /// For the fuzzer.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
+    },
+    /// Runs random workflows on real pools whose daemons are killed at random, and sees that each
+    /// node ran as it must.
+    Chaos {
+        /// How many workflows.
+        #[arg(long, default_value_t = 20)]
+        dags: u64,
+        /// The first one's seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in
     /// tests/clients, or those named.
@@ -70,6 +81,7 @@ fn main() -> Result<()> {
         Verb::Sim { args } => run::tool("sim", &args),
         Verb::Bench { args } => bench(&args),
         Verb::Fuzz { args } => run::tool("fuzz", &args),
+        Verb::Chaos { dags, seed } => chaos::run(&[("dags", chaos::DAGS, dags)], seed),
         Verb::Clients { names } => clients::run(&names),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
     }
@@ -77,6 +89,11 @@ fn main() -> Result<()> {
 
 fn bench(args: &[String]) -> Result<()> {
     match args.split_first() {
+        Some((what, rest)) if what == "dag" => {
+            run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
+            let given = ["--updraft".to_owned(), run::release_binary()];
+            run::tool("bench-dag", &[&given, rest].concat())
+        }
         Some((what, rest)) if !what.starts_with('-') => run::tool(&format!("bench-{what}"), rest),
         Some(_) | None => {
             run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;

@@ -16,6 +16,16 @@ pub(crate) fn program(name: &str, args: &[&str]) -> Result<()> {
     run(Command::new(name).args(args), &format!("{name} {}", args.join(" ")))
 }
 
+/// The same, with variables of the environment.
+pub(crate) fn program_with(
+    name: &str,
+    args: &[&str],
+    variables: &[(String, String)],
+) -> Result<()> {
+    let variables = variables.iter().map(|(name, value)| (name, value));
+    run(Command::new(name).args(args).envs(variables), &format!("{name} {}", args.join(" ")))
+}
+
 /// Whether a program can be run so.
 pub(crate) fn is_there(name: &str, args: &[&str]) -> bool {
     Command::new(name).args(args).output().is_ok_and(|output| output.status.success())

@@ -3,6 +3,7 @@
 
 mod acting;
 mod beside;
+mod chaos;
 mod chirp;
 mod commands;
 mod configuration;

@@ -13,3 +13,4 @@ pub mod reasons;
 pub mod said;
 pub mod time;
 pub mod values;
+pub mod workflow;

@@ -6,6 +6,7 @@
 //! - [`dagman_out`]: what happened, in the lines that pegasus-monitord and others match.
 //! - [`rescue`]: what is done, for another run; [`metrics`]; [`node_status`]; [`jobstate`];
 //!   [`dot`].
+//! - [`story`]: what became of each node, read back from dagman.out.
 //!
 //! Nothing here drives anything: the schedd's record and the journal do. Nothing here opens a file.
 
@@ -18,6 +19,7 @@ pub mod names;
 pub mod node_status;
 pub mod rescue;
 mod stamp;
+pub mod story;
 
 pub use names::Names;
 pub use stamp::Stamp;

@@ -3,4 +3,5 @@
 pub mod dag;
 mod dag_files;
 pub mod dagman;
+pub mod seeing;
 pub mod submit_dag;

@@ -1,7 +1,6 @@
 //! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is its `check`
 //! under HTCondor's name.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,6 +16,7 @@ use dagman::workflow;
 use model::{ClusterId, attr};
 
 use crate::commands::workflows::dag_files::{self, Disk, Reading};
+use crate::commands::workflows::seeing::{self, PlotArgs, ReportArgs, WatchArgs};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
@@ -42,6 +42,12 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Show how far a DAG is until it is over.
+    Watch(WatchArgs),
+    /// Draw a DAG as SVG: its graph, coloured by state, or its run over time.
+    Plot(PlotArgs),
+    /// Write a page about a run: over time, its graph, time and memory of each node, retries.
+    Report(ReportArgs),
     /// Let the nodes of a DAG that run end, and begin no others.
     Halt {
         /// The DAG's job.
@@ -85,7 +91,10 @@ pub struct CheckArgs {
 pub fn run(args: &DagArgs, call: &Call) -> Result<ExitCode> {
     match &args.action {
         Action::Check(args) => check(args, call),
-        Action::Status { job, json } => status(ClusterId(*job), *json),
+        Action::Status { job, json } => seeing::status(ClusterId(*job), *json),
+        Action::Watch(args) => seeing::watch(args),
+        Action::Plot(args) => seeing::plot(args),
+        Action::Report(args) => seeing::report(args),
         Action::Halt { job, json } => halt(ClusterId(*job), true, *json),
         Action::Resume { job, json } => halt(ClusterId(*job), false, *json),
     }
@@ -160,7 +169,7 @@ fn found_as_json(
 }
 
 /// The nodes of a DAG by state, as its job's ad has them.
-const STATES: [(&str, &str); 8] = [
+pub(super) const STATES: [(&str, &str); 8] = [
     ("done", attr::DAG_NODES_DONE),
     ("in the queue", attr::DAG_NODES_QUEUED),
     ("in their PRE script", attr::DAG_NODES_PRERUN),
@@ -171,42 +180,8 @@ const STATES: [(&str, &str); 8] = [
     ("futile", attr::DAG_NODES_FUTILE),
 ];
 
-/// How wide a bar is that stands for all nodes.
-const BAR: i64 = 40;
-
-fn status(job: ClusterId, json: bool) -> Result<ExitCode> {
-    let ad = dag_ad(job)?;
-    let number = |name: &str| ad.literal(name).and_then(Value::as_i64).unwrap_or(0);
-    let total = number(attr::DAG_NODES_TOTAL);
-    let failed = failed_nodes(&ad)?;
-    if json {
-        let states: BTreeMap<&str, i64> =
-            STATES.iter().map(|(name, attribute)| (*name, number(attribute))).collect();
-        let value = serde_json::json!({
-            "job": job.0,
-            "nodes": total,
-            "states": states,
-            "failed": failed.iter().map(|(node, why)| serde_json::json!({ "node": node, "why": why })).collect::<Vec<_>>(),
-        });
-        output::put(&said::json(&value))?;
-        return Ok(Exit::Done.into());
-    }
-    let mut text = format!("DAG {job}, {total} nodes\n");
-    for (name, attribute) in STATES {
-        let count = number(attribute);
-        let width = if total > 0 { (count * BAR + total - 1) / total } else { 0 };
-        let bar = "#".repeat(usize::try_from(width).unwrap_or(0));
-        text += &format!("{name:>20} {count:>8} {bar}\n");
-    }
-    for (node, why) in failed {
-        text += &format!("{node} failed: {why}\n");
-    }
-    output::put(&text)?;
-    Ok(Exit::Done.into())
-}
-
 /// The ad of a DAG's job, in the queue or past it.
-fn dag_ad(job: ClusterId) -> Result<ClassAd> {
+pub(super) fn dag_ad(job: ClusterId) -> Result<ClassAd> {
     let select = || Select::Any(vec![Selector::Cluster(job)]);
     let mut schedd = Home::from_environment().schedd()?;
     let mut found = schedd.jobs(Query::of(select()))?;
@@ -230,7 +205,7 @@ fn dag_file(ad: &ClassAd) -> Option<String> {
 }
 
 /// The nodes that failed, and why, as dagman has said it last.
-fn failed_nodes(ad: &ClassAd) -> Result<Vec<(String, String)>> {
+pub(super) fn failed_nodes(ad: &ClassAd) -> Result<Vec<(String, String)>> {
     let Some(file) = dag_file(ad) else { return Ok(Vec::new()) };
     let path = Names::new(&file, false).dagman_out();
     let Ok(text) = std::fs::read_to_string(&path) else { return Ok(Vec::new()) };

@@ -1,0 +1,258 @@
+//! What became of each node, read back from dagman.out: when each attempt waited and ran, and how
+//! it ended.
+//!
+//! dagman.out is there while a DAG runs and when it is over, so that pictures need no queue. It has
+//! whole seconds. Knows nothing of the graph.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// The last run of a DAG, with all its lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Story {
+    /// When it began, seconds since the epoch.
+    pub began: i64,
+    /// The last moment that anything was said.
+    pub last: i64,
+    /// What dagman exited with; none if it goes on.
+    pub exit: Option<i32>,
+    /// The rescue file that it began from.
+    pub rescue: Option<String>,
+    /// The nodes that anything was said of.
+    pub nodes: BTreeMap<String, NodeStory>,
+}
+
+/// What became of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeStory {
+    /// The first is attempt 0.
+    pub attempts: Vec<Attempt>,
+    /// It has no jobs to submit, and they count as done.
+    pub noop: bool,
+    /// Its PRE script said that it is done.
+    pub skipped: bool,
+    /// Why it failed for good, where dagman has said so at its end.
+    pub error: Option<String>,
+}
+
+/// One attempt of a node. Moments are seconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    pub pre: Option<Script>,
+    pub post: Option<Script>,
+    pub submitted: Option<i64>,
+    pub started: Option<i64>,
+    pub ended: Option<i64>,
+    /// Whether a job of it is held now.
+    pub held: bool,
+    /// How the first of its jobs that failed did.
+    pub failure: Option<String>,
+}
+
+/// A script of an attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    pub began: i64,
+    pub ended: Option<i64>,
+    /// How it failed.
+    pub failure: Option<String>,
+}
+
+impl NodeStory {
+    /// The last attempt.
+    pub fn last(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    fn now(&mut self) -> &mut Attempt {
+        if self.attempts.is_empty() {
+            self.attempts.push(Attempt::default());
+        }
+        let last = self.attempts.len() - 1;
+        &mut self.attempts[last]
+    }
+}
+
+/// Reads dagman.out, whose moments are of a time zone. Lines that say nothing of nodes are passed
+/// over.
+pub fn read(text: &str, zone: &TimeZone) -> Story {
+    let (mut story, mut before) = (Story::default(), Story::default());
+    let mut failed: Option<String> = None;
+    for line in text.lines() {
+        let Some((stamp, said)) = line.split_at_checked(STAMP) else { continue };
+        let Some(at) = moment(stamp, zone) else { continue };
+        let said = said.strip_prefix(' ').unwrap_or(said);
+        if said.contains("STARTING UP") {
+            before = std::mem::replace(&mut story, Story { began: at, ..Story::default() });
+        } else if said == "Running in RECOVERY mode..." {
+            story = std::mem::take(&mut before);
+            story.exit = None;
+        } else if let Some((_, status)) = said.split_once("EXITING WITH STATUS ") {
+            story.exit = status.trim().parse().ok();
+        } else if let Some((_, rest)) = said.split_once("; running ")
+            && said.starts_with("Found rescue DAG")
+        {
+            story.rescue = rest.split_once(" in combination").map(|(path, _)| path.to_owned());
+        } else if let Some(name) = said.trim_start().strip_prefix("Node Name: ") {
+            failed = Some(name.to_owned());
+        } else if let (Some(error), Some(name)) =
+            (said.trim_start().strip_prefix("Error: "), &failed)
+        {
+            node(&mut story, name).error = Some(error.to_owned());
+            failed = None;
+        } else {
+            line_of_a_node(&mut story, said, at);
+        }
+        story.last = at;
+    }
+    story
+}
+
+/// `11/29/26 06:06:40`.
+const STAMP: usize = 17;
+
+fn moment(stamp: &str, zone: &TimeZone) -> Option<i64> {
+    // most lines are of a second that others are of, but the parsing is a small part of the reading
+    let civil = DateTime::strptime("%m/%d/%y %H:%M:%S", stamp).ok()?;
+    Some(civil.to_zoned(zone.clone()).ok()?.timestamp().as_second())
+}
+
+fn node<'s>(story: &'s mut Story, name: &str) -> &'s mut NodeStory {
+    if !story.nodes.contains_key(name) {
+        story.nodes.insert(name.to_owned(), NodeStory::default());
+    }
+    story.nodes.get_mut(name).expect("it was put there")
+}
+
+fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
+    if let Some(event) = said.strip_prefix("Event: ") {
+        let Some((event, rest)) = event.split_once(" for HTCondor Node ") else { return };
+        let Some((name, _)) = rest.rsplit_once(" (") else { return };
+        job_event(node(story, name).now(), event, at);
+    } else if let Some(rest) = said.strip_prefix("Running ") {
+        let Some((kind, name)) = rest.split_once(" script of Node ") else { return };
+        let attempt = node(story, name.trim_end_matches("...")).now();
+        if let Some(script) = script_of(attempt, kind) {
+            *script = Some(Script { began: at, ..Script::default() });
+        }
+    } else if let Some(rest) = said.strip_prefix("Retrying node ") {
+        let Some((name, _)) = rest.rsplit_once(" (retry #") else { return };
+        node(story, name).attempts.push(Attempt::default());
+    } else if let Some(name) =
+        said.strip_prefix("PRE_SKIP return value indicates we are done with node ")
+    {
+        node(story, name).skipped = true;
+    } else if let Some(rest) = said.strip_prefix("Node ") {
+        if let Some(name) = rest.strip_suffix(" has no jobs to submit (NOOP)") {
+            node(story, name).noop = true;
+        } else if let Some((name, how)) = rest.split_once(" job proc (") {
+            let how = how.split_once(") ").map_or(how, |(_, how)| how);
+            if how.starts_with("failed") {
+                let failure = &mut node(story, name).now().failure;
+                failure.get_or_insert_with(|| how.trim_end_matches('.').to_owned());
+            }
+        } else if let Some(name) = rest.strip_suffix(" job(s) have exited the queue") {
+            node(story, name).now().ended = Some(at);
+        }
+    } else if let Some((kind, rest)) = said.split_once(" Script of node ") {
+        let ends = [" completed successfully.", " failed with ", " died on ", " could not be "];
+        let Some(end) = ends.iter().find_map(|end| rest.find(end)) else { return };
+        let (name, how) = rest.split_at(end);
+        let attempt = node(story, name).now();
+        if let Some(script) = script_of(attempt, kind).and_then(Option::as_mut) {
+            script.ended = Some(at);
+            let well = how == " completed successfully.";
+            script.failure = (!well).then(|| how.trim().to_owned());
+        }
+    }
+}
+
+fn script_of<'a>(attempt: &'a mut Attempt, kind: &str) -> Option<&'a mut Option<Script>> {
+    match kind {
+        "PRE" => Some(&mut attempt.pre),
+        "POST" => Some(&mut attempt.post),
+        _ => None,
+    }
+}
+
+fn job_event(attempt: &mut Attempt, event: &str, at: i64) {
+    match event {
+        "ULOG_SUBMIT" => {
+            attempt.submitted.get_or_insert(at);
+        }
+        "ULOG_EXECUTE" => {
+            attempt.started.get_or_insert(at);
+        }
+        "ULOG_JOB_HELD" => attempt.held = true,
+        "ULOG_JOB_RELEASED" => attempt.held = false,
+        "ULOG_JOB_ABORTED" => {
+            attempt.held = false;
+            attempt.failure.get_or_insert_with(|| "removed".to_owned());
+        }
+        "ULOG_SUBMIT_FAILURE" => {
+            attempt.ended = Some(at);
+            attempt.failure = Some("could not be submitted".to_owned());
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of lines that are a second apart.
+    fn check(lines: &[&str]) -> Story {
+        let text: String = lines
+            .iter()
+            .enumerate()
+            .map(|(n, line)| format!("01/01/70 00:00:{n:02} {line}\n"))
+            .collect();
+        read(&text, &TimeZone::UTC)
+    }
+
+    #[test]
+    fn an_attempt_is_read_with_its_scripts_its_job_and_their_ends() {
+        let story = check(&[
+            "** condor_scheduniv_exec.1.0 (CONDOR_DAGMAN) STARTING UP",
+            "Running PRE script of Node A B...",
+            "PRE Script of node A B completed successfully.",
+            "Event: ULOG_SUBMIT for HTCondor Node A B (2.0.0) {x}",
+            "Event: ULOG_EXECUTE for HTCondor Node A B (2.0.0) {x}",
+            "Node A B job proc (2.0.0) failed with status 3.",
+            "Node A B job(s) have exited the queue",
+            "Running POST script of Node A B...",
+            "POST Script of node A B failed with status 1",
+            "Retrying node A B (retry #1 of 2)...",
+            "Event: ULOG_SUBMIT for HTCondor Node A B (3.0.0) {x}",
+            "      Node Name: A B",
+            "          Error: too bad",
+            "**** condor_dagman (condor_DAGMAN) pid 7 EXITING WITH STATUS 1",
+        ]);
+        let node = &story.nodes["A B"];
+        assert_eq!((story.began, story.last, story.exit), (0, 13, Some(1)));
+        assert_eq!(node.error.as_deref(), Some("too bad"));
+        assert_eq!(node.attempts.len(), 2);
+        let first = &node.attempts[0];
+        assert_eq!((first.submitted, first.started, first.ended), (Some(3), Some(4), Some(6)));
+        assert_eq!(first.failure.as_deref(), Some("failed with status 3"));
+        assert_eq!(first.pre, Some(Script { began: 1, ended: Some(2), failure: None }));
+        let failure = Some("failed with status 1".to_owned());
+        assert_eq!(first.post, Some(Script { began: 7, ended: Some(8), failure }));
+        assert_eq!(node.attempts[1].submitted, Some(10));
+    }
+
+    #[test]
+    fn another_life_goes_on_with_the_story_and_another_run_begins_one() {
+        let up = "** condor_scheduniv_exec.1.0 (CONDOR_DAGMAN) STARTING UP";
+        let submit = "Event: ULOG_SUBMIT for HTCondor Node A (2.0.0) {x}";
+        let recovered = check(&[up, submit, up, "Running in RECOVERY mode...", "x"]);
+        assert_eq!((recovered.began, recovered.nodes.len()), (0, 1));
+        let rescue = "Found rescue DAG number 1; running a.dag.rescue001 in combination with normal DAG file a.dag";
+        let anew = check(&[up, submit, up, rescue]);
+        assert_eq!((anew.began, anew.nodes.len()), (2, 0));
+        assert_eq!(anew.rescue.as_deref(), Some("a.dag.rescue001"));
+    }
+}

@@ -19,6 +19,7 @@ mod files;
 pub mod journal;
 mod knobs;
 mod macros;
+mod own_entries;
 mod records;
 mod rescues;
 mod scripts;
@@ -35,7 +36,7 @@ use crate::record::Names;
 use crate::record::condor_sub::Program;
 
 pub use engine::{RESTART, run};
-pub use facts::{NODE_RETRY, fact};
+pub use facts::{NODE_RETRY, OwnJob, fact, own_job};
 pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
 pub use rescues::{Start, choose, rename_all, rename_newer};
 pub use submit::{pool_variables, token};

@@ -14,9 +14,10 @@ mod plan;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use classad::{Expr, Value};
+use classad::Expr;
 use dagman::core::{Core, Effect, Event as Happened, Input, ScriptEnd, run_batch};
-use dagman::shell::{NODE_RETRY, fact, token};
+use dagman::shell::journal::must_last;
+use dagman::shell::{NODE_RETRY, fact, own_job, token};
 use dagman::workflow::{NodeIndex, ScriptKind};
 use model::{ClusterId, JobState, Seq, UserName, attr};
 use proto::client::{Action, Answer, AskSchedd, Query, Recorded, Refusal, Select, Selector};
@@ -46,7 +47,7 @@ const LOOK: (u64, u64) = (20, 1000);
 const AGAIN: Micros = SECOND;
 
 /// What happens to a DAG.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum DagEvent {
     /// It begins, or goes on in another life.
     Start,
@@ -157,9 +158,7 @@ impl DagHost {
                 self.check.script_ended(node, retry, script);
             }
         }
-        let dear =
-            |e: &Happened| matches!(e, Happened::ScriptEnded { .. } | Happened::Finished { .. });
-        if events.iter().any(dear) {
+        if events.iter().any(must_last) {
             self.synced = self.journal.len();
         }
     }
@@ -201,7 +200,7 @@ impl World {
         match event {
             DagEvent::Start => self.dag_start(),
             DagEvent::Look { life, turn } if (life, turn) == (dag.life, dag.turn) => {
-                self.dag_looks()
+                self.dag_looks();
             }
             DagEvent::Script { life, node, retry, script } if life == dag.life => {
                 let code = dag.check.script_code(node, retry, script);
@@ -455,17 +454,8 @@ impl World {
         dag.asks.remove(&ticket);
         match (purpose, answer) {
             (Purpose::Known, Answer::Ads(ads)) => {
-                for ad in &ads {
-                    let number = |name: &str| {
-                        let n = ad.literal(name).and_then(Value::as_i64);
-                        n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
-                    };
-                    let name = ad.literal(attr::DAG_NODE_NAME).and_then(Value::as_str);
-                    let key = (name.unwrap_or_default().to_owned(), number(NODE_RETRY));
-                    let jobs = number(attr::PROC_ID) + 1;
-                    let entry = (ClusterId(number(attr::CLUSTER_ID)), jobs);
-                    let entry = dag.known.entry(key).or_insert(entry);
-                    entry.1 = entry.1.max(jobs);
+                for own in ads.iter().filter_map(own_job) {
+                    dag.known.insert((own.node, own.retry), (own.cluster, own.jobs));
                 }
                 let resumed = dag.core.as_ref().map(Core::resume).unwrap_or_default();
                 dag.effects.extend(resumed);

@@ -15,13 +15,13 @@ use proto::client::Refusal;
 use proto::command::AskError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::facts::{self, GENERATION, NODE_RETRY, OWN_JOBS};
+use super::facts::{self, OWN_JOBS};
 use super::journal::{self, Head, Journal, Past};
 use super::records::Records;
 use super::rescues::{self, Start};
 use super::scripts::{Scripts, Which};
 use super::submit::{Prepared, Submitter, add_parents};
-use super::{Setup, ShellError, files, macros};
+use super::{Setup, ShellError, files, macros, own_entries};
 use crate::Workflow;
 use crate::core::{Core, Effect, Input, run_batch};
 use crate::record::{Stamp, dagman_out, metrics, rescue};
@@ -200,6 +200,7 @@ impl Engine {
         let deadline = self.core.next_deadline();
         let pause = deadline
             .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
+        let pause = if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause };
         tokio::select! {
             biased;
             _ = self.removal.recv() => self.inputs.push(Input::Remove),
@@ -398,6 +399,7 @@ impl Engine {
         self.records.draw(&self.core, now.boot_ms, true)?;
         self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
         self.records.flush(&self.core, now.wall, true)?;
+        self.records.finish()?;
         self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
         self.records.flush(&self.core, now.wall, false)?;
         self.end_journal(now, status)?;
@@ -578,18 +580,10 @@ async fn known_jobs(
         let projection = OWN_JOBS.into_iter().map(Into::into).collect();
         let query = Query { constraint, projection, finished, ..Query::of(Select::All) };
         for ad in schedd.jobs(query).await? {
-            let number = |name: &str| {
-                ad.literal(name).and_then(Value::as_i64).and_then(|n| u32::try_from(n).ok())
-            };
-            let name = ad.literal(attr::DAG_NODE_NAME).and_then(Value::as_str);
-            let (Some(name), Some(cluster)) = (name, number(attr::CLUSTER_ID)) else { continue };
-            if number(GENERATION).unwrap_or(0) != generation {
-                continue;
+            let Some(own) = facts::own_job(&ad) else { continue };
+            if own.generation == generation {
+                known.insert((own.node, own.retry), (own.cluster, own.jobs));
             }
-            let retry = number(NODE_RETRY).unwrap_or(0);
-            let jobs = number(attr::PROC_ID).unwrap_or(0) + 1;
-            let entry = known.entry((name.to_owned(), retry)).or_insert((ClusterId(cluster), jobs));
-            entry.1 = entry.1.max(jobs);
         }
     }
     Ok(known)

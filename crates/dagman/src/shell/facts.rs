@@ -1,6 +1,7 @@
 //! What an entry of the schedd's record says of a job, in the core's words.
 
-use model::{AfterRun, Hold, JobEvent, JobId, ProgramEnd, RunEnd, attr};
+use classad::{ClassAd, Value};
+use model::{AfterRun, ClusterId, Hold, JobEvent, JobId, ProgramEnd, RunEnd, attr};
 use proto::client::{Happening, Recorded};
 
 use crate::core::{JobEnd, JobFact};
@@ -75,7 +76,31 @@ fn of_program(end: &ProgramEnd) -> JobEnd {
 
 /// What a node's job carries, so that its DAG finds it again.
 pub(super) const OWN_JOBS: [&str; 5] =
-    [attr::CLUSTER_ID, attr::PROC_ID, attr::DAG_NODE_NAME, NODE_RETRY, GENERATION];
+    [attr::CLUSTER_ID, attr::TOTAL_SUBMIT_PROCS, attr::DAG_NODE_NAME, NODE_RETRY, GENERATION];
+
+/// The cluster of an attempt of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnJob {
+    pub node: String,
+    pub retry: u32,
+    pub generation: u32,
+    pub cluster: ClusterId,
+    /// All jobs of the cluster, with those that have left the queue.
+    pub jobs: u32,
+}
+
+/// Which attempt of which node a job is of, by its ad.
+pub fn own_job(ad: &ClassAd) -> Option<OwnJob> {
+    let number =
+        |name: &str| ad.literal(name).and_then(Value::as_i64).and_then(|n| u32::try_from(n).ok());
+    Some(OwnJob {
+        node: ad.literal(attr::DAG_NODE_NAME).and_then(Value::as_str)?.to_owned(),
+        retry: number(NODE_RETRY).unwrap_or(0),
+        generation: number(GENERATION).unwrap_or(0),
+        cluster: ClusterId(number(attr::CLUSTER_ID)?),
+        jobs: number(attr::TOTAL_SUBMIT_PROCS)?,
+    })
+}
 
 /// The attempt of the node, from 0.
 pub const NODE_RETRY: &str = "DAGManNodeRetry";

@@ -1,8 +1,7 @@
 //! The core's events on disk: a line each, appended before anything is done because of them.
 //!
 //! A line that was not written whole is the last one, and is forgotten: nothing was done because of
-//! it. What a script said cannot be asked for again, so it is synced; all else the schedd says
-//! again.
+//! it. What must outlive a loss of power is synced ([`must_last`]); all else the schedd says again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -38,8 +37,8 @@ enum Line {
     Next(Seq),
 }
 
-/// A journal of an earlier life, read up to its first event: whose it is decides whether the rest is
-/// read.
+/// A journal of an earlier life, read up to its first event: whose it is decides whether the rest
+/// is read.
 #[derive(Debug)]
 pub struct Past {
     pub head: Head,
@@ -152,9 +151,7 @@ impl Journal {
         if events.is_empty() {
             return Ok(());
         }
-        let is_dear =
-            |event: &Event| matches!(event, Event::ScriptEnded { .. } | Event::Finished { .. });
-        let sync = events.iter().any(is_dear);
+        let sync = events.iter().any(must_last);
         let lines = events.iter().cloned().map(Line::Event).chain(next.map(Line::Next));
         self.put(&lines.collect::<Vec<_>>(), sync)
     }
@@ -173,6 +170,13 @@ impl Journal {
         let written = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
         written.map_err(ShellError::file("write the journal", &self.path))
     }
+}
+
+/// Whether an event must be on the disk before anything follows of it. What a script said cannot be
+/// asked for again. Of a submission that was forgotten, the end might be read before the node is
+/// submitted again, and be taken for somebody else's: the node would wait for ever.
+pub fn must_last(event: &Event) -> bool {
+    matches!(event, Event::ScriptEnded { .. } | Event::SubmitBegan { .. } | Event::Finished { .. })
 }
 
 /// A number that stands for a DAG's nodes and edges: numbers in a journal mean those.

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use model::userlog::{Ending, UserLogEvent};
 use model::{JobId, ProcId, Timestamp};
 
+use super::own_entries::OwnEntries;
 use super::{ShellError, files};
 use crate::core::{Core, Event, NodeState, ScriptEnd};
 use crate::record::{Stamp, dagman_out, dot, jobstate, node_status};
@@ -16,13 +17,12 @@ use crate::workflow::ScriptKind;
 /// The files that people and programs read while the DAG runs.
 pub(super) struct Records {
     out: File,
-    nodes_log: File,
+    nodes_log: OwnEntries,
     jobstate: Option<File>,
     zone: TimeZone,
     /// The text of a batch, for each file.
     lines: String,
     states: String,
-    log: String,
     status: StatusFile,
     /// When the picture was drawn last.
     drawn_ms: Option<u64>,
@@ -50,12 +50,11 @@ impl Records {
         }
         Ok(Self {
             out: files::append_to(out)?,
-            nodes_log: files::append_to(nodes_log)?,
+            nodes_log: OwnEntries::open(nodes_log)?,
             jobstate: jobstate.map(files::append_to).transpose()?,
             zone: TimeZone::system(),
             lines: String::new(),
             states: String::new(),
-            log: String::new(),
             status: StatusFile::default(),
             drawn_ms: None,
             dag_files: dag_files.to_vec(),
@@ -88,7 +87,7 @@ impl Records {
             self.states.extend(jobstate::lines(core, event, &stamp));
         }
         if let Some((job, entry)) = log_entry(core, event) {
-            self.log += &entry.render(job, at, &self.zone);
+            self.nodes_log.put(job, entry.render(job, at, &self.zone));
         }
         self.status.changed = true;
     }
@@ -104,11 +103,21 @@ impl Records {
             self.say(at, dagman_out::table(core));
         }
         write(&mut self.out, &mut self.lines, "dagman.out")?;
-        write(&mut self.nodes_log, &mut self.log, "the nodes' log")?;
+        self.nodes_log.flush()?;
         match &mut self.jobstate {
             Some(jobstate) => write(jobstate, &mut self.states, "jobstate.log"),
             None => Ok(()),
         }
+    }
+
+    /// Whether something could not be written yet, and will be soon.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.nodes_log.are_waiting()
+    }
+
+    /// Writes what waits, at the end of all.
+    pub(super) fn finish(&mut self) -> Result<(), ShellError> {
+        self.nodes_log.finish()
     }
 
     /// Writes the node status file, if it is wanted and time; at the end in any case.

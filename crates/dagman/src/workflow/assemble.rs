@@ -454,13 +454,18 @@ impl<'a> Assembler<'a> {
     fn find(&self, scope: &Scope, name: &str) -> Option<NodeIndex> {
         let so_far = self.builder.so_far();
         if scope.path.is_empty() && scope.munge.is_empty() {
-            // a parent's edges mostly stand together
+            // a node's edges mostly stand together, and those of the next behind them
             let [last, before] = self.last_found.get();
             let is = |node: &NodeIndex| so_far.node(*node).name() == name;
             if last.as_ref().is_some_and(is) {
                 return last;
             }
-            let found = before.filter(is).or_else(|| so_far.find(name));
+            let next = |node: NodeIndex| {
+                let place = node.position() + 1;
+                (place < so_far.len()).then(|| NodeIndex::new(place)).filter(is)
+            };
+            let near = before.filter(is).or_else(|| before.and_then(next));
+            let found = near.or_else(|| last.and_then(next)).or_else(|| so_far.find(name));
             self.last_found.set([found, last]);
             return found;
         }

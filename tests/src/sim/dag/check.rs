@@ -109,8 +109,12 @@ impl Check {
         for parent in self.before(node) {
             let outcome = self.outcome(parent, oracle);
             let is_final = self.plan.nodes[node].is_final;
-            let is_over = !matches!(outcome, Outcome::Open(_));
-            if !matches!(outcome, Outcome::Done(_)) && !(is_final && is_over) {
+            let lets_begin = match outcome {
+                Outcome::Done(_) => true,
+                Outcome::Failed(_) | Outcome::Futile => is_final,
+                Outcome::Open(_) => false,
+            };
+            if !lets_begin {
                 return Err(format!(
                     "node N{node} begins its {part:?}, and N{parent} is {outcome:?}"
                 ));

@@ -1,0 +1,136 @@
+//! What dagman itself writes into the nodes' log: each entry behind the end of its job, which the
+//! schedd writes.
+//!
+//! dagman follows the record, and may know of an end before it is in the log. Readers of the log
+//! take what comes behind the end of a POST script for another attempt, so an entry waits until the
+//! end of its job is there; not for ever, for the log may be on a full disk.
+//!
+//! Knows nothing of what the entries say.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use model::JobId;
+
+use super::{ShellError, files};
+
+/// So many looks at the log are waited. The loop looks every [`PAUSE`] while something waits.
+const LOOKS: u32 = 250;
+
+/// Between two looks.
+pub(super) const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// The nodes' log, as dagman writes it.
+pub(super) struct OwnEntries {
+    path: String,
+    file: File,
+    waiting: VecDeque<Entry>,
+    /// The jobs whose end was read in the log, up to where it was read.
+    ended: BTreeSet<JobId>,
+    read_to: u64,
+}
+
+struct Entry {
+    job: JobId,
+    text: String,
+    looks: u32,
+}
+
+impl OwnEntries {
+    pub(super) fn open(path: &str) -> Result<Self, ShellError> {
+        let (file, waiting) = (files::append_to(path)?, VecDeque::new());
+        Ok(Self { path: path.to_owned(), file, waiting, ended: BTreeSet::new(), read_to: 0 })
+    }
+
+    /// An entry to write.
+    pub(super) fn put(&mut self, job: JobId, text: String) {
+        self.waiting.push_back(Entry { job, text, looks: 0 });
+    }
+
+    /// Whether something is not written yet.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Writes what may be written, in order.
+    pub(super) fn flush(&mut self) -> Result<(), ShellError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.look().map_err(ShellError::file("read", &self.path))?;
+        while let Some(first) = self.waiting.front_mut() {
+            first.looks += 1;
+            // what has no cluster has no end in the log
+            let may = first.job.cluster.0 == 0 || first.looks > LOOKS;
+            if !may && !self.ended.remove(&first.job) {
+                break;
+            }
+            let written = self.file.write_all(first.text.as_bytes());
+            written.map_err(ShellError::file("write", &self.path))?;
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Writes everything, when no more looks can be waited for from outside.
+    pub(super) fn finish(&mut self) -> Result<(), ShellError> {
+        self.flush()?;
+        while self.are_waiting() {
+            std::thread::sleep(PAUSE);
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Reads what was added to the log, up to its last whole line.
+    fn look(&mut self) -> io::Result<()> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.read_to))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let lines = text[..whole].split(|byte| *byte == b'\n');
+        self.ended.extend(lines.filter_map(job_that_ended));
+        self.read_to += whole as u64;
+        Ok(())
+    }
+}
+
+/// The job of `005 (008.000.000) ...` and of `009 (...`: it ended, or was removed.
+fn job_that_ended(line: &[u8]) -> Option<JobId> {
+    let rest = line.strip_prefix(b"005 (").or_else(|| line.strip_prefix(b"009 ("))?;
+    let text = std::str::from_utf8(rest).ok()?;
+    let mut numbers = text.split_once(')')?.0.split('.');
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    Some(JobId::new(number()?, number()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_waits_for_the_end_of_its_job_in_the_log_but_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nodes.log").to_string_lossy().into_owned();
+        let mut own = OwnEntries::open(&path).unwrap();
+        let text = || std::fs::read_to_string(&path).unwrap();
+        let mut schedd = files::append_to(&path).unwrap();
+        own.put(JobId::new(8, 1), "016 (008.001.000)\n...\n".to_owned());
+        own.flush().unwrap();
+        assert_eq!((text().as_str(), own.are_waiting()), ("", true));
+        schedd.write_all(b"005 (008.000.000) x\n...\n005 (008.001.000) y").unwrap();
+        own.flush().unwrap();
+        assert!(own.are_waiting(), "its line is not whole yet");
+        schedd.write_all(b"\n...\n").unwrap();
+        own.flush().unwrap();
+        assert!(text().ends_with("y\n...\n016 (008.001.000)\n...\n") && !own.are_waiting());
+        own.put(JobId::new(9, 0), "late\n".to_owned());
+        (0..=LOOKS).for_each(|_| own.flush().unwrap());
+        assert!(text().ends_with("late\n"));
+        own.put(JobId::new(0, 0), "noop\n".to_owned());
+        own.flush().unwrap();
+        assert!(text().ends_with("noop\n"));
+    }
+}

@@ -149,9 +149,10 @@ impl View {
         }
         let end = |node: &usize| self.nodes[*node].time().map(|(_, to)| to);
         let last = (0..self.nodes.len()).filter(|node| end(node).is_some());
-        // of those that ended together the first in the file
+        // of those that ended in one second the one that waited for more
+        let depth = self.depths();
         let latest = |nodes: &mut dyn Iterator<Item = usize>| {
-            nodes.max_by_key(|node| (end(node), std::cmp::Reverse(*node)))
+            nodes.max_by_key(|node| (end(node), depth[*node], std::cmp::Reverse(*node)))
         };
         let mut chain: Vec<usize> = Vec::new();
         let mut at = latest(&mut { last });
@@ -162,6 +163,29 @@ impl View {
         }
         chain.reverse();
         chain
+    }
+
+    /// How many nodes are above each at most.
+    fn depths(&self) -> Vec<usize> {
+        let count = self.nodes.len();
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let mut waits = vec![0_usize; count];
+        for (parent, child) in &self.edges {
+            children[*parent].push(*child);
+            waits[*child] += 1;
+        }
+        let mut depth = vec![0; count];
+        let mut ready: Vec<usize> = (0..count).filter(|node| waits[*node] == 0).collect();
+        while let Some(node) = ready.pop() {
+            for child in &children[node] {
+                depth[*child] = depth[*child].max(depth[node] + 1);
+                waits[*child] -= 1;
+                if waits[*child] == 0 {
+                    ready.push(*child);
+                }
+            }
+        }
+        depth
     }
 
     /// The same as data.
@@ -249,7 +273,7 @@ pub(crate) mod tests {
         let node = |name: &str, state, parts: &[(Part, i64, i64, bool)]| NodeView {
             name: name.to_owned(),
             state,
-            attempts: parts.iter().filter(|part| part.0 == Part::Run).count().max(1),
+            attempts: parts.iter().filter(|part| part.0 == Run).count().max(1),
             spans: parts
                 .iter()
                 .map(|&(part, from, to, failed)| Span { part, from, to, failed })

@@ -22,8 +22,8 @@ const SEED: (&str, u64) = ("UPDRAFT_CHAOS_SEED", 1);
 /// Workflows at a time.
 const AT_A_TIME: u64 = 6;
 
-/// Kills while a group of them runs. The schedd is killed in one of four: its supervisor waits longer
-/// each time.
+/// Kills while a group of them runs. The schedd is killed in one of four: its supervisor waits
+/// longer each time.
 const KILLS: u64 = 10;
 
 #[test]

@@ -231,3 +231,34 @@ fn a_sub_dag_is_a_node() {
     assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
     assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "A\nX\nY\nB\n");
 }
+
+#[test]
+fn a_dag_is_watched_to_its_end_and_drawn_and_told_in_a_page() {
+    let pool = Pool::start(2);
+    let sub = "executable = /bin/sh\narguments = \"-c 'echo no such sample >&2; exit $(code)'\"\nerror = $(JOB).err\nqueue\n";
+    write(&pool, "n.sub", sub);
+    let dag = "JOB A n.sub\nJOB B n.sub\nJOB C n.sub\nPARENT A CHILD B\nPARENT B CHILD C\nVARS A code=\"0\"\nVARS B code=\"3\"\nRETRY B 1\n";
+    write(&pool, "main.dag", dag);
+    let job = submit(&pool, &["main.dag"]);
+    let job = job.split('.').next().unwrap().to_owned();
+    let watched = pool.updraft(&["dag", "watch", &job, "--json"]);
+    assert_eq!(watched.status.code(), Some(1), "a node failed");
+    let lines = String::from_utf8(watched.stdout).unwrap();
+    let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    let states = |name: &str| last["states"][name].as_i64();
+    assert_eq!((states("done"), states("failed"), states("futile")), (Some(1), Some(1), Some(1)));
+    assert_eq!(last["failed"][0]["stderr"][0], "no such sample", "{last}");
+    let drawn = pool.ok(&["dag", "plot", &job]);
+    assert!(drawn.starts_with("<svg") && drawn.contains("B: failed"), "{drawn}");
+    let over_time = pool.ok(&["dag", "plot", &job, "--gantt"]);
+    assert!(over_time.contains("the slowest chain has 2 nodes"), "{over_time}");
+    let run: serde_json::Value =
+        serde_json::from_str(&pool.ok(&["dag", "report", &job, "--json"])).unwrap();
+    assert_eq!(
+        (run["nodes"][1]["attempts"].as_i64(), &run["nodes"][2]["state"]),
+        (Some(2), &"futile".into())
+    );
+    let path = pool.ok(&["dag", "report", &job]);
+    let page = fs::read_to_string(path.trim()).unwrap();
+    assert!(page.contains("Slowest chain") && page.contains("failed with status 3"), "{page}");
+}

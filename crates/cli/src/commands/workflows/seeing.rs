@@ -498,8 +498,8 @@ mod tests {
 
     #[test]
     fn each_node_stands_where_dagman_said_last_or_where_its_parents_leave_it() {
-        let dag =
-            "JOB A a\nJOB B a\nJOB C a NOOP\nJOB D a\nPARENT A B CHILD C D\nSCRIPT POST B x\n";
+        let dag = "JOB A a\nJOB B a\nJOB C a NOOP\nJOB D a\nPARENT A B CHILD C\n\
+                   PARENT A B CHILD D\nSCRIPT POST B x\n";
         let submit = |n: &str| format!("Event: ULOG_SUBMIT for HTCondor Node {n} (2.0.0) {{x}}");
         let run = |n: &str| format!("Event: ULOG_EXECUTE for HTCondor Node {n} (2.0.0) {{x}}");
         let over = |n: &str| format!("Node {n} job(s) have exited the queue");

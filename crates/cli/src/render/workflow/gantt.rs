@@ -1,7 +1,7 @@
 //! A run over time as SVG: a row for each node, its parts as bars, the slowest chain marked.
 //!
-//! Of more rows than anybody looks at, those of the slowest chain and the longest are drawn, and the
-//! picture says how many are not.
+//! Of more rows than anybody looks at, those of the slowest chain and the longest are drawn, and
+//! the picture says how many are not.
 
 use std::fmt::Write as _;
 

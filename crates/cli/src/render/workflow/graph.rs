@@ -34,7 +34,7 @@ struct Drawn {
 
 /// The picture.
 pub fn svg(view: &View) -> String {
-    let depth = depths(view);
+    let depth = view.depths();
     let (boxes, of, how) = collapsed(view, &depth);
     let mut edges: BTreeSet<(usize, usize)> =
         view.edges.iter().map(|(a, b)| (of[*a], of[*b])).filter(|(a, b)| a != b).collect();
@@ -162,29 +162,6 @@ const fn urgency(state: State) -> u8 {
     }
 }
 
-/// How many parents are above a node at most.
-fn depths(view: &View) -> Vec<usize> {
-    let count = view.nodes.len();
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); count];
-    let mut waits = vec![0_usize; count];
-    for (parent, child) in &view.edges {
-        children[*parent].push(*child);
-        waits[*child] += 1;
-    }
-    let mut depth = vec![0; count];
-    let mut ready: Vec<usize> = (0..count).filter(|node| waits[*node] == 0).collect();
-    while let Some(node) = ready.pop() {
-        for child in &children[node] {
-            depth[*child] = depth[*child].max(depth[node] + 1);
-            waits[*child] -= 1;
-            if waits[*child] == 0 {
-                ready.push(*child);
-            }
-        }
-    }
-    depth
-}
-
 /// The boxes, the box of each node, and what is to be said of it.
 fn collapsed(view: &View, depth: &[usize]) -> (Vec<Drawn>, Vec<usize>, &'static str) {
     let deepest = depth.iter().copied().max().unwrap_or(0) + 1;
@@ -281,7 +258,7 @@ mod tests {
     fn many(count: usize, kinds: usize, back: usize) -> View {
         let node = |n: usize| NodeView {
             name: format!("{}{n}", "x".repeat(n % kinds + 1)),
-            state: if n % 3 == 0 { State::Done } else { State::Waiting },
+            state: if n.is_multiple_of(3) { State::Done } else { State::Waiting },
             attempts: 0,
             spans: Vec::new(),
             failure: None,

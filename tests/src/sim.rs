@@ -19,7 +19,7 @@
 //! | `schedd`, `store`, `startd`, `negotiator` | what the daemons' shells do, and what survives them |
 //! | `launcher`, `machine` | what really executes |
 //! | `carrier` | what really becomes of the files that travel, and what goes wrong with them |
-//! | `users`, `workload` | who wants what |
+//! | `users`, `workload`, `jobs` | who wants what |
 //! | `dag` | a DAG with the real core of dagman, and what must come of it |
 //! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
 //! | `scenario` | worlds that are directed step by step, for the bugs inside the cores |
@@ -33,6 +33,7 @@ mod clock;
 mod dag;
 mod event;
 mod faults;
+mod jobs;
 mod launcher;
 mod life;
 mod links;

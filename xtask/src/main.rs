@@ -2,6 +2,7 @@
 //!
 //! It depends on nothing of ours: a broken crate must not break the tool that says so.
 
+mod bench;
 mod chaos;
 mod ci;
 mod clients;
@@ -79,25 +80,10 @@ fn main() -> Result<()> {
         Verb::Ci { sim_seconds } => ci::run(sim_seconds),
         Verb::Tidy => tidy::run(),
         Verb::Sim { args } => run::tool("sim", &args),
-        Verb::Bench { args } => bench(&args),
+        Verb::Bench { args } => bench::run(&args),
         Verb::Fuzz { args } => run::tool("fuzz", &args),
         Verb::Chaos { dags, seed } => chaos::run(&[("dags", chaos::DAGS, dags)], seed),
         Verb::Clients { names } => clients::run(&names),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
-    }
-}
-
-fn bench(args: &[String]) -> Result<()> {
-    match args.split_first() {
-        Some((what, rest)) if what == "dag" => {
-            run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
-            let given = ["--updraft".to_owned(), run::release_binary()];
-            run::tool("bench-dag", &[&given, rest].concat())
-        }
-        Some((what, rest)) if !what.starts_with('-') => run::tool(&format!("bench-{what}"), rest),
-        Some(_) | None => {
-            run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
-            run::tool("bench-pool", &["--updraft".to_owned(), run::release_binary()])
-        }
     }
 }

@@ -9,27 +9,28 @@
 //! Knows not what a DAG should come to: `check` does, which asks no core.
 
 mod check;
-mod plan;
+pub(super) mod host;
+pub(super) mod plan;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use classad::Expr;
-use dagman::core::{Core, Effect, Event as Happened, Input, ScriptEnd, run_batch};
-use dagman::shell::journal::must_last;
+use dagman::core::{Core, Effect, Input, ScriptEnd, run_batch};
 use dagman::shell::{NODE_RETRY, fact, own_job, token};
-use dagman::workflow::{NodeIndex, ScriptKind};
+use dagman::workflow::NodeIndex;
 use model::{ClusterId, JobState, Seq, UserName, attr};
 use proto::client::{Action, Answer, AskSchedd, Query, Recorded, Refusal, Select, Selector};
 use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
-use super::event::{Event, Ticket};
+use super::event::{DagEvent, Event, Ticket};
+use super::oracle::Oracle;
 use super::rng::Rng;
 use super::world::World;
 
-pub(crate) use check::Check;
-pub(crate) use plan::{NodePlan, Plan};
+use check::Jobs;
+use host::{DagDoom, DagHost, Line, Purpose};
+use plan::Plan;
 
 /// The number of the DAG's own job, which is none of the world's.
 const DAG: ClusterId = ClusterId(900_000);
@@ -37,137 +38,11 @@ const DAG: ClusterId = ClusterId(900_000);
 /// Whose the DAG is.
 const OWNER: &str = "dave";
 
-/// The numbers of its requests begin here: users' are smaller.
-const FIRST_TICKET: u64 = 1 << 62;
-
 /// How often dagman looks, milliseconds apart.
 const LOOK: (u64, u64) = (20, 1000);
 
 /// How long a request without an answer is left alone.
 const AGAIN: Micros = SECOND;
-
-/// What happens to a DAG.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum DagEvent {
-    /// It begins, or goes on in another life.
-    Start,
-    /// It looks at the record, at its deadlines, at what it may begin.
-    Look { life: u32, turn: u64 },
-    /// A script ends.
-    Script { life: u32, node: NodeIndex, retry: u32, script: ScriptKind },
-    /// A request is made again.
-    Again { life: u32, ticket: Ticket },
-    /// It is killed.
-    Kill,
-}
-
-/// Where in a batch it dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DagDoom {
-    /// Before the journal is written.
-    BeforeJournal,
-    /// Behind that: nothing, or a part, of what follows is done.
-    BeforeEffects,
-}
-
-/// What a request is for.
-#[derive(Clone, Debug)]
-enum Purpose {
-    Known,
-    Reserve { node: NodeIndex, retry: u32 },
-    Submit { node: NodeIndex, retry: u32, cluster: ClusterId },
-    Remove(Select),
-    Release,
-}
-
-/// A line of the journal.
-#[derive(Clone, Debug)]
-enum Line {
-    Event(String),
-    Next(Seq),
-}
-
-/// A DAG, its dagman and what survives it.
-#[derive(Debug)]
-pub(crate) struct DagHost {
-    pub(crate) check: Check,
-    /// What survives: the journal, and how many of its lines a loss of power leaves.
-    journal: Vec<Line>,
-    synced: usize,
-    life: u32,
-    /// What does not.
-    core: Option<Core>,
-    inputs: Vec<Input>,
-    /// Scripts whose ends are among the inputs.
-    ended: Vec<(NodeIndex, u32, ScriptKind)>,
-    effects: VecDeque<Effect>,
-    asks: BTreeMap<Ticket, Purpose>,
-    known: BTreeMap<(String, u32), (ClusterId, u32)>,
-    next: Seq,
-    doom: Option<DagDoom>,
-    /// Which look is the next: earlier ones that are on the agenda are not.
-    turn: u64,
-    /// The schedd's durable record.
-    record: Vec<Recorded>,
-    last_ticket: u64,
-    /// The mean time between two kills, if it is killed at all.
-    kills: Option<Micros>,
-}
-
-impl DagHost {
-    fn new(plan: Plan, kills: Option<Micros>) -> Self {
-        Self {
-            check: Check::new(plan),
-            journal: Vec::new(),
-            synced: 0,
-            life: 0,
-            core: None,
-            inputs: Vec::new(),
-            ended: Vec::new(),
-            effects: VecDeque::new(),
-            asks: BTreeMap::new(),
-            known: BTreeMap::new(),
-            next: Seq(1),
-            doom: None,
-            turn: 0,
-            record: Vec::new(),
-            last_ticket: FIRST_TICKET,
-            kills,
-        }
-    }
-
-    /// Whether it has come to its end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.check.finished.is_some()
-    }
-
-    fn put(&mut self, events: &[Happened]) {
-        if events.is_empty() {
-            return;
-        }
-        let text = |event: &Happened| {
-            serde_json::to_string(event).unwrap_or_else(|error| panic!("write {event:?}: {error}"))
-        };
-        self.journal.extend(events.iter().map(text).map(Line::Event));
-        self.journal.push(Line::Next(self.next));
-        for event in events {
-            if let Happened::ScriptEnded { node, script, .. } = event
-                && let Some(at) = self.ended.iter().position(|(n, _, s)| (n, s) == (node, script))
-            {
-                let (node, retry, script) = self.ended.swap_remove(at);
-                self.check.script_ended(node, retry, script);
-            }
-        }
-        if events.iter().any(must_last) {
-            self.synced = self.journal.len();
-        }
-    }
-}
-
-/// A request's number, if it is a DAG's.
-pub(crate) fn is_dags(ticket: Ticket) -> bool {
-    ticket.0 >= FIRST_TICKET
-}
 
 fn actor() -> Actor {
     Actor { user: UserName::new(OWNER), superuser: false }
@@ -300,9 +175,7 @@ impl World {
                 }
             }
             dag.next = next;
-            let held = |(_, state): (_, &JobState)| matches!(state, JobState::Held(_));
-            let ours: Vec<_> = dag.check.jobs(&self.oracle).filter(|one| held(*one)).collect();
-            if calm && !ours.is_empty() {
+            if calm && dag.check.has_held(&self.oracle) {
                 self.dag_asks(Purpose::Release);
             }
         }
@@ -500,4 +373,11 @@ fn of_dag() -> String {
 
 fn all_jobs() -> Select {
     Select::Constraint(of_dag().parse().unwrap_or_else(|error| panic!("a constraint: {error}")))
+}
+
+impl Jobs for Oracle {
+    fn states(&self, cluster: ClusterId) -> Vec<&JobState> {
+        let all = self.jobs().filter(|(job, _)| job.cluster == cluster);
+        all.map(|(_, state)| state).collect()
+    }
 }

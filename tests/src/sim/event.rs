@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use dagman::workflow::{NodeIndex, ScriptKind};
 use model::{Pause, RunEnd, Usage};
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::Answer;
@@ -10,7 +11,6 @@ use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use startd::core::{FromCarrier, FromLauncher, RunKey, StartProcess};
 
 use super::clock::Micros;
-use super::dag::DagEvent;
 
 /// A process of the system under test, or its stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +92,21 @@ pub(crate) enum Fate {
     Kill,
     /// Its lease may be over.
     LeaseEnd,
+}
+
+/// What happens to a DAG.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum DagEvent {
+    /// It begins, or goes on in another life.
+    Start,
+    /// It looks at the record, at its deadlines, at what it may begin.
+    Look { life: u32, turn: u64 },
+    /// A script ends.
+    Script { life: u32, node: NodeIndex, retry: u32, script: ScriptKind },
+    /// A request is made again.
+    Again { life: u32, ticket: Ticket },
+    /// It is killed.
+    Kill,
 }
 
 /// An entry of the agenda.

@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::planted::Bug;
-use model::{ClusterSpec, HoldCode, MachineName, ProcTemplate, Procs, Resources, Universe, attr};
+use model::{ClusterSpec, HoldCode, MachineName, Resources, Universe, attr};
 use proto::client::Action;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
-use super::dag::{DagDoom, NodePlan, Plan};
+use super::dag::host::DagDoom;
+use super::dag::plan::{NodePlan, Plan};
 use super::event::{Daemon, Event, Link, Side};
+use super::jobs::{Job, job};
 use super::life::Death;
 use super::machine::MachineKind;
 use super::plant::Plant;
-use super::workload::{SIM_END, SIM_FILES_MS, SIM_IGNORES_TERM, SIM_RUN_MS};
+use super::workload::SIM_IGNORES_TERM;
 use super::world::World;
 
 /// How often a step looks whether its time has come.
@@ -166,6 +168,19 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
             vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
         }
+        Bug::DagChildTooEarly
+        | Bug::DagFailureReleases
+        | Bug::DagRetryNotCounted
+        | Bug::DagRetriesOnceMore
+        | Bug::DagPostIgnored
+        | Bug::DagSubmissionForgotten
+        | Bug::DagScriptForgotten
+        | Bug::DagIdleNotFreed => steps_of_dag_for(bug),
+    }
+}
+
+fn steps_of_dag_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
         Bug::DagChildTooEarly => {
             let parents = [node(&[0]), NodePlan { run_ms: 60_000, ..node(&[0]) }];
             vec![dag(&[&parents[..], &[node(&[0])]].concat(), &[(0, 2), (1, 2)])]
@@ -186,6 +201,7 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             let nodes = vec![node(&[0]), node(&[0])];
             vec![(After(0), Dag(Box::new(Plan { nodes, max_idle: 1, ..Plan::default() })))]
         }
+        other => panic!("{other:?} is no bug of dagman's core"),
     }
 }
 
@@ -219,50 +235,6 @@ fn machine(n: usize, cpus: u32) -> MachineKind {
     let custom = [("arm".to_owned(), 2)].into();
     let total = Resources { cpus, memory_mib: 4096, disk_kib: 1 << 20, custom };
     MachineKind { name: MachineName::new(&format!("machine{n}")), total, found: Arc::new(found) }
-}
-
-/// Jobs that are alike.
-pub(super) struct Job {
-    ad: ClassAd,
-    procs: u32,
-}
-
-/// One that runs so long and exits with 0.
-pub(super) fn job(run_ms: i64) -> Job {
-    let mut ad = ClassAd::new();
-    ad.set(attr::CMD, "/job");
-    ad.set(attr::REQUEST_CPUS, 1);
-    ad.set(attr::REQUEST_MEMORY, 64);
-    ad.set(attr::REQUEST_DISK, 1024);
-    ad.set(attr::JOB_LEASE_DURATION, 30);
-    ad.set(attr::USER_LOG, "/home/user/job.log");
-    let fits = "TARGET.Memory >= RequestMemory && TARGET.Cpus >= RequestCpus";
-    let fits = fits.parse::<classad::Expr>().unwrap_or_else(|error| panic!("{fits}: {error}"));
-    ad.set(attr::REQUIREMENTS, fits);
-    ad.set(SIM_RUN_MS, run_ms);
-    ad.set(SIM_END, "exit 0");
-    Job { ad, procs: 1 }
-}
-
-impl Job {
-    pub(super) fn with(mut self, name: &str, value: impl Into<classad::Expr>) -> Self {
-        self.ad.set(name, value.into());
-        self
-    }
-
-    /// Its files are brought, and take some seconds each way.
-    fn travels(self) -> Self {
-        self.with(attr::SHOULD_TRANSFER_FILES, "YES").with(SIM_FILES_MS, 3000)
-    }
-
-    pub(super) fn procs(self, procs: u32) -> Self {
-        Self { procs, ..self }
-    }
-
-    pub(super) fn spec(self) -> ClusterSpec {
-        let template = ProcTemplate(Vec::new());
-        ClusterSpec { ad: self.ad, procs: Procs::Counted { count: self.procs, template } }
-    }
 }
 
 impl World {

@@ -13,21 +13,9 @@ use negotiator::core::Limits;
 use proto::chirp;
 use startd::core::{Custom, Device};
 
+pub(crate) use super::jobs::{SIM_END, SIM_FILES_MS, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::machine::MachineKind;
 use super::rng::Rng;
-
-/// For how long a job runs when it is left alone, milliseconds.
-pub(crate) const SIM_RUN_MS: &str = "SimRunMs";
-
-/// How it ends then: `exit N`, `signal N`, `execute` or `prepare` (the step of its start that
-/// fails), `pre` or `post` (the script that fails).
-pub(crate) const SIM_END: &str = "SimEnd";
-
-/// How long its files take at least, each way, milliseconds.
-pub(crate) const SIM_FILES_MS: &str = "SimFilesMs";
-
-/// Whether SIGTERM does nothing to it.
-pub(crate) const SIM_IGNORES_TERM: &str = "SimIgnoresTerm";
 
 /// What jobs use of the limits that [`set_limits`] sets. Nobody has as much as the last asks for.
 const LIMITED: [&str; 5] =

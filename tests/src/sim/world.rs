@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use super::agenda::Agenda;
 use super::clock::{HostClock, MAX_DRIFT_PPM, Micros, SECOND};
-use super::dag::{self, DagHost};
+use super::dag::host::{DagHost, is_dags};
 use super::event::{Daemon, Event, Link, Side};
 use super::faults::Faults;
 use super::life::Process;
@@ -184,7 +184,7 @@ impl World {
             Event::Measure { machine, life } => self.measure(machine, life),
             Event::Play { step, since } => self.play(step, since),
             Event::Users => self.users_act(),
-            Event::Answer { ticket, answer } if dag::is_dags(ticket) => {
+            Event::Answer { ticket, answer } if is_dags(ticket) => {
                 self.dag_answered(ticket, answer);
             }
             Event::Answer { ticket, answer } => self.answered(ticket, answer),

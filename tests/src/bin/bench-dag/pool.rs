@@ -37,7 +37,7 @@ const WIDE: u32 = 10_000;
 /// Between two looks at a file that another process writes.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A pool.
+/// A pool of its own, and the folder that DAGs are submitted from.
 pub(super) struct Bench {
     program: PathBuf,
     home: Home,

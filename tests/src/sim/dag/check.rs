@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dagman::workflow::{NodeIndex, ScriptKind};
-use model::{ClusterId, JobId, JobState, ProgramEnd, RunEnd};
+use model::{ClusterId, JobState, ProgramEnd, RunEnd};
 use proto::client::{Happening, Recorded};
 
 use super::plan::{NodePlan, Plan, code};
-use crate::sim::oracle::Oracle;
 
 /// A DAG's plan, and what really was done.
 #[derive(Debug)]
@@ -22,6 +21,12 @@ pub(crate) struct Check {
     scripts: BTreeSet<(usize, u32, ScriptKind)>,
     /// What dagman exited with, and whether it left a rescue file.
     pub(crate) finished: Option<(i32, bool)>,
+}
+
+/// What the record says of jobs.
+pub(crate) trait Jobs {
+    /// Where the jobs of a cluster stand.
+    fn states(&self, cluster: ClusterId) -> Vec<&JobState>;
 }
 
 /// Where a node is.
@@ -61,19 +66,17 @@ impl Check {
         self.asked.insert(cluster, (node.position(), retry));
     }
 
-    /// The jobs of the DAG, as the record has them.
-    pub(crate) fn jobs<'o>(
-        &'o self,
-        oracle: &'o Oracle,
-    ) -> impl Iterator<Item = (JobId, &'o JobState)> {
-        oracle.jobs().filter(|(job, _)| self.asked.contains_key(&job.cluster))
+    /// Whether a job of the DAG is held.
+    pub(crate) fn has_held(&self, jobs: &dyn Jobs) -> bool {
+        let states = self.asked.keys().flat_map(|cluster| jobs.states(*cluster));
+        states.into_iter().any(|state| matches!(state, JobState::Held(_)))
     }
 
     /// Each attempt of a node has one cluster, in its turn, behind all parents.
-    pub(crate) fn heard(&mut self, entry: &Recorded, oracle: &Oracle) -> Result<(), String> {
+    pub(crate) fn heard(&mut self, entry: &Recorded, jobs: &dyn Jobs) -> Result<(), String> {
         let Happening::ClusterSubmitted { cluster, .. } = &entry.what else { return Ok(()) };
         let Some((node, attempt)) = self.asked.get(cluster).copied() else { return Ok(()) };
-        self.may_do(node, attempt, Part::Jobs, oracle)?;
+        self.may_do(node, attempt, Part::Jobs, jobs)?;
         match self.clusters.insert((node, attempt), *cluster) {
             None => Ok(()),
             Some(other) => Err(format!(
@@ -87,10 +90,10 @@ impl Check {
         node: NodeIndex,
         attempt: u32,
         script: ScriptKind,
-        oracle: &Oracle,
+        jobs: &dyn Jobs,
     ) -> Result<(), String> {
         let part = if script == ScriptKind::Pre { Part::Pre } else { Part::Post };
-        self.may_do(node.position(), attempt, part, oracle)
+        self.may_do(node.position(), attempt, part, jobs)
     }
 
     /// With what a script ends.
@@ -105,9 +108,9 @@ impl Check {
         self.scripts.insert((node.position(), attempt, script));
     }
 
-    fn may_do(&self, node: usize, attempt: u32, part: Part, oracle: &Oracle) -> Result<(), String> {
+    fn may_do(&self, node: usize, attempt: u32, part: Part, jobs: &dyn Jobs) -> Result<(), String> {
         for parent in self.before(node) {
-            let outcome = self.outcome(parent, oracle);
+            let outcome = self.outcome(parent, jobs);
             let is_final = self.plan.nodes[node].is_final;
             let lets_begin = match outcome {
                 Outcome::Done(_) => true,
@@ -120,8 +123,8 @@ impl Check {
                 ));
             }
         }
-        let outcome = self.outcome(node, oracle);
-        let now = self.part(node, attempt, oracle);
+        let outcome = self.outcome(node, jobs);
+        let now = self.part(node, attempt, jobs);
         if outcome == Outcome::Open(attempt) && now == part {
             return Ok(());
         }
@@ -139,17 +142,17 @@ impl Check {
         }
     }
 
-    fn outcome(&self, node: usize, oracle: &Oracle) -> Outcome {
+    fn outcome(&self, node: usize, jobs: &dyn Jobs) -> Outcome {
         let plan = &self.plan.nodes[node];
         let fails = |parent: usize| {
-            matches!(self.outcome(parent, oracle), Outcome::Failed(_) | Outcome::Futile)
+            matches!(self.outcome(parent, jobs), Outcome::Failed(_) | Outcome::Futile)
         };
         if !plan.is_final && self.plan.parents(node).any(fails) {
             return Outcome::Futile;
         }
         let mut attempt = 0;
         loop {
-            match self.part(node, attempt, oracle) {
+            match self.part(node, attempt, jobs) {
                 Part::Over(0) => return Outcome::Done(attempt),
                 Part::Over(code) if attempt >= plan.retries || plan.unless == Some(code) => {
                     return Outcome::Failed(attempt);
@@ -161,7 +164,7 @@ impl Check {
     }
 
     /// The first part of an attempt that is not over.
-    fn part(&self, node: usize, attempt: u32, oracle: &Oracle) -> Part {
+    fn part(&self, node: usize, attempt: u32, jobs: &dyn Jobs) -> Part {
         let plan = &self.plan.nodes[node];
         let ran = |script| self.scripts.contains(&(node, attempt, script));
         if let Some(codes) = &plan.pre {
@@ -172,7 +175,7 @@ impl Check {
                 return Part::Over(code(codes, attempt));
             }
         }
-        let Some(result) = self.result(plan, node, attempt, oracle) else { return Part::Jobs };
+        let Some(result) = self.result(plan, node, attempt, jobs) else { return Part::Jobs };
         match &plan.post {
             None => Part::Over(result),
             Some(_) if !ran(ScriptKind::Post) => Part::Post,
@@ -181,13 +184,12 @@ impl Check {
     }
 
     /// What came of an attempt's jobs, if all are over.
-    fn result(&self, plan: &NodePlan, node: usize, attempt: u32, oracle: &Oracle) -> Option<i32> {
+    fn result(&self, plan: &NodePlan, node: usize, attempt: u32, jobs: &dyn Jobs) -> Option<i32> {
         if plan.noop {
             return Some(0);
         }
         let cluster = self.clusters.get(&(node, attempt))?;
-        let jobs = oracle.jobs().filter(|(job, _)| job.cluster == *cluster);
-        let codes: Option<Vec<i32>> = jobs.map(|(_, state)| code_of(state)).collect();
+        let codes: Option<Vec<i32>> = jobs.states(*cluster).into_iter().map(code_of).collect();
         let codes = codes?;
         // all that fail by themselves do so alike; what was removed because of that counts less
         let failed = |code: &&i32| **code != 0;
@@ -196,10 +198,10 @@ impl Check {
 
     /// All is as it must be: each node had its attempts and no other, and dagman's exit status says
     /// what came of it.
-    pub(crate) fn is_right(&self, oracle: &Oracle) -> Result<(), String> {
+    pub(crate) fn is_right(&self, jobs: &dyn Jobs) -> Result<(), String> {
         let Some(finished) = self.finished else { return Err("the DAG is not over".to_owned()) };
         for node in 0..self.plan.nodes.len() {
-            let outcome = self.outcome(node, oracle);
+            let outcome = self.outcome(node, jobs);
             let attempts = self.clusters.range((node, 0)..=(node, u32::MAX));
             let last = attempts.last().map(|((_, attempt), _)| *attempt);
             let allowed = match outcome {
@@ -213,7 +215,7 @@ impl Check {
                 return Err(format!("node N{node} is {outcome:?} and had attempt {last:?}"));
             }
         }
-        let done = |node: usize| matches!(self.outcome(node, oracle), Outcome::Done(_));
+        let done = |node: usize| matches!(self.outcome(node, jobs), Outcome::Done(_));
         let count = self.plan.nodes.len();
         let all = (0..count).all(done);
         let last = (0..count).find(|node| self.plan.nodes[*node].is_final);

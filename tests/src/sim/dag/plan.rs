@@ -7,9 +7,8 @@ use dagman::workflow::{
 };
 use model::ClusterSpec;
 
+use crate::sim::jobs::{SIM_END, job};
 use crate::sim::rng::Rng;
-use crate::sim::scenario;
-use crate::sim::workload::SIM_END;
 
 /// A DAG.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +118,7 @@ impl Plan {
     pub(crate) fn spec(&self, node: NodeIndex, retry: u32) -> ClusterSpec {
         let plan = &self.nodes[node.position()];
         let end = format!("exit {}", code(&plan.ends, retry));
-        scenario::job(plan.run_ms).with(SIM_END, end.as_str()).procs(plan.jobs).spec()
+        job(plan.run_ms).with(SIM_END, end.as_str()).procs(plan.jobs).spec()
     }
 }
 

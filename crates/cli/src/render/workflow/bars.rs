@@ -43,7 +43,7 @@ pub fn eta(total: i64, over: i64, elapsed_s: i64) -> Option<i64> {
     (over > 0 && left > 0).then(|| elapsed_s.max(0).saturating_mul(left) / over)
 }
 
-/// The text.
+/// A DAG's standing in lines for a terminal.
 pub fn text(standing: &Standing, paint: Paint) -> String {
     let Standing { job, total, elapsed_s, .. } = standing;
     let mut text = format!("DAG {job}, {total} nodes, {}", span(*elapsed_s));

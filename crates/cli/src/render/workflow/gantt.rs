@@ -25,7 +25,7 @@ const STEPS: [i64; 20] = [
     172_800, 604_800,
 ];
 
-/// The picture.
+/// Draws a run.
 pub fn svg(view: &View) -> String {
     let chain = view.slowest_chain();
     let (rows, left_out) = rows(view, &chain);

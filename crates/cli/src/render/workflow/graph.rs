@@ -32,7 +32,7 @@ struct Drawn {
     states: BTreeMap<State, usize>,
 }
 
-/// The picture.
+/// Draws a graph.
 pub fn svg(view: &View) -> String {
     let depth = view.depths();
     let (boxes, of, how) = collapsed(view, &depth);

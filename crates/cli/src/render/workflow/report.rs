@@ -19,7 +19,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}\
 .bar i{display:block;height:8px;background:#5b94cf}.bar i.over{background:#c94040}\
 .picture{overflow:auto;border:1px solid #e4e4e4;max-height:900px}.bad{color:#a81f1f}.faint{color:#777}";
 
-/// The page.
+/// Writes the page about a run.
 pub fn html(view: &View) -> String {
     let title = escaped(&view.title);
     let mut out = format!(

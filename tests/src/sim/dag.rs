@@ -30,13 +30,10 @@ use super::world::World;
 
 use check::Jobs;
 use host::{DagDoom, DagHost, Line, Purpose};
-use plan::Plan;
+use plan::{OWNER, Plan};
 
 /// The number of the DAG's own job, which is none of the world's.
 const DAG: ClusterId = ClusterId(900_000);
-
-/// Whose the DAG is.
-const OWNER: &str = "dave";
 
 /// How often dagman looks, milliseconds apart.
 const LOOK: (u64, u64) = (20, 1000);

@@ -7,7 +7,7 @@ use dagman::workflow::{NodeIndex, ScriptKind};
 use model::{ClusterId, JobState, ProgramEnd, RunEnd};
 use proto::client::{Happening, Recorded};
 
-use super::plan::{NodePlan, Plan, code};
+use super::plan::{NodePlan, OWNER, Plan, code};
 
 /// A DAG's plan, and what really was done.
 #[derive(Debug)]
@@ -74,7 +74,14 @@ impl Check {
 
     /// Each attempt of a node has one cluster, in its turn, behind all parents.
     pub(crate) fn heard(&mut self, entry: &Recorded, jobs: &dyn Jobs) -> Result<(), String> {
-        let Happening::ClusterSubmitted { cluster, .. } = &entry.what else { return Ok(()) };
+        let Happening::ClusterSubmitted { cluster, owner, .. } = &entry.what else {
+            return Ok(());
+        };
+        if owner.as_str() != OWNER {
+            // a number that was only reserved is given again after a crash of the schedd
+            self.asked.remove(cluster);
+            return Ok(());
+        }
         let Some((node, attempt)) = self.asked.get(cluster).copied() else { return Ok(()) };
         self.may_do(node, attempt, Part::Jobs, jobs)?;
         match self.clusters.insert((node, attempt), *cluster) {

@@ -10,6 +10,9 @@ use model::ClusterSpec;
 use crate::sim::jobs::{SIM_END, job};
 use crate::sim::rng::Rng;
 
+/// Whose the DAG is: none of the other users.
+pub(crate) const OWNER: &str = "dave";
+
 /// A DAG.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {

@@ -18,6 +18,7 @@
 //! run's file, and looks for a new launcher at `state_dir/keepers.sock`. An idle keeper without a
 //! launcher ends.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -113,6 +114,8 @@ struct Keeper {
     timer: TimerFd,
     timer_at: Option<u64>,
     stack: ChildStack,
+    /// What is read and not yet carried out.
+    orders: VecDeque<Order>,
     run: Option<Run>,
 }
 
@@ -190,6 +193,7 @@ impl Keeper {
             timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?,
             timer_at: None,
             stack: ChildStack::map()?,
+            orders: VecDeque::new(),
             run: None,
         })
     }
@@ -236,15 +240,15 @@ impl Keeper {
     }
 
     fn carry_out_orders(&mut self) {
-        let mut orders = Vec::new();
-        let Some(link) = &mut self.link else {
-            return;
-        };
-        let reading = link.flush().and_then(|()| link.receive(&mut orders));
-        for order in orders {
+        let mut new = Vec::new();
+        let read = |link: &mut Link| link.flush().and_then(|()| link.receive(&mut new));
+        let reading = self.link.as_mut().map(read);
+        self.orders.extend(new);
+        // One by one: an order to start may have to know those behind it.
+        while let Some(order) = self.orders.pop_front() {
             self.carry_out(order);
         }
-        if !matches!(reading, Ok(Reading::Open)) {
+        if !matches!(reading, Some(Ok(Reading::Open))) {
             self.link = None;
         }
     }
@@ -322,6 +326,11 @@ impl Keeper {
         }
         run.phase = Phase::Running;
         match self.spawn_current(&run) {
+            Ok(pid) if tree::process(pid).is_some_and(|process| !process.executed) => {
+                run.current = Current::Alive { pid };
+                self.run = Some(run);
+                self.killed_before_it_executed();
+            }
             Ok(pid) => {
                 run.current = Current::Alive { pid };
                 let entry = run.entry(pid, before_boot_ms);
@@ -341,6 +350,21 @@ impl Keeper {
                 self.reap();
             }
         }
+    }
+
+    /// The process whose turn it is was killed before it was the program. An order to end the run
+    /// says why, if there is one: it was written before the kill, so it is here, and waits only
+    /// because the start held us up. Otherwise a stranger did it, and the start has failed.
+    fn killed_before_it_executed(&mut self) {
+        self.carry_out_orders();
+        self.enforce_times(sys::boot_clock_ms());
+        let Some(run) = &mut self.run else {
+            return;
+        };
+        if run.killed_by.is_none() {
+            run.start_killed();
+        }
+        self.reap();
     }
 
     fn spawn_current(&mut self, run: &Run) -> Result<u32, Outcome> {
@@ -545,6 +569,14 @@ impl Run {
             };
             self.steps.ended(outcome, self.killed_by);
         }
+    }
+
+    /// The process whose turn it is never became its program, and nobody had asked for that.
+    fn start_killed(&mut self) {
+        let (stage, errno) = (Stage::Exec, libc::EINTR);
+        let path = path_of_stage(&self.steps.process(), stage);
+        self.current = Current::Gone;
+        self.steps.ended(Outcome::StartFailed { stage, path, errno }, None);
     }
 
     /// Whose turn is next; none while a program runs.

@@ -20,11 +20,18 @@ pub(crate) struct Process {
     pub(crate) session: u32,
     /// Ended, but not yet collected by its parent.
     pub(crate) zombie: bool,
+    /// It has executed a program since it was forked. The kernel remembers that of one that has
+    /// ended, too.
+    pub(crate) executed: bool,
     /// Including the children that it collected.
     pub(crate) user_ticks: u64,
     pub(crate) sys_ticks: u64,
     pub(crate) rss_pages: u64,
 }
+
+/// The kernel's flag of a process that has been forked and has executed nothing (`PF_FORKNOEXEC`,
+/// the same since Linux 2.6).
+const FORKED_ONLY: u64 = 0x40;
 
 /// The process with this number now.
 pub(crate) fn process(pid: u32) -> Option<Process> {
@@ -155,6 +162,7 @@ fn parse_stat(line: &str) -> Option<Process> {
         parent_pid: narrow(4)?,
         session: narrow(6)?,
         zombie: matches!(*fields.first()?, "Z" | "X"),
+        executed: number(9)? & FORKED_ONLY == 0,
         user_ticks: number(14)? + number(16)?,
         sys_ticks: number(15)? + number(17)?,
         rss_pages: number(24)?,
@@ -174,11 +182,14 @@ mod tests {
             parent_pid: 7,
             session: 41,
             zombie: false,
+            executed: true,
             user_ticks: 507,
             sys_ticks: 68,
             rss_pages: 25,
         };
-        assert_eq!(parse_stat(line), Some(expected));
+        assert_eq!(parse_stat(line), Some(expected.clone()));
+        let forked = line.replace(" 4194560 ", " 4194624 ");
+        assert_eq!(parse_stat(&forked), Some(Process { executed: false, ..expected }));
         assert_eq!(parse_stat("42 (truncated) S 7"), None);
     }
 

@@ -202,10 +202,16 @@ impl Client {
     }
 
     pub(crate) fn ended(&mut self, run_key: &str) -> End {
+        self.ended_after(run_key, |_| {})
+    }
+
+    /// Shows each start that is told before that end.
+    pub(crate) fn ended_after(&mut self, run_key: &str, mut started: impl FnMut(RunKey)) -> End {
         loop {
             match self.event() {
                 Event::Ended { run_key: key, end } if key.as_str() == run_key => return end,
-                Event::Started { .. } | Event::Ended { .. } => {}
+                Event::Started { run_key, .. } => started(run_key),
+                Event::Ended { .. } => {}
             }
         }
     }
@@ -302,6 +308,15 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 pub(crate) fn parent_of(pid: u32) -> u32 {
     stat_field(pid, 1).unwrap().parse().unwrap()
+}
+
+/// The processes whose parent this one is.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|child| stat_field(*child, 1).is_some_and(|parent| parent == pid.to_string()))
+        .collect()
 }
 
 fn stat_field(pid: u32, index_after_name: usize) -> Option<String> {

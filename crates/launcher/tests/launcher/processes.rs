@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Child, Command};
 
-use crate::host::{Client, Host, file, is_alive, key, parent_of, start, tagged, until};
+use crate::host::{
+    Client, Host, children, file, is_alive, key, kill_9, parent_of, start, tagged, until,
+};
 use launcher::wire::{
     Answer, Event, KilledBy, LeaseScope, Limits, OsBytes, Outcome, RUN_TAG, Refusal, RequestBody,
     Resource, Rlimit, RunState, Stage, Stdio, WriteMode,
@@ -248,21 +250,28 @@ fn a_process_that_ignores_the_signal_is_killed_when_its_grace_is_over() {
     assert_eq!(tagged("deaf"), []);
 }
 
-/// A lease on the program makes the kernel hold `execve`, as a file server that does not answer
-/// would; the keeper is suspended all the while.
-#[test]
-fn a_start_that_hangs_in_the_kernel_can_be_killed() {
-    let mut host = Host::new();
+/// Makes `./program` one that cannot be executed while somebody holds a lease on it; `None` where
+/// that cannot be shown.
+fn hold_program(host: &Host) -> Option<Child> {
     fs::copy("/bin/true", host.path("program")).unwrap();
     let hold = "use Fcntl; $SIG{IO} = 'IGNORE'; open(F, '+<', 'program') or die;
                 fcntl(F, Fcntl::F_SETLEASE, F_WRLCK) or die; open(R, '>', 'held'); print R \"held\\n\";
                 close(R); sleep 1000";
     let holder = Command::new("perl").args(["-e", hold]).current_dir(host.dir.path()).spawn();
-    let Ok(mut holder) = holder else {
+    if holder.is_err() {
         eprintln!("not shown: there is no perl to hold a lease on a file");
-        return;
-    };
+    }
+    let holder = holder.ok()?;
     host.line("held");
+    Some(holder)
+}
+
+/// A lease on the program makes the kernel hold `execve`, as a file server that does not answer
+/// would; the keeper is suspended all the while.
+#[test]
+fn a_start_that_hangs_in_the_kernel_can_be_killed() {
+    let mut host = Host::new();
+    let Some(mut holder) = hold_program(&host) else { return };
     host.client.start(start("hangs", host.dir.path(), &["./program"]));
     let kill = RequestBody::Kill { run_key: key("hangs"), signal: 15, grace_ms: 0 };
     assert_eq!(host.client.ask(kill), Ok(Answer::Done));
@@ -272,6 +281,29 @@ fn a_start_that_hangs_in_the_kernel_can_be_killed() {
     assert_eq!(end.killed_by, Some(KilledBy::Request));
     holder.kill().unwrap();
     holder.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_a_stranger_kills_before_it_executes_is_a_start_that_failed() {
+    let mut host = Host::new();
+    let Some(mut holder) = hold_program(&host) else { return };
+    host.client.start(start("young", host.dir.path(), &["./program"]));
+    let launcher = host.pid_of_launcher();
+    let child = until("a process waits to execute", || {
+        children(launcher).into_iter().flat_map(children).next()
+    });
+    kill_9(child);
+    let mut started = false;
+    let end = host.client.ended_after("young", |_| started = true);
+    assert!(!started, "it never was");
+    let path = OsBytes::from("./program");
+    let failed = Outcome::StartFailed { stage: Stage::Exec, path, errno: libc::EINTR };
+    assert_eq!((end.outcome, end.killed_by, end.started_ms), (failed, None, None));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    // The keeper is of use again.
+    host.client.start(start("next", host.dir.path(), &["/bin/true"]));
+    assert_eq!(host.client.ended("next").outcome, Outcome::Exited { code: 0 });
 }
 
 #[test]

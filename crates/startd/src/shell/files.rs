@@ -1,13 +1,16 @@
 //! Files that travel between the submitting side and a run's scratch folder: when and how many at a
-//! time (`carrier`), which (`transfer`), that each arrives whole (`copying`), by URL (`plugins`),
+//! time (`carrier`), which (`transfer`), that each arrives whole
+//! (`copying`) on a disk (`disk`) that may be another machine's (`wire`), by URL (`plugins`),
 //! what an evicted job keeps (`spool`), and whether any need travel (`dataflow`); what is told of
 //! them (`manifest`, `starter_log`).
 
 pub(crate) mod carrier;
 pub(crate) mod copying;
 pub(crate) mod dataflow;
+pub(crate) mod disk;
 pub(crate) mod manifest;
 pub(crate) mod plugins;
 pub(crate) mod spool;
 pub(crate) mod starter_log;
 pub(crate) mod transfer;
+pub(crate) mod wire;

@@ -22,6 +22,7 @@ use crate::core::{
 };
 use crate::shell::engine::EngineInput;
 use crate::shell::files::dataflow::is_up_to_date;
+use crate::shell::files::disk::SameDisk;
 use crate::shell::files::manifest;
 use crate::shell::files::starter_log::Account;
 use crate::shell::files::transfer::{self, Plan};
@@ -165,7 +166,7 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path) -> Stored {
     }
     let plugins = sandboxes.plugins();
     let (sent_bytes, result) =
-        transfer::bring_back(&plan, &scratch, &over.end, over.cause, &plugins, &account);
+        transfer::bring_back(&SameDisk, &plan, &scratch, &over.end, over.cause, &plugins, &account);
     let result = result.map_err(|error| {
         tracing::info!(key = %over.key, %error, "not all that came of a run could be brought back");
         StoreFailure::File {

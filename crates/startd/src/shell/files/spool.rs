@@ -16,9 +16,8 @@ use nix::errno::Errno;
 use proto::files::{Sum, is_below};
 use serde::{Deserialize, Serialize};
 
-use crate::shell::files::copying::{
-    Outlives, TransferError, copy_link, copy_summed, failed, make_parent,
-};
+use crate::shell::files::copying::{HERE, TransferError, copy_summed, failed};
+use crate::shell::files::disk::Outlives;
 
 /// The list of what is in a folder. It is beside the files, so none of them can have its name.
 const LIST: &str = "list.json";
@@ -119,9 +118,9 @@ impl Spool {
         let read = fs::read(&list).and_then(|text| Ok(serde_json::from_slice::<Vec<Kept>>(&text)?));
         for Kept { path, sum } in read.map_err(|error| failed(&list, &error))? {
             let (from, to) = (files.join(&path), scratch.join(&path));
-            make_parent(&to)?;
+            HERE.make_parent(&to)?;
             if from.is_symlink() {
-                copy_link(&from, &to)?;
+                HERE.link(&from, &to)?;
             } else if copy_summed(&from, &to, Outlives::Us)? != sum {
                 return Err(failed(&from, &Errno::EIO.into()));
             }
@@ -171,12 +170,12 @@ fn keep_one(
     };
     let path = name.as_os_str().to_owned();
     if found.is_file() {
-        make_parent(&to)?;
+        HERE.make_parent(&to)?;
         let sum = copy_summed(&from, &to, Outlives::PowerCut)?;
         list.push(Kept { path, sum });
     } else if found.is_dir() && from.is_symlink() {
-        make_parent(&to)?;
-        copy_link(&from, &to)?;
+        HERE.make_parent(&to)?;
+        HERE.link(&from, &to)?;
         list.push(Kept { path, sum: Sum::default() });
     } else if found.is_dir() {
         for entry in fs::read_dir(&from).map_err(|error| failed(&from, &error))? {

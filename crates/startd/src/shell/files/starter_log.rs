@@ -20,7 +20,7 @@ use nix::fcntl::OFlag;
 use proto::clock;
 
 use crate::core::{StartProcess, StarterLog};
-use crate::shell::files::copying::{TransferError, copy_file, make_parent};
+use crate::shell::files::copying::{HERE, TransferError};
 
 /// The file in the scratch folder (HTCondor 25.14's name).
 pub(crate) const ACCOUNT: &str = ".starter.log";
@@ -156,7 +156,7 @@ impl Account {
             format!("The run {end}; {received_bytes} bytes came, {sent_bytes} went")
         });
         let Some(target) = &open.target else { return };
-        let brought = make_parent(target).and_then(|()| copy_file(&open.file, target));
+        let brought = HERE.make_parent(target).and_then(|()| HERE.file(&open.file, target));
         if let Err(error) = brought {
             tracing::warn!(%error, "cannot bring back the account of a run");
         }

@@ -1,8 +1,9 @@
 //! File transfer between a job's initial directory and its scratch folder: which files go. It
 //! blocks; who calls it, and when, is `carrier`'s matter.
 //!
-//! Submitter and machine see the same disk here: both directions are copies (`copying`). What an
-//! evicted job keeps goes to its `spool`.
+//! The submitter's disk is one that is handed in: this machine's, or one behind a connection. Both
+//! directions are copies between it and this machine's (`copying`). What an evicted job keeps goes
+//! to its `spool`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -21,9 +22,8 @@ use proto::{chirp, clock};
 use serde::{Deserialize, Serialize};
 
 use crate::core::Cause;
-use crate::shell::files::copying::{
-    TransferError, copy_file, copy_folder, copy_item, failed, make_parent,
-};
+use crate::shell::files::copying::{DEEPEST, Route, TransferError, failed};
+use crate::shell::files::disk::{Disk, Kind, Links, SameDisk};
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::{Errand, Plugins, Way};
 use crate::shell::files::spool::Spool;
@@ -179,6 +179,7 @@ fn brings_executable(job: &ClassAd) -> bool {
 ///
 /// The first file that cannot be brought.
 pub(crate) fn bring_in(
+    side: &dyn Disk,
     job: &ClassAd,
     scratch: &Path,
     spool: Option<&Spool>,
@@ -187,8 +188,8 @@ pub(crate) fn bring_in(
 ) -> Result<Plan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
-    check_input_size(job, &iwd)?;
-    let received_bytes = bring_inputs(job, scratch, plugins, account)?;
+    check_input_size(side, job, &iwd)?;
+    let received_bytes = bring_inputs(side, job, scratch, plugins, account)?;
     let outputs = job.literal(attr::TRANSFER_OUTPUT).and_then(Value::as_str);
     let files = match outputs {
         Some(list) => Wanted::Listed(file_items(list).map(str::to_owned).collect()),
@@ -259,6 +260,7 @@ pub(crate) fn make_executable(program: &Path) -> io::Result<()> {
 
 /// Brings executable, standard input and the listed files, and says how many bytes they have.
 fn bring_inputs(
+    side: &dyn Disk,
     job: &ClassAd,
     scratch: &Path,
     plugins: &Plugins,
@@ -266,13 +268,14 @@ fn bring_inputs(
 ) -> Result<u64, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
+    let route = Route { from: side, to: &SameDisk };
     let mut received_bytes = 0;
     let mut errands = Vec::new();
     for item in file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default()) {
         match fetched(item) {
             Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
             None => {
-                let copy = || copy_item(&iwd, item, scratch, preserve);
+                let copy = || route.item(&iwd, item, scratch, preserve);
                 received_bytes += account.moving(|| format!("Input {item}"), copy)?;
             }
         }
@@ -281,12 +284,12 @@ fn bring_inputs(
     if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
         && path != target
     {
-        let copy = || copy_file(&path, &target);
+        let copy = || route.file(&path, &target);
         received_bytes += account.moving(|| "Standard input".to_owned(), copy)?;
     }
     if brings_executable(job) {
         let target = program(job, scratch);
-        let copy = || copy_file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target);
+        let copy = || route.file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target);
         received_bytes += account.moving(|| "Executable".to_owned(), copy)?;
         make_executable(&target).map_err(|error| failed(&target, &error))?;
     }
@@ -315,6 +318,7 @@ pub(crate) fn goes_on_from_checkpoint(job: &ClassAd) -> bool {
 /// harm. Says how many bytes came back, and which was the first file that could not be brought, if
 /// any.
 pub(crate) fn bring_back(
+    side: &dyn Disk,
     plan: &Plan,
     scratch: &Path,
     end: &RunEnd,
@@ -322,6 +326,7 @@ pub(crate) fn bring_back(
     plugins: &Plugins,
     account: &Account,
 ) -> (u64, Result<(), TransferError>) {
+    let route = Route { from: &SameDisk, to: side };
     let (mut sent_bytes, mut first) = (0, Ok(()));
     let mut note = |result: Result<u64, TransferError>| match result {
         Ok(bytes) => sent_bytes += bytes,
@@ -331,7 +336,7 @@ pub(crate) fn bring_back(
     for (name, target) in [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)] {
         let source = scratch.join(name);
         if let Some(target) = target.as_ref().filter(|_| source.exists()) {
-            let copy = || make_parent(target).and_then(|()| copy_file(&source, target));
+            let copy = || route.make_parent(target).and_then(|()| route.file(&source, target));
             note(account.moving(|| format!("Output {name} to {}", target.display()), copy));
         }
     }
@@ -362,11 +367,11 @@ pub(crate) fn bring_back(
                 spool.forget();
             }
             if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::exited(code)) {
-                bring_files_back(plan, scratch, plugins, account, &mut note);
+                bring_files_back(route, plan, scratch, plugins, account, &mut note);
             }
         }
         (Cause::Stopped, WhenEvicted::Back) if began => {
-            bring_files_back(plan, scratch, plugins, account, &mut note);
+            bring_files_back(route, plan, scratch, plugins, account, &mut note);
         }
         (Cause::Stopped, WhenEvicted::Kept(spool)) if began => {
             let keep = |files: Vec<PathBuf>| {
@@ -394,13 +399,14 @@ impl Checkpoint {
             let path = scratch.join(name);
             fs::symlink_metadata(&path).map_err(|error| failed(&path, &error))?;
         }
-        let bytes = files.iter().map(|name| bytes_below(&scratch.join(name))).sum();
+        let bytes = files.iter().map(|name| bytes_below(&SameDisk, &scratch.join(name))).sum();
         let streams = [STDOUT, STDERR].map(PathBuf::from);
         self.spool.keep(scratch, streams.into_iter().chain(files)).map(|()| bytes)
     }
 }
 
 fn bring_files_back(
+    route: Route<'_>,
     plan: &Plan,
     scratch: &Path,
     plugins: &Plugins,
@@ -423,7 +429,7 @@ fn bring_files_back(
                 Err(error) => note(Err(error)),
             },
             None => {
-                let copy = || plan.bring_back(scratch, &name);
+                let copy = || plan.bring_back(route, scratch, &name);
                 note(account.moving(|| format!("Output {}", name.display()), copy));
             }
         }
@@ -473,7 +479,7 @@ fn most_bytes(job: &ClassAd, name: &str) -> Option<u64> {
 
 /// HTCondor 25.14's hold 32. Checked before anything is copied; what cannot be read is found when
 /// it is copied.
-fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
+fn check_input_size(side: &dyn Disk, job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
     let Some(most) = most_bytes(job, attr::MAX_TRANSFER_INPUT_MB) else { return Ok(()) };
     let input = stream(job, attr::IN).filter(|_| !is_streamed(job, attr::STREAM_IN));
     let program = text(job, attr::CMD).filter(|_| brings_executable(job));
@@ -481,7 +487,7 @@ fn check_input_size(job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
     let listed = listed.map(|item| item.strip_prefix("file://").unwrap_or(item));
     let all =
         listed.map(|item| iwd.join(item)).chain(input).chain(program.map(|cmd| iwd.join(cmd)));
-    check_sizes(all.map(|path| (bytes_below(&path), path)), most)
+    check_sizes(all.map(|path| (bytes_below(side, &path), path)), most)
 }
 
 /// HTCondor 25.14's hold 33. Standard output and standard error count, and come back all the same.
@@ -491,7 +497,7 @@ fn check_output_size(plan: &Plan, scratch: &Path) -> Result<(), TransferError> {
     let streams = streams.into_iter().filter(|(_, target)| target.is_some());
     let streams = streams.map(|(name, _)| scratch.join(name));
     let files = plan.files(scratch)?.into_iter().map(|name| scratch.join(name));
-    check_sizes(streams.chain(files).map(|path| (bytes_below(&path), path)), most)
+    check_sizes(streams.chain(files).map(|path| (bytes_below(&SameDisk, &path), path)), most)
 }
 
 /// The first path with which the sum is more than allowed is the error.
@@ -516,16 +522,25 @@ fn check_sizes(
 
 /// What a file, or a folder with all that is below it, takes. What cannot be read counts nothing
 /// here.
-fn bytes_below(path: &Path) -> u64 {
-    let Ok(found) = fs::metadata(path) else { return 0 };
-    if !found.is_dir() {
-        return found.len();
+fn bytes_below(disk: &dyn Disk, path: &Path) -> u64 {
+    bytes_at(disk, path, 0)
+}
+
+fn bytes_at(disk: &dyn Disk, path: &Path, depth: usize) -> u64 {
+    let Ok(found) = disk.look(path, Links::Followed) else { return 0 };
+    if found.kind != Kind::Folder {
+        return found.bytes;
     }
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    // A link to a folder is copied as a link.
-    let is_link_to_folder = |path: &Path| path.is_symlink() && path.is_dir();
-    let below = entries.map(|entry| entry.path()).filter(|path| !is_link_to_folder(path));
-    below.map(|path| bytes_below(&path)).fold(0, u64::saturating_add)
+    if depth > DEEPEST {
+        return 0;
+    }
+    let names = disk.list(path).unwrap_or_default();
+    let below = names.into_iter().map(|name| path.join(name)).filter(|path| {
+        // A link to a folder is copied as a link.
+        let is = |links, kind| disk.look(path, links).is_ok_and(|found| found.kind == kind);
+        !(is(Links::Seen, Kind::Link) && is(Links::Followed, Kind::Folder))
+    });
+    below.map(|path| bytes_at(disk, &path, depth + 1)).fold(0, u64::saturating_add)
 }
 
 impl Plan {
@@ -580,21 +595,26 @@ impl Plan {
     }
 
     /// Brings one output back.
-    fn bring_back(&self, scratch: &Path, name: &Path) -> Result<u64, TransferError> {
+    fn bring_back(
+        &self,
+        route: Route<'_>,
+        scratch: &Path,
+        name: &Path,
+    ) -> Result<u64, TransferError> {
         let Some(item) = name.to_str() else {
             // Such a name cannot stand in a list.
             let target = self.iwd.join(name);
-            return copy_file(&scratch.join(name), &target);
+            return route.file(&scratch.join(name), &target);
         };
         if let Some(new) = self.remapped(name) {
             let (source, target) = (scratch.join(item), self.iwd.join(new));
-            make_parent(&target)?;
+            route.make_parent(&target)?;
             return match source.is_dir() {
-                true => copy_folder(&source, &target),
-                false => copy_file(&source, &target),
+                true => route.folder(&source, &target),
+                false => route.file(&source, &target),
             };
         }
-        copy_item(scratch, item, &self.iwd, self.preserve_relative_paths)
+        route.item(scratch, item, &self.iwd, self.preserve_relative_paths)
     }
 }
 
@@ -623,375 +643,4 @@ fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt::Write;
-
-    use expect_test::{Expect, expect};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    /// A submitter's folder and a scratch folder.
-    struct Both {
-        folder: TempDir,
-    }
-
-    impl Both {
-        fn new() -> Self {
-            let both = Self { folder: TempDir::new().unwrap() };
-            for folder in ["iwd/data/deep", "scratch"] {
-                fs::create_dir_all(both.path(folder)).unwrap();
-            }
-            both.write("iwd/run.sh", "#!/bin/sh");
-            both.write("iwd/a.txt", "a");
-            both.write("iwd/data/b.txt", "b");
-            both.write("iwd/data/deep/c.txt", "c");
-            both
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.folder.path().join(name)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            fs::write(self.path(name), text).unwrap();
-        }
-
-        fn job(&self, attributes: &[(&str, &str)]) -> ClassAd {
-            let mut job = ClassAd::new();
-            job.set("Iwd", self.path("iwd").to_str().unwrap());
-            job.set("Cmd", "run.sh");
-            job.set("Out", "new/out");
-            job.set("Err", "/dev/null");
-            for (name, value) in attributes {
-                job.set(*name, *value);
-            }
-            job
-        }
-
-        /// The files below a folder with what is in them.
-        fn list(&self, folder: &str) -> String {
-            let mut text = String::new();
-            let mut folders = vec![self.path(folder)];
-            let mut files = Vec::new();
-            while let Some(folder) = folders.pop() {
-                for entry in fs::read_dir(folder).unwrap() {
-                    let path = entry.unwrap().path();
-                    if path.is_dir() { folders.push(path) } else { files.push(path) }
-                }
-            }
-            files.sort();
-            for file in files {
-                let name = file.strip_prefix(self.path(folder)).unwrap().display();
-                writeln!(text, "{name}: {}", fs::read_to_string(&file).unwrap()).unwrap();
-            }
-            text
-        }
-    }
-
-    fn check_in(attributes: &[(&str, &str)], expected: &Expect) {
-        let both = Both::new();
-        bring_in(
-            &both.job(attributes),
-            &both.path("scratch"),
-            None,
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .unwrap();
-        expected.assert_eq(&both.list("scratch"));
-    }
-
-    /// What is in the submitter's folder that was not there before.
-    fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
-        let both = Both::new();
-        let scratch = both.path("scratch");
-        let plan = bring_in(
-            &both.job(attributes),
-            &scratch,
-            None,
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .unwrap();
-        let before = both.list("iwd");
-        fs::create_dir_all(both.path("scratch/sub")).unwrap();
-        both.write("scratch/_condor_stdout", "said");
-        both.write("scratch/result", "42");
-        both.write("scratch/sub/more", "43");
-        both.write("scratch/.job.ad", "ours");
-        let (sent_bytes, result) = bring_back(
-            &plan,
-            &scratch,
-            end,
-            Cause::ByItself,
-            &Plugins::default(),
-            &Account::default(),
-        );
-        let mut text: String = both
-            .list("iwd")
-            .lines()
-            .filter(|line| !before.contains(line))
-            .map(|l| format!("{l}\n"))
-            .collect();
-        if let Err(error) = result {
-            let path =
-                error.path.strip_prefix(&scratch).unwrap_or(&error.path).display().to_string();
-            writeln!(text, "error {} on {path}", error.errno).unwrap();
-        }
-        writeln!(text, "{} bytes in, {sent_bytes} back", plan.received_bytes).unwrap();
-        expected.assert_eq(&text);
-    }
-
-    const GOOD: RunEnd = RunEnd::exited(0);
-
-    #[test]
-    fn files_and_folders_arrive_by_their_last_name() {
-        check_in(
-            &[],
-            &expect![[r#"
-            run.sh: #!/bin/sh
-        "#]],
-        );
-        check_in(
-            &[("TransferInput", "a.txt, data")],
-            &expect![[r#"
-            a.txt: a
-            data/b.txt: b
-            data/deep/c.txt: c
-            run.sh: #!/bin/sh
-        "#]],
-        );
-        check_in(
-            &[("TransferInput", "data/,data/deep/c.txt"), ("In", "a.txt")],
-            &expect![[r#"
-            a.txt: a
-            b.txt: b
-            c.txt: c
-            deep/c.txt: c
-            run.sh: #!/bin/sh
-        "#]],
-        );
-    }
-
-    #[test]
-    fn an_output_is_renamed_by_its_last_name_be_it_a_folder_or_a_stream() {
-        let remaps = ("TransferOutputRemaps", "result=keep/r;sub=keep/box;more=m;new/out=said");
-        check_back(
-            &[("TransferOutput", "result,sub,sub/more"), remaps],
-            &GOOD,
-            &expect![[r#"
-                keep/box/more: 43
-                keep/r: 42
-                m: 43
-                said: said
-                9 bytes in, 10 back
-            "#]],
-        );
-    }
-
-    #[test]
-    fn the_program_is_no_output_whatever_it_has_done_to_itself() {
-        let both = Both::new();
-        let scratch = both.path("scratch");
-        let job = both.job(&[]);
-        let (plugins, account) = (Plugins::default(), Account::default());
-        let plan = bring_in(&job, &scratch, None, &plugins, &account).unwrap();
-        both.write("scratch/run.sh", "#!/bin/sh, and more");
-        both.write("scratch/result", "42");
-        bring_back(&plan, &scratch, &GOOD, Cause::ByItself, &plugins, &account).1.unwrap();
-        assert_eq!(fs::read_to_string(both.path("iwd/run.sh")).unwrap(), "#!/bin/sh");
-        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "42");
-    }
-
-    #[test]
-    fn relative_paths_are_kept_for_who_wants_that() {
-        let both = Both::new();
-        let mut job = both.job(&[("TransferInput", "data/deep/c.txt")]);
-        job.set("PreserveRelativePaths", true);
-        job.set("TransferExecutable", false);
-        bring_in(&job, &both.path("scratch"), None, &Plugins::default(), &Account::default())
-            .unwrap();
-        assert_eq!(both.list("scratch"), "data/deep/c.txt: c\n");
-    }
-
-    #[test]
-    fn a_missing_input_is_named() {
-        let both = Both::new();
-        let job = both.job(&[("TransferInput", "a.txt,missing")]);
-        let error =
-            bring_in(&job, &both.path("scratch"), None, &Plugins::default(), &Account::default())
-                .unwrap_err();
-        assert_eq!(
-            error,
-            TransferError {
-                path: both.path("iwd/missing"),
-                errno: 2,
-                over_limit: false,
-                said: None
-            }
-        );
-    }
-
-    #[test]
-    fn what_is_new_at_the_top_comes_back_and_its_folder_is_made() {
-        check_back(
-            &[],
-            &GOOD,
-            &expect![[r#"
-                new/out: said
-                result: 42
-                9 bytes in, 6 back
-            "#]],
-        );
-        check_back(
-            &[("TransferInput", "a.txt")],
-            &GOOD,
-            &expect![[r#"
-                new/out: said
-                result: 42
-                10 bytes in, 6 back
-            "#]],
-        );
-    }
-
-    #[test]
-    fn listed_files_come_back_under_their_new_names_and_a_missing_one_stops_no_other() {
-        let list =
-            [("TransferOutput", "gone,result,sub"), ("TransferOutputRemaps", "result=kept/r\\;1")];
-        check_back(
-            &list,
-            &GOOD,
-            &expect![[r#"
-                kept/r;1: 42
-                new/out: said
-                sub/more: 43
-                error 2 on gone
-                9 bytes in, 8 back
-            "#]],
-        );
-        check_back(
-            &[("TransferOutput", "")],
-            &GOOD,
-            &expect![[r#"
-                new/out: said
-                9 bytes in, 4 back
-            "#]],
-        );
-    }
-
-    #[test]
-    fn a_job_that_fails_or_is_killed_leaves_what_it_said() {
-        let on_success = [("WhenToTransferOutput", "ON_SUCCESS")];
-        check_back(
-            &on_success,
-            &RunEnd::exited(1),
-            &expect![[r#"
-                new/out: said
-                9 bytes in, 4 back
-            "#]],
-        );
-        for ended in [Cause::Stopped, Cause::Killed] {
-            let both = Both::new();
-            evict(&both, &[], 1, ended);
-            assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
-            assert!(!both.path("iwd/result").exists());
-        }
-    }
-
-    /// A run says something and makes a file, and ends in this way.
-    fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Cause) {
-        let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
-        let job = both.job(attributes);
-        let plan = bring_in(
-            &job,
-            &scratch,
-            Some(&Spool { folder, attempt }),
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .unwrap();
-        both.write("scratch/_condor_stdout", "said");
-        both.write("scratch/result", "half");
-        let end = match ended {
-            Cause::ByItself => GOOD,
-            Cause::Stopped | Cause::Killed => RunEnd::killed(15),
-        };
-        bring_back(&plan, &scratch, &end, ended, &Plugins::default(), &Account::default())
-            .1
-            .unwrap();
-        fs::remove_dir_all(&scratch).unwrap();
-        fs::create_dir(&scratch).unwrap();
-    }
-
-    #[test]
-    fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_its_end() {
-        let both = Both::new();
-        let attributes = [("WhenToTransferOutput", "ON_EXIT_OR_EVICT"), ("TransferInput", "a.txt")];
-        evict(&both, &attributes, 1, Cause::Stopped);
-        assert!(!both.path("iwd/result").exists(), "they are kept and not brought");
-        assert_eq!(fs::read_to_string(both.path("iwd/new/out")).unwrap(), "said");
-        // The next run is killed at once: what was kept stays.
-        evict(&both, &attributes, 2, Cause::Killed);
-        let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
-        let spool = Spool { folder, attempt: 3 };
-        let plan = bring_in(
-            &both.job(&attributes),
-            &scratch,
-            Some(&spool),
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .unwrap();
-        expect![[r#"
-            _condor_stdout: said
-            a.txt: a
-            result: half
-            run.sh: #!/bin/sh
-        "#]]
-        .assert_eq(&both.list("scratch"));
-        bring_back(
-            &plan,
-            &scratch,
-            &GOOD,
-            Cause::ByItself,
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .1
-        .unwrap();
-        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
-        // A run after that begins anew.
-        assert_eq!(both.list("spool"), "");
-    }
-
-    #[test]
-    fn files_of_an_evicted_job_come_back_if_it_wants_them_not_spooled() {
-        let both = Both::new();
-        let mut job = both.job(&[("WhenToTransferOutput", "ON_EXIT_OR_EVICT")]);
-        job.set("SpoolOnEvict", false);
-        let spool = Spool { folder: both.path("spool/1.0"), attempt: 1 };
-        let plan = bring_in(
-            &job,
-            &both.path("scratch"),
-            Some(&spool),
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .unwrap();
-        both.write("scratch/result", "half");
-        let vacated = RunEnd::vacated(model::VacateCode::ReconnectFailed);
-        bring_back(
-            &plan,
-            &both.path("scratch"),
-            &vacated,
-            Cause::Stopped,
-            &Plugins::default(),
-            &Account::default(),
-        )
-        .1
-        .unwrap();
-        assert_eq!(fs::read_to_string(both.path("iwd/result")).unwrap(), "half");
-        assert!(!both.path("spool").exists());
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@ use proto::clock;
 use tokio::sync::mpsc;
 
 use crate::core::{RunKey, StartProcess};
+use crate::shell::files::disk::SameDisk;
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::Plugins;
 use crate::shell::files::spool::Spool;
@@ -206,11 +207,12 @@ impl Sandboxes {
             .spool
             .as_ref()
             .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
-        let expected = transfer::bring_in(job, &scratch, spool.as_ref(), &self.plugins, &account)
-            .map_err(|error| StartFailure {
-            said: error.said.clone(),
-            ..failure(error.stage(), &error.path, error.errno)
-        })?;
+        let expected =
+            transfer::bring_in(&SameDisk, job, &scratch, spool.as_ref(), &self.plugins, &account)
+                .map_err(|error| StartFailure {
+                said: error.said.clone(),
+                ..failure(error.stage(), &error.path, error.errno)
+            })?;
         if let Some(tool) = tool::brought(job, &scratch) {
             transfer::make_executable(&tool).map_err(|error| unprepared(&tool, &error))?;
         }

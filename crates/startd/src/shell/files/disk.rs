@@ -1,0 +1,264 @@
+//! A disk, in the few words that copying needs. The machine's own is [`SameDisk`]; the one where a
+//! job was submitted may be another, that is reached by `wire`. What is copied, and where to, is
+//! not known here.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use proto::files::{PARTIAL, Sum, Summing};
+use serde::{Deserialize, Serialize};
+
+use crate::shell::files::copying::{TransferError, failed};
+
+/// The longest name of a file on Linux.
+const NAME_MAX_BYTES: usize = 255;
+
+/// What is read at a time.
+pub(crate) const CHUNK_BYTES: usize = 128 * 1024;
+
+/// What of a file's mode is permissions.
+const PERMISSIONS: u32 = 0o7777;
+
+/// What a copy has to outlive before it is said to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlives {
+    Us,
+    /// The machine: it is on the disk.
+    PowerCut,
+}
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Look {
+    pub(crate) kind: Kind,
+    pub(crate) mode: u32,
+    pub(crate) bytes: u64,
+}
+
+/// What something is. A link is one only to who asks for the link itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+    Link,
+    /// A device, a pipe, a socket.
+    Other,
+}
+
+/// Whether a look at a link sees the link or what it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Links {
+    Followed,
+    Seen,
+}
+
+/// A file that is being read.
+pub(crate) struct Source<'a> {
+    pub(crate) mode: u32,
+    /// How long it was when it was opened: less is not all of it.
+    pub(crate) bytes: u64,
+    pub(crate) content: Box<dyn Read + 'a>,
+}
+
+/// What copying asks of a disk. Every error names the path that it is about.
+pub(crate) trait Disk {
+    /// What lies there.
+    ///
+    /// # Errors
+    ///
+    /// If nothing does, or it may not be looked at.
+    fn look(&self, path: &Path, links: Links) -> Result<Look, TransferError>;
+
+    /// The names in a folder, in any order.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or cannot be read.
+    fn list(&self, folder: &Path) -> Result<Vec<OsString>, TransferError>;
+
+    /// Where a link leads.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or cannot be read.
+    fn leads_to(&self, link: &Path) -> Result<PathBuf, TransferError>;
+
+    /// Makes a link; something of that name stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    fn make_link(&self, link: &Path, leads_to: &Path) -> Result<(), TransferError>;
+
+    /// Makes a folder and those above it; says whether it is new.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there and cannot be made.
+    fn make_folder(&self, folder: &Path) -> Result<bool, TransferError>;
+
+    /// Gives something its permissions.
+    ///
+    /// # Errors
+    ///
+    /// If that is not allowed.
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), TransferError>;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or cannot be read.
+    fn read(&self, path: &Path) -> Result<Source<'_>, TransferError>;
+
+    /// Writes a file so that it is the old one or the whole new one at any moment; a device or a
+    /// pipe is written to as it stands. Says what was written.
+    ///
+    /// # Errors
+    ///
+    /// If the source cannot be read to its end, or the file not be written. The old one stays.
+    fn write(&self, path: &Path, source: &mut Source<'_>) -> Result<Sum, TransferError>;
+}
+
+/// The disk of this machine, which is also that of the place where the job was submitted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SameDisk;
+
+impl Disk for SameDisk {
+    fn look(&self, path: &Path, links: Links) -> Result<Look, TransferError> {
+        let found = match links {
+            Links::Followed => fs::metadata(path),
+            Links::Seen => fs::symlink_metadata(path),
+        };
+        let found = found.map_err(|error| failed(path, &error))?;
+        let kind = match found.file_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => Kind::Other,
+        };
+        Ok(Look { kind, mode: found.mode() & PERMISSIONS, bytes: found.len() })
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<OsString>, TransferError> {
+        let entries = fs::read_dir(folder).map_err(|error| failed(folder, &error))?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+        names.collect::<io::Result<_>>().map_err(|error| failed(folder, &error))
+    }
+
+    fn leads_to(&self, link: &Path) -> Result<PathBuf, TransferError> {
+        fs::read_link(link).map_err(|error| failed(link, &error))
+    }
+
+    fn make_link(&self, link: &Path, leads_to: &Path) -> Result<(), TransferError> {
+        match symlink(leads_to, link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(link, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn make_folder(&self, folder: &Path) -> Result<bool, TransferError> {
+        let is_new = !folder.exists();
+        let made = DirBuilder::new().recursive(true).create(folder);
+        made.map(|()| is_new).map_err(|error| failed(folder, &error))
+    }
+
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), TransferError> {
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| failed(path, &e))
+    }
+
+    fn read(&self, path: &Path) -> Result<Source<'_>, TransferError> {
+        let file = File::open(path).map_err(|error| failed(path, &error))?;
+        let found = file.metadata().map_err(|error| failed(path, &error))?;
+        if found.is_dir() {
+            return Err(failed(path, &Errno::EISDIR.into()));
+        }
+        let (mode, bytes) = (found.mode() & PERMISSIONS, found.len());
+        Ok(Source { mode, bytes, content: Box::new(file) })
+    }
+
+    fn write(&self, path: &Path, source: &mut Source<'_>) -> Result<Sum, TransferError> {
+        write(path, source, Outlives::Us)
+    }
+}
+
+/// Writes a file on this machine's disk, as [`Disk::write`]; what it outlives is said.
+///
+/// # Errors
+///
+/// As [`Disk::write`].
+pub(crate) fn write(
+    target: &Path,
+    source: &mut Source<'_>,
+    outlives: Outlives,
+) -> Result<Sum, TransferError> {
+    let is_special = fs::metadata(target).is_ok_and(|found| !found.is_file());
+    if is_special {
+        let mut to =
+            OpenOptions::new().write(true).open(target).map_err(|error| failed(target, &error))?;
+        return pour(&mut source.content, &mut to).map_err(|error| failed(target, &error));
+    }
+    // A link at the target stays one: what it leads to is replaced.
+    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    let partial = beside(&target);
+    let copied = write_beside(source, &partial, outlives);
+    copied.and_then(|sum| fs::rename(&partial, &target).map(|()| sum)).map_err(|error| {
+        // It may not even have been made.
+        let _ = fs::remove_file(&partial);
+        failed(&target, &error)
+    })
+}
+
+/// Where a file is written before it has its name. A long name is replaced by its sum: there is no
+/// room for more of it.
+fn beside(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    if name.len() + PARTIAL.len() > NAME_MAX_BYTES {
+        let mut sum = Summing::default();
+        sum.add(name.as_encoded_bytes());
+        let hex = sum.finish().sha256.map(|byte| format!("{byte:02x}")).concat();
+        name = format!(".{hex}").into();
+    }
+    name.push(PARTIAL);
+    target.with_file_name(name)
+}
+
+/// Writes what is read into a new file, reads that again, and compares.
+fn write_beside(source: &mut Source<'_>, partial: &Path, outlives: Outlives) -> io::Result<Sum> {
+    let mut options = OpenOptions::new();
+    // What a link of that name leads to is not ours.
+    options.custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
+    let mut to = options.read(true).write(true).create(true).truncate(true).open(partial)?;
+    to.set_permissions(Permissions::from_mode(source.mode))?;
+    let sent = pour(&mut source.content, &mut to)?;
+    to.rewind()?;
+    let arrived = pour(&mut to, &mut io::sink())?;
+    // It may have grown meanwhile; it must not be shorter.
+    if arrived != sent || sent.bytes < source.bytes {
+        return Err(Errno::EIO.into());
+    }
+    if outlives == Outlives::PowerCut {
+        to.sync_all()?;
+    }
+    Ok(sent)
+}
+
+/// Copies all that is left to read, and says what it was.
+fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Sum> {
+    let mut sum = Summing::default();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let n = match from.read(&mut chunk) {
+            Ok(0) => return Ok(sum.finish()),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(&chunk[..n])?;
+        sum.add(&chunk[..n]);
+    }
+}

@@ -1,10 +1,10 @@
-//! `cargo xtask clients [NAME ...]`: real programs that drive a batch system through HTCondor's
-//! commands, against a pool of ours.
+//! `cargo xtask clients [NAME ...]`: real programs that drive a batch system through HTCondor's or
+//! PBS's commands, against a pool of ours.
 //!
 //! Each client is two files in `tests/clients`: `NAME.py`, a driver that ends with an error where
 //! the client did not get what it needs, and `NAME.requirements.txt`, the client and all that it
 //! brings, in pinned versions. This installs them (PyPI; kept in the target folder), starts a pool
-//! that only this run sees, and runs the driver with HTCondor's commands first in its PATH. What a
+//! that only this run sees, and runs the driver with those commands first in its PATH. What a
 //! client is asked to do is the driver's matter.
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! One file per verb: its options, what it asks of whom, and in which view the answer is shown. How
-//! answers look is the business of `render`; how options are spelt, of `args`.
+//! One file per verb: its options, what it asks of whom, and what came of it, as data. How that is
+//! told is the business of `render`; how options are spelt, of `line::args`.
 
 pub mod acting;
 pub mod machines;

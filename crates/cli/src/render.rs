@@ -3,7 +3,9 @@
 //! business of `commands`.
 
 pub mod acting;
+pub mod dag;
 pub mod dialect;
+pub mod events;
 pub mod jobs;
 pub mod paint;
 pub mod pbs;

@@ -3,8 +3,11 @@
 //! # How to add a verb
 //!
 //! 1. Write `commands/<room>/<verb>.rs` with a struct that derives `clap::Args` (its doc comment
-//!    becomes the help) and a function `run(args, &Call) -> anyhow::Result<ExitCode>`. Print
-//!    through [`crate::line::output`]. A new family of verbs is a new room.
+//!    becomes the help) and a function `run(args, &Call) -> anyhow::Result<Outcome>`. It prints
+//!    nothing: what it found or did is a struct that implements [`crate::render::said::Tell`] (its
+//!    fields are its JSON, `tell` its words in each dialect), made an outcome by
+//!    [`Outcome::of`](crate::line::outcome::Outcome::of). Only what is worth something as it
+//!    happens goes to [`crate::line::output`] at once. A new family of verbs is a new room.
 //! 2. Declare the module in the room's file (`commands/<room>.rs`).
 //! 3. Add one line to [`VERBS`]: `verb!("name", ["condor_name"], module::Args => module::run)`,
 //!    with `ref` before the function if it takes its options by reference. The names in brackets

@@ -26,7 +26,7 @@ pub enum End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Good => f.write_str("ended with exit code 0"),
+            Self::Good => RunEnd::exited(0).fmt(f),
             Self::Bad(how) => f.write_str(how),
             Self::Held(reason) => write!(f, "is held: {reason}"),
         }
@@ -91,12 +91,13 @@ fn id(ad: &ClassAd) -> Option<JobId> {
 
 /// The end of a job by its ad, if it has come to one.
 pub fn now(ad: &ClassAd) -> Option<End> {
+    let number = |name| int(ad, name).and_then(|number| i32::try_from(number).ok());
     match int(ad, attr::JOB_STATUS)? {
         REMOVED => Some(End::Bad(format!("was removed: {}", text(ad, attr::REMOVE_REASON)))),
-        COMPLETED => Some(match (int(ad, attr::EXIT_CODE), int(ad, attr::EXIT_SIGNAL)) {
-            (_, Some(signal)) => End::Bad(format!("was ended by signal {signal}")),
+        COMPLETED => Some(match (number(attr::EXIT_CODE), number(attr::EXIT_SIGNAL)) {
+            (_, Some(signal)) => End::Bad(RunEnd::killed(signal).to_string()),
             (Some(0) | None, None) => End::Good,
-            (Some(code), None) => End::Bad(format!("ended with exit code {code}")),
+            (Some(code), None) => End::Bad(RunEnd::exited(code).to_string()),
         }),
         HELD if int(ad, attr::HOLD_REASON_CODE)
             .is_some_and(|code| GO_ON.iter().any(|own| i64::from(own.number()) == code)) =>

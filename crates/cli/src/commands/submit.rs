@@ -23,7 +23,8 @@ use model::diagnostic::About;
 
 use crate::commands::submit::show::{Manner, Shape};
 use crate::line::call::Call;
-use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
+use crate::line::output;
 use crate::line::place::Where;
 use crate::render::dialect::Dialect;
 
@@ -111,9 +112,9 @@ struct Input {
 ///
 /// # Errors
 ///
-/// If no pool answers or it refuses. What is wrong with the description is printed, and gives
-/// [`Exit::Failed`].
-pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
+/// If no pool answers or it refuses. What is wrong with the description is told, and gives
+/// `Exit::Failed`.
+pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     let mut options = SubmitOptions {
         queue: (!args.queue.is_empty()).then(|| args.queue.join(" ")),
@@ -132,8 +133,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     let input = match read_input(&args, &mut options) {
         Ok(input) => input,
         Err(message) => {
-            eprintln!("\nERROR: {message}");
-            return Ok(Exit::Failed.into());
+            return Ok(Outcome::failed(format!("\nERROR: {message}\n")));
         }
     };
     options.is_file = input.is_file;
@@ -143,7 +143,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     manner.begin()?;
     let description = match htcondor::parse(&input.text, &input.name) {
         Ok(description) => description,
-        Err(diagnostics) => return manner.refuse(&diagnostics),
+        Err(diagnostics) => return Ok(manner.refuse(&diagnostics)),
     };
     let site = RealSite::new()?;
     let is_sent = match &manner.shape {
@@ -158,16 +158,21 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<ExitCode> {
     };
     match outcome {
         Ok(submission) if submission.only_empty_queues => {
-            manner.nothing_queued(&submission, &input.name)
+            Ok(manner.nothing_queued(&submission, &input.name))
         }
         Ok(submission) => {
-            let exit = manner.submitted(&submission, site.now())?;
-            if is_sent { attend(&args, place, &submission, exit, call.dialect) } else { Ok(exit) }
+            let outcome = manner.submitted(&submission, site.now())?;
+            if is_sent && (args.spool || args.interactive) {
+                // It takes a while: what is in the queue is told before.
+                let exit = outcome.print()?;
+                return attend(&args, place, &submission, exit, call.dialect);
+            }
+            Ok(outcome)
         }
         Err(error) => match error.downcast::<Wrong>() {
-            Ok(Wrong(diagnostics)) => manner.refuse(&diagnostics),
+            Ok(Wrong(diagnostics)) => Ok(manner.refuse(&diagnostics)),
             Err(error) => {
-                manner.end_line()?;
+                output::put(manner.end_line())?;
                 Err(error)
             }
         },
@@ -181,17 +186,17 @@ fn attend(
     submission: &Submission,
     exit: ExitCode,
     dialect: Dialect,
-) -> Result<ExitCode> {
+) -> Result<Outcome> {
     if args.spool
         && let Err(error) = spool::send_files(submission)
     {
-        eprintln!("\n{error:#}\nERROR: Failed to spool job files.");
-        return Ok(Exit::Failed.into());
+        let failed = format!("\n{error:#}\nERROR: Failed to spool job files.\n");
+        return Ok(Outcome::failed(failed));
     }
     if let (Some(place), Some((cluster, _))) = (place, submission.clusters.first()) {
         interactive::attend(place, *cluster, dialect)?;
     }
-    Ok(exit)
+    Ok(exit.into())
 }
 
 /// A description that is wrong is shown in its own way, whoever found that out.

@@ -9,8 +9,8 @@ use crate::line::exit::Exit;
 use crate::line::output;
 use crate::render::said::{self, Said, Tell};
 
-/// How a verb ended, with what it has to say.
-#[derive(Debug)]
+/// How a verb ended, with what it has to say. By default all is well, and was said as it happened.
+#[derive(Debug, Default)]
 pub struct Outcome {
     pub said: Said,
     pub exit: ExitCode,
@@ -34,6 +34,14 @@ impl Outcome {
     /// Why it could not be done, where the words are the dialect's own.
     pub fn failed(text: impl Into<String>) -> Self {
         Self { said: Said::err(text), exit: Exit::Failed.into() }
+    }
+
+    /// The same, after what there was to say on the way.
+    #[must_use]
+    pub fn after(mut self, notes: &Said) -> Self {
+        self.said.out.insert_str(0, &notes.out);
+        self.said.err.insert_str(0, &notes.err);
+        self
     }
 
     /// Says it.

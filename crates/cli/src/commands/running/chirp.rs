@@ -20,7 +20,7 @@ use model::attr;
 use proto::chirp::{CONFIG_FILE, CONFIG_VARIABLE, ChirpAnswer, ChirpAsk, ChirpConfig};
 use proto::client::{Answer, AskSchedd};
 
-use crate::commands::running::chirp::words::Errand;
+use crate::commands::running::chirp::words::Request;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
@@ -50,29 +50,29 @@ pub struct ChirpArgs {
 ///
 /// If this is no process of a job that may call, the schedd refuses, or a file cannot be used.
 pub fn run(args: &ChirpArgs, call: &Call) -> Result<ExitCode> {
-    let errand = match words::read(&args.words) {
-        Ok(errand) => errand,
+    let request = match words::read(&args.words) {
+        Ok(request) => request,
         Err(mistake) => {
             eprintln!("{}: {mistake}", call.name);
             let wrong = if call.dialect == Dialect::HtCondor { Exit::Failed } else { Exit::Usage };
             return Ok(wrong.into());
         }
     };
-    perform(errand, &mut Line::open()?)?;
+    perform(request, &mut Line::open()?)?;
     Ok(Exit::Done.into())
 }
 
-fn perform(errand: Errand, line: &mut Line) -> Result<()> {
-    match errand {
-        Errand::Get { name, is_delayed } => {
+fn perform(request: Request, line: &mut Line) -> Result<()> {
+    match request {
+        Request::Get { name, is_delayed } => {
             let value = line.get(name, is_delayed)?;
             Ok(output::put(&format!("{value}\n"))?)
         }
-        Errand::Set { name, value, is_delayed } => {
+        Request::Set { name, value, is_delayed } => {
             line.done(ChirpAsk::Set { name, value, is_delayed })
         }
-        Errand::Log(text) => line.done(ChirpAsk::Log(text)),
-        Errand::OnFiles(what) => files::perform(what, &line.folder()?),
+        Request::Log(text) => line.done(ChirpAsk::Log(text)),
+        Request::OnFiles(what) => files::perform(what, &line.folder()?),
     }
 }
 

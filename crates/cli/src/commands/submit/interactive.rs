@@ -1,6 +1,6 @@
 //! `-interactive`: waits until the submitted job runs, and then is its terminal. The job calls us
 //! (`updraft terminal`); when it is stopped or ends before it does, the record of the schedd tells.
-//! Everything that ends this process goes through [`Visit::leave`], which gives the terminal back
+//! Everything that ends this process goes through [`Session::leave`], which gives the terminal back
 //! as it was.
 
 use std::fs;
@@ -66,7 +66,7 @@ impl Place {
 }
 
 /// One interactive job.
-struct Visit {
+struct Session {
     job: JobId,
     dialect: Dialect,
     folder: PathBuf,
@@ -75,7 +75,7 @@ struct Visit {
     phase: Mutex<Phase>,
 }
 
-/// How far a visit is.
+/// How far a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The job has not called.
@@ -86,7 +86,7 @@ enum Phase {
     Leaving,
 }
 
-impl Visit {
+impl Session {
     /// Ends this process, with everything as it was before.
     fn leave(&self, code: u8) -> ! {
         if let Some(before) = &*self.before() {
@@ -121,7 +121,7 @@ pub(super) fn attend(place: Place, cluster: ClusterId, dialect: Dialect) -> Resu
     let Place { folder, waiting } = place;
     let stdin = io::stdin();
     let before = stdin.is_terminal().then(|| termios::tcgetattr(&stdin)).transpose();
-    let visit = Arc::new(Visit {
+    let session = Arc::new(Session {
         job: JobId::new(cluster.0, 0),
         dialect,
         folder: folder.keep(),
@@ -134,13 +134,13 @@ pub(super) fn attend(place: Place, cluster: ClusterId, dialect: Dialect) -> Resu
     signals.thread_block().context("take signals")?;
     let line: Arc<Mutex<Option<Line>>> = Arc::default();
     thread::spawn({
-        let (visit, line) = (Arc::clone(&visit), Arc::clone(&line));
-        move || heed(&visit, &signals, &line)
+        let (session, line) = (Arc::clone(&session), Arc::clone(&line));
+        move || heed(&session, &signals, &line)
     });
     let (tell, over) = sync_channel(1);
     thread::spawn({
-        let visit = Arc::clone(&visit);
-        move || follow(&visit, &tell)
+        let session = Arc::clone(&session);
+        move || follow(&session, &tell)
     });
     let mut job = loop {
         if let Some(job) = waiting.accept()? {
@@ -149,23 +149,23 @@ pub(super) fn attend(place: Place, cluster: ClusterId, dialect: Dialect) -> Resu
     };
     // Another run of the job would find nobody.
     drop(waiting);
-    be_terminal(&visit, &mut job, &line, &over)
+    be_terminal(&session, &mut job, &line, &over)
 }
 
 /// Signals: one that wants us to end removes a job that still waits. The job of a terminal that
 /// goes is hung up on.
-fn heed(visit: &Visit, signals: &SigSet, line: &Mutex<Option<Line>>) {
+fn heed(session: &Session, signals: &SigSet, line: &Mutex<Option<Line>>) {
     while let Ok(signal) = signals.wait() {
         if signal == Signal::SIGWINCH {
             say(line, &FromUser::Resized(size()));
             continue;
         }
-        let phase = std::mem::replace(&mut *visit.phase(), Phase::Leaving);
+        let phase = std::mem::replace(&mut *session.phase(), Phase::Leaving);
         if phase == Phase::Waiting {
-            eprintln!("\nremoving job {}", visit.job);
-            visit.remove("its user did not wait for it");
+            eprintln!("\nremoving job {}", session.job);
+            session.remove("its user did not wait for it");
         }
-        visit.leave(128 + u8::try_from(signal as i32).unwrap_or(0));
+        session.leave(128 + u8::try_from(signal as i32).unwrap_or(0));
     }
 }
 
@@ -186,22 +186,22 @@ fn size() -> Size {
 
 /// Follows the record of the job: says why it waits, and tells when it is over. Until the job has
 /// called, that ends everything.
-fn follow(visit: &Visit, tell: &SyncSender<End>) {
-    let select = Select::Any(vec![Selector::Cluster(visit.job.cluster)]);
+fn follow(session: &Session, tell: &SyncSender<End>) {
+    let select = Select::Any(vec![Selector::Cluster(session.job.cluster)]);
     let followed = Home::from_environment().follow(Seq(0), select, |events| {
-        events.iter().for_each(|event| note(visit, event, tell));
+        events.iter().for_each(|event| note(session, event, tell));
         Ok::<_, AskError>(ControlFlow::Continue(()))
     });
     if let Err(error) = followed {
-        eprintln!("\r\ncannot follow job {}: {error}", visit.job);
+        eprintln!("\r\ncannot follow job {}: {error}", session.job);
     }
 }
 
-fn note(visit: &Visit, event: &Recorded, tell: &SyncSender<End>) {
-    let phase = *visit.phase();
+fn note(session: &Session, event: &Recorded, tell: &SyncSender<End>) {
+    let phase = *session.phase();
     if let Happening::JobsWait { reason, .. } = &event.what
         && phase == Phase::Waiting
-        && visit.dialect == Dialect::Updraft
+        && session.dialect == Dialect::Updraft
     {
         eprintln!("{reason}");
     }
@@ -211,7 +211,7 @@ fn note(visit: &Visit, event: &Recorded, tell: &SyncSender<End>) {
     } = &event.what
         && phase == Phase::Attached
     {
-        visit.remove("its run is over, and its user was at that one's terminal");
+        session.remove("its run is over, and its user was at that one's terminal");
         let _ = tell.try_send(End::Bad(format!("was stopped: {reason}")));
         return;
     }
@@ -227,30 +227,30 @@ fn note(visit: &Visit, event: &Recorded, tell: &SyncSender<End>) {
     }
     match end {
         End::Held(reason) => {
-            eprintln!("job {} is held: {reason}", visit.job);
-            visit.remove("it was held before its user could use it");
+            eprintln!("job {} is held: {reason}", session.job);
+            session.remove("it was held before its user could use it");
         }
-        End::Bad(how) => eprintln!("job {} {how}", visit.job),
-        End::Good => eprintln!("job {} has ended", visit.job),
+        End::Bad(how) => eprintln!("job {} {how}", session.job),
+        End::Good => eprintln!("job {} has ended", session.job),
     }
-    visit.leave(1);
+    session.leave(1);
 }
 
 /// Passes on what is typed and printed until the job's program has ended.
 fn be_terminal(
-    visit: &Arc<Visit>,
+    session: &Arc<Session>,
     job: &mut Line,
     line: &Arc<Mutex<Option<Line>>>,
     over: &Receiver<End>,
 ) -> Result<()> {
-    *visit.phase() = Phase::Attached;
+    *session.phase() = Phase::Attached;
     if let Some(FromJob::Welcome(place)) = job.hear()? {
         output::put(&format!("Welcome to {place}!\n"))?;
     }
     let term = std::env::var("TERM").ok();
     job.say(&FromUser::Begin { size: size(), term })?;
     *line.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.try_clone()?);
-    let before = visit.before().clone();
+    let before = session.before().clone();
     let is_terminal = before.is_some();
     if let Some(before) = before {
         let mut raw = before;
@@ -267,39 +267,39 @@ fn be_terminal(
             Ok(Some(FromJob::Printed(bytes))) => {
                 if out.write_all(&bytes.0).and_then(|()| out.flush()).is_err() {
                     // Nobody sees it any more: the job is hung up on.
-                    visit.leave(1);
+                    session.leave(1);
                 }
             }
             Ok(Some(FromJob::Ended(code))) => {
                 // What it made is where it belongs when this command has ended.
                 if let Ok(End::Held(reason)) = over.recv() {
-                    eprintln!("\r\njob {} is held: {reason}\r", visit.job);
+                    eprintln!("\r\njob {} is held: {reason}\r", session.job);
                 }
-                visit.leave(code);
+                session.leave(code);
             }
             Ok(Some(FromJob::Failed(why))) => {
-                eprintln!("\r\njob {}: {why}\r", visit.job);
-                visit.leave(1);
+                eprintln!("\r\njob {}: {why}\r", session.job);
+                session.leave(1);
             }
             Ok(Some(FromJob::Welcome(_))) => {}
-            Ok(None) | Err(_) => lost(visit, over),
+            Ok(None) | Err(_) => lost(session, over),
         }
     }
 }
 
 /// The job has gone without a word: it was stopped, or its machine died. It does not get another
 /// run, which would find nobody.
-fn lost(visit: &Visit, over: &Receiver<End>) -> ! {
+fn lost(session: &Session, over: &Receiver<End>) -> ! {
     match over.recv_timeout(PATIENCE) {
-        Ok(End::Bad(how)) => eprintln!("\r\njob {} {how}\r", visit.job),
-        Ok(End::Held(reason)) => eprintln!("\r\njob {} is held: {reason}\r", visit.job),
-        Ok(End::Good) => eprintln!("\r\njob {} has ended\r", visit.job),
+        Ok(End::Bad(how)) => eprintln!("\r\njob {} {how}\r", session.job),
+        Ok(End::Held(reason)) => eprintln!("\r\njob {} is held: {reason}\r", session.job),
+        Ok(End::Good) => eprintln!("\r\njob {} has ended\r", session.job),
         Err(_) => {
-            eprintln!("\r\nthe connection to job {} is lost; removing it\r", visit.job);
-            visit.remove("the connection to its terminal was lost");
+            eprintln!("\r\nthe connection to job {} is lost; removing it\r", session.job);
+            session.remove("the connection to its terminal was lost");
         }
     }
-    visit.leave(1)
+    session.leave(1)
 }
 
 /// Sends what is typed. What is no terminal has an end, which is typed too.

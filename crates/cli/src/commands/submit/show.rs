@@ -3,19 +3,21 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use classad::ClassAd;
 use jobspec::htcondor::{self, Submission, schedd_attributes};
 use jobspec::{Diagnostic, pbs};
 use model::{ClusterSpec, JobId, ProcId, attr};
+use serde::Serialize;
 
 use super::explain;
 use super::to_the_letter;
 use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::render::dialect::Dialect;
+use crate::render::said::{self, Said};
 
 /// How to print, and to whom.
 pub(super) struct Manner {
@@ -70,7 +72,7 @@ impl Manner {
 
     /// Ends the line that [`Self::begin`] began, in our own words; HTCondor's command leaves it
     /// open before an error.
-    pub(super) fn end_line(&self) -> Result<()> {
+    pub(super) fn end_line(&self) -> &'static str {
         let open = matches!(
             self.shape,
             Shape::Plain
@@ -79,29 +81,28 @@ impl Manner {
                 | Shape::DryRun { .. }
                 | Shape::Dump { .. }
         );
-        if open && !to_the_letter(self.dialect) {
-            output::put("\n")?;
-        }
-        Ok(())
+        if open && !to_the_letter(self.dialect) { "\n" } else { "" }
     }
 
     /// Says what is wrong.
-    pub(super) fn refuse(&self, diagnostics: &[Diagnostic]) -> Result<ExitCode> {
-        self.end_line()?;
-        eprint!("{}", self.messages(diagnostics));
-        Ok(Exit::Failed.into())
+    pub(super) fn refuse(&self, diagnostics: &[Diagnostic]) -> Outcome {
+        let out = self.end_line().to_owned();
+        let said = Said { out, err: self.messages(diagnostics) };
+        Outcome { said, exit: Exit::Failed.into() }
     }
 
     /// The description has only `queue` statements without items.
-    pub(super) fn nothing_queued(&self, submission: &Submission, name: &str) -> Result<ExitCode> {
-        output::put(if matches!(self.shape, Shape::Terse | Shape::Json) { "" } else { "\n" })?;
-        eprint!("{}", self.messages(&submission.warnings));
-        eprintln!("\nWARNING: \"{name}\" has only empty \"queue\" commands -- no jobs queued");
-        Ok(Exit::Done.into())
+    pub(super) fn nothing_queued(&self, submission: &Submission, name: &str) -> Outcome {
+        let out = if matches!(self.shape, Shape::Terse | Shape::Json) { "" } else { "\n" };
+        let mut outcome = Outcome::done(out);
+        outcome.said.err = self.messages(&submission.warnings);
+        outcome.said.err +=
+            &format!("\nWARNING: \"{name}\" has only empty \"queue\" commands -- no jobs queued\n");
+        outcome
     }
 
     /// What became of it.
-    pub(super) fn submitted(&self, submission: &Submission, now: i64) -> Result<ExitCode> {
+    pub(super) fn submitted(&self, submission: &Submission, now: i64) -> Result<Outcome> {
         let (text, watch) = match &self.shape {
             Shape::Plain => {
                 (format!("{}\n{}", self.dots(submission), counts(submission, "submitted")), true)
@@ -131,14 +132,15 @@ impl Manner {
                 (format!("{}\n{}", dots(submission), counts(submission, "submitted")), true)
             }
             Shape::Explain => (explain::explain(submission)?, false),
-            Shape::Json => (json(submission), false),
+            Shape::Json => (said::json(&Submitted::of(submission)), false),
         };
-        output::put(&text)?;
+        let mut outcome = Outcome::done(text);
         if watch {
-            eprintln!("To monitor your job(s), run: {}", self.watch_command(submission));
+            let command = self.watch_command(submission);
+            outcome.said.err = format!("To monitor your job(s), run: {command}\n");
         }
-        eprint!("{}", self.messages(&submission.warnings));
-        Ok(Exit::Done.into())
+        outcome.said.err += &self.messages(&submission.warnings);
+        Ok(outcome)
     }
 
     fn watch_command(&self, submission: &Submission) -> String {
@@ -206,24 +208,53 @@ fn ranges(submission: &Submission) -> String {
     text
 }
 
-fn json(submission: &Submission) -> String {
-    let clusters: Vec<_> = submission
-        .clusters
-        .iter()
-        .map(|(cluster, spec)| serde_json::json!({ "cluster": cluster.0, "jobs": spec.count() }))
-        .collect();
-    let warnings: Vec<_> = submission
-        .warnings
-        .iter()
-        .map(|warning| {
-            let place = warning.location.as_ref().map(|_| {
-                let (line, column) = (warning.line(), warning.column());
-                serde_json::json!({ "file": warning.file(), "line": line, "column": column })
-            });
-            serde_json::json!({ "message": warning.message, "hint": warning.hint, "at": place })
-        })
-        .collect();
-    format!("{:#}\n", serde_json::json!({ "clusters": clusters, "warnings": warnings }))
+/// What was submitted, and what may be meant otherwise than it is written.
+#[derive(Serialize)]
+struct Submitted<'a> {
+    clusters: Vec<Cluster>,
+    warnings: Vec<Warning<'a>>,
+}
+
+#[derive(Serialize)]
+struct Cluster {
+    cluster: u32,
+    jobs: u32,
+}
+
+#[derive(Serialize)]
+struct Warning<'a> {
+    message: &'a str,
+    hint: Option<&'a str>,
+    at: Option<At<'a>>,
+}
+
+#[derive(Serialize)]
+struct At<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+}
+
+impl<'a> Submitted<'a> {
+    fn of(submission: &'a Submission) -> Self {
+        let cluster = |(cluster, spec): &(model::ClusterId, ClusterSpec)| Cluster {
+            cluster: cluster.0,
+            jobs: spec.count(),
+        };
+        let warning = |warning: &'a Diagnostic| Warning {
+            message: &warning.message,
+            hint: warning.hint.as_deref(),
+            at: warning.location.as_ref().map(|_| At {
+                file: warning.file(),
+                line: warning.line(),
+                column: warning.column(),
+            }),
+        };
+        Self {
+            clusters: submission.clusters.iter().map(cluster).collect(),
+            warnings: submission.warnings.iter().map(warning).collect(),
+        }
+    }
 }
 
 /// The ad of a job with what the schedd adds to it.

@@ -5,7 +5,6 @@ mod files;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -17,8 +16,7 @@ use proto::client::{Query, Select};
 use crate::commands::watching::log_jobs;
 use crate::line::call::Call;
 use crate::line::connect;
-use crate::line::exit::Exit;
-use crate::line::output;
+use crate::line::outcome::Outcome;
 use crate::line::output::Colour;
 use crate::line::place::Where;
 use crate::line::select;
@@ -113,7 +111,7 @@ pub struct HistoryArgs {
 /// # Errors
 ///
 /// If an expression is none, a file cannot be read, or the schedd cannot be asked.
-pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
@@ -141,8 +139,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<ExitCode> {
         Some(instead) => instead.render(&jobs, &moment, call.dialect),
         None => history::render(&jobs, &moment),
     };
-    output::put(&text)?;
-    Ok(Exit::Done.into())
+    Ok(Outcome::done(text))
 }
 
 fn size(limit: Option<u64>) -> usize {
@@ -228,18 +225,15 @@ fn chosen(
     jobs
 }
 
-fn extract(
-    path: &Path,
-    newest_first: &[ClassAd],
-    moment: &Moment,
-    call: &Call,
-) -> Result<ExitCode> {
+fn extract(path: &Path, newest_first: &[ClassAd], moment: &Moment, call: &Call) -> Result<Outcome> {
     fs::write(path, files::kept(newest_first, moment))
         .with_context(|| format!("write history into {}", path.display()))?;
-    if call.dialect == Dialect::Updraft {
-        output::put(&format!("{} ads in {}\n", newest_first.len(), path.display()))?;
-    }
-    Ok(Exit::Done.into())
+    Ok(match call.dialect {
+        Dialect::HtCondor => Outcome::default(),
+        Dialect::Updraft | Dialect::Pbs => {
+            Outcome::done(format!("{} ads in {}\n", newest_first.len(), path.display()))
+        }
+    })
 }
 
 fn since(args: &HistoryArgs) -> Result<Option<Since>> {

@@ -59,7 +59,7 @@ pub struct LogWait {
 
 /// How a wait stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Waited {
     /// Jobs are still to end.
     Waiting,
     /// All jobs have ended.
@@ -76,7 +76,7 @@ impl LogWait {
 
     /// Takes the log as it is now, all of it; gives what is to be said of the events that are new,
     /// and how things stand.
-    pub fn feed(&mut self, log: &str) -> (String, Outcome) {
+    pub fn feed(&mut self, log: &str) -> (String, Waited) {
         let mut out = String::new();
         let zone = self.wanted.zone.clone();
         let mut entries =
@@ -90,7 +90,7 @@ impl LogWait {
             }
             if let Some(number) = self.wanted.number.filter(|number| self.ended >= *number) {
                 self.read += entries.consumed();
-                return (out, Outcome::NumberDone(number));
+                return (out, Waited::NumberDone(number));
             }
         }
         self.read += entries.consumed();
@@ -98,7 +98,7 @@ impl LogWait {
             && self.waiting.is_empty()
             && self.wanted.number.is_none()
             && !self.wanted.all_events;
-        (out, if over { Outcome::AllDone } else { Outcome::Waiting })
+        (out, if over { Waited::AllDone } else { Waited::Waiting })
     }
 
     /// Whether a job that has ended did not succeed.
@@ -201,11 +201,11 @@ mod tests {
     fn a_wait_is_over_when_every_job_that_the_log_mentions_has_ended() {
         let whole = log(&[(0, submitted()), (1, submitted()), (0, aborted()), (1, aborted())]);
         let mut wait = LogWait::new(wanted());
-        assert_eq!(wait.feed(""), (String::new(), Outcome::Waiting), "an empty log is not the end");
+        assert_eq!(wait.feed(""), (String::new(), Waited::Waiting), "an empty log is not the end");
         let half = &whole[..whole.len() - 3];
-        assert_eq!(wait.feed(half).1, Outcome::Waiting, "the last event is not whole");
+        assert_eq!(wait.feed(half).1, Waited::Waiting, "the last event is not whole");
         let (said, outcome) = wait.feed(&whole);
-        assert_eq!((said.as_str(), outcome), ("42.1.0 aborted\n", Outcome::AllDone));
+        assert_eq!((said.as_str(), outcome), ("42.1.0 aborted\n", Waited::AllDone));
         assert!(wait.any_failed());
     }
 
@@ -213,15 +213,15 @@ mod tests {
     fn a_number_of_jobs_or_one_job_can_be_waited_for() {
         let text = log(&[(0, submitted()), (1, submitted()), (1, aborted())]);
         let mut one = LogWait::new(Wanted { number: Some(1), status: false, ..wanted() });
-        assert_eq!(one.feed(&text), (String::new(), Outcome::NumberDone(1)));
+        assert_eq!(one.feed(&text), (String::new(), Waited::NumberDone(1)));
         let mut job = LogWait::new(Wanted { job: Some((42, Some(1))), ..wanted() });
-        assert_eq!(job.feed(&text).1, Outcome::AllDone);
+        assert_eq!(job.feed(&text).1, Waited::AllDone);
         let mut other = LogWait::new(Wanted { job: Some((42, Some(0))), ..wanted() });
-        assert_eq!(other.feed(&text).1, Outcome::Waiting);
+        assert_eq!(other.feed(&text).1, Waited::Waiting);
         let mut nobody = LogWait::new(Wanted { job: Some((99, None)), ..wanted() });
         assert_eq!(
             nobody.feed(&text),
-            (String::new(), Outcome::AllDone),
+            (String::new(), Waited::AllDone),
             "as condor_wait says of a job it does not find"
         );
     }
@@ -239,7 +239,7 @@ mod tests {
         let (said, outcome) = LogWait::new(wanted()).feed(&text);
         assert_eq!(
             (said.as_str(), outcome),
-            ("42.0.0 submitted\n42.0.0 aborted\n", Outcome::AllDone)
+            ("42.0.0 submitted\n42.0.0 aborted\n", Waited::AllDone)
         );
     }
 }

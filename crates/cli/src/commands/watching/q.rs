@@ -3,8 +3,6 @@
 mod args;
 mod found;
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use classad::ClassAd;
 use client::Schedd;
@@ -17,7 +15,7 @@ use crate::commands::watching::q::args::{Analysis, LayoutArgs};
 use crate::commands::watching::q::found::Found;
 use crate::line::call::Call;
 use crate::line::connect;
-use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::shape::{self, Instead};
 use crate::render::dialect::Dialect;
@@ -35,7 +33,7 @@ pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "u
 /// # Errors
 ///
 /// If an expression is none, or the schedd cannot be asked.
-pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
     if let Err(elsewhere) = args.at.check() {
         // HTCondor 25.14 has begun its table by then.
         output::put(if call.dialect == Dialect::HtCondor { "\n" } else { "" })?;
@@ -47,8 +45,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
         // There it is the schedd that cannot make sense of it.
         let identity = connect::schedd()?.identity()?;
         let from = format!("{} : {}", identity.address, identity.name);
-        eprint!("\n-- Failed to fetch ads from: {from}\n\n\n");
-        return Ok(Exit::Failed.into());
+        return Ok(Outcome::failed(format!("\n-- Failed to fetch ads from: {from}\n\n\n")));
     }
     let instead = args.shape.instead()?;
     let wanted = args.analysis.wanted()?;
@@ -75,8 +72,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<ExitCode> {
             None => table(args, found, &mut client, select, &moment, call)?,
         },
     };
-    output::put(&text)?;
-    Ok(Exit::Done.into())
+    Ok(Outcome::done(text))
 }
 
 /// One of the tables; under our own name with what is said below it.

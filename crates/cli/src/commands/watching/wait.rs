@@ -16,7 +16,7 @@ use model::JobId;
 use model::userlog::{DateForm, LogStyle};
 use proto::client::{Select, Selector};
 
-use crate::commands::watching::log_wait::{Echo, LogWait, Outcome, Wanted};
+use crate::commands::watching::log_wait::{Echo, LogWait, Waited, Wanted};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
@@ -98,14 +98,14 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         let (text, outcome) = wait.feed(&String::from_utf8_lossy(&bytes));
         output::put(&text)?;
         match outcome {
-            Outcome::Waiting => {}
-            Outcome::AllDone => output::put("All jobs done.\n")?,
+            Waited::Waiting => {}
+            Waited::AllDone => output::put("All jobs done.\n")?,
             // The misspelling is HTCondor's, and to the letter.
-            Outcome::NumberDone(n) => {
+            Waited::NumberDone(n) => {
                 output::put(&format!("Specifed number of jobs ({n}) done.\n"))?;
             }
         }
-        if outcome != Outcome::Waiting {
+        if outcome != Waited::Waiting {
             let failed = call.dialect == Dialect::Updraft && wait.any_failed();
             return Ok(if failed { Exit::Failed } else { Exit::Done }.into());
         }

@@ -2,14 +2,12 @@
 //! under HTCondor's name.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use classad::{ClassAd, Value};
 use client::{Home, Query, Select, Selector};
 use dagman::Workflow;
-use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use dagman::shell::Knobs;
 use dagman::workflow;
@@ -19,9 +17,8 @@ use crate::commands::workflows::dag_files::{self, Disk, Reading};
 use crate::commands::workflows::seeing::{self, PlotArgs, ReportArgs, WatchArgs};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
-use crate::line::output;
-use crate::render::dialect::Dialect;
-use crate::render::said;
+use crate::line::outcome::Outcome;
+use crate::render::dag::{Checked, Halted};
 
 /// Look at a DAG, or steer one that runs.
 #[derive(Debug, clap::Args)]
@@ -88,15 +85,19 @@ pub struct CheckArgs {
 /// # Errors
 ///
 /// If a file cannot be read, or no pool answers.
-pub fn run(args: &DagArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &DagArgs, call: &Call) -> Result<Outcome> {
     match &args.action {
         Action::Check(args) => check(args, call),
-        Action::Status { job, json } => seeing::status(ClusterId(*job), *json),
-        Action::Watch(args) => seeing::watch(args),
-        Action::Plot(args) => seeing::plot(args),
-        Action::Report(args) => seeing::report(args),
-        Action::Halt { job, json } => halt(ClusterId(*job), true, *json),
-        Action::Resume { job, json } => halt(ClusterId(*job), false, *json),
+        Action::Status { job, json } => Ok(seeing::status(ClusterId(*job), *json)?.into()),
+        Action::Watch(args) => Ok(seeing::watch(args)?.into()),
+        Action::Plot(args) => Ok(seeing::plot(args)?.into()),
+        Action::Report(args) => Ok(seeing::report(args)?.into()),
+        Action::Halt { job, json } => {
+            Ok(Outcome::of(&halt(ClusterId(*job), true)?, *json, call, Exit::Done))
+        }
+        Action::Resume { job, json } => {
+            Ok(Outcome::of(&halt(ClusterId(*job), false)?, *json, call, Exit::Done))
+        }
     }
 }
 
@@ -104,9 +105,9 @@ pub fn run(args: &DagArgs, call: &Call) -> Result<ExitCode> {
 ///
 /// # Errors
 ///
-/// If the settings cannot be read. What is wrong with the DAG is printed, and gives
+/// If the settings cannot be read. What is wrong with the DAG is told, and gives
 /// [`Exit::Failed`].
-pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
+pub fn check(args: &CheckArgs, call: &Call) -> Result<Outcome> {
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
     let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
@@ -118,54 +119,14 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<ExitCode> {
         }
         Err(found) => (found, None),
     };
-    let errors = found.iter().filter(|one| one.is_error()).count();
-    if args.json {
-        output::put(&said::json(&found_as_json(&args.dags, &found, workflow.as_ref())))?;
-        return Ok(if errors == 0 { Exit::Done } else { Exit::Failed }.into());
-    }
-    for one in &found {
-        output::put(&match call.dialect {
-            Dialect::Updraft | Dialect::Pbs => one.render(),
-            Dialect::HtCondor => format!("{}\n", listed(one)),
-        })?;
-    }
-    match workflow {
-        Some(workflow) if errors == 0 => {
-            let (nodes, edges) = (workflow.len(), workflow.edge_count());
-            output::put(&format!(
-                "{}: {nodes} nodes, {edges} edges; it can run\n",
-                args.dags.join(" ")
-            ))?;
-            Ok(Exit::Done.into())
-        }
-        Some(_) | None => {
-            output::put(&format!("{}: {errors} errors\n", args.dags.join(" ")))?;
-            Ok(Exit::Failed.into())
-        }
-    }
-}
-
-fn found_as_json(
-    files: &[String],
-    found: &[Diagnostic],
-    workflow: Option<&Workflow>,
-) -> serde_json::Value {
-    let problem = |one: &Diagnostic| {
-        serde_json::json!({
-            "error": one.is_error(),
-            "message": one.message,
-            "hint": one.hint,
-            "file": one.file(),
-            "line": one.line(),
-            "column": one.column(),
-        })
+    let checked = Checked {
+        nodes: workflow.as_ref().map(Workflow::len),
+        edges: workflow.as_ref().map(Workflow::edge_count),
+        files: args.dags.clone(),
+        problems: found,
     };
-    serde_json::json!({
-        "files": files,
-        "problems": found.iter().map(problem).collect::<Vec<_>>(),
-        "nodes": workflow.map(Workflow::len),
-        "edges": workflow.map(Workflow::edge_count),
-    })
+    let exit = if checked.errors() == 0 { Exit::Done } else { Exit::Failed };
+    Ok(Outcome::of(&checked, args.json, call, exit))
 }
 
 /// The nodes of a DAG by state, as its job's ad has them.
@@ -226,7 +187,7 @@ pub(super) fn failed_nodes(ad: &ClassAd) -> Result<Vec<(String, String)>> {
 }
 
 /// A halt is a file beside the DAG: whoever may write there may halt it, as with HTCondor's dagman.
-fn halt(job: ClusterId, halted: bool, json: bool) -> Result<ExitCode> {
+fn halt(job: ClusterId, halted: bool) -> Result<Halted> {
     let ad = dag_ad(job)?;
     let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
     let path = Names::new(&file, false).halt();
@@ -237,12 +198,5 @@ fn halt(job: ClusterId, halted: bool, json: bool) -> Result<ExitCode> {
     } else {
         bail!("the DAG {job} is not halted: there is no file {path}");
     }
-    output::put(&match (json, halted) {
-        (true, _) => said::json(&serde_json::json!({ "job": job.0, "halted": halted })),
-        (false, true) => {
-            format!("The DAG {job} begins nothing new. Take it back:  updraft dag resume {job}\n")
-        }
-        (false, false) => format!("The DAG {job} goes on.\n"),
-    })?;
-    Ok(Exit::Done.into())
+    Ok(Halted { job, halted })
 }

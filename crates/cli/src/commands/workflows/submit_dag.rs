@@ -4,7 +4,6 @@
 mod say;
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use client::{Home, RealSite};
@@ -14,12 +13,16 @@ use dagman::record::condor_sub::{DagJob, Program};
 use dagman::shell::{self, Knobs};
 use jobspec::htcondor::SubmitOptions;
 use model::ClusterId;
+use model::diagnostic::Diagnostic;
 
+use self::say::Submitted;
 use crate::commands::workflows::dag_files::{self, Reading};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
 use crate::line::usage::Mistake;
 use crate::render::dialect::Dialect;
+use crate::render::said::Said;
 
 /// Options of `condor_submit_dag` that are not built.
 pub const NOT_YET: &[&str] =
@@ -149,7 +152,7 @@ pub struct SubmitDagArgs {
 /// # Errors
 ///
 /// If a file cannot be read or written, no pool answers, or it refuses.
-pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<ExitCode> {
+pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     if args.dags.is_empty() {
         return Err(Mistake("ERROR: no dag file specified; aborting.").into());
     }
@@ -159,50 +162,40 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<ExitCode> {
     if let Some(missing) = args.dags.iter().find(|dag| !Path::new(dag).is_file()) {
         return Ok(say::missing(missing, call.dialect));
     }
-    let workflow = match read(args, call.dialect)? {
+    let mut notes = Said::default();
+    let workflow = match read(args, call.dialect, &mut notes)? {
         Ok(workflow) => workflow,
-        Err(exit) => return Ok(exit),
+        Err(refused) => return Ok(refused),
     };
     let job = job(args, call, workflow.as_ref())?;
     let names = job.names();
-    if let Err(exit) = make_room(args, &names, call.dialect)? {
-        return Ok(exit);
+    if let Err(refused) = make_room(args, &names, call.dialect, &mut notes)? {
+        return Ok(refused);
     }
     let description = names.condor_sub();
     std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
-    if args.no_submit {
-        say::written(&names, args.form(call))?;
-        return Ok(Exit::Done.into());
+    let mut submitted = Submitted::new(&names, workflow.as_ref(), args.terse);
+    if !args.no_submit {
+        submitted.cluster = Some(submit(args, &names)?);
     }
-    let cluster = submit(args, &names)?;
-    say::submitted(&names, cluster, workflow.as_ref(), args.form(call))?;
-    Ok(Exit::Done.into())
-}
-
-impl SubmitDagArgs {
-    /// How what was done is told.
-    fn form(&self, call: &Call) -> say::Form {
-        if self.json {
-            say::Form::Json
-        } else if self.terse {
-            say::Form::Terse
-        } else {
-            say::Form::Words(call.dialect)
-        }
-    }
+    Ok(Outcome::of(&submitted, args.json, call, Exit::Done).after(&notes))
 }
 
 /// Reads the DAG before anything is written. Under HTCondor's name only what its own command
 /// refuses is refused: the rest is told by dagman. Under ours nothing is submitted that could not
 /// run.
-fn read(args: &SubmitDagArgs, dialect: Dialect) -> Result<Result<Option<Workflow>, ExitCode>> {
+fn read(
+    args: &SubmitDagArgs,
+    dialect: Dialect,
+    notes: &mut Said,
+) -> Result<Result<Option<Workflow>, Outcome>> {
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
     let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
     match reading.assemble(None) {
         Ok(assembled) => {
             if dialect == Dialect::Updraft {
-                assembled.warnings.iter().for_each(|warning| eprint!("{}", warning.render()));
+                notes.err.extend(assembled.warnings.iter().map(Diagnostic::render));
             }
             Ok(Ok(Some(assembled.workflow)))
         }
@@ -303,16 +296,17 @@ fn make_room(
     args: &SubmitDagArgs,
     names: &Names,
     dialect: Dialect,
-) -> Result<Result<(), ExitCode>> {
+    notes: &mut Said,
+) -> Result<Result<(), Outcome>> {
     if let Some(number) = args.dorescuefrom {
         if !Path::new(&names.rescue(number)).exists() {
-            eprintln!("ERROR: there is no rescue file {}", names.rescue(number));
-            return Ok(Err(Exit::Failed.into()));
+            let missing = format!("ERROR: there is no rescue file {}\n", names.rescue(number));
+            return Ok(Err(Outcome::failed(missing)));
         }
         shell::rename_newer(names, number)?;
     } else if args.force {
         if dialect == Dialect::HtCondor {
-            eprintln!("Renaming rescue DAGs newer than number 0");
+            notes.err += "Renaming rescue DAGs newer than number 0\n";
         }
         shell::rename_all(names)?;
     }
@@ -327,7 +321,9 @@ fn make_room(
     let auto = args.autorescue.unwrap_or(1) == 1;
     let rescue = shell::choose(names, auto, args.dorescuefrom)?;
     if let shell::Start::From(Some(number), _) = rescue {
-        say::rescue(number, args.terse || args.json)?;
+        if !(args.terse || args.json) {
+            notes.out += &format!("Running rescue DAG {number}\n");
+        }
         return Ok(Ok(()));
     }
     if args.update_submit || args.no_submit && !Path::new(&names.condor_sub()).exists() {
@@ -340,8 +336,7 @@ fn make_room(
     if in_the_way.is_empty() {
         return Ok(Ok(()));
     }
-    say::in_the_way(&in_the_way);
-    Ok(Err(Exit::Failed.into()))
+    Ok(Err(say::in_the_way(&in_the_way)))
 }
 
 fn submit(args: &SubmitDagArgs, names: &Names) -> Result<ClusterId> {

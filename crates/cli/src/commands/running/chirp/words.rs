@@ -54,7 +54,7 @@ const PUT_PERM: u32 = 0o777;
 
 /// What a job wants.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Errand {
+pub(crate) enum Request {
     /// The value of an attribute.
     Get { name: AttrName, is_delayed: bool },
     /// Another value for one.
@@ -89,14 +89,14 @@ pub(crate) enum Mistake {
 }
 
 /// What the words say.
-pub(crate) fn read(words: &[String]) -> Result<Errand, Mistake> {
+pub(crate) fn read(words: &[String]) -> Result<Request, Mistake> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (command, rest) = words.split_first().map_or(("", &[][..]), |(c, rest)| (*c, rest));
     let takes = |takes| Err(Mistake::Takes { command: command.to_owned(), takes });
-    let on = |what| Ok(Errand::OnFiles(what));
+    let on = |what| Ok(Request::OnFiles(what));
     match (command, rest) {
         ("get_job_attr" | "get_job_attr_delayed", [name]) => {
-            Ok(Errand::Get { name: attribute(name)?, is_delayed: is_delayed(command) })
+            Ok(Request::Get { name: attribute(name)?, is_delayed: is_delayed(command) })
         }
         ("get_job_attr" | "get_job_attr_delayed", _) => takes("the name of an attribute"),
         ("set_job_attr" | "set_job_attr_delayed", [name, text]) => {
@@ -104,10 +104,10 @@ pub(crate) fn read(words: &[String]) -> Result<Errand, Mistake> {
                 name: (*name).to_owned(),
                 text: (*text).to_owned(),
             })?;
-            Ok(Errand::Set { name: attribute(name)?, value, is_delayed: is_delayed(command) })
+            Ok(Request::Set { name: attribute(name)?, value, is_delayed: is_delayed(command) })
         }
         ("set_job_attr" | "set_job_attr_delayed", _) => takes("an attribute's name and its value"),
-        ("ulog", [text]) => Ok(Errand::Log((*text).to_owned())),
+        ("ulog", [text]) => Ok(Request::Log((*text).to_owned())),
         ("ulog", _) => takes("one text; put quotes around it"),
         ("fetch", [remote, local]) => {
             on(OnFiles::Fetch { remote: remote.into(), local: local.into() })
@@ -246,7 +246,7 @@ mod tests {
         for line in lines {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             match read(&words) {
-                Ok(errand) => writeln!(text, "{line}: {errand:?}").unwrap(),
+                Ok(request) => writeln!(text, "{line}: {request:?}").unwrap(),
                 Err(mistake) => writeln!(text, "{line}: {mistake}").unwrap(),
             }
         }
@@ -295,7 +295,7 @@ mod tests {
         );
         let words = ["set_job_attr_delayed", "ChirpFoo", "\"a b\""].map(str::to_owned);
         let value = "\"a b\"".parse().unwrap();
-        let set = Errand::Set { name: "ChirpFoo".into(), value, is_delayed: true };
+        let set = Request::Set { name: "ChirpFoo".into(), value, is_delayed: true };
         assert_eq!(read(&words), Ok(set));
     }
 

@@ -81,6 +81,7 @@ fn kind(error: &AskError) -> Kind {
             NetError::Listen { .. }
             | NetError::Unauthenticated(_)
             | NetError::Impostor { .. }
+            | NetError::Unregistered { .. }
             | NetError::Frame(_)
             | NetError::Protocol { .. }
             | NetError::NotAdmitted { .. },

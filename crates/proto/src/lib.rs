@@ -7,7 +7,7 @@
 //! - [`frame`]: length-delimited MessagePack with named fields; unknown fields are ignored, so
 //!   neighbouring releases work together.
 //! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them.
-//!   [`command`]: a command's.
+//!   [`command`]: a command's. [`lock`]: which process is a daemon of this machine.
 //!
 //! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod command;
 pub mod files;
 pub mod frame;
+pub mod lock;
 pub mod matchmaking;
 pub mod net;
 pub mod terminal;

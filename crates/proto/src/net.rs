@@ -4,15 +4,16 @@
 //!
 //! Who a peer is comes from the transport, never from what the peer says: of a process of this
 //! machine the kernel says it (`SO_PEERCRED`). What it says it is ([`Role`]) must be what such a
-//! peer may be ([`Identity::may_be`]). A pool that one user started serves that user only
-//! ([`Admission::OnlyUid`]).
+//! peer may be ([`Identity::may_be`]), and a daemon's name must be registered and its own: the
+//! kernel says which process holds the lock of the daemon of that name ([`Registered`]). A pool
+//! that one user started serves that user only ([`Admission`]).
 
 pub mod address;
 pub mod keep;
 pub(crate) mod stream;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub use self::keep::{BackOff, Reconnecting};
 pub(crate) use self::stream::ShortPath;
 use self::stream::{Accepting, ReadHalf, Stream, WriteHalf};
 use crate::frame::{self, FrameError};
+use crate::lock;
 
 /// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for
 /// what may change within one.
@@ -134,13 +136,70 @@ impl Peer {
 const NOBODY: u32 = 65_534;
 
 /// Who may connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Only processes of this user: a personal pool.
+    /// Only processes of this user, and whatever daemon they say they are: there is no pool that
+    /// has registered any.
     OnlyUid(u32),
+    /// Only processes of this user, and as daemons only those of the pool: a personal pool.
+    Pool { uid: u32, daemons: Arc<[Registered]> },
     /// Whoever comes, by whatever transport. Only this crate's tests can say so.
     #[cfg(test)]
     Anybody,
+}
+
+/// A daemon of a pool on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// What it is, with its name.
+    pub role: Role,
+    /// The lock that its process holds for its life ([`crate::lock`]); never the lock of the
+    /// process that asks, which would lose it by looking.
+    pub lock: PathBuf,
+}
+
+impl Admission {
+    /// The number of the user whose pool it is.
+    pub fn uid(&self) -> u32 {
+        match self {
+            Self::OnlyUid(uid) | Self::Pool { uid, .. } => *uid,
+            #[cfg(test)]
+            Self::Anybody => NOBODY,
+        }
+    }
+
+    /// Whether somebody may connect at all.
+    fn admit(&self, identity: &Identity) -> Result<(), NetError> {
+        match self {
+            Self::OnlyUid(only) | Self::Pool { uid: only, .. } if !identity.is_local(*only) => {
+                let peer = Peer { identity: identity.clone(), role: Role::Command };
+                Err(NetError::NotAdmitted { uid: peer.uid(), only: *only })
+            }
+            Self::OnlyUid(_) | Self::Pool { .. } => Ok(()),
+            #[cfg(test)]
+            Self::Anybody => Ok(()),
+        }
+    }
+
+    /// Whether the process `pid` may be what it says it is.
+    fn admit_as(&self, Peer { identity, role }: &Peer, pid: Option<i32>) -> Result<(), NetError> {
+        match self {
+            Self::OnlyUid(uid) | Self::Pool { uid, .. } if !identity.may_be(role, *uid) => {
+                Err(NetError::Impostor { identity: identity.clone(), role: role.clone() })
+            }
+            Self::Pool { daemons, .. } if *role != Role::Command => {
+                let registered = daemons.iter().find(|daemon| daemon.role == *role);
+                let holder = registered.map(|daemon| lock::holder(&daemon.lock)).transpose()?;
+                match holder.flatten() {
+                    Some(holder) if Some(holder) == pid => Ok(()),
+                    holder => Err(NetError::Unregistered { role: role.clone(), pid, holder }),
+                }
+            }
+            Self::OnlyUid(_) | Self::Pool { .. } => Ok(()),
+            #[cfg(test)]
+            Self::Anybody => Ok(()),
+        }
+    }
 }
 
 /// Why a connection did not come about or broke.
@@ -188,6 +247,11 @@ pub enum NetError {
     /// The peer says it is what it may not be.
     #[error("refuse {identity:?}: it says it is {role:?}, which only the pool's own user may be")]
     Impostor { identity: Identity, role: Role },
+    /// The peer says it is a daemon that another process is, or none.
+    #[error(
+        "refuse process {pid:?}: it says it is {role:?}, which is process {holder:?} of this pool"
+    )]
+    Unregistered { role: Role, pid: Option<i32>, holder: Option<i32> },
     /// The peer is not admitted.
     #[error("refuse uid {uid}: this pool serves uid {only}, who started it")]
     NotAdmitted {
@@ -231,11 +295,11 @@ impl Listener {
     ///
     /// If the socket cannot be made, or would not say who comes.
     pub fn bind(address: &Address, role: Role, admission: Admission) -> Result<Self, NetError> {
-        match (address, admission) {
+        match (address, &admission) {
             (Address::Unix(_), _) => {}
             #[cfg(test)]
             (Address::Tcp(_), Admission::Anybody) => {}
-            (Address::Tcp(_), Admission::OnlyUid(_)) => {
+            (Address::Tcp(_), Admission::OnlyUid(_) | Admission::Pool { .. }) => {
                 return Err(NetError::Unauthenticated(address.clone()));
             }
         }
@@ -269,7 +333,7 @@ impl Listener {
         loop {
             match self.socket.accept().await {
                 Ok(stream) => {
-                    let (admission, hello) = (self.admission, self.hello.clone());
+                    let (admission, hello) = (self.admission.clone(), self.hello.clone());
                     return Incoming { stream, admission, hello, place };
                 }
                 Err(_) => sleep(ACCEPT_AGAIN).await,
@@ -292,30 +356,14 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// If it may not connect, says that it is what it may not be, speaks another protocol, takes
-    /// too long, or goes away.
+    /// If it may not connect, says that it is what it may not be or a daemon that another process
+    /// is, speaks another protocol, takes too long, or goes away.
     pub async fn greet(self) -> Result<Connection, NetError> {
         let Self { stream, admission, hello, place } = self;
-        let identity = stream.identity()?;
-        match admission {
-            Admission::OnlyUid(only) if !identity.is_local(only) => {
-                let uid = Peer { identity, role: Role::Command }.uid();
-                return Err(NetError::NotAdmitted { uid, only });
-            }
-            Admission::OnlyUid(_) => {}
-            #[cfg(test)]
-            Admission::Anybody => {}
-        }
+        let (identity, pid) = (stream.identity()?, stream.pid()?);
+        admission.admit(&identity)?;
         let mut connection = shake(stream, identity, &hello).await?;
-        let Peer { identity, role } = &connection.peer;
-        match admission {
-            Admission::OnlyUid(pool) if !identity.may_be(role, pool) => {
-                return Err(NetError::Impostor { identity: identity.clone(), role: role.clone() });
-            }
-            Admission::OnlyUid(_) => {}
-            #[cfg(test)]
-            Admission::Anybody => {}
-        }
+        admission.admit_as(&connection.peer, pid)?;
         connection.receiver.place = Some(place);
         Ok(connection)
     }
@@ -517,6 +565,29 @@ mod tests {
         ] {
             assert_eq!(identity.may_be(role, 7), may, "{identity:?} as {role:?}");
         }
+    }
+
+    /// A process does not see its own locks: that the daemons of a pool do know each other is shown
+    /// by every end-to-end test.
+    #[tokio::test]
+    async fn a_daemon_s_name_is_its_own_and_registered_or_the_peer_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("s.sock"));
+        let schedd = || Role::Schedd("s".to_owned());
+        let lock = folder.path().join("schedd.lock");
+        let uid = Uid::effective().as_raw();
+        let daemons = Arc::from([Registered { role: schedd(), lock: lock.clone() }]);
+        let admission = Admission::Pool { uid, daemons };
+        let listener = Listener::bind(&address, Role::Negotiator, admission).unwrap();
+        for role in [schedd(), Role::Schedd("other".to_owned()), Role::Startd("m".to_owned())] {
+            let (_ours, refused) = pair(&listener, role.clone()).await;
+            let Err(NetError::Unregistered { role: said, pid, holder: None }) = refused else {
+                panic!("{role:?}: {refused:?}");
+            };
+            assert_eq!((said, pid), (role, i32::try_from(std::process::id()).ok()));
+        }
+        let (_ours, command) = pair(&listener, Role::Command).await;
+        assert_eq!(command.unwrap().peer.role, Role::Command);
     }
 
     #[tokio::test]

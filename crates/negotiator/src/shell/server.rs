@@ -60,7 +60,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let core = Core::new(draw_life()?, file.load()?, config.policy)
         .remembering(limits.load()?, clock::now());
     let listener =
-        Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission)?;
+        Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission.clone())?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let mut engine = tokio::spawn(Engine::new(core, file, limits).run(queue));
     let identity = Identity {
@@ -71,7 +71,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         pid: std::process::id(),
         since: clock::now().wall,
     };
-    let Admission::OnlyUid(pool_uid) = config.admission;
+    let pool_uid = config.admission.uid();
     let desk = Arc::new(Desk { engine: inputs.clone(), identity, pool_uid });
     tokio::select! {
         () = accept(&listener, &desk) => {}

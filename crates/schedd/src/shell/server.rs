@@ -163,7 +163,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let listener = Listener::bind(
         &Address::unix(&config.socket),
         Role::Schedd(config.name.clone()),
-        config.admission,
+        config.admission.clone(),
     )?;
     let identity = Identity {
         role: "schedd".to_owned(),
@@ -173,7 +173,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         pid: std::process::id(),
         since: started.wall,
     };
-    let Admission::OnlyUid(uid) = config.admission;
+    let uid = config.admission.uid();
     let desk = Arc::new(Desk {
         engine: inputs.clone(),
         history,

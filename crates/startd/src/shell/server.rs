@@ -126,7 +126,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Parts { core, machine: name, journal, sandboxes, carrier, own, advertiser, sweeper };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
-    let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission)?;
+    let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission.clone())?;
     let desk = Arc::new(Desk {
         engine: inputs.clone(),
         identity: identity(&config, now),

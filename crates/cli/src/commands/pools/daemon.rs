@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, gethostname};
-use proto::net::{Address, Admission};
+use proto::net::{Address, Admission, Registered, Role};
 use schedd::MailRoute;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,7 +97,7 @@ fn negotiator(home: &Home) -> Result<()> {
         socket: home.socket(DaemonRole::Negotiator),
         state_dir: home.state_dir(DaemonRole::Negotiator),
         name: host()?,
-        admission: admission(),
+        admission: admission(home, DaemonRole::Negotiator)?,
         address: address(home, DaemonRole::Negotiator)?,
         policy: typed::policy(&pool::settings(home)?.configuration)?,
     };
@@ -115,7 +115,7 @@ fn startd(home: &Home) -> Result<()> {
         launcher: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Startd),
         execute_dir: home.execute_dir(),
-        admission: admission(),
+        admission: admission(home, DaemonRole::Startd)?,
         address: address(home, DaemonRole::Startd)?,
         settings: typed::machine(&pool::settings(home)?.configuration)?,
     };
@@ -132,7 +132,7 @@ fn schedd(home: &Home) -> Result<()> {
         socket: home.socket(DaemonRole::Schedd),
         negotiator: home.socket(DaemonRole::Negotiator),
         state_dir: home.state_dir(DaemonRole::Schedd),
-        admission: admission(),
+        admission: admission(home, DaemonRole::Schedd)?,
         address: address(home, DaemonRole::Schedd)?,
         machine: host()?,
         startd: address(home, DaemonRole::Startd)?,
@@ -198,8 +198,19 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
 }
 
 /// A personal pool serves who started it, root included, and nobody else.
-fn admission() -> Admission {
-    Admission::OnlyUid(Uid::effective().as_raw())
+/// Its daemons are known by the locks that their processes hold.
+fn admission(home: &Home, own: DaemonRole) -> Result<Admission> {
+    let daemons = [
+        (Role::Negotiator, DaemonRole::Negotiator),
+        (Role::Schedd(host()?), DaemonRole::Schedd),
+        (Role::Startd(host()?), DaemonRole::Startd),
+    ];
+    let registered =
+        |(role, daemon): (Role, DaemonRole)| Registered { role, lock: home.lock(daemon.name()) };
+    // A process that looks at its own lock loses it.
+    let others = daemons.into_iter().filter(|(_, daemon)| *daemon != own);
+    let daemons = others.map(registered).collect();
+    Ok(Admission::Pool { uid: Uid::effective().as_raw(), daemons })
 }
 
 fn host() -> Result<String> {

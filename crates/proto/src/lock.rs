@@ -51,7 +51,9 @@ pub fn wait_until_free(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The other process that holds the lock, if one does.
+/// The other process that holds the lock, if one does. Whoever holds it himself must not ask: he
+/// would lose it, because a process loses its record locks of a file with the first descriptor of
+/// the file that it closes.
 ///
 /// # Errors
 ///

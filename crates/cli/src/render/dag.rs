@@ -1,5 +1,5 @@
-//! What there is to say of a DAG's files and of halting one. How far it is, is `render::workflow`'s.
-//! Knows nothing of how a DAG is read or run.
+//! What there is to say of a DAG's files and of halting one. How far it is, is
+//! `render::workflow`'s. Knows nothing of how a DAG is read or run.
 
 use dagman::language::listed;
 use model::ClusterId;

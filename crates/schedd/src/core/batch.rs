@@ -10,7 +10,7 @@ use crate::core::state::core::Core;
 use crate::core::state::dirty::Dirty;
 use crate::core::told::log_files::LogEntry;
 use crate::core::told::mail_view::MailEntry;
-use crate::core::words::{Effect, Input, Rejection};
+use crate::core::words::{Effect, Event, Input, Rejection};
 
 /// What came of a batch.
 #[derive(Debug, Default, PartialEq)]
@@ -74,13 +74,32 @@ fn step(
             return Step { reply: None, did: false };
         }
     };
+    let mut taking = Vec::new();
     for event in &decision.events {
-        core.log_before(event, &mut batch.log);
-        core.mail_before(event, &mut batch.mail);
-        let change = core.apply(event);
-        batch.effects.extend(core.react(&change, event));
-        clusters.extend(change.cluster);
-        batch.dirty.add(change);
+        taking.extend(core.takes_along(event));
+        make_true(core, event, batch, clusters);
+    }
+    // Each removes or stops jobs that are not final, and so this ends.
+    while let Some(takes) = taking.pop() {
+        for fact in core.taken_along(now, &takes) {
+            let event = Event { at: now, fact };
+            taking.extend(core.takes_along(&event));
+            make_true(core, &event, batch, clusters);
+        }
     }
     Step { reply: decision.reply, did: !decision.events.is_empty() }
+}
+
+fn make_true(
+    core: &mut Core,
+    event: &Event,
+    batch: &mut Batch,
+    clusters: &mut BTreeSet<model::ClusterId>,
+) {
+    core.log_before(event, &mut batch.log);
+    core.mail_before(event, &mut batch.mail);
+    let change = core.apply(event);
+    batch.effects.extend(core.react(&change, event));
+    clusters.extend(change.cluster);
+    batch.dirty.add(change);
 }

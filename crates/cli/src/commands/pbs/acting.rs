@@ -70,7 +70,8 @@ pub(super) fn release(words: &[String], here: &Here) -> u8 {
     match hold_list(here, &line, usage) {
         Ok(false) => verb.only_look(here, &line.operands),
         Err(exit) => exit,
-        Ok(true) => verb.run(here, &line.operands, |_| Action::Release { reason: None }),
+        Ok(true) => verb
+            .run(here, &line.operands, |_| Action::Release { reason: Some("via qrls".to_owned()) }),
     }
 }
 

@@ -2,48 +2,48 @@
 //! with the one that drives it, when that cannot see to it itself because it does not run any more.
 //!
 //! Knows nothing of workflows: the job says by an expression which of its owner's jobs it means.
-
-use std::collections::BTreeSet;
+//! Nor does it know who removes a job, or why: it is asked of every event (`batch`).
 
 use classad::Expr;
-use model::{JobEvent, JobId, Now, attr};
+use model::{AfterRun, JobEvent, JobId, Now, UserName, attr};
 
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::{Fact, JobFact};
+use crate::core::words::{Event, Fact, JobFact};
+
+/// What a job that is removed says of others.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TakesAlong {
+    job: JobId,
+    owner: UserName,
+    /// True of those that it means.
+    others: Expr,
+}
 
 impl Core {
-    /// What follows for others from the removal of these jobs. Jobs in `done` are left alone; those
-    /// that were found are put into it.
-    pub(crate) fn removed_along(
-        &self,
-        now: Now,
-        removed: Vec<JobId>,
-        done: &mut BTreeSet<JobId>,
-    ) -> Vec<Fact> {
-        let (mut facts, mut waiting) = (Vec::new(), removed);
-        done.extend(&waiting);
-        while let Some(id) = waiting.pop() {
-            let Some(job) = self.job(id) else { continue };
-            let Some(wanted) = self.others_wanted(now, job) else { continue };
-            let env = env(now);
-            let theirs = self.clusters.values().filter(|c| c.owner() == job.cluster.owner());
-            for other in theirs.flat_map(Cluster::procs) {
-                let is_meant =
-                    || ads::job_ad(other, now, self).eval_expr(&wanted, None, &env).is_true();
-                if done.contains(&other.job) || !is_meant() {
-                    continue;
-                }
-                done.insert(other.job);
-                let reason = format!("removed because job {id} was removed");
-                let follows = self.removed_by_policy(now, other, reason);
-                // One that runs is stopped first: it is asked in its turn when that is over.
-                waiting.extend(removed_by(&follows));
-                facts.extend(follows);
-            }
-        }
-        facts
+    /// What the job says that an event is about to remove, if it says anything. A job whose program
+    /// still runs is asked when that is over.
+    pub(crate) fn takes_along(&self, event: &Event) -> Option<TakesAlong> {
+        let Fact::Job { job, fact: JobFact::Happened(what) } = &event.fact else { return None };
+        let is_removed = matches!(
+            what,
+            JobEvent::Removed { .. } | JobEvent::RunOver { next: AfterRun::Remove { .. }, .. }
+        );
+        let removed = self.job(*job).filter(|_| is_removed)?;
+        let others = self.others_wanted(event.at, removed)?;
+        Some(TakesAlong { job: *job, owner: removed.cluster.owner().clone(), others })
+    }
+
+    /// What follows for the others, now that the job is removed.
+    pub(crate) fn taken_along(&self, now: Now, takes: &TakesAlong) -> Vec<Fact> {
+        let env = env(now);
+        let theirs = self.clusters.values().filter(|cluster| *cluster.owner() == takes.owner);
+        let meant = theirs.flat_map(Cluster::procs).filter(|other| {
+            ads::job_ad(*other, now, self).eval_expr(&takes.others, None, &env).is_true()
+        });
+        let reason = format!("removed because job {} was removed", takes.job);
+        meant.flat_map(|other| self.removal(now, other, reason.clone())).collect()
     }
 
     /// What a job says of those that are to go with it. What is no expression means none.
@@ -55,14 +55,4 @@ impl Core {
         let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &env(now));
         said.as_str().and_then(|text| text.parse().ok())
     }
-}
-
-/// The jobs that are removed by some facts.
-pub(crate) fn removed_by(facts: &[Fact]) -> impl Iterator<Item = JobId> {
-    facts.iter().filter_map(|fact| {
-        let Fact::Job { job, fact: JobFact::Happened(JobEvent::Removed { .. }) } = fact else {
-            return None;
-        };
-        Some(*job)
-    })
 }

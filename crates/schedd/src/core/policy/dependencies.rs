@@ -102,7 +102,7 @@ impl Core {
         if let Some((never, _)) = waits.iter().find(|(_, standing)| *standing == Standing::Never) {
             let reason = format!("{}{never} can never be", depend::REASON);
             let jobs = cluster.waiting_jobs();
-            return jobs.flat_map(|job| self.removed_by_policy(now, job, reason.clone())).collect();
+            return jobs.flat_map(|job| self.removal(now, job, reason.clone())).collect();
         }
         let left = waits.iter().filter(|(_, standing)| *standing == Standing::Waits);
         let left: Vec<Dependency> = left.map(|(dependency, _)| *dependency).collect();

@@ -63,7 +63,7 @@ impl Core {
                 let event = JobEvent::Released { reason: text(), at: now.wall };
                 vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }]
             }
-            Policy::Timer | Policy::Remove => self.removed_by_policy(now, job, text()),
+            Policy::Timer | Policy::Remove => self.removal(now, job, text()),
             Policy::System(nth, act) => self.follows_from_system(now, job, nth, act, ad),
         }
     }
@@ -91,11 +91,14 @@ impl Core {
                 let event = JobEvent::Released { reason, at: now.wall };
                 vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }]
             }
-            SystemAct::Remove => self.removed_by_policy(now, job, reason),
+            SystemAct::Remove => self.removal(now, job, reason),
         }
     }
 
-    pub(crate) fn removed_by_policy(&self, now: Now, job: JobRef<'_>, reason: String) -> Vec<Fact> {
+    /// What follows for a job that is to be removed: nothing if it is being removed already, and
+    /// its run is stopped first if it has one. Of a job that has completed it is asked anew whether
+    /// it wants to stay.
+    pub(crate) fn removal(&self, now: Now, job: JobRef<'_>, reason: String) -> Vec<Fact> {
         match job.state() {
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at: now.wall };
@@ -106,10 +109,13 @@ impl Core {
                     .chain(left)
                     .collect()
             }
-            JobState::Running(_) | JobState::Suspended { .. } => {
+            JobState::Running(_)
+            | JobState::Suspended { .. }
+            | JobState::Stopping { cause: StopCause::Hold(_) | StopCause::Vacate { .. }, .. } => {
                 vec![stopped(now, job, StopCause::Remove { reason })]
             }
-            JobState::Stopping { .. } | JobState::Removed { .. } => Vec::new(),
+            JobState::Stopping { cause: StopCause::Remove { .. }, .. }
+            | JobState::Removed { .. } => Vec::new(),
         }
     }
 }

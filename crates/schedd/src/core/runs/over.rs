@@ -1,6 +1,5 @@
 //! Runs: who is authorised to start, and what follows when one is over.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{
@@ -138,10 +137,6 @@ impl Core {
             next: next.clone(),
             at: now.wall,
         };
-        let along = match next {
-            AfterRun::Remove { .. } => self.removed_along(now, vec![id], &mut BTreeSet::new()),
-            AfterRun::Complete | AfterRun::Hold(_) | AfterRun::Requeue { .. } => Vec::new(),
-        };
         let leaves = match next {
             AfterRun::Complete | AfterRun::Remove { .. } => !at_end::stays(self, job, &event, now),
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
@@ -149,7 +144,6 @@ impl Core {
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
         facts.push(Fact::Job { job: id, fact: JobFact::Happened(event) });
         facts.extend(leaves.then_some(Fact::Job { job: id, fact: JobFact::Left }));
-        facts.extend(along);
         if is_checkpoint(end) && self.goes_on_in_place(now, job, &state, running.claim) {
             facts.extend(self.authorise(now, id, running.claim));
         }

@@ -56,6 +56,14 @@ fn nodes_stay_when_their_job_ends_by_itself() {
 }
 
 #[test]
+fn nodes_go_with_a_job_that_its_own_policy_removes() {
+    let mut trial =
+        with_nodes(Trial::with_jobs(1, &format!("{DRIVER}\nPeriodicRemove = time() - QDate > 3")));
+    trial.waits(6);
+    assert_eq!(left(&trial), [5, 6]);
+}
+
+#[test]
 fn a_job_that_is_asked_for_and_meant_by_another_goes_once() {
     let mut trial = with_nodes(Trial::with_jobs(1, DRIVER));
     trial.take(&[Input::Act { by: user("alice"), action: removal(), select: Select::All }]);

@@ -11,8 +11,6 @@ use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
 
 use crate::core::ads;
 use crate::core::job::description::env;
-use crate::core::policy::along::removed_by;
-use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::users::edit::prioritise;
 use crate::core::words::{
@@ -62,10 +60,6 @@ impl Core {
                     }
                 }
             }
-        }
-        let removed: Vec<JobId> = removed_by(&act.facts).collect();
-        if !removed.is_empty() {
-            act.facts.extend(self.removed_along(now, removed, &mut act.done));
         }
         (act.facts, Answer::Acted(act.results))
     }
@@ -196,34 +190,11 @@ impl Act<'_> {
     }
 
     fn remove(&self, job: JobRef<'_>, reason: String, force: bool) -> Result<Vec<Fact>, ActResult> {
-        let at = self.now.wall;
-        let id = job.job;
-        let state = job.state();
         if force {
-            return self.forget(job, &state);
+            return self.forget(job, &job.state());
         }
-        match &state {
-            // Of a job that has completed it is asked anew whether it wants to stay.
-            JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
-                let event = JobEvent::Removed { reason, at };
-                let stays = at_end::stays(self.core, job, &event, self.now);
-                let left = (!stays).then_some(Fact::Job { job: id, fact: JobFact::Left });
-                Ok([Fact::Job { job: id, fact: JobFact::Happened(event) }]
-                    .into_iter()
-                    .chain(left)
-                    .collect())
-            }
-            JobState::Running(_) | JobState::Suspended { .. } => {
-                Ok(vec![self.stop(id, StopCause::Remove { reason })])
-            }
-            JobState::Stopping { cause, .. } => match cause {
-                StopCause::Remove { .. } => Err(ActResult::AlreadyDone),
-                StopCause::Hold(_) | StopCause::Vacate { .. } => {
-                    Ok(vec![self.stop(id, StopCause::Remove { reason })])
-                }
-            },
-            JobState::Removed { .. } => Err(ActResult::AlreadyDone),
-        }
+        let follows = self.core.removal(self.now, job, reason);
+        if follows.is_empty() { Err(ActResult::AlreadyDone) } else { Ok(follows) }
     }
 
     /// `-forcex`: only for jobs that are being removed, as in HTCondor.

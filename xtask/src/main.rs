@@ -25,7 +25,7 @@ enum Verb {
     /// All that CI runs: format, lints, tidy, tests, documentation, a minute of simulation.
     Ci {
         /// Seconds of simulation.
-        #[arg(long, default_value_t = 30)]
+        #[arg(long, default_value_t = 60)]
         sim_seconds: u32,
     },
     /// The rules of docs/STYLE.md that a program can check.

@@ -37,12 +37,16 @@ pub enum Bug {
     SlotFreedWhileStoring,
     /// A startd that is started again does not bring back what its predecessor was bringing back.
     StoringForgotten,
+    /// The startd lets files travel on when the lease of their run is over.
+    CopyOutlivesLease,
     /// The startd counts a lease from when an echo came, not from when its beat was sent.
     LeaseFromReceipt,
     /// The startd does not look at which devices its claims have.
     DeviceTwice,
     /// The negotiator does not count what its matches use of limits.
     LimitNotCounted,
+    /// The negotiator counts a match for a minute only that nobody has spoken of.
+    OfferForgotten,
     /// The negotiator keeps to itself why a class has no machine.
     ReasonForgotten,
     /// dagman takes a node for ready when the first of its parents is done.
@@ -65,7 +69,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -80,9 +84,11 @@ impl Bug {
         Self::StopForgotten,
         Self::SlotFreedWhileStoring,
         Self::StoringForgotten,
+        Self::CopyOutlivesLease,
         Self::LeaseFromReceipt,
         Self::DeviceTwice,
         Self::LimitNotCounted,
+        Self::OfferForgotten,
         Self::ReasonForgotten,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,

@@ -18,6 +18,7 @@ mod policy;
 mod pool;
 mod query;
 mod reasons;
+mod schedd_name;
 mod state;
 mod statistics;
 mod words;

@@ -28,6 +28,10 @@ pub enum FromSchedd {
         /// later ones, so the negotiator subtracts those itself; without this every submission that
         /// crosses a match is matched twice.
         seen: Option<MatchId>,
+        /// With a full list, all that count against limits of the matches that the schedd holds: it
+        /// asks for their claims, or has them. Of the others that it has received, nothing runs.
+        #[serde(default)]
+        held: Vec<HeldMatch>,
     },
     /// A match is not used: its jobs are gone, or the startd refused. Also said of a match that
     /// counted against limits when its claim is over: nothing of it runs any more.
@@ -54,6 +58,15 @@ pub struct ClassRequest {
     pub idle: u32,
     /// The ad of a job of the class.
     pub ad: Arc<ClassAd>,
+}
+
+/// A match that a schedd holds, and what its runs use of concurrency limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldMatch {
+    pub matched: MatchId,
+    /// On which machine.
+    pub machine: MachineName,
+    pub limits: Vec<LimitUse>,
 }
 
 /// From the negotiator to a schedd.

@@ -128,6 +128,7 @@ fn requests(classes: u32) -> Input {
         changed: (0..classes).map(request).collect(),
         gone: Vec::new(),
         seen: None,
+        held: Vec::new(),
     };
     Input::FromSchedd { schedd: ScheddName::new("schedd"), message }
 }

@@ -24,6 +24,9 @@ const MISHAP_PERCENT: u64 = 40;
 /// How long a slow transfer takes at most: longer than the shortest lease.
 const SLOWEST: Micros = 70 * SECOND;
 
+/// How long it takes at most until a copy that is cut off has ended.
+const CUTTING: Micros = 2 * SECOND;
+
 /// What becomes of a transfer that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mishap {
@@ -72,6 +75,8 @@ pub(crate) struct Files {
     places: BTreeMap<RunKey, Place>,
     /// Runs whose files are under way now.
     under_way: BTreeSet<RunKey>,
+    /// Runs whose programs are over: what travels of them goes back.
+    over: BTreeSet<RunKey>,
     /// What came of bringing them.
     fetched: BTreeMap<RunKey, Fetched>,
     /// What came of bringing them back.
@@ -154,10 +159,7 @@ impl Files {
         program: Option<ProgramEnd>,
     ) -> Result<(), String> {
         let mut under_way = self.under_way.iter().filter_map(|key| self.places.get(key));
-        // A copy that is under way cannot be cut off yet, and may outlast the lease of its run:
-        // known (docs/simulator.md). Of every other end it holds.
-        let is_given_up = matches!(end, RunEnd::Lost { .. });
-        if !is_given_up && under_way.any(|place| place.run == run) {
+        if under_way.any(|place| place.run == run) {
             return Err(format!("run {run} is recorded as over ({end:?}), and its files travel"));
         }
         let place = self.places.iter().find(|(_, place)| place.run == run);
@@ -212,7 +214,7 @@ impl Files {
 
     /// How many runs' files are being brought, and brought back.
     pub(crate) fn travelling(&self) -> (usize, usize) {
-        let back = self.under_way.iter().filter(|key| self.fetched.contains_key(*key)).count();
+        let back = self.under_way.intersection(&self.over).count();
         (self.under_way.len() - back, back)
     }
 
@@ -254,6 +256,7 @@ impl World {
         if !self.oracle.files.under_way.insert(key) {
             self.fail(format!("the files of {key} are brought back twice at a time"));
         }
+        self.oracle.files.over.insert(key);
         let mishap = self.mishap();
         let result = match mishap {
             None | Some(Mishap::Slow) => Ok(()),
@@ -276,6 +279,10 @@ impl World {
             return;
         }
         let files = &mut self.oracle.files;
+        if !files.under_way.contains(report.key()) {
+            // It was cut off before.
+            return;
+        }
         match &report {
             FromCarrier::BroughtIn { key, result } => {
                 files.under_way.remove(key);
@@ -290,6 +297,28 @@ impl World {
         }
         self.note(|| format!("machine{m} has carried: {report:?}"));
         self.startd_hears(m, Input::FromCarrier(report));
+    }
+
+    /// The work for a run is ended: the copy stops at its next piece, a program is killed.
+    pub(crate) fn cut_off(&mut self, m: usize, key: RunKey) {
+        let files = &self.oracle.files;
+        if !files.under_way.contains(&key) {
+            return;
+        }
+        let (path, errno) = ("/home/user/data".to_owned(), 125);
+        let report = if files.over.contains(&key) {
+            let result = Err(StoreFailure::File { path, errno, over_limit: false, said: None });
+            let disk = DiskUsed::default();
+            let stored = Stored { received_bytes: 1, sent_bytes: 0, disk, result };
+            FromCarrier::BroughtBack { key, stored: Box::new(stored) }
+        } else {
+            let failure = StartFailure::at(StartStage::TransferInput, path, errno);
+            FromCarrier::BroughtIn { key, result: Box::new(Fetched::Failed(failure)) }
+        };
+        self.note(|| format!("machine{m} cuts off the files of {key}"));
+        let event = Event::Carried { machine: m, life: self.life_of(Daemon::Startd(m)), report };
+        let at = self.now + self.rng.below(CUTTING);
+        self.agenda.put(at, event);
     }
 
     /// A run's scratch folder is removed.
@@ -316,10 +345,7 @@ impl World {
         if let Some(mishap) = mishap {
             self.note(|| format!("machine{m} has trouble with files: {mishap:?}, {report:?}"));
         }
-        let key = match &report {
-            FromCarrier::BroughtIn { key, .. } | FromCarrier::BroughtBack { key, .. } => key,
-        };
-        let least = self.oracle.files.places.get(key).map_or(0, |place| place.least);
+        let least = self.oracle.files.places.get(report.key()).map_or(0, |place| place.least);
         let takes = takes(&mut self.rng, mishap).max(least);
         let life = self.life_of(Daemon::Startd(m));
         let event = Event::Carried { machine: m, life, report };

@@ -34,11 +34,13 @@ pub(crate) struct HostClock {
     uptime_ms: u64,
     drift_ppm: i64,
     wall_offset_ms: i64,
+    /// The most by which its wall clock has been wrong.
+    most_wrong_ms: u64,
 }
 
 impl HostClock {
     pub(crate) fn new(drift_ppm: i64) -> Self {
-        Self { booted: 0, uptime_ms: UPTIME_MS, drift_ppm, wall_offset_ms: 0 }
+        Self { booted: 0, uptime_ms: UPTIME_MS, drift_ppm, wall_offset_ms: 0, most_wrong_ms: 0 }
     }
 
     /// What the host's daemons are told at that moment.
@@ -62,9 +64,15 @@ impl HostClock {
         at
     }
 
+    /// The most by which its wall clock has been wrong.
+    pub(crate) fn most_wrong(&self) -> Micros {
+        self.most_wrong_ms * MILLISECOND
+    }
+
     /// Somebody sets the wall clock.
     pub(crate) fn set_wall(&mut self, by_ms: i64) {
         self.wall_offset_ms += by_ms;
+        self.most_wrong_ms = self.most_wrong_ms.max(self.wall_offset_ms.unsigned_abs());
     }
 
     /// The host boots: its boot clock starts again.

@@ -14,7 +14,7 @@ use super::clock::{MILLISECOND, Micros, SECOND};
 use super::dag::host::DagDoom;
 use super::dag::plan::{NodePlan, Plan};
 use super::event::{Daemon, Event, Link, Side};
-use super::jobs::{Job, job};
+use super::jobs::{Job, SIM_FILES_MS, job};
 use super::life::Death;
 use super::machine::MachineKind;
 use super::plant::Plant;
@@ -74,6 +74,8 @@ enum Deed {
     Block(&'static [Side], Micros),
     /// The same, and the connection does not.
     Cut(Micros),
+    /// What the negotiator says to the first schedd arrives after so long; the connection survives.
+    HoldMatches(Micros),
     /// A DAG begins.
     Dag(Box<Plan>),
     /// dagman dies in its next batch.
@@ -81,7 +83,8 @@ enum Deed {
 }
 
 use Deed::{
-    Act, Block, Crash, Cut, Dag, DoomDag, Keep, Pause, PutBack, Reboot, Submit, SubmitAgain,
+    Act, Block, Crash, Cut, Dag, DoomDag, HoldMatches, Keep, Pause, PutBack, Reboot, Submit,
+    SubmitAgain,
 };
 use When::{After, Fetching, Final, Live, Storing};
 
@@ -110,6 +113,23 @@ impl Scenario {
         };
         Some(Self { machines, steps })
     }
+}
+
+/// Files are under way when nobody hears of their machine for longer than the lease.
+fn a_long_copy_and_a_cut() -> Vec<(When, Deed)> {
+    vec![
+        submit(job(FOR_EVER_MS).travels().with(SIM_FILES_MS, 200_000)),
+        (Fetching, Cut(2 * MINUTE)),
+        (After(3 * MINUTE), Act(remove())),
+    ]
+}
+
+/// What the negotiator says is long under way, and no connection breaks.
+fn a_match_long_under_way() -> Vec<(When, Deed)> {
+    vec![
+        (After(SECOND), HoldMatches(100 * SECOND)),
+        submit(job(5000).with(attr::CONCURRENCY_LIMITS, "db:2").procs(2)),
+    ]
 }
 
 fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
@@ -159,11 +179,13 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
             (After(4 * MINUTE), Act(remove())),
         ],
+        Bug::CopyOutlivesLease => a_long_copy_and_a_cut(),
         Bug::DeviceTwice => vec![submit(job(20_000).with("RequestArm", 1).procs(2))],
         Bug::LimitNotCounted => {
             let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
             vec![submit(limited()), (Live(1), submit(limited()).1)]
         }
+        Bug::OfferForgotten => a_match_long_under_way(),
         Bug::ReasonForgotten => {
             let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
             vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
@@ -282,6 +304,9 @@ impl World {
                 for side in ends {
                     self.block_until(link, *side, self.now + time);
                 }
+            }
+            HoldMatches(time) => {
+                self.block_until(Link::ScheddNegotiator(0), Side::Dialer, self.now + time);
             }
             Cut(time) => {
                 for side in Side::BOTH {

@@ -4,7 +4,7 @@
 use classad::{Env, requirements_hold};
 use model::{JobId, JobState, Now, attr};
 
-use super::clock::{Micros, SECOND};
+use super::clock::{HostClock, Micros, SECOND};
 use super::event::{Daemon, Event};
 use super::schedd::schedd_of;
 use super::workload;
@@ -27,7 +27,7 @@ impl World {
                 let right = dag.map_or(Ok(()), |dag| dag.check.is_right(&self.oracle));
                 self.require(right);
             }
-            Some(what) if self.now > since + BOUND => {
+            Some(what) if self.now > since + self.bound() => {
                 self.fail(format!("{} s after the faults: {what}", (self.now - since) / SECOND));
             }
             Some(_) => {
@@ -35,6 +35,14 @@ impl World {
                 self.agenda.put(self.now + LOOK_EVERY, Event::Look);
             }
         }
+    }
+
+    /// A job that starts at a time by one clock may wait for it by another: as long as both
+    /// together were ever wrong.
+    fn bound(&self) -> Micros {
+        let schedds = self.schedds.iter().map(|schedd| &schedd.clock);
+        let clocks = schedds.chain(self.machines.iter().map(|machine| &machine.clock));
+        BOUND + 2 * clocks.map(HostClock::most_wrong).max().unwrap_or(0)
     }
 
     /// The first thing that is not done.

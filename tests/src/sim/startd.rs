@@ -264,6 +264,10 @@ impl World {
                     self.bring_back(m, &over);
                     continue;
                 }
+                Effect::CutOff { key } => {
+                    self.cut_off(m, key);
+                    continue;
+                }
                 Effect::MeasureRuns { keys, disk: true } => {
                     let used = DiskUsed { kib: 8, files: 2 };
                     let used = keys.into_iter().map(|key| (key, used)).collect();

@@ -5,12 +5,18 @@
 //! moment at which they are made:
 //!
 //! - one that no ad of its machine has shown yet counts until its schedd says that nothing came of
-//!   it, or is over, and at most for [`OFFER_COUNTS`], which is longer than a schedd goes on asking
-//!   for a claim;
+//!   it, or is over. No time ends it while that schedd is here: a network may keep the match from
+//!   the schedd, or the ad from us, for longer than any bound;
 //! - one that an ad has shown as a claim counts until an ad of that machine does not show it any
 //!   more;
-//! - if the machine leaves, its claims count until it comes back and does not show them, until
-//!   their schedd says that they are over, or for [`AWAY_COUNTS`].
+//! - if the machine leaves, its claims count until it comes back and does not show them, or until
+//!   their schedd says that they are over;
+//! - what neither a machine shows nor a schedd that is here answers for counts for
+//!   [`NOBODY_SPEAKS`].
+//!
+//! A schedd says over by [`FromSchedd::Declined`](proto::matchmaking::FromSchedd), and in each list
+//! of all its requests by not naming the match among those that it holds: so a word that was lost
+//! with a connection is said again.
 //!
 //! What is in use is saved before a match that counts is told ([`super::Effect::SaveLimits`]), so
 //! that a restart does not forget it.
@@ -20,21 +26,18 @@ use std::time::Duration;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, LimitAmount, LimitUse, MachineName, MatchId, Now, Timestamp, attr,
+    Cause, LimitAmount, LimitUse, MachineName, MatchId, Now, attr,
     planted::{Bug, planted},
 };
-use proto::matchmaking::ClaimedPart;
+use proto::matchmaking::{ClaimedPart, HeldMatch};
 use serde::{Deserialize, Serialize};
 
 use super::dependence::Dependence;
+use super::schedd_name::ScheddName;
 
-/// How long a match counts that nobody says anything of. A schedd asks for its claim for twenty
-/// seconds.
-const OFFER_COUNTS: Duration = Duration::from_secs(60);
-
-/// How long claims of a machine count that does not come back: longer than any lease that jobs
-/// usually have (HTCondor 25.14: 2400 s).
-const AWAY_COUNTS: Duration = Duration::from_secs(3600);
+/// How long a match counts of which neither its machine nor its schedd is here to speak: longer
+/// than any lease that jobs usually have (HTCondor 25.14: 2400 s).
+const NOBODY_SPEAKS: Duration = Duration::from_secs(3600);
 
 /// How much there is of a limit that nobody has set (HTCondor 25.14: `CONCURRENCY_LIMIT_DEFAULT`).
 const DEFAULT: f64 = 2_308_032.0;
@@ -86,12 +89,16 @@ pub struct InUse {
     /// The sums of the entries, by limit.
     used: BTreeMap<String, LimitAmount>,
     deadlines: BTreeSet<(u64, MatchId)>,
+    /// The schedds that are here.
+    schedds: BTreeSet<ScheddName>,
 }
 
 /// A match that counts.
 #[derive(Clone, Debug)]
 struct Entry {
     machine: MachineName,
+    /// Who answers for it, if that is known.
+    schedd: Option<ScheddName>,
     uses: Vec<LimitUse>,
     stage: Stage,
     /// Until when it counts, milliseconds of the steady clock, if nothing more is heard.
@@ -101,12 +108,14 @@ struct Entry {
 /// What is known of a match that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It was made at that time of the wall clock, and no ad has shown it.
-    Offered(Timestamp),
+    /// No ad has shown it.
+    Offered,
     /// The last ad of its machine shows it as a claim.
     Claimed,
-    /// The same as `Offered`, by an earlier life of the negotiator: an ad may have shown it since.
-    Recovered(Timestamp),
+    /// So did the last ad, and the machine has left.
+    Away,
+    /// It was made in an earlier life of the negotiator, and an ad may have shown it since.
+    Recovered,
 }
 
 /// A match that counts, as it is saved.
@@ -115,36 +124,34 @@ pub struct SavedUse {
     pub matched: MatchId,
     /// On which machine.
     pub machine: MachineName,
+    /// For whom, if that is known.
+    #[serde(default)]
+    pub schedd: Option<ScheddName>,
     /// What it uses.
     pub uses: Vec<LimitUse>,
-    /// When it was made.
-    pub made: Timestamp,
 }
 
 impl InUse {
-    /// What was saved by a life that is over: all of it counts until its machine has spoken, as if
-    /// the machine were away.
+    /// What was saved by a life that is over: all of it counts until its machine and its schedd
+    /// have spoken.
     pub fn recover(saved: Vec<SavedUse>, now: Now) -> Self {
         let mut recovered = Self::default();
-        for SavedUse { matched, machine, uses, made } in saved {
-            recovered.insert(matched, &machine, &uses, Stage::Recovered(made));
-            recovered.set_until(matched, Some(now.deadline(AWAY_COUNTS)));
+        for SavedUse { matched, machine, schedd, uses } in saved {
+            recovered.insert(matched, &machine, schedd, &uses, Stage::Recovered);
+            recovered.bound(matched, now);
         }
         recovered
     }
 
     /// All of it, to be saved.
-    pub fn to_save(&self, now: Now) -> Vec<SavedUse> {
+    pub fn to_save(&self) -> Vec<SavedUse> {
         let entries = self.entries.iter();
         entries
             .map(|(matched, entry)| SavedUse {
                 matched: *matched,
                 machine: entry.machine.clone(),
+                schedd: entry.schedd.clone(),
                 uses: entry.uses.clone(),
-                made: match entry.stage {
-                    Stage::Offered(made) | Stage::Recovered(made) => made,
-                    Stage::Claimed => now.wall,
-                },
             })
             .collect()
     }
@@ -154,11 +161,18 @@ impl InUse {
         self.used.get(name).copied().unwrap_or_default()
     }
 
-    /// A match was made.
-    pub(crate) fn offer(&mut self, id: MatchId, machine: &MachineName, uses: &[LimitUse], at: Now) {
+    /// A match was made for a schedd.
+    pub(crate) fn offer(
+        &mut self,
+        id: MatchId,
+        schedd: &ScheddName,
+        machine: &MachineName,
+        uses: &[LimitUse],
+        at: Now,
+    ) {
         if !uses.is_empty() && !planted(Bug::LimitNotCounted) {
-            self.insert(id, machine, uses, Stage::Offered(at.wall));
-            self.set_until(id, Some(at.deadline(OFFER_COUNTS)));
+            self.insert(id, machine, Some(schedd.clone()), uses, Stage::Offered);
+            self.bound(id, at);
         }
     }
 
@@ -172,17 +186,16 @@ impl InUse {
         for id in self.by_machine.get(machine).cloned().unwrap_or_default() {
             match self.entries[&id].stage {
                 _ if limited.contains_key(&id) => {}
-                Stage::Offered(_) => {}
-                Stage::Claimed => self.remove(id),
-                Stage::Recovered(made) => {
-                    let left = OFFER_COUNTS.saturating_sub(at.wall.since(made));
-                    self.entry_mut(id).stage = Stage::Offered(made);
-                    self.set_until(id, Some(at.deadline(left)));
-                }
+                Stage::Offered => {}
+                Stage::Claimed | Stage::Away => self.remove(id),
+                // Its schedd may still ask for the claim.
+                Stage::Recovered => self.entry_mut(id).stage = Stage::Offered,
             }
         }
         for (id, uses) in limited.into_iter().filter(|_| !planted(Bug::LimitNotCounted)) {
-            self.insert(id, machine, uses, Stage::Claimed);
+            let schedd = self.entries.get(&id).and_then(|entry| entry.schedd.clone());
+            self.insert(id, machine, schedd, uses, Stage::Claimed);
+            self.bound(id, at);
         }
     }
 
@@ -190,8 +203,50 @@ impl InUse {
     pub(crate) fn left(&mut self, machine: &MachineName, at: Now) {
         for id in self.by_machine.get(machine).cloned().unwrap_or_default() {
             if self.entries[&id].stage == Stage::Claimed {
-                self.set_until(id, Some(at.deadline(AWAY_COUNTS)));
+                self.entry_mut(id).stage = Stage::Away;
+                self.bound(id, at);
             }
+        }
+    }
+
+    /// A schedd says which matches it holds, and that it holds no others `of` which it knows.
+    /// Whether that frees anything.
+    pub(crate) fn held(
+        &mut self,
+        schedd: &ScheddName,
+        held: &[HeldMatch],
+        of: impl Fn(MatchId) -> bool,
+        at: Now,
+    ) -> bool {
+        self.schedds.insert(schedd.clone());
+        let named: BTreeSet<MatchId> = held.iter().map(|held| held.matched).collect();
+        let own = self.entries.iter().filter(|(_, entry)| entry.schedd.as_ref() == Some(schedd));
+        let own: Vec<MatchId> = own.map(|(id, _)| *id).collect();
+        let mut frees = false;
+        for id in own {
+            if named.contains(&id) || !of(id) {
+                self.bound(id, at);
+            } else {
+                frees |= self.over(id);
+            }
+        }
+        for HeldMatch { matched, machine, limits } in held {
+            if let Some(entry) = self.entries.get_mut(matched) {
+                entry.schedd = Some(schedd.clone());
+            } else if !limits.is_empty() && !planted(Bug::LimitNotCounted) {
+                self.insert(*matched, machine, Some(schedd.clone()), limits, Stage::Offered);
+            }
+            self.bound(*matched, at);
+        }
+        frees
+    }
+
+    /// A schedd is not here any more; what it holds may go on.
+    pub(crate) fn schedd_left(&mut self, schedd: &ScheddName, at: Now) {
+        self.schedds.remove(schedd);
+        let own = self.entries.iter().filter(|(_, entry)| entry.schedd.as_ref() == Some(schedd));
+        for id in own.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.bound(id, at);
         }
     }
 
@@ -199,7 +254,10 @@ impl InUse {
     /// shows the claim, the machine is believed: it may still have to end what runs there. Whether
     /// that frees anything.
     pub(crate) fn over(&mut self, id: MatchId) -> bool {
-        let counts = self.entries.get(&id).is_some_and(|entry| entry.until_boot_ms.is_some());
+        let counts = self.entries.get(&id).is_some_and(|entry| match entry.stage {
+            Stage::Claimed => false,
+            Stage::Offered | Stage::Away | Stage::Recovered => true,
+        });
         if counts {
             self.remove(id);
         }
@@ -227,7 +285,14 @@ impl InUse {
         self.deadlines.first().map(|(until, _)| *until)
     }
 
-    fn insert(&mut self, id: MatchId, machine: &MachineName, uses: &[LimitUse], stage: Stage) {
+    fn insert(
+        &mut self,
+        id: MatchId,
+        machine: &MachineName,
+        schedd: Option<ScheddName>,
+        uses: &[LimitUse],
+        stage: Stage,
+    ) {
         self.remove(id);
         for one in uses {
             let used = self.used.entry(one.name.clone()).or_default();
@@ -235,7 +300,21 @@ impl InUse {
         }
         self.by_machine.entry(machine.clone()).or_default().insert(id);
         let (machine, uses) = (machine.clone(), uses.to_vec());
-        self.entries.insert(id, Entry { machine, uses, stage, until_boot_ms: None });
+        self.entries.insert(id, Entry { machine, schedd, uses, stage, until_boot_ms: None });
+    }
+
+    /// A match counts for ever while somebody is here who can say that it is over, and else for a
+    /// while, from the moment at which the last of them left.
+    fn bound(&mut self, id: MatchId, at: Now) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let answered = entry.schedd.as_ref().is_some_and(|schedd| self.schedds.contains(schedd));
+        let bound = entry.until_boot_ms.unwrap_or_else(|| at.deadline(NOBODY_SPEAKS));
+        let spoken_of = answered || entry.stage == Stage::Claimed;
+        if entry.stage == Stage::Offered && planted(Bug::OfferForgotten) {
+            let soon = at.deadline(Duration::from_secs(60));
+            return self.set_until(id, Some(entry.until_boot_ms.unwrap_or(soon)));
+        }
+        self.set_until(id, (!spoken_of).then_some(bound));
     }
 
     fn entry_mut(&mut self, id: MatchId) -> &mut Entry {

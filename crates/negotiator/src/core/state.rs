@@ -8,7 +8,9 @@ use model::{
     planted::{Bug, planted},
 };
 use proto::client::AccountLine;
-use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
+use proto::matchmaking::{
+    ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
+};
 
 use super::accounts::Accounts;
 use super::demand::{Class, Demand};
@@ -98,13 +100,17 @@ impl Core {
     pub fn apply(&mut self, event: &Event) -> Change {
         let at = event.at;
         match &event.fact {
-            Fact::RequestsChanged { schedd, full, changed, gone, seen } => {
+            Fact::RequestsChanged { schedd, full, changed, gone, seen, held } => {
+                if *full {
+                    self.held_told(schedd, held, *seen, at);
+                }
                 self.apply_requests(schedd, *full, changed, gone, *seen)
             }
             Fact::ScheddLeft { schedd } => {
                 for class in self.demand.schedds.remove(schedd).unwrap_or_default().into_values() {
                     class.dissolve(&mut self.pool.clauses);
                 }
+                self.in_use.schedd_left(schedd, at);
                 // The others' places in the queue have changed.
                 self.due = true;
                 Change::default()
@@ -165,7 +171,7 @@ impl Core {
         if let Fact::Planned(plan) = &event.fact
             && plan.matches.iter().any(|planned| !planned.matched.limits.is_empty())
         {
-            effects.push(Effect::SaveLimits(self.in_use.to_save(event.at)));
+            effects.push(Effect::SaveLimits(self.in_use.to_save()));
         }
         let mut tell = |schedd: &ScheddName, message| {
             effects.push(Effect::ToSchedd { schedd: schedd.clone(), message });
@@ -241,7 +247,7 @@ impl Core {
 
     fn decide_schedd(&self, schedd: &ScheddName, message: &FromSchedd) -> Result<Fact, Rejection> {
         match message {
-            FromSchedd::Requests { full, changed, gone, seen } => {
+            FromSchedd::Requests { full, changed, gone, seen, held } => {
                 if !full && !self.demand.schedds.contains_key(schedd) {
                     return Err(Rejection::NotIntroduced { schedd: schedd.clone() });
                 }
@@ -251,6 +257,7 @@ impl Core {
                     changed: changed.clone(),
                     gone: gone.clone(),
                     seen: *seen,
+                    held: held.clone(),
                 })
             }
             FromSchedd::Declined { matched, reason } => {
@@ -312,6 +319,22 @@ impl Core {
             facts.push(Fact::AccountsSaved);
         }
         facts
+    }
+
+    /// What a schedd holds of matches that count against limits. On a connection that goes on it
+    /// cannot know of those that are under way to it.
+    fn held_told(
+        &mut self,
+        schedd: &ScheddName,
+        held: &[HeldMatch],
+        seen: Option<MatchId>,
+        at: Now,
+    ) {
+        let goes_on = self.demand.schedds.contains_key(schedd);
+        let life = self.life;
+        let seen = seen.filter(|seen| seen.life == life).map_or(0, |seen| seen.number);
+        let arrived = |id: MatchId| !goes_on || id.life != life || id.number <= seen;
+        self.due |= self.in_use.held(schedd, held, arrived, at);
     }
 
     fn apply_requests(
@@ -430,7 +453,7 @@ impl Core {
                 until_boot_ms: at.deadline(MATCH_EXPIRY),
             };
             self.pool.make_offer(number, offer);
-            self.in_use.offer(matched.id, &matched.machine, &matched.limits, at);
+            self.in_use.offer(matched.id, &planned.schedd, &matched.machine, &matched.limits, at);
         }
         for (schedd, id, standing) in &plan.standings {
             if let Some(class) = self.demand.class_mut(schedd, *id) {

@@ -27,7 +27,7 @@ use model::{
     ClassId, JobId, JobPriority, MachineName, MatchId, Now, Resources, Timestamp, UserName,
 };
 use proto::matchmaking::{
-    ClaimedPart, ClassRequest, FromMachine, FromSchedd, MachineState, Match, ToSchedd,
+    ClaimedPart, ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, Match, ToSchedd,
 };
 
 use super::*;
@@ -46,6 +46,8 @@ struct World {
     requests: BTreeMap<ClassId, ClassRequest>,
     matches: Vec<(UserName, Match)>,
     seen: u64,
+    /// The numbers of the matches that the schedd holds.
+    holds: Vec<u64>,
     out: String,
 }
 
@@ -64,6 +66,7 @@ impl World {
             requests: BTreeMap::new(),
             matches: Vec::new(),
             seen: 0,
+            holds: Vec::new(),
             out: String::new(),
         }
     }
@@ -111,6 +114,8 @@ impl World {
                 let machine = MachineName::new(rest[0]);
                 self.input(&Input::FromMachine(FromMachine::Withdraw { machine }));
             }
+            "holds" => self.holds = rest.iter().map(|number| number.parse().unwrap()).collect(),
+            "retells" => self.send(true, Vec::new()),
             "reconnect" => {
                 self.input(&Input::ScheddDown { schedd: schedd() });
                 self.send(true, Vec::new());
@@ -196,7 +201,15 @@ impl World {
     fn send(&mut self, full: bool, gone: Vec<ClassId>) {
         let changed = self.requests.values().cloned().collect();
         let seen = Some(MatchId { life: 7, number: self.seen });
-        let message = FromSchedd::Requests { full, changed, gone, seen };
+        let held = self.matches.iter().map(|(_, matched)| matched);
+        let held = held.filter(|matched| full && self.holds.contains(&matched.id.number));
+        let held = held.map(|matched| HeldMatch {
+            matched: matched.id,
+            machine: matched.machine.clone(),
+            limits: matched.limits.clone(),
+        });
+        let held = held.collect();
+        let message = FromSchedd::Requests { full, changed, gone, seen, held };
         self.input(&Input::FromSchedd { schedd: schedd(), message });
     }
 

@@ -1,39 +1,15 @@
 //! What goes into the core and what comes out of it. No logic.
 
-use std::fmt;
-use std::sync::Arc;
-
 use classad::AttrName;
 use model::{ClassId, IdleReason, MachineName, MatchId, Now, UserName};
 use proto::client::AccountEdit;
-use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
-use serde::{Deserialize, Serialize};
+use proto::matchmaking::{
+    ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
+};
 
 use super::limits::SavedUse;
 use super::plan::Plan;
-
-/// A schedd, as it named itself when it connected. The shell keeps two connections from having one
-/// name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ScheddName(Arc<str>);
-
-impl ScheddName {
-    /// From its text.
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ScheddName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub use super::schedd_name::ScheddName;
 
 /// What reaches the core.
 ///
@@ -89,6 +65,8 @@ pub enum Fact {
         gone: Vec<ClassId>,
         /// The last match that the schedd knew of.
         seen: Option<MatchId>,
+        /// With a full list: the matches that it holds and that count against limits.
+        held: Vec<HeldMatch>,
     },
     /// A schedd left.
     ScheddLeft { schedd: ScheddName },

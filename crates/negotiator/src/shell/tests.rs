@@ -99,7 +99,13 @@ fn requests(idle: u32) -> FromSchedd {
         idle,
         ad: Arc::new([("RequestCpus", 1)].into_iter().collect()),
     };
-    FromSchedd::Requests { full: true, changed: vec![request], gone: Vec::new(), seen: None }
+    FromSchedd::Requests {
+        full: true,
+        changed: vec![request],
+        gone: Vec::new(),
+        seen: None,
+        held: Vec::new(),
+    }
 }
 
 async fn ask(command: &mut Connection, body: AskNegotiator) -> Answer {

@@ -42,13 +42,12 @@ impl Core {
                 self.run_mut(*claim).phase = Phase::Executing { at: *at, scratch_dir };
             }
             Fact::StopOrdered { claim, stop } => self.run_mut(*claim).stop = Some(*stop),
+            Fact::CutOff { claim } => self.cut_off(*claim),
             Fact::PauseOrdered { claim, pause } => self.run_mut(*claim).pause = *pause,
             Fact::ClaimDoomed { claim, reason } => {
                 self.claim_mut(*claim).doomed = Some(reason.clone());
             }
-            Fact::RunEnded { claim, end, usage } => {
-                self.run_mut(*claim).phase = Phase::Ended { end: end.clone(), usage: *usage };
-            }
+            Fact::RunEnded { claim, end, usage } => self.run_ended(*claim, end, *usage),
             Fact::RunRecorded { claim } => change.recorded = Some(self.recorded(at, *claim)),
             Fact::ScheddCame { schedd, near } => {
                 self.connected.insert(schedd.clone(), *near);
@@ -106,6 +105,17 @@ impl Core {
         let held = self.claim_mut(id);
         held.last_ordinal = ordinal;
         held.activity = Activity::Run(Box::new(run));
+    }
+
+    fn cut_off(&mut self, claim: ClaimId) {
+        let key = self.claim_mut(claim).key(claim);
+        self.cut.insert(key);
+    }
+
+    fn run_ended(&mut self, claim: ClaimId, end: &model::RunEnd, usage: Usage) {
+        let key = self.claim_mut(claim).key(claim);
+        self.cut.remove(&key);
+        self.run_mut(claim).phase = Phase::Ended { end: end.clone(), usage };
     }
 
     /// Gives the claim back to idleness; the key of the run that was on it.
@@ -255,6 +265,7 @@ impl Core {
             | Fact::RunsMeasured { .. }
             | Fact::DiskMeasured { .. }
             | Fact::StopOrdered { .. }
+            | Fact::CutOff { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::RunRecorded { .. }
             | Fact::RunUsed { .. }

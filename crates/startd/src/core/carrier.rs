@@ -52,17 +52,24 @@ impl Core {
         self.over(key.claim, claim, end, Usage::default())
     }
 
-    /// A program has ended: its files are brought back, if there are any.
+    /// A program has ended: its files are brought back, if there are any, and its lease is not
+    /// over.
     pub(super) fn program_over(
         &self,
+        now: Now,
         id: ClaimId,
         claim: &Claim,
         run: &Run,
-        end: &RunEnd,
-        usage: Usage,
+        (end, usage): (&RunEnd, Usage),
     ) -> Vec<Fact> {
         let early = planted(Bug::EndBeforeStored) && run.stop.is_none();
+        let over = now.boot_ms >= self.lease_end_ms(&claim.schedd, run.lease_s)
+            && !planted(Bug::CopyOutlivesLease)
+            && !planted(Bug::SlotFreedWhileStoring);
         match run.freight.store {
+            Store::Manifest | Store::Files | Store::AsPlanned if over && !early => {
+                self.over(id, claim, cut_off(end, run.stop, usage), usage)
+            }
             Store::Manifest | Store::Files | Store::AsPlanned if !early => {
                 let mut facts = vec![Fact::ProgramOver { claim: id, end: end.clone(), usage }];
                 if planted(Bug::SlotFreedWhileStoring) && claim.doomed.is_some() {
@@ -92,6 +99,7 @@ impl Core {
         });
         let expected = over.cause == Cause::ByItself || run.freight.keeps;
         let end = match (&stored.result, &over.end) {
+            (Err(_), end) if self.cut.contains(&key) => cut_off(end, over.stop, over.usage),
             (Err(StoreFailure::Lost { reason }), _) => RunEnd::Lost { reason: reason.clone() },
             (
                 Err(StoreFailure::File { path, errno, over_limit, said }),
@@ -215,6 +223,14 @@ impl Run {
             | Phase::Ended { .. } => None,
         };
         Over { started, end, usage, stop: self.stop, cause }
+    }
+}
+
+/// What came of it is not brought back, because its lease is over.
+fn cut_off(end: &RunEnd, stop: Option<Stop>, usage: Usage) -> RunEnd {
+    match stop {
+        Some(_) => as_stopped(end, stop, usage),
+        None => RunEnd::Lost { reason: "its lease was over before its files were back".to_owned() },
     }
 }
 

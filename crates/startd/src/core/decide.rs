@@ -48,7 +48,7 @@ impl Core {
                     }
                 }
             },
-            Input::FromLauncher(message) => self.heard_from_launcher(message)?,
+            Input::FromLauncher(message) => self.heard_from_launcher(now, message)?,
             Input::LauncherDown => vec![Fact::LauncherWent],
             Input::FromCarrier(message) => self.heard_from_carrier(message)?,
             Input::DiskMeasured { used, took_ms } => {

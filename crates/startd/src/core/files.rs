@@ -192,6 +192,15 @@ pub enum FromCarrier {
     },
 }
 
+impl FromCarrier {
+    /// Which run it is about.
+    pub fn key(&self) -> &RunKey {
+        match self {
+            Self::BroughtIn { key, .. } | Self::BroughtBack { key, .. } => key,
+        }
+    }
+}
+
 /// What came of bringing a run's files.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fetched {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{RunEnd, Usage};
+use model::{Now, RunEnd, Usage};
 
 use crate::core::state::{Claim, Core, Phase};
 use crate::core::words::{
@@ -13,10 +13,11 @@ use crate::core::words::{
 impl Core {
     pub(super) fn heard_from_launcher(
         &self,
+        now: Now,
         message: &FromLauncher,
     ) -> Result<Vec<Fact>, Rejection> {
         match message {
-            FromLauncher::Listed(runs) => Ok(self.listed(runs)),
+            FromLauncher::Listed(runs) => Ok(self.listed(now, runs)),
             FromLauncher::Started { key, at, scratch_dir } => {
                 let Some(run) = self.claim_with(*key).and_then(Claim::run) else {
                     return Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Alive }]);
@@ -56,7 +57,7 @@ impl Core {
                     return Ok(vec![Fact::StrayRun { key: *key, stray: Stray::Ended }]);
                 };
                 match claim.alive().filter(|run| run.is_with_launcher()) {
-                    Some(run) => Ok(self.program_over(key.claim, claim, run, end, *usage)),
+                    Some(run) => Ok(self.program_over(now, key.claim, claim, run, (end, *usage))),
                     None => Err(Rejection::Stale),
                 }
             }
@@ -66,7 +67,7 @@ impl Core {
     /// Brings what is known in line with what the launcher has. A run that it does not have never
     /// reached it, or is lost with an earlier launcher; either way nothing of it is alive, and it
     /// must not be started now.
-    fn listed(&self, runs: &[LauncherRun]) -> Vec<Fact> {
+    fn listed(&self, now: Now, runs: &[LauncherRun]) -> Vec<Fact> {
         let listed: BTreeMap<RunKey, &LauncherState> =
             runs.iter().map(|run| (run.key, &run.state)).collect();
         let mut facts = Vec::new();
@@ -86,7 +87,7 @@ impl Core {
                     facts.extend(self.over(*id, claim, RunEnd::Lost { reason }, Usage::default()));
                 }
                 Some(LauncherState::Ended(end, usage)) => {
-                    facts.extend(self.program_over(*id, claim, run, end, *usage));
+                    facts.extend(self.program_over(now, *id, claim, run, (end, *usage)));
                 }
                 Some(LauncherState::Executing { at, scratch_dir }) => {
                     if run.phase == Phase::Starting {

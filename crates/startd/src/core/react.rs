@@ -42,6 +42,10 @@ impl Core {
                 self.said_of_run(*claim).into_iter().chain(self.close_log(*claim)).collect()
             }
             Fact::StopOrdered { claim, .. } => self.stop_process(*claim).into_iter().collect(),
+            Fact::CutOff { .. } if planted(Bug::CopyOutlivesLease) => Vec::new(),
+            Fact::CutOff { claim } => {
+                vec![Effect::CutOff { key: self.state.claims[claim].key(*claim) }]
+            }
             Fact::RunRecorded { .. } => {
                 change.recorded.iter().map(|key| Effect::CleanUp { key: *key }).collect()
             }

@@ -52,6 +52,8 @@ pub struct Core {
     pub(super) disk_ms: Option<u64>,
     /// The most that the scratch folders of runs were seen to take. A restart begins anew.
     pub(super) disk: BTreeMap<RunKey, DiskUsed>,
+    /// Runs whose lease ended while the carrier had their files, and that it was told of.
+    pub(super) cut: BTreeSet<RunKey>,
 }
 
 /// A startd that is about to end.
@@ -208,6 +210,7 @@ impl Core {
             measure_ms: 0,
             disk_ms: Some(0),
             disk: BTreeMap::new(),
+            cut: BTreeSet::new(),
         };
         for (id, claim) in &state.claims {
             core.index_claim(*id, claim);
@@ -358,6 +361,11 @@ impl Claim {
         }
     }
 
+    /// Whether the carrier has files of its run.
+    pub(super) fn is_carried(&self) -> bool {
+        self.alive().is_some_and(Run::is_carried)
+    }
+
     /// Its run, if something of it may be alive.
     pub(super) fn alive(&self) -> Option<&Run> {
         self.run().filter(|run| !run.is_over())
@@ -387,6 +395,16 @@ impl Run {
             | Phase::Starting
             | Phase::Executing { .. }
             | Phase::Storing(_) => false,
+        }
+    }
+
+    /// Whether the carrier has its files.
+    fn is_carried(&self) -> bool {
+        match self.phase {
+            Phase::Fetching(_) | Phase::Storing(_) => true,
+            Phase::Waiting(_) | Phase::Starting | Phase::Executing { .. } | Phase::Ended { .. } => {
+                false
+            }
         }
     }
 

@@ -209,6 +209,7 @@ fn word(effect: &Effect) -> String {
         Effect::BringBack(over) => {
             format!("bring back {} {:?} {:?}", over.key.ordinal, over.store, over.cause)
         }
+        Effect::CutOff { key } => format!("cut off {}", key.ordinal),
         Effect::MeasureRuns { disk, .. } => format!("measure{}", if *disk { " disk" } else { "" }),
         Effect::CloseLog(closed) => format!("close log {}", closed.key.ordinal),
         Effect::Sweep { kept } => format!("sweep but {}", kept.len()),

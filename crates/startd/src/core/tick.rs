@@ -42,6 +42,10 @@ impl Core {
             facts.push(Fact::Opened);
         }
         if !self.open {
+            // What the carrier has needs no launcher: its leases end all the same.
+            let carried = self.state.claims.iter().filter(|(_, claim)| claim.is_carried());
+            let over = carried.filter(|(id, claim)| self.is_due(now, **id, claim));
+            facts.extend(over.flat_map(|(id, claim)| self.expire(*id, claim)));
             return facts;
         }
         if self.next_beat_ms().is_some_and(|due| now.boot_ms >= due) {
@@ -51,7 +55,7 @@ impl Core {
             facts.push(Fact::AdRefreshed);
         }
         for (id, claim) in &self.state.claims {
-            if self.ends_ms(claim).is_some_and(|end| now.boot_ms >= end) {
+            if self.is_due(now, *id, claim) {
                 facts.extend(self.expire(*id, claim));
             } else {
                 facts.extend(self.begin(now, *id, claim));
@@ -61,6 +65,10 @@ impl Core {
             facts.push(Fact::RunsMeasured { disk: self.disk_is_due(now) });
         }
         facts
+    }
+
+    fn is_due(&self, now: Now, id: ClaimId, claim: &Claim) -> bool {
+        self.ends_ms(id, claim).is_some_and(|end| now.boot_ms >= end)
     }
 
     fn expire(&self, id: ClaimId, claim: &Claim) -> Vec<Fact> {
@@ -73,7 +81,9 @@ impl Core {
         };
         let code = run.stop.map_or(VacateCode::ReconnectFailed, |stop| stop.code);
         let aim = run.stop.map(|stop| stop.aim).unwrap_or_default();
-        self.stopped(id, claim, Some(Stop { graceful: false, code, aim }), Some(reason))
+        let stop = Stop { graceful: false, code, aim };
+        let cut = claim.is_carried().then_some(Fact::CutOff { claim: id });
+        self.stopped(id, claim, Some(stop), Some(reason)).into_iter().chain(cut).collect()
     }
 
     /// When it is to be measured what runs use: while some execute and the launcher is there to be
@@ -105,9 +115,11 @@ impl Core {
         let closing = self.closing.map(|closing| closing.until_ms);
         if !self.open {
             let opens = self.launcher_listed && self.strays.is_empty();
-            return opens.then_some(0).or(closing);
+            let carried = self.state.claims.iter().filter(|(_, claim)| claim.is_carried());
+            let ends = carried.filter_map(|(id, claim)| self.ends_ms(*id, claim));
+            return opens.then_some(0).into_iter().chain(closing).chain(ends).min();
         }
-        let ends = self.state.claims.values().filter_map(|claim| self.ends_ms(claim));
+        let ends = self.state.claims.iter().filter_map(|(id, claim)| self.ends_ms(*id, claim));
         let begins = self.state.claims.values().filter_map(|claim| self.begins_ms(now, claim));
         let beats = self.next_beat_ms().into_iter().chain([self.next_ad_ms()]);
         ends.chain(begins).chain(beats).chain(self.measures_ms()).chain(closing).min()
@@ -125,15 +137,17 @@ impl Core {
         wanted.then(|| self.beaten_ms.map_or(0, |last| last.saturating_add(every)))
     }
 
-    /// When the claim ends by itself; `None` if that is decided already.
-    fn ends_ms(&self, claim: &Claim) -> Option<u64> {
+    /// When the claim ends by itself; `None` if that is decided already, and all who have something
+    /// of its run know.
+    fn ends_ms(&self, id: ClaimId, claim: &Claim) -> Option<u64> {
         match &claim.activity {
             Activity::Idle { since_ms } => {
                 Some(since_ms + u64::try_from(UNUSED_CLAIM.as_millis()).unwrap_or(u64::MAX))
             }
             Activity::Run(run) => {
                 let killed = claim.doomed.is_some() && run.stop.is_some_and(|stop| !stop.graceful);
-                (!killed).then(|| self.lease_end_ms(&claim.schedd, run.lease_s))
+                let told = !claim.is_carried() || self.cut.contains(&claim.key(id));
+                (!(killed && told)).then(|| self.lease_end_ms(&claim.schedd, run.lease_s))
             }
         }
     }

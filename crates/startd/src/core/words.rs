@@ -240,6 +240,7 @@ impl Event {
             | Fact::RunRecorded { .. } => true,
             Fact::RunUsed { .. }
             | Fact::RunPaused { .. }
+            | Fact::CutOff { .. }
             | Fact::ScheddCame { .. }
             | Fact::ScheddWent { .. }
             | Fact::LauncherListed { .. }
@@ -359,6 +360,11 @@ pub enum Fact {
         pause: Pause,
         /// How many processes it was about.
         processes: u32,
+    },
+    /// The lease of a run is over while its files travel: that is to end.
+    CutOff {
+        /// On which claim.
+        claim: ClaimId,
     },
     /// The claim is to end as soon as its run has.
     ClaimDoomed {
@@ -530,6 +536,9 @@ pub enum Effect {
     BringIn(Box<StartProcess>),
     /// Bring back what came of a run; [`FromCarrier::BroughtBack`] follows.
     BringBack(Box<BringBack>),
+    /// End the carrier's work for a run, now; what came of it by then is reported as always.
+    /// Nothing of it may touch the submit side when the margin of the lease is over.
+    CutOff { key: RunKey },
     /// Give a run to the launcher. Its files are there.
     StartProcess(Box<StartProcess>),
     /// End a run: `signal` to the job, SIGKILL to what is left after `grace_ms` (0: at once).

@@ -288,6 +288,7 @@ impl Engine {
                 Effect::Advertise => {}
                 Effect::BringIn(run) => self.parts.carrier.bring_in(run),
                 Effect::BringBack(over) => self.parts.carrier.bring_back(over),
+                Effect::CutOff { key } => self.parts.carrier.cut_off(key),
                 Effect::StartProcess(run) => failed.extend(self.start(&run)),
                 Effect::StopProcess { key, signal, grace_ms } => {
                     let told =

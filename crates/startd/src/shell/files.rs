@@ -1,6 +1,6 @@
 //! Files that travel between the submitting side and a run's scratch folder: when and how many at a
-//! time (`carrier`), which (`transfer`), that each arrives whole
-//! (`copying`) on a disk (`disk`) that may be another machine's (`wire`), by URL (`plugins`),
+//! time (`carrier`), which (`transfer`), that each arrives whole (`copying`) on a disk (`disk`)
+//! that may be another machine's (`wire`), by URL (`plugins`), how their work is ended (`leash`),
 //! what an evicted job keeps (`spool`), and whether any need travel (`dataflow`); what is told of
 //! them (`manifest`, `starter_log`).
 
@@ -8,6 +8,7 @@ pub(crate) mod carrier;
 pub(crate) mod copying;
 pub(crate) mod dataflow;
 pub(crate) mod disk;
+pub(crate) mod leash;
 pub(crate) mod manifest;
 pub(crate) mod plugins;
 pub(crate) mod spool;

@@ -130,18 +130,89 @@ fn claims_of_a_machine_that_left_count_until_it_is_back_without_them() {
     );
 }
 
+/// A network may keep a match from its schedd for longer than any time that we could wait.
 #[test]
-fn an_offer_that_expires_counts_while_its_schedd_may_still_claim() {
+fn an_offer_counts_until_its_schedd_says_that_nothing_came_of_it() {
     check_limits(
         "machine a cpus=1 memory=1000
          job ann 1 1; ConcurrencyLimits = \"lic.x\"
 
          wait 11
-         wait 50",
+         wait 600
+
+         declined 1",
         expect![[r#"
             #1 1 on a: cpus=1 memory=128 limit lic.x
             1 waits: not yet: the limit lic.x is reached: 1 of 1 in use
             #2 1 on a: cpus=1 memory=128 limit lic.x
+        "#]],
+    );
+}
+
+#[test]
+fn a_match_under_way_to_a_schedd_counts_although_its_list_does_not_name_it() {
+    check_limits(
+        "machine a cpus=1 memory=1000
+         job ann 1 1; ConcurrencyLimits = \"lic.x\"
+
+         wait 11
+         retells
+
+         seen 1
+         retells",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128 limit lic.x
+            1 waits: not yet: the limit lic.x is reached: 1 of 1 in use
+            1 waits: not yet: the limit lic.x is reached: 1 of 1 in use
+            #2 1 on a: cpus=1 memory=128 limit lic.x
+        "#]],
+    );
+}
+
+#[test]
+fn a_schedd_that_comes_back_says_which_of_its_matches_still_count() {
+    check_limits(
+        "machine a cpus=1 memory=1000
+         machine b cpus=1 memory=1000
+         job ann 1 1; ConcurrencyLimits = \"lic.x\"
+
+         holds 1
+         reconnect
+         wait 100
+
+         holds
+         reconnect",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128 limit lic.x
+            1 waits: not yet: the limit lic.x is reached: 1 of 1 in use
+            #2 1 on a: cpus=1 memory=128 limit lic.x
+        "#]],
+    );
+}
+
+/// The machine shows the claim to nobody, and its schedd says that it is not over.
+#[test]
+fn a_claim_counts_for_as_long_as_its_schedd_holds_it_though_its_machine_is_away() {
+    check_limits(
+        "machine a cpus=1 memory=1000
+         machine b cpus=1 memory=1000
+         job ann 1 2; ConcurrencyLimits = \"lic.x\"
+
+         claimed a
+         seen 1
+         job ann 1 1; ConcurrencyLimits = \"lic.x\"
+         leaves a
+
+         wait 4000
+         freed b
+
+         declined 1",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128 limit lic.x
+            1 waits: not yet: the limit lic.x is reached: 1 of 1 in use
+            1 waits: not yet: the pool has no machines
+            1 waits: not yet: the limit lic.x is reached: 1 of 1 in use
+            #2 1 on b: cpus=1 memory=128 limit lic.x
         "#]],
     );
 }
@@ -154,7 +225,7 @@ fn a_restarted_negotiator_remembers_what_is_in_use() {
     world.act("machine b cpus=1 memory=1000");
     world.act("job ann 1 1; ConcurrencyLimits = \"lic.x\"");
     world.settle();
-    let saved = world.core.snapshot(world.now).in_use.to_save(world.now);
+    let saved = world.core.snapshot(world.now).in_use.to_save();
     assert_eq!(saved.len(), 1);
     world.wait(300);
 
@@ -163,6 +234,7 @@ fn a_restarted_negotiator_remembers_what_is_in_use() {
     policy.limits.set_default_of("lic", 1.0);
     world.core = Core::new(8, Accounts::default(), policy).remembering(saved, world.now);
     world.out.clear();
+    world.act("holds 1");
     world.send(true, Vec::new());
     world.act("freed b");
     world.settle();

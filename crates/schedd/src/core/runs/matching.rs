@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{ClassId, Now};
-use proto::matchmaking::{ClassRequest, FromSchedd, Match, ToSchedd};
+use proto::matchmaking::{ClassRequest, FromSchedd, HeldMatch, Match, ToSchedd};
 
 use crate::core::ads;
 use crate::core::state::classes::Class;
@@ -105,12 +105,30 @@ impl Core {
             return None;
         }
         let seen = negotiator.seen;
+        let held = if full { self.held() } else { Vec::new() };
         Some(Fact::Negotiator(NegotiatorFact::Told(FromSchedd::Requests {
             full,
             changed,
             gone,
             seen,
+            held,
         })))
+    }
+
+    /// The matches that count against limits, and of which something runs or may run.
+    fn held(&self) -> Vec<HeldMatch> {
+        let asked = self.claiming.values().map(|claiming| &claiming.matched);
+        let asked = asked.map(|matched| (matched.id, &matched.machine, &matched.limits));
+        let claimed = self.claims.values().map(|claim| &claim.record);
+        let claimed = claimed.map(|record| (record.matched, &record.machine, &record.limits));
+        let limited = asked.chain(claimed).filter(|(_, _, limits)| !limits.is_empty());
+        limited
+            .map(|(matched, machine, limits)| HeldMatch {
+                matched,
+                machine: machine.clone(),
+                limits: limits.clone(),
+            })
+            .collect()
     }
 
     /// When the negotiator is to be told everything again; not if it knows of nothing that waits.

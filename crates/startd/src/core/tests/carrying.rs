@@ -166,10 +166,52 @@ fn a_claim_that_is_given_back_while_files_travel_is_free_when_they_have() {
 fn a_lease_ends_in_any_phase() {
     let gone = ["said vacated", "clean up 1", "said gone"];
     let (mut trial, _) = Trial::given(TRAVELS);
-    assert!(quiet(trial.waits(100)).is_empty());
+    assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+    assert!(quiet(trial.waits(100)).is_empty(), "it is said once");
     assert_eq!(trial.brought_in(Fetched::There), gone);
     let (mut trial, _) = Trial::given("DeferralTime = 1000500\n");
     assert_eq!(quiet(trial.waits(100)), gone);
+}
+
+#[test]
+fn files_on_their_way_back_are_cut_off_when_the_lease_is_over_and_their_run_is_lost() {
+    let lost = ["said lost", "clean up 1", "said gone"];
+    let mut trial = Trial::executing(TRAVELS);
+    trial.reports(ended(1, 0));
+    assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+    assert_eq!(trial.brought_back(Err(failed_file())), lost);
+    // What came whole before the cut has come.
+    let mut trial = Trial::executing(TRAVELS);
+    trial.reports(ended(1, 0));
+    trial.waits(100);
+    assert_eq!(trial.brought_back(Ok(()))[0], "said exited 0");
+    // A claim that is being given back is none that may copy for ever.
+    let mut trial = Trial::executing(TRAVELS);
+    trial.reports(ended(1, 0));
+    trial.orders(ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET });
+    assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+    // A program that ends when its lease is over has no files to be brought back.
+    let mut trial = Trial::executing(TRAVELS);
+    assert_eq!(quiet(trial.waits(100)), ["stop 1 by 9 in 0 ms"]);
+    assert_eq!(quiet(trial.reports(ended(1, 0))), ["said vacated", "clean up 1", "said gone"]);
+}
+
+#[test]
+fn a_startd_that_comes_back_after_a_lease_cuts_off_what_it_went_on_with() {
+    for told_before in [false, true] {
+        let (mut trial, _) = Trial::given(TRAVELS);
+        if told_before {
+            assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+        } else {
+            trial.now.boot_ms += 100_000;
+        }
+        trial.core = trial.replayed();
+        let resumed: Vec<String> = trial.core.resume(trial.now).iter().map(word).collect();
+        assert_eq!(resumed, ["bring in 1"]);
+        // Before the launcher is there.
+        assert!(trial.core.next_deadline(trial.now).is_some_and(|due| due <= trial.now.boot_ms));
+        assert_eq!(quiet(trial.waits(0)), ["cut off 1"], "{told_before}");
+    }
 }
 
 #[test]

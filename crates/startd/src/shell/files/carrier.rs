@@ -5,11 +5,11 @@
 //! What is to come back is found out when a run's files are brought, and lies in a file per run
 //! until the run is forgotten: it is too long for the journal, and the job must not reach it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{StartFailure, StartStage};
 use nix::errno::Errno;
@@ -23,6 +23,7 @@ use crate::core::{
 use crate::shell::engine::EngineInput;
 use crate::shell::files::dataflow::is_up_to_date;
 use crate::shell::files::disk::SameDisk;
+use crate::shell::files::leash::Leash;
 use crate::shell::files::manifest;
 use crate::shell::files::starter_log::Account;
 use crate::shell::files::transfer::{self, Plan};
@@ -42,6 +43,8 @@ pub(crate) struct Carrier {
     sandboxes: Sandboxes,
     engine: mpsc::Sender<EngineInput>,
     turns: Arc<Semaphore>,
+    /// The work in hand.
+    at_work: Arc<Mutex<BTreeMap<RunKey, Leash>>>,
 }
 
 impl Carrier {
@@ -57,7 +60,8 @@ impl Carrier {
     ) -> io::Result<Self> {
         let plans = state_dir.join(FOLDER);
         fs::create_dir_all(&plans)?;
-        Ok(Self { plans, sandboxes, engine, turns: Arc::new(Semaphore::new(AT_A_TIME)) })
+        let turns = Arc::new(Semaphore::new(AT_A_TIME));
+        Ok(Self { plans, sandboxes, engine, turns, at_work: Arc::default() })
     }
 
     /// Begins to bring a run's files, or to look whether it need be.
@@ -66,7 +70,7 @@ impl Carrier {
         let path = sandboxes.path(key).to_string_lossy().into_owned();
         let failure = StartFailure::at(StartStage::Prepare, path, Errno::EIO as i32);
         let report = move |result| FromCarrier::BroughtIn { key, result: Box::new(result) };
-        self.carry(report(Fetched::Failed(failure)), move || {
+        self.carry(key, report(Fetched::Failed(failure)), move || {
             if run.freight.looks && is_up_to_date(&run.job) {
                 return report(Fetched::UpToDate);
             }
@@ -81,7 +85,15 @@ impl Carrier {
         let sandboxes = self.sandboxes.clone();
         let report = move |stored| FromCarrier::BroughtBack { key, stored: Box::new(stored) };
         let nothing = lost("its output files were lost", DiskUsed::default());
-        self.carry(report(nothing), move || report(bring_back(&over, &sandboxes, &plan)));
+        self.carry(key, report(nothing), move || report(bring_back(&over, &sandboxes, &plan)));
+    }
+
+    /// Ends the work for a run, if there is any; what came of it is reported.
+    pub(crate) fn cut_off(&self, key: RunKey) {
+        if let Some(leash) = at_work(&self.at_work).get(&key) {
+            tracing::warn!(%key, "files of a run are cut off: its lease is over");
+            leash.cut();
+        }
     }
 
     /// Removes the plan of a run, if it has one.
@@ -117,20 +129,41 @@ impl Carrier {
         self.plans.join(key.to_string())
     }
 
-    /// Does the work when its turn has come, and reports it; `otherwise` if it panics, so that its
-    /// slot is free again.
-    fn carry(&self, otherwise: FromCarrier, work: impl FnOnce() -> FromCarrier + Send + 'static) {
-        let (engine, turns) = (self.engine.clone(), Arc::clone(&self.turns));
+    /// Does the work when its turn has come, and reports it; `otherwise` if it panics or is cut off
+    /// before its turn, so that its slot is free again.
+    fn carry(
+        &self,
+        key: RunKey,
+        otherwise: FromCarrier,
+        work: impl FnOnce() -> FromCarrier + Send + 'static,
+    ) {
+        let (engine, turns, leash) = (self.engine.clone(), Arc::clone(&self.turns), Leash::new());
+        let in_hand = Arc::clone(&self.at_work);
+        at_work(&in_hand).insert(key, leash.clone());
         tokio::spawn(async move {
-            let Ok(_turn) = turns.acquire().await else { return };
-            let report = spawn_blocking(work).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "carrying files panicked");
-                otherwise
-            });
+            let turn = tokio::select! {
+                biased;
+                () = leash.is_cut() => None,
+                turn = turns.acquire() => turn.ok(),
+            };
+            let report = match turn {
+                Some(_) => spawn_blocking(move || leash.hold(work)).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "carrying files panicked");
+                    otherwise
+                }),
+                None => otherwise,
+            };
+            at_work(&in_hand).remove(&key);
+            drop(turn);
             // An engine that has ended orders it again when it starts anew.
             let _ = engine.send(EngineInput::Core(Input::FromCarrier(report))).await;
         });
     }
+}
+
+/// The work in hand; a thread that panicked has left it whole.
+fn at_work(work: &Mutex<BTreeMap<RunKey, Leash>>) -> MutexGuard<'_, BTreeMap<RunKey, Leash>> {
+    work.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lost(reason: impl Into<String>, disk: DiskUsed) -> Stored {

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use proto::files::{Sum, is_below};
 
 use crate::shell::files::disk::{self, Disk, Kind, Links, Outlives, SameDisk};
+use crate::shell::files::leash;
 
 /// How deep folders may lie in each other: an end to what a peer that lies can tell, before the
 /// stack of the thread that copies has one.
@@ -105,6 +106,7 @@ impl Route<'_> {
     fn contents(self, source: &Path, target: &Path, depth: usize) -> Result<u64, TransferError> {
         let mut bytes = 0;
         for name in self.from.list(source)? {
+            leash::pulled().map_err(|error| failed(source, &error))?;
             // It may be a peer's word: a name leads down one step and nowhere else.
             if !is_name(&name) {
                 return Err(failed(&source.join(name), &Errno::EPROTO.into()));

@@ -13,6 +13,7 @@ use proto::files::{PARTIAL, Sum, Summing};
 use serde::{Deserialize, Serialize};
 
 use crate::shell::files::copying::{TransferError, failed};
+use crate::shell::files::leash;
 
 /// The longest name of a file on Linux.
 const NAME_MAX_BYTES: usize = 255;
@@ -206,6 +207,7 @@ pub(crate) fn write(
     let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
     let partial = beside(&target);
     let copied = write_beside(source, &partial, outlives);
+    let copied = copied.and_then(|sum| leash::pulled().map(|()| sum));
     copied.and_then(|sum| fs::rename(&partial, &target).map(|()| sum)).map_err(|error| {
         // It may not even have been made.
         let _ = fs::remove_file(&partial);
@@ -252,6 +254,7 @@ fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Sum> {
     let mut sum = Summing::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
+        leash::pulled()?;
         let n = match from.read(&mut chunk) {
             Ok(0) => return Ok(sum.finish()),
             Ok(n) => n,

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::shell::files::copying::TransferError;
+use crate::shell::files::leash;
 use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
 
 /// How long a plug-in may take to say what it can do (HTCondor 25.14: 20 s).
@@ -243,9 +244,12 @@ fn call(
     }
     let ended = Handle::current().block_on(async {
         let mut child = command.spawn()?;
-        match timeout(at_most, child.wait()).await {
-            Ok(status) => status.map(Some),
-            Err(_) => Ok::<_, io::Error>(None),
+        tokio::select! {
+            ended = timeout(at_most, child.wait()) => match ended {
+                Ok(status) => status.map(Some),
+                Err(_) => Ok::<_, io::Error>(None),
+            },
+            () = leash::cut_of_this_thread() => Err(Errno::ECANCELED.into()),
         }
     })?;
     said.rewind()?;

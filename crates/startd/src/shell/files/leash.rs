@@ -1,0 +1,93 @@
+//! By what the work of the carrier for one run is ended from outside, wherever in it it is: at each
+//! piece of a file, while a plug-in works, while it waits for its turn. A leash belongs to the
+//! thread that does the work, not to its arguments: what asks for it lies deep, and copies that are
+//! made for nobody's run have none. Who cuts it, and why, is not known here.
+
+use std::cell::RefCell;
+use std::future;
+use std::io;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use tokio::sync::watch;
+
+thread_local! {
+    static HELD: RefCell<Option<Leash>> = const { RefCell::new(None) };
+}
+
+/// What holds one run's work; its clones are the same leash.
+#[derive(Clone, Debug)]
+pub(crate) struct Leash {
+    cut: Arc<watch::Sender<bool>>,
+}
+
+impl Leash {
+    pub(crate) fn new() -> Self {
+        Self { cut: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// Ends the work, for good.
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    /// Comes back when it is cut.
+    pub(crate) async fn is_cut(&self) {
+        // It fails if nobody can cut it any more, and we can.
+        let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
+    }
+
+    /// Does work on this thread that ends when the leash is cut.
+    pub(crate) fn hold<T>(&self, work: impl FnOnce() -> T) -> T {
+        /// Lets go of the thread, which others use after us, even if the work panics.
+        struct LetGo;
+        impl Drop for LetGo {
+            fn drop(&mut self) {
+                HELD.set(None);
+            }
+        }
+        HELD.set(Some(self.clone()));
+        let _let_go = LetGo;
+        work()
+    }
+}
+
+/// Whether the work of this thread may go on.
+///
+/// # Errors
+///
+/// `ECANCELED` if its leash is cut.
+pub(crate) fn pulled() -> io::Result<()> {
+    let cut = HELD.with_borrow(|held| held.as_ref().is_some_and(|leash| *leash.cut.borrow()));
+    if cut { Err(Errno::ECANCELED.into()) } else { Ok(()) }
+}
+
+/// Comes back when the leash of the thread on which this was called is cut.
+pub(crate) fn cut_of_this_thread() -> impl Future<Output = ()> {
+    let held = HELD.with_borrow(Clone::clone);
+    async move {
+        match held {
+            Some(leash) => leash.is_cut().await,
+            None => future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_pulled_back_from_when_its_leash_is_cut_and_other_work_is_not() {
+        let (ours, other) = (Leash::new(), Leash::new());
+        assert!(pulled().is_ok());
+        ours.hold(|| {
+            assert!(pulled().is_ok());
+            other.cut();
+            assert!(pulled().is_ok());
+            ours.clone().cut();
+            assert_eq!(pulled().unwrap_err().raw_os_error(), Some(Errno::ECANCELED as i32));
+        });
+        assert!(pulled().is_ok(), "the thread is free");
+    }
+}

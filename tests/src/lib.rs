@@ -5,4 +5,5 @@
 pub mod classad_oracle;
 pub mod fuzz;
 pub mod measure;
+pub mod own_pool;
 pub mod sim;

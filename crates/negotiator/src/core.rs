@@ -18,7 +18,6 @@ mod policy;
 mod pool;
 mod query;
 mod reasons;
-mod schedd_name;
 mod state;
 mod statistics;
 mod words;
@@ -31,7 +30,7 @@ pub use plan::{Fault, Plan, PlannedMatch};
 pub use policy::Policy;
 pub use pool::Pool;
 pub use state::Core;
-pub use words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
+pub use words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection};
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
-use model::{ClassId, JobId, JobPriority, MachineName, Now, Resources, Timestamp, UserName, attr};
-use negotiator::core::{Accounts, Core, Effect, Input, Policy, ScheddName};
+use model::{
+    ClassId, JobId, JobPriority, MachineName, Now, Resources, ScheddName, Timestamp, UserName, attr,
+};
+use negotiator::core::{Accounts, Core, Effect, Input, Policy};
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 use updraft_tests::measure::{cpu_seconds, now};
 

@@ -7,28 +7,19 @@
 
 use std::env;
 use std::fs;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use cli::pool::{self, Settings};
-use client::progress::Progress;
-use client::{AskError, Home};
-use model::{ClusterId, Seq};
-use proto::client::{Select, Selector};
+use anyhow::{Result, bail};
+use model::ClusterId;
 use updraft_tests::measure::{SPAWN_LOOP, now, raw_spawn_rate, spawn_loop};
+use updraft_tests::own_pool::{OwnPool, SLOTS};
 
 /// Jobs of the end-to-end measurement.
 const JOBS: u32 = 2000;
 
 /// Jobs of the queue measurements.
 const QUEUED: u32 = 10_000;
-
-/// Processors that the pool offers: more than there are, so that starting is the limit and not
-/// waiting.
-const SLOTS: u32 = 32;
 
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -40,27 +31,14 @@ fn main() -> Result<()> {
 }
 
 fn measure(program: &Path) -> Result<()> {
-    let dir = tempfile::tempdir().context("make a folder for the pool")?;
-    let bench = Bench {
-        program: program.to_owned(),
-        home: Home::at(&dir.path().join("pool")),
-        work: dir.path().to_owned(),
-    };
-    let settings =
-        Settings { cpus: Some(SLOTS), memory_mib: Some(16 * 1024), ..Settings::default() };
-    pool::start(&bench.home, &settings, program)?;
-    let result = bench.all();
-    pool::stop(&bench.home)?;
-    result
+    OwnPool::with(program, |pool| Bench { pool }.all())
 }
 
-struct Bench {
-    program: PathBuf,
-    home: Home,
-    work: PathBuf,
+struct Bench<'a> {
+    pool: &'a OwnPool,
 }
 
-impl Bench {
+impl Bench<'_> {
     fn all(&self) -> Result<()> {
         let s = raw_spawn_rate()?;
         println!("{:<58} {s:>10.0} /s", "S: /bin/true, two processes starting and waiting");
@@ -102,14 +80,14 @@ impl Bench {
     /// of a single one.
     fn end_to_end(&self) -> Result<(f64, Duration)> {
         self.submit("warm", &format!("executable = /bin/true\nqueue {SLOTS}\n"))?;
-        self.wait_for(ClusterId(1), u64::from(SLOTS))?;
+        self.pool.wait_for(ClusterId(1), u64::from(SLOTS))?;
         let begun = now();
         self.submit("true", &format!("executable = /bin/true\nqueue {JOBS}\n"))?;
-        self.wait_for(ClusterId(2), u64::from(JOBS))?;
+        self.pool.wait_for(ClusterId(2), u64::from(JOBS))?;
         let took = begun.elapsed();
         let begun = now();
         self.submit("one", "executable = /bin/true\nqueue\n")?;
-        self.wait_for(ClusterId(3), 1)?;
+        self.pool.wait_for(ClusterId(3), 1)?;
         Ok((f64::from(JOBS) / took.as_secs_f64(), begun.elapsed()))
     }
 
@@ -123,7 +101,7 @@ impl Bench {
     }
 
     fn submit(&self, name: &str, text: &str) -> Result<()> {
-        let file = self.work.join(format!("{name}.sub"));
+        let file = self.pool.work().join(format!("{name}.sub"));
         fs::write(&file, text)?;
         let file = file.to_string_lossy().into_owned();
         self.time(&["submit", &file]).map(|_| ())
@@ -131,36 +109,8 @@ impl Bench {
 
     fn time(&self, words: &[&str]) -> Result<Duration> {
         let begun = now();
-        let output = Command::new(&self.program)
-            .args(words)
-            .env(client::HOME_VARIABLE, self.home.dir())
-            .current_dir(&self.work)
-            .stdin(Stdio::null())
-            .output()?;
-        let took = begun.elapsed();
-        if !output.status.success() {
-            bail!("updraft {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(took)
-    }
-
-    /// Waits for the end of a cluster's jobs by the event stream, as `wait` does.
-    fn wait_for(&self, cluster: ClusterId, jobs: u64) -> Result<()> {
-        let mut progress = Progress::of(jobs);
-        let select = Select::Any(vec![Selector::Cluster(cluster)]);
-        self.home.follow(Seq(1), select, |events| {
-            events.iter().for_each(|event| progress.note(event));
-            let is_over = progress.is_settled();
-            Ok::<_, AskError>(if is_over {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        if !progress.all_succeeded() {
-            bail!("jobs failed: {}", progress.summary().join("; "));
-        }
-        Ok(())
+        self.pool.updraft(words)?;
+        Ok(begun.elapsed())
     }
 }
 

@@ -17,10 +17,6 @@ pub(crate) fn home(s: usize, machines: usize) -> usize {
     s % machines
 }
 
-fn name_for_negotiator(s: usize) -> negotiator::core::ScheddName {
-    negotiator::core::ScheddName::new(name_of(s).as_str())
-}
-
 impl World {
     /// The schedd of that name.
     pub(crate) fn schedd_named(&mut self, name: &str) -> Option<usize> {
@@ -169,9 +165,7 @@ impl World {
                 self.schedd_hears(s, schedd::core::Input::NegotiatorDown);
             }
             (Link::ScheddNegotiator(s), Side::Listener) => {
-                self.negotiator_hears(negotiator::core::Input::ScheddDown {
-                    schedd: name_for_negotiator(s),
-                });
+                self.negotiator_hears(negotiator::core::Input::ScheddDown { schedd: name_of(s) });
             }
             (Link::ScheddStartd(s, m), Side::Dialer) => {
                 let machine = self.machines[m].name();
@@ -205,7 +199,7 @@ impl World {
                 self.schedd_hears(s, schedd::core::Input::FromStartd { machine, message });
             }
             (Link::ScheddNegotiator(s), Message::FromSchedd(message)) => {
-                let schedd = name_for_negotiator(s);
+                let schedd = name_of(s);
                 self.negotiator_hears(negotiator::core::Input::FromSchedd { schedd, message });
             }
             (Link::ScheddNegotiator(s), Message::ToSchedd(message)) => {

@@ -4,4 +4,5 @@ pub mod dag;
 mod dag_files;
 pub mod dagman;
 pub mod seeing;
+mod standing;
 pub mod submit_dag;

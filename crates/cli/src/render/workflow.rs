@@ -4,10 +4,21 @@
 //! Everything here takes a [`View`] and gives text. Where it comes from, `commands::workflows`
 //! knows.
 
+use std::fmt::Display;
+
 pub mod bars;
 pub mod gantt;
 pub mod graph;
 pub mod report;
+
+/// How a picture begins: its size, pixels, and a white ground.
+fn picture(width: impl Display, height: impl Display, font_size: u8) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"{font_size}\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
+    )
+}
 
 /// A run of a DAG. Moments are seconds since the epoch.
 #[derive(Clone, Debug, Default)]

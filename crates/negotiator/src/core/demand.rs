@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env, Expr, Value};
-use model::{ClassId, IdleReason, MachineName, Now, Resources, attr};
+use model::{ClassId, IdleReason, MachineName, Now, Resources, ScheddName, attr};
 use proto::matchmaking::ClassRequest;
 
 use super::bits::Bits;
@@ -14,7 +14,6 @@ use super::dependence::Dependence;
 use super::limits::Uses;
 use super::pool::Rows;
 use super::reasons::Standing;
-use super::words::ScheddName;
 
 /// Requests of all schedds that are connected.
 #[derive(Clone, Debug, Default)]

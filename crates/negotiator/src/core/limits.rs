@@ -26,14 +26,13 @@ use std::time::Duration;
 
 use classad::{ClassAd, Env, Expr};
 use model::{
-    Cause, LimitAmount, LimitUse, MachineName, MatchId, Now, attr,
+    Cause, LimitAmount, LimitUse, MachineName, MatchId, Now, ScheddName, attr,
     planted::{Bug, planted},
 };
 use proto::matchmaking::{ClaimedPart, HeldMatch};
 use serde::{Deserialize, Serialize};
 
 use super::dependence::Dependence;
-use super::schedd_name::ScheddName;
 
 /// How long a match counts of which neither its machine nor its schedd is here to speak: longer
 /// than any lease that jobs usually have (HTCondor 25.14: 2400 s).

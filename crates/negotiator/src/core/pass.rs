@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use classad::Env;
-use model::{ClassId, LimitUse, MatchId, Now, Resources, UserName, is_nice};
+use model::{ClassId, LimitUse, MatchId, Now, Resources, ScheddName, UserName, is_nice};
 use proto::matchmaking::Match;
 
 use super::accounts::Accounts;
@@ -30,7 +30,6 @@ use super::plan::{Plan, PlannedMatch};
 use super::policy::Policy;
 use super::pool::Pool;
 use super::reasons::{Queue, survey};
-use super::words::ScheddName;
 
 /// All that a pass looks at.
 #[derive(Clone, Copy, Debug)]

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use classad::Env;
-use model::{Cause, ClassId, IdleReason, MachineName, Resources, UserName};
+use model::{Cause, ClassId, IdleReason, MachineName, Resources, ScheddName, UserName};
 use proto::matchmaking::Match;
 
 use super::limits::Room;
 use super::pass::Snapshot;
 use super::reasons::Standing;
-use super::words::ScheddName;
 
 /// The matches of one pass, and for every class that did not get all it asked for, the reason.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{ClassId, MachineName, Now, Resources, UserName};
+use model::{ClassId, MachineName, Now, Resources, ScheddName, UserName};
 use proto::matchmaking::MachineState;
 
 use super::clauses::{Ads, Clauses};
 use super::index::FreeIndex;
 use super::machine::{Nature, Row, available_of, is_amount, is_custom};
-use super::words::ScheddName;
 
 /// The machines, and what was offered of them.
 #[derive(Clone, Debug, Default)]

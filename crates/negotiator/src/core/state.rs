@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use classad::AttrName;
 use model::{
-    ClassId, MatchId, Now,
+    ClassId, MatchId, Now, ScheddName,
     planted::{Bug, planted},
 };
 use proto::client::AccountLine;
@@ -23,7 +23,7 @@ use super::policy::{
 };
 use super::pool::{Held, Offer, Pool};
 use super::statistics::LastPass;
-use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection, ScheddName};
+use super::words::{Change, Decision, Effect, Event, Fact, Input, Reasons, Rejection};
 
 /// The negotiator: machines, requests, accounts, and whether a pass is due.
 ///

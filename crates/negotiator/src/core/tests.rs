@@ -24,7 +24,8 @@ use std::sync::Arc;
 use classad::{AttrName, ClassAd, Expr};
 use expect_test::{Expect, expect};
 use model::{
-    ClassId, JobId, JobPriority, MachineName, MatchId, Now, Resources, Timestamp, UserName,
+    ClassId, JobId, JobPriority, MachineName, MatchId, Now, Resources, ScheddName, Timestamp,
+    UserName,
 };
 use proto::matchmaking::{
     ClaimedPart, ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, Match, ToSchedd,

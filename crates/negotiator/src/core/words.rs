@@ -1,7 +1,7 @@
 //! What goes into the core and what comes out of it. No logic.
 
 use classad::AttrName;
-use model::{ClassId, IdleReason, MachineName, MatchId, Now, UserName};
+use model::{ClassId, IdleReason, MachineName, MatchId, Now, ScheddName, UserName};
 use proto::client::AccountEdit;
 use proto::matchmaking::{
     ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
@@ -9,7 +9,6 @@ use proto::matchmaking::{
 
 use super::limits::SavedUse;
 use super::plan::Plan;
-pub use super::schedd_name::ScheddName;
 
 /// What reaches the core.
 ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{MachineName, UserName};
+use model::{MachineName, ScheddName, UserName};
 use proto::client::{AccountEdit, AccountLine, Query};
 use proto::clock;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::saved_file::{SavedError, SavedFile};
-use crate::core::{Core, Effect, Input, ScheddName};
+use crate::core::{Core, Effect, Input};
 
 /// Inputs that may wait for the engine. Beyond that, connections wait, and TCP or the socket makes
 /// their peers wait.

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use model::MachineName;
+use model::{MachineName, ScheddName};
 use proto::client::{Answer, AskNegotiator, Identity, Refusal, Request, Response};
 use proto::matchmaking::FromMachine;
 use proto::net::{Connection, Incoming, NetError, Receiver, Role, Sender};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{ConnectionId, EngineInput, OUTBOX};
-use crate::core::ScheddName;
 
 /// Ads in one answer. A machine ad has about 5 kB, so that an answer stays far below the longest
 /// frame.

@@ -10,9 +10,7 @@ use model::{
     signal_text,
 };
 
-use crate::core::job::description::cluster_ad;
-use crate::core::job::description::described;
-use crate::core::job::description::forget_submitted_hold;
+use crate::core::job::description::{cluster_ad, described, forget_submitted_hold};
 use crate::core::job::timing::start_of;
 use crate::core::records::eviction::Eviction;
 use crate::core::records::rows::{ClusterRecord, JobRecord, Tally};

@@ -22,32 +22,27 @@ impl Core {
     pub fn react(&self, change: &Change, event: &Event) -> Vec<Effect> {
         let now = event.at;
         match &event.fact {
-            Fact::Cluster(ClusterFact::Submitted(record)) => {
-                let procs = record.spec.count();
-                let make = Effect::MakeSpool { cluster: record.cluster, procs };
-                spooling::is_spooled(&record.spec).then_some(make).into_iter().collect()
-            }
-            Fact::Job { job, fact: JobFact::Happened(event) } => {
-                self.of_job(now, *job, event, change).into_iter().collect()
-            }
-            Fact::Job { job, fact: JobFact::Left } => {
-                change.kept.then_some(Effect::RemoveSpool { job: *job }).into_iter().collect()
-            }
+            Fact::Cluster(fact) => of_cluster(fact).into_iter().collect(),
+            Fact::Job { job, fact } => self.of_job(now, *job, fact, change).into_iter().collect(),
             Fact::Claim(fact) => self.of_claim(now, fact, change),
             Fact::Machine { machine, fact } => {
                 self.of_machine(now, machine, fact).into_iter().collect()
             }
-            Fact::Negotiator(NegotiatorFact::Told(message)) => {
-                vec![Effect::ToNegotiator(message.clone())]
-            }
-            Fact::Negotiator(NegotiatorFact::MatchDeclined { matched, reason, .. }) => {
-                vec![declined(*matched, reason)]
-            }
-            Fact::Cluster(_)
-            | Fact::Job { .. }
-            | Fact::Run { .. }
-            | Fact::Negotiator(_)
-            | Fact::Round(_) => Vec::new(),
+            Fact::Negotiator(fact) => of_negotiator(fact).into_iter().collect(),
+            Fact::Run { .. } | Fact::Round(_) => Vec::new(),
+        }
+    }
+
+    fn of_job(&self, now: Now, job: JobId, fact: &JobFact, change: &Change) -> Option<Effect> {
+        match fact {
+            JobFact::Happened(event) => self.of_job_event(now, job, event, change),
+            JobFact::Left => change.kept.then_some(Effect::RemoveSpool { job }),
+            JobFact::Edited { .. }
+            | JobFact::Said { .. }
+            | JobFact::Matched { .. }
+            | JobFact::Spooled { .. }
+            | JobFact::Timed
+            | JobFact::BackoffOver => None,
         }
     }
 
@@ -87,7 +82,13 @@ impl Core {
         self.machines.iter().map(connect).collect()
     }
 
-    fn of_job(&self, now: Now, job: JobId, event: &JobEvent, change: &Change) -> Option<Effect> {
+    fn of_job_event(
+        &self,
+        now: Now,
+        job: JobId,
+        event: &JobEvent,
+        change: &Change,
+    ) -> Option<Effect> {
         match event {
             JobEvent::RunAuthorised { claim, .. } => {
                 let machine = &self.claims.get(claim)?.record.machine;
@@ -187,6 +188,31 @@ impl Core {
             universe: claiming.universe,
             ad: ads::matching_ad(self.job(first)?, now, self),
         })))
+    }
+}
+
+fn of_cluster(fact: &ClusterFact) -> Option<Effect> {
+    match fact {
+        ClusterFact::Submitted(record) => {
+            let (cluster, procs) = (record.cluster, record.spec.count());
+            spooling::is_spooled(&record.spec).then_some(Effect::MakeSpool { cluster, procs })
+        }
+        ClusterFact::Reserved { .. }
+        | ClusterFact::ReservationForgotten { .. }
+        | ClusterFact::Factory { .. }
+        | ClusterFact::JobsWait { .. } => None,
+    }
+}
+
+fn of_negotiator(fact: &NegotiatorFact) -> Option<Effect> {
+    match fact {
+        NegotiatorFact::Told(message) => Some(Effect::ToNegotiator(message.clone())),
+        NegotiatorFact::MatchDeclined { matched, reason, .. } => Some(declined(*matched, reason)),
+        NegotiatorFact::Came
+        | NegotiatorFact::Went
+        | NegotiatorFact::SignificantHeard(_)
+        | NegotiatorFact::ReasonsHeard(_)
+        | NegotiatorFact::MatchSeen { .. } => None,
     }
 }
 

@@ -14,6 +14,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use updraft_tests::measure::{SPAWN_LOOP, raw_spawn_rate, spawn_loop};
+use updraft_tests::own_pool::OwnPool;
 
 /// The parts, in order, and what each measures.
 const PARTS: [(&str, Where); 8] = [
@@ -21,10 +22,10 @@ const PARTS: [(&str, Where); 8] = [
     ("rich", Where::Memory(memory::rich)),
     ("core", Where::Memory(memory::core)),
     ("replay", Where::Memory(memory::replay)),
-    ("noop", Where::Pool(pool::Bench::noop)),
-    ("chain", Where::Pool(pool::Bench::chain)),
-    ("wide", Where::Pool(pool::Bench::wide)),
-    ("restart", Where::Pool(pool::Bench::restart)),
+    ("noop", Where::Pool(pool::noop)),
+    ("chain", Where::Pool(pool::chain)),
+    ("wide", Where::Pool(pool::wide)),
+    ("restart", Where::Pool(pool::restart)),
 ];
 
 #[derive(Clone, Copy)]
@@ -32,7 +33,7 @@ enum Where {
     /// In a process of its own.
     Memory(fn() -> Result<()>),
     /// On a pool, with S.
-    Pool(fn(&pool::Bench, f64) -> Result<()>),
+    Pool(fn(&OwnPool, f64) -> Result<()>),
 }
 
 fn main() -> Result<()> {

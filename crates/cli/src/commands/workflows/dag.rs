@@ -156,13 +156,43 @@ pub(super) fn dag_ad(job: ClusterId) -> Result<ClassAd> {
     Ok(ad)
 }
 
+/// How a DAG was submitted, by the arguments of its job.
+pub(super) struct Submitted {
+    /// The folder that its paths are seen from.
+    pub(super) folder: String,
+    /// Its files; there is one at least.
+    pub(super) files: Vec<String>,
+    /// The file with settings, if it has one.
+    pub(super) config: Option<String>,
+    pub(super) use_dag_dir: bool,
+}
+
+impl Submitted {
+    /// Of this job; `None` if it names no DAG file, or no folder.
+    pub(super) fn of(ad: &ClassAd) -> Option<Self> {
+        let words = model::cmdline::argv_of(ad).ok()?;
+        let after = |flag: &'static str| {
+            let given = words.iter().zip(words.iter().skip(1));
+            given.filter(move |(word, _)| word.eq_ignore_ascii_case(flag)).map(|(_, value)| value)
+        };
+        let files: Vec<String> = after("-dag").cloned().collect();
+        Some(Self {
+            folder: ad.literal(attr::IWD).and_then(Value::as_str)?.to_owned(),
+            config: after("-config").next().cloned(),
+            use_dag_dir: words.iter().any(|word| word.eq_ignore_ascii_case("-usedagdir")),
+            files: Some(files).filter(|files| !files.is_empty())?,
+        })
+    }
+
+    /// The first DAG file, absolute.
+    pub(super) fn primary(&self) -> String {
+        Path::new(&self.folder).join(&self.files[0]).to_string_lossy().into_owned()
+    }
+}
+
 /// The first DAG file in a DAG's arguments, absolute.
 fn dag_file(ad: &ClassAd) -> Option<String> {
-    let words = model::cmdline::argv_of(ad).ok()?;
-    let at = words.iter().position(|word| word.eq_ignore_ascii_case("-dag"))?;
-    let folder = ad.literal(attr::IWD).and_then(Value::as_str)?;
-    let path = Path::new(folder).join(words.get(at + 1)?);
-    Some(path.to_string_lossy().into_owned())
+    Submitted::of(ad).map(|submitted| submitted.primary())
 }
 
 /// The nodes that failed, and why, as dagman has said it last.

@@ -3,9 +3,10 @@
 //! Of more rows than anybody looks at, those of the slowest chain and the longest are drawn, and
 //! the picture says how many are not.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{NodeView, Part, View, escaped, fitted, span};
+use super::{NodeView, Part, View, escaped, fitted, picture, span};
 
 /// More rows than this are not drawn.
 const MAX_ROWS: usize = 1000;
@@ -27,17 +28,13 @@ const STEPS: [i64; 20] = [
 
 /// Draws a run.
 pub fn svg(view: &View) -> String {
-    let chain = view.slowest_chain();
+    let chain: BTreeSet<usize> = view.slowest_chain().into_iter().collect();
     let (rows, left_out) = rows(view, &chain);
     let length = (view.now - view.began).max(1);
     let x = |at: i64| LABEL + (at - view.began).clamp(0, length) * WIDTH / length;
     let height = HEAD + i64::try_from(rows.len()).unwrap_or(0) * ROW + 20;
     let width = LABEL + WIDTH + RIGHT;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
-    );
+    let mut out = picture(width, height, 11);
     let mut title = format!("{}: {}", view.title, span(length));
     if !chain.is_empty() {
         let _ = write!(title, ", the slowest chain has {} nodes", chain.len());
@@ -143,7 +140,7 @@ fn row(node: &NodeView, in_chain: bool, y: i64, x: &impl Fn(i64) -> i64) -> Stri
 }
 
 /// The nodes to draw, as they began, and how many are left out.
-fn rows(view: &View, chain: &[usize]) -> (Vec<usize>, usize) {
+fn rows(view: &View, chain: &BTreeSet<usize>) -> (Vec<usize>, usize) {
     let began: Vec<usize> =
         (0..view.nodes.len()).filter(|node| view.nodes[*node].time().is_some()).collect();
     let long = |node: &usize| view.nodes[*node].time().map_or(0, |(from, to)| to - from);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{State, View, escaped, fitted};
+use super::{State, View, escaped, fitted, picture};
 
 /// More boxes than this nobody looks at.
 const MAX_BOXES: usize = 2000;
@@ -53,11 +53,7 @@ pub fn svg(view: &View) -> String {
             place[*drawn] = (left + n * (BOX_WIDTH + GAP_X), HEAD + at * (BOX_HEIGHT + GAP_Y));
         }
     }
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
-    );
+    let mut out = picture(width, height, 12);
     let mut title =
         format!("{}: {} nodes, {} edges", view.title, view.nodes.len(), view.edges.len());
     title += how;

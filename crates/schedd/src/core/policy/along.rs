@@ -5,7 +5,7 @@
 //! Nor does it know who removes a job, or why: it is asked of every event (`batch`).
 
 use classad::Expr;
-use model::{AfterRun, JobEvent, JobId, Now, UserName, attr};
+use model::{AfterRun, JobEvent, JobId, JobState, Now, StopCause, UserName, attr};
 
 use crate::core::ads;
 use crate::core::job::description::env;
@@ -26,11 +26,13 @@ impl Core {
     /// still runs is asked when that is over.
     pub(crate) fn takes_along(&self, event: &Event) -> Option<TakesAlong> {
         let Fact::Job { job, fact: JobFact::Happened(what) } = &event.fact else { return None };
-        let is_removed = matches!(
+        if !matches!(
             what,
             JobEvent::Removed { .. } | JobEvent::RunOver { next: AfterRun::Remove { .. }, .. }
-        );
-        let removed = self.job(*job).filter(|_| is_removed)?;
+        ) {
+            return None;
+        }
+        let removed = self.job(*job)?;
         let others = self.others_wanted(event.at, removed)?;
         Some(TakesAlong { job: *job, owner: removed.cluster.owner().clone(), others })
     }
@@ -39,7 +41,9 @@ impl Core {
     pub(crate) fn taken_along(&self, now: Now, takes: &TakesAlong) -> Vec<Fact> {
         let env = env(now);
         let theirs = self.clusters.values().filter(|cluster| *cluster.owner() == takes.owner);
-        let meant = theirs.flat_map(Cluster::procs).filter(|other| {
+        // An ad is dear: none is made for what is being removed already.
+        let stays = theirs.flat_map(Cluster::procs).filter(|other| !is_going(&other.state()));
+        let meant = stays.filter(|other| {
             ads::job_ad(*other, now, self).eval_expr(&takes.others, None, &env).is_true()
         });
         let reason = format!("removed because job {} was removed", takes.job);
@@ -55,4 +59,12 @@ impl Core {
         let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &env(now));
         said.as_str().and_then(|text| text.parse().ok())
     }
+}
+
+/// Whether a job is removed, or about to be.
+fn is_going(state: &JobState) -> bool {
+    matches!(
+        state,
+        JobState::Removed { .. } | JobState::Stopping { cause: StopCause::Remove { .. }, .. }
+    )
 }

@@ -8,8 +8,7 @@ use model::{AfterRun, Hold, HoldCode, JobEvent, Now, RunEnd, Usage, attr};
 
 use crate::core::ads;
 use crate::core::job::description::env;
-use crate::core::job::policies::reason;
-use crate::core::job::policies::subcode;
+use crate::core::job::policies::{reason, subcode};
 use crate::core::state::core::{Core, JobRef};
 
 /// What follows when a run ended by itself (HTCondor 25.14): `OnExitHold` first, where only what is

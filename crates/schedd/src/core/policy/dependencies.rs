@@ -14,8 +14,7 @@ use model::{AfterRun, ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Now, Ru
 use proto::client::Refusal;
 
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::state::dependencies::of;
-use crate::core::state::dependencies::said;
+use crate::core::state::dependencies::{of, said};
 use crate::core::words::{Fact, JobFact, RoundFact};
 
 /// Why they are let go.

@@ -9,9 +9,7 @@ use model::{Hold, HoldCode, JobEvent, JobState, Now, StopCause, VacateCode, attr
 
 use crate::core::ads;
 use crate::core::job::description::env;
-use crate::core::job::policies::Policy;
-use crate::core::job::policies::reason;
-use crate::core::job::policies::subcode;
+use crate::core::job::policies::{Policy, reason, subcode};
 use crate::core::job::system::SystemAct;
 use crate::core::policy::at_end;
 use crate::core::state::core::{Core, JobRef};

@@ -3,8 +3,7 @@
 
 use model::{AfterRun, Hold, HoldCode, JobEvent, JobState, RunEnd, Timestamp, Usage};
 
-use crate::core::records::eviction::Eviction;
-use crate::core::records::eviction::is_checkpoint;
+use crate::core::records::eviction::{Eviction, is_checkpoint};
 use crate::core::records::rows::{ClaimRecord, Tally};
 
 /// The kernel's errors that say something of the moment, and nothing of the job: EINTR, EIO,

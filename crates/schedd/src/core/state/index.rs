@@ -12,8 +12,7 @@ use model::{
 };
 use proto::client::Counts;
 
-use crate::core::job::description::cluster_ad;
-use crate::core::job::description::described;
+use crate::core::job::description::{cluster_ad, described};
 use crate::core::job::expansion::expands;
 use crate::core::job::timing::has_timed_jobs;
 use crate::core::job::watch::Watch;

@@ -1,6 +1,7 @@
 //! Jobs that go with another (`OtherJobRemoveRequirements`).
 
 use crate::core::tests::*;
+use crate::core::{SystemAct, SystemPolicy};
 
 const DRIVER: &str = "OtherJobRemoveRequirements = \"DAGManJobId =?= 1\"";
 const NODE: &str = "DAGManJobId = 1";
@@ -61,6 +62,36 @@ fn nodes_go_with_a_job_that_its_own_policy_removes() {
         with_nodes(Trial::with_jobs(1, &format!("{DRIVER}\nPeriodicRemove = time() - QDate > 3")));
     trial.waits(6);
     assert_eq!(left(&trial), [5, 6]);
+}
+
+#[test]
+fn nodes_go_with_a_job_that_the_administrator_removes_while_it_is_held() {
+    let mut trial = with_nodes(Trial::with_jobs(1, &format!("JobStatus = 5\n{DRIVER}")));
+    let mut config = config();
+    config.system = vec![SystemPolicy {
+        act: SystemAct::Remove,
+        setting: "SYSTEM_PERIODIC_REMOVE".to_owned(),
+        when: "ClusterId == 1".parse().unwrap(),
+        reason: None,
+        subcode: None,
+    }];
+    trial.core = Core::load(config, trial.core.rows(), trial.now);
+    trial.waits(5);
+    assert_eq!(left(&trial), [5, 6]);
+}
+
+#[test]
+fn a_node_that_is_being_stopped_for_another_reason_when_its_job_goes_does_not_come_back() {
+    let mut trial = Trial::executing("DAGManJobId = 2");
+    let driver = "JobStatus = 5\nOtherJobRemoveRequirements = \"DAGManJobId =?= 2\"";
+    trial.submit(SubmitToken([2; 16]), spec(1, driver));
+    let hold = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 };
+    trial.acts("alice", hold);
+    let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
+    trial.take(&[Input::Act { by: user("alice"), action: removal(), select }]);
+    assert_eq!(left(&trial), [1], "its run is still to end");
+    trial.ends(exited(0));
+    assert!(left(&trial).is_empty());
 }
 
 #[test]

@@ -12,9 +12,7 @@ use model::{
 
 use crate::core::ads;
 use crate::core::job::cron::{CronError, Crontab};
-use crate::core::job::timing::crontab;
-use crate::core::job::timing::has_timed_jobs;
-use crate::core::job::timing::seconds;
+use crate::core::job::timing::{crontab, has_timed_jobs, seconds};
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Fact, JobFact};
 

@@ -6,8 +6,7 @@ use model::{ClusterId, Timestamp, attr};
 
 use crate::core::state::core::{Cluster, Core};
 use crate::core::told::log_files::LogEntry;
-use crate::core::users::factory::is_one;
-use crate::core::users::factory::numbers;
+use crate::core::users::factory::{is_one, numbers};
 use crate::core::words::FactoryStep;
 
 /// `JobMaterializePaused` of a factory that is held (HTCondor 25.14).

@@ -13,19 +13,13 @@ use model::{
 
 use crate::core::ads;
 use crate::core::job::description::cluster_ad;
-use crate::core::records::eviction::Eviction;
-use crate::core::records::eviction::is_checkpoint;
-use crate::core::records::eviction::is_failure;
-use crate::core::records::eviction::stop_cause;
+use crate::core::records::eviction::{Eviction, is_checkpoint, is_failure, stop_cause};
 use crate::core::records::rows::ClusterRecord;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::told::log_files::tells_log;
-use crate::core::told::log_files::text_of;
-use crate::core::told::log_files::{LogEntry, Logs};
+use crate::core::told::log_files::{LogEntry, Logs, tells_log, text_of};
 use crate::core::told::run_entry::EndedRun;
 use crate::core::told::submit_entry::submit_entry;
-use crate::core::told::told_of::listed;
-use crate::core::told::told_of::told_of;
+use crate::core::told::told_of::{listed, told_of};
 use crate::core::users::factory;
 use crate::core::words::{ClusterFact, Event, Fact, JobFact, RunFact};
 

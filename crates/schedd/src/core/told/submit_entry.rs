@@ -5,8 +5,7 @@ use model::userlog::UserLogEvent;
 use model::{Now, attr};
 
 use crate::core::told::log_files::text_of;
-use crate::core::told::told_of::listed;
-use crate::core::told::told_of::told_of;
+use crate::core::told::told_of::{listed, told_of};
 
 /// The names of the attributes that a submit entry tells without being asked (HTCondor 25.14).
 const FACTS: [&str; 2] = [attr::DAG_NODE_NAME, attr::JOB_BATCH_NAME];

@@ -13,8 +13,7 @@ use proto::client::Happening;
 
 use crate::core::records::ranges::Ranges;
 use crate::core::state::core::{Cluster, Core};
-use crate::core::state::index::by_universe;
-use crate::core::state::index::idle_range;
+use crate::core::state::index::{by_universe, idle_range};
 use crate::core::users::submit::held_from_the_start;
 use crate::core::words::{Change, ClusterFact, Fact, FactoryStep, JobFact};
 

@@ -11,9 +11,7 @@ use proto::client::{Query, Select, Selector};
 
 use crate::core::ads;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::users::query::PAGE_JOBS;
-use crate::core::users::query::may_name;
-use crate::core::users::query::project;
+use crate::core::users::query::{PAGE_JOBS, may_name, project};
 
 /// What decides which group of its cluster a job is in. Everything else that a job's ad says
 /// differs from job to job, and nobody asks for it in groups.

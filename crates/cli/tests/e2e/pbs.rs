@@ -158,6 +158,37 @@ fn a_job_has_its_script_as_it_was_and_finds_what_pbs_sets() {
     assert!(!pool.work().join(format!("envjob.e{}", number(id))).exists());
 }
 
+/// What a subjob of OpenPBS 23.06 finds (golden/pbs/job-env.txt), without what its login shell and
+/// the machine's profile set.
+const OF_A_SUBJOB: &str = "ENVIRONMENT HOME LOGNAME NCPUS OMP_NUM_THREADS PATH PBS_ARRAY_ID \
+    PBS_ARRAY_INDEX PBS_ENVIRONMENT PBS_JOBCOOKIE PBS_JOBDIR PBS_JOBID PBS_JOBNAME PBS_MOMPORT \
+    PBS_NODEFILE PBS_NODENUM PBS_O_HOME PBS_O_HOST PBS_O_INTERACTIVE_AUTH_METHOD \
+    PBS_O_INTERACTIVE_ENCRYPT_METHOD PBS_O_LOGNAME PBS_O_PATH PBS_O_QUEUE PBS_O_SYSTEM \
+    PBS_O_WORKDIR PBS_QUEUE PBS_TASKNUM SHELL TMPDIR USER";
+
+#[test]
+fn a_subjob_finds_every_variable_of_openpbs_and_torques_index() {
+    let pool = Pool::start(1);
+    let id = submit(&pool, &["-t", "3-7:4", "-N", "arrenv", "-A", "acct"], "env");
+    until(&pool, &id, "F");
+    let said = written(&pool, &format!("arrenv.o{}.7", number(&id)));
+    let value = |name: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("{name} is not set in:\n{said}")).to_owned()
+    };
+    OF_A_SUBJOB.split_whitespace().for_each(|name| drop(value(name)));
+    assert_eq!((value("PBS_ARRAYID"), value("PBS_ARRAY_INDEX")), ("7".into(), "7".into()));
+    assert_eq!(value("PBS_ARRAY_ID"), id);
+    assert_eq!(value("PBS_JOBID"), id.replace("[]", "[7]"));
+    assert_eq!(
+        (value("PBS_ENVIRONMENT"), value("PBS_ACCOUNT")),
+        ("PBS_BATCH".into(), "acct".into())
+    );
+    let other = written(&pool, &format!("arrenv.o{}.3", number(&id)));
+    let cookie = format!("PBS_JOBCOOKIE={}\n", value("PBS_JOBCOOKIE"));
+    assert!(said.contains(&cookie) && !other.contains(&cookie) && cookie.len() == 47, "{cookie}");
+}
+
 #[test]
 fn what_clients_call_is_answered_as_they_read_it() {
     let pool = Pool::start(2);

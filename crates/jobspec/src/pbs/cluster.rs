@@ -235,6 +235,9 @@ impl Submission {
             all.extend(value.map(|value| (name.to_owned(), value)));
         }
         let mut set = |name: &str, value: &str| all.push((name.to_owned(), value.to_owned()));
+        // OpenPBS 23.06 gives every job what its `qsub -I` would have said of itself.
+        set("PBS_O_INTERACTIVE_AUTH_METHOD", "resvport");
+        set("PBS_O_INTERACTIVE_ENCRYPT_METHOD", "");
         set("PBS_O_WORKDIR", caller.cwd());
         set("PBS_O_SYSTEM", "Linux");
         for (name, value) in &self.variables {

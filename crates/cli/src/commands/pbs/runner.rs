@@ -206,8 +206,13 @@ fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: 
         ("PBS_QUEUE", queue),
         ("PBS_NODENUM", "0"),
         ("PBS_TASKNUM", "1"),
+        // What speaks to OpenPBS's execution daemon would ask here; nobody listens.
+        ("PBS_MOMPORT", "0"),
     ] {
         command.env(name, value);
+    }
+    if let Some(cookie) = cookie() {
+        command.env("PBS_JOBCOOKIE", cookie);
     }
     command.env("PBS_NODEFILE", nodes);
     if let Some(account) = text(ad, attribute::ACCOUNT) {
@@ -217,8 +222,16 @@ fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: 
         let server = text(ad, attribute::SERVER).unwrap_or_default();
         let cluster = int(ad, attr::CLUSTER_ID).unwrap_or(0);
         command.env("PBS_ARRAY_INDEX", index.to_string());
+        // Torque's name for it.
+        command.env("PBS_ARRAYID", index.to_string());
         command.env("PBS_ARRAY_ID", format!("{cluster}[].{server}"));
     }
+}
+
+/// 32 digits that no other run has.
+fn cookie() -> Option<String> {
+    let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").ok()?;
+    Some(uuid.trim_end().replace('-', "").to_ascii_uppercase())
 }
 
 /// Limits of each process: what is asked for, or less where less is allowed.

@@ -18,6 +18,7 @@ mod apply;
 mod batch;
 mod decide;
 mod jobs;
+mod orders;
 mod outcome;
 mod react;
 mod state;
@@ -25,6 +26,7 @@ mod tick;
 mod words;
 
 pub use batch::{Batch, run_batch};
+pub(crate) use jobs::NOOP_PROC;
 pub use jobs::{Cluster, JobEnd, JobStanding, JobsEnd};
 pub use state::{Core, Counts, Ending, NodeState, Progress, ScriptState};
 pub use words::{

@@ -19,6 +19,7 @@ mod files;
 pub mod journal;
 mod knobs;
 mod macros;
+mod orders;
 mod own_entries;
 mod records;
 mod rescues;
@@ -38,6 +39,7 @@ use crate::record::condor_sub::Program;
 pub use engine::{RESTART, run};
 pub use facts::{NODE_RETRY, OwnJob, fact, own_job};
 pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
+pub use orders::{Answer, NewThrottles, Order, answer, give, take_back};
 pub use rescues::{Start, choose, rename_all, rename_newer};
 pub use submit::{pool_variables, token};
 

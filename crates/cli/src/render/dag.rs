@@ -1,4 +1,4 @@
-//! What there is to say of a DAG's files and of halting one. How far it is, is
+//! What there is to say of a DAG's files and of steering one. How far it is, is
 //! `render::workflow`'s. Knows nothing of how a DAG is read or run.
 
 use dagman::language::listed;
@@ -90,5 +90,63 @@ impl Tell for Halted {
             }
             false => format!("The DAG {job} goes on.\n"),
         })
+    }
+}
+
+/// An order about nodes, which dagman has answered.
+#[derive(Debug, Serialize)]
+pub struct Obeyed {
+    pub job: ClusterId,
+    /// The nodes for which it was followed.
+    pub done: Vec<String>,
+    /// Why it was not, for each of the others.
+    pub errors: Vec<String>,
+    /// What became of a node for which it was followed.
+    #[serde(skip)]
+    pub did: &'static str,
+}
+
+impl Tell for Obeyed {
+    fn tell(&self, _: Dialect) -> Said {
+        Said {
+            out: self.done.iter().map(|node| format!("{node} {}.\n", self.did)).collect(),
+            err: self.errors.iter().map(|error| format!("error: {error}\n")).collect(),
+        }
+    }
+}
+
+/// The limits that hold for a DAG; 0 is none.
+#[derive(Debug, Serialize)]
+pub struct Limits {
+    pub job: ClusterId,
+    pub maxjobs: u32,
+    pub maxidle: u32,
+    pub maxpre: u32,
+    pub maxpost: u32,
+    pub maxhold: u32,
+}
+
+impl Tell for Limits {
+    fn tell(&self, _: Dialect) -> Said {
+        let Self { job, maxjobs, maxidle, maxpre, maxpost, maxhold } = self;
+        Said::out(format!(
+            "The limits of the DAG {job} are: maxjobs {maxjobs}, maxidle {maxidle}, maxpre {maxpre}, maxpost {maxpost}, maxhold {maxhold} (0: none).\n"
+        ))
+    }
+}
+
+/// A DAG that was over, and runs again.
+#[derive(Debug, Serialize)]
+pub struct Rerun {
+    pub job: ClusterId,
+    /// The job that it was before.
+    pub reruns: ClusterId,
+    /// The nodes that were asked for.
+    pub from: Vec<String>,
+}
+
+impl Tell for Rerun {
+    fn tell(&self, _: Dialect) -> Said {
+        Said::out(format!("The DAG {} runs again as job {}.\n", self.reruns, self.job))
     }
 }

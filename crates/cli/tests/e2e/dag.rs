@@ -262,3 +262,51 @@ fn a_dag_is_watched_to_its_end_and_drawn_and_told_in_a_page() {
     let page = fs::read_to_string(path.trim()).unwrap();
     assert!(page.contains("Slowest chain") && page.contains("failed with status 3"), "{page}");
 }
+
+#[test]
+fn a_dag_that_runs_takes_orders_and_one_that_is_over_runs_again_in_part() {
+    let pool = Pool::start(4);
+    let work = pool.work();
+    write(
+        &pool,
+        "node.sub",
+        "executable = /bin/sh\narguments = \"-c 'echo $(JOB) $(RETRY) >> runs; test -e go-$(JOB)'\"\nqueue\n",
+    );
+    write(
+        &pool,
+        "wait.sub",
+        "executable = /bin/sh\narguments = \"-c 'while [ ! -e go-WAITS ]; do sleep 0.1; done'\"\nqueue\n",
+    );
+    write(
+        &pool,
+        "main.dag",
+        "JOB FAILS node.sub\nJOB BEHIND node.sub\nJOB BAD node.sub\nJOB LAST node.sub\nJOB WAITS wait.sub\n\
+         PARENT FAILS CHILD BEHIND\nPARENT BEHIND BAD CHILD LAST\n",
+    );
+    ["BEHIND", "LAST"].iter().for_each(|node| write(&pool, &format!("go-{node}"), ""));
+    let job = submit(&pool, &["main.dag"]);
+    let job = job.split('.').next().unwrap().to_owned();
+    let runs = || fs::read_to_string(work.join("runs")).unwrap_or_default();
+    eventually("two nodes failed", || pool.attribute(&job, "DAG_NodesFailed") == ["2"]);
+    let none = pool.updraft(&["dag", "retry", &job, "FAILD"]);
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert_eq!(none.status.code(), Some(1), "{said}");
+    assert!(said.contains("there is no node FAILD: did you mean FAILS?"), "{said}");
+    write(&pool, "go-FAILS", "");
+    assert_eq!(pool.ok(&["dag", "retry", &job, "FAILS"]), "FAILS is tried again.\n");
+    let skipped: serde_json::Value =
+        serde_json::from_str(&pool.ok(&["dag", "skip", &job, "BAD", "--json"])).unwrap();
+    assert_eq!(skipped["done"], serde_json::json!(["BAD"]));
+    let limits = pool.ok(&["dag", "set", &job, "maxjobs=3", "maxpre=0"]);
+    assert!(limits.contains("maxjobs 3, maxidle 1000, maxpre 0,"), "{limits}");
+    eventually("the last node has run", || runs().contains("LAST 0"));
+    write(&pool, "go-WAITS", "");
+    assert_eq!(exit_of(&pool, &job), "0");
+    assert!(runs().contains("FAILS 0\n") && runs().contains("FAILS 1\n"), "{}", runs());
+    fs::remove_file(work.join("runs")).unwrap();
+    let again: serde_json::Value =
+        serde_json::from_str(&pool.ok(&["dag", "rerun", &job, "--from", "BEHIND", "--json"]))
+            .unwrap();
+    assert_eq!(exit_of(&pool, &again["job"].to_string()), "0");
+    assert_eq!(runs(), "BEHIND 0\nLAST 0\n");
+}

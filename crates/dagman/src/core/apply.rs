@@ -2,6 +2,7 @@
 //! here.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::jobs::{Cluster, JobEnd, JobStanding, JobsEnd};
 use super::state::{Core, Ending, NodeState, ScriptState};
@@ -25,6 +26,9 @@ impl Core {
                 self.defer_script(*node, *script, *until_ms);
             }
             Event::PreSkipped { .. } => {}
+            Event::SaveBegan { node } => {
+                self.turns.saves.remove(node);
+            }
             Event::SubmitBegan { node } => self.submit_began(*node),
             Event::SubmitPostponed { node, until_ms, .. } => self.postpone(*node, *until_ms),
             Event::Submitted { node, cluster, jobs } => {
@@ -33,7 +37,7 @@ impl Core {
                 self.enter(*node, NodeState::Queued(Box::new(Cluster::new(*cluster, *jobs))));
             }
             Event::SubmitFailed { node, .. } => self.use_up_retries(*node),
-            Event::NothingToSubmit { node } => self.nothing_submitted(*node),
+            Event::NothingToSubmit { .. } => self.nothing_submitted(),
             Event::Job { node, job, fact } => self.job(*node, job.proc, fact),
             Event::RestRemoved { node, .. } => {
                 if let NodeState::Queued(cluster) = &mut self.standing(*node).state {
@@ -43,6 +47,8 @@ impl Core {
             Event::PostReady { node, jobs_return } => self.post_ready(*node, *jobs_return),
             Event::Done { node } => self.done(*node),
             Event::Retried { node, .. } => self.retry(*node),
+            Event::Reopened { node } => self.apply_reopened(*node),
+            Event::Skipped { node } => self.apply_skipped(*node),
             Event::Failed { node, failure } => self.failed(*node, failure),
             Event::Provided => self.progress.waits_for_provisioner = false,
             Event::Aborted { status, .. } => {
@@ -85,7 +91,10 @@ impl Core {
     }
 
     /// A node may begin: its PRE script, or its jobs.
-    fn make_ready(&mut self, node: NodeIndex, again: bool) {
+    pub(super) fn make_ready(&mut self, node: NodeIndex, again: bool) {
+        if self.node(node).save_point().is_some() && !again {
+            self.turns.saves.insert(node);
+        }
         let first = self.options.depth_first || (again && self.options.retry_node_first);
         let turn = if first { self.turns.at_front() } else { self.turns.at_end() };
         if self.node(node).script(ScriptKind::Pre).is_some() {
@@ -107,6 +116,26 @@ impl Core {
         let tries =
             if let NodeState::Submitting { tries, .. } = self.state(node) { *tries } else { 0 };
         self.enter(node, NodeState::Submitting { tries, until_ms: None });
+        self.count_deferred(node);
+    }
+
+    /// Who has to wait now that this node was submitted.
+    fn count_deferred(&mut self, node: NodeIndex) {
+        let (throttles, category) = (self.throttles, self.node(node).category());
+        let is_full = |limit: u32, used: u64| limit > 0 && used >= u64::from(limit);
+        let counts = &mut self.counts;
+        if is_full(throttles.jobs, counts.nodes_in_queue) {
+            counts.deferred_for_jobs += counts.ready;
+        } else if is_full(throttles.idle, counts.idle_jobs) {
+            counts.deferred_for_idle += counts.ready;
+        }
+        let Some(category) = category else { return };
+        let place = category.0 as usize;
+        let max = self.workflow.categories()[place].max_jobs;
+        if max.is_some_and(|max| counts.by_category[place] >= max) {
+            let line = self.turns.ready.get(&Some(category)).map_or(0, BTreeSet::len);
+            counts.deferred_for_category += line as u64;
+        }
     }
 
     fn postpone(&mut self, node: NodeIndex, until_ms: u64) {
@@ -121,15 +150,15 @@ impl Core {
     /// What cannot be submitted is not submitted again: its retries count as used.
     fn use_up_retries(&mut self, node: NodeIndex) {
         let max = self.node(node).retry().map_or(0, |retry| retry.max);
+        let max = max + self.standing(node).pardoned;
         self.standing(node).retries = max.max(self.retries(node));
     }
 
-    /// A NOOP counts as a job that was done well; a join is no job of anybody's.
-    fn nothing_submitted(&mut self, node: NodeIndex) {
-        if self.node(node).kind() != NodeKind::Join {
-            self.counts.jobs_submitted += 1;
-            self.counts.jobs_ended += 1;
-        }
+    /// It counts as a job that was done well; a join too.
+    fn nothing_submitted(&mut self) {
+        self.counts.noops += 1;
+        self.counts.jobs_submitted += 1;
+        self.counts.jobs_ended += 1;
     }
 
     fn script_started(&mut self, node: NodeIndex, script: ScriptKind) {
@@ -137,10 +166,16 @@ impl Core {
         match script {
             ScriptKind::Pre => {
                 self.enter(node, NodeState::Pre(ScriptState::Running));
+                if self.counts.pre_running == u64::from(self.throttles.pre) {
+                    self.counts.deferred_pre += self.turns.pre.len() as u64;
+                }
             }
             ScriptKind::Post => {
                 let end = self.take_jobs_end(node);
                 self.enter(node, NodeState::Post(ScriptState::Running, end));
+                if self.counts.post_running == u64::from(self.throttles.post) {
+                    self.counts.deferred_post += self.turns.post.len() as u64;
+                }
             }
             ScriptKind::Hold => {
                 let turns = &mut self.turns;
@@ -151,6 +186,9 @@ impl Core {
                     turns.hold_later.remove(&at);
                 }
                 self.counts.hold_running += 1;
+                if self.counts.hold_running == u64::from(self.throttles.hold) {
+                    self.counts.deferred_hold += self.turns.hold.len() as u64;
+                }
             }
         }
     }
@@ -175,6 +213,11 @@ impl Core {
 
     fn defer_script(&mut self, node: NodeIndex, script: ScriptKind, until_ms: u64) {
         let deferred = ScriptState::Deferred { until_ms };
+        *match script {
+            ScriptKind::Pre => &mut self.counts.deferred_pre,
+            ScriptKind::Post => &mut self.counts.deferred_post,
+            ScriptKind::Hold => &mut self.counts.deferred_hold,
+        } += 1;
         match script {
             ScriptKind::Pre => self.enter(node, NodeState::Pre(deferred)),
             ScriptKind::Post => {
@@ -193,8 +236,8 @@ impl Core {
     fn post_ready(&mut self, node: NodeIndex, jobs_return: i32) {
         let mut end = match self.state(node) {
             NodeState::Queued(cluster) => Box::new(cluster.end()),
+            NodeState::Ready { .. } => Box::new(JobsEnd::noop()),
             NodeState::Waiting { .. }
-            | NodeState::Ready { .. }
             | NodeState::Pre(_)
             | NodeState::Submitting { .. }
             | NodeState::Post(..)
@@ -209,7 +252,7 @@ impl Core {
         self.enter(node, NodeState::Post(ScriptState::Waiting { turn }, end));
     }
 
-    fn done(&mut self, node: NodeIndex) {
+    pub(super) fn done(&mut self, node: NodeIndex) {
         self.enter(node, NodeState::Done);
         self.release_children(node, false);
     }
@@ -342,7 +385,7 @@ impl Core {
     }
 
     /// A node comes to stand elsewhere: the counters follow.
-    fn enter(&mut self, node: NodeIndex, state: NodeState) {
+    pub(super) fn enter(&mut self, node: NodeIndex, state: NodeState) {
         self.leave_line_unless_there(node, &state);
         let old = std::mem::replace(&mut self.standing(node).state, state);
         self.count(node, &old, false);

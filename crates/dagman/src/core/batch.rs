@@ -35,7 +35,11 @@ pub fn run_batch(
     for input in inputs {
         step(core, now, input, &mut batch, &mut watch);
     }
-    batch.more = (0..MAX_TICKS).all(|_| step(core, now, &Input::Tick, &mut batch, &mut watch));
+    batch.more = (0..MAX_TICKS).all(|_| {
+        let saves = |batch: &Batch| matches!(batch.effects.last(), Some(Effect::SavePoint { .. }));
+        // What is saved is what is so now: nothing else comes before that is done.
+        saves(&batch) || step(core, now, &Input::Tick, &mut batch, &mut watch)
+    });
     batch
 }
 

@@ -47,6 +47,8 @@ impl Core {
             }
             Input::Remove if progress.ending.is_some() => Err(Rejection::Past),
             Input::Remove => Ok(vec![Event::Removed]),
+            Input::Retry { node } => self.reopen(*node),
+            Input::Skip { node } => self.skip(*node),
             Input::Fail { .. } if progress.ending.is_some() => Err(Rejection::Past),
             Input::Fail { why } => Ok(vec![Event::Broke { why: why.clone() }]),
             Input::Halt(halted) if *halted == progress.halted => Ok(Vec::new()),
@@ -151,8 +153,7 @@ impl Core {
             let why = "another job of the node failed".to_owned();
             return is_too_many.then_some(Event::RestRemoved { node, why }).into_iter().collect();
         }
-        let first = cluster.first_failure.or(Some(end.code()).filter(|code| *code != 0));
-        let result = if failed > tolerated { first.unwrap_or_default() } else { 0 };
+        let result = self.jobs_result(node, end).unwrap_or_default();
         let last_failed = if end.code() != 0 {
             Some((job, end))
         } else {
@@ -169,6 +170,20 @@ impl Core {
         };
         let text = last_failed.map(|(job, end)| sentence(job, end)).unwrap_or_default();
         self.after_jobs(node, result, text)
+    }
+
+    /// As what a node's jobs end, if the last of them ends so, which is not counted yet; none if it
+    /// is not the last.
+    pub(crate) fn jobs_result(&self, node: NodeIndex, end: JobEnd) -> Option<i32> {
+        let NodeState::Queued(cluster) = self.state(node) else { return None };
+        if cluster.left > 1 {
+            return None;
+        }
+        let failed = cluster.failed + u32::from(end.code() != 0);
+        let jobs = u32::try_from(cluster.jobs.len()).unwrap_or(u32::MAX);
+        let (tolerated, _) = self.tolerance(node, jobs);
+        let first = cluster.first_failure.or(Some(end.code()).filter(|code| *code != 0));
+        Some(if failed > tolerated { first.unwrap_or_default() } else { 0 })
     }
 
     fn script_over(

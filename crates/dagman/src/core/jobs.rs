@@ -109,6 +109,9 @@ impl Cluster {
     }
 }
 
+/// The number that DAGMan gives to the job that a NOOP node does not have.
+pub(crate) const NOOP_PROC: u32 = i32::MAX.unsigned_abs();
+
 /// What came of a node's jobs: what a POST script may ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobsEnd {
@@ -118,4 +121,24 @@ pub struct JobsEnd {
     pub ends: Vec<JobEnd>,
     /// `$RETURN`.
     pub result: i32,
+}
+
+impl JobsEnd {
+    /// What stands for the jobs of a node that has none: one that went well, of no cluster.
+    pub(crate) fn noop() -> Self {
+        Self { cluster: Some(ClusterId(0)), ends: vec![JobEnd::Exited(0)], result: 0 }
+    }
+
+    /// Whether there was no job at all.
+    pub(crate) fn is_noop(&self) -> bool {
+        self.cluster == Some(ClusterId(0))
+    }
+
+    /// The number of the last job in its cluster.
+    pub(crate) fn last_proc(&self) -> u32 {
+        if self.is_noop() {
+            return NOOP_PROC;
+        }
+        u32::try_from(self.ends.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
 }

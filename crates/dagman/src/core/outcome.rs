@@ -44,7 +44,7 @@ impl Core {
         if code == 0 {
             return Vec::new();
         }
-        if let Some(aborted) = self.aborted(node, code) {
+        if let Some(aborted) = self.aborted(node, code, pre_text(end)) {
             return aborted;
         }
         let has_post = self.node(node).script(ScriptKind::Post).is_some();
@@ -66,7 +66,7 @@ impl Core {
         if self.node(node).script(ScriptKind::Post).is_some() {
             return vec![Event::PostReady { node, jobs_return: result }];
         }
-        if let Some(aborted) = self.aborted(node, result) {
+        if let Some(aborted) = self.aborted(node, result, text.clone()) {
             return aborted;
         }
         if result == 0 {
@@ -82,7 +82,7 @@ impl Core {
             return vec![Event::PostReady { node, jobs_return: SUBMIT_FAILED }];
         }
         let text = "Job submit failed".to_owned();
-        let aborted = if given_up { None } else { self.aborted(node, SUBMIT_FAILED) };
+        let aborted = if given_up { None } else { self.aborted(node, SUBMIT_FAILED, text.clone()) };
         aborted.unwrap_or_else(|| vec![failed(node, SUBMIT_FAILED, text)])
     }
 
@@ -93,7 +93,7 @@ impl Core {
         if self.is_given_up(node) {
             return vec![if code == 0 { Event::Done { node } } else { failed(node, code, text) }];
         }
-        if let Some(aborted) = self.aborted(node, code) {
+        if let Some(aborted) = self.aborted(node, code, text.clone()) {
             return aborted;
         }
         if code == 0 {
@@ -107,16 +107,15 @@ impl Core {
         self.progress().ending.is_some() && self.node(node).kind() != NodeKind::Final
     }
 
-    fn aborted(&self, node: NodeIndex, code: i32) -> Option<Vec<Event>> {
+    fn aborted(&self, node: NodeIndex, code: i32, text: String) -> Option<Vec<Event>> {
         let abort = self.node(node).abort().filter(|abort| abort.exit == code)?;
         let status = abort.return_code.unwrap_or(code);
-        let text = format!("the workflow is aborted, because the node ended with {code}");
         let over = if code == 0 { Event::Done { node } } else { failed(node, code, text) };
         Some(vec![Event::Aborted { node, status }, over])
     }
 
     fn failed_or_retried(&self, node: NodeIndex, code: i32, text: String) -> Vec<Event> {
-        let used = self.retries(node);
+        let used = self.retries(node) - self.nodes[node.position()].pardoned;
         let retry = self.node(node).retry();
         let max = retry.map_or(0, |retry| retry.max) + u32::from(planted(Bug::DagRetriesOnceMore));
         let gives_up = retry.is_some_and(|retry| retry.unless_exit == Some(code));

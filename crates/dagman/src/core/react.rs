@@ -10,16 +10,9 @@ impl Core {
     /// What is to be done because of an event, which has been applied.
     pub fn react(&self, event: &Event) -> Vec<Effect> {
         match event {
-            Event::ScriptStarted { node, script } => {
-                let save = self.save_point(*node).filter(|_| *script == ScriptKind::Pre);
-                save.into_iter().chain([self.run(*node, *script)]).collect()
-            }
-            Event::SubmitBegan { node } => {
-                let has_pre = self.node(*node).script(ScriptKind::Pre).is_some();
-                let save = self.save_point(*node).filter(|_| !has_pre);
-                save.into_iter().chain([self.submit(*node)]).collect()
-            }
-            Event::NothingToSubmit { node } => self.save_point(*node).into_iter().collect(),
+            Event::ScriptStarted { node, script } => vec![self.run(*node, *script)],
+            Event::SubmitBegan { node } => vec![self.submit(*node)],
+            Event::SaveBegan { node } => vec![Effect::SavePoint { node: *node }],
             Event::Submitted { cluster, .. }
                 if self.progress().ending.is_some() && !self.progress().final_begun =>
             {
@@ -37,6 +30,7 @@ impl Core {
                 vec![Effect::Finish { status: *status, rescue: *rescue }]
             }
             Event::Began
+            | Event::NothingToSubmit { .. }
             | Event::ScriptEnded { .. }
             | Event::ScriptDeferred { .. }
             | Event::PreSkipped { .. }
@@ -47,6 +41,8 @@ impl Core {
             | Event::PostReady { .. }
             | Event::Done { .. }
             | Event::Retried { .. }
+            | Event::Reopened { .. }
+            | Event::Skipped { .. }
             | Event::Failed { .. }
             | Event::Provided
             | Event::Halted(_)
@@ -100,12 +96,6 @@ impl Core {
 
     fn submit(&self, node: NodeIndex) -> Effect {
         Effect::Submit { node, retry: self.retries(node) }
-    }
-
-    /// A save point is written when the node begins for the first time.
-    fn save_point(&self, node: NodeIndex) -> Option<Effect> {
-        let first = self.retries(node) == 0;
-        self.node(node).save_point().filter(|_| first).map(|_| Effect::SavePoint { node })
     }
 
     /// Why nodes are removed, in the words that their jobs' `RemoveReason` has.

@@ -33,6 +33,8 @@ pub(super) struct Standing {
     pub(super) state: NodeState,
     /// How often it was tried again.
     pub(super) retries: u32,
+    /// How many of them do not count against RETRY: somebody had it tried again behind them.
+    pub(super) pardoned: u32,
     /// As what its PRE script of this attempt ended, if it had one.
     pub(super) pre: Option<i32>,
 }
@@ -102,6 +104,8 @@ pub(super) struct Turns {
     pub(super) later: BTreeSet<(u64, NodeIndex)>,
     /// The same, of HOLD scripts.
     pub(super) hold_later: BTreeSet<(u64, NodeIndex)>,
+    /// Nodes that may begin, and whose save points are not written.
+    pub(super) saves: BTreeSet<NodeIndex>,
     pub(super) next: i64,
     pub(super) front: i64,
 }
@@ -159,12 +163,21 @@ pub struct Counts {
     pub jobs_ended: u64,
     /// Of them those that were removed.
     pub jobs_removed: u64,
-    /// How often a node had to wait because of `-maxjobs`.
+    /// How often a node without jobs counted as submitted.
+    pub noops: u64,
+    /// How often a node had to wait because of `-maxjobs`: all that are ready are counted each time
+    /// that the limit is reached.
     pub deferred_for_jobs: u64,
     /// The same because of `-maxidle`.
     pub deferred_for_idle: u64,
     /// The same because of its category.
     pub deferred_for_category: u64,
+    /// How often a script had to wait because of `-maxpre`, or by its own wish (DEFER).
+    pub deferred_pre: u64,
+    /// The same because of `-maxpost`.
+    pub deferred_post: u64,
+    /// The same because of `-maxhold`.
+    pub deferred_hold: u64,
 }
 
 impl Counts {
@@ -214,6 +227,7 @@ impl Core {
                 parents: u32::try_from(node.parents().len()).unwrap_or(u32::MAX),
             },
             retries: 0,
+            pardoned: 0,
             pre: None,
         };
         let nodes: Vec<Standing> = workflow.nodes().map(standing).collect();

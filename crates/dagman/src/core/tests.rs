@@ -3,6 +3,7 @@
 
 mod limits;
 mod nodes;
+mod orders;
 mod restart;
 mod wholes;
 mod world;

@@ -29,6 +29,10 @@ impl Core {
         if let Some(event) = self.early_end() {
             return vec![event];
         }
+        // A save point says what was done before anything else happens.
+        if !self.turns.saves.is_empty() {
+            return self.turns.saves.iter().map(|node| Event::SaveBegan { node: *node }).collect();
+        }
         let mut events = Vec::new();
         self.start_scripts(now, &mut events);
         self.submit_ready(now, &mut events);

@@ -45,6 +45,10 @@ pub enum Input {
     Halt(bool),
     /// Other limits hold from now on.
     Throttle(Throttles),
+    /// Somebody wants a node that failed to be tried again, now that its cause is gone.
+    Retry { node: NodeIndex },
+    /// Somebody wants a node to count as done.
+    Skip { node: NodeIndex },
     /// The workflow cannot go on: a mistake that was found late.
     Fail { why: String },
     /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come: what
@@ -117,6 +121,8 @@ pub enum Event {
     },
     /// The PRE script said that the node is done (PRE_SKIP).
     PreSkipped { node: NodeIndex },
+    /// The node may begin for the first time: its save point is to be written.
+    SaveBegan { node: NodeIndex },
     /// The node's jobs are to be submitted now.
     SubmitBegan { node: NodeIndex },
     /// That failed, and is tried again.
@@ -161,6 +167,10 @@ pub enum Event {
         /// As what it ended.
         code: i32,
     },
+    /// Somebody had the node tried again that had failed for good: what depends on it waits again.
+    Reopened { node: NodeIndex },
+    /// Somebody had the node counted as done.
+    Skipped { node: NodeIndex },
     /// The node failed for good: what depends on it cannot run.
     Failed { node: NodeIndex, failure: Failure },
     /// The PROVISIONER provides: the others may begin.
@@ -242,6 +252,15 @@ pub enum Rejection {
     /// About another attempt, or something that the node does not wait for.
     #[error("node {0} does not wait for that")]
     NotAwaited(usize),
+    /// An order about a node that stands so that it cannot be followed.
+    #[error("node {node} {state}: {wanted}")]
+    Unfit {
+        node: String,
+        /// How it stands.
+        state: &'static str,
+        /// What would be right.
+        wanted: &'static str,
+    },
     /// The workflow has begun already, or is over.
     #[error("the workflow is past that")]
     Past,

@@ -5,7 +5,7 @@ use model::{ClusterId, JobId};
 
 use super::Stamp;
 use super::jobstate::script_name;
-use crate::core::{Core, Event, JobEnd, JobFact, JobsEnd, NodeState, ScriptEnd};
+use crate::core::{Core, Ending, Event, JobEnd, JobFact, JobsEnd, NOOP_PROC, NodeState, ScriptEnd};
 use crate::workflow::{Description, Node, NodeIndex, ScriptKind};
 
 /// What dagman says of itself when it begins.
@@ -97,9 +97,7 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         }
         Event::Submitted { node, cluster, jobs } => submitted(core, *node, *cluster, *jobs, now),
         Event::SubmitFailed { node, tries, why } => submit_failed(core, *node, *tries, why, now),
-        Event::NothingToSubmit { node } => {
-            vec![format!("Node {} has no jobs to submit (NOOP)", name(node))]
-        }
+        Event::NothingToSubmit { node } => without_jobs(core, *node, now),
         Event::Job { node, job, fact } => job_lines(core, *node, *job, fact, now),
         Event::RestRemoved { node, why } => {
             vec![format!("Removing the other job proc(s) of node {}: {why}", name(node))]
@@ -109,12 +107,13 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             let next = core.retries(*node) + 1;
             vec![format!("Retrying node {} (retry #{next} of {max})...", name(node))]
         }
-        Event::Aborted { node, .. } => {
-            vec![format!(
-                "Aborting DAG because we got the ABORT exit value from node {}",
-                name(node)
-            )]
+        Event::Reopened { node } => {
+            vec![format!("Node {} is tried again, because somebody asked for it", name(node))]
         }
+        Event::Skipped { node } => {
+            vec![format!("Node {} counts as done, because somebody asked for it", name(node))]
+        }
+        Event::Aborted { node, .. } => aborted(core, *node),
         Event::Removed => vec!["Received SIGUSR1".to_owned(), "Aborting DAG...".to_owned()],
         Event::CycleFound => cycle(core),
         Event::Broke { why } => vec![format!("ERROR: {why}")],
@@ -123,14 +122,49 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         }
         Event::Halted(false) => vec!["DAG is resumed".to_owned()],
         Event::Provided => vec!["The PROVISIONER is ready: nodes may begin".to_owned()],
-        Event::FinalBegan => vec!["All other nodes are over: starting the FINAL node".to_owned()],
+        Event::FinalBegan => final_begins(core),
         Event::Throttled(_) => vec!["Throttles were changed".to_owned()],
         Event::Began
+        | Event::SaveBegan { .. }
         | Event::SubmitBegan { .. }
         | Event::PostReady { .. }
         | Event::Done { .. }
         | Event::Failed { .. }
         | Event::Finished { .. } => Vec::new(),
+    }
+}
+
+/// Readers know the first of the two lines.
+fn aborted(core: &Core, node: NodeIndex) -> Vec<String> {
+    let (part, name) = (part(core, node), core.workflow().node(node).name());
+    vec![
+        format!("Aborting DAG because we got the ABORT exit value from a {part}"),
+        format!("The node {name} ended as its ABORT-DAG-ON says"),
+    ]
+}
+
+fn final_begins(core: &Core) -> Vec<String> {
+    let is_ending = core.progress().ending.is_some();
+    let mut lines = if is_ending { Vec::new() } else { failures(core, "Node(s)", true) };
+    if core.counts().done + 1 < core.counts().total {
+        lines.push("Aborting DAG...".to_owned());
+    }
+    lines.push("Starting final node...".to_owned());
+    lines
+}
+
+/// The part of a node that is over now.
+fn part(core: &Core, node: NodeIndex) -> &'static str {
+    match core.state(node) {
+        NodeState::Pre(_) => "PRE script",
+        NodeState::Post(..) => "POST script",
+        NodeState::Waiting { .. }
+        | NodeState::Ready { .. }
+        | NodeState::Submitting { .. }
+        | NodeState::Queued(_)
+        | NodeState::Done
+        | NodeState::Failed(_)
+        | NodeState::Futile => "job",
     }
 }
 
@@ -174,6 +208,23 @@ fn submit_failed(core: &Core, node: NodeIndex, tries: u32, why: &str, now: &Stam
     lines
 }
 
+/// What readers expect of every node: one whose jobs are none has one of a number that no job has.
+fn without_jobs(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
+    let name = core.workflow().node(node).name();
+    let id = format!("0.{NOOP_PROC}.{}", core.counts().noops + 1);
+    let idle = core.counts().idle_jobs;
+    vec![
+        format!("Submitting HTCondor Node {name} job(s)..."),
+        format!("\tassigned HTCondor ID ({id})"),
+        ulog("ULOG_SUBMIT", name, &id, now),
+        format!("Number of idle job procs: {}", idle + 1),
+        ulog("ULOG_JOB_TERMINATED", name, &id, now),
+        format!("Number of idle job procs: {idle}"),
+        format!("Node {name} job proc ({id}) completed successfully."),
+        format!("Node {name} job(s) have exited the queue"),
+    ]
+}
+
 fn cycle(core: &Core) -> Vec<String> {
     let nodes = core.cycle();
     let names: Vec<&str> = nodes.iter().map(|node| core.workflow().node(*node).name()).collect();
@@ -207,11 +258,17 @@ pub fn table(core: &Core) -> Vec<String> {
     ]
 }
 
-/// The nodes that failed, before everything ends.
-pub fn failures(core: &Core) -> Vec<String> {
+/// The nodes that failed. Those for which only weak children waited count as done in a rerun, and
+/// are among them only if that is wished.
+fn failures(core: &Core, what: &str, with_weak: bool) -> Vec<String> {
     let failed = core.workflow().nodes().filter_map(|node| match core.state(node.index()) {
-        NodeState::Failed(failure) => Some((node, failure)),
-        NodeState::Waiting { .. }
+        NodeState::Failed(failure)
+            if with_weak || !super::rescue::has_only_weak_children(&node) =>
+        {
+            Some((node, failure))
+        }
+        NodeState::Failed(_)
+        | NodeState::Waiting { .. }
         | NodeState::Ready { .. }
         | NodeState::Pre(_)
         | NodeState::Submitting { .. }
@@ -223,7 +280,7 @@ pub fn failures(core: &Core) -> Vec<String> {
     let mut lines = Vec::new();
     for (node, failure) in failed {
         if lines.is_empty() {
-            lines.push("ERROR: the following job(s) failed:".to_owned());
+            lines.push(format!("ERROR: the following {what} failed:"));
         }
         let names = |edges: &mut dyn Iterator<Item = crate::workflow::Edge>| {
             let names = edges.map(|edge| core.workflow().node(edge.node).name());
@@ -253,6 +310,36 @@ pub fn failures(core: &Core) -> Vec<String> {
     lines
 }
 
+/// How it all came out, when everything is over.
+pub fn result(core: &Core, status: i32, has_rescue: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !has_rescue && status == 0 {
+        lines.push("All jobs Completed!".to_owned());
+        return lines;
+    }
+    let last = core.workflow().final_node();
+    if last.is_some_and(|node| matches!(core.state(node), NodeState::Failed(_))) {
+        lines.extend(failures(core, "job(s)", false));
+        lines.push("Aborting DAG...".to_owned());
+    }
+    if last.is_some() {
+        // What else failed was told before it began.
+        return lines;
+    }
+    match &core.progress().ending {
+        // The rest was told when it was removed.
+        Some(Ending::Removed) => {}
+        Some(Ending::Aborted(_) | Ending::Cycle | Ending::Broken(_)) => {
+            lines.push("Aborting DAG...".to_owned());
+        }
+        None => {
+            lines.extend(failures(core, "job(s)", false));
+            lines.push("Aborting DAG...".to_owned());
+        }
+    }
+    lines
+}
+
 /// From which rescue file a run begins.
 pub fn rescued(number: Option<u32>, from: &str, dag: &str) -> String {
     let number = number.map(|number| format!(" number {number}")).unwrap_or_default();
@@ -260,14 +347,22 @@ pub fn rescued(number: Option<u32>, from: &str, dag: &str) -> String {
 }
 
 /// How often nodes had to wait because of a limit.
-pub fn deferrals(core: &Core) -> [String; 3] {
+pub fn deferrals(core: &Core) -> [String; 6] {
     let (counts, throttles) = (core.counts(), core.throttles());
     let note =
         |count: u64, cause: &str| format!("Note: {count} total node deferrals because of {cause}");
+    let scripts = |count: u64, kind: &str, flag: &str, limit: u32| {
+        format!(
+            "Note: {count} total {kind} script deferrals because of {flag} limit ({limit}) or DEFER"
+        )
+    };
     [
         note(counts.deferred_for_jobs, &format!("-MaxJobs limit ({})", throttles.jobs)),
         note(counts.deferred_for_idle, &format!("-MaxIdle limit ({})", throttles.idle)),
         note(counts.deferred_for_category, "node category throttles"),
+        scripts(counts.deferred_pre, "PRE", "-MaxPre", throttles.pre),
+        scripts(counts.deferred_post, "POST", "-MaxPost", throttles.post),
+        scripts(counts.deferred_hold, "HOLD", "-MaxHold", throttles.hold),
     ]
 }
 
@@ -293,11 +388,18 @@ fn script_ended(
     };
     let mut lines = Vec::new();
     if let (ScriptKind::Post, NodeState::Post(_, jobs)) = (script, core.state(node)) {
-        let JobsEnd { cluster, .. } = &**jobs;
-        let id = cluster.map_or("-1.-1.-1".to_owned(), |cluster| format!("{cluster}.0.0"));
+        let jobs: &JobsEnd = jobs;
+        let JobsEnd { cluster, .. } = jobs;
+        let id = match cluster {
+            Some(_) if jobs.is_noop() => format!("0.{NOOP_PROC}.1"),
+            Some(cluster) => format!("{cluster}.{}.0", jobs.last_proc()),
+            None => "-1.-1.-1".to_owned(),
+        };
         lines.push(ulog("ULOG_POST_SCRIPT_TERMINATED", name, &id, now));
     }
-    lines.push(format!("{which} Script of node {name} {how}"));
+    // HTCondor writes the word so in this case only.
+    let node = if script == ScriptKind::Pre && end.code() != 0 { "Node" } else { "node" };
+    lines.push(format!("{which} Script of {node} {name} {how}"));
     lines
 }
 

@@ -1,7 +1,9 @@
 //! `JOBSTATE_LOG`: a line for each step of a node, for Pegasus.
 
+use std::collections::BTreeMap;
+
 use super::Stamp;
-use crate::core::{Core, Event, JobEnd, JobFact, NodeState, ScriptEnd};
+use crate::core::{Core, Event, JobEnd, JobFact, NOOP_PROC, NodeState, ScriptEnd};
 use crate::workflow::{NodeIndex, ScriptKind};
 
 /// The line of an event about dagman itself.
@@ -9,15 +11,61 @@ pub fn internal(what: &str, now: &Stamp) -> String {
     format!("{} INTERNAL *** {what} ***\n", now.at().as_secs())
 }
 
+/// The numbers that stand for attempts: each has one from the first line about it on, the next that
+/// the file does not have yet.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    last: u32,
+    of: BTreeMap<String, u32>,
+}
+
+impl Numbers {
+    /// Goes on behind what a file says. A run that goes on knows the attempts that are under way.
+    pub fn after(text: &str, goes_on: bool) -> Self {
+        let mut numbers = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            if let [_, "INTERNAL", _, "DAGMAN_STARTED", ..] = words[..] {
+                numbers.of.clear();
+            }
+            let [_, node, _, _, _, _, number] = words[..] else { continue };
+            let Ok(number) = number.parse() else { continue };
+            numbers.last = numbers.last.max(number);
+            numbers.of.insert(node.to_owned(), number);
+        }
+        if !goes_on {
+            numbers.of.clear();
+        }
+        numbers
+    }
+
+    fn number(&mut self, node: &str) -> u32 {
+        if let Some(number) = self.of.get(node) {
+            return *number;
+        }
+        self.last += 1;
+        self.of.insert(node.to_owned(), self.last);
+        self.last
+    }
+}
+
 /// The lines of an event, which has not been applied yet.
-pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
-    let line = |node: NodeIndex, what: &str, id: Option<String>| line(core, node, what, id, now);
+pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> Vec<String> {
+    let name = |node: NodeIndex| core.workflow().node(node).name();
+    let mut line = |node: NodeIndex, what: &str, id: Option<String>| {
+        let (name, id) = (name(node), id.unwrap_or_else(|| "-".to_owned()));
+        let number = numbers.number(name);
+        format!("{} {name} {what} {id} - - {number}\n", now.at().as_secs())
+    };
     let cluster = |node: NodeIndex| first_job(core.state(node));
     let over = |script: ScriptKind, end: &ScriptEnd| {
         let how = if end.code() == 0 { "SUCCESS" } else { "FAILURE" };
         format!("{}_SCRIPT_{how}", script_name(script))
     };
     match event {
+        // HTCondor tells nothing of these.
+        Event::ScriptStarted { script: ScriptKind::Hold, .. }
+        | Event::ScriptEnded { script: ScriptKind::Hold, .. } => Vec::new(),
         Event::ScriptStarted { node, script } => {
             vec![line(*node, &format!("{}_SCRIPT_STARTED", script_name(*script)), cluster(*node))]
         }
@@ -30,20 +78,34 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             .map(|proc| line(*node, "SUBMIT", Some(format!("{cluster}.{proc}"))))
             .collect(),
         Event::SubmitFailed { node, .. } => vec![line(*node, "SUBMIT_FAILURE", None)],
+        Event::NothingToSubmit { node } => {
+            let id = || Some(format!("0.{NOOP_PROC}"));
+            vec![
+                line(*node, "SUBMIT", id()),
+                line(*node, "JOB_TERMINATED", id()),
+                line(*node, "JOB_SUCCESS", Some("0".to_owned())),
+            ]
+        }
         Event::Job { node, job, fact } => {
-            let id = job.to_string();
-            job_steps(fact).iter().map(|what| line(*node, what, Some(id.clone()))).collect()
+            let told = job_step(fact).map(|what| line(*node, what, Some(job.to_string())));
+            let result = result(core, *node, fact);
+            let result = result.map(|(what, code)| line(*node, what, Some(code.to_string())));
+            told.into_iter().chain(result).collect()
+        }
+        Event::Retried { node, .. } | Event::Reopened { node } => {
+            numbers.of.remove(name(*node));
+            Vec::new()
         }
         Event::Began
+        | Event::SaveBegan { .. }
         | Event::ScriptDeferred { .. }
         | Event::PreSkipped { .. }
         | Event::SubmitBegan { .. }
         | Event::SubmitPostponed { .. }
-        | Event::NothingToSubmit { .. }
         | Event::RestRemoved { .. }
         | Event::PostReady { .. }
         | Event::Done { .. }
-        | Event::Retried { .. }
+        | Event::Skipped { .. }
         | Event::Failed { .. }
         | Event::Provided
         | Event::Aborted { .. }
@@ -57,17 +119,18 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
     }
 }
 
-fn line(core: &Core, node: NodeIndex, what: &str, id: Option<String>, now: &Stamp) -> String {
-    let name = core.workflow().node(node).name();
-    let attempt = core.retries(node) + 1;
-    let id = id.unwrap_or_else(|| "-".to_owned());
-    format!("{} {name} {what} {id} - - {attempt}\n", now.at().as_secs())
+/// How a node's jobs ended, if this is the end of the last of them.
+fn result(core: &Core, node: NodeIndex, fact: &JobFact) -> Option<(&'static str, i32)> {
+    let JobFact::Over(end) = fact else { return None };
+    let code = core.jobs_result(node, *end)?;
+    Some((if code == 0 { "JOB_SUCCESS" } else { "JOB_FAILURE" }, code))
 }
 
 /// The first job of a node that has jobs, or had them: it stands for all where a script is told of.
 fn first_job(state: &NodeState) -> Option<String> {
     match state {
         NodeState::Queued(cluster) => Some(format!("{}.0", cluster.id)),
+        NodeState::Post(_, end) if end.is_noop() => Some(format!("0.{NOOP_PROC}")),
         NodeState::Post(_, end) => end.cluster.map(|cluster| format!("{cluster}.0")),
         NodeState::Waiting { .. }
         | NodeState::Ready { .. }
@@ -79,19 +142,16 @@ fn first_job(state: &NodeState) -> Option<String> {
     }
 }
 
-/// What Pegasus calls what happened to a job, a line each.
-fn job_steps(fact: &JobFact) -> &'static [&'static str] {
+/// What Pegasus calls what happened to a job.
+fn job_step(fact: &JobFact) -> Option<&'static str> {
     match fact {
-        JobFact::Executing => &["EXECUTE"],
-        JobFact::Evicted => &["JOB_EVICTED"],
-        JobFact::Held { .. } => &["JOB_HELD"],
-        JobFact::Released => &["JOB_RELEASED"],
-        JobFact::Over(JobEnd::Removed) => &["JOB_ABORTED", "JOB_FAILURE"],
-        JobFact::Over(JobEnd::Exited(0)) => &["JOB_TERMINATED", "JOB_SUCCESS"],
-        JobFact::Over(JobEnd::Exited(_) | JobEnd::Signaled(_)) => {
-            &["JOB_TERMINATED", "JOB_FAILURE"]
-        }
-        JobFact::Provides => &[],
+        JobFact::Executing => Some("EXECUTE"),
+        JobFact::Evicted => Some("JOB_EVICTED"),
+        JobFact::Held { .. } => Some("JOB_HELD"),
+        JobFact::Released => Some("JOB_RELEASED"),
+        JobFact::Over(JobEnd::Removed) => Some("JOB_ABORTED"),
+        JobFact::Over(JobEnd::Exited(_) | JobEnd::Signaled(_)) => Some("JOB_TERMINATED"),
+        JobFact::Provides => None,
     }
 }
 

@@ -34,7 +34,11 @@ pub fn text(core: &Core, run: &Run<'_>) -> String {
     let of = |kinds: &[NodeKind]| [count(kinds, all), count(kinds, failed), count(kinds, done)];
     let nodes = of(&jobs);
     let dags = of(&[NodeKind::Subdag]);
-    let services = of(&[NodeKind::Service]);
+    // One that still runs is removed now, and counts as well done then: nobody waited for more.
+    let in_queue = |state: &NodeState| matches!(state, NodeState::Queued(_));
+    let removed = count(&[NodeKind::Service], in_queue);
+    let mut services = of(&[NodeKind::Service]);
+    services[2] += removed;
     let provisioners = count(&[NodeKind::Provisioner], all);
     let counts = core.counts();
     let duration = run.end.at().since(run.start.at());
@@ -66,13 +70,13 @@ pub fn text(core: &Core, run: &Run<'_>) -> String {
     out += &numbers("dag_nodes", dags);
     out += &format!("    \"provisioner_nodes\":{provisioners},\n");
     out += &numbers("service_nodes", services);
-    let over = nodes[1] + nodes[2] + dags[1] + dags[2];
+    let over = nodes[1] + nodes[2] + dags[1] + dags[2] + services[1] + services[2];
     out += &format!(
         "    \"total_nodes\":{},\n    \"total_nodes_run\":{over},\n    \"jobs_submitted\":{},\n    \"jobs_succeeded\":{},\n    \"jobs_failed\":{},\n    \"DagStatus\":{}\n}}\n",
-        nodes[0] + dags[0],
+        nodes[0] + dags[0] + services[0],
         counts.jobs_submitted,
         counts.jobs_ended,
-        counts.jobs_removed,
+        counts.jobs_removed + removed as u64,
         core.progress().status.number()
     );
     out

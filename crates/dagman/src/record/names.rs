@@ -87,9 +87,9 @@ impl Names {
         self.with("journal")
     }
 
-    /// Wishes of the user for a run that goes on (`updraft dag`).
-    pub fn wishes(&self) -> String {
-        self.with("wishes")
+    /// The folder of orders to a run that goes on (`updraft dag retry`).
+    pub fn orders(&self) -> String {
+        self.with("orders")
     }
 
     /// What all rescue files' names begin with.

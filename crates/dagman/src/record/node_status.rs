@@ -1,25 +1,26 @@
 //! `NODE_STATUS_FILE`: how every node stands, as new ClassAds one behind the other.
 
 use super::Stamp;
-use crate::core::{Core, JobStanding, NodeState};
+use crate::core::{Core, Ending, JobStanding, NodeState};
+use crate::workflow::NodeKind;
 
 /// The file. `next` is when it is written again, in seconds since the epoch; none at the end.
 pub fn text(core: &Core, dag_files: &[String], now: &Stamp, next: Option<i64>) -> String {
     let (counts, seconds) = (core.counts(), now.at().as_secs());
     let progress = core.progress();
     let status = match progress.finished {
-        Some((0, _)) => (5, "STATUS_DONE"),
-        Some(_) => (6, "STATUS_ERROR"),
-        None => (3, "STATUS_SUBMITTED"),
+        Some((0, _)) => (5, "STATUS_DONE", "success"),
+        Some(_) => (6, "STATUS_ERROR", ending(progress.ending.as_ref())),
+        None => (3, "STATUS_SUBMITTED", ""),
     };
     let files: Vec<String> = dag_files.iter().map(|file| format!("    {}", quoted(file))).collect();
     let mut out = format!(
         "[\n  Type = \"DagStatus\";\n  DagFiles = {{\n{}\n  }};\n  Timestamp = {seconds}; /* \"{}\" */\n  DagStatus = {}; /* \"{} ({})\" */\n",
         files.join(",\n"),
-        now.in_log(),
+        now.in_status(),
         status.0,
         status.1,
-        progress.status.name()
+        status.2
     );
     for (name, value) in [
         ("NodesTotal", counts.total),
@@ -32,12 +33,12 @@ pub fn text(core: &Core, dag_files: &[String], now: &Stamp, next: Option<i64>) -
         ("NodesFutile", counts.futile),
         ("NodesFailed", counts.failed),
         ("JobProcsHeld", counts.held_jobs),
-        ("JobProcsIdle", counts.idle_jobs),
     ] {
         out += &format!("  {name} = {value};\n");
     }
-    out += "]\n";
-    for node in core.workflow().nodes() {
+    let idle = counts.idle_jobs + counts.held_jobs;
+    out += &format!("  JobProcsIdle = {idle}; /* includes held */\n]\n");
+    for node in core.workflow().nodes().filter(|node| node.kind() != NodeKind::Service) {
         out += &node_text(core, node.index(), node.name());
     }
     let (next, comment) = match next {
@@ -46,9 +47,19 @@ pub fn text(core: &Core, dag_files: &[String], now: &Stamp, next: Option<i64>) -
     };
     out += &format!(
         "[\n  Type = \"StatusEnd\";\n  EndTime = {seconds}; /* \"{}\" */\n  NextUpdate = {next}; /* \"{comment}\" */\n]\n",
-        now.in_log()
+        now.in_status()
     );
     out
+}
+
+/// How a workflow ended that did not end well.
+fn ending(ending: Option<&Ending>) -> &'static str {
+    match ending {
+        Some(Ending::Removed) => "removed",
+        Some(Ending::Aborted(_)) => "aborted",
+        Some(Ending::Cycle) => "cycle",
+        Some(Ending::Broken(_)) | None => "failed",
+    }
 }
 
 fn node_text(core: &Core, node: crate::workflow::NodeIndex, name: &str) -> String {

@@ -9,21 +9,35 @@ use crate::workflow::{Node, NodeKind};
 
 /// A rescue file of a workflow as it stands.
 pub fn text(core: &Core, primary: &str, now: &Stamp, reset_retries: bool) -> String {
-    let mut out = format!(
-        "# Rescue DAG file, created after running\n#   the {primary} DAG file\n# Created {}\n# Rescue DAG version: 2.1.0\n",
-        now.in_rescue()
-    );
+    let head = format!("# Rescue DAG file, created after running\n#   the {primary} DAG file\n");
+    with_head(core, head, now, reset_retries)
+}
+
+/// A save point of a node that may begin now.
+pub fn save_point(core: &Core, node: &str, now: &Stamp) -> String {
+    with_head(core, format!("# Save file written at Start Node {node}\n"), now, true)
+}
+
+fn with_head(core: &Core, mut out: String, now: &Stamp, reset_retries: bool) -> String {
+    put(&mut out, format_args!("# Created {}\n# Rescue DAG version: 2.1.0\n", now.in_rescue()));
     let nodes = || core.workflow().nodes().filter(is_listed);
-    let failed: Vec<Node<'_>> =
-        nodes().filter(|n| matches!(core.state(n.index()), NodeState::Failed(_))).collect();
-    let done: Vec<Node<'_>> = nodes().filter(|node| is_done(core, node)).collect();
+    let may_fail = |node: &Node<'_>| is_listed(node) || node.kind() == NodeKind::Final;
+    let failed: Vec<Node<'_>> = core
+        .workflow()
+        .nodes()
+        .filter(|n| may_fail(n) && matches!(core.state(n.index()), NodeState::Failed(_)))
+        .collect();
+    let done = nodes().filter(|n| *core.state(n.index()) == NodeState::Done).count();
     let mut names: String = failed.iter().map(|node| format!("{},", node.name())).collect();
     names += "<ENDLIST>";
     put(&mut out, format_args!("#\n# Total number of Nodes: {}\n", core.counts().total));
-    put(&mut out, format_args!("# Nodes premarked DONE: {}\n", done.len()));
+    put(&mut out, format_args!("# Nodes premarked DONE: {done}\n"));
     put(&mut out, format_args!("# Nodes that failed: {}\n#   {names}\n\n", failed.len()));
     for node in nodes() {
         if is_done(core, &node) {
+            if matches!(core.state(node.index()), NodeState::Failed(_)) {
+                out += "# Failed node with only weak child dependencies:\n";
+            }
             put(&mut out, format_args!("DONE {}\n", node.name()));
         } else if let (Some(retry), false) = (node.retry(), reset_retries) {
             let left = retry.max.saturating_sub(core.retries(node.index()));
@@ -40,11 +54,11 @@ pub fn next_number(present: impl Iterator<Item = u32>, max: u32) -> u32 {
     present.max().unwrap_or(0).saturating_add(1).min(max.max(1))
 }
 
-/// FINAL runs again in every run; services and joins are nobody's result.
+/// FINAL runs again in every run; services are nobody's result.
 fn is_listed(node: &Node<'_>) -> bool {
     match node.kind() {
-        NodeKind::Job | NodeKind::Subdag => true,
-        NodeKind::Final | NodeKind::Service | NodeKind::Provisioner | NodeKind::Join => false,
+        NodeKind::Job | NodeKind::Subdag | NodeKind::Join => true,
+        NodeKind::Final | NodeKind::Service | NodeKind::Provisioner => false,
     }
 }
 
@@ -53,7 +67,7 @@ fn is_listed(node: &Node<'_>) -> bool {
 fn is_done(core: &Core, node: &Node<'_>) -> bool {
     match core.state(node.index()) {
         NodeState::Done => true,
-        NodeState::Failed(_) => node.children().len() > 0 && node.children().all(|edge| edge.weak),
+        NodeState::Failed(_) => has_only_weak_children(node),
         NodeState::Waiting { .. }
         | NodeState::Ready { .. }
         | NodeState::Pre(_)
@@ -62,6 +76,11 @@ fn is_done(core: &Core, node: &Node<'_>) -> bool {
         | NodeState::Post(..)
         | NodeState::Futile => false,
     }
+}
+
+/// Whether somebody waits for it, and nobody minds how it ends.
+pub(super) fn has_only_weak_children(node: &Node<'_>) -> bool {
+    node.children().len() > 0 && node.children().all(|edge| edge.weak)
 }
 
 fn put(out: &mut String, what: std::fmt::Arguments<'_>) {

@@ -30,6 +30,11 @@ impl Stamp {
         self.format("%m/%d/%Y %H:%M:%S UTC", &TimeZone::UTC)
     }
 
+    /// `Sun Nov 22 16:26:11 2026`.
+    pub fn in_status(&self) -> String {
+        self.format("%a %b %e %H:%M:%S %Y", &self.zone)
+    }
+
     /// Seconds since the epoch, with milliseconds.
     pub fn in_metrics(&self) -> String {
         self.at.to_string()

@@ -29,8 +29,6 @@ pub struct Story {
 pub struct NodeStory {
     /// The first is attempt 0.
     pub attempts: Vec<Attempt>,
-    /// It has no jobs to submit, and they count as done.
-    pub noop: bool,
     /// Its PRE script said that it is done.
     pub skipped: bool,
     /// Why it failed for good, where dagman has said so at its end.
@@ -145,9 +143,7 @@ fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
     {
         node(story, name).skipped = true;
     } else if let Some(rest) = said.strip_prefix("Node ") {
-        if let Some(name) = rest.strip_suffix(" has no jobs to submit (NOOP)") {
-            node(story, name).noop = true;
-        } else if let Some((name, how)) = rest.split_once(" job proc (") {
+        if let Some((name, how)) = rest.split_once(" job proc (") {
             let how = how.split_once(") ").map_or(how, |(_, how)| how);
             if how.starts_with("failed") {
                 let failure = &mut node(story, name).now().failure;

@@ -190,7 +190,7 @@ fn dagman_out_has_the_lines_that_monitord_matches() {
 fn dagman_out_ends_with_the_table_and_the_nodes_that_failed() {
     let core = diamond(|_, _| {});
     let mut lines = dagman_out::table(&core);
-    lines.extend(dagman_out::failures(&core));
+    lines.extend(dagman_out::result(&core, 1, true));
     lines.push(dagman_out::end(7, 1));
     expect![[r#"
         DAG status: 2 (DAG_STATUS_NODE_FAILED)
@@ -211,6 +211,7 @@ fn dagman_out_ends_with_the_table_and_the_nodes_that_failed() {
                   Retry: 1
         PARENTS: A WAITING: 0 CHILDREN: D
         ---------------------------------------	<END>
+        Aborting DAG...
         **** condor_dagman (condor_DAGMAN) pid 7 EXITING WITH STATUS 1
     "#]]
     .assert_eq(&(lines.join("\n") + "\n"));
@@ -219,26 +220,27 @@ fn dagman_out_ends_with_the_table_and_the_nodes_that_failed() {
 #[test]
 fn jobstate_log_has_a_line_for_each_step() {
     let mut text = String::new();
-    diamond(|core, event| text.extend(jobstate::lines(core, event, &stamp())));
+    let mut numbers = jobstate::Numbers::default();
+    diamond(|core, event| text.extend(jobstate::lines(core, event, &stamp(), &mut numbers)));
     expect![[r#"
         1795364771 A PRE_SCRIPT_STARTED - - - 1
         1795364771 A PRE_SCRIPT_SUCCESS - - - 1
         1795364771 A SUBMIT 63.0 - - 1
         1795364771 A EXECUTE 63.0 - - 1
         1795364771 A JOB_TERMINATED 63.0 - - 1
-        1795364771 A JOB_SUCCESS 63.0 - - 1
-        1795364771 B SUBMIT 65.0 - - 1
-        1795364771 C SUBMIT 66.0 - - 1
-        1795364771 B JOB_TERMINATED 65.0 - - 1
-        1795364771 B JOB_SUCCESS 65.0 - - 1
-        1795364771 B POST_SCRIPT_STARTED 65.0 - - 1
-        1795364771 C JOB_TERMINATED 66.0 - - 1
-        1795364771 C JOB_FAILURE 66.0 - - 1
-        1795364771 C SUBMIT 69.0 - - 2
-        1795364771 B POST_SCRIPT_TERMINATED 65.0 - - 1
-        1795364771 B POST_SCRIPT_SUCCESS 65.0 - - 1
-        1795364771 C JOB_TERMINATED 69.0 - - 2
-        1795364771 C JOB_FAILURE 69.0 - - 2
+        1795364771 A JOB_SUCCESS 0 - - 1
+        1795364771 B SUBMIT 65.0 - - 2
+        1795364771 C SUBMIT 66.0 - - 3
+        1795364771 B JOB_TERMINATED 65.0 - - 2
+        1795364771 B JOB_SUCCESS 0 - - 2
+        1795364771 B POST_SCRIPT_STARTED 65.0 - - 2
+        1795364771 C JOB_TERMINATED 66.0 - - 3
+        1795364771 C JOB_FAILURE 1 - - 3
+        1795364771 C SUBMIT 69.0 - - 4
+        1795364771 B POST_SCRIPT_TERMINATED 65.0 - - 2
+        1795364771 B POST_SCRIPT_SUCCESS 65.0 - - 2
+        1795364771 C JOB_TERMINATED 69.0 - - 4
+        1795364771 C JOB_FAILURE 1 - - 4
     "#]]
     .assert_eq(&text);
 }
@@ -253,8 +255,8 @@ fn the_node_status_file_is_new_classads() {
           DagFiles = {
             "diamond.dag"
           };
-          Timestamp = 1795364771; /* "11/22/26 16:26:11" */
-          DagStatus = 6; /* "STATUS_ERROR (DAG_STATUS_NODE_FAILED)" */
+          Timestamp = 1795364771; /* "Sun Nov 22 16:26:11 2026" */
+          DagStatus = 6; /* "STATUS_ERROR (failed)" */
           NodesTotal = 4;
           NodesDone = 2;
           NodesPre = 0;
@@ -265,7 +267,7 @@ fn the_node_status_file_is_new_classads() {
           NodesFutile = 1;
           NodesFailed = 1;
           JobProcsHeld = 0;
-          JobProcsIdle = 0;
+          JobProcsIdle = 0; /* includes held */
         ]
         [
           Type = "NodeStatus";
@@ -305,7 +307,7 @@ fn the_node_status_file_is_new_classads() {
         ]
         [
           Type = "StatusEnd";
-          EndTime = 1795364771; /* "11/22/26 16:26:11" */
+          EndTime = 1795364771; /* "Sun Nov 22 16:26:11 2026" */
           NextUpdate = 0; /* "none" */
         ]
     "#]]

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::facts::{self, OWN_JOBS};
 use super::journal::{self, Head, Journal, Past};
+use super::orders::{self, Answer, Order};
 use super::records::Records;
 use super::rescues::{self, Start};
 use super::scripts::{Scripts, Which};
@@ -33,6 +34,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the DAG's own job is told how far it is: people look at it.
 const TELL_MS: u64 = 2000;
 
+/// In the ad of the DAG's own job: with what its run ended.
+const OVER: &str = "DAG_ExitStatus";
+
+/// How often it is tried to say so to a schedd that does not answer.
+const TELL_OVER_TRIES: u32 = 60;
+
 /// What dagman exits with to be started again where it was.
 pub const RESTART: u8 = 3;
 
@@ -47,6 +54,9 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
     let runtime = runtime.map_err(ShellError::Runtime)?;
     runtime.block_on(async {
         let (schedd, job) = (Schedd::of(&setup.home), setup.job);
+        if let Some(status) = over(&schedd, job).await? {
+            return Ok(status);
+        }
         match Engine::begin(setup).await {
             Ok(mut engine) => engine.run().await,
             Err(error @ (ShellError::Dag(_) | ShellError::Changed)) => {
@@ -191,6 +201,7 @@ impl Engine {
                 if let Some(status) = self.wait(now).await? {
                     return Ok(status);
                 }
+                self.obey(&mut effects)?;
             }
         }
     }
@@ -236,6 +247,47 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Follows the orders that lie beside the DAG. What they do is written down before they are
+    /// answered.
+    fn obey(&mut self, effects: &mut VecDeque<Effect>) -> Result<(), ShellError> {
+        let folder = self.setup.names.orders();
+        if !files::is_there(&folder) {
+            return Ok(());
+        }
+        for (path, order) in orders::waiting(&folder) {
+            let mut answer = Answer::default();
+            match order {
+                Ok(order) => self.follow_order(&order, &mut answer, effects)?,
+                Err(why) => answer.errors.push(why),
+            }
+            orders::reply(&path, &answer)?;
+        }
+        Ok(())
+    }
+
+    fn follow_order(
+        &mut self,
+        order: &Order,
+        answer: &mut Answer,
+        effects: &mut VecDeque<Effect>,
+    ) -> Result<(), ShellError> {
+        for (node, input) in orders::inputs(&self.core, order, answer) {
+            let now = now();
+            let records = &mut self.records;
+            let batch = run_batch(&mut self.core, now, &[input], |core, event| {
+                records.note(core, event, now.wall);
+            });
+            self.journal.append(&batch.events, Some(self.next))?;
+            effects.extend(batch.effects);
+            match batch.rejected.first() {
+                Some(rejection) => answer.errors.push(rejection.to_string()),
+                None if node.is_empty() => answer.throttles = Some(*self.core.throttles()),
+                None => answer.done.push(node),
+            }
+        }
+        Ok(())
     }
 
     /// Does what is to be done, in order; submissions that stand together are made together. Some
@@ -337,8 +389,8 @@ impl Engine {
             std::fs::rename(path, aside).map_err(ShellError::file("rename", path))?;
         }
         let stamp = self.records.stamp(now().wall);
-        let text = rescue::text(&self.core, self.setup.names.primary(), &stamp, true);
-        files::replace(path, &text)
+        let name = self.core.workflow().node(node).name();
+        files::replace(path, &rescue::save_point(&self.core, name, &stamp))
     }
 
     /// Tells the DAG's own job how far it is.
@@ -379,7 +431,7 @@ impl Engine {
     async fn finish(&mut self, status: i32, has_rescue: bool) -> Result<(), ShellError> {
         let now = now();
         let stamp = self.records.stamp(now.wall);
-        self.records.say(now.wall, dagman_out::failures(&self.core));
+        self.records.say(now.wall, dagman_out::result(&self.core, status, has_rescue));
         if has_rescue {
             self.write_rescue(now, &stamp)?;
         }
@@ -402,6 +454,7 @@ impl Engine {
         self.records.finish()?;
         self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
         self.records.flush(&self.core, now.wall, false)?;
+        self.tell_over(status).await;
         self.end_journal(now, status)?;
         let lock = &self.setup.lock;
         std::fs::remove_file(lock).map_err(ShellError::file("remove", lock))
@@ -432,6 +485,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Everything that a run leaves is there. Told to the schedd before the journal goes, so that a
+    /// life which begins because this one was killed before it could exit runs nothing again.
+    async fn tell_over(&self, status: i32) {
+        if !(0..=2).contains(&status) {
+            return;
+        }
+        let change = vec![(OVER.into(), Expr::from(i64::from(status)))];
+        for _ in 0..TELL_OVER_TRIES {
+            let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
+            if let Ok(mut schedd) = self.setup.home.schedd()
+                && schedd.edit(own, change.clone(), false).is_ok()
+            {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// A job that leaves the queue leaves nothing to go on with; one that is queued again begins
     /// anew, and must know that it does.
     fn end_journal(&self, now: Now, status: i32) -> Result<(), ShellError> {
@@ -446,6 +517,14 @@ impl Engine {
         Journal::begin(&path, &head)?;
         Ok(())
     }
+}
+
+/// With what the DAG's run ended, if an earlier life has told so.
+async fn over(schedd: &Schedd, job: ClusterId) -> Result<Option<i32>, ShellError> {
+    let own = Select::Any(vec![Selector::Cluster(job)]);
+    let ads = schedd.jobs(Query::of(own)).await?;
+    let status = ads.first().and_then(|ad| ad.literal(OVER)).and_then(Value::as_i64);
+    Ok(status.and_then(|status| i32::try_from(status).ok()))
 }
 
 /// What the journal at `path` has of this job's run, and the number of the run. A run in which

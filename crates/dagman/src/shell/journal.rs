@@ -172,11 +172,19 @@ impl Journal {
     }
 }
 
-/// Whether an event must be on the disk before anything follows of it. What a script said cannot be
-/// asked for again. Of a submission that was forgotten, the end might be read before the node is
-/// submitted again, and be taken for somebody else's: the node would wait for ever.
+/// Whether an event must be on the disk before anything follows of it. What a script or a person
+/// said cannot be asked for again. Of a submission that was forgotten, the end might be read before
+/// the node is submitted again, and be taken for somebody else's: the node would wait for ever.
 pub fn must_last(event: &Event) -> bool {
-    matches!(event, Event::ScriptEnded { .. } | Event::SubmitBegan { .. } | Event::Finished { .. })
+    matches!(
+        event,
+        Event::ScriptEnded { .. }
+            | Event::SubmitBegan { .. }
+            | Event::Finished { .. }
+            | Event::Reopened { .. }
+            | Event::Skipped { .. }
+            | Event::Throttled(_)
+    )
 }
 
 /// A number that stands for a DAG's nodes and edges: numbers in a journal mean those.

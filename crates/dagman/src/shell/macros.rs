@@ -48,7 +48,8 @@ pub(super) fn expand(
 
 fn is_macro(word: &str) -> bool {
     let name = word.strip_prefix('$').unwrap_or_default();
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 fn general(core: &Core, node: NodeIndex, name: &str, dag_id: &str) -> Option<String> {
@@ -73,7 +74,7 @@ fn of_jobs(core: &Core, node: NodeIndex, name: &str) -> Option<String> {
     let nothing = JobsEnd::default();
     let end = if let NodeState::Post(_, end) = core.state(node) { end } else { &nothing };
     let cluster = end.cluster.map_or(-1, |cluster| i64::from(cluster.0));
-    let last = end.ends.len().saturating_sub(1);
+    let last = end.last_proc();
     let codes: Vec<i32> =
         end.ends.iter().filter(|end| **end != JobEnd::Removed).map(|end| end.code()).collect();
     let mut kinds = codes.clone();
@@ -83,7 +84,7 @@ fn of_jobs(core: &Core, node: NodeIndex, name: &str) -> Option<String> {
     Some(match name {
         "$CLUSTERID" => cluster.to_string(),
         "$JOBID" => format!("{cluster}.{last}"),
-        "$JOB_COUNT" => end.ends.len().to_string(),
+        "$JOB_COUNT" => if end.is_noop() { 0 } else { end.ends.len() }.to_string(),
         "$JOB_ABORT_COUNT" => {
             end.ends.iter().filter(|end| **end == JobEnd::Removed).count().to_string()
         }

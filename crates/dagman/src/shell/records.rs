@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::Write;
 
 use jiff::tz::TimeZone;
-use model::userlog::{Ending, UserLogEvent};
+use model::userlog::{CpuTimes, Ending, Terminated, UserLogEvent};
 use model::{JobId, ProcId, Timestamp};
 
 use super::own_entries::OwnEntries;
 use super::{ShellError, files};
-use crate::core::{Core, Event, NodeState, ScriptEnd};
+use crate::core::{Core, Event, NOOP_PROC, NodeState, ScriptEnd};
 use crate::record::{Stamp, dagman_out, dot, jobstate, node_status};
 use crate::workflow::ScriptKind;
 
@@ -19,6 +19,7 @@ pub(super) struct Records {
     out: File,
     nodes_log: OwnEntries,
     jobstate: Option<File>,
+    numbers: jobstate::Numbers,
     zone: TimeZone,
     /// The text of a batch, for each file.
     lines: String,
@@ -48,7 +49,10 @@ impl Records {
         if fresh {
             std::fs::write(nodes_log, "").map_err(ShellError::file("begin the log", nodes_log))?;
         }
+        // A file that is not there yet says nothing.
+        let before = jobstate.and_then(|path| std::fs::read_to_string(path).ok());
         Ok(Self {
+            numbers: jobstate::Numbers::after(&before.unwrap_or_default(), !fresh),
             out: files::append_to(out)?,
             nodes_log: OwnEntries::open(nodes_log)?,
             jobstate: jobstate.map(files::append_to).transpose()?,
@@ -84,9 +88,9 @@ impl Records {
         let stamp = self.stamp(at);
         self.say(at, dagman_out::lines(core, event, &stamp));
         if self.jobstate.is_some() {
-            self.states.extend(jobstate::lines(core, event, &stamp));
+            self.states.extend(jobstate::lines(core, event, &stamp, &mut self.numbers));
         }
-        if let Some((job, entry)) = log_entry(core, event) {
+        for (job, entry) in log_entries(core, event) {
             self.nodes_log.put(job, entry.render(job, at, &self.zone));
         }
         self.status.changed = true;
@@ -180,12 +184,11 @@ fn write(file: &mut File, text: &mut String, name: &'static str) -> Result<(), S
 }
 
 /// What dagman itself writes into the nodes' log: all else the schedd does.
-fn log_entry(core: &Core, event: &Event) -> Option<(JobId, UserLogEvent)> {
+fn log_entries(core: &Core, event: &Event) -> Vec<(JobId, UserLogEvent)> {
     match event {
         Event::ScriptEnded { node, script: ScriptKind::Post, end } => {
-            let NodeState::Post(_, jobs) = core.state(*node) else { return None };
-            let cluster = jobs.cluster?;
-            let last = u32::try_from(jobs.ends.len().saturating_sub(1)).unwrap_or(u32::MAX);
+            let NodeState::Post(_, jobs) = core.state(*node) else { return Vec::new() };
+            let Some(cluster) = jobs.cluster else { return Vec::new() };
             let ending = match end {
                 ScriptEnd::Exited(code) => Ending::Exited { code: *code },
                 ScriptEnd::Signaled(signal) => {
@@ -195,12 +198,38 @@ fn log_entry(core: &Core, event: &Event) -> Option<(JobId, UserLogEvent)> {
             };
             let dag_node = Some(core.workflow().node(*node).name().to_owned());
             let entry = UserLogEvent::PostScriptTerminated { ending, dag_node };
-            Some((JobId { cluster, proc: ProcId(last) }, entry))
+            vec![(JobId { cluster, proc: ProcId(jobs.last_proc()) }, entry)]
         }
         Event::PreSkipped { node } => {
             let notes = format!("DAG Node: {}", core.workflow().node(*node).name());
-            Some((JobId::new(0, 0), UserLogEvent::PreSkipped { notes }))
+            vec![(JobId::new(0, 0), UserLogEvent::PreSkipped { notes })]
         }
-        _ => None,
+        Event::NothingToSubmit { node } => without_jobs(core.workflow().node(*node).name()),
+        _ => Vec::new(),
     }
+}
+
+/// A node without jobs has one in the log all the same: readers wait for its end.
+fn without_jobs(node: &str) -> Vec<(JobId, UserLogEvent)> {
+    let job = JobId::new(0, NOOP_PROC);
+    let submitted = UserLogEvent::Submitted {
+        host: "<dummy-submit-for-noop-job>".to_owned(),
+        log_notes: Some(format!("DAG Node: {node}")),
+        user_notes: None,
+        warnings: None,
+    };
+    let none = CpuTimes::default();
+    let terminated = Terminated {
+        ending: Ending::Exited { code: 0 },
+        run_remote: none,
+        run_local: none,
+        total_remote: none,
+        total_local: none,
+        sent_bytes: 0,
+        received_bytes: 0,
+        total_sent_bytes: 0,
+        total_received_bytes: 0,
+        resources: Vec::new(),
+    };
+    vec![(job, submitted), (job, UserLogEvent::Terminated(Box::new(terminated)))]
 }

@@ -93,7 +93,8 @@ fn spawn(script: &Script<'_>, words: &[String], dir: &Path) -> std::io::Result<C
         .split_first()
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "no program"))?;
     // A script is a file as seen from the node's folder; what is none there may be a command.
-    let here = dir.join(program);
+    // Absolute, because the program is looked for after the folder was changed.
+    let here = std::path::absolute(dir.join(program))?;
     let program = if here.exists() { here.as_os_str() } else { program.as_ref() };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(dir).stdin(Stdio::null()).process_group(0);

@@ -1,6 +1,8 @@
 //! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is its `check`
 //! under HTCondor's name.
 
+mod steer;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +11,7 @@ use classad::{ClassAd, Value};
 use client::{Home, Query, Select, Selector};
 use dagman::Workflow;
 use dagman::record::Names;
-use dagman::shell::Knobs;
+use dagman::shell::{Knobs, Order};
 use dagman::workflow;
 use model::{ClusterId, attr};
 
@@ -61,6 +63,51 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Try nodes again that failed, while the DAG runs: what depends on them waits again.
+    Retry {
+        /// The DAG's job.
+        job: u32,
+        #[arg(value_name = "NODE", required = true)]
+        nodes: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let nodes that are not under way count as done, while the DAG runs.
+    Skip {
+        /// The DAG's job.
+        job: u32,
+        #[arg(value_name = "NODE", required = true)]
+        nodes: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set limits of a DAG that runs: `maxjobs=10`, `maxidle`, `maxpre`, `maxpost`, `maxhold`; 0
+    /// is without limit.
+    Set {
+        /// The DAG's job.
+        job: u32,
+        #[arg(value_name = "NAME=NUMBER", required = true)]
+        settings: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a DAG that is over once more: the nodes that had not been done.
+    Rerun {
+        /// The DAG's job.
+        job: u32,
+        /// What failed, and what depends on it: so it is without `--from`.
+        #[arg(long, conflicts_with = "from")]
+        failed: bool,
+        /// This node too, with all that depends on it; may be said several times.
+        #[arg(long, value_name = "NODE")]
+        from: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Say everything that is wrong or odd about DAG files.
@@ -97,6 +144,18 @@ pub fn run(args: &DagArgs, call: &Call) -> Result<Outcome> {
         }
         Action::Resume { job, json } => {
             Ok(Outcome::of(&halt(ClusterId(*job), false)?, *json, call, Exit::Done))
+        }
+        Action::Retry { job, nodes, json } => {
+            let order = Order::Retry { nodes: nodes.clone() };
+            steer::nodes(ClusterId(*job), &order, "is tried again", *json, call)
+        }
+        Action::Skip { job, nodes, json } => {
+            let order = Order::Skip { nodes: nodes.clone() };
+            steer::nodes(ClusterId(*job), &order, "counts as done", *json, call)
+        }
+        Action::Set { job, settings, json } => steer::set(ClusterId(*job), settings, *json, call),
+        Action::Rerun { job, failed: _, from, json } => {
+            steer::rerun(ClusterId(*job), from, *json, call)
         }
     }
 }

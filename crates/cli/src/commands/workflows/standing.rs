@@ -107,9 +107,6 @@ fn state_of(node: &Node<'_>, told: &NodeStory) -> Option<State> {
         (false, true) => State::Failed,
         (false, false) => State::Done,
     };
-    if told.noop {
-        return Some(by_jobs(false));
-    }
     let attempt = last?;
     let pre = attempt.pre.as_ref();
     Some(if attempt.ended.is_some() {
@@ -206,7 +203,7 @@ mod tests {
         check(dag, &both, "A done, B script, C waiting, D waiting");
         let post =
             ["Running POST script of Node B...", "POST Script of node B completed successfully."];
-        let noop = ["Node C has no jobs to submit (NOOP)"];
+        let noop = ["Node C job(s) have exited the queue"];
         check(dag, &[&both[..], &post, &noop].concat(), "A done, B done, C done, D ready");
         let failed = ["Node A job proc (2.0.0) failed with status 1."];
         let ended = ["**** condor_dagman (condor_DAGMAN) pid 7 EXITING WITH STATUS 1"];

@@ -89,31 +89,31 @@ fn abort_dag_on_beats_retry_and_gives_the_exit_status() {
         dag,
         "begin; exit A 3",
         &expect![[r#"
-        > begin
-        submit A
-        submit B
-        > exit A 3
-        aborted by A with 1
-        A failed (3): the workflow is aborted, because the node ended with 3
-        finished: status 3, 0 done, 1 failed, 0 futile
-        remove everything
-        exit 1 with a rescue file
-    "#]],
+            > begin
+            submit A
+            submit B
+            > exit A 3
+            aborted by A with 1
+            A failed (3): Job proc (1.0.0) failed with status 3
+            finished: status 3, 0 done, 1 failed, 0 futile
+            remove everything
+            exit 1 with a rescue file
+        "#]],
     );
     check(
         "JOB A; JOB B; ABORT A 3",
         "begin; exit A 3",
         &expect![[r#"
-        > begin
-        submit A
-        submit B
-        > exit A 3
-        aborted by A with 3
-        A failed (3): the workflow is aborted, because the node ended with 3
-        finished: status 3, 0 done, 1 failed, 0 futile
-        remove everything
-        exit 3 with a rescue file
-    "#]],
+            > begin
+            submit A
+            submit B
+            > exit A 3
+            aborted by A with 3
+            A failed (3): Job proc (1.0.0) failed with status 3
+            finished: status 3, 0 done, 1 failed, 0 futile
+            remove everything
+            exit 3 with a rescue file
+        "#]],
     );
 }
 
@@ -157,18 +157,18 @@ fn a_good_post_hides_the_jobs_code_from_abort() {
         "JOB A; SCRIPT POST A; ABORT A 3",
         "begin; exit A 0; post A 3",
         &expect![[r#"
-        > begin
-        submit A
-        > exit A 0
-        A comes to POST with 0
-        run Post of A
-        > post A 3
-        aborted by A with 3
-        A failed (3): the workflow is aborted, because the node ended with 3
-        finished: status 3, 0 done, 1 failed, 0 futile
-        remove everything
-        exit 3 with a rescue file
-    "#]],
+            > begin
+            submit A
+            > exit A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 3
+            aborted by A with 3
+            A failed (3): POST Script failed with status 3
+            finished: status 3, 0 done, 1 failed, 0 futile
+            remove everything
+            exit 3 with a rescue file
+        "#]],
     );
 }
 
@@ -217,7 +217,7 @@ fn final_runs_after_an_abort_when_the_killed_nodes_are_gone() {
             submit B
             > exit A 1
             aborted by A with 1
-            A failed (1): the workflow is aborted, because the node ended with 1
+            A failed (1): Job proc (1.0.0) failed with status 1
             remove everything
             > gone B
             B failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (2.0.0)

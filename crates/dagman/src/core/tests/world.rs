@@ -62,7 +62,7 @@ impl World {
 
     /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `begin`, `exit A[.proc] CODE`, `signal A N`,
     /// `gone A` (removed), `hold A`, `run A`, `ready A` (provides), `pre A CODE`, `post A CODE`,
-    /// `holdscript A CODE`, `remove`, `halt`, `resume`, `later SECONDS`.
+    /// `holdscript A CODE`, `remove`, `halt`, `resume`, `retry A`, `skip A`, `later SECONDS`.
     pub(super) fn play(&mut self, script: &str) {
         for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             self.said.push(format!("> {line}"));
@@ -107,6 +107,8 @@ impl World {
             ["remove"] => Input::Remove,
             ["halt"] => Input::Halt(true),
             ["resume"] => Input::Halt(false),
+            ["retry", node] => Input::Retry { node: self.find(node) },
+            ["skip", node] => Input::Skip { node: self.find(node) },
             ["maxjobs", _] => {
                 let jobs = u32::try_from(number(1)).unwrap();
                 Input::Throttle(Throttles { jobs, ..*self.core.throttles() })
@@ -188,7 +190,10 @@ impl World {
                     counts.futile
                 )
             }
+            Event::Reopened { node } => format!("{} begins anew", name(node)),
+            Event::Skipped { node } => format!("{} counts as done", name(node)),
             Event::Began
+            | Event::SaveBegan { .. }
             | Event::ScriptStarted { .. }
             | Event::ScriptEnded { .. }
             | Event::ScriptDeferred { .. }

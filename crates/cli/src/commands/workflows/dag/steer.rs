@@ -1,0 +1,214 @@
+//! `updraft dag retry|skip|set|rerun`: orders to a DAG that runs, and another run of one that is
+//! over. What an order does, dagman's core decides; this gives it and waits for the answer.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use classad::{ClassAd, Value};
+use client::{Home, RealSite};
+use dagman::Workflow;
+use dagman::record::{Names, names};
+use dagman::shell::{self, Answer, Knobs, NewThrottles, Order, Start};
+use dagman::workflow::NodeIndex;
+use jobspec::htcondor::SubmitOptions;
+use model::diagnostic::Diagnostic;
+use model::{ClusterId, attr};
+
+use super::{Submitted, dag_ad, dag_file};
+use crate::commands::workflows::dag_files::{self, Reading};
+use crate::line::call::Call;
+use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
+use crate::render::dag::{Limits, Obeyed, Rerun};
+
+/// How long dagman may take to answer: it looks each second, and may be restarting.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often it is looked for the answer.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// `JobStatus` of a job that runs.
+const RUNNING: i64 = 2;
+
+/// Gives an order about nodes. `did` is what became of one for which it was followed.
+pub(super) fn nodes(
+    job: ClusterId,
+    order: &Order,
+    did: &'static str,
+    json: bool,
+    call: &Call,
+) -> Result<Outcome> {
+    let Answer { done, errors, throttles: _ } = give(job, order)?;
+    let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
+    Ok(Outcome::of(&Obeyed { job, done, errors, did }, json, call, exit))
+}
+
+/// Sets limits: `maxjobs=10 maxidle=0`.
+pub(super) fn set(job: ClusterId, settings: &[String], json: bool, call: &Call) -> Result<Outcome> {
+    let answer = give(job, &Order::Set(limits_of(settings)?))?;
+    if let Some(error) = answer.errors.first() {
+        bail!("{error}");
+    }
+    let now = answer.throttles.context("dagman said no limits")?;
+    let limits = Limits {
+        job,
+        maxjobs: now.jobs,
+        maxidle: now.idle,
+        maxpre: now.pre,
+        maxpost: now.post,
+        maxhold: now.hold,
+    };
+    Ok(Outcome::of(&limits, json, call, Exit::Done))
+}
+
+fn limits_of(settings: &[String]) -> Result<NewThrottles> {
+    let mut new = NewThrottles::default();
+    for setting in settings {
+        let (name, value) = setting
+            .split_once('=')
+            .with_context(|| format!("{setting} is no NAME=NUMBER, as maxjobs=10"))?;
+        let value = value
+            .trim()
+            .parse()
+            .with_context(|| format!("{setting}: a number is wanted, 0 for no limit"))?;
+        let place = match name.trim().to_ascii_lowercase().as_str() {
+            "maxjobs" => &mut new.maxjobs,
+            "maxidle" => &mut new.maxidle,
+            "maxpre" => &mut new.maxpre,
+            "maxpost" => &mut new.maxpost,
+            "maxhold" => &mut new.maxhold,
+            other => {
+                bail!("{other} cannot be set: maxjobs, maxidle, maxpre, maxpost and maxhold can")
+            }
+        };
+        *place = Some(value);
+    }
+    Ok(new)
+}
+
+/// Puts an order beside the DAG, and waits until its dagman has answered.
+#[expect(clippy::disallowed_methods, reason = "a person waits, and not for ever")]
+fn give(job: ClusterId, order: &Order) -> Result<Answer> {
+    let ad = dag_ad(job)?;
+    if status(&ad) != RUNNING {
+        bail!("the DAG {job} does not run, so that nobody takes orders: updraft dag rerun {job}");
+    }
+    let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
+    let place = shell::give(&Names::new(&file, false).orders(), order)?;
+    let begun = Instant::now();
+    while begun.elapsed() < ANSWER_WITHIN {
+        if let Some(answer) = shell::answer(&place)? {
+            return Ok(answer);
+        }
+        thread::sleep(LOOK);
+    }
+    shell::take_back(&place);
+    bail!("the DAG {job} did not answer in {ANSWER_WITHIN:?}; the order was taken back")
+}
+
+fn status(ad: &ClassAd) -> i64 {
+    ad.literal(attr::JOB_STATUS).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Runs a DAG that is over once more: what had not been done, or also some nodes with all that
+/// depends on them.
+pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) -> Result<Outcome> {
+    let ad = dag_ad(job)?;
+    if matches!(status(&ad), 1 | RUNNING | 5) {
+        bail!("the DAG {job} is in the queue: updraft dag retry {job} NODE, or remove it first");
+    }
+    let submitted = Submitted::of(&ad);
+    let submitted = submitted.with_context(|| format!("job {job} names no DAG file"))?;
+    // What DAG files name is seen from there.
+    let folder = &submitted.folder;
+    std::env::set_current_dir(folder).with_context(|| format!("go to {folder}"))?;
+    let names = Names::new(&submitted.files[0], submitted.files.len() > 1);
+    let rescue = match shell::choose(&names, true, None)? {
+        Start::From(_, path) => Some(path),
+        Start::Fresh => None,
+    };
+    let went_well = ad.literal(attr::EXIT_CODE).and_then(Value::as_i64) == Some(0);
+    if from.is_empty() && (went_well || rescue.is_none()) {
+        bail!("nothing of the DAG {job} failed: name the nodes to begin from, with --from NODE");
+    }
+    if !from.is_empty() {
+        let rescue = if went_well { None } else { rescue };
+        let workflow = load(submitted, rescue.as_deref())?;
+        let done = done_before(&workflow, from, went_well)?;
+        write_rescue(&names, job, from, &done)?;
+    }
+    let again = Rerun { job: submit(&names)?, reruns: job, from: from.to_vec() };
+    Ok(Outcome::of(&again, json, call, Exit::Done))
+}
+
+fn load(submitted: Submitted, rescue: Option<&str>) -> Result<Workflow> {
+    let Submitted { files, config, use_dag_dir, .. } = submitted;
+    let mut knobs = Knobs::default();
+    dag_files::configure(&Home::from_environment(), &mut knobs, config.as_deref())?;
+    let reading = Reading { files, use_dag_dir, knobs };
+    let assembled = reading.assemble(rescue).map_err(|problems| {
+        anyhow!("{}", problems.iter().map(Diagnostic::render).collect::<Vec<_>>().join("\n"))
+    })?;
+    Ok(assembled.workflow)
+}
+
+/// The nodes that another run passes over: those that were done, without the ones to begin from and
+/// all below them.
+fn done_before(workflow: &Workflow, from: &[String], all: bool) -> Result<Vec<String>> {
+    let mut again: BTreeSet<NodeIndex> = BTreeSet::new();
+    let mut next = Vec::new();
+    for name in from {
+        let node = workflow.find(name).with_context(|| {
+            let known = workflow.nodes().map(|node| node.name());
+            match jobspec::config::nearest(name, known) {
+                Some(near) => format!("there is no node {name}: did you mean {near}?"),
+                None => format!("there is no node {name}"),
+            }
+        })?;
+        next.push(node);
+    }
+    while let Some(node) = next.pop() {
+        if again.insert(node) {
+            next.extend(workflow.children(node).map(|edge| edge.node));
+        }
+    }
+    let last = workflow.final_node();
+    let done = workflow
+        .nodes()
+        .filter(|node| (all || node.is_done()) && !again.contains(&node.index()))
+        .filter(|node| Some(node.index()) != last);
+    let services: BTreeSet<NodeIndex> = workflow.services().collect();
+    let done = done.filter(|node| !services.contains(&node.index()));
+    Ok(done.map(|node| node.name().to_owned()).collect())
+}
+
+/// A rescue file behind those that are there: the run that follows begins from it.
+fn write_rescue(names: &Names, job: ClusterId, from: &[String], done: &[String]) -> Result<()> {
+    let number = (1..=names::MAX_RESCUE)
+        .rev()
+        .find(|number| Path::new(&names.rescue(*number)).exists())
+        .unwrap_or(0);
+    let path = names.rescue((number + 1).min(names::MAX_RESCUE));
+    let mut text = format!(
+        "# Rescue DAG file of the {} DAG file\n# To run {} again after job {job}\n\n",
+        names.primary(),
+        from.join(" ")
+    );
+    text.extend(done.iter().map(|node| format!("DONE {node}\n")));
+    std::fs::write(&path, text).with_context(|| format!("write {path}"))
+}
+
+/// Submits the DAG's description once more.
+fn submit(names: &Names) -> Result<ClusterId> {
+    let path = names.condor_sub();
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let description = client::parse(&text, &path)?;
+    let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
+    options.appends.push(format!("batch_name = {}+$(cluster)", names.base()));
+    let submission = Home::from_environment().submit(&description, &RealSite::new()?, &options)?;
+    let first = submission.clusters.first().map(|(cluster, _)| *cluster);
+    first.context("the DAG's description queues no job")
+}

@@ -54,4 +54,5 @@ mod workload;
 mod world;
 
 pub use plant::Plant;
+pub(crate) use rng::Rng;
 pub use run::{DEFAULT_STEPS, Failed, Options, Passed, run_seed};

@@ -6,6 +6,7 @@ mod bench;
 mod chaos;
 mod ci;
 mod clients;
+mod oracle;
 mod run;
 mod tidy;
 
@@ -67,6 +68,13 @@ enum Verb {
         /// The drivers' names without `.py`.
         names: Vec<String>,
     },
+    /// Compares with the real HTCondor, live, where one is set up: `oracle dag --seed N --cases M
+    /// --reference DIR` runs random workflows by both. As root; CI cannot.
+    Oracle {
+        /// What, and its own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
     ClassadOracle {
         /// `--seed N --cases M`.
@@ -84,6 +92,7 @@ fn main() -> Result<()> {
         Verb::Fuzz { args } => run::tool("fuzz", &args),
         Verb::Chaos { dags, seed } => chaos::run(&[("dags", chaos::DAGS, dags)], seed),
         Verb::Clients { names } => clients::run(&names),
+        Verb::Oracle { args } => oracle::run(&args),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
     }
 }

@@ -1,0 +1,284 @@
+//! What a dagman left in the folder of a case, in words that do not depend on numbers of jobs, on
+//! the time, or on where the folder is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::generate::Case;
+
+/// What came of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// What each submission ended with, and what dagman did after it.
+    pub exits: Vec<String>,
+    /// The lines of `runs`, but for those of nodes that hang.
+    pub runs: Vec<String>,
+    /// Rescue files and save points, with what they say.
+    pub rescues: BTreeMap<String, String>,
+    pub metrics: BTreeMap<String, String>,
+    /// The lines of dagman.out that readers match, sorted.
+    pub said: Vec<String>,
+    /// The events of the nodes' log, by node and job.
+    pub events: BTreeMap<String, Vec<String>>,
+    /// The lines of the jobstate logs, sorted but for the DAG's own.
+    pub states: Vec<String>,
+    /// What the status files say at the end.
+    pub status: Vec<String>,
+}
+
+/// Nodes that hang: when they begin, and whether, is chance.
+const HANGS: &str = "HANG";
+
+/// Reads the folder of a case. What `exits` has, the caller knows.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Result<Observation> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let mut seen = Observation { exits, ..Observation::default() };
+    let runs = read("runs");
+    seen.runs = runs.lines().filter(|line| !line.contains(HANGS)).map(str::to_owned).collect();
+    for path in files(folder)? {
+        let name = path.clone();
+        if name.contains(".rescue") || name.contains("save_files/") || name.ends_with(".save") {
+            seen.rescues.insert(name, rescue(&read(&path)));
+        } else if name.ends_with(".metrics") {
+            let hangs = case.files.values().any(|text| text.contains(HANGS));
+            metrics(&name, &read(&path), hangs, &mut seen.metrics);
+        } else if name.ends_with(".nodes.log") {
+            events(&read(&path), &mut seen.events);
+        } else if matches!(name.as_str(), "states.log" | "inner.log") {
+            seen.states.extend(states(&name, &read(&path), case.serial));
+        } else if matches!(name.as_str(), "status.txt" | "inner.txt") {
+            seen.status.extend(status(&name, &read(&path)));
+        }
+    }
+    let primary = case.dags.first().map_or("main.dag", String::as_str);
+    seen.said = said(&read(&format!("{primary}.dagman.out")));
+    seen.said.sort();
+    seen.states.sort();
+    Ok(seen)
+}
+
+/// The files below a folder, as paths from there, two levels deep.
+fn files(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            for inner in std::fs::read_dir(entry.path())? {
+                found.push(format!("{name}/{}", inner?.file_name().to_string_lossy()));
+            }
+        } else {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A rescue file without the lines that tell the time.
+fn rescue(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("# Created "));
+    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// What is the same in every run.
+fn metrics(name: &str, text: &str, hangs: bool, into: &mut BTreeMap<String, String>) {
+    const CHANCE: [&str; 7] = [
+        "client",
+        "version",
+        "start_time",
+        "end_time",
+        "duration",
+        "dagman_id",
+        "parent_dagman_id",
+    ];
+    let Ok(serde_json::Value::Object(found)) = serde_json::from_str(text) else {
+        into.insert(name.to_owned(), format!("no JSON: {text}"));
+        return;
+    };
+    // Which jobs that were removed at the end are counted is chance too.
+    const COUNTED: [&str; 3] = ["jobs_failed", "service_nodes_succeeded", "total_nodes_run"];
+    let is_chance = |key: &str| CHANCE.contains(&key) || (hangs && COUNTED.contains(&key));
+    for (key, value) in found.iter().filter(|(key, _)| !is_chance(key)) {
+        into.insert(format!("{name} {key}"), value.to_string());
+    }
+}
+
+/// The numbers of events by node and job, in order. Whether a job ran before it was removed is
+/// chance.
+fn events(text: &str, into: &mut BTreeMap<String, Vec<String>>) {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let entries: Vec<&str> = text.split("...\n").collect();
+    for entry in &entries {
+        let Some(id) = entry.split(['(', ')']).nth(1) else { continue };
+        for mark in ["DAG Node: ", "DAGNodeName = \""] {
+            if let Some((_, rest)) = entry.split_once(mark) {
+                let name = rest.split(['"', '\n']).next().unwrap_or_default().trim();
+                names.insert(cluster_of(id), name.to_owned());
+            }
+        }
+    }
+    for entry in &entries {
+        let Some(id) = entry.split(['(', ')']).nth(1) else { continue };
+        let number = entry.get(..3).unwrap_or_default();
+        if matches!(number, "006" | "028" | "040" | "") {
+            continue;
+        }
+        let node = names.get(&cluster_of(id)).map_or("?", String::as_str);
+        if node.contains(HANGS) {
+            continue;
+        }
+        let proc = id.split('.').nth(1).unwrap_or_default();
+        // The end of a POST script has the number of whichever job was heard of last. It is written
+        // by dagman, and what the schedd writes may come behind it.
+        let proc = if number == "016" { "post" } else { proc };
+        let seen = into.entry(format!("{node} {proc}")).or_default();
+        // Before FINAL, HTCondor removes jobs once more that are over.
+        if number != "009" || seen.last().is_none_or(|last| last != "005") {
+            seen.push(number.to_owned());
+        }
+    }
+}
+
+fn cluster_of(id: &str) -> String {
+    id.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// The lines of a jobstate log without time and numbers of jobs. The numbers of attempts are in the
+/// order of their beginnings, which is the same for both only where one runs at a time.
+fn states(name: &str, text: &str, serial: bool) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.contains(HANGS)).map(|line| {
+        let mut words: Vec<String> = line.split(' ').skip(1).map(anonymous).collect();
+        if let (false, Some(last)) = (serial, words.last_mut()) {
+            *last = "#".to_owned();
+        }
+        format!("{name}: {}", words.join(" "))
+    });
+    lines.collect()
+}
+
+/// A word without what depends on the number of a job: `12.0` is `#.0`.
+fn anonymous(word: &str) -> String {
+    match word.split_once('.') {
+        Some((cluster, proc)) if cluster.parse::<i32>().is_ok() && proc.parse::<i32>().is_ok() => {
+            format!("#.{proc}")
+        }
+        Some(_) | None => word.to_owned(),
+    }
+}
+
+/// A status file without what tells the time.
+fn status(name: &str, text: &str) -> Vec<String> {
+    let told = |line: &&str| {
+        !["Timestamp", "EndTime", "NextUpdate", "StatusDetails"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    text.lines().filter(told).map(|line| format!("{name}: {}", line.trim())).collect()
+}
+
+/// The lines of dagman.out that monitord and others match, without what is chance.
+fn said(text: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| !line.contains(HANGS))
+        .filter_map(|line| shape(line.get(18..)?))
+        .collect()
+}
+
+/// What a line comes to; none if nobody reads it.
+fn shape(line: &str) -> Option<String> {
+    if let Some(rest) = line.strip_prefix("Event: ") {
+        let event = rest.split(' ').next()?;
+        if matches!(event, "ULOG_IMAGE_SIZE" | "ULOG_JOB_AD_INFORMATION" | "ULOG_FILE_TRANSFER") {
+            return None;
+        }
+        let (_, node) = rest.split_once(" Node ")?;
+        return Some(format!("Event {event} {}", node.split(' ').next()?));
+    }
+    let kept = [
+        "Submitting HTCondor Node ",
+        "Running PRE script",
+        "Running POST script",
+        "Running HOLD script",
+        "PRE Script of ",
+        "POST Script of ",
+        "HOLD Script of ",
+        "Retrying node ",
+        "Dag contains ",
+        "Number of pre-completed nodes",
+        "Wrote metrics file",
+        "Parsing ",
+        "Aborting DAG",
+        "Shortcutting node ",
+        "PRE_SKIP return",
+        "ERROR: the following",
+        "      Node Name:",
+        "          Error:",
+        "Received SIGUSR1",
+    ];
+    let is_node_line = line.starts_with("Node ")
+        && (line.contains(" job proc (") || line.contains("have exited the queue"));
+    if is_node_line || kept.iter().any(|start| line.starts_with(start)) {
+        return Some(without_ids(line));
+    }
+    let end = "EXITING WITH STATUS ";
+    line.find(end).map(|at| line[at..].to_owned())
+}
+
+/// `(12.0.0)` is `(#.0)`.
+fn without_ids(line: &str) -> String {
+    let Some(from) = line.find('(') else { return line.to_owned() };
+    let Some(to) = line[from..].find(')') else { return line.to_owned() };
+    let inner = &line[from + 1..from + to];
+    let mut numbers = inner.split('.');
+    let is_id = inner.split('.').count() == 3 && numbers.all(|n| n.parse::<i32>().is_ok());
+    if !is_id {
+        return line.to_owned();
+    }
+    let proc = inner.split('.').nth(1).unwrap_or_default();
+    format!("{}(#.{proc}{}", &line[..from], &line[from + to..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_lose_what_is_chance_and_keep_what_readers_match() {
+        for (line, expected) in [
+            (
+                "Event: ULOG_SUBMIT for HTCondor Node S+A (12.0.0) {11/29/26 05:38:35}",
+                Some("Event ULOG_SUBMIT S+A"),
+            ),
+            (
+                "Node A job proc (5.1.0) failed with status 3.",
+                Some("Node A job proc (#.1) failed with status 3."),
+            ),
+            ("Node A job(s) have exited the queue", Some("Node A job(s) have exited the queue")),
+            (
+                "**** condor_dagman (condor_DAGMAN) pid 7 EXITING WITH STATUS 1",
+                Some("EXITING WITH STATUS 1"),
+            ),
+            ("Just submitted 1 job this cycle...", None),
+        ] {
+            assert_eq!(shape(line).as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_log_is_read_by_node() {
+        let text = "000 (7.000.000) 2026-11-29 05:38:35 Job submitted from host: <x>\n    DAG Node: A\n...\n\
+                    005 (7.000.000) 2026-11-29 05:38:36 Job terminated.\n...\n";
+        let mut found = BTreeMap::new();
+        events(text, &mut found);
+        assert_eq!(found["A 000"], ["000", "005"]);
+    }
+
+    #[test]
+    fn a_jobstate_line_says_no_numbers_of_jobs() {
+        assert_eq!(states("s", "1795 A SUBMIT 2.0 - - 1\n", true), ["s: A SUBMIT #.0 - - 1"]);
+    }
+}

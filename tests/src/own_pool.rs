@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use cli::pool::{self, Settings};
+use cli::pool::{self, PoolSettings};
 use client::progress::Progress;
 use client::{AskError, HOME_VARIABLE, Home};
 use model::{ClusterId, Seq};
@@ -37,8 +37,11 @@ impl OwnPool {
             home: Home::at(&dir.path().join("pool")),
             work: dir.path().to_owned(),
         };
-        let settings =
-            Settings { cpus: Some(SLOTS), memory_mib: Some(16 * 1024), ..Settings::default() };
+        let settings = PoolSettings {
+            cpus: Some(SLOTS),
+            memory_mib: Some(16 * 1024),
+            ..PoolSettings::default()
+        };
         pool::start(&own.home, &settings, program)?;
         let result = act(&own);
         pool::stop(&own.home)?;

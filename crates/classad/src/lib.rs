@@ -65,5 +65,5 @@ pub use matching::{matches, rank, requirements_hold};
 pub use name::AttrName;
 pub use parse::{ParseError, Syntax};
 pub use structure::Comparison;
-pub use text::{Order, json_document, xml_document};
+pub use text::{AttributeOrder, json_document, xml_document};
 pub use value::{AbsTime, Value};

@@ -117,11 +117,11 @@ impl ClassAd {
     /// Every visible attribute, one `Name = expression` a line, in alphabetical order, as the tools
     /// print it.
     pub fn to_old(&self) -> String {
-        self.to_old_in(Order::Alphabetical)
+        self.to_old_in(AttributeOrder::Alphabetical)
     }
 
     /// As [`ClassAd::to_old`], in the order asked for.
-    pub fn to_old_in(&self, order: Order) -> String {
+    pub fn to_old_in(&self, order: AttributeOrder) -> String {
         let mut text = String::new();
         print::ad_old(&mut text, self.ordered(order));
         text
@@ -149,40 +149,40 @@ impl ClassAd {
     /// }"#);
     /// ```
     pub fn to_json(&self) -> String {
-        self.to_json_in(Order::Alphabetical)
+        self.to_json_in(AttributeOrder::Alphabetical)
     }
 
     /// As [`ClassAd::to_json`], in the order asked for.
-    pub fn to_json_in(&self, order: Order) -> String {
+    pub fn to_json_in(&self, order: AttributeOrder) -> String {
         print::ad_json(self.ordered(order))
     }
 
     /// The JSON object on one line, in alphabetical order; without a newline at the end.
     pub fn to_jsonl(&self) -> String {
-        self.to_jsonl_in(Order::Alphabetical)
+        self.to_jsonl_in(AttributeOrder::Alphabetical)
     }
 
     /// As [`ClassAd::to_jsonl`], in the order asked for.
-    pub fn to_jsonl_in(&self, order: Order) -> String {
+    pub fn to_jsonl_in(&self, order: AttributeOrder) -> String {
         print::ad_json_line(self.ordered(order))
     }
 
     /// The `<c>` element of the ad, in alphabetical order, as the tools print it, with a newline at
     /// the end.
     pub fn to_xml(&self) -> String {
-        self.to_xml_in(Order::Alphabetical)
+        self.to_xml_in(AttributeOrder::Alphabetical)
     }
 
     /// As [`ClassAd::to_xml`], in the order asked for.
-    pub fn to_xml_in(&self, order: Order) -> String {
+    pub fn to_xml_in(&self, order: AttributeOrder) -> String {
         print::ad_xml(self.ordered(order))
     }
 
-    fn ordered(&self, order: Order) -> impl Iterator<Item = (&AttrName, &Expr)> {
+    fn ordered(&self, order: AttributeOrder) -> impl Iterator<Item = (&AttrName, &Expr)> {
         let mut attributes: Vec<_> = self.iter_all().collect();
         match order {
-            Order::Alphabetical => attributes.sort_by_key(|(name, _)| *name),
-            Order::ShorterFirst => {}
+            AttributeOrder::Alphabetical => attributes.sort_by_key(|(name, _)| *name),
+            AttributeOrder::ShorterFirst => {}
         }
         attributes.into_iter()
     }
@@ -190,7 +190,7 @@ impl ClassAd {
 
 /// In which order the attributes of an ad are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum AttributeOrder {
     /// By letter, without regard to case: what the tools print.
     Alphabetical,
     /// By length and then by letter: how an ad is stored, and what is written into event logs.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use classad::calculator::Calculation;
 use classad::compiled::CompiledExpr;
-use classad::{ClassAd, Env, Expr, Order, Value};
+use classad::{AttributeOrder, ClassAd, Env, Expr, Value};
 
 /// Random cases: the ads of the following cases as an object, and each case as an array of its
 /// expression, the type and text of its value, and the expression as it is printed.
@@ -113,19 +113,19 @@ fn whole_ads_are_printed_as_the_reference_prints_them_and_read_back() {
             };
             assert_eq!(sorted(&ad.to_old()), sorted(&old), "{text}");
         }
-        assert_eq!(ad.to_json_in(Order::ShorterFirst), json, "{text}");
-        assert_eq!(ad.to_jsonl_in(Order::ShorterFirst), jsonl, "{text}");
-        assert_eq!(ad.to_xml_in(Order::ShorterFirst), xml, "{text}");
+        assert_eq!(ad.to_json_in(AttributeOrder::ShorterFirst), json, "{text}");
+        assert_eq!(ad.to_jsonl_in(AttributeOrder::ShorterFirst), jsonl, "{text}");
+        assert_eq!(ad.to_xml_in(AttributeOrder::ShorterFirst), xml, "{text}");
         // A line is an attribute, so the old syntax cannot say a string of two lines.
         if !text.contains("\\n") {
             assert_eq!(ClassAd::parse_old(&ad.to_old()).unwrap().to_new(), ad.to_new(), "{text}");
         }
         let again = ClassAd::parse_json(&json).unwrap();
-        assert_eq!(again.to_json_in(Order::ShorterFirst), json, "{text}");
+        assert_eq!(again.to_json_in(AttributeOrder::ShorterFirst), json, "{text}");
         let again = ClassAd::parse_json(&jsonl).unwrap();
-        assert_eq!(again.to_jsonl_in(Order::ShorterFirst), jsonl, "{text}");
+        assert_eq!(again.to_jsonl_in(AttributeOrder::ShorterFirst), jsonl, "{text}");
         let again = ClassAd::parse_xml_ads(&xml).unwrap();
-        assert_eq!(again[0].to_xml_in(Order::ShorterFirst), xml, "{text}");
+        assert_eq!(again[0].to_xml_in(AttributeOrder::ShorterFirst), xml, "{text}");
     }
 }
 

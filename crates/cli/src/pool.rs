@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto::client::{Identity, Query, Select};
+use proto::client::{DaemonIdentity, Query, Select};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::configuration::{Changed, ConfigurationError, Effective};
@@ -45,12 +45,12 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// What the user chose for a pool. Kept in its folder, so that a restart is the same pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct PoolSettings {
     /// Processors to offer; all that the machine has if not given.
     pub cpus: Option<u32>,
     /// Memory to offer, MiB; all that the machine has if not given.
     pub memory_mib: Option<u64>,
-    /// Settings of the environment (`_CONDOR_NAME`) of the process that started the pool.
+    /// PoolSettings of the environment (`_CONDOR_NAME`) of the process that started the pool.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// What the configuration came to when it was taken last: what daemons read.
@@ -153,7 +153,7 @@ pub struct ProcessStatus {
     /// Its number, if it lives.
     pub pid: Option<i32>,
     /// What it says of itself, if it answers questions.
-    pub identity: Option<Identity>,
+    pub identity: Option<DaemonIdentity>,
 }
 
 /// Starts the pool, or what of it has died, as processes of `program` (this binary, or another
@@ -162,7 +162,7 @@ pub struct ProcessStatus {
 /// # Errors
 ///
 /// If its folder cannot be used or a daemon does not come up.
-pub fn start(home: &Home, wanted: &Settings, program: &Path) -> Result<Started, PoolError> {
+pub fn start(home: &Home, wanted: &PoolSettings, program: &Path) -> Result<Started, PoolError> {
     make_folders(home)?;
     failure::forget(home);
     let supervised = home.is_supervised();
@@ -285,13 +285,13 @@ pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
 /// # Errors
 ///
 /// If they cannot be read.
-pub fn settings(home: &Home) -> Result<Settings, PoolError> {
+pub fn settings(home: &Home) -> Result<PoolSettings, PoolError> {
     let path = home.settings();
     match fs::read(&path) {
         Ok(bytes) => {
             serde_json::from_slice(&bytes).map_err(|source| PoolError::Settings { path, source })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Settings::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PoolSettings::default()),
         Err(source) => Err(PoolError::File { path, source }),
     }
 }
@@ -307,7 +307,7 @@ fn make_folders(home: &Home) -> Result<(), PoolError> {
 }
 
 /// A pool that runs keeps what it was started with until it is reconfigured.
-fn keep_settings(home: &Home, wanted: &Settings, runs: bool) -> Result<(), PoolError> {
+fn keep_settings(home: &Home, wanted: &PoolSettings, runs: bool) -> Result<(), PoolError> {
     let mut new = settings(home)?;
     new.cpus = wanted.cpus.or(new.cpus);
     new.memory_mib = wanted.memory_mib.or(new.memory_mib);
@@ -319,7 +319,7 @@ fn keep_settings(home: &Home, wanted: &Settings, runs: bool) -> Result<(), PoolE
 }
 
 /// Daemons read it whenever they start: it is there whole, or as it was.
-fn write_settings(home: &Home, new: &Settings) -> Result<(), PoolError> {
+fn write_settings(home: &Home, new: &PoolSettings) -> Result<(), PoolError> {
     let path = home.settings();
     let text = serde_json::to_vec_pretty(new)
         .map_err(|source| PoolError::Settings { path: path.clone(), source })?;
@@ -379,7 +379,7 @@ fn has_machine(home: &Home) -> Result<bool, AskError> {
 }
 
 /// Who the daemon is; the launcher speaks to its startd only.
-fn identify(home: &Home, role: DaemonRole) -> Result<Option<Identity>, AskError> {
+fn identify(home: &Home, role: DaemonRole) -> Result<Option<DaemonIdentity>, AskError> {
     let socket = home.socket(role);
     Ok(Some(match role {
         DaemonRole::Launcher => return Ok(None),

@@ -21,7 +21,7 @@ use cli::render::values::view::Moment;
 use jiff::tz::TimeZone;
 use model::userlog::{Entries, LogEntry, LogStyle};
 use model::{Timestamp, UserName};
-use proto::client::{AccountLine, Counts, Identity, Totals};
+use proto::client::{AccountLine, Counts, DaemonIdentity, Totals};
 
 /// 2026-11-22 16:06:17 UTC: when most of the outputs were made.
 const NOW: i64 = 1_795_363_577;
@@ -373,7 +373,7 @@ fn accounts_are_shown_in_htcondors_table() {
 
 #[test]
 fn schedds_and_submitters_are_shown_in_htcondors_tables() {
-    let identity = Identity {
+    let identity = DaemonIdentity {
         role: "schedd".to_owned(),
         name: "localhost".to_owned(),
         version: "0".to_owned(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
 use proto::client::{
-    AccountEdit, AccountLine, Acted, Action, Answer, AskNegotiator, AskSchedd, AskStartd, Edited,
-    Identity, Query, Question, Select, Totals,
+    AccountEdit, AccountLine, Acted, Action, Answer, AskNegotiator, AskSchedd, AskStartd,
+    DaemonIdentity, Edited, Query, Question, Select, Totals,
 };
 use proto::command::{AskError, Client};
 use proto::net::{Address, NetError};
@@ -144,7 +144,7 @@ impl<A: Question> Daemon<A> {
     /// # Errors
     ///
     /// If it cannot be asked.
-    pub fn identity(&mut self) -> Result<Identity, AskError> {
+    pub fn identity(&mut self) -> Result<DaemonIdentity, AskError> {
         match self.ask(A::IDENTIFY)? {
             Answer::Identity(identity) => Ok(identity),
             other => Err(AskError::unexpected("who it is", &other)),

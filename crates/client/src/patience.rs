@@ -27,7 +27,7 @@ pub struct Patience {
 
 /// How a failure is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FailureKind {
     /// Nobody listens: it is being started again, if somebody does that.
     Silent,
     /// It was there a moment ago, or says itself that it will be.
@@ -53,9 +53,9 @@ impl Patience {
     pub fn pause_after(&mut self, error: &AskError, is_unsure: bool) -> Option<Duration> {
         let is_supervised = || is_unsure || self.home.is_supervised();
         let passes = match kind(error) {
-            Kind::Silent => is_supervised(),
-            Kind::Passing => true,
-            Kind::Lasting => false,
+            FailureKind::Silent => is_supervised(),
+            FailureKind::Passing => true,
+            FailureKind::Lasting => false,
         };
         passes.then(|| self.at(proto::clock::now().boot_ms)).flatten()
     }
@@ -70,13 +70,13 @@ impl Patience {
     }
 }
 
-fn kind(error: &AskError) -> Kind {
+fn kind(error: &AskError) -> FailureKind {
     match error {
-        AskError::Net(NetError::Connect { .. }) => Kind::Silent,
+        AskError::Net(NetError::Connect { .. }) => FailureKind::Silent,
         AskError::Net(NetError::Broken(_) | NetError::NoHello | NetError::TooSlow { .. }) => {
-            Kind::Passing
+            FailureKind::Passing
         }
-        AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => Kind::Passing,
+        AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => FailureKind::Passing,
         AskError::Net(
             NetError::Listen { .. }
             | NetError::Unauthenticated(_)
@@ -87,7 +87,7 @@ fn kind(error: &AskError) -> Kind {
             | NetError::NotAdmitted { .. },
         )
         | AskError::Refused(Refusal::Limit { .. } | Refusal::Invalid(_))
-        | AskError::Unexpected { .. } => Kind::Lasting,
+        | AskError::Unexpected { .. } => FailureKind::Lasting,
     }
 }
 

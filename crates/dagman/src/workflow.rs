@@ -29,7 +29,7 @@ pub use node::{
     Abort, Defer, Description, Node, NodeIndex, NodeKind, Retry, Script, ScriptDebug, ScriptKind,
     ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace, WhenExceeded,
 };
-pub use settings::{Category, CategoryIndex, Dot, Environment, NodeStatusFile, Settings};
+pub use settings::{Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile};
 
 pub use write::write;
 
@@ -59,7 +59,7 @@ pub struct Workflow {
     categories: Vec<Category>,
     files: Vec<String>,
     graph: Graph,
-    settings: Settings,
+    settings: DagSettings,
 }
 
 impl Workflow {
@@ -127,7 +127,7 @@ impl Workflow {
     }
 
     /// What holds for the whole DAG.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &DagSettings {
         &self.settings
     }
 

@@ -99,7 +99,7 @@ fn print(workflow: &Workflow) -> String {
     for (name, text) in workflow.descriptions() {
         writeln!(out, "description {name} {text:?}").unwrap();
     }
-    let plain = dagman::workflow::Settings::default();
+    let plain = dagman::workflow::DagSettings::default();
     if *workflow.settings() != plain {
         writeln!(out, "{:?}", workflow.settings()).unwrap();
     }

@@ -10,7 +10,7 @@ use model::diagnostic::{Diagnostic, Location, Spot};
 
 use crate::language::ast::Queue;
 use crate::language::evaluate;
-use crate::language::macros::{Entry, MacroError, Macros, Scope};
+use crate::language::macros::{MacroEntry, MacroError, Macros, Scope};
 use crate::language::parse::parse;
 use crate::language::read::{AtQueue, NO_STATEMENT, Reader};
 use crate::site::Site;
@@ -143,7 +143,7 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&
 }
 
 impl Assignment {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &MacroEntry) -> Self {
         let (source, line) = match &entry.place {
             Some(place) => (place.source.name.clone(), Some(place.line_column().0)),
             None => (ENVIRONMENT.to_owned(), None),

@@ -14,6 +14,6 @@ mod submission;
 
 pub use crate::language::ast::Description;
 pub use crate::language::parse::parse;
-pub use keywords::{Family, KEYWORDS, Keyword, Kind, Support};
+pub use keywords::{Family, KEYWORDS, Keyword, KeywordKind, Support};
 pub use said::said;
 pub use submission::{Interactive, NextCluster, Submission, SubmitOptions, schedd_attributes};

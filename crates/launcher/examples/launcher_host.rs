@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use launcher::{Config, ContainmentWish, Identity};
+use launcher::{Config, ContainmentWish, RunAs};
 
 /// Enough for every test.
 const RUNS_MAX: usize = 256;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let mut config = Config {
         socket,
         state_dir,
-        identity: Identity::Own,
+        identity: RunAs::Own,
         containment: ContainmentWish::Subreaper,
         runs_max: RUNS_MAX,
     };
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             Some("--cgroup") => config.containment = ContainmentWish::Cgroup { parent: value },
             Some("--users") => {
                 let client_uid = value.to_str().and_then(|text| text.parse().ok()).unwrap_or(0);
-                config.identity = Identity::Users { client_uid, uid_min: 1000 };
+                config.identity = RunAs::Users { client_uid, uid_min: 1000 };
             }
             Some(_) | None => {
                 eprintln!("unknown option {}", option.display());

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio as ProcessStdio};
 use launcher::wire::{
     Decoder, Event, Limits, Message, OsBytes, Request, RequestBody, RunKey, Start, Stdio, encode,
 };
-use launcher::{Config, ContainmentWish, Identity, boot_clock_ms};
+use launcher::{Config, ContainmentWish, RunAs, boot_clock_ms};
 
 const PROGRAM: &str = "/bin/true";
 
@@ -39,7 +39,7 @@ fn host(dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(launcher::run(Config {
         socket: dir.join("launcher.sock"),
         state_dir: dir.join("state"),
-        identity: Identity::Own,
+        identity: RunAs::Own,
         containment: ContainmentWish::Subreaper,
         runs_max: 1024,
     })?)

@@ -8,12 +8,12 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
-use crate::config::Identity;
+use crate::config::RunAs;
 use crate::sys::SpawnError;
 use crate::wire::{OsBytes, RUN_TAG, Resource, Stage, Start, Stdio, WriteMode};
 
 /// Everything about a process to start.
-pub(crate) struct Plan {
+pub(crate) struct ProcessPlan {
     pub(crate) program: CString,
     pub(crate) argv: Vec<CString>,
     pub(crate) env: Vec<CString>,
@@ -46,11 +46,11 @@ pub(crate) struct UserIds {
     pub(crate) groups: Vec<libc::gid_t>,
 }
 
-impl Plan {
+impl ProcessPlan {
     /// Lays out the plan of a request.
     pub(crate) fn new(
         start: &Start,
-        identity: Identity,
+        identity: RunAs,
         cgroup_procs: Option<OwnedFd>,
     ) -> Result<Self, SpawnError> {
         Ok(Self {
@@ -75,8 +75,8 @@ impl Plan {
             nice: start.limits.nice,
             stop_at_exec: start.stop_at_exec,
             user: match identity {
-                Identity::Own => None,
-                Identity::Users { .. } => Some(user_ids(start.uid, start.gid)?),
+                RunAs::Own => None,
+                RunAs::Users { .. } => Some(user_ids(start.uid, start.gid)?),
             },
             cgroup_procs,
         })

@@ -11,7 +11,7 @@ pub struct Config {
     /// The launcher's own directory; made if missing, mode 0700. One launcher at a time may use it.
     pub state_dir: PathBuf,
     /// For whom processes are started.
-    pub identity: Identity,
+    pub identity: RunAs,
     /// Whether runs are put into cgroups.
     pub containment: ContainmentWish,
     /// The most runs that may be alive at a time; a further start is refused.
@@ -20,7 +20,7 @@ pub struct Config {
 
 /// For whom processes are started, and who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
+pub enum RunAs {
     /// A personal pool: every process runs as the launcher's own uid and gid, and only that uid may
     /// ask. Nothing is changed on the way to `execve`. Root's own personal pool (a container, a CI
     /// machine) is this one too.

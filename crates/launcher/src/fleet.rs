@@ -12,8 +12,8 @@ use std::os::unix::net::UnixStream;
 
 use nix::poll::PollFlags;
 
-use crate::keeper::{self, Order, Post, Report};
-use crate::link::{Link, LinkError, Reading};
+use crate::keeper::{self, KeeperContext, KeeperOrder, Report};
+use crate::link::{FrameStream, LinkError, Reading};
 use crate::record::ProcessId;
 use crate::sys::{self, Fork};
 use crate::tree;
@@ -28,7 +28,7 @@ const WAITING_MAX: usize = 1024;
 
 /// Every keeper that is alive, as far as we know, by its pid.
 pub(crate) struct Fleet {
-    post: Post,
+    context: KeeperContext,
     keepers: BTreeMap<u32, Keeper>,
     idle: Vec<u32>,
 }
@@ -42,9 +42,9 @@ struct Keeper {
 }
 
 enum Channel {
-    Open(Link),
+    Open(FrameStream),
     /// Orders for an adopted keeper that has not found us yet.
-    Waiting(Vec<Order>),
+    Waiting(Vec<KeeperOrder>),
     /// Its end is near: SIGCHLD or the pidfd tells it.
     Closed,
 }
@@ -57,8 +57,8 @@ pub(crate) enum Watched {
 }
 
 impl Fleet {
-    pub(crate) fn new(post: Post) -> Self {
-        Self { post, keepers: BTreeMap::new(), idle: Vec::new() }
+    pub(crate) fn new(context: KeeperContext) -> Self {
+        Self { context, keepers: BTreeMap::new(), idle: Vec::new() }
     }
 
     /// A keeper for a run, which it is not told of yet.
@@ -74,9 +74,9 @@ impl Fleet {
 
     fn fork(&mut self) -> io::Result<u32> {
         let (ours, theirs) = UnixStream::pair()?;
-        let link = Link::new(ours)?;
+        let link = FrameStream::new(ours)?;
         match sys::fork()? {
-            Fork::Child => keeper::main(theirs, &self.post),
+            Fork::Child => keeper::main(theirs, &self.context),
             Fork::Parent { child_pid: pid } => {
                 let started = tree::process(pid)
                     .ok_or_else(|| io::Error::other("a keeper ended as soon as it was forked"))?;
@@ -111,7 +111,7 @@ impl Fleet {
         let Some(keeper) = self.keepers.get_mut(&pid) else {
             return;
         };
-        let Ok(mut link) = Link::new(stream) else {
+        let Ok(mut link) = FrameStream::new(stream) else {
             return;
         };
         match &keeper.channel {
@@ -126,7 +126,7 @@ impl Fleet {
 
     /// Sends an order with the next [`Fleet::flush`]. An order to a keeper that is about to be
     /// found dead is dropped: its run is lost anyway.
-    pub(crate) fn send(&mut self, pid: u32, order: Order) -> Result<(), LinkError> {
+    pub(crate) fn send(&mut self, pid: u32, order: KeeperOrder) -> Result<(), LinkError> {
         match self.keepers.get_mut(&pid).map(|keeper| &mut keeper.channel) {
             Some(Channel::Open(link)) => link.queue(&order),
             Some(Channel::Waiting(orders)) if orders.len() < WAITING_MAX => {

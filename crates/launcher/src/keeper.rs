@@ -37,10 +37,10 @@ use nix::unistd::{SysconfVar, setsid, sysconf};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Cgroups, RunCgroup};
-use crate::child::{Plan, path_of_stage};
-use crate::config::Identity;
-use crate::link::{Link, LinkError, Reading};
-use crate::record::{self, Entry, Records};
+use crate::child::{ProcessPlan, path_of_stage};
+use crate::config::RunAs;
+use crate::link::{FrameStream, LinkError, Reading};
+use crate::record::{self, RecordEntry, Records};
 use crate::steps::Steps;
 use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError, Status};
 use crate::tree;
@@ -68,7 +68,7 @@ const KILL_PASSES: usize = 16;
 /// What the launcher tells a keeper. Orders about another run than the present one are late, and
 /// dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub(crate) enum KeeperOrder {
     Run(Box<Start>),
     Signal { run_key: RunKey, signal: i32, whole_tree: bool },
     Kill { run_key: RunKey, signal: i32, grace_ms: u64 },
@@ -88,16 +88,16 @@ pub(crate) enum Report {
 
 /// What a keeper knows of the launcher that forked it.
 #[derive(Debug, Clone)]
-pub(crate) struct Post {
+pub(crate) struct KeeperContext {
     pub(crate) state_dir: PathBuf,
     pub(crate) records: Records,
-    pub(crate) identity: Identity,
+    pub(crate) identity: RunAs,
     pub(crate) cgroups: Option<Cgroups>,
 }
 
 /// Turns this freshly forked process into a keeper, until there is nothing to keep.
-pub(crate) fn main(channel: UnixStream, post: &Post) -> ! {
-    let kept = match Keeper::set_up(channel, post) {
+pub(crate) fn main(channel: UnixStream, context: &KeeperContext) -> ! {
+    let kept = match Keeper::set_up(channel, context) {
         Ok(mut keeper) => keeper.keep(),
         Err(error) => Err(error),
     };
@@ -107,15 +107,15 @@ pub(crate) fn main(channel: UnixStream, post: &Post) -> ! {
 }
 
 struct Keeper {
-    post: Post,
-    link: Option<Link>,
+    context: KeeperContext,
+    link: Option<FrameStream>,
     state_dir: File,
     signals: SignalFd,
     timer: TimerFd,
     timer_at: Option<u64>,
     stack: ChildStack,
     /// What is read and not yet carried out.
-    orders: VecDeque<Order>,
+    orders: VecDeque<KeeperOrder>,
     run: Option<Run>,
 }
 
@@ -170,7 +170,7 @@ enum Phase {
 }
 
 impl Keeper {
-    fn set_up(channel: UnixStream, post: &Post) -> io::Result<Self> {
+    fn set_up(channel: UnixStream, context: &KeeperContext) -> io::Result<Self> {
         let channel = OwnedFd::from(channel);
         sys::keep_only(&channel)?;
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
@@ -183,9 +183,9 @@ impl Keeper {
         children.add(Signal::SIGCHLD);
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         Ok(Self {
-            post: post.clone(),
-            link: Some(Link::new(UnixStream::from(channel))?),
-            state_dir: File::open(&post.state_dir)?,
+            context: context.clone(),
+            link: Some(FrameStream::new(UnixStream::from(channel))?),
+            state_dir: File::open(&context.state_dir)?,
             signals: SignalFd::with_flags(
                 &children,
                 SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
@@ -241,7 +241,7 @@ impl Keeper {
 
     fn carry_out_orders(&mut self) {
         let mut new = Vec::new();
-        let read = |link: &mut Link| link.flush().and_then(|()| link.receive(&mut new));
+        let read = |link: &mut FrameStream| link.flush().and_then(|()| link.receive(&mut new));
         let reading = self.link.as_mut().map(read);
         self.orders.extend(new);
         // One by one: an order to start may have to know those behind it.
@@ -253,51 +253,51 @@ impl Keeper {
         }
     }
 
-    fn carry_out(&mut self, order: Order) {
-        if let Order::Run(start) = order {
+    fn carry_out(&mut self, order: KeeperOrder) {
+        if let KeeperOrder::Run(start) = order {
             return self.start(start);
         }
         let Some(run) = &mut self.run else {
             return;
         };
         match order {
-            Order::Signal { run_key, signal, whole_tree } if run_key == run.key => {
+            KeeperOrder::Signal { run_key, signal, whole_tree } if run_key == run.key => {
                 run.signal(signal, whole_tree);
             }
-            Order::Kill { run_key, signal, grace_ms } if run_key == run.key => {
+            KeeperOrder::Kill { run_key, signal, grace_ms } if run_key == run.key => {
                 run.ask_to_end(signal, grace_ms, sys::boot_clock_ms());
                 self.go_on_if_waiting();
             }
-            Order::Suspend { run_key } if run_key == run.key => run.suspend(),
-            Order::Continue { run_key } if run_key == run.key => {
+            KeeperOrder::Suspend { run_key } if run_key == run.key => run.suspend(),
+            KeeperOrder::Continue { run_key } if run_key == run.key => {
                 run.wake();
                 self.go_on_if_waiting();
             }
-            Order::ExtendLease { run_key, until_boot_ms } if run_key == run.key => {
+            KeeperOrder::ExtendLease { run_key, until_boot_ms } if run_key == run.key => {
                 run.lease_until_boot_ms = until_boot_ms;
             }
-            Order::Usage { run_key, token } if run_key == run.key => {
+            KeeperOrder::Usage { run_key, token } if run_key == run.key => {
                 let usage = run.usage_now(sys::boot_clock_ms());
                 self.report(&Report::Usage { token, usage });
             }
-            Order::Run(_)
-            | Order::Signal { .. }
-            | Order::Kill { .. }
-            | Order::Suspend { .. }
-            | Order::Continue { .. }
-            | Order::ExtendLease { .. }
-            | Order::Usage { .. } => {}
+            KeeperOrder::Run(_)
+            | KeeperOrder::Signal { .. }
+            | KeeperOrder::Kill { .. }
+            | KeeperOrder::Suspend { .. }
+            | KeeperOrder::Continue { .. }
+            | KeeperOrder::ExtendLease { .. }
+            | KeeperOrder::Usage { .. } => {}
         }
     }
 
     /// Starts the run; one that cannot be started ends at once.
     fn start(&mut self, start: Box<Start>) {
-        let Ok(file) = self.post.records.open_run(&start.run_key) else {
+        let Ok(file) = self.context.records.open_run(&start.run_key) else {
             // Without its file the run's end could not outlive us: leave, so that the launcher
             // counts it as lost.
             sys::exit_now(1);
         };
-        let cgroup = self.post.cgroups.as_ref().map(|cgroups| cgroups.of_run(&start.run_key));
+        let cgroup = self.context.cgroups.as_ref().map(|cgroups| cgroups.of_run(&start.run_key));
         let run = Run {
             key: start.run_key.clone(),
             file,
@@ -379,7 +379,8 @@ impl Keeper {
         let started_boot_ms = sys::boot_clock_ms();
         match self.execute(&companion, run.cgroup.as_ref()) {
             Ok(pid) => {
-                let _ = record::append(&mut run.file, &Entry::Script { pid, started_boot_ms });
+                let _ =
+                    record::append(&mut run.file, &RecordEntry::Script { pid, started_boot_ms });
             }
             Err(outcome) => {
                 run.steps.companion_failed(outcome);
@@ -410,7 +411,7 @@ impl Keeper {
                 stage: Stage::Cgroup,
                 errno: error.raw_os_error().unwrap_or(libc::EIO),
             })?;
-        let plan = Plan::new(start, self.post.identity, procs)?;
+        let plan = ProcessPlan::new(start, self.context.identity, procs)?;
         sys::spawn(&plan, &mut self.stack)
     }
 
@@ -462,7 +463,7 @@ impl Keeper {
             // An empty cgroup that stays behind harms nobody.
             let _ = cgroup.remove();
         }
-        let _ = record::append(&mut run.file, &Entry::Ended(end.clone()));
+        let _ = record::append(&mut run.file, &RecordEntry::Ended(end.clone()));
         self.report(&Report::Ended { run_key: run.key, end });
     }
 
@@ -533,7 +534,7 @@ fn unless<T>(harmless: Errno, value: T) -> impl FnOnce(Errno) -> Result<T, Errno
     move |error| if error == harmless { Ok(value) } else { Err(error) }
 }
 
-fn connect(state_dir: &File) -> Result<Link, LinkError> {
+fn connect(state_dir: &File) -> Result<FrameStream, LinkError> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let stream = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)
         .map_err(io::Error::from)?;
@@ -542,7 +543,7 @@ fn connect(state_dir: &File) -> Result<Link, LinkError> {
     let path = format!("/proc/self/fd/{}/{KEEPERS_SOCKET}", state_dir.as_raw_fd());
     let address = UnixAddr::new(path.as_str()).map_err(io::Error::from)?;
     socket::connect(stream.as_raw_fd(), &address).map_err(io::Error::from)?;
-    Ok(Link::new(UnixStream::from(stream))?)
+    Ok(FrameStream::new(UnixStream::from(stream))?)
 }
 
 impl Run {
@@ -588,13 +589,15 @@ impl Run {
     }
 
     /// The program whose turn it is executes: what is written down of it.
-    fn entry(&mut self, pid: u32, started_boot_ms: u64) -> Entry {
+    fn entry(&mut self, pid: u32, started_boot_ms: u64) -> RecordEntry {
         match self.steps.current() {
-            Step::Before | Step::Beside | Step::After => Entry::Script { pid, started_boot_ms },
+            Step::Before | Step::Beside | Step::After => {
+                RecordEntry::Script { pid, started_boot_ms }
+            }
             Step::Main => {
                 let started_ms = sys::wall_clock_ms();
                 self.main = Some(Main { pid, started_ms });
-                Entry::Started { pid, started_ms, started_boot_ms }
+                RecordEntry::Started { pid, started_ms, started_boot_ms }
             }
         }
     }

@@ -19,7 +19,7 @@ const READ_MAX_BYTES: usize = 256 * 1024;
 const UNSENT_MAX_BYTES: usize = 4 * FRAME_MAX_BYTES;
 
 /// One end of a stream of frames.
-pub(crate) struct Link {
+pub(crate) struct FrameStream {
     stream: UnixStream,
     decoder: Decoder,
     out: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) enum Reading {
     Closed,
 }
 
-impl Link {
+impl FrameStream {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self { stream, decoder: Decoder::default(), out: Vec::new(), sent: 0 })
@@ -67,7 +67,7 @@ impl Link {
         Ok(Reading::Open)
     }
 
-    /// Takes a frame to send with the next [`Link::flush`].
+    /// Takes a frame to send with the next [`FrameStream::flush`].
     pub(crate) fn queue<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
         wire::encode(value, &mut self.out)?;
         let unsent = self.out.len() - self.sent;
@@ -95,7 +95,7 @@ impl Link {
     }
 }
 
-impl AsFd for Link {
+impl AsFd for FrameStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

@@ -17,7 +17,7 @@ use crate::wire::{self, Decoder, End, RunKey};
 
 /// One fact about a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Entry {
+pub(crate) enum RecordEntry {
     /// A keeper has been chosen; it has not been told yet.
     Assigned { keeper: ProcessId, boot_id: String, uid: u32 },
     /// A script executes, before or after the program.
@@ -51,7 +51,7 @@ impl Records {
     }
 
     /// Creates a run's file, which must not exist.
-    pub(crate) fn create(&self, key: &RunKey, first: &Entry) -> io::Result<()> {
+    pub(crate) fn create(&self, key: &RunKey, first: &RecordEntry) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let mut file =
             options.create_new(true).append(true).mode(0o600).open(self.dir.join(key.as_str()))?;
@@ -64,7 +64,7 @@ impl Records {
     }
 
     /// The entries of a run; none if there is no readable file.
-    pub(crate) fn load(&self, key: &RunKey) -> io::Result<Vec<Entry>> {
+    pub(crate) fn load(&self, key: &RunKey) -> io::Result<Vec<RecordEntry>> {
         match fs::read(self.dir.join(key.as_str())) {
             Ok(bytes) => Ok(entries(&bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -93,7 +93,7 @@ impl Records {
 }
 
 /// Appends one entry in one write.
-pub(crate) fn append(file: &mut File, entry: &Entry) -> io::Result<()> {
+pub(crate) fn append(file: &mut File, entry: &RecordEntry) -> io::Result<()> {
     let mut bytes = Vec::new();
     wire::encode(entry, &mut bytes).map_err(io::Error::other)?;
     file.write_all(&bytes)
@@ -101,7 +101,7 @@ pub(crate) fn append(file: &mut File, entry: &Entry) -> io::Result<()> {
 
 /// The entries up to the first that is incomplete or damaged: what a power failure spoilt belongs
 /// to an older boot.
-fn entries(bytes: &[u8]) -> Vec<Entry> {
+fn entries(bytes: &[u8]) -> Vec<RecordEntry> {
     let mut decoder = Decoder::default();
     decoder.feed(bytes);
     std::iter::from_fn(|| decoder.next_frame().ok().flatten()).collect()
@@ -117,10 +117,10 @@ mod tests {
         let records = Records::open(state.path()).unwrap();
         let key = RunKey::try_from("1.0-1").unwrap();
         let keeper = ProcessId { pid: 7, start_ticks: 9 };
-        let first = Entry::Assigned { keeper, boot_id: "b".into(), uid: 0 };
+        let first = RecordEntry::Assigned { keeper, boot_id: "b".into(), uid: 0 };
         records.create(&key, &first).unwrap();
         assert!(records.create(&key, &first).is_err(), "a run key is used once");
-        let second = Entry::Started { pid: 8, started_ms: 1, started_boot_ms: 2 };
+        let second = RecordEntry::Started { pid: 8, started_ms: 1, started_boot_ms: 2 };
         append(&mut records.open_run(&key).unwrap(), &second).unwrap();
         assert_eq!(records.load(&key).unwrap(), [first.clone(), second]);
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::cgroup::Cgroups;
-use crate::config::Identity;
+use crate::config::RunAs;
 use crate::keeper::Report;
-use crate::record::{Entry, ProcessId, Records, append};
+use crate::record::{ProcessId, RecordEntry, Records, append};
 use crate::sys;
 use crate::tree::Mark;
 use crate::wire::{
@@ -63,15 +63,15 @@ impl Runs {
             let mut keeper_now = None;
             for entry in entries {
                 match entry {
-                    Entry::Assigned { keeper, boot_id, uid } => {
+                    RecordEntry::Assigned { keeper, boot_id, uid } => {
                         run.uid = uid;
                         keeper_now = (boot_id == self.boot_id).then_some(keeper);
                     }
-                    Entry::Script { pid, started_boot_ms } => run.leads(pid, started_boot_ms),
-                    Entry::Started { pid, started_ms, started_boot_ms } => {
+                    RecordEntry::Script { pid, started_boot_ms } => run.leads(pid, started_boot_ms),
+                    RecordEntry::Started { pid, started_ms, started_boot_ms } => {
                         run.started(pid, started_ms, started_boot_ms);
                     }
-                    Entry::Ended(end) => run.state = RunState::Ended(end),
+                    RecordEntry::Ended(end) => run.state = RunState::Ended(end),
                 }
             }
             let over = matches!(run.state, RunState::Ended(_));
@@ -97,7 +97,7 @@ impl Runs {
     pub(crate) fn check(
         &self,
         start: &Start,
-        identity: Identity,
+        identity: RunAs,
         cgroups: Option<&Cgroups>,
     ) -> Result<(), Refusal> {
         if self.runs.contains_key(&start.run_key) {
@@ -119,7 +119,7 @@ impl Runs {
     /// Writes down that this keeper is to have the run: after this it can be told.
     pub(crate) fn assign(&mut self, start: &Start, keeper: ProcessId) -> io::Result<()> {
         let boot_id = self.boot_id.clone();
-        let entry = Entry::Assigned { keeper, boot_id, uid: start.uid };
+        let entry = RecordEntry::Assigned { keeper, boot_id, uid: start.uid };
         self.records.create(&start.run_key, &entry)?;
         let run = Run {
             uid: start.uid,
@@ -182,18 +182,18 @@ impl Runs {
     pub(crate) fn keeper_died(&mut self, run_key: &RunKey) -> io::Result<Option<Event>> {
         for entry in self.records.load(run_key)? {
             match entry {
-                Entry::Ended(end) => return Ok(self.end(run_key, end)),
-                Entry::Started { pid, started_ms, started_boot_ms } => {
+                RecordEntry::Ended(end) => return Ok(self.end(run_key, end)),
+                RecordEntry::Started { pid, started_ms, started_boot_ms } => {
                     if let Some(run) = self.runs.get_mut(run_key) {
                         run.started(pid, started_ms, started_boot_ms);
                     }
                 }
-                Entry::Script { pid, started_boot_ms } => {
+                RecordEntry::Script { pid, started_boot_ms } => {
                     if let Some(run) = self.runs.get_mut(run_key) {
                         run.leads(pid, started_boot_ms);
                     }
                 }
-                Entry::Assigned { .. } => {}
+                RecordEntry::Assigned { .. } => {}
             }
         }
         if let Some(run) = self.runs.get_mut(run_key)
@@ -223,7 +223,7 @@ impl Runs {
             started_ms: None,
             ended_ms: sys::wall_clock_ms(),
         };
-        append(&mut self.records.open_run(run_key)?, &Entry::Ended(end.clone()))?;
+        append(&mut self.records.open_run(run_key)?, &RecordEntry::Ended(end.clone()))?;
         Ok(self.end(run_key, end))
     }
 
@@ -287,23 +287,23 @@ impl Run {
     }
 }
 
-fn check_identity(start: &Start, identity: Identity) -> Result<(), Refusal> {
+fn check_identity(start: &Start, identity: RunAs) -> Result<(), Refusal> {
     let (uid, gid) = (start.uid, start.gid);
     let refuse = |why: &str| Err(Refusal::Identity { uid, gid, why: why.to_owned() });
     match identity {
-        Identity::Own => {
+        RunAs::Own => {
             let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
             if (uid, gid) != own {
                 return refuse("a personal pool runs everything as the user who started it");
             }
         }
-        Identity::Users { .. } if uid == 0 || gid == 0 => {
+        RunAs::Users { .. } if uid == 0 || gid == 0 => {
             return refuse("a shared pool never runs a job as root or in root's group");
         }
-        Identity::Users { uid_min, .. } if uid < uid_min => {
+        RunAs::Users { uid_min, .. } if uid < uid_min => {
             return refuse(&format!("uids below {uid_min} are the system's"));
         }
-        Identity::Users { .. } => {}
+        RunAs::Users { .. } => {}
     }
     Ok(())
 }

@@ -22,10 +22,10 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::geteuid;
 
 use crate::cgroup::{Mode, RunCgroup};
-use crate::config::{Config, Identity};
+use crate::config::{Config, RunAs};
 use crate::fleet::{Fleet, Watched};
-use crate::keeper::{KEEPERS_SOCKET, Order, Post, Report};
-use crate::link::{Link, LinkError, Reading};
+use crate::keeper::{KEEPERS_SOCKET, KeeperContext, KeeperOrder, Report};
+use crate::link::{FrameStream, LinkError, Reading};
 use crate::record::Records;
 use crate::runs::{Runs, check_signal};
 use crate::sys::{self, Reaped};
@@ -125,7 +125,7 @@ struct Server {
 }
 
 struct Client {
-    link: Link,
+    link: FrameStream,
     outbox: Vec<Message>,
     cut_off: bool,
 }
@@ -149,7 +149,7 @@ enum Ready {
 impl Server {
     fn start(config: Config) -> Result<Self, Error> {
         let uid = geteuid();
-        if matches!(config.identity, Identity::Users { .. }) && !uid.is_root() {
+        if matches!(config.identity, RunAs::Users { .. }) && !uid.is_root() {
             return Err(Error::NotRoot(uid.as_raw()));
         }
         let (lock, state_dir) = occupy(&config.state_dir)?;
@@ -160,7 +160,7 @@ impl Server {
             .trim()
             .to_owned();
         let records = Records::open(&state_dir).map_err(start_up("make runs in", &state_dir))?;
-        let post = Post {
+        let context = KeeperContext {
             state_dir: state_dir.clone(),
             records: records.clone(),
             identity: config.identity,
@@ -172,7 +172,7 @@ impl Server {
             clients_listener: listen_to_clients(&config)?,
             clients: BTreeMap::new(),
             next_client: 0,
-            fleet: Fleet::new(post),
+            fleet: Fleet::new(context),
             runs: Runs::new(records, boot_id.clone(), config.runs_max),
             asked: BTreeMap::new(),
             next_token: 0,
@@ -370,7 +370,7 @@ impl Server {
             if !allowed || self.clients.len() >= CLIENTS_MAX {
                 continue;
             }
-            if let Ok(link) = Link::new(stream) {
+            if let Ok(link) = FrameStream::new(stream) {
                 let client = Client { link, outbox: Vec::new(), cut_off: false };
                 self.clients.insert(self.next_client, client);
                 self.next_client += 1;
@@ -381,8 +381,8 @@ impl Server {
     fn may_ask(&self, uid: u32) -> bool {
         let own = geteuid().as_raw();
         match self.config.identity {
-            Identity::Own => uid == own,
-            Identity::Users { client_uid, .. } => uid == own || uid == client_uid,
+            RunAs::Own => uid == own,
+            RunAs::Users { client_uid, .. } => uid == own || uid == client_uid,
         }
     }
 
@@ -428,17 +428,20 @@ impl Server {
             RequestBody::Start(start) => Some(self.start_run(start).map(|()| Answer::Accepted)),
             RequestBody::Signal { run_key, signal, whole_tree } => {
                 done(check_signal(&run_key, signal).and_then(|()| {
-                    self.order(&run_key.clone(), Order::Signal { run_key, signal, whole_tree })
+                    self.order(
+                        &run_key.clone(),
+                        KeeperOrder::Signal { run_key, signal, whole_tree },
+                    )
                 }))
             }
             RequestBody::Kill { run_key, signal, grace_ms } => {
                 done(self.kill(run_key, signal, grace_ms))
             }
             RequestBody::Suspend { run_key } => {
-                done(self.order(&run_key.clone(), Order::Suspend { run_key }))
+                done(self.order(&run_key.clone(), KeeperOrder::Suspend { run_key }))
             }
             RequestBody::Continue { run_key } => {
-                done(self.order(&run_key.clone(), Order::Continue { run_key }))
+                done(self.order(&run_key.clone(), KeeperOrder::Continue { run_key }))
             }
             RequestBody::ExtendLease { scope, until_boot_ms } => {
                 Some(Ok(self.extend_leases(scope, until_boot_ms)))
@@ -474,14 +477,14 @@ impl Server {
             self.fleet.release(keeper.pid);
             return Err(failed("write the run's file")(error));
         }
-        if self.fleet.send(keeper.pid, Order::Run(start)).is_err() {
+        if self.fleet.send(keeper.pid, KeeperOrder::Run(start)).is_err() {
             // The run is written down, so it has to end: as lost, with its keeper.
             self.fleet.dismiss(keeper.pid);
         }
         Ok(())
     }
 
-    fn order(&mut self, run_key: &RunKey, order: Order) -> Result<(), Refusal> {
+    fn order(&mut self, run_key: &RunKey, order: KeeperOrder) -> Result<(), Refusal> {
         let pid = self.runs.keeper_of(run_key)?;
         let sent = self.fleet.send(pid, order);
         sent.map_err(|error| failed("reach the run's keeper")(io::Error::other(error)))
@@ -489,7 +492,7 @@ impl Server {
 
     fn kill(&mut self, run_key: RunKey, signal: i32, grace_ms: u64) -> Result<(), Refusal> {
         check_signal(&run_key, signal)?;
-        self.order(&run_key, Order::Kill { run_key: run_key.clone(), signal, grace_ms })?;
+        self.order(&run_key, KeeperOrder::Kill { run_key: run_key.clone(), signal, grace_ms })?;
         if self.runs.is_starting(&run_key) {
             let at = sys::boot_clock_ms().saturating_add(grace_ms).saturating_add(STUCK_START_MS);
             self.stuck.insert(run_key, at);
@@ -504,7 +507,7 @@ impl Server {
         };
         let mut not_alive = Vec::new();
         for run_key in run_keys {
-            let order = Order::ExtendLease { run_key: run_key.clone(), until_boot_ms };
+            let order = KeeperOrder::ExtendLease { run_key: run_key.clone(), until_boot_ms };
             if self.order(&run_key, order).is_err() {
                 not_alive.push(run_key);
             }
@@ -520,7 +523,8 @@ impl Server {
         }
         let token = self.next_token;
         self.next_token += 1;
-        if let Err(refusal) = self.order(&run_key, Order::Usage { run_key: run_key.clone(), token })
+        if let Err(refusal) =
+            self.order(&run_key, KeeperOrder::Usage { run_key: run_key.clone(), token })
         {
             return Some(Err(refusal));
         }
@@ -620,8 +624,8 @@ fn listen_in(dir: &Path, name: &OsStr) -> Result<UnixListener, Error> {
 /// Who may ask is checked on every connection; the socket's permissions only have to let them in.
 fn listen_to_clients(config: &Config) -> Result<UnixListener, Error> {
     let mode = match config.identity {
-        Identity::Own => 0o600,
-        Identity::Users { .. } => 0o666,
+        RunAs::Own => 0o600,
+        RunAs::Users { .. } => 0o666,
     };
     let (Some(folder), Some(name)) = (config.socket.parent(), config.socket.file_name()) else {
         let source = io::Error::from(io::ErrorKind::InvalidInput);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::child::{Descriptor, Plan, UserIds};
+use crate::child::{Descriptor, ProcessPlan, UserIds};
 use crate::wire::Stage;
 
 /// Enough for the child's few frames and the kernel's signal frame; `posix_spawn` of glibc uses 32
@@ -295,7 +295,7 @@ pub(crate) struct SpawnError {
 
 /// What the parent lends to the child while it is suspended.
 struct Loan<'a> {
-    plan: &'a Plan,
+    plan: &'a ProcessPlan,
     argv: &'a [*const c_char],
     env: &'a [*const c_char],
     failed: Option<SpawnError>,
@@ -305,7 +305,7 @@ struct Loan<'a> {
 ///
 /// The caller must be single-threaded and have every signal blocked. On error the child has ended
 /// already and is still to be reaped, unless the stage is [`Stage::Clone`].
-pub(crate) fn spawn(plan: &Plan, stack: &mut ChildStack) -> Result<u32, SpawnError> {
+pub(crate) fn spawn(plan: &ProcessPlan, stack: &mut ChildStack) -> Result<u32, SpawnError> {
     let argv = pointers(&plan.argv);
     let env = pointers(&plan.env);
     let mut loan = Loan { plan, argv: &argv, env: &env, failed: None };
@@ -434,7 +434,7 @@ fn check(stage: Stage, result: impl Into<c_long>) -> Result<(), SpawnError> {
 
 /// Joins the run's cgroup while still privileged to, so that not one instruction of the program
 /// runs outside.
-fn join_cgroup(plan: &Plan) -> Result<(), SpawnError> {
+fn join_cgroup(plan: &ProcessPlan) -> Result<(), SpawnError> {
     let Some(procs) = &plan.cgroup_procs else {
         return Ok(());
     };
@@ -443,7 +443,7 @@ fn join_cgroup(plan: &Plan) -> Result<(), SpawnError> {
     check(Stage::Cgroup, c_long::try_from(written).unwrap_or(-1))
 }
 
-fn set_limits(plan: &Plan) -> Result<(), SpawnError> {
+fn set_limits(plan: &ProcessPlan) -> Result<(), SpawnError> {
     for (resource, limit) in &plan.rlimits {
         let no_old: *mut libc::rlimit = ptr::null_mut();
         // SAFETY: `limit` is a live rlimit; pid 0 is this process alone, whose limits are not

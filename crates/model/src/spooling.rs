@@ -101,22 +101,23 @@ fn is_false(job: &ClassAd, name: &str) -> bool {
 
 /// What spooling this job means, if `folder` is where its files are to be.
 pub fn plan(job: &ClassAd, folder: &str) -> Spooling {
-    let mut plan = Plan { job, spooling: Spooling { inputs: Vec::new(), changes: ClassAd::new() } };
-    plan.list();
-    plan.stdin();
-    plan.executable();
-    plan.outputs(folder);
-    plan.remaps();
-    plan.change(attr::IWD, folder);
-    plan.spooling
+    let mut spooler =
+        Spooler { job, spooling: Spooling { inputs: Vec::new(), changes: ClassAd::new() } };
+    spooler.list();
+    spooler.stdin();
+    spooler.executable();
+    spooler.outputs(folder);
+    spooler.remaps();
+    spooler.change(attr::IWD, folder);
+    spooler.spooling
 }
 
-struct Plan<'a> {
+struct Spooler<'a> {
     job: &'a ClassAd,
     spooling: Spooling,
 }
 
-impl Plan<'_> {
+impl Spooler<'_> {
     fn change(&mut self, name: &str, new: &str) {
         let old = self.job.literal(name).and_then(Value::as_str).unwrap_or_default();
         self.spooling.changes.set(format!("{SUBMITTED}{name}"), old);

@@ -26,7 +26,7 @@ pub use accounts::{Account, Accounts, BEST_PRIORITY};
 pub use demand::Demand;
 pub use limits::{InUse, Limits, SavedUse};
 pub use pass::{Snapshot, negotiate};
-pub use plan::{Fault, Plan, PlannedMatch};
+pub use plan::{Fault, MatchPlan, PlannedMatch};
 pub use policy::Policy;
 pub use pool::Pool;
 pub use state::Core;

@@ -342,7 +342,7 @@ pub enum Answer {
     Piece(Piece),
     /// Accounts, best priority first.
     Accounts(Vec<AccountLine>),
-    Identity(Identity),
+    Identity(DaemonIdentity),
     /// Received; nothing to say.
     Done,
     Refused(Refusal),
@@ -526,7 +526,7 @@ pub enum Happening {
 
 /// A daemon, as it names itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct DaemonIdentity {
     /// Its role and name, for example `schedd` and `localhost`.
     pub role: String,
     pub name: String,

@@ -4,7 +4,7 @@
 //!
 //! Who a peer is comes from the transport, never from what the peer says: of a process of this
 //! machine the kernel says it (`SO_PEERCRED`). What it says it is ([`Role`]) must be what such a
-//! peer may be ([`Identity::may_be`]), and a daemon's name must be registered and its own: the
+//! peer may be ([`PeerIdentity::may_be`]), and a daemon's name must be registered and its own: the
 //! kernel says which process holds the lock of the daemon of that name ([`Registered`]). A pool
 //! that one user started serves that user only ([`Admission`]).
 
@@ -66,14 +66,14 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Who that is, as the transport says.
-    pub identity: Identity,
+    pub identity: PeerIdentity,
     /// What it says it is, which it may be: decides which messages follow.
     pub role: Role,
 }
 
 /// Who somebody is, as a transport says. A certificate will be another way to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
+pub enum PeerIdentity {
     /// A process of this machine, as the kernel says.
     Local {
         /// Its user's number.
@@ -86,7 +86,7 @@ pub enum Identity {
     Unknown,
 }
 
-impl Identity {
+impl PeerIdentity {
     fn of(uid: u32) -> Self {
         Self::Local { uid, user: user_name(uid) }
     }
@@ -116,17 +116,17 @@ impl Peer {
     /// The number of its user on this machine; of nobody, if it is not from here.
     pub fn uid(&self) -> u32 {
         match &self.identity {
-            Identity::Local { uid, .. } => *uid,
+            PeerIdentity::Local { uid, .. } => *uid,
             #[cfg(test)]
-            Identity::Unknown => NOBODY,
+            PeerIdentity::Unknown => NOBODY,
         }
     }
 
     pub fn user(&self) -> UserName {
         match &self.identity {
-            Identity::Local { user, .. } => user.clone(),
+            PeerIdentity::Local { user, .. } => user.clone(),
             #[cfg(test)]
-            Identity::Unknown => user_name(NOBODY),
+            PeerIdentity::Unknown => user_name(NOBODY),
         }
     }
 }
@@ -169,7 +169,7 @@ impl Admission {
     }
 
     /// Whether somebody may connect at all.
-    fn admit(&self, identity: &Identity) -> Result<(), NetError> {
+    fn admit(&self, identity: &PeerIdentity) -> Result<(), NetError> {
         match self {
             Self::OnlyUid(only) | Self::Pool { uid: only, .. } if !identity.is_local(*only) => {
                 let peer = Peer { identity: identity.clone(), role: Role::Command };
@@ -246,7 +246,7 @@ pub enum NetError {
     TooSlow { what: &'static str, limit: Duration },
     /// The peer says it is what it may not be.
     #[error("refuse {identity:?}: it says it is {role:?}, which only the pool's own user may be")]
-    Impostor { identity: Identity, role: Role },
+    Impostor { identity: PeerIdentity, role: Role },
     /// The peer says it is a daemon that another process is, or none.
     #[error(
         "refuse process {pid:?}: it says it is {role:?}, which is process {holder:?} of this pool"
@@ -500,7 +500,11 @@ pub(crate) fn check(theirs: Hello) -> Result<Role, NetError> {
     }
 }
 
-async fn shake(stream: Stream, identity: Identity, ours: &Hello) -> Result<Connection, NetError> {
+async fn shake(
+    stream: Stream,
+    identity: PeerIdentity,
+    ours: &Hello,
+) -> Result<Connection, NetError> {
     let (read, write) = stream.into_split();
     let frames = FramedWrite::new(write, frame::codec());
     let mut sender = Sender { frames, patience: GREETING };
@@ -544,7 +548,7 @@ mod tests {
         let (mut ours, theirs) = pair(&listener, Role::Schedd("s".to_owned())).await;
         let mut theirs = theirs.unwrap();
         assert_eq!(theirs.peer.role, Role::Schedd("s".to_owned()));
-        assert_eq!((&theirs.peer.identity, theirs.peer.uid()), (&Identity::Unknown, NOBODY));
+        assert_eq!((&theirs.peer.identity, theirs.peer.uid()), (&PeerIdentity::Unknown, NOBODY));
         ours.sender.send(&"a word".to_owned()).await.unwrap();
         assert_eq!(theirs.receiver.recv::<String>().await.unwrap().as_deref(), Some("a word"));
         drop(ours);
@@ -555,13 +559,13 @@ mod tests {
     fn only_the_pool_s_own_user_and_root_may_be_daemons() {
         let schedd = Role::Schedd("s".to_owned());
         for (identity, role, may) in [
-            (Identity::of(7), &Role::Command, true),
-            (Identity::of(7), &schedd, true),
-            (Identity::of(0), &schedd, true),
-            (Identity::of(8), &Role::Command, true),
-            (Identity::of(8), &schedd, false),
-            (Identity::of(8), &Role::Startd("m".to_owned()), false),
-            (Identity::Unknown, &schedd, false),
+            (PeerIdentity::of(7), &Role::Command, true),
+            (PeerIdentity::of(7), &schedd, true),
+            (PeerIdentity::of(0), &schedd, true),
+            (PeerIdentity::of(8), &Role::Command, true),
+            (PeerIdentity::of(8), &schedd, false),
+            (PeerIdentity::of(8), &Role::Startd("m".to_owned()), false),
+            (PeerIdentity::Unknown, &schedd, false),
         ] {
             assert_eq!(identity.may_be(role, 7), may, "{identity:?} as {role:?}");
         }

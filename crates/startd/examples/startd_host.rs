@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use launcher::{ContainmentWish, Identity};
+use launcher::{ContainmentWish, RunAs};
 use proto::net::Admission;
 use startd::shell::server;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,7 +40,7 @@ fn launcher(dir: &Path) -> Result<(), launcher::Error> {
     launcher::run(launcher::Config {
         socket: dir.join("launcher.sock"),
         state_dir: dir.join("launcher"),
-        identity: Identity::Own,
+        identity: RunAs::Own,
         containment: ContainmentWish::Subreaper,
         runs_max: RUNS_MAX,
     })
@@ -58,10 +58,10 @@ async fn startd(dir: &Path) -> Result<(), server::Error> {
         execute_dir: dir.join("execute"),
         admission: Admission::OnlyUid(nix::unistd::geteuid().as_raw()),
         address: "<127.0.0.1:0>".to_owned(),
-        settings: startd::Settings {
+        settings: startd::MachineSettings {
             cpus: Some(CPUS),
             memory_mib: Some(MEMORY_MIB),
-            ..startd::Settings::default()
+            ..startd::MachineSettings::default()
         },
     };
     let terminated = async {

@@ -4,4 +4,4 @@ pub mod core;
 pub mod shell;
 
 pub use shell::machine::detect::{detected_cpus, detected_memory_mib};
-pub use shell::machine::settings::{Inventory, NamedResource, Settings};
+pub use shell::machine::settings::{Inventory, MachineSettings, NamedResource};

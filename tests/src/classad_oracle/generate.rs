@@ -240,7 +240,7 @@ const CODES: &[&str] = &[
 
 /// What a parameter of a function is.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ParameterKind {
     Any,
     Number,
     List,
@@ -251,26 +251,26 @@ enum Kind {
     Only(&'static [&'static str]),
 }
 
-use Kind::{Any, List, Number, OneOf, Only};
+use ParameterKind::{Any, List, Number, OneOf, Only};
 
-const TEXT: Kind = OneOf(STRINGS);
-const PATTERN: Kind = OneOf(PATTERNS);
-const ATTR: Kind = Only(NAMES);
-const TEXT_LIST: Kind = OneOf(TEXT_LISTS);
-const OPTIONS: Kind = OneOf(OPTION_SETS);
-const COMPARE: Kind = OneOf(COMPARISONS);
-const VERSION: Kind = OneOf(VERSIONS);
-const MOMENT: Kind = Only(MOMENTS);
-const LENGTH: Kind = Only(LENGTHS);
-const FORMAT: Kind = Only(FORMATS);
-const AD_LIST: Kind = Only(AD_LISTS);
-const CONDITION: Kind = OneOf(CONDITIONS);
-const PLACE: Kind = Only(PLACES);
-const CODE: Kind = Only(CODES);
-const QUESTION: Kind = Only(CONDITIONS);
+const TEXT: ParameterKind = OneOf(STRINGS);
+const PATTERN: ParameterKind = OneOf(PATTERNS);
+const ATTR: ParameterKind = Only(NAMES);
+const TEXT_LIST: ParameterKind = OneOf(TEXT_LISTS);
+const OPTIONS: ParameterKind = OneOf(OPTION_SETS);
+const COMPARE: ParameterKind = OneOf(COMPARISONS);
+const VERSION: ParameterKind = OneOf(VERSIONS);
+const MOMENT: ParameterKind = Only(MOMENTS);
+const LENGTH: ParameterKind = Only(LENGTHS);
+const FORMAT: ParameterKind = Only(FORMATS);
+const AD_LIST: ParameterKind = Only(AD_LISTS);
+const CONDITION: ParameterKind = OneOf(CONDITIONS);
+const PLACE: ParameterKind = Only(PLACES);
+const CODE: ParameterKind = Only(CODES);
+const QUESTION: ParameterKind = Only(CONDITIONS);
 
 /// Every function that can be compared, the parameters it must have, and those it may have.
-const FUNCTIONS: &[(&str, &[Kind], &[Kind])] = &[
+const FUNCTIONS: &[(&str, &[ParameterKind], &[ParameterKind])] = &[
     ("isUndefined", &[Any], &[]),
     ("isError", &[Any], &[]),
     ("isBoolean", &[Any], &[]),
@@ -567,7 +567,7 @@ impl Writer<'_> {
         self.push(")");
     }
 
-    fn of_kind(&mut self, kind: Kind, depth: u32) {
+    fn of_kind(&mut self, kind: ParameterKind, depth: u32) {
         match kind {
             Any => self.expr(depth.saturating_sub(1)),
             Number => self.number(depth),

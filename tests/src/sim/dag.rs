@@ -30,7 +30,7 @@ use super::world::World;
 
 use check::Jobs;
 use host::{DagDoom, DagHost, Line, Purpose};
-use plan::{OWNER, Plan};
+use plan::{DagPlan, OWNER};
 
 /// The number of the DAG's own job, which is none of the world's.
 const DAG: ClusterId = ClusterId(900_000);
@@ -53,12 +53,12 @@ impl World {
             return;
         }
         let mut rng = Rng::new(seed ^ 0xda6);
-        let plan = Plan::draw(&mut rng);
+        let plan = DagPlan::draw(&mut rng);
         let kills = rng.pick(&[None, Some(2 * SECOND), Some(20 * SECOND)]);
         self.begin_dag(plan, kills);
     }
 
-    pub(crate) fn begin_dag(&mut self, plan: Plan, kills: Option<Micros>) {
+    pub(crate) fn begin_dag(&mut self, plan: DagPlan, kills: Option<Micros>) {
         self.dag = Some(DagHost::new(plan, kills));
         self.agenda.put(self.now + SECOND, Event::Dag(DagEvent::Start));
         if let Some(mean) = kills {

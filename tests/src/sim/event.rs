@@ -59,13 +59,13 @@ pub(crate) enum Message {
     FromSchedd(FromSchedd),
     ToSchedd(ToSchedd),
     FromMachine(FromMachine),
-    ToLauncher(Order),
+    ToLauncher(LauncherOrder),
     FromLauncher(FromLauncher),
 }
 
 /// What a startd orders its launcher to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Order {
+pub(crate) enum LauncherOrder {
     Start(Box<StartProcess>),
     Stop { key: RunKey, signal: i32, grace_ms: u64 },
     Pause { key: RunKey, pause: Pause },

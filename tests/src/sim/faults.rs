@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Micros = 1500 * MILLISECOND;
 
 #[derive(Debug)]
 pub(crate) struct Faults {
-    kinds: Vec<Kind>,
+    kinds: Vec<FaultKind>,
     chaotic: bool,
     /// The mean time between two faults.
     pace: Micros,
@@ -26,7 +26,7 @@ pub(crate) struct Faults {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FaultKind {
     /// A daemon dies between two batches.
     Crash,
     /// A daemon dies in its next batch.
@@ -53,19 +53,19 @@ enum Kind {
     Pause,
 }
 
-const KINDS: [Kind; 12] = [
-    Kind::Crash,
-    Kind::CrashInBatch,
-    Kind::Break,
-    Kind::OneWay,
-    Kind::Lopsided,
-    Kind::Partition,
-    Kind::Reboot,
-    Kind::ScheddReboot,
-    Kind::LostKeeper,
-    Kind::WallClock,
-    Kind::Files,
-    Kind::Pause,
+const KINDS: [FaultKind; 12] = [
+    FaultKind::Crash,
+    FaultKind::CrashInBatch,
+    FaultKind::Break,
+    FaultKind::OneWay,
+    FaultKind::Lopsided,
+    FaultKind::Partition,
+    FaultKind::Reboot,
+    FaultKind::ScheddReboot,
+    FaultKind::LostKeeper,
+    FaultKind::WallClock,
+    FaultKind::Files,
+    FaultKind::Pause,
 ];
 
 impl Faults {
@@ -125,27 +125,27 @@ impl World {
         let kind = self.rng.pick(&self.faults.kinds);
         self.note(|| format!("FAULT {kind:?}"));
         match kind {
-            Kind::Crash => {
+            FaultKind::Crash => {
                 let daemon = self.some_daemon();
                 self.crash(daemon);
             }
-            Kind::CrashInBatch => self.doom_some(),
-            Kind::Break => {
+            FaultKind::CrashInBatch => self.doom_some(),
+            FaultKind::Break => {
                 let link = self.some_link();
                 self.break_link(link);
             }
-            Kind::OneWay => {
+            FaultKind::OneWay => {
                 let link = self.some_link();
                 let side = self.rng.pick(&Side::BOTH);
                 self.block(link, &[side]);
             }
-            Kind::Lopsided => self.block_lopsided(),
-            Kind::Partition => {
+            FaultKind::Lopsided => self.block_lopsided(),
+            FaultKind::Partition => {
                 let link = self.some_link();
                 self.block(link, &Side::BOTH);
             }
-            Kind::Reboot => self.reboot_some(),
-            Kind::ScheddReboot => {
+            FaultKind::Reboot => self.reboot_some(),
+            FaultKind::ScheddReboot => {
                 let s = self.some_schedd();
                 self.crash(Daemon::Schedd(s));
                 self.schedds[s].clock.reboot(self.now);
@@ -153,13 +153,13 @@ impl World {
                     self.kill_dag(true);
                 }
             }
-            Kind::LostKeeper => self.lose_some_keeper(),
-            Kind::WallClock => self.set_some_clock(),
-            Kind::Files => {
+            FaultKind::LostKeeper => self.lose_some_keeper(),
+            FaultKind::WallClock => self.set_some_clock(),
+            FaultKind::Files => {
                 let trouble = self.rng.between(SECOND, 60 * SECOND);
                 self.faults.files_until = self.now + trouble;
             }
-            Kind::Pause => self.pause_some(),
+            FaultKind::Pause => self.pause_some(),
         }
         let pause = self.rng.between(1, 2 * self.faults.pace);
         self.agenda.put(self.now + pause, Event::Fault);

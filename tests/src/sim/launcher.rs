@@ -10,7 +10,7 @@ use model::{
 use startd::core::{FromLauncher, LauncherState, RunKey, StartProcess};
 
 use super::clock::{MILLISECOND, Micros, SECOND};
-use super::event::{Daemon, Event, Fate, Link, Message, Order, Side};
+use super::event::{Daemon, Event, Fate, LauncherOrder, Link, Message, Side};
 use super::rng::Rng;
 use super::workload::{SIM_END, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::world::World;
@@ -81,12 +81,14 @@ fn end_of(text: &str) -> RunEnd {
 
 impl World {
     /// The launcher gets an order.
-    pub(crate) fn ordered(&mut self, m: usize, order: Order) {
+    pub(crate) fn ordered(&mut self, m: usize, order: LauncherOrder) {
         match order {
-            Order::Start(start) => self.take_run(m, start),
-            Order::Stop { key, signal, grace_ms } => self.stop_process(m, key, signal, grace_ms),
-            Order::Pause { key, pause } => self.pause_process(m, key, pause),
-            Order::ExtendLease { keys, until_boot_ms } => {
+            LauncherOrder::Start(start) => self.take_run(m, start),
+            LauncherOrder::Stop { key, signal, grace_ms } => {
+                self.stop_process(m, key, signal, grace_ms)
+            }
+            LauncherOrder::Pause { key, pause } => self.pause_process(m, key, pause),
+            LauncherOrder::ExtendLease { keys, until_boot_ms } => {
                 for key in keys {
                     if let Some(kept) = self.machines[m].runs.get_mut(&key) {
                         kept.lease_until_boot_ms = until_boot_ms;
@@ -94,7 +96,7 @@ impl World {
                     self.watch_lease(m, key);
                 }
             }
-            Order::Forget { key } => {
+            LauncherOrder::Forget { key } => {
                 let over = self.machines[m].runs.get(&key).map(Kept::is_over);
                 match over {
                     Some(true) => {

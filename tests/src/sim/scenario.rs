@@ -12,7 +12,7 @@ use proto::client::Action;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::dag::host::DagDoom;
-use super::dag::plan::{NodePlan, Plan};
+use super::dag::plan::{DagPlan, NodePlan};
 use super::event::{Daemon, Event, Link, Side};
 use super::jobs::{Job, SIM_FILES_MS, job};
 use super::life::Death;
@@ -77,7 +77,7 @@ enum Deed {
     /// What the negotiator says to the first schedd arrives after so long; the connection survives.
     HoldMatches(Micros),
     /// A DAG begins.
-    Dag(Box<Plan>),
+    Dag(Box<DagPlan>),
     /// dagman dies in its next batch.
     DoomDag(DagDoom),
 }
@@ -221,7 +221,7 @@ fn steps_of_dag_for(bug: Bug) -> Vec<(When, Deed)> {
         ],
         Bug::DagIdleNotFreed => {
             let nodes = vec![node(&[0]), node(&[0])];
-            vec![(After(0), Dag(Box::new(Plan { nodes, max_idle: 1, ..Plan::default() })))]
+            vec![(After(0), Dag(Box::new(DagPlan { nodes, max_idle: 1, ..DagPlan::default() })))]
         }
         other => panic!("{other:?} is no bug of dagman's core"),
     }
@@ -233,7 +233,7 @@ fn node(ends: &[i32]) -> NodePlan {
 }
 
 fn dag(nodes: &[NodePlan], edges: &[(usize, usize)]) -> (When, Deed) {
-    let plan = Plan { nodes: nodes.to_vec(), edges: edges.to_vec(), max_idle: 0 };
+    let plan = DagPlan { nodes: nodes.to_vec(), edges: edges.to_vec(), max_idle: 0 };
     (After(0), Dag(Box::new(plan)))
 }
 

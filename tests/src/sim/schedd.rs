@@ -11,7 +11,7 @@ use proto::claiming::FromStartd;
 use proto::client::{Answer, AskSchedd, Refusal};
 use proto::matchmaking::FromSchedd;
 use schedd::core::{
-    Actor, Batch, Beside, ClaimRecord, Config, Core, Effect, Input, Rows, Starts, SystemAct,
+    Actor, Batch, Beside, ClaimRecord, Core, CoreConfig, Effect, Input, Rows, Starts, SystemAct,
     SystemPolicy, run_batch,
 };
 
@@ -120,8 +120,8 @@ fn beside(machine: &MachineName, life: u64) -> Beside {
     }
 }
 
-fn config(s: usize, beside: Beside) -> Config {
-    Config {
+fn config(s: usize, beside: Beside) -> CoreConfig {
+    CoreConfig {
         name: name_of(s),
         uid_domain: "example.org".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),

@@ -8,7 +8,7 @@ use startd::core::{
 };
 
 use super::clock::{Micros, SECOND};
-use super::event::{Daemon, Event, Link, Message, Order, Side};
+use super::event::{Daemon, Event, LauncherOrder, Link, Message, Side};
 use super::life::{CrashPoint, Death};
 use super::plant::Plant;
 use super::rng::Rng;
@@ -280,17 +280,17 @@ impl World {
                     self.sweep_scratch(m, &kept);
                     continue;
                 }
-                Effect::StartProcess(start) => Order::Start(start),
+                Effect::StartProcess(start) => LauncherOrder::Start(start),
                 Effect::StopProcess { key, signal, grace_ms } => {
-                    Order::Stop { key, signal, grace_ms }
+                    LauncherOrder::Stop { key, signal, grace_ms }
                 }
-                Effect::PauseProcess { key, pause } => Order::Pause { key, pause },
+                Effect::PauseProcess { key, pause } => LauncherOrder::Pause { key, pause },
                 Effect::ExtendLease { keys, until_boot_ms } => {
-                    Order::ExtendLease { keys, until_boot_ms }
+                    LauncherOrder::ExtendLease { keys, until_boot_ms }
                 }
                 Effect::CleanUp { key } => {
                     self.clear_scratch(m, key);
-                    Order::Forget { key }
+                    LauncherOrder::Forget { key }
                 }
             };
             self.say(Link::StartdLauncher(m), Side::Dialer, Message::ToLauncher(order));

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::compiled::table::{Column, Kind};
+use crate::compiled::table::{CellKind, Column};
 use crate::compiled::{MachineTable, RowSet};
 use crate::eval::{Env, Evaluator, Scope, Val};
 use crate::expr::{BinaryOp, Node, RefScope, UnaryOp, is_special, scope_of};
@@ -266,13 +266,13 @@ fn evaluate_each(rest: &Rest<'_>) -> Answer {
 /// Evaluates once per different value of the column.
 fn evaluate_values(column: &Column, rest: &Rest<'_>) -> Answer {
     let mut answer = Answer::nothing(rest.table);
-    let mut known: BTreeMap<(Kind, u64), Outcome> = BTreeMap::new();
-    let mut last: Option<((Kind, u64), Outcome)> = None;
+    let mut known: BTreeMap<(CellKind, u64), Outcome> = BTreeMap::new();
+    let mut last: Option<((CellKind, u64), Outcome)> = None;
     for row in rest.alive.iter() {
         let cell = (column.kinds[row], column.bits[row]);
         let outcome = match last {
-            Some((value, outcome)) if value == cell && cell.0 != Kind::Expression => outcome,
-            _ if cell.0 == Kind::Expression => rest.outcome(row),
+            Some((value, outcome)) if value == cell && cell.0 != CellKind::Expression => outcome,
+            _ if cell.0 == CellKind::Expression => rest.outcome(row),
             _ => *known.entry(cell).or_insert_with(|| rest.outcome(row)),
         };
         last = Some((cell, outcome));
@@ -300,10 +300,10 @@ fn compare_numbers(column: &Column, op: BinaryOp, number: f64, rest: &Rest<'_>) 
     let (kinds, bits) = (column.kinds.as_slice(), column.bits.as_slice());
     answer.is_true = RowSet::from_fn(rows, |row| {
         let value = match kinds[row] {
-            Kind::Integer | Kind::Boolean => bits[row].cast_signed() as f64,
-            Kind::Real => f64::from_bits(bits[row]),
-            Kind::Undefined => return false,
-            Kind::String | Kind::Expression => {
+            CellKind::Integer | CellKind::Boolean => bits[row].cast_signed() as f64,
+            CellKind::Real => f64::from_bits(bits[row]),
+            CellKind::Undefined => return false,
+            CellKind::String | CellKind::Expression => {
                 others.insert(row);
                 return false;
             }
@@ -313,13 +313,14 @@ fn compare_numbers(column: &Column, op: BinaryOp, number: f64, rest: &Rest<'_>) 
     });
     if rest.wants_false {
         answer.is_false = RowSet::from_fn(rows, |row| {
-            matches!(kinds[row], Kind::Integer | Kind::Boolean | Kind::Real)
+            matches!(kinds[row], CellKind::Integer | CellKind::Boolean | CellKind::Real)
                 && !answer.is_true.contains(row)
         });
     }
     others.intersect(rest.alive);
     for row in others.iter() {
-        let outcome = if kinds[row] == Kind::String { Outcome::Error } else { rest.outcome(row) };
+        let outcome =
+            if kinds[row] == CellKind::String { Outcome::Error } else { rest.outcome(row) };
         answer.set(row, outcome);
     }
     answer
@@ -337,16 +338,20 @@ fn compare_texts(column: &Column, test: TextTest, text: &str, rest: &Rest<'_>) -
     let mut answer = Answer::nothing(rest.table);
     let mut others = RowSet::none(rows);
     answer.is_true = RowSet::from_fn(rows, |row| match column.kinds[row] {
-        Kind::String => is_wanted(column.bits[row]) == test.wants_equal,
-        Kind::Undefined if !test.with_case => false,
-        Kind::Undefined | Kind::Boolean | Kind::Integer | Kind::Real | Kind::Expression => {
+        CellKind::String => is_wanted(column.bits[row]) == test.wants_equal,
+        CellKind::Undefined if !test.with_case => false,
+        CellKind::Undefined
+        | CellKind::Boolean
+        | CellKind::Integer
+        | CellKind::Real
+        | CellKind::Expression => {
             others.insert(row);
             false
         }
     });
     if rest.wants_false {
         answer.is_false = RowSet::from_fn(rows, |row| {
-            column.kinds[row] == Kind::String && !answer.is_true.contains(row)
+            column.kinds[row] == CellKind::String && !answer.is_true.contains(row)
         });
     }
     others.intersect(rest.alive);

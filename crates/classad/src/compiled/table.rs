@@ -27,14 +27,14 @@ pub struct MachineTable {
 /// The literal values of one attribute.
 #[derive(Default)]
 pub(crate) struct Column {
-    pub(crate) kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<CellKind>,
     /// The bits of the value: an integer, a real, a boolean, or the number of a string.
     pub(crate) bits: Vec<u64>,
 }
 
 /// What stands in a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum CellKind {
     /// The row has no such attribute, it is undefined, or there is no row.
     Undefined,
     Boolean,
@@ -202,16 +202,16 @@ impl MachineTable {
 impl Column {
     fn set(&mut self, row: usize, ad: Option<&ClassAd>, name: &AttrName, strings: &mut Strings) {
         if self.kinds.len() <= row {
-            self.kinds.resize(row + 1, Kind::Undefined);
+            self.kinds.resize(row + 1, CellKind::Undefined);
             self.bits.resize(row + 1, 0);
         }
         let found = ad.and_then(|ad| ad.lookup(name));
         let (kind, bits) = match found.map(|expr| expr.as_literal()) {
-            None | Some(Some(Value::Undefined)) => (Kind::Undefined, 0),
-            Some(Some(Value::Boolean(value))) => (Kind::Boolean, u64::from(*value)),
-            Some(Some(Value::Integer(value))) => (Kind::Integer, value.cast_unsigned()),
-            Some(Some(Value::Real(value))) => (Kind::Real, value.to_bits()),
-            Some(Some(Value::String(text))) => (Kind::String, u64::from(strings.number(text))),
+            None | Some(Some(Value::Undefined)) => (CellKind::Undefined, 0),
+            Some(Some(Value::Boolean(value))) => (CellKind::Boolean, u64::from(*value)),
+            Some(Some(Value::Integer(value))) => (CellKind::Integer, value.cast_unsigned()),
+            Some(Some(Value::Real(value))) => (CellKind::Real, value.to_bits()),
+            Some(Some(Value::String(text))) => (CellKind::String, u64::from(strings.number(text))),
             Some(
                 Some(
                     Value::Error
@@ -221,7 +221,7 @@ impl Column {
                     | Value::Ad(_),
                 )
                 | None,
-            ) => (Kind::Expression, 0),
+            ) => (CellKind::Expression, 0),
         };
         self.kinds[row] = kind;
         self.bits[row] = bits;

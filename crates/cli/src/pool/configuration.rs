@@ -19,7 +19,7 @@ use jobspec::Diagnostic;
 use jobspec::config::{Assignment, Configuration, ExpandError, nearest};
 use serde::{Deserialize, Serialize};
 
-use crate::pool::Settings;
+use crate::pool::PoolSettings;
 use crate::pool::trust::{self, Untrusted};
 use client::home::{DaemonRole, Home};
 use client::site::{RealSite, SightError};
@@ -102,7 +102,7 @@ pub enum ConfigurationError {
 /// # Errors
 ///
 /// If a file cannot be read or has a line that is no setting.
-pub fn load(home: &Home, settings: &Settings) -> Result<Loaded, ConfigurationError> {
+pub fn load(home: &Home, settings: &PoolSettings) -> Result<Loaded, ConfigurationError> {
     trust::check(home)?;
     let site = RealSite::in_folder(home.dir()).map_err(ConfigurationError::Machine)?;
     let mut configuration = Configuration::default();
@@ -354,7 +354,7 @@ mod tests {
         (dir, home)
     }
 
-    fn effective(files: &[(&str, &str)], settings: &Settings) -> Result<Effective, String> {
+    fn effective(files: &[(&str, &str)], settings: &PoolSettings) -> Result<Effective, String> {
         let (_dir, home) = pool(files);
         let loaded = load(&home, settings).map_err(|error| error.to_string())?;
         loaded
@@ -371,7 +371,7 @@ mod tests {
             ("config.d/30~", "DB_LIMIT = 4\n"),
         ];
         let environment = [("RESERVED_MEMORY".to_owned(), "7".to_owned())].into();
-        let settings = Settings { memory_mib: Some(5), environment, ..Settings::default() };
+        let settings = PoolSettings { memory_mib: Some(5), environment, ..PoolSettings::default() };
         let all = effective(&files, &settings).unwrap();
         for (name, value) in [
             ("DB_LIMIT", Some("3")),
@@ -402,7 +402,7 @@ mod tests {
                 "set Site to 'a b': expected an expression, because STARTD_ATTRS lists it: a string needs double quotes (POOL/config, line 1)",
             ),
         ] {
-            let said = effective(&[("config", text)], &Settings::default());
+            let said = effective(&[("config", text)], &PoolSettings::default());
             assert_eq!(said.unwrap_err(), wanted);
         }
     }
@@ -412,7 +412,7 @@ mod tests {
         let text = "HALF = 2\nNUM_CPUS = $(HALF)\nNUM_CPU = 1\nSite = 1\nSTARTD_ATTRS = Site\n\
                     SCHEDD.START = True\nOTHER = 1\nDB_LIMIT = 1\nLOCAL_DIR = /elsewhere\n";
         let (_dir, home) = pool(&[("config", text)]);
-        let loaded = load(&home, &Settings::default()).unwrap();
+        let loaded = load(&home, &PoolSettings::default()).unwrap();
         loaded.effective().unwrap();
         let said = loaded.unread_warnings().into_iter().map(|one| (one.message, one.hint));
         let wanted = [

@@ -7,4 +7,4 @@ pub mod job;
 pub mod table;
 
 pub use here::Here;
-pub use job::{Job, Kind, State};
+pub use job::{Job, RowKind, State};

@@ -69,14 +69,14 @@ fn run(seeds: &[u64]) {
 /// A workflow that runs.
 struct Running {
     seed: u64,
-    plan: Plan,
+    plan: Workflow,
     dir: PathBuf,
     job: String,
 }
 
 impl Running {
     fn begin(pool: &Pool, seed: u64) -> Self {
-        let plan = Plan::draw(&mut Rng(seed));
+        let plan = Workflow::draw(&mut Rng(seed));
         let dir = pool.work().join(format!("dag{seed}"));
         plan.write(&dir);
         let words = ["submit_dag", "-terse", "main.dag"];
@@ -119,7 +119,7 @@ impl Running {
 
 /// A workflow: nodes with what their parts end with.
 #[derive(Debug)]
-struct Plan {
+struct Workflow {
     nodes: Vec<Node>,
     /// By place: the parent is the one with the smaller number.
     edges: Vec<(usize, usize)>,
@@ -127,7 +127,7 @@ struct Plan {
 
 #[derive(Clone, Debug)]
 struct Node {
-    kind: Kind,
+    kind: NodeKind,
     retries: u32,
     /// What each attempt of each part ends with; the last holds for all further.
     pre: Option<Vec<u8>>,
@@ -136,7 +136,7 @@ struct Node {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum NodeKind {
     Job,
     /// Two nodes of another file, one behind the other.
     Splice,
@@ -147,15 +147,21 @@ enum Kind {
 /// What a node, or the inner ones of a splice and a sub-DAG, are called.
 const INNER: [&str; 2] = ["X", "Y"];
 
-impl Plan {
+impl Workflow {
     fn draw(rng: &mut Rng) -> Self {
         let codes =
             |rng: &mut Rng| (0..3).map(|_| [0, 0, 0, 1, 2][rng.up_to(5)]).collect::<Vec<u8>>();
         let mut plan = Self { nodes: Vec::new(), edges: Vec::new() };
         for at in 0..3 + rng.up_to(5) {
-            let kind = [Kind::Job, Kind::Job, Kind::Job, Kind::Job, Kind::Splice, Kind::Subdag]
-                [rng.up_to(6)];
-            let plain = kind == Kind::Job;
+            let kind = [
+                NodeKind::Job,
+                NodeKind::Job,
+                NodeKind::Job,
+                NodeKind::Job,
+                NodeKind::Splice,
+                NodeKind::Subdag,
+            ][rng.up_to(6)];
+            let plain = kind == NodeKind::Job;
             let part = |rng: &mut Rng, percent: usize| {
                 let codes = codes(rng);
                 (rng.up_to(100) < percent && plain).then_some(codes)
@@ -198,15 +204,15 @@ impl Plan {
                 put(&format!("codes/{name}.{part}"), &lines);
             };
             match node.kind {
-                Kind::Job => {
+                NodeKind::Job => {
                     let _ = writeln!(text, "JOB {name} node.sub");
                     codes("JOB", &name, &node.job);
                 }
-                Kind::Splice => {
+                NodeKind::Splice => {
                     let _ = writeln!(text, "SPLICE {name} splice.dag");
                     INNER.iter().for_each(|i| codes("JOB", &format!("{name}+{i}"), &node.job));
                 }
-                Kind::Subdag => {
+                NodeKind::Subdag => {
                     let _ = writeln!(text, "SUBDAG EXTERNAL {name} {name}.dag");
                     put(
                         &format!("{name}.dag"),
@@ -215,7 +221,7 @@ impl Plan {
                     INNER.iter().for_each(|i| codes("JOB", &format!("{name}{i}"), &node.job));
                 }
             }
-            if node.kind == Kind::Job {
+            if node.kind == NodeKind::Job {
                 let _ = writeln!(text, "RETRY {name} {}", node.retries);
             }
             for (part, given) in [("PRE", &node.pre), ("POST", &node.post)] {
@@ -273,8 +279,8 @@ impl Expected {
     /// Adds what a node does; says whether it is done well.
     fn add(&mut self, node: &Node, name: &str) -> bool {
         let code = |codes: &[u8], attempt: u32| codes[attempt.min(2) as usize];
-        if node.kind != Kind::Job {
-            let plus = if node.kind == Kind::Splice { "+" } else { "" };
+        if node.kind != NodeKind::Job {
+            let plus = if node.kind == NodeKind::Splice { "+" } else { "" };
             let well = code(&node.job, 0) == 0;
             self.lines.insert(format!("JOB {name}{plus}X 0"));
             if well {

@@ -25,13 +25,13 @@ pub(super) const PAUSE: std::time::Duration = std::time::Duration::from_millis(2
 pub(super) struct OwnEntries {
     path: String,
     file: File,
-    waiting: VecDeque<Entry>,
+    waiting: VecDeque<PendingEntry>,
     /// The jobs whose end was read in the log, up to where it was read.
     ended: BTreeSet<JobId>,
     read_to: u64,
 }
 
-struct Entry {
+struct PendingEntry {
     job: JobId,
     text: String,
     looks: u32,
@@ -45,7 +45,7 @@ impl OwnEntries {
 
     /// An entry to write.
     pub(super) fn put(&mut self, job: JobId, text: String) {
-        self.waiting.push_back(Entry { job, text, looks: 0 });
+        self.waiting.push_back(PendingEntry { job, text, looks: 0 });
     }
 
     /// Whether something is not written yet.

@@ -6,7 +6,7 @@
 
 use super::graph::{Graph, Pair};
 use super::node::{Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredVar, VarIndex};
-use super::settings::{Category, CategoryIndex, Settings};
+use super::settings::{Category, CategoryIndex, DagSettings};
 use super::text::{Names, Text, Texts};
 use super::{
     Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, Tolerance, Var, Workflow,
@@ -70,7 +70,7 @@ impl Builder {
             categories: Vec::new(),
             files,
             graph: Graph::default(),
-            settings: Settings::default(),
+            settings: DagSettings::default(),
         };
         Self { workflow, edges: Vec::new() }
     }
@@ -81,7 +81,7 @@ impl Builder {
     }
 
     /// What holds for the whole DAG.
-    pub fn settings(&mut self) -> &mut Settings {
+    pub fn settings(&mut self) -> &mut DagSettings {
         &mut self.workflow.settings
     }
 

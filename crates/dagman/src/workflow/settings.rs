@@ -17,7 +17,7 @@ pub struct Category {
 
 /// The commands that are about no node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct DagSettings {
     /// CONFIG: a file with settings of dagman.
     pub config: Option<String>,
     /// ENV: what the DAG's own job gets into its environment.

@@ -22,7 +22,7 @@ use model::{Universe, attr};
 
 pub(super) use self::alike::{Common, make_first};
 use self::transfer::Transfer;
-use super::keywords::{self, Family, KEYWORDS, Keyword, Kind, Support};
+use super::keywords::{self, Family, KEYWORDS, Keyword, KeywordKind, Support};
 use super::submission::Interactive;
 use crate::language::evaluate;
 use crate::language::macros::{MARK, Scope};
@@ -132,24 +132,28 @@ impl Job<'_> {
 
     /// What the table alone says how to make.
     fn set_simple(&mut self) -> Result<(), Diagnostic> {
-        for keyword in KEYWORDS.iter().filter(|keyword| keyword.kind != Kind::Made) {
+        for keyword in KEYWORDS.iter().filter(|keyword| keyword.kind != KeywordKind::Made) {
             let Some(text) = self.text(keyword.name)? else { continue };
             match keyword.kind {
-                Kind::Text => self.ad.set(keyword.attr, text),
-                Kind::Unquoted => self.ad.set(keyword.attr, unquoted(&text)),
-                Kind::List => self.ad.set(keyword.attr, words(&text).collect::<Vec<_>>().join(",")),
-                Kind::Path => {
+                KeywordKind::Text => self.ad.set(keyword.attr, text),
+                KeywordKind::Unquoted => self.ad.set(keyword.attr, unquoted(&text)),
+                KeywordKind::List => {
+                    self.ad.set(keyword.attr, words(&text).collect::<Vec<_>>().join(","));
+                }
+                KeywordKind::Path => {
                     let path = self.absolute(&text);
                     self.ad.set(keyword.attr, path);
                 }
-                Kind::Truth => self.set_truth(keyword.name, keyword.attr)?,
-                Kind::Integer => {
+                KeywordKind::Truth => self.set_truth(keyword.name, keyword.attr)?,
+                KeywordKind::Integer => {
                     if let Some(number) = self.integer(keyword.name)? {
                         self.ad.set(keyword.attr, number);
                     }
                 }
-                Kind::Expression => self.set_expression(keyword.name, keyword.attr, &text)?,
-                Kind::Made => {}
+                KeywordKind::Expression => {
+                    self.set_expression(keyword.name, keyword.attr, &text)?;
+                }
+                KeywordKind::Made => {}
             }
         }
         self.set_default(attr::JOB_PRIO, 0);

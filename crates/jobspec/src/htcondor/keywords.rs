@@ -2,8 +2,8 @@
 //! job, kind of value, and whether this version can do it.
 //!
 //! Every attribute's name is also a spelling of its keyword (`JobPrio = 5` is `priority = 5`), but
-//! for [`Kind::Made`]. What a row cannot say is [`Kind::Made`] and has its code in a module of
-//! `job`.
+//! for [`KeywordKind::Made`]. What a row cannot say is [`KeywordKind::Made`] and has its code in a
+//! module of `job`.
 
 use model::attr;
 
@@ -17,14 +17,14 @@ pub struct Keyword {
     /// The attribute that it sets; the most important one where there are several.
     pub attr: &'static str,
     /// What its value is.
-    pub kind: Kind,
+    pub kind: KeywordKind,
     /// Whether this version can do it.
     pub support: Support,
 }
 
 /// What a value is, and so how it becomes an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum KeywordKind {
     /// A string, as it stands.
     Text,
     /// A string; double quotes around it are dropped.
@@ -121,7 +121,7 @@ macro_rules! keywords {
             name: $name,
             aliases: &[$($($alias),+)?],
             attr: $attr,
-            kind: Kind::$kind,
+            kind: KeywordKind::$kind,
             support: keywords!(@support $($family)?),
         }),*]
     };

@@ -21,7 +21,7 @@ const SEPARATORS: [char; 3] = [',', ' ', '\t'];
 
 /// The jobs of one statement.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct QueuePlan {
     /// Jobs for each item.
     pub(super) count: u32,
     /// The loop variables.
@@ -71,7 +71,7 @@ impl QueueError {
 }
 
 /// What the statement asks for.
-pub(super) fn plan(scope: &Scope<'_>, queue: &Queue) -> Result<Plan, QueueError> {
+pub(super) fn plan(scope: &Scope<'_>, queue: &Queue) -> Result<QueuePlan, QueueError> {
     let mut text = scope.expand(&queue.arguments.value)?;
     if queue.rows.is_some() {
         // the opening parenthesis is the last character; the rows stand for what is inside
@@ -90,7 +90,7 @@ pub(super) fn plan(scope: &Scope<'_>, queue: &Queue) -> Result<Plan, QueueError>
         .find_map(|pair| (pair.as_rule() == Rule::foreach).then_some(pair));
     match foreach {
         Some(foreach) => plan_foreach(scope, foreach, queue.rows.as_deref()),
-        None => Ok(Plan { count: count(text)?, variables: Vec::new(), items: None }),
+        None => Ok(QueuePlan { count: count(text)?, variables: Vec::new(), items: None }),
     }
 }
 
@@ -123,7 +123,7 @@ fn count(text: &str) -> Result<u32, QueueError> {
 
 /// Where the items come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ItemSource {
     In,
     From,
     Matching { files: bool, dirs: bool },
@@ -133,10 +133,10 @@ fn plan_foreach(
     scope: &Scope<'_>,
     foreach: Pair<'_, Rule>,
     rows: Option<&[String]>,
-) -> Result<Plan, QueueError> {
+) -> Result<QueuePlan, QueueError> {
     let mut per_item = 1;
     let mut variables = Vec::new();
-    let mut kind = Kind::In;
+    let mut kind = ItemSource::In;
     let mut slice = None;
     let mut items = "";
     for pair in foreach.into_inner() {
@@ -152,7 +152,7 @@ fn plan_foreach(
         }
     }
     let rows = match rows {
-        Some(rows) if kind == Kind::From => rows.to_vec(),
+        Some(rows) if kind == ItemSource::From => rows.to_vec(),
         Some(rows) => load(scope, kind, &rows.join(" "))?,
         None => load(scope, kind, items)?,
     };
@@ -163,28 +163,28 @@ fn plan_foreach(
     if variables.is_empty() {
         variables.push("Item".to_owned());
     }
-    Ok(Plan { count: per_item, variables, items: Some(Items { rows, selected }) })
+    Ok(QueuePlan { count: per_item, variables, items: Some(Items { rows, selected }) })
 }
 
-fn kind_of(pair: Pair<'_, Rule>) -> Kind {
-    let Some(word) = pair.into_inner().next() else { return Kind::In };
+fn kind_of(pair: Pair<'_, Rule>) -> ItemSource {
+    let Some(word) = pair.into_inner().next() else { return ItemSource::In };
     match word.as_rule() {
-        Rule::from_word => Kind::From,
+        Rule::from_word => ItemSource::From,
         Rule::matching_word => match word.into_inner().next().map(|which| which.as_rule()) {
-            Some(Rule::files_word) => Kind::Matching { files: true, dirs: false },
-            Some(Rule::dirs_word) => Kind::Matching { files: false, dirs: true },
-            _ => Kind::Matching { files: true, dirs: true },
+            Some(Rule::files_word) => ItemSource::Matching { files: true, dirs: false },
+            Some(Rule::dirs_word) => ItemSource::Matching { files: false, dirs: true },
+            _ => ItemSource::Matching { files: true, dirs: true },
         },
-        _ => Kind::In,
+        _ => ItemSource::In,
     }
 }
 
-fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, QueueError> {
+fn load(scope: &Scope<'_>, kind: ItemSource, items: &str) -> Result<Vec<String>, QueueError> {
     let inner = items.strip_prefix('(').map(|inner| inner.strip_suffix(')').unwrap_or(inner));
     let words = inner.unwrap_or(items).split(SEPARATORS).filter(|word| !word.is_empty());
     match kind {
-        Kind::In => Ok(words.map(str::to_owned).collect()),
-        Kind::Matching { files, dirs } => {
+        ItemSource::In => Ok(words.map(str::to_owned).collect()),
+        ItemSource::Matching { files, dirs } => {
             let mut rows = Vec::new();
             for pattern in words {
                 let found = scope.site.glob(pattern).map_err(|source| QueueError::Pattern {
@@ -199,7 +199,7 @@ fn load(scope: &Scope<'_>, kind: Kind, items: &str) -> Result<Vec<String>, Queue
             }
             Ok(rows)
         }
-        Kind::From => {
+        ItemSource::From => {
             let text = match (inner, items.strip_suffix('|')) {
                 (Some(inner), _) => return Ok(vec![inner.trim_ascii().to_owned()]),
                 (None, Some(command)) => {

@@ -6,7 +6,7 @@ use model::{ClusterId, ClusterSpec, JobId, ProcId, attr};
 use super::cluster::Folder;
 use super::job::{self, Common, Setting};
 use super::keywords;
-use super::queue::{self, Plan};
+use super::queue::{self, QueuePlan};
 use crate::language::ast::{Description, Queue, Statement, StatementKind};
 use crate::language::macros::{MARK, Macros, Scope};
 use crate::language::parse::parse;
@@ -298,7 +298,7 @@ impl Maker<'_, '_> {
         result
     }
 
-    fn check_limits(&self, plan: &Plan) -> Result<(), Diagnostic> {
+    fn check_limits(&self, plan: &QueuePlan) -> Result<(), Diagnostic> {
         let items = plan.items.as_ref().map_or(1, |items| items.iter().len());
         let asked = u64::from(plan.count).saturating_mul(items as u64);
         let before: u64 = self.clusters.iter().map(|(_, folder)| u64::from(folder.count())).sum();
@@ -345,7 +345,7 @@ impl Maker<'_, '_> {
     fn make_jobs(
         &mut self,
         reader: &mut Reader<'_>,
-        plan: &Plan,
+        plan: &QueuePlan,
         cluster: ClusterId,
         place: &Place,
     ) -> Result<(), Diagnostic> {

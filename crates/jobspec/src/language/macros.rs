@@ -41,7 +41,7 @@ pub(crate) enum MacroError {
 /// What the description has assigned, and what is there before it.
 #[derive(Debug, Default)]
 pub(crate) struct Macros {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, MacroEntry>,
     predefined: BTreeMap<String, String>,
     /// Set by `queue` for each item, in front of everything else.
     loop_variables: Vec<LoopVariable>,
@@ -56,7 +56,7 @@ pub(crate) struct Macros {
 const SAME_FOR_ALL: [&str; 4] = ["cluster", "clusterid", "joblistid", "node"];
 
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct MacroEntry {
     /// As the user spelt it.
     pub(crate) name: String,
     pub(crate) value: String,
@@ -101,7 +101,7 @@ impl Macros {
         let order = self.assigned;
         self.assigned += 1;
         let name = name.to_owned();
-        self.entries.insert(key, Entry { name, value, place, used, order, from_outside });
+        self.entries.insert(key, MacroEntry { name, value, place, used, order, from_outside });
     }
 
     /// Names the loop variables of a `queue` statement; their values follow with
@@ -184,23 +184,23 @@ impl Macros {
     }
 
     /// The assignment of a name, if the description or the command line made one.
-    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&MacroEntry> {
         self.entries.get(&name.to_ascii_lowercase())
     }
 
     /// The assignments, by name.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &MacroEntry)> {
         self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
     }
 
     /// Assignments that nothing has read, in the order they were made.
-    pub(crate) fn unused(&self) -> Vec<&Entry> {
-        let of_the_text = |entry: &&Entry| !entry.used.get() && !entry.from_outside;
+    pub(crate) fn unused(&self) -> Vec<&MacroEntry> {
+        let of_the_text = |entry: &&MacroEntry| !entry.used.get() && !entry.from_outside;
         self.in_order().into_iter().filter(of_the_text).collect()
     }
 
     /// The assignments that count, in the order they were made.
-    pub(crate) fn in_order(&self) -> Vec<&Entry> {
+    pub(crate) fn in_order(&self) -> Vec<&MacroEntry> {
         let mut all: Vec<_> = self.entries.values().collect();
         all.sort_by_key(|entry| entry.order);
         all
@@ -222,7 +222,7 @@ impl Macros {
     }
 }
 
-impl Entry {
+impl MacroEntry {
     pub(crate) fn is_used(&self) -> bool {
         self.used.get()
     }

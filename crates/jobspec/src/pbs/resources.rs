@@ -6,7 +6,7 @@ use super::text::{Rule, number, read};
 
 /// What values a resource takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ResourceKind {
     /// A number from 0.
     Count,
     Integer,
@@ -30,13 +30,18 @@ pub(super) enum Standing {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: ResourceKind,
     /// Whether a chunk has it; otherwise the whole job.
     pub(super) in_chunks: bool,
     pub(super) standing: Standing,
 }
 
-const fn known(name: &'static str, kind: Kind, in_chunks: bool, standing: Standing) -> Known {
+const fn known(
+    name: &'static str,
+    kind: ResourceKind,
+    in_chunks: bool,
+    standing: Standing,
+) -> Known {
     Known { name, kind, in_chunks, standing }
 }
 
@@ -49,62 +54,62 @@ const NO_POWER: Standing = Standing::NotBuilt("the power of machines is not mana
 /// All (OpenPBS 23.06), without `select`, `place` and `nodes`, which say how the others are spread
 /// (`selects`).
 const ALL: &[Known] = &[
-    known("accelerator", Kind::Text, true, NO_SUCH_PART),
-    known("accelerator_group", Kind::Text, true, NO_SUCH_PART),
-    known("accelerator_memory", Kind::Size, true, NO_SUCH_PART),
-    known("accelerator_model", Kind::Text, true, NO_SUCH_PART),
-    known("aoe", Kind::Text, true, Standing::NotBuilt("machines are not provisioned")),
-    known("arch", Kind::Text, true, Standing::Built),
-    known("cpupercent", Kind::Count, false, Standing::ReadOnly),
-    known("cput", Kind::Duration, false, NOT_MEASURED),
-    known("energy", Kind::Count, false, Standing::ReadOnly),
-    known("eoe", Kind::Text, true, NO_POWER),
-    known("exec_vnode", Kind::Text, false, Standing::ReadOnly),
-    known("file", Kind::Size, false, Standing::Built),
-    known("hbmem", Kind::Size, true, NO_SUCH_PART),
-    known("host", Kind::Text, true, Standing::Built),
-    known("hpm", Kind::Count, false, NO_SUCH_PART),
-    known("max_walltime", Kind::Duration, false, Standing::Built),
-    known("mem", Kind::Size, true, Standing::Built),
-    known("min_walltime", Kind::Duration, false, Standing::Built),
-    known("mpiprocs", Kind::Count, true, Standing::Built),
-    known("naccelerators", Kind::Count, true, Standing::Built),
-    known("nchunk", Kind::Count, true, Standing::ReadOnly),
-    known("ncpus", Kind::Count, true, Standing::Built),
+    known("accelerator", ResourceKind::Text, true, NO_SUCH_PART),
+    known("accelerator_group", ResourceKind::Text, true, NO_SUCH_PART),
+    known("accelerator_memory", ResourceKind::Size, true, NO_SUCH_PART),
+    known("accelerator_model", ResourceKind::Text, true, NO_SUCH_PART),
+    known("aoe", ResourceKind::Text, true, Standing::NotBuilt("machines are not provisioned")),
+    known("arch", ResourceKind::Text, true, Standing::Built),
+    known("cpupercent", ResourceKind::Count, false, Standing::ReadOnly),
+    known("cput", ResourceKind::Duration, false, NOT_MEASURED),
+    known("energy", ResourceKind::Count, false, Standing::ReadOnly),
+    known("eoe", ResourceKind::Text, true, NO_POWER),
+    known("exec_vnode", ResourceKind::Text, false, Standing::ReadOnly),
+    known("file", ResourceKind::Size, false, Standing::Built),
+    known("hbmem", ResourceKind::Size, true, NO_SUCH_PART),
+    known("host", ResourceKind::Text, true, Standing::Built),
+    known("hpm", ResourceKind::Count, false, NO_SUCH_PART),
+    known("max_walltime", ResourceKind::Duration, false, Standing::Built),
+    known("mem", ResourceKind::Size, true, Standing::Built),
+    known("min_walltime", ResourceKind::Duration, false, Standing::Built),
+    known("mpiprocs", ResourceKind::Count, true, Standing::Built),
+    known("naccelerators", ResourceKind::Count, true, Standing::Built),
+    known("nchunk", ResourceKind::Count, true, Standing::ReadOnly),
+    known("ncpus", ResourceKind::Count, true, Standing::Built),
     known(
         "nice",
-        Kind::Integer,
+        ResourceKind::Integer,
         false,
         Standing::NotBuilt("say nice_user in a submit description"),
     ),
-    known("nodect", Kind::Count, false, Standing::ReadOnly),
-    known("nodemask", Kind::Text, false, Standing::ReadOnly),
-    known("ompthreads", Kind::Count, true, Standing::Built),
-    known("partition", Kind::Text, false, Standing::ReadOnly),
-    known("pcap_accelerator", Kind::Count, false, NO_POWER),
-    known("pcap_node", Kind::Count, false, NO_POWER),
-    known("pcput", Kind::Duration, false, Standing::Built),
-    known("pe_mask", Kind::Text, false, Standing::ReadOnly),
-    known("pgov", Kind::Text, false, NO_POWER),
-    known("pmem", Kind::Size, false, NOT_MEASURED),
+    known("nodect", ResourceKind::Count, false, Standing::ReadOnly),
+    known("nodemask", ResourceKind::Text, false, Standing::ReadOnly),
+    known("ompthreads", ResourceKind::Count, true, Standing::Built),
+    known("partition", ResourceKind::Text, false, Standing::ReadOnly),
+    known("pcap_accelerator", ResourceKind::Count, false, NO_POWER),
+    known("pcap_node", ResourceKind::Count, false, NO_POWER),
+    known("pcput", ResourceKind::Duration, false, Standing::Built),
+    known("pe_mask", ResourceKind::Text, false, Standing::ReadOnly),
+    known("pgov", ResourceKind::Text, false, NO_POWER),
+    known("pmem", ResourceKind::Size, false, NOT_MEASURED),
     known(
         "preempt_targets",
-        Kind::Text,
+        ResourceKind::Text,
         false,
         Standing::NotBuilt("no job is stopped for another's sake"),
     ),
-    known("pstate", Kind::Text, false, NO_POWER),
-    known("pvmem", Kind::Size, false, Standing::Built),
-    known("resc", Kind::Text, false, NO_SUCH_PART),
-    known("site", Kind::Text, false, Standing::Built),
-    known("soft_walltime", Kind::Duration, false, Standing::ReadOnly),
-    known("software", Kind::Text, false, Standing::Built),
-    known("ssinodes", Kind::Count, false, NO_SUCH_PART),
-    known("start_time", Kind::Count, false, Standing::ReadOnly),
-    known("vmem", Kind::Size, true, NOT_MEASURED),
-    known("vnode", Kind::Text, true, Standing::Built),
-    known("vntype", Kind::Text, true, NO_SUCH_PART),
-    known("walltime", Kind::Duration, false, Standing::Built),
+    known("pstate", ResourceKind::Text, false, NO_POWER),
+    known("pvmem", ResourceKind::Size, false, Standing::Built),
+    known("resc", ResourceKind::Text, false, NO_SUCH_PART),
+    known("site", ResourceKind::Text, false, Standing::Built),
+    known("soft_walltime", ResourceKind::Duration, false, Standing::ReadOnly),
+    known("software", ResourceKind::Text, false, Standing::Built),
+    known("ssinodes", ResourceKind::Count, false, NO_SUCH_PART),
+    known("start_time", ResourceKind::Count, false, Standing::ReadOnly),
+    known("vmem", ResourceKind::Size, true, NOT_MEASURED),
+    known("vnode", ResourceKind::Text, true, Standing::Built),
+    known("vntype", ResourceKind::Text, true, NO_SUCH_PART),
+    known("walltime", ResourceKind::Duration, false, Standing::Built),
 ];
 
 /// The resource of this name.
@@ -119,11 +124,11 @@ pub(super) fn find(name: &str) -> Option<&'static Known> {
 pub(super) fn value(known: &Known, text: &str, of: &str) -> Result<String, Refusal> {
     let bad = || Refusal::bad_value(of);
     let written = match known.kind {
-        Kind::Count => text.parse::<u32>().ok().map(|count| count.to_string()),
-        Kind::Integer => text.parse::<i32>().ok().map(|number| number.to_string()),
-        Kind::Size => Size::read(text).map(Size::written),
-        Kind::Duration => duration_s(text).map(clock),
-        Kind::Text => (!text.is_empty()).then(|| text.to_owned()),
+        ResourceKind::Count => text.parse::<u32>().ok().map(|count| count.to_string()),
+        ResourceKind::Integer => text.parse::<i32>().ok().map(|number| number.to_string()),
+        ResourceKind::Size => Size::read(text).map(Size::written),
+        ResourceKind::Duration => duration_s(text).map(clock),
+        ResourceKind::Text => (!text.is_empty()).then(|| text.to_owned()),
     };
     let written = written.ok_or_else(bad)?;
     match known.standing {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::refusal::{Refusal, code};
-use super::resources::{self, Kind, Known, Size};
+use super::resources::{self, Known, ResourceKind, Size};
 use super::text::{Rule, number, plain, read};
 
 /// The most chunks of a job; each may be a line of its file of nodes.
@@ -110,7 +110,8 @@ fn separate(given: &[(String, Option<String>)]) -> Vec<(String, Option<String>)>
     let mut all = Vec::new();
     for (name, value) in given {
         let joined = value.as_ref().filter(|value| {
-            let is_number = resources::find(name).is_some_and(|known| known.kind == Kind::Count);
+            let is_number =
+                resources::find(name).is_some_and(|known| known.kind == ResourceKind::Count);
             is_number && value.contains('=')
         });
         let text = joined.map(|value| format!("{name}={value}"));

@@ -83,7 +83,7 @@ impl Default for Limits {
 /// What is in use of the limits.
 #[derive(Clone, Debug, Default)]
 pub struct InUse {
-    entries: BTreeMap<MatchId, Entry>,
+    entries: BTreeMap<MatchId, CountedMatch>,
     by_machine: BTreeMap<MachineName, BTreeSet<MatchId>>,
     /// The sums of the entries, by limit.
     used: BTreeMap<String, LimitAmount>,
@@ -94,7 +94,7 @@ pub struct InUse {
 
 /// A match that counts.
 #[derive(Clone, Debug)]
-struct Entry {
+struct CountedMatch {
     machine: MachineName,
     /// Who answers for it, if that is known.
     schedd: Option<ScheddName>,
@@ -299,7 +299,7 @@ impl InUse {
         }
         self.by_machine.entry(machine.clone()).or_default().insert(id);
         let (machine, uses) = (machine.clone(), uses.to_vec());
-        self.entries.insert(id, Entry { machine, schedd, uses, stage, until_boot_ms: None });
+        self.entries.insert(id, CountedMatch { machine, schedd, uses, stage, until_boot_ms: None });
     }
 
     /// A match counts for ever while somebody is here who can say that it is over, and else for a
@@ -316,7 +316,7 @@ impl InUse {
         self.set_until(id, (!spoken_of).then_some(bound));
     }
 
-    fn entry_mut(&mut self, id: MatchId) -> &mut Entry {
+    fn entry_mut(&mut self, id: MatchId) -> &mut CountedMatch {
         self.entries.get_mut(&id).expect("an index names entries that exist")
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Row {
     pub(crate) unsteady: bool,
     /// Its own attributes that its Requirements reach.
     pub(crate) policy_reaches: Arc<[AttrName]>,
-    kind: Kind,
+    kind: Division,
     slowness: u64,
     willing: Willing,
     weight: Weight,
@@ -40,7 +40,7 @@ pub(crate) struct Row {
 pub(crate) struct Nature {
     /// What it has when nothing runs.
     pub(crate) total: Resources,
-    kind: Kind,
+    kind: Division,
     limits: Option<Limits>,
 }
 
@@ -48,8 +48,8 @@ impl Nature {
     /// What a request for `asked` gets when `left` is left, or `None` if that is too little.
     pub(crate) fn grant(&self, asked: &Resources, left: &Resources) -> Option<Resources> {
         match self.kind {
-            Kind::Partitionable => left.covers(asked).then(|| asked.clone()),
-            Kind::Static => (*left == self.total && left.covers(asked)).then(|| left.clone()),
+            Division::Partitionable => left.covers(asked).then(|| asked.clone()),
+            Division::Static => (*left == self.total && left.covers(asked)).then(|| left.clone()),
         }
     }
 
@@ -61,7 +61,7 @@ impl Nature {
 
 /// How the machine gives itself away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Division {
     /// In parts, cut to the request.
     Partitionable,
     Static,
@@ -97,7 +97,7 @@ impl Row {
             significant,
             unsteady,
             policy_reaches,
-            kind: if partitionable { Kind::Partitionable } else { Kind::Static },
+            kind: if partitionable { Division::Partitionable } else { Division::Static },
             slowness: u64::MAX - kflops(&ad),
             willing,
             weight: match ad.get(attr::SLOT_WEIGHT) {

@@ -26,7 +26,7 @@ use super::index::{FreeIndex, Place};
 use super::limits::{InUse, Limits, Room, Uses};
 use super::machine::number as number_of;
 use super::ordered::Ordered;
-use super::plan::{Plan, PlannedMatch};
+use super::plan::{MatchPlan, PlannedMatch};
 use super::policy::Policy;
 use super::pool::Pool;
 use super::reasons::{Queue, survey};
@@ -50,7 +50,7 @@ pub struct Snapshot<'a> {
 }
 
 /// Matches classes to machines, and says of every class that wants more why it waits.
-pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
+pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
     let mut pass = Pass::new(*snapshot);
     let mut users = Users::of(snapshot, policy);
     while let Some(mut user) = users.next() {
@@ -67,7 +67,7 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> Plan {
             None => users.finish(user),
         }
     }
-    let mut plan = Plan { matches: pass.matches, ..Plan::default() };
+    let mut plan = MatchPlan { matches: pass.matches, ..MatchPlan::default() };
     explain_all(snapshot, policy, (users.finished, &pass.room), &mut plan);
     plan
 }
@@ -77,7 +77,7 @@ fn explain_all(
     snapshot: &Snapshot<'_>,
     policy: &Policy,
     (mut users, room): (Vec<User<'_>>, &Room<'_>),
-    plan: &mut Plan,
+    plan: &mut MatchPlan,
 ) {
     users.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| a.user.cmp(b.user)));
     let waits = |user: &User<'_>| user.seekers.iter().any(|seeker| seeker.wants > 0);

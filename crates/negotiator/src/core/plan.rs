@@ -13,7 +13,7 @@ use super::reasons::Standing;
 
 /// The matches of one pass, and for every class that did not get all it asked for, the reason.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
+pub struct MatchPlan {
     /// The matches, in the order in which they were made.
     pub matches: Vec<PlannedMatch>,
     /// Every class with jobs that could start, and why it waits; `None` if it got all it asked for.
@@ -87,7 +87,7 @@ pub enum Fault {
     },
 }
 
-impl Plan {
+impl MatchPlan {
     /// Whether the plan may be carried out: evaluated from scratch, by none of the short cuts by
     /// which it was made.
     ///

@@ -16,7 +16,7 @@ use super::accounts::Accounts;
 use super::demand::{Class, Demand};
 use super::limits::{InUse, SavedUse};
 use super::pass::{Snapshot, negotiate};
-use super::plan::Plan;
+use super::plan::MatchPlan;
 use super::policy::{
     DECLINE_PAUSE, MATCH_EXPIRY, MAX_MACHINES, Policy, RECONSIDER_EVERY, REFRESH_REASONS_EVERY,
     SAVE_ACCOUNTS_EVERY,
@@ -434,7 +434,7 @@ impl Core {
         }
     }
 
-    fn apply_plan(&mut self, at: Now, plan: &Plan) -> Change {
+    fn apply_plan(&mut self, at: Now, plan: &MatchPlan) -> Change {
         let before = self.last_pass.take();
         self.last_pass = Some(LastPass::of(at, plan, &self.demand, &self.pool, before.as_ref()));
         for planned in &plan.matches {
@@ -469,7 +469,7 @@ impl Core {
     }
 
     /// The reasons that differ from what was told.
-    fn news(&mut self, plan: &Plan) -> Vec<(ScheddName, Reasons)> {
+    fn news(&mut self, plan: &MatchPlan) -> Vec<(ScheddName, Reasons)> {
         let mut news: BTreeMap<&ScheddName, Reasons> = BTreeMap::new();
         for (schedd, id, reason) in &plan.reasons {
             let Some(class) = self.demand.class_mut(schedd, *id) else { continue };

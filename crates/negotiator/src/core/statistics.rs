@@ -8,7 +8,7 @@ use classad::ClassAd;
 use model::{Now, attr};
 
 use super::demand::Demand;
-use super::plan::Plan;
+use super::plan::MatchPlan;
 use super::pool::Pool;
 use super::state::Core;
 
@@ -30,7 +30,7 @@ impl LastPass {
     /// Counts a plan as it is carried out, before it has changed anything.
     pub(super) fn of(
         at: Now,
-        plan: &Plan,
+        plan: &MatchPlan,
         demand: &Demand,
         pool: &Pool,
         before: Option<&Self>,

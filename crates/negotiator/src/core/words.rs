@@ -8,7 +8,7 @@ use proto::matchmaking::{
 };
 
 use super::limits::SavedUse;
-use super::plan::Plan;
+use super::plan::MatchPlan;
 
 /// What reaches the core.
 ///
@@ -80,7 +80,7 @@ pub enum Fact {
     /// Matches that nobody took up in time, by number.
     MatchesExpired(Vec<u64>),
     /// A matching pass was made.
-    Planned(Plan),
+    Planned(MatchPlan),
     /// Accounts were changed by hand.
     AccountsEdited {
         /// Whose; everybody's if not given.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use model::{MachineName, ScheddName};
-use proto::client::{Answer, AskNegotiator, Identity, Refusal, Request, Response};
+use proto::client::{Answer, AskNegotiator, DaemonIdentity, Refusal, Request, Response};
 use proto::matchmaking::FromMachine;
 use proto::net::{Connection, Incoming, NetError, Receiver, Role, Sender};
 use tokio::sync::{mpsc, oneshot};
@@ -17,10 +17,10 @@ const ADS_PER_ANSWER: usize = 500;
 
 /// What every connection needs.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct PeerContext {
     /// Where the engine listens.
     pub(crate) engine: mpsc::Sender<EngineInput>,
-    pub(crate) identity: Identity,
+    pub(crate) identity: DaemonIdentity,
     /// The user that the pool runs as, who may do everything.
     pub(crate) pool_uid: u32,
 }
@@ -41,9 +41,9 @@ enum Closed {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(incoming: Incoming, id: ConnectionId, desk: Arc<Desk>) {
+pub(crate) async fn serve(incoming: Incoming, id: ConnectionId, context: Arc<PeerContext>) {
     let ended = match incoming.greet().await {
-        Ok(connection) => talk(connection, id, &desk).await,
+        Ok(connection) => talk(connection, id, &context).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = ended {
@@ -55,24 +55,29 @@ pub(crate) async fn serve(incoming: Incoming, id: ConnectionId, desk: Arc<Desk>)
     }
 }
 
-async fn talk(connection: Connection, id: ConnectionId, desk: &Desk) -> Result<(), Closed> {
+async fn talk(
+    connection: Connection,
+    id: ConnectionId,
+    context: &PeerContext,
+) -> Result<(), Closed> {
     let Connection { peer, sender, receiver } = connection;
     match peer.role {
         Role::Command => {
-            let superuser = peer.uid() == 0 || peer.uid() == desk.pool_uid;
-            answer_command(sender, receiver, superuser, desk).await
+            let superuser = peer.uid() == 0 || peer.uid() == context.pool_uid;
+            answer_command(sender, receiver, superuser, context).await
         }
         Role::Schedd(name) => {
             let schedd = ScheddName::new(&name);
-            let ended = talk_to_schedd(sender, receiver, &schedd, id, desk).await;
-            say(desk, EngineInput::ScheddDown { schedd, connection: id }).await?;
+            let ended = talk_to_schedd(sender, receiver, &schedd, id, context).await;
+            say(context, EngineInput::ScheddDown { schedd, connection: id }).await?;
             ended
         }
         Role::Startd(name) => {
             let machine = MachineName::new(&name);
-            say(desk, EngineInput::MachineUp { machine: machine.clone(), connection: id }).await?;
-            let ended = hear_startd(receiver, &machine, id, desk).await;
-            say(desk, EngineInput::MachineDown { machine, connection: id }).await?;
+            say(context, EngineInput::MachineUp { machine: machine.clone(), connection: id })
+                .await?;
+            let ended = hear_startd(receiver, &machine, id, context).await;
+            say(context, EngineInput::MachineDown { machine, connection: id }).await?;
             ended
         }
         role @ Role::Negotiator => Err(Closed::WrongRole { role }),
@@ -84,14 +89,14 @@ async fn talk_to_schedd(
     mut receiver: Receiver,
     schedd: &ScheddName,
     id: ConnectionId,
-    desk: &Desk,
+    context: &PeerContext,
 ) -> Result<(), Closed> {
     let (outbox, mut waiting) = mpsc::channel(OUTBOX);
-    say(desk, EngineInput::ScheddUp { schedd: schedd.clone(), connection: id, outbox }).await?;
+    say(context, EngineInput::ScheddUp { schedd: schedd.clone(), connection: id, outbox }).await?;
     let hear = async {
         while let Some(message) = receiver.recv().await? {
             let schedd = schedd.clone();
-            say(desk, EngineInput::ScheddSaid { schedd, connection: id, message }).await?;
+            say(context, EngineInput::ScheddSaid { schedd, connection: id, message }).await?;
         }
         Ok(())
     };
@@ -117,7 +122,7 @@ async fn hear_startd(
     mut receiver: Receiver,
     machine: &MachineName,
     id: ConnectionId,
-    desk: &Desk,
+    context: &PeerContext,
 ) -> Result<(), Closed> {
     while let Some(message) = receiver.recv::<FromMachine>().await? {
         let about = match &message {
@@ -129,7 +134,7 @@ async fn hear_startd(
             return Err(Closed::OtherMachine { startd, machine });
         }
         let machine = machine.clone();
-        say(desk, EngineInput::MachineSaid { machine, connection: id, message }).await?;
+        say(context, EngineInput::MachineSaid { machine, connection: id, message }).await?;
     }
     Ok(())
 }
@@ -138,10 +143,10 @@ async fn answer_command(
     mut sender: Sender,
     mut receiver: Receiver,
     superuser: bool,
-    desk: &Desk,
+    context: &PeerContext,
 ) -> Result<(), Closed> {
     while let Some(Request { id, body }) = receiver.recv().await? {
-        let answers = answer(body, superuser, desk).await?;
+        let answers = answer(body, superuser, context).await?;
         let count = answers.len();
         for (index, body) in answers.into_iter().enumerate() {
             sender.feed(&Response { id, last: index + 1 == count, body }).await?;
@@ -152,12 +157,16 @@ async fn answer_command(
 }
 
 /// The parts of the answer, at least one.
-async fn answer(ask: AskNegotiator, superuser: bool, desk: &Desk) -> Result<Vec<Answer>, Closed> {
+async fn answer(
+    ask: AskNegotiator,
+    superuser: bool,
+    context: &PeerContext,
+) -> Result<Vec<Answer>, Closed> {
     match ask {
-        AskNegotiator::Identify => Ok(vec![Answer::Identity(desk.identity.clone())]),
+        AskNegotiator::Identify => Ok(vec![Answer::Identity(context.identity.clone())]),
         AskNegotiator::QueryMachines(query) => {
             let (answer, ads) = oneshot::channel();
-            say(desk, EngineInput::QueryMachines { query: Box::new(query), answer }).await?;
+            say(context, EngineInput::QueryMachines { query: Box::new(query), answer }).await?;
             let mut ads = ads.await.map_err(|_| Closed::Stopping)?.into_iter().peekable();
             let mut parts = Vec::new();
             while parts.is_empty() || ads.peek().is_some() {
@@ -167,12 +176,12 @@ async fn answer(ask: AskNegotiator, superuser: bool, desk: &Desk) -> Result<Vec<
         }
         AskNegotiator::Accounts => {
             let (answer, report) = oneshot::channel();
-            say(desk, EngineInput::Accounts { answer }).await?;
+            say(context, EngineInput::Accounts { answer }).await?;
             Ok(vec![Answer::Accounts(report.await.map_err(|_| Closed::Stopping)?)])
         }
         AskNegotiator::Statistics => {
             let (answer, ad) = oneshot::channel();
-            say(desk, EngineInput::Statistics { answer }).await?;
+            say(context, EngineInput::Statistics { answer }).await?;
             Ok(vec![Answer::Ads(vec![ad.await.map_err(|_| Closed::Stopping)?])])
         }
         AskNegotiator::EditAccounts { .. } if !superuser => {
@@ -181,13 +190,13 @@ async fn answer(ask: AskNegotiator, superuser: bool, desk: &Desk) -> Result<Vec<
         }
         AskNegotiator::EditAccounts { user, edit } => {
             let (answer, done) = oneshot::channel();
-            say(desk, EngineInput::EditAccounts { user, edit, answer }).await?;
+            say(context, EngineInput::EditAccounts { user, edit, answer }).await?;
             done.await.map_err(|_| Closed::Stopping)?;
             Ok(vec![Answer::Done])
         }
     }
 }
 
-async fn say(desk: &Desk, input: EngineInput) -> Result<(), Closed> {
-    desk.engine.send(input).await.map_err(|_| Closed::Stopping)
+async fn say(context: &PeerContext, input: EngineInput) -> Result<(), Closed> {
+    context.engine.send(input).await.map_err(|_| Closed::Stopping)
 }

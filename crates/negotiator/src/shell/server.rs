@@ -5,13 +5,13 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use proto::client::Identity;
+use proto::client::DaemonIdentity;
 use proto::clock;
 use proto::net::{Address, Admission, Listener, NetError, Role};
 use tokio::sync::mpsc;
 
 use super::engine::{self, ConnectionId, Engine, EngineInput};
-use super::peers::{self, Desk};
+use super::peers::{self, PeerContext};
 use super::saved_file::{SavedError, SavedFile};
 use crate::core::{Core, Policy};
 
@@ -63,7 +63,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission.clone())?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let mut engine = tokio::spawn(Engine::new(core, file, limits).run(queue));
-    let identity = Identity {
+    let identity = DaemonIdentity {
         role: "negotiator".to_owned(),
         name: config.name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -72,9 +72,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         since: clock::now().wall,
     };
     let pool_uid = config.admission.uid();
-    let desk = Arc::new(Desk { engine: inputs.clone(), identity, pool_uid });
+    let context = Arc::new(PeerContext { engine: inputs.clone(), identity, pool_uid });
     tokio::select! {
-        () = accept(&listener, &desk) => {}
+        () = accept(&listener, &context) => {}
         () = shutdown => {
             // An engine that has ended already is asked below what it died of.
             let _ = inputs.send(EngineInput::Stop).await;
@@ -85,10 +85,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 }
 
 /// Gives each connection a task of its own; never ends.
-async fn accept(listener: &Listener, desk: &Arc<Desk>) {
+async fn accept(listener: &Listener, context: &Arc<PeerContext>) {
     for number in 0.. {
         let incoming = listener.accept().await;
-        tokio::spawn(peers::serve(incoming, ConnectionId(number), Arc::clone(desk)));
+        tokio::spawn(peers::serve(incoming, ConnectionId(number), Arc::clone(context)));
     }
 }
 

@@ -13,7 +13,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
 
-use super::{Address, GREETING, Identity, NetError, in_time};
+use super::{Address, GREETING, NetError, PeerIdentity, in_time};
 
 /// A connection, as bytes.
 #[derive(Debug)]
@@ -69,11 +69,11 @@ pub(super) async fn connect_unix(path: &Path) -> Result<UnixStream, NetError> {
 
 impl Stream {
     /// Who is at the other end.
-    pub(crate) fn identity(&self) -> io::Result<Identity> {
+    pub(crate) fn identity(&self) -> io::Result<PeerIdentity> {
         match self {
-            Self::Unix(stream) => Ok(Identity::of(stream.peer_cred()?.uid())),
+            Self::Unix(stream) => Ok(PeerIdentity::of(stream.peer_cred()?.uid())),
             #[cfg(test)]
-            Self::Tcp(_) => Ok(Identity::Unknown),
+            Self::Tcp(_) => Ok(PeerIdentity::Unknown),
             #[cfg(not(test))]
             Self::Tcp(_) => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,

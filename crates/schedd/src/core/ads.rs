@@ -14,7 +14,7 @@ use crate::core::job::description::{cluster_ad, described, forget_submitted_hold
 use crate::core::job::timing::start_of;
 use crate::core::records::eviction::Eviction;
 use crate::core::records::rows::{ClusterRecord, JobRecord, Tally};
-use crate::core::state::config::Config;
+use crate::core::state::config::CoreConfig;
 use crate::core::state::core::{Cluster, Core, JobRef};
 
 /// HTCondor 25.14's own expression.
@@ -81,7 +81,7 @@ pub(super) fn record_ad(
     cluster: &Cluster,
     record: &JobRecord,
     _now: Now,
-    config: &Config,
+    config: &CoreConfig,
 ) -> ClassAd {
     let edits = record.edits.as_deref();
     let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, edits, config);
@@ -96,12 +96,12 @@ pub(super) fn record_ad(
 pub struct HistoryAds<'a> {
     cluster: &'a ClusterRecord,
     shared: Arc<ClassAd>,
-    config: &'a Config,
+    config: &'a CoreConfig,
 }
 
 impl<'a> HistoryAds<'a> {
     /// Of this cluster.
-    pub fn new(cluster: &'a ClusterRecord, config: &'a Config) -> Self {
+    pub fn new(cluster: &'a ClusterRecord, config: &'a CoreConfig) -> Self {
         Self { cluster, shared: Arc::new(cluster_ad(cluster, &config.uid_domain)), config }
     }
 
@@ -121,7 +121,7 @@ fn own_ad(
     shared: &Arc<ClassAd>,
     job: JobId,
     edits: Option<&ClassAd>,
-    config: &Config,
+    config: &CoreConfig,
 ) -> ClassAd {
     let mut ad = described(record, shared, job.proc, edits);
     forget_submitted_hold(&mut ad);
@@ -271,7 +271,7 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
 
 /// When the files of the last run travelled: the input between the order to start it and its
 /// program, the output between the end of its program and its own.
-fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &Config) {
+fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &CoreConfig) {
     let tally = &record.tally;
     let Some(began) = tally.last_start.filter(|_| files_travel(ad, config.name.as_str())) else {
         return;

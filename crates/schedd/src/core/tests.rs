@@ -17,7 +17,7 @@ use proto::client::{
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
 use super::run_batch;
-use crate::core::{Actor, Batch, Beside, Config, Core, Effect, Input, Starts};
+use crate::core::{Actor, Batch, Beside, Core, CoreConfig, Effect, Input, Starts};
 
 const JOB: JobId = JobId::new(1, 0);
 const CLAIM: ClaimId = ClaimId { journal: 7, number: 1 };
@@ -134,8 +134,8 @@ impl Trial {
     }
 }
 
-fn config() -> Config {
-    Config {
+fn config() -> CoreConfig {
+    CoreConfig {
         name: ScheddName::new("schedd"),
         uid_domain: "here".to_owned(),
         address: "<127.0.0.1:9618>".to_owned(),

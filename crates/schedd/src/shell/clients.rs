@@ -8,7 +8,7 @@ use std::time::Duration;
 use classad::ClassAd;
 use model::{ClusterSpec, JobId, Procs, Seq, SubmitToken};
 use proto::client::{
-    Acted, Answer, AskSchedd, FilesAsk, Identity, Query, Refusal, Request, Response, Select,
+    Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
 };
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -43,7 +43,7 @@ const ACTED_PER_ANSWER: usize = 20_000;
 
 /// What every connection needs.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct ClientContext {
     pub(crate) engine: mpsc::Sender<EngineInput>,
     pub(crate) history: History,
     pub(crate) spool: Spool,
@@ -51,7 +51,7 @@ pub(crate) struct Desk {
     pub(crate) recent: Arc<Recent>,
     /// How long a peer may take to read ([`READING`]).
     pub(crate) patience: Duration,
-    pub(crate) identity: Identity,
+    pub(crate) identity: DaemonIdentity,
     pub(crate) pool_uid: u32,
 }
 
@@ -71,14 +71,14 @@ enum Broken {
 }
 
 /// Takes connections for ever.
-pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
+pub(crate) async fn serve(listener: Listener, context: Arc<ClientContext>) {
     let places = Places::new();
     loop {
         let Some(room) = places.room().await else { return };
         let incoming = listener.accept().await;
-        let (desk, places) = (Arc::clone(&desk), Arc::clone(&places));
+        let (context, places) = (Arc::clone(&context), Arc::clone(&places));
         tokio::spawn(async move {
-            if let Err(error) = attend(incoming, &desk, &places, room).await {
+            if let Err(error) = attend(incoming, &context, &places, room).await {
                 tracing::debug!(%error, "a connection ended");
             }
         });
@@ -87,18 +87,18 @@ pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
 
 async fn attend(
     incoming: Incoming,
-    desk: &Desk,
+    context: &ClientContext,
     places: &Arc<Places>,
     room: OwnedSemaphorePermit,
 ) -> Result<(), Broken> {
     let Connection { peer, sender, receiver } = incoming.greet().await?;
     let place = places.take(peer.uid(), room);
-    let superuser = peer.uid() == 0 || peer.uid() == desk.pool_uid;
+    let superuser = peer.uid() == 0 || peer.uid() == context.pool_uid;
     let by = actor(&peer, superuser);
     let (left, gone) = watch::channel(false);
     let (asks, mut asked) = mpsc::channel(PIPELINED);
-    let mut visit = Visit {
-        desk,
+    let mut client = ClientConnection {
+        context,
         by,
         sender,
         place,
@@ -108,7 +108,7 @@ async fn attend(
     };
     let answering = async {
         while let Some(Request { id, body }) = asked.recv().await {
-            visit.answer(id, body).await?;
+            client.answer(id, body).await?;
         }
         Ok(())
     };
@@ -140,8 +140,8 @@ fn actor(peer: &Peer, superuser: bool) -> Actor {
     Actor { user: peer.user(), superuser }
 }
 
-struct Visit<'a> {
-    desk: &'a Desk,
+struct ClientConnection<'a> {
+    context: &'a ClientContext,
     by: Actor,
     sender: Sender,
     /// Why it has none, if it has none.
@@ -153,7 +153,7 @@ struct Visit<'a> {
     arriving: Arriving,
 }
 
-impl Visit<'_> {
+impl ClientConnection<'_> {
     async fn answer(&mut self, id: u64, ask: AskSchedd) -> Result<(), Broken> {
         if let Err(refusal) = &self.place {
             let refusal = refusal.clone();
@@ -206,7 +206,7 @@ impl Visit<'_> {
                 self.events(id, since, follow, &select).await
             }
             AskSchedd::Identify => {
-                let identity = self.desk.identity.clone();
+                let identity = self.context.identity.clone();
                 self.say(id, Answer::Identity(identity)).await
             }
         }
@@ -223,7 +223,7 @@ impl Visit<'_> {
         question: impl FnOnce(oneshot::Sender<T>) -> EngineInput,
     ) -> Result<T, Broken> {
         let (client, answer) = oneshot::channel();
-        self.desk.engine.send(question(client)).await.map_err(|_| Broken::Stopping)?;
+        self.context.engine.send(question(client)).await.map_err(|_| Broken::Stopping)?;
         answer.await.map_err(|_| Broken::Stopping)
     }
 
@@ -264,15 +264,15 @@ impl Visit<'_> {
         };
         let answer = match ask {
             FilesAsk::Begin(job) => match self.spool_step(SpoolStep::Begun(job)).await? {
-                Answer::Wanted(true) => match self.arriving.begin(&self.desk.spool, job).await {
+                Answer::Wanted(true) => match self.arriving.begin(&self.context.spool, job).await {
                     Ok(wanted) => Answer::Wanted(wanted),
                     Err(error) => Answer::Refused(error.into()),
                 },
                 other => other,
             },
             FilesAsk::Piece(piece) => done(self.arriving.take(piece).await),
-            FilesAsk::End => done(self.arriving.end(&self.desk.spool).await),
-            FilesAsk::Release(cluster) => match files::whole(&self.desk.spool, cluster).await {
+            FilesAsk::End => done(self.arriving.end(&self.context.spool).await),
+            FilesAsk::Release(cluster) => match files::whole(&self.context.spool, cluster).await {
                 Ok(jobs) => self.spool_step(SpoolStep::Whole { cluster, jobs }).await?,
                 Err(error) => Answer::Refused(error.into()),
             },
@@ -287,7 +287,7 @@ impl Visit<'_> {
         if permitted != Answer::Done {
             return self.say(id, permitted).await;
         }
-        let mut leaving = match Leaving::of(&self.desk.spool, job).await {
+        let mut leaving = match Leaving::of(&self.context.spool, job).await {
             Ok(leaving) => leaving,
             Err(error) => return self.say(id, Answer::Refused(error.into())).await,
         };
@@ -331,7 +331,7 @@ impl Visit<'_> {
 
     /// The history, a page at a time.
     async fn finished(&mut self, id: u64, query: &Query) -> Result<(), Broken> {
-        let mut reading = self.desk.history.finished(query);
+        let mut reading = self.context.history.finished(query);
         let mut left = query.limit.unwrap_or(u64::MAX);
         loop {
             match reading.page().await {
@@ -363,13 +363,13 @@ impl Visit<'_> {
             },
             (false, _) | (true, Err(_)) => None,
         };
-        let mut grown = self.desk.recent.grown();
-        let mut finding = self.desk.history.finding(select);
+        let mut grown = self.context.recent.grown();
+        let mut finding = self.context.history.finding(select);
         let mut next = since;
         loop {
             let grown_to = *grown.borrow_and_update();
             while next.0 <= grown_to {
-                let found = match self.desk.recent.since(next) {
+                let found = match self.context.recent.since(next) {
                     Some(page) => finding.among(&page, next).await,
                     None => finding.stored(next, Seq(grown_to)).await,
                 };
@@ -426,7 +426,7 @@ impl Visit<'_> {
     }
 
     async fn send(&mut self, response: &Response) -> Result<(), Broken> {
-        let patience = self.desk.patience;
+        let patience = self.context.patience;
         match timeout(patience, self.sender.send(response)).await {
             Ok(sent) => Ok(sent?),
             Err(_) => Err(Broken::Deaf(patience)),

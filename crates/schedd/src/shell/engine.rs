@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::links::Links;
 use super::logtext;
 use super::logtext::LogForms;
-use super::mail_text::Office;
+use super::mail_text::LetterWriter;
 use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
@@ -85,7 +85,7 @@ pub(crate) struct Engine {
     links: Links,
     spool: Spool,
     logs: LogWriter,
-    mail: Post,
+    mail: OutgoingMail,
     log_forms: LogForms,
     /// Where followers of the record find what is new.
     recent: Arc<Recent>,
@@ -99,7 +99,7 @@ pub(crate) struct Parts {
     pub(crate) links: Links,
     pub(crate) spool: Spool,
     pub(crate) logs: LogWriter,
-    pub(crate) mail: Post,
+    pub(crate) mail: OutgoingMail,
     pub(crate) log_forms: LogForms,
     pub(crate) recent: Arc<Recent>,
 }
@@ -117,14 +117,14 @@ struct Taken {
 }
 
 /// What the engine does with letters; nothing where no way to send mail is known.
-pub(crate) struct Post {
-    pub(crate) office: Office,
+pub(crate) struct OutgoingMail {
+    pub(crate) writer: LetterWriter,
     pub(crate) mailer: Option<Mailer>,
     /// The last number given to a letter.
     pub(crate) last_letter: u64,
 }
 
-impl Post {
+impl OutgoingMail {
     /// The letters of a batch, numbered.
     fn letters(&mut self, entries: &[MailEntry]) -> Vec<(u64, Letter)> {
         if self.mailer.is_none() {
@@ -134,7 +134,7 @@ impl Post {
             return Vec::new();
         }
         let first = self.last_letter + 1;
-        let letters = (first..).zip(entries.iter().map(|entry| self.office.letter(entry)));
+        let letters = (first..).zip(entries.iter().map(|entry| self.writer.letter(entry)));
         let letters: Vec<_> = letters.collect();
         self.last_letter += letters.len() as u64;
         letters

@@ -11,7 +11,7 @@ use proto::clock;
 
 use super::rows;
 use crate::core::project;
-use crate::core::{ClusterRecord, Config, HistoryAds};
+use crate::core::{ClusterRecord, CoreConfig, HistoryAds};
 use crate::shell::store::{JobRow, Reader, StoreError};
 
 /// Clusters kept while a history is read: jobs of one stand together, so a few are enough.
@@ -21,11 +21,11 @@ const CLUSTERS_KEPT: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct History {
     reader: Reader,
-    config: Config,
+    config: CoreConfig,
 }
 
 impl History {
-    pub(crate) fn new(reader: Reader, config: Config) -> Self {
+    pub(crate) fn new(reader: Reader, config: CoreConfig) -> Self {
         Self { reader, config }
     }
 

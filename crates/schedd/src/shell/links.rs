@@ -30,17 +30,17 @@ const BURST: usize = 256;
 pub(crate) struct Links {
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
-    negotiator: Link<FromSchedd>,
-    startds: BTreeMap<MachineName, (String, Link<ToStartd>)>,
+    negotiator: PeerLink<FromSchedd>,
+    startds: BTreeMap<MachineName, (String, PeerLink<ToStartd>)>,
 }
 
 #[derive(Debug)]
-struct Link<Out> {
+struct PeerLink<Out> {
     queue: mpsc::Sender<Out>,
     task: JoinHandle<()>,
 }
 
-impl<Out> Drop for Link<Out> {
+impl<Out> Drop for PeerLink<Out> {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -130,7 +130,7 @@ fn open<In, Out, Hear>(
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
-) -> Link<Out>
+) -> PeerLink<Out>
 where
     In: DeserializeOwned + Send + 'static,
     Out: Serialize + Send + Sync + 'static,
@@ -138,7 +138,7 @@ where
 {
     let (queue, outgoing) = mpsc::channel(QUEUE);
     let task = tokio::spawn(keep_open(address, schedd, engine, ends, outgoing));
-    Link { queue, task }
+    PeerLink { queue, task }
 }
 
 async fn keep_open<In, Out, Hear>(

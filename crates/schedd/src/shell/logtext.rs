@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use classad::Order;
+use classad::AttributeOrder;
 use model::userlog::{AdForm, DateForm, EntryId, LogForm, LogStyle};
 
 use super::userlog::LogBatch;
@@ -45,8 +45,8 @@ fn ad_text(entry: &LogEntry, style: &LogStyle, ads: AdForm) -> String {
     let id = EntryId { proc, ..entry.job.into() };
     let ad = model::userlog::LogEntry { id, at: entry.at, event }.ad(&style);
     match ads {
-        AdForm::Xml => ad.to_xml_in(Order::ShorterFirst),
-        AdForm::Json => format!("{}\n", ad.to_json_in(Order::ShorterFirst)),
+        AdForm::Xml => ad.to_xml_in(AttributeOrder::ShorterFirst),
+        AdForm::Json => format!("{}\n", ad.to_json_in(AttributeOrder::ShorterFirst)),
     }
 }
 

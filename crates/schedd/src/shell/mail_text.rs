@@ -10,7 +10,7 @@ use crate::core::{MailEntry, MailNews};
 
 /// Who writes, and where times are told.
 #[derive(Clone, Debug)]
-pub(crate) struct Office {
+pub(crate) struct LetterWriter {
     /// The schedd's name.
     pub(crate) schedd: String,
     /// What follows the `@` of an address without one.
@@ -19,7 +19,7 @@ pub(crate) struct Office {
     pub(crate) zone: TimeZone,
 }
 
-impl Office {
+impl LetterWriter {
     /// The letter of an entry.
     pub(crate) fn letter(&self, entry: &MailEntry) -> Letter {
         let words = entry.to.split([',', ' ']).filter(|word| !word.is_empty());

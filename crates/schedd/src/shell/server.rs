@@ -9,7 +9,7 @@ use std::time::Duration;
 use classad::ClassAd;
 use jiff::tz::TimeZone;
 use model::{MachineName, ScheddName};
-use proto::client::Identity;
+use proto::client::DaemonIdentity;
 use proto::clock;
 use proto::net::{Address, Admission, Listener, NetError, Role};
 use tokio::sync::mpsc;
@@ -17,13 +17,13 @@ use tokio::sync::mpsc;
 use super::history::History;
 use super::links::Links;
 pub use super::logtext::LogForms;
-use super::mail_text::Office;
+use super::mail_text::LetterWriter;
 use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
-use crate::core::{Beside, Config as CoreConfig, Core, EventLog, Starts, SystemPolicy};
-use crate::shell::clients::{self, Desk};
-use crate::shell::engine::{self, Engine, EngineInput, Parts, Post};
+use crate::core::{Beside, Core, CoreConfig, EventLog, Starts, SystemPolicy};
+use crate::shell::clients::{self, ClientContext};
+use crate::shell::engine::{self, Engine, EngineInput, OutgoingMail, Parts};
 use crate::shell::mail::{MailRoute, Mailer};
 use crate::shell::store::{Loaded, Reader, Store, StoreError};
 use crate::shell::userlog::{LogText, LogWriter, Outbox, Pending, Rotation, Surroundings};
@@ -151,9 +151,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     );
     let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
     let zone = TimeZone::system();
-    let office =
-        Office { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
-    let mail = post(office, config.mail, &loaded, inputs.clone())?;
+    let writer =
+        LetterWriter { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
+    let mail = post(writer, config.mail, &loaded, inputs.clone())?;
     let files = spool.clone();
     let log_forms = config.log_forms;
     let news = Arc::clone(&recent);
@@ -165,7 +165,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Role::Schedd(config.name.clone()),
         config.admission.clone(),
     )?;
-    let identity = Identity {
+    let identity = DaemonIdentity {
         role: "schedd".to_owned(),
         name: config.name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -174,7 +174,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         since: started.wall,
     };
     let uid = config.admission.uid();
-    let desk = Arc::new(Desk {
+    let context = Arc::new(ClientContext {
         engine: inputs.clone(),
         history,
         spool: files,
@@ -184,7 +184,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         pool_uid: uid,
     });
     tokio::select! {
-        () = clients::serve(listener, desk) => {}
+        () = clients::serve(listener, context) => {}
         () = shutdown => {
             let _ = inputs.send(EngineInput::Stop).await;
         }
@@ -200,13 +200,13 @@ fn in_order(spool: &Spool, core: &Core) {
     spool.make(core.spooling());
 }
 
-/// The post office, with the letters that the last life committed and may not have sent.
+/// What letters go out by, with the letters that the last life committed and may not have sent.
 fn post(
-    office: Office,
+    writer: LetterWriter,
     route: MailRoute,
     loaded: &Loaded,
     engine: mpsc::Sender<EngineInput>,
-) -> Result<Post, StoreError> {
+) -> Result<OutgoingMail, StoreError> {
     let pending = rows::letters_from_rows(&loaded.letters)?;
     let last_letter = pending.last().map_or(0, |(id, _)| *id);
     let mailer = match route {
@@ -215,7 +215,7 @@ fn post(
             Some(Mailer::start(route, pending, engine))
         }
     };
-    Ok(Post { office, mailer, last_letter })
+    Ok(OutgoingMail { writer, mailer, last_letter })
 }
 
 fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {

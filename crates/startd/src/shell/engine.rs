@@ -21,9 +21,9 @@ use crate::core::{
     RunKey, StartProcess, run_batch,
 };
 use crate::shell::files::carrier::Carrier;
-use crate::shell::files::starter_log::Account;
+use crate::shell::files::starter_log::RunLog;
 use crate::shell::journal::{Journal, JournalError};
-use crate::shell::links::launcher::{Heard, Order};
+use crate::shell::links::launcher::{Heard, LauncherOrder};
 use crate::shell::links::negotiator::{Advertiser, Haste};
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
@@ -76,7 +76,7 @@ pub(crate) struct Parts {
 pub(crate) struct Engine {
     parts: Parts,
     /// Where the launcher's orders go, while it is there.
-    orders: Option<mpsc::Sender<Order>>,
+    orders: Option<mpsc::Sender<LauncherOrder>>,
     schedds: BTreeMap<ScheddName, ScheddLink>,
     dropped: u64,
 }
@@ -96,7 +96,7 @@ impl Engine {
         mut inputs: mpsc::Receiver<EngineInput>,
     ) -> Result<(), JournalError> {
         for key in self.parts.core.logged() {
-            self.account(key).say(|| "Another startd goes on with this run".to_owned());
+            self.run_log(key).say(|| "Another startd goes on with this run".to_owned());
         }
         let effects = self.parts.core.resume(clock::now());
         self.perform(effects).await;
@@ -226,13 +226,13 @@ impl Engine {
             }
             Heard::Event(wire::Event::Started { run_key, started_ms, pid }) => {
                 let key = translate::core_key(&run_key)?;
-                self.account(key).say(|| format!("Its program executes, pid {pid}"));
+                self.run_log(key).say(|| format!("Its program executes, pid {pid}"));
                 let at = translate::timestamp(started_ms);
                 FromLauncher::Started { key, at, scratch_dir: self.scratch_dir(key) }
             }
             Heard::Event(wire::Event::Ended { run_key, end }) => {
                 let key = translate::core_key(&run_key)?;
-                self.account(key).ended(&end);
+                self.run_log(key).ended(&end);
                 let (end, usage) = (translate::run_end(&end), translate::usage_of_end(&end));
                 FromLauncher::Ended { key, end, usage }
             }
@@ -243,7 +243,7 @@ impl Engine {
             }
             Heard::Paused { key, pause, processes } => {
                 let word = if pause.suspend { "stand still" } else { "go on" };
-                self.account(key).say(|| format!("Its {processes} processes {word}"));
+                self.run_log(key).say(|| format!("Its {processes} processes {word}"));
                 FromLauncher::Paused { key, pause, processes }
             }
             Heard::Used { key, usage } => {
@@ -269,9 +269,9 @@ impl Engine {
     }
 
     /// What a run's owner is told of it.
-    fn account(&self, key: RunKey) -> Account {
+    fn run_log(&self, key: RunKey) -> RunLog {
         let log = self.parts.core.log_of(key);
-        log.map(|log| Account::new(Some(log), &self.parts.sandboxes.path(key))).unwrap_or_default()
+        log.map(|log| RunLog::new(Some(log), &self.parts.sandboxes.path(key))).unwrap_or_default()
     }
 
     fn scratch_dir(&self, key: RunKey) -> String {
@@ -293,18 +293,20 @@ impl Engine {
                 Effect::StopProcess { key, signal, grace_ms } => {
                     let told =
                         || format!("Told to end: signal {signal}, and SIGKILL after {grace_ms} ms");
-                    self.account(key).say(told);
-                    self.order(Order::Kill { key, signal, grace_ms });
+                    self.run_log(key).say(told);
+                    self.order(LauncherOrder::Kill { key, signal, grace_ms });
                 }
-                Effect::PauseProcess { key, pause } => self.order(Order::Pause { key, pause }),
+                Effect::PauseProcess { key, pause } => {
+                    self.order(LauncherOrder::Pause { key, pause });
+                }
                 Effect::ExtendLease { keys, until_boot_ms } => {
-                    self.order(Order::ExtendLease { keys, until_boot_ms });
+                    self.order(LauncherOrder::ExtendLease { keys, until_boot_ms });
                 }
                 Effect::MeasureRuns { keys, disk } => self.measure(keys, disk),
                 Effect::CloseLog(closed) => {
                     let ClosedLog { key, log, end, usage } = *closed;
                     let scratch = self.parts.sandboxes.path(key);
-                    Account::new(Some(&log), &scratch).close(&end, &usage);
+                    RunLog::new(Some(&log), &scratch).close(&end, &usage);
                 }
                 Effect::CleanUp { key } => clean.push(key),
                 Effect::Sweep { kept } => {
@@ -328,7 +330,7 @@ impl Engine {
         for key in &keys {
             self.parts.carrier.forget(*key);
         }
-        self.order(Order::Forget(keys));
+        self.order(LauncherOrder::Forget(keys));
         self.sweep(folders).await;
     }
 
@@ -337,7 +339,7 @@ impl Engine {
         let key = run.key;
         match self.parts.sandboxes.prepare(run) {
             Ok(start) => {
-                self.order(Order::Start { key, start: Box::new(start) });
+                self.order(LauncherOrder::Start { key, start: Box::new(start) });
                 None
             }
             Err(failure) => {
@@ -352,12 +354,12 @@ impl Engine {
             let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
             disk::measure(self.parts.own.clone(), keys.iter().map(folder).collect());
         }
-        self.order(Order::Measure(keys));
+        self.order(LauncherOrder::Measure(keys));
     }
 
     /// Gives the launcher an order. Without a launcher it is void: the next list says how things
     /// stand, and the core orders again what is to be done then.
-    fn order(&mut self, order: Order) {
+    fn order(&mut self, order: LauncherOrder) {
         let Some(orders) = &self.orders else { return };
         if orders.try_send(order).is_err() {
             tracing::warn!("the launcher reads too slowly; connecting anew");

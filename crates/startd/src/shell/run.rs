@@ -1,9 +1,9 @@
 //! A run on this machine, but for the files that travel: its folder and what its process is started
-//! with (`sandbox`, `environment`, `tool`, short names for deep folders in `nicknames`), and what
-//! its owner looks at (`tail`).
+//! with (`sandbox`, `environment`, `tool`, short names for deep folders in `short_scratches`), and
+//! what its owner looks at (`tail`).
 
 pub(crate) mod environment;
-pub(crate) mod nicknames;
 pub(crate) mod sandbox;
+pub(crate) mod short_scratches;
 pub(crate) mod tail;
 pub(crate) mod tool;

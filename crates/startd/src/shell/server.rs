@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use model::{MachineName, Now};
-use proto::client::Identity;
+use proto::client::DaemonIdentity;
 use proto::clock;
 use proto::net::{Address, Admission, Listener, NetError, Role};
 use tokio::sync::{mpsc, oneshot};
@@ -26,8 +26,8 @@ use crate::shell::files::plugins::Plugins;
 use crate::shell::journal::{Journal, JournalError, Opened};
 use crate::shell::links::launcher;
 use crate::shell::links::negotiator::{self, Advertiser};
-use crate::shell::links::schedds::{self, Desk, draw};
-use crate::shell::machine::settings::Settings;
+use crate::shell::links::schedds::{self, ScheddContext, draw};
+use crate::shell::machine::settings::MachineSettings;
 use crate::shell::machine::{detect, measure};
 use crate::shell::run::sandbox::Sandboxes;
 
@@ -63,7 +63,7 @@ pub struct Config {
     /// Its address, as schedds are told, and as people and ads see it.
     pub address: String,
     /// What an administrator wants otherwise than it is found.
-    pub settings: Settings,
+    pub settings: MachineSettings,
 }
 
 /// Why a startd ended.
@@ -127,7 +127,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
     let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission.clone())?;
-    let desk = Arc::new(Desk {
+    let context = Arc::new(ScheddContext {
         engine: inputs.clone(),
         identity: identity(&config, now),
         connections: AtomicU64::new(0),
@@ -142,7 +142,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         inputs.clone(),
     ));
 
-    let serving = tokio::spawn(schedds::serve(listener, Arc::clone(&desk)));
+    let serving = tokio::spawn(schedds::serve(listener, Arc::clone(&context)));
     let stop = async {
         shutdown.await;
         // An engine that has ended is noticed below.
@@ -155,21 +155,21 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     };
     serving.abort();
     ended??;
-    farewell(&desk, telling, ordering, all_swept).await;
+    farewell(&context, telling, ordering, all_swept).await;
     Ok(())
 }
 
 /// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the
 /// disk is clean.
 async fn farewell(
-    desk: &Desk,
+    context: &ScheddContext,
     telling: JoinHandle<()>,
     ordering: JoinHandle<()>,
     all_swept: oneshot::Receiver<()>,
 ) {
-    desk.schedds.close();
+    context.schedds.close();
     let all = async {
-        desk.schedds.wait().await;
+        context.schedds.wait().await;
         // How they ended has been said in the log.
         let _ = telling.await;
         let _ = ordering.await;
@@ -232,8 +232,8 @@ fn boot_id() -> Result<String, Error> {
     Ok(text.trim().to_owned())
 }
 
-fn identity(config: &Config, now: Now) -> Identity {
-    Identity {
+fn identity(config: &Config, now: Now) -> DaemonIdentity {
+    DaemonIdentity {
         role: "startd".to_owned(),
         name: config.machine.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

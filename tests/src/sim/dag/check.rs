@@ -7,12 +7,12 @@ use dagman::workflow::{NodeIndex, ScriptKind};
 use model::{ClusterId, JobState, ProgramEnd, RunEnd};
 use proto::client::{Happening, Recorded};
 
-use super::plan::{NodePlan, OWNER, Plan, code};
+use super::plan::{DagPlan, NodePlan, OWNER, code};
 
 /// A DAG's plan, and what really was done.
 #[derive(Debug)]
 pub(crate) struct Check {
-    pub(crate) plan: Plan,
+    pub(crate) plan: DagPlan,
     /// Of which attempt a cluster was asked for, by its number.
     asked: BTreeMap<ClusterId, (usize, u32)>,
     /// The cluster of each attempt that the record has.
@@ -52,7 +52,7 @@ enum Part {
 }
 
 impl Check {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: DagPlan) -> Self {
         Self {
             plan,
             asked: BTreeMap::new(),

@@ -11,7 +11,7 @@ use model::{ClusterId, Seq};
 use proto::client::{Recorded, Select};
 
 use super::check::Check;
-use super::plan::Plan;
+use super::plan::DagPlan;
 use crate::sim::clock::Micros;
 use crate::sim::event::Ticket;
 
@@ -72,7 +72,7 @@ pub(crate) struct DagHost {
 }
 
 impl DagHost {
-    pub(crate) fn new(plan: Plan, kills: Option<Micros>) -> Self {
+    pub(crate) fn new(plan: DagPlan, kills: Option<Micros>) -> Self {
         Self {
             check: Check::new(plan),
             journal: Vec::new(),

@@ -15,7 +15,7 @@ pub(crate) const OWNER: &str = "dave";
 
 /// A DAG.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct DagPlan {
     pub(crate) nodes: Vec<NodePlan>,
     /// Parent and child: the parent is the one with the smaller number.
     pub(crate) edges: Vec<(usize, usize)>,
@@ -59,7 +59,7 @@ pub(crate) fn code(codes: &[i32], attempt: u32) -> i32 {
     codes.get(at).or(codes.last()).copied().unwrap_or(0)
 }
 
-impl Plan {
+impl DagPlan {
     /// Some nodes, most of which come to something.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let count = rng.between(2, 9);

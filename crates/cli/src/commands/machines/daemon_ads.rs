@@ -6,14 +6,14 @@ use std::time::UNIX_EPOCH;
 
 use classad::ClassAd;
 use model::{Universe, UserName, attr};
-use proto::client::{Counts, Identity, Totals};
+use proto::client::{Counts, DaemonIdentity, Totals};
 
 use crate::line::release;
 use crate::pool::ProcessStatus;
 use client::home::Home;
 
 /// A schedd's ad, from what it says of itself and what it counts.
-pub fn scheduler(identity: &Identity, totals: &Totals, statistics: &ClassAd) -> ClassAd {
+pub fn scheduler(identity: &DaemonIdentity, totals: &Totals, statistics: &ClassAd) -> ClassAd {
     let mut ad = daemon("Scheduler", identity);
     counts(&mut ad, "Total", &of_machines(totals, &totals.all, None));
     ad.set(attr::TOTAL_HELD_JOBS, whole(totals.all.held));
@@ -23,7 +23,7 @@ pub fn scheduler(identity: &Identity, totals: &Totals, statistics: &ClassAd) -> 
 }
 
 /// An ad for each user with jobs.
-pub fn submitters(identity: &Identity, totals: &Totals) -> Vec<ClassAd> {
+pub fn submitters(identity: &DaemonIdentity, totals: &Totals) -> Vec<ClassAd> {
     let ad = |(user, of): &(UserName, Counts)| {
         let mut ad = daemon("Submitter", identity);
         ad.set(attr::NAME, format!("{user}@{}", identity.name));
@@ -36,7 +36,7 @@ pub fn submitters(identity: &Identity, totals: &Totals) -> Vec<ClassAd> {
 }
 
 /// An ad of a daemon that says of itself no more than who it is.
-pub fn daemon(my_type: &str, identity: &Identity) -> ClassAd {
+pub fn daemon(my_type: &str, identity: &DaemonIdentity) -> ClassAd {
     let mut ad = ClassAd::new();
     ad.set(attr::MY_TYPE, my_type);
     ad.set(attr::NAME, identity.name.as_str());
@@ -68,7 +68,7 @@ fn whole(n: u64) -> i64 {
 }
 
 /// The ad of who holds the ads: the negotiator, in a pool of ours. `machines` are all slots.
-pub fn collector(negotiator: &Identity, totals: &Totals, machines: &[ClassAd]) -> ClassAd {
+pub fn collector(negotiator: &DaemonIdentity, totals: &Totals, machines: &[ClassAd]) -> ClassAd {
     let mut ad = daemon("Collector", negotiator);
     ad.set(attr::NAME, format!("My Pool - {0}@{0}", negotiator.name));
     ad.set("CollectorIpAddr", negotiator.address.as_str());
@@ -93,7 +93,7 @@ pub fn master(
     home: &Home,
     processes: &[ProcessStatus],
     machines: &[ClassAd],
-    schedd: &Identity,
+    schedd: &DaemonIdentity,
     now: i64,
 ) -> Option<ClassAd> {
     let supervisor = processes.iter().find(|process| process.name == "supervisor")?;

@@ -10,7 +10,7 @@ use super::words::Line;
 use crate::line::output;
 use crate::render::pbs::Here;
 use crate::render::pbs::full;
-use crate::render::pbs::job::{Cluster, Job, Kind, State};
+use crate::render::pbs::job::{Cluster, Job, RowKind, State};
 use crate::render::pbs::table::{self, Extra, Tally};
 
 const USAGE: &str = "usage: 
@@ -198,7 +198,7 @@ fn operand(here: &Here, text: &str) -> Result<Operand, u8> {
 /// What is shown of a cluster that nobody named.
 fn of_cluster(here: &Here, line: &Line, number: u32, cluster: &Cluster) -> Vec<Job> {
     let whole = cluster.whole(number, here.now);
-    let is_array = matches!(whole.kind, Kind::Array { .. });
+    let is_array = matches!(whole.kind, RowKind::Array { .. });
     let subjobs = || if line.has('t') { cluster.subjobs(number, here.now) } else { Vec::new() };
     match (line.has('J'), line.has('t')) {
         (true, true) => subjobs(),
@@ -239,7 +239,7 @@ fn named(
     };
     let cluster = cluster.ok_or_else(unknown)?;
     let whole = cluster.whole(word.number, here.now);
-    let is_array = matches!(whole.kind, Kind::Array { .. });
+    let is_array = matches!(whole.kind, RowKind::Array { .. });
     let jobs = match word.subjobs {
         Subjobs::Whole if !is_array => return Err(unknown()),
         // Beyond OpenPBS, the number alone names an array too.
@@ -252,10 +252,10 @@ fn named(
         Subjobs::Some { start, end, step } => {
             let mut subjobs = cluster.subjobs(word.number, here.now);
             subjobs.retain(|job| match job.kind {
-                Kind::Subjob(index) => {
+                RowKind::Subjob(index) => {
                     (start..=end).contains(&index) && (index - start) % step == 0
                 }
-                Kind::Single | Kind::Array { .. } => false,
+                RowKind::Single | RowKind::Array { .. } => false,
             });
             subjobs
         }

@@ -85,7 +85,7 @@ fn launcher(home: &Home) -> Result<()> {
     launcher::run(launcher::Config {
         socket: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Launcher),
-        identity: launcher::Identity::Own,
+        identity: launcher::RunAs::Own,
         containment: launcher::ContainmentWish::Auto,
         runs_max: RUNS_MAX,
     })?;

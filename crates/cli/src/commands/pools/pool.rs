@@ -13,7 +13,7 @@ use crate::commands::pools::reconfig::warn;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
-use crate::pool::{self, ProcessStatus, Settings, Started};
+use crate::pool::{self, PoolSettings, ProcessStatus, Started};
 use crate::render::pools::{self, Copied, Process, Start, Status};
 
 /// A personal pool on this machine: no root, and no configuration needed.
@@ -101,7 +101,7 @@ enum Action {
 pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
     match args.action {
         Action::Start { dir, cpus, memory, json } => {
-            let settings = Settings { cpus, memory_mib: memory, ..Settings::default() };
+            let settings = PoolSettings { cpus, memory_mib: memory, ..PoolSettings::default() };
             Ok(Outcome::of(&start(&home(dir), &settings)?, json, call, Exit::Done))
         }
         Action::Stop { dir, json } => {
@@ -142,7 +142,7 @@ fn home(dir: Option<PathBuf>) -> Home {
     })
 }
 
-fn start(home: &Home, settings: &Settings) -> Result<Start> {
+fn start(home: &Home, settings: &PoolSettings) -> Result<Start> {
     // A mistake is told here, where somebody reads it, and not in a daemon's log.
     mail_route()?;
     let started = pool::start(home, settings, &std::env::current_exe()?)?;

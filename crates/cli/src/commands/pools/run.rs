@@ -20,7 +20,7 @@ use proto::client::{Query, Select};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
-use crate::pool::{self, Settings};
+use crate::pool::{self, PoolSettings};
 use crate::render::pools::{Ends, Ran};
 
 /// Run a submit description in a private pool, from start to end.
@@ -60,7 +60,8 @@ pub fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     // Should this command be killed, its pool ends all the same.
     let _owned = pool::own(&home, &program)?;
     stop_when_interrupted(home.clone());
-    let settings = Settings { cpus: args.cpus, memory_mib: args.memory, ..Settings::default() };
+    let settings =
+        PoolSettings { cpus: args.cpus, memory_mib: args.memory, ..PoolSettings::default() };
     pool::start(&home, &settings, &program)?;
     let ran = run_in(&home, &program, args);
     pool::stop(&home)?;

@@ -17,7 +17,7 @@ use crate::render::dialect::Dialect;
 use crate::render::said::{Said, Tell};
 use crate::verbs::VERBS;
 
-/// Links by which this program answers to HTCondor's and PBS's names.
+/// LinksMade by which this program answers to HTCondor's and PBS's names.
 #[derive(Debug, clap::Args)]
 pub struct LinksArgs {
     #[command(subcommand)]
@@ -57,7 +57,8 @@ pub fn run(args: LinksArgs, call: &Call) -> Result<Outcome> {
             let binary = std::env::current_exe().context("find this program's own file")?;
             let linked = install(&dir, &binary, &names)?;
             let refused = linked.iter().any(|(_, what)| *what == Linked::Refused);
-            let links = Links(linked.iter().map(|(name, what)| Link::of(name, what)).collect());
+            let links =
+                LinksMade(linked.iter().map(|(name, what)| LinkMade::of(name, what)).collect());
             let exit = if refused { Exit::Failed } else { Exit::Done };
             Ok(Outcome::of(&links, json, call, exit))
         }
@@ -74,16 +75,16 @@ impl Tell for Names {
 }
 
 #[derive(Serialize)]
-struct Links(Vec<Link>);
+struct LinksMade(Vec<LinkMade>);
 
 /// What became of a link.
 #[derive(Serialize)]
-struct Link {
+struct LinkMade {
     name: &'static str,
     link: String,
 }
 
-impl Link {
+impl LinkMade {
     fn of(name: &'static str, what: &Linked) -> Self {
         let link = match what {
             Linked::Made => "made".to_owned(),
@@ -95,9 +96,9 @@ impl Link {
     }
 }
 
-impl Tell for Links {
+impl Tell for LinksMade {
     fn tell(&self, _: Dialect) -> Said {
-        let lines = self.0.iter().map(|Link { name, link }| format!("{name}: {link}\n"));
+        let lines = self.0.iter().map(|LinkMade { name, link }| format!("{name}: {link}\n"));
         Said::out(lines.collect::<String>())
     }
 }

@@ -12,7 +12,7 @@ use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::Site;
 use jobspec::config::{Assignment, Configuration};
 
-use crate::pool::Settings;
+use crate::pool::PoolSettings;
 use crate::pool::configuration;
 
 /// The real files.
@@ -53,7 +53,7 @@ impl Reading {
         workflow::assemble(&options, &Disk)
     }
 
-    /// The same, told in lines for dagman.out. Settings that the DAG itself names were applied
+    /// The same, told in lines for dagman.out. PoolSettings that the DAG itself names were applied
     /// before.
     pub(super) fn load(
         &self,
@@ -89,7 +89,8 @@ pub(super) fn with_warnings(
 /// # Errors
 /// If a file cannot be read, or a value is not of its setting's kind.
 pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> Result<Vec<String>> {
-    let settings = Settings { environment: configuration::environment(), ..Settings::default() };
+    let settings =
+        PoolSettings { environment: configuration::environment(), ..PoolSettings::default() };
     let pool = configuration::load(home, &settings)?;
     for name in KNOBS {
         if let Some(value) = pool.value(name)?.filter(|value| !value.trim().is_empty()) {

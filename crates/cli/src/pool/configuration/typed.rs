@@ -85,7 +85,7 @@ pub fn policy(all: &Effective) -> Result<Policy, SettingError> {
 /// # Errors
 ///
 /// If a value is not of its setting's kind.
-pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
+pub fn machine(all: &Effective) -> Result<startd::MachineSettings, SettingError> {
     let cpus = whole(all, "NUM_CPUS", 1)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     let memory_mib = whole(all, "MEMORY", 1)?;
     let reserved_memory_mib = whole(all, "RESERVED_MEMORY", 0)?.unwrap_or(0);
@@ -101,7 +101,14 @@ pub fn machine(all: &Effective) -> Result<startd::Settings, SettingError> {
     }
     let plugins = plugins(all)?;
     let resources = resources(all)?;
-    Ok(startd::Settings { plugins, cpus, memory_mib, reserved_memory_mib, resources, attributes })
+    Ok(startd::MachineSettings {
+        plugins,
+        cpus,
+        memory_mib,
+        reserved_memory_mib,
+        resources,
+        attributes,
+    })
 }
 
 /// The programs that are listed, and behind them our own, which asks `curl` to do it.

@@ -9,7 +9,7 @@ use model::{HoldCode, attr, depend};
 use serde_json::Value as Json;
 
 use crate::render::pbs::table::clock;
-use crate::render::pbs::{Here, Job, Kind, State};
+use crate::render::pbs::{Here, Job, RowKind, State};
 
 /// An attribute as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Attributes<'_> {
         let job = self.job;
         self.one(shown::JOB_NAME, job.name());
         self.one("Job_Owner", format!("{}@{}", job.owner(), self.here.server));
-        if !matches!(job.kind, Kind::Array { .. }) && job.has_run() {
+        if !matches!(job.kind, RowKind::Array { .. }) && job.has_run() {
             self.parts("resources_used", used(job, self.here));
         }
         self.one("job_state", job.state.letter().to_string());
@@ -132,7 +132,7 @@ impl Attributes<'_> {
 
     fn end(&mut self) {
         let job = self.job;
-        if !matches!(job.kind, Kind::Array { .. }) && job.has_run() {
+        if !matches!(job.kind, RowKind::Array { .. }) && job.has_run() {
             self.number("run_count", attr::NUM_JOB_STARTS);
         }
         if let Some(status) = job.exit_status {
@@ -162,8 +162,8 @@ impl Attributes<'_> {
             }
         }
         match &job.kind {
-            Kind::Single => {}
-            Kind::Array { indices, counts, remaining } => {
+            RowKind::Single => {}
+            RowKind::Array { indices, counts, remaining } => {
                 self.one("array", "True");
                 let (queued, running, expired) = (counts.queued, counts.running, counts.expired);
                 self.one(
@@ -173,7 +173,7 @@ impl Attributes<'_> {
                 self.one("array_indices_submitted", indices.to_string());
                 self.one("array_indices_remaining", ranges(remaining));
             }
-            Kind::Subjob(index) => {
+            RowKind::Subjob(index) => {
                 self.one("array_id", format!("{}[].{}", job.number, self.here.server));
                 self.one("array_index", index.to_string());
             }
@@ -190,10 +190,10 @@ impl Attributes<'_> {
         let other = || self.job.text(own).map(|path| format!("{}:{path}", self.here.server));
         let Some(path) = given.or_else(other) else { return };
         let path = match self.job.kind {
-            Kind::Subjob(index) if self.job.has_run() => {
+            RowKind::Subjob(index) if self.job.has_run() => {
                 path.replace("^array_index^", &index.to_string())
             }
-            Kind::Subjob(_) | Kind::Single | Kind::Array { .. } => path,
+            RowKind::Subjob(_) | RowKind::Single | RowKind::Array { .. } => path,
         };
         self.one(name, path);
     }
@@ -209,7 +209,7 @@ fn attributes(job: &Job, here: &Here) -> Vec<Shown> {
 
 /// `host/slot*cpus`, while it runs or where it ran.
 pub fn exec_host(job: &Job) -> Option<String> {
-    if matches!(job.kind, Kind::Array { .. }) || !job.has_run() {
+    if matches!(job.kind, RowKind::Array { .. }) || !job.has_run() {
         return None;
     }
     let slot = job.text(attr::REMOTE_HOST).or_else(|| job.text(attr::LAST_REMOTE_HOST))?;
@@ -282,7 +282,7 @@ fn substate(job: &Job) -> u32 {
 pub fn comment(job: &Job, here: &Here) -> Option<String> {
     let at = |seconds: i64| moment(seconds, &here.zone);
     let started = job.int(attr::JOB_CURRENT_START_DATE);
-    if matches!(job.kind, Kind::Array { .. }) {
+    if matches!(job.kind, RowKind::Array { .. }) {
         let first = job.int(attr::JOB_START_DATE).or(started);
         let begun = matches!(job.state, State::Begun | State::Finished);
         return first.filter(|_| begun).map(|first| format!("Job Array Began at {}", at(first)));

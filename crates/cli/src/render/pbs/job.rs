@@ -43,7 +43,7 @@ impl State {
 
 /// What a line of `qstat` is about.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum RowKind {
     /// A job of its own.
     Single,
     /// An array as one.
@@ -72,7 +72,7 @@ pub struct Counts {
 pub struct Job {
     pub number: u32,
     /// Which of them it is.
-    pub kind: Kind,
+    pub kind: RowKind,
     pub state: State,
     /// Its ad; of an array, that of some subjob.
     pub ad: ClassAd,
@@ -147,7 +147,7 @@ impl Cluster {
         let Some(indices) = self.indices() else {
             let state = state(&ad, now);
             let exit_status = exit_status(&ad);
-            return Job { number, kind: Kind::Single, state, ad, exit_status };
+            return Job { number, kind: RowKind::Single, state, ad, exit_status };
         };
         let running = self.queued.iter().filter(|ad| is_running(ad)).count();
         let all = indices.iter().count();
@@ -177,7 +177,7 @@ impl Cluster {
         let exit_status = worst.filter(|_| self.is_over());
         Job {
             number,
-            kind: Kind::Array { indices, counts, remaining },
+            kind: RowKind::Array { indices, counts, remaining },
             state: whole,
             ad,
             exit_status,
@@ -204,7 +204,7 @@ impl Cluster {
                 },
             };
             let exit_status = if is_over { exit_status(ad) } else { None };
-            Job { number, kind: Kind::Subjob(index), state, ad: ad.clone(), exit_status }
+            Job { number, kind: RowKind::Subjob(index), state, ad: ad.clone(), exit_status }
         };
         indices.iter().map(subjob).collect()
     }
@@ -215,9 +215,9 @@ impl Job {
     pub fn id(&self, server: &str) -> String {
         let number = self.number;
         match &self.kind {
-            Kind::Single => format!("{number}.{server}"),
-            Kind::Array { .. } => format!("{number}[].{server}"),
-            Kind::Subjob(index) => format!("{number}[{index}].{server}"),
+            RowKind::Single => format!("{number}.{server}"),
+            RowKind::Array { .. } => format!("{number}[].{server}"),
+            RowKind::Subjob(index) => format!("{number}[{index}].{server}"),
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jobspec::pbs::{QUEUE, attribute};
 
 use crate::render::pbs::full::{comment, exec_host};
-use crate::render::pbs::{Here, Job, Kind, State};
+use crate::render::pbs::{Here, Job, RowKind, State};
 
 /// What is added to a line of the wide forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn plain(jobs: &[Job], here: &Here, wide: bool, with_head: bool) -> String {
     }
     for job in jobs {
         let id = job.id(&here.server);
-        let used = match job.has_run() && !matches!(job.kind, Kind::Array { .. }) {
+        let used = match job.has_run() && !matches!(job.kind, RowKind::Array { .. }) {
             true => clock(job.cpu_s()),
             false => "0".to_owned(),
         };
@@ -100,7 +100,7 @@ fn line(job: &Job, here: &Here, wide: bool) -> String {
     let memory = job.resource("mem").map_or_else(|| "  -- ".to_owned(), |mem| spaced(&mem));
     let time = job.int(attribute::WALLTIME).and_then(|seconds| u64::try_from(seconds).ok());
     let time = time.map_or_else(|| " -- ".to_owned(), hours);
-    let is_array = matches!(job.kind, Kind::Array { .. });
+    let is_array = matches!(job.kind, RowKind::Array { .. });
     let elapsed = match (job.has_run() && !is_array, job.state) {
         (true, State::Running | State::Suspended | State::Finished | State::Expired) => {
             hours(job.wall_s(here.now))

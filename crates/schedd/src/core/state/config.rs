@@ -11,7 +11,7 @@ use crate::core::state::event_log::EventLog;
 
 /// What a core is told about its daemon.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config {
+pub struct CoreConfig {
     /// The schedd's name (`localhost`): the first part of `GlobalJobId`.
     pub name: ScheddName,
     /// What follows the `@` in `User`.

@@ -18,12 +18,12 @@ use crate::core::job::watch::Watch;
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::state::classes::{Classes, Sorting};
-use crate::core::state::config::Config;
+use crate::core::state::config::CoreConfig;
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::event_log::LOG_NAMES;
 use crate::core::state::places::Places;
 use crate::core::state::round::Round;
-use crate::core::state::waiting::{Kind, Untold};
+use crate::core::state::waiting::{ReasonKind, Untold};
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
 ///
@@ -32,7 +32,7 @@ use crate::core::state::waiting::{Kind, Untold};
 /// `log_view`.
 #[derive(Clone, Debug)]
 pub struct Core {
-    pub(crate) config: Config,
+    pub(crate) config: CoreConfig,
     pub(crate) meta: Meta,
     pub(crate) last_seq: Seq,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
@@ -103,7 +103,7 @@ pub(crate) struct Cluster {
     /// What was set since for its jobs that are still to come.
     pub(crate) later_edits: Option<Arc<ClassAd>>,
     /// The kinds of reasons for waiting that are in the record.
-    pub(crate) told_reasons: Vec<Kind>,
+    pub(crate) told_reasons: Vec<ReasonKind>,
     /// How many of its jobs in the queue are idle or held.
     pub(crate) waiting: u64,
     pub(crate) jobs: BTreeMap<ProcId, JobRecord>,

@@ -19,7 +19,7 @@ use crate::core::job::watch::Watch;
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, Rows};
 use crate::core::state::classes::{Classes, Place, Sorting};
-use crate::core::state::config::Config;
+use crate::core::state::config::CoreConfig;
 use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::places::Places;
@@ -32,7 +32,7 @@ const WORK_LIFE: Duration = Duration::from_secs(1200);
 
 impl Core {
     /// A core without rows: the first start.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: CoreConfig) -> Self {
         Self {
             config,
             meta: crate::core::records::rows::Meta::default(),
@@ -68,7 +68,7 @@ impl Core {
     }
 
     /// A core with what the store holds. [`Core::resume`] says what is to be done next.
-    pub fn load(config: Config, rows: Rows, now: Now) -> Self {
+    pub fn load(config: CoreConfig, rows: Rows, now: Now) -> Self {
         let mut core = Self::new(config);
         core.meta = rows.meta;
         core.next_reserved = rows.meta.next_cluster;

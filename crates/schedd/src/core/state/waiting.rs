@@ -16,7 +16,7 @@ use crate::core::words::{ClusterFact, Fact, RoundFact};
 const CLUSTERS_TOLD: usize = 100;
 
 /// What makes a reason another one: not its numbers.
-pub(crate) type Kind = (Verdict, Discriminant<Cause>);
+pub(crate) type ReasonKind = (Verdict, Discriminant<Cause>);
 
 /// Who began to wait for a moment: the next try, the time to start, the end of a pause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) struct Untold {
 }
 
 /// The kind of a reason.
-pub(crate) fn kind(reason: &IdleReason) -> Kind {
+pub(crate) fn kind(reason: &IdleReason) -> ReasonKind {
     (reason.verdict, discriminant(&reason.cause))
 }
 

@@ -25,8 +25,8 @@ use crate::shell::files::dataflow::is_up_to_date;
 use crate::shell::files::disk::SameDisk;
 use crate::shell::files::leash::Leash;
 use crate::shell::files::manifest;
-use crate::shell::files::starter_log::Account;
-use crate::shell::files::transfer::{self, Plan};
+use crate::shell::files::starter_log::RunLog;
+use crate::shell::files::transfer::{self, OutputPlan};
 use crate::shell::machine::disk;
 use crate::shell::run::sandbox::Sandboxes;
 
@@ -185,8 +185,8 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path) -> Stored {
         }
         return Stored { received_bytes: 0, sent_bytes: 0, disk, result: Ok(()) };
     }
-    let account = Account::new(over.log.as_ref(), &scratch);
-    let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<Plan>(&bytes)?));
+    let run_log = RunLog::new(over.log.as_ref(), &scratch);
+    let read = fs::read(plan).and_then(|bytes| Ok(serde_json::from_slice::<OutputPlan>(&bytes)?));
     let plan = match read {
         Ok(plan) => plan,
         Err(error) => {
@@ -199,7 +199,7 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path) -> Stored {
     }
     let plugins = sandboxes.plugins();
     let (sent_bytes, result) =
-        transfer::bring_back(&SameDisk, &plan, &scratch, &over.end, over.cause, &plugins, &account);
+        transfer::bring_back(&SameDisk, &plan, &scratch, &over.end, over.cause, &plugins, &run_log);
     let result = result.map_err(|error| {
         tracing::info!(key = %over.key, %error, "not all that came of a run could be brought back");
         StoreFailure::File {

@@ -10,7 +10,7 @@ use model::StartStage;
 use nix::errno::Errno;
 use proto::files::{Sum, is_below};
 
-use crate::shell::files::disk::{self, Disk, Kind, Links, Outlives, SameDisk};
+use crate::shell::files::disk::{self, Disk, EntryKind, Links, Outlives, SameDisk};
 use crate::shell::files::leash;
 
 /// How deep folders may lie in each other: an end to what a peer that lies can tell, before the
@@ -65,7 +65,7 @@ impl Route<'_> {
     ) -> Result<u64, TransferError> {
         let item = item.strip_prefix("file://").unwrap_or(item);
         let source = from.join(item);
-        let is_folder = self.from.look(&source, Links::Followed)?.kind == Kind::Folder;
+        let is_folder = self.from.look(&source, Links::Followed)?.kind == EntryKind::Folder;
         if is_folder && item.ends_with('/') {
             return self.contents(&source, to, 0);
         }
@@ -112,12 +112,12 @@ impl Route<'_> {
                 return Err(failed(&source.join(name), &Errno::EPROTO.into()));
             }
             let (from, to) = (source.join(&name), target.join(&name));
-            let is_link = self.from.look(&from, Links::Seen)?.kind == Kind::Link;
+            let is_link = self.from.look(&from, Links::Seen)?.kind == EntryKind::Link;
             match self.from.look(&from, Links::Followed)?.kind {
-                Kind::Folder if is_link => self.link(&from, &to)?,
-                Kind::Folder => bytes += self.folder_at(&from, &to, depth + 1)?,
-                Kind::File => bytes += self.file(&from, &to)?,
-                Kind::Link | Kind::Other => {}
+                EntryKind::Folder if is_link => self.link(&from, &to)?,
+                EntryKind::Folder => bytes += self.folder_at(&from, &to, depth + 1)?,
+                EntryKind::File => bytes += self.file(&from, &to)?,
+                EntryKind::Link | EntryKind::Other => {}
             }
         }
         Ok(bytes)

@@ -35,14 +35,14 @@ pub(crate) enum Outlives {
 /// What lies at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Look {
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
     pub(crate) mode: u32,
     pub(crate) bytes: u64,
 }
 
 /// What something is. A link is one only to who asks for the link itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     File,
     Folder,
     Link,
@@ -137,10 +137,10 @@ impl Disk for SameDisk {
         };
         let found = found.map_err(|error| failed(path, &error))?;
         let kind = match found.file_type() {
-            kind if kind.is_file() => Kind::File,
-            kind if kind.is_dir() => Kind::Folder,
-            kind if kind.is_symlink() => Kind::Link,
-            _ => Kind::Other,
+            kind if kind.is_file() => EntryKind::File,
+            kind if kind.is_dir() => EntryKind::Folder,
+            kind if kind.is_symlink() => EntryKind::Link,
+            _ => EntryKind::Other,
         };
         Ok(Look { kind, mode: found.mode() & PERMISSIONS, bytes: found.len() })
     }

@@ -51,7 +51,7 @@ pub(crate) enum Way {
 
 /// A file, and where it comes from or goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Errand {
+pub(crate) struct UrlTransfer {
     pub(crate) url: String,
     /// The file on this machine, absolute.
     pub(crate) local: PathBuf,
@@ -101,27 +101,30 @@ impl Plugins {
         &self,
         way: Way,
         scratch: &Path,
-        errands: &[Errand],
+        transfers: &[UrlTransfer],
     ) -> Result<u64, TransferError> {
-        let mut by_method: BTreeMap<String, Vec<&Errand>> = BTreeMap::new();
-        for errand in errands {
-            by_method.entry(url_scheme(&errand.url).unwrap_or_default()).or_default().push(errand);
+        let mut by_method: BTreeMap<String, Vec<&UrlTransfer>> = BTreeMap::new();
+        for transfer in transfers {
+            by_method
+                .entry(url_scheme(&transfer.url).unwrap_or_default())
+                .or_default()
+                .push(transfer);
         }
-        for (method, errands) in by_method {
+        for (method, transfers) in by_method {
             let Some(program) = self.by_method.get(&method) else {
                 let said = format!("this machine has no plug-in for {method}");
-                return Err(refused(&errands[0].url, said, Errno::EPROTONOSUPPORT as i32));
+                return Err(refused(&transfers[0].url, said, Errno::EPROTONOSUPPORT as i32));
             };
-            send(program, way, scratch, &errands)?;
+            send(program, way, scratch, &transfers)?;
         }
-        let size = |errand: &Errand| match fs::metadata(&errand.local) {
+        let size = |transfer: &UrlTransfer| match fs::metadata(&transfer.local) {
             Ok(found) => Ok(found.len()),
             Err(error) => {
                 let said = format!("the plug-in reported success, and there is no file: {error}");
-                Err(refused(&errand.url, said, error.raw_os_error().unwrap_or(0)))
+                Err(refused(&transfer.url, said, error.raw_os_error().unwrap_or(0)))
             }
         };
-        errands.iter().map(size).sum()
+        transfers.iter().map(size).sum()
     }
 }
 
@@ -141,14 +144,14 @@ fn methods_of(program: &[PathBuf]) -> io::Result<Vec<String>> {
     Ok(methods.filter(|method| !method.is_empty()).collect())
 }
 
-/// Has one plug-in do its errands.
+/// Has one plug-in do its transfers.
 fn send(
     program: &[PathBuf],
     way: Way,
     scratch: &Path,
-    errands: &[&Errand],
+    transfers: &[&UrlTransfer],
 ) -> Result<(), TransferError> {
-    let first = errands[0].url.as_str();
+    let first = transfers[0].url.as_str();
     let broken = |error: io::Error| {
         let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
         refused(first, format!("cannot call {}: {error}", program[0].display()), errno)
@@ -156,7 +159,7 @@ fn send(
     // Beside the scratch folder: what is in that is the job's.
     let papers = tempfile::tempdir_in(scratch.parent().unwrap_or(scratch)).map_err(broken)?;
     let (orders, report) = (papers.path().join("in"), papers.path().join("out"));
-    fs::write(&orders, written(errands)).map_err(broken)?;
+    fs::write(&orders, written(transfers)).map_err(broken)?;
     let mut words: Vec<OsString> =
         vec!["-infile".into(), orders.into(), "-outfile".into(), report.clone().into()];
     if way == Way::Store {
@@ -171,14 +174,14 @@ fn send(
     let results = ClassAd::parse_new_ads(&results)
         .or_else(|_| ClassAd::parse_old_ads(&results))
         .unwrap_or_default();
-    judge(program, status, &said, &results, errands)
+    judge(program, status, &said, &results, transfers)
 }
 
-fn written(errands: &[&Errand]) -> String {
-    let ads = errands.iter().map(|errand| {
+fn written(transfers: &[&UrlTransfer]) -> String {
+    let ads = transfers.iter().map(|transfer| {
         let mut ad = ClassAd::new();
-        ad.set(attr::LOCAL_FILE_NAME, errand.local.to_string_lossy().as_ref());
-        ad.set("Url", errand.url.as_str());
+        ad.set(attr::LOCAL_FILE_NAME, transfer.local.to_string_lossy().as_ref());
+        ad.set("Url", transfer.url.as_str());
         format!("{}\n", ad.to_new())
     });
     ads.collect()
@@ -190,7 +193,7 @@ fn judge(
     status: ExitStatus,
     said: &[u8],
     results: &[ClassAd],
-    errands: &[&Errand],
+    transfers: &[&UrlTransfer],
 ) -> Result<(), TransferError> {
     let text = |ad: &ClassAd, name| ad.literal(name).and_then(Value::as_str).map(str::to_owned);
     let failed =
@@ -200,16 +203,16 @@ fn judge(
         |ad: &&ClassAd| ad.literal(attr::TRANSFER_SUCCESS).and_then(Value::as_bool) == Some(true);
     let done = results.iter().filter(is_done).count();
     if status.success() && bad.is_none() {
-        if done >= errands.len() {
+        if done >= transfers.len() {
             return Ok(());
         }
         // What nobody reports is not known to have happened.
-        let (program, all) = (program[0].display(), errands.len());
+        let (program, all) = (program[0].display(), transfers.len());
         let said = format!("{program} reported {done} of {all} transfers");
-        return Err(refused(&errands[0].url, said, Errno::EPROTO as i32));
+        return Err(refused(&transfers[0].url, said, Errno::EPROTO as i32));
     }
     let url = bad.and_then(|ad| text(ad, attr::TRANSFER_URL));
-    let url = url.unwrap_or_else(|| errands[0].url.clone());
+    let url = url.unwrap_or_else(|| transfers[0].url.clone());
     let error = bad.and_then(|ad| text(ad, attr::TRANSFER_ERROR));
     let error = error.unwrap_or_else(|| String::from_utf8_lossy(said).trim().to_owned());
     let program = program[0].display();
@@ -309,8 +312,9 @@ done
     fn a_plug_in_fetches_and_stores_and_its_words_are_told() {
         with_toys(|plugins, scratch| {
             assert_eq!(plugins.methods().as_deref(), Some("toy,toys"));
-            let errand = |url: &str| Errand { url: url.to_owned(), local: scratch.join("ball") };
-            let run = |way, url| plugins.run(way, scratch, &[errand(url)]);
+            let transfer =
+                |url: &str| UrlTransfer { url: url.to_owned(), local: scratch.join("ball") };
+            let run = |way, url| plugins.run(way, scratch, &[transfer(url)]);
             assert_eq!(run(Way::Fetch, "toy://red/ball"), Ok(8));
             assert_eq!(fs::read_to_string(scratch.join("ball")).unwrap(), "red/ball");
             assert_eq!(run(Way::Store, "toy://shelf/ball"), Ok(8));

@@ -23,13 +23,13 @@ use crate::core::{StartProcess, StarterLog};
 use crate::shell::files::copying::{HERE, TransferError};
 
 /// The file in the scratch folder (HTCondor 25.14's name).
-pub(crate) const ACCOUNT: &str = ".starter.log";
+pub(crate) const RUN_LOG: &str = ".starter.log";
 
 const MODE: u32 = 0o644;
 
 /// The account of one run; of most nothing is told.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Account(Option<Arc<Open>>);
+pub(crate) struct RunLog(Option<Arc<Open>>);
 
 #[derive(Debug)]
 struct Open {
@@ -38,12 +38,12 @@ struct Open {
     detailed: bool,
 }
 
-impl Account {
+impl RunLog {
     /// That of a run with this scratch folder, if its owner wants one.
     pub(crate) fn new(log: Option<&StarterLog>, scratch: &Path) -> Self {
         Self(log.map(|log| {
             Arc::new(Open {
-                file: scratch.join(ACCOUNT),
+                file: scratch.join(RUN_LOG),
                 target: log.target.as_ref().map(PathBuf::from),
                 detailed: log.detailed,
             })
@@ -200,8 +200,8 @@ mod tests {
 
     fn check(lines: &str, expected: Option<(bool, Option<&str>)>) {
         let job = ClassAd::parse_old(&format!("Iwd = \"/home\"\n{lines}\n")).unwrap();
-        let account = Account::of(&job, Path::new("/scratch"));
-        let found = account.0.as_ref().map(|open| {
+        let run_log = RunLog::of(&job, Path::new("/scratch"));
+        let found = run_log.0.as_ref().map(|open| {
             (open.detailed, open.target.as_ref().map(|target| target.to_str().unwrap()))
         });
         assert_eq!(found, expected, "{lines}");

@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::Cause;
 use crate::shell::files::copying::{DEEPEST, Route, TransferError, failed};
-use crate::shell::files::disk::{Disk, Kind, Links, SameDisk};
+use crate::shell::files::disk::{Disk, EntryKind, Links, SameDisk};
 use crate::shell::files::manifest::Manifest;
-use crate::shell::files::plugins::{Errand, Plugins, Way};
+use crate::shell::files::plugins::{Plugins, UrlTransfer, Way};
 use crate::shell::files::spool::Spool;
-use crate::shell::files::starter_log::{ACCOUNT, Account};
+use crate::shell::files::starter_log::{RUN_LOG, RunLog};
 use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
 use crate::shell::run::sandbox::text;
 use crate::shell::run::tool;
@@ -39,7 +39,7 @@ const EXECUTABLE_MODE: u32 = 0o755;
 /// What is to be brought back at the end of a run. Kept in a file while the run lasts, outside the
 /// job's reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Plan {
+pub(crate) struct OutputPlan {
     /// The initial directory.
     iwd: PathBuf,
     /// Where standard output goes, if anywhere.
@@ -184,12 +184,12 @@ pub(crate) fn bring_in(
     scratch: &Path,
     spool: Option<&Spool>,
     plugins: &Plugins,
-    account: &Account,
-) -> Result<Plan, TransferError> {
+    run_log: &RunLog,
+) -> Result<OutputPlan, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
     check_input_size(side, job, &iwd)?;
-    let received_bytes = bring_inputs(side, job, scratch, plugins, account)?;
+    let received_bytes = bring_inputs(side, job, scratch, plugins, run_log)?;
     let outputs = job.literal(attr::TRANSFER_OUTPUT).and_then(Value::as_str);
     let files = match outputs {
         Some(list) => Wanted::Listed(file_items(list).map(str::to_owned).collect()),
@@ -198,7 +198,7 @@ pub(crate) fn bring_in(
     // After the files were listed: what was kept is an output, whether this run touches it or not.
     if let Some(spool) = spool {
         spool.restore(scratch)?;
-        account.say(|| "What earlier runs have kept is there".to_owned());
+        run_log.say(|| "What earlier runs have kept is there".to_owned());
     }
     let when_evicted = match (on_evict(job), spool) {
         (OnEvict::Nothing, _) => WhenEvicted::Lost,
@@ -225,7 +225,7 @@ pub(crate) fn bring_in(
     };
     let (stdout, stderr) = (renamed(attr::OUT, stdout), renamed(attr::ERR, stderr));
     let brought = brings_executable(job).then(|| program(job, scratch));
-    Ok(Plan {
+    Ok(OutputPlan {
         stderr: stderr.filter(|_| !is_streamed(job, attr::STREAM_ERR)),
         stdout: stdout.filter(|_| !is_streamed(job, attr::STREAM_OUT)),
         most_bytes: most_bytes(job, attr::MAX_TRANSFER_OUTPUT_MB),
@@ -264,33 +264,35 @@ fn bring_inputs(
     job: &ClassAd,
     scratch: &Path,
     plugins: &Plugins,
-    account: &Account,
+    run_log: &RunLog,
 ) -> Result<u64, TransferError> {
     let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
     let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
     let route = Route { from: side, to: &SameDisk };
     let mut received_bytes = 0;
-    let mut errands = Vec::new();
+    let mut transfers = Vec::new();
     for item in file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default()) {
         match fetched(item) {
-            Some(name) => errands.push(Errand { url: item.to_owned(), local: scratch.join(name) }),
+            Some(name) => {
+                transfers.push(UrlTransfer { url: item.to_owned(), local: scratch.join(name) });
+            }
             None => {
                 let copy = || route.item(&iwd, item, scratch, preserve);
-                received_bytes += account.moving(|| format!("Input {item}"), copy)?;
+                received_bytes += run_log.moving(|| format!("Input {item}"), copy)?;
             }
         }
     }
-    received_bytes += by_plugins(plugins, Way::Fetch, scratch, &errands, account)?;
+    received_bytes += by_plugins(plugins, Way::Fetch, scratch, &transfers, run_log)?;
     if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
         && path != target
     {
         let copy = || route.file(&path, &target);
-        received_bytes += account.moving(|| "Standard input".to_owned(), copy)?;
+        received_bytes += run_log.moving(|| "Standard input".to_owned(), copy)?;
     }
     if brings_executable(job) {
         let target = program(job, scratch);
         let copy = || route.file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target);
-        received_bytes += account.moving(|| "Executable".to_owned(), copy)?;
+        received_bytes += run_log.moving(|| "Executable".to_owned(), copy)?;
         make_executable(&target).map_err(|error| failed(&target, &error))?;
     }
     Ok(received_bytes)
@@ -319,12 +321,12 @@ pub(crate) fn goes_on_from_checkpoint(job: &ClassAd) -> bool {
 /// any.
 pub(crate) fn bring_back(
     side: &dyn Disk,
-    plan: &Plan,
+    plan: &OutputPlan,
     scratch: &Path,
     end: &RunEnd,
     cause: Cause,
     plugins: &Plugins,
-    account: &Account,
+    run_log: &RunLog,
 ) -> (u64, Result<(), TransferError>) {
     let route = Route { from: &SameDisk, to: side };
     let (mut sent_bytes, mut first) = (0, Ok(()));
@@ -337,14 +339,14 @@ pub(crate) fn bring_back(
         let source = scratch.join(name);
         if let Some(target) = target.as_ref().filter(|_| source.exists()) {
             let copy = || route.make_parent(target).and_then(|()| route.file(&source, target));
-            note(account.moving(|| format!("Output {name} to {}", target.display()), copy));
+            note(run_log.moving(|| format!("Output {name} to {}", target.display()), copy));
         }
     }
     let checkpoint = plan.checkpoint.as_ref();
     let is_checkpoint =
         |taken: CheckpointEnd| matches!(end, RunEnd::Program(program) if taken.is(*program));
     if let Some(taken) = checkpoint.filter(|t| cause != Cause::Killed && is_checkpoint(t.end)) {
-        note(account.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
+        note(run_log.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
         return (sent_bytes, first);
     }
     let began = match end {
@@ -367,11 +369,11 @@ pub(crate) fn bring_back(
                 spool.forget();
             }
             if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::exited(code)) {
-                bring_files_back(route, plan, scratch, plugins, account, &mut note);
+                bring_files_back(route, plan, scratch, plugins, run_log, &mut note);
             }
         }
         (Cause::Stopped, WhenEvicted::Back) if began => {
-            bring_files_back(route, plan, scratch, plugins, account, &mut note);
+            bring_files_back(route, plan, scratch, plugins, run_log, &mut note);
         }
         (Cause::Stopped, WhenEvicted::Kept(spool)) if began => {
             let keep = |files: Vec<PathBuf>| {
@@ -380,7 +382,7 @@ pub(crate) fn bring_back(
                 spool.keep(scratch, streams.into_iter().chain(files)).map(|()| 0)
             };
             note(plan.files(scratch).and_then(keep));
-            account.say(|| "What the job has is kept for its next run".to_owned());
+            run_log.say(|| "What the job has is kept for its next run".to_owned());
         }
         (Cause::ByItself | Cause::Stopped | Cause::Killed, _) => {}
     }
@@ -390,7 +392,7 @@ pub(crate) fn bring_back(
 impl Checkpoint {
     /// Keeps it for the job's next run, with what the job has said so far, and says how many bytes
     /// it has. A file that is not there makes it none.
-    fn keep(&self, plan: &Plan, scratch: &Path) -> Result<u64, TransferError> {
+    fn keep(&self, plan: &OutputPlan, scratch: &Path) -> Result<u64, TransferError> {
         let files = match &self.files {
             Some(names) => names.iter().map(PathBuf::from).collect(),
             None => plan.files(scratch)?,
@@ -407,10 +409,10 @@ impl Checkpoint {
 
 fn bring_files_back(
     route: Route<'_>,
-    plan: &Plan,
+    plan: &OutputPlan,
     scratch: &Path,
     plugins: &Plugins,
-    account: &Account,
+    run_log: &RunLog,
     note: &mut impl FnMut(Result<u64, TransferError>),
 ) {
     if let Err(error) = check_output_size(plan, scratch) {
@@ -421,20 +423,20 @@ fn bring_files_back(
         Ok(files) => files,
         Err(error) => return note(Err(error)),
     };
-    let mut errands = Vec::new();
+    let mut transfers = Vec::new();
     for name in files {
         match plan.stored(&name) {
-            Some(url) => match errands_below(scratch, &name, &url) {
-                Ok(more) => errands.extend(more),
+            Some(url) => match transfers_below(scratch, &name, &url) {
+                Ok(more) => transfers.extend(more),
                 Err(error) => note(Err(error)),
             },
             None => {
                 let copy = || plan.bring_back(route, scratch, &name);
-                note(account.moving(|| format!("Output {}", name.display()), copy));
+                note(run_log.moving(|| format!("Output {}", name.display()), copy));
             }
         }
     }
-    note(by_plugins(plugins, Way::Store, scratch, &errands, account));
+    note(by_plugins(plugins, Way::Store, scratch, &transfers, run_log));
 }
 
 /// Moves what has a URL.
@@ -442,31 +444,35 @@ fn by_plugins(
     plugins: &Plugins,
     way: Way,
     scratch: &Path,
-    errands: &[Errand],
-    account: &Account,
+    transfers: &[UrlTransfer],
+    run_log: &RunLog,
 ) -> Result<u64, TransferError> {
-    if errands.is_empty() {
+    if transfers.is_empty() {
         return Ok(0);
     }
-    let urls = || errands.iter().map(|errand| &*errand.url).collect::<Vec<_>>().join(", ");
-    account.moving(|| format!("By plug-ins: {}", urls()), || plugins.run(way, scratch, errands))
+    let urls = || transfers.iter().map(|transfer| &*transfer.url).collect::<Vec<_>>().join(", ");
+    run_log.moving(|| format!("By plug-ins: {}", urls()), || plugins.run(way, scratch, transfers))
 }
 
 /// A file, or every file of a folder, to be stored at a URL, or below it.
-fn errands_below(scratch: &Path, name: &Path, url: &str) -> Result<Vec<Errand>, TransferError> {
+fn transfers_below(
+    scratch: &Path,
+    name: &Path,
+    url: &str,
+) -> Result<Vec<UrlTransfer>, TransferError> {
     let local = scratch.join(name);
     let found = fs::metadata(&local).map_err(|error| failed(&local, &error))?;
     if !found.is_dir() {
-        return Ok(vec![Errand { url: url.to_owned(), local }]);
+        return Ok(vec![UrlTransfer { url: url.to_owned(), local }]);
     }
-    let mut errands = Vec::new();
+    let mut transfers = Vec::new();
     for entry in fs::read_dir(&local).map_err(|error| failed(&local, &error))? {
         let entry = entry.map_err(|error| failed(&local, &error))?;
         let inner = entry.file_name();
         let below = format!("{url}/{}", inner.to_string_lossy());
-        errands.extend(errands_below(scratch, &name.join(inner), &below)?);
+        transfers.extend(transfers_below(scratch, &name.join(inner), &below)?);
     }
-    Ok(errands)
+    Ok(transfers)
 }
 
 /// A limit of the job in MiB as bytes; `None` if it has none, or a negative one.
@@ -491,7 +497,7 @@ fn check_input_size(side: &dyn Disk, job: &ClassAd, iwd: &Path) -> Result<(), Tr
 }
 
 /// HTCondor 25.14's hold 33. Standard output and standard error count, and come back all the same.
-fn check_output_size(plan: &Plan, scratch: &Path) -> Result<(), TransferError> {
+fn check_output_size(plan: &OutputPlan, scratch: &Path) -> Result<(), TransferError> {
     let Some(most) = plan.most_bytes else { return Ok(()) };
     let streams = [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)];
     let streams = streams.into_iter().filter(|(_, target)| target.is_some());
@@ -528,7 +534,7 @@ fn bytes_below(disk: &dyn Disk, path: &Path) -> u64 {
 
 fn bytes_at(disk: &dyn Disk, path: &Path, depth: usize) -> u64 {
     let Ok(found) = disk.look(path, Links::Followed) else { return 0 };
-    if found.kind != Kind::Folder {
+    if found.kind != EntryKind::Folder {
         return found.bytes;
     }
     if depth > DEEPEST {
@@ -538,12 +544,12 @@ fn bytes_at(disk: &dyn Disk, path: &Path, depth: usize) -> u64 {
     let below = names.into_iter().map(|name| path.join(name)).filter(|path| {
         // A link to a folder is copied as a link.
         let is = |links, kind| disk.look(path, links).is_ok_and(|found| found.kind == kind);
-        !(is(Links::Seen, Kind::Link) && is(Links::Followed, Kind::Folder))
+        !(is(Links::Seen, EntryKind::Link) && is(Links::Followed, EntryKind::Folder))
     });
     below.map(|path| bytes_at(disk, &path, depth + 1)).fold(0, u64::saturating_add)
 }
 
-impl Plan {
+impl OutputPlan {
     /// How many bytes were brought in.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes
@@ -628,7 +634,7 @@ fn fetched(item: &str) -> Option<&str> {
 
 /// The job's files at the top of its scratch folder. Our own are not among them.
 fn top_level(scratch: &Path) -> Result<BTreeSet<Stamp>, TransferError> {
-    let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD, ACCOUNT, chirp::CONFIG_FILE];
+    let ours = [STDOUT, STDERR, JOB_AD, MACHINE_AD, RUN_LOG, chirp::CONFIG_FILE];
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(scratch).map_err(|error| failed(scratch, &error))? {
         let entry = entry.map_err(|error| failed(scratch, &error))?;

@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::shell::files::copying::{TransferError, failed};
-use crate::shell::files::disk::{Disk, Kind, Links, Look, SameDisk, Source};
+use crate::shell::files::disk::{Disk, EntryKind, Links, Look, SameDisk, Source};
 
 /// The most bytes of names in one answer: far below the limit of a frame, in which each byte may
 /// take two.
@@ -414,7 +414,7 @@ fn answer(ask: Ask, below: &[PathBuf], open: &mut Open) -> Result<Said, Transfer
         Ask::Read { path } => {
             let path = may(path, Touch::Followed)?;
             // A pipe would hold up who opens it.
-            if disk.look(&path, Links::Followed)?.kind == Kind::Other {
+            if disk.look(&path, Links::Followed)?.kind == EntryKind::Other {
                 return Err(failed(&path, &Errno::EINVAL.into()));
             }
             let source = open_here(&path)?;

@@ -41,7 +41,7 @@ const GREETING_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the launcher is to do.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum LauncherOrder {
     Start {
         key: RunKey,
         start: Box<Start>,
@@ -68,7 +68,7 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) enum Heard {
     /// It is there, with these runs; and this is where its orders go.
-    Up { runs: Vec<RunInfo>, orders: mpsc::Sender<Order> },
+    Up { runs: Vec<RunInfo>, orders: mpsc::Sender<LauncherOrder> },
     /// It is not there any more.
     Down,
     /// Something happened to a run.
@@ -124,9 +124,9 @@ async fn tell(engine: &mpsc::Sender<EngineInput>, heard: Heard) -> Result<(), Li
     engine.send(EngineInput::Launcher(heard)).await.map_err(|_| LinkError::Closed)
 }
 
-async fn open(socket: &Path) -> Result<(Link, Vec<RunInfo>), LinkError> {
+async fn open(socket: &Path) -> Result<(LauncherStream, Vec<RunInfo>), LinkError> {
     let stream = connect_plain(socket).await?;
-    let mut link = Link {
+    let mut link = LauncherStream {
         stream,
         decoder: Decoder::default(),
         chunk: vec![0; CHUNK_BYTES],
@@ -139,7 +139,7 @@ async fn open(socket: &Path) -> Result<(Link, Vec<RunInfo>), LinkError> {
     Ok((link, runs))
 }
 
-struct Link {
+struct LauncherStream {
     stream: UnixStream,
     decoder: Decoder,
     chunk: Vec<u8>,
@@ -151,7 +151,7 @@ struct Link {
     pausing: BTreeMap<u64, (RunKey, Pause)>,
 }
 
-impl Link {
+impl LauncherStream {
     /// Says hello and gets the list. What the launcher says before that is in the list.
     async fn greet(&mut self) -> Result<Vec<RunInfo>, LinkError> {
         self.queue(RequestBody::Hello { version: PROTOCOL_VERSION })?;
@@ -177,7 +177,7 @@ impl Link {
     async fn talk(
         mut self,
         engine: &mpsc::Sender<EngineInput>,
-        mut orders: mpsc::Receiver<Order>,
+        mut orders: mpsc::Receiver<LauncherOrder>,
     ) -> Result<(), LinkError> {
         let mut burst = Vec::with_capacity(BURST);
         loop {
@@ -242,9 +242,9 @@ impl Link {
     }
 
     /// Puts an order into the buffer. A start that cannot be written is refused here.
-    fn give(&mut self, order: Order) -> Result<Option<Heard>, LinkError> {
+    fn give(&mut self, order: LauncherOrder) -> Result<Option<Heard>, LinkError> {
         match order {
-            Order::Start { key, start } => {
+            LauncherOrder::Start { key, start } => {
                 let run_key = start.run_key.clone();
                 match self.queue(RequestBody::Start(start)) {
                     Ok(id) => {
@@ -258,10 +258,10 @@ impl Link {
                     Err(error) => return Err(error),
                 }
             }
-            Order::Kill { key, signal, grace_ms } => {
+            LauncherOrder::Kill { key, signal, grace_ms } => {
                 self.queue(RequestBody::Kill { run_key: wire_key(key), signal, grace_ms })?;
             }
-            Order::Pause { key, pause } => {
+            LauncherOrder::Pause { key, pause } => {
                 let run_key = wire_key(key);
                 self.queue(if pause.suspend {
                     RequestBody::Suspend { run_key }
@@ -273,15 +273,15 @@ impl Link {
                 let id = self.queue(RequestBody::Usage { run_key: wire_key(key) })?;
                 self.pausing.insert(id, (key, pause));
             }
-            Order::ExtendLease { keys, until_boot_ms } => {
+            LauncherOrder::ExtendLease { keys, until_boot_ms } => {
                 let scope = LeaseScope::Runs(keys.into_iter().map(wire_key).collect());
                 self.queue(RequestBody::ExtendLease { scope, until_boot_ms })?;
             }
-            Order::Forget(keys) => {
+            LauncherOrder::Forget(keys) => {
                 let run_keys = keys.into_iter().map(wire_key).collect();
                 self.queue(RequestBody::Forget { run_keys })?;
             }
-            Order::Measure(keys) => {
+            LauncherOrder::Measure(keys) => {
                 for key in keys {
                     let id = self.queue(RequestBody::Usage { run_key: wire_key(key) })?;
                     self.asked.insert(id, key);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::{ClaimSecret, ScheddName};
 use nix::unistd::Uid;
 use proto::claiming::{FromStartd, ToStartd};
-use proto::client::{Answer, AskStartd, Identity, Request, Response};
+use proto::client::{Answer, AskStartd, DaemonIdentity, Request, Response};
 use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -26,9 +26,9 @@ const BURST: usize = 256;
 
 /// What connections need.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct ScheddContext {
     pub(crate) engine: mpsc::Sender<EngineInput>,
-    pub(crate) identity: Identity,
+    pub(crate) identity: DaemonIdentity,
     /// Numbers the connections, so that the end of an old one is not taken for that of its
     /// successor.
     pub(crate) connections: AtomicU64,
@@ -57,25 +57,25 @@ impl ScheddLink {
 }
 
 /// Accepts connections for ever.
-pub(crate) async fn serve(listener: Listener, desk: Arc<Desk>) {
+pub(crate) async fn serve(listener: Listener, context: Arc<ScheddContext>) {
     loop {
         let incoming = listener.accept().await;
-        tokio::spawn(greet(incoming, Arc::clone(&desk)));
+        tokio::spawn(greet(incoming, Arc::clone(&context)));
     }
 }
 
-async fn greet(incoming: Incoming, desk: Arc<Desk>) {
+async fn greet(incoming: Incoming, context: Arc<ScheddContext>) {
     let connection = match incoming.greet().await {
         Ok(connection) => connection,
         Err(error) => return tracing::info!(%error, "refused a connection"),
     };
     match connection.peer.role.clone() {
         Role::Schedd(name) => {
-            let served = serve_schedd(connection, ScheddName::new(&name), Arc::clone(&desk));
-            desk.schedds.spawn(served);
+            let served = serve_schedd(connection, ScheddName::new(&name), Arc::clone(&context));
+            context.schedds.spawn(served);
         }
         Role::Command => {
-            let end = serve_command(connection, &desk).await;
+            let end = serve_command(connection, &context).await;
             tracing::debug!(?end, "a command's connection closed");
         }
         role @ (Role::Negotiator | Role::Startd(_)) => {
@@ -84,28 +84,28 @@ async fn greet(incoming: Incoming, desk: Arc<Desk>) {
     }
 }
 
-async fn serve_schedd(connection: Connection, schedd: ScheddName, desk: Arc<Desk>) {
+async fn serve_schedd(connection: Connection, schedd: ScheddName, context: Arc<ScheddContext>) {
     let Connection { peer, sender, receiver } = connection;
     let near = peer.identity.is_local(Uid::effective().as_raw());
     let (queue, outgoing) = mpsc::channel(QUEUE);
-    let number = desk.connections.fetch_add(1, Ordering::Relaxed);
+    let number = context.connections.fetch_add(1, Ordering::Relaxed);
     let up = EngineInput::ScheddUp {
         schedd: schedd.clone(),
         near,
         link: ScheddLink { connection: number, queue: Some(queue) },
     };
-    if desk.engine.send(up).await.is_err() {
+    if context.engine.send(up).await.is_err() {
         return;
     }
     // Both directions make progress whatever the other waits for: two ends that only wrote would
     // wait for ever.
     let end = tokio::select! {
-        end = listen(receiver, &schedd, &desk.engine) => end,
+        end = listen(receiver, &schedd, &context.engine) => end,
         end = speak(sender, outgoing) => end,
     };
     tracing::info!(%schedd, ?end, "a schedd's connection closed");
     // An engine that has ended does not want to know.
-    let _ = desk.engine.send(EngineInput::ScheddDown { schedd, connection: number }).await;
+    let _ = context.engine.send(EngineInput::ScheddDown { schedd, connection: number }).await;
 }
 
 async fn listen(
@@ -147,14 +147,14 @@ async fn speak(
     Ok(())
 }
 
-async fn serve_command(connection: Connection, desk: &Desk) -> Result<(), NetError> {
+async fn serve_command(connection: Connection, context: &ScheddContext) -> Result<(), NetError> {
     let Connection { peer, mut sender, mut receiver } = connection;
     while let Some(Request { id, body }) = receiver.recv().await? {
         let body = match body {
-            AskStartd::Identify => Answer::Identity(desk.identity.clone()),
+            AskStartd::Identify => Answer::Identity(context.identity.clone()),
             AskStartd::ReadRun { job, file, from, max_bytes } => {
                 let wanted = tail::Wanted { job, file, from, max_bytes };
-                tail::answer(&desk.engine, &peer, wanted).await
+                tail::answer(&context.engine, &peer, wanted).await
             }
         };
         sender.send(&Response { id, last: true, body }).await?;

@@ -15,7 +15,7 @@ use nix::sys::utsname::uname;
 use crate::core::Custom;
 use crate::shell::machine::devices::{self, Inventories};
 use crate::shell::machine::measure::free_disk_kib;
-use crate::shell::machine::settings::Settings;
+use crate::shell::machine::settings::MachineSettings;
 
 /// Processor features that are advertised, by their name in `/proc/cpuinfo`; the attribute is
 /// `has_<name>`.
@@ -54,7 +54,7 @@ pub fn submit_machine(
     folder: &Path,
     now: Timestamp,
 ) -> io::Result<ClassAd> {
-    let nothing = (&Settings::default(), Inventories::default());
+    let nothing = (&MachineSettings::default(), Inventories::default());
     let Found { total, mut ad, .. } = look(name, address, folder, nothing, now)?;
     for startds in [attr::STARTD_IP_ADDR, "LastBenchmark", attr::MACHINE_RESOURCES] {
         ad.remove(startds);
@@ -74,7 +74,7 @@ pub(crate) fn machine(
     name: &str,
     address: &str,
     execute_dir: &Path,
-    settings: &Settings,
+    settings: &MachineSettings,
     now: Timestamp,
 ) -> io::Result<Found> {
     let inventories = devices::find(&settings.resources);
@@ -85,7 +85,7 @@ fn look(
     name: &str,
     address: &str,
     execute_dir: &Path,
-    (settings, inventories): (&Settings, Inventories),
+    (settings, inventories): (&MachineSettings, Inventories),
     now: Timestamp,
 ) -> io::Result<Found> {
     let meminfo = fs::read_to_string("/proc/meminfo")?;

@@ -6,7 +6,7 @@ use classad::ClassAd;
 
 /// The settings of one machine.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct MachineSettings {
     /// Processors to offer, instead of those found (HTCondor 25.14: `NUM_CPUS`).
     pub cpus: Option<u32>,
     /// Memory to offer, MiB, instead of that found (`MEMORY`).

@@ -101,7 +101,8 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64]) {
 /// does (copying records, comparing texts, calls, branches, a little arithmetic).
 fn mips() -> u64 {
     let rounds = repeat_many(10_000, |round| {
-        let first = Entry { kind: round % 3, value: 5, text: *b"DHRYSTONE PROGRAM, 1'ST STRING" };
+        let first =
+            SpeedEntry { kind: round % 3, value: 5, text: *b"DHRYSTONE PROGRAM, 1'ST STRING" };
         let mut second = black_box(first);
         second.text[12] = b'0' + u8::try_from(round % 10).unwrap_or(0);
         let ordered = black_box(&first.text).cmp(black_box(&second.text));
@@ -120,7 +121,7 @@ fn mips() -> u64 {
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
+struct SpeedEntry {
     kind: u64,
     value: u64,
     text: [u8; 30],

@@ -30,11 +30,11 @@ use crate::shell::files::disk::SameDisk;
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::Plugins;
 use crate::shell::files::spool::Spool;
-use crate::shell::files::starter_log::Account;
+use crate::shell::files::starter_log::RunLog;
 use crate::shell::files::transfer;
 use crate::shell::links::translate::wire_key;
 use crate::shell::run::environment::{self, JOB_AD, MACHINE_AD, Place};
-use crate::shell::run::nicknames::Nicknames;
+use crate::shell::run::short_scratches::ShortScratches;
 use crate::shell::run::tool;
 
 /// The file mode creation mask of jobs (HTCondor 25.14's).
@@ -78,7 +78,7 @@ pub(crate) struct Sandboxes {
     gid: Gid,
     home: Option<PathBuf>,
     plugins: Arc<Plugins>,
-    nicknames: Nicknames,
+    short_scratches: ShortScratches,
     /// Where jobs that call their schedd find it.
     schedd: PathBuf,
     /// Folders of ended runs with nothing in them but what the next run's folder has too.
@@ -121,7 +121,7 @@ impl Sandboxes {
             gid: Gid::effective(),
             home,
             plugins,
-            nicknames: Nicknames::new(folder),
+            short_scratches: ShortScratches::new(folder),
             schedd: PathBuf::new(),
             spares: Arc::default(),
         })
@@ -153,7 +153,7 @@ impl Sandboxes {
             true => self.process(run, &away(run, &scratch))?,
             false => self.prepare_in_place(run)?,
         };
-        Account::of(&run.job, &scratch).prepared(&start);
+        RunLog::of(&run.job, &scratch).prepared(&start);
         Ok(start)
     }
 
@@ -178,7 +178,7 @@ impl Sandboxes {
             scratch: scratch.clone(),
         };
         self.make_folder(&scratch, run)?;
-        Account::of(job, &scratch).begin(run, &scratch);
+        RunLog::of(job, &scratch).begin(run, &scratch);
         let start = self.process(run, &layout)?;
         if let Some(manifest) = Manifest::of(job, &cwd) {
             manifest.write_in(&start);
@@ -199,8 +199,8 @@ impl Sandboxes {
         let job = &*run.job;
         remove(&scratch);
         self.make_folder(&scratch, run)?;
-        let account = Account::of(job, &scratch);
-        account.begin(run, &scratch);
+        let run_log = RunLog::of(job, &scratch);
+        run_log.begin(run, &scratch);
         // What cannot be started for other reasons is not worth a transfer.
         let start = self.process(run, &away(run, &scratch))?;
         let spool = run
@@ -208,7 +208,7 @@ impl Sandboxes {
             .as_ref()
             .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
         let expected =
-            transfer::bring_in(&SameDisk, job, &scratch, spool.as_ref(), &self.plugins, &account)
+            transfer::bring_in(&SameDisk, job, &scratch, spool.as_ref(), &self.plugins, &run_log)
                 .map_err(|error| StartFailure {
                 said: error.said.clone(),
                 ..failure(error.stage(), &error.path, error.errno)
@@ -249,7 +249,7 @@ impl Sandboxes {
             universe: run.universe,
             job: run.run.job,
             scratch: &layout.scratch,
-            temporary: &self.nicknames.of(run.key, &layout.scratch),
+            temporary: &self.short_scratches.of(run.key, &layout.scratch),
             cwd: &layout.cwd,
             slot: &run.slot,
             cpus: processors(run),
@@ -297,7 +297,7 @@ impl Sandboxes {
     ///
     /// If the folders cannot be listed.
     pub(crate) fn strays(&self, kept: &BTreeSet<RunKey>) -> io::Result<Vec<PathBuf>> {
-        self.nicknames.forget_all_but(kept);
+        self.short_scratches.forget_all_but(kept);
         let mut strays = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
@@ -318,7 +318,7 @@ impl Sandboxes {
         while let Some(folders) = folders.blocking_recv() {
             for folder in folders {
                 if let Some(key) = run_of(&folder) {
-                    self.nicknames.forget(key);
+                    self.short_scratches.forget(key);
                 }
                 if !self.keep_spare(&folder) {
                     remove(&folder);
@@ -328,7 +328,7 @@ impl Sandboxes {
         while let Some(spare) = self.take_spare() {
             remove(&spare);
         }
-        self.nicknames.close();
+        self.short_scratches.close();
     }
 
     fn keep_spare(&self, folder: &Path) -> bool {

@@ -85,7 +85,7 @@ fn check_in(attributes: &[(&str, &str)], expected: &Expect) {
             &both.path("scratch"),
             None,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .unwrap();
         expected.assert_eq(&both.list("scratch"));
@@ -102,7 +102,7 @@ fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
             &scratch,
             None,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .unwrap();
         let before = both.list("iwd");
@@ -118,7 +118,7 @@ fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
             end,
             Cause::ByItself,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         );
         let mut text: String = both
             .list("iwd")
@@ -188,11 +188,11 @@ fn the_program_is_no_output_whatever_it_has_done_to_itself() {
     for both in Both::over_each() {
         let scratch = both.path("scratch");
         let job = both.job(&[]);
-        let (plugins, account) = (Plugins::default(), Account::default());
-        let plan = bring_in(&*both.side(), &job, &scratch, None, &plugins, &account).unwrap();
+        let (plugins, run_log) = (Plugins::default(), RunLog::default());
+        let plan = bring_in(&*both.side(), &job, &scratch, None, &plugins, &run_log).unwrap();
         both.write("scratch/run.sh", "#!/bin/sh, and more");
         both.write("scratch/result", "42");
-        bring_back(&*both.side(), &plan, &scratch, &GOOD, Cause::ByItself, &plugins, &account)
+        bring_back(&*both.side(), &plan, &scratch, &GOOD, Cause::ByItself, &plugins, &run_log)
             .1
             .unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/run.sh")).unwrap(), "#!/bin/sh");
@@ -212,7 +212,7 @@ fn relative_paths_are_kept_for_who_wants_that() {
             &both.path("scratch"),
             None,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .unwrap();
         assert_eq!(both.list("scratch"), "data/deep/c.txt: c\n");
@@ -229,7 +229,7 @@ fn a_missing_input_is_named() {
             &both.path("scratch"),
             None,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .unwrap_err();
         assert_eq!(
@@ -321,7 +321,7 @@ fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Cause) {
         &scratch,
         Some(&Spool { folder, attempt }),
         &Plugins::default(),
-        &Account::default(),
+        &RunLog::default(),
     )
     .unwrap();
     both.write("scratch/_condor_stdout", "said");
@@ -337,7 +337,7 @@ fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Cause) {
         &end,
         ended,
         &Plugins::default(),
-        &Account::default(),
+        &RunLog::default(),
     )
     .1
     .unwrap();
@@ -362,7 +362,7 @@ fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_i
             &scratch,
             Some(&spool),
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .unwrap();
         expect![[r#"
@@ -379,7 +379,7 @@ fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_i
             &GOOD,
             Cause::ByItself,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .1
         .unwrap();
@@ -401,7 +401,7 @@ fn files_of_an_evicted_job_come_back_if_it_wants_them_not_spooled() {
             &both.path("scratch"),
             Some(&spool),
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .unwrap();
         both.write("scratch/result", "half");
@@ -413,7 +413,7 @@ fn files_of_an_evicted_job_come_back_if_it_wants_them_not_spooled() {
             &vacated,
             Cause::Stopped,
             &Plugins::default(),
-            &Account::default(),
+            &RunLog::default(),
         )
         .1
         .unwrap();

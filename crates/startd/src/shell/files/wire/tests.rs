@@ -29,18 +29,18 @@ fn tree(folder: &Path) -> Vec<String> {
         let path = folder.join(&name);
         let look = SameDisk.look(&path, Links::Seen).unwrap();
         let content = match look.kind {
-            Kind::Link => format!("{:?}", fs::read_link(&path).unwrap()),
-            Kind::File if look.bytes > 100 => {
+            EntryKind::Link => format!("{:?}", fs::read_link(&path).unwrap()),
+            EntryKind::File if look.bytes > 100 => {
                 let mut sum = Summing::default();
                 sum.add(&fs::read(&path).unwrap());
                 format!("{} bytes, {:?}", look.bytes, &sum.finish().sha256[..4])
             }
-            Kind::File => format!("{:?}", fs::read(&path).unwrap()),
-            Kind::Folder | Kind::Other => String::new(),
+            EntryKind::File => format!("{:?}", fs::read(&path).unwrap()),
+            EntryKind::Folder | EntryKind::Other => String::new(),
         };
-        let mode = if look.kind == Kind::Link { 0 } else { look.mode };
+        let mode = if look.kind == EntryKind::Link { 0 } else { look.mode };
         all.push(format!("{name:?} {:?} {mode:o} {content}", look.kind));
-        if look.kind == Kind::Folder {
+        if look.kind == EntryKind::Folder {
             all.extend(tree(&path).into_iter().map(|line| format!("{name:?}/{line}")));
         }
     }
@@ -274,7 +274,7 @@ fn a_disk_that_lies_gets_no_file_into_place() {
 
 #[test]
 fn a_name_in_a_folder_that_leads_elsewhere_is_refused() {
-    let folder = Look { kind: Kind::Folder, mode: 0o755, bytes: 0 };
+    let folder = Look { kind: EntryKind::Folder, mode: 0o755, bytes: 0 };
     for name in ["", ".", "..", "../x", "/etc/x", "a/b", "a/"] {
         let to = tempdir().unwrap();
         let names = Said::Names { names: vec![name.into()], more: false };

@@ -33,12 +33,12 @@ const MODE: u32 = 0o700;
 
 /// The short names of one startd's scratch folders.
 #[derive(Clone, Debug)]
-pub(crate) struct Nicknames {
+pub(crate) struct ShortScratches {
     /// Where they are; nowhere if no scratch folder needs one, or none can be had.
     base: Option<PathBuf>,
 }
 
-impl Nicknames {
+impl ShortScratches {
     /// For scratch folders below this one.
     pub(crate) fn new(folder: &Path) -> Self {
         if folder.as_os_str().len() + NAME_BYTES <= LONG_BYTES {
@@ -137,14 +137,14 @@ mod tests {
         let deep = folder.path().join("a-folder-with-a-name-that-is-long");
         let scratch = deep.join("dir_00000000000000ff-3-1");
         fs::create_dir_all(&scratch).unwrap();
-        let names = Nicknames::new(&deep);
+        let names = ShortScratches::new(&deep);
         let short = names.of(key(1), &scratch);
         assert!(short.as_os_str().len() < 30, "{short:?}");
         assert_eq!(fs::canonicalize(&short).unwrap(), fs::canonicalize(&scratch).unwrap());
         let base = short.parent().unwrap().to_owned();
         assert_eq!(fs::metadata(&base).unwrap().permissions().mode() & 0o777, MODE);
 
-        let again = Nicknames::new(&deep);
+        let again = ShortScratches::new(&deep);
         assert_eq!(again.of(key(1), &scratch), short);
         fs::remove_file(&short).unwrap();
         symlink("/elsewhere", &short).unwrap();
@@ -160,10 +160,10 @@ mod tests {
         assert!(!base.exists());
 
         // What others may write to is not taken.
-        let names = Nicknames::new(&deep);
+        let names = ShortScratches::new(&deep);
         let base = names.base.clone().unwrap();
         fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
-        let careful = Nicknames::new(&deep);
+        let careful = ShortScratches::new(&deep);
         assert_ne!(careful.base, names.base);
         names.close();
         careful.close();
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_deep_needs_none() {
-        let names = Nicknames::new(Path::new("/var/lib/pool/execute"));
+        let names = ShortScratches::new(Path::new("/var/lib/pool/execute"));
         let scratch = Path::new("/var/lib/pool/execute/dir_1");
         assert_eq!(names.of(key(1), scratch), scratch);
     }

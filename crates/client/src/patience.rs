@@ -72,16 +72,24 @@ impl Patience {
 
 fn kind(error: &AskError) -> FailureKind {
     match error {
-        AskError::Net(NetError::Connect { .. }) => FailureKind::Silent,
-        AskError::Net(NetError::Broken(_) | NetError::NoHello | NetError::TooSlow { .. }) => {
-            FailureKind::Passing
+        AskError::Net(NetError::Connect { .. } | NetError::ConnectFar { .. }) => {
+            FailureKind::Silent
         }
+        AskError::Net(
+            NetError::Broken(_)
+            | NetError::NoHello
+            | NetError::TooSlow { .. }
+            | NetError::Crowded { .. },
+        ) => FailureKind::Passing,
         AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => FailureKind::Passing,
         AskError::Net(
             NetError::Listen { .. }
             | NetError::Unauthenticated(_)
             | NetError::Impostor { .. }
             | NetError::Unregistered { .. }
+            | NetError::Handshake(_)
+            | NetError::Trust(_)
+            | NetError::Stranger(_)
             | NetError::Frame(_)
             | NetError::Protocol { .. }
             | NetError::NotAdmitted { .. },

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
-use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -18,7 +17,8 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Answer, Question, Refusal, Request, Response};
 use crate::frame::{self, FrameError, MAX_FRAME_BYTES};
-use crate::net::{self, Address, DAEMON_READS, GREETING, NetError, Role, ShortPath};
+use crate::net::tls::Blocking;
+use crate::net::{self, Address, DAEMON_READS, Far, GREETING, NetError, Role, ShortPath};
 
 /// A connection to a daemon that answers questions of the kind `A`.
 #[derive(Debug)]
@@ -114,11 +114,55 @@ impl<A: Question> Client<A> {
     }
 }
 
+/// A greeted connection to a daemon on another machine, for who blocks: a carrier of files.
+#[derive(Debug)]
+pub struct Called(Wire);
+
+impl Called {
+    /// Connects as `role`. Each step from then on may take `patience`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, it is not of the pool, or takes too long.
+    pub fn to(far: &Far, role: Role, patience: Duration) -> Result<Self, NetError> {
+        let mut wire = Wire(Stream::Tls(Box::new(far.connect_blocking(patience)?)));
+        wire.write(&net::hello(role))?;
+        net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
+        Ok(Self(wire))
+    }
+
+    /// Says something and hears what is answered.
+    ///
+    /// # Errors
+    ///
+    /// If the connection fails.
+    pub fn ask<T: Serialize, A: DeserializeOwned>(&mut self, message: &T) -> Result<A, NetError> {
+        self.0.write(message)?;
+        self.0.read()?.ok_or_else(closed)
+    }
+}
+
+impl Read for Called {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.0.bytes_in().read(into)
+    }
+}
+
+impl Write for Called {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.0.bytes_out().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.0.bytes_out().flush()
+    }
+}
+
 /// A connection, as bytes, blocking.
 #[derive(Debug)]
 enum Stream {
     Unix(UnixStream),
-    Tcp(TcpStream),
+    Tls(Box<Blocking>),
 }
 
 impl Stream {
@@ -126,35 +170,32 @@ impl Stream {
     fn connect(address: &Address) -> Result<Self, NetError> {
         let cannot = |source| NetError::Connect { address: address.clone(), source };
         let stream = match address {
-            Address::Unix(path) => connect_unix(path).map(Self::Unix),
-            Address::Tcp(to) => TcpStream::connect_timeout(to, GREETING).map(Self::Tcp),
+            Address::Unix(path) => connect_unix(path),
+            Address::Tcp(_) => return Err(NetError::Unauthenticated(address.clone())),
         };
         let stream = stream.map_err(cannot)?;
-        match &stream {
-            Self::Unix(stream) => stream.set_write_timeout(Some(DAEMON_READS))?,
-            Self::Tcp(stream) => stream.set_write_timeout(Some(DAEMON_READS))?,
-        }
-        Ok(stream)
+        stream.set_write_timeout(Some(DAEMON_READS))?;
+        Ok(Self::Unix(stream))
     }
 
     fn bytes_in(&mut self) -> &mut dyn Read {
         match self {
             Self::Unix(stream) => stream,
-            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream,
         }
     }
 
     fn bytes_out(&mut self) -> &mut dyn Write {
         match self {
             Self::Unix(stream) => stream,
-            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream,
         }
     }
 
     fn read_within(&self, limit: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Unix(stream) => stream.set_read_timeout(limit),
-            Self::Tcp(stream) => stream.set_read_timeout(limit),
+            Self::Tls(stream) => stream.sock.set_read_timeout(limit),
         }
     }
 }
@@ -182,7 +223,7 @@ impl Wire {
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         match &self.0 {
             Stream::Unix(stream) => stream.try_clone().map(Stream::Unix).map(Self),
-            Stream::Tcp(stream) => stream.try_clone().map(Stream::Tcp).map(Self),
+            Stream::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -216,7 +257,7 @@ impl AsFd for Wire {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
             Stream::Unix(stream) => stream.as_fd(),
-            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.sock.as_fd(),
         }
     }
 }

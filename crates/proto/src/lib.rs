@@ -10,6 +10,7 @@
 //!   [`command`]: a command's. [`lock`]: which process is a daemon of this machine.
 //!
 //! - [`chirp`]: the processes of a running job and its schedd.
+//! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
 //! - [`clock`]: reading the clocks, for the shells.
 //!
@@ -22,7 +23,9 @@ pub mod clock;
 pub mod command;
 pub mod files;
 pub mod frame;
+pub mod joining;
 pub mod lock;
 pub mod matchmaking;
 pub mod net;
 pub mod terminal;
+pub mod trust;

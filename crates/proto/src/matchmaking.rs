@@ -40,6 +40,9 @@ pub enum FromSchedd {
         /// Why: for the reason that the user sees.
         reason: String,
     },
+    /// These machines cannot be called and are to call the schedd there
+    /// ([`crate::net::address::Reach::Calls`]). Passed on; nothing is decided about it.
+    Call { machines: Vec<MachineName>, address: String },
 }
 
 /// The idle jobs of one class: one request, however many jobs.

@@ -3,24 +3,30 @@
 //! daemons' sockets are asynchronous; a command's own, blocking, are in [`crate::command`].
 //!
 //! Who a peer is comes from the transport, never from what the peer says: of a process of this
-//! machine the kernel says it (`SO_PEERCRED`). What it says it is ([`Role`]) must be what such a
-//! peer may be ([`PeerIdentity::may_be`]), and a daemon's name must be registered and its own: the
-//! kernel says which process holds the lock of the daemon of that name ([`Registered`]). A pool
-//! that one user started serves that user only ([`Admission`]).
+//! machine the kernel says it (`SO_PEERCRED`), of one elsewhere its certificate does ([`tls`]).
+//! What it says it is ([`Role`]) must be what such a peer may be ([`PeerIdentity::may_be`]), and a
+//! daemon's name must be registered and its own: the kernel says which process holds the lock of
+//! the daemon of that name ([`Registered`]); a certificate has one name and one role. A pool that
+//! one user started serves that user, and machines that joined it ([`Admission`]).
 
 pub mod address;
 pub mod keep;
 pub(crate) mod stream;
+pub mod tls;
 
+use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use model::UserName;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Uid, User};
+use rustls::Error as TlsError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -31,9 +37,13 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 pub use self::address::Address;
 pub use self::keep::{BackOff, Reconnecting};
 pub(crate) use self::stream::ShortPath;
-use self::stream::{Accepting, ReadHalf, Stream, WriteHalf};
+use self::stream::{Accepting, Arrived, ReadHalf, Stream, WriteHalf};
+pub use self::tls::{Believed, Far, Gate, Membership};
+use self::tls::{Looking, Membered};
 use crate::frame::{self, FrameError};
 use crate::lock;
+use crate::trust::certificate::PublicKey;
+use crate::trust::{Fingerprint, NodeRole, TrustError, roll};
 
 /// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for
 /// what may change within one.
@@ -60,6 +70,10 @@ pub enum Role {
     Negotiator,
     /// The startd of a machine, by the machine's name.
     Startd(String),
+    /// What carries files for the startd of that machine.
+    Files(String),
+    /// Somebody who wants to join the pool, or asks whether he has.
+    Newcomer,
 }
 
 /// Who is at the other end.
@@ -71,7 +85,7 @@ pub struct Peer {
     pub role: Role,
 }
 
-/// Who somebody is, as a transport says. A certificate will be another way to know.
+/// Who somebody is, as a transport says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerIdentity {
     /// A process of this machine, as the kernel says.
@@ -81,9 +95,15 @@ pub enum PeerIdentity {
         /// Its user, as the system names them.
         user: UserName,
     },
-    /// Nobody knows: TCP without TLS. No daemon can be made to listen there.
-    #[cfg(test)]
-    Unknown,
+    /// A machine of the pool, as its certificate and the pool's roll say.
+    Node {
+        name: String,
+        role: NodeRole,
+        /// Its key.
+        key: Fingerprint,
+    },
+    /// Somebody who has shown that he has a key, and nothing else.
+    Newcomer { key: PublicKey },
 }
 
 impl PeerIdentity {
@@ -93,21 +113,26 @@ impl PeerIdentity {
 
     /// Whether this is a process of this machine that has this user's number.
     pub fn is_local(&self, of: u32) -> bool {
-        match self {
-            Self::Local { uid, .. } => *uid == of,
-            #[cfg(test)]
-            Self::Unknown => false,
-        }
+        matches!(self, Self::Local { uid, .. } if *uid == of)
     }
 
-    /// Whether such a peer may be what it says it is, in a pool of this user: anybody who is
-    /// admitted may ask as a command; a daemon is a process of the pool's own user, or of root.
+    /// Whether such a peer may be what it says it is, in a pool of this user. Of this machine
+    /// anybody who is admitted may ask as a command, and a daemon is a process of the pool's own
+    /// user, or of root. A machine elsewhere is what its certificate says, under its own name.
     pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
-        match role {
-            Role::Command => true,
-            Role::Schedd(_) | Role::Negotiator | Role::Startd(_) => {
+        match (self, role) {
+            (Self::Local { .. }, Role::Command) => true,
+            (Self::Local { .. }, Role::Schedd(_) | Role::Negotiator | Role::Startd(_)) => {
                 self.is_local(pool_uid) || self.is_local(0)
             }
+            (
+                Self::Node { name, role: NodeRole::Execute, .. },
+                Role::Startd(of) | Role::Files(of),
+            )
+            | (Self::Node { name, role: NodeRole::Submit, .. }, Role::Schedd(of)) => name == of,
+            (Self::Node { role: NodeRole::Manager, .. }, Role::Negotiator | Role::Schedd(_))
+            | (Self::Node { .. } | Self::Newcomer { .. }, Role::Newcomer) => true,
+            _ => false,
         }
     }
 }
@@ -117,35 +142,31 @@ impl Peer {
     pub fn uid(&self) -> u32 {
         match &self.identity {
             PeerIdentity::Local { uid, .. } => *uid,
-            #[cfg(test)]
-            PeerIdentity::Unknown => NOBODY,
+            PeerIdentity::Node { .. } | PeerIdentity::Newcomer { .. } => NOBODY,
         }
     }
 
     pub fn user(&self) -> UserName {
         match &self.identity {
             PeerIdentity::Local { user, .. } => user.clone(),
-            #[cfg(test)]
-            PeerIdentity::Unknown => user_name(NOBODY),
+            PeerIdentity::Node { .. } | PeerIdentity::Newcomer { .. } => user_name(NOBODY),
         }
     }
 }
 
 /// The user who may do nothing (`nobody`).
-#[cfg(test)]
 const NOBODY: u32 = 65_534;
 
 /// Who may connect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Admission {
     /// Only processes of this user, and whatever daemon they say they are: there is no pool that
     /// has registered any.
     OnlyUid(u32),
     /// Only processes of this user, and as daemons only those of the pool: a personal pool.
     Pool { uid: u32, daemons: Arc<[Registered]> },
-    /// Whoever comes, by whatever transport. Only this crate's tests can say so.
-    #[cfg(test)]
-    Anybody,
+    /// Only machines of the pool, over TLS; and newcomers, if the gate has them.
+    Nodes(Arc<Gate>),
 }
 
 /// A daemon of a pool on this machine.
@@ -163,28 +184,25 @@ impl Admission {
     pub fn uid(&self) -> u32 {
         match self {
             Self::OnlyUid(uid) | Self::Pool { uid, .. } => *uid,
-            #[cfg(test)]
-            Self::Anybody => NOBODY,
+            Self::Nodes(_) => Uid::effective().as_raw(),
         }
     }
 
-    /// Whether somebody may connect at all.
+    /// Whether somebody may connect at all. Whom the gate of a pool lets through may.
     fn admit(&self, identity: &PeerIdentity) -> Result<(), NetError> {
         match self {
             Self::OnlyUid(only) | Self::Pool { uid: only, .. } if !identity.is_local(*only) => {
                 let peer = Peer { identity: identity.clone(), role: Role::Command };
                 Err(NetError::NotAdmitted { uid: peer.uid(), only: *only })
             }
-            Self::OnlyUid(_) | Self::Pool { .. } => Ok(()),
-            #[cfg(test)]
-            Self::Anybody => Ok(()),
+            Self::OnlyUid(_) | Self::Pool { .. } | Self::Nodes(_) => Ok(()),
         }
     }
 
     /// Whether the process `pid` may be what it says it is.
     fn admit_as(&self, Peer { identity, role }: &Peer, pid: Option<i32>) -> Result<(), NetError> {
         match self {
-            Self::OnlyUid(uid) | Self::Pool { uid, .. } if !identity.may_be(role, *uid) => {
+            _ if !identity.may_be(role, self.uid()) => {
                 Err(NetError::Impostor { identity: identity.clone(), role: role.clone() })
             }
             Self::Pool { daemons, .. } if *role != Role::Command => {
@@ -195,9 +213,7 @@ impl Admission {
                     holder => Err(NetError::Unregistered { role: role.clone(), pid, holder }),
                 }
             }
-            Self::OnlyUid(_) | Self::Pool { .. } => Ok(()),
-            #[cfg(test)]
-            Self::Anybody => Ok(()),
+            Self::OnlyUid(_) | Self::Pool { .. } | Self::Nodes(_) => Ok(()),
         }
     }
 }
@@ -219,6 +235,25 @@ pub enum NetError {
         #[source]
         source: io::Error,
     },
+    /// Nobody answers there, or the name leads nowhere.
+    #[error("connect to {address}")]
+    ConnectFar {
+        address: String,
+        #[source]
+        source: io::Error,
+    },
+    /// TLS did not come about.
+    #[error("shake hands over TLS")]
+    Handshake(#[source] TlsError),
+    /// Papers, a roll or a certificate cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Somebody is not of the pool, or not any more.
+    #[error("refuse a machine: {0}")]
+    Stranger(roll::Stranger),
+    /// Too many shake hands at a time.
+    #[error("refuse a connection from {from}: too many shake hands at a time")]
+    Crowded { from: IpAddr },
     /// The connection broke.
     #[error("talk to the peer")]
     Broken(#[from] io::Error),
@@ -245,7 +280,7 @@ pub enum NetError {
     #[error("{what}: the peer took longer than {} s", .limit.as_secs())]
     TooSlow { what: &'static str, limit: Duration },
     /// The peer says it is what it may not be.
-    #[error("refuse {identity:?}: it says it is {role:?}, which only the pool's own user may be")]
+    #[error("refuse {identity:?}: it says it is {role:?}, which it may not be")]
     Impostor { identity: PeerIdentity, role: Role },
     /// The peer says it is a daemon that another process is, or none.
     #[error(
@@ -259,6 +294,17 @@ pub enum NetError {
         /// Who may come.
         only: u32,
     },
+}
+
+/// An error with all that it rests on, in one line: for who asks a person to do something about it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut below = error.source();
+    while let Some(source) = below {
+        said = format!("{said}: {source}");
+        below = source.source();
+    }
+    said
 }
 
 /// How long a peer may take for each step of getting to know it.
@@ -285,30 +331,30 @@ pub struct Listener {
     admission: Admission,
     hello: Hello,
     places: Arc<Semaphore>,
+    _looking: Option<Looking>,
 }
 
 impl Listener {
     /// Listens at `address`, replacing a dead Unix socket. The caller holds the lock that makes it
-    /// the only daemon there.
+    /// the only daemon there, and calls it where tasks can be started.
     ///
     /// # Errors
     ///
     /// If the socket cannot be made, or would not say who comes.
     pub fn bind(address: &Address, role: Role, admission: Admission) -> Result<Self, NetError> {
-        match (address, &admission) {
-            (Address::Unix(_), _) => {}
-            #[cfg(test)]
-            (Address::Tcp(_), Admission::Anybody) => {}
+        let looking = match (address, &admission) {
+            (Address::Unix(_), _) => None,
+            (Address::Tcp(_), Admission::Nodes(gate)) => Some(gate.keep_looking()),
             (Address::Tcp(_), Admission::OnlyUid(_) | Admission::Pool { .. }) => {
                 return Err(NetError::Unauthenticated(address.clone()));
             }
-        }
+        };
         let listen = |source| NetError::Listen { address: address.clone(), source };
         let socket = Accepting::at(address).map_err(listen)?;
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
         let places = usize::try_from(CONNECTIONS.min(descriptors / 2)).unwrap_or(1);
         let places = Arc::new(Semaphore::new(places));
-        Ok(Self { socket, admission, hello: hello(role), places })
+        Ok(Self { socket, admission, hello: hello(role), places, _looking: looking })
     }
 
     /// Where it listens: of a port that was chosen by the system, which one.
@@ -332,9 +378,9 @@ impl Listener {
         };
         loop {
             match self.socket.accept().await {
-                Ok(stream) => {
+                Ok(arrived) => {
                     let (admission, hello) = (self.admission.clone(), self.hello.clone());
-                    return Incoming { stream, admission, hello, place };
+                    return Incoming { arrived, admission, hello, place };
                 }
                 Err(_) => sleep(ACCEPT_AGAIN).await,
             }
@@ -345,7 +391,7 @@ impl Listener {
 /// A connection that has not said what it is.
 #[derive(Debug)]
 pub struct Incoming {
-    stream: Stream,
+    arrived: Arrived,
     admission: Admission,
     hello: Hello,
     place: OwnedSemaphorePermit,
@@ -359,11 +405,25 @@ impl Incoming {
     /// If it may not connect, says that it is what it may not be or a daemon that another process
     /// is, speaks another protocol, takes too long, or goes away.
     pub async fn greet(self) -> Result<Connection, NetError> {
-        let Self { stream, admission, hello, place } = self;
-        let (identity, pid) = (stream.identity()?, stream.pid()?);
+        let Self { arrived, admission, hello, place } = self;
+        let (stream, identity, pid, membered) = match (arrived, &admission) {
+            (Arrived::Unix(stream), _) => {
+                let who = stream.peer_cred()?;
+                (Stream::Unix(stream), PeerIdentity::of(who.uid()), who.pid(), None)
+            }
+            (Arrived::Tcp(stream), Admission::Nodes(gate)) => {
+                let (stream, identity) = gate.accept(stream).await?;
+                let membered = gate.watch(&identity);
+                (Stream::Tls(Box::new(stream)), identity, None, membered)
+            }
+            (Arrived::Tcp(stream), Admission::OnlyUid(_) | Admission::Pool { .. }) => {
+                return Err(NetError::Unauthenticated(Address::Tcp(stream.local_addr()?)));
+            }
+        };
         admission.admit(&identity)?;
         let mut connection = shake(stream, identity, &hello).await?;
         admission.admit_as(&connection.peer, pid)?;
+        connection.receiver.membered = membered;
         connection.receiver.place = Some(place);
         Ok(connection)
     }
@@ -375,9 +435,60 @@ impl Incoming {
 ///
 /// If nobody listens there, it is not one of ours, or takes too long.
 pub async fn connect(address: &Address, role: Role) -> Result<Connection, NetError> {
-    let stream = stream::connect(address).await?;
-    let identity = stream.identity()?;
-    shake(stream, identity, &hello(role)).await
+    let Address::Unix(path) = address else {
+        return Err(NetError::Unauthenticated(address.clone()));
+    };
+    let stream = in_time(GREETING, "connect", stream::connect_unix(path)).await?;
+    let identity = PeerIdentity::of(stream.peer_cred()?.uid());
+    shake(Stream::Unix(stream), identity, &hello(role)).await
+}
+
+/// Connects to a daemon of the pool on another machine, as `role`. It is known, and is what it says
+/// it is, before anything is said but that.
+///
+/// # Errors
+///
+/// If nobody listens there, it is not of the pool, or takes too long.
+pub async fn connect_far(far: &Far, role: Role) -> Result<Connection, NetError> {
+    let (stream, identity) = far.connect().await?;
+    let connection = shake(Stream::Tls(Box::new(stream)), identity, &hello(role)).await?;
+    let Peer { identity, role } = &connection.peer;
+    if !identity.may_be(role, 0) {
+        return Err(NetError::Impostor { identity: identity.clone(), role: role.clone() });
+    }
+    Ok(connection)
+}
+
+/// How a daemon of the pool is reached.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// By its socket on this machine.
+    Here(PathBuf),
+    /// Over TLS.
+    Far(Far),
+}
+
+impl Way {
+    /// Connects, as `role`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, it is not of the pool, or takes too long.
+    pub async fn connect(&self, role: Role) -> Result<Connection, NetError> {
+        match self {
+            Self::Here(path) => connect(&Address::unix(path), role).await,
+            Self::Far(far) => connect_far(far, role).await,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(path) => path.display().fmt(f),
+            Self::Far(far) => f.write_str(&far.address),
+        }
+    }
 }
 
 /// Connects to something on this machine that has a protocol of its own: the launcher.
@@ -441,13 +552,22 @@ impl Sender {
         in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await
     }
 
+    /// Sends a message that is encoded already, and flushes.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is broken.
+    pub async fn pass_on(&mut self, frame: Bytes) -> Result<(), NetError> {
+        in_time(self.patience, READING, async { Ok(self.frames.send(frame).await?) }).await
+    }
+
     /// Sends what is in the buffer.
     ///
     /// # Errors
     ///
     /// If the connection is broken.
     pub async fn flush(&mut self) -> Result<(), NetError> {
-        let flushed = <FramedWrite<_, _> as SinkExt<bytes::Bytes>>::flush(&mut self.frames);
+        let flushed = <FramedWrite<_, _> as SinkExt<Bytes>>::flush(&mut self.frames);
         in_time(self.patience, READING, async { Ok(flushed.await?) }).await
     }
 }
@@ -458,6 +578,8 @@ pub struct Receiver {
     frames: FramedRead<ReadHalf, LengthDelimitedCodec>,
     /// What the connection has of the listener's places.
     place: Option<OwnedSemaphorePermit>,
+    /// That its peer is in the pool, if it is a machine: it has nothing to say from when it is not.
+    membered: Option<Membered>,
 }
 
 impl Receiver {
@@ -467,10 +589,27 @@ impl Receiver {
     ///
     /// If the connection is broken or what came is no `T`.
     pub async fn recv<T: DeserializeOwned>(&mut self) -> Result<Option<T>, NetError> {
-        match self.frames.next().await {
+        match self.next_frame().await? {
             None => Ok(None),
-            Some(payload) => Ok(Some(frame::decode(&payload?)?)),
+            Some(payload) => Ok(Some(frame::decode(&payload)?)),
         }
+    }
+
+    /// The next message as it came, for who passes it on. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is broken, or its peer is no machine of the pool any more.
+    pub async fn next_frame(&mut self) -> Result<Option<BytesMut>, NetError> {
+        let frame = match &mut self.membered {
+            None => self.frames.next().await,
+            Some(membered) => tokio::select! {
+                biased;
+                stranger = membered.is_over() => return Err(NetError::Stranger(stranger)),
+                frame = self.frames.next() => frame,
+            },
+        };
+        Ok(frame.transpose()?)
     }
 }
 
@@ -508,13 +647,16 @@ async fn shake(
     let (read, write) = stream.into_split();
     let frames = FramedWrite::new(write, frame::codec());
     let mut sender = Sender { frames, patience: GREETING };
-    let mut receiver = Receiver { frames: FramedRead::new(read, frame::codec()), place: None };
+    let frames = FramedRead::new(read, frame::codec());
+    let mut receiver = Receiver { frames, place: None, membered: None };
     sender.send(ours).await?;
     let theirs = in_time(GREETING, "shake hands", receiver.recv()).await?;
     let role = check(theirs.ok_or(NetError::NoHello)?)?;
     sender.patience = match role {
         Role::Command => COMMAND_READS,
-        Role::Schedd(_) | Role::Negotiator | Role::Startd(_) => DAEMON_READS,
+        Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer => {
+            DAEMON_READS
+        }
     };
     Ok(Connection { peer: Peer { identity, role }, sender, receiver })
 }
@@ -542,21 +684,12 @@ mod tests {
         assert!(matches!(refused, Err(NetError::Unauthenticated(_))), "{refused:?}");
     }
 
-    #[tokio::test]
-    async fn messages_travel_over_tcp_and_nobody_is_known_by_it() {
-        let listener = Listener::bind(&loopback(), Role::Negotiator, Admission::Anybody).unwrap();
-        let (mut ours, theirs) = pair(&listener, Role::Schedd("s".to_owned())).await;
-        let mut theirs = theirs.unwrap();
-        assert_eq!(theirs.peer.role, Role::Schedd("s".to_owned()));
-        assert_eq!((&theirs.peer.identity, theirs.peer.uid()), (&PeerIdentity::Unknown, NOBODY));
-        ours.sender.send(&"a word".to_owned()).await.unwrap();
-        assert_eq!(theirs.receiver.recv::<String>().await.unwrap().as_deref(), Some("a word"));
-        drop(ours);
-        assert_eq!(theirs.receiver.recv::<String>().await.unwrap(), None);
+    fn node(role: NodeRole) -> PeerIdentity {
+        PeerIdentity::Node { name: "m".to_owned(), role, key: Fingerprint::of(b"key") }
     }
 
     #[test]
-    fn only_the_pool_s_own_user_and_root_may_be_daemons() {
+    fn only_the_pool_s_own_user_root_and_its_machines_by_their_names_may_be_daemons() {
         let schedd = Role::Schedd("s".to_owned());
         for (identity, role, may) in [
             (PeerIdentity::of(7), &Role::Command, true),
@@ -565,7 +698,17 @@ mod tests {
             (PeerIdentity::of(8), &Role::Command, true),
             (PeerIdentity::of(8), &schedd, false),
             (PeerIdentity::of(8), &Role::Startd("m".to_owned()), false),
-            (PeerIdentity::Unknown, &schedd, false),
+            (node(NodeRole::Execute), &Role::Startd("m".to_owned()), true),
+            (node(NodeRole::Execute), &Role::Files("m".to_owned()), true),
+            (node(NodeRole::Execute), &Role::Startd("n".to_owned()), false),
+            (node(NodeRole::Execute), &Role::Schedd("m".to_owned()), false),
+            (node(NodeRole::Execute), &Role::Negotiator, false),
+            (node(NodeRole::Execute), &Role::Command, false),
+            (node(NodeRole::Submit), &Role::Schedd("m".to_owned()), true),
+            (node(NodeRole::Submit), &schedd, false),
+            (node(NodeRole::Submit), &Role::Startd("m".to_owned()), false),
+            (node(NodeRole::Manager), &Role::Negotiator, true),
+            (node(NodeRole::Manager), &Role::Startd("m".to_owned()), false),
         ] {
             assert_eq!(identity.may_be(role, 7), may, "{identity:?} as {role:?}");
         }

@@ -260,6 +260,7 @@ impl Core {
                     held: held.clone(),
                 })
             }
+            FromSchedd::Call { .. } => Err(Rejection::PassedOn { schedd: schedd.clone() }),
             FromSchedd::Declined { matched, reason } => {
                 let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
                 let outstanding = matched.life == self.life && offer.is_some();

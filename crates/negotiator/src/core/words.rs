@@ -111,6 +111,9 @@ pub enum Rejection {
     /// The match is unknown: it expired, was taken up, or is of another life of the negotiator.
     #[error("take back match {number}: it is not outstanding")]
     UnknownMatch { number: u64 },
+    /// What is only passed on to machines is nothing to decide about.
+    #[error("take a call of schedd {schedd}: it is passed on, and not decided about")]
+    PassedOn { schedd: ScheddName },
     /// The pool is as large as it may be.
     #[error("take ad of machine {machine}: the pool has {limit} machines, which is the limit")]
     PoolFull {

@@ -80,7 +80,9 @@ async fn talk(
             say(context, EngineInput::MachineDown { machine, connection: id }).await?;
             ended
         }
-        role @ Role::Negotiator => Err(Closed::WrongRole { role }),
+        role @ (Role::Negotiator | Role::Files(_) | Role::Newcomer) => {
+            Err(Closed::WrongRole { role })
+        }
     }
 }
 

@@ -10,8 +10,33 @@ use std::path::{Path, PathBuf};
 pub enum Address {
     /// A socket of this machine, which has a path.
     Unix(PathBuf),
-    /// A port. Without TLS nobody is known there, so no daemon listens at one yet.
+    /// A port, which is for other machines, over TLS.
     Tcp(SocketAddr),
+}
+
+/// How a daemon is reached, by the address in its ad.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// It listens there.
+    At(Address),
+    /// It listens nowhere that others can reach, and calls who wants it.
+    Calls,
+}
+
+/// How such an address ends.
+const CALLS: &str = "&calls>";
+
+/// The address of a daemon on `host` that calls who wants it: it has none to be called at.
+pub fn of_caller(host: &str) -> String {
+    format!("<0.0.0.0:0?alias={host}&noUDP{CALLS}")
+}
+
+/// How the daemon is reached whose ad has this address.
+pub fn reach(text: &str) -> Option<Reach> {
+    if text.starts_with('<') && text.ends_with(CALLS) && !text.contains("sock=") {
+        return Some(Reach::Calls);
+    }
+    Address::of_ads(text).map(Reach::At)
 }
 
 impl Address {
@@ -64,6 +89,9 @@ mod tests {
         ] {
             assert_eq!(Address::of_ads(&address.in_ads("host")), Some(address));
         }
+        assert_eq!(reach(&of_caller("host")), Some(Reach::Calls));
+        let tricky = Address::Unix("/pool&calls".into());
+        assert_eq!(reach(&tricky.in_ads("host")), Some(Reach::At(tricky)));
         for text in ["<127.0.0.1:0?alias=host>", "10.0.0.1:9618", "<nowhere>", ""] {
             assert_eq!(Address::of_ads(text), None, "{text}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Address, Connection, Role, connect};
+use super::{Connection, NetError, Role, Way};
 
 /// The waits before the first, second, ... attempt to connect in a row. The last goes on.
 const BACK_OFF: [Duration; 5] = [
@@ -38,16 +38,27 @@ impl BackOff {
 /// A connection that is opened again whenever it has closed.
 #[derive(Clone, Debug)]
 pub struct Reconnecting {
-    address: Address,
+    way: Way,
     role: Role,
     back_off: BackOff,
     is_first: bool,
+    /// Why the last attempt failed.
+    said: String,
 }
 
 impl Reconnecting {
-    /// To the daemon at this address, as `role`.
-    pub fn to(address: Address, role: Role) -> Self {
-        Self { address, role, back_off: BackOff::default(), is_first: true }
+    /// To the daemon that is reached this way, as `role`.
+    pub fn to(way: Way, role: Role) -> Self {
+        Self { way, role, back_off: BackOff::default(), is_first: true, said: String::new() }
+    }
+
+    /// Says why there is no connection, once for each cause in a row.
+    fn complain(&mut self, error: &NetError) {
+        let said = crate::net::chain(error);
+        if matches!(self.way, Way::Far(_)) && self.said != said {
+            tracing::warn!(to = %self.way, error = %said, "cannot connect; trying again");
+            self.said = said;
+        }
     }
 
     /// The next connection, after as many attempts as it takes.
@@ -57,9 +68,14 @@ impl Reconnecting {
                 self.back_off.wait().await;
             }
             self.is_first = false;
-            if let Ok(connection) = connect(&self.address, self.role.clone()).await {
-                self.back_off.renew();
-                return connection;
+            match self.way.connect(self.role.clone()).await {
+                Ok(connection) => {
+                    self.back_off.renew();
+                    self.said.clear();
+                    return connection;
+                }
+                // Why a machine elsewhere cannot be reached is not seen from here otherwise.
+                Err(error) => self.complain(&error),
             }
         }
     }
@@ -69,14 +85,14 @@ impl Reconnecting {
 mod tests {
     use nix::unistd::Uid;
 
-    use super::super::{Admission, Listener};
+    use super::super::{Address, Admission, Listener};
     use super::*;
 
     #[tokio::test]
     async fn a_connection_comes_about_once_somebody_listens_and_again_after_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("s.sock"));
-        let mut link = Reconnecting::to(address.clone(), Role::Negotiator);
+        let mut link = Reconnecting::to(Way::Here(folder.path().join("s.sock")), Role::Negotiator);
         let listening = async {
             // The first attempt has found nobody.
             let admission = Admission::OnlyUid(Uid::effective().as_raw());

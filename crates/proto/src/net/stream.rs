@@ -11,29 +11,39 @@ use std::task::{Context, Poll};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
+use tokio::io::{ReadHalf as Read, WriteHalf as Write, split};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, unix};
+use tokio_rustls::TlsStream;
 
-use super::{Address, GREETING, NetError, PeerIdentity, in_time};
+use super::{Address, NetError};
+
+/// What has come to a socket.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Unix(UnixStream),
+    /// Nobody knows who.
+    Tcp(TcpStream),
+}
 
 /// A connection, as bytes.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Unix(UnixStream),
-    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// What is read of it.
 #[derive(Debug)]
 pub(crate) enum ReadHalf {
     Unix(unix::OwnedReadHalf),
-    Tcp(tcp::OwnedReadHalf),
+    Tls(Read<Box<TlsStream<TcpStream>>>),
 }
 
 /// What is written to it.
 #[derive(Debug)]
 pub(crate) enum WriteHalf {
     Unix(unix::OwnedWriteHalf),
-    Tcp(tcp::OwnedWriteHalf),
+    Tls(Write<Box<TlsStream<TcpStream>>>),
 }
 
 /// A socket that takes connections.
@@ -41,23 +51,6 @@ pub(crate) enum WriteHalf {
 pub(crate) enum Accepting {
     Unix(UnixListener, PathBuf),
     Tcp(TcpListener),
-}
-
-/// Connects to an address.
-pub(crate) async fn connect(address: &Address) -> Result<Stream, NetError> {
-    let connected = async {
-        match address {
-            Address::Unix(path) => connect_unix(path).await.map(Stream::Unix),
-            Address::Tcp(to) => {
-                let stream = TcpStream::connect(to)
-                    .await
-                    .map_err(|source| NetError::Connect { address: address.clone(), source })?;
-                set_up(&stream)?;
-                Ok(Stream::Tcp(stream))
-            }
-        }
-    };
-    in_time(GREETING, "connect", connected).await
 }
 
 /// Connects to a socket of this machine.
@@ -68,37 +61,15 @@ pub(super) async fn connect_unix(path: &Path) -> Result<UnixStream, NetError> {
 }
 
 impl Stream {
-    /// Who is at the other end.
-    pub(crate) fn identity(&self) -> io::Result<PeerIdentity> {
-        match self {
-            Self::Unix(stream) => Ok(PeerIdentity::of(stream.peer_cred()?.uid())),
-            #[cfg(test)]
-            Self::Tcp(_) => Ok(PeerIdentity::Unknown),
-            #[cfg(not(test))]
-            Self::Tcp(_) => Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "without TLS nobody is known over TCP",
-            )),
-        }
-    }
-
-    /// The process at the other end, if it is one of this machine.
-    pub(crate) fn pid(&self) -> io::Result<Option<i32>> {
-        match self {
-            Self::Unix(stream) => Ok(stream.peer_cred()?.pid()),
-            Self::Tcp(_) => Ok(None),
-        }
-    }
-
     pub(crate) fn into_split(self) -> (ReadHalf, WriteHalf) {
         match self {
             Self::Unix(stream) => {
                 let (read, write) = stream.into_split();
                 (ReadHalf::Unix(read), WriteHalf::Unix(write))
             }
-            Self::Tcp(stream) => {
-                let (read, write) = stream.into_split();
-                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            Self::Tls(stream) => {
+                let (read, write) = split(stream);
+                (ReadHalf::Tls(read), WriteHalf::Tls(write))
             }
         }
     }
@@ -133,13 +104,13 @@ impl Accepting {
         }
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+    pub(crate) async fn accept(&self) -> io::Result<Arrived> {
         match self {
-            Self::Unix(socket, _) => Ok(Stream::Unix(socket.accept().await?.0)),
+            Self::Unix(socket, _) => Ok(Arrived::Unix(socket.accept().await?.0)),
             Self::Tcp(socket) => {
                 let (stream, _) = socket.accept().await?;
                 set_up(&stream)?;
-                Ok(Stream::Tcp(stream))
+                Ok(Arrived::Tcp(stream))
             }
         }
     }
@@ -153,7 +124,7 @@ const PROBE_S: u32 = 15;
 const PROBES: u32 = 4;
 
 /// Messages are flushed whole, and an idle connection is known to be alive.
-fn set_up(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn set_up(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     setsockopt(stream, sockopt::KeepAlive, &true)?;
     setsockopt(stream, sockopt::TcpKeepIdle, &IDLE_S)?;
@@ -170,7 +141,7 @@ impl AsyncRead for ReadHalf {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
-            Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
+            Self::Tls(half) => Pin::new(half).poll_read(cx, buf),
         }
     }
 }
@@ -183,21 +154,21 @@ impl AsyncWrite for WriteHalf {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Unix(half) => Pin::new(half).poll_write(cx, buf),
-            Self::Tcp(half) => Pin::new(half).poll_write(cx, buf),
+            Self::Tls(half) => Pin::new(half).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Unix(half) => Pin::new(half).poll_flush(cx),
-            Self::Tcp(half) => Pin::new(half).poll_flush(cx),
+            Self::Tls(half) => Pin::new(half).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
-            Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
+            Self::Tls(half) => Pin::new(half).poll_shutdown(cx),
         }
     }
 }
@@ -244,9 +215,13 @@ mod tests {
     async fn both_ends_of_a_silent_tcp_connection_are_asked_for() {
         let accepting = Accepting::at(&Address::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = accepting.address().unwrap();
-        let (ours, theirs) = tokio::join!(connect(&address), accepting.accept());
-        for stream in [ours.unwrap(), theirs.unwrap()] {
-            let Stream::Tcp(stream) = stream else { panic!("{stream:?}") };
+        let Address::Tcp(at) = address else { panic!("{address}") };
+        let (ours, theirs) = tokio::join!(TcpStream::connect(at), accepting.accept());
+        let (ours, Arrived::Tcp(theirs)) = (ours.unwrap(), theirs.unwrap()) else {
+            panic!("it came over another transport")
+        };
+        set_up(&ours).unwrap();
+        for stream in [ours, theirs] {
             assert!(getsockopt(&stream, sockopt::KeepAlive).unwrap());
             assert_eq!(getsockopt(&stream, sockopt::TcpKeepIdle).unwrap(), IDLE_S);
             assert_eq!(getsockopt(&stream, sockopt::TcpKeepCount).unwrap(), PROBES);

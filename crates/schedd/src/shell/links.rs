@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use model::MachineName;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::matchmaking::{FromSchedd, ToSchedd};
-use proto::net::{Address, Connection, NetError, Reconnecting, Role};
+use proto::net::{Address, Connection, NetError, Reconnecting, Role, Way};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -54,7 +54,7 @@ impl Links {
         engine: mpsc::Sender<EngineInput>,
     ) -> Self {
         let negotiator = open(
-            Address::Unix(negotiator),
+            Way::Here(negotiator),
             schedd.clone(),
             engine.clone(),
             Ends {
@@ -71,13 +71,13 @@ impl Links {
         if self.startds.get(&machine).is_some_and(|(known, _)| *known == address) {
             return;
         }
-        let Some(at) = Address::of_ads(&address) else {
+        let Some(Address::Unix(at)) = Address::of_ads(&address) else {
             tracing::error!(%machine, address, "no address that can be connected to");
             return;
         };
         let name = machine.clone();
         let link = open(
-            at,
+            Way::Here(at),
             self.schedd.clone(),
             self.engine.clone(),
             Ends {
@@ -126,7 +126,7 @@ struct Ends<Hear> {
 }
 
 fn open<In, Out, Hear>(
-    address: Address,
+    way: Way,
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
@@ -137,12 +137,12 @@ where
     Hear: Fn(In) -> Input + Send + Sync + 'static,
 {
     let (queue, outgoing) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(keep_open(address, schedd, engine, ends, outgoing));
+    let task = tokio::spawn(keep_open(way, schedd, engine, ends, outgoing));
     PeerLink { queue, task }
 }
 
 async fn keep_open<In, Out, Hear>(
-    address: Address,
+    way: Way,
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
@@ -152,7 +152,7 @@ async fn keep_open<In, Out, Hear>(
     Out: Serialize + Send + Sync,
     Hear: Fn(In) -> Input + Send + Sync,
 {
-    let mut link = Reconnecting::to(address.clone(), Role::Schedd(schedd));
+    let mut link = Reconnecting::to(way.clone(), Role::Schedd(schedd));
     loop {
         let connection = link.next().await;
         // What was queued for an earlier connection is void: the greeting of this one makes it
@@ -164,7 +164,7 @@ async fn keep_open<In, Out, Hear>(
             return;
         }
         let end = talk(connection, &engine, &ends.heard, &mut outgoing).await;
-        tracing::info!(%address, ?end, "a connection closed");
+        tracing::info!(to = %way, ?end, "a connection closed");
         if engine.send(EngineInput::Core(ends.down.clone())).await.is_err() {
             return;
         }

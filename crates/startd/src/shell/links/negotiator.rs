@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use model::{MachineName, Now};
 use proto::matchmaking::{FromMachine, MachineState};
-use proto::net::{Address, Connection, NetError, Reconnecting, Role};
+use proto::net::{Connection, NetError, Reconnecting, Role, Way};
 use serde::de::IgnoredAny;
 use tokio::sync::watch;
 
@@ -100,7 +100,7 @@ pub(crate) async fn keep_telling(
     mut latest: watch::Receiver<Announcement>,
 ) {
     let role = Role::Startd(machine.to_string());
-    let mut link = Reconnecting::to(Address::Unix(negotiator), role);
+    let mut link = Reconnecting::to(Way::Here(negotiator), role);
     loop {
         match tell(link.next().await, &mut latest).await {
             Ok(End::AllSaid) => return,

@@ -78,7 +78,7 @@ async fn greet(incoming: Incoming, context: Arc<ScheddContext>) {
             let end = serve_command(connection, &context).await;
             tracing::debug!(?end, "a command's connection closed");
         }
-        role @ (Role::Negotiator | Role::Startd(_)) => {
+        role @ (Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer) => {
             tracing::info!(?role, "closed a connection: a startd has nothing to say to it");
         }
     }

@@ -1,0 +1,132 @@
+//! What a machine keeps of its membership: its key, what the pool's authority has signed of it, and
+//! the authorities that it believes. Nobody but its user can read it; the key never leaves it.
+
+use std::path::Path;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+use serde::{Deserialize, Serialize};
+
+use super::certificate::{PublicKey, Said, read as read_certificate};
+use super::{TrustError, authority, read, write};
+
+/// The file's name in the folder of a machine's trust.
+pub const FILE: &str = "papers.json";
+
+/// What the pool tells a machine of its membership, when it joins and whenever that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// The machine's certificate, as PEM.
+    pub certificate: String,
+    /// The authorities that are believed, as PEM, oldest first.
+    pub authorities: Vec<String>,
+}
+
+/// A machine's key, with what was signed of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Papers {
+    /// As PEM.
+    key: String,
+    #[serde(flatten)]
+    signed: Signed,
+}
+
+impl std::fmt::Debug for Papers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Papers({:?})", self.said().map(|said| (said.name, said.role)))
+    }
+}
+
+impl Papers {
+    /// A new key, of which nobody has signed anything: what a newcomer shows.
+    ///
+    /// # Errors
+    ///
+    /// If no key can be drawn.
+    pub fn of_newcomer() -> Result<Self, TrustError> {
+        let pair = KeyPair::generate()?;
+        let own =
+            CertificateParams::new(vec!["newcomer.updraft".to_owned()])?.self_signed(&pair)?;
+        let signed = Signed { certificate: own.pem(), authorities: Vec::new() };
+        Ok(Self { key: pair.serialize_pem(), signed })
+    }
+
+    /// Those in a folder, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn in_folder(folder: &Path) -> Result<Option<Self>, TrustError> {
+        read(&folder.join(FILE))
+    }
+
+    /// Writes them down.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn save(&self, folder: &Path) -> Result<(), TrustError> {
+        write(&folder.join(FILE), self)
+    }
+
+    /// The same key with what was signed of it now.
+    ///
+    /// # Errors
+    ///
+    /// If that is about another key, or no authority that comes with it has signed it.
+    pub fn with(&self, signed: Signed) -> Result<Self, TrustError> {
+        let new = Self { key: self.key.clone(), signed };
+        let certificate = authority::der(&new.signed.certificate)?;
+        if PublicKey::of(&certificate)? != new.public()? {
+            return Err(TrustError::Certificate("it is about another key"));
+        }
+        if !super::certificate::is_signed(&certificate, &new.anchors()?) {
+            return Err(TrustError::Certificate("none of its authorities has signed it"));
+        }
+        Ok(new)
+    }
+
+    /// The key's public half.
+    ///
+    /// # Errors
+    ///
+    /// If the file was changed by hand.
+    pub fn public(&self) -> Result<PublicKey, TrustError> {
+        Ok(PublicKey::of_pair(&KeyPair::from_pem(&self.key)?))
+    }
+
+    /// What its certificate says.
+    ///
+    /// # Errors
+    ///
+    /// If it is a newcomer's.
+    pub fn said(&self) -> Result<Said, TrustError> {
+        read_certificate(&authority::der(&self.signed.certificate)?)
+    }
+
+    /// What was signed of the key.
+    pub fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    /// What signatures are checked with.
+    ///
+    /// # Errors
+    ///
+    /// If the file was changed by hand.
+    pub fn anchors(&self) -> Result<Vec<TrustAnchor<'static>>, TrustError> {
+        self.signed.authorities.iter().map(|pem| authority::anchor(pem)).collect()
+    }
+
+    /// What is shown in a handshake: the certificate, and behind it the authorities.
+    pub(crate) fn chain(&self) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+        let all = std::iter::once(&self.signed.certificate).chain(&self.signed.authorities);
+        all.map(|pem| authority::der(pem)).collect()
+    }
+
+    pub(crate) fn private(&self) -> Result<PrivateKeyDer<'static>, TrustError> {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes());
+        key.map_err(|_| TrustError::Certificate("its key cannot be read"))
+    }
+}

@@ -12,7 +12,7 @@
 //! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
-//! - [`clock`]: reading the clocks, for the shells.
+//! - [`clock`]: reading the clocks, for the shells. [`plain_file`]: opening what a user has named.
 //!
 //! The message types are plain data without IO: the cores and the simulator use them as they are.
 
@@ -27,5 +27,6 @@ pub mod joining;
 pub mod lock;
 pub mod matchmaking;
 pub mod net;
+pub mod plain_file;
 pub mod terminal;
 pub mod trust;

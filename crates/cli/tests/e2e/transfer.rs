@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 use crate::harness::{Pool, events, eventually};
 
 /// A shell job whose files are brought.
@@ -310,6 +313,10 @@ fn a_manifest_tells_what_a_job_found_and_left_and_comes_back_whatever_else_does(
 fn the_account_of_a_run_comes_back_whatever_came_of_it() {
     let pool = Pool::start(1);
     let account = |name: &str| fs::read_to_string(pool.work().join(name)).unwrap();
+    // It comes behind the end of its run.
+    let until_it_ends = |name: &str| {
+        eventually("the account is there", || pool.work().join(name).exists());
+    };
     let has = |account: &str, parts: &[&str]| {
         let mut rest = account;
         for part in parts {
@@ -322,6 +329,7 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
     let more = "transfer_input_files = data\nstarter_log = logs/$(Cluster)";
     pool.submit(&away("cp data made; exit 3", more));
     pool.until("1.0", "JobStatus", "4");
+    until_it_ends("logs/1");
     let told = account("logs/1");
     has(
         &told,
@@ -341,6 +349,7 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
     // A run that cannot begin, and one whose files do not travel and which is removed.
     pool.submit(&away("true", "transfer_input_files = missing\nstarter_log = logs/2"));
     pool.until("2.0", "HoldReasonCode", "13");
+    until_it_ends("logs/2");
     has(&account("logs/2"), &["Input missing: failed after ", "could not be started"]);
     pool.submit(
         "executable = /bin/sleep\narguments = 1000\nenvironment = \"A=b\"\nlog = log\n\
@@ -354,6 +363,7 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
     });
     pool.ok(&["rm", "3.0"]);
     eventually("it is gone", || events(&pool.work().join("log"), "009") == 1);
+    until_it_ends("logs/3");
     has(
         &account("logs/3"),
         &[
@@ -365,4 +375,36 @@ fn the_account_of_a_run_comes_back_whatever_came_of_it() {
             "The run was stopped",
         ],
     );
+}
+
+#[test]
+fn what_is_no_plain_file_keeps_neither_the_machine_nor_other_jobs_waiting() {
+    let pool = Pool::start(1);
+    let path = |name: &str| pool.work().join(name);
+    for name in ["pipe", "told/in", "log"] {
+        fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        mkfifo(&path(name), Mode::S_IRWXU).unwrap();
+    }
+    // Each lets the machine open a pipe: as an output, as the target of one, as the list of a
+    // manifest, as the log of its run while it goes on and when it is over.
+    let held = [
+        ("mkfifo made", "transfer_output_files = made"),
+        ("touch made", "transfer_output_files = made\ntransfer_output_remaps = \"made=pipe\""),
+    ];
+    for (cluster, (script, more)) in (1..).zip(held) {
+        pool.submit(&away(script, more));
+        pool.until(&format!("{cluster}.0"), "HoldReasonCode", "12");
+    }
+    let done = [
+        away(
+            "rm .starter.log; mkfifo .starter.log",
+            "starter_debug = true\nstarter_log = told/log",
+        ),
+        away("true", "starter_debug = true\nstarter_log = log"),
+        "executable = /bin/true\nmanifest_dir = told\nqueue\n".to_owned(),
+    ];
+    for (cluster, job) in (3..).zip(done) {
+        pool.submit(&job);
+        pool.until(&format!("{cluster}.0"), "JobStatus", "4");
+    }
 }

@@ -30,7 +30,7 @@ const BURST: usize = 256;
 pub(crate) struct Links {
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
-    negotiator: PeerLink<FromSchedd>,
+    negotiator: (Way, PeerLink<FromSchedd>),
     startds: BTreeMap<MachineName, (String, PeerLink<ToStartd>)>,
 }
 
@@ -53,16 +53,9 @@ impl Links {
         negotiator: PathBuf,
         engine: mpsc::Sender<EngineInput>,
     ) -> Self {
-        let negotiator = open(
-            Way::Here(negotiator),
-            schedd.clone(),
-            engine.clone(),
-            Ends {
-                up: Some(Input::NegotiatorUp),
-                down: Input::NegotiatorDown,
-                heard: |message: ToSchedd| Input::FromNegotiator(message),
-            },
-        );
+        let way = Way::Here(negotiator);
+        let link = open_negotiator(way.clone(), schedd.clone(), engine.clone());
+        let negotiator = (way, link);
         Self { schedd, engine, negotiator, startds: BTreeMap::new() }
     }
 
@@ -108,14 +101,29 @@ impl Links {
         }
     }
 
-    /// Says something to the negotiator.
-    pub(crate) fn tell_negotiator(&self, message: FromSchedd) {
-        if self.negotiator.queue.try_send(message).is_err() {
-            tracing::warn!(
-                "the negotiator reads too slowly; it will be told all again when it reconnects"
-            );
+    /// Says something to the negotiator. What it does not read is not lost: the next connection
+    /// begins with all that is true then.
+    pub(crate) fn tell_negotiator(&mut self, message: FromSchedd) {
+        let (way, link) = &self.negotiator;
+        if link.queue.try_send(message).is_err() {
+            tracing::warn!("the negotiator reads too slowly; connecting anew");
+            let (schedd, engine) = (self.schedd.clone(), self.engine.clone());
+            self.negotiator.1 = open_negotiator(way.clone(), schedd, engine);
         }
     }
+}
+
+fn open_negotiator(
+    way: Way,
+    schedd: String,
+    engine: mpsc::Sender<EngineInput>,
+) -> PeerLink<FromSchedd> {
+    let ends = Ends {
+        up: Some(Input::NegotiatorUp),
+        down: Input::NegotiatorDown,
+        heard: |message: ToSchedd| Input::FromNegotiator(message),
+    };
+    open(way, schedd, engine, ends)
 }
 
 /// What a link tells the engine.
@@ -201,5 +209,42 @@ where
                 sender.flush().await?;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::MatchId;
+    use nix::unistd::Uid;
+    use proto::net::{Admission, Listener};
+
+    use super::*;
+
+    fn declined() -> FromSchedd {
+        FromSchedd::Declined { matched: MatchId { life: 1, number: 1 }, reason: "x".repeat(4096) }
+    }
+
+    #[tokio::test]
+    async fn a_negotiator_that_does_not_read_gets_a_connection_that_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("n.sock");
+        let admission = Admission::OnlyUid(Uid::effective().as_raw());
+        let listener =
+            Listener::bind(&Address::unix(&socket), Role::Negotiator, admission).unwrap();
+        let (engine, mut heard) = mpsc::channel(16);
+        let mut links = Links::new("here".to_owned(), socket, engine);
+        let mut up = async |deaf| {
+            let connection = listener.accept().await.greet().await.unwrap();
+            let said = heard.recv().await;
+            assert!(matches!(said, Some(EngineInput::Core(Input::NegotiatorUp))), "{deaf:?}");
+            connection
+        };
+        let deaf = up("the first").await;
+        // As much as waits in the queue, and what the socket holds.
+        (0..2 * QUEUE).for_each(|_| links.tell_negotiator(declined()));
+        let mut reads = up("the second").await;
+        links.tell_negotiator(declined());
+        assert_eq!(reads.receiver.recv::<FromSchedd>().await.unwrap(), Some(declined()));
+        drop(deaf);
     }
 }

@@ -64,7 +64,7 @@ impl Freight {
 
     /// Whether something is to be done before the process can be started.
     pub(super) fn is_fetched(self) -> bool {
-        self.travels || self.looks
+        self.travels || self.looks || self.store == Store::Manifest
     }
 }
 

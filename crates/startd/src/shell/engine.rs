@@ -306,7 +306,8 @@ impl Engine {
                 Effect::CloseLog(closed) => {
                     let ClosedLog { key, log, end, usage } = *closed;
                     let scratch = self.parts.sandboxes.path(key);
-                    RunLog::new(Some(&log), &scratch).close(&end, &usage);
+                    let log = RunLog::new(Some(&log), &scratch).close(&end, &usage);
+                    log.into_iter().for_each(|log| self.parts.carrier.bring_run_log(log));
                 }
                 Effect::CleanUp { key } => clean.push(key),
                 Effect::Sweep { kept } => {

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -38,6 +39,9 @@ const RUNS_MAX: usize = 4096;
 
 /// Descriptors that a daemon wants: a connection for each of thousands of commands and machines.
 const DESCRIPTORS: u64 = 65_536;
+
+/// How long the end of a daemon waits for threads that may wait for ever.
+const LAST_FILES: Duration = Duration::from_secs(3);
 
 /// Runs it.
 ///
@@ -101,7 +105,7 @@ fn negotiator(home: &Home) -> Result<()> {
         address: address(home, DaemonRole::Negotiator)?,
         policy: typed::policy(&pool::settings(home)?.configuration)?,
     };
-    one_thread()?.block_on(async {
+    to_its_end(one_thread()?, async {
         negotiator::run(config, told_to_stop()?).await.context("run the negotiator")
     })
 }
@@ -119,7 +123,7 @@ fn startd(home: &Home) -> Result<()> {
         address: address(home, DaemonRole::Startd)?,
         settings: typed::machine(&pool::settings(home)?.configuration)?,
     };
-    one_thread()?.block_on(async {
+    to_its_end(one_thread()?, async {
         startd::shell::server::run(config, told_to_stop()?).await.context("run the startd")
     })
 }
@@ -154,7 +158,9 @@ fn schedd(home: &Home) -> Result<()> {
     };
     // Two: long answers are written beside the engine.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async { schedd::run(config, told_to_stop()?).await.context("run the schedd") })
+    to_its_end(runtime, async {
+        schedd::run(config, told_to_stop()?).await.context("run the schedd")
+    })
 }
 
 /// As many descriptors as the system lets the process have: each connection takes one. Not for the
@@ -179,6 +185,13 @@ pub fn mail_route() -> Result<MailRoute> {
         Err(_) if Path::new(SENDMAIL).exists() => Ok(MailRoute::Sendmail(SENDMAIL.into())),
         Err(_) => Ok(MailRoute::Nowhere),
     }
+}
+
+/// Runs a daemon. Its end waits only so long for threads that wait for a user's file.
+fn to_its_end(runtime: Runtime, daemon: impl Future<Output = Result<()>>) -> Result<()> {
+    let ended = runtime.block_on(daemon);
+    runtime.shutdown_timeout(LAST_FILES);
+    ended
 }
 
 fn one_thread() -> Result<Runtime> {

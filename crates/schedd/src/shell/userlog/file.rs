@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
+use proto::plain_file;
 
 /// Where entries go that nobody wants: HTCondor takes it for no log at all.
 const NOWHERE: &str = "/dev/null";
@@ -67,17 +68,12 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// device or a socket would keep the writer waiting, or take what is not for it: they are refused,
 /// whoever is at their other end.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let opened = OpenOptions::new().append(true).create(true).custom_flags(flags.bits()).open(path);
-    match opened {
-        Ok(file) if file.metadata()?.is_file() => Ok(file),
-        Ok(_) => Err(not_plain()),
-        // What the kernel says of a FIFO that nobody reads, and of a socket.
-        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32) => {
-            Err(not_plain())
-        }
-        Err(error) => Err(error),
-    }
+    let mut options = OpenOptions::new();
+    let opened = plain_file::open(path, options.append(true).create(true), OFlag::empty());
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => not_plain(),
+        _ => error,
+    })
 }
 
 fn not_plain() -> io::Error {

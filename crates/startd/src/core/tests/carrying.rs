@@ -291,9 +291,10 @@ fn a_restart_goes_on_in_every_phase() {
 }
 
 #[test]
-fn a_manifest_is_completed_and_a_log_closed_before_the_schedd_knows() {
+fn a_manifest_is_begun_and_completed_by_the_carrier_and_a_log_is_closed() {
     let (mut trial, said) = Trial::given("ManifestDesired = true\nJobStarterDebug = true\n");
-    assert_eq!(said, ["start 1"]);
+    assert_eq!(said, ["bring in 1"]);
+    assert_eq!(trial.brought_in(Fetched::There), ["start 1"]);
     trial.executes();
     assert_eq!(quiet(trial.reports(ended(1, 0))), ["bring back 1 Manifest ByItself"]);
     assert_eq!(trial.brought_back(Ok(())), ["said exited 0", "close log 1"]);

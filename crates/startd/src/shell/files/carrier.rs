@@ -10,11 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::{StartFailure, StartStage};
 use nix::errno::Errno;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::sleep;
 
 use crate::core::{
     BringBack, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess, Store, StoreFailure,
@@ -25,13 +27,28 @@ use crate::shell::files::dataflow::is_up_to_date;
 use crate::shell::files::disk::SameDisk;
 use crate::shell::files::leash::Leash;
 use crate::shell::files::manifest;
-use crate::shell::files::starter_log::RunLog;
+use crate::shell::files::starter_log::{ClosedRunLog, RunLog};
 use crate::shell::files::transfer::{self, OutputPlan};
 use crate::shell::machine::disk;
 use crate::shell::run::sandbox::Sandboxes;
 
 /// How many runs' files are copied at a time: more would only make the disk seek.
 const AT_A_TIME: usize = 4;
+
+/// How many logs of runs are brought at a time: each may wait for a server that does not answer.
+const RUN_LOGS: usize = 64;
+
+/// With work that waits for a server that does not answer.
+const PATIENCE: Patience =
+    Patience { standing_still: Duration::from_secs(10), letting_go: Duration::from_secs(5) };
+
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Work that has not moved a byte for so long leaves its turn to others.
+    standing_still: Duration,
+    /// How long work that was cut off may take to notice.
+    letting_go: Duration,
+}
 
 /// The folder of plans in the state folder.
 const FOLDER: &str = "transfers";
@@ -43,6 +60,7 @@ pub(crate) struct Carrier {
     sandboxes: Sandboxes,
     engine: mpsc::Sender<EngineInput>,
     turns: Arc<Semaphore>,
+    run_logs: Arc<Semaphore>,
     /// The work in hand.
     at_work: Arc<Mutex<BTreeMap<RunKey, Leash>>>,
 }
@@ -61,7 +79,8 @@ impl Carrier {
         let plans = state_dir.join(FOLDER);
         fs::create_dir_all(&plans)?;
         let turns = Arc::new(Semaphore::new(AT_A_TIME));
-        Ok(Self { plans, sandboxes, engine, turns, at_work: Arc::default() })
+        let run_logs = Arc::new(Semaphore::new(RUN_LOGS));
+        Ok(Self { plans, sandboxes, engine, turns, run_logs, at_work: Arc::default() })
     }
 
     /// Begins to bring a run's files, or to look whether it need be.
@@ -74,7 +93,10 @@ impl Carrier {
             if run.freight.looks && is_up_to_date(&run.job) {
                 return report(Fetched::UpToDate);
             }
-            let brought = if run.freight.travels { sandboxes.fill(&run, &plan) } else { Ok(()) };
+            let brought = match run.freight.travels {
+                true => sandboxes.fill(&run, &plan),
+                false => sandboxes.list_in_place(&run),
+            };
             report(brought.map_or_else(Fetched::Failed, |()| Fetched::There))
         });
     }
@@ -86,6 +108,17 @@ impl Carrier {
         let report = move |stored| FromCarrier::BroughtBack { key, stored: Box::new(stored) };
         let nothing = lost("its output files were lost", DiskUsed::default());
         self.carry(key, report(nothing), move || report(bring_back(&over, &sandboxes, &plan)));
+    }
+
+    /// Begins to bring the log of a run to its owner. Nobody waits for it.
+    pub(crate) fn bring_run_log(&self, log: ClosedRunLog) {
+        let Ok(turn) = Arc::clone(&self.run_logs).try_acquire_owned() else {
+            return tracing::warn!(?log, "a log of a run is not brought: too many are under way");
+        };
+        drop(spawn_blocking(move || {
+            log.bring_back();
+            drop(turn);
+        }));
     }
 
     /// Ends the work for a run, if there is any; what came of it is reported.
@@ -147,17 +180,55 @@ impl Carrier {
                 turn = turns.acquire() => turn.ok(),
             };
             let report = match turn {
-                Some(_) => spawn_blocking(move || leash.hold(work)).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "carrying files panicked");
-                    otherwise
-                }),
+                Some(turn) => {
+                    let held = leash.clone();
+                    let work = spawn_blocking(move || held.hold(work));
+                    attend(work, &leash, turn, PATIENCE).await.unwrap_or_else(|why| {
+                        tracing::error!(%key, %why, "files of a run are not carried");
+                        otherwise
+                    })
+                }
                 None => otherwise,
             };
             at_work(&in_hand).remove(&key);
-            drop(turn);
             // An engine that has ended orders it again when it starts anew.
             let _ = engine.send(EngineInput::Core(Input::FromCarrier(report))).await;
         });
+    }
+}
+
+/// Why nothing came of some work.
+#[derive(Debug, thiserror::Error)]
+enum Left {
+    #[error("its thread panicked")]
+    Panicked(#[from] JoinError),
+    #[error("it was cut off, and did not come back from the kernel in time")]
+    Stuck,
+}
+
+/// Waits for work that is done in its turn. Work that stands still (its file is on a server that
+/// does not answer) leaves its turn to others; once it is cut off it is waited for no longer: what
+/// it comes back to later tells it that it is over.
+async fn attend<T>(
+    mut work: JoinHandle<T>,
+    leash: &Leash,
+    turn: SemaphorePermit<'_>,
+    Patience { standing_still, letting_go }: Patience,
+) -> Result<T, Left> {
+    let (mut turn, mut steps) = (Some(turn), leash.steps());
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done?),
+            () = async { leash.is_cut().await; sleep(letting_go).await } => return Err(Left::Stuck),
+            () = sleep(standing_still), if turn.is_some() => {
+                if leash.steps() == steps {
+                    tracing::warn!("files of a run do not move: others go on meanwhile");
+                    turn = None;
+                }
+                steps = leash.steps();
+            }
+        }
     }
 }
 
@@ -210,4 +281,45 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path) -> Stored {
         }
     });
     Stored { received_bytes: plan.received_bytes(), sent_bytes, disk, result }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{SyncSender, sync_channel};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    /// Work that stands still until it is given something.
+    fn stuck() -> (SyncSender<u8>, JoinHandle<u8>) {
+        let (more, wait) = sync_channel(1);
+        (more, spawn_blocking(move || wait.recv().unwrap_or_default()))
+    }
+
+    #[tokio::test]
+    async fn work_that_stands_still_leaves_its_turn_and_is_waited_for() {
+        let turns = Semaphore::new(1);
+        let (more, work) = stuck();
+        let (leash, turn) = (Leash::new(), turns.acquire().await.unwrap());
+        let patience = Patience { standing_still: SHORT, letting_go: LONG };
+        let others = async {
+            drop(turns.acquire().await);
+            more.send(7).unwrap();
+        };
+        let (done, ()) = tokio::join!(attend(work, &leash, turn, patience), others);
+        assert_eq!(done.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn work_that_is_cut_off_and_does_not_notice_is_not_waited_for() {
+        let turns = Semaphore::new(1);
+        let (more, work) = stuck();
+        let (leash, turn) = (Leash::new(), turns.acquire().await.unwrap());
+        leash.cut();
+        let patience = Patience { standing_still: LONG, letting_go: SHORT };
+        assert!(matches!(attend(work, &leash, turn, patience).await, Err(Left::Stuck)));
+        drop(more);
+    }
 }

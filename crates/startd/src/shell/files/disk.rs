@@ -5,11 +5,15 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proto::files::{PARTIAL, Sum, Summing};
+use proto::plain_file;
 use serde::{Deserialize, Serialize};
 
 use crate::shell::files::copying::{TransferError, failed};
@@ -20,6 +24,9 @@ const NAME_MAX_BYTES: usize = 255;
 
 /// What is read at a time.
 pub(crate) const CHUNK_BYTES: usize = 128 * 1024;
+
+/// How often who waits for a pipe's reader looks whether its work is cut off, milliseconds.
+const LOOK_EVERY_MS: u8 = 100;
 
 /// What of a file's mode is permissions.
 const PERMISSIONS: u32 = 0o7777;
@@ -109,11 +116,11 @@ pub(crate) trait Disk {
     /// If that is not allowed.
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), TransferError>;
 
-    /// Opens a file.
+    /// Opens a file, without waiting.
     ///
     /// # Errors
     ///
-    /// If it is none, or cannot be read.
+    /// If it is none (a pipe may never end), or cannot be read.
     fn read(&self, path: &Path) -> Result<Source<'_>, TransferError>;
 
     /// Writes a file so that it is the old one or the whole new one at any moment; a device or a
@@ -173,11 +180,8 @@ impl Disk for SameDisk {
     }
 
     fn read(&self, path: &Path) -> Result<Source<'_>, TransferError> {
-        let file = File::open(path).map_err(|error| failed(path, &error))?;
+        let file = plain_file::read(path).map_err(|error| failed(path, &error))?;
         let found = file.metadata().map_err(|error| failed(path, &error))?;
-        if found.is_dir() {
-            return Err(failed(path, &Errno::EISDIR.into()));
-        }
         let (mode, bytes) = (found.mode() & PERMISSIONS, found.len());
         Ok(Source { mode, bytes, content: Box::new(file) })
     }
@@ -199,9 +203,9 @@ pub(crate) fn write(
 ) -> Result<Sum, TransferError> {
     let is_special = fs::metadata(target).is_ok_and(|found| !found.is_file());
     if is_special {
-        let mut to =
-            OpenOptions::new().write(true).open(target).map_err(|error| failed(target, &error))?;
-        return pour(&mut source.content, &mut to).map_err(|error| failed(target, &error));
+        let opened = Patient::open(target);
+        let poured = opened.and_then(|mut to| pour(&mut source.content, &mut to));
+        return poured.map_err(|error| failed(target, &error));
     }
     // A link at the target stays one: what it leads to is replaced.
     let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
@@ -233,7 +237,7 @@ fn beside(target: &Path) -> PathBuf {
 fn write_beside(source: &mut Source<'_>, partial: &Path, outlives: Outlives) -> io::Result<Sum> {
     let mut options = OpenOptions::new();
     // What a link of that name leads to is not ours.
-    options.custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
+    options.custom_flags(OFlag::O_NOFOLLOW.bits());
     let mut to = options.read(true).write(true).create(true).truncate(true).open(partial)?;
     to.set_permissions(Permissions::from_mode(source.mode))?;
     let sent = pour(&mut source.content, &mut to)?;
@@ -249,12 +253,42 @@ fn write_beside(source: &mut Source<'_>, partial: &Path, outlives: Outlives) -> 
     Ok(sent)
 }
 
+/// What may keep its writer waiting: a pipe. Nobody at its other end is an error (`ENXIO`); while
+/// somebody there does not read, the work can be cut off.
+struct Patient(File);
+
+impl Patient {
+    fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        OpenOptions::new().write(true).custom_flags(flags.bits()).open(path).map(Self)
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    leash::pulled()?;
+                    let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+                    poll(&mut ready, PollTimeout::from(LOOK_EVERY_MS))?;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Copies all that is left to read, and says what it was.
 fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Sum> {
     let mut sum = Summing::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        leash::pulled()?;
+        leash::step()?;
         let n = match from.read(&mut chunk) {
             Ok(0) => return Ok(sum.finish()),
             Ok(n) => n,

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use tokio::sync::watch;
@@ -19,11 +20,13 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub(crate) struct Leash {
     cut: Arc<watch::Sender<bool>>,
+    /// How often the work has said that it goes on ([`step`]).
+    steps: Arc<AtomicU64>,
 }
 
 impl Leash {
     pub(crate) fn new() -> Self {
-        Self { cut: Arc::new(watch::Sender::new(false)) }
+        Self { cut: Arc::new(watch::Sender::new(false)), steps: Arc::default() }
     }
 
     /// Ends the work, for good.
@@ -35,6 +38,11 @@ impl Leash {
     pub(crate) async fn is_cut(&self) {
         // It fails if nobody can cut it any more, and we can.
         let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
+    }
+
+    /// How many steps the work has made: the same number again means that it stands still.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// Does work on this thread that ends when the leash is cut.
@@ -62,6 +70,16 @@ pub(crate) fn pulled() -> io::Result<()> {
     if cut { Err(Errno::ECANCELED.into()) } else { Ok(()) }
 }
 
+/// The work of this thread has made a step: it does not stand still.
+///
+/// # Errors
+///
+/// As [`pulled`].
+pub(crate) fn step() -> io::Result<()> {
+    HELD.with_borrow(|held| held.as_ref().map(|leash| leash.steps.fetch_add(1, Ordering::Relaxed)));
+    pulled()
+}
+
 /// Comes back when the leash of the thread on which this was called is cut.
 pub(crate) fn cut_of_this_thread() -> impl Future<Output = ()> {
     let held = HELD.with_borrow(Clone::clone);
@@ -84,7 +102,8 @@ mod tests {
         ours.hold(|| {
             assert!(pulled().is_ok());
             other.cut();
-            assert!(pulled().is_ok());
+            assert!(step().is_ok());
+            assert_eq!((ours.steps(), other.steps()), (1, 0));
             ours.clone().cut();
             assert_eq!(pulled().unwrap_err().raw_os_error(), Some(Errno::ECANCELED as i32));
         });

@@ -6,14 +6,16 @@
 //! A manifest that cannot be written is told in the startd's own log, and is no failure of the run
 //! (as in HTCondor 25.14).
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Value, words};
 use launcher::wire::Start;
 use model::{attr, stays_inside};
+use nix::fcntl::OFlag;
+use proto::plain_file;
 use serde::{Deserialize, Serialize};
 
 use crate::shell::run::sandbox::text;
@@ -65,7 +67,7 @@ impl Manifest {
             format!("{}={}", text(name), text(value))
         });
         let environment = format!("{}\n", words::print_v2(environment));
-        self.note(self.list("in").and_then(|()| fs::write(self.path("environment"), environment)));
+        self.note(self.list("in").and_then(|()| self.write("environment", &environment)));
     }
 
     /// When everything of the run has ended.
@@ -90,7 +92,13 @@ impl Manifest {
         let mut names = entries.collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable();
         let lines = names.iter().map(|name| format!("{}\n", name.to_string_lossy()));
-        fs::write(self.path(file), lines.collect::<String>())
+        self.write(file, &lines.collect::<String>())
+    }
+
+    fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true);
+        plain_file::open(&self.path(file), options, OFlag::empty())?.write_all(text.as_bytes())
     }
 
     fn note(&self, result: io::Result<()>) {

@@ -6,7 +6,7 @@
 //! what it does for this run. What cannot be written is told in the startd's own log, and is no
 //! failure of the run.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,11 @@ use jiff::tz::TimeZone;
 use launcher::wire::{self, OsBytes, Start};
 use model::{RunEnd, Usage};
 use nix::fcntl::OFlag;
-use proto::clock;
+use proto::{clock, plain_file};
 
 use crate::core::{StartProcess, StarterLog};
 use crate::shell::files::copying::{HERE, TransferError};
+use crate::shell::files::disk::{Disk, SameDisk, Source};
 
 /// The file in the scratch folder (HTCondor 25.14's name).
 pub(crate) const RUN_LOG: &str = ".starter.log";
@@ -147,18 +148,44 @@ impl RunLog {
         });
     }
 
-    /// The last lines; then it is brought to where the job wants it.
-    pub(crate) fn close(&self, end: &RunEnd, usage: &Usage) {
+    /// The last line; says what is to be brought where then. Its scratch folder may be gone by the
+    /// time that is done.
+    pub(crate) fn close(&self, end: &RunEnd, usage: &Usage) -> Option<ClosedRunLog> {
         // One that was not needed has no folder, and nothing to tell.
-        let Some(open) = self.0.as_ref().filter(|_| *end != RunEnd::UpToDate) else { return };
+        let open = self.0.as_ref().filter(|_| *end != RunEnd::UpToDate)?;
         self.say(|| {
             let Usage { received_bytes, sent_bytes, .. } = usage;
             format!("The run {end}; {received_bytes} bytes came, {sent_bytes} went")
         });
-        let Some(target) = &open.target else { return };
-        let brought = HERE.make_parent(target).and_then(|()| HERE.file(&open.file, target));
+        let target = open.target.clone()?;
+        match plain_file::open(&open.file, OpenOptions::new().read(true), OFlag::O_NOFOLLOW) {
+            Ok(file) => Some(ClosedRunLog { file, target }),
+            Err(error) => {
+                tracing::warn!(file = %open.file.display(), %error, "cannot read the account of a run");
+                None
+            }
+        }
+    }
+}
+
+/// The log of a run that is over.
+#[derive(Debug)]
+pub(crate) struct ClosedRunLog {
+    file: File,
+    /// Where its owner wants it.
+    target: PathBuf,
+}
+
+impl ClosedRunLog {
+    /// Brings it there: a path of its owner's, which may keep us waiting.
+    pub(crate) fn bring_back(self) {
+        let Self { file, target } = self;
+        let bytes = file.metadata().map_or(0, |found| found.len());
+        let mut log = Source { mode: MODE, bytes, content: Box::new(file) };
+        let brought = HERE.make_parent(&target);
+        let brought = brought.and_then(|()| SameDisk.write(&target, &mut log));
         if let Err(error) = brought {
-            tracing::warn!(%error, "cannot bring back the account of a run");
+            tracing::warn!(%error, "cannot bring back the log of a run");
         }
     }
 }
@@ -169,8 +196,9 @@ impl Open {
         let at = at.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());
         let line = format!("{} {what}\n", at.strftime("%Y-%m-%d %H:%M:%S%.3f"));
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
-        options.open(&self.file)?.write_all(line.as_bytes())
+        options.append(true).create(true).mode(MODE);
+        // The job can put something else in its place.
+        plain_file::open(&self.file, &mut options, OFlag::O_NOFOLLOW)?.write_all(line.as_bytes())
     }
 }
 

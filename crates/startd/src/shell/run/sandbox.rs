@@ -161,30 +161,27 @@ impl Sandboxes {
     /// directory.
     fn prepare_in_place(&self, run: &StartProcess) -> Result<Start, StartFailure> {
         let scratch = self.path(run.key);
-        let job = &*run.job;
-        let iwd = text(job, attr::IWD).map_or_else(|| scratch.clone(), PathBuf::from);
-        // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the
-        // initial one.
-        let cwd =
-            text(job, attr::REMOTE_IWD).map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
-        let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
-        let layout = Layout {
-            program: cwd.join(text(job, attr::CMD).unwrap_or_default()),
-            stdin: file(attr::IN),
-            stdout: file(attr::OUT),
-            stderr: file(attr::ERR),
-            write: write_mode(transfer::goes_on_from_checkpoint(job)),
-            cwd: cwd.clone(),
-            scratch: scratch.clone(),
-        };
+        let (job, layout) = (&*run.job, in_place(run, &scratch));
         self.make_folder(&scratch, run)?;
         RunLog::of(job, &scratch).begin(run, &scratch);
-        let start = self.process(run, &layout)?;
-        if let Some(manifest) = Manifest::of(job, &cwd) {
-            manifest.write_in(&start);
+        if let Some(manifest) = Manifest::of(job, &layout.cwd) {
             manifest.mark(&scratch);
         }
-        Ok(start)
+        self.process(run, &layout)
+    }
+
+    /// Lists what is in the folder of a job that runs in its initial directory, if it wants that.
+    /// The folder is its user's: looking into it may take long.
+    ///
+    /// # Errors
+    ///
+    /// What the run's end is, if it cannot begin.
+    pub(crate) fn list_in_place(&self, run: &StartProcess) -> Result<(), StartFailure> {
+        let layout = in_place(run, &self.path(run.key));
+        if let Some(manifest) = Manifest::of(&run.job, &layout.cwd) {
+            manifest.write_in(&self.process(run, &layout)?);
+        }
+        Ok(())
     }
 
     /// Makes the scratch folder of a job that runs in it, and brings its files; what is to be
@@ -462,6 +459,25 @@ fn processors(run: &StartProcess) -> u32 {
 /// A string attribute that says something.
 pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
     job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Where the files are of a job that runs in its initial directory.
+fn in_place(run: &StartProcess, scratch: &Path) -> Layout {
+    let job = &*run.job;
+    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
+    // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the
+    // initial one.
+    let cwd = text(job, attr::REMOTE_IWD).map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
+    let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
+    Layout {
+        program: cwd.join(text(job, attr::CMD).unwrap_or_default()),
+        stdin: file(attr::IN),
+        stdout: file(attr::OUT),
+        stderr: file(attr::ERR),
+        write: write_mode(transfer::goes_on_from_checkpoint(job)),
+        cwd,
+        scratch: scratch.to_owned(),
+    }
 }
 
 /// Where the files of a run are that are brought.

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use classad::ClassAd;
 use model::{ClusterId, ClusterSpec, Seq, SubmitToken};
 use proto::client::{
-    Acted, Action, Answer, AskSchedd, Query, Question, Recorded, Request, Response, Select, Totals,
+    Acted, Action, Answer, AskSchedd, FrontEnd, Query, Question, Recorded, Request, Response,
+    Select, Totals,
 };
 use proto::command::AskError;
 use proto::net::{self, Address, Connection, NetError, Role};
@@ -87,9 +88,14 @@ impl Schedd {
     /// # Errors
     ///
     /// If no schedd answers, or it refuses.
-    pub async fn act(&self, action: Action, select: Select) -> Result<Vec<Acted>, AskError> {
+    pub async fn act(
+        &self,
+        through: FrontEnd,
+        action: Action,
+        select: Select,
+    ) -> Result<Vec<Acted>, AskError> {
         let mut all = Vec::new();
-        for answer in self.persist(&AskSchedd::Act { action, select }).await? {
+        for answer in self.persist(&AskSchedd::Act { action, select, through }).await? {
             match answer {
                 Answer::Acted(acted) => all.extend(acted),
                 Answer::Done => {}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd, Expr};
 use proto::client::{
     AccountEdit, AccountLine, Acted, Action, Answer, AskNegotiator, AskSchedd, AskStartd,
-    DaemonIdentity, Edited, Query, Question, Select, Totals,
+    DaemonIdentity, Edited, FrontEnd, Query, Question, Select, Totals,
 };
 use proto::command::{AskError, Client};
 use proto::net::{Address, NetError};
@@ -206,8 +206,22 @@ impl Schedd {
     ///
     /// If the schedd cannot be asked, or refuses.
     pub fn act(&mut self, action: Action, select: Select) -> Result<Vec<Acted>, AskError> {
+        self.act_through(FrontEnd::Updraft, action, select)
+    }
+
+    /// As [`Self::act`], with reasons in the words of a front end.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked, or refuses.
+    pub fn act_through(
+        &mut self,
+        through: FrontEnd,
+        action: Action,
+        select: Select,
+    ) -> Result<Vec<Acted>, AskError> {
         let mut all = Vec::new();
-        self.ask_each(AskSchedd::Act { action, select }, |answer| {
+        self.ask_each(AskSchedd::Act { action, select, through }, |answer| {
             match answer {
                 Answer::Acted(acted) => all.extend(acted),
                 Answer::Done => {}

@@ -83,7 +83,12 @@ pub enum AskSchedd {
         spec: Box<ClusterSpec>,
     },
     /// Does something to jobs.
-    Act { action: Action, select: Select },
+    Act {
+        action: Action,
+        select: Select,
+        #[serde(default)]
+        through: FrontEnd,
+    },
     /// Sets attributes of jobs: in all of them or in none.
     Edit {
         select: Select,
@@ -243,6 +248,39 @@ pub enum Action {
     Continue,
     /// `condor_prio`.
     Prioritise(Priority),
+}
+
+impl Action {
+    /// The command that does this to jobs, as users of this front end know it.
+    pub fn command(&self, through: FrontEnd) -> &'static str {
+        let [updraft, htcondor, pbs] = match self {
+            Self::Remove { .. } => ["updraft rm", "condor_rm", "qdel"],
+            Self::Hold { .. } => ["updraft hold", "condor_hold", "qhold"],
+            Self::Release { .. } => ["updraft release", "condor_release", "qrls"],
+            Self::Vacate { .. } => ["updraft vacate_job", "condor_vacate_job", "qrerun"],
+            Self::Suspend => ["updraft suspend", "condor_suspend", "qsig -s suspend"],
+            Self::Continue => ["updraft continue", "condor_continue", "qsig -s resume"],
+            Self::Prioritise(_) => ["updraft prio", "condor_prio", "qalter"],
+        };
+        match through {
+            FrontEnd::Updraft => updraft,
+            FrontEnd::HtCondor => htcondor,
+            FrontEnd::Pbs => pbs,
+            FrontEnd::DagMan => "DAGMan",
+        }
+    }
+}
+
+/// Through what somebody acts on jobs: reasons are told in its words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrontEnd {
+    Updraft,
+    /// HTCondor's commands, and programs of a release that does not say.
+    #[default]
+    HtCondor,
+    Pbs,
+    /// A workflow's own process.
+    DagMan,
 }
 
 /// A new `JobPrio`.

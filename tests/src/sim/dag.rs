@@ -19,7 +19,9 @@ use dagman::core::{Core, Effect, Input, ScriptEnd, run_batch};
 use dagman::shell::{NODE_RETRY, fact, own_job, token};
 use dagman::workflow::NodeIndex;
 use model::{ClusterId, JobState, Seq, UserName, attr};
-use proto::client::{Action, Answer, AskSchedd, Query, Recorded, Refusal, Select, Selector};
+use proto::client::{
+    Action, Answer, AskSchedd, FrontEnd, Query, Recorded, Refusal, Select, Selector,
+};
 use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
@@ -300,11 +302,11 @@ impl World {
             }
             Purpose::Remove(select) => {
                 let action = Action::Remove { reason: None, force: false };
-                AskSchedd::Act { action, select: select.clone() }
+                AskSchedd::Act { action, select: select.clone(), through: FrontEnd::DagMan }
             }
             Purpose::Release => {
                 let action = Action::Release { reason: None };
-                AskSchedd::Act { action, select: all_jobs() }
+                AskSchedd::Act { action, select: all_jobs(), through: FrontEnd::DagMan }
             }
         };
         dag.asks.insert(ticket, purpose);

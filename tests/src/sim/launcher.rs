@@ -85,7 +85,7 @@ impl World {
         match order {
             LauncherOrder::Start(start) => self.take_run(m, start),
             LauncherOrder::Stop { key, signal, grace_ms } => {
-                self.stop_process(m, key, signal, grace_ms)
+                self.stop_process(m, key, signal, grace_ms);
             }
             LauncherOrder::Pause { key, pause } => self.pause_process(m, key, pause),
             LauncherOrder::ExtendLease { keys, until_boot_ms } => {

@@ -208,9 +208,12 @@ impl World {
                 cluster: *cluster,
                 spec: Arc::new((**spec).clone()),
             }),
-            AskSchedd::Act { action, select } => {
-                Some(Input::Act { by, action: action.clone(), select: select.clone() })
-            }
+            AskSchedd::Act { action, select, through } => Some(Input::Act {
+                by,
+                action: action.clone(),
+                select: select.clone(),
+                through: *through,
+            }),
             AskSchedd::Edit { select, changes, dry_run } => Some(Input::Edit {
                 by,
                 select: select.clone(),

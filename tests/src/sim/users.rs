@@ -8,7 +8,8 @@ use model::{
 };
 use proto::chirp::ChirpAsk;
 use proto::client::{
-    ActResult, Acted, Action, Answer, AskSchedd, Priority, Query, Refusal, Select, Selector,
+    ActResult, Acted, Action, Answer, AskSchedd, FrontEnd, Priority, Query, Refusal, Select,
+    Selector,
 };
 use schedd::core::Actor;
 
@@ -162,7 +163,12 @@ impl World {
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(s, ticket, by, AskSchedd::Act { action, select: selected });
+        self.ask(
+            s,
+            ticket,
+            by,
+            AskSchedd::Act { action, select: selected, through: FrontEnd::default() },
+        );
     }
 
     /// The administrator of the first schedd does something to every job.
@@ -172,7 +178,12 @@ impl World {
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(0, ticket, by, AskSchedd::Act { action, select: selected });
+        self.ask(
+            0,
+            ticket,
+            by,
+            AskSchedd::Act { action, select: selected, through: FrontEnd::default() },
+        );
     }
 
     /// Somebody asks for more or less than before, or for what no machine has.
@@ -242,7 +253,7 @@ impl World {
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: select.clone() };
         let ticket = self.users.ticket(purpose);
-        self.ask(s, ticket, by, AskSchedd::Act { action, select });
+        self.ask(s, ticket, by, AskSchedd::Act { action, select, through: FrontEnd::default() });
     }
 
     fn action(&mut self) -> Action {

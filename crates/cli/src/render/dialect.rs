@@ -1,6 +1,8 @@
 //! The dialects in which commands answer. A dialect has its own commands, its own words for what is
 //! wrong and its own exit codes; what it has no words for is said in ours.
 
+use client::FrontEnd;
+
 /// Whose command was called, and so in whose words it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -16,5 +18,14 @@ impl Dialect {
     /// Whether somebody else's program says, to the letter, what is printed.
     pub fn is_to_the_letter(self) -> bool {
         self != Self::Updraft
+    }
+
+    /// What who speaks it acts through.
+    pub fn front_end(self) -> FrontEnd {
+        match self {
+            Self::Updraft => FrontEnd::Updraft,
+            Self::HtCondor => FrontEnd::HtCondor,
+            Self::Pbs => FrontEnd::Pbs,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use classad::{ClassAd, Expr, Value};
 use client::asynchronous::{Following, Schedd};
-use client::{Action, Query, Select, Selector, SubmitError};
+use client::{Action, FrontEnd, Query, Select, Selector, SubmitError};
 use futures_util::future::join_all;
 use model::{ClusterId, ClusterSpec, Now, Procs, Seq, attr};
 use proto::client::Refusal;
@@ -65,7 +65,7 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
                     "Startup Error: DAGMan failed to parse DAG file. Was likely in recovery mode.";
                 let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
                 if let Ok(expr) = format!("{} == {job}", attr::DAGMAN_JOB_ID).parse() {
-                    schedd.act(action, Select::Constraint(expr)).await?;
+                    schedd.act(FrontEnd::DagMan, action, Select::Constraint(expr)).await?;
                 }
                 Err(error)
             }
@@ -373,7 +373,7 @@ impl Engine {
 
     async fn remove(&mut self, select: Select, reason: String) {
         let action = Action::Remove { reason: Some(reason), force: false };
-        if let Err(error) = self.schedd.act(action, select).await {
+        if let Err(error) = self.schedd.act(FrontEnd::DagMan, action, select).await {
             let text = format!("ERROR: the jobs could not be removed: {error}");
             self.records.say(now().wall, [text]);
         }

@@ -11,6 +11,7 @@ use model::{
 };
 
 use crate::core::job::description::{cluster_ad, described, forget_submitted_hold};
+use crate::core::job::own::{Own, Written};
 use crate::core::job::timing::start_of;
 use crate::core::records::eviction::Eviction;
 use crate::core::records::rows::{ClusterRecord, JobRecord, Tally};
@@ -23,56 +24,57 @@ const MEMORY_USAGE: &str = "((ResidentSetSize + 1023) / 1024)";
 /// A job's ad as the negotiator and the machines see it before it is matched: without what changes
 /// by itself.
 pub(super) fn matching_ad(job: JobRef<'_>, _now: Now, core: &Core) -> Arc<ClassAd> {
-    Arc::new(own_ad(&job.cluster.record, &job.cluster.ad, job.job, job.edits(), &core.config))
+    let (record, shared) = (&job.cluster.record, &job.cluster.ad);
+    Arc::new(own_ad(record, shared, job.job, job.edits(), &core.config).into_ad())
 }
 
 /// A job's whole ad.
 pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
     let record = job.record();
-    let mut ad = record_ad(job.cluster, &record, now, &core.config);
-    ad.set(attr::SERVER_TIME, now.wall.as_secs());
+    let mut ad = whole_ad(job.cluster, &record, &core.config);
+    ad.set(Own::SERVER_TIME, now.wall.as_secs());
     if let JobState::Idle { .. } = record.state {
         let reason = core.idle_reason(job, now);
-        ad.set(attr::IDLE_REASON, reason.cause.to_string());
-        ad.set(attr::IDLE_VERDICT, reason.verdict.to_string());
-        ad.set(attr::LAST_REJ_MATCH_REASON, reason.to_string());
+        ad.set(Own::IDLE_REASON, reason.cause.to_string());
+        ad.set(Own::IDLE_VERDICT, reason.verdict.to_string());
+        ad.set(Own::LAST_REJ_MATCH_REASON, reason.to_string());
     }
     if let Some(next) = job.cluster.later.lowest() {
-        ad.set(attr::JOB_MATERIALIZE_NEXT_PROC_ID, i64::from(next.0));
-        ad.set(attr::JOB_MATERIALIZE_PAUSED, i64::from(job.cluster.paused));
+        ad.set(Own::JOB_MATERIALIZE_NEXT_PROC_ID, i64::from(next.0));
+        ad.set(Own::JOB_MATERIALIZE_PAUSED, i64::from(job.cluster.paused));
     }
     if let Some(at) = core.retry_at(&record) {
-        ad.set(attr::HOLD_RETRY_DATE, at.as_secs());
+        ad.set(Own::HOLD_RETRY_DATE, at.as_secs());
     }
     let place = job.cluster.sorting.place(job.job.proc);
     if let Some(id) = core.classes.id_of(&place.key) {
-        ad.set(attr::AUTO_CLUSTER_ID, i64::from(id.0));
+        ad.set(Own::AUTO_CLUSTER_ID, i64::from(id.0));
         let class = core.classes.by_id.get(&id);
         if let Some(class) = class {
-            ad.set(attr::AUTO_CLUSTER_ATTRS, &*class.attrs);
+            ad.set(Own::AUTO_CLUSTER_ATTRS, &*class.attrs);
         }
         let idle = matches!(record.state, JobState::Idle { .. });
         if let Some(heard) = class.filter(|_| idle).and_then(|class| class.heard) {
-            ad.set(LAST_REJ_MATCH_TIME, heard.as_secs());
+            ad.set(Own::LAST_REJ_MATCH_TIME, heard.as_secs());
         }
     }
     if let Some(running) = record.state.running() {
         set_place(&mut ad, core, running.claim);
     }
-    ad
+    ad.into_ad()
 }
 
 /// Where a running job runs.
-fn set_place(ad: &mut ClassAd, core: &Core, claim: ClaimId) {
+fn set_place(ad: &mut Written, core: &Core, claim: ClaimId) {
     let Some(claim) = core.claims.get(&claim) else { return };
-    ad.set(attr::STARTD_IP_ADDR, claim.record.address.as_str());
+    ad.set(Own::STARTD_IP_ADDR, claim.record.address.as_str());
     // `slot1_2@host`: the dynamic slot has the number of the slot that it was carved from.
     let number = claim.record.slot.strip_prefix("slot").and_then(|rest| {
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
         digits.parse::<i64>().ok()
     });
     if let Some(number) = number {
-        ad.set(attr::REMOTE_SLOT_ID, number);
+        ad.set(Own::REMOTE_SLOT_ID, number);
     }
 }
 
@@ -83,6 +85,10 @@ pub(super) fn record_ad(
     _now: Now,
     config: &CoreConfig,
 ) -> ClassAd {
+    whole_ad(cluster, record, config).into_ad()
+}
+
+fn whole_ad(cluster: &Cluster, record: &JobRecord, config: &CoreConfig) -> Written {
     let edits = record.edits.as_deref();
     let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, edits, config);
     set_state(&mut ad, record);
@@ -112,7 +118,7 @@ impl<'a> HistoryAds<'a> {
         set_state(&mut ad, record);
         set_tally(&mut ad, record);
         set_travel(&mut ad, record, self.config);
-        ad
+        ad.into_ad()
     }
 }
 
@@ -122,76 +128,77 @@ fn own_ad(
     job: JobId,
     edits: Option<&ClassAd>,
     config: &CoreConfig,
-) -> ClassAd {
+) -> Written {
     let mut ad = described(record, shared, job.proc, edits);
     forget_submitted_hold(&mut ad);
-    ad.set(attr::PROC_ID, i64::from(job.proc.0));
+    let mut ad = Written::onto(ad);
+    ad.set(Own::PROC_ID, i64::from(job.proc.0));
     let submitted = record.body.submitted.as_secs();
-    ad.set(attr::GLOBAL_JOB_ID, format!("{}#{job}#{submitted}", config.name));
+    ad.set(Own::GLOBAL_JOB_ID, format!("{}#{job}#{submitted}", config.name));
     ad
 }
 
 /// The ad of a job that comes into the queue, of which this is what it was submitted with.
 pub(super) fn submitted_ad(record: &ClusterRecord, own: &ClassAd, proc: ProcId) -> ClassAd {
-    let mut ad = own.clone();
-    ad.set(attr::PROC_ID, i64::from(proc.0));
-    ad.set(attr::CLUSTER_ID, i64::from(record.cluster.0));
-    ad
+    let mut ad = Written::onto(own.clone());
+    ad.set(Own::PROC_ID, i64::from(proc.0));
+    ad.set(Own::CLUSTER_ID, i64::from(record.cluster.0));
+    ad.into_ad()
 }
 
-fn set_state(ad: &mut ClassAd, record: &JobRecord) {
+fn set_state(ad: &mut Written, record: &JobRecord) {
     let state = &record.state;
-    ad.set(attr::JOB_STATUS, state.status().number());
-    ad.set(attr::ENTERED_CURRENT_STATUS, state.since().as_secs());
+    ad.set(Own::JOB_STATUS, state.status().number());
+    ad.set(Own::ENTERED_CURRENT_STATUS, state.since().as_secs());
     match state {
         JobState::Idle { .. } | JobState::Running(_) | JobState::Suspended { .. } => {}
         JobState::Stopping { cause, .. } => match cause {
             StopCause::Hold(hold) => set_hold(ad, hold),
-            StopCause::Remove { reason } => ad.set(attr::REMOVE_REASON, reason.as_str()),
+            StopCause::Remove { reason } => ad.set(Own::REMOVE_REASON, reason.as_str()),
             // Told when the run is over.
             StopCause::Vacate { .. } => {}
         },
         JobState::Held(hold) => set_hold(ad, hold),
-        JobState::Completed { since, .. } => ad.set(attr::COMPLETION_DATE, since.as_secs()),
-        JobState::Removed { reason, .. } => ad.set(attr::REMOVE_REASON, reason.as_str()),
+        JobState::Completed { since, .. } => ad.set(Own::COMPLETION_DATE, since.as_secs()),
+        JobState::Removed { reason, .. } => ad.set(Own::REMOVE_REASON, reason.as_str()),
     }
 }
 
-fn set_hold(ad: &mut ClassAd, hold: &Hold) {
-    ad.set(attr::HOLD_REASON, hold.reason.as_str());
-    ad.set(attr::HOLD_REASON_CODE, i64::from(hold.code.number()));
+fn set_hold(ad: &mut Written, hold: &Hold) {
+    ad.set(Own::HOLD_REASON, hold.reason.as_str());
+    ad.set(Own::HOLD_REASON_CODE, i64::from(hold.code.number()));
     // HTCondor 25.14 gives a job that was submitted on hold no subcode.
     if hold.code != HoldCode::SubmittedOnHold {
-        ad.set(attr::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+        ad.set(Own::HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
     }
 }
 
-fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
+fn set_tally(ad: &mut Written, record: &JobRecord) {
     let tally = &record.tally;
     if let Some(status) = tally.last_status {
-        ad.set(attr::LAST_JOB_STATUS, status.number());
+        ad.set(Own::LAST_JOB_STATUS, status.number());
     }
     if tally.holds > 0 {
-        ad.set(attr::NUM_HOLDS, i64::from(tally.holds));
-        ad.set(attr::NUM_SYSTEM_HOLDS, i64::from(tally.system_holds));
-        set_counts(ad, attr::NUM_HOLDS_BY_REASON, &tally.holds_by_code);
+        ad.set(Own::NUM_HOLDS, i64::from(tally.holds));
+        ad.set(Own::NUM_SYSTEM_HOLDS, i64::from(tally.system_holds));
+        set_counts(ad, Own::NUM_HOLDS_BY_REASON, &tally.holds_by_code);
     }
     if let Some(at) = tally.last_suspension {
-        ad.set(attr::TOTAL_SUSPENSIONS, i64::from(tally.suspensions));
-        ad.set(attr::LAST_SUSPENSION_TIME, at.as_secs());
-        ad.set(attr::CUMULATIVE_SUSPENSION_TIME, whole(tally.suspended_ms / 1000));
+        ad.set(Own::TOTAL_SUSPENSIONS, i64::from(tally.suspensions));
+        ad.set(Own::LAST_SUSPENSION_TIME, at.as_secs());
+        ad.set(Own::CUMULATIVE_SUSPENSION_TIME, whole(tally.suspended_ms / 1000));
     }
     if let Some(hold) = &tally.last_hold {
-        ad.set(attr::LAST_HOLD_REASON, hold.reason.as_str());
-        ad.set(attr::LAST_HOLD_REASON_CODE, i64::from(hold.code.number()));
-        ad.set(attr::LAST_HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
+        ad.set(Own::LAST_HOLD_REASON, hold.reason.as_str());
+        ad.set(Own::LAST_HOLD_REASON_CODE, i64::from(hold.code.number()));
+        ad.set(Own::LAST_HOLD_REASON_SUB_CODE, i64::from(hold.subcode));
     }
     // A completed job that is removed afterwards was completed all the same.
     if let Some(at) = tally.completed {
-        ad.set(attr::COMPLETION_DATE, at.as_secs());
+        ad.set(Own::COMPLETION_DATE, at.as_secs());
     }
     if let Some(reason) = &tally.release_reason {
-        ad.set(attr::RELEASE_REASON, &**reason);
+        ad.set(Own::RELEASE_REASON, &**reason);
     }
     if tally.attempt.0 > 0 {
         set_runs(ad, tally, record.state.running().is_some());
@@ -201,62 +208,62 @@ fn set_tally(ad: &mut ClassAd, record: &JobRecord) {
     }
 }
 
-fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
+fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
     // Beside the schedd nothing was matched, and HTCondor 25.14 counts no completions.
     let universe = Universe::of(ad);
     let beside = universe.is_beside();
-    ad.set(attr::JOB_RUN_COUNT, i64::from(tally.attempt.0));
+    ad.set(Own::JOB_RUN_COUNT, i64::from(tally.attempt.0));
     if universe != Universe::Scheduler {
-        ad.set(attr::NUM_SHADOW_STARTS, i64::from(tally.attempt.0));
+        ad.set(Own::NUM_SHADOW_STARTS, i64::from(tally.attempt.0));
     }
     if !beside {
-        ad.set(attr::NUM_JOB_MATCHES, i64::from(tally.attempt.0));
-        ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
+        ad.set(Own::NUM_JOB_MATCHES, i64::from(tally.attempt.0));
+        ad.set(Own::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
     }
-    ad.set(attr::NUM_JOB_STARTS, i64::from(tally.executions));
-    ad.set(attr::NUM_CKPTS, i64::from(tally.checkpoints));
-    let mut time = |name: &str, at: Option<Timestamp>| {
+    ad.set(Own::NUM_JOB_STARTS, i64::from(tally.executions));
+    ad.set(Own::NUM_CKPTS, i64::from(tally.checkpoints));
+    let mut time = |name: Own, at: Option<Timestamp>| {
         if let Some(at) = at {
             ad.set(name, at.as_secs());
         }
     };
-    time(attr::JOB_START_DATE, tally.first_start);
-    time(attr::JOB_CURRENT_START_DATE, tally.last_start);
-    time(attr::SHADOW_BDAY, tally.last_start);
-    time(attr::LAST_MATCH_TIME, tally.last_start.filter(|_| !beside));
-    time(attr::FIRST_JOB_MATCH_DATE, tally.first_start.filter(|_| !beside));
-    time(attr::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
-    time("LastCkptTime", tally.last_checkpoint);
-    ad.set(attr::CURRENT_HOSTS, i64::from(running));
-    ad.set(attr::ORIG_MAX_HOSTS, 1);
+    time(Own::JOB_START_DATE, tally.first_start);
+    time(Own::JOB_CURRENT_START_DATE, tally.last_start);
+    time(Own::SHADOW_BDAY, tally.last_start);
+    time(Own::LAST_MATCH_TIME, tally.last_start.filter(|_| !beside));
+    time(Own::FIRST_JOB_MATCH_DATE, tally.first_start.filter(|_| !beside));
+    time(Own::JOB_CURRENT_START_EXECUTING_DATE, tally.last_executing);
+    time(Own::LAST_CKPT_TIME, tally.last_checkpoint);
+    ad.set(Own::CURRENT_HOSTS, i64::from(running));
+    ad.set(Own::ORIG_MAX_HOSTS, 1);
     if let Some(slot) = &tally.slot {
-        ad.set(if running { attr::REMOTE_HOST } else { attr::LAST_REMOTE_HOST }, &**slot);
+        ad.set(if running { Own::REMOTE_HOST } else { Own::LAST_REMOTE_HOST }, &**slot);
     }
     if let Some(slot) = &tally.slot_resources {
         set_provisioned(ad, slot, &tally.slot_devices);
     }
     let used = &tally.last_usage;
-    ad.set(attr::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
+    ad.set(Own::REMOTE_WALL_CLOCK_TIME, millis(tally.wall_ms));
     if tally.last_wall_ms > 0 {
-        ad.set(attr::LAST_REMOTE_WALL_CLOCK_TIME, millis(tally.last_wall_ms));
+        ad.set(Own::LAST_REMOTE_WALL_CLOCK_TIME, millis(tally.last_wall_ms));
     }
     if let Some(cpus) = cpus_used(used) {
-        ad.set(attr::CPUS_USAGE, cpus);
+        ad.set(Own::CPUS_USAGE, cpus);
     }
-    ad.set(attr::REMOTE_USER_CPU, micros(used.user_us));
-    ad.set(attr::REMOTE_SYS_CPU, micros(used.sys_us));
-    ad.set(attr::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
-    ad.set(attr::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us + used.sys_us));
-    ad.set(attr::BYTES_SENT, bytes(tally.sent_bytes + used.sent_bytes));
-    ad.set(attr::BYTES_RECVD, bytes(tally.received_bytes + used.received_bytes));
+    ad.set(Own::REMOTE_USER_CPU, micros(used.user_us));
+    ad.set(Own::REMOTE_SYS_CPU, micros(used.sys_us));
+    ad.set(Own::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
+    ad.set(Own::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us + used.sys_us));
+    ad.set(Own::BYTES_SENT, bytes(tally.sent_bytes + used.sent_bytes));
+    ad.set(Own::BYTES_RECVD, bytes(tally.received_bytes + used.received_bytes));
     if used.peak_rss_kib > 0 {
-        ad.set(attr::RESIDENT_SET_SIZE, whole(used.peak_rss_kib));
-        ad.set(attr::IMAGE_SIZE, whole(used.peak_rss_kib));
-        ad.set(attr::MEMORY_USAGE, memory_usage());
+        ad.set(Own::RESIDENT_SET_SIZE, whole(used.peak_rss_kib));
+        ad.set(Own::IMAGE_SIZE, whole(used.peak_rss_kib));
+        ad.set(Own::MEMORY_USAGE, memory_usage());
     }
     if used.disk_kib > 0 {
-        ad.set(attr::DISK_USAGE, whole(used.disk_kib));
-        ad.set("ScratchDirFileCount", whole(used.scratch_files));
+        ad.set(Own::DISK_USAGE, whole(used.disk_kib));
+        ad.set(Own::SCRATCH_DIR_FILE_COUNT, whole(used.scratch_files));
     }
     if let Some(end) = &tally.last_exit {
         set_exit(ad, end);
@@ -264,33 +271,33 @@ fn set_runs(ad: &mut ClassAd, tally: &Tally, running: bool) {
     if let Some(end) = &tally.last_end {
         set_scripts(ad, end);
         if ad.get(SKIP_IF_DATAFLOW).is_some() {
-            ad.set("DataflowJobSkipped", *end == RunEnd::UpToDate);
+            ad.set(Own::DATAFLOW_JOB_SKIPPED, *end == RunEnd::UpToDate);
         }
     }
 }
 
 /// When the files of the last run travelled: the input between the order to start it and its
 /// program, the output between the end of its program and its own.
-fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &CoreConfig) {
+fn set_travel(ad: &mut Written, record: &JobRecord, config: &CoreConfig) {
     let tally = &record.tally;
     let Some(began) = tally.last_start.filter(|_| files_travel(ad, config.name.as_str())) else {
         return;
     };
     if let JobState::Running(running) = &record.state {
-        ad.set(attr::TRANSFERRING_INPUT, running.executing.is_none());
+        ad.set(Own::TRANSFERRING_INPUT, running.executing.is_none());
     }
     let is_over = record.state.running().is_none();
     let output = tally.last_usage.ended.filter(|_| is_over);
     let wall_ms = i64::try_from(tally.last_wall_ms).unwrap_or(0);
     let over = output.map(|_| Timestamp::from_millis(began.as_millis() + wall_ms));
     for (names, at) in [
-        ([attr::JOB_CURRENT_START_TRANSFER_INPUT_DATE, attr::TRANSFER_IN_STARTED], Some(began)),
+        ([Own::JOB_CURRENT_START_TRANSFER_INPUT_DATE, Own::TRANSFER_IN_STARTED], Some(began)),
         (
-            [attr::JOB_CURRENT_FINISH_TRANSFER_INPUT_DATE, attr::TRANSFER_IN_FINISHED],
+            [Own::JOB_CURRENT_FINISH_TRANSFER_INPUT_DATE, Own::TRANSFER_IN_FINISHED],
             tally.last_executing,
         ),
-        ([attr::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE, attr::TRANSFER_OUT_STARTED], output),
-        ([attr::JOB_CURRENT_FINISH_TRANSFER_OUTPUT_DATE, attr::TRANSFER_OUT_FINISHED], over),
+        ([Own::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE, Own::TRANSFER_OUT_STARTED], output),
+        ([Own::JOB_CURRENT_FINISH_TRANSFER_OUTPUT_DATE, Own::TRANSFER_OUT_FINISHED], over),
     ] {
         if let Some(at) = at {
             names.into_iter().for_each(|name| ad.set(name, at.as_secs()));
@@ -299,81 +306,81 @@ fn set_travel(ad: &mut ClassAd, record: &JobRecord, config: &CoreConfig) {
 }
 
 /// What befell its runs on the way.
-fn set_troubles(ad: &mut ClassAd, tally: &Tally) {
+fn set_troubles(ad: &mut Written, tally: &Tally) {
     if let Some(last) = &tally.last_eviction {
         let (eviction, at) = &**last;
-        ad.set(attr::VACATE_REASON, eviction.reason.as_str());
-        ad.set(attr::VACATE_REASON_CODE, i64::from(eviction.code));
-        ad.set(attr::VACATE_REASON_SUB_CODE, i64::from(eviction.subcode));
-        ad.set(attr::LAST_VACATE_TIME, at.as_secs());
+        ad.set(Own::VACATE_REASON, eviction.reason.as_str());
+        ad.set(Own::VACATE_REASON_CODE, i64::from(eviction.code));
+        ad.set(Own::VACATE_REASON_SUB_CODE, i64::from(eviction.subcode));
+        ad.set(Own::LAST_VACATE_TIME, at.as_secs());
         let count = tally.evictions_by_code.values().sum::<u32>();
-        ad.set(attr::NUM_VACATES, i64::from(count));
-        set_counts(ad, attr::NUM_VACATES_BY_REASON, &tally.evictions_by_code);
+        ad.set(Own::NUM_VACATES, i64::from(count));
+        set_counts(ad, Own::NUM_VACATES_BY_REASON, &tally.evictions_by_code);
     }
     for (name, count) in
-        [(attr::NUM_SHADOW_EXCEPTIONS, tally.losses), (attr::NUM_JOB_RECONNECTS, tally.reconnects)]
+        [(Own::NUM_SHADOW_EXCEPTIONS, tally.losses), (Own::NUM_JOB_RECONNECTS, tally.reconnects)]
     {
         if count > 0 {
             ad.set(name, i64::from(count));
         }
     }
     if let Some(at) = tally.disconnected {
-        ad.set(attr::JOB_DISCONNECTED_DATE, at.as_secs());
+        ad.set(Own::JOB_DISCONNECTED_DATE, at.as_secs());
     }
 }
 
 /// HTCondor 25.14 counts holds and evictions by the names of their codes, in an ad of its own.
-fn set_counts(ad: &mut ClassAd, name: &str, by_code: &BTreeMap<u16, u32>) {
+fn set_counts(ad: &mut Written, name: Own, by_code: &BTreeMap<u16, u32>) {
     let counts =
         by_code.iter().map(|(code, n)| (Eviction::label(*code), Expr::from(i64::from(*n))));
     ad.set(name, Expr::from(counts.collect::<ClassAd>()));
 }
 
 /// What the slot of the last run was given, as HTCondor 25.14 names it.
-fn set_provisioned(ad: &mut ClassAd, slot: &model::Resources, devices: &model::Devices) {
-    ad.set(attr::CPUS_PROVISIONED, i64::from(slot.cpus));
-    ad.set(attr::MEMORY_PROVISIONED, whole(slot.memory_mib));
-    ad.set(attr::DISK_PROVISIONED, whole(slot.disk_kib));
+fn set_provisioned(ad: &mut Written, slot: &model::Resources, devices: &model::Devices) {
+    ad.set(Own::CPUS_PROVISIONED, i64::from(slot.cpus));
+    ad.set(Own::MEMORY_PROVISIONED, whole(slot.memory_mib));
+    ad.set(Own::DISK_PROVISIONED, whole(slot.disk_kib));
     for (name, amount) in &slot.custom {
         let tag = devices.keys().find(|tag| tag.eq_ignore_ascii_case(name)).unwrap_or(name);
-        ad.set(format!("{tag}Provisioned"), whole(*amount));
+        ad.set_of_device(format!("{tag}Provisioned"), whole(*amount));
     }
     for (tag, ids) in devices.iter().filter(|(_, ids)| !ids.is_empty()) {
-        ad.set(format!("Assigned{tag}"), ids.join(","));
+        ad.set_of_device(format!("Assigned{tag}"), ids.join(","));
     }
     // HTCondor 25.14 notes these of every job's last machine (`SYSTEM_JOB_MACHINE_ATTRS`); a slot
     // weighs what it has of processors. A job that asks for them itself (`job_machine_attrs`) has
     // them already, with those of earlier machines.
-    for name in [attr::MACHINE_ATTR_CPUS0, attr::MACHINE_ATTR_SLOT_WEIGHT0] {
-        if ad.get_own(name).is_none() {
+    for name in [Own::MACHINE_ATTR_CPUS0, Own::MACHINE_ATTR_SLOT_WEIGHT0] {
+        if ad.get_own(name.name()).is_none() {
             ad.set(name, i64::from(slot.cpus));
         }
     }
 }
 
-fn set_exit(ad: &mut ClassAd, end: &RunEnd) {
+fn set_exit(ad: &mut Written, end: &RunEnd) {
     match end.shown() {
         Some(ProgramEnd::Exited { code }) => {
-            ad.set(attr::EXIT_BY_SIGNAL, false);
-            ad.set(attr::EXIT_CODE, i64::from(code));
-            ad.set(attr::EXIT_STATUS, i64::from(code));
+            ad.set(Own::EXIT_BY_SIGNAL, false);
+            ad.set(Own::EXIT_CODE, i64::from(code));
+            ad.set(Own::EXIT_STATUS, i64::from(code));
         }
         Some(ProgramEnd::Signaled { signal, .. }) => {
-            ad.set(attr::EXIT_BY_SIGNAL, true);
-            ad.set(attr::EXIT_SIGNAL, i64::from(signal));
+            ad.set(Own::EXIT_BY_SIGNAL, true);
+            ad.set(Own::EXIT_SIGNAL, i64::from(signal));
         }
         None => {}
     }
     // HTCondor 25.14 says it in words where it was the schedd that ended the program.
     if let RunEnd::Vacated { ended: Some(ProgramEnd::Signaled { signal, .. }), .. } = end {
         let name = signal_text(*signal);
-        ad.set(attr::EXIT_REASON, format!("died on signal {signal} ({name})"));
+        ad.set(Own::EXIT_REASON, format!("died on signal {signal} ({name})"));
     }
 }
 
 /// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14
 /// tells it then only): what has not failed ended so.
-fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
+fn set_scripts(ad: &mut Written, end: &RunEnd) {
     for script in Script::ALL {
         let Some(success) = ad.get(script.attribute()).and_then(|_| script.success(ad)) else {
             continue;
@@ -396,19 +403,16 @@ fn set_scripts(ad: &mut ClassAd, end: &RunEnd) {
         let [by_signal, signal_name, code_name] = script.end_attributes();
         match ended {
             ProgramEnd::Signaled { signal, .. } => {
-                ad.set(by_signal, true);
-                ad.set(signal_name, i64::from(signal));
+                ad.set_of_script(by_signal, true);
+                ad.set_of_script(signal_name, i64::from(signal));
             }
             ProgramEnd::Exited { code } => {
-                ad.set(by_signal, false);
-                ad.set(code_name, i64::from(code));
+                ad.set_of_script(by_signal, false);
+                ad.set_of_script(code_name, i64::from(code));
             }
         }
     }
 }
-
-/// When the negotiator said last why an idle job does not run.
-const LAST_REJ_MATCH_TIME: &str = "LastRejMatchTime";
 
 /// Whether a job is not to run when what it makes is newer than what it is made from.
 pub(super) const SKIP_IF_DATAFLOW: &str = attr::SKIP_IF_DATAFLOW;

@@ -19,8 +19,8 @@ impl Core {
             Input::Submit { by, token, cluster, spec } => {
                 return Ok(answered(now, self.submit(now, by, *token, *cluster, spec)));
             }
-            Input::Act { by, action, select } => {
-                return Ok(answered(now, self.act(now, by, action, select)));
+            Input::Act { by, action, select, through } => {
+                return Ok(answered(now, self.act(now, by, action, select, *through)));
             }
             Input::Edit { by, select, changes, dry_run } => {
                 let (facts, edited) = self.edit(now, by, select, changes);

@@ -4,6 +4,7 @@
 pub(crate) mod cron;
 pub(crate) mod description;
 pub(crate) mod expansion;
+pub(crate) mod own;
 pub(crate) mod policies;
 pub(crate) mod system;
 pub(crate) mod timing;

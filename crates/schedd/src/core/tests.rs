@@ -12,7 +12,8 @@ use model::{
 };
 use proto::claiming::{ClaimGranted, FromStartd, StopHow, ToStartd};
 use proto::client::{
-    ActResult, Action, Answer, Edited, Happening, Priority, Query, Refusal, Select, Selector,
+    ActResult, Action, Answer, Edited, FrontEnd, Happening, Priority, Query, Refusal, Select,
+    Selector,
 };
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
@@ -112,7 +113,10 @@ impl Trial {
 
     fn acts(&mut self, by: &str, action: Action) -> ActResult {
         let select = Select::Any(vec![Selector::Job(JOB)]);
-        let answer = self.take(&[Input::Act { by: user(by), action, select }]).answers.remove(0);
+        let answer = self
+            .take(&[Input::Act { by: user(by), action, select, through: FrontEnd::HtCondor }])
+            .answers
+            .remove(0);
         let Some(Answer::Acted(acted)) = answer else { panic!("{answer:?}") };
         acted[0].result
     }
@@ -460,7 +464,7 @@ fn a_number_that_another_token_reserved_is_refused() {
 fn a_held_job_is_not_offered_for_matching() {
     let mut trial = Trial::with_jobs(1, "");
     let by = user("alice");
-    let act = Input::Act { by, action: hold(), select: Select::All };
+    let act = Input::Act { by, action: hold(), select: Select::All, through: FrontEnd::HtCondor };
     let batch = trial.take(&[act]);
     let [FromSchedd::Requests { changed, gone, .. }] = told(&batch)[..] else {
         panic!("{batch:?}")
@@ -568,7 +572,7 @@ fn another_priority_is_another_place_at_once() {
     let last = JobId::new(1, 2);
     let select = Select::Any(vec![Selector::Job(last)]);
     let action = Action::Prioritise(Priority::Change(2));
-    trial.take(&[Input::Act { by: user("alice"), action, select }]);
+    trial.take(&[Input::Act { by: user("alice"), action, select, through: FrontEnd::HtCondor }]);
     let first = trial.core.classes.by_id.values().next().and_then(|class| class.idle.first());
     assert_eq!(first, Some((JobPriority { job: 3, ..JobPriority::default() }, last)));
     trial.matched();
@@ -584,10 +588,7 @@ fn what_the_schedd_writes_itself_is_not_to_be_edited() {
     trial.ends(RunEnd::Vacated { code: VacateCode::UserRequest, ended });
     trial.acts("alice", release());
     for own in trial.core.job_ad(trial.now, JOB).unwrap().iter().map(|(name, _)| name.to_string()) {
-        assert!(
-            crate::core::users::edit::KEPT_HERE.iter().any(|kept| kept.eq_ignore_ascii_case(&own)),
-            "{own} would be written over"
-        );
+        assert!(crate::core::users::edit::is_kept_here(&own), "{own} would be written over");
     }
 }
 
@@ -672,7 +673,12 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
         for proc in [7, 8] {
             let select = Select::Any(vec![Selector::Job(JobId::new(1, proc))]);
             let action = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 };
-            trial.take(&[Input::Act { by: user("alice"), action, select }]);
+            trial.take(&[Input::Act {
+                by: user("alice"),
+                action,
+                select,
+                through: FrontEnd::HtCondor,
+            }]);
         }
         let names = [attr::PROC_ID, attr::JOB_STATUS, attr::HOLD_REASON];
         let query = Query {

@@ -10,7 +10,7 @@ use model::{
 };
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
-use proto::client::{Action, Answer, Recorded, Select};
+use proto::client::{Action, Answer, FrontEnd, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
@@ -41,6 +41,8 @@ pub enum Input {
         by: Actor,
         action: Action,
         select: Select,
+        /// In whose words its reasons are told.
+        through: FrontEnd,
     },
     /// A client sets attributes of jobs.
     Edit {

@@ -178,8 +178,8 @@ impl ClientConnection<'_> {
                 }
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
-            AskSchedd::Act { action, select } => {
-                let input = Input::Act { by, action, select };
+            AskSchedd::Act { action, select, through } => {
+                let input = Input::Act { by, action, select, through };
                 match self.ask_engine(|client| EngineInput::Ask(input, client)).await? {
                     Answer::Acted(results) => self.say_acted(id, results).await,
                     other => self.say(id, other).await,

@@ -67,7 +67,8 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     let mut client = connect::schedd()?;
     let mut acts = Acts { words: *words, with_totals: target.totals, parts: Vec::new() };
     for part in parts {
-        let acted = client.act(action.clone(), selected(&part, also)?)?;
+        let acted =
+            client.act_through(call.dialect.front_end(), action.clone(), selected(&part, also)?)?;
         acts.parts.push((part, acted));
     }
     let exit = if acts.is_done() { Exit::Done } else { Exit::Failed };

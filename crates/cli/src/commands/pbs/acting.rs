@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use client::{Action, Schedd, Select, Selector};
+use client::{Action, FrontEnd, Schedd, Select, Selector};
 use jobspec::pbs::{JobWord, Subjobs, code};
 use model::{ClusterId, HoldCode, JobId, ProcId};
 use proto::client::ActResult;
@@ -46,13 +46,12 @@ pub(super) fn hold(words: &[String], here: &Here) -> u8 {
         Ok(line) => line,
         Err(exit) => return exit,
     };
-    let reason = format!("Job held by {}", client::site::me());
     let verb = Verb { spares_running: true, ..Verb::PLAIN };
     match hold_list(here, &line, usage) {
         Ok(false) => verb.only_look(here, &line.operands),
         Err(exit) => exit,
         Ok(true) => verb.run(here, &line.operands, |_| Action::Hold {
-            reason: Some(reason.clone()),
+            reason: None,
             code: HoldCode::UserRequest,
             subcode: 0,
         }),
@@ -70,8 +69,7 @@ pub(super) fn release(words: &[String], here: &Here) -> u8 {
     match hold_list(here, &line, usage) {
         Ok(false) => verb.only_look(here, &line.operands),
         Err(exit) => exit,
-        Ok(true) => verb
-            .run(here, &line.operands, |_| Action::Release { reason: Some("via qrls".to_owned()) }),
+        Ok(true) => verb.run(here, &line.operands, |_| Action::Release { reason: None }),
     }
 }
 
@@ -217,7 +215,7 @@ impl Verb {
                 return refuse(code::NOT_SUPPORTED, &said);
             }
         };
-        let acted = schedd.act(action(&word), Select::Any(selectors));
+        let acted = schedd.act_through(FrontEnd::Pbs, action(&word), Select::Any(selectors));
         let acted = acted.map_err(|error| here.cannot_connect(&error))?;
         let has = |wanted| acted.iter().any(|acted| acted.result == wanted);
         if has(ActResult::Done) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Env};
 use model::{Now, ProcId, attr};
 
+use crate::core::job::own::{Own, Written};
 use crate::core::records::rows::ClusterRecord;
 
 /// Where expressions of job ads are evaluated.
@@ -17,49 +18,51 @@ pub(crate) fn env(now: Now) -> Env {
 /// until something happens.
 pub(crate) fn cluster_ad(record: &ClusterRecord, uid_domain: &str) -> ClassAd {
     let submitted = record.body.submitted.as_secs();
-    let mut ad = ClassAd::new();
+    let mut ad = Written::onto(ClassAd::new());
     let zero = [
-        attr::NUM_JOB_STARTS,
-        attr::NUM_JOB_COMPLETIONS,
-        attr::CURRENT_HOSTS,
-        attr::NUM_RESTARTS,
-        attr::NUM_SYSTEM_HOLDS,
-        attr::NUM_CKPTS,
-        attr::TOTAL_SUSPENSIONS,
-        attr::COMMITTED_TIME,
-        attr::COMMITTED_SLOT_TIME,
-        attr::COMMITTED_SUSPENSION_TIME,
-        attr::CUMULATIVE_SLOT_TIME,
-        attr::CUMULATIVE_SUSPENSION_TIME,
-        attr::LAST_SUSPENSION_TIME,
-        attr::EXIT_STATUS,
+        Own::NUM_JOB_STARTS,
+        Own::NUM_JOB_COMPLETIONS,
+        Own::CURRENT_HOSTS,
+        Own::NUM_RESTARTS,
+        Own::NUM_SYSTEM_HOLDS,
+        Own::NUM_CKPTS,
+        Own::TOTAL_SUSPENSIONS,
+        Own::COMMITTED_TIME,
+        Own::COMMITTED_SLOT_TIME,
+        Own::COMMITTED_SUSPENSION_TIME,
+        Own::CUMULATIVE_SLOT_TIME,
+        Own::CUMULATIVE_SUSPENSION_TIME,
+        Own::LAST_SUSPENSION_TIME,
+        Own::EXIT_STATUS,
     ];
     for name in zero {
         ad.set(name, 0);
     }
     let none = [
-        attr::REMOTE_WALL_CLOCK_TIME,
-        attr::REMOTE_USER_CPU,
-        attr::REMOTE_SYS_CPU,
-        attr::CUMULATIVE_REMOTE_USER_CPU,
-        attr::CUMULATIVE_REMOTE_SYS_CPU,
+        Own::REMOTE_WALL_CLOCK_TIME,
+        Own::REMOTE_USER_CPU,
+        Own::REMOTE_SYS_CPU,
+        Own::CUMULATIVE_REMOTE_USER_CPU,
+        Own::CUMULATIVE_REMOTE_SYS_CPU,
     ];
     for name in none {
         ad.set(name, 0.0);
     }
-    ad.set(attr::EXIT_BY_SIGNAL, false);
+    ad.set(Own::EXIT_BY_SIGNAL, false);
+    let mut ad = ad.into_ad();
     ad.update(&record.spec.ad);
     forget_submitted_hold(&mut ad);
-    ad.set(attr::MY_TYPE, "Job");
-    ad.set(attr::TARGET_TYPE, "Machine");
-    ad.set(attr::CLUSTER_ID, i64::from(record.cluster.0));
-    ad.set(attr::OWNER, record.body.owner.as_str());
-    ad.set(attr::USER, user(record, uid_domain));
-    ad.set(attr::Q_DATE, submitted);
-    ad.set(attr::ENTERED_CURRENT_STATUS, submitted);
-    ad.set(attr::JOB_STATUS, model::JobStatus::Idle.number());
-    ad.set(attr::TOTAL_SUBMIT_PROCS, i64::from(record.spec.count()));
-    ad
+    let mut ad = Written::onto(ad);
+    ad.set(Own::MY_TYPE, "Job");
+    ad.set(Own::TARGET_TYPE, "Machine");
+    ad.set(Own::CLUSTER_ID, i64::from(record.cluster.0));
+    ad.set(Own::OWNER, record.body.owner.as_str());
+    ad.set(Own::USER, user(record, uid_domain));
+    ad.set(Own::Q_DATE, submitted);
+    ad.set(Own::ENTERED_CURRENT_STATUS, submitted);
+    ad.set(Own::JOB_STATUS, model::JobStatus::Idle.number());
+    ad.set(Own::TOTAL_SUBMIT_PROCS, i64::from(record.spec.count()));
+    ad.into_ad()
 }
 
 /// `alice@domain`.

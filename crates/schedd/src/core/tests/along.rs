@@ -88,7 +88,12 @@ fn a_node_that_is_being_stopped_for_another_reason_when_its_job_goes_does_not_co
     let hold = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 };
     trial.acts("alice", hold);
     let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
-    trial.take(&[Input::Act { by: user("alice"), action: removal(), select }]);
+    trial.take(&[Input::Act {
+        by: user("alice"),
+        action: removal(),
+        select,
+        through: FrontEnd::HtCondor,
+    }]);
     assert_eq!(left(&trial), [1], "its run is still to end");
     trial.ends(exited(0));
     assert!(left(&trial).is_empty());
@@ -97,6 +102,11 @@ fn a_node_that_is_being_stopped_for_another_reason_when_its_job_goes_does_not_co
 #[test]
 fn a_job_that_is_asked_for_and_meant_by_another_goes_once() {
     let mut trial = with_nodes(Trial::with_jobs(1, DRIVER));
-    trial.take(&[Input::Act { by: user("alice"), action: removal(), select: Select::All }]);
+    trial.take(&[Input::Act {
+        by: user("alice"),
+        action: removal(),
+        select: Select::All,
+        through: FrontEnd::HtCondor,
+    }]);
     assert_eq!(left(&trial), [6]);
 }

@@ -60,7 +60,12 @@ fn who_wants_no_grace_is_stopped_at_once_but_not_when_it_is_only_vacated() {
     ] {
         let mut trial = Trial::executing(lines);
         let select = Select::Any(vec![Selector::Job(JOB)]);
-        let batch = trial.take(&[Input::Act { by: user("alice"), action, select }]);
+        let batch = trial.take(&[Input::Act {
+            by: user("alice"),
+            action,
+            select,
+            through: FrontEnd::HtCondor,
+        }]);
         let stops = batch.effects.iter().find_map(|effect| match effect {
             Effect::ToStartd { message: ToStartd::StopRun { how, .. }, .. } => Some(*how),
             Effect::ToStartd { .. }
@@ -103,4 +108,28 @@ fn a_dear_question_is_answered_in_many_small_parts() {
     assert_eq!(pages("regexp(\"a{100}\", string(ProcId))"), 1);
     // A pattern for each job, too large to be compiled.
     assert!(pages("regexp(strcat(\"(((a{100}){100}){100}){100}\", ProcId), \"a\")") >= 20);
+}
+
+#[test]
+fn a_reason_is_told_in_the_words_of_what_the_user_acted_through() {
+    let reason = |reason: Option<&str>| reason.map(str::to_owned);
+    let held =
+        |said| Action::Hold { reason: reason(said), code: HoldCode::UserRequest, subcode: 0 };
+    for (through, action, name, expected) in [
+        (FrontEnd::HtCondor, held(None), attr::HOLD_REASON, "via condor_hold (by user alice)"),
+        (FrontEnd::HtCondor, held(Some("x")), attr::HOLD_REASON, "x (by user alice)"),
+        (FrontEnd::Updraft, held(None), attr::HOLD_REASON, "via updraft hold (by user alice)"),
+        (FrontEnd::DagMan, held(None), attr::HOLD_REASON, "via DAGMan (by user alice)"),
+        (FrontEnd::Pbs, held(None), attr::HOLD_REASON, "Job held by alice"),
+        (FrontEnd::Pbs, held(Some("as it is")), attr::HOLD_REASON, "as it is"),
+        (FrontEnd::Updraft, remove(false), attr::REMOVE_REASON, "via updraft rm (by user alice)"),
+        (FrontEnd::Pbs, remove(false), attr::REMOVE_REASON, "Job deleted at request of alice"),
+    ] {
+        let mut trial = Trial::with_jobs(1, "LeaveJobInQueue = true");
+        let select = Select::Any(vec![Selector::Job(JOB)]);
+        trial.take(&[Input::Act { by: user("alice"), action, select, through }]);
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        let told = ad.literal(name).and_then(classad::Value::as_str);
+        assert_eq!(told, Some(expected), "{through:?}");
+    }
 }

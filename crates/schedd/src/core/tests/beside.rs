@@ -224,7 +224,12 @@ fn a_stop_says_what_it_is_for() {
         trial.hears(status(&trial, vec![]));
         trial.grants(&batch);
         let select = Select::Any(vec![Selector::Job(JOB)]);
-        let batch = trial.take(&[Input::Act { by: user("alice"), action, select }]);
+        let batch = trial.take(&[Input::Act {
+            by: user("alice"),
+            action,
+            select,
+            through: FrontEnd::HtCondor,
+        }]);
         let stop = said(&batch).find_map(|message| {
             let ToStartd::StopRun { aim, .. } = message else { return None };
             Some(*aim)

@@ -77,7 +77,7 @@ fn one_of_two_that_has_been_is_remembered_by_the_next_life() {
     assert_eq!(stands(&trial, 2), [5, 5]);
     let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
     let action = Action::Remove { reason: None, force: false };
-    trial.take(&[Input::Act { by: user("alice"), action, select }]);
+    trial.take(&[Input::Act { by: user("alice"), action, select, through: FrontEnd::HtCondor }]);
     assert_eq!(stands(&trial, 2), [0, 0]);
 }
 
@@ -86,7 +86,9 @@ fn nobody_lets_a_job_go_that_waits_for_another() {
     let mut trial = trial(&["afterok:1"]);
     let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
     let action = Action::Release { reason: None };
-    let answers = trial.take(&[Input::Act { by: user("alice"), action, select }]).answers;
+    let answers = trial
+        .take(&[Input::Act { by: user("alice"), action, select, through: FrontEnd::HtCondor }])
+        .answers;
     let Some(Answer::Acted(acted)) = &answers[0] else { panic!("{answers:?}") };
     assert_eq!(acted[0].result, ActResult::BadStatus);
     assert_eq!(stands(&trial, 1), [5]);

@@ -35,7 +35,7 @@ fn a_factory_is_paused_resumed_and_removed_with_its_cluster() {
     let mut trial = Trial::with_jobs(9, "JobMaterializeLimit = 2");
     let cluster = |trial: &mut Trial, action| {
         let select = Select::Any(vec![Selector::Cluster(ClusterId(1))]);
-        trial.take(&[Input::Act { by: user("alice"), action, select }])
+        trial.take(&[Input::Act { by: user("alice"), action, select, through: FrontEnd::HtCondor }])
     };
     let (hold, release) = (HoldCode::UserRequest, Action::Release { reason: None });
     cluster(&mut trial, Action::Hold { reason: None, code: hold, subcode: 0 });
@@ -70,7 +70,12 @@ fn an_edit_of_a_factory_counts_for_its_jobs_to_come_and_a_constraint_for_those_i
             seen.push(ad.literal("Project").and_then(classad::Value::as_i64));
             let select = Select::Any(vec![Selector::Job(job)]);
             let action = Action::Remove { reason: None, force: false };
-            trial.take(&[Input::Act { by: user("alice"), action, select }]);
+            trial.take(&[Input::Act {
+                by: user("alice"),
+                action,
+                select,
+                through: FrontEnd::HtCondor,
+            }]);
         }
         assert_eq!(seen, expected);
     };

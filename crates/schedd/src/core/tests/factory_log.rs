@@ -35,7 +35,12 @@ fn submitted(count: u32, more: &str) -> (Trial, Batch) {
 
 fn acts_on_cluster(trial: &mut Trial, action: Action) -> Vec<String> {
     let select = Select::Any(vec![Selector::Cluster(ClusterId(1))]);
-    told(&trial.take(&[Input::Act { by: user("alice"), action, select }]))
+    told(&trial.take(&[Input::Act {
+        by: user("alice"),
+        action,
+        select,
+        through: FrontEnd::HtCondor,
+    }]))
 }
 
 const REMOVE: Action = Action::Remove { reason: None, force: false };
@@ -47,7 +52,12 @@ fn a_factory_that_makes_all_its_jobs_says_so_when_the_last_has_left() {
     assert_eq!(told(&batch), ["035", "000 0", "000 1"]);
     let removes = |trial: &mut Trial, proc| {
         let select = Select::Any(vec![Selector::Job(JobId::new(1, proc))]);
-        told(&trial.take(&[Input::Act { by: user("alice"), action: REMOVE, select }]))
+        told(&trial.take(&[Input::Act {
+            by: user("alice"),
+            action: REMOVE,
+            select,
+            through: FrontEnd::HtCondor,
+        }]))
     };
     assert_eq!(removes(&mut trial, 0), ["009 0", "000 2"]);
     assert_eq!(removes(&mut trial, 1), ["009 1"]);

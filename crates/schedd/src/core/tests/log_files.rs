@@ -13,7 +13,7 @@ fn entries_go_to_the_users_log_and_to_the_workflows_where_it_wants_them() {
         let submit = Input::Submit { by: by.clone(), token, cluster: ClusterId(1), spec };
         let select = Select::Any(vec![Selector::Cluster(ClusterId(1))]);
         let remove = Action::Remove { reason: None, force: false };
-        let act = Input::Act { by, action: remove, select };
+        let act = Input::Act { by, action: remove, select, through: FrontEnd::HtCondor };
         let mut told = Vec::new();
         for batch in [trial.take(&[submit]), trial.take(&[act])] {
             for (number, entry) in entries(&batch).into_iter().zip(&batch.log) {

@@ -112,7 +112,12 @@ fn another_job_priority_leaves_the_other_four_alone_and_stays_within_its_bounds(
     let prioritise = |trial: &mut Trial, by| {
         let (action, select) =
             (Action::Prioritise(Priority::Change(by)), Select::Any(vec![Selector::Job(last)]));
-        trial.take(&[Input::Act { by: user("alice"), action, select }]);
+        trial.take(&[Input::Act {
+            by: user("alice"),
+            action,
+            select,
+            through: FrontEnd::HtCondor,
+        }]);
         trial.core.clusters[&ClusterId(1)].sorting.place(last.proc).priority
     };
     let expected = |job| JobPriority { pre1: 4, job, ..JobPriority::default() };

@@ -87,7 +87,12 @@ fn a_job_that_waits_for_its_files_is_removed_with_its_folder_and_what_cannot_be_
     let mut trial = Trial::with_jobs(1, SPOOLED);
     let select = Select::Any(vec![Selector::Job(JOB)]);
     let action = Action::Remove { reason: None, force: false };
-    let batch = trial.take(&[Input::Act { by: user("alice"), action, select }]);
+    let batch = trial.take(&[Input::Act {
+        by: user("alice"),
+        action,
+        select,
+        through: FrontEnd::HtCondor,
+    }]);
     assert!(batch.effects.contains(&Effect::RemoveSpool { job: JOB }));
     assert_eq!(trial.stands().0, 0);
 

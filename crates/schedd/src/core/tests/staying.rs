@@ -20,7 +20,12 @@ fn a_completed_job_that_stays_is_removed_as_any_other_and_stays_until_it_is_forc
         "it was not removed before"
     );
     let select = Select::Any(vec![Selector::Job(JOB)]);
-    let batch = trial.take(&[Input::Act { by: user("alice"), action: remove(false), select }]);
+    let batch = trial.take(&[Input::Act {
+        by: user("alice"),
+        action: remove(false),
+        select,
+        through: FrontEnd::HtCondor,
+    }]);
     assert_eq!(entries(&batch), ["009"]);
     let ad = trial.core.job_ad(trial.now, JOB).unwrap();
     let value = |name| ad.literal(name).and_then(classad::Value::as_i64);

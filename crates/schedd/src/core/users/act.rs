@@ -7,7 +7,7 @@ use model::{
     VacateCode,
 };
 use proto::claiming::StopHow;
-use proto::client::{ActResult, Acted, Action, Answer, Select, Selector};
+use proto::client::{ActResult, Acted, Action, Answer, FrontEnd, Select, Selector};
 
 use crate::core::ads;
 use crate::core::job::description::env;
@@ -24,12 +24,14 @@ impl Core {
         by: &Actor,
         action: &Action,
         select: &Select,
+        through: FrontEnd,
     ) -> (Vec<Fact>, Answer) {
         let mut act = Act {
             core: self,
             now,
             by,
             action,
+            through,
             facts: Vec::new(),
             results: Vec::new(),
             done: BTreeSet::new(),
@@ -70,6 +72,7 @@ struct Act<'a> {
     now: Now,
     by: &'a Actor,
     action: &'a Action,
+    through: FrontEnd,
     facts: Vec<Fact>,
     results: Vec<Acted>,
     /// Jobs that were acted on already: a second time in one request finds them in the new state.
@@ -89,11 +92,11 @@ impl Act<'_> {
         let step = match self.action {
             Action::Remove { .. } => FactoryStep::Ended,
             Action::Hold { reason, code, .. } if !cluster.paused => FactoryStep::Paused {
-                reason: said(reason.as_deref(), "condor_hold", self.by),
+                reason: self.said(reason.as_deref()),
                 code: *code,
             },
             Action::Release { reason } if cluster.paused => FactoryStep::Resumed {
-                reason: said(reason.as_deref(), "condor_release", self.by),
+                reason: self.said(reason.as_deref()),
             },
             Action::Hold { .. }
             | Action::Release { .. }
@@ -172,16 +175,14 @@ impl Act<'_> {
     fn follows(&self, job: JobRef<'_>) -> Result<Vec<Fact>, ActResult> {
         match self.action {
             Action::Remove { reason, force } => {
-                self.remove(job, said(reason.as_deref(), "condor_rm", self.by), *force)
+                self.remove(job, self.said(reason.as_deref()), *force)
             }
             Action::Hold { reason, code, subcode } => {
-                let reason = said(reason.as_deref(), "condor_hold", self.by);
+                let reason = self.said(reason.as_deref());
                 let since = self.now.wall;
                 self.hold(job, Hold { code: *code, subcode: *subcode, reason, since })
             }
-            Action::Release { reason } => {
-                self.release(job, said(reason.as_deref(), "condor_release", self.by))
-            }
+            Action::Release { reason } => self.release(job, self.said(reason.as_deref())),
             Action::Vacate { fast } => self.vacate(job, *fast),
             Action::Suspend => self.pause(job, true),
             Action::Continue => self.pause(job, false),
@@ -279,7 +280,7 @@ impl Act<'_> {
         let id = job.job;
         match job.state() {
             JobState::Running(running) | JobState::Suspended { running, .. } => {
-                let reason = format!("via condor_vacate_job (by user {})", self.by.user);
+                let reason = self.said(None);
                 let cause =
                     StopCause::Vacate { code: VacateCode::UserVacateJob, subcode: 0, reason };
                 let mut facts = vec![self.stop(id, cause)];
@@ -325,12 +326,31 @@ impl Act<'_> {
             fact: JobFact::Happened(JobEvent::StopRequested { cause, at: self.now.wall }),
         }
     }
-}
 
-/// HTCondor 25.14's sentence for a hold, release or removal.
-fn said(reason: Option<&str>, command: &str, by: &Actor) -> String {
-    match reason {
-        Some(reason) => format!("{reason} (by user {})", by.user),
-        None => format!("via {command} (by user {})", by.user),
+    /// The sentence for a hold, a release, a removal or a vacation, in the words of what the user
+    /// acted through: HTCondor 25.14's, and OpenPBS 23.06's `comment` of a job that is held.
+    fn said(&self, reason: Option<&str>) -> String {
+        let user = &self.by.user;
+        match (self.through, reason) {
+            (FrontEnd::Updraft | FrontEnd::HtCondor | FrontEnd::DagMan, Some(reason)) => {
+                format!("{reason} (by user {user})")
+            }
+            (FrontEnd::Updraft | FrontEnd::HtCondor | FrontEnd::DagMan, None) => {
+                format!("via {} (by user {user})", self.action.command(self.through))
+            }
+            // No command of OpenPBS takes a reason: who gives one gives the whole sentence.
+            (FrontEnd::Pbs, Some(reason)) => reason.to_owned(),
+            (FrontEnd::Pbs, None) => match self.action {
+                Action::Hold { .. } => format!("Job held by {user}"),
+                Action::Remove { .. } => format!("Job deleted at request of {user}"),
+                Action::Release { .. } => format!("Job released by {user}"),
+                Action::Vacate { .. }
+                | Action::Suspend
+                | Action::Continue
+                | Action::Prioritise(_) => {
+                    format!("{} by {user}", self.action.command(self.through))
+                }
+            },
+        }
     }
 }

@@ -5,118 +5,24 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{ClusterId, JobId, JobPriority, Now, attr};
+use model::{ClusterId, JobId, JobPriority, Now, Script, attr};
 use proto::client::{Edited, Priority, Select, Selector};
 
 use crate::core::ads;
 use crate::core::job::description::env;
+use crate::core::job::own::Own;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 
-/// What the schedd writes into a job's ad itself, beside what HTCondor 25.14 calls immutable: an
-/// edit of it would not be seen.
-pub(crate) const KEPT_HERE: &[&str] = &[
-    attr::MY_TYPE,
-    attr::TARGET_TYPE,
-    attr::CLUSTER_ID,
-    attr::PROC_ID,
-    attr::OWNER,
-    attr::USER,
-    attr::Q_DATE,
-    attr::GLOBAL_JOB_ID,
-    attr::SERVER_TIME,
-    attr::TOTAL_SUBMIT_PROCS,
-    // Where a job runs is decided when it is submitted.
-    attr::JOB_UNIVERSE,
-    attr::IDLE_REASON,
-    attr::IDLE_VERDICT,
-    attr::LAST_REJ_MATCH_REASON,
-    attr::JOB_STATUS,
-    attr::LAST_JOB_STATUS,
-    attr::ENTERED_CURRENT_STATUS,
-    attr::COMPLETION_DATE,
-    attr::HOLD_REASON,
-    attr::HOLD_REASON_CODE,
-    attr::HOLD_REASON_SUB_CODE,
-    attr::LAST_HOLD_REASON,
-    attr::LAST_HOLD_REASON_CODE,
-    attr::LAST_HOLD_REASON_SUB_CODE,
-    attr::RELEASE_REASON,
-    attr::REMOVE_REASON,
-    attr::VACATE_REASON,
-    attr::VACATE_REASON_CODE,
-    attr::VACATE_REASON_SUB_CODE,
-    attr::LAST_VACATE_TIME,
-    attr::NUM_VACATES,
-    attr::NUM_VACATES_BY_REASON,
-    attr::NUM_HOLDS_BY_REASON,
-    attr::NUM_SHADOW_EXCEPTIONS,
-    attr::NUM_JOB_RECONNECTS,
-    attr::JOB_DISCONNECTED_DATE,
-    attr::NUM_HOLDS,
-    attr::NUM_SYSTEM_HOLDS,
-    attr::NUM_SHADOW_STARTS,
-    attr::JOB_RUN_COUNT,
-    attr::NUM_JOB_MATCHES,
-    attr::NUM_JOB_STARTS,
-    attr::NUM_JOB_COMPLETIONS,
-    attr::NUM_RESTARTS,
-    attr::NUM_CKPTS,
-    attr::JOB_START_DATE,
-    attr::JOB_CURRENT_START_DATE,
-    attr::JOB_CURRENT_START_EXECUTING_DATE,
-    attr::SHADOW_BDAY,
-    attr::LAST_MATCH_TIME,
-    attr::FIRST_JOB_MATCH_DATE,
-    attr::ORIG_MAX_HOSTS,
-    attr::AUTO_CLUSTER_ID,
-    attr::AUTO_CLUSTER_ATTRS,
-    attr::STARTD_IP_ADDR,
-    attr::REMOTE_SLOT_ID,
-    attr::LAST_REMOTE_WALL_CLOCK_TIME,
-    attr::CPUS_USAGE,
-    attr::JOB_CURRENT_START_TRANSFER_INPUT_DATE,
-    attr::JOB_CURRENT_FINISH_TRANSFER_INPUT_DATE,
-    attr::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE,
-    attr::JOB_CURRENT_FINISH_TRANSFER_OUTPUT_DATE,
-    attr::TRANSFERRING_INPUT,
-    attr::TRANSFER_IN_STARTED,
-    attr::TRANSFER_IN_FINISHED,
-    attr::TRANSFER_OUT_STARTED,
-    attr::TRANSFER_OUT_FINISHED,
-    attr::BYTES_SENT,
-    attr::BYTES_RECVD,
-    attr::CURRENT_HOSTS,
-    attr::REMOTE_HOST,
-    attr::LAST_REMOTE_HOST,
-    attr::REMOTE_WALL_CLOCK_TIME,
-    attr::REMOTE_USER_CPU,
-    attr::REMOTE_SYS_CPU,
-    attr::CUMULATIVE_REMOTE_USER_CPU,
-    attr::CUMULATIVE_REMOTE_SYS_CPU,
-    attr::RESIDENT_SET_SIZE,
-    attr::IMAGE_SIZE,
-    attr::MEMORY_USAGE,
-    attr::DISK_USAGE,
-    attr::EXIT_BY_SIGNAL,
-    attr::EXIT_CODE,
-    attr::EXIT_SIGNAL,
-    attr::EXIT_REASON,
-    attr::EXIT_STATUS,
-    attr::TOTAL_SUSPENSIONS,
-    attr::LAST_SUSPENSION_TIME,
-    attr::CUMULATIVE_SUSPENSION_TIME,
-    attr::COMMITTED_SUSPENSION_TIME,
-    attr::COMMITTED_TIME,
-    attr::COMMITTED_SLOT_TIME,
-    attr::CUMULATIVE_SLOT_TIME,
-    attr::CPUS_PROVISIONED,
-    attr::MEMORY_PROVISIONED,
-    attr::DISK_PROVISIONED,
-    attr::MACHINE_ATTR_CPUS0,
-    attr::MACHINE_ATTR_SLOT_WEIGHT0,
-    attr::HOLD_RETRY_DATE,
-];
+/// What is decided when a job is submitted, beside what HTCondor 25.14 calls immutable.
+const DECIDED_AT_SUBMISSION: [&str; 1] = [attr::JOB_UNIVERSE];
+
+/// Whether an edit of it would not be seen: the schedd writes it over.
+pub(crate) fn is_kept_here(name: &str) -> bool {
+    let scripts = Script::ALL.into_iter().flat_map(Script::end_attributes);
+    let written = Own::ALL.iter().map(|own| own.name()).chain(scripts);
+    written.chain(DECIDED_AT_SUBMISSION).any(|kept| kept.eq_ignore_ascii_case(name))
+}
 
 impl Core {
     /// Sets attributes of all selected jobs, or of none.
@@ -127,9 +33,7 @@ impl Core {
         select: &Select,
         changes: &[(AttrName, Expr)],
     ) -> (Vec<Fact>, Edited) {
-        let kept =
-            |name: &AttrName| KEPT_HERE.iter().any(|k| name.as_str().eq_ignore_ascii_case(k));
-        if let Some((name, _)) = changes.iter().find(|(name, _)| kept(name)) {
+        if let Some((name, _)) = changes.iter().find(|(name, _)| is_kept_here(name.as_str())) {
             return (Vec::new(), Edited::Immutable(name.clone()));
         }
         let orders_nothing = |(name, value): &&(AttrName, Expr)| {

@@ -11,6 +11,9 @@
 //!
 //! What commands ask of daemons is in the crate `client`, which knows nothing of any of this.
 
+// It ends the thread if nobody can be told (a full disk): `line::output::complain` does not.
+#![deny(clippy::print_stderr)]
+
 pub mod commands;
 pub mod line;
 pub mod pool;

@@ -15,4 +15,5 @@ pub mod reasons;
 pub mod said;
 pub mod time;
 pub mod values;
+pub mod visible;
 pub mod workflow;

@@ -70,6 +70,7 @@ use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::output;
+use crate::line::output::complain;
 use crate::line::usage::{Mistake, Place, Usage};
 use crate::render::dialect::Dialect;
 
@@ -237,7 +238,7 @@ fn there_is_no(word: &str) -> String {
 }
 
 fn refuse(message: &str) -> ExitCode {
-    eprintln!("{message}");
+    complain(&format!("{message}\n"));
     Exit::Usage.into()
 }
 
@@ -267,7 +268,7 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
             {
                 return say_usage(usage, &usage.unknown(word), wrong);
             }
-            eprintln!("Error: {error}");
+            complain(&format!("Error: {error}\n"));
             return wrong.into();
         }
     };
@@ -296,7 +297,7 @@ fn finish(told: Result<Outcome>, call: &Call, usage: &Option<Usage>, wrong: Exit
         Err(error) => match (error.downcast_ref::<Mistake>(), usage) {
             (Some(Mistake(what)), Some(usage)) => say_usage(usage, what, wrong),
             (Some(mistake), None) => {
-                eprintln!("{}: {mistake}; see {} --help", call.name, call.name);
+                complain(&format!("{}: {mistake}; see {} --help\n", call.name, call.name));
                 wrong.into()
             }
             (None, _) => report(&error, call),
@@ -307,7 +308,7 @@ fn finish(told: Result<Outcome>, call: &Call, usage: &Option<Usage>, wrong: Exit
 /// Says what is wrong, on standard error, and how the command is used.
 fn say_usage(usage: &Usage, what: &str, exit: Exit) -> ExitCode {
     if !what.is_empty() {
-        eprintln!("{what}");
+        complain(&format!("{what}\n"));
     }
     print_at(usage.mistake, &usage.text);
     exit.into()
@@ -317,7 +318,7 @@ fn print_at(place: Place, text: &str) {
     match place {
         // Whoever does not read it does not want it.
         Place::Out => drop(output::put(text)),
-        Place::Err => eprint!("{text}"),
+        Place::Err => complain(text),
     }
 }
 
@@ -378,11 +379,11 @@ fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
         return Exit::Usage.into();
     }
     let lead = if call.dialect == Dialect::HtCondor { "Error" } else { &call.name };
-    eprintln!("{lead}: {error:#}");
+    complain(&format!("{lead}: {error:#}\n"));
     let silent = matches!(error.downcast_ref(), Some(AskError::Net(NetError::Connect { .. })))
         || matches!(error.downcast_ref(), Some(NetError::Connect { .. }));
     if silent && call.dialect == Dialect::Updraft {
-        eprintln!("Start a pool of your own:  updraft pool start");
+        complain("Start a pool of your own:  updraft pool start\n");
         return Exit::NotRunning.into();
     }
     Exit::Failed.into()

@@ -28,6 +28,10 @@ pub enum SightError {
 /// (`/dev/zero`, `yes`) is longer.
 const TEXT_MOST_BYTES: u64 = 64 << 20;
 
+/// The most that is taken from what is no plain file, bytes: a pipe (`<(program)`) has an end, a
+/// device may have none.
+const PIPED_MOST_BYTES: u64 = 256 << 20;
+
 /// The user who runs this process.
 pub fn me() -> String {
     proto::net::user_name(nix::unistd::Uid::current().as_raw()).to_string()
@@ -172,6 +176,60 @@ impl Site for RealSite {
     }
 }
 
+/// Reads a file that a user has named. What has no end (`/dev/zero`) is an error, not a process
+/// that grows.
+///
+/// # Errors
+///
+/// If it cannot be read, or has no end.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let most = if file.metadata()?.is_file() { u64::MAX } else { PIPED_MOST_BYTES };
+    read_at_most(file, most)
+}
+
+/// The same, if it is a text.
+///
+/// # Errors
+///
+/// As [`read`]; if it is no text.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    text(read(path)?)
+}
+
+/// Reads standard input to its end, if it has one.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_stdin() -> io::Result<Vec<u8>> {
+    read_at_most(io::stdin().lock(), PIPED_MOST_BYTES)
+}
+
+/// Bytes that are to be a text.
+///
+/// # Errors
+///
+/// If they are none, with the place of the first that is not.
+pub fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is not text: {}", error.utf8_error()),
+        )
+    })
+}
+
+fn read_at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if read as u64 > most {
+        let mib = most >> 20;
+        return Err(io::Error::other(format!("it is no plain file, and longer than {mib} MiB")));
+    }
+    Ok(bytes)
+}
+
 /// Reads a text that has an end.
 fn read_bounded(from: impl Read, what: &str) -> Result<String, SiteError> {
     let mut text = Vec::new();
@@ -204,4 +262,22 @@ fn os_release(text: &str) -> (String, String) {
     let version = field("VERSION_ID");
     let major = version.split('.').next().filter(|major| !major.is_empty()).unwrap_or("0");
     (name.unwrap_or_else(|| "Linux".to_owned()), major.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read_to_it() {
+        let error = read("/dev/zero").unwrap_err().to_string();
+        assert_eq!(error, "it is no plain file, and longer than 256 MiB");
+        assert_eq!(read_text("/dev/null").unwrap(), "");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, b"a\xff").unwrap();
+        assert_eq!(read(&path).unwrap(), b"a\xff");
+        let error = read_text(&path).unwrap_err().to_string();
+        assert_eq!(error, "it is not text: invalid utf-8 sequence of 1 bytes from index 1");
+    }
 }

@@ -268,6 +268,8 @@ impl World {
                     self.cut_off(m, key);
                     continue;
                 }
+                // No file server of this world is dead.
+                Effect::LetGo { .. } => continue,
                 Effect::MeasureRuns { keys, disk: true } => {
                     let used = DiskUsed { kib: 8, files: 2 };
                     let used = keys.into_iter().map(|key| (key, used)).collect();

@@ -9,7 +9,6 @@ mod interactive;
 mod show;
 mod spool;
 
-use std::io::{self, Read};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -264,7 +263,7 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
     let is_dash = file.as_deref() == Some("-");
     match file {
         Some(file) if !is_dash => {
-            let text = std::fs::read(&file).map_err(|error| {
+            let text = site::read(&file).map_err(|error| {
                 format!("Failed to open command file ({file}) ({})", site::plain(&error))
             })?;
             let text =
@@ -275,8 +274,7 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
             Ok(Input { text: String::new(), name: "<none>".to_owned(), is_file: false, is_dash })
         }
         _ => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(|error| {
+            let text = site::read_stdin().and_then(site::text).map_err(|error| {
                 format!("Failed to read the description from standard input ({error})")
             })?;
             Ok(Input { text, name: "<stdin>".to_owned(), is_file: false, is_dash })

@@ -1,8 +1,6 @@
 //! Ads in a file, in any of the forms in which `-long`, `-json`, `-jsonl` and `-xml` print them:
 //! `-jobads`, `-ads`, `-slotads`, `-file`, `-edits`.
 
-use std::fs;
-
 use anyhow::{Context, Result, bail};
 use classad::ClassAd;
 
@@ -46,8 +44,8 @@ impl Form {
 /// If it cannot be read, or is not in the form.
 pub fn read(path: &str, form: Form) -> Result<Vec<ClassAd>> {
     let text = match path {
-        "-" => std::io::read_to_string(std::io::stdin()),
-        path => fs::read_to_string(path),
+        "-" => client::site::read_stdin().and_then(client::site::text),
+        path => client::site::read_text(path),
     };
     let text = text.with_context(|| format!("read ads from {path}"))?;
     parse(&text, form).with_context(|| format!("read ads from {path}"))

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::line::output::complain;
 use crate::render::said::{self, Said, Tell};
 
 /// How a verb ended, with what it has to say. By default all is well, and was said as it happened.
@@ -55,7 +56,7 @@ impl Outcome {
             output::put(&out)?;
         }
         if !err.is_empty() {
-            eprint!("{err}");
+            complain(&err);
         }
         Ok(exit)
     }

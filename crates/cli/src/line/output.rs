@@ -9,6 +9,7 @@ use clap::{Args, ColorChoice};
 use crate::line::call::Call;
 use crate::render::dialect::Dialect;
 use crate::render::paint::Paint;
+use crate::render::visible::harmless;
 
 /// Whether a command paints what it prints.
 #[derive(Clone, Copy, Debug, Args)]
@@ -41,15 +42,32 @@ pub fn automatic() -> Paint {
     }
 }
 
-/// Writes `text` to standard output.
+/// Writes `text` to standard output; on a terminal, so that it only can be read there.
 ///
 /// # Errors
 ///
 /// If nobody reads it any more.
 pub fn put(text: &str) -> io::Result<()> {
+    if is_terminal() { put_as_it_is(&harmless(text)) } else { put_as_it_is(text) }
+}
+
+/// Writes `text` to standard output, with what moves a terminal's cursor.
+///
+/// # Errors
+///
+/// If nobody reads it any more.
+pub fn put_as_it_is(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Writes to standard error, as [`put`] to standard output. If that cannot be (a full disk, a
+/// reader that has gone), there is nobody to be told.
+pub fn complain(text: &str) {
+    let mut err = io::stderr().lock();
+    let text = if err.is_terminal() { &*harmless(text) } else { text };
+    let _ = err.write_all(text.as_bytes());
 }
 
 /// Whether a person reads standard output.

@@ -3,7 +3,6 @@
 
 use model::attr;
 use std::collections::BTreeSet;
-use std::fs;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -87,7 +86,7 @@ impl Shape {
             return Ok(Some(Instead::Printf(pairs.collect::<Result<_>>()?)));
         }
         if let Some(path) = &self.print_format {
-            let text = fs::read_to_string(path)
+            let text = client::site::read_text(path)
                 .with_context(|| format!("read the print format {path}"))?;
             return Ok(Some(Instead::Table(Table::parse(&text).with_context(|| path.clone())?)));
         }

@@ -4,6 +4,8 @@
 
 use anstyle::{AnsiColor, Style};
 
+use crate::render::visible::visible;
+
 /// What a piece of text is to whoever reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -43,10 +45,11 @@ impl Tone {
 }
 
 impl Paint {
-    /// The text in that tone.
+    /// The text of one line in that tone. What users have written into it paints nothing.
     pub fn text(self, tone: Tone, text: &str) -> String {
+        let text = visible(text);
         if self == Self::Off || tone == Tone::Plain || text.is_empty() {
-            return text.to_owned();
+            return text;
         }
         let style = tone.style();
         format!("{style}{text}{style:#}")
@@ -66,6 +69,7 @@ mod tests {
         ] {
             assert_eq!(paint.text(tone, "held"), expected, "{paint:?} {tone:?}");
         }
+        assert_eq!(Paint::Off.text(Tone::Bad, "\u{1b}[31mred\r"), "^[[31mred^M");
         assert_eq!(Paint::On.text(Tone::Bad, ""), "");
     }
 }

@@ -203,3 +203,51 @@ fn what_has_no_end_is_refused_by_name_when_it_is_submitted() {
     check(&format!("{cat}queue x from /dev/zero\n"), "/dev/zero is longer than 64 MiB");
     assert!(pool.ok(&["q", "-af", "ClusterId"]).is_empty());
 }
+
+/// How a program ends whose main thread panicked.
+const PANICKED: i32 = 101;
+
+#[test]
+fn no_command_panics_where_nobody_can_be_told() {
+    let pool = Pool::start(1);
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for words in [&["q"][..], &["rm", "99"], &["nothing"], &["submit", "none"], &["qstat", "9"]] {
+        let status =
+            pool.command(&updraft(), words).stdout(full()).stderr(full()).status().unwrap();
+        assert!(status.code().is_some_and(|code| code != PANICKED), "{words:?}: {status}");
+    }
+}
+
+#[test]
+fn what_has_no_end_is_refused_by_every_command_that_reads_it() {
+    let pool = Pool::start(1);
+    for words in [
+        &["submit", "/dev/zero"][..],
+        &["dag_checker", "/dev/zero"],
+        &["q", "-jobads", "/dev/zero"],
+        &["q", "-print-format", "/dev/zero"],
+        &["history", "-file", "/dev/zero"],
+    ] {
+        let out = pool.updraft(words);
+        assert!(!out.status.success(), "{words:?}");
+        assert!(text(&out).contains("longer than 256 MiB"), "{words:?}: {}", text(&out));
+    }
+}
+
+#[test]
+fn what_users_name_their_jobs_does_nothing_to_a_terminal() {
+    let pool = Pool::start(1);
+    pool.submit(
+        "executable = /bin/true\nbatch_name = \u{1b}]0;x\u{7}\u{1b}[2Jred\nhold = true\nqueue\n",
+    );
+    for words in ["q", "q -nobatch", "q -af JobBatchName", "watch_q -exit any,held"] {
+        let shell = format!("{} {words}", updraft().display());
+        let limited = ["20", "script", "-qec", &shell, "/dev/null"];
+        let out = pool.program("timeout".as_ref(), &limited);
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(!said.contains("\u{1b}]0;") && !said.contains("\u{1b}[2J"), "{words}: {said:?}");
+        assert!(words == "q -nobatch" || said.contains("^[[2Jred"), "{words}: {said:?}");
+    }
+    // A program gets what was written.
+    assert_eq!(pool.ok(&["q", "-af", "JobBatchName"]), "\u{1b}]0;x\u{7}\u{1b}[2Jred\n");
+}

@@ -126,7 +126,7 @@ impl Submitter {
             Description::Nothing => Err("the node has nothing to submit".to_owned()),
             Description::File(file) => {
                 let path = Path::new(node.dir().unwrap_or(".")).join(file);
-                let text = std::fs::read_to_string(&path).map_err(|error| {
+                let text = client::site::read_text(&path).map_err(|error| {
                     let why = plain(&error);
                     format!("Failed to open submit file: can't open file {file}: {why}")
                 })?;

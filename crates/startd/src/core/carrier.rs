@@ -100,6 +100,10 @@ impl Core {
         let expected = over.cause == Cause::ByItself || run.freight.keeps;
         let end = match (&stored.result, &over.end) {
             (Err(_), end) if self.cut.contains(&key) => cut_off(end, over.stop, over.usage),
+            // It was stopped meanwhile, and its files did not move.
+            (Err(StoreFailure::Lost { .. }), end) if run.stop.is_some() => {
+                as_stopped(end, run.stop, over.usage)
+            }
             (Err(StoreFailure::Lost { reason }), _) => RunEnd::Lost { reason: reason.clone() },
             (
                 Err(StoreFailure::File { path, errno, over_limit, said }),

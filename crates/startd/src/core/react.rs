@@ -41,7 +41,9 @@ impl Core {
             Fact::RunEnded { claim, .. } => {
                 self.said_of_run(*claim).into_iter().chain(self.close_log(*claim)).collect()
             }
-            Fact::StopOrdered { claim, .. } => self.stop_process(*claim).into_iter().collect(),
+            Fact::StopOrdered { claim, .. } => {
+                self.stop_process(*claim).into_iter().chain(self.stop_carrying(*claim)).collect()
+            }
             Fact::CutOff { .. } if planted(Bug::CopyOutlivesLease) => Vec::new(),
             Fact::CutOff { claim } => {
                 vec![Effect::CutOff { key: self.state.claims[claim].key(*claim) }]
@@ -89,6 +91,7 @@ impl Core {
                 planted(Bug::StoringForgotten) && matches!(effect, Effect::BringBack(_))
             };
             effects.extend(self.carry(now, *id).filter(|effect| !forgotten(effect)));
+            effects.extend(self.stop_carrying(*id));
             effects.extend(self.close_log(*id));
         }
         effects
@@ -205,6 +208,21 @@ impl Core {
         } else {
             kill(key)
         })
+    }
+
+    /// A run that is to end waits for no file. What came of one that has ended by itself is brought
+    /// back all the same, as long as that goes on.
+    fn stop_carrying(&self, id: ClaimId) -> Option<Effect> {
+        let claim = &self.state.claims[&id];
+        let run = claim.alive().filter(|run| run.stop.is_some())?;
+        let key = claim.key(id);
+        match run.phase {
+            Phase::Fetching(_) => Some(Effect::CutOff { key }),
+            Phase::Storing(_) => Some(Effect::LetGo { key }),
+            Phase::Waiting(_) | Phase::Starting | Phase::Executing { .. } | Phase::Ended { .. } => {
+                None
+            }
+        }
     }
 
     /// Nothing for a run whose program is not executed yet: that is made good when it is.

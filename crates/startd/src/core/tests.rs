@@ -210,6 +210,7 @@ fn word(effect: &Effect) -> String {
             format!("bring back {} {:?} {:?}", over.key.ordinal, over.store, over.cause)
         }
         Effect::CutOff { key } => format!("cut off {}", key.ordinal),
+        Effect::LetGo { key } => format!("let go {}", key.ordinal),
         Effect::MeasureRuns { disk, .. } => format!("measure{}", if *disk { " disk" } else { "" }),
         Effect::CloseLog(closed) => format!("close log {}", closed.key.ordinal),
         Effect::Sweep { kept } => format!("sweep but {}", kept.len()),

@@ -536,9 +536,13 @@ pub enum Effect {
     BringIn(Box<StartProcess>),
     /// Bring back what came of a run; [`FromCarrier::BroughtBack`] follows.
     BringBack(Box<BringBack>),
-    /// End the carrier's work for a run, now; what came of it by then is reported as always.
-    /// Nothing of it may touch the submit side when the margin of the lease is over.
+    /// End the carrier's work for a run, now, even if it stands still; what came of it by then is
+    /// reported as always. Nothing of it may touch the submit side when the margin of the lease is
+    /// over.
     CutOff { key: RunKey },
+    /// The same, but only if the work stands still: a file server may be dead, and nobody wants
+    /// the run any more.
+    LetGo { key: RunKey },
     /// Give a run to the launcher. Its files are there.
     StartProcess(Box<StartProcess>),
     /// End a run: `signal` to the job, SIGKILL to what is left after `grace_ms` (0: at once).

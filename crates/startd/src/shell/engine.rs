@@ -289,6 +289,7 @@ impl Engine {
                 Effect::BringIn(run) => self.parts.carrier.bring_in(run),
                 Effect::BringBack(over) => self.parts.carrier.bring_back(over),
                 Effect::CutOff { key } => self.parts.carrier.cut_off(key),
+                Effect::LetGo { key } => self.parts.carrier.let_go(key),
                 Effect::StartProcess(run) => failed.extend(self.start(&run)),
                 Effect::StopProcess { key, signal, grace_ms } => {
                     let told =

@@ -10,6 +10,7 @@ use proto::client::ActResult;
 
 use super::found;
 use super::words::Line;
+use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::job::Cluster;
 
@@ -26,7 +27,7 @@ pub(super) fn delete(words: &[String], here: &Here) -> u8 {
     let is_count = how.strip_prefix("suppress_email=").unwrap_or(how).parse::<i32>().is_ok();
     if how != "force" && !how.starts_with("suppress_email=") && !is_count {
         here.say("illegal -W value");
-        eprint!("{DELETE_USAGE}");
+        complain(DELETE_USAGE);
         return code::USAGE;
     }
     if line.has('x') {
@@ -78,7 +79,7 @@ fn hold_list(here: &Here, line: &Line, usage: &str) -> Result<bool, u8> {
     let list = line.value('h').unwrap_or("u");
     if list.is_empty() || !list.chars().all(|kind| "unosp".contains(kind)) {
         here.say("illegal -h value");
-        eprint!("{usage}");
+        complain(usage);
         return Err(code::USAGE);
     }
     if list.contains(['o', 's', 'p']) {
@@ -116,14 +117,14 @@ fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line,
     match Line::read(words, known) {
         Ok(line) if !line.operands.is_empty() => Ok(line),
         Ok(_) => {
-            eprint!("{usage}");
+            complain(usage);
             Err(code::USAGE)
         }
         Err(wrong) => {
             for message in wrong {
                 here.say(message);
             }
-            eprint!("{usage}");
+            complain(usage);
             Err(code::USAGE)
         }
     }

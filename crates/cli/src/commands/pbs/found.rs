@@ -7,6 +7,7 @@ use client::{Query, Schedd, Select, Selector};
 use jobspec::pbs::{JobWord, Subjobs, code};
 use model::ClusterId;
 
+use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::job::{Cluster, clusters};
 
@@ -20,7 +21,10 @@ pub(super) fn read(here: &Here, text: &str) -> Result<JobWord, u8> {
         }
     };
     if word.at.as_ref().is_some_and(|at| !here.is_server(at)) {
-        eprintln!("Unknown Host.\nCouldn't connect to cluster: {}", word.at.unwrap_or_default());
+        complain(&format!(
+            "Unknown Host.\nCouldn't connect to cluster: {}\n",
+            word.at.unwrap_or_default()
+        ));
         return Err(code::BAD_HOST);
     }
     Ok(word)

@@ -8,6 +8,7 @@ use jobspec::pbs::{JobWord, QUEUE, Subjobs, code};
 use super::found;
 use super::words::Line;
 use crate::line::output;
+use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::full;
 use crate::render::pbs::job::{Cluster, Job, RowKind, State};
@@ -72,7 +73,7 @@ struct Answer {
 }
 
 fn usage() -> u8 {
-    eprint!("{USAGE}");
+    complain(USAGE);
     code::USAGE
 }
 
@@ -127,7 +128,7 @@ fn counts(here: &Here, line: &Line) -> Result<Answer, u8> {
 }
 
 fn no_host(here: &Here) -> u8 {
-    eprintln!("Unknown Host.");
+    complain("Unknown Host.\n");
     here.say(format_args!("cannot connect to server {} (errno=15008)", here.server));
     code::NO_CONNECTION
 }

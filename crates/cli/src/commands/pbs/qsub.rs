@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use client::submit::SubmitError;
@@ -18,6 +18,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use proto::client::Refusal as Refused;
 
 use super::{RUNNER, block, depending};
+use crate::line::output::complain;
 use crate::render::pbs::Here;
 
 /// How often a dependency is looked up again that ended while the job was being submitted.
@@ -28,7 +29,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     match submit(here, words) {
         Ok(exit) => exit,
         Err(refusal) => {
-            eprint!("{refusal}");
+            complain(&refusal.to_string());
             refusal.exit
         }
     }
@@ -175,10 +176,8 @@ impl Caller for RealCaller<'_> {
     }
 
     fn stdin(&self) -> Result<Vec<u8>, NoScript> {
-        let mut bytes = Vec::new();
-        let read = io::stdin().lock().read_to_end(&mut bytes);
-        read.map_err(|error| NoScript::Unreadable(client::site::plain(&error)))?;
-        Ok(bytes)
+        let read = client::site::read_stdin();
+        read.map_err(|error| NoScript::Unreadable(client::site::plain(&error)))
     }
 
     fn is_terminal(&self) -> bool {

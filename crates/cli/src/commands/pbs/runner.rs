@@ -17,6 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, User};
 
+use crate::line::output::complain;
 use crate::render::pbs::job::{index, int, pairs, text};
 
 /// Where the startd says that the job's ad is, and its scratch folder.
@@ -40,10 +41,10 @@ pub(super) fn run() -> u8 {
             let error = command.exec();
             let program = command.get_program().to_string_lossy().into_owned();
             let told = client::site::plain(&error);
-            eprintln!("pbs: exec of {program} failed with error: {told}");
+            complain(&format!("pbs: exec of {program} failed with error: {told}\n"));
         }
         Err(Cannot { what, error }) => {
-            eprintln!("pbs: cannot {what}: {}", client::site::plain(&error));
+            complain(&format!("pbs: cannot {what}: {}\n", client::site::plain(&error)));
         }
     }
     NOT_EXECUTED

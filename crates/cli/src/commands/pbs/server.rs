@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use jobspec::pbs::code;
 
 use crate::line::call::Call;
+use crate::line::output::complain;
 use crate::render::pbs::Here;
 
 impl Here {
@@ -21,7 +22,7 @@ impl Here {
 
     /// Says something on standard error.
     pub(super) fn say(&self, message: impl std::fmt::Display) {
-        eprintln!("{}: {message}", self.command);
+        complain(&format!("{}: {message}\n", self.command));
     }
 
     /// A connection to the schedd; what is printed and the exit code if there is none.

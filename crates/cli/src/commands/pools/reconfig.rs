@@ -8,6 +8,7 @@ use client::home::Home;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
+use crate::line::output::complain;
 use crate::pool::configuration::{self, Changed};
 use crate::pool::{self, PoolError};
 use crate::render::dialect::Dialect;
@@ -68,7 +69,7 @@ pub(crate) fn reconfig(home: &Home, json: bool, call: &Call) -> Result<Outcome> 
 pub(crate) fn warn(home: &Home) -> Result<()> {
     let loaded = configuration::load(home, &pool::settings(home)?)?;
     for warning in loaded.unread_warnings() {
-        eprint!("{}", warning.render());
+        complain(&warning.render());
     }
     Ok(())
 }

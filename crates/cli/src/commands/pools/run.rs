@@ -20,6 +20,7 @@ use proto::client::{Query, Select};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
+use crate::line::output::complain;
 use crate::pool::{self, PoolSettings};
 use crate::render::pools::{Ends, Ran};
 
@@ -188,7 +189,7 @@ fn stop_when_interrupted(home: Home) {
             return;
         };
         if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            eprintln!("\ninterrupted: stopping the jobs and the pool");
+            complain("\ninterrupted: stopping the jobs and the pool\n");
             let _ = pool::stop(&home);
             let _ = std::fs::remove_dir_all(home.dir());
             std::process::exit(INTERRUPTED);

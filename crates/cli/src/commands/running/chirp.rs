@@ -24,6 +24,7 @@ use crate::commands::running::chirp::words::Request;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::line::output::complain;
 use crate::render::dialect::Dialect;
 
 /// What a job is told that has no file, or whose processes were not started by a machine at all.
@@ -53,7 +54,7 @@ pub fn run(args: &ChirpArgs, call: &Call) -> Result<ExitCode> {
     let request = match words::read(&args.words) {
         Ok(request) => request,
         Err(mistake) => {
-            eprintln!("{}: {mistake}", call.name);
+            complain(&format!("{}: {mistake}\n", call.name));
             let wrong = if call.dialect == Dialect::HtCondor { Exit::Failed } else { Exit::Usage };
             return Ok(wrong.into());
         }

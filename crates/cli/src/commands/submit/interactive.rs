@@ -27,6 +27,7 @@ use proto::terminal::{FromJob, FromUser, Line, Size, Waiting};
 
 use crate::line::connect;
 use crate::line::output;
+use crate::line::output::complain;
 use crate::render::dialect::Dialect;
 
 /// The socket's name in a folder of this command's own.
@@ -111,7 +112,7 @@ impl Session {
         let select = Select::Any(vec![Selector::Job(self.job)]);
         let asked = connect::schedd().and_then(|mut schedd| Ok(schedd.act(action, select)?));
         if let Err(error) = asked {
-            eprintln!("\r\ncannot remove job {}: {error:#}", self.job);
+            complain(&format!("\r\ncannot remove job {}: {error:#}\n", self.job));
         }
     }
 }
@@ -162,7 +163,7 @@ fn heed(session: &Session, signals: &SigSet, line: &Mutex<Option<Line>>) {
         }
         let phase = std::mem::replace(&mut *session.phase(), Phase::Leaving);
         if phase == Phase::Waiting {
-            eprintln!("\nremoving job {}", session.job);
+            complain(&format!("\nremoving job {}\n", session.job));
             session.remove("its user did not wait for it");
         }
         session.leave(128 + u8::try_from(signal as i32).unwrap_or(0));
@@ -193,7 +194,7 @@ fn follow(session: &Session, tell: &SyncSender<End>) {
         Ok::<_, AskError>(ControlFlow::Continue(()))
     });
     if let Err(error) = followed {
-        eprintln!("\r\ncannot follow job {}: {error}", session.job);
+        complain(&format!("\r\ncannot follow job {}: {error}\n", session.job));
     }
 }
 
@@ -203,7 +204,7 @@ fn note(session: &Session, event: &Recorded, tell: &SyncSender<End>) {
         && phase == Phase::Waiting
         && session.dialect == Dialect::Updraft
     {
-        eprintln!("{reason}");
+        complain(&format!("{reason}\n"));
     }
     if let Happening::Job {
         event: JobEvent::RunOver { next: AfterRun::Requeue { reason }, .. },
@@ -227,11 +228,11 @@ fn note(session: &Session, event: &Recorded, tell: &SyncSender<End>) {
     }
     match end {
         End::Held(reason) => {
-            eprintln!("job {} is held: {reason}", session.job);
+            complain(&format!("job {} is held: {reason}\n", session.job));
             session.remove("it was held before its user could use it");
         }
-        End::Bad(how) => eprintln!("job {} {how}", session.job),
-        End::Good => eprintln!("job {} has ended", session.job),
+        End::Bad(how) => complain(&format!("job {} {how}\n", session.job)),
+        End::Good => complain(&format!("job {} has ended\n", session.job)),
     }
     session.leave(1);
 }
@@ -273,12 +274,12 @@ fn be_terminal(
             Ok(Some(FromJob::Ended(code))) => {
                 // What it made is where it belongs when this command has ended.
                 if let Ok(End::Held(reason)) = over.recv() {
-                    eprintln!("\r\njob {} is held: {reason}\r", session.job);
+                    complain(&format!("\r\njob {} is held: {reason}\r\n", session.job));
                 }
                 session.leave(code);
             }
             Ok(Some(FromJob::Failed(why))) => {
-                eprintln!("\r\njob {}: {why}\r", session.job);
+                complain(&format!("\r\njob {}: {why}\r\n", session.job));
                 session.leave(1);
             }
             Ok(Some(FromJob::Welcome(_))) => {}
@@ -291,11 +292,16 @@ fn be_terminal(
 /// run, which would find nobody.
 fn lost(session: &Session, over: &Receiver<End>) -> ! {
     match over.recv_timeout(PATIENCE) {
-        Ok(End::Bad(how)) => eprintln!("\r\njob {} {how}\r", session.job),
-        Ok(End::Held(reason)) => eprintln!("\r\njob {} is held: {reason}\r", session.job),
-        Ok(End::Good) => eprintln!("\r\njob {} has ended\r", session.job),
+        Ok(End::Bad(how)) => complain(&format!("\r\njob {} {how}\r\n", session.job)),
+        Ok(End::Held(reason)) => {
+            complain(&format!("\r\njob {} is held: {reason}\r\n", session.job))
+        }
+        Ok(End::Good) => complain(&format!("\r\njob {} has ended\r\n", session.job)),
         Err(_) => {
-            eprintln!("\r\nthe connection to job {} is lost; removing it\r", session.job);
+            complain(&format!(
+                "\r\nthe connection to job {} is lost; removing it\r\n",
+                session.job
+            ));
             session.remove("the connection to its terminal was lost");
         }
     }

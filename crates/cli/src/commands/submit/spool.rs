@@ -15,6 +15,7 @@ use proto::client::{Action, Answer, AskSchedd, FilesAsk, Select, Selector};
 use proto::files::{Content, Piece, Pieces};
 
 use crate::line::connect;
+use crate::line::output::complain;
 
 /// The permissions of a program that is copied (HTCondor 25.14 makes it executable whatever it
 /// was).
@@ -37,7 +38,9 @@ pub(super) fn send_files(submission: &Submission) -> Result<()> {
         let select = Select::Any(clusters.collect());
         if let Err(error) = connect::schedd().and_then(|mut client| Ok(client.act(action, select)?))
         {
-            eprintln!("the jobs are held and wait for their files; remove them: {error:#}");
+            complain(&format!(
+                "the jobs are held and wait for their files; remove them: {error:#}\n"
+            ));
         }
     }
     sent

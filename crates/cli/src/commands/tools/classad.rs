@@ -88,7 +88,7 @@ pub fn run(args: ClassadArgs, _: &Call) -> Result<Outcome> {
 }
 
 fn read_file(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("read the ad in {}", path.display()))
+    client::site::read_text(path).with_context(|| format!("read the ad in {}", path.display()))
 }
 
 fn ad(text: Option<String>, path: &Option<PathBuf>) -> Result<Option<ClassAd>> {

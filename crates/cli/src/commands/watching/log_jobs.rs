@@ -20,7 +20,7 @@ use crate::render::values::view::{Moment, View};
 ///
 /// If the log cannot be read. What is no event in it is passed over.
 pub fn read(path: &str, moment: &Moment) -> Result<Vec<ClassAd>> {
-    let text = fs::read(path).with_context(|| format!("read the event log {path}"))?;
+    let text = client::site::read(path).with_context(|| format!("read the event log {path}"))?;
     let owner = fs::metadata(path).map(|file| proto::net::user_name(file.uid()).to_string())?;
     Ok(jobs(&String::from_utf8_lossy(&text), &owner, moment))
 }

@@ -20,6 +20,7 @@ use crate::commands::watching::log_wait::{Echo, LogWait, Waited, Wanted};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::output;
+use crate::line::output::complain;
 use crate::line::select;
 use crate::render::dialect::Dialect;
 use crate::render::values::ads::Form;
@@ -87,14 +88,14 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         _ => bail!("wait needs one log file, and at most one job of it"),
     };
     if let Err(error) = fs::metadata(path) {
-        eprintln!("Couldn't open {path}: {}", reason(&error));
+        complain(&format!("Couldn't open {path}: {}\n", reason(&error)));
         return Ok(Exit::Failed.into());
     }
     let mut wait = LogWait::new(wanted(args, job)?);
     let start = proto::clock::now().boot_ms;
     let limit = args.wait.map(|s| start.saturating_add(s.saturating_mul(1000)));
     loop {
-        let bytes = fs::read(path)?;
+        let bytes = client::site::read(path)?;
         let (text, outcome) = wait.feed(&String::from_utf8_lossy(&bytes));
         output::put(&text)?;
         match outcome {
@@ -199,7 +200,7 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
 fn end_after(limit: Duration) {
     thread::spawn(move || {
         thread::sleep(limit);
-        eprintln!("Time expired.");
+        complain("Time expired.\n");
         process::exit(Exit::TimedOut.code().into());
     });
 }

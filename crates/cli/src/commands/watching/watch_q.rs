@@ -2,7 +2,6 @@
 //! follows the schedd's record, where nothing is polled, and event logs if they are named.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::process::{self, ExitCode};
@@ -234,7 +233,8 @@ impl Log {
     /// The events that have come since.
     fn read(&mut self) -> Result<Vec<LogEntry>> {
         let path = &*self.path;
-        let bytes = fs::read(path).with_context(|| format!("read the event log {path}"))?;
+        let bytes =
+            client::site::read(path).with_context(|| format!("read the event log {path}"))?;
         let text = String::from_utf8_lossy(&bytes);
         // A log that has become shorter was begun anew.
         let new = text.get(self.read..).unwrap_or(&text);
@@ -412,7 +412,7 @@ impl Watch<'_> {
         };
         self.lines = display.len();
         let apart = if refreshes { "" } else { "\n" };
-        output::put(&format!("{up}{}\n{apart}", display.join("\n")))
+        output::put_as_it_is(&format!("{up}{}\n{apart}", display.join("\n")))
     }
 }
 

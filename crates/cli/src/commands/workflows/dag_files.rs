@@ -12,6 +12,7 @@ use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::Site;
 use jobspec::config::{Assignment, Configuration};
 
+use crate::line::output::complain;
 use crate::pool::PoolSettings;
 use crate::pool::configuration;
 
@@ -20,7 +21,7 @@ pub(super) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        std::fs::read_to_string(path).map_err(|error| {
+        client::site::read_text(path).map_err(|error| {
             let text = error.to_string();
             FileError(text.split(" (os error").next().unwrap_or(&text).to_owned())
         })
@@ -98,11 +99,11 @@ pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> R
         }
     }
     let Some(file) = file else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(file)
+    let text = client::site::read_text(file)
         .with_context(|| format!("read the configuration of the DAG in {file}"))?;
     let unknown = own_settings(knobs, &text, file, &RealSite::new()?)?;
     for line in &unknown {
-        eprintln!("{line}");
+        complain(&format!("{line}\n"));
     }
     Ok(unknown)
 }

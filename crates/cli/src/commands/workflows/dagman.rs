@@ -12,6 +12,7 @@ use model::{ClusterId, JobId};
 
 use crate::commands::workflows::dag_files::{self, Reading};
 use crate::line::call::Call;
+use crate::line::output::complain;
 
 /// Run a workflow: what the job of a DAG does.
 #[derive(Debug, clap::Args)]
@@ -104,12 +105,12 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         Ok(status) => Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1))),
         // What is wrong with a DAG stays wrong: the job leaves the queue.
         Err(error @ (ShellError::Dag(_) | ShellError::Locked { .. } | ShellError::Changed)) => {
-            eprintln!("ERROR: {error}");
+            complain(&format!("ERROR: {error}\n"));
             Ok(ExitCode::from(1))
         }
         // A run that has begun is not given up: its job is queued again, and goes on where it was.
         Err(error) if std::path::Path::new(&journal).exists() => {
-            eprintln!("ERROR: {:#}", anyhow::Error::from(error));
+            complain(&format!("ERROR: {:#}\n", anyhow::Error::from(error)));
             Ok(ExitCode::from(shell::RESTART))
         }
         Err(error) => Err(error.into()),

@@ -108,7 +108,7 @@ pub fn watch(args: &WatchArgs) -> Result<ExitCode> {
         if news != last {
             let back =
                 if in_place && lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
-            output::put(&format!("{back}{text}"))?;
+            output::put_as_it_is(&format!("{back}{text}"))?;
             (last, lines) = (news, text.lines().count());
         }
         match standing.exit {

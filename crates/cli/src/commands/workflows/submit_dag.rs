@@ -208,7 +208,7 @@ fn job(args: &SubmitDagArgs, call: &Call, workflow: Option<&Workflow>) -> Result
     let settings = workflow.map(Workflow::settings);
     let mut appended = Vec::new();
     if let Some(file) = &args.insert_sub_file {
-        appended.push(std::fs::read_to_string(file).with_context(|| format!("read {file}"))?);
+        appended.push(client::site::read_text(file).with_context(|| format!("read {file}"))?);
     }
     let attributes = settings.iter().flat_map(|settings| &settings.job_attributes);
     appended.extend(attributes.map(|(name, value)| format!("My.{name} = {value}")));
@@ -341,7 +341,7 @@ fn make_room(
 
 fn submit(args: &SubmitDagArgs, names: &Names) -> Result<ClusterId> {
     let path = names.condor_sub();
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let text = client::site::read_text(&path).with_context(|| format!("read {path}"))?;
     let description = client::parse(&text, &path)?;
     let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
     let batch = match &args.batch_name {

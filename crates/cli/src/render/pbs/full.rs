@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::render::visible::visible;
 use jiff::tz::TimeZone;
 use jobspec::pbs::{QUEUE, Submission, VERSION, attribute, shown, shown_dependencies, unfolded};
 use model::{HoldCode, attr, depend};
@@ -364,19 +365,6 @@ pub fn text(jobs: &[Job], here: &Here, wide: bool) -> String {
     out
 }
 
-/// Control characters as a terminal shows them. A tab stays.
-fn visible(value: &str) -> String {
-    let mut out = String::new();
-    for c in value.chars() {
-        match u8::try_from(c) {
-            Ok(byte) if byte < 0x20 && c != '\t' => out.extend(['^', char::from(byte + 0x40)]),
-            Ok(0x7f) => out += "^?",
-            Ok(_) | Err(_) => out.push(c),
-        }
-    }
-    out
-}
-
 /// A line, and those that go on with it, which begin with a tab. Lists are broken behind commas.
 fn fold(out: &mut String, name: &str, value: &str, wide: bool, is_list: bool) {
     let head = format!("    {name} = ");
@@ -547,10 +535,5 @@ mod tests {
     fn indices_are_written_as_ranges() {
         assert_eq!(ranges(&[1, 2, 3, 7]), "1-3,7");
         assert_eq!(ranges(&[]), "-");
-    }
-
-    #[test]
-    fn control_characters_are_seen() {
-        assert_eq!(visible("a\u{3}b\tc\nd"), "a^Cb\tc^Jd");
     }
 }

@@ -110,7 +110,7 @@ fn a_stop_in_any_phase_ends_in_what_it_was_stopped_for() {
     let failure = StartFailure::at(StartStage::TransferInput, "/i", 2);
     for result in [Fetched::There, Fetched::Failed(failure)] {
         let (mut trial, _) = Trial::given(TRAVELS);
-        check(&mut trial, stop(1, StopHow::Graceful), &[]);
+        check(&mut trial, stop(1, StopHow::Graceful), &["cut off 1"]);
         assert_eq!(trial.brought_in(result), ["said vacated"]);
     }
     // While it waits: at once.
@@ -131,8 +131,31 @@ fn a_stop_in_any_phase_ends_in_what_it_was_stopped_for() {
     // While its files are brought back: it has ended before, by itself.
     let mut trial = Trial::executing(TRAVELS);
     trial.reports(ended(1, 0));
-    check(&mut trial, stop(1, StopHow::Fast), &[]);
+    check(&mut trial, stop(1, StopHow::Fast), &["let go 1"]);
     assert_eq!(trial.brought_back(Ok(())), ["said exited 0"]);
+    // Or they did not move, and nobody waits for them.
+    let mut trial = Trial::executing(TRAVELS);
+    trial.reports(ended(1, 0));
+    trial.orders(stop(1, StopHow::Fast));
+    let still = StoreFailure::Lost { reason: "its output files were lost".to_owned() };
+    assert_eq!(trial.brought_back(Err(still)), ["said vacated"]);
+}
+
+#[test]
+fn a_startd_that_comes_back_waits_no_more_for_the_files_of_a_stopped_run() {
+    let (mut trial, _) = Trial::given(TRAVELS);
+    trial.orders(stop(1, StopHow::Graceful));
+    let mut over = Trial::executing(TRAVELS);
+    over.reports(ended(1, 0));
+    over.orders(stop(1, StopHow::Fast));
+    let fetching: [&str; 2] = ["bring in 1", "cut off 1"];
+    for (mut trial, expected) in
+        [(trial, fetching), (over, ["bring back 1 Files ByItself", "let go 1"])]
+    {
+        trial.core = trial.replayed();
+        let resumed: Vec<String> = trial.core.resume(trial.now).iter().map(word).collect();
+        assert_eq!(resumed, expected);
+    }
 }
 
 #[test]
@@ -150,14 +173,14 @@ fn a_claim_that_is_given_back_while_files_travel_is_free_when_they_have() {
     let release = || ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET };
     let gone = ["said vacated", "clean up 1", "said gone"];
     let (mut trial, _) = Trial::given(TRAVELS);
-    check(&mut trial, release(), &[]);
+    check(&mut trial, release(), &["cut off 1"]);
     check(&mut trial, request(2, 2), &["denied"]);
     assert_eq!(trial.brought_in(Fetched::There), gone);
     let (mut trial, _) = Trial::given("DeferralTime = 1000100\n");
     check(&mut trial, release(), &gone);
     let mut trial = Trial::executing(TRAVELS);
     trial.reports(ended(1, 0));
-    check(&mut trial, release(), &[]);
+    check(&mut trial, release(), &["let go 1"]);
     check(&mut trial, request(2, 2), &["denied"]);
     assert_eq!(trial.brought_back(Ok(())), ["said exited 0", "clean up 1", "said gone"]);
 }
@@ -166,7 +189,8 @@ fn a_claim_that_is_given_back_while_files_travel_is_free_when_they_have() {
 fn a_lease_ends_in_any_phase() {
     let gone = ["said vacated", "clean up 1", "said gone"];
     let (mut trial, _) = Trial::given(TRAVELS);
-    assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+    // Because it is stopped, and because its lease is over.
+    assert_eq!(quiet(trial.waits(100)), ["cut off 1", "cut off 1"]);
     assert!(quiet(trial.waits(100)).is_empty(), "it is said once");
     assert_eq!(trial.brought_in(Fetched::There), gone);
     let (mut trial, _) = Trial::given("DeferralTime = 1000500\n");
@@ -178,7 +202,7 @@ fn files_on_their_way_back_are_cut_off_when_the_lease_is_over_and_their_run_is_l
     let lost = ["said lost", "clean up 1", "said gone"];
     let mut trial = Trial::executing(TRAVELS);
     trial.reports(ended(1, 0));
-    assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+    assert_eq!(quiet(trial.waits(100)), ["let go 1", "cut off 1"]);
     assert_eq!(trial.brought_back(Err(failed_file())), lost);
     // What came whole before the cut has come.
     let mut trial = Trial::executing(TRAVELS);
@@ -189,7 +213,7 @@ fn files_on_their_way_back_are_cut_off_when_the_lease_is_over_and_their_run_is_l
     let mut trial = Trial::executing(TRAVELS);
     trial.reports(ended(1, 0));
     trial.orders(ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET });
-    assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+    assert_eq!(quiet(trial.waits(100)), ["let go 1", "cut off 1"]);
     // A program that ends when its lease is over has no files to be brought back.
     let mut trial = Trial::executing(TRAVELS);
     assert_eq!(quiet(trial.waits(100)), ["stop 1 by 9 in 0 ms"]);
@@ -201,16 +225,17 @@ fn a_startd_that_comes_back_after_a_lease_cuts_off_what_it_went_on_with() {
     for told_before in [false, true] {
         let (mut trial, _) = Trial::given(TRAVELS);
         if told_before {
-            assert_eq!(quiet(trial.waits(100)), ["cut off 1"]);
+            assert_eq!(quiet(trial.waits(100)), ["cut off 1", "cut off 1"]);
         } else {
             trial.now.boot_ms += 100_000;
         }
         trial.core = trial.replayed();
         let resumed: Vec<String> = trial.core.resume(trial.now).iter().map(word).collect();
-        assert_eq!(resumed, ["bring in 1"]);
+        let stopped = told_before.then_some("cut off 1");
+        assert_eq!(resumed, ["bring in 1"].into_iter().chain(stopped).collect::<Vec<_>>());
         // Before the launcher is there.
         assert!(trial.core.next_deadline(trial.now).is_some_and(|due| due <= trial.now.boot_ms));
-        assert_eq!(quiet(trial.waits(0)), ["cut off 1"], "{told_before}");
+        assert_eq!(quiet(trial.waits(0)).last().unwrap(), "cut off 1", "{told_before}");
     }
 }
 
@@ -286,7 +311,7 @@ fn a_restart_goes_on_in_every_phase() {
     let mut trial = Trial::executing(TRAVELS);
     trial.orders(stop(1, StopHow::Graceful));
     trial.reports(ended(1, 0));
-    has(&trial.restarts(vec![]), &["bring back 1 Files Stopped"]);
+    has(&trial.restarts(vec![]), &["bring back 1 Files Stopped", "let go 1"]);
     assert_eq!(trial.brought_back(Ok(())), ["said vacated"]);
 }
 

@@ -124,8 +124,15 @@ impl Carrier {
     /// Ends the work for a run, if there is any; what came of it is reported.
     pub(crate) fn cut_off(&self, key: RunKey) {
         if let Some(leash) = at_work(&self.at_work).get(&key) {
-            tracing::warn!(%key, "files of a run are cut off: its lease is over");
+            tracing::warn!(%key, "files of a run are cut off: it is stopped, or its lease is over");
             leash.cut();
+        }
+    }
+
+    /// Ends the work for a run, if there is any, as soon as it stands still.
+    pub(crate) fn let_go(&self, key: RunKey) {
+        if let Some(leash) = at_work(&self.at_work).get(&key) {
+            leash.loosen();
         }
     }
 
@@ -221,10 +228,14 @@ async fn attend<T>(
             biased;
             done = &mut work => return Ok(done?),
             () = async { leash.is_cut().await; sleep(letting_go).await } => return Err(Left::Stuck),
-            () = sleep(standing_still), if turn.is_some() => {
+            () = sleep(standing_still) => {
                 if leash.steps() == steps {
-                    tracing::warn!("files of a run do not move: others go on meanwhile");
-                    turn = None;
+                    if turn.take().is_some() {
+                        tracing::warn!("files of a run do not move: others go on meanwhile");
+                    }
+                    if leash.is_loose() {
+                        leash.cut();
+                    }
                 }
                 steps = leash.steps();
             }
@@ -310,6 +321,24 @@ mod tests {
         };
         let (done, ()) = tokio::join!(attend(work, &leash, turn, patience), others);
         assert_eq!(done.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_cut_off_when_it_stands_still_and_not_before() {
+        let turns = Semaphore::new(1);
+        let patience = Patience { standing_still: SHORT, letting_go: SHORT };
+        let (more, work) = stuck();
+        let (leash, turn) = (Leash::new(), turns.acquire().await.unwrap());
+        leash.loosen();
+        assert!(matches!(attend(work, &leash, turn, patience).await, Err(Left::Stuck)));
+        drop(more);
+
+        let (leash, turn) = (Leash::new(), turns.acquire().await.unwrap());
+        leash.loosen();
+        let patience = Patience { standing_still: LONG, letting_go: LONG };
+        let (more, work) = stuck();
+        more.send(7).unwrap();
+        assert_eq!(attend(work, &leash, turn, patience).await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -7,10 +7,12 @@ use std::cell::RefCell;
 use std::future;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 thread_local! {
     static HELD: RefCell<Option<Leash>> = const { RefCell::new(None) };
@@ -22,16 +24,31 @@ pub(crate) struct Leash {
     cut: Arc<watch::Sender<bool>>,
     /// How often the work has said that it goes on ([`step`]).
     steps: Arc<AtomicU64>,
+    /// Whether it is to be cut when the work stands still.
+    is_loose: Arc<AtomicBool>,
 }
 
 impl Leash {
     pub(crate) fn new() -> Self {
-        Self { cut: Arc::new(watch::Sender::new(false)), steps: Arc::default() }
+        Self {
+            cut: Arc::new(watch::Sender::new(false)),
+            steps: Arc::default(),
+            is_loose: Arc::default(),
+        }
     }
 
     /// Ends the work, for good.
     pub(crate) fn cut(&self) {
         self.cut.send_replace(true);
+    }
+
+    /// From now on the work is to be ended if it stands still.
+    pub(crate) fn loosen(&self) {
+        self.is_loose.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_loose(&self) -> bool {
+        self.is_loose.load(Ordering::Relaxed)
     }
 
     /// Comes back when it is cut.
@@ -80,12 +97,20 @@ pub(crate) fn step() -> io::Result<()> {
     pulled()
 }
 
-/// Comes back when the leash of the thread on which this was called is cut.
+/// How often who waits for another program makes a step.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Comes back when the leash of the thread on which this was called is cut. Who waits for it does
+/// not stand still: the program that is waited for meanwhile has a limit of its own.
 pub(crate) fn cut_of_this_thread() -> impl Future<Output = ()> {
     let held = HELD.with_borrow(Clone::clone);
     async move {
         match held {
-            Some(leash) => leash.is_cut().await,
+            Some(leash) => {
+                while timeout(STEP, leash.is_cut()).await.is_err() {
+                    leash.steps.fetch_add(1, Ordering::Relaxed);
+                }
+            }
             None => future::pending().await,
         }
     }

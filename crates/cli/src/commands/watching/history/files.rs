@@ -19,7 +19,8 @@ const BANNER: &str = "***";
 /// The ads in a file, the oldest first.
 pub(crate) fn read(path: &Path) -> Result<Vec<ClassAd>> {
     let shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("read history from {shown}"))?;
+    let text =
+        client::site::read_text(path).with_context(|| format!("read history from {shown}"))?;
     if !text.lines().any(|line| line.starts_with(BANNER)) {
         return ad_file::parse(&text, ad_file::Form::Auto)
             .with_context(|| format!("read history from {shown}"));

@@ -5,6 +5,7 @@
 pub mod configuration;
 mod failure;
 mod guard;
+pub mod membership;
 mod restore;
 mod supervisor;
 pub mod trust;
@@ -20,9 +21,11 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto::client::{DaemonIdentity, Query, Select};
+use proto::trust::Token;
 use serde::{Deserialize, Serialize};
 
 use crate::pool::configuration::{Changed, ConfigurationError, Effective};
+use crate::pool::membership::{JoinError, Joined, Standing};
 use client::home::{DaemonRole, Home};
 use client::lock;
 use client::{AskError, Negotiator, Schedd, Startd};
@@ -53,6 +56,9 @@ pub struct PoolSettings {
     /// PoolSettings of the environment (`_CONDOR_NAME`) of the process that started the pool.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// What the folder is to other machines.
+    #[serde(default)]
+    pub standing: Standing,
     /// What the configuration came to when it was taken last: what daemons read.
     #[serde(default)]
     pub configuration: Effective,
@@ -115,6 +121,9 @@ pub enum PoolError {
         /// Where it says more.
         log: PathBuf,
     },
+    /// It does not listen, or does not join.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// Its folder is not to be trusted.
     #[error(transparent)]
     Untrusted(#[from] trust::Untrusted),
@@ -166,27 +175,84 @@ pub fn start(home: &Home, wanted: &PoolSettings, program: &Path) -> Result<Start
     make_folders(home)?;
     failure::forget(home);
     let supervised = home.is_supervised();
+    let before = settings(home)?.standing;
     keep_settings(home, wanted, supervised)?;
-    let dead = DaemonRole::ALL
-        .iter()
-        .filter(|role| !matches!(holder(home, role.name()), Ok(Some(_))))
-        .count();
+    let standing = settings(home)?.standing;
+    if matches!(standing, Standing::Listens { .. }) {
+        membership::found(home)?;
+    }
+    let all = standing.daemons();
+    let dead = all.iter().filter(|role| !matches!(holder(home, role.name()), Ok(Some(_)))).count();
     if !supervised {
         supervisor::start_role(home, program, SUPERVISOR)
             .map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
+    } else if before != standing {
+        restart_listeners(home)?;
     }
     let up = wait_until_up(home);
-    if up.is_err() && !supervised && dead == DaemonRole::ALL.len() {
+    if up.is_err() && !supervised && dead == all.len() {
         // Half a pool is none.
         stop(home)?;
     }
     up?;
     Ok(match (supervised, dead) {
         (true, 0) => Started::Already,
-        (false, n) if n == DaemonRole::ALL.len() => Started::Fresh,
+        (false, n) if n == all.len() => Started::Fresh,
         (true, n) => Started::Revived { processes: n },
         (false, n) => Started::Revived { processes: n + 1 },
     })
+}
+
+/// Makes those that listen for other machines do so as the settings say now.
+fn restart_listeners(home: &Home) -> Result<(), PoolError> {
+    [DaemonRole::Negotiator, DaemonRole::Schedd]
+        .into_iter()
+        .try_for_each(|role| kill_daemon(home, role))
+}
+
+/// Forgets the older authorities of a pool at its own machine: the negotiator has forgotten them.
+///
+/// # Errors
+///
+/// If the folder of its trust cannot be used, or the pool does not come up again.
+pub fn finish_rotation(home: &Home) -> Result<(), PoolError> {
+    membership::found(home)?;
+    restart_listeners(home)?;
+    wait_until_up(home)
+}
+
+/// Makes this machine one of a pool, starts what runs its jobs, and returns when the pool has it.
+///
+/// # Errors
+///
+/// If the folder is another pool's, the pool does not let the machine in, or what it needs does not
+/// start.
+pub fn join(
+    home: &Home,
+    token: &Token,
+    name: &str,
+    wanted: &PoolSettings,
+    program: &Path,
+) -> Result<Joined, PoolError> {
+    make_folders(home)?;
+    failure::forget(home);
+    let dir = || home.dir().to_owned();
+    match settings(home)?.standing {
+        Standing::Joined { address, name } => {
+            return Err(JoinError::Joined { dir: dir(), address, name }.into());
+        }
+        Standing::Alone if !home.settings().exists() => {}
+        Standing::Alone | Standing::Listens { .. } => {
+            return Err(JoinError::OwnPool { dir: dir() }.into());
+        }
+    }
+    let joined = membership::join(home, token, name)?;
+    let address = token.address.clone();
+    let standing = Standing::Joined { address: address.clone(), name: name.to_owned() };
+    keep_settings(home, &PoolSettings { standing, ..wanted.clone() }, false)?;
+    start(home, wanted, program)?;
+    membership::wait_until_known(home, &address)?;
+    Ok(joined)
 }
 
 /// Stops the pool: the supervisor, then the startd with its jobs, then the rest. Says whether
@@ -231,7 +297,8 @@ pub fn reconfigure(home: &Home) -> Result<Reconfigured, PoolError> {
     settings.configuration = new;
     write_settings(home, &settings)?;
     let concerned = |role: &DaemonRole| changed.iter().any(|changed| changed.reader() == *role);
-    let restarted: Vec<DaemonRole> = DaemonRole::ALL.into_iter().filter(concerned).collect();
+    let all = settings.standing.daemons().iter().copied();
+    let restarted: Vec<DaemonRole> = all.filter(concerned).collect();
     for role in &restarted {
         kill_daemon(home, *role)?;
     }
@@ -272,7 +339,7 @@ fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
 pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
     let mut all =
         vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
-    for role in DaemonRole::ALL {
+    for role in settings(home)?.standing.daemons().iter().copied() {
         let pid = holder(home, role.name())?;
         let identity = pid.and_then(|_| identify(home, role).ok().flatten());
         all.push(ProcessStatus { name: role.name(), pid, identity });
@@ -311,6 +378,13 @@ fn keep_settings(home: &Home, wanted: &PoolSettings, runs: bool) -> Result<(), P
     let mut new = settings(home)?;
     new.cpus = wanted.cpus.or(new.cpus);
     new.memory_mib = wanted.memory_mib.or(new.memory_mib);
+    match (&wanted.standing, &new.standing) {
+        (Standing::Alone, _) => {}
+        (Standing::Listens { .. }, Standing::Joined { .. }) => {
+            return Err(JoinError::IsNode { dir: home.dir().to_owned() }.into());
+        }
+        (other, _) => new.standing = other.clone(),
+    }
     if !runs {
         new.environment = configuration::environment();
         new.configuration = configuration::load(home, &new)?.effective()?;
@@ -341,8 +415,11 @@ fn holder(home: &Home, name: &str) -> Result<Option<i32>, PoolError> {
 )]
 fn wait_until_up(home: &Home) -> Result<(), PoolError> {
     let start = Instant::now();
-    for role in [DaemonRole::Negotiator, DaemonRole::Schedd, DaemonRole::Startd] {
-        while !is_up(home, role) {
+    let has_joined = matches!(settings(home)?.standing, Standing::Joined { .. });
+    let alone = [DaemonRole::Negotiator, DaemonRole::Schedd, DaemonRole::Startd];
+    let all = if has_joined { &[DaemonRole::Startd][..] } else { &alone };
+    for role in all.iter().copied() {
+        while !is_up(home, role, has_joined) {
             if let Some((failed, said)) = failure::find(home) {
                 let (dir, log) = (home.dir().to_owned(), home.log(failed.name()));
                 return Err(PoolError::Ends { dir, daemon: failed.name(), said, log });
@@ -364,8 +441,10 @@ fn wait_until_up(home: &Home) -> Result<(), PoolError> {
     Ok(())
 }
 
-fn is_up(home: &Home, role: DaemonRole) -> bool {
+fn is_up(home: &Home, role: DaemonRole, has_joined: bool) -> bool {
     match role {
+        // Whether the pool knows it is for the pool to say.
+        DaemonRole::Startd if has_joined => identify(home, role).is_ok(),
         // The negotiator may still have the machine of a startd that has ended.
         DaemonRole::Startd => identify(home, role).is_ok() && has_machine(home).unwrap_or(false),
         DaemonRole::Schedd | DaemonRole::Negotiator => identify(home, role).is_ok(),

@@ -7,6 +7,7 @@ pub mod dag;
 pub mod dialect;
 pub mod events;
 pub mod jobs;
+pub mod nodes;
 pub mod paint;
 pub mod pbs;
 pub mod pool;

@@ -44,6 +44,7 @@ use crate::commands::machines::userprio;
 use crate::commands::pbs::{self, PbsCommand};
 use crate::commands::pools::config_val;
 use crate::commands::pools::daemon;
+use crate::commands::pools::join;
 use crate::commands::pools::pool;
 use crate::commands::pools::reconfig;
 use crate::commands::pools::run;
@@ -133,6 +134,7 @@ pub const VERBS: &[Verb] = &[
     verb!("run", [], run::RunArgs => ref run::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
     verb!("pool", [], pool::PoolArgs => pool::run),
+    verb!("join", [], join::JoinArgs => join::run),
     verb!("links", [], links::LinksArgs => links::run),
     verb!("version", ["condor_version"], VersionArgs => ref version::run),
     verb!("help", [], help::HelpArgs => |args, _| help::run(args)),

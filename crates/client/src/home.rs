@@ -131,6 +131,11 @@ impl Home {
         self.0.join(role.name())
     }
 
+    /// What a pool of several machines, or a machine of one, keeps of who is in it.
+    pub fn trust_dir(&self) -> PathBuf {
+        self.0.join("trust")
+    }
+
     /// Where runs have their scratch folders.
     pub fn execute_dir(&self) -> PathBuf {
         self.0.join("execute")

@@ -12,4 +12,4 @@
 pub mod core;
 pub mod shell;
 
-pub use shell::{Config, Error, run};
+pub use shell::{Config, Error, Listening, run};

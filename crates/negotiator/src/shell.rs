@@ -6,10 +6,13 @@
 //! back.
 
 mod engine;
+mod machines;
 mod peers;
+mod registrar;
 mod saved_file;
 mod server;
 
+pub use registrar::Listening;
 pub use saved_file::SavedError;
 pub use server::{Config, Error, run};
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chirp::{ChirpAnswer, ChirpAsk};
 use crate::files::Piece;
+use crate::joining::{AskTrust, NodeLine};
 
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +141,8 @@ pub enum AskNegotiator {
     Identify,
     /// What it counts of itself, as one ad.
     Statistics,
+    /// Something about the machines of the pool, for who may do everything.
+    Trust(AskTrust),
 }
 
 /// What a client may ask a startd.
@@ -381,6 +384,10 @@ pub enum Answer {
     /// Accounts, best priority first.
     Accounts(Vec<AccountLine>),
     Identity(DaemonIdentity),
+    /// What lets a machine join.
+    Token(String),
+    /// The machines of the pool, by name.
+    Nodes(Vec<NodeLine>),
     /// Received; nothing to say.
     Done,
     Refused(Refusal),

@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::{ClaimId, ClaimSecret, RunId};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
@@ -73,6 +74,23 @@ impl Summing {
     pub fn finish(self) -> Sum {
         Sum { bytes: self.bytes, sha256: self.hasher.finalize().into() }
     }
+}
+
+/// What carries files for a machine says first: for which run. The claim's secret is the right to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesFor {
+    pub claim: ClaimId,
+    pub secret: ClaimSecret,
+    pub run: RunId,
+}
+
+/// What the schedd answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FilesAnswer {
+    /// From here on it may ask for files.
+    Ask,
+    /// It is not the run that this claim of this machine has now.
+    NotYours,
 }
 
 /// A part of what travels: a part of a file, or something that has no content of its own.

@@ -51,6 +51,47 @@ pub struct Welcome {
     pub now: Timestamp,
 }
 
+/// What a command asks about the machines of a pool; of the negotiator, who may do everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AskTrust {
+    /// A token that lets machines join.
+    Invite {
+        role: NodeRole,
+        /// For how long, seconds.
+        ttl_s: u32,
+        /// For how many machines.
+        uses: u32,
+        /// What they may be called: a pattern with `*` and `?`.
+        names: String,
+    },
+    /// The machines that are in the pool.
+    Nodes,
+    /// Puts a machine out.
+    Revoke { name: String },
+    /// Makes a new authority, beside the one that there is; or forgets all but the newest.
+    Rotate {
+        finish: bool,
+        /// Forget them although machines have not heard of the newest one.
+        force: bool,
+    },
+}
+
+/// A machine of a pool, as `updraft pool nodes` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLine {
+    pub name: String,
+    pub role: NodeRole,
+    /// Whether it is connected.
+    pub is_here: bool,
+    pub is_revoked: bool,
+    /// When it joined, seconds since 1970.
+    pub joined_s: i64,
+    /// When its certificate is old.
+    pub until_s: i64,
+    /// Whether the authority that signs now has signed it.
+    pub is_newest: bool,
+}
+
 /// From the negotiator to the startd of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToMachine {

@@ -10,152 +10,41 @@
 //! one user started serves that user, and machines that joined it ([`Admission`]).
 
 pub mod address;
+pub(crate) mod error;
 pub mod keep;
+pub(crate) mod peer;
 pub(crate) mod stream;
 pub mod tls;
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use model::UserName;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{Uid, User};
-use rustls::Error as TlsError;
+use nix::unistd::Uid;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
-use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+use tokio::time::sleep;
+use tokio_util::codec::{Framed, FramedRead, FramedWrite, LengthDelimitedCodec};
 
 pub use self::address::Address;
+pub(crate) use self::error::{GREETING, in_time};
+pub use self::error::{NetError, chain};
 pub use self::keep::{BackOff, Reconnecting};
+pub(crate) use self::peer::hello;
+pub use self::peer::{Hello, PROTOCOL, Peer, PeerIdentity, Role, user_name};
 pub(crate) use self::stream::ShortPath;
 use self::stream::{Accepting, Arrived, ReadHalf, Stream, WriteHalf};
 pub use self::tls::{Believed, Far, Gate, Membership};
 use self::tls::{Looking, Membered};
-use crate::frame::{self, FrameError};
+use crate::frame;
 use crate::lock;
-use crate::trust::certificate::PublicKey;
-use crate::trust::{Fingerprint, NodeRole, TrustError, roll};
-
-/// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for
-/// what may change within one.
-pub const PROTOCOL: u32 = 1;
-
-/// The first frame on every connection, both ways.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    /// [`PROTOCOL`] of the sender.
-    pub protocol: u32,
-    /// Its program version, for people.
-    pub version: String,
-    /// What it is.
-    pub role: Role,
-}
-
-/// What one end of a connection is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Role {
-    /// A user's command.
-    Command,
-    /// A schedd, by name.
-    Schedd(String),
-    Negotiator,
-    /// The startd of a machine, by the machine's name.
-    Startd(String),
-    /// What carries files for the startd of that machine.
-    Files(String),
-    /// Somebody who wants to join the pool, or asks whether he has.
-    Newcomer,
-}
-
-/// Who is at the other end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Who that is, as the transport says.
-    pub identity: PeerIdentity,
-    /// What it says it is, which it may be: decides which messages follow.
-    pub role: Role,
-}
-
-/// Who somebody is, as a transport says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerIdentity {
-    /// A process of this machine, as the kernel says.
-    Local {
-        /// Its user's number.
-        uid: u32,
-        /// Its user, as the system names them.
-        user: UserName,
-    },
-    /// A machine of the pool, as its certificate and the pool's roll say.
-    Node {
-        name: String,
-        role: NodeRole,
-        /// Its key.
-        key: Fingerprint,
-    },
-    /// Somebody who has shown that he has a key, and nothing else.
-    Newcomer { key: PublicKey },
-}
-
-impl PeerIdentity {
-    fn of(uid: u32) -> Self {
-        Self::Local { uid, user: user_name(uid) }
-    }
-
-    /// Whether this is a process of this machine that has this user's number.
-    pub fn is_local(&self, of: u32) -> bool {
-        matches!(self, Self::Local { uid, .. } if *uid == of)
-    }
-
-    /// Whether such a peer may be what it says it is, in a pool of this user. Of this machine
-    /// anybody who is admitted may ask as a command, and a daemon is a process of the pool's own
-    /// user, or of root. A machine elsewhere is what its certificate says, under its own name.
-    pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
-        match (self, role) {
-            (Self::Local { .. }, Role::Command) => true,
-            (Self::Local { .. }, Role::Schedd(_) | Role::Negotiator | Role::Startd(_)) => {
-                self.is_local(pool_uid) || self.is_local(0)
-            }
-            (
-                Self::Node { name, role: NodeRole::Execute, .. },
-                Role::Startd(of) | Role::Files(of),
-            )
-            | (Self::Node { name, role: NodeRole::Submit, .. }, Role::Schedd(of)) => name == of,
-            (Self::Node { role: NodeRole::Manager, .. }, Role::Negotiator | Role::Schedd(_))
-            | (Self::Node { .. } | Self::Newcomer { .. }, Role::Newcomer) => true,
-            _ => false,
-        }
-    }
-}
-
-impl Peer {
-    /// The number of its user on this machine; of nobody, if it is not from here.
-    pub fn uid(&self) -> u32 {
-        match &self.identity {
-            PeerIdentity::Local { uid, .. } => *uid,
-            PeerIdentity::Node { .. } | PeerIdentity::Newcomer { .. } => NOBODY,
-        }
-    }
-
-    pub fn user(&self) -> UserName {
-        match &self.identity {
-            PeerIdentity::Local { user, .. } => user.clone(),
-            PeerIdentity::Node { .. } | PeerIdentity::Newcomer { .. } => user_name(NOBODY),
-        }
-    }
-}
-
-/// The user who may do nothing (`nobody`).
-const NOBODY: u32 = 65_534;
 
 /// Who may connect.
 #[derive(Clone, Debug)]
@@ -217,98 +106,6 @@ impl Admission {
         }
     }
 }
-
-/// Why a connection did not come about or broke.
-#[derive(Debug, thiserror::Error)]
-pub enum NetError {
-    /// The socket could not be made.
-    #[error("listen on {address}")]
-    Listen {
-        address: Address,
-        #[source]
-        source: io::Error,
-    },
-    /// Nobody answers there.
-    #[error("connect to {address}")]
-    Connect {
-        address: Address,
-        #[source]
-        source: io::Error,
-    },
-    /// Nobody answers there, or the name leads nowhere.
-    #[error("connect to {address}")]
-    ConnectFar {
-        address: String,
-        #[source]
-        source: io::Error,
-    },
-    /// TLS did not come about.
-    #[error("shake hands over TLS")]
-    Handshake(#[source] TlsError),
-    /// Papers, a roll or a certificate cannot be used.
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    /// Somebody is not of the pool, or not any more.
-    #[error("refuse a machine: {0}")]
-    Stranger(roll::Stranger),
-    /// Too many shake hands at a time.
-    #[error("refuse a connection from {from}: too many shake hands at a time")]
-    Crowded { from: IpAddr },
-    /// The connection broke.
-    #[error("talk to the peer")]
-    Broken(#[from] io::Error),
-    /// A message could not be read or written.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The peer closed before it said who it is.
-    #[error("shake hands: the peer closed the connection")]
-    NoHello,
-    /// The peer speaks another language.
-    #[error(
-        "shake hands with {role:?} {version}: it speaks protocol {theirs}, this program {PROTOCOL}"
-    )]
-    Protocol {
-        /// What it is.
-        role: Role,
-        version: String,
-        theirs: u32,
-    },
-    /// The transport does not say who comes.
-    #[error("listen on {0}: without TLS nobody is known there, so it is refused")]
-    Unauthenticated(Address),
-    /// The peer takes too long.
-    #[error("{what}: the peer took longer than {} s", .limit.as_secs())]
-    TooSlow { what: &'static str, limit: Duration },
-    /// The peer says it is what it may not be.
-    #[error("refuse {identity:?}: it says it is {role:?}, which it may not be")]
-    Impostor { identity: PeerIdentity, role: Role },
-    /// The peer says it is a daemon that another process is, or none.
-    #[error(
-        "refuse process {pid:?}: it says it is {role:?}, which is process {holder:?} of this pool"
-    )]
-    Unregistered { role: Role, pid: Option<i32>, holder: Option<i32> },
-    /// The peer is not admitted.
-    #[error("refuse uid {uid}: this pool serves uid {only}, who started it")]
-    NotAdmitted {
-        uid: u32,
-        /// Who may come.
-        only: u32,
-    },
-}
-
-/// An error with all that it rests on, in one line: for who asks a person to do something about it.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut below = error.source();
-    while let Some(source) = below {
-        said = format!("{said}: {source}");
-        below = source.source();
-    }
-    said
-}
-
-/// How long a peer may take for each step of getting to know it.
-pub(crate) const GREETING: Duration = Duration::from_secs(10);
 
 /// How long a daemon may take to read what waits for it. It reads all the time; one that does not
 /// is stuck, and finds all it needs in the greeting of its next connection.
@@ -500,13 +297,33 @@ pub async fn connect_plain(path: &Path) -> Result<UnixStream, NetError> {
     stream::connect_unix(path).await
 }
 
-/// What was to be done, if it is done in time.
-async fn in_time<T>(
-    limit: Duration,
-    what: &'static str,
-    work: impl Future<Output = Result<T, NetError>>,
-) -> Result<T, NetError> {
-    timeout(limit, work).await.unwrap_or(Err(NetError::TooSlow { what, limit }))
+/// Passes frames on between a connection and a process of this machine, behind what is said to the
+/// process first, until either ends.
+///
+/// # Errors
+///
+/// If one of them breaks.
+pub async fn pass_on(
+    connection: Connection,
+    to: std::os::unix::net::UnixStream,
+    first: Bytes,
+) -> Result<(), NetError> {
+    let Connection { mut sender, mut receiver, .. } = connection;
+    to.set_nonblocking(true)?;
+    let mut process = Framed::new(UnixStream::from_std(to)?, frame::codec());
+    process.send(first).await?;
+    loop {
+        tokio::select! {
+            frame = receiver.next_frame() => match frame? {
+                Some(frame) => process.send(frame.freeze()).await?,
+                None => return Ok(()),
+            },
+            frame = process.next() => match frame.transpose()? {
+                Some(frame) => sender.pass_on(frame.freeze()).await?,
+                None => return Ok(()),
+            },
+        }
+    }
 }
 
 /// A greeted connection.
@@ -613,19 +430,6 @@ impl Receiver {
     }
 }
 
-/// The user with that number, by name if the system has one.
-pub fn user_name(uid: u32) -> UserName {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => UserName::new(&user.name),
-        Ok(None) | Err(_) => UserName::new(&format!("uid{uid}")),
-    }
-}
-
-/// What this program says first.
-pub(crate) fn hello(role: Role) -> Hello {
-    Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), role }
-}
-
 /// Whether the peer's greeting is one of ours.
 pub(crate) fn check(theirs: Hello) -> Result<Role, NetError> {
     if theirs.protocol == PROTOCOL {
@@ -666,6 +470,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::trust::NodeRole;
+    use crate::trust::certificate::PublicKey;
 
     fn loopback() -> Address {
         Address::Tcp((Ipv4Addr::LOCALHOST, 0).into())
@@ -684,8 +490,12 @@ mod tests {
         assert!(matches!(refused, Err(NetError::Unauthenticated(_))), "{refused:?}");
     }
 
+    fn key() -> PublicKey {
+        crate::trust::Papers::of_newcomer().unwrap().public().unwrap()
+    }
+
     fn node(role: NodeRole) -> PeerIdentity {
-        PeerIdentity::Node { name: "m".to_owned(), role, key: Fingerprint::of(b"key") }
+        PeerIdentity::Node { name: "m".to_owned(), role, key: key() }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`crate::net::tls`]; who may join, and until when, is the negotiator's matter.
 //!
 //! - [`authority`]: the pool's own authority, and what it signs.
+//! - [`founding`]: how a pool begins.
 //! - [`certificate`]: what a certificate says: name, role, and its two dates.
 //! - [`token`]: what `updraft pool invite` prints.
 //! - [`roll`]: the list of the keys that are in the pool, which the pool's own daemons ask.
@@ -10,6 +11,7 @@
 
 pub mod authority;
 pub mod certificate;
+pub mod founding;
 pub mod papers;
 pub mod roll;
 pub mod token;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 pub use self::authority::Authority;
+pub use self::founding::found_pool;
 pub use self::papers::Papers;
 pub use self::roll::{Node, Roll};
 pub use self::token::Token;
@@ -146,14 +149,12 @@ pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Why something of a pool's trust cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// A file.
     #[error("use {}", path.display())]
     File {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// Its text.
     #[error("read {}", path.display())]
     Text {
         path: PathBuf,

@@ -5,4 +5,4 @@ pub mod shell;
 
 pub use shell::backup::{BackupError, backup, restore};
 pub use shell::mail::{MailRoute, MailRouteError};
-pub use shell::server::{Config, Error, run};
+pub use shell::server::{Config, Error, Listening, run};

@@ -22,6 +22,7 @@ mod files;
 mod history;
 mod links;
 mod logtext;
+mod machines;
 pub mod mail;
 mod mail_text;
 mod mark;

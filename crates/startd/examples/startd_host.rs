@@ -51,7 +51,7 @@ async fn startd(dir: &Path) -> Result<(), server::Error> {
     let config = server::Config {
         machine: "testhost".to_owned(),
         socket: dir.join("startd.sock"),
-        negotiator: dir.join("negotiator.sock"),
+        negotiator: proto::net::Way::Here(dir.join("negotiator.sock")),
         schedd: dir.join("schedd.sock"),
         launcher: dir.join("launcher.sock"),
         state_dir: dir.to_owned(),

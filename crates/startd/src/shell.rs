@@ -18,4 +18,5 @@ pub(crate) mod machine;
 mod run;
 pub mod server;
 
+pub use files::wire::serve_stdin;
 pub use machine::detect::submit_machine;

@@ -207,7 +207,8 @@ fn listed_for_nobody(manifest: &DocumentMut, metadata: &Metadata) -> Vec<String>
     let used: BTreeSet<&str> = metadata
         .workspace_packages()
         .iter()
-        .flat_map(|package| package.dependencies.iter().map(|needed| needed.name.as_str()))
+        .flat_map(|package| &package.dependencies)
+        .map(|needed| needed.rename.as_deref().unwrap_or(&needed.name))
         .collect();
     let listed = manifest.get("workspace").and_then(|t| t.get("dependencies"));
     let listed = listed.and_then(Item::as_table_like);

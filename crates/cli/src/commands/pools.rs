@@ -2,6 +2,8 @@
 
 pub mod config_val;
 pub mod daemon;
+pub mod join;
+pub mod nodes;
 pub mod pool;
 pub mod reconfig;
 pub mod run;

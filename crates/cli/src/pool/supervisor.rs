@@ -39,12 +39,12 @@ const BACK_OFF: [Duration; 6] = [
 /// waits for it is told.
 const HOPELESS: u32 = 3;
 
-/// Supervises until it is killed.
+/// Supervises these daemons until it is killed.
 ///
 /// # Errors
 ///
 /// If another supervisor holds the pool, or its folder cannot be used.
-pub fn run(home: &Home) -> io::Result<()> {
+pub fn run(home: &Home, all: &[DaemonRole]) -> io::Result<()> {
     let Some(_held) = lock::take(&home.lock(NAME))? else {
         return Err(io::Error::other(format!(
             "supervise {}: another supervisor does so already",
@@ -54,11 +54,11 @@ pub fn run(home: &Home) -> io::Result<()> {
     // Of its own session, so that a terminal that closes does not take the pool along.
     let _ = nix::unistd::setsid();
     let program = std::env::current_exe()?;
-    let threads = DaemonRole::ALL.map(|role| {
-        let (home, program) = (home.clone(), program.clone());
+    let keep_one = |role: &DaemonRole| {
+        let (home, program, role) = (home.clone(), program.clone(), *role);
         thread::spawn(move || keep(&home, &program, role))
-    });
-    for thread in threads {
+    };
+    for thread in all.iter().map(keep_one).collect::<Vec<_>>() {
         let _ = thread.join();
     }
     Ok(())

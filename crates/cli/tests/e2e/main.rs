@@ -15,6 +15,7 @@ mod guide;
 mod harness;
 mod hostile;
 mod interactive;
+mod joined;
 mod limits;
 mod mail;
 mod one_command;

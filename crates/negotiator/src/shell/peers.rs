@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use model::{MachineName, ScheddName};
 use proto::client::{Answer, AskNegotiator, DaemonIdentity, Refusal, Request, Response};
-use proto::matchmaking::FromMachine;
-use proto::net::{Connection, Incoming, NetError, Receiver, Role, Sender};
+use proto::matchmaking::{FromMachine, FromSchedd};
+use proto::net::address::{self, Reach};
+use proto::net::{Connection, Incoming, NetError, PeerIdentity, Receiver, Role, Sender};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{ConnectionId, EngineInput, OUTBOX};
+use super::machines::Machines;
+use super::server::draw;
 
 /// Ads in one answer. A machine ad has about 5 kB, so that an answer stays far below the longest
 /// frame.
@@ -23,6 +26,7 @@ pub(crate) struct PeerContext {
     pub(crate) identity: DaemonIdentity,
     /// The user that the pool runs as, who may do everything.
     pub(crate) pool_uid: u32,
+    pub(crate) machines: Machines,
 }
 
 /// Why a connection ended before its peer closed it.
@@ -32,10 +36,14 @@ enum Closed {
     Net(#[from] NetError),
     #[error("talk to startd {startd}: it speaks of another machine, {machine}")]
     OtherMachine { startd: String, machine: MachineName },
+    #[error("talk to a machine: it cannot be reached at {address} but calls")]
+    Address { address: String },
     #[error("talk to {role:?}: a negotiator has nothing to say to it")]
     WrongRole { role: Role },
     #[error("talk to the engine: the negotiator is stopping")]
     Stopping,
+    #[error("draw the secret of a token")]
+    Random(#[source] getrandom::Error),
     #[error("talk to schedd {schedd}: it does not read, or has connected again")]
     Replaced { schedd: ScheddName },
 }
@@ -60,8 +68,8 @@ async fn talk(
     id: ConnectionId,
     context: &PeerContext,
 ) -> Result<(), Closed> {
-    let Connection { peer, sender, receiver } = connection;
-    match peer.role {
+    let Connection { peer, mut sender, receiver } = connection;
+    match peer.role.clone() {
         Role::Command => {
             let superuser = peer.uid() == 0 || peer.uid() == context.pool_uid;
             answer_command(sender, receiver, superuser, context).await
@@ -76,13 +84,22 @@ async fn talk(
             let machine = MachineName::new(&name);
             say(context, EngineInput::MachineUp { machine: machine.clone(), connection: id })
                 .await?;
-            let ended = hear_startd(receiver, &machine, id, context).await;
+            let told = context.machines.up(&machine, id);
+            let ended = tokio::select! {
+                ended = hear_startd(receiver, &machine, &peer.identity, id, context) => ended,
+                ended = context.machines.tell(&mut sender, &peer.identity, told) => {
+                    Ok(ended?)
+                }
+            };
+            context.machines.down(&machine, id);
             say(context, EngineInput::MachineDown { machine, connection: id }).await?;
             ended
         }
-        role @ (Role::Negotiator | Role::Files(_) | Role::Newcomer) => {
-            Err(Closed::WrongRole { role })
+        Role::Newcomer => {
+            let connection = Connection { peer, sender, receiver };
+            Ok(context.machines.welcome(connection).await?)
         }
+        role @ (Role::Negotiator | Role::Files(_)) => Err(Closed::WrongRole { role }),
     }
 }
 
@@ -97,6 +114,10 @@ async fn talk_to_schedd(
     say(context, EngineInput::ScheddUp { schedd: schedd.clone(), connection: id, outbox }).await?;
     let hear = async {
         while let Some(message) = receiver.recv().await? {
+            if let FromSchedd::Call { machines, address } = &message {
+                context.machines.call(machines, schedd.as_str(), address);
+                continue;
+            }
             let schedd = schedd.clone();
             say(context, EngineInput::ScheddSaid { schedd, connection: id, message }).await?;
         }
@@ -123,6 +144,7 @@ async fn talk_to_schedd(
 async fn hear_startd(
     mut receiver: Receiver,
     machine: &MachineName,
+    identity: &PeerIdentity,
     id: ConnectionId,
     context: &PeerContext,
 ) -> Result<(), Closed> {
@@ -135,10 +157,28 @@ async fn hear_startd(
             let (startd, machine) = (machine.to_string(), about.clone());
             return Err(Closed::OtherMachine { startd, machine });
         }
-        let machine = machine.clone();
-        say(context, EngineInput::MachineSaid { machine, connection: id, message }).await?;
+        let is_ad = matches!(message, FromMachine::Advertise(_));
+        if let FromMachine::Advertise(state) = &message {
+            check_address(identity, &state.address)?;
+        }
+        let named = machine.clone();
+        say(context, EngineInput::MachineSaid { machine: named, connection: id, message }).await?;
+        if is_ad {
+            context.machines.advertised(machine);
+        }
     }
     Ok(())
+}
+
+/// A machine elsewhere calls who wants it. An address of its choice would be where our schedds go.
+fn check_address(identity: &PeerIdentity, address: &str) -> Result<(), Closed> {
+    match identity {
+        PeerIdentity::Local { .. } => Ok(()),
+        PeerIdentity::Node { .. } | PeerIdentity::Newcomer { .. } => {
+            let calls = address::reach(address) == Some(Reach::Calls);
+            calls.then_some(()).ok_or_else(|| Closed::Address { address: address.to_owned() })
+        }
+    }
 }
 
 async fn answer_command(
@@ -185,6 +225,14 @@ async fn answer(
             let (answer, ad) = oneshot::channel();
             say(context, EngineInput::Statistics { answer }).await?;
             Ok(vec![Answer::Ads(vec![ad.await.map_err(|_| Closed::Stopping)?])])
+        }
+        AskNegotiator::Trust(_) if !superuser => {
+            let refusal = "only root and the pool's own user may say who is in the pool".to_owned();
+            Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
+        }
+        AskNegotiator::Trust(ask) => {
+            let secret = draw().map_err(Closed::Random)?;
+            Ok(vec![context.machines.answer(ask, secret)])
         }
         AskNegotiator::EditAccounts { .. } if !superuser => {
             let refusal = "only root and the pool's own user may change accounts".to_owned();

@@ -4,14 +4,18 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::client::DaemonIdentity;
 use proto::clock;
-use proto::net::{Address, Admission, Listener, NetError, Role};
+use proto::net::{Address, Admission, Gate, Listener, NetError, Role};
+use proto::trust::TrustError;
 use tokio::sync::mpsc;
 
 use super::engine::{self, ConnectionId, Engine, EngineInput};
+use super::machines::Machines;
 use super::peers::{self, PeerContext};
+use super::registrar::{Listening, Registrar};
 use super::saved_file::{SavedError, SavedFile};
 use crate::core::{Core, Policy};
 
@@ -31,6 +35,8 @@ pub struct Config {
     pub address: String,
     /// How sharing works.
     pub policy: Policy,
+    /// Where it listens for other machines, if the pool has any.
+    pub listening: Option<Listening>,
 }
 
 /// Why a negotiator ended.
@@ -41,6 +47,9 @@ pub enum Error {
     Saved(#[from] SavedError),
     #[error(transparent)]
     Net(#[from] NetError),
+    /// What says who is in the pool.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The kernel gave no random number.
     #[error("draw a random number for this life of the negotiator")]
     Random(#[source] getrandom::Error),
@@ -57,8 +66,9 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let file = SavedFile::accounts(&config.state_dir);
     let limits = SavedFile::limits(&config.state_dir);
-    let core = Core::new(draw_life()?, file.load()?, config.policy)
-        .remembering(limits.load()?, clock::now());
+    let core =
+        Core::new(u64::from_le_bytes(draw().map_err(Error::Random)?), file.load()?, config.policy)
+            .remembering(limits.load()?, clock::now());
     let listener =
         Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission.clone())?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
@@ -72,9 +82,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         since: clock::now().wall,
     };
     let pool_uid = config.admission.uid();
-    let context = Arc::new(PeerContext { engine: inputs.clone(), identity, pool_uid });
+    let (registrar, port) = listen_to_machines(config.listening)?;
+    let machines = Machines::new(registrar);
+    let context = Arc::new(PeerContext { engine: inputs.clone(), identity, pool_uid, machines });
+    let numbers = AtomicU64::new(0);
     tokio::select! {
-        () = accept(&listener, &context) => {}
+        () = accept(&listener, &numbers, &context) => {}
+        () = accept_machines(port.as_ref(), &numbers, &context) => {}
         () = shutdown => {
             // An engine that has ended already is asked below what it died of.
             let _ = inputs.send(EngineInput::Stop).await;
@@ -84,17 +98,37 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     Ok(engine.await.map_err(Error::Engine)??)
 }
 
+/// The registrar and the port of a pool that has other machines.
+fn listen_to_machines(
+    listening: Option<Listening>,
+) -> Result<(Option<Registrar>, Option<Listener>), Error> {
+    let Some(listening) = listening else { return Ok((None, None)) };
+    let registrar = Registrar::open(listening.clone(), clock::now().wall.as_secs())?;
+    let admission = Admission::Nodes(Gate::open(&listening.trust, true)?);
+    let port = Listener::bind(&Address::Tcp(listening.at), Role::Negotiator, admission)?;
+    Ok((Some(registrar), Some(port)))
+}
+
 /// Gives each connection a task of its own; never ends.
-async fn accept(listener: &Listener, context: &Arc<PeerContext>) {
-    for number in 0.. {
+async fn accept(listener: &Listener, numbers: &AtomicU64, context: &Arc<PeerContext>) {
+    loop {
         let incoming = listener.accept().await;
-        tokio::spawn(peers::serve(incoming, ConnectionId(number), Arc::clone(context)));
+        let id = ConnectionId(numbers.fetch_add(1, Ordering::Relaxed));
+        tokio::spawn(peers::serve(incoming, id, Arc::clone(context)));
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one random number of a negotiator's life")]
-fn draw_life() -> Result<u64, Error> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(Error::Random)?;
-    Ok(u64::from_le_bytes(bytes))
+async fn accept_machines(port: Option<&Listener>, numbers: &AtomicU64, context: &Arc<PeerContext>) {
+    match port {
+        Some(port) => accept(port, numbers, context).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Bytes that nobody can guess.
+#[expect(clippy::disallowed_methods, reason = "the one place of the negotiator that draws")]
+pub(super) fn draw<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }

@@ -33,6 +33,7 @@ impl Running {
             name: "here".to_owned(),
             socket: folder.path().join("negotiator.sock"),
             state_dir: folder.path().to_owned(),
+            listening: None,
             admission: Admission::OnlyUid(uid_of(folder.path())),
             address: "<here>".to_owned(),
             policy: Policy::default(),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::clock;
+
 use super::{Connection, NetError, Role, Way};
 
 /// The waits before the first, second, ... attempt to connect in a row. The last goes on.
@@ -44,12 +46,25 @@ pub struct Reconnecting {
     is_first: bool,
     /// Why the last attempt failed.
     said: String,
+    /// Since when the last connection is there, on the boot clock.
+    since_ms: u64,
 }
+
+/// A connection that ended sooner than this is one that did not come about, to who waits before the
+/// next one: its peer may close it each time.
+const SETTLED_MS: u64 = 1000;
 
 impl Reconnecting {
     /// To the daemon that is reached this way, as `role`.
     pub fn to(way: Way, role: Role) -> Self {
-        Self { way, role, back_off: BackOff::default(), is_first: true, said: String::new() }
+        Self {
+            way,
+            role,
+            back_off: BackOff::default(),
+            is_first: true,
+            said: String::new(),
+            since_ms: 0,
+        }
     }
 
     /// Says why there is no connection, once for each cause in a row.
@@ -63,6 +78,9 @@ impl Reconnecting {
 
     /// The next connection, after as many attempts as it takes.
     pub async fn next(&mut self) -> Connection {
+        if clock::now().boot_ms.saturating_sub(self.since_ms) >= SETTLED_MS {
+            self.back_off.renew();
+        }
         loop {
             if !self.is_first {
                 self.back_off.wait().await;
@@ -70,8 +88,8 @@ impl Reconnecting {
             self.is_first = false;
             match self.way.connect(self.role.clone()).await {
                 Ok(connection) => {
-                    self.back_off.renew();
                     self.said.clear();
+                    self.since_ms = clock::now().boot_ms;
                     return connection;
                 }
                 // Why a machine elsewhere cannot be reached is not seen from here otherwise.

@@ -15,7 +15,8 @@ use tokio::io::{ReadHalf as Read, WriteHalf as Write, split};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, unix};
 use tokio_rustls::TlsStream;
 
-use super::{Address, NetError};
+use super::address::Address;
+use super::error::NetError;
 
 /// What has come to a socket.
 #[derive(Debug)]

@@ -26,8 +26,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::error::{GREETING, NetError, in_time};
+use super::peer::PeerIdentity;
 use super::stream::set_up;
-use super::{GREETING, NetError, PeerIdentity, in_time};
 use crate::trust::certificate::{PublicKey, is_signed, read as read_certificate};
 use crate::trust::papers::Signed;
 use crate::trust::{Fingerprint, NodeRole, Papers, Roll, TrustError, roll};
@@ -179,9 +180,10 @@ impl Gate {
     fn identity(&self, shown: &CertificateDer<'_>) -> Result<PeerIdentity, NetError> {
         match self.seen.roll.borrow().who(shown) {
             Ok((name, node)) => {
-                Ok(PeerIdentity::Node { name: name.to_owned(), role: node.role, key: node.key })
+                let key = PublicKey::of(shown).map_err(unusable)?;
+                Ok(PeerIdentity::Node { name: name.to_owned(), role: node.role, key })
             }
-            Err(_) if self.newcomers => {
+            Err(roll::Stranger::Unsigned) if self.newcomers => {
                 Ok(PeerIdentity::Newcomer { key: PublicKey::of(shown).map_err(unusable)? })
             }
             Err(stranger) => Err(NetError::Stranger(stranger)),
@@ -192,7 +194,7 @@ impl Gate {
     pub(super) fn watch(&self, identity: &PeerIdentity) -> Option<Membered> {
         let PeerIdentity::Node { name, role, key } = identity else { return None };
         let roll = self.seen.roll.subscribe();
-        Some(Membered { name: name.clone(), role: *role, key: *key, roll })
+        Some(Membered { name: name.clone(), role: *role, key: key.fingerprint(), roll })
     }
 
     fn room(self: &Arc<Self>, from: IpAddr) -> Result<Room, NetError> {
@@ -285,7 +287,7 @@ impl ClientCertVerifier for AsksRoll {
         match self.seen.roll.borrow().who(shown) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             // It has nothing but a key, and may say nothing but that it wants to join.
-            Err(_) if self.newcomers && PublicKey::of(shown).is_ok() => {
+            Err(roll::Stranger::Unsigned) if self.newcomers && PublicKey::of(shown).is_ok() => {
                 Ok(ClientCertVerified::assertion())
             }
             Err(roll::Stranger::Revoked) => Err(CertificateError::Revoked.into()),
@@ -471,7 +473,8 @@ fn identity_of_server(shown: Option<&[CertificateDer<'_>]>) -> Result<PeerIdenti
     let shown = shown.and_then(<[_]>::first);
     let shown = shown.ok_or(NetError::Handshake(TlsError::NoCertificatesPresented))?;
     let said = read_certificate(shown).map_err(unusable)?;
-    Ok(PeerIdentity::Node { name: said.name, role: said.role, key: said.key })
+    let key = PublicKey::of(shown).map_err(unusable)?;
+    Ok(PeerIdentity::Node { name: said.name, role: said.role, key })
 }
 
 /// Asks whether a server is of the pool.

@@ -104,6 +104,24 @@ impl Authority {
     }
 }
 
+/// A certificate as PEM.
+pub fn pem(certificate: &CertificateDer<'_>) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = "-----BEGIN CERTIFICATE-----".to_owned();
+    for (at, three) in certificate.chunks(3).enumerate() {
+        if at % 16 == 0 {
+            text.push('\n');
+        }
+        let word = three.iter().fold(0, |word, byte| word << 8 | usize::from(*byte));
+        let word = word << (8 * (3 - three.len()));
+        for digit in 0..4 {
+            let value = word >> (18 - 6 * digit) & 63;
+            text.push(if digit <= three.len() { char::from(DIGITS[value]) } else { '=' });
+        }
+    }
+    text + "\n-----END CERTIFICATE-----\n"
+}
+
 /// A certificate in PEM.
 ///
 /// # Errors

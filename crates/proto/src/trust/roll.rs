@@ -18,7 +18,6 @@ pub const FILE: &str = "roll.json";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub role: NodeRole,
-    /// Its key.
     pub key: Fingerprint,
     /// When it joined first, seconds since 1970.
     pub joined_s: i64,
@@ -31,12 +30,29 @@ pub struct Node {
     pub is_revoked: bool,
 }
 
-/// The machines of a pool, and the authorities that are believed.
+/// Who may join a pool: what is kept of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Of its secret.
+    pub secret: Fingerprint,
+    pub role: NodeRole,
+    /// Until when, seconds since 1970.
+    pub until_s: i64,
+    /// How many machines may come still.
+    pub uses: u32,
+    /// What they may be called: a pattern with `*` and `?`.
+    pub names: String,
+}
+
+/// The machines of a pool, the authorities that are believed, and who is invited. One file, so that
+/// a machine that is in has spent its invitation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roll {
     /// As PEM, oldest first.
     pub authorities: Vec<String>,
     pub nodes: BTreeMap<String, Node>,
+    #[serde(default)]
+    pub invitations: Vec<Invitation>,
 }
 
 /// Why a certificate is not of the pool.
@@ -140,7 +156,7 @@ mod tests {
         let (mine, other, gone) = (key(), key(), key());
         let mut roll = Roll {
             authorities: [&old, &ours].map(|one| one.certificate().to_owned()).to_vec(),
-            nodes: BTreeMap::new(),
+            ..Roll::default()
         };
         roll.nodes.insert("m".to_owned(), node(&ours, &mine));
         roll.nodes.insert("gone".to_owned(), Node { is_revoked: true, ..node(&ours, &gone) });

@@ -39,7 +39,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An invitation.
+/// Where a pool is, and the right to join it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Where the pool listens: `HOST:PORT`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use classad::ClassAd;
 use model::{
     ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files, spooling,
 };
@@ -132,14 +133,20 @@ impl Core {
         }
     }
 
+    /// The ad that a run of the job has.
+    pub(crate) fn run_ad(&self, now: Now, job: JobId) -> Option<ClassAd> {
+        let mut ad = ads::job_ad(self.job(job)?, now, self);
+        if self.expanding.contains(&job.cluster) {
+            with_expansions(&mut ad);
+        }
+        Some(ad)
+    }
+
     fn start_run(&self, now: Now, id: ClaimId) -> Option<ToStartd> {
         let record = &self.claims.get(&id)?.record;
         let run = record.run?;
         let beat = self.machines.get(&record.machine)?.beat?;
-        let mut ad = ads::job_ad(self.job(run.job)?, now, self);
-        if self.expanding.contains(&run.job.cluster) {
-            with_expansions(&mut ad);
-        }
+        let ad = self.run_ad(now, run.job)?;
         let spool = keeps_files(&ad).then(|| self.spool_of(run.job).into());
         let ad = Arc::new(ad);
         Some(ToStartd::StartRun(Box::new(StartRun {

@@ -1,6 +1,7 @@
 //! From a class of idle jobs to a claim, a run, its end, and what follows from it.
 
 pub(crate) mod beside;
+pub(crate) mod carrying;
 pub(crate) mod claims;
 pub(crate) mod expand;
 pub(crate) mod grow;

@@ -5,13 +5,17 @@
 //! A commit that fails ends the process: what is in memory is then not true, and a restart loads
 //! what is.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{JobId, Now, ProcId};
+use model::{JobId, MachineName, Now, ProcId};
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
+use proto::files::FilesFor;
+use proto::matchmaking::FromSchedd;
+use proto::net::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -57,6 +61,16 @@ pub(crate) enum EngineInput {
     Totals(oneshot::Sender<Totals>),
     /// The schedd's own ad.
     Statistics(oneshot::Sender<ClassAd>),
+    /// Something for the negotiator that is not decided about.
+    ToNegotiator(FromSchedd),
+    /// A machine has called, because it was asked to.
+    Called(MachineName, Box<Connection>),
+    /// Where a machine may read and write for a run; nowhere if the run is not its own.
+    FilesFor {
+        machine: MachineName,
+        wanted: FilesFor,
+        answer: oneshot::Sender<Option<Vec<PathBuf>>>,
+    },
     /// End after this batch.
     Stop,
 }
@@ -273,7 +287,7 @@ impl Engine {
         self.spool.remove(left);
     }
 
-    fn read(&self, now: Now, read: EngineInput) {
+    fn read(&mut self, now: Now, read: EngineInput) {
         match read {
             EngineInput::Page(request, client) => {
                 let (ads, next) = self.core.query_page(now, &request.query, request.after);
@@ -284,6 +298,11 @@ impl Engine {
             }
             EngineInput::Statistics(client) => {
                 let _ = client.send(self.core.statistics(now));
+            }
+            EngineInput::Called(machine, connection) => self.links.called(&machine, *connection),
+            EngineInput::ToNegotiator(message) => self.links.tell_negotiator(message),
+            EngineInput::FilesFor { machine, wanted, answer } => {
+                let _ = answer.send(self.core.files_for(now, &machine, &wanted));
             }
             EngineInput::Core(_)
             | EngineInput::Ask(..)
@@ -306,8 +325,12 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
                 taken.inputs.push(input);
                 taken.clients.push(Some(client));
             }
-            read
-            @ (EngineInput::Page(..) | EngineInput::Totals(_) | EngineInput::Statistics(_)) => {
+            read @ (EngineInput::Page(..)
+            | EngineInput::Totals(_)
+            | EngineInput::Statistics(_)
+            | EngineInput::Called(..)
+            | EngineInput::ToNegotiator(_)
+            | EngineInput::FilesFor { .. }) => {
                 taken.reads.push(read);
             }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),

@@ -1,18 +1,26 @@
-//! Connections that the schedd opens: one to the negotiator, one to each startd that it has a claim
+//! Connections that the schedd wants: one to the negotiator, one to each startd that it has a claim
 //! on. A link reconnects until it is dropped, and tells the engine when it opens, what it hears,
 //! and when it closes. What is said over it is the core's matter.
+//!
+//! A machine that cannot be called is asked, through the negotiator, to call, and asked again until
+//! it has ([ADR 0030](../../../../docs/adr/0030-a-machine-that-runs-jobs-calls-out.md)). From then
+//! on its connection is like any other.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::MachineName;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::matchmaking::{FromSchedd, ToSchedd};
+use proto::net::address::{self, Reach};
 use proto::net::{Address, Connection, NetError, Reconnecting, Role, Way};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::engine::EngineInput;
 use crate::core::Input;
@@ -22,6 +30,12 @@ use crate::core::Input;
 /// what was not said.
 const QUEUE: usize = 8192;
 
+/// How often a machine that does not call is asked again to.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Calls of one machine that wait to be taken.
+const CALLS: usize = 4;
+
 /// How many queued messages are written before the buffer is flushed.
 const BURST: usize = 256;
 
@@ -30,8 +44,20 @@ const BURST: usize = 256;
 pub(crate) struct Links {
     schedd: String,
     engine: mpsc::Sender<EngineInput>,
-    negotiator: (Way, PeerLink<FromSchedd>),
-    startds: BTreeMap<MachineName, (String, PeerLink<ToStartd>)>,
+    negotiator: (PathBuf, PeerLink<FromSchedd>),
+    /// Where machines that cannot be called are to call, if this schedd listens for them.
+    called_at: Option<String>,
+    startds: BTreeMap<MachineName, StartdLink>,
+}
+
+/// The link to a startd.
+#[derive(Debug)]
+struct StartdLink {
+    /// By its ad.
+    address: String,
+    link: PeerLink<ToStartd>,
+    /// Where its calls go, if it calls.
+    calls: Option<mpsc::Sender<Connection>>,
 }
 
 #[derive(Debug)]
@@ -51,27 +77,38 @@ impl Links {
     pub(crate) fn new(
         schedd: String,
         negotiator: PathBuf,
+        called_at: Option<String>,
         engine: mpsc::Sender<EngineInput>,
     ) -> Self {
-        let way = Way::Here(negotiator);
-        let link = open_negotiator(way.clone(), schedd.clone(), engine.clone());
-        let negotiator = (way, link);
-        Self { schedd, engine, negotiator, startds: BTreeMap::new() }
+        let link = open_negotiator(negotiator.clone(), &schedd, engine.clone());
+        let negotiator = (negotiator, link);
+        Self { schedd, engine, negotiator, called_at, startds: BTreeMap::new() }
     }
 
     /// Keeps a connection to the startd at `address`.
     pub(crate) fn connect(&mut self, machine: MachineName, address: String) {
-        if self.startds.get(&machine).is_some_and(|(known, _)| *known == address) {
+        if self.startds.get(&machine).is_some_and(|known| known.address == address) {
             return;
         }
-        let Some(Address::Unix(at)) = Address::of_ads(&address) else {
-            tracing::error!(%machine, address, "no address that can be connected to");
-            return;
+        let (source, calls) = match (address::reach(&address), &self.called_at) {
+            (Some(Reach::At(Address::Unix(at))), _) => {
+                (ConnectionSource::dials(at, &self.schedd), None)
+            }
+            (Some(Reach::Calls), Some(called_at)) => {
+                let (calls, called) = mpsc::channel(CALLS);
+                let machines = vec![machine.clone()];
+                let ask = FromSchedd::Call { machines, address: called_at.clone() };
+                let engine = self.engine.clone();
+                (ConnectionSource::IsCalled { called, ask, engine }, Some(calls))
+            }
+            (Some(Reach::Calls | Reach::At(Address::Tcp(_))) | None, _) => {
+                tracing::error!(%machine, address, "no address that can be connected to");
+                return;
+            }
         };
         let name = machine.clone();
         let link = open(
-            Way::Here(at),
-            self.schedd.clone(),
+            source,
             self.engine.clone(),
             Ends {
                 // A startd speaks first: its `Status` says that it is up.
@@ -83,7 +120,15 @@ impl Links {
                 },
             },
         );
-        self.startds.insert(machine, (address, link));
+        self.startds.insert(machine, StartdLink { address, link, calls });
+    }
+
+    /// A machine has called. One that is not wanted any more finds its connection closed.
+    pub(crate) fn called(&self, machine: &MachineName, connection: Connection) {
+        let wanted = self.startds.get(machine).and_then(|link| link.calls.as_ref());
+        if wanted.is_none_or(|calls| calls.try_send(connection).is_err()) {
+            tracing::info!(%machine, "a machine has called that is not wanted now");
+        }
     }
 
     pub(crate) fn disconnect(&mut self, machine: &MachineName) {
@@ -92,7 +137,7 @@ impl Links {
 
     /// Says something to a startd, if there is a link to it.
     pub(crate) fn tell_startd(&mut self, machine: &MachineName, message: ToStartd) {
-        let Some((address, link)) = self.startds.get(machine) else { return };
+        let Some(StartdLink { address, link, .. }) = self.startds.get(machine) else { return };
         if link.queue.try_send(message).is_err() {
             tracing::warn!(%machine, "a startd reads too slowly; connecting anew");
             let address = address.clone();
@@ -104,18 +149,18 @@ impl Links {
     /// Says something to the negotiator. What it does not read is not lost: the next connection
     /// begins with all that is true then.
     pub(crate) fn tell_negotiator(&mut self, message: FromSchedd) {
-        let (way, link) = &self.negotiator;
+        let (path, link) = &self.negotiator;
         if link.queue.try_send(message).is_err() {
             tracing::warn!("the negotiator reads too slowly; connecting anew");
-            let (schedd, engine) = (self.schedd.clone(), self.engine.clone());
-            self.negotiator.1 = open_negotiator(way.clone(), schedd, engine);
+            let engine = self.engine.clone();
+            self.negotiator.1 = open_negotiator(path.clone(), &self.schedd, engine);
         }
     }
 }
 
 fn open_negotiator(
-    way: Way,
-    schedd: String,
+    path: PathBuf,
+    schedd: &str,
     engine: mpsc::Sender<EngineInput>,
 ) -> PeerLink<FromSchedd> {
     let ends = Ends {
@@ -123,7 +168,7 @@ fn open_negotiator(
         down: Input::NegotiatorDown,
         heard: |message: ToSchedd| Input::FromNegotiator(message),
     };
-    open(way, schedd, engine, ends)
+    open(ConnectionSource::dials(path, schedd), engine, ends)
 }
 
 /// What a link tells the engine.
@@ -133,9 +178,68 @@ struct Ends<Hear> {
     heard: Hear,
 }
 
+/// Where a link's connections come from.
+enum ConnectionSource {
+    /// It makes them.
+    Dials { to: PathBuf, link: Box<Reconnecting> },
+    /// The peer does, when it is asked to.
+    IsCalled {
+        called: mpsc::Receiver<Connection>,
+        ask: FromSchedd,
+        engine: mpsc::Sender<EngineInput>,
+    },
+}
+
+impl ConnectionSource {
+    fn dials(to: PathBuf, schedd: &str) -> Self {
+        let role = Role::Schedd(schedd.to_owned());
+        let link = Box::new(Reconnecting::to(Way::Here(to.clone()), role));
+        Self::Dials { to, link }
+    }
+
+    /// The next connection, after as many attempts as it takes.
+    async fn next(&mut self) -> Connection {
+        match self {
+            Self::Dials { link, .. } => link.next().await,
+            Self::IsCalled { called, ask, engine } => loop {
+                // An engine that has ended wants no calls.
+                let _ = engine.send(EngineInput::ToNegotiator(ask.clone())).await;
+                match timeout(ASK_AGAIN, called.recv()).await {
+                    Ok(Some(connection)) => return connection,
+                    // The link is being dropped.
+                    Ok(None) => std::future::pending().await,
+                    Err(_) => {}
+                }
+            },
+        }
+    }
+
+    /// A connection that replaces the one there is: its peer knows that the older one has ended,
+    /// though nobody here has noticed. Safe to cancel.
+    async fn newer(&mut self) -> Connection {
+        if let Self::IsCalled { called, .. } = self
+            && let Some(connection) = called.recv().await
+        {
+            return connection;
+        }
+        std::future::pending().await
+    }
+}
+
+impl fmt::Display for ConnectionSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dials { to, .. } => to.display().fmt(f),
+            Self::IsCalled { ask: FromSchedd::Call { machines, .. }, .. } => {
+                write!(f, "{machines:?}, which calls")
+            }
+            Self::IsCalled { .. } => f.write_str("a machine that calls"),
+        }
+    }
+}
+
 fn open<In, Out, Hear>(
-    way: Way,
-    schedd: String,
+    source: ConnectionSource,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
 ) -> PeerLink<Out>
@@ -145,13 +249,12 @@ where
     Hear: Fn(In) -> Input + Send + Sync + 'static,
 {
     let (queue, outgoing) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(keep_open(way, schedd, engine, ends, outgoing));
+    let task = tokio::spawn(keep_open(source, engine, ends, outgoing));
     PeerLink { queue, task }
 }
 
 async fn keep_open<In, Out, Hear>(
-    way: Way,
-    schedd: String,
+    mut source: ConnectionSource,
     engine: mpsc::Sender<EngineInput>,
     ends: Ends<Hear>,
     mut outgoing: mpsc::Receiver<Out>,
@@ -160,9 +263,12 @@ async fn keep_open<In, Out, Hear>(
     Out: Serialize + Send + Sync,
     Hear: Fn(In) -> Input + Send + Sync,
 {
-    let mut link = Reconnecting::to(way.clone(), Role::Schedd(schedd));
+    let mut newer = None;
     loop {
-        let connection = link.next().await;
+        let connection = match newer.take() {
+            Some(connection) => connection,
+            None => source.next().await,
+        };
         // What was queued for an earlier connection is void: the greeting of this one makes it
         // good.
         while outgoing.try_recv().is_ok() {}
@@ -171,8 +277,14 @@ async fn keep_open<In, Out, Hear>(
         {
             return;
         }
-        let end = talk(connection, &engine, &ends.heard, &mut outgoing).await;
-        tracing::info!(to = %way, ?end, "a connection closed");
+        let end = tokio::select! {
+            end = talk(connection, &engine, &ends.heard, &mut outgoing) => Some(end),
+            connection = source.newer() => {
+                newer = Some(connection);
+                None
+            }
+        };
+        tracing::info!(to = %source, ?end, "a connection closed");
         if engine.send(EngineInput::Core(ends.down.clone())).await.is_err() {
             return;
         }
@@ -232,7 +344,7 @@ mod tests {
         let listener =
             Listener::bind(&Address::unix(&socket), Role::Negotiator, admission).unwrap();
         let (engine, mut heard) = mpsc::channel(16);
-        let mut links = Links::new("here".to_owned(), socket, engine);
+        let mut links = Links::new("here".to_owned(), socket, None, engine);
         let mut up = async |deaf| {
             let connection = listener.accept().await.greet().await.unwrap();
             let said = heard.recv().await;

@@ -2,6 +2,7 @@
 //! stop.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use jiff::tz::TimeZone;
 use model::{MachineName, ScheddName};
 use proto::client::DaemonIdentity;
 use proto::clock;
-use proto::net::{Address, Admission, Listener, NetError, Role};
+use proto::net::{Address, Admission, Gate, Listener, NetError, Role};
 use tokio::sync::mpsc;
 
 use super::history::History;
@@ -24,6 +25,7 @@ use super::spool::Spool;
 use crate::core::{Beside, Core, CoreConfig, EventLog, Starts, SystemPolicy};
 use crate::shell::clients::{self, ClientContext};
 use crate::shell::engine::{self, Engine, EngineInput, OutgoingMail, Parts};
+use crate::shell::machines::{self, MachineContext};
 use crate::shell::mail::{MailRoute, Mailer};
 use crate::shell::store::{Loaded, Reader, Store, StoreError};
 use crate::shell::userlog::{LogText, LogWriter, Outbox, Pending, Rotation, Surroundings};
@@ -53,6 +55,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Where the negotiator listens.
     pub negotiator: PathBuf,
+    /// Where it listens for other machines, if the pool has any.
+    pub listening: Option<Listening>,
     /// Where the queue's file is.
     pub state_dir: PathBuf,
     /// Who may connect.
@@ -75,6 +79,20 @@ pub struct Config {
     pub event_log: Option<PoolLog>,
     /// The forms of logs.
     pub log_forms: LogForms,
+}
+
+/// Where a schedd listens for other machines.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The port, on this machine.
+    pub at: SocketAddr,
+    /// How others reach it: `HOST:PORT`.
+    pub address: String,
+    /// The folder of the pool's trust.
+    pub trust: PathBuf,
+    /// The command that reads and writes users' files for machines, with its arguments; its
+    /// standard input is the connection ([`proto::files::FilesFor`]).
+    pub carrier: Vec<PathBuf>,
 }
 
 /// A log of all jobs, and how long it may get.
@@ -137,19 +155,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let recent = Arc::new(Recent::new(loaded.last_seq));
-    let logs = LogWriter::start(
-        &pending_texts(&loaded),
-        Surroundings {
-            outbox: outbox(store.reader()),
-            remind: Box::new({
-                let engine = inputs.clone();
-                // If its queue is full, it commits soon.
-                move || drop(engine.try_send(EngineInput::LogsDone))
-            }),
-            rotation,
-        },
-    );
-    let links = Links::new(config.name.clone(), config.negotiator.clone(), inputs.clone());
+    let logs = log_writer(&loaded, store.reader(), rotation, inputs.clone());
+    let called_at = config.listening.as_ref().map(|listening| listening.address.clone());
+    let links =
+        Links::new(config.name.clone(), config.negotiator.clone(), called_at, inputs.clone());
     let zone = TimeZone::system();
     let writer =
         LetterWriter { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
@@ -165,6 +174,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Role::Schedd(config.name.clone()),
         config.admission.clone(),
     )?;
+    let (port, machines) =
+        listen_to_machines(config.listening.as_ref(), &config.name, inputs.clone())?;
     let identity = DaemonIdentity {
         role: "schedd".to_owned(),
         name: config.name,
@@ -185,12 +196,42 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     });
     tokio::select! {
         () = clients::serve(listener, context) => {}
+        () = machines::serve(port, machines) => {}
         () = shutdown => {
             let _ = inputs.send(EngineInput::Stop).await;
         }
         ended = &mut engine => return flatten(ended),
     }
     flatten(engine.await)
+}
+
+/// What writes users' logs, with the texts that the last life may not have written.
+fn log_writer(
+    loaded: &Loaded,
+    reader: Reader,
+    rotation: Option<Rotation>,
+    engine: mpsc::Sender<EngineInput>,
+) -> LogWriter {
+    // If its queue is full, it commits soon.
+    let remind = Box::new(move || drop(engine.try_send(EngineInput::LogsDone)));
+    let surroundings = Surroundings { outbox: outbox(reader), remind, rotation };
+    LogWriter::start(&pending_texts(loaded), surroundings)
+}
+
+/// The port for other machines, if there is one, and what their connections need.
+fn listen_to_machines(
+    listening: Option<&Listening>,
+    schedd: &str,
+    engine: mpsc::Sender<EngineInput>,
+) -> Result<(Option<Listener>, Arc<MachineContext>), Error> {
+    let Some(listening) = listening else {
+        return Ok((None, Arc::new(MachineContext::new(engine, Vec::new()))));
+    };
+    let admission = Admission::Nodes(Gate::open(&listening.trust, false)?);
+    let role = Role::Schedd(schedd.to_owned());
+    let port = Listener::bind(&Address::Tcp(listening.at), role, admission)?;
+    let context = MachineContext::new(engine, listening.carrier.clone());
+    Ok((Some(port), Arc::new(context)))
 }
 
 /// The folders of the jobs that are queued, and no others: before anything is written to the logs

@@ -240,6 +240,17 @@ impl Core {
         self.claim_with(key)?.run()?.log.as_ref()
     }
 
+    /// Whose a run is, and the right to it.
+    pub fn whose(&self, key: RunKey) -> Option<(&ScheddName, ClaimSecret, RunId)> {
+        let claim = self.claim_with(key)?;
+        Some((&claim.schedd, claim.secret, claim.run()?.id))
+    }
+
+    /// Whether the machine holds a claim of this schedd.
+    pub fn holds_claims_of(&self, schedd: &ScheddName) -> bool {
+        self.state.claims.values().any(|claim| claim.schedd == *schedd)
+    }
+
     /// The runs that are not over, and whose owners want a log.
     pub fn logged(&self) -> Vec<RunKey> {
         let claims = self.state.claims.iter();

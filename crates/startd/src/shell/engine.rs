@@ -7,12 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use launcher::wire;
 use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
+use proto::files::FilesFor;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -21,8 +23,10 @@ use crate::core::{
     RunKey, StartProcess, run_batch,
 };
 use crate::shell::files::carrier::Carrier;
+use crate::shell::files::side::SubmitSide;
 use crate::shell::files::starter_log::RunLog;
 use crate::shell::journal::{Journal, JournalError};
+use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::launcher::{Heard, LauncherOrder};
 use crate::shell::links::negotiator::{Advertiser, Haste};
 use crate::shell::links::schedds::ScheddLink;
@@ -54,6 +58,8 @@ pub(crate) enum EngineInput {
     Launcher(Heard),
     /// A command asks for a run of this job.
     WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
+    /// Whether the machine holds a claim of this schedd.
+    HoldsClaims { schedd: ScheddName, answer: oneshot::Sender<bool> },
     /// Stop all runs, and end.
     Stop,
 }
@@ -68,6 +74,8 @@ pub(crate) struct Parts {
     /// Where what was measured is to be reported.
     pub(crate) own: mpsc::Sender<EngineInput>,
     pub(crate) advertiser: Advertiser,
+    /// Whom the machine calls, if its submitters are on other machines.
+    pub(crate) callers: Option<Arc<CalledSchedds>>,
     /// Scratch folders to remove.
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
 }
@@ -206,6 +214,9 @@ impl Engine {
                     // Who asked may have gone.
                     let _ = answer.send(place);
                 }
+                EngineInput::HoldsClaims { schedd, answer } => {
+                    let _ = answer.send(self.parts.core.holds_claims_of(&schedd));
+                }
                 EngineInput::Stop => inputs.push(Input::Shutdown { graceful: true }),
             }
         }
@@ -286,8 +297,14 @@ impl Engine {
                 Effect::ToSchedd { schedd, message } => self.tell_schedd(&schedd, message),
                 // Taken note of already: many are one.
                 Effect::Advertise => {}
-                Effect::BringIn(run) => self.parts.carrier.bring_in(run),
-                Effect::BringBack(over) => self.parts.carrier.bring_back(over),
+                Effect::BringIn(run) => {
+                    let side = self.side(run.key);
+                    self.parts.carrier.bring_in(run, side);
+                }
+                Effect::BringBack(over) => {
+                    let side = self.side(over.key);
+                    self.parts.carrier.bring_back(over, side);
+                }
                 Effect::CutOff { key } => self.parts.carrier.cut_off(key),
                 Effect::LetGo { key } => self.parts.carrier.let_go(key),
                 Effect::StartProcess(run) => failed.extend(self.start(&run)),
@@ -322,6 +339,19 @@ impl Engine {
         }
         self.clean_up(clean).await;
         failed
+    }
+
+    /// Where the files of a run's submitter are.
+    fn side(&self, key: RunKey) -> SubmitSide {
+        let Some(callers) = &self.parts.callers else { return SubmitSide::Here };
+        match self.parts.core.whose(key) {
+            Some((schedd, secret, run)) => {
+                let wanted = FilesFor { claim: key.claim, secret, run };
+                SubmitSide::Far { callers: Arc::clone(callers), schedd: schedd.clone(), wanted }
+            }
+            // It is over: nothing is carried for it.
+            None => SubmitSide::Here,
+        }
     }
 
     async fn clean_up(&mut self, keys: Vec<RunKey>) {

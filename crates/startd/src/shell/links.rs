@@ -1,6 +1,8 @@
 //! The connections: from schedds and commands (`schedds`), to the negotiator and to the launcher,
 //! whose words `translate` makes the core's. What is said over them is the core's matter.
 
+pub(crate) mod callers;
+pub(crate) mod calling;
 pub(crate) mod launcher;
 pub(crate) mod negotiator;
 pub(crate) mod schedds;

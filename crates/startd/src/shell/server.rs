@@ -13,7 +13,8 @@ use std::time::Duration;
 use model::{MachineName, Now};
 use proto::client::DaemonIdentity;
 use proto::clock;
-use proto::net::{Address, Admission, Listener, NetError, Role};
+use proto::net::{Address, Admission, Listener, NetError, Role, Way};
+use proto::trust::TrustError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -24,6 +25,8 @@ use crate::shell::engine::{self, Engine, EngineInput, Parts};
 use crate::shell::files::carrier::Carrier;
 use crate::shell::files::plugins::Plugins;
 use crate::shell::journal::{Journal, JournalError, Opened};
+use crate::shell::links::callers::CalledSchedds;
+use crate::shell::links::calling::Calling;
 use crate::shell::links::launcher;
 use crate::shell::links::negotiator::{self, Advertiser};
 use crate::shell::links::schedds::{self, ScheddContext, draw};
@@ -38,6 +41,9 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// then made faster than the disk can remove them, and more of them would not help.
 const SWEEPS: usize = 4096;
 
+/// What the negotiator has said and was not done yet.
+const ORDERS: usize = 64;
+
 /// How long what was said last may take to leave the process, when it ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -48,8 +54,9 @@ pub struct Config {
     pub machine: String,
     /// Where it listens for schedds and commands.
     pub socket: PathBuf,
-    /// Where the negotiator listens.
-    pub negotiator: PathBuf,
+    /// How the negotiator is reached. If it is on another machine, so are the schedds: they are
+    /// called.
+    pub negotiator: Way,
     /// Where the schedd of this machine listens: jobs that call it are told.
     pub schedd: PathBuf,
     /// Where the launcher listens.
@@ -73,6 +80,9 @@ pub enum Error {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Net(#[from] NetError),
+    /// What the machine keeps of its membership.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Something else of the machine.
     #[error("{attempt} {path}")]
     Machine {
@@ -109,21 +119,22 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     tracing::info!(%machine, journal = journal.head().journal, "the startd knows what it did");
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
-    let (sweeper, sweeps) = mpsc::channel(SWEEPS);
-    let (swept, all_swept) = oneshot::channel();
-    let sweeping = sandboxes.clone();
-    thread::spawn(move || {
-        sweeping.sweep(sweeps);
-        // A startd that does not wait for it is not told.
-        let _ = swept.send(());
-    });
+    let (sweeper, all_swept) = start_sweeping(sandboxes.clone());
+    let callers = callers(&config)?;
     let (advertiser, latest) = Advertiser::new();
     let carrier = Carrier::new(&config.state_dir, sandboxes.clone(), inputs.clone())
         .map_err(|source| failed("use the transfers in", &config.state_dir, source))?;
-    let name = machine.clone();
-    let own = inputs.clone();
-    let parts =
-        Parts { core, machine: name, journal, sandboxes, carrier, own, advertiser, sweeper };
+    let parts = Parts {
+        core,
+        machine: machine.clone(),
+        journal,
+        sandboxes,
+        carrier,
+        own: inputs.clone(),
+        advertiser,
+        callers: callers.clone(),
+        sweeper,
+    };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
     let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission.clone())?;
@@ -133,7 +144,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         connections: AtomicU64::new(0),
         schedds: TaskTracker::new(),
     });
-    let telling = tokio::spawn(negotiator::keep_telling(config.negotiator, machine, latest));
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    if let Some(callers) = callers {
+        tokio::spawn(Calling::new(callers, Arc::clone(&context)).serve(ordered));
+    }
+    let telling = negotiator::keep_telling(config.negotiator, machine, orders, latest);
+    let telling = tokio::spawn(telling);
     let ordering = tokio::spawn(launcher::keep_open(config.launcher, inputs.clone()));
     tokio::spawn(measure::keep_measuring(
         config.execute_dir,
@@ -157,6 +173,25 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     ended??;
     farewell(&context, telling, ordering, all_swept).await;
     Ok(())
+}
+
+/// A thread that clears scratch folders away; it says when there will be no more.
+fn start_sweeping(sandboxes: Sandboxes) -> (mpsc::Sender<Vec<PathBuf>>, oneshot::Receiver<()>) {
+    let (sweeper, sweeps) = mpsc::channel(SWEEPS);
+    let (swept, all_swept) = oneshot::channel();
+    thread::spawn(move || {
+        sandboxes.sweep(sweeps);
+        // A startd that does not wait for it is not told.
+        let _ = swept.send(());
+    });
+    (sweeper, all_swept)
+}
+
+/// Whom the machine calls, if its negotiator is on another one.
+fn callers(config: &Config) -> Result<Option<Arc<CalledSchedds>>, Error> {
+    let Way::Far(far) = &config.negotiator else { return Ok(None) };
+    let membership = Arc::clone(&far.membership);
+    Ok(Some(Arc::new(CalledSchedds::open(&config.machine, membership, &config.state_dir)?)))
 }
 
 /// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the

@@ -8,22 +8,26 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use classad::Expr;
+use model::attr;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, gethostname};
-use proto::net::{Address, Admission, Registered, Role};
+use proto::net::address::of_caller;
+use proto::net::{Address, Admission, Registered, Role, Way};
 use schedd::MailRoute;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::pool;
 use crate::pool::configuration::typed;
+use crate::pool::membership::{self, Standing};
 use client::home::{DaemonRole, Home};
 
 /// Runs one daemon of a pool in the foreground.
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub struct DaemonArgs {
-    /// launcher, negotiator, startd, schedd, supervisor or guard.
+    /// launcher, negotiator, startd, schedd, supervisor, guard or files.
     role: String,
     /// The pool's folder.
     #[arg(long)]
@@ -32,6 +36,9 @@ pub struct DaemonArgs {
 
 /// What `status` of another process means when somebody else is already that daemon.
 const TAKEN: u8 = 75;
+
+/// The process that reads and writes users' files for one run on another machine.
+const FILES: &str = "files";
 
 /// The most runs alive at a time on one machine: far above its processors, far below its process
 /// table.
@@ -53,16 +60,20 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
     log_to_stderr();
     pool::trust::check(&home)?;
     if args.role == pool::SUPERVISOR {
-        pool::supervise(&home)?;
+        pool::supervise(&home, pool::settings(&home)?.standing.daemons())?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.role == pool::GUARD {
         pool::guard(&home)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.role == FILES {
+        startd::shell::serve_stdin().context("read and write files for a machine")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(role) = DaemonRole::from_name(&args.role) else {
         bail!(
-            "run daemon '{}': expected supervisor, guard, launcher, negotiator, startd or schedd",
+            "run daemon '{}': expected supervisor, guard, files, launcher, negotiator, startd or schedd",
             args.role
         );
     };
@@ -97,13 +108,18 @@ fn launcher(home: &Home) -> Result<()> {
 }
 
 fn negotiator(home: &Home) -> Result<()> {
+    let (settings, host) = (pool::settings(home)?, host()?);
     let config = negotiator::Config {
         socket: home.socket(DaemonRole::Negotiator),
         state_dir: home.state_dir(DaemonRole::Negotiator),
-        name: host()?,
+        name: host.clone(),
         admission: admission(home, DaemonRole::Negotiator)?,
         address: address(home, DaemonRole::Negotiator)?,
-        policy: typed::policy(&pool::settings(home)?.configuration)?,
+        policy: typed::policy(&settings.configuration)?,
+        listening: settings.standing.ports()?.map(|ports| {
+            let ([at, _], [address, _]) = (ports.at, ports.addresses);
+            negotiator::Listening { at, address, trust: home.trust_dir(), name: host.clone() }
+        }),
     };
     to_its_end(one_thread()?, async {
         negotiator::run(config, told_to_stop()?).await.context("run the negotiator")
@@ -111,17 +127,29 @@ fn negotiator(home: &Home) -> Result<()> {
 }
 
 fn startd(home: &Home) -> Result<()> {
+    let settings = pool::settings(home)?;
+    let name = membership::machine_name(&settings.standing)?;
+    let mut machine = typed::machine(&settings.configuration)?;
+    let (negotiator, address) = match &settings.standing {
+        Standing::Joined { address, .. } => {
+            only_what_runs_afar(&mut machine);
+            (Way::Far(membership::way(home, address)?), of_caller(&name))
+        }
+        Standing::Alone | Standing::Listens { .. } => {
+            (Way::Here(home.socket(DaemonRole::Negotiator)), address(home, DaemonRole::Startd)?)
+        }
+    };
     let config = startd::shell::server::Config {
-        machine: host()?,
+        machine: name,
         socket: home.socket(DaemonRole::Startd),
-        negotiator: home.socket(DaemonRole::Negotiator),
+        negotiator,
         schedd: home.socket(DaemonRole::Schedd),
         launcher: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Startd),
         execute_dir: home.execute_dir(),
         admission: admission(home, DaemonRole::Startd)?,
-        address: address(home, DaemonRole::Startd)?,
-        settings: typed::machine(&pool::settings(home)?.configuration)?,
+        address,
+        settings: machine,
     };
     to_its_end(one_thread()?, async {
         startd::shell::server::run(config, told_to_stop()?).await.context("run the startd")
@@ -129,8 +157,14 @@ fn startd(home: &Home) -> Result<()> {
 }
 
 fn schedd(home: &Home) -> Result<()> {
-    let settings = pool::settings(home)?.configuration;
+    let pool::PoolSettings { configuration: settings, standing, .. } = pool::settings(home)?;
+    let program = std::env::current_exe().context("find this program")?;
+    let carrier = vec![program, "daemon".into(), FILES.into(), "--home".into(), home.dir().into()];
     let config = schedd::Config {
+        listening: standing.ports()?.map(|ports| {
+            let ([_, at], [_, address]) = (ports.at, ports.addresses);
+            schedd::Listening { at, address, trust: home.trust_dir(), carrier }
+        }),
         name: host()?,
         uid_domain: host()?,
         socket: home.socket(DaemonRole::Schedd),
@@ -161,6 +195,20 @@ fn schedd(home: &Home) -> Result<()> {
     to_its_end(runtime, async {
         schedd::run(config, told_to_stop()?).await.context("run the schedd")
     })
+}
+
+/// Jobs that need something of the submitter's machine while they run do not match a machine that
+/// has joined a pool from elsewhere.
+fn only_what_runs_afar(machine: &mut startd::MachineSettings) {
+    const AFAR: &str = "TARGET.WantIOProxy =!= true && TARGET.InteractiveJob =!= true \
+                        && TARGET.SuccessCheckpointExitCode =?= undefined \
+                        && TARGET.WhenToTransferOutput =!= \"ON_EXIT_OR_EVICT\"";
+    let start = machine.attributes.get(attr::START).map(ToString::to_string);
+    let start = start.unwrap_or_else(|| "true".to_owned());
+    match format!("({start}) && {AFAR}").parse::<Expr>() {
+        Ok(start) => machine.attributes.set(attr::START, start),
+        Err(error) => tracing::error!(%error, "jobs may match that cannot run here"),
+    }
 }
 
 /// As many descriptors as the system lets the process have: each connection takes one. Not for the

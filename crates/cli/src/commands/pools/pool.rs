@@ -6,14 +6,19 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::home::Home;
+use proto::joining::AskTrust;
+use proto::trust::NodeRole;
 
 use crate::commands::pools::daemon::mail_route;
+use crate::commands::pools::nodes;
 use crate::commands::pools::reconfig::reconfig;
 use crate::commands::pools::reconfig::warn;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
+use crate::pool::membership::Standing;
 use crate::pool::{self, PoolSettings, ProcessStatus, Started};
+use crate::render::nodes::{Changed, Invited, Nodes};
 use crate::render::pools::{self, Copied, Process, Start, Status};
 
 /// A personal pool on this machine: no root, and no configuration needed.
@@ -36,6 +41,10 @@ enum Action {
         /// Memory to offer, MiB (default: all).
         #[arg(long, value_name = "MIB")]
         memory: Option<u64>,
+        /// Where other machines may join it: HOST or HOST:PORT as they reach this machine (default
+        /// port: 9618; the next one is used too). Kept for later starts.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
         /// Say what came of it as JSON.
         #[arg(long)]
         json: bool,
@@ -82,6 +91,63 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Prints a token, alone, with which machines can join the pool: 'updraft join TOKEN'.
+    Invite {
+        /// What the machine will be. A machine that runs jobs is 'execute'.
+        #[arg(long, default_value = "execute", value_parser = ["execute"])]
+        role: String,
+        /// For how long it is good: a number with s, m, h or d.
+        #[arg(long, default_value = "1h")]
+        ttl: String,
+        /// For how many machines.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        uses: u32,
+        /// What they may be called, with '*' and '?'.
+        #[arg(long, value_name = "PATTERN", default_value = "*")]
+        name: String,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists the machines that have joined the pool.
+    Nodes {
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Puts a machine out of the pool at once. Its jobs run elsewhere when their leases are over.
+    Revoke {
+        /// The machine's name.
+        node: String,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes a new authority for the pool. The old one is believed too until '--finish'.
+    Rotate {
+        /// Forget the old authority, if all machines know the new one.
+        #[arg(long)]
+        finish: bool,
+        /// Forget it although machines that are away do not know the new one: they have to join
+        /// again.
+        #[arg(long, requires = "finish")]
+        force: bool,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Says how each process of the pool is. Exit code 3 if the pool does not run.
     Status {
         /// Its folder.
@@ -100,8 +166,11 @@ enum Action {
 /// If the pool cannot be started, stopped or asked.
 pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
     match args.action {
-        Action::Start { dir, cpus, memory, json } => {
-            let settings = PoolSettings { cpus, memory_mib: memory, ..PoolSettings::default() };
+        Action::Start { dir, cpus, memory, listen, json } => {
+            let standing = listen.as_deref().map(Standing::listening).transpose()?;
+            let standing = standing.unwrap_or_default();
+            let memory_mib = memory;
+            let settings = PoolSettings { cpus, memory_mib, standing, ..PoolSettings::default() };
             Ok(Outcome::of(&start(&home(dir), &settings)?, json, call, Exit::Done))
         }
         Action::Stop { dir, json } => {
@@ -122,6 +191,29 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
             let copied = Copied { pool: home.dir().to_owned(), file, is_back: true };
             Ok(Outcome::of(&copied, json, call, Exit::Done))
         }
+        Action::Invite { role, ttl, uses, name, dir, json } => {
+            let (home, ttl_s) = (home(dir), nodes::duration_s(&ttl)?);
+            // The values that there are have been looked at.
+            let role = NodeRole::from_name(&role).unwrap_or(NodeRole::Execute);
+            let ask = AskTrust::Invite { role, ttl_s, uses, names: name };
+            let invited = Invited { token: nodes::token(&home, ask)?, uses, ttl_s };
+            Ok(Outcome::of(&invited, json, call, Exit::Done))
+        }
+        Action::Nodes { dir, json } => {
+            let nodes = Nodes { nodes: nodes::nodes(&home(dir))? };
+            Ok(Outcome::of(&nodes, json, call, Exit::Done))
+        }
+        Action::Revoke { node, dir, json } => {
+            nodes::change(&home(dir), AskTrust::Revoke { name: node.clone() })?;
+            let done = format!(
+                "{node} is out. Let it in again with a new token, which needs a new folder there."
+            );
+            Ok(Outcome::of(&Changed { done }, json, call, Exit::Done))
+        }
+        Action::Rotate { finish, force, dir, json } => {
+            let done = rotate(&home(dir), finish, force)?;
+            Ok(Outcome::of(&Changed { done }, json, call, Exit::Done))
+        }
         Action::Status { dir, json } => {
             let status = status(&home(dir))?;
             // As `systemctl status` does.
@@ -131,11 +223,22 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
     }
 }
 
+fn rotate(home: &Home, finish: bool, force: bool) -> Result<String> {
+    nodes::change(home, AskTrust::Rotate { finish, force })?;
+    if finish {
+        pool::finish_rotation(home)?;
+        return Ok("The pool has forgotten its old authority.".to_owned());
+    }
+    Ok("A new authority signs from now on; the old one is believed too. When all machines have \
+        heard of it ('updraft pool nodes'):  updraft pool rotate --finish"
+        .to_owned())
+}
+
 fn shown(home: &Home) -> String {
     home.dir().display().to_string()
 }
 
-fn home(dir: Option<PathBuf>) -> Home {
+pub(crate) fn home(dir: Option<PathBuf>) -> Home {
     // A daemon runs elsewhere: what a person calls `./pool` must mean the same to it.
     dir.map_or_else(Home::from_environment, |dir| {
         Home::at(&std::path::absolute(&dir).unwrap_or(dir))

@@ -1,7 +1,6 @@
 //! Two ends over TLS on the loopback: who gets in, as what, and for how long; and what strangers
 //! and liars get.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use tempfile::TempDir;
@@ -9,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::{Address, Admission, Connection, Listener, Role, connect_far};
 use super::*;
-use crate::trust::authority::Authorities;
+use crate::trust::authority::{Authorities, pem};
 use crate::trust::certificate::Dates;
 use crate::trust::{Authority, Node};
 
@@ -28,7 +27,7 @@ impl Pool {
         let pool = Self { folder: tempfile::tempdir().unwrap(), authority };
         pool.save(&Roll {
             authorities: vec![pool.authority.certificate().to_owned()],
-            nodes: BTreeMap::new(),
+            ..Roll::default()
         });
         pool.papers("head", NodeRole::Manager).save(pool.folder.path()).unwrap();
         pool
@@ -71,25 +70,6 @@ impl Pool {
     }
 }
 
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    let digits = base64(certificate);
-    format!("-----BEGIN CERTIFICATE-----\n{digits}\n-----END CERTIFICATE-----\n")
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let word = three.iter().fold(0, |word, byte| word << 8 | usize::from(*byte));
-        let word = word << (8 * (3 - three.len()));
-        for at in 0..4 {
-            let digit = DIGITS[word >> (18 - 6 * at) & 63] as char;
-            text.push(if at <= three.len() { digit } else { '=' });
-        }
-    }
-    text
-}
-
 fn far(listener: &Listener, papers: Papers, believed: Believed) -> Far {
     let address = listener.address().unwrap().to_string();
     Far { address, membership: Membership::passing(papers), believed }
@@ -115,7 +95,7 @@ async fn a_machine_of_the_pool_comes_in_under_its_own_name_whatever_its_certific
     let startd = |name: &str| Role::Startd(name.to_owned());
     let (ours, theirs) = meet(&listener, papers.clone(), Believed::Authorities, startd("m")).await;
     let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
-    let key = papers.public().unwrap().fingerprint();
+    let key = papers.public().unwrap();
     let name = "m".to_owned();
     assert_eq!(theirs.peer.identity, PeerIdentity::Node { name, role: NodeRole::Execute, key });
     assert_eq!(ours.peer.role, Role::Negotiator);

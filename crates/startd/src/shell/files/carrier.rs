@@ -23,10 +23,12 @@ use crate::core::{
     Stored,
 };
 use crate::shell::engine::EngineInput;
+use crate::shell::files::copying::TransferError;
 use crate::shell::files::dataflow::is_up_to_date;
-use crate::shell::files::disk::SameDisk;
+use crate::shell::files::disk::Disk;
 use crate::shell::files::leash::Leash;
 use crate::shell::files::manifest;
+use crate::shell::files::side::{SubmitSide, is_broken};
 use crate::shell::files::starter_log::{ClosedRunLog, RunLog};
 use crate::shell::files::transfer::{self, OutputPlan};
 use crate::shell::machine::disk;
@@ -84,7 +86,7 @@ impl Carrier {
     }
 
     /// Begins to bring a run's files, or to look whether it need be.
-    pub(crate) fn bring_in(&self, run: Box<StartProcess>) {
+    pub(crate) fn bring_in(&self, run: Box<StartProcess>, side: SubmitSide) {
         let (key, sandboxes, plan) = (run.key, self.sandboxes.clone(), self.plan(run.key));
         let path = sandboxes.path(key).to_string_lossy().into_owned();
         let failure = StartFailure::at(StartStage::Prepare, path, Errno::EIO as i32);
@@ -93,8 +95,16 @@ impl Carrier {
             if run.freight.looks && is_up_to_date(&run.job) {
                 return report(Fetched::UpToDate);
             }
+            let fill = |disk: &dyn Disk| sandboxes.fill(&run, &plan, disk);
+            let broke = |filled: &Result<(), StartFailure>| {
+                filled.as_ref().is_err_and(|failure| is_broken(failure.errno))
+            };
             let brought = match run.freight.travels {
-                true => sandboxes.fill(&run, &plan),
+                true => side.with(broke, fill).unwrap_or_else(|said| {
+                    let path = sandboxes.path(key).to_string_lossy().into_owned();
+                    let at = StartFailure::at(StartStage::TransferInput, path, Errno::EIO as i32);
+                    Err(StartFailure { said: Some(said), ..at })
+                }),
                 false => sandboxes.list_in_place(&run),
             };
             report(brought.map_or_else(Fetched::Failed, |()| Fetched::There))
@@ -102,12 +112,14 @@ impl Carrier {
     }
 
     /// Begins to bring back what came of a run.
-    pub(crate) fn bring_back(&self, over: Box<BringBack>) {
+    pub(crate) fn bring_back(&self, over: Box<BringBack>, side: SubmitSide) {
         let (key, plan) = (over.key, self.plan(over.key));
         let sandboxes = self.sandboxes.clone();
         let report = move |stored| FromCarrier::BroughtBack { key, stored: Box::new(stored) };
         let nothing = lost("its output files were lost", DiskUsed::default());
-        self.carry(key, report(nothing), move || report(bring_back(&over, &sandboxes, &plan)));
+        self.carry(key, report(nothing), move || {
+            report(bring_back(&over, &sandboxes, &plan, &side))
+        });
     }
 
     /// Begins to bring the log of a run to its owner. Nobody waits for it.
@@ -253,7 +265,7 @@ fn lost(reason: impl Into<String>, disk: DiskUsed) -> Stored {
     Stored { received_bytes: 0, sent_bytes: 0, disk, result }
 }
 
-fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path) -> Stored {
+fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path, side: &SubmitSide) -> Stored {
     let scratch = sandboxes.path(over.key);
     let disk = disk::used(&scratch);
     let planned = match over.store {
@@ -280,8 +292,16 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path) -> Stored {
         manifest.write_out();
     }
     let plugins = sandboxes.plugins();
-    let (sent_bytes, result) =
-        transfer::bring_back(&SameDisk, &plan, &scratch, &over.end, over.cause, &plugins, &run_log);
+    let back = |disk: &dyn Disk| {
+        transfer::bring_back(disk, &plan, &scratch, &over.end, over.cause, &plugins, &run_log)
+    };
+    let broke = |done: &(u64, Result<(), TransferError>)| {
+        done.1.as_ref().is_err_and(|error| is_broken(error.errno))
+    };
+    let (sent_bytes, result) = match side.with(broke, back) {
+        Ok(done) => done,
+        Err(reason) => return lost(format!("its output files were lost: {reason}"), disk),
+    };
     let result = result.map_err(|error| {
         tracing::info!(key = %over.key, %error, "not all that came of a run could be brought back");
         StoreFailure::File {

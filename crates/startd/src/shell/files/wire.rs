@@ -10,18 +10,12 @@
 //! Whoever shuts the connection down ends the work on both ends, at whatever step it is: each step
 //! reads or writes there. What was half written goes.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "every submitter is on this machine still; the tests drive it (ADR 0027)"
-    )
-)]
-
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -348,6 +342,18 @@ enum Open {
     Names(Vec<OsString>),
 }
 
+/// Answers what comes over a connection to standard input, until it ends: the paths that may be
+/// touched first, from who started this, and then what their peer asks.
+///
+/// # Errors
+///
+/// If the connection breaks, or what comes is no question.
+pub fn serve_stdin() -> io::Result<()> {
+    let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let paths: Vec<PathBuf> = receive(&mut stream)?;
+    serve(&mut stream, &paths)
+}
+
 /// Answers what a peer asks of this machine's disk, below these folders only, until the peer closes
 /// the stream.
 ///
@@ -505,9 +511,14 @@ enum Touch {
 
 /// Whether what is touched lies below one of the folders.
 fn may_touch(below: &[PathBuf], path: &Path, touch: Touch) -> Result<(), Errno> {
-    let parts_lead_down =
-        path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    if !path.is_absolute() || !parts_lead_down {
+    // Where `..` leads is seen when what is there is looked at; what is to be made has to be named
+    // without it.
+    let is_plain = |part| match part {
+        Component::RootDir | Component::Normal(_) => true,
+        Component::ParentDir => touch != Touch::Made,
+        Component::CurDir | Component::Prefix(_) => false,
+    };
+    if !path.is_absolute() || !path.components().all(is_plain) {
         return Err(Errno::EACCES);
     }
     let mut there = if touch == Touch::Itself { path.parent() } else { Some(path) };
@@ -518,7 +529,13 @@ fn may_touch(below: &[PathBuf], path: &Path, touch: Touch) -> Result<(), Errno> 
             Ok(real) => break real,
             // A link that leads nowhere yet would lead there once something is made.
             Err(_) if at.is_symlink() && touch == Touch::Made => return Err(Errno::EACCES),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => there = at.parent(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // What is above it by its name alone may be somewhere else.
+                if path.components().any(|part| part == Component::ParentDir) {
+                    return Err(Errno::EACCES);
+                }
+                there = at.parent();
+            }
             Err(error) => return Err(Errno::from_raw(number_of(&error))),
         }
     };

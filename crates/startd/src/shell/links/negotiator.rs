@@ -4,13 +4,11 @@
 //! Only the latest state counts, so it is kept in one place that the connection reads from: a slow
 //! negotiator gets fewer advertisements, never older ones.
 
-use std::path::PathBuf;
-
 use model::{MachineName, Now};
+use proto::joining::ToMachine;
 use proto::matchmaking::{FromMachine, MachineState};
 use proto::net::{Connection, NetError, Reconnecting, Role, Way};
-use serde::de::IgnoredAny;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Between two advertisements, when what is free has changed: a few matches may become one.
 const SOON_MS: u64 = 3;
@@ -95,14 +93,15 @@ impl Advertiser {
 /// Keeps a connection to the negotiator, and says what is to be known, until that the machine is
 /// withdrawn.
 pub(crate) async fn keep_telling(
-    negotiator: PathBuf,
+    negotiator: Way,
     machine: MachineName,
+    orders: mpsc::Sender<ToMachine>,
     mut latest: watch::Receiver<Announcement>,
 ) {
     let role = Role::Startd(machine.to_string());
-    let mut link = Reconnecting::to(Way::Here(negotiator), role);
+    let mut link = Reconnecting::to(negotiator, role);
     loop {
-        match tell(link.next().await, &mut latest).await {
+        match tell(link.next().await, &mut latest, &orders).await {
             Ok(End::AllSaid) => return,
             closed @ (Ok(End::Closed) | Err(_)) => {
                 tracing::info!(?closed, "the connection to the negotiator closed");
@@ -123,6 +122,7 @@ enum End {
 async fn tell(
     mut connection: Connection,
     latest: &mut watch::Receiver<Announcement>,
+    orders: &mpsc::Sender<ToMachine>,
 ) -> Result<End, NetError> {
     // What is known already is news to a new connection.
     latest.mark_changed();
@@ -144,11 +144,12 @@ async fn tell(
                     }
                 }
             }
-            // A negotiator says nothing to a startd: this is how its end is noticed.
-            heard = connection.receiver.recv::<IgnoredAny>() => {
-                if heard?.is_none() {
-                    return Ok(End::Closed);
-                }
+            // To a machine that it can call the negotiator says nothing: this is how its end is
+            // noticed.
+            heard = connection.receiver.recv::<ToMachine>() => match heard? {
+                None => return Ok(End::Closed),
+                // A schedd that wants the machine says so again.
+                Some(order) => drop(orders.try_send(order)),
             }
         }
     }

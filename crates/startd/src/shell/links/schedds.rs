@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{ClaimSecret, ScheddName};
+use classad::ClassAd;
+use model::{ClaimSecret, ScheddName, attr};
 use nix::unistd::Uid;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, AskStartd, DaemonIdentity, Request, Response};
@@ -84,7 +85,11 @@ async fn greet(incoming: Incoming, context: Arc<ScheddContext>) {
     }
 }
 
-async fn serve_schedd(connection: Connection, schedd: ScheddName, context: Arc<ScheddContext>) {
+pub(crate) async fn serve_schedd(
+    connection: Connection,
+    schedd: ScheddName,
+    context: Arc<ScheddContext>,
+) {
     let Connection { peer, sender, receiver } = connection;
     let near = peer.identity.is_local(Uid::effective().as_raw());
     let (queue, outgoing) = mpsc::channel(QUEUE);
@@ -100,7 +105,7 @@ async fn serve_schedd(connection: Connection, schedd: ScheddName, context: Arc<S
     // Both directions make progress whatever the other waits for: two ends that only wrote would
     // wait for ever.
     let end = tokio::select! {
-        end = listen(receiver, &schedd, &context.engine) => end,
+        end = listen(receiver, &schedd, near, &context.engine) => end,
         end = speak(sender, outgoing) => end,
     };
     tracing::info!(%schedd, ?end, "a schedd's connection closed");
@@ -111,9 +116,15 @@ async fn serve_schedd(connection: Connection, schedd: ScheddName, context: Arc<S
 async fn listen(
     mut receiver: Receiver,
     schedd: &ScheddName,
+    near: bool,
     engine: &mpsc::Sender<EngineInput>,
 ) -> Result<(), NetError> {
-    while let Some(message) = receiver.recv::<ToStartd>().await? {
+    while let Some(mut message) = receiver.recv::<ToStartd>().await? {
+        if let ToStartd::StartRun(run) = &mut message
+            && !near
+        {
+            without_what_is_near(Arc::make_mut(&mut run.ad));
+        }
         // Only a claim needs a secret: nothing is drawn for the many starts.
         let secret = match &message {
             ToStartd::RequestClaim(_) => draw(),
@@ -131,6 +142,18 @@ async fn listen(
         }
     }
     Ok(())
+}
+
+/// What a run cannot have on a machine that does not see its submitter's disk, though it can run:
+/// streams are brought like other files, and a look at what is there, and a log of the run, are
+/// for machines that can look and write there.
+fn without_what_is_near(job: &mut ClassAd) {
+    for stream in [attr::STREAM_IN, attr::STREAM_OUT, attr::STREAM_ERR, attr::SKIP_IF_DATAFLOW] {
+        if job.get(stream).is_some() {
+            job.set(stream, false);
+        }
+    }
+    job.remove(attr::JOB_STARTER_LOG);
 }
 
 async fn speak(

@@ -26,7 +26,7 @@ use proto::clock;
 use tokio::sync::mpsc;
 
 use crate::core::{RunKey, StartProcess};
-use crate::shell::files::disk::SameDisk;
+use crate::shell::files::disk::Disk;
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::Plugins;
 use crate::shell::files::spool::Spool;
@@ -184,14 +184,20 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// Makes the scratch folder of a job that runs in it, and brings its files; what is to be
+    /// Makes the scratch folder of a job that runs in it, and brings its files from the submitter's
+    /// disk; what is to be
     /// brought back is written to `plan`. It may take long. What an earlier startd has begun is
     /// done anew.
     ///
     /// # Errors
     ///
     /// What the run's end is, if it cannot begin.
-    pub(crate) fn fill(&self, run: &StartProcess, plan: &Path) -> Result<(), StartFailure> {
+    pub(crate) fn fill(
+        &self,
+        run: &StartProcess,
+        plan: &Path,
+        side: &dyn Disk,
+    ) -> Result<(), StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
         remove(&scratch);
@@ -205,11 +211,11 @@ impl Sandboxes {
             .as_ref()
             .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
         let expected =
-            transfer::bring_in(&SameDisk, job, &scratch, spool.as_ref(), &self.plugins, &run_log)
+            transfer::bring_in(side, job, &scratch, spool.as_ref(), &self.plugins, &run_log)
                 .map_err(|error| StartFailure {
-                said: error.said.clone(),
-                ..failure(error.stage(), &error.path, error.errno)
-            })?;
+                    said: error.said.clone(),
+                    ..failure(error.stage(), &error.path, error.errno)
+                })?;
         if let Some(tool) = tool::brought(job, &scratch) {
             transfer::make_executable(&tool).map_err(|error| unprepared(&tool, &error))?;
         }

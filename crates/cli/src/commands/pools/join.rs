@@ -1,0 +1,62 @@
+//! `updraft join TOKEN`: makes this machine one of a pool. What that takes is in [`crate::pool`].
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use proto::trust::Token;
+
+use crate::commands::pools::pool::home;
+use crate::line::call::Call;
+use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
+use crate::pool::{self, PoolSettings, membership};
+use crate::render::nodes::Joined;
+
+/// Makes this machine one of a pool, and returns when the pool has it. It needs no open port and
+/// shares no disk with the pool.
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// What 'updraft pool invite' printed; '-' reads it from standard input, where nobody else sees
+    /// it.
+    token: String,
+    /// What the machine is called in the pool (default: the host's name).
+    #[arg(long)]
+    name: Option<String>,
+    /// Processors to offer (default: all).
+    #[arg(long)]
+    cpus: Option<u32>,
+    /// Memory to offer, MiB (default: all).
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// The folder of what it keeps (default: $UPDRAFT_HOME, else the user's state folder).
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Joins.
+///
+/// # Errors
+///
+/// If the token is none, or the machine cannot join or start.
+pub fn run(args: JoinArgs, call: &Call) -> Result<Outcome> {
+    let mut word = args.token;
+    if word == "-" {
+        word.clear();
+        io::stdin().read_to_string(&mut word).context("read the token from standard input")?;
+    }
+    let token: Token = word.parse()?;
+    let name = args.name.map_or_else(membership::host, Ok)?;
+    let settings =
+        PoolSettings { cpus: args.cpus, memory_mib: args.memory, ..PoolSettings::default() };
+    let home = home(args.dir);
+    let program = std::env::current_exe()?;
+    let joined = pool::join(&home, &token, &name, &settings, &program)?;
+    let dir = home.dir().display().to_string();
+    let said = Joined { name, address: token.address, dir, clock_ahead_s: joined.ahead_s };
+    Ok(Outcome::of(&said, args.json, call, Exit::Done))
+}

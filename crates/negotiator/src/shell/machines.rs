@@ -1,0 +1,191 @@
+//! The machines that are connected: what is told to them, and what newcomers ask. Who may join is
+//! the registrar's matter; what machines say of themselves the engine's.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::MachineName;
+use proto::client::{Answer, Refusal};
+use proto::clock;
+use proto::joining::{AskPool, AskTrust, PoolSays, ToMachine, Welcome};
+use proto::net::{Connection, NetError, PeerIdentity, Sender};
+use proto::trust::roll::Invitation;
+use proto::trust::token::Secret;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::engine::ConnectionId;
+use super::registrar::{Applicant, Refused, Registrar};
+
+/// What waits to be told to a machine: calls of schedds, which say it again.
+const QUEUE: usize = 64;
+
+/// How often it is looked whether what machines have is to be renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// Questions of one newcomer: he asks once a while whether he is there.
+const QUESTIONS: usize = 10_000;
+
+/// The machines that are connected, and who may join them.
+#[derive(Debug)]
+pub(crate) struct Machines {
+    here: Mutex<BTreeMap<MachineName, Here>>,
+    /// Of a pool that listens.
+    pub(crate) registrar: Option<Registrar>,
+}
+
+#[derive(Debug)]
+struct Here {
+    connection: ConnectionId,
+    queue: mpsc::Sender<ToMachine>,
+    /// Whether it has said what it is.
+    is_advertised: bool,
+}
+
+impl Machines {
+    pub(crate) fn new(registrar: Option<Registrar>) -> Self {
+        Self { here: Mutex::default(), registrar }
+    }
+
+    fn here(&self) -> MutexGuard<'_, BTreeMap<MachineName, Here>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A machine has connected; what it is told comes from there.
+    pub(crate) fn up(
+        &self,
+        machine: &MachineName,
+        connection: ConnectionId,
+    ) -> mpsc::Receiver<ToMachine> {
+        let (queue, told) = mpsc::channel(QUEUE);
+        let here = Here { connection, queue, is_advertised: false };
+        self.here().insert(machine.clone(), here);
+        told
+    }
+
+    /// It has said what it is.
+    pub(crate) fn advertised(&self, machine: &MachineName) {
+        if let Some(here) = self.here().get_mut(machine) {
+            here.is_advertised = true;
+        }
+    }
+
+    /// A connection has ended.
+    pub(crate) fn down(&self, machine: &MachineName, connection: ConnectionId) {
+        let mut all = self.here();
+        if all.get(machine).is_some_and(|here| here.connection == connection) {
+            all.remove(machine);
+        }
+    }
+
+    /// Passes on that a schedd wants to be called. One that is not here will be asked again.
+    pub(crate) fn call(&self, machines: &[MachineName], schedd: &str, address: &str) {
+        let all = self.here();
+        for here in machines.iter().filter_map(|machine| all.get(machine)) {
+            let call = ToMachine::Call { schedd: schedd.to_owned(), address: address.to_owned() };
+            // One that does not read is asked again too.
+            let _ = here.queue.try_send(call);
+        }
+    }
+
+    fn is_there(&self, name: &str) -> bool {
+        self.here().get(&MachineName::new(name)).is_some_and(|here| here.is_advertised)
+    }
+
+    /// Tells a machine what it is to know, until that fails.
+    pub(crate) async fn tell(
+        &self,
+        sender: &mut Sender,
+        identity: &PeerIdentity,
+        mut told: mpsc::Receiver<ToMachine>,
+    ) -> Result<(), NetError> {
+        loop {
+            if let Some(signed) = self.renewal(identity) {
+                sender.send(&ToMachine::Signed(Box::new(signed))).await?;
+            }
+            let message = tokio::select! {
+                message = told.recv() => message,
+                () = sleep(RENEW_EVERY) => continue,
+            };
+            // Its successor has connected.
+            let Some(message) = message else { return Ok(()) };
+            sender.send(&message).await?;
+        }
+    }
+
+    fn renewal(&self, identity: &PeerIdentity) -> Option<proto::trust::papers::Signed> {
+        let PeerIdentity::Node { name, key, .. } = identity else { return None };
+        self.registrar.as_ref()?.renewal(name, key, clock::now().wall.as_secs())
+    }
+
+    /// Answers a newcomer, or a machine that asks whether it is there.
+    pub(crate) async fn welcome(&self, connection: Connection) -> Result<(), NetError> {
+        let Connection { peer, mut sender, mut receiver } = connection;
+        for _ in 0..QUESTIONS {
+            let Some(ask) = receiver.recv::<AskPool>().await? else { return Ok(()) };
+            let says = match (&peer.identity, ask) {
+                (PeerIdentity::Node { name, .. }, AskPool::AmIThere) => {
+                    PoolSays::There(self.is_there(name))
+                }
+                (
+                    PeerIdentity::Node { key, .. } | PeerIdentity::Newcomer { key },
+                    AskPool::Join { secret, name, role },
+                ) => {
+                    let secret = Secret::new(secret);
+                    self.join(&Applicant { key, secret, name: &name, role })
+                }
+                (_, AskPool::AmIThere) => PoolSays::There(false),
+                (PeerIdentity::Local { .. }, AskPool::Join { .. }) => {
+                    PoolSays::Refused("the pool's own machine is in it".to_owned())
+                }
+            };
+            sender.send(&says).await?;
+        }
+        Ok(())
+    }
+
+    fn join(&self, who: &Applicant<'_>) -> PoolSays {
+        let Some(registrar) = &self.registrar else {
+            return PoolSays::Refused("this pool has one machine".to_owned());
+        };
+        let now = clock::now().wall;
+        match registrar.join(who, now.as_secs()) {
+            Ok(signed) => {
+                tracing::info!(name = who.name, role = %who.role, "a machine has joined");
+                PoolSays::Welcome(Box::new(Welcome { signed, now }))
+            }
+            Err(refused) => {
+                tracing::warn!(name = who.name, %refused, "a machine was not let in");
+                PoolSays::Refused(refused.to_string())
+            }
+        }
+    }
+
+    /// Answers a command of who may do everything.
+    pub(crate) fn answer(&self, ask: AskTrust, secret: [u8; 16]) -> Answer {
+        let Some(registrar) = &self.registrar else {
+            let why = "the pool has one machine and listens nowhere: start it with 'updraft pool \
+                       start --listen ADDRESS'";
+            return Answer::Refused(Refusal::Invalid(why.to_owned()));
+        };
+        let now_s = clock::now().wall.as_secs();
+        let done = match ask {
+            AskTrust::Invite { role, ttl_s, uses, names } => {
+                let (secret, until_s) = (Secret::new(secret), now_s + i64::from(ttl_s));
+                let print = secret.fingerprint();
+                let invitation = Invitation { secret: print, role, until_s, uses, names };
+                let token = registrar.invite(invitation, secret, now_s);
+                token.map(|token| Answer::Token(token.reveal()))
+            }
+            AskTrust::Nodes => Ok(Answer::Nodes(registrar.nodes(|name| self.is_there(name)))),
+            AskTrust::Revoke { name } => registrar.revoke(&name).map(|()| Answer::Done),
+            AskTrust::Rotate { finish, force } => {
+                registrar.rotate(finish, force, now_s).map(|()| Answer::Done)
+            }
+        };
+        done.unwrap_or_else(|refused: Refused| {
+            Answer::Refused(Refusal::Invalid(refused.to_string()))
+        })
+    }
+}

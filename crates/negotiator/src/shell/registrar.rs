@@ -1,0 +1,455 @@
+//! Who is in the pool: gives out invitations, lets machines in, renews what they have, and puts
+//! them out. The only one that writes the pool's roll and has its authority's key. How a machine
+//! shows who it is, is TLS's matter; what is decided here is told the time.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use glob::Pattern;
+use proto::joining::NodeLine;
+use proto::trust::authority::{Authorities, LIFE_S, pem};
+use proto::trust::certificate::{Dates, PublicKey};
+use proto::trust::papers::Signed;
+use proto::trust::roll::Invitation;
+use proto::trust::token::Secret;
+use proto::trust::{Authority, Fingerprint, Node, NodeRole, Roll, Token, TrustError, is_node_name};
+
+/// Invitations that are open at a time.
+const INVITATIONS: usize = 10_000;
+
+/// Machines of a pool.
+const NODES: usize = 200_000;
+
+/// Where a pool listens, and where its trust is.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The port, on this machine.
+    pub at: std::net::SocketAddr,
+    /// How others reach it: `HOST:PORT`.
+    pub address: String,
+    /// The folder of its trust.
+    pub trust: PathBuf,
+    /// What the pool is called, and its own machine, whose name nobody else can have.
+    pub name: String,
+}
+
+/// Why somebody is refused, as he is told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("the token is not known: it was used up, or is of another pool; ask for a new one")]
+    UnknownToken,
+    #[error("the token has ended, by the pool's clock {by_s} s ago; ask for a new one")]
+    Ended { by_s: i64 },
+    #[error("the token is for the role {0}")]
+    OtherRole(NodeRole),
+    #[error("the token is for machines called '{names}', and not for '{name}'")]
+    OtherName { name: String, names: String },
+    #[error(
+        "a machine called '{0}' is in the pool already: choose another name (--name), or put it out \
+         with 'updraft pool revoke {0}'"
+    )]
+    Taken(String),
+    #[error("'{0}' is the name of the pool's own machine: choose another one (--name)")]
+    Own(String),
+    #[error("no machine called '{0}' is in the pool")]
+    Nobody(String),
+    #[error("the pattern '{0}' cannot be read")]
+    Pattern(String),
+    #[error("there are as many as there may be ({0})")]
+    Full(usize),
+    #[error("the machines {0} have not heard of the newest authority yet and would be out")]
+    Behind(String),
+    #[error("no newer authority was made: 'updraft pool rotate' makes one")]
+    NothingToFinish,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+/// Who is in the pool.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    listening: Listening,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    authorities: Authorities,
+    roll: Roll,
+}
+
+/// What somebody shows who wants to join.
+#[derive(Debug)]
+pub(crate) struct Applicant<'a> {
+    pub(crate) key: &'a PublicKey,
+    pub(crate) secret: Secret,
+    pub(crate) name: &'a str,
+    pub(crate) role: NodeRole,
+}
+
+impl Registrar {
+    /// The one of the pool that listens there.
+    ///
+    /// # Errors
+    ///
+    /// If its folder cannot be used.
+    pub(crate) fn open(listening: Listening, now_s: i64) -> Result<Self, TrustError> {
+        let authorities = Authorities::in_folder(&listening.trust, &listening.name, now_s)?;
+        let mut roll = Roll::in_folder(&listening.trust)?;
+        // A rotation that was cut off between its two files.
+        if roll.authorities != authorities.certificates() {
+            roll.authorities = authorities.certificates();
+            roll.save(&listening.trust)?;
+        }
+        Ok(Self { listening, state: Mutex::new(State { authorities, roll }) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the roll, on the disk before in memory: a change that cannot be written is none.
+    fn change<T>(
+        &self,
+        state: &mut State,
+        change: impl FnOnce(&mut Roll) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let mut roll = state.roll.clone();
+        let done = change(&mut roll)?;
+        roll.save(&self.listening.trust)?;
+        state.roll = roll;
+        Ok(done)
+    }
+
+    /// A token that lets machines join.
+    ///
+    /// # Errors
+    ///
+    /// If what it is for makes no sense, or it cannot be written down.
+    pub(crate) fn invite(
+        &self,
+        invitation: Invitation,
+        secret: Secret,
+        now_s: i64,
+    ) -> Result<Token, Refused> {
+        let mut state = self.state();
+        Pattern::new(&invitation.names).map_err(|_| Refused::Pattern(invitation.names.clone()))?;
+        let authority = state.authorities.oldest().fingerprint()?;
+        let (role, until_s) = (invitation.role, invitation.until_s);
+        self.change(&mut state, |roll| {
+            roll.invitations.retain(|open| open.until_s > now_s);
+            if roll.invitations.len() >= INVITATIONS {
+                return Err(Refused::Full(INVITATIONS));
+            }
+            roll.invitations.push(invitation);
+            Ok(())
+        })?;
+        Ok(Token { address: self.listening.address.clone(), role, until_s, authority, secret })
+    }
+
+    /// Lets a machine in. One that asks again with the same key, because it did not hear the
+    /// answer, gets it again.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not let in.
+    pub(crate) fn join(&self, who: &Applicant<'_>, now_s: i64) -> Result<Signed, Refused> {
+        let mut state = self.state();
+        let (name, key) = (who.name, who.key.fingerprint());
+        if state.roll.has(name, who.role, key).is_ok() {
+            return self.sign(&mut state, name, who.role, who.key, now_s);
+        }
+        check_name(name, &self.listening.name)?;
+        let secret = who.secret.fingerprint();
+        let open = state.roll.invitations.iter().find(|open| open.secret == secret);
+        check_invitation(open.ok_or(Refused::UnknownToken)?, who, now_s)?;
+        if state.roll.nodes.get(name).is_some_and(|node| !node.is_revoked) {
+            return Err(Refused::Taken(name.to_owned()));
+        }
+        if state.roll.nodes.len() >= NODES {
+            return Err(Refused::Full(NODES));
+        }
+        let node = Node {
+            role: who.role,
+            key,
+            joined_s: now_s,
+            until_s: 0,
+            authority: Fingerprint::of(&[]),
+            is_revoked: false,
+        };
+        // Who is in has spent his invitation, and who has spent it is in: it is one file.
+        self.change(&mut state, |roll| {
+            for open in &mut roll.invitations {
+                open.uses -= u32::from(open.secret == secret);
+            }
+            roll.invitations.retain(|open| open.uses > 0);
+            roll.nodes.insert(name.to_owned(), node);
+            Ok(())
+        })?;
+        self.sign(&mut state, name, who.role, who.key, now_s)
+    }
+
+    fn sign(
+        &self,
+        state: &mut State,
+        name: &str,
+        role: NodeRole,
+        key: &PublicKey,
+        now_s: i64,
+    ) -> Result<Signed, Refused> {
+        let dates = Authority::dates(now_s);
+        let by = state.authorities.signing();
+        let authority = by.fingerprint()?;
+        let certificate = pem(&by.sign(name, role, key, dates)?);
+        let authorities = state.authorities.certificates();
+        self.change(state, |roll| {
+            if let Some(node) = roll.nodes.get_mut(name) {
+                (node.until_s, node.authority) = (dates.until_s, authority);
+            }
+            Ok(())
+        })?;
+        Ok(Signed { certificate, authorities })
+    }
+
+    /// What a machine is to have instead of what it has, if that is due: half of its life is over,
+    /// by this clock, or another authority signs now.
+    pub(crate) fn renewal(&self, name: &str, key: &PublicKey, now_s: i64) -> Option<Signed> {
+        let mut state = self.state();
+        let node = state.roll.nodes.get(name)?;
+        state.roll.has(name, node.role, key.fingerprint()).ok()?;
+        let dates = Dates { from_s: node.until_s - LIFE_S, until_s: node.until_s };
+        let newest = state.authorities.signing().fingerprint().ok()?;
+        if !dates.is_due(now_s) && node.authority == newest {
+            return None;
+        }
+        let role = node.role;
+        match self.sign(&mut state, name, role, key, now_s) {
+            Ok(signed) => Some(signed),
+            Err(error) => {
+                tracing::error!(name, %error, "cannot renew what a machine has");
+                None
+            }
+        }
+    }
+
+    /// Puts a machine out.
+    ///
+    /// # Errors
+    ///
+    /// If it is not in.
+    pub(crate) fn revoke(&self, name: &str) -> Result<(), Refused> {
+        let mut state = self.state();
+        self.change(&mut state, |roll| {
+            let node = roll.nodes.get_mut(name).ok_or_else(|| Refused::Nobody(name.to_owned()))?;
+            node.is_revoked = true;
+            Ok(())
+        })
+    }
+
+    /// Makes a new authority; both are believed from now on. Or forgets all but the newest.
+    ///
+    /// # Errors
+    ///
+    /// If machines would be out that have not heard of it, unless that is wanted.
+    pub(crate) fn rotate(&self, finish: bool, force: bool, now_s: i64) -> Result<(), Refused> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let (trust, pool) = (&self.listening.trust, &self.listening.name);
+        if finish {
+            if state.authorities.certificates().len() < 2 {
+                return Err(Refused::NothingToFinish);
+            }
+            let newest = state.authorities.signing().fingerprint()?;
+            let nodes = state.roll.nodes.iter();
+            let behind: Vec<&str> = nodes
+                .filter(|(_, node)| !node.is_revoked && node.authority != newest)
+                .map(|(name, _)| name.as_str())
+                .collect();
+            if !behind.is_empty() && !force {
+                return Err(Refused::Behind(behind.join(", ")));
+            }
+            state.authorities.finish(trust)?;
+        } else {
+            state.authorities.rotate(trust, pool, now_s)?;
+        }
+        let authorities = state.authorities.certificates();
+        self.change(state, |roll| {
+            roll.authorities = authorities;
+            Ok(())
+        })
+    }
+
+    /// The machines, by name.
+    pub(crate) fn nodes(&self, is_here: impl Fn(&str) -> bool) -> Vec<NodeLine> {
+        let state = self.state();
+        let newest = state.authorities.signing().fingerprint().ok();
+        let line = |(name, node): (&String, &Node)| NodeLine {
+            name: name.clone(),
+            role: node.role,
+            is_here: is_here(name),
+            is_revoked: node.is_revoked,
+            joined_s: node.joined_s,
+            until_s: node.until_s,
+            is_newest: Some(node.authority) == newest,
+        };
+        state.roll.nodes.iter().map(line).collect()
+    }
+}
+
+fn check_name(name: &str, own: &str) -> Result<(), Refused> {
+    if !is_node_name(name) {
+        return Err(TrustError::Name(name.to_owned()).into());
+    }
+    if name.eq_ignore_ascii_case(own) { Err(Refused::Own(name.to_owned())) } else { Ok(()) }
+}
+
+fn check_invitation(open: &Invitation, who: &Applicant<'_>, now_s: i64) -> Result<(), Refused> {
+    if open.until_s <= now_s {
+        return Err(Refused::Ended { by_s: now_s - open.until_s });
+    }
+    if open.role != who.role {
+        return Err(Refused::OtherRole(open.role));
+    }
+    if !Pattern::new(&open.names).is_ok_and(|names| names.matches(who.name)) {
+        let (name, names) = (who.name.to_owned(), open.names.clone());
+        return Err(Refused::OtherName { name, names });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::trust::Papers;
+    use proto::trust::found_pool;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW_S: i64 = 1_800_000_000;
+
+    fn pool() -> (TempDir, Registrar) {
+        let folder = tempfile::tempdir().unwrap();
+        found_pool(folder.path(), "head", "head", NOW_S).unwrap();
+        let registrar = open(&folder);
+        (folder, registrar)
+    }
+
+    fn open(folder: &TempDir) -> Registrar {
+        let listening = Listening {
+            at: ([127, 0, 0, 1], 9618).into(),
+            address: "head:9618".to_owned(),
+            trust: folder.path().to_owned(),
+            name: "head".to_owned(),
+        };
+        Registrar::open(listening, NOW_S).unwrap()
+    }
+
+    fn key() -> PublicKey {
+        Papers::of_newcomer().unwrap().public().unwrap()
+    }
+
+    fn invite(registrar: &Registrar, uses: u32, names: &str) -> Secret {
+        let secret = Secret::new([u8::try_from(uses).unwrap(); 16]);
+        let invitation = Invitation {
+            secret: secret.fingerprint(),
+            role: NodeRole::Execute,
+            until_s: NOW_S + 3600,
+            uses,
+            names: names.to_owned(),
+        };
+        registrar.invite(invitation, secret.clone(), NOW_S).unwrap().secret
+    }
+
+    fn join(registrar: &Registrar, key: &PublicKey, secret: &Secret, name: &str) -> String {
+        let who = Applicant { key, secret: secret.clone(), name, role: NodeRole::Execute };
+        registrar.join(&who, NOW_S).map_or_else(|refused| refused.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_uses_its_role_its_names_and_until_its_end() {
+        let (folder, registrar) = pool();
+        let secret = invite(&registrar, 2, "exec*");
+        let (first, again) = (key(), key());
+        for (key, name, expected) in [
+            (&first, "other", "for machines called 'exec*'"),
+            (&first, "exec1", ""),
+            // The answer was lost.
+            (&first, "exec1", ""),
+            (&again, "exec1", "is in the pool already"),
+            (&again, "exec_1", "call a machine"),
+            (&again, "exec2", ""),
+            (&key(), "exec3", "not known"),
+        ] {
+            let said = join(&registrar, key, &secret, name);
+            assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        }
+        let secret = invite(&registrar, 1, "*");
+        let key = key();
+        let late = Applicant { key: &key, secret, name: "m", role: NodeRole::Execute };
+        let said = registrar.join(&late, NOW_S + 3600).unwrap_err();
+        assert!(matches!(said, Refused::Ended { by_s: 0 }), "{said}");
+        let other = Applicant { role: NodeRole::Submit, ..late };
+        assert!(matches!(registrar.join(&other, NOW_S), Err(Refused::OtherRole(_))));
+        let own = Applicant { role: NodeRole::Execute, name: "HEAD", ..other };
+        assert!(matches!(registrar.join(&own, NOW_S), Err(Refused::Own(_))));
+        // All of that is as it was after a restart.
+        let registrar = open(&folder);
+        assert_eq!(registrar.nodes(|_| false).len(), 2);
+        assert_eq!(join(&registrar, &first, &Secret::new([9; 16]), "exec1"), "");
+    }
+
+    #[test]
+    fn a_machine_that_was_put_out_comes_back_with_a_new_token_and_a_new_key_only() {
+        let (_folder, registrar) = pool();
+        let (old, new) = (key(), key());
+        let secret = invite(&registrar, 3, "*");
+        assert_eq!(join(&registrar, &old, &secret, "m"), "");
+        registrar.revoke("m").unwrap();
+        assert!(registrar.renewal("m", &old, NOW_S + LIFE_S).is_none());
+        assert_eq!(join(&registrar, &new, &secret, "m"), "");
+        assert!(registrar.renewal("m", &old, NOW_S + LIFE_S).is_none());
+        assert!(registrar.renewal("m", &new, NOW_S + LIFE_S).is_some());
+        assert!(matches!(registrar.revoke("n"), Err(Refused::Nobody(_))));
+    }
+
+    #[test]
+    fn what_a_machine_has_is_renewed_from_half_of_its_life_also_years_after_it() {
+        let (_folder, registrar) = pool();
+        let key = key();
+        let secret = invite(&registrar, 1, "*");
+        assert_eq!(join(&registrar, &key, &secret, "m"), "");
+        for (now_s, due) in [
+            (NOW_S, false),
+            (NOW_S + LIFE_S / 2 - 1, false),
+            (NOW_S + LIFE_S / 2, true),
+            (NOW_S + LIFE_S / 2 + 1, false),
+            (NOW_S + 100 * LIFE_S, true),
+            // The pool's clock has been put back by years, and forth again.
+            (NOW_S, true),
+            (NOW_S + 1, false),
+        ] {
+            assert_eq!(registrar.renewal("m", &key, now_s).is_some(), due, "{now_s}");
+        }
+    }
+
+    #[test]
+    fn an_old_authority_is_forgotten_when_all_machines_have_the_new_one() {
+        let (folder, registrar) = pool();
+        let keys = [key(), key()];
+        let secret = invite(&registrar, 2, "*");
+        for (key, name) in keys.iter().zip(["a", "b"]) {
+            assert_eq!(join(&registrar, key, &secret, name), "");
+        }
+        assert!(matches!(registrar.rotate(true, false, NOW_S), Err(Refused::NothingToFinish)));
+        registrar.rotate(false, false, NOW_S + 1).unwrap();
+        // Cut off there, and started again.
+        let registrar = open(&folder);
+        let renewed = registrar.renewal("a", &keys[0], NOW_S).unwrap();
+        assert_eq!(renewed.authorities.len(), 2);
+        let behind = registrar.rotate(true, false, NOW_S).unwrap_err().to_string();
+        assert!(behind.contains("machines b have not"), "{behind}");
+        assert!(registrar.renewal("b", &keys[1], NOW_S).is_some());
+        registrar.rotate(true, false, NOW_S).unwrap();
+        assert!(registrar.nodes(|_| false).iter().all(|node| node.is_newest));
+    }
+}

@@ -75,6 +75,9 @@ pub struct Manner {
     pub dagman: Program,
     /// Options that sub-DAGs inherit, in the spelling of dagman's.
     pub inherited: Vec<String>,
+    /// `-AutoRescue` and `-DoRescueFrom`, as sub-DAGs are told them too.
+    pub auto_rescue: bool,
+    pub rescue_from: Option<u32>,
     /// `-priority`: added to that of each node.
     pub priority: i32,
     /// `DAGMAN_DEFAULT_APPEND_VARS`.
@@ -100,6 +103,8 @@ impl Default for Manner {
         Self {
             dagman: Program::default(),
             inherited: Vec::new(),
+            auto_rescue: true,
+            rescue_from: None,
             priority: 0,
             append_vars: false,
             strict: 1,

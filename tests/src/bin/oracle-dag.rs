@@ -2,13 +2,15 @@
 //!
 //! `oracle-dag --seed N --cases M --reference DIR --updraft FILE` makes M small DAGs, runs each by
 //! both, and prints where they differ. `DIR` is where a real HTCondor was set up in a chroot and
-//! started. Each case runs in a folder of its own in both; with `--keep` they stay.
+//! started. Each case runs in a folder of its own in both; with `--keep` they stay. With `--record
+//! FOLDER`, the cases in which both agree are written there, with what the real one did; `--replay
+//! FOLDER` runs those by ours alone, and needs no real one.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,13 +18,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use updraft_tests::dag_oracle::compare::{Finding, MEANT, compare};
 use updraft_tests::dag_oracle::generate::{Case, case};
-use updraft_tests::dag_oracle::observe::observe;
+use updraft_tests::dag_oracle::observe::{Observation, observe};
 
 /// The user of the reference's chroot.
 const USER: u32 = 1000;
 
 /// How long a round may take.
 const ROUND_AT_MOST: Duration = Duration::from_secs(180);
+
+/// What is said of a round that came to no end.
+const NO_END: &str = "did not end";
+
+/// What condor_dagman says when it dies of a mistake of its own: its job is queued again for ever.
+const DEAD: &str = "ERROR \"Assertion ERROR";
 
 /// How often it is looked how far a DAG is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -36,10 +44,64 @@ struct Options {
     reference: PathBuf,
     updraft: PathBuf,
     keep: bool,
+    record: Option<PathBuf>,
+    replay: Option<PathBuf>,
+}
+
+/// A case, and what the real one did: a file of it is a test that needs no real one.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Recording {
+    case: Case,
+    real: Observation,
+}
+
+impl Recording {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("read {}", path.display()))
+    }
+
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self).context("write a recording")?;
+        fs::write(path, text + "\n").with_context(|| format!("write {}", path.display()))
+    }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = options()?;
+    let home = tempfile::tempdir().context("make a folder for our pool")?;
+    let ours = Side::Ours {
+        updraft: std::path::absolute(&options.updraft).context("find our program")?,
+        home: home.path().join("pool"),
+        work: home.path().join("work"),
+    };
+    let real = if options.replay.is_some() { None } else { Some(real(&options)?) };
+    if let Some(folder) = &options.record {
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    ours.pool("start")?;
+    let counts = both(&options, real.as_ref(), &ours);
+    ours.pool("stop")?;
+    if options.keep {
+        let real = real.as_ref().map(|real| real.work().display().to_string());
+        println!("kept: {} and {}", real.unwrap_or_default(), home.keep().display());
+    } else if let Some(real) = &real {
+        fs::remove_dir_all(real.work()).context("remove the reference's folder")?;
+    }
+    let Counts { cases, differing, undecided } = counts?;
+    println!(
+        "seed {}: {cases} cases, {differing} differ, {undecided} undecided because the real one came to no end, or was in its own way",
+        options.seed
+    );
+    Ok(if options.replay.is_some() && differing > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The real one, which must be there.
+fn real(options: &Options) -> anyhow::Result<Side> {
     let root = options.reference.join("root");
     if !root.join("usr/bin/condor_submit_dag").exists() {
         bail!(
@@ -48,50 +110,63 @@ fn main() -> anyhow::Result<ExitCode> {
         );
     }
     let run = format!("oracle-{}-{}", options.seed, std::process::id());
-    let home = tempfile::tempdir().context("make a folder for our pool")?;
-    let real = Side::Real {
-        root: root.clone(),
-        work: root.join("home/alice").join(&run),
-        run: run.clone(),
+    Ok(Side::Real { root: root.clone(), work: root.join("home/alice").join(&run), run })
+}
+
+/// What came of all cases.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    cases: usize,
+    differing: u64,
+    undecided: u64,
+}
+
+/// The cases that are run, each with its name.
+fn wanted(options: &Options) -> anyhow::Result<Vec<(String, Plan)>> {
+    let made = |index: u64| (format!("case{index}"), Plan::Made(index));
+    let Some(folder) = &options.replay else {
+        return Ok(match options.only {
+            Some(index) => vec![made(index)],
+            None => (0..options.cases).map(made).collect(),
+        });
     };
-    let ours = Side::Ours {
-        updraft: options.updraft.clone(),
-        home: home.path().join("pool"),
-        work: home.path().join("work"),
-    };
-    ours.pool("start")?;
-    let differing = both(&options, &real, &ours);
-    ours.pool("stop")?;
-    if options.keep {
-        println!("kept: {} and {}", real.work().display(), home.keep().display());
-    } else {
-        fs::remove_dir_all(real.work()).context("remove the reference's folder")?;
+    let mut plans = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "json") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            plans.push((name, Plan::Recorded(path)));
+        }
     }
-    let cases = if options.only.is_some() { 1 } else { options.cases };
-    println!("seed {}: {cases} cases, {} differ", options.seed, differing?);
-    Ok(ExitCode::SUCCESS)
+    plans.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(plans)
+}
+
+/// Where a case comes from, and what the real one does with it.
+enum Plan {
+    Made(u64),
+    Recorded(PathBuf),
 }
 
 /// Runs all cases, many at once: most of the time of each is waiting.
-fn both(options: &Options, real: &Side, ours: &Side) -> anyhow::Result<u64> {
-    let cases: Vec<u64> = match options.only {
-        Some(index) => vec![index],
-        None => (0..options.cases).collect(),
-    };
-    let (next, differing) = (AtomicU64::new(0), AtomicU64::new(0));
+fn both(options: &Options, real: Option<&Side>, ours: &Side) -> anyhow::Result<Counts> {
+    let plans = wanted(options)?;
+    let next = AtomicUsize::new(0);
+    let counts = Mutex::new(Counts { cases: plans.len(), ..Counts::default() });
     let failed: Mutex<Option<anyhow::Error>> = Mutex::new(None);
+    let many = usize::try_from(options.at_once).unwrap_or(1).min(plans.len());
     thread::scope(|threads| {
-        for _ in 0..options.at_once.min(cases.len() as u64) {
+        for _ in 0..many {
             threads.spawn(|| {
-                loop {
-                    let at =
-                        usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX);
-                    let Some(index) = cases.get(at).copied() else { return };
-                    match one(options.seed, index, real, ours) {
-                        Ok(findings) if findings.is_empty() => {}
-                        Ok(findings) => {
-                            differing.fetch_add(1, Ordering::Relaxed);
-                            show(options, index, &findings);
+                while let Some((name, plan)) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = one(options, name, plan, real, ours);
+                    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    match verdict {
+                        Ok(Verdict::Undecided) => counts.undecided += 1,
+                        Ok(Verdict::Compared(findings)) if findings.is_empty() => {}
+                        Ok(Verdict::Compared(findings)) => {
+                            counts.differing += 1;
+                            show(options, name, plan, &findings);
                         }
                         Err(error) => {
                             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -104,13 +179,17 @@ fn both(options: &Options, real: &Side, ours: &Side) -> anyhow::Result<u64> {
     });
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
-        None => Ok(differing.into_inner()),
+        None => Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner)),
     }
 }
 
-fn show(options: &Options, index: u64, findings: &[Finding]) {
-    let seed = options.seed;
-    let mut text = format!("== case {index}, again: --seed {seed} --case {index} --keep\n");
+fn show(options: &Options, name: &str, plan: &Plan, findings: &[Finding]) {
+    let mut text = match plan {
+        Plan::Made(index) => {
+            format!("== {name}, again: --seed {} --case {index} --keep\n", options.seed)
+        }
+        Plan::Recorded(path) => format!("== {}\n", path.display()),
+    };
     for finding in findings {
         text += &format!("{}:\n", finding.aspect);
         text.extend(finding.text.lines().map(|line| format!("    {line}\n")));
@@ -118,16 +197,68 @@ fn show(options: &Options, index: u64, findings: &[Finding]) {
     print!("{text}");
 }
 
-fn one(seed: u64, index: u64, real: &Side, ours: &Side) -> anyhow::Result<Vec<Finding>> {
-    let case = case(seed, index);
-    let folder = format!("case{index}");
-    let (real, ours) = thread::scope(|threads| {
-        let real = threads.spawn(|| real.play(&case, &folder));
-        let ours = ours.play(&case, &folder);
-        (real.join(), ours)
+/// What came of a case.
+enum Verdict {
+    Compared(Vec<Finding>),
+    /// The real one died of its own mistake, or a job of it never started again.
+    Undecided,
+}
+
+fn one(
+    options: &Options,
+    name: &str,
+    plan: &Plan,
+    real: Option<&Side>,
+    ours: &Side,
+) -> anyhow::Result<Verdict> {
+    let (case, recorded) = match plan {
+        Plan::Made(index) => (case(options.seed, *index), None),
+        Plan::Recorded(path) => {
+            let Recording { case, real } = Recording::read(path)?;
+            (case, Some(real))
+        }
+    };
+    let (theirs, ours) = thread::scope(|threads| {
+        let real = real.map(|real| {
+            let case = &case;
+            threads.spawn(move || real.play(case, name))
+        });
+        let ours = ours.play(&case, name);
+        (real.map(thread::ScopedJoinHandle::join), ours)
     });
-    let real = real.map_err(|_| anyhow::anyhow!("the thread of the real one ended"))??;
-    Ok(compare(&case, &real, &ours?))
+    let theirs = match (theirs, recorded) {
+        (Some(joined), _) => {
+            joined.map_err(|_| anyhow::anyhow!("the thread of the real one ended"))??
+        }
+        (None, Some(recorded)) => recorded,
+        (None, None) => bail!("there is nobody to compare with"),
+    };
+    let ours = ours?;
+    if is_undecided(&case, &theirs, &ours) {
+        return Ok(Verdict::Undecided);
+    }
+    let findings = compare(&case, &theirs, &ours);
+    if !findings.is_empty() && case.has_done_below_undone() {
+        return Ok(Verdict::Undecided);
+    }
+    if let (Some(folder), true) = (&options.record, findings.is_empty()) {
+        let path = folder.join(format!("{}-{name}.json", options.seed));
+        Recording { case, real: theirs }.write(&path)?;
+    }
+    Ok(Verdict::Compared(findings))
+}
+
+/// Whether the real one came to no end, or could not submit a sub-DAG only because that has no
+/// rescue file of the number that it was told to begin from: ours lets it begin by itself.
+fn is_undecided(case: &Case, theirs: &Observation, ours: &Observation) -> bool {
+    let has_no_end = |seen: &Observation| seen.exits.iter().any(|exit| exit.ends_with(NO_END));
+    let refused = |seen: &Observation| {
+        seen.said.iter().filter(|line| line.contains("because of submit failure")).count()
+    };
+    let names_rescue = case.rounds.iter().flatten().any(|flag| flag == "-DoRescueFrom");
+    let has_sub_dag = case.files.values().any(|text| text.contains("SUBDAG"));
+    has_no_end(theirs) && !has_no_end(ours)
+        || names_rescue && has_sub_dag && refused(theirs) > refused(ours)
 }
 
 /// One of the two.
@@ -186,11 +317,7 @@ impl Side {
     }
 
     /// Runs a case to its end.
-    fn play(
-        &self,
-        case: &Case,
-        folder: &str,
-    ) -> anyhow::Result<updraft_tests::dag_oracle::observe::Observation> {
+    fn play(&self, case: &Case, folder: &str) -> anyhow::Result<Observation> {
         let path = self.work().join(folder);
         self.write(case, &path)?;
         let mut exits = Vec::new();
@@ -213,7 +340,7 @@ impl Side {
             let remove_at = case.remove_at.as_deref().filter(|_| is_first);
             let end = self.end(case, folder, exits.len(), remove_at, cluster.as_deref())?;
             exits.push(format!("round {} {end}", at + 1));
-            if end == "did not end" {
+            if end == NO_END {
                 self.call(folder, &["condor_rm".to_owned(), cluster.unwrap_or_default()])?;
                 break;
             }
@@ -271,6 +398,9 @@ impl Side {
             let text = fs::read_to_string(&out).unwrap_or_default();
             let ends: Vec<&str> =
                 text.lines().filter(|l| l.contains("EXITING WITH STATUS")).collect();
+            if text.contains(DEAD) {
+                break;
+            }
             let is_locked = path.join(format!("{}.lock", case.dags[0])).exists();
             if ends.len() >= rounds && !is_locked {
                 let status = ends.last().and_then(|line| line.rsplit(' ').next()).unwrap_or("?");
@@ -291,7 +421,7 @@ impl Side {
                 self.put(&path.join("stop"), "")?;
             }
         }
-        Ok("did not end".to_owned())
+        Ok(NO_END.to_owned())
     }
 }
 
@@ -320,6 +450,8 @@ fn options() -> anyhow::Result<Options> {
         reference: std::env::var_os("HTCONDOR_REFERENCE").unwrap_or_default().into(),
         updraft: "target/release/updraft".into(),
         keep: false,
+        record: None,
+        replay: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -334,6 +466,8 @@ fn options() -> anyhow::Result<Options> {
             "--reference" => options.reference = value()?.into(),
             "--updraft" => options.updraft = value()?.into(),
             "--keep" => options.keep = true,
+            "--record" => options.record = Some(value()?.into()),
+            "--replay" => options.replay = Some(value()?.into()),
             "--meant" => {
                 MEANT.iter().for_each(|m| println!("{}: {}\n    {}", m.aspect, m.has, m.why));
                 std::process::exit(0);

@@ -48,6 +48,17 @@ pub const MEANT: &[Meant] = &[
     },
     Meant {
         aspect: "dagman.out",
+        has: "- Event ULOG_JOB_EVICTED",
+        why: "of a job that is removed while it runs, HTCondor sometimes tells an eviction first",
+    },
+    Meant { aspect: "jobstate log", has: " JOB_EVICTED ", why: "the same" },
+    Meant {
+        aspect: "dagman.out",
+        has: " failed, and is not tried again: ",
+        why: "a node that failed for good is told at once, not only at the end",
+    },
+    Meant {
+        aspect: "dagman.out",
         has: "+ HOLD Script of node",
         why: "how a HOLD script ended is told too",
     },

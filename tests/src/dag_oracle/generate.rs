@@ -14,7 +14,7 @@ use crate::sim::Rng;
 pub use texts::{NODE_SH, SCRIPT_SH};
 
 /// A DAG and what is done to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Case {
     /// Each file's text, by its path in the folder.
     pub files: BTreeMap<String, String>,
@@ -31,6 +31,33 @@ pub struct Case {
     pub serial: bool,
     /// Groups of which only so many nodes may have jobs at a time.
     pub limits: Vec<(Vec<String>, usize)>,
+}
+
+impl Case {
+    /// Whether a node is marked DONE that has parents: where one of them fails, condor_dagman 25.14
+    /// makes it futile, with all below it, or dies of it.
+    pub fn has_done_below_undone(&self) -> bool {
+        self.files.values().any(|text| {
+            let lines: Vec<Vec<&str>> =
+                text.lines().map(|line| line.split_whitespace().collect()).collect();
+            let is_child = |name: &str| {
+                lines.iter().any(|words| {
+                    let child = words.iter().position(|word| word.eq_ignore_ascii_case("CHILD"));
+                    child.is_some_and(|at| words[at..].contains(&name))
+                })
+            };
+            let mut last = None;
+            lines.iter().any(|words| {
+                let is_job = words.first().is_some_and(|word| word.eq_ignore_ascii_case("JOB"));
+                if is_job {
+                    last = words.get(1).copied();
+                }
+                // Behind the node's own line, or behind its description.
+                let ends = words.last() == Some(&"DONE") && (is_job || words[0] == "}");
+                ends && last.is_some_and(is_child)
+            })
+        })
+    }
 }
 
 /// The case of a seed.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::generate::Case;
 
 /// What came of a case.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Observation {
     /// What each submission ended with, and what dagman did after it.
     pub exits: Vec<String>,
@@ -40,8 +40,12 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
     seen.runs = runs.lines().filter(|line| !line.contains(HANGS)).map(str::to_owned).collect();
     for path in files(folder)? {
         let name = path.clone();
-        if name.contains(".rescue") || name.contains("save_files/") || name.ends_with(".save") {
-            seen.rescues.insert(name, rescue(&read(&path)));
+        if name.contains(".rescue") {
+            seen.rescues.insert(name, rescue(&read(&path), case.remove_at.is_some()));
+        } else if name.contains("save_files/") || name.contains(".save") {
+            // What else was done when a node might begin is chance where nodes run side by side.
+            let text = if case.serial { rescue(&read(&path), false) } else { String::new() };
+            seen.rescues.insert(name, text);
         } else if name.ends_with(".metrics") {
             let hangs = case.files.values().any(|text| text.contains(HANGS));
             metrics(&name, &read(&path), hangs, &mut seen.metrics);
@@ -78,9 +82,14 @@ fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// A rescue file without the lines that tell the time.
-fn rescue(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with("# Created "));
+/// A rescue file without the lines that tell the time. HTCondor writes it as soon as a DAG is
+/// removed, ours when its nodes are gone: which of them had failed by then is chance.
+fn rescue(text: &str, removed: bool) -> String {
+    let is_chance = |line: &str| {
+        line.starts_with("# Created ")
+            || removed && (line.starts_with("# Nodes that failed") || line.contains("<ENDLIST>"))
+    };
+    let lines = text.lines().filter(|line| !is_chance(line));
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -114,15 +123,16 @@ fn events(text: &str, into: &mut BTreeMap<String, Vec<String>>) {
     let entries: Vec<&str> = text.split("...\n").collect();
     for entry in &entries {
         let Some(id) = entry.split(['(', ')']).nth(1) else { continue };
-        for mark in ["DAG Node: ", "DAGNodeName = \""] {
-            if let Some((_, rest)) = entry.split_once(mark) {
-                let name = rest.split(['"', '\n']).next().unwrap_or_default().trim();
-                names.insert(cluster_of(id), name.to_owned());
-            }
+        if let Some(name) = node_of(entry) {
+            names.insert(cluster_of(id), name);
         }
     }
     for entry in &entries {
         let Some(id) = entry.split(['(', ')']).nth(1) else { continue };
+        // All nodes without jobs have one number; the end follows the beginning at once.
+        if let (true, Some(name)) = (cluster_of(id).trim_matches('0').is_empty(), node_of(entry)) {
+            names.insert(cluster_of(id), name);
+        }
         let number = entry.get(..3).unwrap_or_default();
         if matches!(number, "006" | "028" | "040" | "") {
             continue;
@@ -141,6 +151,13 @@ fn events(text: &str, into: &mut BTreeMap<String, Vec<String>>) {
             seen.push(number.to_owned());
         }
     }
+}
+
+/// The node that an entry names.
+fn node_of(entry: &str) -> Option<String> {
+    let (_, rest) =
+        ["DAG Node: ", "DAGNodeName = \""].into_iter().find_map(|mark| entry.split_once(mark))?;
+    Some(rest.split(['"', '\n']).next().unwrap_or_default().trim().to_owned())
 }
 
 fn cluster_of(id: &str) -> String {

@@ -6,3 +6,4 @@ pub mod dagman;
 pub mod seeing;
 mod standing;
 pub mod submit_dag;
+mod telling;

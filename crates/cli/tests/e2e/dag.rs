@@ -239,11 +239,12 @@ fn a_dag_is_watched_to_its_end_and_drawn_and_told_in_a_page() {
     write(&pool, "n.sub", sub);
     let dag = "JOB A n.sub\nJOB B n.sub\nJOB C n.sub\nPARENT A CHILD B\nPARENT B CHILD C\nVARS A code=\"0\"\nVARS B code=\"3\"\nRETRY B 1\n";
     write(&pool, "main.dag", dag);
-    let job = submit(&pool, &["main.dag"]);
-    let job = job.split('.').next().unwrap().to_owned();
-    let watched = pool.updraft(&["dag", "watch", &job, "--json"]);
+    let watched = pool.updraft(&["submit_dag", "main.dag", "--watch", "--json"]);
     assert_eq!(watched.status.code(), Some(1), "a node failed");
     let lines = String::from_utf8(watched.stdout).unwrap();
+    let submitted = lines.split_once("\n}").unwrap().0.to_owned() + "}";
+    let submitted: serde_json::Value = serde_json::from_str(&submitted).unwrap();
+    let job = submitted["cluster"].to_string();
     let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     let states = |name: &str| last["states"][name].as_i64();
     assert_eq!((states("done"), states("failed"), states("futile")), (Some(1), Some(1), Some(1)));

@@ -122,7 +122,12 @@ impl Core {
         if used < max && !gives_up {
             return vec![Event::Retried { node, code }];
         }
-        let text = if max > 0 { format!("{text} (after {used} node retries)") } else { text };
+        // UNLESS-EXIT ended them: nobody is told how many there were.
+        let is_cut_short = gives_up && used < max;
+        let text = match max > 0 && !is_cut_short {
+            true => format!("{text} (after {used} node retries)"),
+            false => text,
+        };
         vec![failed(node, code, text)]
     }
 
@@ -135,7 +140,12 @@ impl Core {
         let NodeState::Post(_, jobs) = self.state(node) else {
             return format!("POST Script {post}");
         };
-        match jobs.result {
+        let result = match (jobs.result, self.nodes[node.position()].pre) {
+            // What failed was the PRE script, and that is told.
+            (PRE_FAILED, Some(pre)) => pre,
+            (result, _) => result,
+        };
+        match result {
             0 => format!("POST Script {post}"),
             code if code <= SUBMIT_FAILED => {
                 format!("Job failed due to DAGMAN error {code} and POST Script {post}")

@@ -150,7 +150,7 @@ impl Core {
             let first = heads.filter_map(|(at, (_, line))| Some((*line.peek()?, at))).min();
             let Some(((_, _, node), at)) = first else { return };
             lines[at].1.next();
-            if !room.is_there() && !self.needs_nothing(*node) {
+            if !room.is_there() {
                 return;
             }
             self.begin_jobs(*node, &mut room, events);
@@ -158,11 +158,13 @@ impl Core {
     }
 
     fn begin_jobs(&self, node: NodeIndex, room: &mut Room<'_>, events: &mut Vec<Event>) {
+        // A node without jobs takes a place too, until the next tick: so what follows it has its
+        // turn before what comes behind it, as in HTCondor.
+        room.take(self.node(node).category());
         if self.needs_nothing(node) {
             events.push(Event::NothingToSubmit { node });
             events.extend(self.after_jobs(node, 0, String::new()));
         } else {
-            room.take(self.node(node).category());
             events.push(Event::SubmitBegan { node });
         }
     }

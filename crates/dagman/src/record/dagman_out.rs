@@ -5,6 +5,7 @@ use model::{ClusterId, JobId};
 
 use super::Stamp;
 use super::jobstate::script_name;
+use super::story::{FAILED_FOR_GOOD, REOPENED, SKIPPED};
 use crate::core::{Core, Ending, Event, JobEnd, JobFact, JobsEnd, NOOP_PROC, NodeState, ScriptEnd};
 use crate::workflow::{Description, Node, NodeIndex, ScriptKind};
 
@@ -87,9 +88,7 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
                 "Deferring {script} script of node {name} for some time, as it asked (DEFER)"
             )]
         }
-        Event::PreSkipped { node } => {
-            vec![format!("PRE_SKIP return value indicates we are done with node {}", name(node))]
-        }
+        Event::PreSkipped { node } => pre_skipped(core, *node, now),
         Event::SubmitPostponed { node, why, .. } => {
             let mut lines = submitting(core, *node);
             lines.push(format!("ERROR: submit attempt failed, {why}"));
@@ -108,10 +107,13 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             vec![format!("Retrying node {} (retry #{next} of {max})...", name(node))]
         }
         Event::Reopened { node } => {
-            vec![format!("Node {} is tried again, because somebody asked for it", name(node))]
+            vec![format!("Node {}{REOPENED}", name(node))]
         }
         Event::Skipped { node } => {
-            vec![format!("Node {} counts as done, because somebody asked for it", name(node))]
+            vec![format!("Node {}{SKIPPED}", name(node))]
+        }
+        Event::Failed { node, failure } => {
+            vec![format!("Node {}{FAILED_FOR_GOOD}{}", name(node), failure.text)]
         }
         Event::Aborted { node, .. } => aborted(core, *node),
         Event::Removed => vec!["Received SIGUSR1".to_owned(), "Aborting DAG...".to_owned()],
@@ -129,7 +131,6 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         | Event::SubmitBegan { .. }
         | Event::PostReady { .. }
         | Event::Done { .. }
-        | Event::Failed { .. }
         | Event::Finished { .. } => Vec::new(),
     }
 }
@@ -144,9 +145,10 @@ fn aborted(core: &Core, node: NodeIndex) -> Vec<String> {
 }
 
 fn final_begins(core: &Core) -> Vec<String> {
-    let is_ending = core.progress().ending.is_some();
-    let mut lines = if is_ending { Vec::new() } else { failures(core, "Node(s)", true) };
-    if core.counts().done + 1 < core.counts().total {
+    let ending = core.progress().ending.as_ref();
+    let mut lines = if ending.is_some() { Vec::new() } else { failures(core, "Node(s)") };
+    // After a removal it has been said.
+    if core.counts().done + 1 < core.counts().total && ending != Some(&Ending::Removed) {
         lines.push("Aborting DAG...".to_owned());
     }
     lines.push("Starting final node...".to_owned());
@@ -225,6 +227,18 @@ fn without_jobs(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
     ]
 }
 
+fn pre_skipped(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
+    let node = core.workflow().node(node);
+    let (name, code) = (node.name(), node.pre_skip().unwrap_or_default());
+    let id = format!("0.{NOOP_PROC}.{}", core.counts().noops + 1);
+    vec![
+        format!(
+            "PRE_SKIP return value {code} indicates we are done (successfully) with node {name}"
+        ),
+        ulog("ULOG_PRESKIP", name, &id, now),
+    ]
+}
+
 fn cycle(core: &Core) -> Vec<String> {
     let nodes = core.cycle();
     let names: Vec<&str> = nodes.iter().map(|node| core.workflow().node(*node).name()).collect();
@@ -258,17 +272,11 @@ pub fn table(core: &Core) -> Vec<String> {
     ]
 }
 
-/// The nodes that failed. Those for which only weak children waited count as done in a rerun, and
-/// are among them only if that is wished.
-fn failures(core: &Core, what: &str, with_weak: bool) -> Vec<String> {
+/// The nodes that failed.
+fn failures(core: &Core, what: &str) -> Vec<String> {
     let failed = core.workflow().nodes().filter_map(|node| match core.state(node.index()) {
-        NodeState::Failed(failure)
-            if with_weak || !super::rescue::has_only_weak_children(&node) =>
-        {
-            Some((node, failure))
-        }
-        NodeState::Failed(_)
-        | NodeState::Waiting { .. }
+        NodeState::Failed(failure) => Some((node, failure)),
+        NodeState::Waiting { .. }
         | NodeState::Ready { .. }
         | NodeState::Pre(_)
         | NodeState::Submitting { .. }
@@ -313,13 +321,13 @@ fn failures(core: &Core, what: &str, with_weak: bool) -> Vec<String> {
 /// How it all came out, when everything is over.
 pub fn result(core: &Core, status: i32, has_rescue: bool) -> Vec<String> {
     let mut lines = Vec::new();
-    if !has_rescue && status == 0 {
+    if !has_rescue && status == 0 && core.progress().ending.is_none() {
         lines.push("All jobs Completed!".to_owned());
         return lines;
     }
     let last = core.workflow().final_node();
     if last.is_some_and(|node| matches!(core.state(node), NodeState::Failed(_))) {
-        lines.extend(failures(core, "job(s)", false));
+        lines.extend(failures(core, "job(s)"));
         lines.push("Aborting DAG...".to_owned());
     }
     if last.is_some() {
@@ -333,7 +341,7 @@ pub fn result(core: &Core, status: i32, has_rescue: bool) -> Vec<String> {
             lines.push("Aborting DAG...".to_owned());
         }
         None => {
-            lines.extend(failures(core, "job(s)", false));
+            lines.extend(failures(core, "job(s)"));
             lines.push("Aborting DAG...".to_owned());
         }
     }

@@ -78,19 +78,23 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
             .map(|proc| line(*node, "SUBMIT", Some(format!("{cluster}.{proc}"))))
             .collect(),
         Event::SubmitFailed { node, .. } => vec![line(*node, "SUBMIT_FAILURE", None)],
+        Event::PreSkipped { node } => vec![line(*node, "PRESKIP", Some(format!("0.{NOOP_PROC}")))],
         Event::NothingToSubmit { node } => {
-            let id = || Some(format!("0.{NOOP_PROC}"));
-            vec![
-                line(*node, "SUBMIT", id()),
-                line(*node, "JOB_TERMINATED", id()),
-                line(*node, "JOB_SUCCESS", Some("0".to_owned())),
-            ]
+            let id = format!("0.{NOOP_PROC}");
+            let steps = [("SUBMIT", &*id), ("JOB_TERMINATED", &*id), ("JOB_SUCCESS", "0")];
+            steps.map(|(what, id)| line(*node, what, Some(id.to_owned()))).to_vec()
         }
         Event::Job { node, job, fact } => {
             let told = job_step(fact).map(|what| line(*node, what, Some(job.to_string())));
             let result = result(core, *node, fact);
             let result = result.map(|(what, code)| line(*node, what, Some(code.to_string())));
             told.into_iter().chain(result).collect()
+        }
+        // Attempts are numbered in the order in which they are submitted, which is not that of the
+        // answers.
+        Event::SubmitBegan { node } => {
+            numbers.number(name(*node));
+            Vec::new()
         }
         Event::Retried { node, .. } | Event::Reopened { node } => {
             numbers.of.remove(name(*node));
@@ -99,8 +103,6 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
         Event::Began
         | Event::SaveBegan { .. }
         | Event::ScriptDeferred { .. }
-        | Event::PreSkipped { .. }
-        | Event::SubmitBegan { .. }
         | Event::SubmitPostponed { .. }
         | Event::RestRemoved { .. }
         | Event::PostReady { .. }

@@ -8,8 +8,9 @@ use crate::workflow::NodeKind;
 pub fn text(core: &Core, dag_files: &[String], now: &Stamp, next: Option<i64>) -> String {
     let (counts, seconds) = (core.counts(), now.at().as_secs());
     let progress = core.progress();
+    let is_cut_off = is_cut_off(core);
     let status = match progress.finished {
-        Some((0, _)) => (5, "STATUS_DONE", "success"),
+        Some((0, _)) if !is_cut_off => (5, "STATUS_DONE", "success"),
         Some(_) => (6, "STATUS_ERROR", ending(progress.ending.as_ref())),
         None => (3, "STATUS_SUBMITTED", ""),
     };
@@ -22,16 +23,21 @@ pub fn text(core: &Core, dag_files: &[String], now: &Stamp, next: Option<i64>) -
         status.1,
         status.2
     );
+    let under_way = counts.pre + counts.queued + counts.post;
+    let (pre, queued, post, cut_off) = match is_cut_off {
+        true => (0, 0, 0, under_way),
+        false => (counts.pre, counts.queued, counts.post, 0),
+    };
     for (name, value) in [
         ("NodesTotal", counts.total),
         ("NodesDone", counts.done),
-        ("NodesPre", counts.pre),
-        ("NodesQueued", counts.queued),
-        ("NodesPost", counts.post),
+        ("NodesPre", pre),
+        ("NodesQueued", queued),
+        ("NodesPost", post),
         ("NodesReady", counts.ready),
         ("NodesUnready", counts.waiting),
         ("NodesFutile", counts.futile),
-        ("NodesFailed", counts.failed),
+        ("NodesFailed", counts.failed + cut_off),
         ("JobProcsHeld", counts.held_jobs),
     ] {
         out += &format!("  {name} = {value};\n");
@@ -62,10 +68,21 @@ fn ending(ending: Option<&Ending>) -> &'static str {
     }
 }
 
+/// Whether it is over though nodes were under way: they count as failed then.
+fn is_cut_off(core: &Core) -> bool {
+    let progress = core.progress();
+    let is_given_up = matches!(progress.ending, Some(Ending::Removed | Ending::Aborted(_)));
+    progress.finished.is_some() && is_given_up
+}
+
 fn node_text(core: &Core, node: crate::workflow::NodeIndex, name: &str) -> String {
-    let (number, word, details) = standing(core.state(node));
+    let (mut number, mut word, mut details) = standing(core.state(node));
     let (mut queued, mut held) = (0, 0);
-    if let NodeState::Queued(cluster) = core.state(node) {
+    // PRERUN to POSTRUN
+    if is_cut_off(core) && matches!(number, 2..=4) {
+        details = format!("Was {word}");
+        (number, word) = (6, "STATUS_ERROR");
+    } else if let NodeState::Queued(cluster) = core.state(node) {
         held = cluster.jobs.iter().filter(|job| **job == JobStanding::Held).count();
         queued = cluster.left;
     }

@@ -79,7 +79,7 @@ fn is_done(core: &Core, node: &Node<'_>) -> bool {
 }
 
 /// Whether somebody waits for it, and nobody minds how it ends.
-pub(super) fn has_only_weak_children(node: &Node<'_>) -> bool {
+fn has_only_weak_children(node: &Node<'_>) -> bool {
     node.children().len() > 0 && node.children().all(|edge| edge.weak)
 }
 

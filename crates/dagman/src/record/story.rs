@@ -29,9 +29,9 @@ pub struct Story {
 pub struct NodeStory {
     /// The first is attempt 0.
     pub attempts: Vec<Attempt>,
-    /// Its PRE script said that it is done.
+    /// Its PRE script, or somebody, said that it is done.
     pub skipped: bool,
-    /// Why it failed for good, where dagman has said so at its end.
+    /// Why it failed for good.
     pub error: Option<String>,
 }
 
@@ -58,6 +58,13 @@ pub struct Script {
     pub failure: Option<String>,
 }
 
+impl Story {
+    /// The nodes that failed for good, and why.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.nodes.iter().filter_map(|(name, node)| Some((name.as_str(), node.error.as_deref()?)))
+    }
+}
+
 impl NodeStory {
     /// The last attempt.
     pub fn last(&self) -> Option<&Attempt> {
@@ -74,18 +81,62 @@ impl NodeStory {
 }
 
 /// Reads dagman.out, whose moments are of a time zone. Lines that say nothing of nodes are passed
-/// over.
+/// over, and so is a last line that is not whole.
 pub fn read(text: &str, zone: &TimeZone) -> Story {
-    let (mut story, mut before) = (Story::default(), Story::default());
-    let mut failed: Option<String> = None;
-    for line in text.lines() {
-        let Some((stamp, said)) = line.split_at_checked(STAMP) else { continue };
-        let Some(at) = moment(stamp, zone) else { continue };
+    let mut reader = Reader::new(zone.clone());
+    reader.take(text);
+    reader.story
+}
+
+/// Reads dagman.out as it grows.
+#[derive(Debug)]
+pub struct Reader {
+    zone: TimeZone,
+    story: Story,
+    /// The run before, which another life may go on with.
+    before: Story,
+    /// The node that the list of failed nodes is about.
+    failed: Option<String>,
+    /// The beginning of a line whose rest was not there.
+    rest: String,
+}
+
+impl Reader {
+    /// One that has read nothing. Moments are of this zone.
+    pub fn new(zone: TimeZone) -> Self {
+        let (story, before) = (Story::default(), Story::default());
+        Self { zone, story, before, failed: None, rest: String::new() }
+    }
+
+    /// What was read so far comes to this.
+    pub fn story(&self) -> &Story {
+        &self.story
+    }
+
+    /// Reads what follows.
+    pub fn take(&mut self, text: &str) {
+        for piece in text.split_inclusive('\n') {
+            match (piece.strip_suffix('\n'), self.rest.is_empty()) {
+                (Some(line), true) => self.line(line),
+                (Some(end), false) => {
+                    let line = std::mem::take(&mut self.rest) + end;
+                    self.line(&line);
+                }
+                (None, _) => self.rest += piece,
+            }
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let Some((stamp, said)) = line.split_at_checked(STAMP) else { return };
+        let Some(at) = moment(stamp, &self.zone) else { return };
         let said = said.strip_prefix(' ').unwrap_or(said);
+        let story = &mut self.story;
         if said.contains("STARTING UP") {
-            before = std::mem::replace(&mut story, Story { began: at, ..Story::default() });
+            self.before = std::mem::replace(story, Story { began: at, ..Story::default() });
         } else if said == "Running in RECOVERY mode..." {
-            story = std::mem::take(&mut before);
+            *story = std::mem::take(&mut self.before);
             story.exit = None;
         } else if let Some((_, status)) = said.split_once("EXITING WITH STATUS ") {
             story.exit = status.trim().parse().ok();
@@ -94,18 +145,17 @@ pub fn read(text: &str, zone: &TimeZone) -> Story {
         {
             story.rescue = rest.split_once(" in combination").map(|(path, _)| path.to_owned());
         } else if let Some(name) = said.trim_start().strip_prefix("Node Name: ") {
-            failed = Some(name.to_owned());
+            self.failed = Some(name.to_owned());
         } else if let (Some(error), Some(name)) =
-            (said.trim_start().strip_prefix("Error: "), &failed)
+            (said.trim_start().strip_prefix("Error: "), &self.failed)
         {
-            node(&mut story, name).error = Some(error.to_owned());
-            failed = None;
+            node(story, name).error = Some(error.to_owned());
+            self.failed = None;
         } else {
-            line_of_a_node(&mut story, said, at);
+            line_of_a_node(story, said, at);
         }
-        story.last = at;
+        self.story.last = at;
     }
-    story
 }
 
 /// `11/29/26 06:06:40`.
@@ -138,12 +188,20 @@ fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
     } else if let Some(rest) = said.strip_prefix("Retrying node ") {
         let Some((name, _)) = rest.rsplit_once(" (retry #") else { return };
         node(story, name).attempts.push(Attempt::default());
-    } else if let Some(name) =
-        said.strip_prefix("PRE_SKIP return value indicates we are done with node ")
-    {
+    } else if let Some(rest) = said.strip_prefix("PRE_SKIP return value ") {
+        let Some((_, name)) = rest.split_once(" with node ") else { return };
         node(story, name).skipped = true;
     } else if let Some(rest) = said.strip_prefix("Node ") {
-        if let Some((name, how)) = rest.split_once(" job proc (") {
+        if let Some((name, why)) = rest.split_once(FAILED_FOR_GOOD) {
+            node(story, name).error = Some(why.to_owned());
+        } else if let Some(name) = rest.strip_suffix(REOPENED) {
+            let node = node(story, name);
+            node.error = None;
+            node.attempts.push(Attempt::default());
+        } else if let Some(name) = rest.strip_suffix(SKIPPED) {
+            let node = node(story, name);
+            (node.error, node.skipped) = (None, true);
+        } else if let Some((name, how)) = rest.split_once(" job proc (") {
             let how = how.split_once(") ").map_or(how, |(_, how)| how);
             if how.starts_with("failed") {
                 let failure = &mut node(story, name).now().failure;
@@ -164,6 +222,15 @@ fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
         }
     }
 }
+
+/// Between the name of a node and why it failed, when nothing more is tried.
+pub(super) const FAILED_FOR_GOOD: &str = " failed, and is not tried again: ";
+
+/// Behind the name of a node, when it is tried again that had failed for good.
+pub(super) const REOPENED: &str = " is tried again, because somebody asked for it";
+
+/// Behind the name of a node that counts as done.
+pub(super) const SKIPPED: &str = " counts as done, because somebody asked for it";
 
 fn script_of<'a>(attempt: &'a mut Attempt, kind: &str) -> Option<&'a mut Option<Script>> {
     match kind {
@@ -238,6 +305,34 @@ mod tests {
         let failure = Some("failed with status 1".to_owned());
         assert_eq!(first.post, Some(Script { began: 7, ended: Some(8), failure }));
         assert_eq!(node.attempts[1].submitted, Some(10));
+    }
+
+    #[test]
+    fn a_node_that_failed_for_good_is_told_at_once_and_somebody_may_change_that() {
+        let end = format!("Node B{FAILED_FOR_GOOD}Job proc (2.0.0) failed with status 3");
+        let both = ["Node A failed, and is not tried again: x", &end];
+        let failed = |lines: &[&str]| {
+            let story = check(lines);
+            story.failed().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>()
+        };
+        assert_eq!(failed(&both), ["A: x", "B: Job proc (2.0.0) failed with status 3"]);
+        let (again, done) = (format!("Node A{REOPENED}"), format!("Node B{SKIPPED}"));
+        assert_eq!(failed(&[&both[..], &[&again, &done]].concat()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_text_read_in_pieces_tells_the_same() {
+        let text = "01/01/70 00:00:01 ** X (CONDOR_DAGMAN) STARTING UP\n\
+                    01/01/70 00:00:02 Event: ULOG_SUBMIT for HTCondor Node A (2.0.0) {x}\n\
+                    01/01/70 00:00:03 Node A job(s) have exited the queue\n";
+        let whole = read(text, &TimeZone::UTC);
+        assert_eq!(whole.nodes["A"].attempts[0].ended, Some(3));
+        for at in 0..text.len() {
+            let mut reader = Reader::new(TimeZone::UTC);
+            reader.take(&text[..at]);
+            reader.take(&text[at..]);
+            assert_eq!(*reader.story(), whole, "in two at {at}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use model::{ClusterId, JobId, Now, Timestamp};
 use super::condor_sub::{DagJob, Program};
 use super::*;
 use crate::core::{Core, Event, Input, JobEnd, JobFact, Options, run_batch};
-use crate::workflow::{Builder, NewNode, NodeIndex, Retry, Script, ScriptKind};
+use crate::workflow::{Abort, Builder, NewNode, NodeIndex, Retry, Script, ScriptKind};
 
 fn stamp() -> Stamp {
     Stamp::new(Timestamp::from_secs(1_795_364_771), TimeZone::UTC)
@@ -182,6 +182,7 @@ fn dagman_out_has_the_lines_that_monitord_matches() {
         Number of idle job procs: 0
         Node C job proc (69.0.0) failed with status 1.
         Node C job(s) have exited the queue
+        Node C failed, and is not tried again: Job proc (69.0.0) failed with status 1 (after 1 node retries)
     "#]]
     .assert_eq(&(lines.join("\n") + "\n"));
 }
@@ -357,4 +358,33 @@ fn rescue_numbers_rise_and_the_last_is_written_anew() {
     assert_eq!(rescue::next_number(numbers, 4), 4);
     assert_eq!(rescue::next_number(std::iter::empty(), 100), 1);
     assert_eq!(Names::new("d/a.dag", true).rescue(7), "d/a.dag_multi.rescue007");
+}
+
+#[test]
+fn nodes_that_an_abort_cut_off_are_errors_in_the_status_file_whatever_the_exit_status() {
+    let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+    let [ends, hangs] =
+        ["ENDS", "HANGS"].map(|n| builder.add_node(&NewNode::job(n, "node.sub")).unwrap());
+    builder.set_abort(ends, Abort { exit: 5, return_code: Some(0) });
+    let mut core = Core::new(Arc::new(builder.finish()), Options::default());
+    let submitted =
+        |node, cluster| Input::Submitted { node, retry: 0, cluster: ClusterId(cluster), jobs: 1 };
+    let fact = JobFact::Over(JobEnd::Exited(5));
+    let over = Input::Job { job: JobId::new(7, 0), fact };
+    let now = Now { wall: Timestamp::from_secs(1), boot_ms: 1 };
+    for input in [Input::Begin, submitted(ends, 7), submitted(hangs, 8), over] {
+        run_batch(&mut core, now, &[input], |_, _| {});
+    }
+    assert_eq!(core.progress().finished, Some((0, false)));
+    let text = node_status::text(&core, &["a.dag".to_owned()], &stamp(), None);
+    for line in [
+        "DagStatus = 6; /* \"STATUS_ERROR (aborted)\" */",
+        "NodesQueued = 0;",
+        "NodesFailed = 2;",
+        "StatusDetails = \"Was STATUS_SUBMITTED\";",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    let said = dagman_out::result(&core, 0, false);
+    assert_eq!(said, ["Aborting DAG..."]);
 }

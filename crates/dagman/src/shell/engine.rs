@@ -9,9 +9,10 @@ use std::time::Duration;
 use classad::{ClassAd, Expr, Value};
 use client::asynchronous::{Following, Schedd};
 use client::{Action, FrontEnd, Query, Select, Selector, SubmitError};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use model::{ClusterId, ClusterSpec, Now, Procs, Seq, attr};
-use proto::client::Refusal;
+use proto::client::{Recorded, Refusal};
 use proto::command::AskError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,6 +31,15 @@ use crate::workflow::NodeIndex;
 
 /// How often it is looked whether a halt is wished, or a file is to be written anew.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// With so many jobs that have not begun, nobody waits for the next: what happens is gathered for a
+/// moment, so that the nodes that follow are submitted together. Each batch is synced here and in
+/// the schedd.
+const PLENTY: u64 = 100;
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Inputs of a batch that are gathered from the record.
+const AT_ONCE: usize = 10_000;
 
 /// How often the DAG's own job is told how far it is: people look at it.
 const TELL_MS: u64 = 2000;
@@ -212,6 +222,9 @@ impl Engine {
         let pause = deadline
             .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
         let pause = if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause };
+        if self.core.counts().idle_jobs >= PLENTY {
+            tokio::time::sleep(GATHER).await;
+        }
         tokio::select! {
             biased;
             _ = self.removal.recv() => self.inputs.push(Input::Remove),
@@ -225,14 +238,7 @@ impl Engine {
             }
             end = self.scripts.next() => self.inputs.extend(end),
             events = self.following.next() => match events {
-                Ok(events) => {
-                    if let Some(last) = events.last() {
-                        self.next = last.seq.next();
-                    }
-                    let facts = events.iter().filter_map(facts::fact);
-                    let ours = facts.filter(|(job, _)| self.core.node_of(job.cluster).is_some());
-                    self.inputs.extend(ours.map(|(job, fact)| Input::Job { job, fact }));
-                }
+                Ok(events) => self.take(events),
                 // It is asked again for as long as the DAG lives: without a schedd there is nothing
                 // else to do.
                 Err(AskError::Net(error)) => {
@@ -247,6 +253,24 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Takes what the record says, and what more of it has come already.
+    fn take(&mut self, mut events: Vec<Recorded>) {
+        loop {
+            if let Some(last) = events.last() {
+                self.next = last.seq.next();
+            }
+            let facts = events.iter().filter_map(facts::fact);
+            let ours = facts.filter(|(job, _)| self.core.node_of(job.cluster).is_some());
+            self.inputs.extend(ours.map(|(job, fact)| Input::Job { job, fact }));
+            if self.inputs.len() >= AT_ONCE {
+                return;
+            }
+            // What is wrong is found again when it is waited for.
+            let Some(Ok(more)) = self.following.next().now_or_never() else { return };
+            events = more;
+        }
     }
 
     /// Follows the orders that lie beside the DAG. What they do is written down before they are

@@ -202,7 +202,7 @@ fn log_entries(core: &Core, event: &Event) -> Vec<(JobId, UserLogEvent)> {
         }
         Event::PreSkipped { node } => {
             let notes = format!("DAG Node: {}", core.workflow().node(*node).name());
-            vec![(JobId::new(0, 0), UserLogEvent::PreSkipped { notes })]
+            vec![(JobId::new(0, NOOP_PROC), UserLogEvent::PreSkipped { notes })]
         }
         Event::NothingToSubmit { node } => without_jobs(core.workflow().node(*node).name()),
         _ => Vec::new(),

@@ -12,8 +12,9 @@ use model::{ClusterId, ClusterSpec, SubmitToken, attr};
 use sha2::Digest;
 
 use super::facts::{GENERATION, NODE_RETRY};
-use super::{Manner, Setup};
+use super::{Manner, Setup, files, rescues};
 use crate::core::Core;
+use crate::record::Names;
 use crate::record::condor_sub::DagJob;
 use crate::workflow::{Description, Node, NodeIndex, NodeKind, VarPlace};
 
@@ -147,11 +148,7 @@ impl Submitter {
         if !dir.join(dag).exists() {
             return Err(format!("Failed to open DAG file {dag}: No such file or directory"));
         }
-        let mut options = self.manner.inherited.clone();
-        let priority = self.manner.priority + node.priority();
-        if priority != 0 {
-            options.extend(["-Priority".to_owned(), priority.to_string()]);
-        }
+        let options = self.subdag_options(node, dir, dag)?;
         let job = DagJob {
             dag_files: vec![dag.to_owned()],
             dagman: self.manner.dagman.clone(),
@@ -166,6 +163,32 @@ impl Submitter {
         std::fs::write(&path, &text)
             .map_err(|error| format!("Failed to write {}: {error}", path.display()))?;
         Ok((names.condor_sub(), text))
+    }
+
+    /// The options of a sub-DAG's dagman. One that has no rescue file of the number that this run
+    /// was told to begin from begins as it would by itself.
+    fn subdag_options(
+        &self,
+        node: &Node<'_>,
+        dir: &Path,
+        dag: &str,
+    ) -> Result<Vec<String>, String> {
+        let mut options = self.manner.inherited.clone();
+        let mut pair = |name: &str, value: String| options.extend([name.to_owned(), value]);
+        let priority = self.manner.priority + node.priority();
+        if priority != 0 {
+            pair("-Priority", priority.to_string());
+        }
+        pair("-AutoRescue", u8::from(self.manner.auto_rescue).to_string());
+        let names = Names::new(&dir.join(dag).to_string_lossy(), false);
+        if let Some(number) = self.manner.rescue_from
+            && files::is_there(&names.rescue(number))
+        {
+            rescues::rename_newer(&names, number).map_err(|error| error.to_string())?;
+            pair("-DoRescueFrom", number.to_string());
+        }
+        options.push("-update_submit".to_owned());
+        Ok(options)
     }
 
     fn options(&self, core: &Core, node: &Node<'_>, retry: u32) -> SubmitOptions {

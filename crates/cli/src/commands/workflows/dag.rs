@@ -254,27 +254,6 @@ fn dag_file(ad: &ClassAd) -> Option<String> {
     Submitted::of(ad).map(|submitted| submitted.primary())
 }
 
-/// The nodes that failed, and why, as dagman has said it last.
-pub(super) fn failed_nodes(ad: &ClassAd) -> Result<Vec<(String, String)>> {
-    let Some(file) = dag_file(ad) else { return Ok(Vec::new()) };
-    let path = Names::new(&file, false).dagman_out();
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(Vec::new()) };
-    let begin = text.rfind("STARTING UP").unwrap_or(0);
-    let mut failed = Vec::new();
-    let mut node = None;
-    for line in text[begin..].lines() {
-        if let Some((_, name)) = line.split_once(" Node Name: ") {
-            node = Some(name.to_owned());
-        }
-        if let (Some((_, why)), Some(name)) =
-            (line.split_once("   Error: "), node.take_if(|_| line.contains("   Error: ")))
-        {
-            failed.push((name, why.to_owned()));
-        }
-    }
-    Ok(failed)
-}
-
 /// A halt is a file beside the DAG: whoever may write there may halt it, as with HTCondor's dagman.
 fn halt(job: ClusterId, halted: bool) -> Result<Halted> {
     let ad = dag_ad(job)?;

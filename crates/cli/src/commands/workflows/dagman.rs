@@ -64,14 +64,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let job: JobId = job.parse().with_context(|| {
         format!("{JOB_ID} names no job: dagman runs as a job, which submit_dag makes")
     })?;
-    let mut knobs = Knobs::default();
-    let unknown = dag_files::configure(&home, &mut knobs, options.config.as_deref())?;
-    for (name, value) in &options.settings {
-        knobs.set(name, value)?;
-    }
-    if options.rescue_from.is_some() || options.rescue_file.is_some() {
-        knobs.auto_rescue = false;
-    }
+    let (knobs, unknown) = knobs(&home, &options)?;
     let names = Names::new(&primary, options.dag_files.len() > 1);
     let start = match &options.rescue_file {
         Some(path) => Start::From(None, path.clone()),
@@ -115,6 +108,21 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The settings, and what there is to say of those that nobody knows.
+fn knobs(home: &Home, options: &Options) -> Result<(Knobs, Vec<String>)> {
+    let mut knobs = Knobs::default();
+    let unknown = dag_files::configure(home, &mut knobs, options.config.as_deref())?;
+    for (name, value) in &options.settings {
+        knobs.set(name, value)?;
+    }
+    knobs.manner.auto_rescue = knobs.auto_rescue;
+    knobs.manner.rescue_from = options.rescue_from;
+    if options.rescue_from.is_some() || options.rescue_file.is_some() {
+        knobs.auto_rescue = false;
+    }
+    Ok((knobs, unknown))
 }
 
 /// The program that runs this one's sub-DAGs: the same.
@@ -172,7 +180,13 @@ fn read(words: &[String]) -> Result<Options> {
                 options.inherited.push(word.clone());
             }
             // Of daemon core and of condor_submit_dag: what they say of this program holds anyway.
-            "-f" | "-t" | "-force" | "-dorecovery" | "-allowversionmismatch" | "-waitfordebug" => {}
+            "-f"
+            | "-t"
+            | "-force"
+            | "-update_submit"
+            | "-dorecovery"
+            | "-allowversionmismatch"
+            | "-waitfordebug" => {}
             "-l" | "-csdversion" | "-debug" | "-a" => drop(value()?),
             "-version" => options.version = true,
             other => match SETTINGS.iter().find(|(option, _)| *option == other) {

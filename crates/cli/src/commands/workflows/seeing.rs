@@ -8,17 +8,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use classad::{ClassAd, Env, Value};
+use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Query, Select};
 use dagman::record::Names;
-use dagman::record::story;
 use dagman::shell::Knobs;
-use jiff::tz::TimeZone;
 use model::{ClusterId, attr};
 
-use super::dag::{STATES, Submitted, dag_ad, failed_nodes};
+use super::dag::{STATES, Submitted, dag_ad};
 use super::dag_files::{self, Reading};
 use super::standing::of_story;
+use super::telling::Telling;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::render::said;
@@ -67,6 +66,13 @@ pub struct WatchArgs {
     json: bool,
 }
 
+impl WatchArgs {
+    /// To watch a DAG that was just submitted.
+    pub fn new(job: ClusterId, json: bool) -> Self {
+        Self { job: job.0, interval: 1, json }
+    }
+}
+
 /// Lines of a job's standard error that are shown, and what they may be at most.
 const LAST_LINES: usize = 3;
 const LAST_BYTES: u64 = 4096;
@@ -80,7 +86,7 @@ const MAX_STDERR: usize = 20;
 ///
 /// If there is no such DAG, or no pool answers.
 pub fn status(job: ClusterId, json: bool) -> Result<ExitCode> {
-    let standing = standing(job)?;
+    let standing = Looking::at(job).look()?;
     let text = match json {
         true => said::json(&bars::json(&standing)),
         false => bars::text(&standing, output::automatic()),
@@ -97,8 +103,9 @@ pub fn status(job: ClusterId, json: bool) -> Result<ExitCode> {
 pub fn watch(args: &WatchArgs) -> Result<ExitCode> {
     let (mut last, mut lines) = (String::new(), 0);
     let in_place = output::is_terminal() && !args.json;
+    let mut looking = Looking::at(ClusterId(args.job));
     loop {
-        let standing = standing(ClusterId(args.job))?;
+        let standing = looking.look()?;
         let text = match args.json {
             true => format!("{}\n", bars::json(&standing)),
             false => bars::text(&standing, output::automatic()),
@@ -176,40 +183,76 @@ fn now() -> i64 {
     proto::clock::now().wall.as_secs()
 }
 
-fn standing(job: ClusterId) -> Result<Standing> {
-    let ad = dag_ad(job)?;
-    let count = |name: &str| number(&ad, name).unwrap_or(0);
-    let total = count(attr::DAG_NODES_TOTAL);
-    let states = STATES.map(|(name, attribute)| (name, count(attribute))).to_vec();
-    let over = [attr::DAG_NODES_DONE, attr::DAG_NODES_FAILED, attr::DAG_NODES_FUTILE];
-    let over: i64 = over.into_iter().map(count).sum();
-    // 3 and 4: removed and completed
-    let is_over = matches!(number(&ad, attr::JOB_STATUS), Some(3 | 4));
-    let began = number(&ad, attr::JOB_START_DATE).or_else(|| number(&ad, attr::Q_DATE));
-    let until = number(&ad, attr::COMPLETION_DATE).filter(|at| is_over && *at > 0);
-    let elapsed_s = began.map_or(0, |began| until.unwrap_or_else(now) - began).max(0);
-    let mut failed: Vec<FailedNode> = failed_nodes(&ad)?
-        .into_iter()
-        .map(|(node, why)| FailedNode { node, why, stderr: Vec::new() })
-        .collect();
-    if !failed.is_empty() {
-        add_stderr(job, &mut failed)?;
-    }
-    Ok(Standing {
-        job: job.0,
-        total,
-        states,
-        failed,
-        elapsed_s,
-        eta_s: bars::eta(total, over, elapsed_s).filter(|_| !is_over),
-        exit: is_over.then(|| number(&ad, attr::EXIT_CODE).unwrap_or(1)),
-    })
+/// A DAG that is looked at, once or again and again.
+struct Looking {
+    job: ClusterId,
+    telling: Option<Telling>,
+    /// The nodes that failed when it was looked last: what they said stays.
+    failed: Vec<FailedNode>,
 }
 
-/// The ads of a DAG's jobs, in the queue and past it.
-fn jobs_of(job: ClusterId, wanted: &[&str]) -> Result<Vec<ClassAd>> {
+impl Looking {
+    fn at(job: ClusterId) -> Self {
+        Self { job, telling: None, failed: Vec::new() }
+    }
+
+    fn look(&mut self) -> Result<Standing> {
+        let ad = dag_ad(self.job)?;
+        let count = |name: &str| number(&ad, name).unwrap_or(0);
+        let total = count(attr::DAG_NODES_TOTAL);
+        let states = STATES.map(|(name, attribute)| (name, count(attribute))).to_vec();
+        let over = [attr::DAG_NODES_DONE, attr::DAG_NODES_FAILED, attr::DAG_NODES_FUTILE];
+        let over: i64 = over.into_iter().map(count).sum();
+        // 3 and 4: removed and completed
+        let is_over = matches!(number(&ad, attr::JOB_STATUS), Some(3 | 4));
+        let began = number(&ad, attr::JOB_START_DATE).or_else(|| number(&ad, attr::Q_DATE));
+        let until = number(&ad, attr::COMPLETION_DATE).filter(|at| is_over && *at > 0);
+        let elapsed_s = began.map_or(0, |began| until.unwrap_or_else(now) - began).max(0);
+        self.look_for_failed(&ad)?;
+        Ok(Standing {
+            job: self.job.0,
+            total,
+            states,
+            failed: self.failed.clone(),
+            elapsed_s,
+            eta_s: bars::eta(total, over, elapsed_s).filter(|_| !is_over),
+            exit: is_over.then(|| number(&ad, attr::EXIT_CODE).unwrap_or(1)),
+        })
+    }
+
+    /// The nodes that failed, with what their jobs said last: looked up when there are others than
+    /// before.
+    fn look_for_failed(&mut self, ad: &ClassAd) -> Result<()> {
+        if self.telling.is_none() {
+            self.telling = Submitted::of(ad)
+                .map(|submitted| Telling::of(Names::new(&submitted.primary(), false).dagman_out()));
+        }
+        // A DAG whose dagman has not begun has told nothing.
+        let story = self.telling.as_mut().and_then(|telling| telling.now().ok());
+        let failed: Vec<(&str, &str)> =
+            story.map(|story| story.failed().collect()).unwrap_or_default();
+        let known = self.failed.iter().map(|one| (one.node.as_str(), one.why.as_str()));
+        if known.eq(failed.iter().copied()) {
+            return Ok(());
+        }
+        let one = |(node, why): &(&str, &str)| FailedNode {
+            node: (*node).to_owned(),
+            why: (*why).to_owned(),
+            stderr: Vec::new(),
+        };
+        self.failed = failed.iter().map(one).collect();
+        if self.failed.is_empty() { Ok(()) } else { add_stderr(self.job, &mut self.failed) }
+    }
+}
+
+/// The ads of a DAG's jobs, in the queue and past it: of all its nodes, or only some.
+fn jobs_of(job: ClusterId, nodes: Option<&[&str]>, wanted: &[&str]) -> Result<Vec<ClassAd>> {
     let mut schedd = Home::from_environment().schedd()?;
-    let constraint = format!("{} == {job}", attr::DAGMAN_JOB_ID);
+    let mut constraint = format!("{} == {job}", attr::DAGMAN_JOB_ID);
+    if let Some(nodes) = nodes {
+        let names: Vec<String> = nodes.iter().map(|node| Expr::from(*node).to_string()).collect();
+        constraint += &format!(" && member({}, {{{}}})", attr::DAG_NODE_NAME, names.join(", "));
+    }
     let constraint = constraint.parse().map_err(|error| anyhow!("{constraint}: {error}"))?;
     let projection = wanted.iter().map(|name| (*name).into()).collect();
     let query = Query { constraint: Some(constraint), projection, ..Query::of(Select::All) };
@@ -220,8 +263,11 @@ fn jobs_of(job: ClusterId, wanted: &[&str]) -> Result<Vec<ClassAd>> {
 
 /// What the jobs of nodes that failed said last on their standard error.
 fn add_stderr(job: ClusterId, failed: &mut [FailedNode]) -> Result<()> {
-    let ads = jobs_of(job, &[attr::DAG_NODE_NAME, attr::ERR, attr::IWD, attr::CLUSTER_ID])?;
-    for one in failed.iter_mut().take(MAX_STDERR) {
+    let told = failed.len().min(MAX_STDERR);
+    let names: Vec<&str> = failed[..told].iter().map(|one| one.node.as_str()).collect();
+    let wanted = [attr::DAG_NODE_NAME, attr::ERR, attr::IWD, attr::CLUSTER_ID];
+    let ads = jobs_of(job, Some(&names), &wanted)?;
+    for one in &mut failed[..told] {
         let of_node =
             |ad: &&ClassAd| text_of(ad, attr::DAG_NODE_NAME).as_deref() == Some(&one.node);
         let last = ads.iter().filter(of_node).max_by_key(|ad| number(ad, attr::CLUSTER_ID));
@@ -268,8 +314,8 @@ fn view(job: ClusterId) -> Result<(View, String)> {
     dag_files::configure(&Home::from_environment(), &mut knobs, config.as_deref())?;
     let title = files[0].clone();
     let out = Names::new(&title, files.len() > 1).dagman_out();
-    let text = std::fs::read_to_string(&out).with_context(|| format!("read {folder}/{out}"))?;
-    let story = story::read(&text, &TimeZone::system());
+    let mut telling = Telling::of(&out);
+    let story = telling.now().with_context(|| format!("read {folder}/{out}"))?;
     let reading = Reading { files, use_dag_dir, knobs };
     let assembled = reading.assemble(story.rescue.as_deref());
     let workflow = assembled
@@ -279,7 +325,7 @@ fn view(job: ClusterId) -> Result<(View, String)> {
         })
         .with_context(|| format!("read {primary} as it is now"))?
         .workflow;
-    let mut view = of_story(&workflow, &story, now());
+    let mut view = of_story(&workflow, story, now());
     (view.title, view.job) = (title, job.0);
     add_memory(&mut view, job)?;
     Ok((view, primary))
@@ -287,7 +333,8 @@ fn view(job: ClusterId) -> Result<(View, String)> {
 
 fn add_memory(view: &mut View, job: ClusterId) -> Result<()> {
     let mut memory: BTreeMap<String, (Option<i64>, Option<i64>)> = BTreeMap::new();
-    for ad in jobs_of(job, &[attr::DAG_NODE_NAME, attr::MEMORY_USAGE, attr::REQUEST_MEMORY])? {
+    let wanted = [attr::DAG_NODE_NAME, attr::MEMORY_USAGE, attr::REQUEST_MEMORY];
+    for ad in jobs_of(job, None, &wanted)? {
         let Some(name) = text_of(&ad, attr::DAG_NODE_NAME) else { continue };
         let known = memory.entry(name).or_default();
         known.0 = known.0.max(number(&ad, attr::MEMORY_USAGE));

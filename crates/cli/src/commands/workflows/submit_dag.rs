@@ -17,6 +17,7 @@ use model::diagnostic::Diagnostic;
 
 use self::say::Submitted;
 use crate::commands::workflows::dag_files::{self, Reading};
+use crate::commands::workflows::seeing::{self, WatchArgs};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
@@ -43,6 +44,9 @@ pub struct SubmitDagArgs {
     /// As JSON: the DAG's job, how many nodes, and which files tell of it.
     #[arg(long, conflicts_with = "terse")]
     json: bool,
+    /// Stay, and show how far it is until it is over; ends as `dag watch` does.
+    #[arg(long, conflicts_with_all = ["no_submit", "terse"])]
+    watch: bool,
     /// Accepted: more is said where there is more to say.
     #[arg(long, short = 'v', hide = true)]
     verbose: bool,
@@ -178,7 +182,14 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     if !args.no_submit {
         submitted.cluster = Some(submit(args, &names)?);
     }
-    Ok(Outcome::of(&submitted, args.json, call, Exit::Done).after(&notes))
+    let outcome = Outcome::of(&submitted, args.json, call, Exit::Done).after(&notes);
+    match submitted.cluster.filter(|_| args.watch) {
+        Some(cluster) => {
+            outcome.print().context("say what was submitted")?;
+            Ok(seeing::watch(&WatchArgs::new(cluster, args.json))?.into())
+        }
+        None => Ok(outcome),
+    }
 }
 
 /// Reads the DAG before anything is written. Under HTCondor's name only what its own command

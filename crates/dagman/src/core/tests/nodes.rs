@@ -168,16 +168,16 @@ fn unless_exit_ends_the_retries() {
         "JOB A; RETRY A 3 UNLESS-EXIT 2",
         "begin; exit A 1; exit A 2",
         &expect![[r#"
-        > begin
-        submit A
-        > exit A 1
-        A again, retry 1
-        submit A
-        > exit A 2
-        A failed (2): Job proc (2.0.0) failed with status 2 (after 1 node retries)
-        finished: status 2, 0 done, 1 failed, 0 futile
-        exit 1 with a rescue file
-    "#]],
+            > begin
+            submit A
+            > exit A 1
+            A again, retry 1
+            submit A
+            > exit A 2
+            A failed (2): Job proc (2.0.0) failed with status 2
+            finished: status 2, 0 done, 1 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
     );
 }
 

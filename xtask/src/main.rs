@@ -69,7 +69,9 @@ enum Verb {
         names: Vec<String>,
     },
     /// Compares with the real HTCondor, live, where one is set up: `oracle dag --seed N --cases M
-    /// --reference DIR` runs random workflows by both. As root; CI cannot.
+    /// --reference DIR` runs random workflows by both, as root. `oracle recorded` needs no real
+    /// one: it runs the workflows of tests/recorded/dag, whose course under the real one is kept.
+    /// CI does.
     Oracle {
         /// What, and its own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,4 +1,5 @@
-//! Which comparison with a live HTCondor is which program, and what it is given.
+//! Which comparison with HTCondor is which program, and what it is given: live, or with what a live
+//! one did.
 
 use anyhow::{Result, bail};
 
@@ -12,7 +13,22 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             let ours = ["--updraft".to_owned(), run::release_binary()];
             run::tool("oracle-dag", &[&ours, rest].concat())
         }
-        Some((what, _)) => bail!("there is no oracle of {what}: use `cargo xtask oracle dag`"),
+        Some((what, [])) if what == "recorded" => recorded(),
+        Some((what, _)) => {
+            bail!("there is no oracle of {what}: use `cargo xtask oracle dag` or `recorded`")
+        }
         None => bail!("use `cargo xtask oracle dag --seed N --cases M --reference DIR`"),
     }
+}
+
+/// Runs the workflows whose course under the real condor_dagman is recorded, by ours alone.
+///
+/// # Errors
+/// If one comes to something else.
+pub(crate) fn recorded() -> Result<()> {
+    run::program("cargo", &["build", "--quiet", "--package", "cli"])?;
+    let updraft = run::target_dir().join("debug/updraft").to_string_lossy().into_owned();
+    let folder = run::root().join("tests/recorded/dag").to_string_lossy().into_owned();
+    let words = ["--updraft", &updraft, "--replay", &folder, "--at-once", "8"];
+    run::tool("oracle-dag", &words.map(str::to_owned))
 }

@@ -242,7 +242,7 @@ fn one(
         return Ok(Verdict::Undecided);
     }
     if let (Some(folder), true) = (&options.record, findings.is_empty()) {
-        let path = folder.join(format!("{}-{name}.json", options.seed));
+        let path = folder.join(format!("{name}.json"));
         Recording { case, real: theirs }.write(&path)?;
     }
     Ok(Verdict::Compared(findings))

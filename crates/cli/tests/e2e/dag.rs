@@ -311,3 +311,21 @@ fn a_dag_that_runs_takes_orders_and_one_that_is_over_runs_again_in_part() {
     assert_eq!(exit_of(&pool, &again["job"].to_string()), "0");
     assert_eq!(runs(), "BEHIND 0\nLAST 0\n");
 }
+
+#[test]
+fn dag_files_in_folders_of_their_own_are_one_workflow_that_runs_there() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    for folder in ["one", "two"] {
+        fs::create_dir(work.join(folder)).unwrap();
+        let sub = "executable = /bin/sh\narguments = \"-c 'echo $(JOB) >> runs'\"\nqueue\n";
+        write(&pool, &format!("{folder}/n.sub"), sub);
+    }
+    write(&pool, "one/a.dag", "JOB A n.sub\nJOB B n.sub\nPARENT A CHILD B\n");
+    write(&pool, "two/b.dag", "JOB A n.sub\nSPLICE S s.dag\nPARENT A CHILD S\n");
+    write(&pool, "two/s.dag", "JOB Q n.sub\n");
+    let job = submit(&pool, &["-usedagdir", "one/a.dag", "two/b.dag"]);
+    assert_eq!(exit_of(&pool, &job), "0");
+    let runs = |folder: &str| fs::read_to_string(work.join(folder).join("runs")).unwrap();
+    assert_eq!((runs("one").as_str(), runs("two").as_str()), ("0.A\n0.B\n", "1.A\n1.S+1.Q\n"));
+}

@@ -6,6 +6,7 @@ mod bench;
 mod chaos;
 mod ci;
 mod clients;
+mod hosts;
 mod oracle;
 mod run;
 mod tidy;
@@ -62,6 +63,16 @@ enum Verb {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Runs a pool of several hosts, which are network namespaces, as root: from bare hosts to the
+    /// first job, and jobs with files while hosts are cut off and killed.
+    Hosts {
+        /// How many hosts.
+        #[arg(long, default_value_t = 5)]
+        hosts: usize,
+        /// How many jobs.
+        #[arg(long, default_value_t = 60)]
+        jobs: usize,
+    },
     /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in
     /// tests/clients, or those named.
     Clients {
@@ -93,6 +104,7 @@ fn main() -> Result<()> {
         Verb::Bench { args } => bench::run(&args),
         Verb::Fuzz { args } => run::tool("fuzz", &args),
         Verb::Chaos { dags, seed } => chaos::run(&[("dags", chaos::DAGS, dags)], seed),
+        Verb::Hosts { hosts, jobs } => hosts::run(hosts, jobs),
         Verb::Clients { names } => clients::run(&names),
         Verb::Oracle { args } => oracle::run(&args),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),

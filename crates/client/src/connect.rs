@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
+use model::queues::QueueSettings;
 use proto::client::{
-    AccountEdit, AccountLine, Acted, Action, Answer, AskNegotiator, AskSchedd, AskStartd,
+    AccountEdit, AccountLine, Acted, Action, Answer, Arrange, AskNegotiator, AskSchedd, AskStartd,
     DaemonIdentity, Edited, FrontEnd, Query, Question, Select, Totals,
 };
 use proto::command::{AskError, Client};
@@ -188,6 +189,30 @@ impl Schedd {
         match self.ask(AskSchedd::Totals)? {
             Answer::Totals(totals) => Ok(totals),
             other => Err(AskError::unexpected("counts", &other)),
+        }
+    }
+
+    /// What is said of server, queues and nodes.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked.
+    pub fn queues(&mut self) -> Result<QueueSettings, AskError> {
+        match self.ask(AskSchedd::Queues)? {
+            Answer::Queues(settings) => Ok(*settings),
+            other => Err(AskError::unexpected("queues", &other)),
+        }
+    }
+
+    /// Changes queues, or jobs' places in them.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked, or refuses.
+    pub fn arrange(&mut self, what: Arrange) -> Result<(), AskError> {
+        match self.ask(AskSchedd::Arrange(what))? {
+            Answer::Done => Ok(()),
+            other => Err(AskError::unexpected("a change of queues", &other)),
         }
     }
 

@@ -109,7 +109,7 @@ pub use connect::{Negotiator, Schedd, Startd, is_not_running};
 pub use home::{DaemonRole, HOME_VARIABLE, Home};
 pub use jobspec;
 pub use model::Seq;
-pub use proto::client::{Action, FrontEnd, Query, Recorded, Select, Selector};
+pub use proto::client::{Action, Arrange, FrontEnd, Query, Recorded, Select, Selector};
 pub use proto::command::AskError;
 pub use proto::lock;
 pub use site::RealSite;

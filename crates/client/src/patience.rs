@@ -94,7 +94,7 @@ fn kind(error: &AskError) -> FailureKind {
             | NetError::Protocol { .. }
             | NetError::NotAdmitted { .. },
         )
-        | AskError::Refused(Refusal::Limit { .. } | Refusal::Invalid(_))
+        | AskError::Refused(Refusal::Limit { .. } | Refusal::Invalid(_) | Refusal::Denied(_))
         | AskError::Unexpected { .. } => FailureKind::Lasting,
     }
 }

@@ -6,7 +6,8 @@
 //! ([`Submission::cluster`]). Texts are taken apart by `grammar/pbs.pest` (`text`). What the other
 //! commands read of job identifiers is in [`JobWord`].
 //!
-//! Knows nothing of queues, of a schedd, or of how a script is started.
+//! Knows nothing of a schedd, or of how a script is started. What is said of queues its caller
+//! knows.
 
 mod arrays;
 mod checks;
@@ -29,7 +30,7 @@ pub use depend::shown as shown_dependencies;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Beside, Refusal, code, said};
-pub use resources::amount;
+pub use resources::{amount, is_resource, resource_value};
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 
 /// Attributes of OpenPBS's that `-W` takes and `qstat` shows.
@@ -46,9 +47,6 @@ pub mod shown {
     pub const OUTPUT_PATH: &str = "Output_Path";
     pub const SHELL_PATH_LIST: &str = "Shell_Path_List";
 }
-
-/// The queue that jobs are in. There is no other.
-pub const QUEUE: &str = "workq";
 
 /// What OpenPBS this follows; commands print it for `--version`.
 pub const VERSION: &str = "23.06.06";

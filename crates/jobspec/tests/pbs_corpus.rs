@@ -19,8 +19,9 @@ use std::{env, fs};
 use classad::words::split_v2;
 use classad::{ClassAd, Value};
 use jobspec::pbs::{
-    self, Caller, Moment, NoScript, NumberedFor, QSUB_USAGE, Submission, attribute,
+    self, Caller, Moment, NoScript, NumberedFor, QSUB_USAGE, Refusal, Submission, attribute,
 };
+use model::queues::QueueSettings;
 use model::{ClusterId, ClusterSpec, attr};
 
 #[path = "bare/site.rs"]
@@ -236,6 +237,10 @@ impl Caller for World {
 
     fn server(&self) -> &str {
         "pbshost"
+    }
+
+    fn queues(&self) -> Result<QueueSettings, Refusal> {
+        Ok(QueueSettings::default())
     }
 
     fn script(&self, path: &str) -> Result<Vec<u8>, NoScript> {

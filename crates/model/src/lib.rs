@@ -25,6 +25,7 @@ pub mod cmdline;
 pub mod depend;
 pub mod diagnostic;
 pub mod planted;
+pub mod queues;
 pub mod spooling;
 pub mod userlog;
 pub mod version;

@@ -111,6 +111,20 @@ pub enum Cause {
         /// References in it that are undefined there.
         undefined: Vec<String>,
     },
+    /// The queue that it is in, or the whole server, starts no jobs now.
+    QueueStopped {
+        /// Which queue; the server if not given.
+        queue: Option<String>,
+    },
+    /// As many jobs of its queue, or of the server, run as may.
+    QueueLimit {
+        /// Which queue; the server if not given.
+        queue: Option<String>,
+        /// How many may run.
+        most: u64,
+        /// Whether of its owner, or of everybody.
+        of_owner: bool,
+    },
     /// It was matched, and the machine has not answered yet.
     Claiming,
     /// It is to start at a time that is not near yet.
@@ -184,10 +198,7 @@ impl fmt::Display for Cause {
                 write!(f, "no slot meets all clauses of Requirements: {each} of {slots}")
             }
             Self::TooLarge { resource, requested, largest } => {
-                write!(
-                    f,
-                    "it asks for {resource} = {requested}, and the largest suitable slot has {largest}"
-                )
+                f.write_str(&too_large(resource, *requested, *largest))
             }
             Self::MachinesRefuse { refusing, expression } => {
                 write!(
@@ -207,11 +218,8 @@ impl fmt::Display for Cause {
                 write!(f, "other users come first: place {place} of {of} in the fair share")
             }
             Self::NotHere { clause, undefined } => {
-                write!(
-                    f,
-                    "{clause} is not true of the submit machine{}",
-                    missing(undefined, "not defined there")
-                )
+                let missing = missing(undefined, "not defined there");
+                write!(f, "{clause} is not true of the submit machine{missing}")
             }
             Self::NoPlace { setting } => write!(f, "the limit {setting} is reached"),
             Self::Limit { name, asked, limit, .. } if asked > limit => {
@@ -222,6 +230,10 @@ impl fmt::Display for Cause {
                     (*asked != LimitAmount::ONE).then(|| format!(", and the job uses {asked}"));
                 let more = more.unwrap_or_default();
                 write!(f, "the limit {name} is reached: {used} of {limit} in use{more}")
+            }
+            Self::QueueStopped { queue } => f.write_str(&stopped(queue.as_deref())),
+            Self::QueueLimit { queue, most, of_owner } => {
+                f.write_str(&full(queue.as_deref(), *most, *of_owner))
             }
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
@@ -236,6 +248,24 @@ impl fmt::Display for Cause {
             }
         }
     }
+}
+
+fn too_large(resource: &str, requested: u64, largest: u64) -> String {
+    let slot = format!("the largest suitable slot has {largest}");
+    format!("it asks for {resource} = {requested}, and {slot}")
+}
+
+fn stopped(queue: Option<&str>) -> String {
+    queue.map_or_else(
+        || "scheduling is switched off".to_owned(),
+        |queue| format!("the queue {queue} is not started"),
+    )
+}
+
+fn full(queue: Option<&str>, most: u64, of_owner: bool) -> String {
+    let place = queue.map_or("the server".to_owned(), |queue| format!("the queue {queue}"));
+    let whom = if of_owner { " of its owner" } else { "" };
+    format!("{most} of the jobs{whom} in {place} run, and no more may (max_run)")
 }
 
 fn failures(clauses: &[(String, u32)]) -> String {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
 use classad::{AttrName, ClassAd, Expr};
+use model::queues::{Denied, Edit, QueueSettings};
 use model::{
     ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, RunId, Seq, SubmitToken,
     Timestamp, Universe, UserName,
@@ -102,6 +103,11 @@ pub enum AskSchedd {
     QueryJobs(Query),
     /// Counts only: answered from counters, whatever the length of the queue.
     Totals,
+    /// What is said of the server, of PBS's queues and of nodes. Answered by [`Answer::Queues`].
+    Queues,
+    /// Changes queues, or which of them a job is in and where it stands. Answered when it is
+    /// durable.
+    Arrange(Arrange),
     /// The record, from a position on.
     Events {
         /// The first position wanted.
@@ -158,6 +164,19 @@ pub enum AskStartd {
     },
     /// Who it is.
     Identify,
+}
+
+/// A change of queues, or of jobs' places in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arrange {
+    /// All of these, or none.
+    Settings(Vec<Edit>),
+    /// All jobs of the cluster go to another queue, none of which may run.
+    Move { cluster: ClusterId, queue: String },
+    /// Each stands where the other stood.
+    Exchange(ClusterId, ClusterId),
+    /// These jobs are the next of their owner's to run, whatever their queues' limits are.
+    RunNow(Vec<Selector>),
 }
 
 /// What is asked about the files of jobs that were submitted with `-spool`. The order of the first
@@ -369,6 +388,8 @@ pub enum Answer {
     Chirped(ChirpAnswer),
     Ads(Vec<ClassAd>),
     Totals(Totals),
+    /// What is said of server, queues and nodes.
+    Queues(Box<QueueSettings>),
     Events(Vec<Recorded>),
     /// A part of a file.
     FilePart {
@@ -600,6 +621,9 @@ pub enum Refusal {
     /// The request makes no sense to this daemon.
     #[error("{0}")]
     Invalid(String),
+    /// A queue, or what is said of it, does not allow it.
+    #[error("{0}")]
+    Denied(Denied),
     /// The daemon is too busy, or stopping: try again.
     #[error("{0}; try again")]
     Busy(String),

@@ -220,10 +220,12 @@ impl World {
                 changes: changes.clone(),
                 dry_run: *dry_run,
             }),
+            AskSchedd::Arrange(what) => Some(Input::Arrange { by, what: what.clone() }),
             AskSchedd::Chirp { run, ask } => Some(Input::Chirp { by, run: *run, ask: ask.clone() }),
             AskSchedd::StageProcs { .. }
             | AskSchedd::QueryJobs(_)
             | AskSchedd::Totals
+            | AskSchedd::Queues
             | AskSchedd::Events { .. }
             | AskSchedd::Files(_)
             | AskSchedd::Statistics
@@ -410,10 +412,12 @@ impl World {
             let answer = match ask {
                 AskSchedd::Totals => Answer::Totals(core.totals()),
                 AskSchedd::QueryJobs(query) => Answer::Ads(core.query(now, query)),
+                AskSchedd::Queues => Answer::Queues(Box::new((*core.queue_settings()).clone())),
                 AskSchedd::ReserveCluster { .. }
                 | AskSchedd::StageProcs { .. }
                 | AskSchedd::Submit { .. }
                 | AskSchedd::Act { .. }
+                | AskSchedd::Arrange(_)
                 | AskSchedd::Edit { .. }
                 | AskSchedd::Chirp { .. }
                 | AskSchedd::Events { .. }

@@ -10,10 +10,17 @@ mod acting;
 mod block;
 mod depending;
 mod found;
+mod messages;
+mod operating;
+mod pbsnodes;
+mod placing;
+mod qmgr;
+mod qselect;
 mod qstat;
 mod qsub;
 mod runner;
 mod server;
+mod tracejob;
 mod words;
 
 use std::process::ExitCode;
@@ -47,6 +54,39 @@ pub const COMMANDS: &[PbsCommand] = &[
         name: "qsig",
         about: "Suspend running jobs, or let them go on",
         run: acting::signal,
+    },
+    PbsCommand {
+        name: "qrerun",
+        about: "Stop running jobs, and put them into the queue again",
+        run: acting::rerun,
+    },
+    PbsCommand {
+        name: "qmsg",
+        about: "Write a message to the output of running jobs",
+        run: messages::run,
+    },
+    PbsCommand { name: "qselect", about: "List the identifiers of jobs", run: qselect::run },
+    PbsCommand { name: "qmove", about: "Move jobs to another queue", run: placing::move_jobs },
+    PbsCommand { name: "qorder", about: "Exchange two jobs' places", run: placing::order },
+    PbsCommand { name: "qrun", about: "Run jobs before all others", run: placing::run },
+    PbsCommand { name: "qenable", about: "Let queues take jobs", run: operating::enable },
+    PbsCommand { name: "qdisable", about: "Let queues take no jobs", run: operating::disable },
+    PbsCommand { name: "qstart", about: "Let the jobs of queues start", run: operating::start },
+    PbsCommand { name: "qstop", about: "Let no jobs of queues start", run: operating::stop },
+    PbsCommand {
+        name: "qmgr",
+        about: "Show and change queues, the server and nodes",
+        run: qmgr::run,
+    },
+    PbsCommand {
+        name: "pbsnodes",
+        about: "Show machines as PBS does, and take them out of use",
+        run: pbsnodes::run,
+    },
+    PbsCommand {
+        name: "tracejob",
+        about: "Tell what has happened to jobs, from the record",
+        run: tracejob::run,
     },
 ];
 

@@ -49,7 +49,13 @@ fn seconds(ms: i64) -> f64 {
 
 /// The event in a line for people.
 pub fn text_line(event: &Recorded, zone: &TimeZone) -> String {
-    let (whose, what) = match &event.what {
+    let (whose, what) = told(&event.what);
+    format!("{} {} {whose} {what}\n", event.seq, time::plain(event.at, zone))
+}
+
+/// To whom it happened, and what.
+pub fn told(what: &Happening) -> (String, String) {
+    match what {
         Happening::ClusterSubmitted { cluster, owner, procs } => {
             (cluster.to_string(), format!("submitted by {owner}, {procs} jobs"))
         }
@@ -66,8 +72,7 @@ pub fn text_line(event: &Recorded, zone: &TimeZone) -> String {
                 changes.iter().map(|(name, to)| format!("{name} = {to}")).collect();
             (job.to_string(), format!("edited: {}", set.join(", ")))
         }
-    };
-    format!("{} {} {whose} {what}\n", event.seq, time::plain(event.at, zone))
+    }
 }
 
 fn sentence(event: &JobEvent) -> String {

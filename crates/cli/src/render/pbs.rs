@@ -1,9 +1,12 @@
-//! Jobs as PBS shows them: what they are in its words (`job`), and `qstat`'s tables and lists of
-//! them.
+//! Jobs, queues, servers and nodes as PBS shows them: what they are in its words (`job`, `queues`,
+//! `nodes`), and tables and lists of them.
 
 pub mod full;
 pub mod here;
 pub mod job;
+pub mod listed;
+pub mod nodes;
+pub mod queues;
 pub mod table;
 
 pub use here::Here;

@@ -20,6 +20,7 @@ mod limits;
 mod mail;
 mod one_command;
 mod pbs;
+mod pbs_lines;
 mod policies;
 mod reliability;
 mod scripts;

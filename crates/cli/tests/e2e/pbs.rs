@@ -277,11 +277,112 @@ fn what_is_not_built_is_refused_by_name() {
     for (words, told) in [
         (&["qsub", "-W", "stagein=a@h:b", "--", "/bin/true"][..], "stagein"),
         (&["qsub", "-l", "cput=10", "--", "/bin/true"], "cput"),
-        (&["qstat", "-T"], "-T"),
+        (&["qstat", "-e"], "-e"),
         (&["qsig", "-s", "USR1", "1"], "USR1"),
     ] {
         let out = pool.updraft(words);
         assert_eq!(out.status.code(), Some(181), "{}", text(&out));
         assert!(text(&out).contains(told) && text(&out).contains("not supported yet"));
     }
+}
+
+/// A queue that takes jobs and starts them, with this said of it.
+fn make_queue(pool: &Pool, name: &str, more: &str) {
+    let line = format!("create queue {name} queue_type=Execution,enabled=True,started=True");
+    let line = if more.is_empty() { line } else { format!("{line},{more}") };
+    run(pool, 0, &["qmgr", "-c", &line]);
+}
+
+#[test]
+fn queues_bound_limit_and_stop_their_jobs_and_outlive_the_schedd() {
+    let pool = Pool::start(3);
+    make_queue(&pool, "small", "resources_max.ncpus=1,resources_default.walltime=01:00:00");
+    make_queue(&pool, "other", "max_queued=[u:PBS_GENERIC=1]");
+    run(&pool, 0, &["qmgr", "-c", "create queue way queue_type=Route,route_destinations=small"]);
+    run(&pool, 0, &["qenable", "way"]);
+    run(&pool, 0, &["qmgr", "-c", "set queue small max_run = [u:PBS_GENERIC=1]"]);
+    let sleep = |queue: &str| -> String {
+        let words = ["qsub", "-q", queue, "-N", "s", "--", "/bin/sleep", "600"];
+        run(&pool, 0, &words).trim().to_owned()
+    };
+    let (first, second) = (sleep("way"), sleep("small"));
+    until(&pool, &first, "R");
+    assert_eq!(full(&pool, &first)["queue"], "small");
+    assert_eq!(full(&pool, &first)["Resource_List"]["walltime"], "01:00:00");
+    eventually("the second waits for its queue", || {
+        full(&pool, &second)["comment"].as_str().is_some_and(|why| why.contains("max_run"))
+    });
+    let too_much = ["qsub", "-q", "small", "-l", "ncpus=2", "--", "/bin/true"];
+    run(&pool, 188, &too_much);
+    run(&pool, 191, &["qsub", "-q", "way", "-l", "ncpus=2", "--", "/bin/true"]);
+    run(&pool, 168, &["qmove", "other", &first]);
+    run(&pool, 0, &["qmove", "other", &second]);
+    until(&pool, &second, "R");
+    let full_queue = pool.updraft(&["qsub", "-q", "other", "--", "/bin/true"]);
+    assert_eq!(full_queue.status.code(), Some(38), "{}", text(&full_queue));
+    assert!(text(&full_queue).contains("would exceed queue other's per-user limit"));
+
+    run(&pool, 0, &["qstop", "workq"]);
+    let stopped = sleep("workq");
+    run(&pool, 179, &["qmgr", "-c", "delete queue other"]);
+    pool.ok(&["pool", "stop"]);
+    pool.ok(&["pool", "start"]);
+    let queues = run(&pool, 0, &["qstat", "-Q"]);
+    assert!(queues.contains("small") && queues.contains("yes  no"), "{queues}");
+    assert_eq!(full(&pool, &stopped)["job_state"], "Q");
+    run(&pool, 0, &["qrun", &stopped]);
+    until(&pool, &stopped, "R");
+    assert_eq!(run(&pool, 0, &["qselect", "-q", "workq"]).trim(), stopped);
+}
+
+#[test]
+fn jobs_change_places_and_a_node_that_is_offline_gets_none() {
+    let pool = Pool::start(1);
+    let hold = |name: &str| submit(&pool, &["-h", "-N", name], "date +%s%N; sleep 0.1");
+    let (one, other) = (hold("one"), hold("other"));
+    run(&pool, 0, &["qorder", &one, &other]);
+    let node = run(&pool, 0, &["pbsnodes", "-a"]).lines().next().unwrap().to_owned();
+    run(&pool, 0, &["pbsnodes", "-o", "-C", "maint", &node]);
+    assert!(run(&pool, 0, &["pbsnodes", "-l"]).contains("offline maint"));
+    run(&pool, 0, &["qrls", &one, &other]);
+    eventually("they wait for a machine that is not offline", || {
+        let waits = |id: &str| {
+            let comment = full(&pool, id)["comment"].clone();
+            comment.as_str().is_some_and(|why| why.contains("Machine"))
+        };
+        waits(&one) && waits(&other)
+    });
+    run(&pool, 0, &["pbsnodes", "-r", &node]);
+    until(&pool, &one, "F");
+    until(&pool, &other, "F");
+    let began = |name: &str, id: &str| -> u128 {
+        written(&pool, &format!("{name}.o{}", number(id))).trim().parse().unwrap()
+    };
+    assert!(began("other", &other) < began("one", &one), "the later one had the first's place");
+}
+
+#[test]
+fn a_message_stands_behind_what_the_job_has_written_and_a_rerun_starts_it_again() {
+    let pool = Pool::start(1);
+    let gate = pool.work().join("gate");
+    let script =
+        format!("echo before; while ! test -e {}; do sleep 0.1; done; echo after", gate.display());
+    let id = submit(&pool, &["-N", "told"], &script);
+    let output = format!("told.o{}", number(&id));
+    eventually("it has begun", || written(&pool, &output) == "before\n");
+    run(&pool, 0, &["qmsg", "-O", "hello there", &id]);
+    assert_eq!(written(&pool, &output), "before\nhello there\n");
+    fs::write(gate, "").unwrap();
+    until(&pool, &id, "F");
+    assert_eq!(written(&pool, &output), "before\nhello there\nafter\n");
+    run(&pool, 35, &["qmsg", "late", &id]);
+    let once = submit(&pool, &["-r", "n"], "sleep 600");
+    until(&pool, &once, "R");
+    run(&pool, 190, &["qrerun", &once]);
+    run(&pool, 0, &["qdel", &once]);
+    let again = submit(&pool, &[], "sleep 600");
+    until(&pool, &again, "R");
+    run(&pool, 0, &["qrerun", &again]);
+    eventually("it runs a second time", || full(&pool, &again)["run_count"] == 2);
+    assert!(run(&pool, 0, &["tracejob", &again]).contains("run 2"));
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use super::refusal::{Refusal, code};
 use super::text::{Rule, number, read};
 
-/// The most subjobs that an array may have: OpenPBS's default `max_array_size`.
-const MOST_SUBJOBS: u64 = 10_000;
+/// The most subjobs of an array, whatever queues allow.
+const MOST_SUBJOBS: u64 = 1_000_000;
 
 /// The greatest index of OpenPBS.
 const GREATEST: i64 = 2_147_483_647;
@@ -72,6 +72,9 @@ impl Indices {
         if indices.ranges.iter().map(|range| range.count()).sum::<u64>() > MOST_SUBJOBS {
             let message = "Array job exceeds server or queue size limit";
             return Err(Refusal::new(code::ARRAY_SIZE, message));
+        }
+        if indices.ranges.len() == 1 {
+            return Ok((indices, most.filter(|most| *most > 0)));
         }
         let all: Vec<i64> = indices.iter().collect();
         let different: std::collections::BTreeSet<_> = all.iter().collect();

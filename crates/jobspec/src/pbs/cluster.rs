@@ -9,7 +9,7 @@ use classad::{ClassAd, Expr, Value, words};
 use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, attr, cmdline};
 
 use super::submission::{Caller, Submission, Work};
-use super::{QUEUE, resources, variables};
+use super::{resources, variables};
 use crate::htcondor::{self, SubmitOptions};
 use crate::site::Site;
 use model::diagnostic::Diagnostic;
@@ -20,7 +20,7 @@ pub mod attribute {
     pub const NAME: &str = "PbsJobName";
     /// The server, which ends its identifier.
     pub const SERVER: &str = "PbsServer";
-    pub const QUEUE: &str = "PbsQueue";
+    pub const QUEUE: &str = model::queues::QUEUE;
     /// The script, if it is text, folded.
     pub const SCRIPT: &str = "PbsScript";
     /// The script in hexadecimal digits, if it is not.
@@ -28,7 +28,7 @@ pub mod attribute {
     /// `-- command arguments`, as words of form 2, folded.
     pub const COMMAND: &str = "PbsCommand";
     /// `Resource_List`: words `name=value` of form 2.
-    pub const RESOURCES: &str = "PbsResources";
+    pub const RESOURCES: &str = model::queues::RESOURCES;
     /// `Variable_List`: words `name=value` of form 2, folded.
     pub const VARIABLES: &str = "PbsVariables";
     /// The words behind `qsub`, folded.
@@ -243,7 +243,7 @@ impl Submission {
         for (name, value) in &self.variables {
             set(name, value);
         }
-        set("PBS_O_QUEUE", QUEUE);
+        set("PBS_O_QUEUE", &self.asked_queue);
         set("PBS_O_HOST", caller.server());
         all
     }
@@ -257,7 +257,7 @@ impl Submission {
         for (name, value) in [
             (a::NAME, self.name.as_str()),
             (a::SERVER, caller.server()),
-            (a::QUEUE, QUEUE),
+            (a::QUEUE, self.queue.as_str()),
             (a::ARGUMENTS, &folded(&self.arguments)),
             (a::JOIN, &self.join),
             (a::KEEP, &self.keep),
@@ -297,6 +297,7 @@ impl Submission {
             (a::THREADS, number(Some(self.asked.threads))),
             (a::UMASK, number(self.umask)),
             (a::MOST_RUNNING, number(self.most_running)),
+            (attr::PRE_JOB_PRIO1, self.queue_priority.filter(|priority| *priority != 0)),
             (a::EXECUTION_TIME, self.not_before),
             (a::WALLTIME, walltime),
         ] {

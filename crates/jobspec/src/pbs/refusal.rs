@@ -56,6 +56,8 @@ pub mod code {
     pub const BAD_USER: u8 = 175;
     /// What this program does not have.
     pub const NOT_SUPPORTED: u8 = 181;
+    /// A job that must not run twice.
+    pub const NOT_RERUNABLE: u8 = 190;
     /// There is no such resource.
     pub const UNKNOWN_RESOURCE: u8 = 187;
     /// Not in this group.

@@ -117,6 +117,26 @@ pub(super) fn find(name: &str) -> Option<&'static Known> {
     ALL.iter().find(|known| known.name == name)
 }
 
+/// Whether a job may ask for a resource of this name, as far as OpenPBS knows.
+pub fn is_resource(name: &str) -> bool {
+    find(name).is_some() || ["select", "place", "nodes"].contains(&name)
+}
+
+/// A value of this resource as jobs write it.
+///
+/// # Errors
+/// If there is no such resource, or no such value of it.
+pub fn resource_value(name: &str, text: &str) -> Result<String, Refusal> {
+    let of = format!("Resource_List.{name}");
+    let unknown = || Refusal::new(code::UNKNOWN_RESOURCE, format!("Unknown resource {name}"));
+    let known = find(name).ok_or_else(unknown)?;
+    match known.standing {
+        // How many nodes a job has nobody sets, but its queue may bound it.
+        Standing::ReadOnly => Ok(text.to_owned()),
+        Standing::Built | Standing::NotBuilt(_) => value(known, text, &of),
+    }
+}
+
 /// A value of the job's, as it is written; `of` is what messages call it by.
 ///
 /// # Errors

@@ -25,6 +25,16 @@ impl Chunk {
         self.resources.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Takes what it does not say itself.
+    fn fill(&mut self, defaults: &BTreeMap<String, String>) {
+        for (name, value) in defaults {
+            let is_of_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
+            if is_of_chunks && self.get(name).is_none() {
+                self.resources.push((name.clone(), value.clone()));
+            }
+        }
+    }
+
     fn number(&self, name: &str) -> Option<u32> {
         self.get(name).and_then(|value| value.parse().ok())
     }
@@ -55,7 +65,10 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// In OpenPBS's words.
-pub(super) fn decide(given: &[(String, Option<String>)]) -> Result<Asked, Refusal> {
+pub(super) fn decide(
+    given: &[(String, Option<String>)],
+    chunk_defaults: &BTreeMap<String, String>,
+) -> Result<Asked, Refusal> {
     let mut job: BTreeMap<String, String> = BTreeMap::new();
     let mut spread: BTreeMap<&str, &str> = BTreeMap::new();
     let given = separate(given);
@@ -101,7 +114,27 @@ pub(super) fn decide(given: &[(String, Option<String>)]) -> Result<Asked, Refusa
     check_place(&place, &chunks)?;
     job.insert("select".to_owned(), select);
     job.insert("place".to_owned(), place);
+    let mut chunks = chunks;
+    chunks.iter_mut().for_each(|chunk| chunk.fill(chunk_defaults));
     sum(job, &chunks)
+}
+
+/// What a job asks for with what its queue asks for in its place. Where chunks are described, what
+/// chunks have is their matter.
+pub(super) fn with_defaults(
+    given: &[(String, Option<String>)],
+    defaults: &BTreeMap<String, String>,
+) -> Vec<(String, Option<String>)> {
+    let said = |name: &str| given.iter().any(|(known, _)| known == name);
+    let has_chunks = said("select") || said("nodes");
+    let mut all = given.to_vec();
+    for (name, value) in defaults {
+        let in_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
+        if !said(name) && !(has_chunks && in_chunks) {
+            all.push((name.clone(), Some(value.clone())));
+        }
+    }
+    all
 }
 
 /// `ncpus=2:mem=10mb`, as programs write it that join what a chunk has (ert 23.0): the same as two

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use model::depend::Dependency;
 use model::diagnostic::Diagnostic;
+use model::queues::{Applicant, Denied, QueueSettings};
 
 use super::arrays::Indices;
 use super::checks::{self, LONGEST_NAME, split_path};
@@ -13,7 +14,7 @@ use super::moments::Moment;
 use super::options::{Operands, Options};
 use super::refusal::{Beside, Refusal, code};
 use super::selects::{self, Asked};
-use super::{QUEUE, directives, resources, shown, variables};
+use super::{directives, resources, shown, variables};
 
 /// Where `qsub` is called.
 pub trait Caller {
@@ -29,6 +30,11 @@ pub trait Caller {
     fn cwd(&self) -> &str;
     /// The server's name, which ends every job's identifier.
     fn server(&self) -> &str;
+    /// What is said of queues.
+    ///
+    /// # Errors
+    /// If nobody can be asked.
+    fn queues(&self) -> Result<QueueSettings, Refusal>;
     /// A script.
     ///
     /// # Errors
@@ -75,6 +81,12 @@ pub struct Submission {
     pub(super) name: String,
     pub(super) array: Option<Indices>,
     pub(super) most_running: Option<u32>,
+    /// The queue that takes it.
+    pub(super) queue: String,
+    /// The queue to which it was submitted: a route leads from there.
+    pub(super) asked_queue: String,
+    /// The priority of the queue's jobs.
+    pub(super) queue_priority: Option<i64>,
     pub(super) asked: Asked,
     pub(super) variables: Vec<(String, String)>,
     pub(super) depend: Vec<Dependency>,
@@ -189,19 +201,13 @@ fn no_host(server: &str) -> Refusal {
 
 fn check_queue(queue: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {
     let Some(word) = queue else { return Ok(()) };
-    let (queue, server) = match word.split_once('@') {
-        Some((queue, server)) => (queue, Some(server)),
-        None => (word, None),
-    };
+    let server = word.split_once('@').map(|(_, server)| server);
     if server.is_some_and(|server| server.is_empty() || server.contains('@')) {
         return Err(Refusal::new(code::USAGE, format!("illegally formed destination: {word}")));
     }
     if server.is_some_and(|server| !is_server(server, caller)) {
         // OpenPBS 23.06 names the server that it would have asked.
         return Err(no_host(caller.server()));
-    }
-    if !queue.is_empty() && queue != QUEUE {
-        return Err(Refusal::new(code::UNKNOWN_QUEUE, "Unknown queue"));
     }
     Ok(())
 }
@@ -249,6 +255,7 @@ fn decide(
         Some((indices, most)) => (Some(indices), most),
         None => (None, None),
     };
+    let placed = place(options, array.as_ref(), caller)?;
     let text = |option| options.get(option).filter(|text| !text.is_empty()).map(str::to_owned);
     let or_none = |option| text(option).unwrap_or_else(|| "n".to_owned());
     let mut submission = Submission {
@@ -256,7 +263,10 @@ fn decide(
         name,
         array,
         most_running,
-        asked: selects::decide(&options.resources())?,
+        queue: placed.queue,
+        asked_queue: placed.asked_for,
+        queue_priority: placed.priority,
+        asked: placed.asked,
         variables,
         depend: Vec::new(),
         account: text('A'),
@@ -289,6 +299,52 @@ fn decide(
     submission.check_waits()?;
     submission.wait_for(options.get('a'), caller)?;
     Ok(submission)
+}
+
+/// Where a submission goes, and what it asks for there.
+struct Placed {
+    queue: String,
+    asked_for: String,
+    priority: Option<i64>,
+    asked: Asked,
+}
+
+/// Finds the queue that takes the job: the one that is named, or the first at the end of its
+/// routes.
+fn place(
+    options: &Options,
+    array: Option<&Indices>,
+    caller: &dyn Caller,
+) -> Result<Placed, Refusal> {
+    let given = options.resources();
+    // What the user says is wrong is wrong in every queue.
+    selects::decide(&given, &BTreeMap::new())?;
+    let settings = caller.queues()?;
+    let named = options.get('q').and_then(|word| word.split('@').next());
+    let named = named.filter(|queue| !queue.is_empty());
+    let first = named.map_or_else(|| settings.default_queue(), Ok).map_err(denied)?.to_owned();
+    let (user, host) = (caller.user(), caller.server());
+    let mut why = Denied::UnknownQueue;
+    for (queue, is_routed) in settings.destinations(&first, user, host).map_err(denied)? {
+        let defaults = settings.defaults(&queue, "resources_default");
+        let chunk = settings.defaults(&queue, "default_chunk");
+        let asked = selects::decide(&selects::with_defaults(&given, &defaults), &chunk)?;
+        let subjobs = array.map(|indices| indices.iter().count() as u64);
+        let applicant = Applicant { user, host, resources: &asked.listed, subjobs, is_routed };
+        match settings.admit(&queue, &applicant) {
+            Err(denied) => why = if is_routed { Denied::Rejected } else { denied },
+            Ok(()) => {
+                let priority = settings.queue(&queue).and_then(|queue| queue.number("Priority"));
+                return Ok(Placed { queue, asked_for: first, priority, asked });
+            }
+        }
+    }
+    Err(denied(why))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are made of others")]
+fn denied(denied: Denied) -> Refusal {
+    Refusal::new(denied.exit(), denied)
 }
 
 /// A stream's path, absolute; one that ends in a slash is a folder.

@@ -453,6 +453,8 @@ impl Core {
         }
         if let Some(pause) = class.and_then(|class| self.pause_reason(class, now)) {
             pause
+        } else if let Some(queue) = class.and_then(|class| self.queue_reason(class)) {
+            queue
         } else if self.negotiator.is_none() {
             not_yet(Cause::NoNegotiator)
         } else if class.is_some_and(|class| class.claiming > 0) {

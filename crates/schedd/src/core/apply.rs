@@ -46,6 +46,7 @@ impl Core {
             Fact::Machine { machine, fact } => self.apply_to_machine(at, machine, fact),
             Fact::Negotiator(fact) => self.apply_to_negotiator(at, fact, &mut change),
             Fact::Round(fact) => self.apply_to_round(at, fact),
+            Fact::Settings(settings) => self.put_settings(settings, &mut change),
         }
         change
     }
@@ -200,7 +201,8 @@ impl Core {
         if let Some(until_ms) = self.backing_off.remove(&job) {
             self.backoff_ends.remove(&(until_ms, job));
             let (owner, place) = self.owner_and_place(job);
-            self.classes.add_idle(&place, &owner, job);
+            let rank = self.clusters[&job.cluster].sorting.rank(job);
+            self.classes.add_idle(&place, rank, &owner, job);
         }
     }
 
@@ -378,6 +380,7 @@ impl Core {
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.free.remove(&claim);
         });
+        self.note_places();
         change.claim = Some((claim, Some(record)));
     }
 
@@ -400,6 +403,7 @@ impl Core {
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.free.insert(claim);
         });
+        self.note_places();
         change.claim = Some((claim, Some(record)));
     }
 

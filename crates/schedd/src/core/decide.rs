@@ -27,6 +27,7 @@ impl Core {
                 let facts = if *dry_run { Vec::new() } else { facts };
                 return Ok(answered(now, (facts, Answer::Edited(edited))));
             }
+            Input::Arrange { by, what } => return Ok(answered(now, self.arrange(now, by, what))),
             Input::Chirp { by, run, ask } => {
                 return Ok(answered(now, self.chirp(now, by, *run, ask)));
             }

@@ -1,7 +1,8 @@
-//! What users ask for: submissions, acts, edits, questions, spooled files, and what a running job
-//! asks for itself.
+//! What users ask for: submissions, acts, edits, changes of queues, questions, spooled files, and
+//! what a running job asks for itself.
 
 pub(crate) mod act;
+pub(crate) mod arrange;
 pub(crate) mod chirp;
 pub(crate) mod edit;
 pub(crate) mod factory;

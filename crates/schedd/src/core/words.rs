@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
+use model::queues::QueueSettings;
 use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName,
     MatchId, Now, ProcId, RunId, SubmitToken, Usage, UserName,
 };
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
-use proto::client::{Action, Answer, FrontEnd, Recorded, Select};
+use proto::client::{Action, Answer, Arrange, FrontEnd, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
@@ -53,6 +54,12 @@ pub enum Input {
         changes: Vec<(AttrName, Expr)>,
         /// Whether only to say what would come of it.
         dry_run: bool,
+    },
+    /// A client changes queues, or jobs' places in them.
+    Arrange {
+        /// Who, as the kernel says.
+        by: Actor,
+        what: Arrange,
     },
     /// A job that runs speaks for itself.
     Chirp {
@@ -143,6 +150,8 @@ pub enum Fact {
     Negotiator(NegotiatorFact),
     /// What is looked at again and again was looked at. No row changes.
     Round(RoundFact),
+    /// This is said of server, queues and nodes from now on.
+    Settings(Arc<QueueSettings>),
 }
 
 /// What happens to a cluster.
@@ -360,6 +369,8 @@ pub struct Change {
     /// More claims' rows: all whose class has another key now.
     pub claims: Vec<ClaimRecord>,
     pub meta: Option<Meta>,
+    /// What is said of queues, if that changed.
+    pub settings: Option<Arc<QueueSettings>>,
     /// The entry of the record.
     pub recorded: Option<Recorded>,
     /// The claim that was dropped: what its startd is told.

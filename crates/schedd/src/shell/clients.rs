@@ -188,6 +188,11 @@ impl ClientConnection<'_> {
             AskSchedd::Edit { select, changes, dry_run } => {
                 self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
             }
+            AskSchedd::Arrange(what) => self.through_core(id, Input::Arrange { by, what }).await,
+            AskSchedd::Queues => {
+                let settings = self.ask_engine(EngineInput::Queues).await?;
+                self.say(id, Answer::Queues(Box::new((*settings).clone()))).await
+            }
             AskSchedd::Chirp { run, ask } => {
                 self.through_core(id, Input::Chirp { by, run, ask }).await
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
+use model::queues::QueueSettings;
 use model::{JobId, MachineName, Now, ProcId};
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
@@ -59,6 +60,8 @@ pub(crate) enum EngineInput {
     /// Much stands in users' logs that the outbox still has.
     LogsDone,
     Totals(oneshot::Sender<Totals>),
+    /// What is said of queues, as it is after the batch.
+    Queues(oneshot::Sender<Arc<QueueSettings>>),
     /// The schedd's own ad.
     Statistics(oneshot::Sender<ClassAd>),
     /// Something for the negotiator that is not decided about.
@@ -296,6 +299,9 @@ impl Engine {
             EngineInput::Totals(client) => {
                 let _ = client.send(self.core.totals());
             }
+            EngineInput::Queues(client) => {
+                let _ = client.send(self.core.queue_settings());
+            }
             EngineInput::Statistics(client) => {
                 let _ = client.send(self.core.statistics(now));
             }
@@ -327,6 +333,7 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
             }
             read @ (EngineInput::Page(..)
             | EngineInput::Totals(_)
+            | EngineInput::Queues(_)
             | EngineInput::Statistics(_)
             | EngineInput::Called(..)
             | EngineInput::ToNegotiator(_)

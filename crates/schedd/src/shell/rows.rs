@@ -15,6 +15,9 @@ use crate::shell::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluste
 /// The name under which the core's numbers are kept.
 const NUMBERS: &str = "numbers";
 
+/// The name under which it is kept what is said of queues.
+const QUEUES: &str = "queues";
+
 /// What a batch changes, as rows.
 ///
 /// # Errors
@@ -42,6 +45,9 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
     }
     if let Some(meta) = &dirty.meta {
         batch.meta.push((NUMBERS, json(meta)?));
+    }
+    if let Some(settings) = &dirty.settings {
+        batch.meta.push((QUEUES, json(&**settings)?));
     }
     for recorded in &dirty.recorded {
         batch.events.push(event_row(recorded)?);
@@ -71,6 +77,7 @@ pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
         jobs: loaded.jobs.iter().map(job_record).collect::<Result<_, _>>()?,
         claims: loaded.claims.iter().map(|body| parse(body)).collect::<Result<_, _>>()?,
         meta: number(NUMBERS).map(parse).transpose()?.unwrap_or_default(),
+        settings: number(QUEUES).map(parse).transpose()?.map(Arc::new),
         last_seq: Seq(loaded.last_seq),
         past_submissions: loaded
             .past

@@ -1,5 +1,6 @@
-//! `qdel`, `qhold`, `qrls`, `qsig`: something is done to each job that is named; those that cannot
-//! be are told, and the others done.
+//! `qdel`, `qhold`, `qrls`, `qsig`, `qrerun`, `qmsg`: something is done to each job that is named;
+//! those that cannot be are told, and the others done. What the commands have in common is `Verb`;
+//! `placing` has those that move jobs.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +14,14 @@ use super::words::Line;
 use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::job::Cluster;
+use crate::render::pbs::{Job, RowKind};
 
 const DELETE_USAGE: &str =
     "usage:\n\tqdel [-W force|suppress_email=X] [-x] job_identifier...\n\tqdel --version\n";
+
+/// What OpenPBS says of somebody else's job, and of one that is not in a state for that.
+pub(super) const NOT_PERMITTED: &str = "Unauthorized Request ";
+pub(super) const BAD_STATE: &str = "Request invalid for state of job";
 
 /// `qdel`.
 pub(super) fn delete(words: &[String], here: &Here) -> u8 {
@@ -113,7 +119,31 @@ pub(super) fn signal(words: &[String], here: &Here) -> u8 {
     verb.run(here, &line.operands, |_| action.clone())
 }
 
-fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line, u8> {
+/// `qrerun`.
+pub(super) fn rerun(words: &[String], here: &Here) -> u8 {
+    let usage = "usage: qrerun [-W force] job_identifier...\n       qrerun --version\n";
+    let line = match read(here, words, "W:", usage) {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
+    let how = line.value('W');
+    if how.is_some_and(|how| how != "force") {
+        here.say("illegal -W value");
+        eprint!("{usage}");
+        return code::USAGE;
+    }
+    let verb = Verb { subjobs: true, state_does_not_matter: false, ..Verb::PLAIN };
+    verb.each(here, &line.operands, &mut |schedd, found| {
+        let job = found.cluster.whole(found.word.number, here.now);
+        if how.is_none() && job.is_rerunable() == Some(false) {
+            return Err((code::NOT_RERUNABLE, "job is not rerunnable".to_owned()));
+        }
+        verb.act(here, schedd, found, &|_| Action::Vacate { fast: false })
+    })
+}
+
+/// The words of a command that takes job identifiers.
+pub(super) fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line, u8> {
     match Line::read(words, known) {
         Ok(line) if !line.operands.is_empty() => Ok(line),
         Ok(_) => {
@@ -130,9 +160,33 @@ fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line,
     }
 }
 
+/// A job, or jobs of an array, that something can be done to.
+pub(super) struct Found<'a> {
+    pub(super) id: String,
+    pub(super) word: JobWord,
+    pub(super) cluster: &'a Cluster,
+    pub(super) selectors: Vec<Selector>,
+}
+
+impl Found<'_> {
+    /// Whether the word names this job of the array, or all of them.
+    pub(super) fn names(&self, job: &Job) -> bool {
+        match (self.word.subjobs, &job.kind) {
+            (Subjobs::Some { start, end, step }, RowKind::Subjob(index)) => {
+                (start..=end).contains(index) && (index - start) % step == 0
+            }
+            (Subjobs::Some { .. }, RowKind::Single | RowKind::Array { .. }) => false,
+            (Subjobs::None | Subjobs::Whole, _) => true,
+        }
+    }
+}
+
+/// Why it is not done: the exit code, and what is said, without the job's identifier.
+pub(super) type Refused = (u8, String);
+
 /// What OpenPBS's commands differ in.
 #[derive(Clone, Copy)]
-struct Verb {
+pub(super) struct Verb {
     /// Whether a finished job is told of with its identifier.
     finished_with_id: bool,
     /// Whether subjobs may be named.
@@ -145,37 +199,42 @@ struct Verb {
 
 impl Verb {
     /// What most of them have in common.
-    const PLAIN: Self = Self {
+    pub(super) const PLAIN: Self = Self {
         finished_with_id: false,
         subjobs: false,
         state_does_not_matter: true,
         spares_running: false,
     };
 
+    /// The same, of subjobs too.
+    pub(super) const OF_SUBJOBS: Self = Self { subjobs: true, ..Self::PLAIN };
+
     /// Does it to each; the exit code of the last that failed.
     fn run(self, here: &Here, words: &[String], action: impl Fn(&JobWord) -> Action) -> u8 {
+        self.each(here, words, &mut |schedd, found| self.act(here, schedd, found, &action))
+    }
+
+    /// Only says what of the jobs there is not.
+    fn only_look(self, here: &Here, words: &[String]) -> u8 {
+        self.each(here, words, &mut |_, _| Ok(()))
+    }
+
+    /// Does something to each job that is there; the exit code of the last that failed.
+    pub(super) fn each(
+        self,
+        here: &Here,
+        words: &[String],
+        deed: &mut dyn FnMut(&mut Schedd, &Found<'_>) -> Result<(), Refused>,
+    ) -> u8 {
         let mut schedd = match here.connect() {
             Ok(schedd) => schedd,
             Err(exit) => return exit,
         };
         let mut exit = 0;
         for text in words {
-            let done = self.one(here, &mut schedd, text, Some(&action));
-            exit = done.err().unwrap_or(exit);
+            exit = self.one(here, &mut schedd, text, deed).err().unwrap_or(exit);
         }
         exit
-    }
-
-    /// Only says what of the jobs there is not.
-    fn only_look(self, here: &Here, words: &[String]) -> u8 {
-        let mut schedd = match here.connect() {
-            Ok(schedd) => schedd,
-            Err(exit) => return exit,
-        };
-        let nothing: Option<&fn(&JobWord) -> Action> = None;
-        let exits =
-            words.iter().filter_map(|text| self.one(here, &mut schedd, text, nothing).err());
-        exits.last().unwrap_or(0)
     }
 
     fn one(
@@ -183,7 +242,7 @@ impl Verb {
         here: &Here,
         schedd: &mut Schedd,
         text: &str,
-        action: Option<&impl Fn(&JobWord) -> Action>,
+        deed: &mut dyn FnMut(&mut Schedd, &Found<'_>) -> Result<(), Refused>,
     ) -> Result<(), u8> {
         let word = found::read(here, text)?;
         let id = found::full(here, &word);
@@ -205,30 +264,45 @@ impl Verb {
             let id = if self.finished_with_id { format!(" {id}") } else { String::new() };
             return refuse(code::FINISHED, &format!("Job has finished{id}"));
         }
-        let Some(action) = action else { return Ok(()) };
+        let found = Found { id, word, cluster, selectors };
+        deed(schedd, &found).or_else(|(exit, said)| match said.as_str() {
+            "" => Err(exit),
+            said => refuse(exit, &format!("{said} {}", found.id)),
+        })
+    }
+
+    fn act(
+        self,
+        here: &Here,
+        schedd: &mut Schedd,
+        found: &Found<'_>,
+        action: &dyn Fn(&JobWord) -> Action,
+    ) -> Result<(), Refused> {
+        let cluster = found.cluster;
         let selectors = match (self.spares_running && cluster.runs(), cluster.indices()) {
-            (false, _) => selectors,
+            (false, _) => found.selectors.clone(),
             // OpenPBS 23.06 lets the subjobs that run go on.
             (true, Some(_)) => cluster.waiting().map(Selector::Job).collect(),
             (true, None) => {
                 let why = "a hold would end the run; hold it before, or delete it";
-                let said = format!("a running job ({id}) is not supported yet: {why}");
-                return refuse(code::NOT_SUPPORTED, &said);
+                let said = format!("a running job is not supported yet: {why}:");
+                return Err((code::NOT_SUPPORTED, said));
             }
         };
-        let acted = schedd.act_through(FrontEnd::Pbs, action(&word), Select::Any(selectors));
-        let acted = acted.map_err(|error| here.cannot_connect(&error))?;
+        let action = action(&found.word);
+        let acted = schedd.act_through(FrontEnd::Pbs, action, Select::Any(selectors));
+        let acted = acted.map_err(|error| (here.cannot_connect(&error), String::new()))?;
         let has = |wanted| acted.iter().any(|acted| acted.result == wanted);
         if has(ActResult::Done) {
             return Ok(());
         }
         if has(ActResult::PermissionDenied) {
-            return refuse(code::NOT_PERMITTED, &format!("Unauthorized Request  {id}"));
+            return Err((code::NOT_PERMITTED, NOT_PERMITTED.to_owned()));
         }
         if self.state_does_not_matter || !has(ActResult::BadStatus) {
             return Ok(());
         }
-        refuse(code::BAD_STATE, &format!("Request invalid for state of job {id}"))
+        Err((code::BAD_STATE, BAD_STATE.to_owned()))
     }
 
     /// The jobs of the cluster that the word names.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use jobspec::pbs::{JobWord, QUEUE, Subjobs, code};
+use client::Schedd;
+use jobspec::pbs::{JobWord, Subjobs, code};
+use model::queues::QueueSettings;
 
 use super::found;
 use super::words::Line;
@@ -12,7 +14,9 @@ use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::full;
 use crate::render::pbs::job::{Cluster, Job, RowKind, State};
-use crate::render::pbs::table::{self, Extra, Tally};
+use crate::render::pbs::listed::{self, Listed, What};
+use crate::render::pbs::queues;
+use crate::render::pbs::table::{self, Extra, Sizes, Tally};
 
 const USAGE: &str = "usage: 
 qstat [-f] [-J] [-p] [-t] [-x] [-E] [-F format | -w] [-D delim] [ job_identifier... | destination... ]
@@ -27,15 +31,8 @@ qstat --version
 const OPTIONS: &str = "aeinpqrstwxu:fGHJMQEBW:T1F:D:";
 
 /// Options of OpenPBS's that are not built.
-const NOT_BUILT: &[(char, &str)] = &[
-    ('e', "qstat -i shows what waits"),
-    ('p', "no job says how far it is"),
-    ('q', "there is one queue, without limits: qstat -Q counts its jobs"),
-    ('G', "sizes are shown as they were asked for"),
-    ('M', "sizes are shown as they were asked for"),
-    ('T', "when a job will start is not estimated"),
-    ('W', "all attributes are shown with -f"),
-];
+const NOT_BUILT: &[(char, &str)] =
+    &[('e', "qstat -i shows what waits"), ('W', "all attributes are shown with -f")];
 
 /// Shows what the words ask for; gives the exit code.
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
@@ -55,7 +52,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     if let Some(exit) = refuse(here, &line) {
         return exit;
     }
-    let shown = if line.any("QB") { counts(here, &line) } else { jobs(here, &line) };
+    let shown = if line.any("QqB") { counts(here, &line) } else { jobs(here, &line) };
     match shown {
         Ok(Answer { out, exit }) => match output::put(&out) {
             // Whoever read our output has seen enough.
@@ -83,48 +80,101 @@ fn refuse(here: &Here, line: &Line) -> Option<u8> {
     if format.is_some_and(|format| !["json", "dsv", "default"].contains(&format)) {
         return Some(usage());
     }
-    let conflict = (line.has('1') && (!line.any("ns") || line.has('f')))
+    let conflict = (line.has('1') && (!line.any("nsf") || line.has('F')))
         || (line.any("FD") && !line.has('f'))
         || (line.has('D') && format != Some("dsv"))
-        || (line.has('f') && line.any("ainrsuH1"))
-        || (line.has('Q') && line.any("ainrstuxJHB"));
+        || (line.has('f') && line.any("ainrsuHGMTq"))
+        || (line.has('Q') && line.any("inrstuxJHBT"))
+        || (line.has('B') && line.any("inrstuxJHTq"));
     if conflict {
         here.say("conflicting options.");
         return Some(usage());
     }
     if line.value('u').is_some_and(str::is_empty) {
-        return Some(usage());
-    }
-    if line.any("QB") && line.has('f') {
-        here.say("-f of a queue or a server is not supported yet: updraft status and config_val tell of the pool");
-        return Some(code::NOT_SUPPORTED);
+        here.say("Illegal attribute or resource value ");
+        return Some(code::BAD_VALUE);
     }
     None
 }
 
-/// `-Q` and `-B`.
+/// `-Q`, `-q` and `-B`.
 fn counts(here: &Here, line: &Line) -> Result<Answer, u8> {
+    let mut schedd = here.connect()?;
+    let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
+    let mut exit = 0;
+    let mut names: Vec<&str> = Vec::new();
     for name in &line.operands {
         let (queue, server) = name.split_once('@').unwrap_or((name, ""));
-        if line.has('Q') && ![QUEUE, ""].contains(&queue) {
-            here.say(format_args!("Unknown queue {queue}"));
-            return Err(code::UNKNOWN_QUEUE);
-        }
         let server = if line.has('B') { name } else { server };
         if !server.is_empty() && !here.is_server(server) {
             return Err(no_host(here));
         }
+        if line.has('B') || queue.is_empty() {
+            names.clear();
+            break;
+        }
+        match settings.queue(queue) {
+            Some(_) => names.push(queue),
+            None => {
+                here.say(format_args!("Unknown queue {queue}"));
+                exit = code::UNKNOWN_QUEUE;
+            }
+        }
     }
-    let mut schedd = here.connect()?;
+    let is_wanted = |name: &str| match (names.is_empty(), exit) {
+        (true, 0) => true,
+        (true, _) => false,
+        (false, _) => names.contains(&name),
+    };
     let all = found::look_up(&mut schedd, None, false);
     let all = all.map_err(|error| here.cannot_connect(&error))?;
     let jobs: Vec<Job> = all.iter().map(|(number, one)| one.whole(*number, here.now)).collect();
-    let tally = Tally::of(&jobs);
-    let out = match line.has('B') {
-        true => table::server(tally, here),
-        false => table::queue(tally),
+    let of = |queue: &str| jobs.iter().filter(|job| job.queue() == queue).collect::<Vec<_>>();
+    let wanted = settings.queues.iter().filter(|(name, _)| is_wanted(name));
+    let out = match (line.has('B'), line.has('f')) {
+        (true, true) => {
+            let all = jobs.iter().collect::<Vec<_>>();
+            let server = queues::server(&settings, &all, here);
+            in_full(here, line, &What::SERVERS, &[server])
+        }
+        (true, false) => {
+            let is_scheduling = settings.server.is("scheduling");
+            table::server(Tally::of(jobs.iter()), here, is_scheduling)
+        }
+        (false, true) => {
+            let all: Vec<Listed> =
+                wanted.map(|(name, queue)| queues::queue(name, queue, &of(name))).collect();
+            in_full(here, line, &What::QUEUES, &all)
+        }
+        (false, false) => {
+            let tally = |name: &str| Tally::of(of(name).into_iter());
+            let all: Vec<(String, Tally)> =
+                wanted.map(|(name, _)| (name.clone(), tally(name))).collect();
+            match line.has('q') {
+                true => table::queues_by_limits(&settings, &all, here, sizes(line)),
+                false => table::queues(&settings, &all),
+            }
+        }
     };
-    Ok(Answer { out, exit: 0 })
+    Ok(Answer { out, exit })
+}
+
+fn sizes(line: &Line) -> Sizes {
+    match (line.has('G'), line.has('M')) {
+        (true, _) => Sizes::Gigabytes,
+        (false, true) => Sizes::Megawords,
+        (false, false) => Sizes::AsAsked,
+    }
+}
+
+/// `-f`, in the form that is asked for.
+fn in_full(here: &Here, line: &Line, what: &What, all: &[Listed]) -> String {
+    match line.value('F') {
+        Some("json") => listed::json(what, all, here),
+        Some("dsv") => listed::separated(what, all, line.value('D').unwrap_or("|")),
+        // Torque's way to say that lines are not to be folded is -1.
+        Some(_) | None => listed::text(what, all, line.any("w1")),
+    }
 }
 
 fn no_host(here: &Here) -> u8 {
@@ -136,25 +186,29 @@ fn no_host(here: &Here) -> u8 {
 fn jobs(here: &Here, line: &Line) -> Result<Answer, u8> {
     let mut exit = 0;
     let mut wanted = Vec::new();
+    let mut queues = Vec::new();
     let mut everything = line.operands.is_empty();
+    let mut schedd = here.connect()?;
+    let mut settings = None;
     for text in &line.operands {
-        match operand(here, text) {
-            Ok(Operand::Queue) => everything = true,
+        match operand(here, text, &mut schedd, &mut settings) {
+            Ok(Operand::Server) => everything = true,
+            Ok(Operand::Queue(queue)) => queues.push(queue),
             Ok(Operand::Job(word)) => wanted.push(word),
             Err(wrong) => exit = wrong,
         }
     }
     let with_history = line.any("xH");
-    let mut schedd = here.connect()?;
     let mut look = |numbers: Option<&BTreeSet<u32>>, finished| {
         found::look_up(&mut schedd, numbers, finished).map_err(|error| here.cannot_connect(&error))
     };
     let mut shown = Vec::new();
     let (mut is_told, mut first_failed) = (false, false);
-    if everything {
+    if everything || !queues.is_empty() {
         let all = look(None, with_history || line.any("tf"))?;
         shown.extend(all.iter().flat_map(|(number, one)| of_cluster(here, line, *number, one)));
-        shown.retain(|job| is_wanted(line, job));
+        let is_there = |job: &Job| everything || queues.iter().any(|queue| job.queue() == queue);
+        shown.retain(|job| is_there(job) && is_wanted(line, job));
     }
     let numbers: BTreeSet<u32> = wanted.iter().map(|word| word.number).collect();
     let known = if numbers.is_empty() { BTreeMap::new() } else { look(Some(&numbers), true)? };
@@ -171,17 +225,29 @@ fn jobs(here: &Here, line: &Line) -> Result<Answer, u8> {
     if line.has('E') {
         shown.sort_by_key(|job| job.number);
     }
+    if line.has('T') {
+        // What runs has started already.
+        shown.sort_by_key(|job| {
+            !matches!(job.state, State::Running | State::Suspended | State::Begun)
+        });
+    }
     // OpenPBS 23.06 prints no head if the first of several is not there.
     let out = show(here, line, &shown, !first_failed);
     Ok(Answer { out, exit })
 }
 
 enum Operand {
-    Queue,
+    Server,
+    Queue(String),
     Job(JobWord),
 }
 
-fn operand(here: &Here, text: &str) -> Result<Operand, u8> {
+fn operand(
+    here: &Here,
+    text: &str,
+    schedd: &mut Schedd,
+    settings: &mut Option<QueueSettings>,
+) -> Result<Operand, u8> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return found::read(here, text).map(Operand::Job);
     }
@@ -189,11 +255,17 @@ fn operand(here: &Here, text: &str) -> Result<Operand, u8> {
     if !server.is_empty() && !here.is_server(server) {
         return Err(no_host(here));
     }
-    if ![QUEUE, ""].contains(&queue) {
+    if queue.is_empty() {
+        return Ok(Operand::Server);
+    }
+    if settings.is_none() {
+        *settings = Some(schedd.queues().map_err(|error| here.cannot_connect(&error))?);
+    }
+    if settings.as_ref().is_none_or(|settings| settings.queue(queue).is_none()) {
         here.say(format_args!("Unknown queue destination {queue}"));
         return Err(code::UNKNOWN_QUEUE);
     }
-    Ok(Operand::Queue)
+    Ok(Operand::Queue(queue.to_owned()))
 }
 
 /// What is shown of a cluster that nobody named.
@@ -274,18 +346,20 @@ fn named(
 }
 
 fn show(here: &Here, line: &Line, jobs: &[Job], with_head: bool) -> String {
-    let wide = line.has('w');
     if line.has('f') {
-        return match line.value('F') {
-            Some("json") => full::json(jobs, here),
-            Some("dsv") => full::separated(jobs, here, line.value('D').unwrap_or("|")),
-            Some(_) | None => full::text(jobs, here, wide),
-        };
+        return in_full(here, line, &What::JOBS, &full::listed(jobs, here));
     }
-    if line.any("ainrsuH") {
-        let extra =
-            Extra { nodes: line.has('n'), comment: line.has('s'), one_line: line.has('1'), wide };
+    let extra = Extra {
+        nodes: line.has('n'),
+        comment: line.has('s'),
+        one_line: line.has('1'),
+        wide: line.has('w'),
+        percent: line.has('p'),
+        start: line.has('T'),
+        sizes: sizes(line),
+    };
+    if line.any("ainrsuHGMT") {
         return table::alternate(jobs, here, extra);
     }
-    table::plain(jobs, here, wide, with_head)
+    table::plain(jobs, here, extra, with_head)
 }

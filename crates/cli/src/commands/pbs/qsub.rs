@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use jobspec::pbs::{self, Caller, Moment, NoScript, NumberedFor, Refusal, Submission, code};
 use jobspec::{Diagnostic, Site};
+use model::queues::QueueSettings;
 use model::{ClusterId, ClusterSpec, Procs};
 use nix::unistd::{Gid, Group, Uid, User};
 use proto::client::Refusal as Refused;
@@ -104,6 +105,9 @@ fn attempt(
         {
             Failure::Ended
         }
+        SubmitError::Ask(AskError::Refused(Refused::Denied(denied))) => {
+            Failure::Lasting(Refusal::new(denied.exit(), denied))
+        }
         SubmitError::Ask(error) => Failure::Lasting(Refusal::told(here.cannot_connect(&error))),
         error @ (SubmitError::Wrong(_) | SubmitError::Unknown(_)) => lasting(&error),
     })
@@ -167,6 +171,11 @@ impl Caller for RealCaller<'_> {
         &self.here.server
     }
 
+    fn queues(&self) -> Result<QueueSettings, Refusal> {
+        let mut schedd = self.here.connect().map_err(Refusal::told)?;
+        schedd.queues().map_err(|error| Refusal::told(self.here.cannot_connect(&error)))
+    }
+
     fn script(&self, path: &str) -> Result<Vec<u8>, NoScript> {
         let unreadable = |error: io::Error| NoScript::Unreadable(client::site::plain(&error));
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -196,7 +205,7 @@ impl Caller for RealCaller<'_> {
 
 /// The next such moment: a time that is over today is tomorrow's, a day that is over this month's
 /// next.
-fn seconds(moment: Moment, now: &Zoned) -> Option<i64> {
+pub(super) fn seconds(moment: Moment, now: &Zoned) -> Option<i64> {
     let Moment { year, month, day, hour, minute, second } = moment;
     let second = second.min(59);
     let made = DateTime::new(

@@ -5,6 +5,7 @@
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::process::Command;
 use classad::{ClassAd, words};
 use jobspec::pbs::{attribute, unfolded};
 use model::attr;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, User};
@@ -97,6 +99,7 @@ fn prepare() -> Result<Command, Cannot> {
     environment(&mut command, &ad, &id, &cwd, &nodes);
     command.current_dir(&cwd);
     limit(&ad).map_err(cannot("set the job's limits"))?;
+    append_only();
     let mask = int(&ad, attribute::UMASK).unwrap_or(UMASK);
     let mask = u32::from_str_radix(&mask.to_string(), 8).unwrap_or(0o77);
     umask(Mode::from_bits_truncate(mask));
@@ -226,6 +229,17 @@ fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: 
         // Torque's name for it.
         command.env("PBS_ARRAYID", index.to_string());
         command.env("PBS_ARRAY_ID", format!("{cluster}[].{server}"));
+    }
+}
+
+/// What others write to the job's files stays: OpenPBS's are only ever written behind their end.
+fn append_only() {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    for stream in [stdout.as_fd(), stderr.as_fd()] {
+        let Ok(flags) = fcntl(stream, FcntlArg::F_GETFL) else { continue };
+        let flags = OFlag::from_bits_retain(flags) | OFlag::O_APPEND;
+        // A pipe or a terminal has no end, and does not mind.
+        let _ = fcntl(stream, FcntlArg::F_SETFL(flags));
     }
 }
 

@@ -52,6 +52,11 @@ impl Line {
         if wrong.is_empty() { Ok(line) } else { Err(wrong) }
     }
 
+    /// Each option, with its value.
+    pub(super) fn options(&self) -> impl Iterator<Item = (char, Option<&str>)> {
+        self.options.iter().map(|(option, value)| (*option, value.as_deref()))
+    }
+
     pub(super) fn has(&self, option: char) -> bool {
         self.options.iter().any(|(given, _)| *given == option)
     }

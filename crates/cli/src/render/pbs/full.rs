@@ -1,32 +1,12 @@
-//! `qstat -f` in its three forms: text, JSON, and values with a separator. The attributes and their
-//! order are OpenPBS 23.06's; JSON is valid whatever the values are.
+//! The attributes of a job as `qstat -f` shows them, in OpenPBS 23.06's order.
 
-use std::fmt::Write;
-
-use crate::render::visible::visible;
 use jiff::tz::TimeZone;
-use jobspec::pbs::{QUEUE, Submission, VERSION, attribute, shown, shown_dependencies, unfolded};
+use jobspec::pbs::{Submission, attribute, shown, shown_dependencies, unfolded};
 use model::{HoldCode, attr, depend};
-use serde_json::Value as Json;
 
+use crate::render::pbs::listed::{Listed, Shown, Value};
 use crate::render::pbs::table::clock;
 use crate::render::pbs::{Here, Job, RowKind, State};
-
-/// An attribute as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Shown {
-    name: &'static str,
-    value: Value,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Value {
-    One(String),
-    /// Values with names: `Resource_List.mem`.
-    Parts(Vec<(String, String)>),
-    /// `NAME=value` pairs in one value.
-    Pairs(Vec<String>),
-}
 
 /// All attributes of a job, in PBS's order.
 struct Attributes<'a> {
@@ -37,7 +17,7 @@ struct Attributes<'a> {
 
 impl Attributes<'_> {
     fn one(&mut self, name: &'static str, value: impl Into<String>) {
-        self.all.push(Shown { name, value: Value::One(value.into()) });
+        self.all.push(Shown::one(name, value));
     }
 
     fn text(&mut self, name: &'static str, attr: &str) {
@@ -60,9 +40,7 @@ impl Attributes<'_> {
     }
 
     fn parts(&mut self, name: &'static str, parts: Vec<(String, String)>) {
-        if !parts.is_empty() {
-            self.all.push(Shown { name, value: Value::Parts(parts) });
-        }
+        self.all.extend(Shown::parts(name, parts));
     }
 
     fn begin(&mut self) {
@@ -73,7 +51,7 @@ impl Attributes<'_> {
             self.parts("resources_used", used(job, self.here));
         }
         self.one("job_state", job.state.letter().to_string());
-        self.one("queue", QUEUE);
+        self.one("queue", job.queue());
         self.one("server", self.here.server.clone());
         self.text(shown::ACCOUNT_NAME, attribute::ACCOUNT);
         let checkpoint = job.text(attribute::CHECKPOINT).unwrap_or("u").to_owned();
@@ -120,7 +98,7 @@ impl Attributes<'_> {
         self.text("User_List", attribute::USERS);
         if let Some(list) = job.text(attribute::VARIABLES) {
             let pairs = Submission::written_variables(list);
-            self.all.push(Shown { name: "Variable_List", value: Value::Pairs(pairs) });
+            self.all.push(Shown { name: "Variable_List".to_owned(), value: Value::Pairs(pairs) });
         }
         self.number("umask", attribute::UMASK);
         if let Some(comment) = comment(job, self.here) {
@@ -200,12 +178,16 @@ impl Attributes<'_> {
     }
 }
 
-fn attributes(job: &Job, here: &Here) -> Vec<Shown> {
-    let mut attributes = Attributes { job, here, all: Vec::new() };
-    attributes.begin();
-    attributes.middle();
-    attributes.end();
-    attributes.all
+/// Jobs as lists of attributes.
+pub fn listed(jobs: &[Job], here: &Here) -> Vec<Listed> {
+    let one = |job: &Job| {
+        let mut attributes = Attributes { job, here, all: Vec::new() };
+        attributes.begin();
+        attributes.middle();
+        attributes.end();
+        Listed { name: job.id(&here.server), attributes: attributes.all }
+    };
+    jobs.iter().map(one).collect()
 }
 
 /// `host/slot*cpus`, while it runs or where it ran.
@@ -247,7 +229,7 @@ fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
 }
 
 /// `u`: its user's; `s`: the system's, for what it waits for or because something is wrong.
-fn holds(job: &Job) -> &'static str {
+pub fn holds(job: &Job) -> &'static str {
     let code = job.int(attr::HOLD_REASON_CODE);
     let is = |wanted: HoldCode| code == Some(i64::from(wanted.number()));
     match job.state {
@@ -332,7 +314,7 @@ fn zoned(seconds: i64, zone: &TimeZone) -> jiff::Zoned {
 }
 
 /// `Sun Nov 22 16:34:16 2026`.
-fn date(seconds: i64, zone: &TimeZone) -> String {
+pub fn date(seconds: i64, zone: &TimeZone) -> String {
     zoned(seconds, zone).strftime("%a %b %e %H:%M:%S %Y").to_string()
 }
 
@@ -341,195 +323,9 @@ fn moment(seconds: i64, zone: &TimeZone) -> String {
     zoned(seconds, zone).strftime("%a %b %d at %H:%M").to_string()
 }
 
-/// The columns of a line of text.
-const COLUMNS: usize = 79;
-
-/// As text; `wide` lines are not folded.
-pub fn text(jobs: &[Job], here: &Here, wide: bool) -> String {
-    let mut out = String::new();
-    for job in jobs {
-        let _ = writeln!(out, "Job Id: {}", job.id(&here.server));
-        for Shown { name, value } in attributes(job, here) {
-            match value {
-                Value::One(value) => fold(&mut out, name, &visible(&value), wide, false),
-                Value::Pairs(pairs) => fold(&mut out, name, &visible(&pairs.join(",")), wide, true),
-                Value::Parts(parts) => {
-                    for (part, value) in parts {
-                        fold(&mut out, &format!("{name}.{part}"), &visible(&value), wide, false);
-                    }
-                }
-            }
-        }
-        out.push('\n');
-    }
-    out
-}
-
-/// A line, and those that go on with it, which begin with a tab. Lists are broken behind commas.
-fn fold(out: &mut String, name: &str, value: &str, wide: bool, is_list: bool) {
-    let head = format!("    {name} = ");
-    if wide {
-        let _ = writeln!(out, "{head}{value}");
-        return;
-    }
-    let mut column = head.chars().count();
-    out.push_str(&head);
-    let pieces: Vec<&str> = if is_list || value.contains(',') {
-        value.split_inclusive(',').collect()
-    } else {
-        vec![value]
-    };
-    for (nth, piece) in pieces.into_iter().enumerate() {
-        let length = piece.chars().count();
-        if nth > 0 && column + length > COLUMNS {
-            out.push_str("\n\t");
-            column = 1;
-        }
-        for c in piece.chars() {
-            // A word of a list stays whole; anything else is cut where the line ends.
-            if column >= COLUMNS && !is_list {
-                out.push_str("\n\t");
-                column = 1;
-            }
-            out.push(c);
-            column += 1;
-        }
-    }
-    out.push('\n');
-}
-
-/// One line for each job.
-pub fn separated(jobs: &[Job], here: &Here, separator: &str) -> String {
-    let mut out = String::new();
-    let escaped = |value: &str| value.replace(separator, &format!("\\{separator}"));
-    for job in jobs {
-        let _ = write!(out, "Job Id: {}", job.id(&here.server));
-        for Shown { name, value } in attributes(job, here) {
-            let pairs = match value {
-                Value::One(value) => vec![(name.to_owned(), value)],
-                Value::Pairs(pairs) => vec![(name.to_owned(), pairs.join(","))],
-                Value::Parts(parts) => parts
-                    .into_iter()
-                    .map(|(part, value)| (format!("{name}.{part}"), value))
-                    .collect(),
-            };
-            for (name, value) in pairs {
-                let _ = write!(out, "{separator}{name}={}", escaped(&visible(&value)));
-            }
-        }
-        out.push('\n');
-    }
-    out
-}
-
-/// Attributes whose values stay text even where they look like numbers.
-const ALWAYS_TEXT: [&str; 4] =
-    [shown::JOB_NAME, shown::ACCOUNT_NAME, "Submit_arguments", "project"];
-
-/// As JSON. Without jobs there is no `Jobs`.
-pub fn json(jobs: &[Job], here: &Here) -> String {
-    let mut members = vec![
-        format!("\t\"timestamp\":\t{}", here.now),
-        format!("\t\"pbs_version\":\t{}", string(VERSION)),
-        format!("\t\"pbs_server\":\t{}", string(&here.server)),
-    ];
-    let one = |job: &Job| {
-        let attributes = attributes(job, here).into_iter().map(member).collect::<Vec<_>>();
-        let id = string(&job.id(&here.server));
-        format!("\t\t{id}:\t{{\n{}\n\t\t}}", attributes.join(",\n"))
-    };
-    if !jobs.is_empty() {
-        let all: Vec<String> = jobs.iter().map(one).collect();
-        members.push(format!("\t\"Jobs\":\t{{\n{}\n\t}}", all.join(",\n")));
-    }
-    format!("{{\n{}\n}}\n", members.join(",\n"))
-}
-
-fn member(Shown { name, value }: Shown) -> String {
-    let object = |parts: Vec<(String, String)>| {
-        let parts: Vec<String> = parts
-            .into_iter()
-            .map(|(part, value)| format!("\t\t\t\t{}:\t{}", string(&part), literal(&value)))
-            .collect();
-        format!("{{\n{}\n\t\t\t}}", parts.join(",\n"))
-    };
-    let value = match value {
-        Value::One(value) if ALWAYS_TEXT.contains(&name) => string(&value),
-        Value::One(value) => literal(&value),
-        Value::Parts(parts) => object(parts),
-        Value::Pairs(pairs) => object(
-            pairs
-                .iter()
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .map(|(name, value)| (name.to_owned(), value.replace("\\,", ",")))
-                .collect(),
-        ),
-    };
-    format!("\t\t\t{}:\t{value}", string(name))
-}
-
-fn string(text: &str) -> String {
-    Json::from(text).to_string()
-}
-
-/// The longest number that every reader of JSON takes as it is.
-const MOST_DIGITS: usize = 15;
-
-/// What looks like a number or a truth is one (OpenPBS 23.06); what would lose digits stays text.
-fn literal(value: &str) -> String {
-    let digits = value.strip_prefix('-').unwrap_or(value);
-    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_integer
-        && digits.len() <= MOST_DIGITS
-        && let Ok(number) = value.parse::<i64>()
-    {
-        return number.to_string();
-    }
-    if ["true", "false"].contains(&value) {
-        return value.to_owned();
-    }
-    let is_short = value.len() <= MOST_DIGITS && value.starts_with(|c: char| c.is_ascii_digit());
-    match serde_json::from_str::<Json>(value) {
-        Ok(number @ Json::Number(_)) if is_short => number.to_string(),
-        Ok(_) | Err(_) => string(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_looks_like_a_number_is_one_as_far_as_it_keeps_its_digits() {
-        for (value, expected) in [
-            ("1", "1"),
-            ("007", "7"),
-            ("-29", "-29"),
-            ("1.5", "1.5"),
-            ("true", "true"),
-            ("True", "\"True\""),
-            ("00:10:00", "\"00:10:00\""),
-            ("12345678901234567890123456789012345", "\"12345678901234567890123456789012345\""),
-            ("a\n\"b\"\u{3}", "\"a\\n\\\"b\\\"\\u0003\""),
-            ("", "\"\""),
-            ("-", "\"-\""),
-        ] {
-            assert_eq!(literal(value), expected, "{value:?}");
-            serde_json::from_str::<Json>(&literal(value)).unwrap();
-        }
-    }
-
-    #[test]
-    fn long_lines_go_on_behind_a_tab() {
-        let mut out = String::new();
-        let value = "PBS_O_HOME=/home/alice,PBS_O_LANG=C.UTF-8,PBS_O_LOGNAME=alice";
-        fold(&mut out, "Variable_List", value, false, true);
-        let first = "    Variable_List = PBS_O_HOME=/home/alice,PBS_O_LANG=C.UTF-8,";
-        assert_eq!(out, format!("{first}\n\tPBS_O_LOGNAME=alice\n"));
-        out.clear();
-        fold(&mut out, "Submit_arguments", &"x".repeat(100), false, false);
-        assert_eq!(out.lines().next().unwrap().len(), 79);
-    }
 
     #[test]
     fn indices_are_written_as_ranges() {

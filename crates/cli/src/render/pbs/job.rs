@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use classad::{ClassAd, Env, Value, words};
 use jobspec::pbs::{Indices, WALLTIME_REASON, attribute, unfolded};
+use model::queues::FIRST_QUEUE;
 use model::{HoldCode, JobId, JobStatus, attr};
 
 use crate::render::time;
@@ -228,6 +229,11 @@ impl Job {
         own.or_else(program).unwrap_or_default().to_owned()
     }
 
+    /// The queue that it is in; a job of HTCondor's is shown in the first.
+    pub fn queue(&self) -> &str {
+        text(&self.ad, attribute::QUEUE).unwrap_or(FIRST_QUEUE)
+    }
+
     /// Whose it is.
     pub fn owner(&self) -> String {
         text(&self.ad, attr::OWNER).unwrap_or_default().to_owned()
@@ -269,6 +275,11 @@ impl Job {
     pub fn has_run(&self) -> bool {
         self.int(attr::NUM_JOB_STARTS).unwrap_or(0) > 0
             || matches!(self.state, State::Running | State::Suspended)
+    }
+
+    /// `Rerunable`, if anything is said of it.
+    pub fn is_rerunable(&self) -> Option<bool> {
+        self.ad.literal(attribute::RERUNABLE).and_then(Value::as_bool)
     }
 
     /// Seconds of processor time.

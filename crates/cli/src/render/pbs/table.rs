@@ -3,10 +3,36 @@
 
 use std::fmt::Write;
 
-use jobspec::pbs::{QUEUE, attribute};
+use jobspec::pbs::attribute;
+use model::queues::QueueSettings;
 
 use crate::render::pbs::full::{comment, exec_host};
 use crate::render::pbs::{Here, Job, RowKind, State};
+
+/// How many hundredths of the time that it asked for have gone, or of its subjobs.
+fn done(job: &Job, here: &Here) -> String {
+    let of = |part: u64, whole: u64| (part * 100).checked_div(whole).unwrap_or(0).min(100);
+    if let RowKind::Array { counts, .. } = &job.kind {
+        let all = counts.queued + counts.running + counts.expired;
+        return of(counts.expired as u64, all as u64).to_string();
+    }
+    let limit = job.int(attribute::WALLTIME).and_then(|limit| u64::try_from(limit).ok());
+    match limit.filter(|limit| *limit > 0 && job.has_run()) {
+        Some(limit) => of(job.wall_s(here.now), limit).to_string(),
+        None => "--".to_owned(),
+    }
+}
+
+/// In which unit sizes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sizes {
+    #[default]
+    AsAsked,
+    /// `-G`: begun gigabytes.
+    Gigabytes,
+    /// `-M`: begun megawords, of eight bytes.
+    Megawords,
+}
 
 /// What is added to a line of the wide forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +45,11 @@ pub struct Extra {
     pub one_line: bool,
     /// `-w`: wider columns.
     pub wide: bool,
+    /// `-p`: how much is done, and not what was used.
+    pub percent: bool,
+    /// `-T`: when it will start, and not how long it has run.
+    pub start: bool,
+    pub sizes: Sizes,
 }
 
 /// Cut to a width: what is longer ends in a star.
@@ -30,15 +61,21 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// The plain form.
-pub fn plain(jobs: &[Job], here: &Here, wide: bool, with_head: bool) -> String {
+pub fn plain(jobs: &[Job], here: &Here, extra: Extra, with_head: bool) -> String {
     let mut out = String::new();
+    let wide = extra.wide;
     if with_head && !jobs.is_empty() {
-        out += if wide {
-            "Job id                         Name            User             Time Use S Queue\n\
+        let used = if extra.percent { " % done " } else { "Time Use" };
+        out += &if wide {
+            format!(
+                "Job id                         Name            User             {used} S Queue\n\
              -----------------------------  --------------- ---------------  -------- - ---------------\n"
+            )
         } else {
-            "Job id            Name             User              Time Use S Queue\n\
+            format!(
+                "Job id            Name             User              {used} S Queue\n\
              ----------------  ---------------- ----------------  -------- - -----\n"
+            )
         };
     }
     for job in jobs {
@@ -47,14 +84,16 @@ pub fn plain(jobs: &[Job], here: &Here, wide: bool, with_head: bool) -> String {
             true => clock(job.cpu_s()),
             false => "0".to_owned(),
         };
+        let used = if extra.percent { format!("{:>7} ", done(job, here)) } else { used };
+        let queue = job.queue();
         let state = job.state.letter();
         let (name, user) = (job.name(), job.owner());
         if wide {
             let (name, user) = (cut(&name, 15), cut(&user, 15));
-            let _ = writeln!(out, "{id:<30} {name:<15} {user:<15}  {used:>8} {state} {QUEUE:<15}");
+            let _ = writeln!(out, "{id:<30} {name:<15} {user:<15}  {used:>8} {state} {queue:<15}");
         } else {
             let (name, user) = (cut(&name, 16), cut(&user, 16));
-            let _ = writeln!(out, "{id:<17} {name:<16} {user:<16}  {used:>8} {state} {QUEUE:<16}");
+            let _ = writeln!(out, "{id:<17} {name:<16} {user:<16}  {used:>8} {state} {queue:<16}");
         }
     }
     out
@@ -66,7 +105,11 @@ pub fn alternate(jobs: &[Job], here: &Here, extra: Extra) -> String {
         return String::new();
     }
     let mut out = format!("\n{}: \n", here.server);
-    out += if extra.wide {
+    if extra.start {
+        out += &" ".repeat(if extra.wide { WIDE_START } else { NARROW_START });
+        out += "Est\n";
+    }
+    out += &if extra.wide {
         "                                                                                                   Req'd  Req'd   Elap\n\
          Job ID                         Username        Queue           Jobname         SessID   NDS  TSK   Memory Time  S Time\n\
          ------------------------------ --------------- --------------- --------------- -------- ---- ----- ------ ----- - -----\n"
@@ -74,9 +117,10 @@ pub fn alternate(jobs: &[Job], here: &Here, extra: Extra) -> String {
         "                                                            Req'd  Req'd   Elap\n\
          Job ID          Username Queue    Jobname    SessID NDS TSK Memory Time  S Time\n\
          --------------- -------- -------- ---------- ------ --- --- ------ ----- - -----\n"
-    };
+    }
+    .replace("Elap\n", if extra.start { "Start\n" } else { "Elap\n" });
     for job in jobs {
-        let line = line(job, here, extra.wide);
+        let line = line(job, here, extra);
         let nodes = exec_host(job).unwrap_or_else(|| " -- ".to_owned());
         out += &match (extra.nodes, extra.one_line) {
             (true, true) => format!("{line} {nodes}\n"),
@@ -91,17 +135,26 @@ pub fn alternate(jobs: &[Job], here: &Here, extra: Extra) -> String {
     out
 }
 
-fn line(job: &Job, here: &Here, wide: bool) -> String {
+/// Where the column of `-T` begins.
+const NARROW_START: usize = 75;
+const WIDE_START: usize = 114;
+
+fn line(job: &Job, here: &Here, extra: Extra) -> String {
+    let wide = extra.wide;
+    let queue = job.queue();
     let id = job.id(&here.server);
     let (name, user) = (job.name(), job.owner());
     let nodes = job.resource("nodect").unwrap_or_else(|| "1".to_owned());
     let tasks =
         job.resource("ncpus").filter(|cpus| cpus != "0").unwrap_or_else(|| "-- ".to_owned());
-    let memory = job.resource("mem").map_or_else(|| "  -- ".to_owned(), |mem| spaced(&mem));
+    let memory =
+        job.resource("mem").map_or_else(|| "  -- ".to_owned(), |mem| in_unit(&mem, extra.sizes));
     let time = job.int(attribute::WALLTIME).and_then(|seconds| u64::try_from(seconds).ok());
     let time = time.map_or_else(|| " -- ".to_owned(), hours);
     let is_array = matches!(job.kind, RowKind::Array { .. });
     let elapsed = match (job.has_run() && !is_array, job.state) {
+        // When a job will start is not estimated.
+        _ if extra.start => "--".to_owned(),
         (true, State::Running | State::Suspended | State::Finished | State::Expired) => {
             hours(job.wall_s(here.now))
         }
@@ -112,12 +165,21 @@ fn line(job: &Job, here: &Here, wide: bool) -> String {
     if wide {
         let (name, user) = (cut(&name, 15), cut(&user, 15));
         return format!(
-            "{id:<30} {user:<15} {QUEUE:<15} {name:<15} {:>8} {nodes:>4} {tasks:>5} {tail}",
+            "{id:<30} {user:<15} {queue:<15} {name:<15} {:>8} {nodes:>4} {tasks:>5} {tail}",
             "-- "
         );
     }
-    let (name, user) = (cut(&name, 11), cut(&user, 9));
-    format!("{id:<15} {user:<8} {QUEUE:<8} {name:<10} {:>6} {nodes:>3} {tasks:>3} {tail}", "-- ")
+    let (name, user, queue) = (cut(&name, 11), cut(&user, 9), cut(queue, 9));
+    format!("{id:<15} {user:<8} {queue:<8} {name:<10} {:>6} {nodes:>3} {tasks:>3} {tail}", "-- ")
+}
+
+fn in_unit(size: &str, sizes: Sizes) -> String {
+    let bytes = model::queues::amount(size);
+    match (sizes, bytes) {
+        (Sizes::AsAsked, _) | (_, None) => spaced(size),
+        (Sizes::Gigabytes, Some(bytes)) => format!("{}gb", bytes.div_ceil(1 << 30)),
+        (Sizes::Megawords, Some(bytes)) => format!("{}mw", bytes.div_ceil(8 << 20)),
+    }
 }
 
 /// Plain bytes stand apart from their number.
@@ -140,7 +202,8 @@ fn hours(seconds: u64) -> String {
     text.chars().take(5).collect()
 }
 
-/// Jobs by state, of a queue or a server.
+/// Jobs by state, of a queue or a server. An array is one job, and each of its subjobs that runs
+/// another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub total: usize,
@@ -150,42 +213,129 @@ pub struct Tally {
     pub held: usize,
     /// Waiting for their time.
     pub waiting: usize,
+    /// Arrays of which some subjob has begun.
+    pub begun: usize,
 }
 
 impl Tally {
     /// Of these jobs; an array is one.
-    pub fn of(jobs: &[Job]) -> Self {
-        let count =
-            |wanted: &[State]| jobs.iter().filter(|job| wanted.contains(&job.state)).count();
-        Self {
-            total: jobs.len(),
-            queued: count(&[State::Queued]),
-            running: count(&[State::Running, State::Begun, State::Suspended]),
-            held: count(&[State::Held]),
-            waiting: count(&[State::Waiting]),
+    pub fn of<'a>(jobs: impl Iterator<Item = &'a Job>) -> Self {
+        let mut tally = Self::default();
+        for job in jobs {
+            let of_array = match &job.kind {
+                RowKind::Array { counts, .. } => counts.running,
+                RowKind::Single | RowKind::Subjob(_) => 0,
+            };
+            tally.running += of_array;
+            tally.total += 1 + of_array;
+            match job.state {
+                State::Queued => tally.queued += 1,
+                State::Running | State::Suspended => tally.running += 1,
+                State::Held => tally.held += 1,
+                State::Waiting => tally.waiting += 1,
+                State::Begun => tally.begun += 1,
+                State::Expired | State::Finished => {}
+            }
         }
+        tally
+    }
+
+    /// `state_count`.
+    pub fn written(self) -> String {
+        let Self { queued, running, held, waiting, begun, .. } = self;
+        format!(
+            "Transit:0 Queued:{queued} Held:{held} Waiting:{waiting} Running:{running} Exiting:0 Begun:{begun} "
+        )
+    }
+
+    /// Those that do not run.
+    fn waits(self) -> usize {
+        self.queued + self.held + self.waiting
     }
 }
 
-/// `-Q`.
-pub fn queue(tally: Tally) -> String {
-    let Tally { total, queued, running, held, waiting } = tally;
-    format!(
-        "Queue              Max   Tot Ena Str   Que   Run   Hld   Wat   Trn   Ext Type\n\
-         ---------------- ----- ----- --- --- ----- ----- ----- ----- ----- ----- ----\n\
-         {QUEUE:<16} {:>5} {total:>5} yes yes {queued:>5} {running:>5} {held:>5} {waiting:>5} {:>5} {:>5} Exe*\n",
-        0, 0, 0
-    )
+const fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// `-Q`: each queue with its jobs.
+pub fn queues(settings: &QueueSettings, all: &[(String, Tally)]) -> String {
+    let mut out = String::new();
+    for (name, Tally { total, queued, running, held, waiting, .. }) in all {
+        let Some(queue) = settings.queue(name) else { continue };
+        let (enabled, started) = (yes(queue.is("enabled")), yes(queue.is("started")));
+        let most = queue.limits("max_run").of_all().unwrap_or(0);
+        let kind = match queue.get("queue_type") {
+            Some("Route") => "Rou*",
+            Some(_) => "Exe*",
+            None => "--",
+        };
+        let name = cut(name, 17);
+        let _ = writeln!(
+            out,
+            "{name:<16} {most:>5} {total:>5} {enabled:>3} {started:>3} {queued:>5} {running:>5} {held:>5} {waiting:>5} {:>5} {:>5} {kind}",
+            0, 0
+        );
+    }
+    let head = "Queue              Max   Tot Ena Str   Que   Run   Hld   Wat   Trn   Ext Type\n\
+         ---------------- ----- ----- --- --- ----- ----- ----- ----- ----- ----- ----\n";
+    if out.is_empty() { out } else { head.to_owned() + &out }
+}
+
+/// `-q`: each queue with what its jobs may ask for.
+pub fn queues_by_limits(
+    settings: &QueueSettings,
+    all: &[(String, Tally)],
+    here: &Here,
+    sizes: Sizes,
+) -> String {
+    let mut out = format!(
+        "\nserver: {}\n\n\
+         Queue            Memory CPU Time Walltime Node   Run   Que   Lm  State\n\
+         ---------------- ------ -------- -------- ---- ----- ----- ----  -----\n",
+        here.server
+    );
+    let (mut running, mut waiting) = (0, 0);
+    for (name, tally) in all {
+        let Some(queue) = settings.queue(name) else { continue };
+        let most = |resource: &str| {
+            let most = queue.get(&format!("resources_max.{resource}")).map(str::to_owned);
+            most.unwrap_or_else(|| "--".to_owned())
+        };
+        let memory = match most("mem").as_str() {
+            "--" => "--".to_owned(),
+            size => in_unit(size, sizes),
+        };
+        let limit = queue.limits("max_run").of_all();
+        let limit = limit.map_or_else(|| "--".to_owned(), |limit| limit.to_string());
+        let enabled = if queue.is("enabled") { 'E' } else { 'D' };
+        let started = if queue.is("started") { 'R' } else { 'S' };
+        running += tally.running;
+        waiting += tally.waits();
+        let _ = writeln!(
+            out,
+            "{:<16} {memory:^6} {:^8} {:^8} {:^4} {:>5} {:>5} {limit:>4}   {enabled} {started}",
+            cut(name, 17),
+            most("cput"),
+            most("walltime"),
+            most("nodect"),
+            tally.running,
+            tally.waits(),
+        );
+    }
+    let _ = writeln!(out, "{:47}----- -----\n{:47}{running:>5} {waiting:>5}", "", "");
+    out
 }
 
 /// `-B`.
-pub fn server(tally: Tally, here: &Here) -> String {
-    let Tally { total, queued, running, held, waiting } = tally;
-    let name = cut(&here.server, 17);
+pub fn server(tally: Tally, here: &Here, is_scheduling: bool) -> String {
+    let Tally { total, queued, running, held, waiting, .. } = tally;
+    let name = &here.server;
+    let status = if is_scheduling { "Active" } else { "Idle" };
     format!(
         "Server             Max   Tot   Que   Run   Hld   Wat   Trn   Ext Status\n\
          ---------------- ----- ----- ----- ----- ----- ----- ----- ----- -----------\n\
-         {name:<16} {:>5} {total:>5} {queued:>5} {running:>5} {held:>5} {waiting:>5} {:>5} {:>5} {:<10}\n",
-        0, 0, 0, "Active"
+         {name:<16} {:>5} {total:>5} {queued:>5} {running:>5} {held:>5} {waiting:>5} {:>5} {:>5} {status:<10}\n",
+        0, 0, 0
     )
 }

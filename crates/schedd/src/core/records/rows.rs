@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::ClassAd;
+use model::queues::QueueSettings;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, Devices, JobId, JobState,
     JobStatus, LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken,
@@ -255,6 +256,8 @@ pub struct Rows {
     pub jobs: Vec<JobRecord>,
     pub claims: Vec<ClaimRecord>,
     pub meta: Meta,
+    /// What is said of queues; nothing else than in the beginning if not given.
+    pub settings: Option<Arc<QueueSettings>>,
     /// The last position of the record.
     pub last_seq: Seq,
     /// The submissions of clusters that are over: token, number, count of jobs. A client that

@@ -7,6 +7,7 @@ use model::{ClassId, Now};
 use proto::matchmaking::{ClassRequest, FromSchedd, HeldMatch, Match, ToSchedd};
 
 use crate::core::ads;
+use crate::core::runs::gates::Gates;
 use crate::core::state::classes::Class;
 use crate::core::state::core::{Core, Told};
 use crate::core::words::{ClaimFact, Fact, NegotiatorFact, Rejection};
@@ -44,6 +45,7 @@ impl Core {
         let mut facts = Vec::new();
         let mut taken: BTreeMap<ClassId, u64> = BTreeMap::new();
         let mut asked = BTreeSet::new();
+        let gates = self.gates();
         for matched in matches {
             let known = self.claiming.contains_key(&matched.id)
                 || self.has_claim_from(matched)
@@ -52,7 +54,7 @@ impl Core {
                 continue;
             }
             let class = self.classes.by_id.get(&matched.class);
-            let wanted = class.map_or(0, |class| self.wanted(class));
+            let wanted = class.map_or(0, |class| self.wanted(class, &gates));
             let taken = taken.entry(matched.class).or_default();
             if *taken < wanted {
                 *taken += 1;
@@ -90,10 +92,11 @@ impl Core {
         let negotiator = self.negotiator.as_ref()?;
         let full = !negotiator.introduced || self.retell_ms().is_some_and(|due| now.boot_ms >= due);
         let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        let gates = self.gates();
         let all = self.classes.by_id.keys().filter(|_| full);
         for id in self.classes.changed.iter().filter(|_| !full).chain(all) {
             let request =
-                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, now));
+                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, &gates, now));
             let told = negotiator.told.get(id);
             match request {
                 Some(request) if full || told != Some(&told_of(&request)) => changed.push(request),
@@ -138,14 +141,15 @@ impl Core {
         Some(negotiator.told_all_ms.saturating_add(every))
     }
 
-    fn request(&self, id: ClassId, class: &Class, now: Now) -> Option<ClassRequest> {
+    fn request(&self, id: ClassId, class: &Class, gates: &Gates, now: Now) -> Option<ClassRequest> {
         if class.universe.is_beside() {
             return None;
         }
-        let idle = u32::try_from(self.wanted(class)).unwrap_or(u32::MAX);
+        let idle = u32::try_from(self.wanted(class, gates)).unwrap_or(u32::MAX);
         let (priority, first) = class.idle.first().filter(|_| idle > 0)?;
         let ad = ads::matching_ad(self.job(first)?, now, self);
         let owner = model::submitter(&ad, &class.owner);
+        let ad = self.without_offline(ad);
         Some(ClassRequest { class: id, owner, priority, first, idle, ad })
     }
 }

@@ -6,22 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use classad::{AttrName, ClassAd, RefScope};
+use classad::{AttrName, ClassAd, Expr, RefScope, Value};
 use model::{
     ClaimId, ClassId, ClusterId, IdleReason, JobId, JobPriority, ProcId, Timestamp, Universe,
-    UserName, attr,
+    UserName, attr, queues,
 };
 
 use crate::core::records::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 6] = [
+const ROOTS: [&str; 8] = [
     attr::REQUIREMENTS,
     attr::RANK,
     attr::CONCURRENCY_LIMITS,
     attr::ACCOUNTING_GROUP,
     attr::IS_NOOP_JOB,
     attr::NEXT_JOB_START_DELAY,
+    queues::QUEUE,
+    queues::RUN_NOW,
 ];
 
 /// All classes that have an idle job, a claim, or a match under way.
@@ -50,6 +52,10 @@ pub(crate) struct Class {
     pub(crate) may_skip: bool,
     /// Whether the start of one of its jobs may make the next wait. Known while it has idle jobs.
     pub(crate) paces: bool,
+    /// The queue of PBS's whose rules its jobs are under, if any.
+    pub(crate) queue: Option<Arc<str>>,
+    /// Whether its jobs run whatever their queue's limits are.
+    pub(crate) is_forced: bool,
     /// Jobs that may start now.
     pub(crate) idle: IdleJobs,
     /// Matches that are being claimed for it.
@@ -78,7 +84,7 @@ pub(crate) struct Aside {
 /// The idle jobs of a class in their order: priority, cluster, proc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IdleJobs {
-    jobs: BTreeMap<(Reverse<JobPriority>, ClusterId), Ranges>,
+    jobs: BTreeMap<(Reverse<JobPriority>, u32, ClusterId), Ranges>,
     count: u64,
 }
 
@@ -89,34 +95,35 @@ impl IdleJobs {
 
     /// The clusters, with how many of their jobs wait here, in their order.
     pub(crate) fn by_cluster(&self) -> impl Iterator<Item = (ClusterId, u64)> {
-        self.jobs.iter().map(|((_, cluster), procs)| (*cluster, procs.len()))
+        self.jobs.iter().map(|((_, _, cluster), procs)| (*cluster, procs.len()))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = JobId> {
-        self.jobs.iter().flat_map(|((_, cluster), procs)| {
+        self.jobs.iter().flat_map(|((_, _, cluster), procs)| {
             procs.iter().map(|proc| JobId { cluster: *cluster, proc })
         })
     }
 
     /// The first job, and its priority.
     pub(crate) fn first(&self) -> Option<(JobPriority, JobId)> {
-        let ((Reverse(priority), cluster), procs) = self.jobs.first_key_value()?;
+        let ((Reverse(priority), _, cluster), procs) = self.jobs.first_key_value()?;
         Some((*priority, JobId { cluster: *cluster, proc: procs.lowest()? }))
     }
 
     pub(crate) fn insert_range(
         &mut self,
-        priority: JobPriority,
+        (priority, rank): (JobPriority, u32),
         cluster: ClusterId,
         start: u32,
         end: u32,
     ) {
         self.count += u64::from(end - start);
-        self.jobs.entry((Reverse(priority), cluster)).or_default().insert_range(start, end);
+        let key = (Reverse(priority), rank, cluster);
+        self.jobs.entry(key).or_default().insert_range(start, end);
     }
 
-    fn remove(&mut self, priority: JobPriority, job: JobId) -> bool {
-        let key = (Reverse(priority), job.cluster);
+    fn remove(&mut self, (priority, rank): (JobPriority, u32), job: JobId) -> bool {
+        let key = (Reverse(priority), rank, job.cluster);
         let Some(procs) = self.jobs.get_mut(&key) else { return false };
         let removed = procs.remove(job.proc);
         if procs.is_empty() {
@@ -176,6 +183,8 @@ impl Classes {
             universe: Universe::default(),
             may_skip: false,
             paces: false,
+            queue: queue_in(key),
+            is_forced: value_in(key, queues::RUN_NOW) == Some("true"),
             reason: None,
             heard: None,
             aside: None,
@@ -200,15 +209,16 @@ impl Classes {
         Self { significant, last: before.last, changed, ..Self::default() }
     }
 
-    pub(crate) fn add_idle(&mut self, place: &Place, owner: &UserName, job: JobId) {
+    pub(crate) fn add_idle(&mut self, place: &Place, rank: u32, owner: &UserName, job: JobId) {
         let (start, end) = (job.proc.0, job.proc.0 + 1);
-        self.add_idle_ranges(place, owner, job.cluster, [(start, end)].into_iter());
+        self.add_idle_ranges(place, rank, owner, job.cluster, [(start, end)].into_iter());
     }
 
     /// The same for pieces of a cluster: from the first number to the one behind the last.
     pub(crate) fn add_idle_ranges(
         &mut self,
         place: &Place,
+        rank: u32,
         owner: &UserName,
         cluster: ClusterId,
         pieces: impl Iterator<Item = (u32, u32)>,
@@ -218,15 +228,15 @@ impl Classes {
             class.may_skip = place.may_skip;
             class.paces = place.paces;
             for (start, end) in pieces {
-                class.idle.insert_range(place.priority, cluster, start, end);
+                class.idle.insert_range((place.priority, rank), cluster, start, end);
             }
         });
     }
 
-    pub(crate) fn remove_idle(&mut self, place: &Place, owner: &UserName, job: JobId) {
+    pub(crate) fn remove_idle(&mut self, place: &Place, rank: u32, owner: &UserName, job: JobId) {
         self.change(&place.key, owner, |class| {
             assert!(
-                class.idle.remove(place.priority, job),
+                class.idle.remove((place.priority, rank), job),
                 "job {job} leaves a class that it is not idle in"
             );
         });
@@ -240,6 +250,8 @@ pub(crate) struct Sorting {
     pub(crate) usual: Place,
     /// Procs whose own attributes matter.
     pub(crate) special: BTreeMap<ProcId, Place>,
+    /// Jobs that stand where the cluster of another number would.
+    pub(crate) ranks: BTreeMap<ProcId, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -275,7 +287,7 @@ impl Sorting {
         // Procs made from one template add the same attributes: if none of them matters, none need
         // be looked at.
         if template.is_some_and(|template| !template.iter().any(matters)) {
-            return Self { usual, special: BTreeMap::new() };
+            return Self { usual, special: BTreeMap::new(), ranks: BTreeMap::new() };
         }
         let special = own
             .filter(|(_, ad)| ad.iter().any(|(name, _)| matters(name)))
@@ -285,7 +297,7 @@ impl Sorting {
             })
             .filter(|(_, place)| *place != usual)
             .collect();
-        Self { usual, special }
+        Self { usual, special, ranks: BTreeMap::new() }
     }
 
     /// Where a proc belongs from now on.
@@ -297,6 +309,19 @@ impl Sorting {
         // Many jobs that were given another priority share one key.
         let key = if place.key == self.usual.key { Arc::clone(&self.usual.key) } else { place.key };
         self.special.insert(proc, Place { key, ..place });
+    }
+
+    /// Notes what stands for a proc's cluster from now on, if anything does.
+    pub(crate) fn put_rank(&mut self, proc: ProcId, rank: Option<u32>) {
+        match rank {
+            Some(rank) => self.ranks.insert(proc, rank),
+            None => self.ranks.remove(&proc),
+        };
+    }
+
+    /// The number by which a job stands among those of equal priority.
+    pub(crate) fn rank(&self, job: JobId) -> u32 {
+        self.ranks.get(&job.proc).copied().unwrap_or(job.cluster.0)
     }
 
     pub(crate) fn place(&self, proc: ProcId) -> &Place {
@@ -316,6 +341,11 @@ impl Place {
             paces: ad.get(attr::NEXT_JOB_START_DELAY).is_some(),
         }
     }
+}
+
+/// What stands for the cluster's number, if anything does.
+pub(crate) fn rank(ad: &ClassAd) -> Option<u32> {
+    ad.literal(queues::RANK).and_then(Value::as_i64).and_then(|rank| u32::try_from(rank).ok())
 }
 
 fn tells(name: &AttrName) -> bool {
@@ -358,6 +388,27 @@ fn names_in(key: &str) -> Vec<&str> {
     names
 }
 
+/// The text of an attribute that a class is made from, from its key.
+fn value_in<'a>(key: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut rest = key.split_once('\n')?.1;
+    while let Some((name, after)) = rest.split_once('=') {
+        let (length, after) = after.split_once(':')?;
+        let length: usize = length.parse().ok()?;
+        if name.eq_ignore_ascii_case(wanted) {
+            return after.get(..length);
+        }
+        rest = after.get(length + 1..).unwrap_or_default();
+    }
+    None
+}
+
+/// The queue of a class, from its key.
+fn queue_in(key: &str) -> Option<Arc<str>> {
+    let text = value_in(key, queues::QUEUE)?;
+    let expr = Expr::parse(text).ok()?;
+    expr.as_literal().and_then(Value::as_str).map(Arc::from)
+}
+
 fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
     let mut key = owner.to_string();
     for name in names {
@@ -373,6 +424,5 @@ fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {
 
 /// Whether a job with this ad may say that it is not to run at all: it does, or it must be asked.
 fn may_skip(ad: &ClassAd) -> bool {
-    ad.get(attr::IS_NOOP_JOB)
-        .is_some_and(|expr| expr.as_literal().is_none_or(classad::Value::is_true))
+    ad.get(attr::IS_NOOP_JOB).is_some_and(|expr| expr.as_literal().is_none_or(Value::is_true))
 }

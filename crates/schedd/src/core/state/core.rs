@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd};
+use model::queues::QueueSettings;
 use model::{
     Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobPriority, JobState, MachineName,
     MatchId, ProcId, Seq, SubmitToken, Timestamp, Universe, UserName, attr, keeps_files, spooling,
@@ -34,6 +35,8 @@ use crate::core::state::waiting::{ReasonKind, Untold};
 pub struct Core {
     pub(crate) config: CoreConfig,
     pub(crate) meta: Meta,
+    /// What is said of server, queues and nodes.
+    pub(crate) settings: Arc<QueueSettings>,
     pub(crate) last_seq: Seq,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) claims: BTreeMap<ClaimId, Claim>,

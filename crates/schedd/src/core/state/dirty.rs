@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::queues::QueueSettings;
 use model::{ClaimId, ClusterId, JobId};
 use proto::client::Recorded;
 
@@ -23,6 +24,8 @@ pub struct Dirty {
     pub claims: BTreeMap<ClaimId, Option<ClaimRecord>>,
     /// The numbers, if they changed.
     pub meta: Option<Meta>,
+    /// What is said of queues, if that changed.
+    pub settings: Option<Arc<QueueSettings>>,
     /// Entries of the record, in order.
     pub recorded: Vec<Recorded>,
 }
@@ -47,6 +50,7 @@ impl Dirty {
         let claims = change.claims.into_iter().map(|record| (record.claim, Some(record)));
         self.claims.extend(claims);
         self.meta = change.meta.or(self.meta);
+        self.settings = change.settings.or(self.settings.take());
         self.recorded.extend(change.recorded);
     }
 }

@@ -18,7 +18,7 @@ use crate::core::job::timing::has_timed_jobs;
 use crate::core::job::watch::Watch;
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, Rows};
-use crate::core::state::classes::{Classes, Place, Sorting};
+use crate::core::state::classes::{self, Classes, Place, Sorting};
 use crate::core::state::config::CoreConfig;
 use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
@@ -36,6 +36,7 @@ impl Core {
         Self {
             config,
             meta: crate::core::records::rows::Meta::default(),
+            settings: Arc::default(),
             last_seq: model::Seq::default(),
             clusters: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -73,6 +74,7 @@ impl Core {
         core.meta = rows.meta;
         core.next_reserved = rows.meta.next_cluster;
         core.last_seq = rows.last_seq;
+        core.settings = rows.settings.unwrap_or_default();
         for (token, cluster, procs) in rows.past_submissions {
             core.submissions.insert(token, (cluster, procs));
         }
@@ -109,6 +111,7 @@ impl Core {
             jobs: self.clusters.values().flat_map(|c| c.jobs.values().cloned()).collect(),
             claims: self.claims.values().map(|claim| claim.record.clone()).collect(),
             meta: self.meta,
+            settings: Some(Arc::clone(&self.settings)),
             last_seq: self.last_seq,
             past_submissions: over.map(|(token, (cluster, n))| (*token, *cluster, *n)).collect(),
         }
@@ -181,7 +184,10 @@ impl Core {
                     self.untold.jobs.entry(job.cluster).or_insert(job);
                 }
                 None if planted(Bug::LostRequeue) => {}
-                None => self.classes.add_idle(&place, &owner, job),
+                None => {
+                    let rank = self.rank_of(job);
+                    self.classes.add_idle(&place, rank, &owner, job);
+                }
             },
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.insert(job);
@@ -201,7 +207,10 @@ impl Core {
                 Some(until_ms) => {
                     self.backoff_ends.remove(&(until_ms, job));
                 }
-                None => self.classes.remove_idle(&place, &owner, job),
+                None => {
+                    let rank = self.rank_of(job);
+                    self.classes.remove_idle(&place, rank, &owner, job);
+                }
             },
             JobState::Completed { .. } | JobState::Removed { .. } => {
                 self.staying.remove(&job);
@@ -226,6 +235,10 @@ impl Core {
     fn retry_of(&self, job: JobId) -> Option<(Timestamp, JobId)> {
         let record = self.clusters.get(&job.cluster)?.jobs.get(&job.proc)?;
         self.retry_at(record).map(|at| (at, job))
+    }
+
+    fn rank_of(&self, job: JobId) -> u32 {
+        self.clusters[&job.cluster].sorting.rank(job)
     }
 
     pub(crate) fn owner_and_place(&self, job: JobId) -> (UserName, Place) {
@@ -347,7 +360,7 @@ impl Core {
                 let (job, place) = (record.job, cluster.sorting.place(*proc));
                 let waits = matches!(record.state, JobState::Idle { .. });
                 if waits && !self.backing_off.contains_key(&job) {
-                    classes.add_idle(place, cluster.owner(), job);
+                    classes.add_idle(place, cluster.sorting.rank(job), cluster.owner(), job);
                 }
             }
         }
@@ -388,6 +401,7 @@ fn sort_edited(cluster: &mut Cluster, proc: ProcId, significant: &BTreeSet<AttrN
     }
     let ad = described(&cluster.record, &cluster.ad, proc, edits);
     let place = Place::of(cluster.owner(), &ad, significant);
+    cluster.sorting.put_rank(proc, classes::rank(&ad));
     cluster.sorting.put(proc, place);
 }
 
@@ -423,15 +437,17 @@ pub(crate) fn idle_range(
     end: u32,
 ) {
     let owner = cluster.owner();
-    let Sorting { usual, special } = &cluster.sorting;
+    let Sorting { usual, special, ranks: _ } = &cluster.sorting;
     let mut rest = Ranges::default();
     rest.insert_range(start, end);
     for (proc, place) in special.range(ProcId(start)..ProcId(end)) {
         rest.remove(*proc);
-        classes.add_idle(place, owner, JobId { cluster: id, proc: *proc });
+        let job = JobId { cluster: id, proc: *proc };
+        classes.add_idle(place, cluster.sorting.rank(job), owner, job);
     }
     if !rest.is_empty() {
-        classes.add_idle_ranges(usual, owner, id, rest.pieces());
+        // What nothing has happened to stands where it was submitted.
+        classes.add_idle_ranges(usual, id.0, owner, id, rest.pieces());
     }
 }
 

@@ -9,6 +9,7 @@ use model::{Cause, IdleReason, JobEvent, JobId, Now, UserName, Verdict, attr};
 
 use crate::core::ads;
 use crate::core::job::description::env;
+use crate::core::runs::gates::Gates;
 use crate::core::state::classes::Class;
 use crate::core::state::core::Core;
 use crate::core::words::{Fact, JobFact, RoundFact};
@@ -22,12 +23,12 @@ const LONGEST_S: f64 = 600.0;
 impl Core {
     /// Idle jobs of a class that a claim is wanted for. Where each start makes the next wait, for
     /// one at a time.
-    pub(crate) fn wanted(&self, class: &Class) -> u64 {
+    pub(crate) fn wanted(&self, class: &Class, gates: &Gates) -> u64 {
         if self.is_paused(class) {
             return 0;
         }
         let jobs = if class.paces { class.idle.count().min(1) } else { class.idle.count() };
-        jobs.saturating_sub(u64::from(class.claiming))
+        jobs.min(gates.left(self, class)).saturating_sub(u64::from(class.claiming))
     }
 
     /// Whether no job of the class starts now because another of its owner did. Jobs that run

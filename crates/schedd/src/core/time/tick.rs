@@ -11,6 +11,8 @@ use model::{
 use proto::claiming::{MIN_LEASE, lease_margin};
 
 use crate::core::policy::at_end;
+use crate::core::runs::gates::Gates;
+use crate::core::state::classes::Class;
 use crate::core::state::core::{Claim, Core, Machine};
 use crate::core::words::{ClaimFact, Fact, JobFact, MachineFact, RoundFact};
 
@@ -67,7 +69,8 @@ impl Core {
         });
         let claiming = self.claiming.values().map(|c| after(c.since_ms, CLAIMING_TIME));
         let backoffs = self.backoff_ends.first().map(|(until_ms, _)| *until_ms);
-        let free = self.free_claims().map(|(_, claim)| self.release_ms(claim));
+        let gates = self.gates();
+        let free = self.free_claims().map(|(_, claim)| self.release_ms(claim, &gates));
         machines
             .chain(claiming)
             .chain(backoffs)
@@ -141,6 +144,7 @@ impl Core {
         // What keeps a job from running beside the schedd may have ended in another class.
         let ids = self.classes.changed.union(&self.classes.beside);
         let mut paused = BTreeSet::new();
+        let mut gates = self.gates();
         for class in ids.filter_map(|id| self.classes.by_id.get(id)) {
             let pausing = !class.universe.is_beside() && paused.contains(&class.owner);
             if pausing || self.is_paused(class) {
@@ -149,9 +153,11 @@ impl Core {
             let usable = class.free.iter().filter(|id| self.is_usable(now, id));
             let pairs = usable.zip(class.idle.iter());
             let pairs = pairs.take_while(|(_, job)| self.may_start(now, class, *job, &mut room));
-            let pairs: Vec<(&ClaimId, JobId)> = pairs.collect();
+            let left = usize::try_from(gates.left(self, class)).unwrap_or(usize::MAX);
+            let pairs: Vec<(&ClaimId, JobId)> = pairs.take(left).collect();
             for (id, job) in pairs {
                 let start = self.authorise(now, job, *id);
+                gates.take(class);
                 let pause = self.pause_after(now, class, job, &start);
                 facts.extend(start);
                 if let Some(pause) = pause {
@@ -170,12 +176,15 @@ impl Core {
     pub(crate) fn is_usable(&self, now: Now, id: &ClaimId) -> bool {
         let claim = &self.claims[id];
         let machine = self.machines.get(&claim.record.machine);
-        machine.is_some_and(|machine| machine.up) && now.boot_ms < claim.work_until_ms
+        let is_up = machine.is_some_and(|machine| machine.up);
+        is_up && now.boot_ms < claim.work_until_ms && !self.is_offline(claim)
     }
 
     /// Free claims that nothing is to be done with.
     fn releases(&self, now: Now) -> Vec<Fact> {
-        let due = self.free_claims().filter(|(_, claim)| now.boot_ms >= self.release_ms(claim));
+        let gates = self.gates();
+        let due =
+            self.free_claims().filter(|(_, claim)| now.boot_ms >= self.release_ms(claim, &gates));
         due.map(|(id, _)| Fact::Claim(ClaimFact::Dropped { claim: *id, release: true })).collect()
     }
 
@@ -188,9 +197,12 @@ impl Core {
         free.map(|id| (id, &self.claims[id]))
     }
 
-    fn release_ms(&self, claim: &Claim) -> u64 {
+    fn release_ms(&self, claim: &Claim, gates: &Gates) -> u64 {
         let class = self.classes.with_key(&claim.record.class_key);
-        if class.is_some_and(|class| class.idle.count() > 0 && !self.is_paused(class)) {
+        let has_work = |class: &Class| {
+            class.idle.count() > 0 && !self.is_paused(class) && gates.left(self, class) > 0
+        };
+        if class.is_some_and(has_work) && !self.is_offline(claim) {
             // It has work, and only its machine is not connected.
             return claim.work_until_ms;
         }

@@ -38,7 +38,11 @@ impl Core {
                 RunFact::Reconnected => self.log_link(*run, event.at, log, reconnected),
                 RunFact::Placed { .. } => {}
             },
-            Fact::Claim(_) | Fact::Machine { .. } | Fact::Negotiator(_) | Fact::Round(_) => {}
+            Fact::Claim(_)
+            | Fact::Machine { .. }
+            | Fact::Negotiator(_)
+            | Fact::Round(_)
+            | Fact::Settings(_) => {}
         }
     }
 

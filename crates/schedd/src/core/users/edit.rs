@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{ClusterId, JobId, JobPriority, Now, Script, attr};
+use model::{ClusterId, JobId, JobPriority, Now, Script, attr, queues};
 use proto::client::{Edited, Priority, Select, Selector};
 
 use crate::core::ads;
@@ -17,10 +17,14 @@ use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 /// What is decided when a job is submitted, beside what HTCondor 25.14 calls immutable.
 const DECIDED_AT_SUBMISSION: [&str; 1] = [attr::JOB_UNIVERSE];
 
+/// Which queue takes a job, and where it stands there, is for the queues to say.
+const OF_QUEUES: [&str; 3] = [queues::QUEUE, queues::RUN_NOW, queues::RANK];
+
 /// Whether an edit of it would not be seen: the schedd writes it over.
 pub(crate) fn is_kept_here(name: &str) -> bool {
     let scripts = Script::ALL.into_iter().flat_map(Script::end_attributes);
     let written = Own::ALL.iter().map(|own| own.name()).chain(scripts);
+    let written = written.chain(OF_QUEUES);
     written.chain(DECIDED_AT_SUBMISSION).any(|kept| kept.eq_ignore_ascii_case(name))
 }
 

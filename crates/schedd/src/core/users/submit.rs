@@ -71,6 +71,9 @@ impl Core {
             let refusal = Refusal::Invalid(format!("{what} is not supported yet"));
             return (Vec::new(), Answer::Refused(refusal));
         }
+        if let Err(denied) = self.check_queue(by, spec) {
+            return (Vec::new(), Answer::Refused(Refusal::Denied(denied)));
+        }
         if let Err(refusal) = self.check_waits(spec) {
             return (Vec::new(), Answer::Refused(refusal));
         }

@@ -1,0 +1,64 @@
+//! `qmsg`: a line behind what a running job has written. The job's files are its user's, and so it
+//! is the command that writes, and not a daemon.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
+use jobspec::pbs::code;
+use model::attr;
+
+use super::acting::{BAD_STATE, Found, NOT_PERMITTED, Refused, Verb};
+use super::placing::usage_of;
+use super::words::Line;
+use crate::render::pbs::{Here, Job, State};
+
+const USAGE: &str = "usage: qmsg [-O] [-E] msg_string job_identifier...\n       qmsg --version\n";
+
+pub(super) fn run(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "EO") {
+        Ok(line) if line.operands.len() >= 2 => line,
+        other => return usage_of(here, other.err(), USAGE),
+    };
+    let Some((message, jobs)) = line.operands.split_first() else { return code::USAGE };
+    let mut streams = Vec::new();
+    if line.has('O') {
+        streams.push(attr::OUT);
+    }
+    if line.has('E') || !line.has('O') {
+        streams.push(attr::ERR);
+    }
+    Verb::OF_SUBJOBS.each(here, jobs, &mut |_, found| tell(here, found, message, &streams))
+}
+
+fn tell(here: &Here, found: &Found<'_>, message: &str, streams: &[&str]) -> Result<(), Refused> {
+    let cluster = found.cluster;
+    let named = |job: &Job| found.names(job);
+    let whole = cluster.whole(found.word.number, here.now);
+    let jobs = match cluster.indices() {
+        None => vec![whole],
+        Some(_) => cluster.subjobs(found.word.number, here.now).into_iter().filter(named).collect(),
+    };
+    let running = jobs.iter().filter(|job| matches!(job.state, State::Running | State::Suspended));
+    let running: Vec<&Job> = running.collect();
+    if running.is_empty() {
+        return Err((code::BAD_STATE, BAD_STATE.to_owned()));
+    }
+    for job in running {
+        if job.owner() != client::site::me() && client::site::me() != "root" {
+            return Err((code::NOT_PERMITTED, NOT_PERMITTED.to_owned()));
+        }
+        for stream in streams {
+            let path = job.text(stream).unwrap_or_default();
+            append(path, message).map_err(|error| {
+                let why = client::site::plain(&error);
+                (code::FAILED, format!("cannot write to {path}: {why}: job"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn append(path: &str, message: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(path)?;
+    file.write_all(format!("{message}\n").as_bytes())
+}

@@ -1,0 +1,58 @@
+//! `qenable`, `qdisable`, `qstart`, `qstop`: whether a queue takes jobs, and whether its jobs
+//! start.
+
+use jobspec::pbs::code;
+use model::queues::{Change, Edit, Object};
+use proto::client::Arrange;
+
+use super::placing::{arrange, usage_of};
+use super::words::Line;
+use crate::render::pbs::Here;
+
+pub(super) fn enable(words: &[String], here: &Here) -> u8 {
+    set(words, here, "enabled", "True")
+}
+
+pub(super) fn disable(words: &[String], here: &Here) -> u8 {
+    set(words, here, "enabled", "False")
+}
+
+pub(super) fn start(words: &[String], here: &Here) -> u8 {
+    set(words, here, "started", "True")
+}
+
+pub(super) fn stop(words: &[String], here: &Here) -> u8 {
+    set(words, here, "started", "False")
+}
+
+fn set(words: &[String], here: &Here, name: &str, value: &str) -> u8 {
+    let command = &here.command;
+    let usage = format!("usage: {command} destination ...\n       {command} --version\n");
+    let line = match Line::read(words, "") {
+        Ok(line) if !line.operands.is_empty() => line,
+        other => return usage_of(here, other.err(), &usage),
+    };
+    let mut schedd = match here.connect() {
+        Ok(schedd) => schedd,
+        Err(exit) => return exit,
+    };
+    let mut exit = 0;
+    for destination in &line.operands {
+        let (queue, server) = destination.split_once('@').unwrap_or((destination, ""));
+        if !server.is_empty() && !here.is_server(server) {
+            here.say(format_args!("illegally formed destination: {destination}"));
+            exit = code::FAILED;
+            continue;
+        }
+        let change = Change::Set { name: name.to_owned(), value: value.to_owned() };
+        let edit = Edit { object: Object::Queue(queue.to_owned()), change };
+        // OpenPBS 23.06 exits with 2, whatever it is.
+        if let Err((_, said)) = arrange(here, &mut schedd, Arrange::Settings(vec![edit])) {
+            if !said.is_empty() {
+                here.say(format_args!("{said} {queue}"));
+            }
+            exit = code::USAGE;
+        }
+    }
+    exit
+}

@@ -1,0 +1,155 @@
+//! `pbsnodes`: machines as PBS's nodes. What they are the negotiator says, and which of them are to
+//! be given no jobs, the schedd.
+
+use client::{Home, Query, Select};
+use jobspec::pbs::code;
+use model::queues::{Change, Denied, Edit, Object};
+use proto::client::Arrange;
+
+use super::found;
+use super::placing::denied;
+use super::words::Line;
+use crate::line::output;
+use crate::render::pbs::listed::{self, Listed, What};
+use crate::render::pbs::nodes::{self, Node};
+use crate::render::pbs::{Here, Job, State};
+
+const USAGE: &str = "usage:\tpbsnodes [-{o|r}][-C comment][-s server] host host ...
+\tpbsnodes -l [-s server]
+\tpbsnodes [-s server] -v vnode vnode ...
+\tpbsnodes -a[v][S[j][L]][-F format][-D delim][-s server]
+\tpbsnodes -[H][S[j][L]][-F format][-D delim] host host ...
+\tpbsnodes --version
+
+";
+
+pub(super) fn run(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "acC:dD:F:HjlLoqrs:Sv") {
+        Ok(line) => line,
+        Err(wrong) => {
+            wrong.iter().for_each(|message| here.say(message));
+            return usage();
+        }
+    };
+    let names = &line.operands;
+    let asks_nothing = names.is_empty() && !line.any("al");
+    let is_format = |format: &str| ["json", "dsv", "default"].contains(&format);
+    if asks_nothing || line.value('F').is_some_and(|format| !is_format(format)) {
+        return usage();
+    }
+    if let Some(server) = line.value('s').filter(|server| !here.is_server(server)) {
+        here.say(format_args!("cannot connect to server {server}, error=15008"));
+        return code::FAILED;
+    }
+    let nodes = match look(here) {
+        Ok(nodes) => nodes,
+        Err(exit) => return exit,
+    };
+    if line.any("orC") {
+        return set(here, &line, &nodes);
+    }
+    let mut exit = 0;
+    let mut shown: Vec<Node> = Vec::new();
+    if names.is_empty() {
+        shown = nodes;
+    } else {
+        for name in names {
+            match find(&nodes, name) {
+                Some(node) => shown.push(node.clone()),
+                None => {
+                    eprintln!("Node: {name},  Error: {}", Denied::UnknownNode);
+                    exit = code::FAILED;
+                }
+            }
+        }
+    }
+    match output::put(&show(here, &line, &shown)) {
+        Ok(()) => exit,
+        Err(_) => code::FAILED,
+    }
+}
+
+fn usage() -> u8 {
+    eprint!("{USAGE}");
+    code::FAILED
+}
+
+/// All machines, and the jobs of this queue on them.
+pub(super) fn look(here: &Here) -> Result<Vec<Node>, u8> {
+    let cannot = |error: &client::AskError| here.cannot_connect(error);
+    let mut negotiator = Home::from_environment().negotiator().map_err(|error| cannot(&error))?;
+    let slots = negotiator.machines(Query::of(Select::All)).map_err(|error| cannot(&error))?;
+    let mut schedd = here.connect()?;
+    let settings = schedd.queues().map_err(|error| cannot(&error))?;
+    let clusters = found::look_up(&mut schedd, None, false).map_err(|error| cannot(&error))?;
+    let mut jobs: Vec<Job> = Vec::new();
+    for (number, cluster) in clusters.iter().filter(|(_, cluster)| cluster.runs()) {
+        match cluster.indices() {
+            Some(_) => jobs.extend(cluster.subjobs(*number, here.now)),
+            None => jobs.push(cluster.whole(*number, here.now)),
+        }
+    }
+    jobs.retain(|job| matches!(job.state, State::Running | State::Suspended));
+    Ok(nodes::nodes(&slots, &jobs, &settings, here))
+}
+
+fn find<'a>(nodes: &'a [Node], name: &str) -> Option<&'a Node> {
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let exact = nodes.iter().find(|node| node.name == name);
+    exact.or_else(|| nodes.iter().find(|node| short(&node.name) == name))
+}
+
+fn show(here: &Here, line: &Line, nodes: &[Node]) -> String {
+    let of_jobs = line.has('j');
+    let each = |node: &Node| match line.has('S') {
+        true => node.summary(of_jobs),
+        false => node.listed(here, true),
+    };
+    let all = || nodes.iter().map(each).collect::<Vec<Listed>>();
+    match line.value('F') {
+        Some("json") => listed::json(&What::NODES, &all(), here),
+        Some("dsv") => listed::separated(&What::NODES, &all(), line.value('D').unwrap_or("|")),
+        Some(_) | None if line.has('l') => nodes::away(nodes),
+        Some(_) | None if line.has('S') => nodes::table(nodes, of_jobs),
+        Some(_) | None => nodes::text_of(nodes, here),
+    }
+}
+
+/// `-o` and `-r`: no new jobs start there, or may again; `-C`: why.
+fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
+    let mut schedd = match here.connect() {
+        Ok(schedd) => schedd,
+        Err(exit) => return exit,
+    };
+    let mut exit = 0;
+    for name in &line.operands {
+        let Some(node) = find(nodes, name) else {
+            eprintln!("Error marking node {name} - {}", Denied::UnknownNode);
+            exit = code::FAILED;
+            continue;
+        };
+        let set = |name: &str, value: &str| Change::Set {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let mut changes = Vec::new();
+        if line.any("or") {
+            changes.push(set("state", if line.has('o') { "offline" } else { "free" }));
+        }
+        match line.value('C') {
+            Some("") => changes.push(Change::Unset { name: "comment".to_owned() }),
+            Some(comment) => changes.push(set("comment", comment)),
+            None => {}
+        }
+        let object = Object::Node(node.name.clone());
+        let edits = changes.into_iter().map(|change| Edit { object: object.clone(), change });
+        if let Err(error) = schedd.arrange(Arrange::Settings(edits.collect())) {
+            match denied(&error) {
+                Some(denied) => eprintln!("Error marking node {name} - {denied}"),
+                None => return here.cannot_connect(&error),
+            }
+            exit = code::FAILED;
+        }
+    }
+    exit
+}

@@ -1,0 +1,98 @@
+//! `qmove`, `qorder`, `qrun`: where a job stands among others. The schedd decides; what it denies
+//! is told in OpenPBS's words.
+
+use client::{AskError, Schedd};
+use jobspec::pbs::code;
+use model::ClusterId;
+use model::queues::Denied;
+use proto::client::{Arrange, Refusal};
+
+use super::acting::{Found, Refused, Verb};
+use super::found;
+use super::words::Line;
+use crate::render::pbs::Here;
+
+/// `qmove`.
+pub(super) fn move_jobs(words: &[String], here: &Here) -> u8 {
+    let usage = "usage: qmove destination job_identifier...\n       qmove --version\n";
+    let line = Line::read(words, "");
+    let (destination, jobs) = match line.as_ref().map(|line| line.operands.split_first()) {
+        Ok(Some((destination, jobs))) if !jobs.is_empty() => (destination, jobs),
+        _ => return usage_of(here, line.err(), usage),
+    };
+    let (queue, server) = destination.split_once('@').unwrap_or((destination, ""));
+    let is_here = server.is_empty() || here.is_server(server);
+    Verb::PLAIN.each(here, jobs, &mut |schedd, found| {
+        if !is_here {
+            let said = "Access from host not allowed, or unknown host";
+            return Err((code::BAD_HOST, said.to_owned()));
+        }
+        let cluster = ClusterId(found.word.number);
+        arrange(here, schedd, Arrange::Move { cluster, queue: queue.to_owned() })
+    })
+}
+
+/// `qorder`.
+pub(super) fn order(words: &[String], here: &Here) -> u8 {
+    let usage = "usage: qorder job_identifier job_identifier\n       qorder --version\n";
+    let line = Line::read(words, "");
+    let Ok([one, other]) = line
+        .as_ref()
+        .map_or(Err(()), |line| <&[String; 2]>::try_from(line.operands.as_slice()).map_err(|_| ()))
+    else {
+        return usage_of(here, line.err(), usage);
+    };
+    let exchanged = || -> Result<(), u8> {
+        let (one, other) = (found::read(here, one)?, found::read(here, other)?);
+        let mut schedd = here.connect()?;
+        let what = Arrange::Exchange(ClusterId(one.number), ClusterId(other.number));
+        arrange(here, &mut schedd, what).map_err(|(exit, said)| {
+            let (one, other) = (found::full(here, &one), found::full(here, &other));
+            here.say(format_args!("{said} {one} or {other}"));
+            exit
+        })
+    };
+    exchanged().err().unwrap_or(0)
+}
+
+/// `qrun`: OpenPBS 23.06 exits with 2, whatever it is.
+pub(super) fn run(words: &[String], here: &Here) -> u8 {
+    let usage = "usage: qrun [-a] [-H vnode_specification ] job_identifier_list\n       qrun [-a] [-H - ] job_identifier_list\n       qrun --version\n";
+    let line = match Line::read(words, "aH:") {
+        Ok(line) if !line.operands.is_empty() => line,
+        other => return usage_of(here, other.err(), usage),
+    };
+    if line.has('H') {
+        here.say("-H is not supported yet: say -l host=NAME with qalter before");
+        return code::NOT_SUPPORTED;
+    }
+    let exit = Verb::OF_SUBJOBS.each(here, &line.operands, &mut |schedd, found: &Found<'_>| {
+        arrange(here, schedd, Arrange::RunNow(found.selectors.clone()))
+    });
+    if exit == 0 { 0 } else { code::USAGE }
+}
+
+/// How a command is used; what was wrong before it.
+pub(super) fn usage_of(here: &Here, wrong: Option<Vec<String>>, usage: &str) -> u8 {
+    for message in wrong.unwrap_or_default() {
+        here.say(message);
+    }
+    eprint!("{usage}");
+    code::USAGE
+}
+
+/// Asks the schedd for it.
+pub(super) fn arrange(here: &Here, schedd: &mut Schedd, what: Arrange) -> Result<(), Refused> {
+    schedd.arrange(what).map_err(|error| match denied(&error) {
+        Some(denied) => (denied.exit(), denied.to_string()),
+        None => (here.cannot_connect(&error), String::new()),
+    })
+}
+
+/// What was denied.
+pub(super) fn denied(error: &AskError) -> Option<&Denied> {
+    match error {
+        AskError::Refused(Refusal::Denied(denied)) => Some(denied),
+        _ => None,
+    }
+}

@@ -1,0 +1,424 @@
+//! `qmgr`: shows and changes what is said of the server, its queues and nodes; a line at a time,
+//! from its command line or standard input. What may be set is said by `model::queues`, and whether
+//! this user may, by the schedd.
+
+mod language;
+mod names;
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal};
+
+use client::Schedd;
+use jobspec::pbs::{code, resource_value};
+use model::queues::{Change, Denied, Edit, Form, KNOWN, Object, Of, QueueSettings, form_of};
+use proto::client::Arrange;
+
+use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
+use super::found;
+use super::placing::{denied, usage_of};
+use super::words::Line;
+use crate::line::output;
+use crate::render::pbs::listed::{self, Listed, What};
+use crate::render::pbs::{Here, Job, nodes, queues};
+
+const USAGE: &str = "usage: qmgr [-a] [-c command] [-e] [-n] [-z] [server...]
+       qmgr --version
+";
+
+const HELP: &str = "General syntax: operation object [names] [attribute OP value, ...]
+  operations  create, delete, set, unset, list, print, help, quit
+  objects     server, queue, node
+  OP          =, +=, -=
+Any beginning of an operation or an object will do.
+";
+
+/// The exit code of a line that cannot be read.
+const SYNTAX: u8 = 4;
+
+pub(super) fn run(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "ac:enz") {
+        Ok(line) => line,
+        Err(wrong) => return usage_of(here, Some(wrong), USAGE),
+    };
+    if let Some(other) = line.operands.iter().find(|server| !here.is_server(server)) {
+        eprintln!("qmgr: cannot connect to server {other} (errno=15008)");
+        return code::USAGE;
+    }
+    let mut manager = match Manager::new(here, &line) {
+        Ok(manager) => manager,
+        Err(exit) => return exit,
+    };
+    match line.value('c') {
+        Some(command) => match manager.obey(command) {
+            Ok(Next::More | Next::Quit) => 0,
+            Err(exit) => exit,
+        },
+        None => manager.lines(),
+    }
+}
+
+struct Manager<'a> {
+    here: &'a Here,
+    line: &'a Line,
+    schedd: Schedd,
+}
+
+/// After a line.
+enum Next {
+    More,
+    Quit,
+}
+
+impl<'a> Manager<'a> {
+    fn new(here: &'a Here, line: &'a Line) -> Result<Self, u8> {
+        Ok(Self { here, line, schedd: here.connect()? })
+    }
+
+    /// All lines of standard input; the exit code of the last that failed.
+    fn lines(&mut self) -> u8 {
+        let stdin = io::stdin();
+        let is_asked = stdin.is_terminal();
+        let (mut exit, mut whole) = (0, String::new());
+        loop {
+            if is_asked {
+                eprint!("Qmgr: ");
+            }
+            let mut line = String::new();
+            match stdin.lock().read_line(&mut line) {
+                Ok(0) | Err(_) => return exit,
+                Ok(_) => {}
+            }
+            let line = line.trim_end_matches(['\n', '\r']);
+            if let Some(begun) = line.strip_suffix('\\') {
+                whole += begun;
+                continue;
+            }
+            whole += line;
+            if self.line.has('e') {
+                println!("{whole}");
+            }
+            match self.obey(&std::mem::take(&mut whole)) {
+                Ok(Next::More) => {}
+                Ok(Next::Quit) => return exit,
+                Err(wrong) => {
+                    exit = wrong;
+                    if self.line.has('a') {
+                        return exit;
+                    }
+                }
+            }
+        }
+    }
+
+    fn say(&self, text: impl std::fmt::Display) {
+        if !self.line.has('z') {
+            eprintln!("{text}");
+        }
+    }
+
+    fn obey(&mut self, line: &str) -> Result<Next, u8> {
+        let directive = match language::read(line) {
+            Ok(Some(directive)) => directive,
+            Ok(None) => return Ok(Next::More),
+            Err(wrong) => return Err(self.wrong(line, &wrong)),
+        };
+        match directive.operation {
+            Operation::Quit => return Ok(Next::Quit),
+            Operation::Help => print!("{HELP}"),
+            Operation::Create
+            | Operation::Delete
+            | Operation::Set
+            | Operation::Unset
+            | Operation::List
+            | Operation::Print => self.object(line, &directive)?,
+        }
+        Ok(Next::More)
+    }
+
+    fn wrong(&self, line: &str, wrong: &Wrong) -> u8 {
+        match wrong {
+            Wrong::Operation(word) => {
+                self.say(format_args!(
+                    "qmgr: Illegal operation: {word}\nTry 'help' if you are having trouble."
+                ));
+                code::FAILED
+            }
+            Wrong::Object(word) => {
+                self.say(format_args!(
+                    "qmgr: Illegal object type: {word}.\nTry 'help' if you are having trouble."
+                ));
+                code::USAGE
+            }
+            Wrong::Syntax(place) => {
+                let blanks = " ".repeat(place.saturating_sub(1));
+                self.say(format_args!("qmgr: Syntax error\n{line}\n{blanks}^"));
+                SYNTAX
+            }
+        }
+    }
+
+    fn object(&mut self, line: &str, directive: &Directive) -> Result<(), u8> {
+        let of = match directive.object {
+            ObjectKind::Attributed(of) => of,
+            ObjectKind::Missing(name) => {
+                if directive.operation == Operation::List && name != "sched" {
+                    // There are none.
+                    return Ok(());
+                }
+                let why = match name {
+                    "resource" => "say MACHINE_RESOURCE_NAMES in the pool's configuration",
+                    "sched" => "there is one matchmaker; see updraft config_val",
+                    _ => "there are no hooks",
+                };
+                self.say(format_args!("qmgr: {name} is not supported yet: {why}"));
+                return Err(code::NOT_SUPPORTED);
+            }
+        };
+        match directive.operation {
+            Operation::List => self.list(of, directive),
+            Operation::Print => self.print(of, directive),
+            Operation::Create
+            | Operation::Delete
+            | Operation::Set
+            | Operation::Unset
+            | Operation::Quit
+            | Operation::Help => self.change(line, of, directive),
+        }
+    }
+
+    fn settings(&mut self) -> Result<QueueSettings, u8> {
+        self.schedd.queues().map_err(|error| self.here.cannot_connect(&error))
+    }
+
+    fn change(&mut self, line: &str, of: Of, directive: &Directive) -> Result<(), u8> {
+        let changes = self.changes(line, of, directive)?;
+        let settings = self.settings()?;
+        let names: Vec<String> = match (of, directive.names.is_empty()) {
+            (Of::Server, _) => vec![String::new()],
+            (_, false) => directive.names.clone(),
+            (Of::Queue, true) => settings.queues.iter().map(|(name, _)| name.clone()).collect(),
+            (Of::Node, true) => self.node_names()?,
+        };
+        if self.line.has('n') {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for name in names {
+            let object = match of {
+                Of::Server => Object::Server,
+                Of::Queue => Object::Queue(name.clone()),
+                Of::Node => Object::Node(name.clone()),
+            };
+            if of == Of::Node && !self.node_names()?.contains(&name) {
+                result = self.told(&name, &Denied::UnknownNode);
+                continue;
+            }
+            let edits = changes
+                .iter()
+                .map(|change| Edit { object: object.clone(), change: change.clone() });
+            match self.schedd.arrange(Arrange::Settings(edits.collect())) {
+                Ok(()) => {}
+                Err(error) => match denied(&error) {
+                    Some(denied) => result = self.told(&name, denied),
+                    None => return Err(self.here.cannot_connect(&error)),
+                },
+            }
+        }
+        result
+    }
+
+    fn told(&self, name: &str, denied: &Denied) -> Result<(), u8> {
+        self.say(format_args!(
+            "qmgr obj={name} svr=default: {denied}\nqmgr: Error ({}) returned from server",
+            denied.number()
+        ));
+        Err(denied.exit())
+    }
+
+    fn changes(&self, line: &str, of: Of, directive: &Directive) -> Result<Vec<Change>, u8> {
+        let mut changes = Vec::new();
+        match directive.operation {
+            Operation::Create => changes.push(Change::Create),
+            Operation::Delete => changes.push(Change::Delete),
+            Operation::Set if directive.attributes.is_empty() => {
+                return Err(self.wrong(line, &Wrong::Syntax(line.len())));
+            }
+            Operation::Set
+            | Operation::Unset
+            | Operation::List
+            | Operation::Print
+            | Operation::Quit
+            | Operation::Help => {}
+        }
+        for (name, value, place) in &directive.attributes {
+            let head = name.split('.').next().unwrap_or_default();
+            if let Some(why) = names::instead(of, head) {
+                self.say(format_args!("qmgr: {head} is not supported yet: {why}"));
+                return Err(code::NOT_SUPPORTED);
+            }
+            let is_known = KNOWN.iter().any(|known| known.of == of && known.name == head);
+            let sets = directive.operation != Operation::Unset;
+            if !is_known || sets != value.is_some() {
+                return Err(self.wrong(line, &Wrong::Syntax(*place)));
+            }
+            let name = name.clone();
+            let Some((assign, value)) = value else {
+                changes.push(Change::Unset { name });
+                continue;
+            };
+            let value = self.value(of, &name, value)?;
+            changes.push(match assign {
+                Assign::Set => Change::Set { name, value },
+                Assign::Add => Change::Add { name, value },
+                Assign::Remove => Change::Remove { name, value },
+            });
+        }
+        Ok(changes)
+    }
+
+    /// A value; a resource's as jobs write it.
+    fn value(&self, of: Of, name: &str, value: &str) -> Result<String, u8> {
+        match (form_of(of, name), name.split_once('.')) {
+            (Some(Form::Resources), Some((_, resource))) => resource_value(resource, value)
+                .map_err(|refusal| {
+                    for problem in &refusal.problems {
+                        self.say(format_args!("qmgr: {}", problem.message));
+                    }
+                    refusal.exit
+                }),
+            (Some(_) | None, _) => Ok(value.to_owned()),
+        }
+    }
+
+    fn node_names(&self) -> Result<Vec<String>, u8> {
+        let found = self.nodes()?;
+        Ok(found.into_iter().map(|node| node.name).collect())
+    }
+
+    fn nodes(&self) -> Result<Vec<nodes::Node>, u8> {
+        super::pbsnodes::look(self.here)
+    }
+
+    fn list(&mut self, of: Of, directive: &Directive) -> Result<(), u8> {
+        let settings = self.settings()?;
+        let all = found::look_up(&mut self.schedd, None, false);
+        let all = all.map_err(|error| self.here.cannot_connect(&error))?;
+        let here = self.here;
+        let jobs: Vec<Job> = all.iter().map(|(number, one)| one.whole(*number, here.now)).collect();
+        let listed: Vec<Listed> = match of {
+            Of::Server => vec![queues::server(&settings, &jobs.iter().collect::<Vec<_>>(), here)],
+            Of::Queue => {
+                let one = |(name, queue): &(String, _)| {
+                    let own: Vec<&Job> = jobs.iter().filter(|job| job.queue() == name).collect();
+                    queues::queue(name, queue, &own)
+                };
+                settings.queues.iter().map(one).collect()
+            }
+            Of::Node => self.nodes()?.iter().map(|node| node.listed(here, false)).collect(),
+        };
+        let (wanted, result) = self.wanted(of, directive, listed);
+        let what = match of {
+            Of::Server => What::MANAGED_SERVER,
+            Of::Queue => What::MANAGED_QUEUE,
+            Of::Node => What::MANAGED_NODE,
+        };
+        let _ = output::put(&listed::text(&what, &wanted, true));
+        result
+    }
+
+    /// Those that are named, with the attributes that are named.
+    fn wanted(
+        &self,
+        of: Of,
+        directive: &Directive,
+        all: Vec<Listed>,
+    ) -> (Vec<Listed>, Result<(), u8>) {
+        let mut result = Ok(());
+        for name in &directive.names {
+            if !all.iter().any(|one| one.name == *name) && of != Of::Server {
+                let denied =
+                    if of == Of::Node { Denied::UnknownNode } else { Denied::UnknownQueue };
+                result = self.told(name, &denied);
+            }
+        }
+        let named =
+            |one: &Listed| directive.names.is_empty() || directive.names.contains(&one.name);
+        let mut wanted: Vec<Listed> =
+            all.into_iter().filter(|one| of == Of::Server || named(one)).collect();
+        if !directive.attributes.is_empty() {
+            for one in &mut wanted {
+                one.attributes.retain(|shown| {
+                    directive.attributes.iter().any(|(name, _, _)| *name == shown.name)
+                });
+            }
+        }
+        (wanted, result)
+    }
+
+    fn print(&mut self, of: Of, directive: &Directive) -> Result<(), u8> {
+        let settings = self.settings()?;
+        let is_named = |name: &String| directive.names.is_empty() || directive.names.contains(name);
+        let missing = directive.names.iter().find(|name| match of {
+            Of::Queue => settings.queue(name).is_none(),
+            Of::Server | Of::Node => false,
+        });
+        if let Some(name) = missing {
+            return self.told(name, &Denied::UnknownQueue);
+        }
+        let mut out = String::new();
+        if of != Of::Node {
+            out += "#\n# Create queues and set their attributes.\n#\n";
+            for (name, queue) in settings.queues.iter().filter(|(name, _)| is_named(name)) {
+                let _ =
+                    write!(out, "#\n# Create and define queue {name}\n#\ncreate queue {name}\n");
+                put_set(&mut out, Of::Queue, &format!("queue {name}"), queue);
+            }
+        }
+        if of == Of::Server {
+            out += "#\n# Set server attributes.\n#\n";
+            put_set(&mut out, Of::Server, "server", &settings.server);
+        }
+        if of == Of::Node {
+            out += "#\n# Set node attributes.\n#\n";
+            for (name, node) in settings.nodes.iter().filter(|(name, _)| is_named(name)) {
+                put_set(&mut out, Of::Node, &format!("node {name}"), node);
+            }
+        }
+        let _ = output::put(&out);
+        Ok(())
+    }
+}
+
+/// The lines that would set these attributes.
+fn put_set(out: &mut String, of: Of, object: &str, attributes: &model::queues::Attributes) {
+    for known in KNOWN.iter().filter(|known| known.of == of) {
+        if known.form == Form::Resources {
+            for (resource, value) in attributes.resources(known.name) {
+                let _ = writeln!(out, "set {object} {}.{resource} = {value}", known.name);
+            }
+            continue;
+        }
+        let Some(value) = attributes.get(known.name) else { continue };
+        let parts: Vec<String> = match known.form {
+            Form::Words => attributes.words(known.name).map(str::to_owned).collect(),
+            Form::Limits => {
+                let limits = attributes.limits(known.name).0;
+                let one = |limit| model::queues::Limits(vec![limit]).to_string();
+                limits.into_iter().map(one).collect()
+            }
+            Form::Truth
+            | Form::Number(..)
+            | Form::Text
+            | Form::Resources
+            | Form::QueueType
+            | Form::QueueName
+            | Form::NodeState => vec![value.to_owned()],
+        };
+        for (nth, part) in parts.iter().enumerate() {
+            let operator = if nth == 0 { "=" } else { "+=" };
+            let is_plain = !part.contains([' ', ',', '"', '=']) || known.form == Form::Limits;
+            let part = if is_plain { part.clone() } else { format!("\"{part}\"") };
+            let _ = writeln!(out, "set {object} {} {operator} {part}", known.name);
+        }
+    }
+}

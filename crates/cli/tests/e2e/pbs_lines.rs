@@ -1,0 +1,100 @@
+//! Command lines of PBS against a pool: `pbs_lines.txt` has what OpenPBS 23.06 answered to each
+//! (golden/pbs), and this program must answer the same, to the letter: exit code, `| ` standard
+//! output, `! ` standard error. Numbers of jobs are `N`, and this machine is `pbshost`. Lines that
+//! this program answers otherwise on purpose are not here: the guide tells of them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Pool, text};
+
+const LINES: &str = include_str!("pbs_lines.txt");
+
+/// As many as there must be at least.
+const FEWEST: usize = 350;
+
+/// The queues that OpenPBS had.
+const QUEUES: &str = "create queue route1 queue_type=Route,route_destinations=workq,enabled=True,started=True
+create queue small queue_type=Execution,Priority=50,resources_max.ncpus=2,resources_max.walltime=01:00:00,enabled=True
+create queue disq queue_type=Execution,started=True
+create queue stopq queue_type=Execution,enabled=True
+create queue aclq queue_type=Execution,acl_user_enable=True,acl_users=bob,enabled=True,started=True
+set queue workq started = False
+";
+
+const SCRIPT: &str = "#!/bin/bash
+#PBS -N myjob
+#PBS -l select=1:ncpus=2:mem=100mb
+#PBS -l walltime=00:10:00
+#PBS -j oe
+#PBS -m n
+echo hi
+#PBS -N toolate
+";
+
+#[test]
+fn every_command_line_is_answered_as_openpbs_answered() {
+    let pool = Pool::start(1);
+    let bin = pool.work().join("bin");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    fs::write(pool.work().join("plain.sh"), "#!/bin/bash\necho hi\n").unwrap();
+    fs::write(pool.work().join("s1.sh"), SCRIPT).unwrap();
+    fs::write(pool.work().join("queues"), QUEUES).unwrap();
+    let made = shell(&pool, &bin, "qmgr < queues");
+    assert!(made.status.success(), "{}", text(&made));
+    let cases: Vec<&str> =
+        LINES.split("\n\n").map(str::trim).filter(|case| case.starts_with("$ ")).collect();
+    assert!(cases.len() >= FEWEST, "only {} command lines", cases.len());
+    let wrong: Vec<String> = cases.iter().filter_map(|case| check(&pool, &bin, case)).collect();
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Runs a line as a user would.
+fn shell(pool: &Pool, bin: &Path, line: &str) -> std::process::Output {
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    pool.command(Path::new("/bin/bash"), &["-c", line]).env("PATH", path).output().unwrap()
+}
+
+/// The difference, if there is one.
+fn check(pool: &Pool, bin: &Path, case: &str) -> Option<String> {
+    let host = host_name();
+    let (line, expected) = case.split_once('\n').unwrap();
+    let line = line.strip_prefix("$ ").unwrap();
+    let out = shell(pool, bin, &line.replace("pbshost", &host));
+    let mut actual = format!("exit {}", out.status.code().unwrap_or(-1));
+    for (mark, bytes) in [("|", &out.stdout), ("!", &out.stderr)] {
+        let said = String::from_utf8_lossy(bytes);
+        for line in said.trim_matches('\n').lines() {
+            actual += &format!("\n{mark} {}", numbered(&line.replace(&host, "pbshost")));
+        }
+    }
+    let same = actual.lines().map(str::trim_end).eq(expected.lines().map(str::trim_end));
+    (!same).then(|| format!("$ {line}\nexpected\n{expected}\nbut it is\n{actual}\n"))
+}
+
+/// `3.pbshost` and `3[4].pbshost` as `N.pbshost` and `N[4].pbshost`.
+fn numbered(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(place) = rest.find(|c: char| c.is_ascii_digit()) {
+        let is_word = rest[..place].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            || (place == 0 && out.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
+        let digits = rest[place..].chars().take_while(char::is_ascii_digit).count();
+        let behind = &rest[place + digits..];
+        let subjob = match behind.strip_prefix('[') {
+            Some(inside) => inside.find(']').map_or(0, |end| end + 2),
+            None => 0,
+        };
+        let is_job = !is_word && behind[subjob..].starts_with(".pbshost");
+        out += &rest[..place];
+        out += if is_job { "N" } else { &rest[place..place + digits] };
+        rest = behind;
+    }
+    out + rest
+}
+
+/// This machine's name, without its domain.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    name.trim().split('.').next().unwrap().to_owned()
+}

@@ -1,0 +1,83 @@
+//! PBS's queues: what a pool says of them, who may submit to which, and how many of their jobs may
+//! be there or run. The schedd keeps this with the jobs; `qmgr` and its kin change it, `qsub` reads
+//! it to place a job, and the schedd looks once more at what was placed.
+//!
+//! Knows neither how jobs are kept nor how any of this is printed.
+
+mod admission;
+mod denied;
+mod limits;
+mod settings;
+
+pub use admission::Applicant;
+pub use denied::Denied;
+pub use limits::{Limit, Limits, Who};
+pub use settings::{
+    Attributes, Change, Edit, Form, KNOWN, Known, Object, Of, QueueSettings, form_of,
+};
+
+/// The queue that there is from the beginning.
+pub const FIRST_QUEUE: &str = "workq";
+
+/// The attribute of a job's ad that names its queue. Jobs without it are under no queue's rules.
+pub const QUEUE: &str = "PbsQueue";
+
+/// The attribute of a job that was told to run before all others, whatever its queue's limits are.
+pub const RUN_NOW: &str = "PbsRunNow";
+
+/// The attribute that stands for a cluster's number where jobs of equal priority are put in order.
+pub const RANK: &str = "QueueRank";
+
+/// `Resource_List` of a job's ad: words `name=value` of form 2.
+pub const RESOURCES: &str = "PbsResources";
+
+/// How much a written amount is: seconds of `HH:MM:SS`, bytes of `2gb` or `1mw`, or a number.
+pub fn amount(text: &str) -> Option<u64> {
+    if text.contains(':') {
+        let seconds = text.split('.').next().unwrap_or_default();
+        return seconds
+            .split(':')
+            .try_fold(0_u64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?));
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text[digits.len()..].to_ascii_lowercase();
+    let (letter, words) = match unit.strip_suffix('w') {
+        Some(letter) => (letter, 8),
+        None => (unit.strip_suffix('b').unwrap_or(&unit), 1),
+    };
+    let power = match letter {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => return None,
+    };
+    let count: u64 = digits.parse().ok()?;
+    count.checked_mul(1024_u64.checked_pow(power)?)?.checked_mul(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_seconds_bytes_and_numbers() {
+        for (text, expected) in [
+            ("4", Some(4)),
+            ("01:00:00", Some(3600)),
+            ("1:30", Some(90)),
+            ("2gb", Some(2 << 30)),
+            ("5m", Some(5 << 20)),
+            ("1kw", Some(8192)),
+            ("10b", Some(10)),
+            ("", None),
+            ("x", None),
+            ("1:x", None),
+            ("99999999999pb", None),
+        ] {
+            assert_eq!(amount(text), expected, "{text}");
+        }
+    }
+}

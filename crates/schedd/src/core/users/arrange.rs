@@ -1,0 +1,265 @@
+//! What users change of PBS's queues, and of jobs' places in them: `qmgr`, `qmove`, `qorder`,
+//! `qrun` and their kin. A submission to a queue is looked at here too, whatever the command that
+//! placed it has found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use classad::{ClassAd, Value, words};
+use model::queues::{self, Applicant, Change, Denied, Edit, Object};
+use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr};
+use proto::client::{Answer, Arrange, Refusal, Selector};
+
+use crate::core::state::core::{Cluster, Core, JobRef};
+use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
+
+impl Core {
+    pub(crate) fn arrange(&self, now: Now, by: &Actor, what: &Arrange) -> (Vec<Fact>, Answer) {
+        let arranged = match what {
+            Arrange::Settings(edits) => self.edit_settings(by, edits),
+            Arrange::Move { cluster, queue } => self.move_to(by, *cluster, queue),
+            Arrange::Exchange(one, other) => self.exchange(by, *one, *other),
+            Arrange::RunNow(jobs) => self.run_now(now, by, jobs),
+        };
+        match arranged {
+            Ok(facts) => (facts, Answer::Done),
+            Err(denied) => (Vec::new(), Answer::Refused(Refusal::Denied(denied))),
+        }
+    }
+
+    fn is_operator(&self, by: &Actor) -> bool {
+        by.superuser || self.settings.is_operator(by.user.as_str())
+    }
+
+    fn edit_settings(&self, by: &Actor, edits: &[Edit]) -> Result<Vec<Fact>, Denied> {
+        let manages = by.superuser || self.settings.is_manager(by.user.as_str());
+        let operates = edits.iter().all(is_operation) && self.is_operator(by);
+        if !manages && !operates {
+            return Err(Denied::NotPermitted);
+        }
+        let deleted = |edit: &Edit| match (&edit.object, &edit.change) {
+            (Object::Queue(name), Change::Delete) => Some(name.clone()),
+            _ => None,
+        };
+        let mut gone = edits.iter().filter_map(deleted);
+        if gone.any(|queue| self.clusters.values().any(|cluster| is_in(cluster, &queue))) {
+            return Err(Denied::Busy);
+        }
+        let settings = Arc::new(self.settings.changed(edits)?);
+        Ok(vec![Fact::Settings(settings)])
+    }
+
+    /// The cluster, if this user may change its place.
+    fn own_cluster(&self, by: &Actor, id: ClusterId) -> Result<&Cluster, Denied> {
+        let cluster = self.clusters.get(&id).ok_or(Denied::UnknownJob)?;
+        let permitted = *cluster.owner() == by.user || self.is_operator(by);
+        if permitted { Ok(cluster) } else { Err(Denied::NotPermitted) }
+    }
+
+    fn move_to(&self, by: &Actor, id: ClusterId, queue: &str) -> Result<Vec<Fact>, Denied> {
+        let cluster = self.own_cluster(by, id)?;
+        if !waits(cluster) {
+            return Err(Denied::BadState);
+        }
+        let ad = cluster.procs().next().map(|job| job.described());
+        let resources = resources_of(&ad.unwrap_or_default());
+        let subjobs = subjobs(&cluster.record.spec);
+        let user = cluster.owner().as_str();
+        let host = self.host();
+        let mut denied = Denied::UnknownQueue;
+        for (name, is_routed) in self.settings.destinations(queue, user, &host)? {
+            let resources = &resources;
+            let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
+            let count = u64::from(cluster.left);
+            let admitted = self.settings.admit(&name, &applicant).and_then(|()| {
+                self.settings
+                    .check_count(&name, user, count, &|of, who| self.counted(of, who, Some(id)))
+            });
+            match admitted {
+                Ok(()) => {
+                    let priority = self.settings.queue(&name).and_then(|q| q.number("Priority"));
+                    let mut changes = ClassAd::new();
+                    changes.set(queues::QUEUE, name);
+                    changes.set(attr::PRE_JOB_PRIO1, priority.unwrap_or(0));
+                    return Ok(edited(cluster, changes));
+                }
+                Err(why) => denied = if is_routed { Denied::Rejected } else { why },
+            }
+        }
+        Err(denied)
+    }
+
+    fn exchange(&self, by: &Actor, one: ClusterId, other: ClusterId) -> Result<Vec<Fact>, Denied> {
+        let (first, second) = (self.own_cluster(by, one)?, self.own_cluster(by, other)?);
+        if !waits(first) || !waits(second) {
+            return Err(Denied::BadState);
+        }
+        if queue_of(first) != queue_of(second) {
+            return Err(Denied::InvalidRequest);
+        }
+        let (rank, others) = (rank(first), rank(second));
+        let ranked = |cluster, rank: u32| {
+            let mut changes = ClassAd::new();
+            changes.set(queues::RANK, i64::from(rank));
+            edited(cluster, changes)
+        };
+        Ok(ranked(first, others).into_iter().chain(ranked(second, rank)).collect())
+    }
+
+    fn run_now(&self, now: Now, by: &Actor, jobs: &[Selector]) -> Result<Vec<Fact>, Denied> {
+        if !self.is_operator(by) {
+            return Err(Denied::NotPermitted);
+        }
+        let mut changes = ClassAd::new();
+        changes.set(queues::RUN_NOW, true);
+        changes.set(attr::PRE_JOB_PRIO1, i64::from(i32::MAX));
+        let changes = Arc::new(changes);
+        let mut facts = Vec::new();
+        for selector in jobs {
+            let named: Vec<JobRef<'_>> = match selector {
+                Selector::Job(id) => self.job(*id).into_iter().collect(),
+                Selector::Cluster(id) => {
+                    self.clusters.get(id).into_iter().flat_map(Cluster::procs).collect()
+                }
+                Selector::Owner(_) => return Err(Denied::InvalidRequest),
+            };
+            if named.is_empty() {
+                return Err(Denied::UnknownJob);
+            }
+            for job in named {
+                facts.extend(let_go(now, job)?);
+                let changes = Arc::clone(&changes);
+                facts.push(Fact::Job { job: job.job, fact: JobFact::Edited { changes } });
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Whether a submission may go to the queue that it names.
+    pub(crate) fn check_queue(&self, by: &Actor, spec: &ClusterSpec) -> Result<(), Denied> {
+        let own = |ad: &ClassAd, name: &str| ad.get_own(name).is_some();
+        if let Procs::Listed(ads) = &spec.procs
+            && ads.iter().any(|ad| own(ad, queues::QUEUE))
+        {
+            return Err(Denied::InvalidRequest);
+        }
+        if own(&spec.ad, queues::RUN_NOW) || own(&spec.ad, queues::RANK) {
+            return Err(Denied::NotPermitted);
+        }
+        if !own(&spec.ad, queues::QUEUE) {
+            return Ok(());
+        }
+        let queue = spec.ad.literal(queues::QUEUE).and_then(Value::as_str);
+        let queue = queue.ok_or(Denied::UnknownQueue)?;
+        let (user, host) = (by.user.as_str(), self.host());
+        let resources = &resources_of(&spec.ad);
+        let is_routed = self.settings.queues.iter().any(|(name, attributes)| {
+            attributes.get("queue_type") == Some("Route")
+                && self
+                    .settings
+                    .destinations(name, user, &host)
+                    .is_ok_and(|all| all.iter().any(|(name, _)| name == queue))
+        });
+        let subjobs = subjobs(spec);
+        let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
+        self.settings.admit(queue, &applicant)?;
+        let more = u64::from(spec.count());
+        self.settings.check_count(queue, user, more, &|of, who| self.counted(of, who, None))
+    }
+
+    /// This machine, as lists of hosts name it.
+    fn host(&self) -> String {
+        let name = self.config.beside.machine.as_str();
+        name.split('.').next().unwrap_or(name).to_owned()
+    }
+
+    /// Jobs that are in this queue, or in any; of this user, or of anybody.
+    fn counted(&self, queue: Option<&str>, user: Option<&str>, but: Option<ClusterId>) -> u64 {
+        let counts = |cluster: &&Cluster| {
+            let in_queue = queue.map_or(queue_of(cluster).is_some(), |queue| is_in(cluster, queue));
+            in_queue
+                && but != Some(cluster.record.cluster)
+                && user.is_none_or(|user| cluster.owner().as_str() == user)
+        };
+        self.clusters.values().filter(counts).map(|cluster| u64::from(cluster.left)).sum()
+    }
+}
+
+/// Whether an operator may make this change, who may not make all.
+fn is_operation(edit: &Edit) -> bool {
+    let Change::Set { name, .. } = &edit.change else { return false };
+    match edit.object {
+        Object::Queue(_) => ["enabled", "started"].contains(&name.as_str()),
+        Object::Node(_) => true,
+        Object::Server => false,
+    }
+}
+
+fn queue_of(cluster: &Cluster) -> Option<String> {
+    // All jobs of a cluster are in one queue: only whole clusters move.
+    let edited = cluster.procs().next().and_then(|job| job.edits()?.get(queues::QUEUE).cloned());
+    let own = |ad: &ClassAd| ad.get(queues::QUEUE).cloned();
+    let named = edited.or_else(|| own(&cluster.ad))?;
+    named.as_literal().and_then(Value::as_str).map(str::to_owned)
+}
+
+fn is_in(cluster: &Cluster, queue: &str) -> bool {
+    queue_of(cluster).as_deref() == Some(queue)
+}
+
+fn rank(cluster: &Cluster) -> u32 {
+    let first = cluster.procs().next().map(|job| cluster.sorting.rank(job.job));
+    first.unwrap_or(cluster.record.cluster.0)
+}
+
+/// Whether none of its jobs runs, or is stopping.
+fn waits(cluster: &Cluster) -> bool {
+    cluster.procs().all(|job| matches!(job.state(), JobState::Idle { .. } | JobState::Held(_)))
+}
+
+fn subjobs(spec: &ClusterSpec) -> Option<u64> {
+    let is_array = matches!(spec.procs, Procs::Counted { .. }) || spec.count() > 1;
+    is_array.then(|| u64::from(spec.count()))
+}
+
+fn resources_of(ad: &ClassAd) -> BTreeMap<String, String> {
+    let list = ad.literal(queues::RESOURCES).and_then(Value::as_str).unwrap_or_default();
+    let pairs = words::split_v2(list).unwrap_or_default();
+    let pair = |pair: &String| {
+        pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    pairs.iter().filter_map(pair).collect()
+}
+
+/// All jobs of a cluster get these, those that are still to come too.
+fn edited(cluster: &Cluster, changes: ClassAd) -> Vec<Fact> {
+    let changes = Arc::new(changes);
+    let each = cluster.procs().map(|job| Fact::Job {
+        job: job.job,
+        fact: JobFact::Edited { changes: Arc::clone(&changes) },
+    });
+    let later = cluster.is_factory().then(|| {
+        let step = FactoryStep::Edited(Arc::clone(&changes));
+        Fact::Cluster(ClusterFact::Factory { cluster: cluster.record.cluster, step })
+    });
+    each.chain(later).collect()
+}
+
+/// The release of a job that is to run now.
+fn let_go(now: Now, job: JobRef<'_>) -> Result<Option<Fact>, Denied> {
+    match job.state() {
+        JobState::Idle { .. } => Ok(None),
+        JobState::Held(hold)
+            if ![HoldCode::SpoolingInput, HoldCode::WaitsForJobs].contains(&hold.code) =>
+        {
+            let event = JobEvent::Released { reason: "via qrun".to_owned(), at: now.wall };
+            Ok(Some(Fact::Job { job: job.job, fact: JobFact::Happened(event) }))
+        }
+        JobState::Held(_)
+        | JobState::Running(_)
+        | JobState::Suspended { .. }
+        | JobState::Stopping { .. }
+        | JobState::Completed { .. }
+        | JobState::Removed { .. } => Err(Denied::BadState),
+    }
+}

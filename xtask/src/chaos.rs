@@ -5,18 +5,38 @@
 //! another kind is one more constant here.
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::run;
 
-/// The test of workflows, and the word that its variables have.
-pub(crate) const DAGS: (&str, &str) = ("random_workflows_whose_daemons_are_killed", "DAGS");
+/// How much of it.
+#[derive(Args)]
+pub(crate) struct ChaosArgs {
+    /// How many workflows.
+    #[arg(long, default_value_t = 20)]
+    dags: u64,
+    /// How many pools with jobs, one after the other.
+    #[arg(long, default_value_t = 20)]
+    jobs: u64,
+    /// The first one's seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
 
-/// Runs so many cases of each kind. What a kind is called in its messages stands first.
+/// The test of workflows, and the word that its variables have.
+const DAGS: (&str, &str) = ("random_workflows_whose_daemons_are_killed", "DAGS");
+
+/// The test of jobs.
+const JOBS: (&str, &str) = ("random_jobs_whose_pool_is_killed_and_stopped", "JOBS");
+
+/// Runs so many cases of each kind, if any.
 ///
 /// # Errors
 /// If a case does not come to what it must.
-pub(crate) fn run(kinds: &[(&str, (&str, &str), u64)], seed: u64) -> Result<()> {
-    for (what, (test, word), cases) in kinds {
+pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
+    let ChaosArgs { dags, jobs, seed } = args;
+    let kinds = [("workflows", DAGS, dags), ("pools with jobs", JOBS, jobs)];
+    for (what, (test, word), cases) in kinds.into_iter().filter(|(_, _, cases)| **cases > 0) {
         let cases = cases.to_string();
         let variables = [
             (format!("UPDRAFT_CHAOS_{word}"), cases.clone()),

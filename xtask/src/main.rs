@@ -53,16 +53,9 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Runs random workflows on real pools whose daemons are killed at random, and sees that each
-    /// node ran as it must.
-    Chaos {
-        /// How many workflows.
-        #[arg(long, default_value_t = 20)]
-        dags: u64,
-        /// The first one's seed.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
+    /// Runs random workflows, and random jobs, on real pools whose processes are killed at random,
+    /// and sees that each ran as it must.
+    Chaos(chaos::ChaosArgs),
     /// Runs a pool of several hosts, which are network namespaces, as root: from bare hosts to the
     /// first job, and jobs with files while hosts are cut off and killed.
     Hosts {
@@ -103,8 +96,8 @@ fn main() -> Result<()> {
         Verb::Sim { args } => run::tool("sim", &args),
         Verb::Bench { args } => bench::run(&args),
         Verb::Fuzz { args } => run::tool("fuzz", &args),
-        Verb::Chaos { dags, seed } => chaos::run(&[("dags", chaos::DAGS, dags)], seed),
         Verb::Hosts { hosts, jobs } => hosts::run(hosts, jobs),
+        Verb::Chaos(args) => chaos::run(&args),
         Verb::Clients { names } => clients::run(&names),
         Verb::Oracle { args } => oracle::run(&args),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),

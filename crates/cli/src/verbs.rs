@@ -18,6 +18,8 @@
 //!    the arrow's function: `..., not yet module::NOT_YET)`. They are refused by name, never
 //!    ignored.
 
+mod not_yet;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -74,6 +76,7 @@ use crate::line::output;
 use crate::line::output::complain;
 use crate::line::usage::{Mistake, Place, Usage};
 use crate::render::dialect::Dialect;
+use crate::verbs::not_yet::NOT_YET;
 
 /// One verb of `updraft`: its names, its flags, and the function that obeys it.
 pub struct Verb {
@@ -144,15 +147,11 @@ pub const VERBS: &[Verb] = &[
     verb!("daemon", [], daemon::DaemonArgs => |args, _| daemon::run(&args)),
 ];
 
-/// HTCondor's commands that are known and not built yet, and why if there is more to say: refused
-/// by name.
-const NOT_YET: &[(&str, &str)] = &[
-    ("condor_ssh_to_job", ""),
-    ("condor_run", ""),
-    ("condor_qusers", ""),
-    ("condor_who", ""),
-    ("condor_drain", ""),
-];
+/// The names of HTCondor's commands, built or not: a script that calls one is told which.
+pub fn htcondor_names() -> impl Iterator<Item = &'static str> {
+    let built = VERBS.iter().flat_map(|verb| verb.htcondor).copied();
+    built.chain(NOT_YET.iter().map(|(name, _)| *name))
+}
 
 /// Runs the command line `words`, the program's name first.
 pub fn main(words: Vec<OsString>) -> ExitCode {
@@ -214,9 +213,10 @@ impl Meaning {
             return Some(Self::PbsRunner);
         }
         let short = |known: &str| is_word && known.strip_prefix("condor_") == Some(name);
-        let (_, why) = NOT_YET.iter().find(|(known, _)| *known == name || short(known))?;
+        let (_, instead) = NOT_YET.iter().find(|(known, _)| *known == name || short(known))?;
         let name = if is_word { format!("updraft {name}") } else { name.to_owned() };
-        Some(Self::NotYet(format!("{name}: not supported yet{why}")))
+        let apart = if instead.is_empty() { "" } else { "; use this: " };
+        Some(Self::NotYet(format!("{name}: not supported yet{apart}{instead}")))
     }
 
     fn perform(self, words: &[String]) -> ExitCode {

@@ -17,7 +17,7 @@ use crate::harness::{Pool, eventually, signal, text, updraft};
 
 /// How many workflows, and from which seed: of the environment, where `cargo xtask chaos` says it.
 const DAGS: (&str, u64) = ("UPDRAFT_CHAOS_DAGS", 3);
-const SEED: (&str, u64) = ("UPDRAFT_CHAOS_SEED", 1);
+pub(crate) const SEED: (&str, u64) = ("UPDRAFT_CHAOS_SEED", 1);
 
 /// Workflows at a time.
 const AT_A_TIME: u64 = 6;
@@ -41,7 +41,8 @@ fn random_workflows_whose_daemons_are_killed_run_each_node_as_the_semantics_dema
     }
 }
 
-fn number((name, default): (&str, u64)) -> u64 {
+/// A number of the environment, or what it is otherwise.
+pub(crate) fn number((name, default): (&str, u64)) -> u64 {
     std::env::var(name).map_or(default, |text| {
         text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}"))
     })
@@ -343,10 +344,10 @@ impl Expected {
 }
 
 /// A small deterministic generator (SplitMix64).
-struct Rng(u64);
+pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -354,7 +355,7 @@ impl Rng {
         (z ^ (z >> 31)) % n
     }
 
-    fn up_to(&mut self, n: usize) -> usize {
+    pub(crate) fn up_to(&mut self, n: usize) -> usize {
         usize::try_from(self.below(n as u64)).unwrap()
     }
 }

@@ -176,3 +176,25 @@ fn history_tells_every_run_and_travels_in_files() {
     assert_eq!(pool.ok(&["history", "-completedsince", "time() - 3600", "-af", "ProcId"]), "0\n");
     assert_eq!(pool.ok(&["history", "-completedsince", "time() + 10", "-af", "ProcId"]), "");
 }
+
+#[test]
+fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
+    let pool = Pool::start(1);
+    let bin = pool.work().join("names");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    for (name, instead) in [
+        ("condor_reschedule", "jobs are matched as they come"),
+        ("condor_run", "updraft run FILE"),
+        ("condor_who", "updraft q -all -run"),
+        ("condor_qsub", "updraft qsub"),
+        ("condor_ssh_to_job", "updraft tail"),
+        ("classad_eval", "updraft classad eval"),
+    ] {
+        let out = pool.program(&bin.join(name), &["anything"]);
+        let said = text(&out);
+        let by_name = said.contains(&format!("{name}: not supported yet; use this: "));
+        assert!(!out.status.success() && by_name && said.contains(instead), "{said}");
+    }
+    let linked = fs::read_dir(&bin).unwrap().count();
+    assert!(linked > 80, "{linked}");
+}

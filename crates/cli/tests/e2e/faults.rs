@@ -37,7 +37,7 @@ fn a_log_that_takes_nothing_holds_up_no_other_job_and_no_command() {
 }
 
 /// A client that asks to follow the record, and has read nothing yet.
-fn follower(pool: &Pool) -> UnixStream {
+pub(crate) fn follower(pool: &Pool) -> UnixStream {
     let mut stream = UnixStream::connect(pool.home().join("run/schedd.sock")).unwrap();
     let hello = Hello { protocol: PROTOCOL, version: String::new(), role: Role::Command };
     let body = AskSchedd::Events { since: model::Seq(1), follow: true, select: Select::All };

@@ -4,6 +4,7 @@
 mod acting;
 mod beside;
 mod chaos;
+mod chaos_jobs;
 mod chirp;
 mod commands;
 mod configuration;

@@ -15,7 +15,7 @@ use crate::line::links::install;
 use crate::line::outcome::Outcome;
 use crate::render::dialect::Dialect;
 use crate::render::said::{Said, Tell};
-use crate::verbs::VERBS;
+use crate::verbs;
 
 /// LinksMade by which this program answers to HTCondor's and PBS's names.
 #[derive(Debug, clap::Args)]
@@ -49,8 +49,7 @@ enum Action {
 /// If the folder or a link cannot be made.
 pub fn run(args: LinksArgs, call: &Call) -> Result<Outcome> {
     let of_pbs = pbs::COMMANDS.iter().map(|command| command.name);
-    let names: Vec<&'static str> =
-        VERBS.iter().flat_map(|verb| verb.htcondor).copied().chain(of_pbs).collect();
+    let names: Vec<&'static str> = verbs::htcondor_names().chain(of_pbs).collect();
     match args.action {
         Action::List { json } => Ok(Outcome::of(&Names(names), json, call, Exit::Done)),
         Action::Install { dir, json } => {

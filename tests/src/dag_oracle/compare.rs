@@ -38,7 +38,7 @@ pub const MEANT: &[Meant] = &[
     },
     Meant {
         aspect: "dagman.out",
-        has: "+           Error: POST Script failed with status",
+        has: "+           Error: POST script failed with status",
         why: "the same, as ours says it",
     },
     Meant {
@@ -84,6 +84,16 @@ pub const MEANT: &[Meant] = &[
         why: "after ABORT-DAG-ON with RETURN 0 by a POST script the status is 3, as after one by a job",
     },
     Meant { aspect: "metrics", has: "+ main.dag.metrics DagStatus 3", why: "the same" },
+    Meant {
+        aspect: "status file",
+        has: "- status.txt: DagStatus = 5;",
+        why: "after ABORT-DAG-ON with RETURN 0 it is aborted, always; HTCondor sometimes says that it is done",
+    },
+    Meant {
+        aspect: "status file",
+        has: "+ status.txt: DagStatus = 6; /* \"STATUS_ERROR (aborted)\"",
+        why: "the same",
+    },
 ];
 
 /// Where the two differ, but for what is meant.

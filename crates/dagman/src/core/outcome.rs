@@ -110,8 +110,18 @@ impl Core {
     fn aborted(&self, node: NodeIndex, code: i32, text: String) -> Option<Vec<Event>> {
         let abort = self.node(node).abort().filter(|abort| abort.exit == code)?;
         let status = abort.return_code.unwrap_or(code);
+        let text = self.with_retries(node, text);
         let over = if code == 0 { Event::Done { node } } else { failed(node, code, text) };
         Some(vec![Event::Aborted { node, status }, over])
+    }
+
+    /// How a node failed that could be tried again, with how often it was.
+    fn with_retries(&self, node: NodeIndex, text: String) -> String {
+        let used = self.retries(node) - self.nodes[node.position()].pardoned;
+        match self.node(node).retry() {
+            Some(retry) if retry.max > 0 => format!("{text} (after {used} node retries)"),
+            Some(_) | None => text,
+        }
     }
 
     fn failed_or_retried(&self, node: NodeIndex, code: i32, text: String) -> Vec<Event> {
@@ -124,10 +134,7 @@ impl Core {
         }
         // UNLESS-EXIT ended them: nobody is told how many there were.
         let is_cut_short = gives_up && used < max;
-        let text = match max > 0 && !is_cut_short {
-            true => format!("{text} (after {used} node retries)"),
-            false => text,
-        };
+        let text = if is_cut_short { text } else { self.with_retries(node, text) };
         vec![failed(node, code, text)]
     }
 
@@ -146,7 +153,7 @@ impl Core {
             (result, _) => result,
         };
         match result {
-            0 => format!("POST Script {post}"),
+            0 => format!("POST script {post}"),
             code if code <= SUBMIT_FAILED => {
                 format!("Job failed due to DAGMAN error {code} and POST Script {post}")
             }

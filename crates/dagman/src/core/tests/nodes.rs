@@ -57,18 +57,18 @@ fn the_last_part_that_runs_decides() {
         dag,
         "begin; pre A 0; exit A 0; post A 2",
         &expect![[r#"
-        > begin
-        run Pre of A
-        > pre A 0
-        submit A
-        > exit A 0
-        A comes to POST with 0
-        run Post of A
-        > post A 2
-        A failed (2): POST Script failed with status 2
-        finished: status 2, 0 done, 1 failed, 1 futile
-        exit 1 with a rescue file
-    "#]],
+            > begin
+            run Pre of A
+            > pre A 0
+            submit A
+            > exit A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 2
+            A failed (2): POST script failed with status 2
+            finished: status 2, 0 done, 1 failed, 1 futile
+            exit 1 with a rescue file
+        "#]],
     );
 }
 

@@ -94,7 +94,7 @@ fn abort_dag_on_beats_retry_and_gives_the_exit_status() {
             submit B
             > exit A 3
             aborted by A with 1
-            A failed (3): Job proc (1.0.0) failed with status 3
+            A failed (3): Job proc (1.0.0) failed with status 3 (after 0 node retries)
             finished: status 3, 0 done, 1 failed, 0 futile
             remove everything
             exit 1 with a rescue file
@@ -164,7 +164,7 @@ fn a_good_post_hides_the_jobs_code_from_abort() {
             run Post of A
             > post A 3
             aborted by A with 3
-            A failed (3): POST Script failed with status 3
+            A failed (3): POST script failed with status 3
             finished: status 3, 0 done, 1 failed, 0 futile
             remove everything
             exit 3 with a rescue file

@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
 
 use crate::run;
 
@@ -32,6 +33,17 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How long a host is cut off: several beats of a startd.
 const CUT: Duration = Duration::from_secs(20);
 
+/// What is set up, and what runs there.
+#[derive(Debug, Args)]
+pub(crate) struct HostsArgs {
+    /// How many hosts.
+    #[arg(long, default_value_t = 5)]
+    hosts: usize,
+    /// How many jobs.
+    #[arg(long, default_value_t = 60)]
+    jobs: usize,
+}
+
 /// Hosts, taken away when this is dropped.
 struct Hosts {
     names: Vec<String>,
@@ -45,7 +57,8 @@ struct Hosts {
 /// # Errors
 ///
 /// If the machine forbids it, or something is not as it must be.
-pub(crate) fn run(hosts: usize, jobs: usize) -> Result<()> {
+pub(crate) fn run(args: &HostsArgs) -> Result<()> {
+    let HostsArgs { hosts, jobs } = *args;
     ensure!((2..=50).contains(&hosts), "run {hosts} hosts: expected 2 to 50");
     let hosts = Hosts::set_up(hosts)?;
     let done = hosts.show(jobs);

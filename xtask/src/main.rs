@@ -58,14 +58,7 @@ enum Verb {
     Chaos(chaos::ChaosArgs),
     /// Runs a pool of several hosts, which are network namespaces, as root: from bare hosts to the
     /// first job, and jobs with files while hosts are cut off and killed.
-    Hosts {
-        /// How many hosts.
-        #[arg(long, default_value_t = 5)]
-        hosts: usize,
-        /// How many jobs.
-        #[arg(long, default_value_t = 60)]
-        jobs: usize,
-    },
+    Hosts(hosts::HostsArgs),
     /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in
     /// tests/clients, or those named.
     Clients {
@@ -96,7 +89,7 @@ fn main() -> Result<()> {
         Verb::Sim { args } => run::tool("sim", &args),
         Verb::Bench { args } => bench::run(&args),
         Verb::Fuzz { args } => run::tool("fuzz", &args),
-        Verb::Hosts { hosts, jobs } => hosts::run(hosts, jobs),
+        Verb::Hosts(args) => hosts::run(&args),
         Verb::Chaos(args) => chaos::run(&args),
         Verb::Clients { names } => clients::run(&names),
         Verb::Oracle { args } => oracle::run(&args),

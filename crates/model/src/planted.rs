@@ -49,6 +49,12 @@ pub enum Bug {
     OfferForgotten,
     /// The negotiator keeps to itself why a class has no machine.
     ReasonForgotten,
+    /// The startd lets what runs for a queue that was replaced go on.
+    GenerationIgnored,
+    /// The schedd starts jobs at once from a queue that was put back.
+    FenceNotKept,
+    /// The startd does not read the ends that the launcher lists when it connects again.
+    ListedEndNotRead,
     /// dagman takes a node for ready when the first of its parents is done.
     DagChildTooEarly,
     /// dagman takes a parent that failed for one that is over.
@@ -69,7 +75,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -90,6 +96,9 @@ impl Bug {
         Self::LimitNotCounted,
         Self::OfferForgotten,
         Self::ReasonForgotten,
+        Self::GenerationIgnored,
+        Self::FenceNotKept,
+        Self::ListedEndNotRead,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,
         Self::DagRetryNotCounted,

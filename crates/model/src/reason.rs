@@ -30,6 +30,14 @@ pub enum Verdict {
 pub enum Cause {
     /// The matchmaker has not looked at it yet.
     NotConsidered,
+    /// The queue was put back from a copy, and what the lost one has started may still run.
+    QueuePutBack {
+        /// The machines that have not said yet that nothing does; none where nobody knows which
+        /// had runs.
+        machines: Vec<String>,
+        /// How long at most.
+        seconds: u64,
+    },
     /// The schedd has no connection to a negotiator.
     NoNegotiator,
     /// The pool has no machines at all.
@@ -184,6 +192,7 @@ impl fmt::Display for Cause {
         match self {
             Self::NotConsidered => f.write_str("the matchmaker has not looked at it yet"),
             Self::NoNegotiator => f.write_str("the schedd cannot reach the negotiator"),
+            Self::QueuePutBack { machines, seconds } => put_back(f, machines, *seconds),
             Self::NoMachines => f.write_str("the pool has no machines"),
             Self::ClauseFails { clause, failing, of, undefined, nearest } => {
                 let missing = missing(undefined, "defined nowhere");
@@ -271,6 +280,25 @@ fn full(queue: Option<&str>, most: u64, of_owner: bool) -> String {
 fn failures(clauses: &[(String, u32)]) -> String {
     let each = clauses.iter().map(|(clause, n)| format!("{clause} fails on {n}"));
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// Why jobs of a queue that was put back wait.
+fn put_back(f: &mut fmt::Formatter<'_>, machines: &[String], seconds: u64) -> fmt::Result {
+    let heard = match machines {
+        [] => String::new(),
+        [only] => format!("when {only} has answered, or "),
+        [first, others @ ..] => {
+            format!(
+                "when {first} and {} have answered, or ",
+                plural(u32::try_from(others.len()).unwrap_or(u32::MAX), "other")
+            )
+        }
+    };
+    write!(
+        f,
+        "the queue was put back from a copy, and runs that it does not know may be alive: it may \
+         start {heard}in {seconds} s"
+    )
 }
 
 /// What is undefined in a clause, if anything is.

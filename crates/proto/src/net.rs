@@ -81,7 +81,7 @@ impl Admission {
     fn admit(&self, identity: &PeerIdentity) -> Result<(), NetError> {
         match self {
             Self::OnlyUid(only) | Self::Pool { uid: only, .. } if !identity.is_local(*only) => {
-                let peer = Peer { identity: identity.clone(), role: Role::Command };
+                let peer = Peer { identity: identity.clone(), role: Role::Command, generation: 0 };
                 Err(NetError::NotAdmitted { uid: peer.uid(), only: *only })
             }
             Self::OnlyUid(_) | Self::Pool { .. } | Self::Nodes(_) => Ok(()),
@@ -89,7 +89,11 @@ impl Admission {
     }
 
     /// Whether the process `pid` may be what it says it is.
-    fn admit_as(&self, Peer { identity, role }: &Peer, pid: Option<i32>) -> Result<(), NetError> {
+    fn admit_as(
+        &self,
+        Peer { identity, role, .. }: &Peer,
+        pid: Option<i32>,
+    ) -> Result<(), NetError> {
         match self {
             _ if !identity.may_be(role, self.uid()) => {
                 Err(NetError::Impostor { identity: identity.clone(), role: role.clone() })
@@ -132,6 +136,13 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Says to who connects which of a schedd's queues is behind it ([`Hello::generation`]).
+    #[must_use]
+    pub fn of_generation(mut self, generation: u64) -> Self {
+        self.hello.generation = generation;
+        self
+    }
+
     /// Listens at `address`, replacing a dead Unix socket. The caller holds the lock that makes it
     /// the only daemon there, and calls it where tasks can be started.
     ///
@@ -232,12 +243,16 @@ impl Incoming {
 ///
 /// If nobody listens there, it is not one of ours, or takes too long.
 pub async fn connect(address: &Address, role: Role) -> Result<Connection, NetError> {
+    greet_here(address, &hello(role)).await
+}
+
+async fn greet_here(address: &Address, ours: &Hello) -> Result<Connection, NetError> {
     let Address::Unix(path) = address else {
         return Err(NetError::Unauthenticated(address.clone()));
     };
     let stream = in_time(GREETING, "connect", stream::connect_unix(path)).await?;
     let identity = PeerIdentity::of(stream.peer_cred()?.uid());
-    shake(Stream::Unix(stream), identity, &hello(role)).await
+    shake(Stream::Unix(stream), identity, ours).await
 }
 
 /// Connects to a daemon of the pool on another machine, as `role`. It is known, and is what it says
@@ -247,9 +262,13 @@ pub async fn connect(address: &Address, role: Role) -> Result<Connection, NetErr
 ///
 /// If nobody listens there, it is not of the pool, or takes too long.
 pub async fn connect_far(far: &Far, role: Role) -> Result<Connection, NetError> {
+    greet_far(far, &hello(role)).await
+}
+
+async fn greet_far(far: &Far, ours: &Hello) -> Result<Connection, NetError> {
     let (stream, identity) = far.connect().await?;
-    let connection = shake(Stream::Tls(Box::new(stream)), identity, &hello(role)).await?;
-    let Peer { identity, role } = &connection.peer;
+    let connection = shake(Stream::Tls(Box::new(stream)), identity, ours).await?;
+    let Peer { identity, role, .. } = &connection.peer;
     if !identity.may_be(role, 0) {
         return Err(NetError::Impostor { identity: identity.clone(), role: role.clone() });
     }
@@ -272,9 +291,13 @@ impl Way {
     ///
     /// If nobody listens there, it is not of the pool, or takes too long.
     pub async fn connect(&self, role: Role) -> Result<Connection, NetError> {
+        self.greet(&hello(role)).await
+    }
+
+    async fn greet(&self, ours: &Hello) -> Result<Connection, NetError> {
         match self {
-            Self::Here(path) => connect(&Address::unix(path), role).await,
-            Self::Far(far) => connect_far(far, role).await,
+            Self::Here(path) => greet_here(&Address::unix(path), ours).await,
+            Self::Far(far) => greet_far(far, ours).await,
         }
     }
 }
@@ -455,14 +478,16 @@ async fn shake(
     let mut receiver = Receiver { frames, place: None, membered: None };
     sender.send(ours).await?;
     let theirs = in_time(GREETING, "shake hands", receiver.recv()).await?;
-    let role = check(theirs.ok_or(NetError::NoHello)?)?;
+    let theirs: Hello = theirs.ok_or(NetError::NoHello)?;
+    let generation = theirs.generation;
+    let role = check(theirs)?;
     sender.patience = match role {
         Role::Command => COMMAND_READS,
         Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer => {
             DAEMON_READS
         }
     };
-    Ok(Connection { peer: Peer { identity, role }, sender, receiver })
+    Ok(Connection { peer: Peer { identity, role, generation }, sender, receiver })
 }
 
 #[cfg(test)]

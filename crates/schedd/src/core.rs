@@ -31,7 +31,7 @@ pub use crate::core::records::ranges::Ranges;
 pub use crate::core::records::rows::{
     ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta, Rows, Tally,
 };
-pub use crate::core::state::config::{Beside, CoreConfig, Starts};
+pub use crate::core::state::config::{Beside, CoreConfig, RanOn, Starts};
 pub use crate::core::state::core::Core;
 pub use crate::core::state::dirty::Dirty;
 pub use crate::core::state::event_log::EventLog;

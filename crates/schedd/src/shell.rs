@@ -13,13 +13,14 @@
 //! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these
 //!   files on their way in and out.
 //! - `store`, `rows`: the SQLite file, and what its rows mean; `mark`: what it must at least have;
-//!   `backup`: a copy of it, and back.
+//!   `backup`: a copy of it, and back; `ledger`: where runs of the queue in this place may be.
 
 pub(crate) mod backup;
 mod clients;
 mod engine;
 mod files;
 mod history;
+mod ledger;
 mod links;
 mod logtext;
 mod machines;

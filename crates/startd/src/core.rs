@@ -22,6 +22,7 @@ mod claims;
 mod decide;
 mod devices;
 mod files;
+mod generations;
 mod launcher;
 mod react;
 mod state;

@@ -110,6 +110,7 @@ pub fn some_messages() -> Vec<Vec<u8>> {
         protocol: proto::net::PROTOCOL,
         version: "0.1.0".to_owned(),
         role: proto::net::Role::Schedd("s".to_owned()),
+        generation: 2,
     };
     let token = model::SubmitToken([7; 16]);
     vec![

@@ -126,7 +126,9 @@ impl World {
             (Link::ScheddStartd(s, m), Side::Listener) => {
                 let schedd = name_of(s);
                 let near = m == home(s, self.machines.len());
-                self.startd_hears(m, startd::core::Input::ScheddUp { schedd, near });
+                let generation = self.schedds[s].generation;
+                let up = startd::core::Input::ScheddUp { schedd, near, generation };
+                self.startd_hears(m, up);
             }
             (Link::StartdNegotiator(m), Side::Dialer) => self.advertise_if_open(m),
             (Link::StartdLauncher(m), Side::Listener) => {

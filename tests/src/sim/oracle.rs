@@ -30,6 +30,9 @@ pub(crate) struct Oracle {
     pub(crate) files: Files,
     executions: BTreeMap<RunId, Execution>,
     live: BTreeSet<RunId>,
+    /// Those of them that a queue has started whose place a copy has taken: their numbers are given
+    /// again when they are over.
+    lost: BTreeSet<RunId>,
     clusters: BTreeMap<ClusterId, Submitted>,
     jobs: BTreeMap<JobId, Life>,
     /// Where each job is to run.
@@ -91,6 +94,7 @@ impl Oracle {
             files: Files::default(),
             executions: BTreeMap::new(),
             live: BTreeSet::new(),
+            lost: BTreeSet::new(),
             clusters: BTreeMap::new(),
             jobs: BTreeMap::new(),
             universes: BTreeMap::new(),
@@ -103,8 +107,13 @@ impl Oracle {
     /// The record is what it was at that time; what happened has happened.
     pub(crate) fn forget_back_to(&mut self, then: Self) {
         let now = std::mem::replace(self, then);
-        (self.given, self.executions, self.live) = (now.given, now.executions, now.live);
-        self.files = now.files;
+        (self.given, self.live, self.files) = (now.given, now.live, now.files);
+        for (run, execution) in now.executions {
+            if self.live.contains(&run) && !self.executions.contains_key(&run) {
+                self.lost.insert(run);
+                self.executions.insert(run, execution);
+            }
+        }
     }
 
     // What really happens.
@@ -224,6 +233,10 @@ impl Oracle {
     /// Nothing is left of a run, that ended so; `by_itself` if nobody had made it end.
     pub(crate) fn ended(&mut self, machine: usize, run: RunId, end: &RunEnd, by_itself: bool) {
         self.live.remove(&run);
+        if self.lost.remove(&run) {
+            self.executions.remove(&run);
+            return;
+        }
         let own_end = by_itself.then(|| end.clone());
         if let Some(execution) = self.executions.get_mut(&run) {
             execution.own_end = own_end;
@@ -243,6 +256,11 @@ impl Oracle {
             };
             self.executions.insert(run, execution);
         }
+    }
+
+    /// A machine on which something runs.
+    pub(crate) fn busy_machine(&self) -> Option<usize> {
+        self.live.iter().find_map(|run| Some(self.executions.get(run)?.machine))
     }
 
     pub(crate) fn live_runs(&self) -> &BTreeSet<RunId> {

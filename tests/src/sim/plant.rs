@@ -21,11 +21,8 @@ pub enum Plant {
     /// A job's leaving the queue is recorded and not written, so that a restart finds it there and
     /// ends it again.
     FinalTwice,
-    /// An accident that nothing mends yet: an older copy of the queue is put back, and nothing
-    /// tells it from the present.
-    OlderQueue,
-    /// Another: a guest is paused for longer than the margin of a lease, and goes on as if no time
-    /// had passed.
+    /// An accident that nothing mends yet: a guest is paused for longer than the margin of a lease,
+    /// and goes on as if no time had passed.
     PausedGuest,
     /// One of a core's own.
     Inside(Bug),
@@ -33,13 +30,12 @@ pub enum Plant {
 
 impl Plant {
     /// Those around the cores.
-    const AROUND: [Self; 7] = [
+    const AROUND: [Self; 6] = [
         Self::TwoRuns,
         Self::LostSubmit,
         Self::SlotNeverFreed,
         Self::AnswerBeforeCommit,
         Self::FinalTwice,
-        Self::OlderQueue,
         Self::PausedGuest,
     ];
 

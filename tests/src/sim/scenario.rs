@@ -74,6 +74,11 @@ enum Deed {
     Block(&'static [Side], Micros),
     /// The same, and the connection does not.
     Cut(Micros),
+    /// The first schedd hears nothing for so long of the machine where something runs, nor it of
+    /// the schedd.
+    CutBusy(Micros),
+    /// The first machine's startd and its launcher hear nothing of each other for so long.
+    CutLauncher(Micros),
     /// What the negotiator says to the first schedd arrives after so long; the connection survives.
     HoldMatches(Micros),
     /// A DAG begins.
@@ -83,23 +88,21 @@ enum Deed {
 }
 
 use Deed::{
-    Act, Block, Crash, Cut, Dag, DoomDag, HoldMatches, Keep, Pause, PutBack, Reboot, Submit,
-    SubmitAgain,
+    Act, Block, Crash, Cut, CutBusy, CutLauncher, Dag, DoomDag, HoldMatches, Keep, Pause, PutBack,
+    Reboot, Submit, SubmitAgain,
 };
 use When::{After, Fetching, Final, Live, Storing};
 
 impl Scenario {
     /// The world that shows this bug. Those around the cores show in any world.
     pub(crate) fn of(plant: Plant) -> Option<Self> {
-        let machines = vec![machine(0, 4)];
+        let machines = match plant {
+            // Where the run is, and where a second one may be.
+            Plant::Inside(Bug::FenceNotKept) => vec![machine(0, 1), machine(1, 1)],
+            _ => vec![machine(0, 4)],
+        };
         let steps = match plant {
             Plant::Inside(bug) => steps_for(bug),
-            Plant::OlderQueue => vec![
-                submit(job(FOR_EVER_MS)),
-                (After(50 * MILLISECOND), Keep),
-                (Live(1), PutBack),
-                (After(4 * MINUTE), Act(remove())),
-            ],
             Plant::PausedGuest => vec![
                 submit(job(FOR_EVER_MS)),
                 (Live(1), Pause(2 * MINUTE)),
@@ -130,6 +133,15 @@ fn a_match_long_under_way() -> Vec<(When, Deed)> {
         (After(SECOND), HoldMatches(100 * SECOND)),
         submit(job(5000).with(attr::CONCURRENCY_LIMITS, "db:2").procs(2)),
     ]
+}
+
+/// A copy is made while a job waits; it runs, and then the copy is put in the place of the queue.
+fn a_copy_is_put_back(job: Job, between: Option<(When, Deed)>) -> Vec<(When, Deed)> {
+    let mut steps =
+        vec![(After(SECOND), HoldMatches(5 * SECOND)), submit(job), (After(3 * SECOND), Keep)];
+    steps.extend(between);
+    steps.extend([(Live(1), PutBack), (After(6 * MINUTE), Act(remove()))]);
+    steps
 }
 
 fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
@@ -180,6 +192,8 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             (After(4 * MINUTE), Act(remove())),
         ],
         Bug::CopyOutlivesLease => a_long_copy_and_a_cut(),
+        Bug::GenerationIgnored | Bug::FenceNotKept => steps_of_copy_for(bug),
+        Bug::ListedEndNotRead => vec![submit(job(5000)), (Live(1), CutLauncher(12 * SECOND))],
         Bug::DeviceTwice => vec![submit(job(20_000).with("RequestArm", 1).procs(2))],
         Bug::LimitNotCounted => {
             let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
@@ -198,6 +212,19 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         | Bug::DagSubmissionForgotten
         | Bug::DagScriptForgotten
         | Bug::DagIdleNotFreed => steps_of_dag_for(bug),
+    }
+}
+
+fn steps_of_copy_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
+        Bug::GenerationIgnored => {
+            a_copy_is_put_back(job(FOR_EVER_MS).with(SIM_IGNORES_TERM, true), None)
+        }
+        Bug::FenceNotKept => {
+            let here = job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60);
+            a_copy_is_put_back(here, Some((Live(1), CutBusy(3 * MINUTE))))
+        }
+        other => panic!("{other:?} is no bug about copies of a queue"),
     }
 }
 
@@ -308,13 +335,20 @@ impl World {
             HoldMatches(time) => {
                 self.block_until(Link::ScheddNegotiator(0), Side::Dialer, self.now + time);
             }
-            Cut(time) => {
-                for side in Side::BOTH {
-                    self.block_until(link, side, self.now + time);
-                }
-                self.break_link(link);
+            Cut(time) => self.cut_for(link, time),
+            CutBusy(time) => {
+                let busy = self.oracle.busy_machine().unwrap_or(0);
+                self.cut_for(Link::ScheddStartd(0, busy), time);
             }
+            CutLauncher(time) => self.cut_for(Link::StartdLauncher(0), time),
         }
+    }
+
+    fn cut_for(&mut self, link: Link, time: Micros) {
+        for side in Side::BOTH {
+            self.block_until(link, side, self.now + time);
+        }
+        self.break_link(link);
     }
 
     /// The queue is what it was, and so is the record; what executes is what executes.
@@ -322,6 +356,7 @@ impl World {
         let Some((store, oracle)) = self.kept.take() else { return };
         self.kill(Daemon::Schedd(0), Death::Process);
         self.schedds[0].store = store;
+        self.schedds[0].generation += 1;
         self.oracle.forget_back_to(oracle);
         self.agenda.put(self.now + SECOND, Event::Start(Daemon::Schedd(0)));
     }

@@ -1,18 +1,18 @@
 //! The schedd: its core, its store, and what its shell does: one batch at a time, first the
 //! transaction, then effects and answers. It dies anywhere in between.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{ClusterId, MachineName, SubmitToken, Universe, attr};
-use proto::claiming::FromStartd;
+use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, AskSchedd, Refusal};
 use proto::matchmaking::FromSchedd;
 use schedd::core::{
-    Actor, Batch, Beside, ClaimRecord, Core, CoreConfig, Effect, Input, Rows, Starts, SystemAct,
-    SystemPolicy, run_batch,
+    Actor, Batch, Beside, ClaimRecord, Core, CoreConfig, Effect, Input, RanOn, Rows, Starts,
+    SystemAct, SystemPolicy, run_batch,
 };
 
 use super::clock::{HostClock, MILLISECOND, Micros};
@@ -40,6 +40,10 @@ pub(crate) struct ScheddHost {
     pub(crate) clock: HostClock,
     pub(crate) core: Option<Core>,
     pub(crate) store: Store,
+    /// Which of the queues that were put in its place the store is.
+    pub(crate) generation: u64,
+    /// Where runs of them may be: it outlives them.
+    ledger: BTreeMap<MachineName, RanOn>,
     inbox: Vec<Waiting>,
     /// Decided, and being written.
     pending: Option<Pending>,
@@ -70,10 +74,21 @@ impl ScheddHost {
             clock,
             core: None,
             store: Store::from_cluster(first_cluster(s)),
+            generation: 1,
+            ledger: BTreeMap::new(),
             inbox: Vec::new(),
             pending: None,
             waiting: BTreeSet::new(),
         }
+    }
+
+    /// A machine is in the ledger before it starts anything.
+    fn note(&mut self, machine: &MachineName, message: &ToStartd) {
+        let ToStartd::StartRun(start) = message else { return };
+        let address = format!("/run/{machine}");
+        let first = RanOn { machine: machine.clone(), address, lease_s: start.lease_s };
+        let ran = self.ledger.entry(machine.clone()).or_insert(first);
+        ran.lease_s = ran.lease_s.max(start.lease_s);
     }
 }
 
@@ -130,6 +145,8 @@ fn config(s: usize, beside: Beside) -> CoreConfig {
         beside,
         event_log: None,
         system: vec![gives_up()],
+        generation: 1,
+        ran_on: None,
     }
 }
 
@@ -150,7 +167,12 @@ impl World {
         let now = self.schedds[s].clock.now(self.now);
         let life = self.rng.next();
         let here = home(s, self.machines.len());
-        let config = config(s, beside(&self.machines[here].kind.name, life));
+        let host = &self.schedds[s];
+        let config = CoreConfig {
+            generation: host.generation,
+            ran_on: Some(host.ledger.values().cloned().collect()),
+            ..config(s, beside(&self.machines[here].kind.name, life))
+        };
         let core = match self.schedds[s].store.load() {
             Ok(rows) => Core::load(config, rows, now),
             Err(what) => return self.fail(what),
@@ -366,6 +388,7 @@ impl World {
                 // No simulated machine writes files.
                 Effect::MakeSpool { .. } | Effect::RemoveSpool { .. } => {}
                 Effect::ToStartd { machine, message } => {
+                    self.schedds[s].note(&machine, &message);
                     if let Some(m) = self.machine_named(&machine) {
                         self.say(
                             Link::ScheddStartd(s, m),

@@ -43,7 +43,7 @@ pub(crate) struct Census {
 impl Store {
     /// An empty one of a schedd that numbers its clusters from here.
     pub(crate) fn from_cluster(next_cluster: ClusterId) -> Self {
-        Self { meta: json(&Meta { next_cluster }).ok(), ..Self::default() }
+        Self { meta: json(&Meta { next_cluster, ..Meta::default() }).ok(), ..Self::default() }
     }
 
     /// Writes what a batch changed.

@@ -22,16 +22,20 @@ pub fn backup(home: &Home, to: &Path) -> Result<(), PoolError> {
 
 /// Puts a copy back. If the pool runs, its runs are ended first: the queue that comes back does not
 /// know them, and would start their jobs beside them. The schedd goes on with the queue that was
-/// put back; a pool that runs accepts jobs again when this returns.
+/// put back; a pool that runs accepts jobs again when this returns. Jobs start when each machine
+/// that had runs has answered, or the longest lease of a run is over; at once with `nothing_runs`.
 ///
 /// # Errors
 ///
 /// If the copy is damaged, or cannot be put in its place.
-pub fn restore(home: &Home, from: &Path) -> Result<(), PoolError> {
+pub fn restore(home: &Home, from: &Path, nothing_runs: bool) -> Result<(), PoolError> {
     super::make_folders(home)?;
     let no_schedd = without_schedd(home)?;
     end_process(home, DaemonRole::Startd.name())?;
     let state = home.state_dir(DaemonRole::Schedd);
+    if nothing_runs {
+        schedd::nothing_runs(&state)?;
+    }
     blocking(home, schedd::restore(&state, from))?;
     drop(no_schedd);
     if home.is_supervised() {

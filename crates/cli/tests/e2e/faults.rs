@@ -39,7 +39,8 @@ fn a_log_that_takes_nothing_holds_up_no_other_job_and_no_command() {
 /// A client that asks to follow the record, and has read nothing yet.
 pub(crate) fn follower(pool: &Pool) -> UnixStream {
     let mut stream = UnixStream::connect(pool.home().join("run/schedd.sock")).unwrap();
-    let hello = Hello { protocol: PROTOCOL, version: String::new(), role: Role::Command };
+    let hello =
+        Hello { protocol: PROTOCOL, version: String::new(), role: Role::Command, generation: 0 };
     let body = AskSchedd::Events { since: model::Seq(1), follow: true, select: Select::All };
     for frame in [encode(&hello).unwrap(), encode(&Request { id: 1, body }).unwrap()] {
         stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes()).unwrap();

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::clock;
 
-use super::{Connection, NetError, Role, Way};
+use super::{Connection, Hello, NetError, Role, Way, hello};
 
 /// The waits before the first, second, ... attempt to connect in a row. The last goes on.
 const BACK_OFF: [Duration; 5] = [
@@ -41,7 +41,7 @@ impl BackOff {
 #[derive(Clone, Debug)]
 pub struct Reconnecting {
     way: Way,
-    role: Role,
+    hello: Hello,
     back_off: BackOff,
     is_first: bool,
     /// Why the last attempt failed.
@@ -59,12 +59,19 @@ impl Reconnecting {
     pub fn to(way: Way, role: Role) -> Self {
         Self {
             way,
-            role,
+            hello: hello(role),
             back_off: BackOff::default(),
             is_first: true,
             said: String::new(),
             since_ms: 0,
         }
+    }
+
+    /// Says which of a schedd's queues is behind it ([`Hello::generation`]).
+    #[must_use]
+    pub fn of_generation(mut self, generation: u64) -> Self {
+        self.hello.generation = generation;
+        self
     }
 
     /// Says why there is no connection, once for each cause in a row.
@@ -86,7 +93,7 @@ impl Reconnecting {
                 self.back_off.wait().await;
             }
             self.is_first = false;
-            match self.way.connect(self.role.clone()).await {
+            match self.way.greet(&self.hello).await {
                 Ok(connection) => {
                     self.said.clear();
                     self.since_ms = clock::now().boot_ms;

@@ -21,6 +21,10 @@ pub struct Hello {
     pub version: String,
     /// What it is.
     pub role: Role,
+    /// Of a schedd: which of the queues that were put in its place it works with. A restore makes a
+    /// new one, and what runs for an older one is to end.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// What one end of a connection is.
@@ -46,6 +50,8 @@ pub struct Peer {
     pub identity: PeerIdentity,
     /// What it says it is, which it may be: decides which messages follow.
     pub role: Role,
+    /// Of a schedd: the generation of its queue ([`Hello::generation`]).
+    pub generation: u64,
 }
 
 /// Who somebody is, as a transport says.
@@ -125,5 +131,5 @@ pub fn user_name(uid: u32) -> UserName {
 
 /// What this program says first.
 pub(crate) fn hello(role: Role) -> Hello {
-    Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), role }
+    Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), role, generation: 0 }
 }

@@ -446,6 +446,9 @@ impl Core {
             let seconds = until_ms.saturating_sub(now.boot_ms).div_ceil(1000);
             return not_yet(Cause::BackingOff { seconds, last });
         }
+        if let Some(fence) = &self.fence {
+            return not_yet(fence.cause(now));
+        }
         let place = job.cluster.sorting.place(job.job.proc);
         let class = self.classes.with_key(&place.key);
         if place.universe.is_beside() {

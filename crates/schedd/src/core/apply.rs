@@ -45,7 +45,7 @@ impl Core {
             Fact::Claim(fact) => self.apply_to_claim(at, fact, &mut change),
             Fact::Machine { machine, fact } => self.apply_to_machine(at, machine, fact),
             Fact::Negotiator(fact) => self.apply_to_negotiator(at, fact, &mut change),
-            Fact::Round(fact) => self.apply_to_round(at, fact),
+            Fact::Round(fact) => self.apply_to_round(at, fact, &mut change),
             Fact::Settings(settings) => self.put_settings(settings, &mut change),
         }
         change
@@ -105,7 +105,10 @@ impl Core {
 
     fn apply_to_machine(&mut self, at: Now, machine: &model::MachineName, fact: &MachineFact) {
         match fact {
-            MachineFact::Came => self.set_up(machine, true),
+            MachineFact::Came => {
+                self.set_up(machine, true);
+                self.machine_is_clear(machine);
+            }
             MachineFact::Went => self.set_up(machine, false),
             MachineFact::BeatSeen { beat } => self.beat_seen(at, machine, *beat),
             MachineFact::Repeated { .. } => {}
@@ -127,12 +130,16 @@ impl Core {
         }
     }
 
-    fn apply_to_round(&mut self, at: Now, fact: &RoundFact) {
+    fn apply_to_round(&mut self, at: Now, fact: &RoundFact, change: &mut Change) {
         match fact {
             RoundFact::DependenciesSeen => self.dependencies.seen(),
             RoundFact::KeptChecked => self.kept_checked_ms = at.boot_ms,
             RoundFact::PoliciesChecked { began_ms, next } => {
                 self.round = Round { began_ms: *began_ms, next: *next };
+            }
+            RoundFact::FenceLifted => {
+                self.lift_fence();
+                change.meta = Some(self.meta);
             }
             RoundFact::WaitsTold => self.untold = Untold::default(),
             RoundFact::ClassAside { class, reason, until_ms, for_others } => {

@@ -7,6 +7,7 @@ pub(crate) mod core;
 pub(crate) mod dependencies;
 pub(crate) mod dirty;
 pub(crate) mod event_log;
+pub(crate) mod fence;
 pub(crate) mod index;
 pub(crate) mod places;
 pub(crate) mod round;

@@ -113,10 +113,7 @@ impl Trial {
 
     fn acts(&mut self, by: &str, action: Action) -> ActResult {
         let select = Select::Any(vec![Selector::Job(JOB)]);
-        let answer = self
-            .take(&[Input::Act { by: user(by), action, select, through: FrontEnd::HtCondor }])
-            .answers
-            .remove(0);
+        let answer = self.take(&[act(by, action, select)]).answers.remove(0);
         let Some(Answer::Acted(acted)) = answer else { panic!("{answer:?}") };
         acted[0].result
     }
@@ -154,6 +151,8 @@ fn config() -> CoreConfig {
         },
         event_log: None,
         system: Vec::new(),
+        generation: 1,
+        ran_on: None,
     }
 }
 
@@ -315,6 +314,11 @@ fn the_end_of_a_run_and_the_jobs_policy_decide_what_follows() {
         };
         assert_eq!(stands, expected, "{policy:?} after {end:?}");
     }
+}
+
+/// A user of HTCondor's commands does something.
+fn act(by: &str, action: Action, select: Select) -> Input {
+    Input::Act { by: user(by), action, select, through: FrontEnd::HtCondor }
 }
 
 fn remove(force: bool) -> Action {
@@ -572,7 +576,7 @@ fn another_priority_is_another_place_at_once() {
     let last = JobId::new(1, 2);
     let select = Select::Any(vec![Selector::Job(last)]);
     let action = Action::Prioritise(Priority::Change(2));
-    trial.take(&[Input::Act { by: user("alice"), action, select, through: FrontEnd::HtCondor }]);
+    trial.take(&[act("alice", action, select)]);
     let first = trial.core.classes.by_id.values().next().and_then(|class| class.idle.first());
     assert_eq!(first, Some((JobPriority { job: 3, ..JobPriority::default() }, last)));
     trial.matched();
@@ -673,12 +677,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
         for proc in [7, 8] {
             let select = Select::Any(vec![Selector::Job(JobId::new(1, proc))]);
             let action = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 };
-            trial.take(&[Input::Act {
-                by: user("alice"),
-                action,
-                select,
-                through: FrontEnd::HtCondor,
-            }]);
+            trial.take(&[act("alice", action, select)]);
         }
         let names = [attr::PROC_ID, attr::JOB_STATUS, attr::HOLD_REASON];
         let query = Query {
@@ -714,6 +713,7 @@ mod dependencies;
 mod expand;
 mod factories;
 mod factory_log;
+mod fence;
 mod grow;
 mod log_files;
 mod pacing;

@@ -295,6 +295,8 @@ pub enum RoundFact {
         /// The job to go on with, if the round is not over.
         next: Option<JobId>,
     },
+    /// A queue that was put back has waited for what older ones may have started.
+    FenceLifted,
     /// It was told why jobs wait that began to.
     WaitsTold,
     /// Jobs that run beside the schedd may not start now.

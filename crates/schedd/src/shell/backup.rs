@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::server::QUEUE_FILE;
+use crate::shell::ledger;
 use crate::shell::mark::{self, Mark, Unfit};
 use crate::shell::store::{GENERATION, READ_GENERATION, READ_LAST_EVENT, WRITE_GENERATION};
 
@@ -145,4 +146,15 @@ pub async fn restore(state_dir: &Path, from: &Path) -> Result<Mark, BackupError>
     fs::rename(&new, &place).map_err(file("put the backup in the place of", &place))?;
     File::open(state_dir).and_then(|dir| dir.sync_all()).map_err(file("sync", state_dir))?;
     Ok(restored)
+}
+
+/// Says of the queue in `state_dir` that nothing of it runs anywhere: a copy that is put in its
+/// place need not wait for what the lost one may have started.
+///
+/// # Errors
+///
+/// If that cannot be written down.
+pub fn nothing_runs(state_dir: &Path) -> Result<(), BackupError> {
+    let place = state_dir.join(QUEUE_FILE);
+    ledger::clear(&place).map_err(file("write down that nothing runs, beside", &place))
 }

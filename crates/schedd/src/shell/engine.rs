@@ -20,6 +20,7 @@ use proto::net::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::ledger::Ledger;
 use super::links::Links;
 use super::logtext;
 use super::logtext::LogForms;
@@ -99,6 +100,7 @@ pub(crate) struct Page {
 pub(crate) struct Engine {
     core: Core,
     store: Store,
+    ledger: Ledger,
     links: Links,
     spool: Spool,
     logs: LogWriter,
@@ -113,6 +115,7 @@ pub(crate) struct Engine {
 pub(crate) struct Parts {
     pub(crate) core: Core,
     pub(crate) store: Store,
+    pub(crate) ledger: Ledger,
     pub(crate) links: Links,
     pub(crate) spool: Spool,
     pub(crate) logs: LogWriter,
@@ -166,8 +169,8 @@ impl OutgoingMail {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, store, links, spool, logs, mail, log_forms, recent } = parts;
-        Self { core, store, links, spool, logs, mail, log_forms, recent, dropped: 0 }
+        let Parts { core, store, ledger, links, spool, logs, mail, log_forms, recent } = parts;
+        Self { core, store, ledger, links, spool, logs, mail, log_forms, recent, dropped: 0 }
     }
 
     /// Runs until it is told to stop.
@@ -180,6 +183,7 @@ impl Engine {
         mut inputs: mpsc::Receiver<EngineInput>,
     ) -> Result<(), StoreError> {
         let effects = self.core.resume();
+        self.note_machines(&effects)?;
         self.perform(effects);
         let mut waiting = Vec::with_capacity(BATCH);
         loop {
@@ -216,6 +220,7 @@ impl Engine {
         let texts = self.numbered(logtext::of_entries(&batch.log, &self.log_forms));
         let letters = self.mail.letters(&batch.mail);
         self.commit(&batch.dirty, &texts, &letters, &taken).await?;
+        self.note_machines(&batch.effects)?;
         self.make_spools(&batch.effects);
         self.logs.write(texts);
         self.mail.post(letters);
@@ -272,6 +277,11 @@ impl Engine {
                 self.spool.make(jobs);
             }
         }
+    }
+
+    /// A machine is in the ledger before it starts anything.
+    fn note_machines(&mut self, effects: &[Effect]) -> Result<(), StoreError> {
+        self.ledger.note(effects).map_err(StoreError::ledger)
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {

@@ -42,7 +42,7 @@ const BURST: usize = 256;
 /// The links of one schedd.
 #[derive(Debug)]
 pub(crate) struct Links {
-    schedd: String,
+    greeting: Greeting,
     engine: mpsc::Sender<EngineInput>,
     negotiator: (PathBuf, PeerLink<FromSchedd>),
     /// Where machines that cannot be called are to call, if this schedd listens for them.
@@ -60,6 +60,13 @@ struct StartdLink {
     calls: Option<mpsc::Sender<Connection>>,
 }
 
+/// Who connects: a schedd, and which of its queues is behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Greeting {
+    pub(crate) schedd: String,
+    pub(crate) generation: u64,
+}
+
 #[derive(Debug)]
 struct PeerLink<Out> {
     queue: mpsc::Sender<Out>,
@@ -75,14 +82,14 @@ impl<Out> Drop for PeerLink<Out> {
 impl Links {
     /// Starts with the link to the negotiator.
     pub(crate) fn new(
-        schedd: String,
+        greeting: Greeting,
         negotiator: PathBuf,
         called_at: Option<String>,
         engine: mpsc::Sender<EngineInput>,
     ) -> Self {
-        let link = open_negotiator(negotiator.clone(), &schedd, engine.clone());
+        let link = open_negotiator(negotiator.clone(), &greeting, engine.clone());
         let negotiator = (negotiator, link);
-        Self { schedd, engine, negotiator, called_at, startds: BTreeMap::new() }
+        Self { greeting, engine, negotiator, called_at, startds: BTreeMap::new() }
     }
 
     /// Keeps a connection to the startd at `address`.
@@ -92,7 +99,7 @@ impl Links {
         }
         let (source, calls) = match (address::reach(&address), &self.called_at) {
             (Some(Reach::At(Address::Unix(at))), _) => {
-                (ConnectionSource::dials(at, &self.schedd), None)
+                (ConnectionSource::dials(at, &self.greeting), None)
             }
             (Some(Reach::Calls), Some(called_at)) => {
                 let (calls, called) = mpsc::channel(CALLS);
@@ -153,14 +160,14 @@ impl Links {
         if link.queue.try_send(message).is_err() {
             tracing::warn!("the negotiator reads too slowly; connecting anew");
             let engine = self.engine.clone();
-            self.negotiator.1 = open_negotiator(path.clone(), &self.schedd, engine);
+            self.negotiator.1 = open_negotiator(path.clone(), &self.greeting, engine);
         }
     }
 }
 
 fn open_negotiator(
     path: PathBuf,
-    schedd: &str,
+    greeting: &Greeting,
     engine: mpsc::Sender<EngineInput>,
 ) -> PeerLink<FromSchedd> {
     let ends = Ends {
@@ -168,7 +175,7 @@ fn open_negotiator(
         down: Input::NegotiatorDown,
         heard: |message: ToSchedd| Input::FromNegotiator(message),
     };
-    open(ConnectionSource::dials(path, schedd), engine, ends)
+    open(ConnectionSource::dials(path, greeting), engine, ends)
 }
 
 /// What a link tells the engine.
@@ -191,9 +198,10 @@ enum ConnectionSource {
 }
 
 impl ConnectionSource {
-    fn dials(to: PathBuf, schedd: &str) -> Self {
-        let role = Role::Schedd(schedd.to_owned());
-        let link = Box::new(Reconnecting::to(Way::Here(to.clone()), role));
+    fn dials(to: PathBuf, greeting: &Greeting) -> Self {
+        let role = Role::Schedd(greeting.schedd.clone());
+        let link = Reconnecting::to(Way::Here(to.clone()), role);
+        let link = Box::new(link.of_generation(greeting.generation));
         Self::Dials { to, link }
     }
 
@@ -344,7 +352,8 @@ mod tests {
         let listener =
             Listener::bind(&Address::unix(&socket), Role::Negotiator, admission).unwrap();
         let (engine, mut heard) = mpsc::channel(16);
-        let mut links = Links::new("here".to_owned(), socket, None, engine);
+        let mut links =
+            Links::new(Greeting { schedd: "here".to_owned(), generation: 1 }, socket, None, engine);
         let mut up = async |deaf| {
             let connection = listener.accept().await.greet().await.unwrap();
             let said = heard.recv().await;

@@ -16,7 +16,8 @@ use proto::net::{Address, Admission, Gate, Listener, NetError, Role};
 use tokio::sync::mpsc;
 
 use super::history::History;
-use super::links::Links;
+use super::ledger::Ledger;
+use super::links::{Greeting, Links};
 pub use super::logtext::LogForms;
 use super::mail_text::LetterWriter;
 use super::recent::Recent;
@@ -120,6 +121,9 @@ pub enum Error {
     Store(#[from] StoreError),
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The list of machines that may have runs.
+    #[error("use the list of machines beside the queue (queue.machines)")]
+    Ledger(#[source] std::io::Error),
     /// The kernel gave no random number.
     #[error("draw a random number for this life of the schedd")]
     Random(#[source] getrandom::Error),
@@ -146,8 +150,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let loaded = store.load().await?;
     let started = clock::now();
     let spool = Spool::new(config.state_dir.join(SPOOL_FOLDER));
-    let core_config = core_config(&config, &spool)?;
+    let (mut ledger, ran_on) = Ledger::read(store.path()).map_err(Error::Ledger)?;
+    let core_config =
+        CoreConfig { generation: store.generation(), ran_on, ..core_config(&config, &spool)? };
     let core = Core::load(core_config.clone(), rows::from_loaded(&loaded)?, started);
+    if core.fenced_until().is_none() {
+        ledger.renew(core.machines_with_claims()).map_err(Error::Ledger)?;
+    }
     in_order(&spool, &core);
     let history = History::new(store.reader(), core_config);
     let rotation = config.event_log.as_ref().map(PoolLog::rotation);
@@ -157,8 +166,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let recent = Arc::new(Recent::new(loaded.last_seq));
     let logs = log_writer(&loaded, store.reader(), rotation, inputs.clone());
     let called_at = config.listening.as_ref().map(|listening| listening.address.clone());
-    let links =
-        Links::new(config.name.clone(), config.negotiator.clone(), called_at, inputs.clone());
+    let generation = store.generation();
+    let greeting = Greeting { schedd: config.name.clone(), generation };
+    let links = Links::new(greeting.clone(), config.negotiator.clone(), called_at, inputs.clone());
     let zone = TimeZone::system();
     let writer =
         LetterWriter { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
@@ -166,7 +176,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let files = spool.clone();
     let log_forms = config.log_forms;
     let news = Arc::clone(&recent);
-    let engine = Engine::new(Parts { core, store, links, spool, logs, mail, log_forms, recent });
+    let engine =
+        Engine::new(Parts { core, store, ledger, links, spool, logs, mail, log_forms, recent });
     let mut engine = tokio::spawn(engine.run(queue));
 
     let listener = Listener::bind(
@@ -174,8 +185,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Role::Schedd(config.name.clone()),
         config.admission.clone(),
     )?;
-    let (port, machines) =
-        listen_to_machines(config.listening.as_ref(), &config.name, inputs.clone())?;
+    let (port, machines) = listen_to_machines(config.listening.as_ref(), greeting, inputs.clone())?;
     let identity = DaemonIdentity {
         role: "schedd".to_owned(),
         name: config.name,
@@ -221,15 +231,16 @@ fn log_writer(
 /// The port for other machines, if there is one, and what their connections need.
 fn listen_to_machines(
     listening: Option<&Listening>,
-    schedd: &str,
+    greeting: Greeting,
     engine: mpsc::Sender<EngineInput>,
 ) -> Result<(Option<Listener>, Arc<MachineContext>), Error> {
     let Some(listening) = listening else {
         return Ok((None, Arc::new(MachineContext::new(engine, Vec::new()))));
     };
     let admission = Admission::Nodes(Gate::open(&listening.trust, false)?);
-    let role = Role::Schedd(schedd.to_owned());
+    let role = Role::Schedd(greeting.schedd);
     let port = Listener::bind(&Address::Tcp(listening.at), role, admission)?;
+    let port = port.of_generation(greeting.generation);
     let context = MachineContext::new(engine, listening.carrier.clone());
     Ok((Some(port), Arc::new(context)))
 }
@@ -275,6 +286,8 @@ fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
         },
         event_log: config.event_log.as_ref().map(|pool| pool.log.clone()),
         system: config.system.clone(),
+        generation: 1,
+        ran_on: None,
     })
 }
 

@@ -96,6 +96,11 @@ impl StoreError {
     ) -> Self {
         Self { doing, source }
     }
+
+    /// The list of machines beside the queue cannot be written.
+    pub(crate) fn ledger(source: std::io::Error) -> Self {
+        Self { doing: "note where runs may be (queue.machines)", source: Box::new(source) }
+    }
 }
 
 impl From<Unfit> for StoreError {
@@ -277,6 +282,11 @@ impl Store {
         store.mark();
         store.opened = store.files();
         Ok(store)
+    }
+
+    /// The queue's file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Which of the queues that were put in this place it is: each restore makes a new one.

@@ -22,7 +22,8 @@ impl Core {
         let mut change = Change { ad, ..Change::default() };
         match &event.fact {
             Fact::ClaimGranted { claim, .. } => self.grant(at, *claim, &event.fact),
-            Fact::ClaimDropped { claim, .. } => change.dropped = Some(self.drop_claim(*claim)),
+            Fact::ClaimDropped { claim, .. } => self.drop_claim(*claim, &mut change),
+            Fact::GenerationSeen { schedd, generation } => self.saw_queue(schedd, *generation),
             Fact::Echoed { schedd, beat } => {
                 self.state.leased_from_ms.insert(schedd.clone(), beat.sent_ms);
             }
@@ -153,6 +154,7 @@ impl Core {
         let claim = Claim {
             secret: *secret,
             schedd: schedd.clone(),
+            generation: self.state.generations.get(schedd).copied().unwrap_or(0),
             matched: *matched,
             owner: owner.clone(),
             submitter: submitter.clone(),
@@ -170,7 +172,14 @@ impl Core {
         self.state.claims.insert(id, claim);
     }
 
-    fn drop_claim(&mut self, id: ClaimId) -> (model::ScheddName, Option<RunKey>) {
+    fn saw_queue(&mut self, schedd: &model::ScheddName, generation: u64) {
+        self.state.generations.insert(schedd.clone(), generation);
+        if self.has_older(schedd) {
+            self.fencing.insert(schedd.clone());
+        }
+    }
+
+    fn drop_claim(&mut self, id: ClaimId, change: &mut Change) {
         let claim = self.state.claims.remove(&id);
         let claim = claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not held"));
         assert!(claim.alive().is_none(), "claim {id} is dropped while its run may be alive");
@@ -183,7 +192,11 @@ impl Core {
         if let Some(key) = &key {
             self.disk.remove(key);
         }
-        (claim.schedd, key)
+        change.fenced = self.fencing.contains(&claim.schedd) && !self.has_older(&claim.schedd);
+        if change.fenced {
+            self.fencing.remove(&claim.schedd);
+        }
+        change.dropped = Some((claim.schedd, key));
     }
 
     fn take_measures(&mut self, at: Now, used: &[(RunKey, DiskUsed)], took_ms: u64) {
@@ -257,6 +270,7 @@ impl Core {
             | Fact::RunEnded { claim, .. } => is_carved(claim),
             Fact::Measured(_) | Fact::AdRefreshed | Fact::Opened => true,
             Fact::Echoed { .. }
+            | Fact::GenerationSeen { .. }
             | Fact::RunAccepted(_)
             | Fact::RunRefused { .. }
             | Fact::RunFetched { .. }

@@ -56,6 +56,10 @@ impl Core {
                 return Err(format!("claim {id} is not of this journal"));
             }
         }
+        let has_older = |schedd: &&model::ScheddName| self.has_older(schedd);
+        if !self.state.generations.keys().filter(has_older).eq(&self.fencing) {
+            return Err(format!("{:?} are said to have older queues", self.fencing));
+        }
         let beyond = self
             .state
             .leased_from_ms

@@ -14,8 +14,8 @@ impl Core {
     /// If the input is about something that is not so (any more). It is dropped.
     pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
         let facts = match input {
-            Input::ScheddUp { schedd, near } => {
-                vec![Fact::ScheddCame { schedd: schedd.clone(), near: *near }]
+            Input::ScheddUp { schedd, near, generation } => {
+                self.schedd_up(schedd, *near, *generation)?
             }
             Input::ScheddDown { schedd } => vec![Fact::ScheddWent { schedd: schedd.clone() }],
             Input::FromSchedd { schedd, .. } if !self.open => {

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{Now, RunEnd, Usage};
+use model::{
+    Now, RunEnd, Usage,
+    planted::{Bug, planted},
+};
 
 use crate::core::state::{Claim, Core, Phase};
 use crate::core::words::{
@@ -86,6 +89,7 @@ impl Core {
                     let reason = "the machine's launcher does not have it any more".to_owned();
                     facts.extend(self.over(*id, claim, RunEnd::Lost { reason }, Usage::default()));
                 }
+                Some(LauncherState::Ended(..)) if planted(Bug::ListedEndNotRead) => {}
                 Some(LauncherState::Ended(end, usage)) => {
                     facts.extend(self.program_over(now, *id, claim, run, (end, *usage)));
                 }

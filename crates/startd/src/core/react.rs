@@ -25,7 +25,7 @@ impl Core {
                 let granted = self.granted(now, *claim, &self.state.claims[claim]);
                 vec![tell(schedd, FromStartd::ClaimGranted(Box::new(granted)))]
             }
-            Fact::ClaimDropped { claim, reason } => dropped(change, *claim, reason),
+            Fact::ClaimDropped { claim, reason } => self.dropped(now, change, *claim, reason),
             Fact::Echoed { schedd, .. } => self.extend_leases(schedd),
             Fact::RunAccepted(accepted) => self.accepted(now, accepted).into_iter().collect(),
             Fact::ProgramOver { claim, .. } => self.carry(now, *claim).into_iter().collect(),
@@ -52,7 +52,7 @@ impl Core {
                 change.recorded.iter().map(|key| Effect::CleanUp { key: *key }).collect()
             }
             Fact::RunUsed { claim, usage } => self.used(*claim, usage),
-            Fact::ScheddCame { schedd, .. } if self.open => vec![self.status(now, schedd)],
+            Fact::ScheddCame { schedd, .. } => vec![self.status(now, schedd)],
             Fact::Opened => self.opened(now),
             Fact::LauncherListed { strays } => self.after_listing(strays),
             Fact::StrayRun { key, stray } => vec![clear(*key, *stray)],
@@ -61,8 +61,8 @@ impl Core {
                 vec![Effect::MeasureRuns { keys: self.executing().collect(), disk: *disk }]
             }
             Fact::Answered { schedd, message } => vec![tell(schedd, (**message).clone())],
-            Fact::ScheddCame { .. }
-            | Fact::ScheddWent { .. }
+            Fact::ScheddWent { .. }
+            | Fact::GenerationSeen { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::RunFetched { .. }
             | Fact::LauncherWent
@@ -71,10 +71,10 @@ impl Core {
             | Fact::AdRefreshed
             | Fact::Measured(_) => Vec::new(),
         };
-        if !self.open {
-            // The first that a schedd hears is its status, and that has all this in it.
-            effects.retain(|effect| !matches!(effect, Effect::ToSchedd { .. }));
-        }
+        // The first that a schedd hears is its status, and that has all this in it.
+        let early = |schedd: &ScheddName| !self.open || self.fencing.contains(schedd);
+        effects
+            .retain(|effect| !matches!(effect, Effect::ToSchedd { schedd, .. } if early(schedd)));
         if change.ad {
             effects.push(Effect::Advertise);
         }
@@ -105,6 +105,17 @@ impl Core {
         let sweep = Effect::Sweep { kept: kept.map(|(id, claim)| claim.key(*id)).collect() };
         let told = self.connected.keys().map(|schedd| self.status(now, schedd));
         told.chain([sweep]).collect()
+    }
+
+    fn dropped(&self, now: Now, change: &Change, claim: ClaimId, reason: &str) -> Vec<Effect> {
+        let Some((schedd, key)) = &change.dropped else { return Vec::new() };
+        let told = if change.fenced {
+            // Nothing of its older queues is left: now it may hear how things stand.
+            self.connected.contains_key(schedd).then(|| self.status(now, schedd))
+        } else {
+            Some(tell(schedd, FromStartd::ClaimGone { claim, reason: reason.to_owned() }))
+        };
+        key.map(|key| Effect::CleanUp { key }).into_iter().chain(told).collect()
     }
 
     fn close_log(&self, id: ClaimId) -> Option<Effect> {
@@ -217,6 +228,12 @@ impl Core {
         let run = claim.alive().filter(|run| run.stop.is_some())?;
         let key = claim.key(id);
         match run.phase {
+            // As where the word comes too late for the carrier.
+            Phase::Fetching(_)
+                if planted(Bug::StopForgotten) || planted(Bug::CopyOutlivesLease) =>
+            {
+                None
+            }
             Phase::Fetching(_) => Some(Effect::CutOff { key }),
             Phase::Storing(_) => Some(Effect::LetGo { key }),
             Phase::Waiting(_) | Phase::Starting | Phase::Executing { .. } | Phase::Ended { .. } => {
@@ -320,13 +337,6 @@ impl Run {
             }),
         }
     }
-}
-
-fn dropped(change: &Change, claim: ClaimId, reason: &str) -> Vec<Effect> {
-    let Some((schedd, key)) = &change.dropped else { return Vec::new() };
-    let gone = FromStartd::ClaimGone { claim, reason: reason.to_owned() };
-    let clean_up = key.map(|key| Effect::CleanUp { key });
-    clean_up.into_iter().chain([tell(schedd, gone)]).collect()
 }
 
 fn clear(key: RunKey, stray: Stray) -> Effect {

@@ -31,6 +31,8 @@ pub struct Core {
     pub(super) beside: BTreeSet<u32>,
     /// The schedds that are connected, and whether they may run jobs beside themselves here.
     pub(super) connected: BTreeMap<ScheddName, bool>,
+    /// Schedds of whose older queues something is left: they hear nothing yet.
+    pub(super) fencing: BTreeSet<ScheddName>,
     /// Whether the launcher listed its runs on the present connection.
     pub(super) launcher_listed: bool,
     /// Runs of the launcher that are to be gone before a schedd is answered for the first time.
@@ -76,6 +78,9 @@ pub struct State {
     /// When the beat was sent that each schedd echoed last, milliseconds of the boot clock. Its
     /// runs' leases count from there.
     pub(super) leased_from_ms: BTreeMap<ScheddName, u64>,
+    /// Which of the queues that were put in its place each schedd works with.
+    #[serde(default)]
+    pub(super) generations: BTreeMap<ScheddName, u64>,
 }
 
 mod as_list {
@@ -104,6 +109,9 @@ mod as_list {
 pub(super) struct Claim {
     pub(super) secret: ClaimSecret,
     pub(super) schedd: ScheddName,
+    /// Of which of that schedd's queues.
+    #[serde(default)]
+    pub(super) generation: u64,
     pub(super) matched: MatchId,
     pub(super) owner: UserName,
     /// In whose name its jobs run, if that is not their owner's.
@@ -199,6 +207,7 @@ impl Core {
             slots: BTreeSet::new(),
             beside: BTreeSet::new(),
             connected: BTreeMap::new(),
+            fencing: BTreeSet::new(),
             launcher_listed: false,
             strays: BTreeSet::new(),
             open: false,
@@ -216,6 +225,8 @@ impl Core {
             core.index_claim(*id, claim);
         }
         core.state = state;
+        let schedds = core.state.generations.keys();
+        core.fencing = schedds.filter(|schedd| core.has_older(schedd)).cloned().collect();
         core
     }
 

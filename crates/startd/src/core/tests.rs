@@ -17,6 +17,7 @@ use crate::core::{
 };
 
 mod carrying;
+mod generations;
 
 const CLAIM: ClaimId = ClaimId { journal: 5, number: 1 };
 const SECRET: ClaimSecret = ClaimSecret::new([4; 16]);
@@ -33,7 +34,7 @@ impl Trial {
         let now = Now { wall: Timestamp::from_secs(1_000_000), boot_ms: 1_000_000 };
         let core = Core::new(machine(), State::default());
         let mut trial = Self { core, journal: Vec::new(), now };
-        let up = Input::ScheddUp { schedd: schedd(), near: true };
+        let up = Input::ScheddUp { schedd: schedd(), near: true, generation: 1 };
         let said = trial.take(&[up, Input::FromLauncher(FromLauncher::Listed(runs))]);
         (trial, said)
     }
@@ -66,9 +67,14 @@ impl Trial {
 
     /// The startd dies and is started again; the launcher has these runs. What follows.
     fn restarts(&mut self, runs: Vec<LauncherRun>) -> Vec<String> {
+        self.restarts_for(runs, 1)
+    }
+
+    /// The same, and its schedd works with this one of its queues.
+    fn restarts_for(&mut self, runs: Vec<LauncherRun>, generation: u64) -> Vec<String> {
         self.core = self.replayed();
         let resumed: Vec<String> = self.core.resume(self.now).iter().map(word).collect();
-        let up = Input::ScheddUp { schedd: schedd(), near: true };
+        let up = Input::ScheddUp { schedd: schedd(), near: true, generation };
         let said = self.take(&[up, Input::FromLauncher(FromLauncher::Listed(runs))]);
         quiet(resumed.into_iter().chain(said))
     }
@@ -401,7 +407,7 @@ fn only_a_schedd_that_is_near_gets_a_claim_beside_itself() {
     let (mut trial, _) = Trial::new(vec![]);
     let far = ScheddName::new("far");
     let message = request_beside(1, Universe::Local);
-    trial.take(&[Input::ScheddUp { schedd: far.clone(), near: false }]);
+    trial.take(&[Input::ScheddUp { schedd: far.clone(), near: false, generation: 1 }]);
     let said = trial.take(&[Input::FromSchedd { schedd: far, message, fresh: SECRET }]);
     assert_eq!(said, ["denied"]);
     assert!(trial.core.is_idle());

@@ -68,6 +68,8 @@ pub enum Input {
         /// Whether it is a process of this machine and of the startd's own user, as the kernel
         /// says: only such a schedd may run jobs beside itself here.
         near: bool,
+        /// Which of the queues that were put in its place it works with, as it says.
+        generation: u64,
     },
     /// A schedd's connection closed.
     ScheddDown { schedd: ScheddName },
@@ -237,7 +239,8 @@ impl Event {
             | Fact::PauseOrdered { .. }
             | Fact::ClaimDoomed { .. }
             | Fact::RunEnded { .. }
-            | Fact::RunRecorded { .. } => true,
+            | Fact::RunRecorded { .. }
+            | Fact::GenerationSeen { .. } => true,
             Fact::RunUsed { .. }
             | Fact::RunPaused { .. }
             | Fact::CutOff { .. }
@@ -292,6 +295,9 @@ pub enum Fact {
         /// Why, as a sentence.
         reason: String,
     },
+    /// A schedd works with a queue that was put in the place of the one that was known. What runs
+    /// for older ones is to end before the schedd is answered.
+    GenerationSeen { schedd: ScheddName, generation: u64 },
     /// A schedd echoed a beat.
     Echoed { schedd: ScheddName, beat: Beat },
     /// A run was accepted: its files are brought, or it waits, or it is given to the launcher.
@@ -518,6 +524,8 @@ pub struct Change {
     pub ad: bool,
     /// A claim that was dropped: whose it was, and the key of a run on it that was not recorded.
     pub dropped: Option<(ScheddName, Option<RunKey>)>,
+    /// With it went the last of its schedd's older queues.
+    pub fenced: bool,
     /// A run that begins: what was kept for that.
     pub begun: Option<Box<StartOrder>>,
     /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may
@@ -628,6 +636,12 @@ pub enum Rejection {
         /// About which claim.
         claim: ClaimId,
     },
+    /// A queue that is not in its place any more.
+    #[error(
+        "take the connection of schedd {schedd}: its queue is of generation {generation}, and one \
+         of {known} was put in its place"
+    )]
+    OlderQueue { schedd: ScheddName, generation: u64, known: u64 },
     /// A start while another run is on the claim.
     #[error("start run {run} on claim {claim}: it is busy with run {busy}")]
     ClaimBusy {

@@ -51,7 +51,7 @@ pub(crate) enum EngineInput {
     /// For the core.
     Core(Input),
     /// A schedd connected.
-    ScheddUp { schedd: ScheddName, near: bool, link: ScheddLink },
+    ScheddUp { schedd: ScheddName, near: bool, generation: u64, link: ScheddLink },
     /// That connection closed.
     ScheddDown { schedd: ScheddName, connection: u64 },
     /// From the launcher.
@@ -192,11 +192,16 @@ impl Engine {
         for input in waiting.drain(..) {
             match input {
                 EngineInput::Core(input) => inputs.push(input),
-                EngineInput::ScheddUp { schedd, near, link } => {
+                EngineInput::ScheddUp { schedd, generation, .. }
+                    if self.parts.core.is_replaced(&schedd, generation) =>
+                {
+                    tracing::warn!(%schedd, generation, "refused a schedd: its queue was replaced");
+                }
+                EngineInput::ScheddUp { schedd, near, generation, link } => {
                     if self.schedds.insert(schedd.clone(), link).is_some() {
                         inputs.push(Input::ScheddDown { schedd: schedd.clone() });
                     }
-                    inputs.push(Input::ScheddUp { schedd, near });
+                    inputs.push(Input::ScheddUp { schedd, near, generation });
                 }
                 EngineInput::ScheddDown { schedd, connection } => {
                     let present = self.schedds.get(&schedd);

@@ -84,6 +84,11 @@ enum Action {
     Restore {
         /// The file that `pool backup` wrote.
         file: PathBuf,
+        /// Nothing of this pool's queue runs on any machine. Otherwise jobs wait until each machine
+        /// that had runs has answered, or, where that is not known, for the longest lease of a job
+        /// (40 minutes, unless a job says more).
+        #[arg(long)]
+        nothing_runs: bool,
         /// The pool's folder.
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -185,9 +190,9 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
             let copied = Copied { pool: home.dir().to_owned(), file, is_back: false };
             Ok(Outcome::of(&copied, json, call, Exit::Done))
         }
-        Action::Restore { file, dir, json } => {
+        Action::Restore { file, nothing_runs, dir, json } => {
             let home = home(dir);
-            pool::restore(&home, &file)?;
+            pool::restore(&home, &file, nothing_runs)?;
             let copied = Copied { pool: home.dir().to_owned(), file, is_back: true };
             Ok(Outcome::of(&copied, json, call, Exit::Done))
         }

@@ -240,11 +240,19 @@ pub struct ClaimRecord {
 pub struct Meta {
     /// The next cluster's number.
     pub next_cluster: ClusterId,
+    /// The last of the queues that were put in this place whose jobs may start.
+    #[serde(default = "first_generation")]
+    pub open_generation: u64,
+}
+
+/// What a queue is that nobody has put back.
+fn first_generation() -> u64 {
+    1
 }
 
 impl Default for Meta {
     fn default() -> Self {
-        Self { next_cluster: ClusterId(1) }
+        Self { next_cluster: ClusterId(1), open_generation: first_generation() }
     }
 }
 

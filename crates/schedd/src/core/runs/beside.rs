@@ -73,7 +73,7 @@ impl Core {
     /// wait.
     pub(crate) fn beside(&self, now: Now) -> Vec<Fact> {
         let refused = self.beside.refused.as_ref().is_some_and(|(until, _)| now.boot_ms < *until);
-        if refused || self.classes.beside.is_empty() {
+        if refused || self.is_fenced() || self.classes.beside.is_empty() {
             return Vec::new();
         }
         let mut room = Room::new(self, now);
@@ -164,6 +164,9 @@ impl Core {
 
     /// When a class that waits is looked at again, or the startd of this machine is asked again.
     pub(crate) fn beside_due_ms(&self) -> Option<u64> {
+        if self.is_fenced() {
+            return None;
+        }
         let classes = self.classes.beside.iter().filter_map(|id| self.classes.by_id.get(id));
         let needy = classes.filter(|class| class.needs() > 0);
         let first = needy.map(|class| class.aside.map_or(0, |aside| aside.until_ms)).min()?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{MachineName, ScheddName};
+use serde::{Deserialize, Serialize};
 
 use crate::core::job::system::SystemPolicy;
 use crate::core::state::event_log::EventLog;
@@ -28,6 +29,21 @@ pub struct CoreConfig {
     pub event_log: Option<EventLog>,
     /// What the administrator lays down for every job, in order.
     pub system: Vec<SystemPolicy>,
+    /// Which of the queues that were put in this place it is, from 1.
+    pub generation: u64,
+    /// Where runs of the queues in this place may be, if that is known: it is not where no schedd
+    /// has worked before.
+    pub ran_on: Option<Vec<RanOn>>,
+}
+
+/// A machine on which runs were started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanOn {
+    pub machine: MachineName,
+    /// Where its startd listened.
+    pub address: String,
+    /// The longest lease of a run there, seconds.
+    pub lease_s: u32,
 }
 
 /// Where and when jobs run beside the schedd.

@@ -22,6 +22,7 @@ use crate::core::state::classes::{Classes, Sorting};
 use crate::core::state::config::CoreConfig;
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::event_log::LOG_NAMES;
+use crate::core::state::fence::Fence;
 use crate::core::state::places::Places;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::{ReasonKind, Untold};
@@ -78,6 +79,8 @@ pub struct Core {
     /// Claims for jobs that run beside the schedd, and those that are asked for.
     pub(crate) beside: Places,
     pub(crate) negotiator: Option<Negotiator>,
+    /// Before anything starts of a queue that was put back.
+    pub(crate) fence: Option<Fence>,
     /// Idle jobs that wait until a moment of the boot clock before they are tried again.
     pub(crate) backing_off: BTreeMap<JobId, u64>,
     pub(crate) backoff_ends: BTreeSet<(u64, JobId)>,

@@ -60,6 +60,7 @@ impl Core {
             claiming: BTreeMap::new(),
             beside: Places::default(),
             negotiator: None,
+            fence: None,
             happened: crate::core::state::statistics::Happened::default(),
             backing_off: BTreeMap::new(),
             backoff_ends: BTreeSet::new(),
@@ -95,6 +96,7 @@ impl Core {
         }
         let clusters: Vec<ClusterId> = core.clusters.keys().copied().collect();
         clusters.into_iter().for_each(|cluster| core.note_waits(cluster));
+        core.set_up_fence(now);
         core
     }
 

@@ -24,7 +24,7 @@ impl Core {
     /// Idle jobs of a class that a claim is wanted for. Where each start makes the next wait, for
     /// one at a time.
     pub(crate) fn wanted(&self, class: &Class, gates: &Gates) -> u64 {
-        if self.is_paused(class) {
+        if self.is_paused(class) || self.is_fenced() {
             return 0;
         }
         let jobs = if class.paces { class.idle.count().min(1) } else { class.idle.count() };

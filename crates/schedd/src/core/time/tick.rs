@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{
-    ClaimId, JobId, Now, RunEnd, Universe,
+    ClaimId, JobId, MachineName, Now, RunEnd, Universe,
     planted::{Bug, planted},
 };
 use proto::claiming::{MIN_LEASE, lease_margin};
@@ -41,6 +41,7 @@ impl Core {
             Self::dependencies_due,
             Self::waits,
             Self::leases_over,
+            Self::fence_over,
             Self::backoffs_over,
             Self::pauses_over,
             Self::materialise,
@@ -63,9 +64,9 @@ impl Core {
     /// The moment, on the boot clock, at which the next [`crate::core::Input::Tick`] has something
     /// to decide.
     pub fn next_deadline(&self) -> Option<u64> {
-        let machines = self.machines.values().flat_map(|machine| {
+        let machines = self.machines.iter().flat_map(|(name, machine)| {
             let runs = machine.claims.iter().filter_map(|claim| self.lease_end_ms(claim, machine));
-            runs.chain(self.forget_ms(machine))
+            runs.chain(self.forget_ms(name, machine))
         });
         let claiming = self.claiming.values().map(|c| after(c.since_ms, CLAIMING_TIME));
         let backoffs = self.backoff_ends.first().map(|(until_ms, _)| *until_ms);
@@ -80,6 +81,7 @@ impl Core {
             .chain(self.round_due_ms())
             .chain(self.retell_ms())
             .chain(self.beside_due_ms())
+            .chain(self.fence.as_ref().map(|fence| fence.until_ms))
             .min()
     }
 
@@ -93,7 +95,7 @@ impl Core {
                     facts.extend(self.lease_over(now, *id));
                 }
             }
-            if self.forget_ms(machine).is_some_and(|end| now.boot_ms >= end) {
+            if self.forget_ms(name, machine).is_some_and(|end| now.boot_ms >= end) {
                 facts.push(Fact::Machine { machine: name.clone(), fact: MachineFact::Forgotten });
             }
         }
@@ -127,8 +129,15 @@ impl Core {
         Some(after(after(machine.heard_ms, lease), margin))
     }
 
-    fn forget_ms(&self, machine: &Machine) -> Option<u64> {
-        let unused = machine.claims.is_empty() && machine.claiming.is_empty();
+    /// What an older queue may have started is over.
+    fn fence_over(&self, now: Now) -> Vec<Fact> {
+        let over = self.fence.as_ref().is_some_and(|fence| fence.is_over(now));
+        over.then_some(Fact::Round(RoundFact::FenceLifted)).into_iter().collect()
+    }
+
+    fn forget_ms(&self, name: &MachineName, machine: &Machine) -> Option<u64> {
+        let missed = self.fence.as_ref().is_some_and(|fence| fence.misses(name));
+        let unused = machine.claims.is_empty() && machine.claiming.is_empty() && !missed;
         unused.then(|| after(machine.heard_ms, KEEP_CONNECTION))
     }
 
@@ -139,6 +148,9 @@ impl Core {
 
     /// The next jobs of each class on the claims that are free for it.
     fn starts(&self, now: Now) -> Vec<Fact> {
+        if self.is_fenced() {
+            return Vec::new();
+        }
         let mut facts = Vec::new();
         let mut room = None;
         // What keeps a job from running beside the schedd may have ended in another class.

@@ -97,6 +97,7 @@ pub(crate) async fn serve_schedd(
     let up = EngineInput::ScheddUp {
         schedd: schedd.clone(),
         near,
+        generation: peer.generation,
         link: ScheddLink { connection: number, queue: Some(queue) },
     };
     if context.engine.send(up).await.is_err() {

@@ -215,7 +215,7 @@ impl Meaning {
         let short = |known: &str| is_word && known.strip_prefix("condor_") == Some(name);
         let (_, instead) = NOT_YET.iter().find(|(known, _)| *known == name || short(known))?;
         let name = if is_word { format!("updraft {name}") } else { name.to_owned() };
-        let apart = if instead.is_empty() { "" } else { "; use this: " };
+        let apart = if instead.is_empty() { "" } else { "; instead: " };
         Some(Self::NotYet(format!("{name}: not supported yet{apart}{instead}")))
     }
 

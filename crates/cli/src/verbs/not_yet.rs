@@ -31,7 +31,7 @@ pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("condor_qsub", "updraft qsub takes PBS's scripts"),
     ("condor_qusers", "updraft userprio -all lists who has used how much"),
     ("condor_remote_cluster", ""),
-    ("condor_reschedule", "there is no need: jobs are matched as they come"),
+    ("condor_reschedule", "nothing is needed, jobs are matched as they come"),
     ("condor_restart", "updraft pool stop, then updraft pool start"),
     ("condor_router_history", ""),
     ("condor_router_q", ""),

@@ -192,7 +192,7 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     ] {
         let out = pool.program(&bin.join(name), &["anything"]);
         let said = text(&out);
-        let by_name = said.contains(&format!("{name}: not supported yet; use this: "));
+        let by_name = said.contains(&format!("{name}: not supported yet; instead: "));
         assert!(!out.status.success() && by_name && said.contains(instead), "{said}");
     }
     let linked = fs::read_dir(&bin).unwrap().count();

@@ -106,6 +106,12 @@ impl Job<'_> {
                 clauses.push(format!("{property} {comparison} {attr}"));
             }
         }
+        if let [users, _, ..] = &mut clauses[..]
+            && users.contains(['|', '?'])
+        {
+            // What binds less than `&&` is one clause all the same.
+            *users = format!("({users})");
+        }
         if !clauses.is_empty() {
             self.set_expression("require_gpus", attr::REQUIRE_GPUS, &clauses.join(" && "))?;
         }

@@ -220,7 +220,8 @@ impl Core {
         // The result of FINAL is that of the workflow.
         let status = match self.workflow().final_node().map(|node| self.state(node)) {
             Some(NodeState::Done) => 0,
-            Some(NodeState::Failed(_)) => 1,
+            // Something is left to do in any case, also where ABORT-DAG-ON said RETURN 0.
+            Some(NodeState::Failed(_)) => return finished(1, true),
             Some(
                 NodeState::Waiting { .. }
                 | NodeState::Ready { .. }

@@ -233,6 +233,27 @@ fn final_runs_after_an_abort_when_the_killed_nodes_are_gone() {
 }
 
 #[test]
+fn a_final_that_fails_leaves_a_rescue_file_also_after_an_abort_with_return_0() {
+    check(
+        "JOB A; ABORT A 1 RETURN 0; FINAL F",
+        "begin; exit A 1; exit F 2",
+        &expect![[r#"
+            > begin
+            submit A
+            > exit A 1
+            aborted by A with 0
+            A failed (1): Job proc (1.0.0) failed with status 1
+            remove everything
+            submit F
+            > exit F 2
+            F failed (2): Job proc (2.0.0) failed with status 2
+            finished: status 3, 0 done, 2 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
+    );
+}
+
+#[test]
 fn a_removal_ends_at_once_without_final_and_after_it_with_one() {
     check(
         "JOB A; JOB B; PARENT A CHILD B",

@@ -69,11 +69,7 @@ enum Verb {
     /// --reference DIR` runs random workflows by both, as root. `oracle recorded` needs no real
     /// one: it runs the workflows of tests/recorded/dag, whose course under the real one is kept.
     /// CI does.
-    Oracle {
-        /// What, and its own arguments.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
+    Oracle(oracle::OracleArgs),
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
     ClassadOracle {
         /// `--seed N --cases M`.
@@ -92,7 +88,7 @@ fn main() -> Result<()> {
         Verb::Hosts(args) => hosts::run(&args),
         Verb::Chaos(args) => chaos::run(&args),
         Verb::Clients { names } => clients::run(&names),
-        Verb::Oracle { args } => oracle::run(&args),
+        Verb::Oracle(args) => oracle::run(&args.words),
         Verb::ClassadOracle { args } => run::tool("classad-oracle", &args),
     }
 }

@@ -5,6 +5,14 @@ use anyhow::{Result, bail};
 
 use crate::run;
 
+/// What is compared, and with what options.
+#[derive(clap::Args)]
+pub(crate) struct OracleArgs {
+    /// What, and its own arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}
+
 /// Runs the comparison that the first word names.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.split_first() {

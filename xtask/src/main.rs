@@ -65,10 +65,9 @@ enum Verb {
         /// The drivers' names without `.py`.
         names: Vec<String>,
     },
-    /// Compares with the real HTCondor, live, where one is set up: `oracle dag --seed N --cases M
-    /// --reference DIR` runs random workflows by both, as root. `oracle recorded` needs no real
-    /// one: it runs the workflows of tests/recorded/dag, whose course under the real one is kept.
-    /// CI does.
+    /// Compares with the real HTCondor, live and as root: `oracle dag --seed N --cases M --reference
+    /// DIR` runs random workflows by both. `oracle recorded` runs those whose course under the real
+    /// one is kept in tests/recorded/dag, by ours alone; CI does.
     Oracle(oracle::OracleArgs),
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
     ClassadOracle {

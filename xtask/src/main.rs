@@ -65,7 +65,7 @@ enum Verb {
         /// The drivers' names without `.py`.
         names: Vec<String>,
     },
-    /// Compares with the real HTCondor, live and as root: `oracle dag --seed N --cases M --reference
+    /// Compares with the real HTCondor, live, as root: `oracle dag --seed N --cases M --reference
     /// DIR` runs random workflows by both. `oracle recorded` runs those whose course under the real
     /// one is kept in tests/recorded/dag, by ours alone; CI does.
     Oracle(oracle::OracleArgs),

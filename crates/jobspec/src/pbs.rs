@@ -26,7 +26,7 @@ mod variables;
 
 pub use arrays::Indices;
 pub use cluster::{NumberedFor, WALLTIME_REASON, attribute, folded, unfolded};
-pub use depend::shown as shown_dependencies;
+pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Beside, Refusal, code, said};

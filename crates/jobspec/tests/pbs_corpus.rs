@@ -108,8 +108,8 @@ fn print(submission: &Submission, world: &World) -> String {
     say("Job_Name", text(attribute::NAME), "");
     say("Account_Name", text(attribute::ACCOUNT), "");
     say("Checkpoint", text(attribute::CHECKPOINT), "u");
-    let depend = text(attribute::DEPEND).and_then(|text| model::depend::read(&text));
-    say("depend", depend.map(|all| pbs::shown_dependencies(&all, "pbshost")), "");
+    let depend = text(attribute::DEPEND).and_then(|text| pbs::Depend::read(&text));
+    say("depend", depend.map(|all| all.shown("pbshost")), "");
     say("Error_Path", path(attribute::ERROR), "");
     say("group_list", text(attribute::GROUPS), "");
     say("Join_Path", text(attribute::JOIN), "n");

@@ -182,7 +182,7 @@ impl Submission {
         if !wanted.is_empty() {
             lines.push(format!("requirements = {}", wanted.join(" && ")));
         }
-        if self.is_held || self.not_before.is_some() || !self.depend.is_empty() {
+        if self.is_held || self.not_before.is_some() || !self.depend.waits.is_empty() {
             lines.push("hold = true".to_owned());
         }
         if let Some(moment) = self.not_before {
@@ -269,7 +269,10 @@ impl Submission {
         ad.set(a::RESOURCES, pairs(&mut self.asked.listed.iter()));
         ad.set(a::VARIABLES, pairs(&mut environ.iter().map(|(name, value)| (name, value))));
         ad.set(a::RERUNABLE, self.is_rerunable);
-        let depend = (!self.depend.is_empty()).then(|| model::depend::written(&self.depend));
+        if !self.depend.waits.is_empty() && (self.is_held || self.not_before.is_some()) {
+            ad.set(model::depend::HELD_BESIDES, true);
+        }
+        let depend = (!self.depend.is_empty()).then(|| self.depend.to_string());
         let indices = self.array.as_ref().map(ToString::to_string);
         let remove = Some(self.remove.clone()).filter(|remove| !remove.is_empty());
         for (name, value) in [

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use model::depend::Dependency;
 use model::diagnostic::Diagnostic;
 use model::queues::{Applicant, Denied, QueueSettings};
 
 use super::arrays::Indices;
 use super::checks::{self, LONGEST_NAME, split_path};
-use super::depend;
+use super::depend::{self, Depend};
 use super::moments::Moment;
 use super::options::{Operands, Options};
 use super::refusal::{Beside, Refusal, code};
@@ -89,7 +88,7 @@ pub struct Submission {
     pub(super) queue_priority: Option<i64>,
     pub(super) asked: Asked,
     pub(super) variables: Vec<(String, String)>,
-    pub(super) depend: Vec<Dependency>,
+    pub(super) depend: Depend,
     pub(super) account: Option<String>,
     pub(super) project: Option<String>,
     pub(super) priority: i32,
@@ -117,9 +116,14 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// What must come of other jobs first.
-    pub fn depends_on(&self) -> &[Dependency] {
+    /// What must come of other jobs first, and what it is to others.
+    pub const fn depends_on(&self) -> &Depend {
         &self.depend
+    }
+
+    /// The indices of an array.
+    pub const fn indices(&self) -> Option<&Indices> {
+        self.array.as_ref()
     }
 
     /// Whether it is an array.
@@ -268,7 +272,7 @@ fn decide(
         queue_priority: placed.priority,
         asked: placed.asked,
         variables,
-        depend: Vec::new(),
+        depend: Depend::default(),
         account: text('A'),
         project: text('P'),
         priority: options.get('p').and_then(|priority| priority.parse().ok()).unwrap_or(0),
@@ -296,7 +300,6 @@ fn decide(
         submission.set_attribute(&name, &value, caller)?;
     }
     submission.check_with_server(caller)?;
-    submission.check_waits()?;
     submission.wait_for(options.get('a'), caller)?;
     Ok(submission)
 }
@@ -358,7 +361,7 @@ fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
     Some(if is_open { format!("{absolute}/") } else { absolute })
 }
 
-const ONE_THING: &str = "a job waits for one thing at a time";
+const ONE_THING: &str = "whoever releases it says when it runs";
 
 fn is_true(value: &str) -> bool {
     ["true", "1", "t", "y", "yes"].contains(&value.to_ascii_lowercase().as_str())
@@ -481,26 +484,11 @@ impl Submission {
         }
     }
 
-    /// What would have to be remembered of a job that is held for two reasons is not.
-    fn check_waits(&self) -> Result<(), Refusal> {
-        if self.depend.is_empty() {
-            return Ok(());
-        }
-        match (self.is_held, self.most_running) {
-            (true, _) => Err(Refusal::not_built("-h together with -W depend", ONE_THING)),
-            (false, Some(_)) => {
-                let why = "an array that waits for others may run at once";
-                Err(Refusal::not_built("max_run_subjobs together with -W depend", why))
-            }
-            (false, None) => Ok(()),
-        }
-    }
-
     fn wait_for(&mut self, moment: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {
         let Some(moment) = moment.and_then(Moment::read) else { return Ok(()) };
         let seconds = caller.seconds(moment).ok_or_else(|| Refusal::illegal('a'))?;
-        if self.is_held || !self.depend.is_empty() {
-            return Err(Refusal::not_built("-a together with -h or -W depend", ONE_THING));
+        if self.is_held {
+            return Err(Refusal::not_built("-a together with -h", ONE_THING));
         }
         self.not_before = Some(seconds);
         Ok(())

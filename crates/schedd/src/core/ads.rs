@@ -43,6 +43,14 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
         ad.set(Own::JOB_MATERIALIZE_NEXT_PROC_ID, i64::from(next.0));
         ad.set(Own::JOB_MATERIALIZE_PAUSED, i64::from(job.cluster.paused));
     }
+    for (name, others) in [
+        (Own::WAITED_FOR, core.waited_for(job.job.cluster)),
+        (Own::RUN_ONE, core.run_one_with(job.job.cluster)),
+    ] {
+        if let Some(others) = others {
+            ad.set(name, others);
+        }
+    }
     if let Some(at) = core.retry_at(&record) {
         ad.set(Own::HOLD_RETRY_DATE, at.as_secs());
     }

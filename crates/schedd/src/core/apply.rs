@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::depend::WAITS_FOR;
 use model::{
     AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, Now, RunEnd, RunId,
     Universe,
@@ -270,7 +269,9 @@ impl Core {
             | JobEvent::Released { .. }
             | JobEvent::Removed { .. } => {}
         }
-        self.note_progress(id, event);
+        if !state.is_final() && self.note_progress(id, event) {
+            change.cluster = Some(id.cluster);
+        }
         change.job = Some(written);
         change.recorded = Some(recorded);
     }
@@ -319,9 +320,7 @@ impl Core {
 
     fn apply_edit(&mut self, at: Now, id: JobId, changes: &ClassAd, change: &mut Change) {
         self.change_ad(id, changes, change);
-        if changes.get(WAITS_FOR).is_some() {
-            self.note_waits(id.cluster);
-        }
+        self.note_edited_waits(id, changes);
         let text = |(name, expr): (&AttrName, &Expr)| (name.to_string(), expr.to_string());
         let happened =
             Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };

@@ -42,7 +42,10 @@ pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
         let step = step(core, now, input, &mut batch, &mut clusters);
         batch.answers.push(step.reply);
     }
-    for _ in 0..MAX_TICKS {
+    let mut ticks = 0;
+    // What follows from an end for those that wait is written with it, however long their chain.
+    while ticks < MAX_TICKS || core.has_dependency_news() {
+        ticks += usize::from(!core.has_dependency_news());
         if !step(core, now, &Input::Tick, &mut batch, &mut clusters).did {
             break;
         }
@@ -74,10 +77,18 @@ fn step(
             return Step { reply: None, did: false };
         }
     };
-    let mut taking = Vec::new();
+    let (mut taking, mut alone) = (Vec::new(), Vec::new());
     for event in &decision.events {
         taking.extend(core.takes_along(event));
+        alone.extend(core.runs_alone(event));
         make_true(core, event, batch, clusters);
+    }
+    for job in alone {
+        for fact in core.removed_for(now, job) {
+            let event = Event { at: now, fact };
+            taking.extend(core.takes_along(&event));
+            make_true(core, &event, batch, clusters);
+        }
     }
     // Each removes or stops jobs that are not final, and so this ends.
     while let Some(takes) = taking.pop() {

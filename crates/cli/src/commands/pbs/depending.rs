@@ -1,59 +1,182 @@
 //! What has become already of the jobs that a new one depends on. Of those that are in the queue
 //! the schedd will see to it; of the others history knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use classad::ClassAd;
-use jobspec::pbs::Refusal;
-use model::attr;
-use model::depend::{self, Dependency, DependencyKind};
+use jobspec::pbs::{Depend, Indices, Refusal, attribute, code};
+use model::depend::{self, Before, Dependency, Part, Progress, Waits};
+use model::{ClusterId, ProcId, attr};
 
 use super::found;
 use crate::render::pbs::Here;
+use crate::render::pbs::job::{Cluster, State};
 
 /// How the dependencies stand.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     /// What is to come.
-    waits: Vec<Dependency>,
+    waits: Waits,
+    /// Who waits for the new job.
+    before: Vec<Before>,
+    /// With whom only one is to run.
+    run_one: BTreeSet<ClusterId>,
     /// Why it can never be.
     never: Option<String>,
 }
 
-/// Looks them up.
-pub(super) fn look_up(here: &Here, all: &[Dependency]) -> Result<Standing, Refusal> {
+/// Looks them up. `array` has the indices of the new job, if it is an array.
+pub(super) fn look_up(
+    here: &Here,
+    depend: &Depend,
+    array: Option<&Indices>,
+) -> Result<Standing, Refusal> {
     let mut standing = Standing::default();
-    if all.is_empty() {
+    standing.waits.on = depend.waits.on;
+    let waits = depend.waits.others.iter().map(|one| one.on.0);
+    let before = depend.before.iter().map(|one| one.job.0);
+    let run_one = depend.run_one.iter().map(|(job, _)| job.0);
+    let numbers: BTreeSet<u32> = waits.chain(before).chain(run_one).collect();
+    if numbers.is_empty() {
         return Ok(standing);
     }
     let mut schedd = here.connect().map_err(Refusal::told)?;
-    let numbers: BTreeSet<u32> = all.iter().map(|dependency| dependency.on.0).collect();
     let known = found::look_up(&mut schedd, Some(&numbers), true)
         .map_err(|error| Refusal::told(here.cannot_connect(&error)))?;
-    for dependency in all {
-        let Some(cluster) = known.get(&dependency.on.0) else {
-            standing.never = Some(format!("{dependency} can never be: there is no such job"));
-            continue;
-        };
-        if !cluster.is_over() {
-            standing.waits.push(*dependency);
-            continue;
-        }
-        let status = cluster.whole(dependency.on.0, here.now).exit_status;
-        let is_met = match dependency.kind {
-            DependencyKind::After | DependencyKind::AfterAny => true,
-            DependencyKind::AfterOk => status == Some(0),
-            DependencyKind::AfterNotOk => status != Some(0),
-        };
-        if !is_met {
-            let how = status.map_or("was deleted".to_owned(), |status| {
-                format!("ended with exit status {status}")
-            });
-            standing.never =
-                Some(format!("{dependency} can never be: job {} {how}", dependency.on));
-        }
+    let look = LookUp { known: &known, now: here.now, array };
+    for one in &depend.waits.others {
+        look.waits(one, &mut standing)?;
+    }
+    for one in &depend.before {
+        look.before(*one, &mut standing);
+    }
+    for (job, _) in &depend.run_one {
+        look.run_one(*job, &mut standing);
     }
     Ok(standing)
+}
+
+struct LookUp<'a> {
+    known: &'a BTreeMap<u32, Cluster>,
+    now: i64,
+    array: Option<&'a Indices>,
+}
+
+impl LookUp<'_> {
+    fn waits(&self, one: &Dependency, standing: &mut Standing) -> Result<(), Refusal> {
+        let Some(cluster) = self.known.get(&one.on.0) else {
+            standing.never = Some(format!("{one} can never be: there is no such job"));
+            return Ok(());
+        };
+        let part = match one.part {
+            Part::Index(index) => {
+                let proc = cluster.indices().and_then(|indices| indices.position(index));
+                let Some(proc) = proc else {
+                    standing.never = Some(format!("{one} can never be: there is no such subjob"));
+                    return Ok(());
+                };
+                Part::Proc(ProcId(proc))
+            }
+            Part::Each(_) => Part::Each(self.offset(one, cluster)?),
+            part @ (Part::Whole | Part::Array | Part::Many(_) | Part::Proc(_)) => part,
+        };
+        let resolved = Dependency { part, ..*one };
+        if !cluster.is_over() {
+            standing.waits.others.push(resolved);
+            return Ok(());
+        }
+        match resolved.standing(self.progress(cluster, part)) {
+            depend::Standing::Met => {}
+            depend::Standing::Never | depend::Standing::Waits => {
+                let status = cluster.whole(one.on.0, self.now).exit_status;
+                let how = status.map_or("was deleted".to_owned(), |status| {
+                    format!("ended with exit status {status}")
+                });
+                standing.never = Some(format!("{one} can never be: job {} {how}", one.on));
+            }
+        }
+        Ok(())
+    }
+
+    /// By how much the numbers of an array's jobs are greater than those of ours with the same
+    /// indices.
+    fn offset(&self, one: &Dependency, cluster: &Cluster) -> Result<i64, Refusal> {
+        let refused = |why: &str| {
+            let message = format!("aftercorr:{} needs {why}", one.number());
+            Err(Refusal::new(code::FAILED, message))
+        };
+        let (Some(ours), Some(theirs)) = (self.array, cluster.indices()) else {
+            return refused("two arrays: this job waits as one with afterok");
+        };
+        let mut offset = None;
+        for (nth, index) in (0_i64..).zip(ours.iter()) {
+            let Some(proc) = theirs.position(index) else {
+                return refused(&format!("a subjob {index} of job {}", one.on));
+            };
+            let more = i64::from(proc) - nth;
+            if *offset.get_or_insert(more) != more {
+                return refused("the same indices in the same steps");
+            }
+        }
+        Ok(offset.unwrap_or(0))
+    }
+
+    /// What has come of a part of a cluster of which nothing is left in the queue.
+    fn progress(&self, cluster: &Cluster, part: Part) -> Progress {
+        let whole = cluster.subjobs(0, self.now);
+        let status = |job: &crate::render::pbs::Job| job.exit_status == Some(0);
+        match part {
+            Part::Proc(ProcId(proc)) => {
+                let job = usize::try_from(proc).ok().and_then(|nth| whole.get(nth));
+                Progress::of_one(true, Some(job.is_some_and(status)))
+            }
+            Part::Whole | Part::Array | Part::Many(_) | Part::Index(_) | Part::Each(_) => {
+                if whole.is_empty() {
+                    let well = cluster.whole(0, self.now).exit_status == Some(0);
+                    return Progress::of_one(true, Some(well));
+                }
+                let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
+                let total = count(whole.len());
+                let bad = count(whole.iter().filter(|job| !status(job)).count());
+                Progress { total, started: total, ended: total, bad }
+            }
+        }
+    }
+
+    fn before(&self, one: Before, standing: &mut Standing) {
+        match self.known.get(&one.job.0) {
+            None => {
+                standing.never = Some(format!("{one} can never be: there is no such job"));
+            }
+            // Nobody waits any more (OpenPBS 23.06 takes it so too).
+            Some(cluster) if cluster.is_over() => {}
+            Some(cluster) => {
+                let job = cluster.whole(one.job.0, self.now);
+                let waits = job.text(depend::WAITS_FOR).and_then(depend::read);
+                if waits.is_some_and(|waits| waits.on > 0) && job.state == State::Held {
+                    standing.before.push(one);
+                } else {
+                    let why = format!("job {} does not wait for others (on)", one.job);
+                    standing.never = Some(format!("{one} can never be: {why}"));
+                }
+            }
+        }
+    }
+
+    fn run_one(&self, id: ClusterId, standing: &mut Standing) {
+        let Some(cluster) = self.known.get(&id.0) else { return };
+        let job = cluster.whole(id.0, self.now);
+        if cluster.is_over() && job.exit_status.is_none() {
+            return;
+        }
+        if cluster.is_over() || job.has_run() {
+            standing.never = Some(format!("runone: job {id} runs instead, or has"));
+            return;
+        }
+        standing.run_one.insert(id);
+        let others = job.text(depend::RUN_ONE).and_then(depend::read_numbers);
+        standing.run_one.extend(others.into_iter().flatten());
+    }
 }
 
 impl Standing {
@@ -64,13 +187,28 @@ impl Standing {
             ad.set("PeriodicRemoveReason", format!("{}{never}", depend::REASON));
             return;
         }
+        let list = |words: Vec<String>| Some(words.join(",")).filter(|list| !list.is_empty());
+        let before = list(self.before.iter().map(ToString::to_string).collect());
+        let run_one = list(self.run_one.iter().map(ToString::to_string).collect());
+        for (name, text) in [(depend::LETS_GO, before), (depend::RUN_ONE, run_one)] {
+            if let Some(text) = text {
+                ad.set(name, text);
+            }
+        }
         if !self.waits.is_empty() {
-            ad.set(depend::WAITS_FOR, depend::written(&self.waits));
-        } else if ad.get(jobspec::pbs::attribute::DEPEND).is_some() {
+            ad.set(depend::WAITS_FOR, self.waits.to_string());
+        } else if has_waited(ad) {
             // All that it waits for has been.
             for name in [attr::JOB_STATUS, attr::HOLD_REASON, attr::HOLD_REASON_CODE] {
                 ad.remove(name);
             }
         }
     }
+}
+
+/// Whether an ad is of a job that is held for nothing but others.
+fn has_waited(ad: &ClassAd) -> bool {
+    let said = ad.literal(attribute::DEPEND).and_then(classad::Value::as_str);
+    let waits = said.and_then(Depend::read).is_some_and(|depend| !depend.waits.is_empty());
+    waits && ad.get(depend::HELD_BESIDES).is_none()
 }

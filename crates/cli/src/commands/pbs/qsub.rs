@@ -80,7 +80,7 @@ fn attempt(
     caller: &RealCaller<'_>,
 ) -> Result<ClusterId, Failure> {
     let lasting = |error: &dyn std::fmt::Display| Failure::Lasting(failed(error));
-    let standing = depending::look_up(here, submission.depends_on());
+    let standing = depending::look_up(here, submission.depends_on(), submission.indices());
     let standing = standing.map_err(Failure::Lasting)?;
     let program = env::current_exe().map_err(|error| lasting(&error))?;
     let program = program.to_string_lossy();

@@ -1,12 +1,41 @@
 //! The attributes of a job as `qstat -f` shows them, in OpenPBS 23.06's order.
 
 use jiff::tz::TimeZone;
-use jobspec::pbs::{Submission, attribute, shown, shown_dependencies, unfolded};
+use jobspec::pbs::{Depend, Submission, attribute, shown, unfolded};
+use model::depend::{Part, Waits};
 use model::{HoldCode, attr, depend};
 
 use crate::render::pbs::listed::{Listed, Shown, Value};
 use crate::render::pbs::table::clock;
 use crate::render::pbs::{Here, Job, RowKind, State};
+
+/// What a job waits for still, or could not wait for; who waits for it; and with whom only one is
+/// to run.
+fn depend(job: &Job) -> Depend {
+    let said = job.text(attribute::DEPEND).and_then(Depend::read).unwrap_or_default();
+    let is_held =
+        job.int(attr::HOLD_REASON_CODE) == Some(i64::from(HoldCode::WaitsForJobs.number()));
+    let is_removed =
+        job.text(attr::REMOVE_REASON).is_some_and(|why| why.starts_with(depend::REASON));
+    let left = job.text(depend::WAITS_FOR).and_then(depend::read);
+    let mut waits = match left {
+        Some(left) if is_held || is_removed => left,
+        None if is_removed => said.waits.clone(),
+        Some(_) | None => Waits::default(),
+    };
+    for one in &mut waits.others {
+        // The schedd knows the subjob by another number than its users.
+        let as_said = said.waits.others.iter().find(|other| {
+            matches!((one.part, other.part), (Part::Proc(_), Part::Index(_)))
+                && (one.on, one.kind) == (other.on, other.kind)
+        });
+        *one = as_said.copied().unwrap_or(*one);
+    }
+    let before = job.text(depend::WAITED_FOR).and_then(depend::read_before).unwrap_or_default();
+    let run_one = job.text(depend::RUN_ONE).and_then(depend::read_numbers).unwrap_or_default();
+    let run_one = run_one.into_iter().map(|job| (job, false)).collect();
+    Depend { waits, before, run_one }
+}
 
 /// All attributes of a job, in PBS's order.
 struct Attributes<'a> {
@@ -57,8 +86,9 @@ impl Attributes<'_> {
         let checkpoint = job.text(attribute::CHECKPOINT).unwrap_or("u").to_owned();
         self.one("Checkpoint", checkpoint);
         self.date("ctime", attr::Q_DATE);
-        if let Some(all) = job.text(attribute::DEPEND).and_then(depend::read) {
-            self.one("depend", shown_dependencies(&all, &self.here.server));
+        let depend = depend(job);
+        if !depend.is_empty() {
+            self.one("depend", depend.shown(&self.here.server));
         }
         self.path(shown::ERROR_PATH, attribute::ERROR, attr::ERR);
         if let Some(host) = exec_host(job) {

@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::attr;
+use model::{attr, depend};
 
 /// An attribute that the schedd writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,7 @@ own! {
     REMOTE_WALL_CLOCK_TIME = attr::REMOTE_WALL_CLOCK_TIME;
     REMOVE_REASON = attr::REMOVE_REASON;
     RESIDENT_SET_SIZE = attr::RESIDENT_SET_SIZE;
+    RUN_ONE = depend::RUN_ONE;
     SCRATCH_DIR_FILE_COUNT = "ScratchDirFileCount";
     SERVER_TIME = attr::SERVER_TIME;
     SHADOW_BDAY = attr::SHADOW_BDAY;
@@ -133,6 +134,7 @@ own! {
     VACATE_REASON = attr::VACATE_REASON;
     VACATE_REASON_CODE = attr::VACATE_REASON_CODE;
     VACATE_REASON_SUB_CODE = attr::VACATE_REASON_SUB_CODE;
+    WAITED_FOR = depend::WAITED_FOR;
 }
 
 /// A job's ad while the schedd writes into it.

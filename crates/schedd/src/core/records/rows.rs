@@ -44,6 +44,10 @@ pub struct ClusterBody {
     /// How many jobs of a factory that was removed never came.
     #[serde(default)]
     pub never: u32,
+    /// Its jobs that ended in another way than well, also those that have left: others may wait
+    /// for it.
+    #[serde(default, skip_serializing_if = "Ranges::is_empty")]
+    pub bad: Ranges,
     /// The attributes that were set since for those of its jobs that are still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later_edits: Option<Arc<ClassAd>>,

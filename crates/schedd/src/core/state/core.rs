@@ -63,6 +63,8 @@ pub struct Core {
     pub(crate) watched: BTreeSet<ClusterId>,
     /// Jobs that wait for others.
     pub(crate) dependencies: Dependencies,
+    /// Clusters of which only one is to run, each with the others.
+    pub(crate) run_one: BTreeMap<ClusterId, BTreeSet<ClusterId>>,
 
     // Learnt again after a restart.
     /// What was recorded in this life, counted.
@@ -106,6 +108,8 @@ pub(crate) struct Cluster {
     pub(crate) paused: bool,
     /// How many of its jobs never come.
     pub(crate) never: u32,
+    /// Its jobs that ended in another way than well, also those that have left.
+    pub(crate) bad: Ranges,
     /// What was set since for its jobs that are still to come.
     pub(crate) later_edits: Option<Arc<ClassAd>>,
     /// The kinds of reasons for waiting that are in the record.
@@ -212,6 +216,7 @@ impl Cluster {
             paused: self.paused,
             later_edits: self.later_edits.clone(),
             never: self.never,
+            bad: self.bad.clone(),
             left: self.left,
         }
     }
@@ -314,6 +319,11 @@ impl JobRef<'_> {
     /// computed for them.
     pub(crate) fn may_log(&self) -> bool {
         self.has_one(&LOG_NAMES)
+    }
+
+    /// Whether a run of it was authorised, now or before.
+    pub(crate) fn has_run(&self) -> bool {
+        self.record.is_some_and(|record| record.tally.attempt.0 > 0)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

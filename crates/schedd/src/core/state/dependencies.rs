@@ -1,84 +1,116 @@
-//! Who waits for whom, for what, and how that stands. Data only: what follows from it is in
-//! `policy::dependencies`.
+//! Who waits for whom, and of whom something has become known. Data only: what follows from it is
+//! in `policy::dependencies`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use classad::{ClassAd, Value};
-use model::depend::{self, Dependency, Progress, Standing, WAITS_FOR};
-use model::{ClusterId, ClusterSpec};
+use model::depend::{self, Part, Progress, WAITS_FOR, Waits};
+use model::{ClusterId, ClusterSpec, JobId, ProcId};
 
-/// Made from the rows, but for how others have ended of whom a part is left: then what follows from
-/// it is in the rows already.
+use crate::core::records::ranges::Ranges;
+
+/// All of it is made from the rows, but for what has left since it was looked at last: then what
+/// follows from it is in the rows already.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dependencies {
-    waiting: BTreeMap<ClusterId, Vec<Dependency>>,
-    others: BTreeMap<ClusterId, Other>,
+    waiting: BTreeMap<ClusterId, Waits>,
+    /// Who waits for each.
+    waiters: BTreeMap<ClusterId, BTreeSet<ClusterId>>,
+    /// Those who wait and have not been looked at.
+    new: BTreeSet<ClusterId>,
     /// Those of whom something has become known.
-    changed: BTreeSet<ClusterId>,
+    changed: BTreeSet<JobId>,
+    /// What was waited for and has left.
+    gone: BTreeMap<ClusterId, Gone>,
 }
 
-/// A cluster that others wait for.
-#[derive(Clone, Debug, Default)]
-struct Other {
-    waiters: BTreeSet<ClusterId>,
-    progress: Progress,
+/// A cluster of which nothing is left.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    pub(crate) total: u32,
+    /// Its jobs that did not end well.
+    pub(crate) bad: Ranges,
+    /// How many of its jobs never came.
+    pub(crate) never: u32,
+}
+
+/// What has become known that matters to one who waits.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Whether it has not been looked at itself, or something else than one job has changed.
+    pub(crate) is_all: bool,
+    /// The jobs, if it waits to each its own.
+    pub(crate) of: Vec<ProcId>,
 }
 
 /// What a submission waits for; `None` if it does not, or says it in words that nobody understands.
-pub(crate) fn of(spec: &ClusterSpec) -> Option<Vec<Dependency>> {
+pub(crate) fn of(spec: &ClusterSpec) -> Option<Waits> {
     said(&spec.ad)
 }
 
 /// What an ad says that its job waits for.
-pub(crate) fn said(ad: &ClassAd) -> Option<Vec<Dependency>> {
+pub(crate) fn said(ad: &ClassAd) -> Option<Waits> {
     ad.literal(WAITS_FOR).and_then(Value::as_str).and_then(depend::read)
 }
 
 /// Why its jobs are held.
-pub(crate) fn hold_reason(waits: &[Dependency]) -> String {
-    format!("waits for {}", depend::written(waits))
+pub(crate) fn hold_reason(waits: &Waits) -> String {
+    format!("waits for {waits}")
+}
+
+impl Gone {
+    /// What is known of it.
+    pub(crate) fn progress(&self, part: Part) -> Progress {
+        match part {
+            Part::Proc(proc) => Progress::of_one(true, Some(!self.bad.contains(proc))),
+            Part::Whole | Part::Array | Part::Many(_) | Part::Index(_) | Part::Each(_) => {
+                let bad = u32::try_from(self.bad.len()).unwrap_or(u32::MAX);
+                let bad = bad.saturating_add(self.never).min(self.total);
+                Progress { total: self.total, started: self.total, ended: self.total, bad }
+            }
+        }
+    }
 }
 
 impl Dependencies {
-    /// One waits for these, of whom so much is known.
-    pub(crate) fn wait(&mut self, waiter: ClusterId, waits: Vec<(Dependency, Progress)>) {
-        let left: Vec<Dependency> = waits.iter().map(|(dependency, _)| *dependency).collect();
-        let before = self.waiting.insert(waiter, left.clone()).unwrap_or_default();
-        for dependency in before.iter().filter(|before| !left.contains(before)) {
-            self.forget(dependency.on, waiter);
-        }
-        for (dependency, progress) in waits {
-            let fresh = || Other { progress, ..Other::default() };
-            let other = self.others.entry(dependency.on).or_insert_with(fresh);
-            other.waiters.insert(waiter);
-            self.changed.insert(dependency.on);
+    /// One waits for these too. What its jobs do not wait for any more is not taken out: each says
+    /// itself what is left.
+    pub(crate) fn wait(&mut self, waiter: ClusterId, waits: Waits) {
+        let known = self.waiting.entry(waiter).or_default();
+        for other in waits.others {
+            if !known.others.contains(&other) {
+                known.others.push(other);
+                self.waiters.entry(other.on).or_default().insert(waiter);
+                self.new.insert(waiter);
+            }
         }
     }
 
-    /// Something has become known of one.
-    pub(crate) fn note(&mut self, id: ClusterId, note: impl FnOnce(&mut Progress)) {
-        let Some(other) = self.others.get_mut(&id) else { return };
-        let before = other.progress;
-        note(&mut other.progress);
-        if other.progress != before {
-            self.changed.insert(id);
+    /// Something has become known of a job.
+    pub(crate) fn note(&mut self, job: JobId) {
+        if self.waiters.contains_key(&job.cluster) {
+            self.changed.insert(job);
         }
+    }
+
+    /// One has left.
+    pub(crate) fn leave(&mut self, id: ClusterId, gone: Gone) {
+        if self.waiters.contains_key(&id) {
+            self.changed.insert(JobId { cluster: id, proc: ProcId(0) });
+            self.gone.insert(id, gone);
+        }
+        self.stop(id);
     }
 
     /// One waits no more.
     pub(crate) fn stop(&mut self, waiter: ClusterId) {
-        for dependency in self.waiting.remove(&waiter).into_iter().flatten() {
-            self.forget(dependency.on, waiter);
-        }
-    }
-
-    /// One waits for another no more.
-    fn forget(&mut self, on: ClusterId, waiter: ClusterId) {
-        if let Some(other) = self.others.get_mut(&on) {
-            other.waiters.remove(&waiter);
-            if other.waiters.is_empty() {
-                self.others.remove(&on);
-                self.changed.remove(&on);
+        self.new.remove(&waiter);
+        for other in self.waiting.remove(&waiter).into_iter().flat_map(|waits| waits.others) {
+            if let Some(waiters) = self.waiters.get_mut(&other.on) {
+                waiters.remove(&waiter);
+                if waiters.is_empty() {
+                    self.waiters.remove(&other.on);
+                }
             }
         }
     }
@@ -86,28 +118,56 @@ impl Dependencies {
     /// What was known has been looked at.
     pub(crate) fn seen(&mut self) {
         self.changed.clear();
+        self.gone.clear();
+        self.new.clear();
     }
 
     /// Whether something has become known that was not looked at.
     pub(crate) fn has_news(&self) -> bool {
-        !self.changed.is_empty()
+        !self.changed.is_empty() || !self.new.is_empty()
     }
 
-    /// Those who wait for somebody of whom something has become known, each with what it waits for
-    /// and how that stands.
-    pub(crate) fn concerned(
-        &self,
-    ) -> impl Iterator<Item = (ClusterId, Vec<(Dependency, Standing)>)> + '_ {
-        let others = self.changed.iter().filter_map(|id| self.others.get(id));
-        let waiters: BTreeSet<ClusterId> =
-            others.flat_map(|other| other.waiters.iter().copied()).collect();
-        let standing = |dependency: &Dependency| {
-            let other = self.others.get(&dependency.on);
-            other.map_or(Standing::Waits, |other| dependency.standing(other.progress))
-        };
-        waiters.into_iter().filter_map(move |id| {
-            let waits = self.waiting.get(&id)?.iter();
-            Some((id, waits.map(|dependency| (*dependency, standing(dependency))).collect()))
-        })
+    /// What one waits for.
+    pub(crate) fn waits(&self, waiter: ClusterId) -> Option<&Waits> {
+        self.waiting.get(&waiter)
     }
+
+    /// Who waits for a cluster.
+    pub(crate) fn waiters(&self, on: ClusterId) -> impl Iterator<Item = (ClusterId, &Waits)> {
+        let waiters = self.waiters.get(&on).into_iter().flatten();
+        waiters.filter_map(|id| Some((*id, self.waiting.get(id)?)))
+    }
+
+    /// What is known of one that has left.
+    pub(crate) fn gone(&self, id: ClusterId) -> Option<&Gone> {
+        self.gone.get(&id)
+    }
+
+    /// Those for whom something has become known, and what.
+    pub(crate) fn concerned(&self) -> BTreeMap<ClusterId, News> {
+        let new = |id: &ClusterId| (*id, News { is_all: true, of: Vec::new() });
+        let mut concerned: BTreeMap<ClusterId, News> = self.new.iter().map(new).collect();
+        for job in &self.changed {
+            for (waiter, waits) in self.waiters(job.cluster) {
+                let news = concerned.entry(waiter).or_default();
+                news.is_all |= self.gone.contains_key(&job.cluster);
+                for other in waits.others.iter().filter(|other| other.on == job.cluster) {
+                    match other.part {
+                        Part::Each(more) => news.of.extend(shifted(job.proc, -more)),
+                        Part::Whole
+                        | Part::Array
+                        | Part::Many(_)
+                        | Part::Index(_)
+                        | Part::Proc(_) => news.is_all = true,
+                    }
+                }
+            }
+        }
+        concerned
+    }
+}
+
+/// A job's number, greater by so much.
+pub(crate) fn shifted(proc: ProcId, more: i64) -> Option<ProcId> {
+    u32::try_from(i64::from(proc.0) + more).ok().map(ProcId)
 }

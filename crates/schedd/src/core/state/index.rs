@@ -52,6 +52,7 @@ impl Core {
             expanding: BTreeSet::new(),
             watched: BTreeSet::new(),
             dependencies: Dependencies::default(),
+            run_one: BTreeMap::new(),
             round: Round::default(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
@@ -143,6 +144,7 @@ impl Core {
             later_edits: record.body.later_edits.clone(),
             told_reasons: Vec::new(),
             never: record.body.never,
+            bad: record.body.bad.clone(),
             waiting: record.body.untouched.len(),
             jobs: BTreeMap::new(),
             left: record.body.left,
@@ -156,15 +158,19 @@ impl Core {
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.clusters.insert(record.cluster, cluster);
         self.note_factory(record.cluster);
+        self.note_run_one(record.cluster, &record.spec);
     }
 
     /// No job of it is left.
     pub(in crate::core) fn forget_cluster(&mut self, id: ClusterId) {
-        self.clusters.remove(&id);
+        let gone = self.clusters.remove(&id);
         self.watched.remove(&id);
         self.timed.remove(&id);
         self.expanding.remove(&id);
-        self.note_left(id);
+        self.forget_run_one(id);
+        if let Some(cluster) = gone {
+            self.note_left(id, cluster);
+        }
     }
 
     /// A job is now in this state, and was in none: counts it, and lets it wait for a run or for

@@ -1,4 +1,4 @@
-//! Jobs that wait for others.
+//! Jobs that wait for others, and jobs of which only one runs.
 
 use model::depend::WAITS_FOR;
 
@@ -101,4 +101,118 @@ fn what_is_not_in_the_queue_cannot_be_waited_for() {
         let answer = trial.submit(SubmitToken([9; 16]), waiting(waits));
         assert!(matches!(answer, Answer::Refused(_)), "{waits}: {answer:?}");
     }
+}
+
+/// An array of so many jobs, and those who wait for it.
+fn array(count: u32, waits: &[&str]) -> Trial {
+    let mut trial = Trial::with_jobs(count, "");
+    for (nth, waits) in waits.iter().enumerate() {
+        let token = SubmitToken([u8::try_from(nth).unwrap() + 2; 16]);
+        let answer = trial.submit(token, waiting(waits));
+        assert!(matches!(answer, Answer::Submitted { .. }), "{answer:?}");
+    }
+    trial
+}
+
+fn remove(trial: &mut Trial, selector: Selector) {
+    let action = Action::Remove { reason: None, force: false };
+    trial.take(&[Input::Act {
+        by: user("alice"),
+        action,
+        select: Select::Any(vec![selector]),
+        through: FrontEnd::HtCondor,
+    }]);
+}
+
+#[test]
+fn what_has_left_of_an_array_is_known_to_the_next_life() {
+    let waits = ["afternotok:1[]", "afterok:1.0", "afterok:1.1", "afternotokarray:1[][1]"];
+    let mut trial = array(3, &waits);
+    remove(&mut trial, Selector::Job(JobId::new(1, 1)));
+    assert_eq!(stands(&trial, 4), [5, 5, 0, 1]);
+    trial.core = Core::load(config(), trial.core.rows(), trial.now);
+    let late = trial.submit(SubmitToken([9; 16]), waiting("afterok:1.1"));
+    assert!(matches!(late, Answer::Submitted { .. }), "{late:?}");
+    assert_eq!(stands(&trial, 5), [5, 5, 0, 1, 0], "it is known that 1.1 ended badly");
+    remove(&mut trial, Selector::Cluster(ClusterId(1)));
+    assert_eq!(stands(&trial, 5), [1, 0, 0, 1, 0]);
+}
+
+#[test]
+fn each_job_of_an_array_waits_for_its_own() {
+    let mut trial = array(3, &[]);
+    let token = SubmitToken([2; 16]);
+    let answer =
+        trial.submit(token, spec(2, &format!("JobStatus = 5\n{WAITS_FOR} = \"aftercorr:1[]+1\"")));
+    assert!(matches!(answer, Answer::Submitted { .. }), "{answer:?}");
+    let status =
+        |trial: &Trial| [0, 1].map(|n| trial.core.job_ad(trial.now, JobId::new(2, n)).is_some());
+    remove(&mut trial, Selector::Job(JobId::new(1, 0)));
+    assert_eq!(status(&trial), [true, true], "nobody waits for 1.0");
+    remove(&mut trial, Selector::Job(JobId::new(1, 2)));
+    assert_eq!(status(&trial), [true, false]);
+    let beyond = spec(3, &format!("JobStatus = 5\n{WAITS_FOR} = \"aftercorr:1[]+1\""));
+    let answer = trial.submit(SubmitToken([3; 16]), beyond);
+    assert!(matches!(answer, Answer::Refused(_)), "there is no 1.3: {answer:?}");
+}
+
+#[test]
+fn a_chain_longer_than_the_ticks_of_a_batch_ends_in_one() {
+    let mut trial = Trial::with_jobs(1, "");
+    for n in 1..40_u8 {
+        trial.submit(SubmitToken([n + 1; 16]), waiting(&format!("afterok:{n}")));
+    }
+    remove(&mut trial, Selector::Cluster(ClusterId(1)));
+    assert_eq!(trial.core.rows().clusters.len(), 0);
+}
+
+#[test]
+fn who_waits_for_what_is_to_come_is_told_by_it() {
+    let mut trial = trial(&["on:2"]);
+    let lets_go = |lets_go: &str| spec(1, &format!("LetsJobsGo = \"{lets_go}\""));
+    let refused = trial.submit(SubmitToken([7; 16]), lets_go("beforeany:1"));
+    assert!(matches!(refused, Answer::Refused(_)), "job 1 does not wait: {refused:?}");
+    trial.submit(SubmitToken([8; 16]), lets_go("beforeany:2"));
+    let said = |trial: &Trial| {
+        let ad = trial.core.job_ad(trial.now, JobId::new(2, 0)).unwrap();
+        ad.literal(WAITS_FOR).and_then(classad::Value::as_str).map(str::to_owned)
+    };
+    assert_eq!(said(&trial).as_deref(), Some("on:1,afterany:4"));
+    trial.submit(SubmitToken([9; 16]), lets_go("beforenotok:2"));
+    remove(&mut trial, Selector::Cluster(ClusterId(4)));
+    assert_eq!(said(&trial).as_deref(), Some("afternotok:5"));
+    remove(&mut trial, Selector::Cluster(ClusterId(5)));
+    assert_eq!(stands(&trial, 1), [1]);
+}
+
+#[test]
+fn who_is_held_besides_stays_held() {
+    let mut trial = trial(&[]);
+    let text = format!("JobStatus = 5\nHeldBesides = true\n{WAITS_FOR} = \"afterany:1\"");
+    trial.submit(SubmitToken([2; 16]), spec(1, &text));
+    trial.ends(exited(0));
+    assert_eq!(stands(&trial, 1), [5]);
+    let select = Select::Any(vec![Selector::Cluster(ClusterId(2))]);
+    trial.take(&[Input::Act {
+        by: user("alice"),
+        action: Action::Release { reason: None },
+        select,
+        through: FrontEnd::HtCondor,
+    }]);
+    assert_eq!(stands(&trial, 1), [1]);
+}
+
+#[test]
+fn of_those_that_belong_together_one_runs() {
+    let mut trial = Trial::with_jobs(1, "");
+    trial.submit(SubmitToken([2; 16]), spec(1, "RunsInsteadOfJobs = \"1\""));
+    trial.submit(SubmitToken([3; 16]), spec(1, "RunsInsteadOfJobs = \"1,2\""));
+    let alive =
+        |trial: &Trial| [1, 2, 3].map(|n| trial.core.job_ad(trial.now, JobId::new(n, 0)).is_some());
+    assert_eq!(alive(&trial), [true; 3]);
+    trial.matched();
+    trial.hears(granted(&trial));
+    assert_eq!(alive(&trial), [true, false, false]);
+    let late = trial.submit(SubmitToken([4; 16]), spec(1, "RunsInsteadOfJobs = \"1\""));
+    assert!(matches!(late, Answer::Refused(_)), "{late:?}");
 }

@@ -155,7 +155,7 @@ impl Core {
         let mut room = None;
         // What keeps a job from running beside the schedd may have ended in another class.
         let ids = self.classes.changed.union(&self.classes.beside);
-        let mut paused = BTreeSet::new();
+        let (mut paused, mut alone) = (BTreeSet::new(), BTreeSet::new());
         let mut gates = self.gates();
         for class in ids.filter_map(|id| self.classes.by_id.get(id)) {
             let pausing = !class.universe.is_beside() && paused.contains(&class.owner);
@@ -165,6 +165,7 @@ impl Core {
             let usable = class.free.iter().filter(|id| self.is_usable(now, id));
             let pairs = usable.zip(class.idle.iter());
             let pairs = pairs.take_while(|(_, job)| self.may_start(now, class, *job, &mut room));
+            let pairs = pairs.filter(|(_, job)| self.may_run_beside(*job, &mut alone));
             let left = usize::try_from(gates.left(self, class)).unwrap_or(usize::MAX);
             let pairs: Vec<(&ClaimId, JobId)> = pairs.take(left).collect();
             for (id, job) in pairs {

@@ -78,7 +78,9 @@ impl Core {
         if pieces.is_empty() {
             return Vec::new();
         }
-        let mut then: Vec<Fact> = held_from_the_start(now, id, spec, numbers(&pieces)).collect();
+        let mut then: Vec<Fact> =
+            held_from_the_start(now, id, spec, cluster.later_edits.as_deref(), numbers(&pieces))
+                .collect();
         if then.is_empty() {
             then = self.deferred_from_the_start(now, id, spec, numbers(&pieces));
         }

@@ -9,9 +9,10 @@ use model::{
 };
 use proto::client::{Answer, Refusal};
 
+use crate::core::policy::dependencies::FirstHold;
+use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClusterBody, ClusterRecord};
-use crate::core::state::core::Core;
-use crate::core::state::dependencies;
+use crate::core::state::core::{Cluster, Core};
 use crate::core::users::factory;
 use crate::core::words::{Actor, ClusterFact, Fact, JobFact};
 
@@ -74,7 +75,9 @@ impl Core {
         if let Err(denied) = self.check_queue(by, spec) {
             return (Vec::new(), Answer::Refused(Refusal::Denied(denied)));
         }
-        if let Err(refusal) = self.check_waits(spec) {
+        let lets_go = self.lets_go(cluster, &by.user, spec);
+        let checked = self.check_waits(spec).and_then(|()| self.check_run_one(spec));
+        if let Err(refusal) = checked.and(lets_go.as_ref().map(|_| ()).map_err(Clone::clone)) {
             return (Vec::new(), Answer::Refused(refusal));
         }
         let spec = &match self.with_spool(cluster, spec) {
@@ -90,16 +93,18 @@ impl Core {
             paused: false,
             later_edits: None,
             never: 0,
+            bad: Ranges::default(),
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };
         let record = Arc::new(record);
         let jobs = || record.body.untouched.iter();
         let mut facts = vec![Fact::Cluster(ClusterFact::Submitted(Arc::clone(&record)))];
-        facts.extend(held_from_the_start(now, cluster, spec, jobs()));
+        facts.extend(held_from_the_start(now, cluster, spec, None, jobs()));
         if facts.len() == 1 {
             facts.extend(self.deferred_from_the_start(now, cluster, spec, jobs()));
         }
+        facts.extend(lets_go.unwrap_or_default());
         (facts, Answer::Submitted { cluster, procs })
     }
 }
@@ -132,6 +137,7 @@ pub(crate) fn held_from_the_start(
     now: Now,
     cluster: ClusterId,
     spec: &ClusterSpec,
+    edits: Option<&ClassAd>,
     procs: impl Iterator<Item = ProcId>,
 ) -> impl Iterator<Item = Fact> {
     let status = |ad: &ClassAd| ad.literal(attr::JOB_STATUS).and_then(Value::as_i64);
@@ -143,15 +149,17 @@ pub(crate) fn held_from_the_start(
         };
         own.or(shared) == Some(JobStatus::Held.number())
     };
-    let (code, reason) = match (spooling::is_spooled(spec), dependencies::of(spec)) {
+    let why = Cluster::waits_from_the_start(spec, edits);
+    let held_at_all = !matches!(why, FirstHold::None);
+    let (code, reason) = match (spooling::is_spooled(spec), why) {
         (true, _) => (HoldCode::SpoolingInput, spooling::HOLD_REASON.to_owned()),
-        (false, Some(waits)) => (HoldCode::WaitsForJobs, dependencies::hold_reason(&waits)),
-        (false, None) => {
+        (false, FirstHold::Waits(reason)) => (HoldCode::WaitsForJobs, reason),
+        (false, FirstHold::Asked | FirstHold::None) => {
             (HoldCode::SubmittedOnHold, "submitted on hold at user's request".to_owned())
         }
     };
     let hold = Hold { code, subcode: 0, reason, since: now.wall };
-    procs.filter(held).map(move |proc| Fact::Job {
+    procs.filter(move |proc| held_at_all && held(proc)).map(move |proc| Fact::Job {
         job: JobId { cluster, proc },
         fact: JobFact::Happened(JobEvent::Held(hold.clone())),
     })

@@ -1,0 +1,93 @@
+//! Jobs of which only one is to run (`RunsInsteadOfJobs`, PBS's `runone`): when one of them gets a
+//! machine, the others are removed.
+//!
+//! Who belongs together is in the submissions' ads, and so nothing is stored besides.
+
+use std::collections::BTreeSet;
+
+use classad::Value;
+use model::depend::{self, RUN_ONE};
+use model::{ClusterId, ClusterSpec, JobEvent, JobId, Now};
+use proto::client::Refusal;
+
+use crate::core::state::core::{Cluster, Core};
+use crate::core::words::{Event, Fact, JobFact};
+
+impl Core {
+    /// Refuses a submission that is to run instead of what runs already or has left.
+    pub(crate) fn check_run_one(&self, spec: &ClusterSpec) -> Result<(), Refusal> {
+        if spec.ad.get_own(RUN_ONE).is_none() {
+            return Ok(());
+        }
+        let Some(others) = said(spec) else {
+            return Err(Refusal::Invalid(format!("{RUN_ONE} names no jobs")));
+        };
+        let waits = |id: &ClusterId| {
+            self.clusters.get(id).is_some_and(|cluster| !cluster.procs().any(|job| job.has_run()))
+        };
+        match others.into_iter().find(|id| !waits(id)) {
+            None => Ok(()),
+            Some(gone) => Err(Refusal::Invalid(format!("{}: {gone}", depend::HAS_LEFT))),
+        }
+    }
+
+    /// Notes of a cluster that came, or is loaded, with whom it belongs together.
+    pub(in crate::core) fn note_run_one(&mut self, id: ClusterId, spec: &ClusterSpec) {
+        for other in said(spec).into_iter().flatten() {
+            self.run_one.entry(id).or_default().insert(other);
+            self.run_one.entry(other).or_default().insert(id);
+        }
+    }
+
+    /// Nothing of a cluster is left.
+    pub(in crate::core) fn forget_run_one(&mut self, id: ClusterId) {
+        for other in self.run_one.remove(&id).into_iter().flatten() {
+            if let Some(others) = self.run_one.get_mut(&other) {
+                others.remove(&id);
+                if others.is_empty() {
+                    self.run_one.remove(&other);
+                }
+            }
+        }
+    }
+
+    /// Whether a job may start beside those that start in the same step, to which it is added.
+    pub(crate) fn may_run_beside(&self, job: JobId, starting: &mut BTreeSet<ClusterId>) -> bool {
+        let Some(others) = self.run_one.get(&job.cluster) else { return true };
+        let may = others.is_disjoint(starting);
+        if may {
+            starting.insert(job.cluster);
+        }
+        may
+    }
+
+    /// The job that gets a machine by an event, if others are removed for it.
+    pub(crate) fn runs_alone(&self, event: &Event) -> Option<JobId> {
+        let Fact::Job { job, fact: JobFact::Happened(JobEvent::RunAuthorised { .. }) } = event.fact
+        else {
+            return None;
+        };
+        self.run_one.contains_key(&job.cluster).then_some(job)
+    }
+
+    /// What follows for the others when a job has got a machine.
+    pub(crate) fn removed_for(&self, now: Now, job: JobId) -> Vec<Fact> {
+        let others = self.run_one.get(&job.cluster).into_iter().flatten();
+        let clusters = others.filter_map(|id| self.clusters.get(id));
+        let reason = format!("{}runone: job {job} runs instead", depend::REASON);
+        clusters
+            .flat_map(Cluster::procs)
+            .flat_map(|other| self.removal(now, other, reason.clone()))
+            .collect()
+    }
+
+    /// With whom a cluster belongs together; `None` if it runs whatever others do.
+    pub(crate) fn run_one_with(&self, id: ClusterId) -> Option<String> {
+        let others = self.run_one.get(&id)?;
+        Some(others.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
+fn said(spec: &ClusterSpec) -> Option<Vec<ClusterId>> {
+    spec.ad.literal(RUN_ONE).and_then(Value::as_str).and_then(depend::read_numbers)
+}

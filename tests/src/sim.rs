@@ -23,6 +23,7 @@
 //! | `dag` | a DAG with the real core of dagman, and what must come of it |
 //! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
 //! | `scenario` | worlds that are directed step by step, for the bugs inside the cores |
+//! | `depending` | what is true of jobs that wait for others |
 //! | `oracle`, `settle` | safety and liveness, seen from outside |
 //!
 //! Not simulated: sockets, SQLite, what is in files, several schedds.
@@ -31,6 +32,7 @@ mod agenda;
 mod carrier;
 mod clock;
 mod dag;
+mod depending;
 mod event;
 mod faults;
 mod jobs;

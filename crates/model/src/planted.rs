@@ -55,6 +55,16 @@ pub enum Bug {
     FenceNotKept,
     /// The startd does not read the ends that the launcher lists when it connects again.
     ListedEndNotRead,
+    /// The schedd takes a dependency for met when anything of it has ended.
+    DependencyTooEarly,
+    /// The schedd takes what can never be for what has been.
+    DependencyFailureReleases,
+    /// A schedd that is started again does not know who waits.
+    DependencyForgotten,
+    /// The schedd does not write down which jobs of a cluster ended badly.
+    DependencyEndForgotten,
+    /// The schedd lets all of those run of which only one is to.
+    RunOneIgnored,
     /// dagman takes a node for ready when the first of its parents is done.
     DagChildTooEarly,
     /// dagman takes a parent that failed for one that is over.
@@ -75,7 +85,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 36] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -99,6 +109,11 @@ impl Bug {
         Self::GenerationIgnored,
         Self::FenceNotKept,
         Self::ListedEndNotRead,
+        Self::DependencyTooEarly,
+        Self::DependencyFailureReleases,
+        Self::DependencyForgotten,
+        Self::DependencyEndForgotten,
+        Self::RunOneIgnored,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,
         Self::DagRetryNotCounted,

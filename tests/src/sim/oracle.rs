@@ -17,6 +17,7 @@ use startd::core::{RunKey, StartProcess};
 
 use super::carrier::Files;
 use super::clock::Micros;
+use super::depending::{Depending, Known, Seen};
 use super::links::home;
 use super::machine::MachineKind;
 use super::schedd::{LOCAL_MOST, SCHEDULER_MOST, schedd_of};
@@ -37,6 +38,8 @@ pub(crate) struct Oracle {
     jobs: BTreeMap<JobId, Life>,
     /// Where each job is to run.
     universes: BTreeMap<JobId, Universe>,
+    /// What clusters have said of others.
+    depending: Depending,
     /// Of each schedd.
     last_seq: BTreeMap<usize, Seq>,
     /// What jobs have said of themselves.
@@ -83,6 +86,15 @@ struct Life {
     forced: BTreeSet<Attempt>,
     /// It left the queue.
     left: bool,
+    /// It completed, and well, whatever became of it then.
+    is_good: bool,
+}
+
+impl Life {
+    fn seen(&self) -> Seen {
+        let has_run = self.last > Attempt(0);
+        Seen { is_final: self.state.is_final(), is_good: self.is_good, has_run }
+    }
 }
 
 impl Oracle {
@@ -98,6 +110,7 @@ impl Oracle {
             clusters: BTreeMap::new(),
             jobs: BTreeMap::new(),
             universes: BTreeMap::new(),
+            depending: Depending::default(),
             last_seq: BTreeMap::new(),
             said: BTreeSet::new(),
             finals: 0,
@@ -272,6 +285,7 @@ impl Oracle {
     /// Clusters come into the queue.
     pub(crate) fn submitted_as(&mut self, clusters: &BTreeMap<ClusterId, Arc<ClusterRecord>>) {
         for (id, record) in clusters {
+            self.depending.submitted(record);
             for proc in (0..record.spec.count()).map(ProcId) {
                 let number = record.spec.get(proc, attr::JOB_UNIVERSE);
                 let number = number.as_ref().and_then(Expr::as_literal).and_then(Value::as_i64);
@@ -360,6 +374,7 @@ impl Oracle {
                 last: Attempt(0),
                 forced: BTreeSet::new(),
                 left: false,
+                is_good: false,
             };
             self.jobs.insert(JobId::new(cluster.0, proc), life);
         }
@@ -401,13 +416,17 @@ impl Oracle {
         if life.state.is_final() && !is_removed_late {
             self.finals += 1;
         }
+        if let JobState::Completed { end, .. } = &life.state {
+            life.is_good = end.is_success();
+        }
         match event {
             JobEvent::RunAuthorised { attempt, .. } => {
                 if *attempt <= life.last {
                     return Err(format!("job {job} has attempt {attempt} after {}", life.last));
                 }
                 life.last = *attempt;
-                self.has_room(job)
+                self.has_room(job)?;
+                self.depending.may_run(job, &*self)
             }
             JobEvent::RunOver { attempt, end, next, .. } => {
                 let run = RunId { job, attempt: *attempt };
@@ -431,8 +450,8 @@ impl Oracle {
             | JobEvent::StopRequested { .. }
             | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
-            | JobEvent::Released { .. }
-            | JobEvent::Removed { .. } => Ok(()),
+            | JobEvent::Released { .. } => Ok(()),
+            JobEvent::Removed { reason, .. } => self.depending.removed(job, reason, &*self),
         }
     }
 
@@ -620,9 +639,31 @@ impl Oracle {
         })
     }
 
+    /// Why a job that is held cannot stay so for ever.
+    pub(crate) fn is_stuck(&self, job: JobId, state: &JobState) -> Option<String> {
+        self.depending.is_stuck(job, state, self)
+    }
+
     /// How many attempts a job has had.
     pub(crate) fn attempts(&self, job: JobId) -> u32 {
         self.jobs.get(&job).map_or(0, |life| life.last.0)
+    }
+}
+
+impl Known for Oracle {
+    fn job(&self, job: JobId) -> Option<Seen> {
+        self.jobs.get(&job).map(Life::seen)
+    }
+
+    fn jobs_of(&self, cluster: ClusterId) -> Vec<Seen> {
+        let all = JobId { cluster, proc: ProcId(0) }..=JobId { cluster, proc: ProcId(u32::MAX) };
+        let lives = self.jobs.range(all);
+        lives.map(|(_, life)| life.seen()).collect()
+    }
+
+    fn never(&self, cluster: ClusterId) -> usize {
+        let never = self.clusters.get(&cluster).map_or(0, |cluster| cluster.never);
+        usize::try_from(never).unwrap_or(usize::MAX)
     }
 }
 

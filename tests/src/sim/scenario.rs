@@ -14,7 +14,7 @@ use super::clock::{MILLISECOND, Micros, SECOND};
 use super::dag::host::DagDoom;
 use super::dag::plan::{DagPlan, NodePlan};
 use super::event::{Daemon, Event, Link, Side};
-use super::jobs::{Job, SIM_FILES_MS, job};
+use super::jobs::{Job, SIM_END, SIM_FILES_MS, SIM_RUN_MS, job};
 use super::life::Death;
 use super::machine::MachineKind;
 use super::plant::Plant;
@@ -204,6 +204,36 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
             vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
         }
+        Bug::DependencyTooEarly => {
+            vec![submit(job(5000).procs(6)), waits("afterany:1[]", 1)]
+        }
+        Bug::DependencyFailureReleases => {
+            vec![submit(job(5000).with(SIM_END, "exit 1")), waits("afterok:1", 1)]
+        }
+        Bug::DependencyForgotten => vec![
+            submit(job(20_000)),
+            waits("afterok:1", 2),
+            (After(3 * SECOND), Crash(Daemon::Schedd(0))),
+        ],
+        Bug::DependencyEndForgotten => {
+            let text = |text: &str| text.parse::<classad::Expr>().unwrap_or_else(|_| 0.into());
+            let first_fails = job(0)
+                .with(SIM_RUN_MS, text("ProcId == 0 ? 500 : 20000"))
+                .with(SIM_END, text("ProcId == 0 ? \"exit 1\" : \"exit 0\""));
+            vec![
+                submit(first_fails.procs(2)),
+                waits("afternotok:1[]", 1),
+                (Final(1), Crash(Daemon::Schedd(0))),
+            ]
+        }
+        Bug::RunOneIgnored => {
+            let instead = job(5000).with(model::depend::RUN_ONE, "1");
+            vec![
+                submit(job(5000).with(attr::JOB_STATUS, model::JobStatus::Held.number())),
+                submit(instead),
+                (Live(1), Act(Action::Release { reason: None })),
+            ]
+        }
         Bug::DagChildTooEarly
         | Bug::DagFailureReleases
         | Bug::DagRetryNotCounted
@@ -266,6 +296,13 @@ fn dag(nodes: &[NodePlan], edges: &[(usize, usize)]) -> (When, Deed) {
 
 fn submit(job: Job) -> (When, Deed) {
     (After(SECOND), Submit(Box::new(job.spec())))
+}
+
+/// Jobs that wait for others.
+fn waits(text: &str, procs: u32) -> (When, Deed) {
+    let held = model::JobStatus::Held.number();
+    let waiting = job(500).with(model::depend::WAITS_FOR, text).with(attr::JOB_STATUS, held);
+    submit(waiting.procs(procs))
 }
 
 fn remove() -> Action {

@@ -62,7 +62,8 @@ impl World {
 
     fn unfinished_job(&self, job: JobId, state: &JobState) -> Option<String> {
         match state {
-            JobState::Completed { .. } | JobState::Removed { .. } | JobState::Held(_) => None,
+            JobState::Held(_) => self.oracle.is_stuck(job, state),
+            JobState::Completed { .. } | JobState::Removed { .. } => None,
             JobState::Running(_) | JobState::Suspended { .. } | JobState::Stopping { .. } => {
                 Some(format!("job {job} is {state:?}"))
             }

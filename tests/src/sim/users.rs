@@ -106,13 +106,24 @@ impl World {
         if self.users.submissions.len() >= MAX_SUBMISSIONS {
             return;
         }
-        let spec = workload::cluster(&mut self.rng);
-        self.submit_this(spec);
+        let mut spec = workload::cluster(&mut self.rng);
+        let known = self.users.known_cluster(&mut self.rng).filter(|_| self.rng.percent(20));
+        let schedd = known.map(|(other, procs)| {
+            workload::depend(&mut self.rng, &mut spec, other, procs);
+            schedd_of(other)
+        });
+        let schedd = schedd.unwrap_or_else(|| self.rng.index(self.schedds.len()));
+        self.submit_to(schedd, spec);
     }
 
     pub(crate) fn submit_this(&mut self, spec: ClusterSpec) {
+        let schedd = self.rng.index(self.schedds.len());
+        self.submit_to(schedd, spec);
+    }
+
+    fn submit_to(&mut self, schedd: usize, spec: ClusterSpec) {
         let submission = Submission {
-            schedd: self.rng.index(self.schedds.len()),
+            schedd,
             token: SubmitToken(self.rng.bytes()),
             by: UserName::new(self.rng.pick(&NAMES)),
             spec,
@@ -320,6 +331,12 @@ impl World {
                 self.acknowledged(nth, cluster, procs);
             }
             (Purpose::Submit(nth), Answer::Refused(Refusal::NotReserved(_))) => self.reserve(nth),
+            // What it depends on has left: its user would look into the history.
+            (Purpose::Submit(nth), Answer::Refused(Refusal::Invalid(why)))
+                if why.starts_with(model::depend::HAS_LEFT) =>
+            {
+                self.users.submissions[nth].abandoned = true;
+            }
             (Purpose::Act { by, action, selected }, Answer::Acted(results)) => {
                 let sound = self.check_acted(&by, &results);
                 self.note(|| format!("{} did {action:?} to {selected:?}: {results:?}", by.user));

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use classad::Value;
 use model::depend::{self, RUN_ONE};
-use model::{ClusterId, ClusterSpec, JobEvent, JobId, Now};
+use model::{
+    ClusterId, ClusterSpec, JobEvent, JobId, Now,
+    planted::{Bug, planted},
+};
 use proto::client::Refusal;
 
 use crate::core::state::core::{Cluster, Core};
@@ -54,7 +57,7 @@ impl Core {
     /// Whether a job may start beside those that start in the same step, to which it is added.
     pub(crate) fn may_run_beside(&self, job: JobId, starting: &mut BTreeSet<ClusterId>) -> bool {
         let Some(others) = self.run_one.get(&job.cluster) else { return true };
-        let may = others.is_disjoint(starting);
+        let may = others.is_disjoint(starting) || planted(Bug::RunOneIgnored);
         if may {
             starting.insert(job.cluster);
         }
@@ -67,7 +70,8 @@ impl Core {
         else {
             return None;
         };
-        self.run_one.contains_key(&job.cluster).then_some(job)
+        let others_go = !planted(Bug::RunOneIgnored) && self.run_one.contains_key(&job.cluster);
+        others_go.then_some(job)
     }
 
     /// What follows for the others when a job has got a machine.

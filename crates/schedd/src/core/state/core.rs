@@ -9,7 +9,9 @@ use classad::{AttrName, ClassAd};
 use model::queues::QueueSettings;
 use model::{
     Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobPriority, JobState, MachineName,
-    MatchId, ProcId, Seq, SubmitToken, Timestamp, Universe, UserName, attr, keeps_files, spooling,
+    MatchId, ProcId, Seq, SubmitToken, Timestamp, Universe, UserName, attr, keeps_files,
+    planted::{Bug, planted},
+    spooling,
 };
 use proto::client::Counts;
 use proto::matchmaking::Match;
@@ -216,7 +218,10 @@ impl Cluster {
             paused: self.paused,
             later_edits: self.later_edits.clone(),
             never: self.never,
-            bad: self.bad.clone(),
+            bad: match planted(Bug::DependencyEndForgotten) {
+                true => Ranges::default(),
+                false => self.bad.clone(),
+            },
             left: self.left,
         }
     }

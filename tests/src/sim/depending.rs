@@ -106,7 +106,10 @@ fn has_been(one: Dependency, job: JobId, known: &impl Known) -> bool {
         Part::Whole | Part::Array | Part::Many(_) | Part::Index(_) => None,
     };
     let (jobs, never) = match single {
-        Some(proc) => (known.job(JobId::new(one.on.0, proc)).into_iter().collect(), 0),
+        Some(proc) => {
+            let job = known.job(JobId::new(one.on.0, proc));
+            (job.into_iter().collect(), usize::from(job.is_none()))
+        }
         None => (known.jobs_of(one.on), known.never(one.on)),
     };
     let jobs: Vec<Seen> = jobs;

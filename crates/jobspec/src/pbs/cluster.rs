@@ -82,7 +82,7 @@ pub mod attribute {
     /// `OMP_NUM_THREADS`.
     pub const THREADS: &str = "PbsChunkThreads";
     /// Seconds that a run may take.
-    pub const WALLTIME: &str = "PbsWalltime";
+    pub const WALLTIME: &str = model::attr::PBS_WALLTIME;
     /// The folder in which `qsub` was called.
     pub const SUBMIT_DIR: &str = "PbsSubmitDir";
 }

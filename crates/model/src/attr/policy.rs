@@ -13,6 +13,7 @@ attrs! {
     TIMER_REMOVE = "TimerRemove";
     ALLOWED_JOB_DURATION = "AllowedJobDuration";
     ALLOWED_EXECUTE_DURATION = "AllowedExecuteDuration";
+    PBS_WALLTIME = "PbsWalltime";
     MAX_JOB_RETIREMENT_TIME = "MaxJobRetirementTime";
     JOB_LEASE_DURATION = "JobLeaseDuration";
     KEEP_CLAIM_IDLE = "KeepClaimIdle";

@@ -140,6 +140,7 @@ impl Core {
                 self.lift_fence();
                 change.meta = Some(self.meta);
             }
+            RoundFact::RunLimitsAsked => self.run_limits.asked(at.boot_ms),
             RoundFact::WaitsTold => self.untold = Untold::default(),
             RoundFact::ClassAside { class, reason, until_ms, for_others } => {
                 let aside = Aside { until_ms: *until_ms, for_others: *for_others };
@@ -272,6 +273,7 @@ impl Core {
         if !state.is_final() && self.note_progress(id, event) {
             change.cluster = Some(id.cluster);
         }
+        self.note_run_limit(at, id);
         change.job = Some(written);
         change.recorded = Some(recorded);
     }
@@ -321,6 +323,7 @@ impl Core {
     fn apply_edit(&mut self, at: Now, id: JobId, changes: &ClassAd, change: &mut Change) {
         self.change_ad(id, changes, change);
         self.note_edited_waits(id, changes);
+        self.note_run_limit(at, id);
         let text = |(name, expr): (&AttrName, &Expr)| (name.to_string(), expr.to_string());
         let happened =
             Happening::JobEdited { job: id, changes: changes.iter().map(text).collect() };

@@ -9,6 +9,7 @@ pub(crate) mod dirty;
 pub(crate) mod event_log;
 pub(crate) mod fence;
 pub(crate) mod index;
+pub(crate) mod limits;
 pub(crate) mod places;
 pub(crate) mod round;
 pub(crate) mod statistics;

@@ -2,6 +2,7 @@
 //! are asked when.
 
 pub(crate) mod deferral;
+pub(crate) mod limits;
 pub(crate) mod pacing;
 pub(crate) mod tick;
 pub(crate) mod watch;

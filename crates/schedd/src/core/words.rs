@@ -297,6 +297,8 @@ pub enum RoundFact {
     },
     /// A queue that was put back has waited for what older ones may have started.
     FenceLifted,
+    /// Running jobs were asked whose time is over.
+    RunLimitsAsked,
     /// It was told why jobs wait that began to.
     WaitsTold,
     /// Jobs that run beside the schedd may not start now.

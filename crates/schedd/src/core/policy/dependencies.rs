@@ -351,7 +351,9 @@ impl Cluster {
 
     /// What is known of one of its jobs.
     fn progress_of(&self, proc: ProcId) -> Progress {
-        let well = !self.bad.contains(proc);
+        // Those that never came are the last.
+        let came = proc.0 < self.record.spec.count().saturating_sub(self.never);
+        let well = came && !self.bad.contains(proc);
         match self.jobs.get(&proc) {
             Some(record) => {
                 let ended = record.state.is_final().then_some(well);

@@ -25,6 +25,7 @@ use crate::core::state::config::CoreConfig;
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::event_log::LOG_NAMES;
 use crate::core::state::fence::Fence;
+use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::{ReasonKind, Untold};
@@ -88,6 +89,8 @@ pub struct Core {
     /// Idle jobs that wait until a moment of the boot clock before they are tried again.
     pub(crate) backing_off: BTreeMap<JobId, u64>,
     pub(crate) backoff_ends: BTreeSet<(u64, JobId)>,
+    /// Until when jobs run that have asked for no longer.
+    pub(crate) run_limits: RunLimits,
     /// Who began to wait for a moment and was not told of yet.
     pub(crate) untold: Untold,
     /// Owners none of whose jobs start until a moment of the boot clock.

@@ -62,7 +62,11 @@ impl Gone {
     /// What is known of it.
     pub(crate) fn progress(&self, part: Part) -> Progress {
         match part {
-            Part::Proc(proc) => Progress::of_one(true, Some(!self.bad.contains(proc))),
+            Part::Proc(proc) => {
+                // Those that never came are the last.
+                let came = proc.0 < self.total.saturating_sub(self.never);
+                Progress::of_one(true, Some(came && !self.bad.contains(proc)))
+            }
             Part::Whole | Part::Array | Part::Many(_) | Part::Index(_) | Part::Each(_) => {
                 let bad = u32::try_from(self.bad.len()).unwrap_or(u32::MAX);
                 let bad = bad.saturating_add(self.never).min(self.total);

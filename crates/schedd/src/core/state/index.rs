@@ -22,6 +22,7 @@ use crate::core::state::classes::{self, Classes, Place, Sorting};
 use crate::core::state::config::CoreConfig;
 use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
+use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
@@ -65,6 +66,7 @@ impl Core {
             happened: crate::core::state::statistics::Happened::default(),
             backing_off: BTreeMap::new(),
             backoff_ends: BTreeSet::new(),
+            run_limits: RunLimits::default(),
             untold: Untold::default(),
             pauses: BTreeMap::new(),
         }
@@ -90,6 +92,7 @@ impl Core {
                 core.sort_edited(job);
                 let wait = core.time_to_wait(job, now).map(|wait| now.deadline(wait));
                 core.enter(job, &state, wait);
+                core.note_run_limit(now, job);
             }
         }
         for claim in rows.claims {

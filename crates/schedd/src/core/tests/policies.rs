@@ -362,3 +362,21 @@ fn what_the_administrator_lays_down_comes_behind_what_the_job_says() {
     check(Held(HoldCode::UserRequest), "", &[(Release, "true")], (5, Some(1)));
     check(Running, "", &[(Hold, "false"), (Vacate, "NumJobStarts > 1")], (2, None));
 }
+
+#[test]
+fn a_job_is_asked_at_the_moment_when_its_time_is_over() {
+    let ends = "PbsWalltime = 7\nPeriodicRemove = time() - JobCurrentStartExecutingDate >= 7";
+    let mut trial = Trial::executing(ends);
+    let due = trial.now.boot_ms + 7010;
+    assert!(trial.core.run_limits.first_ms() == Some(due), "{:?}", trial.core.run_limits);
+    let loaded = Core::load(config(), trial.core.rows(), trial.now);
+    assert_eq!(loaded.run_limits.first_ms(), Some(due), "so it is after a restart");
+    // The round of all policies has just been.
+    trial.waits(6);
+    assert_eq!(trial.stands(), (2, None));
+    trial.now.boot_ms += 1010;
+    trial.now.wall = Timestamp::from_millis(trial.now.wall.as_millis() + 1010);
+    trial.take(&[]);
+    assert!(trial.core.job(JOB).is_none_or(|job| job.is_stopping()), "its run is to end");
+    assert_eq!(trial.core.run_limits.first_ms(), None);
+}

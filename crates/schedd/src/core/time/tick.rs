@@ -45,6 +45,7 @@ impl Core {
             Self::backoffs_over,
             Self::pauses_over,
             Self::materialise,
+            Self::run_limits_over,
             Self::policies,
             Self::skips,
             Self::starts,
@@ -79,6 +80,7 @@ impl Core {
             .chain(free)
             .chain(self.kept_due_ms())
             .chain(self.round_due_ms())
+            .chain(self.run_limits.first_ms())
             .chain(self.retell_ms())
             .chain(self.beside_due_ms())
             .chain(self.fence.as_ref().map(|fence| fence.until_ms))

@@ -130,7 +130,7 @@ pub(super) fn with_defaults(
     let mut all = given.to_vec();
     for (name, value) in defaults {
         let in_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
-        if !said(name) && !(has_chunks && in_chunks) {
+        if !(said(name) || has_chunks && in_chunks) {
             all.push((name.clone(), Some(value.clone())));
         }
     }

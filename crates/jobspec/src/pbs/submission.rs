@@ -345,7 +345,6 @@ fn place(
     Err(denied(why))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are made of others")]
 fn denied(denied: Denied) -> Refusal {
     Refusal::new(denied.exit(), denied)
 }

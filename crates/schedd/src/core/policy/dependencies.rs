@@ -110,7 +110,7 @@ impl Core {
         }
         match dependency.standing(progress) {
             Standing::Never if planted(Bug::DependencyFailureReleases) => Standing::Met,
-            standing => standing,
+            standing @ (Standing::Waits | Standing::Met | Standing::Never) => standing,
         }
     }
 

@@ -129,7 +129,7 @@ pub(super) fn rerun(words: &[String], here: &Here) -> u8 {
     let how = line.value('W');
     if how.is_some_and(|how| how != "force") {
         here.say("illegal -W value");
-        eprint!("{usage}");
+        complain(usage);
         return code::USAGE;
     }
     let verb = Verb { subjobs: true, state_does_not_matter: false, ..Verb::PLAIN };

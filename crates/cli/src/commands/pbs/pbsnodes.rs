@@ -9,7 +9,7 @@ use proto::client::Arrange;
 use super::found;
 use super::placing::denied;
 use super::words::Line;
-use crate::line::output;
+use crate::line::output::{self, complain};
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::nodes::{self, Node};
 use crate::render::pbs::{Here, Job, State};
@@ -57,7 +57,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
             match find(&nodes, name) {
                 Some(node) => shown.push(node.clone()),
                 None => {
-                    eprintln!("Node: {name},  Error: {}", Denied::UnknownNode);
+                    complain(&format!("Node: {name},  Error: {}\n", Denied::UnknownNode));
                     exit = code::FAILED;
                 }
             }
@@ -70,7 +70,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
 }
 
 fn usage() -> u8 {
-    eprint!("{USAGE}");
+    complain(USAGE);
     code::FAILED
 }
 
@@ -124,7 +124,7 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
     let mut exit = 0;
     for name in &line.operands {
         let Some(node) = find(nodes, name) else {
-            eprintln!("Error marking node {name} - {}", Denied::UnknownNode);
+            complain(&format!("Error marking node {name} - {}\n", Denied::UnknownNode));
             exit = code::FAILED;
             continue;
         };
@@ -145,7 +145,7 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
         let edits = changes.into_iter().map(|change| Edit { object: object.clone(), change });
         if let Err(error) = schedd.arrange(Arrange::Settings(edits.collect())) {
             match denied(&error) {
-                Some(denied) => eprintln!("Error marking node {name} - {denied}"),
+                Some(denied) => complain(&format!("Error marking node {name} - {denied}\n")),
                 None => return here.cannot_connect(&error),
             }
             exit = code::FAILED;

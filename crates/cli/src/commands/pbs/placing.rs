@@ -10,6 +10,7 @@ use proto::client::{Arrange, Refusal};
 use super::acting::{Found, Refused, Verb};
 use super::found;
 use super::words::Line;
+use crate::line::output::complain;
 use crate::render::pbs::Here;
 
 /// `qmove`.
@@ -77,7 +78,7 @@ pub(super) fn usage_of(here: &Here, wrong: Option<Vec<String>>, usage: &str) -> 
     for message in wrong.unwrap_or_default() {
         here.say(message);
     }
-    eprint!("{usage}");
+    complain(usage);
     code::USAGE
 }
 

@@ -17,7 +17,7 @@ use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
 use super::found;
 use super::placing::{denied, usage_of};
 use super::words::Line;
-use crate::line::output;
+use crate::line::output::{self, complain};
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::{Here, Job, nodes, queues};
 
@@ -41,7 +41,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
         Err(wrong) => return usage_of(here, Some(wrong), USAGE),
     };
     if let Some(other) = line.operands.iter().find(|server| !here.is_server(server)) {
-        eprintln!("qmgr: cannot connect to server {other} (errno=15008)");
+        complain(&format!("qmgr: cannot connect to server {other} (errno=15008)\n"));
         return code::USAGE;
     }
     let mut manager = match Manager::new(here, &line) {
@@ -81,7 +81,7 @@ impl<'a> Manager<'a> {
         let (mut exit, mut whole) = (0, String::new());
         loop {
             if is_asked {
-                eprint!("Qmgr: ");
+                complain("Qmgr: ");
             }
             let mut line = String::new();
             match stdin.lock().read_line(&mut line) {
@@ -112,7 +112,7 @@ impl<'a> Manager<'a> {
 
     fn say(&self, text: impl std::fmt::Display) {
         if !self.line.has('z') {
-            eprintln!("{text}");
+            complain(&format!("{text}\n"));
         }
     }
 

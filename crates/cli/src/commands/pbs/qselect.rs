@@ -10,7 +10,7 @@ use model::queues::amount;
 use super::found;
 use super::qsub::seconds;
 use super::words::Line;
-use crate::line::output;
+use crate::line::output::{self, complain};
 use crate::render::pbs::full::holds;
 use crate::render::pbs::job::Cluster;
 use crate::render::pbs::{Here, Job, RowKind, State};
@@ -91,7 +91,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
         },
         Err(Wrong::Value(option, more)) => {
             here.say(format_args!("illegal -{option} value"));
-            eprint!("{more}{USAGE}");
+            complain(&format!("{more}{USAGE}"));
             code::USAGE
         }
         Err(Wrong::Told(exit)) => exit,
@@ -184,7 +184,7 @@ fn time(here: &Here, value: &str) -> Option<Criterion> {
 fn queue(here: &Here, value: &str) -> Result<Option<Criterion>, u8> {
     let (queue, server) = value.split_once('@').unwrap_or((value, ""));
     if !server.is_empty() && !here.is_server(server) {
-        eprintln!("Unknown Host.");
+        complain("Unknown Host.\n");
         here.say(format_args!("cannot connect to server {} (errno=15008)", here.server));
         return Err(code::NO_CONNECTION);
     }

@@ -294,7 +294,7 @@ fn lost(session: &Session, over: &Receiver<End>) -> ! {
     match over.recv_timeout(PATIENCE) {
         Ok(End::Bad(how)) => complain(&format!("\r\njob {} {how}\r\n", session.job)),
         Ok(End::Held(reason)) => {
-            complain(&format!("\r\njob {} is held: {reason}\r\n", session.job))
+            complain(&format!("\r\njob {} is held: {reason}\r\n", session.job));
         }
         Ok(End::Good) => complain(&format!("\r\njob {} has ended\r\n", session.job)),
         Err(_) => {

@@ -31,6 +31,9 @@ pub(super) enum Assign {
     Remove,
 }
 
+/// An attribute, with its value if the operation sets one, and where it begins in the line.
+pub(super) type Attribute = (String, Option<(Assign, String)>, usize);
+
 /// A line that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Directive {
@@ -38,8 +41,7 @@ pub(super) struct Directive {
     pub(super) object: ObjectKind,
     /// All, if there are none.
     pub(super) names: Vec<String>,
-    /// Attributes, with values if the operation sets them, and where each begins in the line.
-    pub(super) attributes: Vec<(String, Option<(Assign, String)>, usize)>,
+    pub(super) attributes: Vec<Attribute>,
 }
 
 /// Why a line is none.
@@ -140,7 +142,7 @@ impl<'a> Reader<'a> {
         operator(behind.trim_start()).is_some()
     }
 
-    fn attributes(&mut self) -> Result<Vec<(String, Option<(Assign, String)>, usize)>, Wrong> {
+    fn attributes(&mut self) -> Result<Vec<Attribute>, Wrong> {
         let mut all = Vec::new();
         loop {
             self.skip_blanks();

@@ -1,6 +1,6 @@
-//! What must be true of jobs that wait for others, seen from outside: what each cluster was submitted
-//! with, against what the record says of the jobs that it names. Asks no core, and reads a
-//! dependency by its words.
+//! What must be true of jobs that wait for others, seen from outside: what each cluster was
+//! submitted with, against what the record says of the jobs that it names. Asks no core, and reads
+//! a dependency by its words.
 
 use std::collections::{BTreeMap, BTreeSet};
 

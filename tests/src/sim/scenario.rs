@@ -172,18 +172,6 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             vec![submit(beside.procs(5))]
         }
         Bug::SlotTwice => vec![submit(job(20_000).procs(2))],
-        Bug::EndBeforeStored => vec![submit(job(500).travels())],
-        Bug::StopForgotten => {
-            vec![submit(job(FOR_EVER_MS).travels()), (Fetching, Act(hold()))]
-        }
-        Bug::SlotFreedWhileStoring => vec![
-            submit(job(FOR_EVER_MS).travels()),
-            (Live(1), Cut(2 * MINUTE)),
-            (After(3 * MINUTE), Act(remove())),
-        ],
-        Bug::StoringForgotten => {
-            vec![submit(job(500).travels()), (Storing, Crash(Daemon::Startd(0)))]
-        }
         Bug::LeaseFromReceipt => vec![
             submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
             // The schedd echoes a beat; the echo is long under way, and no beat after it arrives.
@@ -191,7 +179,11 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
             (After(4 * MINUTE), Act(remove())),
         ],
-        Bug::CopyOutlivesLease => a_long_copy_and_a_cut(),
+        Bug::EndBeforeStored
+        | Bug::StopForgotten
+        | Bug::SlotFreedWhileStoring
+        | Bug::StoringForgotten
+        | Bug::CopyOutlivesLease => steps_of_files_for(bug),
         Bug::GenerationIgnored | Bug::FenceNotKept => steps_of_copy_for(bug),
         Bug::ListedEndNotRead => vec![submit(job(5000)), (Live(1), CutLauncher(12 * SECOND))],
         Bug::DeviceTwice => vec![submit(job(20_000).with("RequestArm", 1).procs(2))],
@@ -204,6 +196,43 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
             vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
         }
+        Bug::DependencyTooEarly
+        | Bug::DependencyFailureReleases
+        | Bug::DependencyForgotten
+        | Bug::DependencyEndForgotten
+        | Bug::RunOneIgnored => steps_of_waits_for(bug),
+        Bug::DagChildTooEarly
+        | Bug::DagFailureReleases
+        | Bug::DagRetryNotCounted
+        | Bug::DagRetriesOnceMore
+        | Bug::DagPostIgnored
+        | Bug::DagSubmissionForgotten
+        | Bug::DagScriptForgotten
+        | Bug::DagIdleNotFreed => steps_of_dag_for(bug),
+    }
+}
+
+fn steps_of_files_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
+        Bug::EndBeforeStored => vec![submit(job(500).travels())],
+        Bug::StopForgotten => {
+            vec![submit(job(FOR_EVER_MS).travels()), (Fetching, Act(hold()))]
+        }
+        Bug::SlotFreedWhileStoring => vec![
+            submit(job(FOR_EVER_MS).travels()),
+            (Live(1), Cut(2 * MINUTE)),
+            (After(3 * MINUTE), Act(remove())),
+        ],
+        Bug::StoringForgotten => {
+            vec![submit(job(500).travels()), (Storing, Crash(Daemon::Startd(0)))]
+        }
+        Bug::CopyOutlivesLease => a_long_copy_and_a_cut(),
+        other => panic!("{other:?} is no bug about the files of runs"),
+    }
+}
+
+fn steps_of_waits_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
         Bug::DependencyTooEarly => {
             vec![submit(job(5000).procs(6)), waits("afterany:1[]", 1)]
         }
@@ -234,14 +263,7 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
                 (Live(1), Act(Action::Release { reason: None })),
             ]
         }
-        Bug::DagChildTooEarly
-        | Bug::DagFailureReleases
-        | Bug::DagRetryNotCounted
-        | Bug::DagRetriesOnceMore
-        | Bug::DagPostIgnored
-        | Bug::DagSubmissionForgotten
-        | Bug::DagScriptForgotten
-        | Bug::DagIdleNotFreed => steps_of_dag_for(bug),
+        other => panic!("{other:?} is no bug about jobs that wait for others"),
     }
 }
 

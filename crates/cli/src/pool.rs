@@ -53,7 +53,7 @@ pub struct PoolSettings {
     pub cpus: Option<u32>,
     /// Memory to offer, MiB; all that the machine has if not given.
     pub memory_mib: Option<u64>,
-    /// PoolSettings of the environment (`_CONDOR_NAME`) of the process that started the pool.
+    /// Settings of the environment (`_CONDOR_NAME`) of the process that started the pool.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// What the folder is to other machines.

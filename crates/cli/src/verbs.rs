@@ -406,12 +406,19 @@ pub(crate) fn program() -> Command {
     Command::new("updraft")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A batch scheduler: runs HTCondor submit files, PBS scripts and DAGs, on a laptop or on many machines.")
-        .after_help(
-            "Every command tells more with --help. HTCondor's names work too: updraft links install DIR makes links\n\
-             (condor_submit, condor_q, ...) that answer exactly as HTCondor's own commands do, and those of PBS (qsub, qstat, ...).",
-        )
+        .after_help(names_of_others())
         .disable_help_subcommand(true)
         .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "dagman", "curl_plugin", "terminal"].contains(&verb.name))))
+}
+
+/// Which commands there are besides, under names that people know.
+fn names_of_others() -> String {
+    let pbs: Vec<&str> = pbs::COMMANDS.iter().map(|command| command.name).collect();
+    format!(
+        "PBS's commands are words too: {}.\n\nEvery command tells more with --help. `updraft links install DIR` makes \
+         links of HTCondor's names (condor_submit, condor_q, ...) and of PBS's, which answer as those programs do.",
+        pbs.join(", ")
+    )
 }
 
 #[cfg(test)]

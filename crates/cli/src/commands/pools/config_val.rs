@@ -51,7 +51,7 @@ pub const NOT_YET: &[&str] = &[
     reason = "each is an option of its own on the command line"
 )]
 pub struct ConfigValArgs {
-    /// PoolSettings.
+    /// Settings.
     #[arg(value_name = "NAMES")]
     names: Vec<String>,
     /// All settings, or those whose name has one of NAMES in it.
@@ -78,7 +78,7 @@ pub struct ConfigValArgs {
     /// What holds where nothing is set.
     #[arg(long)]
     default: bool,
-    /// PoolSettings as this daemon has them (NEGOTIATOR, STARTD, SCHEDD).
+    /// Settings as this daemon has them (NEGOTIATOR, STARTD, SCHEDD).
     #[arg(long, value_name = "DAEMON")]
     subsystem: Option<String>,
     /// The files of the configuration.

@@ -21,7 +21,8 @@ use crate::pool::{self, PoolSettings, ProcessStatus, Started};
 use crate::render::nodes::{Changed, Invited, Nodes};
 use crate::render::pools::{self, Copied, Process, Start, Status};
 
-/// A personal pool on this machine: no root, and no configuration needed.
+/// A pool of your own, on this machine and those that join it: no root, and no configuration
+/// needed.
 #[derive(Debug, Args)]
 pub struct PoolArgs {
     #[command(subcommand)]

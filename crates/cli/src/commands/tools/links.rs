@@ -17,7 +17,7 @@ use crate::render::dialect::Dialect;
 use crate::render::said::{Said, Tell};
 use crate::verbs;
 
-/// LinksMade by which this program answers to HTCondor's and PBS's names.
+/// Links by which this program answers to HTCondor's and PBS's names.
 #[derive(Debug, clap::Args)]
 pub struct LinksArgs {
     #[command(subcommand)]

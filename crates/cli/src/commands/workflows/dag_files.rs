@@ -54,7 +54,7 @@ impl Reading {
         workflow::assemble(&options, &Disk)
     }
 
-    /// The same, told in lines for dagman.out. PoolSettings that the DAG itself names were applied
+    /// The same, told in lines for dagman.out. Settings that the DAG itself names were applied
     /// before.
     pub(super) fn load(
         &self,

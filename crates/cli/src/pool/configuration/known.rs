@@ -52,7 +52,7 @@ pub const KNOWN: &[Known] = &[
     known("SYSTEM_PERIODIC_VACATE", "", DaemonRole::Schedd),
 ];
 
-/// PoolSettings whose names have the user's own part in them: how they begin, how they end, who
+/// Settings whose names have the user's own part in them: how they begin, how they end, who
 /// reads them.
 const FAMILIES: [(&str, &str, DaemonRole); 7] = [
     ("CONCURRENCY_LIMIT_DEFAULT_", "", DaemonRole::Negotiator),

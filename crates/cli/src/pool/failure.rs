@@ -17,7 +17,9 @@ fn path(home: &Home, role: DaemonRole) -> PathBuf {
 /// Notes that the daemon does not start. If that cannot be written (the disk is full), who waits is
 /// told later, without it.
 pub(super) fn note(home: &Home, role: DaemonRole) {
-    let _ = fs::write(path(home, role), last_line(home, role));
+    let (path, new) = (path(home, role), path(home, role).with_extension("new"));
+    // Whole or not at all: who waits reads it as soon as it is there.
+    let _ = fs::write(&new, last_line(home, role)).and_then(|()| fs::rename(&new, &path));
 }
 
 /// What was noted is of an earlier start.

@@ -118,18 +118,20 @@ pub(crate) fn cluster(rng: &mut Rng) -> ClusterSpec {
 
 /// Lets the jobs wait for those of another cluster, of so many jobs, or run instead of them.
 pub(crate) fn depend(rng: &mut Rng, spec: &mut ClusterSpec, other: ClusterId, procs: u32) {
-    // Not drawn yet, because they do not hold under faults (seeds 285 and 693 of 81f6f24): one of
-    // several clusters with more jobs than one, and `aftercorr` (`Part::Each`).
-    if rng.percent(15) && spec.count() == 1 && procs == 1 {
+    if rng.percent(15) {
         spec.ad.set(depend::RUN_ONE, other.to_string());
         return;
     }
     let kind = rng.pick(&DependencyKind::ALL);
+    let each = spec.count() <= procs;
     let part = match rng.below(6) {
         0 => Part::Many(Some(u32::try_from(rng.between(1, u64::from(procs))).unwrap_or(1))),
         1 => Part::Proc(ProcId(u32::try_from(rng.below(u64::from(procs))).unwrap_or(0))),
+        2 if each => Part::Each(i64::from(procs - spec.count())),
         _ => Part::Whole,
     };
+    // It is written as `aftercorr`, which is one kind.
+    let kind = if matches!(part, Part::Each(_)) { DependencyKind::AfterOk } else { kind };
     let waits = Waits { on: 0, others: vec![Dependency { kind, on: other, part }] };
     spec.ad.set(depend::WAITS_FOR, waits.to_string());
     spec.ad.set(attr::JOB_STATUS, model::JobStatus::Held.number());

@@ -123,7 +123,8 @@ pub(crate) fn depend(rng: &mut Rng, spec: &mut ClusterSpec, other: ClusterId, pr
         return;
     }
     let kind = rng.pick(&DependencyKind::ALL);
-    let each = spec.count() <= procs;
+    let comes_later = [attr::JOB_MATERIALIZE_LIMIT, attr::JOB_MATERIALIZE_MAX_IDLE];
+    let each = spec.count() <= procs && comes_later.iter().all(|name| spec.ad.get(name).is_none());
     let part = match rng.below(6) {
         0 => Part::Many(Some(u32::try_from(rng.between(1, u64::from(procs))).unwrap_or(1))),
         1 => Part::Proc(ProcId(u32::try_from(rng.below(u64::from(procs))).unwrap_or(0))),

@@ -71,7 +71,7 @@ impl Core {
     }
 
     /// What is known of some jobs, from the rows.
-    fn progress(&self, on: ClusterId, part: Part) -> Progress {
+    pub(crate) fn progress(&self, on: ClusterId, part: Part) -> Progress {
         let Some(cluster) = self.clusters.get(&on) else {
             return self.dependencies.gone(on).map_or(Progress::LOST, |gone| gone.progress(part));
         };
@@ -170,7 +170,7 @@ impl Core {
         let Some(first) = cluster.waiting_jobs().next() else { return Vec::new() };
         let Some(waits) = said(&first.described()) else { return Vec::new() };
         let outcome = outcome(&waits, |one| self.standing(one, ProcId(0)));
-        let mut facts = self.follows_for_later(cluster, &outcome);
+        let mut facts = Vec::from_iter(Self::follows_for_later(cluster, &outcome));
         for job in cluster.waiting_jobs() {
             facts.extend(self.follows_for_job(now, job, &outcome));
         }
@@ -202,20 +202,17 @@ impl Core {
     }
 
     /// What follows for the jobs of a cluster that are still to come.
-    fn follows_for_later(&self, cluster: &Cluster, outcome: &Outcome) -> Vec<Fact> {
-        if !cluster.is_factory() {
-            return Vec::new();
-        }
-        let step = match outcome {
-            Outcome::Same => return Vec::new(),
-            Outcome::Never(_) => FactoryStep::Ended,
-            Outcome::Left(left) => {
+    fn follows_for_later(cluster: &Cluster, outcome: &Outcome) -> Option<Fact> {
+        match outcome {
+            Outcome::Same => None,
+            Outcome::Never(_) => cluster.grows_no_more(),
+            Outcome::Left(left) => cluster.is_factory().then(|| {
                 let mut changes = ClassAd::new();
                 changes.set(WAITS_FOR, left.to_string());
-                FactoryStep::Edited(Arc::new(changes))
-            }
-        };
-        vec![Fact::Cluster(ClusterFact::Factory { cluster: cluster.record.cluster, step })]
+                let step = FactoryStep::Edited(Arc::new(changes));
+                Fact::Cluster(ClusterFact::Factory { cluster: cluster.record.cluster, step })
+            }),
+        }
     }
 
     fn follows_for_job(&self, now: Now, job: JobRef<'_>, outcome: &Outcome) -> Vec<Fact> {
@@ -347,6 +344,13 @@ impl Cluster {
     /// Its jobs that are held for others.
     fn waiting_jobs(&self) -> impl Iterator<Item = JobRef<'_>> {
         self.procs().filter(waits_for_jobs)
+    }
+
+    /// What follows for its jobs that are still to come when those that came are removed; nothing
+    /// if none are.
+    pub(crate) fn grows_no_more(&self) -> Option<Fact> {
+        let (cluster, step) = (self.record.cluster, FactoryStep::Ended);
+        self.is_factory().then_some(Fact::Cluster(ClusterFact::Factory { cluster, step }))
     }
 
     /// What is known of one of its jobs.

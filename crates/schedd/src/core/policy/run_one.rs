@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use classad::Value;
-use model::depend::{self, RUN_ONE};
+use model::depend::{self, Part, RUN_ONE};
 use model::{
     ClusterId, ClusterSpec, JobEvent, JobId, Now,
     planted::{Bug, planted},
 };
 use proto::client::Refusal;
 
-use crate::core::state::core::{Cluster, Core};
+use crate::core::state::core::Core;
 use crate::core::words::{Event, Fact, JobFact};
 
 impl Core {
@@ -25,8 +25,11 @@ impl Core {
         let Some(others) = said(spec) else {
             return Err(Refusal::Invalid(format!("{RUN_ONE} names no jobs")));
         };
+        // Of an array some jobs may have run and left, while others wait still.
         let waits = |id: &ClusterId| {
-            self.clusters.get(id).is_some_and(|cluster| !cluster.procs().any(|job| job.has_run()))
+            let cluster = self.clusters.get(id);
+            self.progress(*id, Part::Whole).ended == 0
+                && cluster.is_some_and(|cluster| !cluster.procs().any(|job| job.has_run()))
         };
         match others.into_iter().find(|id| !waits(id)) {
             None => Ok(()),
@@ -80,8 +83,11 @@ impl Core {
         let clusters = others.filter_map(|id| self.clusters.get(id));
         let reason = format!("{}runone: job {job} runs instead", depend::REASON);
         clusters
-            .flat_map(Cluster::procs)
-            .flat_map(|other| self.removal(now, other, reason.clone()))
+            .flat_map(|cluster| {
+                let jobs =
+                    cluster.procs().flat_map(|other| self.removal(now, other, reason.clone()));
+                cluster.grows_no_more().into_iter().chain(jobs)
+            })
             .collect()
     }
 

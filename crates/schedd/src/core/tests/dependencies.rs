@@ -216,3 +216,34 @@ fn of_those_that_belong_together_one_runs() {
     let late = trial.submit(SubmitToken([4; 16]), spec(1, "RunsInsteadOfJobs = \"1\""));
     assert!(matches!(late, Answer::Refused(_)), "{late:?}");
 }
+
+#[test]
+fn nobody_runs_instead_of_an_array_of_which_some_have_left() {
+    let mut trial = array(2, &[]);
+    remove(&mut trial, Selector::Job(JobId::new(1, 0)));
+    let late = trial.submit(SubmitToken([4; 16]), spec(1, "RunsInsteadOfJobs = \"1\""));
+    assert!(matches!(late, Answer::Refused(_)), "{late:?}");
+}
+
+#[test]
+fn the_jobs_that_are_still_to_come_go_with_those_of_which_another_runs() {
+    let mut trial = Trial::with_jobs(1, "");
+    trial.submit(
+        SubmitToken([2; 16]),
+        spec(3, "RunsInsteadOfJobs = \"1\"\nJobMaterializeLimit = 1"),
+    );
+    trial.matched();
+    trial.hears(granted(&trial));
+    trial.take(&[]);
+    assert!(!trial.core.clusters.contains_key(&ClusterId(2)));
+}
+
+#[test]
+fn jobs_that_wait_each_for_its_own_cannot_come_later() {
+    let mut trial = array(2, &[]);
+    for limit in ["JobMaterializeLimit = 1", "JobMaterializeMaxIdle = 1"] {
+        let factory = format!("JobStatus = 5\n{WAITS_FOR} = \"aftercorr:1[]\"\n{limit}");
+        let answer = trial.submit(SubmitToken([9; 16]), spec(2, &factory));
+        assert!(matches!(answer, Answer::Refused(_)), "{limit}: {answer:?}");
+    }
+}

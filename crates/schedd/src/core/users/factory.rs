@@ -5,14 +5,16 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Value};
+use model::depend::{WAITS_FOR, Waits};
 use model::{
     ClusterId, ClusterSpec, JobId, Now, ProcId, attr,
     planted::{Bug, planted},
 };
-use proto::client::Happening;
+use proto::client::{Happening, Refusal};
 
 use crate::core::records::ranges::Ranges;
 use crate::core::state::core::{Cluster, Core};
+use crate::core::state::dependencies;
 use crate::core::state::index::{by_universe, idle_range};
 use crate::core::users::submit::held_from_the_start;
 use crate::core::words::{Change, ClusterFact, Fact, FactoryStep, JobFact};
@@ -50,6 +52,18 @@ impl Limits {
 /// Whether a submission is a factory.
 pub(crate) fn is_one(spec: &ClusterSpec) -> bool {
     Limits::of(&spec.ad).is_some()
+}
+
+/// Refuses a factory whose jobs wait each for its own: what the other jobs came to may be gone when
+/// the last of these come.
+pub(crate) fn check(spec: &ClusterSpec) -> Result<(), Refusal> {
+    match is_one(spec) && dependencies::of(spec).as_ref().is_some_and(Waits::has_each) {
+        true => Err(Refusal::Invalid(format!(
+            "jobs that wait each for its own ({WAITS_FOR} with aftercorr) cannot come later: leave \
+             out max_materialize and max_idle"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// The jobs of a new cluster: those in the queue from the start, and those that come later.

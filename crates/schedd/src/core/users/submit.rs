@@ -76,7 +76,8 @@ impl Core {
             return (Vec::new(), Answer::Refused(Refusal::Denied(denied)));
         }
         let lets_go = self.lets_go(cluster, &by.user, spec);
-        let checked = self.check_waits(spec).and_then(|()| self.check_run_one(spec));
+        let checked = factory::check(spec).and_then(|()| self.check_waits(spec));
+        let checked = checked.and_then(|()| self.check_run_one(spec));
         if let Err(refusal) = checked.and(lets_go.as_ref().map(|_| ()).map_err(Clone::clone)) {
             return (Vec::new(), Answer::Refused(refusal));
         }

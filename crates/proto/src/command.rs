@@ -125,9 +125,11 @@ impl Called {
     ///
     /// If nobody listens there, it is not of the pool, or takes too long.
     pub fn to(far: &Far, role: Role, patience: Duration) -> Result<Self, NetError> {
-        let mut wire = Wire(Stream::Tls(Box::new(far.connect_blocking(patience)?)));
+        let (stream, identity) = far.connect_blocking(patience)?;
+        let mut wire = Wire(Stream::Tls(Box::new(stream)));
         wire.write(&net::hello(role))?;
-        net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
+        let theirs = net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
+        net::must_be(&identity, &theirs)?;
         Ok(Self(wire))
     }
 

@@ -118,8 +118,8 @@ pub(crate) const DAEMON_READS: Duration = Duration::from_secs(30);
 /// How long a command may take: the time that somebody takes over a page of `q | less`.
 const COMMAND_READS: Duration = Duration::from_secs(600);
 
-/// Connections of one daemon at a time, if it may have the descriptors (files need some too); more
-/// wait for a place. A negotiator has one for each machine and schedd.
+/// Connections of one listener at a time, if it may have the descriptors (a daemon may have two, and
+/// files need some too); more wait for a place. A negotiator has one for each machine and schedd.
 const CONNECTIONS: u64 = 60_000;
 
 /// How long to wait when no connection can be accepted (out of descriptors).
@@ -160,7 +160,7 @@ impl Listener {
         let listen = |source| NetError::Listen { address: address.clone(), source };
         let socket = Accepting::at(address).map_err(listen)?;
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-        let places = usize::try_from(CONNECTIONS.min(descriptors / 2)).unwrap_or(1);
+        let places = usize::try_from(CONNECTIONS.min(descriptors / 4)).unwrap_or(1);
         let places = Arc::new(Semaphore::new(places));
         Ok(Self { socket, admission, hello: hello(role), places, _looking: looking })
     }
@@ -268,11 +268,16 @@ pub async fn connect_far(far: &Far, role: Role) -> Result<Connection, NetError> 
 async fn greet_far(far: &Far, ours: &Hello) -> Result<Connection, NetError> {
     let (stream, identity) = far.connect().await?;
     let connection = shake(Stream::Tls(Box::new(stream)), identity, ours).await?;
-    let Peer { identity, role, .. } = &connection.peer;
-    if !identity.may_be(role, 0) {
-        return Err(NetError::Impostor { identity: identity.clone(), role: role.clone() });
-    }
+    must_be(&connection.peer.identity, &connection.peer.role)?;
     Ok(connection)
+}
+
+/// A machine elsewhere is what its certificate says.
+pub(crate) fn must_be(identity: &PeerIdentity, role: &Role) -> Result<(), NetError> {
+    match identity.may_be(role, 0) {
+        true => Ok(()),
+        false => Err(NetError::Impostor { identity: identity.clone(), role: role.clone() }),
+    }
 }
 
 /// How a daemon of the pool is reached.

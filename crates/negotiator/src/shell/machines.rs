@@ -13,7 +13,7 @@ use proto::net::{Connection, NetError, PeerIdentity, Sender};
 use proto::trust::roll::Invitation;
 use proto::trust::token::Secret;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::engine::ConnectionId;
 use super::registrar::{Applicant, Refused, Registrar};
@@ -24,8 +24,9 @@ const QUEUE: usize = 64;
 /// How often it is looked whether what machines have is to be renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// Questions of one newcomer: he asks once a while whether he is there.
-const QUESTIONS: usize = 10_000;
+/// How long a newcomer may take on one connection: whoever has made a key is one, and the places are
+/// for machines. One that still asks whether it is there comes again.
+const WELCOME: Duration = Duration::from_secs(60);
 
 /// The machines that are connected, and who may join them.
 #[derive(Debug)]
@@ -119,11 +120,14 @@ impl Machines {
         self.registrar.as_ref()?.renewal(name, key, clock::now().wall.as_secs())
     }
 
-    /// Answers a newcomer, or a machine that asks whether it is there.
+    /// Answers a newcomer, or a machine that asks whether it is there, for as long as he may ask.
     pub(crate) async fn welcome(&self, connection: Connection) -> Result<(), NetError> {
+        timeout(WELCOME, self.answer_newcomer(connection)).await.unwrap_or(Ok(()))
+    }
+
+    async fn answer_newcomer(&self, connection: Connection) -> Result<(), NetError> {
         let Connection { peer, mut sender, mut receiver } = connection;
-        for _ in 0..QUESTIONS {
-            let Some(ask) = receiver.recv::<AskPool>().await? else { return Ok(()) };
+        while let Some(ask) = receiver.recv::<AskPool>().await? {
             let says = match (&peer.identity, ask) {
                 (PeerIdentity::Node { name, .. }, AskPool::AmIThere) => {
                     PoolSays::There(self.is_there(name))

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glob::Pattern;
 use proto::joining::NodeLine;
-use proto::trust::authority::{Authorities, LIFE_S, pem};
+use proto::trust::authority::{Authorities, LIFE_S};
 use proto::trust::certificate::{Dates, PublicKey};
 use proto::trust::papers::Signed;
 use proto::trust::roll::Invitation;
@@ -75,7 +75,25 @@ pub(crate) struct Registrar {
 #[derive(Debug)]
 struct State {
     authorities: Authorities,
+    /// The one of them that signs.
+    newest: Fingerprint,
     roll: Roll,
+}
+
+impl State {
+    /// What a machine gets, and what the roll says of that.
+    fn signed(
+        &self,
+        node: Node,
+        name: &str,
+        key: &PublicKey,
+        now_s: i64,
+    ) -> Result<(Signed, Node), Refused> {
+        let dates = Authority::dates(now_s);
+        let certificate = self.authorities.signing().sign(name, node.role, key, dates)?.pem();
+        let signed = Signed { certificate, authorities: self.authorities.certificates() };
+        Ok((signed, Node { until_s: dates.until_s, authority: self.newest, ..node }))
+    }
 }
 
 /// What somebody shows who wants to join.
@@ -101,7 +119,8 @@ impl Registrar {
             roll.authorities = authorities.certificates();
             roll.save(&listening.trust)?;
         }
-        Ok(Self { listening, state: Mutex::new(State { authorities, roll }) })
+        let newest = authorities.signing().fingerprint()?;
+        Ok(Self { listening, state: Mutex::new(State { authorities, newest, roll }) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -116,6 +135,8 @@ impl Registrar {
     ) -> Result<T, Refused> {
         let mut roll = state.roll.clone();
         let done = change(&mut roll)?;
+        // Whom it says to be in has nothing that it does not know: also if a rotation was cut off.
+        roll.authorities = state.authorities.certificates();
         roll.save(&self.listening.trust)?;
         state.roll = roll;
         Ok(done)
@@ -157,7 +178,7 @@ impl Registrar {
         let mut state = self.state();
         let (name, key) = (who.name, who.key.fingerprint());
         if state.roll.has(name, who.role, key).is_ok() {
-            return self.sign(&mut state, name, who.role, who.key, now_s);
+            return self.sign(&mut state, name, who.key, now_s);
         }
         check_name(name, &self.listening.name)?;
         let secret = who.secret.fingerprint();
@@ -173,10 +194,11 @@ impl Registrar {
             role: who.role,
             key,
             joined_s: now_s,
-            until_s: 0,
-            authority: Fingerprint::of(&[]),
+            until_s: now_s,
+            authority: state.newest,
             is_revoked: false,
         };
+        let (signed, node) = state.signed(node, name, who.key, now_s)?;
         // Who is in has spent his invitation, and who has spent it is in: it is one file.
         self.change(&mut state, |roll| {
             for open in &mut roll.invitations {
@@ -184,31 +206,24 @@ impl Registrar {
             }
             roll.invitations.retain(|open| open.uses > 0);
             roll.nodes.insert(name.to_owned(), node);
-            Ok(())
-        })?;
-        self.sign(&mut state, name, who.role, who.key, now_s)
+            Ok(signed)
+        })
     }
 
+    /// Signs for a machine that is in.
     fn sign(
         &self,
         state: &mut State,
         name: &str,
-        role: NodeRole,
         key: &PublicKey,
         now_s: i64,
     ) -> Result<Signed, Refused> {
-        let dates = Authority::dates(now_s);
-        let by = state.authorities.signing();
-        let authority = by.fingerprint()?;
-        let certificate = pem(&by.sign(name, role, key, dates)?);
-        let authorities = state.authorities.certificates();
+        let node = state.roll.nodes.get(name).ok_or_else(|| Refused::Nobody(name.to_owned()))?;
+        let (signed, node) = state.signed(node.clone(), name, key, now_s)?;
         self.change(state, |roll| {
-            if let Some(node) = roll.nodes.get_mut(name) {
-                (node.until_s, node.authority) = (dates.until_s, authority);
-            }
-            Ok(())
-        })?;
-        Ok(Signed { certificate, authorities })
+            roll.nodes.insert(name.to_owned(), node);
+            Ok(signed)
+        })
     }
 
     /// What a machine is to have instead of what it has, if that is due: half of its life is over,
@@ -218,12 +233,10 @@ impl Registrar {
         let node = state.roll.nodes.get(name)?;
         state.roll.has(name, node.role, key.fingerprint()).ok()?;
         let dates = Dates { from_s: node.until_s - LIFE_S, until_s: node.until_s };
-        let newest = state.authorities.signing().fingerprint().ok()?;
-        if !dates.is_due(now_s) && node.authority == newest {
+        if !dates.is_due(now_s) && node.authority == state.newest {
             return None;
         }
-        let role = node.role;
-        match self.sign(&mut state, name, role, key, now_s) {
+        match self.sign(&mut state, name, key, now_s) {
             Ok(signed) => Some(signed),
             Err(error) => {
                 tracing::error!(name, %error, "cannot renew what a machine has");
@@ -259,10 +272,9 @@ impl Registrar {
             if state.authorities.certificates().len() < 2 {
                 return Err(Refused::NothingToFinish);
             }
-            let newest = state.authorities.signing().fingerprint()?;
             let nodes = state.roll.nodes.iter();
             let behind: Vec<&str> = nodes
-                .filter(|(_, node)| !node.is_revoked && node.authority != newest)
+                .filter(|(_, node)| !node.is_revoked && node.authority != state.newest)
                 .map(|(name, _)| name.as_str())
                 .collect();
             if !behind.is_empty() && !force {
@@ -272,17 +284,13 @@ impl Registrar {
         } else {
             state.authorities.rotate(trust, pool, now_s)?;
         }
-        let authorities = state.authorities.certificates();
-        self.change(state, |roll| {
-            roll.authorities = authorities;
-            Ok(())
-        })
+        state.newest = state.authorities.signing().fingerprint()?;
+        self.change(state, |_| Ok(()))
     }
 
     /// The machines, by name.
     pub(crate) fn nodes(&self, is_here: impl Fn(&str) -> bool) -> Vec<NodeLine> {
         let state = self.state();
-        let newest = state.authorities.signing().fingerprint().ok();
         let line = |(name, node): (&String, &Node)| NodeLine {
             name: name.clone(),
             role: node.role,
@@ -290,7 +298,7 @@ impl Registrar {
             is_revoked: node.is_revoked,
             joined_s: node.joined_s,
             until_s: node.until_s,
-            is_newest: Some(node.authority) == newest,
+            is_newest: node.authority == state.newest,
         };
         state.roll.nodes.iter().map(line).collect()
     }

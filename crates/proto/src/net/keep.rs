@@ -35,6 +35,14 @@ impl BackOff {
     pub fn renew(&mut self) {
         self.failures = 0;
     }
+
+    /// A connection has ended that was there since this moment of the boot clock. One that ended
+    /// too soon is one that did not come about: its peer may close it each time.
+    pub fn ended(&mut self, since_ms: u64) {
+        if clock::now().boot_ms.saturating_sub(since_ms) >= SETTLED_MS {
+            self.renew();
+        }
+    }
 }
 
 /// A connection that is opened again whenever it has closed.
@@ -50,8 +58,7 @@ pub struct Reconnecting {
     since_ms: u64,
 }
 
-/// A connection that ended sooner than this is one that did not come about, to who waits before the
-/// next one: its peer may close it each time.
+/// What a connection lasts at least, milliseconds.
 const SETTLED_MS: u64 = 1000;
 
 impl Reconnecting {
@@ -85,9 +92,7 @@ impl Reconnecting {
 
     /// The next connection, after as many attempts as it takes.
     pub async fn next(&mut self) -> Connection {
-        if clock::now().boot_ms.saturating_sub(self.since_ms) >= SETTLED_MS {
-            self.back_off.renew();
-        }
+        self.back_off.ended(self.since_ms);
         loop {
             if !self.is_first {
                 self.back_off.wait().await;

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, TcpStream as BlockingTcp, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::client::Resumption;
@@ -31,7 +31,7 @@ use super::peer::PeerIdentity;
 use super::stream::set_up;
 use crate::trust::certificate::{PublicKey, is_signed, read as read_certificate};
 use crate::trust::papers::Signed;
-use crate::trust::{Fingerprint, NodeRole, Papers, Roll, TrustError, roll};
+use crate::trust::{Fingerprint, Node, NodeRole, Papers, Roll, TrustError, roll};
 
 /// The protocol's name in the handshake: whoever speaks another one ends there.
 const ALPN: &[u8] = b"updraft/1";
@@ -47,15 +47,13 @@ const HANDSHAKES: usize = 2048;
 
 /// What is drawn on for all of TLS.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
 fn schemes() -> Vec<SignatureScheme> {
     vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-}
-
-fn unusable(error: TrustError) -> NetError {
-    NetError::Trust(error)
 }
 
 /// Why a handshake failed, of which TLS says one error and the socket another.
@@ -64,6 +62,31 @@ pub(crate) fn broken(error: io::Error) -> NetError {
         Some(tls) => NetError::Handshake(tls.clone()),
         None => NetError::Broken(error),
     }
+}
+
+fn papers_in(folder: &Path) -> Result<Papers, NetError> {
+    let papers = Papers::in_folder(folder)?;
+    Ok(papers.ok_or(TrustError::Certificate("there is none here"))?)
+}
+
+/// The certificate of who is at the other end.
+fn first<'a, 'b>(
+    shown: Option<&'a [CertificateDer<'b>]>,
+) -> Result<&'a CertificateDer<'b>, NetError> {
+    let shown = shown.and_then(<[_]>::first);
+    shown.ok_or(NetError::Handshake(TlsError::NoCertificatesPresented))
+}
+
+fn only_tls13() -> Result<HandshakeSignatureValid, TlsError> {
+    Err(TlsError::General("only TLS 1.3 is spoken".to_owned()))
+}
+
+fn is_signed_by(
+    message: &[u8],
+    shown: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, TlsError> {
+    verify_tls13_signature(message, shown, signed, &provider().signature_verification_algorithms)
 }
 
 /// What a listener asks about who comes: the pool's roll, as it is now.
@@ -80,8 +103,25 @@ pub struct Gate {
 /// The roll as it was read last.
 #[derive(Debug)]
 struct Seen {
-    roll: watch::Sender<Arc<Roll>>,
+    roll: watch::Sender<Arc<Known>>,
     stamp: Mutex<Option<Stamp>>,
+}
+
+/// A roll, with what its authorities' signatures are checked with: each handshake needs it.
+#[derive(Debug)]
+struct Known {
+    roll: Roll,
+    anchors: Vec<TrustAnchor<'static>>,
+}
+
+impl Known {
+    fn of(roll: Roll) -> Self {
+        Self { anchors: roll.anchors(), roll }
+    }
+
+    fn who(&self, shown: &CertificateDer<'_>) -> Result<(&str, &Node), roll::Stranger> {
+        self.roll.who(&self.anchors, shown)
+    }
 }
 
 /// What tells a file from the one that it replaced.
@@ -107,21 +147,17 @@ impl Gate {
     ///
     /// If there are none, or they cannot be used.
     pub fn open(folder: &Path, newcomers: bool) -> Result<Arc<Self>, NetError> {
-        let papers = Papers::in_folder(folder).map_err(unusable)?;
-        let papers =
-            papers.ok_or(NetError::Trust(TrustError::Certificate("there is none here")))?;
-        let roll = Roll::in_folder(folder).map_err(unusable)?;
-        let seen = Seen { roll: watch::channel(Arc::new(roll)).0, stamp: Mutex::new(None) };
+        let papers = papers_in(folder)?;
+        let roll = Roll::in_folder(folder)?;
+        let seen =
+            Seen { roll: watch::channel(Arc::new(Known::of(roll))).0, stamp: Mutex::new(None) };
         let seen = Arc::new(seen);
         let asks = Arc::new(AsksRoll { seen: Arc::clone(&seen), newcomers });
         let mut server = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(NetError::Handshake)?
             .with_client_cert_verifier(asks)
-            .with_single_cert(
-                papers.chain().map_err(unusable)?,
-                papers.private().map_err(unusable)?,
-            )
+            .with_single_cert(papers.chain()?, papers.private()?)
             .map_err(NetError::Handshake)?;
         // Each connection is asked for anew: nothing that was known once lets somebody in.
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -146,7 +182,7 @@ impl Gate {
             && let Ok(roll) = Roll::in_folder(&self.folder)
         {
             *last = Some(stamp);
-            self.seen.roll.send_replace(Arc::new(roll));
+            self.seen.roll.send_replace(Arc::new(Known::of(roll)));
         }
     }
 
@@ -171,20 +207,18 @@ impl Gate {
         let handshake = TlsAcceptor::from(Arc::clone(&self.server)).accept(stream);
         let stream = in_time(GREETING, "shake hands", async { handshake.await.map_err(broken) });
         let stream = stream.await?;
-        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let shown = shown.ok_or(NetError::Handshake(TlsError::NoCertificatesPresented))?;
-        let identity = self.identity(shown)?;
+        let identity = self.identity(first(stream.get_ref().1.peer_certificates())?)?;
         Ok((stream.into(), identity))
     }
 
     fn identity(&self, shown: &CertificateDer<'_>) -> Result<PeerIdentity, NetError> {
         match self.seen.roll.borrow().who(shown) {
             Ok((name, node)) => {
-                let key = PublicKey::of(shown).map_err(unusable)?;
+                let key = PublicKey::of(shown)?;
                 Ok(PeerIdentity::Node { name: name.to_owned(), role: node.role, key })
             }
             Err(roll::Stranger::Unsigned) if self.newcomers => {
-                Ok(PeerIdentity::Newcomer { key: PublicKey::of(shown).map_err(unusable)? })
+                Ok(PeerIdentity::Newcomer { key: PublicKey::of(shown)? })
             }
             Err(stranger) => Err(NetError::Stranger(stranger)),
         }
@@ -247,14 +281,14 @@ pub(super) struct Membered {
     name: String,
     role: NodeRole,
     key: Fingerprint,
-    roll: watch::Receiver<Arc<Roll>>,
+    roll: watch::Receiver<Arc<Known>>,
 }
 
 impl Membered {
     /// Ready when it is not any more. Safe to cancel.
     pub(super) async fn is_over(&mut self) -> roll::Stranger {
         loop {
-            let now = self.roll.borrow_and_update().has(&self.name, self.role, self.key);
+            let now = self.roll.borrow_and_update().roll.has(&self.name, self.role, self.key);
             if let Err(stranger) = now {
                 return stranger;
             }
@@ -301,7 +335,7 @@ impl ClientCertVerifier for AsksRoll {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        Err(TlsError::General("only TLS 1.3 is spoken".to_owned()))
+        only_tls13()
     }
 
     fn verify_tls13_signature(
@@ -310,12 +344,7 @@ impl ClientCertVerifier for AsksRoll {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(
-            message,
-            shown,
-            signed,
-            &provider().signature_verification_algorithms,
-        )
+        is_signed_by(message, shown, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -339,9 +368,7 @@ impl Membership {
     ///
     /// If there are none, or they cannot be used.
     pub fn in_folder(folder: &Path) -> Result<Arc<Self>, NetError> {
-        let papers = Papers::in_folder(folder).map_err(unusable)?;
-        let papers =
-            papers.ok_or(NetError::Trust(TrustError::Certificate("there is none here")))?;
+        let papers = papers_in(folder)?;
         Ok(Arc::new(Self { folder: Some(folder.to_owned()), papers: RwLock::new(papers) }))
     }
 
@@ -392,19 +419,13 @@ pub enum Believed {
 impl Far {
     fn client(&self) -> Result<Arc<ClientConfig>, NetError> {
         let papers = self.membership.papers();
-        let believes = Arc::new(Believes {
-            anchors: papers.anchors().map_err(unusable)?,
-            believed: self.believed,
-        });
+        let believes = Arc::new(Believes { anchors: papers.anchors()?, believed: self.believed });
         let mut client = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(NetError::Handshake)?
             .dangerous()
             .with_custom_certificate_verifier(believes)
-            .with_client_auth_cert(
-                papers.chain().map_err(unusable)?,
-                papers.private().map_err(unusable)?,
-            )
+            .with_client_auth_cert(papers.chain()?, papers.private()?)
             .map_err(NetError::Handshake)?;
         client.resumption = Resumption::disabled();
         client.enable_sni = false;
@@ -434,7 +455,10 @@ impl Far {
     }
 
     /// Connects and shakes hands, blocking; each step after that may take so long.
-    pub(crate) fn connect_blocking(&self, patience: Duration) -> Result<Blocking, NetError> {
+    pub(crate) fn connect_blocking(
+        &self,
+        patience: Duration,
+    ) -> Result<(Blocking, PeerIdentity), NetError> {
         let client = self.client()?;
         let mut last = io::Error::other("the name has no address");
         for to in self.address.to_socket_addrs().map_err(|error| self.cannot(error))? {
@@ -455,7 +479,8 @@ impl Far {
             }
             stream.set_read_timeout(Some(patience))?;
             stream.set_write_timeout(Some(patience))?;
-            return Ok(StreamOwned::new(tls, stream));
+            let identity = identity_of_server(tls.peer_certificates())?;
+            return Ok((StreamOwned::new(tls, stream), identity));
         }
         Err(self.cannot(last))
     }
@@ -470,10 +495,9 @@ fn server_name() -> ServerName<'static> {
 }
 
 fn identity_of_server(shown: Option<&[CertificateDer<'_>]>) -> Result<PeerIdentity, NetError> {
-    let shown = shown.and_then(<[_]>::first);
-    let shown = shown.ok_or(NetError::Handshake(TlsError::NoCertificatesPresented))?;
-    let said = read_certificate(shown).map_err(unusable)?;
-    let key = PublicKey::of(shown).map_err(unusable)?;
+    let shown = first(shown)?;
+    let said = read_certificate(shown)?;
+    let key = PublicKey::of(shown)?;
     Ok(PeerIdentity::Node { name: said.name, role: said.role, key })
 }
 
@@ -524,7 +548,7 @@ impl ServerCertVerifier for Believes {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        Err(TlsError::General("only TLS 1.3 is spoken".to_owned()))
+        only_tls13()
     }
 
     fn verify_tls13_signature(
@@ -533,12 +557,7 @@ impl ServerCertVerifier for Believes {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(
-            message,
-            shown,
-            signed,
-            &provider().signature_verification_algorithms,
-        )
+        is_signed_by(message, shown, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use serde::{Deserialize, Serialize};
@@ -74,10 +76,10 @@ impl Authority {
         role: NodeRole,
         key: &PublicKey,
         dates: Dates,
-    ) -> Result<CertificateDer<'static>, TrustError> {
+    ) -> Result<Certificate, TrustError> {
         let own = Self::own_params(&self.pool, self.made_s);
         let issuer = Issuer::from_params(&own, KeyPair::from_pem(&self.key)?);
-        Ok(params(name, role, dates)?.signed_by(key, &issuer)?.der().clone())
+        Ok(params(name, role, dates)?.signed_by(key, &issuer)?)
     }
 
     /// What machines know of it, as PEM.
@@ -102,24 +104,6 @@ impl Authority {
     pub fn fingerprint(&self) -> Result<Fingerprint, TrustError> {
         Ok(PublicKey::of(&der(&self.certificate)?)?.fingerprint())
     }
-}
-
-/// A certificate as PEM.
-pub fn pem(certificate: &CertificateDer<'_>) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = "-----BEGIN CERTIFICATE-----".to_owned();
-    for (at, three) in certificate.chunks(3).enumerate() {
-        if at % 16 == 0 {
-            text.push('\n');
-        }
-        let word = three.iter().fold(0, |word, byte| word << 8 | usize::from(*byte));
-        let word = word << (8 * (3 - three.len()));
-        for digit in 0..4 {
-            let value = word >> (18 - 6 * digit) & 63;
-            text.push(if digit <= three.len() { char::from(DIGITS[value]) } else { '=' });
-        }
-    }
-    text + "\n-----END CERTIFICATE-----\n"
 }
 
 /// A certificate in PEM.
@@ -171,7 +155,8 @@ impl Authorities {
     /// If it cannot be made, or not be written down.
     pub fn rotate(&mut self, folder: &Path, pool: &str, now_s: i64) -> Result<(), TrustError> {
         self.0.push(Authority::found(pool, now_s)?);
-        self.save(folder)
+        // One that is not on the disk signs nothing: nobody would know it after a restart.
+        self.save(folder).inspect_err(|_| drop(self.0.pop()))
     }
 
     /// Forgets all but the one that signs.
@@ -180,8 +165,9 @@ impl Authorities {
     ///
     /// If that cannot be written down.
     pub fn finish(&mut self, folder: &Path) -> Result<(), TrustError> {
-        self.0.drain(..self.0.len().saturating_sub(1));
-        self.save(folder)
+        let newest = self.0.pop();
+        let old = std::mem::replace(&mut self.0, newest.into_iter().collect());
+        self.save(folder).inspect_err(|_| drop(self.0.splice(..0, old)))
     }
 
     fn save(&self, folder: &Path) -> Result<(), TrustError> {

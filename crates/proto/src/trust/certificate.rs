@@ -269,12 +269,13 @@ mod tests {
         ] {
             let dates = Dates { from_s, until_s: from_s + 30 * DAY_S };
             let signed = authority.sign(name, role, &key, dates).unwrap();
-            let said = read(&signed).unwrap();
+            let signed = signed.der();
+            let said = read(signed).unwrap();
             let name = name.to_owned();
             assert_eq!(said, Said { name, role, key: key.fingerprint(), dates });
-            assert!(is_signed(&signed, &[authority.anchor().unwrap()]));
-            assert!(!is_signed(&signed, &[other.anchor().unwrap()]));
-            assert!(!is_signed(&signed, &[]));
+            assert!(is_signed(signed, &[authority.anchor().unwrap()]));
+            assert!(!is_signed(signed, &[other.anchor().unwrap()]));
+            assert!(!is_signed(signed, &[]));
         }
     }
 

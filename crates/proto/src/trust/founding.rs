@@ -1,11 +1,11 @@
-//! The beginning of a pool that other machines may join: its authority, an empty roll, and the
-//! papers of its own machine.
+//! The beginning of a pool that other machines may join: its authority, and the papers of its own
+//! machine. Its roll is the negotiator's alone.
 
 use std::path::Path;
 
-use super::authority::{Authorities, Authority, pem};
+use super::authority::{Authorities, Authority};
 use super::papers::Signed;
-use super::{NodeRole, Papers, Roll, TrustError};
+use super::{NodeRole, Papers, TrustError};
 
 /// Makes the trust of a pool in this folder, if it is not there: its authority, and the papers of
 /// the machine that has its negotiator. Those are written again, so that they are never old.
@@ -22,9 +22,6 @@ pub fn found_pool(folder: &Path, pool: &str, manager: &str, now_s: i64) -> Resul
     // What all machines know is what they are shown.
     let by = all.oldest();
     let dates = Authority::dates(now_s);
-    let certificate = pem(&by.sign(manager, NodeRole::Manager, &papers.public()?, dates)?);
-    papers.with(Signed { certificate, authorities: all.certificates() })?.save(folder)?;
-    let mut roll = Roll::in_folder(folder)?;
-    roll.authorities = all.certificates();
-    roll.save(folder)
+    let certificate = by.sign(manager, NodeRole::Manager, &papers.public()?, dates)?.pem();
+    papers.with(Signed { certificate, authorities: all.certificates() })?.save(folder)
 }

@@ -93,14 +93,19 @@ impl Roll {
     }
 
     /// The machine that has shown this certificate. Its dates do not matter: whether the key is in
-    /// the pool is known here, and no clock can be wrong about that.
+    /// the pool is known here, and no clock can be wrong about that. The anchors are its own, made
+    /// once ([`Self::anchors`]).
     ///
     /// # Errors
     ///
     /// Why it is none of the pool's.
-    pub fn who(&self, certificate: &CertificateDer<'_>) -> Result<(&str, &Node), Stranger> {
+    pub fn who(
+        &self,
+        anchors: &[TrustAnchor<'_>],
+        certificate: &CertificateDer<'_>,
+    ) -> Result<(&str, &Node), Stranger> {
         let said = read_certificate(certificate).map_err(|_| Stranger::Unsigned)?;
-        if !is_signed(certificate, &self.anchors()) {
+        if !is_signed(certificate, anchors) {
             return Err(Stranger::Unsigned);
         }
         let Some((name, node)) = self.nodes.get_key_value(&said.name) else {
@@ -173,7 +178,7 @@ mod tests {
             (&ours, "gone", NodeRole::Execute, &gone, not_begun, Err(Stranger::Revoked)),
         ] {
             let signed = by.sign(name, role, key, dates).unwrap();
-            let who = roll.who(&signed).map(|(name, _)| name);
+            let who = roll.who(&roll.anchors(), signed.der()).map(|(name, _)| name);
             assert_eq!(who, expected, "{by:?} {name} {role}");
         }
     }

@@ -303,12 +303,14 @@ impl Engine {
                 // Taken note of already: many are one.
                 Effect::Advertise => {}
                 Effect::BringIn(run) => {
-                    let side = self.side(run.key);
-                    self.parts.carrier.bring_in(run, side);
+                    if let Some(side) = self.side(run.key) {
+                        self.parts.carrier.bring_in(run, side);
+                    }
                 }
                 Effect::BringBack(over) => {
-                    let side = self.side(over.key);
-                    self.parts.carrier.bring_back(over, side);
+                    if let Some(side) = self.side(over.key) {
+                        self.parts.carrier.bring_back(over, side);
+                    }
                 }
                 Effect::CutOff { key } => self.parts.carrier.cut_off(key),
                 Effect::LetGo { key } => self.parts.carrier.let_go(key),
@@ -347,16 +349,12 @@ impl Engine {
     }
 
     /// Where the files of a run's submitter are.
-    fn side(&self, key: RunKey) -> SubmitSide {
-        let Some(callers) = &self.parts.callers else { return SubmitSide::Here };
-        match self.parts.core.whose(key) {
-            Some((schedd, secret, run)) => {
-                let wanted = FilesFor { claim: key.claim, secret, run };
-                SubmitSide::Far { callers: Arc::clone(callers), schedd: schedd.clone(), wanted }
-            }
-            // It is over: nothing is carried for it.
-            None => SubmitSide::Here,
-        }
+    fn side(&self, key: RunKey) -> Option<SubmitSide> {
+        let Some(callers) = &self.parts.callers else { return Some(SubmitSide::Here) };
+        // One that is over has none: nothing is carried for it.
+        let (schedd, secret, run) = self.parts.core.whose(key)?;
+        let wanted = FilesFor { claim: key.claim, secret, run };
+        Some(SubmitSide::Far { callers: Arc::clone(callers), schedd: schedd.clone(), wanted })
     }
 
     async fn clean_up(&mut self, keys: Vec<RunKey>) {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::{Address, Admission, Connection, Listener, Role, connect_far};
 use super::*;
-use crate::trust::authority::{Authorities, pem};
+use crate::trust::authority::Authorities;
 use crate::trust::certificate::Dates;
 use crate::trust::{Authority, Node};
 
@@ -43,7 +43,7 @@ impl Pool {
         let key = papers.public().unwrap();
         let certificate = self.authority.sign(name, role, &key, OVER).unwrap();
         let authorities = vec![self.authority.certificate().to_owned()];
-        papers.with(Signed { certificate: pem(&certificate), authorities }).unwrap()
+        papers.with(Signed { certificate: certificate.pem(), authorities }).unwrap()
     }
 
     /// The papers of a machine that is in the pool.
@@ -211,7 +211,7 @@ async fn while_authorities_are_rotated_both_are_believed_at_both_ends() {
     roll.authorities.push(new.certificate().to_owned());
     pool.save(&roll);
     let key = old.public().unwrap();
-    let certificate = pem(&new.sign("m", NodeRole::Execute, &key, OVER).unwrap());
+    let certificate = new.sign("m", NodeRole::Execute, &key, OVER).unwrap().pem();
     let renewed = old.with(Signed { certificate, authorities: roll.authorities }).unwrap();
     for papers in [old, renewed] {
         let role = Role::Startd("m".to_owned());

@@ -23,12 +23,11 @@ use crate::core::{
     Stored,
 };
 use crate::shell::engine::EngineInput;
-use crate::shell::files::copying::TransferError;
 use crate::shell::files::dataflow::is_up_to_date;
 use crate::shell::files::disk::Disk;
 use crate::shell::files::leash::Leash;
 use crate::shell::files::manifest;
-use crate::shell::files::side::{SubmitSide, is_broken};
+use crate::shell::files::side::SubmitSide;
 use crate::shell::files::starter_log::{ClosedRunLog, RunLog};
 use crate::shell::files::transfer::{self, OutputPlan};
 use crate::shell::machine::disk;
@@ -96,11 +95,8 @@ impl Carrier {
                 return report(Fetched::UpToDate);
             }
             let fill = |disk: &dyn Disk| sandboxes.fill(&run, &plan, disk);
-            let broke = |filled: &Result<(), StartFailure>| {
-                filled.as_ref().is_err_and(|failure| is_broken(failure.errno))
-            };
             let brought = match run.freight.travels {
-                true => side.with(broke, fill).unwrap_or_else(|said| {
+                true => side.with(fill).unwrap_or_else(|said| {
                     let path = sandboxes.path(key).to_string_lossy().into_owned();
                     let at = StartFailure::at(StartStage::TransferInput, path, Errno::EIO as i32);
                     Err(StartFailure { said: Some(said), ..at })
@@ -295,10 +291,7 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path, side: &Submi
     let back = |disk: &dyn Disk| {
         transfer::bring_back(disk, &plan, &scratch, &over.end, over.cause, &plugins, &run_log)
     };
-    let broke = |done: &(u64, Result<(), TransferError>)| {
-        done.1.as_ref().is_err_and(|error| is_broken(error.errno))
-    };
-    let (sent_bytes, result) = match side.with(broke, back) {
+    let (sent_bytes, result) = match side.with(back) {
         Ok(done) => done,
         Err(reason) => return lost(format!("its output files were lost: {reason}"), disk),
     };

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use model::ScheddName;
-use nix::errno::Errno;
 use proto::command::Called;
 use proto::files::{FilesAnswer, FilesFor};
 use proto::net::{Role, chain};
@@ -40,30 +39,20 @@ enum NoDisk {
     NotOurs,
 }
 
-/// Whether the kernel's number says that a connection broke, or was too slow.
-pub(crate) fn is_broken(errno: i32) -> bool {
-    let broken = [Errno::ECONNRESET, Errno::EPIPE, Errno::ETIMEDOUT, Errno::EAGAIN];
-    broken.iter().any(|one| *one as i32 == errno)
-}
-
 impl SubmitSide {
-    /// Does work with the files there; `broke` says whether a connection broke in it.
+    /// Does work with the files there, again if the connection broke in it.
     ///
     /// # Errors
     ///
     /// Why it was given up, as a sentence.
-    pub(crate) fn with<T>(
-        &self,
-        broke: impl Fn(&T) -> bool,
-        mut work: impl FnMut(&dyn Disk) -> T,
-    ) -> Result<T, String> {
+    pub(crate) fn with<T>(&self, mut work: impl FnMut(&dyn Disk) -> T) -> Result<T, String> {
         let Self::Far { callers, schedd, wanted } = self else { return Ok(work(&SameDisk)) };
         let mut last = String::new();
         loop {
             let why = match open(callers, schedd, *wanted) {
                 Ok(disk) => {
                     let done = work(&disk);
-                    if !broke(&done) {
+                    if !disk.has_broken() {
                         return Ok(done);
                     }
                     "the connection broke".to_owned()

@@ -10,7 +10,7 @@
 //! Whoever shuts the connection down ends the work on both ends, at whatever step it is: each step
 //! reads or writes there. What was half written goes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -195,12 +195,19 @@ impl<F: FnMut() -> io::Result<Piece>> Read for Arriving<F> {
 /// A disk that is reached over a stream.
 pub(crate) struct Wire {
     stream: RefCell<Box<dyn Stream>>,
+    /// Whether the connection broke: then nothing that failed is the files' fault.
+    broke: Cell<bool>,
 }
 
 impl Wire {
     /// Over this stream, at whose other end somebody [`serve`]s. Its time-outs are the caller's.
     pub(crate) fn over(stream: impl Stream + 'static) -> Self {
-        Self { stream: RefCell::new(Box::new(stream)) }
+        Self { stream: RefCell::new(Box::new(stream)), broke: Cell::new(false) }
+    }
+
+    /// Whether the connection broke, or the peer was too slow.
+    pub(crate) fn has_broken(&self) -> bool {
+        self.broke.get()
     }
 
     fn ask(&self, ask: &Ask) -> io::Result<Said> {
@@ -209,13 +216,17 @@ impl Wire {
         match said {
             Ok(Said::Failed(errno)) => Err(io::Error::from_raw_os_error(errno.max(1))),
             Ok(said) => Ok(said),
-            // A peer that is gone is one, whichever step notices it.
-            Err(error) => Err(match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-                    Errno::ECONNRESET.into()
-                }
-                _ => error,
-            }),
+            Err(error) => {
+                // What is no message does not become one by asking again.
+                self.broke.set(error.raw_os_error() != Some(Errno::EPROTO as i32));
+                // A peer that is gone is one, whichever step notices it.
+                Err(match error.kind() {
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                        Errno::ECONNRESET.into()
+                    }
+                    _ => error,
+                })
+            }
         }
     }
 

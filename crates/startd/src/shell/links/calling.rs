@@ -20,10 +20,6 @@ use crate::shell::links::schedds::{ScheddContext, serve_schedd};
 /// wants the machine, if it does.
 const ATTEMPTS: u32 = 5;
 
-/// A connection that ended sooner than this is none: who closes it each time is not called without
-/// end.
-const SETTLED_MS: u64 = 1000;
-
 /// Calls the schedds that want this machine.
 pub(crate) struct Calling {
     called: Arc<CalledSchedds>,
@@ -91,9 +87,7 @@ async fn talk_to(called: &CalledSchedds, schedd: &ScheddName, context: &Arc<Sche
                 let served = serve_schedd(connection, schedd.clone(), Arc::clone(context));
                 // It is waited for when the startd ends.
                 let _ = context.schedds.spawn(served).await;
-                if clock::now().boot_ms.saturating_sub(since_ms) >= SETTLED_MS {
-                    back_off.renew();
-                }
+                back_off.ended(since_ms);
             }
             Ok(connection) => {
                 let role = connection.peer.role;

@@ -148,8 +148,10 @@ async fn tell(
             // noticed.
             heard = connection.receiver.recv::<ToMachine>() => match heard? {
                 None => return Ok(End::Closed),
+                // What was signed is not said again: it is not lost here.
+                Some(signed @ ToMachine::Signed(_)) => drop(orders.send(signed).await),
                 // A schedd that wants the machine says so again.
-                Some(order) => drop(orders.try_send(order)),
+                Some(call @ ToMachine::Call { .. }) => drop(orders.try_send(call)),
             }
         }
     }

@@ -13,6 +13,7 @@
 //! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
 //! - [`clock`]: reading the clocks, for the shells. [`plain_file`]: opening what a user has named.
+//!   [`whole_file`]: replacing files of ours.
 //!
 //! The message types are plain data without IO: the cores and the simulator use them as they are.
 
@@ -30,3 +31,4 @@ pub mod net;
 pub mod plain_file;
 pub mod terminal;
 pub mod trust;
+pub mod whole_file;

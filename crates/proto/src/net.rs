@@ -118,8 +118,9 @@ pub(crate) const DAEMON_READS: Duration = Duration::from_secs(30);
 /// How long a command may take: the time that somebody takes over a page of `q | less`.
 const COMMAND_READS: Duration = Duration::from_secs(600);
 
-/// Connections of one listener at a time, if it may have the descriptors (a daemon may have two, and
-/// files need some too); more wait for a place. A negotiator has one for each machine and schedd.
+/// Connections of one listener at a time, if it may have the descriptors (a daemon may have two,
+/// and files need some too); more wait for a place. A negotiator has one for each machine and
+/// schedd.
 const CONNECTIONS: u64 = 60_000;
 
 /// How long to wait when no connection can be accepted (out of descriptors).

@@ -17,15 +17,17 @@ pub mod roll;
 pub mod token;
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
+
+use crate::whole_file;
 
 pub use self::authority::Authority;
 pub use self::founding::found_pool;
@@ -199,16 +201,8 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TrustError> {
 pub fn write(path: &Path, what: &impl Serialize) -> Result<(), TrustError> {
     let text = serde_json::to_vec_pretty(what)
         .map_err(|source| TrustError::Text { path: path.to_owned(), source })?;
-    let new = path.with_extension("new");
-    let written = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-    };
-    written().map_err(|source| TrustError::File { path: path.to_owned(), source })
+    let written = whole_file::replace(path, 0o600, &text);
+    written.map_err(|source| TrustError::File { path: path.to_owned(), source })
 }
 
 /// Makes a folder that is its user's alone, if it is not there.

@@ -24,8 +24,8 @@ const QUEUE: usize = 64;
 /// How often it is looked whether what machines have is to be renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a newcomer may take on one connection: whoever has made a key is one, and the places are
-/// for machines. One that still asks whether it is there comes again.
+/// How long a newcomer may take on one connection: whoever has made a key is one, and the places
+/// are for machines. One that still asks whether it is there comes again.
 const WELCOME: Duration = Duration::from_secs(60);
 
 /// The machines that are connected, and who may join them.

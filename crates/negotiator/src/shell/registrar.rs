@@ -84,7 +84,7 @@ impl State {
     /// What a machine gets, and what the roll says of that.
     fn signed(
         &self,
-        node: Node,
+        node: &Node,
         name: &str,
         key: &PublicKey,
         now_s: i64,
@@ -92,7 +92,7 @@ impl State {
         let dates = Authority::dates(now_s);
         let certificate = self.authorities.signing().sign(name, node.role, key, dates)?.pem();
         let signed = Signed { certificate, authorities: self.authorities.certificates() };
-        Ok((signed, Node { until_s: dates.until_s, authority: self.newest, ..node }))
+        Ok((signed, Node { until_s: dates.until_s, authority: self.newest, ..node.clone() }))
     }
 }
 
@@ -198,7 +198,7 @@ impl Registrar {
             authority: state.newest,
             is_revoked: false,
         };
-        let (signed, node) = state.signed(node, name, who.key, now_s)?;
+        let (signed, node) = state.signed(&node, name, who.key, now_s)?;
         // Who is in has spent his invitation, and who has spent it is in: it is one file.
         self.change(&mut state, |roll| {
             for open in &mut roll.invitations {
@@ -219,7 +219,7 @@ impl Registrar {
         now_s: i64,
     ) -> Result<Signed, Refused> {
         let node = state.roll.nodes.get(name).ok_or_else(|| Refused::Nobody(name.to_owned()))?;
-        let (signed, node) = state.signed(node.clone(), name, key, now_s)?;
+        let (signed, node) = state.signed(node, name, key, now_s)?;
         self.change(state, |roll| {
             roll.nodes.insert(name.to_owned(), node);
             Ok(signed)

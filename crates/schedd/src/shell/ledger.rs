@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 
 use model::MachineName;
 use proto::claiming::ToStartd;
+use proto::whole_file;
 
 use crate::core::{Effect, RanOn};
+
+/// The permissions of the file.
+const MODE: u32 = 0o600;
 
 /// The machines, one JSON object a line; of several lines about a machine the last counts.
 #[derive(Debug)]
@@ -58,14 +62,8 @@ impl Ledger {
     /// If it cannot be written.
     pub(crate) fn renew(&mut self, machines: Vec<RanOn>) -> io::Result<()> {
         self.known = machines.into_iter().map(|ran| (ran.machine.clone(), ran)).collect();
-        let new = self.path.with_extension("machines.new");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        for ran in self.known.values() {
-            file.write_all(&line(ran)?)?;
-        }
-        file.sync_all()?;
-        fs::rename(&new, &self.path)
+        let lines = self.known.values().map(line).collect::<io::Result<Vec<_>>>()?;
+        whole_file::replace(&self.path, MODE, &lines.concat())
     }
 
     /// Notes the machines that are about to be told to start something that is news of them.
@@ -93,7 +91,7 @@ impl Ledger {
         if lines.is_empty() {
             return Ok(());
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(MODE).open(&self.path)?;
         file.write_all(&lines)?;
         file.sync_data()
     }

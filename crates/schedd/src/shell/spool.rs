@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{ClusterId, JobId, ProcId, spooling};
 use proto::files::{FilesError, Found, FoundKind, Root};
+use proto::whole_file;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
@@ -19,6 +20,9 @@ use crate::core::files_folder;
 
 /// The permissions of folders: their owner's alone.
 const MODE: u32 = 0o700;
+
+/// The permissions of the lists in them.
+const LIST_MODE: u32 = 0o644;
 
 /// The list of a spooled job's input files, beside the folder that they are in: that it is there
 /// means that they all are.
@@ -226,12 +230,8 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// Writes a file that is whole or not there, also after a power cut, and the way to it.
 fn write_durably(path: &Path, text: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    path.ancestors().skip(1).take(2).try_for_each(|folder| File::open(folder)?.sync_all())
+    whole_file::replace(path, LIST_MODE, text)?;
+    path.ancestors().skip(2).take(1).try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
 fn remove(folder: &Path) {

@@ -11,7 +11,7 @@ use clap::Args;
 use classad::Expr;
 use model::attr;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Uid, gethostname};
+use nix::unistd::Uid;
 use proto::net::address::of_caller;
 use proto::net::{Address, Admission, Registered, Role, Way};
 use schedd::MailRoute;
@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::pool;
 use crate::pool::configuration::typed;
-use crate::pool::membership::{self, Standing};
+use crate::pool::membership::{self, Standing, host};
 use client::home::{DaemonRole, Home};
 
 /// Runs one daemon of a pool in the foreground.
@@ -272,10 +272,6 @@ fn admission(home: &Home, own: DaemonRole) -> Result<Admission> {
     let others = daemons.into_iter().filter(|(_, daemon)| *daemon != own);
     let daemons = others.map(registered).collect();
     Ok(Admission::Pool { uid: Uid::effective().as_raw(), daemons })
-}
-
-fn host() -> Result<String> {
-    Ok(gethostname().context("read the host's name")?.to_string_lossy().into_owned())
 }
 
 /// A daemon's address, for people, logs, and the daemons that look for it.

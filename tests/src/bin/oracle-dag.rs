@@ -138,6 +138,9 @@ fn wanted(options: &Options) -> anyhow::Result<Vec<(String, Plan)>> {
             plans.push((name, Plan::Recorded(path)));
         }
     }
+    if plans.is_empty() {
+        bail!("there is no recording in {}: cases are recorded with --record", folder.display());
+    }
     plans.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(plans)
 }
@@ -234,11 +237,13 @@ fn one(
         (None, None) => bail!("there is nobody to compare with"),
     };
     let ours = ours?;
-    if is_undecided(&case, &theirs, &ours) {
+    // What was recorded was decided: both agreed.
+    let is_live = real.is_some();
+    if is_live && is_undecided(&case, &theirs, &ours) {
         return Ok(Verdict::Undecided);
     }
     let findings = compare(&case, &theirs, &ours);
-    if !findings.is_empty() && case.has_done_below_undone() {
+    if is_live && !findings.is_empty() && case.has_done_below_undone() {
         return Ok(Verdict::Undecided);
     }
     if let (Some(folder), true) = (&options.record, findings.is_empty()) {
@@ -473,7 +478,7 @@ fn options() -> anyhow::Result<Options> {
                 std::process::exit(0);
             }
             other => bail!(
-                "unknown option {other}: use --seed N, --cases M, --case I, --at-once K, --reference DIR, --updraft FILE, --keep, --meant"
+                "unknown option {other}: use --seed N, --cases M, --case I, --at-once K, --reference DIR, --updraft FILE, --keep, --record FOLDER, --replay FOLDER, --meant"
             ),
         }
     }

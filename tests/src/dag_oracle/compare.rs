@@ -1,6 +1,6 @@
 //! Where two dagmans differ on a case, and which of the differences are meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::generate::Case;
 use super::observe::Observation;
@@ -165,8 +165,8 @@ fn difference(real: &[String], ours: &[String]) -> Vec<String> {
     lines.collect()
 }
 
-/// What a run must not do whoever makes it: begin a child before its parent is over, or more nodes
-/// of a category than may.
+/// What a run must not do whoever makes it: begin a child before its parent is over, or have jobs
+/// of more nodes of a category than may.
 fn broken(case: &Case, who: &str, seen: &Observation) -> Vec<Finding> {
     let mut findings = Vec::new();
     for round in ["1 ", "2 ", "3 "] {
@@ -183,8 +183,37 @@ fn broken(case: &Case, who: &str, seen: &Observation) -> Vec<Finding> {
                 findings.push(Finding { aspect: "order", text });
             }
         }
+        for (group, most) in &case.limits {
+            let at_once = most_at_once(&lines, group);
+            if at_once.len() > *most {
+                let names = at_once.into_iter().collect::<Vec<_>>().join(", ");
+                let text = format!("{who}: {names} had jobs at a time, of which {most} may");
+                findings.push(Finding { aspect: "limits", text });
+            }
+        }
     }
     findings
+}
+
+/// The nodes of a group that had jobs when most of them had, in one round's lines.
+fn most_at_once<'l>(lines: &[&'l str], group: &[String]) -> BTreeSet<&'l str> {
+    let (mut running, mut most) = (BTreeSet::new(), BTreeSet::new());
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ["job", node, retry, proc, what, ..] = words[..] else { continue };
+        if !group.iter().any(|name| name == node) {
+            continue;
+        }
+        match what {
+            "begin" => drop(running.insert((node, retry, proc))),
+            _ => drop(running.remove(&(node, retry, proc))),
+        }
+        let nodes: BTreeSet<&str> = running.iter().map(|(node, ..)| *node).collect();
+        if nodes.len() > most.len() {
+            most = nodes;
+        }
+    }
+    most
 }
 
 #[cfg(test)]
@@ -212,6 +241,27 @@ mod tests {
         let bad = seen(&["1 job A 0 0 begin", "1 job B 0 0 begin", "1 job A 0 0 end 0"]);
         assert_eq!(compare(&case, &bad, &bad).len(), 2);
         let good = seen(&["1 job A 0 0 begin", "1 job A 0 0 end 0", "1 job B 0 0 begin"]);
+        assert_eq!(compare(&case, &good, &good), []);
+    }
+
+    #[test]
+    fn more_nodes_of_a_category_than_may_are_found_on_either_side() {
+        let group = vec!["A".to_owned(), "B".to_owned()];
+        let case = Case { limits: vec![(group, 1)], ..Case::default() };
+        let bad = seen(&["1 job A 0 0 begin", "1 job B 0 0 begin", "1 job A 0 0 end 0"]);
+        let findings = compare(&case, &bad, &bad);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert_eq!(findings[1].text, "ours: A, B had jobs at a time, of which 1 may");
+        // Several jobs of one node, a node of no category, and another round are no more.
+        let good = seen(&[
+            "1 job A 0 0 begin",
+            "1 job A 0 1 begin",
+            "1 job C 0 0 begin",
+            "1 job A 0 1 end 0",
+            "1 job A 0 0 end 0",
+            "1 job B 0 0 begin",
+            "2 job A 0 0 begin",
+        ]);
         assert_eq!(compare(&case, &good, &good), []);
     }
 }

@@ -39,8 +39,8 @@ use crate::record::condor_sub::Program;
 pub use engine::{RESTART, run};
 pub use facts::{NODE_RETRY, OwnJob, fact, own_job};
 pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
-pub use orders::{Answer, NewThrottles, Order, answer, give, take_back};
-pub use rescues::{Start, choose, rename_all, rename_newer};
+pub use orders::{Answer, NewThrottles, Order, answer, give, take_back, unknown_node};
+pub use rescues::{Start, choose, numbers, rename_all, rename_newer};
 pub use submit::{pool_variables, token};
 
 /// A workflow that is to be run.

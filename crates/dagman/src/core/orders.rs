@@ -107,16 +107,10 @@ impl Core {
         let mut next: Vec<NodeIndex> = workflow.children(node).map(|edge| edge.node).collect();
         while let Some(node) = next.pop() {
             if *self.state(node) == NodeState::Futile {
-                let is_barred = workflow.parents(node).any(|edge| match self.state(edge.node) {
-                    NodeState::Failed(_) => !edge.weak,
-                    NodeState::Futile => true,
-                    NodeState::Waiting { .. }
-                    | NodeState::Ready { .. }
-                    | NodeState::Pre(_)
-                    | NodeState::Submitting { .. }
-                    | NodeState::Queued(_)
-                    | NodeState::Post(..)
-                    | NodeState::Done => false,
+                let is_barred = workflow.parents(node).any(|edge| {
+                    let state = self.state(edge.node);
+                    *state == NodeState::Futile
+                        || matches!(state, NodeState::Failed(_)) && !edge.weak
                 });
                 if is_barred {
                     continue;

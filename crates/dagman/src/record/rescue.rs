@@ -65,17 +65,9 @@ fn is_listed(node: &Node<'_>) -> bool {
 /// Whether a rerun passes a node over: it is done, or it failed and nobody but weak children waited
 /// for it.
 fn is_done(core: &Core, node: &Node<'_>) -> bool {
-    match core.state(node.index()) {
-        NodeState::Done => true,
-        NodeState::Failed(_) => has_only_weak_children(node),
-        NodeState::Waiting { .. }
-        | NodeState::Ready { .. }
-        | NodeState::Pre(_)
-        | NodeState::Submitting { .. }
-        | NodeState::Queued(_)
-        | NodeState::Post(..)
-        | NodeState::Futile => false,
-    }
+    let state = core.state(node.index());
+    *state == NodeState::Done
+        || matches!(state, NodeState::Failed(_)) && has_only_weak_children(node)
 }
 
 /// Whether somebody waits for it, and nobody minds how it ends.

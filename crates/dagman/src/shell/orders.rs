@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{ShellError, files};
+use crate::Workflow;
 use crate::core::{Core, Input, Throttles};
 
 /// What somebody wants of a workflow that runs.
@@ -45,6 +46,9 @@ pub struct Answer {
 /// The end of the name of an order's file.
 const ORDER: &str = ".order";
 
+/// The end of the name of an answer's file.
+const ANSWER: &str = ".answer";
+
 /// Puts an order where the DAG finds it, and gives the path of its answer.
 ///
 /// # Errors
@@ -67,8 +71,17 @@ pub fn give(folder: &str, order: &Order) -> Result<String, ShellError> {
 
 /// Takes an order back, that nobody answers.
 pub fn take_back(answer: &str) {
+    let Some(front) = answer.strip_suffix(ANSWER) else { return };
     // It may be answered at this moment: there is nothing to take back then.
-    let _ = std::fs::remove_file(answer.replace(".answer", ORDER));
+    let _ = std::fs::remove_file(format!("{front}{ORDER}"));
+    remove_folder_of(answer);
+}
+
+/// Removes the folder of orders, unless another lies in it.
+fn remove_folder_of(path: &str) {
+    if let Some(folder) = Path::new(path).parent() {
+        let _ = std::fs::remove_dir(folder);
+    }
 }
 
 /// Reads an answer, if it is there, and takes it away.
@@ -81,10 +94,7 @@ pub fn answer(path: &str) -> Result<Option<Answer>, ShellError> {
     }
     let text = std::fs::read_to_string(path).map_err(ShellError::file("read", path))?;
     std::fs::remove_file(path).map_err(ShellError::file("remove", path))?;
-    if let Some(folder) = Path::new(path).parent() {
-        // Another order may lie in it.
-        let _ = std::fs::remove_dir(folder);
-    }
+    remove_folder_of(path);
     let answer = serde_json::from_str(&text).map_err(|error| ShellError::File {
         what: "read the answer",
         path: path.into(),
@@ -130,7 +140,7 @@ pub(super) fn inputs(core: &Core, order: &Order, answer: &mut Answer) -> Vec<(St
         match core.workflow().find(name) {
             Some(node) if retry => inputs.push((name.clone(), Input::Retry { node })),
             Some(node) => inputs.push((name.clone(), Input::Skip { node })),
-            None => answer.errors.push(unknown(core, name)),
+            None => answer.errors.push(unknown_node(core.workflow(), name)),
         }
     }
     inputs
@@ -147,8 +157,9 @@ fn merged(core: &Core, new: NewThrottles) -> Throttles {
     }
 }
 
-fn unknown(core: &Core, name: &str) -> String {
-    let names = core.workflow().nodes().map(|node| node.name());
+/// What is said of a name that is no node's.
+pub fn unknown_node(workflow: &Workflow, name: &str) -> String {
+    let names = workflow.nodes().map(|node| node.name());
     match crate::language::nearest(name, names) {
         Some(near) => format!("there is no node {name}: did you mean {near}?"),
         None => format!("there is no node {name}"),
@@ -156,7 +167,7 @@ fn unknown(core: &Core, name: &str) -> String {
 }
 
 fn answer_of(path: &str) -> String {
-    path.strip_suffix(ORDER).map_or_else(String::new, |front| format!("{front}.answer"))
+    path.strip_suffix(ORDER).map_or_else(String::new, |front| format!("{front}{ANSWER}"))
 }
 
 #[cfg(test)]
@@ -178,6 +189,18 @@ mod tests {
         assert_eq!(waiting(&folder), []);
         assert_eq!(answer(&place).unwrap(), Some(said));
         assert_eq!(answer(&place).unwrap(), None);
+        assert!(!Path::new(&folder).exists());
+    }
+
+    #[test]
+    fn an_order_that_is_taken_back_leaves_nothing_wherever_the_dag_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("the.answer").join("a.dag.orders");
+        let folder = folder.to_string_lossy().into_owned();
+        let place = give(&folder, &Order::Set(NewThrottles::default())).unwrap();
+        assert_eq!(waiting(&folder).len(), 1);
+        take_back(&place);
+        assert_eq!(waiting(&folder), []);
         assert!(!Path::new(&folder).exists());
     }
 }

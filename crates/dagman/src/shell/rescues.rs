@@ -16,7 +16,7 @@ pub enum Start {
 }
 
 /// The numbers of the rescue files of a DAG.
-pub(super) fn numbers(names: &Names) -> Vec<u32> {
+pub fn numbers(names: &Names) -> Vec<u32> {
     let stem = names.rescue_stem();
     let (dir, base) = match stem.rsplit_once('/') {
         Some((dir, base)) => (dir, base),

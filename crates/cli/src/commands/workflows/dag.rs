@@ -224,6 +224,8 @@ pub(super) struct Submitted {
     /// The file with settings, if it has one.
     pub(super) config: Option<String>,
     pub(super) use_dag_dir: bool,
+    /// The option that says where it begins, if that is not with the newest rescue file.
+    pub(super) begins_by: Option<String>,
 }
 
 impl Submitted {
@@ -235,11 +237,22 @@ impl Submitted {
             given.filter(move |(word, _)| word.eq_ignore_ascii_case(flag)).map(|(_, value)| value)
         };
         let files: Vec<String> = after("-dag").cloned().collect();
+        let begins_by = ["-DoRescueFrom", "-RescueFile", "-load_save", "-AutoRescue"];
+        let begins_by = begins_by.into_iter().find_map(|flag| {
+            let value = after(flag).next_back()?;
+            let is_newest = match flag {
+                "-DoRescueFrom" => value == "0",
+                "-AutoRescue" => !["0", "false"].iter().any(|no| value.eq_ignore_ascii_case(no)),
+                _ => false,
+            };
+            (!is_newest).then(|| format!("{flag} {value}"))
+        });
         Some(Self {
             folder: ad.literal(attr::IWD).and_then(Value::as_str)?.to_owned(),
             config: after("-config").next().cloned(),
             use_dag_dir: words.iter().any(|word| word.eq_ignore_ascii_case("-usedagdir")),
             files: Some(files).filter(|files| !files.is_empty())?,
+            begins_by,
         })
     }
 
@@ -267,4 +280,28 @@ fn halt(job: ClusterId, halted: bool) -> Result<Halted> {
         bail!("the DAG {job} is not halted: there is no file {path}");
     }
     Ok(Halted { job, halted })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dag_that_does_not_begin_with_the_newest_rescue_file_names_the_option() {
+        for (options, expected) in [
+            ("-AutoRescue 1 -DoRescueFrom 0", None),
+            ("-AutoRescue 0", Some("-AutoRescue 0")),
+            ("-autorescue false", Some("-AutoRescue false")),
+            ("-AutoRescue 1 -DoRescueFrom 2", Some("-DoRescueFrom 2")),
+            ("-AutoRescue 1 -RescueFile r", Some("-RescueFile r")),
+            ("-AutoRescue 1 -load_save s", Some("-load_save s")),
+        ] {
+            let mut ad = ClassAd::new();
+            ad.set(attr::IWD, "/home/alice");
+            ad.set(attr::ARGUMENTS, format!("-f -Dag a.dag {options}"));
+            let submitted = Submitted::of(&ad).unwrap();
+            assert_eq!(submitted.begins_by.as_deref(), expected, "{options}");
+            assert_eq!(submitted.files, ["a.dag"], "{options}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! DAG files as the commands see them: read from this machine's disk, with the settings that hold
-//! for them.
+//! for them, and submitted by the description that lies beside them.
 
 use std::path::Path;
 
@@ -7,10 +7,13 @@ use anyhow::{Context, Result, anyhow};
 use client::{Home, RealSite};
 use dagman::Workflow;
 use dagman::language::{Diagnostic, listed};
+use dagman::record::Names;
 use dagman::shell::{KNOBS, Knobs};
 use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::Site;
 use jobspec::config::{Assignment, Configuration};
+use jobspec::htcondor::SubmitOptions;
+use model::ClusterId;
 
 use crate::line::output::complain;
 use crate::pool::PoolSettings;
@@ -124,6 +127,22 @@ fn own_settings(knobs: &mut Knobs, text: &str, file: &str, site: &dyn Site) -> R
         format!("Warning: {}{place}: dagman has no setting {}", unknown.source, unknown.name)
     };
     Ok(own.unused(site).iter().map(line).collect())
+}
+
+/// Submits the DAG's description, as a batch of this name or of its own.
+pub(super) fn submit(batch_name: Option<&str>, names: &Names) -> Result<ClusterId> {
+    let path = names.condor_sub();
+    let text = client::site::read_text(&path).with_context(|| format!("read {path}"))?;
+    let description = client::parse(&text, &path)?;
+    let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
+    let batch = match batch_name {
+        Some(name) => name.to_owned(),
+        None => format!("{}+$(cluster)", names.base()),
+    };
+    options.appends.push(format!("batch_name = {batch}"));
+    let submission = Home::from_environment().submit(&description, &RealSite::new()?, &options)?;
+    let first = submission.clusters.first().map(|(cluster, _)| *cluster);
+    first.context("the DAG's description queues no job")
 }
 
 #[cfg(test)]

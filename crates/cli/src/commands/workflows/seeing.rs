@@ -13,6 +13,7 @@ use client::{Home, Query, Select};
 use dagman::record::Names;
 use dagman::shell::Knobs;
 use model::{ClusterId, attr};
+use proto::plain_file;
 
 use super::dag::{STATES, Submitted, dag_ad};
 use super::dag_files::{self, Reading};
@@ -283,10 +284,7 @@ fn add_stderr(job: ClusterId, failed: &mut [FailedNode]) -> Result<()> {
 /// The last lines of a file; none if it cannot be read: who looks at a DAG wants the rest anyway.
 fn last_lines(path: &Path) -> Vec<String> {
     let read = || -> std::io::Result<String> {
-        let mut file = std::fs::File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Ok(String::new());
-        }
+        let mut file = plain_file::read(path)?;
         let from = file.metadata()?.len().saturating_sub(LAST_BYTES);
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
@@ -307,7 +305,7 @@ fn view(job: ClusterId) -> Result<(View, String)> {
     let submitted =
         submitted.with_context(|| format!("job {job} names no DAG file: it is no DAG"))?;
     let primary = submitted.primary();
-    let Submitted { folder, files, config, use_dag_dir } = submitted;
+    let Submitted { folder, files, config, use_dag_dir, begins_by: _ } = submitted;
     // What DAG files name is seen from there.
     std::env::set_current_dir(&folder).with_context(|| format!("go to {folder}"))?;
     let mut knobs = Knobs::default();

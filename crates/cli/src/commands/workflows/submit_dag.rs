@@ -6,13 +6,11 @@ mod say;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use client::{Home, RealSite};
+use client::Home;
 use dagman::Workflow;
 use dagman::record::Names;
 use dagman::record::condor_sub::{DagJob, Program};
 use dagman::shell::{self, Knobs};
-use jobspec::htcondor::SubmitOptions;
-use model::ClusterId;
 use model::diagnostic::Diagnostic;
 
 use self::say::Submitted;
@@ -180,7 +178,7 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
     let mut submitted = Submitted::new(&names, workflow.as_ref(), args.terse);
     if !args.no_submit {
-        submitted.cluster = Some(submit(args, &names)?);
+        submitted.cluster = Some(dag_files::submit(args.batch_name.as_deref(), &names)?);
     }
     let outcome = Outcome::of(&submitted, args.json, call, Exit::Done).after(&notes);
     match submitted.cluster.filter(|_| args.watch) {
@@ -348,19 +346,4 @@ fn make_room(
         return Ok(Ok(()));
     }
     Ok(Err(say::in_the_way(&in_the_way)))
-}
-
-fn submit(args: &SubmitDagArgs, names: &Names) -> Result<ClusterId> {
-    let path = names.condor_sub();
-    let text = client::site::read_text(&path).with_context(|| format!("read {path}"))?;
-    let description = client::parse(&text, &path)?;
-    let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
-    let batch = match &args.batch_name {
-        Some(name) => name.clone(),
-        None => format!("{}+$(cluster)", names.base()),
-    };
-    options.appends.push(format!("batch_name = {batch}"));
-    let submission = Home::from_environment().submit(&description, &RealSite::new()?, &options)?;
-    let first = submission.clusters.first().map(|(cluster, _)| *cluster);
-    first.context("the DAG's description queues no job")
 }

@@ -1,13 +1,13 @@
 //! dagman.out as it grows: only what was added is read, so that a DAG of a million nodes can be
 //! looked at each second. What its lines mean, `dagman::record::story` knows.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use dagman::record::story::{Reader, Story};
 use jiff::tz::TimeZone;
+use proto::plain_file;
 
 /// Read at once: the file may have gigabytes.
 const PIECE: u64 = 1 << 20;
@@ -34,7 +34,7 @@ impl Telling {
     ///
     /// If the file cannot be read.
     pub(super) fn now(&mut self) -> io::Result<&Story> {
-        let mut file = File::open(&self.path)?;
+        let mut file = plain_file::read(&self.path)?;
         let about = file.metadata()?;
         if !about.is_file() {
             return Err(io::Error::other("it is no regular file"));

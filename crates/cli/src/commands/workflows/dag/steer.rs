@@ -2,20 +2,18 @@
 //! over. What an order does, dagman's core decides; this gives it and waits for the answer.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use classad::{ClassAd, Value};
-use client::{Home, RealSite};
+use client::Home;
 use dagman::Workflow;
-use dagman::record::{Names, names};
+use dagman::record::{Names, rescue};
 use dagman::shell::{self, Answer, Knobs, NewThrottles, Order, Start};
 use dagman::workflow::NodeIndex;
-use jobspec::htcondor::SubmitOptions;
 use model::diagnostic::Diagnostic;
-use model::{ClusterId, attr};
+use model::{ClusterId, JobStatus, attr};
 
 use super::{Submitted, dag_ad, dag_file};
 use crate::commands::workflows::dag_files::{self, Reading};
@@ -29,9 +27,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// How often it is looked for the answer.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// `JobStatus` of a job that runs.
-const RUNNING: i64 = 2;
 
 /// Gives an order about nodes. `did` is what became of one for which it was followed.
 pub(super) fn nodes(
@@ -93,7 +88,7 @@ fn limits_of(settings: &[String]) -> Result<NewThrottles> {
 #[expect(clippy::disallowed_methods, reason = "a person waits, and not for ever")]
 fn give(job: ClusterId, order: &Order) -> Result<Answer> {
     let ad = dag_ad(job)?;
-    if status(&ad) != RUNNING {
+    if status(&ad) != JobStatus::Running.number() {
         bail!("the DAG {job} does not run, so that nobody takes orders: updraft dag rerun {job}");
     }
     let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
@@ -117,11 +112,17 @@ fn status(ad: &ClassAd) -> i64 {
 /// depends on them.
 pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) -> Result<Outcome> {
     let ad = dag_ad(job)?;
-    if matches!(status(&ad), 1 | RUNNING | 5) {
+    let in_queue = [JobStatus::Idle, JobStatus::Running, JobStatus::Held];
+    if in_queue.iter().any(|known| known.number() == status(&ad)) {
         bail!("the DAG {job} is in the queue: updraft dag retry {job} NODE, or remove it first");
     }
     let submitted = Submitted::of(&ad);
     let submitted = submitted.with_context(|| format!("job {job} names no DAG file"))?;
+    if let Some(option) = &submitted.begins_by {
+        bail!(
+            "the DAG {job} was submitted with {option}, and would begin there again: submit it again with submit_dag"
+        );
+    }
     // What DAG files name is seen from there.
     let folder = &submitted.folder;
     std::env::set_current_dir(folder).with_context(|| format!("go to {folder}"))?;
@@ -136,23 +137,26 @@ pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) ->
     }
     if !from.is_empty() {
         let rescue = if went_well { None } else { rescue };
-        let workflow = load(submitted, rescue.as_deref())?;
+        let (workflow, max_rescue) = load(submitted, rescue.as_deref())?;
         let done = done_before(&workflow, from, went_well)?;
-        write_rescue(&names, job, from, &done)?;
+        write_rescue(&names, job, from, &done, max_rescue)?;
     }
-    let again = Rerun { job: submit(&names)?, reruns: job, from: from.to_vec() };
+    let again = dag_files::submit(None, &names)?;
+    let again = Rerun { job: again, reruns: job, from: from.to_vec() };
     Ok(Outcome::of(&again, json, call, Exit::Done))
 }
 
-fn load(submitted: Submitted, rescue: Option<&str>) -> Result<Workflow> {
+/// The workflow, and the number after which its rescue files are written anew.
+fn load(submitted: Submitted, rescue: Option<&str>) -> Result<(Workflow, u32)> {
     let Submitted { files, config, use_dag_dir, .. } = submitted;
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, config.as_deref())?;
+    let max_rescue = knobs.manner.max_rescue;
     let reading = Reading { files, use_dag_dir, knobs };
     let assembled = reading.assemble(rescue).map_err(|problems| {
         anyhow!("{}", problems.iter().map(Diagnostic::render).collect::<Vec<_>>().join("\n"))
     })?;
-    Ok(assembled.workflow)
+    Ok((assembled.workflow, max_rescue))
 }
 
 /// The nodes that another run passes over: those that were done, without the ones to begin from and
@@ -161,14 +165,8 @@ fn done_before(workflow: &Workflow, from: &[String], all: bool) -> Result<Vec<St
     let mut again: BTreeSet<NodeIndex> = BTreeSet::new();
     let mut next = Vec::new();
     for name in from {
-        let node = workflow.find(name).with_context(|| {
-            let known = workflow.nodes().map(|node| node.name());
-            match jobspec::config::nearest(name, known) {
-                Some(near) => format!("there is no node {name}: did you mean {near}?"),
-                None => format!("there is no node {name}"),
-            }
-        })?;
-        next.push(node);
+        let node = workflow.find(name);
+        next.push(node.with_context(|| shell::unknown_node(workflow, name))?);
     }
     while let Some(node) = next.pop() {
         if again.insert(node) {
@@ -186,12 +184,15 @@ fn done_before(workflow: &Workflow, from: &[String], all: bool) -> Result<Vec<St
 }
 
 /// A rescue file behind those that are there: the run that follows begins from it.
-fn write_rescue(names: &Names, job: ClusterId, from: &[String], done: &[String]) -> Result<()> {
-    let number = (1..=names::MAX_RESCUE)
-        .rev()
-        .find(|number| Path::new(&names.rescue(*number)).exists())
-        .unwrap_or(0);
-    let path = names.rescue((number + 1).min(names::MAX_RESCUE));
+fn write_rescue(
+    names: &Names,
+    job: ClusterId,
+    from: &[String],
+    done: &[String],
+    max_rescue: u32,
+) -> Result<()> {
+    let present = shell::numbers(names);
+    let path = names.rescue(rescue::next_number(present.into_iter(), max_rescue));
     let mut text = format!(
         "# Rescue DAG file of the {} DAG file\n# To run {} again after job {job}\n\n",
         names.primary(),
@@ -199,16 +200,4 @@ fn write_rescue(names: &Names, job: ClusterId, from: &[String], done: &[String])
     );
     text.extend(done.iter().map(|node| format!("DONE {node}\n")));
     std::fs::write(&path, text).with_context(|| format!("write {path}"))
-}
-
-/// Submits the DAG's description once more.
-fn submit(names: &Names) -> Result<ClusterId> {
-    let path = names.condor_sub();
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let description = client::parse(&text, &path)?;
-    let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
-    options.appends.push(format!("batch_name = {}+$(cluster)", names.base()));
-    let submission = Home::from_environment().submit(&description, &RealSite::new()?, &options)?;
-    let first = submission.clusters.first().map(|(cluster, _)| *cluster);
-    first.context("the DAG's description queues no job")
 }

@@ -30,7 +30,7 @@ pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Beside, Refusal, code, said};
-pub use resources::{amount, is_resource, resource_value};
+pub use resources::{is_resource, resource_value};
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 
 /// Attributes of OpenPBS's that `-W` takes and `qstat` shows.

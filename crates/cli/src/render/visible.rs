@@ -1,6 +1,6 @@
 //! What users have written, so that it can be read and does nothing to the terminal that it is
 //! shown on: names, reasons and lines of files may hold escape sequences. Programs that read our
-//! output get what was written.
+//! output get what was written, but for tables and lists that show values so wherever they go.
 
 /// What begins the sequences that change how text looks, and what ends them.
 const LOOKS: (&str, char) = ("\u{1b}[", 'm');
@@ -9,7 +9,7 @@ const LOOKS: (&str, char) = ("\u{1b}[", 'm');
 /// stays.
 pub fn visible(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
-    value.chars().for_each(|c| push(&mut out, c, '\t'));
+    value.chars().for_each(|c| push(&mut out, c));
     out
 }
 
@@ -27,7 +27,7 @@ pub fn harmless(text: &str) -> String {
         if rest.starts_with("\r\n") || c == '\n' {
             out.push(c);
         } else {
-            push(&mut out, c, '\t');
+            push(&mut out, c);
         }
         rest = &rest[c.len_utf8()..];
     }
@@ -42,9 +42,9 @@ fn look(text: &str) -> Option<usize> {
     inner[end..].starts_with(ends).then_some(begins.len() + end + ends.len_utf8())
 }
 
-fn push(out: &mut String, c: char, kept: char) {
+fn push(out: &mut String, c: char) {
     match u32::from(c) {
-        _ if c == kept => out.push(c),
+        _ if c == '\t' => out.push(c),
         code @ 0..0x20 => out.extend(['^', char::from_u32(code + 0x40).unwrap_or('?')]),
         0x7f => *out += "^?",
         // Commands of one character, and what turns the direction of writing around.

@@ -107,8 +107,16 @@ impl Indices {
 
     /// Which job of the cluster has this index.
     pub fn position(&self, index: i64) -> Option<u32> {
-        let nth = self.iter().position(|known| known == index)?;
-        u32::try_from(nth).ok()
+        let mut before = 0;
+        for range in &self.ranges {
+            let is_in = (range.start..=range.end).contains(&index);
+            if is_in && (index - range.start) % range.step == 0 {
+                let within = u64::try_from((index - range.start) / range.step).ok()?;
+                return u32::try_from(before + within).ok();
+            }
+            before += range.count();
+        }
+        None
     }
 }
 
@@ -126,6 +134,10 @@ mod tests {
     fn check(text: &str, expected: &[i64]) {
         let (indices, _) = Indices::read(text).unwrap();
         assert_eq!(indices.iter().collect::<Vec<_>>(), expected, "{text}");
+        for index in 0..30 {
+            let nth = expected.iter().position(|known| *known == index);
+            assert_eq!(indices.position(index).map(|nth| nth as usize), nth, "{text}: {index}");
+        }
         assert_eq!(Indices::written(&indices.to_string()), Some(indices), "{text}");
     }
 

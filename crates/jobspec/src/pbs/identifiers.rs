@@ -33,6 +33,18 @@ pub enum Subjobs {
     },
 }
 
+impl Subjobs {
+    /// Whether the subjob of this index is one of them.
+    pub fn has(self, index: i64) -> bool {
+        match self {
+            Self::None | Self::Whole => true,
+            Self::Some { start, end, step } => {
+                (start..=end).contains(&index) && (index - start) % step == 0
+            }
+        }
+    }
+}
+
 /// A word that names no job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("illegally formed job identifier: {0}")]

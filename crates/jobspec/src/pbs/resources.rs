@@ -164,11 +164,6 @@ pub(super) fn read_only(of: &str) -> Refusal {
     Refusal::new(code::READ_ONLY, message)
 }
 
-/// How many bytes, or seconds, a written value is.
-pub fn amount(text: &str) -> Option<u64> {
-    if text.contains(':') { duration_s(text) } else { Size::read(text)?.bytes() }
-}
-
 /// Seconds of `HH:MM:SS`, begun ones counted.
 pub(super) fn duration_s(text: &str) -> Option<u64> {
     let mut seconds: u64 = 0;

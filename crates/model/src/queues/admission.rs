@@ -58,11 +58,11 @@ impl QueueSettings {
             for name in hop.iter().flat_map(|queue| queue.words("route_destinations")) {
                 let name = name.split('@').next().unwrap_or_default();
                 match self.queue(name) {
-                    Some(queue) if is_route(queue) => {
-                        next.extend(seen.insert(name).then_some(queue));
+                    Some(queue) if !is_route(queue) => found.push((name.to_owned(), true)),
+                    Some(queue) if open(queue, user, host).is_ok() && seen.insert(name) => {
+                        next.push(queue);
                     }
-                    Some(_) => found.push((name.to_owned(), true)),
-                    None => {}
+                    Some(_) | None => {}
                 }
             }
             if next.is_empty() {
@@ -286,6 +286,23 @@ mod tests {
     fn routes_lead_to_execution_queues_in_order() {
         let routed = pool().destinations("route1", "alice", "here").unwrap();
         assert_eq!(routed, [("small".to_owned(), true), ("workq".to_owned(), true)]);
+        let second = |edits: &[(&str, &str, &str)]| {
+            let route = [
+                ("outer", "create", ""),
+                ("outer", "queue_type", "Route"),
+                ("outer", "route_destinations", "second"),
+                ("outer", "enabled", "True"),
+                ("second", "create", ""),
+                ("second", "queue_type", "Route"),
+                ("second", "route_destinations", "workq"),
+            ];
+            settings(&[&route, edits].concat()).destinations("outer", "alice", "here")
+        };
+        let open = ("second", "enabled", "True");
+        assert_eq!(second(&[open]), Ok(vec![("workq".to_owned(), true)]));
+        assert_eq!(second(&[]), Err(Denied::Rejected));
+        let barred = ("second", "acl_user_enable", "True");
+        assert_eq!(second(&[open, barred]), Err(Denied::Rejected));
         let direct = pool().destinations("workq", "alice", "here").unwrap();
         assert_eq!(direct, [("workq".to_owned(), false)]);
     }

@@ -238,9 +238,11 @@ impl QueueSettings {
             }
             (_, Change::Create | Change::Delete) => Err(Denied::InvalidRequest),
             (Object::Server, change) => {
-                let queue = default_queue(change).filter(|queue| self.queue(queue).is_none());
-                queue.map_or(Ok(()), |_| Err(Denied::UnknownQueue))?;
-                alter(Of::Server, &mut self.server, change)
+                alter(Of::Server, &mut self.server, change)?;
+                match self.server.get("default_queue") {
+                    Some(queue) if self.queue(queue).is_none() => Err(Denied::UnknownQueue),
+                    Some(_) | None => Ok(()),
+                }
             }
             (Object::Node(name), change) => {
                 let node = self.nodes.entry(name.clone()).or_default();
@@ -292,14 +294,6 @@ impl QueueSettings {
         }
         self.queues.remove(place);
         Ok(())
-    }
-}
-
-/// The queue that becomes the default, if one does.
-fn default_queue(change: &Change) -> Option<&str> {
-    match change {
-        Change::Set { name, value } if name == "default_queue" => Some(value),
-        _ => None,
     }
 }
 
@@ -481,6 +475,8 @@ mod tests {
         assert_eq!(denied(&route), Denied::Incomplete);
         let server = edit(Object::Server, set("default_queue", "nosuch"));
         assert_eq!(denied(&[server]), Denied::UnknownQueue);
+        let add = Change::Add { name: "default_queue".to_owned(), value: "nosuch".to_owned() };
+        assert_eq!(denied(&[edit(Object::Server, add)]), Denied::UnknownQueue);
     }
 
     #[test]

@@ -146,18 +146,17 @@ pub(super) fn rerun(words: &[String], here: &Here) -> u8 {
 pub(super) fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line, u8> {
     match Line::read(words, known) {
         Ok(line) if !line.operands.is_empty() => Ok(line),
-        Ok(_) => {
-            complain(usage);
-            Err(code::USAGE)
-        }
-        Err(wrong) => {
-            for message in wrong {
-                here.say(message);
-            }
-            complain(usage);
-            Err(code::USAGE)
-        }
+        other => Err(usage_of(here, other.err(), usage)),
     }
+}
+
+/// How a command is used; what was wrong before it.
+pub(super) fn usage_of(here: &Here, wrong: Option<Vec<String>>, usage: &str) -> u8 {
+    for message in wrong.unwrap_or_default() {
+        here.say(message);
+    }
+    complain(usage);
+    code::USAGE
 }
 
 /// A job, or jobs of an array, that something can be done to.
@@ -171,12 +170,10 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// Whether the word names this job of the array, or all of them.
     pub(super) fn names(&self, job: &Job) -> bool {
-        match (self.word.subjobs, &job.kind) {
-            (Subjobs::Some { start, end, step }, RowKind::Subjob(index)) => {
-                (start..=end).contains(index) && (index - start) % step == 0
-            }
-            (Subjobs::Some { .. }, RowKind::Single | RowKind::Array { .. }) => false,
-            (Subjobs::None | Subjobs::Whole, _) => true,
+        let subjobs = self.word.subjobs;
+        match job.kind {
+            RowKind::Subjob(index) => subjobs.has(index),
+            RowKind::Single | RowKind::Array { .. } => !matches!(subjobs, Subjobs::Some { .. }),
         }
     }
 }

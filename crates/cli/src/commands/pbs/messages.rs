@@ -3,12 +3,14 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::path::Path;
 
 use jobspec::pbs::code;
 use model::attr;
+use nix::fcntl::OFlag;
+use proto::plain_file;
 
-use super::acting::{BAD_STATE, Found, NOT_PERMITTED, Refused, Verb};
-use super::placing::usage_of;
+use super::acting::{BAD_STATE, Found, NOT_PERMITTED, Refused, Verb, usage_of};
 use super::words::Line;
 use crate::render::pbs::{Here, Job, State};
 
@@ -47,18 +49,23 @@ fn tell(here: &Here, found: &Found<'_>, message: &str, streams: &[&str]) -> Resu
         if job.owner() != client::site::me() && client::site::me() != "root" {
             return Err((code::NOT_PERMITTED, NOT_PERMITTED.to_owned()));
         }
+        let folder = Path::new(job.text(attr::IWD).unwrap_or_default());
         for stream in streams {
-            let path = job.text(stream).unwrap_or_default();
-            append(path, message).map_err(|error| {
+            let path = folder.join(job.text(stream).unwrap_or_default());
+            append(&path, message).map_err(|error| {
                 let why = client::site::plain(&error);
-                (code::FAILED, format!("cannot write to {path}: {why}: job"))
+                (code::FAILED, format!("cannot write to {}: {why}: job", path.display()))
             })?;
         }
     }
     Ok(())
 }
 
-fn append(path: &str, message: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).open(path)?;
+fn append(path: &Path, message: &str) -> io::Result<()> {
+    if path == Path::new("/dev/null") {
+        // What a job writes there is to be lost.
+        return Ok(());
+    }
+    let mut file = plain_file::open(path, OpenOptions::new().append(true), OFlag::empty())?;
     file.write_all(format!("{message}\n").as_bytes())
 }

@@ -5,8 +5,8 @@ use jobspec::pbs::code;
 use model::queues::{Change, Edit, Object};
 use proto::client::Arrange;
 
-use super::placing::{arrange, usage_of};
-use super::words::Line;
+use super::acting::read;
+use super::placing::arrange;
 use crate::render::pbs::Here;
 
 pub(super) fn enable(words: &[String], here: &Here) -> u8 {
@@ -28,9 +28,9 @@ pub(super) fn stop(words: &[String], here: &Here) -> u8 {
 fn set(words: &[String], here: &Here, name: &str, value: &str) -> u8 {
     let command = &here.command;
     let usage = format!("usage: {command} destination ...\n       {command} --version\n");
-    let line = match Line::read(words, "") {
-        Ok(line) if !line.operands.is_empty() => line,
-        other => return usage_of(here, other.err(), &usage),
+    let line = match read(here, words, "", &usage) {
+        Ok(line) => line,
+        Err(exit) => return exit,
     };
     let mut schedd = match here.connect() {
         Ok(schedd) => schedd,
@@ -38,8 +38,8 @@ fn set(words: &[String], here: &Here, name: &str, value: &str) -> u8 {
     };
     let mut exit = 0;
     for destination in &line.operands {
-        let (queue, server) = destination.split_once('@').unwrap_or((destination, ""));
-        if !server.is_empty() && !here.is_server(server) {
+        let (queue, is_here) = here.of_server(destination);
+        if !is_here {
             here.say(format_args!("illegally formed destination: {destination}"));
             exit = code::FAILED;
             continue;

@@ -7,10 +7,9 @@ use model::ClusterId;
 use model::queues::Denied;
 use proto::client::{Arrange, Refusal};
 
-use super::acting::{Found, Refused, Verb};
+use super::acting::{Found, Refused, Verb, read, usage_of};
 use super::found;
 use super::words::Line;
-use crate::line::output::complain;
 use crate::render::pbs::Here;
 
 /// `qmove`.
@@ -21,8 +20,7 @@ pub(super) fn move_jobs(words: &[String], here: &Here) -> u8 {
         Ok(Some((destination, jobs))) if !jobs.is_empty() => (destination, jobs),
         _ => return usage_of(here, line.err(), usage),
     };
-    let (queue, server) = destination.split_once('@').unwrap_or((destination, ""));
-    let is_here = server.is_empty() || here.is_server(server);
+    let (queue, is_here) = here.of_server(destination);
     Verb::PLAIN.each(here, jobs, &mut |schedd, found| {
         if !is_here {
             let said = "Access from host not allowed, or unknown host";
@@ -59,9 +57,9 @@ pub(super) fn order(words: &[String], here: &Here) -> u8 {
 /// `qrun`: OpenPBS 23.06 exits with 2, whatever it is.
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let usage = "usage: qrun [-a] [-H vnode_specification ] job_identifier_list\n       qrun [-a] [-H - ] job_identifier_list\n       qrun --version\n";
-    let line = match Line::read(words, "aH:") {
-        Ok(line) if !line.operands.is_empty() => line,
-        other => return usage_of(here, other.err(), usage),
+    let line = match read(here, words, "aH:", usage) {
+        Ok(line) => line,
+        Err(exit) => return exit,
     };
     if line.has('H') {
         here.say("-H is not supported yet: say -l host=NAME with qalter before");
@@ -71,15 +69,6 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
         arrange(here, schedd, Arrange::RunNow(found.selectors.clone()))
     });
     if exit == 0 { 0 } else { code::USAGE }
-}
-
-/// How a command is used; what was wrong before it.
-pub(super) fn usage_of(here: &Here, wrong: Option<Vec<String>>, usage: &str) -> u8 {
-    for message in wrong.unwrap_or_default() {
-        here.say(message);
-    }
-    complain(usage);
-    code::USAGE
 }
 
 /// Asks the schedd for it.

@@ -14,10 +14,11 @@ use model::queues::{Change, Denied, Edit, Form, KNOWN, Object, Of, QueueSettings
 use proto::client::Arrange;
 
 use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
+use super::acting::usage_of;
 use super::found;
-use super::placing::{denied, usage_of};
+use super::placing::denied;
 use super::words::Line;
-use crate::line::output::{self, complain};
+use crate::line::output::complain;
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::{Here, Job, nodes, queues};
 
@@ -85,8 +86,12 @@ impl<'a> Manager<'a> {
             }
             let mut line = String::new();
             match stdin.lock().read_line(&mut line) {
-                Ok(0) | Err(_) => return exit,
+                Ok(0) => return exit,
                 Ok(_) => {}
+                Err(error) => {
+                    self.say(format_args!("qmgr: cannot read standard input: {error}"));
+                    return code::FAILED;
+                }
             }
             let line = line.trim_end_matches(['\n', '\r']);
             if let Some(begun) = line.strip_suffix('\\') {
@@ -94,8 +99,10 @@ impl<'a> Manager<'a> {
                 continue;
             }
             whole += line;
-            if self.line.has('e') {
-                println!("{whole}");
+            if self.line.has('e')
+                && let Err(exit) = self.here.print(&format!("{whole}\n"))
+            {
+                return exit;
             }
             match self.obey(&std::mem::take(&mut whole)) {
                 Ok(Next::More) => {}
@@ -124,7 +131,7 @@ impl<'a> Manager<'a> {
         };
         match directive.operation {
             Operation::Quit => return Ok(Next::Quit),
-            Operation::Help => print!("{HELP}"),
+            Operation::Help => self.here.print(HELP)?,
             Operation::Create
             | Operation::Delete
             | Operation::Set
@@ -193,15 +200,16 @@ impl<'a> Manager<'a> {
     fn change(&mut self, line: &str, of: Of, directive: &Directive) -> Result<(), u8> {
         let changes = self.changes(line, of, directive)?;
         let settings = self.settings()?;
+        if self.line.has('n') {
+            return Ok(());
+        }
+        let nodes = if of == Of::Node { self.node_names()? } else { Vec::new() };
         let names: Vec<String> = match (of, directive.names.is_empty()) {
             (Of::Server, _) => vec![String::new()],
             (_, false) => directive.names.clone(),
             (Of::Queue, true) => settings.queues.iter().map(|(name, _)| name.clone()).collect(),
-            (Of::Node, true) => self.node_names()?,
+            (Of::Node, true) => nodes.clone(),
         };
-        if self.line.has('n') {
-            return Ok(());
-        }
         let mut result = Ok(());
         for name in names {
             let object = match of {
@@ -209,7 +217,7 @@ impl<'a> Manager<'a> {
                 Of::Queue => Object::Queue(name.clone()),
                 Of::Node => Object::Node(name.clone()),
             };
-            if of == Of::Node && !self.node_names()?.contains(&name) {
+            if of == Of::Node && !nodes.contains(&name) {
                 result = self.told(&name, &Denied::UnknownNode);
                 continue;
             }
@@ -322,7 +330,7 @@ impl<'a> Manager<'a> {
             Of::Queue => What::MANAGED_QUEUE,
             Of::Node => What::MANAGED_NODE,
         };
-        let _ = output::put(&listed::text(&what, &wanted, true));
+        here.print(&listed::text(&what, &wanted, true))?;
         result
     }
 
@@ -384,8 +392,7 @@ impl<'a> Manager<'a> {
                 put_set(&mut out, Of::Node, &format!("node {name}"), node);
             }
         }
-        let _ = output::put(&out);
-        Ok(())
+        self.here.print(&out)
     }
 }
 

@@ -82,7 +82,7 @@ enum Criterion {
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "a:A:c:h:HJl:N:p:q:r:s:t:Tu:xP:") {
         Ok(line) if line.operands.is_empty() => line,
-        other => return super::placing::usage_of(here, other.err(), USAGE),
+        other => return super::acting::usage_of(here, other.err(), USAGE),
     };
     match criteria(here, &line) {
         Ok(criteria) => match select(here, &line, &criteria) {
@@ -182,11 +182,9 @@ fn time(here: &Here, value: &str) -> Option<Criterion> {
 }
 
 fn queue(here: &Here, value: &str) -> Result<Option<Criterion>, u8> {
-    let (queue, server) = value.split_once('@').unwrap_or((value, ""));
-    if !server.is_empty() && !here.is_server(server) {
-        complain("Unknown Host.\n");
-        here.say(format_args!("cannot connect to server {} (errno=15008)", here.server));
-        return Err(code::NO_CONNECTION);
+    let (queue, is_here) = here.of_server(value);
+    if !is_here {
+        return Err(here.no_host());
     }
     if queue.is_empty() {
         return Ok(None);

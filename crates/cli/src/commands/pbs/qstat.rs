@@ -1,7 +1,6 @@
 //! `qstat`: which jobs are asked for, and in which form they are shown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use client::Schedd;
 use jobspec::pbs::{JobWord, Subjobs, code};
@@ -9,7 +8,6 @@ use model::queues::QueueSettings;
 
 use super::found;
 use super::words::Line;
-use crate::line::output;
 use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::full;
@@ -54,12 +52,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     }
     let shown = if line.any("QqB") { counts(here, &line) } else { jobs(here, &line) };
     match shown {
-        Ok(Answer { out, exit }) => match output::put(&out) {
-            // Whoever read our output has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
-            Err(_) => code::FAILED,
-            Ok(()) => exit,
-        },
+        Ok(Answer { out, exit }) => here.print(&out).err().unwrap_or(exit),
         Err(exit) => exit,
     }
 }
@@ -104,12 +97,14 @@ fn counts(here: &Here, line: &Line) -> Result<Answer, u8> {
     let mut exit = 0;
     let mut names: Vec<&str> = Vec::new();
     for name in &line.operands {
-        let (queue, server) = name.split_once('@').unwrap_or((name, ""));
-        let server = if line.has('B') { name } else { server };
-        if !server.is_empty() && !here.is_server(server) {
-            return Err(no_host(here));
+        let (queue, is_here) = match line.has('B') {
+            true => ("", name.is_empty() || here.is_server(name)),
+            false => here.of_server(name),
+        };
+        if !is_here {
+            return Err(here.no_host());
         }
-        if line.has('B') || queue.is_empty() {
+        if queue.is_empty() {
             names.clear();
             break;
         }
@@ -175,12 +170,6 @@ fn in_full(here: &Here, line: &Line, what: &What, all: &[Listed]) -> String {
         // Torque's way to say that lines are not to be folded is -1.
         Some(_) | None => listed::text(what, all, line.any("w1")),
     }
-}
-
-fn no_host(here: &Here) -> u8 {
-    complain("Unknown Host.\n");
-    here.say(format_args!("cannot connect to server {} (errno=15008)", here.server));
-    code::NO_CONNECTION
 }
 
 fn jobs(here: &Here, line: &Line) -> Result<Answer, u8> {
@@ -251,9 +240,9 @@ fn operand(
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return found::read(here, text).map(Operand::Job);
     }
-    let (queue, server) = text.split_once('@').unwrap_or((text, ""));
-    if !server.is_empty() && !here.is_server(server) {
-        return Err(no_host(here));
+    let (queue, is_here) = here.of_server(text);
+    if !is_here {
+        return Err(here.no_host());
     }
     if queue.is_empty() {
         return Ok(Operand::Server);
@@ -322,12 +311,10 @@ fn named(
             let own = if line.has('J') && line.has('t') { None } else { Some(whole) };
             own.into_iter().chain(subjobs).collect()
         }
-        Subjobs::Some { start, end, step } => {
+        Subjobs::Some { .. } => {
             let mut subjobs = cluster.subjobs(word.number, here.now);
             subjobs.retain(|job| match job.kind {
-                RowKind::Subjob(index) => {
-                    (start..=end).contains(&index) && (index - start) % step == 0
-                }
+                RowKind::Subjob(index) => word.subjobs.has(index),
                 RowKind::Single | RowKind::Array { .. } => false,
             });
             subjobs

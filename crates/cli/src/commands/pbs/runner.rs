@@ -258,7 +258,7 @@ fn limit(ad: &ClassAd) -> io::Result<()> {
             "file" => Resource::RLIMIT_FSIZE,
             _ => continue,
         };
-        let Some(wanted) = jobspec::pbs::amount(&value) else { continue };
+        let Some(wanted) = model::queues::amount(&value) else { continue };
         let (_, most) = getrlimit(resource)?;
         let limit = wanted.min(most);
         setrlimit(resource, limit, limit)?;

@@ -1,12 +1,14 @@
 //! The server as PBS's commands name it, and the connection to it. The server is the pool's schedd;
 //! its name is this machine's.
 
+use std::io;
+
 use client::{Home, Schedd};
 use jiff::tz::TimeZone;
 use jobspec::pbs::code;
 
 use crate::line::call::Call;
-use crate::line::output::complain;
+use crate::line::output::{self, complain};
 use crate::render::pbs::Here;
 
 impl Here {
@@ -23,6 +25,33 @@ impl Here {
     /// Says something on standard error.
     pub(super) fn say(&self, message: impl std::fmt::Display) {
         complain(&format!("{}: {message}\n", self.command));
+    }
+
+    /// Prints on standard output; the exit code if that cannot be.
+    pub(super) fn print(&self, text: &str) -> Result<(), u8> {
+        match output::put(text) {
+            // Whoever read our output has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => {
+                let why = client::site::plain(&error);
+                self.say(format_args!("cannot write to standard output: {why}"));
+                Err(code::FAILED)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// What stands before `@server`, and whether that is this server; without one it is.
+    pub(super) fn of_server<'w>(&self, word: &'w str) -> (&'w str, bool) {
+        let (name, server) = word.split_once('@').unwrap_or((word, ""));
+        (name, server.is_empty() || self.is_server(server))
+    }
+
+    /// Says that there is no such server, and gives the exit code.
+    pub(super) fn no_host(&self) -> u8 {
+        complain("Unknown Host.\n");
+        self.say(format_args!("cannot connect to server {} (errno=15008)", self.server));
+        code::NO_CONNECTION
     }
 
     /// A connection to the schedd; what is printed and the exit code if there is none.

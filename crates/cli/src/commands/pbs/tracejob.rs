@@ -2,6 +2,7 @@
 //! there is none of: every line is the server's.
 
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
 use client::{AskError, Home, Recorded, Select, Selector, Seq};
 use jobspec::pbs::code;
@@ -10,7 +11,6 @@ use proto::client::Happening;
 
 use super::found;
 use super::words::Line;
-use crate::line::output;
 use crate::render;
 use crate::render::pbs::Here;
 
@@ -39,15 +39,13 @@ const DAY: i64 = 86_400;
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "ac:f:lmn:p:svw:z") {
         Ok(line) if !line.operands.is_empty() => line,
-        _ => {
-            // OpenPBS 23.06 says it on standard output.
-            print!("{USAGE}");
-            return code::FAILED;
-        }
+        _ => return usage(here),
     };
-    let days: Option<i64> = line.value('n').and_then(|days| days.parse().ok());
-    let since = days.map(|days| here.now - days * DAY);
-    let width = line.value('w').and_then(|width| width.parse().ok()).unwrap_or(usize::MAX);
+    let (Ok(days), Ok(width)) = (number::<i64>(&line, 'n'), number::<usize>(&line, 'w')) else {
+        return usage(here);
+    };
+    let since = days.map(|days| here.now.saturating_sub(days.saturating_mul(DAY)));
+    let width = width.unwrap_or(usize::MAX);
     let mut exit = 0;
     for text in &line.operands {
         if let Err(wrong) = trace(here, text, since, width) {
@@ -55,6 +53,16 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
         }
     }
     exit
+}
+
+/// OpenPBS 23.06 says it on standard output.
+fn usage(here: &Here) -> u8 {
+    here.print(USAGE).err().unwrap_or(code::FAILED)
+}
+
+/// The number behind an option, if that is given.
+fn number<N: FromStr>(line: &Line, option: char) -> Result<Option<N>, N::Err> {
+    line.value(option).map(str::parse).transpose()
 }
 
 fn trace(here: &Here, text: &str, since: Option<i64>, width: usize) -> Result<(), u8> {
@@ -69,8 +77,7 @@ fn trace(here: &Here, text: &str, since: Option<i64>, width: usize) -> Result<()
         Ok::<_, AskError>(ControlFlow::Continue(()))
     });
     told.map_err(|error| here.cannot_connect(&error))?;
-    let _ = output::put(&out);
-    Ok(())
+    here.print(&out)
 }
 
 /// `11/22/2026 16:35:04  S    ...`.

@@ -24,6 +24,7 @@
 //! | `faults`, `plant` | what goes wrong, and bugs planted to see that it is noticed |
 //! | `scenario` | worlds that are directed step by step, for the bugs inside the cores |
 //! | `depending` | what is true of jobs that wait for others |
+//! | `gangs` | what is true of jobs with several parts |
 //! | `oracle`, `settle` | safety and liveness, seen from outside |
 //!
 //! Not simulated: sockets, SQLite, what is in files, several schedds.
@@ -35,6 +36,7 @@ mod dag;
 mod depending;
 mod event;
 mod faults;
+mod gangs;
 mod jobs;
 mod launcher;
 mod life;

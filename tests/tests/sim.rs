@@ -76,6 +76,8 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::DeviceTwice, 3, "is given twice"),
     (Bug::LimitNotCounted, 3, "of its limit"),
     (Bug::OfferForgotten, 3, "of its limit"),
+    (Bug::GangOnOneMachine, 3, "that needs 2 machines is executed on one"),
+    (Bug::GangCutToFit, 3, "with 2 processors, and its job has 4 parts"),
     (Bug::ReasonForgotten, 3, "is idle, can run: false"),
     (Bug::GenerationIgnored, 3, "of the same job lives|and lives"),
     (Bug::FenceNotKept, 3, "of the same job lives|and lives"),

@@ -11,6 +11,7 @@
 
 mod arrays;
 mod checks;
+mod chunks;
 mod cluster;
 mod depend;
 mod directives;
@@ -25,6 +26,7 @@ mod text;
 mod variables;
 
 pub use arrays::Indices;
+pub use chunks::{Chunk, Chunks};
 pub use cluster::{NumberedFor, WALLTIME_REASON, attribute, folded, unfolded};
 pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};

@@ -124,6 +124,10 @@ fn print(submission: &Submission, world: &World) -> String {
         let (name, value) = pair.split_once('=').unwrap();
         say(&format!("Resource_List.{name}"), Some(value.to_owned()), "");
     }
+    say("MinHosts", number(attr::MIN_HOSTS), "1");
+    let listed = split_v2(&text(attribute::RESOURCES).unwrap()).unwrap();
+    let select = listed.iter().find_map(|pair| pair.strip_prefix("select=")).unwrap().to_owned();
+    say("schedselect", text(attribute::CHUNKS), &select);
     say("Shell_Path_List", text(attribute::SHELLS), "");
     say("sandbox", text(attribute::SANDBOX), "");
     say("umask", number(attribute::UMASK), "");

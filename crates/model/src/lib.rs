@@ -5,6 +5,7 @@
 //! (`proto`) or is stored (`schedd`). A word that is not in `docs/ARCHITECTURE.md` or HTCondor's
 //! manual does not belong here.
 
+mod gang;
 mod hold;
 mod ids;
 mod job;
@@ -30,6 +31,7 @@ pub mod spooling;
 pub mod userlog;
 pub mod version;
 
+pub use gang::hosts;
 pub use hold::{Hold, HoldCode, VacateCode};
 pub use ids::{
     Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,

@@ -47,6 +47,11 @@ pub enum Bug {
     LimitNotCounted,
     /// The negotiator counts a match for a minute only that nobody has spoken of.
     OfferForgotten,
+    /// The negotiator gives a job that needs several machines one of them.
+    GangOnOneMachine,
+    /// The negotiator gives a job what is left of a machine, where that is not all that it asks
+    /// for.
+    GangCutToFit,
     /// The negotiator keeps to itself why a class has no machine.
     ReasonForgotten,
     /// The startd lets what runs for a queue that was replaced go on.
@@ -85,7 +90,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -105,6 +110,8 @@ impl Bug {
         Self::DeviceTwice,
         Self::LimitNotCounted,
         Self::OfferForgotten,
+        Self::GangOnOneMachine,
+        Self::GangCutToFit,
         Self::ReasonForgotten,
         Self::GenerationIgnored,
         Self::FenceNotKept,

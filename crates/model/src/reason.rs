@@ -1,6 +1,8 @@
 //! Why a job waits: data first, one sentence second. The negotiator fills it, and every command
 //! shows the same words.
 
+mod pbs;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,21 @@ pub struct IdleReason {
     pub verdict: Verdict,
     /// What stands in the way.
     pub cause: Cause,
+}
+
+impl IdleReason {
+    /// Whether it says more than the other did. How much of what is short is free at the moment
+    /// changes all the time, and tells nobody anything new.
+    pub fn is_news_after(&self, other: &Self) -> bool {
+        let timeless = |reason: &Self| {
+            let mut reason = reason.clone();
+            if let Cause::Busy { free, .. } = &mut reason.cause {
+                *free = 0;
+            }
+            reason
+        };
+        self != other && timeless(self) != timeless(other)
+    }
 }
 
 /// Whether waiting helps.
@@ -63,6 +80,13 @@ pub enum Cause {
         /// Of how many machines.
         of: u32,
     },
+    /// Its parts are to be on several machines, and all begin together.
+    ManyMachines {
+        /// On how many at least.
+        needed: u32,
+        /// How many the pool has.
+        pool: u32,
+    },
     /// Machines suit the job, but none is as large as the request even when empty.
     TooLarge {
         /// The resource that is short (`Cpus`, `Memory`, `Disk`).
@@ -85,6 +109,15 @@ pub enum Cause {
         could_run: u32,
         /// The resource that is short on the nearest of them.
         short: String,
+        /// How much of it the job asks for, in the resource's own unit.
+        #[serde(default)]
+        asked: u64,
+        /// How much of it is free there.
+        #[serde(default)]
+        free: u64,
+        /// How much of it there is; 0 if that is not known.
+        #[serde(default)]
+        total: u64,
     },
     /// Other users' jobs come first.
     FairShare {
@@ -206,6 +239,7 @@ impl fmt::Display for Cause {
                 let (each, slots) = (failures(clauses), plural(*of, "slot"));
                 write!(f, "no slot meets all clauses of Requirements: {each} of {slots}")
             }
+            Self::ManyMachines { needed, pool } => f.write_str(&many_machines(*needed, *pool)),
             Self::TooLarge { resource, requested, largest } => {
                 f.write_str(&too_large(resource, *requested, *largest))
             }
@@ -216,7 +250,7 @@ impl fmt::Display for Cause {
                     plural(*refusing, "slot")
                 )
             }
-            Self::Busy { could_run, short } => {
+            Self::Busy { could_run, short, .. } => {
                 write!(
                     f,
                     "{} could run it; all are busy (short of {short})",
@@ -257,6 +291,16 @@ impl fmt::Display for Cause {
             }
         }
     }
+}
+
+fn many_machines(needed: u32, pool: u32) -> String {
+    let has = format!("it needs {needed} machines at once, and the pool has {pool}");
+    if needed > pool {
+        return has;
+    }
+    format!(
+        "{has}: a job is started on one machine; with place=free or place=pack its parts go there"
+    )
 }
 
 fn too_large(resource: &str, requested: u64, largest: u64) -> String {

@@ -3,6 +3,8 @@
 use classad::ClassAd;
 use model::{ClusterSpec, ProcTemplate, Procs, attr};
 
+use super::gangs;
+
 /// For how long a job runs when it is left alone, milliseconds.
 pub(crate) const SIM_RUN_MS: &str = "SimRunMs";
 
@@ -48,6 +50,12 @@ impl Job {
     /// Its files are brought, and take some seconds each way.
     pub(super) fn travels(self) -> Self {
         self.with(attr::SHOULD_TRANSFER_FILES, "YES").with(SIM_FILES_MS, 3000)
+    }
+
+    /// It has so many parts, on so many machines at least.
+    pub(super) fn parts(mut self, parts: i64, hosts: i64) -> Self {
+        gangs::set(&mut self.ad, parts, hosts);
+        self
     }
 
     pub(super) fn procs(self, procs: u32) -> Self {

@@ -18,6 +18,7 @@ use startd::core::{RunKey, StartProcess};
 use super::carrier::Files;
 use super::clock::Micros;
 use super::depending::{Depending, Known, Seen};
+use super::gangs;
 use super::links::home;
 use super::machine::MachineKind;
 use super::schedd::{LOCAL_MOST, SCHEDULER_MOST, schedd_of};
@@ -164,6 +165,7 @@ impl Oracle {
             return Err(format!("run {run} is executed, and the record has the job as {life:?}"));
         }
         self.is_where_it_belongs(machine, start)?;
+        gangs::is_whole(start)?;
         self.fits(machine, start)?;
         self.files.have_left(machine, start)?;
         self.live.insert(run);

@@ -191,6 +191,7 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
             vec![submit(limited()), (Live(1), submit(limited()).1)]
         }
+        Bug::GangOnOneMachine | Bug::GangCutToFit => steps_of_parts_for(bug),
         Bug::OfferForgotten => a_match_long_under_way(),
         Bug::ReasonForgotten => {
             let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
@@ -228,6 +229,16 @@ fn steps_of_files_for(bug: Bug) -> Vec<(When, Deed)> {
         }
         Bug::CopyOutlivesLease => a_long_copy_and_a_cut(),
         other => panic!("{other:?} is no bug about the files of runs"),
+    }
+}
+
+fn steps_of_parts_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
+        Bug::GangOnOneMachine => vec![submit(job(500).parts(2, 2)), submit(job(500))],
+        Bug::GangCutToFit => {
+            vec![submit(job(20_000).parts(2, 1)), (Live(1), submit(job(500).parts(4, 1)).1)]
+        }
+        other => panic!("{other:?} is no bug about jobs with several parts"),
     }
 }
 

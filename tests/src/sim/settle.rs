@@ -93,6 +93,9 @@ impl World {
 
     /// Whether the machine could run the job if it did nothing else.
     fn can_run(&self, m: usize, job: &classad::ClassAd, now: Now) -> bool {
+        if model::hosts(job) > 1 {
+            return false;
+        }
         let empty =
             startd::core::Core::new(self.machine_words(m, now), startd::core::State::default());
         let env = Env::at(now.wall.as_secs());

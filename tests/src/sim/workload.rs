@@ -14,6 +14,7 @@ use negotiator::core::Limits;
 use proto::chirp;
 use startd::core::{Custom, Device};
 
+use super::gangs;
 pub(crate) use super::jobs::{SIM_END, SIM_FILES_MS, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::machine::MachineKind;
 use super::rng::Rng;
@@ -205,6 +206,9 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
     }
     if rng.percent(35) {
         let_files_travel(rng, &mut ad);
+    }
+    if rng.percent(10) {
+        gangs::draw(rng, &mut ad);
     }
     if rng.percent(5) {
         ad.set(attr::DEFERRAL_TIME, expr(rng.pick(&[attr::Q_DATE, "QDate + 5", "QDate + 30"])));

@@ -310,7 +310,8 @@ fn queues_bound_limit_and_stop_their_jobs_and_outlive_the_schedd() {
     assert_eq!(full(&pool, &first)["queue"], "small");
     assert_eq!(full(&pool, &first)["Resource_List"]["walltime"], "01:00:00");
     eventually("the second waits for its queue", || {
-        full(&pool, &second)["comment"].as_str().is_some_and(|why| why.contains("max_run"))
+        full(&pool, &second)["comment"]
+            == "Not Running: User has reached queue small running job limit."
     });
     let too_much = ["qsub", "-q", "small", "-l", "ncpus=2", "--", "/bin/true"];
     run(&pool, 188, &too_much);
@@ -385,4 +386,40 @@ fn a_message_stands_behind_what_the_job_has_written_and_a_rerun_starts_it_again(
     run(&pool, 0, &["qrerun", &again]);
     eventually("it runs a second time", || full(&pool, &again)["run_count"] == 2);
     assert!(run(&pool, 0, &["tracejob", &again]).contains("run 2"));
+}
+
+#[test]
+fn the_chunks_of_a_job_begin_together_on_one_machine_or_the_job_says_why_it_waits() {
+    let pool = Pool::start(4);
+    let select = "select=2:ncpus=1:mpiprocs=2:mem=64mb+1:ncpus=2";
+    let id = submit(&pool, &["-l", select, "-N", "gang"], "cat $PBS_NODEFILE; env | grep PBS_NP");
+    until(&pool, &id, "F");
+    let job = full(&pool, &id);
+    let host = id.split_once('.').unwrap().1;
+    let at = |n: u32| format!("{host}/{n}");
+    let hosts = job["exec_host"].as_str().unwrap();
+    let first: u32 = hosts.split(['/', '+']).nth(1).unwrap().parse().unwrap();
+    assert_eq!(hosts, format!("{}+{}+{}*2", at(first), at(first + 1), at(first + 2)));
+    let vnode = format!("({host}:ncpus=1:mem=65536kb)");
+    assert_eq!(job["exec_vnode"], format!("{vnode}+{vnode}+({host}:ncpus=2)"));
+    assert_eq!(written(&pool, &format!("gang.o{}", number(&id))), format!("{host}\n").repeat(5));
+
+    let torque = submit(
+        &pool,
+        &["-l", "nodes=1:ppn=2", "-N", "np"],
+        "echo $PBS_NUM_NODES $PBS_NUM_PPN $PBS_NP",
+    );
+    until(&pool, &torque, "F");
+    assert_eq!(written(&pool, &format!("np.o{}", number(&torque))), "1 2 2\n");
+
+    let scattered = submit(&pool, &["-l", "select=2:ncpus=1", "-l", "place=scatter"], "true");
+    let large = submit(&pool, &["-l", "select=3:ncpus=2"], "true");
+    let comment = |id: &str, said: &str| {
+        eventually(&format!("{id} says why it waits"), || full(&pool, id)["comment"] == said);
+        assert_eq!(full(&pool, id)["job_state"], "Q");
+    };
+    comment(&scattered, "Can Never Run: Not enough total nodes available");
+    comment(&large, "Can Never Run: Insufficient amount of resource: ncpus (R: 6 A: 4 T: 4)");
+    let why = pool.ok(&["q", "-better-analyze", number(&scattered)]);
+    assert!(why.contains("it needs 2 machines at once, and the pool has 1"), "{why}");
 }

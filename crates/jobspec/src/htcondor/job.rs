@@ -122,8 +122,8 @@ impl Job<'_> {
         self.ad.set(attr::CONDOR_PLATFORM, host.platform.as_str());
         self.ad.set("SubmitVersion", host.version.as_str());
         self.ad.set("JobSubmitMethod", 0);
-        self.ad.set("MinHosts", 1);
-        self.ad.set("MaxHosts", 1);
+        self.ad.set(attr::MIN_HOSTS, 1);
+        self.ad.set(attr::MAX_HOSTS, 1);
         if let Some(file) = file {
             self.ad.set("JobSubmitFile", file);
         }

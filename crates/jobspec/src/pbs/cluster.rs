@@ -75,8 +75,10 @@ pub mod attribute {
     pub const INDEX: &str = "PbsArrayIndex";
     /// `max_run_subjobs`.
     pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
-    /// Lines of the file of nodes.
-    pub const RANKS: &str = "PbsRanks";
+    /// `schedselect`: what each chunk has, its queue's defaults with it.
+    pub const CHUNKS: &str = "PbsSchedselect";
+    /// Processes on each node, where the job asked for `nodes`.
+    pub const PER_NODE: &str = "PbsPerNode";
     /// `NCPUS`.
     pub const CPUS: &str = "PbsChunkCpus";
     /// `OMP_NUM_THREADS`.
@@ -268,6 +270,7 @@ impl Submission {
         }
         ad.set(a::RESOURCES, pairs(&mut self.asked.listed.iter()));
         ad.set(a::VARIABLES, pairs(&mut environ.iter().map(|(name, value)| (name, value))));
+        ad.set(a::CHUNKS, folded(&self.asked.chunks.written()));
         ad.set(a::RERUNABLE, self.is_rerunable);
         if !self.depend.waits.is_empty() && (self.is_held || self.not_before.is_some()) {
             ad.set(model::depend::HELD_BESIDES, true);
@@ -295,7 +298,9 @@ impl Submission {
         let number = |number: Option<u32>| number.map(i64::from);
         let walltime = self.asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());
         for (name, value) in [
-            (a::RANKS, number(Some(self.asked.ranks))),
+            (attr::MIN_HOSTS, number(Some(self.asked.machines))),
+            (attr::MAX_HOSTS, number(Some(self.asked.machines))),
+            (a::PER_NODE, number(self.asked.per_node)),
             (a::CPUS, number(Some(self.asked.first_cpus))),
             (a::THREADS, number(Some(self.asked.threads))),
             (a::UMASK, number(self.umask)),

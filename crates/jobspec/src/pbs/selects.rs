@@ -1,44 +1,18 @@
 //! How what a job asks for is spread over machines: `select` and `place`, or the forms before them,
 //! `nodes` and resources of the job.
 //!
-//! All chunks of a job are one run on one machine: it gets what they ask for together, all or
-//! nothing. What would need several machines is refused by name.
+//! All chunks of a job are one run (ADR 0034): on one machine it gets what they ask for together,
+//! all or nothing. How many machines it needs at least is told to the matchmaker.
 
 use std::collections::BTreeMap;
 
+use super::chunks::{Chunk, Chunks};
 use super::refusal::{Refusal, code};
 use super::resources::{self, Known, ResourceKind, Size};
 use super::text::{Rule, number, plain, read};
 
 /// The most chunks of a job; each may be a line of its file of nodes.
 const MOST_CHUNKS: u32 = 100_000;
-
-/// So many alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Chunk {
-    count: u32,
-    resources: Vec<(String, String)>,
-}
-
-impl Chunk {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.resources.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Takes what it does not say itself.
-    fn fill(&mut self, defaults: &BTreeMap<String, String>) {
-        for (name, value) in defaults {
-            let is_of_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
-            if is_of_chunks && self.get(name).is_none() {
-                self.resources.push((name.clone(), value.clone()));
-            }
-        }
-    }
-
-    fn number(&self, name: &str) -> Option<u32> {
-        self.get(name).and_then(|value| value.parse().ok())
-    }
-}
 
 /// What a job asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +26,12 @@ pub(super) struct Asked {
     /// The machine that some chunk names.
     pub(super) host: Option<String>,
     pub(super) arch: Option<String>,
-    /// Lines of the file of nodes.
-    pub(super) ranks: u32,
+    /// What each chunk has, with the defaults of its queue.
+    pub(super) chunks: Chunks,
+    /// Machines that the chunks must be on at least.
+    pub(super) machines: u32,
+    /// Processes on each node, where the job asked for nodes as Torque's users do.
+    pub(super) per_node: Option<u32>,
     /// Of the first chunk.
     pub(super) first_cpus: u32,
     /// Of the first chunk.
@@ -104,19 +82,27 @@ pub(super) fn decide(
             return Err(Refusal::new(code::PLACE_ALONE, message));
         }
         (None, None) => {
-            let chunk = of_job(&job);
-            (vec![chunk.clone()], written(&[chunk]), "pack".to_owned())
+            let chunks = vec![of_job(&job)];
+            let select = Chunks(chunks.clone()).written();
+            (chunks, select, "pack".to_owned())
         }
     };
     if let Some(nodes) = spread.get("nodes") {
         job.insert("nodes".to_owned(), (*nodes).to_owned());
     }
-    check_place(&place, &chunks)?;
+    let machines = machines(&place, &chunks)?;
     job.insert("select".to_owned(), select);
     job.insert("place".to_owned(), place);
     let mut chunks = chunks;
-    chunks.iter_mut().for_each(|chunk| chunk.fill(chunk_defaults));
-    sum(job, &chunks)
+    for chunk in &mut chunks {
+        chunk.fill(chunk_defaults);
+        if chunk.get("ncpus").is_none() {
+            // What OpenPBS 23.06's server has for its `default_chunk`.
+            chunk.resources.push(("ncpus".to_owned(), "1".to_owned()));
+        }
+    }
+    let per_node = spread.contains_key("nodes").then(|| chunks.first().map(Chunk::ranks)).flatten();
+    Ok(Asked { machines, per_node, ..sum(job, chunks)? })
 }
 
 /// What a job asks for with what its queue asks for in its place. Where chunks are described, what
@@ -281,7 +267,7 @@ fn of_nodes(
         chunks.push(chunk);
     }
     spread_over(&mut chunks, job)?;
-    let select = written(&chunks);
+    let select = Chunks(chunks.clone()).written();
     Ok((chunks, select, place))
 }
 
@@ -311,48 +297,36 @@ fn spread_over(chunks: &mut [Chunk], job: &BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-fn written(chunks: &[Chunk]) -> String {
-    let chunk = |chunk: &Chunk| {
-        let resources: String =
-            chunk.resources.iter().map(|(name, value)| format!(":{name}={value}")).collect();
-        format!("{}{resources}", chunk.count)
-    };
-    chunks.iter().map(chunk).collect::<Vec<_>>().join("+")
-}
-
-/// Whether one machine that others use too will do.
-fn check_place(place: &str, chunks: &[Chunk]) -> Result<(), Refusal> {
-    let is_one = chunks.iter().map(|chunk| u64::from(chunk.count)).sum::<u64>() == 1;
+/// How many machines the job must have at least, and whether those do that others use too.
+fn machines(place: &str, chunks: &[Chunk]) -> Result<u32, Refusal> {
+    let all: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
+    let all = u32::try_from(all).map_err(|_| Refusal::bad_value("Resource_List.select"))?;
     let parts = read(Rule::place, place).unwrap_or_default();
-    let refused = parts.iter().find_map(|part| match (part.as_rule(), part.as_str()) {
-        (Rule::arrangement, "scatter" | "vscatter") if !is_one => {
-            Some("the chunks of a job run on one machine; say place=free")
-        }
-        (Rule::sharing, "excl" | "exclhost") => Some("a machine's other processors stay in use"),
-        _ => None,
-    });
-    match refused {
-        None => Ok(()),
-        Some(why) => Err(Refusal::not_built(format!("-l place={place}"), why)),
+    let says = |rule: Rule, words: [&str; 2]| {
+        parts.iter().any(|part| part.as_rule() == rule && words.contains(&part.as_str()))
+    };
+    if says(Rule::sharing, ["excl", "exclhost"]) {
+        let why = "a machine's other processors stay in use";
+        return Err(Refusal::not_built(format!("-l place={place}"), why));
     }
+    Ok(if says(Rule::arrangement, ["scatter", "vscatter"]) { all } else { 1 })
 }
 
 /// What all chunks ask for together.
-fn sum(mut job: BTreeMap<String, String>, chunks: &[Chunk]) -> Result<Asked, Refusal> {
+fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, Refusal> {
     let bad = || Refusal::bad_value("");
     let total = |name: &str, otherwise: u32| -> Option<u32> {
         let each = |chunk: &Chunk| chunk.count.checked_mul(chunk.number(name).unwrap_or(otherwise));
         chunks.iter().try_fold(0_u32, |sum, chunk| sum.checked_add(each(chunk)?))
     };
     let mut memory: Option<Size> = None;
-    for chunk in chunks {
+    for chunk in &chunks {
         let Some(size) = chunk.get("mem").and_then(Size::read) else { continue };
         let all = size.times(u64::from(chunk.count)).ok_or_else(bad)?;
         memory = Some(memory.map_or(Some(all), |sum| sum.and(all)).ok_or_else(bad)?);
     }
     let count = total("", 1).ok_or_else(bad)?;
     let cpus = total("ncpus", 1).ok_or_else(bad)?;
-    let ranks = total("mpiprocs", 1).ok_or_else(bad)?;
     let mut list = |name: &str, value: String| job.insert(name.to_owned(), value);
     list("ncpus", cpus.to_string());
     list("nodect", count.to_string());
@@ -371,11 +345,13 @@ fn sum(mut job: BTreeMap<String, String>, chunks: &[Chunk]) -> Result<Asked, Ref
         gpus: total("naccelerators", 0).ok_or_else(bad)?,
         host: text("host").or_else(|| text("vnode")),
         arch: text("arch"),
-        ranks,
+        machines: 1,
+        per_node: None,
         first_cpus,
         threads: first("ompthreads").unwrap_or(first_cpus),
         walltime_s: walltime_s(&job)?,
         listed: job,
+        chunks: Chunks(chunks),
     })
 }
 

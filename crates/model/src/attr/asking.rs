@@ -8,6 +8,8 @@ attrs! {
     REQUEST_DISK = "RequestDisk";
     REQUEST_GPUS = "RequestGPUs";
     REQUEST_PREFIX = "Request";
+    MIN_HOSTS = "MinHosts";
+    MAX_HOSTS = "MaxHosts";
     REQUIRE_GPUS = "RequireGPUs";
     GPUS_MIN_CAPABILITY = "GPUsMinCapability";
     GPUS_MAX_CAPABILITY = "GPUsMaxCapability";

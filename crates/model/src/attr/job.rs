@@ -36,6 +36,8 @@ attrs! {
     VACATE_REASON_CODE = "VacateReasonCode";
     VACATE_REASON_SUB_CODE = "VacateReasonSubCode";
     LAST_VACATE_TIME = "LastVacateTime";
+    // ours: the reason as PBS's `comment` has it
+    IDLE_COMMENT = "IdleComment";
     IDLE_REASON = "IdleReason";
     IDLE_VERDICT = "IdleVerdict";
     LAST_REJ_MATCH_REASON = "LastRejMatchReason";

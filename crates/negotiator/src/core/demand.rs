@@ -32,6 +32,8 @@ pub(crate) struct Class {
     pub(crate) clauses: Vec<JobClause>,
     /// How much it asks for.
     pub(crate) asked: Asked,
+    /// On how many machines its jobs are to be at once.
+    pub(crate) hosts: u32,
     /// The requests that it states as numbers.
     pub(crate) stated: RequestSet,
     /// What its jobs use of concurrency limits.
@@ -198,6 +200,7 @@ impl Class {
         Self {
             clauses: compiled,
             asked,
+            hosts: model::hosts(job),
             stated: RequestSet::stated(job),
             uses: Uses::of(job),
             rank,

@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use classad::Env;
+use model::planted::{Bug, planted};
 use model::{ClassId, LimitUse, MatchId, Now, Resources, ScheddName, UserName, is_nice};
 use proto::matchmaking::Match;
 
@@ -184,6 +185,7 @@ impl Among {
 /// The least that a machine must have left for a class to look at it.
 fn least(class: &Class) -> (u32, u64) {
     match &class.asked {
+        Asked::Fixed(_) if planted(Bug::GangCutToFit) => (1, 0),
         Asked::Fixed(asked) => (asked.cpus, asked.memory_mib),
         Asked::PerMachine(_) => (1, 0),
     }
@@ -268,7 +270,9 @@ impl<'a> Pass<'a> {
     /// Makes the class's next match and returns what it counts; `None` if there is nothing for it
     /// or it has all it wants.
     fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
-        if seeker.wants == 0 {
+        // A match is a part of one machine, and a job that needs several is never half started.
+        let is_gang = seeker.class.hosts > 1 && !planted(Bug::GangOnOneMachine);
+        if seeker.wants == 0 || is_gang {
             return None;
         }
         if let Uses::Fixed(uses) = &seeker.class.uses
@@ -525,7 +529,9 @@ impl<'a> Pass<'a> {
         if let Asked::Fixed(asked) = &class.asked
             && !left.covers(asked)
         {
-            return None;
+            let cut =
+                planted(Bug::GangCutToFit) && left.cpus > 0 && left.memory_mib >= asked.memory_mib;
+            return cut.then(|| Resources { cpus: left.cpus, ..asked.clone() });
         }
         let clauses = &self.snapshot.pool.clauses;
         let mut live: Vec<&JobClause> = Vec::new();

@@ -148,7 +148,7 @@ impl Standing {
         let cause = if queue.place > 1 {
             Cause::FairShare { place: queue.place, of: queue.of }
         } else {
-            Cause::Busy { could_run, short: shortage(pool, class, sample) }
+            shortage(pool, class, (could_run, sample))
         };
         IdleReason { verdict: Verdict::NotYet, cause }
     }
@@ -156,16 +156,18 @@ impl Standing {
 
 /// The resource that the nearest machine is short of: the one for which the largest part of the
 /// request is free.
-fn shortage(pool: &Pool, class: &Class, sample: &[u32]) -> String {
+fn shortage(pool: &Pool, class: &Class, (could_run, sample): (u32, &[u32])) -> Cause {
     let nearest = sample.iter().filter_map(|number| {
         let row = pool.rows.get(*number)?;
         let asked = asked_when_empty(class, row);
         let shares = shares(&asked, pool.free(*number)).into_iter();
         let (name, share) = shares.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some((spelt(pool, name), share))
+        let amounts = [&asked, pool.free(*number), &row.state.total];
+        Some((share, amounts.map(|of| amount_of(of, &name)), name))
     });
-    let nearest = nearest.max_by(|a, b| a.1.total_cmp(&b.1));
-    nearest.map_or_else(String::new, |(name, _)| name)
+    let nearest = nearest.max_by(|a, b| a.0.total_cmp(&b.0));
+    let (_, [asked, free, total], name) = nearest.unwrap_or_default();
+    Cause::Busy { could_run, short: spelt(pool, name), asked, free, total }
 }
 
 /// For each resource, which part of the request there is.
@@ -239,6 +241,11 @@ impl<'a> Survey<'a> {
         let pool = self.snapshot.pool;
         if pool.is_empty() {
             return hopeless(Verdict::NotYet, Cause::NoMachines);
+        }
+        if self.class.hosts > 1 {
+            let machines = u32::try_from(pool.len()).unwrap_or(u32::MAX);
+            let cause = Cause::ManyMachines { needed: self.class.hosts, pool: machines };
+            return hopeless(Verdict::Never, cause);
         }
         let (willing, refusing) = self.runs_when_empty();
         if !willing.is_empty() {

@@ -474,7 +474,11 @@ impl Core {
         let mut news: BTreeMap<&ScheddName, Reasons> = BTreeMap::new();
         for (schedd, id, reason) in &plan.reasons {
             let Some(class) = self.demand.class_mut(schedd, *id) else { continue };
-            if class.told != *reason && !planted(Bug::ReasonForgotten) {
+            let is_news = match (&class.told, reason) {
+                (Some(told), Some(reason)) => reason.is_news_after(told),
+                (told, reason) => told.is_some() != reason.is_some(),
+            };
+            if is_news && !planted(Bug::ReasonForgotten) {
                 class.told.clone_from(reason);
                 news.entry(schedd).or_default().push((*id, reason.clone()));
             }

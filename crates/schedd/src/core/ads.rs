@@ -35,6 +35,7 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
     ad.set(Own::SERVER_TIME, now.wall.as_secs());
     if let JobState::Idle { .. } = record.state {
         let reason = core.idle_reason(job, now);
+        ad.set(Own::IDLE_COMMENT, reason.comment());
         ad.set(Own::IDLE_REASON, reason.cause.to_string());
         ad.set(Own::IDLE_VERDICT, reason.verdict.to_string());
         ad.set(Own::LAST_REJ_MATCH_REASON, reason.to_string());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use classad::{ClassAd, words};
-use jobspec::pbs::{attribute, unfolded};
+use jobspec::pbs::{Chunks, attribute, unfolded};
 use model::attr;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -71,7 +71,8 @@ fn prepare() -> Result<Command, Cannot> {
     let ad = own_attributes(&fs::read(&path).map_err(cannot("read the job's ad"))?);
     let id = identifier(&ad);
     let nodes = scratch.join("pbs.nodes");
-    write(&nodes, node_lines(&ad).as_bytes(), 0o644).map_err(cannot("write the file of nodes"))?;
+    let lines = chunks(&ad).node_lines(&super::server::server_name());
+    write(&nodes, lines.as_bytes(), 0o644).map_err(cannot("write the file of nodes"))?;
     let cwd = match text(&ad, attribute::SANDBOX) {
         Some("O_WORKDIR") => text(&ad, attribute::SUBMIT_DIR),
         Some(_) | None => text(&ad, attr::IWD),
@@ -150,11 +151,15 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// A line for each rank, all on this machine.
-fn node_lines(ad: &ClassAd) -> String {
-    let ranks = int(ad, attribute::RANKS).unwrap_or(1);
-    let line = format!("{}\n", super::server::server_name());
-    line.repeat(usize::try_from(ranks).unwrap_or(1))
+/// What each chunk of the job has.
+fn chunks(ad: &ClassAd) -> Chunks {
+    let said = text(ad, attribute::CHUNKS).map(unfolded);
+    // Jobs of earlier versions do not say it apart.
+    let listed = || {
+        let all = text(ad, attribute::RESOURCES).map(pairs).unwrap_or_default();
+        all.into_iter().find(|(name, _)| name == "select").map(|(_, select)| select)
+    };
+    said.or_else(listed).and_then(|text| Chunks::read(&text)).unwrap_or_default()
 }
 
 /// The shell that runs the script: a login shell, which starts what the script's first line names,
@@ -219,6 +224,14 @@ fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: 
         command.env("PBS_JOBCOOKIE", cookie);
     }
     command.env("PBS_NODEFILE", nodes);
+    // Torque's names, for who asked in Torque's form: OpenPBS 23.06 sets none of them.
+    if let Some(per_node) = int(ad, attribute::PER_NODE) {
+        let chunks = chunks(ad);
+        let ranks: u64 = chunks.each().map(|chunk| u64::from(chunk.ranks())).sum();
+        command.env("PBS_NUM_NODES", chunks.each().count().to_string());
+        command.env("PBS_NUM_PPN", per_node.to_string());
+        command.env("PBS_NP", ranks.to_string());
+    }
     if let Some(account) = text(ad, attribute::ACCOUNT) {
         command.env("PBS_ACCOUNT", account);
     }

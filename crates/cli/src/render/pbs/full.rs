@@ -93,7 +93,7 @@ impl Attributes<'_> {
         self.path(shown::ERROR_PATH, attribute::ERROR, attr::ERR);
         if let Some(host) = exec_host(job) {
             self.one("exec_host", host);
-            self.one("exec_vnode", vnode(job, self.here));
+            self.one("exec_vnode", vnode(job));
         }
         self.date(shown::EXECUTION_TIME, attribute::EXECUTION_TIME);
         self.text("group_list", attribute::GROUPS);
@@ -220,25 +220,26 @@ pub fn listed(jobs: &[Job], here: &Here) -> Vec<Listed> {
     jobs.iter().map(one).collect()
 }
 
-/// `host/slot*cpus`, while it runs or where it ran.
+/// `host/slot*cpus` of each chunk, while it runs or where it ran.
 pub fn exec_host(job: &Job) -> Option<String> {
     if matches!(job.kind, RowKind::Array { .. }) || !job.has_run() {
         return None;
     }
-    let slot = job.text(attr::REMOTE_HOST).or_else(|| job.text(attr::LAST_REMOTE_HOST))?;
-    let (slot, host) = slot.split_once('@').unwrap_or(("slot1", slot));
-    let host = host.split('.').next().unwrap_or(host);
+    let (slot, host) = place(job)?;
     let number: u32 = slot.rsplit('_').next().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let cpus = job.resource("ncpus").filter(|cpus| cpus != "1");
-    let times = cpus.map_or_else(String::new, |cpus| format!("*{cpus}"));
-    Some(format!("{host}/{}{times}", number.saturating_sub(1)))
+    Some(job.chunks().exec_host(host, number.saturating_sub(1)))
 }
 
-fn vnode(job: &Job, here: &Here) -> String {
-    let cpus = job.resource("ncpus").unwrap_or_else(|| "1".to_owned());
-    let memory = job.int(attr::REQUEST_MEMORY).filter(|_| job.resource("mem").is_some());
-    let memory = memory.map_or_else(String::new, |mib| format!(":mem={}kb", mib * 1024));
-    format!("({}:ncpus={cpus}{memory})", here.server)
+/// The slot and the machine on which it runs or ran.
+fn place(job: &Job) -> Option<(&str, &str)> {
+    let slot = job.text(attr::REMOTE_HOST).or_else(|| job.text(attr::LAST_REMOTE_HOST))?;
+    let (slot, host) = slot.split_once('@').unwrap_or(("slot1", slot));
+    Some((slot, host.split('.').next().unwrap_or(host)))
+}
+
+fn vnode(job: &Job) -> String {
+    let host = place(job).map_or("", |(_, host)| host);
+    job.chunks().exec_vnode(host)
 }
 
 fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
@@ -300,11 +301,11 @@ pub fn comment(job: &Job, here: &Here) -> Option<String> {
         let begun = matches!(job.state, State::Begun | State::Finished);
         return first.filter(|_| begun).map(|first| format!("Job Array Began at {}", at(first)));
     }
-    let run = || Some(format!("Job run at {} on {}", at(started?), vnode(job, here)));
+    let run = || Some(format!("Job run at {} on {}", at(started?), vnode(job)));
     match job.state {
         State::Running | State::Suspended => run(),
         State::Held => job.text(attr::HOLD_REASON).map(str::to_owned),
-        State::Queued => job.text(attr::IDLE_REASON).map(|why| format!("Not Running: {why}")),
+        State::Queued => job.text(attr::IDLE_COMMENT).map(str::to_owned),
         State::Waiting | State::Begun => None,
         State::Finished | State::Expired => {
             let how = match job.exit_status {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use classad::{ClassAd, Env, Value, words};
-use jobspec::pbs::{Indices, WALLTIME_REASON, attribute, unfolded};
+use jobspec::pbs::{Chunks, Indices, WALLTIME_REASON, attribute, unfolded};
 use model::queues::FIRST_QUEUE;
 use model::{HoldCode, JobId, JobStatus, attr};
 
@@ -269,6 +269,13 @@ impl Job {
     /// One of `Resource_List`.
     pub fn resource(&self, name: &str) -> Option<String> {
         self.resources().into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// What each of its chunks has.
+    pub fn chunks(&self) -> Chunks {
+        let said = self.text(attribute::CHUNKS).map(unfolded);
+        let said = said.or_else(|| self.resource("select"));
+        said.and_then(|text| Chunks::read(&text)).unwrap_or_default()
     }
 
     /// Whether a run of it was under way, now or at its end.

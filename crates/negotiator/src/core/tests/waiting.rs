@@ -244,3 +244,24 @@ fn devices_that_others_have_are_waited_for_and_those_that_nobody_has_are_not() {
         "#]],
     );
 }
+
+#[test]
+fn a_job_that_needs_several_machines_at_once_is_never_given_one_of_them() {
+    check(
+        "machine a cpus=4 memory=1000
+         job ann 1 1; MinHosts = 2
+         job ann 2 1; MinHosts = 1",
+        expect![[r#"
+            #1 2 on a: cpus=1 memory=128
+            1 waits: never: it needs 2 machines at once, and the pool has 1
+        "#]],
+    );
+    check(
+        "machine a cpus=4 memory=1000
+         machine b cpus=4 memory=1000
+         job ann 1 3; MinHosts = 2",
+        expect![[r#"
+            1 waits: never: it needs 2 machines at once, and the pool has 2: a job is started on one machine; with place=free or place=pack its parts go there
+        "#]],
+    );
+}

@@ -360,6 +360,9 @@ fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<Att
     if Universe::of(ad).is_beside() {
         names.insert(AttrName::from(attr::JOB_UNIVERSE));
     }
+    if model::hosts(ad) > 1 {
+        names.insert(AttrName::from(attr::MIN_HOSTS));
+    }
     names.extend(significant.iter().cloned());
     names.extend(ad.iter_all().map(|(name, _)| name).filter(|name| tells(name)).cloned());
     let mut open: Vec<AttrName> = names.iter().cloned().collect();

@@ -31,7 +31,13 @@ fn the_record_tells_a_cluster_each_kind_of_reason_once() {
         let reasons = ToSchedd::Reasons(vec![(first, reason)]);
         told_waiting(&trial.take(&[Input::FromNegotiator(reasons)]))
     };
-    let busy = |could_run| Cause::Busy { could_run, short: "Cpus".to_owned() };
+    let busy = |could_run| Cause::Busy {
+        could_run,
+        short: "Cpus".to_owned(),
+        asked: 2,
+        free: 1,
+        total: 4,
+    };
     let told = |jobs: [&str; 2], why: &str| jobs.map(|jobs| format!("{jobs} {why}")).to_vec();
     let all = "not yet: 2 machines could run it; all are busy (short of Cpus)";
     assert_eq!(hears(Verdict::NotYet, busy(2)), told(["1: 3", "2: 1"], all));

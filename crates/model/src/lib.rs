@@ -25,6 +25,7 @@ pub mod attr;
 pub mod cmdline;
 pub mod depend;
 pub mod diagnostic;
+pub mod job_ad;
 pub mod planted;
 pub mod queues;
 pub mod spooling;
@@ -40,6 +41,7 @@ pub use ids::{
 pub use job::{
     AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
 };
+pub use job_ad::{CheckpointEnd, OnEvict, files_travel, keeps_files, on_evict};
 pub use limits::{BadLimit, LimitAmount, LimitUse};
 pub use priority::JobPriority;
 pub use reason::{Cause, IdleReason, Nearest, Verdict};
@@ -49,8 +51,5 @@ pub use script::{Script, ScriptSuccess, ScriptWanted};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
-pub use travel::{
-    CheckpointEnd, OnEvict, file_items, files_travel, keeps_files, on_evict, output_remaps,
-    stays_inside, url_scheme,
-};
+pub use travel::{stays_inside, url_scheme};
 pub use universe::Universe;

@@ -10,8 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 use classad::{AttrName, ClassAd, Value};
 
+use crate::job_ad::{self, Streams, Transfer, text};
 use crate::spec::ClusterSpec;
-use crate::travel::{file_items, output_remaps, url_scheme};
+use crate::travel::{output_remaps, url_scheme};
 use crate::{HoldCode, attr};
 
 /// Why a job whose files are still to come is held (HTCondor 25.14).
@@ -42,8 +43,6 @@ pub const LOG: &str = "_condor_log";
 /// What is in a folder whose contents were listed as input: in the job's folder each such list item
 /// has one of its own.
 const CONTENTS: &str = "_condor_input_";
-
-const NULL: &str = "/dev/null";
 
 /// Something that is copied to the job's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,23 +90,20 @@ pub fn was_spooled(job: &ClassAd) -> bool {
     text(job, &format!("{SUBMITTED}{}", attr::IWD)).is_some()
 }
 
-fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
-    job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-fn is_false(job: &ClassAd, name: &str) -> bool {
-    job.literal(name).and_then(Value::as_bool) == Some(false)
-}
-
 /// What spooling this job means, if `folder` is where its files are to be.
 pub fn plan(job: &ClassAd, folder: &str) -> Spooling {
+    let (transfer, streams) = (Transfer::of(job), Streams::of(job));
     let mut spooler =
         Spooler { job, spooling: Spooling { inputs: Vec::new(), changes: ClassAd::new() } };
-    spooler.list();
-    spooler.stdin();
-    spooler.executable();
-    spooler.outputs(folder);
-    spooler.remaps();
+    spooler.list(&transfer);
+    if let Some(stdin) = streams.stdin.filter(|stdin| stdin.travels) {
+        spooler.last_name(attr::IN, stdin.path, false);
+    }
+    if let Some(program) = transfer.program.filter(|_| transfer.brings_program) {
+        spooler.last_name(attr::CMD, program, true);
+    }
+    spooler.outputs(&streams, folder);
+    spooler.remaps(&transfer);
     spooler.change(attr::IWD, folder);
     spooler.spooling
 }
@@ -130,19 +126,19 @@ impl Spooler<'_> {
 
     /// The listed files: each under its last name, as it comes to the machine; with
     /// `preserve_relative_paths` under its path.
-    fn list(&mut self) {
-        let Some(list) = text(self.job, attr::TRANSFER_INPUT) else { return };
-        let preserve = self.job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
+    fn list(&mut self, transfer: &Transfer<'_>) {
         let mut items = Vec::new();
-        for (n, item) in file_items(list).enumerate() {
-            if url_scheme(item).is_some_and(|scheme| scheme != "file") {
-                items.push(item.to_owned());
-                continue;
-            }
-            let path = item.strip_prefix("file://").unwrap_or(item);
+        for (n, item) in transfer.inputs.iter().enumerate() {
+            let path = match item {
+                job_ad::Input::Path(path) => *path,
+                job_ad::Input::Url(url) => {
+                    items.push((*url).to_owned());
+                    continue;
+                }
+            };
             let (to, new) = match Path::new(path).file_name() {
                 Some(_) if path.ends_with('/') => contents(n),
-                Some(_) if preserve && leads_down(path) => {
+                Some(_) if transfer.preserve_relative_paths && leads_down(path) => {
                     let parts = Path::new(path).components();
                     let to: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
                     let new = to.to_string_lossy().into_owned();
@@ -154,21 +150,8 @@ impl Spooler<'_> {
             self.take(path, to, false);
             items.push(new);
         }
-        self.change(attr::TRANSFER_INPUT, &items.join(","));
-    }
-
-    fn stdin(&mut self) {
-        let input = text(self.job, attr::IN).filter(|path| *path != NULL);
-        if let Some(path) = input.filter(|_| !is_false(self.job, attr::TRANSFER_IN)) {
-            self.last_name(attr::IN, path, false);
-        }
-    }
-
-    fn executable(&mut self) {
-        if let Some(path) =
-            text(self.job, attr::CMD).filter(|_| !is_false(self.job, attr::TRANSFER_EXECUTABLE))
-        {
-            self.last_name(attr::CMD, path, true);
+        if !items.is_empty() {
+            self.change(attr::TRANSFER_INPUT, &items.join(","));
         }
     }
 
@@ -179,17 +162,15 @@ impl Spooler<'_> {
     }
 
     /// Names of our own, so that no input and no output has them.
-    fn outputs(&mut self, folder: &str) {
-        let wanted = |name, flag| {
-            text(self.job, name).filter(|path| *path != NULL && !is_false(self.job, flag))
-        };
-        let (out, err) =
-            (wanted(attr::OUT, attr::TRANSFER_OUT), wanted(attr::ERR, attr::TRANSFER_ERR));
+    fn outputs(&mut self, streams: &Streams<'_>, folder: &str) {
+        let (out, err) = (streams.stdout, streams.stderr);
+        let (out, err) = (out.filter(|out| out.travels), err.filter(|err| err.travels));
         if out.is_some() {
             self.change(attr::OUT, STDOUT);
         }
-        if err.is_some() {
-            self.change(attr::ERR, if err == out { STDOUT } else { STDERR });
+        if let Some(err) = err {
+            let is_one = out.is_some_and(|out| out.path == err.path);
+            self.change(attr::ERR, if is_one { STDOUT } else { STDERR });
         }
         if text(self.job, attr::USER_LOG).is_some() {
             self.change(attr::USER_LOG, &format!("{folder}/{LOG}"));
@@ -197,13 +178,15 @@ impl Spooler<'_> {
     }
 
     /// New names count where the outputs are fetched to; URLs where they are made.
-    fn remaps(&mut self) {
-        let Some(remaps) = text(self.job, attr::TRANSFER_OUTPUT_REMAPS) else { return };
+    fn remaps(&mut self, transfer: &Transfer<'_>) {
+        if transfer.remaps.is_empty() {
+            return;
+        }
         let escaped =
             |text: &str| text.replace('\\', "\\\\").replace(';', "\\;").replace('=', "\\=");
-        let urls = output_remaps(remaps).into_iter().filter(|(_, new)| url_scheme(new).is_some());
+        let urls = transfer.remaps.iter().filter(|(_, new)| url_scheme(new).is_some());
         let urls: Vec<String> =
-            urls.map(|(name, url)| format!("{}={}", escaped(&name), escaped(&url))).collect();
+            urls.map(|(name, url)| format!("{}={}", escaped(name), escaped(url))).collect();
         self.change(attr::TRANSFER_OUTPUT_REMAPS, &urls.join(";"));
     }
 }
@@ -251,7 +234,7 @@ impl Destinations {
             stderr: kept(attr::ERR),
             log: kept(attr::USER_LOG),
             remaps: output_remaps(submitted(job, attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default()),
-            preserve: job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true),
+            preserve: Transfer::of(job).preserve_relative_paths,
             iwd,
         }
     }

@@ -11,9 +11,10 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use classad::{AttrName, ClassAd};
+use classad::{AttrName, ClassAd, Value};
 use client::progress::Progress;
 use client::{AskError, HOME_VARIABLE, Home};
+use model::job_ad::{NULL, Stream, Streams, initial_directory};
 use model::{JobId, Seq, attr};
 use proto::client::{Query, Select};
 
@@ -131,11 +132,13 @@ fn outputs(home: &Home) -> Result<Vec<String>> {
 }
 
 fn note_outputs(ad: &ClassAd, places: &mut BTreeMap<(&str, PathBuf), Vec<String>>) {
-    let text = |name: &str| ad.get(name)?.as_literal()?.as_str().map(str::to_owned);
-    let iwd = PathBuf::from(text(attr::IWD).unwrap_or_default());
-    for (kind, name) in [("stdout", attr::OUT), ("stderr", attr::ERR), ("log", attr::USER_LOG)] {
-        let Some(path) = text(name).filter(|path| path != "/dev/null") else { continue };
-        let path = iwd.join(path);
+    let iwd = initial_directory(ad).unwrap_or(Path::new(""));
+    let Streams { stdout, stderr, .. } = Streams::of(ad);
+    let path = |stream: Option<Stream<'_>>| stream.map(|stream| stream.below(iwd));
+    let log = ad.literal(attr::USER_LOG).and_then(Value::as_str).filter(|path| *path != NULL);
+    let log = log.map(|path| iwd.join(path));
+    for (kind, path) in [("stdout", path(stdout)), ("stderr", path(stderr)), ("log", log)] {
+        let Some(path) = path else { continue };
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let file =
             path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

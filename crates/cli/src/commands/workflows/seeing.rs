@@ -12,6 +12,7 @@ use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Query, Select};
 use dagman::record::Names;
 use dagman::shell::Knobs;
+use model::job_ad::{Streams, initial_directory};
 use model::{ClusterId, attr};
 use proto::plain_file;
 
@@ -272,10 +273,7 @@ fn add_stderr(job: ClusterId, failed: &mut [FailedNode]) -> Result<()> {
         let of_node =
             |ad: &&ClassAd| text_of(ad, attr::DAG_NODE_NAME).as_deref() == Some(&one.node);
         let last = ads.iter().filter(of_node).max_by_key(|ad| number(ad, attr::CLUSTER_ID));
-        let path = last.and_then(|ad| {
-            let name = text_of(ad, attr::ERR)?;
-            Some(Path::new(&text_of(ad, attr::IWD)?).join(name))
-        });
+        let path = last.and_then(|ad| Some(Streams::of(ad).stderr?.below(initial_directory(ad)?)));
         one.stderr = path.map(|path| last_lines(&path)).unwrap_or_default();
     }
     Ok(())

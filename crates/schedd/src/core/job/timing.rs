@@ -2,6 +2,7 @@
 //! is `time::deferral`'s matter.
 
 use classad::ClassAd;
+use model::job_ad::{Deferral, is_deferred};
 use model::{ClusterSpec, Now, Timestamp, attr};
 
 use crate::core::job::cron::{CronError, Crontab, FIELDS};
@@ -21,11 +22,12 @@ pub(crate) fn starts_at(at: Timestamp) -> ClassAd {
 
 /// When a job is to start, if it is deferred.
 pub(crate) fn start_of(ad: &ClassAd, now: Now) -> Option<Timestamp> {
-    seconds(ad, attr::DEFERRAL_TIME, now).map(|at| Timestamp::from_millis(at.saturating_mul(1000)))
+    let at_s = Deferral::of(ad, &env(now))?.at_s?;
+    Some(Timestamp::from_millis(at_s.saturating_mul(1000)))
 }
 
 fn is_timed(ad: &ClassAd) -> bool {
-    ad.get(attr::DEFERRAL_TIME).is_some() || FIELDS.iter().any(|(name, ..)| ad.get(name).is_some())
+    is_deferred(ad) || FIELDS.iter().any(|(name, ..)| ad.get(name).is_some())
 }
 
 fn is_timing(name: &str) -> bool {
@@ -41,10 +43,4 @@ pub(crate) fn crontab(ad: &ClassAd, now: Now) -> Option<Result<Crontab, CronErro
     };
     let texts = FIELDS.map(|(name, ..)| text(name));
     texts.iter().any(Option::is_some).then(|| Crontab::new(texts))
-}
-
-/// The value of an attribute that counts seconds.
-pub(crate) fn seconds(ad: &ClassAd, name: &str, now: Now) -> Option<i64> {
-    ad.get(name)?;
-    ad.eval(name, None, &env(now)).as_i64()
 }

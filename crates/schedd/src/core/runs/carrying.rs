@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use classad::{ClassAd, Value};
-use model::{MachineName, Now, attr, file_items, output_remaps, url_scheme};
+use classad::ClassAd;
+use model::job_ad::{StarterLog, Streams, Transfer, initial_directory};
+use model::{MachineName, Now};
 use proto::files::FilesFor;
 
 use crate::core::state::core::Core;
@@ -32,30 +33,28 @@ impl Core {
 
 /// What a job's files are at, or below.
 fn paths(job: &ClassAd) -> Vec<PathBuf> {
-    let text =
-        |name: &str| job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let iwd = Path::new(text(attr::IWD).unwrap_or("/"));
+    let iwd = initial_directory(job).unwrap_or(Path::new("/"));
+    let (transfer, streams) = (Transfer::of(job), Streams::of(job));
     let mut all = BTreeSet::from([iwd.to_owned()]);
-    let inputs = file_items(text(attr::TRANSFER_INPUT).unwrap_or_default());
-    let inputs = inputs.map(|item| item.strip_prefix("file://").unwrap_or(item));
-    let inputs = inputs.filter(|item| url_scheme(item).is_none()).map(|item| iwd.join(item));
-    all.extend(inputs);
-    all.extend([attr::CMD, attr::IN].iter().filter_map(|name| Some(iwd.join(text(name)?))));
+    all.extend(transfer.input_paths().map(|path| iwd.join(path)));
+    all.extend(transfer.program.map(|program| iwd.join(program)));
+    all.extend(streams.stdin.map(|stdin| stdin.below(iwd)));
     // A file is written beside its name first.
     let above = |path: PathBuf| path.parent().map(Path::to_owned);
-    let outputs = [attr::OUT, attr::ERR, attr::JOB_STARTER_LOG];
-    let outputs = outputs.iter().filter_map(|name| above(iwd.join(text(name)?)));
-    all.extend(outputs);
-    let remaps = output_remaps(text(attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default());
-    let remaps = remaps.into_iter().filter(|(_, to)| url_scheme(to).is_none());
-    all.extend(remaps.filter_map(|(_, to)| above(iwd.join(to))));
-    // What leads to a device (`/dev/null`) is in a folder that is nobody's.
+    let outputs = [streams.stdout, streams.stderr];
+    let outputs = outputs.into_iter().flatten().map(|stream| stream.below(iwd));
+    let log = StarterLog::of(job).and_then(|log| log.target).map(PathBuf::from);
+    let renamed = transfer.renamed_paths().map(|(_, new)| iwd.join(new));
+    all.extend(outputs.chain(log).chain(renamed).filter_map(above));
+    // What leads to a device is in a folder that is nobody's.
     all.retain(|path| path.as_path() != Path::new("/dev") && path.as_path() != Path::new("/"));
     all.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use model::attr;
+
     use super::*;
 
     #[test]

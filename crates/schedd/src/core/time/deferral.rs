@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
+use model::job_ad::Deferral;
 use model::{
-    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp, attr,
+    ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Timestamp,
 };
 
 use crate::core::ads;
 use crate::core::job::cron::{CronError, Crontab};
-use crate::core::job::timing::{crontab, has_timed_jobs, seconds};
+use crate::core::job::description::env;
+use crate::core::job::timing::{crontab, has_timed_jobs};
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Fact, JobFact};
 
@@ -62,9 +64,8 @@ impl Core {
     pub(crate) fn time_to_wait(&self, job: JobId, now: Now) -> Option<Duration> {
         let job = self.job(job).filter(|job| self.is_timed(*job))?;
         let ad = self.ad_of(job, now);
-        let from = seconds(&ad, attr::DEFERRAL_TIME, now)?
-            .saturating_sub(seconds(&ad, attr::DEFERRAL_PREP_TIME, now).unwrap_or(0).max(0));
-        let from = Timestamp::from_millis(from.saturating_mul(1000));
+        let from_s = Deferral::of(&ad, &env(now))?.prepared_from_s()?;
+        let from = Timestamp::from_millis(from_s.saturating_mul(1000));
         (from > now.wall).then(|| from.since(now.wall))
     }
 
@@ -77,9 +78,9 @@ impl Core {
         let missed = idle.filter(|record| {
             let Some(job) = self.job(record.job) else { return false };
             let ad = self.ad_of(job, now);
-            let window = seconds(&ad, attr::DEFERRAL_WINDOW, now).unwrap_or(0).max(0);
-            let last = seconds(&ad, attr::DEFERRAL_TIME, now).map(|at| at.saturating_add(window));
-            last.is_some_and(|last| last < now.wall.as_secs()) && self.cron_time(job, now).is_some()
+            let last_s = Deferral::of(&ad, &env(now)).and_then(|deferral| deferral.last_s());
+            last_s.is_some_and(|last_s| last_s < now.wall.as_secs())
+                && self.cron_time(job, now).is_some()
         });
         missed.map(|record| Fact::Job { job: record.job, fact: JobFact::Timed }).collect()
     }

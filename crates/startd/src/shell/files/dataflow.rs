@@ -6,52 +6,37 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use classad::{ClassAd, Value};
-use model::{attr, file_items, url_scheme};
-
-use crate::shell::run::sandbox::{NULL, text};
+use classad::ClassAd;
+use model::job_ad::{Streams, Transfer, initial_directory};
 
 /// Whether a job that wants to be skipped can be, by HTCondor 25.14's rules: inputs and outputs are
 /// listed and are files, and not links; nothing is renamed or stored elsewhere; and the oldest
 /// output is newer than the newest of inputs, executable and standard input. What has a URL does
 /// not count.
 pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
-    let elsewhere = [attr::TRANSFER_OUTPUT_REMAPS, attr::OUTPUT_DESTINATION];
-    if elsewhere.iter().any(|name| text(job, name).is_some()) {
+    let (transfer, streams) = (Transfer::of(job), Streams::of(job));
+    if !transfer.remaps.is_empty() || transfer.destination.is_some() || transfer.inputs.is_empty() {
         return false;
     }
-    let program = text(job, attr::CMD).map(|cmd| initial_directory(job).join(cmd));
+    let iwd = initial_directory(job).unwrap_or(Path::new("/"));
     // The executable may be a link.
+    let program = transfer.program.map(|program| iwd.join(program));
     let program = program.and_then(|path| fs::metadata(path).ok()?.modified().ok());
-    let newest = made_from(job).and_then(|paths| all_changed(&paths)?.into_iter().max());
+    let made_from = transfer.input_paths().map(|path| iwd.join(path));
+    let made_from: Vec<_> = made_from.chain(streams.stdin.map(|stdin| stdin.below(iwd))).collect();
+    let newest = all_changed(&made_from).and_then(|times| times.into_iter().max());
     let newest = newest.zip(program).map(|(newest, program)| newest.max(program));
-    let oldest = all_changed(&outputs(job)).and_then(|times| times.into_iter().min());
+    let oldest = all_changed(&outputs(&transfer, iwd)).and_then(|times| times.into_iter().min());
     newest.zip(oldest).is_some_and(|(newest, oldest)| oldest > newest)
 }
 
-/// The files that the outputs are made from, besides the executable; `None` if no input is listed.
-fn made_from(job: &ClassAd) -> Option<Vec<PathBuf>> {
-    let iwd = initial_directory(job);
-    let inputs = file_items(text(job, attr::TRANSFER_INPUT)?);
-    let inputs = inputs.map(|item| item.strip_prefix("file://").unwrap_or(item));
-    let inputs = inputs.filter(|item| url_scheme(item).is_none());
-    let stdin = text(job, attr::IN).filter(|path| *path != NULL);
-    Some(inputs.chain(stdin).map(|path| iwd.join(path)).collect())
-}
-
 /// Where the outputs are, if they are there.
-fn outputs(job: &ClassAd) -> Vec<PathBuf> {
-    let iwd = initial_directory(job);
-    let keeps_path = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
-    let place = |item: &str| match Path::new(item).file_name() {
-        Some(name) if !keeps_path => iwd.join(name),
+fn outputs(transfer: &Transfer<'_>, iwd: &Path) -> Vec<PathBuf> {
+    let place = |item: &&str| match Path::new(item).file_name() {
+        Some(name) if !transfer.preserve_relative_paths => iwd.join(name),
         Some(_) | None => iwd.join(item),
     };
-    file_items(text(job, attr::TRANSFER_OUTPUT).unwrap_or_default()).map(place).collect()
-}
-
-fn initial_directory(job: &ClassAd) -> &Path {
-    Path::new(text(job, attr::IWD).unwrap_or("/"))
+    transfer.outputs.iter().flatten().map(place).collect()
 }
 
 /// When each of these was changed last; `None` if one is no file.

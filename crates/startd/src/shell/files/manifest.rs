@@ -11,14 +11,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use classad::{ClassAd, Value, words};
+use classad::{ClassAd, words};
 use launcher::wire::Start;
-use model::{attr, stays_inside};
+use model::job_ad::manifest_folder;
 use nix::fcntl::OFlag;
 use proto::plain_file;
 use serde::{Deserialize, Serialize};
-
-use crate::shell::run::sandbox::text;
 
 /// Where the manifest of a run is, in its scratch folder; only for runs whose files do not travel.
 const MARKER: &str = ".manifest";
@@ -38,19 +36,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// What a job wants; none if it wants nothing. It runs in `cwd`.
     pub(crate) fn of(job: &ClassAd, cwd: &Path) -> Option<Self> {
-        let named = text(job, attr::MANIFEST_DIR);
-        let desired = job.literal(attr::MANIFEST_DESIRED).is_some_and(Value::is_true);
-        if named.is_none() && !desired {
-            return None;
-        }
-        let number = |name| job.literal(name).and_then(Value::as_i64).unwrap_or(0);
-        // What leads out of the folder can have come in by an edit only: such a name is refused at
-        // submission.
-        let name = named.filter(|name| stays_inside(name)).map(str::to_owned);
-        let name = name.unwrap_or_else(|| {
-            format!("{}_{}_manifest", number(attr::CLUSTER_ID), number(attr::PROC_ID))
-        });
-        Some(Self { cwd: cwd.to_owned(), name })
+        Some(Self { cwd: cwd.to_owned(), name: manifest_folder(job)? })
     }
 
     /// The folder, from the one in which the job runs.
@@ -118,32 +104,12 @@ pub(crate) fn of_ended(scratch: &Path) -> Option<Manifest> {
 mod tests {
     use super::*;
 
-    fn job(lines: &str) -> ClassAd {
-        ClassAd::parse_old(&format!("ClusterId = 7\nProcId = 2\n{lines}")).unwrap()
-    }
-
-    #[test]
-    fn who_names_its_folder_wants_a_manifest_and_its_name_stays_inside() {
-        for (lines, name) in [
-            ("", None),
-            ("ManifestDesired = false", None),
-            ("ManifestDesired = true", Some("7_2_manifest")),
-            ("ManifestDir = \"told\"", Some("told")),
-            ("ManifestDesired = true\nManifestDir = \"a/b\"", Some("a/b")),
-            ("ManifestDir = \"../a\"", Some("7_2_manifest")),
-            ("ManifestDir = \".\"", Some("7_2_manifest")),
-            ("ManifestDir = \"/a\"", Some("7_2_manifest")),
-        ] {
-            let manifest = Manifest::of(&job(lines), Path::new("/scratch"));
-            assert_eq!(manifest.as_ref().map(Manifest::name), name, "{lines}");
-        }
-    }
-
     #[test]
     fn a_run_is_marked_where_its_end_is_looked_for() {
         let scratch = tempfile::tempdir().unwrap();
+        let job = ClassAd::parse_old("ManifestDir = \"told\"").unwrap();
         assert_eq!(of_ended(scratch.path()), None);
-        let manifest = Manifest::of(&job("ManifestDir = \"told\""), Path::new("/home")).unwrap();
+        let manifest = Manifest::of(&job, Path::new("/home")).unwrap();
         manifest.mark(scratch.path());
         assert_eq!(of_ended(scratch.path()), Some(manifest));
     }

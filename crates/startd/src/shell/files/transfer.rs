@@ -12,11 +12,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use classad::{ClassAd, Env, Value};
+use classad::{ClassAd, Env};
+use model::job_ad::{self, FileLimits, Input, Stream, Streams, Tool, Transfer, initial_directory};
 pub(crate) use model::spooling::{STDERR, STDOUT};
-use model::{
-    CheckpointEnd, OnEvict, RunEnd, attr, file_items, on_evict, output_remaps, url_scheme,
-};
+use model::{CheckpointEnd, OnEvict, RunEnd, on_evict, url_scheme};
 use nix::errno::Errno;
 use proto::{chirp, clock};
 use serde::{Deserialize, Serialize};
@@ -29,7 +28,6 @@ use crate::shell::files::plugins::{Plugins, UrlTransfer, Way};
 use crate::shell::files::spool::Spool;
 use crate::shell::files::starter_log::{RUN_LOG, RunLog};
 use crate::shell::run::environment::{JOB_AD, MACHINE_AD};
-use crate::shell::run::sandbox::text;
 use crate::shell::run::tool;
 
 /// The permissions of an executable that was brought (HTCondor 25.14 makes it executable whatever
@@ -119,57 +117,42 @@ struct Stamp {
 }
 
 /// The program of a job whose files are brought.
-pub(crate) fn program(job: &ClassAd, scratch: &Path) -> PathBuf {
-    let cmd = Path::new(text(job, attr::CMD).unwrap_or_default());
+pub(crate) fn program(transfer: &Transfer<'_>, scratch: &Path) -> PathBuf {
+    let cmd = Path::new(transfer.program.unwrap_or_default());
     match cmd.file_name() {
-        Some(name) if brings_executable(job) => scratch.join(name),
+        Some(name) if transfer.brings_program => scratch.join(name),
         Some(_) | None => scratch.join(cmd),
     }
 }
 
 /// Standard input of a job whose files are brought.
 pub(crate) fn stdin(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
-    if is_streamed(job, attr::STREAM_IN) {
-        return stream(job, attr::IN);
+    let stdin = Streams::of(job).stdin?;
+    if stdin.in_place {
+        return Some(stdin.below(iwd(job, scratch)));
     }
-    let name = Path::new(stream_path(job, attr::IN)?).file_name()?;
-    Some(scratch.join(name))
+    Some(scratch.join(Path::new(stdin.path).file_name()?))
 }
 
 /// Standard output and standard error of a job whose files are brought, while it runs. A file for
 /// both is one.
 pub(crate) fn outputs(job: &ClassAd, scratch: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
-    let kept = |name, own| stream_path(job, name).map(|_| scratch.join(own));
-    let stdout = match is_streamed(job, attr::STREAM_OUT) {
-        true => stream(job, attr::OUT),
-        false => kept(attr::OUT, STDOUT),
+    let streams = Streams::of(job);
+    let place = |stream: Stream<'_>, own| match stream.in_place {
+        true => stream.below(iwd(job, scratch)),
+        false => scratch.join(own),
     };
-    let stderr = match is_streamed(job, attr::STREAM_ERR) {
-        _ if text(job, attr::OUT) == text(job, attr::ERR) => stdout.clone(),
-        true => stream(job, attr::ERR),
-        false => kept(attr::ERR, STDERR),
+    let stdout = streams.stdout.map(|stream| place(stream, STDOUT));
+    let stderr = match streams.are_one() {
+        true => stdout.clone(),
+        false => streams.stderr.map(|stream| place(stream, STDERR)),
     };
     (stdout, stderr)
 }
 
-/// Whether a stream is read or written at its place all the time (`stream_output = true`), instead
-/// of being brought.
-fn is_streamed(job: &ClassAd, flag: &str) -> bool {
-    job.literal(flag).is_some_and(Value::is_true)
-}
-
-/// What a stream's attribute names; `None` if it is nothing.
-fn stream_path<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
-    text(job, name).filter(|path| *path != crate::shell::run::sandbox::NULL)
-}
-
-/// Where a stream is on the submitting side.
-fn stream(job: &ClassAd, name: &str) -> Option<PathBuf> {
-    Some(Path::new(text(job, attr::IWD).unwrap_or("/")).join(stream_path(job, name)?))
-}
-
-fn brings_executable(job: &ClassAd) -> bool {
-    job.literal(attr::TRANSFER_EXECUTABLE).and_then(Value::as_bool) != Some(false)
+/// The initial directory of a job.
+fn iwd<'a>(job: &'a ClassAd, scratch: &'a Path) -> &'a Path {
+    initial_directory(job).unwrap_or(scratch)
 }
 
 /// Brings executable, standard input, the listed files and what an earlier run has kept in `spool`
@@ -186,13 +169,14 @@ pub(crate) fn bring_in(
     plugins: &Plugins,
     run_log: &RunLog,
 ) -> Result<OutputPlan, TransferError> {
-    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
-    let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
-    check_input_size(side, job, &iwd)?;
+    let (transfer, limits) = (Transfer::of(job), limits(job));
+    if let Some(most) = limits.input_bytes {
+        check_input_size(side, job, scratch, most)?;
+    }
     let received_bytes = bring_inputs(side, job, scratch, plugins, run_log)?;
-    let outputs = job.literal(attr::TRANSFER_OUTPUT).and_then(Value::as_str);
-    let files = match outputs {
-        Some(list) => Wanted::Listed(file_items(list).map(str::to_owned).collect()),
+    let listed = |names: &Vec<&str>| names.iter().copied().map(str::to_owned).collect();
+    let files = match &transfer.outputs {
+        Some(names) => Wanted::Listed(listed(names)),
         None => Wanted::Changed(top_level(scratch)?),
     };
     // After the files were listed: what was kept is an output, whether this run touches it or not.
@@ -205,49 +189,53 @@ pub(crate) fn bring_in(
         (OnEvict::Keep, Some(spool)) => WhenEvicted::Kept(spool.clone()),
         (OnEvict::Keep, None) | (OnEvict::BringBack, _) => WhenEvicted::Back,
     };
-    let checkpoint = CheckpointEnd::of(job).zip(spool).map(|(end, spool)| {
-        let files = job.literal(attr::TRANSFER_CHECKPOINT).and_then(Value::as_str);
-        let files = files.map(|list| file_items(list).map(str::to_owned).collect());
-        Checkpoint { end, files, spool: spool.clone() }
+    let checkpoint = job_ad::Checkpoint::of(job).zip(spool).map(|(taken, spool)| Checkpoint {
+        end: taken.end,
+        files: taken.files,
+        spool: spool.clone(),
     });
-    let on_success = text(job, attr::WHEN_TO_TRANSFER_OUTPUT)
-        .is_some_and(|when| when.eq_ignore_ascii_case("ON_SUCCESS"));
-    let success = job.literal(attr::JOB_SUCCESS_EXIT_CODE).and_then(Value::as_i64);
-    let success = success.and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
-    let (stdout, stderr) = (stream(job, attr::OUT), stream(job, attr::ERR));
-    let stderr = stderr.filter(|path| stdout.as_ref() != Some(path));
-    let remaps = all_remaps(job);
-    // A stream is an output like the others: it may have another name at home.
-    let renamed = |name, path: Option<PathBuf>| {
-        let new = stream_path(job, name).and_then(|said| remaps.get(said));
-        let new = new.filter(|new| url_scheme(new).is_none()).map(|new| iwd.join(new));
-        path.map(|path| new.unwrap_or(path))
-    };
-    let (stdout, stderr) = (renamed(attr::OUT, stdout), renamed(attr::ERR, stderr));
-    let brought = brings_executable(job).then(|| program(job, scratch));
+    let remaps = all_remaps(&transfer, Tool::of(job));
+    let (stdout, stderr) = targets(&Streams::of(job), iwd(job, scratch), &remaps);
+    let brought = transfer.brings_program.then(|| program(&transfer, scratch));
     Ok(OutputPlan {
-        stderr: stderr.filter(|_| !is_streamed(job, attr::STREAM_ERR)),
-        stdout: stdout.filter(|_| !is_streamed(job, attr::STREAM_OUT)),
-        most_bytes: most_bytes(job, attr::MAX_TRANSFER_OUTPUT_MB),
-        iwd,
+        stdout,
+        stderr,
+        most_bytes: limits.output_bytes,
+        iwd: iwd(job, scratch).to_owned(),
         files,
         remaps,
         program: brought.and_then(|path| path.file_name().map(OsStr::to_owned)),
-        preserve_relative_paths: preserve,
-        destination: text(job, attr::OUTPUT_DESTINATION).map(str::to_owned),
-        only_after_exit_code: on_success.then_some(success),
+        preserve_relative_paths: transfer.preserve_relative_paths,
+        destination: transfer.destination.map(str::to_owned),
+        only_after_exit_code: transfer.only_after_exit_code,
         received_bytes,
         when_evicted,
         checkpoint,
-        more: tool::outputs(job).into_iter().map(|(name, _)| name).collect(),
+        more: tool::outputs(Tool::of(job)).into_iter().map(|(name, _)| name).collect(),
         manifest: Manifest::of(job, scratch),
     })
 }
 
+/// Where standard output and standard error go when they are brought back: streams are outputs like
+/// the others, and may have other names at home. A file for both is brought back once.
+fn targets(
+    streams: &Streams<'_>,
+    iwd: &Path,
+    remaps: &BTreeMap<String, String>,
+) -> (Option<PathBuf>, Option<PathBuf>) {
+    let target = |stream: Option<Stream<'_>>| {
+        let stream = stream.filter(|stream| !stream.in_place)?;
+        let new = remaps.get(stream.path).filter(|new| url_scheme(new).is_none());
+        Some(new.map_or_else(|| stream.below(iwd), |new| iwd.join(new)))
+    };
+    let stderr = streams.stderr.filter(|_| !streams.are_one());
+    (target(streams.stdout), target(stderr))
+}
+
 /// New names for outputs: what the job says, and where those of its tool go.
-fn all_remaps(job: &ClassAd) -> BTreeMap<String, String> {
-    let mut all = output_remaps(text(job, attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default());
-    for (name, path) in tool::outputs(job).into_iter().filter(|(name, path)| name != path) {
+fn all_remaps(transfer: &Transfer<'_>, tool: Option<Tool<'_>>) -> BTreeMap<String, String> {
+    let mut all = transfer.remaps.clone();
+    for (name, path) in tool::outputs(tool).into_iter().filter(|(name, path)| name != path) {
         all.entry(name).or_insert(path);
     }
     all
@@ -266,53 +254,42 @@ fn bring_inputs(
     plugins: &Plugins,
     run_log: &RunLog,
 ) -> Result<u64, TransferError> {
-    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
-    let preserve = job.literal(attr::PRESERVE_RELATIVE_PATHS).is_some_and(Value::is_true);
+    let (transfer, iwd) = (Transfer::of(job), iwd(job, scratch));
+    let preserve = transfer.preserve_relative_paths;
     let route = Route { from: side, to: &SameDisk };
     let mut received_bytes = 0;
     let mut transfers = Vec::new();
-    for item in file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default()) {
-        match fetched(item) {
-            Some(name) => {
-                transfers.push(UrlTransfer { url: item.to_owned(), local: scratch.join(name) });
-            }
-            None => {
-                let copy = || route.item(&iwd, item, scratch, preserve);
-                received_bytes += run_log.moving(|| format!("Input {item}"), copy)?;
-            }
-        }
+    for input in &transfer.inputs {
+        let path = match input {
+            Input::Path(path) => path,
+            Input::Url(url) => match fetched(url) {
+                Some(name) => {
+                    let local = scratch.join(name);
+                    transfers.push(UrlTransfer { url: (*url).to_owned(), local });
+                    continue;
+                }
+                // It names no file: it is not there.
+                None => url,
+            },
+        };
+        let copy = || route.item(iwd, path, scratch, preserve);
+        received_bytes += run_log.moving(|| format!("Input {path}"), copy)?;
     }
     received_bytes += by_plugins(plugins, Way::Fetch, scratch, &transfers, run_log)?;
-    if let (Some(path), Some(target)) = (stream(job, attr::IN), stdin(job, scratch))
+    let stdin_path = Streams::of(job).stdin.map(|stdin| stdin.below(iwd));
+    if let (Some(path), Some(target)) = (stdin_path, stdin(job, scratch))
         && path != target
     {
         let copy = || route.file(&path, &target);
         received_bytes += run_log.moving(|| "Standard input".to_owned(), copy)?;
     }
-    if brings_executable(job) {
-        let target = program(job, scratch);
-        let copy = || route.file(&iwd.join(text(job, attr::CMD).unwrap_or_default()), &target);
+    if transfer.brings_program {
+        let target = program(&transfer, scratch);
+        let copy = || route.file(&iwd.join(transfer.program.unwrap_or_default()), &target);
         received_bytes += run_log.moving(|| "Executable".to_owned(), copy)?;
         make_executable(&target).map_err(|error| failed(&target, &error))?;
     }
     Ok(received_bytes)
-}
-
-/// Whether what a job's last run has said stays, and the next one goes on behind it (HTCondor
-/// 25.14: `erase_output_and_error_on_restart = false`, which means something with
-/// `ON_EXIT_OR_EVICT` only). A job that goes on from a checkpoint of its own does so in any case:
-/// nothing that it has said is lost.
-pub(crate) fn goes_on_behind(job: &ClassAd) -> bool {
-    if goes_on_from_checkpoint(job) {
-        return true;
-    }
-    let erases = job.literal(attr::ERASE_OUTPUT_AND_ERROR_ON_RESTART).and_then(Value::as_bool);
-    erases == Some(false) && on_evict(job) != OnEvict::Nothing
-}
-
-/// Whether the job has taken a checkpoint, and goes on from it.
-pub(crate) fn goes_on_from_checkpoint(job: &ClassAd) -> bool {
-    job.literal(attr::NUM_CKPTS).and_then(Value::as_i64).is_some_and(|taken| taken > 0)
 }
 
 /// Brings back what came of a run: of one that was stopped only what it said, unless its job wants
@@ -475,24 +452,24 @@ fn transfers_below(
     Ok(transfers)
 }
 
-/// A limit of the job in MiB as bytes; `None` if it has none, or a negative one.
-fn most_bytes(job: &ClassAd, name: &str) -> Option<u64> {
-    const MIB: u64 = 1 << 20;
-    let env = Env::at(clock::now().wall.as_secs());
-    let most_mib = job.eval(name, None, &env).as_i64()?;
-    Some(u64::try_from(most_mib).ok()?.saturating_mul(MIB))
+fn limits(job: &ClassAd) -> FileLimits {
+    FileLimits::of(job, &Env::at(clock::now().wall.as_secs()))
 }
 
 /// HTCondor 25.14's hold 32. Checked before anything is copied; what cannot be read is found when
 /// it is copied.
-fn check_input_size(side: &dyn Disk, job: &ClassAd, iwd: &Path) -> Result<(), TransferError> {
-    let Some(most) = most_bytes(job, attr::MAX_TRANSFER_INPUT_MB) else { return Ok(()) };
-    let input = stream(job, attr::IN).filter(|_| !is_streamed(job, attr::STREAM_IN));
-    let program = text(job, attr::CMD).filter(|_| brings_executable(job));
-    let listed = file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default());
-    let listed = listed.map(|item| item.strip_prefix("file://").unwrap_or(item));
-    let all =
-        listed.map(|item| iwd.join(item)).chain(input).chain(program.map(|cmd| iwd.join(cmd)));
+fn check_input_size(
+    side: &dyn Disk,
+    job: &ClassAd,
+    scratch: &Path,
+    most: u64,
+) -> Result<(), TransferError> {
+    let (transfer, iwd) = (Transfer::of(job), iwd(job, scratch));
+    let stdin = Streams::of(job).stdin.filter(|stdin| !stdin.in_place);
+    let program = transfer.program.filter(|_| transfer.brings_program);
+    let all = transfer.input_paths().map(|path| iwd.join(path));
+    let all = all.chain(stdin.map(|stdin| stdin.below(iwd)));
+    let all = all.chain(program.map(|program| iwd.join(program)));
     check_sizes(all.map(|path| (bytes_below(side, &path), path)), most)
 }
 
@@ -627,7 +604,6 @@ impl OutputPlan {
 /// The name in the scratch folder of an input that a plug-in fetches; `None` for one that is on the
 /// submitter's disk.
 fn fetched(item: &str) -> Option<&str> {
-    url_scheme(item).filter(|scheme| scheme != "file")?;
     let name = item.trim_end_matches('/').rsplit('/').next();
     name.filter(|name| !name.is_empty() && *name != "..")
 }

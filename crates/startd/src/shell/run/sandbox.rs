@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use classad::{ClassAd, Env, Value};
 use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
+use model::job_ad::{Checkpoint, Stream, Streams, Transfer, goes_on_behind, initial_directory};
 use model::{
     CheckpointEnd, RunId, Script, ScriptSuccess, StartFailure, StartStage, Universe, attr,
 };
@@ -66,9 +67,6 @@ const AD_MODE: u32 = 0o644;
 
 /// What of a file's mode is permissions.
 const PERMISSIONS: u32 = 0o7777;
-
-/// The file that stands for "no file" in a job's ad.
-pub(crate) const NULL: &str = "/dev/null";
 
 /// Where runs have their folders, and as whom they run.
 #[derive(Clone, Debug)]
@@ -470,17 +468,18 @@ pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
 /// Where the files are of a job that runs in its initial directory.
 fn in_place(run: &StartProcess, scratch: &Path) -> Layout {
     let job = &*run.job;
-    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
+    let iwd = initial_directory(job).unwrap_or(scratch);
     // HTCondor 25.14's `remote_initialdir`: the folder on this machine that stands in for the
     // initial one.
-    let cwd = text(job, attr::REMOTE_IWD).map_or_else(|| iwd.clone(), |folder| iwd.join(folder));
-    let file = |name| text(job, name).filter(|path| *path != NULL).map(|path| cwd.join(path));
+    let cwd = text(job, attr::REMOTE_IWD).map_or_else(|| iwd.to_owned(), |there| iwd.join(there));
+    let Streams { stdin, stdout, stderr } = Streams::of(job);
+    let file = |stream: Option<Stream<'_>>| stream.map(|stream| stream.below(&cwd));
     Layout {
         program: cwd.join(text(job, attr::CMD).unwrap_or_default()),
-        stdin: file(attr::IN),
-        stdout: file(attr::OUT),
-        stderr: file(attr::ERR),
-        write: write_mode(transfer::goes_on_from_checkpoint(job)),
+        stdin: file(stdin),
+        stdout: file(stdout),
+        stderr: file(stderr),
+        write: write_mode(Checkpoint::is_gone_on_from(job)),
         cwd,
         scratch: scratch.to_owned(),
     }
@@ -491,11 +490,11 @@ fn away(run: &StartProcess, scratch: &Path) -> Layout {
     let job = &*run.job;
     let (stdout, stderr) = transfer::outputs(job, scratch);
     Layout {
-        program: transfer::program(job, scratch),
+        program: transfer::program(&Transfer::of(job), scratch),
         stdin: transfer::stdin(job, scratch),
         stdout,
         stderr,
-        write: write_mode(transfer::goes_on_behind(job)),
+        write: write_mode(goes_on_behind(job)),
         cwd: scratch.to_owned(),
         scratch: scratch.to_owned(),
     }

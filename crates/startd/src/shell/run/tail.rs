@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use classad::ClassAd;
-use model::{JobId, UserName, attr};
+use model::job_ad::{Stream, Streams, initial_directory};
+use model::{JobId, UserName};
 use nix::unistd::Uid;
 use proto::client::{Answer, ReadFrom, Refusal, RunFile};
 use proto::net::Peer;
@@ -16,7 +17,6 @@ use tokio::task::spawn_blocking;
 use crate::shell::engine::EngineInput;
 use crate::shell::files::transfer::{STDERR, STDOUT};
 use crate::shell::run::environment::JOB_AD;
-use crate::shell::run::sandbox::{NULL, text};
 
 /// The most bytes in one answer: far below the longest frame, and what a person can look at.
 const PART_MAX_BYTES: u32 = 256 << 10;
@@ -119,22 +119,22 @@ fn read(scratch: &Path, wanted: &Wanted) -> Result<(u64, Vec<u8>), TailError> {
 /// Where a file is: where files are brought to the job, it runs in its scratch folder; otherwise in
 /// its initial directory.
 fn path(scratch: &Path, job: &ClassAd, file: &RunFile) -> Result<PathBuf, TailError> {
-    let iwd = text(job, attr::IWD).map_or_else(|| scratch.to_owned(), PathBuf::from);
+    let iwd = initial_directory(job).unwrap_or(scratch);
+    let streams = Streams::of(job);
     // What the job writes to is in its scratch folder only where it is brought back from there.
-    let written = |name, brought: &str, what| {
+    let written = |stream: Option<Stream<'_>>, brought: &str, what| {
         let brought = scratch.join(brought);
         if brought.exists() {
             return Ok(brought);
         }
-        let given = text(job, name).filter(|path| *path != NULL);
-        given.map(|path| iwd.join(path)).ok_or(TailError::NoFile(what))
+        stream.map(|stream| stream.below(iwd)).ok_or(TailError::NoFile(what))
     };
     match file {
-        RunFile::Stdout => written(attr::OUT, STDOUT, "standard output"),
-        RunFile::Stderr if text(job, attr::OUT) == text(job, attr::ERR) => {
-            written(attr::ERR, STDOUT, "standard error")
+        RunFile::Stdout => written(streams.stdout, STDOUT, "standard output"),
+        RunFile::Stderr => {
+            let brought = if streams.are_one() { STDOUT } else { STDERR };
+            written(streams.stderr, brought, "standard error")
         }
-        RunFile::Stderr => written(attr::ERR, STDERR, "standard error"),
         RunFile::Named(name) => {
             let inside = Path::new(name).components().all(|part| match part {
                 Component::Normal(_) | Component::CurDir => true,

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Value};
 use launcher::wire::{Companion, OsBytes, Stdio, WriteMode};
-use model::cmdline::{CmdlineError, argv_in};
+use model::cmdline::CmdlineError;
+use model::job_ad::Tool;
 use model::{Universe, attr};
 
 use crate::shell::run::environment::{self, Place};
-use crate::shell::run::sandbox::{pairs, stdio, text};
-
-const OUTPUTS: [&str; 2] = [attr::TOOL_DAEMON_OUTPUT, attr::TOOL_DAEMON_ERROR];
+use crate::shell::run::sandbox::{pairs, stdio};
 
 /// The variable with the number of the job's main process, and the one that says that it is in a
 /// variable (HTCondor 25.14's).
@@ -20,14 +19,12 @@ const WHERE_IT_IS: (&str, &str) = ("TDP_LASS_ADDRESS", "ENV");
 
 /// The program in the scratch folder, where a job's files are brought; none if it wants none.
 pub(crate) fn brought(job: &ClassAd, scratch: &Path) -> Option<PathBuf> {
-    text(job, attr::TOOL_DAEMON_CMD).map(|path| place_of(path, scratch, true))
+    Tool::of(job).map(|tool| place_of(tool.program, scratch, true))
 }
 
 /// Its outputs that come back: the name in the scratch folder, and where they go.
-pub(crate) fn outputs(job: &ClassAd) -> Vec<(String, String)> {
-    let path_of =
-        |name: &&str| text(job, name).filter(|_| text(job, attr::TOOL_DAEMON_CMD).is_some());
-    let outputs = OUTPUTS.iter().filter_map(path_of);
+pub(crate) fn outputs(tool: Option<Tool<'_>>) -> Vec<(String, String)> {
+    let outputs = tool.into_iter().flat_map(|tool| [tool.stdout, tool.stderr]).flatten();
     let name = |path: &str| Path::new(path).file_name()?.to_str().map(str::to_owned);
     outputs.filter_map(|path| Some((name(path)?, path.to_owned()))).collect()
 }
@@ -48,17 +45,15 @@ pub(crate) fn of(
     place: Place<'_>,
     away: bool,
 ) -> Result<Option<Box<Companion>>, CmdlineError> {
-    let Some(path) =
-        text(job, attr::TOOL_DAEMON_CMD).filter(|_| place.universe != Universe::Scheduler)
-    else {
+    let Some(tool) = Tool::of(job).filter(|_| place.universe != Universe::Scheduler) else {
         return Ok(None);
     };
-    let program = OsBytes::from(place_of(path, place.cwd, away).as_path());
-    let argv = argv_in(job, [attr::TOOL_DAEMON_ARGUMENTS, attr::TOOL_DAEMON_ARGS])?;
+    let program = OsBytes::from(place_of(tool.program, place.cwd, away).as_path());
+    let argv = tool.argv()?;
     let mut environ = environment::of(job, place)?;
     environ.insert(WHERE_IT_IS.0.to_owned(), WHERE_IT_IS.1.to_owned());
-    let file = |name| text(job, name).map(|path| place_of(path, place.cwd, away));
-    let [stdout, stderr] = OUTPUTS.map(file);
+    let file = |path: Option<&str>| path.map(|path| place_of(path, place.cwd, away));
+    let (stdout, stderr) = (file(tool.stdout), file(tool.stderr));
     // A file for both is opened once, so that neither overwrites the other.
     let is_one = stdout.is_some() && stdout == stderr;
     Ok(Some(Box::new(Companion {
@@ -66,7 +61,7 @@ pub(crate) fn of(
         program,
         env: pairs(environ),
         pid_variable: OsBytes::from(PID_VARIABLE),
-        stdin: stdio(file(attr::TOOL_DAEMON_INPUT).as_deref(), WriteMode::Truncate),
+        stdin: stdio(file(tool.stdin).as_deref(), WriteMode::Truncate),
         stdout: stdio(stdout.as_deref(), WriteMode::Truncate),
         stderr: match is_one {
             true => Stdio::SameAsStdout,

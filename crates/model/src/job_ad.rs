@@ -1,0 +1,35 @@
+//! What a job's ad says, by subject, as values: each view reads the attributes of its subject,
+//! once, and nobody else does. How they come into an ad is `jobspec`'s matter; what follows from
+//! them is that of who asks.
+
+mod checkpoint;
+mod deferral;
+mod own_account;
+mod streams;
+mod tool;
+mod transfer;
+
+use classad::{ClassAd, Value};
+
+pub use checkpoint::{Checkpoint, CheckpointEnd};
+pub use deferral::{Deferral, is_deferred};
+pub use own_account::{StarterLog, manifest_folder};
+pub use streams::{NULL, Stream, Streams};
+pub use tool::Tool;
+pub use transfer::{
+    FileLimits, Input, OnEvict, Transfer, files_travel, goes_on_behind, initial_directory,
+    keeps_files, on_evict, skips_if_up_to_date,
+};
+
+/// A text that says something.
+pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
+    job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+pub(crate) fn is_true(job: &ClassAd, name: &str) -> bool {
+    job.literal(name).is_some_and(Value::is_true)
+}
+
+pub(crate) fn is_false(job: &ClassAd, name: &str) -> bool {
+    job.literal(name).and_then(Value::as_bool) == Some(false)
+}

@@ -1,15 +1,12 @@
 //! The negotiator: its core, its accounts at rest, and what its shell does. Nothing else of it
 //! survives a restart.
 
-use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse};
+use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse, run_batch_watched};
 
 use super::clock::HostClock;
 use super::event::{Daemon, Link, Message, Side};
 use super::workload;
 use super::world::World;
-
-/// Ticks in a row of one moment. Each settles what is due; more means that it never ends.
-const MAX_TICKS: usize = 1000;
 
 pub(crate) struct NegotiatorHost {
     pub(crate) clock: HostClock,
@@ -58,54 +55,25 @@ impl World {
 
     pub(crate) fn negotiator_batch(&mut self) {
         let doom = self.take_doom(Daemon::Negotiator);
-        for input in std::mem::take(&mut self.negotiator.inbox) {
-            self.negotiator_decides(&input);
-        }
-        let mut ticks = 0;
-        while self.negotiator_is_due() {
-            self.negotiator_decides(&Input::Tick);
-            ticks += 1;
-            if ticks == MAX_TICKS {
-                self.fail(format!("the negotiator is due after {MAX_TICKS} ticks of one moment"));
-                return;
-            }
-        }
-        if doom.is_some() {
-            self.crash(Daemon::Negotiator);
-            return;
-        }
-        let deadline = self.negotiator.core.as_ref().and_then(Core::next_deadline);
-        self.wake_by_clock(Daemon::Negotiator, deadline);
-    }
-
-    fn negotiator_is_due(&self) -> bool {
-        let now = self.negotiator.clock.now(self.now).boot_ms;
-        let deadline = self.negotiator.core.as_ref().and_then(Core::next_deadline);
-        deadline.is_some_and(|deadline| deadline <= now)
-    }
-
-    fn negotiator_decides(&mut self, input: &Input) {
+        let inputs = std::mem::take(&mut self.negotiator.inbox);
         let now = self.negotiator.clock.now(self.now);
         let Some(core) = &mut self.negotiator.core else { return };
-        let decision = match core.decide(now, input) {
-            Ok(decision) => decision,
-            Err(rejection) => {
-                self.note(|| format!("  negotiator drops an input: {rejection}"));
-                return;
-            }
-        };
-        let mut effects = Vec::new();
         let mut sound = Ok(());
-        for event in &decision.events {
-            if let Fact::Planned(plan) = &event.fact {
-                sound =
-                    sound.and(plan.check(&core.snapshot(now)).map_err(|fault| fault.to_string()));
+        let batch = run_batch_watched(core, now, &inputs, &mut |core, event| {
+            if let (Fact::Planned(plan), Ok(())) = (&event.fact, &sound) {
+                sound = plan.check(&core.snapshot(now)).map_err(|fault| fault.to_string());
             }
-            let change = core.apply(event);
-            effects.extend(core.react(&change, event));
-        }
+        });
+        let is_due = core.next_deadline().is_some_and(|deadline| deadline <= now.boot_ms);
         self.require(sound);
-        for effect in effects {
+        if is_due {
+            self.fail("the negotiator is due after all ticks of a batch".to_owned());
+            return;
+        }
+        for rejection in batch.rejected {
+            self.note(|| format!("  negotiator drops an input: {rejection}"));
+        }
+        for effect in batch.effects {
             match effect {
                 Effect::ToSchedd { schedd, message } => {
                     if let Some(s) = self.schedd_named(schedd.as_str()) {
@@ -117,6 +85,12 @@ impl World {
                 Effect::SaveLimits(in_use) => self.negotiator.limits = in_use,
             }
         }
+        if doom.is_some() {
+            self.crash(Daemon::Negotiator);
+            return;
+        }
+        let deadline = self.negotiator.core.as_ref().and_then(Core::next_deadline);
+        self.wake_by_clock(Daemon::Negotiator, deadline);
     }
 
     fn save_accounts(&mut self) {

@@ -25,10 +25,16 @@ const TABLE: &str = "xtask/tidy-arrows.txt";
 /// The rooms of a core from the ground up: a file of one room imports from its own and from those
 /// below. What lies in the core itself and is not named here is the roof. A core without folders
 /// has no rooms.
-const ROOMS: &[(&str, &[&str])] = &[(
-    "schedd",
-    &["records", "words", "job", "state", "ads", "policy", "runs", "time", "users", "told"],
-)];
+const ROOMS: &[(&str, &[&str])] = &[
+    (
+        "schedd",
+        &["records", "words", "job", "state", "ads", "policy", "runs", "time", "users", "told"],
+    ),
+    (
+        "negotiator",
+        &["values", "conditions", "machines", "shares", "requests", "matching", "words", "state"],
+    ),
+];
 
 /// What is measured of a crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

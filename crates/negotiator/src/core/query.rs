@@ -4,7 +4,7 @@ use classad::{AttrName, ClassAd, Env};
 use model::Now;
 use proto::client::Query;
 
-use super::state::Core;
+use crate::core::state::core::Core;
 
 /// When the negotiator last heard of the machine, seconds since the epoch.
 const LAST_HEARD_FROM: &str = "LastHeardFrom";

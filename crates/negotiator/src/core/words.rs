@@ -7,15 +7,15 @@ use proto::matchmaking::{
     ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
 };
 
-use super::limits::SavedUse;
-use super::plan::MatchPlan;
+use crate::core::matching::plan::MatchPlan;
+use crate::core::shares::limits::SavedUse;
 
 /// What reaches the core.
 ///
 /// Matching is not done in the `decide` of the input that makes it possible, so that a hundred
-/// inputs that wait together cost one pass: such an input makes [`super::Core::next_deadline`]
-/// return a moment that has passed, and the driver then says [`Input::Tick`] at once. No clock is
-/// waited for.
+/// inputs that wait together cost one pass: such an input makes
+/// [`crate::core::Core::next_deadline`] return a moment that has passed, and the driver then says
+/// [`Input::Tick`] at once. No clock is waited for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// A schedd says something. Its first message on a connection must be a full list of requests.
@@ -33,7 +33,8 @@ pub enum Input {
         user: Option<UserName>,
         edit: AccountEdit,
     },
-    /// The moment of [`super::Core::next_deadline`] has come. One that comes early does nothing.
+    /// The moment of [`crate::core::Core::next_deadline`] has come. One that comes early does
+    /// nothing.
     Tick,
 }
 
@@ -143,6 +144,6 @@ pub enum Effect {
     /// Save this where the next life finds it, before anything else is done: what is in use of
     /// concurrency limits.
     SaveLimits(Vec<SavedUse>),
-    /// Save [`super::Core::accounts`] where the next life finds them.
+    /// Save [`crate::core::Core::accounts`] where the next life finds them.
     SaveAccounts,
 }

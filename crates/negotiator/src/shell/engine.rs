@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::saved_file::{SavedError, SavedFile};
-use crate::core::{Core, Effect, Input};
+use crate::core::{Core, Effect, Input, run_batch};
 
 /// Inputs that may wait for the engine. Beyond that, connections wait, and TCP or the socket makes
 /// their peers wait.
@@ -64,6 +64,9 @@ pub(crate) enum EngineInput {
     Stop,
 }
 
+/// Answers somebody, when what was said before is decided.
+type Question = Box<dyn FnOnce(&Core) + Send>;
+
 /// The core and those it speaks to.
 pub(crate) struct Engine {
     core: Core,
@@ -101,11 +104,13 @@ impl Engine {
                 received = queue.recv_many(&mut batch, BATCH) => stopped = received == 0,
                 () = sleep(self.until_deadline()) => {}
             }
+            let (mut inputs, mut questions) = (Vec::new(), Vec::new());
             for input in batch.drain(..) {
                 stopped |= matches!(input, EngineInput::Stop);
-                self.take(input).await?;
+                inputs.extend(self.hear(input, &mut questions));
             }
-            self.tick().await?;
+            self.settle(&inputs).await?;
+            questions.into_iter().for_each(|answer| answer(&self.core));
         }
         if let Some(saving) = self.saving.take() {
             finished(saving.await)?;
@@ -113,82 +118,78 @@ impl Engine {
         self.file.save(self.core.accounts())
     }
 
-    async fn take(&mut self, input: EngineInput) -> Result<(), SavedError> {
+    /// What the core hears of it; what is to be answered when that is decided goes to `questions`.
+    fn hear(&mut self, input: EngineInput, questions: &mut Vec<Question>) -> Option<Input> {
         match input {
             EngineInput::ScheddUp { schedd, connection, outbox } => {
-                if self.schedds.insert(schedd.clone(), (connection, outbox)).is_some() {
-                    tracing::warn!(%schedd, "replaced a connection by a new one of the same name");
-                    self.decide(Input::ScheddDown { schedd }).await?;
-                }
+                self.schedds.insert(schedd.clone(), (connection, outbox))?;
+                tracing::warn!(%schedd, "replaced a connection by a new one of the same name");
+                Some(Input::ScheddDown { schedd })
             }
             EngineInput::ScheddSaid { schedd, connection, message } => {
-                if self.is_current(&schedd, connection) {
-                    self.decide(Input::FromSchedd { schedd, message }).await?;
-                }
+                let is_current = self.is_current(&schedd, connection);
+                is_current.then_some(Input::FromSchedd { schedd, message })
             }
             EngineInput::ScheddDown { schedd, connection } => {
-                if self.is_current(&schedd, connection) {
-                    self.schedds.remove(&schedd);
-                    self.decide(Input::ScheddDown { schedd }).await?;
+                if !self.is_current(&schedd, connection) {
+                    return None;
                 }
+                self.schedds.remove(&schedd);
+                Some(Input::ScheddDown { schedd })
             }
             EngineInput::MachineUp { machine, connection } => {
                 // A startd that comes back counts its ads anew.
-                if self.machines.insert(machine.clone(), connection).is_some() {
-                    self.decide(Input::MachineDown { machine }).await?;
-                }
+                self.machines.insert(machine.clone(), connection)?;
+                Some(Input::MachineDown { machine })
             }
             EngineInput::MachineSaid { machine, connection, message } => {
-                if self.machines.get(&machine) == Some(&connection) {
-                    self.decide(Input::FromMachine(message)).await?;
-                }
+                let is_current = self.machines.get(&machine) == Some(&connection);
+                is_current.then_some(Input::FromMachine(message))
             }
             EngineInput::MachineDown { machine, connection } => {
-                if self.machines.get(&machine) == Some(&connection) {
-                    self.machines.remove(&machine);
-                    self.decide(Input::MachineDown { machine }).await?;
+                if self.machines.get(&machine) != Some(&connection) {
+                    return None;
                 }
+                self.machines.remove(&machine);
+                Some(Input::MachineDown { machine })
             }
+            // Who asked may have gone: then nobody wants the answer.
             EngineInput::QueryMachines { query, answer } => {
-                // Who asked may have gone: then nobody wants the answer.
-                let _ = answer.send(self.core.machine_ads(&query, clock::now()));
+                questions.push(Box::new(move |core| {
+                    let _ = answer.send(core.machine_ads(&query, clock::now()));
+                }));
+                None
             }
             EngineInput::Statistics { answer } => {
-                let _ = answer.send(self.core.statistics());
+                questions.push(Box::new(|core| {
+                    let _ = answer.send(core.statistics());
+                }));
+                None
             }
             EngineInput::Accounts { answer } => {
-                let _ = answer.send(self.core.accounts_report(clock::now()));
+                questions.push(Box::new(|core| {
+                    let _ = answer.send(core.accounts_report(clock::now()));
+                }));
+                None
             }
             EngineInput::EditAccounts { user, edit, answer } => {
-                self.decide(Input::EditAccounts { user, edit }).await?;
-                let _ = answer.send(());
+                questions.push(Box::new(|_| {
+                    let _ = answer.send(());
+                }));
+                Some(Input::EditAccounts { user, edit })
             }
-            EngineInput::Stop => {}
+            EngineInput::Stop => None,
         }
-        Ok(())
     }
 
-    async fn decide(&mut self, input: Input) -> Result<(), SavedError> {
-        let decision = match self.core.decide(clock::now(), &input) {
-            Ok(decision) => decision,
-            Err(rejection) => {
-                tracing::debug!(%rejection, "dropped an input");
-                return Ok(());
-            }
-        };
-        for event in decision.events {
-            let change = self.core.apply(&event);
-            for effect in self.core.react(&change, &event) {
-                self.perform(effect).await?;
-            }
+    /// Lets the core do what the inputs ask for and what is due.
+    async fn settle(&mut self, inputs: &[Input]) -> Result<(), SavedError> {
+        let batch = run_batch(&mut self.core, clock::now(), inputs);
+        for rejection in batch.rejected {
+            tracing::debug!(%rejection, "dropped an input");
         }
-        Ok(())
-    }
-
-    /// Lets the core do what is due. It returns when the core's deadline lies ahead again.
-    async fn tick(&mut self) -> Result<(), SavedError> {
-        while self.until_deadline().is_zero() {
-            self.decide(Input::Tick).await?;
+        for effect in batch.effects {
+            self.perform(effect).await?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use classad::Env;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::demand::Class;
+use crate::core::requests::demand::Class;
 
 /// Requirements, Rank: of shapes that are decided in different ways.
 const JOBS: [&str; 15] = [

@@ -18,8 +18,8 @@
 //! of all its requests by not naming the match among those that it holds: so a word that was lost
 //! with a connection is said again.
 //!
-//! What is in use is saved before a match that counts is told ([`super::Effect::SaveLimits`]), so
-//! that a restart does not forget it.
+//! What is in use is saved before a match that counts is told
+//! ([`crate::core::Effect::SaveLimits`]), so that a restart does not forget it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,7 +32,7 @@ use model::{
 use proto::matchmaking::{ClaimedPart, HeldMatch};
 use serde::{Deserialize, Serialize};
 
-use super::dependence::Dependence;
+use crate::core::values::dependence::Dependence;
 
 /// How long a match counts of which neither its machine nor its schedd is here to speak: longer
 /// than any lease that jobs usually have (HTCondor 25.14: 2400 s).

@@ -8,9 +8,10 @@ use classad::{AttrName, ClassAd, Env, Expr, Value};
 use model::{Now, Resources, UserName, attr};
 use proto::matchmaking::MachineState;
 
-use super::conditions::{Limits, RequestSet};
-use super::dependence::Dependence;
-use super::index::Place;
+use crate::core::conditions::shapes::{Limits, RequestSet};
+use crate::core::machines::index::Place;
+use crate::core::values::dependence::Dependence;
+use crate::core::values::ordered::number;
 
 /// A machine that has advertised itself.
 #[derive(Clone, Debug)]
@@ -230,15 +231,6 @@ pub(crate) fn spelt<'a>(ad: &'a ClassAd, name: &'a str) -> &'a str {
 pub(crate) fn available_of(name: &AttrName) -> Option<String> {
     let (head, rest) = name.as_str().split_at_checked("Available".len())?;
     head.eq_ignore_ascii_case("Available").then(|| rest.to_ascii_lowercase())
-}
-
-/// A rank: what is no number counts nothing (HTCondor 25.14: `EvalFloat`, else 0).
-pub(crate) fn number(value: &Value) -> f64 {
-    let number = match value.as_f64() {
-        Some(number) => number,
-        None => f64::from(u8::from(value.as_bool().unwrap_or(false))),
-    };
-    if number.is_finite() { number } else { 0.0 }
 }
 
 /// Whether the attribute tells how much of a machine is left, on every machine.

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env, Expr, RefScope};
 
-use super::bits::Bits;
-use super::dependence::Dependence;
-use super::machine::number;
-use super::ordered::Ordered;
+use crate::core::values::bits::Bits;
+use crate::core::values::dependence::Dependence;
+use crate::core::values::ordered::Ordered;
+use crate::core::values::ordered::number;
 
 /// A clause that some class has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use classad::ClassAd;
 use model::{Now, attr};
 
-use super::demand::Demand;
-use super::plan::MatchPlan;
-use super::pool::Pool;
-use super::state::Core;
+use crate::core::machines::pool::Pool;
+use crate::core::matching::plan::MatchPlan;
+use crate::core::requests::demand::Demand;
+use crate::core::state::core::Core;
 
 /// The last pass, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LastPass {
+pub(crate) struct LastPass {
     at: Now,
     /// Since the pass before it, seconds; 0 for the first.
     period: i64,
@@ -28,7 +28,7 @@ pub(super) struct LastPass {
 
 impl LastPass {
     /// Counts a plan as it is carried out, before it has changed anything.
-    pub(super) fn of(
+    pub(crate) fn of(
         at: Now,
         plan: &MatchPlan,
         demand: &Demand,

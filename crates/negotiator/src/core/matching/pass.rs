@@ -6,49 +6,30 @@
 //! A user's classes come by priority, then by their first job; a class that finds no machine does
 //! not stand in the way of the user's next.
 //!
-//! A class looks at machines in the order of [`super::index`], or of Rank if machines differ in it.
-//! During a pass machines only shrink, so a class that found nothing is done, and one that goes on
-//! starts where it stopped. A class that found nothing in an earlier pass looks only at the
-//! machines that improved since.
+//! A class looks at machines in the order of [`crate::core::machines::index`], or of Rank if
+//! machines differ in it. During a pass machines only shrink, so a class that found nothing is
+//! done, and one that goes on starts where it stopped. A class that found nothing in an earlier
+//! pass looks only at the machines that improved since.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use classad::Env;
 use model::planted::{Bug, planted};
-use model::{ClassId, LimitUse, MatchId, Now, Resources, ScheddName, UserName, is_nice};
+use model::{ClassId, LimitUse, MatchId, Resources, ScheddName, UserName, is_nice};
 use proto::matchmaking::Match;
 
-use super::accounts::Accounts;
-use super::bits::Bits;
-use super::clauses::Level;
-use super::demand::{Asked, Class, Demand, JobClause};
-use super::index::{FreeIndex, Place};
-use super::limits::{InUse, Limits, Room, Uses};
-use super::machine::number as number_of;
-use super::ordered::Ordered;
-use super::plan::{MatchPlan, PlannedMatch};
-use super::policy::Policy;
-use super::pool::Pool;
-use super::reasons::{Queue, survey};
-
-/// All that a pass looks at.
-#[derive(Clone, Copy, Debug)]
-pub struct Snapshot<'a> {
-    pub pool: &'a Pool,
-    pub demand: &'a Demand,
-    /// Who has used how much.
-    pub accounts: &'a Accounts,
-    /// How much there is of each concurrency limit.
-    pub limits: &'a Limits,
-    /// How much of each is in use.
-    pub in_use: &'a InUse,
-    pub now: Now,
-    /// The identity of the first match.
-    pub first: MatchId,
-    /// Whether classes that found nothing look at every machine again.
-    pub anew: bool,
-}
+use crate::core::conditions::clauses::Level;
+use crate::core::machines::index::{FreeIndex, Place};
+use crate::core::matching::plan::{MatchPlan, PlannedMatch};
+use crate::core::matching::reasons::{Queue, survey};
+use crate::core::matching::snapshot::Snapshot;
+use crate::core::requests::demand::{Asked, Class, JobClause};
+use crate::core::shares::limits::{Room, Uses};
+use crate::core::shares::policy::Policy;
+use crate::core::values::bits::Bits;
+use crate::core::values::ordered::Ordered;
+use crate::core::values::ordered::number as number_of;
 
 /// Matches classes to machines, and says of every class that wants more why it waits.
 pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {

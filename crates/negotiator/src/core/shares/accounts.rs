@@ -11,7 +11,7 @@ use model::{Now, Timestamp, UserName};
 use proto::client::{AccountEdit, AccountLine};
 use serde::{Deserialize, Serialize};
 
-use super::policy::Policy;
+use crate::core::shares::policy::Policy;
 
 /// The best real priority there is, and where new users start (HTCondor 25.14).
 pub const BEST_PRIORITY: f64 = 0.5;

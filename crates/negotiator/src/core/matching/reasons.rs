@@ -4,15 +4,16 @@
 use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Nearest, Resources, Verdict, attr};
 
-use super::bits::Bits;
-use super::clauses::Ads as _;
-use super::conditions::Floor;
-use super::demand::{Asked, Class, JobClause};
-use super::dependence::Dependence;
-use super::limits::{Room, Uses};
-use super::machine::{self, Row, available_of};
-use super::pass::Snapshot;
-use super::pool::Pool;
+use crate::core::conditions::clauses::Ads as _;
+use crate::core::conditions::shapes::Floor;
+use crate::core::machines::machine::{self, Row, available_of};
+use crate::core::machines::pool::Pool;
+use crate::core::matching::snapshot::Snapshot;
+use crate::core::requests::demand::{Asked, Class, JobClause};
+use crate::core::requests::standing::{Outcome, Standing};
+use crate::core::shares::limits::{Room, Uses};
+use crate::core::values::bits::Bits;
+use crate::core::values::dependence::Dependence;
 
 /// How many of the machines that could run a class are asked what they are short of. The answer
 /// names one resource; a thousand machines are enough to find a near one, and a hundred thousand
@@ -41,22 +42,6 @@ const CHANGE_BY_THEMSELVES: [&str; 14] = [
     attr::STATE,
     attr::TOTAL_LOAD_AVG,
 ];
-
-/// What is known of a class and the pool as it would be if nothing ran.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Standing {
-    /// [`Pool::generation`] at that time.
-    generation: u64,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Outcome {
-    /// No machine would run it.
-    Hopeless(IdleReason),
-    /// So many machines would, among them these.
-    Possible { could_run: u32, sample: Vec<u32> },
-}
 
 /// The user's place among the users who wait, from 1.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{UserName, is_nice};
 
-use super::limits::Limits;
+use crate::core::shares::limits::Limits;
 
 /// How long a match may stay unanswered before its part of the machine is offered again. Claiming
 /// takes two messages; ten seconds forgive a slow network and delay the next job on that part by no

@@ -1,5 +1,5 @@
-//! The machines of the pool, by row, with every index that matching needs. [`super::Core::apply`]
-//! is its only caller that changes it.
+//! The machines of the pool, by row, with every index that matching needs.
+//! [`crate::core::Core::apply`] is its only caller that changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use classad::{AttrName, ClassAd};
 use model::{ClassId, MachineName, Now, Resources, ScheddName, UserName};
 use proto::matchmaking::MachineState;
 
-use super::clauses::{Ads, Clauses};
-use super::index::FreeIndex;
-use super::machine::{Nature, Row, available_of, is_amount, is_custom};
+use crate::core::conditions::clauses::{Ads, Clauses};
+use crate::core::machines::index::FreeIndex;
+use crate::core::machines::machine::{Nature, Row, available_of, is_amount, is_custom};
 
 /// The machines, and what was offered of them.
 #[derive(Clone, Debug, Default)]

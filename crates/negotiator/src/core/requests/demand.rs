@@ -7,13 +7,14 @@ use classad::{AttrName, ClassAd, Env, Expr, Value};
 use model::{ClassId, IdleReason, MachineName, Now, Resources, ScheddName, attr};
 use proto::matchmaking::ClassRequest;
 
-use super::bits::Bits;
-use super::clauses::{ClauseId, Clauses, Sense};
-use super::conditions::{Floor, RequestSet};
-use super::dependence::Dependence;
-use super::limits::Uses;
-use super::pool::Rows;
-use super::reasons::Standing;
+use crate::core::conditions::clauses::{ClauseId, Clauses, Sense};
+use crate::core::conditions::shapes::{Floor, RequestSet};
+use crate::core::machines::pool::Rows;
+use crate::core::requests::standing::Standing;
+use crate::core::shares::limits::Uses;
+use crate::core::values::bits::Bits;
+use crate::core::values::dependence::Dependence;
+use crate::core::values::wanted::Wanted;
 
 /// Requests of all schedds that are connected.
 #[derive(Clone, Debug, Default)]
@@ -86,15 +87,6 @@ pub(crate) enum Asked {
     Fixed(Resources),
     /// Its request expressions look at the machine.
     PerMachine(Vec<(Wanted, Expr)>),
-}
-
-/// A resource, as a request names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wanted {
-    Cpus,
-    Memory,
-    Disk,
-    Custom(String),
 }
 
 impl Demand {
@@ -355,39 +347,6 @@ impl Asked {
         match self {
             Self::Fixed(asked) => asked.clone(),
             Self::PerMachine(wants) => evaluate(wants, |expr| job.eval_expr(expr, Some(slot), env)),
-        }
-    }
-}
-
-impl Wanted {
-    /// The resource that an attribute of a job asks for.
-    pub(crate) fn by_request(name: &AttrName) -> Option<Self> {
-        let (prefix, resource) = name.as_str().split_at_checked(attr::REQUEST_PREFIX.len())?;
-        if !prefix.eq_ignore_ascii_case(attr::REQUEST_PREFIX) {
-            return None;
-        }
-        match resource.to_ascii_lowercase().as_str() {
-            // RequestedChroot and its like are no requests.
-            "" => None,
-            other if other.starts_with("ed") => None,
-            "cpus" => Some(Self::Cpus),
-            "memory" => Some(Self::Memory),
-            "disk" => Some(Self::Disk),
-            custom => Some(Self::Custom(custom.to_owned())),
-        }
-    }
-}
-
-impl Wanted {
-    /// The resource of which an attribute of a slot tells how much is left. Of the custom ones only
-    /// GPUs, which every pool that has them calls so.
-    pub(crate) fn by_amount(name: &AttrName) -> Option<Self> {
-        match name.as_str().to_ascii_lowercase().as_str() {
-            "cpus" => Some(Self::Cpus),
-            "memory" => Some(Self::Memory),
-            "disk" => Some(Self::Disk),
-            "gpus" => Some(Self::Custom("gpus".to_owned())),
-            _ => None,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a matching pass decided: data, that [`super::Core::apply`] carries out as it is. And the
-//! check that it is sound.
+//! What a matching pass decided: data, that [`crate::core::Core::apply`] carries out as it is. And
+//! the check that it is sound.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use model::planted::{Bug, planted};
 use model::{Cause, ClassId, IdleReason, MachineName, Resources, ScheddName, UserName};
 use proto::matchmaking::Match;
 
-use super::limits::Room;
-use super::pass::Snapshot;
-use super::reasons::Standing;
+use crate::core::matching::snapshot::Snapshot;
+use crate::core::requests::standing::Standing;
+use crate::core::shares::limits::Room;
 
 /// The matches of one pass, and for every class that did not get all it asked for, the reason.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,0 +1,250 @@
+//! Carries facts out: the only function that changes the negotiator, with every index in step.
+
+use std::collections::BTreeMap;
+
+use model::planted::{Bug, planted};
+use model::{ClassId, MatchId, Now, ScheddName};
+use proto::matchmaking::{ClassRequest, HeldMatch, MachineState};
+
+use crate::core::machines::pool::{Held, Offer};
+use crate::core::matching::plan::MatchPlan;
+use crate::core::requests::demand::Class;
+use crate::core::shares::policy::{DECLINE_PAUSE, MATCH_EXPIRY};
+use crate::core::state::core::Core;
+use crate::core::state::statistics::LastPass;
+use crate::core::words::{Change, Event, Fact, Reasons};
+
+impl Core {
+    /// Carries a fact out.
+    pub fn apply(&mut self, event: &Event) -> Change {
+        let at = event.at;
+        match &event.fact {
+            Fact::RequestsChanged { schedd, full, changed, gone, seen, held } => {
+                if *full {
+                    self.held_told(schedd, held, *seen, at);
+                }
+                self.apply_requests(schedd, *full, changed, gone, *seen)
+            }
+            Fact::ScheddLeft { schedd } => {
+                for class in self.demand.schedds.remove(schedd).unwrap_or_default().into_values() {
+                    class.dissolve(&mut self.pool.clauses);
+                }
+                self.in_use.schedd_left(schedd, at);
+                // The others' places in the queue have changed.
+                self.due = true;
+                Change::default()
+            }
+            Fact::MatchDeclined { matched, reason: _ } => {
+                if matched.life == self.life {
+                    self.end_offer(matched.number, Some(at));
+                }
+                self.due |= self.in_use.over(*matched);
+                Change::default()
+            }
+            Fact::MachineAdvertised(state) => {
+                let resources = self.pool.rows.resource_names();
+                self.limits_listed(state, at);
+                let (before, now) = self.pool.advertise(state, at);
+                if self.demand.avoids(&state.machine) {
+                    self.pool.show_again(&state.machine);
+                }
+                self.resources_changed(&resources);
+                self.machine_changed(at, &before, &now)
+            }
+            Fact::MachineLeft { machine } => {
+                let resources = self.pool.rows.resource_names();
+                self.in_use.left(machine, at);
+                let before = self.pool.withdraw(machine);
+                self.resources_changed(&resources);
+                self.due = true;
+                self.machine_changed(at, &before, &Held::new())
+            }
+            Fact::MatchesExpired(numbers) => {
+                numbers.iter().for_each(|number| self.end_offer(*number, None));
+                Change::default()
+            }
+            Fact::LimitsExpired(matches) => {
+                matches.iter().for_each(|matched| self.in_use.remove(*matched));
+                self.due = true;
+                Change::default()
+            }
+            Fact::Planned(plan) => self.apply_plan(at, plan),
+            Fact::AccountsEdited { user, edit } => {
+                self.accounts.advance(at, &self.policy);
+                self.accounts.edit(user.as_ref(), *edit);
+                // Whose turn it is may be another one's now.
+                self.due = true;
+                Change::default()
+            }
+            Fact::AccountsSaved => {
+                self.accounts.advance(at, &self.policy);
+                self.accounts_changed_at = self.accounts.is_moving().then_some(at);
+                Change::default()
+            }
+        }
+    }
+
+    /// What a schedd holds of matches that count against limits. On a connection that goes on it
+    /// cannot know of those that are under way to it.
+    fn held_told(
+        &mut self,
+        schedd: &ScheddName,
+        held: &[HeldMatch],
+        seen: Option<MatchId>,
+        at: Now,
+    ) {
+        let goes_on = self.demand.schedds.contains_key(schedd);
+        let life = self.life;
+        let seen = seen.filter(|seen| seen.life == life).map_or(0, |seen| seen.number);
+        let arrived = |id: MatchId| !goes_on || id.life != life || id.number <= seen;
+        self.due |= self.in_use.held(schedd, held, arrived, at);
+    }
+
+    fn apply_requests(
+        &mut self,
+        schedd: &ScheddName,
+        full: bool,
+        changed: &[ClassRequest],
+        gone: &[ClassId],
+        seen: Option<MatchId>,
+    ) -> Change {
+        let known = self.demand.schedds.contains_key(schedd);
+        let classes = self.demand.schedds.entry(schedd.clone()).or_default();
+        let mut leaving: Vec<ClassId> = gone.to_vec();
+        if full {
+            leaving
+                .extend(classes.keys().filter(|id| !changed.iter().any(|new| new.class == **id)));
+        }
+        for class in leaving.iter().filter_map(|id| classes.remove(id)) {
+            class.dissolve(&mut self.pool.clauses);
+        }
+        let seen = seen.filter(|seen| seen.life == self.life).map_or(0, |seen| seen.number);
+        for class in classes.values_mut() {
+            class.unseen.retain(|number| *number > seen && !full);
+            if full {
+                class.told = None;
+            }
+        }
+        for request in changed {
+            match classes.get_mut(&request.class) {
+                Some(class) if class.is_same_kind(request) => class.recount(request),
+                Some(_) | None => {
+                    let unseen = classes.get(&request.class).map(|old| old.unseen.clone());
+                    let mut new =
+                        Class::compile(request.clone(), &mut self.pool.clauses, &self.pool.rows);
+                    new.unseen = unseen.unwrap_or_default();
+                    if let Some(old) = classes.insert(request.class, new) {
+                        old.dissolve(&mut self.pool.clauses);
+                    }
+                }
+            }
+        }
+        self.due = true;
+        let significant = (!known).then(|| (vec![schedd.clone()], self.told_significant.clone()));
+        Change { significant, ..Change::default() }
+    }
+
+    fn machine_changed(&mut self, at: Now, before: &Held, now: &Held) -> Change {
+        self.due |= !self.pool.improved.is_empty();
+        if before != now {
+            self.due |= self.demand.waits_erratically(&self.pool.clauses);
+            self.accounts.advance(at, &self.policy);
+            for (user, weight) in before {
+                self.accounts.hold(user, -weight);
+            }
+            for (user, weight) in now {
+                self.accounts.hold(user, *weight);
+            }
+            self.accounts_changed_at.get_or_insert(at);
+        }
+        let significant = self.pool.significant();
+        if significant == self.told_significant {
+            return Change::default();
+        }
+        self.told_significant.clone_from(&significant);
+        let everybody = self.demand.schedds.keys().cloned().collect();
+        Change { significant: Some((everybody, significant)), ..Change::default() }
+    }
+
+    /// What an ad says of the use of limits. Where less is in use than before, somebody may wait
+    /// for it.
+    fn limits_listed(&mut self, state: &MachineState, at: Now) {
+        let before = self.in_use.count();
+        self.in_use.listed(&state.machine, &state.claims, at);
+        self.due |= self.in_use.count() < before;
+    }
+
+    fn resources_changed(&mut self, before: &[String]) {
+        if self.pool.rows.resource_names() != before {
+            self.demand.resources_changed(&self.pool.rows);
+            self.due = true;
+        }
+    }
+
+    /// Takes an offer back. `declined` says when it was declined; one that expired may have been
+    /// lost, and is offered again.
+    fn end_offer(&mut self, number: u64, declined: Option<Now>) {
+        let Some(offer) = self.pool.end_offer(number) else { return };
+        self.due = true;
+        let classes = self.demand.schedds.get_mut(&offer.schedd);
+        let Some(class) = classes.and_then(|classes| classes.get_mut(&offer.class)) else { return };
+        if class.unseen.remove(&number) {
+            class.fresh = true;
+        }
+        if let (Some(at), Some(row)) = (declined, self.pool.find(&offer.machine)) {
+            let (sequence, until) = (row.state.sequence, at.deadline(DECLINE_PAUSE));
+            self.demand.avoid((&offer.schedd, offer.class), (offer.machine, sequence), until);
+        }
+    }
+
+    fn apply_plan(&mut self, at: Now, plan: &MatchPlan) -> Change {
+        let before = self.last_pass.take();
+        self.last_pass = Some(LastPass::of(at, plan, &self.demand, &self.pool, before.as_ref()));
+        for planned in &plan.matches {
+            let matched = &planned.matched;
+            let number = matched.id.number;
+            self.next_number = self.next_number.max(number + 1);
+            if let Some(class) = self.demand.class_mut(&planned.schedd, matched.class) {
+                class.unseen.insert(number);
+            }
+            let offer = Offer {
+                schedd: planned.schedd.clone(),
+                class: matched.class,
+                owner: planned.owner.clone(),
+                machine: matched.machine.clone(),
+                resources: matched.resources.clone(),
+                until_boot_ms: at.deadline(MATCH_EXPIRY),
+            };
+            self.pool.make_offer(number, offer);
+            self.in_use.offer(matched.id, &planned.schedd, &matched.machine, &matched.limits, at);
+        }
+        for (schedd, id, standing) in &plan.standings {
+            if let Some(class) = self.demand.class_mut(schedd, *id) {
+                class.standing = Some(standing.clone());
+            }
+        }
+        self.pool.improved.clear();
+        self.demand.looked_at(at);
+        // What the pass took may be what an erratic class waited for.
+        self.due = !plan.matches.is_empty() && self.demand.waits_erratically(&self.pool.clauses);
+        (self.planned_at, self.stale_reasons) = (Some(at), plan.stale);
+        Change { reasons: self.news(plan), ..Change::default() }
+    }
+
+    /// The reasons that differ from what was told.
+    fn news(&mut self, plan: &MatchPlan) -> Vec<(ScheddName, Reasons)> {
+        let mut news: BTreeMap<&ScheddName, Reasons> = BTreeMap::new();
+        for (schedd, id, reason) in &plan.reasons {
+            let Some(class) = self.demand.class_mut(schedd, *id) else { continue };
+            let is_news = match (&class.told, reason) {
+                (Some(told), Some(reason)) => reason.is_news_after(told),
+                (told, reason) => told.is_some() != reason.is_some(),
+            };
+            if is_news && !planted(Bug::ReasonForgotten) {
+                class.told.clone_from(reason);
+                news.entry(schedd).or_default().push((*id, reason.clone()));
+            }
+        }
+        news.into_iter().map(|(schedd, reasons)| (schedd.clone(), reasons)).collect()
+    }
+}

@@ -1,0 +1,110 @@
+//! What follows from an input. Changes nothing.
+
+use model::{Now, ScheddName};
+use proto::matchmaking::{FromMachine, FromSchedd, MachineState};
+
+use crate::core::matching::pass::negotiate;
+use crate::core::shares::policy::{MAX_MACHINES, SAVE_ACCOUNTS_EVERY};
+use crate::core::state::core::Core;
+use crate::core::words::{Decision, Event, Fact, Input, Rejection};
+
+impl Core {
+    /// What follows from an input.
+    ///
+    /// # Errors
+    ///
+    /// If the input must be dropped: it is late, or out of order.
+    pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
+        let facts = match input {
+            Input::FromSchedd { schedd, message } => vec![self.decide_schedd(schedd, message)?],
+            Input::ScheddDown { schedd } => vec![Fact::ScheddLeft { schedd: schedd.clone() }],
+            Input::FromMachine(FromMachine::Advertise(state)) => vec![self.decide_ad(state)?],
+            Input::FromMachine(FromMachine::Withdraw { machine })
+            | Input::MachineDown { machine } => {
+                vec![Fact::MachineLeft { machine: machine.clone() }]
+            }
+            Input::EditAccounts { user, edit } => {
+                vec![Fact::AccountsEdited { user: user.clone(), edit: *edit }]
+            }
+            Input::Tick => self.decide_tick(now),
+        };
+        Ok(Decision { events: facts.into_iter().map(|fact| Event { at: now, fact }).collect() })
+    }
+
+    fn decide_schedd(&self, schedd: &ScheddName, message: &FromSchedd) -> Result<Fact, Rejection> {
+        match message {
+            FromSchedd::Requests { full, changed, gone, seen, held } => {
+                if !full && !self.demand.schedds.contains_key(schedd) {
+                    return Err(Rejection::NotIntroduced { schedd: schedd.clone() });
+                }
+                Ok(Fact::RequestsChanged {
+                    schedd: schedd.clone(),
+                    full: *full,
+                    changed: changed.clone(),
+                    gone: gone.clone(),
+                    seen: *seen,
+                    held: held.clone(),
+                })
+            }
+            FromSchedd::Call { .. } => Err(Rejection::PassedOn { schedd: schedd.clone() }),
+            FromSchedd::Declined { matched, reason } => {
+                let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
+                let outstanding = matched.life == self.life && offer.is_some();
+                if !outstanding && !self.in_use.counts(*matched) {
+                    return Err(Rejection::UnknownMatch { number: matched.number });
+                }
+                Ok(Fact::MatchDeclined { matched: *matched, reason: reason.clone() })
+            }
+        }
+    }
+
+    fn decide_ad(&self, state: &MachineState) -> Result<Fact, Rejection> {
+        let machine = &state.machine;
+        if state.slots.is_empty() {
+            return Err(Rejection::NoSlot { machine: machine.clone() });
+        }
+        match self.pool.find(machine) {
+            Some(known) if known.state.sequence >= state.sequence => Err(Rejection::OldAd {
+                machine: machine.clone(),
+                sequence: state.sequence,
+                known: known.state.sequence,
+            }),
+            None if self.pool.len() >= MAX_MACHINES => {
+                Err(Rejection::PoolFull { machine: machine.clone(), limit: MAX_MACHINES })
+            }
+            Some(_) | None => Ok(Fact::MachineAdvertised(Box::new(state.clone()))),
+        }
+    }
+
+    /// What has ended comes first, then the pass that may use what became free: that is the next
+    /// tick's, at once.
+    fn decide_tick(&self, now: Now) -> Vec<Fact> {
+        let expired = self.pool.expired_machines(now);
+        let mut facts: Vec<Fact> =
+            expired.map(|machine| Fact::MachineLeft { machine: machine.clone() }).collect();
+        let offers = self.pool.expired_offers(now);
+        if !offers.is_empty() {
+            facts.push(Fact::MatchesExpired(offers));
+        }
+        let uses = self.in_use.expired(now);
+        if !uses.is_empty() {
+            facts.push(Fact::LimitsExpired(uses));
+        }
+        if !facts.is_empty() {
+            return facts;
+        }
+        let snapshot = self.snapshot(now);
+        let pause_over = self.demand.next_pause_end().is_some_and(|end| end <= now.boot_ms);
+        let refresh = self.refresh_at().is_some_and(|refresh| refresh <= now.boot_ms);
+        if self.due || snapshot.anew || pause_over || refresh {
+            let plan = negotiate(&snapshot, &self.policy);
+            debug_assert_eq!(plan.check(&snapshot), Ok(()), "a plan is sound");
+            facts.push(Fact::Planned(plan));
+        }
+        let save = self.accounts_changed_at.map(|changed| changed.deadline(SAVE_ACCOUNTS_EVERY));
+        if save.is_some_and(|save| save <= now.boot_ms) {
+            facts.push(Fact::AccountsSaved);
+        }
+        facts
+    }
+}

@@ -1,0 +1,6 @@
+//! One matching pass: who gets what, and why a class waits.
+
+pub(crate) mod pass;
+pub(crate) mod plan;
+pub(crate) mod reasons;
+pub(crate) mod snapshot;

@@ -1,0 +1,4 @@
+//! What the schedds want: classes of idle jobs, and what is known of each.
+
+pub(crate) mod demand;
+pub(crate) mod standing;

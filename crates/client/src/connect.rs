@@ -123,7 +123,7 @@ impl<A: Question> Daemon<A> {
     /// # Errors
     ///
     /// If the connection fails or the daemon refuses.
-    pub fn ask(&mut self, ask: A) -> Result<Answer, AskError> {
+    pub(crate) fn ask(&mut self, ask: A) -> Result<Answer, AskError> {
         self.client.ask(ask)
     }
 
@@ -132,7 +132,7 @@ impl<A: Question> Daemon<A> {
     /// # Errors
     ///
     /// If the connection fails or the daemon refuses; or what `each` says.
-    pub fn ask_each<E: From<AskError>>(
+    pub(crate) fn ask_each<E: From<AskError>>(
         &mut self,
         ask: A,
         each: impl FnMut(Answer) -> Result<(), E>,

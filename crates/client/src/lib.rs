@@ -43,8 +43,8 @@
 //! # Asking and acting
 //!
 //! ```no_run
+//! use client::model::{ClusterId, attr};
 //! use client::{Action, Home, Query, Select, Selector};
-//! use model::{ClusterId, attr};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut schedd = Home::from_environment().schedd()?;
@@ -65,8 +65,8 @@
 //! commits.
 //!
 //! ```no_run
+//! use client::model::{ClusterSpec, Seq};
 //! use client::{Home, Select, asynchronous::Schedd};
-//! use model::{ClusterSpec, Seq, SubmitToken};
 //!
 //! # async fn example(spec: ClusterSpec) -> Result<(), Box<dyn std::error::Error>> {
 //! let schedd = Schedd::of(&Home::from_environment());
@@ -81,24 +81,36 @@
 //! # }
 //! ```
 //!
+//! # Whole programs
+//!
+//! `examples/` has four that do something useful: `sweep` submits a parameter sweep and prints a
+//! table of results, `follow` writes the record as JSON and goes on where it ended, `janitor`
+//! releases jobs that are held for a passing reason, `service` takes work from many tasks at once
+//! with tokio. `cargo run -p client --example sweep` tries one.
+//!
 //! # Where things are
 //!
 //! - [`home`]: the folder of a pool, and how it is found. [`lock`]: which of its processes live.
 //! - [`connect`]: connections to its daemons, and what can be asked over each.
 //! - [`submit`]: descriptions and clusters into the queue. [`site`]: this machine, as a description
 //!   sees it.
+//! - [`files`]: files of spooled jobs, and of those that run. [`machines`]: which hosts a pool of
+//!   several consists of.
 //! - [`follow`]: the record, by number. [`wait`]: until jobs have ended. [`progress`]: how a set of
 //!   jobs gets on.
 //! - [`patience`]: which failures pass, and how long to wait for that.
 //! - [`asynchronous`]: the form for programs with tokio.
 //!
-//! The words of the questions and answers are in `proto::client` and `model`; the most used are
-//! here too.
+//! The words of the questions and answers are in [`proto::client`] and [`model`]; the most used are
+//! here too. This crate is all that a program depends on: [`model`], [`classad`], [`jobspec`] and
+//! [`proto`] come with it.
 
 pub mod asynchronous;
 pub mod connect;
+pub mod files;
 pub mod follow;
 pub mod home;
+pub mod machines;
 pub mod patience;
 pub mod progress;
 pub mod site;
@@ -107,11 +119,11 @@ pub mod wait;
 
 pub use connect::{Negotiator, Schedd, Startd, is_not_running};
 pub use home::{DaemonRole, HOME_VARIABLE, Home};
-pub use jobspec;
 pub use model::Seq;
 pub use proto::client::{Action, Arrange, FrontEnd, Query, Recorded, Select, Selector};
 pub use proto::command::AskError;
 pub use proto::lock;
 pub use site::RealSite;
-pub use submit::{SubmitError, new_token, parse};
+pub use submit::{SubmitError, cluster_of, new_token, parse};
 pub use wait::End;
+pub use {classad, jobspec, model, proto};

@@ -80,6 +80,30 @@ pub fn new_token() -> Result<SubmitToken, TokenError> {
 #[error("no random number for the submission: {0}")]
 pub struct TokenError(#[from] getrandom::Error);
 
+/// The cluster that a description with one `queue` statement makes under this number: for
+/// [`Home::submit_cluster`] and [`asynchronous`](crate::asynchronous), in which a program makes its
+/// own tokens.
+///
+/// # Errors
+///
+/// What is wrong with it; or that it has another number of statements.
+pub fn cluster_of(
+    description: &Description,
+    site: &dyn Site,
+    options: &SubmitOptions,
+    cluster: ClusterId,
+) -> Result<ClusterSpec, Wrong> {
+    let made = description.expand(site, &mut || Ok(cluster), options).map_err(Wrong)?;
+    let mut clusters = made.clusters.into_iter().map(|(_, spec)| spec);
+    match (clusters.next(), clusters.next()) {
+        (Some(spec), None) => Ok(spec),
+        (Some(_), Some(_)) | (None, _) => {
+            let told = "a description with one queue statement is wanted".to_owned();
+            Err(Wrong(vec![Diagnostic::error(told).about(About::Submission)]))
+        }
+    }
+}
+
 impl Home {
     /// Submits what a description asks for, and says what that was: the clusters with their
     /// numbers, and warnings.
@@ -115,7 +139,7 @@ impl Home {
         mut make: impl FnMut(ClusterId) -> ClusterSpec,
     ) -> Result<ClusterId, SubmitError> {
         self.until_answered(|schedd, is_sent| {
-            let cluster = reserve(schedd, token)?;
+            let cluster = schedd.reserve(token)?;
             Ok(send(schedd, is_sent, asks(token, cluster, make(cluster)))?)
         })
     }
@@ -186,7 +210,7 @@ fn submit_once(
             tokens.push(new_token().map_err(|error| spaced(error.to_string()))?);
         }
         reserved += 1;
-        reserve(schedd, tokens[reserved - 1]).map_err(|error| {
+        schedd.reserve(tokens[reserved - 1]).map_err(|error| {
             let told = spaced(error.to_string());
             failure = Some(error);
             told
@@ -202,8 +226,15 @@ fn submit_once(
     Ok(submission)
 }
 
-fn reserve(schedd: &mut Schedd, token: SubmitToken) -> Result<ClusterId, AskError> {
-    reserved(schedd.ask(AskSchedd::ReserveCluster { token })?)
+impl Schedd {
+    /// A cluster number for a submission: the same for the same token.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked.
+    pub fn reserve(&mut self, token: SubmitToken) -> Result<ClusterId, AskError> {
+        reserved(self.ask(AskSchedd::ReserveCluster { token })?)
+    }
 }
 
 fn send(

@@ -2,8 +2,8 @@
 
 pub mod config_val;
 pub mod daemon;
+pub mod duration;
 pub mod join;
-pub mod nodes;
 pub mod pool;
 pub mod reconfig;
 pub mod run;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use client::Schedd;
 use model::SubmitToken;
-use proto::client::AskSchedd;
 
 use crate::harness::{Pool, eventually, text};
 
@@ -176,7 +175,7 @@ fn spooled_jobs_are_answered_to_the_letter() {
     for n in 1..76 {
         // The job is to have the number that was recorded.
         let token = SubmitToken([n; 16]);
-        schedd.ask(AskSchedd::ReserveCluster { token }).unwrap();
+        schedd.reserve(token).unwrap();
     }
     fs::create_dir(pool.work().join("g")).unwrap();
     for (name, content) in [

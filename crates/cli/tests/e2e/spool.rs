@@ -6,8 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use client::Schedd;
-use proto::client::{Answer, AskSchedd, FilesAsk};
+use client::{AskError, Schedd};
 use proto::files::Pieces;
 
 use crate::harness::{Pool, events, eventually, text, updraft};
@@ -174,21 +173,21 @@ fn a_job_whose_files_did_not_all_come_waits_through_restarts_until_it_is_removed
     // What came is not taken for all, and what is begun again begins anew.
     let mut schedd = Schedd::at(&pool.home().join("run/schedd.sock")).unwrap();
     let id: model::JobId = job.parse().unwrap();
-    let mut ask = |ask: FilesAsk| schedd.ask(AskSchedd::Files(ask));
-    assert!(ask(FilesAsk::Release(id.cluster)).is_err(), "its files are not all there");
-    assert_eq!(ask(FilesAsk::Begin(id)).unwrap(), Answer::Wanted(true));
+    assert!(schedd.release_files(id.cluster).is_err(), "its files are not all there");
+    assert!(schedd.begin_files(id).unwrap());
     assert!(!files.join("deep").exists());
     let pieces =
         |name: &str| Pieces::of_file(name.into(), fs::File::open("/bin/sh").unwrap()).unwrap();
     for name in ["../escaped", "/tmp/escaped", "a/../../escaped"] {
         let piece = pieces(name).next().unwrap().unwrap();
-        let refused = ask(FilesAsk::Piece(piece)).unwrap_err().to_string();
+        let refused = schedd.send_piece(piece).unwrap_err().to_string();
         assert!(refused.contains("no name below the folder"), "{refused}");
-        assert_eq!(ask(FilesAsk::Begin(id)).unwrap(), Answer::Wanted(true));
+        assert!(schedd.begin_files(id).unwrap());
     }
     assert!(!folder(&pool, job).join("escaped").exists());
-    assert!(ask(FilesAsk::Fetch(id)).is_err() && ask(FilesAsk::Fetched(id)).is_err());
-    assert!(ask(FilesAsk::Begin(model::JobId::new(9, 0))).is_err(), "there is no such job");
+    let fetched = schedd.fetch_files(id, |_| Ok::<_, AskError>(()));
+    assert!(fetched.is_err() && schedd.have_fetched(id).is_err());
+    assert!(schedd.begin_files(model::JobId::new(9, 0)).is_err(), "there is no such job");
 
     pool.ok(&["rm", job]);
     eventually("nothing is left of it", || !folder(&pool, job).exists());

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use classad::{AttrName, ClassAd, Value};
+use client::Schedd;
 use client::site::me;
-use client::{AskError, Schedd};
 use model::spooling::{self, Destination, Destinations};
 use model::{JobId, attr};
-use proto::client::{Answer, AskSchedd, FilesAsk, Query, Select};
+use proto::client::{Query, Select};
 use proto::files::{Content, Inbox, Piece};
 
 use crate::commands::acting::act;
@@ -112,18 +112,12 @@ fn text<'a>(ad: &'a ClassAd, name: &str) -> Option<&'a str> {
 /// Fetches all of a job, and says so only when it is on the disk.
 fn fetch(client: &mut Schedd, job: JobId, ad: &ClassAd) -> Result<Fetched> {
     let mut place = Place::of(ad)?;
-    client.ask_each(AskSchedd::Files(FilesAsk::Fetch(job)), |answer| match answer {
-        Answer::Piece(piece) => place.take(piece),
-        Answer::Done => Ok(()),
-        other => Err(AskError::unexpected("a job's files", &other).into()),
-    })?;
+    client.fetch_files(job, |piece| place.take(piece))?;
     let (files, bytes) = (place.files, place.bytes);
     let to = place.destinations.iwd().to_owned();
     place.settle()?;
-    match client.ask(AskSchedd::Files(FilesAsk::Fetched(job)))? {
-        Answer::Done => Ok(Fetched { job, files, bytes, to }),
-        other => Err(AskError::unexpected("what was fetched", &other).into()),
-    }
+    client.have_fetched(job)?;
+    Ok(Fetched { job, files, bytes, to })
 }
 
 /// Where the files of a job go.

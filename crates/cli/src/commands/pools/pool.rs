@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::home::Home;
-use proto::joining::AskTrust;
+use client::machines::Invitation;
 use proto::trust::NodeRole;
 
 use crate::commands::pools::daemon::mail_route;
-use crate::commands::pools::nodes;
+use crate::commands::pools::duration::duration_s;
 use crate::commands::pools::reconfig::reconfig;
 use crate::commands::pools::reconfig::warn;
 use crate::line::call::Call;
@@ -198,19 +198,19 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
             Ok(Outcome::of(&copied, json, call, Exit::Done))
         }
         Action::Invite { role, ttl, uses, name, dir, json } => {
-            let (home, ttl_s) = (home(dir), nodes::duration_s(&ttl)?);
+            let (home, ttl_s) = (home(dir), duration_s(&ttl)?);
             // The values that there are have been looked at.
             let role = NodeRole::from_name(&role).unwrap_or(NodeRole::Execute);
-            let ask = AskTrust::Invite { role, ttl_s, uses, names: name };
-            let invited = Invited { token: nodes::token(&home, ask)?, uses, ttl_s };
+            let invitation = Invitation { role, ttl_s, uses, names: name };
+            let invited = Invited { token: home.negotiator()?.invite(invitation)?, uses, ttl_s };
             Ok(Outcome::of(&invited, json, call, Exit::Done))
         }
         Action::Nodes { dir, json } => {
-            let nodes = Nodes { nodes: nodes::nodes(&home(dir))? };
+            let nodes = Nodes { nodes: home(dir).negotiator()?.nodes()? };
             Ok(Outcome::of(&nodes, json, call, Exit::Done))
         }
         Action::Revoke { node, dir, json } => {
-            nodes::change(&home(dir), AskTrust::Revoke { name: node.clone() })?;
+            home(dir).negotiator()?.revoke(node.clone())?;
             let done = format!(
                 "{node} is out. Let it in again with a new token, which needs a new folder there."
             );
@@ -230,7 +230,7 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
 }
 
 fn rotate(home: &Home, finish: bool, force: bool) -> Result<String> {
-    nodes::change(home, AskTrust::Rotate { finish, force })?;
+    home.negotiator()?.rotate(finish, force)?;
     if finish {
         pool::finish_rotation(home)?;
         return Ok("The pool has forgotten its old authority.".to_owned());

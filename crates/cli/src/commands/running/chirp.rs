@@ -15,10 +15,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use classad::{AttrName, Value};
-use client::{AskError, Schedd};
+use client::Schedd;
 use model::attr;
 use proto::chirp::{CONFIG_FILE, CONFIG_VARIABLE, ChirpAnswer, ChirpAsk, ChirpConfig};
-use proto::client::{Answer, AskSchedd};
 
 use crate::commands::running::chirp::words::Request;
 use crate::line::call::Call;
@@ -91,10 +90,9 @@ impl Line {
     }
 
     fn ask(&mut self, ask: ChirpAsk) -> Result<ChirpAnswer> {
-        match self.client.ask(AskSchedd::Chirp { run: self.config.run, ask })? {
-            Answer::Chirped(ChirpAnswer::Refused(refusal)) => Err(refusal.into()),
-            Answer::Chirped(answer) => Ok(answer),
-            other => Err(AskError::unexpected("a job's call", &other).into()),
+        match self.client.chirp(self.config.run, ask)? {
+            ChirpAnswer::Refused(refusal) => Err(refusal.into()),
+            answer => Ok(answer),
         }
     }
 

@@ -6,12 +6,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use classad::{ClassAd, Value};
-use client::{AskError, Schedd};
+use classad::ClassAd;
+use client::Schedd;
 use jobspec::htcondor::Submission;
+use model::JobId;
+use model::job_ad::initial_directory;
 use model::spooling::{self, Input};
-use model::{JobId, attr};
-use proto::client::{Action, Answer, AskSchedd, FilesAsk, Select, Selector};
+use proto::client::{Action, Select, Selector};
 use proto::files::{Content, Piece, Pieces};
 
 use crate::line::connect;
@@ -52,31 +53,22 @@ fn attempt(client: &mut Schedd, submission: &Submission) -> Result<()> {
         send_job(client, job, &ad).with_context(|| format!("copy the files of job {job}"))?;
     }
     for (cluster, _) in &submission.clusters {
-        done(client, FilesAsk::Release(*cluster))?;
+        client.release_files(*cluster)?;
     }
     Ok(())
 }
 
 fn send_job(client: &mut Schedd, job: JobId, ad: &ClassAd) -> Result<()> {
-    match client.ask(AskSchedd::Files(FilesAsk::Begin(job)))? {
-        Answer::Wanted(true) => {}
-        Answer::Wanted(false) => return Ok(()),
-        other => return Err(AskError::unexpected("the beginning of a job's files", &other).into()),
+    if !client.begin_files(job)? {
+        return Ok(());
     }
-    let iwd = ad.literal(attr::IWD).and_then(Value::as_str).unwrap_or("/");
+    let iwd = initial_directory(ad).unwrap_or(Path::new("/"));
     for Input { from, to, is_executable } in spooling::plan(ad, "").inputs {
-        let from = Path::new(iwd).join(from);
+        let from = iwd.join(from);
         let sending = Sending { client, mode: is_executable.then_some(EXECUTABLE_MODE) };
         sending.below(&from, &to)?;
     }
-    done(client, FilesAsk::End)
-}
-
-fn done(client: &mut Schedd, ask: FilesAsk) -> Result<()> {
-    match client.ask(AskSchedd::Files(ask))? {
-        Answer::Done => Ok(()),
-        other => Err(AskError::unexpected("a job's files", &other).into()),
-    }
+    Ok(client.end_files()?)
 }
 
 /// A file or folder on its way.
@@ -116,7 +108,7 @@ impl Sending<'_> {
 
     fn pieces(&mut self, pieces: Pieces) -> Result<()> {
         for piece in pieces {
-            done(self.client, FilesAsk::Piece(piece?))?;
+            self.client.send_piece(piece?)?;
         }
         Ok(())
     }

@@ -11,8 +11,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use client::{AskError, Startd};
 use jiff::tz::TimeZone;
-use model::{JobId, attr};
-use proto::client::{Answer, AskStartd, Query, ReadFrom, RunFile, Select, Selector};
+use model::JobId;
+use model::job_ad::{Stream, Streams, initial_directory};
+use proto::client::{Query, ReadFrom, RunFile, Select, Selector};
 
 use crate::line::call::Call;
 use crate::line::connect;
@@ -154,9 +155,10 @@ fn running(job: JobId) -> Result<Outputs> {
     let view = View::new(ad, &moment);
     let why = match view.status() {
         status::RUNNING | status::SUSPENDED | status::TRANSFERRING_OUTPUT => {
-            let iwd = view.text(attr::IWD).unwrap_or_default();
-            let path = |name| view.text(name).map(|file| Path::new(&iwd).join(file));
-            return Ok(Outputs { stdout: path(attr::OUT), stderr: path(attr::ERR) });
+            let iwd = initial_directory(ad).unwrap_or(Path::new(""));
+            let Streams { stdout, stderr, .. } = Streams::of(ad);
+            let path = |stream: Option<Stream<'_>>| stream.map(|stream| stream.below(iwd));
+            return Ok(Outputs { stdout: path(stdout), stderr: path(stderr) });
         }
         status::IDLE => "is idle",
         status::HELD => "is held",
@@ -175,14 +177,10 @@ fn show(
     form: Form,
 ) -> Result<bool> {
     let from = shown.next.map_or(ReadFrom::End, ReadFrom::Offset);
-    match startd.ask(AskStartd::ReadRun { job, file: shown.file.clone(), from, max_bytes })? {
-        Answer::FilePart { offset, bytes } => {
-            put(&shown.file, offset, &bytes, form)?;
-            shown.next = Some(offset + bytes.len() as u64);
-            Ok(!bytes.is_empty())
-        }
-        other => Err(AskError::unexpected("tail", &other).into()),
-    }
+    let (offset, bytes) = startd.read_run(job, shown.file.clone(), from, max_bytes)?;
+    put(&shown.file, offset, &bytes, form)?;
+    shown.next = Some(offset + bytes.len() as u64);
+    Ok(!bytes.is_empty())
 }
 
 /// Goes on until the job does not run any more; then shows what it wrote last.

@@ -62,11 +62,44 @@ fn documents(root: &Path) -> Result<Vec<String>> {
             violations.push(format!("docs/ARCHITECTURE.md does not mention crates/{name}"));
         }
     }
+    let answers: Vec<&str> = answers(&map).collect();
+    if answers.len() < QUESTIONS {
+        violations.push(format!(
+            "the appendix of docs/ARCHITECTURE.md names {} paths; {QUESTIONS} questions have one each",
+            answers.len()
+        ));
+    }
+    for path in answers.into_iter().filter(|path| !root.join("crates").join(path).exists()) {
+        violations.push(format!("docs/ARCHITECTURE.md, appendix: there is no crates/{path}"));
+    }
     Ok(violations)
+}
+
+/// How many questions of where to change something the map answers.
+const QUESTIONS: usize = 10;
+
+/// The paths by which the map answers them, from `crates`.
+fn answers(map: &str) -> impl Iterator<Item = &str> {
+    let appendix = map.split_once("## Appendix").map_or("", |(_, appendix)| appendix);
+    let words = appendix.split('`').skip(1).step_by(2);
+    words.filter(|word| word.contains('/') && !word.contains(' '))
 }
 
 /// How wide code may be.
 fn code_width(root: &Path) -> Result<usize> {
     let rustfmt = fs::read_to_string(root.join("rustfmt.toml")).context("read rustfmt.toml")?;
     comments::width(&rustfmt).context("rustfmt.toml has no max_width")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_appendix_names_as_a_path_is_one() {
+        let map =
+            "`a/b.rs`\n## Appendix\n1. *Of `updraft q`?* `cli/src/x`; and `model/src/y.rs`.\n";
+        let found: Vec<&str> = answers(map).collect();
+        assert_eq!(found, ["cli/src/x", "model/src/y.rs"]);
+    }
 }

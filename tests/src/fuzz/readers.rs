@@ -11,7 +11,9 @@ use model::ClusterId;
 use model::userlog::Entries;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, AskNegotiator, AskSchedd, AskStartd, Recorded, Request};
+use proto::files::{FilesAnswer, FilesFor, Piece};
 use proto::frame::{decode, encode};
+use proto::joining::{AskPool, PoolSays, ToMachine};
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use proto::net::Hello;
 use serde::Serialize;
@@ -90,6 +92,12 @@ pub fn wire(bytes: &[u8]) {
     arrives::<FromSchedd>(bytes);
     arrives::<ToSchedd>(bytes);
     arrives::<FromMachine>(bytes);
+    arrives::<ToMachine>(bytes);
+    arrives::<AskPool>(bytes);
+    arrives::<PoolSays>(bytes);
+    arrives::<FilesFor>(bytes);
+    arrives::<FilesAnswer>(bytes);
+    arrives::<Piece>(bytes);
 }
 
 fn arrives<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {

@@ -27,7 +27,7 @@ mod variables;
 
 pub use arrays::Indices;
 pub use chunks::{Chunk, Chunks};
-pub use cluster::{NumberedFor, WALLTIME_REASON, attribute, folded, unfolded};
+pub use cluster::{NumberedFor, attribute, folded, unfolded};
 pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;

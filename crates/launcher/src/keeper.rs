@@ -136,7 +136,15 @@ struct Run {
     started_boot_ms: u64,
     /// Of everything reaped so far.
     reaped: Rusage,
-    sampled_rss_kib: u64,
+    sampled: Sampled,
+}
+
+/// The most that was seen of living processes, KiB.
+#[derive(Clone, Copy, Default)]
+struct Sampled {
+    rss_kib: u64,
+    process_kib: u64,
+    vmem_kib: u64,
 }
 
 /// The process of the program whose turn it is. Its number is its own until we reap it.
@@ -312,7 +320,7 @@ impl Keeper {
             main: None,
             started_boot_ms: 0,
             reaped: Rusage { user_us: 0, sys_us: 0, max_rss_kib: 0 },
-            sampled_rss_kib: 0,
+            sampled: Sampled::default(),
         };
         self.take_turn(run);
     }
@@ -690,9 +698,7 @@ impl Run {
 
     fn usage_now(&mut self, now: u64) -> Usage {
         let living = tree::descendants(std::process::id());
-        let pages: u64 = living.iter().map(|process| process.rss_pages).sum();
-        let page_kib = system_value(SysconfVar::PAGE_SIZE, 4096) / 1024;
-        self.sampled_rss_kib = self.sampled_rss_kib.max(pages * page_kib);
+        self.sample(&living);
         let tick_us = 1_000_000 / system_value(SysconfVar::CLK_TCK, 100);
         let user_ticks: u64 = living.iter().map(|process| process.user_ticks).sum();
         let sys_ticks: u64 = living.iter().map(|process| process.sys_ticks).sum();
@@ -700,19 +706,31 @@ impl Run {
             user_us: self.reaped.user_us + user_ticks * tick_us,
             sys_us: self.reaped.sys_us + sys_ticks * tick_us,
             wall_ms: now.saturating_sub(self.started_boot_ms),
-            peak_rss_kib: 0,
             processes: u32::try_from(living.len()).unwrap_or(u32::MAX),
+            ..Usage::default()
         })
+    }
+
+    fn sample(&mut self, living: &[tree::Process]) {
+        let page_kib = system_value(SysconfVar::PAGE_SIZE, 4096) / 1024;
+        let pages = || living.iter().map(|process| process.rss_pages);
+        let vmem: u64 = living.iter().map(|process| process.virtual_bytes / 1024).sum();
+        let Sampled { rss_kib, process_kib, vmem_kib } = &mut self.sampled;
+        *rss_kib = (*rss_kib).max(pages().sum::<u64>() * page_kib);
+        *process_kib = (*process_kib).max(pages().max().unwrap_or(0) * page_kib);
+        *vmem_kib = (*vmem_kib).max(vmem);
     }
 
     /// Completes what we counted; where there is a cgroup it knows better.
     fn usage(&self, counted: Usage) -> Usage {
         let exact = self.cgroup.as_ref().map(RunCgroup::usage).unwrap_or_default();
-        let peak = || self.reaped.max_rss_kib.max(self.sampled_rss_kib);
+        let peak = || self.reaped.max_rss_kib.max(self.sampled.rss_kib);
         Usage {
             user_us: exact.user_us.unwrap_or(counted.user_us),
             sys_us: exact.sys_us.unwrap_or(counted.sys_us),
             peak_rss_kib: exact.peak_kib.unwrap_or_else(peak),
+            peak_process_kib: self.reaped.max_rss_kib.max(self.sampled.process_kib),
+            peak_vmem_kib: self.sampled.vmem_kib,
             ..counted
         }
     }
@@ -722,8 +740,7 @@ impl Run {
             user_us: self.reaped.user_us,
             sys_us: self.reaped.sys_us,
             wall_ms: if self.main.is_some() { now.saturating_sub(self.started_boot_ms) } else { 0 },
-            peak_rss_kib: 0,
-            processes: 0,
+            ..Usage::default()
         });
         self.steps.end(&End {
             outcome: Outcome::NotExecuted,

@@ -27,6 +27,8 @@ pub(crate) struct Process {
     pub(crate) user_ticks: u64,
     pub(crate) sys_ticks: u64,
     pub(crate) rss_pages: u64,
+    /// The size of its address space.
+    pub(crate) virtual_bytes: u64,
 }
 
 /// The kernel's flag of a process that has been forked and has executed nothing (`PF_FORKNOEXEC`,
@@ -166,6 +168,7 @@ fn parse_stat(line: &str) -> Option<Process> {
         user_ticks: number(14)? + number(16)?,
         sys_ticks: number(15)? + number(17)?,
         rss_pages: number(24)?,
+        virtual_bytes: number(23)?,
     })
 }
 
@@ -186,6 +189,7 @@ mod tests {
             user_ticks: 507,
             sys_ticks: 68,
             rss_pages: 25,
+            virtual_bytes: 1000,
         };
         assert_eq!(parse_stat(line), Some(expected.clone()));
         let forked = line.replace(" 4194560 ", " 4194624 ");

@@ -542,6 +542,13 @@ pub struct Usage {
     /// The most memory seen resident: of the whole run where a cgroup tells; otherwise the larger
     /// of its largest process and the largest sum seen when usage was asked for.
     pub peak_rss_kib: u64,
+    /// The most resident memory that one process had: of those that have ended, as the kernel tells
+    /// it, and of the others as it was when usage was asked for.
+    #[serde(default)]
+    pub peak_process_kib: u64,
+    /// The largest sum of address spaces seen when usage was asked for.
+    #[serde(default)]
+    pub peak_vmem_kib: u64,
     /// Processes alive now; 0 once ended.
     pub processes: u32,
 }

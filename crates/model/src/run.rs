@@ -198,6 +198,13 @@ pub struct Usage {
     pub sys_us: u64,
     /// Peak resident memory, KiB.
     pub peak_rss_kib: u64,
+    /// The most address space seen of all processes together, KiB; 4 TiB stand for more, too. A
+    /// usage is kept of every job, so this is narrow.
+    #[serde(default)]
+    pub peak_vmem_kib: u32,
+    /// The most resident memory seen of one process, KiB; as narrow.
+    #[serde(default)]
+    pub peak_process_kib: u32,
     /// Scratch space used, KiB.
     pub disk_kib: u64,
     /// Files and folders in the scratch folder.

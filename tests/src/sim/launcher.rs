@@ -319,6 +319,8 @@ fn used(run_ms: u64, started: Timestamp) -> Usage {
         user_us: run_ms * 900,
         sys_us: run_ms * 50,
         peak_rss_kib: 1024,
+        peak_vmem_kib: 4096,
+        peak_process_kib: 1024,
         disk_kib: 16,
         scratch_files: 2,
         received_bytes: 0,

@@ -239,6 +239,21 @@ fn ends_have_pbss_exit_statuses() {
     waited(&[], "exit 3", 3);
     waited(&[], "kill -9 $$", 137);
     waited(&["-l", "walltime=1"], "trap '' TERM; sleep 600", -29);
+    let hog = "a=$(head -c 80000000 /dev/zero | tr '\\0' x); sleep 600";
+    let id = submit(&pool, &["-N", "hog", "-l", "mem=30mb"], hog);
+    until(&pool, &id, "F");
+    let job = full(&pool, &id);
+    assert_eq!(job["Exit_status"], -27, "{job}");
+    assert!(job["comment"].as_str().unwrap().ends_with(" and exceeded resource mem"), "{job}");
+    eventually("the job is told", || {
+        let said = written(&pool, &format!("hog.e{}", number(&id)));
+        said.contains("=>> PBS: job killed: mem ") && said.ends_with("kb exceeded limit 30720kb\n")
+    });
+    waited(&["-l", "file=1mb"], "head -c 2000000 /dev/zero > $TMPDIR/a", 153);
+    let command = ["qsub", "-l", "cput=1", "--", "/bin/sh", "-c", "while :; do :; done"];
+    let id = run(&pool, 0, &command).trim().to_owned();
+    until(&pool, &id, "F");
+    assert_eq!(full(&pool, &id)["Exit_status"], 265, "a process has no more than the job");
     let out = pool.updraft(&["qsub", "-N", "none", "--", "/no/such/program"]);
     let id = stdout(&out).trim().to_owned();
     until(&pool, &id, "F");
@@ -276,7 +291,7 @@ fn what_is_not_built_is_refused_by_name() {
     let pool = Pool::start(1);
     for (words, told) in [
         (&["qsub", "-W", "stagein=a@h:b", "--", "/bin/true"][..], "stagein"),
-        (&["qsub", "-l", "cput=10", "--", "/bin/true"], "cput"),
+        (&["qsub", "-l", "nice=10", "--", "/bin/true"], "nice"),
         (&["qstat", "-e"], "-e"),
         (&["qsig", "-s", "USR1", "1"], "USR1"),
     ] {

@@ -6,7 +6,7 @@
 //! for byte as it was submitted, as durable as the job, once for an array of any length.
 
 use classad::{ClassAd, Expr, Value, words};
-use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, attr, cmdline};
+use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, RunLimit, attr, cmdline};
 
 use super::submission::{Caller, Submission, Work};
 use super::{resources, variables};
@@ -110,9 +110,6 @@ pub fn unfolded(text: &str) -> String {
     out
 }
 
-/// How the reason begins of a job that ran longer than it asked for.
-pub const WALLTIME_REASON: &str = "PBS: job killed: walltime";
-
 /// Where a description of ours goes into the job's own number.
 const INDEX_IN_PATHS: &str = "^array_index^";
 
@@ -209,8 +206,9 @@ impl Submission {
             return Vec::new();
         }
         let limit = self.asked.walltime_s.unwrap_or(0);
+        let head = RunLimit::Walltime.reason_head();
         let reason = format!(
-            "+PeriodicRemoveReason = JobStatus == 2 ? strcat(\"{WALLTIME_REASON} \", time() - JobCurrentStartExecutingDate, \
+            "+PeriodicRemoveReason = JobStatus == 2 ? strcat(\"{head} \", time() - JobCurrentStartExecutingDate, \
              \" exceeded limit {limit}\") : \"the job is not rerunable (-r n), and its run was lost\""
         );
         vec![format!("periodic_remove = {}", ends.join(" || ")), reason]
@@ -297,6 +295,12 @@ impl Submission {
         }
         let number = |number: Option<u32>| number.map(i64::from);
         let walltime = self.asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());
+        for limit in [RunLimit::Cput, RunLimit::Mem, RunLimit::Vmem, RunLimit::Pmem] {
+            let most = self.asked.listed.get(limit.name()).and_then(|text| resources::most(text));
+            if let Some(most) = most {
+                ad.set(limit.attr(), most);
+            }
+        }
         for (name, value) in [
             (attr::MIN_HOSTS, number(Some(self.asked.machines))),
             (attr::MAX_HOSTS, number(Some(self.asked.machines))),

@@ -45,9 +45,6 @@ const fn known(
     Known { name, kind, in_chunks, standing }
 }
 
-const NOT_MEASURED: Standing = Standing::NotBuilt(
-    "no job is ended for what all its processes use of it; ask for mem, or pvmem",
-);
 const NO_SUCH_PART: Standing = Standing::NotBuilt("machines do not say whether they have it");
 const NO_POWER: Standing = Standing::NotBuilt("the power of machines is not managed");
 
@@ -61,7 +58,7 @@ const ALL: &[Known] = &[
     known("aoe", ResourceKind::Text, true, Standing::NotBuilt("machines are not provisioned")),
     known("arch", ResourceKind::Text, true, Standing::Built),
     known("cpupercent", ResourceKind::Count, false, Standing::ReadOnly),
-    known("cput", ResourceKind::Duration, false, NOT_MEASURED),
+    known("cput", ResourceKind::Duration, false, Standing::Built),
     known("energy", ResourceKind::Count, false, Standing::ReadOnly),
     known("eoe", ResourceKind::Text, true, NO_POWER),
     known("exec_vnode", ResourceKind::Text, false, Standing::ReadOnly),
@@ -91,7 +88,7 @@ const ALL: &[Known] = &[
     known("pcput", ResourceKind::Duration, false, Standing::Built),
     known("pe_mask", ResourceKind::Text, false, Standing::ReadOnly),
     known("pgov", ResourceKind::Text, false, NO_POWER),
-    known("pmem", ResourceKind::Size, false, NOT_MEASURED),
+    known("pmem", ResourceKind::Size, false, Standing::Built),
     known(
         "preempt_targets",
         ResourceKind::Text,
@@ -106,7 +103,7 @@ const ALL: &[Known] = &[
     known("software", ResourceKind::Text, false, Standing::Built),
     known("ssinodes", ResourceKind::Count, false, NO_SUCH_PART),
     known("start_time", ResourceKind::Count, false, Standing::ReadOnly),
-    known("vmem", ResourceKind::Size, true, NOT_MEASURED),
+    known("vmem", ResourceKind::Size, true, Standing::Built),
     known("vnode", ResourceKind::Text, true, Standing::Built),
     known("vntype", ResourceKind::Text, true, NO_SUCH_PART),
     known("walltime", ResourceKind::Duration, false, Standing::Built),
@@ -181,6 +178,13 @@ pub(super) fn duration_s(text: &str) -> Option<u64> {
 /// Seconds as PBS writes them.
 pub(super) fn clock(seconds: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The most that a limit of this value allows: seconds, or KiB.
+pub(super) fn most(value: &str) -> Option<i64> {
+    let kib = || Size::read(value)?.bytes().map(|bytes| bytes.div_ceil(1024));
+    let seconds = || value.contains(':').then(|| duration_s(value)).flatten();
+    seconds().or_else(kib).and_then(|most| i64::try_from(most).ok())
 }
 
 /// A size as it was written: OpenPBS keeps the unit.

@@ -319,12 +319,16 @@ fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, R
         let each = |chunk: &Chunk| chunk.count.checked_mul(chunk.number(name).unwrap_or(otherwise));
         chunks.iter().try_fold(0_u32, |sum, chunk| sum.checked_add(each(chunk)?))
     };
-    let mut memory: Option<Size> = None;
-    for chunk in &chunks {
-        let Some(size) = chunk.get("mem").and_then(Size::read) else { continue };
-        let all = size.times(u64::from(chunk.count)).ok_or_else(bad)?;
-        memory = Some(memory.map_or(Some(all), |sum| sum.and(all)).ok_or_else(bad)?);
-    }
+    let sizes = |name: &str| -> Result<Option<Size>, Refusal> {
+        let mut sum: Option<Size> = None;
+        for chunk in &chunks {
+            let Some(size) = chunk.get(name).and_then(Size::read) else { continue };
+            let all = size.times(u64::from(chunk.count)).ok_or_else(bad)?;
+            sum = Some(sum.map_or(Some(all), |sum| sum.and(all)).ok_or_else(bad)?);
+        }
+        Ok(sum)
+    };
+    let (memory, vmem) = (sizes("mem")?, sizes("vmem")?);
     let count = total("", 1).ok_or_else(bad)?;
     let cpus = total("ncpus", 1).ok_or_else(bad)?;
     let mut list = |name: &str, value: String| job.insert(name.to_owned(), value);
@@ -333,8 +337,10 @@ fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, R
     if chunks.iter().any(|chunk| chunk.get("mpiprocs").is_some()) {
         list("mpiprocs", total("mpiprocs", 0).ok_or_else(bad)?.to_string());
     }
-    if let Some(memory) = memory {
-        list("mem", memory.written());
+    for (name, size) in [("mem", memory), ("vmem", vmem)] {
+        if let Some(size) = size {
+            list(name, size.written());
+        }
     }
     let text = |name: &str| chunks.iter().find_map(|chunk| chunk.get(name).map(str::to_owned));
     let first = |name: &str| chunks.first().and_then(|chunk| chunk.number(name));

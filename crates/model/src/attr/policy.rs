@@ -14,6 +14,10 @@ attrs! {
     ALLOWED_JOB_DURATION = "AllowedJobDuration";
     ALLOWED_EXECUTE_DURATION = "AllowedExecuteDuration";
     PBS_WALLTIME = "PbsWalltime";
+    PBS_CPUT = "PbsCpuLimit";
+    PBS_MEM = "PbsMemLimit";
+    PBS_VMEM = "PbsVmemLimit";
+    PBS_PMEM = "PbsPmemLimit";
     MAX_JOB_RETIREMENT_TIME = "MaxJobRetirementTime";
     JOB_LEASE_DURATION = "JobLeaseDuration";
     KEEP_CLAIM_IDLE = "KeepClaimIdle";

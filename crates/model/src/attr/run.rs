@@ -49,6 +49,8 @@ attrs! {
     COMMITTED_SLOT_TIME = "CommittedSlotTime";
     CUMULATIVE_SLOT_TIME = "CumulativeSlotTime";
     RESIDENT_SET_SIZE = "ResidentSetSize";
+    // ours: of all processes together, KiB
+    PEAK_ADDRESS_SPACE = "PeakAddressSpace";
     MEMORY_USAGE = "MemoryUsage";
     IMAGE_SIZE = "ImageSize";
     DISK_USAGE = "DiskUsage";

@@ -270,6 +270,9 @@ fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
         ad.set(Own::IMAGE_SIZE, whole(used.peak_rss_kib));
         ad.set(Own::MEMORY_USAGE, memory_usage());
     }
+    if used.peak_vmem_kib > 0 {
+        ad.set(Own::PEAK_ADDRESS_SPACE, i64::from(used.peak_vmem_kib));
+    }
     if used.disk_kib > 0 {
         ad.set(Own::DISK_USAGE, whole(used.disk_kib));
         ad.set(Own::SCRATCH_DIR_FILE_COUNT, whole(used.scratch_files));

@@ -8,5 +8,6 @@ pub(crate) mod gates;
 pub(crate) mod grow;
 pub(crate) mod matching;
 pub(crate) mod over;
+pub(crate) mod over_limits;
 pub(crate) mod retry;
 pub(crate) mod skip;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use classad::AttributeOrder;
-use model::userlog::{AdForm, DateForm, EntryId, LogForm, LogStyle};
+use model::userlog::{AdForm, DateForm, EntryId, LogForm, LogStyle, UserLogEvent};
 
 use super::userlog::LogBatch;
 use crate::core::{LogEntry, LogTo};
@@ -27,6 +27,12 @@ pub(crate) fn of_entries(entries: &[LogEntry], forms: &LogForms) -> LogBatch {
             LogTo::User { xml: false } => (&forms.users, forms.users.ads),
             LogTo::Workflow => (&forms.users, None),
             LogTo::Pool => (&forms.pool, forms.pool.ads),
+            LogTo::Stream => {
+                if let UserLogEvent::Generic { text } = &entry.event {
+                    batch.add(Arc::clone(&entry.path), text);
+                }
+                continue;
+            }
         };
         let text = match ads {
             None => entry.event.render_as(entry.job.into(), entry.at, &form.style),
@@ -54,7 +60,6 @@ fn ad_text(entry: &LogEntry, style: &LogStyle, ads: AdForm) -> String {
 mod tests {
     use expect_test::expect;
     use jiff::tz::TimeZone;
-    use model::userlog::UserLogEvent;
     use model::{JobId, Timestamp, UserName};
 
     use super::*;

@@ -262,11 +262,13 @@ fn cookie() -> Option<String> {
     Some(uuid.trim_end().replace('-', "").to_ascii_uppercase())
 }
 
-/// Limits of each process: what is asked for, or less where less is allowed.
+/// Limits of each process: what is asked for, or less where less is allowed. What is a limit of all
+/// processes together is one of each, too (OpenPBS 23.06).
 fn limit(ad: &ClassAd) -> io::Result<()> {
     for (name, value) in text(ad, attribute::RESOURCES).map(pairs).unwrap_or_default() {
         let resource = match name.as_str() {
-            "pcput" => Resource::RLIMIT_CPU,
+            "pcput" | "cput" => Resource::RLIMIT_CPU,
+            "pmem" | "mem" => Resource::RLIMIT_RSS,
             "pvmem" => Resource::RLIMIT_AS,
             "file" => Resource::RLIMIT_FSIZE,
             _ => continue,

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use jobspec::pbs::{Depend, Submission, attribute, shown, unfolded};
 use model::depend::{Part, Waits};
-use model::{HoldCode, attr, depend};
+use model::{HoldCode, RunLimit, attr, depend};
 
 use crate::render::pbs::listed::{Listed, Shown, Value};
 use crate::render::pbs::table::clock;
@@ -252,7 +252,7 @@ fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
         ("cput", clock(job.cpu_s())),
         ("mem", format!("{}kb", kib(attr::RESIDENT_SET_SIZE))),
         ("ncpus", cpus),
-        ("vmem", format!("{}kb", kib(attr::IMAGE_SIZE))),
+        ("vmem", format!("{}kb", kib(attr::PEAK_ADDRESS_SPACE).max(kib(attr::IMAGE_SIZE)))),
         ("walltime", clock(wall)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -308,12 +308,13 @@ pub fn comment(job: &Job, here: &Here) -> Option<String> {
         State::Queued => job.text(attr::IDLE_COMMENT).map(str::to_owned),
         State::Waiting | State::Begun => None,
         State::Finished | State::Expired => {
-            let how = match job.exit_status {
-                None => return job.text(attr::REMOVE_REASON).map(str::to_owned),
-                Some(0) => "finished",
-                Some(-29) => "exceeded ",
-                Some(271) => "terminated",
-                Some(_) => "failed",
+            let exceeded = job.text(attr::REMOVE_REASON).and_then(RunLimit::of_reason);
+            let how = match (exceeded, job.exit_status) {
+                (Some(limit), _) => format!("exceeded resource {}", limit.name()),
+                (None, None) => return job.text(attr::REMOVE_REASON).map(str::to_owned),
+                (None, Some(0)) => "finished".to_owned(),
+                (None, Some(271)) => "terminated".to_owned(),
+                (None, Some(_)) => "failed".to_owned(),
             };
             run().map(|run| format!("{run} and {how}"))
         }

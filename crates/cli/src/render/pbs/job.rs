@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use classad::{ClassAd, Env, Value, words};
-use jobspec::pbs::{Chunks, Indices, WALLTIME_REASON, attribute, unfolded};
+use jobspec::pbs::{Chunks, Indices, attribute, unfolded};
 use model::queues::FIRST_QUEUE;
-use model::{HoldCode, JobId, JobStatus, attr};
+use model::{HoldCode, JobId, JobStatus, RunLimit, attr};
 
 use crate::render::time;
 
@@ -374,9 +374,6 @@ const OF_A_SHELL: i64 = 128;
 /// A job that was deleted while it ran: by SIGTERM.
 const DELETED: i64 = OF_A_COMMAND + 15;
 
-/// A job that ran longer than it asked for.
-const TOO_LONG: i64 = -29;
-
 /// `Exit_status` of a job that is over; none if it never ran.
 fn exit_status(ad: &ClassAd) -> Option<i64> {
     match status(ad)? {
@@ -386,15 +383,14 @@ fn exit_status(ad: &ClassAd) -> Option<i64> {
             None => int(ad, attr::EXIT_CODE),
         },
         JobStatus::Removed => {
-            let is_late = text(ad, attr::REMOVE_REASON)
-                .is_some_and(|reason| reason.starts_with(WALLTIME_REASON));
+            let exceeded = text(ad, attr::REMOVE_REASON).and_then(RunLimit::of_reason);
             let ran = [JobStatus::Running.number(), JobStatus::Suspended.number()];
             let was_running =
                 int(ad, attr::LAST_JOB_STATUS).is_some_and(|status| ran.contains(&status));
-            match (is_late, was_running) {
-                (true, _) => Some(TOO_LONG),
-                (false, true) => Some(DELETED),
-                (false, false) => None,
+            match (exceeded, was_running) {
+                (Some(limit), _) => Some(limit.exit_status()),
+                (None, true) => Some(DELETED),
+                (None, false) => None,
             }
         }
         JobStatus::Idle | JobStatus::Running | JobStatus::Held | JobStatus::Suspended => None,

@@ -107,7 +107,11 @@ impl Core {
             return Err(Rejection::Stale);
         }
         let seen = Fact::Run { run, fact: RunFact::UsageSeen { usage } };
-        Ok([seen].into_iter().chain(self.out_of_resources(now, run, usage)).collect())
+        let follows = match self.over_limits(now, run, usage) {
+            none if none.is_empty() => self.out_of_resources(now, run, usage),
+            ends => ends,
+        };
+        Ok([seen].into_iter().chain(follows).collect())
     }
 
     /// The job's run is surely over, in this way.

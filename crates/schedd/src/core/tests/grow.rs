@@ -1,5 +1,7 @@
-//! Jobs that ask for more memory or disk after a run that used more than it was given.
+//! Jobs that ask for more memory or disk after a run that used more than it was given, and jobs
+//! that are ended for what their runs use.
 
+use crate::core::LogTo;
 use crate::core::tests::*;
 
 const WHEN: &str =
@@ -104,4 +106,48 @@ fn a_run_that_uses_too_much_disk_is_tried_again_with_more_disk_and_only_if_it_as
         let stands = (trial.stands().0, number("RequestDisk"), number("HoldReasonSubCode"));
         assert_eq!(stands, expected, "{on_evict}, {request}, {used_kib}");
     }
+}
+
+/// What is said of a job with these limits whose run uses so much, and what it finds behind its
+/// output.
+fn check(lines: &str, usage: Usage, expected: Option<&str>) {
+    let mut trial = Trial::with_jobs(1, &format!("Err = \"/home/job.e1\"\n{lines}"));
+    trial.matched();
+    trial.hears(granted(&trial));
+    let (run, at, scratch_dir) = (RAN, trial.now.wall, "/scratch".to_owned());
+    trial.hears(FromStartd::RunStarted { claim: CLAIM, run, at, scratch_dir });
+    let batch = trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage });
+    let lines_told: Vec<_> = batch.log.iter().filter(|entry| entry.to == LogTo::Stream).collect();
+    let Some(reason) = expected else {
+        assert_eq!((trial.stands(), lines_told.len()), ((2, None), 0), "{lines}");
+        return;
+    };
+    let [told] = lines_told[..] else { panic!("{lines}: {lines_told:?}") };
+    let text = format!("=>> {reason}\n");
+    assert_eq!((&*told.path, &told.event), ("/home/job.e1", &UserLogEvent::Generic { text }));
+    // Another measurement says nothing new.
+    let more = Usage { user_us: usage.user_us + 1, ..usage };
+    let batch = trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage: more });
+    assert!(batch.log.iter().all(|entry| entry.to != LogTo::Stream), "{lines}");
+    let batch = trial.ends(RunEnd::vacated(VacateCode::JobRemoved));
+    let said = |event: &UserLogEvent| matches!(event, UserLogEvent::Aborted { reason: Some(why) } if why == reason);
+    assert!(batch.log.is_empty() || batch.log.iter().any(|entry| said(&entry.event)), "{lines}");
+    assert!(trial.core.job(JOB).is_none(), "{lines}: it is over");
+}
+
+#[test]
+fn a_run_that_uses_more_than_its_job_may_ends_it_with_a_line_behind_its_output() {
+    let usage = Usage {
+        user_us: 61_000_000,
+        peak_rss_kib: 4096,
+        peak_vmem_kib: 9000,
+        peak_process_kib: 3000,
+        ..Usage::default()
+    };
+    check("PbsMemLimit = 4095", usage, Some("PBS: job killed: mem 4096kb exceeded limit 4095kb"));
+    check("PbsCpuLimit = 60", usage, Some("PBS: job killed: cput 61 exceeded limit 60"));
+    check("PbsVmemLimit = 8000", usage, Some("PBS: job killed: vmem 9000kb exceeded limit 8000kb"));
+    check("PbsPmemLimit = 1", usage, Some("PBS: job killed: pmem 3000kb exceeded limit 1kb"));
+    check("PbsMemLimit = 4096\nPbsCpuLimit = 61", usage, None);
+    check("", usage, None);
 }

@@ -24,6 +24,7 @@ fn entries_go_to_the_users_log_and_to_the_workflows_where_it_wants_them() {
                         LogTo::User { xml: true } => " XML",
                         LogTo::User { xml: false } | LogTo::Workflow => "",
                         LogTo::Pool => " of all",
+                        LogTo::Stream => " (standard error)",
                     }
                 ));
             }

@@ -21,6 +21,8 @@ pub enum LogTo {
     Workflow,
     /// That of all jobs.
     Pool,
+    /// No log, but what the job writes to its standard error: the bare text goes there.
+    Stream,
 }
 
 /// An entry of a log.
@@ -48,6 +50,19 @@ pub(crate) struct Logs<'a> {
     workflow: Option<(Arc<str>, Option<BTreeSet<u16>>)>,
     /// That of all jobs.
     pub(crate) pool: Option<&'a EventLog>,
+}
+
+/// A line behind what the job has written to its standard error, or nothing if that is no file.
+pub(crate) fn last_words(
+    job: JobId,
+    ad: &ClassAd,
+    owner: &UserName,
+    at: Timestamp,
+    line: String,
+) -> Option<LogEntry> {
+    let path = path_of(ad, attr::ERR)?;
+    let event = UserLogEvent::Generic { text: line };
+    Some(LogEntry { owner: owner.clone(), path, to: LogTo::Stream, job, at, event })
 }
 
 /// Whether an attribute of this name tells where entries go.

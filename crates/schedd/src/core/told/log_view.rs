@@ -7,8 +7,8 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr};
 use model::userlog::UserLogEvent;
 use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId, Timestamp,
-    Universe, Usage, attr,
+    AfterRun, Hold, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId, RunLimit,
+    StopCause, Timestamp, Universe, Usage, attr,
 };
 
 use crate::core::ads;
@@ -16,7 +16,7 @@ use crate::core::job::description::cluster_ad;
 use crate::core::records::eviction::{Eviction, is_checkpoint, is_failure, stop_cause};
 use crate::core::records::rows::ClusterRecord;
 use crate::core::state::core::{Core, JobRef};
-use crate::core::told::log_files::{LogEntry, Logs, tells_log, text_of};
+use crate::core::told::log_files::{LogEntry, Logs, last_words, tells_log, text_of};
 use crate::core::told::run_entry::EndedRun;
 use crate::core::told::submit_entry::submit_entry;
 use crate::core::told::told_of::{listed, told_of};
@@ -70,6 +70,7 @@ impl Core {
     fn log_job(&self, job: JobId, fact: &JobFact, now: Now, log: &mut Vec<LogEntry>) {
         match fact {
             JobFact::Happened(what) => {
+                self.last_words(job, what, now, log);
                 if let Some(job) = self.job(job)
                     && self.may_log(&job)
                 {
@@ -86,6 +87,19 @@ impl Core {
             | JobFact::Spooled { .. }
             | JobFact::Timed
             | JobFact::BackoffOver => {}
+        }
+    }
+
+    /// A job that is ended because it used more than it might is told so.
+    fn last_words(&self, job: JobId, what: &JobEvent, now: Now, log: &mut Vec<LogEntry>) {
+        let JobEvent::StopRequested { cause: StopCause::Remove { reason }, .. } = what else {
+            return;
+        };
+        if let Some(line) = RunLimit::last_words(reason)
+            && let Some(job) = self.job(job)
+        {
+            let (ad, owner) = (job.described(), job.cluster.owner());
+            log.extend(last_words(job.job, &ad, owner, now.wall, line));
         }
     }
 

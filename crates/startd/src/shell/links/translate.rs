@@ -138,6 +138,8 @@ pub(crate) fn usage(usage: &wire::Usage) -> Usage {
         user_us: usage.user_us,
         sys_us: usage.sys_us,
         peak_rss_kib: usage.peak_rss_kib,
+        peak_vmem_kib: u32::try_from(usage.peak_vmem_kib).unwrap_or(u32::MAX),
+        peak_process_kib: u32::try_from(usage.peak_process_kib).unwrap_or(u32::MAX),
         ..Usage::default()
     }
 }

@@ -6,7 +6,7 @@
 //! - [`submit`]: a node's description becomes a cluster; [`scripts`] and [`macros`]: its scripts;
 //!   [`facts`]: what the record says of jobs.
 //! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are
-//!   there.
+//!   there; [`left`]: the one of a run whose job was removed while it was held.
 //!
 //! `kill -9` at any instant: the next life reads the journal, and asks for everything again that
 //! had been asked for. A submission has a token that is made from the DAG's job, the node and its
@@ -18,6 +18,7 @@ mod facts;
 mod files;
 pub mod journal;
 mod knobs;
+mod left;
 mod macros;
 mod orders;
 mod own_entries;
@@ -39,6 +40,7 @@ use crate::record::condor_sub::Program;
 pub use engine::{RESTART, run};
 pub use facts::{NODE_RETRY, OwnJob, fact, own_job};
 pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
+pub use left::{Left, end_left};
 pub use orders::{Answer, NewThrottles, Order, answer, give, take_back, unknown_node};
 pub use rescues::{Start, choose, numbers, rename_all, rename_newer};
 pub use submit::{pool_variables, token};
@@ -65,7 +67,7 @@ pub struct Setup {
     /// The command line, for dagman.out.
     pub argv: Vec<String>,
     /// Reads the DAG files.
-    pub load: Box<Load>,
+    pub load: Box<Load<'static>>,
 }
 
 /// How a run is made.
@@ -120,7 +122,7 @@ impl Default for Manner {
 
 /// Reads the DAG files, with the rescue file that the run begins from. What is wrong, or odd, is
 /// told a line each.
-pub type Load = dyn Fn(Option<&str>) -> Result<(Workflow, Vec<String>), Vec<String>>;
+pub type Load<'a> = dyn Fn(Option<&str>) -> Result<(Workflow, Vec<String>), Vec<String>> + 'a;
 
 /// Why a run could not be made. The DAG is where it was.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +147,11 @@ pub enum ShellError {
         "the DAG files were changed while this DAG ran: the nodes that run are those of before; remove the job, and submit the DAG anew"
     )]
     Changed,
+    /// A run was never ended, and what it had done cannot be read.
+    #[error(
+        "job {job} was removed while it was held, and what it had done, which {} says, does not fit the DAG files as they are now ({why}): put them back as they were, or begin from the beginning with -f", journal.display()
+    )]
+    Left { job: ClusterId, journal: PathBuf, why: String },
     /// The schedd cannot be asked.
     #[error("the schedd")]
     Ask(#[from] proto::command::AskError),

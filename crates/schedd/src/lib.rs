@@ -3,6 +3,6 @@
 pub mod core;
 pub mod shell;
 
-pub use shell::backup::{BackupError, backup, nothing_runs, restore};
+pub use shell::backup::{BackupError, backup, check as check_backup, nothing_runs, restore};
 pub use shell::mail::{MailRoute, MailRouteError};
 pub use shell::server::{Config, Error, Listening, run};

@@ -27,8 +27,10 @@ pub fn backup(home: &Home, to: &Path) -> Result<(), PoolError> {
 ///
 /// # Errors
 ///
-/// If the copy is damaged, or cannot be put in its place.
+/// If the copy cannot be read or is damaged: then nothing was ended and nothing has changed. If it
+/// cannot be put in its place.
 pub fn restore(home: &Home, from: &Path, nothing_runs: bool) -> Result<(), PoolError> {
+    blocking(home, schedd::check_backup(from))?;
     super::make_folders(home)?;
     let no_schedd = without_schedd(home)?;
     end_process(home, DaemonRole::Startd.name())?;

@@ -193,23 +193,71 @@ fn a_dag_that_is_removed_takes_its_nodes_with_it_and_leaves_a_rescue_file() {
 }
 
 #[test]
-fn a_dag_that_is_held_and_then_removed_takes_its_nodes_with_it() {
+fn a_dag_that_is_held_and_then_removed_takes_its_nodes_with_it_and_runs_nothing_again() {
     let pool = Pool::start(2);
-    write(&pool, "node.sub", "executable = /bin/sleep\narguments = 600\nqueue\n");
-    write(&pool, "main.dag", "JOB A node.sub\n");
+    let work = pool.work();
+    write(
+        &pool,
+        "node.sub",
+        "executable = /bin/sh\n\
+         arguments = \"-c 'echo $(JOB) >> runs; while [ ! -e go-$(JOB) ]; do sleep 0.1; done'\"\nqueue\n",
+    );
+    write(
+        &pool,
+        "main.dag",
+        "JOB A node.sub\nJOB B node.sub\nJOB C node.sub\nJOB D node.sub\n\
+         PARENT A CHILD B C\nPARENT B C CHILD D\n",
+    );
+    write(&pool, "go-A", "");
     let job = submit(&pool, &["main.dag"]);
-    eventually("a node runs", || {
-        pool.ok(&["q", "-af", "DAGNodeName", "JobStatus"]).contains("A 2")
-    });
-    pool.ok(&["hold", &job]);
-    eventually("the DAG is held", || {
-        let standing = pool.ok(&["q", "-af", "DAGNodeName", "JobStatus"]);
-        standing.contains("undefined 5") && standing.contains("A 2")
-    });
-    pool.ok(&["rm", &job]);
-    eventually(&format!("the queue is empty\n{}", said(&pool)), || {
-        pool.ok(&["q", "-af", "ClusterId"]).is_empty()
-    });
+    let job = job.split('.').next().unwrap();
+    let standing = || pool.ok(&["q", "-af", "DAGNodeName", "JobStatus"]);
+    eventually("B and C run", || standing().contains("B 2") && standing().contains("C 2"));
+    let refused = pool.updraft(&["submit_dag", "-f", "main.dag"]);
+    let refused = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.contains(&format!("main.dag is in the queue as job {job}")), "{refused}");
+    pool.ok(&["hold", job]);
+    eventually("the DAG is held", || standing().contains("undefined 5"));
+    // Nobody is there to see it.
+    write(&pool, "go-B", "");
+    eventually("B is over", || !standing().contains('B'));
+    pool.ok(&["rm", job]);
+    eventually(&format!("the queue is empty\n{}", said(&pool)), || standing().is_empty());
+    let over = pool.ok(&["dag", "status", job]);
+    assert!(over.contains("over with exit status 2"), "{over}");
+    ["C", "D"].iter().for_each(|node| write(&pool, &format!("go-{node}"), ""));
+    let again = submit(&pool, &["main.dag"]);
+    let rescue = fs::read_to_string(work.join("main.dag.rescue001")).unwrap();
+    assert!(rescue.ends_with("DONE A\nDONE B\n"), "{rescue}");
+    assert_eq!(exit_of(&pool, &again), "0", "{}", said(&pool));
+    let runs = fs::read_to_string(work.join("runs")).unwrap();
+    let count = |node: &str| runs.lines().filter(|line| *line == node).count();
+    assert_eq!(["A", "B", "C", "D"].map(count), [1, 1, 2, 1], "{runs}");
+    let left = ["journal", "lock"].map(|end| work.join(format!("main.dag.{end}")).exists());
+    assert_eq!(left, [false, false]);
+}
+
+#[test]
+fn what_is_told_of_a_dag_is_of_its_own_run_and_a_halt_goes_with_it() {
+    let pool = Pool::start(2);
+    write(&pool, "node.sub", "executable = /bin/sh\narguments = \"-c 'test -e go'\"\nqueue\n");
+    write(&pool, "main.dag", "JOB A node.sub\n");
+    let fails = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &fails), "1", "{}", said(&pool));
+    let number = |job: &str| job.split('.').next().unwrap().to_owned();
+    let (fails, halt) = (number(&fails), pool.work().join("main.dag.halt"));
+    let late = pool.updraft(&["dag", "halt", &fails]);
+    assert!(String::from_utf8_lossy(&late.stderr).contains("is over"), "a DAG that is over");
+    assert!(!halt.exists());
+    write(&pool, "go", "");
+    write(&pool, "main.dag.halt", "");
+    let goes_well = submit(&pool, &["main.dag"]);
+    assert!(!halt.exists(), "the halt was for another run");
+    assert_eq!(exit_of(&pool, &goes_well), "0", "{}", said(&pool));
+    let told = |job: &str| pool.ok(&["dag", "status", job]);
+    let (old, new) = (told(&fails), told(&number(&goes_well)));
+    assert!(old.contains("A failed: Job proc"), "{old}");
+    assert!(!new.contains("failed"), "{new}");
 }
 
 #[test]
@@ -310,6 +358,8 @@ fn a_dag_that_runs_takes_orders_and_one_that_is_over_runs_again_in_part() {
             .unwrap();
     assert_eq!(exit_of(&pool, &again["job"].to_string()), "0");
     assert_eq!(runs(), "BEHIND 0\nLAST 0\n");
+    let rescues = pool.work().join("main.dag.rescue001").exists();
+    assert!(!rescues, "a run that is submitted later is whole");
 }
 
 #[test]

@@ -119,6 +119,17 @@ fn a_backup_is_made_and_put_back_while_jobs_run() {
     pool.submit("executable = /bin/true\nhold = true\nqueue\n");
     pool.ok(&["pool", "backup", "saved"]);
     pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    let daemons = || ["schedd", "startd"].map(|daemon| pool.pid(daemon));
+    let before = daemons();
+    for (unfit, why) in [("nope", "No such file"), ("job.sub", "file is not a database")] {
+        let refused = pool.updraft(&["pool", "restore", unfit]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused).contains(why), "{}", text(&refused));
+    }
+    assert_eq!(daemons(), before, "what cannot be put back ends nothing");
+    assert_eq!(pool.ok(&["q", "1", "-af", "JobStatus", "NumJobStarts"]), "2 1\n");
+    let there = text(&pool.updraft(&["pool", "backup", "saved"]));
+    assert!(there.contains("saved is there already"), "{there}");
     pool.ok(&["pool", "restore", "saved"]);
     eventually("the pool goes on with the queue of then", || {
         pool.updraft(&["q", "-af", "ClusterId"]).stdout == b"1\n2\n"

@@ -13,6 +13,26 @@ pub fn text(core: &Core, primary: &str, now: &Stamp, reset_retries: bool) -> Str
     with_head(core, head, now, reset_retries)
 }
 
+/// A rescue file of which nothing failed: the run that follows passes over `done` and runs `from`,
+/// and all that depends on it, after the run of `job`.
+pub fn of_rerun(primary: &str, from: &[String], job: u32, done: &[String]) -> String {
+    let from = from.join(" ");
+    let mut out = format!(
+        "# Rescue DAG file of the {primary} DAG file\n{RERUN}{from} again after job {job}\n\n"
+    );
+    out.extend(done.iter().map(|node| format!("DONE {node}\n")));
+    out
+}
+
+/// Whether a file is one of [`of_rerun`]: when that run went well, nobody is to begin from it
+/// again.
+pub fn is_of_rerun(text: &str) -> bool {
+    text.lines().take_while(|line| line.starts_with('#')).any(|line| line.starts_with(RERUN))
+}
+
+/// How the line begins that says what is to be run again.
+const RERUN: &str = "# To run ";
+
 /// A save point of a node that may begin now.
 pub fn save_point(core: &Core, node: &str, now: &Stamp) -> String {
     with_head(core, format!("# Save file written at Start Node {node}\n"), now, true)

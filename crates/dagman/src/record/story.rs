@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The last run of a DAG, with all its lives.
+/// The last run of a DAG, or that of one job, with all its lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Story {
+    /// The DAG's job, if dagman said it.
+    pub job: Option<u32>,
     /// When it began, seconds since the epoch.
     pub began: i64,
     /// The last moment that anything was said.
@@ -92,6 +94,10 @@ pub fn read(text: &str, zone: &TimeZone) -> Story {
 #[derive(Debug)]
 pub struct Reader {
     zone: TimeZone,
+    /// The job whose run is wanted; the last run without.
+    wanted: Option<u32>,
+    /// Whether what is read is of the run of another job.
+    is_elsewhere: bool,
     story: Story,
     /// The run before, which another life may go on with.
     before: Story,
@@ -104,8 +110,20 @@ pub struct Reader {
 impl Reader {
     /// One that has read nothing. Moments are of this zone.
     pub fn new(zone: TimeZone) -> Self {
-        let (story, before) = (Story::default(), Story::default());
-        Self { zone, story, before, failed: None, rest: String::new() }
+        Self {
+            zone,
+            wanted: None,
+            is_elsewhere: false,
+            story: Story::default(),
+            before: Story::default(),
+            failed: None,
+            rest: String::new(),
+        }
+    }
+
+    /// One that reads the run of one job, whatever other jobs have run the same DAG.
+    pub fn of_job(zone: TimeZone, job: u32) -> Self {
+        Self { wanted: Some(job), is_elsewhere: true, ..Self::new(zone) }
     }
 
     /// What was read so far comes to this.
@@ -132,11 +150,23 @@ impl Reader {
         let Some((stamp, said)) = line.split_at_checked(STAMP) else { return };
         let Some(at) = moment(stamp, &self.zone) else { return };
         let said = said.strip_prefix(' ').unwrap_or(said);
+        let begins = job_of_banner(said);
+        if begins.is_some() {
+            self.is_elsewhere = self.wanted.is_some() && begins != self.wanted;
+        }
+        if self.is_elsewhere {
+            return;
+        }
         let story = &mut self.story;
-        if said.contains("STARTING UP") {
-            self.before = std::mem::replace(story, Story { began: at, ..Story::default() });
+        // What stands behind its end is the beginning of another run.
+        let was_over = story.exit.is_some() && begins.is_none();
+        if begins.is_some() {
+            let new = Story { job: begins, began: at, ..Story::default() };
+            self.before = std::mem::replace(story, new);
         } else if said == "Running in RECOVERY mode..." {
-            *story = std::mem::take(&mut self.before);
+            if self.before.job == story.job {
+                *story = std::mem::take(&mut self.before);
+            }
             story.exit = None;
         } else if let Some((_, status)) = said.split_once("EXITING WITH STATUS ") {
             story.exit = status.trim().parse().ok();
@@ -149,13 +179,21 @@ impl Reader {
         } else if let (Some(error), Some(name)) =
             (said.trim_start().strip_prefix("Error: "), &self.failed)
         {
-            node(story, name).error = Some(error.to_owned());
+            fail(node(story, name), error);
             self.failed = None;
         } else {
             line_of_a_node(story, said, at);
         }
-        self.story.last = at;
+        if !was_over {
+            self.story.last = at;
+        }
     }
+}
+
+/// The job of dagman in the line that it begins with: `** condor_scheduniv_exec.12.0 (...`.
+fn job_of_banner(said: &str) -> Option<u32> {
+    let (_, rest) = said.strip_suffix(" STARTING UP")?.split_once("condor_scheduniv_exec.")?;
+    rest.split('.').next()?.parse().ok()
 }
 
 /// `11/29/26 06:06:40`.
@@ -177,6 +215,13 @@ fn node<'s>(story: &'s mut Story, name: &str) -> &'s mut NodeStory {
 fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
     if let Some(event) = said.strip_prefix("Event: ") {
         let Some((event, rest)) = event.split_once(" for HTCondor Node ") else { return };
+        if let Some((name, why)) = rest.split_once(NO_JOB).filter(|_| event == NOT_SUBMITTED) {
+            let why = why.split_once("} ").map_or(why, |(_, why)| why);
+            let attempt = node(story, name).now();
+            attempt.ended = Some(at);
+            attempt.failure = Some(format!("could not be submitted: {why}"));
+            return;
+        }
         let Some((name, _)) = rest.rsplit_once(" (") else { return };
         job_event(node(story, name).now(), event, at);
     } else if let Some(rest) = said.strip_prefix("Running ") {
@@ -193,7 +238,7 @@ fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
         node(story, name).skipped = true;
     } else if let Some(rest) = said.strip_prefix("Node ") {
         if let Some((name, why)) = rest.split_once(FAILED_FOR_GOOD) {
-            node(story, name).error = Some(why.to_owned());
+            fail(node(story, name), why);
         } else if let Some(name) = rest.strip_suffix(REOPENED) {
             let node = node(story, name);
             node.error = None;
@@ -221,6 +266,17 @@ fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
             script.failure = (!well).then(|| how.trim().to_owned());
         }
     }
+}
+
+/// The event of a node that could not be submitted, and what stands there for its job.
+const NOT_SUBMITTED: &str = "ULOG_SUBMIT_FAILURE";
+const NO_JOB: &str = " (-1.-1.-1)";
+
+/// A node failed for good. Of one that could not be submitted, why is told only where it was tried.
+fn fail(node: &mut NodeStory, why: &str) {
+    let told = node.last().and_then(|attempt| attempt.failure.clone());
+    let told = told.filter(|_| why == "Job submit failed");
+    node.error = Some(told.unwrap_or_else(|| why.to_owned()));
 }
 
 /// Between the name of a node and why it failed, when nothing more is tried.
@@ -253,10 +309,6 @@ fn job_event(attempt: &mut Attempt, event: &str, at: i64) {
         "ULOG_JOB_ABORTED" => {
             attempt.held = false;
             attempt.failure.get_or_insert_with(|| "removed".to_owned());
-        }
-        "ULOG_SUBMIT_FAILURE" => {
-            attempt.ended = Some(at);
-            attempt.failure = Some("could not be submitted".to_owned());
         }
         _ => {}
     }
@@ -321,6 +373,16 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_could_not_be_submitted_says_why() {
+        let story = check(&[
+            "Event: ULOG_SUBMIT_FAILURE for HTCondor Node B (-1.-1.-1) {x} can't open file b.sub (no)",
+            "Node B failed, and is not tried again: Job submit failed",
+        ]);
+        let failed: Vec<_> = story.failed().collect();
+        assert_eq!(failed, [("B", "could not be submitted: can't open file b.sub (no)")]);
+    }
+
+    #[test]
     fn a_text_read_in_pieces_tells_the_same() {
         let text = "01/01/70 00:00:01 ** X (CONDOR_DAGMAN) STARTING UP\n\
                     01/01/70 00:00:02 Event: ULOG_SUBMIT for HTCondor Node A (2.0.0) {x}\n\
@@ -333,6 +395,25 @@ mod tests {
             reader.take(&text[at..]);
             assert_eq!(*reader.story(), whole, "in two at {at}");
         }
+    }
+
+    #[test]
+    fn the_run_of_one_job_is_told_apart_from_later_ones_of_the_same_dag() {
+        let up = |job: u32| format!("** condor_scheduniv_exec.{job}.0 (CONDOR_DAGMAN) STARTING UP");
+        let failed = |node: &str| format!("Node {node}{FAILED_FOR_GOOD}x");
+        let lines = [up(26), failed("B"), up(47), failed("C"), up(26), recovery(), failed("D")];
+        let text: String = lines.iter().map(|line| format!("01/01/70 00:00:01 {line}\n")).collect();
+        let told = |job: u32| {
+            let mut reader = Reader::of_job(TimeZone::UTC, job);
+            reader.take(&text);
+            reader.story().failed().map(|(node, _)| node.to_owned()).collect::<String>()
+        };
+        assert_eq!((told(26), told(47), told(50)), ("BD".into(), "C".into(), String::new()));
+        assert_eq!(read(&text, &TimeZone::UTC).job, Some(26), "the last life is of the first job");
+    }
+
+    fn recovery() -> String {
+        "Running in RECOVERY mode...".to_owned()
     }
 
     #[test]

@@ -44,9 +44,6 @@ const AT_ONCE: usize = 10_000;
 /// How often the DAG's own job is told how far it is: people look at it.
 const TELL_MS: u64 = 2000;
 
-/// In the ad of the DAG's own job: with what its run ended.
-const OVER: &str = "DAG_ExitStatus";
-
 /// How often it is tried to say so to a schedd that does not answer.
 const TELL_OVER_TRIES: u32 = 60;
 
@@ -85,7 +82,7 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
 }
 
 /// Only one dagman runs a DAG. The lock goes with the process, however that ends.
-fn lock(path: &str) -> Result<nix::fcntl::Flock<File>, ShellError> {
+pub(super) fn lock(path: &str) -> Result<nix::fcntl::Flock<File>, ShellError> {
     let file = File::create(path).map_err(ShellError::file("make the lock", path))?;
     match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(lock),
@@ -112,6 +109,8 @@ struct Engine {
     inputs: Vec<Input>,
     began: Stamp,
     rescue: u32,
+    /// The rescue file that the run began from.
+    begun_from: Option<String>,
     parent: String,
     told: (u64, u64),
     removal: Signal,
@@ -148,7 +147,7 @@ impl Engine {
             job: setup.job.0,
             generation,
             shape: journal::shape(core.workflow()),
-            rescue: from,
+            rescue: from.clone(),
             began_ms: now.wall.as_millis(),
         };
         let is_first = past.is_none();
@@ -181,6 +180,7 @@ impl Engine {
             inputs,
             began: Stamp::new(model::Timestamp::from_millis(began_ms), zone),
             rescue: number.unwrap_or(0),
+            begun_from: from,
             parent: own.parent,
             told: (0, u64::MAX),
             removal,
@@ -458,6 +458,8 @@ impl Engine {
         self.records.say(now.wall, dagman_out::result(&self.core, status, has_rescue));
         if has_rescue {
             self.write_rescue(now, &stamp)?;
+        } else if status == 0 {
+            self.remove_rerun(now)?;
         }
         self.scripts.stop();
         self.records.say(now.wall, ["Removing any/all submitted HTCondor jobs...".to_owned()]);
@@ -493,6 +495,17 @@ impl Engine {
         files::replace(&path, &rescue::text(&self.core, primary, stamp, reset))
     }
 
+    /// A part of the DAG was run again and went well: another run is to be whole.
+    fn remove_rerun(&mut self, now: Now) -> Result<(), ShellError> {
+        let Some(path) = &self.begun_from else { return Ok(()) };
+        // Who has put it away has done the same.
+        if !std::fs::read_to_string(path).is_ok_and(|text| rescue::is_of_rerun(&text)) {
+            return Ok(());
+        }
+        self.records.say(now.wall, [format!("Removing {path}: what it was for is done")]);
+        std::fs::remove_file(path).map_err(ShellError::file("remove", path))
+    }
+
     fn write_metrics(&mut self, now: Now, end: &Stamp, status: i32) -> Result<(), ShellError> {
         let id = self.setup.job.to_string();
         let run = metrics::Run {
@@ -515,7 +528,7 @@ impl Engine {
         if !(0..=2).contains(&status) {
             return;
         }
-        let change = vec![(OVER.into(), Expr::from(i64::from(status)))];
+        let change = vec![(attr::DAG_EXIT_STATUS.into(), Expr::from(i64::from(status)))];
         for _ in 0..TELL_OVER_TRIES {
             let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
             if let Ok(mut schedd) = self.setup.home.schedd()
@@ -547,7 +560,8 @@ impl Engine {
 async fn over(schedd: &Schedd, job: ClusterId) -> Result<Option<i32>, ShellError> {
     let own = Select::Any(vec![Selector::Cluster(job)]);
     let ads = schedd.jobs(Query::of(own)).await?;
-    let status = ads.first().and_then(|ad| ad.literal(OVER)).and_then(Value::as_i64);
+    let status =
+        ads.first().and_then(|ad| ad.literal(attr::DAG_EXIT_STATUS)).and_then(Value::as_i64);
     Ok(status.and_then(|status| i32::try_from(status).ok()))
 }
 
@@ -668,7 +682,7 @@ async fn first_of(setup: &Setup, schedd: &Schedd) -> Result<Seq, ShellError> {
 }
 
 /// The clusters of the workflow's nodes that the schedd knows, in the queue and past it.
-async fn known_jobs(
+pub(super) async fn known_jobs(
     schedd: &Schedd,
     job: ClusterId,
     generation: u32,

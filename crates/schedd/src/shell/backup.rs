@@ -17,6 +17,9 @@ use crate::shell::store::{GENERATION, READ_GENERATION, READ_LAST_EVENT, WRITE_GE
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
+    /// There is something already where the backup is to be.
+    #[error("{} is there already: name a file that is not", path.display())]
+    Exists { path: PathBuf },
     /// A file cannot be used.
     #[error("{doing} {}", path.display())]
     File {
@@ -25,14 +28,10 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
-    /// The database cannot be read or written.
-    #[error("{doing} {}", path.display())]
-    Queue {
-        doing: &'static str,
-        path: PathBuf,
-        #[source]
-        source: sqlx::Error,
-    },
+    /// The database cannot be read or written. An error of the database says what it is of in its
+    /// own text, so that it is no source besides.
+    #[error("{doing} {}: {said}", path.display())]
+    Queue { doing: &'static str, path: PathBuf, said: String },
     /// What is to be restored is damaged.
     #[error("restore {}: it is damaged: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
@@ -46,7 +45,13 @@ fn file<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Backup
 }
 
 fn queue<'a>(doing: &'static str, path: &'a Path) -> impl Fn(sqlx::Error) -> BackupError + 'a {
-    move |source| BackupError::Queue { doing, path: path.to_owned(), source }
+    move |error| {
+        let said = match error {
+            sqlx::Error::Database(error) => error.message().to_owned(),
+            other => other.to_string(),
+        };
+        BackupError::Queue { doing, path: path.to_owned(), said }
+    }
 }
 
 async fn open(path: &Path, writes: bool) -> Result<SqliteConnection, BackupError> {
@@ -65,8 +70,7 @@ async fn open(path: &Path, writes: bool) -> Result<SqliteConnection, BackupError
 pub async fn backup(state_dir: &Path, to: &Path) -> Result<Mark, BackupError> {
     let from = state_dir.join(QUEUE_FILE);
     if to.exists() {
-        let source = io::Error::from(io::ErrorKind::AlreadyExists);
-        return Err(file("write the backup", to)(source));
+        return Err(BackupError::Exists { path: to.to_owned() });
     }
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
@@ -105,6 +109,20 @@ async fn content(path: &Path) -> Result<Mark, BackupError> {
     Ok(Mark { generation, last_event: last.unsigned_abs() })
 }
 
+/// Says whether a file is a whole backup, as [`restore`] will find it. Nothing is changed.
+///
+/// # Errors
+///
+/// If it cannot be read, is no queue, or is damaged.
+pub async fn check(from: &Path) -> Result<Mark, BackupError> {
+    let open = || match fs::metadata(from)?.is_file() {
+        true => File::open(from).map(drop),
+        false => Err(io::Error::other("it is no regular file")),
+    };
+    open().map_err(file("read the backup", from))?;
+    content(from).await
+}
+
 /// Puts a backup in the place of the queue in `state_dir`, as a generation of its own. The caller
 /// holds the schedd's lock. The queue that was there is kept beside it.
 ///
@@ -114,7 +132,7 @@ async fn content(path: &Path) -> Result<Mark, BackupError> {
 /// to start until a restore is complete.
 pub async fn restore(state_dir: &Path, from: &Path) -> Result<Mark, BackupError> {
     let place = state_dir.join(QUEUE_FILE);
-    let found = content(from).await?;
+    let found = check(from).await?;
     // Whatever was there, damaged or not, what is restored is newer.
     let before = mark::read(&place).ok().flatten().unwrap_or_default();
     let there = content(&place).await.map_or(0, |there| there.generation);

@@ -5,7 +5,7 @@ mod steer;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
 use classad::{ClassAd, Value};
 use client::{Home, Query, Select, Selector};
@@ -13,7 +13,7 @@ use dagman::Workflow;
 use dagman::record::Names;
 use dagman::shell::{Knobs, Order};
 use dagman::workflow;
-use model::{ClusterId, attr};
+use model::{ClusterId, JobStatus, Universe, attr};
 
 use crate::commands::workflows::dag_files::{self, Disk, Reading};
 use crate::commands::workflows::seeing::{self, PlotArgs, ReportArgs, WatchArgs};
@@ -267,10 +267,35 @@ fn dag_file(ad: &ClassAd) -> Option<String> {
     Submitted::of(ad).map(|submitted| submitted.primary())
 }
 
+/// Whether a DAG's job has left the queue, or is about to.
+pub(super) fn is_over(ad: &ClassAd) -> bool {
+    let status = ad.literal(attr::JOB_STATUS).and_then(Value::as_i64);
+    let over = [JobStatus::Completed, JobStatus::Removed];
+    over.iter().any(|one| status == Some(one.number()))
+}
+
+/// The job in the queue that runs a DAG file, if there is one: two cannot run the same.
+pub(super) fn in_the_queue(file: &str) -> Result<Option<ClusterId>> {
+    let real = |path: &str| std::fs::canonicalize(path).ok();
+    let Some(file) = real(file) else { return Ok(None) };
+    let dagmans = format!("{} == {}", attr::JOB_UNIVERSE, Universe::Scheduler.number());
+    let constraint = Some(dagmans.parse().map_err(|error| anyhow!("{dagmans}: {error}"))?);
+    let found =
+        Home::from_environment().schedd()?.jobs(Query { constraint, ..Query::of(Select::All) })?;
+    let runs = |ad: &&ClassAd| {
+        !is_over(ad) && dag_file(ad).and_then(|path| real(&path)).as_ref() == Some(&file)
+    };
+    let job = found.iter().find(runs).and_then(|ad| ad.literal(attr::CLUSTER_ID)?.as_i64());
+    Ok(job.and_then(|job| u32::try_from(job).ok()).map(ClusterId))
+}
+
 /// A halt is a file beside the DAG: whoever may write there may halt it, as with HTCondor's dagman.
 fn halt(job: ClusterId, halted: bool) -> Result<Halted> {
     let ad = dag_ad(job)?;
     let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
+    if is_over(&ad) {
+        bail!("the DAG {job} is over: updraft dag rerun {job} runs it again");
+    }
     let path = Names::new(&file, false).halt();
     if halted {
         std::fs::write(&path, "").with_context(|| format!("write {path}"))?;

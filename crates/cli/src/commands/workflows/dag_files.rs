@@ -8,7 +8,7 @@ use client::{Home, RealSite};
 use dagman::Workflow;
 use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
-use dagman::shell::{KNOBS, Knobs};
+use dagman::shell::{self, KNOBS, Knobs, Left};
 use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::Site;
 use jobspec::config::{Assignment, Configuration};
@@ -143,6 +143,30 @@ pub(super) fn submit(batch_name: Option<&str>, names: &Names) -> Result<ClusterI
     let submission = Home::from_environment().submit(&description, &RealSite::new()?, &options)?;
     let first = submission.clusters.first().map(|(cluster, _)| *cluster);
     first.context("the DAG's description queues no job")
+}
+
+/// Gets ready what another run must not stumble over: gives the name of the rescue file that was
+/// made of a run which nobody had ended.
+///
+/// # Errors
+/// If that run cannot be ended.
+pub(super) fn end_left(reading: &Reading, names: &Names, lock: &str) -> Result<Option<Left>> {
+    let load = |rescue: Option<&str>| reading.load(rescue);
+    let home = Home::from_environment();
+    Ok(shell::end_left(&home, names, lock, None, &reading.knobs, &load)?)
+}
+
+/// A halt was for the run that was; gives the file's name if there was one.
+///
+/// # Errors
+/// If it cannot be removed.
+pub(super) fn remove_halt(names: &Names) -> Result<Option<String>> {
+    let path = names.halt();
+    match std::fs::remove_file(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("remove {path}")),
+    }
 }
 
 #[cfg(test)]

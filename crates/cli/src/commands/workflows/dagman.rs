@@ -66,14 +66,19 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     })?;
     let (knobs, unknown) = knobs(&home, &options)?;
     let names = Names::new(&primary, options.dag_files.len() > 1);
-    let start = match &options.rescue_file {
-        Some(path) => Start::From(None, path.clone()),
-        None => shell::choose(&names, knobs.auto_rescue, options.rescue_from)?,
-    };
     let reading = Reading {
         files: options.dag_files.clone(),
         use_dag_dir: options.use_dag_dir,
         knobs: knobs.clone(),
+    };
+    let lock = options.lock.unwrap_or_else(|| names.lock());
+    let begins_by_itself = options.rescue_file.is_none() && knobs.auto_rescue;
+    if begins_by_itself && !end_left(&home, &names, &lock, job.cluster, &reading)? {
+        return Ok(ExitCode::from(shell::RESTART));
+    }
+    let start = match &options.rescue_file {
+        Some(path) => Start::From(None, path.clone()),
+        None => shell::choose(&names, knobs.auto_rescue, options.rescue_from)?,
     };
     let mut manner = knobs.manner;
     manner.dagman = own_program(options.dagman.as_deref())?;
@@ -82,7 +87,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let setup = Setup {
         home,
         job: ClusterId(job.cluster.0),
-        lock: options.lock.unwrap_or_else(|| names.lock()),
+        lock,
         out: out.unwrap_or_else(|| names.dagman_out()),
         dag_files: options.dag_files,
         names,
@@ -105,6 +110,31 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         Err(error) if std::path::Path::new(&journal).exists() => {
             complain(&format!("ERROR: {:#}\n", anyhow::Error::from(error)));
             Ok(ExitCode::from(shell::RESTART))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends a run that another job has left, so that this one begins with what that had done. Whether
+/// the schedd could be asked: if not, the job is to be queued again.
+fn end_left(
+    home: &Home,
+    names: &Names,
+    lock: &str,
+    own: ClusterId,
+    reading: &Reading,
+) -> Result<bool> {
+    let load = |rescue: Option<&str>| reading.load(rescue);
+    match shell::end_left(home, names, lock, Some(own), &reading.knobs, &load) {
+        Ok(_) => Ok(true),
+        // As ever: who changes a DAG file begins anew.
+        Err(error @ ShellError::Left { .. }) => {
+            complain(&format!("Warning: {error}\n"));
+            Ok(true)
+        }
+        Err(error @ ShellError::Ask(_)) => {
+            complain(&format!("ERROR: {:#}\n", anyhow::Error::from(error)));
+            Ok(false)
         }
         Err(error) => Err(error.into()),
     }

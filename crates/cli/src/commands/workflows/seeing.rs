@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Query, Select};
 use dagman::record::Names;
 use dagman::shell::Knobs;
 use model::job_ad::{Streams, initial_directory};
-use model::{ClusterId, attr};
+use model::{ClusterId, JobStatus, attr};
 use proto::plain_file;
 
 use super::dag::{STATES, Submitted, dag_ad};
@@ -185,6 +185,24 @@ fn now() -> i64 {
     proto::clock::now().wall.as_secs()
 }
 
+/// The files of a DAG.
+fn names_of(submitted: &Submitted) -> Names {
+    Names::new(&submitted.primary(), false)
+}
+
+/// With what a DAG that is over ended. One that was removed while no dagman ran for it has the
+/// exit code of a life that had not been the last.
+fn exit_of(ad: &ClassAd) -> i64 {
+    let removed = JobStatus::Removed.number();
+    number(ad, attr::DAG_EXIT_STATUS).unwrap_or_else(|| match number(ad, attr::JOB_STATUS) {
+        Some(status) if status == removed => REMOVED,
+        _ => number(ad, attr::EXIT_CODE).unwrap_or(1),
+    })
+}
+
+/// What dagman exits with when its job is removed.
+const REMOVED: i64 = 2;
+
 /// A DAG that is looked at, once or again and again.
 struct Looking {
     job: ClusterId,
@@ -218,7 +236,10 @@ impl Looking {
             failed: self.failed.clone(),
             elapsed_s,
             eta_s: bars::eta(total, over, elapsed_s).filter(|_| !is_over),
-            exit: is_over.then(|| number(&ad, attr::EXIT_CODE).unwrap_or(1)),
+            exit: is_over.then(|| exit_of(&ad)),
+            is_halted: !is_over
+                && Submitted::of(&ad)
+                    .is_some_and(|submitted| Path::new(&names_of(&submitted).halt()).exists()),
         })
     }
 
@@ -227,7 +248,7 @@ impl Looking {
     fn look_for_failed(&mut self, ad: &ClassAd) -> Result<()> {
         if self.telling.is_none() {
             self.telling = Submitted::of(ad)
-                .map(|submitted| Telling::of(Names::new(&submitted.primary(), false).dagman_out()));
+                .map(|submitted| Telling::of(names_of(&submitted).dagman_out(), self.job));
         }
         // A DAG whose dagman has not begun has told nothing.
         let story = self.telling.as_mut().and_then(|telling| telling.now().ok());
@@ -310,8 +331,11 @@ fn view(job: ClusterId) -> Result<(View, String)> {
     dag_files::configure(&Home::from_environment(), &mut knobs, config.as_deref())?;
     let title = files[0].clone();
     let out = Names::new(&title, files.len() > 1).dagman_out();
-    let mut telling = Telling::of(&out);
+    let mut telling = Telling::of(&out, job);
     let story = telling.now().with_context(|| format!("read {folder}/{out}"))?;
+    if story.job.is_none() {
+        bail!("{folder}/{out} says nothing of the job {job}: its dagman has not begun");
+    }
     let reading = Reading { files, use_dag_dir, knobs };
     let assembled = reading.assemble(story.rescue.as_deref());
     let workflow = assembled

@@ -10,10 +10,11 @@ use client::Home;
 use dagman::Workflow;
 use dagman::record::Names;
 use dagman::record::condor_sub::{DagJob, Program};
-use dagman::shell::{self, Knobs};
+use dagman::shell::{self, Knobs, Left};
 use model::diagnostic::Diagnostic;
 
 use self::say::Submitted;
+use crate::commands::workflows::dag;
 use crate::commands::workflows::dag_files::{self, Reading};
 use crate::commands::workflows::seeing::{self, WatchArgs};
 use crate::line::call::Call;
@@ -171,8 +172,24 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     };
     let job = job(args, call, workflow.as_ref())?;
     let names = job.names();
+    if !args.no_submit {
+        if call.dialect == Dialect::Updraft
+            && let Some(job) = dag::in_the_queue(names.primary())?
+        {
+            bail!(
+                "{dag} is in the queue as job {job}: updraft dag status {job}; to begin anew, remove that first",
+                dag = names.primary()
+            );
+        }
+        end_left(args, &names, call.dialect, &mut notes)?;
+    }
     if let Err(refused) = make_room(args, &names, call.dialect, &mut notes)? {
         return Ok(refused);
+    }
+    if let Some(path) = dag_files::remove_halt(&names)?
+        && call.dialect == Dialect::Updraft
+    {
+        notes.err += &format!("Removed {path}, which an earlier run had left.\n");
     }
     let description = names.condor_sub();
     std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
@@ -198,10 +215,7 @@ fn read(
     dialect: Dialect,
     notes: &mut Said,
 ) -> Result<Result<Option<Workflow>, Outcome>> {
-    let mut knobs = Knobs::default();
-    dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
-    let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
-    match reading.assemble(None) {
+    match reading(args)?.assemble(None) {
         Ok(assembled) => {
             if dialect == Dialect::Updraft {
                 notes.err.extend(assembled.warnings.iter().map(Diagnostic::render));
@@ -210,6 +224,27 @@ fn read(
         }
         Err(problems) => Ok(say::problems(&problems, dialect).map_or(Ok(None), Err)),
     }
+}
+
+/// Ends a run whose job was removed while it was held, so that nothing it has done is done again.
+/// Not if the user says from where the new run begins.
+fn end_left(args: &SubmitDagArgs, names: &Names, dialect: Dialect, notes: &mut Said) -> Result<()> {
+    let says_where = args.rescuefile.is_some() || args.load_save.is_some();
+    if args.force || args.autorescue == Some(0) || args.dorescuefrom.is_some() || says_where {
+        return Ok(());
+    }
+    let lock = args.lockfile.clone().unwrap_or_else(|| names.lock());
+    let left = dag_files::end_left(&reading(args)?, names, &lock)?;
+    if let (Some(Left { job, rescue: Some(path) }), Dialect::Updraft) = (left, dialect) {
+        notes.err += &format!("What job {job} had done before it was removed is in {path}.\n");
+    }
+    Ok(())
+}
+
+fn reading(args: &SubmitDagArgs) -> Result<Reading> {
+    let mut knobs = Knobs::default();
+    dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
+    Ok(Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs })
 }
 
 /// The job that runs the DAG.

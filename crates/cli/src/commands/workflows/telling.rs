@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use dagman::record::story::{Reader, Story};
 use jiff::tz::TimeZone;
+use model::ClusterId;
 use proto::plain_file;
 
 /// Read at once: the file may have gigabytes.
@@ -18,14 +19,16 @@ pub(super) struct Telling {
     /// The file that was read, and up to where.
     inode: u64,
     read_to: u64,
+    /// The job whose run is told.
+    job: ClusterId,
     reader: Reader,
 }
 
 impl Telling {
-    /// Of the file at `path`, of which nothing was read yet.
-    pub(super) fn of(path: impl Into<PathBuf>) -> Self {
-        let reader = Reader::new(TimeZone::system());
-        Self { path: path.into(), inode: 0, read_to: 0, reader }
+    /// Of the run of `job` in the file at `path`, of which nothing was read yet.
+    pub(super) fn of(path: impl Into<PathBuf>, job: ClusterId) -> Self {
+        let reader = Reader::of_job(TimeZone::system(), job.0);
+        Self { path: path.into(), inode: 0, read_to: 0, job, reader }
     }
 
     /// What it comes to now.
@@ -41,7 +44,8 @@ impl Telling {
         }
         if about.ino() != self.inode || about.len() < self.read_to {
             // another file, or one that was emptied
-            *self = Self { inode: about.ino(), ..Self::of(std::mem::take(&mut self.path)) };
+            let path = std::mem::take(&mut self.path);
+            *self = Self { inode: about.ino(), ..Self::of(path, self.job) };
         }
         file.seek(SeekFrom::Start(self.read_to))?;
         let mut piece = Vec::new();
@@ -71,23 +75,24 @@ mod tests {
     fn only_what_was_added_is_read_and_another_file_from_its_beginning() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.dag.dagman.out");
+        let up = "01/01/70 00:00:01 ** condor_scheduniv_exec.7.0 (CONDOR_DAGMAN) STARTING UP\n";
         let submit = |n: &str| {
             format!("01/01/70 00:00:01 Event: ULOG_SUBMIT for HTCondor Node {n} (2.0.0) {{x}}\n")
         };
-        let mut telling = Telling::of(&path);
+        let mut telling = Telling::of(&path, ClusterId(7));
         assert!(telling.now().is_err());
         let names = |telling: &mut Telling| {
             telling.now().unwrap().nodes.keys().cloned().collect::<String>()
         };
-        fs::write(&path, submit("A")).unwrap();
+        fs::write(&path, up.to_owned() + &submit("A")).unwrap();
         assert_eq!(names(&mut telling), "A");
-        let both = submit("A") + &submit("B");
+        let both = up.to_owned() + &submit("A") + &submit("B");
         fs::write(&path, &both[..both.len() - 20]).unwrap();
         assert_eq!(names(&mut telling), "A");
         fs::write(&path, both).unwrap();
         assert_eq!(names(&mut telling), "AB");
         assert_eq!(telling.read_to, fs::metadata(&path).unwrap().len());
-        fs::write(&path, submit("C")).unwrap();
+        fs::write(&path, up.to_owned() + &submit("C")).unwrap();
         assert_eq!(names(&mut telling), "C", "it is shorter than it was");
     }
 }

@@ -20,6 +20,8 @@ pub struct Standing {
     pub eta_s: Option<i64>,
     /// What it exited with, if it is over.
     pub exit: Option<i64>,
+    /// Whether it begins nothing new, because somebody asked for that.
+    pub is_halted: bool,
 }
 
 /// A node that failed.
@@ -46,7 +48,12 @@ pub fn eta(total: i64, over: i64, elapsed_s: i64) -> Option<i64> {
 /// A DAG's standing in lines for a terminal.
 pub fn text(standing: &Standing, paint: Paint) -> String {
     let Standing { job, total, elapsed_s, .. } = standing;
-    let mut text = format!("DAG {job}, {total} nodes, {}", span(*elapsed_s));
+    let has_begun = *total > 0;
+    let mut text = match (has_begun, total) {
+        (false, _) => format!("DAG {job}, whose nodes are not known yet, {}", span(*elapsed_s)),
+        (true, 1) => format!("DAG {job}, 1 node, {}", span(*elapsed_s)),
+        (true, _) => format!("DAG {job}, {total} nodes, {}", span(*elapsed_s)),
+    };
     match (standing.exit, standing.eta_s) {
         (Some(exit), _) => {
             let _ = write!(text, ", over with exit status {exit}");
@@ -56,9 +63,12 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
         }
         (None, None) => {}
     }
+    if standing.is_halted {
+        let _ = write!(text, ", halted; to go on:  updraft dag resume {job}");
+    }
     text.push('\n');
-    for (name, count) in &standing.states {
-        let width = if *total > 0 { (count * BAR + total - 1) / total } else { 0 };
+    for (name, count) in standing.states.iter().filter(|(_, count)| *count > 0) {
+        let width = if has_begun { (count * BAR + total - 1) / total } else { 0 };
         let bar = "#".repeat(usize::try_from(width).unwrap_or(0));
         let tone = match *name {
             "done" => Tone::Good,
@@ -98,6 +108,7 @@ pub fn json(standing: &Standing) -> serde_json::Value {
         "elapsed_s": standing.elapsed_s,
         "eta_s": standing.eta_s,
         "exit": standing.exit,
+        "halted": standing.is_halted,
     })
 }
 
@@ -121,12 +132,18 @@ mod tests {
             elapsed_s: 3600,
             eta_s: eta(200, 50, 3600),
             exit: None,
+            is_halted: false,
         };
         expect_test::expect_file!["../../../tests/golden/dag/bars.txt"]
             .assert_eq(&text(&standing, Paint::Off));
         let many = Standing { failed: vec![failed("n"); 25], exit: Some(1), ..standing };
         assert!(text(&many, Paint::Off).ends_with("and 5 more\n"));
         assert!(text(&many, Paint::Off).contains("over with exit status 1"));
+        let halted = Standing { exit: None, is_halted: true, ..many };
+        let first = text(&halted, Paint::Off);
+        assert!(first.lines().next().unwrap().ends_with("updraft dag resume 7"), "{first}");
+        let begins = Standing { job: 8, states: vec![("done", 0)], ..Standing::default() };
+        assert_eq!(text(&begins, Paint::Off), "DAG 8, whose nodes are not known yet, 0s\n");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use dagman::workflow::NodeIndex;
 use model::diagnostic::Diagnostic;
 use model::{ClusterId, JobStatus, attr};
 
-use super::{Submitted, dag_ad, dag_file};
+use super::{Submitted, dag_ad, dag_file, in_the_queue, is_over};
 use crate::commands::workflows::dag_files::{self, Reading};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
@@ -112,8 +112,7 @@ fn status(ad: &ClassAd) -> i64 {
 /// depends on them.
 pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) -> Result<Outcome> {
     let ad = dag_ad(job)?;
-    let in_queue = [JobStatus::Idle, JobStatus::Running, JobStatus::Held];
-    if in_queue.iter().any(|known| known.number() == status(&ad)) {
+    if !is_over(&ad) {
         bail!("the DAG {job} is in the queue: updraft dag retry {job} NODE, or remove it first");
     }
     let submitted = Submitted::of(&ad);
@@ -127,6 +126,10 @@ pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) ->
     let folder = &submitted.folder;
     std::env::set_current_dir(folder).with_context(|| format!("go to {folder}"))?;
     let names = Names::new(&submitted.files[0], submitted.files.len() > 1);
+    if let Some(other) = in_the_queue(names.primary())? {
+        bail!("{} is in the queue as job {other}: updraft dag status {other}", names.primary());
+    }
+    dag_files::end_left(&reading(&submitted)?, &names, &names.lock())?;
     let rescue = match shell::choose(&names, true, None)? {
         Start::From(_, path) => Some(path),
         Start::Fresh => None,
@@ -137,26 +140,31 @@ pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) ->
     }
     if !from.is_empty() {
         let rescue = if went_well { None } else { rescue };
-        let (workflow, max_rescue) = load(submitted, rescue.as_deref())?;
+        let reading = reading(&submitted)?;
+        let max_rescue = reading.knobs.manner.max_rescue;
+        let workflow = load(&reading, rescue.as_deref())?;
         let done = done_before(&workflow, from, went_well)?;
         write_rescue(&names, job, from, &done, max_rescue)?;
     }
+    dag_files::remove_halt(&names)?;
     let again = dag_files::submit(None, &names)?;
     let again = Rerun { job: again, reruns: job, from: from.to_vec() };
     Ok(Outcome::of(&again, json, call, Exit::Done))
 }
 
-/// The workflow, and the number after which its rescue files are written anew.
-fn load(submitted: Submitted, rescue: Option<&str>) -> Result<(Workflow, u32)> {
-    let Submitted { files, config, use_dag_dir, .. } = submitted;
+/// How the DAG's files are read, as they were when it was submitted.
+fn reading(submitted: &Submitted) -> Result<Reading> {
     let mut knobs = Knobs::default();
-    dag_files::configure(&Home::from_environment(), &mut knobs, config.as_deref())?;
-    let max_rescue = knobs.manner.max_rescue;
-    let reading = Reading { files, use_dag_dir, knobs };
+    dag_files::configure(&Home::from_environment(), &mut knobs, submitted.config.as_deref())?;
+    let files = submitted.files.clone();
+    Ok(Reading { files, use_dag_dir: submitted.use_dag_dir, knobs })
+}
+
+fn load(reading: &Reading, rescue: Option<&str>) -> Result<Workflow> {
     let assembled = reading.assemble(rescue).map_err(|problems| {
         anyhow!("{}", problems.iter().map(Diagnostic::render).collect::<Vec<_>>().join("\n"))
     })?;
-    Ok((assembled.workflow, max_rescue))
+    Ok(assembled.workflow)
 }
 
 /// The nodes that another run passes over: those that were done, without the ones to begin from and
@@ -193,11 +201,6 @@ fn write_rescue(
 ) -> Result<()> {
     let present = shell::numbers(names);
     let path = names.rescue(rescue::next_number(present.into_iter(), max_rescue));
-    let mut text = format!(
-        "# Rescue DAG file of the {} DAG file\n# To run {} again after job {job}\n\n",
-        names.primary(),
-        from.join(" ")
-    );
-    text.extend(done.iter().map(|node| format!("DONE {node}\n")));
+    let text = rescue::of_rerun(names.primary(), from, job.0, done);
     std::fs::write(&path, text).with_context(|| format!("write {path}"))
 }

@@ -247,7 +247,7 @@ impl Core {
         }
         let written = self.job_mut(id).clone();
         let (_, place) = self.owner_and_place(id);
-        let backoff_until_ms = backoff_until(at, event, &written, place.universe);
+        let backoff_until_ms = backoff_until(at, event, &state, &written, place.universe);
         self.enter(id, &next, backoff_until_ms.max(self.waits_until(at, id)));
         match event {
             JobEvent::RunAuthorised { attempt, claim, .. } => {
@@ -493,15 +493,24 @@ impl Core {
 }
 
 /// A job whose run failed through no doing of its own is not tried again at once; nor is one that
-/// runs beside the schedd and asked for another run.
-fn backoff_until(at: Now, event: &JobEvent, record: &JobRecord, universe: Universe) -> Option<u64> {
+/// runs beside the schedd and asked for another run as soon as it had begun. `state` is that in
+/// which it ran.
+fn backoff_until(
+    at: Now,
+    event: &JobEvent,
+    state: &JobState,
+    record: &JobRecord,
+    universe: Universe,
+) -> Option<u64> {
     let JobEvent::RunOver { end, next: AfterRun::Requeue { .. }, .. } = event else { return None };
     match end {
         RunEnd::StartFailed(_) | RunEnd::Lost { .. } => {
             Some(at.deadline(backoff(record.tally.failures)))
         }
         RunEnd::Program(_) | RunEnd::UpToDate => {
-            universe.is_beside().then(|| at.deadline(RUN_AGAIN))
+            let began = state.running().map_or(at.wall, |running| running.since);
+            let left = RUN_AGAIN.saturating_sub(at.wall.since(began));
+            (universe.is_beside() && !left.is_zero()).then(|| at.deadline(left))
         }
         RunEnd::OutputFailed { .. } | RunEnd::ScriptFailed { .. } | RunEnd::Vacated { .. } => None,
     }

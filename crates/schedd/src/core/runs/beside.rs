@@ -23,8 +23,9 @@ use crate::core::words::{ClaimFact, Fact, RoundFact};
 /// How often it is asked again whether a class may run: its expressions may name the time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What a job waits that ended and asked for another run: a workflow that cannot start must not
-/// write its log a thousand times a second. (HTCondor 25.14 looks at such jobs no more often.)
+/// The least time between two runs of a job that asks for another each time: a workflow that cannot
+/// start must not write its log a thousand times a second. (HTCondor 25.14 looks at such jobs no
+/// more often.) One that had run for longer begins again at once.
 pub(crate) const RUN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Claims asked for in one tick: more than may run at a time, unless an administrator wants very

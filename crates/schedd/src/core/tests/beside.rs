@@ -214,6 +214,18 @@ fn a_job_beside_the_schedd_shows_no_slot_and_counts_no_completions() {
 }
 
 #[test]
+fn what_had_run_for_a_while_and_asks_for_another_run_begins_at_once() {
+    let more = "OnExitRemove = NumJobCompletions > 1\n";
+    let (mut trial, batch) = trial(1, 1, &format!("{SCHEDULER}{more}"));
+    trial.hears(status(&trial, vec![]));
+    let run = trial.grants(&batch)[0];
+    trial.waits(5);
+    let (end, usage) = (exited(1), Usage::default());
+    let batch = trial.hears(FromStartd::RunEnded { claim: CLAIM, run, end, usage });
+    assert_eq!(starts(&batch), [RunId { attempt: run.attempt.next(), ..run }]);
+}
+
+#[test]
 fn a_stop_says_what_it_is_for() {
     use proto::claiming::StopAim;
     let vacate = Action::Vacate { fast: false };

@@ -42,6 +42,8 @@ pub fn me() -> String {
 pub struct RealSite {
     host: Host,
     environ: BTreeMap<String, String>,
+    /// Whether only plain files are read.
+    only_plain: bool,
 }
 
 impl RealSite {
@@ -87,7 +89,13 @@ impl RealSite {
         let environ = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Self { host, environ })
+        Ok(Self { host, environ, only_plain: false })
+    }
+
+    /// The same for a process that nobody sits before: what is no plain file is refused, because a
+    /// pipe at whose other end is nobody would keep it for ever.
+    pub fn with_only_plain_files(self) -> Self {
+        Self { only_plain: true, ..self }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -106,8 +114,9 @@ impl Site for RealSite {
     }
 
     fn read_file(&self, path: &str) -> Result<String, SiteError> {
-        let file = fs::File::open(self.path(path)).map_err(|error| SiteError(plain(&error)))?;
-        read_bounded(file, path)
+        let found = self.path(path);
+        let file = if self.only_plain { open_plain(&found) } else { fs::File::open(&found) };
+        read_bounded(file.map_err(|error| SiteError(plain(&error)))?, path)
     }
 
     fn write_file(&self, path: &str, text: &str) -> Result<(), SiteError> {
@@ -197,6 +206,25 @@ pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
     text(read(path)?)
 }
 
+/// The same of a plain file only: what else may stand there could keep a process for ever that
+/// nobody sits before.
+///
+/// # Errors
+///
+/// As [`read_text`]; if it is a pipe, a socket, a device or a folder.
+pub fn read_plain_text(path: impl AsRef<Path>) -> io::Result<String> {
+    text(read_at_most(open_plain(path.as_ref())?, u64::MAX)?)
+}
+
+fn open_plain(path: &Path) -> io::Result<fs::File> {
+    proto::plain_file::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => {
+            io::Error::new(io::ErrorKind::Unsupported, "it is a pipe or a device, not a plain file")
+        }
+        _ => error,
+    })
+}
+
 /// Reads standard input to its end, if it has one.
 ///
 /// # Errors
@@ -279,5 +307,8 @@ mod tests {
         assert_eq!(read(&path).unwrap(), b"a\xff");
         let error = read_text(&path).unwrap_err().to_string();
         assert_eq!(error, "it is not text: invalid utf-8 sequence of 1 bytes from index 1");
+        let error = read_plain_text("/dev/zero").unwrap_err().to_string();
+        assert_eq!(error, "it is a pipe or a device, not a plain file");
+        assert_eq!(read_plain_text("/dev/null").unwrap(), "");
     }
 }

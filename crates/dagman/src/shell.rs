@@ -98,6 +98,17 @@ pub struct Manner {
     pub munge_node_names: bool,
     /// `-UseDagDir`.
     pub use_dag_dir: bool,
+    /// `DAGMAN_PROHIBIT_MULTI_JOBS`: a node of several jobs is not submitted.
+    pub prohibit_multi_jobs: bool,
+    /// `DAGMAN_PUT_FAILED_JOBS_ON_HOLD`: the last try of a node is submitted on hold.
+    pub failed_on_hold: bool,
+    /// `DAGMAN_GENERATE_SUBDAG_SUBMITS`: whether the descriptions of sub-DAGs are made anew also
+    /// where there are some.
+    pub generate_subdag_submits: bool,
+    /// `DAGMAN_INHERIT_ATTRS`: what nodes' jobs take over from the DAG's own.
+    pub inherit_attrs: Vec<String>,
+    /// `DAGMAN_INHERIT_ATTRS_PREFIX`: what stands before the names of those.
+    pub inherit_prefix: String,
 }
 
 impl Default for Manner {
@@ -116,6 +127,11 @@ impl Default for Manner {
             suppress_notification: false,
             munge_node_names: true,
             use_dag_dir: false,
+            prohibit_multi_jobs: false,
+            failed_on_hold: false,
+            generate_subdag_submits: true,
+            inherit_attrs: Vec::new(),
+            inherit_prefix: String::new(),
         }
     }
 }

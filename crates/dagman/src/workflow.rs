@@ -26,11 +26,12 @@ pub use check::check;
 pub use dot::{DotState, dot};
 pub use graph::Edge;
 pub use node::{
-    Abort, Defer, Description, Node, NodeIndex, NodeKind, Retry, Script, ScriptDebug, ScriptKind,
-    ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace, WhenExceeded,
+    Abort, Causes, Defer, Description, Node, NodeIndex, NodeKind, Pause, Retry, Script,
+    ScriptDebug, ScriptKind, ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace, WhenExceeded,
 };
 pub use settings::{Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile};
 
+pub(crate) use write::retry_options;
 pub use write::write;
 
 use graph::Graph;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use dagman::language::Diagnostic;
 use dagman::workflow::{
-    Abort, Builder, Defer, Description, FileError, Files, NewNode, NodeIndex, NodeKind, Options,
-    Retry, Script, ScriptDebug, ScriptKind, ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace,
-    WhenExceeded, Workflow, assemble, write,
+    Abort, Builder, Causes, Defer, Description, FileError, Files, NewNode, NodeIndex, NodeKind,
+    Options, Pause, Retry, Script, ScriptDebug, ScriptKind, ScriptStream, Tolerance,
+    ToleranceLimit, Var, VarPlace, WhenExceeded, Workflow, assemble, write,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -33,6 +33,18 @@ fn read(text: &str) -> Workflow {
             panic!("{all}\n{text}")
         }
     }
+}
+
+/// At least one cause.
+fn causes() -> impl Strategy<Value = Causes> {
+    let ranges = proptest::collection::vec((any::<u8>(), any::<u8>()), 0..4);
+    let causes = (ranges, any::<[bool; 3]>()).prop_map(|(ranges, [signal, memory, removed])| {
+        let mut causes = Causes::default();
+        (causes.signal, causes.memory, causes.removed) = (signal, memory, removed);
+        ranges.iter().for_each(|(a, b)| causes.add_codes(*a.min(b), *a.max(b)));
+        causes
+    });
+    causes.prop_filter("ON without a cause", |causes| *causes != Causes::default())
 }
 
 /// Which script, its command line, DEFER and DEBUG.
@@ -93,8 +105,19 @@ fn said() -> impl Strategy<Value = Said> {
         proptest::option::of(defer),
         proptest::option::of((path(), stream)),
     );
-    let retry = (any::<u32>(), proptest::option::of(any::<i32>()))
-        .prop_map(|(max, unless_exit)| Retry { max, unless_exit });
+    let pause = (any::<u32>(), any::<u32>()).prop_map(|(seconds, up_to)| Pause { seconds, up_to });
+    let retry = (
+        any::<u32>(),
+        proptest::option::of(any::<i32>()),
+        proptest::option::of(causes()),
+        proptest::option::of(pause),
+    )
+        .prop_map(|(max, unless_exit, causes, pause)| Retry {
+            max,
+            unless_exit,
+            causes,
+            pause,
+        });
     let abort = (any::<i32>(), proptest::option::of(0..256))
         .prop_map(|(exit, return_code)| Abort { exit, return_code });
     let when = select(vec![WhenExceeded::Default, WhenExceeded::FailFast, WhenExceeded::Wait]);

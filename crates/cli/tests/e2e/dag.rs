@@ -281,6 +281,22 @@ fn a_sub_dag_is_a_node() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_file_that_a_node_names_fails_the_node_and_stops_nobody() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    nix::unistd::mkfifo(&work.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    write(&pool, "items.sub", "executable = /bin/true\nqueue item from pipe\n");
+    write(&pool, "node.sub", "executable = /bin/true\nqueue\n");
+    write(&pool, "main.dag", "JOB PIPE pipe\nJOB ITEMS items.sub\nJOB GOOD node.sub\n");
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "1", "{}", said(&pool));
+    let rescue = fs::read_to_string(work.join("main.dag.rescue001")).unwrap();
+    assert!(rescue.contains("# Nodes that failed: 2\n#   PIPE,ITEMS,<ENDLIST>"), "{rescue}");
+    let why = "can't open file pipe: it is a pipe or a device, not a plain file";
+    assert!(said(&pool).contains(why), "{}", said(&pool));
+}
+
+#[test]
 fn a_dag_is_watched_to_its_end_and_drawn_and_told_in_a_page() {
     let pool = Pool::start(2);
     let sub = "executable = /bin/sh\narguments = \"-c 'echo no such sample >&2; exit $(code)'\"\nerror = $(JOB).err\nqueue\n";

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::jobs::{Cluster, JobEnd, JobStanding, JobsEnd};
+use super::jobs::{Cluster, JobEnd, JobStanding, JobsEnd, OVER_MEMORY};
 use super::state::{Core, Ending, NodeState, ScriptState};
 use super::words::{DagStatus, Event, Failure, JobFact};
 use crate::workflow::{NodeIndex, NodeKind, ScriptKind};
@@ -46,7 +46,11 @@ impl Core {
             }
             Event::PostReady { node, jobs_return } => self.post_ready(*node, *jobs_return),
             Event::Done { node } => self.done(*node),
-            Event::Retried { node, .. } => self.retry(*node),
+            Event::Retried { node, until_ms, .. } => self.retry(*node, *until_ms),
+            Event::Rested { node } => {
+                self.leave_line(*node);
+                self.make_ready(*node, true);
+            }
             Event::Reopened { node } => self.apply_reopened(*node),
             Event::Skipped { node } => self.apply_skipped(*node),
             Event::Failed { node, failure } => self.failed(*node, failure),
@@ -238,6 +242,7 @@ impl Core {
             NodeState::Queued(cluster) => Box::new(cluster.end()),
             NodeState::Ready { .. } => Box::new(JobsEnd::noop()),
             NodeState::Waiting { .. }
+            | NodeState::Resting { .. }
             | NodeState::Pre(_)
             | NodeState::Submitting { .. }
             | NodeState::Post(..)
@@ -265,11 +270,17 @@ impl Core {
         self.release_children(node, true);
     }
 
-    fn retry(&mut self, node: NodeIndex) {
+    fn retry(&mut self, node: NodeIndex, until_ms: Option<u64>) {
         let standing = self.standing(node);
         standing.retries += u32::from(!planted(Bug::DagRetryNotCounted));
         standing.pre = None;
-        self.make_ready(node, true);
+        match until_ms {
+            Some(until_ms) => {
+                self.turns.later.insert((until_ms, node));
+                self.enter(node, NodeState::Resting { until_ms });
+            }
+            None => self.make_ready(node, true),
+        }
     }
 
     /// Children wait for one parent fewer; those that cannot run any more, and what is below them,
@@ -306,6 +317,9 @@ impl Core {
             JobFact::Provides => return,
         };
         let NodeState::Queued(cluster) = &mut self.nodes[node.position()].state else { return };
+        if let JobFact::Held { code, subcode, .. } = fact {
+            cluster.over_memory |= (*code, *subcode) == OVER_MEMORY;
+        }
         let before = cluster.job(proc);
         cluster.set(proc, standing);
         match before {
@@ -343,6 +357,7 @@ impl Core {
         match &mut self.standing(node).state {
             NodeState::Post(_, end) => std::mem::take(end),
             other @ (NodeState::Waiting { .. }
+            | NodeState::Resting { .. }
             | NodeState::Ready { .. }
             | NodeState::Pre(_)
             | NodeState::Submitting { .. }
@@ -368,7 +383,8 @@ impl Core {
             NodeState::Post(ScriptState::Waiting { turn }, _) => {
                 self.turns.post.remove(&(turn, node));
             }
-            NodeState::Pre(ScriptState::Deferred { until_ms })
+            NodeState::Resting { until_ms }
+            | NodeState::Pre(ScriptState::Deferred { until_ms })
             | NodeState::Post(ScriptState::Deferred { until_ms }, _)
             | NodeState::Submitting { until_ms: Some(until_ms), .. } => {
                 self.turns.later.remove(&(until_ms, node));
@@ -434,13 +450,14 @@ impl Core {
             NodeState::Pre(ScriptState::Waiting { .. } | ScriptState::Deferred { .. })
             | NodeState::Post(ScriptState::Waiting { .. } | ScriptState::Deferred { .. }, _)
             | NodeState::Waiting { .. }
+            | NodeState::Resting { .. }
             | NodeState::Ready { .. }
             | NodeState::Done
             | NodeState::Failed(_)
             | NodeState::Futile => {}
         }
         let class = match state {
-            NodeState::Waiting { .. } => &mut counts.waiting,
+            NodeState::Waiting { .. } | NodeState::Resting { .. } => &mut counts.waiting,
             NodeState::Ready { .. } => &mut counts.ready,
             NodeState::Pre(_) => &mut counts.pre,
             NodeState::Submitting { .. } | NodeState::Queued(_) => &mut counts.queued,

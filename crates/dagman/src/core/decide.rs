@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{ClusterId, JobId, Now};
 
-use super::jobs::{JobEnd, JobStanding};
+use super::jobs::{JobEnd, JobStanding, OVER_MEMORY};
 use super::state::{Core, NodeState, ScriptState};
 use super::words::{Event, Input, JobFact, Rejection, ScriptEnd};
 use crate::workflow::{NodeIndex, NodeKind, ScriptKind};
@@ -41,7 +41,7 @@ impl Core {
                 let tries = self.waits_for_submission(*node, *retry)? + 1;
                 Ok(self.submit_failed(now, *node, tries, *lasting, why))
             }
-            Input::Job { job, fact } => self.job_fact(*job, fact),
+            Input::Job { job, fact } => self.job_fact(now, *job, fact),
             Input::ScriptEnded { node, retry, script, end } => {
                 self.script_over(now, *node, *retry, *script, end)
             }
@@ -67,6 +67,7 @@ impl Core {
             }
             NodeState::Submitting { .. }
             | NodeState::Waiting { .. }
+            | NodeState::Resting { .. }
             | NodeState::Ready { .. }
             | NodeState::Pre(_)
             | NodeState::Queued(_)
@@ -97,7 +98,7 @@ impl Core {
         events
     }
 
-    fn job_fact(&self, job: JobId, fact: &JobFact) -> Result<Vec<Event>, Rejection> {
+    fn job_fact(&self, now: Now, job: JobId, fact: &JobFact) -> Result<Vec<Event>, Rejection> {
         let node = self.node_of(job.cluster).ok_or(Rejection::NotOurs(job))?;
         let NodeState::Queued(cluster) = self.state(node) else {
             return Err(Rejection::NotOurs(job));
@@ -122,14 +123,10 @@ impl Core {
         }
         let mut events = vec![Event::Job { node, job, fact: fact.clone() }];
         match fact {
-            JobFact::Over(end) => events.extend(self.job_over(node, job, *end)),
-            JobFact::Held { .. } => {
-                let max = self.options().max_job_holds;
-                if max > 0 && cluster.holds + 1 >= max && !cluster.is_leaving {
-                    let why =
-                        format!("a job of the node was held {max} times (DAGMAN_MAX_JOB_HOLDS)");
-                    events.push(Event::RestRemoved { node, why });
-                }
+            JobFact::Over(end) => events.extend(self.job_over(now, node, job, *end)),
+            JobFact::Held { code, subcode, .. } if !cluster.is_leaving => {
+                let why = self.removed_for_hold(node, cluster.holds + 1, (*code, *subcode));
+                events.extend(why.map(|why| Event::RestRemoved { node, why }));
             }
             JobFact::Provides => {
                 let provides = self.node(node).kind() == NodeKind::Provisioner;
@@ -137,13 +134,28 @@ impl Core {
                     events.push(Event::Provided);
                 }
             }
-            JobFact::Executing | JobFact::Evicted | JobFact::Released => {}
+            JobFact::Held { .. } | JobFact::Executing | JobFact::Evicted | JobFact::Released => {}
         }
         Ok(events)
     }
 
+    /// Why a node's jobs are removed of which one was held, for so many times now.
+    fn removed_for_hold(&self, node: NodeIndex, holds: u32, cause: (i32, i32)) -> Option<String> {
+        let max = self.options().max_job_holds;
+        if max > 0 && holds >= max {
+            return Some(format!("a job of the node was held {max} times (DAGMAN_MAX_JOB_HOLDS)"));
+        }
+        let causes = self.node(node).retry().and_then(|retry| retry.causes);
+        let is_tried_again =
+            causes.is_some_and(|causes| causes.memory) && self.retries_left(node) > 0;
+        (is_tried_again && cause == OVER_MEMORY).then(|| {
+            "a job of the node used more memory than it had asked for (RETRY ... ON MEMORY)"
+                .to_owned()
+        })
+    }
+
     /// What follows of the end of a job, which is not counted yet.
-    fn job_over(&self, node: NodeIndex, job: JobId, end: JobEnd) -> Vec<Event> {
+    fn job_over(&self, now: Now, node: NodeIndex, job: JobId, end: JobEnd) -> Vec<Event> {
         let NodeState::Queued(cluster) = self.state(node) else { return Vec::new() };
         let failed = cluster.failed + u32::from(end.code() != 0);
         let jobs = u32::try_from(cluster.jobs.len()).unwrap_or(u32::MAX);
@@ -169,7 +181,7 @@ impl Core {
             })
         };
         let text = last_failed.map(|(job, end)| sentence(job, end)).unwrap_or_default();
-        self.after_jobs(node, result, text)
+        self.after_jobs(now, node, result, text)
     }
 
     /// As what a node's jobs end, if the last of them ends so, which is not counted yet; none if it
@@ -212,8 +224,8 @@ impl Core {
         }
         let mut events = vec![Event::ScriptEnded { node, script, end: end.clone() }];
         events.extend(match script {
-            ScriptKind::Pre => self.after_pre(node, end),
-            ScriptKind::Post => self.after_post(node, end),
+            ScriptKind::Pre => self.after_pre(now, node, end),
+            ScriptKind::Post => self.after_post(now, node, end),
             ScriptKind::Hold => Vec::new(),
         });
         Ok(events)

@@ -19,6 +19,8 @@ pub struct Cluster {
     pub holds: u32,
     /// Whether those that are left were told to go.
     pub is_leaving: bool,
+    /// Whether one of them was held because it used more memory than it had asked for.
+    pub over_memory: bool,
 }
 
 /// Where a job stands.
@@ -51,6 +53,9 @@ pub(crate) const JOB_REMOVED: i32 = -1002;
 /// `$RETURN` of a node whose PRE script failed, so that its jobs were not submitted.
 pub(crate) const PRE_FAILED: i32 = -1004;
 
+/// `HoldReasonCode` and `HoldReasonSubCode` of a job that used more memory than it had asked for.
+pub(crate) const OVER_MEMORY: (i32, i32) = (34, 102);
+
 impl JobEnd {
     /// The number that stands for it: the exit code, minus the signal, or -1002.
     pub const fn code(self) -> i32 {
@@ -73,6 +78,7 @@ impl Cluster {
             first_failure: None,
             holds: 0,
             is_leaving: false,
+            over_memory: false,
         }
     }
 
@@ -105,7 +111,8 @@ impl Cluster {
             JobStanding::Over(end) => Some(*end),
             JobStanding::Idle | JobStanding::Running | JobStanding::Held => None,
         });
-        JobsEnd { cluster: Some(self.id), ends: ends.collect(), result: 0 }
+        let over_memory = self.over_memory;
+        JobsEnd { cluster: Some(self.id), ends: ends.collect(), result: 0, over_memory }
     }
 }
 
@@ -121,12 +128,15 @@ pub struct JobsEnd {
     pub ends: Vec<JobEnd>,
     /// `$RETURN`.
     pub result: i32,
+    /// Whether one used more memory than it had asked for.
+    pub over_memory: bool,
 }
 
 impl JobsEnd {
     /// What stands for the jobs of a node that has none: one that went well, of no cluster.
     pub(crate) fn noop() -> Self {
-        Self { cluster: Some(ClusterId(0)), ends: vec![JobEnd::Exited(0)], result: 0 }
+        let ends = vec![JobEnd::Exited(0)];
+        Self { cluster: Some(ClusterId(0)), ends, result: 0, over_memory: false }
     }
 
     /// Whether there was no job at all.

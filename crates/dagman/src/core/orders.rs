@@ -13,6 +13,7 @@ impl Core {
         self.may_be_ordered(node)?;
         match self.state(node) {
             NodeState::Failed(_) => Ok(vec![Event::Reopened { node }]),
+            NodeState::Resting { .. } => Ok(vec![Event::Rested { node }]),
             NodeState::Waiting { .. }
             | NodeState::Ready { .. }
             | NodeState::Pre(_)
@@ -35,6 +36,7 @@ impl Core {
             NodeState::Failed(_)
             | NodeState::Futile
             | NodeState::Waiting { .. }
+            | NodeState::Resting { .. }
             | NodeState::Ready { .. }
             | NodeState::Pre(ScriptState::Waiting { .. } | ScriptState::Deferred { .. }) => {
                 Ok(vec![Event::Skipped { node }])
@@ -65,6 +67,7 @@ impl Core {
     fn unfit(&self, node: NodeIndex, wanted: &'static str) -> Rejection {
         let state = match self.state(node) {
             NodeState::Waiting { .. } => "waits for its parents",
+            NodeState::Resting { .. } => "waits until it is tried again",
             NodeState::Ready { .. } => "waits for its turn",
             NodeState::Pre(_) => "is in its PRE script",
             NodeState::Submitting { .. } | NodeState::Queued(_) => "has jobs in the queue",

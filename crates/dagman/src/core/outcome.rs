@@ -1,12 +1,15 @@
 //! What a node comes to when a part of it is over: the last part that runs decides; ABORT-DAG-ON
 //! beats RETRY.
 
+use std::time::Duration;
+
+use model::Now;
 use model::planted::{Bug, planted};
 
-use super::jobs::{PRE_FAILED, SUBMIT_FAILED};
+use super::jobs::{JOB_REMOVED, PRE_FAILED, SUBMIT_FAILED};
 use super::state::{Core, NodeState};
 use super::words::{Event, Failure, ScriptEnd};
-use crate::workflow::{NodeIndex, NodeKind, ScriptKind, ToleranceLimit, WhenExceeded};
+use crate::workflow::{Causes, NodeIndex, NodeKind, ScriptKind, ToleranceLimit, WhenExceeded};
 
 impl Core {
     /// How many of a node's jobs may fail, and whether the others are removed when more do.
@@ -31,7 +34,7 @@ impl Core {
     }
 
     /// The PRE script is over. When it went well nothing more follows: the node waits for its turn.
-    pub(super) fn after_pre(&self, node: NodeIndex, end: &ScriptEnd) -> Vec<Event> {
+    pub(super) fn after_pre(&self, now: Now, node: NodeIndex, end: &ScriptEnd) -> Vec<Event> {
         let code = end.code();
         if self.is_given_up(node) {
             return vec![failed(node, code, pre_text(end))];
@@ -51,19 +54,27 @@ impl Core {
         if has_post && self.options().always_run_post {
             return vec![Event::PostReady { node, jobs_return: PRE_FAILED }];
         }
-        self.failed_or_retried(node, code, pre_text(end))
+        self.failed_or_retried(now, node, code, pre_text(end))
     }
 
     /// All jobs are over, or count as over.
-    pub(super) fn after_jobs(&self, node: NodeIndex, result: i32, text: String) -> Vec<Event> {
-        if self.is_given_up(node) {
+    pub(super) fn after_jobs(
+        &self,
+        now: Now,
+        node: NodeIndex,
+        result: i32,
+        text: String,
+    ) -> Vec<Event> {
+        let has_post = self.node(node).script(ScriptKind::Post).is_some();
+        // Before FINAL, what was under way is brought to its end.
+        if self.is_given_up(node) && !(has_post && self.may_end()) {
             return vec![if result == 0 {
                 Event::Done { node }
             } else {
                 failed(node, result, text)
             }];
         }
-        if self.node(node).script(ScriptKind::Post).is_some() {
+        if has_post {
             return vec![Event::PostReady { node, jobs_return: result }];
         }
         if let Some(aborted) = self.aborted(node, result, text.clone()) {
@@ -72,7 +83,7 @@ impl Core {
         if result == 0 {
             return vec![Event::Done { node }];
         }
-        self.failed_or_retried(node, result, text)
+        self.failed_or_retried(now, node, result, text)
     }
 
     /// The jobs could not be submitted.
@@ -87,7 +98,7 @@ impl Core {
     }
 
     /// The POST script is over.
-    pub(super) fn after_post(&self, node: NodeIndex, end: &ScriptEnd) -> Vec<Event> {
+    pub(super) fn after_post(&self, now: Now, node: NodeIndex, end: &ScriptEnd) -> Vec<Event> {
         let code = if planted(Bug::DagPostIgnored) { 0 } else { end.code() };
         let text = self.post_text(node, end);
         if self.is_given_up(node) {
@@ -99,12 +110,20 @@ impl Core {
         if code == 0 {
             return vec![Event::Done { node }];
         }
-        self.failed_or_retried(node, code, text)
+        self.failed_or_retried(now, node, code, text)
     }
 
     /// Whether the workflow ends early, and the node with it.
     fn is_given_up(&self, node: NodeIndex) -> bool {
         self.progress().ending.is_some() && self.node(node).kind() != NodeKind::Final
+    }
+
+    /// Whether POST scripts of nodes whose jobs are over may still run: always, but in a workflow
+    /// that ends early and has no FINAL node to wait for.
+    pub(super) fn may_end(&self) -> bool {
+        let progress = self.progress();
+        progress.ending.is_none()
+            || (self.workflow().final_node().is_some() && !progress.final_begun)
     }
 
     fn aborted(&self, node: NodeIndex, code: i32, text: String) -> Option<Vec<Event>> {
@@ -124,18 +143,57 @@ impl Core {
         }
     }
 
-    fn failed_or_retried(&self, node: NodeIndex, code: i32, text: String) -> Vec<Event> {
-        let used = self.retries(node) - self.nodes[node.position()].pardoned;
-        let retry = self.node(node).retry();
-        let max = retry.map_or(0, |retry| retry.max) + u32::from(planted(Bug::DagRetriesOnceMore));
-        let gives_up = retry.is_some_and(|retry| retry.unless_exit == Some(code));
-        if used < max && !gives_up {
-            return vec![Event::Retried { node, code }];
+    fn failed_or_retried(&self, now: Now, node: NodeIndex, code: i32, text: String) -> Vec<Event> {
+        if self.is_cut_short(node, code) {
+            // What it ended with ended the retries: nobody is told how many there were.
+            return vec![failed(node, code, text)];
         }
-        // UNLESS-EXIT ended them: nobody is told how many there were.
-        let is_cut_short = gives_up && used < max;
-        let text = if is_cut_short { text } else { self.with_retries(node, text) };
-        vec![failed(node, code, text)]
+        if self.retries_left(node) > 0 {
+            let pause = self.node(node).retry().and_then(|retry| retry.pause);
+            let pause = pause.map(|pause| u64::from(pause.before(self.retries(node) + 1)));
+            let until_ms = pause.map(|seconds| now.deadline(Duration::from_secs(seconds)));
+            return vec![Event::Retried { node, code, until_ms }];
+        }
+        vec![failed(node, code, self.with_retries(node, text))]
+    }
+
+    /// How often a node may still be tried again.
+    pub(super) fn retries_left(&self, node: NodeIndex) -> u32 {
+        let used = self.retries(node) - self.nodes[node.position()].pardoned;
+        let max = self.node(node).retry().map_or(0, |retry| retry.max);
+        (max + u32::from(planted(Bug::DagRetriesOnceMore))).saturating_sub(used)
+    }
+
+    /// Whether a node that ends with this code is not tried again though it might be: because of
+    /// UNLESS-EXIT, or because its cause is none of those that ON lists.
+    pub(crate) fn is_cut_short(&self, node: NodeIndex, code: i32) -> bool {
+        let Some(retry) = self.node(node).retry() else { return false };
+        let gives_up = retry.unless_exit == Some(code)
+            || retry.causes.is_some_and(|causes| !self.is_cause(&causes, node, code));
+        gives_up && self.retries_left(node) > 0
+    }
+
+    /// Whether a node that ends with this code failed because of one of these. Where a POST script
+    /// decided, what its jobs came to counts too: most say no more than that there was something.
+    fn is_cause(&self, causes: &Causes, node: NodeIndex, code: i32) -> bool {
+        let (jobs, over_memory) = match self.state(node) {
+            NodeState::Queued(cluster) => (0, cluster.over_memory),
+            NodeState::Post(_, end) => (end.result, end.over_memory),
+            NodeState::Waiting { .. }
+            | NodeState::Resting { .. }
+            | NodeState::Ready { .. }
+            | NodeState::Pre(_)
+            | NodeState::Submitting { .. }
+            | NodeState::Done
+            | NodeState::Failed(_)
+            | NodeState::Futile => (0, false),
+        };
+        let is_one = |code: i32| {
+            (causes.has_code(code) && code != 0)
+                || (causes.signal && (SUBMIT_FAILED + 1..0).contains(&code))
+                || (causes.removed && code == JOB_REMOVED && !over_memory)
+        };
+        is_one(code) || is_one(jobs) || (causes.memory && over_memory)
     }
 
     fn post_text(&self, node: NodeIndex, end: &ScriptEnd) -> String {

@@ -41,6 +41,7 @@ impl Core {
             | Event::PostReady { .. }
             | Event::Done { .. }
             | Event::Retried { .. }
+            | Event::Rested { .. }
             | Event::Reopened { .. }
             | Event::Skipped { .. }
             | Event::Failed { .. }
@@ -78,6 +79,7 @@ impl Core {
                 | NodeState::Submitting { until_ms: Some(_), .. }
                 | NodeState::Queued(_)
                 | NodeState::Waiting { .. }
+                | NodeState::Resting { .. }
                 | NodeState::Ready { .. }
                 | NodeState::Done
                 | NodeState::Failed(_)

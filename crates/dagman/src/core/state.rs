@@ -44,6 +44,11 @@ pub(super) struct Standing {
 pub enum NodeState {
     /// So many of its parents are not over.
     Waiting { parents: u32 },
+    /// It failed, and is tried again at a moment (RETRY ... AFTER).
+    Resting {
+        /// When, milliseconds of the boot clock.
+        until_ms: u64,
+    },
     /// Its jobs may be submitted when it is its turn.
     Ready {
         /// Its place in the line.
@@ -100,7 +105,7 @@ pub(super) struct Turns {
     pub(super) post: BTreeSet<(i64, NodeIndex)>,
     /// HOLD scripts; a node may be there several times.
     pub(super) hold: std::collections::VecDeque<NodeIndex>,
-    /// Scripts and submissions that are to be tried at a moment.
+    /// Scripts, submissions and nodes that are to be tried at a moment.
     pub(super) later: BTreeSet<(u64, NodeIndex)>,
     /// The same, of HOLD scripts.
     pub(super) hold_later: BTreeSet<(u64, NodeIndex)>,
@@ -135,7 +140,7 @@ pub struct Counts {
     /// Their POST script is next, or runs.
     pub post: u64,
     pub ready: u64,
-    /// They wait for parents.
+    /// They wait for parents, or until they are tried again.
     pub waiting: u64,
     /// Failed for good.
     pub failed: u64,
@@ -376,7 +381,7 @@ impl Core {
         counted.by_category = vec![0; self.counts.by_category.len()];
         for index in (0..self.nodes.len()).map(NodeIndex::new).filter(|n| self.is_counted(*n)) {
             *match self.state(index) {
-                NodeState::Waiting { .. } => &mut counted.waiting,
+                NodeState::Waiting { .. } | NodeState::Resting { .. } => &mut counted.waiting,
                 NodeState::Ready { .. } => &mut counted.ready,
                 NodeState::Pre(_) => &mut counted.pre,
                 NodeState::Submitting { .. } | NodeState::Queued(_) => &mut counted.queued,
@@ -401,7 +406,8 @@ impl Core {
         for index in (0..self.nodes.len()).map(NodeIndex::new) {
             let waits = matches!(
                 self.state(index),
-                NodeState::Pre(ScriptState::Deferred { .. })
+                NodeState::Resting { .. }
+                    | NodeState::Pre(ScriptState::Deferred { .. })
                     | NodeState::Post(ScriptState::Deferred { .. }, _)
                     | NodeState::Submitting { until_ms: Some(_), .. }
             );

@@ -33,6 +33,10 @@ impl Core {
         if !self.turns.saves.is_empty() {
             return self.turns.saves.iter().map(|node| Event::SaveBegan { node: *node }).collect();
         }
+        let rested = self.rested(now);
+        if !rested.is_empty() {
+            return rested;
+        }
         let mut events = Vec::new();
         self.start_scripts(now, &mut events);
         self.submit_ready(now, &mut events);
@@ -70,6 +74,21 @@ impl Core {
         None
     }
 
+    /// The nodes that have waited long enough before they are tried again.
+    fn rested(&self, now: Now) -> Vec<Event> {
+        if self.only().is_some() {
+            return Vec::new();
+        }
+        let is_over = |(at, node): &&(u64, NodeIndex)| {
+            let at_most_s = self.node(*node).retry().and_then(|retry| retry.pause);
+            let at_most_s = at_most_s.map_or(0, |pause| u64::from(pause.up_to));
+            matches!(self.state(*node), NodeState::Resting { .. })
+                && Self::is_due(now, *at, at_most_s)
+        };
+        let rested = self.turns.later.iter().filter(is_over);
+        rested.map(|(_, node)| Event::Rested { node: *node }).collect()
+    }
+
     fn start_scripts(&self, now: Now, events: &mut Vec<Event>) {
         let (counts, throttles) = (self.counts(), self.throttles());
         let only = self.only();
@@ -92,6 +111,7 @@ impl Core {
                 NodeState::Pre(_)
                 | NodeState::Post(..)
                 | NodeState::Waiting { .. }
+                | NodeState::Resting { .. }
                 | NodeState::Ready { .. }
                 | NodeState::Submitting { .. }
                 | NodeState::Queued(_)
@@ -117,7 +137,7 @@ impl Core {
         let is_ending = self.progress().ending.is_some();
         let post = self.turns.post.iter().map(|(_, node)| *node).take(NODES_PER_TICK);
         let post = deferred(ScriptKind::Post).chain(post);
-        let post = post.filter(|node| !is_ending || may_begin(node));
+        let post = post.filter(|node| self.may_end() || may_begin(node));
         let post = post.take(left(counts.post_running, throttles.post));
         events.extend(post.map(|node| Event::ScriptStarted { node, script: ScriptKind::Post }));
         let hold = due(&self.turns.hold_later).into_iter().chain(self.turns.hold.iter().copied());
@@ -137,7 +157,7 @@ impl Core {
         if let Some(only) = self.only() {
             for node in only {
                 if matches!(self.state(node), NodeState::Ready { .. }) {
-                    self.begin_jobs(node, &mut room, events);
+                    self.begin_jobs(now, node, &mut room, events);
                 }
             }
             return;
@@ -153,17 +173,17 @@ impl Core {
             if !room.is_there() {
                 return;
             }
-            self.begin_jobs(*node, &mut room, events);
+            self.begin_jobs(now, *node, &mut room, events);
         }
     }
 
-    fn begin_jobs(&self, node: NodeIndex, room: &mut Room<'_>, events: &mut Vec<Event>) {
+    fn begin_jobs(&self, now: Now, node: NodeIndex, room: &mut Room<'_>, events: &mut Vec<Event>) {
         // A node without jobs takes a place too, until the next tick: so what follows it has its
         // turn before what comes behind it, as in HTCondor.
         room.take(self.node(node).category());
         if self.needs_nothing(node) {
             events.push(Event::NothingToSubmit { node });
-            events.extend(self.after_jobs(node, 0, String::new()));
+            events.extend(self.after_jobs(now, node, 0, String::new()));
         } else {
             events.push(Event::SubmitBegan { node });
         }
@@ -194,6 +214,7 @@ impl Core {
             Some(NodeState::Waiting { .. }) => Some(Event::FinalBegan),
             Some(
                 NodeState::Ready { .. }
+                | NodeState::Resting { .. }
                 | NodeState::Pre(_)
                 | NodeState::Submitting { .. }
                 | NodeState::Queued(_)
@@ -224,6 +245,7 @@ impl Core {
             Some(NodeState::Failed(_)) => return finished(1, true),
             Some(
                 NodeState::Waiting { .. }
+                | NodeState::Resting { .. }
                 | NodeState::Ready { .. }
                 | NodeState::Pre(_)
                 | NodeState::Submitting { .. }

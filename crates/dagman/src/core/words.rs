@@ -166,7 +166,12 @@ pub enum Event {
         node: NodeIndex,
         /// As what it ended.
         code: i32,
+        /// When, milliseconds of the boot clock, if not at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<u64>,
     },
+    /// The pause before it is tried again is over.
+    Rested { node: NodeIndex },
     /// Somebody had the node tried again that had failed for good: what depends on it waits again.
     Reopened { node: NodeIndex },
     /// Somebody had the node counted as done.

@@ -92,6 +92,7 @@ fn said(keyword: Keyword, wanted: &[Rule], unwanted: &[Rule], rest: &str) -> Str
 /// What cannot be right in the place of `{}`.
 pub(super) const MAX_RETRIES: &str = "Invalid max retry value '{}' (Must be positive integer)";
 pub(super) const UNLESS_EXIT: &str = "Invalid UNLESS-EXIT code '{}' specified";
+pub(super) const PAUSE: &str = "Invalid number of seconds '{}' (Must be positive integer)";
 pub(super) const EXIT_STATUS: &str = "Invalid exit status '{}' specified";
 pub(super) const RETURN_CODE: &str = "Invalid RETURN code '{}' (Must be between 0 and 255)";
 
@@ -161,6 +162,12 @@ fn words_of(keyword: Keyword, rule: Rule) -> Option<(&'static str, &'static str)
         Rule::exit_code if keyword == Keyword::Retry => {
             ("UNLESS-EXIT missing exit code", UNLESS_EXIT)
         }
+        Rule::cause | Rule::exit_codes => (
+            "ON missing causes (exit codes, SIGNAL, MEMORY, REMOVED)",
+            "Unknown cause '{}' (ON takes exit codes, SIGNAL, MEMORY and REMOVED)",
+        ),
+        Rule::pause_seconds => ("AFTER missing number of seconds", PAUSE),
+        Rule::pause_up_to => ("UP-TO missing number of seconds", PAUSE),
         Rule::exit_code if keyword == Keyword::AbortDagOn => {
             ("Missing exit status to abort on", EXIT_STATUS)
         }

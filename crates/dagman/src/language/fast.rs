@@ -25,7 +25,7 @@ pub(super) fn parse<'l>(line: &'l Line<'_>) -> Option<Command<'l>> {
         Keyword::Script => script(words),
         Keyword::Retry => {
             let (node, max) = (words.next()?, words.number()?);
-            words.end(Command::Retry { node, retry: Retry { max, unless_exit: None } })
+            words.end(Command::Retry { node, retry: Retry { max, ..Retry::default() } })
         }
         Keyword::Priority => {
             let (node, priority) = (words.next()?, words.number()?);

@@ -10,12 +10,12 @@ use pest::iterators::Pair as Match;
 use super::command::{
     Command, Keyword, NodeCommand, OptionalOnOff, Pair, PinSide, ScriptCommand, Word, Work,
 };
-use super::explain::{self, EXIT_STATUS, MAX_RETRIES, RETURN_CODE, UNLESS_EXIT};
+use super::explain::{self, EXIT_STATUS, MAX_RETRIES, PAUSE, RETURN_CODE, UNLESS_EXIT};
 use super::fast;
 use super::lines::Line;
 use crate::workflow::{
-    Abort, Defer, NodeKind, Retry, ScriptKind, ScriptStream, Tolerance, ToleranceLimit, VarPlace,
-    WhenExceeded,
+    Abort, Causes, Defer, NodeKind, Pause, Retry, ScriptKind, ScriptStream, Tolerance,
+    ToleranceLimit, VarPlace, WhenExceeded,
 };
 
 /// The parser that pest makes of the grammar. Its rules stay inside this module and `explain`.
@@ -292,7 +292,52 @@ fn retry(parts: &Parts<'_>) -> Result<Retry, Refusal> {
     let max = parts.number(Rule::max_retries, MAX_RETRIES)?;
     let unless = parts.find(Rule::unless_exit).map(Parts::of);
     let unless = unless.map(|parts| parts.number(Rule::exit_code, UNLESS_EXIT));
-    Ok(Retry { max, unless_exit: unless.transpose()? })
+    Ok(Retry {
+        max,
+        unless_exit: unless.transpose()?,
+        causes: parts.find(Rule::retry_on).map(Parts::of).map(|on| causes(&on)).transpose()?,
+        pause: parts
+            .find(Rule::retry_after)
+            .map(Parts::of)
+            .map(|after| pause(&after))
+            .transpose()?,
+    })
+}
+
+fn causes(parts: &Parts<'_>) -> Result<Causes, Refusal> {
+    let mut causes = Causes::default();
+    for cause in parts.all(Rule::cause) {
+        match cause.text.to_ascii_uppercase().as_str() {
+            "SIGNAL" => causes.signal = true,
+            "MEMORY" => causes.memory = true,
+            "REMOVED" => causes.removed = true,
+            codes => {
+                let (from, to) = codes.split_once('-').unwrap_or((codes, codes));
+                match (from.parse(), to.parse()) {
+                    (Ok(from), Ok(to)) if from <= to => causes.add_codes(from, to),
+                    _ => return Err(no_exit_codes(&cause)),
+                }
+            }
+        }
+    }
+    Ok(causes)
+}
+
+fn no_exit_codes(cause: &Word<'_>) -> Refusal {
+    Refusal {
+        at: cause.at,
+        message: explain::invalid("exit codes", &cause.text),
+        hint: Some("they are from 0 to 255, as 137 or 137-140".to_owned()),
+    }
+}
+
+fn pause(parts: &Parts<'_>) -> Result<Pause, Refusal> {
+    let seconds = parts.number(Rule::pause_seconds, PAUSE)?;
+    let up_to = match parts.find(Rule::pause_up_to) {
+        Some(_) => parts.number(Rule::pause_up_to, PAUSE)?,
+        None => Pause::UP_TO.max(seconds),
+    };
+    Ok(Pause { seconds, up_to })
 }
 
 fn abort(parts: &Parts<'_>) -> Result<Abort, Refusal> {

@@ -6,7 +6,9 @@ use model::{ClusterId, JobId};
 use super::Stamp;
 use super::jobstate::script_name;
 use super::story::{FAILED_FOR_GOOD, REOPENED, SKIPPED};
-use crate::core::{Core, Ending, Event, JobEnd, JobFact, JobsEnd, NOOP_PROC, NodeState, ScriptEnd};
+use crate::core::{
+    Core, Ending, Event, Failure, JobEnd, JobFact, JobsEnd, NOOP_PROC, NodeState, ScriptEnd,
+};
 use crate::workflow::{Description, Node, NodeIndex, ScriptKind};
 
 /// What dagman says of itself when it begins.
@@ -101,20 +103,14 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         Event::RestRemoved { node, why } => {
             vec![format!("Removing the other job proc(s) of node {}: {why}", name(node))]
         }
-        Event::Retried { node, .. } => {
-            let max = core.workflow().node(*node).retry().map_or(0, |retry| retry.max);
-            let next = core.retries(*node) + 1;
-            vec![format!("Retrying node {} (retry #{next} of {max})...", name(node))]
-        }
+        Event::Retried { node, until_ms, .. } => retried(core, *node, until_ms.is_some()),
         Event::Reopened { node } => {
             vec![format!("Node {}{REOPENED}", name(node))]
         }
         Event::Skipped { node } => {
             vec![format!("Node {}{SKIPPED}", name(node))]
         }
-        Event::Failed { node, failure } => {
-            vec![format!("Node {}{FAILED_FOR_GOOD}{}", name(node), failure.text)]
-        }
+        Event::Failed { node, failure } => failed(core, *node, failure),
         Event::Aborted { node, .. } => aborted(core, *node),
         Event::Removed => vec!["Received SIGUSR1".to_owned(), "Aborting DAG...".to_owned()],
         Event::CycleFound => cycle(core),
@@ -127,12 +123,33 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
         Event::FinalBegan => final_begins(core),
         Event::Throttled(_) => vec!["Throttles were changed".to_owned()],
         Event::Began
+        | Event::Rested { .. }
         | Event::SaveBegan { .. }
         | Event::SubmitBegan { .. }
         | Event::PostReady { .. }
         | Event::Done { .. }
         | Event::Finished { .. } => Vec::new(),
     }
+}
+
+fn retried(core: &Core, node: NodeIndex, rests: bool) -> Vec<String> {
+    let next = core.retries(node) + 1;
+    let node = core.workflow().node(node);
+    let (name, retry) = (node.name(), node.retry().unwrap_or_default());
+    let pause = retry.pause.filter(|_| rests).map(|pause| pause.before(next));
+    let rest =
+        pause.map(|seconds| format!("Node {name} waits {seconds} s before it is tried again"));
+    let line = format!("Retrying node {name} (retry #{next} of {})...", retry.max);
+    [line].into_iter().chain(rest).collect()
+}
+
+fn failed(core: &Core, node: NodeIndex, failure: &Failure) -> Vec<String> {
+    let (name, Failure { code, text }) = (core.workflow().node(node).name(), failure);
+    // A workflow that is to end tries nothing again in any case.
+    let is_cut_short = core.progress().ending.is_none() && core.is_cut_short(node, *code);
+    let cut_short = is_cut_short
+        .then(|| format!("Aborting further retries of node {name} (last attempt returned {code})"));
+    cut_short.into_iter().chain([format!("Node {name}{FAILED_FOR_GOOD}{text}")]).collect()
 }
 
 /// Readers know the first of the two lines.
@@ -161,6 +178,7 @@ fn part(core: &Core, node: NodeIndex) -> &'static str {
         NodeState::Pre(_) => "PRE script",
         NodeState::Post(..) => "POST script",
         NodeState::Waiting { .. }
+        | NodeState::Resting { .. }
         | NodeState::Ready { .. }
         | NodeState::Submitting { .. }
         | NodeState::Queued(_)
@@ -277,6 +295,7 @@ fn failures(core: &Core, what: &str) -> Vec<String> {
     let failed = core.workflow().nodes().filter_map(|node| match core.state(node.index()) {
         NodeState::Failed(failure) => Some((node, failure)),
         NodeState::Waiting { .. }
+        | NodeState::Resting { .. }
         | NodeState::Ready { .. }
         | NodeState::Pre(_)
         | NodeState::Submitting { .. }

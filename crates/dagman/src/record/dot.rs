@@ -28,7 +28,7 @@ pub fn text(core: &Core, include: Option<&str>) -> String {
 /// What HTCondor puts behind a node's name.
 fn letter(state: &NodeState) -> &'static str {
     match state {
-        NodeState::Waiting { .. } | NodeState::Ready { .. } => "I",
+        NodeState::Waiting { .. } | NodeState::Resting { .. } | NodeState::Ready { .. } => "I",
         NodeState::Pre(_) => "P",
         NodeState::Submitting { .. } | NodeState::Queued(_) => "R",
         NodeState::Post(..) => "O",

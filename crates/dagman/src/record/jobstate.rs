@@ -101,6 +101,7 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
             Vec::new()
         }
         Event::Began
+        | Event::Rested { .. }
         | Event::SaveBegan { .. }
         | Event::ScriptDeferred { .. }
         | Event::SubmitPostponed { .. }
@@ -135,6 +136,7 @@ fn first_job(state: &NodeState) -> Option<String> {
         NodeState::Post(_, end) if end.is_noop() => Some(format!("0.{NOOP_PROC}")),
         NodeState::Post(_, end) => end.cluster.map(|cluster| format!("{cluster}.0")),
         NodeState::Waiting { .. }
+        | NodeState::Resting { .. }
         | NodeState::Ready { .. }
         | NodeState::Pre(_)
         | NodeState::Submitting { .. }

@@ -98,6 +98,9 @@ fn node_text(core: &Core, node: crate::workflow::NodeIndex, name: &str) -> Strin
 pub fn standing(state: &NodeState) -> (i32, &'static str, String) {
     match state {
         NodeState::Waiting { .. } => (0, "STATUS_NOT_READY", String::new()),
+        NodeState::Resting { .. } => {
+            (0, "STATUS_NOT_READY", "waits before it is tried again".to_owned())
+        }
         NodeState::Ready { .. } => (1, "STATUS_READY", String::new()),
         NodeState::Pre(_) => (2, "STATUS_PRERUN", String::new()),
         NodeState::Submitting { .. } => (3, "STATUS_SUBMITTED", "not_idle".to_owned()),

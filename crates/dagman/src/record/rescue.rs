@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::Stamp;
 use crate::core::{Core, NodeState};
-use crate::workflow::{Node, NodeKind};
+use crate::workflow::{Node, NodeKind, retry_options};
 
 /// A rescue file of a workflow as it stands.
 pub fn text(core: &Core, primary: &str, now: &Stamp, reset_retries: bool) -> String {
@@ -61,9 +61,8 @@ fn with_head(core: &Core, mut out: String, now: &Stamp, reset_retries: bool) -> 
             put(&mut out, format_args!("DONE {}\n", node.name()));
         } else if let (Some(retry), false) = (node.retry(), reset_retries) {
             let left = retry.max.saturating_sub(core.retries(node.index()));
-            let unless = retry.unless_exit.map(|code| format!(" UNLESS-EXIT {code}"));
-            let unless = unless.unwrap_or_default();
-            put(&mut out, format_args!("RETRY {} {left}{unless}\n", node.name()));
+            let options = retry_options(retry);
+            put(&mut out, format_args!("RETRY {} {left}{options}\n", node.name()));
         }
     }
     out

@@ -103,8 +103,6 @@ pub struct Reader {
     before: Story,
     /// The node that the list of failed nodes is about.
     failed: Option<String>,
-    /// The beginning of a line whose rest was not there.
-    rest: String,
 }
 
 impl Reader {
@@ -117,7 +115,6 @@ impl Reader {
             story: Story::default(),
             before: Story::default(),
             failed: None,
-            rest: String::new(),
         }
     }
 
@@ -131,17 +128,11 @@ impl Reader {
         &self.story
     }
 
-    /// Reads what follows.
+    /// Reads the lines that follow. A last one that is not whole is passed over: it is given again
+    /// with its rest.
     pub fn take(&mut self, text: &str) {
-        for piece in text.split_inclusive('\n') {
-            match (piece.strip_suffix('\n'), self.rest.is_empty()) {
-                (Some(line), true) => self.line(line),
-                (Some(end), false) => {
-                    let line = std::mem::take(&mut self.rest) + end;
-                    self.line(&line);
-                }
-                (None, _) => self.rest += piece,
-            }
+        for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+            self.line(line);
         }
     }
 
@@ -383,18 +374,22 @@ mod tests {
     }
 
     #[test]
-    fn a_text_read_in_pieces_tells_the_same() {
+    fn lines_read_in_pieces_tell_the_same() {
         let text = "01/01/70 00:00:01 ** X (CONDOR_DAGMAN) STARTING UP\n\
                     01/01/70 00:00:02 Event: ULOG_SUBMIT for HTCondor Node A (2.0.0) {x}\n\
                     01/01/70 00:00:03 Node A job(s) have exited the queue\n";
         let whole = read(text, &TimeZone::UTC);
         assert_eq!(whole.nodes["A"].attempts[0].ended, Some(3));
-        for at in 0..text.len() {
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        for at in std::iter::once(0).chain(ends) {
             let mut reader = Reader::new(TimeZone::UTC);
             reader.take(&text[..at]);
             reader.take(&text[at..]);
             assert_eq!(*reader.story(), whole, "in two at {at}");
         }
+        let mut cut = Reader::new(TimeZone::UTC);
+        cut.take(&text[..text.len() - 1]);
+        assert_eq!(cut.story().nodes["A"].attempts[0].ended, None, "its line is not whole");
     }
 
     #[test]

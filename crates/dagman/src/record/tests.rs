@@ -23,7 +23,7 @@ fn diamond(mut note: impl FnMut(&Core, &Event)) -> Core {
     for (parent, child) in [(a, b), (a, c), (b, d), (c, d)] {
         builder.add_edge(parent, child, false);
     }
-    builder.set_retry(c, Retry { max: 1, unless_exit: None });
+    builder.set_retry(c, Retry { max: 1, ..Retry::default() });
     let script = |command_line| Script { command_line, defer: None, debug: None };
     builder.set_script(a, ScriptKind::Pre, script("pre.sh"));
     builder.set_script(b, ScriptKind::Post, script("post.sh"));

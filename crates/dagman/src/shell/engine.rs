@@ -165,13 +165,13 @@ impl Engine {
         // What is past is looked through only where nothing else is left of an earlier life.
         let with_past = is_first && own.starts > 1;
         let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
-        let submitter = Submitter::new(&setup, generation, own.batch_name, nodes_log);
+        let made = Submitter::new(&setup, generation, own.batch_name, nodes_log, own.inherited);
         let following = schedd.follow(next, Select::All);
         Ok(Self {
             core,
             journal,
             records,
-            submitter,
+            submitter: made,
             scripts: Scripts::new(),
             schedd,
             following,
@@ -218,7 +218,8 @@ impl Engine {
 
     /// Waits for what comes next. Some status if the process is to end.
     async fn wait(&mut self, now: Now) -> Result<Option<i32>, ShellError> {
-        let deadline = self.core.next_deadline();
+        // What was due, and was not done now, waits for something else: a halt that ends.
+        let deadline = self.core.next_deadline().filter(|at| *at > now.boot_ms);
         let pause = deadline
             .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
         let pause = if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause };
@@ -659,6 +660,8 @@ struct OwnJob {
     parent: String,
     /// How often it was started, with this time.
     starts: i64,
+    /// What nodes' jobs take over from it (DAGMAN_INHERIT_ATTRS), under their names for it.
+    inherited: ClassAd,
 }
 
 async fn own_job(schedd: &Schedd, setup: &Setup) -> Result<OwnJob, ShellError> {
@@ -671,7 +674,19 @@ async fn own_job(schedd: &Schedd, setup: &Setup) -> Result<OwnJob, ShellError> {
         batch_name: batch_name.unwrap_or_else(|| format!("{}+{}", setup.names.base(), setup.job)),
         parent: number(attr::DAGMAN_JOB_ID).map(|id| id.to_string()).unwrap_or_default(),
         starts: number(attr::NUM_JOB_STARTS).unwrap_or(0),
+        inherited: inherited(&ad, setup),
     })
+}
+
+fn inherited(ad: &ClassAd, setup: &Setup) -> ClassAd {
+    let mut inherited = ClassAd::new();
+    for name in &setup.manner.inherit_attrs {
+        if let Some(value) = ad.get(name) {
+            let name = format!("{}{name}", setup.manner.inherit_prefix);
+            inherited.set(name.as_str(), value.clone());
+        }
+    }
+    inherited
 }
 
 /// The first entry of the record that can concern the workflow: the one of its own job.

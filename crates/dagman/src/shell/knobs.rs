@@ -17,6 +17,11 @@ pub struct Knobs {
     pub join_nodes: bool,
     /// `DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS`.
     pub any_name_characters: bool,
+    /// `DAGMAN_INSERT_SUB_FILE`: lines for the description of the DAG's job.
+    pub insert_sub_file: Option<String>,
+    /// `DAGMAN_MANAGER_JOB_APPEND_GETENV`: variables that the DAG's job takes over too; `True` is
+    /// all.
+    pub append_getenv: Vec<String>,
 }
 
 impl Default for Knobs {
@@ -27,6 +32,8 @@ impl Default for Knobs {
             auto_rescue: true,
             join_nodes: true,
             any_name_characters: false,
+            insert_sub_file: None,
+            append_getenv: Vec::new(),
         }
     }
 }
@@ -47,6 +54,11 @@ pub const NAMES: &[&str] = &[
     "DAGMAN_AUTO_RESCUE",
     "DAGMAN_DEFAULT_APPEND_VARS",
     "DAGMAN_DEFAULT_PRIORITY",
+    "DAGMAN_GENERATE_SUBDAG_SUBMITS",
+    "DAGMAN_INHERIT_ATTRS",
+    "DAGMAN_INHERIT_ATTRS_PREFIX",
+    "DAGMAN_INSERT_SUB_FILE",
+    "DAGMAN_MANAGER_JOB_APPEND_GETENV",
     "DAGMAN_MAX_HOLD_SCRIPTS",
     "DAGMAN_MAX_JOBS_IDLE",
     "DAGMAN_MAX_JOBS_SUBMITTED",
@@ -57,6 +69,8 @@ pub const NAMES: &[&str] = &[
     "DAGMAN_MAX_SUBMIT_ATTEMPTS",
     "DAGMAN_MUNGE_NODE_NAMES",
     "DAGMAN_NODE_JOB_FAILURE_TOLERANCE",
+    "DAGMAN_PROHIBIT_MULTI_JOBS",
+    "DAGMAN_PUT_FAILED_JOBS_ON_HOLD",
     "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE",
     "DAGMAN_RESET_RETRIES_UPON_RESCUE",
     "DAGMAN_RETRY_NODE_FIRST",
@@ -80,6 +94,10 @@ impl Knobs {
             "false" | "f" | "no" | "0" => Ok(false),
             _ => Err(error("True or False")),
         };
+        let list = || {
+            let words = value.split([',', ' ', '\t']).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
         let (options, manner) = (&mut self.options, &mut self.manner);
         match name.to_ascii_uppercase().as_str() {
             "DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS" => self.any_name_characters = truth()?,
@@ -89,6 +107,11 @@ impl Knobs {
             "DAGMAN_DEFAULT_PRIORITY" => {
                 manner.priority = value.trim().parse().map_err(|_| error("a number"))?;
             }
+            "DAGMAN_GENERATE_SUBDAG_SUBMITS" => manner.generate_subdag_submits = truth()?,
+            "DAGMAN_INHERIT_ATTRS" => manner.inherit_attrs = list(),
+            "DAGMAN_INHERIT_ATTRS_PREFIX" => manner.inherit_prefix = value.trim().to_owned(),
+            "DAGMAN_INSERT_SUB_FILE" => self.insert_sub_file = Some(value.trim().to_owned()),
+            "DAGMAN_MANAGER_JOB_APPEND_GETENV" => self.append_getenv = list(),
             "DAGMAN_MAX_HOLD_SCRIPTS" => options.throttles.hold = number()?,
             "DAGMAN_MAX_JOBS_IDLE" => options.throttles.idle = number()?,
             "DAGMAN_MAX_JOBS_SUBMITTED" => options.throttles.jobs = number()?,
@@ -101,6 +124,8 @@ impl Knobs {
             "DAGMAN_MAX_SUBMIT_ATTEMPTS" => options.max_submit_attempts = number()?.clamp(1, 16),
             "DAGMAN_MUNGE_NODE_NAMES" => manner.munge_node_names = truth()?,
             "DAGMAN_NODE_JOB_FAILURE_TOLERANCE" => options.tolerance = number()?,
+            "DAGMAN_PROHIBIT_MULTI_JOBS" => manner.prohibit_multi_jobs = truth()?,
+            "DAGMAN_PUT_FAILED_JOBS_ON_HOLD" => manner.failed_on_hold = truth()?,
             "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE" => options.remove_on_failure = truth()?,
             "DAGMAN_RESET_RETRIES_UPON_RESCUE" => manner.reset_retries = truth()?,
             "DAGMAN_RETRY_NODE_FIRST" => options.retry_node_first = truth()?,
@@ -119,12 +144,20 @@ impl Knobs {
 mod tests {
     use super::*;
 
+    /// Those that are texts.
+    const TEXTS: [&str; 4] = [
+        "DAGMAN_INHERIT_ATTRS",
+        "DAGMAN_INHERIT_ATTRS_PREFIX",
+        "DAGMAN_INSERT_SUB_FILE",
+        "DAGMAN_MANAGER_JOB_APPEND_GETENV",
+    ];
+
     #[test]
     fn every_name_is_a_setting_and_says_what_it_wants() {
         for name in NAMES {
             let mut knobs = Knobs::default();
             assert_eq!(knobs.set(name, "1"), Ok(true), "{name}");
-            assert!(knobs.set(name, "many").is_err(), "{name}");
+            assert_eq!(knobs.set(name, "many").is_ok(), TEXTS.contains(name), "{name}");
         }
         assert_eq!(Knobs::default().set("DAGMAN_USE_SHARED_PORT", "1"), Ok(false));
     }

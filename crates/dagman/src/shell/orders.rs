@@ -110,7 +110,7 @@ pub(super) fn waiting(folder: &str) -> Vec<(String, Result<Order, String>)> {
     let mut paths: Vec<String> = paths.filter(|path| path.ends_with(ORDER)).collect();
     paths.sort();
     let read = |path: &String| {
-        let text = client::site::read_text(path).map_err(|error| error.to_string())?;
+        let text = client::site::read_plain_text(path).map_err(|error| error.to_string())?;
         serde_json::from_str(&text).map_err(|error| format!("that is no order: {error}"))
     };
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()

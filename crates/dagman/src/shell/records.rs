@@ -50,7 +50,7 @@ impl Records {
             std::fs::write(nodes_log, "").map_err(ShellError::file("begin the log", nodes_log))?;
         }
         // A file that is not there yet says nothing.
-        let before = jobstate.and_then(|path| client::site::read_text(path).ok());
+        let before = jobstate.and_then(|path| client::site::read_plain_text(path).ok());
         Ok(Self {
             numbers: jobstate::Numbers::after(&before.unwrap_or_default(), !fresh),
             out: files::append_to(out)?,
@@ -158,7 +158,7 @@ impl Records {
         }
         self.drawn_ms = Some(boot_ms);
         let include = wanted.include.as_deref();
-        let include = include.map(client::site::read_text).transpose();
+        let include = include.map(client::site::read_plain_text).transpose();
         let include =
             include.map_err(ShellError::file("read what DOT includes in", &wanted.file))?;
         let path = if wanted.overwrite {

@@ -30,6 +30,8 @@ pub(super) struct Submitter {
     /// The absolute path of the nodes' log.
     pub(super) nodes_log: String,
     pub(super) manner: Manner,
+    /// What the jobs take over from the DAG's own.
+    inherited: ClassAd,
     /// Sites by folder, and descriptions by their text: a million nodes share a few.
     sites: BTreeMap<PathBuf, Arc<RealSite>>,
     parsed: BTreeMap<(String, String), Arc<SubmitDescription>>,
@@ -49,6 +51,8 @@ pub(super) struct Prepared {
     own: ClassAd,
     batch_name: String,
     without_log: bool,
+    /// Whether it must be of one job.
+    one_job: bool,
 }
 
 impl Submitter {
@@ -57,6 +61,7 @@ impl Submitter {
         generation: u32,
         batch_name: String,
         nodes_log: String,
+        inherited: ClassAd,
     ) -> Self {
         Self {
             dag: setup.job,
@@ -64,6 +69,7 @@ impl Submitter {
             batch_name,
             nodes_log,
             manner: setup.manner.clone(),
+            inherited,
             sites: BTreeMap::new(),
             parsed: BTreeMap::new(),
         }
@@ -102,6 +108,7 @@ impl Submitter {
             own: self.own_attributes(&node, retry),
             batch_name: self.batch_name.clone(),
             without_log: self.manner.suppress_job_logs,
+            one_job: self.manner.prohibit_multi_jobs,
         })
     }
 
@@ -113,7 +120,7 @@ impl Submitter {
         let here = std::env::current_dir().map_err(|error| error.to_string())?;
         let folder = if dir == Path::new(".") { here } else { here.join(dir) };
         let site = RealSite::in_folder(&folder).map_err(|error| error.to_string())?;
-        let site = Arc::new(site);
+        let site = Arc::new(site.with_only_plain_files());
         self.sites.insert(dir.to_owned(), Arc::clone(&site));
         Ok(site)
     }
@@ -127,7 +134,7 @@ impl Submitter {
             Description::Nothing => Err("the node has nothing to submit".to_owned()),
             Description::File(file) => {
                 let path = Path::new(node.dir().unwrap_or(".")).join(file);
-                let text = client::site::read_text(&path).map_err(|error| {
+                let text = client::site::read_plain_text(&path).map_err(|error| {
                     let why = plain(&error);
                     format!("Failed to open submit file: can't open file {file}: {why}")
                 })?;
@@ -158,8 +165,14 @@ impl Submitter {
             ..DagJob::default()
         };
         let names = job.names();
-        let text = job.text();
         let path = dir.join(names.condor_sub());
+        if !self.manner.generate_subdag_submits && path.exists() {
+            let text = client::site::read_plain_text(&path);
+            let text =
+                text.map_err(|error| format!("Failed to read {}: {error}", path.display()))?;
+            return Ok((names.condor_sub(), text));
+        }
+        let text = job.text();
         std::fs::write(&path, &text)
             .map_err(|error| format!("Failed to write {}: {error}", path.display()))?;
         Ok((names.condor_sub(), text))
@@ -218,12 +231,16 @@ impl Submitter {
                 options.assignments.push((var.name.to_owned(), value));
             }
         }
+        let max = node.retry().map_or(0, |retry| retry.max);
+        if self.manner.failed_on_hold && retry > 0 && retry >= max {
+            options.appends.push("hold = True".to_owned());
+        }
         options
     }
 
     /// What the jobs carry besides what the description says.
     fn own_attributes(&self, node: &Node<'_>, retry: u32) -> ClassAd {
-        let mut own = ClassAd::new();
+        let mut own = self.inherited.clone();
         own.set(attr::DAGMAN_JOB_ID, i64::from(self.dag.0));
         own.set(attr::DAG_NODE_NAME, node.name());
         own.set(attr::DAGMAN_NODES_LOG, self.nodes_log.as_str());
@@ -267,6 +284,10 @@ impl Prepared {
         spec.ad.update(&self.own);
         if self.without_log {
             spec.ad.remove(attr::USER_LOG);
+        }
+        if self.one_job && spec.count() > 1 {
+            let jobs = spec.count();
+            return Err(format!("the node has {jobs} jobs, and DAGMAN_PROHIBIT_MULTI_JOBS is set"));
         }
         Ok(spec)
     }

@@ -384,7 +384,9 @@ impl<'a> Assembler<'a> {
     /// What a scope is to the one around it.
     fn close(&mut self, scope: Scope) -> Splice {
         let mut members: Vec<NodeIndex> = Vec::new();
-        if scope.is_splice || !scope.splices.is_empty() || !self.in_order {
+        // A single file without splices has its nodes in order: they need no list.
+        let is_alone = self.options.files.len() == 1 && self.in_order;
+        if scope.is_splice || !scope.splices.is_empty() || !is_alone {
             members.extend(scope.own.clone().map(NodeIndex::new));
             members.extend(&scope.joins);
         }

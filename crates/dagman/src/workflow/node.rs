@@ -150,13 +150,78 @@ pub enum ScriptStream {
     All,
 }
 
-/// `RETRY NODE MAX [UNLESS-EXIT CODE]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `RETRY NODE MAX [UNLESS-EXIT CODE] [ON CAUSE...] [AFTER SECONDS [UP-TO SECONDS]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
     /// How often the whole node runs again after it failed.
     pub max: u32,
     /// A node that ends with this code is not tried again.
     pub unless_exit: Option<i32>,
+    /// ON: only a node that failed because of one of these is tried again.
+    pub causes: Option<Causes>,
+    /// AFTER: what is waited before.
+    pub pause: Option<Pause>,
+}
+
+/// Why a node may fail, as `RETRY ... ON` lists it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Causes {
+    /// The exit codes, 64 a number, the lowest first.
+    codes: [u64; 4],
+    /// SIGNAL: a job or a script was ended by one.
+    pub signal: bool,
+    /// MEMORY: a job used more than it had asked for.
+    pub memory: bool,
+    /// REMOVED: somebody removed a job.
+    pub removed: bool,
+}
+
+impl Causes {
+    /// Adds exit codes.
+    pub fn add_codes(&mut self, from: u8, to: u8) {
+        for code in from..=to {
+            self.codes[usize::from(code) / 64] |= 1 << (code % 64);
+        }
+    }
+
+    /// Whether an exit code is one of them.
+    pub fn has_code(&self, code: i32) -> bool {
+        u8::try_from(code)
+            .is_ok_and(|code| self.codes[usize::from(code) / 64] >> (code % 64) & 1 == 1)
+    }
+
+    /// The exit codes in ranges, the lowest first.
+    pub fn ranges(&self) -> Vec<(u8, u8)> {
+        let mut ranges: Vec<(u8, u8)> = Vec::new();
+        for code in (0..=u8::MAX).filter(|code| self.has_code(i32::from(*code))) {
+            match ranges.last_mut() {
+                Some((_, to)) if u16::from(*to) + 1 == u16::from(code) => *to = code,
+                Some(_) | None => ranges.push((code, code)),
+            }
+        }
+        ranges
+    }
+}
+
+/// `AFTER SECONDS [UP-TO SECONDS]`: what is waited before a node is tried again. It doubles each
+/// time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// The first time.
+    pub seconds: u32,
+    /// At most.
+    pub up_to: u32,
+}
+
+impl Pause {
+    /// The most that is waited where UP-TO says nothing.
+    pub const UP_TO: u32 = 3600;
+
+    /// What is waited before the try of this number, from 1.
+    pub fn before(self, retry: u32) -> u32 {
+        let doubled = u64::from(self.seconds) << retry.saturating_sub(1).min(32);
+        u32::try_from(doubled).unwrap_or(u32::MAX).min(self.up_to)
+    }
 }
 
 /// `ABORT-DAG-ON NODE EXIT [RETURN CODE]`.

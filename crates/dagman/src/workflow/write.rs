@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Description, Node, NodeKind, ScriptKind, ScriptStream, ToleranceLimit, VarPlace, WhenExceeded,
-    Workflow,
+    Description, Node, NodeKind, Pause, Retry, ScriptKind, ScriptStream, ToleranceLimit, VarPlace,
+    WhenExceeded, Workflow,
 };
 
 /// Writes a workflow. Joins become the `PARENT many CHILD many` that they were made from.
@@ -107,14 +107,31 @@ fn scripts(out: &mut String, node: Node<'_>) {
     }
 }
 
+/// What stands behind the number of a RETRY line, with a blank in front.
+pub(crate) fn retry_options(retry: Retry) -> String {
+    let mut out = String::new();
+    if let Some(code) = retry.unless_exit {
+        let _ = write!(out, " UNLESS-EXIT {code}");
+    }
+    if let Some(causes) = retry.causes {
+        out += " ON";
+        for (from, to) in causes.ranges() {
+            let _ = if from == to { write!(out, " {from}") } else { write!(out, " {from}-{to}") };
+        }
+        let words =
+            [(causes.signal, "SIGNAL"), (causes.memory, "MEMORY"), (causes.removed, "REMOVED")];
+        out.extend(words.iter().filter(|(is, _)| *is).map(|(_, word)| format!(" {word}")));
+    }
+    if let Some(Pause { seconds, up_to }) = retry.pause {
+        let _ = write!(out, " AFTER {seconds} UP-TO {up_to}");
+    }
+    out
+}
+
 fn attributes(out: &mut String, workflow: &Workflow, node: Node<'_>) {
     let name = node.name();
     if let Some(retry) = node.retry() {
-        let _ = write!(out, "RETRY {name} {}", retry.max);
-        let _ = match retry.unless_exit {
-            Some(code) => writeln!(out, " UNLESS-EXIT {code}"),
-            None => writeln!(out),
-        };
+        let _ = writeln!(out, "RETRY {name} {}{}", retry.max, retry_options(retry));
     }
     if node.priority() != 0 {
         let _ = writeln!(out, "PRIORITY {name} {}", node.priority());

@@ -104,7 +104,10 @@ impl DagPlan {
                     builder.set_script(node, kind, script);
                 }
             }
-            builder.set_retry(node, Retry { max: plan.retries, unless_exit: plan.unless });
+            builder.set_retry(
+                node,
+                Retry { max: plan.retries, unless_exit: plan.unless, ..Retry::default() },
+            );
         }
         for (parent, child) in &self.edges {
             builder.add_edge(NodeIndex::new(*parent), NodeIndex::new(*child), false);

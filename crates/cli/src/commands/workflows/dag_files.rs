@@ -24,7 +24,7 @@ pub(super) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        client::site::read_text(path).map_err(|error| {
+        client::site::read_plain_text(path).map_err(|error| {
             let text = error.to_string();
             FileError(text.split(" (os error").next().unwrap_or(&text).to_owned())
         })

@@ -73,7 +73,8 @@ pub struct SubmitDagArgs {
     /// Added to the priority of every node.
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     priority: Option<i32>,
-    /// Begin from the newest rescue file if there is one (1, the default), or do not (0).
+    /// Begin from the newest rescue file if there is one (1), or do not (0); without it, as
+    /// DAGMAN_AUTO_RESCUE says, which is 1 where nothing is set.
     #[arg(long, value_name = "0|1")]
     autorescue: Option<u8>,
     /// Begin from this rescue file; later ones are put aside.
@@ -145,7 +146,7 @@ pub struct SubmitDagArgs {
     /// Accepted: any release reads any description.
     #[arg(long = "allowversionmismatch", hide = true)]
     allow_version_mismatch: bool,
-    /// 1, the only one: nodes are submitted directly.
+    /// Accepted: nodes are submitted directly, which is 1.
     #[arg(long = "submitmethod", value_name = "METHOD", hide = true)]
     submit_method: Option<u8>,
 }
@@ -159,18 +160,19 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     if args.dags.is_empty() {
         return Err(Mistake("ERROR: no dag file specified; aborting.").into());
     }
-    if args.submit_method == Some(0) {
-        bail!("-SubmitMethod 0: nodes are submitted directly; no program is run for each");
-    }
     if let Some(missing) = args.dags.iter().find(|dag| !Path::new(dag).is_file()) {
         return Ok(say::missing(missing, call.dialect));
     }
     let mut notes = Said::default();
+    if args.submit_method == Some(0) {
+        notes.err += "Note: -SubmitMethod 0: nodes are submitted directly all the same; what comes of them does not differ\n";
+    }
     let workflow = match read(args, call.dialect, &mut notes)? {
         Ok(workflow) => workflow,
         Err(refused) => return Ok(refused),
     };
-    let job = job(args, call, workflow.as_ref())?;
+    let site = Site::of(args)?;
+    let job = job(args, call, workflow.as_ref(), &site)?;
     let names = job.names();
     if !args.no_submit {
         if call.dialect == Dialect::Updraft
@@ -181,9 +183,9 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
                 dag = names.primary()
             );
         }
-        end_left(args, &names, call.dialect, &mut notes)?;
+        end_left(args, site.auto_rescue, &names, call.dialect, &mut notes)?;
     }
-    if let Err(refused) = make_room(args, &names, call.dialect, &mut notes)? {
+    if let Err(refused) = make_room(args, site.auto_rescue, &names, call.dialect, &mut notes)? {
         return Ok(refused);
     }
     if let Some(path) = dag_files::remove_halt(&names)?
@@ -228,9 +230,15 @@ fn read(
 
 /// Ends a run whose job was removed while it was held, so that nothing it has done is done again.
 /// Not if the user says from where the new run begins.
-fn end_left(args: &SubmitDagArgs, names: &Names, dialect: Dialect, notes: &mut Said) -> Result<()> {
+fn end_left(
+    args: &SubmitDagArgs,
+    auto_rescue: bool,
+    names: &Names,
+    dialect: Dialect,
+    notes: &mut Said,
+) -> Result<()> {
     let says_where = args.rescuefile.is_some() || args.load_save.is_some();
-    if args.force || args.autorescue == Some(0) || args.dorescuefrom.is_some() || says_where {
+    if args.force || !auto_rescue || args.dorescuefrom.is_some() || says_where {
         return Ok(());
     }
     let lock = args.lockfile.clone().unwrap_or_else(|| names.lock());
@@ -247,17 +255,46 @@ fn reading(args: &SubmitDagArgs) -> Result<Reading> {
     Ok(Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs })
 }
 
+/// What the pool's configuration and the environment say, where the command line says nothing. The
+/// DAG's own file is not asked: its dagman is told what was decided here.
+struct Site {
+    /// Whether the newest rescue file is begun from by itself.
+    auto_rescue: bool,
+    /// A file with lines for the description of the DAG's job.
+    insert_sub_file: Option<String>,
+    /// What the DAG's job takes over of the environment, besides.
+    get_env: Vec<String>,
+}
+
+impl Site {
+    fn of(args: &SubmitDagArgs) -> Result<Self> {
+        let mut knobs = Knobs::default();
+        dag_files::configure(&Home::from_environment(), &mut knobs, None)?;
+        Ok(Self {
+            auto_rescue: args.autorescue.map_or(knobs.auto_rescue, |said| said != 0),
+            insert_sub_file: args.insert_sub_file.clone().or(knobs.insert_sub_file),
+            get_env: knobs.append_getenv,
+        })
+    }
+}
+
 /// The job that runs the DAG.
-fn job(args: &SubmitDagArgs, call: &Call, workflow: Option<&Workflow>) -> Result<DagJob> {
+fn job(
+    args: &SubmitDagArgs,
+    call: &Call,
+    workflow: Option<&Workflow>,
+    site: &Site,
+) -> Result<DagJob> {
     let settings = workflow.map(Workflow::settings);
     let mut appended = Vec::new();
-    if let Some(file) = &args.insert_sub_file {
+    if let Some(file) = &site.insert_sub_file {
         appended.push(client::site::read_text(file).with_context(|| format!("read {file}"))?);
     }
     let attributes = settings.iter().flat_map(|settings| &settings.job_attributes);
     appended.extend(attributes.map(|(name, value)| format!("My.{name} = {value}")));
     appended.extend(args.append.iter().cloned());
-    let mut get_env = args.include_env.clone();
+    let takes_all = site.get_env.iter().any(|name| name.eq_ignore_ascii_case("true"));
+    let mut get_env = [args.include_env.clone(), site.get_env.clone()].concat();
     get_env.extend(settings.iter().flat_map(|settings| settings.environment.get.clone()));
     let mut environment = shell::pool_variables();
     let set = settings.iter().flat_map(|settings| &settings.environment.set);
@@ -272,11 +309,11 @@ fn job(args: &SubmitDagArgs, call: &Call, workflow: Option<&Workflow>) -> Result
     Ok(DagJob {
         dag_files: args.dags.clone(),
         dagman: program(args, call)?,
-        options: options(args, own_config),
+        options: options(args, own_config, site.auto_rescue),
         lock: args.lockfile.clone(),
         out_dir: args.outfile_dir.clone(),
         get_env,
-        import_env: args.import_env,
+        import_env: args.import_env || takes_all,
         environment,
         notification: args.notification.clone(),
         appended,
@@ -304,7 +341,7 @@ fn program(args: &SubmitDagArgs, call: &Call) -> Result<Program> {
 }
 
 /// The options of dagman.
-fn options(args: &SubmitDagArgs, own_config: Option<String>) -> Vec<String> {
+fn options(args: &SubmitDagArgs, own_config: Option<String>, auto_rescue: bool) -> Vec<String> {
     let mut options = Vec::new();
     let mut pair = |name: &str, value: Option<String>| {
         options.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
@@ -316,7 +353,7 @@ fn options(args: &SubmitDagArgs, own_config: Option<String>) -> Vec<String> {
     pair("-MaxPost", number(args.maxpost));
     pair("-MaxHold", number(args.maxhold));
     pair("-Priority", args.priority.map(|priority| priority.to_string()));
-    pair("-AutoRescue", Some(args.autorescue.unwrap_or(1).to_string()));
+    pair("-AutoRescue", Some(u8::from(auto_rescue).to_string()));
     pair("-DoRescueFrom", number(args.dorescuefrom));
     pair("-RescueFile", args.rescuefile.clone());
     pair("-load_save", args.load_save.clone());
@@ -338,6 +375,7 @@ fn options(args: &SubmitDagArgs, own_config: Option<String>) -> Vec<String> {
 /// Puts away what an earlier run has left, or says what is in the way.
 fn make_room(
     args: &SubmitDagArgs,
+    auto_rescue: bool,
     names: &Names,
     dialect: Dialect,
     notes: &mut Said,
@@ -362,8 +400,7 @@ fn make_room(
         }
         return Ok(Ok(()));
     }
-    let auto = args.autorescue.unwrap_or(1) == 1;
-    let rescue = shell::choose(names, auto, args.dorescuefrom)?;
+    let rescue = shell::choose(names, auto_rescue, args.dorescuefrom)?;
     if let shell::Start::From(Some(number), _) = rescue {
         if !(args.terse || args.json) {
             notes.out += &format!("Running rescue DAG {number}\n");

@@ -182,6 +182,143 @@ fn unless_exit_ends_the_retries() {
 }
 
 #[test]
+fn retry_on_tries_again_only_what_failed_because_of_a_cause_that_it_lists() {
+    let dag = "JOB A; JOB B; JOB C; JOB D; RETRY A 3 ON 1 137-140; RETRY B 3 ON SIGNAL; \
+               RETRY C 1 ON REMOVED; RETRY D 1 ON 137; SCRIPT POST D";
+    check(
+        dag,
+        "begin; exit A 138; exit A 2; signal B 9; exit B 1; gone C; gone C; exit D 137; post D 1; exit D 1; post D 1",
+        &expect![[r#"
+            > begin
+            submit A
+            submit B
+            submit C
+            submit D
+            > exit A 138
+            A again, retry 1
+            submit A
+            > exit A 2
+            A failed (2): Job proc (5.0.0) failed with status 2
+            > signal B 9
+            B again, retry 1
+            submit B
+            > exit B 1
+            B failed (1): Job proc (6.0.0) failed with status 1
+            > gone C
+            C again, retry 1
+            submit C
+            > gone C
+            C failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (7.0.0) (after 1 node retries)
+            > exit D 137
+            D comes to POST with 137
+            run Post of D
+            > post D 1
+            D again, retry 1
+            submit D
+            > exit D 1
+            D comes to POST with 1
+            run Post of D
+            > post D 1
+            D failed (1): Job exited with status 1 and POST Script failed with status 1 (after 1 node retries)
+            finished: status 2, 0 done, 4 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
+    );
+}
+
+#[test]
+fn retry_on_memory_ends_a_job_that_was_held_for_it_while_there_are_retries() {
+    check(
+        "JOB A; RETRY A 1 ON MEMORY; JOB B; RETRY B 1 ON REMOVED",
+        "begin; hold A; memory A; gone A; memory A; memory B; gone B; gone A",
+        &expect![[r#"
+            > begin
+            submit A
+            submit B
+            > hold A
+            > memory A
+            remove the jobs of A
+            > gone A
+            A again, retry 1
+            submit A
+            > memory A
+            > memory B
+            > gone B
+            B failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (2.0.0)
+            > gone A
+            A failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (3.0.0) (after 1 node retries)
+            finished: status 2, 0 done, 2 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
+    );
+}
+
+#[test]
+fn retry_after_waits_longer_each_time_and_keeps_no_place_meanwhile() {
+    let throttles = Throttles { jobs: 1, ..Throttles::default() };
+    let options = Options { throttles, ..Options::default() };
+    check_with(
+        options,
+        "JOB A; JOB B; RETRY A 3 AFTER 10 UP-TO 15",
+        "begin; exit A 1; later 9; exit B 0; later 1; exit A 1; later 14; later 1; exit A 1; later 15; exit A 0",
+        &expect![[r#"
+            > begin
+            submit A
+            > exit A 1
+            A again, retry 1
+            submit B
+            > later 9
+            > exit B 0
+            B done
+            > later 1
+            A has rested
+            submit A
+            > exit A 1
+            A again, retry 2
+            > later 14
+            > later 1
+            A has rested
+            submit A
+            > exit A 1
+            A again, retry 3
+            > later 15
+            A has rested
+            submit A
+            > exit A 0
+            A done
+            finished: status 0, 2 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_node_that_rests_is_tried_again_or_skipped_when_somebody_says_so() {
+    check(
+        "JOB A; JOB B; PARENT A CHILD B; RETRY A 2 AFTER 100",
+        "begin; exit A 1; retry A; exit A 1; skip A; exit B 0",
+        &expect![[r#"
+            > begin
+            submit A
+            > exit A 1
+            A again, retry 1
+            > retry A
+            A has rested
+            submit A
+            > exit A 1
+            A again, retry 2
+            > skip A
+            A counts as done
+            submit B
+            > exit B 0
+            B done
+            finished: status 0, 2 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
 fn pre_skip_skips_jobs_and_post_and_beats_abort() {
     check(
         "JOB A; SCRIPT PRE A; SCRIPT POST A; PRE_SKIP A 4; ABORT A 4",

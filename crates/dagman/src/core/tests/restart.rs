@@ -35,6 +35,7 @@ fn check(dag: &str, script: &str) {
                     )
                     | NodeState::Submitting { until_ms: Some(_), .. }
                     | NodeState::Waiting { .. }
+                    | NodeState::Resting { .. }
                     | NodeState::Ready { .. }
                     | NodeState::Done
                     | NodeState::Failed(_)
@@ -57,6 +58,10 @@ fn a_journal_that_ends_anywhere_leads_to_the_same_place() {
     );
     check(
         "JOB A; JOB B; SCRIPT HOLD B; SCRIPT DEFER 4 9 POST B; ABORT A 2; FINAL F",
-        "jobs B 3; begin; hold B.1; holdscript B 0; exit A 2; gone B.0; gone B.1; gone B.2; exit F 1",
+        "jobs B 3; begin; hold B.1; holdscript B 0; exit A 2; gone B.0; gone B.1; gone B.2; post B 0; exit F 1",
+    );
+    check(
+        "JOB A; JOB B; PARENT A CHILD B; RETRY A 2 ON MEMORY AFTER 5",
+        "begin; memory A; gone A; later 5; exit A 1",
     );
 }

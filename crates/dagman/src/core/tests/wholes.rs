@@ -269,20 +269,23 @@ fn a_removal_ends_at_once_without_final_and_after_it_with_one() {
     );
     check(
         "JOB A; SCRIPT POST A; FINAL F",
-        "begin; remove; gone A; exit F 0",
+        "begin; remove; gone A; post A 3; exit F 0",
         &expect![[r#"
-        > begin
-        submit A
-        > remove
-        remove everything
-        > gone A
-        A failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (1.0.0)
-        submit F
-        > exit F 0
-        F done
-        finished: status 4, 1 done, 1 failed, 0 futile
-        exit 0 with a rescue file
-    "#]],
+            > begin
+            submit A
+            > remove
+            remove everything
+            > gone A
+            A comes to POST with -1002
+            run Post of A
+            > post A 3
+            A failed (3): Job failed due to DAGMAN error -1002 and POST Script failed with status 3
+            submit F
+            > exit F 0
+            F done
+            finished: status 4, 1 done, 1 failed, 0 futile
+            exit 0 with a rescue file
+        "#]],
     );
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use model::{ClusterId, JobId, Now, ProcId, Timestamp};
 
 use super::super::*;
+use crate::language::{Command, Lines, parse};
 use crate::workflow::{
-    Abort, Builder, Defer, Description, NewNode, NodeIndex, NodeKind, Retry, Script, ScriptKind,
+    Abort, Builder, Defer, Description, NewNode, NodeIndex, NodeKind, Script, ScriptKind,
     Tolerance, ToleranceLimit, WhenExceeded,
 };
 
@@ -61,8 +62,9 @@ impl World {
     }
 
     /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `begin`, `exit A[.proc] CODE`, `signal A N`,
-    /// `gone A` (removed), `hold A`, `run A`, `ready A` (provides), `pre A CODE`, `post A CODE`,
-    /// `holdscript A CODE`, `remove`, `halt`, `resume`, `retry A`, `skip A`, `later SECONDS`.
+    /// `gone A` (removed), `hold A`, `memory A` (held for it), `run A`, `ready A` (provides), `pre
+    /// A CODE`, `post A CODE`, `holdscript A CODE`, `remove`, `halt`, `resume`, `retry A`, `skip
+    /// A`, `later SECONDS`.
     pub(super) fn play(&mut self, script: &str) {
         for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             self.said.push(format!("> {line}"));
@@ -100,6 +102,10 @@ impl World {
             ["hold", job] => {
                 let reason = "test".to_owned();
                 self.fact(job, JobFact::Held { reason, code: 1, subcode: 0 })
+            }
+            ["memory", job] => {
+                let reason = "test".to_owned();
+                self.fact(job, JobFact::Held { reason, code: 34, subcode: 102 })
             }
             ["pre", node, _] => self.script(node, ScriptKind::Pre, number(2)),
             ["post", node, _] => self.script(node, ScriptKind::Post, number(2)),
@@ -165,6 +171,7 @@ impl World {
             Event::Retried { node, .. } => {
                 format!("{} again, retry {}", name(node), self.core.retries(*node))
             }
+            Event::Rested { node } => format!("{} has rested", name(node)),
             Event::PreSkipped { node } => format!("{} skipped", name(node)),
             Event::Aborted { node, status } => format!("aborted by {} with {status}", name(node)),
             Event::SubmitPostponed { node, .. } => format!("{} is submitted later", name(node)),
@@ -295,10 +302,12 @@ fn say(builder: &mut Builder, words: &[&str]) {
                 }
             }
         }
-        ["RETRY", node, max, rest @ ..] => {
+        ["RETRY", node, ..] => {
             let node = find(builder, node);
-            let unless_exit = rest.last().map(int);
-            builder.set_retry(node, Retry { max: max.parse().unwrap(), unless_exit });
+            let line = words.join(" ");
+            let line = Lines::new(&line).next().unwrap();
+            let Ok(Command::Retry { retry, .. }) = parse(&line) else { panic!("{words:?}") };
+            builder.set_retry(node, retry);
         }
         ["SCRIPT", "DEFER", status, seconds, kind, node] => {
             let defer = Defer { status: int(status), seconds: seconds.parse().unwrap() };

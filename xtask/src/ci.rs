@@ -33,12 +33,16 @@ pub(crate) fn run(sim_seconds: u32) -> Result<()> {
         run::program(words[0], &words[1..])
     })?;
     run::timed("a real client", clients::run_in_ci)?;
-    run::timed("workflows as the real condor_dagman ran them", oracle::recorded)?;
+    run::timed("workflows as the real condor_dagman ran them", oracle::replay)?;
     run::timed("documentation", || {
         run::program(
             "cargo",
             &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
         )
+    })?;
+    run::timed("the simulator is built, optimised", || {
+        let sim = ["--package", "updraft-tests", "--bin", "sim"];
+        run::program("cargo", &[&["build", "--release", "--quiet"][..], &sim].concat())
     })?;
     run::timed("simulation", || {
         run::tool("sim", &["--seconds".to_owned(), sim_seconds.to_string()])

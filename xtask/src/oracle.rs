@@ -1,7 +1,7 @@
 //! Which comparison with HTCondor is which program, and what it is given: live, or with what a live
 //! one did.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::run;
 
@@ -29,14 +29,26 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
 }
 
-/// Runs the workflows whose course under the real condor_dagman is recorded, by ours alone.
+/// Builds both programs, and runs the workflows whose course under the real condor_dagman is
+/// recorded, by ours alone.
+fn recorded() -> Result<()> {
+    run::program("cargo", &["build", "--quiet", "--package", "cli"])?;
+    let tool = ["--package", "updraft-tests", "--bin", "oracle-dag"];
+    run::program("cargo", &[&["build", "--quiet"][..], &tool].concat())?;
+    replay()
+}
+
+/// The same with the programs that the tests have just built: the comparison mostly waits, so that
+/// optimised ones, which take minutes to build, would be no quicker.
 ///
 /// # Errors
 /// If one comes to something else.
-pub(crate) fn recorded() -> Result<()> {
-    run::program("cargo", &["build", "--quiet", "--package", "cli"])?;
-    let updraft = run::target_dir().join("debug/updraft").to_string_lossy().into_owned();
+pub(crate) fn replay() -> Result<()> {
+    let built = |name: &str| run::target_dir().join("debug").join(name);
+    let tool = built("oracle-dag");
+    ensure!(tool.exists(), "there is no {}: cargo xtask oracle recorded builds it", tool.display());
+    let updraft = built("updraft").to_string_lossy().into_owned();
     let folder = run::root().join("tests/recorded/dag").to_string_lossy().into_owned();
-    let words = ["--updraft", &updraft, "--replay", &folder, "--at-once", "8"];
-    run::tool("oracle-dag", &words.map(str::to_owned))
+    let words = ["--updraft", &updraft, "--replay", &folder, "--at-once", "16"];
+    run::program(&tool.to_string_lossy(), &words)
 }

@@ -4,8 +4,10 @@
 //! both, and prints where they differ. `DIR` is where a real HTCondor was set up in a chroot and
 //! started. Each case runs in a folder of its own in both; with `--keep` they stay. With `--record
 //! FOLDER`, the cases in which both agree are written there, with what the real one did; `--replay
-//! FOLDER` runs those by ours alone, and needs no real one.
+//! FOLDER` runs those by ours alone, and needs no real one. `--written FOLDER` runs, in place of
+//! cases that are made, those whose files stand in the folders there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -19,15 +21,14 @@ use anyhow::{Context, bail};
 use updraft_tests::dag_oracle::compare::{Finding, MEANT, compare};
 use updraft_tests::dag_oracle::generate::{Case, case};
 use updraft_tests::dag_oracle::observe::{Observation, observe};
+use updraft_tests::dag_oracle::own_ways::{self, NO_END, OWN_WAYS};
+use updraft_tests::dag_oracle::written;
 
 /// The user of the reference's chroot.
 const USER: u32 = 1000;
 
 /// How long a round may take.
 const ROUND_AT_MOST: Duration = Duration::from_secs(180);
-
-/// What is said of a round that came to no end.
-const NO_END: &str = "did not end";
 
 /// What condor_dagman says when it dies of a mistake of its own: its job is queued again for ever.
 const DEAD: &str = "ERROR \"Assertion ERROR";
@@ -46,6 +47,7 @@ struct Options {
     keep: bool,
     record: Option<PathBuf>,
     replay: Option<PathBuf>,
+    written: Option<PathBuf>,
 }
 
 /// A case, and what the real one did: a file of it is a test that needs no real one.
@@ -88,9 +90,9 @@ fn main() -> anyhow::Result<ExitCode> {
     } else if let Some(real) = &real {
         fs::remove_dir_all(real.work()).context("remove the reference's folder")?;
     }
-    let Counts { cases, differing, undecided } = counts?;
+    let Counts { cases, differing, in_own_ways } = counts?;
     println!(
-        "seed {}: {cases} cases, {differing} differ, {undecided} undecided because the real one came to no end, or was in its own way",
+        "seed {}: {cases} cases, {differing} differ; {in_own_ways} more because the real one went ways of its own",
         options.seed
     );
     Ok(if options.replay.is_some() && differing > 0 {
@@ -118,13 +120,13 @@ fn real(options: &Options) -> anyhow::Result<Side> {
 struct Counts {
     cases: usize,
     differing: u64,
-    undecided: u64,
+    in_own_ways: u64,
 }
 
 /// The cases that are run, each with its name.
 fn wanted(options: &Options) -> anyhow::Result<Vec<(String, Plan)>> {
     let made = |index: u64| (format!("case{index}"), Plan::Made(index));
-    let Some(folder) = &options.replay else {
+    let Some(folder) = options.replay.as_ref().or(options.written.as_ref()) else {
         return Ok(match options.only {
             Some(index) => vec![made(index)],
             None => (0..options.cases).map(made).collect(),
@@ -133,13 +135,15 @@ fn wanted(options: &Options) -> anyhow::Result<Vec<(String, Plan)>> {
     let mut plans = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "json") {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if options.written.is_some() && path.is_dir() {
+            plans.push((name, Plan::Written(path)));
+        } else if options.replay.is_some() && path.extension().is_some_and(|end| end == "json") {
             plans.push((name, Plan::Recorded(path)));
         }
     }
     if plans.is_empty() {
-        bail!("there is no recording in {}: cases are recorded with --record", folder.display());
+        bail!("there is no case in {}: cases are recorded with --record", folder.display());
     }
     plans.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(plans)
@@ -149,6 +153,7 @@ fn wanted(options: &Options) -> anyhow::Result<Vec<(String, Plan)>> {
 enum Plan {
     Made(u64),
     Recorded(PathBuf),
+    Written(PathBuf),
 }
 
 /// Runs all cases, many at once: most of the time of each is waiting.
@@ -165,7 +170,10 @@ fn both(options: &Options, real: Option<&Side>, ours: &Side) -> anyhow::Result<C
                     let verdict = one(options, name, plan, real, ours);
                     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
                     match verdict {
-                        Ok(Verdict::Undecided) => counts.undecided += 1,
+                        Ok(Verdict::OwnWay(why)) => {
+                            counts.in_own_ways += 1;
+                            println!("-- {name}: {why}");
+                        }
                         Ok(Verdict::Compared(findings)) if findings.is_empty() => {}
                         Ok(Verdict::Compared(findings)) => {
                             counts.differing += 1;
@@ -191,7 +199,7 @@ fn show(options: &Options, name: &str, plan: &Plan, findings: &[Finding]) {
         Plan::Made(index) => {
             format!("== {name}, again: --seed {} --case {index} --keep\n", options.seed)
         }
-        Plan::Recorded(path) => format!("== {}\n", path.display()),
+        Plan::Recorded(path) | Plan::Written(path) => format!("== {}\n", path.display()),
     };
     for finding in findings {
         text += &format!("{}:\n", finding.aspect);
@@ -203,8 +211,8 @@ fn show(options: &Options, name: &str, plan: &Plan, findings: &[Finding]) {
 /// What came of a case.
 enum Verdict {
     Compared(Vec<Finding>),
-    /// The real one died of its own mistake, or a job of it never started again.
-    Undecided,
+    /// They differ, because the real one went this way of its own.
+    OwnWay(&'static str),
 }
 
 fn one(
@@ -219,6 +227,10 @@ fn one(
         Plan::Recorded(path) => {
             let Recording { case, real } = Recording::read(path)?;
             (case, Some(real))
+        }
+        Plan::Written(path) => {
+            let case = written::read(path).with_context(|| format!("read {}", path.display()))?;
+            (case, None)
         }
     };
     let (theirs, ours) = thread::scope(|threads| {
@@ -237,33 +249,17 @@ fn one(
         (None, None) => bail!("there is nobody to compare with"),
     };
     let ours = ours?;
-    // What was recorded was decided: both agreed.
-    let is_live = real.is_some();
-    if is_live && is_undecided(&case, &theirs, &ours) {
-        return Ok(Verdict::Undecided);
-    }
     let findings = compare(&case, &theirs, &ours);
-    if is_live && !findings.is_empty() && case.has_done_below_undone() {
-        return Ok(Verdict::Undecided);
+    if !findings.is_empty()
+        && let Some(way) = own_ways::gone(&case, &theirs, &ours)
+    {
+        return Ok(Verdict::OwnWay(way.why));
     }
     if let (Some(folder), true) = (&options.record, findings.is_empty()) {
         let path = folder.join(format!("{name}.json"));
         Recording { case, real: theirs }.write(&path)?;
     }
     Ok(Verdict::Compared(findings))
-}
-
-/// Whether the real one came to no end, or could not submit a sub-DAG only because that has no
-/// rescue file of the number that it was told to begin from: ours lets it begin by itself.
-fn is_undecided(case: &Case, theirs: &Observation, ours: &Observation) -> bool {
-    let has_no_end = |seen: &Observation| seen.exits.iter().any(|exit| exit.ends_with(NO_END));
-    let refused = |seen: &Observation| {
-        seen.said.iter().filter(|line| line.contains("because of submit failure")).count()
-    };
-    let names_rescue = case.rounds.iter().flatten().any(|flag| flag == "-DoRescueFrom");
-    let has_sub_dag = case.files.values().any(|text| text.contains("SUBDAG"));
-    has_no_end(theirs) && !has_no_end(ours)
-        || names_rescue && has_sub_dag && refused(theirs) > refused(ours)
 }
 
 /// One of the two.
@@ -354,7 +350,13 @@ impl Side {
     }
 
     fn write(&self, case: &Case, path: &Path) -> anyhow::Result<()> {
-        for folder in [self.work(), path, &path.join("d1")] {
+        let inner = case.files.keys().filter_map(|name| Path::new(name).parent());
+        let folders = inner.flat_map(|folder| folder.ancestors()).map(|folder| path.join(folder));
+        let folders: BTreeSet<PathBuf> = folders.collect();
+        fs::create_dir_all(self.work())?;
+        self.give(self.work())?;
+        // Each stands before what is in it.
+        for folder in &folders {
             fs::create_dir_all(folder)?;
             self.give(folder)?;
         }
@@ -457,6 +459,7 @@ fn options() -> anyhow::Result<Options> {
         keep: false,
         record: None,
         replay: None,
+        written: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -473,12 +476,14 @@ fn options() -> anyhow::Result<Options> {
             "--keep" => options.keep = true,
             "--record" => options.record = Some(value()?.into()),
             "--replay" => options.replay = Some(value()?.into()),
+            "--written" => options.written = Some(value()?.into()),
             "--meant" => {
                 MEANT.iter().for_each(|m| println!("{}: {}\n    {}", m.aspect, m.has, m.why));
+                OWN_WAYS.iter().for_each(|way| println!("a whole run:\n    {}", way.why));
                 std::process::exit(0);
             }
             other => bail!(
-                "unknown option {other}: use --seed N, --cases M, --case I, --at-once K, --reference DIR, --updraft FILE, --keep, --record FOLDER, --replay FOLDER, --meant"
+                "unknown option {other}: use --seed N, --cases M, --case I, --at-once K, --reference DIR, --updraft FILE, --keep, --record FOLDER, --replay FOLDER, --written FOLDER, --meant"
             ),
         }
     }

@@ -43,6 +43,16 @@ pub const MEANT: &[Meant] = &[
     },
     Meant {
         aspect: "dagman.out",
+        has: "-           Error: Job died on signal 1 and POST Script failed",
+        why: "no job of a case dies of signal 1: the node could not be submitted, and its number -1001 was forgotten",
+    },
+    Meant {
+        aspect: "dagman.out",
+        has: "+           Error: Job failed due to DAGMAN error -1001 and POST Script failed",
+        why: "the same, as ours says it",
+    },
+    Meant {
+        aspect: "dagman.out",
         has: "- Event ULOG_JOB_ABORTED",
         why: "before FINAL, HTCondor removes jobs once more that are over, and calls what follows a bad event",
     },

@@ -7,10 +7,11 @@
 mod dag;
 mod texts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sim::Rng;
 
+pub(super) use texts::submit_file;
 pub use texts::{NODE_SH, SCRIPT_SH};
 
 /// A DAG and what is done to it.
@@ -34,29 +35,38 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether a node is marked DONE that has parents: where one of them fails, condor_dagman 25.14
-    /// makes it futile, with all below it, or dies of it.
-    pub fn has_done_below_undone(&self) -> bool {
-        self.files.values().any(|text| {
-            let lines: Vec<Vec<&str>> =
-                text.lines().map(|line| line.split_whitespace().collect()).collect();
-            let is_child = |name: &str| {
-                lines.iter().any(|words| {
-                    let child = words.iter().position(|word| word.eq_ignore_ascii_case("CHILD"));
-                    child.is_some_and(|at| words[at..].contains(&name))
-                })
-            };
+    /// The nodes that are marked DONE, by their full names: only those of DAG files themselves may
+    /// be.
+    pub fn done_nodes(&self) -> Vec<String> {
+        let mut done = Vec::new();
+        for (number, file) in self.dags.iter().enumerate() {
+            let prefix = if self.dags.len() > 1 { format!("{number}.") } else { String::new() };
             let mut last = None;
-            lines.iter().any(|words| {
-                let is_job = words.first().is_some_and(|word| word.eq_ignore_ascii_case("JOB"));
+            for line in self.files.get(file).into_iter().flat_map(|text| text.lines()) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let Some(first) = words.first() else { continue };
+                let is_job = first.eq_ignore_ascii_case("JOB");
                 if is_job {
                     last = words.get(1).copied();
                 }
                 // Behind the node's own line, or behind its description.
-                let ends = words.last() == Some(&"DONE") && (is_job || words[0] == "}");
-                ends && last.is_some_and(is_child)
-            })
-        })
+                if words.last() == Some(&"DONE") && (is_job || *first == "}") {
+                    done.extend(last.map(|name| format!("{prefix}{name}")));
+                }
+            }
+        }
+        done
+    }
+
+    /// All that a node waits for.
+    pub fn ancestors<'c>(&'c self, node: &'c str) -> BTreeSet<&'c str> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![node];
+        while let Some(node) = next.pop() {
+            let parents = self.edges.iter().filter(|(_, child)| child == node);
+            next.extend(parents.map(|(parent, _)| parent.as_str()).filter(|p| found.insert(*p)));
+        }
+        found
     }
 }
 

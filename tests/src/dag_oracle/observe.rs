@@ -36,8 +36,11 @@ const HANGS: &str = "HANG";
 pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Result<Observation> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
     let mut seen = Observation { exits, ..Observation::default() };
+    let hangs = case.files.values().any(|text| text.contains(HANGS));
     let runs = read("runs");
-    seen.runs = runs.lines().filter(|line| !line.contains(HANGS)).map(str::to_owned).collect();
+    let told = runs.lines().filter(|line| !line.contains(HANGS));
+    let well = case.files.values().any(|text| aborts_well(text));
+    seen.runs = told.map(|line| told_to_final(line, hangs, well)).collect();
     for path in files(folder)? {
         let name = path.clone();
         if name.contains(".rescue") {
@@ -47,7 +50,6 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
             let text = if case.serial { rescue(&read(&path), false) } else { String::new() };
             seen.rescues.insert(name, text);
         } else if name.ends_with(".metrics") {
-            let hangs = case.files.values().any(|text| text.contains(HANGS));
             metrics(&name, &read(&path), hangs, &mut seen.metrics);
         } else if name.ends_with(".nodes.log") {
             events(&read(&path), &mut seen.events);
@@ -62,6 +64,31 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
     seen.said.sort();
     seen.states.sort();
     Ok(seen)
+}
+
+/// A line without what is told to a script of FINAL in another way, after a workflow was ended
+/// early. HTCondor begins FINAL before the nodes that hang are gone, and does not count them as
+/// failed; ours waits, and does. And where a node aborts it with 0, `$DAG_STATUS` is 0 there, as if
+/// nothing had been; 3 in ours, as in every other abort.
+fn told_to_final(line: &str, hangs: bool, aborts_well: bool) -> String {
+    let mut words: Vec<&str> = line.split(' ').collect();
+    if let [_, "PRE" | "POST", "LAST", _, "begin", _, status, failed, ..] = &mut words[..] {
+        if hangs && matches!(*status, "3" | "4") {
+            *failed = "*";
+        }
+        if aborts_well && matches!(*status, "0" | "3") {
+            *status = "*";
+        }
+    }
+    words.join(" ")
+}
+
+/// Whether a node of a DAG file aborts it with the exit status 0.
+fn aborts_well(text: &str) -> bool {
+    text.lines().any(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["ABORT-DAG-ON", _, "0"] | ["ABORT-DAG-ON", _, _, "RETURN", "0"] => true,
+        _ => false,
+    })
 }
 
 /// The files below a folder, as paths from there, two levels deep.
@@ -109,7 +136,8 @@ fn metrics(name: &str, text: &str, hangs: bool, into: &mut BTreeMap<String, Stri
         return;
     };
     // Which jobs that were removed at the end are counted is chance too.
-    const COUNTED: [&str; 3] = ["jobs_failed", "service_nodes_succeeded", "total_nodes_run"];
+    const COUNTED: [&str; 4] =
+        ["jobs_failed", "service_nodes_failed", "service_nodes_succeeded", "total_nodes_run"];
     let is_chance = |key: &str| CHANCE.contains(&key) || (hangs && COUNTED.contains(&key));
     for (key, value) in found.iter().filter(|(key, _)| !is_chance(key)) {
         into.insert(format!("{name} {key}"), value.to_string());
@@ -224,6 +252,7 @@ fn shape(line: &str) -> Option<String> {
         "POST Script of ",
         "HOLD Script of ",
         "Retrying node ",
+        "Aborting further retries of node ",
         "Dag contains ",
         "Number of pre-completed nodes",
         "Wrote metrics file",
@@ -292,6 +321,24 @@ mod tests {
         let mut found = BTreeMap::new();
         events(text, &mut found);
         assert_eq!(found["A 000"], ["000", "005"]);
+    }
+
+    #[test]
+    fn what_final_is_told_of_failed_nodes_is_left_out_only_after_an_early_end() {
+        for (line, expected) in [
+            ("1 PRE LAST 0 begin case35 3 1 2 1 7", "1 PRE LAST 0 begin case35 3 * 2 1 7"),
+            ("1 POST LAST 0 begin case35 4 1 0", "1 POST LAST 0 begin case35 4 * 0"),
+            ("1 PRE LAST 0 begin case35 2 1 2 1 7", "1 PRE LAST 0 begin case35 2 1 2 1 7"),
+            ("1 PRE N1 0 begin case35 3 1 2 1 7", "1 PRE N1 0 begin case35 3 1 2 1 7"),
+        ] {
+            assert_eq!(told_to_final(line, true, false), expected);
+            assert_eq!(told_to_final(line, false, false), line);
+        }
+        let (well, failed) = ("1 POST LAST 0 begin c 0 0 0", "1 POST LAST 0 begin c 2 1 0");
+        assert_eq!(told_to_final(well, false, true), "1 POST LAST 0 begin c * 0 0");
+        assert_eq!(told_to_final(failed, false, true), failed);
+        assert!(aborts_well("JOB A x\nABORT-DAG-ON A 5 RETURN 0\n"));
+        assert!(aborts_well("ABORT-DAG-ON A 0\n") && !aborts_well("ABORT-DAG-ON A 0 RETURN 1\n"));
     }
 
     #[test]

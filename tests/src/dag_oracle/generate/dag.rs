@@ -381,6 +381,9 @@ impl Maker<'_> {
             if !group.is_empty() {
                 let names: Vec<&str> = group.iter().map(|n| n.name.as_str()).collect();
                 lines.push(format!("{kind} {} CHILD PIVOT", names.join(" ")));
+                let full = |name: &str| format!("{prefix}{name}");
+                let edges = names.iter().map(|name| (full(name), full("PIVOT")));
+                self.case.edges.extend(edges);
             }
         }
         self.case.edges.push((format!("{prefix}PIVOT"), format!("{prefix}AFTER")));

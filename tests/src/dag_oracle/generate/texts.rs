@@ -44,7 +44,7 @@ exit $code
 "#;
 
 /// A submit file of so many jobs.
-pub(super) fn submit_file(jobs: u64) -> String {
+pub(in crate::dag_oracle) fn submit_file(jobs: u64) -> String {
     let queue = if jobs == 1 { "queue\n".to_owned() } else { format!("queue {jobs}\n") };
     description() + &queue
 }

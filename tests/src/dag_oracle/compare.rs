@@ -93,6 +93,7 @@ pub const MEANT: &[Meant] = &[
         has: "- main.dag.metrics DagStatus 0",
         why: "after ABORT-DAG-ON with RETURN 0 by a POST script the status is 3, as after one by a job",
     },
+    Meant { aspect: "metrics", has: "- main.dag.metrics DagStatus 2", why: "the same" },
     Meant { aspect: "metrics", has: "+ main.dag.metrics DagStatus 3", why: "the same" },
     Meant {
         aspect: "status file",

@@ -40,7 +40,8 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
     let runs = read("runs");
     let told = runs.lines().filter(|line| !line.contains(HANGS));
     let well = case.files.values().any(|text| aborts_well(text));
-    seen.runs = told.map(|line| told_to_final(line, hangs, well)).collect();
+    let is_cut_off = hangs || case.remove_at.is_some();
+    seen.runs = told.map(|line| told_to_final(line, is_cut_off, well)).collect();
     for path in files(folder)? {
         let name = path.clone();
         if name.contains(".rescue") {
@@ -50,7 +51,8 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
             let text = if case.serial { rescue(&read(&path), false) } else { String::new() };
             seen.rescues.insert(name, text);
         } else if name.ends_with(".metrics") {
-            metrics(&name, &read(&path), hangs, &mut seen.metrics);
+            let counted = Counted { hangs, aborts_well: hangs && well, serves: serves(case) };
+            metrics(&name, &read(&path), counted, &mut seen.metrics);
         } else if name.ends_with(".nodes.log") {
             events(&read(&path), &mut seen.events);
         } else if matches!(name.as_str(), "states.log" | "inner.log") {
@@ -67,20 +69,30 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
 }
 
 /// A line without what is told to a script of FINAL in another way, after a workflow was ended
-/// early. HTCondor begins FINAL before the nodes that hang are gone, and does not count them as
-/// failed; ours waits, and does. And where a node aborts it with 0, `$DAG_STATUS` is 0 there, as if
-/// nothing had been; 3 in ours, as in every other abort.
-fn told_to_final(line: &str, hangs: bool, aborts_well: bool) -> String {
+/// early. HTCondor begins FINAL before the nodes that hang are gone, and counts neither them as
+/// failed nor what waits for them as futile; ours waits, and does. And where a node aborts it with
+/// 0, `$DAG_STATUS` is there as if nothing had been; 3 in ours, as in every other abort.
+fn told_to_final(line: &str, is_cut_off: bool, aborts_well: bool) -> String {
     let mut words: Vec<&str> = line.split(' ').collect();
-    if let [_, "PRE" | "POST", "LAST", _, "begin", _, status, failed, ..] = &mut words[..] {
-        if hangs && matches!(*status, "3" | "4") {
+    if let [_, kind @ ("PRE" | "POST"), "LAST", _, "begin", _, status, failed, rest @ ..] =
+        &mut words[..]
+    {
+        if is_cut_off && (matches!(*status, "3" | "4") || aborts_well) {
             *failed = "*";
+            if let ("PRE", [_, futile, ..]) = (*kind, rest) {
+                *futile = "*";
+            }
         }
-        if aborts_well && matches!(*status, "0" | "3") {
+        if aborts_well && matches!(*status, "0" | "2" | "3") {
             *status = "*";
         }
     }
     words.join(" ")
+}
+
+/// Whether a DAG has a node beside the others, which is submitted whenever it comes to that.
+fn serves(case: &Case) -> bool {
+    case.files.values().any(|text| text.contains("\nSERVICE "))
 }
 
 /// Whether a node of a DAG file aborts it with the exit status 0.
@@ -120,8 +132,17 @@ fn rescue(text: &str, removed: bool) -> String {
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// Because of what numbers in the metrics are chance.
+#[derive(Clone, Copy)]
+struct Counted {
+    hangs: bool,
+    /// Nodes that hang are removed by an abort with 0, and sometimes counted as well ended.
+    aborts_well: bool,
+    serves: bool,
+}
+
 /// What is the same in every run.
-fn metrics(name: &str, text: &str, hangs: bool, into: &mut BTreeMap<String, String>) {
+fn metrics(name: &str, text: &str, counted: Counted, into: &mut BTreeMap<String, String>) {
     const CHANCE: [&str; 7] = [
         "client",
         "version",
@@ -138,7 +159,12 @@ fn metrics(name: &str, text: &str, hangs: bool, into: &mut BTreeMap<String, Stri
     // Which jobs that were removed at the end are counted is chance too.
     const COUNTED: [&str; 4] =
         ["jobs_failed", "service_nodes_failed", "service_nodes_succeeded", "total_nodes_run"];
-    let is_chance = |key: &str| CHANCE.contains(&key) || (hangs && COUNTED.contains(&key));
+    let is_chance = |key: &str| {
+        CHANCE.contains(&key)
+            || (counted.hangs && COUNTED.contains(&key))
+            || (counted.aborts_well && key == "jobs_succeeded")
+            || (counted.serves && key == "jobs_submitted")
+    };
     for (key, value) in found.iter().filter(|(key, _)| !is_chance(key)) {
         into.insert(format!("{name} {key}"), value.to_string());
     }
@@ -326,7 +352,7 @@ mod tests {
     #[test]
     fn what_final_is_told_of_failed_nodes_is_left_out_only_after_an_early_end() {
         for (line, expected) in [
-            ("1 PRE LAST 0 begin case35 3 1 2 1 7", "1 PRE LAST 0 begin case35 3 * 2 1 7"),
+            ("1 PRE LAST 0 begin case35 3 1 2 1 7", "1 PRE LAST 0 begin case35 3 * 2 * 7"),
             ("1 POST LAST 0 begin case35 4 1 0", "1 POST LAST 0 begin case35 4 * 0"),
             ("1 PRE LAST 0 begin case35 2 1 2 1 7", "1 PRE LAST 0 begin case35 2 1 2 1 7"),
             ("1 PRE N1 0 begin case35 3 1 2 1 7", "1 PRE N1 0 begin case35 3 1 2 1 7"),
@@ -334,9 +360,9 @@ mod tests {
             assert_eq!(told_to_final(line, true, false), expected);
             assert_eq!(told_to_final(line, false, false), line);
         }
-        let (well, failed) = ("1 POST LAST 0 begin c 0 0 0", "1 POST LAST 0 begin c 2 1 0");
+        let (well, removed) = ("1 POST LAST 0 begin c 0 0 0", "1 POST LAST 0 begin c 4 1 0");
         assert_eq!(told_to_final(well, false, true), "1 POST LAST 0 begin c * 0 0");
-        assert_eq!(told_to_final(failed, false, true), failed);
+        assert_eq!(told_to_final(removed, false, true), removed);
         assert!(aborts_well("JOB A x\nABORT-DAG-ON A 5 RETURN 0\n"));
         assert!(aborts_well("ABORT-DAG-ON A 0\n") && !aborts_well("ABORT-DAG-ON A 0 RETURN 1\n"));
     }

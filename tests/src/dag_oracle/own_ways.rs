@@ -33,6 +33,10 @@ pub const OWN_WAYS: &[OwnWay] = &[
         why: "where UNLESS-EXIT ends the retries, the real one tells the node's children nothing: weak ones do not begin, others are not futile",
     },
     OwnWay {
+        is_gone: gave_up_on_nothing,
+        why: "the real one ended with 1 though no node had failed, and some had not begun: a limit of a category and nodes without jobs",
+    },
+    OwnWay {
         is_gone: ran_a_job_again,
         why: "a job was evicted by the real schedd, and ran again: a job of the scheduler universe that is released at once, on a busy machine",
     },
@@ -78,12 +82,26 @@ fn forgot_the_children(case: &Case, theirs: &Observation, _: &Observation) -> bo
     })
 }
 
+fn gave_up_on_nothing(case: &Case, theirs: &Observation, _: &Observation) -> bool {
+    let ends_early =
+        case.remove_at.is_some() || case.files.values().any(|text| text.contains("ABORT-DAG-ON"));
+    let rescues = || theirs.rescues.iter().filter(|(name, _)| name.contains(".rescue"));
+    !ends_early && rescues().any(|(_, text)| text.contains("# Nodes that failed: 0\n"))
+}
+
 fn ran_a_job_again(_: &Case, theirs: &Observation, ours: &Observation) -> bool {
     let count = |seen: &Observation, event: &str, node: &str| {
         let line = format!("Event {event} {node}");
         seen.said.iter().filter(|said| **said == line).count()
     };
     let more = |event: &str, node: &str| count(theirs, event, node) > count(ours, event, node);
+    // In the nodes' log too, which also has those of sub-DAGs.
+    let evictions = |seen: &Observation, node: &str| {
+        seen.events.get(node).map_or(0, |events| events.iter().filter(|e| **e == "004").count())
+    };
+    if theirs.events.keys().any(|node| evictions(theirs, node) > evictions(ours, node)) {
+        return true;
+    }
     let mut evicted = theirs.said.iter().filter_map(|l| l.strip_prefix("Event ULOG_JOB_EVICTED "));
     evicted.any(|node| more("ULOG_JOB_EVICTED", node) && more("ULOG_EXECUTE", node))
 }

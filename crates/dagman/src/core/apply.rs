@@ -296,7 +296,8 @@ impl Core {
             }
             let parents = if planted(Bug::DagChildTooEarly) { 0 } else { parents - 1 };
             self.standing(edge.node).state = NodeState::Waiting { parents };
-            if parents == 0 && self.progress.begun {
+            // Nothing more begins in a workflow that ends early.
+            if parents == 0 && self.progress.begun && self.progress.ending.is_none() {
                 self.make_ready(edge.node, false);
             }
         }

@@ -58,10 +58,6 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
         format!("{} {name} {what} {id} - - {number}\n", now.at().as_secs())
     };
     let cluster = |node: NodeIndex| first_job(core.state(node));
-    let over = |script: ScriptKind, end: &ScriptEnd| {
-        let how = if end.code() == 0 { "SUCCESS" } else { "FAILURE" };
-        format!("{}_SCRIPT_{how}", script_name(script))
-    };
     match event {
         // HTCondor tells nothing of these.
         Event::ScriptStarted { script: ScriptKind::Hold, .. }
@@ -120,6 +116,12 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
         | Event::FinalBegan
         | Event::Finished { .. } => Vec::new(),
     }
+}
+
+/// What a script came to.
+fn over(script: ScriptKind, end: &ScriptEnd) -> String {
+    let how = if end.code() == 0 { "SUCCESS" } else { "FAILURE" };
+    format!("{}_SCRIPT_{how}", script_name(script))
 }
 
 /// How a node's jobs ended, if this is the end of the last of them.

@@ -209,7 +209,7 @@ impl Causes {
 pub struct Pause {
     /// The first time.
     pub seconds: u32,
-    /// At most.
+    /// UP-TO: the longest wait.
     pub up_to: u32,
 }
 

@@ -20,6 +20,7 @@ mod qstat;
 mod qsub;
 mod runner;
 mod server;
+mod tasks;
 mod tracejob;
 mod words;
 
@@ -87,6 +88,16 @@ pub const COMMANDS: &[PbsCommand] = &[
         name: "tracejob",
         about: "Tell what has happened to jobs, from the record",
         run: tracejob::run,
+    },
+    PbsCommand {
+        name: "pbsdsh",
+        about: "Run a program on each node of the job that calls it",
+        run: tasks::spread,
+    },
+    PbsCommand {
+        name: "pbs_tmrsh",
+        about: "Run a program on a node of the job that calls it, as ssh would",
+        run: tasks::remote_shell,
     },
 ];
 

@@ -438,3 +438,52 @@ fn the_chunks_of_a_job_begin_together_on_one_machine_or_the_job_says_why_it_wait
     let why = pool.ok(&["q", "-better-analyze", number(&scattered)]);
     assert!(why.contains("it needs 2 machines at once, and the pool has 1"), "{why}");
 }
+
+#[test]
+fn a_job_runs_programs_on_its_nodes() {
+    let pool = Pool::start(4);
+    let out = pool.updraft(&["pbsdsh", "ls"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out).contains("pbsdsh: not executing under PBS"), "{}", text(&out));
+    let updraft = updraft();
+    let script = format!(
+        "exec 2>&1; u={}; h=$(head -1 $PBS_NODEFILE)
+         $u pbsdsh -s -- sh -c 'echo node $PBS_NODENUM task $PBS_TASKNUM'; echo all $?
+         $u pbsdsh -s -c 4 sh -c 'echo copy on $PBS_NODENUM'
+         $u pbsdsh -v -n 2 -- sh -c 'exit 3'; echo failed $?
+         $u pbsdsh -n 1 -- sh -c 'kill -9 $$'
+         $u pbsdsh -n 0 -- /no/such/program
+         $u pbsdsh -c 1 -n 1 -- true; echo usage $?
+         $u pbs_tmrsh $h -n sh -c 'exit 7'; echo remote $?
+         $u pbs_tmrsh -x -q $h '  A=b; export A; echo' 'two\\ words' '$A'
+         $u pbs_tmrsh elsewhere true; echo elsewhere $?\n",
+        updraft.display()
+    );
+    let select = "select=2:ncpus=1+1:ncpus=1";
+    let id = submit(&pool, &["-l", select, "-N", "dsh", "-j", "oe"], &script);
+    until(&pool, &id, "F");
+    let said = written(&pool, &format!("dsh.o{}", number(&id)));
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with([' ', 'U', 'W'])).collect();
+    let elsewhere = format!("pbs_tmrsh: host \"elsewhere\" is not a node in job <{id}>");
+    let expected = [
+        "node 0 task 2",
+        "node 1 task 3",
+        "node 2 task 4",
+        "all 0",
+        "copy on 0",
+        "copy on 1",
+        "copy on 2",
+        "copy on 0",
+        "pbsdsh: spawned task 0x00000000 on logical node 2 event 2",
+        "pbsdsh: task 0x00000000 exit status 3",
+        "failed 0",
+        "pbsdsh: task 0x00000000 exit status 265",
+        "pbsdsh: spawn failed on node 0 err /no/such/program: No such file or directory",
+        "usage 1",
+        "remote 7",
+        "two words b",
+        elsewhere.as_str(),
+        "elsewhere 255",
+    ];
+    assert_eq!(lines, expected, "{said}");
+}

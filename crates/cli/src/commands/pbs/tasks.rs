@@ -1,0 +1,319 @@
+//! `pbsdsh` and `pbs_tmrsh`: programs on the nodes of a job, called by the job itself. All nodes of
+//! a job are on one machine (ADR 0034), which is where they are called; so the programs are the
+//! command's children, in its folder and with its output, and end with the job at the latest.
+//!
+//! Knows nothing of a schedd: what the nodes are is in the job's file of nodes.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
+
+use super::words::Line;
+use crate::line::output::{complain, put};
+use crate::render::pbs::Here;
+
+const DSH_USAGE: &str = "Usage: pbsdsh [-c copies][-s][-v][-o] -- program [args...]
+       pbsdsh [-n node_index][-s][-v][-o] -- program [args...]
+       pbsdsh --version
+Where -c copies =  run a copy of \"program\" on the first \"copies\" nodes,
+      -n node_index = run a copy of \"program\" on the \"node_index\"-th node,
+      -s = forces synchronous execution,
+      -v = forces verbose output.
+      -o = no obits are waited for.
+";
+
+const TMRSH_USAGE: &str = "usage: pbs_tmrsh [-n][-l username] host [-n][-l username] command
+       pbs_tmrsh --version
+";
+
+/// What `pbsdsh` answers where it cannot begin.
+const FAILED: u8 = 1;
+
+/// What `pbs_tmrsh` answers for anything that is not the program's own end, as `ssh` does.
+const NOT_RUN: u8 = 255;
+
+/// What OpenPBS 23.06 adds to the number of the signal that ended a task.
+const BY_SIGNAL: i32 = 256;
+
+/// The first task is the job's script.
+const FIRST_TASK: usize = 2;
+
+/// Options of `ssh` that MPI's launchers give, and that mean nothing here: alone, and with a value.
+const IGNORED: [&str; 4] = ["-n", "-x", "-q", "-T"];
+const IGNORED_WITH_VALUE: [&str; 2] = ["-o", "-p"];
+
+/// The nodes of the job in which this is called: a line for each rank.
+fn nodes(command: &str) -> Result<Vec<String>, String> {
+    if env::var_os("PBS_ENVIRONMENT").is_none() {
+        return Err(format!("{command}: not executing under PBS\n"));
+    }
+    let path = env::var_os("PBS_NODEFILE")
+        .ok_or_else(|| format!("{command}: cannot find PBS_NODEFILE\n"))?;
+    let text = fs::read_to_string(&path).map_err(|error| {
+        let why = client::site::plain(&error);
+        format!("{command}: {}: {why}\n", path.to_string_lossy())
+    })?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// What `pbsdsh` is to do.
+struct Spread {
+    /// Nodes by number, in order.
+    on: Vec<usize>,
+    one_by_one: bool,
+    is_verbose: bool,
+    waits: bool,
+    program: Vec<String>,
+}
+
+pub(super) fn spread(words: &[String], _: &Here) -> u8 {
+    let (options, program) = options_of(words);
+    let line = match Line::read(options, "c:n:h:svo") {
+        Ok(line) if !program.is_empty() => line,
+        Ok(_) => return refused(DSH_USAGE, FAILED),
+        Err(wrong) => {
+            wrong.iter().for_each(|what| complain(&format!("pbsdsh: {what}\n")));
+            return refused(DSH_USAGE, FAILED);
+        }
+    };
+    let number = |option| line.value(option).map(str::parse::<usize>).transpose();
+    let (copies, node) = match (number('c'), number('n')) {
+        (Ok(Some(_)), Ok(Some(_))) | (Err(_), _) | (_, Err(_)) => {
+            return refused(DSH_USAGE, FAILED);
+        }
+        (Ok(copies), Ok(node)) => (copies, node),
+    };
+    let nodes = match nodes("pbsdsh") {
+        Ok(nodes) if nodes.is_empty() => return refused("pbsdsh: the job has no nodes\n", FAILED),
+        Ok(nodes) => nodes,
+        Err(message) => return refused(&message, FAILED),
+    };
+    let here = (0..nodes.len())
+        .filter(|nth| line.value('h').is_none_or(|host| is_host(&nodes[*nth], host)));
+    let here: Vec<usize> = here.collect();
+    let (first, count) = match (copies, node) {
+        (_, Some(node)) => (node, 1),
+        (Some(copies), None) => (0, copies),
+        (None, None) => (0, here.len()),
+    };
+    // Where there are more copies than nodes, they go around.
+    let on = here.iter().copied().cycle().skip(first % here.len().max(1)).take(count).collect();
+    let (one_by_one, is_verbose) = (line.has('s'), line.has('v'));
+    let program = program.to_vec();
+    Spread { on, one_by_one, is_verbose, waits: !line.has('o'), program }.run();
+    0
+}
+
+/// The options, and the program with its own.
+fn options_of(words: &[String]) -> (&[String], &[String]) {
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        match word.as_str() {
+            "--" => return (&words[..at], &words[at + 1..]),
+            "-c" | "-n" | "-h" => at += 2,
+            option if option.starts_with('-') && option.len() > 1 => at += 1,
+            _ => break,
+        }
+    }
+    words.split_at(at.min(words.len()))
+}
+
+impl Spread {
+    fn run(&self) {
+        let mut running = Vec::new();
+        for (task, node) in self.on.iter().enumerate() {
+            match self.start(task, *node) {
+                Ok(child) => {
+                    if self.is_verbose {
+                        say(&format!(
+                            "pbsdsh: spawned task 0x{task:08X} on logical node {node} event {}\n",
+                            task + FIRST_TASK
+                        ));
+                    }
+                    running.push((task, child));
+                }
+                Err(error) => {
+                    let why = client::site::plain(&error);
+                    let program = &self.program[0];
+                    complain(&format!(
+                        "pbsdsh: spawn failed on node {node} err {program}: {why}\n"
+                    ));
+                }
+            }
+            if self.one_by_one {
+                self.wait_for(&mut running);
+            }
+        }
+        self.wait_for(&mut running);
+    }
+
+    fn start(&self, task: usize, node: usize) -> io::Result<Child> {
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]);
+        command.env("PBS_NODENUM", node.to_string());
+        command.env("PBS_TASKNUM", (task + FIRST_TASK).to_string()).spawn()
+    }
+
+    fn wait_for(&self, running: &mut Vec<(usize, Child)>) {
+        for (task, mut child) in running.drain(..).filter(|_| self.waits) {
+            let status = child.wait().map_or(i32::from(FAILED), task_status);
+            if self.is_verbose || status != 0 {
+                say(&format!("pbsdsh: task 0x{task:08X} exit status {status}\n"));
+            }
+        }
+    }
+}
+
+/// How a task ended, as PBS counts it.
+fn task_status(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| BY_SIGNAL + status.signal().unwrap_or(0))
+}
+
+pub(super) fn remote_shell(words: &[String], _: &Here) -> u8 {
+    let Some((host, command)) = remote(words) else { return refused(TMRSH_USAGE, NOT_RUN) };
+    let nodes = match nodes("pbs_tmrsh") {
+        Ok(nodes) => nodes,
+        Err(message) => return refused(&message, NOT_RUN),
+    };
+    if !nodes.iter().any(|node| is_host(node, host)) {
+        let job = env::var("PBS_JOBID").unwrap_or_default();
+        let message = format!("pbs_tmrsh: host \"{host}\" is not a node in job <{job}>\n");
+        return refused(&message, NOT_RUN);
+    }
+    match as_ssh_would(command).status() {
+        // A shell, too, has eight bits for it.
+        Ok(status) => u8::try_from(task_status(status) & 0xff).unwrap_or(NOT_RUN),
+        Err(error) => {
+            let why = client::site::plain(&error);
+            refused(&format!("pbs_tmrsh: host \"{host}\" err {}: {why}\n", command[0]), NOT_RUN)
+        }
+    }
+}
+
+/// The host, and what is to run there; none if that is not said, or it is to run as somebody else.
+fn remote(words: &[String]) -> Option<(&str, &[String])> {
+    let mut host = None;
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let name = match word.as_str() {
+            option if IGNORED.contains(&option) => None,
+            option if IGNORED_WITH_VALUE.contains(&option) => {
+                at += 1;
+                None
+            }
+            "-l" => {
+                at += 1;
+                Some(words.get(at)?.as_str())
+            }
+            option if option.starts_with("-l") => Some(&option[2..]),
+            option if option.starts_with('-') => return None,
+            _ if host.is_some() => break,
+            name => {
+                host = Some(name);
+                None
+            }
+        };
+        if let Some(user) = name.filter(|user| *user != client::site::me()) {
+            complain(&format!("pbs_tmrsh: bad user \"{user}\"\n"));
+            return None;
+        }
+        at += 1;
+    }
+    Some((host?, words.get(at..).filter(|command| !command.is_empty())?))
+}
+
+/// A program with its arguments. What no program is called, because there are blanks in it, is a
+/// line for a shell, in which the arguments are quoted already: so Open MPI calls its agent, as it
+/// would call `ssh`.
+fn as_ssh_would(words: &[String]) -> Command {
+    let mut command;
+    if words[0].contains(char::is_whitespace) {
+        command = Command::new("/bin/sh");
+        command.arg("-c").arg(words.join(" "));
+    } else {
+        command = Command::new(&words[0]);
+        command.args(&words[1..]);
+    }
+    command
+}
+
+/// Whether a node is called so: by its name, whole or short, or by an address of its.
+fn is_host(node: &str, said: &str) -> bool {
+    let short = |name: &str| name.split('.').next().unwrap_or(name).to_ascii_lowercase();
+    match said.parse::<IpAddr>() {
+        Ok(address) => {
+            let known = (node, 0).to_socket_addrs();
+            known.is_ok_and(|mut known| known.any(|found| found.ip() == address))
+        }
+        Err(_) => short(node) == short(said),
+    }
+}
+
+/// Nobody may read it any more.
+fn say(text: &str) {
+    let _ = put(text);
+}
+
+fn refused(message: &str, code: u8) -> u8 {
+    complain(message);
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_programs_options_are_its_own() {
+        for (line, options, program) in [
+            ("-v -- ls -l", "-v", "ls -l"),
+            ("-c 4 -s ls -v", "-c 4 -s", "ls -v"),
+            ("ls -l", "", "ls -l"),
+            ("-n", "-n", ""),
+        ] {
+            let words_of = words(line);
+            let (found, rest) = options_of(&words_of);
+            assert_eq!(
+                (found.join(" "), rest.join(" ")),
+                (options.into(), program.into()),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_launchers_give_to_ssh_is_passed_over() {
+        for (line, expected) in [
+            ("host prog a", Some(("host", "prog a"))),
+            ("-x -q -o X=1 host -n prog -x", Some(("host", "prog -x"))),
+            ("-n host", None),
+            ("-Z host prog", None),
+            ("-l nobody.at.all host prog", None),
+        ] {
+            let words_of = words(line);
+            let found = remote(&words_of).map(|(host, command)| (host, command.join(" ")));
+            let found = found.as_ref().map(|(host, command)| (*host, command.as_str()));
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_node_has_a_short_name_a_long_one_and_addresses() {
+        for (node, said, expected) in [
+            ("n1", "n1.cluster.org", true),
+            ("n1.cluster.org", "N1", true),
+            ("n1", "n2", false),
+            ("localhost", "127.0.0.1", true),
+            ("localhost", "192.0.2.1", false),
+        ] {
+            assert_eq!(is_host(node, said), expected, "{node} {said}");
+        }
+    }
+}

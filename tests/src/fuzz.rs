@@ -26,6 +26,8 @@ pub const TARGETS: &[Named] = &[
     ("classad_calculator", targets::calculator, Corpus::of_classads),
     ("classad_words", targets::command_words, Corpus::of_classads),
     ("submit_description", readers::submit_description, Corpus::of_descriptions),
+    ("pbs_script", readers::pbs_script, Corpus::of_pbs_scripts),
+    ("dag_file", readers::dag_file, Corpus::of_dags),
     ("configuration", readers::configuration, Corpus::of_configurations),
     ("event_log", readers::event_log, Corpus::of_event_logs),
     ("wire", readers::wire, Corpus::of_messages),

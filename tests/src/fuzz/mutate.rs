@@ -124,6 +124,30 @@ impl Corpus {
         Corpus(texts)
     }
 
+    /// DAG files, right and wrong ones.
+    pub fn of_dags() -> Corpus {
+        let mut texts = Self::of_folder("../grammar/corpus/dag/ok");
+        texts.extend(Self::of_folder("../grammar/corpus/dag/err"));
+        Corpus(texts)
+    }
+
+    /// PBS scripts: those of the corpus, which stands line by line behind this mark.
+    pub fn of_pbs_scripts() -> Corpus {
+        const SCRIPT: &str = "| ";
+        let script = |case: &str| {
+            let lines = case.lines().filter_map(|line| line.strip_prefix(SCRIPT));
+            let lines: String = lines.map(|line| format!("{line}\n")).collect();
+            (!lines.is_empty()).then(|| lines.into_bytes())
+        };
+        let files = Self::of_folder("../grammar/corpus/pbs");
+        let texts = files.iter().map(|text| String::from_utf8_lossy(text));
+        Corpus(
+            texts
+                .flat_map(|text| text.split("\n\n").filter_map(script).collect::<Vec<_>>())
+                .collect(),
+        )
+    }
+
     /// Configurations; descriptions are written in the same language.
     pub fn of_configurations() -> Corpus {
         let Corpus(mut texts) = Self::of_descriptions();

@@ -1,13 +1,18 @@
-//! What must hold for any input of the readers beside ClassAd's: submit descriptions, the
-//! configuration, the user's event log, and what comes over the wire. `fuzz/fuzz_targets/` includes
-//! this file too.
+//! What must hold for any input of the readers beside ClassAd's: submit descriptions, PBS scripts,
+//! DAG files, the configuration, the user's event log, and what comes over the wire.
+//! `fuzz/fuzz_targets/` includes this file too.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use dagman::language::{Diagnostic, Lines, by_grammar, parse};
+use dagman::workflow::{self, FileError, Files, assemble, check};
 use jiff::tz::TimeZone;
 use jobspec::config::Configuration;
 use jobspec::htcondor::{self, SubmitOptions};
+use jobspec::pbs::{self, Caller, Moment, NoScript, NumberedFor, Refusal};
 use model::ClusterId;
+use model::queues::QueueSettings;
 use model::userlog::Entries;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, AskNegotiator, AskSchedd, AskStartd, Recorded, Request};
@@ -40,6 +45,117 @@ pub fn submit_description(bytes: &[u8]) {
         Err(diagnostics) => diagnostics,
     };
     assert!(told.iter().all(|diagnostic| !diagnostic.render().is_empty()));
+}
+
+/// Any script is a job or a refusal with an exit code; what is a job is one under any number.
+pub fn pbs_script(bytes: &[u8]) {
+    let caller = OneScript { script: bytes.to_vec(), environ: BTreeMap::new() };
+    match pbs::qsub(&["script".to_owned()], &caller) {
+        Ok(submission) => {
+            let words = ["pbs_job".to_owned()];
+            let numbered =
+                NumberedFor { cluster: ClusterId(7), program: "/bin/updraft", words: &words };
+            drop(submission.cluster(&numbered, &site::Bare::new(), &caller));
+        }
+        Err(refusal) => assert!(refusal.exit != 0 && !refusal.to_string().is_empty()),
+    }
+}
+
+/// A caller with one script, at a server with its queue of the beginning.
+struct OneScript {
+    script: Vec<u8>,
+    environ: BTreeMap<String, String>,
+}
+
+impl Caller for OneScript {
+    fn environ(&self) -> &BTreeMap<String, String> {
+        &self.environ
+    }
+
+    fn user(&self) -> &'static str {
+        "alice"
+    }
+
+    fn group(&self) -> &'static str {
+        "alice"
+    }
+
+    fn home(&self) -> &'static str {
+        "/home/alice"
+    }
+
+    fn shell(&self) -> &'static str {
+        "/bin/bash"
+    }
+
+    fn cwd(&self) -> &'static str {
+        "/home/alice/work"
+    }
+
+    fn server(&self) -> &'static str {
+        "pbshost"
+    }
+
+    fn queues(&self) -> Result<QueueSettings, Refusal> {
+        Ok(QueueSettings::default())
+    }
+
+    fn script(&self, _: &str) -> Result<Vec<u8>, NoScript> {
+        Ok(self.script.clone())
+    }
+
+    fn stdin(&self) -> Result<Vec<u8>, NoScript> {
+        Err(NoScript::NotAFile)
+    }
+
+    fn is_terminal(&self) -> bool {
+        false
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        path.ends_with('/')
+    }
+
+    fn seconds(&self, _: Moment) -> Option<i64> {
+        Some(1_800_000_000)
+    }
+}
+
+/// Any text is a workflow or messages that can be shown; what is read the fast way is what the
+/// grammar says.
+pub fn dag_file(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for line in Lines::new(&text) {
+        assert_eq!(parse(&line), by_grammar(&line), "{line:?}");
+    }
+    let dag = OneDag(text.into_owned());
+    let options = workflow::Options::new(vec![OneDag::NAME.to_owned()]);
+    let told = match assemble(&options, &dag) {
+        Ok(assembled) => {
+            let mut told = check(&assembled.workflow, &dag);
+            told.extend(assembled.warnings);
+            told
+        }
+        Err(diagnostics) => diagnostics,
+    };
+    assert!(told.iter().map(Diagnostic::render).all(|told| !told.is_empty()));
+}
+
+/// One DAG file; every other exists and is empty.
+struct OneDag(String);
+
+impl OneDag {
+    const NAME: &str = "any.dag";
+}
+
+impl Files for OneDag {
+    fn read(&self, path: &str) -> Result<String, FileError> {
+        Ok(if path == Self::NAME { self.0.clone() } else { String::new() })
+    }
+
+    fn exists(&self, _: &str) -> bool {
+        true
+    }
 }
 
 /// Any text is settings or a message; what was read can be asked for.

@@ -20,8 +20,16 @@ const SPAWN_SECONDS: u64 = 2;
 /// # Errors
 /// If this program cannot be started again.
 pub fn raw_spawn_rate() -> Result<f64> {
+    spawn_rate(2)
+}
+
+/// The same for so many processes: what a machine with so many slots can do at all.
+///
+/// # Errors
+/// If this program cannot be started again.
+pub fn spawn_rate(processes: u32) -> Result<f64> {
     let me = env::current_exe()?;
-    let loops: Vec<_> = (0..2)
+    let loops: Vec<_> = (0..processes)
         .map(|_| Command::new(&me).arg(SPAWN_LOOP).stdout(Stdio::piped()).spawn())
         .collect::<Result<_, _>>()?;
     let mut total = 0.0;

@@ -31,6 +31,19 @@ impl OwnPool {
     ///
     /// If it cannot be started or stopped, or what is done fails.
     pub fn with(program: &Path, act: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+        Self::with_slots(program, SLOTS, act)
+    }
+
+    /// The same with so many processors to offer.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started or stopped, or what is done fails.
+    pub fn with_slots(
+        program: &Path,
+        slots: u32,
+        act: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
         let dir = tempfile::tempdir().context("make a folder for the pool")?;
         let own = Self {
             program: program.to_owned(),
@@ -38,7 +51,7 @@ impl OwnPool {
             work: dir.path().to_owned(),
         };
         let settings = PoolSettings {
-            cpus: Some(SLOTS),
+            cpus: Some(slots),
             memory_mib: Some(16 * 1024),
             ..PoolSettings::default()
         };

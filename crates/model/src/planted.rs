@@ -43,6 +43,12 @@ pub enum Bug {
     LeaseFromReceipt,
     /// The startd does not look at which devices its claims have.
     DeviceTwice,
+    /// The startd begins a run while another lives on its slot.
+    TurnNotWaited,
+    /// The schedd removes a job whose next run waits for its turn as if there were no such run.
+    PromiseForgotten,
+    /// The schedd promises a job's next run on a claim, and starts the job on another too.
+    PromisedTwice,
     /// The negotiator does not count what its matches use of limits.
     LimitNotCounted,
     /// The negotiator counts a match for a minute only that nobody has spoken of.
@@ -90,7 +96,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 41] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -108,6 +114,9 @@ impl Bug {
         Self::CopyOutlivesLease,
         Self::LeaseFromReceipt,
         Self::DeviceTwice,
+        Self::TurnNotWaited,
+        Self::PromiseForgotten,
+        Self::PromisedTwice,
         Self::LimitNotCounted,
         Self::OfferForgotten,
         Self::GangOnOneMachine,

@@ -168,6 +168,8 @@ pub enum Cause {
     },
     /// It was matched, and the machine has not answered yet.
     Claiming,
+    /// Its run waits on a slot for the end of the one in front.
+    Turn { slot: String },
     /// It is to start at a time that is not near yet.
     Deferred {
         /// Seconds until then, when this was written.
@@ -269,9 +271,7 @@ impl fmt::Display for Cause {
                 write!(f, "it uses {asked} of the limit {name}, of which the pool has {limit}")
             }
             Self::Limit { name, used, asked, limit } => {
-                let more =
-                    (*asked != LimitAmount::ONE).then(|| format!(", and the job uses {asked}"));
-                let more = more.unwrap_or_default();
+                let more = and_asks(*asked);
                 write!(f, "the limit {name} is reached: {used} of {limit} in use{more}")
             }
             Self::QueueStopped { queue } => f.write_str(&stopped(queue.as_deref())),
@@ -279,6 +279,7 @@ impl fmt::Display for Cause {
                 f.write_str(&full(queue.as_deref(), *most, *of_owner))
             }
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
+            Self::Turn { slot } => write!(f, "it is next on {slot}, behind a job that is short"),
             Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
             Self::StartsPaused { seconds } => {
                 write!(
@@ -291,6 +292,11 @@ impl fmt::Display for Cause {
             }
         }
     }
+}
+
+fn and_asks(asked: LimitAmount) -> String {
+    let more = (asked != LimitAmount::ONE).then(|| format!(", and the job uses {asked}"));
+    more.unwrap_or_default()
 }
 
 fn many_machines(needed: u32, pool: u32) -> String {

@@ -21,6 +21,16 @@
 //! overtakes its start, the start is not done any more. A `Status` that is older than a claim's
 //! grant ([`ClaimGranted::beat`]) says nothing about that claim.
 //!
+//! # Turns
+//!
+//! A schedd may ask for a second claim on a slot that it has ([`RequestClaim::shares`]). The runs
+//! of claims on one slot take turns: a startd accepts the start of a run while another lives there,
+//! and begins it when nothing of that is left. So the next run can be authorised while the last one
+//! executes, and nothing that the schedd still has to do lies between the two. In all else such
+//! claims are claims: each has its own ordinals, and its run its own lease. A run that waits for
+//! its turn is alive, and is stopped like any other; then it never begins. It may be called back
+//! too ([`StopHow::IfQueued`]): then it goes on if its turn has come meanwhile.
+//!
 //! # Claims beside the schedd
 //!
 //! Jobs of the local and scheduler universes run on claims that take nothing from the machine
@@ -123,6 +133,10 @@ pub struct RequestClaim {
     /// granted only to a schedd that is here too.
     #[serde(default)]
     pub universe: Universe,
+    /// The claim whose slot it is to be, instead of a new part of the machine. Only where that was
+    /// granted by a startd that knows of turns ([`ClaimGranted::can_share`]).
+    #[serde(default)]
+    pub shares: Option<ClaimId>,
 }
 
 /// The order to start one run.
@@ -155,6 +169,9 @@ pub enum StopHow {
     Graceful,
     /// SIGKILL to the whole tree at once.
     Fast,
+    /// Only if it waits for its turn yet: a run that has begun goes on. Understood where
+    /// [`ClaimGranted::can_share`].
+    IfQueued,
 }
 
 /// What a run is stopped for. The last word counts, and a later one is stronger: a run that is
@@ -275,4 +292,7 @@ pub struct ClaimGranted {
     pub ad: Arc<ClassAd>,
     /// A fresh beat.
     pub beat: Beat,
+    /// Whether another claim may be asked for on the same slot.
+    #[serde(default)]
+    pub can_share: bool,
 }

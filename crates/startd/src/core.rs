@@ -27,6 +27,7 @@ mod launcher;
 mod react;
 mod state;
 mod tick;
+mod turns;
 mod words;
 
 pub use batch::{Batch, run_batch};

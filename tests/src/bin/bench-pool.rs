@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use model::ClusterId;
-use updraft_tests::measure::{SPAWN_LOOP, now, raw_spawn_rate, spawn_loop};
+use updraft_tests::measure::{SPAWN_LOOP, now, raw_spawn_rate, spawn_loop, spawn_rate};
 use updraft_tests::own_pool::{OwnPool, SLOTS};
 
 /// Jobs of the end-to-end measurement.
@@ -31,7 +31,11 @@ fn main() -> Result<()> {
 }
 
 fn measure(program: &Path) -> Result<()> {
-    OwnPool::with(program, |pool| Bench { pool }.all())
+    OwnPool::with(program, |pool| Bench { pool }.all())?;
+    for slots in [1, 2] {
+        OwnPool::with_slots(program, slots, |pool| Bench { pool }.few_slots(slots))?;
+    }
+    Ok(())
 }
 
 struct Bench<'a> {
@@ -73,6 +77,23 @@ impl Bench<'_> {
                 format!("q with {} jobs queued: {what}", 2 * QUEUED)
             );
         }
+        Ok(())
+    }
+
+    /// As many slots as somebody has: what lies between two jobs of one is seen.
+    fn few_slots(&self, slots: u32) -> Result<()> {
+        let raw = spawn_rate(slots)?;
+        self.submit("warm", &format!("executable = /bin/true\nqueue {}\n", 4 * slots))?;
+        self.pool.wait_for(ClusterId(1), u64::from(4 * slots))?;
+        let begun = now();
+        self.submit("true", &format!("executable = /bin/true\nqueue {JOBS}\n"))?;
+        self.pool.wait_for(ClusterId(2), u64::from(JOBS))?;
+        let rate = f64::from(JOBS) / begun.elapsed().as_secs_f64();
+        println!(
+            "{:<58} {rate:>10.0} /s   {:.2} of {raw:.0}/s, as many processes",
+            format!("end to end with {slots} slot(s)"),
+            rate / raw
+        );
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use classad::{Expr, Value};
 use model::{
-    AfterRun, Attempt, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName, ProcId,
-    ProgramEnd, Resources, RunEnd, RunId, Seq, Timestamp, Universe, UserName, attr,
+    AfterRun, Attempt, ClaimId, ClusterId, JobEvent, JobId, JobState, LimitUse, MachineName,
+    ProcId, ProgramEnd, Resources, RunEnd, RunId, Seq, Timestamp, Universe, UserName, attr,
 };
 use proto::chirp::{ChirpAnswer, ChirpAsk};
 use proto::client::{ActResult, Action, Answer, Counts, Happening, Recorded, Totals};
@@ -41,6 +41,8 @@ pub(crate) struct Oracle {
     universes: BTreeMap<JobId, Universe>,
     /// What clusters have said of others.
     depending: Depending,
+    /// What each claim may run, by the rows.
+    authorised: BTreeMap<ClaimId, RunId>,
     /// Of each schedd.
     last_seq: BTreeMap<usize, Seq>,
     /// What jobs have said of themselves.
@@ -112,6 +114,7 @@ impl Oracle {
             jobs: BTreeMap::new(),
             universes: BTreeMap::new(),
             depending: Depending::default(),
+            authorised: BTreeMap::new(),
             last_seq: BTreeMap::new(),
             said: BTreeSet::new(),
             finals: 0,
@@ -159,7 +162,10 @@ impl Oracle {
         let life = self.jobs.get(&run.job);
         let authorised = life.is_some_and(|life| {
             let current = life.state.running().is_some_and(|r| r.attempt == run.attempt);
-            current || life.forced.contains(&run.attempt)
+            // Its turn may have come before the record can tell.
+            let promised = matches!(life.state, JobState::Idle { .. })
+                && self.authorised.get(&start.key.claim) == Some(&run);
+            current || promised || life.forced.contains(&run.attempt)
         });
         if !authorised {
             return Err(format!("run {run} is executed, and the record has the job as {life:?}"));
@@ -490,7 +496,33 @@ impl Oracle {
             self.compare_job(job, store)?;
             clusters.insert(job.cluster);
         }
+        self.take_claims(dirty)?;
         clusters.into_iter().try_for_each(|cluster| self.compare_cluster(cluster, store))
+    }
+
+    /// Of each job one attempt is authorised at a time, and only of one that waits or runs.
+    fn take_claims(&mut self, dirty: &Dirty) -> Result<(), String> {
+        for (claim, record) in &dirty.claims {
+            match record.as_ref().and_then(|record| record.run) {
+                Some(run) => drop(self.authorised.insert(*claim, run)),
+                None => drop(self.authorised.remove(claim)),
+            }
+        }
+        let mut jobs = BTreeMap::new();
+        for (claim, run) in &self.authorised {
+            if let Some((other, on)) = jobs.insert(run.job, (run, claim)) {
+                return Err(format!("runs {other} and {run} are authorised, on {on} and {claim}"));
+            }
+            let state = self.jobs.get(&run.job).map(|life| &life.state);
+            let fits = state.is_some_and(|state| {
+                let is_it = state.running().is_some_and(|r| r.attempt == run.attempt);
+                is_it || matches!(state, JobState::Idle { .. })
+            });
+            if !fits {
+                return Err(format!("run {run} is authorised, and the record has {state:?}"));
+            }
+        }
+        Ok(())
     }
 
     fn compare_job(&mut self, job: JobId, store: &Store) -> Result<(), String> {

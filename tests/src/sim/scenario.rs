@@ -187,6 +187,8 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::GenerationIgnored | Bug::FenceNotKept => steps_of_copy_for(bug),
         Bug::ListedEndNotRead => vec![submit(job(5000)), (Live(1), CutLauncher(12 * SECOND))],
         Bug::DeviceTwice => vec![submit(job(20_000).with("RequestArm", 1).procs(2))],
+        Bug::TurnNotWaited | Bug::PromisedTwice => vec![submit(job(400).procs(40))],
+        Bug::PromiseForgotten => vec![submit(job(700).procs(60)), (Final(20), Act(remove()))],
         Bug::LimitNotCounted => {
             let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
             vec![submit(limited()), (Live(1), submit(limited()).1)]

@@ -51,6 +51,7 @@ impl Cause {
             | Self::NoPlace { .. }
             | Self::NotHere { .. }
             | Self::Claiming
+            | Self::Turn { .. }
             | Self::Deferred { .. }
             | Self::StartsPaused { .. }
             | Self::BackingOff { .. } => None,

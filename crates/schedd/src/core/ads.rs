@@ -209,7 +209,7 @@ fn set_tally(ad: &mut Written, record: &JobRecord) {
     if let Some(reason) = &tally.release_reason {
         ad.set(Own::RELEASE_REASON, &**reason);
     }
-    if tally.attempt.0 > 0 {
+    if tally.runs() > 0 {
         set_runs(ad, tally, record.state.running().is_some());
         set_troubles(ad, tally);
     } else if let Some(end) = &tally.last_exit {
@@ -221,12 +221,12 @@ fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
     // Beside the schedd nothing was matched, and HTCondor 25.14 counts no completions.
     let universe = Universe::of(ad);
     let beside = universe.is_beside();
-    ad.set(Own::JOB_RUN_COUNT, i64::from(tally.attempt.0));
+    ad.set(Own::JOB_RUN_COUNT, i64::from(tally.runs()));
     if universe != Universe::Scheduler {
-        ad.set(Own::NUM_SHADOW_STARTS, i64::from(tally.attempt.0));
+        ad.set(Own::NUM_SHADOW_STARTS, i64::from(tally.runs()));
     }
     if !beside {
-        ad.set(Own::NUM_JOB_MATCHES, i64::from(tally.attempt.0));
+        ad.set(Own::NUM_JOB_MATCHES, i64::from(tally.runs()));
         ad.set(Own::NUM_JOB_COMPLETIONS, i64::from(tally.completions));
     }
     ad.set(Own::NUM_JOB_STARTS, i64::from(tally.executions));
@@ -460,6 +460,10 @@ impl Core {
         }
         if let Some(fence) = &self.fence {
             return not_yet(fence.cause(now));
+        }
+        let promised = self.promises.claim_of(job.job).and_then(|claim| self.claims.get(&claim));
+        if let Some(claim) = promised {
+            return not_yet(Cause::Turn { slot: claim.record.slot.to_string() });
         }
         let place = job.cluster.sorting.place(job.job.proc);
         let class = self.classes.with_key(&place.key);

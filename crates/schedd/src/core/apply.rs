@@ -10,16 +10,18 @@ use model::{
     planted::{Bug, planted},
 };
 use proto::client::{Happening, Recorded};
-use proto::matchmaking::FromSchedd;
+use proto::matchmaking::{FromSchedd, Match};
 
 use crate::core::job::timing::starts_at;
 use crate::core::policy::at_end;
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
+use crate::core::runs::ahead::SHORT;
 use crate::core::runs::beside::RUN_AGAIN;
 use crate::core::runs::matching::told_of;
 use crate::core::runs::over::backoff;
 use crate::core::state::classes::Aside;
 use crate::core::state::core::{Claiming, Core, Negotiator, Told};
+use crate::core::state::promises::PATIENCE;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
 use crate::core::words::{
@@ -45,7 +47,11 @@ impl Core {
             Fact::Machine { machine, fact } => self.apply_to_machine(at, machine, fact),
             Fact::Negotiator(fact) => self.apply_to_negotiator(at, fact, &mut change),
             Fact::Round(fact) => self.apply_to_round(at, fact, &mut change),
-            Fact::Settings(settings) => self.put_settings(settings, &mut change),
+            Fact::Settings(settings) => {
+                self.put_settings(settings, &mut change);
+                // What was promised by other rules is promised again if it may be.
+                self.promises.call_all_back(at);
+            }
         }
         change
     }
@@ -92,9 +98,16 @@ impl Core {
     fn apply_to_claim(&mut self, at: Now, fact: &ClaimFact, change: &mut Change) {
         match fact {
             ClaimFact::Requested(matched) => self.claim_requested(at, matched),
+            ClaimFact::ShareRequested { claim, matched } => {
+                self.share_requested(at, *claim, *matched);
+            }
             ClaimFact::Failed { matched, reason } => self.end_claiming(at, *matched, Some(reason)),
             ClaimFact::Granted(record) => self.claim_granted(at, record, change),
             ClaimFact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
+            ClaimFact::Promised { claim, run } => self.promise(at, *claim, *run, change),
+            ClaimFact::CalledBack { claim } => self.call_back(*claim),
+            ClaimFact::TakenBack { claim } => self.take_back(*claim, change),
+            ClaimFact::Slow { claim } => self.set_brisk(*claim, false),
             ClaimFact::Dropped { claim, release: _ } => {
                 change.dropped = Some(Box::new(self.unindex_claim(*claim)));
                 change.claim = Some((*claim, None));
@@ -133,6 +146,7 @@ impl Core {
         match fact {
             RoundFact::DependenciesSeen => self.dependencies.seen(),
             RoundFact::KeptChecked => self.kept_checked_ms = at.boot_ms,
+            RoundFact::TurnSeen { job } => self.promises.seen(*job),
             RoundFact::PoliciesChecked { began_ms, next } => {
                 self.round = Round { began_ms: *began_ms, next: *next };
             }
@@ -208,7 +222,7 @@ impl Core {
         if let Some(until_ms) = self.backing_off.remove(&job) {
             self.backoff_ends.remove(&(until_ms, job));
             let (owner, place) = self.owner_and_place(job);
-            let rank = self.clusters[&job.cluster].sorting.rank(job);
+            let rank = self.rank_of(job);
             self.classes.add_idle(&place, rank, &owner, job);
         }
     }
@@ -218,6 +232,7 @@ impl Core {
         let state = self.job_mut(id).state.clone();
         let next = state.next(event).unwrap_or_else(|illegal| panic!("job {id}: {illegal}"));
         self.leave(id, &state);
+        self.check_promise(id, event);
         let claim = match event {
             JobEvent::RunAuthorised { claim, .. } => self.claims.get(claim),
             JobEvent::RunStarted { .. }
@@ -251,20 +266,20 @@ impl Core {
         self.enter(id, &next, backoff_until_ms.max(self.waits_until(at, id)));
         match event {
             JobEvent::RunAuthorised { attempt, claim, .. } => {
-                let lease_s = self.job(id).map_or(0, |job| at_end::lease_s(job, at));
-                self.occupy(*claim, RunId { job: id, attempt: *attempt }, lease_s, change);
+                let run = RunId { job: id, attempt: *attempt };
+                self.begin_run(at, *claim, run, change);
             }
             JobEvent::RunOver { .. } => {
+                self.promises.end(id);
                 if let Some(running) = state.running() {
                     let keep = self.job(id).and_then(|job| at_end::keep_claim(job, at));
                     self.vacate(at, running.claim, keep, change);
                 }
             }
-            JobEvent::RunStarted { .. }
-            | JobEvent::PauseRequested { .. }
+            JobEvent::RunStarted { .. } | JobEvent::StopRequested { .. } => self.promises.end(id),
+            JobEvent::PauseRequested { .. }
             | JobEvent::Suspended { .. }
             | JobEvent::Continued { .. }
-            | JobEvent::StopRequested { .. }
             | JobEvent::Skipped { .. }
             | JobEvent::Held(_)
             | JobEvent::Released { .. }
@@ -276,6 +291,20 @@ impl Core {
         self.note_run_limit(at, id);
         change.job = Some(written);
         change.recorded = Some(recorded);
+    }
+
+    /// Before anything else becomes of a job whose run is promised, that is called up.
+    fn check_promise(&mut self, id: JobId, event: &JobEvent) {
+        let promised = self.promises.claim_of(id);
+        let called = matches!(event, JobEvent::RunAuthorised { .. });
+        if planted(Bug::PromiseForgotten) && !called {
+            self.promises.end(id);
+            return;
+        }
+        assert!(
+            promised.is_none() || called,
+            "job {id} has a run that waits on claim {promised:?}, and becomes {event:?}"
+        );
     }
 
     /// A job has other attributes, and so may belong to another class.
@@ -371,6 +400,87 @@ impl Core {
         }
     }
 
+    /// The run is its job's from now on. One that was promised is on its claim already.
+    fn begin_run(&mut self, at: Now, id: model::ClaimId, run: RunId, change: &mut Change) {
+        if self.promises.claim_of(run.job) == Some(id) {
+            match self.in_front_of(id) {
+                Some(_) => self.promises.end_early(run.job),
+                None => self.promises.end(run.job),
+            }
+            change.called_up = true;
+        } else {
+            let lease_s = self.job(run.job).map_or(0, |job| at_end::lease_s(job, at));
+            self.occupy(id, run, lease_s, change);
+        }
+        if let Some(held) = self.claims.get_mut(&id) {
+            held.run_since_ms = at.boot_ms;
+        }
+    }
+
+    fn promise(&mut self, at: Now, id: model::ClaimId, run: RunId, change: &mut Change) {
+        self.touch(run.job, change);
+        change.job = Some(self.job_mut(run.job).clone());
+        let (owner, place) = self.owner_and_place(run.job);
+        if !planted(Bug::PromisedTwice) {
+            self.classes.remove_idle(&place, self.rank_of(run.job), &owner, run.job);
+        }
+        let since_ms = self.in_front_of(id).map_or(at.boot_ms, |front| front.run_since_ms);
+        let recall_ms = since_ms.saturating_add(millis(PATIENCE));
+        self.promises.make(run.job, id, recall_ms);
+        let lease_s = self.job(run.job).map_or(0, |job| at_end::lease_s(job, at));
+        self.occupy(id, run, lease_s, change);
+    }
+
+    fn call_back(&mut self, id: model::ClaimId) {
+        let run = self.claims.get(&id).and_then(|claim| claim.record.run);
+        if let Some(run) = run {
+            self.promises.call_back(run.job);
+        }
+    }
+
+    /// The job waits as before. The number of the run is not given again.
+    fn take_back(&mut self, id: model::ClaimId, change: &mut Change) {
+        let Some(held) = self.claims.get_mut(&id) else { return };
+        let Some(run) = held.record.run.take() else { return };
+        let record = held.record.clone();
+        change.claim = Some((id, Some(record.clone())));
+        change.taken_back = Some(run);
+        self.promises.end(run.job);
+        let tally = &mut self.job_mut(run.job).tally;
+        tally.attempt = run.attempt;
+        tally.taken_back += 1;
+        change.job = Some(self.job_mut(run.job).clone());
+        let (owner, place) = self.owner_and_place(run.job);
+        self.classes.add_idle(&place, self.rank_of(run.job), &owner, run.job);
+        // What was thought of the slot's runs was wrong.
+        self.set_brisk(id, false);
+    }
+
+    /// Takes note of whether the last run on a slot was short, and regroups its claims.
+    fn set_brisk(&mut self, id: model::ClaimId, brisk: bool) {
+        let others: Vec<_> = self.companions(id).map(|(other, _)| other).collect();
+        let is_alone = others.is_empty();
+        for id in others.into_iter().chain([id]) {
+            let Some(held) = self.claims.get_mut(&id) else { continue };
+            held.brisk = brisk;
+            let may = held.record.can_share && held.record.limits.is_empty();
+            let wants = brisk && is_alone && may && !held.share_asked;
+            let (key, owner) = (Arc::clone(&held.record.class_key), held.record.owner.clone());
+            self.classes.change(&key, &owner, |class| {
+                if wants {
+                    class.brisk.insert(id);
+                } else {
+                    class.brisk.remove(&id);
+                }
+            });
+        }
+        let record = self.claims.get(&id).map(|held| &held.record);
+        let slot = record.map(|record| (record.machine.clone(), Arc::clone(&record.slot)));
+        if let Some((machine, slot)) = slot {
+            self.regroup(&machine, &slot);
+        }
+    }
+
     fn occupy(&mut self, claim: model::ClaimId, run: RunId, lease_s: u32, change: &mut Change) {
         let held = self.claims.get_mut(&claim);
         let held = held.unwrap_or_else(|| {
@@ -386,9 +496,7 @@ impl Core {
         held.record.ordinal += 1;
         held.record.lease_s = lease_s;
         let record = held.record.clone();
-        self.classes.change(&record.class_key, &record.owner, |class| {
-            class.free.remove(&claim);
-        });
+        self.regroup(&record.machine, &record.slot);
         self.note_places();
         change.claim = Some((claim, Some(record)));
     }
@@ -404,15 +512,16 @@ impl Core {
         held.record.run = None;
         held.free_since_ms = at.boot_ms;
         held.keep = keep;
+        let took_ms = at.boot_ms.saturating_sub(held.run_since_ms);
         let record = held.record.clone();
         if !planted(Bug::PlaceNotFreed) {
             self.beside.note_run(record.universe, false);
         }
         self.place_freed(record.universe);
-        self.classes.change(&record.class_key, &record.owner, |class| {
-            class.free.insert(claim);
-        });
+        self.set_brisk(claim, took_ms < millis(SHORT));
         self.note_places();
+        let others: Vec<_> = self.companions(claim).map(|(other, _)| other).collect();
+        others.into_iter().for_each(|other| self.note_turn(other));
         change.claim = Some((claim, Some(record)));
     }
 
@@ -449,16 +558,51 @@ impl Core {
         }
     }
 
-    fn claim_requested(&mut self, at: Now, matched: &proto::matchmaking::Match) {
+    fn claim_requested(&mut self, at: Now, matched: &Match) {
         let Some(class) = self.classes.by_id.get(&matched.class) else { return };
         let (class_key, owner, universe) = (class.key.clone(), class.owner.clone(), class.universe);
         self.beside.note_asked(matched.id, universe);
         self.classes.change(&class_key, &owner, |class| class.claiming += 1);
         let machine = self.machine(&matched.machine, &matched.address, at);
         machine.claiming.insert(matched.id);
-        let claiming =
-            Claiming { matched: matched.clone(), class_key, owner, universe, since_ms: at.boot_ms };
+        let claiming = Claiming {
+            matched: matched.clone(),
+            class_key,
+            owner,
+            universe,
+            since_ms: at.boot_ms,
+            shares: None,
+        };
         self.claiming.insert(matched.id, claiming);
+    }
+
+    fn share_requested(&mut self, at: Now, id: model::ClaimId, matched: model::MatchId) {
+        let Some(held) = self.claims.get_mut(&id) else { return };
+        held.share_asked = true;
+        let record = held.record.clone();
+        let class = self.classes.id_of(&record.class_key).unwrap_or_default();
+        self.classes.change(&record.class_key, &record.owner, |class| {
+            class.brisk.remove(&id);
+        });
+        self.beside.note_match(matched);
+        self.machine(&record.machine, &record.address, at).claiming.insert(matched);
+        let asked = Match {
+            id: matched,
+            class,
+            machine: record.machine,
+            address: record.address,
+            resources: record.resources,
+            limits: Vec::new(),
+        };
+        let claiming = Claiming {
+            matched: asked,
+            class_key: record.class_key,
+            owner: record.owner,
+            universe: record.universe,
+            since_ms: at.boot_ms,
+            shares: Some(id),
+        };
+        self.claiming.insert(matched, claiming);
     }
 
     fn claim_granted(&mut self, at: Now, record: &ClaimRecord, change: &mut Change) {
@@ -476,7 +620,9 @@ impl Core {
         if let Some(machine) = self.machines.get_mut(&claiming.matched.machine) {
             machine.claiming.remove(&matched);
         }
-        self.classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming -= 1);
+        if claiming.shares.is_none() {
+            self.classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming -= 1);
+        }
     }
 
     fn set_up(&mut self, machine: &model::MachineName, up: bool) {
@@ -490,6 +636,10 @@ impl Core {
             }
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A job whose run failed through no doing of its own is not tried again at once; nor is one that

@@ -70,6 +70,9 @@ fn step(
     batch: &mut Batch,
     clusters: &mut BTreeSet<model::ClusterId>,
 ) -> Step {
+    for fact in core.calls_up(now, input) {
+        make_true(core, &Event { at: now, fact }, batch, clusters);
+    }
     let decision = match core.decide(now, input) {
         Ok(decision) => decision,
         Err(rejection) => {

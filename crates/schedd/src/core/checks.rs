@@ -68,14 +68,58 @@ impl Core {
             }
         }
         for (id, claim) in &self.claims {
+            if claim.record.run.is_some() && self.is_promised(claim) {
+                continue;
+            }
             if claim.record.run != on_claims.remove(id) {
                 return Err(format!("claim {id} has run {:?}, no job says so", claim.record.run));
             }
         }
+        self.check_promises()?;
+        self.check_ahead()?;
         match on_claims.first_key_value() {
             Some((claim, run)) => Err(format!("run {run} is on claim {claim}, which is not ours")),
             None => Ok(()),
         }
+    }
+
+    /// The next run can be promised on each claim without one on a slot with one, if the last there
+    /// was short.
+    fn check_ahead(&self) -> Result<(), String> {
+        for (id, claim) in &self.claims {
+            let busy = self.companions(*id).any(|(_, other)| other.record.run.is_some());
+            let ready = claim.record.run.is_none() && busy && claim.brisk;
+            let class = self.classes.with_key(&claim.record.class_key);
+            if class.is_some_and(|class| class.ahead.contains(id)) != ready {
+                return Err(format!("claim {id} is ready for the next run of its slot: {ready}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A promise is a run on a claim whose job is idle and waits for nothing else.
+    fn check_promises(&self) -> Result<(), String> {
+        for (job, claim) in self.promises.iter() {
+            let run = self.claims.get(&claim).and_then(|claim| claim.record.run);
+            let is_next = self.job(job).zip(run).is_some_and(|(held, run)| {
+                let after = held.record().tally.attempt.0 < run.attempt.0;
+                run.job == job && after && matches!(held.state(), JobState::Idle { .. })
+            });
+            if !is_next || self.backing_off.contains_key(&job) {
+                return Err(format!("job {job} is promised {run:?} on claim {claim}"));
+            }
+        }
+        for (job, claim) in self.promises.early() {
+            let state = self.job(job).map(|job| job.state());
+            let waits = matches!(&state, Some(JobState::Running(running))
+                if running.claim == claim && running.executing.is_none());
+            if !waits {
+                return Err(format!(
+                    "the run of job {job} waits on claim {claim}, and it is {state:?}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check_machines(&self) -> Result<(), String> {
@@ -178,15 +222,16 @@ impl Core {
 
     fn check_classes(&self, fresh: &Self) -> Result<(), String> {
         for class in self.classes.by_id.values() {
-            let claiming = self.claiming.values().filter(|c| c.class_key == class.key).count();
+            let of_class = self.claiming.values().filter(|c| c.shares.is_none());
+            let claiming = of_class.filter(|c| c.class_key == class.key).count();
             if u64::from(class.claiming) != claiming as u64 {
                 return Err(format!("a class counts {} claimings of {claiming}", class.claiming));
             }
             let made = fresh.classes.with_key(&class.key);
             let same = match made {
                 Some(made) => {
-                    (&made.idle, &made.free, made.claims)
-                        == (&class.idle, &class.free, class.claims)
+                    (&made.idle, &made.free, &made.busy, made.claims)
+                        == (&class.idle, &class.free, &class.busy, class.claims)
                 }
                 None => class.idle.count() == 0 && class.claims == 0,
             };

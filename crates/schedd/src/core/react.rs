@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, StopCause, keeps_files, spooling,
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, RunId, StopCause, attr,
+    keeps_files, spooling,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
 
 use super::ads;
+use crate::core::records::rows::ClaimRecord;
 use crate::core::runs::expand::with_expansions;
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::Core;
@@ -50,6 +52,23 @@ impl Core {
     fn of_claim(&self, now: Now, fact: &ClaimFact, change: &Change) -> Vec<Effect> {
         match fact {
             ClaimFact::Requested(matched) => self.claim_effects(now, matched),
+            ClaimFact::ShareRequested { claim, matched } => {
+                let machine = self.claims.get(claim).map(|held| held.record.machine.clone());
+                let request = self.request_claim(now, *matched);
+                machine.zip(request).map(|(m, message)| tell(&m, message)).into_iter().collect()
+            }
+            ClaimFact::Promised { claim, .. } => {
+                self.told_on(*claim, self.start_run(now, *claim)).into_iter().collect()
+            }
+            ClaimFact::CalledBack { claim } => {
+                let stop = self.stop_run(*claim, StopHow::IfQueued);
+                self.told_on(*claim, stop).into_iter().collect()
+            }
+            ClaimFact::TakenBack { claim } => {
+                let recorded = |run| ToStartd::RunRecorded { claim: *claim, run };
+                self.told_on(*claim, change.taken_back.map(recorded)).into_iter().collect()
+            }
+            ClaimFact::Slow { .. } => Vec::new(),
             // The negotiator knows nothing of a match that was made here.
             ClaimFact::Failed { matched, .. } if matched.life == self.config.beside.life => {
                 Vec::new()
@@ -91,6 +110,8 @@ impl Core {
         change: &Change,
     ) -> Option<Effect> {
         match event {
+            // Its startd has it already.
+            JobEvent::RunAuthorised { .. } if change.called_up => None,
             JobEvent::RunAuthorised { claim, .. } => {
                 let machine = &self.claims.get(claim)?.record.machine;
                 self.start_run(now, *claim).map(|message| tell(machine, message))
@@ -105,7 +126,7 @@ impl Core {
             JobEvent::RunOver { attempt, .. } => {
                 let (claim, record) = change.claim.as_ref()?;
                 let machine = &record.as_ref()?.machine;
-                let run = model::RunId { job, attempt: *attempt };
+                let run = RunId { job, attempt: *attempt };
                 Some(tell(machine, ToStartd::RunRecorded { claim: *claim, run }))
             }
             JobEvent::PauseRequested { .. } => {
@@ -133,10 +154,11 @@ impl Core {
         }
     }
 
-    /// The ad that a run of the job has.
-    pub(crate) fn run_ad(&self, now: Now, job: JobId) -> Option<ClassAd> {
-        let mut ad = ads::job_ad(self.job(job)?, now, self);
-        if self.expanding.contains(&job.cluster) {
+    /// The ad that the run on a claim has.
+    pub(crate) fn run_ad(&self, now: Now, held: &ClaimRecord) -> Option<ClassAd> {
+        let run = held.run?;
+        let mut ad = self.ad_of_run(run, held, now)?;
+        if self.expanding.contains(&run.job.cluster) {
             with_expansions(&mut ad);
         }
         Some(ad)
@@ -146,7 +168,7 @@ impl Core {
         let record = &self.claims.get(&id)?.record;
         let run = record.run?;
         let beat = self.machines.get(&record.machine)?.beat?;
-        let ad = self.run_ad(now, run.job)?;
+        let ad = self.run_ad(now, record)?;
         let spool = keeps_files(&ad).then(|| self.spool_of(run.job).into());
         let ad = Arc::new(ad);
         Some(ToStartd::StartRun(Box::new(StartRun {
@@ -159,6 +181,28 @@ impl Core {
             ad,
             spool,
         })))
+    }
+
+    /// A message about a claim, to its machine.
+    fn told_on(&self, id: ClaimId, message: Option<ToStartd>) -> Option<Effect> {
+        Some(tell(&self.claims.get(&id)?.record.machine, message?))
+    }
+
+    /// The job as its run is to see it: as one that runs, also while it is only promised.
+    fn ad_of_run(&self, run: RunId, held: &ClaimRecord, now: Now) -> Option<ClassAd> {
+        let job = self.job(run.job)?;
+        let state = job.state();
+        if state.running().is_some() {
+            return Some(ads::job_ad(job, now, self));
+        }
+        let (claim, slot) = (held.claim, Some(held.slot.clone()));
+        let event = JobEvent::RunAuthorised { attempt: run.attempt, claim, slot, at: now.wall };
+        let mut record = job.record();
+        record.tally.note(&state, &event, Some(held));
+        record.state = state.next(&event).ok()?;
+        let mut ad = ads::record_ad(job.cluster, &record, now, &self.config);
+        ad.set(attr::SERVER_TIME, now.wall.as_secs());
+        Some(ad)
     }
 
     fn stop_run(&self, id: ClaimId, how: StopHow) -> Option<ToStartd> {
@@ -186,6 +230,17 @@ impl Core {
 
     fn request_claim(&self, now: Now, matched: MatchId) -> Option<ToStartd> {
         let claiming = self.claiming.get(&matched)?;
+        if claiming.shares.is_some() {
+            return Some(ToStartd::RequestClaim(Box::new(RequestClaim {
+                matched,
+                owner: claiming.owner.clone(),
+                request: claiming.matched.resources.clone(),
+                limits: Vec::new(),
+                universe: claiming.universe,
+                ad: Arc::default(),
+                shares: claiming.shares,
+            })));
+        }
         let (_, first) = self.classes.with_key(&claiming.class_key)?.idle.first()?;
         Some(ToStartd::RequestClaim(Box::new(RequestClaim {
             matched,
@@ -194,6 +249,7 @@ impl Core {
             limits: claiming.matched.limits.clone(),
             universe: claiming.universe,
             ad: ads::matching_ad(self.job(first)?, now, self),
+            shares: None,
         })))
     }
 }

@@ -1,5 +1,6 @@
 //! From a class of idle jobs to a claim, a run, its end, and what follows from it.
 
+pub(crate) mod ahead;
 pub(crate) mod beside;
 pub(crate) mod carrying;
 pub(crate) mod claims;

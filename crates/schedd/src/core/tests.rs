@@ -99,6 +99,7 @@ impl Trial {
         self.matched_as(matched);
         let FromStartd::ClaimGranted(mut granted) = granted(self) else { unreachable!() };
         (granted.claim, granted.matched) = (claim, matched);
+        granted.slot = format!("slot1_{}@m", claim.number);
         self.hears(FromStartd::ClaimGranted(granted))
     }
 
@@ -192,6 +193,7 @@ fn granted(trial: &Trial) -> FromStartd {
         devices: model::Devices::new(),
         ad: Arc::new(ClassAd::new()),
         beat: beat(trial),
+        can_share: true,
     }))
 }
 
@@ -226,18 +228,6 @@ fn exited(code: i32) -> RunEnd {
 
 fn not_started(stage: StartStage) -> RunEnd {
     RunEnd::StartFailed(StartFailure::at(stage, "/x", 2))
-}
-
-#[test]
-fn a_program_that_was_executed_while_nobody_could_tell_counts_as_executed() {
-    let mut trial = Trial::with_jobs(1, "LeaveJobInQueue = true");
-    trial.matched();
-    trial.hears(granted(&trial));
-    let usage = Usage { started: Some(trial.now.wall), ..Usage::default() };
-    trial.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end: exited(0), usage });
-    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
-    let starts = ad.literal(attr::NUM_JOB_STARTS).and_then(classad::Value::as_i64);
-    assert_eq!(starts, Some(1));
 }
 
 fn script_failed(script: Script, end: Option<ProgramEnd>) -> RunEnd {
@@ -703,6 +693,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
     check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
 }
 
+mod ahead;
 mod along;
 mod asked;
 mod beside;

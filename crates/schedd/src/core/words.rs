@@ -224,6 +224,8 @@ pub enum RunFact {
 pub enum ClaimFact {
     /// A match is being claimed. No row changes.
     Requested(Match),
+    /// A second claim on the slot of one is being asked for, by a match of our own. No row changes.
+    ShareRequested { claim: ClaimId, matched: MatchId },
     /// A match came to nothing. No row changes.
     Failed { matched: MatchId, reason: String },
     /// A startd granted it.
@@ -234,6 +236,16 @@ pub enum ClaimFact {
         /// The slot's ad.
         ad: Arc<ClassAd>,
     },
+    /// A job's next run is authorised on it, and waits there until nothing lives any more on its
+    /// slot. The job is idle until then.
+    Promised { claim: ClaimId, run: RunId },
+    /// The promised run on it shall not come any more. No row changes.
+    CalledBack { claim: ClaimId },
+    /// The run on its slot takes longer than was thought: nothing is promised behind it. No row
+    /// changes.
+    Slow { claim: ClaimId },
+    /// The promised run on it never began, and never will.
+    TakenBack { claim: ClaimId },
     /// It is no more ours. A run on it was recorded before.
     Dropped {
         claim: ClaimId,
@@ -286,6 +298,8 @@ pub enum NegotiatorFact {
 pub enum RoundFact {
     /// What had become known of jobs that others wait for was looked at.
     DependenciesSeen,
+    /// Something ended on the slot on which this job's run waits, and it is not its turn yet.
+    TurnSeen { job: JobId },
     /// Finished jobs that stayed in the queue were asked whether they still want to.
     KeptChecked,
     /// Jobs were asked for the policies that time can make true.
@@ -379,6 +393,10 @@ pub struct Change {
     pub recorded: Option<Recorded>,
     /// The claim that was dropped: what its startd is told.
     pub dropped: Option<Box<ClaimRecord>>,
+    /// The run that was authorised had been promised: its startd has it already.
+    pub called_up: bool,
+    /// The run that was taken back: its startd may forget it.
+    pub taken_back: Option<RunId>,
     /// The job that left may have kept something when it was evicted, or was spooled.
     pub kept: bool,
 }

@@ -33,7 +33,7 @@ impl Core {
     pub fn machine_state(&self, now: Now) -> MachineState {
         let dynamic = self.carved().map(|claim| self.dynamic_slot_ad(now, claim));
         let slots = [Arc::new(self.slot_ad(now))].into_iter().chain(dynamic).collect();
-        let claims = self.carved().map(|claim| ClaimedPart {
+        let claims = self.matched().map(|claim| ClaimedPart {
             matched: claim.matched,
             owner: claim.charged().clone(),
             resources: claim.resources.clone(),

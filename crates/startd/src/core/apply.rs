@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{ClaimId, Now, Pause, Usage};
 
-use super::files::{DiskUsed, StartOrder};
+use super::files::{DiskUsed, Freight, StartOrder};
 use super::tick::{MEASURE_EVERY, PEACE, SHUTDOWN_GRACE, SHUTDOWN_KILL};
 use crate::core::state::{Activity, Claim, Closing, Core, Phase, Run};
 use crate::core::words::{Accepted, Change, Event, Fact, RunKey, Stray};
@@ -28,12 +28,12 @@ impl Core {
                 self.state.leased_from_ms.insert(schedd.clone(), beat.sent_ms);
             }
             Fact::RunAccepted(accepted) => self.accept(at, accepted),
+            Fact::TurnCame { claim, order } => {
+                change.begun = self.give_turn(*claim, order.as_ref());
+            }
             Fact::RunFetched { claim } => self.files_are_there(*claim),
             Fact::RunBegun { claim } => change.begun = Some(self.take_order(*claim)),
-            Fact::ProgramOver { claim, end, usage } => {
-                let run = self.run_mut(*claim);
-                run.phase = Phase::Storing(Box::new(run.program_over(end.clone(), *usage)));
-            }
+            Fact::ProgramOver { claim, end, usage } => self.program_ended(*claim, end, *usage),
             Fact::RunRefused { claim, run, ordinal, end } => {
                 let phase = Phase::Ended { end: end.clone(), usage: Usage::default() };
                 self.refuse(*claim, *ordinal, Run::refused(*run, at, phase));
@@ -86,6 +86,25 @@ impl Core {
         change
     }
 
+    fn program_ended(&mut self, claim: ClaimId, end: &model::RunEnd, usage: Usage) {
+        let run = self.run_mut(claim);
+        run.phase = Phase::Storing(Box::new(run.program_over(end.clone(), usage)));
+    }
+
+    /// Its start order, if it is given to the launcher at once.
+    fn give_turn(
+        &mut self,
+        id: ClaimId,
+        order: Option<&Box<StartOrder>>,
+    ) -> Option<Box<StartOrder>> {
+        let key = self.claim_mut(id).key(id);
+        let held_back = self.held_back.remove(&key);
+        let run = self.run_mut(id);
+        assert!(run.phase == Phase::Queued, "the turn of run {} comes again", run.id);
+        run.phase = phase_of(run.freight, order);
+        held_back.map(|held| held.order).filter(|_| run.phase == Phase::Starting)
+    }
+
     fn files_are_there(&mut self, id: ClaimId) {
         let run = self.run_mut(id);
         let Phase::Fetching(order) = std::mem::replace(&mut run.phase, Phase::Starting) else {
@@ -116,6 +135,7 @@ impl Core {
     fn run_ended(&mut self, claim: ClaimId, end: &model::RunEnd, usage: Usage) {
         let key = self.claim_mut(claim).key(claim);
         self.cut.remove(&key);
+        self.held_back.remove(&key);
         self.run_mut(claim).phase = Phase::Ended { end: end.clone(), usage };
     }
 
@@ -145,6 +165,7 @@ impl Core {
             devices,
             slot,
             universe,
+            shares,
             ..
         } = fact
         else {
@@ -163,6 +184,7 @@ impl Core {
             devices: devices.clone(),
             slot: *slot,
             universe: *universe,
+            shares: *shares,
             since: at.wall,
             last_ordinal: 0,
             activity: Activity::Idle { since_ms: at.boot_ms },
@@ -183,7 +205,7 @@ impl Core {
         let claim = self.state.claims.remove(&id);
         let claim = claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not held"));
         assert!(claim.alive().is_none(), "claim {id} is dropped while its run may be alive");
-        self.unindex_claim(&claim);
+        self.unindex_claim(id, &claim);
         let others = self.state.claims.values().any(|other| other.schedd == claim.schedd);
         if !others {
             self.state.leased_from_ms.remove(&claim.schedd);
@@ -226,16 +248,19 @@ impl Core {
             manner: accepted.manner,
             global_job_id: accepted.global_job_id.clone(),
             since: at.wall,
-            phase: match &accepted.order {
-                Some(order) if accepted.freight.is_fetched() => Phase::Fetching(order.clone()),
-                Some(order) => Phase::Waiting(order.clone()),
-                None => Phase::Starting,
+            phase: match accepted.queued {
+                true => Phase::Queued,
+                false => phase_of(accepted.freight, accepted.order.as_ref()),
             },
             stop: None,
             pause: Pause::default(),
             freight: accepted.freight,
             log: accepted.log.clone(),
         }));
+        if let Some(order) = &accepted.held_back {
+            let key = RunKey { claim: accepted.claim, ordinal: accepted.ordinal };
+            self.hold_back(key, order);
+        }
     }
 
     fn claim_mut(&mut self, id: ClaimId) -> &mut Claim {
@@ -250,6 +275,15 @@ impl Core {
                 panic!("an event is about a live run on claim {id}, which has none")
             }
         }
+    }
+}
+
+/// Where a run begins on whose slot no other lives.
+fn phase_of(freight: Freight, order: Option<&Box<StartOrder>>) -> Phase {
+    match order {
+        Some(order) if freight.is_fetched() => Phase::Fetching(order.clone()),
+        Some(order) => Phase::Waiting(order.clone()),
+        None => Phase::Starting,
     }
 }
 
@@ -273,6 +307,7 @@ impl Core {
             | Fact::GenerationSeen { .. }
             | Fact::RunAccepted(_)
             | Fact::RunRefused { .. }
+            | Fact::TurnCame { .. }
             | Fact::RunFetched { .. }
             | Fact::RunBegun { .. }
             | Fact::ProgramOver { .. }

@@ -15,7 +15,8 @@ impl Core {
                 let (claim, run) = self.live(*key)?;
                 match &run.phase {
                     Phase::Fetching(_) => Ok(self.fetched(*key, claim, run, result)),
-                    Phase::Waiting(_)
+                    Phase::Queued
+                    | Phase::Waiting(_)
                     | Phase::Starting
                     | Phase::Executing { .. }
                     | Phase::Storing(_)
@@ -26,7 +27,8 @@ impl Core {
                 let (claim, run) = self.live(*key)?;
                 match &run.phase {
                     Phase::Storing(over) => Ok(self.stored(*key, claim, run, over, stored)),
-                    Phase::Fetching(_)
+                    Phase::Queued
+                    | Phase::Fetching(_)
                     | Phase::Waiting(_)
                     | Phase::Starting
                     | Phase::Executing { .. }
@@ -145,7 +147,8 @@ impl Core {
         facts.extend(stop.map(|stop| Fact::StopOrdered { claim: id, stop }));
         let doom = doom.filter(|_| claim.doomed.is_none()).map(str::to_owned);
         facts.extend(doom.clone().map(|reason| Fact::ClaimDoomed { claim: id, reason }));
-        let waits = claim.alive().is_some_and(|run| matches!(run.phase, Phase::Waiting(_)));
+        let waits =
+            claim.alive().is_some_and(|run| matches!(run.phase, Phase::Queued | Phase::Waiting(_)));
         if let Some(stop) = stop.filter(|_| waits) {
             let end = RunEnd::vacated(stop.code);
             facts.extend(self.over(id, claim, end, Usage::default()));
@@ -177,7 +180,8 @@ impl Core {
             Phase::Waiting(order) if self.launcher_listed => {
                 Some(order.window.map_or(0, |window| window.opens_ms(now)))
             }
-            Phase::Waiting(_)
+            Phase::Queued
+            | Phase::Waiting(_)
             | Phase::Fetching(_)
             | Phase::Starting
             | Phase::Executing { .. }
@@ -201,9 +205,11 @@ impl Core {
                 cause: over.cause,
                 log: run.log.clone(),
             }))),
-            Phase::Waiting(_) | Phase::Starting | Phase::Executing { .. } | Phase::Ended { .. } => {
-                None
-            }
+            Phase::Queued
+            | Phase::Waiting(_)
+            | Phase::Starting
+            | Phase::Executing { .. }
+            | Phase::Ended { .. } => None,
         }
     }
 }
@@ -220,7 +226,8 @@ impl Run {
         };
         let started = match &self.phase {
             Phase::Executing { at, scratch_dir } => Some((*at, scratch_dir.clone())),
-            Phase::Fetching(_)
+            Phase::Queued
+            | Phase::Fetching(_)
             | Phase::Waiting(_)
             | Phase::Starting
             | Phase::Storing(_)

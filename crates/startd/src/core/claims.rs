@@ -11,7 +11,7 @@ use super::ads;
 use super::decide::gone;
 use super::files::{Freight, StartOrder, StarterLog, Window};
 use super::state::lease_ms;
-use crate::core::state::{Activity, Claim, Core};
+use crate::core::state::{Activity, Claim, Core, Phase};
 use crate::core::words::{Accepted, Fact, Rejection, Stop};
 
 impl Core {
@@ -63,6 +63,10 @@ impl Core {
         if self.closing.is_some() {
             return denied("the startd is stopping".to_owned());
         }
+        if let Some(shared) = request.shares {
+            let granted = self.share(schedd, request, shared, fresh);
+            return granted.map_or_else(denied, |fact| vec![fact]);
+        }
         let part = match self.part(now, schedd, request) {
             Ok(part) => part,
             Err(reason) => return denied(reason),
@@ -84,6 +88,7 @@ impl Core {
             devices,
             slot: self.lowest_free_slot(request.universe),
             universe: request.universe,
+            shares: false,
         }]
     }
 
@@ -135,9 +140,11 @@ impl Core {
         }
         let freight = Freight::of(&start.ad, self.file_system_domain());
         let window = Window::of(&start.ad, now);
-        let order = (freight.is_fetched() || window.is_some()).then(|| {
+        let queued = self.must_wait(start.claim, claim);
+        let order = (queued || freight.is_fetched() || window.is_some()).then(|| {
             Box::new(StartOrder { job: start.ad.clone(), spool: start.spool.clone(), window })
         });
+        let (held_back, order) = if queued { (order, None) } else { (None, order) };
         facts.push(Fact::RunAccepted(Box::new(Accepted {
             claim: start.claim,
             run: start.run,
@@ -149,6 +156,8 @@ impl Core {
             freight,
             log: StarterLog::of(&start.ad),
             order,
+            queued,
+            held_back,
             ad: start.ad.clone(),
         })));
         Ok(facts)
@@ -207,7 +216,10 @@ impl Core {
             return Ok(facts);
         }
         let alive = claim.alive().filter(|_| ordinal == claim.last_ordinal);
-        let stop = Stop { graceful: how == StopHow::Graceful, code, aim };
+        if how == StopHow::IfQueued && alive.is_none_or(|run| run.phase != Phase::Queued) {
+            return Err(Rejection::Stale);
+        }
+        let stop = Stop { graceful: how != StopHow::Fast, code, aim };
         let signals_again = |before: Stop| {
             let signal = |aim| alive.map(|run| run.manner.signal_for(aim));
             aim > before.aim && signal(aim) != signal(before.aim)

@@ -31,7 +31,8 @@ impl Core {
                         at: *at,
                         scratch_dir: scratch_dir.clone(),
                     }]),
-                    Phase::Fetching(_)
+                    Phase::Queued
+                    | Phase::Fetching(_)
                     | Phase::Waiting(_)
                     | Phase::Executing { .. }
                     | Phase::Storing(_)

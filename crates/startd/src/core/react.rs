@@ -29,6 +29,10 @@ impl Core {
             Fact::Echoed { schedd, .. } => self.extend_leases(schedd),
             Fact::RunAccepted(accepted) => self.accepted(now, accepted).into_iter().collect(),
             Fact::ProgramOver { claim, .. } => self.carry(now, *claim).into_iter().collect(),
+            Fact::TurnCame { claim, .. } => match change.begun {
+                Some(_) => self.begun(now, change, *claim).into_iter().collect(),
+                None => self.carry(now, *claim).into_iter().collect(),
+            },
             Fact::RunBegun { claim } => self.begun(now, change, *claim).into_iter().collect(),
             Fact::RunStarted { claim, .. } => {
                 // It may have been suspended before there was anything to suspend.
@@ -147,6 +151,7 @@ impl Core {
             devices: claim.devices.clone(),
             ad: self.dynamic_slot_ad(now, claim),
             beat: self.beat(now),
+            can_share: !claim.universe.is_beside(),
         }
     }
 
@@ -236,9 +241,11 @@ impl Core {
             }
             Phase::Fetching(_) => Some(Effect::CutOff { key }),
             Phase::Storing(_) => Some(Effect::LetGo { key }),
-            Phase::Waiting(_) | Phase::Starting | Phase::Executing { .. } | Phase::Ended { .. } => {
-                None
-            }
+            Phase::Queued
+            | Phase::Waiting(_)
+            | Phase::Starting
+            | Phase::Executing { .. }
+            | Phase::Ended { .. } => None,
         }
     }
 
@@ -325,7 +332,8 @@ impl Run {
             Phase::Ended { end, usage } => {
                 Some(FromStartd::RunEnded { claim, run, end: end.clone(), usage: *usage })
             }
-            Phase::Fetching(_)
+            Phase::Queued
+            | Phase::Fetching(_)
             | Phase::Waiting(_)
             | Phase::Starting
             | Phase::Executing { .. }

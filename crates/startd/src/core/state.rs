@@ -11,6 +11,7 @@ use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
 use serde::{Deserialize, Serialize};
 
 use super::files::{DiskUsed, Freight, Over, StartOrder, StarterLog};
+use super::turns::HeldBack;
 use crate::core::words::{Machine, Manner, Measured, RunKey, Stop};
 
 /// One machine's claims and runs, and what follows from what is heard of them.
@@ -25,10 +26,10 @@ pub struct Core {
     pub(super) by_match: BTreeMap<MatchId, ClaimId>,
     /// What is not carved out.
     pub(super) free: Resources,
-    /// Numbers of dynamic slots in use.
-    pub(super) slots: BTreeSet<u32>,
+    /// Numbers of dynamic slots in use, and whose they are.
+    pub(super) slots: BTreeMap<u32, BTreeSet<ClaimId>>,
     /// Numbers in use of claims for jobs that run beside their schedd.
-    pub(super) beside: BTreeSet<u32>,
+    pub(super) beside: BTreeMap<u32, BTreeSet<ClaimId>>,
     /// The schedds that are connected, and whether they may run jobs beside themselves here.
     pub(super) connected: BTreeMap<ScheddName, bool>,
     /// Schedds of whose older queues something is left: they hear nothing yet.
@@ -56,6 +57,8 @@ pub struct Core {
     pub(super) disk: BTreeMap<RunKey, DiskUsed>,
     /// Runs whose lease ended while the carrier had their files, and that it was told of.
     pub(super) cut: BTreeSet<RunKey>,
+    /// What is kept for the start of runs that wait for their turn.
+    pub(super) held_back: BTreeMap<RunKey, HeldBack>,
 }
 
 /// A startd that is about to end.
@@ -130,6 +133,9 @@ pub(super) struct Claim {
     /// Where its jobs run.
     #[serde(default)]
     pub(super) universe: Universe,
+    /// Whether its slot was another claim's before.
+    #[serde(default)]
+    pub(super) shares: bool,
     pub(super) since: Timestamp,
     /// The ordinal of the last run that was accepted or refused, 0 before the first.
     pub(super) last_ordinal: u32,
@@ -168,14 +174,17 @@ pub(super) struct Run {
 }
 
 /// ```text
-/// Fetching --> Waiting --> Starting --> Executing --> Storing --> Ended --RunRecorded--> (the claim is idle)
+/// Queued --> Fetching --> Waiting --> Starting --> Executing --> Storing --> Ended --RunRecorded--> (the claim is idle)
 /// ```
-/// A run without files to bring begins behind `Fetching`, one whose time has come behind `Waiting`.
-/// From each phase it may end: in `Fetching` when the carrier has said what came of it, in
-/// `Waiting` at once, in the next two when the launcher has said that nothing of it is left.
-/// `Storing` is left out where nothing is to be brought back.
+/// A run on whose slot no other lives begins behind `Queued`, one without files to bring behind
+/// `Fetching`, one whose time has come behind `Waiting`. From each phase it may end: in `Fetching`
+/// when the carrier has said what came of it, in `Queued` and `Waiting` at once, in the next two
+/// when the launcher has said that nothing of it is left. `Storing` is left out where nothing is to
+/// be brought back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
+    /// Another run lives on its slot.
+    Queued,
     /// The carrier brings its files, or looks whether it need be.
     Fetching(Box<StartOrder>),
     /// Its files are there; its time has not come, or the launcher is away.
@@ -204,8 +213,8 @@ impl Core {
             machine,
             state: State::default(),
             by_match: BTreeMap::new(),
-            slots: BTreeSet::new(),
-            beside: BTreeSet::new(),
+            slots: BTreeMap::new(),
+            beside: BTreeMap::new(),
             connected: BTreeMap::new(),
             fencing: BTreeSet::new(),
             launcher_listed: false,
@@ -220,6 +229,7 @@ impl Core {
             disk_ms: Some(0),
             disk: BTreeMap::new(),
             cut: BTreeSet::new(),
+            held_back: BTreeMap::new(),
         };
         for (id, claim) in &state.claims {
             core.index_claim(*id, claim);
@@ -301,18 +311,32 @@ impl Core {
     pub(super) fn index_claim(&mut self, id: ClaimId, claim: &Claim) {
         let (slot, part) = (claim.slot, &claim.resources);
         self.by_match.insert(claim.matched, id);
-        let fresh = planted(Bug::SlotTwice) || self.numbers(claim.universe).insert(slot);
-        assert!(fresh, "slot {slot} is given to claim {id} while it is in use");
+        let unnoted = planted(Bug::SlotTwice);
+        let holders = self.numbers(claim.universe).entry(slot).or_default();
+        let fresh = holders.is_empty() || unnoted;
+        assert!(fresh || claim.shares, "slot {slot} is given to claim {id} while it is in use");
+        if !unnoted {
+            holders.insert(id);
+        }
+        if !fresh {
+            return;
+        }
         let left = self.free.minus(part);
         self.free = left.unwrap_or_else(|| {
             panic!("claim {id} takes {part:?}, and only {:?} are free", self.free)
         });
     }
 
-    pub(super) fn unindex_claim(&mut self, claim: &Claim) {
+    /// A slot is free when the last of its claims is gone.
+    pub(super) fn unindex_claim(&mut self, id: ClaimId, claim: &Claim) {
         self.by_match.remove(&claim.matched);
-        self.numbers(claim.universe).remove(&claim.slot);
-        self.free = self.free.plus(&claim.resources);
+        let numbers = self.numbers(claim.universe);
+        let holders = numbers.entry(claim.slot).or_default();
+        holders.remove(&id);
+        if holders.is_empty() {
+            numbers.remove(&claim.slot);
+            self.free = self.free.plus(&claim.resources);
+        }
     }
 
     /// The claim of a run, if it is the last on it.
@@ -332,13 +356,27 @@ impl Core {
     }
 
     /// The numbers in use of claims of this kind.
-    fn numbers(&mut self, universe: Universe) -> &mut BTreeSet<u32> {
+    fn numbers(&mut self, universe: Universe) -> &mut BTreeMap<u32, BTreeSet<ClaimId>> {
         if universe.is_beside() { &mut self.beside } else { &mut self.slots }
     }
 
-    /// The claims that take a part of the machine. The others concern nobody but their schedd.
+    /// For each part of the machine that is taken, its claim: that with a run, where two share it.
+    /// Claims that take nothing concern nobody but their schedd.
     pub(super) fn carved(&self) -> impl Iterator<Item = &Claim> {
-        self.state.claims.values().filter(|claim| !claim.universe.is_beside())
+        self.of_each_slot(|claim| claim.alive().is_none_or(|run| run.phase == Phase::Queued))
+    }
+
+    /// The same, with the claim that was matched first, if it is still there.
+    pub(super) fn matched(&self) -> impl Iterator<Item = &Claim> {
+        self.of_each_slot(|claim| claim.shares)
+    }
+
+    /// Of each slot that was carved out the first claim of which this is not true, if there is one.
+    fn of_each_slot(&self, rather_not: fn(&Claim) -> bool) -> impl Iterator<Item = &Claim> {
+        self.slots.values().filter_map(move |holders| {
+            let claims = || holders.iter().filter_map(|id| self.state.claims.get(id));
+            claims().find(|claim| !rather_not(claim)).or_else(|| claims().next())
+        })
     }
 
     pub(super) fn slot_name(&self, claim: &Claim) -> String {
@@ -348,7 +386,7 @@ impl Core {
     pub(super) fn lowest_free_slot(&self, universe: Universe) -> u32 {
         let used = if universe.is_beside() { &self.beside } else { &self.slots };
         (1..)
-            .zip(used)
+            .zip(used.keys())
             .find(|(n, used)| n != *used)
             .map_or_else(|| u32::try_from(used.len()).unwrap_or(u32::MAX - 1) + 1, |(n, _)| n)
     }
@@ -412,7 +450,8 @@ impl Run {
     pub(super) fn is_over(&self) -> bool {
         match self.phase {
             Phase::Ended { .. } => true,
-            Phase::Fetching(_)
+            Phase::Queued
+            | Phase::Fetching(_)
             | Phase::Waiting(_)
             | Phase::Starting
             | Phase::Executing { .. }
@@ -424,9 +463,11 @@ impl Run {
     fn is_carried(&self) -> bool {
         match self.phase {
             Phase::Fetching(_) | Phase::Storing(_) => true,
-            Phase::Waiting(_) | Phase::Starting | Phase::Executing { .. } | Phase::Ended { .. } => {
-                false
-            }
+            Phase::Queued
+            | Phase::Waiting(_)
+            | Phase::Starting
+            | Phase::Executing { .. }
+            | Phase::Ended { .. } => false,
         }
     }
 
@@ -434,9 +475,11 @@ impl Run {
     pub(super) fn is_with_launcher(&self) -> bool {
         match self.phase {
             Phase::Starting | Phase::Executing { .. } => true,
-            Phase::Fetching(_) | Phase::Waiting(_) | Phase::Storing(_) | Phase::Ended { .. } => {
-                false
-            }
+            Phase::Queued
+            | Phase::Fetching(_)
+            | Phase::Waiting(_)
+            | Phase::Storing(_)
+            | Phase::Ended { .. } => false,
         }
     }
 
@@ -445,7 +488,11 @@ impl Run {
         match &self.phase {
             Phase::Executing { at, scratch_dir } => Some((*at, scratch_dir)),
             Phase::Storing(over) => over.started.as_ref().map(|(at, folder)| (*at, folder)),
-            Phase::Fetching(_) | Phase::Waiting(_) | Phase::Starting | Phase::Ended { .. } => None,
+            Phase::Queued
+            | Phase::Fetching(_)
+            | Phase::Waiting(_)
+            | Phase::Starting
+            | Phase::Ended { .. } => None,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::core::{
 
 mod carrying;
 mod generations;
+mod turns;
 
 const CLAIM: ClaimId = ClaimId { journal: 5, number: 1 };
 const SECRET: ClaimSecret = ClaimSecret::new([4; 16]);
@@ -160,6 +161,7 @@ fn request(number: u64, cpus: u32) -> ToStartd {
         limits: Vec::new(),
         ad: Arc::new(ClassAd::parse_old(&ad).unwrap()),
         universe: Universe::Vanilla,
+        shares: None,
     }))
 }
 
@@ -475,6 +477,7 @@ fn a_device_is_given_once_to_whom_it_suits_and_is_free_again_with_the_claim() {
             limits: Vec::new(),
             ad: Arc::new(ad),
             universe: Universe::Vanilla,
+            shares: None,
         })));
         let claims = trial.core.state.claims.values();
         let given = claims.filter(|claim| claim.matched.number == number);

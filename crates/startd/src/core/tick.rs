@@ -58,9 +58,11 @@ impl Core {
             if self.is_due(now, *id, claim) {
                 facts.extend(self.expire(*id, claim));
             } else {
+                facts.extend(self.forgotten(*id, claim));
                 facts.extend(self.begin(now, *id, claim));
             }
         }
+        facts.extend(self.turns(now));
         if self.measures_ms().is_some_and(|due| now.boot_ms >= due) {
             facts.push(Fact::RunsMeasured { disk: self.disk_is_due(now) });
         }
@@ -122,7 +124,9 @@ impl Core {
         let ends = self.state.claims.iter().filter_map(|(id, claim)| self.ends_ms(*id, claim));
         let begins = self.state.claims.values().filter_map(|claim| self.begins_ms(now, claim));
         let beats = self.next_beat_ms().into_iter().chain([self.next_ad_ms()]);
-        ends.chain(begins).chain(beats).chain(self.measures_ms()).chain(closing).min()
+        let forgotten = self.state.claims.iter().any(|(id, claim)| self.is_forgotten(*id, claim));
+        let turns = (forgotten || self.turn_has_come(now)).then_some(0);
+        ends.chain(begins).chain(turns).chain(beats).chain(self.measures_ms()).chain(closing).min()
     }
 
     fn next_ad_ms(&self) -> u64 {

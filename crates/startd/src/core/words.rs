@@ -231,6 +231,7 @@ impl Event {
             | Fact::Echoed { .. }
             | Fact::RunAccepted(_)
             | Fact::RunRefused { .. }
+            | Fact::TurnCame { .. }
             | Fact::RunFetched { .. }
             | Fact::RunBegun { .. }
             | Fact::RunStarted { .. }
@@ -288,6 +289,9 @@ pub enum Fact {
         /// Where the jobs run.
         #[serde(default)]
         universe: Universe,
+        /// Whether the slot was another claim's before, and is both's now.
+        #[serde(default)]
+        shares: bool,
     },
     /// A claim without a live run is over: its slot is free.
     ClaimDropped {
@@ -311,6 +315,13 @@ pub enum Fact {
         ordinal: u32,
         /// How that counts.
         end: RunEnd,
+    },
+    /// Nothing lives any more on the slot of a run that waited for its turn.
+    TurnCame {
+        /// On which claim.
+        claim: ClaimId,
+        /// Where something is to be done or waited for first: what is kept for that.
+        order: Option<Box<StartOrder>>,
     },
     /// The run's files are there. It begins when its time has come.
     RunFetched {
@@ -472,6 +483,13 @@ pub struct Accepted {
     /// that.
     #[serde(default)]
     pub order: Option<Box<StartOrder>>,
+    /// Whether it waits for its turn: another run lives on its slot.
+    #[serde(default)]
+    pub queued: bool,
+    /// What is kept for its start until then. Not in the journal: a run whose turn had not come
+    /// when the startd dies is never started.
+    #[serde(skip)]
+    pub held_back: Option<Box<StartOrder>>,
     /// The job's whole ad. Not in the journal: a run that is given to the launcher at once, and has
     /// not reached it when the startd dies, is never started.
     #[serde(skip)]
@@ -526,7 +544,7 @@ pub struct Change {
     pub dropped: Option<(ScheddName, Option<RunKey>)>,
     /// With it went the last of its schedd's older queues.
     pub fenced: bool,
-    /// A run that begins: what was kept for that.
+    /// A run that begins, or whose turn has come: what was kept for that.
     pub begun: Option<Box<StartOrder>>,
     /// A run that was recorded, so that what is left of it in the launcher can go. (Its claim may
     /// have a new run already.)

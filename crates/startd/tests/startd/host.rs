@@ -154,6 +154,7 @@ impl Schedd {
             limits: Vec::new(),
             ad: Arc::new(ad.clone()),
             universe: Universe::of(ad),
+            shares: None,
         })))
         .await;
         match self.hear().await {

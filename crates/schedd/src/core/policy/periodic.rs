@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use classad::ClassAd;
+use model::planted::{Bug, planted};
 use model::{Hold, HoldCode, JobEvent, JobState, Now, StopCause, VacateCode, attr};
 
 use crate::core::ads;
@@ -40,18 +41,18 @@ impl Core {
             Policy::JobDuration => {
                 let reason =
                     format!("The job exceeded allowed job duration of {}", limit(ad, policy, now));
-                held(now, job, hold(HoldCode::JobDurationExceeded, 0, reason))
+                held(self, now, job, hold(HoldCode::JobDurationExceeded, 0, reason))
             }
             Policy::ExecuteDuration => {
                 let reason = format!(
                     "The job exceeded allowed execute duration of {}",
                     limit(ad, policy, now)
                 );
-                held(now, job, hold(HoldCode::JobExecuteExceeded, 0, reason))
+                held(self, now, job, hold(HoldCode::JobExecuteExceeded, 0, reason))
             }
             Policy::Hold => {
                 let subcode = subcode(&ad.eval(attr::PERIODIC_HOLD_SUB_CODE, None, &env(now)));
-                held(now, job, hold(HoldCode::JobPolicy, subcode, text()))
+                held(self, now, job, hold(HoldCode::JobPolicy, subcode, text()))
             }
             Policy::Vacate => {
                 let code = VacateCode::JobPolicyVacate;
@@ -83,7 +84,7 @@ impl Core {
             }
             SystemAct::Hold => {
                 let code = HoldCode::SystemPolicy;
-                held(now, job, Hold { code, subcode, reason, since: now.wall })
+                held(self, now, job, Hold { code, subcode, reason, since: now.wall })
             }
             SystemAct::Release => {
                 let event = JobEvent::Released { reason, at: now.wall };
@@ -98,6 +99,12 @@ impl Core {
     /// it wants to stay.
     pub(crate) fn removal(&self, now: Now, job: JobRef<'_>, reason: String) -> Vec<Fact> {
         match job.state() {
+            JobState::Idle { .. }
+                if self.promises.has(job.job) && !planted(Bug::PromiseForgotten) =>
+            {
+                let stop = stopped(now, job, StopCause::Remove { reason });
+                self.called_up(now, job.job).into_iter().chain([stop]).collect()
+            }
             JobState::Idle { .. } | JobState::Held(_) | JobState::Completed { .. } => {
                 let event = JobEvent::Removed { reason, at: now.wall };
                 let stays = at_end::stays(self, job, &event, now);
@@ -118,8 +125,12 @@ impl Core {
     }
 }
 
-fn held(now: Now, job: JobRef<'_>, hold: Hold) -> Vec<Fact> {
+fn held(core: &Core, now: Now, job: JobRef<'_>, hold: Hold) -> Vec<Fact> {
     match job.state() {
+        JobState::Idle { .. } if core.promises.has(job.job) => {
+            let stop = stopped(now, job, StopCause::Hold(hold));
+            core.called_up(now, job.job).into_iter().chain([stop]).collect()
+        }
         JobState::Idle { .. } => {
             vec![Fact::Job { job: job.job, fact: JobFact::Happened(JobEvent::Held(hold)) }]
         }

@@ -13,7 +13,7 @@ use model::{
 };
 use proto::client::Refusal;
 
-use crate::core::state::core::Core;
+use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Event, Fact, JobFact};
 
 impl Core {
@@ -28,8 +28,9 @@ impl Core {
         // Of an array some jobs may have run and left, while others wait still.
         let waits = |id: &ClusterId| {
             let cluster = self.clusters.get(id);
+            let has_begun = |job: JobRef<'_>| job.has_run() || self.promises.has(job.job);
             self.progress(*id, Part::Whole).ended == 0
-                && cluster.is_some_and(|cluster| !cluster.procs().any(|job| job.has_run()))
+                && cluster.is_some_and(|cluster| !cluster.procs().any(has_begun))
         };
         match others.into_iter().find(|id| !waits(id)) {
             None => Ok(()),

@@ -20,6 +20,7 @@ impl Eviction {
     /// own end or policy is all there is to tell.
     pub(crate) fn of(state: &JobState, end: &RunEnd, next: &AfterRun) -> Option<Self> {
         match next {
+            _ if never_began(state, end) => None,
             AfterRun::Complete => None,
             AfterRun::Hold(hold) => match stop_cause(state) {
                 // HTCondor 25.14 writes no 004 where a policy holds a running job.
@@ -65,6 +66,25 @@ impl Eviction {
         let vacate = VacateCode::try_from(code).map(VacateCode::label);
         let hold = HoldCode::try_from(code).map(HoldCode::label);
         vacate.or(hold).unwrap_or("Unspecified")
+    }
+}
+
+/// Whether the run only waited for its turn (docs/adr/0035): it was stopped in the moment in which
+/// it was said to be its job's, or called back. Nobody has seen the job run.
+fn never_began(state: &JobState, end: &RunEnd) -> bool {
+    let RunEnd::Vacated { code, ended: None } = end else { return false };
+    match state {
+        JobState::Stopping { running, since, .. } => {
+            running.executing.is_none() && *since <= running.since
+        }
+        JobState::Running(running) => {
+            running.executing.is_none() && *code == VacateCode::ScheddVacate
+        }
+        JobState::Suspended { .. }
+        | JobState::Idle { .. }
+        | JobState::Held(_)
+        | JobState::Completed { .. }
+        | JobState::Removed { .. } => false,
     }
 }
 

@@ -84,6 +84,10 @@ pub struct Tally {
     /// The last attempt (`NumShadowStarts`, `JobRunCount`, `NumJobMatches`): 0 if none.
     #[serde(skip_serializing_if = "is_default")]
     pub attempt: Attempt,
+    /// Attempts that waited for their turn on a slot, and were called back before anybody was told
+    /// of them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub taken_back: u32,
     /// Attempts whose program was executed (`NumJobStarts`).
     #[serde(skip_serializing_if = "is_default")]
     pub executions: u32,
@@ -237,6 +241,9 @@ pub struct ClaimRecord {
     pub run: Option<RunId>,
     /// The lease of that run, seconds.
     pub lease_s: u32,
+    /// Whether its startd lets another claim share its slot.
+    #[serde(default)]
+    pub can_share: bool,
 }
 
 /// Numbers that only grow.

@@ -17,6 +17,11 @@ const PASSING_ERRNOS: [i32; 24] = [
 impl Tally {
     /// Takes note of an event, before the state changes. `claim` is the one that a run is
     /// authorised on.
+    /// Attempts that the record tells of.
+    pub(crate) fn runs(&self) -> u32 {
+        self.attempt.0.saturating_sub(self.taken_back)
+    }
+
     pub(crate) fn note(&mut self, from: &JobState, event: &JobEvent, claim: Option<&ClaimRecord>) {
         self.note_suspension(from, event);
         match event {

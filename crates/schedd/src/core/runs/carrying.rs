@@ -27,7 +27,7 @@ impl Core {
         if !is_its_own {
             return None;
         }
-        Some(paths(&self.run_ad(now, wanted.run.job)?))
+        Some(paths(&self.run_ad(now, record)?))
     }
 }
 

@@ -7,7 +7,7 @@ use model::{
     Beat, ClaimId, MachineName, Now, RunEnd, RunId, Usage,
     planted::{Bug, planted},
 };
-use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, ToStartd};
+use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, StopHow, ToStartd};
 
 use crate::core::records::rows::ClaimRecord;
 use crate::core::runs::over::how_to_stop;
@@ -52,6 +52,7 @@ impl Core {
             }
             FromStartd::RunEnded { claim, run, end, usage } => {
                 match self.current(name, *claim, *run) {
+                    Ok(held) if self.is_promised(held) => Ok(self.never_began(held)),
                     Ok(_) => Ok(self.run_over(now, run.job, end, *usage)),
                     // It is in the record, or was given up: either way the startd need not keep it.
                     Err(_) => Ok(vec![self.recorded(name, *claim, *run)]),
@@ -145,6 +146,9 @@ impl Core {
         };
         match &status.run {
             Some((_, RunStatus::Ended(..))) if planted(Bug::EndForgotten) => Vec::new(),
+            Some((theirs, RunStatus::Ended(..))) if *theirs == run && self.is_promised(claim) => {
+                self.never_began(claim)
+            }
             Some((theirs, RunStatus::Ended(end, usage))) if *theirs == run => {
                 self.run_over(now, run.job, end, *usage)
             }
@@ -179,6 +183,9 @@ impl Core {
         if job.as_ref().is_some_and(JobRef::is_stopping) && planted(Bug::StopNotRepeated) {
             return Vec::new();
         }
+        if self.promises.is_called_back(run.job) {
+            return vec![repeated(Repeat::StopRun(id, StopHow::IfQueued))];
+        }
         if let Some(job) = job.filter(JobRef::is_stopping) {
             return vec![repeated(Repeat::StopRun(id, how_to_stop(job, now)))];
         }
@@ -207,18 +214,25 @@ impl Core {
             devices: granted.devices.clone(),
             limits: claiming.matched.limits.clone(),
             owner: claiming.owner.clone(),
-            class_key: Arc::clone(&claiming.class_key),
+            class_key: self.key_for(name, &granted.slot).unwrap_or(&claiming.class_key).clone(),
             universe: claiming.universe,
             granted: granted.beat,
             ordinal: 0,
             run: None,
             lease_s: 0,
+            can_share: granted.can_share,
         }))));
         if !self.expanding.is_empty() {
             let (claim, ad) = (granted.claim, Arc::clone(&granted.ad));
             facts.push(Fact::Claim(ClaimFact::SlotSeen { claim, ad }));
         }
         facts
+    }
+
+    /// A claim that shares a slot is of the class of the one that had it before.
+    fn key_for(&self, name: &MachineName, slot: &str) -> Option<&Arc<str>> {
+        let first = self.machines.get(name)?.slots.get(slot)?.first()?;
+        Some(&self.claims.get(first)?.record.class_key)
     }
 
     /// The claim is no more, and nothing of a run on it is alive.

@@ -28,8 +28,7 @@ impl Core {
         let mut gates = Gates { running: self.limits_runs().then(BTreeMap::new) };
         if gates.running.is_some() {
             for class in self.classes.by_id.values().filter(|class| class.queue.is_some()) {
-                let free = u64::try_from(class.free.len()).unwrap_or(0);
-                gates.count(class, u64::from(class.claims).saturating_sub(free));
+                gates.count(class, u64::try_from(class.busy.len()).unwrap_or(0));
             }
         }
         gates
@@ -142,6 +141,13 @@ impl Gates {
             .map(|(_, most, runs, _)| most.saturating_sub(runs))
             .min()
             .unwrap_or(u64::MAX)
+    }
+
+    /// Whether a job of the class may start where one of the class has ended just then.
+    pub(crate) fn may_follow(&self, core: &Core, class: &Class) -> bool {
+        let Some(name) = rules(class) else { return true };
+        stopped(&core.settings, name).is_none()
+            && self.limits(&core.settings, class, name).all(|(_, most, runs, _)| runs <= most)
     }
 
     fn closed(&self, settings: &QueueSettings, class: &Class) -> Option<Cause> {

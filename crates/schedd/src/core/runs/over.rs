@@ -177,7 +177,11 @@ impl Core {
             | JobState::Completed { .. }
             | JobState::Removed { .. } => false,
         };
-        is_left_alone && !self.timed.contains(&job.job.cluster) && self.is_usable(now, &claim)
+        let others_wait = self.companions(claim).any(|(_, other)| other.record.run.is_some());
+        is_left_alone
+            && !others_wait
+            && !self.timed.contains(&job.job.cluster)
+            && self.is_usable(now, &claim)
     }
 
     fn after_run(

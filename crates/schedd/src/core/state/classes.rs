@@ -60,8 +60,15 @@ pub(crate) struct Class {
     pub(crate) idle: IdleJobs,
     /// Matches that are being claimed for it.
     pub(crate) claiming: u32,
-    /// Its claims without a run.
+    /// Its claims on slots without a run, one of each.
     pub(crate) free: BTreeSet<ClaimId>,
+    /// Its slots that have a run, by their first claims.
+    pub(crate) busy: BTreeSet<ClaimId>,
+    /// Its claims without a run on slots that have one, where the last was short: there the next
+    /// can be promised.
+    pub(crate) ahead: BTreeSet<ClaimId>,
+    /// Claims whose slots have short runs, and that nobody shares yet.
+    pub(crate) brisk: BTreeSet<ClaimId>,
     /// How many claims it has.
     pub(crate) claims: u32,
     pub(crate) reason: Option<IdleReason>,
@@ -179,6 +186,9 @@ impl Classes {
             idle: IdleJobs::default(),
             claiming: 0,
             free: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            ahead: BTreeSet::new(),
+            brisk: BTreeSet::new(),
             claims: 0,
             universe: Universe::default(),
             may_skip: false,

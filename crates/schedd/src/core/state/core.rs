@@ -27,6 +27,7 @@ use crate::core::state::event_log::LOG_NAMES;
 use crate::core::state::fence::Fence;
 use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
+use crate::core::state::promises::Promises;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::{ReasonKind, Untold};
 
@@ -68,6 +69,8 @@ pub struct Core {
     pub(crate) dependencies: Dependencies,
     /// Clusters of which only one is to run, each with the others.
     pub(crate) run_one: BTreeMap<ClusterId, BTreeSet<ClusterId>>,
+    /// Idle jobs whose next run waits for its turn.
+    pub(crate) promises: Promises,
 
     // Learnt again after a restart.
     /// What was recorded in this life, counted.
@@ -135,6 +138,12 @@ pub(crate) struct Claim {
     pub(crate) free_since_ms: u64,
     /// How long its last job wants it to be kept without one (`KeepClaimIdle`), if that said so.
     pub(crate) keep: Option<Duration>,
+    /// Since when its run is its job's, milliseconds of the boot clock.
+    pub(crate) run_since_ms: u64,
+    /// Whether the last run on its slot was short.
+    pub(crate) brisk: bool,
+    /// Whether another claim was asked for on its slot.
+    pub(crate) share_asked: bool,
     /// The slot's ad, if it was granted in this life while some job needed it.
     pub(crate) slot_ad: Option<Arc<ClassAd>>,
 }
@@ -146,6 +155,8 @@ pub(crate) struct Claiming {
     pub(crate) owner: UserName,
     pub(crate) universe: Universe,
     pub(crate) since_ms: u64,
+    /// The claim whose slot it is to share.
+    pub(crate) shares: Option<ClaimId>,
 }
 
 /// A machine that holds a claim of ours, or is asked for one.
@@ -157,6 +168,8 @@ pub(crate) struct Machine {
     pub(crate) heard_ms: u64,
     pub(crate) beat: Option<Beat>,
     pub(crate) claims: BTreeSet<ClaimId>,
+    /// The claims of each slot.
+    pub(crate) slots: BTreeMap<Arc<str>, BTreeSet<ClaimId>>,
     pub(crate) claiming: BTreeSet<MatchId>,
 }
 
@@ -331,7 +344,7 @@ impl JobRef<'_> {
 
     /// Whether a run of it was authorised, now or before.
     pub(crate) fn has_run(&self) -> bool {
-        self.record.is_some_and(|record| record.tally.attempt.0 > 0)
+        self.record.is_some_and(|record| record.tally.runs() > 0)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

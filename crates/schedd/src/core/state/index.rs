@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use classad::AttrName;
 use model::{
-    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, Timestamp,
-    Universe, UserName,
+    ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, RunId,
+    Timestamp, Universe, UserName,
     planted::{Bug, planted},
 };
 use proto::client::Counts;
@@ -24,6 +24,7 @@ use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
+use crate::core::state::promises::{PATIENCE, Promises};
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
 
@@ -54,6 +55,7 @@ impl Core {
             watched: BTreeSet::new(),
             dependencies: Dependencies::default(),
             run_one: BTreeMap::new(),
+            promises: Promises::default(),
             round: Round::default(),
             kept_checked_ms: 0,
             reserved: BTreeMap::new(),
@@ -196,7 +198,7 @@ impl Core {
                     self.backoff_ends.insert((until_ms, job));
                     self.untold.jobs.entry(job.cluster).or_insert(job);
                 }
-                None if planted(Bug::LostRequeue) => {}
+                None if planted(Bug::LostRequeue) || self.promises.has(job) => {}
                 None => {
                     let rank = self.rank_of(job);
                     self.classes.add_idle(&place, rank, &owner, job);
@@ -220,6 +222,7 @@ impl Core {
                 Some(until_ms) => {
                     self.backoff_ends.remove(&(until_ms, job));
                 }
+                None if self.promises.has(job) && !planted(Bug::PromisedTwice) => {}
                 None => {
                     let rank = self.rank_of(job);
                     self.classes.remove_idle(&place, rank, &owner, job);
@@ -250,7 +253,7 @@ impl Core {
         self.retry_at(record).map(|at| (at, job))
     }
 
-    fn rank_of(&self, job: JobId) -> u32 {
+    pub(in crate::core) fn rank_of(&self, job: JobId) -> u32 {
         self.clusters[&job.cluster].sorting.rank(job)
     }
 
@@ -294,27 +297,56 @@ impl Core {
         let id = record.claim;
         let machine = self.machine(&record.machine, &record.address, now);
         machine.claims.insert(id);
+        machine.slots.entry(record.slot.clone()).or_default().insert(id);
         if record.run.is_some() {
             self.beside.note_run(record.universe, true);
         }
-        self.classes.change(&record.class_key, &record.owner, |class| {
-            class.claims += 1;
-            if record.run.is_none() {
-                class.free.insert(id);
-            }
-        });
-        let work_until_ms = now.deadline(WORK_LIFE);
-        let claim =
-            Claim { record, work_until_ms, free_since_ms: now.boot_ms, keep: None, slot_ad: None };
+        self.classes.change(&record.class_key, &record.owner, |class| class.claims += 1);
+        let shared = self.shared_with(&record, id);
+        let shared = shared.first().and_then(|other| self.claims.get(other));
+        let (work_until_ms, brisk) = shared
+            .map_or((now.deadline(WORK_LIFE), false), |other| (other.work_until_ms, other.brisk));
+        let (machine, slot, run) = (record.machine.clone(), record.slot.clone(), record.run);
+        let claim = Claim {
+            record,
+            work_until_ms,
+            free_since_ms: now.boot_ms,
+            keep: None,
+            run_since_ms: now.boot_ms,
+            brisk,
+            share_asked: false,
+            slot_ad: None,
+        };
         self.claims.insert(id, claim);
+        if let Some(run) = run {
+            self.index_promise(id, run, now);
+        }
+        self.regroup(&machine, &slot);
+    }
+
+    /// A run on a claim whose job does not have it is promised.
+    fn index_promise(&mut self, id: ClaimId, run: RunId, now: Now) {
+        let Some(state) = self.job(run.job).map(|job| job.state()) else { return };
+        if state.running().is_some() {
+            return;
+        }
+        let (owner, place) = self.owner_and_place(run.job);
+        self.classes.remove_idle(&place, self.rank_of(run.job), &owner, run.job);
+        self.promises.make(run.job, id, now.deadline(PATIENCE));
     }
 
     pub(in crate::core) fn unindex_claim(&mut self, id: ClaimId) -> ClaimRecord {
         let claim = self.claims.remove(&id);
         let record =
             claim.unwrap_or_else(|| panic!("claim {id} is dropped and is not ours")).record;
+        let others: Vec<ClaimId> = self.shared_with(&record, id);
         if let Some(machine) = self.machines.get_mut(&record.machine) {
             machine.claims.remove(&id);
+            let held = machine.slots.entry(record.slot.clone()).or_default();
+            held.remove(&id);
+            if held.is_empty() {
+                machine.slots.remove(&record.slot);
+            }
         }
         if record.run.is_some() {
             self.beside.note_run(record.universe, false);
@@ -322,8 +354,32 @@ impl Core {
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.claims -= 1;
             class.free.remove(&id);
+            class.busy.remove(&id);
+            class.ahead.remove(&id);
+            class.brisk.remove(&id);
         });
+        self.regroup(&record.machine, &record.slot);
+        for other in others {
+            self.note_turn(other);
+            if let Some(other) = self.claims.get_mut(&other) {
+                other.share_asked = false;
+            }
+        }
         record
+    }
+
+    fn shared_with(&self, record: &ClaimRecord, id: ClaimId) -> Vec<ClaimId> {
+        let machine = self.machines.get(&record.machine);
+        let slot = machine.and_then(|machine| machine.slots.get(&record.slot));
+        slot.into_iter().flatten().filter(|other| **other != id).copied().collect()
+    }
+
+    /// Something ended on the slot of this claim: its run may have its turn.
+    pub(in crate::core) fn note_turn(&mut self, id: ClaimId) {
+        let run = self.claims.get(&id).and_then(|claim| claim.record.run);
+        if let Some(run) = run {
+            self.promises.note_end(run.job);
+        }
     }
 
     pub(in crate::core) fn machine(
@@ -371,7 +427,8 @@ impl Core {
             idle_untouched(&mut classes, cluster.record.cluster, cluster);
             for (proc, record) in &cluster.jobs {
                 let (job, place) = (record.job, cluster.sorting.place(*proc));
-                let waits = matches!(record.state, JobState::Idle { .. });
+                let waits =
+                    matches!(record.state, JobState::Idle { .. }) && !self.promises.has(job);
                 if waits && !self.backing_off.contains_key(&job) {
                     classes.add_idle(place, cluster.sorting.rank(job), cluster.owner(), job);
                 }
@@ -391,18 +448,41 @@ impl Core {
                     changed.push(claim.record.clone());
                 }
             }
-            let record = &claim.record;
-            classes.change(&record.class_key, &record.owner, |class| {
-                class.claims += 1;
-                if record.run.is_none() {
-                    class.free.insert(*id);
-                }
-            });
         }
-        for claiming in self.claiming.values() {
+        changed.extend(self.keys_of_shared());
+        for claim in self.claims.values() {
+            let record = &claim.record;
+            classes.change(&record.class_key, &record.owner, |class| class.claims += 1);
+        }
+        for claiming in self.claiming.values().filter(|claiming| claiming.shares.is_none()) {
             classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming += 1);
         }
         self.classes = classes;
+        let slots = self.machines.iter().flat_map(|(name, machine)| {
+            machine.slots.keys().map(|slot| (name.clone(), slot.clone()))
+        });
+        for (machine, slot) in slots.collect::<Vec<_>>() {
+            self.regroup(&machine, &slot);
+        }
+        changed
+    }
+
+    /// A claim without a run goes with the one on whose slot it is.
+    fn keys_of_shared(&mut self) -> Vec<ClaimRecord> {
+        let idle = self.claims.iter().filter(|(_, claim)| claim.record.run.is_none());
+        let astray = idle.filter_map(|(id, claim)| {
+            let mut others = self.companions(*id);
+            let (_, busy) = others.find(|(_, other)| other.record.run.is_some())?;
+            let key = &busy.record.class_key;
+            (*key != claim.record.class_key).then(|| (*id, Arc::clone(key)))
+        });
+        let mut changed = Vec::new();
+        for (id, key) in astray.collect::<Vec<_>>() {
+            if let Some(claim) = self.claims.get_mut(&id) {
+                claim.record.class_key = key;
+                changed.push(claim.record.clone());
+            }
+        }
         changed
     }
 }

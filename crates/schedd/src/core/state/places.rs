@@ -38,6 +38,11 @@ impl Places {
         }
     }
 
+    /// A match of our own for what is not beside the schedd.
+    pub(crate) fn note_match(&mut self, matched: MatchId) {
+        self.last_match = self.last_match.max(matched.number);
+    }
+
     /// That came to an end; with a reason if there is no claim.
     pub(crate) fn note_answered(&mut self, now: Now, universe: Universe, refused: Option<&str>) {
         if universe.is_beside() {

@@ -85,6 +85,7 @@ fn a_factory_that_is_removed_while_a_job_runs_is_over_with_that() {
     trial.take(&[Input::NegotiatorUp]);
     trial.matched();
     trial.hears(granted(&trial));
+    trial.waits(1);
     assert_eq!(acts_on_cluster(&mut trial, REMOVE), ["009 1"]);
     let batch = trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
     assert_eq!(told(&batch), ["004 0", "009 0", "036 2 jobs from 0 items, Incomplete"]);

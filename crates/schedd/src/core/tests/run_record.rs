@@ -178,3 +178,15 @@ fn a_job_whose_files_travel_tells_when_they_did() {
     check("YES", "false", ["1000000", "1000000", "1000005", "1000007"]);
     check("NO", "undefined", ["undefined"; 4]);
 }
+
+#[test]
+fn a_program_that_was_executed_while_nobody_could_tell_counts_as_executed() {
+    let mut trial = Trial::with_jobs(1, "LeaveJobInQueue = true");
+    trial.matched();
+    trial.hears(granted(&trial));
+    let usage = Usage { started: Some(trial.now.wall), ..Usage::default() };
+    trial.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end: exited(0), usage });
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    let starts = ad.literal(attr::NUM_JOB_STARTS).and_then(classad::Value::as_i64);
+    assert_eq!(starts, Some(1));
+}

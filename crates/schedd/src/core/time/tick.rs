@@ -39,6 +39,7 @@ impl Core {
         let steps = [
             // First, so that what follows from an end is written with it.
             Self::dependencies_due,
+            Self::turns,
             Self::waits,
             Self::leases_over,
             Self::fence_over,
@@ -49,6 +50,9 @@ impl Core {
             Self::policies,
             Self::skips,
             Self::starts,
+            Self::ahead,
+            Self::shares,
+            Self::recalls,
             Self::beside,
             Self::releases,
             Self::kept,
@@ -82,6 +86,7 @@ impl Core {
             .chain(self.round_due_ms())
             .chain(self.run_limits.first_ms())
             .chain(self.retell_ms())
+            .chain(self.promises.due_ms())
             .chain(self.beside_due_ms())
             .chain(self.fence.as_ref().map(|fence| fence.until_ms))
             .min()
@@ -113,7 +118,12 @@ impl Core {
 
     fn lease_over(&self, now: Now, id: ClaimId) -> Vec<Fact> {
         let mut facts = Vec::new();
-        if let Some(run) = self.claims[&id].record.run {
+        let held = &self.claims[&id];
+        if let Some(run) = held.record.run {
+            if self.is_promised(held) {
+                // The rest follows when it is its job's run.
+                return self.called_up(now, run.job).into_iter().collect();
+            }
             let reason = "its machine was not heard for the time of the job's lease".to_owned();
             let usage = self.job(run.job).map(|job| job.record().tally.last_usage);
             let end = RunEnd::Lost { reason };

@@ -231,6 +231,10 @@ impl Act<'_> {
     fn hold(&self, job: JobRef<'_>, hold: Hold) -> Result<Vec<Fact>, ActResult> {
         let id = job.job;
         match job.state() {
+            JobState::Idle { .. } if self.core.promises.has(id) => {
+                let stop = self.stop(id, StopCause::Hold(hold));
+                Ok(self.core.called_up(self.now, id).into_iter().chain([stop]).collect())
+            }
             JobState::Idle { .. } => {
                 Ok(vec![Fact::Job { job: id, fact: JobFact::Happened(JobEvent::Held(hold)) }])
             }

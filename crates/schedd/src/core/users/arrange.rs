@@ -58,7 +58,7 @@ impl Core {
 
     fn move_to(&self, by: &Actor, id: ClusterId, queue: &str) -> Result<Vec<Fact>, Denied> {
         let cluster = self.own_cluster(by, id)?;
-        if !waits(cluster) {
+        if !self.all_wait(cluster) {
             return Err(Denied::BadState);
         }
         let ad = cluster.procs().next().map(|job| job.described());
@@ -91,7 +91,7 @@ impl Core {
 
     fn exchange(&self, by: &Actor, one: ClusterId, other: ClusterId) -> Result<Vec<Fact>, Denied> {
         let (first, second) = (self.own_cluster(by, one)?, self.own_cluster(by, other)?);
-        if !waits(first) || !waits(second) {
+        if !self.all_wait(first) || !self.all_wait(second) {
             return Err(Denied::BadState);
         }
         if queue_of(first) != queue_of(second) {
@@ -128,6 +128,7 @@ impl Core {
             }
             for job in named {
                 facts.extend(let_go(now, job)?);
+                facts.extend(self.called_up(now, job.job));
                 let changes = Arc::clone(&changes);
                 facts.push(Fact::Job { job: job.job, fact: JobFact::Edited { changes } });
             }
@@ -165,6 +166,14 @@ impl Core {
         self.settings.admit(queue, &applicant)?;
         let more = u64::from(spec.count());
         self.settings.check_count(queue, user, more, &|of, who| self.counted(of, who, None))
+    }
+
+    /// Whether none of its jobs runs, is the next to run, or is stopping.
+    fn all_wait(&self, cluster: &Cluster) -> bool {
+        cluster.procs().all(|job| {
+            let waits = matches!(job.state(), JobState::Idle { .. } | JobState::Held(_));
+            waits && !self.promises.has(job.job)
+        })
     }
 
     /// This machine, as lists of hosts name it.
@@ -210,11 +219,6 @@ fn is_in(cluster: &Cluster, queue: &str) -> bool {
 fn rank(cluster: &Cluster) -> u32 {
     let first = cluster.procs().next().map(|job| cluster.sorting.rank(job.job));
     first.unwrap_or(cluster.record.cluster.0)
-}
-
-/// Whether none of its jobs runs, or is stopping.
-fn waits(cluster: &Cluster) -> bool {
-    cluster.procs().all(|job| matches!(job.state(), JobState::Idle { .. } | JobState::Held(_)))
 }
 
 fn subjobs(spec: &ClusterSpec) -> Option<u64> {

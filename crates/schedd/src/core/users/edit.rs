@@ -55,9 +55,13 @@ impl Core {
             Err(refused) => (Vec::new(), refused),
             Ok(jobs) => {
                 let count = jobs.len() as u64;
-                let edited =
-                    |job| Fact::Job { job, fact: JobFact::Edited { changes: Arc::clone(&ad) } };
-                let mut facts: Vec<Fact> = jobs.into_iter().map(edited).collect();
+                let edited = |job| {
+                    // What is said of a job from now on comes too late for a run that it has.
+                    let called = self.called_up(now, job);
+                    let fact = JobFact::Edited { changes: Arc::clone(&ad) };
+                    called.into_iter().chain([Fact::Job { job, fact }])
+                };
+                let mut facts: Vec<Fact> = jobs.into_iter().flat_map(edited).collect();
                 facts.extend(self.factories_of(by, select).map(|cluster| {
                     let step = FactoryStep::Edited(Arc::clone(&ad));
                     Fact::Cluster(ClusterFact::Factory { cluster, step })

@@ -13,33 +13,28 @@
 //! one.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod ads;
 mod apply;
 mod batch;
-mod carrier;
 mod checks;
-mod claims;
 mod decide;
-mod devices;
-mod files;
-mod generations;
-mod launcher;
 mod react;
-mod state;
-mod tick;
-mod turns;
+pub(crate) mod records;
+pub(crate) mod runs;
+pub(crate) mod state;
+pub(crate) mod time;
+pub(crate) mod told;
 mod words;
 
-pub use batch::{Batch, run_batch};
-pub use files::{
+pub use crate::core::records::files::{
     BringBack, Cause, DiskUsed, Fetched, Freight, FromCarrier, StartOrder, StarterLog, Store,
     StoreFailure, Stored, Window,
 };
-pub use state::{Core, State};
+pub use crate::core::records::keys::{Manner, RunKey, Stop};
+pub use crate::core::state::core::{Core, State};
+pub use batch::{Batch, run_batch};
 pub use words::{
     Accepted, Change, ClosedLog, Custom, Decision, Device, Effect, Event, Fact, FromLauncher,
-    Input, LauncherRun, LauncherState, Machine, Manner, Measured, Rejection, RunKey, Speed,
-    StartProcess, Stop, Stray,
+    Input, LauncherRun, LauncherState, Machine, Measured, Rejection, Speed, StartProcess, Stray,
 };
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "negotiator",
         &["values", "conditions", "machines", "shares", "requests", "matching", "words", "state"],
     ),
+    ("startd", &["records", "words", "state", "told", "time", "runs"]),
 ];
 
 /// What is measured of a crate.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use model::{ClaimId, Now, Pause, Usage};
 
-use super::files::{DiskUsed, Freight, StartOrder};
-use super::tick::{MEASURE_EVERY, PEACE, SHUTDOWN_GRACE, SHUTDOWN_KILL};
-use crate::core::state::{Activity, Claim, Closing, Core, Phase, Run};
-use crate::core::words::{Accepted, Change, Event, Fact, RunKey, Stray};
+use crate::core::records::files::{DiskUsed, Freight, StartOrder};
+use crate::core::records::keys::RunKey;
+use crate::core::state::core::{Activity, Claim, Closing, Core, Phase, Run};
+use crate::core::time::tick::{MEASURE_EVERY, PEACE, SHUTDOWN_GRACE, SHUTDOWN_KILL};
+use crate::core::words::{Accepted, Change, Event, Fact, Stray};
 
 impl Core {
     /// Makes an event true.

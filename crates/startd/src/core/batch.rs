@@ -3,7 +3,7 @@
 
 use model::Now;
 
-use super::state::Core;
+use crate::core::state::core::Core;
 use crate::core::words::{Effect, Event, Input, Rejection};
 
 /// What came of a batch.

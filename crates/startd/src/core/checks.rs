@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::Core;
+use crate::core::state::core::Core;
 
 impl Core {
     /// Says what is inconsistent, if anything is.
@@ -24,7 +24,7 @@ impl Core {
         if left.as_ref() != Some(&self.free) {
             return Err(format!("free is {:?}, the claims leave {left:?}", self.free));
         }
-        let taking = |claim: &&super::state::Claim| {
+        let taking = |claim: &&crate::core::state::core::Claim| {
             claim.universe.is_beside() && claim.resources != model::Resources::default()
         };
         if let Some(claim) = claims.values().find(taking) {
@@ -87,8 +87,8 @@ impl Core {
 
     /// What is held back is kept for runs that wait; and of the runs of a slot one lives.
     fn check_turns(&self) -> Result<(), String> {
-        let queued = |claim: &super::state::Claim| {
-            claim.alive().is_some_and(|run| run.phase == super::state::Phase::Queued)
+        let queued = |claim: &crate::core::state::core::Claim| {
+            claim.alive().is_some_and(|run| run.phase == crate::core::state::core::Phase::Queued)
         };
         for key in self.held_back.keys() {
             if !self.claim_with(*key).is_some_and(queued) {

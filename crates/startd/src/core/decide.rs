@@ -1,9 +1,10 @@
 //! Where every input is decided: which file knows what follows.
 
 use model::{ClaimId, Now, ScheddName};
-use proto::claiming::{FromStartd, ToStartd};
+use proto::claiming::ToStartd;
 
-use crate::core::state::{Claim, Core};
+use crate::core::runs::claims::gone;
+use crate::core::state::core::{Claim, Core};
 use crate::core::words::{Decision, Event, Fact, Input, Rejection};
 
 impl Core {
@@ -77,7 +78,7 @@ impl Core {
         }
     }
 
-    pub(super) fn claim_with_secret(
+    pub(in crate::core) fn claim_with_secret(
         &self,
         schedd: &ScheddName,
         id: ClaimId,
@@ -89,11 +90,4 @@ impl Core {
 
 fn decision(now: Now, facts: Vec<Fact>) -> Decision {
     Decision { events: facts.into_iter().map(|fact| Event { at: now, fact }).collect() }
-}
-
-/// The answer to a message about a claim that is not held.
-pub(super) fn gone(schedd: &ScheddName, claim: ClaimId) -> Fact {
-    let reason = "the startd does not hold this claim".to_owned();
-    let message = Box::new(FromStartd::ClaimGone { claim, reason });
-    Fact::Answered { schedd: schedd.clone(), message }
 }

@@ -6,12 +6,11 @@ use model::planted::{Bug, planted};
 use model::{ClaimId, Now, Pause, ScheddName};
 use proto::claiming::{ClaimGranted, FromStartd};
 
-use super::files::{Freight, StartOrder};
-use super::state::lease_ms;
-use crate::core::state::{Claim, Core, Phase, Run};
-use crate::core::words::{
-    Accepted, Change, ClosedLog, Effect, Event, Fact, RunKey, StartProcess, Stray,
-};
+use crate::core::records::files::{Freight, StartOrder};
+use crate::core::records::keys::RunKey;
+use crate::core::state::core::lease_ms;
+use crate::core::state::core::{Claim, Core, Phase, Run};
+use crate::core::words::{Accepted, Change, ClosedLog, Effect, Event, Fact, StartProcess, Stray};
 
 /// SIGKILL, for runs that get no grace.
 const SIGKILL: i32 = 9;
@@ -141,7 +140,7 @@ impl Core {
         tell(schedd, FromStartd::Status { machine, claims, beat: self.beat(now) })
     }
 
-    pub(super) fn granted(&self, now: Now, id: ClaimId, claim: &Claim) -> ClaimGranted {
+    pub(in crate::core) fn granted(&self, now: Now, id: ClaimId, claim: &Claim) -> ClaimGranted {
         ClaimGranted {
             matched: claim.matched,
             claim: id,
@@ -174,7 +173,7 @@ impl Core {
     }
 
     /// What carrier and launcher are told of a run.
-    pub(super) fn process(
+    pub(in crate::core) fn process(
         &self,
         now: Now,
         id: ClaimId,
@@ -305,11 +304,11 @@ impl Core {
 
 impl Run {
     /// A run that is over before it began.
-    pub(super) fn refused(id: model::RunId, at: Now, phase: Phase) -> Self {
+    pub(in crate::core) fn refused(id: model::RunId, at: Now, phase: Phase) -> Self {
         Self {
             id,
             lease_s: 0,
-            manner: super::words::Manner {
+            manner: crate::core::records::keys::Manner {
                 signal: SIGKILL,
                 grace_s: 0,
                 hold_signal: None,
@@ -326,7 +325,7 @@ impl Run {
     }
 
     /// What its schedd is told of it, if there is anything to be told.
-    pub(super) fn news(&self, claim: ClaimId) -> Option<FromStartd> {
+    pub(in crate::core) fn news(&self, claim: ClaimId) -> Option<FromStartd> {
         let run = self.id;
         match &self.phase {
             Phase::Ended { end, usage } => {

@@ -1,7 +1,6 @@
 //! What goes into the core and what comes out of it. No logic.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use classad::ClassAd;
@@ -9,10 +8,13 @@ use model::{
     Beat, ClaimId, ClaimSecret, Devices, LimitUse, MachineName, MatchId, Now, Pause, Resources,
     RunEnd, RunId, ScheddName, Timestamp, Universe, Usage, UserName,
 };
-use proto::claiming::{FromStartd, StopAim, ToStartd};
+use proto::claiming::{FromStartd, ToStartd};
 use serde::{Deserialize, Serialize};
 
-use super::files::{BringBack, DiskUsed, Freight, FromCarrier, StartOrder, StarterLog};
+use crate::core::records::files::{
+    BringBack, DiskUsed, Freight, FromCarrier, StartOrder, StarterLog,
+};
+use crate::core::records::keys::{Manner, RunKey, Stop};
 
 /// A machine as it was found when the startd started: what does not change in its life.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,37 +100,6 @@ pub enum Input {
     },
     /// Said at the end of every batch, and when the moment of `Core::next_deadline` has come.
     Tick,
-}
-
-/// The name under which the launcher keeps a run. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RunKey {
-    pub claim: ClaimId,
-    /// The run's ordinal on it.
-    pub ordinal: u32,
-}
-
-impl fmt::Display for RunKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.claim, self.ordinal)
-    }
-}
-
-impl std::str::FromStr for RunKey {
-    type Err = model::IdError;
-
-    /// Reads what `Display` wrote.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.split('-');
-        let key = (|| {
-            let journal = u64::from_str_radix(parts.next()?, 16).ok()?;
-            let number = parts.next()?.parse().ok()?;
-            let ordinal = parts.next()?.parse().ok()?;
-            Some(Self { claim: ClaimId { journal, number }, ordinal })
-        })();
-        key.filter(|_| parts.next().is_none())
-            .ok_or_else(|| model::IdError::new(text, "a run key such as 00000000000000ff-3-1"))
-    }
 }
 
 /// What the launcher reports.
@@ -494,45 +465,6 @@ pub struct Accepted {
     /// not reached it when the startd dies, is never started.
     #[serde(skip)]
     pub ad: Arc<ClassAd>,
-}
-
-/// How a job wants to be stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manner {
-    /// The first signal (`KillSig`), SIGTERM if the job does not say.
-    pub signal: i32,
-    /// From that signal to SIGKILL, seconds (`KillSigTimeout`).
-    pub grace_s: u32,
-    /// The first signal where the job is to be held (`HoldKillSig`), if it is another one.
-    #[serde(default)]
-    pub hold_signal: Option<i32>,
-    /// The first signal where the job is to be removed (`RemoveKillSig`), if it is another one.
-    #[serde(default)]
-    pub remove_signal: Option<i32>,
-}
-
-impl Manner {
-    /// The first signal of a stop for this.
-    pub fn signal_for(self, aim: StopAim) -> i32 {
-        let own = match aim {
-            StopAim::Vacate => None,
-            StopAim::Hold => self.hold_signal,
-            StopAim::Remove => self.remove_signal,
-        };
-        own.unwrap_or(self.signal)
-    }
-}
-
-/// An order to end a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
-    /// Whether the job gets its signal and its grace.
-    pub graceful: bool,
-    /// Why: how the end is reported.
-    pub code: model::VacateCode,
-    /// For what: which signal it gets.
-    #[serde(default)]
-    pub aim: StopAim,
 }
 
 /// What `apply` changed that somebody must learn.

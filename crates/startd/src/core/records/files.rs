@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
-use classad::{ClassAd, Env, Value};
-use model::{Now, OnEvict, RunEnd, StartFailure, Universe, Usage, attr, files_travel, on_evict};
+use classad::{ClassAd, Env};
+pub use model::job_ad::StarterLog;
+use model::job_ad::{Deferral, manifest_folder, skips_if_up_to_date};
+use model::{Now, OnEvict, RunEnd, StartFailure, Usage, files_travel, on_evict};
 use serde::{Deserialize, Serialize};
 
-use super::words::{RunKey, Stop};
+use crate::core::records::keys::{RunKey, Stop};
 
 /// What a machine has to do for a run's files, before its program begins and after it has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,14 +43,12 @@ pub enum Store {
 
 impl Freight {
     /// What a job wants on a machine of this `FileSystemDomain`.
-    pub(super) fn of(job: &ClassAd, file_system_domain: &str) -> Self {
-        let is_true = |name| job.literal(name).is_some_and(Value::is_true);
+    pub(in crate::core) fn of(job: &ClassAd, file_system_domain: &str) -> Self {
         let travels = files_travel(job, file_system_domain);
-        let manifest = is_true(attr::MANIFEST_DESIRED) || text(job, attr::MANIFEST_DIR).is_some();
         Self {
             travels,
-            looks: is_true(attr::SKIP_IF_DATAFLOW) && !Universe::of(job).is_beside(),
-            store: match (travels, manifest) {
+            looks: skips_if_up_to_date(job),
+            store: match (travels, manifest_folder(job).is_some()) {
                 (true, _) => Store::Files,
                 (false, true) => Store::Manifest,
                 (false, false) => Store::Nothing,
@@ -58,12 +58,12 @@ impl Freight {
     }
 
     /// Of a run in a journal that does not say.
-    pub(super) fn of_earlier() -> Self {
+    pub(in crate::core) fn of_earlier() -> Self {
         Self { store: Store::AsPlanned, ..Self::default() }
     }
 
     /// Whether something is to be done before the process can be started.
-    pub(super) fn is_fetched(self) -> bool {
+    pub(in crate::core) fn is_fetched(self) -> bool {
         self.travels || self.looks || self.store == Store::Manifest
     }
 }
@@ -77,49 +77,17 @@ pub struct Window {
 
 impl Window {
     /// What a job says of that.
-    pub(super) fn of(job: &ClassAd, now: Now) -> Option<Self> {
-        job.get(attr::DEFERRAL_TIME)?;
-        let env = Env::at(now.wall.as_secs());
-        let seconds = |name| job.eval(name, None, &env).as_i64();
-        let window_s = seconds(attr::DEFERRAL_WINDOW).unwrap_or(0).max(0);
+    pub(in crate::core) fn of(job: &ClassAd, now: Now) -> Option<Self> {
+        let deferral = Deferral::of(job, &Env::at(now.wall.as_secs()))?;
         // A time that is no number has never come, and never will.
-        let from_s = seconds(attr::DEFERRAL_TIME).unwrap_or(i64::MIN);
-        Some(Self { from_s, until_s: from_s.saturating_add(window_s) })
+        let from_s = deferral.at_s.unwrap_or(i64::MIN);
+        Some(Self { from_s, until_s: from_s.saturating_add(deferral.window_s) })
     }
 
     /// The moment on the boot clock at which it opens.
-    pub(super) fn opens_ms(self, now: Now) -> u64 {
+    pub(in crate::core) fn opens_ms(self, now: Now) -> u64 {
         let left_ms = self.from_s.saturating_mul(1000).saturating_sub(now.wall.as_millis());
         now.boot_ms.saturating_add(u64::try_from(left_ms).unwrap_or(0))
-    }
-}
-
-/// The log of a run that its job's owner wants (`starter_log`, `starter_debug`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StarterLog {
-    /// Where it is brought, from the initial directory, if anywhere.
-    pub target: Option<String>,
-    /// Whether it has arguments and variables too.
-    pub detailed: bool,
-}
-
-impl StarterLog {
-    /// What in the value of `starter_debug` asks for more than the steps.
-    const DETAILED: [&str; 4] = ["D_FULLDEBUG", "D_ALL", "D_ANY", ":2"];
-
-    /// What a job wants.
-    pub fn of(job: &ClassAd) -> Option<Self> {
-        let wanted = job.literal(attr::JOB_STARTER_DEBUG)?;
-        let levels = if *wanted == Value::Boolean(true) { "" } else { wanted.as_str()? };
-        let iwd = text(job, attr::IWD).unwrap_or("/");
-        let target = text(job, attr::JOB_STARTER_LOG);
-        Some(Self {
-            target: target.map(|path| match path.starts_with('/') {
-                true => path.to_owned(),
-                false => format!("{iwd}/{path}"),
-            }),
-            detailed: Self::DETAILED.iter().any(|level| levels.contains(level)),
-        })
     }
 }
 
@@ -148,14 +116,14 @@ pub enum Cause {
 
 /// A program that has ended, and whose files are not back yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Over {
+pub(in crate::core) struct Over {
     /// Since when it executed, and where, if it did.
-    pub(super) started: Option<(model::Timestamp, String)>,
-    pub(super) end: RunEnd,
-    pub(super) usage: Usage,
+    pub(in crate::core) started: Option<(model::Timestamp, String)>,
+    pub(in crate::core) end: RunEnd,
+    pub(in crate::core) usage: Usage,
     /// The order to end it that had been given by then. One that comes later changes nothing.
-    pub(super) stop: Option<Stop>,
-    pub(super) cause: Cause,
+    pub(in crate::core) stop: Option<Stop>,
+    pub(in crate::core) cause: Cause,
 }
 
 /// Bring back what came of a run.
@@ -262,13 +230,8 @@ impl DiskUsed {
     }
 
     /// The same usage, with at least this in it.
-    pub(super) fn within(self, usage: Usage) -> Usage {
+    pub(in crate::core) fn within(self, usage: Usage) -> Usage {
         let most = self.or_more(Self { kib: usage.disk_kib, files: usage.scratch_files });
         Usage { disk_kib: most.kib, scratch_files: most.files, ..usage }
     }
-}
-
-/// A string attribute that says something.
-fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
-    job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

@@ -5,34 +5,35 @@ use std::time::Duration;
 use model::{ClaimId, Now, VacateCode};
 use proto::claiming::BEAT_EVERY;
 
-use crate::core::state::{Activity, Claim, Core, Phase};
-use crate::core::words::{Fact, RunKey, Stop};
+use crate::core::records::keys::{RunKey, Stop};
+use crate::core::state::core::{Activity, Claim, Core, Phase};
+use crate::core::words::Fact;
 
 /// How long a claim may be without a run before it is dropped. A schedd gives a claim back, or uses
 /// it, within seconds; this is for the schedd that has forgotten it.
-pub(super) const UNUSED_CLAIM: Duration = Duration::from_secs(60);
+pub(in crate::core) const UNUSED_CLAIM: Duration = Duration::from_secs(60);
 
 /// How often the machine is advertised while nothing changes: a third of the time for which an ad
 /// holds, so that two may be lost.
 const ADVERTISE_EVERY: Duration = Duration::from_secs(300);
 
 /// How often the launcher is asked what the runs use, and their folders are walked at most.
-pub(super) const MEASURE_EVERY: Duration = Duration::from_secs(5);
+pub(in crate::core) const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
 /// For how many times as long as it took to walk them, folders are left in peace: one of a hundred
 /// thousand files takes most of a second.
-pub(super) const PEACE: u64 = 50;
+pub(in crate::core) const PEACE: u64 = 50;
 
 /// How long jobs get to end when the startd is told to. Shorter than the patience of who stops a
 /// pool (20 s), which would otherwise kill the startd before its jobs.
-pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+pub(in crate::core) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 /// And how long SIGKILL may take after that, before the startd ends without having seen its runs
 /// gone. Their leases end them.
-pub(super) const SHUTDOWN_KILL: Duration = Duration::from_secs(5);
+pub(in crate::core) const SHUTDOWN_KILL: Duration = Duration::from_secs(5);
 
 impl Core {
-    pub(super) fn tick(&self, now: Now) -> Vec<Fact> {
+    pub(in crate::core) fn tick(&self, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
         if self.closing.is_some_and(|closing| closing.graceful && now.boot_ms >= closing.until_ms) {
             facts.extend(self.shut_down(false));
@@ -102,7 +103,7 @@ impl Core {
     }
 
     /// The runs whose program executes.
-    pub(super) fn executing(&self) -> impl Iterator<Item = RunKey> {
+    pub(in crate::core) fn executing(&self) -> impl Iterator<Item = RunKey> {
         let runs = self
             .state
             .claims

@@ -8,13 +8,12 @@ use model::{
     planted::{Bug, planted},
 };
 
-use crate::core::state::{Claim, Core, Phase};
-use crate::core::words::{
-    Fact, FromLauncher, LauncherRun, LauncherState, Rejection, RunKey, Stray,
-};
+use crate::core::records::keys::RunKey;
+use crate::core::state::core::{Claim, Core, Phase};
+use crate::core::words::{Fact, FromLauncher, LauncherRun, LauncherState, Rejection, Stray};
 
 impl Core {
-    pub(super) fn heard_from_launcher(
+    pub(in crate::core) fn heard_from_launcher(
         &self,
         now: Now,
         message: &FromLauncher,

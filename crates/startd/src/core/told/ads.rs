@@ -8,9 +8,9 @@ use classad::{ClassAd, Env, Expr, requirements_hold};
 use model::{Now, Resources, Universe, UserName, attr};
 use proto::matchmaking::{ClaimedPart, MachineState};
 
-use super::devices::set_available;
-use super::words::Manner;
-use crate::core::state::{Claim, Core};
+use crate::core::records::keys::Manner;
+use crate::core::state::core::{Claim, Core};
+use crate::core::state::devices::set_available;
 
 /// For how long an advertisement holds without another.
 const LIFETIME_S: u32 = 900;
@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// The partitionable slot, with what is left of it.
-    pub(super) fn slot_ad(&self, now: Now) -> ClassAd {
+    pub(in crate::core) fn slot_ad(&self, now: Now) -> ClassAd {
         let mut ad = self.any_slot_ad(now, "slot1", &self.free);
         ad.set(attr::SLOT_TYPE, "Partitionable");
         ad.set(attr::PARTITIONABLE_SLOT, true);
@@ -82,7 +82,7 @@ impl Core {
 
     /// What a claim has: a slot that was carved out; or, for a job that runs beside its schedd, the
     /// whole machine.
-    pub(super) fn dynamic_slot_ad(&self, now: Now, claim: &Claim) -> Arc<ClassAd> {
+    pub(in crate::core) fn dynamic_slot_ad(&self, now: Now, claim: &Claim) -> Arc<ClassAd> {
         let beside = claim.universe.is_beside();
         let has = if beside { &self.machine.total } else { &claim.resources };
         let mut ad = self.any_slot_ad(now, &claim.slot_word(), has);
@@ -191,7 +191,7 @@ impl Core {
 }
 
 /// Whether slot and job suit each other; if not, who refuses.
-pub(super) fn suits(slot: &ClassAd, job: &ClassAd, now: Now) -> Result<(), String> {
+pub(in crate::core) fn suits(slot: &ClassAd, job: &ClassAd, now: Now) -> Result<(), String> {
     let env = Env::at(now.wall.as_secs());
     if !requirements_hold(slot, job, &env) {
         Err("the machine's Requirements refuse the job".to_owned())
@@ -205,7 +205,7 @@ pub(super) fn suits(slot: &ClassAd, job: &ClassAd, now: Now) -> Result<(), Strin
 /// How the job wants to be stopped. One of the scheduler universe has all the time that it needs,
 /// unless it says otherwise: it manages other jobs, and clears up behind them (HTCondor 25.14 never
 /// kills one that was asked to end).
-pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
+pub(in crate::core) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
     let env = Env::at(now.wall.as_secs());
     let signal = |name| {
         let signal = job.eval(name, None, &env);
@@ -233,7 +233,7 @@ pub(super) fn manner(job: &ClassAd, universe: Universe, now: Now) -> Manner {
     }
 }
 
-pub(super) fn global_job_id(job: &ClassAd) -> String {
+pub(in crate::core) fn global_job_id(job: &ClassAd) -> String {
     let id = job.literal(attr::GLOBAL_JOB_ID).and_then(|value| value.as_str());
     id.unwrap_or_default().to_owned()
 }

@@ -7,15 +7,15 @@ use model::{
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow};
 
-use super::ads;
-use super::decide::gone;
-use super::files::{Freight, StartOrder, StarterLog, Window};
-use super::state::lease_ms;
-use crate::core::state::{Activity, Claim, Core, Phase};
-use crate::core::words::{Accepted, Fact, Rejection, Stop};
+use crate::core::records::files::{Freight, StartOrder, StarterLog, Window};
+use crate::core::records::keys::Stop;
+use crate::core::state::core::lease_ms;
+use crate::core::state::core::{Activity, Claim, Core, Phase};
+use crate::core::told::ads;
+use crate::core::words::{Accepted, Fact, Rejection};
 
 impl Core {
-    pub(super) fn echo(
+    pub(in crate::core) fn echo(
         &self,
         now: Now,
         schedd: &ScheddName,
@@ -40,7 +40,7 @@ impl Core {
     }
 
     /// Grants a part of the machine, or says why not. A repeated request gets the same answer.
-    pub(super) fn request_claim(
+    pub(in crate::core) fn request_claim(
         &self,
         now: Now,
         schedd: &ScheddName,
@@ -115,7 +115,7 @@ impl Core {
     }
 
     /// Accepts a run, once for each ordinal.
-    pub(super) fn start_run(
+    pub(in crate::core) fn start_run(
         &self,
         now: Now,
         schedd: &ScheddName,
@@ -200,7 +200,7 @@ impl Core {
     }
 
     /// Ends a run. An order that overtook its start makes the start void.
-    pub(super) fn stop_run(
+    pub(in crate::core) fn stop_run(
         &self,
         id: ClaimId,
         claim: &Claim,
@@ -236,7 +236,7 @@ impl Core {
 
     /// Suspends a run, or lets it go on. An order that overtook its start is dropped; it is said
     /// again.
-    pub(super) fn pause_run(
+    pub(in crate::core) fn pause_run(
         id: ClaimId,
         claim: &Claim,
         run: RunId,
@@ -252,7 +252,7 @@ impl Core {
         }
     }
 
-    pub(super) fn run_recorded(
+    pub(in crate::core) fn run_recorded(
         id: ClaimId,
         claim: &Claim,
         run: RunId,
@@ -262,7 +262,7 @@ impl Core {
     }
 
     /// Ends every claim, as soon as its run has ended. Said again without grace it is in earnest.
-    pub(super) fn shut_down(&self, graceful: bool) -> Vec<Fact> {
+    pub(in crate::core) fn shut_down(&self, graceful: bool) -> Vec<Fact> {
         let reason = "the startd is stopping".to_owned();
         let stop = Stop { graceful, code: VacateCode::StartdShutdown, aim: StopAim::default() };
         let mut facts = vec![Fact::Closed { graceful }];
@@ -280,7 +280,11 @@ impl Core {
         facts
     }
 
-    pub(super) fn release_claim(&self, id: ClaimId, claim: &Claim) -> Result<Vec<Fact>, Rejection> {
+    pub(in crate::core) fn release_claim(
+        &self,
+        id: ClaimId,
+        claim: &Claim,
+    ) -> Result<Vec<Fact>, Rejection> {
         let reason = "the schedd gave it back".to_owned();
         match claim.alive() {
             None => Ok(vec![Fact::ClaimDropped { claim: id, reason }]),
@@ -313,4 +317,11 @@ fn recorded_by_successor(
         Activity::Run(run) if run.is_over() => Ok(vec![Fact::RunRecorded { claim: id }]),
         Activity::Run(run) => Err(Rejection::ClaimBusy { run: successor, claim: id, busy: run.id }),
     }
+}
+
+/// The answer to a message about a claim that is not held.
+pub(in crate::core) fn gone(schedd: &ScheddName, claim: ClaimId) -> Fact {
+    let reason = "the startd does not hold this claim".to_owned();
+    let message = Box::new(FromStartd::ClaimGone { claim, reason });
+    Fact::Answered { schedd: schedd.clone(), message }
 }

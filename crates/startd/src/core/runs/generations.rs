@@ -8,12 +8,13 @@ use model::{
 };
 use proto::claiming::StopAim;
 
-use crate::core::state::{Claim, Core};
-use crate::core::words::{Fact, Rejection, Stop};
+use crate::core::records::keys::Stop;
+use crate::core::state::core::{Claim, Core};
+use crate::core::words::{Fact, Rejection};
 
 impl Core {
     /// A schedd connects. Of an older generation it is refused: that queue was replaced.
-    pub(super) fn schedd_up(
+    pub(in crate::core) fn schedd_up(
         &self,
         schedd: &ScheddName,
         near: bool,
@@ -54,7 +55,7 @@ impl Core {
     }
 
     /// Whether something of an older queue of this schedd's is left, looked up in the claims.
-    pub(super) fn has_older(&self, schedd: &ScheddName) -> bool {
+    pub(in crate::core) fn has_older(&self, schedd: &ScheddName) -> bool {
         let Some(present) = self.state.generations.get(schedd) else { return false };
         let mut claims = self.state.claims.values();
         claims.any(|claim| claim.schedd == *schedd && claim.is_older_than(*present))

@@ -6,7 +6,7 @@ use model::{
     planted::{Bug, planted},
 };
 
-use super::state::Core;
+use crate::core::state::core::Core;
 use crate::core::words::{Custom, Device};
 
 impl Core {
@@ -16,7 +16,7 @@ impl Core {
     /// # Errors
     ///
     /// If there are too few of them: why, as a sentence.
-    pub(super) fn choose_devices(
+    pub(in crate::core) fn choose_devices(
         &self,
         job: &ClassAd,
         part: &Resources,
@@ -45,21 +45,25 @@ impl Core {
     }
 
     /// Whether no claim has this one.
-    pub(super) fn is_free(&self, tag: &str, id: &str) -> bool {
+    pub(in crate::core) fn is_free(&self, tag: &str, id: &str) -> bool {
         let mut claims = self.state.claims.values().filter(|_| !planted(Bug::DeviceTwice));
         !claims
             .any(|claim| claim.devices.get(tag).is_some_and(|ids| ids.iter().any(|own| own == id)))
     }
 
     /// A resource as its administrator spells it.
-    pub(super) fn spelt<'n>(&'n self, name: &'n str) -> &'n str {
+    pub(in crate::core) fn spelt<'n>(&'n self, name: &'n str) -> &'n str {
         let mut tags = self.machine.customs.iter().map(|custom| custom.tag.as_str());
         tags.find(|tag| tag.eq_ignore_ascii_case(name)).unwrap_or(name)
     }
 }
 
 /// `AvailableGPUs`: the pieces that a slot has, each by the attribute that has its properties.
-pub(super) fn set_available(ad: &mut ClassAd, custom: &Custom, has: impl Fn(&str) -> bool) {
+pub(in crate::core) fn set_available(
+    ad: &mut ClassAd,
+    custom: &Custom,
+    has: impl Fn(&str) -> bool,
+) {
     if custom.devices.is_empty() {
         return;
     }

@@ -4,12 +4,18 @@
 use model::planted::{Bug, planted};
 use model::{ClaimId, Now, RunEnd, StartFailure, StartStage, Usage};
 
-use super::files::{BringBack, Cause, Fetched, FromCarrier, Over, Store, StoreFailure, Stored};
-use crate::core::state::{Claim, Core, Phase, Run};
-use crate::core::words::{Effect, Fact, Rejection, RunKey, Stop};
+use crate::core::records::files::{
+    BringBack, Cause, Fetched, FromCarrier, Over, Store, StoreFailure, Stored,
+};
+use crate::core::records::keys::{RunKey, Stop};
+use crate::core::state::core::{Claim, Core, Phase, Run};
+use crate::core::words::{Effect, Fact, Rejection};
 
 impl Core {
-    pub(super) fn heard_from_carrier(&self, message: &FromCarrier) -> Result<Vec<Fact>, Rejection> {
+    pub(in crate::core) fn heard_from_carrier(
+        &self,
+        message: &FromCarrier,
+    ) -> Result<Vec<Fact>, Rejection> {
         match message {
             FromCarrier::BroughtIn { key, result } => {
                 let (claim, run) = self.live(*key)?;
@@ -56,7 +62,7 @@ impl Core {
 
     /// A program has ended: its files are brought back, if there are any, and its lease is not
     /// over.
-    pub(super) fn program_over(
+    pub(in crate::core) fn program_over(
         &self,
         now: Now,
         id: ClaimId,
@@ -125,7 +131,13 @@ impl Core {
     }
 
     /// The end of a run, and of its claim if that waits for it.
-    pub(super) fn over(&self, id: ClaimId, claim: &Claim, end: RunEnd, usage: Usage) -> Vec<Fact> {
+    pub(in crate::core) fn over(
+        &self,
+        id: ClaimId,
+        claim: &Claim,
+        end: RunEnd,
+        usage: Usage,
+    ) -> Vec<Fact> {
         let usage = self.disk_of(claim.key(id)).within(usage);
         let mut facts = vec![Fact::RunEnded { claim: id, end, usage }];
         if let Some(reason) = &claim.doomed {
@@ -136,7 +148,7 @@ impl Core {
 
     /// What follows when a run is to end, and its claim with it if there is a reason for that. One
     /// that waits has nothing to be waited for.
-    pub(super) fn stopped(
+    pub(in crate::core) fn stopped(
         &self,
         id: ClaimId,
         claim: &Claim,
@@ -158,7 +170,7 @@ impl Core {
     }
 
     /// A run whose files are there begins when its time has come and the launcher is there.
-    pub(super) fn begin(&self, now: Now, id: ClaimId, claim: &Claim) -> Vec<Fact> {
+    pub(in crate::core) fn begin(&self, now: Now, id: ClaimId, claim: &Claim) -> Vec<Fact> {
         let Some(Phase::Waiting(order)) = claim.alive().map(|run| &run.phase) else {
             return Vec::new();
         };
@@ -175,7 +187,7 @@ impl Core {
     }
 
     /// When [`Core::begin`] has something to say of a run that waits.
-    pub(super) fn begins_ms(&self, now: Now, claim: &Claim) -> Option<u64> {
+    pub(in crate::core) fn begins_ms(&self, now: Now, claim: &Claim) -> Option<u64> {
         match claim.alive().map(|run| &run.phase)? {
             Phase::Waiting(order) if self.launcher_listed => {
                 Some(order.window.map_or(0, |window| window.opens_ms(now)))
@@ -191,7 +203,7 @@ impl Core {
     }
 
     /// The work on a run's files that is due in its phase; doing it again does no harm.
-    pub(super) fn carry(&self, now: Now, id: ClaimId) -> Option<Effect> {
+    pub(in crate::core) fn carry(&self, now: Now, id: ClaimId) -> Option<Effect> {
         let claim = &self.state.claims[&id];
         let run = claim.alive()?;
         match &run.phase {
@@ -216,7 +228,7 @@ impl Core {
 
 impl Run {
     /// What is known of a program that has ended just now.
-    pub(super) fn program_over(&self, end: RunEnd, usage: Usage) -> Over {
+    pub(in crate::core) fn program_over(&self, end: RunEnd, usage: Usage) -> Over {
         let cause = match (&end, self.stop) {
             // The launcher stopped it, because its lease was over.
             (RunEnd::Vacated { .. }, None) => Cause::Stopped,

@@ -5,25 +5,18 @@ use model::planted::{Bug, planted};
 use model::{ClaimId, ClaimSecret, Now, RunEnd, ScheddName, Usage};
 use proto::claiming::RequestClaim;
 
-use super::files::StartOrder;
-use crate::core::state::{Claim, Core, Phase};
-use crate::core::words::{Fact, RunKey};
+use crate::core::records::files::StartOrder;
+use crate::core::records::keys::RunKey;
+use crate::core::state::core::{Claim, Core, Phase};
+use crate::core::state::held_back::HeldBack;
+use crate::core::words::Fact;
 
 /// How many claims a slot has at most: one whose run lives, and one whose run waits.
 const CLAIMS_OF_A_SLOT: usize = 2;
 
-/// What is kept for the start of a run that waits for its turn. A restart forgets it, and the run
-/// is over then: it never began.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct HeldBack {
-    /// Rises with each that is held back: the first comes first.
-    number: u64,
-    pub(super) order: Box<StartOrder>,
-}
-
 impl Core {
     /// Grants another claim on the slot of one, or says why not.
-    pub(super) fn share(
+    pub(in crate::core) fn share(
         &self,
         schedd: &ScheddName,
         request: &RequestClaim,
@@ -68,19 +61,19 @@ impl Core {
     }
 
     /// Whether a run that comes to this claim must wait: another lives on its slot, or waits there.
-    pub(super) fn must_wait(&self, id: ClaimId, claim: &Claim) -> bool {
+    pub(in crate::core) fn must_wait(&self, id: ClaimId, claim: &Claim) -> bool {
         !planted(Bug::TurnNotWaited) && self.others(id, claim).any(|other| other.alive().is_some())
     }
 
     /// What is kept of a run that is held back now.
-    pub(super) fn hold_back(&mut self, key: RunKey, order: &StartOrder) {
+    pub(in crate::core) fn hold_back(&mut self, key: RunKey, order: &StartOrder) {
         let last = self.held_back.values().map(|held| held.number).max().unwrap_or(0);
         let order = Box::new(order.clone());
         self.held_back.insert(key, HeldBack { number: last + 1, order });
     }
 
     /// The runs whose turn has come: one for each slot on which nothing lives.
-    pub(super) fn turns(&self, now: Now) -> Vec<Fact> {
+    pub(in crate::core) fn turns(&self, now: Now) -> Vec<Fact> {
         if !self.launcher_listed || self.closing.is_some() {
             return Vec::new();
         }
@@ -109,18 +102,18 @@ impl Core {
     }
 
     /// Whether [`Core::turns`] has something to say.
-    pub(super) fn turn_has_come(&self, now: Now) -> bool {
+    pub(in crate::core) fn turn_has_come(&self, now: Now) -> bool {
         !self.held_back.is_empty() && !self.turns(now).is_empty()
     }
 
     /// Whether its run waited when another startd was here: what was kept for its start is gone.
-    pub(super) fn is_forgotten(&self, id: ClaimId, claim: &Claim) -> bool {
+    pub(in crate::core) fn is_forgotten(&self, id: ClaimId, claim: &Claim) -> bool {
         let queued = claim.alive().is_some_and(|run| run.phase == Phase::Queued);
         queued && !self.held_back.contains_key(&claim.key(id))
     }
 
     /// What follows for a run that is forgotten: it never began.
-    pub(super) fn forgotten(&self, id: ClaimId, claim: &Claim) -> Vec<Fact> {
+    pub(in crate::core) fn forgotten(&self, id: ClaimId, claim: &Claim) -> Vec<Fact> {
         if !self.is_forgotten(id, claim) {
             return Vec::new();
         }

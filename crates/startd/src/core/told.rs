@@ -1,0 +1,3 @@
+//! What others are told of the machine: its ads.
+
+pub(crate) mod ads;

@@ -22,6 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto::client::{DaemonIdentity, Query, Select};
 use proto::trust::Token;
+use proto::whole_file::{self, OURS_ALONE};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::configuration::{Changed, ConfigurationError, Effective};
@@ -139,6 +140,13 @@ pub enum PoolError {
         #[source]
         source: Errno,
     },
+    /// A process does not end though it was killed.
+    #[error(
+        "stop the {daemon}, process {pid}: it was killed and is still there after {} s; the kernel holds on to it, \
+         as it does while a file system does not answer",
+        STOP_LIMIT.as_secs()
+    )]
+    Stuck { daemon: &'static str, pid: i32 },
 }
 
 /// What `start` found and did.
@@ -318,6 +326,10 @@ pub fn configuration_changes(home: &Home) -> Result<Vec<Changed>, PoolError> {
 }
 
 /// Kills a daemon, and waits until this process is gone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person waits for this; the limit is in their time"
+)]
 fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
     let daemon = role.name();
     let Some(pid) = holder(home, daemon)? else { return Ok(()) };
@@ -325,7 +337,12 @@ fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(source) => return Err(PoolError::Signal { daemon, pid, source }),
     }
+    let start = Instant::now();
     while holder(home, daemon)? == Some(pid) {
+        // The kernel holds on to it, in a file system that does not answer.
+        if start.elapsed() > STOP_LIMIT {
+            return Err(PoolError::Stuck { daemon, pid });
+        }
         thread::sleep(POLL);
     }
     Ok(())
@@ -397,10 +414,8 @@ fn write_settings(home: &Home, new: &PoolSettings) -> Result<(), PoolError> {
     let path = home.settings();
     let text = serde_json::to_vec_pretty(new)
         .map_err(|source| PoolError::Settings { path: path.clone(), source })?;
-    let written = path.with_extension("new");
-    fs::write(&written, text)
-        .and_then(|()| fs::rename(&written, &path))
-        .map_err(|source| PoolError::File { path, source })
+    let written = whole_file::replace(&path, OURS_ALONE, &text);
+    written.map_err(|source| PoolError::File { path, source })
 }
 
 fn holder(home: &Home, name: &str) -> Result<Option<i32>, PoolError> {
@@ -488,5 +503,5 @@ fn end_process(home: &Home, name: &'static str) -> Result<bool, PoolError> {
             thread::sleep(POLL);
         }
     }
-    Err(PoolError::Signal { daemon: name, pid, source: Errno::ETIMEDOUT })
+    Err(PoolError::Stuck { daemon: name, pid })
 }

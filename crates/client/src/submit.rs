@@ -14,14 +14,16 @@ use model::diagnostic::About;
 use model::{ClusterId, ClusterSpec, Procs, SubmitToken};
 use proto::client::{Answer, AskSchedd};
 use proto::command::AskError;
+use proto::frame::{self, MAX_FRAME_BYTES};
 
 use crate::connect::Schedd;
 use crate::home::Home;
 use crate::patience::Patience;
 
-/// How many jobs travel in one message. With 4 kB of their own each they fill half of the longest
-/// frame.
+/// How many jobs travel in one message, and bytes of them: the last ones have the rest of the
+/// description beside them in the frame.
 const JOBS_PER_MESSAGE: usize = 2000;
+const BYTES_PER_MESSAGE: usize = MAX_FRAME_BYTES / 4;
 
 /// Why nothing was submitted, or perhaps something.
 #[derive(Debug, thiserror::Error)]
@@ -275,11 +277,19 @@ pub(crate) fn asks(
 ) -> Vec<AskSchedd> {
     let mut asks = Vec::new();
     if let Procs::Listed(jobs) = &mut spec.procs {
-        while jobs.len() > JOBS_PER_MESSAGE {
-            let rest = jobs.split_off(JOBS_PER_MESSAGE);
-            let procs = std::mem::replace(jobs, rest);
-            asks.push(AskSchedd::StageProcs { token, procs });
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        for job in std::mem::take(jobs) {
+            // What cannot be measured cannot be sent either, and says so then.
+            let own = frame::size(&job).unwrap_or(0);
+            if part.len() == JOBS_PER_MESSAGE || bytes + own > BYTES_PER_MESSAGE && bytes > 0 {
+                let procs = std::mem::take(&mut part);
+                asks.push(AskSchedd::StageProcs { token, procs });
+                bytes = 0;
+            }
+            bytes += own;
+            part.push(job);
         }
+        *jobs = part;
     }
     asks.push(AskSchedd::Submit { token, cluster, spec: Box::new(spec) });
     asks

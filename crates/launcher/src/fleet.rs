@@ -87,14 +87,23 @@ impl Fleet {
         }
     }
 
-    /// Takes over a keeper of an earlier launcher, if it is still alive.
-    pub(crate) fn adopt(&mut self, id: ProcessId, run_key: &RunKey) -> bool {
-        let Ok(pidfd) = sys::pidfd_open(id.pid) else {
-            return false;
+    /// Takes over a keeper of an earlier launcher, if it is still alive; says whether it is.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be found out. Its run is then as alive as ever: taking it for dead would kill
+    /// it.
+    pub(crate) fn adopt(&mut self, id: ProcessId, run_key: &RunKey) -> io::Result<bool> {
+        let pidfd = match sys::pidfd_open(id.pid) {
+            Ok(pidfd) => pidfd,
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
+            // No process has such a number.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(false),
+            Err(error) => return Err(error),
         };
         // Compared after opening: the pidfd and `/proc` then mean the same process.
         if tree::process(id.pid).is_none_or(|process| process.id != id || process.zombie) {
-            return false;
+            return Ok(false);
         }
         let keeper = Keeper {
             id,
@@ -103,7 +112,7 @@ impl Fleet {
             adopted: Some(pidfd),
         };
         self.keepers.insert(id.pid, keeper);
-        true
+        Ok(true)
     }
 
     /// An adopted keeper has found us. A stranger's stream is dropped.

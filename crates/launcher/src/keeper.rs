@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
@@ -93,6 +94,15 @@ pub(crate) struct KeeperContext {
     pub(crate) records: Records,
     pub(crate) identity: RunAs,
     pub(crate) cgroups: Option<Cgroups>,
+    /// The limit that the launcher found, and its jobs have.
+    pub(crate) descriptors: Descriptors,
+}
+
+/// How many files a process may have open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Descriptors {
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
 }
 
 /// Turns this freshly forked process into a keeper, until there is nothing to keep.
@@ -187,6 +197,8 @@ impl Keeper {
         prctl::set_child_subreaper(true)?;
         prctl::set_name(c"updraft-keeper")?;
         std::env::set_current_dir("/")?;
+        let Descriptors { soft, hard } = context.descriptors;
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
         let mut children = SigSet::empty();
         children.add(Signal::SIGCHLD);
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;

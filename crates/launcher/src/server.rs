@@ -4,7 +4,7 @@
 //! Each turn takes what has arrived from everybody, then sends each peer what there is for it as
 //! one frame. A client that sends garbage or does not read is cut off; nobody else notices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -24,7 +25,7 @@ use nix::unistd::geteuid;
 use crate::cgroup::{Mode, RunCgroup};
 use crate::config::{Config, RunAs};
 use crate::fleet::{Fleet, Watched};
-use crate::keeper::{KEEPERS_SOCKET, KeeperContext, KeeperOrder, Report};
+use crate::keeper::{Descriptors, KEEPERS_SOCKET, KeeperContext, KeeperOrder, Report};
 use crate::link::{FrameStream, LinkError, Reading};
 use crate::record::Records;
 use crate::runs::{Runs, check_signal};
@@ -40,6 +41,9 @@ const CLIENTS_MAX: usize = 32;
 
 /// How often the remains of a run whose keeper was killed are looked for and killed again.
 const CLEARING_MS: u16 = 10;
+
+/// The most descriptors that are asked for: more than there will be runs.
+const DESCRIPTORS: u64 = 1 << 20;
 
 /// How long after its grace a run that is to be killed may still be about to execute (its files may
 /// be on a server that does not answer) before its process is killed from outside; its keeper
@@ -122,6 +126,11 @@ struct Server {
     next_token: u64,
     /// Runs to kill that may be stuck before they execute, and from when on that is believed.
     stuck: BTreeMap<RunKey, u64>,
+    /// Lost runs of which that could not be written down yet.
+    unwritten: BTreeSet<RunKey>,
+    /// There was no descriptor for the last who came: nobody is let in for a moment, instead of
+    /// trying without end.
+    crowded: bool,
 }
 
 struct Client {
@@ -165,6 +174,7 @@ impl Server {
             records: records.clone(),
             identity: config.identity,
             cgroups: mode.cgroups().cloned(),
+            descriptors: raise_descriptors().map_err(kernel("raise the limit of descriptors"))?,
         };
         let mut server = Self {
             signals: block_signals().map_err(kernel("take signals by descriptor"))?,
@@ -177,6 +187,8 @@ impl Server {
             asked: BTreeMap::new(),
             next_token: 0,
             stuck: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
+            crowded: false,
             config,
             mode,
             boot_id,
@@ -189,7 +201,8 @@ impl Server {
     /// Takes over what an earlier launcher left.
     fn find_runs(&mut self, state_dir: &Path) -> Result<(), Error> {
         for found in self.runs.load().map_err(start_up("read runs in", state_dir))? {
-            if self.fleet.adopt(found.keeper, &found.run_key) {
+            let adopted = self.fleet.adopt(found.keeper, &found.run_key);
+            if adopted.map_err(kernel("see whether the keeper of a run lives"))? {
                 self.runs.adopted(&found.run_key, found.keeper.pid);
             } else {
                 self.keeper_died(&found.run_key)?;
@@ -223,12 +236,15 @@ impl Server {
         Ok(Turn::GoOn)
     }
 
-    fn wait(&self) -> Result<Vec<Ready>, Error> {
+    fn wait(&mut self) -> Result<Vec<Ready>, Error> {
+        let timeout = self.timeout();
+        let crowded = std::mem::take(&mut self.crowded);
         let input = PollFlags::POLLIN;
+        let coming = if crowded { PollFlags::empty() } else { input };
         let own = [
             (Ready::Signals, self.signals.as_fd(), input),
-            (Ready::NewClient, self.clients_listener.as_fd(), input),
-            (Ready::NewKeeper, self.keepers_listener.as_fd(), input),
+            (Ready::NewClient, self.clients_listener.as_fd(), coming),
+            (Ready::NewKeeper, self.keepers_listener.as_fd(), coming),
         ];
         let clients = self.clients.iter().map(|(&number, client)| {
             (Ready::Client(number), client.link.as_fd(), client.link.interest())
@@ -240,7 +256,7 @@ impl Server {
             .chain(fleet)
             .map(|(ready, fd, flags)| (ready, PollFd::new(fd, flags)))
             .unzip();
-        match poll(&mut fds, self.timeout()) {
+        match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(kernel("poll")(error)),
         }
@@ -249,7 +265,7 @@ impl Server {
     }
 
     fn timeout(&self) -> PollTimeout {
-        if !self.runs.clearing().is_empty() {
+        if self.crowded || !self.runs.clearing().is_empty() {
             return PollTimeout::from(CLEARING_MS);
         }
         let Some(next) = self.stuck.values().min() else {
@@ -340,8 +356,18 @@ impl Server {
         }
         for run_key in clear {
             self.answer_asked(&run_key);
-            let event = self.runs.lose(&run_key).map_err(record(&run_key))?;
-            self.tell(event);
+            match self.runs.lose(&run_key) {
+                Ok(event) => {
+                    self.unwritten.remove(&run_key);
+                    self.tell(event);
+                }
+                // A full disk: it is tried again, and others are served meanwhile.
+                Err(error) => {
+                    if self.unwritten.insert(run_key.clone()) {
+                        say(&format!("cannot write down that run {run_key} is lost: {error}"));
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -365,7 +391,7 @@ impl Server {
     }
 
     fn accept_client(&mut self) {
-        while let Ok((stream, _)) = self.clients_listener.accept() {
+        while let Some(stream) = accept(&self.clients_listener, &mut self.crowded) {
             let allowed = peer(&stream).is_some_and(|(_, uid)| self.may_ask(uid));
             if !allowed || self.clients.len() >= CLIENTS_MAX {
                 continue;
@@ -388,7 +414,7 @@ impl Server {
 
     /// A keeper is whom the kernel says: its pid is known from the run file.
     fn accept_keeper(&mut self) {
-        while let Ok((stream, _)) = self.keepers_listener.accept() {
+        while let Some(stream) = accept(&self.keepers_listener, &mut self.crowded) {
             if let Some((pid, uid)) = peer(&stream)
                 && uid == geteuid().as_raw()
             {
@@ -657,6 +683,26 @@ fn block_signals() -> nix::Result<SignalFd> {
     }
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ours), None)?;
     SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// The next who comes. Notes when there is no descriptor for them: they stay in the queue, and the
+/// listener would be ready without end.
+fn accept(listener: &UnixListener, crowded: &mut bool) -> Option<UnixStream> {
+    match listener.accept() {
+        Ok((stream, _)) => Some(stream),
+        Err(error) => {
+            *crowded |= matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+            None
+        }
+    }
+}
+
+/// As many descriptors as the system lets us have: each keeper and client takes some. Gives what
+/// was before, which is what jobs have.
+fn raise_descriptors() -> nix::Result<Descriptors> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS).max(soft), hard)?;
+    Ok(Descriptors { soft, hard })
 }
 
 /// Who is at the other end, as the kernel says: pid and uid.

@@ -47,6 +47,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::frame::Divide;
+
 /// What the killing of a run may take after its lease is over: SIGKILL to its whole tree, on a
 /// machine that is busy.
 const KILL_TIME: Duration = Duration::from_secs(10);
@@ -65,6 +67,13 @@ pub const BEAT_EVERY: Duration = Duration::from_secs(8);
 
 /// `JobLeaseDuration` where the job does not say (HTCondor 25.14's default).
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(2400);
+
+impl Divide for ToStartd {
+    /// Each is about one claim or one run.
+    fn divide(self) -> Option<(Self, Self)> {
+        None
+    }
+}
 
 /// From a schedd to a startd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

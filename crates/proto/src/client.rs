@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chirp::{ChirpAnswer, ChirpAsk};
 use crate::files::Piece;
+use crate::frame::{Divide, halves};
 use crate::joining::{AskTrust, NodeLine};
 
 /// A numbered request.
@@ -414,6 +415,20 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+impl Divide for Response {
+    fn divide(self) -> Option<(Self, Self)> {
+        let Self { id, last, body } = self;
+        let (first, second) = match body {
+            Answer::Ads(all) => halves(all).map(|(a, b)| (Answer::Ads(a), Answer::Ads(b))),
+            Answer::Acted(all) => halves(all).map(|(a, b)| (Answer::Acted(a), Answer::Acted(b))),
+            Answer::Events(all) => halves(all).map(|(a, b)| (Answer::Events(a), Answer::Events(b))),
+            // The others have one part, as those who ask expect.
+            _ => None,
+        }?;
+        Some((Self { id, last: false, body: first }, Self { id, last, body: second }))
+    }
+}
+
 /// What came of an action on one job, or on one selector that names none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acted {
@@ -453,6 +468,8 @@ pub enum Edited {
     Immutable(AttrName),
     /// This attribute orders its owner's jobs, and such a value cannot: nothing was set.
     NoPriority(AttrName),
+    /// The value of this attribute is longer than so many bytes: nothing was set.
+    TooLong { name: AttrName, limit: usize },
 }
 
 /// Counts of jobs.

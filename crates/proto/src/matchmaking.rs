@@ -12,6 +12,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::frame::{Divide, halves};
+
 /// From a schedd to the negotiator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromSchedd {
@@ -43,6 +45,42 @@ pub enum FromSchedd {
     /// These machines cannot be called and are to call the schedd there
     /// ([`crate::net::address::Reach::Calls`]). Passed on; nothing is decided about it.
     Call { machines: Vec<MachineName>, address: String },
+}
+
+impl Divide for FromSchedd {
+    fn divide(self) -> Option<(Self, Self)> {
+        match self {
+            Self::Requests { full, changed, gone, seen, held } => {
+                let (changed, rest) = halves(changed)?;
+                let later = (false, rest, Vec::new(), seen, Vec::new());
+                let requests = |(full, changed, gone, seen, held)| Self::Requests {
+                    full,
+                    changed,
+                    gone,
+                    seen,
+                    held,
+                };
+                Some((requests((full, changed, gone, seen, held)), requests(later)))
+            }
+            Self::Call { machines, address } => {
+                let (machines, rest) = halves(machines)?;
+                let call = |machines| Self::Call { machines, address: address.clone() };
+                Some((call(machines), call(rest)))
+            }
+            Self::Declined { .. } => None,
+        }
+    }
+}
+
+impl Divide for ToSchedd {
+    fn divide(self) -> Option<(Self, Self)> {
+        match self {
+            Self::Matches(all) => halves(all).map(|(a, b)| (Self::Matches(a), Self::Matches(b))),
+            Self::Reasons(all) => halves(all).map(|(a, b)| (Self::Reasons(a), Self::Reasons(b))),
+            // It says which they all are.
+            Self::Significant(_) => None,
+        }
+    }
 }
 
 /// The idle jobs of one class: one request, however many jobs.

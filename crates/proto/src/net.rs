@@ -43,7 +43,7 @@ pub(crate) use self::stream::ShortPath;
 use self::stream::{Accepting, Arrived, ReadHalf, Stream, WriteHalf};
 pub use self::tls::{Believed, Far, Gate, Membership};
 use self::tls::{Looking, Membered};
-use crate::frame;
+use crate::frame::{self, Divide};
 use crate::lock;
 
 /// Who may connect.
@@ -396,6 +396,38 @@ impl Sender {
     pub async fn feed<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
         let frame = frame::encode(message)?;
         in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await
+    }
+
+    /// As [`Self::feed`], as as many messages as it takes for none to be longer than a frame.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::feed`]; too long is what cannot be divided any more.
+    pub async fn feed_in_parts<T: Divide>(&mut self, message: T) -> Result<(), NetError> {
+        for frame in frame::encode_in_parts(message) {
+            let frame = frame?;
+            in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::feed_in_parts`], without what is one thing and too long by itself: to others
+    /// than this peer everything else still matters. That is said in the log.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is broken.
+    pub async fn feed_what_fits<T: Divide>(&mut self, message: T) -> Result<(), NetError> {
+        for frame in frame::encode_in_parts(message) {
+            match frame {
+                Ok(frame) => {
+                    let fed = async { Ok(self.frames.feed(frame).await?) };
+                    in_time(self.patience, READING, fed).await?;
+                }
+                Err(error) => tracing::error!(%error, "left out of what a peer is told"),
+            }
+        }
+        Ok(())
     }
 
     /// Sends a message that is encoded already, and flushes.

@@ -244,6 +244,9 @@ impl Tell for Edits {
                 i32::MIN,
                 i32::MAX
             )),
+            Edited::TooLong { name, limit } => Said::err(format!(
+                "The value of attribute \"{name}\" is longer than {limit} bytes.\n{FAILED}"
+            )),
         }
     }
 }

@@ -5,8 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use model::Seq;
+use proto::whole_file;
 use serde::{Deserialize, Serialize};
 
 use super::ShellError;
@@ -71,10 +73,14 @@ pub fn open(path: &str) -> Result<Option<Past>, ShellError> {
     Ok(Some(Past { head, path: path.to_owned(), lines, whole, first, text }))
 }
 
+/// The permissions of a journal, less the umask: as other files that DAGMan writes beside a DAG.
+const MODE: u32 = 0o666;
+
 /// Read at once: a journal may be hundreds of megabytes.
 const READ_AT_ONCE: usize = 1 << 20;
 
-/// The next line, if it is whole and says something.
+/// The next line, if it is whole. One that is whole and says nothing is no torn end: what follows
+/// it happened too, and must not be forgotten.
 fn next_line(
     lines: &mut BufReader<File>,
     text: &mut Vec<u8>,
@@ -83,9 +89,13 @@ fn next_line(
     text.clear();
     let length = lines.read_until(b'\n', text)?;
     let Some(line) = text.strip_suffix(b"\n") else { return Ok(None) };
-    let line = serde_json::from_slice(line).ok();
-    *whole += if line.is_some() { length as u64 } else { 0 };
-    Ok(line)
+    let damaged = |error: serde_json::Error| {
+        let what = format!("the line at byte {whole} makes no sense: {error}");
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    };
+    let line = serde_json::from_slice(line).map_err(damaged)?;
+    *whole += length as u64;
+    Ok(Some(line))
 }
 
 impl Past {
@@ -136,11 +146,16 @@ impl Journal {
     /// # Errors
     /// If it cannot be written.
     pub fn begin(path: &str, head: &Head) -> Result<Self, ShellError> {
-        let file = OpenOptions::new().create(true).write(true).truncate(true).open(path);
-        let file = file.map_err(ShellError::file("begin the journal", path))?;
-        let mut journal = Self { path: path.to_owned(), file };
-        journal.put(&[Line::Head(head.clone())], true)?;
-        Ok(journal)
+        let begun = || {
+            let mut text = serde_json::to_vec(&Line::Head(head.clone()))?;
+            text.push(b'\n');
+            // Also after a power cut it is the old one or the new one: a generation that began is
+            // never begun again.
+            whole_file::replace(Path::new(path), MODE, &text)?;
+            OpenOptions::new().append(true).open(path)
+        };
+        let file = begun().map_err(ShellError::file("begin the journal", path))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Appends what happened, and up to where the record was read.
@@ -246,6 +261,31 @@ mod tests {
             again.append(&[Event::Removed], None).unwrap();
             let (_, after, _) = all(&path).unwrap();
             assert_eq!(after, [read, vec![Event::Removed]].concat());
+        }
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_forgets_nothing_of_what_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.dag.journal").to_string_lossy().into_owned();
+        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5 };
+        let mut journal = Journal::begin(&path, &head).unwrap();
+        for _ in 0..3 {
+            journal.append(&[Event::Began], None).unwrap();
+        }
+        let whole = std::fs::read(&path).unwrap();
+        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        for damaged in 0..lines.len() {
+            let mut text = lines.clone();
+            text[damaged] = b"{\"Ev\0nt\"\n";
+            std::fs::write(&path, text.concat()).unwrap();
+            let read =
+                open(&path).and_then(|past| past.map(|past| past.replay(|_| {})).transpose());
+            let error = read.map(|_| ()).unwrap_err();
+            let at: usize = lines[..damaged].iter().map(|line| line.len()).sum();
+            let said =
+                std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(said.contains(&format!("the line at byte {at} makes no sense")), "{said}");
         }
     }
 }

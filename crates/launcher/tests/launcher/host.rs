@@ -24,6 +24,8 @@ const LEASE_MS: u64 = 120_000;
 pub(crate) struct Host {
     pub(crate) dir: tempfile::TempDir,
     options: Vec<String>,
+    /// The soft limit of open files that the launcher finds, if not the test's own.
+    descriptors: Option<u32>,
     process: Child,
     pub(crate) client: Client,
 }
@@ -34,11 +36,20 @@ impl Host {
     }
 
     pub(crate) fn with_options(options: &[&str]) -> Self {
+        Self::launched(options, None)
+    }
+
+    /// A launcher that finds this soft limit of open files.
+    pub(crate) fn with_descriptors(soft: u32) -> Self {
+        Self::launched(&[], Some(soft))
+    }
+
+    fn launched(options: &[&str], descriptors: Option<u32>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let process = launch(dir.path(), &options);
+        let process = launch(dir.path(), &options, descriptors);
         let client = Client::connect(dir.path());
-        Self { dir, options, process, client }
+        Self { dir, options, descriptors, process, client }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -77,7 +88,7 @@ impl Host {
     }
 
     pub(crate) fn restart_launcher(&mut self) {
-        self.process = launch(self.dir.path(), &self.options);
+        self.process = launch(self.dir.path(), &self.options, self.descriptors);
         self.client = Client::connect(self.dir.path());
     }
 }
@@ -100,7 +111,7 @@ impl Drop for Host {
     }
 }
 
-fn launch(dir: &Path, options: &[String]) -> Child {
+fn launch(dir: &Path, options: &[String], descriptors: Option<u32>) -> Child {
     let test = std::env::current_exe().unwrap();
     let host = test.ancestors().nth(2).unwrap().join("examples/launcher_host");
     assert!(
@@ -108,7 +119,16 @@ fn launch(dir: &Path, options: &[String]) -> Child {
         "{} is missing: run `cargo test` without --test, which builds it",
         host.display()
     );
-    Command::new(host)
+    let mut command = match descriptors {
+        None => Command::new(host),
+        Some(soft) => {
+            let mut shell = Command::new("/bin/sh");
+            let script = format!("ulimit -Sn {soft}; exec \"$@\"");
+            shell.args(["-c", &script, "sh"]).arg(host);
+            shell
+        }
+    };
+    command
         .arg(dir.join("launcher.sock"))
         .arg(dir.join("state"))
         .args(options)

@@ -74,6 +74,31 @@ fn a_run_that_ends_without_a_launcher_is_known_to_the_next() {
 }
 
 #[test]
+fn more_runs_than_a_job_may_have_files_open_are_found_again_by_the_next_launcher() {
+    const SOFT: u32 = 24;
+    let mut host = Host::with_descriptors(SOFT);
+    nix::unistd::mkfifo(&host.path("gate"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let keys: Vec<String> = (0..2 * SOFT).map(|number| format!("run{number}")).collect();
+    for run_key in &keys {
+        let request = host.script(run_key, "ulimit -Sn >limit; read line <gate");
+        host.client.start(request);
+        host.client.started(run_key);
+    }
+    // A job has the limit that the launcher found.
+    assert_eq!(host.line("limit"), SOFT.to_string());
+    host.kill_launcher();
+    host.restart_launcher();
+    let runs = host.client.list();
+    let running = runs.iter().filter(|run| matches!(run.state, RunState::Running { .. }));
+    assert_eq!((runs.len(), running.count()), (keys.len(), keys.len()));
+    // Each keeper has come back: it answers.
+    for run_key in &keys {
+        let usage = host.client.ask(RequestBody::Usage { run_key: key(run_key) });
+        assert!(matches!(usage, Ok(Answer::Usage(_))), "{run_key}: {usage:?}");
+    }
+}
+
+#[test]
 fn a_restarted_launcher_can_end_what_another_started() {
     let mut host = Host::new();
     let script = "trap '' TERM; echo ready >ready; while :; do sleep 1000; done";

@@ -125,9 +125,9 @@ async fn talk_to_schedd(
     };
     let tell = async {
         while let Some(message) = waiting.recv().await {
-            sender.feed(&message).await?;
+            sender.feed_what_fits(message).await?;
             while let Ok(message) = waiting.try_recv() {
-                sender.feed(&message).await?;
+                sender.feed_what_fits(message).await?;
             }
             sender.flush().await?;
         }
@@ -191,7 +191,8 @@ async fn answer_command(
         let answers = answer(body, superuser, context).await?;
         let count = answers.len();
         for (index, body) in answers.into_iter().enumerate() {
-            sender.feed(&Response { id, last: index + 1 == count, body }).await?;
+            let response = Response { id, last: index + 1 == count, body };
+            sender.feed_in_parts(response).await?;
         }
         sender.flush().await?;
     }

@@ -2,10 +2,11 @@
 //! limits: files that are read once, and then replaced as a whole, so that a crash leaves the old
 //! one or the new one.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use proto::whole_file::{self, OURS_ALONE};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -77,15 +78,11 @@ impl SavedFile {
 
     /// Replaces the file. Blocks until it is on the disk.
     pub(crate) fn save<T: Serialize>(&self, value: &T) -> Result<(), SavedError> {
-        let replace = || {
-            let new = self.path.with_extension("json.new");
-            let mut file = File::create(&new)?;
-            file.write_all(&serde_json::to_vec(value)?)?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)
-        };
+        let replaced = serde_json::to_vec(value)
+            .map_err(io::Error::from)
+            .and_then(|text| whole_file::replace(&self.path, OURS_ALONE, &text));
         let (what, path) = (self.what, self.path.clone());
-        replace().map_err(|source| SavedError::Write { what, path, source })
+        replaced.map_err(|source| SavedError::Write { what, path, source })
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use proto::whole_file;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
@@ -73,7 +74,8 @@ pub async fn backup(state_dir: &Path, to: &Path) -> Result<Mark, BackupError> {
         return Err(BackupError::Exists { path: to.to_owned() });
     }
     let mut partial = to.as_os_str().to_owned();
-    partial.push(".partial");
+    // Two who write to one place do not write into one file.
+    partial.push(format!(".{}.partial", std::process::id()));
     let partial = PathBuf::from(partial);
     let _ = fs::remove_file(&partial);
     let mut db = open(&from, false).await?;
@@ -83,7 +85,8 @@ pub async fn backup(state_dir: &Path, to: &Path) -> Result<Mark, BackupError> {
     let copied = content(&partial).await?;
     let keep = || {
         File::open(&partial)?.sync_all()?;
-        fs::rename(&partial, to)
+        fs::rename(&partial, to)?;
+        whole_file::sync_folder_of(to)
     };
     keep().map_err(file("write the backup", to))?;
     Ok(copied)

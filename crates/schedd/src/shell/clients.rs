@@ -10,6 +10,7 @@ use model::{ClusterSpec, JobId, Procs, Seq, SubmitToken};
 use proto::client::{
     Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
 };
+use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -34,11 +35,13 @@ pub(crate) const READING: Duration = Duration::from_secs(600);
 /// separate jobs.
 const STAGED_PROCS: usize = 5_000_000;
 
-/// Ads in one answer: well below the limit of a frame.
+/// Bytes of them: what one connection may have the schedd hold.
+const STAGED_BYTES: usize = 1 << 30;
+
+/// Ads in one answer: mostly well below the limit of a frame, and little to hold.
 const ADS_PER_ANSWER: usize = 500;
 
-/// Results of an action in one answer: below the limit of a frame, even if each names the longest
-/// user.
+/// Results of an action in one answer, likewise.
 const ACTED_PER_ANSWER: usize = 20_000;
 
 /// What every connection needs.
@@ -66,6 +69,8 @@ enum Broken {
     Gone,
     #[error("the peer did not read its answer within {0:?}")]
     Deaf(Duration),
+    #[error("an item of {0} bytes is longer than a message may be")]
+    TooLong(usize),
     #[error("the peer asks without waiting for answers")]
     Impatient,
 }
@@ -104,6 +109,7 @@ async fn attend(
         place,
         gone,
         staged: BTreeMap::new(),
+        staged_bytes: 0,
         arriving: Arriving::default(),
     };
     let answering = async {
@@ -149,6 +155,8 @@ struct ClientConnection<'a> {
     /// Whether the peer has closed its end.
     gone: watch::Receiver<bool>,
     staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
+    /// Bytes of what was staged since nothing was.
+    staged_bytes: usize,
     /// The files that come with a spooled job.
     arriving: Arriving,
 }
@@ -233,12 +241,14 @@ impl ClientConnection<'_> {
     }
 
     fn stage(&mut self, token: SubmitToken, procs: Vec<ClassAd>) -> Answer {
-        let staged = self.staged.entry(token).or_default();
-        if staged.len() + procs.len() > STAGED_PROCS {
-            self.staged.remove(&token);
+        let all: usize = self.staged.values().map(Vec::len).sum();
+        self.staged_bytes = self.staged_bytes.saturating_add(frame::size(&procs).unwrap_or(0));
+        if all + procs.len() > STAGED_PROCS || self.staged_bytes > STAGED_BYTES {
+            self.staged.clear();
+            self.staged_bytes = 0;
             return Answer::Refused(too_many());
         }
-        staged.extend(procs);
+        self.staged.entry(token).or_default().extend(procs);
         Answer::Done
     }
 
@@ -248,6 +258,9 @@ impl ClientConnection<'_> {
         mut spec: ClusterSpec,
     ) -> Result<ClusterSpec, Refusal> {
         let Some(mut staged) = self.staged.remove(&token) else { return Ok(spec) };
+        if self.staged.is_empty() {
+            self.staged_bytes = 0;
+        }
         match &mut spec.procs {
             Procs::Listed(rest) if staged.len() + rest.len() <= STAGED_PROCS => {
                 staged.append(rest);
@@ -317,10 +330,7 @@ impl ClientConnection<'_> {
     async fn queued(&mut self, id: u64, mut query: Query) -> Result<(), Broken> {
         let mut after = None;
         loop {
-            // A question that nobody waits for any more ends, also while it finds nothing.
-            if *self.gone.borrow() {
-                return Err(Broken::Gone);
-            }
+            self.is_awaited()?;
             let request = Box::new(PageRequest { query: query.clone(), after });
             let page = self.ask_engine(|client| EngineInput::Page(request, client)).await?;
             if let Some(limit) = &mut query.limit {
@@ -334,11 +344,17 @@ impl ClientConnection<'_> {
         }
     }
 
+    /// A question that nobody waits for any more ends, also while it finds nothing.
+    fn is_awaited(&self) -> Result<(), Broken> {
+        if *self.gone.borrow() { Err(Broken::Gone) } else { Ok(()) }
+    }
+
     /// The history, a page at a time.
     async fn finished(&mut self, id: u64, query: &Query) -> Result<(), Broken> {
         let mut reading = self.context.history.finished(query);
         let mut left = query.limit.unwrap_or(u64::MAX);
         loop {
+            self.is_awaited()?;
             match reading.page().await {
                 Ok(Some(mut ads)) => {
                     ads.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -374,6 +390,7 @@ impl ClientConnection<'_> {
         loop {
             let grown_to = *grown.borrow_and_update();
             while next.0 <= grown_to {
+                self.is_awaited()?;
                 let found = match self.context.recent.since(next) {
                     Some(page) => finding.among(&page, next).await,
                     None => finding.stored(next, Seq(grown_to)).await,
@@ -423,48 +440,44 @@ impl ClientConnection<'_> {
     }
 
     async fn say(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
-        self.send(&Response { id, last: true, body }).await
+        self.send(Response { id, last: true, body }).await
     }
 
     async fn say_part(&mut self, id: u64, body: Answer) -> Result<(), Broken> {
-        self.send(&Response { id, last: false, body }).await
+        self.send(Response { id, last: false, body }).await
     }
 
-    async fn send(&mut self, response: &Response) -> Result<(), Broken> {
-        let patience = self.context.patience;
-        match timeout(patience, self.sender.send(response)).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => Err(Broken::Deaf(patience)),
-        }
+    /// Sends an answer, in parts if it is longer than a frame. One thing that is too long by itself
+    /// is refused in words, and nothing follows: a client that asked again from where it is would
+    /// meet it again.
+    async fn send(&mut self, response: Response) -> Result<(), Broken> {
+        let (patience, id) = (self.context.patience, response.id);
+        let sending = async {
+            match self.sender.feed_in_parts(response).await {
+                Err(NetError::Frame(FrameError::TooLong(bytes))) => {
+                    let what = format!("answer with one item of {bytes} bytes");
+                    let refusal = Refusal::Limit { what, limit: MAX_FRAME_BYTES.to_string() };
+                    let body = Answer::Refused(refusal);
+                    self.sender.send(&Response { id, last: true, body }).await?;
+                    Err(Broken::TooLong(bytes))
+                }
+                fed => {
+                    fed?;
+                    Ok(self.sender.flush().await?)
+                }
+            }
+        };
+        timeout(patience, sending).await.unwrap_or(Err(Broken::Deaf(patience)))
     }
 }
 
 fn too_many() -> Refusal {
     Refusal::Limit {
         what: "submit a cluster of separately described jobs".to_owned(),
-        limit: STAGED_PROCS.to_string(),
+        limit: format!("{STAGED_PROCS} jobs, {STAGED_BYTES} bytes"),
     }
 }
 
 fn cannot_read(error: &StoreError) -> Answer {
     Answer::Refused(Refusal::Invalid(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use model::{JobId, UserName};
-    use proto::client::{ActResult, Selector};
-    use proto::frame::{MAX_FRAME_BYTES, encode};
-
-    use super::*;
-
-    #[test]
-    fn the_results_of_one_answer_fit_into_a_frame_whatever_users_are_called() {
-        let selector = Some(Selector::Owner(UserName::new(&"u".repeat(256))));
-        let (job, result) = (Some(JobId::new(u32::MAX, u32::MAX)), ActResult::PermissionDenied);
-        let acted = Acted { selector, job, result };
-        let body = Answer::Acted(vec![acted; ACTED_PER_ANSWER]);
-        let frame = encode(&Response { id: u64::MAX, last: true, body }).unwrap();
-        assert!(frame.len() < MAX_FRAME_BYTES, "{} bytes", frame.len());
-    }
 }

@@ -1,7 +1,7 @@
 //! Reading what is over, beside the engine: finished jobs as ads, newest first, and the record of
 //! events. It sees what was committed, and never delays a commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use classad::{ClassAd, Env};
@@ -12,7 +12,7 @@ use proto::clock;
 use super::rows;
 use crate::core::project;
 use crate::core::{ClusterRecord, CoreConfig, HistoryAds};
-use crate::shell::store::{JobRow, Reader, StoreError};
+use crate::shell::store::{HISTORY_PAGE, JobRow, Reader, StoreError};
 
 /// Clusters kept while a history is read: jobs of one stand together, so a few are enough.
 const CLUSTERS_KEPT: usize = 64;
@@ -35,7 +35,8 @@ impl History {
             Select::Any(selectors) => by_id(selectors),
             Select::All | Select::Constraint(_) => None,
         };
-        let next = by_id.map_or(Next::Before(None), Next::Named);
+        let named = |ids: Vec<_>| Next::Named(ids.into_iter().map(Named::from).collect());
+        let next = by_id.map_or(Next::Before(None), named);
         Reading {
             history: self,
             query,
@@ -164,8 +165,26 @@ pub(crate) struct Reading<'a> {
 enum Next {
     /// By time, before this event.
     Before(Option<u64>),
-    Named(Vec<(ClusterId, Option<JobId>)>),
+    /// What ids name, the last first.
+    Named(Vec<Named>),
     Done,
+}
+
+/// Jobs that an id names.
+enum Named {
+    /// All of a cluster that have finished.
+    Cluster(ClusterId),
+    /// These of a cluster, in this order.
+    Jobs(ClusterId, VecDeque<u32>),
+}
+
+impl From<(ClusterId, Option<JobId>)> for Named {
+    fn from((cluster, job): (ClusterId, Option<JobId>)) -> Self {
+        match job {
+            Some(job) => Self::Jobs(cluster, VecDeque::from([job.proc.0])),
+            None => Self::Cluster(cluster),
+        }
+    }
 }
 
 impl Reading<'_> {
@@ -180,8 +199,18 @@ impl Reading<'_> {
             }
             Next::Named(named) => match named.pop() {
                 None => return Ok(None),
-                Some((cluster, job)) => {
-                    self.history.reader.finished_of(cluster.0, job.map(|job| job.proc.0)).await?
+                Some(Named::Cluster(cluster)) => {
+                    let procs = self.history.reader.finished_in(cluster.0).await?;
+                    named.push(Named::Jobs(cluster, procs.into()));
+                    Vec::new()
+                }
+                Some(Named::Jobs(cluster, mut procs)) => {
+                    let count = procs.len().min(usize::from(HISTORY_PAGE));
+                    let some: Vec<u32> = procs.drain(..count).collect();
+                    if !procs.is_empty() {
+                        named.push(Named::Jobs(cluster, procs));
+                    }
+                    self.history.reader.finished_of(cluster.0, &some).await?
                 }
             },
         };

@@ -47,6 +47,12 @@ impl Ledger {
             Err(error) => return Err(error),
         };
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let length = text.rfind('\n').map_or(0, |at| at + 1);
+        if length < text.len() {
+            // The next line must not go on where this one was torn.
+            let file = OpenOptions::new().write(true).open(&ledger.path)?;
+            file.set_len(length as u64)?;
+        }
         for line in whole.lines() {
             let ran: RanOn = serde_json::from_str(line)?;
             ledger.known.insert(ran.machine.clone(), ran);
@@ -92,8 +98,11 @@ impl Ledger {
             return Ok(());
         }
         let mut file = OpenOptions::new().append(true).create(true).mode(MODE).open(&self.path)?;
-        file.write_all(&lines)?;
-        file.sync_data()
+        let before = file.metadata()?.len();
+        file.write_all(&lines).and_then(|()| file.sync_data()).inspect_err(|_| {
+            // Half a line would end the file for who reads it.
+            let _ = file.set_len(before);
+        })
     }
 
     /// The line that a start makes necessary, if it does.
@@ -156,6 +165,7 @@ mod tests {
         fs::write(&ledger.path, format!("{text}{{\"machine\":\"c")).unwrap();
         let (_, machines) = Ledger::read(&queue).unwrap();
         assert_eq!(machines, Some(vec![ran("a", 90), ran("b", 60)]));
+        assert_eq!(fs::read_to_string(&ledger.path).unwrap(), text, "the torn line stayed");
         clear(&queue).unwrap();
         assert_eq!(Ledger::read(&queue).unwrap().1, Some(Vec::new()));
     }

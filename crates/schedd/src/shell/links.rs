@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use model::MachineName;
 use proto::claiming::{FromStartd, ToStartd};
+use proto::frame::Divide;
 use proto::matchmaking::{FromSchedd, ToSchedd};
 use proto::net::address::{self, Reach};
 use proto::net::{Address, Connection, NetError, Reconnecting, Role, Way};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -253,7 +253,7 @@ fn open<In, Out, Hear>(
 ) -> PeerLink<Out>
 where
     In: DeserializeOwned + Send + 'static,
-    Out: Serialize + Send + Sync + 'static,
+    Out: Divide + Send + Sync + 'static,
     Hear: Fn(In) -> Input + Send + Sync + 'static,
 {
     let (queue, outgoing) = mpsc::channel(QUEUE);
@@ -268,7 +268,7 @@ async fn keep_open<In, Out, Hear>(
     mut outgoing: mpsc::Receiver<Out>,
 ) where
     In: DeserializeOwned + Send,
-    Out: Serialize + Send + Sync,
+    Out: Divide + Send + Sync,
     Hear: Fn(In) -> Input + Send + Sync,
 {
     let mut newer = None;
@@ -307,7 +307,7 @@ async fn talk<In, Out>(
 ) -> Result<(), NetError>
 where
     In: DeserializeOwned,
-    Out: Serialize,
+    Out: Divide,
 {
     let Connection { mut sender, mut receiver, .. } = connection;
     let mut burst = Vec::with_capacity(BURST);
@@ -324,7 +324,7 @@ where
                     return Ok(());
                 }
                 for message in burst.drain(..) {
-                    sender.feed(&message).await?;
+                    sender.feed_what_fits(message).await?;
                 }
                 sender.flush().await?;
             }

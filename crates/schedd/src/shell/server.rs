@@ -248,7 +248,7 @@ fn listen_to_machines(
 /// The folders of the jobs that are queued, and no others: before anything is written to the logs
 /// that are in there.
 fn in_order(spool: &Spool, core: &Core) {
-    spool.remove_all_but(|job| core.is_queued(job));
+    drop(spool.remove_all_but(|job| core.is_queued(job)));
     spool.make(core.spooling());
 }
 

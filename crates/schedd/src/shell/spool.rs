@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use model::{ClusterId, JobId, ProcId, spooling};
 use proto::files::{FilesError, Found, FoundKind, Root};
@@ -177,14 +178,17 @@ impl Spool {
     }
 
     /// Removes what jobs have that are not in the queue: they left it in an earlier life of the
-    /// schedd, or a machine was late.
-    pub(crate) fn remove_all_but(&self, is_queued: impl Fn(JobId) -> bool) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+    /// schedd, or a machine was late. That is under way when this returns.
+    pub(crate) fn remove_all_but(&self, is_queued: impl Fn(JobId) -> bool) -> JoinHandle<()> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let left = entries.filter(|entry| {
             let job = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());
-            if !job.is_some_and(&is_queued) {
-                remove(&entry.path());
-            }
-        }
+            !job.is_some_and(&is_queued)
+        });
+        let left: Vec<PathBuf> = left.map(|entry| entry.path()).collect();
+        // There may be millions of files, and nobody uses these numbers again: the schedd does not
+        // wait. What it does not come to, the next start does.
+        thread::spawn(move || left.iter().for_each(|folder| remove(folder)))
     }
 }
 
@@ -260,7 +264,7 @@ mod tests {
             fs::create_dir_all(folder.path().join(name).join("1/files")).unwrap();
         }
         let queued = JobId::new(7, 1);
-        Spool::new(folder.path().to_owned()).remove_all_but(|job| job == queued);
+        Spool::new(folder.path().to_owned()).remove_all_but(|job| job == queued).join().unwrap();
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(left, ["7.1"]);

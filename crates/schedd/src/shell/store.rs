@@ -47,7 +47,7 @@ const PAST_SUBMISSIONS: i64 = 10_000;
 
 /// How many rows a history query reads at a time: enough to amortise the statement, little enough
 /// to hold.
-const HISTORY_PAGE: i64 = 1000;
+pub(super) const HISTORY_PAGE: u16 = 1000;
 
 /// Positions of the record that are looked through at once for the events of some clusters: tens of
 /// milliseconds.
@@ -486,7 +486,23 @@ impl Reader {
         rows.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read history"))
     }
 
-    /// Finished jobs of one cluster, or one of them.
+    /// The numbers of the finished jobs of a cluster, last finished first.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn finished_in(&self, cluster: u32) -> Result<Vec<u32>, StoreError> {
+        sqlx::query_scalar(
+            "select proc from job where cluster = ? and finished is not null order by finished desc",
+        )
+        .bind(cluster)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read history"))
+    }
+
+    /// Those of these jobs of a cluster that have finished, last finished first. At most a page is
+    /// to be asked for.
     ///
     /// # Errors
     ///
@@ -494,14 +510,15 @@ impl Reader {
     pub async fn finished_of(
         &self,
         cluster: u32,
-        proc: Option<u32>,
+        procs: &[u32],
     ) -> Result<Vec<JobRow>, StoreError> {
         let rows = sqlx::query(
-            "select cluster, proc, finished, body from job where cluster = ?1 and (?2 is null or proc = ?2) \
-             and finished is not null order by finished desc",
+            "select cluster, proc, finished, body from job where cluster = ? \
+             and proc in (select value from json_each(?)) and finished is not null \
+             order by finished desc",
         )
         .bind(cluster)
-        .bind(proc)
+        .bind(json!(procs).to_string())
         .fetch_all(&self.0)
         .await
         .map_err(failed("read history"))?;
@@ -596,7 +613,7 @@ impl Reader {
             .map(event_row)
             .collect::<Result<_, _>>()
             .map_err(failed("read the record"))?;
-        let is_full = i64::try_from(rows.len()) == Ok(HISTORY_PAGE);
+        let is_full = rows.len() == usize::from(HISTORY_PAGE);
         let next = rows.last().filter(|_| is_full).map_or(end, |row| row.seq + 1);
         Ok((rows, next))
     }
@@ -834,7 +851,7 @@ mod tests {
             history.iter().map(|j| (j.proc, j.finished)).collect::<Vec<_>>(),
             [(1, Some(2))]
         );
-        assert_eq!(store.reader().finished_of(7, Some(1)).await.unwrap().len(), 1);
+        assert_eq!(store.reader().finished_of(7, &[1]).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -279,6 +279,12 @@ mod tests {
             "Attribute \"PreJobPrio1\" orders jobs: its value must be an integer from -2147483648 to 2147483647.\n\
              Transaction failed.  No attributes were set.\n",
         );
+        check(
+            Edited::TooLong { name: AttrName::from("Foo"), limit: 65536 },
+            &[],
+            "",
+            "The value of attribute \"Foo\" is longer than 65536 bytes.\nTransaction failed.  No attributes were set.\n",
+        );
         let words: Vec<String> = ["Foo", "a b ("].map(str::to_owned).to_vec();
         assert_eq!(
             changes(&words).unwrap_err().to_string(),

@@ -12,6 +12,7 @@ use proto::client::{Answer, Edited, Select, Selector};
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::state::core::{Core, JobRef};
+use crate::core::users::edit::VALUE_BYTES_MAX;
 use crate::core::words::{Actor, Fact, JobFact};
 
 /// How the names of attributes begin that may be set late (HTCondor 25.14:
@@ -24,9 +25,6 @@ const DELAYED_MAX: usize = 100;
 /// How many attributes may differ from what was submitted before a job may add no more: its row is
 /// written again with each change.
 const CHANGED_MAX: usize = 1000;
-
-/// How long a value may be, as text: for the same reason.
-const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a line may be that a job logs.
 const LINE_BYTES_MAX: usize = 8 * 1024;
@@ -94,6 +92,9 @@ impl Core {
             Edited::Done(_) => Ok(facts),
             Edited::Immutable(name) => Err(ChirpRefusal::Immutable(name)),
             Edited::NoPriority(name) => Err(ChirpRefusal::NoPriority(name)),
+            Edited::TooLong { name, limit } => {
+                Err(ChirpRefusal::Limit { what: format!("set {name}"), limit })
+            }
             Edited::NoJobs | Edited::NotThisJob(_) => Err(ChirpRefusal::NotYours(run.job)),
         }
     }

@@ -17,6 +17,10 @@ use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 /// What is decided when a job is submitted, beside what HTCondor 25.14 calls immutable.
 const DECIDED_AT_SUBMISSION: [&str; 1] = [attr::JOB_UNIVERSE];
 
+/// How long the value of an attribute may be that is set later, bytes of its text: each of the jobs
+/// has it in its row and in the record.
+pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
+
 /// Which queue takes a job, and where it stands there, is for the queues to say.
 const OF_QUEUES: [&str; 3] = [queues::QUEUE, queues::RUN_NOW, queues::RANK];
 
@@ -39,6 +43,10 @@ impl Core {
     ) -> (Vec<Fact>, Edited) {
         if let Some((name, _)) = changes.iter().find(|(name, _)| is_kept_here(name.as_str())) {
             return (Vec::new(), Edited::Immutable(name.clone()));
+        }
+        let long = |(_, value): &&(AttrName, Expr)| value.to_string().len() > VALUE_BYTES_MAX;
+        if let Some((name, _)) = changes.iter().find(long) {
+            return (Vec::new(), Edited::TooLong { name: name.clone(), limit: VALUE_BYTES_MAX });
         }
         let orders_nothing = |(name, value): &&(AttrName, Expr)| {
             JobPriority::has(name.as_str()) && JobPriority::value(value).is_none()

@@ -521,18 +521,6 @@ fn an_edit_is_for_all_selected_jobs_or_for_none() {
 }
 
 #[test]
-fn a_value_that_would_fill_the_record_is_not_set() {
-    let mut trial = Trial::with_jobs(1, "");
-    let mut check = |length: usize, expected: Edited| {
-        let value = format!("\"{}\"", "x".repeat(length - 2));
-        let select = Select::Any(vec![Selector::Job(JobId::new(1, 0))]);
-        assert_eq!(edit(&mut trial, "alice", select, &[("Foo", &value)]), expected, "{length}");
-    };
-    check(64 * 1024, Edited::Done(1));
-    check(64 * 1024 + 1, Edited::TooLong { name: "Foo".into(), limit: 64 * 1024 });
-}
-
-#[test]
 fn an_edited_request_is_matched_with_its_new_value() {
     let mut trial = Trial::with_jobs(2, "");
     edit(&mut trial, "alice", Select::Any(vec![Selector::Job(JOB)]), &[("RequestCpus", "3")]);

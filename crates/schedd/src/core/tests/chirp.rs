@@ -156,3 +156,15 @@ fn a_job_cannot_make_its_row_longer_and_longer() {
     let much = refused("set A1 to a value of 65538 bytes", 65536);
     assert_eq!(says(&mut trial, "alice", RAN, &set("A1", &long, false)).0, much);
 }
+
+#[test]
+fn a_value_that_would_fill_the_record_is_not_set() {
+    let mut trial = Trial::with_jobs(1, "");
+    let mut check = |length: usize, expected: Edited| {
+        let value = format!("\"{}\"", "x".repeat(length - 2));
+        let select = Select::Any(vec![Selector::Job(JobId::new(1, 0))]);
+        assert_eq!(edit(&mut trial, "alice", select, &[("Foo", &value)]), expected, "{length}");
+    };
+    check(64 * 1024, Edited::Done(1));
+    check(64 * 1024 + 1, Edited::TooLong { name: "Foo".into(), limit: 64 * 1024 });
+}

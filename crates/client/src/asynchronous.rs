@@ -4,11 +4,11 @@
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd, Expr};
 use model::{ClusterId, ClusterSpec, Seq, SubmitToken};
 use proto::client::{
-    Acted, Action, Answer, AskSchedd, FrontEnd, Query, Question, Recorded, Request, Response,
-    Select, Totals,
+    Acted, Action, Answer, AskSchedd, Edited, FrontEnd, Query, Question, Recorded, Request,
+    Response, Select, Totals,
 };
 use proto::command::AskError;
 use proto::net::{self, Address, Connection, NetError, Role};
@@ -103,6 +103,22 @@ impl Schedd {
             }
         }
         Ok(all)
+    }
+
+    /// Sets attributes of jobs: in all of them or in none. It is tried once.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked, or refuses.
+    pub async fn edit(
+        &self,
+        select: Select,
+        changes: Vec<(AttrName, Expr)>,
+    ) -> Result<Edited, AskError> {
+        match self.ask(AskSchedd::Edit { select, changes, dry_run: false }).await? {
+            Answer::Edited(edited) => Ok(edited),
+            other => Err(AskError::unexpected("an edit", &other)),
+        }
     }
 
     /// The job ads that answer a query.

@@ -44,6 +44,10 @@ const AT_ONCE: usize = 10_000;
 /// How often the DAG's own job is told how far it is: people look at it.
 const TELL_MS: u64 = 2000;
 
+/// How long a schedd that does not answer is waited for when it is told something: meanwhile
+/// nothing else is heard.
+const TELL_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often it is tried to say so to a schedd that does not answer.
 const TELL_OVER_TRIES: u32 = 60;
 
@@ -448,9 +452,7 @@ impl Engine {
         let changes = changes.map(|(name, value)| (name.into(), value)).to_vec();
         let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
         // Who looks sees it the next time: nothing depends on it.
-        if let Ok(mut schedd) = self.setup.home.schedd() {
-            let _ = schedd.edit(own, changes, false);
-        }
+        let _ = tokio::time::timeout(TELL_WITHIN, self.schedd.edit(own, changes)).await;
     }
 
     async fn finish(&mut self, status: i32, has_rescue: bool) -> Result<(), ShellError> {
@@ -532,9 +534,8 @@ impl Engine {
         let change = vec![(attr::DAG_EXIT_STATUS.into(), Expr::from(i64::from(status)))];
         for _ in 0..TELL_OVER_TRIES {
             let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
-            if let Ok(mut schedd) = self.setup.home.schedd()
-                && schedd.edit(own, change.clone(), false).is_ok()
-            {
+            let told = self.schedd.edit(own, change.clone());
+            if let Ok(Ok(_)) = tokio::time::timeout(TELL_WITHIN, told).await {
                 return;
             }
             tokio::time::sleep(LOOK).await;

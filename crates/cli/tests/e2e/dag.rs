@@ -275,7 +275,10 @@ fn a_sub_dag_is_a_node() {
         "outer.dag",
         "JOB A node.sub\nSUBDAG EXTERNAL S inner.dag\nJOB B node.sub\nPARENT A CHILD S\nPARENT S CHILD B\n",
     );
-    let job = submit(&pool, &["outer.dag"]);
+    pool.ok(&["submit_dag", "-no_submit", "-do_recurse", "outer.dag"]);
+    let inner = fs::read_to_string(work.join("inner.dag.condor.sub")).unwrap();
+    assert!(inner.contains("-Dag inner.dag"), "{inner}");
+    let job = submit(&pool, &["-f", "outer.dag"]);
     assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
     assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), "A\nX\nY\nB\n");
 }

@@ -1,6 +1,7 @@
 //! `updraft submit_dag`, `condor_submit_dag`: a DAG becomes a job that runs it. This file has the
 //! options and the order of things; the description of the job is `dagman::record::condor_sub`'s.
 
+mod recurse;
 mod say;
 
 use std::path::Path;
@@ -26,10 +27,10 @@ use crate::render::said::Said;
 
 /// Options of `condor_submit_dag` that are not built.
 pub const NOT_YET: &[&str] =
-    &["remote", "r", "valgrind", "schedd-daemon-ad-file", "schedd-address-file", "do_recurse"];
+    &["remote", "r", "valgrind", "schedd-daemon-ad-file", "schedd-address-file"];
 
 /// Submit a DAG: a job that runs a workflow goes into the queue.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct SubmitDagArgs {
     /// The DAG files. Several are one workflow, with numbers before their nodes' names.
     #[arg(value_name = "DAG")]
@@ -137,6 +138,9 @@ pub struct SubmitDagArgs {
     /// These variables are set: KEY=VALUE;KEY=VALUE.
     #[arg(long = "insert_env", value_name = "PAIRS")]
     insert_env: Vec<String>,
+    /// Make the descriptions of sub-DAGs now too, as deep as they go: their files must be there.
+    #[arg(long = "do_recurse", conflicts_with = "no_recurse")]
+    do_recurse: bool,
     /// Accepted: sub-DAGs' descriptions are made when they start.
     #[arg(long = "no_recurse", hide = true)]
     no_recurse: bool,
@@ -195,6 +199,9 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     }
     let description = names.condor_sub();
     std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
+    if let Some(workflow) = workflow.as_ref().filter(|_| args.do_recurse) {
+        recurse::describe(args, call, workflow, &site)?;
+    }
     let mut submitted = Submitted::new(&names, workflow.as_ref(), args.terse);
     if !args.no_submit {
         submitted.cluster = Some(dag_files::submit(args.batch_name.as_deref(), &names)?);

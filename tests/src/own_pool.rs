@@ -57,7 +57,7 @@ impl OwnPool {
         };
         pool::start(&own.home, &settings, program)?;
         let result = act(&own);
-        pool::stop(&own.home)?;
+        pool::stop(&own.home, pool::Runs::End)?;
         result
     }
 

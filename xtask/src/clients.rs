@@ -155,7 +155,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if let Err(error) = self.updraft(&["pool", "stop"]) {
+        if let Err(error) = self.updraft(&["pool", "stop", "--now"]) {
             eprintln!("the client's pool did not stop: {error:#}");
         }
     }

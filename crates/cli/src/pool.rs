@@ -200,7 +200,7 @@ pub fn start(home: &Home, wanted: &PoolSettings, program: &Path) -> Result<Start
     let up = wait_until_up(home);
     if up.is_err() && !supervised && dead == all.len() {
         // Half a pool is none.
-        stop(home)?;
+        stop(home, Runs::GoOn)?;
     }
     up?;
     Ok(match (supervised, dead) {
@@ -263,14 +263,27 @@ pub fn join(
     Ok(joined)
 }
 
-/// Stops the pool: the supervisor, then the startd with its jobs, then the rest. Says whether
-/// anything ran.
+/// What becomes of the jobs that run when their pool is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// They go on, kept by their keepers: the next start finds them, or how they ended.
+    GoOn,
+    /// They are stopped, and wait in the queue.
+    End,
+}
+
+/// Stops the pool: the supervisor, then the startd, then the rest. Says whether anything ran.
 ///
 /// # Errors
 ///
 /// If a process can neither be asked nor made to end.
-pub fn stop(home: &Home) -> Result<bool, PoolError> {
+pub fn stop(home: &Home, runs: Runs) -> Result<bool, PoolError> {
     let mut any = end_process(home, SUPERVISOR)?;
+    if runs == Runs::GoOn {
+        // Asked to end it ends its runs first. It may be killed at any moment.
+        any |= holder(home, DaemonRole::Startd.name())?.is_some();
+        kill_daemon(home, DaemonRole::Startd)?;
+    }
     for role in
         [DaemonRole::Startd, DaemonRole::Schedd, DaemonRole::Negotiator, DaemonRole::Launcher]
     {

@@ -281,6 +281,9 @@ impl Side {
         if verb == "start" {
             words.extend(["--cpus", "8", "--memory", "16384"]);
         }
+        if verb == "stop" {
+            words.push("--now");
+        }
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
         fs::create_dir_all(self.work())?;
         let out = self.call(".", &words)?;

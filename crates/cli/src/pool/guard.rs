@@ -7,8 +7,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::stop;
 use super::supervisor;
+use super::{Runs, stop};
 use crate::pool::PoolError;
 use client::home::Home;
 use client::lock;
@@ -51,7 +51,7 @@ pub fn run(home: &Home) -> Result<(), PoolError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(PoolError::File { path: home.lock(OWNER), source }),
     }
-    stop(home)?;
+    stop(home, Runs::End)?;
     match fs::remove_dir_all(home.dir()) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(PoolError::File { path: home.dir().to_owned(), source })

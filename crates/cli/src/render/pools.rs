@@ -64,13 +64,20 @@ pub struct Stop {
     pub dir: String,
     /// Whether it ran.
     pub ran: bool,
+    /// Whether its running jobs were stopped too.
+    pub runs_ended: bool,
 }
 
 impl Tell for Stop {
     fn tell(&self, _: Dialect) -> Said {
         let dir = &self.dir;
         Said::out(match self.ran {
-            true => format!("The pool in {dir} is stopped. Its queue is kept.\n"),
+            true if self.runs_ended => {
+                format!("The pool in {dir} is stopped, with its jobs. Its queue is kept.\n")
+            }
+            true => format!(
+                "The pool in {dir} is stopped. Its queue is kept, and jobs that run go on; `updraft pool stop --now` stops them too.\n"
+            ),
             false => format!("The pool in {dir} does not run.\n"),
         })
     }

@@ -138,7 +138,9 @@ fn the_job_with_the_higher_priority_runs_first() {
 fn the_output_of_a_running_job_is_shown_where_it_is() {
     let pool = Pool::start(1);
     burner(&pool);
-    eventually("tail shows the output", || pool.ok(&["condor_tail", "1.0"]) == "started\n");
+    // The schedd may not have heard yet that it runs.
+    let tail = || pool.updraft(&["condor_tail", "1.0"]).stdout;
+    eventually("tail shows the output", || tail() == b"started\n");
     assert_eq!(pool.ok(&["tail", "1.0", "burn.sh", "-maxbytes", "5"]), "wait\n");
     let outside = pool.updraft(&["tail", "1.0", "../pool/pool.json"]);
     assert!(!outside.status.success(), "{}", text(&outside));

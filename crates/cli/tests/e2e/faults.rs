@@ -149,7 +149,7 @@ fn a_pool_in_a_very_long_path_starts() {
     };
     let started = pool(&["pool", "start", "--cpus", "1"]);
     let ran = pool(&["q"]);
-    let stopped = pool(&["pool", "stop"]);
+    let stopped = pool(&["pool", "stop", "--now"]);
     for out in [started, ran, stopped] {
         assert!(out.status.success(), "{}", text(&out));
     }

@@ -148,7 +148,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let stopped = self.updraft(&["pool", "stop"]);
+        let stopped = self.updraft(&["pool", "stop", "--now"]);
         if thread::panicking() {
             eprintln!("pool stop: {}", text(&stopped));
             for log in fs::read_dir(self.home().join("log")).into_iter().flatten().flatten() {

@@ -74,7 +74,7 @@ impl Drop for Node<'_> {
         if std::thread::panicking() {
             eprintln!("== the node's startd\n{log}");
         }
-        self.pool.updraft(&["pool", "stop", "--dir", self.home().to_str().unwrap()]);
+        self.pool.updraft(&["pool", "stop", "--now", "--dir", self.home().to_str().unwrap()]);
     }
 }
 

@@ -50,8 +50,13 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Stops the pool. Running jobs are stopped and wait in the queue for the next start.
+    /// Stops the pool. Running jobs go on, and the next start finds them: so a pool gets a newer
+    /// program. A run whose pool is away for longer than its lease (JobLeaseDuration, 40 minutes
+    /// unless the job says otherwise) is ended.
     Stop {
+        /// Running jobs are stopped too, and wait in the queue for the next start.
+        #[arg(long)]
+        now: bool,
         /// Its folder.
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -179,9 +184,11 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
             let settings = PoolSettings { cpus, memory_mib, standing, ..PoolSettings::default() };
             Ok(Outcome::of(&start(&home(dir), &settings)?, json, call, Exit::Done))
         }
-        Action::Stop { dir, json } => {
+        Action::Stop { now, dir, json } => {
             let home = home(dir);
-            let stop = pools::Stop { ran: pool::stop(&home)?, dir: shown(&home) };
+            let runs = if now { pool::Runs::End } else { pool::Runs::GoOn };
+            let ran = pool::stop(&home, runs)?;
+            let stop = pools::Stop { ran, runs_ended: now, dir: shown(&home) };
             Ok(Outcome::of(&stop, json, call, Exit::Done))
         }
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, call),

@@ -66,7 +66,7 @@ pub fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
         PoolSettings { cpus: args.cpus, memory_mib: args.memory, ..PoolSettings::default() };
     pool::start(&home, &settings, &program)?;
     let ran = run_in(&home, &program, args);
-    pool::stop(&home)?;
+    pool::stop(&home, pool::Runs::End)?;
     let ran = ran?;
     let exit = if ran.all_succeeded { Exit::Done } else { Exit::Failed };
     Ok(Outcome::of(&ran, args.json, call, exit))
@@ -193,7 +193,7 @@ fn stop_when_interrupted(home: Home) {
         };
         if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
             complain("\ninterrupted: stopping the jobs and the pool\n");
-            let _ = pool::stop(&home);
+            let _ = pool::stop(&home, pool::Runs::End);
             let _ = std::fs::remove_dir_all(home.dir());
             std::process::exit(INTERRUPTED);
         }

@@ -9,6 +9,7 @@
 //! Knows nothing of a schedd, or of how a script is started. What is said of queues its caller
 //! knows.
 
+mod alter;
 mod arrays;
 mod checks;
 mod chunks;
@@ -21,18 +22,21 @@ mod options;
 mod refusal;
 mod resources;
 mod selects;
+mod staging;
 mod submission;
 mod text;
 mod variables;
 
+pub use alter::{Alteration, Altered, Job, qalter};
 pub use arrays::Indices;
 pub use chunks::{Chunk, Chunks};
-pub use cluster::{NumberedFor, attribute, folded, unfolded};
+pub use cluster::{NumberedFor, STAGING_IN, STAGING_OUT, attribute, folded, unfolded};
 pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Beside, Refusal, code, said};
 pub use resources::{is_resource, resource_value};
+pub use staging::Staged;
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 
 /// Attributes of OpenPBS's that `-W` takes and `qstat` shows.
@@ -46,6 +50,8 @@ pub mod shown {
     pub const KEEP_FILES: &str = "Keep_Files";
     pub const MAIL_POINTS: &str = "Mail_Points";
     pub const MAIL_USERS: &str = "Mail_Users";
+    pub const REMOVE_FILES: &str = "Remove_Files";
+    pub const USER_LIST: &str = "User_List";
     pub const OUTPUT_PATH: &str = "Output_Path";
     pub const SHELL_PATH_LIST: &str = "Shell_Path_List";
 }

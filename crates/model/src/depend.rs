@@ -17,8 +17,8 @@ pub const LETS_GO: &str = "LetsJobsGo";
 /// between two.
 pub const RUN_ONE: &str = "RunsInsteadOfJobs";
 
-/// The attribute of a job that is held for other reasons too: when what it waits for has been, it
-/// is held as it would be without.
+/// The attribute of a job that its user holds too, beside what it waits for: others, or its time.
+/// When that has been, it is held as it would be without.
 pub const HELD_BESIDES: &str = "HeldBesides";
 
 /// The attribute that a schedd shows of a job for which others wait, as PBS writes it.
@@ -67,6 +67,16 @@ impl DependencyKind {
         }
     }
 
+    /// As it is written of a subjob, beyond OpenPBS, which refuses `afterok:12[4]`.
+    pub const fn of_subjob(self) -> &'static str {
+        match self {
+            Self::After => "aftersubjob",
+            Self::AfterOk => "afteroksubjob",
+            Self::AfterNotOk => "afternotoksubjob",
+            Self::AfterAny => "afteranysubjob",
+        }
+    }
+
     /// As Torque writes it of so many of an array.
     pub const fn of_array(self) -> &'static str {
         match self {
@@ -87,7 +97,8 @@ pub enum Part {
     Array,
     /// Torque's `afterokarray:12[][5]`: so many of them; without a number each of them.
     Many(Option<u32>),
-    /// `12[4]`: the subjob of this index. Only users say it so: the schedd knows no indices.
+    /// `afteroksubjob:12[4]`: the subjob of this index. Only users say it so: the schedd knows no
+    /// indices.
     Index(i64),
     /// `12.4`.
     Proc(ProcId),
@@ -109,7 +120,8 @@ impl Dependency {
         match self.part {
             Part::Each(_) => "aftercorr",
             Part::Many(_) => self.kind.of_array(),
-            Part::Whole | Part::Array | Part::Index(_) | Part::Proc(_) => self.kind.name(),
+            Part::Index(_) => self.kind.of_subjob(),
+            Part::Whole | Part::Array | Part::Proc(_) => self.kind.name(),
         }
     }
 
@@ -194,7 +206,8 @@ fn read_one(word: &str) -> Option<Dependency> {
         };
         return Some(Dependency { kind, on: ClusterId(on.parse().ok()?), part: Part::Many(least) });
     }
-    let kind = kinds.find(|kind| kind.name() == name)?;
+    // Jobs of before name a subjob without saying so.
+    let kind = kinds.find(|kind| kind.name() == name || kind.of_subjob() == name)?;
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     let (on, rest) = number.split_at(end);
     let part = match rest {
@@ -319,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let text = "on:2,afterok:12,afterany:13[],after:1,afternotok:7[4],afterok:7.3,\
+        let text = "on:2,afterok:12,afterany:13[],after:1,afternotoksubjob:7[4],afterok:7.3,\
                     afterokarray:9[],afternotokarray:9[][5],aftercorr:3[],aftercorr:3[]-2";
         assert_eq!(read(text).unwrap().to_string(), text);
         for wrong in ["", "afterok", "afterok:x", "later:3", "afterok:3[", "aftercorr:3", "on:x"] {

@@ -28,6 +28,9 @@ pub const RUN_NOW: &str = "PbsRunNow";
 /// The attribute that stands for a cluster's number where jobs of equal priority are put in order.
 pub const RANK: &str = "QueueRank";
 
+/// The attribute of the jobs of an array of which only so many may run at a time.
+pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
+
 /// `Resource_List` of a job's ad: words `name=value` of form 2.
 pub const RESOURCES: &str = "PbsResources";
 

@@ -166,6 +166,11 @@ pub enum Cause {
         /// Whether of its owner, or of everybody.
         of_owner: bool,
     },
+    /// As many jobs of its array run as may.
+    ArrayLimit {
+        /// How many may run.
+        most: u64,
+    },
     /// It was matched, and the machine has not answered yet.
     Claiming,
     /// Its run waits on a slot for the end of the one in front.
@@ -278,15 +283,11 @@ impl fmt::Display for Cause {
             Self::QueueLimit { queue, most, of_owner } => {
                 f.write_str(&full(queue.as_deref(), *most, *of_owner))
             }
+            Self::ArrayLimit { most } => f.write_str(&full_array(*most)),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Turn { slot } => write!(f, "it is next on {slot}, behind a job that is short"),
             Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
-            Self::StartsPaused { seconds } => {
-                write!(
-                    f,
-                    "the job that started last asks for a pause (next_job_start_delay): next start in {seconds} s"
-                )
-            }
+            Self::StartsPaused { seconds } => f.write_str(&paused(*seconds)),
             Self::BackingOff { seconds, last } => {
                 write!(f, "next try in {seconds} s; the last one failed: {last}")
             }
@@ -306,6 +307,16 @@ fn many_machines(needed: u32, pool: u32) -> String {
     }
     format!(
         "{has}: a job is started on one machine; with place=free or place=pack its parts go there"
+    )
+}
+
+fn full_array(most: u64) -> String {
+    format!("{most} subjobs of its array run, and no more may (max_run_subjobs)")
+}
+
+fn paused(seconds: u64) -> String {
+    format!(
+        "the job that started last asks for a pause (next_job_start_delay): next start in {seconds} s"
     )
 }
 

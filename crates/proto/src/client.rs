@@ -167,8 +167,8 @@ pub enum AskStartd {
     Identify,
 }
 
-/// A change of queues, or of jobs' places in them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A change of queues, of jobs' places in them, or of jobs as PBS's users change them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Arrange {
     /// All of these, or none.
     Settings(Vec<Edit>),
@@ -178,6 +178,23 @@ pub enum Arrange {
     Exchange(ClusterId, ClusterId),
     /// These jobs are the next of their owner's to run, whatever their queues' limits are.
     RunNow(Vec<Selector>),
+    /// All of this, or nothing.
+    Alter(Box<Alteration>),
+}
+
+/// What `qalter` changes of a job, or of an array.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alteration {
+    pub cluster: ClusterId,
+    /// What is set in all of its jobs, and in each of its own.
+    pub changes: ClusterSpec,
+    /// Whether any of them runs, as far as the command knows: what may be changed hangs on that.
+    /// If it is not so any more, the answer is [`Denied::BadState`].
+    pub runs: bool,
+    /// Whether those that run stay as they are.
+    pub spares_running: bool,
+    /// Whether their user holds them; as before if not given.
+    pub user_hold: Option<bool>,
 }
 
 /// What is asked about the files of jobs that were submitted with `-spool`. The order of the first

@@ -6,6 +6,7 @@
 //! matter. The others name jobs by identifiers, which `found` looks up, and show them as PBS has
 //! them (`crate::render::pbs`). `runner` is what a job runs: it is no command for people.
 
+pub mod accounting;
 mod acting;
 mod block;
 mod depending;
@@ -14,12 +15,15 @@ mod messages;
 mod operating;
 mod pbsnodes;
 mod placing;
+mod qalter;
 mod qmgr;
 mod qselect;
 mod qstat;
 mod qsub;
 mod runner;
 mod server;
+mod signals;
+mod staging;
 mod tasks;
 mod tracejob;
 mod words;
@@ -27,6 +31,8 @@ mod words;
 use std::process::ExitCode;
 
 use jobspec::pbs::VERSION;
+
+pub use qsub::RUNNER;
 
 use crate::line::call::Call;
 use crate::render::pbs::Here;
@@ -49,12 +55,13 @@ pub const COMMANDS: &[PbsCommand] = &[
     },
     PbsCommand { name: "qstat", about: "Show jobs as PBS does", run: qstat::run },
     PbsCommand { name: "qdel", about: "Delete jobs", run: acting::delete },
+    PbsCommand { name: "qalter", about: "Change jobs in the queue", run: qalter::run },
     PbsCommand { name: "qhold", about: "Hold jobs", run: acting::hold },
     PbsCommand { name: "qrls", about: "Release held jobs", run: acting::release },
     PbsCommand {
         name: "qsig",
-        about: "Suspend running jobs, or let them go on",
-        run: acting::signal,
+        about: "Send signals to running jobs, suspend them, or let them go on",
+        run: signals::run,
     },
     PbsCommand {
         name: "qrerun",
@@ -85,6 +92,11 @@ pub const COMMANDS: &[PbsCommand] = &[
         run: pbsnodes::run,
     },
     PbsCommand {
+        name: "pbs_accounting",
+        about: "Write PBS's accounting records, one file a day, from the record",
+        run: accounting::run,
+    },
+    PbsCommand {
         name: "tracejob",
         about: "Tell what has happened to jobs, from the record",
         run: tracejob::run,
@@ -100,9 +112,6 @@ pub const COMMANDS: &[PbsCommand] = &[
         run: tasks::remote_shell,
     },
 ];
-
-/// What a job that `qsub` has submitted runs.
-pub const RUNNER: &str = "pbs_job";
 
 impl PbsCommand {
     /// Runs it with these words.

@@ -5,7 +5,7 @@
 //! what is printed, `show`.
 
 mod explain;
-mod interactive;
+pub(crate) mod interactive;
 mod show;
 mod spool;
 
@@ -17,8 +17,8 @@ use client::site::{self, RealSite};
 use client::submit::{SubmitError, Wrong};
 use jobspec::Diagnostic;
 use jobspec::htcondor::{self, Description, Submission, SubmitOptions};
-use model::ClusterId;
 use model::diagnostic::About;
+use model::{ClusterId, JobId};
 
 use crate::commands::submit::show::{Manner, Shape};
 use crate::line::call::Call;
@@ -193,7 +193,8 @@ fn attend(
         return Ok(Outcome::failed(failed));
     }
     if let (Some(place), Some((cluster, _))) = (place, submission.clusters.first()) {
-        interactive::attend(place, *cluster, dialect)?;
+        let name = JobId::new(cluster.0, 0).to_string();
+        interactive::attend(place, *cluster, name, dialect)?;
     }
     Ok(exit.into())
 }

@@ -1,6 +1,7 @@
 //! Jobs, queues, servers and nodes as PBS shows them: what they are in its words (`job`, `queues`,
 //! `nodes`), and tables and lists of them.
 
+pub mod accounting;
 pub mod full;
 pub mod here;
 pub mod job;

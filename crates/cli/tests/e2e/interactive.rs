@@ -240,3 +240,20 @@ fn an_interactive_job_needs_no_description_and_no_terminal() {
     let alone = pool.updraft(&["terminal", "--to", "/nowhere"]);
     assert!(text(&alone).contains("nobody waits for this interactive job"), "{}", text(&alone));
 }
+
+#[test]
+fn qsub_i_is_a_shell_in_the_users_home_with_what_pbs_sets() {
+    let pool = Pool::start(1);
+    let mut user =
+        User::runs(&pool, &["qsub", "-I", "-S", "/bin/sh", "-v", "A=x y", "-N", "inter"]);
+    user.sees("qsub: waiting for job 1.");
+    user.sees(" ready\r\n");
+    user.types("echo \"$PBS_ENVIRONMENT|$A|$PBS_JOBNAME|$TERM\"; test \"$PWD\" = ~ && echo home-$((1 + 1))\n");
+    user.sees("PBS_INTERACTIVE|x y|inter|vt52\r\n");
+    user.sees("home-2");
+    assert!(pool.ok(&["qstat", "-f", "1"]).contains("    interactive = True\n"));
+    user.types("exit 7\n");
+    user.sees(" completed\r\n");
+    assert_eq!(user.ends().code(), Some(7));
+    assert!(pool.ok(&["qstat", "-xf", "1"]).contains("    Exit_status = 7\n"));
+}

@@ -290,10 +290,9 @@ fn an_array_is_held_let_go_and_deleted_in_parts() {
 fn what_is_not_built_is_refused_by_name() {
     let pool = Pool::start(1);
     for (words, told) in [
-        (&["qsub", "-W", "stagein=a@h:b", "--", "/bin/true"][..], "stagein"),
+        (&["qsub", "-W", "stagein=a@elsewhere:b", "--", "/bin/true"][..], "stagein"),
         (&["qsub", "-l", "nice=10", "--", "/bin/true"], "nice"),
         (&["qstat", "-e"], "-e"),
-        (&["qsig", "-s", "USR1", "1"], "USR1"),
     ] {
         let out = pool.updraft(words);
         assert_eq!(out.status.code(), Some(181), "{}", text(&out));
@@ -486,4 +485,162 @@ fn a_job_runs_programs_on_its_nodes() {
         "elsewhere 255",
     ];
     assert_eq!(lines, expected, "{said}");
+}
+
+#[test]
+fn a_job_is_altered_while_it_waits_and_less_of_it_while_it_runs() {
+    let pool = Pool::start(2);
+    let id = submit(&pool, &["-h", "-N", "first", "-l", "ncpus=1,walltime=100"], "true");
+    let n = number(&id).to_owned();
+    let words = ["-l", "select=1:ncpus=2:mem=10mb", "-N", "second", "-A", "acct", "-m", "be"];
+    run(&pool, 0, &[&["qalter"][..], &words, &["-o", "out", "-j", "oe", &id, &n]].concat());
+    let job = full(&pool, &id);
+    assert_eq!(job["Resource_List"]["select"], "1:ncpus=2:mem=10mb");
+    assert_eq!((&job["Resource_List"]["ncpus"], &job["Job_Name"]), (&2.into(), &"second".into()));
+    assert_eq!(job["Resource_List"]["walltime"], "00:01:40");
+    let ad = pool.ok(&["q", &n, "-af", "RequestCpus", "RequestMemory", "JobBatchName", "Out"]);
+    let out = pool.work().join("out");
+    assert_eq!(ad.trim(), format!("2 10 second {}", out.display()));
+    run(&pool, 0, &["qalter", "-h", "n", &id]);
+    until(&pool, &id, "F");
+
+    let id = submit(&pool, &["-l", "walltime=500", "-o", "one"], "echo begun; sleep 600");
+    until(&pool, &id, "R");
+    eventually("it has begun", || written(&pool, "one") == "begun\n");
+    run(&pool, 159, &["qalter", "-l", "walltime=501", &id]);
+    run(&pool, 167, &["qalter", "-l", "ncpus=2", &id]);
+    let out = pool.updraft(&["qalter", "-A", "x", &id]);
+    let said = format!("qalter: Cannot modify attribute while job running  Account_Name {id}\n");
+    assert_eq!((out.status.code(), &*String::from_utf8_lossy(&out.stderr)), (Some(167), &*said));
+    run(&pool, 0, &["qalter", "-o", "two", "-N", "named", &id]);
+    assert_eq!(written(&pool, "two"), "begun\n", "its output is found there at once");
+    run(&pool, 0, &["qalter", "-l", "walltime=1", &id]);
+    until(&pool, &id, "F");
+    assert_eq!(full(&pool, &id)["Exit_status"], -29);
+}
+
+#[test]
+fn what_holds_a_job_is_kept_apart_its_user_its_time_and_other_jobs() {
+    let pool = Pool::start(1);
+    let state = |id: &str| {
+        let job = full(&pool, id);
+        format!("{} {}", job["job_state"], job["Hold_Types"]).replace('"', "")
+    };
+    let parent = submit(&pool, &["-h"], "true");
+    let depend = format!("depend=afterany:{parent}");
+    let later = submit(&pool, &["-h", "-a", "2359", "-W", &depend], "true");
+    assert_eq!(state(&later), "H us");
+    run(&pool, 0, &["qrls", &later]);
+    assert_eq!(state(&later), "H s");
+    run(&pool, 0, &["qhold", &later]);
+    assert_eq!(state(&later), "H us");
+    run(&pool, 0, &["qrls", &parent]);
+    until(&pool, &parent, "F");
+    eventually("only its user holds it", || state(&later) == "H u");
+    run(&pool, 0, &["qrls", &later]);
+    assert_eq!(state(&later), "W n");
+    run(&pool, 0, &["qhold", &later]);
+    assert_eq!(state(&later), "H u");
+    run(&pool, 0, &["qdel", &later]);
+
+    let parent = submit(&pool, &["-h"], "true");
+    let idle = submit(&pool, &["-l", "ncpus=64"], "true");
+    run(&pool, 0, &["qalter", "-W", &format!("depend=afterok:{parent}"), &idle]);
+    assert_eq!(state(&idle), "H s");
+    assert!(full(&pool, &idle)["depend"].as_str().unwrap().starts_with("afterok:"));
+    run(&pool, 0, &["qalter", "-W", "depend=afterany:1", &idle]);
+    assert_eq!(state(&idle), "Q n", "what it waits for now has been");
+    run(&pool, 0, &["qalter", "-a", "2359", &idle]);
+    assert_eq!(state(&idle), "W n");
+}
+
+#[test]
+fn no_more_subjobs_run_than_may_and_raising_that_counts_at_once() {
+    let pool = Pool::start(4);
+    let id = submit(&pool, &["-J", "1-4%1"], "sleep 600");
+    let counts = || full(&pool, &id)["array_state_count"].as_str().unwrap().to_owned();
+    let running = |count: u32| format!("Queued:{} Running:{count} Exiting:0 Expired:0", 4 - count);
+    eventually("one runs", || counts() == running(1));
+    eventually("it is said why the others do not", || {
+        pool.ok(&["q", number(&id)]).contains("max_run_subjobs")
+    });
+    run(&pool, 0, &["qalter", "-W", "max_run_subjobs=3", &id]);
+    eventually("three run", || counts() == running(3));
+    run(&pool, 0, &["qalter", "-p5", &id]);
+    assert_eq!(full(&pool, &id)["Priority"], 5);
+    run(&pool, 156, &["qalter", "-p5", &format!("{}[1]", number(&id))]);
+    run(&pool, 0, &["qdel", &id]);
+}
+
+#[test]
+fn files_are_staged_in_and_out_and_a_private_folder_is_gone_at_the_end() {
+    let pool = Pool::start(1);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host = host.trim().split('.').next().unwrap();
+    let (given, made) = (pool.work().join("given"), pool.work().join("made"));
+    fs::create_dir(&given).unwrap();
+    fs::write(given.join("a"), "from outside\n").unwrap();
+    let stage_in = format!("stagein=here@{host}:{}", given.display());
+    let stage_out = format!("stageout=result@localhost:{}", made.display());
+    let words = ["-W", "sandbox=PRIVATE", "-W", &stage_in, "-W", &stage_out, "-j", "oe"];
+    let id = submit(&pool, &words, "cat here/a > result; pwd; test $PWD = $PBS_JOBDIR && echo own");
+    until(&pool, &id, "F");
+    let job = full(&pool, &id);
+    assert_eq!(job["Exit_status"], 0);
+    assert_eq!((&job["sandbox"], &job["stagein"]), (&"PRIVATE".into(), &stage_in[8..].into()));
+    assert_eq!(fs::read_to_string(&made).unwrap(), "from outside\n");
+    assert!(given.join("a").exists(), "what is brought from stays");
+    let said = written(&pool, &format!("STDIN.o{}", number(&id)));
+    let (folder, own) = said.split_once('\n').unwrap();
+    assert_eq!(own, "own\n");
+    eventually("its folder is gone", || !Path::new(folder).exists());
+
+    let missing = format!("stagein=x@{host}:/no/such/file");
+    let held = submit(&pool, &["-W", &missing, "-j", "oe"], "echo ran");
+    until(&pool, &held, "H");
+    let said = written(&pool, &format!("STDIN.o{}", number(&held)));
+    assert!(said.starts_with("pbs: cannot stage in /no/such/file to "), "{said}");
+    assert!(!said.contains("ran"), "{said}");
+    run(&pool, 0, &["qdel", &held]);
+
+    let nowhere = format!("stageout=result@{host}:/dev/null/x");
+    let words = ["-W", "sandbox=PRIVATE", "-W", &nowhere, "-j", "oe"];
+    let id = submit(&pool, &words, "echo kept > result");
+    until(&pool, &id, "F");
+    let said = written(&pool, &format!("STDIN.o{}", number(&id)));
+    let kept = said.rsplit("it is kept in ").next().unwrap().trim();
+    assert_eq!(fs::read_to_string(Path::new(kept).join("result")).unwrap(), "kept\n");
+    fs::remove_dir_all(kept).unwrap();
+}
+
+#[test]
+fn a_signal_reaches_a_job_and_what_is_to_be_removed_stays_if_it_ends_badly() {
+    let pool = Pool::start(2);
+    let script = "trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.1; done";
+    let id = submit(&pool, &["-o", "told", "-R", "oe"], script);
+    eventually("it is ready", || written(&pool, "told") == "ready\n");
+    let out = pool.updraft(&["qsig", "-s", "FOO", &id]);
+    let said = format!("qsig: Unknown/illegal signal name {id}\n");
+    assert_eq!(
+        (out.status.code(), text(&out).contains(&said)),
+        (Some(165), true),
+        "{}",
+        text(&out)
+    );
+    run(&pool, 0, &["qsig", "-s", "SIGUSR1", &id]);
+    until(&pool, &id, "F");
+    assert_eq!(written(&pool, "told"), "ready\ngot it\n");
+    assert_ne!(full(&pool, &id)["Exit_status"], 0);
+    run(&pool, 35, &["qsig", &id]);
+    let held = submit(&pool, &["-h"], "true");
+    run(&pool, 168, &["qsig", "-s", "USR1", &held]);
+
+    let id = submit(&pool, &["-o", "gone", "-e", "kept", "-R", "o"], "echo out; echo err >&2");
+    until(&pool, &id, "F");
+    assert!(!pool.work().join("gone").exists());
+    assert_eq!(written(&pool, "kept"), "err\n");
+    let id = submit(&pool, &["-R", "oe", "-N", "bad"], "kill -9 $$");
+    until(&pool, &id, "F");
+    assert!(pool.work().join(format!("bad.o{}", number(&id))).exists());
+    assert_eq!(full(&pool, &id)["Exit_status"], 137);
 }

@@ -1,7 +1,8 @@
 //! Command lines of PBS against a pool: `pbs_lines.txt` has what OpenPBS 23.06 answered to each
 //! (golden/pbs), and this program must answer the same, to the letter: exit code, `| ` standard
-//! output, `! ` standard error. Numbers of jobs are `N`, and this machine is `pbshost`. Lines that
-//! this program answers otherwise on purpose are not here: the guide tells of them.
+//! output, `! ` standard error. Numbers of jobs are `N`, this machine is `pbshost`, and `$JOB` is
+//! what `qsub` printed last. Lines that this program answers otherwise on purpose are not here: the
+//! guide tells of them.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +10,9 @@ use std::path::Path;
 use crate::harness::{Pool, text};
 
 const LINES: &str = include_str!("pbs_lines.txt");
+
+/// Where the identifier of the job is kept that was submitted last: `$JOB` in a line.
+const LAST: &str = ".last_job";
 
 /// As many as there must be at least.
 const FEWEST: usize = 350;
@@ -52,7 +56,13 @@ fn every_command_line_is_answered_as_openpbs_answered() {
 /// Runs a line as a user would.
 fn shell(pool: &Pool, bin: &Path, line: &str) -> std::process::Output {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
-    pool.command(Path::new("/bin/bash"), &["-c", line]).env("PATH", path).output().unwrap()
+    let last = fs::read_to_string(pool.work().join(LAST)).unwrap_or_default();
+    let mut command = pool.command(Path::new("/bin/bash"), &["-c", line]);
+    let out = command.env("PATH", path).env("JOB", last.trim()).output().unwrap();
+    if line.starts_with("qsub") && out.status.success() && !out.stdout.is_empty() {
+        fs::write(pool.work().join(LAST), &out.stdout).unwrap();
+    }
+    out
 }
 
 /// The difference, if there is one.

@@ -19,6 +19,7 @@ pub(super) fn is_value(option: char, value: &str, caller: &dyn Caller) -> bool {
         'a' => Moment::read(value).is_some(),
         'c' => is_checkpoint(value),
         'e' | 'o' => split_path(value, caller.server()).is_some(),
+        'h' => is_made_of(value, "unosp"),
         'j' => ["oe", "eo", "n"].contains(&value),
         'J' => read(Rule::array, value).is_some() && !is_backward(value),
         'k' => is_kept(value),

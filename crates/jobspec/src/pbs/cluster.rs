@@ -6,7 +6,9 @@
 //! for byte as it was submitted, as durable as the job, once for an array of any length.
 
 use classad::{ClassAd, Expr, Value, words};
-use model::{ClusterId, ClusterSpec, Piece, ProcTemplate, Procs, RunLimit, attr, cmdline};
+use model::{
+    ClusterId, ClusterSpec, HoldCode, Piece, ProcTemplate, Procs, RunLimit, attr, cmdline,
+};
 
 use super::submission::{Caller, Submission, Work};
 use super::{resources, variables};
@@ -17,18 +19,21 @@ use model::diagnostic::Diagnostic;
 /// Names of the attributes.
 pub mod attribute {
     /// The job's name.
-    pub const NAME: &str = "PbsJobName";
+    pub const NAME: &str = model::attr::PBS_JOB_NAME;
     /// The server, which ends its identifier.
-    pub const SERVER: &str = "PbsServer";
+    pub const SERVER: &str = model::attr::PBS_SERVER;
     pub const QUEUE: &str = model::queues::QUEUE;
     /// The script, if it is text, folded.
     pub const SCRIPT: &str = "PbsScript";
     /// The script in hexadecimal digits, if it is not.
     pub const SCRIPT_BYTES: &str = "PbsScriptBytes";
     /// `-- command arguments`, as words of form 2, folded.
-    pub const COMMAND: &str = "PbsCommand";
+    pub const COMMAND: &str = model::attr::PBS_COMMAND;
     /// `Resource_List`: words `name=value` of form 2.
     pub const RESOURCES: &str = model::queues::RESOURCES;
+    /// What its user has asked for of it, before anything was added: words `name=value`, or `name`,
+    /// of form 2.
+    pub const GIVEN: &str = "PbsResourcesGiven";
     /// `Variable_List`: words `name=value` of form 2, folded.
     pub const VARIABLES: &str = "PbsVariables";
     /// The words behind `qsub`, folded.
@@ -44,9 +49,9 @@ pub mod attribute {
     /// `Remove_Files`.
     pub const REMOVE: &str = "PbsRemoveFiles";
     /// `Mail_Points`.
-    pub const MAIL_POINTS: &str = "PbsMailPoints";
+    pub const MAIL_POINTS: &str = model::attr::PBS_MAIL_POINTS;
     /// `Mail_Users`.
-    pub const MAIL_USERS: &str = "PbsMailUsers";
+    pub const MAIL_USERS: &str = model::attr::PBS_MAIL_USERS;
     /// `Account_Name`.
     pub const ACCOUNT: &str = "PbsAccountName";
     /// `project`.
@@ -56,7 +61,7 @@ pub mod attribute {
     /// `Checkpoint`.
     pub const CHECKPOINT: &str = "PbsCheckpoint";
     /// `Execution_Time`, seconds since the epoch.
-    pub const EXECUTION_TIME: &str = "PbsExecutionTime";
+    pub const EXECUTION_TIME: &str = model::attr::PBS_EXECUTION_TIME;
     /// `depend`: what had to come of other jobs when it was submitted.
     pub const DEPEND: &str = "PbsDepend";
     /// `Shell_Path_List`.
@@ -67,14 +72,22 @@ pub mod attribute {
     pub const GROUPS: &str = "PbsGroupList";
     /// `umask`: its octal digits, as a number.
     pub const UMASK: &str = "PbsUmask";
+    /// How many runs count in `run_count` that never were.
+    pub const RUNS_BEFORE: &str = "PbsRunsBefore";
     /// `sandbox`.
     pub const SANDBOX: &str = "PbsSandbox";
+    /// Where the command waits that is the terminal of an interactive job.
+    pub const INTERACTIVE: &str = "PbsInteractive";
+    /// `stagein`.
+    pub const STAGE_IN: &str = "PbsStagein";
+    /// `stageout`.
+    pub const STAGE_OUT: &str = "PbsStageout";
     /// `array_indices_submitted`.
-    pub const INDICES: &str = "PbsArrayIndices";
+    pub const INDICES: &str = model::attr::PBS_ARRAY_INDICES;
     /// `array_index`.
-    pub const INDEX: &str = "PbsArrayIndex";
+    pub const INDEX: &str = model::attr::PBS_ARRAY_INDEX;
     /// `max_run_subjobs`.
-    pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
+    pub const MOST_RUNNING: &str = model::queues::MOST_RUNNING;
     /// `schedselect`: what each chunk has, its queue's defaults with it.
     pub const CHUNKS: &str = "PbsSchedselect";
     /// Processes on each node, where the job asked for `nodes`.
@@ -109,6 +122,15 @@ pub fn unfolded(text: &str) -> String {
     }
     out
 }
+
+/// After how many runs OpenPBS holds a job that is queued again; here only one whose `run_count`
+/// somebody has set.
+const MOST_RUNS: u32 = 20;
+
+/// What the program of a job is called with, behind its own words, to copy files before it and
+/// after it.
+pub const STAGING_IN: &str = "stage-in";
+pub const STAGING_OUT: &str = "stage-out";
 
 /// Where a description of ours goes into the job's own number.
 const INDEX_IN_PATHS: &str = "^array_index^";
@@ -185,14 +207,42 @@ impl Submission {
             lines.push("hold = true".to_owned());
         }
         if let Some(moment) = self.not_before {
-            lines.push(format!("periodic_release = time() >= {moment}"));
+            let code = HoldCode::SubmittedOnHold.number();
+            lines
+                .push(format!("periodic_release = HoldReasonCode == {code} && time() >= {moment}"));
         }
         lines.extend(self.limits());
-        if let Some(most) = self.most_running {
-            lines.push(format!("max_materialize = {most}"));
+        lines.extend(self.around(numbered));
+        if self.runs_before > 0 {
+            let left = i64::from(MOST_RUNS) - i64::from(self.runs_before);
+            lines.push(format!("periodic_hold = JobStatus == 1 && NumJobStarts > {left}"));
+            lines.push(
+                "+PeriodicHoldReason = \"job held, too many failed attempts to run\"".to_owned(),
+            );
         }
         lines.push("queue".to_owned());
         lines.join("\n") + "\n"
+    }
+
+    /// What runs before the job's own program, and after it: what is staged in is taken away at the
+    /// end, whether anything is staged out or not.
+    fn around(&self, numbered: &NumberedFor<'_>) -> Vec<String> {
+        let arguments = |which: &str| {
+            let words = numbered.words.iter().map(String::as_str).chain([which]);
+            Value::from(words::print_v2(words).as_str()).to_new()
+        };
+        let program = Value::from(numbered.program).to_new();
+        let mut lines = Vec::new();
+        if self.stage_in.is_some() {
+            lines.push(format!("+PreCmd = {program}"));
+            lines.push(format!("+PreArguments = {}", arguments(STAGING_IN)));
+            lines.push("+SuccessPreExitCode = 0".to_owned());
+        }
+        if self.stage_in.is_some() || self.stage_out.is_some() {
+            lines.push(format!("+PostCmd = {program}"));
+            lines.push(format!("+PostArguments = {}", arguments(STAGING_OUT)));
+        }
+        lines
     }
 
     /// What ends the job before its own end.
@@ -267,10 +317,16 @@ impl Submission {
             ad.set(name, value);
         }
         ad.set(a::RESOURCES, pairs(&mut self.asked.listed.iter()));
+        let given = self.given.iter().map(|(name, value)| match value {
+            Some(value) => format!("{name}={value}"),
+            None => name.clone(),
+        });
+        let given: Vec<String> = given.collect();
+        ad.set(a::GIVEN, folded(&words::print_v2(given.iter().map(String::as_str))));
         ad.set(a::VARIABLES, pairs(&mut environ.iter().map(|(name, value)| (name, value))));
         ad.set(a::CHUNKS, folded(&self.asked.chunks.written()));
         ad.set(a::RERUNABLE, self.is_rerunable);
-        if !self.depend.waits.is_empty() && (self.is_held || self.not_before.is_some()) {
+        if self.is_held && (!self.depend.waits.is_empty() || self.not_before.is_some()) {
             ad.set(model::depend::HELD_BESIDES, true);
         }
         let depend = (!self.depend.is_empty()).then(|| self.depend.to_string());
@@ -286,6 +342,8 @@ impl Submission {
             (a::USERS, &self.user_list),
             (a::GROUPS, &self.group_list),
             (a::SANDBOX, &self.sandbox),
+            (a::STAGE_IN, &self.stage_in),
+            (a::STAGE_OUT, &self.stage_out),
             (a::DEPEND, &depend),
             (a::INDICES, &indices),
         ] {
@@ -293,6 +351,11 @@ impl Submission {
                 ad.set(name, value.as_str());
             }
         }
+        self.set_numbers(ad);
+    }
+
+    fn set_numbers(&self, ad: &mut ClassAd) {
+        use attribute as a;
         let number = |number: Option<u32>| number.map(i64::from);
         let walltime = self.asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());
         for limit in [RunLimit::Cput, RunLimit::Mem, RunLimit::Vmem, RunLimit::Pmem] {
@@ -308,6 +371,7 @@ impl Submission {
             (a::CPUS, number(Some(self.asked.first_cpus))),
             (a::THREADS, number(Some(self.asked.threads))),
             (a::UMASK, number(self.umask)),
+            (a::RUNS_BEFORE, number(Some(self.runs_before).filter(|runs| *runs > 0))),
             (a::MOST_RUNNING, number(self.most_running)),
             (attr::PRE_JOB_PRIO1, self.queue_priority.filter(|priority| *priority != 0)),
             (a::EXECUTION_TIME, self.not_before),
@@ -393,8 +457,9 @@ impl Submission {
             Some(path) => path.clone(),
             None => shown.clone(),
         };
-        let is_removed = self.remove.contains(letter);
-        Stream { shown, path: if is_removed { "/dev/null".to_owned() } else { path } }
+        // What an interactive job prints is on its user's screen.
+        let is_seen = self.is_interactive;
+        Stream { shown, path: if is_seen { "/dev/null".to_owned() } else { path } }
     }
 }
 

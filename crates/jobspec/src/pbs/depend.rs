@@ -1,6 +1,6 @@
 //! `-W depend=afterok:12:13,afterany:14`: what other jobs must have come to before this one may
-//! run, and what this one is to others. Beyond OpenPBS: subjobs, Torque's kinds for arrays
-//! (`afterokarray:12[][5]`), and index to index (`aftercorr:12[]`).
+//! run, and what this one is to others. Beyond OpenPBS: subjobs (`afteroksubjob:12[4]`), Torque's
+//! kinds for arrays (`afterokarray:12[][5]`), and index to index (`aftercorr:12[]`).
 
 use std::fmt;
 
@@ -80,14 +80,19 @@ fn take_clause(depend: &mut Depend, name: &str, targets: &[&str]) -> Result<(), 
         }
         let others = &mut depend.waits.others;
         if let Some(kind) = by(DependencyKind::name) {
+            let (on, is_array) = whole(target)?;
+            let part = if is_array { Part::Array } else { Part::Whole };
+            others.push(Dependency { kind, on, part });
+        } else if let Some(kind) = by(DependencyKind::of_subjob) {
             let word = JobWord::read(target).map_err(|_| Refusal::illegal('W'))?;
-            let part = match word.subjobs {
-                Subjobs::None => Part::Whole,
-                Subjobs::Whole => Part::Array,
-                Subjobs::Some { start, end, .. } if start == end => Part::Index(start),
-                Subjobs::Some { .. } => return Err(Refusal::illegal('W')),
+            let Subjobs::Some { start, end, .. } = word.subjobs else {
+                return Err(Refusal::illegal('W'));
             };
-            others.push(Dependency { kind, on: ClusterId(word.number), part });
+            if start != end {
+                return Err(Refusal::illegal('W'));
+            }
+            let (on, part) = (ClusterId(word.number), Part::Index(start));
+            others.push(Dependency { kind, on, part });
         } else if let Some(kind) = by(DependencyKind::of_array) {
             let (target, least) = counted(target);
             let (on, _) = whole(&target)?;
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_said_is_shown_with_its_server() {
         check("afterok:1:2.h,after:3[]", "afterok:1.h@h:2.h@h,after:3[].h@h");
-        check("on:2,afternotok:4[7]", "on:2,afternotok:4[7].h@h");
+        check("on:2,afternotoksubjob:4[7]", "on:2,afternotoksubjob:4[7].h@h");
         check(
             "afterokarray:4[][5],afteranyarray:4[].h",
             "afterokarray:4[].h@h[5],afteranyarray:4[].h@h",
@@ -210,9 +215,15 @@ mod tests {
         for text in ["on:0", "on:x", "synccount:2"] {
             assert_eq!(parse(text).unwrap_err(), Refusal::bad_value("depend"), "{text}");
         }
-        for text in
-            ["on", "later:1", "runone:4[1]", "before:4[1]", "aftercorr:4[1]", "afterok:4[1-3]"]
-        {
+        for text in [
+            "on",
+            "later:1",
+            "runone:4[1]",
+            "before:4[1]",
+            "aftercorr:4[1]",
+            "afterok:4[1]",
+            "afteroksubjob:4[1-3]",
+        ] {
             assert_eq!(parse(text).unwrap_err(), Refusal::illegal('W'), "{text}");
         }
     }

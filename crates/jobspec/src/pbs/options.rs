@@ -20,14 +20,25 @@ pub(super) enum Rank {
     CommandLine,
 }
 
-/// Options with a value, but `-l` and `-W`, which are lists. `-t` is Torque's name for `-J`.
-const WITH_VALUE: &str = "aACcejJkmMNopPqrRStuv";
+/// What options a command has: those with a value, but `-l` and `-W`, which are lists, and those
+/// without one.
+#[derive(Debug)]
+pub(super) struct Taken {
+    with_value: &'static str,
+    without: &'static str,
+}
+
 const LISTS: &str = "lW";
-const WITHOUT: &str = "fhIVXz";
+
+/// `-t` is Torque's name for `-J`.
+pub(super) const QSUB: Taken = Taken { with_value: "aACcejJkmMNopPqrRStuv", without: "fhIVXz" };
+
+pub(super) const QALTER: Taken = Taken { with_value: "aAcehjkmMNoprRSuP", without: "" };
 
 /// Everything that was said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
+    taken: &'static Taken,
     values: BTreeMap<char, (Rank, String)>,
     flags: BTreeSet<char>,
     resources: Vec<(Rank, String, Option<String>)>,
@@ -44,6 +55,17 @@ pub(super) struct Operands {
 }
 
 impl Options {
+    /// Of a command that has these options.
+    pub(super) fn of(taken: &'static Taken) -> Self {
+        Self {
+            taken,
+            values: BTreeMap::new(),
+            flags: BTreeSet::new(),
+            resources: Vec::new(),
+            attributes: Vec::new(),
+        }
+    }
+
     /// Takes the words of a command line.
     ///
     /// # Errors
@@ -82,7 +104,8 @@ impl Options {
         Err(Refusal::of(code::FAILED, wrong.into_iter().map(Diagnostic::error).collect()))
     }
 
-    fn take(
+    /// Takes words, and gives those that are no options, or what is wrong.
+    pub(super) fn take(
         &mut self,
         rank: Rank,
         words: &[String],
@@ -102,11 +125,11 @@ impl Options {
             };
             let mut rest = letters.chars();
             while let Some(option) = rest.next() {
-                if WITHOUT.contains(option) {
+                if self.taken.without.contains(option) {
                     self.flag(option, caller, &mut wrong);
                     continue;
                 }
-                if !WITH_VALUE.contains(option) && !LISTS.contains(option) {
+                if !self.taken.with_value.contains(option) && !LISTS.contains(option) {
                     wrong.push(format!("invalid option -- '{option}'"));
                     continue;
                 }

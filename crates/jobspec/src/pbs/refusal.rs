@@ -46,6 +46,8 @@ pub mod code {
     pub const BAD_HOST: u8 = 160;
     /// A signal that does not exist.
     pub const UNKNOWN_SIGNAL: u8 = 165;
+    /// Not to be changed while the job runs.
+    pub const RUNS: u8 = 167;
     /// A value that an attribute cannot have.
     pub const BAD_VALUE: u8 = 166;
     /// Not in the state in which the job is.

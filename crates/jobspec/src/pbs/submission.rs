@@ -10,10 +10,10 @@ use super::arrays::Indices;
 use super::checks::{self, LONGEST_NAME, split_path};
 use super::depend::{self, Depend};
 use super::moments::Moment;
-use super::options::{Operands, Options};
+use super::options::{Operands, Options, QSUB};
 use super::refusal::{Beside, Refusal, code};
 use super::selects::{self, Asked};
-use super::{directives, resources, shown, variables};
+use super::{directives, resources, shown, staging, variables};
 
 /// Where `qsub` is called.
 pub trait Caller {
@@ -87,6 +87,8 @@ pub struct Submission {
     /// The priority of the queue's jobs.
     pub(super) queue_priority: Option<i64>,
     pub(super) asked: Asked,
+    /// What its user has asked for, before anything was added.
+    pub(super) given: Given,
     pub(super) variables: Vec<(String, String)>,
     pub(super) depend: Depend,
     pub(super) account: Option<String>,
@@ -106,13 +108,21 @@ pub struct Submission {
     pub(super) user_list: Option<String>,
     pub(super) group_list: Option<String>,
     pub(super) umask: Option<u32>,
+    /// `run_count`: how many runs count that never were.
+    pub(super) runs_before: u32,
     pub(super) sandbox: Option<String>,
+    /// `stagein`.
+    pub(super) stage_in: Option<String>,
+    /// `stageout`.
+    pub(super) stage_out: Option<String>,
     pub(super) checkpoint: Option<String>,
     pub(super) arguments: String,
     /// `-z`: the job's identifier is not printed.
     pub is_quiet: bool,
     /// `-W block=true`: the command waits for the job.
     pub is_waited_for: bool,
+    /// `-I`: the command is the terminal of the job's shell.
+    pub is_interactive: bool,
 }
 
 impl Submission {
@@ -138,10 +148,15 @@ impl Submission {
 /// With what `qsub` says of it.
 pub fn qsub(words: &[String], caller: &dyn Caller) -> Result<Submission, Refusal> {
     check_server(caller)?;
-    let mut options = Options::default();
+    let mut options = Options::of(&QSUB);
     let operands = options.take_line(words, caller)?;
     check_together(&options, caller)?;
-    let (work, script_name) = work(&operands, caller)?;
+    let is_empty = operands.plain.is_empty() && operands.command.is_none();
+    let (work, script_name) = match options.has('I') && is_empty {
+        // Nothing but its shell.
+        true => (Work::Script(Vec::new()), None),
+        false => work(&operands, caller)?,
+    };
     if let Work::Script(bytes) = &work {
         let own = caller.environ().get("PBS_DPREFIX").map(String::as_str);
         for directive in directives::find(bytes, options.get('C').or(own))? {
@@ -168,9 +183,13 @@ fn check_together(options: &Options, caller: &dyn Caller) -> Result<(), Refusal>
         let problems = warning.into_iter().chain([Diagnostic::error(error)]).collect();
         return Err(Refusal::of(code::FAILED, problems));
     }
-    if options.has('I') || options.has('X') {
-        let why = "updraft submit -interactive gives a shell in a slot";
-        return Err(Refusal::not_built("an interactive job (-I)", why));
+    if options.has('X') {
+        let why = "no window of a job is brought to another screen; say -I for a terminal";
+        return Err(Refusal::not_built("-X", why));
+    }
+    if options.has('I') && is_array {
+        let message = "interactive and array job submission cannot be used together";
+        return Err(Refusal::usage(&[message.to_owned()]));
     }
     if is_array && options.get('r') == Some("n") {
         return Err(Refusal::usage(&[" cannot submit non-rerunable Array Job".to_owned()]));
@@ -246,14 +265,7 @@ fn decide(
     if !checks::is_name(&name) {
         return Err(Refusal::illegal('N'));
     }
-    let given =
-        options.get('v').map_or(Ok(Vec::new()), |text| variables::named(text, caller.environ()));
-    let mut variables = given?;
-    if options.has('V') {
-        let named: Vec<String> = variables.iter().map(|(name, _)| name.clone()).collect();
-        let all = variables::all(caller.environ()).into_iter();
-        variables.extend(all.filter(|(name, _)| !named.contains(name)));
-    }
+    let variables = exported(options, caller)?;
     let array = options.get('J').map(Indices::read).transpose()?;
     let (array, most_running) = match array {
         Some((indices, most)) => (Some(indices), most),
@@ -271,6 +283,7 @@ fn decide(
         asked_queue: placed.asked_for,
         queue_priority: placed.priority,
         asked: placed.asked,
+        given: options.resources(),
         variables,
         depend: Depend::default(),
         account: text('A'),
@@ -290,11 +303,15 @@ fn decide(
         user_list: text('u'),
         group_list: None,
         umask: None,
+        runs_before: 0,
         sandbox: None,
+        stage_in: None,
+        stage_out: None,
         checkpoint: text('c'),
         arguments,
         is_quiet: options.has('z'),
         is_waited_for: false,
+        is_interactive: options.has('I'),
     };
     for (name, value) in options.attributes() {
         submission.set_attribute(&name, &value, caller)?;
@@ -303,6 +320,22 @@ fn decide(
     submission.wait_for(options.get('a'), caller)?;
     Ok(submission)
 }
+
+/// The variables of `-v` and `-V`.
+fn exported(options: &Options, caller: &dyn Caller) -> Result<Vec<(String, String)>, Refusal> {
+    let given =
+        options.get('v').map_or(Ok(Vec::new()), |text| variables::named(text, caller.environ()));
+    let mut variables = given?;
+    if options.has('V') {
+        let named: Vec<String> = variables.iter().map(|(name, _)| name.clone()).collect();
+        let all = variables::all(caller.environ()).into_iter();
+        variables.extend(all.filter(|(name, _)| !named.contains(name)));
+    }
+    Ok(variables)
+}
+
+/// Resources with their values, some of which have none.
+pub(super) type Given = Vec<(String, Option<String>)>;
 
 /// Where a submission goes, and what it asks for there.
 struct Placed {
@@ -350,7 +383,7 @@ fn denied(denied: Denied) -> Refusal {
 }
 
 /// A stream's path, absolute; one that ends in a slash is a folder.
-fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
+pub(super) fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
     let path = split_path(word?, caller.server())?;
     let absolute = match path.starts_with('/') {
         true => path.to_owned(),
@@ -359,8 +392,6 @@ fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
     let is_open = caller.is_folder(&absolute) && !absolute.ends_with('/');
     Some(if is_open { format!("{absolute}/") } else { absolute })
 }
-
-const ONE_THING: &str = "whoever releases it says when it runs";
 
 fn is_true(value: &str) -> bool {
     ["true", "1", "t", "y", "yes"].contains(&value.to_ascii_lowercase().as_str())
@@ -400,7 +431,7 @@ const HAVE_OPTIONS: [(&str, char); 13] = [
 ];
 
 impl Submission {
-    fn set_attribute(
+    pub(super) fn set_attribute(
         &mut self,
         name: &str,
         value: &str,
@@ -410,7 +441,8 @@ impl Submission {
         match name {
             "depend" => self.depend = depend::parse(value)?,
             "umask" => self.umask = value.parse().ok(),
-            "block" => self.is_waited_for = is_true(value),
+            // OpenPBS 23.06 warns of it: an interactive job's end is seen anyhow.
+            "block" => self.is_waited_for = is_true(value) && !self.is_interactive,
             "group_list" => self.group_list = Some(value.to_owned()),
             "remove_files" => self.remove = value.to_owned(),
             "max_run_subjobs" => {
@@ -422,27 +454,21 @@ impl Submission {
                 self.most_running = Some(most).filter(|most| *most > 0);
             }
             "array_indices_submitted" => self.array = Some(Indices::read(value)?.0),
-            "sandbox" if value.eq_ignore_ascii_case("PRIVATE") => {
-                return Err(not_built(
-                    "a job runs in its home, or with O_WORKDIR where it was submitted",
-                ));
-            }
             "sandbox" => self.sandbox = Some(value.to_ascii_uppercase()),
             shown::OUTPUT_PATH => self.output = path(Some(value), caller),
             shown::ERROR_PATH => self.error = path(Some(value), caller),
             "stagein" | "stageout" => {
-                return Err(not_built(
-                    "a job sees the files that its user sees; copy them in the script",
-                ));
+                staging::check(name, value, caller)?;
+                let list = if name == "stagein" { &mut self.stage_in } else { &mut self.stage_out };
+                *list = Some(value.to_owned());
             }
-            "run_count" => return Err(not_built("a job may run as often as it must")),
-            "release_nodes_on_stageout" | "create_resv_from_job" if !is_true(value) => {}
-            "release_nodes_on_stageout" => {
-                return Err(not_built("a job keeps its machine to its end"));
+            "run_count" => {
+                self.runs_before = value.parse().map_err(|_| Refusal::bad_value(name))?
             }
+            // A job has one machine: none of it is given back early, and it cannot do without it.
+            "release_nodes_on_stageout" | "tolerate_node_failures" => {}
+            "create_resv_from_job" if !is_true(value) => {}
             "create_resv_from_job" => return Err(not_built("there are no reservations")),
-            "tolerate_node_failures" if value == "none" => {}
-            "tolerate_node_failures" => return Err(not_built("a job has one machine")),
             _ if READ_ONLY.contains(&name) => return Err(resources::read_only(name)),
             _ if name.starts_with("Resource_List.") => {
                 return Err(Refusal::new(code::UNKNOWN_ATTRIBUTE, "Undefined attribute "));
@@ -459,7 +485,7 @@ impl Submission {
     }
 
     /// What OpenPBS's server looks at.
-    fn check_with_server(&self, caller: &dyn Caller) -> Result<(), Refusal> {
+    pub(super) fn check_with_server(&self, caller: &dyn Caller) -> Result<(), Refusal> {
         // Characters that would break the lines of its records.
         let breaks = |c: char| "[]\"';:/\\|<>+,?*`".contains(c);
         if self.project.as_ref().is_some_and(|project| project.contains(breaks)) {
@@ -485,11 +511,7 @@ impl Submission {
 
     fn wait_for(&mut self, moment: Option<&str>, caller: &dyn Caller) -> Result<(), Refusal> {
         let Some(moment) = moment.and_then(Moment::read) else { return Ok(()) };
-        let seconds = caller.seconds(moment).ok_or_else(|| Refusal::illegal('a'))?;
-        if self.is_held {
-            return Err(Refusal::not_built("-a together with -h", ONE_THING));
-        }
-        self.not_before = Some(seconds);
+        self.not_before = Some(caller.seconds(moment).ok_or_else(|| Refusal::illegal('a'))?);
         Ok(())
     }
 }

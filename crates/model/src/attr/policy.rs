@@ -13,6 +13,15 @@ attrs! {
     TIMER_REMOVE = "TimerRemove";
     ALLOWED_JOB_DURATION = "AllowedJobDuration";
     ALLOWED_EXECUTE_DURATION = "AllowedExecuteDuration";
+    INTERACTIVE_JOB = "InteractiveJob";
+    PBS_ARRAY_INDEX = "PbsArrayIndex";
+    PBS_ARRAY_INDICES = "PbsArrayIndices";
+    PBS_COMMAND = "PbsCommand";
+    PBS_JOB_NAME = "PbsJobName";
+    PBS_MAIL_POINTS = "PbsMailPoints";
+    PBS_MAIL_USERS = "PbsMailUsers";
+    PBS_SERVER = "PbsServer";
+    PBS_EXECUTION_TIME = "PbsExecutionTime";
     PBS_WALLTIME = "PbsWalltime";
     PBS_CPUT = "PbsCpuLimit";
     PBS_MEM = "PbsMemLimit";

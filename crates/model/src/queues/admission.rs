@@ -98,6 +98,19 @@ impl QueueSettings {
         self.check_resources(queue, applicant.resources)
     }
 
+    /// Whether a job of this queue may ask for this.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn check_bounds(
+        &self,
+        queue: &str,
+        resources: &BTreeMap<String, String>,
+    ) -> Result<(), Denied> {
+        let queue = self.queue(queue).ok_or(Denied::UnknownQueue)?;
+        self.check_resources(queue, resources)
+    }
+
     /// The bounds of the queue, and of the server for what the queue says nothing of.
     fn check_resources(
         &self,

@@ -50,6 +50,9 @@ pub enum Denied {
     NoType,
     #[error("Invalid object name")]
     BadName,
+    /// A dependency on a job that is not there, or waits for nothing.
+    #[error("Invalid Dependency")]
+    BadDependency,
     /// Too many jobs are there already.
     #[error("{0}")]
     TooMany(String),
@@ -80,6 +83,7 @@ impl Denied {
             Self::ArraySize => 15107,
             Self::NoType => 15137,
             Self::TooMany(_) => 15142,
+            Self::BadDependency => 15206,
             Self::BadName => 15172,
         }
     }

@@ -36,6 +36,9 @@ impl Cause {
                 (None, true) => "User has reached server running job limit.".to_owned(),
                 (None, false) => "Server job limit has been reached.".to_owned(),
             }),
+            Self::ArrayLimit { .. } => {
+                Some("Number of concurrent running subjobs limit reached".to_owned())
+            }
             Self::Busy { .. }
             | Self::ManyMachines { .. }
             | Self::QueueStopped { queue: None }

@@ -4,5 +4,6 @@
 pub(crate) mod along;
 pub(crate) mod at_end;
 pub(crate) mod dependencies;
+pub(crate) mod holds;
 pub(crate) mod periodic;
 pub(crate) mod run_one;

@@ -1,5 +1,4 @@
-//! Tables: what is done to a queue of one cluster on one machine, and what becomes of its first
-//! job.
+//! Tables: what is done to a queue of one cluster, and what becomes of its first job.
 
 use std::sync::Arc;
 
@@ -41,8 +40,8 @@ impl Trial {
     fn with_jobs(count: u32, lines: &str) -> Self {
         let mut trial = Self::new();
         trial.take(&[Input::NegotiatorUp]);
-        let answers = trial.submit(SubmitToken([1; 16]), spec(count, lines));
-        assert_eq!(answers, Answer::Submitted { cluster: ClusterId(1), procs: count });
+        let submitted = Answer::Submitted { cluster: ClusterId(1), procs: count };
+        assert_eq!(trial.submit(SubmitToken([1; 16]), spec(count, lines)), submitted);
         trial
     }
 
@@ -695,6 +694,7 @@ fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
 
 mod ahead;
 mod along;
+mod alter;
 mod asked;
 mod beside;
 mod checkpoints;

@@ -3,6 +3,7 @@
 pub(crate) mod factory_view;
 pub(crate) mod log_files;
 pub(crate) mod log_view;
+pub(crate) mod mail_pbs;
 pub(crate) mod mail_view;
 pub(crate) mod run_entry;
 pub(crate) mod submit_entry;

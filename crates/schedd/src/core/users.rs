@@ -2,6 +2,7 @@
 //! what a running job asks for itself.
 
 pub(crate) mod act;
+pub(crate) mod alter;
 pub(crate) mod arrange;
 pub(crate) mod chirp;
 pub(crate) mod edit;

@@ -28,10 +28,15 @@ impl LetterWriter {
             false => format!("{word}@{}", self.domain),
         });
         let to = to.collect::<Vec<_>>().join(", ");
+        let from = format!("Updraft <updraft@{}>", self.domain);
+        if let MailNews::Pbs { id, name, lines } = &entry.news {
+            let text = format!("PBS Job Id: {id}\nJob Name:   {name}\n{}\n", lines.join("\n"));
+            return Letter { to, from, subject: one_line(&format!("PBS JOB {id}")), text };
+        }
         let news = headline(&entry.news);
         Letter {
             to,
-            from: format!("Updraft <updraft@{}>", self.domain),
+            from,
             subject: one_line(&format!("Job {} {news}", entry.job)),
             text: self.text(entry, &news),
         }
@@ -51,7 +56,7 @@ impl LetterWriter {
             }
             MailNews::Held(hold) => line("Reason:", &hold.reason),
             MailNews::Removed { reason } => line("Reason:", reason),
-            MailNews::Started => {}
+            MailNews::Started | MailNews::Pbs { .. } => {}
         }
         for (name, value) in &entry.attributes {
             let _ = writeln!(text, "{name} = {value}");
@@ -90,6 +95,7 @@ fn headline(news: &MailNews) -> String {
         MailNews::Ended { end, .. } => end.to_string(),
         MailNews::Held(hold) => format!("is held: {}", hold.reason),
         MailNews::Removed { .. } => "was removed".to_owned(),
+        MailNews::Pbs { .. } => String::new(),
     }
 }
 

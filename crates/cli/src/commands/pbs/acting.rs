@@ -1,4 +1,4 @@
-//! `qdel`, `qhold`, `qrls`, `qsig`, `qrerun`, `qmsg`: something is done to each job that is named;
+//! `qdel`, `qhold`, `qrls`, `qrerun`: something is done to each job that is named;
 //! those that cannot be are told, and the others done. What the commands have in common is `Verb`;
 //! `placing` has those that move jobs.
 
@@ -97,28 +97,6 @@ fn hold_list(here: &Here, line: &Line, usage: &str) -> Result<bool, u8> {
     Ok(list != "n")
 }
 
-/// `qsig`.
-pub(super) fn signal(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qsig [-s signal] job_identifier...\n       qsig --version\n";
-    let line = match read(here, words, "s:", usage) {
-        Ok(line) => line,
-        Err(exit) => return exit,
-    };
-    let action = match line.value('s') {
-        Some("suspend" | "STOP" | "SIGSTOP") => Action::Suspend,
-        Some("resume" | "CONT" | "SIGCONT") => Action::Continue,
-        other => {
-            let signal = other.unwrap_or("SIGTERM");
-            here.say(format_args!(
-                "-s {signal} is not supported yet: suspend and resume are; qdel ends a job"
-            ));
-            return code::NOT_SUPPORTED;
-        }
-    };
-    let verb = Verb { subjobs: true, state_does_not_matter: false, ..Verb::PLAIN };
-    verb.run(here, &line.operands, |_| action.clone())
-}
-
 /// `qrerun`.
 pub(super) fn rerun(words: &[String], here: &Here) -> u8 {
     let usage = "usage: qrerun [-W force] job_identifier...\n       qrerun --version\n";
@@ -132,7 +110,7 @@ pub(super) fn rerun(words: &[String], here: &Here) -> u8 {
         complain(usage);
         return code::USAGE;
     }
-    let verb = Verb { subjobs: true, state_does_not_matter: false, ..Verb::PLAIN };
+    let verb = Verb::OF_STATES;
     verb.each(here, &line.operands, &mut |schedd, found| {
         let job = found.cluster.whole(found.word.number, here.now);
         if how.is_none() && job.is_rerunable() == Some(false) {
@@ -206,8 +184,17 @@ impl Verb {
     /// The same, of subjobs too.
     pub(super) const OF_SUBJOBS: Self = Self { subjobs: true, ..Self::PLAIN };
 
+    /// The same, where the state matters.
+    pub(super) const OF_STATES: Self =
+        Self { subjobs: true, state_does_not_matter: false, ..Self::PLAIN };
+
     /// Does it to each; the exit code of the last that failed.
-    fn run(self, here: &Here, words: &[String], action: impl Fn(&JobWord) -> Action) -> u8 {
+    pub(super) fn run(
+        self,
+        here: &Here,
+        words: &[String],
+        action: impl Fn(&JobWord) -> Action,
+    ) -> u8 {
         self.each(here, words, &mut |schedd, found| self.act(here, schedd, found, &action))
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use classad::ClassAd;
+use classad::{ClassAd, Expr, Value};
 use jobspec::pbs::{Depend, Indices, Refusal, attribute, code};
 use model::depend::{self, Before, Dependency, Part, Progress, Waits};
 use model::{ClusterId, ProcId, attr};
@@ -180,6 +180,12 @@ impl LookUp<'_> {
 }
 
 impl Standing {
+    /// Writes it into what is changed of a job, which waits for this and nothing else from now on.
+    pub(super) fn alter(&self, changes: &mut ClassAd) {
+        changes.set(depend::WAITS_FOR, Expr::from(Value::Undefined));
+        self.note(changes);
+    }
+
     /// Writes it into the ad of the new job.
     pub(super) fn note(&self, ad: &mut ClassAd) {
         if let Some(never) = &self.never {
@@ -208,7 +214,8 @@ impl Standing {
 
 /// Whether an ad is of a job that is held for nothing but others.
 fn has_waited(ad: &ClassAd) -> bool {
-    let said = ad.literal(attribute::DEPEND).and_then(classad::Value::as_str);
+    let said = ad.literal(attribute::DEPEND).and_then(Value::as_str);
     let waits = said.and_then(Depend::read).is_some_and(|depend| !depend.waits.is_empty());
-    waits && ad.get(depend::HELD_BESIDES).is_none()
+    let besides = [depend::HELD_BESIDES, attribute::EXECUTION_TIME];
+    waits && besides.iter().all(|name| ad.get(name).is_none())
 }

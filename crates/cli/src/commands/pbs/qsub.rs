@@ -11,16 +11,32 @@ use client::{AskError, Home, RealSite};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
-use jobspec::pbs::{self, Caller, Moment, NoScript, NumberedFor, Refusal, Submission, code};
+use jobspec::pbs::{
+    self, Caller, Moment, NoScript, NumberedFor, Refusal, Submission, attribute, code,
+};
 use jobspec::{Diagnostic, Site};
 use model::queues::QueueSettings;
-use model::{ClusterId, ClusterSpec, Procs};
+use model::{ClusterId, ClusterSpec, Procs, attr};
 use nix::unistd::{Gid, Group, Uid, User};
 use proto::client::Refusal as Refused;
 
-use super::{RUNNER, block, depending};
+use super::{block, depending};
+use crate::commands::submit::interactive;
 use crate::line::output::complain;
+use crate::render::dialect::Dialect;
 use crate::render::pbs::Here;
+
+/// What a job that `qsub` has submitted runs.
+pub const RUNNER: &str = "pbs_job";
+
+/// What our program is called with, to run a job of `qsub`'s.
+pub(super) static WORDS: std::sync::LazyLock<[String; 1]> =
+    std::sync::LazyLock::new(|| [RUNNER.to_owned()]);
+
+/// Our program, as jobs find it.
+pub(super) fn program() -> io::Result<String> {
+    Ok(env::current_exe()?.to_string_lossy().into_owned())
+}
 
 /// How often a dependency is looked up again that ended while the job was being submitted.
 const ATTEMPTS: usize = 5;
@@ -40,10 +56,12 @@ fn submit(here: &Here, words: &[String]) -> Result<u8, Refusal> {
     let site = RealSite::new().map_err(|error| failed(&error))?;
     let caller = RealCaller::new(here, &site);
     let submission = pbs::qsub(words, &caller)?;
+    let place = submission.is_interactive.then(interactive::Place::new).transpose();
+    let place = place.map_err(|error| Refusal::new(code::FAILED, format!("{error:#}")))?;
     let mut attempts = ATTEMPTS;
     let cluster = loop {
         attempts -= 1;
-        match attempt(here, &submission, &site, &caller) {
+        match attempt(here, &submission, place.as_ref(), &site, &caller) {
             Err(Failure::Ended) if attempts > 0 => {}
             Err(Failure::Ended) => {
                 let message = "the jobs that this one depends on end as it is submitted; try again";
@@ -53,6 +71,13 @@ fn submit(here: &Here, words: &[String]) -> Result<u8, Refusal> {
             Ok(cluster) => break cluster,
         }
     };
+    if let Some(place) = place {
+        let name = format!("{cluster}.{}", here.server);
+        println!("qsub: waiting for job {name} to start");
+        let attended = interactive::attend(place, cluster, name, Dialect::Pbs);
+        attended.map_err(|error| Refusal::new(code::FAILED, format!("{error:#}")))?;
+        return Ok(0);
+    }
     if !submission.is_quiet {
         let brackets = if submission.is_array() { "[]" } else { "" };
         println!("{cluster}{brackets}.{}", here.server);
@@ -76,19 +101,23 @@ enum Failure {
 fn attempt(
     here: &Here,
     submission: &Submission,
+    place: Option<&interactive::Place>,
     site: &RealSite,
     caller: &RealCaller<'_>,
 ) -> Result<ClusterId, Failure> {
     let lasting = |error: &dyn std::fmt::Display| Failure::Lasting(failed(error));
     let standing = depending::look_up(here, submission.depends_on(), submission.indices());
     let standing = standing.map_err(Failure::Lasting)?;
-    let program = env::current_exe().map_err(|error| lasting(&error))?;
-    let program = program.to_string_lossy();
-    let words = [RUNNER.to_owned()];
+    let program = program().map_err(|error| lasting(&error))?;
     let make = |cluster| -> Result<ClusterSpec, Vec<Diagnostic>> {
-        let numbered = NumberedFor { cluster, program: &program, words: &words };
+        let numbered = NumberedFor { cluster, program: &program, words: &*WORDS };
         let mut spec = submission.cluster(&numbered, site, caller)?;
         standing.note(&mut spec.ad);
+        if let Some(place) = place {
+            spec.ad.set(attribute::INTERACTIVE, place.socket().to_string_lossy().into_owned());
+            // It does not run where nobody can call its user.
+            spec.ad.set(attr::INTERACTIVE_JOB, true);
+        }
         Ok(spec)
     };
     // What is wrong is wrong whatever the number.
@@ -114,7 +143,7 @@ fn attempt(
 }
 
 /// The process that calls.
-struct RealCaller<'a> {
+pub(super) struct RealCaller<'a> {
     here: &'a Here,
     site: &'a RealSite,
     user: String,
@@ -124,7 +153,7 @@ struct RealCaller<'a> {
 }
 
 impl<'a> RealCaller<'a> {
-    fn new(here: &'a Here, site: &'a RealSite) -> Self {
+    pub(super) fn new(here: &'a Here, site: &'a RealSite) -> Self {
         let entry = User::from_uid(Uid::current()).ok().flatten();
         let group = Group::from_gid(Gid::current()).ok().flatten();
         let path = |path: &Path| path.to_string_lossy().into_owned();

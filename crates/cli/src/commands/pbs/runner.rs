@@ -1,4 +1,5 @@
-//! What a job of `qsub`'s runs: finds its script in the job's ad, writes it and the file of nodes
+//! What a job of `qsub`'s runs, and what copies its files around that (`staging`): finds the
+//! script in the job's ad, writes it and the file of nodes
 //! into the scratch folder, and becomes the shell that runs it, or the command. Everything is said
 //! by the ad, so that a run is the same wherever and whenever it is.
 
@@ -7,18 +8,20 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use classad::{ClassAd, words};
-use jobspec::pbs::{Chunks, attribute, unfolded};
+use jobspec::pbs::{Chunks, STAGING_IN, STAGING_OUT, attribute, unfolded};
 use model::attr;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, User};
+use nix::unistd::{Pid, Uid, User};
 
+use super::staging;
 use crate::line::output::complain;
 use crate::render::pbs::job::{index, int, pairs, text};
 
@@ -36,11 +39,28 @@ const NOT_EXECUTED: u8 = 254;
 /// Shells that take `-l -c LINE NAME`.
 const LOGIN_SHELLS: [&str; 6] = ["bash", "sh", "dash", "ksh", "zsh", "ash"];
 
-/// Returns only if it cannot.
+/// Copies files, or becomes the job's own program: then it returns only if it cannot.
 pub(super) fn run() -> u8 {
+    match env::args().nth(2).as_deref() {
+        Some(STAGING_IN) => return around(|found| staging::bring_in(&found.ad, &found.cwd)),
+        Some(STAGING_OUT) => {
+            return around(|found| {
+                staging::bring_out(&found.ad, &found.cwd, &found.id);
+                0
+            });
+        }
+        Some(_) | None => {}
+    }
     match prepare() {
-        Ok(mut command) => {
-            let error = command.exec();
+        Ok((mut command, removed)) => {
+            let error = if removed.is_empty() {
+                command.exec()
+            } else {
+                match run_and_remove(&mut command, &removed) {
+                    Ok(exit) => return exit,
+                    Err(error) => error,
+                }
+            };
             let program = command.get_program().to_string_lossy().into_owned();
             let told = client::site::plain(&error);
             complain(&format!("pbs: exec of {program} failed with error: {told}\n"));
@@ -63,21 +83,84 @@ fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> Cannot {
     move |error| Cannot { what, error }
 }
 
-fn prepare() -> Result<Command, Cannot> {
+/// Does something beside the job's own program.
+fn around(does: impl FnOnce(&Job) -> u8) -> u8 {
+    match find() {
+        Ok(found) => {
+            set_umask(&found.ad);
+            does(&found)
+        }
+        Err(Cannot { what, error }) => {
+            complain(&format!("pbs: cannot {what}: {}\n", client::site::plain(&error)));
+            NOT_EXECUTED
+        }
+    }
+}
+
+/// The job that this process is of.
+struct Job {
+    ad: ClassAd,
+    id: String,
+    scratch: PathBuf,
+    /// Where it runs.
+    cwd: PathBuf,
+}
+
+fn find() -> Result<Job, Cannot> {
     let missing = || io::Error::from(io::ErrorKind::NotFound);
     let folder = |name: &str| env::var_os(name).map(PathBuf::from).ok_or_else(missing);
     let path = folder(JOB_AD).map_err(cannot("find the job's ad"))?;
     let scratch = folder(SCRATCH).map_err(cannot("find the scratch folder"))?;
     let ad = own_attributes(&fs::read(&path).map_err(cannot("read the job's ad"))?);
-    let id = identifier(&ad);
+    let home = || text(&ad, attr::IWD).map(PathBuf::from);
+    let cwd = match text(&ad, attribute::SANDBOX) {
+        Some("O_WORKDIR") => text(&ad, attribute::SUBMIT_DIR).map(PathBuf::from),
+        Some("PRIVATE") => Some(scratch.clone()),
+        Some(_) | None => home(),
+    };
+    let cwd = cwd.unwrap_or_else(|| "/".into());
+    Ok(Job { id: identifier(&ad), ad, scratch, cwd })
+}
+
+/// Runs a program and ends as it does; if that is well, what it wrote is removed (`-R`).
+fn run_and_remove(command: &mut Command, removed: &[PathBuf]) -> io::Result<u8> {
+    let mut child = command.spawn()?;
+    // What ends the job ends its program; this process only waits. A program inherits what is
+    // blocked: so it is started first.
+    SigSet::all().thread_block()?;
+    let status = child.wait()?;
+    if status.success() {
+        for path in removed.iter().filter(|path| *path != Path::new("/dev/null")) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let (path, why) = (path.display(), client::site::plain(&error));
+                    complain(&format!("pbs: cannot remove {path}: {why}\n"));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    if let Some(signal) = status.signal().and_then(|signal| Signal::try_from(signal).ok()) {
+        SigSet::all().thread_unblock()?;
+        kill(Pid::this(), signal)?;
+    }
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(NOT_EXECUTED))
+}
+
+/// What of a job's streams is removed when it ends well.
+fn removed(ad: &ClassAd) -> Vec<PathBuf> {
+    let letters = text(ad, attribute::REMOVE).unwrap_or_default();
+    let folder = Path::new(text(ad, attr::IWD).unwrap_or("/"));
+    let streams = [('o', attr::OUT), ('e', attr::ERR)].into_iter();
+    let wanted = streams.filter(|(letter, _)| letters.contains(*letter));
+    wanted.filter_map(|(_, name)| Some(folder.join(text(ad, name)?))).collect()
+}
+
+fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
+    let Job { ad, id, scratch, cwd } = find()?;
     let nodes = scratch.join("pbs.nodes");
     let lines = chunks(&ad).node_lines(&super::server::server_name());
     write(&nodes, lines.as_bytes(), 0o644).map_err(cannot("write the file of nodes"))?;
-    let cwd = match text(&ad, attribute::SANDBOX) {
-        Some("O_WORKDIR") => text(&ad, attribute::SUBMIT_DIR),
-        Some(_) | None => text(&ad, attr::IWD),
-    };
-    let cwd = cwd.unwrap_or("/").to_owned();
     let script = match (text(&ad, attribute::COMMAND), script(&ad)) {
         (Some(_), _) => None,
         (None, bytes) => {
@@ -87,6 +170,7 @@ fn prepare() -> Result<Command, Cannot> {
         }
     };
     let mut command = match &script {
+        _ if is_interactive(&ad) => terminal(&ad, &cwd).map_err(cannot("find this program"))?,
         Some(script) => shell(&ad, script),
         None => {
             let all = unfolded(text(&ad, attribute::COMMAND).unwrap_or_default());
@@ -97,14 +181,19 @@ fn prepare() -> Result<Command, Cannot> {
             command
         }
     };
-    environment(&mut command, &ad, &id, &cwd, &nodes);
+    environment(&mut command, &ad, &id, &cwd.to_string_lossy(), &nodes);
     command.current_dir(&cwd);
     limit(&ad).map_err(cannot("set the job's limits"))?;
     append_only();
-    let mask = int(&ad, attribute::UMASK).unwrap_or(UMASK);
+    set_umask(&ad);
+    let removed = if is_interactive(&ad) { Vec::new() } else { removed(&ad) };
+    Ok((command, removed))
+}
+
+fn set_umask(ad: &ClassAd) {
+    let mask = int(ad, attribute::UMASK).unwrap_or(UMASK);
     let mask = u32::from_str_radix(&mask.to_string(), 8).unwrap_or(0o77);
     umask(Mode::from_bits_truncate(mask));
-    Ok(command)
 }
 
 /// What is asked of the job's ad here. It has a line for each attribute; values of other attributes
@@ -113,8 +202,8 @@ fn own_attributes(text: &[u8]) -> ClassAd {
     let mut own = ClassAd::new();
     for line in String::from_utf8_lossy(text).lines() {
         let name = line.split(' ').next().unwrap_or_default();
-        let is_own =
-            name.starts_with("Pbs") || [attr::CLUSTER_ID, attr::PROC_ID, attr::IWD].contains(&name);
+        let is_own = name.starts_with("Pbs")
+            || [attr::CLUSTER_ID, attr::PROC_ID, attr::IWD, attr::OUT, attr::ERR].contains(&name);
         if is_own && let Ok(ad) = ClassAd::parse_old(line) {
             own.update(&ad);
         }
@@ -162,16 +251,32 @@ fn chunks(ad: &ClassAd) -> Chunks {
     said.or_else(listed).and_then(|text| Chunks::read(&text)).unwrap_or_default()
 }
 
+fn is_interactive(ad: &ClassAd) -> bool {
+    text(ad, attribute::INTERACTIVE).is_some()
+}
+
+/// The user's shell at the terminal where `qsub -I` waits, or the command behind `--`.
+fn terminal(ad: &ClassAd, cwd: &Path) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.arg("terminal").arg("--to").arg(text(ad, attribute::INTERACTIVE).unwrap_or_default());
+    command.arg("--folder").arg(cwd).arg("--");
+    let words = text(ad, attribute::COMMAND).map(unfolded);
+    match words.and_then(|words| words::split_v2(&words).ok()) {
+        Some(words) => command.args(words),
+        None => {
+            let shell = shell_path(ad);
+            let name = shell.rsplit('/').next().unwrap_or_default();
+            let is_login = LOGIN_SHELLS.contains(&name);
+            command.arg(&shell).args(is_login.then_some("-l"))
+        }
+    };
+    Ok(command)
+}
+
 /// The shell that runs the script: a login shell, which starts what the script's first line names,
 /// or reads it itself.
 fn shell(ad: &ClassAd, script: &Path) -> Command {
-    let given = text(ad, attribute::SHELLS).and_then(|list| list.split([',', '@']).next());
-    let own = || {
-        let user = User::from_uid(Uid::current()).ok().flatten();
-        user.map(|user| user.shell.to_string_lossy().into_owned())
-    };
-    let shell = given.map(str::to_owned).or_else(own).filter(|shell| !shell.is_empty());
-    let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
+    let shell = shell_path(ad);
     let name = shell.rsplit('/').next().unwrap_or_default();
     let mut command = Command::new(&shell);
     if LOGIN_SHELLS.contains(&name) {
@@ -179,6 +284,17 @@ fn shell(ad: &ClassAd, script: &Path) -> Command {
     }
     command.arg(script);
     command
+}
+
+/// The shell that the job names, or its user's.
+fn shell_path(ad: &ClassAd) -> String {
+    let given = text(ad, attribute::SHELLS).and_then(|list| list.split([',', '@']).next());
+    let own = || {
+        let user = User::from_uid(Uid::current()).ok().flatten();
+        user.map(|user| user.shell.to_string_lossy().into_owned())
+    };
+    let shell = given.map(str::to_owned).or_else(own).filter(|shell| !shell.is_empty());
+    shell.unwrap_or_else(|| "/bin/sh".to_owned())
 }
 
 fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: &Path) {
@@ -208,7 +324,7 @@ fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: 
     let queue = text(ad, attribute::QUEUE).unwrap_or_default();
     for (name, value) in [
         ("ENVIRONMENT", "BATCH"),
-        ("PBS_ENVIRONMENT", "PBS_BATCH"),
+        ("PBS_ENVIRONMENT", if is_interactive(ad) { "PBS_INTERACTIVE" } else { "PBS_BATCH" }),
         ("PBS_JOBID", id),
         ("PBS_JOBNAME", text(ad, attribute::NAME).unwrap_or_default()),
         ("PBS_JOBDIR", cwd),

@@ -1,5 +1,6 @@
-//! `tracejob`: what has happened to jobs, from the schedd's own record. A log of OpenPBS's daemons
-//! there is none of: every line is the server's.
+//! `tracejob`: what has happened to jobs, from the schedd's own record: lines of the server (`S`),
+//! and accounting records (`A`), which are made from the same. Schedulers and machines have no logs
+//! of their own here.
 
 use std::ops::ControlFlow;
 use std::str::FromStr;
@@ -9,10 +10,11 @@ use jobspec::pbs::code;
 use model::ClusterId;
 use proto::client::Happening;
 
+use super::accounting;
 use super::found;
 use super::words::Line;
 use crate::render;
-use crate::render::pbs::Here;
+use crate::render::pbs::{Here, Job};
 
 const USAGE: &str =
     "USAGE: tracejob [-a|s|l|m|v] [-w size] [-p path] [-n days] [-f filter_type] job_identifier...
@@ -46,9 +48,10 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     };
     let since = days.map(|days| here.now.saturating_sub(days.saturating_mul(DAY)));
     let width = width.unwrap_or(usize::MAX);
+    let wanted = Wanted { since, width, server: !line.has('s'), accounting: !line.has('a') };
     let mut exit = 0;
     for text in &line.operands {
-        if let Err(wrong) = trace(here, text, since, width) {
+        if let Err(wrong) = trace(here, text, &wanted) {
             exit = wrong;
         }
     }
@@ -65,14 +68,40 @@ fn number<N: FromStr>(line: &Line, option: char) -> Result<Option<N>, N::Err> {
     line.value(option).map(str::parse).transpose()
 }
 
-fn trace(here: &Here, text: &str, since: Option<i64>, width: usize) -> Result<(), u8> {
+/// What is told, and how.
+struct Wanted {
+    /// Seconds since the epoch.
+    since: Option<i64>,
+    /// So many columns of each line.
+    width: usize,
+    server: bool,
+    accounting: bool,
+}
+
+fn trace(here: &Here, text: &str, wanted: &Wanted) -> Result<(), u8> {
     let word = found::read(here, text)?;
     let mut out = format!("\nJob: {}\n\n", found::full(here, &word));
     let select = Select::Any(vec![Selector::Cluster(ClusterId(word.number))]);
-    let told = Home::from_environment().events(Seq(1), select, |events| {
-        let wanted = events.iter().filter(|event| since.is_none_or(|at| event.at.as_secs() >= at));
-        for event in wanted {
-            out += &entry(event, here, width);
+    let home = Home::from_environment();
+    let told = home.events(Seq(1), select, |events| {
+        let is_wanted = |at: i64| wanted.since.is_none_or(|since| at >= since);
+        let mut lines: Vec<(i64, String)> = Vec::new();
+        if wanted.server {
+            lines.extend(events.iter().map(|event| (event.at.as_secs(), entry(event, here))));
+        }
+        if wanted.accounting {
+            let told = accounting::told(&mut home.schedd()?, events, here)?;
+            let line = |(at, entry, job): &(i64, _, Job)| {
+                let stamp = render::pbs::accounting::stamp(*at, here);
+                let text = render::pbs::accounting::text(entry, *at, job, here);
+                (*at, format!("{stamp}  A    {text}"))
+            };
+            lines.extend(told.iter().map(line));
+        }
+        lines.sort_by_key(|(at, _)| *at);
+        for (_, line) in lines.iter().filter(|(at, _)| is_wanted(*at)) {
+            out.extend(line.chars().take(wanted.width));
+            out.push('\n');
         }
         Ok::<_, AskError>(ControlFlow::Continue(()))
     });
@@ -81,9 +110,8 @@ fn trace(here: &Here, text: &str, since: Option<i64>, width: usize) -> Result<()
 }
 
 /// `11/22/2026 16:35:04  S    ...`.
-fn entry(event: &Recorded, here: &Here, width: usize) -> String {
-    let at = jiff::Timestamp::from_second(event.at.as_secs()).unwrap_or_default();
-    let at = at.to_zoned(here.zone.clone()).strftime("%m/%d/%Y %H:%M:%S").to_string();
+fn entry(event: &Recorded, here: &Here) -> String {
+    let at = render::pbs::accounting::stamp(event.at.as_secs(), here);
     let said = match &event.what {
         Happening::ClusterSubmitted { owner, procs, .. } => {
             let server = &here.server;
@@ -99,6 +127,5 @@ fn entry(event: &Recorded, here: &Here, width: usize) -> String {
             format!("Job {whose}: {what}")
         }
     };
-    let text: String = format!("{at}  S    {said}").chars().take(width).collect();
-    text + "\n"
+    format!("{at}  S    {said}")
 }

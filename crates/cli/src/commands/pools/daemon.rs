@@ -18,6 +18,7 @@ use schedd::MailRoute;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::commands::pbs::accounting;
 use crate::pool;
 use crate::pool::configuration::typed;
 use crate::pool::membership::{self, Standing, host};
@@ -158,6 +159,11 @@ fn startd(home: &Home) -> Result<()> {
 
 fn schedd(home: &Home) -> Result<()> {
     let pool::PoolSettings { configuration: settings, standing, .. } = pool::settings(home)?;
+    if typed::accounting_records(&settings)? {
+        let home = home.clone();
+        // It ends with the process: what it has not written it writes in its next life.
+        std::thread::spawn(move || accounting::keep(&home));
+    }
     let program = std::env::current_exe().context("find this program")?;
     let carrier = vec![program, "daemon".into(), FILES.into(), "--home".into(), home.dir().into()];
     let config = schedd::Config {

@@ -33,6 +33,9 @@ pub struct TerminalArgs {
     /// takes this process.
     #[arg(long, value_name = "SOCKET")]
     to: Option<PathBuf>,
+    /// Where the program begins; the scratch folder if it is not said.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
     /// The program and its arguments; the user's shell if there is none.
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
@@ -62,7 +65,11 @@ pub fn run(args: &TerminalArgs) -> Result<ExitCode> {
         given => given.to_vec(),
     };
     match &args.to {
-        Some(socket) => serve(socket, &program).map(ExitCode::from),
+        Some(socket) => {
+            let scratch = || std::env::var_os("_CONDOR_SCRATCH_DIR").map(PathBuf::from);
+            let folder = args.folder.clone().or_else(scratch);
+            serve(socket, &program, folder.as_deref()).map(ExitCode::from)
+        }
         None => Err(become_program(&program)),
     }
 }
@@ -90,13 +97,13 @@ fn become_program(program: &[String]) -> anyhow::Error {
     }
 }
 
-fn serve(socket: &Path, program: &[String]) -> Result<u8> {
+fn serve(socket: &Path, program: &[String], folder: Option<&Path>) -> Result<u8> {
     let mut line = Line::call(socket).context("nobody waits for this interactive job any more")?;
     line.say(&FromJob::Welcome(place()))?;
     let Some(FromUser::Begin { size, term }) = line.hear()? else {
         bail!("the user's end did not say how to begin");
     };
-    let session = match Session::start(program, size, term.as_deref()) {
+    let session = match Session::start(program, size, term.as_deref(), folder) {
         Ok(session) => session,
         Err(error) => {
             line.say(&FromJob::Failed(format!("{error:#}")))?;
@@ -139,14 +146,19 @@ enum Printed {
 }
 
 impl Session {
-    fn start(program: &[String], size: Size, term: Option<&str>) -> Result<Self> {
+    fn start(
+        program: &[String],
+        size: Size,
+        term: Option<&str>,
+        folder: Option<&Path>,
+    ) -> Result<Self> {
         let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).context("make a terminal")?;
         fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("make a terminal")?;
         let own = std::env::current_exe().context("find this program")?;
         let mut command = Command::new(own);
         command.args(["terminal", "--"]).args(program);
-        if let Some(folder) = std::env::var_os("_CONDOR_SCRATCH_DIR") {
+        if let Some(folder) = folder {
             command.current_dir(folder);
         }
         match term {

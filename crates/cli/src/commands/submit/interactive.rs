@@ -43,24 +43,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const END_OF_INPUT: u8 = 4;
 
 /// A place at which an interactive job will find this command.
-pub(super) struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     waiting: Waiting,
 }
 
 impl Place {
     /// A new one.
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for the terminal's socket")?;
         let waiting = Waiting::at(&folder.path().join(SOCKET))?;
         Ok(Self { folder, waiting })
+    }
+
+    /// Where the job finds us.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(SOCKET)
     }
 
     /// What the job runs: this program, as its end of the terminal.
     pub(super) fn of_job(&self) -> Result<Interactive> {
         let program = std::env::current_exe().context("find this program")?;
         let program = program.to_string_lossy().into_owned();
-        let socket = self.folder.path().join(SOCKET);
+        let socket = self.socket();
         let words = ["terminal", "--to", &socket.to_string_lossy()].map(str::to_owned).to_vec();
         Ok(Interactive { program, words })
     }
@@ -69,6 +74,8 @@ impl Place {
 /// One interactive job.
 struct Session {
     job: JobId,
+    /// As its user knows it.
+    name: String,
     dialect: Dialect,
     folder: PathBuf,
     /// The terminal as it was, if there is one.
@@ -117,13 +124,20 @@ impl Session {
     }
 }
 
-/// Waits for the first job of the cluster and is its terminal. Does not return unless it fails.
-pub(super) fn attend(place: Place, cluster: ClusterId, dialect: Dialect) -> Result<()> {
+/// Waits for the first job of the cluster, which its user knows by this name, and is its terminal.
+/// Does not return unless it fails.
+pub(crate) fn attend(
+    place: Place,
+    cluster: ClusterId,
+    name: String,
+    dialect: Dialect,
+) -> Result<()> {
     let Place { folder, waiting } = place;
     let stdin = io::stdin();
     let before = stdin.is_terminal().then(|| termios::tcgetattr(&stdin)).transpose();
     let session = Arc::new(Session {
         job: JobId::new(cluster.0, 0),
+        name,
         dialect,
         folder: folder.keep(),
         before: Mutex::new(before.context("look at the terminal")?),
@@ -163,7 +177,7 @@ fn heed(session: &Session, signals: &SigSet, line: &Mutex<Option<Line>>) {
         }
         let phase = std::mem::replace(&mut *session.phase(), Phase::Leaving);
         if phase == Phase::Waiting {
-            complain(&format!("\nremoving job {}\n", session.job));
+            complain(&format!("\nremoving job {}\n", session.name));
             session.remove("its user did not wait for it");
         }
         session.leave(128 + u8::try_from(signal as i32).unwrap_or(0));
@@ -228,11 +242,11 @@ fn note(session: &Session, event: &Recorded, tell: &SyncSender<End>) {
     }
     match end {
         End::Held(reason) => {
-            complain(&format!("job {} is held: {reason}\n", session.job));
+            complain(&format!("job {} is held: {reason}\n", session.name));
             session.remove("it was held before its user could use it");
         }
-        End::Bad(how) => complain(&format!("job {} {how}\n", session.job)),
-        End::Good => complain(&format!("job {} has ended\n", session.job)),
+        End::Bad(how) => complain(&format!("job {} {how}\n", session.name)),
+        End::Good => complain(&format!("job {} has ended\n", session.name)),
     }
     session.leave(1);
 }
@@ -246,7 +260,11 @@ fn be_terminal(
 ) -> Result<()> {
     *session.phase() = Phase::Attached;
     if let Some(FromJob::Welcome(place)) = job.hear()? {
-        output::put(&format!("Welcome to {place}!\n"))?;
+        let welcome = match session.dialect {
+            Dialect::Pbs => format!("qsub: job {} ready\n\n", session.name),
+            Dialect::Updraft | Dialect::HtCondor => format!("Welcome to {place}!\n"),
+        };
+        output::put(&welcome)?;
     }
     let term = std::env::var("TERM").ok();
     job.say(&FromUser::Begin { size: size(), term })?;
@@ -275,6 +293,10 @@ fn be_terminal(
                 // What it made is where it belongs when this command has ended.
                 if let Ok(End::Held(reason)) = over.recv() {
                     complain(&format!("\r\njob {} is held: {reason}\r\n", session.job));
+                }
+                if session.dialect == Dialect::Pbs {
+                    // Whoever reads it may have gone.
+                    let _ = write!(out, "\r\nqsub: job {} completed\r\n", session.name);
                 }
                 session.leave(code);
             }

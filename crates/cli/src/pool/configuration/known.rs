@@ -25,6 +25,7 @@ const fn known(name: &'static str, default: &'static str, reader: DaemonRole) ->
 
 /// The settings with fixed names.
 pub const KNOWN: &[Known] = &[
+    known("ACCOUNTING_RECORDS", "False", DaemonRole::Schedd),
     known("CONCURRENCY_LIMIT_DEFAULT", "2308032", DaemonRole::Negotiator),
     known("DEFAULT_PRIO_FACTOR", "1000.0", DaemonRole::Negotiator),
     known("DEFAULT_USERLOG_FORMAT_OPTIONS", "ISO_DATE", DaemonRole::Schedd),

@@ -184,6 +184,15 @@ pub fn log_forms(all: &Effective) -> Result<LogForms, SettingError> {
     Ok(LogForms { users: form("DEFAULT_USERLOG_FORMAT_OPTIONS")?, pool })
 }
 
+/// The schedd's: whether PBS's accounting records are written as things happen.
+///
+/// # Errors
+///
+/// If it is neither true nor false.
+pub fn accounting_records(all: &Effective) -> Result<bool, SettingError> {
+    truth(all, "ACCOUNTING_RECORDS", false)
+}
+
 fn truth(all: &Effective, name: &str, unset: bool) -> Result<bool, SettingError> {
     let Some(text) = all.get(name) else { return Ok(unset) };
     let wanted = Expr::parse(text).ok().and_then(|expr| expr.as_literal()?.as_bool());

@@ -98,6 +98,9 @@ impl Attributes<'_> {
         self.date(shown::EXECUTION_TIME, attribute::EXECUTION_TIME);
         self.text("group_list", attribute::GROUPS);
         self.one(shown::HOLD_TYPES, holds(job));
+        if job.text(attribute::INTERACTIVE).is_some() {
+            self.one("interactive", "True");
+        }
         for (name, attr) in
             [(shown::JOIN_PATH, attribute::JOIN), (shown::KEEP_FILES, attribute::KEEP)]
         {
@@ -124,8 +127,10 @@ impl Attributes<'_> {
             self.text("jobdir", attr::IWD);
         }
         self.text("sandbox", attribute::SANDBOX);
+        self.text("stagein", attribute::STAGE_IN);
+        self.text("stageout", attribute::STAGE_OUT);
         self.one("substate", substate(job).to_string());
-        self.text("User_List", attribute::USERS);
+        self.text(shown::USER_LIST, attribute::USERS);
         if let Some(list) = job.text(attribute::VARIABLES) {
             let pairs = Submission::written_variables(list);
             self.all.push(Shown { name: "Variable_List".to_owned(), value: Value::Pairs(pairs) });
@@ -141,8 +146,10 @@ impl Attributes<'_> {
 
     fn end(&mut self) {
         let job = self.job;
-        if !matches!(job.kind, RowKind::Array { .. }) && job.has_run() {
-            self.number("run_count", attr::NUM_JOB_STARTS);
+        let before = job.int(attribute::RUNS_BEFORE);
+        if !matches!(job.kind, RowKind::Array { .. }) && (job.has_run() || before.is_some()) {
+            let runs = job.int(attr::NUM_JOB_STARTS).unwrap_or(0) + before.unwrap_or(0);
+            self.one("run_count", runs.to_string());
         }
         if let Some(status) = job.exit_status {
             self.one("Exit_status", status.to_string());
@@ -188,7 +195,7 @@ impl Attributes<'_> {
             }
         }
         self.one("project", job.text(attribute::PROJECT).unwrap_or("_pbs_project_default"));
-        self.text("Remove_Files", attribute::REMOVE);
+        self.text(shown::REMOVE_FILES, attribute::REMOVE);
         self.one("Submit_Host", self.here.server.clone());
         self.number("max_run_subjobs", attribute::MOST_RUNNING);
     }
@@ -237,12 +244,12 @@ fn place(job: &Job) -> Option<(&str, &str)> {
     Some((slot, host.split('.').next().unwrap_or(host)))
 }
 
-fn vnode(job: &Job) -> String {
+pub(super) fn vnode(job: &Job) -> String {
     let host = place(job).map_or("", |(_, host)| host);
     job.chunks().exec_vnode(host)
 }
 
-fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
+pub(super) fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
     let kib = |name| job.int(name).unwrap_or(0);
     let wall = job.wall_s(here.now);
     let percent = (job.cpu_s() * 100).checked_div(wall).unwrap_or(0);
@@ -265,6 +272,7 @@ pub fn holds(job: &Job) -> &'static str {
     let is = |wanted: HoldCode| code == Some(i64::from(wanted.number()));
     match job.state {
         State::Held if is(HoldCode::UserRequest) || is(HoldCode::SubmittedOnHold) => "u",
+        State::Held if job.is_held_besides() => "us",
         State::Held => "s",
         State::Queued
         | State::Running

@@ -109,7 +109,8 @@ impl Cluster {
         self.queued.is_empty()
     }
 
-    fn ad(&self) -> &ClassAd {
+    /// The ad of any of its jobs.
+    pub(crate) fn ad(&self) -> &ClassAd {
         static NONE: std::sync::LazyLock<ClassAd> = std::sync::LazyLock::new(ClassAd::new);
         self.queued.first().or(self.finished.first()).unwrap_or(&NONE)
     }
@@ -126,6 +127,11 @@ impl Cluster {
     /// Whether any of it runs.
     pub(crate) fn runs(&self) -> bool {
         self.queued.iter().any(is_running)
+    }
+
+    /// The ads of those that run.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &ClassAd> {
+        self.queued.iter().filter(|ad| is_running(ad))
     }
 
     /// Its jobs in the queue that do not run.
@@ -212,6 +218,20 @@ impl Cluster {
 }
 
 impl Job {
+    /// The job of an ad, and its number: of a cluster of several, one of them.
+    pub(crate) fn of_ad(ad: ClassAd, now: i64) -> Option<(JobId, Self)> {
+        let number = number(&ad);
+        let proc = int(&ad, attr::PROC_ID).and_then(|proc| u32::try_from(proc).ok())?;
+        let is_array = text(&ad, attribute::INDICES).is_some()
+            || int(&ad, attr::TOTAL_SUBMIT_PROCS).is_some_and(|jobs| jobs > 1);
+        let kind = match index(&ad).filter(|_| is_array) {
+            Some(index) => RowKind::Subjob(index),
+            None => RowKind::Single,
+        };
+        let (state, exit_status) = (state(&ad, now), exit_status(&ad));
+        Some((JobId::new(number, proc), Self { number, kind, state, ad, exit_status }))
+    }
+
     /// `12.host`, `12[].host`, `12[4].host`.
     pub fn id(&self, server: &str) -> String {
         let number = self.number;
@@ -282,6 +302,11 @@ impl Job {
     pub fn has_run(&self) -> bool {
         self.int(attr::NUM_JOB_STARTS).unwrap_or(0) > 0
             || matches!(self.state, State::Running | State::Suspended)
+    }
+
+    /// Whether its user holds it too, beside what it waits for.
+    pub fn is_held_besides(&self) -> bool {
+        self.ad.literal(model::depend::HELD_BESIDES).is_some_and(Value::is_true)
     }
 
     /// `Rerunable`, if anything is said of it.

@@ -132,7 +132,7 @@ impl Job<'_> {
         self.ad.set(attr::TRANSFER_EXECUTABLE, false);
         self.ad.set(attr::EXECUTABLE_SIZE, 0);
         self.ad.set(attr::ARGUMENTS, cmdline::print_v2(words.iter().map(String::as_str)));
-        self.ad.set("InteractiveJob", true);
+        self.ad.set(attr::INTERACTIVE_JOB, true);
         Ok(())
     }
 

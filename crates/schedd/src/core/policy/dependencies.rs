@@ -11,15 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::ClassAd;
-use model::depend::{
-    self, Before, Dependency, HELD_BESIDES, Part, Progress, Standing, WAITS_FOR, Waits,
-};
+use model::depend::{self, Before, Dependency, Part, Progress, Standing, WAITS_FOR, Waits};
 use model::{
-    AfterRun, ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, Now, ProcId, RunEnd,
+    AfterRun, ClusterId, ClusterSpec, HoldCode, JobEvent, JobId, Now, ProcId, RunEnd, attr,
     planted::{Bug, planted},
 };
 use proto::client::Refusal;
 
+use crate::core::policy::holds::{self, Holds};
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::dependencies::{Gone, News, hold_reason, of, said, shifted};
 use crate::core::words::{ClusterFact, Fact, FactoryStep, JobFact, RoundFact};
@@ -224,18 +223,9 @@ impl Core {
                 self.removal(now, job, reason)
             }
             Outcome::Left(left) if left.is_empty() => {
-                let event = JobEvent::Released { reason: RELEASE_REASON.to_owned(), at: now.wall };
-                let held = job.has(HELD_BESIDES).then(|| {
-                    let reason = "submitted on hold at user's request".to_owned();
-                    let code = HoldCode::SubmittedOnHold;
-                    fact(JobFact::Happened(JobEvent::Held(Hold {
-                        code,
-                        subcode: 0,
-                        reason,
-                        since: now.wall,
-                    })))
-                });
-                [fact(JobFact::Happened(event))].into_iter().chain(held).collect()
+                let before = holds::of(now, job).unwrap_or_default();
+                let after = Holds { waits: None, ..before.clone() };
+                after.follow(now, job, &before, RELEASE_REASON)
             }
             Outcome::Left(left) => {
                 let mut changes = ClassAd::new();
@@ -253,11 +243,10 @@ impl Core {
         &self,
         new: ClusterId,
         owner: &model::UserName,
-        spec: &ClusterSpec,
+        text: Option<&str>,
+        count: u32,
     ) -> Result<Vec<Fact>, Refusal> {
-        let Some(text) = spec.ad.literal(depend::LETS_GO).and_then(classad::Value::as_str) else {
-            return Ok(Vec::new());
-        };
+        let Some(text) = text else { return Ok(Vec::new()) };
         let invalid = |why: String| Err(Refusal::Invalid(why));
         let Some(all) = depend::read_before(text) else {
             return invalid(format!("{} names no jobs that wait", depend::LETS_GO));
@@ -268,10 +257,10 @@ impl Core {
             let Some(cluster) = cluster.filter(|cluster| cluster.owner() == owner) else {
                 return invalid(format!("{}: {}", depend::HAS_LEFT, before.job));
             };
-            let count = facts.len();
+            let known = facts.len();
             let waiting = cluster.waiting_jobs();
-            facts.extend(waiting.filter_map(|job| waits_besides(job, new, spec, before)));
-            if facts.len() == count {
+            facts.extend(waiting.filter_map(|job| waits_besides(job, new, count, before)));
+            if facts.len() == known {
                 return invalid(format!("{}: {before}", depend::HAS_LEFT));
             }
         }
@@ -295,15 +284,10 @@ impl Core {
 }
 
 /// A job that waits for what is still to come waits for this instead.
-fn waits_besides(
-    job: JobRef<'_>,
-    new: ClusterId,
-    spec: &ClusterSpec,
-    before: Before,
-) -> Option<Fact> {
+fn waits_besides(job: JobRef<'_>, new: ClusterId, count: u32, before: Before) -> Option<Fact> {
     let mut waits = said(&job.described()).filter(|waits| waits.on > 0)?;
     waits.on -= 1;
-    let part = if spec.count() > 1 { Part::Array } else { Part::Whole };
+    let part = if count > 1 { Part::Array } else { Part::Whole };
     waits.others.push(Dependency { kind: before.kind, on: new, part });
     let mut changes = ClassAd::new();
     changes.set(WAITS_FOR, waits.to_string());
@@ -379,7 +363,10 @@ impl Cluster {
         };
         match waits {
             Some(waits) => FirstHold::Waits(hold_reason(&waits)),
-            None if edited.is_some() && spec.ad.get_own(HELD_BESIDES).is_none() => FirstHold::None,
+            None if holds::is_held_besides(&spec.ad) => FirstHold::Besides,
+            None if edited.is_some() && spec.ad.get_own(attr::PBS_EXECUTION_TIME).is_none() => {
+                FirstHold::None
+            }
             None => FirstHold::Asked,
         }
     }
@@ -389,6 +376,8 @@ impl Cluster {
 pub(crate) enum FirstHold {
     /// For others, with the reason.
     Waits(String),
+    /// Its user holds it, beside what it waited or waits for.
+    Besides,
     /// It was asked for.
     Asked,
     /// It is not held: it waited for what has been.

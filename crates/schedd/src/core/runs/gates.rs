@@ -1,14 +1,15 @@
 //! Which jobs of PBS's queues may start now: not those of a queue that is stopped, nor more than
-//! `max_run` says. Jobs that are in no queue of PBS's go past.
+//! `max_run` says, nor more of an array than it says itself (`max_run_subjobs`). Jobs that are in
+//! no queue of PBS's go past.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::queues::QueueSettings;
-use model::{Cause, IdleReason, UserName, Verdict, attr};
+use model::{Cause, ClusterId, IdleReason, UserName, Verdict, attr};
 
-use crate::core::state::classes::Class;
+use crate::core::state::classes::{ArrayLimit, Class};
 use crate::core::state::core::{Claim, Core};
 use crate::core::words::Change;
 
@@ -20,21 +21,30 @@ type Counted = BTreeMap<(Option<Arc<str>>, Option<UserName>), u64>;
 pub(crate) struct Gates {
     /// Nothing if there are no limits.
     running: Option<Counted>,
+    /// Runs of each array that limits them.
+    arrays: BTreeMap<ClusterId, u64>,
 }
 
 impl Core {
     /// How many run now of whom, as far as anything limits that.
     pub(crate) fn gates(&self) -> Gates {
-        let mut gates = Gates { running: self.limits_runs().then(BTreeMap::new) };
+        let running = self.limits_queues().then(BTreeMap::new);
+        let mut gates = Gates { running, arrays: BTreeMap::new() };
         if gates.running.is_some() {
             for class in self.classes.by_id.values().filter(|class| class.queue.is_some()) {
                 gates.count(class, u64::try_from(class.busy.len()).unwrap_or(0));
             }
         }
+        if self.classes.limited > 0 {
+            // By run: a job that ran before its array was given a limit is of another class.
+            for run in self.claims.values().filter_map(|claim| claim.record.run) {
+                *gates.arrays.entry(run.job.cluster).or_default() += 1;
+            }
+        }
         gates
     }
 
-    fn limits_runs(&self) -> bool {
+    fn limits_queues(&self) -> bool {
         let settings = &self.settings;
         let mut all =
             std::iter::once(&settings.server).chain(settings.queues.iter().map(|(_, q)| q));
@@ -49,7 +59,7 @@ impl Core {
 
     /// A run began or ended: where there are limits, others may start now, or not any more.
     pub(in crate::core) fn note_places(&mut self) {
-        if self.limits_runs() {
+        if self.classes.limited > 0 || self.limits_queues() {
             self.look_at_queues();
         }
     }
@@ -126,6 +136,9 @@ impl Gates {
 
     /// One more of the class runs.
     pub(crate) fn take(&mut self, class: &Class) {
+        if let Some(limit) = class.array {
+            *self.arrays.entry(limit.cluster).or_default() += 1;
+        }
         if class.queue.is_some() {
             self.count(class, 1);
         }
@@ -137,16 +150,28 @@ impl Gates {
         if stopped(&core.settings, name).is_some() {
             return 0;
         }
-        self.limits(&core.settings, class, name)
+        let of_queues = self
+            .limits(&core.settings, class, name)
             .map(|(_, most, runs, _)| most.saturating_sub(runs))
             .min()
-            .unwrap_or(u64::MAX)
+            .unwrap_or(u64::MAX);
+        let of_array = self.left_of_array(class).map_or(u64::MAX, |(left, _)| left);
+        of_queues.min(of_array)
+    }
+
+    /// How many more jobs of the class's array may start, and how many may run.
+    fn left_of_array(&self, class: &Class) -> Option<(u64, u64)> {
+        let limit = class.array?;
+        let runs = self.arrays.get(&limit.cluster).copied().unwrap_or(0);
+        Some((limit.most.saturating_sub(runs), limit.most))
     }
 
     /// Whether a job of the class may start where one of the class has ended just then.
     pub(crate) fn may_follow(&self, core: &Core, class: &Class) -> bool {
         let Some(name) = rules(class) else { return true };
+        let runs_of = |limit: ArrayLimit| self.arrays.get(&limit.cluster).copied().unwrap_or(0);
         stopped(&core.settings, name).is_none()
+            && class.array.is_none_or(|limit| runs_of(limit) <= limit.most)
             && self.limits(&core.settings, class, name).all(|(_, most, runs, _)| runs <= most)
     }
 
@@ -154,6 +179,9 @@ impl Gates {
         let name = rules(class)?;
         if let Some(cause) = stopped(settings, name) {
             return Some(cause);
+        }
+        if let Some((0, most)) = self.left_of_array(class) {
+            return Some(Cause::ArrayLimit { most });
         }
         let mut limits = self.limits(settings, class, name);
         let (queue, most, _, of_owner) = limits.find(|(_, most, runs, _)| runs >= most)?;

@@ -15,7 +15,7 @@ use model::{
 use crate::core::records::ranges::Ranges;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 8] = [
+const ROOTS: [&str; 9] = [
     attr::REQUIREMENTS,
     attr::RANK,
     attr::CONCURRENCY_LIMITS,
@@ -24,6 +24,7 @@ const ROOTS: [&str; 8] = [
     attr::NEXT_JOB_START_DELAY,
     queues::QUEUE,
     queues::RUN_NOW,
+    queues::MOST_RUNNING,
 ];
 
 /// All classes that have an idle job, a claim, or a match under way.
@@ -38,6 +39,15 @@ pub(crate) struct Classes {
     pub(crate) significant: BTreeSet<AttrName>,
     /// Classes with idle jobs that run beside the schedd: no negotiator is told of them.
     pub(crate) beside: BTreeSet<ClassId>,
+    /// How many classes are of an array that limits how many of its jobs run.
+    pub(crate) limited: usize,
+}
+
+/// How many jobs of an array may run at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ArrayLimit {
+    pub(crate) cluster: ClusterId,
+    pub(crate) most: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +64,8 @@ pub(crate) struct Class {
     pub(crate) paces: bool,
     /// The queue of PBS's whose rules its jobs are under, if any.
     pub(crate) queue: Option<Arc<str>>,
+    /// The array whose jobs they are, if not all of them may run at a time.
+    pub(crate) array: Option<ArrayLimit>,
     /// Whether its jobs run whatever their queue's limits are.
     pub(crate) is_forced: bool,
     /// Jobs that may start now.
@@ -179,25 +191,31 @@ impl Classes {
             self.last = self.last.next();
             self.last
         });
-        let class = self.by_id.entry(id).or_insert_with(|| Class {
-            key: Arc::clone(key),
-            attrs: names_in(key).join(",").into(),
-            owner: owner.clone(),
-            idle: IdleJobs::default(),
-            claiming: 0,
-            free: BTreeSet::new(),
-            busy: BTreeSet::new(),
-            ahead: BTreeSet::new(),
-            brisk: BTreeSet::new(),
-            claims: 0,
-            universe: Universe::default(),
-            may_skip: false,
-            paces: false,
-            queue: queue_in(key),
-            is_forced: value_in(key, queues::RUN_NOW) == Some("true"),
-            reason: None,
-            heard: None,
-            aside: None,
+        let limited = &mut self.limited;
+        let class = self.by_id.entry(id).or_insert_with(|| {
+            let array = array_in(key);
+            *limited += usize::from(array.is_some());
+            Class {
+                key: Arc::clone(key),
+                attrs: names_in(key).join(",").into(),
+                owner: owner.clone(),
+                idle: IdleJobs::default(),
+                claiming: 0,
+                free: BTreeSet::new(),
+                busy: BTreeSet::new(),
+                ahead: BTreeSet::new(),
+                brisk: BTreeSet::new(),
+                claims: 0,
+                universe: Universe::default(),
+                may_skip: false,
+                paces: false,
+                queue: queue_in(key),
+                array,
+                is_forced: value_in(key, queues::RUN_NOW) == Some("true"),
+                reason: None,
+                heard: None,
+                aside: None,
+            }
         });
         change(class);
         if class.universe.is_beside() && class.idle.count() > 0 {
@@ -206,6 +224,7 @@ impl Classes {
             self.beside.remove(&id);
         }
         if class.is_unused() {
+            self.limited -= usize::from(class.array.is_some());
             self.by_id.remove(&id);
             self.by_key.remove(key);
         }
@@ -373,6 +392,9 @@ fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<Att
     if model::hosts(ad) > 1 {
         names.insert(AttrName::from(attr::MIN_HOSTS));
     }
+    if ad.get(queues::MOST_RUNNING).is_some() {
+        names.insert(AttrName::from(attr::CLUSTER_ID));
+    }
     names.extend(significant.iter().cloned());
     names.extend(ad.iter_all().map(|(name, _)| name).filter(|name| tells(name)).cloned());
     let mut open: Vec<AttrName> = names.iter().cloned().collect();
@@ -420,6 +442,13 @@ fn queue_in(key: &str) -> Option<Arc<str>> {
     let text = value_in(key, queues::QUEUE)?;
     let expr = Expr::parse(text).ok()?;
     expr.as_literal().and_then(Value::as_str).map(Arc::from)
+}
+
+/// The limit of an array, from its key.
+fn array_in(key: &str) -> Option<ArrayLimit> {
+    let most = value_in(key, queues::MOST_RUNNING)?.parse().ok()?;
+    let cluster = value_in(key, attr::CLUSTER_ID)?.parse().ok()?;
+    Some(ArrayLimit { cluster: ClusterId(cluster), most })
 }
 
 fn key(owner: &UserName, ad: &ClassAd, names: &BTreeSet<AttrName>) -> Arc<str> {

@@ -10,6 +10,7 @@ use model::{
 
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
+use crate::core::told::mail_pbs;
 use crate::core::words::{Event, Fact, JobFact};
 
 /// A letter about a job.
@@ -51,6 +52,14 @@ pub enum MailNews {
         /// `RemoveReason`.
         reason: String,
     },
+    /// In PBS's words, of a job of PBS's.
+    Pbs {
+        /// `12[4].host`.
+        id: String,
+        /// The job's name.
+        name: String,
+        lines: Vec<String>,
+    },
 }
 
 /// `JobNotification`, by HTCondor's numbers.
@@ -66,7 +75,14 @@ impl Core {
     /// Adds the letters that an event which is about to be applied is worth.
     pub(crate) fn mail_before(&self, event: &Event, mail: &mut Vec<MailEntry>) {
         let Fact::Job { job, fact: JobFact::Happened(what) } = &event.fact else { return };
-        let Some(job) = self.job(*job).filter(JobRef::may_mail) else { return };
+        let Some(job) = self.job(*job) else { return };
+        if job.has(attr::PBS_MAIL_POINTS) {
+            mail.extend(mail_pbs::letters(self, job, what, event));
+            return;
+        }
+        if !job.may_mail() {
+            return;
+        }
         let ad = ads::job_ad(job, event.at, self);
         let Some(wish) = wish(&ad) else { return };
         let news = news(job, what).filter(|news| wish.wants(news));
@@ -105,14 +121,17 @@ impl Wish {
                 matches!(end, RunEnd::Program(ProgramEnd::Signaled { .. }))
             }
             (Self::Error, MailNews::Held(hold)) => !wanted_hold(hold.code),
-            (Self::Error, MailNews::Removed { .. })
-            | (Self::Complete, MailNews::Held(_) | MailNews::Removed { .. })
+            (Self::Error, MailNews::Removed { .. } | MailNews::Pbs { .. })
+            | (
+                Self::Complete,
+                MailNews::Held(_) | MailNews::Removed { .. } | MailNews::Pbs { .. },
+            )
             | (Self::Start, _) => false,
         }
     }
 }
 
-fn wanted_hold(code: HoldCode) -> bool {
+pub(super) fn wanted_hold(code: HoldCode) -> bool {
     [
         HoldCode::UserRequest,
         HoldCode::JobPolicy,

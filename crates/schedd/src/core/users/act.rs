@@ -11,6 +11,7 @@ use proto::client::{ActResult, Acted, Action, Answer, FrontEnd, Select, Selector
 
 use crate::core::ads;
 use crate::core::job::description::env;
+use crate::core::policy::holds::{self, Holds};
 use crate::core::state::core::{Core, JobRef};
 use crate::core::users::edit::prioritise;
 use crate::core::words::{
@@ -246,13 +247,38 @@ impl Act<'_> {
                 StopCause::Hold(_) => Err(ActResult::AlreadyDone),
                 StopCause::Remove { .. } => Err(ActResult::BadStatus),
             },
+            JobState::Held(_) if self.through == FrontEnd::Pbs => {
+                self.besides(job, Some(hold.reason)).unwrap_or(Err(ActResult::AlreadyDone))
+            }
             JobState::Held(_) => Err(ActResult::AlreadyDone),
             JobState::Completed { .. } | JobState::Removed { .. } => Err(ActResult::BadStatus),
         }
     }
 
+    /// The user's own hold of a job that is held, or waits, for something else too; `None` if
+    /// something is wrong with it.
+    fn besides(
+        &self,
+        job: JobRef<'_>,
+        user: Option<String>,
+    ) -> Option<Result<Vec<Fact>, ActResult>> {
+        let before = holds::of(self.now, job)?;
+        if before.user.is_some() == user.is_some() {
+            return Some(Err(ActResult::AlreadyDone));
+        }
+        let after = Holds { user, ..before.clone() };
+        Some(Ok(after.follow(self.now, job, &before, &self.said(None))))
+    }
+
     fn release(&self, job: JobRef<'_>, reason: String) -> Result<Vec<Fact>, ActResult> {
         let (id, at) = (job.job, self.now.wall);
+        let is_held = job.state().hold().is_some();
+        if is_held
+            && self.through == FrontEnd::Pbs
+            && let Some(released) = self.besides(job, None)
+        {
+            return released;
+        }
         match job.state() {
             // It would run with half of its files.
             // And the other before what it waits for.

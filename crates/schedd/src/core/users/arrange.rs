@@ -20,6 +20,7 @@ impl Core {
             Arrange::Move { cluster, queue } => self.move_to(by, *cluster, queue),
             Arrange::Exchange(one, other) => self.exchange(by, *one, *other),
             Arrange::RunNow(jobs) => self.run_now(now, by, jobs),
+            Arrange::Alter(alteration) => self.alter(now, by, alteration),
         };
         match arranged {
             Ok(facts) => (facts, Answer::Done),
@@ -50,7 +51,7 @@ impl Core {
     }
 
     /// The cluster, if this user may change its place.
-    fn own_cluster(&self, by: &Actor, id: ClusterId) -> Result<&Cluster, Denied> {
+    pub(crate) fn own_cluster(&self, by: &Actor, id: ClusterId) -> Result<&Cluster, Denied> {
         let cluster = self.clusters.get(&id).ok_or(Denied::UnknownJob)?;
         let permitted = *cluster.owner() == by.user || self.is_operator(by);
         if permitted { Ok(cluster) } else { Err(Denied::NotPermitted) }
@@ -204,7 +205,7 @@ fn is_operation(edit: &Edit) -> bool {
     }
 }
 
-fn queue_of(cluster: &Cluster) -> Option<String> {
+pub(crate) fn queue_of(cluster: &Cluster) -> Option<String> {
     // All jobs of a cluster are in one queue: only whole clusters move.
     let edited = cluster.procs().next().and_then(|job| job.edits()?.get(queues::QUEUE).cloned());
     let own = |ad: &ClassAd| ad.get(queues::QUEUE).cloned();
@@ -226,7 +227,7 @@ fn subjobs(spec: &ClusterSpec) -> Option<u64> {
     is_array.then(|| u64::from(spec.count()))
 }
 
-fn resources_of(ad: &ClassAd) -> BTreeMap<String, String> {
+pub(crate) fn resources_of(ad: &ClassAd) -> BTreeMap<String, String> {
     let list = ad.literal(queues::RESOURCES).and_then(Value::as_str).unwrap_or_default();
     let pairs = words::split_v2(list).unwrap_or_default();
     let pair = |pair: &String| {

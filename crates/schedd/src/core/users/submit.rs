@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr, Value};
+use model::depend::LETS_GO;
 use model::{
     ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
     SubmitToken, Universe, attr, spooling,
@@ -10,6 +11,7 @@ use model::{
 use proto::client::{Answer, Refusal};
 
 use crate::core::policy::dependencies::FirstHold;
+use crate::core::policy::holds::SUBMITTED_ON_HOLD;
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClusterBody, ClusterRecord};
 use crate::core::state::core::{Cluster, Core};
@@ -75,7 +77,8 @@ impl Core {
         if let Err(denied) = self.check_queue(by, spec) {
             return (Vec::new(), Answer::Refused(Refusal::Denied(denied)));
         }
-        let lets_go = self.lets_go(cluster, &by.user, spec);
+        let others = spec.ad.literal(LETS_GO).and_then(Value::as_str);
+        let lets_go = self.lets_go(cluster, &by.user, others, procs);
         let checked = factory::check(spec).and_then(|()| self.check_waits(spec));
         let checked = checked.and_then(|()| self.check_run_one(spec));
         if let Err(refusal) = checked.and(lets_go.as_ref().map(|_| ()).map_err(Clone::clone)) {
@@ -155,8 +158,9 @@ pub(crate) fn held_from_the_start(
     let (code, reason) = match (spooling::is_spooled(spec), why) {
         (true, _) => (HoldCode::SpoolingInput, spooling::HOLD_REASON.to_owned()),
         (false, FirstHold::Waits(reason)) => (HoldCode::WaitsForJobs, reason),
+        (false, FirstHold::Besides) => (HoldCode::UserRequest, SUBMITTED_ON_HOLD.to_owned()),
         (false, FirstHold::Asked | FirstHold::None) => {
-            (HoldCode::SubmittedOnHold, "submitted on hold at user's request".to_owned())
+            (HoldCode::SubmittedOnHold, SUBMITTED_ON_HOLD.to_owned())
         }
     };
     let hold = Hold { code, subcode: 0, reason, since: now.wall };

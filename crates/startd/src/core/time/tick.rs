@@ -112,8 +112,8 @@ impl Core {
         runs.filter(|(_, phase)| matches!(phase, Phase::Executing { .. })).map(|(key, _)| key)
     }
 
-    /// The moment, on the boot clock, at which the next [`super::Input::Tick`] has something to
-    /// decide.
+    /// The moment, on the boot clock, at which the next [`crate::core::Input::Tick`] has something
+    /// to decide.
     pub fn next_deadline(&self, now: Now) -> Option<u64> {
         let closing = self.closing.map(|closing| closing.until_ms);
         if !self.open {

@@ -1,6 +1,6 @@
-//! `qsig`: a signal to all processes of a running job. They are its user's, and so it is the command
-//! that sends it, and not a daemon: to those that have the job's identifier and scratch folder in
-//! their environment. `suspend` and `resume` are the schedd's matter.
+//! `qsig`: a signal to all processes of a running job. They are its user's, and so it is the
+//! command that sends it, and not a daemon: to those that have the job's identifier and scratch
+//! folder in their environment. `suspend` and `resume` are the schedd's matter.
 
 use std::fs;
 

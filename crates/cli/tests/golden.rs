@@ -65,6 +65,7 @@ fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: boo
         totals: &totals(file.contains("empty")),
         me: mine.then_some(("alice", "alice@localhost")),
         width: None,
+        dialect: Dialect::HtCondor,
     };
     assert_eq!(queue::render(&answer, layout), golden(file), "{file}");
     let at = moment(now).with_paint(Paint::On);
@@ -133,8 +134,15 @@ fn jobs_are_not_grouped_as_htcondor_does_not_group_them() {
     let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
     let (at, totals) = (moment(NOW + 1), totals(false));
     let me = Some(("alice", "alice@localhost"));
-    let answer =
-        Answer { source: &source, moment: &at, jobs: &jobs, totals: &totals, me, width: None };
+    let answer = Answer {
+        source: &source,
+        moment: &at,
+        jobs: &jobs,
+        totals: &totals,
+        me,
+        width: None,
+        dialect: Dialect::HtCondor,
+    };
     assert_eq!(queue::render_group_by(&answer), golden("condor_q.group-by.out"));
 }
 
@@ -189,8 +197,15 @@ fn lists_of_queued_jobs_are_htcondors() {
         let by_owner = of_me.map(|counts| (UserName::new("alice"), counts)).into_iter().collect();
         let (at, totals) = (moment(now), Totals { all, by_owner, ..Totals::default() });
         let me = mine.then_some(("alice", "alice@localhost"));
-        let answer =
-            Answer { source: &source, moment: &at, jobs: &jobs, totals: &totals, me, width: None };
+        let answer = Answer {
+            source: &source,
+            moment: &at,
+            jobs: &jobs,
+            totals: &totals,
+            me,
+            width: None,
+            dialect: Dialect::HtCondor,
+        };
         assert_eq!(queue::render(&answer, Layout::Jobs), expected, "{file}");
     }
 }
@@ -225,8 +240,15 @@ fn held_jobs_are_listed_with_code_subcode_and_reason() {
     let by_owner = vec![(UserName::new("alice"), alice)];
     let (at, totals) = (moment(NOW + 44), Totals { all, by_owner, ..Totals::default() });
     let me = Some(("alice", "alice@localhost"));
-    let answer =
-        Answer { source: &source, moment: &at, jobs: &jobs, totals: &totals, me, width: None };
+    let answer = Answer {
+        source: &source,
+        moment: &at,
+        jobs: &jobs,
+        totals: &totals,
+        me,
+        width: None,
+        dialect: Dialect::HtCondor,
+    };
     assert_eq!(queue::render(&answer, Layout::Held), expected);
 }
 
@@ -456,7 +478,7 @@ fn lists_of_finished_jobs_are_htcondors() {
         let expected = golden(file);
         let ads: Vec<ClassAd> = expected.lines().skip(1).map(finished).collect();
         let ads = projected(&ads, &history::attributes());
-        assert_eq!(history::render(&ads, &moment(NOW)), expected, "{file}");
+        assert_eq!(history::render(&ads, &moment(NOW), Dialect::HtCondor), expected, "{file}");
     }
 }
 
@@ -519,6 +541,7 @@ fn suspended_jobs_are_shown_as_htcondor_shows_them() {
         totals: &Totals { all: alice, by_owner, ..Totals::default() },
         me: Some(("alice", "alice@localhost")),
         width: None,
+        dialect: Dialect::HtCondor,
     };
     assert_eq!(queue::render(&answer, Layout::Jobs), golden("condor_q.suspended.out"));
     assert_eq!(queue::render(&answer, Layout::Batches), golden("condor_q.suspended-batch.out"));
@@ -545,6 +568,7 @@ fn jobs_that_ask_for_the_same_are_counted_as_htcondor_counts_them() {
         totals: &totals(false),
         me: None,
         width: None,
+        dialect: Dialect::HtCondor,
     };
     // HTCondor numbers what it has ever seen, ours what is shown.
     let expected = golden("condor_q.autocluster.out").replace("\n    4     2 ", "\n    2     2 ");

@@ -1,8 +1,8 @@
 //! How a set of jobs gets on, from the event stream to a line of text. Pure: what is printed where
 //! is the caller's matter.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
 
 use model::{AfterRun, JobEvent, JobId, RunEnd};
 use proto::client::{Happening, Recorded};
@@ -91,11 +91,9 @@ impl Progress {
 
     /// The same in two parts: the jobs, and how they ended.
     pub fn ways(&self) -> Vec<(String, String)> {
-        let mut ways: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
-        for (job, standing) in &self.jobs {
-            ways.entry(standing.to_string()).or_default().push(*job);
-        }
-        ways.into_iter().map(|(way, jobs)| (ranges(&jobs), way)).collect()
+        let mut ways = Ways::default();
+        self.jobs.iter().for_each(|(job, standing)| ways.note(*job, standing));
+        ways.told()
     }
 
     fn count(&self, which: impl Fn(&Standing) -> bool) -> u64 {
@@ -103,15 +101,36 @@ impl Progress {
     }
 }
 
+/// Jobs by how they ended: what is said at the end of a wait or a run.
+#[derive(Clone, Debug, Default)]
+pub struct Ways(BTreeMap<String, BTreeSet<JobId>>);
+
+impl Ways {
+    /// A job ended in this way.
+    pub fn note(&mut self, job: JobId, way: impl fmt::Display) {
+        self.0.entry(way.to_string()).or_default().insert(job);
+    }
+
+    /// Each way, after the jobs that went it (`7.0-12, 7.14`).
+    pub fn told(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(way, jobs)| (ranges(jobs), way.clone())).collect()
+    }
+
+    /// The same as lines.
+    pub fn summary(&self) -> Vec<String> {
+        self.told().into_iter().map(|(jobs, way)| format!("{jobs}: {way}")).collect()
+    }
+}
+
 impl Standing {
     /// Whether the job has done what it was to do.
-    fn is_good(&self) -> bool {
+    pub fn is_good(&self) -> bool {
         matches!(self, Self::Ended(end) if end.is_success())
     }
 }
 
-impl std::fmt::Display for Standing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Idle => f.write_str("idle"),
             Self::Running => f.write_str("running"),
@@ -148,7 +167,7 @@ pub fn standing_after(event: &JobEvent) -> Option<Standing> {
 }
 
 /// `7.0-12, 7.14`: jobs of a list as ranges.
-fn ranges(jobs: &[JobId]) -> String {
+fn ranges(jobs: &BTreeSet<JobId>) -> String {
     let mut parts: Vec<(JobId, JobId)> = Vec::new();
     for job in jobs {
         match parts.last_mut() {

@@ -198,3 +198,26 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     let linked = fs::read_dir(&bin).unwrap().count();
     assert!(linked > 80, "{linked}");
 }
+
+#[test]
+fn failed_jobs_are_counted_and_told_wherever_finished_ones_are() {
+    let pool = Pool::start(4);
+    let description = "executable = /bin/sh\narguments = \"-c 'test $(Process) = 1 || exit 3; sleep 60'\"\nqueue 3\n";
+    let cluster = pool.submit(description);
+    eventually("two of three have failed", || {
+        pool.attribute(&format!("{cluster}.1"), "TotalFailedProcs") == ["2"]
+    });
+    let table = pool.ok(&["q"]);
+    assert!(table.lines().any(|line| line.contains(" DONE FAILED ")), "{table}");
+    pool.ok(&["rm", &format!("{cluster}.1")]);
+    let waited = pool.updraft(&["wait", &cluster]);
+    assert_eq!(waited.status.code(), Some(1), "{}", text(&waited));
+    let told = String::from_utf8(waited.stdout).unwrap();
+    assert!(
+        told.contains(&format!("{cluster}.0, {cluster}.2: ended with exit code 3\n")),
+        "{told}"
+    );
+    let history = pool.ok(&["history", &cluster]);
+    assert!(history.lines().next().unwrap().contains(" EXIT "), "{history}");
+    assert_eq!(history.matches(" C       3 ").count(), 2, "{history}");
+}

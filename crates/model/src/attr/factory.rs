@@ -2,6 +2,7 @@
 
 attrs! {
     TOTAL_SUBMIT_PROCS = "TotalSubmitProcs";
+    TOTAL_FAILED_PROCS = "TotalFailedProcs";
     JOB_MATERIALIZE_ITEM_COUNT = "JobMaterializeItemCount";
     JOB_MATERIALIZE_STEP_SIZE = "JobMaterializeStepSize";
     JOB_MATERIALIZE_NEXT_PROC_ID = "JobMaterializeNextProcId";

@@ -6,6 +6,7 @@ attrs! {
     // ours: of a group of jobs that one ad stands for
     GROUP_LAST_PROC = "GroupLastProcId";
     GROUP_COUNT = "GroupCount";
+    OWN_BATCH_NAME = "HasOwnBatchName";
     GLOBAL_JOB_ID = "GlobalJobId";
     OWNER = "Owner";
     USER = "User";

@@ -44,6 +44,10 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
         ad.set(Own::JOB_MATERIALIZE_NEXT_PROC_ID, i64::from(next.0));
         ad.set(Own::JOB_MATERIALIZE_PAUSED, i64::from(job.cluster.paused));
     }
+    let failed = job.cluster.failed();
+    if failed > 0 {
+        ad.set(Own::TOTAL_FAILED_PROCS, whole(failed));
+    }
     for (name, others) in [
         (Own::WAITED_FOR, core.waited_for(job.job.cluster)),
         (Own::RUN_ONE, core.run_one_with(job.job.cluster)),

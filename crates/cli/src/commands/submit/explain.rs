@@ -37,13 +37,43 @@ pub(super) fn explain(submission: &Submission) -> Result<String> {
             None => text += "  no pool answers, so nothing can be said about slots\n",
             Some(machines) => {
                 let env = Env::at(proto::clock::now().wall.as_secs());
-                let fit =
-                    machines.iter().filter(|machine| classad::matches(&ad, machine, &env)).count();
-                let _ = writeln!(text, "  {fit} of {} slots would take it now", machines.len());
+                let _ = writeln!(text, "  {}", slots(&ad, machines, &env));
             }
         }
     }
     Ok(text)
+}
+
+/// How many slots could ever take a job, and how many of them are free. A slot that was carved from
+/// another for a job is a part of that one.
+fn slots(job: &ClassAd, machines: &[ClassAd], env: &Env) -> String {
+    let is = |machine: &ClassAd, name: &str| machine.eval(name, None, env).is_true();
+    let all: Vec<&ClassAd> =
+        machines.iter().filter(|machine| !is(machine, attr::DYNAMIC_SLOT)).collect();
+    let fits = |machine: &ClassAd| classad::matches(job, machine, env);
+    let free = |machine: &&&ClassAd| {
+        let state = machine.eval(attr::STATE, None, env);
+        fits(machine) && state.as_str().is_none_or(|state| state != "Claimed")
+    };
+    // What a slot has in all, and not what is left of it.
+    let could = all.iter().filter(|machine| fits(&whole(machine))).count();
+    let now = all.iter().filter(free).count();
+    format!("{could} of {} slots could take it, {now} of them now", all.len())
+}
+
+/// A slot as if nothing ran in it.
+fn whole(machine: &ClassAd) -> ClassAd {
+    let mut whole = machine.clone();
+    for (name, total) in [
+        (attr::CPUS, "TotalSlotCpus"),
+        (attr::MEMORY, "TotalSlotMemory"),
+        (attr::DISK, "TotalSlotDisk"),
+    ] {
+        if let Some(total) = machine.get(total).cloned() {
+            whole.set(name, total);
+        }
+    }
+    whole
 }
 
 fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
@@ -56,7 +86,11 @@ fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
     }
     let environ = cmdline::environ_of(ad)?;
     let bytes: usize = environ.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    let _ = writeln!(text, "  {} variables of environment, {bytes} bytes", environ.len());
+    let _ = writeln!(
+        text,
+        "  {} variables of environment, {bytes} bytes, besides those of the machine (_CONDOR_SCRATCH_DIR, TMPDIR, ...)",
+        environ.len()
+    );
     for (name, value) in &environ {
         let _ = writeln!(text, "    {name}={value:?}");
     }

@@ -137,7 +137,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
     }
     let text = match instead {
         Some(instead) => instead.render(&jobs, &moment, call.dialect),
-        None => history::render(&jobs, &moment),
+        None => history::render(&jobs, &moment, call.dialect),
     };
     Ok(Outcome::done(text))
 }

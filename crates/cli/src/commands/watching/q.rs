@@ -63,7 +63,7 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
     };
     let text = match (&instead, wanted) {
         (Some(Instead::Table(table)), _) => {
-            found.show(args, &moment, |answer| queue::render_table(answer, table))
+            found.show(args, &moment, call.dialect, |answer| queue::render_table(answer, table))
         }
         (Some(instead), _) => instead.render(&found.jobs, &moment, call.dialect),
         (None, Some(wanted)) => analysed(args, wanted, &found, &moment)?,
@@ -85,7 +85,8 @@ fn table(
     call: &Call,
 ) -> Result<String> {
     retime(&args.layout, &mut found.jobs, moment);
-    let mut table = found.show(args, moment, |answer| queue::render(answer, args.layout.layout()));
+    let mut table = found
+        .show(args, moment, call.dialect, |answer| queue::render(answer, args.layout.layout()));
     if args.layout.cputime {
         table = table.replacen("RUN_TIME", "CPU_TIME", 1);
     }
@@ -111,7 +112,7 @@ fn by_values(
 ) -> Result<String> {
     let columns = shape::columns(names.split(',').map(str::trim).filter(|name| !name.is_empty()))?;
     Ok(match call.dialect {
-        Dialect::HtCondor => found.show(args, moment, queue::render_group_by),
+        Dialect::HtCondor => found.show(args, moment, call.dialect, queue::render_group_by),
         Dialect::Updraft | Dialect::Pbs => {
             let jobs: Vec<View<'_>> = found.jobs.iter().map(|ad| View::new(ad, moment)).collect();
             gathered::by_values(&jobs, &columns)

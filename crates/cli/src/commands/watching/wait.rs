@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use client::progress::Ways;
 use client::{End, Home};
 use jiff::tz::TimeZone;
 use model::JobId;
@@ -30,9 +31,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Wait until jobs have ended.
 ///
-/// With job ids it follows the pool's record; exit code 0 if every job ended with exit code 0, 1 if
-/// one failed or was removed, 5 if one was held. With a log file it watches that, as condor_wait
-/// does.
+/// With job ids it follows the pool's record and says at the end how the jobs ended; exit code 0 if
+/// every job ended with exit code 0, 1 if one failed or was removed, 5 if one was held. With a log
+/// file it watches that, as condor_wait does.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Jobs (CLUSTER or CLUSTER.PROC), or a log file.
@@ -174,13 +175,14 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
     if let Some(limit) = args.wait {
         end_after(Duration::from_secs(limit));
     }
-    let (mut exit, mut ended) = (Exit::Done, 0);
+    let (mut exit, mut ended, mut ways) = (Exit::Done, 0, Ways::default());
     let all = Home::from_environment().wait(&Select::Any(selectors), |job, end| {
         ended += 1;
         exit = worse(exit, end);
+        ways.note(job, end);
         if args.json {
             output::put(&json(job, end))?;
-        } else if args.status || matches!(end, End::Held(_)) {
+        } else if args.status {
             output::put(&format!("{job} {end}\n"))?;
         }
         let is_enough = args.num.is_some_and(|number| ended >= number);
@@ -192,6 +194,9 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
     })?;
     if all == 0 {
         bail!("there is no such job, and there was none");
+    }
+    if !args.json {
+        output::put(&ways.summary().iter().map(|line| format!("{line}\n")).collect::<String>())?;
     }
     Ok(exit.into())
 }

@@ -140,7 +140,13 @@ pub fn run(args: &WatchArgs, call: &Call) -> Result<ExitCode> {
         args.exit.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let by_record = args.files.is_empty() || args.names_jobs();
     let (sender, news) = sync_channel(QUEUE);
-    let mut watch = Watch { args, call, by_record, watched: Watched::default(), lines: 0 };
+    let mut watch = Watch {
+        args,
+        call,
+        by_record,
+        watched: Watched::new(call.dialect != Dialect::HtCondor),
+        lines: 0,
+    };
     let mut follower = None;
     if by_record {
         // What happens while the queue is read is read again from the record: the last word on a
@@ -328,11 +334,14 @@ impl Watch<'_> {
     fn begin(&mut self) -> Result<()> {
         let select = self.select();
         self.add(Query::of(select))?;
-        for cluster in &self.args.clusters {
-            let select = Select::Any(vec![Selector::Cluster(ClusterId(*cluster))]);
-            self.add(Query { finished: true, ..Query::of(select) })?;
+        // What has left of a cluster that is still there counts, too.
+        let named = self.args.clusters.iter().copied().map(ClusterId);
+        let clusters: BTreeSet<ClusterId> = named.chain(self.watched.clusters()).collect();
+        if clusters.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let select = Select::Any(clusters.into_iter().map(Selector::Cluster).collect());
+        self.add(Query { finished: true, ..Query::of(select) })
     }
 
     fn add(&mut self, query: Query) -> Result<()> {
@@ -345,6 +354,8 @@ impl Watch<'_> {
             attr::JOB_STATUS,
             attr::JOB_BATCH_NAME,
             attr::EXIT_CODE,
+            attr::EXIT_BY_SIGNAL,
+            attr::EXIT_SIGNAL,
             attr::HOLD_REASON,
             attr::USER_LOG,
         ];
@@ -433,8 +444,12 @@ fn standing(job: View<'_>) -> Standing {
         status::SUSPENDED => Standing::Suspended,
         status::HELD => Standing::Held(job.text_or_undefined(attr::HOLD_REASON)),
         status::COMPLETED => {
-            let code = job.int(attr::EXIT_CODE).and_then(|code| i32::try_from(code).ok());
-            Standing::Ended(RunEnd::exited(code.unwrap_or(-1)))
+            let number = |name| job.int(name).and_then(|code| i32::try_from(code).ok());
+            let by_signal = job.value(attr::EXIT_BY_SIGNAL).is_true();
+            Standing::Ended(match number(attr::EXIT_SIGNAL).filter(|_| by_signal) {
+                Some(signal) => RunEnd::killed(signal),
+                None => RunEnd::exited(number(attr::EXIT_CODE).unwrap_or(0)),
+            })
         }
         status::REMOVED => Standing::Removed,
         _ => Standing::Idle,

@@ -20,6 +20,8 @@ pub struct Watched {
     jobs: BTreeMap<(Option<Arc<str>>, JobId), Standing>,
     /// What is known of each cluster of the record.
     clusters: BTreeMap<ClusterId, Cluster>,
+    /// Whether failed jobs are told apart from others that ended: HTCondor's do not.
+    tells_failed: bool,
 }
 
 /// A cluster, as rows are made from it.
@@ -80,8 +82,10 @@ pub struct Tally {
     pub running: u64,
     pub suspended: u64,
     pub held: u64,
-    /// Ended by themselves.
+    /// Ended by themselves, well or not.
     pub done: u64,
+    /// How many of those did not end well.
+    pub failed: u64,
     pub removed: u64,
 }
 
@@ -156,10 +160,20 @@ impl std::str::FromStr for ExitWhen {
 }
 
 impl Watched {
+    /// Nothing yet.
+    pub fn new(tells_failed: bool) -> Self {
+        Self { tells_failed, ..Self::default() }
+    }
+
     /// A job that is there at the beginning, or belongs to a cluster that came.
     pub fn add(&mut self, job: JobId, cluster: Cluster, standing: Standing) {
         self.clusters.entry(job.cluster).or_insert(cluster);
         self.jobs.insert((None, job), standing);
+    }
+
+    /// The clusters of the record that are watched.
+    pub fn clusters(&self) -> impl Iterator<Item = ClusterId> {
+        self.clusters.keys().copied()
     }
 
     /// Whether jobs of this cluster are watched.
@@ -215,16 +229,21 @@ impl Watched {
 
     pub fn line(&self, summary: Summary) -> String {
         let all = self.tally();
-        let Tally { idle, running, suspended, held, done, removed } = all;
+        let Tally { idle, running, suspended, held, done, failed, removed } = all;
         let total = all.total();
         let shown = |n: u64| match summary {
             Summary::Totals => n.to_string(),
             Summary::Percentages => format!("{}%", n * 100 / total.max(1)),
         };
+        // HTCondor's line has no word for it.
+        let failed = match self.tells_failed && failed > 0 {
+            true => format!(" ({} failed)", shown(failed)),
+            false => String::new(),
+        };
         let [idle, running, suspended, held, done, removed] =
             [idle, running, suspended, held, done, removed].map(shown);
         format!(
-            "Total: {total} jobs; {done} completed, {removed} removed, {idle} idle, {running} running, {held} held, {suspended} suspended"
+            "Total: {total} jobs; {done} completed{failed}, {removed} removed, {idle} idle, {running} running, {held} held, {suspended} suspended"
         )
     }
 
@@ -303,16 +322,18 @@ impl Watched {
         let longest = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
         let width = longest.max(heading.len());
         let bar_heading = if shown.row_progress { " ".repeat(BAR + 3) } else { String::new() };
+        let with_failed = self.tells_failed && self.tally().failed > 0;
+        let failed = if with_failed { " FAILED" } else { "" };
         let head = format!(
-            "{heading:<width$} {:>6} {:>6} {:>6} {:>6} {:>6}{bar_heading} JOB_IDS",
+            "{heading:<width$} {:>6} {:>6} {:>6} {:>6}{failed} {:>6}{bar_heading} JOB_IDS",
             "IDLE", "RUN", "HOLD", "DONE", "TOTAL"
         );
         let line = |row: &Row| {
             let Row { name, tally, first, last } = row;
             let bar = if shown.row_progress { format!(" {}", bar(tally)) } else { String::new() };
             let ids = if first == last { first.to_string() } else { format!("{first} ... {last}") };
-            let line = format!("{name:<width$} {}{bar} {ids}", numbers(tally));
-            shown.paint.text(tally.tone(), &line)
+            let line = format!("{name:<width$} {}{bar} {ids}", numbers(tally, with_failed));
+            shown.paint.text(tally.tone(self.tells_failed), &line)
         };
         let head = shown.paint.text(Tone::Heading, &head);
         std::iter::once(head).chain(rows.iter().map(line)).collect()
@@ -371,6 +392,7 @@ fn tally<'a>(standings: impl Iterator<Item = &'a Standing>) -> Tally {
             Standing::Ended(_) => &mut tally.done,
             Standing::Removed => &mut tally.removed,
         } += 1;
+        tally.failed += u64::from(matches!(standing, Standing::Ended(end) if !end.is_success()));
     }
     tally
 }
@@ -381,8 +403,8 @@ impl Tally {
     }
 
     /// How a row is painted: by what needs somebody's eye first.
-    const fn tone(self) -> Tone {
-        if self.held > 0 {
+    const fn tone(self, tells_failed: bool) -> Tone {
+        if self.held > 0 || tells_failed && self.failed > 0 {
             Tone::Bad
         } else if self.running > 0 {
             Tone::Good
@@ -394,11 +416,14 @@ impl Tally {
     }
 }
 
-fn numbers(tally: &Tally) -> String {
+/// With a column of failed jobs, `DONE` are the others that ended.
+fn numbers(tally: &Tally, with_failed: bool) -> String {
     let shown = |n: u64| if n == 0 { "-".to_owned() } else { n.to_string() };
-    let Tally { idle, running, suspended, held, done, removed } = *tally;
-    let all = [idle, running + suspended, held, done + removed, tally.total()];
-    all.map(|n| format!("{:>6}", shown(n))).join(" ")
+    let Tally { idle, running, suspended, held, done, failed, removed } = *tally;
+    let ended = done + removed;
+    let ended = if with_failed { vec![ended - failed, failed] } else { vec![ended] };
+    let all = [vec![idle, running + suspended, held], ended, vec![tally.total()]].concat();
+    all.into_iter().map(|n| format!("{:>6}", shown(n))).collect::<Vec<_>>().join(" ")
 }
 
 /// `[#####===---!]`: ended, running, idle, held.
@@ -473,6 +498,19 @@ mod tests {
 
             Total: 3 jobs; 1 completed, 0 removed, 1 idle, 1 running, 0 held, 0 suspended"#]]
         .assert_eq(&watched().display(&shown()).join("\n"));
+    }
+
+    #[test]
+    fn jobs_that_failed_are_told_apart_unless_htcondor_would_not() {
+        let (attempt, usage) = (Attempt(1), Usage::default());
+        let mut both = [watched(), Watched { tells_failed: true, ..watched() }];
+        for watched in &mut both {
+            let (end, next) = (RunEnd::exited(3), AfterRun::Complete);
+            watched.note(&event(0, JobEvent::RunOver { attempt, end, usage, next, at: AT }));
+        }
+        let plain = Shown { row_progress: false, ..shown() };
+        let all = both.map(|watched| watched.display(&plain).join("\n"));
+        expect_test::expect![[r#""#]].assert_eq(&all.join("\n---\n"));
     }
 
     #[test]

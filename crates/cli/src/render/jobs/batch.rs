@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use model::attr;
 
+use crate::render::dialect::Dialect;
 use crate::render::paint::Tone;
 use crate::render::time;
 use crate::render::values::view::status;
@@ -19,29 +20,31 @@ const SHORT_OWNER_WIDTH: usize = 8;
 const EMPTY_NAME_WIDTH: usize = 13;
 const NAME_HEADING: &str = "BATCH_NAME";
 
-/// The view, heading first.
-pub(crate) fn lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
-    let batches = gather(jobs);
+/// The view, heading first. In our own dialect jobs that failed are counted apart, and `DONE` are
+/// those that did not; HTCondor counts whatever has left as done.
+pub(crate) fn lines(jobs: &[View<'_>], dialect: Dialect) -> Vec<(Tone, String)> {
+    let batches = gather(jobs, dialect);
     let columns = Columns::of(&batches);
     let heading = columns.line(
         "OWNER",
         NAME_HEADING,
         "  SUBMITTED",
-        ["  DONE", "  RUN ", "  IDLE", "  HOLD", " TOTAL"].map(str::to_owned),
+        ["  DONE", "FAILED", "  RUN ", "  IDLE", "  HOLD", " TOTAL"].map(str::to_owned),
         "JOB_IDS",
     );
     let rows = batches.iter().map(|batch| {
-        let tone = if batch.held > 0 { Tone::Bad } else { Tone::Plain };
+        let tone = if batch.held + batch.failed() > 0 { Tone::Bad } else { Tone::Plain };
         let ids = batch.ids();
         (tone, columns.line(&batch.owner, &batch.name, &batch.submitted(), batch.counts(), &ids))
     });
     std::iter::once((Tone::Heading, heading)).chain(rows).collect()
 }
 
-/// Widths, and whether there is a column of held jobs: there is none if no job is held.
+/// Widths, and whether there are columns of held and of failed jobs: there is none if no job is.
 struct Columns {
     owner: usize,
     name: usize,
+    failed: bool,
     held: bool,
 }
 
@@ -57,7 +60,9 @@ impl Columns {
             0 => EMPTY_NAME_WIDTH,
             long => long.max(NAME_HEADING.len()) + 1,
         };
-        Self { owner, name, held: batches.is_empty() || batches.iter().any(|batch| batch.held > 0) }
+        let failed = batches.iter().any(|batch| batch.failed() > 0);
+        let held = batches.is_empty() || batches.iter().any(|batch| batch.held > 0);
+        Self { owner, name, failed, held }
     }
 
     fn line(
@@ -65,13 +70,14 @@ impl Columns {
         owner: &str,
         name: &str,
         submitted: &str,
-        counts: [String; 5],
+        counts: [String; 6],
         ids: &str,
     ) -> String {
-        let [done, run, idle, hold, total] = counts;
+        let [done, failed, run, idle, hold, total] = counts;
         let hold = if self.held { format!(" {hold:>6}") } else { String::new() };
+        let failed = if self.failed { format!(" {failed:>6}") } else { String::new() };
         format!(
-            "{owner:<o$} {name:<n$} {submitted} {done:>6} {run:>6} {idle:>6}{hold} {total:>6} {ids}",
+            "{owner:<o$} {name:<n$} {submitted} {done:>6}{failed} {run:>6} {idle:>6}{hold} {total:>6} {ids}",
             o = self.owner,
             n = self.name
         )
@@ -79,6 +85,7 @@ impl Columns {
 }
 
 struct Batch<'a> {
+    dialect: Dialect,
     owner: String,
     name: String,
     /// The job that is looked at first: the DAG itself, if there is one.
@@ -91,12 +98,14 @@ struct Batch<'a> {
     submitted: BTreeMap<u32, u64>,
     /// How many of each cluster are still to come.
     later: BTreeMap<u32, u64>,
+    /// How many of each cluster failed.
+    failed: BTreeMap<u32, u64>,
     running: u64,
     held: u64,
     done: u64,
 }
 
-fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
+fn gather<'a>(jobs: &[View<'a>], dialect: Dialect) -> Vec<Batch<'a>> {
     let mut batches: Vec<Batch<'a>> = Vec::new();
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
     for job in jobs {
@@ -105,7 +114,7 @@ fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
             name.unwrap_or_else(|| format!("ID: {}", job.int(attr::CLUSTER_ID).unwrap_or(0)));
         let key = (job.owner(), name);
         let place = *places.entry(key).or_insert_with_key(|(owner, name)| {
-            batches.push(Batch::new(owner.clone(), name.clone(), *job));
+            batches.push(Batch::new(dialect, owner.clone(), name.clone(), *job));
             batches.len() - 1
         });
         batches[place].add(*job);
@@ -115,10 +124,21 @@ fn gather<'a>(jobs: &[View<'a>]) -> Vec<Batch<'a>> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(owner: String, name: String, first: View<'a>) -> Self {
-        let (submitted, later) = (BTreeMap::new(), BTreeMap::new());
-        let (running, held, done) = (0, 0, 0);
-        Self { owner, name, first, dag: None, jobs: None, submitted, later, running, held, done }
+    fn new(dialect: Dialect, owner: String, name: String, first: View<'a>) -> Self {
+        Self {
+            dialect,
+            owner,
+            name,
+            first,
+            dag: None,
+            jobs: None,
+            submitted: BTreeMap::new(),
+            later: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            running: 0,
+            held: 0,
+            done: 0,
+        }
     }
 
     fn add(&mut self, job: View<'a>) {
@@ -128,13 +148,18 @@ impl<'a> Batch<'a> {
         }
         let Some(span) = job.span() else { return };
         self.jobs = Some(self.jobs.map_or(span, |jobs| jobs.and(span)));
-        let submitted =
-            job.int(attr::TOTAL_SUBMIT_PROCS).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let number = |name| job.int(name).and_then(|n| u64::try_from(n).ok());
+        let cluster = span.first.cluster.0;
+        let submitted = number(attr::TOTAL_SUBMIT_PROCS).unwrap_or(0);
         // Of a factory those that are still to come are not gone.
-        let come = job.int(attr::JOB_MATERIALIZE_NEXT_PROC_ID).and_then(|n| u64::try_from(n).ok());
-        self.submitted.insert(span.first.cluster.0, come.unwrap_or(submitted));
-        self.later
-            .insert(span.first.cluster.0, submitted - come.unwrap_or(submitted).min(submitted));
+        let come = number(attr::JOB_MATERIALIZE_NEXT_PROC_ID).unwrap_or(submitted);
+        // Where each job has a batch of its own, those that have left were of other batches.
+        let is_whole = !job.value(attr::OWN_BATCH_NAME).is_true();
+        if is_whole || self.dialect == Dialect::HtCondor {
+            self.submitted.insert(cluster, come);
+            self.later.insert(cluster, submitted - come.min(submitted));
+            self.failed.insert(cluster, number(attr::TOTAL_FAILED_PROCS).unwrap_or(0));
+        }
         match job.status() {
             status::RUNNING | status::TRANSFERRING_OUTPUT => self.running += span.count,
             status::HELD => self.held += span.count,
@@ -148,20 +173,71 @@ impl<'a> Batch<'a> {
         time::date(first.int(attr::Q_DATE).unwrap_or(0), &first.moment.zone)
     }
 
-    /// Done, running, idle, held and all. A suspended job counts as idle (HTCondor 25.14).
-    fn counts(&self) -> [String; 5] {
+    /// How many jobs ended and did not end well; none as HTCondor counts.
+    fn failed(&self) -> u64 {
+        match self.dialect {
+            Dialect::HtCondor => 0,
+            Dialect::Updraft | Dialect::Pbs => {
+                let of_dag =
+                    self.dag.and_then(|dag| u64::try_from(dag.int(attr::DAG_NODES_FAILED)?).ok());
+                of_dag.unwrap_or_else(|| self.failed.values().sum())
+            }
+        }
+    }
+
+    /// Done, failed, running, idle, held and all. A suspended job counts as idle (HTCondor 25.14).
+    fn counts(&self) -> [String; 6] {
         let here = self.jobs.map_or(0, |jobs| jobs.count);
         let idle = here - self.running - self.held - self.done;
         let number = |name| self.dag.and_then(|dag| u64::try_from(dag.int(name)?).ok());
         let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
-        let done = number(attr::DAG_NODES_DONE).unwrap_or(gone + self.done);
+        let ended = (gone + self.done).saturating_sub(self.failed());
+        let done = number(attr::DAG_NODES_DONE).unwrap_or(ended);
         let later: u64 = self.later.values().sum();
         let total = number(attr::DAG_NODES_TOTAL).unwrap_or(gone + here + later);
-        [done, self.running, idle, self.held, total]
+        [done, self.failed(), self.running, idle, self.held, total]
             .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
     }
 
     fn ids(&self) -> String {
         self.jobs.map(|jobs| jobs.to_string()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use classad::ClassAd;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::render::values::view::Moment;
+
+    fn check(ads: &str, dialect: Dialect, expected: expect_test::Expect) {
+        let ads = ClassAd::parse_old_ads(ads).unwrap();
+        let moment = Moment::new(1_795_363_700, TimeZone::UTC);
+        let jobs: Vec<View<'_>> = ads.iter().map(|ad| View::new(ad, &moment)).collect();
+        let lines: Vec<String> = lines(&jobs, dialect).into_iter().map(|(_, line)| line).collect();
+        expected.assert_eq(&(lines.join("\n") + "\n"));
+    }
+
+    fn job(cluster: u32, proc: u32, more: &str) -> String {
+        format!(
+            "ClusterId = {cluster}\nProcId = {proc}\nOwner = \"alice\"\nQDate = 1795363560\nJobStatus = 2\n\
+             TotalSubmitProcs = 10\n{more}\n\n"
+        )
+    }
+
+    #[test]
+    fn jobs_that_failed_are_counted_apart_by_us_and_as_done_by_htcondor() {
+        let ads = job(7, 8, "TotalFailedProcs = 3") + &job(7, 9, "TotalFailedProcs = 3");
+        check(&ads, Dialect::Updraft, expect_test::expect![[r#""#]]);
+        check(&ads, Dialect::HtCondor, expect_test::expect![[r#""#]]);
+    }
+
+    #[test]
+    fn where_each_job_has_a_batch_of_its_own_only_jobs_of_the_batch_are_counted() {
+        let named = |name: &str| format!("JobBatchName = \"{name}\"\nHasOwnBatchName = true");
+        let ads = job(7, 8, &named("b-8")) + &job(7, 9, &named("b-9"));
+        check(&ads, Dialect::Updraft, expect_test::expect![[r#""#]]);
     }
 }

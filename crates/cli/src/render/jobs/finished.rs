@@ -5,8 +5,8 @@ use classad::ClassAd;
 use model::attr;
 use proto::client::Selector;
 
+use crate::render::jobs::history::Ended;
 use crate::render::time;
-use crate::render::values::view::status;
 use crate::render::values::view::{Moment, View};
 
 /// Jobs of one selector that are told one by one; of more, only how many ended how.
@@ -28,15 +28,25 @@ pub fn render(selectors: &[Selector], history: &[ClassAd], moment: &Moment) -> S
         for job in jobs.iter().take(MOST_LINES) {
             out += &line(*job);
         }
-        if let Some(more) = jobs.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
-            out += &format!(
-                "... and {more} more of {}: updraft history {}\n",
-                word(selector),
-                word(selector)
-            );
+        if jobs.len() > MOST_LINES {
+            let more = jobs.len() - MOST_LINES;
+            let word = word(selector);
+            out += &format!("... and {more} more: updraft history {word}\n");
+            out += &format!("{word}: {}\n", sum(&jobs));
         }
     }
     out
+}
+
+/// `200 have left the queue: 150 done, 48 failed, 2 removed`.
+fn sum(jobs: &[View<'_>]) -> String {
+    let ended: Vec<Ended> = jobs.iter().map(|job| Ended::of(*job)).collect();
+    let failed = ended.iter().filter(|ended| ended.is_bad()).count();
+    let removed = ended.iter().filter(|ended| **ended == Ended::Removed).count();
+    let done = ended.len() - failed - removed;
+    let parts = [(done, "done"), (failed, "failed"), (removed, "removed")];
+    let told = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    format!("{} have left the queue: {}", ended.len(), told.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether the word names the job.
@@ -64,17 +74,13 @@ fn line(job: View<'_>) -> String {
         .or_else(|| job.int(attr::ENTERED_CURRENT_STATUS));
     let at =
         at.map(|at| format!(" at {}", time::date(at, &job.moment.zone).trim())).unwrap_or_default();
-    let how = match job.status() {
-        status::REMOVED => {
+    let how = match Ended::of(job) {
+        Ended::Removed => {
             format!("was removed{at}: {}", job.text(attr::REMOVE_REASON).unwrap_or_default())
         }
-        _ => match (job.int(attr::EXIT_CODE), job.int(attr::EXIT_SIGNAL)) {
-            (Some(code), _) if !job.value(attr::EXIT_BY_SIGNAL).is_true() => {
-                format!("finished{at} with exit code {code}")
-            }
-            (_, Some(signal)) => format!("was ended{at} by signal {signal}"),
-            (_, None) => format!("finished{at}"),
-        },
+        Ended::Exited(code) => format!("finished{at} with exit code {code}"),
+        Ended::Killed(signal) => format!("was ended{at} by signal {signal}"),
+        Ended::Unknown => format!("finished{at}"),
     };
     format!("{id} {}\n", how.trim_end_matches(": "))
 }

@@ -7,6 +7,7 @@ use classad::AttrName;
 use model::{Universe, attr};
 use proto::client::{Counts, Totals};
 
+use crate::render::dialect::Dialect;
 use crate::render::jobs::autocluster;
 use crate::render::jobs::batch;
 use crate::render::jobs::gathered;
@@ -91,13 +92,15 @@ pub const SUMMARY_ATTRS: [&str; 6] = [
     attr::JOB_UNIVERSE,
 ];
 
-const BATCH_ATTRS: [&str; 6] = [
+const BATCH_ATTRS: [&str; 8] = [
     attr::JOB_BATCH_NAME,
     attr::Q_DATE,
     attr::TOTAL_SUBMIT_PROCS,
+    attr::TOTAL_FAILED_PROCS,
     attr::JOB_MATERIALIZE_NEXT_PROC_ID,
     attr::DAG_NODES_TOTAL,
     attr::DAG_NODES_DONE,
+    attr::DAG_NODES_FAILED,
 ];
 
 /// When a job came, and how long it has run.
@@ -164,6 +167,8 @@ pub struct Answer<'a> {
     pub me: Option<(&'a str, &'a str)>,
     /// The longest line, if the output is a terminal.
     pub width: Option<usize>,
+    /// In whose words.
+    pub dialect: Dialect,
 }
 
 const JOBS_HEADING: &str = " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE CMD";
@@ -173,7 +178,7 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
     let mut out = head(answer);
     let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
     let lines = match layout {
-        Layout::Batches => batch::lines(&jobs),
+        Layout::Batches => batch::lines(&jobs, answer.dialect),
         Layout::Jobs => table(JOBS_HEADING, &jobs, job_line),
         Layout::Dag => dag_lines(&jobs),
         Layout::Held => {

@@ -23,6 +23,7 @@ pub fn attributes() -> Vec<AttrName> {
         attr::JOB_STATUS,
         attr::HOLD_REASON,
         attr::HOLD_REASON_CODE,
+        attr::HOLD_REASON_SUB_CODE,
         attr::HOLD_RETRY_DATE,
         attr::IDLE_REASON,
         attr::IDLE_VERDICT,
@@ -32,6 +33,9 @@ pub fn attributes() -> Vec<AttrName> {
 
 /// The verdict that waiting does not help.
 const NEVER: &str = "never";
+
+/// Reasons of one kind that are told as examples.
+const MOST_REASONS: usize = 2;
 
 /// Jobs that are listed one by one before the rest is only counted.
 const MOST_LINES: usize = 10;
@@ -60,14 +64,18 @@ pub fn render(jobs: &[ClassAd], moment: &Moment) -> Advice {
 }
 
 fn held(jobs: &[View<'_>], paint: Paint) -> String {
-    let mut groups: BTreeMap<(String, i64), Held> = BTreeMap::new();
+    let mut groups: BTreeMap<(i64, i64, i64), Held> = BTreeMap::new();
     for job in jobs.iter().filter(|job| job.status() == status::HELD) {
         let reason =
             job.text(attr::HOLD_REASON).unwrap_or_else(|| "no reason was given".to_owned());
-        let code = job.int(attr::HOLD_REASON_CODE).unwrap_or(0);
-        let group = groups.entry((apart_from_slots(&reason), code)).or_default();
+        // Jobs of a cluster that are held by the same code are one matter, though each may name a
+        // file of its own.
+        let number = |name| job.int(name).unwrap_or(0);
+        let code = number(attr::HOLD_REASON_CODE);
+        let key = (number(attr::CLUSTER_ID), code, number(attr::HOLD_REASON_SUB_CODE));
+        let group = groups.entry(key).or_default();
         group.ids.extend(job.span());
-        group.reason.get_or_insert(reason);
+        group.reasons.entry(apart_from_slots(&reason)).or_insert(reason);
         let retry = job
             .int(attr::HOLD_RETRY_DATE)
             .map(|at| plain(Timestamp::from_secs(at), &job.moment.zone));
@@ -79,9 +87,16 @@ fn held(jobs: &[View<'_>], paint: Paint) -> String {
     let mut out = paint.text(Tone::Bad, "Held:") + "\n";
     let mut ordered: Vec<_> = groups.into_iter().collect();
     ordered.sort_by_key(|(_, group)| group.ids.first().map(|span| span.first));
-    for ((alike, code), Held { ids, reason, retry }) in ordered.iter().take(MOST_LINES) {
-        let reason = reason.as_deref().unwrap_or(alike);
-        out += &format!("  {}  {}\n", span(ids), paint.text(Tone::Faint, reason));
+    let ordered = together(ordered);
+    for ((_, code, _), Held { ids, reasons, retry }) in ordered.iter().take(MOST_LINES) {
+        let mut lead = format!("  {}  ", span(ids));
+        for reason in reasons.values().take(MOST_REASONS) {
+            out += &format!("{lead}{}\n", paint.text(Tone::Faint, reason));
+            lead = " ".repeat(lead.len());
+        }
+        if let Some(more @ 1..) = reasons.len().checked_sub(MOST_REASONS) {
+            out += &format!("{lead}... and {more} more reasons of the kind: updraft q -hold\n");
+        }
         if let Some(at) = retry {
             let who = if Span::of(ids.iter().copied()).is_some_and(|all| all.count > 1) {
                 "the first of them "
@@ -95,6 +110,26 @@ fn held(jobs: &[View<'_>], paint: Paint) -> String {
     out + &more(ordered.len())
 }
 
+/// Groups of several clusters that are held for the same single reason are one.
+fn together(ordered: Vec<((i64, i64, i64), Held)>) -> Vec<((i64, i64, i64), Held)> {
+    let mut all: Vec<((i64, i64, i64), Held)> = Vec::new();
+    for (key, group) in ordered {
+        let is_alike = |((_, code, sub), other): &&mut ((i64, i64, i64), Held)| {
+            (*code, *sub) == (key.1, key.2)
+                && other.reasons.len() == 1
+                && other.reasons.keys().eq(group.reasons.keys())
+        };
+        match all.iter_mut().find(is_alike) {
+            Some((_, other)) => {
+                other.ids.extend(group.ids);
+                other.retry = [other.retry.take(), group.retry].into_iter().flatten().min();
+            }
+            None => all.push((key, group)),
+        }
+    }
+    all
+}
+
 /// A reason without the names of slots: on which one it happened does not make it another.
 fn apart_from_slots(reason: &str) -> String {
     let is_slot = |word: &str| word.starts_with("slot") && word.contains('@');
@@ -102,12 +137,12 @@ fn apart_from_slots(reason: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Jobs that are held for one reason.
+/// Jobs that are held for reasons of one kind.
 #[derive(Default)]
 struct Held {
     ids: Vec<Span>,
-    /// What was said of one of them.
-    reason: Option<String>,
+    /// What was said of them: by what is alike, what was said of one.
+    reasons: BTreeMap<String, String>,
     /// When the first of them is tried again by itself.
     retry: Option<String>,
 }
@@ -228,22 +263,53 @@ mod tests {
 
     use super::*;
 
+    fn held(cluster: i64, proc: i64, code: i64, reason: &str) -> ClassAd {
+        let mut ad = ClassAd::new();
+        ad.set(attr::CLUSTER_ID, cluster);
+        ad.set(attr::PROC_ID, proc);
+        ad.set(attr::JOB_STATUS, status::HELD);
+        ad.set(attr::HOLD_REASON, reason);
+        ad.set(attr::HOLD_REASON_CODE, code);
+        ad
+    }
+
+    fn check(jobs: &[ClassAd], expected: expect_test::Expect) {
+        let moment = Moment::new(0, TimeZone::UTC);
+        expected.assert_eq(&render(jobs, &moment).around("the table\n"));
+    }
+
     #[test]
     fn a_reason_is_told_once_on_whichever_slots_it_happened_and_above_the_table() {
-        let job = |proc: i64, slot: &str| {
-            let mut ad = ClassAd::new();
-            ad.set(attr::CLUSTER_ID, 4);
-            ad.set(attr::PROC_ID, proc);
-            ad.set(attr::JOB_STATUS, status::HELD);
-            ad.set(attr::HOLD_REASON, format!("no file on {slot} for it"));
-            ad.set(attr::HOLD_REASON_CODE, 13);
-            ad
-        };
-        let jobs = [job(0, "slot1_1@m"), job(1, "slot1_2@m")];
-        let moment = Moment::new(0, TimeZone::UTC);
-        let text = render(&jobs, &moment).around("the table\n");
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1], "  4.0-1 (2 jobs)  no file on slot1_1@m for it", "{text}");
-        assert_eq!((lines.len(), lines[3]), (4, "the table"), "{text}");
+        let jobs = [
+            held(4, 0, 13, "no file on slot1_1@m for it"),
+            held(4, 1, 13, "no file on slot1_2@m for it"),
+            held(5, 0, 13, "no file on slot1_2@m for it"),
+        ];
+        check(
+            &jobs,
+            expect_test::expect![[r#"
+            Held:
+              4.0 ... 5.0 (3 jobs)  no file on slot1_1@m for it
+                  check that every file in transfer_input_files is readable; then: updraft release 4 5
+            the table
+        "#]],
+        );
+    }
+
+    #[test]
+    fn jobs_that_each_miss_a_file_of_their_own_are_one_matter_with_examples() {
+        let jobs: Vec<ClassAd> =
+            (0..200).map(|proc| held(4, proc, 12, &format!("out.{proc} is not there"))).collect();
+        check(
+            &jobs,
+            expect_test::expect![[r#"
+            Held:
+              4.0-199 (200 jobs)  out.0 is not there
+                                  out.1 is not there
+                                  ... and 198 more reasons of the kind: updraft q -hold
+                  the job did not leave a file that transfer_output_files names; correct one or the other; then: updraft release 4
+            the table
+        "#]],
+        );
     }
 }

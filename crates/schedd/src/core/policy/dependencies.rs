@@ -117,8 +117,11 @@ impl Core {
     /// whether its cluster has another job now that did not end well.
     pub(in crate::core) fn note_progress(&mut self, job: JobId, event: &JobEvent) -> bool {
         let is_bad = ends_badly(event);
-        if is_bad && let Some(cluster) = self.clusters.get_mut(&job.cluster) {
-            cluster.bad.insert(job.proc);
+        if is_bad
+            && let Some(cluster) = self.clusters.get_mut(&job.cluster)
+            && cluster.bad.insert(job.proc)
+        {
+            cluster.removed += u32::from(is_removed(event));
         }
         self.dependencies.note(job);
         let waits = matches!(event, JobEvent::Held(hold) if hold.code == HoldCode::WaitsForJobs);
@@ -382,6 +385,14 @@ pub(crate) enum FirstHold {
     Asked,
     /// It is not held: it waited for what has been.
     None,
+}
+
+/// Whether an event takes a job away that did not end by itself.
+fn is_removed(event: &JobEvent) -> bool {
+    matches!(
+        event,
+        JobEvent::Removed { .. } | JobEvent::RunOver { next: AfterRun::Remove { .. }, .. }
+    )
 }
 
 /// Whether an event tells that a job ended in another way than well.

@@ -48,6 +48,9 @@ pub struct ClusterBody {
     /// for it.
     #[serde(default, skip_serializing_if = "Ranges::is_empty")]
     pub bad: Ranges,
+    /// How many of those were removed: nobody calls them failed.
+    #[serde(default)]
+    pub removed: u32,
     /// The attributes that were set since for those of its jobs that are still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later_edits: Option<Arc<ClassAd>>,

@@ -118,6 +118,8 @@ pub(crate) struct Cluster {
     pub(crate) never: u32,
     /// Its jobs that ended in another way than well, also those that have left.
     pub(crate) bad: Ranges,
+    /// How many of those were removed.
+    pub(crate) removed: u32,
     /// What was set since for its jobs that are still to come.
     pub(crate) later_edits: Option<Arc<ClassAd>>,
     /// The kinds of reasons for waiting that are in the record.
@@ -238,8 +240,14 @@ impl Cluster {
                 true => Ranges::default(),
                 false => self.bad.clone(),
             },
+            removed: self.removed,
             left: self.left,
         }
+    }
+
+    /// How many of its jobs ended by themselves, and not well, also of those that have left.
+    pub(crate) fn failed(&self) -> u64 {
+        self.bad.len().saturating_sub(u64::from(self.removed))
     }
 
     /// Its jobs in order, touched or not.

@@ -152,6 +152,7 @@ impl Core {
             told_reasons: Vec::new(),
             never: record.body.never,
             bad: record.body.bad.clone(),
+            removed: record.body.removed,
             waiting: record.body.untouched.len(),
             jobs: BTreeMap::new(),
             left: record.body.left,

@@ -46,6 +46,23 @@ fn who_waits_for_an_end_is_let_go_by_it_or_removed() {
 }
 
 #[test]
+fn jobs_that_failed_are_counted_with_those_that_are_left_and_removed_ones_are_not() {
+    let mut trial = Trial::executing_of(3, "");
+    let failed = |trial: &Trial, proc| {
+        let ad = trial.core.job_ad(trial.now, JobId::new(1, proc)).unwrap();
+        ad.literal("TotalFailedProcs").and_then(classad::Value::as_i64)
+    };
+    assert_eq!(failed(&trial, 1), None);
+    trial.ends(exited(3));
+    let select = Select::Any(vec![Selector::Job(JobId::new(1, 2))]);
+    let action = Action::Remove { reason: None, force: false };
+    trial.take(&[Input::Act { by: user("alice"), action, select, through: FrontEnd::HtCondor }]);
+    assert_eq!(failed(&trial, 1), Some(1));
+    trial.core = Core::load(config(), trial.core.rows(), trial.now);
+    assert_eq!(failed(&trial, 1), Some(1), "in the next life, too");
+}
+
+#[test]
 fn a_job_that_is_removed_before_it_ran_did_not_end_well() {
     let mut trial = Trial::with_jobs(1, "");
     for (nth, waits) in KINDS.iter().enumerate() {

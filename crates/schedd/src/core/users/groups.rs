@@ -63,8 +63,15 @@ impl Core {
                 continue;
             }
             if differs(cluster, &query.projection) {
+                let names = |name: &AttrName| name.as_str() == attr::JOB_BATCH_NAME;
+                let own_batches =
+                    query.projection.iter().any(names) && cluster.record.spec.procs.any_own(names);
                 for job in cluster.procs_from(from) {
-                    found.push(project(&ads::job_ad(job, now, self), &query.projection));
+                    let mut ad = project(&ads::job_ad(job, now, self), &query.projection);
+                    if own_batches {
+                        ad.set(attr::OWN_BATCH_NAME, true);
+                    }
+                    found.push(ad);
                     if found.len() >= PAGE_JOBS {
                         return (found, Some(job.job));
                     }

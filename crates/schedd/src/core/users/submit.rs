@@ -98,6 +98,7 @@ impl Core {
             later_edits: None,
             never: 0,
             bad: Ranges::default(),
+            removed: 0,
             left: procs,
         };
         let record = ClusterRecord { cluster, token, spec: Arc::clone(spec), body };

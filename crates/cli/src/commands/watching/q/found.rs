@@ -16,6 +16,7 @@ use crate::line::output;
 use crate::line::select;
 use crate::line::shape;
 use crate::line::shape::Instead;
+use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
 use crate::render::jobs::queue::{Answer, Source};
 use crate::render::jobs::totals;
@@ -115,6 +116,7 @@ impl Found {
         &self,
         args: &QArgs,
         moment: &Moment,
+        dialect: Dialect,
         view: impl FnOnce(&Answer<'_>) -> String,
     ) -> String {
         let me = me();
@@ -126,6 +128,7 @@ impl Found {
             totals: &self.totals,
             me: is_mine(args).then_some((&me, &shown)),
             width: width(&args.layout),
+            dialect,
         })
     }
 }

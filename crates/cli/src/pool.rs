@@ -2,6 +2,7 @@
 //! root. It starts and stops them and says how they are; what they do is theirs. The verbs `pool`
 //! and `run` are thin callers of this.
 
+pub mod answering;
 pub mod configuration;
 mod failure;
 mod guard;

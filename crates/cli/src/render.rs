@@ -17,4 +17,5 @@ pub mod said;
 pub mod time;
 pub mod values;
 pub mod visible;
+pub mod width;
 pub mod workflow;

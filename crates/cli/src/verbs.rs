@@ -18,6 +18,7 @@
 //!    the arrow's function: `..., not yet module::NOT_YET)`. They are refused by name, never
 //!    ignored.
 
+pub(crate) mod examples;
 mod not_yet;
 
 use std::ffi::OsString;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use client::Home;
 use proto::command::AskError;
 use proto::net::NetError;
 
@@ -37,24 +39,29 @@ use crate::commands::acting::hold;
 use crate::commands::acting::prio;
 use crate::commands::acting::qedit;
 use crate::commands::acting::release;
+use crate::commands::acting::retry;
 use crate::commands::acting::rm;
 use crate::commands::acting::suspend;
 use crate::commands::acting::transfer_data;
 use crate::commands::acting::vacate_job;
 use crate::commands::machines::status;
 use crate::commands::machines::userprio;
+use crate::commands::machines::who;
 use crate::commands::pbs::{self, PbsCommand};
 use crate::commands::pools::config_val;
 use crate::commands::pools::daemon;
 use crate::commands::pools::join;
 use crate::commands::pools::pool;
 use crate::commands::pools::reconfig;
+use crate::commands::pools::reschedule;
 use crate::commands::pools::run;
+use crate::commands::pools::run_command;
 use crate::commands::running::chirp;
 use crate::commands::running::curl_plugin;
 use crate::commands::running::terminal;
 use crate::commands::submit;
 use crate::commands::tools::classad;
+use crate::commands::tools::eval;
 use crate::commands::tools::help;
 use crate::commands::tools::links;
 use crate::commands::tools::version;
@@ -62,6 +69,7 @@ use crate::commands::tools::version::VersionArgs;
 use crate::commands::watching::events;
 use crate::commands::watching::history;
 use crate::commands::watching::q;
+use crate::commands::watching::show;
 use crate::commands::watching::tail;
 use crate::commands::watching::wait;
 use crate::commands::watching::watch_q;
@@ -75,6 +83,7 @@ use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::output::complain;
 use crate::line::usage::{Mistake, Place, Usage};
+use crate::pool::answering;
 use crate::render::dialect::Dialect;
 use crate::verbs::not_yet::NOT_YET;
 
@@ -115,11 +124,13 @@ pub const VERBS: &[Verb] = &[
     verb!("dag", [], dag::DagArgs => ref dag::run),
     verb!("dag_checker", ["condor_dag_checker"], dag::CheckArgs => ref dag::check),
     verb!("q", ["condor_q"], q::QArgs => ref q::run, not yet q::NOT_YET),
+    verb!("show", [], show::ShowArgs => ref show::run),
     verb!("status", ["condor_status"], status::StatusArgs => ref status::run, not yet status::NOT_YET),
     verb!("history", ["condor_history"], history::HistoryArgs => ref history::run, not yet history::NOT_YET),
     verb!("rm", ["condor_rm"], rm::RmArgs => rm::run, not yet rm::NOT_YET),
     verb!("hold", ["condor_hold"], hold::HoldArgs => hold::run, not yet rm::NOT_YET),
     verb!("release", ["condor_release"], release::ReleaseArgs => release::run, not yet rm::NOT_YET),
+    verb!("retry", [], retry::RetryArgs => ref retry::run),
     verb!("vacate_job", ["condor_vacate_job"], vacate_job::VacateArgs => vacate_job::run, not yet rm::NOT_YET),
     verb!("suspend", ["condor_suspend"], suspend::SuspendArgs => ref suspend::run, not yet rm::NOT_YET),
     verb!("continue", ["condor_continue"], continue_job::ContinueArgs => ref continue_job::run, not yet rm::NOT_YET),
@@ -129,12 +140,16 @@ pub const VERBS: &[Verb] = &[
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
     verb!("watch_q", ["condor_watch_q"], watch_q::WatchArgs => ref watch_q::run, not yet watch_q::NOT_YET),
     verb!("tail", ["condor_tail"], tail::TailArgs => ref tail::run, not yet tail::NOT_YET),
+    verb!("who", ["condor_who"], who::WhoArgs => ref who::run, not yet who::NOT_YET),
     verb!("userprio", ["condor_userprio"], userprio::UserprioArgs => ref userprio::run, not yet userprio::NOT_YET),
     verb!("config_val", ["condor_config_val"], config_val::ConfigValArgs => ref config_val::run, not yet config_val::NOT_YET),
     verb!("reconfig", ["condor_reconfig"], reconfig::ReconfigArgs => ref reconfig::run, not yet reconfig::NOT_YET),
+    verb!("reschedule", ["condor_reschedule"], reschedule::RescheduleArgs => ref reschedule::run),
     verb!("chirp", ["condor_chirp"], chirp::ChirpArgs => ref chirp::run),
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
+    verb!("run_command", ["condor_run"], run_command::RunCommandArgs => ref run_command::run),
+    verb!("eval", ["classad_eval"], eval::EvalArgs => ref eval::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
     verb!("pool", [], pool::PoolArgs => pool::run),
     verb!("join", [], join::JoinArgs => join::run),
@@ -249,8 +264,23 @@ fn command(verb: &Verb, call: &Call) -> Command {
     let command =
         (verb.options)(Command::new(verb.name)).bin_name(call.name.clone()).no_binary_name(true);
     let mut command = command.display_name(call.name.clone());
+    let told = examples::told(verb.name, &call.name);
+    if !told.is_empty() {
+        // What stands there already stays.
+        let after = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+        command = command.after_help(format!("{after}{told}"));
+    }
     command.build();
     command
+}
+
+/// Whether a verb takes these words, under its own name.
+#[cfg(test)]
+pub(crate) fn understand(verb: &Verb, words: &[String]) -> Result<(), String> {
+    let call = Call { name: format!("updraft {}", verb.name), dialect: Dialect::Updraft };
+    let command = command(verb, &call);
+    let words = spell(verb, &command, words).map_err(|error| error.to_string())?;
+    command.try_get_matches_from(words).map(drop).map_err(|error| error.to_string())
 }
 
 fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
@@ -381,13 +411,15 @@ fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
         return Exit::Usage.into();
     }
     let lead = if call.dialect == Dialect::HtCondor { "Error" } else { &call.name };
-    complain(&format!("{lead}: {error:#}\n"));
     let silent = matches!(error.downcast_ref(), Some(AskError::Net(NetError::Connect { .. })))
         || matches!(error.downcast_ref(), Some(NetError::Connect { .. }));
     if silent && call.dialect == Dialect::Updraft {
-        complain("Start a pool of your own:  updraft pool start\n");
+        complain(&format!("{lead}: {}\n", answering::nobody_answers(&Home::from_environment())));
         return Exit::NotRunning.into();
     }
+    let of_net = matches!(error.downcast_ref(), Some(AskError::Net(_)));
+    let whose = answering::whose(&Home::from_environment()).filter(|_| of_net);
+    complain(&format!("{lead}: {error:#}{}\n", whose.unwrap_or_default()));
     Exit::Failed.into()
 }
 
@@ -408,7 +440,7 @@ pub(crate) fn program() -> Command {
         .about("A batch scheduler: runs HTCondor submit files, PBS scripts and DAGs, on a laptop or on many machines.")
         .after_help(names_of_others())
         .disable_help_subcommand(true)
-        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "dagman", "curl_plugin", "terminal"].contains(&verb.name))))
+        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "dagman", "curl_plugin", "terminal", "eval", "run_command", "reschedule"].contains(&verb.name))))
 }
 
 /// Which commands there are besides, under names that people know.

@@ -348,7 +348,7 @@ fn views_of_machines_are_htcondors() {
         ("condor_status.compact.out", 0, "true", machines::Layout::Machines),
     ] {
         assert_eq!(
-            machines::render(&slots(constraint, later), layout, &moment(NOW)),
+            machines::render(&slots(constraint, later), layout, &moment(NOW), None),
             golden(file),
             "{file}"
         );
@@ -625,4 +625,13 @@ fn events_are_ads_as_htcondor_writes_them() {
         }
         assert_eq!(ours, expected);
     }
+}
+
+#[test]
+fn slots_fit_a_narrow_terminal() {
+    let narrow =
+        machines::render(&slots("true", 0), machines::Layout::Slots, &moment(NOW), Some(80));
+    let lines: Vec<&str> = narrow.lines().collect();
+    assert!(lines.iter().take(4).all(|line| line.len() <= 80), "{narrow}");
+    assert!(lines[0].starts_with("Name ") && lines[0].ends_with(" ActvtyTime"), "{narrow}");
 }

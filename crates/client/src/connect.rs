@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
+use model::IdleReason;
 use model::queues::QueueSettings;
 use proto::client::{
     AccountEdit, AccountLine, Acted, Action, Answer, Arrange, AskNegotiator, AskSchedd, AskStartd,
@@ -284,6 +285,19 @@ impl Negotiator {
     /// If the negotiator cannot be asked.
     pub fn machines(&mut self, query: Query) -> Result<Vec<ClassAd>, AskError> {
         self.ads(AskNegotiator::QueryMachines(query))
+    }
+
+    /// Why jobs with these ads could never run on the machines that there are; of each `None` if
+    /// they could, or nobody knows. At most sixteen are answered.
+    ///
+    /// # Errors
+    ///
+    /// If the negotiator cannot be asked.
+    pub fn never(&mut self, ads: Vec<ClassAd>) -> Result<Vec<Option<IdleReason>>, AskError> {
+        match self.ask(AskNegotiator::Never(ads))? {
+            Answer::Never(reasons) => Ok(reasons),
+            other => Err(AskError::unexpected("whether jobs could run", &other)),
+        }
     }
 
     /// Everybody's account.

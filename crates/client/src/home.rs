@@ -1,13 +1,23 @@
-//! Where a pool keeps its things: one folder, chosen by `UPDRAFT_HOME`, else the user's state
-//! folder. It names paths and knows nothing of what is in them.
+//! Where a pool keeps its things: one folder, chosen by `UPDRAFT_HOME`, else by HTCondor's
+//! `CONDOR_CONFIG`, else by the links by which the program was called, else the user's state
+//! folder. It names paths, and knows nothing of what is in them but for those.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::lock;
 
 /// The variable that chooses a pool for every command.
 pub const HOME_VARIABLE: &str = "UPDRAFT_HOME";
+
+/// HTCondor's variable for its configuration: a client that calls HTCondor's commands may keep
+/// nothing else. It chooses a pool if it names a pool's configuration, or a file with a line
+/// `UPDRAFT_HOME = FOLDER`.
+pub const CONFIGURATION_VARIABLE: &str = "CONDOR_CONFIG";
+
+/// The file beside links under other programs' names that names the pool which they mean.
+pub const LINKS_POOL: &str = ".updraft-pool";
 
 /// The folder of one personal pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +66,40 @@ impl DaemonRole {
     }
 }
 
+/// The pool that a configuration belongs to, or names.
+fn of_configuration(file: &Path) -> Option<PathBuf> {
+    let folder = file.parent()?;
+    if folder.join("pool.json").is_file() {
+        return Some(folder.to_owned());
+    }
+    let text = fs::read_to_string(file).ok()?;
+    let named = text.lines().rev().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        name.trim().eq_ignore_ascii_case(HOME_VARIABLE).then(|| value.trim().to_owned())
+    });
+    named.filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// The pool of the links by one of which this program was called.
+fn of_links(path: &Path) -> Option<PathBuf> {
+    let called = PathBuf::from(env::args_os().next()?);
+    let name = called.file_name()?;
+    let link = match called.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.join(name),
+        Some(_) | None => {
+            let mut folders = env::split_paths(path);
+            folders.find(|folder| folder.join(name).exists())?.join(name)
+        }
+    };
+    pool_beside(&link)
+}
+
+/// The pool that is named beside a link.
+fn pool_beside(link: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(link.parent()?.join(LINKS_POOL)).ok()?;
+    Some(PathBuf::from(text.trim())).filter(|folder| folder.is_absolute())
+}
+
 impl Home {
     /// The folder `dir`.
     pub fn at(dir: &Path) -> Self {
@@ -67,7 +111,10 @@ impl Home {
         let var =
             |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state = || var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
-        let dir = var(HOME_VARIABLE).or_else(|| Some(state()?.join("updraft")));
+        let dir = var(HOME_VARIABLE)
+            .or_else(|| of_configuration(&var(CONFIGURATION_VARIABLE)?))
+            .or_else(|| of_links(&var("PATH")?))
+            .or_else(|| Some(state()?.join("updraft")));
         Self(dir.unwrap_or_else(|| PathBuf::from("/var/lib/updraft")))
     }
 
@@ -146,5 +193,31 @@ impl Home {
         let mut all = vec![self.0.clone(), self.run_dir(), self.log_dir(), self.execute_dir()];
         all.extend(DaemonRole::ALL.map(|role| self.state_dir(role)));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_of_the_pool_that_it_lies_in_or_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("pool")).unwrap();
+        fs::write(at("pool/pool.json"), "{}").unwrap();
+        fs::write(at("named"), "# mine\nLOG = /x\nupdraft_home = /srv/pool \n").unwrap();
+        fs::write(at("theirs"), "LOCAL_DIR = /var\n").unwrap();
+        for (file, pool) in [
+            ("pool/config", Some(at("pool"))),
+            ("named", Some(PathBuf::from("/srv/pool"))),
+            ("theirs", None),
+            ("missing", None),
+        ] {
+            assert_eq!(of_configuration(&at(file)), pool, "{file}");
+        }
+        assert_eq!(pool_beside(&at("condor_q")), None);
+        fs::write(at(LINKS_POOL), "/srv/pool\n").unwrap();
+        assert_eq!(pool_beside(&at("condor_q")), Some(PathBuf::from("/srv/pool")));
     }
 }

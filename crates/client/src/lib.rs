@@ -96,6 +96,8 @@
 //!   sees it.
 //! - [`files`]: files of spooled jobs, and of those that run. [`machines`]: which hosts a pool of
 //!   several consists of.
+//! - [`outlook`]: what speaks against a submission before it is made.
+//! - [`retry`]: finished jobs again.
 //! - [`follow`]: the record, by number. [`wait`]: until jobs have ended. [`progress`]: how a set of
 //!   jobs gets on.
 //! - [`patience`]: which failures pass, and how long to wait for that.
@@ -111,8 +113,10 @@ pub mod files;
 pub mod follow;
 pub mod home;
 pub mod machines;
+pub mod outlook;
 pub mod patience;
 pub mod progress;
+pub mod retry;
 pub mod site;
 pub mod submit;
 pub mod wait;

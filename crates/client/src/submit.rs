@@ -18,6 +18,7 @@ use proto::frame::{self, MAX_FRAME_BYTES};
 
 use crate::connect::Schedd;
 use crate::home::Home;
+use crate::outlook;
 use crate::patience::Patience;
 
 /// How many jobs travel in one message, and bytes of them: the last ones have the rest of the
@@ -120,10 +121,29 @@ impl Home {
         site: &dyn Site,
         options: &SubmitOptions,
     ) -> Result<Submission, SubmitError> {
+        self.submit_if(description, site, options, |_| Ok(()))
+    }
+
+    /// As [`Home::submit`], if `accept` has nothing against what would be submitted; it may add
+    /// warnings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Home::submit`], and [`SubmitError::Wrong`] with what `accept` says.
+    pub fn submit_if(
+        &self,
+        description: &Description,
+        site: &dyn Site,
+        options: &SubmitOptions,
+        mut accept: impl FnMut(&mut Submission) -> Result<(), Vec<Diagnostic>>,
+    ) -> Result<Submission, SubmitError> {
         let mut tokens = Vec::new();
         self.until_answered(|schedd, is_sent| {
             submit_once(schedd, is_sent, &mut tokens, |number| {
-                description.expand(site, number, options)
+                let mut submission = description.expand(site, number, options)?;
+                accept(&mut submission)?;
+                submission.warnings.extend(outlook::make_log_folders(&submission));
+                Ok(submission)
             })
         })
     }

@@ -84,7 +84,7 @@ fn text(ad: &ClassAd, name: &str) -> String {
     ad.literal(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn id(ad: &ClassAd) -> Option<JobId> {
+pub(crate) fn id(ad: &ClassAd) -> Option<JobId> {
     let number = |name| u32::try_from(int(ad, name)?).ok();
     Some(JobId::new(number(attr::CLUSTER_ID)?, number(attr::PROC_ID)?))
 }

@@ -137,6 +137,9 @@ pub enum AskSchedd {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AskNegotiator {
     QueryMachines(Query),
+    /// Whether jobs with these ads could ever run on the machines that there are. Answered by
+    /// [`Answer::Never`], of the first few.
+    Never(Vec<ClassAd>),
     Accounts,
     /// Changes accounts, for who may do everything.
     EditAccounts {
@@ -371,6 +374,10 @@ pub struct Query {
     /// job to job, the answer is one of them.
     #[serde(default)]
     pub grouped: bool,
+    /// Finished jobs as users have described them, and not what became of them: what it takes to
+    /// submit them again.
+    #[serde(default)]
+    pub as_described: bool,
 }
 
 impl Query {
@@ -383,6 +390,7 @@ impl Query {
             limit: None,
             finished: false,
             grouped: false,
+            as_described: false,
         }
     }
 }
@@ -423,6 +431,8 @@ pub enum Answer {
     /// Accounts, best priority first.
     Accounts(Vec<AccountLine>),
     Identity(DaemonIdentity),
+    /// Of each job that was asked about why it could never run, if that is so.
+    Never(Vec<Option<IdleReason>>),
     /// What lets a machine join.
     Token(String),
     /// The machines of the pool, by name.

@@ -6,6 +6,7 @@ pub mod hold;
 pub mod prio;
 pub mod qedit;
 pub mod release;
+pub mod retry;
 pub mod rm;
 pub mod suspend;
 pub mod transfer_data;

@@ -3,3 +3,4 @@
 pub mod daemon_ads;
 pub mod status;
 pub mod userprio;
+pub mod who;

@@ -6,4 +6,6 @@ pub mod duration;
 pub mod join;
 pub mod pool;
 pub mod reconfig;
+pub mod reschedule;
 pub mod run;
+pub mod run_command;

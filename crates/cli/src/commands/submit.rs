@@ -12,12 +12,12 @@ mod spool;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use client::Home;
 use client::site::{self, RealSite};
 use client::submit::{SubmitError, Wrong};
+use client::{Home, outlook};
 use jobspec::Diagnostic;
 use jobspec::htcondor::{self, Description, Submission, SubmitOptions};
-use model::diagnostic::About;
+use model::diagnostic::{About, Severity};
 use model::{ClusterId, JobId};
 
 use crate::commands::submit::show::{Manner, Shape};
@@ -87,7 +87,8 @@ pub struct SubmitArgs {
     /// Do not warn of lines that nothing reads.
     #[arg(long)]
     unused: bool,
-    /// Lines that nothing reads are errors.
+    /// Lines that nothing reads are errors, and jobs that can never run, and outputs whose folder
+    /// is not there.
     #[arg(long)]
     strict: bool,
     /// Say what each job would run and where it could, instead of submitting.
@@ -153,7 +154,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
     };
     let outcome = match is_sent {
         false => expand_only(&description, &site, &options).map_err(anyhow::Error::from),
-        true => Home::from_environment().submit(&description, &site, &options).map_err(to_error),
+        true => send(&description, &site, &options, call.dialect),
     };
     match outcome {
         Ok(submission) if submission.only_empty_queues => {
@@ -176,6 +177,37 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
             }
         },
     }
+}
+
+fn send(
+    description: &Description,
+    site: &RealSite,
+    options: &SubmitOptions,
+    dialect: Dialect,
+) -> Result<Submission> {
+    let home = Home::from_environment();
+    let accept = |submission: &mut Submission| match dialect {
+        // HTCondor's command looks at no machine.
+        Dialect::HtCondor | Dialect::Pbs => Ok(()),
+        Dialect::Updraft => doubt(&home, submission, options, site.now()),
+    };
+    home.submit_if(description, site, options, accept).map_err(to_error)
+}
+
+/// Says what speaks against a submission; with `--strict` nothing may.
+fn doubt(
+    home: &Home,
+    submission: &mut Submission,
+    options: &SubmitOptions,
+    now: i64,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut doubts = outlook::doubts(home, submission, options.spool, now);
+    if options.strict && !doubts.is_empty() {
+        doubts.iter_mut().for_each(|doubt| doubt.severity = Severity::Error);
+        return Err(doubts);
+    }
+    submission.warnings.extend(doubts);
+    Ok(())
 }
 
 /// What a submission needs of this command while it is in the queue: its files, or a terminal.

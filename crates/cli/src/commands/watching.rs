@@ -5,6 +5,7 @@ pub mod history;
 pub mod log_jobs;
 pub mod log_wait;
 pub mod q;
+pub mod show;
 pub mod tail;
 pub mod wait;
 pub mod watch_q;

@@ -2,6 +2,7 @@
 //! colour is wanted there.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstream::AutoStream;
 use clap::{Args, ColorChoice};
@@ -68,6 +69,18 @@ pub fn complain(text: &str) {
     let mut err = io::stderr().lock();
     let text = if err.is_terminal() { &*harmless(text) } else { text };
     let _ = err.write_all(text.as_bytes());
+}
+
+/// How many places a line of the terminal has that standard output goes to; nothing if it goes to
+/// none. A terminal that does not say is believed to be what `COLUMNS` says.
+pub fn terminal_width() -> Option<usize> {
+    if !is_terminal() {
+        return None;
+    }
+    match launcher::window_size(io::stdout().as_fd()) {
+        Ok((_, columns @ 1..)) => Some(usize::from(columns)),
+        Ok((_, 0)) | Err(_) => std::env::var("COLUMNS").ok()?.parse().ok(),
+    }
 }
 
 /// Whether a person reads standard output.

@@ -2,44 +2,110 @@
 //! from.
 
 use jiff::tz::TimeZone;
-use model::{AfterRun, JobEvent, StopCause};
+use model::{AfterRun, JobEvent, JobId, StopCause};
 use proto::client::{Happening, Recorded};
+use serde_json::{Value, json};
 
 use crate::render::time;
 
-/// The event as an object: `seq`, `at` (seconds), then `cluster` or `job` and what happened.
+/// What the lines of [`json_line`] are, as JSON Schema.
+pub const SCHEMA: &str = include_str!("../../../../docs/user/events.schema.json");
+
+/// The greatest whole number that every reader of JSON keeps as it is: 2^53.
+const MOST_EXACT: u64 = 1 << 53;
+
+/// Values that are moments: seconds since the epoch, with milliseconds behind the point.
+const MOMENTS: [&str; 5] = ["at", "since", "started", "ended", "until"];
+
+/// Values that are one of several kinds: each is an object that says which.
+const OF_KINDS: [&str; 4] = ["cause", "end", "ended", "next"];
+
+/// The event as an object of one form: `seq`, `at`, `event` (its name), of which `job` or
+/// `cluster`, and its `detail`. [`SCHEMA`] describes it.
 pub fn json_line(event: &Recorded) -> String {
-    let at = serde_json::Number::from_f64(seconds(event.at.as_millis()));
-    let what = match &event.what {
-        Happening::ClusterSubmitted { cluster, owner, procs } => {
-            serde_json::json!({ "cluster": cluster, "owner": owner, "procs": procs, "event": "ClusterSubmitted" })
-        }
-        Happening::FactoryEnded { cluster, never } => {
-            serde_json::json!({ "cluster": cluster, "never": never, "event": "FactoryEnded" })
-        }
-        Happening::JobsWait { cluster, jobs, reason } => serde_json::json!({
-            "cluster": cluster,
-            "jobs": jobs,
-            "event": "JobsWait",
-            "verdict": reason.verdict.to_string(),
-            "reason": reason.cause.to_string(),
-            "cause": reason.cause,
-        }),
-        Happening::Job { job, event } => {
-            serde_json::json!({ "job": job.to_string(), "event": event })
-        }
-        Happening::JobSaid { job, text } => {
-            serde_json::json!({ "job": job.to_string(), "event": { "Said": text } })
-        }
-        Happening::JobEdited { job, changes } => {
-            serde_json::json!({ "job": job.to_string(), "event": { "Edited": changes } })
-        }
-    };
-    let mut line = serde_json::json!({ "seq": event.seq, "at": at });
-    if let (Some(line), serde_json::Value::Object(what)) = (line.as_object_mut(), what) {
-        line.extend(what);
+    let (name, of, detail) = parts(&event.what);
+    let mut line = json!({ "seq": event.seq, "at": event.at, "event": name, "detail": detail });
+    if let (Some(line), Value::Object(of)) = (line.as_object_mut(), of) {
+        line.extend(of);
     }
-    format!("{line}\n")
+    format!("{}\n", plain("", line))
+}
+
+/// The name of what happened, to whom, and the rest.
+fn parts(what: &Happening) -> (String, Value, Value) {
+    let named = |name: &str, of: Value, detail: Value| (name.to_owned(), of, detail);
+    let of_job = |job: &JobId| json!({ "job": job.to_string(), "cluster": job.cluster });
+    match what {
+        Happening::ClusterSubmitted { cluster, owner, procs } => named(
+            "ClusterSubmitted",
+            json!({ "cluster": cluster }),
+            json!({ "owner": owner, "procs": procs }),
+        ),
+        Happening::FactoryEnded { cluster, never } => {
+            named("FactoryEnded", json!({ "cluster": cluster }), json!({ "never": never }))
+        }
+        Happening::JobsWait { cluster, jobs, reason } => named(
+            "JobsWait",
+            json!({ "cluster": cluster }),
+            json!({
+                "jobs": jobs,
+                "verdict": reason.verdict.to_string(),
+                "reason": reason.cause.to_string(),
+                "cause": reason.cause,
+            }),
+        ),
+        Happening::Job { job, event } => {
+            let Value::Object(mut detail) = plain("", json!(event)) else {
+                return (String::new(), of_job(job), Value::Null);
+            };
+            detail.remove("at");
+            let name = detail.remove("kind").and_then(|kind| Some(kind.as_str()?.to_owned()));
+            (name.unwrap_or_default(), of_job(job), Value::Object(detail))
+        }
+        Happening::JobSaid { job, text } => named("Said", of_job(job), json!({ "text": text })),
+        Happening::JobEdited { job, changes } => {
+            named("Edited", of_job(job), json!({ "changes": changes }))
+        }
+    }
+}
+
+/// A value as every reader takes it: no number that some read as another, moments in seconds, and
+/// what is of several kinds as an object with its `kind`.
+fn plain(key: &str, value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(ms) if MOMENTS.contains(&key) => json!(seconds(ms)),
+            Some(small) if small.unsigned_abs() <= MOST_EXACT => json!(small),
+            None if number.is_f64() => Value::Number(number),
+            Some(_) | None => Value::String(number.to_string()),
+        },
+        Value::String(kind) if OF_KINDS.contains(&key) => json!({ "kind": kind }),
+        Value::Object(map) if key == "changes" => Value::Object(map),
+        Value::Object(map) => match variant(&map) {
+            Some((kind, inner)) => of_kind(kind, plain("", inner.clone())),
+            None => map.into_iter().map(|(key, value)| (key.clone(), plain(&key, value))).collect(),
+        },
+        Value::Array(all) => all.into_iter().map(|one| plain("", one)).collect(),
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
+}
+
+/// The one key of a map that names a kind: fields begin with a small letter.
+fn variant(map: &serde_json::Map<String, Value>) -> Option<(&String, &Value)> {
+    let mut all = map.iter();
+    let only = all.next().filter(|_| map.len() == 1)?;
+    only.0.starts_with(|c: char| c.is_ascii_uppercase()).then_some(only)
+}
+
+fn of_kind(kind: &str, inner: Value) -> Value {
+    match inner {
+        Value::Object(mut fields) if !fields.contains_key("kind") => {
+            fields.insert("kind".to_owned(), json!(kind));
+            Value::Object(fields)
+        }
+        Value::Object(_) => json!({ "kind": kind, "how": inner }),
+        other => json!({ "kind": kind, "value": other }),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era fit 53 bits")]
@@ -107,5 +173,138 @@ fn after(next: &AfterRun) -> String {
         AfterRun::Hold(hold) => format!(", held: {}", hold.reason),
         AfterRun::Remove { reason } => format!(", removed: {reason}"),
         AfterRun::Requeue { reason } => format!(", queued again: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{
+        Attempt, Cause, ClaimId, ClusterId, Hold, HoldCode, IdleReason, ProgramEnd, RunEnd, Seq,
+        Timestamp, Usage, UserName, Verdict,
+    };
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_795_363_600_250);
+
+    fn all() -> Vec<Happening> {
+        let (job, attempt, at) = (JobId::new(7, 3), Attempt(2), AT);
+        let of_job = |event| Happening::Job { job, event };
+        let claim = ClaimId { journal: u64::MAX, number: 9 };
+        let usage = Usage { started: Some(AT), ended: Some(AT), ..Usage::default() };
+        let over = |end, next| of_job(JobEvent::RunOver { attempt, end, usage, next, at });
+        let hold =
+            Hold { code: HoldCode::UserRequest, subcode: 0, reason: "late".to_owned(), since: AT };
+        let reason = |cause| IdleReason { verdict: Verdict::Never, cause };
+        vec![
+            Happening::ClusterSubmitted {
+                cluster: ClusterId(7),
+                owner: UserName::new("alice"),
+                procs: 4,
+            },
+            Happening::FactoryEnded { cluster: ClusterId(7), never: 2 },
+            Happening::JobsWait {
+                cluster: ClusterId(7),
+                jobs: 4,
+                reason: reason(Cause::NoMachines),
+            },
+            Happening::JobsWait {
+                cluster: ClusterId(7),
+                jobs: 4,
+                reason: reason(Cause::FairShare { place: 2, of: 3 }),
+            },
+            Happening::JobSaid { job, text: "half".to_owned() },
+            Happening::JobEdited { job, changes: [("Rank".to_owned(), "1".to_owned())].into() },
+            of_job(JobEvent::RunAuthorised { attempt, claim, slot: None, at }),
+            of_job(JobEvent::RunStarted { attempt, at }),
+            of_job(JobEvent::Suspended { attempt, processes: 1, at }),
+            of_job(JobEvent::Continued { attempt, at }),
+            of_job(JobEvent::StopRequested { cause: StopCause::Hold(hold.clone()), at }),
+            over(RunEnd::exited(3), AfterRun::Complete),
+            over(
+                RunEnd::Program(ProgramEnd::Signaled { signal: 9, core: false }),
+                AfterRun::Hold(hold.clone()),
+            ),
+            of_job(JobEvent::Skipped { end: RunEnd::UpToDate, at }),
+            of_job(JobEvent::Held(hold)),
+            of_job(JobEvent::Released { reason: "now".to_owned(), at }),
+            of_job(JobEvent::Removed { reason: "enough".to_owned(), at }),
+        ]
+    }
+
+    fn lines() -> Vec<Value> {
+        let event = |what| json_line(&Recorded { seq: Seq(5), at: AT, what });
+        all().into_iter().map(|what| serde_json::from_str(&event(what)).unwrap()).collect()
+    }
+
+    #[test]
+    fn each_event_has_one_form() {
+        let text: String = lines().iter().map(|line| format!("{line}\n")).collect();
+        expect_test::expect![[r#"
+            {"at":1795363600.25,"cluster":7,"detail":{"owner":"alice","procs":4},"event":"ClusterSubmitted","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"never":2},"event":"FactoryEnded","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"cause":{"kind":"NoMachines"},"jobs":4,"reason":"the pool has no machines","verdict":"never"},"event":"JobsWait","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"cause":{"kind":"FairShare","of":3,"place":2},"jobs":4,"reason":"other users come first: place 2 of 3 in the fair share","verdict":"never"},"event":"JobsWait","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"text":"half"},"event":"Said","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"changes":{"Rank":"1"}},"event":"Edited","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"attempt":2,"claim":{"journal":"18446744073709551615","number":9}},"event":"RunAuthorised","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"attempt":2},"event":"RunStarted","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"attempt":2,"processes":1},"event":"Suspended","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"attempt":2},"event":"Continued","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"cause":{"code":1,"kind":"Hold","reason":"late","since":1795363600.25,"subcode":0}},"event":"StopRequested","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"attempt":2,"end":{"code":3,"kind":"Exited"},"next":{"kind":"Complete"},"usage":{"disk_kib":0,"ended":1795363600.25,"peak_process_kib":0,"peak_rss_kib":0,"peak_vmem_kib":0,"received_bytes":0,"scratch_files":0,"sent_bytes":0,"started":1795363600.25,"sys_us":0,"user_us":0}},"event":"RunOver","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"attempt":2,"end":{"core":false,"kind":"Signaled","signal":9},"next":{"code":1,"kind":"Hold","reason":"late","since":1795363600.25,"subcode":0},"usage":{"disk_kib":0,"ended":1795363600.25,"peak_process_kib":0,"peak_rss_kib":0,"peak_vmem_kib":0,"received_bytes":0,"scratch_files":0,"sent_bytes":0,"started":1795363600.25,"sys_us":0,"user_us":0}},"event":"RunOver","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"end":{"kind":"UpToDate"}},"event":"Skipped","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"code":1,"reason":"late","since":1795363600.25,"subcode":0},"event":"Held","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"reason":"now"},"event":"Released","job":"7.3","seq":5}
+            {"at":1795363600.25,"cluster":7,"detail":{"reason":"enough"},"event":"Removed","job":"7.3","seq":5}
+        "#]].assert_eq(&text);
+    }
+
+    #[test]
+    fn every_line_is_what_the_schema_says_and_the_schema_knows_every_event() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let known = schema["properties"].as_object().unwrap();
+        let names = known["event"]["enum"].as_array().unwrap();
+        let required = schema["required"].as_array().unwrap();
+        for line in lines() {
+            let line = line.as_object().unwrap();
+            for (name, value) in line {
+                let expected = known[name]["type"].as_str().unwrap();
+                let is = match value {
+                    Value::Number(number) if number.is_f64() => "number",
+                    Value::Number(_) => "integer",
+                    Value::String(_) => "string",
+                    Value::Object(_) => "object",
+                    Value::Null | Value::Bool(_) | Value::Array(_) => "something else",
+                };
+                assert_eq!(is, expected, "{name} in {line:?}");
+            }
+            assert!(
+                required.iter().all(|name| line.contains_key(name.as_str().unwrap())),
+                "{line:?}"
+            );
+            assert!(names.contains(&line["event"]), "{line:?}");
+        }
+    }
+
+    /// A reader that has no numbers but those of 64 bits with a point, as JavaScript.
+    #[test]
+    fn no_number_is_another_one_for_a_reader_with_one_kind_of_numbers() {
+        fn check(value: &Value) {
+            match value {
+                Value::Number(number) => {
+                    let read: f64 = number.to_string().parse().unwrap();
+                    assert!(read.abs() <= 9_007_199_254_740_992.0, "{number}");
+                }
+                Value::Object(map) => map.values().for_each(check),
+                Value::Array(all) => all.iter().for_each(check),
+                Value::Null | Value::Bool(_) | Value::String(_) => {}
+            }
+        }
+        let lines = lines();
+        lines.iter().for_each(check);
+        let authorised = lines.iter().find(|line| line["event"] == "RunAuthorised").unwrap();
+        assert_eq!(authorised["detail"]["claim"]["journal"], u64::MAX.to_string());
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod batch;
 pub mod finished;
 pub mod gathered;
 pub mod history;
+pub mod one;
 pub mod queue;
 pub mod totals;

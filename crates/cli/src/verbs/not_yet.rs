@@ -3,7 +3,6 @@
 
 /// A command, and what to use instead; empty if there is nothing.
 pub(super) const NOT_YET: &[(&str, &str)] = &[
-    ("classad_eval", "updraft classad eval evaluates an expression"),
     ("classad_functional_tester", "updraft classad eval evaluates an expression"),
     ("classad_version", "updraft version says which program this is"),
     ("condor_adstash", "updraft events --json and updraft history --json are to be stored"),
@@ -31,12 +30,10 @@ pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("condor_qsub", "updraft qsub takes PBS's scripts"),
     ("condor_qusers", "updraft userprio -all lists who has used how much"),
     ("condor_remote_cluster", ""),
-    ("condor_reschedule", "nothing is needed, jobs are matched as they come"),
     ("condor_restart", "updraft pool stop, then updraft pool start"),
     ("condor_router_history", ""),
     ("condor_router_q", ""),
     ("condor_router_rm", ""),
-    ("condor_run", "updraft run FILE runs a description from start to end"),
     ("condor_scitoken_exchange", ""),
     ("condor_set_shutdown", "updraft pool stop"),
     ("condor_ssh_start", ""),
@@ -64,6 +61,5 @@ pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("condor_userlog_job_counter", "condor_wait -status reads a log"),
     ("condor_vacate", "updraft vacate_job stops jobs and puts them back"),
     ("condor_vault_storer", ""),
-    ("condor_who", "updraft q -all -run lists what runs where"),
     ("htcondor", "updraft has its verbs: submit, q, history, dag, ..."),
 ];

@@ -183,12 +183,9 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     let bin = pool.work().join("names");
     pool.ok(&["links", "install", bin.to_str().unwrap()]);
     for (name, instead) in [
-        ("condor_reschedule", "jobs are matched as they come"),
-        ("condor_run", "updraft run FILE"),
-        ("condor_who", "updraft q -all -run"),
+        ("condor_top", "updraft status"),
         ("condor_qsub", "updraft qsub"),
         ("condor_ssh_to_job", "updraft tail"),
-        ("classad_eval", "updraft classad eval"),
     ] {
         let out = pool.program(&bin.join(name), &["anything"]);
         let said = text(&out);
@@ -220,4 +217,111 @@ fn failed_jobs_are_counted_and_told_wherever_finished_ones_are() {
     let history = pool.ok(&["history", &cluster]);
     assert!(history.lines().next().unwrap().contains(" EXIT "), "{history}");
     assert_eq!(history.matches(" C       3 ").count(), 2, "{history}");
+}
+
+#[test]
+fn submit_says_at_once_what_can_never_run_and_which_folder_is_missing_and_strict_refuses_it() {
+    let pool = Pool::start(1);
+    eventually("the machine is known", || !pool.ok(&["status", "-af", "Name"]).is_empty());
+    let large = "executable = /bin/true\nrequest_memory = 9TB\nqueue\n";
+    let no_folder = "executable = /bin/true\noutput = nowhere/$(Process)/out\nqueue 5\n";
+    for (description, said) in [
+        (
+            large,
+            "warning: job 1.0, never: it asks for Memory = 9437184, and the largest suitable slot",
+        ),
+        (no_folder, "warning: the folder of job 3.0's output is not there: "),
+    ] {
+        fs::write(pool.work().join("job.sub"), description).unwrap();
+        let warned = text(&pool.updraft(&["submit", "job.sub"]));
+        assert!(warned.starts_with("exit status: 0") && warned.contains(said), "{warned}");
+        let strict = text(&pool.updraft(&["submit", "--strict", "job.sub"]));
+        assert!(strict.starts_with("exit status: 1") && strict.contains("error: "), "{strict}");
+    }
+    assert_eq!(
+        pool.ok(&["q", "-af", "ClusterId"]).lines().filter(|id| *id != "1" && *id != "3").count(),
+        0
+    );
+    // cases/log-dir-missing
+    let cluster = pool.submit("executable = /bin/true\nlog = new/deep/job.$(Cluster).log\nqueue\n");
+    let log = pool.work().join(format!("new/deep/job.{cluster}.log"));
+    eventually("the log has its event", || crate::harness::events(&log, "000") == 1);
+}
+
+#[test]
+fn a_failed_job_is_shown_on_one_page_and_done_again_and_one_that_ended_well_is_not() {
+    let pool = Pool::start(2);
+    let script = "-c 'echo no luck >&2; test $(Process) = 1 || test -e now'";
+    let cluster = pool.submit(&format!(
+        "executable = /bin/sh\narguments = \"{script}\"\nerror = err.$(Process)\nqueue 3\n"
+    ));
+    assert_eq!(pool.updraft(&["wait", &cluster]).status.code(), Some(1));
+    let page = pool.ok(&["show", &cluster]);
+    for told in ["failed, ended with exit code 1", "updraft retry 1.0", "  no luck\n", "Memory"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&pool.ok(&["show", "1.1", "--json"])).unwrap();
+    assert_eq!((&json["state"], &json["stderr"][0]), (&"done".into(), &"no luck".into()));
+    fs::write(pool.work().join("now"), "").unwrap();
+    let retried = pool.ok(&["retry", &cluster, "--failed"]);
+    assert_eq!(retried, "1.0 is submitted again as 2.0\n1.2 is submitted again as 2.1\n");
+    assert_eq!(pool.ok(&["wait", "2"]), "2.0-1: ended with exit code 0\n");
+    let mut of = pool.attribute("2", "RetryOf");
+    of.sort_unstable();
+    assert_eq!(of, ["1.0", "1.2"]);
+    assert_eq!(pool.updraft(&["retry", "2", "--failed"]).status.code(), Some(1));
+}
+
+#[test]
+fn commands_of_htcondor_for_a_shell_for_a_machine_and_for_expressions_do_what_they_do_there() {
+    let pool = Pool::start(2);
+    let bin = pool.work().join("bin");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    let program = |name: &str, words: &[&str]| pool.program(&bin.join(name), words);
+    let ran = program("condor_run", &["echo out; echo err >&2; pwd;", "exit 4"]);
+    let here = pool.work().canonicalize().unwrap();
+    assert_eq!(ran.status.code(), Some(4), "{}", text(&ran));
+    assert_eq!(String::from_utf8(ran.stdout).unwrap(), format!("out\n{}\n", here.display()));
+    assert_eq!(String::from_utf8(ran.stderr).unwrap(), "err\n");
+    let left = fs::read_dir(pool.work()).unwrap().flatten();
+    assert!(
+        left.into_iter().all(|file| !file.file_name().to_string_lossy().starts_with(".condor_"))
+    );
+    let asked = program("condor_reschedule", &[]);
+    assert_eq!(
+        String::from_utf8(asked.stdout).unwrap(),
+        "Sent \"Reschedule\" command to local schedd\n"
+    );
+    assert_eq!(program("condor_who", &[]).stdout, b"", "nothing runs");
+    let cluster = pool.submit("executable = /bin/sleep\narguments = 600\nqueue\n");
+    pool.until(&format!("{cluster}.0"), "NumJobStarts", "1");
+    let who = String::from_utf8(program("condor_who", &[]).stdout).unwrap();
+    assert!(who.contains(&format!(" {cluster}.0 ")) && who.ends_with(" /bin/sleep\n"), "{who}");
+    pool.ok(&["rm", &cluster]);
+    let value = program("classad_eval", &["a = 2", "a * 3"]);
+    assert_eq!(String::from_utf8(value.stdout).unwrap(), "[ a = 2 ]\n6\n");
+}
+
+#[test]
+fn links_and_condor_config_lead_to_the_pool_where_nothing_else_does() {
+    let pool = Pool::start(1);
+    let bin = pool.work().join("bin");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    let cluster = pool.submit("executable = /bin/true\nhold = true\nqueue\n");
+    let config = pool.home().join("config");
+    let asked = |path: &str, config: Option<&std::path::Path>| {
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "condor_q -all -af ClusterId"]).env_clear().env("PATH", path);
+        if let Some(config) = config {
+            command.env("CONDOR_CONFIG", config);
+        }
+        text(&command.output().unwrap())
+    };
+    let linked = format!("{}:/bin:/usr/bin", bin.display());
+    let found = format!("exit status: 0\n{cluster}\n");
+    assert_eq!(asked(&linked, None), found);
+    fs::remove_file(bin.join(".updraft-pool")).unwrap();
+    assert_ne!(asked(&linked, None), found);
+    assert_eq!(asked(&linked, Some(&config)), found);
 }

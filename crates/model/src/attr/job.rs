@@ -7,6 +7,8 @@ attrs! {
     GROUP_LAST_PROC = "GroupLastProcId";
     GROUP_COUNT = "GroupCount";
     OWN_BATCH_NAME = "HasOwnBatchName";
+    // ours: the job that this one does again
+    RETRY_OF = "RetryOf";
     GLOBAL_JOB_ID = "GlobalJobId";
     OWNER = "Owner";
     USER = "User";

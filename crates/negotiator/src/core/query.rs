@@ -1,10 +1,19 @@
-//! Machine ads for `status`.
+//! Questions of commands: machine ads for `status`, and whether a job could ever run.
+
+use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env};
-use model::Now;
+use model::{ClassId, IdleReason, JobId, JobPriority, Now, UserName};
 use proto::client::Query;
+use proto::matchmaking::ClassRequest;
 
+use crate::core::matching::reasons;
+use crate::core::requests::demand::Class;
 use crate::core::state::core::Core;
+
+/// The largest pool of which it is said before a job is submitted that no machine can run it: the
+/// answer costs an evaluation for each, and nobody else is answered meanwhile.
+const MOST_LOOKED_AT: usize = 20_000;
 
 /// When the negotiator last heard of the machine, seconds since the epoch.
 const LAST_HEARD_FROM: &str = "LastHeardFrom";
@@ -31,6 +40,24 @@ impl Core {
             }
         }
         found
+    }
+
+    /// Why jobs with this ad could never run on the machines that the pool has now, if that is so.
+    /// It changes nothing.
+    pub fn never(&self, ad: ClassAd, now: Now) -> Option<IdleReason> {
+        let snapshot = self.snapshot(now);
+        if snapshot.pool.is_empty() || snapshot.pool.len() > MOST_LOOKED_AT {
+            return None;
+        }
+        let request = ClassRequest {
+            class: ClassId(0),
+            owner: UserName::new(""),
+            priority: JobPriority::default(),
+            first: JobId::new(0, 0),
+            idle: 1,
+            ad: Arc::new(ad),
+        };
+        reasons::never(&snapshot, &Class::alone(request, &snapshot.pool.rows))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{MachineName, ScheddName, UserName};
+use model::{IdleReason, MachineName, ScheddName, UserName};
 use proto::client::{AccountEdit, AccountLine, Query};
 use proto::clock;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
@@ -54,6 +54,8 @@ pub(crate) enum EngineInput {
     MachineDown { machine: MachineName, connection: ConnectionId },
     /// A command asks for machine ads.
     QueryMachines { query: Box<Query>, answer: oneshot::Sender<Vec<ClassAd>> },
+    /// A command asks whether jobs could ever run.
+    Never { ads: Vec<ClassAd>, answer: oneshot::Sender<Vec<Option<IdleReason>>> },
     /// A command asks for the negotiator's own ad.
     Statistics { answer: oneshot::Sender<ClassAd> },
     /// A command asks for the accounts.
@@ -157,6 +159,13 @@ impl Engine {
             EngineInput::QueryMachines { query, answer } => {
                 questions.push(Box::new(move |core| {
                     let _ = answer.send(core.machine_ads(&query, clock::now()));
+                }));
+                None
+            }
+            EngineInput::Never { ads, answer } => {
+                questions.push(Box::new(move |core| {
+                    let now = clock::now();
+                    let _ = answer.send(ads.into_iter().map(|ad| core.never(ad, now)).collect());
                 }));
                 None
             }

@@ -14,6 +14,10 @@ use super::engine::{ConnectionId, EngineInput, OUTBOX};
 use super::machines::Machines;
 use super::server::draw;
 
+/// How many jobs may be asked about at once whether they could ever run: each looks at every
+/// machine.
+const NEVER_MOST: usize = 16;
+
 /// Ads in one answer. A machine ad has about 5 kB, so that an answer stays far below the longest
 /// frame.
 const ADS_PER_ANSWER: usize = 500;
@@ -216,6 +220,12 @@ async fn answer(
                 parts.push(Answer::Ads(ads.by_ref().take(ADS_PER_ANSWER).collect()));
             }
             Ok(parts)
+        }
+        AskNegotiator::Never(mut ads) => {
+            ads.truncate(NEVER_MOST);
+            let (answer, reasons) = oneshot::channel();
+            say(context, EngineInput::Never { ads, answer }).await?;
+            Ok(vec![Answer::Never(reasons.await.map_err(|_| Closed::Stopping)?)])
         }
         AskNegotiator::Accounts => {
             let (answer, report) = oneshot::channel();

@@ -124,6 +124,12 @@ impl<'a> HistoryAds<'a> {
         Self { cluster, shared: Arc::new(cluster_ad(cluster, &config.uid_domain)), config }
     }
 
+    /// Of this job, as users have described it.
+    pub fn described(&self, record: &JobRecord) -> ClassAd {
+        let spec = Arc::new(self.cluster.spec.ad.clone());
+        described(self.cluster, &spec, record.job.proc, record.edits.as_deref()).collapsed()
+    }
+
     /// Of this job.
     pub fn ad(&self, record: &JobRecord) -> ClassAd {
         let edits = record.edits.as_deref();

@@ -47,12 +47,7 @@ impl Trial {
 
     /// As [`Trial::with_jobs`], and the first job's program is executing.
     fn executing(lines: &str) -> Self {
-        Self::executing_of(1, lines)
-    }
-
-    /// The same of several jobs, of which the first executes.
-    fn executing_of(count: u32, lines: &str) -> Self {
-        let mut trial = Self::with_jobs(count, lines);
+        let mut trial = Self::with_jobs(1, lines);
         trial.matched();
         trial.hears(granted(&trial));
         trial.hears(FromStartd::RunStarted {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use classad::{ClassAd, Env};
-use model::{ClusterId, JobId, Seq, UserName};
+use model::{ClusterId, JobId, Seq, UserName, attr};
 use proto::client::{Happening, Query, Recorded, Select, Selector};
 use proto::clock;
 
@@ -227,9 +227,13 @@ impl Reading<'_> {
             if let Some(record) = self.cluster(ClusterId(cluster)).await? {
                 let maker = HistoryAds::new(&record, &self.history.config);
                 for row in &page[at..at + run] {
-                    let ad = maker.ad(&rows::job_record(row)?);
+                    let job = rows::job_record(row)?;
+                    let ad = maker.ad(&job);
                     if self.wanted(&record, row, &ad) {
-                        ads.push(project(&ad, &self.query.projection));
+                        ads.push(match self.query.as_described {
+                            true => with_id(maker.described(&job), job.job),
+                            false => project(&ad, &self.query.projection),
+                        });
                     }
                 }
             }
@@ -267,6 +271,13 @@ impl Reading<'_> {
         self.clusters.insert(cluster, Arc::clone(&record));
         Ok(Some(record))
     }
+}
+
+/// A description says of no job which one it is.
+fn with_id(mut ad: ClassAd, job: JobId) -> ClassAd {
+    ad.set(attr::CLUSTER_ID, i64::from(job.cluster.0));
+    ad.set(attr::PROC_ID, i64::from(job.proc.0));
+    ad
 }
 
 /// The clusters that the selection names, if it names nothing else.

@@ -12,6 +12,7 @@ use crate::line::ad_file;
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::outcome::Outcome;
+use crate::line::output;
 use crate::line::output::Colour;
 use crate::line::place::Where;
 use crate::line::shape::first;
@@ -264,7 +265,12 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
     ads.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let text = match instead {
         Some(instead) => instead.render(&ads, &moment, call.dialect),
-        None => table(listed, &ads, args.layout.layout(), &moment),
+        None => {
+            // HTCondor's command cuts nothing.
+            let of_htcondor = call.dialect == Dialect::HtCondor;
+            let terminal = output::terminal_width().filter(|_| !of_htcondor);
+            table(listed, &ads, args.layout.layout(), &moment, terminal)
+        }
     };
     let nothing = ads.is_empty() && call.dialect == Dialect::Updraft && text.is_empty();
     let mut outcome = Outcome::done(text);
@@ -284,9 +290,15 @@ fn moment(args: &StatusArgs) -> Result<Moment> {
     }
 }
 
-fn table(listed: Listed, ads: &[ClassAd], layout: Layout, moment: &Moment) -> String {
+fn table(
+    listed: Listed,
+    ads: &[ClassAd],
+    layout: Layout,
+    moment: &Moment,
+    terminal: Option<usize>,
+) -> String {
     match listed {
-        Listed::Slots => machines::render(ads, layout, moment),
+        Listed::Slots => machines::render(ads, layout, moment, terminal),
         Listed::Schedds => daemons::schedds(ads, moment),
         Listed::Running => daemons::running(ads, moment),
         Listed::Submitters => daemons::submitter_table(ads, moment),

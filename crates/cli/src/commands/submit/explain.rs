@@ -9,6 +9,7 @@ use model::{Universe, attr, cmdline};
 use proto::client::{Query, Select};
 
 use crate::line::connect;
+use crate::render::reasons::analysis::Slots;
 
 /// Explains the first job of each cluster.
 pub(super) fn explain(submission: &Submission) -> Result<String> {
@@ -44,36 +45,12 @@ pub(super) fn explain(submission: &Submission) -> Result<String> {
     Ok(text)
 }
 
-/// How many slots could ever take a job, and how many of them are free. A slot that was carved from
-/// another for a job is a part of that one.
-fn slots(job: &ClassAd, machines: &[ClassAd], env: &Env) -> String {
-    let is = |machine: &ClassAd, name: &str| machine.eval(name, None, env).is_true();
-    let all: Vec<&ClassAd> =
-        machines.iter().filter(|machine| !is(machine, attr::DYNAMIC_SLOT)).collect();
-    let fits = |machine: &ClassAd| classad::matches(job, machine, env);
-    let free = |machine: &&&ClassAd| {
-        let state = machine.eval(attr::STATE, None, env);
-        fits(machine) && state.as_str().is_none_or(|state| state != "Claimed")
-    };
-    // What a slot has in all, and not what is left of it.
-    let could = all.iter().filter(|machine| fits(&whole(machine))).count();
-    let now = all.iter().filter(free).count();
-    format!("{could} of {} slots could take it, {now} of them now", all.len())
-}
-
-/// A slot as if nothing ran in it.
-fn whole(machine: &ClassAd) -> ClassAd {
-    let mut whole = machine.clone();
-    for (name, total) in [
-        (attr::CPUS, "TotalSlotCpus"),
-        (attr::MEMORY, "TotalSlotMemory"),
-        (attr::DISK, "TotalSlotDisk"),
-    ] {
-        if let Some(total) = machine.get(total).cloned() {
-            whole.set(name, total);
-        }
-    }
-    whole
+/// How many slots could take a job if nothing ran in them, and how many of them have room now.
+fn slots(job: &ClassAd, slots: &Slots, env: &Env) -> String {
+    let fit =
+        |slots: &[ClassAd]| slots.iter().filter(|slot| classad::matches(job, slot, env)).count();
+    let (could, now) = (fit(&slots.empty), fit(&slots.present));
+    format!("{could} of {} slots could take it, {now} of them now", slots.present.len())
 }
 
 fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
@@ -98,7 +75,7 @@ fn write_command(text: &mut String, ad: &ClassAd) -> Result<()> {
 }
 
 /// The pool's slots; `None` if no pool answers.
-fn machines() -> Option<Vec<ClassAd>> {
+fn machines() -> Option<Slots> {
     let mut client = connect::negotiator().ok()?;
-    client.machines(Query::of(Select::All)).ok()
+    client.machines(Query::of(Select::All)).ok().map(Slots::of)
 }

@@ -2,6 +2,7 @@
 //! All of it comes from the same definitions as the commands themselves; nothing is written twice.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,9 +11,10 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use serde::Serialize;
 
+use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::render::said;
-use crate::verbs::{self, VERBS};
+use crate::verbs::{self, VERBS, examples};
 
 /// Say what the commands are.
 #[derive(Debug, Args)]
@@ -108,7 +110,43 @@ fn one(name: &str) -> Result<String> {
 fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut verbs::program(), "updraft", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    for verb in VERBS {
+        let command = verbs::whole_command(verb);
+        let options: Vec<(&str, String)> = command
+            .get_arguments()
+            .filter(|arg| !arg.is_hide_set())
+            .filter_map(|arg| {
+                let what = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                Some((arg.get_long()?, what.lines().next().unwrap_or_default().to_owned()))
+            })
+            .collect();
+        for name in verb.htcondor {
+            script += &completion(shell, name, &options);
+        }
+    }
+    script
+}
+
+/// How one of HTCondor's names is completed: its options are spelt with one dash.
+fn completion(shell: Shell, name: &str, options: &[(&str, String)]) -> String {
+    let words: Vec<String> = options.iter().map(|(long, _)| format!("-{long}")).collect();
+    let words = words.join(" ");
+    match shell {
+        Shell::Bash => format!("complete -o default -W '{words}' {name}\n"),
+        Shell::Zsh => format!(
+            "_updraft_{name}() {{ [[ $PREFIX == -* ]] && compadd -- {words} || _files }}\ncompdef _updraft_{name} {name}\n"
+        ),
+        Shell::Fish => options
+            .iter()
+            .map(|(long, what)| {
+                let what = what.replace('\\', "").replace('\'', "");
+                format!("complete -c {name} -o {long} -d '{what}'\n")
+            })
+            .collect(),
+        // They are not where HTCondor's users are.
+        _ => String::new(),
+    }
 }
 
 /// Writes all pages; returns how many.
@@ -135,9 +173,55 @@ fn write_pages(dir: &Path) -> Result<usize> {
 fn page(command: Command, name: &str) -> Result<Vec<u8>> {
     let mut page = Vec::new();
     let source = concat!("Updraft ", env!("CARGO_PKG_VERSION"));
+    let verb = name.strip_prefix("updraft-").unwrap_or_default();
+    let has_subcommands = command.has_subcommands();
+    // Its examples have a section of their own.
+    let command = command.after_help("");
     let man = Man::new(command).title(name).source(source).manual("Updraft's commands");
-    man.render(&mut page).with_context(|| format!("render the manual page {name}"))?;
+    let sections = |page: &mut Vec<u8>| {
+        man.render_title(page)?;
+        man.render_name_section(page)?;
+        man.render_synopsis_section(page)?;
+        man.render_description_section(page)?;
+        man.render_options_section(page)?;
+        if has_subcommands {
+            man.render_subcommands_section(page)?;
+        }
+        page.write_all(examples_section(verb).as_bytes())?;
+        page.write_all(exit_status_section().as_bytes())?;
+        page.write_all(files_section().as_bytes())
+    };
+    sections(&mut page).with_context(|| format!("render the manual page {name}"))?;
     Ok(page)
+}
+
+fn examples_section(verb: &str) -> String {
+    let examples = examples::of(verb);
+    if examples.is_empty() {
+        return String::new();
+    }
+    let one = |(what, words): &(&str, &str)| {
+        let line = format!("updraft {verb} {words}");
+        format!(".TP\n{}:\n{}\n", roff(what), roff(line.trim_end()))
+    };
+    format!(".SH EXAMPLES\n{}", examples.iter().map(one).collect::<String>())
+}
+
+fn exit_status_section() -> String {
+    let line = |(exit, when): &(Exit, &str)| format!(".TP\n{}\n{}\n", exit.code(), roff(when));
+    let lines: String = examples::EXIT_STATUS.iter().map(line).collect();
+    format!(".SH \"EXIT STATUS\"\n{lines}")
+}
+
+fn files_section() -> String {
+    let line = |(path, what): &(&str, &str)| format!(".TP\n{}\n{}\n", roff(path), roff(what));
+    format!(".SH FILES\n{}", examples::FILES.iter().map(line).collect::<String>())
+}
+
+/// A line that roff takes as it stands.
+fn roff(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-");
+    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
 }
 
 #[cfg(test)]
@@ -162,6 +246,10 @@ mod tests {
         }
         let page = fs::read_to_string(dir.path().join("man1/updraft-q.1")).unwrap();
         assert!(page.contains("\\-\\-nobatch"), "{page}");
+        for section in ["EXAMPLES\n", "\"EXIT STATUS\"\n", "FILES\n"] {
+            assert!(page.contains(&format!(".SH {section}")), "{section}: {page}");
+        }
+        assert!(page.contains("updraft q 12 \\-nobatch\n"), "{page}");
     }
 
     #[test]
@@ -173,8 +261,16 @@ mod tests {
     fn every_shell_gets_completions_of_every_command() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = completions(shell);
+            assert!(script.contains("nobatch"), "{shell}");
             for verb in VERBS {
                 assert!(script.contains(verb.name), "{shell}: {}", verb.name);
+                for name in verb.htcondor {
+                    assert!(
+                        script.contains(&format!("{name}\n"))
+                            || script.contains(&format!(" {name} ")),
+                        "{shell}: {name}"
+                    );
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
 //! `updraft links install DIR`: links by which this binary answers to HTCondor's and PBS's names.
 //! How they are made: [`crate::line::links`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use client::home::{HOME_VARIABLE, Home, LINKS_POOL};
 use serde::Serialize;
 
 use crate::commands::pbs;
@@ -55,6 +56,10 @@ pub fn run(args: LinksArgs, call: &Call) -> Result<Outcome> {
         Action::Install { dir, json } => {
             let binary = std::env::current_exe().context("find this program's own file")?;
             let linked = install(&dir, &binary, &names)?;
+            if std::env::var_os(HOME_VARIABLE).is_some_and(|home| !home.is_empty()) {
+                // Who calls them without that variable means the same pool.
+                remember(&dir, &Home::from_environment())?;
+            }
             let refused = linked.iter().any(|(_, what)| *what == Linked::Refused);
             let links =
                 LinksMade(linked.iter().map(|(name, what)| LinkMade::of(name, what)).collect());
@@ -62,6 +67,14 @@ pub fn run(args: LinksArgs, call: &Call) -> Result<Outcome> {
             Ok(Outcome::of(&links, json, call, exit))
         }
     }
+}
+
+/// Writes beside the links which pool they mean.
+fn remember(dir: &Path, home: &Home) -> Result<()> {
+    let file = dir.join(LINKS_POOL);
+    let pool = std::path::absolute(home.dir()).context("find out where the pool is")?;
+    std::fs::write(&file, format!("{}\n", pool.display()))
+        .with_context(|| format!("write into {} which pool the links mean", file.display()))
 }
 
 #[derive(Serialize)]

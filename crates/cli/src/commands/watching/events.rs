@@ -32,6 +32,9 @@ pub struct EventsArgs {
     /// As JSON, one event a line.
     #[arg(long)]
     json: bool,
+    /// Print what that JSON looks like, as JSON Schema.
+    #[arg(long, conflicts_with_all = ["jobs", "follow"])]
+    schema: bool,
 }
 
 /// Does it.
@@ -40,7 +43,10 @@ pub struct EventsArgs {
 ///
 /// If the schedd cannot be asked.
 pub fn run(args: EventsArgs, _: &Call) -> Result<Outcome> {
-    let EventsArgs { jobs, since, follow, json } = args;
+    let EventsArgs { jobs, since, follow, json, schema } = args;
+    if schema {
+        return Ok(Outcome::done(render::events::SCHEMA));
+    }
     let zone = TimeZone::system();
     let (home, since, select) =
         (Home::from_environment(), Seq(since), select::any_or(&jobs, Select::All));

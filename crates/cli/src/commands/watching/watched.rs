@@ -9,6 +9,7 @@ use model::{ClusterId, JobId, RunEnd};
 use proto::client::{Happening, Recorded};
 
 use crate::render::paint::{Paint, Tone};
+use crate::render::width;
 use client::progress::{Standing, standing_after};
 
 /// How many places a bar has.
@@ -319,20 +320,21 @@ impl Watched {
             GroupBy::Log => "LOG",
             GroupBy::Cluster => "CLUSTER",
         };
-        let longest = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-        let width = longest.max(heading.len());
+        let longest = rows.iter().map(|row| width::width(&row.name)).max().unwrap_or(0);
+        let places = longest.max(heading.len());
         let bar_heading = if shown.row_progress { " ".repeat(BAR + 3) } else { String::new() };
         let with_failed = self.tells_failed && self.tally().failed > 0;
         let failed = if with_failed { " FAILED" } else { "" };
         let head = format!(
-            "{heading:<width$} {:>6} {:>6} {:>6} {:>6}{failed} {:>6}{bar_heading} JOB_IDS",
+            "{heading:<places$} {:>6} {:>6} {:>6} {:>6}{failed} {:>6}{bar_heading} JOB_IDS",
             "IDLE", "RUN", "HOLD", "DONE", "TOTAL"
         );
         let line = |row: &Row| {
             let Row { name, tally, first, last } = row;
             let bar = if shown.row_progress { format!(" {}", bar(tally)) } else { String::new() };
             let ids = if first == last { first.to_string() } else { format!("{first} ... {last}") };
-            let line = format!("{name:<width$} {}{bar} {ids}", numbers(tally, with_failed));
+            let name = width::padded(name, places);
+            let line = format!("{name} {}{bar} {ids}", numbers(tally, with_failed));
             shown.paint.text(tally.tone(self.tells_failed), &line)
         };
         let head = shown.paint.text(Tone::Heading, &head);
@@ -510,7 +512,16 @@ mod tests {
         }
         let plain = Shown { row_progress: false, ..shown() };
         let all = both.map(|watched| watched.display(&plain).join("\n"));
-        expect_test::expect![[r#""#]].assert_eq(&all.join("\n---\n"));
+        expect_test::expect![[r#"
+            BATCH   IDLE    RUN   HOLD   DONE  TOTAL JOB_IDS
+            sweep      1      -      -      2      3 7.0 ... 7.2
+
+            Total: 3 jobs; 2 completed, 0 removed, 1 idle, 0 running, 0 held, 0 suspended
+            ---
+            BATCH   IDLE    RUN   HOLD   DONE FAILED  TOTAL JOB_IDS
+            sweep      1      -      -      1      1      3 7.0 ... 7.2
+
+            Total: 3 jobs; 2 completed (1 failed), 0 removed, 1 idle, 0 running, 0 held, 0 suspended"#]].assert_eq(&all.join("\n---\n"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::render::paint::Tone;
 use crate::render::time;
 use crate::render::values::view::status;
 use crate::render::values::view::{Span, View};
+use crate::render::width::{padded, width};
 
 /// The narrowest column of owners; names shorter than the heading make it wider (HTCondor 25.14:
 /// `bob` gives 8, `alice` 5).
@@ -51,12 +52,12 @@ struct Columns {
 impl Columns {
     fn of(batches: &[Batch<'_>]) -> Self {
         let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
-        let owner = match longest(&mut batches.iter().map(|batch| batch.owner.chars().count())) {
+        let owner = match longest(&mut batches.iter().map(|batch| width(&batch.owner))) {
             0 => OWNER_WIDTH,
             short if short < OWNER_WIDTH => SHORT_OWNER_WIDTH,
             long => long,
         };
-        let name = match longest(&mut batches.iter().map(|batch| batch.name.chars().count())) {
+        let name = match longest(&mut batches.iter().map(|batch| width(&batch.name))) {
             0 => EMPTY_NAME_WIDTH,
             long => long.max(NAME_HEADING.len()) + 1,
         };
@@ -77,9 +78,9 @@ impl Columns {
         let hold = if self.held { format!(" {hold:>6}") } else { String::new() };
         let failed = if self.failed { format!(" {failed:>6}") } else { String::new() };
         format!(
-            "{owner:<o$} {name:<n$} {submitted} {done:>6}{failed} {run:>6} {idle:>6}{hold} {total:>6} {ids}",
-            o = self.owner,
-            n = self.name
+            "{} {} {submitted} {done:>6}{failed} {run:>6} {idle:>6}{hold} {total:>6} {ids}",
+            padded(owner, self.owner),
+            padded(name, self.name)
         )
     }
 }
@@ -230,14 +231,36 @@ mod tests {
     #[test]
     fn jobs_that_failed_are_counted_apart_by_us_and_as_done_by_htcondor() {
         let ads = job(7, 8, "TotalFailedProcs = 3") + &job(7, 9, "TotalFailedProcs = 3");
-        check(&ads, Dialect::Updraft, expect_test::expect![[r#""#]]);
-        check(&ads, Dialect::HtCondor, expect_test::expect![[r#""#]]);
+        check(
+            &ads,
+            Dialect::Updraft,
+            expect_test::expect![[r#"
+            OWNER BATCH_NAME    SUBMITTED   DONE FAILED   RUN    IDLE  TOTAL JOB_IDS
+            alice ID: 7       11/22 16:06      5      3      2      _     10 7.8-9
+        "#]],
+        );
+        check(
+            &ads,
+            Dialect::HtCondor,
+            expect_test::expect![[r#"
+            OWNER BATCH_NAME    SUBMITTED   DONE   RUN    IDLE  TOTAL JOB_IDS
+            alice ID: 7       11/22 16:06      8      2      _     10 7.8-9
+        "#]],
+        );
     }
 
     #[test]
     fn where_each_job_has_a_batch_of_its_own_only_jobs_of_the_batch_are_counted() {
         let named = |name: &str| format!("JobBatchName = \"{name}\"\nHasOwnBatchName = true");
         let ads = job(7, 8, &named("b-8")) + &job(7, 9, &named("b-9"));
-        check(&ads, Dialect::Updraft, expect_test::expect![[r#""#]]);
+        check(
+            &ads,
+            Dialect::Updraft,
+            expect_test::expect![[r#"
+            OWNER BATCH_NAME    SUBMITTED   DONE   RUN    IDLE  TOTAL JOB_IDS
+            alice b-8         11/22 16:06      _      1      _      1 7.8
+            alice b-9         11/22 16:06      _      1      _      1 7.9
+        "#]],
+        );
     }
 }

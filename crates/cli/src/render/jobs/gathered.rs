@@ -9,6 +9,7 @@ use model::attr;
 use crate::render::time;
 use crate::render::values::view::View;
 use crate::render::values::view::status;
+use crate::render::width::{padded, width};
 
 /// What the view of factories is made from.
 pub(crate) const FACTORY_ATTRS: [&str; 5] = [
@@ -88,13 +89,13 @@ pub fn by_values(jobs: &[View<'_>], columns: &[(String, Expr)]) -> String {
     }
     let mut groups: Vec<(Vec<String>, u64)> = groups.into_iter().collect();
     groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let width = |i: usize| {
-        let cells = groups.iter().map(|(values, _)| values[i].chars().count());
-        cells.chain([columns[i].0.chars().count()]).max().unwrap_or(0)
+    let widest = |i: usize| {
+        let cells = groups.iter().map(|(values, _)| width(&values[i]));
+        cells.chain([width(&columns[i].0)]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let widths: Vec<usize> = (0..columns.len()).map(widest).collect();
     let line = |count: &str, cells: &mut dyn Iterator<Item = &String>| {
-        let cells = cells.zip(&widths).map(|(cell, width)| format!(" {cell:<width$}"));
+        let cells = cells.zip(&widths).map(|(cell, width)| format!(" {}", padded(cell, *width)));
         format!("{count:>8}{}", cells.collect::<String>()).trim_end().to_owned() + "\n"
     };
     let head = line("COUNT", &mut columns.iter().map(|(name, _)| name));

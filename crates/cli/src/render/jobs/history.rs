@@ -138,6 +138,13 @@ mod tests {
         };
         let ads = ClassAd::parse_old_ads(&ends.iter().map(job).collect::<String>()).unwrap();
         let moment = Moment::new(1_795_363_700, TimeZone::UTC);
-        expect_test::expect![[r#""#]].assert_eq(&render(&ads, &moment, Dialect::Updraft));
+        expect_test::expect![[r#"
+             ID          OWNER            SUBMITTED   RUN_TIME   ST   EXIT   COMPLETED CMD
+            7.0          alice          11/22 16:06   0+00:00:00 C       0 11/22 16:06 x
+            7.0          alice          11/22 16:06   0+00:00:00 C       3 11/22 16:06 x
+            7.0          alice          11/22 16:06   0+00:00:00 C   sig11 11/22 16:06 x
+            7.0          alice          11/22 16:06   0+00:00:00 X       - 11/22 16:06 x
+        "#]]
+        .assert_eq(&render(&ads, &moment, Dialect::Updraft));
     }
 }

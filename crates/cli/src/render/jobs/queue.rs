@@ -19,6 +19,7 @@ use crate::render::values::print_format::Table;
 use crate::render::values::view::status;
 use crate::render::values::view::status_letter;
 use crate::render::values::view::{Moment, View};
+use crate::render::width;
 
 /// The tables that a queue can be shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,10 +263,8 @@ impl Source {
 }
 
 /// The beginning of a line that fits into the terminal.
-fn cut(line: &str, width: Option<usize>) -> &str {
-    let end =
-        width.and_then(|width| line.char_indices().nth(width)).map_or(line.len(), |(at, _)| at);
-    &line[..end]
+fn cut(line: &str, places: Option<usize>) -> &str {
+    places.map_or(line, |places| width::beginning(line, places))
 }
 
 fn write_totals(answer: &Answer<'_>, jobs: &[View<'_>], out: &mut String) {

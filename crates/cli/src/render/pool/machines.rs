@@ -9,6 +9,7 @@ use model::attr;
 use crate::render::paint::{Paint, Tone};
 use crate::render::time;
 use crate::render::values::view::{Moment, View};
+use crate::render::width;
 
 /// The tables that machines can be shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +28,26 @@ pub enum Layout {
     Totals,
 }
 
-/// The view as text; nothing at all if there are no slots.
-pub fn render(ads: &[ClassAd], layout: Layout, moment: &Moment) -> String {
+/// The view as text; nothing at all if there are no slots. Lines that are wider than the terminal
+/// are told without what the counts below tell too, and cut if that is not enough.
+pub fn render(ads: &[ClassAd], layout: Layout, moment: &Moment, terminal: Option<usize>) -> String {
     if ads.is_empty() {
         return String::new();
     }
     let slots: Vec<View<'_>> = ads.iter().map(|ad| View::new(ad, moment)).collect();
     match layout {
-        Layout::Slots => list(&slots, slot_heading, slot_line) + &totals(&slots, &platform),
-        Layout::Claimed => list(&slots, claimed_heading, claimed_line) + &claimed_totals(&slots),
-        Layout::Servers => list(&slots, server_heading, server_line) + &server_totals(&slots),
-        Layout::States => list(&slots, state_heading, state_line) + &activity_totals(&slots),
+        Layout::Slots => {
+            list(&slots, slot_heading, slot_line, terminal) + &totals(&slots, &platform)
+        }
+        Layout::Claimed => {
+            list(&slots, claimed_heading, claimed_line, terminal) + &claimed_totals(&slots)
+        }
+        Layout::Servers => {
+            list(&slots, server_heading, server_line, terminal) + &server_totals(&slots)
+        }
+        Layout::States => {
+            list(&slots, state_heading, state_line, terminal) + &activity_totals(&slots)
+        }
         Layout::Machines => machines(&slots),
         Layout::Totals => totals(&slots, &platform),
     }
@@ -68,12 +78,15 @@ pub fn natural_key(name: &str) -> Vec<(String, u64)> {
 struct Widths {
     state: usize,
     activity: usize,
+    /// Of the names, where lines are without the platform.
+    narrow: Option<usize>,
 }
 
 fn list(
     slots: &[View<'_>],
     heading: fn(&Widths) -> String,
     line: fn(View<'_>, &Widths) -> String,
+    terminal: Option<usize>,
 ) -> String {
     let longest = |name: &str, least: usize| {
         slots.iter().map(|slot| slot.text_or_undefined(name).len()).max().unwrap_or(0).max(least)
@@ -81,11 +94,26 @@ fn list(
     let widths = Widths {
         state: longest(attr::STATE, "State".len()),
         activity: longest(attr::ACTIVITY, "Activity".len()),
+        narrow: None,
+    };
+    let is_too_wide = |widths: &Widths, places: usize| {
+        slots.iter().any(|slot| line(*slot, widths).chars().count() > places)
+            || heading(widths).chars().count() > places
+    };
+    let widths = match terminal {
+        Some(places) if is_too_wide(&widths, places) => {
+            Widths { narrow: Some(longest(attr::NAME, "Name".len())), ..widths }
+        }
+        Some(_) | None => widths,
+    };
+    let cut = |line: String| match terminal {
+        Some(places) => width::beginning(&line, places).to_owned(),
+        None => line,
     };
     let paint = slots.first().map_or(Paint::Off, |slot| slot.moment.paint);
-    let mut out = paint.text(Tone::Heading, &heading(&widths)) + "\n\n";
+    let mut out = paint.text(Tone::Heading, &cut(heading(&widths))) + "\n\n";
     for slot in slots {
-        out += &paint.text(tone(*slot), &line(*slot, &widths));
+        out += &paint.text(tone(*slot), &cut(line(*slot, &widths)));
         out.push('\n');
     }
     out
@@ -101,9 +129,20 @@ fn tone(slot: View<'_>) -> Tone {
 }
 
 /// `slot1@host   LINUX   X86_64   `: how most lines begin.
-fn who(slot: View<'_>) -> String {
+fn who(slot: View<'_>, widths: &Widths) -> String {
     let text = |name| slot.text_or_undefined(name);
+    if let Some(places) = widths.narrow {
+        return width::padded(&text(attr::NAME), places);
+    }
     format!("{:<34} {:<10} {:<8}", text(attr::NAME), text(attr::OP_SYS), text(attr::ARCH))
+}
+
+/// The heading of that.
+fn who_heading(widths: &Widths) -> String {
+    match widths.narrow {
+        Some(places) => width::padded("Name", places),
+        None => "Name                               OpSys      Arch    ".to_owned(),
+    }
 }
 
 fn load(slot: View<'_>) -> f64 {
@@ -122,17 +161,19 @@ fn whole(slot: View<'_>, name: &str) -> i64 {
 }
 
 fn slot_heading(widths: &Widths) -> String {
-    let Widths { state, activity } = widths;
+    let Widths { state, activity, .. } = widths;
     format!(
-        "Name                               OpSys      Arch     {:<state$} {:<activity$} LoadAv Mem     ActvtyTime",
-        "State", "Activity"
+        "{} {:<state$} {:<activity$} LoadAv Mem     ActvtyTime",
+        who_heading(widths),
+        "State",
+        "Activity"
     )
 }
 
 fn slot_line(slot: View<'_>, widths: &Widths) -> String {
     format!(
         "{} {:<s$} {:<a$} {:>6.3} {:>6} {:>11}",
-        who(slot),
+        who(slot, widths),
         slot.text_or_undefined(attr::STATE),
         slot.text_or_undefined(attr::ACTIVITY),
         load(slot),
@@ -143,27 +184,27 @@ fn slot_line(slot: View<'_>, widths: &Widths) -> String {
     )
 }
 
-fn claimed_heading(_: &Widths) -> String {
-    "Name                               OpSys      Arch     LoadAv RemoteUser           ClientMachine   ".to_owned()
+fn claimed_heading(widths: &Widths) -> String {
+    format!("{} LoadAv RemoteUser           ClientMachine   ", who_heading(widths))
 }
 
-fn claimed_line(slot: View<'_>, _: &Widths) -> String {
+fn claimed_line(slot: View<'_>, widths: &Widths) -> String {
     let user = slot.text_or_undefined(attr::REMOTE_USER);
     let client = slot.text_or_undefined(attr::CLIENT_MACHINE);
-    format!("{} {:>6.3} {user:<20} {client:<16}", who(slot), load(slot))
+    format!("{} {:>6.3} {user:<20} {client:<16}", who(slot, widths), load(slot))
 }
 
-fn server_heading(_: &Widths) -> String {
-    "Name                               OpSys      Arch     LoadAv Memory   Disk      Mips    KFlops   ".to_owned()
+fn server_heading(widths: &Widths) -> String {
+    format!("{} LoadAv Memory   Disk      Mips    KFlops   ", who_heading(widths))
 }
 
-fn server_line(slot: View<'_>, _: &Widths) -> String {
+fn server_line(slot: View<'_>, widths: &Widths) -> String {
     let speed = |name: &str, unknown: &str| {
         slot.int(name).map_or_else(|| unknown.to_owned(), |n| n.to_string())
     };
     format!(
         "{} {:>6.3} {:>8} {:>9} {:>7} {:>9}",
-        who(slot),
+        who(slot, widths),
         load(slot),
         whole(slot, attr::MEMORY),
         whole(slot, attr::DISK),

@@ -200,7 +200,7 @@ fn release_words(jobs: &[Span]) -> String {
 }
 
 /// What to do about a hold.
-fn remedy(code: i64, ids: &str) -> String {
+pub(crate) fn remedy(code: i64, ids: &str) -> String {
     let code = u16::try_from(code).ok().and_then(|n| HoldCode::try_from(n).ok());
     let first = match code.unwrap_or(HoldCode::Unspecified) {
         HoldCode::UserRequest | HoldCode::SubmittedOnHold => {

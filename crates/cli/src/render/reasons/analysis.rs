@@ -21,9 +21,9 @@ const MOST_NAMES: usize = 10;
 #[derive(Debug)]
 pub struct Slots {
     /// As they would be if nothing ran on them.
-    empty: Vec<ClassAd>,
+    pub(crate) empty: Vec<ClassAd>,
     /// As they are.
-    present: Vec<ClassAd>,
+    pub(crate) present: Vec<ClassAd>,
     /// What was carved from them.
     carved: Vec<ClassAd>,
 }

@@ -90,6 +90,21 @@ pub(crate) fn survey(snapshot: &Snapshot<'_>, classes: &[&Class], budget: usize)
     Surveys { standings, stale }
 }
 
+/// Why a class that nobody waits in could never run, if that is so.
+pub(crate) fn never(snapshot: &Snapshot<'_>, class: &Class) -> Option<IdleReason> {
+    let survey = Survey::new(snapshot, class);
+    let pool = snapshot.pool;
+    // Mostly the first machine will do.
+    let on_one = class.hosts <= 1;
+    if on_one && pool.clauses.present().rows().any(|number| survey.would_run_on(number)) {
+        return None;
+    }
+    match survey.outcome() {
+        Outcome::Hopeless(reason) if reason.verdict == Verdict::Never => Some(reason),
+        Outcome::Hopeless(_) | Outcome::Possible { .. } => None,
+    }
+}
+
 impl Standing {
     fn says_no_machines(&self) -> bool {
         matches!(&self.outcome, Outcome::Hopeless(reason) if reason.cause == Cause::NoMachines)
@@ -282,6 +297,19 @@ impl<'a> Survey<'a> {
         (willing, refusing)
     }
 
+    /// Whether a machine on which nothing runs would run it.
+    fn would_run_on(&self, number: u32) -> bool {
+        let (pool, class) = (self.snapshot.pool, self.class);
+        let total = &pool.nature(number).total;
+        let large = match &class.asked {
+            Asked::Fixed(asked) => total.covers(asked),
+            Asked::PerMachine(_) => total.covers(&asked_when_empty(class, pool.row(number))),
+        };
+        large
+            && class.clauses.iter().all(|clause| self.holds(clause, number, total))
+            && self.takes_when_empty(number)
+    }
+
     fn takes_when_empty(&self, number: u32) -> bool {
         let nature = self.snapshot.pool.nature(number);
         nature.takes_all_that_fit(self.class.stated) || {
@@ -448,7 +476,26 @@ impl<'a> Survey<'a> {
             let has_it = || pool.machines().any(|(_, row)| row.ad().lookup(name).is_some());
             pool.clauses.is_defined(name).unwrap_or_else(has_it)
         };
-        reached.iter().filter(|name| !defined(name)).map(|name| name.as_str().to_owned()).collect()
+        let missing = reached.iter().filter(|name| !defined(name));
+        missing.map(|name| self.with_likely_meaning(name.as_str())).collect()
+    }
+
+    /// A name that no machine has, with the one that it may be a slip of the pen for: at most a
+    /// third of it differs.
+    fn with_likely_meaning(&self, name: &str) -> String {
+        const MOST_SLIPS: usize = 3;
+        let allowed = (name.len() / 3).min(MOST_SLIPS);
+        let lower = name.to_ascii_lowercase();
+        let first = self.snapshot.pool.machines().next().map(|(_, row)| row.ad());
+        let names = first.into_iter().flat_map(|ad| ad.iter_all()).map(|(known, _)| known.as_str());
+        let likely = names
+            .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_ascii_lowercase()), known))
+            .filter(|(slips, _)| *slips <= allowed)
+            .min();
+        match likely {
+            Some((_, known)) => format!("{name} (did you mean {known}?)"),
+            None => name.to_owned(),
+        }
     }
 
     /// Whether one of the clauses may become true by itself.

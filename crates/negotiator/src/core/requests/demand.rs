@@ -73,6 +73,8 @@ pub(crate) struct JobClause {
 /// How a clause is decided.
 #[derive(Clone, Debug)]
 enum Condition {
+    /// On each machine anew: of a class that nobody waits in.
+    Alone,
     /// By the shared evaluation.
     Shared(ClauseId),
     /// By comparing an amount, and then by the shared evaluation of what is left of the clause, if
@@ -168,6 +170,33 @@ impl Class {
         self.request.idle.saturating_sub(unseen)
     }
 
+    /// A class that shares nothing with others: one that is only asked about.
+    pub(crate) fn alone(request: ClassRequest, ads: &Rows) -> Self {
+        let job = &request.ad;
+        let written = job.get(attr::REQUIREMENTS).map_or_else(Vec::new, Expr::clauses);
+        let clause = |written: &Expr| JobClause {
+            written: written.clone(),
+            implied: false,
+            condition: Condition::Alone,
+        };
+        Self {
+            clauses: written.into_iter().map(clause).collect(),
+            asked: Asked::of(job, ads),
+            stated: RequestSet::stated(job),
+            uses: Uses::of(job),
+            hosts: model::hosts(job),
+            rank: None,
+            ranks_by_amounts: false,
+            unsteady: false,
+            unseen: BTreeSet::new(),
+            fresh: true,
+            declined: BTreeMap::new(),
+            told: None,
+            standing: None,
+            request,
+        }
+    }
+
     /// Compiles a request.
     pub(crate) fn compile(request: ClassRequest, clauses: &mut Clauses, ads: &Rows) -> Self {
         let job = &request.ad;
@@ -212,6 +241,7 @@ impl Class {
     /// not suit it does not suit it when there is less of it.
     pub(crate) fn is_erratic(&self, clauses: &Clauses) -> bool {
         let live = |clause: &JobClause| match &clause.condition {
+            Condition::Alone => true,
             Condition::Shared(id) => clauses.holds(*id).is_none(),
             Condition::Floor { .. } => false,
         };
@@ -266,7 +296,7 @@ impl JobClause {
         };
         let implied = match (&condition, asked) {
             (Condition::Floor { floor, met: None, .. }, Asked::Fixed(asked)) => floor.is_met(asked),
-            (Condition::Floor { .. } | Condition::Shared(_), _) => false,
+            (Condition::Floor { .. } | Condition::Shared(_) | Condition::Alone, _) => false,
         };
         Self { written: written.clone(), implied, condition }
     }
@@ -275,6 +305,7 @@ impl JobClause {
     pub(crate) fn decide(&self, clauses: &Clauses, row: u32, left: &Resources) -> Option<bool> {
         let shared = |id: ClauseId| clauses.holds(id).map(|rows| rows.get(row));
         match &self.condition {
+            Condition::Alone => None,
             Condition::Shared(id) => shared(*id),
             Condition::Floor { floor, met, .. } if floor.is_met(left) => {
                 met.map_or(Some(true), shared)
@@ -288,7 +319,7 @@ impl JobClause {
     pub(crate) fn settled<'c>(&self, clauses: &'c Clauses) -> Option<&'c Bits> {
         match &self.condition {
             Condition::Shared(id) => clauses.holds(*id),
-            Condition::Floor { .. } => None,
+            Condition::Alone | Condition::Floor { .. } => None,
         }
     }
 
@@ -300,7 +331,7 @@ impl JobClause {
                     admitted.keep(rows);
                 }
             }
-            Condition::Floor { met: None, .. } => {}
+            Condition::Alone | Condition::Floor { met: None, .. } => {}
             Condition::Floor { met: Some(met), unmet, .. } => {
                 let unmet =
                     unmet.map_or_else(|| Some(Bits::default()), |id| clauses.holds(id).cloned());
@@ -314,6 +345,7 @@ impl JobClause {
 
     fn shared(&self) -> Vec<ClauseId> {
         match &self.condition {
+            Condition::Alone => Vec::new(),
             Condition::Shared(id) => vec![*id],
             Condition::Floor { met, unmet, .. } => met.iter().chain(unmet).copied().collect(),
         }

@@ -265,3 +265,40 @@ fn a_job_that_needs_several_machines_at_once_is_never_given_one_of_them() {
         "#]],
     );
 }
+
+#[test]
+fn a_job_that_could_never_run_is_known_before_it_comes() {
+    let mut world = World::new();
+    world.send(true, Vec::new());
+    let ask = |world: &World, lines: &str| {
+        let ad = ClassAd::parse_old_ads(&format!("{lines}\n\n")).unwrap().remove(0);
+        world.core.never(ad, world.now).map_or("-".to_owned(), |reason| reason.to_string())
+    };
+    assert_eq!(ask(&world, "RequestCpus = 99"), "-", "a pool without machines says nothing");
+    world.act("machine small cpus=4 memory=8192; OpSys = \"LINUX\"");
+    world.act("machine large cpus=8 memory=8192; OpSys = \"LINUX\"");
+    for (lines, expected) in [
+        ("RequestCpus = 8\nRequestMemory = 8192", "-"),
+        ("RequestCpus = 9", "never: it asks for Cpus = 9, and the largest suitable slot has 8"),
+        (
+            "RequestMemory = 10240\nRequirements = TARGET.OpSys == \"LINUX\"",
+            "never: it asks for Memory = 10240, and the largest suitable slot has 8192",
+        ),
+        (
+            "Requirements = TARGET.OpSys == \"WINDOWS\"",
+            "never: TARGET.OpSys == \"WINDOWS\" is not true on 2 of 2 slots; nearest is ",
+        ),
+        (
+            "Requirements = TARGET.OpSyss == \"LINUX\"",
+            "never: TARGET.OpSyss == \"LINUX\" is not true on 2 of 2 slots (OpSyss (did you mean OpSys?) is defined nowhere)",
+        ),
+        (
+            "Requirements = TARGET.Memroy > 1000",
+            "never: TARGET.Memroy > 1000 is not true on 2 of 2 slots (Memroy (did you mean Memory?) is defined nowhere)",
+        ),
+        ("Requirements = TARGET.Cpus <= 2", "-"),
+    ] {
+        let told = ask(&world, lines);
+        assert!(told.starts_with(expected), "{lines}: {told}");
+    }
+}

@@ -47,7 +47,11 @@ fn who_waits_for_an_end_is_let_go_by_it_or_removed() {
 
 #[test]
 fn jobs_that_failed_are_counted_with_those_that_are_left_and_removed_ones_are_not() {
-    let mut trial = Trial::executing_of(3, "");
+    let mut trial = Trial::with_jobs(3, "");
+    trial.matched();
+    trial.hears(granted(&trial));
+    let (at, scratch_dir) = (trial.now.wall, "/scratch".to_owned());
+    trial.hears(FromStartd::RunStarted { claim: CLAIM, run: RAN, at, scratch_dir });
     let failed = |trial: &Trial, proc| {
         let ad = trial.core.job_ad(trial.now, JobId::new(1, proc)).unwrap();
         ad.literal("TotalFailedProcs").and_then(classad::Value::as_i64)

@@ -195,10 +195,10 @@ fn domain(found: &Found) -> String {
 /// The width to which lines are cut: the one that was asked for (`-wide:120`); else output that no
 /// person reads is never cut.
 fn width(layout: &LayoutArgs) -> Option<usize> {
-    if layout.wide_form.is_some() || layout.wide || !output::is_terminal() {
+    if layout.wide_form.is_some() || layout.wide {
         return layout.wide_form;
     }
-    std::env::var("COLUMNS").ok()?.parse().ok()
+    output::terminal_width()
 }
 
 /// What became of jobs that were named and are not in the queue any more.

@@ -1,0 +1,118 @@
+//! Doing finished jobs again: as they were described, in a new cluster. Which ones, is the caller's
+//! matter.
+
+use std::collections::BTreeMap;
+
+use classad::{AttrName, ClassAd, Expr};
+use model::{ClusterId, ClusterSpec, JobId, Procs, attr, spooling};
+use proto::client::{Query, Select, Selector};
+
+use crate::home::Home;
+use crate::submit::{SubmitError, new_token};
+
+/// Why jobs are not done again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error(transparent)]
+    Ask(#[from] proto::command::AskError),
+    #[error(transparent)]
+    Token(#[from] crate::submit::TokenError),
+    /// What it read is with the schedd no more.
+    #[error(
+        "do job {0} again: its input was copied to the schedd with it, and is gone; submit it anew"
+    )]
+    Spooled(JobId),
+    /// It is in history no more.
+    #[error("do job {0} again: how it was described is not kept any more")]
+    Forgotten(JobId),
+}
+
+impl Home {
+    /// Submits these finished jobs again, those of one cluster as one, and says which became which.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be done again; then none is of its cluster.
+    pub fn retry(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobId)>, RetryError> {
+        let mut clusters: BTreeMap<ClusterId, Vec<JobId>> = BTreeMap::new();
+        for job in jobs {
+            clusters.entry(job.cluster).or_default().push(*job);
+        }
+        let mut became = Vec::new();
+        for jobs in clusters.into_values() {
+            let spec = spec(&self.descriptions(&jobs)?);
+            if spooling::is_spooled(&spec) {
+                return Err(RetryError::Spooled(jobs[0]));
+            }
+            let cluster = self.submit_cluster(new_token()?, |_| spec.clone())?;
+            let new = (0..).map(|proc| JobId::new(cluster.0, proc));
+            became.extend(jobs.into_iter().zip(new));
+        }
+        Ok(became)
+    }
+
+    fn descriptions(&self, jobs: &[JobId]) -> Result<Vec<ClassAd>, RetryError> {
+        let select = Select::Any(jobs.iter().copied().map(Selector::Job).collect());
+        let query = Query { finished: true, as_described: true, ..Query::of(select) };
+        let mut found: BTreeMap<JobId, ClassAd> = BTreeMap::new();
+        for ad in self.schedd()?.jobs(query)? {
+            if let Some(job) = crate::wait::id(&ad) {
+                found.insert(job, ad);
+            }
+        }
+        let mut ads = Vec::new();
+        for job in jobs {
+            let mut ad = found.remove(job).ok_or(RetryError::Forgotten(*job))?;
+            ad.remove(attr::CLUSTER_ID);
+            ad.remove(attr::PROC_ID);
+            ad.set(attr::RETRY_OF, job.to_string());
+            ads.push(ad);
+        }
+        Ok(ads)
+    }
+}
+
+/// A cluster of jobs with these ads: what all have in common is shared.
+fn spec(ads: &[ClassAd]) -> ClusterSpec {
+    let Some((first, others)) = ads.split_first() else {
+        return ClusterSpec { ad: ClassAd::new(), procs: Procs::Listed(Vec::new()) };
+    };
+    let common = |name: &AttrName, expr: &Expr| {
+        others.iter().all(|other| other.get(name.as_str()).is_some_and(|their| their == expr))
+    };
+    let shared: ClassAd = first
+        .iter()
+        .filter(|(name, expr)| common(name, expr))
+        .map(|(name, expr)| (name.clone(), expr.clone()))
+        .collect();
+    let own = |ad: &ClassAd| {
+        ad.iter()
+            .filter(|(name, _)| shared.get(name.as_str()).is_none())
+            .map(|(name, expr)| (name.clone(), expr.clone()))
+            .collect()
+    };
+    let procs = Procs::Listed(ads.iter().map(own).collect());
+    ClusterSpec { ad: shared, procs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_jobs_have_in_common_is_shared_and_what_differs_is_each_ones_own() {
+        let ads = ClassAd::parse_old_ads(
+            "Cmd = \"/bin/x\"\nArgs = \"1\"\nRetryOf = \"7.1\"\n\nCmd = \"/bin/x\"\nArgs = \"3\"\nRetryOf = \"7.3\"\n\n",
+        )
+        .unwrap();
+        let spec = spec(&ads);
+        assert_eq!(spec.ad.iter().count(), 1, "{:?}", spec.ad);
+        for (proc, args) in ["1", "3"].into_iter().enumerate() {
+            let proc = model::ProcId(u32::try_from(proc).unwrap());
+            assert_eq!(spec.get(proc, "Args").unwrap().to_string(), format!("\"{args}\""));
+            assert_eq!(spec.get(proc, "Cmd").unwrap().to_string(), "\"/bin/x\"");
+        }
+    }
+}

@@ -226,6 +226,24 @@ fn a_job_that_is_the_next_to_run_is_not_moved() {
 }
 
 #[test]
+fn a_job_that_is_the_next_to_run_is_altered_as_one_that_runs() {
+    let mut trial = promised();
+    let procs = Procs::Counted { count: 1, template: ProcTemplate::default() };
+    let changes = ClusterSpec { ad: ClassAd::parse_old("Foo = 1").unwrap(), procs };
+    let alteration = proto::client::Alteration {
+        cluster: ClusterId(1),
+        changes,
+        runs: true,
+        spares_running: false,
+        user_hold: Some(true),
+    };
+    let what = Arrange::Alter(Box::new(alteration));
+    let batch = trial.take(&[Input::Arrange { by: user("alice"), what }]);
+    assert_eq!(batch.answers[0], Some(Answer::Done));
+    assert_eq!([1, 2, 3].map(|proc| status_of(&trial, proc)), [2, 2, 5]);
+}
+
+#[test]
 fn nothing_is_promised_of_a_queue_that_was_put_back() {
     let trial = promised();
     let config = CoreConfig { generation: 2, ran_on: None, ..config() };

@@ -10,7 +10,7 @@ use model::queues::Denied;
 use model::{JobState, Now, ProcTemplate, Procs};
 use proto::client::Alteration;
 
-use crate::core::policy::holds;
+use crate::core::policy::holds::{self, Holds};
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::dependencies::said;
 use crate::core::users::edit::is_kept_here;
@@ -29,18 +29,22 @@ impl Core {
         if names.chain(changes.procs.own_names()).any(|name| is_kept_here(name.as_str())) {
             return Err(Denied::ReadOnly);
         }
-        if cluster.procs().any(is_running) != alteration.runs {
+        // The next to run is on its way: what is said now comes too late for it.
+        let runs = |job: JobRef<'_>| is_running(job) || self.promises.has(job.job);
+        if cluster.procs().any(runs) != alteration.runs {
             return Err(Denied::BadState);
         }
         self.check_bounds(cluster, &changes.ad)?;
         let mut facts = self.lets_others_go(cluster, &changes.ad)?;
         let mut shared = changes.ad.clone();
         shared.remove(LETS_GO);
-        let jobs = cluster.procs().filter(|job| !(alteration.spares_running && is_running(*job)));
+        let jobs = cluster.procs().filter(|job| !(alteration.spares_running && runs(*job)));
         for job in jobs {
             let mut own = shared.clone();
             own.update(&changes.delta(job.job.proc).unwrap_or_default());
-            facts.extend(altered(now, job, own, alteration.user_hold));
+            facts.extend(self.called_up(now, job.job));
+            let before = if runs(job) { None } else { holds::of(now, job) };
+            facts.extend(altered(now, job, own, before, alteration.user_hold));
         }
         facts.extend(altered_later(cluster, shared, &changes.procs)?);
         Ok(facts)
@@ -68,9 +72,14 @@ fn is_running(job: JobRef<'_>) -> bool {
     )
 }
 
-fn altered(now: Now, job: JobRef<'_>, own: ClassAd, user_hold: Option<bool>) -> Vec<Fact> {
+fn altered(
+    now: Now,
+    job: JobRef<'_>,
+    own: ClassAd,
+    before: Option<Holds>,
+    user_hold: Option<bool>,
+) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let before = holds::of(now, job);
     let after = before.clone().map(|mut holds| {
         let by = "Job held by its user";
         match user_hold {

@@ -30,7 +30,7 @@ impl Core {
             }
             Fact::RunAccepted(accepted) => self.accept(at, accepted),
             Fact::TurnCame { claim, order } => {
-                change.begun = self.give_turn(*claim, order.as_ref());
+                change.begun = self.give_turn(*claim, order.as_deref());
             }
             Fact::RunFetched { claim } => self.files_are_there(*claim),
             Fact::RunBegun { claim } => change.begun = Some(self.take_order(*claim)),
@@ -93,11 +93,7 @@ impl Core {
     }
 
     /// Its start order, if it is given to the launcher at once.
-    fn give_turn(
-        &mut self,
-        id: ClaimId,
-        order: Option<&Box<StartOrder>>,
-    ) -> Option<Box<StartOrder>> {
+    fn give_turn(&mut self, id: ClaimId, order: Option<&StartOrder>) -> Option<Box<StartOrder>> {
         let key = self.claim_mut(id).key(id);
         let held_back = self.held_back.remove(&key);
         let run = self.run_mut(id);
@@ -251,7 +247,7 @@ impl Core {
             since: at.wall,
             phase: match accepted.queued {
                 true => Phase::Queued,
-                false => phase_of(accepted.freight, accepted.order.as_ref()),
+                false => phase_of(accepted.freight, accepted.order.as_deref()),
             },
             stop: None,
             pause: Pause::default(),
@@ -280,10 +276,10 @@ impl Core {
 }
 
 /// Where a run begins on whose slot no other lives.
-fn phase_of(freight: Freight, order: Option<&Box<StartOrder>>) -> Phase {
+fn phase_of(freight: Freight, order: Option<&StartOrder>) -> Phase {
     match order {
-        Some(order) if freight.is_fetched() => Phase::Fetching(order.clone()),
-        Some(order) => Phase::Waiting(order.clone()),
+        Some(order) if freight.is_fetched() => Phase::Fetching(Box::new(order.clone())),
+        Some(order) => Phase::Waiting(Box::new(order.clone())),
         None => Phase::Starting,
     }
 }

@@ -250,7 +250,9 @@ fn one(
     };
     let ours = ours?;
     let findings = compare(&case, &theirs, &ours);
-    if !findings.is_empty()
+    // What was recorded was decided: both agreed.
+    if real.is_some()
+        && !findings.is_empty()
         && let Some(way) = own_ways::gone(&case, &theirs, &ours)
     {
         return Ok(Verdict::OwnWay(way.why));

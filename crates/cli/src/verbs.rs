@@ -28,7 +28,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use client::Home;
 use proto::command::AskError;
@@ -203,7 +203,7 @@ enum Spoken {
 /// What a name means: which command, in which dialect.
 enum Meaning {
     Verb(&'static Verb, Call),
-    Pbs(&'static PbsCommand, Call),
+    Pbs(&'static PbsCommand, Call, Spoken),
     /// What a job of PBS's runs.
     PbsRunner,
     /// A command of HTCondor's that is not built.
@@ -222,7 +222,7 @@ impl Meaning {
             return Some(Self::Verb(verb, call(name.to_owned(), Dialect::HtCondor)));
         }
         if let Some(command) = pbs::COMMANDS.iter().find(|command| command.name == name) {
-            return Some(Self::Pbs(command, call(name.to_owned(), Dialect::Pbs)));
+            return Some(Self::Pbs(command, call(name.to_owned(), Dialect::Pbs), spoken));
         }
         if is_word && name == pbs::RUNNER {
             return Some(Self::PbsRunner);
@@ -237,7 +237,9 @@ impl Meaning {
     fn perform(self, words: &[String]) -> ExitCode {
         match self {
             Self::Verb(verb, call) => perform(verb, &call, words),
-            Self::Pbs(command, call) => command.run(words, &call),
+            // Under its own name it does what OpenPBS's does with that: it is no option there.
+            Self::Pbs(command, _, Spoken::AsWord) if words == ["--help"] => command.help(),
+            Self::Pbs(command, call, _) => command.run(words, &call),
             Self::PbsRunner => pbs::run_job(),
             Self::NotYet(why) => refuse(&why),
         }
@@ -300,7 +302,8 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
             {
                 return say_usage(usage, &usage.unknown(word), wrong);
             }
-            complain(&format!("Error: {error}\n"));
+            let lead = if of_htcondor { "Error" } else { &call.name };
+            complain(&format!("{lead}: {error}\n"));
             return wrong.into();
         }
     };
@@ -314,12 +317,35 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
             if let (ErrorKind::MissingRequiredArgument, Some(usage)) = (error.kind(), &usage) {
                 return say_usage(usage, "", wrong);
             }
+            if let Some(told) = wrong_value(&error).filter(|_| !of_htcondor) {
+                complain(&format!("{}: {told}\n", call.name));
+                return wrong.into();
+            }
             // If even the message cannot be written, there is nobody to tell.
             let _ = error.print();
             return if error.use_stderr() { wrong.into() } else { Exit::Done.into() };
         }
     };
     finish((verb.run)(&matches, call), call, &usage, wrong)
+}
+
+/// What is said of a value that is no number where one is wanted: clap says it in the words of the
+/// language that this is written in.
+fn wrong_value(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::ValueValidation {
+        return None;
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let source = std::error::Error::source(error)?;
+    let is_number = source.is::<std::num::ParseIntError>();
+    let (value, of) = (text(ContextKind::InvalidValue)?, text(ContextKind::InvalidArg)?);
+    is_number.then(|| match of.as_str() {
+        "<JOB>" => format!("{value} is no job's number, as updraft q shows it"),
+        of => format!("{value} is no number that {of} can be"),
+    })
 }
 
 /// Says what a verb has to say. Nothing else prints a verb's outcome.

@@ -286,7 +286,7 @@ impl fmt::Display for Cause {
             Self::ArrayLimit { most } => f.write_str(&full_array(*most)),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Turn { slot } => write!(f, "it is next on {slot}, behind a job that is short"),
-            Self::Deferred { seconds } => write!(f, "it is to start in {seconds} s"),
+            Self::Deferred { seconds } => write!(f, "it is to start in {}", span(*seconds)),
             Self::StartsPaused { seconds } => f.write_str(&paused(*seconds)),
             Self::BackingOff { seconds, last } => {
                 write!(f, "next try in {seconds} s; the last one failed: {last}")
@@ -321,8 +321,38 @@ fn paused(seconds: u64) -> String {
 }
 
 fn too_large(resource: &str, requested: u64, largest: u64) -> String {
-    let slot = format!("the largest suitable slot has {largest}");
-    format!("it asks for {resource} = {requested}, and {slot}")
+    let amount = |n: u64| match amount(resource, n) {
+        Some(size) => format!("{n} ({size})"),
+        None => n.to_string(),
+    };
+    let slot = format!("the largest suitable slot has {}", amount(largest));
+    format!("it asks for {resource} = {}, and {slot}", amount(requested))
+}
+
+/// An amount in a unit that people read, if it is a large one of memory (MiB) or disk (KiB).
+fn amount(resource: &str, n: u64) -> Option<String> {
+    let kib = match resource {
+        _ if resource.eq_ignore_ascii_case("Memory") => n.checked_mul(1024)?,
+        _ if resource.eq_ignore_ascii_case("Disk") => n,
+        _ => return None,
+    };
+    let gib = kib / (1024 * 1024);
+    let tenths = kib % (1024 * 1024) * 10 / (1024 * 1024);
+    match gib {
+        0 => None,
+        1..10 if tenths > 0 => Some(format!("{gib}.{tenths} GB")),
+        _ => Some(format!("{gib} GB")),
+    }
+}
+
+/// A time for people: nobody counts 44747 seconds.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..=600 => format!("{seconds} s"),
+        601..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 fn stopped(queue: Option<&str>) -> String {
@@ -372,4 +402,29 @@ fn missing(undefined: &[String], how: &str) -> String {
 
 fn plural(n: u32, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_and_times_are_told_in_units_that_people_read() {
+        let too_large =
+            |resource: &str, requested, largest| too_large(resource, requested, largest);
+        assert_eq!(
+            too_large("Disk", 107_374_182_400, 49_271_284),
+            "it asks for Disk = 107374182400 (102400 GB), and the largest suitable slot has 49271284 (46 GB)"
+        );
+        assert_eq!(
+            too_large("Memory", 3000, 1000),
+            "it asks for Memory = 3000 (2.9 GB), and the largest suitable slot has 1000"
+        );
+        assert_eq!(
+            too_large("GPUs", 3000, 2),
+            "it asks for GPUs = 3000, and the largest suitable slot has 2"
+        );
+        let times = [60, 600, 3700, 44_747, 200_000].map(span);
+        assert_eq!(times, ["60 s", "600 s", "61 min", "12 h 25 min", "2 days"]);
+    }
 }

@@ -20,3 +20,4 @@ pub mod server;
 
 pub use files::wire::serve_stdin;
 pub use machine::detect::submit_machine;
+pub use run::environment::added_variables;

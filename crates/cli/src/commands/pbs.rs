@@ -35,6 +35,7 @@ use jobspec::pbs::VERSION;
 pub use qsub::RUNNER;
 
 use crate::line::call::Call;
+use crate::line::output;
 use crate::render::pbs::Here;
 
 /// A command of PBS.
@@ -121,6 +122,24 @@ impl PbsCommand {
             return ExitCode::SUCCESS;
         }
         (self.run)(words, &Here::new(call)).into()
+    }
+}
+
+impl PbsCommand {
+    /// What it does and how it is called, on standard output. How it is called it says itself, as
+    /// OpenPBS's does: on standard error, of an option that does not exist.
+    pub fn help(&self) -> ExitCode {
+        use std::os::unix::process::CommandExt;
+        let own = std::env::current_exe();
+        let said = own
+            .and_then(|own| std::process::Command::new(own).arg0(self.name).arg("--help").output());
+        let usage = said.map(|said| String::from_utf8_lossy(&said.stderr).into_owned());
+        let lines = usage.unwrap_or_default();
+        let from = lines.to_ascii_lowercase().find("usage").unwrap_or(0);
+        let more = "What is there and what is not: \"Coming from PBS\" in the user guide.";
+        // Whoever does not read it does not want it.
+        let _ = output::put(&format!("{}.\n\n{}\n{more}\n", self.about, &lines[from..]));
+        ExitCode::SUCCESS
     }
 }
 

@@ -94,8 +94,8 @@ pub struct SubmitArgs {
     /// Say what each job would run and where it could, instead of submitting.
     #[arg(long)]
     explain: bool,
-    /// Print what was submitted as JSON.
-    #[arg(long)]
+    /// Print what was submitted, or with --explain what would be, as JSON.
+    #[arg(long, conflicts_with_all = ["dry_run", "dump", "terse", "verbose", "interactive"])]
     json: bool,
 }
 
@@ -133,7 +133,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
     let input = match read_input(&args, &mut options) {
         Ok(input) => input,
         Err(message) => {
-            return Ok(Outcome::failed(format!("\nERROR: {message}\n")));
+            return Ok(Outcome::failed(unreadable(&message, call.dialect)));
         }
     };
     options.is_file = input.is_file;
@@ -143,11 +143,11 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
     manner.begin()?;
     let description = match htcondor::parse(&input.text, &input.name) {
         Ok(description) => description,
-        Err(diagnostics) => return Ok(manner.refuse(&diagnostics)),
+        Err(diagnostics) => return Ok(refuse(&manner, &diagnostics, &input)),
     };
     let site = RealSite::new()?;
     let is_sent = match &manner.shape {
-        Shape::DryRun { .. } | Shape::Dump { .. } | Shape::Explain => false,
+        Shape::DryRun { .. } | Shape::Dump { .. } | Shape::Explain { .. } => false,
         Shape::Plain | Shape::Interactive | Shape::Terse | Shape::Verbose { .. } | Shape::Json => {
             true
         }
@@ -170,7 +170,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
             Ok(outcome)
         }
         Err(error) => match error.downcast::<Wrong>() {
-            Ok(Wrong(diagnostics)) => Ok(manner.refuse(&diagnostics)),
+            Ok(Wrong(diagnostics)) => Ok(refuse(&manner, &diagnostics, &input)),
             Err(error) => {
                 output::put(manner.end_line())?;
                 Err(error)
@@ -208,6 +208,24 @@ fn doubt(
     }
     submission.warnings.extend(doubts);
     Ok(())
+}
+
+/// The description cannot be read at all.
+fn unreadable(message: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Updraft => format!("updraft submit: {message}\n"),
+        Dialect::HtCondor | Dialect::Pbs => format!("\nERROR: {message}\n"),
+    }
+}
+
+/// Says what is wrong with a text, and if it is of another language, which command takes it.
+fn refuse(manner: &Manner, diagnostics: &[Diagnostic], input: &Input) -> Outcome {
+    let mut refused = manner.refuse(diagnostics);
+    if manner.dialect == Dialect::Updraft {
+        let other = show::other_language(&input.text, &input.name);
+        refused.said.err += &other.unwrap_or_default();
+    }
+    refused
 }
 
 /// What a submission needs of this command while it is in the queue: its files, or a terminal.
@@ -259,7 +277,7 @@ fn shape(args: &SubmitArgs, input: &Input) -> Shape {
     match (&args.dry_run, &args.dump) {
         (Some(file), _) => Shape::DryRun { file: file.clone(), full },
         (None, Some(file)) => Shape::Dump { file: file.clone() },
-        (None, None) if args.explain => Shape::Explain,
+        (None, None) if args.explain => Shape::Explain { json: args.json },
         (None, None) if args.interactive => Shape::Interactive,
         (None, None) if args.json => Shape::Json,
         (None, None) if args.terse => Shape::Terse,

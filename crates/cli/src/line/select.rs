@@ -26,6 +26,11 @@ pub fn any_or(words: &[String], default: Select) -> Select {
     if words.is_empty() { default } else { Select::Any(selectors(words)) }
 }
 
+/// Whether this machine knows a user of this name: then having no jobs is no mistake.
+pub fn is_user_here(name: &str) -> bool {
+    nix::unistd::User::from_name(name).is_ok_and(|user| user.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use model::JobId;

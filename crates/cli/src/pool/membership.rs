@@ -261,6 +261,40 @@ fn ahead(ours: Timestamp, theirs: Timestamp) -> i64 {
     ours.as_secs().saturating_sub(theirs.as_secs())
 }
 
+/// What a pool says of a machine that has joined it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It is one of its machines.
+    Yes,
+    /// The pool answers and does not know it: it was revoked, or nothing of it runs.
+    No,
+    /// The pool does not answer, or not to this machine.
+    Unanswered,
+}
+
+/// How long a pool may take to say whether it knows a machine: a person waits.
+const SAY_LIMIT: Duration = Duration::from_secs(3);
+
+/// Asks the pool once whether it knows this machine.
+///
+/// # Errors
+///
+/// If what is kept of the membership cannot be used.
+pub fn is_known(home: &Home, address: &str) -> Result<Known, JoinError> {
+    let unreachable = |source| JoinError::Unreachable { address: address.to_owned(), source };
+    let far = way(home, address).map_err(unreachable)?;
+    let asked = async {
+        let mut connection = connect_far(&far, Role::Newcomer).await?;
+        asked(&mut connection, &AskPool::AmIThere).await
+    };
+    let says = runtime()?.block_on(async { timeout(SAY_LIMIT, asked).await });
+    Ok(match says {
+        Ok(Ok(PoolSays::There(true))) => Known::Yes,
+        Ok(Ok(_)) => Known::No,
+        Ok(Err(_)) | Err(_) => Known::Unanswered,
+    })
+}
+
 /// Comes back when the pool knows this machine.
 ///
 /// # Errors

@@ -3,13 +3,16 @@
 
 use std::path::PathBuf;
 
-use classad::{AttrName, Expr};
-use model::JobId;
+use classad::{AttrName, ClassAd, Expr};
+use model::{JobId, attr};
 use proto::client::{ActResult, Acted, Edited, Selector};
 use serde::{Serialize, Serializer};
 
 use crate::render::dialect::Dialect;
+use crate::render::jobs::finished;
 use crate::render::said::{Said, Tell};
+use crate::render::values::view::status;
+use crate::render::values::view::{Moment, View};
 
 /// The words that a verb uses.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,8 @@ pub struct Words {
     pub already: &'static str,
     /// What is said of a job in another state: `Job 1.0 not held to be released`.
     pub bad_status: &'static str,
+    /// The same in our own words, behind what the job is: `only held jobs can be released`.
+    pub needs: &'static str,
 }
 
 /// A part of a request: one word, or everything.
@@ -45,17 +50,41 @@ pub struct Acts {
     /// Whether it is told how many jobs it came to what for.
     pub with_totals: bool,
     pub parts: Vec<(Part, Vec<Acted>)>,
+    /// In our own words, for each part: why it was not done to jobs of it.
+    pub whys: Vec<Vec<WhyNot>>,
+}
+
+/// Why something was not done to a job, or to a part that has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WhyNot {
+    pub job: Option<JobId>,
+    pub why: String,
 }
 
 impl Serialize for Acts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.parts.iter().flat_map(|(_, acted)| acted).map(Row::of))
+        serializer.collect_seq(self.parts.iter().enumerate().flat_map(|(at, (_, acted))| {
+            let whys = self.whys.get(at).map(Vec::as_slice).unwrap_or_default();
+            let row = |acted: &Acted| {
+                let why = whys.iter().find(|not| not.job == acted.job || acted.job.is_none());
+                let why = why.filter(|_| acted.result != ActResult::Done);
+                Row { why: why.map(|not| not.why.clone()), ..Row::of(acted) }
+            };
+            acted.iter().map(row).collect::<Vec<_>>()
+        }))
     }
 }
 
 impl Tell for Acts {
-    fn tell(&self, _: Dialect) -> Said {
+    fn tell(&self, dialect: Dialect) -> Said {
         let mut said = Said::out(if self.with_totals { self.totals() } else { String::new() });
+        if dialect == Dialect::Updraft {
+            for (at, (part, acted)) in self.parts.iter().enumerate() {
+                let whys = self.whys.get(at).map(Vec::as_slice).unwrap_or_default();
+                part.tell_why_not(acted, whys, &self.words, &mut said);
+            }
+            return said;
+        }
         self.parts.iter().for_each(|(part, acted)| part.tell(acted, &self.words, &mut said));
         if !said.err.is_empty() {
             // HTCondor puts an empty line before what it could not do.
@@ -109,7 +138,110 @@ fn counts(results: &[ActResult]) -> String {
     )
 }
 
+/// Why something was not done, by what the jobs of a part are: those in the queue, and those that
+/// have left it. `is_user` says that the part is a user whom this machine knows.
+pub fn why_not(
+    part: &Part,
+    acted: &[Acted],
+    words: &Words,
+    in_queue: &[ClassAd],
+    history: &[ClassAd],
+    is_user: bool,
+    moment: &Moment,
+) -> Vec<WhyNot> {
+    let view = |job: JobId| {
+        in_queue.iter().map(|ad| View::new(ad, moment)).find(|one| one.job() == Some(job))
+    };
+    let mut whys = Vec::new();
+    for acted in acted.iter().filter(|acted| acted.result != ActResult::Done) {
+        let Some((job, ad)) = acted.job.and_then(|job| Some((job, view(job)?))) else { continue };
+        let is = format!("{job} is {}", state_of(ad));
+        whys.push(WhyNot {
+            job: Some(job),
+            why: match acted.result {
+                ActResult::PermissionDenied => {
+                    format!("{job} is {}'s: you may not {} it", ad.owner(), words.act)
+                }
+                ActResult::AlreadyDone => format!("{is} already"),
+                // What holds it will let it go: files that are on their way, jobs it waits for.
+                ActResult::BadStatus if words.act == "release" && ad.status() == status::HELD => {
+                    let reason = ad.text_or_undefined(attr::HOLD_REASON);
+                    format!("{is}, and not for you to release: {reason}")
+                }
+                ActResult::Done | ActResult::NotFound | ActResult::BadStatus => {
+                    format!("{is}: {}", words.needs)
+                }
+            },
+        });
+    }
+    if !whys.is_empty() || acted.iter().any(|acted| acted.result == ActResult::Done) {
+        return whys;
+    }
+    let of_part = |why: String| WhyNot { job: None, why };
+    match part {
+        // Such as `-held` passes over.
+        Part::One(Selector::Cluster(_) | Selector::Job(_)) if !in_queue.is_empty() => {
+            let views = in_queue.iter().map(|ad| View::new(ad, moment));
+            let why = |job: View<'_>| {
+                let id = job.job().map(|id| id.to_string()).unwrap_or_default();
+                WhyNot { job: job.job(), why: format!("{id} is {}", state_of(job)) }
+            };
+            views.map(why).collect()
+        }
+        Part::One(selector @ (Selector::Cluster(_) | Selector::Job(_))) => {
+            let mut ended: Vec<View<'_>> = history.iter().map(|ad| View::new(ad, moment)).collect();
+            ended.sort_by_key(|job| job.job());
+            let line = |job: &View<'_>| WhyNot {
+                job: job.job(),
+                why: finished::line(*job).trim_end().to_owned(),
+            };
+            match ended.is_empty() {
+                true => vec![of_part(finished::nothing_of(selector))],
+                false => ended.iter().map(line).collect(),
+            }
+        }
+        Part::One(selector @ Selector::Owner(name)) => {
+            vec![of_part(match is_user {
+                true => format!("{name} has no such job in the queue"),
+                false => finished::nothing_of(selector),
+            })]
+        }
+        Part::Constraint(text, _) => vec![of_part(format!("no job in the queue is such: {text}"))],
+        Part::All => vec![of_part("there is no such job in the queue".to_owned())],
+    }
+}
+
+/// What a job is, in a word.
+fn state_of(job: View<'_>) -> &'static str {
+    match job.status() {
+        status::IDLE => "idle",
+        status::RUNNING => "running",
+        status::REMOVED => "being removed",
+        status::COMPLETED => "completed",
+        status::HELD => "held",
+        status::SUSPENDED => "suspended",
+        _ => "bringing its files back",
+    }
+}
+
+/// Jobs for which it is told why it was not done, of one part; the rest is counted.
+const MOST_WHYS: usize = 10;
+
 impl Part {
+    /// What was done in a line, and why it was not for each job of the others.
+    fn tell_why_not(&self, acted: &[Acted], whys: &[WhyNot], words: &Words, said: &mut Said) {
+        if acted.iter().any(|acted| acted.result == ActResult::Done) {
+            self.tell(acted, words, said);
+        }
+        for not in whys.iter().take(MOST_WHYS) {
+            said.err += &format!("{}\n", not.why);
+        }
+        let more = whys.len().saturating_sub(MOST_WHYS);
+        if more > 0 {
+            said.err += &format!("and {more} more\n");
+        }
+    }
+
     /// A single job has a sentence of its own; of many, only whether any was done.
     fn tell(&self, acted: &[Acted], words: &Words, said: &mut Said) {
         if let Self::One(Selector::Job(job)) = self {
@@ -146,6 +278,9 @@ impl Part {
 struct Row {
     job: Option<String>,
     result: &'static str,
+    /// Why it was not done; not under HTCondor's names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 impl Row {
@@ -157,7 +292,7 @@ impl Row {
             ActResult::AlreadyDone => "already done",
             ActResult::BadStatus => "bad status",
         };
-        Self { job: acted.job.map(|job| job.to_string()), result }
+        Self { job: acted.job.map(|job| job.to_string()), result, why: None }
     }
 }
 
@@ -208,14 +343,43 @@ pub struct Edits {
     /// Which jobs were meant, as HTCondor writes it.
     #[serde(skip)]
     pub constraint: String,
+    /// The same, as it was written.
+    #[serde(skip)]
+    pub meant: String,
     /// Whether it was only tried.
     #[serde(skip)]
     pub dry_run: bool,
 }
 
+impl Edits {
+    /// Why nothing was set, as our own command tells it.
+    fn in_own_words(&self) -> Option<String> {
+        let why = match &self.edited {
+            Edited::Done(_) => return None,
+            Edited::NoJobs => format!("no job in the queue is meant by {}", self.meant),
+            Edited::NotThisJob(job) => format!("{job} is not there, or not yours"),
+            Edited::Immutable(name) => format!("{name} is the schedd's own, and cannot be set"),
+            Edited::TooLong { name, limit } => {
+                format!("the value of {name} is longer than {limit} bytes")
+            }
+            Edited::NoPriority(name) => format!(
+                "{name} orders jobs: its value must be an integer from {} to {}",
+                i32::MIN,
+                i32::MAX
+            ),
+        };
+        Some(format!("updraft qedit: {why}. Nothing was set.\n"))
+    }
+}
+
 impl Tell for Edits {
     /// HTCondor 25.14's sentences.
-    fn tell(&self, _: Dialect) -> Said {
+    fn tell(&self, dialect: Dialect) -> Said {
+        if dialect == Dialect::Updraft
+            && let Some(own) = self.in_own_words()
+        {
+            return Said::err(own);
+        }
         const FAILED: &str = "Transaction failed.  No attributes were set.\n";
         const NOTHING: &str = "Queue transaction failed.  No attributes were set.\n";
         let first = || self.names.first().map(ToString::to_string).unwrap_or_default();

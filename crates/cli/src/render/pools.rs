@@ -21,6 +21,20 @@ pub struct Start {
     /// Whether commands must be told that this is the one.
     #[serde(skip)]
     pub is_elsewhere: bool,
+    /// The pool that it is a machine of, if it is none of its own.
+    pub joined: Option<Member>,
+}
+
+/// A machine of a pool elsewhere.
+#[derive(Clone, Debug, Serialize)]
+pub struct Member {
+    /// What it is called there.
+    pub name: String,
+    /// Where the pool listens.
+    pub pool: String,
+    /// What the pool says of it, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<&'static str>,
 }
 
 /// What there was to start.
@@ -37,7 +51,17 @@ pub enum Started {
 
 impl Tell for Start {
     fn tell(&self, _: Dialect) -> Said {
-        let Self { dir, started, revived, has_changed, is_elsewhere } = self;
+        let Self { dir, started, revived, has_changed, is_elsewhere, joined } = self;
+        if let Some(Member { name, pool, .. }) = joined {
+            let how = match started {
+                Started::Fresh => "runs jobs again",
+                Started::Already => "runs jobs already",
+                Started::Revived => "had lost processes, which run again, and runs jobs",
+            };
+            return Said::out(format!(
+                "{name}, in {dir}, {how} of the pool at {pool}. Jobs are submitted there.\n"
+            ));
+        }
         let mut out = match started {
             Started::Fresh => format!("The pool in {dir} accepts jobs.\n"),
             Started::Already => format!("The pool in {dir} runs already.\n"),
@@ -66,11 +90,18 @@ pub struct Stop {
     pub ran: bool,
     /// Whether its running jobs were stopped too.
     pub runs_ended: bool,
+    /// The pool that it is a machine of, if it is none of its own.
+    pub joined: Option<Member>,
 }
 
 impl Tell for Stop {
     fn tell(&self, _: Dialect) -> Said {
         let dir = &self.dir;
+        if let (Some(Member { name, pool, .. }), true) = (&self.joined, self.ran) {
+            return Said::out(format!(
+                "{name}, in {dir}, takes no more jobs of the pool at {pool} until:  updraft pool start\n"
+            ));
+        }
         Said::out(match self.ran {
             true if self.runs_ended => {
                 format!("The pool in {dir} is stopped, with its jobs. Its queue is kept.\n")
@@ -87,6 +118,8 @@ impl Tell for Stop {
 #[derive(Debug, Serialize)]
 pub struct Status {
     pub dir: String,
+    /// The pool that it is a machine of, if it is none of its own.
+    pub joined: Option<Member>,
     pub processes: Vec<Process>,
 }
 
@@ -111,7 +144,13 @@ impl Status {
 
 impl Tell for Status {
     fn tell(&self, _: Dialect) -> Said {
-        let mut out = format!("Pool in {}\n", self.dir);
+        let mut out = match &self.joined {
+            None => format!("Pool in {}\n", self.dir),
+            Some(Member { name, pool, known }) => {
+                let known = known.map(|known| format!(": {known}")).unwrap_or_default();
+                format!("{name}, in {}, a machine of the pool at {pool}{known}\n", self.dir)
+            }
+        };
         for Process { process, pid, .. } in &self.processes {
             let state =
                 pid.map_or_else(|| "not running".to_owned(), |pid| format!("process {pid}"));

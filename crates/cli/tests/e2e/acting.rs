@@ -83,7 +83,7 @@ fn a_suspended_job_can_be_held() {
         pool.attribute("1.0", "JobStatus") == ["7"]
     });
     let said = pool.updraft(&["suspend", "1.0"]);
-    assert!(text(&said).contains("Job 1.0 already suspended"), "{}", text(&said));
+    assert!(text(&said).contains("1.0 is suspended already"), "{}", text(&said));
     pool.ok(&["hold", "1.0"]);
     eventually("its run is over", || pool.attribute("1.0", "CurrentHosts") == ["0"]);
     assert_eq!(pool.attribute("1.0", "JobStatus"), ["5"]);

@@ -228,7 +228,7 @@ fn submit_says_at_once_what_can_never_run_and_which_folder_is_missing_and_strict
     for (description, said) in [
         (
             large,
-            "warning: job 1.0, never: it asks for Memory = 9437184, and the largest suitable slot",
+            "warning: job 1.0, never: it asks for Memory = 9437184 (9216 GB), and the largest suitable slot",
         ),
         (no_folder, "warning: the folder of job 3.0's output is not there: "),
     ] {
@@ -324,4 +324,41 @@ fn links_and_condor_config_lead_to_the_pool_where_nothing_else_does() {
     fs::remove_file(bin.join(".updraft-pool")).unwrap();
     assert_ne!(asked(&linked, None), found);
     assert_eq!(asked(&linked, Some(&config)), found);
+}
+
+#[test]
+fn what_names_nothing_is_told_and_a_job_that_has_left_is_answered_from_history() {
+    let pool = Pool::start(1);
+    let job =
+        pool.submit("executable = /bin/sh\narguments = \"-c 'exit 3'\"\noutput = out\nqueue\n");
+    pool.until(&job, "ExitCode", "3");
+    let said = |words: &[&str], code: i32| {
+        let out = pool.updraft(words);
+        assert_eq!(out.status.code(), Some(code), "{words:?}: {}", text(&out));
+        text(&out)
+    };
+    assert_eq!(pool.ok(&["q", &job, "-af", "ExitCode"]), "3\n");
+    let json: serde_json::Value = serde_json::from_str(&pool.ok(&["q", &job, "--json"])).unwrap();
+    assert_eq!(json[0]["ExitCode"], 3);
+    assert!(said(&["q", "-better-analyze", &job], 0).contains("with exit code 3"));
+    assert!(said(&["release", &job], 1).contains("1.0 finished"));
+    assert!(said(&["tail", &job], 1).contains("what it wrote is in "));
+    for words in [&["q", "1-5"][..], &["history", "nobody-of-that-name"], &["events", "999"]] {
+        said(words, 1);
+    }
+    assert!(said(&["q", "1,2"], 1).contains("several are: 1 2"));
+    said(&["q", &job, "999"], 0);
+    assert!(said(&["q", "-totals", "--json"], 1).contains("-totals is a table of its own"));
+    assert!(said(&["dag", "status", "f.dag"], 2).contains("f.dag is no job's number"));
+    assert!(said(&["qsub", "--help"], 0).contains("usage: qsub"));
+    fs::write(pool.work().join("x.dag"), "JOB A a.sub\n").unwrap();
+    assert!(said(&["submit", "x.dag"], 1).contains("updraft submit_dag x.dag"));
+    let never = "executable = /bin/true\nrequest_cpus = 99\nqueue\n";
+    fs::write(pool.work().join("never.sub"), never).unwrap();
+    let explained = said(&["submit", "--explain", "never.sub"], 0);
+    assert!(explained.contains("0 of 1 slot would take it now; never: "), "{explained}");
+    assert!(explained.contains("OMP_NUM_THREADS"), "{explained}");
+    let json = pool.ok(&["submit", "--explain", "--json", "never.sub"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["clusters"][0]["argv"][0], "/bin/true");
 }

@@ -156,7 +156,7 @@ fn running_jobs_are_acted_on(stage: &Stage) {
     all_run(&["3", "2", "1"]);
     stage.check(&["condor_rm.proc", "condor_rm.reason", "condor_rm.running"]);
     eventually("the three jobs have left the queue", || {
-        pool.ok(&["q", "40", "-af", "ProcId"]).is_empty()
+        pool.ok(&["q", "-constraint", "ClusterId == 40", "-af", "ProcId"]).is_empty()
     });
     stage.check(&[
         "condor_rm.again",

@@ -150,7 +150,9 @@ fn whoever_does_not_wait_or_goes_away_leaves_no_job_behind() {
     let pool = Pool::start(1);
     let gone = |job: &str| {
         eventually("the job has left the queue", || {
-            pool.ok(&["q", job, "-af", "ProcId"]).is_empty()
+            let these =
+                format!("ClusterId == {job} || strcat(ClusterId, \".\", ProcId) == \"{job}\"");
+            pool.ok(&["q", "-constraint", &these, "-af", "ProcId"]).is_empty()
         });
     };
     // Interrupted while it waits.

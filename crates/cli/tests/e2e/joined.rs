@@ -183,6 +183,14 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
     let twice = node.join(&named, "exec2");
     assert!(text(&twice).contains("has joined the one at"), "{}", text(&twice));
     assert_eq!(nodes(&pool)["nodes"][0]["is_here"], true);
+    let home = node.home();
+    let at = |words: &[&str]| {
+        let out = pool.updraft(&[words, &["--dir", home.to_str().unwrap()]].concat());
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let told = at(&["pool", "status"]);
+    assert!(told.contains("exec1, in ") && told.contains(": connected\n"), "{told}");
+    assert!(at(&["pool", "start"]).contains("runs jobs already of the pool at "));
 
     // An authority is replaced while the machine is connected, and it stays.
     pool.ok(&["pool", "rotate"]);
@@ -201,4 +209,6 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
         log.contains("CertificateRevoked")
     });
     assert_eq!(nodes(&pool)["nodes"][0]["is_revoked"], true);
+    let told = at(&["pool", "status"]);
+    assert!(told.contains("revoked"), "{told}");
 }

@@ -119,7 +119,8 @@ fn a_job_that_wants_to_go_when_it_is_fetched_goes_and_one_in_the_folder_itself_r
         assert_eq!(said, format!("in\n{}\n", iwd.display()), "{kind}");
         assert!(pool.work().join("made").exists(), "{kind}");
         eventually("it has left the queue", || {
-            pool.ok(&["q", &cluster, "-af", "ProcId"]).is_empty()
+            let these = format!("ClusterId == {cluster}");
+            pool.ok(&["q", "-constraint", &these, "-af", "ProcId"]).is_empty()
         });
         eventually("nothing is left of it", || !iwd.exists());
         fs::remove_file(pool.work().join("made")).unwrap();
@@ -161,7 +162,11 @@ fn a_job_whose_files_did_not_all_come_waits_through_restarts_until_it_is_removed
     eventually("the first files have come", || files.join("deep/inner").exists());
     assert_eq!(pool.attribute(job, "HoldReasonCode"), ["16"]);
     let released = pool.updraft(&["release", job]);
-    assert!(text(&released).contains("not held to be released"), "{}", text(&released));
+    assert!(
+        text(&released).contains("1.0 is held, and not for you to release: "),
+        "{}",
+        text(&released)
+    );
     submitting.kill().unwrap();
     submitting.wait().unwrap();
     pool.kill_and_see_it_return("schedd");

@@ -45,6 +45,8 @@ pub(super) enum QueueError {
     OutOfRange { count: i64 },
     #[error("can't open file {path}: {source}")]
     File { path: String, source: crate::SiteError },
+    #[error("Reached end of file without finding closing brace ')' for Queue command")]
+    Unclosed { items: String },
     #[error("{0}")]
     Command(crate::SiteError),
     #[error("the pattern {pattern} cannot be matched: {source}")]
@@ -61,9 +63,12 @@ impl QueueError {
         match self {
             Self::Count { text } if text.is_empty() => Some("the items are missing".to_owned()),
             Self::Count { text } => Some(format!(
-                "'{text}' is neither a number nor a list: queue N, or queue NAME in (a b c), or queue NAME from FILE"
+                "'{text}' is neither a number nor a list: queue N, or queue NAME in (a b c), or queue NAME from FILE; a slice stands before the list: queue NAME from [1:] FILE"
             )),
             Self::OutOfRange { count } => Some(format!("{count} is not between 0 and {MAX_PROCS}")),
+            Self::Unclosed { items } => {
+                Some(format!("'{items}' begins with '(' and no ')' ends it"))
+            }
             Self::Step(_) => Some("for example [0:10:2]".to_owned()),
             Self::File { .. } | Self::Command(_) | Self::Pattern { .. } | Self::Macro(_) => None,
         }
@@ -180,7 +185,10 @@ fn kind_of(pair: Pair<'_, Rule>) -> ItemSource {
 }
 
 fn load(scope: &Scope<'_>, kind: ItemSource, items: &str) -> Result<Vec<String>, QueueError> {
-    let inner = items.strip_prefix('(').map(|inner| inner.strip_suffix(')').unwrap_or(inner));
+    if items.starts_with('(') && !items.ends_with(')') {
+        return Err(QueueError::Unclosed { items: items.to_owned() });
+    }
+    let inner = items.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
     let words = inner.unwrap_or(items).split(SEPARATORS).filter(|word| !word.is_empty());
     match kind {
         ItemSource::In => Ok(words.map(str::to_owned).collect()),

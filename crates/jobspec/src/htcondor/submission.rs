@@ -159,6 +159,9 @@ fn predefine(macros: &mut Macros, description: &Description, site: &dyn Site) {
     }
 }
 
+/// What people write who want no more than so many of their jobs to run at a time.
+const LIMITS: [&str; 4] = ["max_running", "max_running_jobs", "max_jobs_running", "max_jobs"];
+
 fn warn_of_unused(
     macros: &Macros,
     variables: &[String],
@@ -186,7 +189,9 @@ fn warn_of_unused(
         let warning = told(message).at(entry.place.clone());
         let meant =
             keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
+        let is_limit = LIMITS.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
         warnings.push(match meant {
+            _ if is_limit => warning.hint("at most N jobs at once is: max_materialize = N"),
             Some(keyword) => warning.hint(format!("did you mean {keyword}?")),
             None => warning,
         });

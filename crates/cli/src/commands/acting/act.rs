@@ -3,8 +3,11 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use classad::Expr;
-use proto::client::{Action, Select, Selector};
+use classad::{AttrName, Expr};
+use client::Schedd;
+use jiff::tz::TimeZone;
+use model::attr;
+use proto::client::{ActResult, Acted, Action, Query, Select, Selector};
 
 use crate::line::call::Call;
 use crate::line::connect;
@@ -13,7 +16,9 @@ use crate::line::outcome::Outcome;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage::Mistake;
-use crate::render::acting::{Acts, Part, Words};
+use crate::render::acting::{self, Acts, Part, WhyNot, Words};
+use crate::render::dialect::Dialect;
+use crate::render::values::view::Moment;
 
 /// Which jobs: what all these verbs have in common.
 #[derive(Debug, Args)]
@@ -65,15 +70,59 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     let also = target.held.then_some(HELD);
     let parts = parts(&target.jobs, target.constraint.as_ref(), target.all)?;
     let mut client = connect::schedd()?;
-    let mut acts = Acts { words: *words, with_totals: target.totals, parts: Vec::new() };
+    let with_totals = target.totals;
+    let mut acts = Acts { words: *words, with_totals, parts: Vec::new(), whys: Vec::new() };
     for part in parts {
         let acted =
             client.act_through(call.dialect.front_end(), action.clone(), selected(&part, also)?)?;
+        if call.dialect == Dialect::Updraft {
+            acts.whys.push(why_not(&mut client, &part, &acted, words)?);
+        }
         acts.parts.push((part, acted));
     }
     let exit = if acts.is_done() { Exit::Done } else { Exit::Failed };
     Ok(Outcome::of(&acts, target.json, call, exit))
 }
+
+/// Why it was not done, if it was not done to all: the jobs are looked up, in the queue and past
+/// it.
+fn why_not(
+    client: &mut Schedd,
+    part: &Part,
+    acted: &[Acted],
+    words: &Words,
+) -> Result<Vec<WhyNot>> {
+    if !acted.is_empty() && acted.iter().all(|acted| acted.result == ActResult::Done) {
+        return Ok(Vec::new());
+    }
+    let projection = WHY.map(AttrName::from).to_vec();
+    let query = Query { projection, ..Query::of(part.select()) };
+    let in_queue = client.jobs(query.clone())?;
+    let is_named = matches!(part, Part::One(Selector::Cluster(_) | Selector::Job(_)));
+    let history = match is_named && in_queue.is_empty() {
+        true => client.jobs(Query { finished: true, ..query })?,
+        false => Vec::new(),
+    };
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
+    let is_user =
+        matches!(part, Part::One(Selector::Owner(name)) if select::is_user_here(name.as_str()));
+    Ok(acting::why_not(part, acted, words, &in_queue, &history, is_user, &moment))
+}
+
+/// What is to be known of a job to say why something cannot be done to it.
+const WHY: [&str; 11] = [
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    attr::OWNER,
+    attr::JOB_STATUS,
+    attr::COMPLETION_DATE,
+    attr::ENTERED_CURRENT_STATUS,
+    attr::HOLD_REASON,
+    attr::REMOVE_REASON,
+    attr::EXIT_CODE,
+    attr::EXIT_SIGNAL,
+    attr::EXIT_BY_SIGNAL,
+];
 
 /// The parts of a request: words that name jobs, a constraint, or everything.
 ///
@@ -115,8 +164,8 @@ fn selected(part: &Part, also: Option<&str>) -> Result<Select> {
 
 #[cfg(test)]
 mod tests {
+    use classad::ClassAd;
     use model::JobId;
-    use proto::client::{ActResult, Acted};
 
     use super::*;
     use crate::commands::acting::continue_job;
@@ -125,7 +174,6 @@ mod tests {
     use crate::commands::acting::rm;
     use crate::commands::acting::suspend;
     use crate::commands::acting::vacate_job;
-    use crate::render::dialect::Dialect;
     use crate::render::said::{Said, Tell};
 
     fn check(words: &Words, word: &str, results: &[ActResult], out: &str, err: &str) {
@@ -138,7 +186,8 @@ mod tests {
             .iter()
             .map(|result| Acted { selector: None, job: Some(JobId::new(1, 0)), result: *result })
             .collect();
-        let acts = Acts { words: *words, with_totals: false, parts: vec![(part, acted)] };
+        let parts = vec![(part, acted)];
+        let acts = Acts { words: *words, with_totals: false, parts, whys: Vec::new() };
         let err = if err.is_empty() { String::new() } else { format!("\n{err}") };
         assert_eq!(acts.tell(Dialect::HtCondor), Said { out: out.to_owned(), err }, "{word}");
         assert_eq!(acts.is_done(), results.contains(&ActResult::Done), "{word}");
@@ -189,5 +238,59 @@ mod tests {
         check(go_on, "40", &[Done], "All jobs in cluster 40 have been continued\n", "");
         check(&vacate_job::WORDS, "40.0", &[Done], "Job 40.0 vacated\n", "");
         check(&vacate_job::FAST_WORDS, "40.1", &[Done], "Job 40.1 fast-vacated\n", "");
+    }
+
+    /// What our own verb says of job 1.0 in this state, or of one that is not there.
+    fn why(
+        words: &Words,
+        word: &str,
+        in_queue: Option<i64>,
+        ended: bool,
+        result: ActResult,
+    ) -> String {
+        let ad = |status: i64| {
+            let mut ad = ClassAd::new();
+            ad.set(attr::CLUSTER_ID, 1);
+            ad.set(attr::PROC_ID, 0);
+            ad.set(attr::OWNER, "alice");
+            ad.set(attr::JOB_STATUS, status);
+            ad.set(attr::EXIT_CODE, 3);
+            ad
+        };
+        let part = Part::One(select::selector(word));
+        let job = in_queue.map(|_| JobId::new(1, 0));
+        let acted = vec![Acted { selector: None, job, result }];
+        let in_queue: Vec<ClassAd> = in_queue.map(ad).into_iter().collect();
+        let history: Vec<ClassAd> = ended.then(|| ad(4)).into_iter().collect();
+        let moment = Moment::new(0, TimeZone::UTC);
+        let whys = vec![acting::why_not(&part, &acted, words, &in_queue, &history, false, &moment)];
+        let parts = vec![(part, acted)];
+        let acts = Acts { words: *words, with_totals: false, parts, whys };
+        let said = acts.tell(Dialect::Updraft);
+        assert_eq!(said.out, "");
+        said.err
+    }
+
+    #[test]
+    fn under_our_own_name_it_is_told_what_each_job_is() {
+        use ActResult::{AlreadyDone, BadStatus, NotFound, PermissionDenied};
+        let (rm, hold, release) = (&rm::WORDS, &hold::WORDS, &release::WORDS);
+        for (words, word, in_queue, ended, result, expected) in [
+            (
+                release,
+                "1",
+                Some(2),
+                false,
+                BadStatus,
+                "1.0 is running: only held jobs can be released",
+            ),
+            (hold, "1.0", Some(5), false, AlreadyDone, "1.0 is held already"),
+            (hold, "1", Some(1), false, PermissionDenied, "1.0 is alice's: you may not hold it"),
+            (rm, "1", None, true, NotFound, "1.0 finished with exit code 3"),
+            (rm, "1", None, false, NotFound, "1: there is no such job, and there was none"),
+            (rm, "1,2", None, false, NotFound, "1,2: no job, cluster or user; several are: 1 2"),
+        ] {
+            assert_eq!(why(words, word, in_queue, ended, result), format!("{expected}\n"));
+        }
     }
 }

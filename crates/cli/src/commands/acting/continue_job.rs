@@ -16,6 +16,7 @@ pub const WORDS: Words = Words {
     all_done: "continued",
     already: "running",
     bad_status: "not suspended to be continued",
+    needs: "only suspended jobs can be continued",
 };
 
 /// Let suspended jobs go on.

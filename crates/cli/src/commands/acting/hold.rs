@@ -17,6 +17,7 @@ pub const WORDS: Words = Words {
     all_done: "held",
     already: "held",
     bad_status: "not in a state to be held",
+    needs: "it cannot be held now",
 };
 
 /// Keep jobs from running until they are released. Running ones are stopped.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clap::Args;
-use classad::{AttrName, ClassAd, Expr};
-use proto::client::{Edited, Select, Selector};
+use classad::{AttrName, ClassAd, Env, Expr};
+use jobspec::htcondor::KEYWORDS;
+use model::attr;
+use proto::client::{Edited, Query, Select, Selector};
 
 use crate::line::ad_file;
 use crate::line::call::Call;
@@ -17,6 +19,8 @@ use crate::line::select;
 use crate::line::usage;
 use crate::render::acting::Edits;
 use crate::render::dialect::Dialect;
+use crate::render::jobs::finished;
+use crate::render::said::Said;
 
 /// Options of HTCondor's `condor_qedit` that are not built.
 pub const NOT_YET: &[&str] = &["debug", "forward"];
@@ -92,17 +96,143 @@ pub fn run(args: &QeditArgs, call: &Call) -> Result<Outcome> {
                 let what = if call.dialect == Dialect::HtCondor { "" } else { SAYS_TOO_LITTLE };
                 return Err(usage::Mistake(what).into());
             }
-            return Ok(Outcome::failed(format!("{mistake}\n")));
+            return Ok(Outcome::failed(match call.dialect {
+                Dialect::HtCondor => format!("{mistake}\n"),
+                Dialect::Updraft | Dialect::Pbs => in_own_words(&mistake, edits),
+            }));
         }
     };
     let select = selected(args, &jobs)?;
+    let doubts = match call.dialect {
+        Dialect::HtCondor => Doubts::default(),
+        Dialect::Updraft | Dialect::Pbs => Doubts::of(&select, &changes)?,
+    };
+    if !doubts.errors.is_empty() {
+        return Ok(Outcome::failed(doubts.errors));
+    }
     let names = changes.keys().cloned().collect();
     let wanted = changes.into_iter().collect();
     let edited = connect::schedd()?.edit(select, wanted, args.dry_run)?;
     let exit = if matches!(edited, Edited::Done(_)) { Exit::Done } else { Exit::Failed };
     let constraint = args.constraint.clone().unwrap_or_else(|| any_of(&jobs));
-    let edits = Edits { edited, names, constraint, dry_run: args.dry_run };
-    Ok(Outcome::of(&edits, args.json, call, exit))
+    let words = jobs.iter().map(finished::word).chain(args.owner.clone()).collect::<Vec<_>>();
+    let meant = args.constraint.clone().unwrap_or_else(|| words.join(" "));
+    let edits = Edits { edited, names, constraint, meant, dry_run: args.dry_run };
+    let notes = Said::err(doubts.warnings);
+    Ok(Outcome::of(&edits, args.json, call, exit).after(&notes))
+}
+
+/// A mistake as our own command tells it, with what would be right.
+fn in_own_words(mistake: &Mistake, edits: &[String]) -> String {
+    let Mistake::Value(name) = mistake else {
+        let text = mistake.to_string();
+        return format!("updraft qedit: {}\n", text.lines().next().unwrap_or_default());
+    };
+    let joined =
+        edits.iter().find_map(|word| word.split_once('=').filter(|(n, _)| n.trim() == name));
+    let value = joined.map(|(_, value)| value.to_owned()).or_else(|| {
+        let at = edits.iter().position(|word| word == name)?;
+        edits.get(at + 1).cloned()
+    });
+    let value = value.unwrap_or_default();
+    let hint = match mib(&value) {
+        Some(mib) if name.eq_ignore_ascii_case(attr::REQUEST_MEMORY) => {
+            format!("; memory is in MiB: write {mib}")
+        }
+        Some(mib) if name.eq_ignore_ascii_case(attr::REQUEST_DISK) => {
+            format!("; disk is in KiB: write {}", mib.saturating_mul(1024))
+        }
+        _ => format!("; a text is written with quotes: {name}='\"{value}\"'"),
+    };
+    format!("updraft qedit: {name}: '{value}' is no expression{hint}\n")
+}
+
+/// `2GB`, in MiB.
+fn mib(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().ok()?;
+    let factor = match unit.trim().to_ascii_uppercase().chars().next()? {
+        'M' => 1,
+        'G' => 1024,
+        'T' => 1024 * 1024,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+/// What is odd about an edit that the schedd would take.
+#[derive(Debug, Default)]
+struct Doubts {
+    warnings: String,
+    errors: String,
+}
+
+impl Doubts {
+    /// Of changes to these jobs, of which one is looked at: they have the same attributes.
+    fn of(select: &Select, changes: &BTreeMap<AttrName, Expr>) -> Result<Self> {
+        let query = Query { limit: Some(1), ..Query::of(select.clone()) };
+        let job = connect::schedd()?.jobs(query)?.pop();
+        Ok(job.map(|job| Self::about(&job, changes)).unwrap_or_default())
+    }
+
+    fn about(job: &ClassAd, changes: &BTreeMap<AttrName, Expr>) -> Self {
+        let mut doubts = Self::default();
+        for (name, value) in changes {
+            if job.get(name.as_str()).is_none() {
+                doubts.warnings += &meant_otherwise(job, name.as_str());
+            }
+            doubts.errors += &no_number(job, name.as_str(), value);
+        }
+        doubts
+    }
+}
+
+/// What may have been meant by a name that the job does not have: a submit command's, or one that
+/// is like it.
+fn meant_otherwise(job: &ClassAd, name: &str) -> String {
+    let keyword = KEYWORDS.iter().find(|keyword| {
+        keyword.name.eq_ignore_ascii_case(name) && !keyword.attr.eq_ignore_ascii_case(name)
+    });
+    if let Some(keyword) = keyword.filter(|keyword| !keyword.attr.is_empty()) {
+        return format!(
+            "Warning: {name} is a command of submit files; the attribute is {}, which was not changed.\n",
+            keyword.attr
+        );
+    }
+    let known = job.iter().map(|(known, _)| known.as_str());
+    let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
+    match scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score >= SIMILAR) {
+        Some((_, like)) => {
+            format!("Warning: the job had no attribute {name} before; did you mean {like}?\n")
+        }
+        None => String::new(),
+    }
+}
+
+/// A name that is so like another is more probably a slip than a new one.
+const SIMILAR: f64 = 0.95;
+
+/// What a job asks for is a number, or something that comes to one.
+fn no_number(job: &ClassAd, name: &str, value: &Expr) -> String {
+    let numbers = [attr::REQUEST_CPUS, attr::REQUEST_MEMORY, attr::REQUEST_DISK];
+    if !numbers.iter().any(|number| number.eq_ignore_ascii_case(name)) {
+        return String::new();
+    }
+    let names = value.references();
+    let knows_none = names.iter().all(|(_, of)| job.get(of.as_str()).is_none());
+    let env = Env::at(proto::clock::now().wall.as_secs());
+    let result = job.eval_expr(value, None, &env);
+    match result.as_f64() {
+        Some(number) if number < 0.0 => {
+            format!("updraft qedit: {name} = {value}: no job asks for less than nothing\n")
+        }
+        Some(_) => String::new(),
+        None if knows_none => {
+            format!("updraft qedit: {name} = {value} comes to no number\n")
+        }
+        None => String::new(),
+    }
 }
 
 /// The attributes of the ads in the file that `-edits` names.
@@ -249,7 +379,9 @@ mod tests {
         let cluster = [Selector::Cluster(ClusterId(99999))];
         let check = |edited: Edited, jobs: &[Selector], out: &str, err: &str| {
             let (names, constraint) = (foo.to_vec(), any_of(jobs));
-            let found = Edits { edited, names, constraint, dry_run: false }.tell(Dialect::HtCondor);
+            let meant = String::new();
+            let edits = Edits { edited, names, constraint, meant, dry_run: false };
+            let found = edits.tell(Dialect::HtCondor);
             assert_eq!((found.out.as_str(), found.err.as_str()), (out, err));
         };
         check(Edited::Done(1), &[], "Set attribute \"Foo\" for 1 matching jobs.\n", "");
@@ -290,5 +422,42 @@ mod tests {
             changes(&words).unwrap_err().to_string(),
             "Update aborted, illegal value for : Foo\nTransaction failed.  No attributes were set."
         );
+    }
+
+    #[test]
+    fn an_edit_that_may_be_a_slip_is_told_and_one_that_is_no_number_refused() {
+        let mut job = ClassAd::new();
+        job.set("RequestMemory", 100);
+        job.set("MemoryUsage", 7);
+        let check = |edit: &str, warning: &str, error: &str| {
+            let changes = changes(&[edit.to_owned()]).unwrap();
+            let Doubts { warnings, errors } = Doubts::about(&job, &changes);
+            assert!(
+                warnings.contains(warning) && warnings.is_empty() == warning.is_empty(),
+                "{warnings}"
+            );
+            assert!(errors.contains(error) && errors.is_empty() == error.is_empty(), "{errors}");
+        };
+        check("request_memory=200", "the attribute is RequestMemory", "");
+        check("RequestMemry=200", "did you mean RequestMemory?", "");
+        check("Colour=200", "", "");
+        check("RequestMemory=MemoryUsage * 2", "", "");
+        check("RequestMemory=abc", "", "comes to no number");
+        check("RequestMemory=\"2\"", "", "comes to no number");
+        check("RequestMemory=-1", "", "less than nothing");
+    }
+
+    #[test]
+    fn a_value_that_is_no_expression_is_told_with_what_would_be_right() {
+        for (edit, expected) in [
+            (&["RequestMemory=2GB"][..], "'2GB' is no expression; memory is in MiB: write 2048"),
+            (&["RequestDisk", "1 TB"], "disk is in KiB: write 1073741824"),
+            (&["Foo=a b"], "a text is written with quotes: Foo='\"a b\"'"),
+        ] {
+            let edit: Vec<String> = edit.iter().map(|word| (*word).to_owned()).collect();
+            let mistake = changes(&edit).unwrap_err();
+            let text = in_own_words(&mistake, &edit);
+            assert!(text.contains(expected), "{text}");
+        }
     }
 }

@@ -16,6 +16,7 @@ pub const WORDS: Words = Words {
     all_done: "released",
     already: "released",
     bad_status: "not held to be released",
+    needs: "only held jobs can be released",
 };
 
 /// Let held jobs run again.

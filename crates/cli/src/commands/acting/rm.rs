@@ -19,6 +19,7 @@ pub const WORDS: Words = Words {
     all_done: "marked for removal",
     already: "marked for removal",
     bad_status: "not in a state to be removed",
+    needs: "it cannot be removed now",
 };
 
 /// Take jobs out of the queue. Running ones are stopped first.

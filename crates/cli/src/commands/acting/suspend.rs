@@ -16,6 +16,7 @@ pub const WORDS: Words = Words {
     all_done: "suspended",
     already: "suspended",
     bad_status: "not running to be suspended",
+    needs: "only running jobs can be suspended",
 };
 
 /// Stop running jobs where they are, with all their processes, until they are continued. They keep

@@ -16,6 +16,7 @@ pub const WORDS: Words = Words {
     all_done: "vacated",
     already: "vacated",
     bad_status: "not running to be vacated",
+    needs: "only running jobs can be vacated",
 };
 
 /// HTCondor's words for `-fast`.
@@ -26,6 +27,7 @@ pub const FAST_WORDS: Words = Words {
     all_done: "fast-vacated",
     already: "fast-vacated",
     bad_status: "not running to be fast-vacated",
+    needs: "only running jobs can be vacated",
 };
 
 /// Stop running jobs and put them back into the queue.

@@ -238,8 +238,10 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
     args.at.also(args.direct.as_deref()).check()?;
     let instead = args.shape.instead()?.map(Instead::of_status);
     let moment = moment(args)?.with_paint(args.colour.paint(call));
-    let constraint =
-        connect::both(constraint(args)?, instead.as_ref().and_then(|i| i.filter().cloned()));
+    let constraint = connect::both(
+        constraint(args, call.dialect)?,
+        instead.as_ref().and_then(|i| i.filter().cloned()),
+    );
     let sort: Vec<Expr> =
         args.sort.iter().map(|text| connect::constraint(text)).collect::<Result<_>>()?;
     let listed = args.layout.listed();
@@ -361,11 +363,15 @@ fn daemons_listed(listed: Listed, moment: &Moment) -> Result<Vec<ClassAd>> {
     Ok(ads)
 }
 
-fn constraint(args: &StatusArgs) -> Result<Option<Expr>> {
+fn constraint(args: &StatusArgs, dialect: Dialect) -> Result<Option<Expr>> {
     let mut clauses = Vec::new();
     if let Some(text) = &args.constraint {
-        // In HTCondor's words: clients look for them.
-        let Ok(expr) = text.parse::<Expr>() else { bail!("invalid constraint\n") };
+        let expr = match (text.parse::<Expr>(), dialect) {
+            (Ok(expr), _) => expr,
+            // In HTCondor's words: clients look for them.
+            (Err(_), Dialect::HtCondor) => bail!("invalid constraint\n"),
+            (Err(error), Dialect::Updraft | Dialect::Pbs) => bail!("invalid constraint: {error}"),
+        };
         clauses.push(expr.parenthesised());
     }
     if args.avail {

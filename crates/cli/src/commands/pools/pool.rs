@@ -16,10 +16,10 @@ use crate::commands::pools::reconfig::warn;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
-use crate::pool::membership::Standing;
+use crate::pool::membership::{self, Known, Standing};
 use crate::pool::{self, PoolSettings, ProcessStatus, Started};
 use crate::render::nodes::{Changed, Invited, Nodes};
-use crate::render::pools::{self, Copied, Process, Start, Status};
+use crate::render::pools::{self, Copied, Member, Process, Start, Status};
 
 /// A pool of your own, on this machine and those that join it: no root, and no configuration
 /// needed.
@@ -187,8 +187,9 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
         Action::Stop { now, dir, json } => {
             let home = home(dir);
             let runs = if now { pool::Runs::End } else { pool::Runs::GoOn };
+            let (joined, dir) = (member(&home)?, shown(&home));
             let ran = pool::stop(&home, runs)?;
-            let stop = pools::Stop { ran, runs_ended: now, dir: shown(&home) };
+            let stop = pools::Stop { ran, runs_ended: now, dir, joined };
             Ok(Outcome::of(&stop, json, call, Exit::Done))
         }
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, call),
@@ -271,7 +272,16 @@ fn start(home: &Home, settings: &PoolSettings) -> Result<Start> {
     let has_changed =
         started == pools::Started::Already && !pool::configuration_changes(home)?.is_empty();
     let is_elsewhere = home != &Home::from_environment();
-    Ok(Start { dir: shown(home), started, revived, has_changed, is_elsewhere })
+    let joined = member(home)?;
+    Ok(Start { dir: shown(home), started, revived, has_changed, is_elsewhere, joined })
+}
+
+/// The pool that a folder is a machine of, if it is.
+fn member(home: &Home) -> Result<Option<Member>> {
+    Ok(match pool::settings(home)?.standing {
+        Standing::Joined { address, name } => Some(Member { name, pool: address, known: None }),
+        Standing::Alone | Standing::Listens { .. } => None,
+    })
 }
 
 fn status(home: &Home) -> Result<Status> {
@@ -282,5 +292,15 @@ fn status(home: &Home) -> Result<Status> {
         version: found.identity.map(|identity| identity.version),
     };
     let processes = pool::status(home)?.into_iter().map(process).collect();
-    Ok(Status { dir: shown(home), processes })
+    let mut joined = member(home)?;
+    if let Some(member) = &mut joined {
+        member.known = Some(match membership::is_known(home, &member.pool)? {
+            Known::Yes => "connected",
+            Known::No => "the pool does not know it: it was revoked, or does not run",
+            Known::Unanswered => {
+                "the pool does not answer it: it does not run, cannot be reached, or has revoked this machine"
+            }
+        });
+    }
+    Ok(Status { dir: shown(home), joined, processes })
 }

@@ -8,16 +8,17 @@ use anyhow::{Context, Result};
 use classad::ClassAd;
 use jobspec::htcondor::{self, Submission, schedd_attributes};
 use jobspec::{Diagnostic, pbs};
+use model::diagnostic::Severity;
 use model::{ClusterSpec, JobId, ProcId, attr};
 use serde::Serialize;
 
-use super::explain;
+use super::explain::Explained;
 use super::to_the_letter;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::render::dialect::Dialect;
-use crate::render::said::{self, Said};
+use crate::render::said::{self, Said, Tell};
 
 /// How to print, and to whom.
 pub(super) struct Manner {
@@ -47,8 +48,8 @@ pub(super) enum Shape {
     },
     /// `-dump`: the same, always to a file.
     Dump { file: String },
-    /// `--explain`.
-    Explain,
+    /// `--explain`, in words or as JSON.
+    Explain { json: bool },
     /// `--json`.
     Json,
 }
@@ -65,7 +66,10 @@ impl Manner {
             }
             Shape::DryRun { .. } => "Dry-Run job(s)",
             Shape::Dump { .. } => "Storing job ClassAd(s)",
-            Shape::Verbose { announced: false } | Shape::Terse | Shape::Explain | Shape::Json => "",
+            Shape::Verbose { announced: false }
+            | Shape::Terse
+            | Shape::Explain { .. }
+            | Shape::Json => "",
         })?;
         Ok(())
     }
@@ -131,7 +135,14 @@ impl Manner {
                 to_file(file, &format!("\n{}", as_set(submission, now, "")))?;
                 (format!("{}\n{}", dots(submission), counts(submission, "submitted")), true)
             }
-            Shape::Explain => (explain::explain(submission)?, false),
+            Shape::Explain { json } => {
+                let explained = Explained::of(submission)?;
+                let text = match json {
+                    true => said::json(&explained),
+                    false => explained.tell(self.dialect).out,
+                };
+                (text, false)
+            }
             Shape::Json => (said::json(&Submitted::of(submission)), false),
         };
         let mut outcome = Outcome::done(text);
@@ -139,7 +150,10 @@ impl Manner {
             let command = self.watch_command(submission);
             outcome.said.err = format!("To monitor your job(s), run: {command}\n");
         }
-        outcome.said.err += &self.messages(&submission.warnings);
+        outcome.said.err += &match self.dialect {
+            Dialect::Updraft => self.messages(&went_on(&submission.warnings)),
+            Dialect::HtCondor | Dialect::Pbs => self.messages(&submission.warnings),
+        };
         Ok(outcome)
     }
 
@@ -166,7 +180,9 @@ impl Manner {
         let mut text = String::new();
         for diagnostic in diagnostics.iter().rev() {
             match self.dialect {
-                Dialect::Updraft => text += &diagnostic.render(),
+                Dialect::Updraft => {
+                    text += &in_own_words(diagnostic).map(|own| own.render()).unwrap_or_default();
+                }
                 Dialect::Pbs => text += &pbs::said("qsub", diagnostic),
                 Dialect::HtCondor => {
                     text += &htcondor::said(diagnostic);
@@ -182,6 +198,54 @@ impl Manner {
         }
         text
     }
+}
+
+/// What was found in a description that was submitted all the same, as it is told under our own
+/// name: HTCondor calls a macro's argument that is of no use an error, and submits.
+fn went_on(found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let one = |one: &Diagnostic| Diagnostic {
+        severity: one.severity.min(Severity::Warning),
+        ..one.clone()
+    };
+    found.iter().map(one).collect()
+}
+
+/// The same without the words that only HTCondor's own command says of itself; none if the rest of
+/// what is told says it too.
+fn in_own_words(diagnostic: &Diagnostic) -> Option<Diagnostic> {
+    let mut own = diagnostic.clone();
+    // The line that was not read is told as well, with the same hint.
+    if own.message.contains("is not a valid submit keyword, did you mean") {
+        return None;
+    }
+    own.message = own
+        .message
+        .replace(
+            " was unused by condor_submit. Is it a typo?",
+            " is read by nothing: is it a typo?",
+        )
+        .replace("you want Condor to transfer", "to be transferred");
+    if let Some(rest) = own.message.strip_prefix("ERROR: ") {
+        own.message = rest.to_owned();
+    }
+    Some(own)
+}
+
+/// What a text that is no submit description is instead, and what takes it: `file` is how it was
+/// named.
+pub(super) fn other_language(text: &str, file: &str) -> Option<String> {
+    const OF_DAGS: [&str; 7] =
+        ["JOB", "PARENT", "SUBDAG", "SPLICE", "FINAL", "SERVICE", "SUBMIT-DESCRIPTION"];
+    if text.lines().any(|line| line.starts_with("#PBS ")) {
+        return Some(format!("{file} is a PBS script: updraft qsub {file}\n"));
+    }
+    let first =
+        text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let is_dag = words.len() > 2
+        && OF_DAGS.iter().any(|of_dags| words[0].eq_ignore_ascii_case(of_dags))
+        && !words[1].starts_with(['=', ':']);
+    is_dag.then(|| format!("{file} is a DAG: updraft submit_dag {file}\n"))
 }
 
 fn dots(submission: &Submission) -> String {
@@ -324,4 +388,42 @@ fn to_file(file: &str, text: &str) -> Result<String> {
     }
     fs::write(file, text).with_context(|| format!("write {file}"))?;
     Ok(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_language_is_told_with_what_takes_it() {
+        let qsub = Some("x is a PBS script: updraft qsub x\n");
+        let dag = Some("x is a DAG: updraft submit_dag x\n");
+        for (text, expected) in [
+            ("#!/bin/sh\n#PBS -l ncpus=1\necho a\n", qsub),
+            ("# a diamond\nJOB A a.sub\nPARENT A CHILD B\n", dag),
+            ("executable = a\nqueue\n", None),
+            ("job = 3\nqueue\n", None),
+            ("job = a b c\nqueue\n", None),
+            ("", None),
+        ] {
+            assert_eq!(other_language(text, "x").as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn our_own_name_speaks_of_no_other_command() {
+        let told =
+            |message: &str| in_own_words(&Diagnostic::warning(message)).map(|one| one.message);
+        assert_eq!(
+            told("the line 'a = b' was unused by condor_submit. Is it a typo?").as_deref(),
+            Some("the line 'a = b' is read by nothing: is it a typo?")
+        );
+        assert_eq!(told("ERROR: Missing '='").as_deref(), Some("Missing '='"));
+        assert_eq!(
+            told("request_cpu is not a valid submit keyword, did you mean request_cpus?"),
+            None
+        );
+        let error = Diagnostic::error("$INT() macro: x does not evaluate to an integer!");
+        assert_eq!(went_on(&[error])[0].severity, Severity::Warning, "it was submitted");
+    }
 }

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use model::Seq;
 use proto::client::{Recorded, Select};
 
+use crate::commands::watching::q::Absent;
 use crate::line::call::Call;
 use crate::line::outcome::Outcome;
 use crate::line::output;
@@ -58,9 +59,15 @@ pub fn run(args: EventsArgs, _: &Call) -> Result<Outcome> {
         output::put(&events.iter().map(line).collect::<String>())?;
         Ok::<_, anyhow::Error>(ControlFlow::Continue(()))
     };
-    match follow {
-        true => home.follow(since, select, show)?,
-        false => home.events(since, select, show)?,
+    // Who follows may wait for what is still to come.
+    if follow {
+        home.follow(since, select, show)?;
+        return Ok(Outcome::default());
     }
-    Ok(Outcome::default())
+    home.events(since, select, show)?;
+    let absent = match jobs.is_empty() {
+        true => Absent::default(),
+        false => Absent::of(&mut home.schedd()?, &jobs)?,
+    };
+    Ok(absent.after(String::new(), &jobs))
 }

@@ -14,6 +14,7 @@ use model::{JobId, attr};
 use proto::client::{Query, Select};
 
 use crate::commands::watching::log_jobs;
+use crate::commands::watching::q::Absent;
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::outcome::Outcome;
@@ -118,9 +119,17 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
         .with_paint(args.colour.paint(call));
     let since = since(args)?;
     let query = query(args, instead.as_ref(), since.as_ref())?;
+    let mut absent = Absent::default();
     let mut jobs = match elsewhere(args, &query, &moment)? {
         Some(jobs) => chosen(jobs, args, &query, &moment),
-        None => connect::schedd()?.jobs(query)?,
+        None => {
+            let mut schedd = connect::schedd()?;
+            let jobs = schedd.jobs(query)?;
+            if jobs.is_empty() && call.dialect == Dialect::Updraft {
+                absent = Absent::of(&mut schedd, &args.jobs)?;
+            }
+            jobs
+        }
     };
     if let Some(since) = since {
         let keep = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment)));
@@ -139,7 +148,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
         Some(instead) => instead.render(&jobs, &moment, call.dialect),
         None => history::render(&jobs, &moment, call.dialect),
     };
-    Ok(Outcome::done(text))
+    Ok(absent.after(text, &args.jobs))
 }
 
 fn size(limit: Option<u64>) -> usize {

@@ -8,10 +8,11 @@ use classad::ClassAd;
 use client::Schedd;
 use jiff::tz::TimeZone;
 use model::attr;
-use proto::client::Select;
+use proto::client::{Query, Select};
 
 pub use crate::commands::watching::q::args::QArgs;
 use crate::commands::watching::q::args::{Analysis, LayoutArgs};
+pub(crate) use crate::commands::watching::q::found::Absent;
 use crate::commands::watching::q::found::Found;
 use crate::line::call::Call;
 use crate::line::connect;
@@ -19,6 +20,7 @@ use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::shape::{self, Instead};
 use crate::render::dialect::Dialect;
+use crate::render::jobs::finished;
 use crate::render::jobs::gathered;
 use crate::render::jobs::queue;
 use crate::render::reasons::advice;
@@ -51,17 +53,27 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
     let wanted = args.analysis.wanted()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
         .with_paint(args.colour.paint(call));
+    if call.dialect == Dialect::Updraft {
+        args.check_views(instead.as_ref(), wanted)?;
+    }
     let query = found::query(args, instead.as_ref(), wanted)?;
-    let select = query.select.clone();
+    let asked = query.clone();
     let mut client = None;
-    let found = match found::elsewhere(args, &query, &moment)? {
+    let mut found = match found::elsewhere(args, &query, &moment)? {
         Some(found) => found,
         None => {
             let with_head = found::has_head(instead.as_ref());
             found::from_schedd(client.insert(connect::schedd()?), query, with_head)?
         }
     };
-    let text = match (&instead, wanted) {
+    let absent = match &mut client {
+        Some(client) if call.dialect == Dialect::Updraft => Absent::of(client, &args.jobs)?,
+        _ => Absent::default(),
+    };
+    if let (Some(client), Some(_)) = (&mut client, &instead) {
+        found.jobs.extend(absent.history(client, asked.clone())?);
+    }
+    let mut text = match (&instead, wanted) {
         (Some(Instead::Table(table)), _) => {
             found.show(args, &moment, call.dialect, |answer| queue::render_table(answer, table))
         }
@@ -69,10 +81,14 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
         (None, Some(wanted)) => analysed(args, wanted, &found, &moment)?,
         (None, None) => match &args.layout.group_by {
             Some(names) => by_values(args, names, &found, &moment, call)?,
-            None => table(args, found, &mut client, select, &moment, call)?,
+            None => table(args, found, &mut client, asked.select, &moment, call)?,
         },
     };
-    Ok(Outcome::done(text))
+    if let (Some(client), None) = (&mut client, &instead) {
+        let ended = absent.history(client, Query::of(Select::All))?;
+        text += &finished::render(&absent.left, &ended, &moment);
+    }
+    Ok(absent.after(text, &args.jobs))
 }
 
 /// One of the tables; under our own name with what is said below it.
@@ -96,8 +112,7 @@ fn table(
             advice::render(&found.jobs, moment).around(&table)
         }
         (Dialect::Updraft | Dialect::Pbs, Some(client)) => {
-            let finished = found::finished_ones(client, &args.jobs, &found.jobs, moment)?;
-            found::advice(args, client, select, &found, moment)?.around(&table) + &finished
+            found::advice(args, client, select, &found, moment)?.around(&table)
         }
     })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use classad::ClassAd;
 use client::{AskError, Startd};
 use jiff::tz::TimeZone;
 use model::JobId;
@@ -140,25 +141,36 @@ struct Outputs {
     stderr: Option<PathBuf>,
 }
 
+impl Outputs {
+    fn of(ad: &ClassAd) -> Self {
+        let iwd = initial_directory(ad).unwrap_or(Path::new(""));
+        let Streams { stdout, stderr, .. } = Streams::of(ad);
+        let path = |stream: Option<Stream<'_>>| stream.map(|stream| stream.below(iwd));
+        Self { stdout: path(stdout), stderr: path(stderr) }
+    }
+}
+
 fn running(job: JobId) -> Result<Outputs> {
     let mut schedd = connect::schedd()?;
     let select = Select::Any(vec![Selector::Job(job)]);
     let found = schedd.jobs(Query::of(select.clone()))?;
     let Some(ad) = found.first() else {
         let past = Query { finished: true, ..Query::of(select) };
-        if schedd.jobs(past)?.is_empty() {
-            bail!("job {job} not found");
+        let ended = schedd.jobs(past)?;
+        let Some(ad) = ended.first() else { bail!("job {job} not found") };
+        let Outputs { stdout, stderr } = Outputs::of(ad);
+        let there = [stdout, stderr].into_iter().flatten().filter(|path| path.is_file());
+        let there: Vec<String> = there.map(|path| path.display().to_string()).collect();
+        match there.is_empty() {
+            true => bail!("job {job} has ended, and no file is there that it wrote to"),
+            false => bail!("job {job} has ended: what it wrote is in {}", there.join(" and ")),
         }
-        bail!("job {job} has ended: its output is where its submit file says");
     };
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::UTC);
     let view = View::new(ad, &moment);
     let why = match view.status() {
         status::RUNNING | status::SUSPENDED | status::TRANSFERRING_OUTPUT => {
-            let iwd = initial_directory(ad).unwrap_or(Path::new(""));
-            let Streams { stdout, stderr, .. } = Streams::of(ad);
-            let path = |stream: Option<Stream<'_>>| stream.map(|stream| stream.below(iwd));
-            return Ok(Outputs { stdout: path(stdout), stderr: path(stderr) });
+            return Ok(Outputs::of(ad));
         }
         status::IDLE => "is idle",
         status::HELD => "is held",

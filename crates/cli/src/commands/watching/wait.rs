@@ -89,7 +89,13 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         _ => bail!("wait needs one log file, and at most one job of it"),
     };
     if let Err(error) = fs::metadata(path) {
-        complain(&format!("Couldn't open {path}: {}\n", reason(&error)));
+        let reason = reason(&error);
+        complain(&match call.dialect {
+            Dialect::HtCondor => format!("Couldn't open {path}: {reason}\n"),
+            Dialect::Updraft | Dialect::Pbs => {
+                format!("updraft wait: {path} is no job, and no log that can be read: {reason}\n")
+            }
+        });
         return Ok(Exit::Failed.into());
     }
     let mut wait = LogWait::new(wanted(args, job)?);
@@ -193,7 +199,7 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
         })
     })?;
     if all == 0 {
-        bail!("there is no such job, and there was none");
+        bail!("{}: there is no such job, and there was none", args.what.join(" "));
     }
     if !args.json {
         output::put(&ways.summary().iter().map(|line| format!("{line}\n")).collect::<String>())?;

@@ -2,7 +2,7 @@
 //! reason.
 
 use classad::ClassAd;
-use model::attr;
+use model::{JobId, attr};
 use proto::client::Selector;
 
 use crate::render::jobs::history::Ended;
@@ -23,7 +23,7 @@ pub fn render(selectors: &[Selector], history: &[ClassAd], moment: &Moment) -> S
             .collect();
         jobs.sort_by_key(|job| job.job());
         if jobs.is_empty() {
-            out += &format!("{}: there is no such job, and there was none\n", word(selector));
+            out += &format!("{}\n", nothing_of(selector));
         }
         for job in jobs.iter().take(MOST_LINES) {
             out += &line(*job);
@@ -58,7 +58,8 @@ pub fn names(selector: &Selector, job: View<'_>) -> bool {
     }
 }
 
-fn word(selector: &Selector) -> String {
+/// The word that names what a selector selects.
+pub fn word(selector: &Selector) -> String {
     match selector {
         Selector::Cluster(cluster) => cluster.to_string(),
         Selector::Job(job) => job.to_string(),
@@ -66,7 +67,8 @@ fn word(selector: &Selector) -> String {
     }
 }
 
-fn line(job: View<'_>) -> String {
+/// How a job ended, in a line.
+pub fn line(job: View<'_>) -> String {
     let id = job.job().map(|id| id.to_string()).unwrap_or_default();
     let at = job
         .int(attr::COMPLETION_DATE)
@@ -83,4 +85,54 @@ fn line(job: View<'_>) -> String {
         Ended::Unknown => format!("finished{at}"),
     };
     format!("{id} {}\n", how.trim_end_matches(": "))
+}
+
+/// What is said of a word that names nothing, by what it looks like.
+pub fn nothing_of(selector: &Selector) -> String {
+    let name = match selector {
+        Selector::Cluster(cluster) => {
+            return format!("{cluster}: there is no such job, and there was none");
+        }
+        Selector::Job(job) => return format!("{job}: there is no such job, and there was none"),
+        Selector::Owner(name) => name.as_str(),
+    };
+    let numbers: Vec<&str> = name.split([',', '-']).collect();
+    let are_jobs = numbers.len() > 1
+        && numbers.iter().all(|part| part.parse::<u32>().is_ok() || part.parse::<JobId>().is_ok());
+    match (are_jobs, name.contains('-')) {
+        (true, true) => format!(
+            "{name}: no job, cluster or user; a range is: -constraint 'ClusterId >= {} && ClusterId <= {}'",
+            numbers[0],
+            numbers[numbers.len() - 1]
+        ),
+        (true, false) => {
+            format!("{name}: no job, cluster or user; several are: {}", numbers.join(" "))
+        }
+        (false, _) => format!("{name}: no job, cluster or user"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ClusterId, UserName};
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_names_nothing_is_told_with_what_may_have_been_meant() {
+        let user = |name: &str| Selector::Owner(UserName::new(name));
+        for (selector, expected) in [
+            (Selector::Cluster(ClusterId(7)), "7: there is no such job, and there was none"),
+            (Selector::Job(JobId::new(7, 1)), "7.1: there is no such job, and there was none"),
+            (user("abc"), "abc: no job, cluster or user"),
+            (user("my-name"), "my-name: no job, cluster or user"),
+            (user("1,2.0"), "1,2.0: no job, cluster or user; several are: 1 2.0"),
+            (
+                user("1-5"),
+                "1-5: no job, cluster or user; a range is: -constraint 'ClusterId >= 1 && ClusterId <= 5'",
+            ),
+        ] {
+            assert_eq!(nothing_of(&selector), expected);
+        }
+    }
 }

@@ -215,7 +215,9 @@ pub(crate) fn remedy(code: i64, ids: &str) -> String {
         HoldCode::InvalidCronSettings => {
             return "correct the cron_* lines and submit again".to_owned();
         }
-        HoldCode::Unspecified => return format!("when the cause is gone: updraft release {ids}"),
+        HoldCode::Unspecified => {
+            "no machine has what a $$(...) of it names; change that with updraft qedit, or give a default as in $$(Name:default)"
+        }
         HoldCode::JobPolicy | HoldCode::SystemPolicy => "a policy expression of the job held it",
         HoldCode::JobPolicyUndefined => {
             "a policy expression has no value: see updraft q -long for the attributes that it names"

@@ -38,6 +38,52 @@ impl Slots {
         Self { empty: present.iter().map(emptied).collect(), present, carved }
     }
 
+    /// How many there are, without those that were carved from others.
+    pub fn count(&self) -> usize {
+        self.present.len()
+    }
+
+    /// How many would take a job now, and if none would, why: in the words in which the schedd says
+    /// it of a job that waits.
+    pub fn fit(&self, job: &ClassAd, moment: &Moment) -> (usize, Option<String>) {
+        let env = moment.env();
+        let wanted = RESOURCES.map(|(name, request)| (name, job.eval(request, None, env).as_f64()));
+        let has_room = |slot: &ClassAd| {
+            wanted.iter().all(|(name, wanted)| {
+                wanted.is_none_or(|wanted| amount(slot, name, moment) >= wanted)
+            })
+        };
+        let takes = |slot: &ClassAd| has_room(slot) && classad::matches(job, slot, env);
+        let now = self.present.iter().filter(|slot| takes(slot)).count();
+        if now > 0 {
+            return (now, None);
+        }
+        let slots = |n: usize| format!("{n} slot{}", if n == 1 { "" } else { "s" });
+        let (all, empty) = (self.empty.len(), self.empty.iter().filter(|slot| takes(slot)).count());
+        let largest = |name: &str| {
+            self.empty.iter().map(|slot| amount(slot, name, moment)).fold(0.0, f64::max)
+        };
+        let too_much = wanted.iter().find_map(|(name, wanted)| {
+            let (wanted, largest) = ((*wanted)?, largest(name));
+            (wanted > largest).then(|| {
+                format!("never: it asks for {name} = {wanted}, and the largest slot has {largest}")
+            })
+        });
+        let failing = || {
+            let analysis = analyze(job, self.empty.iter(), env);
+            let clause = analysis.clauses.into_iter().find(|clause| clause.failed == all)?;
+            Some(format!("never: {} is not true on {all} of {}", clause.text, slots(all)))
+        };
+        let why = match (all, empty) {
+            (0, _) => "not yet: the pool has no slot".to_owned(),
+            (_, 1..) => format!("not yet: {} would if nothing ran there", slots(empty)),
+            (_, 0) => too_much.or_else(failing).unwrap_or_else(|| {
+                format!("never: none of {} and the job suit each other", slots(all))
+            }),
+        };
+        (0, Some(why))
+    }
+
     fn machines(&self) -> usize {
         let mut names: Vec<String> =
             self.present.iter().map(|ad| text(ad, attr::MACHINE)).collect();
@@ -56,6 +102,18 @@ fn emptied(slot: &ClassAd) -> ClassAd {
         }
     }
     slot
+}
+
+/// What a slot has, and the attribute by which a job asks for it.
+const RESOURCES: [(&str, &str); 4] = [
+    (attr::CPUS, attr::REQUEST_CPUS),
+    (attr::MEMORY, attr::REQUEST_MEMORY),
+    (attr::DISK, attr::REQUEST_DISK),
+    (attr::GPUS, attr::REQUEST_GPUS),
+];
+
+fn amount(slot: &ClassAd, name: &str, moment: &Moment) -> f64 {
+    slot.eval(name, None, moment.env()).as_f64().unwrap_or(0.0)
 }
 
 fn text(ad: &ClassAd, name: &str) -> String {
@@ -284,6 +342,26 @@ mod tests {
             )
         };
         ads(&(job(0, 3, "X", 2) + &job(1, 3, "X", 1) + &job(2, 1, "Y", 1)))
+    }
+
+    #[test]
+    fn a_job_that_is_not_submitted_is_told_how_many_slots_would_take_it_or_why_none() {
+        let job = |cpus: u32, arch: &str| {
+            let text = format!(
+                "RequestCpus = {cpus}\nRequirements = TARGET.Arch == \"{arch}\" && TARGET.Cpus >= RequestCpus\n"
+            );
+            ads(&text).remove(0)
+        };
+        let moment = Moment::new(0, TimeZone::UTC);
+        for (cpus, arch, now, why) in [
+            (1, "X", 1, None),
+            (3, "X", 0, Some("not yet: 1 slot would if nothing ran there")),
+            (9, "X", 0, Some("never: it asks for Cpus = 9, and the largest slot has 4")),
+            (1, "Y", 0, Some("never: TARGET.Arch == \"Y\" is not true on 2 of 2 slots")),
+        ] {
+            let (fit, reason) = slots().fit(&job(cpus, arch), &moment);
+            assert_eq!((fit, reason.as_deref()), (now, why), "{cpus} {arch}");
+        }
     }
 
     #[test]

@@ -73,6 +73,12 @@ impl Job<'_> {
         let first = first_of_list(&text, unit_bytes).map_or(&*text, |(first, _)| first);
         match size(first, unit_bytes) {
             Some(size) => self.ad.set(attr, size),
+            // What begins as a number was meant to be a size.
+            None if text.trim_start().starts_with(|c: char| c.is_ascii_digit()) => {
+                let with_units =
+                    |error: Diagnostic| error.hint("a size is a number and K, M, G or T: 5 GB");
+                self.set_request(keyword, attr, &text).map_err(with_units)?;
+            }
             None => self.set_request(keyword, attr, &text)?,
         }
         Ok(())

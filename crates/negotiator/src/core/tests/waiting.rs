@@ -50,7 +50,7 @@ fn a_request_larger_than_every_machine_is_never_met() {
          job ann 3 1 gpus=1",
         expect![[r#"
             1 waits: never: it asks for Memory = 640, and the largest suitable slot has 500
-            2 waits: never: it asks for Memory = 70016, and the largest suitable slot has 64000
+            2 waits: never: it asks for Memory = 70016 (68 GB), and the largest suitable slot has 64000 (62 GB)
             3 waits: never: it asks for GPUs = 1, and the largest suitable slot has 0
         "#]],
     );
@@ -82,7 +82,7 @@ fn a_busy_machine_could_run_it_and_is_no_reason_to_say_never() {
         expect![[r#"
             #1 1 on a: cpus=3 memory=128
             2 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
-            3 waits: never: it asks for Memory = 1024, and the largest suitable slot has 1000
+            3 waits: never: it asks for Memory = 1024 (1 GB), and the largest suitable slot has 1000
             4 waits: never: it asks for Cpus = 5, and the largest suitable slot has 4
         "#]],
     );

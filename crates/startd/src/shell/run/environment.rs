@@ -144,6 +144,31 @@ pub(crate) fn around(
     environ
 }
 
+/// The names of the variables that a run of the job finds and the job does not bring: for who asks
+/// before it runs. Devices are not among them, which depend on the machine.
+///
+/// # Errors
+///
+/// If the job's ad has no readable environment.
+pub fn added_variables(id: JobId, job: &ClassAd) -> Result<Vec<String>, CmdlineError> {
+    let own = environ_of(job)?;
+    let nowhere = Path::new("/");
+    let place = Place {
+        universe: Universe::of(job),
+        job: id,
+        scratch: nowhere,
+        temporary: nowhere,
+        cwd: nowhere,
+        slot: "",
+        cpus: 1,
+        home: Some(nowhere),
+        slot_ad: &ClassAd::new(),
+        calls: calls_schedd(job),
+    };
+    let all = around(own.clone(), place);
+    Ok(all.into_keys().filter(|name| !own.contains_key(name)).collect())
+}
+
 /// Which devices the run has: `_CONDOR_AssignedGPUs` and its like, and for GPUs what their
 /// libraries look at. A run without one on a machine that has some is told of one that does not
 /// exist (HTCondor 25.14: `ENVIRONMENT_VALUE_FOR_UnAssignedGPUs`).
@@ -308,5 +333,15 @@ mod tests {
         }
         assert_eq!(environ.get("HOME"), None);
         assert_eq!(environ.get("PATH"), None);
+    }
+
+    #[test]
+    fn what_the_machine_adds_is_known_before_the_job_runs() {
+        let mut job = ClassAd::new();
+        job.set("Environment", "OMP_NUM_THREADS=1 FOO=a");
+        let names = added_variables(JobId::new(1, 0), &job).unwrap();
+        let has = |name: &str| names.iter().any(|one| one == name);
+        assert!(has("HOME") && has("TMPDIR") && has("_CONDOR_SLOT"), "{names:?}");
+        assert!(!has("OMP_NUM_THREADS") && !has("FOO"), "what it brings is its own: {names:?}");
     }
 }

@@ -10,8 +10,8 @@ use crate::line::ad_file;
 use crate::line::connect;
 use crate::line::output::Colour;
 use crate::line::place::Where;
-use crate::line::shape::Shape;
 use crate::line::shape::first;
+use crate::line::shape::{Instead, Shape};
 use crate::render::jobs::queue::Layout;
 use crate::render::reasons::analysis::Slots;
 use crate::render::values::view::{Moment, View};
@@ -65,6 +65,35 @@ pub struct QArgs {
     pub(crate) analysis: AnalysisArgs,
     #[command(flatten)]
     pub(crate) shape: Shape,
+}
+
+impl QArgs {
+    /// A view that is a table of its own has no ads to show: asked for together with whole ads or
+    /// values, one of them would be dropped without a word.
+    ///
+    /// # Errors
+    ///
+    /// If both are asked for.
+    pub(crate) fn check_views(
+        &self,
+        instead: Option<&Instead>,
+        analysis: Option<Analysis>,
+    ) -> Result<()> {
+        let LayoutArgs { totals, hold_codes, autocluster, .. } = &self.layout;
+        let view = [
+            (analysis.is_some(), "-analyze"),
+            (*totals, "-totals"),
+            (*hold_codes, "-hold-codes"),
+            (*autocluster, "-autocluster"),
+            (self.layout.group_by.is_some(), "-group-by"),
+        ];
+        match first(view.map(|(given, view)| (given, Some(view))), None) {
+            Some(view) if instead.is_some() => bail!(
+                "{view} is a table of its own, and --json, -af and the like show jobs: ask for one of them (--json -attributes A,B has what any table is made of)"
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why jobs do not run.

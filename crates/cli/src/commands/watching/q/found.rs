@@ -12,6 +12,8 @@ use crate::commands::watching::q::args::only;
 use crate::commands::watching::q::args::{Analysis, LayoutArgs, QArgs};
 use crate::line::ad_file;
 use crate::line::connect;
+use crate::line::exit::Exit;
+use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::select;
 use crate::line::shape;
@@ -21,6 +23,7 @@ use crate::render::jobs::finished;
 use crate::render::jobs::queue::{Answer, Source};
 use crate::render::jobs::totals;
 use crate::render::reasons::advice::{self, Advice};
+use crate::render::said::Said;
 use crate::render::values::view::{Moment, View};
 
 /// Everything that the answer is made from, wherever it came from.
@@ -201,22 +204,69 @@ fn width(layout: &LayoutArgs) -> Option<usize> {
     output::terminal_width()
 }
 
-/// What became of jobs that were named and are not in the queue any more.
-pub(crate) fn finished_ones(
-    client: &mut Schedd,
-    words: &[String],
-    found: &[ClassAd],
-    moment: &Moment,
-) -> Result<String> {
-    let named =
-        select::selectors(words).into_iter().filter(|word| !matches!(word, Selector::Owner(_)));
-    let missing: Vec<Selector> = named
-        .filter(|word| !found.iter().any(|ad| finished::names(word, View::new(ad, moment))))
-        .collect();
-    if missing.is_empty() {
-        return Ok(String::new());
+/// Of the words that name jobs, those that name none in the queue.
+#[derive(Debug, Default)]
+pub(crate) struct Absent {
+    /// Jobs that have left it.
+    pub(crate) left: Vec<Selector>,
+    /// Nothing, and nobody who is known here.
+    pub(crate) nowhere: Vec<Selector>,
+}
+
+impl Absent {
+    /// Of these words. A user without jobs is not absent.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked.
+    pub(crate) fn of(client: &mut Schedd, words: &[String]) -> Result<Self> {
+        let mut absent = Self::default();
+        for selector in select::selectors(words) {
+            let projection = vec![attr::CLUSTER_ID.into()];
+            let select = Select::Any(vec![selector.clone()]);
+            let one = Query { limit: Some(1), projection, ..Query::of(select) };
+            if !client.jobs(one.clone())?.is_empty() {
+                continue;
+            }
+            let user = match &selector {
+                Selector::Owner(name) => Some(name),
+                Selector::Cluster(_) | Selector::Job(_) => None,
+            };
+            if user.is_some_and(|name| select::is_user_here(name.as_str())) {
+                continue;
+            }
+            let was_there = !client.jobs(Query { finished: true, ..one })?.is_empty();
+            match (was_there, user) {
+                (true, None) => absent.left.push(selector),
+                (true, Some(_)) => {}
+                (false, _) => absent.nowhere.push(selector),
+            }
+        }
+        Ok(absent)
     }
-    let query = Query { finished: true, ..Query::of(Select::Any(missing.clone())) };
-    let history = client.jobs(query)?;
-    Ok(finished::render(&missing, &history, moment))
+
+    /// The ads of those that have left, as the query wants them.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked.
+    pub(crate) fn history(&self, client: &mut Schedd, query: Query) -> Result<Vec<ClassAd>> {
+        if self.left.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = Select::Any(self.left.clone());
+        let mut ads = client.jobs(Query { finished: true, grouped: false, select, ..query })?;
+        // The last that has left comes first there.
+        ads.reverse();
+        Ok(ads)
+    }
+
+    /// What was found, with a line for each word that names nothing; a failure if none names
+    /// anything.
+    pub(crate) fn after(&self, text: String, words: &[String]) -> Outcome {
+        let err = self.nowhere.iter().map(|one| finished::nothing_of(one) + "\n").collect();
+        let names_nothing = !words.is_empty() && self.nowhere.len() == words.len();
+        let exit = if names_nothing { Exit::Failed } else { Exit::Done };
+        Outcome { said: Said { out: text, err }, exit: exit.into() }
+    }
 }

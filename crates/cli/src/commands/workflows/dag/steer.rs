@@ -68,6 +68,7 @@ fn limits_of(settings: &[String]) -> Result<NewThrottles> {
         let value = value
             .trim()
             .parse()
+            .ok()
             .with_context(|| format!("{setting}: a number is wanted, 0 for no limit"))?;
         let place = match name.trim().to_ascii_lowercase().as_str() {
             "maxjobs" => &mut new.maxjobs,

@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod deferral;
+mod granted;
 mod own_account;
 mod streams;
 mod tool;
@@ -13,6 +14,7 @@ use classad::{ClassAd, Value};
 
 pub use checkpoint::{Checkpoint, CheckpointEnd};
 pub use deferral::{Deferral, is_deferred};
+pub use granted::Granted;
 pub use own_account::{StarterLog, manifest_folder};
 pub use streams::{NULL, Stream, Streams};
 pub use tool::Tool;

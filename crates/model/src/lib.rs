@@ -42,7 +42,7 @@ pub use ids::{
 pub use job::{
     AfterRun, IllegalTransition, JobEvent, JobState, JobStatus, Pause, Running, StopCause,
 };
-pub use job_ad::{CheckpointEnd, OnEvict, files_travel, keeps_files, on_evict};
+pub use job_ad::{CheckpointEnd, Granted, OnEvict, files_travel, keeps_files, on_evict};
 pub use limits::{BadLimit, LimitAmount, LimitUse};
 pub use priority::JobPriority;
 pub use reason::{Cause, IdleReason, Nearest, Verdict};

@@ -119,18 +119,21 @@ impl<A: Question> Client<A> {
 pub struct Called(Wire);
 
 impl Called {
-    /// Connects as `role`. Each step from then on may take `patience`.
+    /// Connects as `role` to nobody but `whom`. Each step from then on may take `patience`.
     ///
     /// # Errors
     ///
     /// If nobody listens there, it is not of the pool, or takes too long.
-    pub fn to(far: &Far, role: Role, patience: Duration) -> Result<Self, NetError> {
+    pub fn to(far: &Far, role: Role, whom: &Role, patience: Duration) -> Result<Self, NetError> {
         let (stream, identity) = far.connect_blocking(patience)?;
         let mut wire = Wire(Stream::Tls(Box::new(stream)));
         wire.write(&net::hello(role))?;
         let theirs = net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
         net::must_be(&identity, &theirs)?;
-        Ok(Self(wire))
+        match theirs == *whom {
+            true => Ok(Self(wire)),
+            false => Err(NetError::SomebodyElse { role: theirs }),
+        }
     }
 
     /// Says something and hears what is answered.
@@ -140,7 +143,14 @@ impl Called {
     /// If the connection fails.
     pub fn ask<T: Serialize, A: DeserializeOwned>(&mut self, message: &T) -> Result<A, NetError> {
         self.0.write(message)?;
-        self.0.read()?.ok_or_else(closed)
+        loop {
+            match self.0.frame()? {
+                // Whoever waits for its turn is told that it is not forgotten.
+                Some(frame) if frame.is_empty() => {}
+                Some(frame) => return Ok(frame::decode(&frame)?),
+                None => return Err(closed()),
+            }
+        }
     }
 }
 
@@ -240,6 +250,10 @@ impl Wire {
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, NetError> {
+        Ok(self.frame()?.map(|payload| frame::decode(&payload)).transpose()?)
+    }
+
+    fn frame(&mut self) -> Result<Option<BytesMut>, NetError> {
         let mut head = [0; 4];
         match self.0.bytes_in().read_exact(&mut head) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -251,7 +265,7 @@ impl Wire {
         }
         let mut payload = BytesMut::zeroed(length);
         self.0.bytes_in().read_exact(&mut payload)?;
-        Ok(Some(frame::decode(&payload)?))
+        Ok(Some(payload))
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) use self::peer::hello;
 pub use self::peer::{Hello, PROTOCOL, Peer, PeerIdentity, Role, user_name};
 pub(crate) use self::stream::ShortPath;
 use self::stream::{Accepting, Arrived, ReadHalf, Stream, WriteHalf};
+use self::tls::rooms::Room;
 pub use self::tls::{Believed, Far, Gate, Membership};
 use self::tls::{Looking, Membered};
 use crate::frame::{self, Divide};
@@ -117,6 +118,10 @@ pub(crate) const DAEMON_READS: Duration = Duration::from_secs(30);
 
 /// How long a command may take: the time that somebody takes over a page of `q | less`.
 const COMMAND_READS: Duration = Duration::from_secs(600);
+
+/// How long a process of ours may take to read what is passed on to it: it writes files, to disks
+/// that may be slow.
+const PROCESS_READS: Duration = Duration::from_secs(600);
 
 /// Connections of one listener at a time, if it may have the descriptors (a daemon may have two,
 /// and files need some too); more wait for a place. A negotiator has one for each machine and
@@ -215,15 +220,15 @@ impl Incoming {
     /// is, speaks another protocol, takes too long, or goes away.
     pub async fn greet(self) -> Result<Connection, NetError> {
         let Self { arrived, admission, hello, place } = self;
-        let (stream, identity, pid, membered) = match (arrived, &admission) {
+        let (stream, identity, pid, membered, guest) = match (arrived, &admission) {
             (Arrived::Unix(stream), _) => {
                 let who = stream.peer_cred()?;
-                (Stream::Unix(stream), PeerIdentity::of(who.uid()), who.pid(), None)
+                (Stream::Unix(stream), PeerIdentity::of(who.uid()), who.pid(), None, None)
             }
             (Arrived::Tcp(stream), Admission::Nodes(gate)) => {
-                let (stream, identity) = gate.accept(stream).await?;
+                let (stream, identity, guest) = gate.accept(stream).await?;
                 let membered = gate.watch(&identity);
-                (Stream::Tls(Box::new(stream)), identity, None, membered)
+                (Stream::Tls(Box::new(stream)), identity, None, membered, Some(guest))
             }
             (Arrived::Tcp(stream), Admission::OnlyUid(_) | Admission::Pool { .. }) => {
                 return Err(NetError::Unauthenticated(Address::Tcp(stream.local_addr()?)));
@@ -234,6 +239,7 @@ impl Incoming {
         admission.admit_as(&connection.peer, pid)?;
         connection.receiver.membered = membered;
         connection.receiver.place = Some(place);
+        connection.receiver.guest = guest.and_then(|guest| guest.newcomer);
         Ok(connection)
     }
 }
@@ -327,31 +333,49 @@ pub async fn connect_plain(path: &Path) -> Result<UnixStream, NetError> {
 }
 
 /// Passes frames on between a connection and a process of this machine, behind what is said to the
-/// process first, until either ends.
+/// process first, until either ends. Each time that nothing has passed for so long, the peer hears
+/// that the connection lives, and `stands_still` (with how often that was in a row) says whether it
+/// is to be waited for.
 ///
 /// # Errors
 ///
-/// If one of them breaks.
+/// If one of them breaks, or stands still for too long.
 pub async fn pass_on(
     connection: Connection,
     to: std::os::unix::net::UnixStream,
     first: Bytes,
+    so_long: Duration,
+    mut stands_still: impl FnMut(u32) -> bool,
 ) -> Result<(), NetError> {
     let Connection { mut sender, mut receiver, .. } = connection;
     to.set_nonblocking(true)?;
     let mut process = Framed::new(UnixStream::from_std(to)?, frame::codec());
     process.send(first).await?;
+    let mut times = 0;
     loop {
         tokio::select! {
             frame = receiver.next_frame() => match frame? {
-                Some(frame) => process.send(frame.freeze()).await?,
+                Some(frame) => {
+                    let sent = async { Ok(process.send(frame.freeze()).await?) };
+                    in_time(PROCESS_READS, "read what a peer asks", sent).await?;
+                }
                 None => return Ok(()),
             },
             frame = process.next() => match frame.transpose()? {
                 Some(frame) => sender.pass_on(frame.freeze()).await?,
                 None => return Ok(()),
             },
+            () = sleep(so_long) => {
+                times += 1;
+                if !stands_still(times) {
+                    let limit = so_long * times;
+                    return Err(NetError::TooSlow { what: "pass something on", limit });
+                }
+                sender.still_here().await?;
+                continue;
+            }
         }
+        times = 0;
     }
 }
 
@@ -439,6 +463,16 @@ impl Sender {
         in_time(self.patience, READING, async { Ok(self.frames.send(frame).await?) }).await
     }
 
+    /// Says that the connection lives, to who waits: a frame with nothing in it. Only a carrier of
+    /// files knows of that (`Called`).
+    ///
+    /// # Errors
+    ///
+    /// If the connection is broken.
+    pub async fn still_here(&mut self) -> Result<(), NetError> {
+        self.pass_on(Bytes::new()).await
+    }
+
     /// Sends what is in the buffer.
     ///
     /// # Errors
@@ -456,6 +490,8 @@ pub struct Receiver {
     frames: FramedRead<ReadHalf, LengthDelimitedCodec>,
     /// What the connection has of the listener's places.
     place: Option<OwnedSemaphorePermit>,
+    /// And of those for newcomers.
+    guest: Option<Room>,
     /// That its peer is in the pool, if it is a machine: it has nothing to say from when it is not.
     membered: Option<Membered>,
 }
@@ -513,7 +549,7 @@ async fn shake(
     let frames = FramedWrite::new(write, frame::codec());
     let mut sender = Sender { frames, patience: GREETING };
     let frames = FramedRead::new(read, frame::codec());
-    let mut receiver = Receiver { frames, place: None, membered: None };
+    let mut receiver = Receiver { frames, place: None, guest: None, membered: None };
     sender.send(ours).await?;
     let theirs = in_time(GREETING, "shake hands", receiver.recv()).await?;
     let theirs: Hello = theirs.ok_or(NetError::NoHello)?;

@@ -8,6 +8,8 @@
 //!   record's end, for all who follow it.
 //! - `history`: reading finished jobs and the record beside the engine.
 //! - `links`: connections to the negotiator and to startds.
+//! - `machines`: the port for machines elsewhere, and the files of their runs; `turns`: how many of
+//!   them at a time.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
 //! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these
@@ -33,4 +35,5 @@ mod rows;
 pub mod server;
 mod spool;
 pub mod store;
+mod turns;
 mod userlog;

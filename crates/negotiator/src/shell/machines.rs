@@ -2,7 +2,7 @@
 //! the registrar's matter; what machines say of themselves the engine's.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::MachineName;
@@ -10,9 +10,12 @@ use proto::client::{Answer, Refusal};
 use proto::clock;
 use proto::joining::{AskPool, AskTrust, PoolSays, ToMachine, Welcome};
 use proto::net::{Connection, NetError, PeerIdentity, Sender};
+use proto::trust::certificate::PublicKey;
+use proto::trust::papers::Signed;
 use proto::trust::roll::Invitation;
 use proto::trust::token::Secret;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::engine::ConnectionId;
@@ -24,6 +27,12 @@ const QUEUE: usize = 64;
 /// How often it is looked whether what machines have is to be renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
+/// How many machines are renewed together; more wait.
+const WISHES: usize = 4096;
+
+/// How long a newcomer may take until it asks something.
+const ASKS: Duration = Duration::from_secs(10);
+
 /// How long a newcomer may take on one connection: whoever has made a key is one, and the places
 /// are for machines. One that still asks whether it is there comes again.
 const WELCOME: Duration = Duration::from_secs(60);
@@ -33,7 +42,42 @@ const WELCOME: Duration = Duration::from_secs(60);
 pub(crate) struct Machines {
     here: Mutex<BTreeMap<MachineName, Here>>,
     /// Of a pool that listens.
-    pub(crate) registrar: Option<Registrar>,
+    registrar: Option<Arc<Registrar>>,
+    /// Who asks what it is to have.
+    wishes: Option<mpsc::Sender<Wish>>,
+}
+
+/// A machine that asks what it is to have instead of what it has.
+#[derive(Debug)]
+struct Wish {
+    name: String,
+    key: PublicKey,
+    answer: oneshot::Sender<Option<Signed>>,
+}
+
+/// Answers who asks, all that wait at once: what machines have ends at about the same time if they
+/// joined together, and each writing of the roll waits for the disk. Not on the thread that
+/// matches.
+async fn renew(registrar: Arc<Registrar>, mut wishes: mpsc::Receiver<Wish>) {
+    loop {
+        let mut waiting = Vec::new();
+        if wishes.recv_many(&mut waiting, WISHES).await == 0 {
+            return;
+        }
+        let registrar = Arc::clone(&registrar);
+        let now_s = clock::now().wall.as_secs();
+        let answered = spawn_blocking(move || {
+            let asked: Vec<_> = waiting.iter().map(|wish| (&*wish.name, &wish.key)).collect();
+            let renewed = registrar.renewals(&asked, now_s);
+            for (wish, signed) in waiting.into_iter().zip(renewed) {
+                // One that has gone asks again when it comes back.
+                let _ = wish.answer.send(signed);
+            }
+        });
+        if let Err(error) = answered.await {
+            tracing::error!(%error, "what machines have was not renewed");
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -45,8 +89,15 @@ struct Here {
 }
 
 impl Machines {
+    /// To be called where tasks can be started.
     pub(crate) fn new(registrar: Option<Registrar>) -> Self {
-        Self { here: Mutex::default(), registrar }
+        let registrar = registrar.map(Arc::new);
+        let wishes = registrar.clone().map(|registrar| {
+            let (wishes, waiting) = mpsc::channel(WISHES);
+            tokio::spawn(renew(registrar, waiting));
+            wishes
+        });
+        Self { here: Mutex::default(), registrar, wishes }
     }
 
     fn here(&self) -> MutexGuard<'_, BTreeMap<MachineName, Here>> {
@@ -102,7 +153,7 @@ impl Machines {
         mut told: mpsc::Receiver<ToMachine>,
     ) -> Result<(), NetError> {
         loop {
-            if let Some(signed) = self.renewal(identity) {
+            if let Some(signed) = self.renewal(identity).await {
                 sender.send(&ToMachine::Signed(Box::new(signed))).await?;
             }
             let message = tokio::select! {
@@ -115,9 +166,12 @@ impl Machines {
         }
     }
 
-    fn renewal(&self, identity: &PeerIdentity) -> Option<proto::trust::papers::Signed> {
+    async fn renewal(&self, identity: &PeerIdentity) -> Option<Signed> {
         let PeerIdentity::Node { name, key, .. } = identity else { return None };
-        self.registrar.as_ref()?.renewal(name, key, clock::now().wall.as_secs())
+        let (answer, renewed) = oneshot::channel();
+        let wish = Wish { name: name.clone(), key: key.clone(), answer };
+        self.wishes.as_ref()?.send(wish).await.ok()?;
+        renewed.await.ok()?
     }
 
     /// Answers a newcomer, or a machine that asks whether it is there, for as long as he may ask.
@@ -127,8 +181,9 @@ impl Machines {
 
     async fn answer_newcomer(&self, connection: Connection) -> Result<(), NetError> {
         let Connection { peer, mut sender, mut receiver } = connection;
-        while let Some(ask) = receiver.recv::<AskPool>().await? {
-            let says = match (&peer.identity, ask) {
+        let mut ask = timeout(ASKS, receiver.recv::<AskPool>()).await.unwrap_or(Ok(None))?;
+        while let Some(asked) = ask {
+            let says = match (&peer.identity, asked) {
                 (PeerIdentity::Node { name, .. }, AskPool::AmIThere) => {
                     PoolSays::There(self.is_there(name))
                 }
@@ -145,6 +200,7 @@ impl Machines {
                 }
             };
             sender.send(&says).await?;
+            ask = receiver.recv::<AskPool>().await?;
         }
         Ok(())
     }

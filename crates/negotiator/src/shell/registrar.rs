@@ -17,6 +17,9 @@ use proto::trust::{Authority, Fingerprint, Node, NodeRole, Roll, Token, TrustErr
 /// Invitations that are open at a time.
 const INVITATIONS: usize = 10_000;
 
+/// The longest time that an invitation is open: whoever finds the token later has nothing.
+const INVITATION_MOST_S: i64 = 366 * 24 * 3600;
+
 /// Machines of a pool.
 const NODES: usize = 200_000;
 
@@ -55,6 +58,10 @@ pub(crate) enum Refused {
     Nobody(String),
     #[error("the pattern '{0}' cannot be read")]
     Pattern(String),
+    #[error("a token that is good for no machine is none: say how many may use it")]
+    NoUse,
+    #[error("a token is good for a time between a second and a year, and not for {0} s")]
+    Life(i64),
     #[error("there are as many as there may be ({0})")]
     Full(usize),
     #[error("the machines {0} have not heard of the newest authority yet and would be out")]
@@ -81,6 +88,14 @@ struct State {
 }
 
 impl State {
+    /// What the roll says of a machine that is to have something new.
+    fn due(&self, name: &str, key: &PublicKey, now_s: i64) -> Option<&Node> {
+        let node = self.roll.nodes.get(name)?;
+        self.roll.has(name, node.role, key.fingerprint()).ok()?;
+        let dates = Dates { from_s: node.until_s - LIFE_S, until_s: node.until_s };
+        (dates.is_due(now_s) || node.authority != self.newest).then_some(node)
+    }
+
     /// What a machine gets, and what the roll says of that.
     fn signed(
         &self,
@@ -154,6 +169,13 @@ impl Registrar {
         now_s: i64,
     ) -> Result<Token, Refused> {
         let mut state = self.state();
+        if invitation.uses == 0 {
+            return Err(Refused::NoUse);
+        }
+        let most_s = now_s.saturating_add(INVITATION_MOST_S);
+        if invitation.until_s <= now_s || invitation.until_s > most_s {
+            return Err(Refused::Life(invitation.until_s - now_s));
+        }
         Pattern::new(&invitation.names).map_err(|_| Refused::Pattern(invitation.names.clone()))?;
         let authority = state.authorities.oldest().fingerprint()?;
         let (role, until_s) = (invitation.role, invitation.until_s);
@@ -202,7 +224,7 @@ impl Registrar {
         // Who is in has spent his invitation, and who has spent it is in: it is one file.
         self.change(&mut state, |roll| {
             for open in &mut roll.invitations {
-                open.uses -= u32::from(open.secret == secret);
+                open.uses = open.uses.saturating_sub(u32::from(open.secret == secret));
             }
             roll.invitations.retain(|open| open.uses > 0);
             roll.nodes.insert(name.to_owned(), node);
@@ -226,23 +248,39 @@ impl Registrar {
         })
     }
 
-    /// What a machine is to have instead of what it has, if that is due: half of its life is over,
-    /// by this clock, or another authority signs now.
-    pub(crate) fn renewal(&self, name: &str, key: &PublicKey, now_s: i64) -> Option<Signed> {
+    /// What each of these machines is to have instead of what it has, if that is due: half of its
+    /// life is over, by this clock, or another authority signs now. However many they are, the roll
+    /// is written once; nobody gets what is not written there.
+    pub(crate) fn renewals(&self, asked: &[(&str, &PublicKey)], now_s: i64) -> Vec<Option<Signed>> {
         let mut state = self.state();
-        let node = state.roll.nodes.get(name)?;
-        state.roll.has(name, node.role, key.fingerprint()).ok()?;
-        let dates = Dates { from_s: node.until_s - LIFE_S, until_s: node.until_s };
-        if !dates.is_due(now_s) && node.authority == state.newest {
-            return None;
+        let mut nodes = Vec::new();
+        let mut renewed: Vec<Option<Signed>> = Vec::with_capacity(asked.len());
+        for (name, key) in asked {
+            let signed = state.due(name, key, now_s).and_then(|node| {
+                let signed = state.signed(node, name, key, now_s);
+                let signed = signed.inspect_err(|error| {
+                    tracing::error!(name, %error, "cannot renew what a machine has");
+                });
+                signed.ok()
+            });
+            renewed.push(signed.map(|(signed, node)| {
+                nodes.push(((*name).to_owned(), node));
+                signed
+            }));
         }
-        match self.sign(&mut state, name, key, now_s) {
-            Ok(signed) => Some(signed),
-            Err(error) => {
-                tracing::error!(name, %error, "cannot renew what a machine has");
-                None
-            }
+        if nodes.is_empty() {
+            return renewed;
         }
+        let count = nodes.len();
+        let written = self.change(&mut state, |roll| {
+            roll.nodes.extend(nodes);
+            Ok(())
+        });
+        if let Err(error) = written {
+            tracing::error!(count, %error, "cannot renew what machines have");
+            renewed.fill(None);
+        }
+        renewed
     }
 
     /// Puts a machine out.
@@ -356,6 +394,10 @@ mod tests {
         Papers::of_newcomer().unwrap().public().unwrap()
     }
 
+    fn renewal(registrar: &Registrar, name: &str, key: &PublicKey, now_s: i64) -> Option<Signed> {
+        registrar.renewals(&[(name, key)], now_s).remove(0)
+    }
+
     fn invite(registrar: &Registrar, uses: u32, names: &str) -> Secret {
         let secret = Secret::new([u8::try_from(uses).unwrap(); 16]);
         let invitation = Invitation {
@@ -407,16 +449,69 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_of_no_use_or_without_end_is_none() {
+        let (_folder, registrar) = pool();
+        for (uses, ttl_s, expected) in [
+            (0, 60, "no machine"),
+            (1, 0, "not for 0 s"),
+            (1, i64::from(u32::MAX), "a year"),
+            (1, 60, ""),
+        ] {
+            let secret = Secret::new([1; 16]);
+            let invitation = Invitation {
+                secret: secret.fingerprint(),
+                role: NodeRole::Execute,
+                until_s: NOW_S + ttl_s,
+                uses,
+                names: "*".to_owned(),
+            };
+            let said = registrar.invite(invitation, secret, NOW_S);
+            let said = said.map_or_else(|refused| refused.to_string(), |_| String::new());
+            assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        }
+    }
+
+    #[test]
+    fn all_that_are_due_are_renewed_with_one_writing_of_the_roll_or_none_is() {
+        let (folder, registrar) = pool();
+        let secret = invite(&registrar, 100, "*");
+        let keys: Vec<_> = (0..20).map(|n| (format!("m{n}"), key())).collect();
+        for (name, key) in &keys {
+            assert_eq!(join(&registrar, key, &secret, name), "");
+        }
+        let stranger = key();
+        let mut asked: Vec<_> = keys.iter().map(|(name, key)| (name.as_str(), key)).collect();
+        asked.push(("m0", &stranger));
+        let due_s = NOW_S + LIFE_S / 2;
+        let roll = folder.path().join("roll.json");
+        // What cannot be written was not given out, and is given out later.
+        let blocked = folder.path().join("roll.json.new");
+        std::fs::create_dir(&blocked).unwrap();
+        assert!(registrar.renewals(&asked, due_s).iter().all(Option::is_none));
+        std::fs::remove_dir(&blocked).unwrap();
+        let before = std::fs::metadata(&roll).unwrap();
+        let renewed = registrar.renewals(&asked, due_s);
+        assert_eq!(renewed.iter().flatten().count(), 20);
+        assert!(renewed[20].is_none(), "another key");
+        let after = std::fs::metadata(&roll).unwrap();
+        use std::os::unix::fs::MetadataExt;
+        assert_ne!(before.ino(), after.ino());
+        assert!(registrar.renewals(&asked, due_s).iter().all(Option::is_none), "they have it");
+        let again = std::fs::metadata(&roll).unwrap();
+        assert_eq!(after.ino(), again.ino(), "nothing to write");
+    }
+
+    #[test]
     fn a_machine_that_was_put_out_comes_back_with_a_new_token_and_a_new_key_only() {
         let (_folder, registrar) = pool();
         let (old, new) = (key(), key());
         let secret = invite(&registrar, 3, "*");
         assert_eq!(join(&registrar, &old, &secret, "m"), "");
         registrar.revoke("m").unwrap();
-        assert!(registrar.renewal("m", &old, NOW_S + LIFE_S).is_none());
+        assert!(renewal(&registrar, "m", &old, NOW_S + LIFE_S).is_none());
         assert_eq!(join(&registrar, &new, &secret, "m"), "");
-        assert!(registrar.renewal("m", &old, NOW_S + LIFE_S).is_none());
-        assert!(registrar.renewal("m", &new, NOW_S + LIFE_S).is_some());
+        assert!(renewal(&registrar, "m", &old, NOW_S + LIFE_S).is_none());
+        assert!(renewal(&registrar, "m", &new, NOW_S + LIFE_S).is_some());
         assert!(matches!(registrar.revoke("n"), Err(Refused::Nobody(_))));
     }
 
@@ -436,7 +531,7 @@ mod tests {
             (NOW_S, true),
             (NOW_S + 1, false),
         ] {
-            assert_eq!(registrar.renewal("m", &key, now_s).is_some(), due, "{now_s}");
+            assert_eq!(renewal(&registrar, "m", &key, now_s).is_some(), due, "{now_s}");
         }
     }
 
@@ -452,11 +547,11 @@ mod tests {
         registrar.rotate(false, false, NOW_S + 1).unwrap();
         // Cut off there, and started again.
         let registrar = open(&folder);
-        let renewed = registrar.renewal("a", &keys[0], NOW_S).unwrap();
+        let renewed = renewal(&registrar, "a", &keys[0], NOW_S).unwrap();
         assert_eq!(renewed.authorities.len(), 2);
         let behind = registrar.rotate(true, false, NOW_S).unwrap_err().to_string();
         assert!(behind.contains("machines b have not"), "{behind}");
-        assert!(registrar.renewal("b", &keys[1], NOW_S).is_some());
+        assert!(renewal(&registrar, "b", &keys[1], NOW_S).is_some());
         registrar.rotate(true, false, NOW_S).unwrap();
         assert!(registrar.nodes(|_| false).iter().all(|node| node.is_newest));
     }

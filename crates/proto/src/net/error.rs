@@ -76,6 +76,9 @@ pub enum NetError {
     /// The peer says it is what it may not be.
     #[error("refuse {identity:?}: it says it is {role:?}, which it may not be")]
     Impostor { identity: PeerIdentity, role: Role },
+    /// Somebody else is met than was looked for.
+    #[error("talk to {role:?}: somebody else is looked for there")]
+    SomebodyElse { role: Role },
     /// The peer says it is a daemon that another process is, or none.
     #[error(
         "refuse process {pid:?}: it says it is {role:?}, which is process {holder:?} of this pool"

@@ -50,6 +50,8 @@ impl BackOff {
 pub struct Reconnecting {
     way: Way,
     hello: Hello,
+    /// What is to be met there, if that is asked.
+    whom: Option<Role>,
     back_off: BackOff,
     is_first: bool,
     /// Why the last attempt failed.
@@ -67,11 +69,18 @@ impl Reconnecting {
         Self {
             way,
             hello: hello(role),
+            whom: None,
             back_off: BackOff::default(),
             is_first: true,
             said: String::new(),
             since_ms: 0,
         }
+    }
+
+    /// Has nothing to do with a peer that is something else, whatever it may be.
+    #[must_use]
+    pub fn that_is(self, whom: Role) -> Self {
+        Self { whom: Some(whom), ..self }
     }
 
     /// Says which of a schedd's queues is behind it ([`Hello::generation`]).
@@ -98,7 +107,13 @@ impl Reconnecting {
                 self.back_off.wait().await;
             }
             self.is_first = false;
-            match self.way.greet(&self.hello).await {
+            let met = self.way.greet(&self.hello).await.and_then(|connection| {
+                match self.whom.as_ref().is_none_or(|whom| *whom == connection.peer.role) {
+                    true => Ok(connection),
+                    false => Err(NetError::SomebodyElse { role: connection.peer.role }),
+                }
+            });
+            match met {
                 Ok(connection) => {
                     self.said.clear();
                     self.since_ms = clock::now().boot_ms;
@@ -117,6 +132,28 @@ mod tests {
 
     use super::super::{Address, Admission, Listener};
     use super::*;
+
+    #[tokio::test]
+    async fn who_is_something_else_than_is_looked_for_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("s.sock"));
+        let way = Way::Here(folder.path().join("s.sock"));
+        let mut link =
+            Reconnecting::to(way, Role::Startd("m".to_owned())).that_is(Role::Negotiator);
+        let listen = |role| {
+            let admission = Admission::OnlyUid(Uid::effective().as_raw());
+            Listener::bind(&address, role, admission).unwrap()
+        };
+        let listening = async {
+            let other = listen(Role::Schedd("s".to_owned()));
+            let mut left = other.accept().await.greet().await.unwrap();
+            assert!(left.receiver.recv::<String>().await.is_ok_and(|word| word.is_none()));
+            drop(other);
+            listen(Role::Negotiator).accept().await.greet().await.unwrap()
+        };
+        let (met, _theirs) = tokio::join!(link.next(), listening);
+        assert_eq!(met.peer.role, Role::Negotiator);
+    }
 
     #[tokio::test]
     async fn a_connection_comes_about_once_somebody_listens_and_again_after_its_end() {

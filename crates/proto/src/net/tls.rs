@@ -2,13 +2,14 @@
 //! connect is asked of the pool's roll ([`Gate`]), whom a machine believes of its papers
 //! ([`Membership`]); no clock has a say in either. What is said afterwards is not known here.
 
-use std::collections::BTreeMap;
+pub(super) mod rooms;
+
 use std::fs::{self, Metadata};
 use std::io;
 use std::net::{IpAddr, TcpStream as BlockingTcp, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::client::Resumption;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use self::rooms::{Room, Rooms};
 use super::error::{GREETING, NetError, in_time};
 use super::peer::PeerIdentity;
 use super::stream::set_up;
@@ -44,6 +46,12 @@ const HANDSHAKES_FROM_ONE: usize = 128;
 
 /// Handshakes at a time in all. More are refused, and come again.
 const HANDSHAKES: usize = 2048;
+
+/// Newcomers at a time: whoever makes a key is one. They have what they want in a moment.
+const NEWCOMERS: usize = 256;
+
+/// Of them from one address.
+const NEWCOMERS_FROM_ONE: usize = 8;
 
 /// What is drawn on for all of TLS.
 fn provider() -> Arc<CryptoProvider> {
@@ -97,7 +105,8 @@ pub struct Gate {
     newcomers: bool,
     server: Arc<ServerConfig>,
     seen: Arc<Seen>,
-    handshakes: Mutex<BTreeMap<IpAddr, usize>>,
+    handshakes: Arc<Rooms>,
+    guests: Arc<Rooms>,
 }
 
 /// The roll as it was read last.
@@ -168,7 +177,8 @@ impl Gate {
             newcomers,
             server: Arc::new(server),
             seen,
-            handshakes: Mutex::default(),
+            handshakes: Rooms::new(HANDSHAKES, HANDSHAKES_FROM_ONE),
+            guests: Rooms::new(NEWCOMERS, NEWCOMERS_FROM_ONE),
         }))
     }
 
@@ -201,14 +211,20 @@ impl Gate {
     pub(super) async fn accept(
         self: &Arc<Self>,
         stream: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, PeerIdentity), NetError> {
-        let _room = self.room(stream.peer_addr()?.ip())?;
+    ) -> Result<(TlsStream<TcpStream>, PeerIdentity, Guest), NetError> {
+        let from = stream.peer_addr()?.ip();
+        let handshake_room = self.handshakes.room(from).ok_or(NetError::Crowded { from })?;
         self.look();
         let handshake = TlsAcceptor::from(Arc::clone(&self.server)).accept(stream);
         let stream = in_time(GREETING, "shake hands", async { handshake.await.map_err(broken) });
         let stream = stream.await?;
         let identity = self.identity(first(stream.get_ref().1.peer_certificates())?)?;
-        Ok((stream.into(), identity))
+        let is_newcomer = matches!(identity, PeerIdentity::Newcomer { .. });
+        let newcomer = match is_newcomer {
+            true => Some(self.guests.room(from).ok_or(NetError::Crowded { from })?),
+            false => None,
+        };
+        Ok((stream.into(), identity, Guest { _handshake: handshake_room, newcomer }))
     }
 
     fn identity(&self, shown: &CertificateDer<'_>) -> Result<PeerIdentity, NetError> {
@@ -230,39 +246,15 @@ impl Gate {
         let roll = self.seen.roll.subscribe();
         Some(Membered { name: name.clone(), role: *role, key: key.fingerprint(), roll })
     }
-
-    fn room(self: &Arc<Self>, from: IpAddr) -> Result<Room, NetError> {
-        let mut all = counts(&self.handshakes);
-        let total: usize = all.values().sum();
-        let here = all.entry(from).or_default();
-        if *here >= HANDSHAKES_FROM_ONE || total >= HANDSHAKES {
-            return Err(NetError::Crowded { from });
-        }
-        *here += 1;
-        Ok(Room { gate: Arc::clone(self), from })
-    }
 }
 
-fn counts(all: &Mutex<BTreeMap<IpAddr, usize>>) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A handshake that is being made.
-struct Room {
-    gate: Arc<Gate>,
-    from: IpAddr,
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        let mut all = counts(&self.gate.handshakes);
-        if let Some(here) = all.get_mut(&self.from) {
-            *here -= 1;
-            if *here == 0 {
-                all.remove(&self.from);
-            }
-        }
-    }
+/// The room that somebody takes who has shaken hands.
+#[derive(Debug)]
+pub(super) struct Guest {
+    /// Until it has said what it is.
+    pub(super) _handshake: Room,
+    /// Of somebody who is not in the pool, as long as he is here: the places are for machines.
+    pub(super) newcomer: Option<Room>,
 }
 
 /// The task that looks at the roll.

@@ -74,7 +74,8 @@ impl Papers {
     ///
     /// # Errors
     ///
-    /// If that is about another key, or no authority that comes with it has signed it.
+    /// If that is about another key, no authority that comes with it has signed it, or none that
+    /// was believed before comes with it: who is new is vouched for by who was there.
     pub fn with(&self, signed: Signed) -> Result<Self, TrustError> {
         let new = Self { key: self.key.clone(), signed };
         let certificate = authority::der(&new.signed.certificate)?;
@@ -83,6 +84,10 @@ impl Papers {
         }
         if !super::certificate::is_signed(&certificate, &new.anchors()?) {
             return Err(TrustError::Certificate("none of its authorities has signed it"));
+        }
+        let (known, now) = (&self.signed.authorities, &new.signed.authorities);
+        if !known.is_empty() && !known.iter().any(|authority| now.contains(authority)) {
+            return Err(TrustError::Certificate("none of its authorities was believed before"));
         }
         Ok(new)
     }

@@ -5,13 +5,14 @@
 //! A commit that fails ends the process: what is in memory is then not true, and a restart loads
 //! what is.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
 use model::queues::QueueSettings;
-use model::{JobId, MachineName, Now, ProcId};
+use model::{ClaimId, Granted, JobId, MachineName, Now, ProcId, RunId};
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
 use proto::files::FilesFor;
@@ -69,14 +70,50 @@ pub(crate) enum EngineInput {
     ToNegotiator(FromSchedd),
     /// A machine has called, because it was asked to.
     Called(MachineName, Box<Connection>),
-    /// Where a machine may read and write for a run; nowhere if the run is not its own.
+    /// What a machine may read and write for a run; nothing if the run is not its own.
     FilesFor {
         machine: MachineName,
         wanted: FilesFor,
-        answer: oneshot::Sender<Option<Vec<PathBuf>>>,
+        answer: oneshot::Sender<Option<Lent>>,
     },
     /// End after this batch.
     Stop,
+}
+
+/// What a machine is given of the submitter's files.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) granted: Granted,
+    /// Closed when that is over: the run is, or who carries its files has called anew.
+    pub(crate) over: oneshot::Receiver<Infallible>,
+}
+
+/// Who has what of submitters' files, by whose run it is for: one each.
+#[derive(Default)]
+struct Loans(BTreeMap<(MachineName, ClaimId, RunId), (FilesFor, oneshot::Sender<Infallible>)>);
+
+impl Loans {
+    /// Lends to who asks now, in place of who asked before for the same run: the one is gone, or
+    /// stuck.
+    fn lend(
+        &mut self,
+        core: &Core,
+        now: Now,
+        machine: MachineName,
+        wanted: FilesFor,
+    ) -> Option<Lent> {
+        let granted = core.files_for(now, &machine, &wanted)?;
+        let (ours, over) = oneshot::channel();
+        self.0.insert((machine, wanted.claim, wanted.run), (wanted, ours));
+        Some(Lent { granted, over })
+    }
+
+    /// Takes back what was lent for runs that are over.
+    fn settle(&mut self, core: &Core) {
+        self.0.retain(|(machine, ..), (wanted, over)| {
+            !over.is_closed() && core.is_run_of(machine, wanted)
+        });
+    }
 }
 
 /// Which part of the queue.
@@ -108,6 +145,7 @@ pub(crate) struct Engine {
     log_forms: LogForms,
     /// Where followers of the record find what is new.
     recent: Arc<Recent>,
+    loans: Loans,
     dropped: u64,
 }
 
@@ -170,7 +208,8 @@ impl OutgoingMail {
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { core, store, ledger, links, spool, logs, mail, log_forms, recent } = parts;
-        Self { core, store, ledger, links, spool, logs, mail, log_forms, recent, dropped: 0 }
+        let loans = Loans::default();
+        Self { core, store, ledger, links, spool, logs, mail, log_forms, recent, loans, dropped: 0 }
     }
 
     /// Runs until it is told to stop.
@@ -225,6 +264,7 @@ impl Engine {
         self.logs.write(texts);
         self.mail.post(letters);
         self.recent.add(batch.dirty.recorded);
+        self.loans.settle(&self.core);
         self.perform(batch.effects);
         for (client, answer) in taken.clients.into_iter().zip(batch.answers) {
             if let Some(client) = client {
@@ -318,7 +358,7 @@ impl Engine {
             EngineInput::Called(machine, connection) => self.links.called(&machine, *connection),
             EngineInput::ToNegotiator(message) => self.links.tell_negotiator(message),
             EngineInput::FilesFor { machine, wanted, answer } => {
-                let _ = answer.send(self.core.files_for(now, &machine, &wanted));
+                let _ = answer.send(self.loans.lend(&self.core, now, machine, wanted));
             }
             EngineInput::Core(_)
             | EngineInput::Ask(..)

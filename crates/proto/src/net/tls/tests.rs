@@ -228,7 +228,14 @@ fn papers_about_another_key_or_that_nobody_has_signed_are_not_taken() {
     let mut foreign = before.signed().clone();
     foreign.authorities = vec![other.authority.certificate().to_owned()];
     let another = pool.papers("m", NodeRole::Execute).signed().clone();
-    for signed in [foreign, another] {
+    // Somebody else's, who says that he is the pool, about this very machine.
+    let key = before.public().unwrap();
+    let usurped = other.authority.sign("m", NodeRole::Execute, &key, Authority::dates(0)).unwrap();
+    let usurped = Signed {
+        certificate: usurped.pem(),
+        authorities: vec![other.authority.certificate().to_owned()],
+    };
+    for signed in [foreign, another, usurped] {
         assert!(membership.renew(signed).is_err());
         assert_eq!(membership.papers().signed(), before.signed());
     }
@@ -274,12 +281,32 @@ async fn one_address_cannot_take_all_handshakes() {
     let (here, there) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
     let mut held = Vec::new();
     for _ in 0..HANDSHAKES_FROM_ONE {
-        held.push(gate.room(here).unwrap());
+        held.push(gate.handshakes.room(here).unwrap());
     }
-    assert!(matches!(gate.room(here), Err(NetError::Crowded { .. })));
-    assert!(gate.room(there).is_ok());
+    assert!(gate.handshakes.room(here).is_none());
+    assert!(gate.handshakes.room(there).is_some());
     held.pop();
-    assert!(gate.room(here).is_ok());
+    assert!(gate.handshakes.room(here).is_some());
+}
+
+#[tokio::test]
+async fn newcomers_have_a_few_places_for_as_long_as_they_are_there_and_machines_the_others() {
+    let pool = Pool::found();
+    let listener = pool.listen(true);
+    let newcomer = || Papers::of_newcomer().unwrap();
+    let mut here = Vec::new();
+    for _ in 0..NEWCOMERS_FROM_ONE {
+        let met = meet(&listener, newcomer(), Believed::Authorities, Role::Newcomer).await;
+        here.push(met.1.unwrap());
+    }
+    let (_, refused) = meet(&listener, newcomer(), Believed::Authorities, Role::Newcomer).await;
+    assert!(matches!(refused, Err(NetError::Crowded { .. })), "{refused:?}");
+    let (papers, role) = (pool.member("m", NodeRole::Execute), Role::Startd("m".to_owned()));
+    let (_, machine) = meet(&listener, papers, Believed::Authorities, role).await;
+    machine.unwrap();
+    here.pop();
+    let (_, next) = meet(&listener, newcomer(), Believed::Authorities, Role::Newcomer).await;
+    next.unwrap();
 }
 
 #[test]

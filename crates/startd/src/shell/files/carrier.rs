@@ -94,13 +94,8 @@ impl Carrier {
             if run.freight.looks && is_up_to_date(&run.job) {
                 return report(Fetched::UpToDate);
             }
-            let fill = |disk: &dyn Disk| sandboxes.fill(&run, &plan, disk);
             let brought = match run.freight.travels {
-                true => side.with(fill).unwrap_or_else(|said| {
-                    let path = sandboxes.path(key).to_string_lossy().into_owned();
-                    let at = StartFailure::at(StartStage::TransferInput, path, Errno::EIO as i32);
-                    Err(StartFailure { said: Some(said), ..at })
-                }),
+                true => sandboxes.fill(&run, &plan, &side),
                 false => sandboxes.list_in_place(&run),
             };
             report(brought.map_or_else(Fetched::Failed, |()| Fetched::There))
@@ -289,10 +284,10 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path, side: &Submi
     }
     let plugins = sandboxes.plugins();
     let back = |disk: &dyn Disk| {
-        transfer::bring_back(disk, &plan, &scratch, &over.end, over.cause, &plugins, &run_log)
+        transfer::bring_back(disk, &plan, &scratch, &over.end, over.cause, &run_log)
     };
     let (sent_bytes, result) = match side.with(back) {
-        Ok(done) => done,
+        Ok(back) => back.store(&scratch, &plugins, &run_log),
         Err(reason) => return lost(format!("its output files were lost: {reason}"), disk),
     };
     let result = result.map_err(|error| {

@@ -184,10 +184,10 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use proto::files::{PARTIAL, Summing};
+    use proto::files::Summing;
 
     use super::*;
-    use crate::shell::files::disk::CHUNK_BYTES;
+    use crate::shell::files::disk::{CHUNK_BYTES, Source};
 
     #[test]
     fn a_name_may_be_as_long_as_names_can_be() {
@@ -232,13 +232,42 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_written_leaves_the_old_one_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::write(path("old"), "old").unwrap();
-        fs::create_dir(path(&format!("old{PARTIAL}"))).unwrap();
-        fs::write(path("new"), "new").unwrap();
-        let error = HERE.file(&path("new"), &path("old")).unwrap_err();
-        assert_eq!(error.errno, Errno::EISDIR as i32);
-        assert_eq!(fs::read_to_string(path("old")).unwrap(), "old");
+        let old = folder.path().join("old");
+        fs::write(&old, "old").unwrap();
+        let mut cut = Source { mode: 0o644, bytes: 4, content: Box::new(&b"new"[..]) };
+        let error = SameDisk.write(&old, &mut cut).unwrap_err();
+        assert_eq!(error.errno, Errno::EIO as i32);
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left of it");
+    }
+
+    /// A file that, before its last byte is read, is written by somebody else.
+    struct Overtaken<'a> {
+        target: &'a Path,
+        begun: bool,
+    }
+
+    impl io::Read for Overtaken<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.begun {
+                let mut other = Source { mode: 0o644, bytes: 5, content: Box::new(&b"other"[..]) };
+                SameDisk.write(self.target, &mut other).unwrap();
+                return Ok(0);
+            }
+            self.begun = true;
+            into[..3].copy_from_slice(b"new");
+            Ok(3)
+        }
+    }
+
+    #[test]
+    fn two_that_write_a_file_of_one_name_do_not_meet_and_the_last_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("r.csv");
+        let content = Box::new(Overtaken { target: &target, begun: false });
+        SameDisk.write(&target, &mut Source { mode: 0o644, bytes: 3, content }).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left of either");
     }
 
     #[test]

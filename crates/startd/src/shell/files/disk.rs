@@ -15,12 +15,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proto::files::{PARTIAL, Sum, Summing};
 use proto::plain_file;
 use serde::{Deserialize, Serialize};
+use tempfile::{Builder, NamedTempFile};
 
 use crate::shell::files::copying::{TransferError, failed};
-use crate::shell::files::leash;
+use crate::shell::files::{leash, leftovers};
 
 /// The longest name of a file on Linux.
 const NAME_MAX_BYTES: usize = 255;
+
+/// What follows on that: as no other has it, for several runs may write a file of one name.
+const MARK_BYTES: usize = 10;
 
 /// What is read at a time.
 pub(crate) const CHUNK_BYTES: usize = 128 * 1024;
@@ -203,46 +207,78 @@ pub(crate) fn write(
 ) -> Result<Sum, TransferError> {
     let is_special = fs::metadata(target).is_ok_and(|found| !found.is_file());
     if is_special {
-        let opened = Patient::open(target);
-        let poured = opened.and_then(|mut to| pour(&mut source.content, &mut to));
-        return poured.map_err(|error| failed(target, &error));
+        return write_as_it_stands(target, source);
     }
     // A link at the target stays one: what it leads to is replaced.
     let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-    let partial = beside(&target);
-    let copied = write_beside(source, &partial, outlives);
-    let copied = copied.and_then(|sum| leash::pulled().map(|()| sum));
-    copied.and_then(|sum| fs::rename(&partial, &target).map(|()| sum)).map_err(|error| {
-        // It may not even have been made.
-        let _ = fs::remove_file(&partial);
-        failed(&target, &error)
-    })
+    replace(&target, source, outlives)
 }
 
-/// Where a file is written before it has its name. A long name is replaced by its sum: there is no
-/// room for more of it.
-fn beside(target: &Path) -> PathBuf {
+/// Writes to what is no plain file.
+///
+/// # Errors
+///
+/// As [`Disk::write`].
+pub(crate) fn write_as_it_stands(
+    target: &Path,
+    source: &mut Source<'_>,
+) -> Result<Sum, TransferError> {
+    let opened = Patient::open(target);
+    let poured = opened.and_then(|mut to| pour(&mut source.content, &mut to));
+    poured.map_err(|error| failed(target, &error))
+}
+
+/// Writes a new file and gives it this name, in place of whatever file or link has it.
+///
+/// # Errors
+///
+/// As [`Disk::write`].
+pub(crate) fn replace(
+    target: &Path,
+    source: &mut Source<'_>,
+    outlives: Outlives,
+) -> Result<Sum, TransferError> {
+    let replaced = write_beside(source, target, outlives).and_then(|(partial, sum)| {
+        leash::pulled()?;
+        partial.persist(target)?;
+        Ok(sum)
+    });
+    replaced.map_err(|error| failed(target, &error))
+}
+
+/// What the name of a file begins with before it has its own. A long one is replaced by its sum:
+/// there is no room for more of it.
+fn prefix_of(target: &Path) -> OsString {
     let mut name = target.file_name().unwrap_or_default().to_owned();
-    if name.len() + PARTIAL.len() > NAME_MAX_BYTES {
+    if name.len() + 1 + MARK_BYTES + PARTIAL.len() > NAME_MAX_BYTES {
         let mut sum = Summing::default();
         sum.add(name.as_encoded_bytes());
         let hex = sum.finish().sha256.map(|byte| format!("{byte:02x}")).concat();
         name = format!(".{hex}").into();
     }
-    name.push(PARTIAL);
-    target.with_file_name(name)
+    name.push(".");
+    name
 }
 
-/// Writes what is read into a new file, reads that again, and compares.
-fn write_beside(source: &mut Source<'_>, partial: &Path, outlives: Outlives) -> io::Result<Sum> {
-    let mut options = OpenOptions::new();
-    // What a link of that name leads to is not ours.
-    options.custom_flags(OFlag::O_NOFOLLOW.bits());
-    let mut to = options.read(true).write(true).create(true).truncate(true).open(partial)?;
+/// Writes what is read into a new file beside the target, reads that again, and compares. The file
+/// goes if nobody gives it a name.
+fn write_beside(
+    source: &mut Source<'_>,
+    target: &Path,
+    outlives: Outlives,
+) -> io::Result<(NamedTempFile, Sum)> {
+    let folder = target.parent().ok_or(Errno::EISDIR)?;
+    leftovers::remove(folder);
+    let prefix = prefix_of(target);
+    let mut partial = Builder::new();
+    let partial = partial.prefix(&prefix).suffix(PARTIAL).rand_bytes(MARK_BYTES);
+    // What a link of that name leads to is not ours: it is made, or has another name.
+    let mut partial = partial.tempfile_in(folder)?;
+    let to = partial.as_file_mut();
     to.set_permissions(Permissions::from_mode(source.mode))?;
-    let sent = pour(&mut source.content, &mut to)?;
+    let sent = pour(&mut source.content, to)?;
     to.rewind()?;
-    let arrived = pour(&mut to, &mut io::sink())?;
+    let arrived = pour(to, &mut io::sink())?;
     // It may have grown meanwhile; it must not be shorter.
     if arrived != sent || sent.bytes < source.bytes {
         return Err(Errno::EIO.into());
@@ -250,7 +286,7 @@ fn write_beside(source: &mut Source<'_>, partial: &Path, outlives: Outlives) -> 
     if outlives == Outlives::PowerCut {
         to.sync_all()?;
     }
-    Ok(sent)
+    Ok((partial, sent))
 }
 
 /// What may keep its writer waiting: a pipe. Nobody at its other end is an error (`ENXIO`); while

@@ -78,7 +78,8 @@ fn open(callers: &CalledSchedds, schedd: &ScheddName, wanted: FilesFor) -> Resul
     let far = callers.far(schedd);
     let far = far.ok_or_else(|| NoDisk::Yet("where it is called is not known".to_owned()))?;
     let role = Role::Files(callers.machine().to_owned());
-    let asked = Called::to(&far, role, PATIENCE)
+    let whom = Role::Schedd(schedd.to_string());
+    let asked = Called::to(&far, role, &whom, PATIENCE)
         .and_then(|mut called| Ok((called.ask::<_, FilesAnswer>(&wanted)?, called)));
     match asked {
         Ok((FilesAnswer::Ask, called)) => Ok(Wire::over(called)),

@@ -155,8 +155,15 @@ fn iwd<'a>(job: &'a ClassAd, scratch: &'a Path) -> &'a Path {
     initial_directory(job).unwrap_or(scratch)
 }
 
-/// Brings executable, standard input, the listed files and what an earlier run has kept in `spool`
-/// into the scratch folder, and says what is to come back.
+/// What was brought from the submitter's disk, and what is still to be fetched.
+#[derive(Debug)]
+pub(crate) struct BroughtIn {
+    bytes: u64,
+    transfers: Vec<UrlTransfer>,
+}
+
+/// Brings executable, standard input and the listed files into the scratch folder, from the
+/// submitter's disk.
 ///
 /// # Errors
 ///
@@ -165,15 +172,31 @@ pub(crate) fn bring_in(
     side: &dyn Disk,
     job: &ClassAd,
     scratch: &Path,
+    run_log: &RunLog,
+) -> Result<BroughtIn, TransferError> {
+    if let Some(most) = limits(job).input_bytes {
+        check_input_size(side, job, scratch, most)?;
+    }
+    bring_inputs(side, job, scratch, run_log)
+}
+
+/// Fetches what has a URL, for which that disk is not wanted: it may take long. Puts back what an
+/// earlier run has kept in `spool`, and says what is to come back.
+///
+/// # Errors
+///
+/// The first file that cannot be had.
+pub(crate) fn plan(
+    brought: BroughtIn,
+    job: &ClassAd,
+    scratch: &Path,
     spool: Option<&Spool>,
     plugins: &Plugins,
     run_log: &RunLog,
 ) -> Result<OutputPlan, TransferError> {
     let (transfer, limits) = (Transfer::of(job), limits(job));
-    if let Some(most) = limits.input_bytes {
-        check_input_size(side, job, scratch, most)?;
-    }
-    let received_bytes = bring_inputs(side, job, scratch, plugins, run_log)?;
+    let BroughtIn { bytes, transfers } = brought;
+    let received_bytes = bytes + by_plugins(plugins, Way::Fetch, scratch, &transfers, run_log)?;
     let listed = |names: &Vec<&str>| names.iter().copied().map(str::to_owned).collect();
     let files = match &transfer.outputs {
         Some(names) => Wanted::Listed(listed(names)),
@@ -246,14 +269,12 @@ pub(crate) fn make_executable(program: &Path) -> io::Result<()> {
     fs::set_permissions(program, fs::Permissions::from_mode(EXECUTABLE_MODE))
 }
 
-/// Brings executable, standard input and the listed files, and says how many bytes they have.
 fn bring_inputs(
     side: &dyn Disk,
     job: &ClassAd,
     scratch: &Path,
-    plugins: &Plugins,
     run_log: &RunLog,
-) -> Result<u64, TransferError> {
+) -> Result<BroughtIn, TransferError> {
     let (transfer, iwd) = (Transfer::of(job), iwd(job, scratch));
     let preserve = transfer.preserve_relative_paths;
     let route = Route { from: side, to: &SameDisk };
@@ -275,7 +296,6 @@ fn bring_inputs(
         let copy = || route.item(iwd, path, scratch, preserve);
         received_bytes += run_log.moving(|| format!("Input {path}"), copy)?;
     }
-    received_bytes += by_plugins(plugins, Way::Fetch, scratch, &transfers, run_log)?;
     let stdin_path = Streams::of(job).stdin.map(|stdin| stdin.below(iwd));
     if let (Some(path), Some(target)) = (stdin_path, stdin(job, scratch))
         && path != target
@@ -289,42 +309,68 @@ fn bring_inputs(
         received_bytes += run_log.moving(|| "Executable".to_owned(), copy)?;
         make_executable(&target).map_err(|error| failed(&target, &error))?;
     }
-    Ok(received_bytes)
+    Ok(BroughtIn { bytes: received_bytes, transfers })
+}
+
+/// What came back to the submitter's disk, and what is still to be stored elsewhere.
+#[derive(Debug)]
+pub(crate) struct BroughtBack {
+    bytes: u64,
+    /// The first file that could not be brought.
+    first: Option<TransferError>,
+    transfers: Vec<UrlTransfer>,
+}
+
+impl BroughtBack {
+    fn note(&mut self, result: Result<u64, TransferError>) {
+        match result {
+            Ok(bytes) => self.bytes += bytes,
+            Err(error) => {
+                self.first.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Stores what has a URL, for which that disk is not wanted: it may take long. Says how many
+    /// bytes went in all, and which was the first file that could not be brought, if any.
+    pub(crate) fn store(
+        mut self,
+        scratch: &Path,
+        plugins: &Plugins,
+        run_log: &RunLog,
+    ) -> (u64, Result<(), TransferError>) {
+        let stored = by_plugins(plugins, Way::Store, scratch, &self.transfers, run_log);
+        self.note(stored);
+        (self.bytes, self.first.map_or(Ok(()), Err))
+    }
 }
 
 /// Brings back what came of a run: of one that was stopped only what it said, unless its job wants
 /// more. Every file that can be brought is, whatever happens to others; doing it again does no
-/// harm. Says how many bytes came back, and which was the first file that could not be brought, if
-/// any.
+/// harm.
 pub(crate) fn bring_back(
     side: &dyn Disk,
     plan: &OutputPlan,
     scratch: &Path,
     end: &RunEnd,
     cause: Cause,
-    plugins: &Plugins,
     run_log: &RunLog,
-) -> (u64, Result<(), TransferError>) {
+) -> BroughtBack {
     let route = Route { from: &SameDisk, to: side };
-    let (mut sent_bytes, mut first) = (0, Ok(()));
-    let mut note = |result: Result<u64, TransferError>| match result {
-        Ok(bytes) => sent_bytes += bytes,
-        Err(error) if first.is_ok() => first = Err(error),
-        Err(_) => {}
-    };
+    let mut back = BroughtBack { bytes: 0, first: None, transfers: Vec::new() };
     for (name, target) in [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)] {
         let source = scratch.join(name);
         if let Some(target) = target.as_ref().filter(|_| source.exists()) {
             let copy = || route.make_parent(target).and_then(|()| route.file(&source, target));
-            note(run_log.moving(|| format!("Output {name} to {}", target.display()), copy));
+            back.note(run_log.moving(|| format!("Output {name} to {}", target.display()), copy));
         }
     }
     let checkpoint = plan.checkpoint.as_ref();
     let is_checkpoint =
         |taken: CheckpointEnd| matches!(end, RunEnd::Program(program) if taken.is(*program));
     if let Some(taken) = checkpoint.filter(|t| cause != Cause::Killed && is_checkpoint(t.end)) {
-        note(run_log.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
-        return (sent_bytes, first);
+        back.note(run_log.moving(|| "Checkpoint".to_owned(), || taken.keep(plan, scratch)));
+        return back;
     }
     let began = match end {
         RunEnd::Program(_) => true,
@@ -346,11 +392,11 @@ pub(crate) fn bring_back(
                 spool.forget();
             }
             if plan.only_after_exit_code.is_none_or(|code| *end == RunEnd::exited(code)) {
-                bring_files_back(route, plan, scratch, plugins, run_log, &mut note);
+                bring_files_back(route, plan, scratch, run_log, &mut back);
             }
         }
         (Cause::Stopped, WhenEvicted::Back) if began => {
-            bring_files_back(route, plan, scratch, plugins, run_log, &mut note);
+            bring_files_back(route, plan, scratch, run_log, &mut back);
         }
         (Cause::Stopped, WhenEvicted::Kept(spool)) if began => {
             let keep = |files: Vec<PathBuf>| {
@@ -358,12 +404,12 @@ pub(crate) fn bring_back(
                 // What is kept has not been sent to anybody.
                 spool.keep(scratch, streams.into_iter().chain(files)).map(|()| 0)
             };
-            note(plan.files(scratch).and_then(keep));
+            back.note(plan.files(scratch).and_then(keep));
             run_log.say(|| "What the job has is kept for its next run".to_owned());
         }
         (Cause::ByItself | Cause::Stopped | Cause::Killed, _) => {}
     }
-    (sent_bytes, first)
+    back
 }
 
 impl Checkpoint {
@@ -388,32 +434,29 @@ fn bring_files_back(
     route: Route<'_>,
     plan: &OutputPlan,
     scratch: &Path,
-    plugins: &Plugins,
     run_log: &RunLog,
-    note: &mut impl FnMut(Result<u64, TransferError>),
+    back: &mut BroughtBack,
 ) {
     if let Err(error) = check_output_size(plan, scratch) {
-        note(Err(error));
+        back.note(Err(error));
         return;
     }
     let files = match plan.files(scratch) {
         Ok(files) => files,
-        Err(error) => return note(Err(error)),
+        Err(error) => return back.note(Err(error)),
     };
-    let mut transfers = Vec::new();
     for name in files {
         match plan.stored(&name) {
             Some(url) => match transfers_below(scratch, &name, &url) {
-                Ok(more) => transfers.extend(more),
-                Err(error) => note(Err(error)),
+                Ok(more) => back.transfers.extend(more),
+                Err(error) => back.note(Err(error)),
             },
             None => {
                 let copy = || plan.bring_back(route, scratch, &name);
-                note(run_log.moving(|| format!("Output {}", name.display()), copy));
+                back.note(run_log.moving(|| format!("Output {}", name.display()), copy));
             }
         }
     }
-    note(by_plugins(plugins, Way::Store, scratch, &transfers, run_log));
 }
 
 /// Moves what has a URL.

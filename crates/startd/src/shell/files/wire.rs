@@ -3,8 +3,8 @@
 //! asked for by the end that writes, so that one piece is in memory and either end may give a file
 //! up without losing its place in the conversation. Who is at the other end is not known here.
 //!
-//! Neither end believes the other. The one that has the disk touches nothing but what is below the
-//! folders that it was given, whatever names and links it is shown. The one that copies takes a
+//! Neither end believes the other. The one that has the disk touches nothing but what it was given
+//! (`reach`), whatever names and links it is shown. The one that copies takes a
 //! path from its own question, never from an answer, and a file only with its length and its sum.
 //!
 //! Whoever shuts the connection down ends the work on both ends, at whatever step it is: each step
@@ -16,16 +16,20 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use model::Granted;
 use nix::errno::Errno;
+use nix::unistd::{Uid, User};
 use proto::files::{Blob, Content, PIECE_BYTES, Piece, Sum, Summing};
 use proto::frame::{self, MAX_FRAME_BYTES};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::shell::files::copying::{TransferError, failed};
-use crate::shell::files::disk::{Disk, EntryKind, Links, Look, SameDisk, Source};
+use crate::shell::files::disk::{self, Disk, EntryKind, Links, Look, Outlives, SameDisk, Source};
+use crate::shell::files::leash;
+use crate::shell::files::reach::{Reach, Target};
 
 /// The most bytes of names in one answer: far below the limit of a frame, in which each byte may
 /// take two.
@@ -118,6 +122,22 @@ fn send(stream: &mut dyn Stream, message: &impl Serialize) -> io::Result<()> {
 
 /// The next message; what is none is an error, and so is the end of the stream.
 fn receive<T: DeserializeOwned>(stream: &mut dyn Stream) -> io::Result<T> {
+    frame::decode(&next_frame(stream)?).map_err(|_| Errno::EPROTO.into())
+}
+
+/// The answer to a question. Whoever passes it on says now and then, with a frame in which nothing
+/// is, that it is still waited for.
+fn hear(stream: &mut dyn Stream) -> io::Result<Said> {
+    loop {
+        let frame = next_frame(stream)?;
+        if !frame.is_empty() {
+            return frame::decode(&frame).map_err(|_| Errno::EPROTO.into());
+        }
+        leash::pulled()?;
+    }
+}
+
+fn next_frame(stream: &mut dyn Stream) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = u32::from_be_bytes(length) as usize;
@@ -130,7 +150,7 @@ fn receive<T: DeserializeOwned>(stream: &mut dyn Stream) -> io::Result<T> {
     if read < length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    frame::decode(&payload).map_err(|_| Errno::EPROTO.into())
+    Ok(payload)
 }
 
 /// The next piece of what is read, and the last with the sum of all.
@@ -212,7 +232,7 @@ impl Wire {
 
     fn ask(&self, ask: &Ask) -> io::Result<Said> {
         let mut stream = self.stream.borrow_mut();
-        let said = send(&mut **stream, ask).and_then(|()| receive(&mut **stream));
+        let said = send(&mut **stream, ask).and_then(|()| hear(&mut **stream));
         match said {
             Ok(Said::Failed(errno)) => Err(io::Error::from_raw_os_error(errno.max(1))),
             Ok(said) => Ok(said),
@@ -353,25 +373,26 @@ enum Open {
     Names(Vec<OsString>),
 }
 
-/// Answers what comes over a connection to standard input, until it ends: the paths that may be
-/// touched first, from who started this, and then what their peer asks.
+/// Answers what comes over a connection to standard input, until it ends: what is granted first,
+/// from who started this, and then what their peer asks.
 ///
 /// # Errors
 ///
 /// If the connection breaks, or what comes is no question.
 pub fn serve_stdin() -> io::Result<()> {
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let paths: Vec<PathBuf> = receive(&mut stream)?;
-    serve(&mut stream, &paths)
+    let granted: Granted = receive(&mut stream)?;
+    let user = User::from_uid(Uid::effective()).ok().flatten();
+    serve(&mut stream, &Reach::of(&granted, user.as_ref().map(|user| &*user.dir)))
 }
 
-/// Answers what a peer asks of this machine's disk, below these folders only, until the peer closes
-/// the stream.
+/// Answers what a peer asks of this machine's disk, as far as it reaches there, until the peer
+/// closes the stream.
 ///
 /// # Errors
 ///
 /// If the stream breaks, or what comes is no question.
-pub(crate) fn serve(stream: &mut dyn Stream, below: &[PathBuf]) -> io::Result<()> {
+pub(crate) fn serve(stream: &mut dyn Stream, reach: &Reach) -> io::Result<()> {
     let mut open = Open::Nothing;
     loop {
         let ask = match receive(stream) {
@@ -379,62 +400,58 @@ pub(crate) fn serve(stream: &mut dyn Stream, below: &[PathBuf]) -> io::Result<()
             ask => ask?,
         };
         let said = match ask {
-            Ask::Write { path, mode, bytes } => {
-                match may_touch(below, Path::new(&path), Touch::Made) {
-                    Ok(()) => pull(stream, Path::new(&path), mode & PEERS_MODE, bytes)?,
-                    Err(errno) => Said::Failed(errno as i32),
-                }
-            }
-            Ask::More => more(&mut open),
-            ask => match answer(ask, below, &mut open) {
-                Ok(said) => said,
-                Err(error) => Said::Failed(error.errno),
+            Ask::Write { path, mode, bytes } => match reach.target(Path::new(&path)) {
+                Ok(target) => pull(stream, &target, mode & PEERS_MODE, bytes)?,
+                Err(error) => Said::Failed(number_of(&error)),
             },
+            Ask::More => more(&mut open),
+            ask => answer(ask, reach, &mut open)
+                .unwrap_or_else(|error| Said::Failed(number_of(&error))),
         };
         send(stream, &said)?;
     }
 }
 
 /// What is asked but pieces.
-fn answer(ask: Ask, below: &[PathBuf], open: &mut Open) -> Result<Said, TransferError> {
+fn answer(ask: Ask, reach: &Reach, open: &mut Open) -> io::Result<Said> {
     let disk = SameDisk;
-    let may = |path: OsString, touch| {
-        let path = PathBuf::from(path);
-        match may_touch(below, &path, touch) {
-            Ok(()) => Ok(path),
-            Err(errno) => Err(failed(&path, &errno.into())),
-        }
-    };
+    let word = |error: TransferError| io::Error::from_raw_os_error(error.errno);
     Ok(match ask {
         Ask::Look { path, links: Links::Followed } => {
-            Said::Looked(disk.look(&may(path, Touch::Followed)?, Links::Followed)?)
+            let held = reach.readable(Path::new(&path))?;
+            Said::Looked(disk.look(&held.way(), Links::Followed).map_err(word)?)
         }
         Ask::Look { path, links: Links::Seen } => {
-            Said::Looked(disk.look(&may(path, Touch::Itself)?, Links::Seen)?)
+            let entry = reach.visible(Path::new(&path))?;
+            Said::Looked(disk.look(&entry.way(), Links::Seen).map_err(word)?)
         }
         Ask::List { folder } => {
-            *open = Open::Names(disk.list(&may(folder, Touch::Followed)?)?);
+            let held = reach.readable(Path::new(&folder))?;
+            *open = Open::Names(disk.list(&held.way()).map_err(word)?);
             more(open)
         }
-        Ask::LeadsTo { link } => Said::LeadsTo(disk.leads_to(&may(link, Touch::Itself)?)?.into()),
+        Ask::LeadsTo { link } => {
+            Said::LeadsTo(fs::read_link(reach.visible(Path::new(&link))?.way())?.into())
+        }
         Ask::MakeLink { link, leads_to } => {
-            disk.make_link(&may(link, Touch::Itself)?, Path::new(&leads_to))?;
+            let leads_to = Path::new(&leads_to);
+            let entry = reach.linkable(Path::new(&link), leads_to)?;
+            disk.make_link(&entry.way(), leads_to).map_err(word)?;
             Said::Done
         }
-        Ask::MakeFolder { folder } => {
-            Said::Made { is_new: disk.make_folder(&may(folder, Touch::Made)?)? }
-        }
+        Ask::MakeFolder { folder } => Said::Made { is_new: reach.make_folder(Path::new(&folder))? },
         Ask::SetMode { path, mode } => {
-            disk.set_mode(&may(path, Touch::Followed)?, mode & PEERS_MODE)?;
+            let held = reach.changeable(Path::new(&path))?;
+            disk.set_mode(&held.way(), mode & PEERS_MODE).map_err(word)?;
             Said::Done
         }
         Ask::Read { path } => {
-            let path = may(path, Touch::Followed)?;
+            let held = reach.readable(Path::new(&path))?;
             // A pipe would hold up who opens it.
-            if disk.look(&path, Links::Followed)?.kind == EntryKind::Other {
-                return Err(failed(&path, &Errno::EINVAL.into()));
+            if disk.look(&held.way(), Links::Followed).map_err(word)?.kind == EntryKind::Other {
+                return Err(Errno::EINVAL.into());
             }
-            let source = open_here(&path)?;
+            let source = open_here(&held.way()).map_err(word)?;
             let said = Said::Opened { mode: source.mode, bytes: source.bytes };
             *open = Open::File { source, sum: Summing::default() };
             said
@@ -487,7 +504,7 @@ fn number_of(error: &io::Error) -> i32 {
 
 /// Writes a file whose pieces the peer has. A stream that breaks meanwhile is an error here; a file
 /// that cannot be written is an answer.
-fn pull(stream: &mut dyn Stream, path: &Path, mode: u32, bytes: u64) -> io::Result<Said> {
+fn pull(stream: &mut dyn Stream, target: &Target, mode: u32, bytes: u64) -> io::Result<Said> {
     let mut broken = None;
     let ask = || {
         let piece = send(stream, &Said::More).and_then(|()| receive(stream));
@@ -501,57 +518,16 @@ fn pull(stream: &mut dyn Stream, path: &Path, mode: u32, bytes: u64) -> io::Resu
             }
         }
     };
-    let content = Box::new(Arriving::new(bytes, ask));
-    let written = SameDisk.write(path, &mut Source { mode, bytes, content });
+    let mut source = Source { mode, bytes, content: Box::new(Arriving::new(bytes, ask)) };
+    let written = match target {
+        Target::Replaced(entry) => disk::replace(&entry.way(), &mut source, Outlives::Us),
+        Target::AsItStands(held) => disk::write_as_it_stands(&held.way(), &mut source),
+    };
+    drop(source);
     match broken {
         Some(error) => Err(error),
         None => Ok(written.map_or_else(|error| Said::Failed(error.errno), Said::Written)),
     }
-}
-
-/// How a path is touched.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Touch {
-    /// What is there, not followed if it is a link.
-    Itself,
-    /// What it leads to.
-    Followed,
-    /// What it leads to, which may begin to be there.
-    Made,
-}
-
-/// Whether what is touched lies below one of the folders.
-fn may_touch(below: &[PathBuf], path: &Path, touch: Touch) -> Result<(), Errno> {
-    // Where `..` leads is seen when what is there is looked at; what is to be made has to be named
-    // without it.
-    let is_plain = |part| match part {
-        Component::RootDir | Component::Normal(_) => true,
-        Component::ParentDir => touch != Touch::Made,
-        Component::CurDir | Component::Prefix(_) => false,
-    };
-    if !path.is_absolute() || !path.components().all(is_plain) {
-        return Err(Errno::EACCES);
-    }
-    let mut there = if touch == Touch::Itself { path.parent() } else { Some(path) };
-    // The part of it that is there decides: what is made below it is no link.
-    let real = loop {
-        let Some(at) = there else { return Err(Errno::EACCES) };
-        match fs::canonicalize(at) {
-            Ok(real) => break real,
-            // A link that leads nowhere yet would lead there once something is made.
-            Err(_) if at.is_symlink() && touch == Touch::Made => return Err(Errno::EACCES),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // What is above it by its name alone may be somewhere else.
-                if path.components().any(|part| part == Component::ParentDir) {
-                    return Err(Errno::EACCES);
-                }
-                there = at.parent();
-            }
-            Err(error) => return Err(Errno::from_raw(number_of(&error))),
-        }
-    };
-    let is_below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|f| real.starts_with(f));
-    if below.iter().any(is_below) { Ok(()) } else { Err(Errno::EACCES) }
 }
 
 #[cfg(test)]

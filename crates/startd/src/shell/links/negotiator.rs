@@ -99,7 +99,7 @@ pub(crate) async fn keep_telling(
     mut latest: watch::Receiver<Announcement>,
 ) {
     let role = Role::Startd(machine.to_string());
-    let mut link = Reconnecting::to(negotiator, role);
+    let mut link = Reconnecting::to(negotiator, role).that_is(Role::Negotiator);
     loop {
         match tell(link.next().await, &mut latest, &orders).await {
             Ok(End::AllSaid) => return,

@@ -27,12 +27,14 @@ use proto::clock;
 use tokio::sync::mpsc;
 
 use crate::core::{RunKey, StartProcess};
+use crate::shell::files::copying::TransferError;
 use crate::shell::files::disk::Disk;
 use crate::shell::files::manifest::Manifest;
 use crate::shell::files::plugins::Plugins;
+use crate::shell::files::side::SubmitSide;
 use crate::shell::files::spool::Spool;
 use crate::shell::files::starter_log::RunLog;
-use crate::shell::files::transfer;
+use crate::shell::files::transfer::{self, BroughtIn};
 use crate::shell::links::translate::wire_key;
 use crate::shell::run::environment::{self, JOB_AD, MACHINE_AD, Place};
 use crate::shell::run::short_scratches::ShortScratches;
@@ -182,8 +184,7 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// Makes the scratch folder of a job that runs in it, and brings its files from the submitter's
-    /// disk; what is to be
+    /// Makes the scratch folder of a job that runs in it, and brings its files; what is to be
     /// brought back is written to `plan`. It may take long. What an earlier startd has begun is
     /// done anew.
     ///
@@ -194,26 +195,23 @@ impl Sandboxes {
         &self,
         run: &StartProcess,
         plan: &Path,
-        side: &dyn Disk,
+        side: &SubmitSide,
     ) -> Result<(), StartFailure> {
         let scratch = self.path(run.key);
         let job = &*run.job;
-        remove(&scratch);
-        self.make_folder(&scratch, run)?;
         let run_log = RunLog::of(job, &scratch);
-        run_log.begin(run, &scratch);
-        // What cannot be started for other reasons is not worth a transfer.
-        let start = self.process(run, &away(run, &scratch))?;
+        let (start, brought) =
+            side.with(|disk| self.begin(run, disk, &run_log)).unwrap_or_else(|said| {
+                let failure = failure(StartStage::TransferInput, &scratch, Errno::EIO as i32);
+                Err(StartFailure { said: Some(said), ..failure })
+            })?;
         let spool = run
             .spool
             .as_ref()
             .map(|folder| Spool { folder: PathBuf::from(&**folder), attempt: run.run.attempt.0 });
         let expected =
-            transfer::bring_in(side, job, &scratch, spool.as_ref(), &self.plugins, &run_log)
-                .map_err(|error| StartFailure {
-                    said: error.said.clone(),
-                    ..failure(error.stage(), &error.path, error.errno)
-                })?;
+            transfer::plan(brought, job, &scratch, spool.as_ref(), &self.plugins, &run_log)
+                .map_err(untransferred)?;
         if let Some(tool) = tool::brought(job, &scratch) {
             transfer::make_executable(&tool).map_err(|error| unprepared(&tool, &error))?;
         }
@@ -225,6 +223,23 @@ impl Sandboxes {
             manifest.write_in(&start);
         }
         Ok(())
+    }
+
+    /// Makes the scratch folder and brings what is on the submitter's disk.
+    fn begin(
+        &self,
+        run: &StartProcess,
+        disk: &dyn Disk,
+        run_log: &RunLog,
+    ) -> Result<(Start, BroughtIn), StartFailure> {
+        let scratch = self.path(run.key);
+        remove(&scratch);
+        self.make_folder(&scratch, run)?;
+        run_log.begin(run, &scratch);
+        // What cannot be started for other reasons is not worth a transfer.
+        let start = self.process(run, &away(run, &scratch))?;
+        let brought = transfer::bring_in(disk, &run.job, &scratch, run_log);
+        Ok((start, brought.map_err(untransferred)?))
     }
 
     /// The job's first group. Where everything runs as one user nobody can change it, and so a job
@@ -545,6 +560,11 @@ fn script_of(
 /// Variables as the launcher takes them.
 pub(crate) fn pairs(environ: BTreeMap<String, String>) -> Vec<(OsBytes, OsBytes)> {
     environ.into_iter().map(|(name, value)| (OsBytes::from(name), OsBytes::from(value))).collect()
+}
+
+fn untransferred(error: TransferError) -> StartFailure {
+    let failure = failure(error.stage(), &error.path, error.errno);
+    StartFailure { said: error.said, ..failure }
 }
 
 fn unprepared(path: &Path, error: &io::Error) -> StartFailure {

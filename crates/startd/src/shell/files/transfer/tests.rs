@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};
+use model::Granted;
 use tempfile::TempDir;
 
 use super::*;
@@ -21,8 +22,9 @@ impl Both {
         [false, true].into_iter().map(Self::new)
     }
 
-    fn side(&self) -> Box<dyn Disk> {
-        if self.is_far { Box::new(served(self.folder.path())) } else { Box::new(SameDisk) }
+    /// The submitter's disk, of which there is what the job names.
+    fn side(&self, job: &ClassAd) -> Box<dyn Disk> {
+        if self.is_far { Box::new(served(&Granted::of(job))) } else { Box::new(SameDisk) }
     }
 
     fn new(is_far: bool) -> Self {
@@ -77,10 +79,35 @@ impl Both {
     }
 }
 
+/// All of the way in.
+fn bring_in(
+    side: &dyn Disk,
+    job: &ClassAd,
+    scratch: &Path,
+    spool: Option<&Spool>,
+    plugins: &Plugins,
+    run_log: &RunLog,
+) -> Result<OutputPlan, TransferError> {
+    plan(super::bring_in(side, job, scratch, run_log)?, job, scratch, spool, plugins, run_log)
+}
+
+/// All of the way back.
+fn bring_back(
+    side: &dyn Disk,
+    plan: &OutputPlan,
+    scratch: &Path,
+    end: &RunEnd,
+    cause: Cause,
+    plugins: &Plugins,
+    run_log: &RunLog,
+) -> (u64, Result<(), TransferError>) {
+    super::bring_back(side, plan, scratch, end, cause, run_log).store(scratch, plugins, run_log)
+}
+
 fn check_in(attributes: &[(&str, &str)], expected: &Expect) {
     for both in Both::over_each() {
         bring_in(
-            &*both.side(),
+            &*both.side(&both.job(attributes)),
             &both.job(attributes),
             &both.path("scratch"),
             None,
@@ -97,7 +124,7 @@ fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
     for both in Both::over_each() {
         let scratch = both.path("scratch");
         let plan = bring_in(
-            &*both.side(),
+            &*both.side(&both.job(attributes)),
             &both.job(attributes),
             &scratch,
             None,
@@ -112,7 +139,7 @@ fn check_back(attributes: &[(&str, &str)], end: &RunEnd, expected: &Expect) {
         both.write("scratch/sub/more", "43");
         both.write("scratch/.job.ad", "ours");
         let (sent_bytes, result) = bring_back(
-            &*both.side(),
+            &*both.side(&both.job(attributes)),
             &plan,
             &scratch,
             end,
@@ -189,10 +216,10 @@ fn the_program_is_no_output_whatever_it_has_done_to_itself() {
         let scratch = both.path("scratch");
         let job = both.job(&[]);
         let (plugins, run_log) = (Plugins::default(), RunLog::default());
-        let plan = bring_in(&*both.side(), &job, &scratch, None, &plugins, &run_log).unwrap();
+        let plan = bring_in(&*both.side(&job), &job, &scratch, None, &plugins, &run_log).unwrap();
         both.write("scratch/run.sh", "#!/bin/sh, and more");
         both.write("scratch/result", "42");
-        bring_back(&*both.side(), &plan, &scratch, &GOOD, Cause::ByItself, &plugins, &run_log)
+        bring_back(&*both.side(&job), &plan, &scratch, &GOOD, Cause::ByItself, &plugins, &run_log)
             .1
             .unwrap();
         assert_eq!(fs::read_to_string(both.path("iwd/run.sh")).unwrap(), "#!/bin/sh");
@@ -207,7 +234,7 @@ fn relative_paths_are_kept_for_who_wants_that() {
         job.set("PreserveRelativePaths", true);
         job.set("TransferExecutable", false);
         bring_in(
-            &*both.side(),
+            &*both.side(&job),
             &job,
             &both.path("scratch"),
             None,
@@ -224,7 +251,7 @@ fn a_missing_input_is_named() {
     for both in Both::over_each() {
         let job = both.job(&[("TransferInput", "a.txt,missing")]);
         let error = bring_in(
-            &*both.side(),
+            &*both.side(&job),
             &job,
             &both.path("scratch"),
             None,
@@ -316,7 +343,7 @@ fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Cause) {
     let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
     let job = both.job(attributes);
     let plan = bring_in(
-        &*both.side(),
+        &*both.side(&job),
         &job,
         &scratch,
         Some(&Spool { folder, attempt }),
@@ -331,7 +358,7 @@ fn evict(both: &Both, attributes: &[(&str, &str)], attempt: u32, ended: Cause) {
         Cause::Stopped | Cause::Killed => RunEnd::killed(15),
     };
     bring_back(
-        &*both.side(),
+        &*both.side(&job),
         &plan,
         &scratch,
         &end,
@@ -357,7 +384,7 @@ fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_i
         let (scratch, folder) = (both.path("scratch"), both.path("spool/1.0"));
         let spool = Spool { folder, attempt: 3 };
         let plan = bring_in(
-            &*both.side(),
+            &*both.side(&both.job(&attributes)),
             &both.job(&attributes),
             &scratch,
             Some(&spool),
@@ -373,7 +400,7 @@ fn an_evicted_job_that_asks_for_it_finds_its_files_again_and_they_come_back_at_i
     "#]]
         .assert_eq(&both.list("scratch"));
         bring_back(
-            &*both.side(),
+            &*both.side(&both.job(&attributes)),
             &plan,
             &scratch,
             &GOOD,
@@ -396,7 +423,7 @@ fn files_of_an_evicted_job_come_back_if_it_wants_them_not_spooled() {
         job.set("SpoolOnEvict", false);
         let spool = Spool { folder: both.path("spool/1.0"), attempt: 1 };
         let plan = bring_in(
-            &*both.side(),
+            &*both.side(&job),
             &job,
             &both.path("scratch"),
             Some(&spool),
@@ -407,7 +434,7 @@ fn files_of_an_evicted_job_come_back_if_it_wants_them_not_spooled() {
         both.write("scratch/result", "half");
         let vacated = RunEnd::vacated(model::VacateCode::ReconnectFailed);
         bring_back(
-            &*both.side(),
+            &*both.side(&job),
             &plan,
             &both.path("scratch"),
             &vacated,

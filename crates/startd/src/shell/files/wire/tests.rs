@@ -14,12 +14,18 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::shell::files::copying::{DEEPEST, Route};
 
-/// The disk of this machine below a folder, behind a connection.
-pub(crate) fn served(below: &Path) -> Wire {
+/// The disk of this machine, behind a connection, as far as it is granted.
+pub(crate) fn served(granted: &Granted) -> Wire {
     let (near, mut far) = UnixStream::pair().unwrap();
-    let below = vec![below.to_owned(), PathBuf::from("/dev/full")];
-    thread::spawn(move || serve(&mut far, &below));
+    let reach = Reach::of(granted, None);
+    thread::spawn(move || serve(&mut far, &reach));
     Wire::over(near)
+}
+
+/// All below a folder.
+fn all_below(folder: &Path) -> Granted {
+    let all = vec![folder.to_owned(), "/dev/full".into()];
+    Granted { read: all.clone(), write: all, into: vec![] }
 }
 
 /// All below a folder: name, kind, permissions, content.
@@ -59,7 +65,7 @@ fn check_copy(make: impl Fn(&Path), item: &str) {
         [(false, false), (true, false), (false, true), (true, true)].into_iter().enumerate()
     {
         let disk = |is_far| -> Box<dyn Disk> {
-            if is_far { Box::new(served(folder.path())) } else { Box::new(SameDisk) }
+            if is_far { Box::new(served(&all_below(folder.path()))) } else { Box::new(SameDisk) }
         };
         let (source, target) = (disk(far_from), disk(far_to));
         let to = folder.path().join(format!("to{way}"));
@@ -111,7 +117,7 @@ fn what_is_copied_is_the_same_by_each_way() {
 #[test]
 fn a_full_disk_and_a_source_that_breaks_are_told_and_the_next_file_travels() {
     let folder = tempdir().unwrap();
-    let (wire, path) = (served(folder.path()), |name: &str| folder.path().join(name));
+    let (wire, path) = (served(&all_below(folder.path())), |name: &str| folder.path().join(name));
     let text = |bytes| Source { mode: 0o644, bytes, content: Box::new(&b"new"[..]) };
     let error = wire.write(Path::new("/dev/full"), &mut text(3)).unwrap_err();
     assert_eq!(error, failed(Path::new("/dev/full"), &Errno::ENOSPC.into()));
@@ -175,8 +181,8 @@ impl Write for Cut {
 
 fn cut_after(left: usize, below: &Path) -> (Wire, JoinHandle<io::Result<()>>) {
     let (stream, mut far) = UnixStream::pair().unwrap();
-    let below = vec![below.to_owned()];
-    (Wire::over(Cut { stream, left }), thread::spawn(move || serve(&mut far, &below)))
+    let reach = Reach::of(&all_below(below), None);
+    (Wire::over(Cut { stream, left }), thread::spawn(move || serve(&mut far, &reach)))
 }
 
 /// Copies over a connection that breaks after each number of bytes, until one suffices.
@@ -316,7 +322,7 @@ fn guarded() -> TempDir {
 fn a_peer_touches_nothing_outside_of_the_folders_that_are_served() {
     let folder = guarded();
     let before = tree(folder.path());
-    let wire = served(&folder.path().join("in"));
+    let wire = served(&all_below(&folder.path().join("in")));
     for name in [
         "/etc/hostname",
         "out/secret",
@@ -347,10 +353,11 @@ fn a_peer_touches_nothing_outside_of_the_folders_that_are_served() {
         let error = wire.make_link(&path, Path::new("/etc")).unwrap_err();
         assert_eq!(error.errno, Errno::EACCES as i32, "{name}");
     }
-    // A link that the peer made itself is no way out either.
-    wire.make_link(&folder.path().join("in/mine"), &folder.path().join("out")).unwrap();
-    assert!(wire.read(&folder.path().join("in/mine/secret")).is_err());
-    fs::remove_file(folder.path().join("in/mine")).unwrap();
+    // A link that leads out is not made.
+    for leads_to in [folder.path().join("out"), "../out".into(), "x/../../out".into()] {
+        let made = wire.make_link(&folder.path().join("in/mine"), &leads_to);
+        assert_eq!(made.unwrap_err().errno, Errno::EACCES as i32, "{}", leads_to.display());
+    }
     assert_eq!(tree(folder.path()), before);
     nix::unistd::mkfifo(&folder.path().join("in/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let error = wire.read(&folder.path().join("in/pipe")).map(|_| ()).unwrap_err();
@@ -361,7 +368,7 @@ fn a_peer_touches_nothing_outside_of_the_folders_that_are_served() {
 fn what_is_no_message_ends_the_service() {
     for bytes in [&b"\xff\xff\xff\xff"[..], b"\x00\x00\x00\x02hi", b"\x00\x00\x00\x00"] {
         let (mut near, mut far) = UnixStream::pair().unwrap();
-        let serving = thread::spawn(move || serve(&mut far, &[]));
+        let serving = thread::spawn(move || serve(&mut far, &Reach::of(&Granted::default(), None)));
         near.write_all(bytes).unwrap();
         let error = serving.join().unwrap().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(Errno::EPROTO as i32), "{bytes:?}");
@@ -372,8 +379,8 @@ fn what_is_no_message_ends_the_service() {
 fn who_shuts_the_connection_down_ends_the_work() {
     let folder = tempdir().unwrap();
     let (near, mut far) = UnixStream::pair().unwrap();
-    let (handle, below) = (near.try_clone().unwrap(), vec![folder.path().to_owned()]);
-    let serving = thread::spawn(move || serve(&mut far, &below));
+    let (handle, reach) = (near.try_clone().unwrap(), Reach::of(&all_below(folder.path()), None));
+    let serving = thread::spawn(move || serve(&mut far, &reach));
     let wire = Wire::over(near);
     // It would never end by itself.
     let mut endless = Source { mode: 0o644, bytes: 0, content: Box::new(io::repeat(7)) };
@@ -403,7 +410,7 @@ fn other_process() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("port {}", listener.local_addr().unwrap().port());
     let (mut stream, _) = listener.accept().unwrap();
-    serve(&mut stream, &[folder.into()]).unwrap();
+    serve(&mut stream, &Reach::of(&all_below(Path::new(&folder)), None)).unwrap();
 }
 
 #[test]

@@ -38,4 +38,4 @@ pub use words::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -50,6 +50,9 @@ impl Trial {
     fn take(&mut self, inputs: &[Input]) -> Vec<String> {
         let batch: Batch = run_batch(&mut self.core, self.now, inputs);
         assert_eq!(self.core.check(), Ok(()));
+        let mut joined = State::default();
+        self.core.state().parts().for_each(|part| joined.join(part));
+        assert_eq!(joined, *self.core.state(), "the parts make the state");
         self.journal.extend(batch.journal);
         let again = self.replayed();
         assert_eq!(again.state(), self.core.state(), "the journal makes the state");
@@ -110,6 +113,20 @@ impl Trial {
         self.now.boot_ms += seconds * 1000;
         self.take(&[])
     }
+}
+
+/// A state of two claims, each with the ad of a job that is as long as messages may be, nearly.
+pub(crate) fn fat_state() -> State {
+    let (mut trial, long) = (Trial::claimed(), "x".repeat(9 << 20));
+    trial.orders(request(2, 1));
+    for number in [1, 2] {
+        let ToStartd::StartRun(start) = trial.start_with(1, 0, &format!("X = \"{long}\"\n")) else {
+            unreachable!();
+        };
+        let claim = ClaimId { number, ..CLAIM };
+        trial.orders(ToStartd::StartRun(Box::new(StartRun { claim, ..*start })));
+    }
+    trial.core.state().clone()
 }
 
 fn machine() -> Machine {

@@ -15,6 +15,7 @@ use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
 use proto::files::FilesFor;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -44,6 +45,9 @@ const BATCH: usize = 1024;
 
 /// The longest sleep without an input; only bounds how late a wrong deadline could be.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Folders that wait for the sweeper beside what it has: more are found at the next start.
+const UNSWEPT: usize = 100_000;
 
 /// What reaches the engine.
 #[derive(Debug)]
@@ -87,11 +91,14 @@ pub(crate) struct Engine {
     orders: Option<mpsc::Sender<LauncherOrder>>,
     schedds: BTreeMap<ScheddName, ScheddLink>,
     dropped: u64,
+    /// Folders that are to be removed, for which the sweeper had no place.
+    unswept: Vec<PathBuf>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, orders: None, schedds: BTreeMap::new(), dropped: 0 }
+        let (schedds, unswept) = (BTreeMap::new(), Vec::new());
+        Self { parts, orders: None, schedds, dropped: 0, unswept }
     }
 
     /// Runs until it was told to stop and nothing is left to be stopped.
@@ -338,13 +345,13 @@ impl Engine {
                 Effect::Sweep { kept } => {
                     self.parts.carrier.sweep(&kept);
                     match self.parts.sandboxes.strays(&kept) {
-                        Ok(folders) => self.sweep(folders).await,
+                        Ok(folders) => self.sweep(folders),
                         Err(error) => tracing::warn!(%error, "cannot list the scratch folders"),
                     }
                 }
             }
         }
-        self.clean_up(clean).await;
+        self.clean_up(clean);
         failed
     }
 
@@ -357,7 +364,7 @@ impl Engine {
         Some(SubmitSide::Far { callers: Arc::clone(callers), schedd: schedd.clone(), wanted })
     }
 
-    async fn clean_up(&mut self, keys: Vec<RunKey>) {
+    fn clean_up(&mut self, keys: Vec<RunKey>) {
         if keys.is_empty() {
             return;
         }
@@ -366,7 +373,7 @@ impl Engine {
             self.parts.carrier.forget(*key);
         }
         self.order(LauncherOrder::Forget(keys));
-        self.sweep(folders).await;
+        self.sweep(folders);
     }
 
     /// Gives a run to the launcher, or says that it is over.
@@ -409,9 +416,22 @@ impl Engine {
         }
     }
 
-    async fn sweep(&self, folders: Vec<PathBuf>) {
-        if self.parts.sweeper.send(folders).await.is_err() {
-            tracing::warn!("scratch folders are not removed any more; the next start removes them");
+    /// Has folders removed, when there is time for it: nobody waits for a disk here.
+    fn sweep(&mut self, folders: Vec<PathBuf>) {
+        let room = UNSWEPT.saturating_sub(self.unswept.len());
+        let left = folders.len().saturating_sub(room);
+        self.unswept.extend(folders.into_iter().take(room));
+        let said = match self.parts.sweeper.try_reserve() {
+            Ok(place) => {
+                place.send(std::mem::take(&mut self.unswept));
+                None
+            }
+            Err(TrySendError::Full(())) if left == 0 => None,
+            Err(TrySendError::Full(())) => Some("too many wait for the disk"),
+            Err(TrySendError::Closed(())) => Some("nobody does that any more"),
+        };
+        if let Some(why) = said {
+            tracing::warn!(left, why, "scratch folders are left for the next start to remove");
         }
     }
 }

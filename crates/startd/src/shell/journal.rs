@@ -57,12 +57,16 @@ pub(crate) struct Head {
 enum Record<'a> {
     State(&'a State),
     Event(&'a Event),
+    More(&'a State),
 }
 
 #[derive(Deserialize)]
 enum OwnRecord {
+    /// What it begins with: all of it, or its first part.
     State(State),
     Event(Event),
+    /// Another part of the state: a claim has its job's whole ad, and all together are no message.
+    More(State),
 }
 
 /// Why the journal cannot be used.
@@ -232,7 +236,10 @@ impl Journal {
         let mut journal = Self { head, file, folder, bytes: 0, compact_at: COMPACT_BYTES };
         let mut bytes = Vec::new();
         put_frame(&mut bytes, &journal.head)?;
-        put_frame(&mut bytes, &Record::State(state))?;
+        for (n, part) in state.parts().enumerate() {
+            let record = if n == 0 { Record::State(&part) } else { Record::More(&part) };
+            put_frame(&mut bytes, &record)?;
+        }
         journal.write(&bytes)?;
         journal.compact_at = COMPACT_BYTES.max(journal.bytes.saturating_mul(COMPACT_FACTOR));
         fs::rename(&path, journal.folder.join(FILE)).map_err(failed("put in place"))?;
@@ -261,6 +268,7 @@ fn replay(mut rest: &[u8]) -> Result<(State, Vec<Event>, usize), FrameError> {
                 state = snapshot;
                 events.clear();
             }
+            OwnRecord::More(part) => state.join(part),
             OwnRecord::Event(event) => events.push(event),
         }
     }
@@ -291,6 +299,7 @@ mod tests {
 
     use super::*;
     use crate::core::Fact;
+    use crate::core::tests::fat_state;
 
     const BOOT: &str = "9d0c2e0e";
 
@@ -355,6 +364,19 @@ mod tests {
         let opened = open(&folder, BOOT, 8);
         assert_eq!((opened.journal.head().journal, opened.events.len()), (8, 0));
         assert!(folder.path().join(DAMAGED_FILE).exists());
+    }
+
+    #[test]
+    fn a_state_that_is_longer_than_a_message_is_found_again() {
+        let folder = TempDir::new().unwrap();
+        let state = fat_state();
+        assert!(frame::encode(&state).is_err(), "as one message it is too long");
+        let mut journal = open(&folder, BOOT, 7).journal;
+        journal.share_out(&Resources::default(), &state).unwrap();
+        journal.append(&[event(1)]).unwrap();
+        let opened = open(&folder, BOOT, 8);
+        assert!(opened.state == state);
+        assert_eq!(opened.events, [event(1)]);
     }
 
     #[test]

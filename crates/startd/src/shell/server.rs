@@ -37,8 +37,8 @@ use crate::shell::run::sandbox::Sandboxes;
 /// The kernel's name for this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Lists of scratch folders that wait to be removed. When it is full, the engine waits: folders are
-/// then made faster than the disk can remove them, and more of them would not help.
+/// Lists of scratch folders that wait to be removed; more are kept by the engine, which waits for
+/// no disk.
 const SWEEPS: usize = 4096;
 
 /// What the negotiator has said and was not done yet.

@@ -87,6 +87,33 @@ pub struct State {
     pub(in crate::core) generations: BTreeMap<ScheddName, u64>,
 }
 
+impl State {
+    /// The same in parts, of which each is short: all but the claims, and each claim. Together
+    /// ([`Self::join`]) they are the whole.
+    pub fn parts(&self) -> impl Iterator<Item = Self> {
+        let rest = Self {
+            last_claim: self.last_claim,
+            claims: BTreeMap::new(),
+            leased_from_ms: self.leased_from_ms.clone(),
+            generations: self.generations.clone(),
+        };
+        let claim = |(id, claim): (&ClaimId, &Claim)| Self {
+            claims: BTreeMap::from([(*id, claim.clone())]),
+            ..Self::default()
+        };
+        std::iter::once(rest).chain(self.claims.iter().map(claim))
+    }
+
+    /// Takes another part of it.
+    pub fn join(&mut self, part: Self) {
+        let Self { last_claim, claims, leased_from_ms, generations } = part;
+        self.last_claim = self.last_claim.max(last_claim);
+        self.claims.extend(claims);
+        self.leased_from_ms.extend(leased_from_ms);
+        self.generations.extend(generations);
+    }
+}
+
 mod as_list {
     use std::collections::BTreeMap;
 

@@ -6,8 +6,9 @@
 //! A manifest that cannot be written is told in the startd's own log, and is no failure of the run
 //! (as in HTCondor 25.14).
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +16,15 @@ use classad::{ClassAd, words};
 use launcher::wire::Start;
 use model::job_ad::manifest_folder;
 use nix::fcntl::OFlag;
-use proto::plain_file;
+use proto::{plain_file, whole_file};
 use serde::{Deserialize, Serialize};
 
-/// Where the manifest of a run is, in its scratch folder; only for runs whose files do not travel.
-const MARKER: &str = ".manifest";
+/// What is noted of the manifest of a run begins with this, beside its scratch folder, where the
+/// job has nothing to say; only for runs whose files do not travel.
+const MARKER: &str = "manifest_of_";
+
+/// The longest that is read of it.
+const MARKER_MAX_BYTES: u64 = 64 * 1024;
 
 /// Its permissions (HTCondor 25.14's).
 const FOLDER_MODE: u32 = 0o700;
@@ -64,7 +69,7 @@ impl Manifest {
     /// Keeps in mind, for [`of_ended`], that this run has one.
     pub(crate) fn mark(&self, scratch: &Path) {
         let marker = serde_json::to_vec(self).map_err(io::Error::from);
-        self.note(marker.and_then(|marker| fs::write(scratch.join(MARKER), marker)));
+        self.note(marker.and_then(|text| whole_file::replace(&marker_of(scratch), 0o600, &text)));
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -97,7 +102,21 @@ impl Manifest {
 
 /// The manifest of a run that has ended, whose files do not travel.
 pub(crate) fn of_ended(scratch: &Path) -> Option<Manifest> {
-    serde_json::from_slice(&fs::read(scratch.join(MARKER)).ok()?).ok()
+    let mut options = OpenOptions::new();
+    let marker = plain_file::open(&marker_of(scratch), options.read(true), OFlag::O_NOFOLLOW);
+    serde_json::from_reader(marker.ok()?.take(MARKER_MAX_BYTES)).ok()
+}
+
+/// Forgets that a run has one, if it does.
+pub(crate) fn forget(scratch: &Path) {
+    // Most have none.
+    let _ = fs::remove_file(marker_of(scratch));
+}
+
+fn marker_of(scratch: &Path) -> PathBuf {
+    let mut name = OsString::from(MARKER);
+    name.push(scratch.file_name().unwrap_or_default());
+    scratch.with_file_name(name)
 }
 
 #[cfg(test)]
@@ -106,11 +125,16 @@ mod tests {
 
     #[test]
     fn a_run_is_marked_where_its_end_is_looked_for() {
-        let scratch = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = folder.path().join("dir_1");
+        fs::create_dir(&scratch).unwrap();
         let job = ClassAd::parse_old("ManifestDir = \"told\"").unwrap();
-        assert_eq!(of_ended(scratch.path()), None);
+        assert_eq!(of_ended(&scratch), None);
         let manifest = Manifest::of(&job, Path::new("/home")).unwrap();
-        manifest.mark(scratch.path());
-        assert_eq!(of_ended(scratch.path()), Some(manifest));
+        manifest.mark(&scratch);
+        assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0, "the job does not find it");
+        assert_eq!(of_ended(&scratch), Some(manifest));
+        forget(&scratch);
+        assert_eq!(of_ended(&scratch), None);
     }
 }

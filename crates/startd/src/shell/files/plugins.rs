@@ -19,6 +19,8 @@ use std::time::Duration;
 use classad::{ClassAd, Value};
 use model::url_scheme;
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -239,6 +241,8 @@ fn call(
     let mut said = tempfile::tempfile()?;
     let mut command = Command::new(name);
     command.args(first).args(words).kill_on_drop(true);
+    // What it has started itself is ended with it.
+    command.process_group(0);
     command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said.try_clone()?);
     if let Some(scratch) = scratch {
         command.current_dir(scratch);
@@ -247,13 +251,18 @@ fn call(
     }
     let ended = Handle::current().block_on(async {
         let mut child = command.spawn()?;
-        tokio::select! {
+        let ended = tokio::select! {
             ended = timeout(at_most, child.wait()) => match ended {
-                Ok(status) => status.map(Some),
+                Ok(status) => return status.map(Some),
                 Err(_) => Ok::<_, io::Error>(None),
             },
             () = leash::cut_of_this_thread() => Err(Errno::ECANCELED.into()),
+        };
+        // Its number is its own as long as it has not been waited for.
+        if let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
+        ended
     })?;
     said.rewind()?;
     let mut text = Vec::new();
@@ -305,6 +314,41 @@ done
             work(&Plugins::find(&[vec![folder.path().join("none")], vec![program]]), &scratch);
             let left = fs::read_dir(folder.path()).unwrap().count();
             assert_eq!(left, 2, "orders and report are removed");
+        });
+    }
+
+    #[test]
+    fn a_plug_in_that_takes_too_long_is_ended_with_all_that_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, number) = (folder.path().join("slow"), folder.path().join("number"));
+        let text = format!("#!/bin/sh\nsleep 1000 &\necho $! > {}\nwait\n", number.display());
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        on_a_thread_that_may_block(move || {
+            let leash = leash::Leash::new();
+            let cutter = leash.clone();
+            let path = number.clone();
+            let cutting = std::thread::spawn(move || {
+                loop {
+                    let said = fs::read_to_string(&path).unwrap_or_default();
+                    if let Ok(number) = said.trim().parse::<i32>() {
+                        cutter.cut();
+                        return number;
+                    }
+                    std::thread::yield_now();
+                }
+            });
+            let ended = leash.hold(|| call(&[program], &[], None, MOVING_TIME));
+            assert_eq!(ended.unwrap_err().raw_os_error(), Some(Errno::ECANCELED as i32));
+            let left = PathBuf::from(format!("/proc/{}/stat", cutting.join().unwrap()));
+            // It is gone, or nobody has waited for it yet.
+            let is_there = || fs::read_to_string(&left).is_ok_and(|stat| !stat.contains(") Z"));
+            let mut tries = 0;
+            while is_there() {
+                tries += 1;
+                assert!(tries < 100_000, "what it started is left");
+                std::thread::yield_now();
+            }
         });
     }
 

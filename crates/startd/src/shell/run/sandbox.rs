@@ -10,7 +10,8 @@ use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc as sync_mpsc};
+use std::thread;
 
 use classad::{ClassAd, Env, Value};
 use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
@@ -29,7 +30,7 @@ use tokio::sync::mpsc;
 use crate::core::{RunKey, StartProcess};
 use crate::shell::files::copying::TransferError;
 use crate::shell::files::disk::Disk;
-use crate::shell::files::manifest::Manifest;
+use crate::shell::files::manifest::{self, Manifest};
 use crate::shell::files::plugins::Plugins;
 use crate::shell::files::side::SubmitSide;
 use crate::shell::files::spool::Spool;
@@ -60,6 +61,9 @@ const SPARES_MAX: usize = 256;
 
 /// What their names begin with; a number follows.
 const SPARE_PREFIX: &str = "spare_";
+
+/// What the names of folders begin with that are being removed; a number follows.
+const LEFT_PREFIX: &str = "left_";
 
 /// The permissions of a scratch folder: its owner's alone.
 const FOLDER_MODE: u32 = 0o700;
@@ -321,30 +325,47 @@ impl Sandboxes {
             let name = name.to_str().unwrap_or_default();
             let is_kept = || run_of(&entry.path()).is_some_and(|key| kept.contains(&key));
             let is_stray = name.starts_with(FOLDER_PREFIX) && !is_kept();
-            if is_stray || name.starts_with(SPARE_PREFIX) {
+            if is_stray || name.starts_with(SPARE_PREFIX) || name.starts_with(LEFT_PREFIX) {
                 strays.push(entry.path());
             }
         }
         Ok(strays)
     }
 
-    /// Clears scratch folders away as they come: a thread of its own, because a job may leave
-    /// millions of files.
+    /// Clears scratch folders away as they come, on a thread of its own. What has to be removed is
+    /// on another one: a job may leave millions of files, and the next run wants a folder now.
     pub(crate) fn sweep(&self, mut folders: mpsc::Receiver<Vec<PathBuf>>) {
-        while let Some(folders) = folders.blocking_recv() {
-            for folder in folders {
-                if let Some(key) = run_of(&folder) {
-                    self.short_scratches.forget(key);
-                }
-                if !self.keep_spare(&folder) {
-                    remove(&folder);
+        thread::scope(|scope| {
+            let (left, removing) = sync_mpsc::channel::<PathBuf>();
+            scope.spawn(move || removing.iter().for_each(|folder| remove(&folder)));
+            while let Some(folders) = folders.blocking_recv() {
+                for folder in folders {
+                    if let Some(key) = run_of(&folder) {
+                        self.short_scratches.forget(key);
+                    }
+                    manifest::forget(&folder);
+                    if !self.keep_spare(&folder) {
+                        // It ends when we do.
+                        let _ = left.send(self.put_aside(folder));
+                    }
                 }
             }
-        }
-        while let Some(spare) = self.take_spare() {
-            remove(&spare);
-        }
+            while let Some(spare) = self.take_spare() {
+                let _ = left.send(spare);
+            }
+        });
         self.short_scratches.close();
+    }
+
+    /// The folder under a name that is no run's: where it is now, if that could not be given.
+    fn put_aside(&self, folder: PathBuf) -> PathBuf {
+        let number = {
+            let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+            spares.made += 1;
+            spares.made
+        };
+        let aside = self.folder.join(format!("{LEFT_PREFIX}{number}"));
+        if fs::rename(&folder, &aside).is_ok() { aside } else { folder }
     }
 
     fn keep_spare(&self, folder: &Path) -> bool {

@@ -1,16 +1,19 @@
 //! Reads files of a run that executes, for `tail`. It opens what the job writes to and files in the
 //! folder in which it runs, and nothing else; it changes nothing.
 
-use std::fs::{self, File};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use classad::ClassAd;
 use model::job_ad::{Stream, Streams, initial_directory};
 use model::{JobId, UserName};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 use proto::client::{Answer, ReadFrom, Refusal, RunFile};
 use proto::net::Peer;
+use proto::plain_file;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
@@ -20,6 +23,9 @@ use crate::shell::run::environment::JOB_AD;
 
 /// The most bytes in one answer: far below the longest frame, and what a person can look at.
 const PART_MAX_BYTES: u32 = 256 << 10;
+
+/// The longest ad of a job that is read: no message carries a longer one.
+const AD_MAX_BYTES: u64 = 16 << 20;
 
 /// What a command wants to see.
 #[derive(Debug)]
@@ -109,7 +115,7 @@ fn read(scratch: &Path, wanted: &Wanted) -> Result<(u64, Vec<u8>), TailError> {
         |source| TailError::Read { path, source }
     };
     let ad = scratch.join(JOB_AD);
-    let job = fs::read_to_string(&ad).map_err(failed(&ad))?;
+    let job = own_text(&ad).map_err(failed(&ad))?;
     let job = ClassAd::parse_old(&job)
         .map_err(|error| failed(&ad)(io::Error::other(error.to_string())))?;
     let path = path(scratch, &job, &wanted.file)?;
@@ -149,13 +155,20 @@ fn path(scratch: &Path, job: &ClassAd, file: &RunFile) -> Result<PathBuf, TailEr
     }
 }
 
+/// What was written there before the run began, and the job can put something else in the place of.
+fn own_text(path: &Path) -> io::Result<String> {
+    let file = plain_file::open(path, OpenOptions::new().read(true), OFlag::O_NOFOLLOW)?;
+    let mut text = String::new();
+    if file.take(AD_MAX_BYTES + 1).read_to_string(&mut text)? as u64 > AD_MAX_BYTES {
+        return Err(Errno::EFBIG.into());
+    }
+    Ok(text)
+}
+
 fn part(path: &Path, from: ReadFrom, max_bytes: u32) -> io::Result<(u64, Vec<u8>)> {
     let limit = u64::from(max_bytes.min(PART_MAX_BYTES));
-    let found = fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
-    let mut file = File::open(path)?;
+    let mut file = plain_file::open(path, OpenOptions::new().read(true), OFlag::empty())?;
+    let found = file.metadata()?;
     let offset = match from {
         ReadFrom::End => found.len().saturating_sub(limit),
         ReadFrom::Offset(offset) => offset,
@@ -168,6 +181,8 @@ fn part(path: &Path, from: ReadFrom, max_bytes: u32) -> io::Result<(u64, Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     fn check(lines: &str, file: RunFile, from: ReadFrom, expected: Result<(u64, &str), &str>) {
@@ -189,6 +204,25 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (found, expected) => panic!("{found:?}, and not {expected:?}"),
         }
+    }
+
+    #[test]
+    fn what_the_job_puts_in_the_place_of_its_ad_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let ad = folder.path().join(JOB_AD);
+        let wanted =
+            |from| Wanted { job: JobId::new(1, 0), file: RunFile::Stdout, from, max_bytes: 4 };
+        let refused = |what: &str| {
+            let refused = read(folder.path(), &wanted(ReadFrom::End));
+            assert!(matches!(refused, Err(TailError::Read { .. })), "{what}: {refused:?}");
+            fs::remove_file(&ad).unwrap();
+        };
+        std::os::unix::fs::symlink("/dev/zero", &ad).unwrap();
+        refused("a device");
+        nix::unistd::mkfifo(&ad, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        refused("a pipe");
+        File::create(&ad).unwrap().set_len(AD_MAX_BYTES + 1).unwrap();
+        refused("a file without end");
     }
 
     #[test]

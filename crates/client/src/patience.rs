@@ -86,6 +86,7 @@ fn kind(error: &AskError) -> FailureKind {
             NetError::Listen { .. }
             | NetError::Unauthenticated(_)
             | NetError::Impostor { .. }
+            | NetError::SomebodyElse { .. }
             | NetError::Unregistered { .. }
             | NetError::Handshake(_)
             | NetError::Trust(_)

@@ -119,12 +119,14 @@ impl Trial {
 pub(crate) fn fat_state() -> State {
     let (mut trial, long) = (Trial::claimed(), "x".repeat(9 << 20));
     trial.orders(request(2, 1));
-    for number in [1, 2] {
-        let ToStartd::StartRun(start) = trial.start_with(1, 0, &format!("X = \"{long}\"\n")) else {
+    for (number, job) in [(1, 1), (2, 2)] {
+        let ToStartd::StartRun(start) =
+            trial.start_with(1, 0, &format!("ShouldTransferFiles = \"YES\"\nX = \"{long}\"\n"))
+        else {
             unreachable!();
         };
         let claim = ClaimId { number, ..CLAIM };
-        trial.orders(ToStartd::StartRun(Box::new(StartRun { claim, ..*start })));
+        trial.orders(ToStartd::StartRun(Box::new(StartRun { claim, run: run(job), ..*start })));
     }
     trial.core.state().clone()
 }

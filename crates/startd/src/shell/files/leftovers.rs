@@ -25,18 +25,19 @@ static LOOKED: Mutex<BTreeMap<(u64, u64), u64>> = Mutex::new(BTreeMap::new());
 /// Removes what is left in a folder, if nobody has looked there today. What cannot be looked at or
 /// removed stays.
 pub(crate) fn remove(folder: &Path) {
-    if !is_due(folder) {
+    let mut looked = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !is_due(&mut looked, folder) {
         return;
     }
+    drop(looked);
     if let Err(error) = remove_all(folder, SystemTime::now()) {
         tracing::debug!(folder = %folder.display(), %error, "cannot look for what is left of files");
     }
 }
 
-fn is_due(folder: &Path) -> bool {
+fn is_due(looked: &mut BTreeMap<(u64, u64), u64>, folder: &Path) -> bool {
     let Ok(found) = fs::metadata(folder) else { return false };
     let now_ms = clock::now().boot_ms;
-    let mut looked = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
     let id = (found.dev(), found.ino());
     let again_ms = looked.get(&id).map_or(0, |at_ms| at_ms + OLD.as_secs() * 1000);
     if looked.len() >= FOLDERS_MAX {
@@ -83,7 +84,8 @@ mod tests {
         remove_all(folder.path(), SystemTime::now() + OLD).unwrap();
         assert_eq!(left(), 1);
         assert!(folder.path().join(file).exists());
-        assert!(is_due(folder.path()));
-        assert!(!is_due(folder.path()), "not twice a day");
+        let mut looked = BTreeMap::new();
+        assert!(is_due(&mut looked, folder.path()));
+        assert!(!is_due(&mut looked, folder.path()), "not twice a day");
     }
 }

@@ -153,7 +153,8 @@ impl Reach {
         let real = held.real.join(&missing);
         let leads_to = |root: &PathBuf| root.starts_with(&real);
         let leads = self.write.iter().chain(&self.into).any(leads_to);
-        permit(leads || self.may_write(&real))?;
+        let is_below = self.write.iter().any(|root| real.starts_with(root));
+        permit(leads || (is_below && self.may_write(&real)))?;
         let is_new = missing.components().next().is_some();
         for name in &missing {
             match mkdirat(&held.file, name, Mode::from_bits_truncate(FOLDER_MODE)) {
